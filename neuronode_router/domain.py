@@ -1,0 +1,257 @@
+"""The words of the field as types: Profile, ProfileSet, ControlState, Snapshot's parts, Decision, Receipt.
+
+This room is pure standard library: it knows no file format, no SQL, no HTTP and no LiteLLM.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Literal
+
+NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
+"""Names of profiles and tasks (use with `fullmatch`): no dots, slashes, upper case or control characters."""
+
+TASK_ALIASES: tuple[str, ...] = (
+    "classification",
+    "extraction",
+    "synthesis",
+    "validation_primary",
+    "validation_secondary",
+    "sentiment",
+    "summary",
+    "rag_query",
+    "trading_analysis",
+    "strategy",
+    "chat",
+)
+"""The task aliases every profile maps."""
+
+SECOND_NAME_PREFIX = "task_"
+SECOND_NAME_PROFILE = "balanced"
+"""`task_<alias>` is always available and always means the profile `balanced`."""
+
+PROFILE_NAME_PREFIX = "@profile/"
+"""`@profile/<name>` reaches a profile for one request, for its task `chat`."""
+
+
+class Tier(StrEnum):
+    """How heavy a model a request needs."""
+
+    FAST = "fast"
+    MEDIUM = "medium"
+    COMPLEX = "complex"
+
+
+class Reason(StrEnum):
+    """Why a request went where it went: the closed vocabulary of `x-neuronode-reason`."""
+
+    ACTIVE_PROFILE = "active_profile"
+    SECOND_NAME = "second_name"
+    OVERRIDE_NAME = "override_name"
+    OVERRIDE_HEADER = "override_header"
+    OVERRIDE_DENIED = "override_denied"
+    PASSTHROUGH = "passthrough"
+    FAIL_OPEN = "fail_open"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A named, complete map of task aliases to model groups, with its tier ladder and metadata."""
+
+    name: str
+    description: str
+    cost_level: str
+    performance_level: str
+    tasks: Mapping[str, str]
+    tiers: Mapping[Tier, tuple[str, ...]]
+    allowed_teams: tuple[str, ...] = ()
+    hidden: bool = False
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the profile as JSON-ready data: the YAML file's keys plus `name`."""
+        return {
+            "name": self.name,
+            "description": self.description,
+            "cost_level": self.cost_level,
+            "performance_level": self.performance_level,
+            "tasks": dict(self.tasks),
+            "tiers": {tier.value: list(groups) for tier, groups in self.tiers.items()},
+            "allowed_teams": list(self.allowed_teams),
+            "hidden": self.hidden,
+        }
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Profile:
+        """Rebuild a profile from `to_document`'s form, which was validated before it was stored."""
+        return cls(
+            name=document["name"],
+            description=document["description"],
+            cost_level=document["cost_level"],
+            performance_level=document["performance_level"],
+            tasks=MappingProxyType(dict(document["tasks"])),
+            tiers=MappingProxyType({Tier(t): tuple(g) for t, g in document["tiers"].items()}),
+            allowed_teams=tuple(document["allowed_teams"]),
+            hidden=document["hidden"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileSet:
+    """All profiles by name. Equal sets have equal digests, whatever the order of files and keys."""
+
+    profiles: Mapping[str, Profile]
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "profiles", MappingProxyType(dict(self.profiles)))
+        object.__setattr__(self, "digest", hashlib.sha256(self.canonical().encode()).hexdigest())
+
+    def canonical(self) -> str:
+        """Return the set as canonical JSON: sorted keys, no white space, ASCII."""
+        document = {name: profile.to_document() for name, profile in self.profiles.items()}
+        return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+    @classmethod
+    def from_canonical(cls, text: str) -> ProfileSet:
+        """Rebuild a set from `canonical`'s form."""
+        return cls({name: Profile.from_document(doc) for name, doc in json.loads(text).items()})
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What a LiteLLM configuration offers, as far as profiles must know it."""
+
+    groups: frozenset[str]
+    """`model_name`s of the model list."""
+    aliases: frozenset[str] = frozenset()
+    """The operator's own `model_group_alias` names: not ours, and no valid targets (aliases hop only once)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlState:
+    """What is committed: one revision names one active profile and one exact set of profiles."""
+
+    revision: int
+    active: str
+    profiles: ProfileSet
+    committed_at: float
+    """Unix time in seconds, clock of the host that committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskChange:
+    """One task alias whose model group differs between two states; None where the side has no such task."""
+
+    task: str
+    before: str | None
+    after: str | None
+
+
+Action = Literal["bootstrap", "switch", "rollback", "edit", "reload"]
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts. `name` is a key alias, a user id or a process name: never a key."""
+
+    name: str
+    kind: str = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One row of the audit log. There is exactly one for every committed revision."""
+
+    revision: int
+    at: float
+    action: Action
+    actor: Actor
+    reason: str
+    profile_before: str | None
+    profile_after: str
+    digest_before: str | None
+    digest_after: str
+    changes: tuple[TaskChange, ...]
+    previous_hash: str
+    hash: str
+
+
+AckState = Literal["applied", "refused", "waiting"]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerAck:
+    """How one worker process stands to a revision."""
+
+    instance: str
+    host: str
+    pid: int
+    state: AckState
+    revision: int
+    """The revision this worker serves now."""
+    applied_at: float | None = None
+    """Unix time in seconds at which it began to serve that revision, by its own clock."""
+    after_ms: float | None = None
+    """Milliseconds from the commit to `applied_at`."""
+    detail: str = ""
+    """Why it refused, or that it is late."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """One worker process as the store knows it."""
+
+    instance: str
+    host: str
+    pid: int
+    version: str
+    started_at: float
+    heartbeat_at: float
+    live: bool
+    revision: int
+    applied_at: float | None
+    detail: str
+    report: Mapping[str, Any]
+    """What the worker says of itself: drift count, wake mode, warnings. JSON-ready, no secrets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The proof of a switch, edit, rollback or reload."""
+
+    revision: int
+    changed: bool
+    dry_run: bool
+    action: Action
+    profile: str
+    previous_profile: str | None
+    changes: tuple[TaskChange, ...]
+    committed_at: float | None
+    workers: tuple[WorkerAck, ...]
+    complete: bool
+    """True when every worker that was waited for has applied the revision."""
+    duration_ms: float
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What admission decided for one request. It stays with the request through retries, fallbacks and streams."""
+
+    requested: str
+    """The name the client sent (`original_model`)."""
+    group: str
+    """The model group the request goes to (`request_model`)."""
+    reason: Reason
+    revision: int = 0
+    profile: str | None = None
+    task: str | None = None
+    tier: Tier | None = None
+    ladder: tuple[str, ...] = ()
+    """Groups to try after `group`, in order; empty leaves the group's own configured fallbacks in force."""

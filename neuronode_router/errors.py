@@ -1,0 +1,196 @@
+"""Every error this package raises, on one page.
+
+This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a status.
+
+* NeuronodeError
+  + ProfileError            what the operator wrote is wrong
+    - ProfilesInvalid       files or a document with problems, all of them listed
+    - UnknownProfile        a name that no profile has
+    - UnknownTask           a task alias that the profile does not map
+  + ControlError            the control state refused
+    - RevisionConflict      If-Match named another revision than the current one
+    - UnknownRevision       a rollback names a revision that was never committed
+    - StoreUnavailable      the SQL store did not answer; the last snapshot keeps serving
+    - NotReady              no control state yet: nothing valid was ever committed
+    - IdempotencyMismatch   an Idempotency-Key came back with another request
+    - AuditBroken           the audit chain does not verify
+  + AccessError
+    - NotAuthenticated      no key, or a key nobody knows
+    - NotAllowed            a known caller who may not do this
+  + HostError               LiteLLM is not what we can build on
+    - UnsupportedLiteLLM    outside the tested range, or a seam is missing
+    - CompromisedLiteLLM    a release known to be malicious
+  + SettingsError           an environment variable or flag that cannot be used
+
+Each carries `code` (stable, for programs), a message (what happened) and `mend` (what to do).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in one place of a document. `line` and `column` count from 1; 0 means unknown."""
+
+    code: str
+    message: str
+    mend: str
+    file: str = ""
+    line: int = 0
+    column: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return " ".join(part for part in (where, self.path, f"{self.message} Mend: {self.mend}") if part)
+
+
+class NeuronodeError(Exception):
+    """Base of every error of this package."""
+
+    code = "internal"
+    mend = "Look into the proxy's log; report it with the log line."
+
+    def __init__(self, message: str, *, mend: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if mend is not None:
+            self.mend = mend
+
+
+class ProfileError(NeuronodeError):
+    """What the operator wrote is wrong."""
+
+
+class ProfilesInvalid(ProfileError):
+    """Profile files or a submitted document have problems; all of them are in `problems`."""
+
+    code = "profiles_invalid"
+    mend = "Mend every problem listed; the last good set keeps serving until then."
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        first = f": {self.problems[0]}" if self.problems else ""
+        super().__init__(f"{count} problem{'' if count == 1 else 's'} in the profiles{first}")
+
+
+class UnknownProfile(ProfileError):
+    """No profile has this name."""
+
+    code = "unknown_profile"
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(f"There is no profile {name!r}.", mend=f"Use one of: {', '.join(sorted(known))}.")
+
+
+class UnknownTask(ProfileError):
+    """The profile maps no task alias of this name."""
+
+    code = "unknown_task"
+
+    def __init__(self, task: str, known: Sequence[str]) -> None:
+        super().__init__(f"There is no task alias {task!r}.", mend=f"Use one of: {', '.join(sorted(known))}.")
+
+
+class ControlError(NeuronodeError):
+    """The control state refused."""
+
+
+class RevisionConflict(ControlError):
+    """Somebody else committed in between: the revision the caller saw is not the current one."""
+
+    code = "revision_conflict"
+
+    def __init__(self, *, expected: int, actual: int) -> None:
+        super().__init__(
+            f"The current revision is {actual}, not {expected}.",
+            mend="Read the status again, look at what changed, and repeat with its ETag.",
+        )
+        self.expected = expected
+        self.actual = actual
+
+
+class UnknownRevision(ControlError):
+    """A rollback names a revision that does not exist."""
+
+    code = "unknown_revision"
+    mend = "Choose a revision from GET /admin/profiles/audit."
+
+
+class StoreUnavailable(ControlError):
+    """The SQL store did not answer. The last snapshot keeps serving; nothing was changed."""
+
+    code = "store_unavailable"
+    mend = "Check the database named by NEURONODE_STATE_URL, then repeat."
+
+
+class NotReady(ControlError):
+    """Nothing valid has been committed yet, so there is nothing to switch."""
+
+    code = "not_ready"
+    mend = "Mend the profile files (GET /admin/profiles/status lists the problems), then POST /admin/profiles/reload."
+
+
+class IdempotencyMismatch(ControlError):
+    """The Idempotency-Key was used before with a different request."""
+
+    code = "idempotency_mismatch"
+    mend = "Use a fresh Idempotency-Key for a different request."
+
+
+class AuditBroken(ControlError):
+    """The audit chain does not verify; `revision` is the first row that is wrong."""
+
+    code = "audit_broken"
+    mend = "Compare the row with a backup or an exported copy of the audit log."
+
+    def __init__(self, message: str, *, revision: int) -> None:
+        super().__init__(message)
+        self.revision = revision
+
+
+class AccessError(NeuronodeError):
+    """The caller may not."""
+
+
+class NotAuthenticated(AccessError):
+    """No key was sent, or nobody knows it."""
+
+    code = "not_authenticated"
+    mend = "Send `Authorization: Bearer <key>` with a key this proxy knows."
+
+
+class NotAllowed(AccessError):
+    """The caller is known and may not do this."""
+
+    code = "not_allowed"
+    mend = "Ask an administrator of the proxy, or use a key that has the right."
+
+
+class HostError(NeuronodeError):
+    """LiteLLM is not what this package can build on."""
+
+
+class UnsupportedLiteLLM(HostError):
+    """The installed LiteLLM is outside the supported range, or lacks a seam we use."""
+
+    code = "unsupported_litellm"
+    mend = "Install the tested version: pip install 'litellm[proxy]==1.106.2'."
+
+
+class CompromisedLiteLLM(HostError):
+    """The installed LiteLLM is a release known to be malicious."""
+
+    code = "compromised_litellm"
+    mend = "Uninstall it, rotate every credential that machine held, and install litellm[proxy]==1.106.2."
+
+
+class SettingsError(NeuronodeError):
+    """An environment variable or a flag cannot be used."""
+
+    code = "bad_settings"
+    mend = "Correct the setting named in the message; docs/operations.md lists all of them."
