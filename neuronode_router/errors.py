@@ -7,6 +7,7 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
     - ProfilesInvalid       files or a document with problems, all of them listed
     - UnknownProfile        a name that no profile has
     - UnknownTask           a task alias that the profile does not map
+    - ProfilesReadOnly      the files cannot be written (a ConfigMap, a read-only mount)
   + ControlError            the control state refused
     - RevisionConflict      If-Match named another revision than the current one
     - UnknownRevision       a rollback names a revision that was never committed
@@ -20,6 +21,7 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
   + HostError               LiteLLM is not what we can build on
     - UnsupportedLiteLLM    outside the tested range, or a seam is missing
     - CompromisedLiteLLM    a release known to be malicious
+    - AdminClosed           the proxy has no master key, so nobody can be told apart
   + SettingsError           an environment variable or flag that cannot be used
 
 Each carries `code` (stable, for programs), a message (what happened) and `mend` (what to do).
@@ -94,6 +96,13 @@ class UnknownTask(ProfileError):
 
     def __init__(self, task: str, known: Sequence[str]) -> None:
         super().__init__(f"There is no task alias {task!r}.", mend=f"Use one of: {', '.join(sorted(known))}.")
+
+
+class ProfilesReadOnly(ProfileError):
+    """The profile files cannot be written where they lie."""
+
+    code = "profiles_read_only"
+    mend = "Edit the profiles where they come from (ConfigMap, image, repository); the change is picked up from there."
 
 
 class ControlError(NeuronodeError):
@@ -187,6 +196,13 @@ class CompromisedLiteLLM(HostError):
 
     code = "compromised_litellm"
     mend = "Uninstall it, rotate every credential that machine held, and install litellm[proxy]==1.106.2."
+
+
+class AdminClosed(HostError):
+    """The proxy runs without a master key, so the admin routes stay closed. Requests are not affected."""
+
+    code = "admin_closed"
+    mend = "Start the proxy with LITELLM_MASTER_KEY set to a long random value."
 
 
 class SettingsError(NeuronodeError):

@@ -1,0 +1,83 @@
+"""What the control room needs from others, as protocols that it owns.
+
+It must not know who implements them: profile files, LiteLLM's router, Redis and inotify are behind these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from neuronode_router.domain import ControlState, HostFacts, ProfileSet
+
+Prepared = TypeVar("Prepared")
+
+
+class StagedEdit(Protocol):
+    """An edit that was validated and rendered, and is not written yet."""
+
+    @property
+    def profiles(self) -> ProfileSet:
+        """The whole set as it will be once published."""
+        ...
+
+    def publish(self) -> None:
+        """Write the file or files atomically (temporary file, fsync, rename). Raises `ProfilesReadOnly`."""
+        ...
+
+    def revert(self) -> None:
+        """Put back the bytes that `publish` replaced. Never raises after a successful publish."""
+        ...
+
+
+class ProfileSource(Protocol):
+    """The profile files as the ProfileManager needs them. All methods block; call them in a thread."""
+
+    def load(self, host: HostFacts) -> ProfileSet:
+        """Read and validate all files against the host. Raises `ProfilesInvalid` with every problem."""
+        ...
+
+    def stage_profile(self, name: str, document: Mapping[str, Any], host: HostFacts) -> StagedEdit:
+        """Prepare replacing (or adding) one profile. Raises `ProfilesInvalid`, `ProfilesReadOnly`."""
+        ...
+
+    def stage_task(self, name: str, task: str, group: str, host: HostFacts) -> StagedEdit:
+        """Prepare changing one mapping. Raises `UnknownProfile`, `UnknownTask`, `ProfilesInvalid`, `ProfilesReadOnly`."""
+        ...
+
+    def stage_set(self, profiles: ProfileSet, host: HostFacts) -> StagedEdit:
+        """Prepare making the files say exactly `profiles` (a rollback). Raises `ProfilesInvalid`, `ProfilesReadOnly`."""
+        ...
+
+
+class Applier(Protocol[Prepared]):
+    """How a worker process takes up a new control state."""
+
+    def prepare(self, state: ControlState) -> Prepared:
+        """Do everything that can fail; runs in a thread. Raises `NeuronodeError`: the worker then refuses (nack)."""
+        ...
+
+    def swap(self, prepared: Prepared) -> None:
+        """Make it effective; runs on the event loop, never raises, never waits."""
+        ...
+
+
+class Wake(Protocol):
+    """Tells workers that there is something to read. It carries no truth and may lose messages: a poll heals."""
+
+    @property
+    def mode(self) -> str:
+        """What is in force, for the status page: "inotify", "redis", "poll" and the like."""
+        ...
+
+    async def start(self, on_wake: Callable[[], None]) -> None:
+        """Begin to listen; `on_wake` is called on the running event loop. Never raises when the channel is down."""
+        ...
+
+    async def signal(self, revision: int) -> None:
+        """Wake everybody who listens. Never raises; returns within a bounded time when the channel is down."""
+        ...
+
+    async def stop(self) -> None:
+        """Stop listening and free what was taken."""
+        ...
