@@ -1,0 +1,119 @@
+"""Every setting of the plugin: `NEURONODE_*` variables, read once, validated, with defaults."""
+
+It must not know what a setting is used for: no SQL, no Redis, no LiteLLM. Nothing else reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from neuronode_router.errors import SettingsError
+
+PREFIX = "NEURONODE_"
+DEFAULT_CONFIG = "litellm_config.yaml"
+
+Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
+
+
+class Settings(BaseModel):
+    """What the operator set. Every path is absolute; nothing is optional that has a default.
+
+    Variables with our prefix that are no setting are ignored: Kubernetes makes up names such as
+    `NEURONODE_ROUTER_PORT`.
+    URLs may carry passwords, so they are kept out of `repr`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+    config: Path
+    """The LiteLLM configuration that is rendered. Default: the file LiteLLM was started with."""
+    profiles: Path
+    """The directory of the profile files. Default: `profiles/` beside the configuration."""
+    state_dir: Path
+    """Where state is kept that belongs to this host. Default: `.neuronode/` beside the configuration."""
+    state_url: Annotated[str, Field(repr=False, pattern=r"^(sqlite|postgres|postgresql)(\+\w+)?://")]
+    """The SQL store: `sqlite:///file` or `postgresql://...`. Default: `control.db` in the state directory."""
+    redis_url: Annotated[str | None, Field(repr=False, pattern=r"^(rediss?|valkeys?|unix)://")] = None
+    """Wakes workers on other hosts. Default: none; other hosts then converge by polling the SQL store."""
+    render: Literal["auto", "on", "off"] = "auto"
+    """Rewrite the configuration's alias map after a switch. `auto`: unless `store_model_in_db` is on."""
+    access_file: Path | None = None
+    """Hashed keys, roles and teams, for a proxy without a database. Default: none."""
+    default_profile: str | None = None
+    """The first profile of an empty store. Default: the configuration's `current_profile`, or `balanced`."""
+    write_limit: Annotated[str, Field(pattern=r"^[1-9]\d{0,5} ?/ ?(second|minute|hour)$")] = "10/second"
+    """Writes through the admin API that one caller may make, as `<count>/<second|minute|hour>`."""
+    poll_seconds: Seconds = 0.5
+    """How often a worker looks for a newer revision, should a wake-up have been lost."""
+    heartbeat_seconds: Seconds = 2
+    """How often a worker says that it is alive."""
+    worker_ttl_seconds: Seconds = 10
+    """After how long without a heartbeat a worker counts as dead; at least twice `heartbeat_seconds`."""
+    receipt_timeout: Seconds = 5
+    """How many seconds a write waits for the workers' acknowledgements."""
+
+    @model_validator(mode="after")
+    def _ttl_outlives_heartbeat(self) -> Self:
+        if self.worker_ttl_seconds < 2 * self.heartbeat_seconds:
+            raise ValueError(
+                f"{PREFIX}WORKER_TTL_SECONDS must be at least twice {PREFIX}HEARTBEAT_SECONDS,"
+                " or one late heartbeat declares a live worker dead"
+            )
+        return self
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, *, config: Path | None = None) -> Settings:
+        """Return the settings of `environ` (default: the process's). An empty variable counts as unset.
+
+        `config` is the file LiteLLM was started with: `NEURONODE_CONFIG` goes before it, and where neither is
+        given it is `./litellm_config.yaml`.
+        Raises `SettingsError` naming every variable that cannot be used, never its value.
+        """
+        given = process_environment() if environ is None else environ
+        values = {name: text for name in cls.model_fields if (text := given.get(variable(name), "").strip())}
+        try:
+            return cls.model_validate(_with_default_paths(values, config or Path(DEFAULT_CONFIG)))
+        except ValidationError as error:
+            raise SettingsError(_explain(error)) from error
+
+
+def variable(field: str) -> str:
+    """Return the environment variable of a field: `poll_seconds` -> `NEURONODE_POLL_SECONDS`."""
+    return PREFIX + field.upper()
+
+
+def process_environment() -> dict[str, str]:
+    """Return a copy of this process's environment: the only place of the package that reads it."""
+    return dict(os.environ)
+
+
+def _with_default_paths(values: Mapping[str, str], host_config: Path) -> dict[str, object]:
+    """Fill in the paths that stand relative to the configuration, and make all of them absolute."""
+    config = _absolute(values.get("config", host_config))
+    state_dir = _absolute(values.get("state_dir", config.parent / ".neuronode"))
+    paths: dict[str, object] = {
+        "config": config,
+        "profiles": _absolute(values.get("profiles", config.parent / "profiles")),
+        "state_dir": state_dir,
+    }
+    if "access_file" in values:
+        paths["access_file"] = _absolute(values["access_file"])
+    return {"state_url": f"sqlite:///{state_dir / 'control.db'}", **values, **paths}
+
+
+def _absolute(path: str | Path) -> Path:
+    # Not resolve(): a ConfigMap's symbolic links must be followed anew at each read.
+    return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100
+
+
+def _explain(error: ValidationError) -> str:
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(
+        f"{variable(str(problem['loc'][0]))}: {problem['msg']}" if problem["loc"] else problem["msg"]
+        for problem in problems
+    )
