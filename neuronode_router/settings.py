@@ -1,4 +1,4 @@
-"""Every setting of the plugin: `NEURONODE_*` variables, read once, validated, with defaults."""
+"""Every setting of the plugin: `NEURONODE_*` variables, read once, validated, with defaults.
 
 It must not know what a setting is used for: no SQL, no Redis, no LiteLLM. Nothing else reads the environment.
 """
