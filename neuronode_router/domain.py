@@ -153,6 +153,29 @@ class TaskChange:
     after: str | None
 
 
+def task_changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[TaskChange, ...]:
+    """Return what differs between two maps of task alias to group, sorted by task. Never raises."""
+    return tuple(
+        TaskChange(task, before.get(task), after.get(task))
+        for task in sorted(before.keys() | after.keys())
+        if before.get(task) != after.get(task)
+    )
+
+
+def alias_map(profiles: ProfileSet, active: str) -> dict[str, str]:
+    """Return what LiteLLM's `model_group_alias` says while `active` is the profile.
+
+    Every task alias leads to the active profile's group, and `task_<alias>` to the group of `balanced`
+    (a set without `balanced`, which validation refuses, has no second names). Raises `KeyError` when the
+    set has no profile `active`.
+    """
+    aliases = dict(profiles.profiles[active].tasks)
+    second = profiles.profiles.get(SECOND_NAME_PROFILE)
+    if second is not None:
+        aliases.update({SECOND_NAME_PREFIX + task: group for task, group in second.tasks.items()})
+    return aliases
+
+
 Action = Literal["bootstrap", "switch", "rollback", "edit", "reload"]
 
 
