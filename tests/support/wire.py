@@ -1,0 +1,173 @@
+"""What the fake provider answers in each wire format: five of OpenAI and Anthropic.
+
+Pure functions from (deployment name, word count) to bodies and events; every answer carries the name of the
+deployment that was asked, in its text and in every streamed chunk. It must not know sockets or LiteLLM.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+PROMPT_TOKENS = 11
+"""What every request is billed as."""
+
+
+def chat(name: str, words: int) -> dict[str, Any]:
+    """Return an OpenAI chat completion whose text is `words` times the deployment's name."""
+    message = {"role": "assistant", "content": " ".join([name] * words)}
+    return _openai("chat.completion", name, words) | {
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]
+    }
+
+
+def chat_events(name: str, words: int) -> Iterator[str]:
+    """Yield an OpenAI chat stream: a role, `words` chunks with the name, the end, the usage, `[DONE]`."""
+    yield _chat_chunk(name, {"role": "assistant", "content": ""})
+    for _ in range(words):
+        yield _chat_chunk(name, {"content": f"{name} "})
+    yield _chat_chunk(name, {}, finish="stop")
+    usage = _openai("chat.completion.chunk", name, words) | {"choices": []}
+    yield _data(usage)
+    yield "data: [DONE]\n\n"
+
+
+def completion(name: str, words: int) -> dict[str, Any]:
+    """Return an OpenAI text completion."""
+    choice = {"index": 0, "text": " ".join([name] * words), "logprobs": None, "finish_reason": "stop"}
+    return _openai("text_completion", name, words) | {"choices": [choice]}
+
+
+def completion_events(name: str, words: int) -> Iterator[str]:
+    """Yield an OpenAI text completion stream."""
+    for _ in range(words):
+        choice = {"index": 0, "text": f"{name} ", "logprobs": None, "finish_reason": None}
+        yield _data(_openai("text_completion", name, 1) | {"choices": [choice], "usage": None})
+    last = {"index": 0, "text": "", "logprobs": None, "finish_reason": "stop"}
+    yield _data(_openai("text_completion", name, words) | {"choices": [last]})
+    yield "data: [DONE]\n\n"
+
+
+def embeddings(name: str, count: int) -> dict[str, Any]:
+    """Return `count` OpenAI embeddings of two numbers each."""
+    rows = [{"object": "embedding", "index": i, "embedding": [0.25, 0.5]} for i in range(count)]
+    usage = {"prompt_tokens": PROMPT_TOKENS, "total_tokens": PROMPT_TOKENS}
+    return {"object": "list", "model": name, "data": rows, "usage": usage}
+
+
+def responses(name: str, words: int) -> dict[str, Any]:
+    """Return an OpenAI responses object, completed."""
+    return _response(name, "completed", [_output_item(" ".join([name] * words), "completed")], words)
+
+
+def responses_events(name: str, words: int) -> Iterator[str]:
+    """Yield the events of an OpenAI responses stream."""
+    place = {"item_id": "msg_fake", "output_index": 0, "content_index": 0}
+    yield _event("response.created", {"response": _response(name, "in_progress", [], 0)})
+    yield _event("response.output_item.added", {"output_index": 0, "item": _output_item(None, "in_progress")})
+    yield _event("response.content_part.added", {**place, "part": _output_text("")})
+    for _ in range(words):
+        yield _event("response.output_text.delta", {**place, "delta": f"{name} "})
+    text = f"{name} " * words
+    yield _event("response.output_text.done", {**place, "text": text})
+    yield _event("response.content_part.done", {**place, "part": _output_text(text)})
+    done = _output_item(text, "completed")
+    yield _event("response.output_item.done", {"output_index": 0, "item": done})
+    yield _event("response.completed", {"response": _response(name, "completed", [done], words)})
+
+
+def anthropic(name: str, words: int) -> dict[str, Any]:
+    """Return an Anthropic message."""
+    return {
+        "id": "msg_fake",
+        "type": "message",
+        "role": "assistant",
+        "model": name,
+        "content": [{"type": "text", "text": " ".join([name] * words)}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": PROMPT_TOKENS, "output_tokens": words},
+    }
+
+
+def anthropic_events(name: str, words: int) -> Iterator[str]:
+    """Yield the events of an Anthropic message stream."""
+    start = anthropic(name, 0) | {"content": [], "stop_reason": None}
+    yield _event("message_start", {"message": start})
+    yield _event("content_block_start", {"index": 0, "content_block": {"type": "text", "text": ""}})
+    for _ in range(words):
+        yield _event("content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": f"{name} "}})
+    yield _event("content_block_stop", {"index": 0})
+    stop = {"stop_reason": "end_turn", "stop_sequence": None}
+    yield _event("message_delta", {"delta": stop, "usage": {"output_tokens": words}})
+    yield _event("message_stop", {})
+
+
+def error(status: int) -> dict[str, Any]:
+    """Return a provider's error body in the OpenAI form, which the Anthropic client accepts too."""
+    return {
+        "error": {
+            "message": f"the fake provider was told to fail with {status}",
+            "type": "fake",
+            "code": status,
+        }
+    }
+
+
+def _openai(kind: str, name: str, words: int) -> dict[str, Any]:
+    usage = {
+        "prompt_tokens": PROMPT_TOKENS,
+        "completion_tokens": words,
+        "total_tokens": PROMPT_TOKENS + words,
+    }
+    return {"id": "fake-1", "object": kind, "created": 1, "model": name, "usage": usage}
+
+
+def _chat_chunk(name: str, delta: dict[str, Any], finish: str | None = None) -> str:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    return _data(_openai("chat.completion.chunk", name, 1) | {"choices": [choice], "usage": None})
+
+
+def _response(name: str, status: str, output: list[dict[str, Any]], words: int) -> dict[str, Any]:
+    return {
+        "id": "resp_fake",
+        "object": "response",
+        "created_at": 1,
+        "model": name,
+        "status": status,
+        "output": output,
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "error": None,
+        "incomplete_details": None,
+        "instructions": None,
+        "metadata": {},
+        "temperature": 1.0,
+        "top_p": 1.0,
+        "usage": {
+            "input_tokens": PROMPT_TOKENS,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": words,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": PROMPT_TOKENS + words,
+        },
+    }
+
+
+def _output_item(text: str | None, status: str) -> dict[str, Any]:
+    content = [] if text is None else [_output_text(text)]
+    return {"id": "msg_fake", "type": "message", "role": "assistant", "status": status, "content": content}
+
+
+def _output_text(text: str) -> dict[str, Any]:
+    return {"type": "output_text", "text": text, "annotations": []}
+
+
+def _event(kind: str, fields: dict[str, Any]) -> str:
+    return f"event: {kind}\n" + _data({"type": kind, **fields})
+
+
+def _data(body: dict[str, Any]) -> str:
+    return f"data: {json.dumps(body, separators=(',', ':'))}\n\n"
