@@ -199,6 +199,10 @@ class AccessFile:
             )
         return entry
 
+    def by_hash(self, digest: str) -> AccessKey | None:
+        """Return the entry of an already authenticated key's `key_hash`, None for another kind of key. Never raises."""
+        return self._keys.get(digest)
+
     def refresh(self) -> None:
         """Read the file again if it changed. Blocks for the disk; never raises."""
         try:
