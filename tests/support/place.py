@@ -1,0 +1,122 @@
+"""Writes the files a test proxy lives on: a LiteLLM configuration, profiles and, if asked, keys.
+
+It must not know processes or ports of its own. Every model group answers through the fake provider under its own
+name, and every task of every profile has a group of its own, so an answer shows exactly which mapping served it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+
+from neuronode_router.access import AccessKey, add_key
+from neuronode_router.domain import TASK_ALIASES
+
+PROFILES = ("premium", "balanced", "cost_effective", "specialized", "ultra_fast")
+FIRST_PROFILE = "premium"
+TIERS = ("fast", "medium", "complex")
+GROUPS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {profile: MappingProxyType({t: f"{t}_{profile}" for t in TASK_ALIASES}) for profile in PROFILES}
+)
+"""Profile -> task -> model group."""
+
+FALLING = ("strategy_specialized", "rescue")
+"""A group whose only deployment fails, and the group its configured fallback leads to."""
+FAILING = "trading_analysis_specialized"
+"""A group whose only deployment fails, without a fallback."""
+
+_SPECIAL_DEPLOYMENTS = {
+    FALLING[0]: "openai/strategy_specialized-fail-500",
+    FAILING: "openai/trading_analysis_specialized-fail-503",
+    "native": "anthropic/native",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What a test proxy is configured with."""
+
+    directory: Path
+    upstream: str
+    """The fake provider's address."""
+    keys: Sequence[AccessKey] = ()
+    callbacks: Sequence[str] = ()
+    """Dotted paths of LiteLLM callbacks."""
+    general: Mapping[str, Any] = field(default_factory=dict)
+    """More `general_settings`."""
+
+    @property
+    def config(self) -> Path:
+        """The LiteLLM configuration file."""
+        return self.directory / "litellm_config.yaml"
+
+    @property
+    def profiles(self) -> Path:
+        """The directory of profile files."""
+        return self.directory / "profiles"
+
+    @property
+    def access_file(self) -> Path | None:
+        """The access file, where there are keys."""
+        return self.directory / "access.yaml" if self.keys else None
+
+    def write(self) -> None:
+        """Write everything, replacing what is there."""
+        self.profiles.mkdir(parents=True, exist_ok=True)
+        for profile in PROFILES:
+            (self.profiles / f"{profile}.yaml").write_text(profile_text(profile))
+        if self.access_file:
+            self.access_file.unlink(missing_ok=True)
+            for key in self.keys:
+                add_key(self.access_file, key)
+        header = "# A comment that a rendered configuration must keep.\n"
+        self.config.write_text(header + yaml.safe_dump(self._config(), sort_keys=False))
+
+    def _config(self) -> dict[str, Any]:
+        groups = [group for tasks in GROUPS.values() for group in tasks.values()]
+        groups += [f"tier_{tier}" for tier in TIERS]
+        groups += [FALLING[1], "embed", "native"]
+        litellm_settings: dict[str, Any] = {"callbacks": list(self.callbacks)} if self.callbacks else {}
+        general = {"master_key": "os.environ/LITELLM_MASTER_KEY", **self.general}
+        if self.keys:
+            general["custom_auth"] = "neuronode_router.plugin.authenticate"
+            general["custom_auth_run_common_checks"] = True
+            litellm_settings["enable_post_custom_auth_checks"] = True
+        return {
+            "model_list": [self._deployment(group) for group in groups],
+            "litellm_settings": litellm_settings,
+            "general_settings": general,
+            "router_settings": {
+                "num_retries": 0,
+                "disable_cooldowns": True,
+                "fallbacks": [{FALLING[0]: [FALLING[1]]}],
+                "model_group_alias": dict(GROUPS[FIRST_PROFILE]),
+            },
+            "profile_settings": {"current_profile": FIRST_PROFILE},
+        }
+
+    def _deployment(self, group: str) -> dict[str, Any]:
+        provider_name = _SPECIAL_DEPLOYMENTS.get(group, f"openai/{group}")
+        base = self.upstream if provider_name.startswith("anthropic/") else f"{self.upstream}/v1"
+        return {
+            "model_name": group,
+            "litellm_params": {"model": provider_name, "api_base": base, "api_key": "provider-key"},
+            "model_info": {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6},
+        }
+
+
+def profile_text(profile: str, **changes: str) -> str:
+    """Return the YAML of one test profile; `changes` replaces the groups of some tasks."""
+    document = {
+        "description": f"The test profile {profile}.",
+        "cost_level": "medium",
+        "performance_level": "high",
+        "tasks": {**GROUPS[profile], **changes},
+        "tiers": {tier: [f"tier_{tier}"] for tier in TIERS},
+    }
+    return f"# {profile}, with a comment to keep\n" + yaml.safe_dump(document, sort_keys=False)
