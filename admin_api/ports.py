@@ -26,7 +26,7 @@ class WorkerView(Protocol):
         ...
 
     async def wait_beyond(self, revision: int, timeout: float) -> int:  # noqa: ASYNC109  (the worker's own name)
-        """Return the served revision as soon as it is above `revision`, at the latest after `timeout` seconds."""
+        """Return the served revision once it is above `revision`, at the latest after `timeout` seconds."""
         ...
 
 

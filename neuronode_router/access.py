@@ -200,7 +200,7 @@ class AccessFile:
         return entry
 
     def by_hash(self, digest: str) -> AccessKey | None:
-        """Return the entry of an already authenticated key's `key_hash`, None for another kind of key. Never raises."""
+        """Return the entry of an authenticated key's `key_hash`, None for another kind of key. Never raises."""
         return self._keys.get(digest)
 
     def refresh(self) -> None:
@@ -213,7 +213,8 @@ class AccessFile:
             raw = self._path.read_bytes()
         except OSError as error:
             self._seen = None
-            self.problems = (self._unreadable(error),)
+            mend = "Put it back, or correct NEURONODE_ACCESS_FILE; the last good keys stay valid until then."
+            self.problems = (_problem("access_unreadable", f"{error.strerror}.", mend, self._path.name),)
             return
         self._seen = signature
         self.warnings = _mode_warnings(info.st_mode, self._path)
@@ -226,14 +227,6 @@ class AccessFile:
         while True:
             await asyncio.sleep(interval)
             await asyncio.to_thread(self.refresh)
-
-    def _unreadable(self, error: OSError) -> Problem:
-        return Problem(
-            code="access_unreadable",
-            message=f"The access file cannot be read: {error.strerror}.",
-            mend="Put it back, or correct NEURONODE_ACCESS_FILE; until then the last good keys stay valid.",
-            file=self._path.name,
-        )
 
 
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")]
@@ -270,7 +263,7 @@ class _Document(BaseModel):
 
 
 def parse_access(raw: bytes, *, file: str) -> tuple[tuple[AccessKey, ...], tuple[Problem, ...]]:
-    """Return the keys of an access file and all that is wrong with it: one of the two is empty. Never raises."""
+    """Return the keys of an access file, or else all that is wrong with it. Never raises."""
     if len(raw) > MAX_FILE_BYTES:
         return (), (
             _problem("access_too_large", f"More than {MAX_FILE_BYTES} bytes.", "Split off old keys.", file),
