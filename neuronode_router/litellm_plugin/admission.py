@@ -1,0 +1,185 @@
+"""Admission: LiteLLM's hooks on the request path. They read one snapshot, decide and stamp; no waiting.
+
+An exception of ours never fails a request: it goes where LiteLLM alone would have sent it, and is counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import HTTPException
+from litellm.caching.caching import DualCache
+from litellm.integrations.custom_logger import CustomLogger
+from litellm.proxy._types import UserAPIKeyAuth
+
+from neuronode_router.access import Principal, may_override
+from neuronode_router.domain import PROFILE_NAME_PREFIX, Profile
+from neuronode_router.errors import NeuronodeError, NotAllowed, NotReady, UnknownProfile
+from neuronode_router.litellm_plugin import stamp
+from neuronode_router.routing.admit import admit
+from neuronode_router.routing.snapshot import Snapshot
+
+logger = logging.getLogger(__name__)
+
+STARTUP_WAIT_SECONDS = 5.0
+"""How long the very first requests of a worker may wait for its first snapshot."""
+
+LOG_EVERY_SECONDS = 60.0
+
+ROUTED_CALLS = frozenset(
+    {
+        *("completion", "acompletion", "text_completion", "atext_completion", "embedding", "aembedding"),
+        *("responses", "aresponses", "anthropic_messages", "aanthropic_messages"),
+        *("generate_content", "agenerate_content", "generate_content_stream", "agenerate_content_stream"),
+    }
+)
+"""The calls that go through LiteLLM's router. Others (pass-through bodies, files, tools) are not touched at
+all.
+"""
+
+REFUSALS: Mapping[type[NeuronodeError], int] = {NotAllowed: 403, UnknownProfile: 404}
+"""What admission refuses on purpose, and the status the client gets."""
+
+
+class FailureCount:
+    """Counts exceptions of ours on the request path and logs at most one a minute."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._logged_at = float("-inf")
+        self.total = 0
+
+    def record(self, where: str) -> None:
+        """Count the exception being handled."""
+        self.total += 1
+        if self._clock() - self._logged_at >= LOG_EVERY_SECONDS:
+            self._logged_at = self._clock()
+            logger.error(
+                "neuronode: %s failed (%d so far); the request goes LiteLLM's way",
+                where,
+                self.total,
+                exc_info=True,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What admission asks of the host, as plain callables."""
+
+    principal: Callable[[UserAPIKeyAuth], Principal]
+    served_by: Callable[[Mapping[str, Any]], tuple[str | None, bool]]
+    """From headers-hook facts to (model group that answered, whether the embedded model did)."""
+    tags: Callable[[], bool]
+    """Whether requests may carry our tags."""
+
+
+class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
+    """The callback LiteLLM calls. LiteLLM looks for its hooks in this very class: do not move them to a
+    base.
+    """
+
+    def __init__(self, host: Host) -> None:
+        super().__init__()
+        self._host = host
+        self._first = asyncio.Event()
+        self.snapshot: Snapshot | None = None
+        self.failures = FailureCount()
+
+    def take(self, snapshot: Snapshot) -> None:
+        """Make `snapshot` the one that requests admitted from now on read: one assignment."""
+        self.snapshot = snapshot
+        self._first.set()
+
+    def open(self) -> None:
+        """End the start-up wait: requests are answered even though no snapshot could be had."""
+        self._first.set()
+
+    async def async_pre_call_hook(
+        self, user_api_key_dict: UserAPIKeyAuth, cache: DualCache, data: dict[str, Any], call_type: str
+    ) -> dict[str, Any] | None:
+        """Rewrite a name of ours to its model group and stamp the Decision. Raises HTTPException 403 or 404
+        only.
+        """
+        if call_type not in ROUTED_CALLS:
+            return None
+        if not self._first.is_set():
+            await self._startup()
+        try:
+            return self._admit(user_api_key_dict, data)
+        except (NotAllowed, UnknownProfile) as refusal:
+            raise HTTPException(
+                status_code=REFUSALS[type(refusal)], detail={"error": f"{refusal.message} {refusal.mend}"}
+            ) from refusal
+        except Exception as error:
+            self.failures.record("admission")
+            stamp.mark_fail_open(data)
+            if str(data.get("model")).startswith(PROFILE_NAME_PREFIX):
+                # LiteLLM would serve this alias without asking who may choose a profile.
+                raise HTTPException(
+                    status_code=503, detail={"error": "Profiles cannot be chosen now."}
+                ) from error
+            return None
+
+    def _admit(self, user: UserAPIKeyAuth, data: dict[str, Any]) -> dict[str, Any] | None:
+        bucket = stamp.scrub(data)
+        snapshot, requested = self.snapshot, data.get("model")
+        if not isinstance(requested, str):
+            return None
+        if snapshot is None:
+            raise NotReady("No control state could be read yet.")
+
+        def may(profile: Profile) -> bool:
+            return may_override(self._host.principal(user), profile)
+
+        decision = admit(snapshot, requested, wanted_profile=stamp.wanted_profile(data), may_override=may)
+        data["model"] = decision.group
+        if decision.ladder:
+            data["fallbacks"] = list(decision.ladder)
+        stamp.stamp(bucket, decision, tags=self._host.tags())
+        return data
+
+    async def _startup(self) -> None:
+        try:
+            await asyncio.wait_for(self._first.wait(), STARTUP_WAIT_SECONDS)
+        except TimeoutError:
+            self._first.set()
+
+    async def async_post_call_response_headers_hook(
+        self,
+        data: dict[str, Any],
+        user_api_key_dict: UserAPIKeyAuth,
+        response: object,
+        request_headers: dict[str, str] | None = None,
+        litellm_call_info: dict[str, object] | None = None,
+    ) -> dict[str, str] | None:
+        """Return our response headers: for plain and streamed answers, and for errors. Never raises."""
+        try:
+            group, embedded = self._host.served_by(litellm_call_info or {})
+            return stamp.answer_headers(data, group=group, embedded=embedded)
+        except Exception:  # noqa: BLE001 - invariant 7: nothing of ours may fail a request
+            self.failures.record("response headers")
+            return None
+
+    async def async_filter_listed_models(
+        self, user_api_key_dict: UserAPIKeyAuth, model_names: Sequence[str]
+    ) -> Sequence[str]:
+        """Leave out of LiteLLM's listings the profiles that this key may not choose. Never raises."""
+        try:
+            principal = self._host.principal(user_api_key_dict)
+            profiles = self.snapshot.state.profiles.profiles if self.snapshot else {}
+            return [name for name in model_names if _listed(name, principal, profiles)]
+        except Exception:  # noqa: BLE001 - invariant 7; without a profile name nothing is given away
+            self.failures.record("model listing")
+            return [name for name in model_names if not name.startswith(PROFILE_NAME_PREFIX)]
+
+
+def _listed(name: str, principal: Principal, profiles: Mapping[str, Profile]) -> bool:
+    if not name.startswith(PROFILE_NAME_PREFIX):
+        return True
+    profile = profiles.get(name.removeprefix(PROFILE_NAME_PREFIX))
+    return profile is not None and may_override(principal, profile)

@@ -1,0 +1,147 @@
+"""The Decision as it travels with a LiteLLM request: written into its metadata, read back for headers and
+logs.
+
+What a client sends under our names never survives. Only names and numbers are written, never text of a
+prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from neuronode_router.domain import Decision, Reason
+
+KEY = "neuronode"
+"""Our entry in LiteLLM's request metadata."""
+
+SPEND_PREFIX = "neuronode_"
+TAG_PREFIXES = ("profile:", "task:")
+BUCKETS = ("litellm_metadata", "metadata")
+"""Where LiteLLM keeps request metadata: the first one present is in force (the newer endpoints use the
+first).
+"""
+
+HEADER_PREFIX = "x-neuronode-"
+PROFILE_HEADER = "x-neuronode-profile"
+REQUEST_HEADERS = (PROFILE_HEADER,)
+"""What a client may send."""
+RESPONSE_HEADERS = tuple(
+    HEADER_PREFIX + name
+    for name in ("profile", "revision", "task", "tier", "group", "reason", "fallback", "embedded")
+)
+"""What answers carry. `task`, `profile` and `tier` only where there is one; `embedded` only as 1."""
+
+
+def scrub(data: dict[str, Any]) -> dict[str, Any]:
+    """Remove everything of ours that a client forged and return the metadata bucket that is in force."""
+    for name in BUCKETS:
+        bucket = data.get(name)
+        if isinstance(bucket, dict):
+            _scrub_bucket(bucket)
+    name = BUCKETS[0] if BUCKETS[0] in data else BUCKETS[1]
+    bucket = data.get(name)
+    if not isinstance(bucket, dict):
+        bucket = data[name] = {}
+    return bucket
+
+
+def _scrub_bucket(bucket: dict[str, Any]) -> None:
+    bucket.pop(KEY, None)
+    tags = bucket.get("tags")
+    if isinstance(tags, list):
+        bucket["tags"] = [tag for tag in tags if not (isinstance(tag, str) and tag.startswith(TAG_PREFIXES))]
+    spend = bucket.get("spend_logs_metadata")
+    if isinstance(spend, dict):
+        bucket["spend_logs_metadata"] = {
+            key: value for key, value in spend.items() if not str(key).startswith(SPEND_PREFIX)
+        }
+
+
+def stamp(bucket: dict[str, Any], decision: Decision, *, tags: bool) -> None:
+    """Write `decision` where LiteLLM's logs, spend rows and our header hook find it.
+
+    With `tags` the request also carries `profile:` and `task:` tags, so that LiteLLM's spend reports can
+    group by them. They are left out where tag routing is on, because there a tag would choose deployments.
+    """
+    bucket[KEY] = {
+        "revision": decision.revision,
+        "profile": decision.profile,
+        "task": decision.task,
+        "tier": decision.tier,
+        "group": decision.group,
+        "reason": decision.reason.value,
+    }
+    if decision.profile is None:
+        return
+    spend = bucket.get("spend_logs_metadata")
+    bucket["spend_logs_metadata"] = {
+        **(spend if isinstance(spend, dict) else {}),
+        f"{SPEND_PREFIX}profile": decision.profile,
+        f"{SPEND_PREFIX}task": decision.task,
+        f"{SPEND_PREFIX}revision": decision.revision,
+    }
+    if tags:
+        present = bucket.get("tags")
+        bucket["tags"] = [
+            *(present if isinstance(present, list) else ()),
+            f"profile:{decision.profile}",
+            f"task:{decision.task}",
+        ]
+
+
+def mark_fail_open(data: Mapping[str, Any]) -> None:
+    """Say in the answer's headers that admission failed and LiteLLM alone routed the request. Never
+    raises.
+    """
+    for name in BUCKETS:
+        bucket = data.get(name)
+        if isinstance(bucket, dict):
+            bucket[KEY] = None
+            return
+
+
+def stamped(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return what `stamp` wrote into this request, `{}` where admission failed, None where it was not
+    asked.
+    """
+    for name in BUCKETS:
+        bucket = data.get(name)
+        if isinstance(bucket, Mapping) and KEY in bucket:
+            return bucket[KEY] or {}
+    return None
+
+
+def wanted_profile(data: Mapping[str, Any]) -> str | None:
+    """Return the profile that the client's request header asks for, or None."""
+    request = data.get("proxy_server_request")
+    headers = request.get("headers") if isinstance(request, Mapping) else None
+    wanted = headers.get(PROFILE_HEADER) if isinstance(headers, Mapping) else None
+    return wanted if isinstance(wanted, str) else None
+
+
+def answer_headers(data: Mapping[str, Any], *, group: str | None, embedded: bool) -> dict[str, str]:
+    """Return our response headers for one request.
+
+    `group` is the model group that answered (None when nobody did); where it is another one than admission
+    chose, a fallback of LiteLLM answered.
+    """
+    mark = stamped(data)
+    if not mark:
+        reason = {} if mark is None else {HEADER_PREFIX + "reason": Reason.FAIL_OPEN.value}
+        return reason | _embedded(embedded)
+    served = group or mark["group"]
+    headers = {
+        HEADER_PREFIX + "revision": str(mark["revision"]),
+        HEADER_PREFIX + "group": served,
+        HEADER_PREFIX + "reason": mark["reason"],
+        HEADER_PREFIX + "fallback": "1" if served != mark["group"] else "0",
+    }
+    for name in ("profile", "task", "tier"):
+        if mark[name] is not None:
+            headers[HEADER_PREFIX + name] = mark[name]
+    return headers | _embedded(embedded)
+
+
+def _embedded(embedded: bool) -> dict[str, str]:
+    return {HEADER_PREFIX + "embedded": "1"} if embedded else {}

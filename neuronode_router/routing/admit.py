@@ -1,0 +1,66 @@
+"""From a snapshot and what one request says to its Decision: pure, synchronous, a few dictionary reads.
+
+It does not know who asks: whether a profile may be chosen is a question it is handed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from neuronode_router.domain import PROFILE_NAME_PREFIX, Decision, Profile, Reason
+from neuronode_router.errors import NotAllowed, UnknownProfile
+from neuronode_router.routing.snapshot import Snapshot, decide
+
+
+def admit(
+    snapshot: Snapshot, requested: str, *, wanted_profile: str | None, may_override: Callable[[Profile], bool]
+) -> Decision:
+    """Decide where a request goes.
+
+    `wanted_profile` is the request header's wish and `may_override` says whether the caller may choose a
+    profile; it is asked only when one is chosen. Raises `NotAllowed` for an override name the caller may not
+    use and `UnknownProfile` for `@profile/<name>` without such a profile. A wish by header that is not
+    allowed is ignored, with the reason `override_denied`. Names that are none of ours come back as
+    `passthrough`, untouched.
+    """
+    decision = snapshot.decisions.get(requested)
+    if decision is None:
+        return _not_ours(snapshot, requested)
+    if decision.reason is Reason.OVERRIDE_NAME:
+        return _allowed(snapshot, decision, may_override)
+    if wanted_profile is not None and decision.reason is Reason.ACTIVE_PROFILE:
+        return _by_header(snapshot, decision, wanted_profile, may_override)
+    return decision
+
+
+def _not_ours(snapshot: Snapshot, requested: str) -> Decision:
+    if requested.startswith(PROFILE_NAME_PREFIX):
+        visible = [name for name, profile in snapshot.state.profiles.profiles.items() if not profile.hidden]
+        raise UnknownProfile(requested.removeprefix(PROFILE_NAME_PREFIX), visible)
+    return Decision(
+        requested=requested, group=requested, reason=Reason.PASSTHROUGH, revision=snapshot.revision
+    )
+
+
+def _allowed(snapshot: Snapshot, decision: Decision, may_override: Callable[[Profile], bool]) -> Decision:
+    assert decision.profile is not None
+    if not may_override(snapshot.state.profiles.profiles[decision.profile]):
+        raise NotAllowed(
+            f"This key may not choose the profile {decision.profile!r}.",
+            mend=f"Ask for {decision.task!r} (it answers under the active profile), or have the key's team "
+            "added to the profile's allowed_teams.",
+        )
+    return decision
+
+
+def _by_header(
+    snapshot: Snapshot, decision: Decision, wanted: str, may_override: Callable[[Profile], bool]
+) -> Decision:
+    profile = snapshot.state.profiles.profiles.get(wanted)
+    if profile is None or not may_override(profile):
+        return replace(decision, reason=Reason.OVERRIDE_DENIED)
+    assert decision.task is not None
+    return decide(
+        snapshot.state, profile, decision.task, requested=decision.requested, reason=Reason.OVERRIDE_HEADER
+    )

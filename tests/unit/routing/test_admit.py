@@ -1,0 +1,157 @@
+"""Names of requests against a snapshot: what goes where, for whom, and why."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuronode_router.domain import (
+    TASK_ALIASES,
+    ControlState,
+    HostFacts,
+    Profile,
+    ProfileSet,
+    Reason,
+    Tier,
+)
+from neuronode_router.errors import NotAllowed, UnknownProfile
+from neuronode_router.routing.admit import admit
+from neuronode_router.routing.snapshot import Snapshot, build_snapshot
+
+PROFILES = ("premium", "balanced", "secret")
+
+
+def profile(name: str, *, hidden: bool = False) -> Profile:
+    return Profile(
+        name=name,
+        description=name,
+        cost_level="low",
+        performance_level="good",
+        tasks={task: f"{task}_{name}" for task in TASK_ALIASES},
+        tiers=dict.fromkeys(Tier, (f"chat_{name}",)),
+        hidden=hidden,
+    )
+
+
+def snapshot(active: str = "premium", groups: frozenset[str] = frozenset()) -> Snapshot:
+    profiles = ProfileSet({name: profile(name, hidden=name == "secret") for name in PROFILES})
+    state = ControlState(revision=7, active=active, profiles=profiles, committed_at=0.0)
+    return build_snapshot(state, HostFacts(groups=groups))
+
+
+def anybody(_: Profile) -> bool:
+    return True
+
+
+def nobody(_: Profile) -> bool:
+    return False
+
+
+@pytest.mark.parametrize("task", TASK_ALIASES)
+def test_a_task_alias_goes_to_the_active_profiles_group(task: str) -> None:
+    """A plain task alias is answered by the active profile, under the snapshot's revision."""
+    decision = admit(snapshot("balanced"), task, wanted_profile=None, may_override=nobody)
+
+    assert (decision.group, decision.profile, decision.task) == (f"{task}_balanced", "balanced", task)
+    assert (decision.reason, decision.revision, decision.requested) == (Reason.ACTIVE_PROFILE, 7, task)
+
+
+def test_the_second_name_means_balanced_under_any_profile() -> None:
+    """`task_<alias>` is bound to balanced, whatever is active and whatever the header wishes."""
+    decision = admit(snapshot("premium"), "task_summary", wanted_profile="premium", may_override=anybody)
+
+    assert (decision.group, decision.profile, decision.reason) == (
+        "summary_balanced",
+        "balanced",
+        Reason.SECOND_NAME,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [
+        ("@profile/balanced", "chat_balanced"),
+        ("balanced/synthesis", "synthesis_balanced"),
+        ("secret/chat", "chat_secret"),
+    ],
+)
+def test_override_names_reach_another_profile_where_access_allows(name: str, group: str) -> None:
+    """Both forms of an override name are served to who may choose the profile, and refused to others."""
+    decision = admit(snapshot(), name, wanted_profile=None, may_override=anybody)
+
+    assert (decision.group, decision.reason) == (group, Reason.OVERRIDE_NAME)
+    with pytest.raises(NotAllowed):
+        admit(snapshot(), name, wanted_profile=None, may_override=nobody)
+
+
+def test_access_is_asked_for_the_profile_that_is_chosen() -> None:
+    """The question handed in is asked once, about the named profile and no other."""
+    asked: list[str] = []
+
+    def may(chosen: Profile) -> bool:
+        asked.append(chosen.name)
+        return True
+
+    admit(snapshot(), "balanced/chat", wanted_profile="secret", may_override=may)
+    admit(snapshot(), "chat", wanted_profile="secret", may_override=may)
+    admit(snapshot(), "chat", wanted_profile=None, may_override=may)
+
+    assert asked == ["balanced", "secret"]
+
+
+def test_the_header_chooses_the_profile_where_access_allows() -> None:
+    """The request header moves a task alias to another profile, or is ignored and says so."""
+    allowed = admit(snapshot(), "chat", wanted_profile="balanced", may_override=anybody)
+    denied = admit(snapshot(), "chat", wanted_profile="balanced", may_override=nobody)
+    unknown = admit(snapshot(), "chat", wanted_profile="no\nsuch", may_override=anybody)
+
+    assert (allowed.group, allowed.profile, allowed.reason) == (
+        "chat_balanced",
+        "balanced",
+        Reason.OVERRIDE_HEADER,
+    )
+    assert (denied.group, denied.reason) == ("chat_premium", Reason.OVERRIDE_DENIED)
+    assert (unknown.group, unknown.reason) == ("chat_premium", Reason.OVERRIDE_DENIED)
+
+
+def test_an_unknown_profile_name_is_refused_without_naming_hidden_profiles() -> None:
+    """`@profile/<name>` of no profile raises, and the mend lists only profiles that are not hidden."""
+    with pytest.raises(UnknownProfile) as refusal:
+        admit(snapshot(), "@profile/nope", wanted_profile=None, may_override=anybody)
+
+    assert "balanced" in refusal.value.mend
+    assert "secret" not in refusal.value.mend
+
+
+@given(name=st.text(max_size=60), wanted=st.none() | st.text(max_size=20))
+def test_names_that_are_not_ours_pass_untouched(name: str, wanted: str | None) -> None:
+    """Whatever a client sends that is no name of ours goes on exactly as it came (invariant 9)."""
+    current = snapshot()
+    if name in current.decisions or name.startswith("@profile/"):
+        return
+
+    decision = admit(current, name, wanted_profile=wanted, may_override=nobody)
+
+    assert (decision.group, decision.reason, decision.profile) == (name, Reason.PASSTHROUGH, None)
+
+
+def test_a_concrete_group_keeps_its_name() -> None:
+    """A model group of the host that is called like an override name of ours is served untouched."""
+    current = snapshot(groups=frozenset({"balanced/chat"}))
+
+    decision = admit(current, "balanced/chat", wanted_profile=None, may_override=nobody)
+
+    assert decision.reason is Reason.PASSTHROUGH
+    assert "balanced/chat" not in current.aliases
+
+
+def test_the_alias_map_lists_tasks_second_names_and_visible_profiles() -> None:
+    """What LiteLLM lists: every task alias, every second name, `@profile/<name>` unless hidden."""
+    aliases = snapshot("premium").aliases
+
+    assert aliases["classification"] == "classification_premium"
+    assert aliases["task_classification"] == "classification_balanced"
+    assert aliases["@profile/balanced"] == "chat_balanced"
+    assert "@profile/secret" not in aliases
+    assert len(aliases) == 2 * len(TASK_ALIASES) + 2
