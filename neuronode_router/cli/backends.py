@@ -1,0 +1,115 @@
+"""Says of each deployment of a LiteLLM configuration whether its real backend can be used from here.
+
+It must not know the embedded model, nor start anything; it asks an Ollama which models it has and nothing
+else, since anything more would load one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+ENVIRONMENT_REFERENCE = "os.environ/"
+CREDENTIALS = (
+    "api_key",
+    "api_base",
+    "base_url",
+    "aws_access_key_id",
+    "aws_secret_access_key",
+    "vertex_credentials",
+)
+"""Parameters without which a deployment that names them cannot work."""
+PROVIDER_KEYS: Mapping[str, tuple[str, ...]] = {
+    "openai": ("OPENAI_API_KEY",),
+    "anthropic": ("ANTHROPIC_API_KEY",),
+    "gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+    "mistral": ("MISTRAL_API_KEY",),
+    "groq": ("GROQ_API_KEY",),
+    "openrouter": ("OPENROUTER_API_KEY",),
+    "deepseek": ("DEEPSEEK_API_KEY",),
+}
+"""Where LiteLLM finds a provider's key when the deployment names none. Others count as configured."""
+OLLAMA_PROVIDERS = frozenset({"ollama", "ollama_chat"})
+PROBE_SECONDS = 1.0
+
+Deployment = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """The environment and the Ollamas found; answers `missing` for a deployment."""
+
+    environ: Mapping[str, str] = field(repr=False)
+    ollama_tags: Mapping[str, frozenset[str]]
+    """Tags by address; an address that did not answer is absent."""
+
+    def missing(self, deployment: Deployment) -> str | None:
+        """Return why the deployment cannot be used, in a few words without any value, or None when it can."""
+        params = deployment.get("litellm_params") or {}
+        for name in CREDENTIALS:
+            reference = _reference(params.get(name))
+            if reference and not self.environ.get(reference, "").strip():
+                return f"{reference} is not set"
+        provider, _, served_name = str(params.get("model", "")).partition("/")
+        if provider in OLLAMA_PROVIDERS:
+            return self._missing_in_ollama(params, served_name)
+        if params.get("api_key") or params.get("api_base") or params.get("base_url"):
+            return None
+        keys = PROVIDER_KEYS.get(provider, ())
+        return None if not keys or any(self.environ.get(key) for key in keys) else f"{keys[0]} is not set"
+
+    def _missing_in_ollama(self, params: Mapping[str, Any], served_name: str) -> str | None:
+        address = ollama_address(params, self.environ)
+        if address is None:
+            return "OLLAMA_API_BASE is not set"
+        if address not in self.ollama_tags:
+            return "Ollama does not answer"
+        tag = served_name if ":" in served_name else f"{served_name}:latest"
+        return None if tag in self.ollama_tags[address] else f"Ollama has no {tag}"
+
+
+async def find_backends(deployments: Iterable[Deployment], environ: Mapping[str, str]) -> Backends:
+    """Ask every Ollama that a deployment names, all at once, one second at most. Never raises."""
+    addresses = sorted(
+        {
+            address
+            for deployment in deployments
+            if str((params := deployment.get("litellm_params") or {}).get("model", "")).partition("/")[0]
+            in OLLAMA_PROVIDERS
+            and (address := ollama_address(params, environ))
+        }
+    )
+    async with httpx.AsyncClient(timeout=PROBE_SECONDS, follow_redirects=False, trust_env=False) as client:
+        answers = await asyncio.gather(*(_tags(client, address) for address in addresses))
+    return Backends(
+        environ, {a: tags for a, tags in zip(addresses, answers, strict=True) if tags is not None}
+    )
+
+
+def ollama_address(params: Mapping[str, Any], environ: Mapping[str, str]) -> str | None:
+    """Return the address that a deployment's Ollama has, without a slash at its end, or None."""
+    given = params.get("api_base") or params.get("base_url")
+    reference = _reference(given)
+    address = environ.get(reference) if reference else given or environ.get("OLLAMA_API_BASE")
+    return str(address).strip().rstrip("/") or None if address else None
+
+
+async def _tags(client: httpx.AsyncClient, address: str) -> frozenset[str] | None:
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            answer = await client.get(f"{address}/api/tags")
+        listed = answer.raise_for_status().json()["models"]
+        return frozenset(str(entry["name"]) for entry in listed)
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, KeyError, TypeError):
+        return None  # whatever answers there, it is no Ollama we can use
+
+
+def _reference(value: object) -> str | None:
+    """Return the variable that a value such as `os.environ/OPENAI_API_KEY` names."""
+    if isinstance(value, str) and value.startswith(ENVIRONMENT_REFERENCE):
+        return value.removeprefix(ENVIRONMENT_REFERENCE)
+    return None

@@ -1,0 +1,180 @@
+"""Derives LiteLLM's configuration from the operator's: groups without a backend become embedded.
+
+It must not know processes or the network, and never writes what an `os.environ/` reference stands for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from neuronode_router.cli.embedded import ANSWER_TOKENS, CONTEXT_TOKENS, SERVED_NAME, EmbeddedAddress
+from neuronode_router.errors import SettingsError
+
+Config = dict[str, Any]
+Deployment = Mapping[str, Any]
+
+CUSTOM_AUTH = "neuronode_router.plugin.authenticate"
+CHAT_MODES = (None, "chat", "completion", "responses")
+"""What the embedded model can stand in for; a group for embeddings or images is left as it is."""
+PRICE_FREE = ("input_cost_per_token", "output_cost_per_token")
+NOT_KEPT = ("id", "base_model")
+"""Entries of `model_info` by which LiteLLM would take the embedded deployment for the original."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which deployments LiteLLM gets, and which groups the embedded model answers."""
+
+    deployments: tuple[Deployment, ...]
+    """The operator's deployments that stay; of an embedded group only the first, which is to be replaced."""
+    embedded: Mapping[str, str]
+    """Group -> why its first deployment cannot be used."""
+    left_out: tuple[str, ...]
+    """`group: why` for each deployment that cannot be used although its group has another that can."""
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """The model groups; leaving deployments out never loses one."""
+        return frozenset(str(deployment["model_name"]) for deployment in self.deployments)
+
+
+def read_config(path: Path, *, root: Path | None = None, seen: tuple[Path, ...] = ()) -> Config:
+    """Return the configuration with its `include` files merged in, as LiteLLM merges them.
+
+    Lists are joined, other values of the included file win. Raises `SettingsError` naming file and line.
+    """
+    document = _load(path)
+    entries = document.pop("include", None) or []
+    if not isinstance(entries, list):
+        raise SettingsError(f"{path}: `include` must be a list of files.")
+    for entry in entries:
+        target = _locate(str(entry), path, root or path)
+        if target in (*seen, path):
+            raise SettingsError(f"{path}: `include` of {entry} goes round in a circle.")
+        for key, value in read_config(target, root=root or path, seen=(*seen, path)).items():
+            present = document.get(key)
+            document[key] = (
+                [*present, *value] if isinstance(present, list) and isinstance(value, list) else value
+            )
+    return document
+
+
+def deployments_of(config: Config) -> list[Deployment]:
+    """Return the entries of `model_list`. Raises `SettingsError` when it has none or one is malformed."""
+    entries = config.get("model_list") or []
+    if not isinstance(entries, list) or not entries:
+        raise SettingsError("The configuration has no `model_list`.", mend="List at least one deployment.")
+    for number, entry in enumerate(entries, start=1):
+        if not isinstance(entry, dict) or "model_name" not in entry:
+            raise SettingsError(f"Entry {number} of `model_list` has no `model_name`.")
+    return entries
+
+
+def make_plan(deployments: list[Deployment], missing: Callable[[Deployment], str | None]) -> Plan:
+    """Sort the groups: a group is embedded when it is for text and none of its deployments can be used.
+
+    A group with usable deployments keeps those; any other stays whole, and fails as it would without us.
+    """
+    by_group: dict[str, list[tuple[Deployment, str | None]]] = {}
+    for deployment in deployments:
+        by_group.setdefault(str(deployment["model_name"]), []).append((deployment, missing(deployment)))
+    kept: list[Deployment] = []
+    embedded: dict[str, str] = {}
+    left_out: list[str] = []
+    for group, found in by_group.items():
+        usable = [deployment for deployment, why in found if why is None]
+        if usable:
+            kept += usable
+            left_out += [f"{group}: {why}" for _, why in found if why is not None]
+        elif all((d.get("model_info") or {}).get("mode") in CHAT_MODES for d, _ in found):
+            kept.append(found[0][0])
+            embedded[group] = str(found[0][1])
+        else:
+            kept += [deployment for deployment, _ in found]
+    return Plan(tuple(kept), embedded, tuple(left_out))
+
+
+def effective_config(
+    config: Config, plan: Plan, *, embedded: EmbeddedAddress | None, custom_auth: bool
+) -> Config:
+    """Return a new configuration for LiteLLM; `config` is left as it is.
+
+    `embedded` may be None only where the plan embeds nothing. `custom_auth` has our access file judge keys.
+    """
+    result = dict(config)
+    result["model_list"] = [
+        _embedded_deployment(deployment, embedded)
+        if embedded is not None and deployment["model_name"] in plan.embedded
+        else deployment
+        for deployment in plan.deployments
+    ]
+    # A key written into the file itself is handed to LiteLLM by the environment, like every other.
+    result["general_settings"] = {
+        **(config.get("general_settings") or {}),
+        "master_key": "os.environ/LITELLM_MASTER_KEY",
+    }
+    if custom_auth:
+        result["general_settings"] |= {"custom_auth": CUSTOM_AUTH, "custom_auth_run_common_checks": True}
+        result["litellm_settings"] = {
+            **(config.get("litellm_settings") or {}),
+            # Without it LiteLLM lets every key that our function accepts use every group.
+            "enable_post_custom_auth_checks": True,
+        }
+    return result
+
+
+def dump_config(config: Config) -> str:
+    """Return the configuration as YAML text that LiteLLM reads back equal."""
+    head = (
+        "# Written by `neuronode serve` at every start: edit the configuration it was derived from instead.\n"
+    )
+    return head + yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=10**6)
+
+
+def _embedded_deployment(original: Deployment, address: EmbeddedAddress) -> Deployment:
+    """Return the deployment that stands in for a group; what is known about the group (tier, ...) is kept."""
+    info = {k: v for k, v in (original.get("model_info") or {}).items() if k not in NOT_KEPT}
+    return {
+        "model_name": original["model_name"],
+        "litellm_params": {
+            "model": f"openai/{SERVED_NAME}",
+            "api_base": f"{address.url}/v1",
+            "api_key": address.key,
+            # Requests written for the real model may carry parameters that this one does not have.
+            "drop_params": True,
+        },
+        "model_info": {
+            **info,
+            "neuronode_embedded": True,
+            "mode": "chat",
+            "max_input_tokens": CONTEXT_TOKENS - ANSWER_TOKENS,
+            **dict.fromkeys(PRICE_FREE, 0),
+        },
+    }
+
+
+def _load(path: Path) -> Config:
+    try:
+        # The reader LiteLLM itself uses: any other could see another document.
+        document = yaml.safe_load(path.read_bytes())
+    except OSError as error:
+        raise SettingsError(
+            f"The configuration {path} cannot be read: {error.strerror}.", mend="Name it with --config FILE."
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise SettingsError(f"{where}: {getattr(error, 'problem', None) or 'this is not YAML'}.") from error
+    if not isinstance(document, dict):
+        raise SettingsError(f"{path}: a LiteLLM configuration is a mapping.")
+    return document
+
+
+def _locate(entry: str, declared_in: Path, root: Path) -> Path:
+    beside = declared_in.parent / entry
+    return beside if beside.exists() else root.parent / entry

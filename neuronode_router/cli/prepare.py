@@ -1,0 +1,165 @@
+"""Everything of `neuronode serve` that can be refused before a process is started.
+
+It must not know how processes are run or watched.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import socket
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from neuronode_router.cli.backends import find_backends
+from neuronode_router.cli.child import JOIN_HOOK
+from neuronode_router.cli.effective import (
+    Config,
+    Plan,
+    deployments_of,
+    dump_config,
+    effective_config,
+    make_plan,
+    read_config,
+)
+from neuronode_router.cli.embedded import EmbeddedAddress, find_weights
+from neuronode_router.cli.master_key import VARIABLE, MasterKey, find_master_key
+from neuronode_router.errors import SettingsError
+from neuronode_router.settings import Settings, variable
+
+PLUGIN_HOOK = "neuronode_router.plugin:start"
+HOOKS_VARIABLE = "LITELLM_WORKER_STARTUP_HOOKS"
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where the proxy listens, and in how many worker processes."""
+
+    host: str
+    port: int
+    workers: int
+
+    @property
+    def url(self) -> str:
+        """An address at which this machine reaches the proxy."""
+        here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
+        return f"http://{f'[{here}]' if ':' in here else here}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the processes are started with. The descriptors are held for as long as `serve` runs."""
+
+    plan: Plan
+    key: MasterKey
+    embedded: EmbeddedAddress | None
+    effective: Path
+    environ: Mapping[str, str] = field(repr=False)
+    held: tuple[object, ...] = field(repr=False)
+
+
+async def prepare(settings: Settings, environ: Mapping[str, str], listen: Listen) -> Prepared:
+    """Check everything, find the backends, write the effective configuration. Raises `SettingsError`."""
+    config = read_config(settings.config)
+    deployments = deployments_of(config)
+    _require_free(listen)
+    lock = _take_state_dir(settings.state_dir)
+    general = config.get("general_settings") or {}
+    key = find_master_key(environ, general, settings.state_dir / "master_key")
+    backends = await find_backends(deployments, environ)
+    plan = make_plan(deployments, backends.missing)
+    address, reservation = _reserve_address() if plan.embedded else (None, None)
+    effective = settings.state_dir / "effective_config.yaml"
+    derived = effective_config(
+        config, plan, embedded=address, custom_auth=_uses_access_file(settings, environ, config)
+    )
+    _write_private(effective, dump_config(derived))
+    child_environ = litellm_environ(environ, settings, key)
+    return Prepared(plan, key, address, effective, child_environ, held=(lock, reservation))
+
+
+def litellm_environ(environ: Mapping[str, str], settings: Settings, key: MasterKey) -> dict[str, str]:
+    """Return the environment LiteLLM is started with."""
+    hooks = [hook for hook in environ.get(HOOKS_VARIABLE, "").split(",") if hook.strip()]
+    result = {
+        # LiteLLM would ask GitHub for prices at every start, and wait for it.
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "LITELLM_DONT_SHOW_FEEDBACK_BOX": "true",
+        **environ,
+        HOOKS_VARIABLE: ",".join([*hooks, JOIN_HOOK, *([] if PLUGIN_HOOK in hooks else [PLUGIN_HOOK])]),
+        VARIABLE: key.secret,
+        variable("config"): str(settings.config),
+        variable("profiles"): str(settings.profiles),
+        variable("state_dir"): str(settings.state_dir),
+    }
+    # Without cached bytecode every worker compiles LiteLLM anew: tens of seconds.
+    result.pop("PYTHONDONTWRITEBYTECODE", None)
+    return result
+
+
+def _require_free(listen: Listen) -> None:
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((listen.host, listen.port))
+    except OSError as error:
+        raise SettingsError(
+            f"{listen.host}:{listen.port} cannot be used: {error.strerror or error}.",
+            mend="Stop what listens there, or choose another port with --port.",
+        ) from error
+
+
+def _take_state_dir(state_dir: Path) -> object:
+    """Make the directory and lock it: two services would overwrite each other's effective configuration."""
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (state_dir / "serve.lock").open("w")
+    except OSError as error:
+        raise SettingsError(
+            f"The state directory {state_dir} cannot be used: {error.strerror}.",
+            mend="Name a writable one with --state-dir.",
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise SettingsError(
+            f"Another `neuronode serve` uses the state directory {state_dir}.",
+            mend="Stop it, or name another directory with --state-dir.",
+        ) from error
+    return lock
+
+
+def _reserve_address() -> tuple[EmbeddedAddress, socket.socket]:
+    """Choose a loopback port and keep it reserved, so that a restarted embedded server finds it free.
+
+    The socket never listens, so the server that shares the port gets every connection.
+    """
+    find_weights()
+    reservation = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    reservation.bind(("127.0.0.1", 0))
+    return EmbeddedAddress(reservation.getsockname()[1], secrets.token_urlsafe(24)), reservation
+
+
+def _uses_access_file(settings: Settings, environ: Mapping[str, str], config: Config) -> bool:
+    general = config.get("general_settings") or {}
+    has_database = bool(environ.get("DATABASE_URL") or general.get("database_url"))
+    has_own_auth = bool(general.get("custom_auth"))
+    return settings.access_file is not None and not has_database and not has_own_auth
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Replace a file atomically; only its owner may read it."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).replace(path)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise SettingsError(f"{path} cannot be written: {error.strerror}.") from error

@@ -1,0 +1,231 @@
+"""`neuronode serve`: LiteLLM with the plugin, and the embedded model where needed, as watched child processes.
+
+It must not know LiteLLM from the inside: it never imports it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+import sysconfig
+import time
+from pathlib import Path
+
+import httpx
+
+from neuronode_router.cli import embedded
+from neuronode_router.cli.banner import QUESTION, Progress, ready_banner
+from neuronode_router.cli.embedded import EmbeddedAddress
+from neuronode_router.cli.prepare import Listen, Prepared, prepare
+from neuronode_router.cli.supervise import Backoff, Child, Relay
+from neuronode_router.errors import HostError, SettingsError
+from neuronode_router.settings import Settings, process_environment
+
+STOPPED = ""
+"""How a watching task says that a signal asked for the end; any other text is a failure."""
+EMBEDDED_ENVIRON = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH")
+GRACE_SECONDS = 10.0
+"""How long running requests may take to end after SIGTERM."""
+START_SECONDS = 300.0
+FIRST_ANSWER_SECONDS = 60.0
+POLL_SECONDS = 0.1
+WORKER_HEALTH_SECONDS = 120
+"""While a worker imports LiteLLM it cannot answer; uvicorn's default of 5 s would kill it again and again."""
+
+
+class Service:
+    """The child processes of one `neuronode serve`, from their start to their end."""
+
+    def __init__(self, prepared: Prepared, listen: Listen, progress: Progress) -> None:
+        self._prepared = prepared
+        self._listen = listen
+        self._progress = progress
+        self._relay = Relay(_write_out)
+        self._children: list[Child] = []
+        self._embedded: Child | None = None
+        self._stop = asyncio.Event()
+
+    async def run(self, settings: Settings) -> int:
+        """Serve until a signal (returns 0) or until a child fails (returns 1)."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self._stop.set)
+        tasks: set[asyncio.Task[str]] = set()
+        try:
+            proxy = await Child.start(
+                "litellm",
+                litellm_command(self._prepared.effective, self._listen),
+                environ=self._prepared.environ,
+                captured=True,
+            )
+            self._children.append(proxy)
+            relay = asyncio.create_task(self._relay.run(proxy))
+            tasks |= {asyncio.create_task(self._stopped()), asyncio.create_task(self._ended(proxy, relay))}
+            if self._prepared.embedded is not None:
+                tasks.add(asyncio.create_task(self._keep_embedded(self._prepared.embedded)))
+            return await self._watch(tasks, settings)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await self._stop_children()
+
+    async def _watch(self, tasks: set[asyncio.Task[str]], settings: Settings) -> int:
+        ready = asyncio.create_task(self._become_ready(settings))
+        await asyncio.wait({ready, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        if ready.done() and ready.exception() is None:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        ended = next((task.result() for task in tasks if task.done()), None)
+        if not self._relay.open and ended != STOPPED:
+            _write_out(self._relay.tail)  # nothing of it was shown yet
+        if ended is None:
+            ready.result()  # raises what went wrong
+        ready.cancel()
+        if ended == STOPPED:
+            return 0
+        _say(f"neuronode: {ended}")
+        return 1
+
+    async def _stopped(self) -> str:
+        await self._stop.wait()
+        return STOPPED
+
+    async def _ended(self, proxy: Child, relay: asyncio.Task[None]) -> str:
+        """Return how LiteLLM ended, once its output has been read."""
+        code = await proxy.wait()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(relay, 1)  # a worker may still hold the pipe
+        return f"LiteLLM ended {_how(code)}; its last lines are above."
+
+    async def _keep_embedded(self, address: EmbeddedAddress) -> str:
+        """Run the embedded server, restarting it with a growing delay. Returns only when that cannot help."""
+        backoff = Backoff()
+        while True:
+            began = time.monotonic()
+            self._embedded = await Child.start(
+                "embedded model",
+                [sys.executable, "-m", embedded.__name__],
+                environ={k: v for k, v in self._prepared.environ.items() if k in EMBEDDED_ENVIRON},
+            )
+            await self._embedded.write(address.to_line())
+            code = await self._embedded.wait()
+            if code == embedded.REFUSED:
+                return "The embedded model cannot be used; the line above says why."
+            delay = backoff.next(ran_for=time.monotonic() - began)
+            _say(f"neuronode: the embedded model ended {_how(code)}; it is started again in {delay:.1f} s")
+            await asyncio.sleep(delay)
+
+    async def _become_ready(self, settings: Settings) -> None:
+        headers = {"Authorization": f"Bearer {self._prepared.key.secret}"}
+        async with httpx.AsyncClient(
+            base_url=self._listen.url, headers=headers, timeout=FIRST_ANSWER_SECONDS, trust_env=False
+        ) as client:
+            address = self._prepared.embedded
+            if address is not None:
+                with self._progress.step("embedded model: weights checked, server started"):
+                    await _until_ok(client, f"{address.url}/health", seconds=START_SECONDS)
+            workers = f"{self._listen.workers} worker{'s' if self._listen.workers > 1 else ''}"
+            with self._progress.step(f"LiteLLM with {workers}: accepts requests (since the last step)"):
+                await _until_ok(client, "/health/liveliness", seconds=START_SECONDS)
+            if address is not None:
+                with self._progress.step(f"first answer, from {self._first_question()!r}"):
+                    await self._ask(client)
+            active = await _active_profile(client)
+        profiles = tuple(sorted(path.stem for path in settings.profiles.glob("*.yaml")))
+        _say(
+            ready_banner(
+                self._listen.url,
+                plan=self._prepared.plan,
+                key=self._prepared.key,
+                active=active,
+                profiles=profiles,
+                seconds=self._progress.seconds,
+            )
+        )
+        self._relay.open = True
+
+    def _first_question(self) -> str:
+        """Return what is asked: a name that is surely embedded, so that the question costs nothing."""
+        plan = self._prepared.plan
+        return "classification" if len(plan.embedded) == len(plan.groups) else min(plan.embedded)
+
+    async def _ask(self, client: httpx.AsyncClient) -> None:
+        body = {
+            "model": self._first_question(),
+            "max_tokens": 8,
+            "messages": [{"role": "user", "content": QUESTION}],
+        }
+        answer = await client.post("/v1/chat/completions", json=body)
+        if answer.status_code != httpx.codes.OK:
+            raise HostError(
+                f"The first question was answered with {answer.status_code}: {answer.text[:300]}",
+                mend="Look into LiteLLM's lines above.",
+            )
+
+    async def _stop_children(self) -> None:
+        grace = [child.stop(grace=GRACE_SECONDS) for child in self._children]
+        if not all(await asyncio.gather(*grace)):
+            _say(f"neuronode: requests still open after {GRACE_SECONDS:.0f} s were cut off")
+        if self._embedded is not None:  # last, so that running answers can end
+            await self._embedded.stop(grace=1)
+
+
+async def serve(settings: Settings, listen: Listen) -> int:
+    """Run everything in the foreground. Returns the exit code. Raises `SettingsError`, `HostError`."""
+    progress = Progress(_say)
+    with progress.step(f"configuration {settings.config.name} read, backends looked for"):
+        prepared = await prepare(settings, process_environment(), listen)
+    for line in prepared.plan.left_out:
+        progress.note(f"left out: {line}")
+    try:
+        return await Service(prepared, listen, progress).run(settings)
+    except (httpx.HTTPError, TimeoutError) as error:
+        raise HostError(
+            f"The proxy did not answer: {error or type(error).__name__}.",
+            mend="Look into LiteLLM's lines above; a busy machine may need a second try.",
+        ) from error
+
+
+def litellm_command(effective: Path, listen: Listen) -> list[str]:
+    """Return LiteLLM's command line. Raises `SettingsError` when it is not installed beside this Python."""
+    program = Path(sysconfig.get_path("scripts")) / "litellm"
+    if not program.exists():
+        raise SettingsError(f"{program} is missing.", mend="Run scripts/install.")
+    command = [sys.executable, str(program), "--config", str(effective)]
+    command += ["--host", listen.host, "--port", str(listen.port), "--num_workers", str(listen.workers)]
+    if listen.workers > 1:
+        command += ["--timeout_worker_healthcheck", str(WORKER_HEALTH_SECONDS)]
+    return command
+
+
+async def _until_ok(client: httpx.AsyncClient, url: str, *, seconds: float) -> None:
+    async with asyncio.timeout(seconds):
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                if (await client.get(url, timeout=5)).status_code == httpx.codes.OK:
+                    return
+            await asyncio.sleep(POLL_SECONDS)
+
+
+async def _active_profile(client: httpx.AsyncClient) -> str | None:
+    """Return the active profile's name, None where the plugin does not say: the banner then leaves it out."""
+    try:
+        answer = await client.get("/admin/profiles/status")
+        name = answer.raise_for_status().json()["active_profile"]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        return None
+    return str(name)
+
+
+def _how(code: int) -> str:
+    return f"with exit code {code}" if code >= 0 else f"by signal {signal.Signals(-code).name}"
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _write_out(chunk: bytes) -> None:
+    sys.stdout.buffer.write(chunk)
+    sys.stdout.buffer.flush()

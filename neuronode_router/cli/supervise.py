@@ -1,0 +1,108 @@
+"""Starts, watches and stops child processes.
+
+It must not know what the children are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from neuronode_router.cli.child import die_with_parent
+
+TAIL_BYTES = 8192
+
+
+@dataclass(slots=True)
+class Child:
+    """A child process in a group of its own, so that the terminal's Ctrl-C reaches only its parent."""
+
+    name: str
+    process: asyncio.subprocess.Process
+
+    @classmethod
+    async def start(
+        cls, name: str, argv: Sequence[str], *, environ: Mapping[str, str], captured: bool = False
+    ) -> Child:
+        """Start `argv`. Its standard input is a pipe; its output too when `captured`, else it is ours."""
+        output = asyncio.subprocess.PIPE if captured else None
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            env=environ,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=output,
+            stderr=asyncio.subprocess.STDOUT if captured else None,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
+        return cls(name, process)
+
+    async def write(self, line: bytes) -> None:
+        """Hand over a line on standard input. Never raises: a child that died is seen by `wait`."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(ConnectionError):
+            self.process.stdin.write(line)
+            await self.process.stdin.drain()
+
+    async def wait(self) -> int:
+        """Return the exit code once the process has ended; negative for the signal that killed it."""
+        return await self.process.wait()
+
+    async def stop(self, *, grace: float) -> bool:
+        """Ask it to end, wait `grace` seconds at most, then kill what is left of its group. Never raises.
+
+        Returns whether it ended by itself.
+        """
+        ended = True
+        try:
+            if self.process.returncode is None:
+                self.process.terminate()
+            async with asyncio.timeout(grace):
+                await self.process.wait()
+        except TimeoutError:
+            ended = False
+        except ProcessLookupError:
+            pass
+        finally:
+            # Also after a clean end: a supervisor that crashed leaves its workers behind in the group.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        await self.process.wait()
+        return ended
+
+
+@dataclass(slots=True)
+class Relay:
+    """Passes a captured child's output on once `open` is set; before that it keeps the last 8 kB."""
+
+    emit: Callable[[bytes], None]
+    open: bool = False
+    tail: bytes = field(default=b"", repr=False)
+
+    async def run(self, child: Child) -> None:
+        """Relay until the output ends."""
+        assert child.process.stdout is not None
+        while chunk := await child.process.stdout.read(65536):
+            self.tail = (self.tail + chunk)[-TAIL_BYTES:]
+            if self.open:
+                self.emit(chunk)
+
+
+@dataclass(slots=True)
+class Backoff:
+    """Delays between restarts: doubled each time, and from the start again after a long healthy run."""
+
+    first: float = 0.5
+    longest: float = 30.0
+    healthy_after: float = 60.0
+    _delay: float = field(default=0.0, init=False)
+
+    def next(self, *, ran_for: float) -> float:
+        """Return the seconds to wait before the next start, after one that lasted `ran_for` seconds."""
+        restart = self._delay == 0 or ran_for >= self.healthy_after
+        self._delay = self.first if restart else min(2 * self._delay, self.longest)
+        return self._delay
