@@ -1,7 +1,7 @@
 """Writes the files a test proxy lives on: a LiteLLM configuration, profiles and, if asked, keys.
 
-It must not know processes or ports of its own. Every model group answers through the fake provider under its own
-name, and every task of every profile has a group of its own, so an answer shows exactly which mapping served it.
+It must not know processes. Every model group answers through the fake provider under its own name, and
+every task of every profile has a group of its own, so an answer shows exactly which mapping served it.
 """
 
 from __future__ import annotations

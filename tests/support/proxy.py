@@ -71,7 +71,7 @@ class Proxy:
         self.stop()
 
     def start(self) -> None:
-        """Start and wait until every worker serves. Raises `RuntimeError` with the log's end when it does not."""
+        """Start and wait until every worker serves. Raises `RuntimeError` with the log's end otherwise."""
         self._log_start = self.log_file.stat().st_size if self.log_file.exists() else 0
         begun = time.monotonic()
         with self.log_file.open("ab") as log:
@@ -139,7 +139,8 @@ class Proxy:
     def _command(self) -> list[str]:
         program = Path(sys.executable).parent / "litellm"
         command = [str(program), "--config", str(self.place.config), "--host", "127.0.0.1"]
-        command += ["--port", str(self.port)]
+        # Clients that pause must not race with a proxy that hangs up on idle connections after 5 s.
+        command += ["--port", str(self.port), "--keepalive_timeout", "600"]
         if self.workers > 1:
             command += ["--num_workers", str(self.workers), "--timeout_worker_healthcheck", "120"]
         return command

@@ -165,9 +165,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     port = parser.parse_args().port
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.run(
-            Provider(), port=port, log_level="critical", access_log=False, lifespan="off", loop="uvloop"
-        )
+        # A provider that hangs up on idle connections would race with the proxy's next request and blame it.
+        keep: dict[str, Any] = {"timeout_keep_alive": 3600, "access_log": False, "lifespan": "off"}
+        uvicorn.run(Provider(), port=port, log_level="critical", loop="uvloop", **keep)
 
 
 if __name__ == "__main__":
