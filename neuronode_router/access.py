@@ -200,7 +200,7 @@ class AccessFile:
         return entry
 
     def by_hash(self, digest: str) -> AccessKey | None:
-        """Return the entry of an authenticated key's `key_hash`, None for another kind of key. Never raises."""
+        """Return the entry of an authenticated key's `key_hash`; None for other keys. Never raises."""
         return self._keys.get(digest)
 
     def refresh(self) -> None:

@@ -1,0 +1,151 @@
+"""What happens to every request before and after its route: size, media type, key, rights, errors, headers.
+
+It must not know what the routes do. It works inside our own routes only, so LiteLLM's routes, handlers and
+middleware stay as they are.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive
+
+from admin_api.limits import CallerLimits
+from admin_api.ports import AdminHost
+from admin_api.problems import INTERNAL, NO_STORE, RequestError, from_http, from_validation, problem_response
+from neuronode_router.access import Principal, require_reader, require_writer
+from neuronode_router.errors import NeuronodeError
+
+MAX_BODY_BYTES = 256 * 1024
+
+log = logging.getLogger(__name__)
+
+Handle = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One authenticated request."""
+
+    host: AdminHost
+    principal: Principal
+    limits: CallerLimits
+
+
+def guarded_route(host: Callable[[], AdminHost]) -> type[APIRoute]:
+    """Return the class of our routes, bound to one worker's host."""
+    limits = CallerLimits()
+
+    class GuardedRoute(APIRoute):
+        def get_route_handler(self) -> Handle:
+            handle = super().get_route_handler()
+
+            async def guarded(request: Request) -> Response:
+                try:
+                    response = await _admit(request, handle, host=host, limits=limits)
+                except NeuronodeError as error:
+                    response = problem_response(error)
+                except RequestValidationError as error:
+                    response = problem_response(from_validation(error))
+                except HTTPException as error:
+                    response = problem_response(from_http(error))
+                except Exception:  # the outermost frame of our routes: no internals may leave it
+                    log.exception("neuronode admin API: %s failed", self.operation_id)
+                    response = problem_response(INTERNAL)
+                response.headers.update(NO_STORE)
+                return response
+
+            return guarded
+
+    return GuardedRoute
+
+
+async def _admit(
+    request: Request, handle: Handle, *, host: Callable[[], AdminHost], limits: CallerLimits
+) -> Response:
+    """Read the body once, find out who calls, then let the route answer.
+
+    Authentication and the route each get a request of their own over the same bytes: whoever reads the
+    body first cannot take it away from the other ("Stream consumed").
+    """
+    body = await _read_body(request)
+    admin = host()
+    principal = await admin.authenticate(Request(request.scope, _replay(body)))
+    if body and not _is_json(request):
+        raise RequestError(
+            "unsupported_media_type",
+            "The body is not declared as JSON.",
+            mend="Send the header `Content-Type: application/json`.",
+        )
+    request.scope["neuronode_call"] = Call(admin, principal, limits)
+    return await handle(Request(request.scope, _replay(body)))
+
+
+async def _read_body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise RequestError(
+                "body_too_large",
+                f"The body is larger than {MAX_BODY_BYTES} bytes.",
+                mend="A profile is small: send one profile, without anything else.",
+                headers={"Connection": "close"},
+            )
+    return bytes(body)
+
+
+def _replay(body: bytes) -> Receive:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+def _is_json(request: Request) -> bool:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type == "application/json"
+
+
+def _call(request: Request) -> Call:
+    call: Call = request.scope["neuronode_call"]
+    return call
+
+
+Caller = Annotated[Call, Depends(_call)]
+"""Anybody with a known key. The route itself shows a member only what concerns it."""
+
+
+def _reader(call: Caller) -> Call:
+    require_reader(call.principal)
+    return call
+
+
+Reader = Annotated[Call, Depends(_reader)]
+"""Administrators and viewers."""
+
+
+def _limited_reader(call: Reader) -> Call:
+    call.limits.count(call.principal, call.host.write_limit)
+    return call
+
+
+LimitedReader = Annotated[Call, Depends(_limited_reader)]
+"""Administrators and viewers, counted like writers: for reads that cost as much as a write."""
+
+
+def _writer(call: Caller) -> Call:
+    require_writer(call.principal)
+    call.limits.count(call.principal, call.host.write_limit)
+    return call
+
+
+Writer = Annotated[Call, Depends(_writer)]
+"""Administrators, as often as the write limit allows."""

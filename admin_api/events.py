@@ -1,0 +1,61 @@
+"""The event stream: one server-sent event for every committed revision, as soon as this worker serves it.
+
+It must not know how workers converge. An event's id is its revision, so a client that reconnects with
+`Last-Event-ID` misses nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import Header, Response
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from admin_api.documents import AuditEntryDocument
+from admin_api.edge import Call, Reader
+from neuronode_router.domain import AuditEntry
+
+KEEP_ALIVE_SECONDS = 15
+MAX_STREAM_SECONDS = 3600
+"""A stream ends after an hour: a key which was taken away must not listen for ever. Clients reconnect."""
+PAGE = 100
+
+
+async def stream_events(
+    call: Reader,
+    last_event_id: Annotated[
+        int | None,
+        Header(ge=0, le=2**53, description="The last revision seen: what came after it is sent first."),
+    ] = None,
+) -> Response:
+    """Every committed revision as an event `revision`; the data is its audit entry."""
+    call.limits.require_free_stream(call.principal)
+    return EventSourceResponse(_events(call, last_event_id), ping=KEEP_ALIVE_SECONDS, sep="\n")
+
+
+async def _events(call: Call, last_seen: int | None) -> AsyncIterator[ServerSentEvent]:
+    worker, ends_at = call.host.worker, time.monotonic() + MAX_STREAM_SECONDS
+    # A newcomer, or a client of a store that was replaced, starts with the revision in force.
+    sent = worker.revision - 1 if last_seen is None or last_seen > worker.revision else last_seen
+    with call.limits.open_stream(call.principal):
+        while (left := ends_at - time.monotonic()) > 0:
+            revision = await worker.wait_beyond(sent, left)
+            async for entry in _entries(call, after=sent, until=revision):
+                yield _event(entry)
+            sent = max(sent, revision)
+
+
+async def _entries(call: Call, *, after: int, until: int) -> AsyncIterator[AuditEntry]:
+    """Yield the audit entries of the revisions after `after` up to `until`, oldest first."""
+    for start in range(after, until, PAGE):
+        end = min(start + PAGE, until)
+        page = await call.host.manager.audit(after=start, before=end + 1, limit=PAGE)
+        for entry in reversed(page):
+            yield entry
+
+
+def _event(entry: AuditEntry) -> ServerSentEvent:
+    document = AuditEntryDocument.model_validate(entry)
+    return ServerSentEvent(id=str(entry.revision), event="revision", data=document.model_dump_json())

@@ -1,0 +1,193 @@
+"""Errors as RFC 9457 `application/problem+json`: one table from error code to status and title.
+
+It must not know routes, nor pass on the text of an error that is not ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from neuronode_router.errors import NeuronodeError, Problem, ProfilesInvalid, RevisionConflict
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:neuronode:problem:"
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+class RequestError(NeuronodeError):
+    """The HTTP request itself was refused; `code` is one of `KINDS`."""
+
+    def __init__(
+        self, code: str, message: str, *, mend: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message, mend=mend)
+        self.code = code
+        self.headers = dict(headers or {})
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one error code is presented."""
+
+    status: int
+    title: str
+
+
+KINDS: Mapping[str, Kind] = {
+    "not_authenticated": Kind(401, "No key, or an unknown key"),
+    "not_allowed": Kind(403, "This key may not do this"),
+    "unknown_profile": Kind(404, "No such profile"),
+    "unknown_task": Kind(404, "No such task alias"),
+    "unknown_revision": Kind(404, "No such revision"),
+    "profiles_read_only": Kind(409, "The profile files cannot be written"),
+    "revision_conflict": Kind(412, "Another revision is current"),
+    "body_too_large": Kind(413, "The body is too large"),
+    "unsupported_media_type": Kind(415, "The body is not JSON"),
+    "invalid_request": Kind(422, "The request is not as documented"),
+    "profiles_invalid": Kind(422, "The profiles have problems"),
+    "idempotency_mismatch": Kind(422, "The Idempotency-Key belongs to another request"),
+    "precondition_required": Kind(428, "If-Match is required"),
+    "rate_limited": Kind(429, "Too many requests"),
+    "internal": Kind(500, "Something went wrong here"),
+    "admin_closed": Kind(503, "The proxy has no master key"),
+    "not_ready": Kind(503, "Nothing has been committed yet"),
+    "store_unavailable": Kind(503, "The state store does not answer"),
+}
+"""Every error code the admin API answers with."""
+
+INTERNAL = NeuronodeError("The request failed inside the proxy.")
+
+
+class PlaceDocument(BaseModel):
+    """One thing wrong in one place."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    code: str
+    message: str
+    mend: str
+    file: str = Field(description="The profile file; empty for a request.")
+    line: int = Field(description="From 1; 0 is unknown.")
+    column: int = Field(description="From 1; 0 is unknown.")
+    path: str = Field(description="Where in the document, such as `tasks.classification`.")
+
+
+class ProblemDocument(BaseModel):
+    """Why a request was refused (RFC 9457), and what to do."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {
+                "type": f"{TYPE_PREFIX}revision-conflict",
+                "title": "Another revision is current",
+                "status": 412,
+                "detail": "The current revision is 8, not 7.",
+                "code": "revision_conflict",
+                "mend": "Read the status again, look at what changed, and repeat with its ETag.",
+                "problems": [],
+            }
+        },
+    )
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="Stable, for programs.")
+    mend: str = Field(description="What to do about it.")
+    problems: list[PlaceDocument] = Field(description="All places, where a document has problems.")
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return FastAPI's `responses` for these error statuses, each with the codes that can come with it."""
+    return {
+        status: {
+            "description": "; ".join(
+                f"`{code}`: {kind.title}" for code, kind in KINDS.items() if kind.status == status
+            ),
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
+        }
+        for status in statuses
+    }
+
+
+def problem_response(error: NeuronodeError) -> JSONResponse:
+    """Return the answer for an error of ours; one without a kind is presented as `internal`."""
+    if error.code not in KINDS:
+        error = INTERNAL
+    kind = KINDS[error.code]
+    document = ProblemDocument(
+        type=TYPE_PREFIX + error.code.replace("_", "-"),
+        title=kind.title,
+        status=kind.status,
+        detail=error.message,
+        code=error.code,
+        mend=error.mend,
+        problems=place_documents(error.problems)
+        if isinstance(error, ProfilesInvalid | InvalidRequestError)
+        else [],
+    )
+    return JSONResponse(
+        document.model_dump(),
+        status_code=kind.status,
+        media_type=MEDIA_TYPE,
+        headers=NO_STORE | _headers(error),
+    )
+
+
+class InvalidRequestError(RequestError):
+    """A body, a parameter or a header is not as documented; all places are in `problems`."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(
+            "invalid_request",
+            "; ".join(f"{problem.path}: {problem.message}" for problem in problems),
+            mend="Compare the request with docs/admin-api.md or the proxy's OpenAPI page.",
+        )
+        self.problems = tuple(problems)
+
+
+def from_validation(error: RequestValidationError) -> InvalidRequestError:
+    """Return FastAPI's finding as ours. Values that were sent are not repeated."""
+    return InvalidRequestError(
+        [
+            Problem(
+                code=detail["type"],
+                message=f"{detail['msg']}.",
+                mend="Remove it." if detail["type"] == "extra_forbidden" else "Correct it.",
+                path=".".join(str(part) for part in detail["loc"]),
+            )
+            for detail in error.errors()
+        ]
+    )
+
+
+def from_http(error: HTTPException) -> NeuronodeError:
+    """Return FastAPI's own refusal as ours: it raises 400 for a body that is no JSON."""
+    if error.status_code != 400:
+        return INTERNAL
+    place = Problem(
+        code="json_invalid", message="This is not JSON in UTF-8.", mend="Correct it.", path="body"
+    )
+    return InvalidRequestError([place])
+
+
+def place_documents(problems: Sequence[Problem]) -> list[PlaceDocument]:
+    """Return problems in the form in which they are shown."""
+    return [PlaceDocument.model_validate(problem, from_attributes=True) for problem in problems]
+
+
+def _headers(error: NeuronodeError) -> dict[str, str]:
+    if isinstance(error, RequestError):
+        return error.headers
+    if isinstance(error, RevisionConflict):
+        return {"ETag": f'"{error.actual}"'}
+    return {"WWW-Authenticate": "Bearer"} if error.code == "not_authenticated" else {}

@@ -1,0 +1,96 @@
+"""The table of all routes, and the router that is mounted into the proxy's application.
+
+It must not know what a route does, nor import LiteLLM: `/admin` may be taken by LiteLLM itself, so the same
+routes stand under a second prefix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Security
+from fastapi.security import HTTPBearer
+
+from admin_api import audit, events, reads, writes
+from admin_api.documents import AuditPageDocument
+from admin_api.edge import guarded_route
+from admin_api.ports import AdminHost
+from admin_api.problems import ProblemDocument, documented
+
+PREFIX = "/admin/profiles"
+SECOND_PREFIX = "/neuronode/profiles"
+
+ANY = (401, 403, 500, 503)
+PARSED = (413, 415, 422)
+WRITE = (*ANY, *PARSED, 404, 409, 412, 429)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One route. Its operation id is `neuronode_` and the name of its function."""
+
+    method: str
+    path: str
+    answer: Callable[..., Any]
+    errors: tuple[int, ...]
+    success: dict[str, Any] | None = None
+    """How a 200 is documented where the function's return type does not say it."""
+
+
+STREAM = {
+    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    "description": "Events, without end.",
+}
+AUDIT = {
+    "model": AuditPageDocument,
+    "content": {audit.NDJSON: {"schema": {"type": "string"}}},
+    "description": "A page, or every matching entry as one line of JSON.",
+}
+
+ENDPOINTS = (
+    Endpoint("GET", "/list", reads.list_profiles, (*ANY, *PARSED)),
+    Endpoint("GET", "/status", reads.read_status, (*ANY, *PARSED)),
+    Endpoint("GET", "/diff", reads.compare_profiles, (*ANY, *PARSED, 404)),
+    Endpoint("GET", "/audit", audit.read_audit, (*ANY, *PARSED), AUDIT),
+    Endpoint("GET", "/workers", reads.list_workers, (*ANY, *PARSED)),
+    Endpoint("GET", "/events", events.stream_events, (*ANY, *PARSED, 429), STREAM),
+    Endpoint("POST", "/switch", writes.switch, WRITE),
+    Endpoint("POST", "/rollback", writes.rollback, WRITE),
+    Endpoint("POST", "/reload", writes.reload, WRITE),
+    Endpoint("POST", "/validate", writes.validate, (*ANY, *PARSED, 409, 429)),
+    Endpoint("PUT", "/{name}", writes.put_profile, (*WRITE, 428)),
+    Endpoint("PUT", "/{name}/tasks/{task}", writes.put_task, (*WRITE, 428)),
+    # Last: the words above go before the name of a profile.
+    Endpoint("GET", "/{name}", reads.read_profile, (*ANY, *PARSED, 404)),
+)
+
+
+def build_router(host: Callable[[], AdminHost]) -> APIRouter:
+    """Return the routes of one worker.
+
+    `host` is called for each request; until there is something to serve it raises `NotReady` or `AdminClosed`.
+    """
+    bearer = Security(HTTPBearer(auto_error=False, scheme_name="NeuronodeKey"))
+    router = APIRouter(route_class=guarded_route(host), tags=["neuronode profiles"], dependencies=[bearer])
+    for prefix, in_schema in ((PREFIX, True), (SECOND_PREFIX, False)):
+        for endpoint in ENDPOINTS:
+            _add(router, prefix, endpoint, in_schema=in_schema)
+    return router
+
+
+def _add(router: APIRouter, prefix: str, endpoint: Endpoint, *, in_schema: bool) -> None:
+    responses = documented(*sorted(endpoint.errors))
+    # Named once as a `model`, so that the schema is part of the OpenAPI page; the others refer to it.
+    responses[401]["model"] = ProblemDocument
+    options: dict[str, Any] = {"response_model": None} if endpoint.success else {}
+    router.add_api_route(
+        prefix + endpoint.path,
+        endpoint.answer,
+        methods=[endpoint.method],
+        operation_id=f"neuronode_{endpoint.answer.__name__}",
+        responses=responses | ({200: endpoint.success} if endpoint.success else {}),
+        include_in_schema=in_schema,
+        **options,
+    )

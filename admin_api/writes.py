@@ -1,0 +1,172 @@
+"""Routes that change what is in force: switch, rollback, reload, edits; and validate, which only checks.
+
+They must hold no decisions: each calls one method of the ProfileManager and presents its receipt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Query, Response
+from pydantic import BaseModel
+
+from admin_api.documents import (
+    DryRun,
+    ProfileBody,
+    Reason,
+    ReceiptDocument,
+    ReloadBody,
+    RollbackBody,
+    SwitchBody,
+    TaskBody,
+    ValidateBody,
+    ValidationDocument,
+    Wait,
+)
+from admin_api.edge import LimitedReader, Writer
+from admin_api.preconditions import IdempotencyKey, IfMatch, expected_revision, require_if_match
+from admin_api.problems import place_documents
+from admin_api.reads import etag
+from neuronode_router.control.idempotency import Idempotency
+from neuronode_router.domain import Actor, Receipt
+from neuronode_router.errors import Problem, ProfilesInvalid
+
+RESERVED_NAMES = frozenset(
+    {"audit", "diff", "events", "list", "reload", "rollback", "status", "switch", "validate", "workers"}
+)
+"""Words that routes use: a profile of that name could not be read as `/{name}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A write by an administrator, with its preconditions."""
+
+    call: Writer
+    if_match: str | None
+    idempotency_key: str | None
+
+    def options(self, operation: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments that every write of the ProfileManager takes. Raises `InvalidRequestError`."""
+        key = self.idempotency_key
+        return {
+            "actor": Actor(self.call.principal.name),
+            "if_match": expected_revision(self.if_match),
+            "reason": given["reason"],
+            "wait": given["wait"],
+            "dry_run": given["dry_run"],
+            "idempotency": None if key is None else Idempotency(key, _fingerprint(operation, given)),
+        }
+
+
+def _write(call: Writer, if_match: IfMatch = None, idempotency_key: IdempotencyKey = None) -> Write:
+    return Write(call, if_match, idempotency_key)
+
+
+def _edit(write: Annotated[Write, Depends(_write)]) -> Write:
+    require_if_match(write.if_match)
+    return write
+
+
+AnyWrite = Annotated[Write, Depends(_write)]
+Edit = Annotated[Write, Depends(_edit)]
+"""A write that must say which state it is based on."""
+
+
+class EditOptions(BaseModel):
+    """How an edit is made; the body is the edit itself."""
+
+    reason: Reason = ""
+    wait: Wait = "all"
+    dry_run: DryRun = False
+
+
+EditQuery = Annotated[EditOptions, Query()]
+
+
+async def switch(write: AnyWrite, body: SwitchBody, response: Response) -> ReceiptDocument:
+    """Let another profile answer, in every worker. `changed` is false when it already does."""
+    options = write.options("switch", body.model_dump())
+    return _receipt(await write.call.host.manager.switch(body.profile, **options), response)
+
+
+async def rollback(write: AnyWrite, response: Response, body: RollbackBody | None = None) -> ReceiptDocument:
+    """Bring back the profile and all mappings of an earlier revision, as a new revision."""
+    wanted = body or RollbackBody()
+    options = write.options("rollback", wanted.model_dump())
+    return _receipt(await write.call.host.manager.rollback(wanted.to, **options), response)
+
+
+async def reload(write: AnyWrite, response: Response, body: ReloadBody | None = None) -> ReceiptDocument:
+    """Read the profile files again and put them in force, if all of them are valid."""
+    options = write.options("reload", (body or ReloadBody()).model_dump())
+    return _receipt(await write.call.host.manager.reload(**options), response)
+
+
+async def put_profile(
+    write: Edit, name: str, body: ProfileBody, query: EditQuery, response: Response
+) -> ReceiptDocument:
+    """Replace a profile, or add one: its file is written, and it takes effect like a switch."""
+    document = _document(name, body)
+    options = write.options(f"put {name}", query.model_dump() | {"document": document})
+    return _receipt(await write.call.host.manager.edit_profile(name, document, **options), response)
+
+
+async def put_task(
+    write: Edit, name: str, task: str, body: TaskBody, query: EditQuery, response: Response
+) -> ReceiptDocument:
+    """Let another model group serve one task of one profile."""
+    options = write.options(f"put {name} {task}", query.model_dump() | {"group": body.group})
+    manager = write.call.host.manager
+    return _receipt(await manager.edit_task(name, task, body.group, **options), response)
+
+
+async def validate(call: LimitedReader, body: ValidateBody | None = None) -> ValidationDocument:
+    """Check the profile files, or a submitted profile, against what the proxy offers. Nothing is changed."""
+    if body is None:
+        problems = await call.host.manager.validate()
+    else:
+        problems = await _check_document(call, body)
+    return ValidationDocument(valid=not problems, problems=place_documents(problems))
+
+
+async def _check_document(call: LimitedReader, body: ValidateBody) -> tuple[Problem, ...]:
+    try:
+        await call.host.manager.edit_profile(
+            body.name, _document(body.name, body.profile), actor=Actor(call.principal.name), dry_run=True
+        )
+    except ProfilesInvalid as error:
+        return error.problems
+    return ()
+
+
+def _document(name: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document without its `name`, which `GET /{name}` shows and a file does not have.
+
+    Raises `ProfilesInvalid` for a name that cannot be used, or that is another one than the path's.
+    """
+    if name in RESERVED_NAMES:
+        mend = f"Choose a name other than {', '.join(sorted(RESERVED_NAMES))}."
+        raise ProfilesInvalid(
+            [Problem("reserved_name", f"{name!r} is a word of the API.", mend, path="name")]
+        )
+    if body.get("name", name) != name:
+        mend = "Leave `name` out of the body, or send the name of the path."
+        raise ProfilesInvalid(
+            [Problem("name_mismatch", "The body names another profile.", mend, path="name")]
+        )
+    return {key: value for key, value in body.items() if key != "name"}
+
+
+def _fingerprint(operation: str, given: Mapping[str, Any]) -> str:
+    """Return what tells two requests with one Idempotency-Key apart."""
+    text = json.dumps([operation, given], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _receipt(receipt: Receipt, response: Response) -> ReceiptDocument:
+    response.headers.update(etag(receipt.revision))
+    return ReceiptDocument.model_validate(receipt)
