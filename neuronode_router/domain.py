@@ -261,6 +261,8 @@ class Receipt:
     """True when every worker that was waited for has applied the revision."""
     duration_ms: float
     warnings: tuple[str, ...] = ()
+    replayed: bool = False
+    """True when an Idempotency-Key came back: nothing was done now, this is what its first request did."""
 
 
 @dataclass(frozen=True, slots=True)
