@@ -1,4 +1,4 @@
-"""`neuronode serve`: LiteLLM with the plugin, and the embedded model where needed, as watched child processes.
+"""`neuronode serve`: LiteLLM with the plugin, and the embedded model where needed, as child processes.
 
 It must not know LiteLLM from the inside: it never imports it.
 """
@@ -121,15 +121,9 @@ class Service:
         async with httpx.AsyncClient(
             base_url=self._listen.url, headers=headers, timeout=FIRST_ANSWER_SECONDS, trust_env=False
         ) as client:
-            address = self._prepared.embedded
-            if address is not None:
-                with self._progress.step("embedded model: weights checked, server started"):
-                    await _until_ok(client, f"{address.url}/health", seconds=START_SECONDS)
-            workers = f"{self._listen.workers} worker{'s' if self._listen.workers > 1 else ''}"
-            with self._progress.step(f"LiteLLM with {workers}: accepts requests (since the last step)"):
-                await _until_ok(client, "/health/liveliness", seconds=START_SECONDS)
-            if address is not None:
-                with self._progress.step(f"first answer, from {self._first_question()!r}"):
+            await asyncio.gather(self._litellm_accepts(client), self._embedded_accepts(client))
+            if self._prepared.embedded is not None:
+                with self._progress.step(f"first answer, to {self._first_question()!r}"):
                     await self._ask(client)
             active = await _active_profile(client)
         profiles = tuple(sorted(path.stem for path in settings.profiles.glob("*.yaml")))
@@ -144,6 +138,16 @@ class Service:
             )
         )
         self._relay.open = True
+
+    async def _litellm_accepts(self, client: httpx.AsyncClient) -> None:
+        workers = f"{self._listen.workers} worker{'s' if self._listen.workers > 1 else ''}"
+        with self._progress.step(f"LiteLLM started, {workers}"):
+            await _until_ok(client, "/health/liveliness", seconds=START_SECONDS)
+
+    async def _embedded_accepts(self, client: httpx.AsyncClient) -> None:
+        if self._prepared.embedded is not None:
+            with self._progress.step("embedded model started, its weights verified (meanwhile)"):
+                await _until_ok(client, f"{self._prepared.embedded.url}/health", seconds=START_SECONDS)
 
     def _first_question(self) -> str:
         """Return what is asked: a name that is surely embedded, so that the question costs nothing."""
