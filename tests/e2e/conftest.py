@@ -1,0 +1,71 @@
+"""The proxies that end-to-end tests share: a start takes seconds, so tests that leave no trace use one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import httpx
+import pytest
+
+from neuronode_router.access import AccessKey, Role, generate_key
+from tests.support.place import FIRST_PROFILE, Place
+from tests.support.proxy import Proxy
+from tests.support.recorder_names import RECORD, RECORDER
+from tests.support.upstream import Upstream
+
+ADMIN = "/admin/profiles"
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[Upstream]:
+    """One fake provider for the session."""
+    with Upstream() as provider:
+        yield provider
+
+
+@pytest.fixture(scope="session")
+def generated() -> Mapping[str, tuple[str, AccessKey]]:
+    """The keys of the shared proxy by name: what a caller sends, and the entry of the access file."""
+    return {
+        "narrow": generate_key("narrow", tasks=("classification",)),
+        "ordinary": generate_key("ordinary"),
+        "chooser": generate_key("chooser", profiles=("balanced",)),
+        "viewer": generate_key("viewer", role=Role.VIEWER),
+    }
+
+
+@pytest.fixture(scope="session")
+def keys(generated: Mapping[str, tuple[str, AccessKey]]) -> Mapping[str, str]:
+    """The keys as callers send them."""
+    return {name: plain for name, (plain, _) in generated.items()}
+
+
+@pytest.fixture(scope="session")
+def proxy(
+    tmp_path_factory: pytest.TempPathFactory,
+    upstream: Upstream,
+    generated: Mapping[str, tuple[str, AccessKey]],
+) -> Iterator[Proxy]:
+    """The shared proxy: two workers, an access file, a recording callback, writes as often as one likes."""
+    directory = tmp_path_factory.mktemp("shared")
+    entries = tuple(entry for _, entry in generated.values())
+    place = Place(directory=directory, upstream=upstream.url, keys=entries, callbacks=(RECORDER,))
+    environ = {RECORD: str(directory / "record.ndjson"), "NEURONODE_WRITE_LIMIT": "100000/second"}
+    with Proxy(place, workers=2, environ=environ) as running:
+        yield running
+
+
+@pytest.fixture
+def admin(proxy: Proxy) -> Iterator[httpx.Client]:
+    """A client with the master key, on a proxy that serves the first profile again."""
+    with proxy.client() as client:
+        receipt = client.post(f"{ADMIN}/switch", json={"profile": FIRST_PROFILE}).raise_for_status().json()
+        assert receipt["complete"]
+        yield client
+
+
+@pytest.fixture
+def record(proxy: Proxy) -> Path:
+    """The file in which the recording callback notes what LiteLLM logs."""
+    return proxy.place.directory / "record.ndjson"
