@@ -8,6 +8,7 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
     - UnknownProfile        a name that no profile has
     - UnknownTask           a task alias that the profile does not map
     - ProfilesReadOnly      the files cannot be written (a ConfigMap, a read-only mount)
+    - RenderFailed          litellm_config.yaml could not be rewritten; what is served is not affected
   + ControlError            the control state refused
     - RevisionConflict      If-Match named another revision than the current one
     - UnknownRevision       a rollback names a revision that was never committed
@@ -103,6 +104,13 @@ class ProfilesReadOnly(ProfileError):
 
     code = "profiles_read_only"
     mend = "Edit the profiles where they come from (ConfigMap, image, repository); the change is picked up from there."
+
+
+class RenderFailed(ProfileError):
+    """LiteLLM's configuration could not be rewritten. It is as it was, and what is served is not affected."""
+
+    code = "render_failed"
+    mend = "Make the file and its directory writable for the proxy, or set NEURONODE_RENDER=off."
 
 
 class ControlError(NeuronodeError):
