@@ -54,8 +54,8 @@ class FailureCount:
         self._logged_at = float("-inf")
         self.total = 0
 
-    def record(self, where: str) -> None:
-        """Count the exception being handled."""
+    def record(self, where: str, error: Exception) -> None:
+        """Count `error`, and log it if none was logged for a minute."""
         self.total += 1
         if self._clock() - self._logged_at >= LOG_EVERY_SECONDS:
             self._logged_at = self._clock()
@@ -63,7 +63,7 @@ class FailureCount:
                 "neuronode: %s failed (%d so far); the request goes LiteLLM's way",
                 where,
                 self.total,
-                exc_info=True,
+                exc_info=error,
             )
 
 
@@ -116,7 +116,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
                 status_code=REFUSALS[type(refusal)], detail={"error": f"{refusal.message} {refusal.mend}"}
             ) from refusal
         except Exception as error:
-            self.failures.record("admission")
+            self.failures.record("admission", error)
             stamp.mark_fail_open(data)
             if str(data.get("model")).startswith(PROFILE_NAME_PREFIX):
                 # LiteLLM would serve this alias without asking who may choose a profile.
@@ -161,8 +161,8 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         try:
             group, embedded = self._host.served_by(litellm_call_info or {})
             return stamp.answer_headers(data, group=group, embedded=embedded)
-        except Exception:  # noqa: BLE001 - invariant 7: nothing of ours may fail a request
-            self.failures.record("response headers")
+        except Exception as error:  # noqa: BLE001 - invariant 7: nothing of ours may fail a request
+            self.failures.record("response headers", error)
             return None
 
     async def async_filter_listed_models(
@@ -173,8 +173,8 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             principal = self._host.principal(user_api_key_dict)
             profiles = self.snapshot.state.profiles.profiles if self.snapshot else {}
             return [name for name in model_names if _listed(name, principal, profiles)]
-        except Exception:  # noqa: BLE001 - invariant 7; without a profile name nothing is given away
-            self.failures.record("model listing")
+        except Exception as error:  # noqa: BLE001 - invariant 7: nothing of ours may fail a request
+            self.failures.record("model listing", error)
             return [name for name in model_names if not name.startswith(PROFILE_NAME_PREFIX)]
 
 

@@ -1,0 +1,209 @@
+"""Every seam of LiteLLM that we use: it exists, has the signature, and behaves (real LiteLLM, no network)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import litellm
+import pytest
+from litellm.proxy import proxy_server
+from litellm.proxy._types import LitellmUserRoles, UserAPIKeyAuth
+from litellm.proxy.utils import ProxyLogging
+
+from neuronode_router.access import Principal, Role
+from neuronode_router.litellm_plugin.admission import Admission, Host
+from neuronode_router.litellm_plugin.aliases import RouterAliases
+from neuronode_router.litellm_plugin.compat import check_host, missing_seams
+from neuronode_router.litellm_plugin.deployments import Deployments
+from neuronode_router.litellm_plugin.identity import Identity
+
+GROUPS = ("chat_premium", "chat_balanced")
+
+
+def entry(group: str) -> dict[str, Any]:
+    return {
+        "model_name": group,
+        "litellm_params": {"model": f"openai/{group}", "api_key": "none", "api_base": "http://127.0.0.1:9"},
+        "model_info": {"id": f"id-{group}", "neuronode_embedded": group == "chat_balanced"},
+    }
+
+
+@pytest.fixture
+def router() -> Any:
+    return litellm.Router(
+        model_list=[entry(group) for group in GROUPS], model_group_alias={"mine": "chat_premium"}
+    )
+
+
+@pytest.fixture
+def callbacks() -> Iterator[list[Any]]:
+    before = list(litellm.callbacks)
+    yield litellm.callbacks
+    litellm.callbacks[:] = before
+
+
+def admission() -> Admission:
+    return Admission(
+        Host(
+            principal=lambda _: Principal("somebody", Role.MEMBER),
+            served_by=lambda _: (None, False),
+            tags=lambda: True,
+        )
+    )
+
+
+def test_the_installed_litellm_is_one_we_build_on() -> None:
+    """The installed release is in range and lacks no seam."""
+    assert missing_seams() == []
+    assert check_host()
+
+
+def test_litellm_sees_our_hooks(callbacks: list[Any]) -> None:
+    """LiteLLM looks for overrides in the class itself: all three of ours are found."""
+    ours = admission()
+
+    litellm.logging_callback_manager.add_litellm_callback(ours)
+
+    found = ProxyLogging.callback_capabilities()
+    assert ours in found.resolved_callbacks
+    assert found.has_pre_call_override
+    assert found.has_post_call_response_headers
+    assert found.listed_models_filters
+    assert not found.has_iterator_override, "a stream hook would cost every chunk"
+
+
+def test_an_alias_map_is_replaced_and_the_operators_aliases_stay(router: Any) -> None:
+    """Our names come in beside the operator's alias, resolve in the router, and leave when we drop them."""
+    aliases = RouterAliases(lambda: router)
+
+    aliases.replace({"chat": "chat_premium", "old": "chat_premium"})
+    aliases.replace({"chat": "chat_balanced"})
+
+    assert router.model_group_alias == {"mine": "chat_premium", "chat": "chat_balanced"}
+    assert {found["model_name"] for found in router.get_model_list(model_name="chat")} == {"chat"}
+    assert aliases.foreign() == {"mine": "chat_premium"}
+
+
+def test_a_replaced_map_drops_litellms_caches(router: Any) -> None:
+    """The zero-cost and model-group caches belong to the old map: budgets must not be judged by them."""
+    aliases = RouterAliases(lambda: router)
+    aliases.replace({"chat": "chat_premium"})
+    router._cached_get_model_group_info("chat")
+    filled = router._cached_get_model_group_info.cache_info().currsize
+
+    aliases.replace({"chat": "chat_balanced"})
+
+    assert filled == 1
+    assert router._cached_get_model_group_info.cache_info().currsize == 0
+
+
+def test_drift_is_put_back_and_counted(router: Any) -> None:
+    """Whatever replaces our names, the guard restores them, keeps the newcomer's own aliases, and counts once."""
+    aliases = RouterAliases(lambda: router)
+    aliases.replace({"chat": "chat_premium"})
+
+    router.update_settings(model_group_alias={"chat": "chat_balanced", "theirs": "chat_balanced"})
+
+    assert aliases.heal()
+    assert not aliases.heal()
+    assert router.model_group_alias == {"chat": "chat_premium", "theirs": "chat_balanced"}
+    assert aliases.drifts == 1
+
+
+@pytest.mark.parametrize("source", ["database", "file"])
+async def test_litellms_own_settings_sync_is_survived(router: Any, source: str) -> None:
+    """LiteLLM's periodic settings code writes its own map over ours, from either source; ours comes back."""
+    aliases = RouterAliases(lambda: router)
+    aliases.replace({"chat": "chat_premium"})
+    theirs = {"model_group_alias": {"chat": "chat_balanced", "stored": "chat_balanced"}}
+    settings = proxy_server.ProxyConfig()
+    settings.router_settings.load_yaml(theirs if source == "file" else {})
+
+    class Table:
+        async def find_first(self, **_: Any) -> Any:
+            return SimpleNamespace(param_value=theirs if source == "database" else {})
+
+    await settings._add_router_settings_from_db_config(
+        llm_router=router, prisma_client=SimpleNamespace(db=SimpleNamespace(litellm_config=Table()))
+    )
+    overwritten = router.model_group_alias["chat"]
+
+    assert aliases.heal()
+    assert overwritten == "chat_balanced", "LiteLLM's sync did overwrite our name"
+    assert router.model_group_alias == {"chat": "chat_premium", "stored": "chat_balanced"}
+
+
+def test_facts_and_serving_group_come_from_the_live_list(router: Any) -> None:
+    """Groups, embedded groups and the group behind a deployment id are what the router says now."""
+    deployments = Deployments(lambda: router)
+
+    assert deployments.facts(frozenset({"mine"})).groups == set(GROUPS)
+    assert deployments.embedded_groups() == ("chat_balanced",)
+    assert deployments.served_by({"model_id": "id-chat_balanced"}) == ("chat_balanced", True)
+    assert deployments.served_by({"model_id": "gone"}) == (None, False)
+    assert deployments.served_by({}) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("role", "expected"),
+    [
+        (LitellmUserRoles.PROXY_ADMIN, Role.ADMIN),
+        (LitellmUserRoles.PROXY_ADMIN_VIEW_ONLY, Role.VIEWER),
+        (LitellmUserRoles.INTERNAL_USER, Role.MEMBER),
+        (None, Role.MEMBER),
+    ],
+)
+def test_litellms_roles_become_ours(role: LitellmUserRoles | None, expected: Role) -> None:
+    """Only LiteLLM's two admin roles carry rights; the name is an alias, never a key."""
+    identity = Identity(proxy=SimpleNamespace(master_key="x"), access=None)
+
+    principal = identity.principal(
+        UserAPIKeyAuth(api_key="sk-canary-0123456789", user_role=role, key_alias="ci", team_id="t1")
+    )
+
+    assert principal == Principal("ci", expected, team="t1")
+
+
+def test_a_key_without_a_name_is_shown_by_its_hash() -> None:
+    """A nameless key appears by the start of its hash; the dashboard's session team is no team."""
+    identity = Identity(proxy=SimpleNamespace(master_key="x"), access=None)
+
+    principal = identity.principal(
+        UserAPIKeyAuth(api_key="sk-canary-0123456789", team_id="litellm-dashboard")
+    )
+
+    assert principal.name.startswith("key-")
+    assert "canary" not in principal.name
+    assert principal.team is None
+
+
+async def test_the_first_request_waits_for_the_first_snapshot_and_then_goes_on() -> None:
+    """A worker without a snapshot lets its first requests wait; once opened without one, they fail open."""
+    handler = admission()
+    data: dict[str, Any] = {"model": "chat", "metadata": {}}
+
+    waiting = asyncio.create_task(handler.async_pre_call_hook(UserAPIKeyAuth(), None, data, "acompletion"))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    handler.open()
+
+    assert await waiting is None
+    assert data["model"] == "chat"
+    assert handler.failures.total == 1
+    assert await handler.async_post_call_response_headers_hook(data, UserAPIKeyAuth(), None) == {
+        "x-neuronode-reason": "fail_open"
+    }
+
+
+async def test_calls_outside_the_router_are_not_touched() -> None:
+    """A pass-through body goes on byte for byte: it is not ours to stamp."""
+    handler = admission()
+    body = {"model": "chat", "metadata": {"user_id": "u", "neuronode": 1}}
+
+    result = await handler.async_pre_call_hook(UserAPIKeyAuth(), None, body, "pass_through_endpoint")
+
+    assert result is None
+    assert body == {"model": "chat", "metadata": {"user_id": "u", "neuronode": 1}}

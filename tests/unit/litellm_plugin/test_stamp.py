@@ -1,0 +1,141 @@
+"""What travels with a request: written by us, never by the client."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from neuronode_router.domain import Decision, Reason
+from neuronode_router.litellm_plugin import stamp
+
+DECISION = Decision(
+    requested="classification",
+    group="classification_premium",
+    reason=Reason.ACTIVE_PROFILE,
+    revision=12,
+    profile="premium",
+    task="classification",
+)
+FORGED = {
+    "neuronode": {"profile": "premium", "revision": 99},
+    "tags": ["profile:ultra_fast", "task:chat", "billing:x", 7],
+    "spend_logs_metadata": {"neuronode_profile": "ultra_fast", "project": "p"},
+}
+
+
+def headers(data: dict[str, Any], group: str | None = None, *, embedded: bool = False) -> dict[str, str]:
+    return stamp.answer_headers(data, group=group, embedded=embedded)
+
+
+@pytest.mark.parametrize("bucket", ["metadata", "litellm_metadata"])
+def test_forged_marks_do_not_survive(bucket: str) -> None:
+    """Our entry, tags and spend fields sent by a client are removed; everything else stays (T21)."""
+    data: dict[str, Any] = {"model": "x", bucket: {**FORGED, "own": 1}}
+
+    kept = stamp.scrub(data)
+
+    assert kept == {"tags": ["billing:x", 7], "spend_logs_metadata": {"project": "p"}, "own": 1}
+
+
+def test_both_buckets_are_scrubbed_whichever_is_in_force() -> None:
+    """A forgery in the bucket that LiteLLM does not use is removed too, and the newer bucket is the one used."""
+    data: dict[str, Any] = {"metadata": dict(FORGED), "litellm_metadata": {}}
+
+    bucket = stamp.scrub(data)
+
+    assert bucket is data["litellm_metadata"]
+    assert "neuronode" not in data["metadata"]
+
+
+def test_the_stamp_reaches_tags_spend_and_headers() -> None:
+    """One decision shows as tags, as spend metadata and as response headers, beside what was there before."""
+    data: dict[str, Any] = {"metadata": {"tags": ["billing:x"], "spend_logs_metadata": {"project": "p"}}}
+
+    stamp.stamp(stamp.scrub(data), DECISION, tags=True)
+
+    assert data["metadata"]["tags"] == ["billing:x", "profile:premium", "task:classification"]
+    assert data["metadata"]["spend_logs_metadata"] == {
+        "project": "p",
+        "neuronode_profile": "premium",
+        "neuronode_task": "classification",
+        "neuronode_revision": 12,
+    }
+    assert headers(data, "classification_premium") == {
+        "x-neuronode-revision": "12",
+        "x-neuronode-group": "classification_premium",
+        "x-neuronode-reason": "active_profile",
+        "x-neuronode-fallback": "0",
+        "x-neuronode-profile": "premium",
+        "x-neuronode-task": "classification",
+    }
+
+
+def test_tags_are_left_out_where_they_would_choose_deployments() -> None:
+    """With LiteLLM's tag routing on, the request carries no tags of ours."""
+    data: dict[str, Any] = {"metadata": {}}
+
+    stamp.stamp(stamp.scrub(data), DECISION, tags=False)
+
+    assert "tags" not in data["metadata"]
+    assert data["metadata"]["spend_logs_metadata"]["neuronode_profile"] == "premium"
+
+
+def test_another_group_that_answered_is_a_fallback() -> None:
+    """Where LiteLLM's own fallback answered, the header names that group and says so."""
+    data: dict[str, Any] = {"metadata": {}}
+    stamp.stamp(stamp.scrub(data), DECISION, tags=True)
+
+    answered = headers(data, "tier_medium", embedded=True)
+
+    assert (answered["x-neuronode-group"], answered["x-neuronode-fallback"]) == ("tier_medium", "1")
+    assert answered["x-neuronode-embedded"] == "1"
+
+
+def test_a_passthrough_says_so_and_names_no_profile() -> None:
+    """A concrete group named by the client carries no profile, no tags and no spend fields of ours."""
+    data: dict[str, Any] = {"metadata": {}}
+    passed = Decision(requested="gpt", group="gpt", reason=Reason.PASSTHROUGH, revision=3)
+
+    stamp.stamp(stamp.scrub(data), passed, tags=True)
+
+    assert headers(data) == {
+        "x-neuronode-revision": "3",
+        "x-neuronode-group": "gpt",
+        "x-neuronode-reason": "passthrough",
+        "x-neuronode-fallback": "0",
+    }
+    assert set(data["metadata"]) == {"neuronode"}
+
+
+def test_a_failed_admission_is_visible_and_a_call_that_was_not_asked_about_is_not() -> None:
+    """`fail_open` marks requests that LiteLLM alone routed; calls we never touch get no header of ours."""
+    failed: dict[str, Any] = {"metadata": {}}
+    stamp.mark_fail_open(failed)
+
+    assert headers(failed) == {"x-neuronode-reason": "fail_open"}
+    assert headers({"metadata": {}}) == {}
+    assert headers({}, embedded=True) == {"x-neuronode-embedded": "1"}
+
+
+def test_every_header_is_in_the_published_list() -> None:
+    """What `answer_headers` can emit is exactly what RESPONSE_HEADERS publishes."""
+    data: dict[str, Any] = {"metadata": {}}
+    stamp.stamp(stamp.scrub(data), DECISION, tags=True)
+    data["metadata"]["neuronode"]["tier"] = "fast"
+
+    assert set(headers(data, embedded=True)) == set(stamp.RESPONSE_HEADERS)
+
+
+@pytest.mark.parametrize(
+    ("request_facts", "wanted"),
+    [
+        ({"headers": {"x-neuronode-profile": "balanced"}}, "balanced"),
+        ({"headers": {}}, None),
+        ({"headers": None}, None),
+        (None, None),
+    ],
+)
+def test_the_clients_wish_is_read_from_its_headers(request_facts: Any, wanted: str | None) -> None:
+    """The request header is the only place a wish is read from; odd shapes mean no wish."""
+    assert stamp.wanted_profile({"proxy_server_request": request_facts}) == wanted
