@@ -1,17 +1,13 @@
-"""Imports LiteLLM once, offline; what its own code warns about is not ours to mend."""
+"""LiteLLM for the host tests: offline, and what its own code leaks is not ours to mend."""
 
 from __future__ import annotations
 
 import os
 import pathlib
-import warnings
 
 import pytest
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
