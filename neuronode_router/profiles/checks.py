@@ -1,0 +1,142 @@
+"""What must hold between profiles and the host: groups exist, tasks are complete, names neither chain nor collide.
+
+It must not know files. It looks at drafts, valid or not, so that one broken key does not hide the other problems.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from neuronode_router.domain import (
+    NAME_PATTERN,
+    SECOND_NAME_PREFIX,
+    SECOND_NAME_PROFILE,
+    TASK_ALIASES,
+    HostFacts,
+    Profile,
+)
+from neuronode_router.errors import Problem
+from neuronode_router.profiles.problems import Code, Path, Source, shown, suggestion
+from neuronode_router.profiles.schema import MAX_LADDER, MAX_TASKS, NAME_MEND, to_profile
+
+AUTO = "auto"
+"""The model name that is classified; no task may take it."""
+
+RESERVED_PROFILE_NAMES = frozenset({"audit", "diff", "events", "list", "problems", "status", "ui", "workers"})
+"""Names that the admin API's own addresses take, so that a profile of this name could not be reached."""
+
+_DEVICES = frozenset(
+    {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(10)}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One profile as it was read or sent, not yet known to be valid."""
+
+    name: str
+    document: Mapping[str, object] | None
+    source: Source
+    problems: tuple[Problem, ...] = ()
+    """What reading already found."""
+
+    def tasks(self) -> dict[str, object]:
+        """Return the mapping of tasks as far as there is one."""
+        tasks = (self.document or {}).get("tasks")
+        return dict(list(tasks.items())[:MAX_TASKS]) if isinstance(tasks, Mapping) else {}
+
+    def groups(self) -> Iterator[tuple[Path, str]]:
+        """Yield every place that names a model group, and the name."""
+        for task, group in self.tasks().items():
+            if isinstance(group, str):
+                yield ("tasks", task), group
+        tiers = (self.document or {}).get("tiers")
+        for tier, ladder in tiers.items() if isinstance(tiers, Mapping) else ():
+            for index, group in enumerate(ladder[:MAX_LADDER] if isinstance(ladder, list) else ()):
+                if isinstance(group, str):
+                    yield ("tiers", tier, index), group
+
+
+def name_problem(name: str, source: Source) -> Problem | None:
+    """Return why no profile may have this name, or None. Never raises, whatever the text is."""
+    if not NAME_PATTERN.fullmatch(name):
+        return source.problem(Code.BAD_NAME, (), f"{shown(name)!r} cannot name a profile.", NAME_MEND)
+    if name in _DEVICES or name in RESERVED_PROFILE_NAMES:
+        return source.problem(Code.BAD_NAME, (), f"The name {name!r} is reserved.", "Choose another name.")
+    return None
+
+
+def check_drafts(drafts: Sequence[Draft], host: HostFacts) -> tuple[dict[str, Profile], list[Problem]]:
+    """Return the valid profiles by name, and every problem of every draft. Never raises."""
+    profiles: dict[str, Profile] = {}
+    problems: list[Problem] = []
+    tasks = dict.fromkeys(
+        (*TASK_ALIASES, *(task for draft in drafts for task in draft.tasks() if _can_name(task)))
+    )
+    for draft in drafts:
+        problems += draft.problems
+        if draft.document is None:
+            continue
+        profile, complaints = to_profile(draft.name, draft.document, draft.source)
+        # A value that reading refused already (`hidden: yes`) has no right type either: one problem is enough.
+        refused = {problem.path for problem in draft.problems}
+        problems += [c for c in complaints if c.code != Code.WRONG_TYPE or c.path not in refused]
+        problems += _check_tasks(draft, tasks, host)
+        problems += _check_groups(draft, tasks, host)
+        if profile is not None:
+            profiles[draft.name] = profile
+    if not any(draft.name == SECOND_NAME_PROFILE for draft in drafts):
+        problems.append(_missing_balanced())
+    return profiles, problems
+
+
+def _check_tasks(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> Iterator[Problem]:
+    mine = draft.tasks()
+    for task in tasks:
+        if "tasks" in (draft.document or {}) and task not in mine:
+            why = "" if task in TASK_ALIASES else " Other profiles have it, and all must have the same tasks."
+            mend = f"Add `{task}: <model group>`."
+            yield draft.source.problem(
+                Code.MISSING_TASK, ("tasks", task), f"The task {task!r} is missing.{why}", mend
+            )
+    for task in mine:
+        path = ("tasks", task)
+        if task == AUTO or task.startswith(SECOND_NAME_PREFIX):
+            message = f"{shown(task)!r} cannot name a task: `auto` and names with `task_` in front are taken."
+            yield draft.source.problem(Code.BAD_NAME, path, message, "Choose another name.")
+            continue
+        for alias in (task, SECOND_NAME_PREFIX + task):
+            if alias in host.groups:
+                message = f"The host has a model group named {alias!r}, which this task alias would hide."
+                mend = "Rename the group in litellm_config.yaml, or the task."
+                yield draft.source.problem(Code.NAME_COLLISION, path, message, mend)
+
+
+def _check_groups(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> Iterator[Problem]:
+    for path, group in draft.groups():
+        if group in tasks or group.removeprefix(SECOND_NAME_PREFIX) in tasks:
+            message = f"{shown(group)!r} is a task alias itself, and LiteLLM follows only one."
+            yield draft.source.problem(Code.ALIAS_CHAIN, path, message, "Name the model group it leads to.")
+        elif group in host.groups or not group:
+            continue
+        elif group in host.aliases:
+            message = f"{shown(group)!r} is an alias of litellm_config.yaml, and LiteLLM follows only one."
+            yield draft.source.problem(Code.ALIAS_CHAIN, path, message, "Name the model group it leads to.")
+        else:
+            message = f"The host has no model group {shown(group)!r}."
+            mend = f"{suggestion(group, host.groups)}Name a model_name of litellm_config.yaml."
+            yield draft.source.problem(Code.UNKNOWN_GROUP, path, message, mend)
+
+
+def _can_name(task: str) -> bool:
+    """Return whether other profiles may be asked to have this task too."""
+    return bool(NAME_PATTERN.fullmatch(task)) and task != AUTO and not task.startswith(SECOND_NAME_PREFIX)
+
+
+def _missing_balanced() -> Problem:
+    message = (
+        f"There is no profile {SECOND_NAME_PROFILE!r}, to which the names {SECOND_NAME_PREFIX}<alias> lead."
+    )
+    source = Source(f"{SECOND_NAME_PROFILE}.yaml")
+    return source.problem(Code.MISSING_BALANCED, (), message, f"Add {SECOND_NAME_PROFILE}.yaml.")

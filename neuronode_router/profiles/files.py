@@ -1,0 +1,216 @@
+"""A directory of profile files as the source of profiles: read and check them all, and stage edits to them.
+
+It must not know revisions, LiteLLM or who asks. It is the file form of `control.ports.ProfileSource`; every method
+blocks, so it is called in a thread.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from neuronode_router.domain import HostFacts, Profile, ProfileSet
+from neuronode_router.errors import Problem, ProfilesInvalid, ProfilesReadOnly, UnknownProfile, UnknownTask
+from neuronode_router.profiles.checks import Draft, check_drafts, name_problem
+from neuronode_router.profiles.edits import FileChange, StagedFiles
+from neuronode_router.profiles.problems import Code, Source, shown
+from neuronode_router.profiles.reader import MAX_BYTES, read_document
+from neuronode_router.profiles.schema import to_file_document, to_profile
+from neuronode_router.profiles.splice import NotUnderstood, dump, revise
+
+SUFFIX = ".yaml"
+MAX_FILES = 64
+READ_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One profile file as it was found: its content, or why there is none."""
+
+    name: str
+    path: Path
+    raw: bytes = b""
+    problem: Problem | None = None
+
+
+class ProfileFiles:
+    """The `*.yaml` files of one directory; each file's stem is the name of a profile."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def load(self, host: HostFacts) -> ProfileSet:
+        """Read and validate all files against the host. Raises `ProfilesInvalid` with every problem."""
+        return _valid_set(*self._read(host))
+
+    def check(self, host: HostFacts) -> tuple[Problem, ...]:
+        """Return everything wrong with the files; empty means that `load` succeeds. Never raises."""
+        _, problems = self._read(host)
+        return tuple(problems)
+
+    def stage_profile(self, name: str, document: Mapping[str, Any], host: HostFacts) -> StagedFiles:
+        """Prepare replacing (or adding) one profile by a document with the keys of its file.
+
+        Raises `ProfilesInvalid` with every problem of the document and of the other files, `ProfilesReadOnly`.
+        """
+        source = Source(shown(f"{name}{SUFFIX}"))
+        if problem := name_problem(name, source):
+            raise ProfilesInvalid([problem])
+        entries = [entry for entry in self._entries() if entry.name != name]
+        drafts = [*map(_draft, entries), Draft(name, document, source)]
+        profiles = _valid_set(*_checked(drafts, host))
+        return self._staged(profiles, {name})
+
+    def stage_task(self, name: str, task: str, group: str, host: HostFacts) -> StagedFiles:
+        """Prepare changing one mapping.
+
+        Raises `UnknownProfile`, `UnknownTask`, `ProfilesInvalid`, `ProfilesReadOnly`.
+        """
+        profiles = self.load(host).profiles
+        if name not in profiles:
+            raise UnknownProfile(name, tuple(profiles))
+        document = to_file_document(profiles[name])
+        if task not in document["tasks"]:
+            raise UnknownTask(task, tuple(document["tasks"]))
+        document["tasks"][task] = group
+        return self.stage_profile(name, document, host)
+
+    def stage_set(self, profiles: ProfileSet, host: HostFacts) -> StagedFiles:
+        """Prepare making the files say exactly `profiles` (a rollback): other profiles' files are removed.
+
+        Raises `ProfilesReadOnly`, and `ProfilesInvalid` also for a file outside the set that is broken: it may be
+        somebody's unfinished work.
+        """
+        wanted = profiles.profiles
+        drafts = [Draft(name, to_file_document(wanted[name]), Source(f"{name}{SUFFIX}")) for name in wanted]
+        others = [_draft(entry) for entry in self._entries() if entry.name not in wanted]
+        if unfinished := [problem for draft in others for problem in draft.problems]:
+            raise ProfilesInvalid(unfinished)
+        return self._staged(_valid_set(*_checked(drafts, host)), set(wanted))
+
+    def _read(self, host: HostFacts) -> tuple[dict[str, Profile], list[Problem]]:
+        return _checked([_draft(entry) for entry in self._entries()], host)
+
+    def _entries(self) -> list[_Entry]:
+        """Read all files, again if they changed meanwhile: a ConfigMap swaps all of them at one moment."""
+        entries: list[_Entry] = []
+        try:
+            for _ in range(READ_ATTEMPTS):
+                paths = self._paths()
+                before = [_identity(path) for path in paths]
+                entries = [self._entry(path) for path in paths[: MAX_FILES + 1]]
+                if before == [_identity(path) for path in self._paths()]:
+                    break
+        except OSError as error:
+            message = f"The directory of the profiles cannot be read: {error.strerror}."
+            mend = "Create it, or set NEURONODE_PROFILES."
+            problem = Source(self._directory.name).problem(Code.UNREADABLE, (), message, mend)
+            return [_Entry("", self._directory, problem=problem)]
+        return entries
+
+    def _paths(self) -> list[Path]:
+        with os.scandir(self._directory) as found:
+            names = [entry.name for entry in found if entry.name.endswith((SUFFIX, ".yml"))]
+        return [self._directory / name for name in sorted(names) if not name.startswith(".")]
+
+    def _entry(self, path: Path) -> _Entry:
+        source = Source(shown(path.name))
+        if path.suffix != SUFFIX:
+            mend = f"Rename it to {path.stem}{SUFFIX}."
+            problem = source.problem(Code.BAD_NAME, (), f"Profile files end in {SUFFIX}.", mend)
+            return _Entry(path.stem, path, problem=problem)
+        try:
+            real = path.resolve(strict=True)
+            if not real.is_relative_to(self._directory.resolve()):
+                message = "The file is a symbolic link that leads out of the directory."
+                problem = source.problem(Code.LEADS_OUTSIDE, (), message, "Copy the file here.")
+                return _Entry(path.stem, path, problem=problem)
+            return _Entry(path.stem, path, raw=_read_regular(real), problem=name_problem(path.stem, source))
+        except (OSError, RuntimeError) as error:  # resolve() raises RuntimeError for a loop of links
+            message = f"The file cannot be read: {getattr(error, 'strerror', None) or error}."
+            problem = source.problem(
+                Code.UNREADABLE, (), message, "Check that it is a file and its permissions."
+            )
+            return _Entry(path.stem, path, problem=problem)
+
+    def _staged(self, profiles: ProfileSet, rewritten: Collection[str]) -> StagedFiles:
+        """Return the changes after which `rewritten` say what `profiles` has, and files of no other profile exist."""
+        existing = {entry.name: entry for entry in self._entries()}
+        if unusable := [entry.problem for entry in existing.values() if entry.problem]:
+            raise ProfilesInvalid(unusable)
+        changes: list[FileChange] = []
+        for name in sorted({*rewritten, *(existing.keys() - profiles.profiles.keys())}):
+            entry = existing.get(name)
+            before = entry.raw if entry else None
+            after = _rewritten(entry, profiles.profiles[name]) if name in profiles.profiles else None
+            if after != before:
+                changes.append(FileChange(_target(self._directory / f"{name}{SUFFIX}"), before, after))
+        for change in changes:
+            if not os.access(change.path.parent, os.W_OK):
+                raise ProfilesReadOnly(f"The directory of {change.path.name} cannot be written.")
+        return StagedFiles(profiles, tuple(changes))
+
+
+def _valid_set(profiles: Mapping[str, Profile], problems: list[Problem]) -> ProfileSet:
+    if problems:
+        raise ProfilesInvalid(problems)
+    return ProfileSet(profiles)
+
+
+def _checked(drafts: list[Draft], host: HostFacts) -> tuple[dict[str, Profile], list[Problem]]:
+    if not drafts:
+        message = "There is no profile at all."
+        mend = f"Put the shipped profiles (*{SUFFIX}) into the directory."
+        return {}, [Source("").problem(Code.NO_PROFILE, (), message, mend)]
+    profiles, problems = check_drafts(drafts[:MAX_FILES], host)
+    if len(drafts) > MAX_FILES:
+        message = f"There are more than {MAX_FILES} profiles."
+        mend = "Remove those that nobody uses."
+        problems.append(Source(drafts[MAX_FILES].source.file).problem(Code.TOO_MANY_FILES, (), message, mend))
+    return profiles, sorted(problems, key=lambda problem: (problem.file, problem.line, problem.column))
+
+
+def _draft(entry: _Entry) -> Draft:
+    if entry.problem is not None:
+        return Draft(entry.name, None, Source(entry.problem.file), (entry.problem,))
+    reading = read_document(entry.raw, entry.path.name)
+    return Draft(entry.name, reading.document, reading.source, reading.problems)
+
+
+def _rewritten(entry: _Entry | None, profile: Profile) -> bytes:
+    """Return the content of a profile's file that says `profile`, with as little changed as possible."""
+    reading = read_document(entry.raw, entry.path.name) if entry else None
+    if entry is None or reading is None or reading.document is None or reading.problems:
+        return dump(to_file_document(profile)).encode()
+    if to_profile(profile.name, reading.document, reading.source)[0] == profile:
+        return entry.raw
+    try:
+        return revise(entry.raw.decode(), to_file_document(profile, keep=reading.document)).encode()
+    except NotUnderstood:
+        return dump(to_file_document(profile)).encode()
+
+
+def _read_regular(path: Path) -> bytes:
+    """Return at most one byte more than a profile may have. Raises `OSError`, for pipes and devices too."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError("it is no regular file")
+        return file.read(MAX_BYTES + 1)
+
+
+def _target(path: Path) -> Path:
+    """Follow a link inside the directory, so that the file behind it is replaced and not the link."""
+    return path.resolve() if path.is_symlink() else path
+
+
+def _identity(path: Path) -> tuple[str, int, int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return (path.name, 0, 0, 0)
+    return (path.name, found.st_ino, found.st_mtime_ns, found.st_size)

@@ -1,0 +1,123 @@
+"""Write the active profile into LiteLLM's configuration: the alias map and `current_profile`, and nothing else.
+
+It must not know what decides on a switch. The file serves restarts without the plugin and people who look at it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from neuronode_router.errors import RenderFailed
+from neuronode_router.profiles.atomic import replace_unchanged
+from neuronode_router.profiles.splice import NotUnderstood, revise
+from neuronode_router.profiles.yaml11 import read
+
+if sys.platform != "win32":
+    import fcntl
+
+ATTEMPTS = 5
+LOCK_SECONDS = 5.0
+LOCK_RETRY_SECONDS = 0.01
+
+_one_thread = threading.Lock()
+
+
+def render_config(path: Path, *, aliases: Mapping[str, str], managed: Collection[str], profile: str) -> bool:
+    """Make the configuration at `path` say `aliases` and `profile`; return whether its bytes changed.
+
+    `managed` are the names we own or owned: those missing from `aliases` are removed, and every other alias is the
+    operator's and stays. Blocks up to some seconds while another worker renders. A symbolic link is followed and
+    the file behind it replaced. Raises `RenderFailed`; the file then is as it was.
+    """
+    try:
+        real = path.resolve(strict=True)
+        with _one_at_a_time(real.parent):
+            for _ in range(ATTEMPTS):
+                before = real.read_bytes()
+                after = rendered(before.decode(), aliases=aliases, managed=managed, profile=profile).encode()
+                if after == before:
+                    return False
+                if replace_unchanged(real, before=before, after=after):
+                    return True
+    except (NotUnderstood, yaml.YAMLError, UnicodeDecodeError) as error:
+        mend = "Correct the file by hand; it is rendered again at the next switch."
+        raise RenderFailed(f"{path.name} was not rewritten: {error}.", mend=mend) from error
+    except OSError as error:
+        raise RenderFailed(f"{path.name} was not rewritten: {error.strerror or error}.") from error
+    raise RenderFailed(f"{path.name} was not rewritten: something else keeps changing it.")
+
+
+def rendered(text: str, *, aliases: Mapping[str, str], managed: Collection[str], profile: str) -> str:
+    """Return the configuration `text` as `render_config` writes it. Raises `NotUnderstood` or `yaml.YAMLError`."""
+    current = read(text)
+    if not isinstance(current, dict):
+        raise NotUnderstood("it is not a mapping")
+    router, settings = _section(current, "router_settings"), _section(current, "profile_settings")
+    before = _section(router, "model_group_alias")
+    ours = {name: _target(before.get(name), group) for name, group in aliases.items()}
+    kept = {name: target for name, target in before.items() if name not in managed}
+    return revise(
+        text,
+        {
+            **current,
+            "router_settings": {**router, "model_group_alias": {**kept, **ours}},
+            "profile_settings": {**settings, "current_profile": profile},
+        },
+    )
+
+
+def _target(before: object, group: str) -> object:
+    """A `{model:, hidden:}` entry keeps its form: whether the name is listed is the operator's choice."""
+    return {**before, "model": group} if isinstance(before, dict) else group
+
+
+def _section(parent: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a copy, so that what an anchor shares with other places stays as it is there."""
+    section = parent.get(name) or {}
+    if not isinstance(section, dict):
+        raise NotUnderstood(f"its {name} is not a mapping")
+    return dict(section)
+
+
+@contextlib.contextmanager
+def _one_at_a_time(directory: Path) -> Iterator[None]:
+    """Keep other threads and workers out. Raises `TimeoutError`, an `OSError`.
+
+    The lock is on the directory itself: that leaves no file behind, and needs no right to write.
+    """
+    if not _one_thread.acquire(timeout=LOCK_SECONDS):
+        raise TimeoutError("another thread is still writing it")
+    try:
+        if sys.platform == "win32":  # LiteLLM runs one worker there
+            yield
+            return
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            _lock(handle)
+            yield
+        finally:
+            os.close(handle)  # and with it the lock
+    finally:
+        _one_thread.release()
+
+
+def _lock(handle: int) -> None:
+    deadline = time.monotonic() + LOCK_SECONDS
+    while sys.platform != "win32":
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise TimeoutError("another worker is still writing it") from None
+            threading.Event().wait(LOCK_RETRY_SECONDS)
+        else:
+            return

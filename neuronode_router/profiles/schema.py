@@ -1,0 +1,180 @@
+"""The schema of one profile file, the JSON Schema made from it, and its complaints as problems.
+
+It must not know files or the host: names of groups are only texts here.
+`python -m neuronode_router.profiles.schema` writes the JSON Schema anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container, Mapping
+from pathlib import Path as FilePath
+from types import MappingProxyType
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from neuronode_router.domain import NAME_PATTERN, TASK_ALIASES, Profile, Tier
+from neuronode_router.errors import Problem
+from neuronode_router.profiles.problems import Code, Path, Source, shown, suggestion
+from neuronode_router.profiles.reader import MAX_PROBLEMS
+from neuronode_router.profiles.yaml11 import scalar
+
+SCHEMA_FILE = FilePath(__file__).with_name("profile.schema.json")
+MAX_TASKS = 64
+MAX_LADDER = 16
+
+_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+
+
+def _unique(items: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(items)) < len(items):
+        raise ValueError("the same name stands here twice")
+    return items
+
+
+TaskName = Annotated[str, Field(pattern=f"^{NAME_PATTERN.pattern}$")]
+GroupName = Annotated[str, Field(min_length=1, max_length=256, pattern=_PRINTABLE)]
+Label = Annotated[str, Field(min_length=1, max_length=64, pattern=_PRINTABLE)]
+Ladder = Annotated[
+    tuple[GroupName, ...],
+    Field(min_length=1, max_length=MAX_LADDER, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_unique),
+]
+
+
+class Tiers(BaseModel):
+    """Which model groups serve each tier of automatic routing, best choice first."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
+
+    fast: Ladder
+    """For short, simple requests."""
+    medium: Ladder
+    """For everyday requests."""
+    complex: Ladder
+    """For analysis and reasoning in several steps."""
+
+
+class ProfileFile(BaseModel):
+    """One profile of the neuronode router: which model group answers each task. The file's name is the profile's."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True, title="Profile")
+
+    description: Annotated[
+        str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f]*$")
+    ]
+    """What the profile is for, in a sentence that people read when they choose one."""
+    cost_level: Label
+    """How expensive it is, for people: low, medium, high."""
+    performance_level: Label
+    """How capable it is, for people: good, high, maximum."""
+    tasks: Annotated[
+        dict[TaskName, GroupName],
+        Field(
+            max_length=MAX_TASKS,
+            json_schema_extra={"required": list(TASK_ALIASES), "additionalProperties": False},
+        ),
+    ]
+    """Task alias -> model group. All built-in aliases; more are allowed when every profile has them."""
+    tiers: Tiers
+    """The ladder of model groups for `auto`."""
+    allowed_teams: Annotated[
+        tuple[GroupName, ...],
+        Field(max_length=256, json_schema_extra={"uniqueItems": True}),
+        AfterValidator(_unique),
+    ] = ()
+    """Team ids that may ask for this profile by name."""
+    hidden: bool = False
+    """True keeps the profile out of what members of teams are shown."""
+
+
+def to_profile(
+    name: str, document: Mapping[str, object], source: Source
+) -> tuple[Profile | None, list[Problem]]:
+    """Return the profile that a document describes, or None and what the schema has against it. Never raises."""
+    try:
+        valid = ProfileFile.model_validate(_lists_to_tuples(document))
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=True)
+        return None, [_problem(detail, source) for detail in details[:MAX_PROBLEMS]]
+    profile = Profile(
+        name=name,
+        description=valid.description,
+        cost_level=valid.cost_level,
+        performance_level=valid.performance_level,
+        tasks=MappingProxyType(dict(valid.tasks)),
+        tiers=MappingProxyType({tier: getattr(valid.tiers, tier.value) for tier in Tier}),
+        allowed_teams=valid.allowed_teams,
+        hidden=valid.hidden,
+    )
+    return profile, []
+
+
+def to_file_document(profile: Profile, *, keep: Container[str] = ()) -> dict[str, Any]:
+    """Return what the file of a profile says. Keys that have their default are left out unless `keep` has them."""
+    document = profile.to_document()
+    del document["name"]
+    for key in ("allowed_teams", "hidden"):
+        if not document[key] and key not in keep:
+            del document[key]
+    return document
+
+
+def json_schema() -> str:
+    """Return the JSON Schema of a profile file, for editors."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **ProfileFile.model_json_schema()}
+    return json.dumps(schema, indent=2, ensure_ascii=True) + "\n"
+
+
+def _lists_to_tuples(node: object) -> object:
+    """Strict validation wants tuples where YAML and JSON only have lists."""
+    if isinstance(node, Mapping):
+        return {key: _lists_to_tuples(value) for key, value in node.items()}
+    return tuple(node) if isinstance(node, list) else node
+
+
+def _problem(detail: ErrorDetails, source: Source) -> Problem:
+    # pydantic marks a complaint about a key with a last step "[key]"
+    path: Path = tuple(step for step in detail["loc"] if step != "[key]")
+    kind = detail["type"]
+    if kind == "missing":
+        return source.problem(Code.MISSING_KEY, path, "The key is missing.", f"Add `{path[-1]}:`.")
+    if kind == "extra_forbidden":
+        known = (Tiers if path[0] == "tiers" and len(path) > 1 else ProfileFile).model_fields
+        mend = f"{suggestion(str(path[-1]), known)}Known keys: {', '.join(known)}."
+        return source.problem(Code.UNKNOWN_KEY, path, f"No key {shown(str(path[-1]))!r} is known here.", mend)
+    if "[key]" in detail["loc"]:
+        return source.problem(Code.BAD_NAME, path, f"{shown(str(path[-1]))!r} cannot name a task.", NAME_MEND)
+    if kind == "string_type" and isinstance(given := detail["input"], bool) and source.places:
+        word = str(given).lower()
+        mend = f"Quote it: {scalar(word)}."
+        return source.problem(Code.YAML_TRAP, path, f"Unquoted, {word} is not a text to a YAML reader.", mend)
+    if kind.endswith("_type"):
+        wanted = _WANTED.get(kind.removesuffix("_type"), "another kind of value")
+        return source.problem(Code.WRONG_TYPE, path, f"This must be {wanted}.", f"Write {wanted}.")
+    message, mend = _BAD_VALUES.get(kind, ("The value cannot be used.", "Write printable text."))
+    return source.problem(Code.BAD_VALUE, path, message, mend.format(**detail.get("ctx", {})))
+
+
+NAME_MEND = "Use a-z, 0-9, - and _, at most 64 of them, starting with a letter or digit."
+_BAD_VALUES = {
+    "string_too_short": ("The text is empty.", "Write at least one character."),
+    "string_too_long": ("The text is too long.", "Shorten it to {max_length} characters."),
+    "string_pattern_mismatch": ("The text has control characters.", "Remove them."),
+    "too_short": ("The list is empty.", "Name at least one model group."),
+    "too_long": ("There are too many entries.", "Keep at most {max_length}."),
+    "value_error": ("The list names something twice.", "Keep each name once."),
+}
+_WANTED = {
+    "string": "a text",
+    "bool": "true or false",
+    "tuple": "a list",
+    "dict": "a mapping",
+    "model": "a mapping",
+}
+
+
+if __name__ == "__main__":
+    SCHEMA_FILE.write_text(json_schema(), encoding="utf-8")

@@ -1,0 +1,192 @@
+"""Change what a YAML text says by touching only the characters that must change.
+
+It must not know what the document is about. Comments, order, quotes, indentation and line ends of everything that
+is not changed stay byte for byte. The result is read back by LiteLLM's reader and refused when it says anything
+but what was asked, so a text this module does not understand is never damaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from neuronode_router.profiles.yaml11 import compose, read, scalar
+
+STEP = 2
+"""Columns that a new level is indented by."""
+
+_TEXT = "tag:yaml.org,2002:str"
+_BYTE_ORDER_MARK = "\ufeff"
+
+
+class NotUnderstood(Exception):  # noqa: N818 - it says what the text is
+    """The text cannot be changed without risking what else it says."""
+
+
+def revise(text: str, wanted: Mapping[str, Any]) -> str:
+    """Return `text` changed so that it reads as `wanted`: mappings, lists, texts, numbers and booleans.
+
+    Raises `NotUnderstood` when the text is no YAML mapping, or its form (anchors, merge keys) stands in the way.
+    """
+    if text.startswith(_BYTE_ORDER_MARK):
+        return _BYTE_ORDER_MARK + revise(text.removeprefix(_BYTE_ORDER_MARK), wanted)
+    try:
+        node, current = compose(text), read(text)
+    except yaml.YAMLError as error:
+        raise NotUnderstood(f"it is not YAML that LiteLLM reads: {_first_line(error)}") from error
+    if not isinstance(node, yaml.MappingNode) or not isinstance(current, dict):
+        raise NotUnderstood("it is not a mapping")
+    splice = _Splice(text)
+    splice.amend(node, current, wanted)
+    revised = splice.result()
+    try:
+        understood = read(revised) == wanted
+    except yaml.YAMLError:
+        understood = False
+    if not understood:
+        raise NotUnderstood(
+            "its form (anchors, merge keys, several documents) stands in the way of a safe change"
+        )
+    return revised
+
+
+def dump(document: Mapping[str, Any]) -> str:
+    """Return a new YAML text that reads as `document`."""
+    return "".join(_block_entries(document, 0, "\n"))
+
+
+class _Splice:
+    """Collects replacements of stretches of one text."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._newline = "\r\n" if "\r\n" in text else "\n"
+        self._edits: list[tuple[int, int, str]] = []
+
+    def result(self) -> str:
+        """Return the text with every edit applied. Edits at one place apply in the order they were made."""
+        pieces: list[str] = []
+        position = 0
+        for start, end, replacement in sorted(self._edits, key=lambda edit: edit[:2]):
+            pieces += (self._text[position:start], replacement)
+            position = max(position, end)
+        return "".join((*pieces, self._text[position:]))
+
+    def amend(self, node: yaml.Node, current: object, wanted: object) -> None:
+        """Make `node`, which now says `current`, say `wanted`."""
+        if type(current) is type(wanted) and current == wanted:
+            return
+        block = (
+            isinstance(node, yaml.CollectionNode)
+            and not node.flow_style
+            and bool(node.value)
+            and bool(wanted)
+        )
+        if block and isinstance(node, yaml.MappingNode) and isinstance(wanted, Mapping):
+            assert isinstance(current, dict)
+            self._amend_mapping(node, current, wanted)
+        elif block and isinstance(node, yaml.SequenceNode) and isinstance(wanted, list):
+            assert isinstance(current, list)
+            self._amend_sequence(node, current, wanted)
+        else:
+            self._replace(node, wanted)
+
+    def _amend_mapping(
+        self, node: yaml.MappingNode, current: dict[str, Any], wanted: Mapping[str, Any]
+    ) -> None:
+        # The last of duplicate keys is the one that counts.
+        entries = {key.value: (key, value) for key, value in node.value if key.tag == _TEXT}
+        for name, (key, value) in entries.items():
+            if name in wanted:
+                self.amend(value, current[name], wanted[name])
+            else:
+                self._remove_lines(key, value)
+        added = {name: value for name, value in wanted.items() if name not in entries and name not in current}
+        column = node.value[0][0].start_mark.column
+        self._insert_lines(node, _block_entries(added, column, self._newline))
+
+    def _amend_sequence(self, node: yaml.SequenceNode, current: list[Any], wanted: list[Any]) -> None:
+        for item, before, after in zip(node.value, current, wanted, strict=False):
+            self.amend(item, before, after)
+        for item in node.value[len(wanted) :]:
+            self._remove_lines(item, item)
+        column = node.start_mark.column
+        self._insert_lines(node, _block_items(wanted[len(current) :], column, self._newline))
+
+    def _replace(self, node: yaml.Node, wanted: object) -> None:
+        start, end = node.start_mark.index, node.end_mark.index
+        if isinstance(node, yaml.CollectionNode) and not node.flow_style:
+            raise NotUnderstood("it has a block where another kind of value is wanted")
+        quote = node.style if isinstance(node, yaml.ScalarNode) and node.style in ("'", '"') else None
+        replacement = _flow(wanted, quote)
+        if self._text[start - 1 : start] == ":":
+            replacement = f" {replacement}"  # an empty value begins right after its colon
+        if self._text[start:end].endswith("\n"):
+            replacement += self._newline  # a block scalar owns its last line end
+        self._edits.append((start, end, replacement))
+
+    def _remove_lines(self, first: yaml.Node, last: yaml.Node) -> None:
+        start = self._text.rfind("\n", 0, first.start_mark.index) + 1
+        self._edits.append((start, self._line_end(last), ""))
+
+    def _insert_lines(self, node: yaml.Node, lines: Sequence[str]) -> None:
+        if not lines:
+            return
+        at = self._line_end(node)
+        opening = "" if self._text[at - 1 : at] == "\n" else self._newline
+        self._edits.append((at, at, opening + "".join(lines)))
+
+    def _line_end(self, node: yaml.Node) -> int:
+        """Return where the line after the last character of `node` begins."""
+        last = _last_leaf(node).end_mark.index
+        if self._text[last - 1 : last] == "\n":
+            return last
+        end = self._text.find("\n", last)
+        return len(self._text) if end < 0 else end + 1
+
+
+def _last_leaf(node: yaml.Node) -> yaml.Node:
+    """The end mark of a block collection lies behind the comments that follow it; that of its last leaf does not."""
+    while isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        node = last[1] if isinstance(last, tuple) else last
+    return node
+
+
+def _block_entries(entries: Mapping[str, Any], column: int, newline: str) -> list[str]:
+    lines: list[str] = []
+    for name, value in entries.items():
+        opening = " " * column + scalar(name) + ":"
+        if isinstance(value, Mapping) and value:
+            lines += (opening + newline, *_block_entries(value, column + STEP, newline))
+        else:
+            lines.append(f"{opening} {_flow(value)}{newline}")
+    return lines
+
+
+def _block_items(items: Sequence[Any], column: int, newline: str) -> list[str]:
+    return [f"{' ' * column}- {_flow(item)}{newline}" for item in items]
+
+
+def _flow(value: object, quote: str | None = None) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float() | None:
+            return "null" if value is None else repr(value)
+        case str():
+            return scalar(value, quote=quote)
+        case Mapping():
+            return "{" + ", ".join(f"{scalar(str(key))}: {_flow(item)}" for key, item in value.items()) + "}"
+        case list() | tuple():
+            return "[" + ", ".join(_flow(item) for item in value) + "]"
+        case _:
+            raise NotUnderstood(f"a {type(value).__name__} cannot be written")
+
+
+def _first_line(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    where = f" (line {mark.line + 1})" if mark is not None else ""
+    return f"{getattr(error, 'problem', None) or 'a character YAML does not allow'}{where}"
