@@ -22,7 +22,7 @@ MAX_PAGE = 500
 Text = Annotated[str, Field(max_length=256), AfterValidator(storable)]
 
 
-class AuditQuery(BaseModel):
+class AuditFilter(BaseModel):
     """Which entries, newest first."""
 
     model_config = ConfigDict(extra="forbid")
@@ -41,7 +41,7 @@ class AuditQuery(BaseModel):
         default=None, description="Not before this Unix time, in seconds."
     )
     until: Annotated[float, Field(allow_inf_nan=False)] | None = Field(
-        default=None, description="Not after this Unix time, in seconds."
+        default=None, description="Before this Unix time, in seconds."
     )
     format: Literal["json", "ndjson"] = Field(
         default="json", description="`ndjson` streams every matching entry, without pages."
@@ -49,7 +49,7 @@ class AuditQuery(BaseModel):
 
 
 async def read_audit(
-    call: Reader, query: Annotated[AuditQuery, Query()], accept: Annotated[str, Header()] = ""
+    call: Reader, query: Annotated[AuditFilter, Query()], accept: Annotated[str, Header()] = ""
 ) -> Response:
     """Who changed what, when and why: one entry for every revision."""
     if query.format == "ndjson" or NDJSON in accept:
@@ -63,20 +63,13 @@ async def read_audit(
     return Response(page.model_dump_json(), media_type="application/json")
 
 
-async def _export(call: Call, query: AuditQuery, page: tuple[AuditEntry, ...]) -> AsyncIterator[str]:
+async def _export(call: Call, query: AuditFilter, page: tuple[AuditEntry, ...]) -> AsyncIterator[str]:
     while page:
         yield "".join(AuditEntryDocument.model_validate(entry).model_dump_json() + "\n" for entry in page)
         page = await _page(call, query, before=page[-1].revision, limit=MAX_PAGE)
 
 
-async def _page(call: Call, query: AuditQuery, *, before: int | None, limit: int) -> tuple[AuditEntry, ...]:
+async def _page(call: Call, query: AuditFilter, *, before: int | None, limit: int) -> tuple[AuditEntry, ...]:
     return await call.host.manager.audit(
-        before=before,
-        after=query.after,
-        limit=limit,
-        actor=query.actor,
-        action=query.action,
-        profile=query.profile,
-        since=query.since,
-        until=query.until,
+        **query.model_dump(exclude={"before", "limit", "format"}), before=before, limit=limit
     )

@@ -149,6 +149,7 @@ class ReceiptDocument(_Document):
     complete: bool = Field(description="Every worker that was waited for serves this revision.")
     duration_ms: float
     warnings: list[str]
+    replayed: bool = Field(description="An Idempotency-Key came back: this is what its first request did.")
 
 
 class ProfileDocument(_Document):

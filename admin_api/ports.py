@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from fastapi import Request
 
 from neuronode_router.access import Principal
-
-if TYPE_CHECKING:
-    from neuronode_router.control.manager import ProfileManager
+from neuronode_router.control.manager import ProfileManager
 
 
 class WorkerView(Protocol):

@@ -32,6 +32,7 @@ from admin_api.preconditions import IdempotencyKey, IfMatch, expected_revision, 
 from admin_api.problems import place_documents
 from admin_api.reads import etag
 from neuronode_router.control.idempotency import Idempotency
+from neuronode_router.control.orders import Options
 from neuronode_router.domain import Actor, Receipt
 from neuronode_router.errors import Problem, ProfilesInvalid
 
@@ -39,6 +40,8 @@ RESERVED_NAMES = frozenset(
     {"audit", "diff", "events", "list", "reload", "rollback", "status", "switch", "validate", "workers"}
 )
 """Words that routes use: a profile of that name could not be read as `/{name}`."""
+
+REPLAYED_HEADER = "Idempotency-Replayed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class Write:
     if_match: str | None
     idempotency_key: str | None
 
-    def options(self, operation: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    def options(self, operation: str, given: Mapping[str, Any]) -> Options:
         """Return the arguments that every write of the ProfileManager takes. Raises `InvalidRequestError`."""
         key = self.idempotency_key
         return {
@@ -169,4 +172,6 @@ def _fingerprint(operation: str, given: Mapping[str, Any]) -> str:
 
 def _receipt(receipt: Receipt, response: Response) -> ReceiptDocument:
     response.headers.update(etag(receipt.revision))
+    if receipt.replayed:
+        response.headers[REPLAYED_HEADER] = "true"
     return ReceiptDocument.model_validate(receipt)
