@@ -1,0 +1,160 @@
+"""One proxy worker without LiteLLM: the real ProfileManager, SQLite store, profile files and access file.
+
+It must not know what is tested with it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI, Request
+
+from admin_api.ports import AdminHost
+from admin_api.router import build_router
+from neuronode_router.access import AccessFile, Principal, Role, add_key, generate_key
+from neuronode_router.control.manager import ProfileManager
+from neuronode_router.control.registry import WorkerIdentity
+from neuronode_router.control.store import ControlStore
+from neuronode_router.control.worker import Worker
+from neuronode_router.domain import Actor, ControlState, HostFacts
+from neuronode_router.errors import NotAuthenticated
+from neuronode_router.profiles.files import ProfileFiles
+from tests.support.place import GROUPS, PROFILES, TIERS, profile_text
+
+GROUP_NAMES = frozenset(g for tasks in GROUPS.values() for g in tasks.values()) | {f"tier_{t}" for t in TIERS}
+CANARY = "sk-canary-3f9a7c"
+"""A provider's key as it stands in a configuration: it must never be seen through the API."""
+
+
+class DirectWake:
+    """Wakes the one worker of this process by calling it."""
+
+    mode = "direct"
+
+    def __init__(self) -> None:
+        self._on_wake: Callable[[], None] = lambda: None
+
+    async def start(self, on_wake: Callable[[], None]) -> None:
+        """Remember whom to call."""
+        self._on_wake = on_wake
+
+    async def signal(self, revision: int) -> None:
+        """Call him."""
+        self._on_wake()
+
+    async def stop(self) -> None:
+        """Forget him."""
+        self._on_wake = lambda: None
+
+
+class TakesAll:
+    """An applier that takes up every state and keeps the last one."""
+
+    def __init__(self) -> None:
+        self.state: ControlState | None = None
+
+    def prepare(self, state: ControlState) -> ControlState:
+        """Return the state."""
+        return state
+
+    def swap(self, prepared: ControlState) -> None:
+        """Keep it."""
+        self.state = prepared
+
+
+@dataclass
+class World:
+    """What a test may look at and turn."""
+
+    profiles: Path
+    store: ControlStore
+    manager: ProfileManager
+    worker: Worker[ControlState]
+    applier: TakesAll
+    keys: Mapping[str, str]
+    """Caller -> key: admin, viewer, member (team a), stranger (no team), wrong."""
+    reported: dict[str, Any] = field(default_factory=dict)
+    closed: Exception | None = None
+    """What the host raises instead of serving."""
+    write_limit: str = "1000/second"
+    app: FastAPI = field(default_factory=FastAPI)
+
+    def host(self) -> AdminHost:
+        """Return what the routes use."""
+        if self.closed is not None:
+            raise self.closed
+        return AdminHost(
+            manager=self.manager,
+            worker=self.worker,
+            authenticate=self.authenticate,
+            status=lambda: dict(self.reported),
+            write_limit=self.write_limit,
+        )
+
+    async def authenticate(self, request: Request) -> Principal:
+        """Look the bearer up in the access file."""
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        if scheme != "Bearer":
+            raise NotAuthenticated("No key was sent.")
+        return self._access.find(key).principal
+
+    def client(self, caller: str | None = "admin") -> httpx.AsyncClient:
+        """Return a client that calls with this caller's key; None sends no key."""
+        headers = {"Authorization": f"Bearer {self.keys[caller]}"} if caller else {}
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url="http://proxy.test", headers=headers)
+
+    def use_access_file(self, path: Path) -> None:
+        """Take the keys from this file."""
+        self._access = AccessFile(path)
+
+
+@asynccontextmanager
+async def running_world(directory: Path, *, committed: bool = True) -> AsyncIterator[World]:
+    """Yield a world at revision 1 with `premium` active, or else with nothing committed yet."""
+    profiles = directory / "profiles"
+    profiles.mkdir()
+    for name in PROFILES:
+        (profiles / f"{name}.yaml").write_text(profile_text(name))
+    wake, applier = DirectWake(), TakesAll()
+    store = ControlStore(f"sqlite:///{directory / 'control.db'}")
+    manager = ProfileManager(
+        store=store,
+        source=ProfileFiles(profiles),
+        host=lambda: HostFacts(groups=GROUP_NAMES),
+        wake=wake,
+        default_profile="premium",
+    )
+    identity = WorkerIdentity("worker-1", "host-1", os.getpid(), "0.1.0", time.time())
+    worker = Worker(store=store, applier=applier, wake=wake, identity=identity)
+    world = World(profiles, store, manager, worker, applier, _write_keys(directory / "access.yaml"))
+    world.use_access_file(directory / "access.yaml")
+    world.app.include_router(build_router(world.host))
+    await worker.start()
+    if committed:
+        await manager.reload(actor=Actor("test"))
+    try:
+        yield world
+    finally:
+        await worker.stop()
+        store.close()
+
+
+def _write_keys(path: Path) -> dict[str, str]:
+    keys = {"wrong": "sk-nobody-knows-this"}
+    for caller, role, team in (
+        ("admin", Role.ADMIN, None),
+        ("viewer", Role.VIEWER, None),
+        ("member", Role.MEMBER, "a"),
+        ("stranger", Role.MEMBER, None),
+    ):
+        keys[caller], entry = generate_key(caller, role=role, team=team)
+        add_key(path, entry)
+    return keys
