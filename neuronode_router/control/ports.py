@@ -42,11 +42,11 @@ class ProfileSource(Protocol):
         ...
 
     def stage_task(self, name: str, task: str, group: str, host: HostFacts) -> StagedEdit:
-        """Prepare changing one mapping. Raises `UnknownProfile`, `UnknownTask`, `ProfilesInvalid`, `ProfilesReadOnly`."""
+        """Prepare changing one mapping. Raises `UnknownProfile`, `UnknownTask` and what `stage_profile` raises."""
         ...
 
     def stage_set(self, profiles: ProfileSet, host: HostFacts) -> StagedEdit:
-        """Prepare making the files say exactly `profiles` (a rollback). Raises `ProfilesInvalid`, `ProfilesReadOnly`."""
+        """Prepare making the files say exactly `profiles` (a rollback). Raises what `stage_profile` raises."""
         ...
 
 

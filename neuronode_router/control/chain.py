@@ -1,0 +1,37 @@
+"""The hash chain of the audit log: every row's hash covers all its fields and the hash of the row before.
+
+It must not know SQL. What it cannot show: somebody who may write to the database can compute the whole chain anew;
+keep an exported copy, or the newest hash, elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Any
+
+from neuronode_router.domain import AuditEntry
+
+GENESIS = ""
+"""What stands for the hash before the first row."""
+
+
+def entry_hash(entry: AuditEntry) -> str:
+    """Return the SHA-256 over the canonical JSON of all fields of `entry` but `hash` itself. Never raises."""
+    document: dict[str, Any] = asdict(entry)
+    del document["hash"]
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def fault(entry: AuditEntry, *, previous: AuditEntry | None) -> str:
+    """Return what is wrong with `entry` as the successor of `previous` (None: it is the first), or "". Never raises."""
+    expected = 1 if previous is None else previous.revision + 1
+    if entry.revision != expected:
+        return f"row {expected} is missing"
+    if entry.hash != entry_hash(entry):
+        return f"row {entry.revision} was edited"
+    if entry.previous_hash != (GENESIS if previous is None else previous.hash):
+        return f"row {entry.revision} does not follow the row before it"
+    return ""

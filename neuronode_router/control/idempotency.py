@@ -1,0 +1,68 @@
+"""Idempotency keys: a request that comes back within 24 hours finds the revision of its first run.
+
+It must not know what the request did. The row is written in the transaction that commits the revision, so that no
+crash can make a retry act twice. No receipt is stored: it is told anew from the audit row and the workers' state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert, select
+
+from neuronode_router.control.database import Database
+from neuronode_router.control.tables import idempotency
+from neuronode_router.errors import IdempotencyMismatch
+
+LIFETIME_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """A client's key (at most 255 characters) and the SHA-256, in hex, of the request it belongs to."""
+
+    key: str
+    fingerprint: str
+
+
+class IdempotencyKeys:
+    """The table of keys. `clock` is Unix time in seconds. Methods block and may raise `StoreUnavailable`."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+
+    def recall(self, wanted: Idempotency, *, actor: str) -> int | None:
+        """Return the revision this key led to, or None. Raises `IdempotencyMismatch` for another request's key."""
+        with self._database.reading() as connection:
+            return self._find(connection, wanted, actor)
+
+    def claim(self, connection: Connection, wanted: Idempotency, *, actor: str, revision: int) -> None:
+        """Write the key within the caller's transaction, which holds the lock of the state row.
+
+        Raises `IdempotencyMismatch` when somebody else used the key since `recall`.
+        """
+        if self._find(connection, wanted, actor) is not None:
+            raise IdempotencyMismatch("The Idempotency-Key is being used by another request at this moment.")
+        expired = idempotency.c.at < self._clock() - LIFETIME_SECONDS
+        connection.execute(delete(idempotency).where(expired))
+        connection.execute(
+            insert(idempotency).values(
+                key=wanted.key,
+                actor=actor,
+                fingerprint=wanted.fingerprint,
+                revision=revision,
+                at=self._clock(),
+            )
+        )
+
+    def _find(self, connection: Connection, wanted: Idempotency, actor: str) -> int | None:
+        mine = (idempotency.c.key == wanted.key) & (idempotency.c.actor == actor)
+        fresh = idempotency.c.at >= self._clock() - LIFETIME_SECONDS
+        row = connection.execute(select(idempotency).where(mine & fresh)).one_or_none()
+        if row is None:
+            return None
+        if row.fingerprint != wanted.fingerprint:
+            raise IdempotencyMismatch("The Idempotency-Key was used before with a different request.")
+        return int(row.revision)

@@ -1,0 +1,187 @@
+"""ProfileManager: the one way to change which profile is active and what the profiles say.
+
+It must not know HTTP, file formats or LiteLLM. Every change goes: prepare, commit, wake, acknowledge, receipt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Literal, Unpack
+
+from neuronode_router.control.audit import AuditQuery
+from neuronode_router.control.checks import require_servable
+from neuronode_router.control.orders import Options, Order, Target
+from neuronode_router.control.ports import ProfileSource, StagedEdit, Wake
+from neuronode_router.control.receipts import write_receipt
+from neuronode_router.control.store import ControlStore
+from neuronode_router.control.transition import Prepare, carry_out, require_state
+from neuronode_router.domain import (
+    Actor,
+    AuditEntry,
+    ControlState,
+    HostFacts,
+    ProfileSet,
+    Receipt,
+    TaskChange,
+    WorkerStatus,
+    task_changes,
+)
+from neuronode_router.errors import Problem, ProfilesInvalid, UnknownProfile
+
+FILES = Actor("files", kind="watcher")
+"""Who acts when the files changed by hand or by a ConfigMap, or fill an empty store."""
+
+
+class ProfileManager:
+    """Switches, rolls back, edits and reloads profiles; tells what is in force.
+
+    Every change takes the keywords of `orders.Options` (`actor` is required), returns a `Receipt` within about
+    `receipt_timeout` seconds after the commit, and may raise `RevisionConflict`, `StoreUnavailable`, `NotReady`,
+    `IdempotencyMismatch`, `ProfilesInvalid`. When it raises, nothing was changed. `host` tells what the proxy
+    offers now; `default_profile` is the active one of a first start; `on_receipt` is called, on the event loop, after
+    the receipt of a revision was handed out.
+    """
+
+    def __init__(  # noqa: PLR0913  one argument per collaborator, all by keyword
+        self,
+        *,
+        store: ControlStore,
+        source: ProfileSource,
+        host: Callable[[], HostFacts],
+        wake: Wake,
+        clock: Callable[[], float] = time.time,
+        receipt_timeout: float = 5.0,
+        default_profile: str = "balanced",
+        on_receipt: Callable[[Receipt], None] | None = None,
+    ) -> None:
+        self._store = store
+        self._source = source
+        self._host = host
+        self._wake = wake
+        self._clock = clock
+        self._receipt_timeout = receipt_timeout
+        self._default_profile = default_profile
+        self._on_receipt = on_receipt
+        self._single_flight = asyncio.Lock()
+
+    async def switch(self, profile: str, **options: Unpack[Options]) -> Receipt:
+        """Make `profile` the active one. Raises `UnknownProfile` too."""
+
+        def prepare(before: ControlState | None) -> Target:
+            state = require_state(before)
+            return self._servable(profile, state.profiles)
+
+        return await self._change(Order("switch", **options), prepare)
+
+    async def rollback(
+        self, to: Literal["previous"] | int = "previous", **options: Unpack[Options]
+    ) -> Receipt:
+        """Bring back the active profile and all mappings of revision `to`, as a new revision.
+
+        "previous" is the revision before the current one, so twice "previous" leads back. Raises `UnknownRevision`,
+        and `ProfilesReadOnly` where files must change and cannot.
+        """
+
+        def prepare(before: ControlState | None) -> Target:
+            state = require_state(before)
+            wanted = self._store.read_at(state.revision - 1 if to == "previous" else to)
+            differs = wanted.profiles.digest != state.profiles.digest
+            edit = self._source.stage_set(wanted.profiles, self._host()) if differs else None
+            return self._servable(wanted.active, wanted.profiles, edit=edit)
+
+        return await self._change(Order("rollback", **options), prepare)
+
+    async def edit_profile(
+        self, name: str, document: Mapping[str, Any], **options: Unpack[Options]
+    ) -> Receipt:
+        """Replace or add the profile `name`, in its file and in force. Raises `ProfilesReadOnly` too."""
+        return await self._edit(lambda: self._source.stage_profile(name, document, self._host()), options)
+
+    async def edit_task(self, name: str, task: str, group: str, **options: Unpack[Options]) -> Receipt:
+        """Let `group` serve `task` in profile `name`. Raises `UnknownProfile`, `UnknownTask`, `ProfilesReadOnly`."""
+        return await self._edit(lambda: self._source.stage_task(name, task, group, self._host()), options)
+
+    async def reload(self, **options: Unpack[Options]) -> Receipt:
+        """Put in force what the files say; on an empty store this is the first revision, with `default_profile`."""
+
+        def prepare(before: ControlState | None) -> Target:
+            profiles = self._source.load(self._host())
+            return self._servable(before.active if before else self._default_profile, profiles)
+
+        state = await self.current()
+        return await self._change(Order("reload" if state else "bootstrap", **options), prepare)
+
+    async def validate(self) -> tuple[Problem, ...]:
+        """Return every problem that `reload` would refuse now; () when it would work."""
+        state = await self.current()
+        try:
+            profiles = await asyncio.to_thread(self._source.load, self._host())
+            self._servable(state.active if state else self._default_profile, profiles)
+        except ProfilesInvalid as error:
+            return error.problems
+        return ()
+
+    async def diff(self, a: str, b: str) -> tuple[TaskChange, ...]:
+        """Return the task aliases that the profiles `a` and `b` map differently. Raises `UnknownProfile`."""
+        profiles = require_state(await self.current()).profiles
+        for name in (a, b):
+            _require_profile(name, profiles)
+        return task_changes(profiles.profiles[a].tasks, profiles.profiles[b].tasks)
+
+    async def get_current_profile(self) -> dict[str, Any]:
+        """Return `active_profile`, `active_mappings` (task to group), `profile_metadata` and `revision`."""
+        state = require_state(await self.current())
+        document = state.profiles.profiles[state.active].to_document()
+        return {
+            "active_profile": state.active,
+            "active_mappings": document["tasks"],
+            "profile_metadata": {
+                key: document[key] for key in ("description", "cost_level", "performance_level")
+            },
+            "revision": state.revision,
+        }
+
+    async def current(self) -> ControlState | None:
+        """Return the committed state; None when nothing was ever committed. Raises `StoreUnavailable`."""
+        return await asyncio.to_thread(self._store.read)
+
+    async def workers(self) -> tuple[WorkerStatus, ...]:
+        """Return every known worker process. Raises `StoreUnavailable`."""
+        return await asyncio.to_thread(self._store.registry.workers)
+
+    async def audit(self, **query: Any) -> tuple[AuditEntry, ...]:
+        """Return audit rows, newest first; the keywords are the fields of `audit.AuditQuery`."""
+        return await asyncio.to_thread(self._store.audit.page, AuditQuery(**query))
+
+    async def _edit(self, stage: Callable[[], StagedEdit], options: Options) -> Receipt:
+        def prepare(before: ControlState | None) -> Target:
+            state = require_state(before)
+            staged = stage()
+            return self._servable(state.active, staged.profiles, edit=staged)
+
+        return await self._change(Order("edit", **options), prepare)
+
+    async def _change(self, order: Order, prepare: Prepare) -> Receipt:
+        started = self._clock()
+        async with self._single_flight:
+            outcome = await asyncio.to_thread(carry_out, self._store, order, prepare)
+            if outcome.entry is not None and not outcome.replayed:
+                await self._wake.signal(outcome.entry.revision)
+        receipt = await write_receipt(self._store, outcome, timeout=self._receipt_timeout)
+        receipt = replace(receipt, duration_ms=round((self._clock() - started) * 1000, 3))
+        if self._on_receipt is not None and outcome.entry is not None and not outcome.replayed:
+            asyncio.get_running_loop().call_soon(self._on_receipt, receipt)
+        return receipt
+
+    def _servable(self, active: str, profiles: ProfileSet, *, edit: StagedEdit | None = None) -> Target:
+        _require_profile(active, profiles)
+        require_servable(profiles, active, self._host())
+        return Target(active, profiles, edit)
+
+
+def _require_profile(name: str, profiles: ProfileSet) -> None:
+    if name not in profiles.profiles:
+        raise UnknownProfile(name, tuple(profiles.profiles))

@@ -1,0 +1,85 @@
+"""File-system events of one directory, delivered on the event loop: inotify through watchdog, or polling.
+
+It must not know what the files mean. Events may be lost or doubled; whoever listens looks for himself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from watchdog.events import (
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
+from watchdog.observers.polling import PollingObserver
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.1
+"""Pause of the polling that stands in where the kernel gives no events."""
+
+CHANGES: list[type[FileSystemEvent]] = [
+    FileCreatedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileDeletedEvent,
+    FileClosedEvent,
+]
+"""Events that can mean new content. Opening and reading are not among them: the reader would wake itself."""
+
+
+class DirectoryEvents:
+    """Calls `on_event` on the running loop for changes in `directory` (not below it), without any delay."""
+
+    def __init__(self, directory: Path, *, native: Callable[[], BaseObserver] = Observer) -> None:
+        self._directory = directory
+        self._native = native
+        self._observer: BaseObserver | None = None
+        self.mode = "off"
+
+    def start(self, on_event: Callable[[], None]) -> None:
+        """Begin to listen; `mode` then tells how: "inotify", "poll", or "off" when the directory cannot be watched."""
+        handler = _Handler(asyncio.get_running_loop(), on_event)
+        for make in (self._native, lambda: PollingObserver(timeout=POLL_SECONDS)):
+            observer = make()
+            try:
+                observer.schedule(handler, str(self._directory), event_filter=CHANGES)
+                observer.start()
+            except OSError as error:
+                logger.warning(
+                    "%s cannot be watched with %s: %s", self._directory, type(observer).__name__, error
+                )
+            else:
+                self._observer = observer
+                self.mode = (
+                    type(observer).__name__.removesuffix("Observer").lower().replace("polling", "poll")
+                )
+                return
+
+    def stop(self) -> None:
+        """Stop listening. Blocks until the watching threads have ended: call it in a thread."""
+        if self._observer is not None:
+            self._observer.stop()
+            self._observer.join()
+            self._observer = None
+        self.mode = "off"
+
+
+class _Handler(FileSystemEventHandler):
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_event: Callable[[], None]) -> None:
+        self._loop = loop
+        self._on_event = on_event
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._on_event)

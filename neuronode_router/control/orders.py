@@ -1,0 +1,64 @@
+"""The words of a change on its way: what was ordered, what it leads to, what became of it.
+
+It must not know how any of it is done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Required, TypedDict
+
+from neuronode_router.control.idempotency import Idempotency
+from neuronode_router.control.ports import StagedEdit
+from neuronode_router.domain import Action, Actor, AuditEntry, ControlState, ProfileSet, TaskChange
+
+Wait = Literal["none", "one", "all"]
+"""Whose acknowledgement a receipt waits for: nobody's, the first worker's, or that of all live workers."""
+
+
+class Options(TypedDict, total=False):
+    """What every change may be told."""
+
+    actor: Required[Actor]
+    reason: str
+    if_match: int | None
+    """Only when this is the current revision; None: whatever that is."""
+    dry_run: bool
+    """Prepare everything, change nothing."""
+    wait: Wait
+    idempotency: Idempotency | None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An action with its `Options`, defaults filled in."""
+
+    action: Action
+    actor: Actor
+    reason: str = ""
+    if_match: int | None = None
+    dry_run: bool = False
+    wait: Wait = "all"
+    idempotency: Idempotency | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a change leads to. Everything that can fail before the commit has been done."""
+
+    active: str
+    profiles: ProfileSet
+    edit: StagedEdit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an order. `entry` is its audit row; None when nothing was to be done, or on a dry run."""
+
+    order: Order
+    before: ControlState | None
+    target: Target | None
+    changes: tuple[TaskChange, ...]
+    changed: bool
+    entry: AuditEntry | None
+    replayed: bool = False

@@ -1,0 +1,84 @@
+"""Receipts: who has taken up a revision, waited for within a bound.
+
+It must not know how a revision came about, and never undoes one: after the commit, trouble becomes a warning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from neuronode_router.control.orders import Outcome, Wait
+from neuronode_router.control.store import ControlStore
+from neuronode_router.domain import Receipt, WorkerAck
+from neuronode_router.errors import StoreUnavailable
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.05
+"""Seconds between two looks at the acknowledgements: a switch is applied within a few milliseconds."""
+
+
+async def write_receipt(store: ControlStore, outcome: Outcome, *, timeout: float) -> Receipt:  # noqa: ASYNC109
+    """Return the receipt of `outcome` after at most about `timeout` seconds.
+
+    `duration_ms` is left 0. Never raises: a store that does not answer any more is a warning, because what was
+    committed is committed.
+    """
+    revision, committed_at = _reference(outcome)
+    warnings: tuple[str, ...] = ()
+    acks: tuple[WorkerAck, ...] = ()
+    wait: Wait = "none" if outcome.order.dry_run else outcome.order.wait
+    try:
+        acks = await _acknowledgements(store, revision, committed_at=committed_at, wait=wait, timeout=timeout)
+    except StoreUnavailable as error:
+        warnings = (f"The acknowledgements could not be read: {error.message}",)
+    entry, before, target = outcome.entry, outcome.before, outcome.target
+    active = entry.profile_after if entry else target.active if target else ""
+    previous = entry.profile_before if entry else before.active if before else None
+    return Receipt(
+        revision=revision,
+        changed=outcome.changed,
+        dry_run=outcome.order.dry_run,
+        action=entry.action if entry else outcome.order.action,
+        profile=active,
+        previous_profile=previous,
+        changes=outcome.changes,
+        committed_at=entry.at if entry else None,
+        workers=acks,
+        complete=not warnings and not outcome.order.dry_run and all(ack.state == "applied" for ack in acks),
+        duration_ms=0.0,
+        warnings=warnings,
+        replayed=outcome.replayed,
+    )
+
+
+def _reference(outcome: Outcome) -> tuple[int, float]:
+    """Return the revision that workers are compared with, and when it was committed."""
+    if outcome.entry is not None:
+        return outcome.entry.revision, outcome.entry.at
+    if outcome.before is not None:
+        return outcome.before.revision, outcome.before.committed_at
+    return 0, 0.0
+
+
+async def _acknowledgements(
+    store: ControlStore,
+    revision: int,
+    *,
+    committed_at: float,
+    wait: Wait,
+    timeout: float,  # noqa: ASYNC109
+) -> tuple[WorkerAck, ...]:
+    end, pause = time.monotonic() + timeout, FIRST_PAUSE
+    while True:
+        acks = await asyncio.to_thread(store.registry.acknowledgements, revision, committed_at=committed_at)
+        left = end - time.monotonic()
+        if left <= 0 or _enough(acks, wait):
+            return acks
+        await asyncio.sleep(min(pause, left))
+        pause = min(pause * 1.5, LONGEST_PAUSE)
+
+
+def _enough(acks: tuple[WorkerAck, ...], wait: Wait) -> bool:
+    if wait == "none" or all(ack.state != "waiting" for ack in acks):
+        return True
+    return wait == "one" and any(ack.state == "applied" for ack in acks)

@@ -1,0 +1,193 @@
+"""The control state in SQL: one state row, one set of profiles per digest, one audit row per revision.
+
+It must not know files, workers or LiteLLM. All methods block for a bounded time: call them in a thread. Every one may
+raise `StoreUnavailable`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from neuronode_router.control.audit import AuditLog, entry_row
+from neuronode_router.control.chain import entry_hash
+from neuronode_router.control.database import Database
+from neuronode_router.control.idempotency import Idempotency, IdempotencyKeys
+from neuronode_router.control.ports import StagedEdit
+from neuronode_router.control.registry import WorkerRegistry
+from neuronode_router.control.tables import audit, profile_set, state
+from neuronode_router.domain import Action, Actor, AuditEntry, ControlState, ProfileSet, TaskChange
+from neuronode_router.errors import RevisionConflict, UnknownRevision
+
+REASON_LIMIT = 500
+"""Characters of a reason that are kept."""
+
+ACTOR_LIMIT = 200
+"""Characters of an actor's name that are kept."""
+
+Fault = Callable[[str], None]
+"""Called with the name of each step of a commit; tests make it raise or kill the process there."""
+
+
+def no_fault(_step: str) -> None:
+    """Do nothing: the `Fault` of production."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A change that was prepared against the state of revision `expected` (0: there was none) and can be committed."""
+
+    expected: int
+    action: Action
+    actor: Actor
+    reason: str
+    active: str
+    profiles: ProfileSet
+    changes: tuple[TaskChange, ...]
+    edit: StagedEdit | None = None
+    """Files to publish just before the commit, and to put back when it fails."""
+    idempotency: Idempotency | None = None
+
+
+class ControlStore:
+    """The truth about revisions. `registry`, `audit` and `keys` are the other tables of the same database.
+
+    `url`: see `Database`. Nothing is connected before the first call, so building one never fails for a dead database;
+    it raises `SettingsError` for a URL that can never work. `worker_ttl`: see `WorkerRegistry`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Callable[[], float] = time.time,
+        worker_ttl: float = 10.0,
+        fault: Fault = no_fault,
+    ) -> None:
+        self._database = Database(url)
+        self._clock = clock
+        self._fault = fault
+        self.registry = WorkerRegistry(self._database, clock=clock, ttl=worker_ttl)
+        self.audit = AuditLog(self._database)
+        self.keys = IdempotencyKeys(self._database, clock=clock)
+
+    def revision(self) -> int:
+        """Return the current revision; 0 when nothing was ever committed."""
+        with self._database.reading() as connection:
+            return int(connection.execute(select(state.c.revision)).scalar_one())
+
+    def read(self, *, unless: int | None = None) -> ControlState | None:
+        """Return the current state, from one query; None when nothing is committed or its revision is `unless`."""
+        query = select(state, profile_set.c.document).join(
+            profile_set, profile_set.c.digest == state.c.digest
+        )
+        if unless is not None:
+            query = query.where(state.c.revision != unless)
+        with self._database.reading() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _to_state(row)
+
+    def read_at(self, revision: int) -> ControlState:
+        """Return the state as it was at `revision`. Raises `UnknownRevision`."""
+        query = (
+            select(
+                audit.c.revision,
+                audit.c.profile_after.label("active"),
+                audit.c.at.label("committed_at"),
+                profile_set.c.document,
+            )
+            .join(profile_set, profile_set.c.digest == audit.c.digest_after)
+            .where(audit.c.revision == revision)
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise UnknownRevision(f"There is no revision {revision}.")
+        return _to_state(row)
+
+    def commit(self, proposal: Proposal) -> AuditEntry:
+        """Make `proposal` the next revision, in ONE transaction: state, set, audit row, files.
+
+        Raises `RevisionConflict` when the current revision is not `proposal.expected`, `ProfilesReadOnly` from
+        publishing, `IdempotencyMismatch`. After any error nothing has changed and the files are as before.
+        """
+        with self._database.writing() as connection:
+            self._fault("locked")
+            entry = self._next_entry(connection, proposal)
+            self._write(connection, proposal, entry)
+            self._fault("written")
+            with _published(proposal.edit):
+                self._fault("published")
+                connection.commit()
+        self._fault("committed")
+        return entry
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._database.dispose()
+
+    def _next_entry(self, connection: Connection, proposal: Proposal) -> AuditEntry:
+        current = connection.execute(select(state).with_for_update()).one()
+        if current.revision != proposal.expected:
+            raise RevisionConflict(expected=proposal.expected, actual=current.revision)
+        entry = AuditEntry(
+            revision=current.revision + 1,
+            at=self._clock(),
+            action=proposal.action,
+            actor=Actor(proposal.actor.name[:ACTOR_LIMIT], proposal.actor.kind[:ACTOR_LIMIT]),
+            reason=proposal.reason[:REASON_LIMIT],
+            profile_before=current.active,
+            profile_after=proposal.active,
+            digest_before=current.digest,
+            digest_after=proposal.profiles.digest,
+            changes=proposal.changes,
+            previous_hash=current.head,
+            hash="",
+        )
+        return replace(entry, hash=entry_hash(entry))
+
+    def _write(self, connection: Connection, proposal: Proposal, entry: AuditEntry) -> None:
+        known = select(profile_set.c.digest).where(profile_set.c.digest == entry.digest_after)
+        if connection.execute(known).first() is None:
+            document = proposal.profiles.canonical()
+            connection.execute(insert(profile_set).values(digest=entry.digest_after, document=document))
+        connection.execute(insert(audit).values(**entry_row(entry)))
+        connection.execute(
+            update(state).values(
+                revision=entry.revision,
+                active=entry.profile_after,
+                digest=entry.digest_after,
+                committed_at=entry.at,
+                head=entry.hash,
+            )
+        )
+        if proposal.idempotency is not None:
+            self.keys.claim(connection, proposal.idempotency, actor=entry.actor.name, revision=entry.revision)
+
+
+@contextmanager
+def _published(edit: StagedEdit | None) -> Iterator[None]:
+    """Publish the files; put them back, still under the lock, when the body (the commit) fails."""
+    if edit is None:
+        yield
+        return
+    edit.publish()
+    try:
+        yield
+    except BaseException:
+        edit.revert()
+        raise
+
+
+def _to_state(row: Row[*tuple[Any, ...]]) -> ControlState:
+    return ControlState(
+        revision=row.revision,
+        active=row.active,
+        profiles=ProfileSet.from_canonical(row.document),
+        committed_at=row.committed_at,
+    )

@@ -1,0 +1,111 @@
+"""From an order to a committed revision: recall, If-Match, prepare, commit; again when somebody was faster.
+
+It must not know workers, wake-ups or receipts. It blocks: the ProfileManager calls it in a thread.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from neuronode_router.control.audit import AuditQuery
+from neuronode_router.control.orders import Order, Outcome, Target
+from neuronode_router.control.store import ControlStore, Proposal
+from neuronode_router.domain import AuditEntry, ControlState, alias_map, task_changes
+from neuronode_router.errors import NotReady, RevisionConflict
+
+logger = logging.getLogger(__name__)
+
+ATTEMPTS = 100
+"""How often a change without If-Match is prepared anew because another process committed in between."""
+
+Prepare = Callable[[ControlState | None], Target]
+"""From the current state to where the change leads. Raises `NeuronodeError` when it cannot lead there."""
+
+
+def carry_out(store: ControlStore, order: Order, prepare: Prepare) -> Outcome:
+    """Commit `order`, or find that nothing is to be done.
+
+    `prepare` runs without a lock, so it may read files; the commit then insists on the revision it was given. Raises
+    `RevisionConflict` (If-Match), `StoreUnavailable`, `IdempotencyMismatch` and whatever `prepare` raises.
+    """
+    for _ in range(ATTEMPTS):
+        replay = _recall(store, order)
+        if replay is not None:
+            return replay
+        before = store.read()
+        revision = 0 if before is None else before.revision
+        if order.if_match not in (None, revision):
+            raise RevisionConflict(expected=order.if_match or 0, actual=revision)
+        target = prepare(before)
+        outcome = _compare(order, before, target)
+        if order.dry_run or not outcome.changed:
+            return outcome
+        try:
+            entry = store.commit(_proposal(outcome, target, revision))
+        except RevisionConflict as conflict:
+            if order.if_match is not None:
+                raise
+            latest = conflict
+            continue
+        _log(entry)
+        return replace(outcome, entry=entry)
+    raise latest
+
+
+def require_state(state: ControlState | None) -> ControlState:
+    """Return `state`. Raises `NotReady` when nothing was ever committed."""
+    if state is None:
+        raise NotReady("No profiles have been committed yet.")
+    return state
+
+
+def _recall(store: ControlStore, order: Order) -> Outcome | None:
+    if order.idempotency is None:
+        return None
+    revision = store.keys.recall(order.idempotency, actor=order.actor.name)
+    if revision is None:
+        return None
+    entry = store.audit.page(AuditQuery(limit=1, before=revision + 1))[0]
+    return Outcome(order, None, None, entry.changes, changed=True, entry=entry, replayed=True)
+
+
+def _compare(order: Order, before: ControlState | None, target: Target) -> Outcome:
+    old = alias_map(before.profiles, before.active) if before else {}
+    changes = task_changes(old, alias_map(target.profiles, target.active))
+    changed = before is None or (before.active, before.profiles.digest) != (
+        target.active,
+        target.profiles.digest,
+    )
+    return Outcome(order, before, target, changes, changed=changed, entry=None)
+
+
+def _proposal(outcome: Outcome, target: Target, revision: int) -> Proposal:
+    order = outcome.order
+    return Proposal(
+        expected=revision,
+        action=order.action,
+        actor=order.actor,
+        reason=order.reason,
+        active=target.active,
+        profiles=target.profiles,
+        changes=outcome.changes,
+        edit=target.edit,
+        idempotency=order.idempotency,
+    )
+
+
+def _log(entry: AuditEntry) -> None:
+    # JSON, because names and reasons come from outside: no newline or escape sequence reaches the log as such.
+    line = {
+        "revision": entry.revision,
+        "action": entry.action,
+        "profile": entry.profile_after,
+        "from": entry.profile_before,
+        "actor": entry.actor.name,
+        "reason": entry.reason,
+        "changes": len(entry.changes),
+    }
+    logger.info("neuronode revision committed %s", json.dumps(line, ensure_ascii=True))

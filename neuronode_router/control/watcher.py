@@ -1,0 +1,127 @@
+"""Watches the profiles directory and calls back when its content has changed and come to rest.
+
+It must not know what a profile is: it compares bytes. Events only hasten it; a poll of the content heals lost ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from neuronode_router.control.notify import DirectoryEvents
+from neuronode_router.errors import NeuronodeError, Problem, ProfileError, ProfilesInvalid
+
+logger = logging.getLogger(__name__)
+
+
+class ProfileWatcher:
+    """Calls `on_change` (a reload) for every new content of `directory`'s YAML files, once at the start too.
+
+    A change is reported when nothing has happened for `quiet_seconds`, at the latest `longest_seconds` after it began.
+    `on_change` may raise `NeuronodeError`: content that is refused is tried again when it changes, anything else
+    (the store is down) at the next poll.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        on_change: Callable[[], Awaitable[object]],
+        quiet_seconds: float = 0.15,
+        longest_seconds: float = 2.0,
+        poll_seconds: float = 2.0,
+        events: DirectoryEvents | None = None,
+    ) -> None:
+        self._directory = directory
+        self._on_change = on_change
+        self._quiet_seconds = quiet_seconds
+        self._longest_seconds = longest_seconds
+        self._poll_seconds = poll_seconds
+        self._events = events or DirectoryEvents(directory)
+        self._stirred = asyncio.Event()
+        self._loaded: str | None = None
+        self._refused: str | None = None
+        self._problems: tuple[Problem, ...] = ()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def mode(self) -> str:
+        """How the directory is watched: "inotify", "poll", or "off" (then only the content is polled)."""
+        return self._events.mode
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what is wrong with the files as they are now; () when they are in force."""
+        return self._problems
+
+    async def start(self) -> None:
+        """Begin to watch. Never raises: a directory that is missing is looked for at every poll."""
+        self._events.start(self._stirred.set)
+        self._stirred.set()
+        self._task = asyncio.create_task(self._watch(), name="neuronode-profiles")
+
+    async def stop(self) -> None:
+        """Stop watching."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.to_thread(self._events.stop)
+
+    async def _watch(self) -> None:
+        while True:
+            if await self._stirs_within(self._poll_seconds):
+                await self._settle()
+            await self._look()
+
+    async def _settle(self) -> None:
+        """Wait for the trailing edge: return when nothing stirred for a while, or when it took too long."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._longest_seconds
+        while loop.time() < end:
+            self._stirred.clear()
+            if not await self._stirs_within(self._quiet_seconds):
+                return
+        self._stirred.clear()
+
+    async def _stirs_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stirred.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _look(self) -> None:
+        # The content is taken before it is loaded: a write in between makes the next look find a difference.
+        found = await asyncio.to_thread(content_hash, self._directory)
+        if found in (self._loaded, self._refused):
+            return
+        try:
+            await self._on_change()
+        except ProfileError as error:
+            self._refused = found
+            self._problems = error.problems if isinstance(error, ProfilesInvalid) else (_problem(error),)
+            logger.warning("The profile files are refused, the last good set stays: %s", error)
+        except NeuronodeError as error:
+            logger.warning("The profile files could not be put in force yet: %s", error)
+        else:
+            self._loaded, self._refused, self._problems = found, None, ()
+
+
+def content_hash(directory: Path) -> str:
+    """Return a hash over the names and bytes of `directory`'s YAML files, through symlinks. Never raises."""
+    digest = hashlib.sha256()
+    for path in sorted(directory.glob("*.yaml")):
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            content = repr(error).encode()
+        digest.update(b"%d %s %d " % (len(path.name), path.name.encode(), len(content)))
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _problem(error: ProfileError) -> Problem:
+    return Problem(code=error.code, message=error.message, mend=error.mend)
