@@ -27,7 +27,10 @@ from neuronode_router.cli.effective import (
 )
 from neuronode_router.cli.embedded import EmbeddedAddress, find_weights
 from neuronode_router.cli.master_key import VARIABLE, MasterKey, find_master_key
-from neuronode_router.errors import SettingsError
+from neuronode_router.control.store import ControlStore
+from neuronode_router.domain import HostFacts
+from neuronode_router.errors import ProfilesInvalid, SettingsError
+from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.settings import Settings, variable
 
 PLUGIN_HOOK = "neuronode_router.plugin:start"
@@ -57,6 +60,7 @@ class Prepared:
     key: MasterKey
     embedded: EmbeddedAddress | None
     effective: Path
+    warnings: tuple[str, ...]
     environ: Mapping[str, str] = field(repr=False)
     held: tuple[object, ...] = field(repr=False)
 
@@ -71,6 +75,7 @@ async def prepare(settings: Settings, environ: Mapping[str, str], listen: Listen
     key = find_master_key(environ, general, settings.state_dir / "master_key")
     backends = await find_backends(deployments, environ)
     plan = make_plan(deployments, backends.missing)
+    warnings = _check_profiles(settings, plan)
     address, reservation = _reserve_address() if plan.embedded else (None, None)
     effective = settings.state_dir / "effective_config.yaml"
     derived = effective_config(
@@ -78,7 +83,8 @@ async def prepare(settings: Settings, environ: Mapping[str, str], listen: Listen
     )
     _write_private(effective, dump_config(derived))
     child_environ = litellm_environ(environ, settings, key)
-    return Prepared(plan, key, address, effective, child_environ, held=(lock, reservation))
+    warnings += tuple(f"left out: {deployment}" for deployment in plan.left_out)
+    return Prepared(plan, key, address, effective, warnings, child_environ, held=(lock, reservation))
 
 
 def litellm_environ(environ: Mapping[str, str], settings: Settings, key: MasterKey) -> dict[str, str]:
@@ -98,6 +104,20 @@ def litellm_environ(environ: Mapping[str, str], settings: Settings, key: MasterK
     # Without cached bytecode every worker compiles LiteLLM anew: tens of seconds.
     result.pop("PYTHONDONTWRITEBYTECODE", None)
     return result
+
+
+def _check_profiles(settings: Settings, plan: Plan) -> tuple[str, ...]:
+    """Return what is wrong with the profile files. Raises `ProfilesInvalid` where no earlier good set can serve."""
+    problems = ProfileFiles(settings.profiles).check(HostFacts(groups=plan.groups))
+    if not problems:
+        return ()
+    store = ControlStore(settings.state_url)
+    try:
+        if store.revision() == 0:
+            raise ProfilesInvalid(problems)
+    finally:
+        store.close()
+    return (*map(str, problems), "the last good profiles keep serving")
 
 
 def _require_free(listen: Listen) -> None:

@@ -180,8 +180,8 @@ async def serve(settings: Settings, listen: Listen) -> int:
     progress = Progress(_say)
     with progress.step(f"configuration {settings.config.name} read, backends looked for"):
         prepared = await prepare(settings, process_environment(), listen)
-    for line in prepared.plan.left_out:
-        progress.note(f"left out: {line}")
+    for line in prepared.warnings:
+        progress.note(line)
     try:
         return await Service(prepared, listen, progress).run(settings)
     except (httpx.HTTPError, TimeoutError) as error:
