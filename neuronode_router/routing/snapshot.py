@@ -49,9 +49,10 @@ class Snapshot:
 
 
 def build_snapshot(state: ControlState, host: HostFacts) -> Snapshot:
-    """Resolve every name of `state` for a host. A name that is a model group of the host is left alone.
+    """Resolve every name of `state` for a host. Never raises for a committed state.
 
-    Never raises for a state whose profiles were validated against a host that offers these groups.
+    A name that is a model group of the host is left alone. A name whose group the host does not have is left
+    out: LiteLLM then says so itself.
     """
     decisions: dict[str, Decision] = {}
     for profile in state.profiles.profiles.values():
@@ -60,8 +61,9 @@ def build_snapshot(state: ControlState, host: HostFacts) -> Snapshot:
     active = state.profiles.profiles[state.active]
     for task in active.tasks:
         decisions[task] = decide(state, active, task, requested=task, reason=Reason.ACTIVE_PROFILE)
-    kept = {name: decision for name, decision in decisions.items() if name not in host.groups}
-    aliases = {name: group for name, group in _host_aliases(state).items() if name not in host.groups}
+    groups = host.groups
+    kept = {name: found for name, found in decisions.items() if name not in groups and found.group in groups}
+    aliases = {name: group for name, group in _host_aliases(state).items() if name in kept}
     return Snapshot(state=state, decisions=MappingProxyType(kept), aliases=MappingProxyType(aliases))
 
 

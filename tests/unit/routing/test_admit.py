@@ -34,7 +34,10 @@ def profile(name: str, *, hidden: bool = False) -> Profile:
     )
 
 
-def snapshot(active: str = "premium", groups: frozenset[str] = frozenset()) -> Snapshot:
+GROUPS = frozenset(f"{task}_{name}" for task in TASK_ALIASES for name in PROFILES)
+
+
+def snapshot(active: str = "premium", groups: frozenset[str] = GROUPS) -> Snapshot:
     profiles = ProfileSet({name: profile(name, hidden=name == "secret") for name in PROFILES})
     state = ControlState(revision=7, active=active, profiles=profiles, committed_at=0.0)
     return build_snapshot(state, HostFacts(groups=groups))
@@ -138,12 +141,22 @@ def test_names_that_are_not_ours_pass_untouched(name: str, wanted: str | None) -
 
 def test_a_concrete_group_keeps_its_name() -> None:
     """A model group of the host that is called like an override name of ours is served untouched."""
-    current = snapshot(groups=frozenset({"balanced/chat"}))
+    current = snapshot(groups=GROUPS | {"balanced/chat"})
 
     decision = admit(current, "balanced/chat", wanted_profile=None, may_override=nobody)
 
     assert decision.reason is Reason.PASSTHROUGH
     assert "balanced/chat" not in current.aliases
+
+
+def test_a_name_whose_group_the_host_lacks_is_left_to_litellm() -> None:
+    """An override into a group this host does not have is no name of ours here."""
+    current = snapshot(groups=GROUPS - {"chat_balanced"})
+
+    decision = admit(current, "balanced/chat", wanted_profile=None, may_override=anybody)
+
+    assert decision.reason is Reason.PASSTHROUGH
+    assert "@profile/balanced" not in current.aliases
 
 
 def test_the_alias_map_lists_tasks_second_names_and_visible_profiles() -> None:

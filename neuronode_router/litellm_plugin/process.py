@@ -1,0 +1,85 @@
+"""The one worker this process is: starts its Runtime once, however often LiteLLM loads the entry module.
+
+It holds the only mutable state of the plugin that outlives a call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import litellm
+from fastapi import FastAPI
+
+from neuronode_router.errors import AdminClosed, NotReady
+from neuronode_router.litellm_plugin.compat import check_host
+from neuronode_router.litellm_plugin.identity import access_file_auth
+from neuronode_router.litellm_plugin.runtime import Runtime
+from neuronode_router.settings import Settings, process_environment
+
+logger = logging.getLogger(__name__)
+
+PROXY_MODULE = "litellm.proxy.proxy_server"
+
+_runtime: Runtime | None = None
+_life: asyncio.Task[None] | None = None
+
+
+def start(mount: Callable[[FastAPI], None]) -> None:
+    """Build this worker's Runtime, mount the routes and begin to follow; a second call does nothing.
+
+    Raises `CompromisedLiteLLM`, `UnsupportedLiteLLM` or `SettingsError`.
+    """
+    global _runtime, _life
+    if _runtime is not None:
+        return
+    proxy = sys.modules[PROXY_MODULE]
+    version = check_host()
+    _runtime = Runtime(proxy=proxy, settings=_settings(), host_version=version)
+    litellm.logging_callback_manager.add_litellm_callback(_runtime.admission)
+    mount(proxy.app)
+    _life = asyncio.get_running_loop().create_task(_runtime.run(), name="neuronode")
+    _life.add_done_callback(_report_end)
+
+
+def runtime() -> Runtime:
+    """Return this worker's Runtime. Raises `NotReady` before the start and `AdminClosed` without a master
+    key.
+    """
+    if _runtime is None:
+        raise NotReady("The plugin has not been started in this worker.")
+    if not sys.modules[PROXY_MODULE].master_key:
+        raise AdminClosed("The proxy runs without a master key, so the admin routes are closed.")
+    return _runtime
+
+
+authenticate = access_file_auth(
+    access=lambda: _runtime.access if _runtime else None,
+    master_key=lambda: sys.modules[PROXY_MODULE].master_key,
+)
+
+
+def _settings() -> Settings:
+    environ = process_environment()
+    return Settings.load(environ, config=_config_file(environ))
+
+
+def _config_file(environ: Mapping[str, str]) -> Path | None:
+    """Return the file LiteLLM will read: at this point only the environment of the worker says which."""
+    if "CONFIG_FILE_PATH" in environ:
+        return Path(environ["CONFIG_FILE_PATH"])
+    given = environ.get("WORKER_CONFIG", "")
+    try:
+        path = json.loads(given)["config"]
+    except (ValueError, KeyError, TypeError):
+        path = given
+    return Path(path) if path else None
+
+
+def _report_end(life: asyncio.Task[None]) -> None:
+    if not life.cancelled() and (error := life.exception()) is not None:
+        logger.error("neuronode: this worker no longer follows the control state", exc_info=error)

@@ -1,0 +1,222 @@
+"""The composition root: everything of ours in one proxy worker, wired, started and stopped in one place.
+
+It decides nothing itself, and nothing here is on the request path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import litellm
+import yaml
+
+import neuronode_router
+from neuronode_router.access import AccessFile
+from neuronode_router.control.manager import FILES, ProfileManager
+from neuronode_router.control.registry import WorkerIdentity
+from neuronode_router.control.store import ControlStore
+from neuronode_router.control.wake import FileWake, RedisWake, WakeGroup
+from neuronode_router.control.watcher import ProfileWatcher
+from neuronode_router.control.worker import Worker
+from neuronode_router.domain import (
+    PROFILE_NAME_PREFIX,
+    SECOND_NAME_PREFIX,
+    SECOND_NAME_PROFILE,
+    TASK_ALIASES,
+    HostFacts,
+    Receipt,
+)
+from neuronode_router.errors import NeuronodeError
+from neuronode_router.litellm_plugin.admission import Admission, Host
+from neuronode_router.litellm_plugin.aliases import RouterAliases
+from neuronode_router.litellm_plugin.applier import SnapshotApplier
+from neuronode_router.litellm_plugin.deployments import Deployments
+from neuronode_router.litellm_plugin.identity import Identity
+from neuronode_router.litellm_plugin.renderer import Renderer
+from neuronode_router.profiles.files import ProfileFiles
+from neuronode_router.profiles.yaml11 import read
+from neuronode_router.routing.snapshot import Snapshot
+from neuronode_router.settings import Settings
+
+GUARD_SECONDS = 0.5
+"""How often the live alias map is compared with ours: drift is gone within a second."""
+
+ROUTER_POLL_SECONDS = 0.02
+
+FIRST_SNAPSHOT_SECONDS = 2.0
+"""How long an empty store may take to become the first revision before requests go LiteLLM's way."""
+
+
+class Runtime:
+    """One worker's parts. Build it once LiteLLM's configuration is known; `start` never raises for a dead
+    store.
+    """
+
+    def __init__(self, *, proxy: Any, settings: Settings, host_version: str) -> None:
+        self._proxy = proxy
+        self.settings = settings
+        self._host_version = host_version
+        self.deployments = Deployments(self._router)
+        self.aliases = RouterAliases(self._router)
+        self.access = AccessFile(settings.access_file) if settings.access_file else None
+        self.identity = Identity(proxy=proxy, access=self.access)
+        self.admission = Admission(
+            Host(
+                principal=self.identity.principal,
+                served_by=self.deployments.served_by,
+                tags=lambda: not getattr(self._router(), "enable_tag_filtering", False),
+            )
+        )
+        self.renderer = Renderer(
+            config=settings.config, mark=settings.state_dir / "rendered.json", enabled=self._renders
+        )
+        self.store = ControlStore(settings.state_url, worker_ttl=settings.worker_ttl_seconds)
+        self._wake = _wake(settings)
+        self.manager = ProfileManager(
+            store=self.store,
+            source=ProfileFiles(settings.profiles),
+            host=self.facts,
+            wake=self._wake,
+            receipt_timeout=settings.receipt_timeout,
+            default_profile=_first_profile(settings),
+            on_receipt=self._rendered_now,
+        )
+        self.worker: Worker[Snapshot] = Worker(
+            store=self.store,
+            applier=SnapshotApplier(
+                admission=self.admission,
+                aliases=self.aliases,
+                facts=self.facts,
+                applied=self.renderer.schedule,
+            ),
+            wake=self._wake,
+            identity=_identity(),
+            poll_seconds=settings.poll_seconds,
+            heartbeat_seconds=settings.heartbeat_seconds,
+            report=self.report,
+        )
+        self.watcher = ProfileWatcher(settings.profiles, on_change=self._reload)
+
+    async def run(self) -> None:
+        """Follow the control state until cancelled, then retire. The task of this worker's life."""
+        while self._router() is None:  # noqa: ASYNC110  LiteLLM gives no event for its router
+            await asyncio.sleep(ROUTER_POLL_SECONDS)
+        try:
+            await self.worker.start()
+            if self.worker.revision == 0:
+                await self._bootstrap()
+            self.admission.open()
+            await self.watcher.start()
+            await self._guard()
+        finally:
+            await self.watcher.stop()
+            await self.renderer.stop()
+            await self.worker.stop()
+            self.store.close()
+
+    def facts(self) -> HostFacts:
+        """Return what this worker's LiteLLM offers now; our own names are not the operator's aliases."""
+        ours = self.aliases.managed
+        foreign = {name for name in self.aliases.foreign() if name not in ours and not _is_ours_by_form(name)}
+        return self.deployments.facts(frozenset(foreign))
+
+    def report(self) -> Mapping[str, Any]:
+        """Return what each heartbeat says of this worker: counts and modes, JSON-ready, no secrets."""
+        return {
+            "wake": self._wake.mode,
+            "drifts": self.aliases.drifts,
+            "failures": self.admission.failures.total,
+            "store_failures": self.worker.store_failures,
+        }
+
+    def status(self) -> Mapping[str, Any]:
+        """Return what this worker adds to the status page, JSON-ready, no secrets."""
+        access = self.access
+        warnings = [self.renderer.warning, *(access.warnings if access else ()), self._tag_warning()]
+        return {
+            "embedded_groups": list(self.deployments.embedded_groups()),
+            "problems": [*self.watcher.problems(), *(access.problems if access else ())],
+            "warnings": [warning for warning in warnings if warning],
+            "litellm": self._host_version,
+            "plugin": neuronode_router.__version__,
+            "rendering": "on" if self._renders() else "off",
+            **self.report(),
+        }
+
+    def _router(self) -> Any | None:
+        return self._proxy.llm_router
+
+    def _renders(self) -> bool:
+        """Where LiteLLM re-reads its file every 30 s it would put a rendered, older map back over ours."""
+        if self.settings.render != "auto":
+            return self.settings.render == "on"
+        return not (self._proxy.general_settings or {}).get("store_model_in_db")
+
+    def _tag_warning(self) -> str | None:
+        if getattr(self._router(), "enable_tag_filtering", False):
+            return "Tag routing is on: requests carry no profile and task tags, only spend metadata."
+        return None
+
+    def _rendered_now(self, _: Receipt) -> None:
+        snapshot = self.admission.snapshot
+        if snapshot is not None:
+            self.renderer.schedule(snapshot.state, delay=0)
+
+    async def _bootstrap(self) -> None:
+        """Make the files the first revision. What goes wrong here the watcher meets again, shows and
+        retries.
+        """
+        with contextlib.suppress(NeuronodeError):
+            await self._reload()
+            await self.worker.wait_beyond(0, FIRST_SNAPSHOT_SECONDS)
+
+    async def _reload(self) -> None:
+        await self.manager.reload(actor=FILES, reason="the profile files changed", wait="none")
+
+    async def _guard(self) -> None:
+        """Put back what something else took away: our aliases in the router, our callback in LiteLLM's
+        list.
+        """
+        while True:
+            await asyncio.sleep(GUARD_SECONDS)
+            self.aliases.heal()
+            if self.admission not in litellm.callbacks:
+                litellm.logging_callback_manager.add_litellm_callback(self.admission)
+
+
+def _is_ours_by_form(name: str) -> bool:
+    return name in TASK_ALIASES or name.startswith((SECOND_NAME_PREFIX, PROFILE_NAME_PREFIX))
+
+
+def _wake(settings: Settings) -> WakeGroup:
+    channels: list[Any] = [FileWake(settings.state_dir / "wake" / "revision")]
+    if settings.redis_url:
+        channels.append(RedisWake(settings.redis_url))
+    return WakeGroup(channels)
+
+
+def _first_profile(settings: Settings) -> str:
+    """Return what an empty store begins with: the setting, else the configuration's own `current_profile`."""
+    if settings.default_profile is not None:
+        return settings.default_profile
+    try:
+        return str(read(settings.config.read_text())["profile_settings"]["current_profile"])
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
+        return SECOND_NAME_PROFILE
+
+
+def _identity() -> WorkerIdentity:
+    return WorkerIdentity(
+        instance=uuid.uuid4().hex,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        version=neuronode_router.__version__,
+        started_at=time.time(),
+    )

@@ -1,0 +1,38 @@
+"""What LiteLLM loads: `LITELLM_WORKER_STARTUP_HOOKS=neuronode_router.plugin:start` in each worker.
+
+The only module that knows both the plugin and the admin API. LiteLLM may execute this very file several times
+(it does so for dotted paths beside its configuration), so it holds no state: that is in
+`litellm_plugin.process`.
+"""
+
+from __future__ import annotations
+
+from admin_api.ports import AdminHost
+from admin_api.router import build_router
+from neuronode_router.litellm_plugin import process
+from neuronode_router.litellm_plugin.runtime import Runtime
+
+authenticate = process.authenticate
+"""LiteLLM's `general_settings.custom_auth` for a proxy without a database: the master key and the access
+file.
+"""
+
+
+def start() -> None:
+    """Mount the admin routes, register the callback and begin to follow the control state.
+
+    Runs in each worker's event loop before LiteLLM reads its configuration. Raises `HostError` or
+    `SettingsError`, which stop the worker with a clear text; nothing that happens later does.
+    """
+    process.start(lambda app: app.include_router(build_router(_admin_host)))
+
+
+def _admin_host() -> AdminHost:
+    runtime: Runtime = process.runtime()
+    return AdminHost(
+        manager=runtime.manager,
+        worker=runtime.worker,
+        authenticate=runtime.identity.authenticate,
+        status=runtime.status,
+        write_limit=runtime.settings.write_limit,
+    )
