@@ -74,8 +74,8 @@ class _Splice:
             position = max(position, end)
         return "".join((*pieces, self._text[position:]))
 
-    def amend(self, node: yaml.Node, current: object, wanted: object) -> None:
-        """Make `node`, which now says `current`, say `wanted`."""
+    def amend(self, node: yaml.Node, current: object, wanted: object, *, column: int = 0) -> None:
+        """Make `node`, which now says `current` under a key in `column`, say `wanted`."""
         if type(current) is type(wanted) and current == wanted:
             return
         block = (
@@ -90,6 +90,8 @@ class _Splice:
         elif block and isinstance(node, yaml.SequenceNode) and isinstance(wanted, list):
             assert isinstance(current, list)
             self._amend_sequence(node, current, wanted)
+        elif not current and isinstance(wanted, Mapping) and wanted:
+            self._fill(node, wanted, column)
         else:
             self._replace(node, wanted)
 
@@ -100,7 +102,7 @@ class _Splice:
         entries = {key.value: (key, value) for key, value in node.value if key.tag == _TEXT}
         for name, (key, value) in entries.items():
             if name in wanted:
-                self.amend(value, current[name], wanted[name])
+                self.amend(value, current[name], wanted[name], column=key.start_mark.column)
             else:
                 self._remove_lines(key, value)
         added = {name: value for name, value in wanted.items() if name not in entries and name not in current}
@@ -114,6 +116,13 @@ class _Splice:
             self._remove_lines(item, item)
         column = node.start_mark.column
         self._insert_lines(node, _block_items(wanted[len(current) :], column, self._newline))
+
+    def _fill(self, node: yaml.Node, wanted: Mapping[str, Any], column: int) -> None:
+        """Put a block of entries where nothing, `null` or `{}` stood."""
+        start, end = node.start_mark.index, node.end_mark.index
+        start = len(self._text[:start].rstrip(" "))
+        entries = "".join(_block_entries(wanted, column + STEP, self._newline))
+        self._edits.append((start, end, self._newline + entries.removesuffix(self._newline)))
 
     def _replace(self, node: yaml.Node, wanted: object) -> None:
         start, end = node.start_mark.index, node.end_mark.index
