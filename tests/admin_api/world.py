@@ -117,7 +117,9 @@ class World:
 
 
 @asynccontextmanager
-async def running_world(directory: Path, *, committed: bool = True) -> AsyncIterator[World]:
+async def running_world(
+    directory: Path, *, committed: bool = True, files: type[ProfileFiles] = ProfileFiles
+) -> AsyncIterator[World]:
     """Yield a world at revision 1 with `premium` active, or else with nothing committed yet."""
     profiles = directory / "profiles"
     profiles.mkdir()
@@ -127,7 +129,7 @@ async def running_world(directory: Path, *, committed: bool = True) -> AsyncIter
     store = ControlStore(f"sqlite:///{directory / 'control.db'}")
     manager = ProfileManager(
         store=store,
-        source=ProfileFiles(profiles),
+        source=files(profiles),
         host=lambda: HostFacts(groups=GROUP_NAMES),
         wake=wake,
         default_profile="premium",
