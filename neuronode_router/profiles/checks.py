@@ -26,6 +26,7 @@ AUTO = "auto"
 RESERVED_PROFILE_NAMES = frozenset({"audit", "diff", "events", "list", "problems", "status", "ui", "workers"})
 """Names that the admin API's own addresses take, so that a profile of this name could not be reached."""
 
+_FOLLOW_UPS = (Code.WRONG_TYPE, Code.BAD_NAME)
 _DEVICES = frozenset(
     {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(10)}
 )
@@ -79,9 +80,9 @@ def check_drafts(drafts: Sequence[Draft], host: HostFacts) -> tuple[dict[str, Pr
         if draft.document is None:
             continue
         profile, complaints = to_profile(draft.name, draft.document, draft.source)
-        # A value that reading refused already (`hidden: yes`) has no right type either: one problem is enough.
+        # What reading refused already (`hidden: yes`, `<<`) has no right type or name either: one problem is enough.
         refused = {problem.path for problem in draft.problems}
-        problems += [c for c in complaints if c.code != Code.WRONG_TYPE or c.path not in refused]
+        problems += [c for c in complaints if c.code not in _FOLLOW_UPS or c.path not in refused]
         problems += _check_tasks(draft, tasks, host)
         problems += _check_groups(draft, tasks, host)
         if profile is not None:
@@ -115,11 +116,11 @@ def _check_tasks(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> It
 
 def _check_groups(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> Iterator[Problem]:
     for path, group in draft.groups():
+        if group in host.groups or not group:
+            continue  # where a task has this name too, that is reported as a collision
         if group in tasks or group.removeprefix(SECOND_NAME_PREFIX) in tasks:
             message = f"{shown(group)!r} is a task alias itself, and LiteLLM follows only one."
             yield draft.source.problem(Code.ALIAS_CHAIN, path, message, "Name the model group it leads to.")
-        elif group in host.groups or not group:
-            continue
         elif group in host.aliases:
             message = f"{shown(group)!r} is an alias of litellm_config.yaml, and LiteLLM follows only one."
             yield draft.source.problem(Code.ALIAS_CHAIN, path, message, "Name the model group it leads to.")

@@ -22,6 +22,7 @@ MAX_NODES = 2000
 MAX_PROBLEMS = 50
 
 _BOOLEANS = {"true": True, "false": False}
+_SWITCHES = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,12 +206,9 @@ class _Walker:
         return event.value
 
     def _trap(self, text: str, path: Path) -> None:
-        self.add(
-            Code.YAML_TRAP,
-            path,
-            f"Unquoted, {shown(text)} is not a text to every YAML reader.",
-            f"Quote it: {scalar(shown(text))} (where a switch is meant: true or false).",
-        )
+        switch = ", or write true or false where a switch is meant" if text.lower() in _SWITCHES else ""
+        message = f"Unquoted, {shown(text)} is not a text to every YAML reader."
+        self.add(Code.YAML_TRAP, path, message, f"Quote it{switch}: {scalar(shown(text))}.")
 
 
 _EMPTY_MEND = "Write a profile, or remove the file."

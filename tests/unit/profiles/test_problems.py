@@ -1,0 +1,76 @@
+"""Each bad file of tests/testdata/profiles is refused with exactly these problems, and its good twin is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from neuronode_router.errors import ProfilesInvalid
+from neuronode_router.profiles.problems import Code
+from tests.unit.profiles.shelf import HOST, TESTDATA, Shelf
+
+
+def _expected() -> dict[str, list[tuple[str, str]]]:
+    """Return the table: case -> (code, problem as text with file, line, path, message and mend)."""
+    table: dict[str, list[tuple[str, str]]] = {}
+    for line in (TESTDATA / "expected.txt").read_text("utf-8").splitlines():
+        if not line.startswith("#"):
+            case, code, problem = line.split(" | ", 2)
+            table.setdefault(case, []).append((code, problem))
+    return table
+
+
+EXPECTED = _expected()
+CASES = sorted(path.name.removesuffix(".bad.yaml") for path in TESTDATA.glob("*.bad.yaml"))
+
+
+def test_every_bad_file_is_in_the_table() -> None:
+    """A pair that nobody expects anything of would prove nothing."""
+    assert sorted(EXPECTED) == CASES
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_file(shelf: Shelf, case: str) -> None:
+    """All problems are found at once, each with its place, its code, what is wrong and the mend."""
+    shelf.put("premium", (TESTDATA / f"{case}.bad.yaml").read_bytes())
+
+    found = shelf.check()
+
+    assert [(problem.code, str(problem)) for problem in found] == EXPECTED[case]
+    assert all((problem.line > 0) == (problem.column > 0) for problem in found)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_good_twin(shelf: Shelf, case: str) -> None:
+    """The same file, mended as the problem says, loads."""
+    shelf.put("premium", (TESTDATA / f"{case}.good.yaml").read_bytes())
+
+    assert sorted(shelf.files.load(HOST).profiles) == ["balanced", "premium"]
+
+
+def test_problems_of_all_files_come_at_once(shelf: Shelf) -> None:
+    """Two broken files are reported by one call, sorted by file and line."""
+    shelf.put("premium", (TESTDATA / "several_at_once.bad.yaml").read_bytes())
+    shelf.put("ultra", (TESTDATA / "unknown_key.bad.yaml").read_bytes())
+
+    with pytest.raises(ProfilesInvalid) as refused:
+        shelf.files.load(HOST)
+
+    problems = refused.value.problems
+    assert {problem.file for problem in problems} == {"premium.yaml", "ultra.yaml"}
+    assert list(problems) == sorted(problems, key=lambda p: (p.file, p.line, p.column))
+    assert problems == shelf.check()
+
+
+def test_codes_of_the_directory(shelf: Shelf) -> None:
+    """What only a directory can have wrong carries a code too, so that the vocabulary is complete."""
+    in_pairs = {code for rows in EXPECTED.values() for code, _ in rows}
+
+    of_the_directory = {
+        Code.UNREADABLE,
+        Code.LEADS_OUTSIDE,
+        Code.TOO_MANY_FILES,
+        Code.TOO_LARGE,
+        Code.NO_PROFILE,
+        Code.MISSING_BALANCED,
+    }  # shown by test_files.py and test_reader.py
+    assert in_pairs | of_the_directory == set(Code)
