@@ -6,6 +6,7 @@ It decides when to render; how is `profiles.render`'s business.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Callable
@@ -23,40 +24,61 @@ PATIENCE_SECONDS = 1.0
 
 
 class Renderer:
-    """Renders the newest state this worker knows. A read-only file is a warning, not an error."""
+    """Renders the newest state this worker knows. A file that cannot be written is a warning, not an error.
 
-    def __init__(self, *, config: Path, mark: Path, enabled: Callable[[], bool]) -> None:
+    `patience` is how many seconds the other workers of a host leave it to the one that answered the switch.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: Path,
+        mark: Path,
+        enabled: Callable[[], bool],
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
         self._config = config
         self._mark = mark
         self._enabled = enabled
+        self._patience = patience
+        self._wanted: ControlState | None = None
+        self._hurry = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._newest: ControlState | None = None
         self.warning: str | None = None
 
-    def schedule(self, state: ControlState, *, delay: float = PATIENCE_SECONDS) -> None:
-        """Render `state` after `delay` seconds unless this host's file says so already. Never raises, never
-        waits.
-        """
+    def schedule(self, state: ControlState) -> None:
+        """Render `state` soon, unless this host's file says it by then. Never raises, never waits."""
         if not self._enabled():
             return
-        self._newest = state
-        if delay == 0 or self._task is None or self._task.done():
-            previous = self._task
-            self._task = asyncio.get_running_loop().create_task(self._after(delay, previous))
+        self._wanted = state
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._work(), name="neuronode-render")
+
+    def hurry(self) -> None:
+        """Render what is scheduled without patience: this worker answered the switch."""
+        self._hurry.set()
+
+    async def idle(self) -> None:
+        """Return when nothing is scheduled any more."""
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
 
     async def stop(self) -> None:
         """Cancel what is scheduled. The next start of a worker renders what was left out."""
         if self._task is not None:
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self.idle()
 
-    async def _after(self, delay: float, previous: asyncio.Task[None] | None) -> None:
-        await asyncio.sleep(delay)
-        if previous is not None:
-            await asyncio.gather(previous, return_exceptions=True)
-        state = self._newest
-        if state is not None:
-            await asyncio.to_thread(self._render, state)
+    async def _work(self) -> None:
+        while (state := self._wanted) is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._patience):
+                    await self._hurry.wait()
+            self._hurry.clear()
+            if self._wanted is state:
+                await asyncio.to_thread(self._render, state)
+            if self._wanted is state:
+                self._wanted = None
 
     def _render(self, state: ControlState) -> None:
         aliases = alias_map(state.profiles, state.active)

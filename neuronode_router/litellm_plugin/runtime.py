@@ -31,7 +31,6 @@ from neuronode_router.domain import (
     SECOND_NAME_PROFILE,
     TASK_ALIASES,
     HostFacts,
-    Receipt,
 )
 from neuronode_router.errors import NeuronodeError
 from neuronode_router.litellm_plugin.admission import Admission, Host
@@ -86,7 +85,7 @@ class Runtime:
             wake=self._wake,
             receipt_timeout=settings.receipt_timeout,
             default_profile=_first_profile(settings),
-            on_receipt=self._rendered_now,
+            on_receipt=lambda _: self.renderer.hurry(),
         )
         self.worker: Worker[Snapshot] = Worker(
             store=self.store,
@@ -163,11 +162,6 @@ class Runtime:
         if getattr(self._router(), "enable_tag_filtering", False):
             return "Tag routing is on: requests carry no profile and task tags, only spend metadata."
         return None
-
-    def _rendered_now(self, _: Receipt) -> None:
-        snapshot = self.admission.snapshot
-        if snapshot is not None:
-            self.renderer.schedule(snapshot.state, delay=0)
 
     async def _bootstrap(self) -> None:
         """Make the files the first revision. What goes wrong here the watcher meets again, shows and
