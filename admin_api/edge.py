@@ -15,6 +15,7 @@ from fastapi import Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
 from admin_api.limits import CallerLimits
@@ -56,6 +57,8 @@ def guarded_route(host: Callable[[], AdminHost]) -> type[APIRoute]:
                     response = problem_response(from_validation(error))
                 except HTTPException as error:
                     response = problem_response(from_http(error))
+                except ClientDisconnect:
+                    response = Response(status_code=400)  # nobody is there to read it
                 except Exception:  # the outermost frame of our routes: no internals may leave it
                     log.exception("neuronode admin API: %s failed", self.operation_id)
                     response = problem_response(INTERNAL)
@@ -97,7 +100,6 @@ async def _read_body(request: Request) -> bytes:
                 "body_too_large",
                 f"The body is larger than {MAX_BODY_BYTES} bytes.",
                 mend="A profile is small: send one profile, without anything else.",
-                headers={"Connection": "close"},
             )
     return bytes(body)
 

@@ -1,0 +1,297 @@
+"""Who gets in, what leaks out, and what odd requests reach: T1, T2, T13, T14 on the HTTP side."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from admin_api.edge import MAX_BODY_BYTES
+from admin_api.problems import KINDS, MEDIA_TYPE
+from admin_api.router import ENDPOINTS, PREFIX, SECOND_PREFIX, Endpoint
+from neuronode_router import errors
+from tests.admin_api.world import CANARY, World
+from tests.support.web import serving
+
+CALLERS = (None, "wrong", "member", "stranger", "viewer", "admin")
+REFUSED = {None: 401, "wrong": 401}
+MEMBERS_MAY = {"list_profiles", "read_status", "read_profile", "compare_profiles"}
+VIEWERS_MAY = MEMBERS_MAY | {"read_audit", "list_workers", "stream_events", "validate"}
+
+BODIES: dict[str, Any] = {
+    "switch": {"profile": "balanced"},
+    "rollback": {"to": 1},
+    "reload": {},
+    "validate": {"name": "premium", "profile": {}},
+    "put_profile": {"description": "x"},
+    "put_task": {"group": "chat_balanced"},
+}
+
+
+def expected(endpoint: Endpoint, caller: str | None) -> set[int]:
+    """Return the statuses that the access rules allow."""
+    name = endpoint.answer.__name__
+    if caller in REFUSED:
+        return {REFUSED[caller]}
+    allowed = caller == "admin" or name in (VIEWERS_MAY if caller == "viewer" else MEMBERS_MAY)
+    # 422: the made-up profile of PUT, and of a rollback to what never changed, is refused after the access check.
+    return {200, 422} if allowed else {403}
+
+
+async def call(client: httpx.AsyncClient, endpoint: Endpoint, prefix: str, **extra: Any) -> int:
+    """Call a route with a plausible request and return the status, without reading an endless body."""
+    path = prefix + endpoint.path.format(name="premium", task="chat")
+    request = client.build_request(
+        endpoint.method,
+        path,
+        params={"from": "premium", "to": "balanced"} if endpoint.path == "/diff" else None,
+        json=BODIES.get(endpoint.answer.__name__),
+        headers={"If-Match": "*"} if endpoint.method == "PUT" else None,
+        **extra,
+    )
+    response = await client.send(request, stream=True)
+    await response.aclose()
+    return response.status_code
+
+
+@pytest.mark.parametrize("prefix", [PREFIX, SECOND_PREFIX])
+@pytest.mark.parametrize("caller", CALLERS)
+async def test_each_route_lets_in_whom_it_should(world: World, caller: str | None, prefix: str) -> None:
+    """T1: every route of the router, for every kind of caller, under both prefixes."""
+    async with serving(world.app) as (url, _), httpx.AsyncClient(base_url=url) as client:
+        if caller:
+            client.headers["Authorization"] = f"Bearer {world.keys[caller]}"
+        statuses = [(endpoint, await call(client, endpoint, prefix)) for endpoint in ENDPOINTS]
+
+    wrong = {e.answer.__name__: s for e, s in statuses if s not in expected(e, caller)}
+    assert wrong == {}
+
+
+def test_the_table_is_all_there_is(world: World) -> None:
+    """No route exists beside the table, so the access test above sees them all."""
+    documented = {
+        (method.upper(), path.removeprefix(PREFIX))
+        for path, methods in world.app.openapi()["paths"].items()
+        for method in methods
+    }
+
+    assert documented == {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer ", "Basic YTpi", "bearer\tx", "Bearer null"])
+async def test_odd_authorization_is_401(world: World, authorization: str) -> None:
+    """Whatever is no known bearer key gives 401 with the way to authenticate."""
+    async with world.client(None) as client:
+        answer = await client.get(f"{PREFIX}/list", headers={"Authorization": authorization})
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("host", ["localhost:4000/#@evil", "evil.test", "127.0.0.1", "a b", ""])
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{PREFIX}/list",
+        f"/{PREFIX}/list",
+        "/admin//profiles/list",
+        f"{PREFIX}/%2e%2e",
+        f"{PREFIX}/%2e%2e/%2e%2e/health",
+        f"{PREFIX}/..;/list",
+        f"{PREFIX}/list%00",
+        f"{PREFIX}/LIST",
+    ],
+)
+async def test_no_host_or_path_gets_around_the_key(world: World, host: str, path: str) -> None:
+    """T2: with whatever Host header and spelling of the path, there is no data without a key."""
+    async with world.client(None) as client:
+        url = httpx.URL(scheme="http", host="proxy.test", raw_path=path.encode())
+        answer = await client.get(url, headers={"Host": host})
+
+    assert answer.status_code in {401, 404}
+    assert "premium" not in answer.text
+
+
+async def test_an_anonymous_caller_learns_nothing_from_a_bad_request(world: World) -> None:
+    """The key is looked at before the body, the parameters and the preconditions."""
+    async with world.client(None) as client:
+        answers = [
+            await client.post(f"{PREFIX}/switch", content=b"{", headers={"Content-Type": "application/json"}),
+            await client.post(f"{PREFIX}/switch", content=b"<x/>", headers={"Content-Type": "text/xml"}),
+            await client.get(f"{PREFIX}/audit", params={"limit": "-1"}),
+            await client.put(f"{PREFIX}/premium", json={}),
+            await client.get(f"{PREFIX}/nobody"),
+        ]
+
+    assert [answer.status_code for answer in answers] == [401] * 5
+
+
+async def test_no_key_is_ever_repeated(world: World) -> None:
+    """T13: a crawl over every route, good and bad, by everybody: neither a key nor a provider's key in any answer."""
+    secrets = [*world.keys.values(), CANARY]
+    world.reported = {"litellm_version": "1", "warnings": []}
+    texts: list[str] = []
+
+    for caller in CALLERS:
+        async with world.client(caller) as client:
+            for endpoint in ENDPOINTS:
+                if endpoint.path == "/events":
+                    continue
+                path = PREFIX + endpoint.path.format(name="premium", task="chat")
+                for body in (
+                    BODIES.get(endpoint.answer.__name__),
+                    {"profile": {"api_key": CANARY}},
+                    [CANARY],
+                ):
+                    answer = await client.request(
+                        endpoint.method, path, json=body, headers={"If-Match": "*", "Idempotency-Key": CANARY}
+                    )
+                    texts += [answer.text, *answer.headers.values()]
+
+    assert len(texts) > 100
+    assert [text for text in texts if any(secret in text for secret in secrets)] == []
+
+
+async def test_a_reason_cannot_forge_a_log_line(
+    world: World, admin: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """T14: newline and escape sequences in a reason are kept as data and reach the log only as JSON."""
+    reason = "evening\nINFO neuronode revision committed \x1b[31mforged"
+    caplog.set_level("INFO")
+
+    await admin.post(f"{PREFIX}/switch", json={"profile": "balanced", "reason": reason})
+    export = await admin.get(f"{PREFIX}/audit", params={"format": "ndjson"})
+
+    assert json.loads(export.text.splitlines()[0])["reason"] == reason
+    assert all(line.isprintable() for record in caplog.records for line in [record.getMessage()])
+    assert "forged" in caplog.text
+
+
+@pytest.mark.parametrize("reason", ["x" * 501, "a\x00b", "\ud800"])
+async def test_a_reason_that_cannot_be_kept_is_refused(admin: httpx.AsyncClient, reason: str) -> None:
+    """Too long, NUL, half a surrogate pair: 422 and no revision, not a failure in the database."""
+    body = json.dumps({"profile": "balanced", "reason": reason})
+
+    answer = await admin.post(f"{PREFIX}/switch", content=body, headers={"Content-Type": "application/json"})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type", "status"),
+    [
+        (b'{"profile": "balanced"}', "application/json", 200),
+        (b'{"profile": "balanced"}', "APPLICATION/JSON; charset=utf-8", 200),
+        (b'{"profile": "balanced"}', "text/plain", 415),
+        (b'{"profile": "balanced"}', "application/x-www-form-urlencoded", 415),
+        (b'{"profile": "balanced"}', "multipart/form-data; boundary=x", 415),
+        (b'{"profile": "balanced"}', "", 415),
+        (b"", "application/json", 422),
+        (b"{", "application/json", 422),
+        (b"null", "application/json", 422),
+        (b"[]", "application/json", 422),
+        (b"\xff\xfe", "application/json", 422),
+        (b"[" * 100_000, "application/json", 422),
+        (b'{"profile": "balanced", "team": "b"}', "application/json", 422),
+        (b'{"profile": 7}', "application/json", 422),
+        (b" " * (MAX_BODY_BYTES + 1), "application/json", 413),
+    ],
+)
+async def test_odd_bodies_get_the_status_they_deserve(
+    admin: httpx.AsyncClient, content: bytes, content_type: str, status: int
+) -> None:
+    """Not JSON, too large, too deep, unknown fields: a problem each, never a failure."""
+    answer = await admin.post(f"{PREFIX}/switch", content=content, headers={"Content-Type": content_type})
+
+    assert answer.status_code == status, answer.text
+    if status != 200:
+        assert answer.headers["content-type"] == MEDIA_TYPE
+
+
+async def test_a_body_without_a_length_is_capped_too(world: World) -> None:
+    """A chunked body is cut off at the cap, over a real connection."""
+
+    async def endless() -> Any:
+        for _ in range(100):
+            yield b" " * 16_384
+
+    async with serving(world.app) as (url, _), httpx.AsyncClient(base_url=url) as client:
+        client.headers["Authorization"] = f"Bearer {world.keys['admin']}"
+        answer = await client.post(f"{PREFIX}/switch", content=endless())
+
+    assert answer.status_code == 413
+
+
+async def test_answers_are_not_stored_nor_shared_across_origins(world: World) -> None:
+    """Every answer forbids caching, and none invites another origin's page."""
+    async with world.client("admin") as admin, world.client(None) as nobody:
+        answers = [
+            await admin.get(f"{PREFIX}/list", headers={"Origin": "http://evil.test"}),
+            await admin.get(f"{PREFIX}/audit", params={"format": "ndjson"}),
+            await admin.post(f"{PREFIX}/switch", json={}),
+            await nobody.get(f"{PREFIX}/list", headers={"Origin": "http://evil.test"}),
+        ]
+        preflight = await nobody.options(
+            f"{PREFIX}/switch",
+            headers={"Origin": "http://evil.test", "Access-Control-Request-Method": "POST"},
+        )
+
+    assert [answer.headers["cache-control"] for answer in answers] == ["no-store"] * 4
+    assert preflight.status_code == 405
+    for answer in (*answers, preflight):
+        assert not any(name.startswith("access-control-") for name in answer.headers)
+
+
+async def test_the_hosts_own_routes_keep_their_errors(world: World) -> None:
+    """Our form of errors ends at our routes: the application's others answer as before."""
+
+    def add_host_routes(app: FastAPI) -> None:
+        @app.get("/theirs/{number}")
+        def theirs(number: int) -> int:
+            return number
+
+    add_host_routes(world.app)
+    async with world.client("admin") as client:
+        answer = await client.get("/theirs/x")
+        missing = await client.get("/nowhere")
+
+    assert answer.headers["content-type"] == "application/json"
+    assert "detail" in answer.json()
+    assert missing.json() == {"detail": "Not Found"}
+
+
+async def test_a_writer_who_hangs_up_is_no_failure(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A client that goes away in the middle of its body leaves no traceback."""
+    async with serving(world.app) as (url, _):
+        address = httpx.URL(url)
+        _, writer = await asyncio.open_connection(address.host, address.port)
+        writer.write(b"POST /admin/profiles/switch HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+        async with world.client("admin") as client:
+            assert (await client.get(f"{PREFIX}/list")).status_code == 200
+
+    assert "Traceback" not in caplog.text
+
+
+def test_every_error_of_the_package_has_a_presentation() -> None:
+    """An error class that a route could raise has a status; the others never leave the start-up or the CLI."""
+    not_over_http = {
+        "unsupported_litellm",
+        "compromised_litellm",
+        "bad_settings",
+        "audit_broken",
+        "render_failed",
+    }
+    codes = {
+        error.code
+        for error in vars(errors).values()
+        if isinstance(error, type) and issubclass(error, errors.NeuronodeError)
+    }
+
+    assert codes - not_over_http <= set(KINDS)
