@@ -10,7 +10,8 @@ import os
 import secrets
 import socket
 import tempfile
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,7 +55,7 @@ class Listen:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What the processes are started with. The descriptors are held for as long as `serve` runs."""
+    """What the processes are started with."""
 
     plan: Plan
     key: MasterKey
@@ -62,29 +63,40 @@ class Prepared:
     effective: Path
     warnings: tuple[str, ...]
     environ: Mapping[str, str] = field(repr=False)
-    held: tuple[object, ...] = field(repr=False)
 
 
-async def prepare(settings: Settings, environ: Mapping[str, str], listen: Listen) -> Prepared:
-    """Check everything, find the backends, write the effective configuration. Raises `SettingsError`."""
+@asynccontextmanager
+async def prepared(settings: Settings, environ: Mapping[str, str], listen: Listen) -> AsyncIterator[Prepared]:
+    """Check everything, find the backends, write the effective configuration.
+
+    The state directory and a port for the embedded model stay ours until the context ends. Raises `SettingsError`,
+    and `ProfilesInvalid` where no earlier good set of profiles can serve.
+    """
     config = read_config(settings.config)
     deployments = deployments_of(config)
     _require_free(listen)
-    lock = _take_state_dir(settings.state_dir)
-    general = config.get("general_settings") or {}
-    key = find_master_key(environ, general, settings.state_dir / "master_key")
-    backends = await find_backends(deployments, environ)
-    plan = make_plan(deployments, backends.missing)
-    warnings = _check_profiles(settings, plan)
-    address, reservation = _reserve_address() if plan.embedded else (None, None)
-    effective = settings.state_dir / "effective_config.yaml"
-    derived = effective_config(
-        config, plan, embedded=address, custom_auth=_uses_access_file(settings, environ, config)
-    )
-    _write_private(effective, dump_config(derived))
-    child_environ = litellm_environ(environ, settings, key)
-    warnings += tuple(f"left out: {deployment}" for deployment in plan.left_out)
-    return Prepared(plan, key, address, effective, warnings, child_environ, held=(lock, reservation))
+    with _state_dir_lock(settings.state_dir), reserved_port() as port:
+        key = find_master_key(
+            environ, config.get("general_settings") or {}, settings.state_dir / "master_key"
+        )
+        plan = make_plan(deployments, (await find_backends(deployments, environ)).missing)
+        warnings = _check_profiles(settings, plan)
+        if plan.embedded:
+            find_weights()
+        address = EmbeddedAddress(port, secrets.token_urlsafe(24)) if plan.embedded else None
+        derived = effective_config(
+            config, plan, embedded=address, custom_auth=_uses_access_file(settings, environ, config)
+        )
+        effective = settings.state_dir / "effective_config.yaml"
+        _write_private(effective, dump_config(derived))
+        yield Prepared(
+            plan=plan,
+            key=key,
+            embedded=address,
+            effective=effective,
+            warnings=(*warnings, *(f"left out: {deployment}" for deployment in plan.left_out)),
+            environ=litellm_environ(environ, settings, key),
+        )
 
 
 def litellm_environ(environ: Mapping[str, str], settings: Settings, key: MasterKey) -> dict[str, str]:
@@ -133,7 +145,8 @@ def _require_free(listen: Listen) -> None:
         ) from error
 
 
-def _take_state_dir(state_dir: Path) -> object:
+@contextmanager
+def _state_dir_lock(state_dir: Path) -> Iterator[None]:
     """Make the directory and lock it: two services would overwrite each other's effective configuration."""
     try:
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -143,27 +156,27 @@ def _take_state_dir(state_dir: Path) -> object:
             f"The state directory {state_dir} cannot be used: {error.strerror}.",
             mend="Name a writable one with --state-dir.",
         ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
-        raise SettingsError(
-            f"Another `neuronode serve` uses the state directory {state_dir}.",
-            mend="Stop it, or name another directory with --state-dir.",
-        ) from error
-    return lock
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise SettingsError(
+                f"Another `neuronode serve` uses the state directory {state_dir}.",
+                mend="Stop it, or name another directory with --state-dir.",
+            ) from error
+        yield
 
 
-def _reserve_address() -> tuple[EmbeddedAddress, socket.socket]:
-    """Choose a loopback port and keep it reserved, so that a restarted embedded server finds it free.
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """Keep a loopback port reserved, so that a restarted embedded server finds it free.
 
     The socket never listens, so the server that shares the port gets every connection.
     """
-    find_weights()
-    reservation = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    reservation.bind(("127.0.0.1", 0))
-    return EmbeddedAddress(reservation.getsockname()[1], secrets.token_urlsafe(24)), reservation
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as reservation:
+        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reservation.bind(("127.0.0.1", 0))
+        yield reservation.getsockname()[1]
 
 
 def _uses_access_file(settings: Settings, environ: Mapping[str, str], config: Config) -> bool:

@@ -11,6 +11,7 @@ import signal
 import sys
 import sysconfig
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx
@@ -18,7 +19,7 @@ import httpx
 from neuronode_router.cli import embedded
 from neuronode_router.cli.banner import QUESTION, Progress, ready_banner
 from neuronode_router.cli.embedded import EmbeddedAddress
-from neuronode_router.cli.prepare import Listen, Prepared, prepare
+from neuronode_router.cli.prepare import Listen, Prepared, prepared
 from neuronode_router.cli.supervise import Backoff, Child, Relay
 from neuronode_router.errors import HostError, SettingsError
 from neuronode_router.settings import Settings, process_environment
@@ -178,12 +179,17 @@ class Service:
 async def serve(settings: Settings, listen: Listen) -> int:
     """Run everything in the foreground. Returns the exit code. Raises `SettingsError`, `HostError`."""
     progress = Progress(_say)
-    with progress.step(f"configuration {settings.config.name} read, backends looked for"):
-        prepared = await prepare(settings, process_environment(), listen)
-    for line in prepared.warnings:
-        progress.note(line)
+    async with AsyncExitStack() as stack:
+        with progress.step(f"configuration {settings.config.name} read, backends looked for"):
+            ready_made = await stack.enter_async_context(prepared(settings, process_environment(), listen))
+        for line in ready_made.warnings:
+            progress.note(line)
+        return await _run(Service(ready_made, listen, progress), settings)
+
+
+async def _run(service: Service, settings: Settings) -> int:
     try:
-        return await Service(prepared, listen, progress).run(settings)
+        return await service.run(settings)
     except (httpx.HTTPError, TimeoutError) as error:
         raise HostError(
             f"The proxy did not answer: {error or type(error).__name__}.",

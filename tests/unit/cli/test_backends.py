@@ -1,0 +1,138 @@
+"""Which deployments count as configured, and how Ollamas are asked."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from neuronode_router.cli.backends import Backends, Deployment, find_backends
+
+TAGS = b'{"models": [{"name": "llama3.1:8b"}, {"name": "mistral:latest"}]}'
+
+
+def deployment(**params: object) -> Deployment:
+    """A deployment with these `litellm_params`."""
+    return {"model_name": "group", "litellm_params": params}
+
+
+@pytest.mark.parametrize(
+    ("params", "environ", "expected"),
+    [
+        ({"model": "openai/gpt", "api_key": "os.environ/KEY"}, {}, "KEY is not set"),
+        ({"model": "openai/gpt", "api_key": "os.environ/KEY"}, {"KEY": " "}, "KEY is not set"),
+        ({"model": "openai/gpt", "api_key": "os.environ/KEY"}, {"KEY": "x"}, None),
+        ({"model": "openai/gpt", "api_key": "literal"}, {}, None),
+        ({"model": "openai/gpt"}, {}, "OPENAI_API_KEY is not set"),
+        ({"model": "openai/gpt"}, {"OPENAI_API_KEY": "x"}, None),
+        ({"model": "openai/own", "api_base": "http://10.0.0.1/v1"}, {}, None),
+        ({"model": "openai/own", "api_base": "os.environ/BASE"}, {}, "BASE is not set"),
+        ({"model": "gemini/flash"}, {"GOOGLE_API_KEY": "x"}, None),
+        ({"model": "bedrock/claude", "aws_access_key_id": "os.environ/AWS"}, {}, "AWS is not set"),
+        ({"model": "bedrock/claude"}, {}, None),
+        ({"model": "ollama_chat/llama3.1:8b"}, {}, "OLLAMA_API_BASE is not set"),
+        ({"model": "ollama_chat/llama3.1:8b", "api_base": "http://there/"}, {}, None),
+        ({"model": "ollama/mistral", "api_base": "http://there"}, {}, None),
+        ({"model": "ollama/llama3.1:70b", "api_base": "http://there"}, {}, "Ollama has no llama3.1:70b"),
+        ({"model": "ollama/mistral", "api_base": "http://silent"}, {}, "Ollama does not answer"),
+        (
+            {"model": "ollama/mistral", "api_base": "os.environ/OLLAMA_API_BASE"},
+            {},
+            "OLLAMA_API_BASE is not set",
+        ),
+    ],
+)
+def test_what_a_deployment_lacks(
+    params: dict[str, object], environ: dict[str, str], expected: str | None
+) -> None:
+    """A missing key, address or tag is named; a provider we do not know is taken as configured."""
+    backends = Backends(environ, {"http://there": frozenset({"llama3.1:8b", "mistral:latest"})})
+
+    assert backends.missing(deployment(**params)) == expected
+
+
+async def test_an_answering_ollama_is_known_by_its_tags() -> None:
+    """Only `/api/tags` is asked: everything else could load a model."""
+    asked: list[bytes] = []
+
+    async with answering(lambda request: asked.append(request) or ok(TAGS)) as address:
+        found = await find_backends(
+            [
+                deployment(model="ollama_chat/llama3.1:8b", api_base=address),
+                deployment(model="ollama/other", api_base=f"{address}/"),
+            ],
+            {},
+        )
+
+    assert found.ollama_tags == {address: frozenset({"llama3.1:8b", "mistral:latest"})}
+    assert [request.split(b"\r\n")[0] for request in asked] == [b"GET /api/tags HTTP/1.1"]
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    """A probe must not be led to an address inside the network (T6)."""
+    reached: list[bytes] = []
+
+    async with answering(lambda request: reached.append(request) or ok(TAGS)) as target:
+        moved = f"HTTP/1.1 302 Found\r\nLocation: {target}/api/tags\r\nContent-Length: 0\r\n\r\n".encode()
+        async with answering(lambda _: moved) as address:
+            found = await find_backends([deployment(model="ollama/x", api_base=address)], {})
+
+    assert found.ollama_tags == {}
+    assert reached == []
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", b"nonsense", None, b'["no"]', b"{}"]
+)
+async def test_anything_else_is_no_ollama(answer: bytes | None) -> None:
+    """Silence, errors, other JSON and garbage all mean: not usable, within the second that a probe may take."""
+    reply = ok(answer) if answer and answer[:1] in b"[{" else answer
+    began = time.monotonic()
+
+    async with answering(lambda _: reply) as address:
+        found = await find_backends([deployment(model="ollama/x", api_base=address)], {})
+
+    assert found.ollama_tags == {}
+    assert time.monotonic() - began < 5
+
+
+async def test_a_malformed_address_is_no_ollama() -> None:
+    """A typing mistake in the configuration is reported as a missing backend, not as a crash."""
+    found = await find_backends([deployment(model="ollama/x", api_base="http://[::1")], {})
+
+    assert found.ollama_tags == {}
+
+
+def test_keys_stay_out_of_repr() -> None:
+    """The environment is full of secrets."""
+    assert "hunter2" not in repr(Backends({"OPENAI_API_KEY": "hunter2"}, {}))
+
+
+def ok(body: bytes) -> bytes:
+    """A complete HTTP answer."""
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+@asynccontextmanager
+async def answering(reply: Callable[[bytes], bytes | None]) -> AsyncIterator[str]:
+    """Run a server that gives this answer to each request; None keeps the caller waiting."""
+    over = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answer = reply(await reader.readuntil(b"\r\n\r\n"))
+        if answer is None:
+            await over.wait()
+        else:
+            writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        over.set()
+        server.close()
+        await server.wait_closed()

@@ -1,0 +1,66 @@
+"""The banner: honest about the embedded model, commands that are complete, and never a key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from neuronode_router.cli.banner import Progress, embedded_lines, ready_banner
+from neuronode_router.cli.effective import Plan
+from neuronode_router.cli.master_key import MasterKey
+
+DEPLOYMENTS = ({"model_name": "a"}, {"model_name": "b"})
+KEY = MasterKey("sk-very-secret", Path("/state dir/master_key"))
+
+
+def banner(plan: Plan, *, active: str | None = "premium", key: MasterKey = KEY) -> str:
+    """A banner with two profiles."""
+    profiles = ("balanced", "premium")
+    return ready_banner(
+        "http://127.0.0.1:4000", plan=plan, key=key, active=active, profiles=profiles, seconds=9.87
+    )
+
+
+def test_the_key_is_never_shown() -> None:
+    """Only the file is named, in a form that a shell understands."""
+    text = banner(Plan(DEPLOYMENTS, {}, ()))
+
+    assert "sk-very-secret" not in text
+    assert text.count("$(cat '/state dir/master_key')") == 3
+
+
+def test_a_key_of_the_operators_own_is_taken_from_the_environment() -> None:
+    """There is no file then."""
+    assert banner(Plan(DEPLOYMENTS, {}, ()), key=MasterKey("sk-x", None)).count("$LITELLM_MASTER_KEY") == 3
+
+
+def test_it_switches_to_a_profile_that_is_not_active() -> None:
+    """A switch that changes nothing would show nothing."""
+    assert '{"profile": "balanced"' in banner(Plan(DEPLOYMENTS, {}, ()), active="premium")
+    assert '{"profile": "cost_effective"' in banner(Plan(DEPLOYMENTS, {}, ()), active="balanced")
+
+
+def test_it_says_which_groups_are_embedded_and_why() -> None:
+    """All, some or none of the groups."""
+    everything = "\n".join(embedded_lines(Plan(DEPLOYMENTS, {"a": "X is not set", "b": "X is not set"}, ())))
+    some = "\n".join(embedded_lines(Plan(DEPLOYMENTS, {"b": "Ollama does not answer"}, ())))
+    nothing = "\n".join(embedded_lines(Plan(DEPLOYMENTS, {}, ())))
+
+    assert "all 2 model groups are answered by SmolLM2" in everything
+    assert everything.count("X is not set") == 1
+    assert "1 of 2 model groups" in some
+    assert "They are: b." in some
+    assert "Ollama does not answer" in some
+    assert "SmolLM2" not in nothing
+
+
+def test_steps_are_printed_with_their_seconds() -> None:
+    """Each step says how long it took, by the clock it is given."""
+    ticks = iter([0.0, 1.0, 3.5, 4.0])
+    lines: list[str] = []
+    progress = Progress(lines.append, clock=lambda: next(ticks))
+
+    with progress.step("reading"):
+        pass
+
+    assert lines == [f"  {'reading':<78}   2.5 s"]
+    assert progress.seconds == 4.0

@@ -1,0 +1,151 @@
+"""The command line: exit codes, one line per error, output for programs."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from neuronode_router.access import AccessFile, Role
+from neuronode_router.cli.main import main
+from neuronode_router.control.store import ControlStore, Proposal
+from neuronode_router.domain import Actor, Profile, ProfileSet, Tier
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    """Run `neuronode` in this process; returns its exit code."""
+    monkeypatch.setattr("sys.argv", ["neuronode", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    code = ended.value.code
+    return code if isinstance(code, int) else 0
+
+
+def test_an_unusable_setting_is_one_line_and_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The variable is named; no traceback."""
+    monkeypatch.setenv("NEURONODE_RENDER", "maybe")
+
+    assert run(monkeypatch, "serve") == 2
+
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "NEURONODE_RENDER" in error
+
+
+def test_a_missing_configuration_is_one_line_and_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The file is named, and the flag that names another."""
+    assert run(monkeypatch, "serve", "--config", tmp_path / "none.yaml") == 2
+
+    error = capsys.readouterr().err
+    assert str(tmp_path / "none.yaml") in error
+    assert "--config" in error
+
+
+def test_a_key_is_shown_once_and_known_afterwards(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Standard output is the key alone; the file has only the hash, mode 0600."""
+    path = tmp_path / "access.yaml"
+    grants = ["--team", "red", "--task", "classification", "--profile", "premium", "--role", "viewer"]
+
+    assert run(monkeypatch, "key", "create", "--name", "ci", "--file", path, *grants) == 0
+
+    plain = capsys.readouterr().out.strip()
+    entry = AccessFile(path).find(plain)
+    assert (entry.name, entry.role, entry.team) == ("ci", Role.VIEWER, "red")
+    assert (entry.tasks, entry.profiles) == (("classification",), ("premium",))
+    assert plain not in path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_key_of_a_taken_name_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The audit log tells callers apart by these names."""
+    path = tmp_path / "access.yaml"
+    assert run(monkeypatch, "key", "create", "--name", "ci", "--file", path, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "ci"
+    before = path.read_bytes()
+
+    assert run(monkeypatch, "key", "create", "--name", "ci", "--file", path) == 2
+
+    assert capsys.readouterr().out == ""
+    assert path.read_bytes() == before
+
+
+def test_a_key_needs_a_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is written to a place nobody chose."""
+    monkeypatch.delenv("NEURONODE_ACCESS_FILE", raising=False)
+
+    assert run(monkeypatch, "key", "create", "--name", "ci") == 2
+    assert "--file" in capsys.readouterr().err
+
+
+def test_an_intact_audit_log_verifies(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Exit code 0, and the number of revisions."""
+    commit_two(tmp_path)
+
+    assert run(monkeypatch, "audit", "verify", "--state-dir", tmp_path, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"ok": True, "revisions": 2}
+
+
+def test_an_edited_row_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Exit code 1, and the first revision that is wrong (T14)."""
+    commit_two(tmp_path)
+    with sqlite3.connect(tmp_path / "control.db") as database:
+        database.execute("UPDATE neuronode_audit SET reason = 'never happened' WHERE revision = 2")
+    database.close()
+
+    assert run(monkeypatch, "audit", "verify", "--state-dir", tmp_path, "--json") == 1
+    verdict = json.loads(capsys.readouterr().out)
+    assert (verdict["ok"], verdict["revision"]) == (False, 2)
+
+
+def test_an_empty_store_does_not_verify(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A wrong directory, or a deleted database, must not look intact."""
+    assert run(monkeypatch, "audit", "verify", "--state-dir", tmp_path) == 1
+    assert "nothing was ever committed" in capsys.readouterr().out
+
+
+def commit_two(state_dir: Path) -> None:
+    """Commit two revisions to the store that lies in `state_dir`."""
+    profiles = ProfileSet({name: profile(name) for name in ("balanced", "premium")})
+    store = ControlStore(f"sqlite:///{state_dir / 'control.db'}")
+    for expected, active in enumerate(("balanced", "premium")):
+        store.commit(
+            Proposal(
+                expected=expected,
+                action="switch" if expected else "bootstrap",
+                actor=Actor("me"),
+                reason="",
+                active=active,
+                profiles=profiles,
+                changes=(),
+            )
+        )
+    store.close()
+
+
+def profile(name: str) -> Profile:
+    """A profile that sends everything to one group."""
+    return Profile(
+        name=name,
+        description="",
+        cost_level="low",
+        performance_level="low",
+        tasks={"chat": f"group_{name}"},
+        tiers=dict.fromkeys(Tier, ("group",)),
+    )

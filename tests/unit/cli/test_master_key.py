@@ -1,0 +1,74 @@
+"""The master key: honoured when set, else made once, kept in a private file, and never shown."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from neuronode_router.cli.master_key import find_master_key
+from neuronode_router.errors import SettingsError
+
+
+def test_a_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
+    """Mode 0600, long, the same at the next start, and not in repr."""
+    path = tmp_path / "master_key"
+
+    first = find_master_key({}, {}, path)
+    path.chmod(0o644)
+    second = find_master_key(
+        {"LITELLM_MASTER_KEY": ""}, {"master_key": "os.environ/LITELLM_MASTER_KEY"}, path
+    )
+
+    assert first == second
+    assert len(first.secret) > 40
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert first.secret not in repr(first)
+    assert first.secret not in first.shell
+
+
+def test_two_services_have_two_keys(tmp_path: Path) -> None:
+    """The key is random, not derived."""
+    assert find_master_key({}, {}, tmp_path / "a").secret != find_master_key({}, {}, tmp_path / "b").secret
+
+
+def test_a_key_that_is_set_is_honoured_and_not_stored(tmp_path: Path) -> None:
+    """The environment's key is used and never copied to disk."""
+    key = find_master_key({"LITELLM_MASTER_KEY": "sk-mine"}, {}, tmp_path / "master_key")
+
+    assert (key.secret, key.path, key.shell) == ("sk-mine", None, "$LITELLM_MASTER_KEY")
+    assert not (tmp_path / "master_key").exists()
+
+
+def test_a_key_in_the_configuration_goes_first_as_in_litellm(tmp_path: Path) -> None:
+    """LiteLLM takes a literal of `general_settings` before the environment."""
+    key = find_master_key({"LITELLM_MASTER_KEY": "sk-env"}, {"master_key": "sk-file"}, tmp_path / "k")
+
+    assert key.secret == "sk-file"
+
+
+def test_the_example_key_is_refused(tmp_path: Path) -> None:
+    """Everybody knows it; the refusal does not repeat it."""
+    with pytest.raises(SettingsError) as caught:
+        find_master_key({"LITELLM_MASTER_KEY": "sk-1234"}, {}, tmp_path / "k")
+
+    assert "sk-1234" not in f"{caught.value.message} {caught.value.mend}"
+
+
+def test_an_empty_key_file_is_refused(tmp_path: Path) -> None:
+    """An empty master key would open the proxy to everybody."""
+    (tmp_path / "k").touch()
+
+    with pytest.raises(SettingsError, match="empty"):
+        find_master_key({}, {}, tmp_path / "k")
+
+
+def test_the_shell_form_survives_odd_paths(tmp_path: Path) -> None:
+    """A folder with spaces and quotes still gives a command that works as pasted."""
+    folder = tmp_path / "it's a folder"
+    folder.mkdir()
+
+    shell = find_master_key({}, {}, folder / "k").shell
+
+    assert shell == f"$(cat '{tmp_path}/it'\"'\"'s a folder/k')"

@@ -1,0 +1,172 @@
+"""What `serve` refuses before it starts anything, and what LiteLLM is started with."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from neuronode_router.cli.master_key import MasterKey
+from neuronode_router.cli.prepare import Listen, Prepared, litellm_environ, prepared
+from neuronode_router.domain import TASK_ALIASES
+from neuronode_router.errors import ProfilesInvalid, SettingsError
+from neuronode_router.settings import Settings
+
+CONFIG = """
+model_list:
+- {model_name: small, litellm_params: {model: openai/small, api_key: os.environ/OPENAI_API_KEY}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A configuration with one group and the profile every set needs."""
+    (tmp_path / "litellm_config.yaml").write_text(CONFIG)
+    (tmp_path / "profiles").mkdir()
+    profile = {
+        "description": "all small",
+        "cost_level": "low",
+        "performance_level": "low",
+        "tasks": dict.fromkeys(TASK_ALIASES, "small"),
+        "tiers": {"fast": ["small"], "medium": ["small"], "complex": ["small"]},
+    }
+    (tmp_path / "profiles/balanced.yaml").write_text(yaml.safe_dump(profile))
+    return tmp_path
+
+
+def settings(folder: Path, **environ: str) -> Settings:
+    """Settings as `serve` loads them."""
+    return Settings.load({"NEURONODE_CONFIG": str(folder / "litellm_config.yaml"), **environ})
+
+
+@asynccontextmanager
+async def preparing(folder: Path, *, listen: Listen | None = None, **environ: str) -> AsyncIterator[Prepared]:
+    """Prepare on a free port."""
+    where = listen or Listen("127.0.0.1", free_port(), 1)
+    async with prepared(settings(folder, **environ), environ, where) as result:
+        yield result
+
+
+async def test_without_keys_everything_is_embedded_in_a_private_file(folder: Path) -> None:
+    """The effective configuration holds the local key only, and only its owner may read it."""
+    async with preparing(folder) as result:
+        assert result.plan.embedded == {"small": "OPENAI_API_KEY is not set"}
+        assert result.embedded is not None
+        assert stat.S_IMODE(result.effective.stat().st_mode) == 0o600
+        assert stat.S_IMODE((folder / ".neuronode").stat().st_mode) == 0o700
+        assert result.key.secret not in result.effective.read_text()
+        assert result.key.secret not in repr(result)
+
+
+async def test_with_a_key_nothing_is_embedded(folder: Path) -> None:
+    """No model is needed, and the key stays in the environment."""
+    async with preparing(folder, OPENAI_API_KEY="sk-real") as result:
+        assert result.embedded is None
+        assert "sk-real" not in result.effective.read_text()
+
+
+async def test_an_access_file_is_used_where_there_is_no_database(folder: Path) -> None:
+    """With a database LiteLLM knows the keys itself."""
+    access = {"NEURONODE_ACCESS_FILE": str(folder / "access.yaml")}
+
+    async with preparing(folder, **access) as result:
+        assert "custom_auth: neuronode_router.plugin.authenticate" in result.effective.read_text()
+
+    async with preparing(folder, DATABASE_URL="postgresql://db/x", **access) as result:
+        assert "custom_auth" not in result.effective.read_text()
+
+
+async def test_a_port_in_use_is_refused(folder: Path) -> None:
+    """LiteLLM would take another port at random, and say so in passing."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+
+        with pytest.raises(SettingsError, match="cannot be used") as caught:
+            async with preparing(folder, listen=Listen("127.0.0.1", taken.getsockname()[1], 1)):
+                pass
+
+    assert "--port" in caught.value.mend
+
+
+async def test_a_state_directory_in_use_is_refused(folder: Path) -> None:
+    """Two services would overwrite each other's effective configuration."""
+    async with preparing(folder):
+        with pytest.raises(SettingsError, match="Another"):
+            async with preparing(folder):
+                pass
+
+    async with preparing(folder) as again:
+        assert again.plan.groups == {"small"}
+
+
+async def test_a_broken_profile_is_refused_where_nothing_can_serve_instead(folder: Path) -> None:
+    """Every problem is reported, with file and line."""
+    path = folder / "profiles/balanced.yaml"
+    path.write_text(path.read_text().replace("chat: small", "chat: smal"))
+
+    with pytest.raises(ProfilesInvalid) as caught:
+        async with preparing(folder):
+            pass
+
+    assert "balanced.yaml" in str(caught.value.problems[0])
+
+
+async def test_missing_profiles_are_refused(folder: Path) -> None:
+    """A wrong --profiles is found before LiteLLM is started."""
+    shutil.rmtree(folder / "profiles")
+
+    with pytest.raises(ProfilesInvalid):
+        async with preparing(folder):
+            pass
+
+
+def test_litellm_gets_the_plugin_and_no_slow_switches(folder: Path) -> None:
+    """The operator's hooks stay and run first; bytecode is cached; prices are not fetched."""
+    environ = {"LITELLM_WORKER_STARTUP_HOOKS": "mine:go", "PYTHONDONTWRITEBYTECODE": "1", "OTHER": "x"}
+
+    result = litellm_environ(environ, settings(folder), MasterKey("sk-x", None))
+
+    hooks = result["LITELLM_WORKER_STARTUP_HOOKS"].split(",")
+    assert hooks == ["mine:go", "neuronode_router.cli.child:join", "neuronode_router.plugin:start"]
+    assert "PYTHONDONTWRITEBYTECODE" not in result
+    assert result["LITELLM_LOCAL_MODEL_COST_MAP"] == "True"
+    assert result["LITELLM_MASTER_KEY"] == "sk-x"
+    assert result["NEURONODE_CONFIG"] == str(folder / "litellm_config.yaml")
+    assert result["OTHER"] == "x"
+
+
+def test_the_plugin_is_not_started_twice(folder: Path) -> None:
+    """An operator who set the hook for a plain LiteLLM may keep it."""
+    environ = {"LITELLM_WORKER_STARTUP_HOOKS": "neuronode_router.plugin:start"}
+
+    result = litellm_environ(environ, settings(folder), MasterKey("sk-x", None))
+
+    assert result["LITELLM_WORKER_STARTUP_HOOKS"].count("neuronode_router.plugin:start") == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:4000"),
+        ("0.0.0.0", "http://127.0.0.1:4000"),
+        ("::", "http://[::1]:4000"),
+        ("example.org", "http://example.org:4000"),
+    ],
+)
+def test_the_address_shown_is_one_that_can_be_reached(host: str, url: str) -> None:
+    """`0.0.0.0` is where to listen, not where to go."""
+    assert Listen(host, 4000, 1).url == url
+
+
+def free_port() -> int:
+    """A port nobody uses right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
