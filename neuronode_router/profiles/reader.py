@@ -208,7 +208,7 @@ class _Walker:
     def _trap(self, text: str, path: Path) -> None:
         switch = ", or write true or false where a switch is meant" if text.lower() in _SWITCHES else ""
         message = f"Unquoted, {shown(text)} is not a text to every YAML reader."
-        self.add(Code.YAML_TRAP, path, message, f"Quote it{switch}: {scalar(shown(text))}.")
+        self.add(Code.YAML_TRAP, path, message, f"Quote it: {scalar(shown(text))}{switch}.")
 
 
 _EMPTY_MEND = "Write a profile, or remove the file."

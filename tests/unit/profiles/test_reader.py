@@ -1,0 +1,96 @@
+"""Reading never crashes, is quick on what was made to hurt, and says where things are (threats T7, T8)."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from neuronode_router.profiles.problems import Code
+from neuronode_router.profiles.reader import MAX_BYTES, MAX_PROBLEMS, read_document
+from tests.unit.profiles.shelf import GOOD, HOST, Shelf
+
+LINES = st.sampled_from(GOOD.decode().splitlines())
+PIECES = st.one_of(
+    LINES, st.text(max_size=20), st.sampled_from(["[", "{", "- ", "? ", "&a", "*a", "!!", "|", "---"])
+)
+
+BILLION_LAUGHS = b"a: &a [x, x]\n" + b"".join(
+    b"%c: &%c [*%c, *%c]\n" % (c, c, c - 1, c - 1) for c in range(ord("b"), ord("z"))
+)
+HOSTILE = {
+    "bomb": BILLION_LAUGHS,
+    "brackets": b"[" * 5000,
+    "braces": b"{" * 5000,
+    "nested keys": b"[a: " * 5000,
+    "dashes": b"- " * 5000,
+    "duplicate keys": b"a: 1\n" * 50_000,
+    "many keys": b"".join(b"k%d: v\n" % n for n in range(20_000)),
+    "many tasks": b"tasks:\n" + b"".join(b"  k%d: v\n" % n for n in range(15_000)),
+    "one long text": b"description: " + b"a " * 120_000,
+    "one long tag": b"!" * 200_000,
+    "comment": b"#" * 250_000,
+    "lines": b"\n" * 250_000,
+    "commas": b"[" + b"," * 100_000,
+    "documents": b"---\n" * 60_000,
+    "block": b"description: |\n" + b" a\n" * 80_000,
+    "deep": b"".join(b" " * n + b"a:\n" for n in range(700)),
+    "too large": b"a: b\n" * MAX_BYTES,
+    "nul": b"\x00" * 1000,
+}
+
+
+@given(st.one_of(st.binary(max_size=400), st.lists(PIECES, max_size=30).map(lambda p: "\n".join(p).encode())))
+@settings(max_examples=300)
+def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
+    """Whatever a file holds, there is a document or a problem, and never an exception."""
+    reading = read_document(raw, "any.yaml")
+
+    assert reading.document is not None or reading.problems
+    assert len(reading.problems) <= MAX_PROBLEMS
+    assert {problem.code for problem in reading.problems} <= set(Code)
+
+
+@given(st.lists(PIECES, max_size=30))
+@settings(max_examples=150, deadline=None)
+def test_any_file_is_loaded_or_refused(tmp_path_factory: pytest.TempPathFactory, pieces: list[str]) -> None:
+    """The whole check, schema and host included, never raises on what a file holds."""
+    shelf = Shelf(tmp_path_factory.mktemp("shelf"))
+    shelf.put("any", "\n".join(pieces).encode())
+
+    assert all(problem.message and problem.mend for problem in shelf.check())
+
+
+@pytest.mark.parametrize("name", sorted(HOSTILE))
+def test_hostile_files_are_refused_quickly(shelf: Shelf, name: str) -> None:
+    """A bomb, deep nesting, a giant or a flood of keys is refused in under 100 ms of work, by the whole check."""
+    shelf.put("hostile", HOSTILE[name])
+
+    started = time.process_time()
+    problems = shelf.files.check(HOST)
+    spent = time.process_time() - started
+
+    assert {"hostile.yaml"} <= {problem.file for problem in problems}
+    assert spent < 0.1
+
+
+def test_good_file_has_data_and_places() -> None:
+    """Every key and list item has line and column; the data are plain."""
+    reading = read_document(GOOD, "balanced.yaml")
+
+    assert reading.problems == ()
+    assert reading.document is not None
+    assert reading.document["tiers"] == {
+        "fast": ["small"],
+        "medium": ["small", "large"],
+        "complex": ["large", "small"],
+    }
+    assert reading.source.places["tasks", "chat"] == (17, 3)
+    assert reading.source.places["tiers", "medium", 1] == (21, 19)
+
+
+def test_byte_order_mark_is_no_character() -> None:
+    """Editors that put a mark in front of UTF-8 do no harm."""
+    assert read_document(b"\xef\xbb\xbf" + GOOD, "x.yaml").document == read_document(GOOD, "x.yaml").document
