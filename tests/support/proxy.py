@@ -94,6 +94,7 @@ class Proxy:
         _, alive = psutil.wait_procs(processes, timeout=STOP_SECONDS)
         for process in alive:
             process.kill()
+        self._process.wait(STOP_SECONDS)
         self._process = None
 
     def kill(self) -> None:
