@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Annotated
 
+import anyio
 from fastapi import Header, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
@@ -20,6 +21,8 @@ from neuronode_router.domain import AuditEntry
 KEEP_ALIVE_SECONDS = 15
 MAX_STREAM_SECONDS = 3600
 """A stream ends after an hour: a key which was taken away must not listen for ever. Clients reconnect."""
+LOOK_UP_SECONDS = 1
+"""How often a waiting stream looks whether the server is stopping."""
 PAGE = 100
 
 
@@ -32,16 +35,23 @@ async def stream_events(
 ) -> Response:
     """Every committed revision as an event `revision`; the data is its audit entry."""
     call.limits.require_free_stream(call.principal)
-    return EventSourceResponse(_events(call, last_event_id), ping=KEEP_ALIVE_SECONDS, sep="\n")
+    stopping = anyio.Event()
+    return EventSourceResponse(
+        _events(call, last_event_id, stopping),
+        ping=KEEP_ALIVE_SECONDS,
+        sep="\n",
+        shutdown_event=stopping,
+        shutdown_grace_period=2 * LOOK_UP_SECONDS,
+    )
 
 
-async def _events(call: Call, last_seen: int | None) -> AsyncIterator[ServerSentEvent]:
+async def _events(call: Call, last_seen: int | None, stopping: anyio.Event) -> AsyncIterator[ServerSentEvent]:
     worker, ends_at = call.host.worker, time.monotonic() + MAX_STREAM_SECONDS
     # A newcomer, or a client of a store that was replaced, starts with the revision in force.
     sent = worker.revision - 1 if last_seen is None or last_seen > worker.revision else last_seen
     with call.limits.open_stream(call.principal):
-        while (left := ends_at - time.monotonic()) > 0:
-            revision = await worker.wait_beyond(sent, left)
+        while not stopping.is_set() and (left := ends_at - time.monotonic()) > 0:
+            revision = await worker.wait_beyond(sent, min(left, LOOK_UP_SECONDS))
             async for entry in _entries(call, after=sent, until=revision):
                 yield _event(entry)
             sent = max(sent, revision)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from typing import Any
 
@@ -92,28 +93,31 @@ async def test_odd_authorization_is_401(world: World, authorization: str) -> Non
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("host", ["localhost:4000/#@evil", "evil.test", "127.0.0.1", "a b", ""])
-@pytest.mark.parametrize(
-    "path",
-    [
-        f"{PREFIX}/list",
-        f"/{PREFIX}/list",
-        "/admin//profiles/list",
-        f"{PREFIX}/%2e%2e",
-        f"{PREFIX}/%2e%2e/%2e%2e/health",
-        f"{PREFIX}/..;/list",
-        f"{PREFIX}/list%00",
-        f"{PREFIX}/LIST",
-    ],
+ODD_HOSTS = ("localhost:4000/#@evil", "evil.test", "127.0.0.1", "a b", "")
+ODD_PATHS = (
+    f"{PREFIX}/list",
+    f"/{PREFIX}/list",
+    "/admin//profiles/list",
+    f"{PREFIX}/%2e%2e",
+    f"{PREFIX}/%2e%2e/%2e%2e/health",
+    f"{PREFIX}/..;/list",
+    f"{PREFIX}/list%00",
+    f"{PREFIX}/LIST",
 )
-async def test_no_host_or_path_gets_around_the_key(world: World, host: str, path: str) -> None:
-    """T2: with whatever Host header and spelling of the path, there is no data without a key."""
-    async with world.client(None) as client:
-        url = httpx.URL(scheme="http", host="proxy.test", raw_path=path.encode())
-        answer = await client.get(url, headers={"Host": host})
 
-    assert answer.status_code in {401, 404}
-    assert "premium" not in answer.text
+
+async def test_no_host_or_path_gets_around_the_key(world: World) -> None:
+    """T2: with whatever Host header and spelling of the path, there is no data without a key."""
+    let_in = []
+
+    async with world.client(None) as client:
+        for path, host in itertools.product(ODD_PATHS, ODD_HOSTS):
+            url = httpx.URL(scheme="http", host="proxy.test", raw_path=path.encode())
+            answer = await client.get(url, headers={"Host": host})
+            if answer.status_code not in {401, 404} or "premium" in answer.text:
+                let_in.append((path, host))
+
+    assert let_in == []
 
 
 async def test_an_anonymous_caller_learns_nothing_from_a_bad_request(world: World) -> None:
