@@ -188,8 +188,9 @@ def _rewritten(entry: _Entry | None, profile: Profile) -> bytes:
         return dump(to_file_document(profile)).encode()
     if to_profile(profile.name, reading.document, reading.source)[0] == profile:
         return entry.raw
+    spelt_out = {key for key, value in reading.document.items() if not value}
     try:
-        return revise(entry.raw.decode(), to_file_document(profile, keep=reading.document)).encode()
+        return revise(entry.raw.decode(), to_file_document(profile, keep=spelt_out)).encode()
     except NotUnderstood:
         return dump(to_file_document(profile)).encode()
 
