@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuronode_router.domain import HostFacts, ProfileSet
@@ -336,6 +336,7 @@ def test_publish_keeps_the_mode(shelf: Shelf) -> None:
         max_size=6,
     )
 )
+@settings(max_examples=25)
 def test_edits_undone_in_reverse_are_no_edits(
     tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[str, str]]
 ) -> None:

@@ -54,7 +54,7 @@ def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
 
 
 @given(st.lists(PIECES, max_size=30))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_file_is_loaded_or_refused(tmp_path_factory: pytest.TempPathFactory, pieces: list[str]) -> None:
     """The whole check, schema and host included, never raises on what a file holds."""
     shelf = Shelf(tmp_path_factory.mktemp("shelf"))

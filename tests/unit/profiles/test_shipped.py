@@ -91,7 +91,7 @@ def test_tier_groups_have_several_deployments() -> None:
 
 @pytest.mark.parametrize("deployment", deployments())
 def test_deployment(deployment: dict[str, Any]) -> None:
-    """Keys come from the environment, time-outs are set, Ollama has address and context window, and nothing stands in plain."""
+    """Keys come from the environment, time-outs are set, and Ollama has its address and context window."""
     params, info = deployment["litellm_params"], deployment["model_info"]
     provider, _, name = params["model"].partition("/")
 
