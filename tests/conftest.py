@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +12,16 @@ from tests.support.servers import PostgresServer, RedisServer, running_postgres,
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """One PostgreSQL cluster for the session."""
-    with running_postgres(tmp_path_factory.mktemp("postgres") / "data") as server:
+def postgres() -> Iterator[PostgresServer]:
+    """One PostgreSQL cluster for the session.
+
+    Not below pytest's own directory: run by root, PostgreSQL is another user, and every new pytest session closes that
+    directory to others.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="neuronode-") as place,
+        running_postgres(Path(place) / "data") as server,
+    ):
         yield server
 
 

@@ -58,12 +58,10 @@ class AuditLog:
             head = connection.execute(select(state)).one()
             previous: AuditEntry | None = None
             for entry in _entries_up_to(connection, head.revision):
+                expected = 1 if previous is None else previous.revision + 1
                 fault = chain.fault(entry, previous=previous)
                 if fault:
-                    first_bad = (
-                        entry.revision if previous is None else min(entry.revision, previous.revision + 1)
-                    )
-                    raise AuditBroken(f"The audit log is broken: {fault}.", revision=first_bad)
+                    raise AuditBroken(f"The audit log is broken: {fault}.", revision=expected)
                 previous = entry
             _check_head(head, previous)
             _check_sets(connection)
@@ -106,15 +104,27 @@ def _select(query: AuditQuery) -> Select[Any]:
 
 
 def _entries_up_to(connection: Connection, revision: int) -> Iterator[AuditEntry]:
-    # Bounded by the revision read first: rows that are committed while we read do not disturb.
-    statement = select(audit).where(audit.c.revision <= revision).order_by(audit.c.revision)
-    for row in connection.execution_options(yield_per=500).execute(statement):
-        try:
-            yield _to_entry(row)
-        except (ValueError, TypeError) as error:
-            raise AuditBroken(
-                f"The audit log is broken: row {row.revision} cannot be read.", revision=row.revision
-            ) from error
+    # Bounded by the revision read first: rows that are committed while we read do not disturb. In pages, because a log
+    # may be long.
+    last = -1
+    while True:
+        window = audit.c.revision.between(last + 1, revision)
+        page = select(audit).where(window).order_by(audit.c.revision).limit(PAGE_LIMIT)
+        rows = connection.execute(page).all()
+        if not rows:
+            return
+        for row in rows:
+            last = row.revision
+            yield _readable(row)
+
+
+def _readable(row: Row[*tuple[Any, ...]]) -> AuditEntry:
+    try:
+        return _to_entry(row)
+    except (ValueError, TypeError) as error:
+        raise AuditBroken(
+            f"The audit log is broken: row {row.revision} cannot be read.", revision=row.revision
+        ) from error
 
 
 def _check_head(head: Row[*tuple[Any, ...]], last: AuditEntry | None) -> None:
@@ -124,7 +134,7 @@ def _check_head(head: Row[*tuple[Any, ...]], last: AuditEntry | None) -> None:
         else (last.revision, last.hash, last.profile_after, last.digest_after)
     )
     if found != (head.revision, head.head, head.active, head.digest):
-        first_bad = min(head.revision, found[0] + 1) if head.revision != found[0] else head.revision
+        first_bad = min(head.revision, found[0] + 1)  # the row that was cut off, or else the last one
         raise AuditBroken("The audit log does not end where the state says it does.", revision=first_bad)
 
 

@@ -6,6 +6,7 @@ It must not know SQL or heartbeats.
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 
@@ -25,9 +26,13 @@ def process_mark(pid: int | None = None) -> str:
 
 def same_place(mark: str) -> bool:
     """Return whether `mark` is of a process whose pid we can look up here. Never raises."""
-    return bool(mark) and mark.rpartition(":")[0] == process_mark().rpartition(":")[0]
+    try:
+        return mark.rpartition(":")[0] == _place()
+    except OSError:
+        return False
 
 
+@cache
 def _place() -> str:
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return f"{boot}:{Path('/proc/self/ns/pid').readlink()}"

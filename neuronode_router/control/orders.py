@@ -16,6 +16,13 @@ Wait = Literal["none", "one", "all"]
 """Whose acknowledgement a receipt waits for: nobody's, the first worker's, or that of all live workers."""
 
 
+REASON_LIMIT = 500
+"""Characters of a reason that are kept."""
+
+ACTOR_LIMIT = 200
+"""Characters of an actor's name and kind that are kept."""
+
+
 class Options(TypedDict, total=False):
     """What every change may be told."""
 
@@ -31,7 +38,7 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An action with its `Options`, defaults filled in."""
+    """An action with its `Options`, defaults filled in and texts from outside made fit for a database."""
 
     action: Action
     actor: Actor
@@ -40,6 +47,11 @@ class Order:
     dry_run: bool = False
     wait: Wait = "all"
     idempotency: Idempotency | None = None
+
+    def __post_init__(self) -> None:
+        actor = Actor(storable(self.actor.name, ACTOR_LIMIT), storable(self.actor.kind, ACTOR_LIMIT))
+        object.__setattr__(self, "actor", actor)
+        object.__setattr__(self, "reason", storable(self.reason, REASON_LIMIT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +74,11 @@ class Outcome:
     changed: bool
     entry: AuditEntry | None
     replayed: bool = False
+
+
+def storable(text: str, limit: int) -> str:
+    """Return at most `limit` characters of `text` without what no database takes: NUL and lone surrogates.
+
+    Line breaks and escape sequences stay: they are data, and JSON-encoded wherever a line-based log could be forged.
+    """
+    return text[:limit].replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

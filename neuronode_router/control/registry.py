@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from neuronode_router.control.database import Database
 from neuronode_router.control.liveness import process_mark, same_place
@@ -21,6 +21,10 @@ FORGET_SECONDS = 3600
 """How long a dead worker's row is kept for people to look at."""
 
 DETAIL_LIMIT = 2000
+
+# Built once: building a statement costs more than running it.
+_ALL = select(worker).order_by(worker.c.started_at, worker.c.instance)
+_UPDATE = update(worker).where(worker.c.instance == bindparam("mine"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +64,13 @@ class WorkerRegistry:
     def announce(self, identity: WorkerIdentity, standing: Standing) -> None:
         """Write how the worker stands: its registration, its acknowledgement and its heartbeat are this one row."""
         now = self._clock()
-        mine = worker.c.instance == identity.instance
         values = {**asdict(standing), "report": json.dumps(dict(standing.report)), "heartbeat_at": now}
         values["detail"] = standing.detail[:DETAIL_LIMIT]
         with self._database.writing(durable=False) as connection:
-            if connection.execute(update(worker).where(mine).values(**values)).rowcount == 0:
+            if connection.execute(_UPDATE, {**values, "mine": identity.instance}).rowcount == 0:
                 self._forget_dead(connection, now)
                 mark = process_mark(identity.pid)
-                connection.execute(insert(worker).values(**asdict(identity), **values, mark=mark))
+                connection.execute(insert(worker), {**asdict(identity), **values, "mark": mark})
 
     def retire(self, instance: str) -> None:
         """Forget the worker: it ends and serves nothing more."""
@@ -101,7 +104,7 @@ class WorkerRegistry:
 
     def _rows(self) -> list[Row[*tuple[Any, ...]]]:
         with self._database.reading() as connection:
-            return list(connection.execute(select(worker).order_by(worker.c.started_at, worker.c.instance)))
+            return list(connection.execute(_ALL))
 
     def _forget_dead(self, connection: Connection, now: float) -> None:
         stale = select(worker).where(worker.c.heartbeat_at < now - FORGET_SECONDS)

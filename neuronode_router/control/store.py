@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from neuronode_router.control.audit import AuditLog, entry_row
 from neuronode_router.control.chain import entry_hash
@@ -24,11 +24,21 @@ from neuronode_router.control.tables import audit, profile_set, state
 from neuronode_router.domain import Action, Actor, AuditEntry, ControlState, ProfileSet, TaskChange
 from neuronode_router.errors import RevisionConflict, UnknownRevision
 
-REASON_LIMIT = 500
-"""Characters of a reason that are kept."""
-
-ACTOR_LIMIT = 200
-"""Characters of an actor's name that are kept."""
+# Built once: building a statement costs more than running it.
+_CURRENT = select(state, profile_set.c.document).join(profile_set, profile_set.c.digest == state.c.digest)
+_AT = (
+    select(
+        audit.c.revision,
+        audit.c.profile_after.label("active"),
+        audit.c.at.label("committed_at"),
+        profile_set.c.document,
+    )
+    .join(profile_set, profile_set.c.digest == audit.c.digest_after)
+    .where(audit.c.revision == bindparam("wanted"))
+)
+_LOCKED = select(state).with_for_update()
+_KNOWN_SET = select(profile_set.c.digest).where(profile_set.c.digest == bindparam("wanted"))
+_ADD_SET, _ADD_ENTRY, _MOVE = insert(profile_set), insert(audit), update(state)
 
 Fault = Callable[[str], None]
 """Called with the name of each step of a commit; tests make it raise or kill the process there."""
@@ -83,29 +93,15 @@ class ControlStore:
 
     def read(self, *, unless: int | None = None) -> ControlState | None:
         """Return the current state, from one query; None when nothing is committed or its revision is `unless`."""
-        query = select(state, profile_set.c.document).join(
-            profile_set, profile_set.c.digest == state.c.digest
-        )
-        if unless is not None:
-            query = query.where(state.c.revision != unless)
+        query = _CURRENT if unless is None else _CURRENT.where(state.c.revision != unless)
         with self._database.reading() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else _to_state(row)
 
     def read_at(self, revision: int) -> ControlState:
         """Return the state as it was at `revision`. Raises `UnknownRevision`."""
-        query = (
-            select(
-                audit.c.revision,
-                audit.c.profile_after.label("active"),
-                audit.c.at.label("committed_at"),
-                profile_set.c.document,
-            )
-            .join(profile_set, profile_set.c.digest == audit.c.digest_after)
-            .where(audit.c.revision == revision)
-        )
         with self._database.reading() as connection:
-            row = connection.execute(query).one_or_none()
+            row = connection.execute(_AT, {"wanted": revision}).one_or_none()
         if row is None:
             raise UnknownRevision(f"There is no revision {revision}.")
         return _to_state(row)
@@ -132,15 +128,15 @@ class ControlStore:
         self._database.dispose()
 
     def _next_entry(self, connection: Connection, proposal: Proposal) -> AuditEntry:
-        current = connection.execute(select(state).with_for_update()).one()
+        current = connection.execute(_LOCKED).one()
         if current.revision != proposal.expected:
             raise RevisionConflict(expected=proposal.expected, actual=current.revision)
         entry = AuditEntry(
             revision=current.revision + 1,
             at=self._clock(),
             action=proposal.action,
-            actor=Actor(proposal.actor.name[:ACTOR_LIMIT], proposal.actor.kind[:ACTOR_LIMIT]),
-            reason=proposal.reason[:REASON_LIMIT],
+            actor=proposal.actor,
+            reason=proposal.reason,
             profile_before=current.active,
             profile_after=proposal.active,
             digest_before=current.digest,
@@ -152,20 +148,12 @@ class ControlStore:
         return replace(entry, hash=entry_hash(entry))
 
     def _write(self, connection: Connection, proposal: Proposal, entry: AuditEntry) -> None:
-        known = select(profile_set.c.digest).where(profile_set.c.digest == entry.digest_after)
-        if connection.execute(known).first() is None:
-            document = proposal.profiles.canonical()
-            connection.execute(insert(profile_set).values(digest=entry.digest_after, document=document))
-        connection.execute(insert(audit).values(**entry_row(entry)))
-        connection.execute(
-            update(state).values(
-                revision=entry.revision,
-                active=entry.profile_after,
-                digest=entry.digest_after,
-                committed_at=entry.at,
-                head=entry.hash,
-            )
-        )
+        digest = entry.digest_after
+        if connection.execute(_KNOWN_SET, {"wanted": digest}).first() is None:
+            connection.execute(_ADD_SET, {"digest": digest, "document": proposal.profiles.canonical()})
+        connection.execute(_ADD_ENTRY, entry_row(entry))
+        moved = {"revision": entry.revision, "active": entry.profile_after, "digest": digest}
+        connection.execute(_MOVE, {**moved, "committed_at": entry.at, "head": entry.hash})
         if proposal.idempotency is not None:
             self.keys.claim(connection, proposal.idempotency, actor=entry.actor.name, revision=entry.revision)
 

