@@ -1,0 +1,33 @@
+"""Who may do what: roles and rules, keys, and the access file for proxies without a database.
+
+This room knows neither HTTP, LiteLLM nor SQL.
+"""
+
+from neuronode_router.access.document import parse_access
+from neuronode_router.access.file import AccessFile, add_key
+from neuronode_router.access.keys import AccessKey, generate_key, key_hash
+from neuronode_router.access.rules import (
+    Principal,
+    Role,
+    may_override,
+    may_read_all,
+    require_reader,
+    require_writer,
+    visible,
+)
+
+__all__ = [
+    "AccessFile",
+    "AccessKey",
+    "Principal",
+    "Role",
+    "add_key",
+    "generate_key",
+    "key_hash",
+    "may_override",
+    "may_read_all",
+    "parse_access",
+    "require_reader",
+    "require_writer",
+    "visible",
+]
