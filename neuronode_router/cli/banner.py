@@ -14,6 +14,7 @@ from neuronode_router.cli.effective import Plan
 from neuronode_router.cli.embedded import DISPLAY_NAME
 from neuronode_router.cli.master_key import VARIABLE, MasterKey
 
+PLAIN = "-sS -w '\\n'"
 QUESTION = "Is this review positive or negative? I love this phone, the battery lasts for days."
 
 
@@ -85,7 +86,7 @@ def ready_banner(
     )
 
 
-def ask_command(url: str, key: MasterKey, *, flags: str = "-sS") -> str:
+def ask_command(url: str, key: MasterKey, *, flags: str = PLAIN) -> str:
     """Return a command that asks for the task `classification`."""
     body = {
         "model": "classification",
@@ -97,7 +98,7 @@ def ask_command(url: str, key: MasterKey, *, flags: str = "-sS") -> str:
 
 def switch_command(url: str, key: MasterKey, profile: str) -> str:
     """Return a command that makes `profile` the active one."""
-    return _curl(f"{url}/admin/profiles/switch", key, {"profile": profile, "reason": "trying it out"}, "-sS")
+    return _curl(f"{url}/admin/profiles/switch", key, {"profile": profile, "reason": "trying it out"}, PLAIN)
 
 
 def _curl(url: str, key: MasterKey, body: object, flags: str) -> str:

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from neuronode_router.cli.backends import find_backends
-from neuronode_router.cli.child import JOIN_HOOK
 from neuronode_router.cli.effective import (
     Config,
     Plan,
@@ -27,6 +26,7 @@ from neuronode_router.cli.effective import (
     read_config,
 )
 from neuronode_router.cli.embedded import EmbeddedAddress, find_weights
+from neuronode_router.cli.import_path import EXTEND_HOOK
 from neuronode_router.cli.master_key import VARIABLE, MasterKey, find_master_key
 from neuronode_router.control.store import ControlStore
 from neuronode_router.domain import HostFacts
@@ -107,7 +107,7 @@ def litellm_environ(environ: Mapping[str, str], settings: Settings, key: MasterK
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "LITELLM_DONT_SHOW_FEEDBACK_BOX": "true",
         **environ,
-        HOOKS_VARIABLE: ",".join([*hooks, JOIN_HOOK, *([] if PLUGIN_HOOK in hooks else [PLUGIN_HOOK])]),
+        HOOKS_VARIABLE: ",".join([*hooks, EXTEND_HOOK, *([] if PLUGIN_HOOK in hooks else [PLUGIN_HOOK])]),
         VARIABLE: key.secret,
         variable("config"): str(settings.config),
         variable("profiles"): str(settings.profiles),

@@ -56,7 +56,6 @@ class Service:
         tasks: set[asyncio.Task[str]] = set()
         try:
             proxy = await Child.start(
-                "litellm",
                 litellm_command(self._prepared.effective, self._listen),
                 environ=self._prepared.environ,
                 captured=True,
@@ -105,12 +104,12 @@ class Service:
         while True:
             began = time.monotonic()
             self._embedded = await Child.start(
-                "embedded model",
                 [sys.executable, "-m", embedded.__name__],
                 environ={k: v for k, v in self._prepared.environ.items() if k in EMBEDDED_ENVIRON},
             )
             await self._embedded.write(address.to_line())
             code = await self._embedded.wait()
+            await self._embedded.release()
             if code == embedded.REFUSED:
                 return "The embedded model cannot be used; the line above says why."
             delay = backoff.next(ran_for=time.monotonic() - began)

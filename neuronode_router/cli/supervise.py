@@ -1,4 +1,4 @@
-"""Starts, watches and stops child processes.
+"""Starts, watches and stops child processes, and leaves none behind however this process ends.
 
 It must not know what the children are.
 """
@@ -12,22 +12,24 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from neuronode_router.cli.child import die_with_parent
-
 TAIL_BYTES = 8192
+LEASH = """trap '' HUP INT TERM; read -r _; kill -9 "-$1" 2>/dev/null"""
+"""A shell that waits for the end of its standard input, which is the end of this process, and kills a group."""
 
 
 @dataclass(slots=True)
 class Child:
-    """A child process in a group of its own, so that the terminal's Ctrl-C reaches only its parent."""
+    """A child process in a group of its own, so that the terminal's Ctrl-C reaches only its parent.
 
-    name: str
+    The kernel could tie it to its parent too, but not what it starts itself, and only on Linux: so a shell holds
+    the leash, and kills the whole group when this process is gone.
+    """
+
     process: asyncio.subprocess.Process
+    leash: asyncio.subprocess.Process
 
     @classmethod
-    async def start(
-        cls, name: str, argv: Sequence[str], *, environ: Mapping[str, str], captured: bool = False
-    ) -> Child:
+    async def start(cls, argv: Sequence[str], *, environ: Mapping[str, str], captured: bool = False) -> Child:
         """Start `argv`. Its standard input is a pipe; its output too when `captured`, else it is ours."""
         output = asyncio.subprocess.PIPE if captured else None
         process = await asyncio.create_subprocess_exec(
@@ -37,9 +39,17 @@ class Child:
             stdout=output,
             stderr=asyncio.subprocess.STDOUT if captured else None,
             start_new_session=True,
-            preexec_fn=die_with_parent,
         )
-        return cls(name, process)
+        leash = await asyncio.create_subprocess_exec(
+            "/bin/sh",
+            "-c",
+            LEASH,
+            "leash",
+            str(process.pid),
+            stdin=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        return cls(process, leash)
 
     async def write(self, line: bytes) -> None:
         """Hand over a line on standard input. Never raises: a child that died is seen by `wait`."""
@@ -71,8 +81,15 @@ class Child:
             # Also after a clean end: a supervisor that crashed leaves its workers behind in the group.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
+            await self.release()
         await self.process.wait()
         return ended
+
+    async def release(self) -> None:
+        """Take the leash off a child that has ended. Never raises."""
+        with contextlib.suppress(ProcessLookupError):
+            self.leash.kill()
+        await self.leash.wait()
 
 
 @dataclass(slots=True)

@@ -134,7 +134,7 @@ def test_litellm_gets_the_plugin_and_no_slow_switches(folder: Path) -> None:
     result = litellm_environ(environ, settings(folder), MasterKey("sk-x", None))
 
     hooks = result["LITELLM_WORKER_STARTUP_HOOKS"].split(",")
-    assert hooks == ["mine:go", "neuronode_router.cli.child:join", "neuronode_router.plugin:start"]
+    assert hooks == ["mine:go", "neuronode_router.cli.import_path:extend", "neuronode_router.plugin:start"]
     assert "PYTHONDONTWRITEBYTECODE" not in result
     assert result["LITELLM_LOCAL_MODEL_COST_MAP"] == "True"
     assert result["LITELLM_MASTER_KEY"] == "sk-x"

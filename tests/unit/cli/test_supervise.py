@@ -8,8 +8,6 @@ import signal
 import sys
 from pathlib import Path
 
-import pytest
-
 from neuronode_router.cli.supervise import TAIL_BYTES, Backoff, Child, Relay
 
 STUBBORN = """
@@ -23,8 +21,8 @@ PARENT = """
 import asyncio, sys
 from neuronode_router.cli.supervise import Child
 async def run():
-    child = await Child.start("sleeper", [sys.executable, "-c", "import time; time.sleep(60)"], environ={})
-    print(child.process.pid, flush=True)
+    child = await Child.start([sys.executable, "-c", sys.argv[1]], environ={}, captured=True)
+    print((await child.process.stdout.readline()).decode(), flush=True)
     await child.wait()
 asyncio.run(run())
 """
@@ -60,19 +58,18 @@ async def test_a_dead_child_is_stopped_without_complaint() -> None:
     assert await child.stop(grace=1) is True
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel ties children to parents only on Linux")
-async def test_kill_9_of_the_parent_takes_the_child_along() -> None:
-    """Nothing of ours outlives a parent that could not clean up."""
+async def test_kill_9_of_the_parent_takes_the_whole_family_along() -> None:
+    """Neither the child nor what it started outlives a parent that could not clean up."""
     parent = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PARENT, stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[3]
+        sys.executable, "-c", PARENT, STUBBORN, stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[3]
     )
     assert parent.stdout is not None
-    child = int(await parent.stdout.readline())
+    grandchild = int(await parent.stdout.readline())
 
     parent.kill()
     await parent.wait()
 
-    await gone(child)
+    await gone(grandchild)
 
 
 async def test_the_relay_keeps_the_end_until_it_is_opened() -> None:
@@ -105,7 +102,7 @@ def test_restarts_slow_down_and_forgive() -> None:
 
 async def started(program: str) -> Child:
     """Run a Python program as a captured child."""
-    return await Child.start("test", [sys.executable, "-c", program], environ={}, captured=True)
+    return await Child.start([sys.executable, "-c", program], environ={}, captured=True)
 
 
 async def gone(pid: int) -> None:

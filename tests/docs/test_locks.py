@@ -1,0 +1,119 @@
+"""The lock files agree with pyproject.toml, hash every release, name no address and no malicious release (T24)."""
+
+from __future__ import annotations
+
+import re
+import sys
+import sysconfig
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[2]
+LOCKS = (
+    "requirements.lock",
+    "requirements-dev.lock",
+    "requirements-embedded.lock",
+    "requirements-bootstrap.lock",
+)
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)")
+MALICIOUS = ("1.82.7", "1.82.8", "1.107.0", "1.107.1", "1.107.5")
+KNOWN_STARTUP_FILES = ("_editable_impl_neuronode_router.pth", "distutils-precedence.pth", "_virtualenv.pth")
+
+
+def entries(lock: str) -> list[str]:
+    """The requirements of a lock file, each with its hashes on one line."""
+    text = (ROOT / lock).read_text().replace("\\\n", " ")
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def pins(lock: str) -> dict[str, set[Version]]:
+    """Versions by package; several where they differ by platform."""
+    found: dict[str, set[Version]] = {}
+    for entry in entries(lock):
+        match = PIN.match(entry)
+        assert match, entry
+        found.setdefault(canonicalize_name(match[1]), set()).add(Version(match[2]))
+    return found
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_release_is_hashed_and_nothing_else_is_written(lock: str) -> None:
+    """Names, versions, markers and hashes: no address, no option, no comment."""
+    for entry in entries(lock):
+        requirement, *hashes = entry.split(" --hash=")
+        assert hashes, entry
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", each.strip()) for each in hashes), entry
+        assert PIN.match(requirement), entry
+        assert "/" not in requirement, entry
+
+
+@pytest.mark.parametrize(
+    ("lock", "wanted"),
+    [
+        ("requirements.lock", PROJECT["dependencies"]),
+        ("requirements-dev.lock", PROJECT["optional-dependencies"]["dev"]),
+    ],
+)
+def test_every_requirement_is_locked_in_its_range(lock: str, wanted: list[str]) -> None:
+    """A change of pyproject.toml without `scripts/lock` is found here."""
+    locked = pins(lock)
+
+    for text in wanted:
+        requirement = Requirement(text)
+        versions = locked.get(canonicalize_name(requirement.name), set())
+        assert versions, f"{text} is not in {lock}: run scripts/lock"
+        assert all(requirement.specifier.contains(version) for version in versions), text
+
+
+def test_both_locks_agree_where_they_overlap() -> None:
+    """The tests run against what is served."""
+    runtime, dev = pins("requirements.lock"), pins("requirements-dev.lock")
+
+    assert {name for name in runtime.keys() & dev.keys() if runtime[name] != dev[name]} == set()
+
+
+def test_the_tested_litellm_is_locked_and_malicious_ones_are_excluded() -> None:
+    """Neither the lock nor the declared range lets one of them in."""
+    assert pins("requirements.lock")["litellm"] == {Version("1.106.2")}
+    (declared,) = (Requirement(d) for d in PROJECT["dependencies"] if d.startswith("litellm["))
+
+    assert isinstance(declared.specifier, SpecifierSet)
+    assert not [version for version in MALICIOUS if declared.specifier.contains(version)]
+
+
+def test_nothing_unexpected_runs_at_the_start_of_python() -> None:
+    """Malicious releases hook in by a .pth file or sitecustomize; the editable install has one of its own."""
+    folder = Path(sysconfig.get_path("purelib"))
+
+    files = {
+        path.name
+        for pattern in ("*.pth", "sitecustomize*", "usercustomize*")
+        for path in folder.glob(pattern)
+    }
+
+    assert files <= set(KNOWN_STARTUP_FILES), f"look at {sorted(files)} in {folder}"
+    if "_editable_impl_neuronode_router.pth" in files:
+        lines = (folder / "_editable_impl_neuronode_router.pth").read_text().split()
+        assert {Path(line) for line in lines} == {ROOT}
+    assert "sitecustomize" not in sys.modules or not str(
+        getattr(sys.modules["sitecustomize"], "__file__", "")
+    ).startswith(str(folder))
+
+
+def test_scripts_and_ci_name_no_address() -> None:
+    """Which registry is used is the machine's business."""
+    for path in [
+        *(ROOT / "scripts").iterdir(),
+        ROOT / ".ci/run",
+        ROOT / "pyproject.toml",
+        ROOT / "docker-compose.yml",
+    ]:
+        text = path.read_text()
+        assert not re.search(r"https?://|--index-url|--extra-index-url|--find-links ", text), path.name

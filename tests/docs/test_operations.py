@@ -1,0 +1,59 @@
+"""docs/operations.md says everything about settings, options and exit codes that the code knows, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+from pydantic_core import PydanticUndefined
+
+from neuronode_router.cli.main import cli
+from neuronode_router.settings import PREFIX, Settings, variable
+
+ROOT = Path(__file__).parents[2]
+OPERATIONS = (ROOT / "docs/operations.md").read_text()
+ROWS = dict(re.findall(rf"^\| `({PREFIX}\w+)` \| (.+?) \|", OPERATIONS, re.MULTILINE))
+
+
+def test_every_setting_has_a_row_and_every_row_is_a_setting() -> None:
+    """The table is complete and holds nothing that is gone."""
+    assert set(ROWS) == {variable(name) for name in Settings.model_fields}
+
+
+FIXED = {
+    name: f.default for name, f in Settings.model_fields.items() if f.default not in (None, PydanticUndefined)
+}
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_the_documented_default_is_the_real_one(name: str) -> None:
+    """Defaults that do not depend on the place are written as the code has them."""
+    assert ROWS[variable(name)] == f"`{FIXED[name]}`"
+
+
+def test_every_setting_describes_itself() -> None:
+    """The class is where an engineer looks."""
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_every_option_of_serve_is_documented() -> None:
+    """`--help` and the page agree."""
+    serve = cli.commands["serve"]
+    options = {
+        opt for p in serve.params if isinstance(p, click.Option) for opt in p.opts if opt.startswith("--")
+    }
+
+    documented = set(re.findall(r"^\| `(--[a-z-]+)", OPERATIONS, re.MULTILINE))
+
+    assert documented == options
+
+
+def test_every_command_is_documented() -> None:
+    """A reader finds each command of the command line."""
+    for group, command in (("audit", "verify"), ("key", "create")):
+        found = cli.commands[group]
+        assert isinstance(found, click.Group)
+        assert command in found.commands
+        assert f"neuronode {group} {command}" in OPERATIONS
