@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from neuronode_router.domain import (
     NAME_PATTERN,
@@ -17,8 +18,11 @@ from neuronode_router.domain import (
     Profile,
 )
 from neuronode_router.errors import Problem
-from neuronode_router.profiles.problems import Code, Path, Source, shown, suggestion
+from neuronode_router.profiles.problems import MAX_PROBLEMS, Code, Path, Source, shown, suggestion
 from neuronode_router.profiles.schema import MAX_LADDER, MAX_TASKS, NAME_MEND, to_profile
+
+MAX_SUGGESTIONS = 5
+"""How many unknown groups of one profile get a "Did you mean": each costs milliseconds on a host with many groups."""
 
 AUTO = "auto"
 """The model name that is classified; no task may take it."""
@@ -83,8 +87,8 @@ def check_drafts(drafts: Sequence[Draft], host: HostFacts) -> tuple[dict[str, Pr
         # What reading refused already (`hidden: yes`, `<<`) has no right type or name either: one problem is enough.
         refused = {problem.path for problem in draft.problems}
         problems += [c for c in complaints if c.code not in _FOLLOW_UPS or c.path not in refused]
-        problems += _check_tasks(draft, tasks, host)
-        problems += _check_groups(draft, tasks, host)
+        found = chain(_check_tasks(draft, tasks, host), _check_groups(draft, tasks, host))
+        problems += islice(found, MAX_PROBLEMS)
         if profile is not None:
             profiles[draft.name] = profile
     if not any(draft.name == SECOND_NAME_PROFILE for draft in drafts):
@@ -94,8 +98,8 @@ def check_drafts(drafts: Sequence[Draft], host: HostFacts) -> tuple[dict[str, Pr
 
 def _check_tasks(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> Iterator[Problem]:
     mine = draft.tasks()
-    for task in tasks:
-        if "tasks" in (draft.document or {}) and task not in mine:
+    for task in tasks if mine else ():
+        if task not in mine:
             why = "" if task in TASK_ALIASES else " Other profiles have it, and all must have the same tasks."
             mend = f"Add `{task}: <model group>`."
             yield draft.source.problem(
@@ -115,6 +119,7 @@ def _check_tasks(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> It
 
 
 def _check_groups(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> Iterator[Problem]:
+    suggestions = MAX_SUGGESTIONS
     for path, group in draft.groups():
         if group in host.groups or not group:
             continue  # where a task has this name too, that is reported as a collision
@@ -126,7 +131,9 @@ def _check_groups(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> I
             yield draft.source.problem(Code.ALIAS_CHAIN, path, message, "Name the model group it leads to.")
         else:
             message = f"The host has no model group {shown(group)!r}."
-            mend = f"{suggestion(group, host.groups)}Name a model_name of litellm_config.yaml."
+            hint = suggestion(group, host.groups) if suggestions > 0 else ""
+            suggestions -= 1
+            mend = f"{hint}Name a model_name of litellm_config.yaml."
             yield draft.source.problem(Code.UNKNOWN_GROUP, path, message, mend)
 
 

@@ -13,6 +13,8 @@ from neuronode_router.domain import ProfileSet
 from neuronode_router.errors import ProfilesReadOnly
 from neuronode_router.profiles.atomic import move_over, replace, sync_directory, write_beside
 
+_MEND = "Make the directory writable for the proxy, or free space there; or edit the profiles where they come from."
+
 logger = logging.getLogger(__name__)
 
 
@@ -37,7 +39,6 @@ class StagedFiles:
 
         All new content is on disk before the first file is replaced, so a full disk changes nothing.
         """
-        done: list[FileChange] = []
         ready: dict[Path, Path] = {}
         try:
             for change in self.changes:
@@ -48,31 +49,28 @@ class StagedFiles:
                     _remove(change.path)
                 else:
                     move_over(ready.pop(change.path), change.path)
-                done.append(change)
         except OSError as error:
             for temporary in ready.values():
                 temporary.unlink(missing_ok=True)
-            _undo(done)
-            raise ProfilesReadOnly(
-                f"The profile files cannot be written: {error.strerror or error}."
-            ) from error
+            self.revert()
+            message = f"The profile files cannot be written: {error.strerror or error}."
+            raise ProfilesReadOnly(message, mend=_MEND) from error
 
     def revert(self) -> None:
         """Put back what `publish` replaced, but leave alone what somebody else wrote since. Never raises."""
-        _undo(self.changes)
+        for change in reversed(self.changes):
+            try:
+                if _content(change.path) == change.after:
+                    _put(change.path, change.before)
+            except OSError:
+                logger.exception("neuronode: %s could not be put back; write it anew", change.path.name)
 
 
-def _undo(changes: tuple[FileChange, ...] | list[FileChange]) -> None:
-    for change in reversed(changes):
-        try:
-            if _content(change.path) != change.after:
-                continue
-            if change.before is None:
-                _remove(change.path)
-            else:
-                replace(change.path, change.before)
-        except OSError:
-            logger.exception("neuronode: %s could not be put back; write it anew", change.path.name)
+def _put(path: Path, content: bytes | None) -> None:
+    if content is None:
+        _remove(path)
+    else:
+        replace(path, content)
 
 
 def _remove(path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,10 +60,10 @@ class ProfileFiles:
         source = Source(shown(f"{name}{SUFFIX}"))
         if problem := name_problem(name, source):
             raise ProfilesInvalid([problem])
-        entries = [entry for entry in self._entries() if entry.name != name]
-        drafts = [*map(_draft, entries), Draft(name, document, source)]
-        profiles = _valid_set(*_checked(drafts, host))
-        return self._staged(profiles, {name})
+        entries = self._entries()
+        others = [_draft(entry) for entry in entries if entry.name != name]
+        profiles = _valid_set(*_checked([*others, Draft(name, document, source)], host))
+        return self._staged(entries, profiles, {name})
 
     def stage_task(self, name: str, task: str, group: str, host: HostFacts) -> StagedFiles:
         """Prepare changing one mapping.
@@ -87,10 +87,11 @@ class ProfileFiles:
         """
         wanted = profiles.profiles
         drafts = [Draft(name, to_file_document(wanted[name]), Source(f"{name}{SUFFIX}")) for name in wanted]
-        others = [_draft(entry) for entry in self._entries() if entry.name not in wanted]
+        entries = self._entries()
+        others = [_draft(entry) for entry in entries if entry.name not in wanted]
         if unfinished := [problem for draft in others for problem in draft.problems]:
             raise ProfilesInvalid(unfinished)
-        return self._staged(_valid_set(*_checked(drafts, host)), set(wanted))
+        return self._staged(entries, _valid_set(*_checked(drafts, host)), wanted.keys())
 
     def _read(self, host: HostFacts) -> tuple[dict[str, Profile], list[Problem]]:
         return _checked([_draft(entry) for entry in self._entries()], host)
@@ -137,9 +138,11 @@ class ProfileFiles:
             )
             return _Entry(path.stem, path, problem=problem)
 
-    def _staged(self, profiles: ProfileSet, rewritten: Collection[str]) -> StagedFiles:
-        """Return the changes after which `rewritten` say what `profiles` has, and files of no other profile exist."""
-        existing = {entry.name: entry for entry in self._entries()}
+    def _staged(
+        self, entries: Sequence[_Entry], profiles: ProfileSet, rewritten: Collection[str]
+    ) -> StagedFiles:
+        """Return the changes after which `rewritten` say what `profiles` has, and no other of `entries` exist."""
+        existing = {entry.name: entry for entry in entries}
         if unusable := [entry.problem for entry in existing.values() if entry.problem]:
             raise ProfilesInvalid(unusable)
         changes: list[FileChange] = []

@@ -16,6 +16,8 @@ Path = tuple[str | int, ...]
 """Keys and list indexes from the top of a document: `("tasks", "classification")`."""
 
 MAX_NAME_SHOWN = 80
+MAX_PROBLEMS = 50
+"""How many problems one file is told at once, by each of reading, schema and checks."""
 
 
 class Code(StrEnum):

@@ -13,13 +13,12 @@ from typing import NoReturn, cast
 import yaml
 
 from neuronode_router.errors import Problem
-from neuronode_router.profiles.problems import Code, Path, Source, shown
+from neuronode_router.profiles.problems import MAX_PROBLEMS, Code, Path, Source, shown
 from neuronode_router.profiles.yaml11 import Loader, is_trap, scalar
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 6
 MAX_NODES = 2000
-MAX_PROBLEMS = 50
 
 _BOOLEANS = {"true": True, "false": False}
 _SWITCHES = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false"})

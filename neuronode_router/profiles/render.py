@@ -14,12 +14,9 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from neuronode_router.errors import RenderFailed
 from neuronode_router.profiles.atomic import replace_unchanged
-from neuronode_router.profiles.splice import NotUnderstood, revise
-from neuronode_router.profiles.yaml11 import read
+from neuronode_router.profiles.splice import NotUnderstood, mapping_of, revise
 
 if sys.platform != "win32":
     import fcntl
@@ -27,6 +24,8 @@ if sys.platform != "win32":
 ATTEMPTS = 5
 LOCK_SECONDS = 5.0
 LOCK_RETRY_SECONDS = 0.01
+
+_BY_HAND = "Correct the file by hand; it is rendered again at the next switch."
 
 _one_thread = threading.Lock()
 
@@ -48,19 +47,18 @@ def render_config(path: Path, *, aliases: Mapping[str, str], managed: Collection
                     return False
                 if replace_unchanged(real, before=before, after=after):
                     return True
-    except (NotUnderstood, yaml.YAMLError, UnicodeDecodeError) as error:
-        mend = "Correct the file by hand; it is rendered again at the next switch."
-        raise RenderFailed(f"{path.name} was not rewritten: {error}.", mend=mend) from error
+    except UnicodeDecodeError as error:
+        raise RenderFailed(f"{path.name} was not rewritten: it is not UTF-8.", mend=_BY_HAND) from error
+    except NotUnderstood as error:
+        raise RenderFailed(f"{path.name} was not rewritten: {error}.", mend=_BY_HAND) from error
     except OSError as error:
         raise RenderFailed(f"{path.name} was not rewritten: {error.strerror or error}.") from error
     raise RenderFailed(f"{path.name} was not rewritten: something else keeps changing it.")
 
 
 def rendered(text: str, *, aliases: Mapping[str, str], managed: Collection[str], profile: str) -> str:
-    """Return the configuration `text` as `render_config` writes it. Raises `NotUnderstood` or `yaml.YAMLError`."""
-    current = read(text)
-    if not isinstance(current, dict):
-        raise NotUnderstood("it is not a mapping")
+    """Return the configuration `text` as `render_config` writes it. Raises `NotUnderstood`."""
+    current = mapping_of(text)
     router, settings = _section(current, "router_settings"), _section(current, "profile_settings")
     before = _section(router, "model_group_alias")
     ours = {name: _target(before.get(name), group) for name, group in aliases.items()}

@@ -17,13 +17,15 @@ from pydantic_core import ErrorDetails
 
 from neuronode_router.domain import NAME_PATTERN, TASK_ALIASES, Profile, Tier
 from neuronode_router.errors import Problem
-from neuronode_router.profiles.problems import Code, Path, Source, shown, suggestion
-from neuronode_router.profiles.reader import MAX_PROBLEMS
+from neuronode_router.profiles.problems import MAX_PROBLEMS, Code, Path, Source, shown, suggestion
+from neuronode_router.profiles.reader import MAX_NODES
 from neuronode_router.profiles.yaml11 import scalar
 
 SCHEMA_FILE = FilePath(__file__).with_name("profile.schema.json")
 MAX_TASKS = 64
 MAX_LADDER = 16
+DEPTH = 3
+"""Levels of a profile: the file, `tiers`, a ladder."""
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 
@@ -94,6 +96,9 @@ def to_profile(
     name: str, document: Mapping[str, object], source: Source
 ) -> tuple[Profile | None, list[Problem]]:
     """Return the profile that a document describes, or None and what the schema has against it. Never raises."""
+    if _size(document) > MAX_NODES:
+        message = f"The profile has more than {MAX_NODES} entries."
+        return None, [source.problem(Code.TOO_LARGE, (), message, "Shorten it.")]
     try:
         valid = ProfileFile.model_validate(_lists_to_tuples(document))
     except ValidationError as error:
@@ -128,10 +133,20 @@ def json_schema() -> str:
     return json.dumps(schema, indent=2, ensure_ascii=True) + "\n"
 
 
-def _lists_to_tuples(node: object) -> object:
+def _size(node: object, levels: int = DEPTH) -> int:
+    """Return how many entries a document has down to the levels that a profile uses."""
+    if not levels or not isinstance(node, Mapping | list):
+        return 0
+    inner = node.values() if isinstance(node, Mapping) else node
+    return len(node) + sum(_size(item, levels - 1) for item in inner)
+
+
+def _lists_to_tuples(node: object, levels: int = DEPTH) -> object:
     """Strict validation wants tuples where YAML and JSON only have lists."""
+    if not levels:
+        return node  # deeper than any profile: validation refuses it as it is
     if isinstance(node, Mapping):
-        return {key: _lists_to_tuples(value) for key, value in node.items()}
+        return {key: _lists_to_tuples(value, levels - 1) for key, value in node.items()}
     return tuple(node) if isinstance(node, list) else node
 
 

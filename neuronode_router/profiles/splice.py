@@ -32,24 +32,35 @@ def revise(text: str, wanted: Mapping[str, Any]) -> str:
     """
     if text.startswith(_BYTE_ORDER_MARK):
         return _BYTE_ORDER_MARK + revise(text.removeprefix(_BYTE_ORDER_MARK), wanted)
-    try:
-        node, current = compose(text), read(text)
-    except yaml.YAMLError as error:
-        raise NotUnderstood(f"it is not YAML that LiteLLM reads: {_first_line(error)}") from error
-    if not isinstance(node, yaml.MappingNode) or not isinstance(current, dict):
-        raise NotUnderstood("it is not a mapping")
+    current = mapping_of(text)
+    node = compose(text)
+    assert isinstance(node, yaml.MappingNode)
     splice = _Splice(text)
     splice.amend(node, current, wanted)
     revised = splice.result()
     try:
-        understood = read(revised) == wanted
-    except yaml.YAMLError:
+        understood = mapping_of(revised) == wanted
+    except NotUnderstood:
         understood = False
     if not understood:
-        raise NotUnderstood(
-            "its form (anchors, merge keys, several documents) stands in the way of a safe change"
-        )
+        raise NotUnderstood("its form (anchors, merge keys) stands in the way of a safe change")
     return revised
+
+
+def mapping_of(text: str) -> dict[Any, Any]:
+    """Return the mapping that `text` is to LiteLLM. Raises `NotUnderstood`, without quoting from the text."""
+    try:
+        document = read(text)
+    except yaml.YAMLError as error:
+        raise NotUnderstood(f"it is not YAML that LiteLLM reads: {_reason(error)}") from error
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # PyYAML's own, for a date such as 2024-13-45 and endless nesting
+        raise NotUnderstood("it has a value that LiteLLM cannot read") from error
+    if not isinstance(document, dict):
+        raise NotUnderstood("it is not a mapping")
+    return document
 
 
 def dump(document: Mapping[str, Any]) -> str:
@@ -195,7 +206,7 @@ def _flow(value: object, quote: str | None = None) -> str:
             raise NotUnderstood(f"a {type(value).__name__} cannot be written")
 
 
-def _first_line(error: yaml.YAMLError) -> str:
+def _reason(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     where = f" (line {mark.line + 1})" if mark is not None else ""
     return f"{getattr(error, 'problem', None) or 'a character YAML does not allow'}{where}"

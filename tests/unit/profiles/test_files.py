@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,14 @@ BAD_NAMES = [
     "x\n",
     "status",
 ]
+
+
+def nested(levels: int) -> dict[str, object]:
+    """Return mappings in mappings."""
+    innermost: dict[str, object] = {}
+    for _ in range(levels):
+        innermost = {"fast": innermost}
+    return innermost
 
 
 def test_load_returns_every_profile(shelf: Shelf) -> None:
@@ -81,6 +90,14 @@ def test_directories_without_profiles(tmp_path: Path) -> None:
     assert shelf.codes() == [Code.MISSING_BALANCED]
     shelf.path("other").unlink()
     assert shelf.codes() == [Code.NO_PROFILE]
+
+
+def test_names_in_other_encodings(shelf: Shelf) -> None:
+    """A file name that is no UTF-8 is reported in printable characters."""
+    with open(os.fsencode(shelf.directory) + b"/\xff.yaml", "wb") as file:  # noqa: PTH123 - a name of bytes
+        file.write(GOOD)
+
+    assert [(problem.code, problem.file) for problem in shelf.check()] == [(Code.BAD_NAME, "\\udcff.yaml")]
 
 
 def test_too_many_files(shelf: Shelf) -> None:
@@ -189,6 +206,8 @@ def test_new_profile_is_added_and_taken_back(shelf: Shelf) -> None:
         {"description": None},
         {"description": "lone surrogate \ud800"},
         {"tiers": [["small"]]},
+        {"tiers": nested(5000)},
+        {"tasks": nested(5000)},
     ],
 )
 def test_nothing_else_enters_through_the_api(shelf: Shelf, extra: dict[str, object]) -> None:
@@ -198,6 +217,28 @@ def test_nothing_else_enters_through_the_api(shelf: Shelf, extra: dict[str, obje
 
     assert all(problem.file == "balanced.yaml" and problem.mend for problem in refused.value.problems)
     assert shelf.content() == {"balanced.yaml": GOOD}
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        {f"k{n}": 1 for n in range(20_000)},
+        {"tasks": {f"K{n}": 1 for n in range(15_000)}},
+        {"tasks": {f"t{n}": f"grup{n}" for n in range(64)}},
+        {"tiers": {"fast": ["smal"] * 30_000}},
+        {"allowed_teams": [1] * 60_000},
+    ],
+    ids=["keys", "tasks", "groups", "ladder", "teams"],
+)
+def test_floods_through_the_api_are_refused_quickly(shelf: Shelf, flood: dict[str, object]) -> None:
+    """A document within the API's size limit costs under 100 ms of work to refuse, also where groups are many."""
+    host = HostFacts(HOST.groups | {f"group{n}" for n in range(300)})
+
+    started = time.process_time()
+    with pytest.raises(ProfilesInvalid):
+        shelf.files.stage_profile("balanced", good_document(**flood), host)
+
+    assert time.process_time() - started < 0.1
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)

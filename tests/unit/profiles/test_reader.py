@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuronode_router.profiles.problems import Code
-from neuronode_router.profiles.reader import MAX_BYTES, MAX_PROBLEMS, read_document
+from neuronode_router.profiles.problems import MAX_PROBLEMS, Code
+from neuronode_router.profiles.reader import MAX_BYTES, read_document
 from tests.unit.profiles.shelf import GOOD, HOST, Shelf
 
 LINES = st.sampled_from(GOOD.decode().splitlines())
