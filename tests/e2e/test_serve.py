@@ -161,6 +161,20 @@ def test_the_banners_three_commands_work_as_pasted(first: Service) -> None:
     assert f"x-neuronode-revision: {receipt['revision']}" in headers
 
 
+def test_the_readmes_commands_work(first: Service) -> None:
+    """Ask, switch, look at the status and roll back, as a reader copies them."""
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (block,) = [block for block in blocks if "KEY=" in block]
+    block = block.replace("http://127.0.0.1:4000", first.url).replace(".neuronode/", f"{first.state_dir}/")
+
+    answers = shell(f"set -eu\n{block}")
+
+    assert '"model":"classification"' in answers
+    assert '"profile":"cost_effective"' in answers
+    assert '"action":"rollback"' in answers
+    assert first.status()["active_profile"] != "cost_effective"
+
+
 def test_a_second_service_on_the_same_port_or_state_is_refused_in_one_line(
     first: Service, folder: Path, tmp_path: Path
 ) -> None:
