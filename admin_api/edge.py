@@ -26,7 +26,7 @@ from neuronode_router.errors import NeuronodeError
 
 MAX_BODY_BYTES = 256 * 1024
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Handle = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -60,7 +60,7 @@ def guarded_route(host: Callable[[], AdminHost]) -> type[APIRoute]:
                 except ClientDisconnect:
                     response = Response(status_code=400)  # nobody is there to read it
                 except Exception:  # the outermost frame of our routes: no internals may leave it
-                    log.exception("neuronode admin API: %s failed", self.operation_id)
+                    logger.exception("neuronode admin API: %s failed", self.operation_id)
                     response = problem_response(INTERNAL)
                 response.headers.update(NO_STORE)
                 return response

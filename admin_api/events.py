@@ -6,6 +6,7 @@ It must not know how workers converge. An event's id is its revision, so a clien
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -17,6 +18,9 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from admin_api.documents import AuditEntryDocument
 from admin_api.edge import Call, Reader
 from neuronode_router.domain import AuditEntry
+from neuronode_router.errors import StoreUnavailable
+
+logger = logging.getLogger(__name__)
 
 KEEP_ALIVE_SECONDS = 15
 MAX_STREAM_SECONDS = 3600
@@ -35,9 +39,13 @@ async def stream_events(
 ) -> Response:
     """Every committed revision as an event `revision`; the data is its audit entry."""
     call.limits.require_free_stream(call.principal)
+    state = await call.host.manager.current()
+    committed = state.revision if state else 0
+    # A newcomer, or a client of a store that was replaced, starts with the revision in force.
+    after = committed - 1 if last_event_id is None or last_event_id > committed else last_event_id
     stopping = anyio.Event()
     return EventSourceResponse(
-        _events(call, last_event_id, stopping),
+        _events(call, after, stopping),
         ping=KEEP_ALIVE_SECONDS,
         sep="\n",
         shutdown_event=stopping,
@@ -45,15 +53,17 @@ async def stream_events(
     )
 
 
-async def _events(call: Call, last_seen: int | None, stopping: anyio.Event) -> AsyncIterator[ServerSentEvent]:
-    worker, ends_at = call.host.worker, time.monotonic() + MAX_STREAM_SECONDS
-    # A newcomer, or a client of a store that was replaced, starts with the revision in force.
-    sent = worker.revision - 1 if last_seen is None or last_seen > worker.revision else last_seen
+async def _events(call: Call, sent: int, stopping: anyio.Event) -> AsyncIterator[ServerSentEvent]:
+    ends_at = time.monotonic() + MAX_STREAM_SECONDS
     with call.limits.open_stream(call.principal):
         while not stopping.is_set() and (left := ends_at - time.monotonic()) > 0:
-            revision = await worker.wait_beyond(sent, min(left, LOOK_UP_SECONDS))
-            async for entry in _entries(call, after=sent, until=revision):
-                yield _event(entry)
+            revision = await call.host.worker.wait_beyond(sent, min(left, LOOK_UP_SECONDS))
+            try:
+                async for entry in _entries(call, after=sent, until=revision):
+                    yield _event(entry)
+            except StoreUnavailable as error:
+                logger.warning("neuronode event stream ended: %s", error.message)
+                return  # the client reconnects with its last id, and misses nothing
             sent = max(sent, revision)
 
 

@@ -27,7 +27,7 @@ from admin_api.documents import (
     ValidationDocument,
     Wait,
 )
-from admin_api.edge import LimitedReader, Writer
+from admin_api.edge import Call, LimitedReader, Writer
 from admin_api.preconditions import IdempotencyKey, IfMatch, expected_revision, require_if_match
 from admin_api.problems import place_documents
 from admin_api.reads import etag
@@ -48,7 +48,7 @@ REPLAYED_HEADER = "Idempotency-Replayed"
 class Write:
     """A write by an administrator, with its preconditions."""
 
-    call: Writer
+    call: Call
     if_match: str | None
     idempotency_key: str | None
 
@@ -136,7 +136,7 @@ async def validate(call: LimitedReader, body: ValidateBody | None = None) -> Val
     return ValidationDocument(valid=not problems, problems=place_documents(problems))
 
 
-async def _check_document(call: LimitedReader, body: ValidateBody) -> tuple[Problem, ...]:
+async def _check_document(call: Call, body: ValidateBody) -> tuple[Problem, ...]:
     try:
         await call.host.manager.edit_profile(
             body.name, _document(body.name, body.profile), actor=Actor(call.principal.name), dry_run=True

@@ -12,6 +12,8 @@ import pytest
 
 from admin_api import events
 from admin_api.limits import MAX_STREAMS
+from neuronode_router.domain import AuditEntry
+from neuronode_router.errors import StoreUnavailable
 from tests.admin_api.world import World
 from tests.support.web import serving
 
@@ -137,6 +139,25 @@ async def test_a_stream_ends_after_its_time(live: httpx.AsyncClient, monkeypatch
 
     async with asyncio.timeout(10), listening(live) as stream:
         assert [revision async for revision in stream] == [1]
+
+
+async def test_a_store_that_fails_ends_the_stream_cleanly(
+    world: World, live: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the log cannot be read the stream ends, and the client goes on from its last id."""
+
+    async def fail(**_query: object) -> tuple[AuditEntry, ...]:
+        raise StoreUnavailable("The store does not answer.")
+
+    async with asyncio.timeout(10), listening(live) as stream:
+        assert await take(stream, 1) == [1]
+        with monkeypatch.context() as broken:
+            broken.setattr(world.manager, "audit", fail)
+            await switch(live, "balanced")
+            assert [revision async for revision in stream] == []
+
+    async with listening(live, last="1") as stream:
+        assert await take(stream, 1) == [2]
 
 
 async def test_a_shutdown_ends_the_stream(world: World) -> None:
