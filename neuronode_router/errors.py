@@ -23,6 +23,7 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
     - UnsupportedLiteLLM    outside the tested range, or a seam is missing
     - CompromisedLiteLLM    a release known to be malicious
     - AdminClosed           the proxy has no master key, so nobody can be told apart
+  + ArtefactRefused         trained weights that are missing, altered or not ours
   + SettingsError           an environment variable or flag that cannot be used
 
 Each carries `code` (stable, for programs), a message (what happened) and `mend` (what to do).
@@ -211,6 +212,13 @@ class AdminClosed(HostError):
 
     code = "admin_closed"
     mend = "Start the proxy with LITELLM_MASTER_KEY set to a long random value."
+
+
+class ArtefactRefused(NeuronodeError):
+    """Trained weights are missing, altered, or not what this version reads. Cues and lengths classify instead."""
+
+    code = "artefact_refused"
+    mend = "Reinstall the package, or retrain; until then prompts are classified without trained weights."
 
 
 class SettingsError(NeuronodeError):
