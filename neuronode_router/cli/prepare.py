@@ -35,6 +35,7 @@ from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.settings import Settings, variable
 
 PLUGIN_HOOK = "neuronode_router.plugin:start"
+PROXY_VARIABLES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 HOOKS_VARIABLE = "LITELLM_WORKER_STARTUP_HOOKS"
 
 
@@ -113,6 +114,10 @@ def litellm_environ(environ: Mapping[str, str], settings: Settings, key: MasterK
         variable("profiles"): str(settings.profiles),
         variable("state_dir"): str(settings.state_dir),
     }
+    if any(environ.get(name) for name in PROXY_VARIABLES):
+        # A company's proxy cannot reach the embedded model on this machine.
+        bypass = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+        result["no_proxy"] = result["NO_PROXY"] = ",".join(filter(None, [bypass, "127.0.0.1"]))
     # Without cached bytecode every worker compiles LiteLLM anew: tens of seconds.
     result.pop("PYTHONDONTWRITEBYTECODE", None)
     return result

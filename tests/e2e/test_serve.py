@@ -73,16 +73,21 @@ class Service:
         """The three commands of the banner."""
         return re.findall(r"^  (curl .*)$", self.output, re.MULTILINE)
 
-    def ask(self, name: str) -> httpx.Response:
-        """Ask a model name one short question."""
+    def ask(self, name: str, *, key: str | None = None) -> httpx.Response:
+        """Ask a model name one short question, with the master key if no other is given."""
         body = {"model": name, "max_tokens": 4, "messages": [{"role": "user", "content": "Say hello."}]}
-        headers = {"Authorization": f"Bearer {self.key}"}
+        headers = {"Authorization": f"Bearer {key or self.key}"}
         return httpx.post(f"{self.url}/v1/chat/completions", json=body, headers=headers, timeout=60)
 
     def status(self) -> Any:
         """The status document of the admin API."""
         headers = {"Authorization": f"Bearer {self.key}"}
         return httpx.get(f"{self.url}/admin/profiles/status", headers=headers, timeout=30).json()
+
+    def workers(self) -> list[psutil.Process]:
+        """The worker processes that exist, whether they accept requests yet or not."""
+        children = self.process.children(recursive=True)
+        return [child for child in children if any("spawn_main" in part for part in child.cmdline())]
 
     def live_workers(self) -> int:
         """How many workers follow the control state."""
@@ -205,8 +210,11 @@ def test_a_second_start_keeps_key_and_profile_and_uses_a_real_backend_that_answe
 ) -> None:
     """A group of an Ollama in reach is not embedded; a crash of the embedded model heals; kill -9 leaves nothing."""
     key = first.key
+    access = folder / "access.yaml"
+    narrow = make_key(access, "--task", "classification")
     with ollama({"llama3.1:8b", "qwen2.5:7b"}) as address:
-        service = Service(folder, "--workers", "2", environ={"OLLAMA_API_BASE": address})
+        environ = {"OLLAMA_API_BASE": address, "NEURONODE_ACCESS_FILE": str(access)}
+        service = Service(folder, "--workers", "2", environ=environ)
         try:
             service.wait_ready()
             assert service.key == key
@@ -217,6 +225,9 @@ def test_a_second_start_keeps_key_and_profile_and_uses_a_real_backend_that_answe
             assert answer.json()["choices"][0]["message"]["content"] == "Ollama says hello."
             assert "x-neuronode-embedded" not in answer.headers
             assert "tier_fast" not in service.status()["embedded_groups"]
+
+            assert service.ask("classification", key=narrow).status_code == 200
+            assert service.ask("classification_premium", key=narrow).status_code in (401, 403)
 
             (model_server,) = [p for p in service.family if "neuronode_router.cli.embedded" in p.cmdline()]
             model_server.kill()
@@ -234,7 +245,7 @@ def test_kill_9_while_workers_still_import_leaves_nothing(folder: Path) -> None:
     """Nothing of ours runs in the workers yet, so they cannot look after themselves."""
     service = Service(folder, "--workers", "2")
     try:
-        wait_for(lambda: len(service.process.children(recursive=True)) >= 4, seconds=60)
+        wait_for(lambda: len(service.workers()) == 2, seconds=60)
         service.family = [service.process, *service.process.children(recursive=True)]
 
         service.process.kill()
@@ -242,6 +253,13 @@ def test_kill_9_while_workers_still_import_leaves_nothing(folder: Path) -> None:
         wait_for(service.gone, seconds=10)
     finally:
         service.clean_up()
+
+
+def make_key(access: Path, *grants: str) -> str:
+    """Add a key to an access file with the command line; returns the key."""
+    program = str(Path(sys.executable).parent / "neuronode")
+    command = [program, "key", "create", "--name", "narrow", "--file", str(access), *grants]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def shell(command: str) -> str:

@@ -151,6 +151,17 @@ def test_the_plugin_is_not_started_twice(folder: Path) -> None:
     assert result["LITELLM_WORKER_STARTUP_HOOKS"].count("neuronode_router.plugin:start") == 1
 
 
+def test_the_embedded_model_is_reached_around_a_proxy(folder: Path) -> None:
+    """Machines in companies have HTTP_PROXY set; where none is set nothing is added."""
+    key = MasterKey("sk-x", None)
+
+    proxied = litellm_environ({"HTTP_PROXY": "http://proxy", "NO_PROXY": "intra"}, settings(folder), key)
+    direct = litellm_environ({}, settings(folder), key)
+
+    assert proxied["no_proxy"] == proxied["NO_PROXY"] == "intra,127.0.0.1"
+    assert "NO_PROXY" not in direct
+
+
 @pytest.mark.parametrize(
     ("host", "url"),
     [
