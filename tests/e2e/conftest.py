@@ -12,6 +12,7 @@ from neuronode_router.access import AccessKey, Role, generate_key
 from tests.support.place import FIRST_PROFILE, Place
 from tests.support.proxy import Proxy
 from tests.support.recorder_names import RECORD, RECORDER
+from tests.support.servers import RedisServer, running_redis
 from tests.support.upstream import Upstream
 
 ADMIN = "/admin/profiles"
@@ -42,16 +43,28 @@ def keys(generated: Mapping[str, tuple[str, AccessKey]]) -> Mapping[str, str]:
 
 
 @pytest.fixture(scope="session")
+def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """The Redis server of the shared proxy."""
+    with running_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def proxy(
     tmp_path_factory: pytest.TempPathFactory,
     upstream: Upstream,
+    shared_redis: RedisServer,
     generated: Mapping[str, tuple[str, AccessKey]],
 ) -> Iterator[Proxy]:
-    """The shared proxy: two workers, an access file, a recording callback, writes as often as one likes."""
+    """The shared proxy: two workers, Redis, an access file, a recording callback, no limit on writes."""
     directory = tmp_path_factory.mktemp("shared")
     entries = tuple(entry for _, entry in generated.values())
     place = Place(directory=directory, upstream=upstream.url, keys=entries, callbacks=(RECORDER,))
-    environ = {RECORD: str(directory / "record.ndjson"), "NEURONODE_WRITE_LIMIT": "100000/second"}
+    environ = {
+        RECORD: str(directory / "record.ndjson"),
+        "NEURONODE_REDIS_URL": shared_redis.url,
+        "NEURONODE_WRITE_LIMIT": "100000/second",
+    }
     with Proxy(place, workers=2, environ=environ) as running:
         yield running
 

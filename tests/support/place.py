@@ -19,6 +19,7 @@ from neuronode_router.domain import TASK_ALIASES
 
 PROFILES = ("premium", "balanced", "cost_effective", "specialized", "ultra_fast")
 FIRST_PROFILE = "premium"
+PROVIDER_KEY = "sk-provider-canary-5d0e8f"
 TIERS = ("fast", "medium", "complex")
 GROUPS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {profile: MappingProxyType({t: f"{t}_{profile}" for t in TASK_ALIASES}) for profile in PROFILES}
@@ -105,7 +106,7 @@ class Place:
         base = self.upstream if provider_name.startswith("anthropic/") else f"{self.upstream}/v1"
         return {
             "model_name": group,
-            "litellm_params": {"model": provider_name, "api_base": base, "api_key": "provider-key"},
+            "litellm_params": {"model": provider_name, "api_base": base, "api_key": PROVIDER_KEY},
             "model_info": {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6},
         }
 

@@ -43,7 +43,7 @@ class Proxy:
     environ: Mapping[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     start_seconds: float = field(init=False, default=0.0)
-    _process: psutil.Popen | None = field(init=False, default=None)
+    _process: subprocess.Popen[bytes] | None = field(init=False, default=None)
     _log_start: int = field(init=False, default=0)
 
     @property
@@ -75,7 +75,7 @@ class Proxy:
         self._log_start = self.log_file.stat().st_size if self.log_file.exists() else 0
         begun = time.monotonic()
         with self.log_file.open("ab") as log:
-            self._process = psutil.Popen(
+            self._process = subprocess.Popen(
                 self._command(), env=self._environment(), cwd=self.place.directory, stdout=log, stderr=log,
                 stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
@@ -89,13 +89,15 @@ class Proxy:
         """SIGTERM, then SIGKILL what is left after a while."""
         if self._process is None:
             return
-        processes = self._tree()
+        children = self._children()
         self._process.terminate()
-        _, alive = psutil.wait_procs(processes, timeout=STOP_SECONDS)
-        for process in alive:
-            process.kill()
-        self._process.wait(STOP_SECONDS)
-        self._process = None
+        try:
+            self._process.wait(STOP_SECONDS)
+            wait_until(lambda: not any(map(_runs, children)), seconds=STOP_SECONDS, what="the workers' end")
+        except (subprocess.TimeoutExpired, TimeoutError):
+            for process in filter(_runs, children):
+                process.kill()
+        self.kill()
 
     def kill(self) -> None:
         """SIGKILL every process at once, as when the machine dies."""
@@ -111,7 +113,7 @@ class Proxy:
         assert self._process is not None
         if self.workers == 1:
             return [psutil.Process(self._process.pid)]
-        return [child for child in self._process.children() if "spawn_main" in " ".join(child.cmdline())]
+        return [child for child in self._children() if "spawn_main" in " ".join(child.cmdline())]
 
     def log(self) -> str:
         """Return what was printed since the last start."""
@@ -121,10 +123,10 @@ class Proxy:
         """Return a client that sends `key` as bearer."""
         return httpx.Client(base_url=self.url, headers=bearer(key) | headers, timeout=30)
 
-    def _tree(self) -> list[psutil.Process]:
+    def _children(self) -> list[psutil.Process]:
         assert self._process is not None
         with contextlib.suppress(psutil.NoSuchProcess):
-            return [psutil.Process(self._process.pid), *self._process.children(recursive=True)]
+            return list(psutil.Process(self._process.pid).children())
         return []
 
     def _ready(self) -> bool:
@@ -159,10 +161,15 @@ class Proxy:
             environment["LITELLM_MASTER_KEY"] = self.master_key
         if self.plugin:
             environment["LITELLM_WORKER_STARTUP_HOOKS"] = STARTUP_HOOK
-            environment["NEURONODE_CONFIG"] = str(self.place.config)
             if self.place.access_file:
                 environment["NEURONODE_ACCESS_FILE"] = str(self.place.access_file)
         return environment | dict(self.environ)
+
+
+def _runs(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return bool(process.status() != psutil.STATUS_ZOMBIE)  # nobody may be there to reap an orphan
+    return False
 
 
 def bearer(key: str | None) -> dict[str, str]:

@@ -3,7 +3,7 @@
 It must not know LiteLLM or the plugin. A request tells it how to behave by words anywhere in its body, so
 a deployment can be named `flaky-fail-500` for good, and a single prompt can ask for a long stream:
 `slow-<ms>` waits first, `fail-<status>` answers an error, `words-<n>` sets the length, `pause-<ms>` waits
-between chunks, `break-stream` closes the connection in mid-stream.
+between chunks, `break-stream` closes the connection in mid-stream, `echo-<word>` is said instead of the name.
 `GET /counts` tells, per deployment name, requests and the tokens billed.
 """
 
@@ -33,6 +33,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _DIRECTIVE = re.compile(rb"\b(slow|fail|words|pause)-(\d{1,4})\b|\b(break-stream)\b")
+_ECHO = re.compile(rb"\becho-(\w{1,64})\b")
 _WIRES: dict[str, tuple[Callable[[str, int], dict[str, Any]], Callable[[str, int], Iterator[str]]]] = {
     "/chat/completions": (wire.chat, wire.chat_events),
     "/completions": (wire.completion, wire.completion_events),
@@ -50,6 +51,7 @@ class Orders:
     words: int = 3
     pause: int = 0
     breaks: bool = False
+    echo: str | None = None
 
     @classmethod
     def read(cls, body: bytes) -> Orders:
@@ -60,7 +62,8 @@ class Orders:
             breaks = breaks or bool(cut)
             if kind:
                 numbers[kind.decode()] = int(number)
-        return cls(**numbers, breaks=breaks)
+        echo = _ECHO.search(body)
+        return cls(**numbers, breaks=breaks, echo=echo[1].decode() if echo else None)
 
 
 class Provider:
@@ -96,11 +99,12 @@ class Provider:
         count["completion_tokens"] += orders.words
         path = next(path for path in _WIRES if scope["path"].endswith(path))
         whole, events = _WIRES[path]
+        said = orders.echo or name
         if asked.get("stream"):
             count["streams"] += 1
-            await _stream(send, events(name, orders.words), orders)
+            await _stream(send, events(said, orders.words), orders)
         else:
-            await _answer(send, 200, whole(name, orders.words))
+            await _answer(send, 200, whole(said, orders.words))
 
 
 async def _read(receive: Receive) -> bytes:

@@ -1,0 +1,78 @@
+"""Redis frozen, killed, restarted and emptied under load: requests do not notice, switches still arrive (T16)."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.history import Seen
+from tests.support.place import PROFILES
+from tests.support.proxy import Proxy
+from tests.support.servers import RedisServer
+from tests.support.traffic import Driver, driving
+
+pytestmark = pytest.mark.e2e
+
+SWITCHES_PER_FAULT = 5
+SLOWER_AT_MOST = 3.0
+"""How much the median latency may differ between a healthy and a broken Redis, on a machine that does other
+things too; a request that waited for Redis once would be slower by far more."""
+
+
+@pytest.fixture
+def redis(shared_redis: RedisServer) -> Iterator[RedisServer]:
+    """The Redis of the shared proxy, restarted afterwards."""
+    yield shared_redis
+    shared_redis.kill()
+    shared_redis.start()
+
+
+@pytest.mark.timeout(240)
+async def test_no_state_of_redis_touches_requests_or_switches(proxy: Proxy, redis: RedisServer) -> None:
+    """In each state no request fails or slows down and switches reach every worker; afterwards all is healed."""
+    faults: dict[str, Callable[[], Any]] = {
+        "healthy": lambda: None,
+        "frozen": redis.freeze,
+        "thawed": redis.thaw,
+        "emptied": lambda: redis.command("FLUSHALL"),
+        "killed": redis.kill,
+        "restarted": redis.start,
+    }
+    latency: dict[str, float] = {}
+    receipts: list[dict[str, Any]] = []
+
+    async with driving(proxy) as driver, driver.load(plain=2, streams=1):
+        targets = itertools.cycle(p for p in PROFILES if p != driver.history.first_profile)
+        for fault, happen in faults.items():
+            before = len(driver.history.requests)
+            happen()
+            receipts += [await driver.switch(next(targets)) for _ in range(SWITCHES_PER_FAULT)]
+            latency[fault] = _median_latency(driver.history.requests[before:])
+        await _healed(driver)
+    async with driving(proxy) as operator:
+        operator.history.first_revision = driver.history.first_revision
+        audit = await operator.audit()
+
+    assert [receipt for receipt in receipts if not receipt["complete"]] == []
+    assert driver.history.faults(audit) == []
+    slower = {fault: seconds / latency["healthy"] for fault, seconds in latency.items()}
+    assert max(slower.values()) < SLOWER_AT_MOST, slower
+
+
+async def _healed(driver: Driver) -> None:
+    """Return once every worker says it is subscribed to Redis again; requests and switches go on meanwhile."""
+    for _ in range(200):
+        await driver.ask("chat", stream=True)
+        workers = (await driver.call("GET", "/workers"))["workers"]
+        modes = [worker["report"]["wake"] for worker in workers if worker["live"]]
+        if modes and all("redis" in mode and "down" not in mode for mode in modes):
+            return
+    raise AssertionError(f"not subscribed again: {modes}")
+
+
+def _median_latency(requests: list[Seen]) -> float:
+    return statistics.median(seen.answered_at - seen.sent_at for seen in requests)
