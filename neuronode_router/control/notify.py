@@ -51,14 +51,12 @@ class DirectoryEvents:
         """Begin to listen; `mode` then tells how: "inotify", "poll", or "off" when the directory cannot be watched."""
         handler = _Handler(asyncio.get_running_loop(), on_event)
         for make in (self._native, lambda: PollingObserver(timeout=POLL_SECONDS)):
-            observer = make()
             try:
+                observer = make()
                 observer.schedule(handler, str(self._directory), event_filter=CHANGES)
                 observer.start()
             except OSError as error:
-                logger.warning(
-                    "%s cannot be watched with %s: %s", self._directory, type(observer).__name__, error
-                )
+                logger.warning("%s cannot be watched this way: %s", self._directory, error)
             else:
                 self._observer = observer
                 self.mode = (

@@ -96,6 +96,8 @@ class ProfileWatcher:
     async def _look(self) -> None:
         # The content is taken before it is loaded: a write in between makes the next look find a difference.
         found = await asyncio.to_thread(content_hash, self._directory)
+        if found == self._loaded:
+            self._refused, self._problems = None, ()  # a broken edit was undone
         if found in (self._loaded, self._refused):
             return
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -79,3 +79,21 @@ async def ready(manager: ProfileManager) -> ProfileManager:
     """A manager after the first load: revision 1, profile balanced."""
     await manager.reload(actor=FILES)
     return manager
+
+
+@pytest.fixture
+def break_store(tmp_path: Path, store: ControlStore) -> Iterator[Callable[[bool], None]]:
+    """Take the database away and give it back: its file is moved, and a directory lies in its place."""
+    path, aside = tmp_path / "control.db", tmp_path / "aside.db"
+
+    def move(away: bool) -> None:
+        store.close()
+        if away and not aside.exists():
+            path.rename(aside)
+            path.mkdir()
+        elif not away and aside.exists():
+            path.rmdir()
+            aside.rename(path)
+
+    yield move
+    move(False)

@@ -1,0 +1,182 @@
+"""The wake-ups' contract, over a watched file and real Redis, and what each does when its channel breaks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from watchdog.observers.api import BaseObserver
+
+from neuronode_router.control.notify import DirectoryEvents
+from neuronode_router.control.ports import Wake
+from neuronode_router.control.wake import FileWake, RedisWake, WakeGroup
+from tests.support.servers import RedisServer
+from tests.support.waiting import eventually
+
+
+class Listener:
+    """Counts wake-ups."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self) -> None:
+        self.count += 1
+
+
+@pytest.fixture(params=["file", "redis", "both"])
+async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Wake, Wake]]:
+    """Two wake-ups that share a channel, as in two processes; the test starts them, the fixture stops them."""
+
+    def make() -> Wake:
+        wakes: list[Wake] = []
+        if request.param != "redis":
+            wakes.append(FileWake(tmp_path / "wake" / "revision"))
+        if request.param != "file":
+            wakes.append(RedisWake(request.getfixturevalue("redis_server").url))
+        return WakeGroup(wakes) if len(wakes) > 1 else wakes[0]
+
+    wakes = make(), make()
+    yield wakes
+    for wake in wakes:
+        await wake.stop()
+
+
+async def started(wake: Wake) -> Listener:
+    """Start `wake` and wait until it really listens."""
+    listener = Listener()
+    await wake.start(listener)
+    await eventually(lambda: "down" not in wake.mode)
+    return listener
+
+
+class TestWake:
+    async def test_a_signal_wakes_the_other_and_oneself(self, pair: tuple[Wake, Wake]) -> None:
+        """A signal reaches every listener, the sender's own too."""
+        ours, theirs = await started(pair[0]), await started(pair[1])
+        ours.count = theirs.count = 0
+
+        await pair[0].signal(1)
+
+        await eventually(lambda: theirs.count > 0)
+        assert ours.count > 0
+
+    async def test_every_signal_is_followed_by_a_wake(self, pair: tuple[Wake, Wake]) -> None:
+        """Wakes may be merged, but after each signal there is one more."""
+        theirs = await started(pair[1])
+        await started(pair[0])
+
+        for revision in range(20):
+            theirs.count = 0
+            await pair[0].signal(revision)
+            await eventually(lambda: theirs.count > 0)
+
+    async def test_signal_before_start_and_after_stop_is_harmless(self, pair: tuple[Wake, Wake]) -> None:
+        """A manager without a listener may signal; nothing raises and nothing is left behind."""
+        await pair[0].signal(1)
+
+        listener = await started(pair[0])
+        await pair[0].stop()
+        listener.count = 0
+
+        await pair[0].stop()
+        assert listener.count == 0
+
+
+class TestFileWake:
+    async def test_without_inotify_it_polls_and_says_so(self, tmp_path: Path) -> None:
+        """Where the kernel has no watches left, polling stands in."""
+
+        def exhausted() -> BaseObserver:
+            raise OSError("inotify watch limit reached")
+
+        events = DirectoryEvents(tmp_path, native=exhausted)
+        wake, sender = FileWake(tmp_path / "revision", events=events), FileWake(tmp_path / "revision")
+        listener = await started(wake)
+
+        assert wake.mode == "poll"
+        await sender.signal(1)
+        await eventually(lambda: listener.count > 0)
+        await wake.stop()
+
+    async def test_a_directory_that_cannot_be_made_is_no_error(self, tmp_path: Path) -> None:
+        """A wake-up that cannot work leaves the poll in charge."""
+        (tmp_path / "file").touch()
+        wake = FileWake(tmp_path / "file" / "below" / "revision")
+
+        await wake.start(Listener())
+        await wake.signal(1)
+
+        assert wake.mode == "off"
+        await wake.stop()
+
+
+class TestRedisWake:
+    """Redis killed, frozen, restarted, flushed, absent (T16)."""
+
+    @pytest.fixture
+    async def wake(self, redis_server: RedisServer) -> AsyncIterator[RedisWake]:
+        """One connected wake-up."""
+        wake = RedisWake(redis_server.url)
+        self.listener = await started(wake)
+        yield wake
+        await wake.stop()
+
+    async def test_frozen_redis_costs_one_signal_50_ms_and_the_next_nothing(
+        self, wake: RedisWake, redis_server: RedisServer
+    ) -> None:
+        """A frozen server delays one signal by the bound; the breaker spares the following ones."""
+        redis_server.freeze()
+
+        first = await timed(lambda: wake.signal(1))
+        others = [await timed(lambda: wake.signal(2)) for _ in range(20)]
+
+        assert first < 0.5, "bound of 50 ms, with room for a busy machine"
+        assert sorted(others)[10] < 0.01
+        assert self.listener.count > 0, "our own process is woken all the same"
+        redis_server.thaw()
+
+    async def test_restart_reconnects_and_wakes(self, wake: RedisWake, redis_server: RedisServer) -> None:
+        """What was published while Redis was away is lost, so a new connection counts as a wake-up."""
+        redis_server.kill()
+        await eventually(lambda: wake.mode == "redis (down)")
+        await wake.signal(1)
+        self.listener.count = 0
+
+        redis_server.start()
+
+        await eventually(lambda: self.listener.count > 0)
+        assert wake.mode == "redis"
+
+    async def test_flush_changes_nothing(self, wake: RedisWake, redis_server: RedisServer) -> None:
+        """Nothing of the control state lives in Redis."""
+        redis_server.command("FLUSHALL")
+        self.listener.count = 0
+        other = RedisWake(redis_server.url)
+        await started(other)
+
+        await other.signal(1)
+
+        await eventually(lambda: self.listener.count > 0)
+        assert redis_server.command("DBSIZE").startswith(b":0")
+        await other.stop()
+
+    async def test_nobody_there_is_no_error(self, redis_server: RedisServer) -> None:
+        """Start and signal return at once and raise nothing when Redis was never up."""
+        redis_server.kill()
+        wake = RedisWake(redis_server.url)
+
+        elapsed = await timed(lambda: wake.start(Listener())) + await timed(lambda: wake.signal(1))
+
+        assert elapsed < 0.5
+        assert wake.mode == "redis (down)"
+        await wake.stop()
+
+
+async def timed(call: Callable[[], object]) -> float:
+    """Return the seconds an awaitable took."""
+    start = time.monotonic()
+    await call()  # type: ignore[misc]
+    return time.monotonic() - start

@@ -1,0 +1,204 @@
+"""ProfileWatcher: every way in which files change, the trailing edge, and broken files."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from neuronode_router.control.watcher import ProfileWatcher, content_hash
+from neuronode_router.errors import (
+    NeuronodeError,
+    Problem,
+    ProfilesInvalid,
+    ProfilesReadOnly,
+    StoreUnavailable,
+)
+from tests.support.waiting import eventually
+
+BROKEN = Problem(code="broken", message="It is broken.", mend="Mend it.")
+
+
+class Reload:
+    """Stands for `ProfileManager.reload`: notes what it read, fails when told to."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.seen: list[str] = []
+        self.failure: NeuronodeError | None = None
+        self.failures = 0
+
+    async def __call__(self) -> None:
+        if self.failure is not None:
+            self.failures += 1
+            raise self.failure
+        self.seen.append(self.path.read_text() if self.path.exists() else "")
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A profiles directory with one file."""
+    directory = tmp_path / "profiles"
+    directory.mkdir()
+    (directory / "premium.yaml").write_text("one")
+    return directory
+
+
+@pytest.fixture
+def reload(directory: Path) -> Reload:
+    """What the watcher calls."""
+    return Reload(directory / "premium.yaml")
+
+
+@pytest.fixture
+async def watcher(directory: Path, reload: Reload) -> AsyncIterator[ProfileWatcher]:
+    """A running watcher that has done its first look; its poll is too slow to help."""
+    watcher = ProfileWatcher(
+        directory, on_change=reload, quiet_seconds=0.02, longest_seconds=0.3, poll_seconds=60
+    )
+    await watcher.start()
+    await eventually(lambda: reload.seen == ["one"])
+    yield watcher
+    await watcher.stop()
+
+
+@pytest.mark.usefixtures("watcher")
+class TestChanges:
+    async def test_in_place_write(self, reload: Reload) -> None:
+        """An editor that writes into the file."""
+        reload.path.write_text("two")
+
+        await eventually(lambda: reload.seen[-1] == "two")
+
+    async def test_rename_over(self, reload: Reload, tmp_path: Path) -> None:
+        """An editor that replaces the file, from the same directory or another."""
+        beside = reload.path.with_suffix(".tmp")
+        beside.write_text("two")
+        beside.replace(reload.path)
+        await eventually(lambda: reload.seen[-1] == "two")
+
+        outside = tmp_path / "outside"
+        outside.write_text("three")
+        outside.replace(reload.path)
+        await eventually(lambda: reload.seen[-1] == "three")
+
+    async def test_delete_and_recreate(self, reload: Reload) -> None:
+        """A tool that removes the file first."""
+        reload.path.unlink()
+        await eventually(lambda: reload.seen[-1] == "")
+        reload.path.write_text("two")
+
+        await eventually(lambda: reload.seen[-1] == "two")
+
+    async def test_the_last_of_many_writes_is_never_lost(self, reload: Reload) -> None:
+        """A burst of writes ends with a reload of the last one, not with one reload for each."""
+        for number in range(300):
+            reload.path.write_text(f"version {number}")
+
+        await eventually(lambda: reload.seen[-1] == "version 299")
+        assert len(reload.seen) < 50
+
+    async def test_same_content_is_no_change(self, reload: Reload) -> None:
+        """Touching files, or other files beside them, reloads nothing."""
+        reload.path.write_text("one")
+        (reload.path.parent / "notes.txt").write_text("not a profile")
+        reload.path.write_text("two")
+
+        await eventually(lambda: reload.seen[-1] == "two")
+        assert reload.seen == ["one", "two"]
+
+
+async def test_configmap_swap(tmp_path: Path) -> None:
+    """Kubernetes' way: files are links through `..data`, and one rename changes all of them."""
+    directory = tmp_path / "profiles"
+    for number in (1, 2):
+        (directory / f"..v{number}").mkdir(parents=True)
+        (directory / f"..v{number}" / "premium.yaml").write_text(f"version {number}")
+    (directory / "..data").symlink_to("..v1")
+    (directory / "premium.yaml").symlink_to("..data/premium.yaml")
+    reload = Reload(directory / "premium.yaml")
+    watcher = ProfileWatcher(directory, on_change=reload, quiet_seconds=0.02, poll_seconds=60)
+    await watcher.start()
+    await eventually(lambda: reload.seen == ["version 1"])
+
+    (directory / "..data_tmp").symlink_to("..v2")
+    (directory / "..data_tmp").replace(directory / "..data")
+    shutil.rmtree(directory / "..v1")
+
+    await eventually(lambda: reload.seen[-1] == "version 2")
+    await watcher.stop()
+
+
+async def test_broken_files_are_shown_and_tried_again_on_the_next_change(
+    watcher: ProfileWatcher, reload: Reload
+) -> None:
+    """Problems stay visible until the files are good again; the same broken content is not tried twice."""
+    reload.failure = ProfilesInvalid([BROKEN])
+    reload.path.write_text("broken")
+    await eventually(watcher.problems)
+    assert watcher.problems() == (BROKEN,)
+
+    reload.path.write_text("broken")
+    reload.failure = None
+    reload.path.write_text("good")
+
+    await eventually(lambda: reload.seen[-1] == "good")
+    await eventually(lambda: watcher.problems() == ())
+    assert reload.failures == 1
+
+
+async def test_back_to_the_loaded_content_clears_the_problems(
+    watcher: ProfileWatcher, reload: Reload
+) -> None:
+    """A broken edit that is undone by hand leaves no problem standing."""
+    reload.failure = ProfilesReadOnly("no")
+    reload.path.write_text("broken")
+    await eventually(watcher.problems)
+    assert watcher.problems()[0].code == "profiles_read_only"
+
+    reload.path.write_text("one")
+
+    await eventually(lambda: watcher.problems() == ())
+
+
+async def test_a_dead_store_is_tried_again_at_the_next_poll(directory: Path, reload: Reload) -> None:
+    """What the store refused for reasons of its own is not forgotten, and is no problem of the files."""
+    reload.failure = StoreUnavailable("gone")
+    watcher = ProfileWatcher(directory, on_change=reload, quiet_seconds=0.01, poll_seconds=0.02)
+    await watcher.start()
+    await eventually(lambda: reload.failures > 2)
+    assert watcher.problems() == ()
+
+    reload.failure = None
+
+    await eventually(lambda: reload.seen == ["one"])
+    await watcher.stop()
+
+
+async def test_a_directory_that_appears_later_is_found_by_the_poll(tmp_path: Path) -> None:
+    """Where nothing can be watched yet, the poll of the content looks."""
+    reload = Reload(tmp_path / "later" / "premium.yaml")
+    watcher = ProfileWatcher(tmp_path / "later", on_change=reload, quiet_seconds=0.01, poll_seconds=0.02)
+    await watcher.start()
+    assert watcher.mode == "off"
+
+    (tmp_path / "later").mkdir()
+    reload.path.write_text("one")
+
+    await eventually(lambda: reload.seen[-1:] == ["one"])
+    await watcher.stop()
+
+
+def test_hash_covers_names_and_contents(directory: Path) -> None:
+    """Renaming, editing, adding and losing a file all change the hash; the order of reading does not matter."""
+    hashes = {content_hash(directory)}
+    (directory / "premium.yaml").rename(directory / "balanced.yaml")
+    hashes.add(content_hash(directory))
+    (directory / "balanced.yaml").write_text("two")
+    hashes.add(content_hash(directory))
+    (directory / "dangling.yaml").symlink_to("nowhere")
+    hashes.add(content_hash(directory))
+
+    assert len(hashes) == 4
