@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from admin_api.problems import PlaceDocument
+from neuronode_router.control.orders import Wait
+from neuronode_router.domain import AckState, Action
 
 MAX_REASON_CHARS = 500
 
@@ -35,8 +37,8 @@ Reason = Annotated[
     Field(max_length=MAX_REASON_CHARS, description="Why, for the audit log."),
     AfterValidator(storable),
 ]
-Wait = Annotated[
-    Literal["none", "one", "all"],
+WaitFor = Annotated[
+    Wait,
     Field(description="Whose acknowledgements the answer waits for: of no worker, one, or all live ones."),
 ]
 DryRun = Annotated[bool, Field(description="Check and show what would change; change nothing.")]
@@ -64,7 +66,7 @@ class _Body(BaseModel):
 
 class _WriteOptions(_Body):
     reason: Reason = ""
-    wait: Wait = "all"
+    wait: WaitFor = "all"
     dry_run: DryRun = False
 
 
@@ -101,6 +103,10 @@ class ValidateBody(_Body):
     profile: ProfileBody
 
 
+class EditOptions(_WriteOptions):
+    """How an edit is made, in the query: the body is the edit itself."""
+
+
 class TaskBody(_Body):
     """The model group that shall serve a task."""
 
@@ -127,7 +133,7 @@ class AckDocument(_Document):
     instance: str
     host: str
     pid: int
-    state: Literal["applied", "refused", "waiting"]
+    state: AckState
     revision: int = Field(description="The revision this worker serves now.")
     applied_at: float | None = Field(description="Unix time in seconds.")
     after_ms: float | None = Field(description="Milliseconds from the commit to `applied_at`.")
@@ -140,7 +146,7 @@ class ReceiptDocument(_Document):
     revision: int
     changed: bool = Field(description="False when everything was already as asked: no new revision.")
     dry_run: bool
-    action: Literal["bootstrap", "switch", "rollback", "edit", "reload"]
+    action: Action
     profile: str
     previous_profile: str | None
     changes: list[ChangeDocument]
@@ -252,7 +258,7 @@ class AuditEntryDocument(_Document):
 
     revision: int
     at: float = Field(description="Unix time in seconds.")
-    action: Literal["bootstrap", "switch", "rollback", "edit", "reload"]
+    action: Action
     actor: ActorDocument
     reason: str
     profile_before: str | None

@@ -11,13 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, Query, Response
-from pydantic import BaseModel
+from fastapi import Depends, Query, Request, Response
 
 from admin_api.documents import (
-    DryRun,
+    EditOptions,
     ProfileBody,
-    Reason,
     ReceiptDocument,
     ReloadBody,
     RollbackBody,
@@ -25,11 +23,10 @@ from admin_api.documents import (
     TaskBody,
     ValidateBody,
     ValidationDocument,
-    Wait,
 )
 from admin_api.edge import Call, LimitedReader, Writer
 from admin_api.preconditions import IdempotencyKey, IfMatch, expected_revision, require_if_match
-from admin_api.problems import place_documents
+from admin_api.problems import InvalidRequestError, place_documents
 from admin_api.reads import etag
 from neuronode_router.control.idempotency import Idempotency
 from neuronode_router.control.orders import Options
@@ -74,36 +71,37 @@ def _edit(write: Annotated[Write, Depends(_write)]) -> Write:
     return write
 
 
-AnyWrite = Annotated[Write, Depends(_write)]
+def _post(request: Request, write: Annotated[Write, Depends(_write)]) -> Write:
+    # A `?dry_run=true` that was ignored would switch for real.
+    mend = "Send options as fields of the JSON body."
+    if unknown := [
+        Problem("query_unknown", "Not known here.", mend, path=f"query.{n}") for n in request.query_params
+    ]:
+        raise InvalidRequestError(unknown)
+    return write
+
+
+Post = Annotated[Write, Depends(_post)]
+"""A write whose options are in its body."""
 Edit = Annotated[Write, Depends(_edit)]
-"""A write that must say which state it is based on."""
-
-
-class EditOptions(BaseModel):
-    """How an edit is made; the body is the edit itself."""
-
-    reason: Reason = ""
-    wait: Wait = "all"
-    dry_run: DryRun = False
-
-
+"""A write that must say which state it is based on; its options are in the query."""
 EditQuery = Annotated[EditOptions, Query()]
 
 
-async def switch(write: AnyWrite, body: SwitchBody, response: Response) -> ReceiptDocument:
+async def switch(write: Post, body: SwitchBody, response: Response) -> ReceiptDocument:
     """Let another profile answer, in every worker. `changed` is false when it already does."""
     options = write.options("switch", body.model_dump())
     return _receipt(await write.call.host.manager.switch(body.profile, **options), response)
 
 
-async def rollback(write: AnyWrite, response: Response, body: RollbackBody | None = None) -> ReceiptDocument:
+async def rollback(write: Post, response: Response, body: RollbackBody | None = None) -> ReceiptDocument:
     """Bring back the profile and all mappings of an earlier revision, as a new revision."""
     wanted = body or RollbackBody()
     options = write.options("rollback", wanted.model_dump())
     return _receipt(await write.call.host.manager.rollback(wanted.to, **options), response)
 
 
-async def reload(write: AnyWrite, response: Response, body: ReloadBody | None = None) -> ReceiptDocument:
+async def reload(write: Post, response: Response, body: ReloadBody | None = None) -> ReceiptDocument:
     """Read the profile files again and put them in force, if all of them are valid."""
     options = write.options("reload", (body or ReloadBody()).model_dump())
     return _receipt(await write.call.host.manager.reload(**options), response)

@@ -15,6 +15,7 @@ from admin_api.limits import MAX_STREAMS
 from admin_api.problems import KINDS, TYPE_PREFIX
 from admin_api.router import ENDPOINTS, PREFIX, SECOND_PREFIX, Endpoint
 from admin_api.writes import REPLAYED_HEADER, RESERVED_NAMES
+from neuronode_router import access
 from tests.admin_api.world import World
 from tests.support.web import serving
 
@@ -38,6 +39,14 @@ def test_every_error_is_in_the_table_with_its_status() -> None:
     rows = set(re.findall(r"^\| (\d{3}) \| `(\w+)` \|", PAGE, flags=re.MULTILINE))
 
     assert rows == {(str(kind.status), code) for code, kind in KINDS.items()}
+
+
+def test_every_problem_of_the_access_file_is_explained() -> None:
+    """The codes that the access room can report are those of its table."""
+    room = Path(access.__file__).parent
+    codes = {code for file in room.glob("*.py") for code in re.findall(r'"(access_\w+)"', file.read_text())}
+
+    assert codes == set(re.findall(r"^\| `(access_\w+)` \|", PAGE, flags=re.MULTILINE))
 
 
 def test_every_header_and_parameter_is_named(world: World) -> None:

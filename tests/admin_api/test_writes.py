@@ -65,6 +65,23 @@ async def test_a_dry_run_shows_the_changes_and_makes_none(admin: httpx.AsyncClie
     assert (status["active_profile"], status["revision"]) == ("premium", 1)
 
 
+@pytest.mark.parametrize("query", [{"dry_run": "true"}, {"dryrun": "true"}])
+async def test_an_option_in_the_wrong_place_is_refused(
+    admin: httpx.AsyncClient, query: dict[str, str]
+) -> None:
+    """Who asks for a dry run in the query of a POST, or misspells it on a PUT, does not get the real thing."""
+    posted = await admin.post(f"{BASE}/switch", params=query, json={"profile": "balanced"})
+    put = await admin.put(
+        f"{BASE}/premium/tasks/chat",
+        params={"dryrun": "true"},
+        json={"group": "chat_balanced"},
+        headers={"If-Match": "*"},
+    )
+
+    assert (posted.status_code, put.status_code) == (422, 422)
+    assert (await admin.get(f"{BASE}/status")).json()["revision"] == 1
+
+
 async def test_nobody_needs_to_be_waited_for(admin: httpx.AsyncClient) -> None:
     """`wait: none` answers as soon as the switch is committed."""
     receipt = (await admin.post(f"{BASE}/switch", json={"profile": "balanced", "wait": "none"})).json()
