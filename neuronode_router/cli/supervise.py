@@ -106,7 +106,9 @@ class Relay:
         while chunk := await child.process.stdout.read(65536):
             self.tail = (self.tail + chunk)[-TAIL_BYTES:]
             if self.open:
-                self.emit(chunk)
+                # Reading goes on when nobody listens any more: a full pipe would stop the child.
+                with contextlib.suppress(OSError):
+                    self.emit(chunk)
 
 
 @dataclass(slots=True)

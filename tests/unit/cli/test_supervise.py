@@ -92,6 +92,21 @@ async def test_the_relay_keeps_the_end_until_it_is_opened() -> None:
     assert b"".join(shown) == b"hello\n"
 
 
+async def test_the_relay_reads_on_when_nobody_listens() -> None:
+    """`neuronode serve | head` must not stop the proxy once `head` has ended."""
+
+    def closed(_: bytes) -> None:
+        raise BrokenPipeError
+
+    relay = Relay(closed, open=True)
+    child = await started("print('x' * 300_000)")
+
+    async with asyncio.timeout(10):
+        await relay.run(child)
+
+    assert await child.stop(grace=5) is True
+
+
 def test_restarts_slow_down_and_forgive() -> None:
     """Delays double up to a limit; a long healthy run starts over."""
     backoff = Backoff(first=1, longest=5, healthy_after=60)
