@@ -89,7 +89,7 @@ class ProfileFiles:
         drafts = [Draft(name, to_file_document(wanted[name]), Source(f"{name}{SUFFIX}")) for name in wanted]
         entries = self._entries()
         others = [_draft(entry) for entry in entries if entry.name not in wanted]
-        if unfinished := [problem for draft in others for problem in draft.problems]:
+        if unfinished := [problem for draft in others for problem in _faults(draft)]:
             raise ProfilesInvalid(unfinished)
         return self._staged(entries, _valid_set(*_checked(drafts, host)), wanted.keys())
 
@@ -182,6 +182,13 @@ def _draft(entry: _Entry) -> Draft:
         return Draft(entry.name, None, Source(entry.problem.file), (entry.problem,))
     reading = read_document(entry.raw, entry.path.name)
     return Draft(entry.name, reading.document, reading.source, reading.problems)
+
+
+def _faults(draft: Draft) -> Sequence[Problem]:
+    """Return what is wrong with a draft by itself, whatever the host and the other profiles are."""
+    if draft.problems or draft.document is None:
+        return draft.problems
+    return to_profile(draft.name, draft.document, draft.source)[1]
 
 
 def _rewritten(entry: _Entry | None, profile: Profile) -> bytes:

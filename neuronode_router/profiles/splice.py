@@ -25,7 +25,7 @@ class NotUnderstood(Exception):  # noqa: N818 - it says what the text is
     """The text cannot be changed without risking what else it says."""
 
 
-def revise(text: str, wanted: Mapping[str, Any]) -> str:
+def revise(text: str, wanted: dict[str, Any]) -> str:
     """Return `text` changed so that it reads as `wanted`: mappings, lists, texts, numbers and booleans.
 
     Raises `NotUnderstood` when the text is no YAML mapping, or its form (anchors, merge keys) stands in the way.
@@ -53,10 +53,8 @@ def mapping_of(text: str) -> dict[Any, Any]:
         document = read(text)
     except yaml.YAMLError as error:
         raise NotUnderstood(f"it is not YAML that LiteLLM reads: {_reason(error)}") from error
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # PyYAML's own, for a date such as 2024-13-45 and endless nesting
+    except (ValueError, RecursionError) as error:
+        # What PyYAML lets through for a date such as 2024-13-45 and for endless nesting.
         raise NotUnderstood("it has a value that LiteLLM cannot read") from error
     if not isinstance(document, dict):
         raise NotUnderstood("it is not a mapping")
@@ -85,42 +83,50 @@ class _Splice:
             position = max(position, end)
         return "".join((*pieces, self._text[position:]))
 
-    def amend(self, node: yaml.Node, current: object, wanted: object, *, column: int = 0) -> None:
-        """Make `node`, which now says `current` under a key in `column`, say `wanted`."""
+    def amend(self, node: yaml.Node, current: object, wanted: object, *, column: int | None = None) -> None:
+        """Make `node`, which now says `current`, say `wanted`; `column` is that of its key where it is in a block."""
         if type(current) is type(wanted) and current == wanted:
             return
-        block = (
-            isinstance(node, yaml.CollectionNode)
-            and not node.flow_style
-            and bool(node.value)
-            and bool(wanted)
-        )
-        if block and isinstance(node, yaml.MappingNode) and isinstance(wanted, Mapping):
-            assert isinstance(current, dict)
-            self._amend_mapping(node, current, wanted)
-        elif block and isinstance(node, yaml.SequenceNode) and isinstance(wanted, list):
-            assert isinstance(current, list)
-            self._amend_sequence(node, current, wanted)
-        elif not current and isinstance(wanted, Mapping) and wanted:
+        if column is not None and not current and isinstance(wanted, dict) and wanted:
             self._fill(node, wanted, column)
+        elif not wanted:
+            self._replace(node, wanted)
+        elif isinstance(node, yaml.MappingNode) and isinstance(current, dict) and isinstance(wanted, dict):
+            amend = self._amend_flow_mapping if node.flow_style else self._amend_mapping
+            amend(node, current, wanted)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(current, list) and isinstance(wanted, list):
+            self._amend_sequence(node, current, wanted)
         else:
             self._replace(node, wanted)
 
-    def _amend_mapping(
-        self, node: yaml.MappingNode, current: dict[str, Any], wanted: Mapping[str, Any]
-    ) -> None:
-        # The last of duplicate keys is the one that counts.
-        entries = {key.value: (key, value) for key, value in node.value if key.tag == _TEXT}
+    def _amend_mapping(self, node: yaml.MappingNode, current: dict[str, Any], wanted: dict[str, Any]) -> None:
+        entries = _entries(node)
         for name, (key, value) in entries.items():
             if name in wanted:
                 self.amend(value, current[name], wanted[name], column=key.start_mark.column)
             else:
                 self._remove_lines(key, value)
-        added = {name: value for name, value in wanted.items() if name not in entries and name not in current}
+        added = {name: value for name, value in wanted.items() if name not in current}
         column = node.value[0][0].start_mark.column
         self._insert_lines(node, _block_entries(added, column, self._newline))
 
+    def _amend_flow_mapping(
+        self, node: yaml.MappingNode, current: dict[str, Any], wanted: dict[str, Any]
+    ) -> None:
+        entries = _entries(node)
+        if not entries or current.keys() - wanted.keys():
+            self._replace(node, wanted)
+            return
+        for name, (_, value) in entries.items():
+            self.amend(value, current[name], wanted[name])
+        added = [f", {scalar(name)}: {_flow(wanted[name])}" for name in wanted if name not in current]
+        end = node.value[-1][1].end_mark.index
+        self._edits.append((end, end, "".join(added)))
+
     def _amend_sequence(self, node: yaml.SequenceNode, current: list[Any], wanted: list[Any]) -> None:
+        if node.flow_style and len(current) != len(wanted):
+            self._replace(node, wanted)
+            return
         for item, before, after in zip(node.value, current, wanted, strict=False):
             self.amend(item, before, after)
         for item in node.value[len(wanted) :]:
@@ -165,6 +171,11 @@ class _Splice:
             return last
         end = self._text.find("\n", last)
         return len(self._text) if end < 0 else end + 1
+
+
+def _entries(node: yaml.MappingNode) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+    """Return key and value nodes by name. The last of duplicate keys is the one that counts."""
+    return {key.value: (key, value) for key, value in node.value if key.tag == _TEXT}
 
 
 def _last_leaf(node: yaml.Node) -> yaml.Node:

@@ -1,7 +1,7 @@
 """YAML text as a YAML 1.1 reader (LiteLLM reads with PyYAML) understands it: parse it, and write scalars it keeps.
 
 It must not know what a document is about. libyaml does the parsing: it is 25 times as fast as a parser in Python,
-which spends half a second on 250 kB that were made to hurt (benchmarks are in docs/profiles.md).
+which spends half a second on 250 kB that were made to hurt (docs/profiles.md has the figures).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ Loader: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoa
 """PyYAML's safe loader, in C wherever the wheel has libyaml (all published wheels do)."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*")
-_YAML12_ONLY = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0o[0-7]+|[yYnN]")
+# Wider than any one reader's rule: readers differ in underscores, exponents and leading zeros.
+_NUMBER_OR_SWITCH = re.compile(r"[-+]?[0-9.][0-9_.]*([eE][-+]?[0-9_]+)?|[-+]?0[xob][0-9a-fA-F_]+|[yYnN]")
 _ESCAPED = re.compile(
     r'[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|["\\]'
 )
@@ -43,7 +44,7 @@ def is_trap(text: str) -> bool:
     """Return whether some YAML reader takes this unquoted text for anything but text (`no`, `012`, `1e3`)."""
     rules = yaml.SafeLoader.yaml_implicit_resolvers
     candidates = (*rules.get(text[:1], ()), *rules.get(None, ()))
-    return any(pattern.match(text) for _, pattern in candidates) or bool(_YAML12_ONLY.fullmatch(text))
+    return any(pattern.match(text) for _, pattern in candidates) or bool(_NUMBER_OR_SWITCH.fullmatch(text))
 
 
 def scalar(text: str, *, quote: str | None = None) -> str:

@@ -308,11 +308,11 @@ def test_stage_set_makes_the_files_say_the_set(shelf: Shelf) -> None:
     assert shelf.content() == content
 
 
-def test_stage_set_spares_unfinished_work(shelf: Shelf) -> None:
+@pytest.mark.parametrize("unfinished", [b"[", b"description: to be written", b"cost_level: no\n" + GOOD])
+def test_stage_set_spares_unfinished_work(shelf: Shelf, unfinished: bytes) -> None:
     """A rollback does not remove a file that nobody could have committed; it is refused instead."""
     earlier = shelf.files.load(HOST)
-    shelf.put("draft", b"description: to be written")
-    shelf.put("broken", b"[")
+    shelf.put("draft", unfinished)
 
     with pytest.raises(ProfilesInvalid):
         shelf.files.stage_set(earlier, HOST)

@@ -125,6 +125,16 @@ def test_empty_places_are_filled() -> None:
         assert "\n    empty:\n      a: b" in revise(text, wanted)
 
 
+def test_flow_mappings_keep_their_form() -> None:
+    """Aliases on one line, as LiteLLM's documentation writes them, keep their quotes and comments."""
+    text = 'a: {"x": "y",\n  b: \'c\',  # why\n  d: [e, "f"] }\n'
+
+    revised = revise(text, {"a": {"x": "y", "b": "no", "d": ["g", "f"], "new": "on"}})
+
+    assert revised == text.replace("'c'", "'no'").replace("[e,", "[g,").replace('"f"]', '"f"], new: "on"')
+    assert revise(text, {"a": {"x": "z"}}) == "a: {x: z}\n"
+
+
 def test_line_ends_are_kept() -> None:
     """A file with Windows line ends has only those afterwards, in new lines too."""
     text = TEXT.replace("\n", "\r\n")

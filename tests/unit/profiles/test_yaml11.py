@@ -50,6 +50,7 @@ def test_scalars_survive_every_reader(text: str, quote: str | None) -> None:
 
 
 @given(NAMES)
+@example("08_")
 def test_a_name_that_is_no_trap_reads_as_itself(name: str) -> None:
     """What is not called a trap really is a text to PyYAML and to a YAML 1.2 reader, unquoted."""
     if not is_trap(name):
