@@ -5,12 +5,13 @@ It decides nothing: what a principal may do is `access`'s business. It never rea
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from fastapi import HTTPException, Request
-from litellm.proxy._types import LitellmUserRoles, ProxyException, UserAPIKeyAuth
+from litellm.proxy._types import LitellmUserRoles, UserAPIKeyAuth
 from litellm.proxy.auth.user_api_key_auth import user_api_key_auth
 
 from neuronode_router.access import AccessFile, Principal, Role
@@ -49,24 +50,25 @@ class Identity:
     async def authenticate(self, request: Request) -> Principal:
         """Return the caller of an admin route.
 
-        Raises `AdminClosed` without a master key, `NotAuthenticated` for a missing or unknown key and
-        `NotAllowed` for a key that LiteLLM knows and refuses (blocked, expired, over budget).
+        Raises `AdminClosed` without a master key, `NotAuthenticated` for a missing or unknown key and `NotAllowed`
+        for a key that LiteLLM knows and refuses (blocked, expired, over budget).
         """
         if not self._proxy.master_key:
             raise AdminClosed("The proxy runs without a master key, so the admin routes are closed.")
         key = _bearer(request)
+        if self._access is not None:
+            with contextlib.suppress(NotAuthenticated):
+                return self._access.find(key).principal
         try:
             return self.principal(await self._ask(request, key, path=request.scope["path"]))
-        except (ProxyException, HTTPException) as refusal:
+        except Exception as refusal:  # noqa: BLE001 - without `prisma` LiteLLM's own refusal ends in ImportError
             return await self._as_member(request, key, refusal)
 
     async def _as_member(self, request: Request, key: str, refusal: Exception) -> Principal:
-        """LiteLLM keeps unknown management routes to proxy admins. Any other valid key is known, without our
-        rights.
-        """
+        """LiteLLM keeps unknown management routes to proxy admins. Any other valid key is known, without rights."""
         try:
             user = await self._ask(request, key, path=ANY_KEY_ROUTE)
-        except (ProxyException, HTTPException) as error:
+        except Exception as error:
             raise _refused(error) from error
         known = self.principal(user)
         if known.role is Role.ADMIN:
@@ -150,9 +152,9 @@ def _bearer(request: Request) -> str:
     return key.strip()
 
 
-def _refused(error: ProxyException | HTTPException) -> NotAuthenticated | NotAllowed:
+def _refused(error: Exception) -> NotAuthenticated | NotAllowed:
     """Map LiteLLM's refusal. Its texts are not passed on: they can quote parts of keys."""
-    status = str(error.code) if isinstance(error, ProxyException) else str(error.status_code)
+    status = str(getattr(error, "code", None) or getattr(error, "status_code", ""))
     if status in {"403", "429"} or getattr(error, "type", "") in {"budget_exceeded", "expired_key"}:
         return NotAllowed("LiteLLM knows this key and refuses it (blocked, expired, limited or over budget).")
     return NotAuthenticated("This proxy does not know the key.")
