@@ -1,4 +1,6 @@
-"""Commit until the last worker process serves the revision, and switch call until the full receipt. No LiteLLM.
+"""COMMIT until the last worker process serves the revision, and switch call until the full receipt. No LiteLLM.
+
+`disk` is COMMIT itself (one fsync); then from its return to the last worker, and the whole call.
 
 Usage: python -m benchmarks.converge [--workers 2 4] [--switches 200] [--only sqlite+file ...]
 """
@@ -15,7 +17,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,10 +32,12 @@ from tests.support.control import HOST, MemorySource, RecordingApplier
 from tests.support.servers import running_postgres, running_redis
 
 ROOT = Path(__file__).resolve().parent.parent
+Measured = tuple[float, float, float]
 SETTINGS = ("sqlite+file", "sqlite+redis", "postgres+redis")
 
 
 def make_wake(url: str) -> Wake:
+    """Return the wake-up that `url` names: a Redis URL or a path."""
     return RedisWake(url) if url.startswith("redis") else FileWake(Path(url))
 
 
@@ -50,6 +54,7 @@ async def serve(state_url: str, wake_url: str) -> None:
 
 @contextmanager
 def worker_processes(count: int, state_url: str, wake_url: str) -> Iterator[None]:
+    """Run `count` worker processes."""
     command = [sys.executable, "-m", "benchmarks.converge", "--serve", state_url, wake_url]
     children = [subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT) for _ in range(count)]
     try:
@@ -62,8 +67,11 @@ def worker_processes(count: int, state_url: str, wake_url: str) -> Iterator[None
             child.wait(10)
 
 
-async def switch_often(state_url: str, wake_url: str, *, workers: int, switches: int) -> list[Receipt]:
-    store, wake = ControlStore(state_url), make_wake(wake_url)
+async def switch_often(state_url: str, wake_url: str, *, workers: int, switches: int) -> list[Measured]:
+    """Switch to and fro and return the times of every switch, in milliseconds."""
+    stamps: dict[str, float] = {}
+    store = ControlStore(state_url, fault=lambda step: stamps.update({step: time.time()}))
+    wake = make_wake(wake_url)
     await wake.start(lambda: None)
     manager = ProfileManager(store=store, source=MemorySource(), host=lambda: HOST, wake=wake)
     await manager.reload(actor=FILES, wait="none")
@@ -71,31 +79,38 @@ async def switch_often(state_url: str, wake_url: str, *, workers: int, switches:
         while sum(status.revision == 1 for status in await manager.workers()) < workers:
             await asyncio.sleep(0.05)
         names = ("premium", "balanced")
-        receipts = []
+        measured = []
         for number in range(switches + 10):
-            receipts.append(await manager.switch(names[number % 2], actor=Actor("bench")))
+            receipt = await manager.switch(names[number % 2], actor=Actor("bench"))
+            measured.append(measure(receipt, stamps, workers))
             await asyncio.sleep(0.02)
     await wake.stop()
-    return receipts[10:]  # the first ones warm up
+    return measured[10:]  # the first ones warm up
 
 
-def show(name: str, workers: int, receipts: list[Receipt]) -> None:
-    assert all(receipt.complete and len(receipt.workers) == workers for receipt in receipts), (
-        "incomplete receipt"
-    )
-    last = [max(ack.after_ms or 0.0 for ack in receipt.workers) for receipt in receipts]
-    whole = [receipt.duration_ms for receipt in receipts]
-    print(
-        f"{name:15} workers={workers} switches={len(receipts)}  commit->last applied {line(last)}  receipt {line(whole)}"
-    )
+def measure(receipt: Receipt, stamps: dict[str, float], workers: int) -> Measured:
+    """Return the three times of one switch, in milliseconds."""
+    assert receipt.complete, "incomplete receipt"
+    assert len(receipt.workers) == workers
+    last = max(ack.applied_at or 0.0 for ack in receipt.workers)
+    disk = stamps["committed"] - stamps["published"]
+    return disk * 1000, (last - stamps["committed"]) * 1000, receipt.duration_ms
 
 
-def line(values: list[float]) -> str:
+def show(name: str, workers: int, measured: list[Measured]) -> None:
+    """Print one line of results."""
+    disk, last, whole = zip(*measured, strict=True)
+    print(f"{name:14} workers={workers}  disk {line(disk)}  last applied {line(last)}  receipt {line(whole)}")
+
+
+def line(values: Sequence[float]) -> str:
+    """Return the percentiles of `values`."""
     cuts = statistics.quantiles(values, n=100)
-    return f"p50 {cuts[49]:6.2f}  p99 {cuts[98]:6.2f}  max {max(values):6.2f} ms"
+    return f"p50 {cuts[49]:5.2f} p99 {cuts[98]:6.2f} ms"
 
 
 def main() -> None:
+    """Parse the arguments and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--serve", nargs=2, metavar=("STATE", "WAKE"))
     parser.add_argument("--workers", type=int, nargs="+", default=[2, 4])
@@ -112,18 +127,19 @@ def main() -> None:
 
 
 def run(setting: str, directory: Path, *, workers: int, switches: int) -> None:
+    """Measure one setting and print its line."""
     file_url, wake_url = f"sqlite:///{directory}/control.db", f"{directory}/wake/revision"
     if setting == "sqlite+file":
-        receipts = asyncio.run(switch_often(file_url, wake_url, workers=workers, switches=switches))
+        measured = asyncio.run(switch_often(file_url, wake_url, workers=workers, switches=switches))
     else:
         with running_redis(directory) as redis:
             if setting == "sqlite+redis":
-                receipts = asyncio.run(switch_often(file_url, redis.url, workers=workers, switches=switches))
+                measured = asyncio.run(switch_often(file_url, redis.url, workers=workers, switches=switches))
             else:
-                with running_postgres(directory / "postgres") as postgres:
+                with running_postgres(directory / "postgres", durable=True) as postgres:
                     url = postgres.new_database()
-                    receipts = asyncio.run(switch_often(url, redis.url, workers=workers, switches=switches))
-    show(setting, workers, receipts)
+                    measured = asyncio.run(switch_often(url, redis.url, workers=workers, switches=switches))
+    show(setting, workers, measured)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ class FileWake:
         """Write `revision` into the file. Never raises."""
         self._on_wake()
         try:
-            await asyncio.to_thread(self._write, revision)
+            self._write(revision)  # 21 bytes into the page cache: a thread would take longer
         except OSError as error:
             logger.warning("The wake-up file cannot be written, workers will poll: %s", error)
 

@@ -120,8 +120,8 @@ class Worker(Generic[Prepared]):
             if self._said_at is None:
                 # Before the first read: a switch that commits after that read then knows of us and waits for us.
                 await self._announce()
-            state = await self._run(self._store.read, unless=self.revision)
-            news = state is not None and await self._take_up(state)
+            found = await self._run(self._look, self.revision)
+            news = found is not None and self._take_up(*found)
             if news or self._heartbeat_due():
                 await self._announce()
         except StoreUnavailable as error:
@@ -131,18 +131,28 @@ class Worker(Generic[Prepared]):
         else:
             self._store_failures = 0
 
-    async def _take_up(self, state: ControlState) -> bool:
-        """Apply `state`, or refuse it and keep what is served. Returns whether there is something new to tell.
+    def _look(self, served: int) -> tuple[ControlState, Prepared | NeuronodeError] | None:
+        """Read and prepare what is newer than `served`, in the thread: one hand-over instead of two."""
+        state = self._store.read(unless=served)
+        if state is None:
+            return None
+        try:
+            return state, self._applier.prepare(state)
+        except NeuronodeError as error:
+            return state, error
 
-        What was refused is tried again at every poll, because the host may have changed meanwhile.
+    def _take_up(self, state: ControlState, prepared: Prepared | NeuronodeError) -> bool:
+        """Serve `state`, or refuse it and keep what is served. Returns whether there is something new to tell.
+
+        What was refused is looked at again at every poll, because the host may have changed meanwhile.
         """
         before = self._standing
-        try:
-            prepared = await self._run(self._applier.prepare, state)
-        except NeuronodeError as error:
-            self._standing = replace(before, refused=state.revision, detail=str(error))
+        if isinstance(prepared, NeuronodeError):
+            self._standing = replace(before, refused=state.revision, detail=str(prepared))
             if self._standing != before:
-                logger.warning("Revision %d is refused, %d stays: %s", state.revision, before.revision, error)
+                logger.warning(
+                    "Revision %d is refused, %d stays: %s", state.revision, before.revision, prepared
+                )
             return self._standing != before
         self._applier.swap(prepared)
         self._standing = Standing(revision=state.revision, applied_at=self._clock())
@@ -151,7 +161,8 @@ class Worker(Generic[Prepared]):
         return True
 
     def _heartbeat_due(self) -> bool:
-        return self._said_at is None or self._clock() - self._said_at >= self._heartbeat_seconds
+        # A clock that was set back must not silence the heartbeat.
+        return self._said_at is None or not 0 <= self._clock() - self._said_at < self._heartbeat_seconds
 
     async def _announce(self) -> None:
         standing = replace(self._standing, report=self._report())
