@@ -70,6 +70,7 @@ def rendered(text: str, *, aliases: Mapping[str, str], managed: Collection[str],
             "router_settings": {**router, "model_group_alias": {**kept, **ours}},
             "profile_settings": {**settings, "current_profile": profile},
         },
+        current=current,
     )
 
 

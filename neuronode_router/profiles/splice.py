@@ -25,14 +25,18 @@ class NotUnderstood(Exception):  # noqa: N818 - it says what the text is
     """The text cannot be changed without risking what else it says."""
 
 
-def revise(text: str, wanted: dict[str, Any]) -> str:
+def revise(text: str, wanted: dict[str, Any], *, current: dict[str, Any] | None = None) -> str:
     """Return `text` changed so that it reads as `wanted`: mappings, lists, texts, numbers and booleans.
 
+    `current` is `mapping_of(text)` where the caller has it already: reading a long configuration takes a while.
     Raises `NotUnderstood` when the text is no YAML mapping, or its form (anchors, merge keys) stands in the way.
     """
     if text.startswith(_BYTE_ORDER_MARK):
-        return _BYTE_ORDER_MARK + revise(text.removeprefix(_BYTE_ORDER_MARK), wanted)
-    current = mapping_of(text)
+        return _BYTE_ORDER_MARK + revise(text.removeprefix(_BYTE_ORDER_MARK), wanted, current=current)
+    if current is None:
+        current = mapping_of(text)
+    if current == wanted:
+        return text
     node = compose(text)
     assert isinstance(node, yaml.MappingNode)
     splice = _Splice(text)
