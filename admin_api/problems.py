@@ -32,6 +32,18 @@ class RequestError(NeuronodeError):
         self.headers = dict(headers or {})
 
 
+class InvalidRequestError(RequestError):
+    """A body, a parameter or a header is not as documented; all places are in `problems`."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(
+            "invalid_request",
+            "; ".join(f"{problem.path}: {problem.message}" for problem in problems),
+            mend="Compare the request with docs/admin-api.md or the proxy's OpenAPI page.",
+        )
+        self.problems = tuple(problems)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """How one error code is presented."""
@@ -141,18 +153,6 @@ def problem_response(error: NeuronodeError) -> JSONResponse:
         media_type=MEDIA_TYPE,
         headers=NO_STORE | _headers(error),
     )
-
-
-class InvalidRequestError(RequestError):
-    """A body, a parameter or a header is not as documented; all places are in `problems`."""
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__(
-            "invalid_request",
-            "; ".join(f"{problem.path}: {problem.message}" for problem in problems),
-            mend="Compare the request with docs/admin-api.md or the proxy's OpenAPI page.",
-        )
-        self.problems = tuple(problems)
 
 
 def from_validation(error: RequestValidationError) -> InvalidRequestError:

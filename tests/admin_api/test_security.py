@@ -291,6 +291,7 @@ def test_every_error_of_the_package_has_a_presentation() -> None:
         "bad_settings",
         "audit_broken",
         "render_failed",
+        "artefact_refused",
     }
     codes = {
         error.code
