@@ -68,7 +68,7 @@ def read_document(raw: bytes, file: str) -> Reading:
 _SYNTAX_MEND = "Check indentation, colons and quotes here and in the line above."
 
 
-class _Stopped(Exception):  # noqa: N818 - it ends the walk, the problem is already noted
+class _Stopped(Exception):
     """The document is not worth reading further."""
 
 

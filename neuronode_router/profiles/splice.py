@@ -21,7 +21,7 @@ _TEXT = "tag:yaml.org,2002:str"
 _BYTE_ORDER_MARK = "\ufeff"
 
 
-class NotUnderstood(Exception):  # noqa: N818 - it says what the text is
+class NotUnderstood(Exception):
     """The text cannot be changed without risking what else it says."""
 
 
