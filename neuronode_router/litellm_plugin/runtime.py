@@ -113,7 +113,10 @@ class Runtime:
                 await self._bootstrap()
             self.admission.open()
             await self.watcher.start()
-            await self._guard()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._guard())
+                if self.access is not None:
+                    group.create_task(self.access.keep_fresh())
         finally:
             await self.watcher.stop()
             await self.renderer.stop()
