@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from watchdog.events import (
@@ -28,21 +28,31 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.1
 """Pause of the polling that stands in where the kernel gives no events."""
 
-CHANGES: list[type[FileSystemEvent]] = [
+CHANGES: tuple[type[FileSystemEvent], ...] = (
     FileCreatedEvent,
     FileModifiedEvent,
     FileMovedEvent,
     FileDeletedEvent,
     FileClosedEvent,
-]
+)
 """Events that can mean new content. Opening and reading are not among them: the reader would wake itself."""
+
+WRITES: tuple[type[FileSystemEvent], ...] = (FileCreatedEvent, FileModifiedEvent)
+"""Events of a write in place: one for each, where `CHANGES` also tells of the closing."""
 
 
 class DirectoryEvents:
     """Calls `on_event` on the running loop for changes in `directory` (not below it), without any delay."""
 
-    def __init__(self, directory: Path, *, native: Callable[[], BaseObserver] = Observer) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        kinds: Sequence[type[FileSystemEvent]] = CHANGES,
+        native: Callable[[], BaseObserver] = Observer,
+    ) -> None:
         self._directory = directory
+        self._kinds = list(kinds)
         self._native = native
         self._observer: BaseObserver | None = None
         self.mode = "off"
@@ -53,7 +63,7 @@ class DirectoryEvents:
         for make in (self._native, lambda: PollingObserver(timeout=POLL_SECONDS)):
             try:
                 observer = make()
-                observer.schedule(handler, str(self._directory), event_filter=CHANGES)
+                observer.schedule(handler, str(self._directory), event_filter=self._kinds)
                 observer.start()
             except OSError as error:
                 logger.warning("%s cannot be watched this way: %s", self._directory, error)

@@ -75,7 +75,7 @@ async def _acknowledgements(
         if left <= 0 or _enough(acks, wait):
             return acks
         await asyncio.sleep(min(pause, left))
-        pause = min(pause * 1.5, LONGEST_PAUSE)
+        pause = min(pause * 1.25, LONGEST_PAUSE)
 
 
 def _enough(acks: tuple[WorkerAck, ...], wait: Wait) -> bool:

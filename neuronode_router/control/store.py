@@ -26,6 +26,7 @@ from neuronode_router.errors import RevisionConflict, UnknownRevision
 
 # Built once: building a statement costs more than running it.
 _CURRENT = select(state, profile_set.c.document).join(profile_set, profile_set.c.digest == state.c.digest)
+_CURRENT_UNLESS = _CURRENT.where(state.c.revision != bindparam("unless"))
 _AT = (
     select(
         audit.c.revision,
@@ -93,9 +94,11 @@ class ControlStore:
 
     def read(self, *, unless: int | None = None) -> ControlState | None:
         """Return the current state, from one query; None when nothing is committed or its revision is `unless`."""
-        query = _CURRENT if unless is None else _CURRENT.where(state.c.revision != unless)
         with self._database.reading() as connection:
-            row = connection.execute(query).one_or_none()
+            if unless is None:
+                row = connection.execute(_CURRENT).one_or_none()
+            else:
+                row = connection.execute(_CURRENT_UNLESS, {"unless": unless}).one_or_none()
         return None if row is None else _to_state(row)
 
     def read_at(self, revision: int) -> ControlState:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neuronode_router.control.notify import DirectoryEvents
+from neuronode_router.control.notify import WRITES, DirectoryEvents
 from neuronode_router.control.ports import Wake
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class FileWake:
 
     def __init__(self, path: Path, *, events: DirectoryEvents | None = None) -> None:
         self._path = path
-        self._events = events or DirectoryEvents(path.parent)
+        self._events = events or DirectoryEvents(path.parent, kinds=WRITES)
         self._on_wake: Callable[[], None] = _nobody
 
     @property
