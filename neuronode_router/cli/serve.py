@@ -11,6 +11,7 @@ import signal
 import sys
 import sysconfig
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -24,14 +25,14 @@ from neuronode_router.cli.supervise import Backoff, Child, Relay
 from neuronode_router.errors import HostError, SettingsError
 from neuronode_router.settings import Settings, process_environment
 
-STOPPED = ""
-"""How a watching task says that a signal asked for the end; any other text is a failure."""
 EMBEDDED_ENVIRON = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH")
 GRACE_SECONDS = 10.0
 """How long running requests may take to end after SIGTERM."""
 START_SECONDS = 300.0
 FIRST_ANSWER_SECONDS = 60.0
 POLL_SECONDS = 0.1
+STARTUP_FAILED = b"Application startup failed"
+"""What uvicorn prints then."""
 WORKER_HEALTH_SECONDS = 120
 """While a worker imports LiteLLM it cannot answer; uvicorn's default of 5 s would kill it again and again."""
 
@@ -44,7 +45,7 @@ class Service:
         self._listen = listen
         self._progress = progress
         self._relay = Relay(_write_out)
-        self._children: list[Child] = []
+        self._proxy: Child | None = None
         self._embedded: Child | None = None
         self._stop = asyncio.Event()
 
@@ -53,46 +54,43 @@ class Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._stop.set)
-        tasks: set[asyncio.Task[str]] = set()
+        failures: set[asyncio.Task[str]] = set()
         try:
-            proxy = await Child.start(
+            self._proxy = await Child.start(
                 litellm_command(self._prepared.effective, self._listen),
                 environ=self._prepared.environ,
                 captured=True,
             )
-            self._children.append(proxy)
-            relay = asyncio.create_task(self._relay.run(proxy))
-            tasks |= {asyncio.create_task(self._stopped()), asyncio.create_task(self._ended(proxy, relay))}
+            failures.add(asyncio.create_task(self._keep_proxy(self._proxy)))
             if self._prepared.embedded is not None:
-                tasks.add(asyncio.create_task(self._keep_embedded(self._prepared.embedded)))
-            return await self._watch(tasks, settings)
+                failures.add(asyncio.create_task(self._keep_embedded(self._prepared.embedded)))
+            return await self._watch(failures, settings)
         finally:
-            for task in tasks:
+            for task in failures:
                 task.cancel()
             await self._stop_children()
 
-    async def _watch(self, tasks: set[asyncio.Task[str]], settings: Settings) -> int:
+    async def _watch(self, failures: set[asyncio.Task[str]], settings: Settings) -> int:
+        """Wait for the signal or a failure; before the banner, also for whether the start succeeds."""
         ready = asyncio.create_task(self._become_ready(settings))
-        await asyncio.wait({ready, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        watched = {asyncio.create_task(self._stop.wait()), *failures}
+        await asyncio.wait({ready, *watched}, return_when=asyncio.FIRST_COMPLETED)
         if ready.done() and ready.exception() is None:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        ended = next((task.result() for task in tasks if task.done()), None)
-        if not self._relay.open and ended != STOPPED:
-            _write_out(self._relay.tail)  # nothing of it was shown yet
-        if ended is None:
-            ready.result()  # raises what went wrong
+            await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
-        if ended == STOPPED:
+        if self._stop.is_set():
             return 0
-        _say(f"neuronode: {ended}")
+        if not self._relay.open:
+            _write_out(self._relay.tail)  # nothing of it was shown yet
+        failure = next((task.result() for task in failures if task.done()), None)
+        if failure is None:
+            ready.result()  # raises what went wrong
+        _say(f"neuronode: {failure}")
         return 1
 
-    async def _stopped(self) -> str:
-        await self._stop.wait()
-        return STOPPED
-
-    async def _ended(self, proxy: Child, relay: asyncio.Task[None]) -> str:
-        """Return how LiteLLM ended, once its output has been read."""
+    async def _keep_proxy(self, proxy: Child) -> str:
+        """Relay LiteLLM's output. Returns how it ended."""
+        relay = asyncio.create_task(self._relay.run(proxy))
         code = await proxy.wait()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(relay, 1)  # a worker may still hold the pipe
@@ -117,11 +115,11 @@ class Service:
             await asyncio.sleep(delay)
 
     async def _become_ready(self, settings: Settings) -> None:
+        await asyncio.gather(self._litellm_accepts(), self._embedded_accepts())
         headers = {"Authorization": f"Bearer {self._prepared.key.secret}"}
         async with httpx.AsyncClient(
             base_url=self._listen.url, headers=headers, timeout=FIRST_ANSWER_SECONDS, trust_env=False
         ) as client:
-            await asyncio.gather(self._litellm_accepts(client), self._embedded_accepts(client))
             if self._prepared.embedded is not None:
                 with self._progress.step(f"first answer, to {self._first_question()!r}"):
                     await self._ask(client)
@@ -139,15 +137,20 @@ class Service:
         )
         self._relay.open = True
 
-    async def _litellm_accepts(self, client: httpx.AsyncClient) -> None:
+    async def _litellm_accepts(self) -> None:
         workers = f"{self._listen.workers} worker{'s' if self._listen.workers > 1 else ''}"
         with self._progress.step(f"LiteLLM started, {workers}"):
-            await _until_ok(client, "/health/liveliness", seconds=START_SECONDS)
+            await until_ok(f"{self._listen.url}/health/liveliness", unless=self._worker_failed)
 
-    async def _embedded_accepts(self, client: httpx.AsyncClient) -> None:
+    async def _embedded_accepts(self) -> None:
         if self._prepared.embedded is not None:
             with self._progress.step("embedded model started, its weights verified (meanwhile)"):
-                await _until_ok(client, f"{self._prepared.embedded.url}/health", seconds=START_SECONDS)
+                await until_ok(f"{self._prepared.embedded.url}/health")
+
+    def _worker_failed(self) -> None:
+        """Raise `HostError` when a worker cannot start: of several, LiteLLM would try again without end."""
+        if STARTUP_FAILED in self._relay.tail:
+            raise HostError("A worker of LiteLLM cannot start.", mend="LiteLLM's lines above say why.")
 
     def _first_question(self) -> str:
         """Return what is asked: a name that is surely embedded, so that the question costs nothing."""
@@ -168,9 +171,8 @@ class Service:
             )
 
     async def _stop_children(self) -> None:
-        grace = [child.stop(grace=GRACE_SECONDS) for child in self._children]
-        if not all(await asyncio.gather(*grace)):
-            _say(f"neuronode: requests still open after {GRACE_SECONDS:.0f} s were cut off")
+        if self._proxy is not None and not await self._proxy.stop(grace=GRACE_SECONDS):
+            _say(f"neuronode: LiteLLM had not ended after {GRACE_SECONDS:.0f} s and was killed")
         if self._embedded is not None:  # last, so that running answers can end
             await self._embedded.stop(grace=1)
 
@@ -208,9 +210,13 @@ def litellm_command(effective: Path, listen: Listen) -> list[str]:
     return command
 
 
-async def _until_ok(client: httpx.AsyncClient, url: str, *, seconds: float) -> None:
-    async with asyncio.timeout(seconds):
+async def until_ok(
+    url: str, *, unless: Callable[[], None] = lambda: None, seconds: float = START_SECONDS
+) -> None:
+    """Ask again and again until the answer is 200. Raises `TimeoutError`, and what `unless` raises."""
+    async with asyncio.timeout(seconds), httpx.AsyncClient(trust_env=False) as client:
         while True:
+            unless()
             with contextlib.suppress(httpx.TransportError):
                 if (await client.get(url, timeout=5)).status_code == httpx.codes.OK:
                     return
