@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from neuronode_router.domain import ControlState, alias_map
-from neuronode_router.errors import NeuronodeError
-from neuronode_router.profiles.render import render_config
+from neuronode_router.errors import RenderFailed
+from neuronode_router.profiles.render import render_revision
 
 logger = logging.getLogger(__name__)
 
@@ -82,40 +80,11 @@ class Renderer:
 
     def _render(self, state: ControlState) -> None:
         aliases = alias_map(state.profiles, state.active)
-        mark = _Mark.read(self._mark)
-        managed = mark.managed | aliases.keys()
         try:
-            if mark.revision >= state.revision and mark.file == _signature(self._config):
-                return
-            render_config(self._config, aliases=aliases, managed=managed, profile=state.active)
-            _Mark(state.revision, _signature(self._config), frozenset(aliases)).write(self._mark)
+            render_revision(
+                self._config, self._mark, aliases=aliases, profile=state.active, revision=state.revision
+            )
             self.warning = None
-        except (NeuronodeError, OSError) as error:
-            self.warning = f"{self._config.name} was not rendered: {error}"
+        except RenderFailed as error:
+            self.warning = str(error)
             logger.warning("neuronode: %s", self.warning)
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """What this host rendered last: lets its other workers, and the next start, skip parsing the file."""
-
-    revision: int = 0
-    file: str = ""
-    managed: frozenset[str] = frozenset()
-
-    @classmethod
-    def read(cls, path: Path) -> _Mark:
-        try:
-            content = json.loads(path.read_text())
-            return cls(int(content["revision"]), str(content["file"]), frozenset(content["managed"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            return cls()
-
-    def write(self, path: Path) -> None:
-        content = {"revision": self.revision, "file": self.file, "managed": sorted(self.managed)}
-        path.write_text(json.dumps(content))
-
-
-def _signature(path: Path) -> str:
-    info = path.stat()
-    return f"{info.st_ino}:{info.st_mtime_ns}:{info.st_size}"

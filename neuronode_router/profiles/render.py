@@ -6,11 +6,13 @@ It must not know what decides on a switch. The file serves restarts without the 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,26 @@ _BY_HAND = "Correct the file by hand; it is rendered again at the next switch."
 _one_thread = threading.Lock()
 
 
+def render_revision(
+    path: Path, mark: Path, *, aliases: Mapping[str, str], profile: str, revision: int
+) -> bool:
+    """Make the configuration at `path` say what `revision` says, unless this host rendered it or a newer one already.
+
+    Returns whether its bytes changed. `mark` is a file beside the host's state: it remembers the revision, the bytes
+    it was rendered into (a file that was replaced since is rendered again) and the names we own, so that a task alias
+    that is dropped later leaves the configuration even after a restart. Raises `RenderFailed`.
+    """
+    with _reported(path):
+        real = path.resolve(strict=True)
+        with _one_at_a_time(real.parent):
+            last = _Mark.read(mark)
+            if last.revision >= revision and last.file == _signature(real):
+                return False
+            changed = _render(real, aliases=aliases, managed=last.managed | aliases.keys(), profile=profile)
+            _Mark(revision, _signature(real), frozenset(aliases)).write(mark)
+            return changed
+
+
 def render_config(path: Path, *, aliases: Mapping[str, str], managed: Collection[str], profile: str) -> bool:
     """Make the configuration at `path` say `aliases` and `profile`; return whether its bytes changed.
 
@@ -37,23 +59,59 @@ def render_config(path: Path, *, aliases: Mapping[str, str], managed: Collection
     operator's and stays. Blocks up to some seconds while another worker renders. A symbolic link is followed and
     the file behind it replaced. Raises `RenderFailed`; the file then is as it was.
     """
-    try:
+    with _reported(path):
         real = path.resolve(strict=True)
         with _one_at_a_time(real.parent):
-            for _ in range(ATTEMPTS):
-                before = real.read_bytes()
-                after = rendered(before.decode(), aliases=aliases, managed=managed, profile=profile).encode()
-                if after == before:
-                    return False
-                if replace_unchanged(real, before=before, after=after):
-                    return True
+            return _render(real, aliases=aliases, managed=managed, profile=profile)
+
+
+def _render(real: Path, *, aliases: Mapping[str, str], managed: Collection[str], profile: str) -> bool:
+    for _ in range(ATTEMPTS):
+        before = real.read_bytes()
+        after = rendered(before.decode(), aliases=aliases, managed=managed, profile=profile).encode()
+        if after == before:
+            return False
+        if replace_unchanged(real, before=before, after=after):
+            return True
+    raise RenderFailed(f"{real.name} was not rewritten: something else keeps changing it.")
+
+
+@contextlib.contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    try:
+        yield
     except UnicodeDecodeError as error:
         raise RenderFailed(f"{path.name} was not rewritten: it is not UTF-8.", mend=_BY_HAND) from error
     except NotUnderstood as error:
         raise RenderFailed(f"{path.name} was not rewritten: {error}.", mend=_BY_HAND) from error
     except OSError as error:
         raise RenderFailed(f"{path.name} was not rewritten: {error.strerror or error}.") from error
-    raise RenderFailed(f"{path.name} was not rewritten: something else keeps changing it.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """What this host rendered last."""
+
+    revision: int = 0
+    file: str = ""
+    managed: frozenset[str] = frozenset()
+
+    @classmethod
+    def read(cls, path: Path) -> _Mark:
+        try:
+            content = json.loads(path.read_text())
+            return cls(int(content["revision"]), str(content["file"]), frozenset(content["managed"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return cls()
+
+    def write(self, path: Path) -> None:
+        content = {"revision": self.revision, "file": self.file, "managed": sorted(self.managed)}
+        path.write_text(json.dumps(content))
+
+
+def _signature(path: Path) -> str:
+    info = path.stat()
+    return f"{info.st_ino}:{info.st_mtime_ns}:{info.st_size}"
 
 
 def rendered(text: str, *, aliases: Mapping[str, str], managed: Collection[str], profile: str) -> str:
