@@ -339,6 +339,8 @@ class TestWorkers:
         now[0] = 500.0
         assert [ack.state for ack in store.registry.acknowledgements(1, committed_at=0.0)] == ["waiting"]
         process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert store.registry.acknowledgements(1, committed_at=0.0) == (), "a zombie serves nobody"
         process.wait(10)
         assert store.registry.acknowledgements(1, committed_at=0.0) == ()
 

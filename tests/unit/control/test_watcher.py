@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -96,9 +97,10 @@ class TestChanges:
         """A burst of writes ends with a reload of the last one, not with one reload for each."""
         for number in range(300):
             reload.path.write_text(f"version {number}")
+            await asyncio.sleep(0)  # the watcher gets its turn after every write
 
         await eventually(lambda: reload.seen[-1] == "version 299")
-        assert len(reload.seen) < 50
+        assert len(reload.seen) < 30
 
     async def test_same_content_is_no_change(self, reload: Reload) -> None:
         """Touching files, or other files beside them, reloads nothing."""
