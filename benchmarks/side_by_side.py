@@ -1,12 +1,13 @@
 """Compares two proxies in one run, so that whatever else the machine does meets both.
 
-With one connection the proxies take turns request by request; with more, block by block in the order ABBA.
+With one connection the proxies take turns every few requests; with more, block by block in the order ABBA.
 It must not know what the two differ in.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import statistics
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,10 @@ from tests.support.proxy import Proxy
 
 CONNECTIONS = (16, 64)
 FIGURES = ("p50", "p95", "rate", "cpu_ms")
-SERIES = 5
+SERIES = 10
+TURN = 10
+"""Requests before the other proxy has its turn: few, so that disturbances meet both."""
+IDLE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +64,17 @@ async def compare(first: Proxy, second: Proxy, plan: Plan) -> None:
             ("1 connection", False, plan.turns),
             ("1, stream", True, plan.turns // 2),
         ):
-            report(label, [await _turns(a, b, turns // SERIES, stream=stream) for _ in range(SERIES)])
+            series = turns // SERIES // TURN
+            report(label, [await _turns(a, b, series, stream=stream) for _ in range(SERIES)])
         for connections in CONNECTIONS:
             report(f"{connections} connections", [pair async for pair in _blocks(a, b, connections, plan)])
         _print("memory", "MB", [(a.memory_mb(), b.memory_mb())])
+        before = a.cpu(), b.cpu()
+        await asyncio.sleep(IDLE_SECONDS)
+        idle = (
+            (client.cpu() - was) / IDLE_SECONDS * 1000 for client, was in zip((a, b), before, strict=True)
+        )
+        _print("idle CPU", "ms/s", [tuple(idle)])
 
 
 def report(label: str, pairs: Sequence[Pair]) -> None:
@@ -85,15 +96,15 @@ def start_times(first: Iterator[Proxy], second: Iterator[Proxy], starts: int) ->
         _print("start", label, [(a[index], b[index]) for a, b in found])
 
 
-async def _turns(a: Client, b: Client, requests: int, *, stream: bool) -> Pair:
-    """Alternate single requests, changing who goes first each time."""
+async def _turns(a: Client, b: Client, turns: int, *, stream: bool) -> Pair:
+    """Alternate short turns of one request after the other, changing who goes first each time."""
     seconds: dict[Client, list[float]] = {a: [], b: []}
-    cpu = {client: -client.cpu() for client in seconds}
-    for number in range(requests):
+    cpu = {a: 0.0, b: 0.0}
+    for number in range(turns):
         for client in (a, b) if number % 2 else (b, a):
-            seconds[client].append(await client.ask(stream=stream))
-    for client in cpu:
-        cpu[client] += client.cpu()
+            used = client.cpu()
+            seconds[client] += [await client.ask(stream=stream) for _ in range(TURN)]
+            cpu[client] += client.cpu() - used
     return Pair(*(Block(seconds[client], sum(seconds[client]), cpu[client]) for client in (a, b)))
 
 
