@@ -49,47 +49,54 @@ Ladder = Annotated[
 class Tiers(BaseModel):
     """Which model groups serve each tier of automatic routing, best choice first."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid")
 
-    fast: Ladder
-    """For short, simple requests."""
-    medium: Ladder
-    """For everyday requests."""
-    complex: Ladder
-    """For analysis and reasoning in several steps."""
+    fast: Annotated[Ladder, Field(description="For short, simple requests.")]
+    medium: Annotated[Ladder, Field(description="For everyday requests.")]
+    complex: Annotated[Ladder, Field(description="For analysis and reasoning in several steps.")]
 
 
 class ProfileFile(BaseModel):
     """One profile of the neuronode router: which model group answers each task. The file's name is the profile's."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True, title="Profile")
+    # Descriptions are not attribute docstrings: reading those from the source costs each worker's start 140 ms.
+    model_config = ConfigDict(strict=True, extra="forbid", title="Profile")
 
     description: Annotated[
-        str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f]*$")
+        str,
+        Field(
+            min_length=1,
+            max_length=500,
+            pattern=r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f]*$",
+            description="What the profile is for, in a sentence that people read when they choose one.",
+        ),
     ]
-    """What the profile is for, in a sentence that people read when they choose one."""
-    cost_level: Label
-    """How expensive it is, for people: low, medium, high."""
-    performance_level: Label
-    """How capable it is, for people: good, high, maximum."""
+    cost_level: Annotated[Label, Field(description="How expensive it is, for people: low, medium, high.")]
+    performance_level: Annotated[
+        Label, Field(description="How capable it is, for people: good, high, maximum.")
+    ]
     tasks: Annotated[
         dict[TaskName, GroupName],
         Field(
             max_length=MAX_TASKS,
             json_schema_extra={"required": list(TASK_ALIASES), "additionalProperties": False},
+            description="Task alias -> model group. All built-in aliases; more are allowed when every profile has "
+            "them.",
         ),
     ]
-    """Task alias -> model group. All built-in aliases; more are allowed when every profile has them."""
-    tiers: Tiers
-    """The ladder of model groups for `auto`."""
+    tiers: Annotated[Tiers, Field(description="The ladder of model groups for `auto`.")]
     allowed_teams: Annotated[
         tuple[GroupName, ...],
-        Field(max_length=256, json_schema_extra={"uniqueItems": True}),
+        Field(
+            max_length=256,
+            json_schema_extra={"uniqueItems": True},
+            description="Team ids that may ask for this profile by name.",
+        ),
         AfterValidator(_unique),
     ] = ()
-    """Team ids that may ask for this profile by name."""
-    hidden: bool = False
-    """True keeps the profile out of what members of teams are shown."""
+    hidden: Annotated[
+        bool, Field(description="True keeps the profile out of what members of teams are shown.")
+    ] = False
 
 
 def to_profile(
