@@ -67,9 +67,16 @@ class RouterAliases:
         if router is None:
             return
         merged = {**kept, **self._ours}
-        router.update_settings(model_group_alias=merged)
-        # Not covered by update_settings: listings by access group would keep the old target.
-        invalidate = getattr(router, "_invalidate_access_groups_cache", None)
-        if invalidate is not None:
-            invalidate()
-        self._seen = merged
+        try:
+            router.update_settings(model_group_alias=merged)
+            # Not covered by update_settings: listings by access group would keep the old target.
+            getattr(router, "_invalidate_access_groups_cache", _nothing)()
+        except Exception as error:  # noqa: BLE001 - LiteLLM's code; a swap must not fail, and the guard tries again
+            self._seen = None
+            logger.error("neuronode: LiteLLM did not take the alias map, trying again: %r", error)
+        else:
+            self._seen = merged
+
+
+def _nothing() -> None:
+    """Stand for a method that this LiteLLM does not have."""

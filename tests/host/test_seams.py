@@ -207,3 +207,22 @@ async def test_calls_outside_the_router_are_not_touched() -> None:
 
     assert result is None
     assert body == {"model": "chat", "metadata": {"user_id": "u", "neuronode": 1}}
+
+
+def test_a_router_that_refuses_the_map_does_not_fail_the_swap(
+    router: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When LiteLLM's own code fails to take the map, the swap goes on and the guard tries again until it is in."""
+    aliases = RouterAliases(lambda: router)
+
+    def refuse(**_: Any) -> None:
+        raise RuntimeError("not now")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(router, "update_settings", refuse)
+        aliases.replace({"chat": "chat_premium"})
+        aliases.heal()
+    healed = aliases.heal()
+
+    assert healed
+    assert router.model_group_alias["chat"] == "chat_premium"
