@@ -73,7 +73,7 @@ class RouterAliases:
             getattr(router, "_invalidate_access_groups_cache", _nothing)()
         except Exception as error:  # noqa: BLE001 - LiteLLM's code; a swap must not fail, and the guard tries again
             self._seen = None
-            logger.error("neuronode: LiteLLM did not take the alias map, trying again: %r", error)
+            logger.warning("neuronode: LiteLLM did not take the alias map, trying again: %r", error)
         else:
             self._seen = merged
 
