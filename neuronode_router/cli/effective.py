@@ -147,6 +147,8 @@ def _embedded_deployment(original: Deployment, address: EmbeddedAddress) -> Depl
             "api_key": address.key,
             # Requests written for the real model may carry parameters that this one does not have.
             "drop_params": True,
+            # The server drops a connection after a streamed answer without saying so; the next request would fail.
+            "extra_headers": {"Connection": "close"},
         },
         "model_info": {
             **info,

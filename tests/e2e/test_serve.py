@@ -154,6 +154,18 @@ def test_the_first_answer_comes_from_the_embedded_model(first: Service) -> None:
     assert answer.headers["x-neuronode-profile"] == "premium"
 
 
+def test_plain_requests_after_streams_are_answered(first: Service) -> None:
+    """The embedded server closes connections after streams; none of that may reach a caller."""
+    with httpx.Client(headers={"Authorization": f"Bearer {first.key}"}, timeout=60) as client:
+        for _ in range(15):
+            body = {"model": "chat", "max_tokens": 2, "messages": [{"role": "user", "content": "Hello"}]}
+            stream = client.post(f"{first.url}/v1/chat/completions", json={**body, "stream": True})
+            plain = client.post(f"{first.url}/v1/chat/completions", json=body)
+
+            assert stream.text.rstrip().endswith("data: [DONE]")
+            assert plain.status_code == 200
+
+
 def test_the_banners_three_commands_work_as_pasted(first: Service) -> None:
     """Ask, switch, and see the next request go elsewhere."""
     ask, switch, ask_again = first.commands()

@@ -52,6 +52,7 @@ def test_a_group_without_backend_gets_one_embedded_deployment() -> None:
     assert deployment["model_name"] == "a"
     assert deployment["litellm_params"]["api_base"] == "http://127.0.0.1:4567/v1"
     assert deployment["litellm_params"]["model"].startswith("openai/")
+    assert deployment["litellm_params"]["extra_headers"] == {"Connection": "close"}
     assert deployment["model_info"]["neuronode_embedded"] is True
     assert deployment["model_info"]["neuronode_tier"] == "fast"
     assert deployment["model_info"]["input_cost_per_token"] == 0

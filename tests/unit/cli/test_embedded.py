@@ -103,7 +103,8 @@ async def running(
     )
     assert process.stdin is not None
     process.stdin.write(address.to_line())
-    headers = {"Authorization": f"Bearer {address.key}"}
+    # As in the effective configuration: the server drops connections after streams without saying so.
+    headers = {"Authorization": f"Bearer {address.key}", "Connection": "close"}
     try:
         async with httpx.AsyncClient(base_url=address.url, headers=headers, timeout=30) as client:
             await _healthy(client)
