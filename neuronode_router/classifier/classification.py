@@ -1,0 +1,90 @@
+"""The words of the classifier: tasks, kinds of `other`, and what a classification says.
+
+It must not know how a text is classified, or what LiteLLM does with the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from neuronode_router.domain import Tier
+
+
+class Task(StrEnum):
+    """What a prompt asks for: the plan's eight types, and an honest `other`."""
+
+    SENTIMENT = "sentiment"
+    CLASSIFICATION = "classification"
+    EXTRACTION = "extraction"
+    SUMMARY = "summary"
+    RAG_QUERY = "rag_query"
+    TRADING_ANALYSIS = "trading_analysis"
+    STRATEGY = "strategy"
+    CHAT = "chat"
+    OTHER = "other"
+
+
+KINDS: tuple[str, ...] = ("code", "translation", "maths", "drafting", "rewriting", "reasoning")
+"""The details of `other`."""
+
+LABELS: tuple[str, ...] = (*(task.value for task in Task if task is not Task.OTHER), *KINDS)
+"""Tasks and kinds, in the order of the columns of every score."""
+
+DEFAULT_TIER: Mapping[Task, Tier] = MappingProxyType(
+    {
+        Task.SENTIMENT: Tier.FAST,
+        Task.CLASSIFICATION: Tier.FAST,
+        Task.EXTRACTION: Tier.FAST,
+        Task.SUMMARY: Tier.MEDIUM,
+        Task.RAG_QUERY: Tier.MEDIUM,
+        Task.TRADING_ANALYSIS: Tier.COMPLEX,
+        Task.STRATEGY: Tier.COMPLEX,
+        Task.CHAT: Tier.FAST,
+        Task.OTHER: Tier.MEDIUM,
+    }
+)
+"""The plan's tier of each task, before signs of a harder or simpler request move it."""
+
+
+class Layer(StrEnum):
+    """Which layer answered."""
+
+    LEXICON = "lexicon"
+    TRAINED = "trained"
+    LENGTH = "length"
+
+
+CONFIDENT = 0.5
+"""Below this confidence a profile's `uncertain` tier should decide, not the classification's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """What a prompt asks for, how heavy it is, how sure that is, and by which evidence."""
+
+    task: Task
+    detail: str
+    """The kind of an `other`, else empty."""
+    tier: Tier
+    confidence: float
+    """Chance that `task` is right, 0 to 1."""
+    calibrated: bool
+    """True when `confidence` was fitted to held-out sources; False for the length rules and without weights."""
+    source: Layer
+    evidence: tuple[str, ...]
+    """Cues of our lexicon that were found, as `task: cue`: never the user's text."""
+    difficulty: float
+    """Rises with how hard the request looks, 0 to 1: for comparing requests, not a probability."""
+
+    @property
+    def confident(self) -> bool:
+        """Whether the evidence suffices; if not, the profile's `uncertain` tier decides."""
+        return self.confidence >= CONFIDENT
+
+
+def task_of(label: str) -> tuple[Task, str]:
+    """Return the task and the detail of one of `LABELS`. Raises `ValueError` for another word."""
+    return (Task.OTHER, label) if label in KINDS else (Task(label), "")

@@ -1,0 +1,172 @@
+"""Find cues (`cues.txt`) in folded text: whole words, stems, endings of compounds, separable verbs, negations.
+
+It must not know weights or tiers. Linear in the text: each word is looked up, and a rule looks at most
+`REACH` words ahead; no regular expression of a cue ever runs over prompt text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from neuronode_router.classifier.excerpt import fold
+
+REACH = 14
+"""Words between the parts of a cue: a German verb and its particle stand far apart."""
+MAX_TOKENS = 400
+
+HARDER, EASIER, NEGATION = "harder", "easier", "negation"
+_HEAD, _ENDING = 3, 4
+_TOKEN = re.compile(r"([.!?:;\n])|(```|\w+(?:[-/']\w+|\+\+|#)*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One cue: its words, whether a gap may stand before each, and what it speaks for."""
+
+    cue: str
+    task: str
+    weight: float
+    words: tuple[str, ...]
+    gaps: tuple[bool, ...]
+    at_start: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The words of a text, and whether each opens a sentence."""
+
+    words: Sequence[str]
+    opens: Sequence[bool]
+
+
+class Lexicon:
+    """All rules, indexed by their first word. Immutable; safe to share between threads."""
+
+    def __init__(self, rules: Iterable[Rule], negations: frozenset[str] = frozenset()) -> None:
+        self._negations = negations
+        self._words: dict[str, list[Rule]] = {}
+        self._stems: dict[str, list[Rule]] = {}
+        self._endings: dict[str, list[Rule]] = {}
+        for rule in rules:
+            first = rule.words[0]
+            if first.startswith("*"):
+                self._endings.setdefault(first[-_ENDING:], []).append(rule)
+            elif first.endswith("*"):
+                self._stems.setdefault(first[:_HEAD], []).append(rule)
+            else:
+                self._words.setdefault(first, []).append(rule)
+
+    def find(self, text: str) -> list[Rule]:
+        """Return every cue found in folded text, each once, in order of appearance. Never raises."""
+        tokens = tokenise(text)
+        found: dict[tuple[str, str], Rule] = {}
+        for at, word in enumerate(tokens.words):
+            for rule in self._candidates(word):
+                if (
+                    (rule.task, rule.cue) not in found
+                    and _holds(rule, tokens, at)
+                    and not self._negated(tokens, at)
+                ):
+                    found[rule.task, rule.cue] = rule
+        return list(found.values())
+
+    def _negated(self, tokens: Tokens, at: int) -> bool:
+        """Tell whether a negation stands up to two words before, or right after the cue's first word."""
+        around = chain(tokens.words[max(0, at - 2) : at], tokens.words[at + 1 : at + 2])
+        return any(word in self._negations for word in around)
+
+    def _candidates(self, word: str) -> Iterator[Rule]:
+        return chain(
+            self._words.get(word, ()),
+            self._stems.get(word[:_HEAD], ()),
+            self._endings.get(word[-_ENDING:], ()),
+        )
+
+
+def tokenise(text: str) -> Tokens:
+    """Return the first `MAX_TOKENS` words of folded text. Never raises."""
+    words: list[str] = []
+    opens: list[bool] = []
+    start = True
+    for _, word in _TOKEN.findall(text):
+        if word:
+            words.append(word)
+            opens.append(start)
+            start = False
+            if len(words) == MAX_TOKENS:
+                break
+        else:
+            start = True
+    return Tokens(words, opens)
+
+
+def parse(line: str, *, task: str, weight: float) -> Rule:
+    """Return the rule that a line of `cues.txt` writes down."""
+    words, gaps, gap = [], [], False
+    for part in fold(line).removeprefix("^").split():
+        if part == "...":
+            gap = True
+            continue
+        for word in _rule_words(part):
+            words.append(word)
+            gaps.append(gap)
+            gap = False
+    return Rule(" ".join(line.split()), task, weight, tuple(words), tuple(gaps), line.startswith("^"))
+
+
+def shipped_rules() -> list[Rule]:
+    """Return every rule of `cues.txt`, negations included."""
+    return list(_rules((Path(__file__).parent / "cues.txt").read_text(encoding="utf-8")))
+
+
+def shipped() -> Lexicon:
+    """Return the lexicon of `cues.txt`."""
+    rules = shipped_rules()
+    negations = frozenset(rule.words[0] for rule in rules if rule.task == NEGATION)
+    return Lexicon((rule for rule in rules if rule.task != NEGATION), negations)
+
+
+def _rules(text: str) -> Iterator[Rule]:
+    task, weight = "", 0.0
+    for line in filter(None, map(str.strip, text.splitlines())):
+        if line.startswith("["):
+            task, _, number = line.strip("[]").partition(" ")
+            weight = float(number)
+        elif not line.startswith("#"):
+            yield parse(line, task=task, weight=weight)
+
+
+def _rule_words(part: str) -> list[str]:
+    star_before, star_after = part.startswith("*"), part.endswith("*")
+    words = [word for _, word in _TOKEN.findall(part) if word]
+    if star_before:
+        words[0] = f"*{words[0]}"
+    if star_after:
+        words[-1] = f"{words[-1]}*"
+    return words
+
+
+def _holds(rule: Rule, tokens: Tokens, at: int) -> bool:
+    if rule.at_start and not tokens.opens[at]:
+        return False
+    if not _matches(rule.words[0], tokens.words[at]):
+        return False
+    for word, gap in zip(rule.words[1:], rule.gaps[1:], strict=True):
+        ahead = range(at + 1, min(at + (REACH if gap else 2), len(tokens.words)))
+        step = next((i for i in ahead if _matches(word, tokens.words[i])), None)
+        if step is None:
+            return False
+        at = step
+    return True
+
+
+def _matches(pattern: str, word: str) -> bool:
+    if pattern.startswith("*"):
+        return word.endswith(pattern[1:])
+    if pattern.endswith("*"):
+        return word.startswith(pattern[:-1])
+    return word == pattern

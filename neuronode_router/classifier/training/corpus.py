@@ -1,0 +1,155 @@
+"""Sample labelled training texts from the phrase files: instructions in many phrasings, with and without attached text.
+
+It must not know features or weights; the same seed gives the same texts.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+DOCUMENT = "document"
+LANGUAGES = ("de", "en")
+
+_CHOICE = re.compile(r"\(([^()]*)\)")
+_SLOT = re.compile(r"\{([a-z]+)\}")
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"})
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """One line of a phrase file."""
+
+    task: str
+    language: str
+    pattern: str
+    attach: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A text with its label (a task, a kind of `other`, or `DOCUMENT`).
+
+    `source` groups what must be held out together.
+    """
+
+    text: str
+    label: str
+    language: str
+    source: str
+
+
+def phrases(language: str) -> list[Phrase]:
+    """Return the phrase lines of a language, in file order."""
+    found, task, attach = [], "", False
+    for line in _data_lines(f"{language}.txt"):
+        if line.startswith("[") and line.endswith("]"):
+            task, _, flag = line[1:-1].partition(" ")
+            attach = flag == "attach"
+        else:
+            found.append(Phrase(task, language, line, attach))
+    return found
+
+
+def documents(language: str) -> list[str]:
+    """Return ordinary texts of a language, none of them an instruction."""
+    return list(_data_lines(f"documents_{language}.txt"))
+
+
+def sample(seed: int, *, per_phrase: int, attachments: Sequence[str] = ()) -> list[Example]:
+    """Return texts of every phrase line, and the documents cut in many ways, for both languages.
+
+    A line gives `per_phrase` texts, and more the more choices and slots it has.
+
+    `attachments` are further ordinary texts, so that no topic gives a task away.
+    """
+    rng = random.Random(seed)  # noqa: S311 - training data, no secret
+    examples: list[Example] = []
+    for language in LANGUAGES:
+        slots, texts = _slots(language), [*documents(language), *attachments]
+        for phrase in phrases(language):
+            examples.extend(_example(phrase, slots, texts, rng) for _ in range(_share(phrase, per_phrase)))
+        for text in texts:
+            examples.extend(
+                Example(piece, DOCUMENT, language, "phrases") for piece in _pieces(text, texts, rng)
+            )
+    return examples
+
+
+def _share(phrase: Phrase, per_phrase: int) -> int:
+    return round(
+        per_phrase * (0.5 + 0.2 * (math.sqrt(phrase.pattern.count("|")) + phrase.pattern.count("{")))
+    )
+
+
+def _example(
+    phrase: Phrase, slots: dict[str, list[str]], texts: Sequence[str], rng: random.Random
+) -> Example:
+    return Example(_compose(phrase, slots, texts, rng), phrase.task, phrase.language, "phrases")
+
+
+def _compose(phrase: Phrase, slots: dict[str, list[str]], texts: Sequence[str], rng: random.Random) -> str:
+    text = _misspell(_expand(phrase.pattern, slots, rng), rng)
+    if rng.random() < 0.12:
+        opener = rng.choice(slots["opener"]) + " "
+        text = opener + text[:1].lower() + text[1:]
+    attach = 0.6 if phrase.attach else 0.06
+    return _attach(text, rng.choice(texts), slots, rng) if rng.random() < attach else text
+
+
+def _attach(text: str, document: str, slots: dict[str, list[str]], rng: random.Random) -> str:
+    if rng.random() < 0.5:
+        document = document.split(". ")[0]
+    quoted = rng.choice((document, document, f'"{document}"', f"{rng.choice(slots['heading'])} {document}"))
+    gap = rng.choice(("\n\n", "\n", " ", "\n---\n"))
+    return f"{text}{gap}{quoted}" if rng.random() < 0.5 else f"{quoted}{gap}{text}"
+
+
+def _pieces(text: str, texts: Sequence[str], rng: random.Random) -> Iterator[str]:
+    sentences = text.split(". ")
+    yield text
+    yield from sentences
+    for _ in range(4):
+        both = f"{text} {rng.choice(texts)}"
+        start = rng.randrange(len(both) // 2)
+        yield both[start : start + rng.randrange(30, 320)]
+
+
+def _expand(pattern: str, slots: dict[str, list[str]], rng: random.Random) -> str:
+    while match := _CHOICE.search(pattern):
+        pattern = pattern[: match.start()] + rng.choice(match[1].split("|")) + pattern[match.end() :]
+    return " ".join(
+        _SLOT.sub(lambda slot: rng.choice(slots[slot[1]]) if slot[1] in slots else slot[0], pattern).split()
+    )
+
+
+def _misspell(text: str, rng: random.Random) -> str:
+    """Return the text as people type it: now and then in one case, without umlauts, or with a slip of a key."""
+    draw = rng.random()
+    if draw < 0.12:
+        text = text.lower().rstrip(".?!")
+    elif draw < 0.14:
+        text = text.upper()
+    elif draw < 0.18:
+        text = text.translate(_UMLAUTS)
+    elif draw < 0.24 and len(text) > 12:
+        at = rng.randrange(3, len(text) - 2)
+        text = text[:at] + rng.choice((text[at + 1] + text[at], text[at] * 2, "")) + text[at + 2 :]
+    return text
+
+
+def _slots(language: str) -> dict[str, list[str]]:
+    pairs = (line.partition(": ") for line in _data_lines(f"slots_{language}.txt"))
+    return {name: [filler.strip() for filler in fillers.split(" | ")] for name, _, fillers in pairs}
+
+
+def _data_lines(name: str) -> Iterator[str]:
+    folder = Path(str(files(__package__))) / "phrases"
+    for line in (folder / name).read_text(encoding="utf-8").splitlines():
+        if line.strip() and not line.startswith("#"):
+            yield line.strip()

@@ -1,0 +1,105 @@
+"""Read labelled prompts from JSON lines: one's own history, or the shared evaluation data.
+
+It must not keep text anywhere but in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from neuronode_router.classifier.classification import LABELS
+from neuronode_router.classifier.training.corpus import Example
+from neuronode_router.errors import NeuronodeError
+
+_FAMILY_END = re.compile(r"[:#]| \+ ")
+_NOT_PLAINLY_OPEN = ("terms", "review text", "tweets", "fiqa", "own licences", "text bbc")
+
+
+class LabelError(NeuronodeError):
+    """A labelled file cannot be used."""
+
+    code = "labels_invalid"
+    mend = 'Write one JSON object a line: {"text": "...", "label": "summary"}; docs/classifier.md lists the labels.'
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """A prompt of which it is known how hard it is."""
+
+    text: str
+    hard: bool
+    group: str
+    """What it is compared with: difficulty between unlike groups says nothing."""
+
+
+def read_rows(path: Path) -> list[Mapping[str, Any]]:
+    """Return the objects of a JSONL file. Raises `LabelError` with the line that is not one."""
+    rows: list[Mapping[str, Any]] = []
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabelError(f"{path.name} cannot be read: {error}.") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise LabelError(f"{path.name}:{number} is not JSON.") from error
+        if not isinstance(row, dict):
+            raise LabelError(f"{path.name}:{number} is not an object.")
+        rows.append(row)
+    return rows
+
+
+def examples(rows: Iterable[Mapping[str, Any]]) -> list[Example]:
+    """Return the labelled rows; those of unknown type are left out. Raises `LabelError` for a strange label."""
+    found = []
+    for row in rows:
+        label = row.get("label") or row.get("task_type") or row.get("kind")
+        if label is None:
+            continue
+        text = row.get("text")
+        if label not in LABELS or not isinstance(text, str):
+            raise LabelError(f"A row has the label {label!r} or no text.")
+        found.append(
+            Example(text, label, str(row.get("lang", "")), family(str(row.get("source", "own history"))))
+        )
+    return found
+
+
+def plainly_open(rows: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows that the shipped weights may be trained on: none under somebody's terms, no tweets, no reviews."""
+    for row in rows:
+        licence = str(row.get("licence", "")).lower()
+        if not any(word in licence for word in _NOT_PLAINLY_OPEN):
+            yield row
+
+
+def graded(prompts: Iterable[Mapping[str, Any]], outcomes: Iterable[Mapping[str, Any]]) -> list[Graded]:
+    """Return what is known of difficulty: tiers with evidence, and items that a large model solved and a small one not.
+
+    A source whose prompts are all hard (chosen for it) is left out: it would teach its topics, not difficulty.
+    """
+    found = [
+        Graded(row["text"], row["tier"] == "complex", family(row["source"]))
+        for row in prompts
+        if row.get("tier") in ("fast", "complex")
+    ]
+    found += [
+        Graded(row["prompt"], not row["correct_small"], family(row["source"]))
+        for row in outcomes
+        if row["correct_large"]
+    ]
+    easy = {item.group for item in found if not item.hard}
+    return [item for item in found if item.group in easy]
+
+
+def family(source: str) -> str:
+    """Return the source's family: what must be held out together."""
+    return _FAMILY_END.split(source)[0].removesuffix("-role").replace("euroeval-de", "euroeval")

@@ -1,0 +1,181 @@
+"""The shipped weights: loaded by hash, scored with numpy. Nothing in them can run code (no pickle).
+
+It must not know cues or tiers. `onnx_engine.py` computes the same from the same table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from neuronode_router.classifier.classification import KINDS, LABELS, Task
+from neuronode_router.classifier.features import ROWS, Rows
+from neuronode_router.errors import ArtefactRefused
+
+MANIFEST = "manifest.json"
+TABLE = "weights.npz"
+GRAPH = "weights.onnx"
+FORMAT = 1
+COLUMNS = (*LABELS, "document", "difficulty")
+"""The table's columns: what the piece asks for, that it is mere text, and how hard the request is."""
+DOCUMENT = COLUMNS.index("document")
+DIFFICULTY = COLUMNS.index("difficulty")
+FIRST_KIND = LABELS.index(KINDS[0])
+Floats = npt.NDArray[np.float32]
+
+
+class Engine(Protocol):
+    """Computes the raw scores of texts."""
+
+    def scores(self, rows: Rows) -> Floats:
+        """Return one row of `COLUMNS` per text, before softmax."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Raw probability to the chance of being right: straight lines between knots, fitted to held-out sources."""
+
+    raw: tuple[float, ...]
+    right: tuple[float, ...]
+
+    def __call__(self, probability: float) -> float:
+        """Return the chance of being right, 0 to 1. Never raises."""
+        return float(np.interp(probability, self.raw, self.right))
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The trained numbers: int8 cells (rows x `COLUMNS`), a scale per column, a bias per column."""
+
+    cells: npt.NDArray[np.int8]
+    scale: Floats
+    bias: Floats
+
+    def column(self, number: int) -> Floats:
+        """Return one column in floating point."""
+        values: Floats = self.cells[:, number].astype(np.float32) * self.scale[number]
+        return values
+
+
+class NumpyEngine:
+    """Sums int8 rows of the table and scales the sums."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def scores(self, rows: Rows) -> Floats:
+        """Return one row of `COLUMNS` per text, before softmax. Never raises."""
+        order = np.argsort(rows.owner, kind="stable")
+        starts = np.searchsorted(rows.owner[order], np.arange(rows.count.size))
+        cells = self._table.cells[rows.row[order]]
+        sums = np.add.reduceat(cells, starts, axis=0, dtype=np.int32)
+        scores = sums * self._table.scale / np.sqrt(rows.count)[:, None] + self._table.bias
+        return scores.astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A table of weights ready to score, and what its manifest says."""
+
+    table: Table
+    engine: Engine
+    """What scores: numpy, or onnxruntime where the operator prefers it."""
+    calibration: Calibration
+    digest: str
+    """sha256 of the table, as in the manifest."""
+    manifest: Mapping[str, Any]
+
+
+def shipped_folder() -> Path:
+    """Return the folder of the weights that come with the package."""
+    return Path(__file__).parent / "artefact"
+
+
+def load(folder: Path, *, expected: str | None = None) -> Weights:
+    """Return the weights of a folder; `expected` is a sha256 that the table must have.
+
+    Raises `ArtefactRefused` when a file is missing, its hash differs, or it is not what this version reads.
+    """
+    manifest = read_manifest(folder)
+    payload = read_checked(folder, TABLE, manifest)
+    digest = manifest["sha256"][TABLE]
+    if expected is not None and digest != expected:
+        raise ArtefactRefused(f"The weights in the folder are {digest[:12]}, not {expected[:12]}.")
+    try:
+        with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
+            cells, scale, bias = arrays["table"], arrays["scale"], arrays["bias"]
+        calibration = Calibration(
+            tuple(manifest["calibration"]["raw"]), tuple(manifest["calibration"]["right"])
+        )
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise ArtefactRefused(f"The weights cannot be read: {error}.") from error
+    columns = (len(COLUMNS),)
+    if (
+        cells.shape != (ROWS, *columns)
+        or cells.dtype != np.int8
+        or scale.shape != columns
+        or bias.shape != columns
+    ):
+        raise ArtefactRefused("The weights have another shape than this version reads.")
+    table = Table(cells, scale.astype(np.float32), bias.astype(np.float32))
+    return Weights(table, NumpyEngine(table), calibration, digest, manifest)
+
+
+def read_manifest(folder: Path) -> Mapping[str, Any]:
+    """Return a folder's manifest. Raises `ArtefactRefused` when it is missing or of another format."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        known = manifest["format"] == FORMAT and tuple(manifest["columns"]) == COLUMNS
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtefactRefused(f"The manifest of the weights cannot be read: {error}.") from error
+    if not known:
+        raise ArtefactRefused("The manifest of the weights is of another format.")
+    return dict(manifest)
+
+
+def read_checked(folder: Path, name: str, manifest: Mapping[str, Any]) -> bytes:
+    """Return a file's bytes if they have the manifest's sha256. Raises `ArtefactRefused` otherwise."""
+    try:
+        payload = (folder / name).read_bytes()
+        wanted = manifest["sha256"][name]
+    except (OSError, KeyError, TypeError) as error:
+        raise ArtefactRefused(f"{name} is missing: {error}.") from error
+    if hashlib.sha256(payload).hexdigest() != wanted:
+        raise ArtefactRefused(f"{name} is not the file that the manifest names (sha256 differs).")
+    return payload
+
+
+def probabilities(scores: Floats) -> Floats:
+    """Return, per text, the share of each label and of `document`; each row adds up to 1."""
+    labels = scores[:, : DOCUMENT + 1]
+    shares = np.exp(labels - labels.max(axis=1, keepdims=True))
+    result: Floats = shares / shares.sum(axis=1, keepdims=True)
+    return result
+
+
+def combine(shares: Floats, window: float = 0.3) -> Floats:
+    """Return one share per label for a whole turn: its window, and the piece that speaks loudest for each label.
+
+    The instruction is somewhere among the pieces; attached text answers `document` and so says little.
+    """
+    merged = shares[0] if len(shares) == 1 else window * shares[0] + (1 - window) * shares.max(axis=0)
+    labels: Floats = merged[:DOCUMENT] / merged[:DOCUMENT].sum()
+    return labels
+
+
+def best(shares: Floats) -> tuple[Task, str, float]:
+    """Return the likeliest task, its detail, and its share. The kinds of `other` count together."""
+    other = float(shares[FIRST_KIND:].sum())
+    task = int(np.argmax(shares[:FIRST_KIND]))
+    if float(shares[task]) >= other:
+        return Task(LABELS[task]), "", float(shares[task])
+    return Task.OTHER, LABELS[FIRST_KIND + int(np.argmax(shares[FIRST_KIND:]))], other

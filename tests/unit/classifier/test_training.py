@@ -1,0 +1,195 @@
+"""Training: own phrases, labelled prompts, folds by source, the artefact, and retraining that refuses a worse one."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from neuronode_router.classifier import Layer, Task, classify, weights
+from neuronode_router.classifier.classification import KINDS, LABELS, Classification
+from neuronode_router.classifier.training import artefact, corpus, heldout, labelled
+from neuronode_router.classifier.training.corpus import Example
+from neuronode_router.classifier.training.fit import Fitted, Recipe, fit
+from neuronode_router.classifier.training.retrain import retrain
+from neuronode_router.domain import Tier
+
+QUICK = Recipe(per_phrase=2, iterations=12)
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Fitted:
+    return fit([], recipe=QUICK)
+
+
+def test_every_label_has_phrases_in_both_languages() -> None:
+    """The phrase files know every task and kind, and nothing else."""
+    for language in corpus.LANGUAGES:
+        assert {phrase.task for phrase in corpus.phrases(language)} == set(LABELS)
+
+
+def test_samples_are_reproducible_and_complete() -> None:
+    """The same seed gives the same texts, with every choice taken and every slot filled."""
+    first, again = corpus.sample(3, per_phrase=1), corpus.sample(3, per_phrase=1)
+
+    assert first == again
+    assert first != corpus.sample(4, per_phrase=1)
+    slots = ("{topic}", "{question}", "{concept}", "{labels}", "{ticker}", "{n}")
+    assert not [example for example in first if any(slot in example.text for slot in slots)]
+
+
+def test_quantised_weights_serve(fitted: Fitted, tmp_path: Path) -> None:
+    """What is fitted on phrases alone, written and loaded again, tells clear requests apart."""
+    artefact.write(tmp_path, fitted, heldout.IDENTITY, {})
+
+    served = heldout.Classifier(heldout.lexicon.shipped(), weights.load(tmp_path))
+
+    assert served.classify("Schreibe ein kurzes Gedicht über den Mond").detail == "drafting"
+    assert served.classify("Give me your outlook for TSLA next week").task == Task.TRADING_ANALYSIS
+
+
+def test_folds_never_split_a_family() -> None:
+    """Every family is in exactly one fold, and the folds are of like size."""
+    families = ["a"] * 50 + ["b"] * 30 + ["c"] * 20 + ["d"] * 20
+
+    dealt = heldout.folds(families, 3)
+
+    assert sorted(name for fold in dealt for name in fold) == ["a", "b", "c", "d"]
+    assert len(dealt) == 3
+
+
+def test_calibration_learns_how_often_a_share_is_right() -> None:
+    """Shares that are right half of the time become confidences of a half."""
+    rng = random.Random(0)
+    predictions = [_prediction(rng.uniform(0.6, 0.9), right=rng.random() < 0.5) for _ in range(2000)]
+
+    calibration = heldout.calibrate(predictions)
+
+    assert calibration(0.75) == pytest.approx(0.5, abs=0.06)
+
+
+def test_calibration_error_is_the_gap() -> None:
+    """Confidence .9 that is right 6 of 10 times errs by .3."""
+    predictions = [_prediction(0.9, right=number < 6) for number in range(10)]
+
+    assert heldout.calibration_error(predictions) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("nonsense", ":1 is not JSON"),
+        ("[1]", "not an object"),
+        ('{"text": "a", "label": "poetry"}', "poetry"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path: Path, line: str, complaint: str) -> None:
+    """A labelled file that cannot be used is refused with the place and the mend."""
+    path = tmp_path / "history.jsonl"
+    path.write_text(line)
+
+    with pytest.raises(labelled.LabelError, match=complaint) as caught:
+        labelled.examples(labelled.read_rows(path))
+    assert "label" in caught.value.mend
+
+
+def test_rows_of_unknown_type_teach_nothing() -> None:
+    """No label and no kind means unknown, not `other`."""
+    rows = [{"text": "a", "task_type": None, "kind": None}, {"text": "b", "task_type": None, "kind": "code"}]
+
+    assert [example.label for example in labelled.examples(rows)] == ["code"]
+
+
+@pytest.mark.parametrize(
+    ("licence", "allowed"),
+    [
+        ("MIT", True),
+        ("Apache-2.0; input text: terms of its data set", False),
+        ("MIT | tweets, see terms", False),
+    ],
+)
+def test_only_plainly_open_rows_are_trained_on(licence: str, *, allowed: bool) -> None:
+    """Rows under somebody's terms are for testing only."""
+    assert bool(list(labelled.plainly_open([{"text": "a", "licence": licence}]))) == allowed
+
+
+def test_sources_that_are_all_hard_teach_no_difficulty() -> None:
+    """Prompts chosen for being hard have no easy counterpart, so they would teach topics."""
+    prompts = [
+        {"text": "a", "tier": "complex", "source": "hard-only"},
+        {"text": "b", "tier": "complex", "source": "both:1"},
+        {"text": "c", "tier": "fast", "source": "both:2"},
+    ]
+
+    assert [item.text for item in labelled.graded(prompts, [])] == ["b", "c"]
+
+
+def test_retraining_on_ones_own_words_is_accepted(tmp_path: Path) -> None:
+    """A company word that the shipped weights do not know is learned, and the new artefact loads by its hash."""
+    rng = random.Random(0)
+    places = ("Halle drei", "Linie vier", "Werk Süd", "dem Lager", "Tor eins")
+    rows = [
+        {
+            "text": f"Glumbatz {rng.choice(places)} {rng.randrange(10_000)} vom {rng.randrange(28)}. Mai",
+            "label": "extraction",
+        }
+        for _ in range(300)
+    ]
+
+    verdict = retrain(
+        _write(tmp_path, rows), tmp_path / "new", in_use=weights.load(weights.shipped_folder()), recipe=QUICK
+    )
+
+    assert verdict.after > verdict.before or not verdict.accepted
+    assert verdict.after > 0.9
+    if verdict.accepted:
+        assert weights.load(tmp_path / "new", expected=verdict.digest).digest == verdict.digest
+
+
+def test_retraining_on_noise_is_refused(tmp_path: Path) -> None:
+    """Labels that contradict what prompts ask for give worse weights: refused, and nothing is written."""
+    texts = [f"Fasse den Artikel Nummer {number} zusammen." for number in range(200)]
+    rows = [{"text": text, "label": LABELS[number % len(LABELS)]} for number, text in enumerate(texts)]
+    right = [{"text": f"Fasse Bericht {number} zusammen.", "label": "summary"} for number in range(200)]
+
+    verdict = retrain(
+        _write(tmp_path, rows + right),
+        tmp_path / "new",
+        in_use=weights.load(weights.shipped_folder()),
+        recipe=QUICK,
+    )
+
+    assert not verdict.accepted
+    assert verdict.why
+    assert not (tmp_path / "new").exists()
+
+
+def test_too_little_history_is_refused(tmp_path: Path) -> None:
+    """A handful of prompts cannot judge weights."""
+    with pytest.raises(labelled.LabelError, match="to judge by"):
+        retrain(
+            _write(tmp_path, [{"text": "a", "label": "chat"}]),
+            tmp_path / "new",
+            in_use=weights.load(weights.shipped_folder()),
+        )
+
+
+def _write(folder: Path, rows: list[dict[str, str]]) -> Path:
+    path = folder / "history.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    return path
+
+
+def _prediction(confidence: float, *, right: bool) -> heldout.Prediction:
+    said = Classification(Task.CHAT, "", Tier.FAST, confidence, True, Layer.TRAINED, (), 0.5)
+    return heldout.Prediction(Example("hi", "chat" if right else KINDS[0], "en", "test"), said)
+
+
+def test_the_shipped_weights_are_what_the_manifest_says_they_were_trained_on() -> None:
+    """The manifest tells how many prompts and phrases made the weights."""
+    about = weights.load(weights.shipped_folder()).manifest["trained_on"]
+
+    assert about["prompts"] > 1000
+    assert classify("hi").source in (Layer.TRAINED, Layer.LEXICON)

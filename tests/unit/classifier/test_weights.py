@@ -1,0 +1,150 @@
+"""The artefact: loaded by hash, refused when altered (T25), the same through numpy and ONNX."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from neuronode_router.classifier import Classifier, Layer, excerpt, lexicon, weights
+from neuronode_router.classifier.features import hash_rows
+from neuronode_router.classifier.onnx_engine import OnnxEngine
+from neuronode_router.errors import ArtefactRefused
+
+TEXTS = (
+    "Fasse den Artikel zusammen.",
+    "Is NVDA overbought?\n\nThe harbour was quiet. " * 30,
+    "hi",
+    "x" * 4000,
+    "ß",
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a copy of the shipped artefact that a test may spoil."""
+    return Path(shutil.copytree(weights.shipped_folder(), tmp_path / "artefact"))
+
+
+def test_the_shipped_artefact_loads_and_is_small() -> None:
+    """Each file stays under a megabyte, and the digest is the manifest's."""
+    loaded = weights.load(weights.shipped_folder())
+
+    assert loaded.digest == loaded.manifest["sha256"][weights.TABLE]
+    assert all(path.stat().st_size <= 1_000_000 for path in weights.shipped_folder().iterdir())
+
+
+@pytest.mark.parametrize("position", [0, 1000, -1])
+def test_one_flipped_byte_is_refused(folder: Path, position: int) -> None:
+    """T25: a table that differs in one byte from the manifest is not used."""
+    table = folder / weights.TABLE
+    payload = bytearray(table.read_bytes())
+    payload[position] ^= 1
+    table.write_bytes(payload)
+
+    with pytest.raises(ArtefactRefused, match="sha256"):
+        weights.load(folder)
+
+
+def test_a_flipped_byte_in_the_graph_is_refused(folder: Path) -> None:
+    """T25: the ONNX graph is checked by hash before onnxruntime sees it."""
+    graph = folder / weights.GRAPH
+    graph.write_bytes(graph.read_bytes()[:-1] + b"\x00\x01")
+
+    with pytest.raises(ArtefactRefused, match="sha256"):
+        OnnxEngine(folder)
+
+
+def test_another_artefact_than_expected_is_refused(folder: Path) -> None:
+    """Weights named by hash are those weights or none."""
+    with pytest.raises(ArtefactRefused, match="not 000000"):
+        weights.load(folder, expected="0" * 64)
+
+
+@pytest.mark.parametrize("manifest", ["", "[]", "{}", '{"format": 99, "columns": []}', "\x00"])
+def test_a_strange_manifest_is_refused(folder: Path, manifest: str) -> None:
+    """No manifest, or one of another format: nothing is loaded."""
+    (folder / weights.MANIFEST).write_text(manifest)
+
+    with pytest.raises(ArtefactRefused):
+        weights.load(folder)
+
+
+def test_a_table_of_another_shape_is_refused(folder: Path) -> None:
+    """Even with a fitting hash, a table must be what this version reads."""
+    np.savez(folder / "other.npz", table=np.zeros((2, 2), np.int8), scale=np.zeros(2), bias=np.zeros(2))
+    (folder / "other.npz").replace(folder / weights.TABLE)
+    _vouch(folder)
+
+    with pytest.raises(ArtefactRefused, match="shape"):
+        weights.load(folder)
+
+
+def test_an_array_that_needs_pickle_is_refused(folder: Path) -> None:
+    """T25: an artefact cannot carry objects, so loading it cannot run code."""
+    np.savez(
+        folder / "other.npz", table=np.array([{"a": 1}], dtype=object), scale=np.zeros(2), bias=np.zeros(2)
+    )
+    (folder / "other.npz").replace(folder / weights.TABLE)
+    _vouch(folder)
+
+    with pytest.raises(ArtefactRefused, match="cannot be read"):
+        weights.load(folder)
+
+
+def test_a_missing_file_is_refused(folder: Path) -> None:
+    """A wheel without its weights says so."""
+    (folder / weights.TABLE).unlink()
+
+    with pytest.raises(ArtefactRefused, match="missing"):
+        weights.load(folder)
+
+
+def test_without_weights_cues_take_over() -> None:
+    """A refused artefact costs quality, not requests: the lexicon answers alone."""
+    said = Classifier(lexicon.shipped(), None).classify("Fasse den Artikel zusammen.")
+
+    assert (said.task, said.source) == ("summary", Layer.LEXICON)
+
+
+def test_numpy_and_onnx_agree() -> None:
+    """Both engines compute the same scores from the same table."""
+    folder = weights.shipped_folder()
+    pytest.importorskip("onnxruntime", reason="the optional engine is not installed")
+    numpy_engine, onnx_engine = weights.load(folder).engine, OnnxEngine(folder)
+
+    for text in TEXTS:
+        rows = hash_rows(excerpt.read(text).pieces)
+        np.testing.assert_allclose(numpy_engine.scores(rows), onnx_engine.scores(rows), rtol=1e-4, atol=1e-4)
+
+
+def test_combined_shares_are_a_distribution() -> None:
+    """Whatever the pieces say, the labels' shares of a turn are not negative and add up to 1."""
+    rng = np.random.default_rng(0)
+
+    for pieces in (1, 2, 13):
+        shares = weights.combine(weights.probabilities(rng.normal(size=(pieces, len(weights.COLUMNS)))))
+        assert shares.min() >= 0
+        assert shares.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_calibration_is_monotone() -> None:
+    """A larger share never means less confidence."""
+    calibration = weights.load(weights.shipped_folder()).calibration
+
+    confidences = [calibration(share) for share in np.linspace(0, 1, 101)]
+
+    assert confidences == sorted(confidences)
+    assert 0 <= confidences[0] <= confidences[-1] <= 1
+
+
+def _vouch(folder: Path) -> None:
+    """Make the manifest name the files that lie there."""
+    import hashlib
+
+    manifest = json.loads((folder / weights.MANIFEST).read_text())
+    manifest["sha256"][weights.TABLE] = hashlib.sha256((folder / weights.TABLE).read_bytes()).hexdigest()
+    (folder / weights.MANIFEST).write_text(json.dumps(manifest))
