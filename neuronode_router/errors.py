@@ -23,6 +23,9 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
     - UnsupportedLiteLLM    outside the tested range, or a seam is missing
     - CompromisedLiteLLM    a release known to be malicious
     - AdminClosed           the proxy has no master key, so nobody can be told apart
+  + TaskError               a task of the task API
+    - TemplatesInvalid      task templates with problems, all of them listed
+    - BadTaskInput          what a caller gave does not fit the task
   + ArtefactRefused         trained weights that are missing, altered or not ours
   + SettingsError           an environment variable or flag that cannot be used
 
@@ -212,6 +215,28 @@ class AdminClosed(HostError):
 
     code = "admin_closed"
     mend = "Start the proxy with LITELLM_MASTER_KEY set to a long random value."
+
+
+class TaskError(NeuronodeError):
+    """A task of the task API cannot be used, or not so."""
+
+
+class TemplatesInvalid(TaskError):
+    """Task templates have problems; all of them are in `problems`."""
+
+    code = "templates_invalid"
+    mend = "Mend every problem listed; docs/tasks.md describes the file."
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("The task templates cannot be used: " + "; ".join(map(str, self.problems)))
+
+
+class BadTaskInput(TaskError):
+    """What a caller gave does not fit the task. The message names inputs and limits, never what they say."""
+
+    code = "bad_task_input"
+    mend = "Compare the request with docs/tasks.md."
 
 
 class ArtefactRefused(NeuronodeError):

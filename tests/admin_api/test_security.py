@@ -292,6 +292,8 @@ def test_every_error_of_the_package_has_a_presentation() -> None:
         "audit_broken",
         "render_failed",
         "artefact_refused",
+        "templates_invalid",
+        "bad_task_input",
     }
     codes = {
         error.code
