@@ -158,9 +158,7 @@ def test_a_killed_worker_comes_back_with_the_revision(battered: Proxy, admin: ht
 
     victim.send_signal(signal.SIGKILL)
 
-    wait_until(lambda: _live_elsewhere(admin, victim.pid), seconds=200, what="the successor")
-    found = status(admin)
-    assert {worker["revision"] for worker in found["workers"] if worker["live"]} == {revision}
+    wait_until(lambda: _others_serve(admin, revision, victim.pid), seconds=200, what="the successor")
     assert served(admin) == {"chat_balanced"}
     assert switch(admin, "premium")["revision"] == revision + 1
 
@@ -199,10 +197,10 @@ def _rendered(config: Path) -> tuple[str, dict[str, str]]:
     return document["profile_settings"]["current_profile"], aliases
 
 
-def _live_elsewhere(admin: httpx.Client, dead: int) -> bool:
+def _others_serve(admin: httpx.Client, revision: int, dead: int) -> bool:
     try:
         workers = admin.get(f"{ADMIN}/workers").raise_for_status().json()["workers"]
     except httpx.TransportError:
         return False
-    live = {worker["pid"] for worker in workers if worker["live"]}
-    return len(live) == 2 and dead not in live
+    serving = {worker["pid"]: worker["revision"] for worker in workers if worker["live"]}
+    return dead not in serving and list(serving.values()) == [revision, revision]

@@ -156,6 +156,7 @@ class Proxy:
             "PYTHONPATH": str(_ROOT),
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
             "LITELLM_TELEMETRY": "False",
+            "PYTHONFAULTHANDLER": "1",
         }
         if self.master_key:
             environment["LITELLM_MASTER_KEY"] = self.master_key
