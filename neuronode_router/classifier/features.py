@@ -8,6 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +50,7 @@ class Rows:
     """How many features each text has, at least 1."""
 
 
+@cache
 def cue_rows(task: str, cue: str) -> tuple[int, ...]:
     """Return the rows of a cue: its own and its task's, several times over, so that it outweighs single n-grams."""
     own, shared = (

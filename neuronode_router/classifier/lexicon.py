@@ -65,26 +65,20 @@ class Lexicon:
         tokens = tokenise(text)
         found: dict[tuple[str, str], Rule] = {}
         for at, word in enumerate(tokens.words):
-            for rule in self._candidates(word):
-                if (
-                    (rule.task, rule.cue) not in found
-                    and _holds(rule, tokens, at)
-                    and not self._negated(tokens, at)
-                ):
-                    found[rule.task, rule.cue] = rule
+            for rules in (
+                self._words.get(word),
+                self._stems.get(word[:_HEAD]),
+                self._endings.get(word[-_ENDING:]),
+            ):
+                for rule in rules or ():
+                    if _holds(rule, tokens, at) and not self._negated(tokens, at):
+                        found.setdefault((rule.task, rule.cue), rule)
         return list(found.values())
 
     def _negated(self, tokens: Tokens, at: int) -> bool:
         """Tell whether a negation stands up to two words before, or right after the cue's first word."""
         around = chain(tokens.words[max(0, at - 2) : at], tokens.words[at + 1 : at + 2])
         return any(word in self._negations for word in around)
-
-    def _candidates(self, word: str) -> Iterator[Rule]:
-        return chain(
-            self._words.get(word, ()),
-            self._stems.get(word[:_HEAD], ()),
-            self._endings.get(word[-_ENDING:], ()),
-        )
 
 
 def tokenise(text: str) -> Tokens:

@@ -1,0 +1,1 @@
+"""How well and how fast the classifier works, next to others on the same data."""
