@@ -1,0 +1,88 @@
+"""What is counted of one deployment in one slot of time: a flat map of field to integer, so that tallies add up.
+
+The same fields are counted in memory and in Redis. It must not know which attempts deserve to be counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from neuronode_router.stats.histogram import BUCKETS, Histogram, bucket_of
+
+Tally = dict[str, int]
+
+ANSWERS, ERRORS, TOKENS, GENERATING_MS = "answers", "errors", "tokens", "generating_ms"
+TOTAL, FIRST_TOKEN, SHORT_ANSWER = "total", "first", "short"
+
+SHORT_ANSWER_TOKENS = 16
+"""Length of the answer that a deployment's expected latency speaks of."""
+
+_HISTOGRAMS = {
+    kind: tuple(f"{kind}.{bucket}" for bucket in range(BUCKETS))
+    for kind in (TOTAL, FIRST_TOKEN, SHORT_ANSWER)
+}
+_BUCKET_OF_FIELD = {
+    name: (kind, bucket) for kind, names in _HISTOGRAMS.items() for bucket, name in enumerate(names)
+}
+
+FIELDS = frozenset((ANSWERS, ERRORS, TOKENS, GENERATING_MS, *_BUCKET_OF_FIELD))
+"""Every field there is: anything else that is found in Redis is not ours."""
+
+
+def count_error(tally: Tally) -> None:
+    """Count one attempt that failed."""
+    _add(tally, ERRORS, 1)
+
+
+def count_answer(tally: Tally, total_ms: float, *, first_token_ms: float | None, tokens: int) -> None:
+    """Count one answer: finite times in milliseconds, tokens of the answer (0 where unknown)."""
+    generating_ms = total_ms - (first_token_ms or 0.0)
+    _add(tally, ANSWERS, 1)
+    _add_value(tally, TOTAL, total_ms)
+    if first_token_ms is not None:
+        _add_value(tally, FIRST_TOKEN, first_token_ms)
+    if tokens > 0:
+        _add(tally, TOKENS, tokens)
+        _add(tally, GENERATING_MS, max(1, round(generating_ms)))
+    # An answer of 2,000 tokens takes long on an idle deployment too: count it as if it had been a short one.
+    shortened = generating_ms * min(1.0, SHORT_ANSWER_TOKENS / max(tokens, 1))
+    _add_value(tally, SHORT_ANSWER, total_ms - generating_ms + shortened)
+
+
+def merge(tallies: Iterable[Mapping[str, int]]) -> Tally:
+    """Return the sum. Never raises."""
+    merged: Tally = {}
+    for tally in tallies:
+        for name, count in tally.items():
+            merged[name] = merged.get(name, 0) + count
+    return merged
+
+
+def at_least(tally: Mapping[str, int], other: Mapping[str, int]) -> Mapping[str, int]:
+    """Return the greater count of each field. Never raises."""
+    return {name: max(tally.get(name, 0), other.get(name, 0)) for name in tally.keys() | other.keys()}
+
+
+def difference(tally: Mapping[str, int], earlier: Mapping[str, int]) -> Tally:
+    """Return what `tally` has more than `earlier`, which it has grown from. Never raises."""
+    return {
+        name: count - earlier.get(name, 0) for name, count in tally.items() if count > earlier.get(name, 0)
+    }
+
+
+def histograms(tally: Mapping[str, int]) -> Mapping[str, Histogram]:
+    """Return the histograms of `TOTAL`, `FIRST_TOKEN` and `SHORT_ANSWER`. Never raises."""
+    counts: dict[str, dict[int, int]] = {kind: {} for kind in _HISTOGRAMS}
+    for name, count in tally.items():
+        if name in _BUCKET_OF_FIELD:
+            kind, bucket = _BUCKET_OF_FIELD[name]
+            counts[kind][bucket] = count
+    return {kind: Histogram(found) for kind, found in counts.items()}
+
+
+def _add(tally: Tally, name: str, amount: int) -> None:
+    tally[name] = tally.get(name, 0) + amount
+
+
+def _add_value(tally: Tally, kind: str, value: float) -> None:
+    _add(tally, _HISTOGRAMS[kind][bucket_of(value)], 1)

@@ -1,0 +1,58 @@
+"""Laws of the histogram: merging, and how far a quantile may be off."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuronode_router.stats.histogram import BUCKETS, GROWTH, RELATIVE_ERROR, Histogram, bucket_of
+
+histograms = st.dictionaries(st.integers(0, BUCKETS - 1), st.integers(1, 10**6)).map(Histogram)
+milliseconds = st.floats(1, GROWTH**BUCKETS, exclude_max=True)
+
+
+def of(values: list[float]) -> Histogram:
+    histogram = Histogram()
+    for value in values:
+        histogram = histogram.merge(Histogram({bucket_of(value): 1}))
+    return histogram
+
+
+@given(histograms, histograms, histograms)
+def test_merging_is_associative_and_commutative(a: Histogram, b: Histogram, c: Histogram) -> None:
+    """In whatever order workers and slots are merged, the result is the same."""
+    assert a.merge(b).merge(c) == a.merge(b.merge(c))
+    assert a.merge(b) == b.merge(a)
+    assert a.merge(Histogram()) == a
+    assert a.merge(b).samples == a.samples + b.samples
+
+
+@given(st.lists(milliseconds, min_size=1, max_size=200), st.sampled_from([0.0, 0.5, 0.95, 1.0]))
+def test_a_quantile_is_right_within_the_stated_error(values: list[float], share: float) -> None:
+    """Every quantile is within 5 % of the value of nearest rank."""
+    exact = sorted(values)[max(1, math.ceil(share * len(values))) - 1]
+
+    estimate = of(values).quantile(share)
+
+    assert estimate is not None
+    assert abs(estimate - exact) <= RELATIVE_ERROR * exact
+
+
+@given(st.lists(milliseconds, min_size=1), st.lists(milliseconds, min_size=1))
+def test_merging_loses_nothing(left: list[float], right: list[float]) -> None:
+    """The histogram of all values is the merge of the parts' histograms."""
+    assert of(left + right) == of(left).merge(of(right))
+
+
+@pytest.mark.parametrize(("value", "bucket"), [(-5.0, 0), (0.0, 0), (0.3, 0), (1e300, BUCKETS - 1)])
+def test_values_out_of_range_go_to_the_outer_buckets(value: float, bucket: int) -> None:
+    """Nothing finite is refused or makes another bucket."""
+    assert bucket_of(value) == bucket
+
+
+def test_an_empty_histogram_has_no_quantile() -> None:
+    """Without samples there is no figure, not a zero."""
+    assert Histogram().quantile(0.5) is None
