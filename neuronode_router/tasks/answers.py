@@ -1,0 +1,50 @@
+"""Hold an answer against what the task allows: `check(task, answer_text, inputs)`.
+
+It must not know who answered, nor how sure it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from neuronode_router.tasks import json_answers, labels
+from neuronode_router.tasks.inputs import Inputs, labels_of
+from neuronode_router.tasks.labels import MAX_ANSWER_CHARACTERS
+from neuronode_router.tasks.template import FreeText, JsonShape, TaskTemplate
+
+THOUGHTS_END = "</think>"
+"""Reasoning models think aloud first; what counts comes after."""
+
+Value = str | Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What an answer means to its task."""
+
+    value: Value | None
+    """The label as the task spells it, the JSON object, or the text; None when not valid."""
+    valid: bool
+    problem: str = ""
+    """`empty`, `too_long`, `no_label`, `no_json`, `too_deep`, or `schema:` and the keyword that was broken. Never text
+    of the answer."""
+
+
+def check(task: TaskTemplate, answer_text: str, inputs: Inputs) -> Checked:
+    """Return what the answer means. `inputs` are those it was asked with, accepted by `render`. Never raises."""
+    if len(answer_text) > MAX_ANSWER_CHARACTERS:
+        return Checked(None, valid=False, problem="too_long")
+    answer = answer_text.rpartition(THOUGHTS_END)[2].strip()
+    if not answer:
+        return Checked(None, valid=False, problem="empty")
+    match task.output:
+        case FreeText():
+            return Checked(answer, valid=True)
+        case JsonShape(schema):
+            found, problem = json_answers.find_object(answer, schema)
+            return Checked(found, valid=found is not None, problem=problem)
+        case _:
+            label = labels.find(answer, labels_of(task, inputs))
+            return Checked(label, valid=label is not None, problem="" if label else "no_label")

@@ -1,0 +1,69 @@
+"""How far an answer can be trusted, from 0 to 1: `confidence(...)`.
+
+It must not know tiers or thresholds.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from neuronode_router.tasks.answers import THOUGHTS_END, Checked
+from neuronode_router.tasks.template import BLIND_CONFIDENCE, FreeText, JsonShape, TaskTemplate
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """One token of an answer and the natural logarithm of its probability."""
+
+    token: str
+    logprob: float
+
+
+def confidence(
+    task: TaskTemplate,
+    checked: Checked,
+    *,
+    tokens: Sequence[TokenLogprob] = (),
+    earlier: Sequence[Checked] = (),
+) -> float:
+    """Return the confidence in `checked`, an answer to `task`, 0 to 1. Never raises.
+
+    * Not valid: 0.
+    * A label, and the provider gave the answer's `tokens`: the probability of the tokens that spell the label where
+      the answer first names it, exp(sum of their logprobs).
+    * A label without such tokens: (k + 1) / (n + 2) by Laplace's rule of succession, where n counts the valid answers
+      to this request, this one included, and k those that agree with it. One valid answer: 2/3.
+    * JSON or free text: 2/3. That it is valid is all that is known, and two good answers rarely agree word for word.
+
+    It never falls when a logprob rises or an earlier answer turns from another value to this one.
+    """
+    if not checked.valid:
+        return 0.0
+    if isinstance(task.output, JsonShape | FreeText):
+        return BLIND_CONFIDENCE
+    label = str(checked.value)
+    spelled = _label_logprob(label, tokens)
+    if spelled is not None:
+        return math.exp(min(spelled, 0.0))
+    valid = [other.value for other in earlier if other.valid]
+    return (valid.count(label) + 2) / (len(valid) + 3)
+
+
+def _label_logprob(label: str, tokens: Sequence[TokenLogprob]) -> float | None:
+    """Return the summed logprob of the tokens that spell the label after any thoughts, or None where none do."""
+    parts = [token.token.lower() for token in tokens]
+    text = "".join(parts)
+    place = re.compile(rf"(?<!\w){re.escape(label.lower())}(?!\w)").search(
+        text, max(text.rfind(THOUGHTS_END), 0)
+    )
+    if place is None:
+        return None
+    total, position = 0.0, 0
+    for part, token in zip(parts, tokens, strict=True):
+        if position < place.end() and position + len(part) > place.start():
+            total += min(token.logprob, 0.0)
+        position += len(part)
+    return None if math.isnan(total) else total

@@ -1,0 +1,93 @@
+"""What to do after an attempt: `plan_next(attempts)`, a pure state machine that ends after three attempts.
+
+It must not know who answers, nor send anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from neuronode_router.domain import Tier
+
+LADDER = tuple(Tier)
+MAX_ATTEMPTS = 3
+"""The first, one retry, one on the next tier."""
+
+
+class Why(StrEnum):
+    """Why a step follows: the closed vocabulary of a task's routing."""
+
+    ACCEPTED = "accepted"
+    INVALID = "invalid"
+    UNCERTAIN = "uncertain"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One answer: where it came from and what it was worth."""
+
+    tier: Tier
+    valid: bool
+    confidence: float
+    """0 to 1; of no account when not valid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Ask again on the same tier, showing what was wrong."""
+
+    why: Why = Why.INVALID
+
+
+@dataclass(frozen=True, slots=True)
+class Escalate:
+    """Ask on the next tier."""
+
+    tier: Tier
+    why: Why
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Answer with attempt number `chosen` (from 0), which is the best there is."""
+
+    chosen: int
+    why: Why
+    """`accepted`; otherwise what is still wrong with it."""
+
+
+Step = Retry | Escalate | Done
+
+
+def plan_next(attempts: Sequence[Attempt], *, threshold: float, highest: Tier = Tier.COMPLEX) -> Step:
+    """Return what follows the last of `attempts`.
+
+    An invalid first answer is asked for once more; after that, or when a valid answer has less confidence than
+    `threshold`, one attempt goes one tier up, never above `highest`. Then, or without a tier above, it is done with
+    the valid answer of most confidence, of equals the latest. Raises `ValueError` without an attempt.
+    """
+    if not attempts:
+        raise ValueError("there must have been an attempt before the next is planned")
+    last = attempts[-1]
+    why = _judge(last, threshold)
+    if why is Why.ACCEPTED:
+        return Done(len(attempts) - 1, why)
+    if why is Why.INVALID and len(attempts) == 1:
+        return Retry()
+    above = LADDER[LADDER.index(last.tier) + 1 : LADDER.index(highest) + 1]
+    if above and last.tier is attempts[0].tier and len(attempts) < MAX_ATTEMPTS:
+        return Escalate(above[0], why)
+    best = max(range(len(attempts)), key=lambda n: (_worth(attempts[n]), n))
+    return Done(best, _judge(attempts[best], threshold))
+
+
+def _worth(attempt: Attempt) -> float:
+    return attempt.confidence if attempt.valid else -1.0
+
+
+def _judge(attempt: Attempt, threshold: float) -> Why:
+    if not attempt.valid:
+        return Why.INVALID
+    return Why.ACCEPTED if attempt.confidence >= threshold else Why.UNCERTAIN
