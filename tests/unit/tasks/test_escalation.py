@@ -1,0 +1,140 @@
+"""What follows an attempt: one retry, one tier up, an end; and the results that tell of it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuronode_router.domain import Tier
+from neuronode_router.tasks import Attempt, Done, Escalate, Retry, Step, Why, plan_next
+from neuronode_router.tasks.results import (
+    ChatResult,
+    ClassifiedTask,
+    ModelConfig,
+    Routing,
+    RoutingDecision,
+    SentimentResult,
+)
+
+FAST, MEDIUM, COMPLEX = Tier
+BAR = 0.6
+
+
+def good(tier: Tier, worth: float = 0.9) -> Attempt:
+    """A valid answer."""
+    return Attempt(tier, valid=True, confidence=worth)
+
+
+def bad(tier: Tier) -> Attempt:
+    """An answer outside labels or schema."""
+    return Attempt(tier, valid=False, confidence=0)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "step"),
+    [
+        ([good(FAST)], Done(0, Why.ACCEPTED)),
+        ([good(FAST, BAR)], Done(0, Why.ACCEPTED)),
+        ([bad(FAST)], Retry()),
+        ([bad(FAST), good(FAST)], Done(1, Why.ACCEPTED)),
+        ([bad(FAST), bad(FAST)], Escalate(MEDIUM, Why.INVALID)),
+        ([bad(FAST), good(FAST, 0.3)], Escalate(MEDIUM, Why.UNCERTAIN)),
+        ([good(FAST, 0.3)], Escalate(MEDIUM, Why.UNCERTAIN)),
+        ([good(MEDIUM, 0.3)], Escalate(COMPLEX, Why.UNCERTAIN)),
+        ([good(FAST, 0.3), good(MEDIUM, 0.4)], Done(1, Why.UNCERTAIN)),
+        ([good(FAST, 0.5), good(MEDIUM, 0.4)], Done(0, Why.UNCERTAIN)),
+        ([good(FAST, 0.4), good(MEDIUM, 0.4)], Done(1, Why.UNCERTAIN)),
+        ([good(FAST, 0.3), bad(MEDIUM)], Done(0, Why.UNCERTAIN)),
+        ([bad(FAST), bad(FAST), bad(MEDIUM)], Done(2, Why.INVALID)),
+        ([bad(FAST), bad(FAST), good(MEDIUM)], Done(2, Why.ACCEPTED)),
+        ([good(COMPLEX, 0.3)], Done(0, Why.UNCERTAIN)),
+        ([bad(COMPLEX)], Retry()),
+        ([bad(COMPLEX), bad(COMPLEX)], Done(1, Why.INVALID)),
+    ],
+)
+def test_the_table_of_steps(attempts: list[Attempt], step: Step) -> None:
+    """Invalid: once more, then one tier up. Uncertain: one tier up. Then the best there is."""
+    assert plan_next(attempts, threshold=BAR) == step
+
+
+def test_a_cap_is_never_passed() -> None:
+    """A key that may use only small models gets the best small answer."""
+    assert plan_next([good(FAST, 0.3)], threshold=BAR, highest=FAST) == Done(0, Why.UNCERTAIN)
+    assert plan_next([bad(COMPLEX), bad(COMPLEX)], threshold=BAR, highest=FAST) == Done(1, Why.INVALID)
+
+
+def test_there_must_have_been_an_attempt() -> None:
+    """Nothing follows nothing."""
+    with pytest.raises(ValueError, match="attempt"):
+        plan_next([], threshold=BAR)
+
+
+@given(
+    start=st.sampled_from(Tier),
+    highest=st.sampled_from(Tier),
+    threshold=st.floats(0, 1),
+    outcomes=st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=3, max_size=3),
+)
+def test_it_always_ends_after_three_attempts_with_the_best(
+    start: Tier, highest: Tier, threshold: float, outcomes: list[tuple[bool, float]]
+) -> None:
+    """Walk the machine to its end with any outcomes: bounded, one tier at most, and honest about the result."""
+    attempts: list[Attempt] = []
+    step: Step = Escalate(start, Why.ACCEPTED)
+    for valid, worth in outcomes:
+        tier = step.tier if isinstance(step, Escalate) else attempts[-1].tier
+        attempts.append(Attempt(tier, valid=valid, confidence=worth))
+        step = plan_next(attempts, threshold=threshold, highest=highest)
+        if isinstance(step, Done):
+            break
+
+    assert isinstance(step, Done)
+    ladder = list(Tier)
+    climbed = [ladder.index(attempt.tier) - ladder.index(start) for attempt in attempts]
+    assert climbed == sorted(climbed)
+    assert climbed[-1] <= max(0, min(1, ladder.index(highest) - ladder.index(start)))
+    chosen = attempts[step.chosen]
+    assert (step.why is Why.ACCEPTED) == (chosen.valid and chosen.confidence >= threshold)
+    assert chosen.valid or not any(attempt.valid for attempt in attempts)
+    assert chosen.confidence == max((a.confidence for a in attempts if a.valid), default=chosen.confidence)
+
+
+def test_results_carry_the_fields_of_the_plan() -> None:
+    """Clients written for the plan find its names, as JSON."""
+    decision = RoutingDecision(
+        selected_model=ModelConfig("tier_fast", FAST),
+        original_tier=FAST,
+        was_fallback=False,
+        classification=ClassifiedTask(None, FAST, 1.0, "the task's tier"),
+        routing_time_ms=0.1,
+    )
+    routing = Routing.of(decision, attempts=2, reasons=("invalid", "accepted"))
+
+    sentiment = SentimentResult(
+        sentiment="BULLISH",
+        confidence=0.9,
+        valid=True,
+        model_used="m",
+        tier=FAST,
+        latency_ms=200.0,
+        routing=routing,
+    )
+    chat = ChatResult(
+        response="Hallo",
+        confidence=0.6,
+        valid=True,
+        model_used="m",
+        tier=FAST,
+        latency_ms=200.0,
+        routing=routing,
+    )
+
+    document = json.loads(json.dumps(sentiment.to_document()))
+    assert document["sentiment"] == "BULLISH"
+    assert {"confidence", "model_used", "tier", "latency_ms", "routing"} <= document.keys()
+    assert document["routing"]["was_fallback"] is False
+    assert document["routing"]["reasons"] == ["invalid", "accepted"]
+    assert {"response", "model", "tier", "latency_ms", "routing"} <= chat.to_document().keys()
