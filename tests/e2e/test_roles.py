@@ -1,0 +1,62 @@
+"""Every admin route against every kind of caller, through LiteLLM's own authentication (T1, T2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from tests.e2e.conftest import ADMIN
+from tests.e2e.test_secrets import SECOND_PREFIX, UNKNOWN_KEY, routes
+from tests.support.proxy import MASTER_KEY, Proxy
+
+pytestmark = pytest.mark.e2e
+
+MEMBERS_MAY = {"GET /list", "GET /status", "GET /diff", "GET /balanced"}
+VIEWERS_MAY = MEMBERS_MAY | {"GET /audit", "GET /workers", "POST /validate"}
+
+
+@pytest.mark.parametrize("prefix", [ADMIN, SECOND_PREFIX])
+@pytest.mark.parametrize(
+    ("caller", "may"),
+    [
+        ("nobody", set()),
+        ("unknown", set()),
+        ("narrow", MEMBERS_MAY),
+        ("ordinary", MEMBERS_MAY),
+        ("viewer", VIEWERS_MAY),
+        ("master", None),
+    ],
+)
+def test_each_caller_reaches_what_it_may(
+    proxy: Proxy, keys: Mapping[str, str], caller: str, may: set[str] | None, prefix: str
+) -> None:
+    """401 for strangers, 403 for what a role does not include, anything else where it does."""
+    key = {**keys, "nobody": None, "unknown": UNKNOWN_KEY, "master": MASTER_KEY}[caller]
+    refusal = 401 if caller in ("nobody", "unknown") else 403
+
+    with proxy.client(key) as client:
+        # A body that no route accepts: who is let in is answered 4xx or 200, and nothing changes.
+        found = {
+            f"{method} {path}": client.request(method, prefix + path, json={"nonsense": True}).status_code
+            for method, path in routes()
+        }
+
+    wrong = {
+        route: status
+        for route, status in found.items()
+        if (status in (401, 403)) != (may is not None and route not in may)
+        or (status in (401, 403) and status != refusal)
+    }
+    assert len(found) >= 12
+    assert wrong == {}
+
+
+@pytest.mark.parametrize(
+    "path", ["//admin/profiles/list", "/admin/%2e%2e/admin/profiles/list", "/ADMIN/profiles/list"]
+)
+def test_no_path_gets_around_the_key(proxy: Proxy, path: str) -> None:
+    """Odd spellings of a path lead nowhere without a key (T2)."""
+    with proxy.client(None, host="localhost:4000/#@admin") as client:
+        assert client.get(path).status_code in (400, 401, 404)
+        assert client.get(f"{ADMIN}/list").status_code == 401
