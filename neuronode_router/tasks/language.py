@@ -9,7 +9,7 @@ import re
 
 from neuronode_router.tasks.template import Language
 
-WINDOW_CHARACTERS = 2000
+WINDOW_CHARACTERS = 600
 
 _GERMAN = re.compile(
     r"\b(?:der|die|das|den|dem|des|ein|eine|einen|einem|und|oder|aber|ist|sind|war|wird|"
