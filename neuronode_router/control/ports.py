@@ -22,16 +22,27 @@ class StagedEdit(Protocol):
         ...
 
     def publish(self) -> None:
-        """Write the file or files atomically (temporary file, fsync, rename). Raises `ProfilesReadOnly`."""
+        """Write each file atomically (temporary file, fsync, rename). Raises `ProfilesReadOnly`; nothing has changed.
+
+        A process that is killed between two files leaves what the next reader needs to end the publish.
+        """
         ...
 
     def revert(self) -> None:
         """Put back the bytes that `publish` replaced. Never raises after a successful publish."""
         ...
 
+    def finish(self) -> None:
+        """Let what was published stand, because it is committed. Never raises."""
+        ...
+
 
 class ProfileSource(Protocol):
-    """The profile files as the ProfileManager needs them. All methods block; call them in a thread."""
+    """The profile files as the ProfileManager needs them. All methods block; call them in a thread.
+
+    None of them sees half a publish: one that is under way is waited for, one whose process died is ended first. For
+    that they take the store's lock, so call none inside a commit; they may raise `StoreUnavailable`.
+    """
 
     def load(self, host: HostFacts) -> ProfileSet:
         """Read and validate all files against the host. Raises `ProfilesInvalid` with every problem."""

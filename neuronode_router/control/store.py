@@ -126,6 +126,12 @@ class ControlStore:
         self._fault("committed")
         return entry
 
+    @contextmanager
+    def standstill(self) -> Iterator[str | None]:
+        """Hold the lock of commits, so that nobody commits or publishes; yields the digest that is in force."""
+        with self._database.writing() as connection:
+            yield connection.execute(_LOCKED).one().digest
+
     def close(self) -> None:
         """Close the connections."""
         self._database.dispose()
@@ -163,7 +169,7 @@ class ControlStore:
 
 @contextmanager
 def _published(edit: StagedEdit | None) -> Iterator[None]:
-    """Publish the files; put them back, still under the lock, when the body (the commit) fails."""
+    """Publish the files; put them back, still under the lock, when the body (the commit) fails, else let them stand."""
     if edit is None:
         yield
         return
@@ -173,6 +179,7 @@ def _published(edit: StagedEdit | None) -> Iterator[None]:
     except BaseException:
         edit.revert()
         raise
+    edit.finish()
 
 
 def _to_state(row: Row[*tuple[Any, ...]]) -> ControlState:

@@ -80,7 +80,7 @@ class Runtime:
         self._wake = _wake(settings)
         self.manager = ProfileManager(
             store=self.store,
-            source=ProfileFiles(settings.profiles),
+            source=ProfileFiles(settings.profiles, standstill=self.store.standstill),
             host=self.facts,
             wake=self._wake,
             receipt_timeout=settings.receipt_timeout,

@@ -6,33 +6,27 @@ It must not know what makes a profile valid, nor when its caller commits.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from neuronode_router.domain import ProfileSet
 from neuronode_router.errors import ProfilesReadOnly
-from neuronode_router.profiles.atomic import move_over, replace, sync_directory, write_beside
+from neuronode_router.profiles.atomic import move_over, write_beside
+from neuronode_router.profiles.intent import FileChange, declare, remove
 
 _MEND = "Make the directory writable for the proxy, or free space there; or edit the profiles where they come from."
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class FileChange:
-    """What one file holds before and after; None where it does not exist."""
-
-    path: Path
-    before: bytes | None
-    after: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StagedFiles:
-    """The form of `control.ports.StagedEdit` for files."""
+    """The form of `control.ports.StagedEdit` for files. Changes of several files are declared before the first."""
 
     profiles: ProfileSet
     changes: tuple[FileChange, ...]
+    directory: Path
+    _intent: Path | None = field(default=None, init=False)
 
     def publish(self) -> None:
         """Write all changed files, each atomically. Raises `ProfilesReadOnly`; then every file is as it was.
@@ -44,9 +38,11 @@ class StagedFiles:
             for change in self.changes:
                 if change.after is not None:
                     ready[change.path] = write_beside(change.path, change.after)
+            if len(self.changes) > 1:
+                self._intent = declare(self.directory, self.changes, self.profiles.digest)
             for change in self.changes:
                 if change.after is None:
-                    _remove(change.path)
+                    remove(change.path)
                 else:
                     move_over(ready.pop(change.path), change.path)
         except OSError as error:
@@ -58,28 +54,21 @@ class StagedFiles:
 
     def revert(self) -> None:
         """Put back what `publish` replaced, but leave alone what somebody else wrote since. Never raises."""
+        undone = True
         for change in reversed(self.changes):
             try:
-                if _content(change.path) == change.after:
-                    _put(change.path, change.before)
+                change.back()
             except OSError:
+                undone = False
                 logger.exception("neuronode: %s could not be put back; write it anew", change.path.name)
+        if undone:
+            self.finish()
 
-
-def _put(path: Path, content: bytes | None) -> None:
-    if content is None:
-        _remove(path)
-    else:
-        replace(path, content)
-
-
-def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    sync_directory(path.parent)
-
-
-def _content(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
+    def finish(self) -> None:
+        """Let what was published stand: it is committed. Never raises."""
+        if self._intent is None:
+            return
+        try:
+            remove(self._intent)
+        except OSError:
+            logger.exception("neuronode: %s could not be removed; the next reader does", self._intent.name)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from typing import Any
 from neuronode_router.domain import HostFacts, Profile, ProfileSet
 from neuronode_router.errors import Problem, ProfilesInvalid, ProfilesReadOnly, UnknownProfile, UnknownTask
 from neuronode_router.profiles.checks import Draft, check_drafts, name_problem
-from neuronode_router.profiles.edits import FileChange, StagedFiles
+from neuronode_router.profiles.edits import StagedFiles
+from neuronode_router.profiles.intent import FileChange, end, intents
 from neuronode_router.profiles.problems import Code, Source, shown
 from neuronode_router.profiles.reader import MAX_BYTES, read_document
 from neuronode_router.profiles.schema import to_file_document, to_profile
@@ -25,6 +27,11 @@ from neuronode_router.profiles.splice import NotUnderstood, dump, revise
 SUFFIX = ".yaml"
 MAX_FILES = 64
 READ_ATTEMPTS = 5
+
+Standstill = Callable[[], AbstractContextManager[str | None]]
+"""Opens a context in which nobody publishes or commits; it yields the digest of the committed set, None before any."""
+
+_MEND = "Make the directory of the profiles writable for the proxy, then POST /admin/profiles/reload."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +45,16 @@ class _Entry:
 
 
 class ProfileFiles:
-    """The `*.yaml` files of one directory; each file's stem is the name of a profile."""
+    """The `*.yaml` files of one directory; each file's stem is the name of a profile.
 
-    def __init__(self, directory: Path) -> None:
+    With `standstill` nobody reads half a publish of several files: one that is under way is waited for, one whose
+    process died is ended first. Every method may then raise `ProfilesReadOnly`, and what `standstill` raises. Without
+    it the files are read as they lie.
+    """
+
+    def __init__(self, directory: Path, *, standstill: Standstill | None = None) -> None:
         self._directory = directory
+        self._standstill = standstill
 
     def load(self, host: HostFacts) -> ProfileSet:
         """Read and validate all files against the host. Raises `ProfilesInvalid` with every problem."""
@@ -101,10 +114,13 @@ class ProfileFiles:
         entries: list[_Entry] = []
         try:
             for _ in range(READ_ATTEMPTS):
+                self._end_publishes()
                 paths = self._paths()
                 before = [_identity(path) for path in paths]
                 entries = [self._entry(path) for path in paths[: MAX_FILES + 1]]
-                if before == [_identity(path) for path in self._paths()]:
+                # In this order: the intent of a publish that is half done lies there until its last file is written.
+                publishing = self._standstill is not None and intents(self._directory)
+                if not publishing and before == [_identity(path) for path in self._paths()]:
                     break
         except OSError as error:
             message = f"The directory of the profiles cannot be read: {error.strerror}."
@@ -112,6 +128,17 @@ class ProfileFiles:
             problem = Source(self._directory.name).problem(Code.UNREADABLE, (), message, mend)
             return [_Entry("", self._directory, problem=problem)]
         return entries
+
+    def _end_publishes(self) -> None:
+        if self._standstill is None or not intents(self._directory):
+            return
+        with self._standstill() as committed:  # waits for a publisher that lives
+            for intent in intents(self._directory):
+                try:
+                    end(intent, committed)
+                except OSError as error:
+                    message = f"A publish that was cut short cannot be ended: {error.strerror or error}."
+                    raise ProfilesReadOnly(message, mend=_MEND) from error
 
     def _paths(self) -> list[Path]:
         with os.scandir(self._directory) as found:
@@ -155,7 +182,7 @@ class ProfileFiles:
         for change in changes:
             if not os.access(change.path.parent, os.W_OK):
                 raise ProfilesReadOnly(f"The directory of {change.path.name} cannot be written.")
-        return StagedFiles(profiles, tuple(changes))
+        return StagedFiles(profiles, tuple(changes), self._directory)
 
 
 def _valid_set(profiles: Mapping[str, Profile], problems: list[Problem]) -> ProfileSet:

@@ -129,7 +129,7 @@ async def running_world(
     store = ControlStore(f"sqlite:///{directory / 'control.db'}")
     manager = ProfileManager(
         store=store,
-        source=files(profiles),
+        source=files(profiles, standstill=store.standstill),
         host=lambda: HostFacts(groups=GROUP_NAMES),
         wake=wake,
         default_profile="premium",

@@ -53,6 +53,9 @@ class MemoryEdit:
         assert self._before is not None
         self._source.write(self._before)
 
+    def finish(self) -> None:
+        """Do nothing: one variable, or one file, cannot be half published."""
+
 
 class MemorySource:
     """Profile "files" that are a variable; `invalid` makes every load fail, as a broken file does."""
