@@ -72,7 +72,7 @@ class Classification:
     confidence: float
     """Chance that `task` is right, 0 to 1."""
     calibrated: bool
-    """True when `confidence` was fitted to held-out sources; False for the length rules and without weights."""
+    """True when `confidence` was measured on sources not trained on; False for the length rules."""
     source: Layer
     evidence: tuple[str, ...]
     """Cues of our lexicon that were found, as `task: cue`: never the user's text."""

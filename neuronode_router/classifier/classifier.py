@@ -26,8 +26,8 @@ DECISIVE_SCORE, DECISIVE_LEAD = 4.0, 2.0
 """Two clear cues for one task, and one more than for any other: right 98 of 100 times on unseen sources."""
 DECISIVE, LIKELY, DOUBTFUL = 0.98, 0.78, 0.45
 """How often the lexicon is right alone: two clear cues ahead, one ahead, less."""
-NO_GUESS = 0.25
-"""Below this share the weights have seen nothing like it, and the length decides."""
+NO_GUESS, FAMILIAR = 0.25, 0.34
+"""Below this share, or with fewer known words and no cue, there is no evidence, and the length decides."""
 MERE_TEXT, ASKS = 0.5, 0.15
 """A piece with this share of `document` is mere text; one with this share of what is asked for is not."""
 SHORT, LONG = 50, 500
@@ -84,7 +84,8 @@ class Classifier:
 
 def _trained(reading: Reading, length: int, trained: weights.Weights) -> Classification:
     rows = [[row for rule in rules for row in cue_rows(rule.task, rule.cue)] for rules in reading.found]
-    scores = trained.engine.scores(hash_rows(reading.pieces, rows))
+    hashed = hash_rows(reading.pieces, rows)
+    scores = trained.engine.scores(hashed)
     shares = weights.probabilities(scores)
     difficulty = float(1 / (1 + np.exp(-scores[0, weights.DIFFICULTY])))
     verdict = _by_cues(reading.cues((shares[:, weights.DOCUMENT] >= MERE_TEXT).tolist()))
@@ -93,7 +94,8 @@ def _trained(reading: Reading, length: int, trained: weights.Weights) -> Classif
     if verdict.decisive:
         label, confidence, layer = verdict.label, DECISIVE, Layer.LEXICON
     cues = reading.cues(_mere_text(reading.pieces, shares, label))
-    if layer is Layer.TRAINED and share < NO_GUESS:
+    unfamiliar = verdict.score == 0 and trained.table.familiarity(hashed) < FAMILIAR
+    if layer is Layer.TRAINED and (unfamiliar or share < NO_GUESS):
         return _by_length(length, cues=cues, difficulty=difficulty)
     return _answer(label, cues, difficulty, confidence=confidence, layer=layer)
 

@@ -15,13 +15,15 @@ import numpy.typing as npt
 
 ROWS = 1 << 15
 """Rows of the weight table. Row 0 takes what belongs to no text, and weighs nothing."""
+WORDS = 1 << 17
+"""Slots of the vocabulary: it only tells whether a word was ever seen."""
 CHAR_ORDERS = (3, 4, 5)
 CUE_WEIGHT = 4
 MAX_CHARS = 4096
 """No call looks at more characters than this, all texts together."""
 
 _BREAK = "\n"
-_SHIFT = np.uint64(64 - 15)
+_SHIFT, _WORD_SHIFT = np.uint64(64 - 15), np.uint64(64 - 17)
 _BASE = 0x9E3779B97F4A7C15
 _MIX = np.uint64(0xD6E8FEB86659FD93)
 _WORD_SALT, _PAIR_SALT, _SKIP_SALT = (
@@ -48,6 +50,8 @@ class Rows:
     owner: npt.NDArray[np.int64]
     count: npt.NDArray[np.float32]
     """How many features each text has, at least 1."""
+    words: npt.NDArray[np.int64]
+    """Which of `WORDS` slots the words of all texts fall into."""
 
 
 @cache
@@ -91,7 +95,7 @@ def hash_rows(texts: Sequence[str], cues: Sequence[Sequence[int]] = ()) -> Rows:
     if flat:
         row = np.concatenate((row, np.array(flat, dtype=np.int64)))
         owner = np.concatenate((owner, np.repeat(np.arange(len(cues)), [len(found) for found in cues])))
-    return Rows(row, owner, count)
+    return Rows(row, owner, count, ((words * _MIX) >> _WORD_SHIFT).astype(np.int64))
 
 
 def _spans(

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuronode_router.classifier.classification import KINDS, LABELS, Task
-from neuronode_router.classifier.features import ROWS, Rows
+from neuronode_router.classifier.features import ROWS, WORDS, Rows
 from neuronode_router.errors import ArtefactRefused
 
 MANIFEST = "manifest.json"
@@ -59,6 +59,12 @@ class Table:
     cells: npt.NDArray[np.int8]
     scale: Floats
     bias: Floats
+    known: npt.NDArray[np.bool_]
+    """Word slots that training saw."""
+
+    def familiarity(self, rows: Rows) -> float:
+        """Return the share of words that training saw, 0 to 1; 0 without words."""
+        return float(self.known[rows.words].mean()) if rows.words.size else 0.0
 
     def column(self, number: int) -> Floats:
         """Return one column in floating point."""
@@ -113,20 +119,17 @@ def load(folder: Path, *, expected: str | None = None) -> Weights:
     try:
         with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
             cells, scale, bias = arrays["table"], arrays["scale"], arrays["bias"]
+            known = np.unpackbits(arrays["known"]).astype(np.bool_)
         calibration = Calibration(
             tuple(manifest["calibration"]["raw"]), tuple(manifest["calibration"]["right"])
         )
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise ArtefactRefused(f"The weights cannot be read: {error}.") from error
     columns = (len(COLUMNS),)
-    if (
-        cells.shape != (ROWS, *columns)
-        or cells.dtype != np.int8
-        or scale.shape != columns
-        or bias.shape != columns
-    ):
+    shapes = (cells.shape, scale.shape, bias.shape, known.shape)
+    if shapes != ((ROWS, *columns), columns, columns, (WORDS,)) or cells.dtype != np.int8:
         raise ArtefactRefused("The weights have another shape than this version reads.")
-    table = Table(cells, scale.astype(np.float32), bias.astype(np.float32))
+    table = Table(cells, scale.astype(np.float32), bias.astype(np.float32), known)
     return Weights(table, NumpyEngine(table), calibration, digest, manifest)
 
 

@@ -45,7 +45,7 @@ def write(folder: Path, fitted: Fitted, calibration: Calibration, about: Mapping
 
 def _table(table: Table) -> bytes:
     buffer = io.BytesIO()
-    np.savez(buffer, table=table.cells, scale=table.scale, bias=table.bias)
+    np.savez(buffer, table=table.cells, scale=table.scale, bias=table.bias, known=np.packbits(table.known))
     return buffer.getvalue()
 
 

@@ -18,7 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from neuronode_router.classifier import excerpt, lexicon
-from neuronode_router.classifier.features import ROWS, cue_rows, hash_rows
+from neuronode_router.classifier.features import ROWS, WORDS, cue_rows, hash_rows
 from neuronode_router.classifier.training.corpus import DOCUMENT, Example, sample
 from neuronode_router.classifier.training.labelled import Graded
 from neuronode_router.classifier.weights import COLUMNS, DIFFICULTY, Floats, Table
@@ -60,11 +60,15 @@ class Fitted:
 
     table: Floats
     bias: Floats
+    known: npt.NDArray[np.bool_]
+    """Word slots that occur in what was fitted."""
 
     def quantised(self) -> Table:
         """Return the weights as they are shipped: int8 with a scale per column."""
         scale = np.maximum(np.abs(self.table).max(axis=0), 1e-9) / 127
-        return Table(np.rint(self.table / scale).astype(np.int8), scale.astype(np.float32), self.bias)
+        return Table(
+            np.rint(self.table / scale).astype(np.int8), scale.astype(np.float32), self.bias, self.known
+        )
 
 
 def cut(texts: Sequence[str]) -> Pieces:
@@ -106,7 +110,17 @@ def fit(labelled: Sequence[Example], graded: Sequence[Graded] = (), recipe: Reci
     table[:, found.classes_], bias[found.classes_] = found.coef_.T, found.intercept_
     if graded:
         table[:, DIFFICULTY], bias[DIFFICULTY] = _difficulty(graded)
-    return Fitted(table, bias)
+    texts = [example.text for example in (*sample(recipe.seed, per_phrase=recipe.per_phrase), *labelled)]
+    return Fitted(table, bias, _vocabulary(texts))
+
+
+def _vocabulary(texts: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Return which word slots the texts fall into. Numbers are no words: they tell nothing."""
+    known = np.zeros(WORDS, dtype=np.bool_)
+    for text in texts:
+        known[hash_rows(excerpt.read(text).pieces).words] = True
+    known[hash_rows(["0" * digits for digits in range(1, 20)]).words] = False
+    return known
 
 
 def _with_prompts(

@@ -87,4 +87,4 @@ def _with_difficulty(fitted: Fitted, in_use: weights.Weights) -> Fitted:
     table, bias = fitted.table.copy(), fitted.bias.copy()
     table[:, weights.DIFFICULTY] = in_use.table.column(weights.DIFFICULTY)
     bias[weights.DIFFICULTY] = in_use.table.bias[weights.DIFFICULTY]
-    return Fitted(table, bias)
+    return Fitted(table, bias, fitted.known)

@@ -137,6 +137,17 @@ def test_nothing_to_read_is_low_confidence(messages: object) -> None:
     assert said.confidence < CONFIDENT
 
 
+@pytest.mark.parametrize(
+    "text", ["xqzv brlmf", "asdf jkl qwe", "何ですか", "1", "?", "🙂", "xqzv brlmf " * 100]
+)
+def test_no_evidence_is_low_confidence_and_says_so(text: str) -> None:
+    """Words that nobody taught us decide nothing: the length answers, and the uncertain tier takes over."""
+    said = classify(text)
+
+    assert said.source == Layer.LENGTH
+    assert not said.confident
+
+
 @pytest.mark.parametrize("text", ["?", "a", "1", "...", "🙂", "\n\n", "```", "{}", "<|im_start|>"])
 def test_one_token_prompts_are_answered(text: str) -> None:
     """The shortest prompts neither fail nor pretend."""

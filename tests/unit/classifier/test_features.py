@@ -51,3 +51,14 @@ def test_no_more_than_the_bound_is_looked_at() -> None:
     rows = features.hash_rows(["x" * 100_000])
 
     assert rows.row.size <= 6 * features.MAX_CHARS
+
+
+def test_words_are_told_apart_and_found_again() -> None:
+    """A word falls into the same slot wherever it stands, whatever stands around it."""
+    alone = set(features.hash_rows(["summarize"]).words.tolist())
+    among = set(features.hash_rows(["please summarize this", "or that"]).words.tolist())
+
+    assert len(alone) == 1
+    assert alone < among
+    assert len(among) == 5
+    assert features.hash_rows(["?!"]).words.size == 0

@@ -75,7 +75,13 @@ def test_a_strange_manifest_is_refused(folder: Path, manifest: str) -> None:
 
 def test_a_table_of_another_shape_is_refused(folder: Path) -> None:
     """Even with a fitting hash, a table must be what this version reads."""
-    np.savez(folder / "other.npz", table=np.zeros((2, 2), np.int8), scale=np.zeros(2), bias=np.zeros(2))
+    np.savez(
+        folder / "other.npz",
+        table=np.zeros((2, 2), np.int8),
+        scale=np.zeros(2),
+        bias=np.zeros(2),
+        known=np.zeros(1, np.uint8),
+    )
     (folder / "other.npz").replace(folder / weights.TABLE)
     _vouch(folder)
 
