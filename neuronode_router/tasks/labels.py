@@ -13,7 +13,8 @@ MAX_ANSWER_CHARACTERS = 65_536
 
 _NOT_IN_WORDS = re.compile(r"[^\w+#&%/$€]+|_+")
 """Between words. The signs kept tell labels such as C, C++ and C# apart."""
-_CLAUSE_END = re.compile("[.:;\n()|]|\\s[-\u2013\u2014]\\s")
+_CLAUSE_END = re.compile("[.:;\n|]|\\s[-\u2013\u2014]\\s")
+_ASIDE = re.compile(r"\([^()]*\)")
 _NEGATION = re.compile(r"\b(?:nicht|kein\w*|weder|noch|not|no|neither|nor|never|isn|aren|doesn)\b")
 
 
@@ -31,7 +32,9 @@ def find(answer: str, labels: Iterable[str]) -> str | None:
     by_plain = {plain(label): label for label in labels}
     if whole := by_plain.get(plain(answer)):
         return whole
-    alone = {form for clause in _CLAUSE_END.split(answer) if (form := plain(clause)) in by_plain}
+    alone = {
+        form for clause in _CLAUSE_END.split(_ASIDE.sub(" ", answer)) if (form := plain(clause)) in by_plain
+    }
     if not alone:
         text, pattern = plain(answer), _among_words(by_plain)
         alone = set(pattern.findall(text))

@@ -39,6 +39,9 @@ ADVICE: dict[str, Any] = {
         ("The sentiment is bullish", "BULLISH"),
         ("BULLISH. Although some are bearish, prices rise.", "BULLISH"),
         ("BULLISH - weil nicht alle bearish sind", "BULLISH"),
+        ("NEUTRAL (weder bullish noch bearish)", "NEUTRAL"),
+        ("Weder bullish noch bearish: NEUTRAL", "NEUTRAL"),
+        ("The options (BULLISH) were weighed; it is bearish", None),
         ("Category: Bearish\nReason: not bullish", "BEARISH"),
         ("<think>It may be bullish or bearish.</think>\nNEUTRAL", "NEUTRAL"),
         ("\uff22\uff35\uff2c\uff2c\uff29\uff33\uff28", "BULLISH"),
@@ -157,8 +160,9 @@ def test_a_free_answer_is_any_text_but_none() -> None:
         "bullish " * 8000,
         "not " * 16_000,
         " - " * 20_000,
+        "(" * 65_536,
     ],
-    ids=["braces", "nested", "objects", "fences", "labels", "negations", "dashes"],
+    ids=["braces", "nested", "objects", "fences", "labels", "negations", "dashes", "brackets"],
 )
 @pytest.mark.parametrize(("task", "inputs"), [(SENTIMENT, {"text": "x"}), (ANALYSIS, {"market_data": {}})])
 def test_hostile_answers_are_cheap(task: Any, inputs: dict[str, Any], answer: str) -> None:
