@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,11 @@ class Calibration:
 
     def __call__(self, probability: float) -> float:
         """Return the chance of being right, 0 to 1. Never raises."""
-        return float(np.interp(probability, self.raw, self.right))
+        at = bisect_right(self.raw, probability)
+        if at in (0, len(self.raw)):
+            return self.right[min(at, len(self.raw) - 1)]
+        left, width = self.raw[at - 1], self.raw[at] - self.raw[at - 1]
+        return self.right[at - 1] + (self.right[at] - self.right[at - 1]) * (probability - left) / width
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,3 +154,12 @@ def _vouch(folder: Path) -> None:
     manifest = json.loads((folder / weights.MANIFEST).read_text())
     manifest["sha256"][weights.TABLE] = hashlib.sha256((folder / weights.TABLE).read_bytes()).hexdigest()
     (folder / weights.MANIFEST).write_text(json.dumps(manifest))
+
+
+def test_calibration_draws_straight_lines_between_its_knots() -> None:
+    """Between knots the confidence is in between, and beyond them it stays."""
+    calibration = weights.Calibration((0.2, 0.4, 0.4, 0.8), (0.1, 0.3, 0.5, 0.9))
+
+    assert [calibration(share) for share in (0.0, 0.2, 0.3, 0.6, 0.8, 1.0)] == pytest.approx(
+        [0.1, 0.1, 0.2, 0.7, 0.9, 0.9]
+    )
