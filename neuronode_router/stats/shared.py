@@ -10,6 +10,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -29,9 +30,6 @@ logger = logging.getLogger(__name__)
 ANSWER_SECONDS = 0.2
 """The longest an answer of Redis is waited for."""
 
-EXCHANGE_SECONDS = 1.0
-"""The longest an exchange takes, were its answers to trickle in."""
-
 BREAK_SECONDS = 1.0
 """How long Redis is left alone after a failure."""
 
@@ -49,6 +47,7 @@ class RedisStatistics:
         self._snapshot: Mapping[str, DeploymentStats] = MappingProxyType({})
         self._shared = False
         self._closed_until = 0.0
+        self._stopping = asyncio.Event()
         self._client: Redis | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -74,9 +73,11 @@ class RedisStatistics:
 
     async def stop(self) -> None:
         """Stop, and tell the others that nothing of ours is in flight."""
+        self._stopping.set()
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await (
+                self._task
+            )  # not cancelled: an exchange is short, and cut off it would leave its connection open
             self._task = None
         if self._client is not None:
             await self._leave(self._client)
@@ -84,24 +85,23 @@ class RedisStatistics:
             self._client = None
 
     async def _run(self, client: Redis) -> None:
-        while True:
+        while not self._stopping.is_set():
             if time.monotonic() >= self._closed_until:
                 await self._try_exchange(client)
             self.recorder.forget_lost()
             await self._publish()
-            await asyncio.sleep(self._interval)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._interval):
+                    await self._stopping.wait()
 
     async def _try_exchange(self, client: Redis) -> None:
         try:
-            async with asyncio.timeout(EXCHANGE_SECONDS):
-                await self._exchange.run(client)
+            await self._exchange.run(client)
         except _redis_errors() as error:
             if self._shared:
                 logger.warning("Statistics are those of this process until Redis answers: %r", error)
             self._shared = False
             self._closed_until = time.monotonic() + BREAK_SECONDS
-            # An answer that comes late must not be taken for the next question's.
-            await client.connection_pool.disconnect()
             return
         if not self._shared:
             logger.info("Statistics are shared through Redis")
@@ -121,8 +121,7 @@ class RedisStatistics:
         if not self._shared:
             return
         try:
-            async with asyncio.timeout(EXCHANGE_SECONDS):
-                await self._exchange.leave(client)
+            await self._exchange.leave(client)
         except _redis_errors() as error:
             logger.debug("What was in flight here will expire in Redis: %r", error)
 
@@ -156,4 +155,5 @@ def _client(url: str) -> Redis:
 def _redis_errors() -> tuple[type[Exception], ...]:
     from redis.exceptions import RedisError
 
-    return (RedisError, OSError, TimeoutError)
+    # ValueError: what the parser raises when the other end speaks nonsense.
+    return (RedisError, OSError, TimeoutError, ValueError)
