@@ -236,16 +236,12 @@ def _is_kept(rung: _Rung, wish: Wish) -> bool:
         return False
     if wish.in_tool_loop:
         return rung.health is not Health.UNAVAILABLE
-    return (
-        wish.stickiness is Stickiness.DEPLOYMENT and rung.tier is wish.held.tier and rung.health is Health.OK
-    )
+    sticks = wish.stickiness is Stickiness.DEPLOYMENT and not wish.forced
+    return sticks and rung.tier is wish.held.tier and rung.health is Health.OK
 
 
 def _kept_deployment(wish: Wish, first: _Rung) -> str | None:
-    if wish.held is None or first.group != wish.held.group:
-        return None
-    sticks = wish.in_tool_loop or wish.stickiness is Stickiness.DEPLOYMENT
-    return wish.held.deployment_id if sticks else None
+    return wish.held.deployment_id if wish.held is not None and _is_kept(first, wish) else None
 
 
 def _reasons(fitting: Sequence[_Rung], ordered: Sequence[_Rung], wanted: Tier, wish: Wish) -> Iterator[Step]:
