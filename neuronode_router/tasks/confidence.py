@@ -47,7 +47,7 @@ def confidence(
     label = str(checked.value)
     spelled = _label_logprob(label, tokens)
     if spelled is not None:
-        return math.exp(min(spelled, 0.0))
+        return math.exp(spelled)
     valid = [other.value for other in earlier if other.valid]
     return (valid.count(label) + 2) / (len(valid) + 3)
 

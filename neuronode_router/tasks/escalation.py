@@ -1,6 +1,6 @@
-"""What to do after an attempt: `plan_next(attempts)`, a pure state machine that ends after three attempts.
+"""What to do after an attempt: `plan_next(attempts)`, a pure state machine.
 
-It must not know who answers, nor send anything.
+Three attempts at most: the first, one retry, one on the next tier. It must not know who answers, nor send anything.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from enum import StrEnum
 from neuronode_router.domain import Tier
 
 LADDER = tuple(Tier)
-MAX_ATTEMPTS = 3
-"""The first, one retry, one on the next tier."""
 
 
 class Why(StrEnum):
@@ -77,7 +75,7 @@ def plan_next(attempts: Sequence[Attempt], *, threshold: float, highest: Tier = 
     if why is Why.INVALID and len(attempts) == 1:
         return Retry()
     above = LADDER[LADDER.index(last.tier) + 1 : LADDER.index(highest) + 1]
-    if above and last.tier is attempts[0].tier and len(attempts) < MAX_ATTEMPTS:
+    if above and last.tier is attempts[0].tier:
         return Escalate(above[0], why)
     best = max(range(len(attempts)), key=lambda n: (_worth(attempts[n]), n))
     return Done(best, _judge(attempts[best], threshold))

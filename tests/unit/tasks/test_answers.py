@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import Any
 
 import pytest
+import referencing.exceptions
 from hypothesis import given
 from hypothesis import strategies as st
 
 from neuronode_router.tasks import check, parse, shipped
+from neuronode_router.tasks.json_answers import MAX_STARTS, find_object
 from neuronode_router.tasks.labels import MAX_ANSWER_CHARACTERS
 from neuronode_router.tasks.results import Action, TradingRecommendation
 
@@ -67,6 +70,7 @@ def test_a_label_is_found_in_every_dress_or_not_at_all(answer: str, label: str |
 @pytest.mark.parametrize(
     ("categories", "answer", "label"),
     [
+        (["high", "high risk"], "The text is high risk", "high risk"),
         (["risk", "high risk"], "The text is high risk", "high risk"),
         (["C", "C++", "C#"], "This is c++", "C++"),
         (["spam", "not spam"], "It is not spam", "not spam"),
@@ -133,6 +137,7 @@ def test_an_object_is_found_wherever_it_stands(answer: str) -> None:
         (json.dumps(ADVICE).replace("0.7", "NaN"), "no_json"),
         (json.dumps(ADVICE).replace("0.7", "1e999"), "no_json"),
         (json.dumps(ADVICE).replace('"action"', '"action": "SELL", "action"'), "no_json"),
+        ("{} " * MAX_STARTS + json.dumps(ADVICE), "schema:required"),
         ("x" * (MAX_ANSWER_CHARACTERS + 1), "too_long"),
     ],
 )
@@ -191,6 +196,19 @@ prompts:
     assert task is not None, problems
 
     assert check(task, "{}", {"text": "x"}).problem == "too_deep"
+
+
+def test_a_schema_that_slipped_past_the_loader_still_fetches_nothing() -> None:
+    """The second bolt: even asked to, the validator opens no connection."""
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        elsewhere.setblocking(False)
+        schema = {"type": "object", "$ref": f"http://127.0.0.1:{elsewhere.getsockname()[1]}/schema"}
+
+        with pytest.raises(referencing.exceptions.Unresolvable):
+            find_object("{}", schema)
+
+        with pytest.raises(BlockingIOError):
+            elsewhere.accept()
 
 
 @given(st.text(max_size=300))

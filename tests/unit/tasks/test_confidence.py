@@ -34,7 +34,7 @@ def tokens(*pairs: tuple[str, float]) -> list[TokenLogprob]:
         (tokens(("<think>bullish?</think>", -9.0), ("BULLISH", math.log(0.7))), 0.7),
         (tokens(("superbullish ", -9.0), ("BULLISH", math.log(0.7))), 0.7),
         (tokens(("BULLISH", -math.inf)), 0.0),
-        (tokens(("BULLISH", 0.5)), 1.0),
+        (tokens(("BULL", 0.5), ("ISH", math.log(0.5))), 0.5),
         (tokens(("BULLISH", math.nan)), BLIND_CONFIDENCE),
         (tokens(("something else", -0.1)), BLIND_CONFIDENCE),
         ([], BLIND_CONFIDENCE),
