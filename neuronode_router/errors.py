@@ -8,6 +8,7 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
     - UnknownProfile        a name that no profile has
     - UnknownTask           a task alias that the profile does not map
     - ProfilesReadOnly      the files cannot be written (a ConfigMap, a read-only mount)
+    - StaleFiles            the files are an old copy: an earlier revision said the same, the current one does not
     - RenderFailed          litellm_config.yaml could not be rewritten; what is served is not affected
   + ControlError            the control state refused
     - RevisionConflict      If-Match named another revision than the current one
@@ -108,6 +109,18 @@ class ProfilesReadOnly(ProfileError):
 
     code = "profiles_read_only"
     mend = "Edit the profiles where they come from (ConfigMap, image, repository); the change is picked up from there."
+
+
+class StaleFiles(ProfileError):
+    """The profile files found at a start are an old copy. What is committed stays in force."""
+
+    code = "stale_files"
+    mend = "Bring this host's profile files up to date, or POST /admin/profiles/reload to put them in force."
+
+    def __init__(self, *, revision: int, current: int) -> None:
+        super().__init__(
+            f"The profile files say what revision {revision} said; revision {current} is in force."
+        )
 
 
 class RenderFailed(ProfileError):
