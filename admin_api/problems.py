@@ -59,6 +59,7 @@ KINDS: Mapping[str, Kind] = {
     "unknown_task": Kind(404, "No such task alias"),
     "unknown_revision": Kind(404, "No such revision"),
     "profiles_read_only": Kind(409, "The profile files cannot be written"),
+    "stale_files": Kind(409, "The profile files are an old copy"),
     "revision_conflict": Kind(412, "Another revision is current"),
     "body_too_large": Kind(413, "The body is too large"),
     "unsupported_media_type": Kind(415, "The body is not JSON"),

@@ -13,7 +13,7 @@ from typing import Any, Literal, Unpack
 
 from neuronode_router.control.audit import AuditQuery
 from neuronode_router.control.checks import require_servable
-from neuronode_router.control.orders import Options, Order, Target
+from neuronode_router.control.orders import Options, Order, Target, When
 from neuronode_router.control.ports import ProfileSource, StagedEdit, Wake
 from neuronode_router.control.receipts import write_receipt
 from neuronode_router.control.store import ControlStore
@@ -29,7 +29,7 @@ from neuronode_router.domain import (
     WorkerStatus,
     task_changes,
 )
-from neuronode_router.errors import Problem, ProfilesInvalid, UnknownProfile
+from neuronode_router.errors import Problem, ProfilesInvalid, StaleFiles, UnknownProfile
 
 FILES = Actor("files", kind="watcher")
 """Who acts when the files changed by hand or by a ConfigMap, or fill an empty store."""
@@ -104,12 +104,21 @@ class ProfileManager:
         """Let `group` serve `task` in profile `name`. Raises `UnknownProfile`, `UnknownTask`, `ProfilesReadOnly`."""
         return await self._edit(lambda: self._source.stage_task(name, task, group, self._host()), options)
 
-    async def reload(self, **options: Unpack[Options]) -> Receipt:
-        """Put in force what the files say; on an empty store this is the first revision, with `default_profile`."""
+    async def reload(self, when: When = "always", **options: Unpack[Options]) -> Receipt:
+        """Put in force what the files say; on an empty store this is the first revision, with `default_profile`.
+
+        `when` is for starts, where the files may be an old copy. Raises `StaleFiles` with "unless_stale".
+        """
 
         def prepare(before: ControlState | None) -> Target:
             profiles = self._source.load(self._host())
-            return self._servable(before.active if before else self._default_profile, profiles)
+            if before is None:
+                return self._servable(self._default_profile, profiles)
+            if when == "if_empty":
+                return Target(before.active, before.profiles)
+            if when == "unless_stale":
+                self._refuse_stale(profiles, before)
+            return self._servable(before.active, profiles)
 
         state = await self.current()
         return await self._change(Order("reload" if state else "bootstrap", **options), prepare)
@@ -175,6 +184,12 @@ class ProfileManager:
         if self._on_receipt is not None and outcome.entry is not None and not outcome.replayed:
             asyncio.get_running_loop().call_soon(self._on_receipt, receipt)
         return receipt
+
+    def _refuse_stale(self, profiles: ProfileSet, before: ControlState) -> None:
+        last = self._store.last_with(profiles.digest)
+        # A later one than `before` was committed just now, by a process that found the same files: no old copy.
+        if last is not None and last < before.revision and profiles.digest != before.profiles.digest:
+            raise StaleFiles(revision=last, current=before.revision)
 
     def _servable(self, active: str, profiles: ProfileSet, *, edit: StagedEdit | None = None) -> Target:
         _require_profile(active, profiles)

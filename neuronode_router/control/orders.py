@@ -15,6 +15,10 @@ from neuronode_router.domain import Action, Actor, AuditEntry, ControlState, Pro
 Wait = Literal["none", "one", "all"]
 """Whose acknowledgement a receipt waits for: nobody's, the first worker's, or that of all live workers."""
 
+When = Literal["always", "unless_stale", "if_empty"]
+"""When the profile files are put in force: always; unless they say what only an earlier revision said; or only where
+nothing was ever committed.
+"""
 
 REASON_LIMIT = 500
 """Characters of a reason that are kept."""

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from neuronode_router.control.audit import AuditLog, entry_row
 from neuronode_router.control.chain import entry_hash
@@ -37,6 +37,7 @@ _AT = (
     .join(profile_set, profile_set.c.digest == audit.c.digest_after)
     .where(audit.c.revision == bindparam("wanted"))
 )
+_LAST_WITH = select(func.max(audit.c.revision)).where(audit.c.digest_after == bindparam("wanted"))
 _LOCKED = select(state).with_for_update()
 _KNOWN_SET = select(profile_set.c.digest).where(profile_set.c.digest == bindparam("wanted"))
 _ADD_SET, _ADD_ENTRY, _MOVE = insert(profile_set), insert(audit), update(state)
@@ -108,6 +109,12 @@ class ControlStore:
         if row is None:
             raise UnknownRevision(f"There is no revision {revision}.")
         return _to_state(row)
+
+    def last_with(self, digest: str) -> int | None:
+        """Return the newest revision whose set has this digest; None when there never was one."""
+        with self._database.reading() as connection:
+            found: int | None = connection.execute(_LAST_WITH, {"wanted": digest}).scalar_one()
+        return found
 
     def commit(self, proposal: Proposal) -> AuditEntry:
         """Make `proposal` the next revision, in ONE transaction: state, set, audit row, files.

@@ -1,6 +1,7 @@
 """Watches the profiles directory and calls back when its content has changed and come to rest.
 
 It must not know what a profile is: it compares bytes. Events only hasten it; a poll of the content heals lost ones.
+What it remembers across starts tells an edit that was made meanwhile from files that others' edits left behind.
 """
 
 from __future__ import annotations
@@ -8,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from neuronode_router.control.notify import DirectoryEvents
-from neuronode_router.errors import NeuronodeError, Problem, ProfileError, ProfilesInvalid
+from neuronode_router.control.orders import When
+from neuronode_router.errors import NeuronodeError, Problem, ProfileError, ProfilesInvalid, StaleFiles
 
 logger = logging.getLogger(__name__)
 
@@ -22,26 +25,33 @@ class ProfileWatcher:
 
     A change is reported when nothing has happened for `quiet_seconds`, at the latest `longest_seconds` after it began.
     `on_change` may raise `NeuronodeError`: content that is refused is tried again when it changes, anything else
-    (the store is down) at the next poll.
+    (the store is down, the files are stale) at the next poll.
+
+    The file `memory` holds the hash of the content that this host last had in force. Content found at the start is put
+    in force "if_empty" where it is that very content, "unless_stale" where nothing is remembered, else "always".
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  one argument per collaborator, all by keyword
         self,
         directory: Path,
         *,
-        on_change: Callable[[], Awaitable[object]],
+        memory: Path,
+        on_change: Callable[[When], Awaitable[object]],
         quiet_seconds: float = 0.15,
         longest_seconds: float = 2.0,
         poll_seconds: float = 2.0,
         events: DirectoryEvents | None = None,
     ) -> None:
         self._directory = directory
+        self._memory = memory
         self._on_change = on_change
         self._quiet_seconds = quiet_seconds
         self._longest_seconds = longest_seconds
         self._poll_seconds = poll_seconds
         self._events = events or DirectoryEvents(directory)
         self._stirred = asyncio.Event()
+        self._first: str | None = None
+        self._remembered: str | None = None
         self._loaded: str | None = None
         self._refused: str | None = None
         self._problems: tuple[Problem, ...] = ()
@@ -96,20 +106,36 @@ class ProfileWatcher:
     async def _look(self) -> None:
         # The content is taken before it is loaded: a write in between makes the next look find a difference.
         found = await asyncio.to_thread(content_hash, self._directory)
+        if self._first is None:
+            self._first, self._remembered = found, await asyncio.to_thread(_recall, self._memory)
         if found == self._loaded:
             self._refused, self._problems = None, ()  # a broken edit was undone
         if found in (self._loaded, self._refused):
             return
         try:
-            await self._on_change()
+            await self._on_change(self._when(found))
+        except StaleFiles as error:
+            self._refused = None  # tried again at every poll: a later revision may say what these files say
+            self._show(error)
         except ProfileError as error:
             self._refused = found
-            self._problems = error.problems if isinstance(error, ProfilesInvalid) else (_problem(error),)
-            logger.warning("The profile files are refused, the last good set stays: %s", error)
+            self._show(error)
         except NeuronodeError as error:
             logger.warning("The profile files could not be put in force yet: %s", error)
         else:
-            self._loaded, self._refused, self._problems = found, None, ()
+            self._loaded, self._remembered, self._refused, self._problems = found, found, None, ()
+            await asyncio.to_thread(_remember, self._memory, found)
+
+    def _when(self, found: str) -> When:
+        if found == self._remembered:
+            return "if_empty"
+        return "unless_stale" if self._remembered is None and found == self._first else "always"
+
+    def _show(self, error: ProfileError) -> None:
+        problems = error.problems if isinstance(error, ProfilesInvalid) else (_problem(error),)
+        if problems != self._problems:
+            logger.warning("The profile files are refused, what is committed stays: %s", error)
+        self._problems = problems
 
 
 def content_hash(directory: Path) -> str:
@@ -123,6 +149,24 @@ def content_hash(directory: Path) -> str:
         digest.update(b"%d %s %d " % (len(path.name), path.name.encode(), len(content)))
         digest.update(content)
     return digest.hexdigest()
+
+
+def _recall(memory: Path) -> str | None:
+    try:
+        return memory.read_text("ascii").strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _remember(memory: Path, found: str) -> None:
+    # Not synced: what a power cut takes away is the memory alone, and without one nothing is overruled.
+    staged = memory.with_name(f"{memory.name}.{os.getpid()}")
+    try:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        staged.write_text(found + "\n", "ascii")
+        staged.replace(memory)
+    except OSError as error:
+        logger.warning("What the profile files say cannot be remembered for the next start: %s", error)
 
 
 def _problem(error: ProfileError) -> Problem:

@@ -20,6 +20,7 @@ import yaml
 import neuronode_router
 from neuronode_router.access import AccessFile
 from neuronode_router.control.manager import FILES, ProfileManager
+from neuronode_router.control.orders import When
 from neuronode_router.control.registry import WorkerIdentity
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import FileWake, RedisWake, WakeGroup
@@ -101,7 +102,9 @@ class Runtime:
             heartbeat_seconds=settings.heartbeat_seconds,
             report=self.report,
         )
-        self.watcher = ProfileWatcher(settings.profiles, on_change=self._reload)
+        self.watcher = ProfileWatcher(
+            settings.profiles, memory=settings.state_dir / "profiles.seen", on_change=self._reload
+        )
 
     async def run(self) -> None:
         """Follow the control state until cancelled, then retire. The task of this worker's life."""
@@ -171,11 +174,11 @@ class Runtime:
         retries.
         """
         with contextlib.suppress(NeuronodeError):
-            await self._reload()
+            await self._reload("if_empty")
             await self.worker.wait_beyond(0, FIRST_SNAPSHOT_SECONDS)
 
-    async def _reload(self) -> None:
-        await self.manager.reload(actor=FILES, reason="the profile files changed", wait="none")
+    async def _reload(self, when: When) -> None:
+        await self.manager.reload(when, actor=FILES, reason="the profile files changed", wait="none")
 
     async def _guard(self) -> None:
         """Put back what something else took away: our aliases in the router, our callback in LiteLLM's

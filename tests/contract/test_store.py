@@ -115,6 +115,15 @@ class TestRevisions:
         with pytest.raises(UnknownRevision):
             store.read_at(4)
 
+    def test_last_with_is_the_newest_revision_of_a_set(self, store: ControlStore) -> None:
+        """Also switches that leave the set alone count; a set that nobody committed has none."""
+        fill(store, 2)
+        store.commit(propose(2, profiles=EDITED))
+
+        assert store.last_with(make_set().digest) == 2
+        assert store.last_with(EDITED.digest) == 3
+        assert store.last_with("unknown") is None
+
     def test_one_of_many_concurrent_commits_wins(self, make_store: MakeStore) -> None:
         """Sixteen threads over four stores commit on the same revision: one wins, fifteen conflict."""
         stores = [make_store() for _ in range(4)]

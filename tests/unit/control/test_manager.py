@@ -14,16 +14,17 @@ import pytest
 from neuronode_router.control.idempotency import Idempotency
 from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.registry import Standing
-from neuronode_router.control.store import ControlStore
+from neuronode_router.control.store import ControlStore, Proposal
 from neuronode_router.control.wake import FileWake
 from neuronode_router.control.worker import Worker
-from neuronode_router.domain import Actor, ControlState, HostFacts, Receipt
+from neuronode_router.domain import Actor, ControlState, HostFacts, ProfileSet, Receipt
 from neuronode_router.errors import (
     IdempotencyMismatch,
     NotReady,
     ProfilesInvalid,
     ProfilesReadOnly,
     RevisionConflict,
+    StaleFiles,
     UnknownProfile,
     UnknownRevision,
 )
@@ -317,6 +318,42 @@ class TestFiles:
 
         assert [problem.code for problem in await ready.validate()] == ["broken"]
         assert (await ready.switch("premium", actor=ANNA)).revision == 2
+
+    async def test_an_old_copy_is_refused_where_that_is_asked_for(
+        self, ready: ProfileManager, source: MemorySource
+    ) -> None:
+        """Only what an earlier revision said is stale: not the current set, and not one that nobody has seen."""
+        await ready.edit_task("balanced", "chat", "chat_premium", actor=ANNA)
+        assert not (await ready.reload("unless_stale", actor=FILES)).changed
+        source.write(make_set())
+
+        with pytest.raises(StaleFiles):
+            await ready.reload("unless_stale", actor=FILES)
+        left = await ready.reload("if_empty", actor=FILES)
+        source.write(make_set(premium=make_profile("premium", chat="chat_balanced")))
+        new = await ready.reload("unless_stale", actor=FILES)
+
+        assert (left.changed, left.revision) == (False, 2)
+        assert (new.changed, new.revision) == (True, 3)
+
+    async def test_files_that_a_neighbour_commits_meanwhile_are_not_stale(
+        self, ready: ProfileManager, store: ControlStore, wake: FileWake
+    ) -> None:
+        """Of two processes that start with the same files, the slower one finds nothing to do."""
+        await ready.edit_task("balanced", "chat", "chat_premium", actor=ANNA)
+
+        class Overtaken(MemorySource):
+            def load(self, host: HostFacts) -> ProfileSet:
+                if store.revision() == 2:
+                    store.commit(
+                        Proposal(2, "reload", FILES, "", "balanced", profiles=self.read(), changes=())
+                    )
+                return super().load(host)
+
+        slower = ProfileManager(store=store, source=Overtaken(), host=lambda: HOST, wake=wake)
+        receipt = await slower.reload("unless_stale", actor=FILES)
+
+        assert (receipt.changed, receipt.revision) == (False, 3)
 
     async def test_first_reload_is_the_bootstrap(self, manager: ProfileManager) -> None:
         """The first revision is made of the files and the default profile."""

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from neuronode_router.control.orders import When
 from neuronode_router.control.watcher import ProfileWatcher, content_hash
 from neuronode_router.errors import (
     NeuronodeError,
     Problem,
     ProfilesInvalid,
     ProfilesReadOnly,
+    StaleFiles,
     StoreUnavailable,
 )
 from tests.support.waiting import eventually
@@ -28,10 +30,12 @@ class Reload:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.seen: list[str] = []
+        self.whens: list[When] = []
         self.failure: NeuronodeError | None = None
         self.failures = 0
 
-    async def __call__(self) -> None:
+    async def __call__(self, when: When) -> None:
+        self.whens.append(when)
         if self.failure is not None:
             self.failures += 1
             raise self.failure
@@ -54,10 +58,21 @@ def reload(directory: Path) -> Reload:
 
 
 @pytest.fixture
-async def watcher(directory: Path, reload: Reload) -> AsyncIterator[ProfileWatcher]:
+def memory(tmp_path: Path) -> Path:
+    """Where the host remembers what it last had in force."""
+    return tmp_path / "state" / "profiles.seen"
+
+
+def impatient(directory: Path, memory: Path, reload: Reload) -> ProfileWatcher:
+    """Return a watcher whose poll comes at once."""
+    return ProfileWatcher(directory, memory=memory, on_change=reload, quiet_seconds=0.01, poll_seconds=0.02)
+
+
+@pytest.fixture
+async def watcher(directory: Path, memory: Path, reload: Reload) -> AsyncIterator[ProfileWatcher]:
     """A running watcher that has done its first look; its poll is too slow to help."""
     watcher = ProfileWatcher(
-        directory, on_change=reload, quiet_seconds=0.02, longest_seconds=0.3, poll_seconds=60
+        directory, memory=memory, on_change=reload, quiet_seconds=0.02, longest_seconds=0.3, poll_seconds=60
     )
     await watcher.start()
     await eventually(lambda: reload.seen == ["one"])
@@ -115,7 +130,7 @@ class TestChanges:
         assert reload.seen == ["one", "two"]
 
 
-async def test_configmap_swap(tmp_path: Path) -> None:
+async def test_configmap_swap(tmp_path: Path, memory: Path) -> None:
     """Kubernetes' way: files are links through `..data`, and one rename changes all of them."""
     directory = tmp_path / "profiles"
     for number in (1, 2):
@@ -124,7 +139,7 @@ async def test_configmap_swap(tmp_path: Path) -> None:
     (directory / "..data").symlink_to("..v1")
     (directory / "premium.yaml").symlink_to("..data/premium.yaml")
     reload = Reload(directory / "premium.yaml")
-    watcher = ProfileWatcher(directory, on_change=reload, quiet_seconds=0.02, poll_seconds=60)
+    watcher = ProfileWatcher(directory, memory=memory, on_change=reload, quiet_seconds=0.02, poll_seconds=60)
     await watcher.start()
     await eventually(lambda: reload.seen == ["version 1"])
 
@@ -168,10 +183,12 @@ async def test_back_to_the_loaded_content_clears_the_problems(
     await eventually(lambda: watcher.problems() == ())
 
 
-async def test_a_dead_store_is_tried_again_at_the_next_poll(directory: Path, reload: Reload) -> None:
+async def test_a_dead_store_is_tried_again_at_the_next_poll(
+    directory: Path, memory: Path, reload: Reload
+) -> None:
     """What the store refused for reasons of its own is not forgotten, and is no problem of the files."""
     reload.failure = StoreUnavailable("gone")
-    watcher = ProfileWatcher(directory, on_change=reload, quiet_seconds=0.01, poll_seconds=0.02)
+    watcher = impatient(directory, memory, reload)
     await watcher.start()
     await eventually(lambda: reload.failures > 2)
     assert watcher.problems() == ()
@@ -182,10 +199,10 @@ async def test_a_dead_store_is_tried_again_at_the_next_poll(directory: Path, rel
     await watcher.stop()
 
 
-async def test_a_directory_that_appears_later_is_found_by_the_poll(tmp_path: Path) -> None:
+async def test_a_directory_that_appears_later_is_found_by_the_poll(tmp_path: Path, memory: Path) -> None:
     """Where nothing can be watched yet, the poll of the content looks."""
     reload = Reload(tmp_path / "later" / "premium.yaml")
-    watcher = ProfileWatcher(tmp_path / "later", on_change=reload, quiet_seconds=0.01, poll_seconds=0.02)
+    watcher = impatient(tmp_path / "later", memory, reload)
     await watcher.start()
     assert watcher.mode == "off"
 
@@ -194,6 +211,74 @@ async def test_a_directory_that_appears_later_is_found_by_the_poll(tmp_path: Pat
 
     await eventually(lambda: reload.seen[-1:] == ["one"])
     await watcher.stop()
+
+
+class TestStarts:
+    """What a start makes of the files, by what this host remembers."""
+
+    async def test_nothing_remembered(self, watcher: ProfileWatcher, reload: Reload, memory: Path) -> None:
+        """A fresh host asks for old copies to be refused, at its first look only; what was accepted is remembered."""
+        await eventually(memory.exists)
+        reload.path.write_text("two")
+        await eventually(lambda: reload.seen[-1] == "two")
+        reload.path.write_text("one")
+        await eventually(lambda: reload.seen[-1] == "one")
+
+        assert reload.whens == ["unless_stale", "always", "always"]
+        await eventually(lambda: memory.read_text().strip() == content_hash(reload.path.parent))
+
+    @pytest.mark.parametrize(("content", "when"), [("one", "if_empty"), ("edited", "always")])
+    async def test_something_remembered(
+        self, watcher: ProfileWatcher, reload: Reload, memory: Path, content: str, when: When
+    ) -> None:
+        """The content that was in force before changes nothing; an edit made while nobody watched is an edit."""
+        await eventually(memory.exists)
+        await watcher.stop()
+        reload.path.write_text(content)
+
+        again = impatient(reload.path.parent, memory, reload)
+        await again.start()
+        await eventually(lambda: len(reload.whens) == 2)
+        reload.path.write_text("two")
+        await eventually(lambda: reload.seen[-1] == "two")
+        await again.stop()
+
+        assert reload.whens == ["unless_stale", when, "always"]
+
+    async def test_stale_files_are_shown_until_they_are_in_force(
+        self, directory: Path, memory: Path, reload: Reload, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """An old copy is looked at again at every poll, said once, and never remembered as in force."""
+        reload.failure = StaleFiles(revision=3, current=7)
+        watcher = impatient(directory, memory, reload)
+        await watcher.start()
+        await eventually(lambda: reload.failures > 2)
+        (problem,) = watcher.problems()
+        assert problem.code == "stale_files"
+        assert "revision 3" in problem.message
+        assert "revision 7" in problem.message
+        assert len(caplog.records) == 1
+        assert not memory.exists()
+
+        reload.failure = None
+
+        await eventually(lambda: watcher.problems() == () and memory.exists())
+        assert set(reload.whens) == {"unless_stale"}
+        await watcher.stop()
+
+    async def test_a_memory_that_cannot_be_kept_is_done_without(
+        self, directory: Path, tmp_path: Path, reload: Reload
+    ) -> None:
+        """A state directory that cannot be written costs the memory, not the watching."""
+        (tmp_path / "state").touch()
+        watcher = impatient(directory, tmp_path / "state" / "profiles.seen", reload)
+        await watcher.start()
+        await eventually(lambda: reload.seen == ["one"])
+
+        reload.path.write_text("two")
+
+        await eventually(lambda: reload.seen[-1] == "two")
+        await watcher.stop()
 
 
 def test_hash_covers_names_and_contents(directory: Path) -> None:
