@@ -85,9 +85,11 @@ class NumpyEngine:
 
     def scores(self, rows: Rows) -> Floats:
         """Return one row of `COLUMNS` per text, before softmax. Never raises."""
-        order = np.argsort(rows.owner, kind="stable")
+        order = np.argsort(
+            rows.owner.astype(np.int16), kind="stable"
+        )  # 16 bits: sorted by radix, in linear time
         starts = np.searchsorted(rows.owner[order], np.arange(rows.count.size))
-        cells = self._table.cells[rows.row[order]]
+        cells = self._table.cells.take(rows.row[order], axis=0)
         sums = np.add.reduceat(cells, starts, axis=0, dtype=np.int32)
         scores = sums * self._table.scale / np.sqrt(rows.count)[:, None] + self._table.bias
         return scores.astype(np.float32)
