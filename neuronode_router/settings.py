@@ -28,7 +28,7 @@ class Settings(BaseModel):
     URLs may carry passwords, so they are kept out of `repr`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     config: Path
     """The LiteLLM configuration that is rendered. Default: the file LiteLLM was started with."""
