@@ -10,12 +10,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Self
 
 from neuronode_router.routing.registry import Deployment
 
 
 class Health(StrEnum):
     """The states, best first."""
+
+    rank: int
+    """0 for the best state, rising."""
 
     OK = "ok"
     PROBING = "probing"
@@ -25,13 +29,12 @@ class Health(StrEnum):
     COOLDOWN = "cooldown"
     UNAVAILABLE = "unavailable"
 
-    @property
-    def rank(self) -> int:
-        """0 for the best state, rising."""
-        return _RANKS[self]
-
-
-_RANKS = {health: rank for rank, health in enumerate(Health)}
+    def __new__(cls, value: str) -> Self:
+        """Give each member its rank: looking it up by the member would hash in Python, thirty times a request."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.rank = len(cls.__members__)
+        return member
 
 
 class Why(StrEnum):

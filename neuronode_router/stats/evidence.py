@@ -57,7 +57,7 @@ def evidence_of(attempt: Attempt) -> Evidence:
 
     Times that cannot be, such as NaN or a first token after the end, are no evidence.
     """
-    if attempt.ending in {Ending.CLIENT_TIMEOUT, Ending.CLIENT_LEFT}:
+    if attempt.ending is Ending.CLIENT_TIMEOUT or attempt.ending is Ending.CLIENT_LEFT:
         return Evidence.NONE
     if attempt.ending is Ending.SERVER_TIMEOUT or attempt.status == 0:
         return Evidence.ERROR

@@ -31,7 +31,9 @@ class View:
 
     epoch: str = ""
     unsent: set[int] = field(default_factory=set)
-    """Slots that may hold counts of ours that were not sent."""
+    """Slots that may hold counts of ours that were not sent, up to `looked_at`."""
+    looked_at: int = 0
+    """The running slot when we last sent; it and all later ones may have grown since."""
     sent: dict[int, dict[str, Tally]] = field(default_factory=dict)
     slots: dict[int, Slot] = field(default_factory=dict)
     """As read: the counts of all processes."""
@@ -49,11 +51,13 @@ class Exchange:
         self._turn = 0
 
     async def run(self, client: Redis) -> None:
-        """Exchange once. Raises what the client raises, and `InvalidResponse` when something else lies where the epoch
-        should be; it was deleted, and the next exchange begins anew."""
+        """Exchange once. Raises what the client raises, and `InvalidResponse` where the epoch is not ours.
+
+        That epoch was deleted, and the next exchange begins anew.
+        """
         epoch, instances = await self._look(client)
         if epoch != self.view.epoch:
-            self.view = View(epoch, unsent=set(self._recorder.window.slots))
+            self.view = View(epoch)
         others = [name for name in instances if name != self._instance]
         await self._add_and_read(client, others)
         dead = [name for name in others if name not in self.view.depths]
@@ -120,17 +124,18 @@ class Exchange:
         Sent twice it would be counted twice; and what a Redis that died has lost is sent again under its new epoch.
         """
         increments: list[Increment] = []
-        self.view.unsent.add(newest)
+        slots = self._recorder.window.slots
+        self.view.unsent.update(number for number in slots if number >= self.view.looked_at)
+        self.view.looked_at = newest
         for number in sorted(self.view.unsent, reverse=True):
             sent = self.view.sent.get(number, {})
-            for deployment_id, tally in self._recorder.window.slots.get(number, {}).items():
+            for deployment_id, tally in slots.get(number, {}).items():
                 more = difference(tally, sent.get(deployment_id, {}))
                 increments += ((number, deployment_id, name, count) for name, count in more.items())
             if len(increments) >= MAX_INCREMENTS:
                 del increments[MAX_INCREMENTS:]
                 break
-            if number != newest:
-                self.view.unsent.discard(number)
+            self.view.unsent.discard(number)
         self._mark(increments, sign=1)
         return increments
 

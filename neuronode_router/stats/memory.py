@@ -17,8 +17,8 @@ from neuronode_router.stats.window import Slot
 INTERVAL_SECONDS = 0.4
 """How old a snapshot may grow. Two of them, one to send and one to read, stay below a second."""
 
-AT_ONCE = 8
-"""Deployments that are summarised before other tasks have their turn (well below a millisecond)."""
+AT_ONCE = 2
+"""Deployments that are summarised before other tasks have their turn (below a millisecond)."""
 
 
 class MemoryStatistics:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 import redis
 
 from neuronode_router.stats import redis_keys as keys
 from neuronode_router.stats.evidence import Attempt, Ending
+from neuronode_router.stats.exchange import MAX_INCREMENTS
 from neuronode_router.stats.memory import MemoryStatistics
 from neuronode_router.stats.ports import Statistics
 from neuronode_router.stats.shared import RedisStatistics
 from neuronode_router.stats.summary import DeploymentStats
+from neuronode_router.stats.window import SLOT_SECONDS
+from tests.support.clock import Clock
 from tests.support.servers import RedisServer
 from tests.support.waiting import eventually
 
@@ -100,8 +104,8 @@ async def open_shared(redis_server: RedisServer) -> AsyncIterator[Open]:
     """Open started statistics over one Redis, as many processes would."""
     opened: list[RedisStatistics] = []
 
-    async def make(**options: float) -> RedisStatistics:
-        opened.append(RedisStatistics(redis_server.url, **options))  # type: ignore[arg-type]
+    async def make(**options: Any) -> RedisStatistics:
+        opened.append(RedisStatistics(redis_server.url, **options))
         await opened[-1].start()
         return opened[-1]
 
@@ -192,6 +196,21 @@ class TestSharing:
         assert len(found) >= 4
         assert all(0 < raw.ttl(key) <= keys.SLOT_TTL for key in found)
 
+    async def test_more_than_one_exchange_can_carry_arrives(
+        self, open_shared: Open, raw: redis.Redis
+    ) -> None:
+        """What is too much for one transaction follows in the next ones, and after a flush all of it again."""
+        a, b = await open_shared(interval=0.02), await open_shared(interval=0.02)
+        names = [f"deployment-{number}" for number in range(MAX_INCREMENTS // 2)]
+        for name in names:
+            a.recorder.record(name, SLOW)
+        await eventually(lambda: all(answers(b, name) == 1 for name in names))
+
+        raw.flushall()
+
+        await eventually(lambda: not any(answers(b, name) for name in names[-10:]))
+        await eventually(lambda: all(answers(b, name) == 1 for name in names))
+
     async def test_a_newcomer_learns_the_whole_window(self, open_shared: Open, pair: Pair) -> None:
         """A process that starts later sees what was counted before."""
         count(pair[0], SLOW)
@@ -221,6 +240,21 @@ class TestRedisFaults:
         await eventually(lambda: answers(a) == answers(b) == 22)
         assert fell_back_after < 1.0
         assert (a.mode, b.mode) == ("redis", "redis")
+
+    async def test_frozen_for_longer_than_a_slot(self, open_shared: Open, redis_server: RedisServer) -> None:
+        """What was counted in slots that began and ended meanwhile is sent too, once."""
+        clock = Clock(time.time())
+        a, b = await open_shared(clock=clock), await open_shared(clock=clock)
+        await eventually(lambda: a.mode == b.mode == "redis")
+        redis_server.freeze()
+        await eventually(lambda: a.mode == "redis (down)")
+
+        for _ in range(4):
+            count(a, SLOW, 3)
+            clock.now += SLOT_SECONDS
+        redis_server.thaw()
+
+        await eventually(lambda: answers(a) == answers(b) == 12, seconds=30)
 
     async def test_killed_and_restarted_empty(self, pair: Pair, redis_server: RedisServer) -> None:
         """What the dead server knew is sent again by everybody to the new one."""

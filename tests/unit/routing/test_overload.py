@@ -157,7 +157,7 @@ def test_no_state_is_a_permanent_ban(steps: list[Load], deployment: Deployment, 
     began = len(steps) * seconds + 1
 
     silent = judge(verdict, present, QUIET, now=began)
-    patient = judge(silent, present, QUIET, now=began + LIMITS.patience_seconds)
+    patient = judge(silent, present, QUIET, now=began + LIMITS.patience_seconds + 1)
 
     assert silent.health in {Health.OK, Health.PROBING}
     assert patient.health is Health.OK
