@@ -126,26 +126,49 @@ def test_sources_that_are_all_hard_teach_no_difficulty() -> None:
     assert [item.text for item in labelled.graded(prompts, [])] == ["b", "c"]
 
 
-def test_retraining_on_ones_own_words_is_accepted(tmp_path: Path) -> None:
-    """A company word that the shipped weights do not know is learned, and the new artefact loads by its hash."""
+def _own_words() -> list[dict[str, str]]:
+    """Return prompts with a company word that no weights know."""
     rng = random.Random(0)
     places = ("Halle drei", "Linie vier", "Werk Süd", "dem Lager", "Tor eins")
-    rows = [
-        {
-            "text": f"Glumbatz {rng.choice(places)} {rng.randrange(10_000)} vom {rng.randrange(28)}. Mai",
-            "label": "extraction",
-        }
+    texts = (
+        f"Glumbatz {rng.choice(places)} {rng.randrange(10_000)} vom {rng.randrange(28)}. Mai"
         for _ in range(300)
-    ]
+    )
+    return [{"text": text, "label": "extraction"} for text in texts]
+
+
+def test_retraining_on_ones_own_words_is_accepted(fitted: Fitted, tmp_path: Path) -> None:
+    """A company word is learned, nothing general is lost, and the new artefact loads by its hash."""
+    artefact.write(tmp_path / "old", fitted, heldout.IDENTITY, {})
 
     verdict = retrain(
-        _write(tmp_path, rows), tmp_path / "new", in_use=weights.load(weights.shipped_folder()), recipe=QUICK
+        _write(tmp_path, _own_words()), tmp_path / "new", in_use=weights.load(tmp_path / "old"), recipe=QUICK
     )
 
-    assert verdict.after > verdict.before or not verdict.accepted
-    assert verdict.after > 0.9
-    if verdict.accepted:
-        assert weights.load(tmp_path / "new", expected=verdict.digest).digest == verdict.digest
+    assert verdict.accepted, verdict.why
+    assert verdict.before < verdict.after
+    assert weights.load(tmp_path / "new", expected=verdict.digest).manifest["parent"] == fitted_digest(
+        tmp_path / "old"
+    )
+
+
+def test_weights_that_forget_are_refused(tmp_path: Path) -> None:
+    """A gain on one's own prompts does not pay for a loss on general ones."""
+    verdict = retrain(
+        _write(tmp_path, _own_words()),
+        tmp_path / "new",
+        in_use=weights.load(weights.shipped_folder()),
+        recipe=Recipe(per_phrase=1, iterations=4),
+    )
+
+    assert not verdict.accepted
+    assert verdict.why == "worse on general phrases"
+    assert not (tmp_path / "new").exists()
+
+
+def fitted_digest(folder: Path) -> str:
+    """Return the hash of a folder's table."""
+    return weights.load(folder).digest
 
 
 def test_retraining_on_noise_is_refused(tmp_path: Path) -> None:
