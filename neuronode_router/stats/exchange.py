@@ -6,7 +6,7 @@ It must not know when it runs, what happens when it fails, or what the counts ar
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 MAX_INCREMENTS = 2000
-"""Per exchange: after a flush the whole window is sent again, and that must not hold up requests."""
+"""Per exchange: after a flush the whole window is sent again, over several exchanges."""
+
+AT_ONCE = 200
+"""Increments that are sent before other tasks have their turn (some milliseconds)."""
+
+LATE_EXCHANGES = 5
+"""For so many exchanges after its end others may still add to a slot, when all is well: 2 s."""
+
+REREAD_EVERY = 2
+"""Every so many exchanges an older slot is read again, for others may have been away: each one within 23 s."""
 
 Increment = tuple[int, str, str, int]
 """Slot, deployment id, field, amount."""
@@ -49,6 +58,7 @@ class Exchange:
         self._recorder = recorder
         self._instance = instance
         self._turn = 0
+        self._late_until = 0
 
     async def run(self, client: Redis) -> None:
         """Exchange once. Raises what the client raises, and `InvalidResponse` where the epoch is not ours.
@@ -58,11 +68,13 @@ class Exchange:
         epoch, instances = await self._look(client)
         if epoch != self.view.epoch:
             self.view = View(epoch)
+        await self._add_unsent(client)
         others = [name for name in instances if name != self._instance]
-        await self._add_and_read(client, others)
-        dead = [name for name in others if name not in self.view.depths]
-        if dead:
-            await client.srem(keys.INSTANCES, *dead)
+        await self._tell_depth(client, others)
+        for number in self._slots_to_read():
+            [answer] = await self._ask(client, [keys.slot_key(epoch, number)])
+            self.view.slots[number] = keys.read_slot(answer)
+        self._keep_window()
 
     async def leave(self, client: Redis) -> None:
         """Take back what is in flight here. Raises what the client raises."""
@@ -87,92 +99,98 @@ class Exchange:
             await client.delete(keys.INSTANCES)
         return found, keys.read_instances(instances)
 
-    async def _add_and_read(self, client: Redis, others: list[str]) -> None:
-        newest = self._recorder.window.newest
-        numbers = self._slots_to_read(newest)
-        increments = self._take_unsent(newest)
-        async with client.pipeline(transaction=True) as commands:
-            _add(commands, self.view.epoch, increments)
-            self._tell_depth(commands)
-            for number in numbers:
-                commands.hgetall(keys.slot_key(self.view.epoch, number))
-            for other in others:
-                commands.hgetall(keys.depth_key(other))
-            answers = await self._execute(commands, increments)
-        heard = answers[-len(numbers) - len(others) :]
-        for number, answer in zip(numbers, heard, strict=False):
-            self.view.slots[number] = keys.read_slot(answer)
-        self.view.depths = {
-            other: depth
-            for other, answer in zip(others, heard[len(numbers) :], strict=True)
-            if (depth := keys.read_depth(answer)) is not None
-        }
-        self._keep_window(newest)
+    async def _add_unsent(self, client: Redis) -> None:
+        increments, settled = self._unsent()
+        for start in range(0, len(increments), AT_ONCE):
+            await self._add(client, increments[start : start + AT_ONCE])
+        self.view.unsent -= settled
 
-    async def _execute(self, commands: Any, increments: Iterable[Increment]) -> list[object]:
+    async def _add(self, client: Redis, increments: Sequence[Increment]) -> None:
         from redis.exceptions import ResponseError
 
+        # Taken as sent whatever the answer will be: sent twice it would be counted twice, and what a Redis that
+        # died has lost is sent again under its new epoch.
+        self._mark(increments, sign=1)
         try:
-            return list(await commands.execute(raise_on_error=False))
+            async with client.pipeline(transaction=True) as commands:
+                for number, deployment_id, name, count in increments:
+                    slot = keys.slot_key(self.view.epoch, number)
+                    commands.hincrby(slot, keys.field_key(name, deployment_id), count)
+                for number in {increment[0] for increment in increments}:
+                    commands.expire(keys.slot_key(self.view.epoch, number), keys.SLOT_TTL)
+                await commands.execute(raise_on_error=False)
         except ResponseError:  # refused as a whole, for example for want of memory: nothing was added
             self._mark(increments, sign=-1)
             raise
 
-    def _take_unsent(self, newest: int) -> list[Increment]:
-        """Return what is to be added, newest slots first, and take it as sent whatever the answer will be.
-
-        Sent twice it would be counted twice; and what a Redis that died has lost is sent again under its new epoch.
-        """
-        increments: list[Increment] = []
-        slots = self._recorder.window.slots
+    def _unsent(self) -> tuple[list[Increment], set[int]]:
+        """Return what is to be added, newest slots first, and the slots of which then nothing is left."""
+        slots, newest = self._recorder.window.slots, self._recorder.window.newest
         self.view.unsent.update(number for number in slots if number >= self.view.looked_at)
         self.view.looked_at = newest
+        increments: list[Increment] = []
+        settled: set[int] = set()
         for number in sorted(self.view.unsent, reverse=True):
             sent = self.view.sent.get(number, {})
             for deployment_id, tally in slots.get(number, {}).items():
                 more = difference(tally, sent.get(deployment_id, {}))
                 increments += ((number, deployment_id, name, count) for name, count in more.items())
-            if len(increments) >= MAX_INCREMENTS:
-                del increments[MAX_INCREMENTS:]
-                break
-            self.view.unsent.discard(number)
-        self._mark(increments, sign=1)
-        return increments
+            if len(increments) > MAX_INCREMENTS:
+                return increments[:MAX_INCREMENTS], settled
+            settled.add(number)
+        return increments, settled
 
-    def _mark(self, increments: Iterable[Increment], *, sign: int) -> None:
+    def _mark(self, increments: Sequence[Increment], *, sign: int) -> None:
         for number, deployment_id, name, count in increments:
             sent = self.view.sent.setdefault(number, {}).setdefault(deployment_id, {})
             sent[name] = sent.get(name, 0) + sign * count
-            if sign < 0:
-                self.view.unsent.add(number)
 
-    def _tell_depth(self, commands: Any) -> None:
+    async def _tell_depth(self, client: Redis, others: Sequence[str]) -> None:
+        """Say what is in flight here, hear what is elsewhere, and strike out who has died."""
         own = keys.depth_key(self._instance)
-        commands.sadd(keys.INSTANCES, self._instance)
-        commands.expire(keys.INSTANCES, keys.SLOT_TTL)
-        commands.delete(own)
-        commands.hset(own, mapping={keys.ALIVE: 1, **self._recorder.depths})
-        commands.expire(own, keys.DEPTH_TTL)
+        depths: dict[Any, Any] = {**self._recorder.depths, keys.ALIVE: 1}  # as the client's types want it
+        async with client.pipeline(transaction=True) as commands:
+            commands.delete(own)
+            commands.hset(own, mapping=depths)
+            commands.expire(own, keys.DEPTH_TTL)
+            commands.sadd(keys.INSTANCES, self._instance)
+            commands.expire(keys.INSTANCES, keys.SLOT_TTL)
+            await commands.execute()
+        answers = await self._ask(client, [keys.depth_key(other) for other in others])
+        heard = dict(zip(others, map(keys.read_depth, answers), strict=True))
+        self.view.depths = {other: depth for other, depth in heard.items() if depth is not None}
+        if dead := heard.keys() - self.view.depths.keys():
+            await client.srem(keys.INSTANCES, *dead)
 
-    def _slots_to_read(self, newest: int) -> list[int]:
-        """Return the slots that count most, the running one and the one before, and one of the others in turn.
+    async def _ask(self, client: Redis, names: Sequence[str]) -> list[object]:
+        """Return the hashes of these names; an error in the place of what is no hash."""
+        if not names:
+            return []
+        async with client.pipeline(transaction=False) as commands:
+            for name in names:
+                commands.hgetall(name)
+            return list(await commands.execute(raise_on_error=False))
 
-        Others are late by an interval, or by as long as Redis was away: so nothing that was read is final.
-        """
+    def _slots_to_read(self) -> list[int]:
+        """Return the running slot, and of the others those that may have changed. Nothing that was read is final."""
         self._turn += 1
-        older = slots_until(newest)[:-2]
-        return [newest, newest - 1, older[-1 - self._turn % len(older)]]
+        numbers = slots_until(self._recorder.window.newest)[::-1]
+        newest, before, *older = numbers
+        if newest not in self.view.slots:
+            self._late_until = self._turn + LATE_EXCHANGES
+        reading = [newest]
+        if self._turn < self._late_until or before not in self.view.slots:
+            reading.append(before)
+        unread = next((number for number in older if number not in self.view.slots), None)
+        if unread is not None:
+            reading.append(unread)
+        elif self._turn % REREAD_EVERY == 0:
+            reading.append(older[self._turn // REREAD_EVERY % len(older)])
+        return reading
 
-    def _keep_window(self, newest: int) -> None:
-        numbers = slots_until(newest)
+    def _keep_window(self) -> None:
+        numbers = slots_until(self._recorder.window.newest)
         for held in (self.view.slots, self.view.sent):
             for number in [number for number in held if number not in numbers]:
                 del held[number]
         self.view.unsent.intersection_update(numbers)
-
-
-def _add(commands: Any, epoch: str, increments: Iterable[Increment]) -> None:
-    for number, deployment_id, name, count in increments:
-        commands.hincrby(keys.slot_key(epoch, number), keys.field_key(name, deployment_id), count)
-    for number in {increment[0] for increment in increments}:
-        commands.expire(keys.slot_key(epoch, number), keys.SLOT_TTL)

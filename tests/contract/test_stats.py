@@ -244,7 +244,7 @@ class TestRedisFaults:
     async def test_frozen_for_longer_than_a_slot(self, open_shared: Open, redis_server: RedisServer) -> None:
         """What was counted in slots that began and ended meanwhile is sent too, once."""
         clock = Clock(time.time())
-        a, b = await open_shared(clock=clock), await open_shared(clock=clock)
+        a, b = await open_shared(clock=clock, interval=0.1), await open_shared(clock=clock, interval=0.1)
         await eventually(lambda: a.mode == b.mode == "redis")
         redis_server.freeze()
         await eventually(lambda: a.mode == "redis (down)")
