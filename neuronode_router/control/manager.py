@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, Unpack
 
 from neuronode_router.control.audit import AuditQuery
@@ -33,6 +35,10 @@ from neuronode_router.errors import Problem, ProfilesInvalid, StaleFiles, Unknow
 
 FILES = Actor("files", kind="watcher")
 """Who acts when the files changed by hand or by a ConfigMap, or fill an empty store."""
+
+
+WITNESSES = 8
+"""Receipts of one process that wait for acknowledgements at the same time; more of them queue."""
 
 
 class ProfileManager:
@@ -66,6 +72,8 @@ class ProfileManager:
         self._default_profile = default_profile
         self._on_receipt = on_receipt
         self._single_flight = asyncio.Lock()
+        # Apart from asyncio's own threads: waiting for a frozen worker must not keep others from theirs.
+        self._witnesses = ThreadPoolExecutor(WITNESSES, thread_name_prefix="neuronode-receipt")
 
     async def switch(self, profile: str, **options: Unpack[Options]) -> Receipt:
         """Make `profile` the active one. Raises `UnknownProfile` too."""
@@ -179,7 +187,9 @@ class ProfileManager:
             outcome = await asyncio.to_thread(carry_out, self._store, order, prepare)
             if outcome.entry is not None and not outcome.replayed:
                 await self._wake.signal(outcome.entry.revision)
-        receipt = await write_receipt(self._store, outcome, timeout=self._receipt_timeout)
+        receipt = await asyncio.get_running_loop().run_in_executor(
+            self._witnesses, partial(write_receipt, self._store, outcome, timeout=self._receipt_timeout)
+        )
         receipt = replace(receipt, duration_ms=round((self._clock() - started) * 1000, 3))
         if self._on_receipt is not None and outcome.entry is not None and not outcome.replayed:
             asyncio.get_running_loop().call_soon(self._on_receipt, receipt)

@@ -5,7 +5,7 @@ It must not know how a revision came about, and never undoes one: after the comm
 
 from __future__ import annotations
 
-import asyncio
+import threading
 import time
 
 from neuronode_router.control.orders import Outcome, Wait
@@ -17,8 +17,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.05
 """Seconds between two looks at the acknowledgements: a switch is applied within a few milliseconds."""
 
 
-async def write_receipt(store: ControlStore, outcome: Outcome, *, timeout: float) -> Receipt:  # noqa: ASYNC109
-    """Return the receipt of `outcome` after at most about `timeout` seconds.
+def write_receipt(store: ControlStore, outcome: Outcome, *, timeout: float) -> Receipt:
+    """Return the receipt of `outcome` after at most about `timeout` seconds. Blocks: call it in a thread.
 
     `duration_ms` is left 0. Never raises: a store that does not answer any more is a warning, because what was
     committed is committed.
@@ -28,7 +28,7 @@ async def write_receipt(store: ControlStore, outcome: Outcome, *, timeout: float
     acks: tuple[WorkerAck, ...] = ()
     wait: Wait = "none" if outcome.order.dry_run else outcome.order.wait
     try:
-        acks = await _acknowledgements(store, revision, committed_at=committed_at, wait=wait, timeout=timeout)
+        acks = _acknowledgements(store, revision, committed_at=committed_at, wait=wait, timeout=timeout)
     except StoreUnavailable as error:
         warnings = (f"The acknowledgements could not be read: {error.message}",)
     entry, before, target = outcome.entry, outcome.before, outcome.target
@@ -60,21 +60,18 @@ def _reference(outcome: Outcome) -> tuple[int, float]:
     return 0, 0.0
 
 
-async def _acknowledgements(
-    store: ControlStore,
-    revision: int,
-    *,
-    committed_at: float,
-    wait: Wait,
-    timeout: float,  # noqa: ASYNC109
+def _acknowledgements(
+    store: ControlStore, revision: int, *, committed_at: float, wait: Wait, timeout: float
 ) -> tuple[WorkerAck, ...]:
+    # In one thread from the first look to the last: on a busy event loop each hand-over costs whole requests.
+    pause_over = threading.Event()
     end, pause = time.monotonic() + timeout, FIRST_PAUSE
     while True:
-        acks = await asyncio.to_thread(store.registry.acknowledgements, revision, committed_at=committed_at)
+        acks = store.registry.acknowledgements(revision, committed_at=committed_at)
         left = end - time.monotonic()
         if left <= 0 or _enough(acks, wait):
             return acks
-        await asyncio.sleep(min(pause, left))
+        pause_over.wait(min(pause, left))
         pause = min(pause * 1.25, LONGEST_PAUSE)
 
 
