@@ -5,7 +5,6 @@ It must not know HTTP, LiteLLM or SQL: a key arrives as text, the answer is an e
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import io
 import os
@@ -22,7 +21,6 @@ from neuronode_router.access.keys import AccessKey, key_hash
 from neuronode_router.errors import NotAuthenticated, Problem, SettingsError
 
 MAX_KEY_CHARS = 512
-REFRESH_SECONDS = 1.0
 
 _NEW_FILE = """\
 # Keys of a LiteLLM proxy that runs without a database. Only the SHA-256 of a key is kept here.
@@ -34,8 +32,7 @@ keys: []
 class AccessFile:
     """The keys of a proxy without a database, kept in memory and reread when the file changes.
 
-    `find` only looks into memory. `refresh` blocks on the disk; `keep_fresh` calls it once a second in a
-    thread.
+    `find` only looks into memory. `refresh` blocks on the disk: call it every second or so, in a thread.
     A broken or missing file leaves the last good keys in force and shows itself in `problems`.
     """
 
@@ -80,17 +77,11 @@ class AccessFile:
             mend = "Put it back, or correct NEURONODE_ACCESS_FILE; the last good keys stay valid until then."
             self.problems = (Problem("access_unreadable", f"{error.strerror}.", mend, file=self._path.name),)
             return
-        self._seen = signature
         self.warnings = _mode_warnings(info.st_mode, self._path)
         keys, self.problems = parse_access(raw, file=self._path.name)
         if not self.problems:
             self._keys = {key.sha256: key for key in keys}
-
-    async def keep_fresh(self, *, interval: float = REFRESH_SECONDS) -> None:
-        """Refresh every `interval` seconds until cancelled; the file is read in a thread."""
-        while True:
-            await asyncio.sleep(interval)
-            await asyncio.to_thread(self.refresh)
+        self._seen = signature
 
 
 def add_key(path: Path, key: AccessKey) -> None:

@@ -65,7 +65,10 @@ class Applier(Protocol[Prepared]):
     """How a worker process takes up a new control state."""
 
     def prepare(self, state: ControlState) -> Prepared:
-        """Do everything that can fail; runs in a thread. Raises `NeuronodeError`: the worker then refuses (nack)."""
+        """Do everything that can fail; runs in a thread. Whatever it raises, the worker refuses (nack) and tries again.
+
+        Of a `NeuronodeError` the reason is told; anything else is a fault of ours, logged with its traceback.
+        """
         ...
 
     def swap(self, prepared: Prepared) -> None:

@@ -197,4 +197,5 @@ def _client(url: str) -> Redis:
 def _redis_errors() -> tuple[type[Exception], ...]:
     from redis.exceptions import RedisError
 
-    return (RedisError, OSError, TimeoutError)
+    # ValueError: what the client raises for an answer that is not of its protocol.
+    return (RedisError, OSError, TimeoutError, ValueError)

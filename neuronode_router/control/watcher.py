@@ -13,11 +13,15 @@ import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from neuronode_router.control.failures import Failures
 from neuronode_router.control.notify import DirectoryEvents
 from neuronode_router.control.orders import When
 from neuronode_router.errors import NeuronodeError, Problem, ProfileError, ProfilesInvalid, StaleFiles
 
 logger = logging.getLogger(__name__)
+
+TAKING_UP = "taking up the profile files"
+"""What a failure to do so is called, here and where a first start does it."""
 
 
 class ProfileWatcher:
@@ -25,7 +29,7 @@ class ProfileWatcher:
 
     A change is reported when nothing has happened for `quiet_seconds`, at the latest `longest_seconds` after it began.
     `on_change` may raise `NeuronodeError`: content that is refused is tried again when it changes, anything else
-    (the store is down, the files are stale) at the next poll.
+    (the store is down, the files are stale, an error of any other class) at the next poll.
 
     The file `memory` holds the hash of the content that this host last had in force. Content found at the start is put
     in force "if_empty" where it is that very content, "unless_stale" where nothing is remembered, else "always".
@@ -41,6 +45,7 @@ class ProfileWatcher:
         longest_seconds: float = 2.0,
         poll_seconds: float = 2.0,
         events: DirectoryEvents | None = None,
+        failures: Failures | None = None,
     ) -> None:
         self._directory = directory
         self._memory = memory
@@ -49,6 +54,7 @@ class ProfileWatcher:
         self._longest_seconds = longest_seconds
         self._poll_seconds = poll_seconds
         self._events = events or DirectoryEvents(directory)
+        self._failures = failures or Failures()
         self._stirred = asyncio.Event()
         self._first: str | None = None
         self._remembered: str | None = None
@@ -68,7 +74,8 @@ class ProfileWatcher:
 
     async def start(self) -> None:
         """Begin to watch. Never raises: a directory that is missing is looked for at every poll."""
-        self._events.start(self._stirred.set)
+        with self._failures.survived("watching the profile files"):
+            self._events.start(self._stirred.set)
         self._stirred.set()
         self._task = asyncio.create_task(self._watch(), name="neuronode-profiles")
 
@@ -83,7 +90,8 @@ class ProfileWatcher:
         while True:
             if await self._stirs_within(self._poll_seconds):
                 await self._settle()
-            await self._look()
+            with self._failures.survived(TAKING_UP):
+                await self._look()
 
     async def _settle(self) -> None:
         """Wait for the trailing edge: return when nothing stirred for a while, or when it took too long."""
@@ -146,7 +154,8 @@ def content_hash(directory: Path) -> str:
             content = path.read_bytes()
         except OSError as error:
             content = repr(error).encode()
-        digest.update(b"%d %s %d " % (len(path.name), path.name.encode(), len(content)))
+        name = os.fsencode(path.name)  # not every name is UTF-8
+        digest.update(b"%d %s %d " % (len(name), name, len(content)))
         digest.update(content)
     return digest.hexdigest()
 

@@ -6,6 +6,7 @@ It must not know what a snapshot is or who commits revisions. Nothing of it is o
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from neuronode_router.control.failures import Failures
 from neuronode_router.control.ports import Applier, Prepared, Wake
 from neuronode_router.control.registry import Standing, WorkerIdentity
 from neuronode_router.control.store import ControlStore
@@ -30,6 +32,7 @@ class Worker(Generic[Prepared]):
     """Keeps this process on the newest revision it can take up, and says so in the store.
 
     `clock` is Unix time in seconds. `report` gives what each heartbeat says of this process (JSON-ready, no secrets).
+    Nothing that the applier, the report or the wake-up raises ends this: it is a refusal, or tried again.
     """
 
     def __init__(  # noqa: PLR0913  one argument per collaborator, all by keyword
@@ -43,6 +46,7 @@ class Worker(Generic[Prepared]):
         poll_seconds: float = 0.5,
         heartbeat_seconds: float = 2.0,
         report: Callable[[], Mapping[str, Any]] = dict,
+        failures: Failures | None = None,
     ) -> None:
         self._store = store
         self._applier = applier
@@ -52,6 +56,7 @@ class Worker(Generic[Prepared]):
         self._poll_seconds = poll_seconds
         self._heartbeat_seconds = heartbeat_seconds
         self._report = report
+        self._failures = failures or Failures()
         self._standing = Standing()
         self._said_at: float | None = None
         self._store_failures = 0
@@ -79,7 +84,8 @@ class Worker(Generic[Prepared]):
 
     async def start(self) -> None:
         """Register, take up the current revision if there is one, and keep following. Never raises for a dead store."""
-        await self._wake.start(self._woken.set)
+        with self._failures.survived("starting the wake-ups"):
+            await self._wake.start(self._woken.set)
         await self._converge()
         self._task = asyncio.create_task(self._follow(), name="neuronode-follow")
 
@@ -116,48 +122,64 @@ class Worker(Generic[Prepared]):
             await self._converge()
 
     async def _converge(self) -> None:
-        try:
-            if self._said_at is None:
-                # Before the first read: a switch that commits after that read then knows of us and waits for us.
-                await self._announce()
-            found = await self._run(self._look, self.revision)
-            news = found is not None and self._take_up(*found)
-            if news or self._heartbeat_due():
-                await self._announce()
-        except StoreUnavailable as error:
-            self._store_failures += 1
-            if self._store_failures == 1:
-                logger.warning("The last snapshot keeps serving: %s", error)
-        else:
-            self._store_failures = 0
+        with self._failures.survived("following the control state"):
+            try:
+                if self._said_at is None:
+                    # Before the first read: a switch that commits after that read then knows of us and waits for us.
+                    await self._announce()
+                if await self._advance() or self._heartbeat_due():
+                    await self._announce()
+            except StoreUnavailable as error:
+                self._store_failures += 1
+                if self._store_failures == 1:
+                    logger.warning("The last snapshot keeps serving: %s", error)
+            else:
+                self._store_failures = 0
 
-    def _look(self, served: int) -> tuple[ControlState, Prepared | NeuronodeError] | None:
+    async def _advance(self) -> bool:
+        """Take up what is newer than what is served. Returns whether there is something new to tell."""
+        found = None
+        with self._failures.survived("reading the control state", but=StoreUnavailable):
+            found = await self._run(self._look, self.revision)
+        return found is not None and self._take_up(*found)
+
+    def _look(self, served: int) -> tuple[ControlState, Prepared | Exception] | None:
         """Read and prepare what is newer than `served`, in the thread: one hand-over instead of two."""
         state = self._store.read(unless=served)
         if state is None:
             return None
         try:
             return state, self._applier.prepare(state)
-        except NeuronodeError as error:
+        except Exception as error:  # noqa: BLE001  not swallowed: `_take_up` raises it again, on the event loop
             return state, error
 
-    def _take_up(self, state: ControlState, prepared: Prepared | NeuronodeError) -> bool:
+    def _take_up(self, state: ControlState, prepared: Prepared | Exception) -> bool:
         """Serve `state`, or refuse it and keep what is served. Returns whether there is something new to tell.
 
         What was refused is looked at again at every poll, because the host may have changed meanwhile.
         """
-        before = self._standing
-        if isinstance(prepared, NeuronodeError):
-            self._standing = replace(before, refused=state.revision, detail=str(prepared))
-            if self._standing != before:
-                logger.warning(
-                    "Revision %d is refused, %d stays: %s", state.revision, before.revision, prepared
-                )
-            return self._standing != before
-        self._applier.swap(prepared)
+        refusal: str | None = "an unexpected failure"
+        try:
+            with self._failures.survived("taking up a revision", but=NeuronodeError):
+                if isinstance(prepared, Exception):
+                    raise prepared
+                self._applier.swap(prepared)
+                refusal = None
+        except NeuronodeError as error:
+            refusal = str(error)
+        if refusal is not None:
+            return self._refuse(state.revision, refusal)
         self._standing = Standing(revision=state.revision, applied_at=self._clock())
         self._moved.set()
         self._moved = asyncio.Event()
+        return True
+
+    def _refuse(self, revision: int, refusal: str) -> bool:
+        before = self._standing
+        self._standing = replace(before, refused=revision, detail=refusal)
+        if self._standing == before:
+            return False
+        logger.warning("Revision %d is refused, %d stays: %s", revision, before.revision, refusal)
         return True
 
     def _heartbeat_due(self) -> bool:
@@ -165,7 +187,12 @@ class Worker(Generic[Prepared]):
         return self._said_at is None or not 0 <= self._clock() - self._said_at < self._heartbeat_seconds
 
     async def _announce(self) -> None:
-        standing = replace(self._standing, report=self._report())
+        report: dict[str, Any] = {}
+        with self._failures.survived("the report"):
+            # Through JSON: what cannot be written fails here, and not the acknowledgement.
+            report = json.loads(json.dumps(dict(self._report())))
+        detail = "; ".join(filter(None, (self._standing.detail, *self._failures.present())))
+        standing = replace(self._standing, report=report, detail=detail)
         self._said_at = None  # until it is written: a failure is made good at the next poll
         await self._run(self._store.registry.announce, self._identity, standing)
         self._said_at = self._clock()

@@ -11,7 +11,8 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import litellm
@@ -19,12 +20,13 @@ import yaml
 
 import neuronode_router
 from neuronode_router.access import AccessFile
+from neuronode_router.control.failures import Failures
 from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.orders import When
 from neuronode_router.control.registry import WorkerIdentity
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import FileWake, RedisWake, WakeGroup
-from neuronode_router.control.watcher import ProfileWatcher
+from neuronode_router.control.watcher import TAKING_UP, ProfileWatcher
 from neuronode_router.control.worker import Worker
 from neuronode_router.domain import (
     PROFILE_NAME_PREFIX,
@@ -47,6 +49,9 @@ from neuronode_router.settings import Settings
 
 GUARD_SECONDS = 0.5
 """How often the live alias map is compared with ours: drift is gone within a second."""
+
+ACCESS_SECONDS = 1.0
+"""How often the access file is looked at: a key that was removed is refused within a second or two."""
 
 ROUTER_POLL_SECONDS = 0.02
 
@@ -79,6 +84,7 @@ class Runtime:
         )
         self.store = ControlStore(settings.state_url, worker_ttl=settings.worker_ttl_seconds)
         self._wake = _wake(settings)
+        self._failures = Failures()
         self.manager = ProfileManager(
             store=self.store,
             source=ProfileFiles(settings.profiles, standstill=self.store.standstill),
@@ -101,9 +107,13 @@ class Runtime:
             poll_seconds=settings.poll_seconds,
             heartbeat_seconds=settings.heartbeat_seconds,
             report=self.report,
+            failures=self._failures,
         )
         self.watcher = ProfileWatcher(
-            settings.profiles, memory=settings.state_dir / "profiles.seen", on_change=self._reload
+            settings.profiles,
+            memory=settings.state_dir / "profiles.seen",
+            on_change=self._reload,
+            failures=self._failures,
         )
 
     async def run(self) -> None:
@@ -117,9 +127,10 @@ class Runtime:
             self.admission.open()
             await self.watcher.start()
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._guard())
+                group.create_task(self._every(GUARD_SECONDS, "guarding our aliases", self._guard))
                 if self.access is not None:
-                    group.create_task(self.access.keep_fresh())
+                    read = partial(asyncio.to_thread, self.access.refresh)
+                    group.create_task(self._every(ACCESS_SECONDS, "reading the access file", read))
         finally:
             await self.watcher.stop()
             await self.renderer.stop()
@@ -139,6 +150,7 @@ class Runtime:
             "drifts": self.aliases.drifts,
             "failures": self.admission.failures.total,
             "store_failures": self.worker.store_failures,
+            "loop_failures": self._failures.total,
         }
 
     def status(self) -> Mapping[str, Any]:
@@ -173,22 +185,27 @@ class Runtime:
         """Make the files the first revision. What goes wrong here the watcher meets again, shows and
         retries.
         """
-        with contextlib.suppress(NeuronodeError):
+        with contextlib.suppress(NeuronodeError), self._failures.survived(TAKING_UP, but=NeuronodeError):
             await self._reload("if_empty")
             await self.worker.wait_beyond(0, FIRST_SNAPSHOT_SECONDS)
 
     async def _reload(self, when: When) -> None:
         await self.manager.reload(when, actor=FILES, reason="the profile files changed", wait="none")
 
+    async def _every(self, seconds: float, activity: str, act: Callable[[], Awaitable[None]]) -> None:
+        """Do `act` again and again, whatever it raises: the end of this loop would end this worker's following."""
+        while True:
+            await asyncio.sleep(seconds)
+            with self._failures.survived(activity):
+                await act()
+
     async def _guard(self) -> None:
         """Put back what something else took away: our aliases in the router, our callback in LiteLLM's
         list.
         """
-        while True:
-            await asyncio.sleep(GUARD_SECONDS)
-            self.aliases.heal()
-            if self.admission not in litellm.callbacks:
-                litellm.logging_callback_manager.add_litellm_callback(self.admission)
+        self.aliases.heal()
+        if self.admission not in litellm.callbacks:
+            litellm.logging_callback_manager.add_litellm_callback(self.admission)
 
 
 def _is_ours_by_form(name: str) -> bool:

@@ -134,7 +134,6 @@ async def test_a_fresh_host_with_an_old_copy_commits_nothing_until_told(
 ) -> None:
     """A pod with an old ConfigMap shows `stale_files`; an explicit reload obeys the files, and the problem is gone."""
     await first.manager.edit_task("balanced", "chat", NEW, actor=ANNA)
-    await first.manager.switch("balanced", actor=ANNA)
     pod = Host(tmp_path / "pod", store)
     await pod.start()
     assert served() == (2, NEW)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -173,6 +174,28 @@ class TestRedisWake:
         assert elapsed < 0.5
         assert wake.mode == "redis (down)"
         await wake.stop()
+
+    async def test_a_server_that_lies_is_no_error(self) -> None:
+        """Answers that are not of Redis' protocol fail no signal and end no subscription."""
+        asked = 0
+
+        async def lie(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal asked
+            while await reader.read(1024):
+                asked += 1
+                writer.write(b":not a number\r\n")
+            writer.close()
+
+        server = await asyncio.start_server(lie, "127.0.0.1", 0)
+        wake = RedisWake(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        await wake.start(Listener())
+
+        await wake.signal(1)
+        await eventually(lambda: asked > 3)
+
+        assert wake.mode == "redis (down)"
+        await wake.stop()
+        server.close()
 
 
 async def timed(call: Callable[[], object]) -> float:

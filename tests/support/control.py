@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from neuronode_router.domain import ControlState, HostFacts, Profile, ProfileSet, Tier
-from neuronode_router.errors import NeuronodeError, Problem, ProfilesInvalid, UnknownProfile, UnknownTask
+from neuronode_router.errors import Problem, ProfilesInvalid, UnknownProfile, UnknownTask
 
 TASKS = ("classification", "chat")
 NAMES = ("balanced", "cost_effective", "premium")
@@ -121,7 +121,7 @@ class RecordingApplier:
 
     def __init__(self) -> None:
         self.applied: list[ControlState] = []
-        self.refusal: NeuronodeError | None = None
+        self.refusal: Exception | None = None
 
     def prepare(self, state: ControlState) -> ControlState:
         if self.refusal is not None:
