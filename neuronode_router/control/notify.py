@@ -1,11 +1,10 @@
-"""File-system events of one directory, delivered on the event loop: inotify through watchdog, or polling.
+"""File-system events of one directory, from watchdog's thread: inotify, or polling where there is none.
 
 It must not know what the files mean. Events may be lost or doubled; whoever listens looks for himself.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -42,7 +41,7 @@ WRITES: tuple[type[FileSystemEvent], ...] = (FileCreatedEvent, FileModifiedEvent
 
 
 class DirectoryEvents:
-    """Calls `on_event` on the running loop for changes in `directory` (not below it), without any delay."""
+    """Calls `on_event`, in a thread of its own, for changes in `directory` (not below it), without any delay."""
 
     def __init__(
         self,
@@ -59,7 +58,7 @@ class DirectoryEvents:
 
     def start(self, on_event: Callable[[], None]) -> None:
         """Begin to listen; `mode` then tells how: "inotify", "poll", or "off" when the directory cannot be watched."""
-        handler = _Handler(asyncio.get_running_loop(), on_event)
+        handler = _Handler(on_event)
         for make in (self._native, lambda: PollingObserver(timeout=POLL_SECONDS)):
             try:
                 observer = make()
@@ -84,10 +83,8 @@ class DirectoryEvents:
 
 
 class _Handler(FileSystemEventHandler):
-    def __init__(self, loop: asyncio.AbstractEventLoop, on_event: Callable[[], None]) -> None:
-        self._loop = loop
+    def __init__(self, on_event: Callable[[], None]) -> None:
         self._on_event = on_event
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._on_event)
+        self._on_event()

@@ -65,14 +65,14 @@ class Applier(Protocol[Prepared]):
     """How a worker process takes up a new control state."""
 
     def prepare(self, state: ControlState) -> Prepared:
-        """Do everything that can fail; runs in a thread. Whatever it raises, the worker refuses (nack) and tries again.
+        """Do everything that can fail; runs in the worker's thread. Whatever it raises is a refusal (nack).
 
         Of a `NeuronodeError` the reason is told; anything else is a fault of ours, logged with its traceback.
         """
         ...
 
     def swap(self, prepared: Prepared) -> None:
-        """Make it effective; runs on the event loop, never raises, never waits."""
+        """Make it effective: one assignment. Runs in the worker's thread, never raises, never waits."""
         ...
 
 
@@ -85,7 +85,7 @@ class Wake(Protocol):
         ...
 
     async def start(self, on_wake: Callable[[], None]) -> None:
-        """Begin to listen; `on_wake` is called on the running event loop. Never raises when the channel is down."""
+        """Begin to listen; `on_wake` is called from any thread. Never raises when the channel is down."""
         ...
 
     async def signal(self, revision: int) -> None:

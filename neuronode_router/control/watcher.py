@@ -74,8 +74,14 @@ class ProfileWatcher:
 
     async def start(self) -> None:
         """Begin to watch. Never raises: a directory that is missing is looked for at every poll."""
+        loop = asyncio.get_running_loop()
+
+        def stirred() -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._stirred.set)
+
         with self._failures.survived("watching the profile files"):
-            self._events.start(self._stirred.set)
+            self._events.start(stirred)
         self._stirred.set()
         self._task = asyncio.create_task(self._watch(), name="neuronode-profiles")
 

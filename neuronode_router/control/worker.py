@@ -1,6 +1,7 @@
-"""One worker process's convergence: wake or poll, read, prepare in a thread, swap on the loop, acknowledge.
+"""One worker process's convergence: wake or poll, read, prepare, swap, acknowledge: a thread of its own does it all.
 
-It must not know what a snapshot is or who commits revisions. Nothing of it is on the request path.
+It must not know what a snapshot is or who commits revisions. Nothing of it is on the request path, and it needs no
+turn of the event loop: on a busy proxy each turn costs whole requests.
 """
 
 from __future__ import annotations
@@ -8,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic
 
 from neuronode_router.control.failures import Failures
 from neuronode_router.control.ports import Applier, Prepared, Wake
@@ -23,9 +23,6 @@ from neuronode_router.domain import ControlState
 from neuronode_router.errors import NeuronodeError, StoreUnavailable
 
 logger = logging.getLogger(__name__)
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class Worker(Generic[Prepared]):
@@ -60,12 +57,12 @@ class Worker(Generic[Prepared]):
         self._standing = Standing()
         self._said_at: float | None = None
         self._store_failures = 0
-        self._woken = asyncio.Event()
+        self._woken = threading.Event()
+        self._first_look = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._follow, name="neuronode-worker", daemon=True)
         self._moved = asyncio.Event()
-        # A thread of its own: acknowledgements do not queue behind others' work, and a database that hangs holds
-        # up nothing else.
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="neuronode-worker")
-        self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def revision(self) -> int:
@@ -84,22 +81,23 @@ class Worker(Generic[Prepared]):
 
     async def start(self) -> None:
         """Register, take up the current revision if there is one, and keep following. Never raises for a dead store."""
+        self._loop = asyncio.get_running_loop()
         with self._failures.survived("starting the wake-ups"):
             await self._wake.start(self._woken.set)
-        await self._converge()
-        self._task = asyncio.create_task(self._follow(), name="neuronode-follow")
+        self._thread.start()
+        await asyncio.to_thread(self._first_look.wait)
 
     async def stop(self) -> None:
         """Stop following and retire from the registry. Never raises for a dead store."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        self._stopping = True
+        self._woken.set()
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join)
         await self._wake.stop()
         try:
-            await self._run(self._store.registry.retire, self._identity.instance)
+            await asyncio.to_thread(self._store.registry.retire, self._identity.instance)
         except StoreUnavailable as error:
             logger.warning("This worker could not retire; it ages out. %s", error)
-        self._thread.shutdown(wait=False)
 
     async def wait_beyond(self, revision: int, timeout: float) -> int:  # noqa: ASYNC109  callers think in seconds
         """Return the served revision as soon as it is above `revision`, at the latest after `timeout` seconds."""
@@ -111,24 +109,21 @@ class Worker(Generic[Prepared]):
             pass
         return self.revision
 
-    async def _follow(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(self._poll_seconds):
-                    await self._woken.wait()
-            except TimeoutError:
-                pass
+    def _follow(self) -> None:
+        while not self._stopping:
             self._woken.clear()  # before reading: a wake-up from now on leads to another read
-            await self._converge()
+            self._converge()
+            self._first_look.set()
+            self._woken.wait(self._poll_seconds)
 
-    async def _converge(self) -> None:
+    def _converge(self) -> None:
         with self._failures.survived("following the control state"):
             try:
                 if self._said_at is None:
                     # Before the first read: a switch that commits after that read then knows of us and waits for us.
-                    await self._announce()
-                if await self._advance() or self._heartbeat_due():
-                    await self._announce()
+                    self._announce()
+                if self._advance() or self._heartbeat_due():
+                    self._announce()
             except StoreUnavailable as error:
                 self._store_failures += 1
                 if self._store_failures == 1:
@@ -136,24 +131,14 @@ class Worker(Generic[Prepared]):
             else:
                 self._store_failures = 0
 
-    async def _advance(self) -> bool:
+    def _advance(self) -> bool:
         """Take up what is newer than what is served. Returns whether there is something new to tell."""
-        found = None
+        state: ControlState | None = None
         with self._failures.survived("reading the control state", but=StoreUnavailable):
-            found = await self._run(self._look, self.revision)
-        return found is not None and self._take_up(*found)
+            state = self._store.read(unless=self.revision)
+        return state is not None and self._take_up(state)
 
-    def _look(self, served: int) -> tuple[ControlState, Prepared | Exception] | None:
-        """Read and prepare what is newer than `served`, in the thread: one hand-over instead of two."""
-        state = self._store.read(unless=served)
-        if state is None:
-            return None
-        try:
-            return state, self._applier.prepare(state)
-        except Exception as error:  # noqa: BLE001  not swallowed: `_take_up` raises it again, on the event loop
-            return state, error
-
-    def _take_up(self, state: ControlState, prepared: Prepared | Exception) -> bool:
+    def _take_up(self, state: ControlState) -> bool:
         """Serve `state`, or refuse it and keep what is served. Returns whether there is something new to tell.
 
         What was refused is looked at again at every poll, because the host may have changed meanwhile.
@@ -161,18 +146,21 @@ class Worker(Generic[Prepared]):
         refusal: str | None = "an unexpected failure"
         try:
             with self._failures.survived("taking up a revision", but=NeuronodeError):
-                if isinstance(prepared, Exception):
-                    raise prepared
-                self._applier.swap(prepared)
+                self._applier.swap(self._applier.prepare(state))
                 refusal = None
         except NeuronodeError as error:
             refusal = str(error)
         if refusal is not None:
             return self._refuse(state.revision, refusal)
         self._standing = Standing(revision=state.revision, applied_at=self._clock())
+        assert self._loop is not None
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._tell_waiting)
+        return True
+
+    def _tell_waiting(self) -> None:
         self._moved.set()
         self._moved = asyncio.Event()
-        return True
 
     def _refuse(self, revision: int, refusal: str) -> bool:
         before = self._standing
@@ -186,7 +174,7 @@ class Worker(Generic[Prepared]):
         # A clock that was set back must not silence the heartbeat.
         return self._said_at is None or not 0 <= self._clock() - self._said_at < self._heartbeat_seconds
 
-    async def _announce(self) -> None:
+    def _announce(self) -> None:
         report: dict[str, Any] = {}
         with self._failures.survived("the report"):
             # Through JSON: what cannot be written fails here, and not the acknowledgement.
@@ -194,8 +182,5 @@ class Worker(Generic[Prepared]):
         detail = "; ".join(filter(None, (self._standing.detail, *self._failures.present())))
         standing = replace(self._standing, report=report, detail=detail)
         self._said_at = None  # until it is written: a failure is made good at the next poll
-        await self._run(self._store.registry.announce, self._identity, standing)
+        self._store.registry.announce(self._identity, standing)
         self._said_at = self._clock()
-
-    async def _run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(call, *args, **kwargs))

@@ -86,18 +86,17 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
     def __init__(self, host: Host) -> None:
         super().__init__()
         self._host = host
-        self._first = asyncio.Event()
+        self._opened = asyncio.Event()
         self.snapshot: Snapshot | None = None
         self.failures = FailureCount()
 
     def take(self, snapshot: Snapshot) -> None:
-        """Make `snapshot` the one that requests admitted from now on read: one assignment."""
+        """Make `snapshot` the one that requests admitted from now on read: one assignment, from any thread."""
         self.snapshot = snapshot
-        self._first.set()
 
     def open(self) -> None:
-        """End the start-up wait: requests are answered even though no snapshot could be had."""
-        self._first.set()
+        """End the start-up wait, whether there is a snapshot or none could be had."""
+        self._opened.set()
 
     async def async_pre_call_hook(
         self, user_api_key_dict: UserAPIKeyAuth, cache: DualCache, data: dict[str, Any], call_type: str
@@ -107,7 +106,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         """
         if call_type not in ROUTED_CALLS:
             return None
-        if not self._first.is_set():
+        if self.snapshot is None and not self._opened.is_set():
             await self._startup()
         try:
             return self._admit(user_api_key_dict, data)
@@ -145,9 +144,9 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
 
     async def _startup(self) -> None:
         try:
-            await asyncio.wait_for(self._first.wait(), STARTUP_WAIT_SECONDS)
+            await asyncio.wait_for(self._opened.wait(), STARTUP_WAIT_SECONDS)
         except TimeoutError:
-            self._first.set()
+            self._opened.set()
 
     async def async_post_call_response_headers_hook(
         self,

@@ -6,6 +6,7 @@ It knows what LiteLLM offers and nothing of where states come from.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from neuronode_router.control.checks import require_servable
@@ -25,11 +26,13 @@ class SnapshotApplier:
         aliases: RouterAliases,
         facts: Callable[[], HostFacts],
         applied: Callable[[ControlState], None],
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._admission = admission
         self._aliases = aliases
         self._facts = facts
         self._applied = applied
+        self._loop = loop
 
     def prepare(self, state: ControlState) -> Snapshot:
         """Return the state as this worker's Snapshot. Raises `ProfilesInvalid` where the host lacks a
@@ -40,7 +43,11 @@ class SnapshotApplier:
         return build_snapshot(state, facts)
 
     def swap(self, prepared: Snapshot) -> None:
-        """Serve `prepared` from now on. The snapshot goes first: it decides requests, not the alias map."""
+        """Admit requests under `prepared` from now on: one assignment. LiteLLM's alias map follows on its own loop."""
         self._admission.take(prepared)
-        self._aliases.replace(prepared.aliases)
-        self._applied(prepared.state)
+        self._loop.call_soon_threadsafe(self._mirror, prepared)
+
+    def _mirror(self, snapshot: Snapshot) -> None:
+        if snapshot is self._admission.snapshot:
+            self._aliases.replace(snapshot.aliases)
+            self._applied(snapshot.state)

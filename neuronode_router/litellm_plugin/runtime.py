@@ -101,6 +101,7 @@ class Runtime:
                 aliases=self.aliases,
                 facts=self.facts,
                 applied=self.renderer.schedule,
+                loop=asyncio.get_running_loop(),
             ),
             wake=self._wake,
             identity=_identity(),

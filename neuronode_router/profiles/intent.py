@@ -29,13 +29,13 @@ class FileChange:
     before: bytes | None
     after: bytes | None
 
-    def forward(self) -> None:
-        """Turn `before` into `after`, and leave alone what is neither. Raises `OSError`."""
-        _exchange(self.path, self.before, self.after)
+    def forward(self) -> bool:
+        """Turn `before` into `after`, leave alone what is neither; return whether it changed. Raises `OSError`."""
+        return _exchange(self.path, self.before, self.after)
 
-    def back(self) -> None:
-        """Turn `after` into `before`, and leave alone what is neither. Raises `OSError`."""
-        _exchange(self.path, self.after, self.before)
+    def back(self) -> bool:
+        """Turn `after` into `before`, leave alone what is neither; return whether it changed. Raises `OSError`."""
+        return _exchange(self.path, self.after, self.before)
 
 
 def declare(directory: Path, changes: Sequence[FileChange], digest: str) -> Path:
@@ -84,17 +84,15 @@ def end(intent: Path, committed: str | None) -> None:
         return  # its own process, or another one, ended it
     try:
         digest, changes = _parse(content, intent.parent.resolve())
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         # It is complete before the first file is touched, so there is nothing to undo.
         logger.warning("neuronode: %s is incomplete: no file was changed", intent.name)
     else:
-        for change in changes:
-            change.forward() if digest == committed else change.back()
-        logger.warning(
-            "neuronode: a publish of %d files was cut short and has been %s",
-            len(changes),
-            "completed" if digest == committed else "undone",
-        )
+        forward = digest == committed
+        changed = [change.forward() if forward else change.back() for change in changes]
+        if any(changed):  # else it had ended, and only its intent was left
+            outcome = "completed" if forward else "undone"
+            logger.warning("neuronode: a publish of %d files was cut short and is %s", len(changes), outcome)
     remove(intent)
 
 
@@ -104,19 +102,20 @@ def remove(path: Path) -> None:
     sync_directory(path.parent)
 
 
-def _exchange(path: Path, found: bytes | None, wanted: bytes | None) -> None:
+def _exchange(path: Path, found: bytes | None, wanted: bytes | None) -> bool:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         content = None
     except IsADirectoryError:
-        return
+        return False
     if content != found:
-        return
+        return False
     if wanted is None:
         remove(path)
     else:
         replace(path, wanted)
+    return True
 
 
 def _parse(content: bytes, root: Path) -> tuple[str, list[FileChange]]:
