@@ -234,6 +234,7 @@ def document(path: str) -> bytes:
         b"",
         b'{"digest": "x", "fil',
         b"[]",
+        b"[" * 100_000,
         b"\xff",
         b'{"files": []}',
         document("balanced.yaml").replace(b'""', b'"***"'),
