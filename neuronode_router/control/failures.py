@@ -6,6 +6,7 @@ It must not know what the loops do.
 from __future__ import annotations
 
 import logging
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,17 +18,18 @@ _Place: TypeAlias = tuple[type[Exception], str, int | None]
 
 
 class Failures:
-    """The failures of one process's loops. `total` counts all since its start."""
+    """The failures of one process's loops, in whichever threads these run. `total` counts all since its start."""
 
     def __init__(self) -> None:
         self.total = 0
+        self._counting = threading.Lock()
         self._present: dict[str, _Place] = {}
 
     def present(self) -> tuple[str, ...]:
         """Return a line for each activity whose last attempt failed: no text of the error, which may hold anything."""
         return tuple(
             f"{activity} failed ({kind.__name__}), tried again; this worker's log has the traceback"
-            for activity, (kind, _, _) in self._present.items()
+            for activity, (kind, _, _) in list(self._present.items())  # a copy: other threads note and forget
         )
 
     @contextmanager
@@ -48,7 +50,8 @@ class Failures:
             self._present.pop(activity, None)
 
     def _note(self, activity: str, error: Exception) -> None:
-        self.total += 1
+        with self._counting:
+            self.total += 1
         # Not the error's text: where that differs each time, every attempt would be logged.
         origin = traceback.extract_tb(error.__traceback__)[-1]
         place = (type(error), origin.filename, origin.lineno)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -248,3 +249,19 @@ class TestFailures:
             raise StoreUnavailable("gone")
 
         assert (failures.total, failures.present()) == (0, ())
+
+    def test_threads_lose_no_count(self) -> None:
+        """The worker's thread and the event loop share one count, and read it while the other writes."""
+        failures = Failures()
+
+        def fail_often(name: int) -> None:
+            for number in range(500):
+                with failures.survived(f"{name} {number % 7}", but=KeyError):
+                    failures.present()
+                    if number % 2:
+                        raise ValueError
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(fail_often, range(4)))
+
+        assert failures.total == 1000
