@@ -105,7 +105,7 @@ class ProfileManager:
     async def edit_profile(
         self, name: str, document: Mapping[str, Any], **options: Unpack[Options]
     ) -> Receipt:
-        """Replace or add the profile `name`, in its file and in force. Raises `ProfilesReadOnly` too."""
+        """Replace or add the profile `name`, in its file and in force. Raises `ProfilesReadOnly`, `StaleFiles` too."""
         return await self._edit(lambda: self._source.stage_profile(name, document, self._host()), options)
 
     async def edit_task(self, name: str, task: str, group: str, **options: Unpack[Options]) -> Receipt:
@@ -176,6 +176,8 @@ class ProfileManager:
     async def _edit(self, stage: Callable[[], StagedEdit], options: Options) -> Receipt:
         def prepare(before: ControlState | None) -> Target:
             state = require_state(before)
+            # Staged on this host's files: were they an old copy, the edit would bring all of it back.
+            self._refuse_stale(self._source.load(self._host()), state)
             staged = stage()
             return self._servable(state.active, staged.profiles, edit=staged)
 

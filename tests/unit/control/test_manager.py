@@ -319,6 +319,18 @@ class TestFiles:
         assert [problem.code for problem in await ready.validate()] == ["broken"]
         assert (await ready.switch("premium", actor=ANNA)).revision == 2
 
+    async def test_an_edit_on_an_old_copy_is_refused(
+        self, ready: ProfileManager, source: MemorySource
+    ) -> None:
+        """An edit is staged on this host's files: where they lag behind, it would bring back all they say."""
+        await ready.edit_task("balanced", "chat", "chat_premium", actor=ANNA)
+        source.write(make_set())
+
+        with pytest.raises(StaleFiles):
+            await ready.edit_task("premium", "chat", "chat_balanced", actor=ANNA)
+
+        assert (await ready.get_current_profile())["revision"] == 2
+
     async def test_an_old_copy_is_refused_where_that_is_asked_for(
         self, ready: ProfileManager, source: MemorySource
     ) -> None:
