@@ -1,0 +1,69 @@
+"""The composition root against a stand-in for LiteLLM's proxy module: what it says, and when it renders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import litellm
+import pytest
+
+from neuronode_router.litellm_plugin.runtime import Runtime
+from neuronode_router.settings import Settings
+from tests.host.test_seams import GROUPS, entry
+
+
+def build(
+    directory: Path, *, render: str = "auto", general: dict[str, Any] | None = None, **router: Any
+) -> Runtime:
+    (directory / "litellm_config.yaml").write_text("profile_settings: {current_profile: balanced}\n")
+    proxy = SimpleNamespace(
+        llm_router=litellm.Router(model_list=[entry(group) for group in GROUPS], **router),
+        general_settings=general or {},
+        master_key="sk-0123456789",
+    )
+    settings = Settings.load({"NEURONODE_RENDER": render}, config=directory / "litellm_config.yaml")
+    return Runtime(proxy=proxy, settings=settings, host_version="1.106.2")
+
+
+@pytest.mark.parametrize(
+    ("render", "general", "expected"),
+    [
+        ("auto", {}, "on"),
+        ("auto", {"store_model_in_db": True}, "off"),
+        ("on", {"store_model_in_db": True}, "on"),
+        ("off", {}, "off"),
+    ],
+)
+async def test_rendering_is_off_by_default_where_litellm_rereads_its_file(
+    tmp_path: Path, render: str, general: dict[str, Any], expected: str
+) -> None:
+    """With `store_model_in_db` LiteLLM would put the file's map back every 30 s; a setting overrules the default."""
+    runtime = build(tmp_path, render=render, general=general)
+
+    assert runtime.status()["rendering"] == expected
+
+
+async def test_the_status_names_embedded_groups_and_carries_no_deployment_parameters(tmp_path: Path) -> None:
+    """Which groups the built-in model answers is said; nothing of litellm_params, which hold keys, is."""
+    status = build(tmp_path).status()
+
+    assert status["embedded_groups"] == ["chat_balanced"]
+    assert "api_base" not in repr(status)
+
+
+async def test_tag_routing_is_a_warning(tmp_path: Path) -> None:
+    """Where tags choose deployments, requests carry none of ours and the status says so."""
+    assert build(tmp_path).status()["warnings"] == []
+    assert "Tag routing is on" in build(tmp_path, enable_tag_filtering=True).status()["warnings"][0]
+
+
+async def test_our_own_names_are_not_the_operators_aliases(tmp_path: Path) -> None:
+    """Names that LiteLLM's file lists because we rendered them do not count as aliases of the operator."""
+    rendered = {"classification": "chat_premium", "task_chat": "chat_balanced", "mine": "chat_premium"}
+
+    facts = build(tmp_path, model_group_alias=rendered).facts()
+
+    assert facts.aliases == {"mine"}
+    assert facts.groups == set(GROUPS)
