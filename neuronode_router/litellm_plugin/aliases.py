@@ -29,11 +29,6 @@ class RouterAliases:
         self._seen: AliasTable | None = None
         self.drifts = 0
 
-    @property
-    def managed(self) -> frozenset[str]:
-        """The names we own in the map."""
-        return frozenset(self._ours)
-
     def foreign(self) -> AliasTable:
         """Return the operator's own aliases: the live map without our names."""
         return {name: target for name, target in self._live().items() if name not in self._ours}

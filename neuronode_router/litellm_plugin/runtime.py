@@ -140,9 +140,8 @@ class Runtime:
 
     def facts(self) -> HostFacts:
         """Return what this worker's LiteLLM offers now; our own names are not the operator's aliases."""
-        ours = self.aliases.managed
-        foreign = {name for name in self.aliases.foreign() if name not in ours and not _is_ours_by_form(name)}
-        return self.deployments.facts(frozenset(foreign))
+        foreign = frozenset(name for name in self.aliases.foreign() if not _is_ours_by_form(name))
+        return self.deployments.facts(foreign)
 
     def report(self) -> Mapping[str, Any]:
         """Return what each heartbeat says of this worker: counts and modes, JSON-ready, no secrets."""

@@ -24,8 +24,7 @@ first).
 
 HEADER_PREFIX = "x-neuronode-"
 PROFILE_HEADER = "x-neuronode-profile"
-REQUEST_HEADERS = (PROFILE_HEADER,)
-"""What a client may send."""
+"""The one header of ours that a client may send; answers carry it too."""
 RESPONSE_HEADERS = tuple(
     HEADER_PREFIX + name
     for name in ("profile", "revision", "task", "tier", "group", "reason", "fallback", "embedded")
