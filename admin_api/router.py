@@ -19,8 +19,8 @@ from admin_api.edge import guarded_route
 from admin_api.ports import AdminHost
 from admin_api.problems import ProblemDocument, documented
 
-PREFIX = "/admin/profiles"
-SECOND_PREFIX = "/neuronode/profiles"
+PREFIX = "/admin"
+SECOND_PREFIX = "/neuronode"
 
 ANY = (401, 403, 500, 503)
 PARSED = (413, 415, 422)
@@ -29,7 +29,10 @@ WRITE = (*ANY, *PARSED, 404, 409, 412, 429)
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One route. Its operation id is `neuronode_` and the name of its function."""
+    """One route. Its operation id is `neuronode_` and the name of its function.
+
+    `path` stands under both prefixes; its first word is the group on the OpenAPI page.
+    """
 
     method: str
     path: str
@@ -50,20 +53,20 @@ AUDIT = {
 }
 
 ENDPOINTS = (
-    Endpoint("GET", "/list", reads.list_profiles, (*ANY, *PARSED)),
-    Endpoint("GET", "/status", reads.read_status, (*ANY, *PARSED)),
-    Endpoint("GET", "/diff", reads.compare_profiles, (*ANY, *PARSED, 404)),
-    Endpoint("GET", "/audit", audit.read_audit, (*ANY, *PARSED), AUDIT),
-    Endpoint("GET", "/workers", reads.list_workers, (*ANY, *PARSED)),
-    Endpoint("GET", "/events", events.stream_events, (*ANY, *PARSED, 429), STREAM),
-    Endpoint("POST", "/switch", writes.switch, WRITE),
-    Endpoint("POST", "/rollback", writes.rollback, WRITE),
-    Endpoint("POST", "/reload", writes.reload, WRITE),
-    Endpoint("POST", "/validate", writes.validate, (*ANY, *PARSED, 409, 429)),
-    Endpoint("PUT", "/{name}", writes.put_profile, (*WRITE, 428)),
-    Endpoint("PUT", "/{name}/tasks/{task}", writes.put_task, (*WRITE, 428)),
+    Endpoint("GET", "/profiles/list", reads.list_profiles, (*ANY, *PARSED)),
+    Endpoint("GET", "/profiles/status", reads.read_status, (*ANY, *PARSED)),
+    Endpoint("GET", "/profiles/diff", reads.compare_profiles, (*ANY, *PARSED, 404)),
+    Endpoint("GET", "/profiles/audit", audit.read_audit, (*ANY, *PARSED), AUDIT),
+    Endpoint("GET", "/profiles/workers", reads.list_workers, (*ANY, *PARSED)),
+    Endpoint("GET", "/profiles/events", events.stream_events, (*ANY, *PARSED, 429), STREAM),
+    Endpoint("POST", "/profiles/switch", writes.switch, WRITE),
+    Endpoint("POST", "/profiles/rollback", writes.rollback, WRITE),
+    Endpoint("POST", "/profiles/reload", writes.reload, WRITE),
+    Endpoint("POST", "/profiles/validate", writes.validate, (*ANY, *PARSED, 409, 429)),
+    Endpoint("PUT", "/profiles/{name}", writes.put_profile, (*WRITE, 428)),
+    Endpoint("PUT", "/profiles/{name}/tasks/{task}", writes.put_task, (*WRITE, 428)),
     # Last: the words above go before the name of a profile.
-    Endpoint("GET", "/{name}", reads.read_profile, (*ANY, *PARSED, 404)),
+    Endpoint("GET", "/profiles/{name}", reads.read_profile, (*ANY, *PARSED, 404)),
 )
 
 
@@ -73,7 +76,7 @@ def build_router(host: Callable[[], AdminHost]) -> APIRouter:
     `host` is called for each request; until there is something to serve it raises `NotReady` or `AdminClosed`.
     """
     bearer = Security(HTTPBearer(auto_error=False, scheme_name="NeuronodeKey"))
-    router = APIRouter(route_class=guarded_route(host), tags=["neuronode profiles"], dependencies=[bearer])
+    router = APIRouter(route_class=guarded_route(host), dependencies=[bearer])
     for prefix, in_schema in ((PREFIX, True), (SECOND_PREFIX, False)):
         for endpoint in ENDPOINTS:
             _add(router, prefix, endpoint, in_schema=in_schema)
@@ -89,6 +92,7 @@ def _add(router: APIRouter, prefix: str, endpoint: Endpoint, *, in_schema: bool)
         prefix + endpoint.path,
         endpoint.answer,
         methods=[endpoint.method],
+        tags=[f"neuronode {endpoint.path.split('/')[1]}"],
         operation_id=f"neuronode_{endpoint.answer.__name__}",
         responses=responses | ({200: endpoint.success} if endpoint.success else {}),
         include_in_schema=in_schema,

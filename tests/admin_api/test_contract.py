@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from admin_api.problems import KINDS, MEDIA_TYPE, TYPE_PREFIX, ProblemDocument
 from admin_api.router import ENDPOINTS, PREFIX, Endpoint
-from tests.admin_api.world import World
+from tests.admin_api.world import BASE, World
 
 BY_NAME = {endpoint.answer.__name__: endpoint for endpoint in ENDPOINTS}
-FINITE = [endpoint for endpoint in ENDPOINTS if endpoint.path != "/events"]
+FINITE = [endpoint for endpoint in ENDPOINTS if endpoint.path != "/profiles/events"]
 
 KEYS = (
     "profile",
@@ -121,14 +121,14 @@ async def test_answers_match_their_schemas(world: World, admin: httpx.AsyncClien
     """Each successful answer is valid under the schema that the OpenAPI page shows for it."""
     page = world.app.openapi()
     answers = {
-        "list_profiles": await admin.get(f"{PREFIX}/list"),
-        "read_status": await admin.get(f"{PREFIX}/status"),
-        "compare_profiles": await admin.get(f"{PREFIX}/diff", params={"from": "premium", "to": "balanced"}),
-        "list_workers": await admin.get(f"{PREFIX}/workers"),
-        "read_profile": await admin.get(f"{PREFIX}/premium"),
-        "switch": await admin.post(f"{PREFIX}/switch", json={"profile": "balanced"}),
-        "read_audit": await admin.get(f"{PREFIX}/audit"),
-        "validate": await admin.post(f"{PREFIX}/validate"),
+        "list_profiles": await admin.get(f"{BASE}/list"),
+        "read_status": await admin.get(f"{BASE}/status"),
+        "compare_profiles": await admin.get(f"{BASE}/diff", params={"from": "premium", "to": "balanced"}),
+        "list_workers": await admin.get(f"{BASE}/workers"),
+        "read_profile": await admin.get(f"{BASE}/premium"),
+        "switch": await admin.post(f"{BASE}/switch", json={"profile": "balanced"}),
+        "read_audit": await admin.get(f"{BASE}/audit"),
+        "validate": await admin.post(f"{BASE}/validate"),
     }
 
     for name, answer in answers.items():

@@ -15,7 +15,7 @@ from admin_api.edge import MAX_BODY_BYTES
 from admin_api.problems import KINDS, MEDIA_TYPE
 from admin_api.router import ENDPOINTS, PREFIX, SECOND_PREFIX, Endpoint
 from neuronode_router import errors
-from tests.admin_api.world import CANARY, World
+from tests.admin_api.world import BASE, CANARY, World
 from tests.support.web import serving
 
 CALLERS = (None, "wrong", "member", "stranger", "viewer", "admin")
@@ -49,7 +49,7 @@ async def call(client: httpx.AsyncClient, endpoint: Endpoint, prefix: str, **ext
     request = client.build_request(
         endpoint.method,
         path,
-        params={"from": "premium", "to": "balanced"} if endpoint.path == "/diff" else None,
+        params={"from": "premium", "to": "balanced"} if endpoint.path == "/profiles/diff" else None,
         json=BODIES.get(endpoint.answer.__name__),
         headers={"If-Match": "*"} if endpoint.method == "PUT" else None,
         **extra,
@@ -87,7 +87,7 @@ def test_the_table_is_all_there_is(world: World) -> None:
 async def test_odd_authorization_is_401(world: World, authorization: str) -> None:
     """Whatever is no known bearer key gives 401 with the way to authenticate."""
     async with world.client(None) as client:
-        answer = await client.get(f"{PREFIX}/list", headers={"Authorization": authorization})
+        answer = await client.get(f"{BASE}/list", headers={"Authorization": authorization})
 
     assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
     assert answer.headers["www-authenticate"] == "Bearer"
@@ -95,14 +95,14 @@ async def test_odd_authorization_is_401(world: World, authorization: str) -> Non
 
 ODD_HOSTS = ("localhost:4000/#@evil", "evil.test", "127.0.0.1", "a b", "")
 ODD_PATHS = (
-    f"{PREFIX}/list",
-    f"/{PREFIX}/list",
+    f"{BASE}/list",
+    f"/{BASE}/list",
     "/admin//profiles/list",
-    f"{PREFIX}/%2e%2e",
-    f"{PREFIX}/%2e%2e/%2e%2e/health",
-    f"{PREFIX}/..;/list",
-    f"{PREFIX}/list%00",
-    f"{PREFIX}/LIST",
+    f"{BASE}/%2e%2e",
+    f"{BASE}/%2e%2e/%2e%2e/health",
+    f"{BASE}/..;/list",
+    f"{BASE}/list%00",
+    f"{BASE}/LIST",
 )
 
 
@@ -124,11 +124,11 @@ async def test_an_anonymous_caller_learns_nothing_from_a_bad_request(world: Worl
     """The key is looked at before the body, the parameters and the preconditions."""
     async with world.client(None) as client:
         answers = [
-            await client.post(f"{PREFIX}/switch", content=b"{", headers={"Content-Type": "application/json"}),
-            await client.post(f"{PREFIX}/switch", content=b"<x/>", headers={"Content-Type": "text/xml"}),
-            await client.get(f"{PREFIX}/audit", params={"limit": "-1"}),
-            await client.put(f"{PREFIX}/premium", json={}),
-            await client.get(f"{PREFIX}/nobody"),
+            await client.post(f"{BASE}/switch", content=b"{", headers={"Content-Type": "application/json"}),
+            await client.post(f"{BASE}/switch", content=b"<x/>", headers={"Content-Type": "text/xml"}),
+            await client.get(f"{BASE}/audit", params={"limit": "-1"}),
+            await client.put(f"{BASE}/premium", json={}),
+            await client.get(f"{BASE}/nobody"),
         ]
 
     assert [answer.status_code for answer in answers] == [401] * 5
@@ -143,7 +143,7 @@ async def test_no_key_is_ever_repeated(world: World) -> None:
     for caller in CALLERS:
         async with world.client(caller) as client:
             for endpoint in ENDPOINTS:
-                if endpoint.path == "/events":
+                if endpoint.path == "/profiles/events":
                     continue
                 path = PREFIX + endpoint.path.format(name="premium", task="chat")
                 for body in (
@@ -167,8 +167,8 @@ async def test_a_reason_cannot_forge_a_log_line(
     reason = "evening\nINFO neuronode revision committed \x1b[31mforged"
     caplog.set_level("INFO")
 
-    await admin.post(f"{PREFIX}/switch", json={"profile": "balanced", "reason": reason})
-    export = await admin.get(f"{PREFIX}/audit", params={"format": "ndjson"})
+    await admin.post(f"{BASE}/switch", json={"profile": "balanced", "reason": reason})
+    export = await admin.get(f"{BASE}/audit", params={"format": "ndjson"})
 
     assert json.loads(export.text.splitlines()[0])["reason"] == reason
     assert all(line.isprintable() for record in caplog.records for line in [record.getMessage()])
@@ -180,7 +180,7 @@ async def test_a_reason_that_cannot_be_kept_is_refused(admin: httpx.AsyncClient,
     """Too long, NUL, half a surrogate pair: 422 and no revision, not a failure in the database."""
     body = json.dumps({"profile": "balanced", "reason": reason})
 
-    answer = await admin.post(f"{PREFIX}/switch", content=body, headers={"Content-Type": "application/json"})
+    answer = await admin.post(f"{BASE}/switch", content=body, headers={"Content-Type": "application/json"})
 
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
 
@@ -209,7 +209,7 @@ async def test_odd_bodies_get_the_status_they_deserve(
     admin: httpx.AsyncClient, content: bytes, content_type: str, status: int
 ) -> None:
     """Not JSON, too large, too deep, unknown fields: a problem each, never a failure."""
-    answer = await admin.post(f"{PREFIX}/switch", content=content, headers={"Content-Type": content_type})
+    answer = await admin.post(f"{BASE}/switch", content=content, headers={"Content-Type": content_type})
 
     assert answer.status_code == status, answer.text
     if status != 200:
@@ -225,7 +225,7 @@ async def test_a_body_without_a_length_is_capped_too(world: World) -> None:
 
     async with serving(world.app) as (url, _), httpx.AsyncClient(base_url=url) as client:
         client.headers["Authorization"] = f"Bearer {world.keys['admin']}"
-        answer = await client.post(f"{PREFIX}/switch", content=endless())
+        answer = await client.post(f"{BASE}/switch", content=endless())
 
     assert answer.status_code == 413
 
@@ -234,13 +234,13 @@ async def test_answers_are_not_stored_nor_shared_across_origins(world: World) ->
     """Every answer forbids caching, and none invites another origin's page."""
     async with world.client("admin") as admin, world.client(None) as nobody:
         answers = [
-            await admin.get(f"{PREFIX}/list", headers={"Origin": "http://evil.test"}),
-            await admin.get(f"{PREFIX}/audit", params={"format": "ndjson"}),
-            await admin.post(f"{PREFIX}/switch", json={}),
-            await nobody.get(f"{PREFIX}/list", headers={"Origin": "http://evil.test"}),
+            await admin.get(f"{BASE}/list", headers={"Origin": "http://evil.test"}),
+            await admin.get(f"{BASE}/audit", params={"format": "ndjson"}),
+            await admin.post(f"{BASE}/switch", json={}),
+            await nobody.get(f"{BASE}/list", headers={"Origin": "http://evil.test"}),
         ]
         preflight = await nobody.options(
-            f"{PREFIX}/switch",
+            f"{BASE}/switch",
             headers={"Origin": "http://evil.test", "Access-Control-Request-Method": "POST"},
         )
 
@@ -278,7 +278,7 @@ async def test_a_writer_who_hangs_up_is_no_failure(world: World, caplog: pytest.
         writer.close()
         await writer.wait_closed()
         async with world.client("admin") as client:
-            assert (await client.get(f"{PREFIX}/list")).status_code == 200
+            assert (await client.get(f"{BASE}/list")).status_code == 200
 
     assert "Traceback" not in caplog.text
 

@@ -17,7 +17,7 @@ import httpx
 from fastapi import FastAPI, Request
 
 from admin_api.ports import AdminHost
-from admin_api.router import build_router
+from admin_api.router import PREFIX, build_router
 from neuronode_router.access import AccessFile, Principal, Role, add_key, generate_key
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.registry import WorkerIdentity
@@ -29,6 +29,7 @@ from neuronode_router.profiles.files import ProfileFiles
 from tests.support.place import GROUPS, PROFILES, TIERS, profile_text
 
 GROUP_NAMES = frozenset(g for tasks in GROUPS.values() for g in tasks.values()) | {f"tier_{t}" for t in TIERS}
+BASE = f"{PREFIX}/profiles"
 CANARY = "sk-canary-3f9a7c"
 """A provider's key as it stands in a configuration: it must never be seen through the API."""
 
