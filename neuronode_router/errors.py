@@ -27,6 +27,8 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
   + TaskError               a task of the task API
     - TemplatesInvalid      task templates with problems, all of them listed
     - BadTaskInput          what a caller gave does not fit the task
+    - UnknownTemplate       a name that no task template has
+    - CompletionFailed      the chat request of a task got no answer
   + ArtefactRefused         trained weights that are missing, altered or not ours
   + SettingsError           an environment variable or flag that cannot be used
 
@@ -250,6 +252,29 @@ class BadTaskInput(TaskError):
 
     code = "bad_task_input"
     mend = "Compare the request with docs/tasks.md."
+
+
+class UnknownTemplate(TaskError):
+    """No task template has this name."""
+
+    code = "unknown_template"
+
+    def __init__(self, known: Sequence[str]) -> None:
+        super().__init__("There is no task of this name.", mend=f"Use one of: {', '.join(sorted(known))}.")
+
+
+class CompletionFailed(TaskError):
+    """The chat request that a task made was answered with an error. Its text is not repeated: it can quote keys."""
+
+    def __init__(
+        self, code: str, message: str, *, mend: str, status: int = 0, retry_after: str | None = None
+    ) -> None:
+        super().__init__(message, mend=mend)
+        self.code = code
+        self.status = status
+        """What the chat request was answered with; 0 where there was no answer."""
+        self.retry_after = retry_after
+        """When to come back, as the answer's header said it."""
 
 
 class ArtefactRefused(NeuronodeError):
