@@ -169,6 +169,9 @@ class ProfileDocument(_Document):
     tiers: dict[str, list[str]]
     allowed_teams: list[str]
     hidden: bool
+    uncertain: str
+    on_overload: str
+    stickiness: str
 
 
 class ProfileListDocument(_Document):

@@ -48,8 +48,37 @@ class Tier(StrEnum):
     COMPLEX = "complex"
 
 
+TIERS = (Tier.FAST, Tier.MEDIUM, Tier.COMPLEX)
+"""From the lightest to the heaviest."""
+
+AUTO = "auto"
+"""The name whose tier is found by classifying the request. As a task's target in a profile it means the same."""
+
+AUTO_NAMES: Mapping[str, Tier | None] = MappingProxyType(
+    {AUTO: None} | {f"{AUTO}:{tier.value}": tier for tier in TIERS}
+)
+"""`auto`, and the names that force a tier (`auto:fast`)."""
+
+
+class OnOverload(StrEnum):
+    """Where a request goes when its tier has no group that is well."""
+
+    DOWN = "down"
+    """To the next lower tier, and up where nothing lower is left."""
+    UP = "up"
+    STAY = "stay"
+
+
+class Stickiness(StrEnum):
+    """What the requests of one session keep."""
+
+    OFF = "off"
+    TIER = "tier"
+    DEPLOYMENT = "deployment"
+
+
 class Reason(StrEnum):
-    """Why a request went where it went: the closed vocabulary of `x-neuronode-reason`."""
+    """Which profile decides, and why: the first word of `x-neuronode-reason`."""
 
     ACTIVE_PROFILE = "active_profile"
     SECOND_NAME = "second_name"
@@ -58,6 +87,31 @@ class Reason(StrEnum):
     OVERRIDE_DENIED = "override_denied"
     PASSTHROUGH = "passthrough"
     FAIL_OPEN = "fail_open"
+
+
+class Step(StrEnum):
+    """How the tier and the ladder of an `auto` request came about: the further words of `x-neuronode-reason`."""
+
+    CLASSIFIED = "classified"
+    UNCERTAIN = "uncertain"
+    """The classification was not sure enough: the profile's `uncertain` tier."""
+    FORCED_TIER = "forced_tier"
+    SESSION = "session"
+    TOOL_LOOP = "tool_loop"
+    CAPPED = "capped"
+    """Key or team may not use the tier: the highest they may."""
+    PROBE = "probe"
+    OVERLOADED = "overloaded"
+    """A group of the wanted tier is not well and was put behind others."""
+    ALL_OVERLOADED = "all_overloaded"
+    NOTHING_FITS = "nothing_fits"
+    """No group can hold the request; all are tried in order."""
+    NO_GROUP = "no_group"
+    """The host has no group of these tiers."""
+    AUTO_OFF = "auto_off"
+    """Automatic routing is switched off: the profile's `uncertain` tier."""
+    SHADOW = "shadow"
+    """The decision was only logged: the request went as if automatic routing were off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +126,20 @@ class Profile:
     tiers: Mapping[Tier, tuple[str, ...]]
     allowed_teams: tuple[str, ...] = ()
     hidden: bool = False
+    uncertain: Tier = Tier.MEDIUM
+    """The tier of an `auto` request whose classification is not sure enough."""
+    on_overload: OnOverload = OnOverload.DOWN
+    stickiness: Stickiness = Stickiness.OFF
+
+    def group_of(self, name: str) -> str:
+        """Return the group that a task alias, `auto` or `auto:<tier>` means to LiteLLM alone. Raises `KeyError`.
+
+        What is classified then goes to the `uncertain` tier: LiteLLM alone cannot tell a better one.
+        """
+        target = AUTO if name in AUTO_NAMES else self.tasks[name]
+        if target != AUTO:
+            return target
+        return self.tiers[AUTO_NAMES.get(name) or self.uncertain][0]
 
     def to_document(self) -> dict[str, Any]:
         """Return the profile as JSON-ready data: the YAML file's keys plus `name`."""
@@ -84,6 +152,9 @@ class Profile:
             "tiers": {tier.value: list(groups) for tier, groups in self.tiers.items()},
             "allowed_teams": list(self.allowed_teams),
             "hidden": self.hidden,
+            "uncertain": self.uncertain.value,
+            "on_overload": self.on_overload.value,
+            "stickiness": self.stickiness.value,
         }
 
     @classmethod
@@ -98,6 +169,10 @@ class Profile:
             tiers=MappingProxyType({Tier(t): tuple(g) for t, g in document["tiers"].items()}),
             allowed_teams=tuple(document["allowed_teams"]),
             hidden=document["hidden"],
+            # Sets that were stored before these keys existed do not have them.
+            uncertain=Tier(document.get("uncertain", Tier.MEDIUM)),
+            on_overload=OnOverload(document.get("on_overload", OnOverload.DOWN)),
+            stickiness=Stickiness(document.get("stickiness", Stickiness.OFF)),
         )
 
 
@@ -165,14 +240,15 @@ def task_changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[T
 def alias_map(profiles: ProfileSet, active: str) -> dict[str, str]:
     """Return what LiteLLM's `model_group_alias` says while `active` is the profile.
 
-    Every task alias leads to the active profile's group, and `task_<alias>` to the group of `balanced`
-    (a set without `balanced`, which validation refuses, has no second names). Raises `KeyError` when the
-    set has no profile `active`.
+    Every task alias, `auto` and `auto:<tier>` lead to the active profile's group, and `task_<alias>` to the
+    group of `balanced` (a set without `balanced`, which validation refuses, has no second names). Raises
+    `KeyError` when the set has no profile `active`.
     """
-    aliases = dict(profiles.profiles[active].tasks)
+    profile = profiles.profiles[active]
+    aliases = {name: profile.group_of(name) for name in (*profile.tasks, *AUTO_NAMES)}
     second = profiles.profiles.get(SECOND_NAME_PROFILE)
     if second is not None:
-        aliases.update({SECOND_NAME_PREFIX + task: group for task, group in second.tasks.items()})
+        aliases.update({SECOND_NAME_PREFIX + task: second.group_of(task) for task in second.tasks})
     return aliases
 
 
@@ -274,9 +350,24 @@ class Decision:
     group: str
     """The model group the request goes to (`request_model`)."""
     reason: Reason
+    auto: bool = False
+    """Whether tier and ladder are found for each request; `group` then is what LiteLLM alone would serve."""
     revision: int = 0
     profile: str | None = None
     task: str | None = None
     tier: Tier | None = None
+    """The tier of `group`, for an `auto` request; before it is routed, the tier that its name forces."""
     ladder: tuple[str, ...] = ()
-    """Groups to try after `group`, in order; empty leaves the group's own configured fallbacks in force."""
+    """Groups to try after `group`, in order; where `auto` is false, empty leaves the group's own configured
+    fallbacks in force.
+    """
+    tiers: tuple[Tier, ...] = ()
+    """The tiers of `group` and of each group of `ladder`, for an `auto` request."""
+    steps: tuple[Step, ...] = ()
+    """How `tier` and `ladder` came about; empty unless the request was `auto`."""
+    wanted: Tier | None = None
+    """The tier that was wanted; another one than `tier` where overload moved the request."""
+    confidence: float | None = None
+    """How sure the classification is, 0 to 1; None where nothing was classified."""
+    keep: str | None = None
+    """The deployment id that the session keeps while it is well."""

@@ -5,7 +5,7 @@ It must not know files: positions in them are the profiles room's business when 
 
 from __future__ import annotations
 
-from neuronode_router.domain import SECOND_NAME_PROFILE, HostFacts, Profile, ProfileSet
+from neuronode_router.domain import AUTO, SECOND_NAME_PROFILE, HostFacts, Profile, ProfileSet
 from neuronode_router.errors import Problem, ProfilesInvalid
 
 
@@ -18,7 +18,7 @@ def require_servable(profiles: ProfileSet, active: str, host: HostFacts) -> None
 
 
 def _problems(profile: Profile, host: HostFacts) -> list[Problem]:
-    targets = {f"tasks.{task}": group for task, group in profile.tasks.items()}
+    targets = {f"tasks.{task}": group for task, group in profile.tasks.items() if group != AUTO}
     for tier, groups in profile.tiers.items():
         targets.update({f"tiers.{tier.value}[{index}]": group for index, group in enumerate(groups)})
     return [

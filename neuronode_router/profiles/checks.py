@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from neuronode_router.domain import (
+    AUTO,
     NAME_PATTERN,
     SECOND_NAME_PREFIX,
     SECOND_NAME_PROFILE,
@@ -24,10 +25,22 @@ from neuronode_router.profiles.schema import MAX_LADDER, MAX_TASKS, NAME_MEND, t
 MAX_SUGGESTIONS = 5
 """How many unknown groups of one profile get a "Did you mean": each costs milliseconds on a host with many groups."""
 
-AUTO = "auto"
-"""The model name that is classified; no task may take it."""
-
-RESERVED_PROFILE_NAMES = frozenset({"audit", "diff", "events", "list", "problems", "status", "ui", "workers"})
+RESERVED_PROFILE_NAMES = frozenset(
+    {
+        "audit",
+        "bindings",
+        "diff",
+        "events",
+        "list",
+        "matrix",
+        "plan",
+        "problems",
+        "status",
+        "ui",
+        "usage",
+        "workers",
+    }
+)
 """Names that the admin API's own addresses take, so that a profile of this name could not be reached."""
 
 _FOLLOW_UPS = (Code.WRONG_TYPE, Code.BAD_NAME)
@@ -54,7 +67,7 @@ class Draft:
     def groups(self) -> Iterator[tuple[Path, str]]:
         """Yield every place that names a model group, and the name."""
         for task, group in self.tasks().items():
-            if isinstance(group, str):
+            if isinstance(group, str) and group != AUTO:
                 yield ("tasks", task), group
         tiers = (self.document or {}).get("tiers")
         for tier, ladder in tiers.items() if isinstance(tiers, Mapping) else ():

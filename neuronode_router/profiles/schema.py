@@ -12,10 +12,10 @@ from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from neuronode_router.domain import NAME_PATTERN, TASK_ALIASES, Profile, Tier
+from neuronode_router.domain import NAME_PATTERN, TASK_ALIASES, OnOverload, Profile, Stickiness, Tier
 from neuronode_router.errors import Problem
 from neuronode_router.profiles.problems import MAX_PROBLEMS, Code, Path, Source, shown, suggestion
 from neuronode_router.profiles.reader import MAX_NODES
@@ -34,6 +34,11 @@ def _unique(items: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(items)) < len(items):
         raise ValueError("the same name stands here twice")
     return items
+
+
+def _off(word: object) -> object:
+    """YAML 1.1 reads an unquoted `off` as false; here it can mean nothing else."""
+    return Stickiness.OFF if word is False else word
 
 
 TaskName = Annotated[str, Field(pattern=f"^{NAME_PATTERN.pattern}$")]
@@ -97,6 +102,32 @@ class ProfileFile(BaseModel):
     hidden: Annotated[
         bool, Field(description="True keeps the profile out of what members of teams are shown.")
     ] = False
+    uncertain: Annotated[
+        Tier,
+        Field(strict=False, description="The tier of an `auto` request that could not be classified safely."),
+    ] = Tier.MEDIUM
+    on_overload: Annotated[
+        OnOverload,
+        Field(
+            strict=False,
+            description="Where `auto` goes when its tier is overloaded: down (then up), up (then down), stay.",
+        ),
+    ] = OnOverload.DOWN
+    stickiness: Annotated[
+        Stickiness,
+        Field(strict=False, description="What the `auto` requests of one session keep."),
+        BeforeValidator(_off),
+    ] = Stickiness.OFF
+
+
+_DEFAULTS: Mapping[str, object] = {
+    "allowed_teams": [],
+    "hidden": False,
+    "uncertain": Tier.MEDIUM,
+    "on_overload": OnOverload.DOWN,
+    "stickiness": Stickiness.OFF,
+}
+"""What a profile's file need not say."""
 
 
 def to_profile(
@@ -120,6 +151,9 @@ def to_profile(
         tiers=MappingProxyType({tier: getattr(valid.tiers, tier.value) for tier in Tier}),
         allowed_teams=valid.allowed_teams,
         hidden=valid.hidden,
+        uncertain=valid.uncertain,
+        on_overload=valid.on_overload,
+        stickiness=valid.stickiness,
     )
     return profile, []
 
@@ -128,8 +162,8 @@ def to_file_document(profile: Profile, *, keep: Container[str] = ()) -> dict[str
     """Return what the file of a profile says. Keys that have their default are left out unless `keep` has them."""
     document = profile.to_document()
     del document["name"]
-    for key in ("allowed_teams", "hidden"):
-        if not document[key] and key not in keep:
+    for key, fallback in _DEFAULTS.items():
+        if document[key] == fallback and key not in keep:
             del document[key]
     return document
 
@@ -185,6 +219,7 @@ _BAD_VALUES = {
     "string_too_short": ("The text is empty.", "Write at least one character."),
     "string_too_long": ("The text is too long.", "Shorten it to {max_length} characters."),
     "string_pattern_mismatch": ("The text has control characters.", "Remove them."),
+    "enum": ("No such word is known here.", "Write {expected}."),
     "too_short": ("The list is empty.", "Name at least one model group."),
     "too_long": ("There are too many entries.", "Keep at most {max_length}."),
     "value_error": ("The list names something twice.", "Keep each name once."),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from neuronode_router.domain import PROFILE_NAME_PREFIX, Decision, Profile, Reason
+from neuronode_router.domain import AUTO, PROFILE_NAME_PREFIX, Decision, Profile, Reason
 from neuronode_router.errors import NotAllowed, UnknownProfile
 from neuronode_router.routing.snapshot import Snapshot, decide
 
@@ -48,7 +48,7 @@ def _allowed(snapshot: Snapshot, decision: Decision, may_override: Callable[[Pro
     if not may_override(snapshot.state.profiles.profiles[decision.profile]):
         raise NotAllowed(
             f"This key may not choose the profile {decision.profile!r}.",
-            mend=f"Ask for {decision.task!r} (it answers under the active profile), or have the key's team "
+            mend=f"Ask for {decision.task or AUTO!r} (it answers under the active profile), or have the key's team "
             "added to the profile's allowed_teams.",
         )
     return decision
@@ -60,7 +60,5 @@ def _by_header(
     profile = snapshot.state.profiles.profiles.get(wanted)
     if profile is None or not may_override(profile):
         return replace(decision, reason=Reason.OVERRIDE_DENIED)
-    assert decision.task is not None
-    return decide(
-        snapshot.state, profile, decision.task, requested=decision.requested, reason=Reason.OVERRIDE_HEADER
-    )
+    name = decision.requested
+    return decide(snapshot.state, profile, name, requested=name, reason=Reason.OVERRIDE_HEADER)

@@ -9,49 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from neuronode_router.domain import Tier
+from neuronode_router.domain import TIERS, OnOverload, Step, Stickiness, Tier
 from neuronode_router.routing.overload import Health
 from neuronode_router.routing.registry import TEXT, Deployment, Modality
 
-TIERS = (Tier.FAST, Tier.MEDIUM, Tier.COMPLEX)
-
 PROBE_SHARE = 0.1
 """Share of the requests that find out whether a deployment is well again."""
-
-
-class OnOverload(StrEnum):
-    """Where a request goes when its tier has no group that is well."""
-
-    DOWN = "down"
-    """To the next lower tier, and up where nothing lower is left."""
-    UP = "up"
-    STAY = "stay"
-
-
-class Stickiness(StrEnum):
-    """What the requests of one session keep."""
-
-    OFF = "off"
-    TIER = "tier"
-    DEPLOYMENT = "deployment"
-
-
-class Step(StrEnum):
-    """Why a ladder is as it is: a closed vocabulary."""
-
-    CLASSIFIED = "classified"
-    FORCED_TIER = "forced_tier"
-    SESSION = "session"
-    TOOL_LOOP = "tool_loop"
-    CAPPED = "capped"
-    PROBE = "probe"
-    OVERLOADED = "overloaded"
-    """A group of the wanted tier is not well and was put behind others."""
-    ALL_OVERLOADED = "all_overloaded"
-    NOTHING_FITS = "nothing_fits"
-    """No group can hold the request; all are tried in order."""
-    NO_GROUP = "no_group"
-    """The profile names no group of these tiers."""
 
 
 class Misfit(StrEnum):
@@ -92,8 +55,9 @@ class Wish:
     """One request, as far as its ladder depends on it."""
 
     tier: Tier
-    """The tier that was forced, else the classified one."""
-    forced: bool = False
+    """The tier that was forced, classified or taken for want of evidence."""
+    why: Step = Step.CLASSIFIED
+    """Where `tier` comes from: classified, uncertain, forced, or automatic routing is off."""
     max_tier: Tier = Tier.COMPLEX
     """The highest tier that key and team may use: nothing goes above it."""
     policy: OnOverload = OnOverload.DOWN
@@ -104,6 +68,11 @@ class Wish:
     """Whether the messages end with results of tools: another tier would not understand the calls."""
     chance: float = 1.0
     """A random number from 0 to 1: below `PROBE_SHARE` the request may probe."""
+
+    @property
+    def forced(self) -> bool:
+        """Whether the caller named the tier, so that no session changes it."""
+        return self.why is Step.FORCED_TIER
 
     @property
     def stays(self) -> bool:
@@ -121,6 +90,8 @@ class Ladder:
     """The tier of the first group."""
     groups: tuple[str, ...]
     reasons: tuple[Step, ...]
+    tiers: tuple[Tier, ...] = ()
+    """The tier of each of `groups`."""
     left_out: tuple[tuple[str, Misfit], ...] = ()
     keep: str | None = None
     """The deployment that the session keeps, if `pick` finds it well."""
@@ -159,6 +130,7 @@ def climb(
         wanted=wanted,
         tier=ordered[0].tier,
         groups=tuple(rung.group for rung in ordered),
+        tiers=tuple(rung.tier for rung in ordered),
         reasons=(*reasons, *_reasons(fitting, ordered, wanted, wish)),
         left_out=tuple((rung.group, rung.misfit) for rung in rungs if rung.misfit is not None)
         if fitting
@@ -178,7 +150,7 @@ def misfit(deployment: Deployment, needs: Needs) -> Misfit | None:
 
 def _wanted(wish: Wish) -> tuple[Tier, tuple[Step, ...]]:
     """Return the tier to begin with, and why."""
-    tier, why = wish.tier, Step.FORCED_TIER if wish.forced else Step.CLASSIFIED
+    tier, why = wish.tier, wish.why
     if wish.held is not None and wish.in_tool_loop:
         tier, why = wish.held.tier, Step.TOOL_LOOP
     elif wish.held is not None and wish.stickiness is not Stickiness.OFF and not wish.forced:

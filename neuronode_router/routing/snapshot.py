@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from neuronode_router.domain import (
+    AUTO,
+    AUTO_NAMES,
     PROFILE_NAME_PREFIX,
     SECOND_NAME_PREFIX,
     SECOND_NAME_PROFILE,
@@ -18,6 +20,7 @@ from neuronode_router.domain import (
     HostFacts,
     Profile,
     Reason,
+    Tier,
     alias_map,
 )
 
@@ -29,13 +32,15 @@ BARE_PROFILE_TASK = "chat"
 class Snapshot:
     """One revision, ready to answer requests.
 
-    `decisions` maps each task alias, second name and override name to its finished Decision; `aliases` is
-    what LiteLLM's `model_group_alias` must say about our names.
+    `decisions` maps each task alias, `auto` name, second name and override name to its Decision; `aliases` is
+    what LiteLLM's `model_group_alias` must say about our names; `ladders` are the groups of each profile by
+    tier, as far as the host has them.
     """
 
     state: ControlState
     decisions: Mapping[str, Decision]
     aliases: Mapping[str, str]
+    ladders: Mapping[str, Mapping[Tier, tuple[str, ...]]]
 
     @property
     def revision(self) -> int:
@@ -59,34 +64,55 @@ def build_snapshot(state: ControlState, host: HostFacts) -> Snapshot:
         decisions.update(_override_names(state, profile))
     decisions.update(_second_names(state))
     active = state.profiles.profiles[state.active]
-    for task in active.tasks:
-        decisions[task] = decide(state, active, task, requested=task, reason=Reason.ACTIVE_PROFILE)
+    for name in _names(active):
+        decisions[name] = decide(state, active, name, requested=name, reason=Reason.ACTIVE_PROFILE)
     groups = host.groups
     kept = {name: found for name, found in decisions.items() if name not in groups and found.group in groups}
     aliases = {name: group for name, group in _host_aliases(state).items() if name in kept}
-    return Snapshot(state=state, decisions=MappingProxyType(kept), aliases=MappingProxyType(aliases))
-
-
-def decide(state: ControlState, profile: Profile, task: str, *, requested: str, reason: Reason) -> Decision:
-    """Return the Decision for one task of one profile under `state`'s revision. Raises KeyError for no such
-    task.
-    """
-    return Decision(
-        requested=requested,
-        group=profile.tasks[task],
-        reason=reason,
-        revision=state.revision,
-        profile=profile.name,
-        task=task,
+    ladders = {name: _ladder(profile, host) for name, profile in state.profiles.profiles.items()}
+    return Snapshot(
+        state=state,
+        decisions=MappingProxyType(kept),
+        aliases=MappingProxyType(aliases),
+        ladders=MappingProxyType(ladders),
     )
 
 
+def decide(state: ControlState, profile: Profile, name: str, *, requested: str, reason: Reason) -> Decision:
+    """Return the Decision for a task alias or `auto` name of one profile under `state`'s revision.
+
+    Where it says `auto`, tier and ladder are still to be found. Raises KeyError for no such task.
+    """
+    by_name = name in AUTO_NAMES
+    return Decision(
+        requested=requested,
+        group=profile.group_of(name),
+        reason=reason,
+        auto=by_name or profile.tasks[name] == AUTO,
+        revision=state.revision,
+        profile=profile.name,
+        task=None if by_name else name,
+        tier=AUTO_NAMES.get(name),
+    )
+
+
+def _names(profile: Profile) -> tuple[str, ...]:
+    return (*profile.tasks, *AUTO_NAMES)
+
+
+def _ladder(profile: Profile, host: HostFacts) -> Mapping[Tier, tuple[str, ...]]:
+    return {
+        tier: tuple(group for group in groups if group in host.groups)
+        for tier, groups in profile.tiers.items()
+    }
+
+
 def _override_names(state: ControlState, profile: Profile) -> dict[str, Decision]:
-    named = {f"{profile.name}/{task}": task for task in profile.tasks}
+    named = {f"{profile.name}/{name}": name for name in _names(profile)}
     named[PROFILE_NAME_PREFIX + profile.name] = BARE_PROFILE_TASK
     return {
-        name: decide(state, profile, task, requested=name, reason=Reason.OVERRIDE_NAME)
-        for name, task in named.items()
+        requested: decide(state, profile, name, requested=requested, reason=Reason.OVERRIDE_NAME)
+        for requested, name in named.items()
     }
 
 
@@ -101,9 +127,9 @@ def _second_names(state: ControlState) -> dict[str, Decision]:
 
 
 def _host_aliases(state: ControlState) -> dict[str, str]:
-    """Our task names, and `@profile/<name>` so that LiteLLM's model listing offers the profiles too."""
+    """Our names, and `@profile/<name>` so that LiteLLM's model listing offers the profiles too."""
     listed = {
-        PROFILE_NAME_PREFIX + profile.name: profile.tasks[BARE_PROFILE_TASK]
+        PROFILE_NAME_PREFIX + profile.name: profile.group_of(BARE_PROFILE_TASK)
         for profile in state.profiles.profiles.values()
         if not profile.hidden
     }

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from neuronode_router.routing.ladder import Misfit, OnOverload, Step
+from neuronode_router.domain import OnOverload, Step
+from neuronode_router.routing.ladder import Misfit
 from neuronode_router.routing.overload import Health
 from neuronode_router.routing.registry import Note
 

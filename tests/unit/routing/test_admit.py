@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuronode_router.domain import (
+    AUTO_NAMES,
     TASK_ALIASES,
     ControlState,
     HostFacts,
@@ -167,4 +168,5 @@ def test_the_alias_map_lists_tasks_second_names_and_visible_profiles() -> None:
     assert aliases["task_classification"] == "classification_balanced"
     assert aliases["@profile/balanced"] == "chat_balanced"
     assert "@profile/secret" not in aliases
-    assert len(aliases) == 2 * len(TASK_ALIASES) + 2
+    assert aliases["auto"] == aliases["auto:complex"] == "chat_premium"
+    assert len(aliases) == 2 * len(TASK_ALIASES) + len(AUTO_NAMES) + 2

@@ -8,18 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.domain import Tier
+from neuronode_router.domain import TIERS, OnOverload, Step, Stickiness, Tier
 from neuronode_router.routing.ladder import (
     PROBE_SHARE,
-    TIERS,
     Held,
     Ladder,
     Misfit,
     Needs,
-    OnOverload,
     Standing,
-    Step,
-    Stickiness,
     Wish,
     climb,
     tier_order,
@@ -62,7 +58,7 @@ helds = st.none() | st.builds(
 wishes = st.builds(
     Wish,
     tier=st.sampled_from(TIERS),
-    forced=st.booleans(),
+    why=st.sampled_from([Step.CLASSIFIED, Step.UNCERTAIN, Step.FORCED_TIER]),
     max_tier=st.sampled_from(TIERS),
     policy=st.sampled_from(OnOverload),
     needs=st.sampled_from([Needs(), Needs(tokens=200), Needs(tokens=10**6), IMAGE]),
@@ -114,7 +110,7 @@ class TestThePlan:
 
     def test_a_forced_tier_is_used(self) -> None:
         """`force_tier` stands instead of the classification."""
-        ladder = climb(Wish(COMPLEX, forced=True), PLAN, {})
+        ladder = climb(Wish(COMPLEX, why=Step.FORCED_TIER), PLAN, {})
 
         assert (ladder.groups[0], ladder.was_fallback, ladder.reasons) == ("70b", False, (Step.FORCED_TIER,))
 
@@ -207,10 +203,10 @@ def test_when_nothing_fits_all_are_tried() -> None:
     assert (Step.NOTHING_FITS in ladder.reasons, ladder.left_out) == (True, ())
 
 
-@pytest.mark.parametrize("forced", [False, True])
-def test_a_cap_holds_for_wishes_and_fallbacks(forced: bool) -> None:
+@pytest.mark.parametrize("why", [Step.CLASSIFIED, Step.FORCED_TIER])
+def test_a_cap_holds_for_wishes_and_fallbacks(why: Step) -> None:
     """T20: with max_tier fast even a forced complex prompt stays fast, overloaded or not."""
-    wish = Wish(COMPLEX, forced=forced, max_tier=FAST, policy=OnOverload.UP)
+    wish = Wish(COMPLEX, why=why, max_tier=FAST, policy=OnOverload.UP)
 
     ladder = climb(wish, PROFILE, board(f1=Health.SLOW, f2=Health.SLOW))
 
@@ -245,15 +241,15 @@ class TestSessions:
 
     def test_a_forced_tier_goes_before_the_session(self) -> None:
         """Who forces a tier wants it now."""
-        wish = Wish(FAST, forced=True, held=self.HELD, stickiness=Stickiness.DEPLOYMENT)
+        wish = Wish(FAST, why=Step.FORCED_TIER, held=self.HELD, stickiness=Stickiness.DEPLOYMENT)
 
         assert climb(wish, PROFILE, board()).groups[0] == "f1"
 
     @pytest.mark.parametrize("stickiness", Stickiness)
-    @pytest.mark.parametrize("forced", [False, True])
-    def test_a_tool_loop_never_changes_its_tier(self, stickiness: Stickiness, forced: bool) -> None:
+    @pytest.mark.parametrize("why", [Step.CLASSIFIED, Step.FORCED_TIER])
+    def test_a_tool_loop_never_changes_its_tier(self, stickiness: Stickiness, why: Step) -> None:
         """Not for overload, not for a forced tier, not without stickiness."""
-        wish = Wish(FAST, forced=forced, held=self.HELD, stickiness=stickiness, in_tool_loop=True)
+        wish = Wish(FAST, why=why, held=self.HELD, stickiness=stickiness, in_tool_loop=True)
 
         ladder = climb(wish, PROFILE, board(m1=Health.OK, m2=Health.FAILING))
 
