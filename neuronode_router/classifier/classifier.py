@@ -73,7 +73,10 @@ class Classifier:
 
     def classify(self, messages: Sequence[Mapping[str, object]] | str) -> Classification:
         """Return what the last user turn asks for; low confidence where nothing tells. Never raises."""
-        turn = excerpt.read(messages)
+        return self.classify_excerpt(excerpt.read(messages))
+
+    def classify_excerpt(self, turn: excerpt.Excerpt) -> Classification:
+        """Return what an excerpt asks for: for callers who keep what was said of it before. Never raises."""
         if not turn.pieces:
             return _by_length(turn.length)
         reading = Reading(turn.pieces, tuple(tuple(self._lexicon.find(piece)) for piece in turn.pieces))
