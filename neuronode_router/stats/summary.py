@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from neuronode_router.histogram import Histogram
 from neuronode_router.stats import tally as fields
-from neuronode_router.stats.histogram import Histogram
 from neuronode_router.stats.tally import Tally
 from neuronode_router.stats.window import RECENT_SLOTS, slots_until
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from neuronode_router.stats.histogram import BUCKETS, Histogram, bucket_of
+from neuronode_router.histogram import BUCKETS, Histogram, bucket_of
 
 Tally = dict[str, int]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.stats.histogram import BUCKETS, GROWTH, RELATIVE_ERROR, Histogram, bucket_of
+from neuronode_router.histogram import BUCKETS, GROWTH, RELATIVE_ERROR, Histogram, bucket_of
 
 histograms = st.dictionaries(st.integers(0, BUCKETS - 1), st.integers(1, 10**6)).map(Histogram)
 milliseconds = st.floats(1, GROWTH**BUCKETS, exclude_max=True)
