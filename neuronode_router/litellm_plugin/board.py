@@ -1,0 +1,235 @@
+"""What is known of every deployment of a router, brought up to date in the background and read from memory.
+
+Registry, probes, statistics and LiteLLM's cooldowns become a verdict on each deployment. It decides about no request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from neuronode_router.control.failures import Failures
+from neuronode_router.errors import Problem
+from neuronode_router.litellm_plugin.ollama import Defaults, read_places
+from neuronode_router.litellm_plugin.ollama_probe import OllamaProbes
+from neuronode_router.routing.ladder import Standing
+from neuronode_router.routing.overload import NEW, Health, Load, Verdict, Why, judge_all
+from neuronode_router.routing.pick import Candidate
+from neuronode_router.routing.registry import Deployment, Registry, read_registry
+from neuronode_router.stats.ports import Statistics
+from neuronode_router.stats.summary import DeploymentStats
+
+logger = logging.getLogger(__name__)
+
+INTERVAL_SECONDS = 0.4
+"""How often it looks: as often as statistics are summarised, so that a verdict is at most that old."""
+
+AT_ONCE = 100
+"""Deployments that are judged before other tasks have their turn."""
+
+Entries = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the facts come from. None of them may wait."""
+
+    router: Callable[[], Any | None]
+    """The LiteLLM router, None while there is none."""
+    statistics: Statistics
+    cooling: Callable[[], Collection[str]]
+    """The ids that LiteLLM has in cooldown."""
+    probes: OllamaProbes | None = None
+    """Asks the Ollamas; without it every deployment counts as there."""
+    defaults: Defaults = field(default_factory=Defaults)
+    clock: Callable[[], float] = time.time
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """Everything of one moment: what is read at the same time belongs together."""
+
+    registry: Registry = field(default_factory=Registry)
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    standings: Mapping[str, tuple[Standing, ...]] = field(default_factory=dict)
+    known: Mapping[str, tuple[Standing, float | None]] = field(default_factory=dict)
+    """Standing and median latency by deployment id."""
+
+
+class HealthBoard:
+    """How every deployment stands. Reading costs an attribute or a dictionary read and never waits."""
+
+    def __init__(self, sources: Sources, *, failures: Failures | None = None) -> None:
+        self._sources = sources
+        self._failures = failures or Failures()
+        self._entries: Entries = ()
+        self._written = Registry()
+        self._picture = _Picture()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def standings(self) -> Mapping[str, tuple[Standing, ...]]:
+        """The deployments of each model group and how they stand: immutable, replaced as a whole."""
+        return self._picture.standings
+
+    @property
+    def registry(self) -> Registry:
+        """What is known of the deployments beforehand, as the probes found it."""
+        return self._picture.registry
+
+    @property
+    def verdicts(self) -> Mapping[str, Verdict]:
+        """How each deployment stands and why, by id."""
+        return self._picture.verdicts
+
+    def candidate(self, deployment_id: str) -> Candidate | None:
+        """Return what is known of a deployment, with the attempts that run now; None where it is unknown."""
+        found = self._picture.known.get(deployment_id)
+        if found is None:
+            return None
+        return Candidate(found[0], found[1], self._sources.statistics.in_flight(deployment_id))
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what is wrong in the deployments' notes, and with the Ollamas. No address, no key."""
+        probes = self._sources.probes
+        foreign = probes.foreign() if probes is not None else frozenset()
+        groups = {entry.group for entry in _all(self._picture.registry) if entry.id in foreign}
+        return (*self._written.problems, *(_not_an_ollama(group) for group in sorted(groups)))
+
+    async def refresh(self) -> None:
+        """Look at everything once, and publish it with one assignment."""
+        self._reread()
+        sources = self._sources
+        registry = self._written
+        if sources.probes is not None:
+            registry = registry.with_found(sources.probes.found())
+        measured, cooling = sources.statistics.snapshot(), sources.cooling()
+        deployments = {entry.id: entry for entry in _all(registry)}
+        loads = {name: load_of(measured.get(name), cooling=name in cooling) for name in deployments}
+        verdicts = await self._judge(deployments, loads)
+        before, self._picture = self._picture, _picture(registry, verdicts, measured)
+        _log_changes(before.verdicts, verdicts, deployments)
+
+    async def start(self) -> None:
+        """Look once, then go on in the background. Never raises."""
+        with self._failures.survived("judging the deployments"):
+            await self.refresh()
+        self._task = asyncio.create_task(self._run(), name="neuronode-board")
+
+    async def stop(self) -> None:
+        """Look no more. What was published last stays."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        if self._sources.probes is not None:
+            await self._sources.probes.stop()
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(INTERVAL_SECONDS)
+            with self._failures.survived("judging the deployments"):
+                await self.refresh()
+
+    def _reread(self) -> None:
+        """Read LiteLLM's list where it is another one than before: reading sixty notes takes a millisecond."""
+        entries = list(getattr(self._sources.router(), "model_list", None) or ())
+        # LiteLLM puts a new entry in the place of one that was edited. The old ones are held, so `is` can be trusted.
+        if len(entries) == len(self._entries) and all(map(_same, entries, self._entries)):
+            return
+        self._written, self._entries = read_registry(entries), entries
+        if self._sources.probes is not None:
+            self._sources.probes.follow(read_places(entries, self._sources.defaults))
+
+    async def _judge(
+        self, deployments: Mapping[str, Deployment], loads: Mapping[str, Load]
+    ) -> Mapping[str, Verdict]:
+        before, now = self._picture.verdicts, self._sources.clock()
+        names, verdicts = list(deployments), dict[str, Verdict]()
+        for start in range(0, len(names), AT_ONCE):
+            part = {name: deployments[name] for name in names[start : start + AT_ONCE]}
+            verdicts |= judge_all(before, part, loads, now=now)
+            await asyncio.sleep(0)
+        return MappingProxyType(verdicts)
+
+
+def load_of(measured: DeploymentStats | None, *, cooling: bool) -> Load:
+    """Return what `judge` wants to know of a deployment. Never raises."""
+    if measured is None:
+        return Load(cooling=cooling)
+    recent = measured.recent
+    return Load(
+        latency_ms=recent.short_answer.p50_ms,
+        samples=recent.short_answer.samples,
+        errors=recent.errors,
+        in_flight=measured.in_flight,
+        cooling=cooling,
+    )
+
+
+def _picture(
+    registry: Registry, verdicts: Mapping[str, Verdict], measured: Mapping[str, DeploymentStats]
+) -> _Picture:
+    standings = {
+        group: tuple(Standing(entry, verdicts[entry.id].health) for entry in entries)
+        for group, entries in registry.groups.items()
+    }
+    known = {
+        standing.deployment.id: (standing, _latency(measured.get(standing.deployment.id)))
+        for group in standings.values()
+        for standing in group
+    }
+    return _Picture(registry, verdicts, MappingProxyType(standings), known)
+
+
+def _latency(measured: DeploymentStats | None) -> float | None:
+    return None if measured is None else measured.window.short_answer.p50_ms
+
+
+def _all(registry: Registry) -> Iterable[Deployment]:
+    return (entry for group in registry.groups.values() for entry in group)
+
+
+def _same(one: object, other: object) -> bool:
+    return one is other
+
+
+def _log_changes(
+    before: Mapping[str, Verdict], after: Mapping[str, Verdict], deployments: Mapping[str, Deployment]
+) -> None:
+    """Say each change of state once: no address, no key, no text of a request."""
+    for name, verdict in after.items():
+        was = before.get(name, NEW).health
+        if was is not verdict.health:
+            level = logging.INFO if verdict.health in {Health.OK, Health.PROBING} else logging.WARNING
+            logger.log(
+                level,
+                "neuronode: deployment %r of %r: %s -> %s, %s",
+                name,
+                deployments[name].group,
+                was,
+                verdict.health,
+                _because(verdict),
+            )
+
+
+def _because(verdict: Verdict) -> str:
+    if verdict.why in {Why.LATENCY, Why.QUEUE, Why.WITHIN_LIMITS}:
+        return f"{verdict.why} ({verdict.value:.0f} ms, limit {verdict.limit:.0f} ms)"
+    if verdict.why is Why.ERRORS:
+        return f"{verdict.why} ({verdict.value:.0%} of the requests, limit {verdict.limit:.0%})"
+    return str(verdict.why)
+
+
+def _not_an_ollama(group: str) -> Problem:
+    return Problem(
+        code="not_an_ollama",
+        message="Something else than an Ollama answers there: nothing is known of what it has.",
+        mend="Check api_base and api_key of the group's deployments; requests are not affected.",
+        path=group,
+    )
