@@ -1,133 +1,86 @@
-"""The `neuronode` command: parses arguments, prints errors as one line each, sets the exit code.
+"""The `neuronode` command: finds the command that was asked for, prints errors as lines, sets the exit code.
 
-It must not know how anything is done. Exit codes: 0 done, 1 refused or failed, 2 wrong usage or settings.
+It must not know how anything is done. Exit codes: 0 done, 1 refused, failed or problems found, 2 wrong usage or
+settings. A command's module is imported when it is used, not before: `neuronode --help` answers at once.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
+import importlib
 import sys
-from datetime import datetime
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import click
+from click.shell_completion import CompletionItem
 
 from neuronode_router import __version__
-from neuronode_router.errors import AuditBroken, NeuronodeError, ProfilesInvalid, SettingsError
-from neuronode_router.settings import Settings, process_environment, variable
+from neuronode_router.errors import NeuronodeError, SettingsError
 
-# Imports stand in the commands that need them, so that `neuronode --help` does not load SQLAlchemy.
+COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "serve": ("serve_command", "Start LiteLLM with the plugin."),
+        "status": ("status", "Show what is in force, in every worker."),
+        "profile": ("profile", "Show, compare, check and change profiles."),
+        "audit": ("audit", "Look into the audit log."),
+        "key": ("key", "Keys for a proxy without a database."),
+        "completion": ("completion", "Print the completion script of a shell."),
+    }
+)
+"""Name -> the module of this room whose `command` it is, and what `--help` says of it."""
 
-_PATH = click.Path(path_type=Path)
-_CONFIG = click.option("--config", type=_PATH, help="The LiteLLM configuration.")
-_STATE_DIR = click.option("--state-dir", type=_PATH, help="Where state and the master key are kept.")
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+class LazyGroup(click.Group):
+    """A group that imports the module of a command when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command, None for a name that is no command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _ = COMMANDS[cmd_name]
+        command = importlib.import_module(f"neuronode_router.cli.{module}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table into the help, without importing any command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the names that begin so, without importing any command."""
+        names = [
+            CompletionItem(name, help=summary)
+            for name, (_, summary) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="neuronode")
 def cli() -> None:
-    """Runtime control of which model answers behind a LiteLLM proxy."""
+    """Runtime control of which model answers behind a LiteLLM proxy.
 
-
-@cli.command("serve")
-@click.option("--port", default=4000, show_default=True, type=click.IntRange(1, 65535))
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Worker processes.")
-@_STATE_DIR
-@_CONFIG
-@click.option("--profiles", type=_PATH, help="The directory of the profile files.")
-def serve_command(port: int, host: str, workers: int, **paths: Path | None) -> None:
-    """Start LiteLLM with the plugin; without keys or Ollama a tiny built-in model answers."""
-    from neuronode_router.cli.prepare import Listen
-    from neuronode_router.cli.serve import serve
-
-    sys.exit(asyncio.run(serve(settings_with(paths), Listen(host, port, workers))))
-
-
-@cli.group("audit")
-def audit_group() -> None:
-    """Look into the audit log."""
-
-
-@audit_group.command("verify")
-@_STATE_DIR
-@_CONFIG
-@_JSON
-def audit_verify(*, as_json: bool, **paths: Path | None) -> None:
-    """Check the hash chain of the audit log; exit code 1 names the first revision that is wrong."""
-    from neuronode_router.control.store import ControlStore
-
-    store = ControlStore(settings_with(paths).state_url)
-    try:
-        count = store.audit.verify()
-        if count == 0:
-            raise AuditBroken("The store holds no audit log: nothing was ever committed in it.", revision=0)
-    except AuditBroken as error:
-        _print(
-            {"ok": False, "revision": error.revision, "message": error.message},
-            error.message,
-            as_json=as_json,
-        )
-        sys.exit(1)
-    finally:
-        store.close()
-    _print({"ok": True, "revisions": count}, f"The audit log is intact: {count} revisions.", as_json=as_json)
-
-
-@cli.group("key")
-def key_group() -> None:
-    """Keys for a proxy without a database."""
-
-
-@key_group.command("create")
-@click.option("--name", required=True, help="What the key is called in logs and in the audit log.")
-@click.option("--role", default="member", show_default=True, type=click.Choice(["member", "viewer", "admin"]))
-@click.option("--team", help="The team the key belongs to.")
-@click.option("--task", "tasks", multiple=True, help="A task alias or group it may ask for; none means all.")
-@click.option("--profile", "profiles", multiple=True, help='A profile it may choose per request; "*" is all.')
-@click.option("--expires", type=click.DateTime(), help="When it ends, in local time.")
-@click.option("--file", "file", type=_PATH, help="The access file. Default: NEURONODE_ACCESS_FILE.")
-@_JSON
-def key_create(*, name: str, role: str, file: Path | None, as_json: bool, **grants: Any) -> None:
-    """Add a key to the access file and print it, this once; the file keeps only its hash."""
-    from neuronode_router.access import Role, add_key, generate_key
-
-    path = settings_with({"access_file": file}).access_file
-    if path is None:
-        raise SettingsError("No access file is named.", mend="Pass --file FILE or set NEURONODE_ACCESS_FILE.")
-    expires: datetime | None = grants.pop("expires")
-    plain, entry = generate_key(
-        name, role=Role(role), expires=None if expires is None else expires.timestamp(), **grants
-    )
-    add_key(path, entry)
-    _print({"key": plain, "name": name, "file": str(path)}, plain, as_json=as_json)
-    if not as_json:
-        click.echo(f"Added to {path}. This is the only time the key is shown.", err=True)
-
-
-def settings_with(paths: dict[str, Path | None]) -> Settings:
-    """Return the settings, with flags going before the environment. Raises `SettingsError`."""
-    flags = {variable(name): str(path) for name, path in paths.items() if path is not None}
-    return Settings.load({**process_environment(), **flags})
+    Commands that talk to a running proxy find it by LITELLM_BASE_URL and LITELLM_API_KEY.
+    """
 
 
 def main() -> None:
-    """Run the command line; errors of ours become one line (or one per problem) on standard error."""
+    """Run the command line; errors of ours become one line, or one per problem, on standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        # A Windows console of code page 1252 must not end a command because a description has another letter.
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="replace")
     try:
         cli()
     except NeuronodeError as error:
-        lines = (
-            [str(problem) for problem in error.problems]
-            if isinstance(error, ProfilesInvalid)
-            else [f"{error.message} {error.mend}"]
-        )
-        for line in lines:
+        from neuronode_router.cli.output import error_lines
+
+        for line in error_lines(error):
             click.echo(f"neuronode: {line}", err=True)
         sys.exit(2 if isinstance(error, SettingsError) else 1)
-
-
-def _print(document: dict[str, Any], text: str, *, as_json: bool) -> None:
-    click.echo(json.dumps(document) if as_json else text)

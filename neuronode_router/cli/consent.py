@@ -1,0 +1,130 @@
+"""A change to what is in force: shown before it is made, made only with consent, and proven by its receipt.
+
+It must not know which change it is.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from rich.table import Table
+
+from neuronode_router.cli.connection import Answer, Connection
+from neuronode_router.cli.output import changes_table, clean, note, print_json, show, table
+from neuronode_router.errors import SettingsError
+
+Receipt = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """What the command line says about how a change is made."""
+
+    yes: bool
+    dry_run: bool
+    as_json: bool
+    wait: str
+    reason: str
+
+    @property
+    def options(self) -> dict[str, object]:
+        """What the admin API is told."""
+        return {"reason": self.reason, "wait": self.wait}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A write of the admin API. Its options go into the body of a POST and into the query of a PUT."""
+
+    method: str
+    path: str
+    body: Mapping[str, Any]
+    if_match: str | None = None
+    """The state it is based on; None: whatever it is when the change is first looked at."""
+
+    def preview(self, connection: Connection, how: How) -> Answer:
+        """Return the receipt it would get, under the ETag of the state it would change. Nothing is changed."""
+        return self._send(connection, {**how.options, "dry_run": True}, self.if_match)
+
+    def make(self, connection: Connection, how: How, *, if_match: str | None) -> Receipt:
+        """Make it, if `if_match` still is the state, and return the receipt."""
+        return self._send(connection, how.options, if_match).document
+
+    def _send(self, connection: Connection, options: Mapping[str, object], if_match: str | None) -> Answer:
+        if self.method == "PUT":
+            return connection.send("PUT", self.path, self.body, if_match=if_match or "*", params=options)
+        return connection.send(self.method, self.path, {**self.body, **options}, if_match=if_match)
+
+
+def carry_out(connection: Connection, change: Change, how: How) -> int:
+    """Show what would change, ask, make the change, print the receipt. Returns 1 where a worker lags behind, else 0.
+
+    What was shown is what is made: if somebody commits in between, the proxy refuses (412). Raises `click.Abort` when
+    the answer is no, and `SettingsError` where nobody can be asked.
+    """
+    if_match = change.if_match
+    if how.dry_run or not how.yes:
+        preview = change.preview(connection, how)
+        if how.dry_run or not preview.document["changed"]:
+            print_json(preview.document) if how.as_json else show(*_planned(preview.document))
+            return 0
+        show(*_planned(preview.document), err=True)
+        require_consent("Make this change?")
+        if_match = preview.etag
+    receipt = change.make(connection, how, if_match=if_match)
+    print_json(receipt) if how.as_json else _show_receipt(receipt)
+    return 1 if how.wait == "all" and not receipt["complete"] else 0
+
+
+def require_consent(question: str) -> None:
+    """Return when the answer is yes. Raises `click.Abort` otherwise, and `SettingsError` where nobody can be asked."""
+    if not sys.stdin.isatty():
+        raise SettingsError(
+            "Nobody can be asked: standard input is no terminal.", mend="Repeat with --yes (-y)."
+        )
+    click.confirm(question, abort=True, err=True)
+
+
+def _planned(receipt: Receipt) -> list[Table | str]:
+    if not receipt["changed"]:
+        return [
+            f"{_profiles(receipt)}: nothing to change, revision {receipt['revision']} stays.",
+            *_warnings(receipt),
+        ]
+    headline = f"{_profiles(receipt)}, a new revision after {receipt['revision']}"
+    return [headline, *_changes(receipt), *_warnings(receipt)]
+
+
+def _show_receipt(receipt: Receipt) -> None:
+    outcome = "in force" if receipt["changed"] else "unchanged"
+    show(f"{_profiles(receipt)}, revision {receipt['revision']} {outcome}", *_warnings(receipt))
+    show(*_changes(receipt))
+    workers = receipt["workers"]
+    rows = ((w["host"], w["pid"], w["state"], _milliseconds(w["after_ms"]), w["detail"]) for w in workers)
+    show("", table(("host", ">pid", "worker", ">after", "detail"), rows))
+    if not receipt["complete"]:
+        late = sum(worker["state"] != "applied" for worker in workers)
+        note(
+            f"neuronode: {late} of {len(workers)} workers have not applied it yet; `neuronode status` shows them."
+        )
+
+
+def _profiles(receipt: Receipt) -> str:
+    before, after = clean(receipt["previous_profile"]), clean(receipt["profile"])
+    return after if before == after else f"{before} -> {after}"
+
+
+def _changes(receipt: Receipt) -> list[Table | str]:
+    return ["", changes_table(receipt["changes"])] if receipt["changes"] else []
+
+
+def _warnings(receipt: Receipt) -> list[Table | str]:
+    return [f"Warning: {clean(text)}" for text in receipt["warnings"]]
+
+
+def _milliseconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f} ms"

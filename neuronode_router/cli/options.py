@@ -1,0 +1,63 @@
+"""The options that several commands share, and the settings they lead to.
+
+It must not know what a command does with them, nor import anything heavy.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from neuronode_router.settings import Settings
+
+DEFAULT_URL = "http://127.0.0.1:4000"
+MAX_REASON_CHARS = 500
+
+PATH = click.Path(path_type=Path)
+config_option = click.option("--config", type=PATH, help="The LiteLLM configuration.")
+state_dir_option = click.option("--state-dir", type=PATH, help="Where state and the master key are kept.")
+profiles_option = click.option("--profiles", type=PATH, help="The directory of the profile files.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+reason_option = click.option("--reason", default="", help="Why, for the audit log.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would change; change nothing.")
+wait_option = click.option(
+    "--wait",
+    default="all",
+    show_default=True,
+    type=click.Choice(["all", "one", "none"]),
+    help="Whose acknowledgements to wait for.",
+)
+
+
+def settings_with(paths: Mapping[str, Path | None]) -> Settings:
+    """Return the settings, with flags going before the environment. Raises `SettingsError`."""
+    from neuronode_router.settings import Settings, process_environment, variable
+
+    flags = {variable(name): str(path) for name, path in paths.items() if path is not None}
+    return Settings.load({**process_environment(), **flags})
+
+
+def online(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command `--url` and, as its first argument, a connection that is closed at its end."""
+
+    @click.option(
+        "--url",
+        envvar="LITELLM_BASE_URL",
+        default=DEFAULT_URL,
+        show_default=True,
+        help="The proxy's address.",
+    )
+    @functools.wraps(function)
+    def connected(*args: Any, url: str, **kwargs: Any) -> None:
+        from neuronode_router.cli.connection import connect
+
+        with connect(url) as connection:
+            function(connection, *args, **kwargs)
+
+    return connected

@@ -1,0 +1,97 @@
+"""How answers and errors look in a terminal: tables for people, JSON for programs, one line per error.
+
+It must not know what is shown. Data goes to standard output, everything said about it to standard error. Whatever
+came from elsewhere is stripped of characters that could steer a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from neuronode_router.errors import NeuronodeError, Problem
+
+UNLIMITED = 10_000
+"""Columns of an output that is no terminal: a program that reads it must not meet wrapped lines."""
+NUMBER = ">"
+"""In front of a column's title: it holds numbers, so it is aligned to the right."""
+
+
+def clean(value: object) -> str:
+    """Return a value as one line of printable text; None is a dash."""
+    text = "-" if value is None else str(value)
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def moment(unix: float | None) -> str:
+    """Return a time in the zone of this machine, to the second; None is a dash."""
+    return "-" if unix is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(unix))
+
+
+def print_json(document: object) -> None:
+    """Print a document. ASCII only, so that no console spoils it."""
+    click.echo(json.dumps(document, indent=2))
+
+
+def print_json_line(document: object) -> None:
+    """Print a document of a stream, as one line."""
+    click.echo(json.dumps(document))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """Return a table without lines, which every console can show."""
+    result = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        title, justify = column.removeprefix(NUMBER), "right" if column.startswith(NUMBER) else "left"
+        result.add_column(title, justify=justify, header_style="bold")  # type: ignore[arg-type]
+    for row in rows:
+        result.add_row(*(Text(clean(cell)) for cell in row))
+    return result
+
+
+def facts(rows: Iterable[tuple[str, object]]) -> Table:
+    """Return names and values below each other."""
+    result = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    for name, value in rows:
+        result.add_row(Text(name, style="bold"), Text(clean(value)))
+    return result
+
+
+def show(*parts: Table | str, err: bool = False) -> None:
+    """Print tables and lines to standard output, or to standard error what is no data."""
+    console = terminal(sys.stderr if err else sys.stdout)
+    for part in parts:
+        console.print(part if isinstance(part, Table) else Text(part))
+
+
+def terminal(stream: TextIO) -> Console:
+    """Return a stream as it is now: colours only on a terminal, and never with NO_COLOR."""
+    width = None if stream.isatty() else UNLIMITED
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+
+
+def note(text: str) -> None:
+    """Say something about what goes on, on standard error."""
+    click.echo(clean(text), err=True)
+
+
+def changes_table(changes: Iterable[dict[str, Any]]) -> Table:
+    """Return what changes, task by task."""
+    return table(
+        ("task", "before", "after"),
+        ((change["task"], change["before"], change["after"]) for change in changes),
+    )
+
+
+def error_lines(error: NeuronodeError) -> list[str]:
+    """Return what to print of an error: each of its problems, or what happened and what to do."""
+    problems: Sequence[Problem] = getattr(error, "problems", ())
+    return [clean(problem) for problem in problems] or [clean(f"{error.message} {error.mend}")]

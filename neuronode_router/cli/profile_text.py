@@ -1,0 +1,52 @@
+"""A profile as YAML text: read with the places of its problems, and written for an editor.
+
+It must not know what is valid: the proxy decides that, since it knows the model groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from neuronode_router.errors import Problem, ProfilesInvalid, SettingsError
+from neuronode_router.profiles.problems import dotted
+from neuronode_router.profiles.reader import read_document
+from neuronode_router.profiles.splice import dump
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileText:
+    """What a file says, and where."""
+
+    file: str
+    document: dict[str, Any]
+    places: Mapping[str, tuple[int, int]]
+    """Line and column of each path, such as `tasks.chat`."""
+
+    def located(self, problem: Problem) -> Problem:
+        """Return a problem that the proxy found, with the place in this file: its own, or what it stands in."""
+        parent = problem.path.rpartition(".")[0]
+        line, column = self.places.get(problem.path) or self.places.get(parent) or (0, 0)
+        return replace(problem, file=self.file, line=line, column=column)
+
+
+def read_profile(file: Path) -> ProfileText:
+    """Read a file. Raises `ProfilesInvalid` for what is no YAML, `SettingsError` for what cannot be read."""
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise SettingsError(
+            f"{file} cannot be read: {error.strerror}.", mend="Name a profile file."
+        ) from error
+    reading = read_document(raw, str(file))
+    if reading.problems or reading.document is None:
+        raise ProfilesInvalid(reading.problems)
+    places = {dotted(path): place for path, place in reading.source.places.items()}
+    return ProfileText(str(file), reading.document, places)
+
+
+def write_profile(profile: Mapping[str, Any]) -> str:
+    """Return the YAML text of a profile as the admin API shows it, without its name."""
+    return dump({key: value for key, value in profile.items() if key != "name"})
