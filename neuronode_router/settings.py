@@ -46,6 +46,14 @@ class Settings(BaseModel):
     """Hashed keys, roles and teams, for a proxy without a database. Default: none."""
     default_profile: str | None = None
     """The first profile of an empty store. Default: the configuration's `current_profile`, or `balanced`."""
+    tasks: Path | None = None
+    """A directory of task templates of your own, beside the shipped ones. Default: none."""
+    model_fast: str | None = None
+    """The name that tasks ask for the tier `fast`. Default: `auto:fast`, the active profile's ladder."""
+    model_medium: str | None = None
+    """The same for the tier `medium`. Default: `auto:medium`."""
+    model_complex: str | None = None
+    """The same for the tier `complex`. Default: `auto:complex`."""
     write_limit: Annotated[str, Field(pattern=r"^[1-9]\d{0,5} ?/ ?(second|minute|hour)$")] = "10/second"
     """Writes through the admin API that one caller may make, as `<count>/<second|minute|hour>`."""
     poll_seconds: Seconds = 0.5
@@ -101,8 +109,7 @@ def _with_default_paths(values: Mapping[str, str], host_config: Path) -> dict[st
         "profiles": _absolute(values.get("profiles", config.parent / "profiles")),
         "state_dir": state_dir,
     }
-    if "access_file" in values:
-        paths["access_file"] = _absolute(values["access_file"])
+    paths |= {name: _absolute(values[name]) for name in ("access_file", "tasks") if name in values}
     return {"state_url": f"sqlite:///{state_dir / 'control.db'}", **values, **paths}
 
 
