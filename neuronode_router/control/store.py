@@ -81,21 +81,22 @@ class ControlStore:
         worker_ttl: float = 10.0,
         fault: Fault = no_fault,
     ) -> None:
-        self._database = Database(url)
+        self.database = Database(url)
+        """Further tables of ours live in the same database: their rooms are given it."""
         self._clock = clock
         self._fault = fault
-        self.registry = WorkerRegistry(self._database, clock=clock, ttl=worker_ttl)
-        self.audit = AuditLog(self._database)
-        self.keys = IdempotencyKeys(self._database, clock=clock)
+        self.registry = WorkerRegistry(self.database, clock=clock, ttl=worker_ttl)
+        self.audit = AuditLog(self.database)
+        self.keys = IdempotencyKeys(self.database, clock=clock)
 
     def revision(self) -> int:
         """Return the current revision; 0 when nothing was ever committed."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return int(connection.execute(select(state.c.revision)).scalar_one())
 
     def read(self, *, unless: int | None = None) -> ControlState | None:
         """Return the current state, from one query; None when nothing is committed or its revision is `unless`."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             if unless is None:
                 row = connection.execute(_CURRENT).one_or_none()
             else:
@@ -104,7 +105,7 @@ class ControlStore:
 
     def read_at(self, revision: int) -> ControlState:
         """Return the state as it was at `revision`. Raises `UnknownRevision`."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             row = connection.execute(_AT, {"wanted": revision}).one_or_none()
         if row is None:
             raise UnknownRevision(f"There is no revision {revision}.")
@@ -112,7 +113,7 @@ class ControlStore:
 
     def last_with(self, digest: str) -> int | None:
         """Return the newest revision whose set has this digest; None when there never was one."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             found: int | None = connection.execute(_LAST_WITH, {"wanted": digest}).scalar_one()
         return found
 
@@ -122,7 +123,7 @@ class ControlStore:
         Raises `RevisionConflict` when the current revision is not `proposal.expected`, `ProfilesReadOnly` from
         publishing, `IdempotencyMismatch`. After any error nothing has changed and the files are as before.
         """
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             self._fault("locked")
             entry = self._next_entry(connection, proposal)
             self._write(connection, proposal, entry)
@@ -136,12 +137,12 @@ class ControlStore:
     @contextmanager
     def standstill(self) -> Iterator[str | None]:
         """Hold the lock of commits, so that nobody commits or publishes; yields the digest that is in force."""
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             yield connection.execute(_LOCKED).one().digest
 
     def close(self) -> None:
         """Close the connections."""
-        self._database.dispose()
+        self.database.dispose()
 
     def _next_entry(self, connection: Connection, proposal: Proposal) -> AuditEntry:
         current = connection.execute(_LOCKED).one()

@@ -14,16 +14,17 @@ from sqlalchemy import create_engine
 from neuronode_router.control.database import MIGRATIONS
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.tables import HEAD_VERSION, VERSION_TABLE, metadata
+from neuronode_router.usage.tables import metadata as usage_metadata
 
 
 def test_migrated_database_has_the_tables_of_the_code(store: ControlStore, tmp_path: Path) -> None:
-    """Alembic finds nothing to change between a migrated database and `tables`."""
+    """Alembic finds nothing to change between a migrated database and the `tables` of both rooms."""
     store.revision()
     engine = create_engine(f"sqlite:///{tmp_path}/control.db")
 
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-        difference = compare_metadata(context, metadata)
+        difference = compare_metadata(context, [metadata, usage_metadata])
 
     engine.dispose()
     assert difference == []

@@ -1,0 +1,91 @@
+"""One finished request as the books see it: who was asked, who answered, what it took and what it cost.
+
+It must not know where requests come from or what is summed up. Names and numbers only, never text of a prompt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+MAX_NAME = 128
+"""Characters of a name that are kept."""
+
+OTHER = "other"
+"""What stands for names beyond what is told apart."""
+
+
+class Outcome(StrEnum):
+    """How a request ended: three good ends, and the classes of errors."""
+
+    ANSWERED = "answered"
+    CACHED = "cached"
+    """LiteLLM's own cache answered: nobody was paid."""
+    CANCELLED = "cancelled"
+    """The client left before the end."""
+    TIMEOUT = "timeout"
+    RATE_LIMIT = "rate_limit"
+    AUTHENTICATION = "authentication"
+    """The provider refused our key, or LiteLLM the caller's."""
+    CONTEXT_WINDOW = "context_window"
+    CONTENT_POLICY = "content_policy"
+    NOT_FOUND = "not_found"
+    BAD_REQUEST = "bad_request"
+    UNAVAILABLE = "unavailable"
+    """The provider failed, or could not be reached."""
+    LOST = "lost"
+    """LiteLLM never said how it ended."""
+    OTHER = "other"
+
+
+GOOD_ENDS = frozenset({Outcome.ANSWERED, Outcome.CACHED, Outcome.CANCELLED})
+"""Every other outcome is an error."""
+
+
+class Key(NamedTuple):
+    """What is told apart. Empty text and revision 0 mean that there is none."""
+
+    profile: str = ""
+    revision: int = 0
+    task: str = ""
+    tier: str = ""
+    requested: str = ""
+    """The group that admission chose."""
+    served: str = ""
+    """The group that answered, or failed last."""
+    deployment: str = ""
+    team: str = ""
+    reason: str = ""
+    """Why that profile decided: a `domain.Reason`."""
+    outcome: str = Outcome.ANSWERED
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """One request that has ended."""
+
+    call_id: str
+    """LiteLLM's `x-litellm-call-id`; callers may choose it, so it identifies nothing."""
+    at: float
+    """Unix time in seconds at which it ended."""
+    key: Key
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    """Tokens of the prompt that the provider read from its cache."""
+    cost: float | None = None
+    """US dollars by LiteLLM's calculation; None where nobody has set a price, and for errors without a bill."""
+    output_cost: float = 0.0
+    """The part of `cost` for the answer's tokens."""
+    latency_ms: float | None = None
+    """From arrival to the end of the answer; None unless answered."""
+    first_token_ms: float | None = None
+    """Streams only."""
+    images: bool = False
+    audio: bool = False
+
+    @property
+    def fallback(self) -> bool:
+        """Whether another group answered than the one that admission chose."""
+        return bool(self.key.served) and self.key.served != self.key.requested
