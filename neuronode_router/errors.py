@@ -7,6 +7,7 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
     - ProfilesInvalid       files or a document with problems, all of them listed
     - UnknownProfile        a name that no profile has
     - UnknownTask           a task alias that the profile does not map
+    - UnknownTier           a tier that is not fast, medium or complex
     - ProfilesReadOnly      the files cannot be written (a ConfigMap, a read-only mount)
     - StaleFiles            the files are an old copy: an earlier revision said the same, the current one does not
     - RenderFailed          litellm_config.yaml could not be rewritten; what is served is not affected
@@ -104,6 +105,13 @@ class UnknownTask(ProfileError):
 
     def __init__(self, task: str, known: Sequence[str]) -> None:
         super().__init__(f"There is no task alias {task!r}.", mend=f"Use one of: {', '.join(sorted(known))}.")
+
+
+class UnknownTier(ProfileError):
+    """A tier that does not exist."""
+
+    code = "unknown_tier"
+    mend = "Write fast, medium or complex."
 
 
 class ProfilesReadOnly(ProfileError):

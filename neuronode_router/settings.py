@@ -44,6 +44,12 @@ class Settings(BaseModel):
     """Rewrite the configuration's alias map after a switch. `auto`: unless `store_model_in_db` is on."""
     access_file: Path | None = None
     """Hashed keys, roles and teams, for a proxy without a database. Default: none."""
+    enable_auto_routing: bool = True
+    """Classify `auto` requests. Off, they go to the active profile's `uncertain` tier."""
+    auto_routing_shadow: bool = False
+    """Classify and log, but route as if automatic routing were off: for a careful start."""
+    routing_log_enabled: bool = True
+    """Write each `auto` decision to the log as a line of JSON, without any text of the request."""
     default_profile: str | None = None
     """The first profile of an empty store. Default: the configuration's `current_profile`, or `balanced`."""
     tasks: Path | None = None
@@ -56,6 +62,8 @@ class Settings(BaseModel):
     """The same for the tier `complex`. Default: `auto:complex`."""
     write_limit: Annotated[str, Field(pattern=r"^[1-9]\d{0,5} ?/ ?(second|minute|hour)$")] = "10/second"
     """Writes through the admin API that one caller may make, as `<count>/<second|minute|hour>`."""
+    ui_frame_origin: Annotated[str | None, Field(pattern=r"^https?://[A-Za-z0-9.\-\[\]:]+$")] = None
+    """The origin of LiteLLM's UI where it is not the proxy's own: it may embed the dashboard. Default: none."""
     poll_seconds: Seconds = 0.5
     """How often a worker looks for a newer revision, should a wake-up have been lost."""
     heartbeat_seconds: Seconds = 2

@@ -9,6 +9,7 @@ from neuronode_router.access.keys import AccessKey, generate_key, key_hash
 from neuronode_router.access.rules import (
     Principal,
     Role,
+    UiSession,
     may_override,
     may_read_all,
     require_reader,
@@ -21,6 +22,7 @@ __all__ = [
     "AccessKey",
     "Principal",
     "Role",
+    "UiSession",
     "add_key",
     "generate_key",
     "key_hash",

@@ -15,6 +15,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from neuronode_router.access.keys import AccessKey
 from neuronode_router.access.rules import Role
+from neuronode_router.domain import Tier
 from neuronode_router.errors import Problem
 
 MAX_FILE_BYTES = 256 * 1024
@@ -34,6 +35,7 @@ class _Entry(BaseModel):
     tasks: list[Name] = []
     profiles: list[Name] = []
     expires: datetime | date | None = None
+    max_tier: Literal["fast", "medium", "complex"] = "complex"
 
     def to_key(self) -> AccessKey:
         return AccessKey(
@@ -44,6 +46,7 @@ class _Entry(BaseModel):
             tasks=tuple(self.tasks),
             profiles=tuple(self.profiles),
             expires=None if self.expires is None else _unix_time(self.expires),
+            max_tier=Tier(self.max_tier),
         )
 
 
@@ -160,6 +163,8 @@ def entry_document(key: AccessKey) -> dict[str, Any]:
     fields: dict[str, Any] = {"name": key.name, "sha256": key.sha256, "role": key.role.value}
     optional = {"team": key.team, "tasks": list(key.tasks), "profiles": list(key.profiles)}
     fields |= {name: value for name, value in optional.items() if value}
+    if key.max_tier is not Tier.COMPLEX:
+        fields["max_tier"] = key.max_tier.value
     if key.expires is not None:
         fields["expires"] = datetime.fromtimestamp(int(key.expires), UTC)
     return fields

@@ -64,6 +64,10 @@ class AccessFile:
         """Return the entry of an authenticated key's `key_hash`; None for other keys. Never raises."""
         return self._keys.get(digest)
 
+    def entries(self) -> tuple[AccessKey, ...]:
+        """Return every entry in force, in the order of the file. Never raises."""
+        return tuple(self._keys.values())
+
     def refresh(self) -> None:
         """Read the file again if it changed. Blocks for the disk; never raises."""
         try:

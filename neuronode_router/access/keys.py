@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from neuronode_router.access.rules import Principal, Role
+from neuronode_router.domain import Tier
 
 KEY_PREFIX = "sk-neuronode-"
 
@@ -28,11 +29,14 @@ class AccessKey:
     profiles: tuple[str, ...] = ()
     expires: float | None = None
     """Unix time in seconds; None means never."""
+    max_tier: Tier = Tier.COMPLEX
 
     @property
     def principal(self) -> Principal:
         """The caller this key stands for."""
-        return Principal(name=self.name, role=self.role, team=self.team, profiles=self.profiles)
+        return Principal(
+            name=self.name, role=self.role, team=self.team, profiles=self.profiles, max_tier=self.max_tier
+        )
 
 
 def generate_key(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from neuronode_router.domain import Profile
+from neuronode_router.domain import Profile, Tier
 from neuronode_router.errors import NotAllowed
 
 EVERY_PROFILE = "*"
@@ -33,6 +33,17 @@ class Principal:
     team: str | None = None
     profiles: tuple[str, ...] = ()
     """Profiles this caller may choose for a single request; `"*"` is every profile."""
+    max_tier: Tier = Tier.COMPLEX
+    """The highest tier that `auto` may use for this caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class UiSession:
+    """A key for the admin routes that somebody has got by proving who he is in another way."""
+
+    key: str
+    expires_at: float
+    """Unix time in seconds."""
 
 
 def may_read_all(principal: Principal) -> bool:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import HTTPException
@@ -18,9 +18,11 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import UserAPIKeyAuth
 
 from neuronode_router.access import Principal, may_override
-from neuronode_router.domain import PROFILE_NAME_PREFIX, Profile
-from neuronode_router.errors import NeuronodeError, NotAllowed, NotReady, UnknownProfile
+from neuronode_router.domain import PROFILE_NAME_PREFIX, TIERS, Decision, Profile, Tier
+from neuronode_router.errors import NeuronodeError, NotAllowed, NotReady, UnknownProfile, UnknownTier
 from neuronode_router.litellm_plugin import stamp
+from neuronode_router.litellm_plugin.auto import AutoRouter, Caller
+from neuronode_router.litellm_plugin.explanation import explain
 from neuronode_router.routing.admit import admit
 from neuronode_router.routing.snapshot import Snapshot
 
@@ -42,7 +44,7 @@ ROUTED_CALLS = frozenset(
 all.
 """
 
-REFUSALS: Mapping[type[NeuronodeError], int] = {NotAllowed: 403, UnknownProfile: 404}
+REFUSALS: Mapping[type[NeuronodeError], int] = {NotAllowed: 403, UnknownProfile: 404, UnknownTier: 400}
 """What admission refuses on purpose, and the status the client gets."""
 
 
@@ -83,9 +85,10 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
     base.
     """
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, auto: AutoRouter) -> None:
         super().__init__()
         self._host = host
+        self._auto = auto
         self._opened = asyncio.Event()
         self.snapshot: Snapshot | None = None
         self.failures = FailureCount()
@@ -101,7 +104,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
     async def async_pre_call_hook(
         self, user_api_key_dict: UserAPIKeyAuth, cache: DualCache, data: dict[str, Any], call_type: str
     ) -> dict[str, Any] | None:
-        """Rewrite a name of ours to its model group and stamp the Decision. Raises HTTPException 403 or 404
+        """Rewrite a name of ours to its model group and stamp the Decision. Raises HTTPException of `REFUSALS`
         only.
         """
         if call_type not in ROUTED_CALLS:
@@ -110,7 +113,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             await self._startup()
         try:
             return self._admit(user_api_key_dict, data)
-        except (NotAllowed, UnknownProfile) as refusal:
+        except tuple(REFUSALS) as refusal:
             raise HTTPException(
                 status_code=REFUSALS[type(refusal)], detail={"error": f"{refusal.message} {refusal.mend}"}
             ) from refusal
@@ -135,12 +138,35 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         def may(profile: Profile) -> bool:
             return may_override(self._host.principal(user), profile)
 
-        decision = admit(snapshot, requested, wanted_profile=stamp.wanted_profile(data), may_override=may)
+        wanted = stamp.wish(data, stamp.PROFILE_HEADER)
+        decision = admit(snapshot, requested, wanted_profile=wanted, may_override=may)
+        mark = None
+        if decision.auto:
+            decision, mark = self._route(decision, user, data, snapshot)
         data["model"] = decision.group
-        if decision.ladder:
-            data["fallbacks"] = list(decision.ladder)
-        stamp.stamp(bucket, decision, tags=self._host.tags())
+        stamp.stamp(bucket, decision, tags=self._host.tags(), routed=mark)
         return data
+
+    def _route(
+        self, decision: Decision, user: UserAPIKeyAuth, data: dict[str, Any], snapshot: Snapshot
+    ) -> tuple[Decision, dict[str, Any]]:
+        """Return the finished Decision of an `auto` request and what it carries along; its ladder goes to LiteLLM."""
+        tier = stamp.wish(data, stamp.TIER_HEADER)
+        if tier is not None:
+            decision = replace(decision, tier=_tier(tier))
+        principal = self._host.principal(user)
+        caller = Caller(
+            identity=user.token or principal.name,
+            max_tier=principal.max_tier,
+            session=data.get("litellm_session_id"),
+        )
+        routed = self._auto.route(decision, data, snapshot=snapshot, caller=caller)
+        explained = explain(routed) if stamp.wish(data, stamp.EXPLAIN_HEADER) == "1" else None
+        decision = routed.decision
+        # Also an empty ladder: the group's configured fallbacks know no caps. The client's own were checked by LiteLLM.
+        theirs = data.get("fallbacks")
+        data["fallbacks"] = [*decision.ladder, *(theirs if isinstance(theirs, list) else ())]
+        return decision, stamp.routed_mark(decision, sessions=routed.sessions, explanation=explained)
 
     async def _startup(self) -> None:
         try:
@@ -158,7 +184,9 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
     ) -> dict[str, str] | None:
         """Return our response headers: for plain and streamed answers, and for errors. Never raises."""
         try:
-            group, embedded = self._host.served_by(litellm_call_info or {})
+            info = litellm_call_info or {}
+            group, embedded = self._host.served_by(info)
+            self._auto.answered(stamp.sessions(data), info.get("model_id"))
             return stamp.answer_headers(data, group=group, embedded=embedded)
         except Exception as error:  # noqa: BLE001 - invariant 7: nothing of ours may fail a request
             self.failures.record("response headers", error)
@@ -175,6 +203,12 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         except Exception as error:  # noqa: BLE001 - invariant 7: nothing of ours may fail a request
             self.failures.record("model listing", error)
             return [name for name in model_names if not name.startswith(PROFILE_NAME_PREFIX)]
+
+
+def _tier(name: str) -> Tier:
+    if name not in TIERS:
+        raise UnknownTier(f"The header {stamp.TIER_HEADER} names no tier.")
+    return Tier(name)
 
 
 def _listed(name: str, principal: Principal, profiles: Mapping[str, Profile]) -> bool:

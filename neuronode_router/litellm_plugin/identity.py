@@ -15,7 +15,9 @@ from litellm.proxy._types import LitellmUserRoles, UserAPIKeyAuth
 from litellm.proxy.auth.user_api_key_auth import user_api_key_auth
 
 from neuronode_router.access import AccessFile, Principal, Role
+from neuronode_router.domain import TIERS, Tier
 from neuronode_router.errors import AdminClosed, NotAllowed, NotAuthenticated
+from neuronode_router.litellm_plugin.ui_sessions import KEY_PREFIX, UiSessions
 
 ANY_KEY_ROUTE = "/v1/models"
 """A route of LiteLLM's that every valid key may read: asked only to learn who a refused caller is."""
@@ -23,18 +25,27 @@ ANY_KEY_ROUTE = "/v1/models"
 UI_TEAM = "litellm-dashboard"
 """LiteLLM's own team for sessions of its UI: no team of the operator's."""
 
+MAX_TIER = "neuronode_max_tier"
+"""Key in a team's metadata: the highest tier that `auto` may use for the team."""
+
 ROLES = {
     LitellmUserRoles.PROXY_ADMIN: Role.ADMIN,
     LitellmUserRoles.PROXY_ADMIN_VIEW_ONLY: Role.VIEWER,
 }
 
 
+def role_of(said: LitellmUserRoles | None) -> Role:
+    """Return our role for LiteLLM's. Never raises."""
+    return ROLES.get(said, Role.MEMBER)
+
+
 class Identity:
     """Turns a request or LiteLLM's `UserAPIKeyAuth` into a `Principal`."""
 
-    def __init__(self, *, proxy: Any, access: AccessFile | None) -> None:
+    def __init__(self, *, proxy: Any, access: AccessFile | None, sessions: UiSessions | None = None) -> None:
         self._proxy = proxy
         self._access = access
+        self._sessions = sessions
 
     def principal(self, user: UserAPIKeyAuth) -> Principal:
         """Return who LiteLLM says the caller is. Grants come from the access file and the team, never from
@@ -43,9 +54,9 @@ class Identity:
         entry = self._access.by_hash(user.token) if self._access is not None and user.token else None
         if entry is not None:
             return entry.principal
-        role = ROLES.get(user.user_role, Role.MEMBER)
+        role = role_of(user.user_role)
         team = user.team_id if user.team_id != UI_TEAM else None
-        return Principal(name=_display_name(user), role=role, team=team)
+        return Principal(name=_display_name(user), role=role, team=team, max_tier=_max_tier(user))
 
     async def authenticate(self, request: Request) -> Principal:
         """Return the caller of an admin route.
@@ -56,6 +67,8 @@ class Identity:
         if not self._proxy.master_key:
             raise AdminClosed("The proxy runs without a master key, so the admin routes are closed.")
         key = _bearer(request)
+        if self._sessions is not None and key.startswith(KEY_PREFIX):
+            return self._sessions.principal(key)
         if self._access is not None:
             with contextlib.suppress(NotAuthenticated):
                 return self._access.find(key).principal
@@ -158,6 +171,14 @@ def _refused(error: Exception) -> NotAuthenticated | NotAllowed:
     if status in {"403", "429"} or getattr(error, "type", "") in {"budget_exceeded", "expired_key"}:
         return NotAllowed("LiteLLM knows this key and refuses it (blocked, expired, limited or over budget).")
     return NotAuthenticated("This proxy does not know the key.")
+
+
+def _max_tier(user: UserAPIKeyAuth) -> Tier:
+    """Return the team's cap. Only administrators write a team's metadata; a cap nobody knows is the lowest."""
+    cap = (user.team_metadata or {}).get(MAX_TIER)
+    if cap is None:
+        return Tier.COMPLEX
+    return Tier(cap) if cap in TIERS else Tier.FAST
 
 
 def _display_name(user: UserAPIKeyAuth) -> str:

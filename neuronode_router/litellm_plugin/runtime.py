@@ -20,6 +20,7 @@ import yaml
 
 import neuronode_router
 from neuronode_router.access import AccessFile
+from neuronode_router.classifier import Classifier, lexicon, shipped
 from neuronode_router.control.failures import Failures
 from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.orders import When
@@ -29,23 +30,28 @@ from neuronode_router.control.wake import FileWake, RedisWake, WakeGroup
 from neuronode_router.control.watcher import TAKING_UP, ProfileWatcher
 from neuronode_router.control.worker import Worker
 from neuronode_router.domain import (
+    AUTO_NAMES,
     PROFILE_NAME_PREFIX,
     SECOND_NAME_PREFIX,
     SECOND_NAME_PROFILE,
     TASK_ALIASES,
     HostFacts,
 )
-from neuronode_router.errors import NeuronodeError
+from neuronode_router.errors import ArtefactRefused, NeuronodeError
 from neuronode_router.litellm_plugin.admission import Admission, Host
 from neuronode_router.litellm_plugin.aliases import RouterAliases
 from neuronode_router.litellm_plugin.applier import SnapshotApplier
+from neuronode_router.litellm_plugin.auto import AutoRouter
+from neuronode_router.litellm_plugin.dashboard import Dashboard
 from neuronode_router.litellm_plugin.deployments import Deployments
-from neuronode_router.litellm_plugin.identity import Identity
+from neuronode_router.litellm_plugin.identity import Identity, role_of
 from neuronode_router.litellm_plugin.renderer import Renderer
+from neuronode_router.litellm_plugin.routing_log import RoutingLog
+from neuronode_router.litellm_plugin.ui_sessions import UiSessions
 from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.profiles.yaml11 import read
 from neuronode_router.routing.snapshot import Snapshot
-from neuronode_router.settings import Settings
+from neuronode_router.settings import Settings, process_environment
 
 GUARD_SECONDS = 0.5
 """How often the live alias map is compared with ours: drift is gone within a second."""
@@ -68,16 +74,28 @@ class Runtime:
         self._proxy = proxy
         self.settings = settings
         self._host_version = host_version
+        self._warnings: list[str] = []
         self.deployments = Deployments(self._router)
         self.aliases = RouterAliases(self._router)
         self.access = AccessFile(settings.access_file) if settings.access_file else None
-        self.identity = Identity(proxy=proxy, access=self.access)
+        sessions = UiSessions(salt=lambda: process_environment().get("LITELLM_SALT_KEY"), roles=role_of)
+        self.identity = Identity(proxy=proxy, access=self.access, sessions=sessions)
+        self.dashboard = Dashboard(settings.ui_frame_origin, sessions, self.access)
+        self.routing_log = RoutingLog() if settings.routing_log_enabled else None
+        self.auto = AutoRouter(
+            classifier=_classifier(self._warnings.append),
+            standings=dict,
+            enabled=settings.enable_auto_routing,
+            shadow=settings.auto_routing_shadow,
+            watchers=[self.routing_log] if self.routing_log else [],
+        )
         self.admission = Admission(
             Host(
                 principal=self.identity.principal,
                 served_by=self.deployments.served_by,
                 tags=lambda: not getattr(self._router(), "enable_tag_filtering", False),
-            )
+            ),
+            self.auto,
         )
         self.renderer = Renderer(
             config=settings.config, mark=settings.state_dir / "rendered.json", enabled=self._renders
@@ -137,6 +155,8 @@ class Runtime:
             await self.renderer.stop()
             await self.worker.stop()
             self.store.close()
+            if self.routing_log is not None:
+                await asyncio.to_thread(self.routing_log.stop)
 
     def facts(self) -> HostFacts:
         """Return what this worker's LiteLLM offers now; our own names are not the operator's aliases."""
@@ -151,12 +171,19 @@ class Runtime:
             "failures": self.admission.failures.total,
             "store_failures": self.worker.store_failures,
             "loop_failures": self._failures.total,
+            "auto_routing": self.auto.mode,
+            "routing_log_dropped": self.routing_log.dropped if self.routing_log else 0,
         }
 
     def status(self) -> Mapping[str, Any]:
         """Return what this worker adds to the status page, JSON-ready, no secrets."""
         access = self.access
-        warnings = [self.renderer.warning, *(access.warnings if access else ()), self._tag_warning()]
+        warnings = [
+            *self._warnings,
+            self.renderer.warning,
+            *(access.warnings if access else ()),
+            self._tag_warning(),
+        ]
         return {
             "embedded_groups": list(self.deployments.embedded_groups()),
             "problems": [*self.watcher.problems(), *(access.problems if access else ())],
@@ -209,7 +236,20 @@ class Runtime:
 
 
 def _is_ours_by_form(name: str) -> bool:
-    return name in TASK_ALIASES or name.startswith((SECOND_NAME_PREFIX, PROFILE_NAME_PREFIX))
+    return (
+        name in TASK_ALIASES
+        or name in AUTO_NAMES
+        or name.startswith((SECOND_NAME_PREFIX, PROFILE_NAME_PREFIX))
+    )
+
+
+def _classifier(warn: Callable[[str], None]) -> Classifier:
+    """Return the shipped classifier; by cues and lengths alone where its weights were altered."""
+    try:
+        return shipped()
+    except ArtefactRefused as refusal:
+        warn(f"{refusal.message} {refusal.mend} Until then `auto` goes by cues and lengths alone.")
+        return Classifier(lexicon.shipped(), None)
 
 
 def _wake(settings: Settings) -> WakeGroup:

@@ -7,7 +7,8 @@ prompt.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from neuronode_router.domain import Decision, Reason
@@ -24,12 +25,17 @@ first).
 
 HEADER_PREFIX = "x-neuronode-"
 PROFILE_HEADER = "x-neuronode-profile"
-"""The one header of ours that a client may send; answers carry it too."""
+TIER_HEADER = "x-neuronode-tier"
+"""Both may be sent by a client, as a wish; answers carry them too, as what was done."""
+EXPLAIN_HEADER = "x-neuronode-explain"
+"""A client asks by `1` for the whole decision; the answer carries it as JSON."""
 RESPONSE_HEADERS = tuple(
     HEADER_PREFIX + name
-    for name in ("profile", "revision", "task", "tier", "group", "reason", "fallback", "embedded")
+    for name in ("profile", "revision", "task", "tier", "group", "reason", "fallback", "embedded", "explain")
 )
-"""What answers carry. `task`, `profile` and `tier` only where there is one; `embedded` only as 1."""
+"""What answers carry. `task`, `profile` and `tier` only where there is one; `embedded` only as 1; `explain` on
+request.
+"""
 
 
 def scrub(data: dict[str, Any]) -> dict[str, Any]:
@@ -57,11 +63,14 @@ def _scrub_bucket(bucket: dict[str, Any]) -> None:
         }
 
 
-def stamp(bucket: dict[str, Any], decision: Decision, *, tags: bool) -> None:
+def stamp(
+    bucket: dict[str, Any], decision: Decision, *, tags: bool, routed: Mapping[str, Any] | None = None
+) -> None:
     """Write `decision` where LiteLLM's logs, spend rows and our header hook find it.
 
     With `tags` the request also carries `profile:` and `task:` tags, so that LiteLLM's spend reports can
     group by them. They are left out where tag routing is on, because there a tag would choose deployments.
+    `routed` is what else an `auto` request carries along (see `routed_mark`).
     """
     bucket[KEY] = {
         "revision": decision.revision,
@@ -69,7 +78,8 @@ def stamp(bucket: dict[str, Any], decision: Decision, *, tags: bool) -> None:
         "task": decision.task,
         "tier": decision.tier,
         "group": decision.group,
-        "reason": decision.reason.value,
+        "reason": ",".join((decision.reason.value, *decision.steps)),
+        **(routed or {}),
     }
     if decision.profile is None:
         return
@@ -87,6 +97,20 @@ def stamp(bucket: dict[str, Any], decision: Decision, *, tags: bool) -> None:
             f"profile:{decision.profile}",
             f"task:{decision.task}",
         ]
+
+
+def routed_mark(
+    decision: Decision, *, sessions: Sequence[bytes] = (), explanation: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return what an `auto` request carries through retries and fallbacks: names, numbers and hashes."""
+    return {
+        "tiers": dict(zip((decision.group, *decision.ladder), decision.tiers, strict=False)),
+        "overloaded": decision.tier is not decision.wanted,
+        "confidence": decision.confidence,
+        "keep": decision.keep,
+        "sessions": [session.hex() for session in sessions],
+        "explain": explanation,
+    }
 
 
 def mark_fail_open(data: Mapping[str, Any]) -> None:
@@ -111,34 +135,44 @@ def stamped(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return None
 
 
-def wanted_profile(data: Mapping[str, Any]) -> str | None:
-    """Return the profile that the client's request header asks for, or None."""
+def sessions(data: Mapping[str, Any]) -> list[bytes]:
+    """Return the session keys that this request carries, as `routed_mark` wrote them."""
+    mark = stamped(data)
+    return [bytes.fromhex(session) for session in (mark or {}).get("sessions", ())]
+
+
+def wish(data: Mapping[str, Any], header: str) -> str | None:
+    """Return what the client's request says in one of our headers, or None."""
     request = data.get("proxy_server_request")
     headers = request.get("headers") if isinstance(request, Mapping) else None
-    wanted = headers.get(PROFILE_HEADER) if isinstance(headers, Mapping) else None
+    wanted = headers.get(header) if isinstance(headers, Mapping) else None
     return wanted if isinstance(wanted, str) else None
 
 
 def answer_headers(data: Mapping[str, Any], *, group: str | None, embedded: bool) -> dict[str, str]:
     """Return our response headers for one request.
 
-    `group` is the model group that answered (None when nobody did); where it is another one than admission
-    chose, a fallback of LiteLLM answered.
+    `group` is the model group that answered (None when nobody did). A fallback is another group than the one
+    admission chose, or another tier than the one it wanted.
     """
     mark = stamped(data)
     if not mark:
         reason = {} if mark is None else {HEADER_PREFIX + "reason": Reason.FAIL_OPEN.value}
         return reason | _embedded(embedded)
     served = group or mark["group"]
+    moved = served != mark["group"] or mark.get("overloaded", False)
+    tier = mark.get("tiers", {}).get(served, mark["tier"])
     headers = {
         HEADER_PREFIX + "revision": str(mark["revision"]),
         HEADER_PREFIX + "group": served,
         HEADER_PREFIX + "reason": mark["reason"],
-        HEADER_PREFIX + "fallback": "1" if served != mark["group"] else "0",
+        HEADER_PREFIX + "fallback": "1" if moved else "0",
     }
-    for name in ("profile", "task", "tier"):
-        if mark[name] is not None:
-            headers[HEADER_PREFIX + name] = mark[name]
+    for name, value in (("profile", mark["profile"]), ("task", mark["task"]), ("tier", tier)):
+        if value is not None:
+            headers[HEADER_PREFIX + name] = str(value)
+    if mark.get("explain"):
+        headers[EXPLAIN_HEADER] = json.dumps(mark["explain"], separators=(",", ":"))
     return headers | _embedded(embedded)
 
 

@@ -20,7 +20,7 @@ from tests.support.web import serving
 
 CALLERS = (None, "wrong", "member", "stranger", "viewer", "admin")
 REFUSED = {None: 401, "wrong": 401}
-MEMBERS_MAY = {"list_profiles", "read_status", "read_profile", "compare_profiles"}
+MEMBERS_MAY = {"list_profiles", "read_access", "read_status", "read_profile", "compare_profiles"}
 VIEWERS_MAY = MEMBERS_MAY | {"read_audit", "list_workers", "stream_events", "validate"}
 
 BODIES: dict[str, Any] = {
@@ -293,6 +293,7 @@ def test_every_error_of_the_package_has_a_presentation() -> None:
         "render_failed",
         "artefact_refused",
         "templates_invalid",
+        "unknown_tier",  # admission's answer, in LiteLLM's form
         "bad_task_input",
     }
     codes = {

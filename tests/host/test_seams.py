@@ -14,8 +14,10 @@ from litellm.proxy._types import LitellmUserRoles, UserAPIKeyAuth
 from litellm.proxy.utils import ProxyLogging
 
 from neuronode_router.access import Principal, Role
+from neuronode_router.classifier import Classifier, lexicon
 from neuronode_router.litellm_plugin.admission import Admission, Host
 from neuronode_router.litellm_plugin.aliases import RouterAliases
+from neuronode_router.litellm_plugin.auto import AutoRouter
 from neuronode_router.litellm_plugin.compat import check_host, missing_seams
 from neuronode_router.litellm_plugin.deployments import Deployments
 from neuronode_router.litellm_plugin.identity import Identity
@@ -51,7 +53,8 @@ def admission() -> Admission:
             principal=lambda _: Principal("somebody", Role.MEMBER),
             served_by=lambda _: (None, False),
             tags=lambda: True,
-        )
+        ),
+        AutoRouter(classifier=Classifier(lexicon.shipped(), None), standings=dict),
     )
 
 

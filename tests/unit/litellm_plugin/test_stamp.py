@@ -138,4 +138,4 @@ def test_every_header_is_in_the_published_list() -> None:
 )
 def test_the_clients_wish_is_read_from_its_headers(request_facts: Any, wanted: str | None) -> None:
     """The request header is the only place a wish is read from; odd shapes mean no wish."""
-    assert stamp.wanted_profile({"proxy_server_request": request_facts}) == wanted
+    assert stamp.wish({"proxy_server_request": request_facts}, stamp.PROFILE_HEADER) == wanted
