@@ -20,6 +20,8 @@ class Why(StrEnum):
     ACCEPTED = "accepted"
     INVALID = "invalid"
     UNCERTAIN = "uncertain"
+    FAILED = "failed"
+    """A further attempt could not be made: nobody answered, or the caller may not ask that tier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,13 @@ def plan_next(attempts: Sequence[Attempt], *, threshold: float, highest: Tier = 
     above = LADDER[LADDER.index(last.tier) + 1 : LADDER.index(highest) + 1]
     if above and last.tier is attempts[0].tier:
         return Escalate(above[0], why)
-    best = max(range(len(attempts)), key=lambda n: (_worth(attempts[n]), n))
+    best = best_of(attempts)
     return Done(best, _judge(attempts[best], threshold))
+
+
+def best_of(attempts: Sequence[Attempt]) -> int:
+    """Return the number of the valid attempt of most confidence, of equals the latest. Raises `ValueError` for none."""
+    return max(range(len(attempts)), key=lambda n: (_worth(attempts[n]), n))
 
 
 def _worth(attempt: Attempt) -> float:

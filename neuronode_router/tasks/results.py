@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from neuronode_router.domain import Tier
+from neuronode_router.tasks.answers import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,8 @@ class ModelConfig:
     """What is known of the model group a request went to."""
 
     name: str
-    tier: Tier
+    tier: Tier | None
+    """None where nobody says."""
     context_window: int | None = None
     avg_latency_ms: float | None = None
     cost_factor: float | None = None
@@ -30,13 +32,15 @@ class ModelConfig:
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedTask:
-    """What a query was taken for. `task_type` is None where the tier was forced."""
+    """What a query was taken for. `task_type` is None where nothing was classified, as where the tier was forced."""
 
     task_type: str | None
-    model_tier: Tier
-    confidence: float
-    """0 to 1; 1 where the tier was forced."""
+    model_tier: Tier | None
+    """None where a model group was asked."""
+    confidence: float | None
+    """0 to 1; 1 where tier or model group were asked for; None where the proxy does not say."""
     reasoning: str
+    """The proxy's words for it, comma-separated (`x-neuronode-reason`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +48,13 @@ class RoutingDecision:
     """Where a query went, and why."""
 
     selected_model: ModelConfig
-    original_tier: Tier
+    original_tier: Tier | None
+    """Where the first attempt was sent; None where a model group was asked."""
     was_fallback: bool
-    """True when the tier that was chosen first did not answer."""
+    """True when another tier or model group answered than the one that was asked."""
     classification: ClassifiedTask
-    routing_time_ms: float
+    routing_time_ms: float | None
+    """What the proxy took beside the provider's time, in the first attempt; None where it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,7 @@ class ModelResponse:
 
     content: str
     model_used: str
-    tier_used: Tier
+    tier_used: Tier | None
     latency_ms: float
     tokens_generated: int
     routing_decision: RoutingDecision
@@ -68,10 +74,10 @@ class Routing:
     """The `routing` part of a task's answer."""
 
     was_fallback: bool
-    confidence: float
+    confidence: float | None
     """Of the classification that chose the tier, 0 to 1; 1 where the task or the caller did."""
-    original_tier: Tier
-    routing_time_ms: float
+    original_tier: Tier | None
+    routing_time_ms: float | None
     attempts: int = 1
     escalated: bool = False
     """True when the answer came from a higher tier than the first attempt."""
@@ -106,9 +112,11 @@ class TaskResult:
     confidence: float
     """In the answer, 0 to 1 (see `confidence`)."""
     valid: bool
-    """False when the last attempt, too, was outside the labels or the schema."""
+    """False when no attempt was within the labels or the schema."""
     model_used: str
-    tier: Tier
+    """The model group that answered."""
+    tier: Tier | None
+    """None where a model group was asked whose tier nobody says."""
     latency_ms: float
     routing: Routing
 
@@ -185,3 +193,47 @@ class AnalysisResult(TaskResult):
     """A typed recommendation; None when no answer fitted the schema."""
 
     recommendation: TradingRecommendation | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateResult(TaskResult):
+    """The answer of any task: a label, a JSON object or a text; None when no answer was valid."""
+
+    task: str
+    value: Value | None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What can be asked."""
+
+    available: tuple[str, ...]
+    """Model groups that are there and that the caller may ask by name."""
+    configured: Mapping[Tier, ModelConfig | None]
+    """The model group that a request for each tier is sent to first."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingMetrics:
+    """Requests that were answered through the router, by model group and by tier."""
+
+    total_requests: int
+    fallback_rate: float
+    """Answers by another model group than the chosen one, 0 to 1."""
+    requests_per_model: Mapping[str, int]
+    requests_per_tier: Mapping[str, int]
+    avg_latency_per_model: Mapping[str, float | None]
+    """Milliseconds; None without samples."""
+    p95_latency_per_model: Mapping[str, float | None]
+    """Milliseconds; None up to 20 samples, which are too few to tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingStats:
+    """The metrics, and whose and of which time they are."""
+
+    metrics: RoutingMetrics
+    models: Mapping[str, ModelConfig]
+    scope: str
+    """`worker`: the process that answered; `shared`: all workers and hosts."""
+    window_seconds: int

@@ -1,0 +1,148 @@
+"""Chat requests to a LiteLLM proxy, over whatever httpx client it is given: a network, or the application itself.
+
+It must not know tasks. Errors carry the status that came back and never its text, which can quote keys and prompts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import httpx
+
+from neuronode_router.domain import TIERS, Tier
+from neuronode_router.errors import CompletionFailed, NeuronodeError, NotAllowed, NotAuthenticated
+from neuronode_router.tasks.confidence import TokenLogprob
+from neuronode_router.tasks.engine import Answer, Ask
+
+PATH = "/v1/chat/completions"
+
+_TIERS: Mapping[str, Tier] = {tier.value: tier for tier in TIERS}
+
+
+class Completions:
+    """`Complete` over an httpx client whose headers carry the key. `clock` is seconds."""
+
+    def __init__(self, client: httpx.AsyncClient, *, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._client = client
+        self._clock = clock
+
+    async def __call__(self, ask: Ask) -> Answer:
+        """Return the answer. Raises `CompletionFailed`, `NotAuthenticated` or `NotAllowed`."""
+        began = self._clock()
+        try:
+            response = await self._client.post(PATH, json=_body(ask))
+        except httpx.TimeoutException as error:
+            raise _failed(ask, 504) from error
+        except httpx.HTTPError as error:
+            raise _failed(ask, 503) from error
+        if not response.is_success:
+            raise _refusal(ask, response)
+        try:
+            return _answer(response, latency_ms=1000 * (self._clock() - began))
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+            raise _failed(ask, response.status_code) from error
+
+
+def _body(ask: Ask) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "model": ask.name,
+        "messages": list(ask.messages),
+        "max_tokens": ask.max_tokens,
+        "temperature": ask.temperature,
+        # A deployment that knows no logprobs or schemas is asked without them.
+        "drop_params": True,
+    }
+    if ask.logprobs:
+        body["logprobs"] = True
+    if ask.json_schema is not None:
+        shape = {"name": "answer", "schema": dict(ask.json_schema)}
+        body["response_format"] = {"type": "json_schema", "json_schema": shape}
+    return body
+
+
+def _answer(response: httpx.Response, *, latency_ms: float) -> Answer:
+    body: dict[str, Any] = response.json()
+    choice = body["choices"][0]
+    headers = response.headers
+    reasons = headers.get("x-neuronode-reason", "")
+    return Answer(
+        text=choice["message"].get("content") or "",
+        model_used=headers.get("x-neuronode-group") or str(body.get("model") or ""),
+        latency_ms=latency_ms,
+        tokens_generated=int((body.get("usage") or {}).get("completion_tokens") or 0),
+        tokens=_tokens((choice.get("logprobs") or {}).get("content") or ()),
+        tier=_TIERS.get(headers.get("x-neuronode-tier", "")),
+        fallback=headers.get("x-neuronode-fallback") == "1",
+        reasons=tuple(filter(None, reasons.split(","))),
+        task=headers.get("x-neuronode-task"),
+        confidence=_number(headers.get("x-neuronode-confidence")),
+        routing_ms=_number(headers.get("x-litellm-overhead-duration-ms")),
+    )
+
+
+def _tokens(content: Sequence[Mapping[str, Any]]) -> tuple[TokenLogprob, ...]:
+    return tuple(TokenLogprob(str(token["token"]), float(token["logprob"])) for token in content)
+
+
+def _number(text: str | None) -> float | None:
+    """Return a number of a header; LiteLLM writes "None" where it has none."""
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None
+
+
+def _refusal(ask: Ask, response: httpx.Response) -> NeuronodeError:
+    """Tell a refusal of the proxy from a failure behind it: only what was admitted carries our reason."""
+    status = response.status_code
+    if _error_type(response) == "budget_exceeded":
+        return _failed(ask, 429)
+    if "x-neuronode-reason" not in response.headers:
+        if status == 401:
+            return NotAuthenticated("The proxy does not know this key.")
+        if status == 403:
+            return NotAllowed(
+                f"This key may not ask {ask.name!r}.",
+                mend=f"Have {ask.name!r} added to the models of the key or its team.",
+            )
+    return _failed(ask, status, retry_after=response.headers.get("retry-after"))
+
+
+def _error_type(response: httpx.Response) -> object:
+    try:
+        return response.json()["error"]["type"]
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _failed(ask: Ask, status: int, *, retry_after: str | None = None) -> CompletionFailed:
+    code, mend = _KINDS.get(status) or (
+        _REFUSED if 400 <= status < 500 and status not in {401, 403} else _BROKEN
+    )
+    return CompletionFailed(
+        code,
+        f"The chat request to {ask.name!r} ended with status {status}.",
+        mend=mend,
+        status=status,
+        retry_after=retry_after,
+    )
+
+
+_REFUSED = (
+    "completion_refused",
+    "Check the name against GET /api/v1/llm/models and the length of the input against its context window; "
+    "the proxy's log has the provider's words.",
+)
+_BROKEN = ("completion_failed", "Look into the proxy's log, which has the provider's words.")
+_TIMED_OUT = ("completion_timeout", "Try again, or have the deployment's timeout raised.")
+_KINDS: Mapping[int, tuple[str, str]] = {
+    408: _TIMED_OUT,
+    429: (
+        "completion_limited",
+        "Wait as Retry-After says, or have the limit or budget of the key or the provider raised.",
+    ),
+    503: ("completion_unavailable", "Try again; GET /api/v1/llm/models says what is available."),
+    504: _TIMED_OUT,
+}
