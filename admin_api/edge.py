@@ -7,7 +7,7 @@ middleware stay as they are.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -38,10 +38,12 @@ class Call:
     host: AdminHost
     principal: Principal
     limits: CallerLimits
+    gone: Callable[[], Awaitable[None]]
+    """Waits until the client has hung up."""
 
 
-def guarded_route(host: Callable[[], AdminHost]) -> type[APIRoute]:
-    """Return the class of our routes, bound to one worker's host."""
+def guarded_route(host: Callable[[], AdminHost], *, max_body: int = MAX_BODY_BYTES) -> type[APIRoute]:
+    """Return the class of our routes, bound to one worker's host. `max_body` is bytes."""
     limits = CallerLimits()
 
     class GuardedRoute(APIRoute):
@@ -50,7 +52,8 @@ def guarded_route(host: Callable[[], AdminHost]) -> type[APIRoute]:
 
             async def guarded(request: Request) -> Response:
                 try:
-                    response = await _admit(request, handle, host=host, limits=limits)
+                    body = await _read_body(request, max_body)
+                    response = await _admit(request, body, handle, host=host, limits=limits)
                 except NeuronodeError as error:
                     response = problem_response(error)
                 except RequestValidationError as error:
@@ -71,14 +74,13 @@ def guarded_route(host: Callable[[], AdminHost]) -> type[APIRoute]:
 
 
 async def _admit(
-    request: Request, handle: Handle, *, host: Callable[[], AdminHost], limits: CallerLimits
+    request: Request, body: bytes, handle: Handle, *, host: Callable[[], AdminHost], limits: CallerLimits
 ) -> Response:
-    """Read the body once, find out who calls, then let the route answer.
+    """Find out who calls, then let the route answer.
 
     Authentication and the route each get a request of their own over the same bytes: whoever reads the
     body first cannot take it away from the other ("Stream consumed").
     """
-    body = await _read_body(request)
     admin = host()
     principal = await admin.authenticate(Request(request.scope, _replay(body)))
     if body and not _is_json(request):
@@ -87,19 +89,24 @@ async def _admit(
             "The body is not declared as JSON.",
             mend="Send the header `Content-Type: application/json`.",
         )
-    request.scope["neuronode_call"] = Call(admin, principal, limits)
+
+    async def gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    request.scope["neuronode_call"] = Call(admin, principal, limits, gone)
     return await handle(Request(request.scope, _replay(body)))
 
 
-async def _read_body(request: Request) -> bytes:
+async def _read_body(request: Request, most: int) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BODY_BYTES:
+        if len(body) > most:
             raise RequestError(
                 "body_too_large",
-                f"The body is larger than {MAX_BODY_BYTES} bytes.",
-                mend="A profile is small: send one profile, without anything else.",
+                f"The body is larger than {most} bytes.",
+                mend="Send less: what a route takes is small.",
             )
     return bytes(body)
 

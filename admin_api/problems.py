@@ -14,7 +14,13 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from neuronode_router.errors import NeuronodeError, Problem, ProfilesInvalid, RevisionConflict
+from neuronode_router.errors import (
+    CompletionFailed,
+    NeuronodeError,
+    Problem,
+    ProfilesInvalid,
+    RevisionConflict,
+)
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:neuronode:problem:"
@@ -75,6 +81,17 @@ KINDS: Mapping[str, Kind] = {
 }
 """Every error code the admin API answers with."""
 
+TASK_KINDS: Mapping[str, Kind] = {
+    "completion_refused": Kind(400, "The chat request of the task was refused"),
+    "unknown_template": Kind(404, "No such task"),
+    "bad_task_input": Kind(422, "The inputs do not fit the task"),
+    "completion_limited": Kind(429, "A limit or budget of the key or the provider is reached"),
+    "completion_failed": Kind(502, "The chat request of the task failed"),
+    "completion_unavailable": Kind(503, "Nobody answers the chat request of the task"),
+    "completion_timeout": Kind(504, "The chat request of the task took too long"),
+}
+"""The error codes that the task API answers with beside those of `KINDS`."""
+
 INTERNAL = NeuronodeError("The request failed inside the proxy.")
 
 
@@ -119,12 +136,12 @@ class ProblemDocument(BaseModel):
     problems: list[PlaceDocument] = Field(description="All places, where a document has problems.")
 
 
-def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return FastAPI's `responses` for these error statuses, each with the codes that can come with it."""
+def documented(*statuses: int, kinds: Mapping[str, Kind] = KINDS) -> dict[int | str, dict[str, Any]]:
+    """Return FastAPI's `responses` for these error statuses, each with the codes of `kinds` that can come with it."""
     return {
         status: {
             "description": "; ".join(
-                f"`{code}`: {kind.title}" for code, kind in KINDS.items() if kind.status == status
+                f"`{code}`: {kind.title}" for code, kind in kinds.items() if kind.status == status
             ),
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
         }
@@ -134,9 +151,10 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def problem_response(error: NeuronodeError) -> JSONResponse:
     """Return the answer for an error of ours; one without a kind is presented as `internal`."""
-    if error.code not in KINDS:
+    kinds = {**KINDS, **TASK_KINDS}
+    if error.code not in kinds:
         error = INTERNAL
-    kind = KINDS[error.code]
+    kind = kinds[error.code]
     document = ProblemDocument(
         type=TYPE_PREFIX + error.code.replace("_", "-"),
         title=kind.title,
@@ -189,6 +207,8 @@ def place_documents(problems: Sequence[Problem]) -> list[PlaceDocument]:
 def _headers(error: NeuronodeError) -> dict[str, str]:
     if isinstance(error, RequestError):
         return error.headers
+    if isinstance(error, CompletionFailed) and error.retry_after:
+        return {"Retry-After": error.retry_after}
     if isinstance(error, RevisionConflict):
         return {"ETag": f'"{error.actual}"'}
     return {"WWW-Authenticate": "Bearer"} if error.code == "not_authenticated" else {}
