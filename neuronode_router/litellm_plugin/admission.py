@@ -6,8 +6,6 @@ An exception of ours never fails a request: it goes where LiteLLM alone would ha
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,15 +21,12 @@ from neuronode_router.errors import NeuronodeError, NotAllowed, NotReady, Unknow
 from neuronode_router.litellm_plugin import stamp
 from neuronode_router.litellm_plugin.auto import AutoRouter, Caller
 from neuronode_router.litellm_plugin.explanation import explain
+from neuronode_router.litellm_plugin.failure_count import FailureCount
 from neuronode_router.routing.admit import admit
 from neuronode_router.routing.snapshot import Snapshot
 
-logger = logging.getLogger(__name__)
-
 STARTUP_WAIT_SECONDS = 5.0
 """How long the very first requests of a worker may wait for its first snapshot."""
-
-LOG_EVERY_SECONDS = 60.0
 
 ROUTED_CALLS = frozenset(
     {
@@ -46,27 +41,6 @@ all.
 
 REFUSALS: Mapping[type[NeuronodeError], int] = {NotAllowed: 403, UnknownProfile: 404, UnknownTier: 400}
 """What admission refuses on purpose, and the status the client gets."""
-
-
-class FailureCount:
-    """Counts exceptions of ours on the request path and logs at most one a minute."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._logged_at = float("-inf")
-        self.total = 0
-
-    def record(self, where: str, error: Exception) -> None:
-        """Count `error`, and log it if none was logged for a minute."""
-        self.total += 1
-        if self._clock() - self._logged_at >= LOG_EVERY_SECONDS:
-            self._logged_at = self._clock()
-            logger.error(
-                "neuronode: %s failed (%d so far); the request goes LiteLLM's way",
-                where,
-                self.total,
-                exc_info=error,
-            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,19 +33,33 @@ def pick(
 
     `keep` is the deployment that a session keeps while it is well. `random` returns numbers from 0 to below 1.
     """
+    return quickest(shortlist(candidates, needs=needs, random=random, keep=keep), random=random)
+
+
+def shortlist(
+    candidates: Sequence[Candidate], *, needs: Needs, random: Callable[[], float], keep: str | None = None
+) -> Sequence[Candidate]:
+    """Return those to choose from: the kept one, one that is probed, or all that stand best. Never raises."""
     usable = [found for found in candidates if misfit(found.standing.deployment, needs) is None] or candidates
-    if any(_id(found) == keep and found.standing.health is Health.OK for found in usable):
-        return keep
+    kept = [found for found in usable if _id(found) == keep and found.standing.health is Health.OK]
+    if kept:
+        return kept
     probing = [found for found in usable if found.standing.health is Health.PROBING]
     if probing and random() < PROBE_SHARE:
-        return _id(probing[int(random() * len(probing))])
+        return [probing[int(random() * len(probing))]]
     best = min((found.standing.health.rank for found in usable), default=0)
-    equals = [found for found in usable if found.standing.health.rank == best]
-    latencies = [latency for found in equals if (latency := _latency(found)) is not None]
+    return [found for found in usable if found.standing.health.rank == best]
+
+
+def quickest(among: Sequence[Candidate], *, random: Callable[[], float]) -> str | None:
+    """Return the id of the one with the shorter wait, of two at random; None where no latency is known."""
+    if len(among) == 1:
+        return _id(among[0])
+    latencies = [latency for found in among if (latency := _latency(found)) is not None]
     if not latencies:
         return None
     # One that was never measured is tried as if it were as good as the best.
-    return _id(_shorter_wait(_two(equals, random), random, unmeasured=min(latencies)))
+    return _id(_shorter_wait(_two(among, random), random, unmeasured=min(latencies)))
 
 
 def _shorter_wait(
@@ -59,10 +73,8 @@ def _shorter_wait(
 
 
 def _two(among: Sequence[Candidate], random: Callable[[], float]) -> tuple[Candidate, Candidate]:
-    """Return two different candidates, or the only one twice."""
+    """Return two different candidates of at least two."""
     first = int(random() * len(among))
-    if len(among) == 1:
-        return among[first], among[first]
     second = int(random() * (len(among) - 1))
     return among[first], among[second + (second >= first)]
 
