@@ -1,0 +1,137 @@
+"""A proxy's chat completions as a little ASGI application: answers by a script, with our headers, and remembers.
+
+It must not know tasks. Without LiteLLM it stands in for the proxy where only the conversation with it is tested.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from starlette.types import Receive, Scope, Send
+
+CANARY = "sk-provider-canary-91ab"
+"""Stands in every error body, as in a provider's own words."""
+
+TIERS = ("fast", "medium", "complex")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What one request is answered with."""
+
+    text: str | None = ""
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Instead of those a routed answer would have, name by name; "" leaves one out."""
+    sure: float | None = None
+    """Probability of the text's one token, where the provider tells it."""
+    raw: bytes | None = None
+    """The whole body, instead of a completion."""
+    error_type: str = "None"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request as it came in."""
+
+    body: Mapping[str, Any]
+    headers: Mapping[str, str]
+    client: Sequence[Any] | None
+
+    @property
+    def name(self) -> str:
+        """What was sent as `model`."""
+        return str(self.body["model"])
+
+    @property
+    def last(self) -> str:
+        """The last message."""
+        return str(self.body["messages"][-1]["content"])
+
+
+class ChatApp:
+    """Answers with `script`, one reply after the other, then with `then` for good."""
+
+    def __init__(self, *script: Reply | str, then: Reply | str = "") -> None:
+        self.script = deque(script)
+        self.then = then
+        self.asked: list[Asked] = []
+        self.cancelled = 0
+        self.hold: asyncio.Event | None = None
+        """While it is not set, nobody is answered."""
+        self.auto_tier = "medium"
+        """What `auto` is classified as."""
+
+    def client(self, **headers: str) -> httpx.AsyncClient:
+        """Return a client of it."""
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(self), base_url="http://proxy.test", headers=headers
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """What was sent as `model`, in order."""
+        return [asked.name for asked in self.asked]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        assert scope["path"] == "/v1/chat/completions"
+        body = json.loads((await receive())["body"])
+        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        asked = Asked(body, headers, scope.get("client"))
+        self.asked.append(asked)
+        if self.hold is not None:
+            try:
+                await self.hold.wait()
+            except asyncio.CancelledError:
+                self.cancelled += 1
+                raise
+        reply = self.script.popleft() if self.script else self.then
+        await _answer(send, asked, Reply(reply) if isinstance(reply, str) else reply, auto=self.auto_tier)
+
+
+async def _answer(send: Send, asked: Asked, reply: Reply, *, auto: str) -> None:
+    headers = _routed(asked.name, auto) | {"content-type": "application/json"} | dict(reply.headers)
+    body = (
+        reply.raw or json.dumps(_completion(asked, reply) if reply.status == 200 else _error(reply)).encode()
+    )
+    pairs = [(name.encode(), value.encode()) for name, value in headers.items() if value]
+    await send({"type": "http.response.start", "status": reply.status, "headers": pairs})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _routed(name: str, auto: str) -> dict[str, str]:
+    tier = auto if name == "auto" else name.removeprefix("auto:")
+    headers = {
+        "x-litellm-overhead-duration-ms": "1.5",
+        "x-neuronode-fallback": "0",
+        "x-neuronode-group": name,
+    }
+    if tier not in TIERS:
+        return headers | {"x-neuronode-reason": "passthrough"}
+    how = "classified" if name == "auto" else "forced_tier"
+    return headers | {
+        "x-neuronode-tier": tier,
+        "x-neuronode-group": f"tier_{tier}",
+        "x-neuronode-reason": f"active_profile,{how}",
+    }
+
+
+def _completion(asked: Asked, reply: Reply) -> dict[str, Any]:
+    choice: dict[str, Any] = {"index": 0, "finish_reason": "stop"}
+    choice["message"] = {"role": "assistant", "content": reply.text}
+    if reply.sure is not None and asked.body.get("logprobs"):
+        choice["logprobs"] = {"content": [{"token": reply.text, "logprob": math.log(reply.sure)}]}
+    usage = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}
+    return {"id": "c", "object": "chat.completion", "model": asked.name, "choices": [choice], "usage": usage}
+
+
+def _error(reply: Reply) -> dict[str, Any]:
+    return {"error": {"message": f"no, with {CANARY}", "type": reply.error_type, "code": str(reply.status)}}

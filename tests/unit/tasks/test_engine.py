@@ -1,0 +1,278 @@
+"""A task from its inputs to its outcome, over a real (if little) chat application."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from neuronode_router.domain import AUTO, Tier
+from neuronode_router.errors import BadTaskInput, CompletionFailed, NotAllowed, NotAuthenticated
+from neuronode_router.tasks import shipped
+from neuronode_router.tasks.completions import Completions
+from neuronode_router.tasks.engine import Order, Outcome, run
+from tests.support.chat_app import CANARY, ChatApp, Reply
+
+SENTIMENT, CLASSIFY = shipped()["sentiment"], shipped()["classify"]
+CHAT, ANALYSIS = shipped()["chat"], shipped()["analysis"]
+NEWS = {"text": "Earnings beat every forecast."}
+RECOMMENDATION = {
+    "action": "HOLD",
+    "conviction": 0.4,
+    "summary": "Wait.",
+    "reasoning": "The data disagree.",
+    "time_horizon": "days",
+    "risks": ["news"],
+}
+
+
+async def done(app: ChatApp, order: Order) -> Outcome:
+    """Run an order over the application."""
+    async with app.client() as client:
+        return await run(order, Completions(client))
+
+
+def told(outcome: Outcome) -> tuple[Any, int, bool, list[str]]:
+    """Return what is said of an outcome: value, attempts, escalated, reasons."""
+    reasons = [why.value for why in outcome.reasons]
+    return outcome.checked.value, outcome.attempts, outcome.escalated, reasons
+
+
+async def test_a_label_is_accepted_at_once() -> None:
+    """One request to the task's tier; its routing is read off the headers."""
+    app = ChatApp("BULLISH")
+
+    outcome = await done(app, Order(SENTIMENT, NEWS))
+
+    assert told(outcome) == ("BULLISH", 1, False, ["accepted"])
+    assert app.names == ["auto:fast"]
+    assert (outcome.tier, outcome.wanted, outcome.automatic) == (Tier.FAST, Tier.FAST, False)
+    assert (outcome.answer.model_used, outcome.answer.routing_ms) == ("tier_fast", 1.5)
+    assert (outcome.answer.tokens_generated, outcome.answer.reasons) == (3, ("active_profile", "forced_tier"))
+
+
+async def test_what_a_task_says_is_sent() -> None:
+    """Length, temperature and logprobs of labels; nothing that a deployment must know."""
+    app = ChatApp("NEUTRAL")
+
+    await done(app, Order(SENTIMENT, NEWS))
+
+    body = dict(app.asked[0].body)
+    messages = body.pop("messages")
+    assert body == {
+        "model": "auto:fast", "max_tokens": 16, "temperature": 0.1, "drop_params": True, "logprobs": True
+    }  # fmt: skip
+    assert [message["role"] for message in messages] == ["system", "user"]
+
+
+async def test_a_schema_is_sent_with_the_request() -> None:
+    """Where the answer is an object, the deployment is told its shape."""
+    app = ChatApp(json.dumps(RECOMMENDATION))
+
+    outcome = await done(app, Order(ANALYSIS, {"market_data": {"rsi": 71}}))
+
+    shape = app.asked[0].body["response_format"]
+    assert (shape["type"], shape["json_schema"]["schema"]) == ("json_schema", dict(ANALYSIS.output.schema))
+    assert "logprobs" not in app.asked[0].body
+    assert (outcome.checked.value, app.names) == (RECOMMENDATION, ["auto:complex"])
+
+
+async def test_an_answer_outside_the_labels_is_asked_again_then_one_tier_up() -> None:
+    """The retry shows what was wrong to the same tier; the next tier starts afresh; the outcome says so."""
+    app = ChatApp("rather good", "hard to say", "BULLISH")
+
+    outcome = await done(app, Order(SENTIMENT, NEWS))
+
+    assert app.names == ["auto:fast", "auto:fast", "auto:medium"]
+    assert told(outcome) == ("BULLISH", 3, True, ["invalid", "invalid", "accepted"])
+    assert outcome.tier is Tier.MEDIUM
+    assert [len(asked.body["messages"]) for asked in app.asked] == [2, 4, 2]
+    assert app.asked[1].body["messages"][2]["content"] == "rather good"
+
+
+async def test_a_doubtful_label_goes_one_tier_up() -> None:
+    """Valid with little probability: the next tier is asked, and the surer answer is given."""
+    app = ChatApp(Reply("BULLISH", sure=0.4), Reply("BEARISH", sure=0.95))
+
+    outcome = await done(app, Order(SENTIMENT, NEWS))
+
+    assert app.names == ["auto:fast", "auto:medium"]
+    assert told(outcome) == ("BEARISH", 2, True, ["uncertain", "accepted"])
+    assert outcome.confidence == pytest.approx(0.95)
+
+
+async def test_nothing_valid_is_said_so() -> None:
+    """Three attempts at most, and no made-up label."""
+    app = ChatApp(then="no idea")
+
+    outcome = await done(app, Order(SENTIMENT, NEWS))
+
+    assert told(outcome) == (None, 3, True, ["invalid", "invalid", "invalid"])
+    assert (outcome.checked.valid, outcome.confidence) == (False, 0.0)
+
+
+async def test_a_cap_bounds_the_first_attempt_and_the_climb() -> None:
+    """T20: no tier above the caller's is asked, neither by the task's own wish nor by escalation."""
+    app = ChatApp(then="nothing of use")
+
+    await done(app, Order(ANALYSIS, {"market_data": {}}, highest=Tier.FAST))
+    await done(app, Order(CLASSIFY, {"text": "x", "categories": ["a1", "b1"]}, highest=Tier.MEDIUM))
+
+    assert app.names == ["auto:fast", "auto:fast", "auto:fast", "auto:fast", "auto:medium"]
+
+
+async def test_auto_keeps_its_tier_for_the_retry() -> None:
+    """What `auto` was classified as is where the retry goes, and from where the climb starts."""
+    app = ChatApp("", "", "hello")
+
+    outcome = await done(app, Order(CHAT, {"message": "hi"}, name=AUTO))
+
+    assert app.names == ["auto", "auto:medium", "auto:complex"]
+    assert (outcome.automatic, outcome.wanted, outcome.tier) == (True, Tier.MEDIUM, Tier.COMPLEX)
+
+
+async def test_auto_without_our_headers_counts_as_the_tasks_tier() -> None:
+    """A proxy without the plugin says no tier: the task's own is assumed."""
+    bare = {f"x-neuronode-{name}": "" for name in ("tier", "group", "reason", "fallback")}
+    app = ChatApp(Reply("hello", headers=bare))
+
+    outcome = await done(app, Order(CHAT, {"message": "hi"}, name=AUTO))
+
+    assert (outcome.tier, outcome.answer.model_used) == (Tier.FAST, "auto")
+
+
+async def test_a_model_group_is_asked_alone() -> None:
+    """A forced name is asked once more when its answer is of no use, and never left for a tier."""
+    app = ChatApp("", "")
+
+    outcome = await done(app, Order(CHAT, {"message": "hi"}, name="llama"))
+
+    assert app.names == ["llama", "llama"]
+    assert (outcome.tier, outcome.wanted, outcome.answer.model_used) == (None, None, "llama")
+
+
+async def test_names_of_the_tiers_can_be_set() -> None:
+    """With a name for a tier, that name is asked instead of `auto:<tier>`."""
+    app = ChatApp("?", "?", "NEUTRAL")
+    names = {Tier.FAST: "llama3.1:8b", Tier.MEDIUM: "auto:medium", Tier.COMPLEX: "llama3.1:70b"}
+
+    outcome = await done(app, Order(SENTIMENT, NEWS, names=names))
+
+    assert app.names == ["llama3.1:8b", "llama3.1:8b", "auto:medium"]
+    assert outcome.tier is Tier.MEDIUM
+
+
+async def test_an_answer_from_another_tier_than_asked_is_no_escalation() -> None:
+    """Under overload the proxy may answer from elsewhere: the outcome names that tier and the fallback."""
+    moved = {"x-neuronode-tier": "medium", "x-neuronode-fallback": "1", "x-neuronode-group": "rescue"}
+    app = ChatApp(Reply("NEUTRAL", headers=moved))
+
+    outcome = await done(app, Order(SENTIMENT, NEWS))
+
+    assert (outcome.tier, outcome.wanted, outcome.escalated) == (Tier.MEDIUM, Tier.FAST, False)
+    assert (outcome.answer.fallback, outcome.answer.model_used) == (True, "rescue")
+
+
+async def test_a_climb_that_fails_leaves_the_valid_answer() -> None:
+    """A doubtful answer is better than none: it is given, and the reasons end with `failed`."""
+    app = ChatApp(Reply("BULLISH", sure=0.4), Reply(status=503))
+
+    outcome = await done(app, Order(SENTIMENT, NEWS))
+
+    assert told(outcome) == ("BULLISH", 1, False, ["uncertain", "failed"])
+
+
+async def test_a_climb_that_is_not_allowed_ends_there() -> None:
+    """A key for `auto:fast` alone gets what that tier can do, not a refusal of what it did not ask for."""
+    refused = Reply(status=403, headers={"x-neuronode-reason": ""})
+    app = ChatApp("?", "??", refused)
+
+    outcome = await done(app, Order(SENTIMENT, NEWS))
+
+    assert told(outcome) == (None, 2, False, ["invalid", "invalid", "failed"])
+
+
+async def test_a_retry_that_fails_is_an_error() -> None:
+    """Without any valid answer a failure is told as one: the caller can come back later."""
+    app = ChatApp("?", Reply(status=503))
+
+    with pytest.raises(CompletionFailed) as failure:
+        await done(app, Order(SENTIMENT, NEWS))
+
+    assert failure.value.code == "completion_unavailable"
+
+
+async def test_bad_inputs_are_refused_before_anybody_is_asked() -> None:
+    """Nothing is spent on a request that cannot be rendered."""
+    app = ChatApp()
+
+    with pytest.raises(BadTaskInput):
+        await done(app, Order(CLASSIFY, {"text": "x", "categories": ["only one"]}))
+
+    assert app.asked == []
+
+
+async def test_a_system_prompt_replaces_the_tasks_own() -> None:
+    """`ModelRouter`'s callers bring their own."""
+    app = ChatApp("ahoy")
+
+    await done(app, Order(CHAT, {"message": "hi"}, system="Talk like a sailor."))
+
+    assert app.asked[0].body["messages"][0] == {"role": "system", "content": "Talk like a sailor."}
+
+
+NOT_OURS = {"x-neuronode-reason": ""}
+
+
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        (Reply(status=400, headers=NOT_OURS), "completion_refused"),
+        (Reply(status=404), "completion_refused"),
+        (Reply(status=401), "completion_failed"),
+        (Reply(status=403), "completion_failed"),
+        (Reply(status=408), "completion_timeout"),
+        (Reply(status=429), "completion_limited"),
+        (Reply(status=400, headers=NOT_OURS, error_type="budget_exceeded"), "completion_limited"),
+        (Reply(status=500), "completion_failed"),
+        (Reply(status=502), "completion_failed"),
+        (Reply(status=503), "completion_unavailable"),
+        (Reply(status=504), "completion_timeout"),
+        (Reply(raw=b"<html>"), "completion_failed"),
+        (Reply(raw=b'{"choices": []}'), "completion_failed"),
+        (Reply(raw=b"[]"), "completion_failed"),
+        (Reply(status=500, raw=b"\xff"), "completion_failed"),
+    ],
+)
+async def test_errors_are_told_apart_and_never_quoted(reply: Reply, code: str) -> None:
+    """A provider's 401 is not the caller's; the status is named, the provider's words are not."""
+    app = ChatApp(reply)
+
+    with pytest.raises(CompletionFailed) as failure:
+        await done(app, Order(SENTIMENT, NEWS))
+
+    assert (failure.value.code, failure.value.status) == (
+        code,
+        reply.status if code != "completion_limited" else 429,
+    )
+    assert CANARY not in failure.value.message + failure.value.mend
+
+
+async def test_when_to_come_back_is_passed_on() -> None:
+    """Retry-After of the proxy reaches the caller."""
+    app = ChatApp(Reply(status=429, headers={"retry-after": "7"}))
+
+    with pytest.raises(CompletionFailed) as failure:
+        await done(app, Order(SENTIMENT, NEWS))
+
+    assert failure.value.retry_after == "7"
+
+
+@pytest.mark.parametrize(("status", "error"), [(401, NotAuthenticated), (403, NotAllowed)])
+async def test_the_proxys_own_refusals_are_the_callers(status: int, error: type[Exception]) -> None:
+    """What was refused before admission carries no reason of ours: it is about the caller's key."""
+    app = ChatApp(Reply(status=status, headers=NOT_OURS))
+
+    with pytest.raises(error):
+        await done(app, Order(SENTIMENT, NEWS))
