@@ -5,14 +5,19 @@ It must not know how its parts are made: the composition root wires them.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fastapi import Request
 
-from neuronode_router.access import Principal
+from neuronode_router.access import AccessKey, Principal, UiSession
 from neuronode_router.control.manager import ProfileManager
+from neuronode_router.domain import Tier
+from neuronode_router.tasks import Catalogue
+from neuronode_router.tasks.engine import Complete
+from neuronode_router.tasks.results import Offer, RoutingStats
 
 
 class WorkerView(Protocol):
@@ -25,6 +30,49 @@ class WorkerView(Protocol):
 
     async def wait_beyond(self, revision: int, timeout: float) -> int:  # noqa: ASYNC109  (the worker's own name)
         """Return the served revision once it is above `revision`, at the latest after `timeout` seconds."""
+        ...
+
+
+class DashboardView(Protocol):
+    """What the page of the dashboard needs from the host beside the admin API."""
+
+    @property
+    def frame_origin(self) -> str | None:
+        """The origin, besides the page's own, that may embed it."""
+        ...
+
+    def sign_in(self, claim: str) -> UiSession:
+        """Return a session for the identity claim of LiteLLM's UI. Raises `NotAuthenticated`."""
+        ...
+
+    def keys(self) -> Sequence[AccessKey] | None:
+        """Return the keys of the access file; None where keys are kept elsewhere."""
+        ...
+
+
+class TaskView(Protocol):
+    """What the task API uses."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The tasks there are."""
+        ...
+
+    @property
+    def names(self) -> Mapping[Tier, str]:
+        """What is sent as `model` to ask each tier."""
+        ...
+
+    def completions(self, request: Request) -> AbstractAsyncContextManager[Complete]:
+        """Return how chat requests are sent in the name of the caller of `request`."""
+        ...
+
+    async def offer(self, request: Request) -> Offer:
+        """Return what the caller of `request` can ask. Raises `NotAllowed` or `CompletionFailed`."""
+        ...
+
+    async def routing_stats(self) -> RoutingStats:
+        """Return how requests were routed. Raises `StoreUnavailable`."""
         ...
 
 
@@ -48,3 +96,5 @@ class AdminHost:
     """
     write_limit: str = "10/second"
     """Writes that one principal may make, in the notation of the `limits` library."""
+    dashboard: DashboardView | None = None
+    tasks: TaskView | None = None

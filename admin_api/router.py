@@ -6,18 +6,19 @@ routes stand under a second prefix.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Security
 from fastapi.security import HTTPBearer
 
-from admin_api import audit, events, reads, writes
+from admin_api import access, audit, events, reads, writes
 from admin_api.documents import AuditPageDocument
 from admin_api.edge import guarded_route
 from admin_api.ports import AdminHost
-from admin_api.problems import ProblemDocument, documented
+from admin_api.problems import KINDS, Kind, ProblemDocument, documented
+from admin_api.ui import build_ui
 
 PREFIX = "/admin"
 SECOND_PREFIX = "/neuronode"
@@ -58,6 +59,7 @@ ENDPOINTS = (
     Endpoint("GET", "/profiles/diff", reads.compare_profiles, (*ANY, *PARSED, 404)),
     Endpoint("GET", "/profiles/audit", audit.read_audit, (*ANY, *PARSED), AUDIT),
     Endpoint("GET", "/profiles/workers", reads.list_workers, (*ANY, *PARSED)),
+    Endpoint("GET", "/profiles/access", access.read_access, (*ANY, *PARSED)),
     Endpoint("GET", "/profiles/events", events.stream_events, (*ANY, *PARSED, 429), STREAM),
     Endpoint("POST", "/profiles/switch", writes.switch, WRITE),
     Endpoint("POST", "/profiles/rollback", writes.rollback, WRITE),
@@ -77,22 +79,39 @@ def build_router(host: Callable[[], AdminHost]) -> APIRouter:
     """
     bearer = Security(HTTPBearer(auto_error=False, scheme_name="NeuronodeKey"))
     router = APIRouter(route_class=guarded_route(host), dependencies=[bearer])
+    for prefix in (PREFIX, SECOND_PREFIX):  # the page is public, and stands before the name of a profile
+        router.include_router(build_ui(host), prefix=f"{prefix}/profiles")
     for prefix, in_schema in ((PREFIX, True), (SECOND_PREFIX, False)):
         for endpoint in ENDPOINTS:
-            _add(router, prefix, endpoint, in_schema=in_schema)
+            add_endpoint(
+                router,
+                prefix + endpoint.path,
+                endpoint,
+                tag=endpoint.path.split("/")[1],
+                in_schema=in_schema,
+            )
     return router
 
 
-def _add(router: APIRouter, prefix: str, endpoint: Endpoint, *, in_schema: bool) -> None:
-    responses = documented(*sorted(endpoint.errors))
+def add_endpoint(
+    router: APIRouter,
+    path: str,
+    endpoint: Endpoint,
+    *,
+    tag: str,
+    kinds: Mapping[str, Kind] = KINDS,
+    in_schema: bool = True,
+) -> None:
+    """Add one route. `kinds` are the errors it is documented with, as far as their status is one of the endpoint's."""
+    responses = documented(*sorted(endpoint.errors), kinds=kinds)
     # Named once as a `model`, so that the schema is part of the OpenAPI page; the others refer to it.
     responses[401]["model"] = ProblemDocument
     options: dict[str, Any] = {"response_model": None} if endpoint.success else {}
     router.add_api_route(
-        prefix + endpoint.path,
+        path,
         endpoint.answer,
         methods=[endpoint.method],
-        tags=[f"neuronode {endpoint.path.split('/')[1]}"],
+        tags=[f"neuronode {tag}"],
         operation_id=f"neuronode_{endpoint.answer.__name__}",
         responses=responses | ({200: endpoint.success} if endpoint.success else {}),
         include_in_schema=in_schema,

@@ -34,7 +34,20 @@ from neuronode_router.domain import Actor, Receipt
 from neuronode_router.errors import Problem, ProfilesInvalid
 
 RESERVED_NAMES = frozenset(
-    {"audit", "diff", "events", "list", "reload", "rollback", "status", "switch", "validate", "workers"}
+    {
+        "access",
+        "audit",
+        "diff",
+        "events",
+        "list",
+        "reload",
+        "rollback",
+        "status",
+        "switch",
+        "ui",
+        "validate",
+        "workers",
+    }
 )
 """Words that routes use: a profile of that name could not be read as `/{name}`."""
 

@@ -35,4 +35,5 @@ def _admin_host() -> AdminHost:
         authenticate=runtime.identity.authenticate,
         status=runtime.status,
         write_limit=runtime.settings.write_limit,
+        dashboard=runtime.dashboard,
     )

@@ -18,7 +18,7 @@ from fastapi import FastAPI, Request
 
 from admin_api.ports import AdminHost
 from admin_api.router import PREFIX, build_router
-from neuronode_router.access import AccessFile, Principal, Role, add_key, generate_key
+from neuronode_router.access import AccessFile, AccessKey, Principal, Role, UiSession, add_key, generate_key
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.registry import WorkerIdentity
 from neuronode_router.control.store import ControlStore
@@ -71,6 +71,21 @@ class TakesAll:
 
 
 @dataclass
+class FakeDashboard:
+    """Gives out the administrator's key for one claim; the real sealing of sessions is tested with LiteLLM."""
+
+    keys: Callable[[], tuple[AccessKey, ...] | None]
+    admin_key: str
+    frame_origin: str | None = None
+
+    def sign_in(self, claim: str) -> UiSession:
+        """Take one claim."""
+        if claim != "a good claim":
+            raise NotAuthenticated("LiteLLM's identity claim is not valid.")
+        return UiSession(key=self.admin_key, expires_at=1.0)
+
+
+@dataclass
 class World:
     """What a test may look at and turn."""
 
@@ -85,6 +100,7 @@ class World:
     closed: Exception | None = None
     """What the host raises instead of serving."""
     write_limit: str = "1000/second"
+    frame_origin: str | None = None
     app: FastAPI = field(default_factory=FastAPI)
 
     def host(self) -> AdminHost:
@@ -97,6 +113,7 @@ class World:
             authenticate=self.authenticate,
             status=lambda: dict(self.reported),
             write_limit=self.write_limit,
+            dashboard=FakeDashboard(lambda: self._access.entries(), self.keys["admin"], self.frame_origin),
         )
 
     async def authenticate(self, request: Request) -> Principal:
