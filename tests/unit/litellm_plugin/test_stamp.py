@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from neuronode_router.domain import Decision, Reason
+from neuronode_router.domain import Decision, Reason, Step, Tier
 from neuronode_router.litellm_plugin import stamp
 
 DECISION = Decision(
@@ -22,6 +23,18 @@ FORGED = {
     "tags": ["profile:ultra_fast", "task:chat", "billing:x", 7],
     "spend_logs_metadata": {"neuronode_profile": "ultra_fast", "project": "p"},
 }
+
+AUTOMATIC = replace(
+    DECISION,
+    group="middle",
+    auto=True,
+    tier=Tier.MEDIUM,
+    wanted=Tier.COMPLEX,
+    ladder=("small",),
+    tiers=(Tier.MEDIUM, Tier.FAST),
+    steps=(Step.CLASSIFIED, Step.OVERLOADED),
+    confidence=0.9,
+)
 
 
 def headers(data: dict[str, Any], group: str | None = None, *, embedded: bool = False) -> dict[str, str]:
@@ -121,10 +134,42 @@ def test_a_failed_admission_is_visible_and_a_call_that_was_not_asked_about_is_no
 def test_every_header_is_in_the_published_list() -> None:
     """What `answer_headers` can emit is exactly what RESPONSE_HEADERS publishes."""
     data: dict[str, Any] = {"metadata": {}}
-    stamp.stamp(stamp.scrub(data), DECISION, tags=True)
-    data["metadata"]["neuronode"]["tier"] = "fast"
+    mark = stamp.routed_mark(AUTOMATIC, explanation={"tier": "medium"})
+    stamp.stamp(stamp.scrub(data), AUTOMATIC, tags=True, routed=mark)
 
     assert set(headers(data, embedded=True)) == set(stamp.RESPONSE_HEADERS)
+
+
+def test_an_automatic_decision_tells_its_steps_and_what_was_wanted() -> None:
+    """Overload moved it from complex to medium: that is a fallback, with every reason in order."""
+    data: dict[str, Any] = {"metadata": {}}
+    stamp.stamp(stamp.scrub(data), AUTOMATIC, tags=False, routed=stamp.routed_mark(AUTOMATIC))
+
+    said = headers(data)
+
+    assert said["x-neuronode-reason"] == "active_profile,classified,overloaded"
+    assert (said["x-neuronode-tier"], said["x-neuronode-fallback"]) == ("medium", "1")
+
+
+def test_a_fallback_of_litellm_carries_the_tier_that_answered() -> None:
+    """Where the next group of the ladder answered, its tier is shown and not the first one's."""
+    data: dict[str, Any] = {"metadata": {}}
+    stamp.stamp(stamp.scrub(data), AUTOMATIC, tags=False, routed=stamp.routed_mark(AUTOMATIC))
+
+    said = stamp.answer_headers(data, group="small", embedded=False)
+
+    assert (said["x-neuronode-group"], said["x-neuronode-tier"]) == ("small", "fast")
+
+
+def test_the_sessions_travel_with_the_request() -> None:
+    """What the stamp carries is what the headers hook reads back; other requests carry none."""
+    data: dict[str, Any] = {"metadata": {}}
+    stamp.stamp(
+        stamp.scrub(data), AUTOMATIC, tags=False, routed=stamp.routed_mark(AUTOMATIC, sessions=[b"ab"])
+    )
+
+    assert stamp.sessions(data) == [b"ab"]
+    assert stamp.sessions({"metadata": {}}) == []
 
 
 @pytest.mark.parametrize(
