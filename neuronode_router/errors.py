@@ -31,6 +31,8 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
     - UnknownTemplate       a name that no task template has
     - CompletionFailed      the chat request of a task got no answer
   + ArtefactRefused         trained weights that are missing, altered or not ours
+  + HistoryUnavailable      the classifier's history of decisions is off or cannot be read or written
+  + UnknownCall             feedback on a call that is not in that history, or is somebody else's
   + SettingsError           an environment variable or flag that cannot be used
 
 Each carries `code` (stable, for programs), a message (what happened) and `mend` (what to do).
@@ -290,6 +292,23 @@ class ArtefactRefused(NeuronodeError):
 
     code = "artefact_refused"
     mend = "Reinstall the package, or retrain; until then prompts are classified without trained weights."
+
+
+class HistoryUnavailable(NeuronodeError):
+    """The classifier's history of decisions is off, or its file cannot be used. Requests are not affected."""
+
+    code = "history_unavailable"
+    mend = "Set NEURONODE_HISTORY=on, and see that the state directory can be written."
+
+
+class UnknownCall(NeuronodeError):
+    """No decision of this call id that the caller may judge is in the history."""
+
+    code = "unknown_call"
+    mend = (
+        "Send the x-litellm-call-id of an answer to `auto`, with the key that asked, within NEURONODE_HISTORY_DAYS, "
+        "to the host that answered."
+    )
 
 
 class SettingsError(NeuronodeError):
