@@ -5,6 +5,7 @@ It must not know tasks. Errors carry the status that came back and never its tex
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,6 +18,8 @@ from neuronode_router.tasks.confidence import TokenLogprob
 from neuronode_router.tasks.engine import Answer, Ask
 
 PATH = "/v1/chat/completions"
+EXPLAIN = {"x-neuronode-explain": "1"}
+"""Asks for the decision in a header of the answer."""
 
 _TIERS: Mapping[str, Tier] = {tier.value: tier for tier in TIERS}
 
@@ -32,7 +35,7 @@ class Completions:
         """Return the answer. Raises `CompletionFailed`, `NotAuthenticated` or `NotAllowed`."""
         began = self._clock()
         try:
-            response = await self._client.post(PATH, json=_body(ask))
+            response = await self._client.post(PATH, json=_body(ask), headers=EXPLAIN)
         except httpx.TimeoutException as error:
             raise _failed(ask, 504) from error
         except httpx.HTTPError as error:
@@ -66,7 +69,7 @@ def _answer(response: httpx.Response, *, latency_ms: float) -> Answer:
     body: dict[str, Any] = response.json()
     choice = body["choices"][0]
     headers = response.headers
-    reasons = headers.get("x-neuronode-reason", "")
+    decision = _decision(headers.get("x-neuronode-explain"))
     return Answer(
         text=choice["message"].get("content") or "",
         model_used=headers.get("x-neuronode-group") or str(body.get("model") or ""),
@@ -74,24 +77,23 @@ def _answer(response: httpx.Response, *, latency_ms: float) -> Answer:
         tokens_generated=int((body.get("usage") or {}).get("completion_tokens") or 0),
         tokens=_tokens((choice.get("logprobs") or {}).get("content") or ()),
         tier=_TIERS.get(headers.get("x-neuronode-tier", "")),
+        wanted=_TIERS.get(decision.get("wanted", "")),
         fallback=headers.get("x-neuronode-fallback") == "1",
-        reasons=tuple(filter(None, reasons.split(","))),
-        task=headers.get("x-neuronode-task"),
-        confidence=_number(headers.get("x-neuronode-confidence")),
-        routing_ms=_number(headers.get("x-litellm-overhead-duration-ms")),
+        reasons=tuple(filter(None, headers.get("x-neuronode-reason", "").split(","))),
+        task=decision.get("task"),
+        confidence=decision.get("confidence"),
+        routing_ms=decision.get("took_ms"),
     )
+
+
+def _decision(explained: str | None) -> Mapping[str, Any]:
+    """Return the decision of an `auto` name; nothing where there is none, or where another one was in force."""
+    decision = json.loads(explained) if explained else {}
+    return decision if decision.get("in_force") else {}
 
 
 def _tokens(content: Sequence[Mapping[str, Any]]) -> tuple[TokenLogprob, ...]:
     return tuple(TokenLogprob(str(token["token"]), float(token["logprob"])) for token in content)
-
-
-def _number(text: str | None) -> float | None:
-    """Return a number of a header; LiteLLM writes "None" where it has none."""
-    try:
-        return float(text) if text else None
-    except ValueError:
-        return None
 
 
 def _refusal(ask: Ask, response: httpx.Response) -> NeuronodeError:

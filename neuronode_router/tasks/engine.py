@@ -49,9 +49,11 @@ class Answer:
     tokens_generated: int = 0
     tokens: tuple[TokenLogprob, ...] = ()
     tier: Tier | None = None
-    """The tier that was chosen; None where nobody says."""
+    """The tier that answered; None where nobody says."""
+    wanted: Tier | None = None
+    """The tier that was decided on, which overload may have left; None where nobody says."""
     fallback: bool = False
-    """Another group than the chosen one answered."""
+    """Another group or tier answered than was decided on."""
     reasons: tuple[str, ...] = ()
     """The words of `x-neuronode-reason`."""
     task: str | None = None
@@ -59,7 +61,7 @@ class Answer:
     confidence: float | None = None
     """Of the classification, 0 to 1; None where nothing was classified."""
     routing_ms: float | None = None
-    """What the proxy took beside the provider's time."""
+    """What the decision took; None where nobody says."""
 
 
 Complete = Callable[[Ask], Awaitable[Answer]]
@@ -202,7 +204,7 @@ class _Course:
     def _note(self, answer: Answer) -> None:
         order = self._order
         if order.name == AUTO and self._asked is None:
-            self._asked = answer.tier or order.task.tier
+            self._asked = answer.wanted or answer.tier or order.task.tier
         checked = check(order.task, answer.text, order.inputs)
         earlier = [one.checked for one in self._tries]
         worth = confidence(order.task, checked, tokens=answer.tokens, earlier=earlier)

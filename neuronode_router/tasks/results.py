@@ -54,7 +54,7 @@ class RoutingDecision:
     """True when another tier or model group answered than the one that was asked."""
     classification: ClassifiedTask
     routing_time_ms: float | None
-    """What the proxy took beside the provider's time, in the first attempt; None where it does not say."""
+    """What the decision of the first attempt took; None where a model group was asked."""
 
 
 @dataclass(frozen=True, slots=True)

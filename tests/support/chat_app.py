@@ -98,7 +98,7 @@ class ChatApp:
 
 
 async def _answer(send: Send, asked: Asked, reply: Reply, *, auto: str) -> None:
-    headers = _routed(asked.name, auto) | {"content-type": "application/json"} | dict(reply.headers)
+    headers = _routed(asked, auto) | {"content-type": "application/json"} | dict(reply.headers)
     body = (
         reply.raw or json.dumps(_completion(asked, reply) if reply.status == 200 else _error(reply)).encode()
     )
@@ -107,16 +107,22 @@ async def _answer(send: Send, asked: Asked, reply: Reply, *, auto: str) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def _routed(name: str, auto: str) -> dict[str, str]:
+def _routed(asked: Asked, auto: str) -> dict[str, str]:
+    name = asked.name
     tier = auto if name == "auto" else name.removeprefix("auto:")
-    headers = {
-        "x-litellm-overhead-duration-ms": "1.5",
-        "x-neuronode-fallback": "0",
-        "x-neuronode-group": name,
-    }
+    headers = {"x-neuronode-fallback": "0", "x-neuronode-group": name, "x-neuronode-reason": "passthrough"}
     if tier not in TIERS:
-        return headers | {"x-neuronode-reason": "passthrough"}
+        return headers
     how = "classified" if name == "auto" else "forced_tier"
+    decision = {
+        "wanted": tier,
+        "task": "summary" if name == "auto" else None,
+        "confidence": 0.83 if name == "auto" else None,
+        "took_ms": 0.25,
+        "in_force": True,
+    }
+    if asked.headers.get("x-neuronode-explain") == "1":
+        headers["x-neuronode-explain"] = json.dumps(decision)
     return headers | {
         "x-neuronode-tier": tier,
         "x-neuronode-group": f"tier_{tier}",

@@ -48,7 +48,7 @@ async def test_a_label_is_accepted_at_once() -> None:
     assert told(outcome) == ("BULLISH", 1, False, ["accepted"])
     assert app.names == ["auto:fast"]
     assert (outcome.tier, outcome.wanted, outcome.automatic) == (Tier.FAST, Tier.FAST, False)
-    assert (outcome.answer.model_used, outcome.answer.routing_ms) == ("tier_fast", 1.5)
+    assert (outcome.answer.model_used, outcome.answer.routing_ms) == ("tier_fast", 0.25)
     assert (outcome.answer.tokens_generated, outcome.answer.reasons) == (3, ("active_profile", "forced_tier"))
 
 
@@ -130,11 +130,33 @@ async def test_auto_keeps_its_tier_for_the_retry() -> None:
 
     assert app.names == ["auto", "auto:medium", "auto:complex"]
     assert (outcome.automatic, outcome.wanted, outcome.tier) == (True, Tier.MEDIUM, Tier.COMPLEX)
+    assert (outcome.first.task, outcome.first.confidence) == ("summary", 0.83)
+
+
+async def test_auto_wants_what_was_decided_not_where_overload_sent_it() -> None:
+    """A request that was moved down goes up from the tier that it needs."""
+    moved = {"x-neuronode-tier": "fast", "x-neuronode-fallback": "1"}
+    app = ChatApp(Reply("", headers=moved), "hello")
+
+    outcome = await done(app, Order(CHAT, {"message": "hi"}, name=AUTO))
+
+    assert app.names == ["auto", "auto:medium"]
+    assert (outcome.wanted, outcome.tier) == (Tier.MEDIUM, Tier.MEDIUM)
+
+
+async def test_a_decision_that_is_not_in_force_is_not_told() -> None:
+    """In shadow mode the explanation says what would have been done: that is not how the request went."""
+    shadow = {"x-neuronode-explain": '{"wanted": "complex", "confidence": 0.9, "in_force": false}'}
+    app = ChatApp(Reply("hello", headers=shadow))
+
+    outcome = await done(app, Order(CHAT, {"message": "hi"}, name=AUTO))
+
+    assert (outcome.wanted, outcome.first.confidence) == (Tier.MEDIUM, None)
 
 
 async def test_auto_without_our_headers_counts_as_the_tasks_tier() -> None:
     """A proxy without the plugin says no tier: the task's own is assumed."""
-    bare = {f"x-neuronode-{name}": "" for name in ("tier", "group", "reason", "fallback")}
+    bare = {f"x-neuronode-{name}": "" for name in ("tier", "group", "reason", "fallback", "explain")}
     app = ChatApp(Reply("hello", headers=bare))
 
     outcome = await done(app, Order(CHAT, {"message": "hi"}, name=AUTO))
