@@ -16,6 +16,8 @@ from neuronode_router.routing.registry import Found
 OLLAMA_PROVIDERS = frozenset({"ollama", "ollama_chat"})
 OPENAI_PROVIDERS = frozenset({"openai", "text-completion-openai", "custom_openai"})
 OLLAMA_PORT = 11434
+LOCAL_BASE = f"http://localhost:{OLLAMA_PORT}"
+"""Where LiteLLM looks for an Ollama when nobody says where it is."""
 
 ENDPOINTS = ("/api/generate", "/api/chat", "/api/embed", "/api/embeddings")
 """What an `api_base` may carry at its end: LiteLLM strips it too."""
@@ -46,7 +48,7 @@ class Place:
 class Defaults:
     """What LiteLLM falls back to for a deployment that does not say it."""
 
-    api_base: str = field(default="http://localhost:11434", repr=False)
+    api_base: str = field(default=LOCAL_BASE, repr=False)
     api_key: str | None = field(default=None, repr=False)
 
 

@@ -109,17 +109,21 @@ class HostProbe:
 
 
 class OllamaProbes:
-    """All of them: each host is asked on its own, and never twice at the same time."""
+    """All of them: each host is asked on its own, and never twice at the same time.
+
+    `client` opens the HTTP client when there is somebody to ask, and `stop` closes it.
+    """
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        client: Callable[[], httpx.AsyncClient],
         *,
         random: Callable[[], float],
         failures: Failures | None = None,
         interval: float = INTERVAL_SECONDS,
     ) -> None:
-        self._client = client
+        self._open = client
+        self._client: httpx.AsyncClient | None = None
         self._random = random
         self._failures = failures or Failures()
         self._interval = interval
@@ -132,11 +136,12 @@ class OllamaProbes:
         wanted = {place.host for place in places.values()}
         for host in self._probes.keys() - wanted:
             self._probes.pop(host)[1].cancel()
-        for host in wanted:
-            if host not in self._probes:
-                probe = HostProbe(host, self._client)
-                self._probes[host] = (probe, asyncio.create_task(self._watch(probe), name="neuronode-ollama"))
-            self._probes[host][0].tags = {place.tag for place in places.values() if place.host == host}
+        for host in wanted - self._probes.keys():
+            self._client = self._client or self._open()
+            probe = HostProbe(host, self._client)
+            self._probes[host] = (probe, asyncio.create_task(self._watch(probe), name="neuronode-ollama"))
+        for host, (probe, _) in self._probes.items():
+            probe.tags = {place.tag for place in places.values() if place.host == host}
 
     def found(self) -> Mapping[str, Found]:
         """Return what is known of each deployment, by id; those of which nothing is known are absent."""
@@ -154,6 +159,9 @@ class OllamaProbes:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
 
     async def _watch(self, probe: HostProbe) -> None:
         while True:

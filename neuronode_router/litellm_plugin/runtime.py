@@ -44,6 +44,7 @@ from neuronode_router.litellm_plugin.applier import SnapshotApplier
 from neuronode_router.litellm_plugin.auto import AutoRouter
 from neuronode_router.litellm_plugin.dashboard import Dashboard
 from neuronode_router.litellm_plugin.deployments import Deployments
+from neuronode_router.litellm_plugin.health import Health
 from neuronode_router.litellm_plugin.identity import Identity, role_of
 from neuronode_router.litellm_plugin.renderer import Renderer
 from neuronode_router.litellm_plugin.routing_log import RoutingLog
@@ -82,9 +83,16 @@ class Runtime:
         self.identity = Identity(proxy=proxy, access=self.access, sessions=sessions)
         self.dashboard = Dashboard(settings.ui_frame_origin, sessions, self.access)
         self.routing_log = RoutingLog() if settings.routing_log_enabled else None
+        self._failures = Failures()
+        self.health = Health(
+            self._router,
+            redis_url=settings.redis_url,
+            environ=process_environment(),
+            failures=self._failures,
+        )
         self.auto = AutoRouter(
             classifier=_classifier(self._warnings.append),
-            standings=dict,
+            standings=lambda: self.health.board.standings,
             enabled=settings.enable_auto_routing,
             shadow=settings.auto_routing_shadow,
             watchers=[self.routing_log] if self.routing_log else [],
@@ -102,7 +110,6 @@ class Runtime:
         )
         self.store = ControlStore(settings.state_url, worker_ttl=settings.worker_ttl_seconds)
         self._wake = _wake(settings)
-        self._failures = Failures()
         self.manager = ProfileManager(
             store=self.store,
             source=ProfileFiles(settings.profiles, standstill=self.store.standstill),
@@ -140,6 +147,7 @@ class Runtime:
         while self._router() is None:  # noqa: ASYNC110  LiteLLM gives no event for its router
             await asyncio.sleep(ROUTER_POLL_SECONDS)
         try:
+            await self.health.start()
             await self.worker.start()
             if self.worker.revision == 0:
                 await self._bootstrap()
@@ -154,6 +162,7 @@ class Runtime:
             await self.watcher.stop()
             await self.renderer.stop()
             await self.worker.stop()
+            await self.health.stop()
             self.store.close()
             if self.routing_log is not None:
                 await asyncio.to_thread(self.routing_log.stop)
@@ -172,6 +181,7 @@ class Runtime:
             "store_failures": self.worker.store_failures,
             "loop_failures": self._failures.total,
             "auto_routing": self.auto.mode,
+            "statistics": self.health.statistics.mode,
             "routing_log_dropped": self.routing_log.dropped if self.routing_log else 0,
         }
 
@@ -186,7 +196,11 @@ class Runtime:
         ]
         return {
             "embedded_groups": list(self.deployments.embedded_groups()),
-            "problems": [*self.watcher.problems(), *(access.problems if access else ())],
+            "problems": [
+                *self.watcher.problems(),
+                *(access.problems if access else ()),
+                *self.health.board.problems(),
+            ],
             "warnings": [warning for warning in warnings if warning],
             "litellm": self._host_version,
             "plugin": neuronode_router.__version__,

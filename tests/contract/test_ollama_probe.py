@@ -32,9 +32,13 @@ def server() -> Iterator[OllamaServer]:
         yield running
 
 
+def new_client() -> httpx.AsyncClient:
+    return httpx.AsyncClient(trust_env=False)
+
+
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False) as opened:
+    async with new_client() as opened:
         yield opened
 
 
@@ -145,7 +149,7 @@ async def test_a_host_that_hangs_costs_one_timeout(
 
 async def test_asking_goes_on_in_the_background(server: OllamaServer, client: httpx.AsyncClient) -> None:
     """Loading is noticed, a deployment that is new in the list is asked for, one that left it is forgotten."""
-    probes = OllamaProbes(client, random=lambda: 0.5, interval=0.02)
+    probes = OllamaProbes(new_client, random=lambda: 0.5, interval=0.02)
     probes.follow(read_places(entries(server.url, "ollama_chat/big")))
     await eventually(lambda: "ollama_chat/big" in probes.found())
 
@@ -276,11 +280,11 @@ async def test_windows_are_asked_for_once_and_keys_are_sent(client: httpx.AsyncC
     assert found == Found(available=True, loaded=None, context_window=2048)
 
 
-async def test_a_host_is_never_asked_twice_at_the_same_time(client: httpx.AsyncClient) -> None:
+async def test_a_host_is_never_asked_twice_at_the_same_time() -> None:
     """However slow it is, and however many deployments it serves: one question at a time."""
     impostor = Impostor()
     impostor.delay = 0.02
-    probes = OllamaProbes(client, random=lambda: 0.5, interval=0.001)
+    probes = OllamaProbes(new_client, random=lambda: 0.5, interval=0.001)
     async with serving(impostor) as (url, _):
         places = read_places(entries(url, "ollama_chat/a", "ollama/a", "ollama_chat/b"))
         for _ in range(5):
