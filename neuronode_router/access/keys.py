@@ -47,6 +47,7 @@ def generate_key(
     tasks: Sequence[str] = (),
     profiles: Sequence[str] = (),
     expires: float | None = None,
+    max_tier: Tier = Tier.COMPLEX,
 ) -> tuple[str, AccessKey]:
     """Return a new random key, to be shown once, and the entry that recognises it.
 
@@ -54,7 +55,7 @@ def generate_key(
     password hashes defend guessable secrets, and would cost every request milliseconds of CPU here.
     """
     plain = KEY_PREFIX + secrets.token_urlsafe(32)
-    entry = AccessKey(name, key_hash(plain), role, team, tuple(tasks), tuple(profiles), expires)
+    entry = AccessKey(name, key_hash(plain), role, team, tuple(tasks), tuple(profiles), expires, max_tier)
     return plain, entry
 
 

@@ -112,6 +112,8 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         def may(profile: Profile) -> bool:
             return may_override(self._host.principal(user), profile)
 
+        if "fallbacks" in data:
+            data["fallbacks"] = _without_profiles(data["fallbacks"])
         wanted = stamp.wish(data, stamp.PROFILE_HEADER)
         decision = admit(snapshot, requested, wanted_profile=wanted, may_override=may)
         mark = None
@@ -138,8 +140,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         explained = explain(routed) if stamp.wish(data, stamp.EXPLAIN_HEADER) == "1" else None
         decision = routed.decision
         # Also an empty ladder: the group's configured fallbacks know no caps. The client's own were checked by LiteLLM.
-        theirs = data.get("fallbacks")
-        data["fallbacks"] = [*decision.ladder, *(theirs if isinstance(theirs, list) else ())]
+        data["fallbacks"] = [*decision.ladder, *data.get("fallbacks", ())]
         return decision, stamp.routed_mark(decision, sessions=routed.sessions, explanation=explained)
 
     async def _startup(self) -> None:
@@ -177,6 +178,12 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         except Exception as error:  # noqa: BLE001 - invariant 7: nothing of ours may fail a request
             self.failures.record("model listing", error)
             return [name for name in model_names if not name.startswith(PROFILE_NAME_PREFIX)]
+
+
+def _without_profiles(fallbacks: object) -> list[object]:
+    """Leave out names that choose a profile: LiteLLM would follow the alias without asking who may (T21)."""
+    theirs = fallbacks if isinstance(fallbacks, list) else []
+    return [name for name in theirs if not str(name).startswith(PROFILE_NAME_PREFIX)]
 
 
 def _tier(name: str) -> Tier:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from neuronode_router.access import AccessKey, Role, generate_key
+from neuronode_router.domain import Tier
 from tests.support.place import FIRST_PROFILE, Place
 from tests.support.proxy import Proxy
 from tests.support.recorder_names import RECORD, RECORDER
@@ -32,6 +33,7 @@ def generated() -> Mapping[str, tuple[str, AccessKey]]:
         "narrow": generate_key("narrow", tasks=("classification",)),
         "ordinary": generate_key("ordinary"),
         "chooser": generate_key("chooser", profiles=("balanced",)),
+        "capped": generate_key("capped", tasks=("auto", "auto:complex"), max_tier=Tier.FAST),
         "viewer": generate_key("viewer", role=Role.VIEWER),
     }
 

@@ -31,6 +31,11 @@ FALLING = ("strategy_specialized", "rescue")
 FAILING = "trading_analysis_specialized"
 """A group whose only deployment fails, without a fallback."""
 
+_SPECIAL_TIERS: Mapping[str, Mapping[str, list[str]]] = {
+    "specialized": {"complex": [FALLING[0], "tier_complex"]},
+}
+"""The heaviest tier of this profile begins with a group whose only deployment fails."""
+
 _SPECIAL_DEPLOYMENTS = {
     FALLING[0]: "openai/strategy_specialized-fail-500",
     FAILING: "openai/trading_analysis_specialized-fail-503",
@@ -118,6 +123,6 @@ def profile_text(profile: str, **changes: str) -> str:
         "cost_level": "medium",
         "performance_level": "high",
         "tasks": {**GROUPS[profile], **changes},
-        "tiers": {tier: [f"tier_{tier}"] for tier in TIERS},
+        "tiers": {tier: [f"tier_{tier}"] for tier in TIERS} | _SPECIAL_TIERS.get(profile, {}),
     }
     return f"# {profile}, with a comment to keep\n" + yaml.safe_dump(document, sort_keys=False)
