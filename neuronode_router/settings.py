@@ -72,6 +72,10 @@ class Settings(BaseModel):
     """After how long without a heartbeat a worker counts as dead; at least twice `heartbeat_seconds`."""
     receipt_timeout: Seconds = 5
     """How many seconds a write waits for the workers' acknowledgements."""
+    usage_days: Annotated[float, Field(ge=1, le=3650, allow_inf_nan=False)] = 90
+    """For how many days usage and cost are kept."""
+    usage_flush_seconds: Seconds = 10
+    """How often a worker carries what it counted to the SQL store: what `kill -9` can lose of it."""
 
     @model_validator(mode="after")
     def _ttl_outlives_heartbeat(self) -> Self:

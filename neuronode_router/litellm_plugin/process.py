@@ -40,7 +40,8 @@ def start(mount: Callable[[FastAPI], None]) -> None:
     proxy = sys.modules[PROXY_MODULE]
     version = check_host()
     _runtime = Runtime(proxy=proxy, settings=_settings(), host_version=version)
-    litellm.logging_callback_manager.add_litellm_callback(_runtime.admission)
+    for callback in _runtime.callbacks:
+        litellm.logging_callback_manager.add_litellm_callback(callback)
     mount(proxy.app)
     _life = asyncio.get_running_loop().create_task(_runtime.run(), name="neuronode")
     _life.add_done_callback(_report_end)

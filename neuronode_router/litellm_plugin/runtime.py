@@ -11,12 +11,13 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import litellm
 import yaml
+from litellm.integrations.custom_logger import CustomLogger
 
 import neuronode_router
 from neuronode_router.access import AccessFile
@@ -49,6 +50,7 @@ from neuronode_router.litellm_plugin.identity import Identity, role_of
 from neuronode_router.litellm_plugin.renderer import Renderer
 from neuronode_router.litellm_plugin.routing_log import RoutingLog
 from neuronode_router.litellm_plugin.ui_sessions import UiSessions
+from neuronode_router.litellm_plugin.usage_room import UsageRoom
 from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.profiles.yaml11 import read
 from neuronode_router.routing.snapshot import Snapshot
@@ -61,6 +63,9 @@ ACCESS_SECONDS = 1.0
 """How often the access file is looked at: a key that was removed is refused within a second or two."""
 
 ROUTER_POLL_SECONDS = 0.02
+
+TIDY_SECONDS = 300.0
+"""How often a worker adds minutes of usage up to hours, and forgets what is too old."""
 
 FIRST_SNAPSHOT_SECONDS = 2.0
 """How long an empty store may take to become the first revision before requests go LiteLLM's way."""
@@ -109,6 +114,15 @@ class Runtime:
             config=settings.config, mark=settings.state_dir / "rendered.json", enabled=self._renders
         )
         self.store = ControlStore(settings.state_url, worker_ttl=settings.worker_ttl_seconds)
+        identity = _identity()
+        self.usage = UsageRoom(
+            database=self.store.database,
+            worker=identity.instance,
+            days=settings.usage_days,
+            router=self._router,
+            deployments=self.deployments,
+            registry=lambda: self.health.board.registry,
+        )
         self._wake = _wake(settings)
         self.manager = ProfileManager(
             store=self.store,
@@ -129,7 +143,7 @@ class Runtime:
                 loop=asyncio.get_running_loop(),
             ),
             wake=self._wake,
-            identity=_identity(),
+            identity=identity,
             poll_seconds=settings.poll_seconds,
             heartbeat_seconds=settings.heartbeat_seconds,
             report=self.report,
@@ -155,6 +169,9 @@ class Runtime:
             await self.watcher.start()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._every(GUARD_SECONDS, "guarding our aliases", self._guard))
+                flush_seconds = self.settings.usage_flush_seconds
+                group.create_task(self._every(flush_seconds, "keeping usage", self.usage.flush))
+                group.create_task(self._every(TIDY_SECONDS, "adding usage up", self.usage.tidy))
                 if self.access is not None:
                     read = partial(asyncio.to_thread, self.access.refresh)
                     group.create_task(self._every(ACCESS_SECONDS, "reading the access file", read))
@@ -163,9 +180,15 @@ class Runtime:
             await self.renderer.stop()
             await self.worker.stop()
             await self.health.stop()
+            await self.usage.stop()
             self.store.close()
             if self.routing_log is not None:
                 await asyncio.to_thread(self.routing_log.stop)
+
+    @property
+    def callbacks(self) -> Sequence[CustomLogger]:
+        """What LiteLLM must call, in this order."""
+        return (self.admission, self.usage.feed)
 
     def facts(self) -> HostFacts:
         """Return what this worker's LiteLLM offers now; our own names are not the operator's aliases."""
@@ -205,6 +228,7 @@ class Runtime:
             "litellm": self._host_version,
             "plugin": neuronode_router.__version__,
             "rendering": "on" if self._renders() else "off",
+            **self.usage.status(),
             **self.report(),
         }
 
@@ -241,12 +265,13 @@ class Runtime:
                 await act()
 
     async def _guard(self) -> None:
-        """Put back what something else took away: our aliases in the router, our callback in LiteLLM's
+        """Put back what something else took away: our aliases in the router, our callbacks in LiteLLM's
         list.
         """
         self.aliases.heal()
-        if self.admission not in litellm.callbacks:
-            litellm.logging_callback_manager.add_litellm_callback(self.admission)
+        for callback in self.callbacks:
+            if callback not in litellm.callbacks:
+                litellm.logging_callback_manager.add_litellm_callback(callback)
 
 
 def _is_ours_by_form(name: str) -> bool:

@@ -84,6 +84,10 @@ class Finished:
     """Streams only."""
     images: bool = False
     audio: bool = False
+    steps: tuple[str, ...] = ()
+    """How tier and group of an `auto` request came about: `domain.Step`s."""
+    confidence: float | None = None
+    """How sure the classification was, 0 to 1."""
 
     @property
     def fallback(self) -> bool:

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from neuronode_router.usage.finished import OTHER, Finished, Key
+from neuronode_router.usage.periods import MINUTE
 from neuronode_router.usage.sums import Sums
-
-MINUTE = 60
 
 MAX_KEYS = 256
 """Keys told apart within a minute. Callers can choose names; they must not make up memory."""

@@ -1,0 +1,77 @@
+"""Usage in one worker: the feed that counts, the flusher that keeps, the books that answer.
+
+It decides nothing itself, and nothing here is on the request path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from neuronode_router.errors import NeuronodeError
+from neuronode_router.litellm_plugin.deployments import Deployments
+from neuronode_router.litellm_plugin.usage_facts import group_notes, listed_price
+from neuronode_router.litellm_plugin.usage_feed import Groups, UsageFeed
+from neuronode_router.routing.registry import Registry
+from neuronode_router.usage.books import Books
+from neuronode_router.usage.flusher import Flusher
+from neuronode_router.usage.ledger import Ledger
+from neuronode_router.usage.store import Database, UsageStore
+
+
+class UsageRoom:
+    """The parts, wired. `worker` names this process, `days` is how long usage is kept."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        worker: str,
+        days: float,
+        router: Callable[[], Any],
+        deployments: Deployments,
+        registry: Callable[[], Registry],
+    ) -> None:
+        self._router = router
+        self._ledger = Ledger()
+        groups = Groups(of_deployment=deployments.served_by, known=self._known)
+        self.feed = UsageFeed(ledger=self._ledger, groups=groups)
+        store = UsageStore(database)
+        self._flusher = Flusher(ledger=self._ledger, store=store, worker=worker, clock=time.time, days=days)
+        self.books = Books(
+            flusher=self._flusher,
+            store=store,
+            clock=time.time,
+            listed=lambda group: listed_price(self._entries(), group),
+            notes=lambda: group_notes(registry()),
+        )
+
+    async def flush(self) -> None:
+        """Carry what was counted to the store. Raises `StoreUnavailable`; the next flush then tries again."""
+        self.feed.sweep()
+        await self._flusher.flush()
+
+    async def tidy(self) -> None:
+        """Add minutes up and forget what is too old. Raises `StoreUnavailable`."""
+        await self._flusher.tidy()
+
+    async def stop(self) -> None:
+        """Flush a last time. Never raises for a dead store: then what was counted is lost."""
+        with contextlib.suppress(NeuronodeError):
+            await self.flush()
+
+    def status(self) -> Mapping[str, int]:
+        """Return what went wrong while counting, for the status page."""
+        return {
+            "usage_failures": self.feed.failures.total,
+            "usage_overflowed": self._ledger.overflowed,
+            "usage_uncounted": self._ledger.uncounted,
+        }
+
+    def _known(self, group: str) -> bool:
+        return group in (getattr(self._router(), "model_names", None) or ())
+
+    def _entries(self) -> list[dict[str, Any]]:
+        return list(getattr(self._router(), "model_list", None) or ())

@@ -1,0 +1,64 @@
+"""What one request would have cost under every profile.
+
+It must not know where the request was kept. There is no text of the prompt in it, because none was kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from neuronode_router.domain import Profile, Reason
+from neuronode_router.usage.finished import GOOD_ENDS, Finished, Outcome
+from neuronode_router.usage.prices import Basis, Prices
+from neuronode_router.usage.targets import target
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """One profile's answer to a request."""
+
+    profile: str
+    group: str
+    cost: float | None
+    """US dollars; None where nobody knows."""
+    basis: Basis
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One request and its alternatives, by profile."""
+
+    request: Finished
+    alternatives: Sequence[Alternative]
+
+
+def explain(request: Finished, profiles: Mapping[str, Profile], prices: Prices) -> Explanation:
+    """Return what the request would have cost under each of `profiles`. Never raises.
+
+    A request of a task is replayed whatever chose its profile; one that named its group itself costs the same under
+    all of them.
+    """
+    free = request.key._replace(reason=Reason.ACTIVE_PROFILE)
+    return Explanation(
+        request,
+        tuple(
+            _alternative(request, name, target(free, profile) or request.key.served, prices)
+            for name, profile in sorted(profiles.items())
+        ),
+    )
+
+
+def _alternative(request: Finished, profile: str, group: str, prices: Prices) -> Alternative:
+    if group == request.key.requested or request.key.outcome == Outcome.CACHED:
+        basis = Basis.UNPRICED if _used_without_price(request) else Basis.RECORDED
+        return Alternative(profile, group, request.cost, basis)
+    price = prices.of(group)
+    if price is None or not request.prompt_tokens:
+        return Alternative(profile, group, None, price.basis if price else Basis.UNPRICED)
+    cost = price.cost(request.prompt_tokens, request.completion_tokens)
+    return Alternative(profile, group, cost, price.basis)
+
+
+def _used_without_price(request: Finished) -> bool:
+    return request.cost is None and request.key.outcome in GOOD_ENDS

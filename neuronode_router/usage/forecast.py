@@ -1,0 +1,184 @@
+"""What the recorded requests would have cost, and how long they would have taken, under another profile.
+
+It asks no model and must not know the store. Every figure says what it rests on; what is unknown stays unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from neuronode_router.domain import Profile, Reason
+from neuronode_router.histogram import Histogram
+from neuronode_router.usage.finished import Key, Outcome
+from neuronode_router.usage.periods import MINUTE, Span
+from neuronode_router.usage.prices import Basis, Price, Prices
+from neuronode_router.usage.store import Rows
+from neuronode_router.usage.sums import NANO, Sums
+from neuronode_router.usage.targets import Finding, GroupNote, findings, target
+
+ENOUGH = 20
+"""Answers from which on a group's latency and length of answer count as known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Milliseconds from arrival to the end of the answer."""
+
+    p50_ms: float | None
+    p95_ms: float | None
+    samples: int
+
+
+@dataclass(slots=True)
+class Amount:
+    """US dollars, and of how many requests they are unknown."""
+
+    usd: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    """`low` and `high` differ where the other group is known to answer at another length than the recorded one."""
+    priced: int = 0
+    unpriced: int = 0
+
+    def add(self, other: Amount) -> None:
+        """Add another amount. Never raises."""
+        self.usd += other.usd
+        self.low += other.low
+        self.high += other.high
+        self.priced += other.priced
+        self.unpriced += other.unpriced
+
+
+@dataclass(slots=True)
+class Move:
+    """The requests of one task that go from one group to another, or stay."""
+
+    task: str
+    before: str
+    after: str
+    basis: Basis
+    measured_on: int
+    """Requests that a measured price rests on."""
+    requests: int = 0
+    cost_before: Amount = field(default_factory=Amount)
+    cost_after: Amount = field(default_factory=Amount)
+    latency_before: Latency | None = None
+    latency_after: Latency | None = None
+    """None: not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Over the recorded span; divide by `days` for a day."""
+
+    profile: str
+    span: Span
+    """From the first recorded request on, when records began later than was asked."""
+    requests: int
+    followed: int
+    """Requests that a switch would move: those the active profile decided."""
+    moves: Sequence[Move]
+    cost_before: Amount
+    cost_after: Amount
+    findings: Sequence[Finding]
+
+    @property
+    def days(self) -> float:
+        """Length of the span."""
+        return self.span.days
+
+
+def forecast(
+    rows: Rows, candidate: Profile, *, span: Span, prices: Prices, notes: Mapping[str, GroupNote]
+) -> Forecast:
+    """Replay the rows of `span` through `candidate`. Never raises."""
+    moves: dict[tuple[str, str, str], Move] = {}
+    found: dict[tuple[object, str, str], Finding] = {}
+    habits = _Habits(rows)
+    for (_, key), sums in rows.items():
+        after = target(key, candidate)
+        move = moves.get((key.task, key.requested, after))
+        if move is None:
+            move = moves[key.task, key.requested, after] = _move(key, after, prices, habits)
+        move.requests += sums.requests
+        move.cost_before.add(_recorded(sums))
+        move.cost_after.add(_replayed(key, sums, after, prices.of(after), habits))
+        if after != key.requested:
+            for finding in findings(key, sums, after, notes):
+                found[finding.kind, finding.task, finding.group] = finding
+    before, later = Amount(), Amount()
+    for move in moves.values():
+        before.add(move.cost_before)
+        later.add(move.cost_after)
+    return Forecast(
+        profile=candidate.name,
+        span=_recorded_span(rows, span),
+        requests=sum(sums.requests for sums in rows.values()),
+        followed=sum(s.requests for (_, key), s in rows.items() if key.reason == Reason.ACTIVE_PROFILE),
+        moves=sorted(moves.values(), key=lambda move: (-move.requests, move.task, move.before)),
+        cost_before=before,
+        cost_after=later,
+        findings=sorted(found.values(), key=lambda finding: (finding.task, finding.kind)),
+    )
+
+
+class _Habits:
+    """How long a group takes and how much it says: on one task where that is known, else on all of them."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._on_task: dict[tuple[str, str], Sums] = {}
+        self._of_group: dict[str, Sums] = {}
+        for (_, key), sums in rows.items():
+            if key.outcome == Outcome.ANSWERED:
+                self._on_task.setdefault((key.served, key.task), Sums()).merge(sums)
+                self._of_group.setdefault(key.served, Sums()).merge(sums)
+
+    def latency(self, group: str, task: str) -> Latency | None:
+        for found in (self._on_task.get((group, task)), self._of_group.get(group)):
+            if found is not None and Histogram(found.latency).samples >= ENOUGH:
+                return Latency(
+                    found.latency_ms(0.5), found.latency_ms(0.95), Histogram(found.latency).samples
+                )
+        return None
+
+    def answer_tokens(self, group: str, task: str) -> float | None:
+        found = self._on_task.get((group, task))
+        return found.completion_tokens / found.requests if found and found.requests >= ENOUGH else None
+
+
+def _move(key: Key, after: str, prices: Prices, habits: _Habits) -> Move:
+    stays = after == key.requested
+    price = None if stays else prices.of(after)
+    basis = Basis.RECORDED if stays else price.basis if price else Basis.UNPRICED
+    return Move(
+        task=key.task,
+        before=key.requested,
+        after=after,
+        basis=basis,
+        measured_on=price.requests if price else 0,
+        latency_before=habits.latency(key.requested, key.task),
+        latency_after=habits.latency(after, key.task),
+    )
+
+
+def _recorded(sums: Sums) -> Amount:
+    usd = sums.cost_nano / NANO
+    return Amount(usd, usd, usd, sums.priced, sums.unpriced)
+
+
+def _replayed(key: Key, sums: Sums, after: str, price: Price | None, habits: _Habits) -> Amount:
+    """What LiteLLM's cache answered, and what failed, is assumed to be so again."""
+    if after == key.requested or key.outcome not in (Outcome.ANSWERED, Outcome.CANCELLED):
+        return _recorded(sums)
+    if price is None:
+        return Amount(unpriced=sums.requests)
+    usd = price.cost(sums.prompt_tokens, sums.completion_tokens)
+    usual = habits.answer_tokens(after, key.task)
+    other = usd if usual is None else price.cost(sums.prompt_tokens, usual * sums.requests)
+    return Amount(usd, min(usd, other), max(usd, other), priced=sums.requests)
+
+
+def _recorded_span(rows: Rows, span: Span) -> Span:
+    first = min((start for start, _ in rows), default=span.since)
+    return Span(min(max(span.since, first), span.until - MINUTE), span.until)

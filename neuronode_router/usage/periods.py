@@ -1,0 +1,50 @@
+"""How time is divided: minutes become hours, hours become days, and what that means for a span that is asked for.
+
+It must not know what is counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MINUTE = 60
+HOUR = 3600
+DAY = 86_400
+
+MINUTES_KEPT = 6 * HOUR
+"""Seconds for which minutes can be told apart; after that, hours."""
+
+HOURS_KEPT = 8 * DAY
+"""Seconds for which hours can be told apart; after that, days (of UTC)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From `since` up to, not including, `until`, in Unix seconds."""
+
+    since: int
+    until: int
+
+    @property
+    def days(self) -> float:
+        """How long it is."""
+        return (self.until - self.since) / DAY
+
+    @property
+    def before(self) -> Span:
+        """The span of the same length that ends where this one begins."""
+        return Span(2 * self.since - self.until, self.since)
+
+
+def resolution(at: float, *, now: float) -> int:
+    """Return how many seconds are told apart at `at`: a minute, an hour or a day. Never raises."""
+    age = now - at
+    if age < MINUTES_KEPT:
+        return MINUTE
+    return HOUR if age < HOURS_KEPT else DAY
+
+
+def aligned(since: float, until: float, *, now: float) -> Span:
+    """Return the span widened to what is told apart at its two ends. Never raises."""
+    first, last = resolution(since, now=now), resolution(until, now=now)
+    return Span(int(since) // first * first, -int(-until // last) * last)

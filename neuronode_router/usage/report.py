@@ -1,0 +1,122 @@
+"""From sums to what is read: figures by any grouping and step, beside those of the period before.
+
+It must not know the store, prices or who asks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from neuronode_router.usage.finished import GOOD_ENDS, Key, Outcome
+from neuronode_router.usage.periods import Span
+from neuronode_router.usage.store import Rows
+from neuronode_router.usage.sums import Sums
+
+Names = tuple[str | int, ...]
+"""Values of the names a report is grouped by, in their order."""
+
+GROUPINGS: Mapping[str, str] = {
+    "profile": "profile",
+    "revision": "revision",
+    "task": "task",
+    "tier": "tier",
+    "requested": "requested",
+    "group": "served",
+    "deployment": "deployment",
+    "team": "team",
+    "reason": "reason",
+    "outcome": "outcome",
+}
+"""What a report can be grouped by, and the field of `Key` that holds it."""
+
+
+@dataclass(slots=True)
+class Figures:
+    """What was counted of some requests, and what follows from it."""
+
+    sums: Sums = field(default_factory=Sums)
+    outcomes: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def errors(self) -> int:
+        """Requests that ended neither with an answer nor by the client's leaving."""
+        return sum(count for outcome, count in self.outcomes.items() if outcome not in GOOD_ENDS)
+
+    @property
+    def error_rate(self) -> float | None:
+        """Errors per request, None without requests."""
+        return self.errors / self.sums.requests if self.sums.requests else None
+
+    @property
+    def fallback_rate(self) -> float | None:
+        """Fallbacks per request, None without requests."""
+        return self.sums.fallbacks / self.sums.requests if self.sums.requests else None
+
+    @property
+    def cached(self) -> int:
+        """Requests that LiteLLM's own cache answered."""
+        return self.outcomes[Outcome.CACHED]
+
+    @property
+    def cancelled(self) -> int:
+        """Requests whose client left."""
+        return self.outcomes[Outcome.CANCELLED]
+
+    def add(self, key: Key, sums: Sums) -> None:
+        """Count one row. Never raises."""
+        self.sums.merge(sums)
+        self.outcomes[key.outcome] += sums.requests
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One group of requests in one step of time."""
+
+    start: int | None
+    """Unix seconds at which the step begins; None where the whole span is one."""
+    names: Names
+    figures: Figures
+    before: Figures | None
+    """The same group in the span before; None in a series of steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The lines by time, then by requests, most first."""
+
+    span: Span
+    by: tuple[str, ...]
+    step: int | None
+    lines: Sequence[Line]
+    total: Figures
+    total_before: Figures
+
+
+def report(rows: Rows, earlier: Rows, *, span: Span, by: tuple[str, ...], step: int | None = None) -> Report:
+    """Group the rows of `span`; `earlier` are those of `span.before`. Raises `KeyError` for an unknown grouping."""
+    groups = _grouped(rows, by, step)
+    before = {} if step else _grouped(earlier, by, None)
+    lines = [
+        Line(start, names, figures, None if step else before.get((start, names), Figures()))
+        for (start, names), figures in groups.items()
+    ]
+    lines.sort(key=lambda line: (line.start or 0, -line.figures.sums.requests, [str(n) for n in line.names]))
+    return Report(span, by, step, lines, _total(rows), _total(earlier))
+
+
+def _grouped(rows: Rows, by: tuple[str, ...], step: int | None) -> dict[tuple[int | None, Names], Figures]:
+    places = [Key._fields.index(GROUPINGS[name]) for name in by]
+    groups: dict[tuple[int | None, Names], Figures] = {}
+    for (start, key), sums in rows.items():
+        at = start // step * step if step else None
+        groups.setdefault((at, tuple(key[place] for place in places)), Figures()).add(key, sums)
+    return groups
+
+
+def _total(rows: Rows) -> Figures:
+    total = Figures()
+    for (_, key), sums in rows.items():
+        total.add(key, sums)
+    return total

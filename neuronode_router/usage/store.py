@@ -1,0 +1,215 @@
+"""The books in SQL: batches of every worker added up once each, and read again by any grouping.
+
+It must not know workers' memory, reports or prices. All methods block for a bounded time: call them in a thread. Every
+one may raise `StoreUnavailable`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+
+from neuronode_router.usage.finished import Finished, Key
+from neuronode_router.usage.ledger import Batch
+from neuronode_router.usage.periods import MINUTE, Span
+from neuronode_router.usage.sums import ADDED, Sums
+from neuronode_router.usage.tables import batch as batches
+from neuronode_router.usage.tables import request as requests
+from neuronode_router.usage.tables import usage
+
+GATE = ""
+"""The worker whose row in `neuronode_usage_batch` is locked by whoever writes."""
+
+Rows = dict[tuple[int, Key], Sums]
+"""Sums by start (Unix seconds) and key."""
+
+_NUMBERS = (*ADDED, "largest")
+_LOCK = select(batches).where(batches.c.worker == GATE).with_for_update()
+_LAST = select(batches.c.sequence).where(batches.c.worker == bindparam("from_worker"))
+_MOVE = update(batches).where(batches.c.worker == bindparam("from_worker"))
+_STORED = select(usage).where(
+    usage.c.period == bindparam("of_period"),
+    usage.c.start == bindparam("of_start"),
+    usage.c.key.in_(bindparam("of_keys", expanding=True)),
+)
+_REPLACE = update(usage).where(
+    usage.c.period == bindparam("of_period"),
+    usage.c.start == bindparam("of_start"),
+    usage.c.key == bindparam("of_key"),
+)
+_NEWEST = (
+    select(requests.c.document)
+    .where(requests.c.call_id == bindparam("wanted"))
+    .order_by(requests.c.at.desc())
+    .limit(1)
+)
+
+
+class Database(Protocol):
+    """Where transactions are opened."""
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Open a transaction for reading. Raises `StoreUnavailable`."""
+        ...
+
+    def writing(self, *, durable: bool = True) -> AbstractContextManager[Connection]:
+        """Open a transaction that commits at its end or changes nothing. Raises `StoreUnavailable`."""
+        ...
+
+
+class UsageStore:
+    """The tables of the books. Writers take turns, so that what is read is what is written back."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, worker: str, batch: Batch, *, at: float) -> bool:
+        """Add a worker's batch and return True; False when it was added before. `at` is now.
+
+        A batch whose outcome is unknown is simply added again. Batches of a worker must come in their order.
+        """
+        with self._database.writing(durable=False) as connection:
+            connection.execute(_LOCK).one()
+            last = connection.execute(_LAST, {"from_worker": worker}).scalar()
+            if last is not None and last >= batch.sequence:
+                return False
+            if last is None:
+                mark = {"worker": worker, "sequence": batch.sequence, "at": at}
+                connection.execute(insert(batches), mark)
+            else:
+                connection.execute(_MOVE, {"from_worker": worker, "sequence": batch.sequence, "at": at})
+            _merge(connection, MINUTE, batch.rows)
+            if batch.requests:
+                connection.execute(insert(requests), _request_rows(worker, batch))
+            return True
+
+    def collect(self, span: Span, *, team: str | None = None) -> Rows:
+        """Return the sums of all keys that began in `span`; only those of `team` where it is given."""
+        wanted = select(usage).where(usage.c.start >= span.since, usage.c.start < span.until)
+        if team is not None:
+            wanted = wanted.where(usage.c.team == team)
+        found: Rows = {}
+        with self._database.reading() as connection:
+            for row in connection.execute(wanted):
+                at = (row.start, _key(row))
+                if at in found:  # an hour's row, and its first minute that came too late for it
+                    found[at].merge(_sums(row))
+                else:
+                    found[at] = _sums(row)
+        return found
+
+    def find(self, call_id: str) -> Finished | None:
+        """Return the newest request of the last hour with this call id, None where there is none."""
+        with self._database.reading() as connection:
+            document = connection.execute(_NEWEST, {"wanted": call_id}).scalar()
+        return None if document is None else _request(document)
+
+    def condense(self, period: int, into: int, *, before: float) -> int:
+        """Add rows of `period` seconds up to longer ones that ended by `before`, one of these per transaction.
+
+        Returns how many longer periods were written.
+        """
+        written = 0
+        horizon = int(before) // into * into
+        while self._condense_oldest(period, into, horizon):
+            written += 1
+        return written
+
+    def forget(self, *, usage_before: float, requests_before: float) -> None:
+        """Delete what is older: sums and marks of workers, and single requests."""
+        with self._database.writing(durable=False) as connection:
+            connection.execute(delete(usage).where(usage.c.start < int(usage_before)))
+            connection.execute(delete(requests).where(requests.c.at < requests_before))
+            gone = delete(batches).where(batches.c.at < usage_before, batches.c.worker != GATE)
+            connection.execute(gone)
+
+    def _condense_oldest(self, period: int, into: int, horizon: int) -> bool:
+        of_period = (usage.c.period == period, usage.c.start < horizon)
+        with self._database.reading() as connection:
+            oldest = connection.execute(select(func.min(usage.c.start)).where(*of_period)).scalar()
+        if oldest is None:
+            return False
+        start = oldest // into * into
+        within = (usage.c.period == period, usage.c.start >= start, usage.c.start < start + into)
+        with self._database.writing(durable=False) as connection:
+            connection.execute(_LOCK).one()
+            together: Rows = {}
+            for row in connection.execute(select(usage).where(*within)):
+                together.setdefault((start, _key(row)), Sums()).merge(_sums(row))
+            _merge(connection, into, together)
+            connection.execute(delete(usage).where(*within))
+        return True
+
+
+def _merge(connection: Connection, period: int, rows: Mapping[tuple[int, Key], Sums]) -> None:
+    """Add rows to those stored. The caller holds the gate, so nobody else writes between reading and writing."""
+    by_start: dict[int, dict[str, tuple[Key, Sums]]] = {}
+    for (start, key), sums in rows.items():
+        by_start.setdefault(start, {})[_digest(key)] = (key, sums)
+    new: list[dict[str, Any]] = []
+    changed: list[dict[str, Any]] = []
+    for start, keyed in by_start.items():
+        where = {"of_period": period, "of_start": start}
+        for row in connection.execute(_STORED, {**where, "of_keys": list(keyed)}):
+            _, sums = keyed.pop(row.key)
+            total = _sums(row)
+            total.merge(sums)
+            changed.append({**where, "of_key": row.key, **_columns(total)})
+        new += [
+            {"period": period, "start": start, "key": digest, **key._asdict(), **_columns(sums)}
+            for digest, (key, sums) in keyed.items()
+        ]
+    if new:
+        connection.execute(insert(usage), new)
+    if changed:
+        connection.execute(_REPLACE, changed)
+
+
+def _digest(key: Key) -> str:
+    return hashlib.blake2b("\x1f".join(map(str, key)).encode(), digest_size=16).hexdigest()
+
+
+def _columns(sums: Sums) -> dict[str, Any]:
+    return {
+        **{name: getattr(sums, name) for name in _NUMBERS},
+        "latency": json.dumps(sums.latency),
+        "first_token": json.dumps(sums.first_token),
+    }
+
+
+def _key(row: Row[*tuple[Any, ...]]) -> Key:
+    return Key(*(getattr(row, name) for name in Key._fields))
+
+
+def _sums(row: Row[*tuple[Any, ...]]) -> Sums:
+    numbers = {name: getattr(row, name) for name in _NUMBERS}
+    return Sums(**numbers, latency=_buckets(row.latency), first_token=_buckets(row.first_token))
+
+
+def _buckets(text: str) -> dict[int, int]:
+    return {int(bucket): count for bucket, count in json.loads(text).items()}
+
+
+def _request_rows(worker: str, batch: Batch) -> Sequence[Mapping[str, Any]]:
+    return [
+        {
+            "worker": worker,
+            "sequence": batch.sequence,
+            "number": number,
+            "call_id": finished.call_id,
+            "at": finished.at,
+            "document": json.dumps(asdict(finished) | {"key": finished.key}, separators=(",", ":")),
+        }
+        for number, finished in enumerate(batch.requests)
+    ]
+
+
+def _request(document: str) -> Finished:
+    fields = json.loads(document)
+    return Finished(**{**fields, "key": Key(*fields["key"]), "steps": tuple(fields["steps"])})

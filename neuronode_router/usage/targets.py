@@ -1,0 +1,81 @@
+"""Where recorded requests would have gone under another profile, and whether they would have fitted there.
+
+It must not know costs, nor ask any provider. What overload did to single requests is not replayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from neuronode_router.domain import AUTO_NAMES, Profile, Reason, Tier
+from neuronode_router.usage.finished import Key
+from neuronode_router.usage.sums import Sums
+
+
+@dataclass(frozen=True, slots=True)
+class GroupNote:
+    """What is known of a model group beforehand; of its deployments the most capable counts."""
+
+    context_window: int | None = None
+    """Tokens of prompt and answer together; None where nobody said."""
+    modalities: frozenset[str] = frozenset({"text"})
+    capabilities: frozenset[str] = frozenset()
+    """Tasks it is good at; empty where nobody said."""
+
+
+class Violation(StrEnum):
+    """What would not have fitted."""
+
+    UNKNOWN_GROUP = "unknown_group"
+    CONTEXT_WINDOW = "context_window"
+    MODALITY = "modality"
+    CAPABILITY = "capability"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One violation, for all recorded requests of a task."""
+
+    kind: Violation
+    task: str
+    group: str
+    detail: str
+
+
+def target(key: Key, candidate: Profile) -> str:
+    """Return the group that admission would choose for a request under `candidate`. Never raises.
+
+    Only requests that the active profile decided follow a switch. Those that were classified keep their tier; where
+    the recorded group is one of that tier's, it stays the choice, for overload may have had a say in it.
+    """
+    if key.reason != Reason.ACTIVE_PROFILE or not key.task:
+        return key.requested
+    name = candidate.tasks.get(key.task, key.task if key.task in AUTO_NAMES else "")
+    if name in AUTO_NAMES:
+        groups = _groups(candidate, Tier(key.tier) if key.tier else AUTO_NAMES[name])
+        return key.requested if key.requested in groups or not groups else groups[0]
+    return name or key.requested
+
+
+def findings(key: Key, sums: Sums, group: str, notes: Mapping[str, GroupNote]) -> Iterator[Finding]:
+    """Yield what in these requests would not have fitted into `group`. Never raises."""
+    note = notes.get(group)
+    if note is None:
+        yield Finding(Violation.UNKNOWN_GROUP, key.task, group, "LiteLLM has no such model group.")
+        return
+    if note.context_window is not None and sums.largest > note.context_window:
+        detail = f"The largest request took {sums.largest} tokens, the window holds {note.context_window}."
+        yield Finding(Violation.CONTEXT_WINDOW, key.task, group, detail)
+    for modality, count in (("image", sums.images), ("audio", sums.audio)):
+        if count and modality not in note.modalities:
+            yield Finding(
+                Violation.MODALITY, key.task, group, f"It takes no {modality}; {count} requests had some."
+            )
+    if note.capabilities and key.task not in note.capabilities:
+        yield Finding(Violation.CAPABILITY, key.task, group, "Its note does not name this task.")
+
+
+def _groups(candidate: Profile, tier: Tier | None) -> tuple[str, ...]:
+    return candidate.tiers.get(tier or candidate.uncertain, ())
