@@ -110,6 +110,15 @@ class Connection:
                     raise
         raise AssertionError
 
+    def status_without_key(self, path: str) -> int:
+        """Return the status that a caller without a key gets for a path of the proxy's own."""
+        request = self._client.build_request("GET", path)
+        del request.headers["Authorization"]
+        try:
+            return self._client.send(request).status_code
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from error
+
     def events(self, after: int) -> Iterator[Event | None]:
         """Yield every revision after `after` as it is served, and None whenever the proxy says it is still there."""
         headers = {"Last-Event-ID": str(after), "Accept": "text/event-stream"}

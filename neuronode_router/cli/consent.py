@@ -76,7 +76,7 @@ def carry_out(connection: Connection, change: Change, how: How) -> int:
         require_consent("Make this change?")
         if_match = preview.etag
     receipt = change.make(connection, how, if_match=if_match)
-    print_json(receipt) if how.as_json else _show_receipt(receipt)
+    print_json(receipt) if how.as_json else _show_receipt(receipt, changes=how.yes)
     return 1 if how.wait == "all" and not receipt["complete"] else 0
 
 
@@ -99,10 +99,11 @@ def _planned(receipt: Receipt) -> list[Table | str]:
     return [headline, *_changes(receipt), *_warnings(receipt)]
 
 
-def _show_receipt(receipt: Receipt) -> None:
+def _show_receipt(receipt: Receipt, *, changes: bool) -> None:
+    """Print a receipt; what changed only where it was not shown already, when the question was asked."""
     outcome = "in force" if receipt["changed"] else "unchanged"
     show(f"{_profiles(receipt)}, revision {receipt['revision']} {outcome}", *_warnings(receipt))
-    show(*_changes(receipt))
+    show(*(_changes(receipt) if changes else ()))
     workers = receipt["workers"]
     rows = ((w["host"], w["pid"], w["state"], _milliseconds(w["after_ms"]), w["detail"]) for w in workers)
     show("", table(("host", ">pid", "worker", ">after", "detail"), rows))

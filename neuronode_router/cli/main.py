@@ -19,6 +19,8 @@ from neuronode_router.errors import NeuronodeError, SettingsError
 
 COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
+        "init": ("init.command", "Add the plugin to a LiteLLM set-up that you have."),
+        "doctor": ("doctor.command", "Look for the known traps, and say how to mend each."),
         "serve": ("serve_command", "Start LiteLLM with the plugin."),
         "status": ("status", "Show what is in force, in every worker."),
         "profile": ("profile", "Show, compare, check and change profiles."),

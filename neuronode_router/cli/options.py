@@ -33,6 +33,9 @@ wait_option = click.option(
     type=click.Choice(["all", "one", "none"]),
     help="Whose acknowledgements to wait for.",
 )
+url_option = click.option(
+    "--url", envvar="LITELLM_BASE_URL", default=DEFAULT_URL, show_default=True, help="The proxy's address."
+)
 
 
 def settings_with(paths: Mapping[str, Path | None]) -> Settings:
@@ -46,13 +49,7 @@ def settings_with(paths: Mapping[str, Path | None]) -> Settings:
 def online(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command `--url` and, as its first argument, a connection that is closed at its end."""
 
-    @click.option(
-        "--url",
-        envvar="LITELLM_BASE_URL",
-        default=DEFAULT_URL,
-        show_default=True,
-        help="The proxy's address.",
-    )
+    @url_option
     @functools.wraps(function)
     def connected(*args: Any, url: str, **kwargs: Any) -> None:
         from neuronode_router.cli.connection import connect

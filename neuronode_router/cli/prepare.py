@@ -27,6 +27,7 @@ from neuronode_router.cli.effective import (
 )
 from neuronode_router.cli.embedded import EmbeddedAddress, find_weights
 from neuronode_router.cli.import_path import EXTEND_HOOK
+from neuronode_router.cli.litellm_start import HOOKS_VARIABLE, PLUGIN_HOOK
 from neuronode_router.cli.master_key import VARIABLE, MasterKey, find_master_key
 from neuronode_router.control.store import ControlStore
 from neuronode_router.domain import HostFacts
@@ -34,9 +35,7 @@ from neuronode_router.errors import ProfilesInvalid, SettingsError
 from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.settings import Settings, variable
 
-PLUGIN_HOOK = "neuronode_router.plugin:start"
 PROXY_VARIABLES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
-HOOKS_VARIABLE = "LITELLM_WORKER_STARTUP_HOOKS"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from neuronode_router.cli.options import (
 )
 from neuronode_router.cli.output import changes_table, clean, facts, print_json, show, table
 from neuronode_router.cli.profile_edit import edit
-from neuronode_router.cli.profile_text import read_profile
+from neuronode_router.cli.profile_text import in_order, read_profile
 from neuronode_router.errors import UnknownProfile
 
 
@@ -70,7 +70,7 @@ def show_profile(connection: Connection, name: str, *, as_json: bool) -> None:
     found = [profile for profile in listed if profile["name"] == name]
     if not found:
         raise UnknownProfile(name, [profile["name"] for profile in listed])
-    profile = found[0]
+    profile = in_order(found[0])
     if as_json:
         print_json(profile)
         return

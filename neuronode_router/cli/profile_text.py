@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from neuronode_router.domain import TASK_ALIASES, TIERS
 from neuronode_router.errors import Problem, ProfilesInvalid, SettingsError
 from neuronode_router.profiles.problems import dotted
 from neuronode_router.profiles.reader import read_document
@@ -49,4 +50,15 @@ def read_profile(file: Path) -> ProfileText:
 
 def write_profile(profile: Mapping[str, Any]) -> str:
     """Return the YAML text of a profile as the admin API shows it, without its name."""
-    return dump({key: value for key, value in profile.items() if key != "name"})
+    return dump({key: value for key, value in in_order(profile).items() if key != "name"})
+
+
+def in_order(profile: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a profile of the admin API with tasks and tiers in the order in which people think of them."""
+    tasks, tiers = profile["tasks"], profile["tiers"]
+    known = [task for task in TASK_ALIASES if task in tasks]
+    return {
+        **profile,
+        "tasks": {task: tasks[task] for task in (*known, *sorted(tasks.keys() - {*known}))},
+        "tiers": {tier.value: tiers[tier.value] for tier in TIERS},
+    }

@@ -20,6 +20,7 @@ import httpx
 from neuronode_router.cli import embedded
 from neuronode_router.cli.banner import QUESTION, Progress, ready_banner
 from neuronode_router.cli.embedded import EmbeddedAddress
+from neuronode_router.cli.litellm_start import WORKER_HEALTH_SECONDS
 from neuronode_router.cli.prepare import Listen, Prepared, prepared
 from neuronode_router.cli.supervise import Backoff, Child, Relay
 from neuronode_router.errors import HostError, SettingsError
@@ -33,8 +34,6 @@ FIRST_ANSWER_SECONDS = 60.0
 POLL_SECONDS = 0.1
 STARTUP_FAILED = b"Application startup failed"
 """What uvicorn prints then."""
-WORKER_HEALTH_SECONDS = 120
-"""While a worker imports LiteLLM it cannot answer; uvicorn's default of 5 s would kill it again and again."""
 
 
 class Service:

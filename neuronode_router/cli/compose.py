@@ -1,0 +1,102 @@
+"""The services of a compose file that run LiteLLM: how each is started, and in which environment.
+
+It must not know what is looked for in them. References such as ${NAME} stay as they are written.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+"""In the order in which `docker compose` looks for them."""
+OVERRIDES = (
+    "compose.override.yaml",
+    "compose.override.yml",
+    "docker-compose.override.yml",
+    "docker-compose.override.yaml",
+)
+"""What it merges into them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service that runs LiteLLM."""
+
+    name: str
+    command: tuple[str, ...]
+    environ: Mapping[str, str] = field(repr=False)
+    image: str | None
+    """The image it is started from; None where it is built."""
+
+
+def find_compose(directory: Path) -> Path | None:
+    """Return the compose file of a directory, None where there is none."""
+    return next((path for name in COMPOSE_FILES if (path := directory / name).is_file()), None)
+
+
+def find_override(directory: Path) -> Path | None:
+    """Return what is merged into the compose file of a directory, None where there is nothing."""
+    return next((path for name in OVERRIDES if (path := directory / name).is_file()), None)
+
+
+def litellm_services(path: Path | None) -> tuple[Service, ...]:
+    """Return the services of a compose file and its override that run LiteLLM. Never raises: broken files have none."""
+    if path is None:
+        return ()
+    services, override = _services(path), _services(find_override(path.parent))
+    found = (
+        _service(name, body, override.get(name, {})) for name, body in services.items() if _is_litellm(body)
+    )
+    return tuple(found)
+
+
+def _services(path: Path | None) -> dict[str, Mapping[str, Any]]:
+    try:
+        document = yaml.safe_load(path.read_bytes()) if path else None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError):
+        return {}
+    services = document.get("services") if isinstance(document, dict) else None
+    entries = services.items() if isinstance(services, dict) else ()
+    return {str(name): body for name, body in entries if isinstance(body, dict)}
+
+
+def _is_litellm(body: Mapping[str, Any]) -> bool:
+    image, build = str(body.get("image") or ""), str(body.get("build") or "")
+    return "litellm" in (image + build).lower() or any(
+        word.startswith("--config") for word in _command(body.get("command"))
+    )
+
+
+def _service(name: str, body: Mapping[str, Any], override: Mapping[str, Any]) -> Service:
+    merged = {**body, **override}
+    image = merged.get("image") if not merged.get("build") else None
+    return Service(
+        name,
+        (*_command(merged.get("entrypoint")), *_command(merged.get("command"))),
+        _environment(body.get("environment")) | _environment(override.get("environment")),
+        str(image) if image else None,
+    )
+
+
+def _command(command: object) -> tuple[str, ...]:
+    if isinstance(command, list):
+        return tuple(map(str, command))
+    try:
+        return tuple(shlex.split(str(command or "")))
+    except ValueError:
+        return (str(command),)
+
+
+def _environment(environment: object) -> dict[str, str]:
+    if isinstance(environment, list):
+        pairs = (str(entry).partition("=") for entry in environment)
+        return {name: value for name, _, value in pairs}
+    if isinstance(environment, dict):
+        return {str(name): "" if value is None else str(value) for name, value in environment.items()}
+    return {}

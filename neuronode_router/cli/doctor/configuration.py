@@ -1,0 +1,168 @@
+"""Traps in the settings of a LiteLLM configuration, and in the profiles that belong to it.
+
+It must not reach out to anything but files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from neuronode_router.cli.backends import ENVIRONMENT_REFERENCE
+from neuronode_router.cli.doctor.finding import Finding, Subject, is_on, mapping
+from neuronode_router.cli.effective import CUSTOM_AUTH
+from neuronode_router.cli.master_key import PUBLICLY_KNOWN_SHA256, VARIABLE
+from neuronode_router.domain import HostFacts
+from neuronode_router.profiles.files import ProfileFiles
+
+SHORTEST_KEY = 20
+KEY_MEND = f'Set {VARIABLE} to a long random value: "sk-$(openssl rand -hex 32)".'
+
+
+def master_key(subject: Subject) -> Iterator[Finding]:
+    """Who has the master key may do everything."""
+    configured = str(subject.general.get("master_key") or "")
+    reference = (
+        configured.removeprefix(ENVIRONMENT_REFERENCE) if configured.startswith(ENVIRONMENT_REFERENCE) else ""
+    )
+    where = "general_settings.master_key" if configured else VARIABLE
+    given = subject.environ.get(reference or VARIABLE, "") if reference or not configured else configured
+    if configured and not reference:
+        message = "The master key stands in the configuration, for everybody who may read or commit it."
+        mend = f"Write `master_key: os.environ/{VARIABLE}`, and give the key a new value."
+        yield Finding("problem", "key_in_configuration", where, message, mend)
+    kept = subject.settings.state_dir / "master_key"
+    if not given.strip():
+        if not kept.is_file():
+            message = "There is no master key: LiteLLM alone would serve everybody, and the admin routes stay closed."
+            yield Finding(
+                "problem", "no_master_key", where, message, f"{KEY_MEND} `neuronode serve` makes one up."
+            )
+    elif hashlib.sha256(given.strip().encode()).hexdigest() in PUBLICLY_KNOWN_SHA256:
+        message = "The master key is the one of LiteLLM's examples, which everybody knows."
+        yield Finding("problem", "weak_master_key", where, message, KEY_MEND)
+    elif len(given.strip()) < SHORTEST_KEY:
+        message = f"The master key is shorter than {SHORTEST_KEY} characters: it can be guessed."
+        yield Finding("problem", "weak_master_key", where, message, KEY_MEND)
+
+
+def weak_key_permitted(subject: Subject) -> Iterator[Finding]:
+    """LiteLLM's own check of the key can be switched off."""
+    setting = "dangerously_permit_weak_or_unset_master_key"
+    if is_on(subject.general.get(setting)):
+        message = "LiteLLM starts even with a master key that everybody knows."
+        yield Finding(
+            "problem", "weak_key_permitted", f"general_settings.{setting}", message, "Remove the setting."
+        )
+
+
+def aliases(subject: Subject) -> Iterator[Finding]:
+    """LiteLLM follows exactly one alias, and an alias goes before a group of the same name."""
+    given = mapping(subject.router.get("model_group_alias"))
+    for alias, target in given.items():
+        where = f"router_settings.model_group_alias.{alias}"
+        leads_to = target.get("model") if isinstance(target, dict) else target
+        if alias in subject.groups:
+            message = f"The alias {alias!r} hides the model group of that name."
+            yield Finding("problem", "alias_hides_group", where, message, "Rename one of them.")
+        if leads_to in given and leads_to not in subject.groups:
+            message = f"{alias!r} leads to {leads_to!r}, an alias itself, and LiteLLM follows only one."
+            yield Finding("problem", "alias_chain", where, message, "Name the model group it shall end at.")
+        elif leads_to not in subject.groups:
+            message = f"{alias!r} leads to {leads_to!r}, which is no model group."
+            yield Finding("problem", "alias_to_nothing", where, message, "Name a group of the model_list.")
+
+
+def aliases_owned_by_file(subject: Subject) -> Iterator[Finding]:
+    """With a database LiteLLM applies the file's alias map again and again."""
+    if subject.stores_in_database and subject.router.get("model_group_alias"):
+        yield Finding(
+            "advice",
+            "aliases_owned_by_file",
+            "router_settings.model_group_alias",
+            "With store_model_in_db LiteLLM puts this map back every 30 s; the plugin has to undo that each time.",
+            "Remove the map: the plugin sets it from the active profile.",
+        )
+
+
+def rendering_with_database(subject: Subject) -> Iterator[Finding]:
+    """A rendered map is an older one as soon as the next switch is made."""
+    if subject.stores_in_database and subject.settings.render == "on":
+        yield Finding(
+            "problem",
+            "rendering_with_database",
+            "NEURONODE_RENDER",
+            "With store_model_in_db LiteLLM reads the rendered file again and puts an older map in force.",
+            "Set NEURONODE_RENDER=auto.",
+        )
+
+
+def pre_call_checks(subject: Subject) -> Iterator[Finding]:
+    """LiteLLM counts the tokens of every prompt on the event loop."""
+    if is_on(subject.router.get("enable_pre_call_checks")):
+        yield Finding(
+            "advice",
+            "pre_call_checks",
+            "router_settings.enable_pre_call_checks",
+            "LiteLLM counts the tokens of every prompt: about 10 ms for 58,000 characters, for all requests at once.",
+            "Set it to false, unless long prompts go to groups with a small context window.",
+        )
+
+
+def fallback_access(subject: Subject) -> Iterator[Finding]:
+    """Keys that may use a task alias only would lose its fallbacks."""
+    if is_on(subject.general.get("enforce_fallback_model_access")):
+        yield Finding(
+            "advice",
+            "fallback_access",
+            "general_settings.enforce_fallback_model_access",
+            "A key that may use task aliases or `auto` only gets an error where it would have got a fallback.",
+            "Set it to false, or grant such keys the groups that fallbacks lead to.",
+        )
+
+
+def stream_usage(subject: Subject) -> Iterator[Finding]:
+    """Providers report tokens of a stream only when asked."""
+    if not is_on(subject.general.get("always_include_stream_usage")):
+        yield Finding(
+            "advice",
+            "stream_usage",
+            "general_settings.always_include_stream_usage",
+            "Some streamed answers are recorded with 0 tokens and no cost.",
+            "Set it to true.",
+        )
+
+
+def key_limits(subject: Subject) -> Iterator[Finding]:
+    """What a key may use is only looked at when LiteLLM is told to, where it does not know the keys itself."""
+    if subject.general.get("custom_auth") == CUSTOM_AUTH and not is_on(
+        subject.litellm.get("enable_post_custom_auth_checks")
+    ):
+        yield Finding(
+            "problem",
+            "key_limits_off",
+            "litellm_settings.enable_post_custom_auth_checks",
+            "Every key of the access file may use every model group.",
+            "Set it to true, and general_settings.custom_auth_run_common_checks too.",
+        )
+
+
+def profiles(subject: Subject) -> Iterator[Finding]:
+    """The profile files, against the groups of this configuration."""
+    for problem in ProfileFiles(subject.settings.profiles).check(HostFacts(groups=subject.groups)):
+        where = ":".join(filter(None, (problem.file, str(problem.line or ""), problem.path)))
+        yield Finding("problem", problem.code, where, problem.message, problem.mend)
+
+
+CHECKS = (
+    master_key,
+    weak_key_permitted,
+    aliases,
+    aliases_owned_by_file,
+    rendering_with_database,
+    pre_call_checks,
+    fallback_access,
+    stream_usage,
+    key_limits,
+    profiles,
+)

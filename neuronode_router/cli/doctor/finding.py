@@ -1,0 +1,126 @@
+"""What a check finds, and what it is given to look at.
+
+It must not know any check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Literal
+
+from neuronode_router.settings import Settings
+
+Level = Literal["problem", "advice"]
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One trap. A problem breaks something now or opens a door; advice costs time, money or a surprise."""
+
+    level: Level
+    code: str
+    where: str
+    message: str
+    mend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One way in which LiteLLM is started: this environment, or a service of a compose file."""
+
+    name: str
+    environ: Mapping[str, str] = field(repr=False)
+    command: tuple[str, ...] = ()
+
+    @property
+    def workers(self) -> int:
+        """How many worker processes it starts."""
+        given = self.option("--num_workers") or self.environ.get("NUM_WORKERS", "")
+        return int(given) if given.isdecimal() else 1
+
+    def option(self, name: str) -> str | None:
+        """Return the value of an option of the command, in either spelling."""
+        for word, following in pairwise((*self.command, "")):
+            if word == name:
+                return following
+            if word.startswith(f"{name}="):
+                return word.partition("=")[2]
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A LiteLLM configuration with everything around it."""
+
+    config: Document
+    settings: Settings
+    environ: Mapping[str, str] = field(repr=False)
+    launches: tuple[Launch, ...] = ()
+    """This environment first, then the services of a compose file beside the configuration."""
+
+    @property
+    def general(self) -> Document:
+        """The `general_settings`."""
+        return mapping(self.config.get("general_settings"))
+
+    @property
+    def router(self) -> Document:
+        """The `router_settings`."""
+        return mapping(self.config.get("router_settings"))
+
+    @property
+    def litellm(self) -> Document:
+        """The `litellm_settings`."""
+        return mapping(self.config.get("litellm_settings"))
+
+    @property
+    def deployments(self) -> tuple[tuple[str, Document], ...]:
+        """Each entry of the `model_list`, under its place in it."""
+        entries = self.config.get("model_list")
+        found = enumerate(entries if isinstance(entries, list) else ())
+        return tuple((f"model_list[{number}]", entry) for number, entry in found if isinstance(entry, dict))
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """The names of the model groups."""
+        return frozenset(str(entry.get("model_name")) for _, entry in self.deployments)
+
+    @property
+    def stores_in_database(self) -> bool:
+        """Whether LiteLLM takes models and settings from its database."""
+        return is_on(self.general.get("store_model_in_db")) or is_on(self.environ.get("STORE_MODEL_IN_DB"))
+
+
+def mapping(value: object) -> Document:
+    """Return a section of a configuration; an empty one where something else stands."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def params_of(deployment: Document) -> Document:
+    """Return the `litellm_params` of a deployment."""
+    return mapping(deployment.get("litellm_params"))
+
+
+def info_of(deployment: Document) -> Document:
+    """Return the `model_info` of a deployment."""
+    return mapping(deployment.get("model_info"))
+
+
+def runs_on_ollama(deployment: Document) -> bool:
+    """Whether a deployment is served by an Ollama."""
+    return str(params_of(deployment).get("model", "")).startswith(("ollama/", "ollama_chat/"))
+
+
+def is_on(value: object) -> bool:
+    """Whether a setting of LiteLLM is on: the boolean, or the word as an environment has it."""
+    return value is True or str(value).strip().lower() in ("true", "1")
+
+
+def names(items: Iterable[str], *, most: int = 6) -> str:
+    """Return names as a list for a sentence, not longer than one wants to read."""
+    found = sorted(set(items))
+    rest = f" and {len(found) - most} more" if len(found) > most else ""
+    return ", ".join(found[:most]) + rest

@@ -1,0 +1,106 @@
+"""Whether Redis, the SQL store and the backends that a configuration names can be reached from here.
+
+It must not wait long, nor create or migrate anything, nor load a model into an Ollama.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from neuronode_router.cli.backends import find_backends
+from neuronode_router.cli.doctor.finding import Finding, Subject, names, runs_on_ollama
+
+SECONDS = 2
+"""How long each may take to answer."""
+
+
+def redis_answers(subject: Subject) -> Iterator[Finding]:
+    """Redis wakes workers and shares statistics; no request needs it."""
+    if subject.settings.redis_url is None:
+        return
+    from redis import Redis, RedisError
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    try:
+        with Redis.from_url(
+            subject.settings.redis_url,
+            socket_connect_timeout=SECONDS,
+            socket_timeout=SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        ) as client:
+            client.ping()
+    except (RedisError, OSError, ValueError) as error:
+        yield Finding(
+            "problem",
+            "redis_unreachable",
+            "NEURONODE_REDIS_URL",
+            f"Redis does not answer: {error}.",
+            "Start it, or mend the address; requests work without it.",
+        )
+
+
+def store_answers(subject: Subject) -> Iterator[Finding]:
+    """Without the store nothing can be switched; the last revision keeps serving."""
+    url = subject.settings.state_url
+    fault = _unusable_file(url) if url.startswith("sqlite") else _silent_server(url)
+    if fault:
+        mend = (
+            "Start the database, or mend the address."
+            if "://" in url and not url.startswith("sqlite")
+            else ("Name a writable directory with --state-dir or NEURONODE_STATE_DIR.")
+        )
+        yield Finding("problem", "store_unreachable", "NEURONODE_STATE_URL", fault, mend)
+
+
+def _unusable_file(url: str) -> str | None:
+    _, _, name = url.partition(":///")
+    file = Path(name.partition("?")[0])
+    if file.exists():
+        return None if os.access(file, os.R_OK | os.W_OK) else f"{file} cannot be read and written."
+    nearest = next((folder for folder in file.parents if folder.exists()), None)
+    if nearest is None or not os.access(nearest, os.W_OK):
+        return f"{file} cannot be created."
+    return None
+
+
+def _silent_server(url: str) -> str | None:
+    import psycopg
+
+    _, _, address = url.partition("://")
+    try:
+        with psycopg.connect(f"postgresql://{address}", connect_timeout=SECONDS) as connection:
+            connection.execute("SELECT 1")
+    except (psycopg.Error, UnicodeError) as error:
+        return (
+            f"The database does not answer: {(str(error).strip() or type(error).__name__).splitlines()[0]}."
+        )
+    return None
+
+
+def backends_answer(subject: Subject) -> Iterator[Finding]:
+    """An Ollama that is away or lacks a model, and providers whose key is not set."""
+    deployments = [deployment for _, deployment in subject.deployments]
+    backends = asyncio.run(find_backends(deployments, subject.environ))
+    reasons: dict[tuple[bool, str], list[str]] = {}
+    for deployment in deployments:
+        if why := backends.missing(deployment):
+            # An address that is not set is a choice, as a key is; one that is set and useless is a fault.
+            key = (runs_on_ollama(deployment) and not why.endswith("is not set"), why)
+            reasons.setdefault(key, []).append(str(deployment.get("model_name")))
+    for (ollama, why), groups in reasons.items():
+        yield Finding(
+            "problem" if ollama else "advice",
+            "ollama_unusable" if ollama else "backend_not_configured",
+            names(groups),
+            f"{why}.",
+            "Start Ollama at the api_base of these groups, and `ollama pull` what they name."
+            if ollama
+            else "Set it; until then `neuronode serve` answers these groups with the built-in tiny model.",
+        )
+
+
+CHECKS = (redis_answers, store_answers, backends_answer)

@@ -1,0 +1,121 @@
+"""`neuronode init`: reads a configuration, shows what it proposes and why, and writes it after consent.
+
+It must not change anything that exists.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from neuronode_router.cli.consent import require_consent
+from neuronode_router.cli.effective import deployments_of, read_config
+from neuronode_router.cli.init.files import ENV_FILE, NewFile, new_files
+from neuronode_router.cli.init.groups import Group, litellm_prices, text_groups
+from neuronode_router.cli.init.proposal import propose
+from neuronode_router.cli.options import (
+    config_option,
+    json_option,
+    profiles_option,
+    settings_with,
+    yes_option,
+)
+from neuronode_router.cli.output import clean, note, print_json, show, table
+from neuronode_router.domain import TASK_ALIASES, HostFacts
+from neuronode_router.errors import ProfilesInvalid, SettingsError
+from neuronode_router.profiles.files import ProfileFiles
+from neuronode_router.settings import process_environment
+
+Documents = Mapping[str, Mapping[str, Any]]
+
+
+@click.command("init")
+@click.option("--dry-run", is_flag=True, help="Show what would be written; write nothing.")
+@yes_option
+@config_option
+@profiles_option
+@json_option
+def command(*, dry_run: bool, yes: bool, as_json: bool, **paths: Path | None) -> None:
+    """Add the plugin to a LiteLLM set-up that you have.
+
+    Proposes the five profiles from your model groups and writes them, an environment file and, beside a compose file,
+    its override. Your configuration and everything else that exists is left as it is.
+    """
+    settings = settings_with(paths)
+    deployments = deployments_of(read_config(settings.config))
+    groups, unused = text_groups(deployments, litellm_prices())
+    if not groups:
+        mend = "Add a deployment of a chat model to its model_list."
+        raise SettingsError(f"{settings.config} has no model group that answers with text.", mend=mend)
+    documents = propose(groups)
+    files = new_files(settings.config.parent, settings.profiles, documents, process_environment())
+    _require_valid(files, settings.profiles, {str(d["model_name"]) for d in deployments})
+    new = [file for file in files if not file.exists]
+    plan = _plan(groups, unused, documents, files)
+    if dry_run:
+        _print_json(groups, documents, files, new) if as_json else show(*plan)
+        return
+    if not yes:
+        show(*plan, err=True)
+        if new:
+            require_consent(f"Write {len(new)} new files?")
+    for file in new:
+        file.write()
+    _print_json(groups, documents, files, new) if as_json else show(*(str(file.path) for file in new))
+    _say_what_next(settings.config)
+
+
+def _require_valid(files: Sequence[NewFile], profiles: Path, groups: set[str]) -> None:
+    """Raise `ProfilesInvalid` where the proposal itself would be refused: a group has the name of a task."""
+    with tempfile.TemporaryDirectory() as place:
+        for file in files:
+            if file.path.parent == profiles:
+                (Path(place) / file.path.name).write_text(file.text, encoding="utf-8")
+        if problems := ProfileFiles(Path(place)).check(HostFacts(groups=frozenset(groups))):
+            raise ProfilesInvalid(problems)
+
+
+def _plan(
+    groups: Sequence[Group], unused: Mapping[str, str], documents: Documents, files: Sequence[NewFile]
+) -> list[Table | str]:
+    rows = ((g.name, g.tier.value, g.tier_why, f"{g.price:g}", g.price_why, g.vendor) for g in groups)
+    tasks = ((task, *(document["tasks"][task] for document in documents.values())) for task in TASK_ALIASES)
+    states = ((file.path, "exists, is left as it is" if file.exists else "new") for file in files)
+    return [
+        "Your model groups:",
+        table(("group", "tier", "because", ">price", "because", "vendor"), rows),
+        *(f"Not used: {clean(name)}, {clean(why)}." for name, why in unused.items()),
+        "",
+        "The profiles:",
+        table(("task", *documents), tasks),
+        "",
+        "Files:",
+        table(("file", "state"), states),
+    ]
+
+
+def _print_json(
+    groups: Sequence[Group], documents: Documents, files: Sequence[NewFile], new: Sequence[NewFile]
+) -> None:
+    print_json(
+        {
+            "groups": [asdict(group) for group in groups],
+            "profiles": documents,
+            "files": [{"path": str(file.path), "new": file in new, "text": file.text} for file in files],
+        }
+    )
+
+
+def _say_what_next(config: Path) -> None:
+    note(f"{config.name} is as it was. Next:")
+    note("  neuronode doctor                        what else your set-up should have")
+    note(
+        f"  docker compose up --build               with the override, or: set -a; . ./{ENV_FILE}; set +a; litellm ..."
+    )
+    note("  neuronode profile switch premium        once it runs")
