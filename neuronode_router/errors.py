@@ -25,6 +25,7 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
     - UnsupportedLiteLLM    outside the tested range, or a seam is missing
     - CompromisedLiteLLM    a release known to be malicious
     - AdminClosed           the proxy has no master key, so nobody can be told apart
+    - RouterTaken           a router of the SDK has a custom routing strategy already
   + TaskError               a task of the task API
     - TemplatesInvalid      task templates with problems, all of them listed
     - BadTaskInput          what a caller gave does not fit the task
@@ -240,6 +241,13 @@ class AdminClosed(HostError):
 
     code = "admin_closed"
     mend = "Start the proxy with LITELLM_MASTER_KEY set to a long random value."
+
+
+class RouterTaken(HostError):
+    """A router of LiteLLM's SDK has a custom routing strategy already: somebody else's, or ours."""
+
+    code = "router_taken"
+    mend = "Attach to a router once, and to one on which no custom routing strategy was set."
 
 
 class TaskError(NeuronodeError):
