@@ -40,6 +40,13 @@ class Histogram:
         """How many values were counted."""
         return sum(self.counts.values())
 
+    @property
+    def mean(self) -> float | None:
+        """The mean of the values, None when empty; its error is bounded like a quantile's."""
+        if not self.counts:
+            return None
+        return sum(_MIDDLES[bucket] * count for bucket, count in self.counts.items()) / self.samples
+
     def merge(self, other: Histogram) -> Histogram:
         """Return the histogram of both sets of values. Never raises."""
         merged = dict(self.counts)

@@ -37,6 +37,7 @@ from neuronode_router.domain import (
     SECOND_NAME_PROFILE,
     TASK_ALIASES,
     HostFacts,
+    Tier,
 )
 from neuronode_router.errors import ArtefactRefused, NeuronodeError
 from neuronode_router.litellm_plugin.admission import Admission, Host
@@ -49,12 +50,14 @@ from neuronode_router.litellm_plugin.health import Health
 from neuronode_router.litellm_plugin.identity import Identity, role_of
 from neuronode_router.litellm_plugin.renderer import Renderer
 from neuronode_router.litellm_plugin.routing_log import RoutingLog
+from neuronode_router.litellm_plugin.task_host import TaskHost, tier_names
 from neuronode_router.litellm_plugin.ui_sessions import UiSessions
 from neuronode_router.litellm_plugin.usage_room import UsageRoom
 from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.profiles.yaml11 import read
 from neuronode_router.routing.snapshot import Snapshot
 from neuronode_router.settings import Settings, process_environment
+from neuronode_router.tasks.folder import TaskFolder
 
 GUARD_SECONDS = 0.5
 """How often the live alias map is compared with ours: drift is gone within a second."""
@@ -123,6 +126,15 @@ class Runtime:
             deployments=self.deployments,
             registry=lambda: self.health.board.registry,
         )
+        self._templates = TaskFolder(settings.tasks)
+        self.tasks = TaskHost(
+            proxy=proxy,
+            folder=self._templates,
+            names=tier_names(settings.model_fast, settings.model_medium, settings.model_complex),
+            standings=lambda: self.health.board.standings,
+            ladder=self._active_ladder,
+            books=self.usage.books,
+        )
         self._wake = _wake(settings)
         self.manager = ProfileManager(
             store=self.store,
@@ -171,6 +183,9 @@ class Runtime:
                 group.create_task(self._every(GUARD_SECONDS, "guarding our aliases", self._guard))
                 flush_seconds = self.settings.usage_flush_seconds
                 group.create_task(self._every(flush_seconds, "keeping usage", self.usage.flush))
+                if self.settings.tasks is not None:
+                    refresh = partial(asyncio.to_thread, self._templates.refresh)
+                    group.create_task(self._every(ACCESS_SECONDS, "reading the task templates", refresh))
                 group.create_task(self._every(TIDY_SECONDS, "adding usage up", self.usage.tidy))
                 if self.access is not None:
                     read = partial(asyncio.to_thread, self.access.refresh)
@@ -223,6 +238,7 @@ class Runtime:
                 *self.watcher.problems(),
                 *(access.problems if access else ()),
                 *self.health.board.problems(),
+                *self._templates.problems,
             ],
             "warnings": [warning for warning in warnings if warning],
             "litellm": self._host_version,
@@ -234,6 +250,10 @@ class Runtime:
 
     def _router(self) -> Any | None:
         return self._proxy.llm_router
+
+    def _active_ladder(self) -> Mapping[Tier, Sequence[str]]:
+        snapshot = self.admission.snapshot
+        return snapshot.ladders[snapshot.state.active] if snapshot else {}
 
     def _renders(self) -> bool:
         """Where LiteLLM re-reads its file every 30 s it would put a rendered, older map back over ours."""

@@ -1,4 +1,4 @@
-"""Chat requests to a LiteLLM proxy, over whatever httpx client it is given: a network, or the application itself.
+"""Requests to a LiteLLM proxy, over whatever httpx client it is given: a network, or the application itself.
 
 It must not know tasks. Errors carry the status that came back and never its text, which can quote keys and prompts.
 """
@@ -17,7 +17,8 @@ from neuronode_router.errors import CompletionFailed, NeuronodeError, NotAllowed
 from neuronode_router.tasks.confidence import TokenLogprob
 from neuronode_router.tasks.engine import Answer, Ask
 
-PATH = "/v1/chat/completions"
+CHAT_PATH = "/v1/chat/completions"
+LIST_PATH = "/v1/models"
 EXPLAIN = {"x-neuronode-explain": "1"}
 """Asks for the decision in a header of the answer."""
 
@@ -34,18 +35,31 @@ class Completions:
     async def __call__(self, ask: Ask) -> Answer:
         """Return the answer. Raises `CompletionFailed`, `NotAuthenticated` or `NotAllowed`."""
         began = self._clock()
-        try:
-            response = await self._client.post(PATH, json=_body(ask), headers=EXPLAIN)
-        except httpx.TimeoutException as error:
-            raise _failed(ask, 504) from error
-        except httpx.HTTPError as error:
-            raise _failed(ask, 503) from error
-        if not response.is_success:
-            raise _refusal(ask, response)
+        request = self._client.build_request("POST", CHAT_PATH, json=_body(ask), headers=EXPLAIN)
+        response = await self._send(request, ask.name)
         try:
             return _answer(response, latency_ms=1000 * (self._clock() - began))
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise _failed(ask, response.status_code) from error
+            raise _failed(ask.name, response.status_code) from error
+
+    async def listed(self) -> frozenset[str]:
+        """Return the names that the key may ask. Raises like a chat request."""
+        response = await self._send(self._client.build_request("GET", LIST_PATH), LIST_PATH)
+        try:
+            return frozenset(str(entry["id"]) for entry in response.json()["data"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise _failed(LIST_PATH, response.status_code) from error
+
+    async def _send(self, request: httpx.Request, asked: str) -> httpx.Response:
+        try:
+            response = await self._client.send(request)
+        except httpx.TimeoutException as error:
+            raise _failed(asked, 504) from error
+        except httpx.HTTPError as error:
+            raise _failed(asked, 503) from error
+        if not response.is_success:
+            raise _refusal(asked, response)
+        return response
 
 
 def _body(ask: Ask) -> dict[str, Any]:
@@ -96,20 +110,20 @@ def _tokens(content: Sequence[Mapping[str, Any]]) -> tuple[TokenLogprob, ...]:
     return tuple(TokenLogprob(str(token["token"]), float(token["logprob"])) for token in content)
 
 
-def _refusal(ask: Ask, response: httpx.Response) -> NeuronodeError:
+def _refusal(asked: str, response: httpx.Response) -> NeuronodeError:
     """Tell a refusal of the proxy from a failure behind it: only what was admitted carries our reason."""
     status = response.status_code
     if _error_type(response) == "budget_exceeded":
-        return _failed(ask, 429)
+        return _failed(asked, 429)
     if "x-neuronode-reason" not in response.headers:
         if status == 401:
             return NotAuthenticated("The proxy does not know this key.")
         if status == 403:
             return NotAllowed(
-                f"This key may not ask {ask.name!r}.",
-                mend=f"Have {ask.name!r} added to the models of the key or its team.",
+                f"This key may not ask {asked!r}.",
+                mend=f"Have {asked!r} added to the models of the key or its team.",
             )
-    return _failed(ask, status, retry_after=response.headers.get("retry-after"))
+    return _failed(asked, status, retry_after=response.headers.get("retry-after"))
 
 
 def _error_type(response: httpx.Response) -> object:
@@ -119,13 +133,13 @@ def _error_type(response: httpx.Response) -> object:
         return None
 
 
-def _failed(ask: Ask, status: int, *, retry_after: str | None = None) -> CompletionFailed:
+def _failed(asked: str, status: int, *, retry_after: str | None = None) -> CompletionFailed:
     code, mend = _KINDS.get(status) or (
         _REFUSED if 400 <= status < 500 and status not in {401, 403} else _BROKEN
     )
     return CompletionFailed(
         code,
-        f"The chat request to {ask.name!r} ended with status {status}.",
+        f"The request to {asked!r} ended with status {status}.",
         mend=mend,
         status=status,
         retry_after=retry_after,

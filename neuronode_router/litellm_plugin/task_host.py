@@ -1,0 +1,165 @@
+"""What the task API gets of one proxy worker: the proxy's own application to ask, the tiers, and the figures.
+
+It decides nothing: what it sends goes through LiteLLM's authentication, admission and books like any other request.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from fastapi import Request
+
+from neuronode_router.domain import AUTO_NAMES, Tier
+from neuronode_router.histogram import Histogram
+from neuronode_router.routing.ladder import Standing
+from neuronode_router.tasks import Catalogue
+from neuronode_router.tasks.completions import Completions
+from neuronode_router.tasks.folder import TaskFolder
+from neuronode_router.tasks.results import ModelConfig, Offer, RoutingMetrics, RoutingStats
+from neuronode_router.usage.books import Books
+from neuronode_router.usage.sums import Sums
+
+WINDOW_SECONDS = 86_400
+"""How far back the figures go."""
+
+FEW_SAMPLES = 20
+"""Up to so many there is no p95, as in the plan."""
+
+CARRIED = frozenset(
+    {
+        *("x-neuronode-profile", "user-agent", "x-forwarded-for", "traceparent"),
+        *("x-litellm-tags", "x-litellm-spend-logs-metadata", "x-litellm-timeout"),
+        *("x-litellm-session-id", "x-litellm-trace-id", "x-litellm-customer-id", "x-litellm-end-user-id"),
+    }
+)
+"""Headers of the caller that go along: who pays, whose session it is, where it comes from, how long it may take."""
+
+Standings = Mapping[str, Sequence[Standing]]
+
+
+class TaskHost:
+    """`proxy` is LiteLLM's module. `ladder` is the active profile's, `names` what is sent to ask each tier."""
+
+    def __init__(
+        self,
+        *,
+        proxy: Any,
+        folder: TaskFolder,
+        names: Mapping[Tier, str],
+        standings: Callable[[], Standings],
+        ladder: Callable[[], Mapping[Tier, Sequence[str]]],
+        books: Books,
+    ) -> None:
+        self.names = names
+        self._proxy = proxy
+        self._folder = folder
+        self._standings = standings
+        self._ladder = ladder
+        self._books = books
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The tasks there are."""
+        return self._folder.catalogue
+
+    @asynccontextmanager
+    async def completions(self, request: Request) -> AsyncIterator[Completions]:
+        """Yield how the proxy is asked in the name of the caller of `request`: in this process, by his own key."""
+        client = request.client
+        transport = httpx.ASGITransport(
+            self._proxy.app,
+            raise_app_exceptions=False,
+            client=(client.host, client.port) if client else ("unknown", 0),
+        )
+        async with httpx.AsyncClient(
+            transport=transport,
+            base_url="http://proxy",
+            headers=self._headers(request),
+            timeout=None,  # noqa: S113 - LiteLLM's own time-outs apply
+            trust_env=False,
+        ) as to_proxy:
+            yield Completions(to_proxy)
+
+    async def offer(self, request: Request) -> Offer:
+        """Return what the caller of `request` can ask by name, and what answers for each tier."""
+        async with self.completions(request) as proxy:
+            listed = await proxy.listed()
+        there = {
+            group: found
+            for group, found in self._standings().items()
+            if any(standing.deployment.available for standing in found)
+        }
+        return Offer(
+            available=tuple(sorted(listed & there.keys())),
+            configured={tier: self._configured(tier, there) for tier in Tier},
+        )
+
+    async def routing_stats(self, *, team: str | None) -> RoutingStats:
+        """Return the figures of the last day, of `team` only where it is given. Raises `StoreUnavailable`."""
+        now = time.time()
+        report = await self._books.report(now - WINDOW_SECONDS, now, by=("group", "tier"), team=team)
+        groups, tiers = dict[str, Sums](), dict[str, int]()
+        for line in report.lines:
+            group, tier = map(str, line.names)
+            groups.setdefault(group, Sums()).merge(line.figures.sums)
+            if tier:
+                tiers[tier] = tiers.get(tier, 0) + line.figures.sums.requests
+        groups.pop("", None)
+        standings = self._standings()
+        return RoutingStats(
+            metrics=_metrics(report.total.sums, groups, tiers),
+            models={group: _config(standings[group], None) for group in groups if standings.get(group)},
+            scope="shared",
+            window_seconds=WINDOW_SECONDS,
+        )
+
+    def _headers(self, request: Request) -> dict[str, str]:
+        key = request.headers.get("authorization", "")
+        name = (self._proxy.general_settings or {}).get("litellm_key_header_name") or "authorization"
+        carried = {header: value for header, value in request.headers.items() if header in CARRIED}
+        return carried | {"authorization": key, name.lower(): key}
+
+    def _configured(self, tier: Tier, there: Standings) -> ModelConfig | None:
+        name = self.names[tier]
+        groups = self._ladder().get(tier, ()) if name in AUTO_NAMES else (name,)
+        return next((_config(there[group], tier) for group in groups if group in there), None)
+
+
+def tier_names(fast: str | None, medium: str | None, complex_: str | None) -> Mapping[Tier, str]:
+    """Return what is sent to ask each tier: the operator's name, else the active profile's ladder."""
+    own = {Tier.FAST: fast, Tier.MEDIUM: medium, Tier.COMPLEX: complex_}
+    return {tier: own[tier] or name for name, tier in AUTO_NAMES.items() if tier is not None}
+
+
+def _config(standings: Sequence[Standing], tier: Tier | None) -> ModelConfig:
+    """Return what is known of a group: of its first deployment."""
+    found = standings[0].deployment
+    return ModelConfig(
+        name=found.group,
+        tier=tier or found.tier,
+        context_window=found.context_window,
+        avg_latency_ms=found.expected_ms,
+        cost_factor=found.cost_factor,
+        max_tokens=found.max_tokens,
+        temperature=found.temperature,
+        capabilities=found.capabilities,
+    )
+
+
+def _metrics(total: Sums, groups: Mapping[str, Sums], tiers: Mapping[str, int]) -> RoutingMetrics:
+    latencies = {group: Histogram(sums.latency) for group, sums in groups.items()}
+    return RoutingMetrics(
+        total_requests=total.requests,
+        fallback_rate=total.fallbacks / max(total.requests, 1),
+        requests_per_model={group: sums.requests for group, sums in groups.items()},
+        requests_per_tier=dict(tiers),
+        avg_latency_per_model={group: found.mean for group, found in latencies.items()},
+        p95_latency_per_model={
+            group: found.quantile(0.95) if found.samples > FEW_SAMPLES else None
+            for group, found in latencies.items()
+        },
+    )
