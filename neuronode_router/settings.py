@@ -50,6 +50,12 @@ class Settings(BaseModel):
     """Classify and log, but route as if automatic routing were off: for a careful start."""
     routing_log_enabled: bool = True
     """Write each `auto` decision to the log as a line of JSON, without any text of the request."""
+    history: Literal["on", "off"] = "off"
+    """Keep what `auto` decided, as features, so that the classifier can be judged and retrained."""
+    history_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    """After how many days a decision of that history is forgotten."""
+    sample_prompts: Annotated[float, Field(ge=0, le=1)] = 0
+    """The share of that history in which what was read of the prompt is kept as text, 0 to 1."""
     default_profile: str | None = None
     """The first profile of an empty store. Default: the configuration's `current_profile`, or `balanced`."""
     tasks: Path | None = None
@@ -84,6 +90,12 @@ class Settings(BaseModel):
                 f"{PREFIX}WORKER_TTL_SECONDS must be at least twice {PREFIX}HEARTBEAT_SECONDS,"
                 " or one late heartbeat declares a live worker dead"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _samples_need_a_history(self) -> Self:
+        if self.sample_prompts > 0 and self.history == "off":
+            raise ValueError(f"{PREFIX}SAMPLE_PROMPTS keeps nothing without {PREFIX}HISTORY=on")
         return self
 
     @classmethod
