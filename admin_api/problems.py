@@ -64,6 +64,7 @@ KINDS: Mapping[str, Kind] = {
     "unknown_profile": Kind(404, "No such profile"),
     "unknown_task": Kind(404, "No such task alias"),
     "unknown_revision": Kind(404, "No such revision"),
+    "unknown_call": Kind(404, "No such call"),
     "profiles_read_only": Kind(409, "The profile files cannot be written"),
     "stale_files": Kind(409, "The profile files are an old copy"),
     "revision_conflict": Kind(412, "Another revision is current"),

@@ -40,11 +40,13 @@ RESERVED_NAMES = frozenset(
         "diff",
         "events",
         "list",
+        "plan",
         "reload",
         "rollback",
         "status",
         "switch",
         "ui",
+        "usage",
         "validate",
         "workers",
     }
