@@ -1,0 +1,236 @@
+"""The history of decisions and how they turned out: one SQLite file on this host, readable by its owner only.
+
+It must not know LiteLLM, threads or how weights are made. It holds features; text only where it is given some.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import astuple, dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from neuronode_router.classifier.classification import Layer
+from neuronode_router.classifier.features import Rows
+from neuronode_router.classifier.observed import Packed, pack, unpack
+from neuronode_router.domain import Tier
+from neuronode_router.errors import HistoryUnavailable
+
+FILE = "history.db"
+BUSY_SECONDS = 2.0
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS decisions (
+    number INTEGER PRIMARY KEY, call_id TEXT NOT NULL, at REAL NOT NULL, caller TEXT NOT NULL,
+    scheme TEXT NOT NULL, row BLOB NOT NULL, owner BLOB NOT NULL, count BLOB NOT NULL, words BLOB NOT NULL,
+    cues TEXT NOT NULL, label TEXT NOT NULL, source TEXT NOT NULL, confidence REAL NOT NULL,
+    tier TEXT NOT NULL, wanted TEXT, sent_to TEXT NOT NULL, text TEXT);
+CREATE INDEX IF NOT EXISTS decisions_by_call ON decisions (call_id);
+CREATE INDEX IF NOT EXISTS decisions_by_time ON decisions (at);
+CREATE TABLE IF NOT EXISTS outcomes (
+    number INTEGER NOT NULL REFERENCES decisions ON DELETE CASCADE, kind TEXT NOT NULL, giver TEXT NOT NULL,
+    at REAL NOT NULL, label TEXT, tier TEXT, PRIMARY KEY (number, kind, giver));
+"""
+
+
+class Outcome(StrEnum):
+    """How a decision turned out."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    ESCALATED = "escalated"
+    """The task API went one tier up, because the answer was not good enough."""
+    LABEL_FAILURE = "label_failure"
+    """The answer was no label of the task, or did not fit its schema."""
+
+
+FEEDBACK = (Outcome.RIGHT, Outcome.WRONG)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One decision of `auto`."""
+
+    call_id: str
+    at: float
+    """Unix time in seconds."""
+    caller: str
+    """Whose request it was: the hash of a key, or a name; never a key."""
+    scheme: str
+    """`observed.scheme()` of the features."""
+    features: Rows
+    cues: tuple[str, ...]
+    """Cues of our lexicon that were found, in our words."""
+    label: str
+    """What the classifier said: one of `LABELS`."""
+    source: Layer
+    confidence: float
+    tier: Tier
+    """What the classifier said, before load, caps and sessions."""
+    wanted: Tier | None
+    sent_to: str
+    """The model group."""
+    text: str | None = None
+    """What the classifier read of the prompt; None unless the operator samples prompts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """An outcome as it is kept."""
+
+    kind: Outcome
+    label: str | None = None
+    """What would have been right: one of `LABELS`."""
+    tier: Tier | None = None
+    giver: str = ""
+    """Who says so: a principal's name; empty for ourselves."""
+    at: float = 0.0
+    """Unix time in seconds."""
+
+
+class History:
+    """The file `history.db` of a directory. Every process of the host may use it at once.
+
+    Every method raises `HistoryUnavailable` when the file cannot be used.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / FILE
+        self._made = False
+
+    def add(self, entries: Sequence[Entry]) -> None:
+        """Write decisions down, in one transaction."""
+        marks = ", ".join("?" * (len(_COLUMNS)))
+        with self._open(create=True) as database:
+            database.executemany(
+                f"INSERT INTO decisions ({', '.join(_COLUMNS)}) VALUES ({marks})",  # noqa: S608 - our own names
+                [_values(entry) for entry in entries],
+            )
+
+    def find(self, call_id: str) -> list[tuple[int, Entry]]:
+        """Return the decisions of a call with their numbers, the newest first: clients may choose and repeat ids."""
+        if not self.path.exists():
+            return []
+        with self._open() as database:
+            return [
+                _entry(row)
+                for row in database.execute(f"{_SELECT} WHERE call_id = ? ORDER BY number DESC", (call_id,))
+            ]
+
+    def note(self, number: int, sign: Sign) -> None:
+        """Keep the outcome of a decision; of feedback of one giver the newest counts."""
+        rivals = FEEDBACK if sign.kind in FEEDBACK else (sign.kind,)
+        with self._open() as database:
+            database.executemany(
+                "DELETE FROM outcomes WHERE number = ? AND giver = ? AND kind = ?",
+                [(number, sign.giver, kind) for kind in rivals],
+            )
+            database.execute(
+                "INSERT INTO outcomes (number, kind, label, tier, giver, at) VALUES (?, ?, ?, ?, ?, ?)",
+                (number, *astuple(sign)),
+            )
+
+    def judged(self, scheme: str) -> Iterator[tuple[Entry, list[Sign]]]:
+        """Yield every decision with an outcome whose features are of `scheme`, the oldest first."""
+        if not self.path.exists():
+            return
+        with self._open() as database:
+            signs: dict[int, list[Sign]] = {}
+            for number, kind, label, tier, giver, at in database.execute(
+                "SELECT number, kind, label, tier, giver, at FROM outcomes ORDER BY at"
+            ):
+                signs.setdefault(number, []).append(
+                    Sign(Outcome(kind), label, Tier(tier) if tier else None, giver, at)
+                )
+            query = f"{_SELECT} WHERE scheme = ? AND number IN (SELECT number FROM outcomes) ORDER BY at"  # noqa: S608 - our own names
+            for row in database.execute(query, (scheme,)):
+                number, entry = _entry(row)
+                yield entry, signs[number]
+
+    def counts(self) -> tuple[int, int, int]:
+        """Return how many decisions are kept, how many of them have an outcome, and how many hold text."""
+        if not self.path.exists():
+            return 0, 0, 0
+        with self._open() as database:
+            query = (
+                "SELECT count(*), (SELECT count(DISTINCT number) FROM outcomes), count(text) FROM decisions"
+            )
+            kept, judged, texts = database.execute(query).fetchone()
+            return int(kept), int(judged), int(texts)
+
+    def purge(self, before: float) -> int:
+        """Forget decisions older than `before` (Unix seconds), so that their bytes are gone; returns how many."""
+        if not self.path.exists():
+            return 0
+        with self._open() as database:
+            gone = database.execute("DELETE FROM decisions WHERE at < ?", (before,)).rowcount
+        if gone:
+            with self._open() as database:
+                database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return gone
+
+    @contextmanager
+    def _open(self, *, create: bool = False) -> Iterator[sqlite3.Connection]:
+        try:
+            if create and not (self._made and self.path.exists()):
+                self._create()
+            with closing(self._connect()) as database, database:
+                yield database
+        except (sqlite3.Error, OSError) as error:
+            raise HistoryUnavailable(f"The history of decisions cannot be used: {error}.") from error
+
+    def _create(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # Before SQLite sees it: it gives its side files the mode of this one.
+        os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600))
+        with closing(self._connect()) as database:
+            database.executescript(f"PRAGMA journal_mode = WAL; {SCHEMA}")
+        self._made = True
+
+    def _connect(self) -> sqlite3.Connection:
+        # "rw": a file that was removed is not made anew here, with another mode and without tables.
+        database = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS)
+        # Deleted bytes are overwritten: here in the file, and in its log by the checkpoint of `purge`.
+        for pragma in ("foreign_keys = ON", "secure_delete = ON", "synchronous = NORMAL"):
+            database.execute(f"PRAGMA {pragma}")
+        return database
+
+
+_COLUMNS = (
+    "call_id", "at", "caller", "scheme", *(field.name for field in fields(Packed)), "cues", "label",
+    "source", "confidence", "tier", "wanted", "sent_to", "text",
+)  # fmt: skip
+_SELECT = f"SELECT number, {', '.join(_COLUMNS)} FROM decisions"  # noqa: S608 - our own names
+_CUE_END = "\n"
+
+
+def _values(entry: Entry) -> tuple[object, ...]:
+    return (
+        entry.call_id, entry.at, entry.caller, entry.scheme, *astuple(pack(entry.features)),
+        _CUE_END.join(entry.cues), entry.label, entry.source, entry.confidence, entry.tier, entry.wanted,
+        entry.sent_to, entry.text,
+    )  # fmt: skip
+
+
+def _entry(found: Sequence[Any]) -> tuple[int, Entry]:
+    number, call_id, at, caller, scheme, row, owner, count, words, cues, label, *rest = found
+    source, confidence, tier, wanted, sent_to, text = rest
+    entry = Entry(
+        call_id=call_id,
+        at=at,
+        caller=caller,
+        scheme=scheme,
+        features=unpack(Packed(row, owner, count, words)),
+        cues=tuple(filter(None, cues.split(_CUE_END))),
+        label=label,
+        source=Layer(source),
+        confidence=confidence,
+        tier=Tier(tier),
+        wanted=None if wanted is None else Tier(wanted),
+        sent_to=sent_to,
+        text=text,
+    )
+    return number, entry

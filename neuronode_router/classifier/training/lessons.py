@@ -1,0 +1,100 @@
+"""What can be learned from: judged decisions of one's own history, or a labelled file. Both become features.
+
+It must not know how weights are fitted. No text is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from neuronode_router.classifier import excerpt, lexicon, weights
+from neuronode_router.classifier.classification import LABELS, Layer
+from neuronode_router.classifier.classifier import Classifier
+from neuronode_router.classifier.features import Rows
+from neuronode_router.classifier.history import FEEDBACK, Entry, History, Outcome, Sign
+from neuronode_router.classifier.observed import observe, scheme
+from neuronode_router.classifier.training import labelled
+from neuronode_router.domain import Tier
+
+FAILED = (Outcome.ESCALATED, Outcome.LABEL_FAILURE)
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A turn's features, what was said about it, and what would have been right."""
+
+    features: Rows
+    said: str
+    """The label that the classifier gave."""
+    source: Layer
+    has_cues: bool
+    """Whether a cue for some label was found."""
+    label: str | None = None
+    """The right label; None where it is not known."""
+    hard: bool | None = None
+    """Whether it needs a heavy answer; None where it is not known."""
+    day: str = ""
+    """When it was asked; empty for files."""
+    giver: str = ""
+    """Who said what is right; empty for files and for our own signs."""
+
+
+def from_history(history: History) -> list[Lesson]:
+    """Return every decision that has an outcome. Raises `HistoryUnavailable`."""
+    return [_lesson(entry, signs) for entry, signs in history.judged(scheme())]
+
+
+def from_file(path: Path, in_use: weights.Weights) -> list[Lesson]:
+    """Return the lines of a file with `text`, `label` and perhaps `tier`. Raises `LabelError`."""
+    cues = lexicon.shipped()
+    classifier = Classifier(cues, in_use)
+    lessons = []
+    for row in labelled.read_rows(path):
+        for example in labelled.examples([row]):
+            turn = excerpt.read(example.text)
+            said = classifier.classify_excerpt(turn)
+            lessons.append(
+                Lesson(
+                    features=observe(turn, cues),
+                    said=said.detail or said.task.value,
+                    source=said.source,
+                    has_cues=any_cue(said.evidence),
+                    label=example.label,
+                    hard=_hard(str(row.get("tier", ""))),
+                )
+            )
+    return lessons
+
+
+def any_cue(evidence: Sequence[str]) -> bool:
+    """Return whether one of `task: cue` speaks for a label: "harder" and "easier" do not."""
+    return any(cue.partition(":")[0] in LABELS for cue in evidence)
+
+
+def _lesson(entry: Entry, signs: Sequence[Sign]) -> Lesson:
+    feedback = next((sign for sign in reversed(signs) if sign.kind in FEEDBACK), None)
+    label, hard = None, None
+    if feedback is not None:
+        right = feedback.kind is Outcome.RIGHT
+        label = entry.label if right else feedback.label
+        hard = _hard(feedback.tier or (entry.tier if right else ""))
+    if hard is None and any(sign.kind in FAILED for sign in signs):
+        hard = True
+    return Lesson(
+        features=entry.features,
+        said=entry.label,
+        source=entry.source,
+        has_cues=any_cue(entry.cues),
+        label=label,
+        hard=hard,
+        day=datetime.fromtimestamp(entry.at, UTC).date().isoformat(),
+        giver=feedback.giver if feedback else "",
+    )
+
+
+def _hard(tier: str) -> bool | None:
+    """A medium request is neither."""
+    return {Tier.COMPLEX.value: True, Tier.FAST.value: False}.get(tier)
