@@ -21,7 +21,6 @@ from litellm.integrations.custom_logger import CustomLogger
 
 import neuronode_router
 from neuronode_router.access import AccessFile
-from neuronode_router.classifier import Classifier, lexicon, shipped
 from neuronode_router.control.failures import Failures
 from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.orders import When
@@ -39,15 +38,17 @@ from neuronode_router.domain import (
     HostFacts,
     Tier,
 )
-from neuronode_router.errors import ArtefactRefused, NeuronodeError
+from neuronode_router.errors import NeuronodeError
 from neuronode_router.litellm_plugin.admission import Admission, Host
 from neuronode_router.litellm_plugin.aliases import RouterAliases
 from neuronode_router.litellm_plugin.applier import SnapshotApplier
 from neuronode_router.litellm_plugin.auto import AutoRouter
+from neuronode_router.litellm_plugin.budgets import Budgets
 from neuronode_router.litellm_plugin.dashboard import Dashboard
 from neuronode_router.litellm_plugin.deployments import Deployments
 from neuronode_router.litellm_plugin.health import Health
 from neuronode_router.litellm_plugin.identity import Identity, role_of
+from neuronode_router.litellm_plugin.learning import Learning
 from neuronode_router.litellm_plugin.renderer import Renderer
 from neuronode_router.litellm_plugin.routing_log import RoutingLog
 from neuronode_router.litellm_plugin.task_host import TaskHost, tier_names
@@ -64,6 +65,9 @@ GUARD_SECONDS = 0.5
 
 ACCESS_SECONDS = 1.0
 """How often the access file is looked at: a key that was removed is refused within a second or two."""
+
+BUDGET_SECONDS = 15.0
+"""How often what teams have spent is read from our own sums."""
 
 ROUTER_POLL_SECONDS = 0.02
 
@@ -83,7 +87,8 @@ class Runtime:
         self._proxy = proxy
         self.settings = settings
         self._host_version = host_version
-        self._warnings: list[str] = []
+        self._failures = Failures()
+        self.learning = Learning(settings, failures=self._failures)
         self.deployments = Deployments(self._router)
         self.aliases = RouterAliases(self._router)
         self.access = AccessFile(settings.access_file) if settings.access_file else None
@@ -91,7 +96,6 @@ class Runtime:
         self.identity = Identity(proxy=proxy, access=self.access, sessions=sessions)
         self.dashboard = Dashboard(settings.ui_frame_origin, sessions, self.access)
         self.routing_log = RoutingLog() if settings.routing_log_enabled else None
-        self._failures = Failures()
         self.health = Health(
             self._router,
             redis_url=settings.redis_url,
@@ -99,17 +103,19 @@ class Runtime:
             failures=self._failures,
         )
         self.auto = AutoRouter(
-            classifier=_classifier(self._warnings.append),
+            classifier=self.learning.first(),
             standings=lambda: self.health.board.standings,
             enabled=settings.enable_auto_routing,
             shadow=settings.auto_routing_shadow,
-            watchers=[self.routing_log] if self.routing_log else [],
+            watchers=[each for each in (self.routing_log, self.learning.recorder) if each is not None],
         )
+        self.budgets = Budgets(lambda: self.usage.costs_of_the_month())  # built below
         self.admission = Admission(
             Host(
                 principal=self.identity.principal,
                 served_by=self.deployments.served_by,
                 tags=lambda: not getattr(self._router(), "enable_tag_filtering", False),
+                spent=self.budgets.spent,
             ),
             self.auto,
         )
@@ -174,6 +180,7 @@ class Runtime:
             await asyncio.sleep(ROUTER_POLL_SECONDS)
         try:
             await self.health.start()
+            self.learning.start()
             await self.worker.start()
             if self.worker.revision == 0:
                 await self._bootstrap()
@@ -187,6 +194,10 @@ class Runtime:
                     refresh = partial(asyncio.to_thread, self._templates.refresh)
                     group.create_task(self._every(ACCESS_SECONDS, "reading the task templates", refresh))
                 group.create_task(self._every(TIDY_SECONDS, "adding usage up", self.usage.tidy))
+                spending = partial(asyncio.to_thread, self.budgets.refresh)
+                group.create_task(self._every(BUDGET_SECONDS, "reading what teams have spent", spending))
+                take_up = partial(self.learning.refresh, self.auto.use)
+                group.create_task(self._every(GUARD_SECONDS, "following the classifier's weights", take_up))
                 if self.access is not None:
                     read = partial(asyncio.to_thread, self.access.refresh)
                     group.create_task(self._every(ACCESS_SECONDS, "reading the access file", read))
@@ -197,6 +208,7 @@ class Runtime:
             await self.health.stop()
             await self.usage.stop()
             self.store.close()
+            await asyncio.to_thread(self.learning.stop)
             if self.routing_log is not None:
                 await asyncio.to_thread(self.routing_log.stop)
 
@@ -227,7 +239,7 @@ class Runtime:
         """Return what this worker adds to the status page, JSON-ready, no secrets."""
         access = self.access
         warnings = [
-            *self._warnings,
+            *self.learning.warnings(),
             self.renderer.warning,
             *(access.warnings if access else ()),
             self._tag_warning(),
@@ -244,6 +256,7 @@ class Runtime:
             "litellm": self._host_version,
             "plugin": neuronode_router.__version__,
             "rendering": "on" if self._renders() else "off",
+            "classifier": self.learning.status(),
             **self.usage.status(),
             **self.report(),
         }
@@ -300,15 +313,6 @@ def _is_ours_by_form(name: str) -> bool:
         or name in AUTO_NAMES
         or name.startswith((SECOND_NAME_PREFIX, PROFILE_NAME_PREFIX))
     )
-
-
-def _classifier(warn: Callable[[str], None]) -> Classifier:
-    """Return the shipped classifier; by cues and lengths alone where its weights were altered."""
-    try:
-        return shipped()
-    except ArtefactRefused as refusal:
-        warn(f"{refusal.message} {refusal.mend} Until then `auto` goes by cues and lengths alone.")
-        return Classifier(lexicon.shipped(), None)
 
 
 def _wake(settings: Settings) -> WakeGroup:
