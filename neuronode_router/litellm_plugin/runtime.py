@@ -51,13 +51,14 @@ from neuronode_router.litellm_plugin.identity import Identity, role_of
 from neuronode_router.litellm_plugin.learning import Learning
 from neuronode_router.litellm_plugin.renderer import Renderer
 from neuronode_router.litellm_plugin.routing_log import RoutingLog
-from neuronode_router.litellm_plugin.task_host import TaskHost, tier_names
+from neuronode_router.litellm_plugin.task_host import TaskHost
 from neuronode_router.litellm_plugin.ui_sessions import UiSessions
 from neuronode_router.litellm_plugin.usage_room import UsageRoom
 from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.profiles.yaml11 import read
 from neuronode_router.routing.snapshot import Snapshot
 from neuronode_router.settings import Settings, process_environment
+from neuronode_router.tasks.engine import tier_names
 from neuronode_router.tasks.folder import TaskFolder
 
 GUARD_SECONDS = 0.5

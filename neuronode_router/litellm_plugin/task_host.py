@@ -129,12 +129,6 @@ class TaskHost:
         return next((_config(there[group], tier) for group in groups if group in there), None)
 
 
-def tier_names(fast: str | None, medium: str | None, complex_: str | None) -> Mapping[Tier, str]:
-    """Return what is sent to ask each tier: the operator's name, else the active profile's ladder."""
-    own = {Tier.FAST: fast, Tier.MEDIUM: medium, Tier.COMPLEX: complex_}
-    return {tier: own[tier] or name for name, tier in AUTO_NAMES.items() if tier is not None}
-
-
 def _config(standings: Sequence[Standing], tier: Tier | None) -> ModelConfig:
     """Return what is known of a group: of its first deployment."""
     found = standings[0].deployment

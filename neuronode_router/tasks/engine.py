@@ -24,6 +24,12 @@ TIER_NAMES: Mapping[Tier, str] = MappingProxyType({tier: f"{AUTO}:{tier.value}" 
 """The names that ask the tiers of the active profile."""
 
 
+def tier_names(fast: str | None, medium: str | None, complex_: str | None) -> Mapping[Tier, str]:
+    """Return what is sent as `model` to ask each tier: a name that was set, else the active profile's ladder."""
+    own = zip(TIERS, (fast, medium, complex_), strict=True)
+    return MappingProxyType({tier: name or TIER_NAMES[tier] for tier, name in own})
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One chat request."""

@@ -62,11 +62,14 @@ class ModelResponse:
     """One generated answer. Times are milliseconds."""
 
     content: str
+    """The label, the object as JSON, or the text; where no answer was valid, what was said last."""
     model_used: str
     tier_used: Tier | None
     latency_ms: float
     tokens_generated: int
     routing_decision: RoutingDecision
+    value: Value | None
+    """What the task makes of it: the label, the object or the text; None when no answer was valid."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ It must not know HTTP, nor how an outcome comes about.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,15 +53,15 @@ def template_result(task: str, outcome: Outcome) -> TemplateResult:
 
 
 def model_response(outcome: Outcome) -> ModelResponse:
-    """Return the plan's form of an outcome. `content` is what was said, even where the task cannot use it."""
-    value = outcome.checked.value
+    """Return the plan's form of an outcome. Never raises."""
     return ModelResponse(
-        content=value if isinstance(value, str) else outcome.answer.text,
+        content=_said(outcome),
         model_used=outcome.answer.model_used,
         tier_used=outcome.tier,
         latency_ms=outcome.latency_ms,
         tokens_generated=outcome.answer.tokens_generated,
         routing_decision=_decision(outcome),
+        value=outcome.checked.value,
     )
 
 
@@ -94,6 +95,16 @@ def _decision(outcome: Outcome) -> RoutingDecision:
         ),
         routing_time_ms=first.routing_ms,
     )
+
+
+def _said(outcome: Outcome) -> str:
+    match outcome.checked.value:
+        case None:
+            return outcome.answer.text
+        case str() as text:
+            return text
+        case value:
+            return json.dumps(value, ensure_ascii=False)
 
 
 def _text(outcome: Outcome) -> str | None:

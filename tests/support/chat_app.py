@@ -66,6 +66,8 @@ class ChatApp:
         self.cancelled = 0
         self.hold: asyncio.Event | None = None
         """While it is not set, nobody is answered."""
+        self.listed: Sequence[str] | None = ()
+        """Names that any key may ask; None: the key may not even ask that."""
         self.auto_tier = "medium"
         """What `auto` is classified as."""
 
@@ -82,6 +84,9 @@ class ChatApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if scope["path"] == "/v1/models":
+            await _list(send, self.listed)
+            return
         assert scope["path"] == "/v1/chat/completions"
         body = json.loads((await receive())["body"])
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
@@ -95,6 +100,17 @@ class ChatApp:
                 raise
         reply = self.script.popleft() if self.script else self.then
         await _answer(send, asked, Reply(reply) if isinstance(reply, str) else reply, auto=self.auto_tier)
+
+
+async def _list(send: Send, names: Sequence[str] | None) -> None:
+    status = 200 if names is not None else 403
+    await send({"type": "http.response.start", "status": status, "headers": []})
+    await send(
+        {
+            "type": "http.response.body",
+            "body": json.dumps({"data": [{"id": name} for name in names or ()]}).encode(),
+        }
+    )
 
 
 async def _answer(send: Send, asked: Asked, reply: Reply, *, auto: str) -> None:

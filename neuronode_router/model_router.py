@@ -1,0 +1,135 @@
+"""`ModelRouter`, for Python callers: tasks over a LiteLLM proxy with this plugin, checked, asked again, escalated.
+
+It must not know LiteLLM: it runs the same engine as the task API, in the caller's process, over HTTP.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Self, TypedDict, Unpack
+
+import httpx
+
+from neuronode_router.domain import AUTO, Tier
+from neuronode_router.errors import SettingsError
+from neuronode_router.settings import Settings, process_environment
+from neuronode_router.tasks import shipped
+from neuronode_router.tasks.completions import Completions
+from neuronode_router.tasks.engine import Order, run, tier_names
+from neuronode_router.tasks.rendering import harmless
+from neuronode_router.tasks.results import ModelResponse
+from neuronode_router.tasks.telling import model_response
+
+TIMEOUT = httpx.Timeout(600.0, connect=10.0)
+"""Seconds: answers may take long, connections may not."""
+
+
+class Wishes(TypedDict, total=False):
+    """What else may be wished for of one answer."""
+
+    max_tokens: int
+    temperature: float
+
+
+class ModelRouter:
+    """Asks a proxy at `base_url` (default: `LITELLM_BASE_URL`) with `api_key` (default: `LITELLM_API_KEY`).
+
+    `NEURONODE_MODEL_FAST`, `_MEDIUM` and `_COMPLEX` name what is asked for a tier, as on the proxy. `client` replaces
+    the httpx client: its base URL and headers then say whom to ask. Raises `SettingsError`.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        *,
+        client: httpx.AsyncClient | None = None,
+    ) -> None:
+        settings = Settings.load()
+        self._names = tier_names(settings.model_fast, settings.model_medium, settings.model_complex)
+        self._client = client or _client(base_url, api_key)
+        self._complete = Completions(self._client)
+
+    async def initialize(self) -> None:
+        """Do nothing: the proxy knows what is there. Callers of the plan's class may go on calling it."""
+
+    async def route_and_generate(
+        self,
+        query: str,
+        system_prompt: str | None = None,
+        context: Mapping[str, Any] | None = None,
+        force_tier: Tier | str | None = None,
+        **wishes: Unpack[Wishes],
+    ) -> ModelResponse:
+        """Return an answer from the tier that the query needs, or from `force_tier`.
+
+        `context` is JSON-ready material that goes along with the query. Raises `TaskError` or `AccessError`.
+        """
+        message = query if context is None else f"{_material(context)}\n\n{query}"
+        order = Order(
+            replace(shipped()["chat"], **wishes),
+            {"message": message},
+            tier=None if force_tier is None else Tier(force_tier),
+            name=AUTO if force_tier is None else None,
+            names=self._names,
+            system=system_prompt,
+        )
+        return await self._run(order)
+
+    async def sentiment(self, text: str) -> ModelResponse:
+        """Return BULLISH, BEARISH or NEUTRAL as `content`. Raises `TaskError` or `AccessError`."""
+        return await self._run(Order(shipped()["sentiment"], {"text": text}, names=self._names))
+
+    async def classify(self, text: str, categories: Sequence[str]) -> ModelResponse:
+        """Return one of the categories as `content`. Raises `TaskError` or `AccessError`."""
+        inputs = {"text": text, "categories": list(categories)}
+        return await self._run(Order(shipped()["classify"], inputs, names=self._names))
+
+    async def trading_analysis(
+        self, market_data: Mapping[str, Any], rag_context: Sequence[str] = ()
+    ) -> ModelResponse:
+        """Return a recommendation as JSON in `content`; `TradingRecommendation.from_value` types its `value`.
+
+        Raises `TaskError` or `AccessError`.
+        """
+        inputs = {"market_data": dict(market_data), "rag_context": list(rag_context)}
+        return await self._run(Order(shipped()["analysis"], inputs, names=self._names))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _run(self, order: Order) -> ModelResponse:
+        return model_response(await run(order, self._complete))
+
+
+def _client(base_url: str | None, api_key: str | None) -> httpx.AsyncClient:
+    environ = process_environment()
+    address = base_url or environ.get("LITELLM_BASE_URL")
+    key = api_key or environ.get("LITELLM_API_KEY")
+    if not address or not key:
+        raise SettingsError(
+            "ModelRouter needs a proxy's address and a key.",
+            mend="Pass base_url and api_key, or set LITELLM_BASE_URL and LITELLM_API_KEY.",
+        )
+    return httpx.AsyncClient(
+        base_url=address.rstrip("/").removesuffix("/v1"),
+        headers={"authorization": f"Bearer {key}"},
+        timeout=TIMEOUT,
+    )
+
+
+def _material(context: Mapping[str, Any]) -> str:
+    text = json.dumps(context, ensure_ascii=False, sort_keys=True, default=str)
+    return f"<context>\n{harmless(text)}\n</context>"
