@@ -1,0 +1,252 @@
+"""The books over SQLite and PostgreSQL: added once, added up by several workers, condensed without loss."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection
+
+from neuronode_router.control.store import ControlStore
+from neuronode_router.errors import StoreUnavailable
+from neuronode_router.usage.finished import Finished
+from neuronode_router.usage.flusher import REQUESTS_KEPT, Flusher
+from neuronode_router.usage.ledger import Batch, Ledger
+from neuronode_router.usage.periods import DAY, HOUR, HOURS_KEPT, MINUTE, MINUTES_KEPT, Span
+from neuronode_router.usage.store import Rows, UsageStore
+from neuronode_router.usage.sums import Sums
+from tests.contract.conftest import MakeStore
+from tests.support.servers import wait_until
+from tests.support.usage import NOW, finished, requests
+
+ALWAYS = Span(0, 2**40)
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def books(store: ControlStore) -> UsageStore:
+    """The books in an empty database."""
+    return UsageStore(store.database)
+
+
+def batch_of(sequence: int, found: Iterable[Finished]) -> Batch:
+    ledger = Ledger()
+    for one in found:
+        ledger.count(one)
+    taken = ledger.take()
+    assert taken is not None
+    return Batch(sequence, taken.rows, taken.requests)
+
+
+def total(rows: Rows) -> Sums:
+    found = Sums()
+    for sums in rows.values():
+        found.merge(sums)
+    return found
+
+
+def summed(found: Iterable[Finished]) -> Sums:
+    sums = Sums()
+    for one in found:
+        sums.add(one)
+    return sums
+
+
+def test_what_is_added_is_read_again(books: UsageStore) -> None:
+    """Every name and number of a row survives the store, histograms included."""
+    one = finished(tier="fast", task="auto", first_token_ms=12.0, cached_tokens=5, images=True)
+    batch = batch_of(1, [one, one, finished(team="b")])
+
+    assert books.add("w", batch, at=NOW)
+
+    assert books.collect(ALWAYS) == batch.rows
+    assert total(books.collect(ALWAYS, team="b")).requests == 1
+
+
+def test_a_batch_counts_once(books: UsageStore) -> None:
+    """A batch that is added again, because its outcome was not known, changes nothing; the next one does."""
+    books.add("w", batch_of(1, [finished()]), at=NOW)
+
+    assert not books.add("w", batch_of(1, [finished()]), at=NOW)
+    assert books.add("w", batch_of(2, [finished()]), at=NOW)
+    assert total(books.collect(ALWAYS)).requests == 2
+
+
+def test_workers_add_up(make_store: MakeStore) -> None:
+    """Eight workers that add to the same minute at once lose nothing."""
+    stores = [UsageStore(make_store().database) for _ in range(8)]
+    together = threading.Barrier(8)
+
+    def work(number: int) -> None:
+        together.wait(20)
+        for sequence in range(1, 6):
+            stores[number].add(f"w{number}", batch_of(sequence, [finished(), finished(team="b")]), at=NOW)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    rows = stores[0].collect(ALWAYS)
+    assert [sums.requests for sums in rows.values()] == [40, 40]
+    assert total(rows) == summed([finished(), finished(team="b")] * 40)
+
+
+class LosesAnswers:
+    """A database whose commits arrive and whose answers do not, as often as told."""
+
+    def __init__(self, store: ControlStore) -> None:
+        self.reading = store.database.reading
+        self._writing = store.database.writing
+        self.losses = 0
+
+    @contextmanager
+    def writing(self, *, durable: bool = True) -> Iterator[Connection]:
+        with self._writing(durable=durable) as connection:
+            yield connection
+        if self.losses:
+            self.losses -= 1
+            raise StoreUnavailable("The answer to the commit was lost.")
+
+
+async def test_an_unknown_outcome_never_counts_twice(store: ControlStore) -> None:
+    """A flush whose commit arrived unseen is repeated, and what was counted meanwhile comes with it."""
+    database = LosesAnswers(store)
+    ledger, books = Ledger(), UsageStore(database)
+    flusher = Flusher(ledger=ledger, store=books, worker="w", clock=lambda: NOW, days=1)
+
+    for losses in (1, 1, 0):
+        ledger.count(finished())
+        database.losses = losses
+        if losses:
+            with pytest.raises(StoreUnavailable):
+                await flusher.flush()
+        else:
+            await flusher.flush()
+
+    assert total(books.collect(ALWAYS)).requests == 3
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(requests, min_size=1, max_size=40))
+def test_condensing_changes_no_sum(make_store: MakeStore, found: list[Finished]) -> None:
+    """Minutes become hours and hours days; whatever comes late is added too, and no sum by key changes."""
+    books = UsageStore(make_store().database)
+    before = total(books.collect(ALWAYS))
+    worker = f"w{before.requests}"
+    books.add(worker, batch_of(1, found), at=NOW)
+    books.condense(MINUTE, HOUR, before=NOW - 2 * HOUR)
+    books.add(worker, batch_of(2, found), at=NOW)
+
+    books.condense(MINUTE, HOUR, before=NOW + HOUR)
+    books.condense(HOUR, DAY, before=NOW - HOUR)
+
+    expected = summed([*found, *found])
+    expected.merge(before)
+    rows = books.collect(ALWAYS)
+    assert total(rows) == expected
+    assert {start % HOUR for start, _ in rows} <= {0}
+
+
+async def test_tidying_keeps_what_is_young_and_forgets_what_is_old(books: UsageStore) -> None:
+    """Six hours of minutes, eight days of hours, the rest as days; nothing beyond the days that are kept."""
+    now = NOW + 7 * MINUTE
+    ages = [MINUTE, MINUTES_KEPT + HOUR, HOURS_KEPT + DAY, 29 * DAY, 31 * DAY]
+    for sequence, age in enumerate(ages, start=1):
+        books.add("w", batch_of(sequence, [finished(at=now - age, call_id=f"c{age}")]), at=now)
+    flusher = Flusher(ledger=Ledger(), store=books, worker="w", clock=lambda: now, days=30)
+
+    await flusher.tidy()
+    await flusher.tidy()
+
+    starts = sorted(start for start, _ in books.collect(ALWAYS))
+    assert len(starts) == 4
+    assert [start % MINUTE for start in starts] == [0] * 4
+    assert [start % HOUR for start in starts[:3]] == [0] * 3
+    assert [start % DAY for start in starts[:2]] == [0] * 2
+    assert starts[3] % HOUR != 0
+    assert books.find(f"c{MINUTE}") is not None
+    assert books.find(f"c{MINUTES_KEPT + HOUR}") is None, f"single requests are kept {REQUESTS_KEPT} s"
+
+
+def test_a_single_request_is_found_by_its_call_id(books: UsageStore) -> None:
+    """Any worker finds what another one flushed, with its reasons; of one call id the newest counts."""
+    asked = finished(call_id="mine", steps=("classified", "overloaded"), confidence=0.75)
+    books.add("w", batch_of(1, [finished(call_id="mine", at=NOW - 5), finished()]), at=NOW)
+    books.add("v", batch_of(1, [asked]), at=NOW)
+
+    assert books.find("mine") == asked
+    assert books.find("nobody's") is None
+
+
+def test_kill_in_the_middle_loses_no_batch_and_doubles_none(store: ControlStore, state_url: str) -> None:
+    """A worker killed with SIGKILL while it flushes: what it was told is kept is there, at most one batch more."""
+    books = UsageStore(store.database)
+    books.add("w", batch_of(1, [finished()]), at=NOW)
+    for round_ in range(3):
+        before = total(books.collect(ALWAYS)).requests
+        command = [sys.executable, "-m", "tests.contract.usage_process", state_url, f"killed-{round_}"]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as worker:
+            assert worker.stdout is not None
+            acknowledged = 0
+            while acknowledged < 20 + round_ * 7:
+                acknowledged = int(worker.stdout.readline())
+            worker.send_signal(signal.SIGKILL)
+            rest = worker.stdout.read().split()
+        acknowledged = int(rest[-1]) if rest else acknowledged
+
+        def settled(before: int = before, acknowledged: int = acknowledged) -> bool:
+            added = total(books.collect(ALWAYS)).requests - before
+            return added in (acknowledged, acknowledged + 1)
+
+        wait_until(settled, seconds=10, what="the killed worker's last transaction to end")
+        assert books.add(f"next-{round_}", batch_of(1, [finished()]), at=NOW), "its lock is free"
+
+
+async def test_a_store_that_is_away_delays_and_loses_nothing(books: UsageStore, store: ControlStore) -> None:
+    """While the store refuses, requests are counted on; when it is back everything arrives."""
+
+    class Away:
+        reading = store.database.reading
+        gone = True
+
+        @contextmanager
+        def writing(self, *, durable: bool = True) -> Iterator[Connection]:
+            if self.gone:
+                raise StoreUnavailable("gone")
+            with store.database.writing(durable=durable) as connection:
+                yield connection
+
+    away, ledger = Away(), Ledger()
+    flusher = Flusher(ledger=ledger, store=UsageStore(away), worker="w", clock=lambda: NOW, days=1)
+    for minute in range(5):
+        ledger.count(finished(at=NOW + minute * 60))
+        with pytest.raises(StoreUnavailable):
+            await flusher.flush()
+    away.gone = False
+
+    await flusher.flush()
+
+    assert total(books.collect(ALWAYS)).requests == 5
+
+
+async def test_flushes_at_the_same_time_take_turns(books: UsageStore) -> None:
+    """A report that flushes while the loop flushes adds nothing twice."""
+    ledger = Ledger()
+    flusher = Flusher(ledger=ledger, store=books, worker="w", clock=lambda: NOW, days=1)
+    for _ in range(3):
+        ledger.count(finished())
+
+    await asyncio.gather(*(flusher.flush() for _ in range(5)))
+
+    assert total(books.collect(ALWAYS)).requests == 3
