@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal
@@ -81,6 +81,8 @@ class Reason(StrEnum):
     """Which profile decides, and why: the first word of `x-neuronode-reason`."""
 
     ACTIVE_PROFILE = "active_profile"
+    BINDING = "binding"
+    """The caller's key or team is bound to another profile than the active one."""
     SECOND_NAME = "second_name"
     OVERRIDE_NAME = "override_name"
     OVERRIDE_HEADER = "override_header"
@@ -208,15 +210,81 @@ class HostFacts:
     """The operator's own `model_group_alias` names: not ours, and no valid targets (aliases hop only once)."""
 
 
+SUBJECT_PATTERN = re.compile(r"(team|key):[\x21-\x7e]{1,128}", re.ASCII)
+"""Who may be bound to a profile (use with `fullmatch`): `team:<id>` or `key:<name>`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """Another profile once a share of a budget is spent."""
+
+    share: float
+    """0 to 1."""
+    profile: str
+    monthly_usd: float | None = None
+    """The budget, where LiteLLM keeps none for the subject: of a calendar month (UTC), from our own sums."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Which profile answers a team or key, while others follow the active one."""
+
+    profile: str | None
+    """None: the active one, until `beyond` says otherwise."""
+    beyond: Beyond | None = None
+
+    @property
+    def profiles(self) -> tuple[str, ...]:
+        """Every profile that the binding may lead to."""
+        return tuple(name for name in (self.profile, self.beyond and self.beyond.profile) if name)
+
+    def __str__(self) -> str:
+        """Return it as the audit log shows it."""
+        base = self.profile or "active"
+        if self.beyond is None:
+            return base
+        return f"{base}, beyond {self.beyond.share:.0%} {self.beyond.profile}"
+
+
+Bindings = Mapping[str, Binding]
+"""By subject (see `SUBJECT_PATTERN`)."""
+
+NO_BINDINGS: Bindings = MappingProxyType({})
+
+
+def in_use(active: str, bindings: Bindings) -> tuple[str, ...]:
+    """Return the names of the profiles that answer somebody who chose none, sorted."""
+    bound = {name for binding in bindings.values() for name in binding.profiles}
+    return tuple(sorted({active, SECOND_NAME_PROFILE} | bound))
+
+
+def bindings_text(bindings: Bindings) -> str:
+    """Return bindings as canonical JSON; the empty text where there are none."""
+    if not bindings:
+        return ""
+    document = {subject: asdict(binding) for subject, binding in bindings.items()}
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def bindings_from_text(text: str) -> Bindings:
+    """Rebuild bindings from `bindings_text`'s form."""
+    found = {
+        subject: Binding(entry["profile"], Beyond(**entry["beyond"]) if entry["beyond"] else None)
+        for subject, entry in (json.loads(text) if text else {}).items()
+    }
+    return MappingProxyType(found)
+
+
 @dataclass(frozen=True, slots=True)
 class ControlState:
-    """What is committed: one revision names one active profile and one exact set of profiles."""
+    """What is committed: a revision names one active profile, one exact set of profiles, and who is bound to which."""
 
     revision: int
     active: str
     profiles: ProfileSet
     committed_at: float
     """Unix time in seconds, clock of the host that committed."""
+    bindings: Bindings = field(default_factory=lambda: NO_BINDINGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +320,7 @@ def alias_map(profiles: ProfileSet, active: str) -> dict[str, str]:
     return aliases
 
 
-Action = Literal["bootstrap", "switch", "rollback", "edit", "reload"]
+Action = Literal["bootstrap", "switch", "rollback", "edit", "reload", "bind"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +347,8 @@ class AuditEntry:
     changes: tuple[TaskChange, ...]
     previous_hash: str
     hash: str
+    bindings: str = ""
+    """All bindings after the change, as `bindings_text` writes them."""
 
 
 AckState = Literal["applied", "refused", "waiting"]

@@ -21,6 +21,8 @@ def entry_hash(entry: AuditEntry) -> str:
     """Return the SHA-256 over the canonical JSON of all fields of `entry` but `hash` itself. Never raises."""
     document: dict[str, Any] = asdict(entry)
     del document["hash"]
+    if not entry.bindings:
+        del document["bindings"]  # rows from before there were bindings keep their hash
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

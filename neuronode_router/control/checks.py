@@ -5,14 +5,33 @@ It must not know files: positions in them are the profiles room's business when 
 
 from __future__ import annotations
 
-from neuronode_router.domain import AUTO, SECOND_NAME_PROFILE, HostFacts, Profile, ProfileSet
+from collections.abc import Collection
+
+from neuronode_router.domain import AUTO, Bindings, HostFacts, Profile, ProfileSet
 from neuronode_router.errors import Problem, ProfilesInvalid
 
 
-def require_servable(profiles: ProfileSet, active: str, host: HostFacts) -> None:
-    """Raise `ProfilesInvalid` when a group of the active profile, or of the one that `task_` names mean, is missing."""
-    names = sorted({active, SECOND_NAME_PROFILE} & profiles.profiles.keys())
-    problems = [problem for name in names for problem in _problems(profiles.profiles[name], host)]
+def require_servable(profiles: ProfileSet, names: Collection[str], host: HostFacts) -> None:
+    """Raise `ProfilesInvalid` when one of the profiles `names` that are there needs a group that is missing."""
+    found = [profiles.profiles[name] for name in names if name in profiles.profiles]
+    problems = [problem for profile in found for problem in _problems(profile, host)]
+    if problems:
+        raise ProfilesInvalid(problems)
+
+
+def require_bound_profiles(profiles: ProfileSet, bindings: Bindings) -> None:
+    """Raise `ProfilesInvalid` when a team or key is bound to a profile that is not there."""
+    problems = [
+        Problem(
+            code="bound_profile",
+            message=f"{subject} is bound to the profile {name!r}, which does not exist.",
+            mend="End the binding first, or keep the profile.",
+            path=name,
+        )
+        for subject, binding in sorted(bindings.items())
+        for name in binding.profiles
+        if name not in profiles.profiles
+    ]
     if problems:
         raise ProfilesInvalid(problems)
 

@@ -11,24 +11,28 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Literal, Unpack
 
 from neuronode_router.control.audit import AuditQuery
-from neuronode_router.control.checks import require_servable
+from neuronode_router.control.checks import require_bound_profiles, require_servable
 from neuronode_router.control.orders import Options, Order, Target, When
 from neuronode_router.control.ports import ProfileSource, StagedEdit, Wake
 from neuronode_router.control.receipts import write_receipt
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.transition import Prepare, carry_out, require_state
 from neuronode_router.domain import (
+    NO_BINDINGS,
     Actor,
     AuditEntry,
+    Binding,
     ControlState,
     HostFacts,
     ProfileSet,
     Receipt,
     TaskChange,
     WorkerStatus,
+    in_use,
     task_changes,
 )
 from neuronode_router.errors import Problem, ProfilesInvalid, StaleFiles, UnknownProfile
@@ -80,14 +84,14 @@ class ProfileManager:
 
         def prepare(before: ControlState | None) -> Target:
             state = require_state(before)
-            return self._servable(profile, state.profiles)
+            return self._servable(Target(profile, state.profiles, state.bindings))
 
         return await self._change(Order("switch", **options), prepare)
 
     async def rollback(
         self, to: Literal["previous"] | int = "previous", **options: Unpack[Options]
     ) -> Receipt:
-        """Bring back the active profile and all mappings of revision `to`, as a new revision.
+        """Bring back the active profile, all mappings and all bindings of revision `to`, as a new revision.
 
         "previous" is the revision before the current one, so twice "previous" leads back. Raises `UnknownRevision`,
         and `ProfilesReadOnly` where files must change and cannot.
@@ -98,9 +102,22 @@ class ProfileManager:
             wanted = self._store.read_at(state.revision - 1 if to == "previous" else to)
             differs = wanted.profiles.digest != state.profiles.digest
             edit = self._source.stage_set(wanted.profiles, self._host()) if differs else None
-            return self._servable(wanted.active, wanted.profiles, edit=edit)
+            return self._servable(Target(wanted.active, wanted.profiles, wanted.bindings, edit))
 
         return await self._change(Order("rollback", **options), prepare)
+
+    async def bind(self, subject: str, binding: Binding | None, **options: Unpack[Options]) -> Receipt:
+        """Let a profile answer a `team:<id>` or `key:<name>`; None ends that. Raises `UnknownProfile` too."""
+
+        def prepare(before: ControlState | None) -> Target:
+            state = require_state(before)
+            for name in binding.profiles if binding else ():
+                _require_profile(name, state.profiles)
+            others = {known: bound for known, bound in state.bindings.items() if known != subject}
+            bindings = MappingProxyType(others | ({subject: binding} if binding else {}))
+            return self._servable(Target(state.active, state.profiles, bindings))
+
+        return await self._change(Order("bind", **options), prepare)
 
     async def edit_profile(
         self, name: str, document: Mapping[str, Any], **options: Unpack[Options]
@@ -121,12 +138,12 @@ class ProfileManager:
         def prepare(before: ControlState | None) -> Target:
             profiles = self._source.load(self._host())
             if before is None:
-                return self._servable(self._default_profile, profiles)
+                return self._servable(Target(self._default_profile, profiles))
             if when == "if_empty":
-                return Target(before.active, before.profiles)
+                return Target(before.active, before.profiles, before.bindings)
             if when == "unless_stale":
                 self._refuse_stale(profiles, before)
-            return self._servable(before.active, profiles)
+            return self._servable(Target(before.active, profiles, before.bindings))
 
         state = await self.current()
         return await self._change(Order("reload" if state else "bootstrap", **options), prepare)
@@ -136,7 +153,10 @@ class ProfileManager:
         state = await self.current()
         try:
             profiles = await asyncio.to_thread(self._source.load, self._host())
-            self._servable(state.active if state else self._default_profile, profiles)
+            active, bindings = (
+                (state.active, state.bindings) if state else (self._default_profile, NO_BINDINGS)
+            )
+            self._servable(Target(active, profiles, bindings))
         except ProfilesInvalid as error:
             return error.problems
         return ()
@@ -179,7 +199,7 @@ class ProfileManager:
             # Staged on this host's files: were they an old copy, the edit would bring all of it back.
             self._refuse_stale(self._source.load(self._host()), state)
             staged = stage()
-            return self._servable(state.active, staged.profiles, edit=staged)
+            return self._servable(Target(state.active, staged.profiles, state.bindings, staged))
 
         return await self._change(Order("edit", **options), prepare)
 
@@ -203,10 +223,11 @@ class ProfileManager:
         if last is not None and last < before.revision and profiles.digest != before.profiles.digest:
             raise StaleFiles(revision=last, current=before.revision)
 
-    def _servable(self, active: str, profiles: ProfileSet, *, edit: StagedEdit | None = None) -> Target:
-        _require_profile(active, profiles)
-        require_servable(profiles, active, self._host())
-        return Target(active, profiles, edit)
+    def _servable(self, target: Target) -> Target:
+        _require_profile(target.active, target.profiles)
+        require_bound_profiles(target.profiles, target.bindings)
+        require_servable(target.profiles, in_use(target.active, target.bindings), self._host())
+        return target
 
 
 def _require_profile(name: str, profiles: ProfileSet) -> None:

@@ -5,12 +5,21 @@ It must not know how any of it is done.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Required, TypedDict
 
 from neuronode_router.control.idempotency import Idempotency
 from neuronode_router.control.ports import StagedEdit
-from neuronode_router.domain import Action, Actor, AuditEntry, ControlState, ProfileSet, TaskChange
+from neuronode_router.domain import (
+    NO_BINDINGS,
+    Action,
+    Actor,
+    AuditEntry,
+    Bindings,
+    ControlState,
+    ProfileSet,
+    TaskChange,
+)
 
 Wait = Literal["none", "one", "all"]
 """Whose acknowledgement a receipt waits for: nobody's, the first worker's, or that of all live workers."""
@@ -64,6 +73,7 @@ class Target:
 
     active: str
     profiles: ProfileSet
+    bindings: Bindings = field(default_factory=lambda: NO_BINDINGS)
     edit: StagedEdit | None = None
 
 

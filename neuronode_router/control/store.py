@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
@@ -21,7 +21,18 @@ from neuronode_router.control.idempotency import Idempotency, IdempotencyKeys
 from neuronode_router.control.ports import StagedEdit
 from neuronode_router.control.registry import WorkerRegistry
 from neuronode_router.control.tables import audit, profile_set, state
-from neuronode_router.domain import Action, Actor, AuditEntry, ControlState, ProfileSet, TaskChange
+from neuronode_router.domain import (
+    NO_BINDINGS,
+    Action,
+    Actor,
+    AuditEntry,
+    Bindings,
+    ControlState,
+    ProfileSet,
+    TaskChange,
+    bindings_from_text,
+    bindings_text,
+)
 from neuronode_router.errors import RevisionConflict, UnknownRevision
 
 # Built once: building a statement costs more than running it.
@@ -32,6 +43,7 @@ _AT = (
         audit.c.revision,
         audit.c.profile_after.label("active"),
         audit.c.at.label("committed_at"),
+        audit.c.bindings,
         profile_set.c.document,
     )
     .join(profile_set, profile_set.c.digest == audit.c.digest_after)
@@ -61,6 +73,7 @@ class Proposal:
     active: str
     profiles: ProfileSet
     changes: tuple[TaskChange, ...]
+    bindings: Bindings = field(default_factory=lambda: NO_BINDINGS)
     edit: StagedEdit | None = None
     """Files to publish just before the commit, and to put back when it fails."""
     idempotency: Idempotency | None = None
@@ -161,6 +174,7 @@ class ControlStore:
             changes=proposal.changes,
             previous_hash=current.head,
             hash="",
+            bindings=bindings_text(proposal.bindings),
         )
         return replace(entry, hash=entry_hash(entry))
 
@@ -169,8 +183,9 @@ class ControlStore:
         if connection.execute(_KNOWN_SET, {"wanted": digest}).first() is None:
             connection.execute(_ADD_SET, {"digest": digest, "document": proposal.profiles.canonical()})
         connection.execute(_ADD_ENTRY, entry_row(entry))
-        moved = {"revision": entry.revision, "active": entry.profile_after, "digest": digest}
-        connection.execute(_MOVE, {**moved, "committed_at": entry.at, "head": entry.hash})
+        moved: dict[str, Any] = {"revision": entry.revision, "active": entry.profile_after, "digest": digest}
+        moved |= {"committed_at": entry.at, "head": entry.hash, "bindings": entry.bindings}
+        connection.execute(_MOVE, moved)
         if proposal.idempotency is not None:
             self.keys.claim(connection, proposal.idempotency, actor=entry.actor.name, revision=entry.revision)
 
@@ -196,4 +211,5 @@ def _to_state(row: Row[*tuple[Any, ...]]) -> ControlState:
         active=row.active,
         profiles=ProfileSet.from_canonical(row.document),
         committed_at=row.committed_at,
+        bindings=bindings_from_text(row.bindings),
     )

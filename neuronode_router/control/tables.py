@@ -13,7 +13,7 @@ metadata = MetaData()
 VERSION_TABLE = "neuronode_version"
 """Alembic's table: which migration the database has."""
 
-HEAD_VERSION = "0002"
+HEAD_VERSION = "0003"
 """The newest migration. Kept here so that a start with an up-to-date database need not import Alembic."""
 
 state = Table(
@@ -25,6 +25,7 @@ state = Table(
     Column("digest", String(64), ForeignKey("neuronode_profile_set.digest")),
     Column("committed_at", Double),
     Column("head", String(64), nullable=False),
+    Column("bindings", Text, nullable=False, server_default=""),
 )
 """One row, id 1, made by the migration with revision 0 ("nothing committed"), so that there is always a row to lock.
 
@@ -54,6 +55,7 @@ audit = Table(
     Column("changes", Text, nullable=False),
     Column("previous_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+    Column("bindings", Text, nullable=False, server_default=""),
 )
 
 worker = Table(

@@ -13,7 +13,7 @@ from dataclasses import replace
 from neuronode_router.control.audit import AuditQuery
 from neuronode_router.control.orders import Order, Outcome, Target
 from neuronode_router.control.store import ControlStore, Proposal
-from neuronode_router.domain import AuditEntry, ControlState, alias_map, task_changes
+from neuronode_router.domain import AuditEntry, ControlState, alias_map, bindings_text, task_changes
 from neuronode_router.errors import NotReady, RevisionConflict
 
 logger = logging.getLogger(__name__)
@@ -73,13 +73,20 @@ def _recall(store: ControlStore, order: Order) -> Outcome | None:
 
 
 def _compare(order: Order, before: ControlState | None, target: Target) -> Outcome:
-    old = alias_map(before.profiles, before.active) if before else {}
-    changes = task_changes(old, alias_map(target.profiles, target.active))
-    changed = before is None or (before.active, before.profiles.digest) != (
-        target.active,
-        target.profiles.digest,
-    )
+    old = _told(before) if before else {}
+    changes = task_changes(old, _told(target))
+    changed = before is None or _content(before) != _content(target)
     return Outcome(order, before, target, changes, changed=changed, entry=None)
+
+
+def _told(state: ControlState | Target) -> dict[str, str]:
+    """Return what a receipt and the audit log compare: what names mean, and who is bound to which profile."""
+    bound = {subject: str(binding) for subject, binding in state.bindings.items()}
+    return alias_map(state.profiles, state.active) | bound
+
+
+def _content(state: ControlState | Target) -> tuple[str, str, str]:
+    return state.active, state.profiles.digest, bindings_text(state.bindings)
 
 
 def _proposal(outcome: Outcome, target: Target, revision: int) -> Proposal:
@@ -91,6 +98,7 @@ def _proposal(outcome: Outcome, target: Target, revision: int) -> Proposal:
         reason=order.reason,
         active=target.active,
         profiles=target.profiles,
+        bindings=target.bindings,
         changes=outcome.changes,
         edit=target.edit,
         idempotency=order.idempotency,

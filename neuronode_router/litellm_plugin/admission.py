@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from fastapi import HTTPException
@@ -16,13 +17,14 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import UserAPIKeyAuth
 
 from neuronode_router.access import Principal, may_override
-from neuronode_router.domain import PROFILE_NAME_PREFIX, TIERS, Decision, Profile, Tier
+from neuronode_router.domain import PROFILE_NAME_PREFIX, TIERS, Beyond, Decision, Profile, Tier
 from neuronode_router.errors import NeuronodeError, NotAllowed, NotReady, UnknownProfile, UnknownTier
 from neuronode_router.litellm_plugin import stamp
 from neuronode_router.litellm_plugin.auto import AutoRouter, Caller
 from neuronode_router.litellm_plugin.explanation import explain
 from neuronode_router.litellm_plugin.failure_count import FailureCount
 from neuronode_router.routing.admit import admit
+from neuronode_router.routing.binding import bound_profile
 from neuronode_router.routing.snapshot import Snapshot
 
 STARTUP_WAIT_SECONDS = 5.0
@@ -52,6 +54,8 @@ class Host:
     """From headers-hook facts to (model group that answered, whether the embedded model did)."""
     tags: Callable[[], bool]
     """Whether requests may carry our tags."""
+    spent: Callable[[UserAPIKeyAuth, str, Beyond], float | None]
+    """From a caller, a bound subject and its rule to the share of the budget that is spent, None where unknown."""
 
 
 class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
@@ -112,10 +116,15 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         def may(profile: Profile) -> bool:
             return may_override(self._host.principal(user), profile)
 
+        def bound() -> str | None:
+            caller = self._host.principal(user)
+            spent = partial(self._host.spent, user)
+            return bound_profile(snapshot.state.bindings, key=caller.name, team=caller.team, spent=spent)
+
         if "fallbacks" in data:
             data["fallbacks"] = _without_profiles(data["fallbacks"])
         wanted = stamp.wish(data, stamp.PROFILE_HEADER)
-        decision = admit(snapshot, requested, wanted_profile=wanted, may_override=may)
+        decision = admit(snapshot, requested, wanted_profile=wanted, may_override=may, bound=bound)
         mark = None
         if decision.auto:
             decision, mark = self._route(decision, user, data, snapshot)

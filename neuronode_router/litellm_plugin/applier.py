@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 
 from neuronode_router.control.checks import require_servable
-from neuronode_router.domain import ControlState, HostFacts
+from neuronode_router.domain import ControlState, HostFacts, in_use
 from neuronode_router.litellm_plugin.admission import Admission
 from neuronode_router.litellm_plugin.aliases import RouterAliases
 from neuronode_router.routing.snapshot import Snapshot, build_snapshot
@@ -39,7 +39,7 @@ class SnapshotApplier:
         group.
         """
         facts = self._facts()
-        require_servable(state.profiles, state.active, facts)
+        require_servable(state.profiles, in_use(state.active, state.bindings), facts)
         return build_snapshot(state, facts)
 
     def swap(self, prepared: Snapshot) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from neuronode_router.errors import NeuronodeError
@@ -38,7 +39,7 @@ class UsageRoom:
         self._ledger = Ledger()
         groups = Groups(of_deployment=deployments.served_by, known=self._known)
         self.feed = UsageFeed(ledger=self._ledger, groups=groups)
-        store = UsageStore(database)
+        self._store = store = UsageStore(database)
         self._flusher = Flusher(ledger=self._ledger, store=store, worker=worker, clock=time.time, days=days)
         self.books = Books(
             flusher=self._flusher,
@@ -56,6 +57,11 @@ class UsageRoom:
     async def tidy(self) -> None:
         """Add minutes up and forget what is too old. Raises `StoreUnavailable`."""
         await self._flusher.tidy()
+
+    def costs_of_the_month(self) -> Mapping[str, float]:
+        """Return what each team has cost in this calendar month (UTC), in USD. Blocks; raises `StoreUnavailable`."""
+        began = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        return self._store.costs_by_team(began.timestamp())
 
     async def stop(self) -> None:
         """Flush a last time. Never raises for a dead store: then what was counted is lost."""

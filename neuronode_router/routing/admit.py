@@ -13,14 +13,24 @@ from neuronode_router.errors import NotAllowed, UnknownProfile
 from neuronode_router.routing.snapshot import Snapshot, decide
 
 
+def _to_none() -> None:
+    """Nobody is bound."""
+
+
 def admit(
-    snapshot: Snapshot, requested: str, *, wanted_profile: str | None, may_override: Callable[[Profile], bool]
+    snapshot: Snapshot,
+    requested: str,
+    *,
+    wanted_profile: str | None,
+    may_override: Callable[[Profile], bool],
+    bound: Callable[[], str | None] = _to_none,
 ) -> Decision:
     """Decide where a request goes.
 
     `wanted_profile` is the request header's wish and `may_override` says whether the caller may choose a
-    profile; it is asked only when one is chosen. Raises `NotAllowed` for an override name the caller may not
-    use and `UnknownProfile` for `@profile/<name>` without such a profile. A wish by header that is not
+    profile; it is asked only when one is chosen. `bound` tells the profile that the caller is bound to, None
+    for the active one; it is asked only where there are bindings. Raises `NotAllowed` for an override name the
+    caller may not use and `UnknownProfile` for `@profile/<name>` without such a profile. A wish by header that is not
     allowed is ignored, with the reason `override_denied`. Names that are none of ours come back as
     `passthrough`, untouched.
     """
@@ -29,7 +39,11 @@ def admit(
         return _not_ours(snapshot, requested)
     if decision.reason is Reason.OVERRIDE_NAME:
         return _allowed(snapshot, decision, may_override)
-    if wanted_profile is not None and decision.reason is Reason.ACTIVE_PROFILE:
+    if decision.reason is not Reason.ACTIVE_PROFILE:
+        return decision
+    if snapshot.state.bindings and (name := bound()) is not None and name != snapshot.state.active:
+        decision = _in_profile(snapshot, decision, name, Reason.BINDING)
+    if wanted_profile is not None:
         return _by_header(snapshot, decision, wanted_profile, may_override)
     return decision
 
@@ -60,5 +74,10 @@ def _by_header(
     profile = snapshot.state.profiles.profiles.get(wanted)
     if profile is None or not may_override(profile):
         return replace(decision, reason=Reason.OVERRIDE_DENIED)
-    name = decision.requested
-    return decide(snapshot.state, profile, name, requested=name, reason=Reason.OVERRIDE_HEADER)
+    return _in_profile(snapshot, decision, wanted, Reason.OVERRIDE_HEADER)
+
+
+def _in_profile(snapshot: Snapshot, decision: Decision, profile: str, reason: Reason) -> Decision:
+    """Return what the same name means in another profile."""
+    found = snapshot.state.profiles.profiles[profile]
+    return decide(snapshot.state, found, decision.requested, requested=decision.requested, reason=reason)

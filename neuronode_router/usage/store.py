@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select,
 from neuronode_router.usage.finished import Finished, Key
 from neuronode_router.usage.ledger import Batch
 from neuronode_router.usage.periods import MINUTE, Span
-from neuronode_router.usage.sums import ADDED, Sums
+from neuronode_router.usage.sums import ADDED, NANO, Sums
 from neuronode_router.usage.tables import batch as batches
 from neuronode_router.usage.tables import request as requests
 from neuronode_router.usage.tables import usage
@@ -103,6 +103,13 @@ class UsageStore:
                 else:
                     found[at] = _sums(row)
         return found
+
+    def costs_by_team(self, since: float) -> dict[str, float]:
+        """Return what each team has cost from `since` (Unix seconds) on, in USD; unpriced use counts nothing."""
+        wanted = select(usage.c.team, func.sum(usage.c.cost_nano)).where(usage.c.start >= int(since))
+        with self._database.reading() as connection:
+            found = connection.execute(wanted.group_by(usage.c.team)).all()
+        return {team: int(cost) / NANO for team, cost in found if team}
 
     def find(self, call_id: str) -> Finished | None:
         """Return the newest request of the last hour with this call id, None where there is none."""

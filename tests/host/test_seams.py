@@ -53,6 +53,7 @@ def admission() -> Admission:
             principal=lambda _: Principal("somebody", Role.MEMBER),
             served_by=lambda _: (None, False),
             tags=lambda: True,
+            spent=lambda *_: None,
         ),
         AutoRouter(classifier=Classifier(lexicon.shipped(), None), standings=dict),
     )
