@@ -1,0 +1,269 @@
+"""Forecasts: the active profile gives back its own record, another one what its groups cost, the unknown stays so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuronode_router.domain import Profile, Reason, Tier
+from neuronode_router.usage.explain import explain
+from neuronode_router.usage.finished import Finished, Outcome
+from neuronode_router.usage.forecast import ENOUGH, Forecast, forecast
+from neuronode_router.usage.periods import DAY, HOUR, MINUTE, Span
+from neuronode_router.usage.prices import Basis, Price, Prices
+from neuronode_router.usage.store import Rows
+from neuronode_router.usage.sums import NANO
+from neuronode_router.usage.targets import Finding, GroupNote, Violation, target
+from tests.support.usage import COMPLETION_PRICE, NOW, PROMPT_PRICE, TASKS, TIERS, finished, profile, requests
+from tests.unit.usage.test_report import rows_of
+
+SPAN = Span(int(NOW) - 2 * DAY, int(NOW) + MINUTE)
+PREMIUM, CHEAP = profile("premium"), profile("cheap")
+NOTES: Mapping[str, GroupNote] = {
+    **{f"{name}_{kind}": GroupNote() for name in (*TASKS, *TIERS) for kind in ("premium", "cheap")},
+    **{f"spare_{tier}_cheap": GroupNote() for tier in TIERS},
+}
+
+
+def listed(group: str) -> Price | None:
+    """Say that every group of `cheap` costs half of what `premium` cost."""
+    return Price(PROMPT_PRICE / 2, COMPLETION_PRICE / 2) if group.endswith("cheap") else None
+
+
+def replay(rows: Rows, candidate: Profile, notes: Mapping[str, GroupNote] = NOTES) -> Forecast:
+    return forecast(rows, candidate, span=SPAN, prices=Prices(rows, listed), notes=notes)
+
+
+@given(st.lists(requests, max_size=60))
+def test_the_active_profile_gives_back_its_own_record(found: list[Finished]) -> None:
+    """Replaying what was recorded through the profile that decided it costs what it cost, within 1 %."""
+    recorded = sum(one.cost or 0.0 for one in found)
+
+    result = replay(rows_of(*found), PREMIUM)
+
+    assert result.cost_after.usd == pytest.approx(recorded, rel=0.01, abs=1e-6)
+    assert result.cost_after.unpriced == result.cost_before.unpriced
+    assert {move.before for move in result.moves} == {move.after for move in result.moves}
+    assert result.findings == []
+
+
+@given(st.lists(requests, max_size=60))
+def test_half_the_price_is_half_the_cost(found: list[Finished]) -> None:
+    """Groups at half the price halve the cost of exactly those requests that a switch moves and somebody answered."""
+    moved = sum(
+        one.prompt_tokens * PROMPT_PRICE + one.completion_tokens * COMPLETION_PRICE
+        for one in found
+        if one.key.reason == Reason.ACTIVE_PROFILE and one.key.outcome == Outcome.ANSWERED
+    )
+    stay = sum(
+        one.cost or 0.0
+        for one in found
+        if not (one.key.reason == Reason.ACTIVE_PROFILE and one.key.outcome == Outcome.ANSWERED)
+    )
+
+    result = replay(rows_of(*found), CHEAP)
+
+    assert result.cost_after.usd == pytest.approx(moved / 2 + stay, rel=1e-6, abs=1e-6)
+    assert result.requests == len(found)
+    assert result.followed == sum(one.key.reason == Reason.ACTIVE_PROFILE for one in found)
+
+
+@given(st.lists(requests, min_size=1, max_size=60))
+def test_measured_prices_know_prompt_from_answer(found: list[Finished]) -> None:
+    """Requests of the same prices in another mix of prompt and answer are forecast right from what was measured."""
+    elsewhere = [
+        finished(
+            task="chat", requested="chat_cheap", served="chat_cheap", reason=Reason.OVERRIDE_HEADER, **mix
+        )
+        for mix in (
+            {"prompt_tokens": 4000, "completion_tokens": 10, "cost": 0.00402, "output_cost": 0.00002},
+            {"prompt_tokens": 10, "completion_tokens": 4000, "cost": 0.00801, "output_cost": 0.008},
+        )
+    ]
+    chats = [
+        replace(one, key=one.key._replace(task="chat", tier="", requested="chat_premium")) for one in found
+    ]
+    expected = sum(
+        one.prompt_tokens * PROMPT_PRICE + one.completion_tokens * COMPLETION_PRICE
+        for one in chats
+        if one.key.reason == Reason.ACTIVE_PROFILE and one.key.outcome == Outcome.ANSWERED
+    )
+
+    result = replay(rows_of(*chats, *elsewhere), CHEAP)
+
+    moved = [move for move in result.moves if move.before != move.after]
+    assert {move.basis for move in moved} <= {Basis.MEASURED}
+    replayed = sum(move.cost_after.usd for move in moved)
+    failed = sum(one.cost or 0.0 for one in chats if one.key.outcome != Outcome.ANSWERED)
+    assert replayed == pytest.approx(expected + failed, rel=0.01, abs=1e-6)
+
+
+def test_without_a_price_the_cost_is_unknown() -> None:
+    """A group nobody has priced makes its requests unpriced, not free."""
+    nowhere = profile("nowhere")
+
+    result = replay(rows_of(finished(), finished()), nowhere)
+
+    (move,) = result.moves
+    assert move.basis is Basis.UNPRICED
+    assert (move.cost_after.priced, move.cost_after.unpriced) == (0, 2)
+    assert [finding.kind for finding in result.findings] == [Violation.UNKNOWN_GROUP]
+
+
+def test_a_group_of_which_one_deployment_has_no_price_is_measured_on_the_others() -> None:
+    """Tokens that nobody priced do not make the price look lower."""
+    rows = rows_of(finished(), finished(deployment="free", cost=None, prompt_tokens=10**6))
+
+    price = Prices(rows, listed).of("chat_premium")
+
+    assert price is not None
+    assert price.prompt == pytest.approx(PROMPT_PRICE)
+    assert price.completion == pytest.approx(COMPLETION_PRICE)
+    assert (price.basis, price.requests) == (Basis.MEASURED, 1)
+
+
+def test_latency_is_forecast_where_it_was_measured() -> None:
+    """The other group's own times, on the same task first; with too few of them it is not known."""
+    slow = [
+        finished(requested="chat_cheap", served="chat_cheap", reason=Reason.PASSTHROUGH, latency_ms=900.0)
+        for _ in range(ENOUGH)
+    ]
+    fast = [finished(latency_ms=100.0) for _ in range(ENOUGH)]
+
+    known = replay(rows_of(*slow, *fast), CHEAP).moves
+    unknown = replay(rows_of(*slow[1:], *fast), CHEAP).moves
+
+    moved = next(move for move in known if move.before != move.after)
+    assert moved.latency_before is not None
+    assert moved.latency_after is not None
+    assert moved.latency_after.p50_ms == pytest.approx(900, rel=0.05)
+    assert moved.latency_before.p95_ms == pytest.approx(100, rel=0.05)
+    assert next(move for move in unknown if move.before != move.after).latency_after is None
+
+
+def test_a_talkative_group_widens_the_forecast() -> None:
+    """Where the other group is known to answer longer, the high end counts its length and the low end the recorded."""
+    talkative = [
+        finished(
+            requested="chat_cheap",
+            served="chat_cheap",
+            reason=Reason.PASSTHROUGH,
+            completion_tokens=300,
+            cost=None,
+        )
+        for _ in range(ENOUGH)
+    ]
+
+    result = replay(rows_of(*talkative, finished()), CHEAP)
+
+    moved = next(move for move in result.moves if move.before != move.after)
+    assert moved.cost_after.low == moved.cost_after.usd
+    assert moved.cost_after.high > 10 * moved.cost_after.usd
+
+
+def test_what_does_not_fit_is_found() -> None:
+    """Window, modality and abilities of the other group are held against the largest request and what it carried."""
+    note = GroupNote(context_window=4096, capabilities=frozenset({"sentiment"}))
+    rows = rows_of(finished(prompt_tokens=5000, images=True), finished(audio=True))
+
+    found = replay(rows, CHEAP, {**NOTES, "chat_cheap": note}).findings
+
+    assert {finding.kind for finding in found} == {
+        Violation.CONTEXT_WINDOW,
+        Violation.MODALITY,
+        Violation.CAPABILITY,
+    }
+    assert all(isinstance(finding, Finding) and finding.task == "chat" for finding in found)
+    window = next(finding for finding in found if finding.kind is Violation.CONTEXT_WINDOW)
+    assert "5003" in window.detail
+    assert "4096" in window.detail
+
+
+def test_a_group_that_can_hold_everything_is_no_finding() -> None:
+    """Where nobody said what a group holds, nothing is claimed."""
+    note = GroupNote(modalities=frozenset({"text", "image"}), capabilities=frozenset({"chat"}))
+
+    found = replay(rows_of(finished(images=True)), CHEAP, {**NOTES, "chat_cheap": note}).findings
+
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("names", "group"),
+    [
+        ({"task": "chat"}, "chat_cheap"),
+        ({"task": "chat", "reason": Reason.OVERRIDE_HEADER}, "chat_premium"),
+        ({"task": "chat", "reason": Reason.PASSTHROUGH}, "chat_premium"),
+        ({"task": "auto", "tier": "complex", "requested": "complex_premium"}, "complex_cheap"),
+        ({"task": "auto", "tier": "complex", "requested": "spare_complex_cheap"}, "spare_complex_cheap"),
+        ({"task": "auto:fast", "tier": "fast"}, "fast_cheap"),
+        ({"task": "auto"}, "medium_cheap"),
+        ({"task": "new"}, "chat_premium"),
+    ],
+)
+def test_where_a_request_would_have_gone(names: dict[str, str], group: str) -> None:
+    """Only what the active profile decided moves; classified requests keep their tier, and a group of it stays."""
+    assert target(finished(**names).key, CHEAP) == group
+
+
+def test_a_task_that_becomes_automatic_goes_to_the_uncertain_tier() -> None:
+    """Nobody classified these requests, so the tier for uncertain ones is assumed; an empty ladder changes nothing."""
+    automatic = replace(CHEAP, tasks={"chat": "auto:complex", "extraction": "auto"}, uncertain=Tier.FAST)
+
+    assert target(finished(task="chat").key, automatic) == "complex_cheap"
+    assert target(finished(task="extraction").key, automatic) == "fast_cheap"
+    assert target(finished(task="chat").key, replace(automatic, tiers={})) == "chat_premium"
+
+
+def test_the_days_are_those_of_the_record() -> None:
+    """A record that began two hours ago is not spread over the week that was asked for."""
+    result = replay(rows_of(finished(at=NOW - 2 * HOUR), finished()), PREMIUM)
+    empty = replay({}, PREMIUM)
+
+    assert result.days == pytest.approx(2 / 24, rel=0.02)
+    assert (empty.requests, empty.moves, empty.cost_after.priced) == (0, [], 0)
+    assert empty.days > 0
+
+
+def test_one_request_is_priced_under_every_profile() -> None:
+    """The own profile says what it cost, another one what its group costs, a third that nobody knows."""
+    request = finished(reason=Reason.OVERRIDE_HEADER)
+    profiles = {name: profile(name) for name in ("premium", "cheap", "nowhere")}
+
+    found = {one.profile: one for one in explain(request, profiles, Prices({}, listed)).alternatives}
+
+    assert found["premium"].cost == request.cost
+    assert found["premium"].basis is Basis.RECORDED
+    assert found["cheap"].cost == pytest.approx((request.cost or 0) / 2)
+    assert (found["nowhere"].cost, found["nowhere"].basis) == (None, Basis.UNPRICED)
+    assert found["cheap"].group == "chat_cheap"
+
+
+def test_a_request_without_a_price_or_without_tokens_is_not_called_free() -> None:
+    """What nobody priced, and what failed before it used a token, has no cost to compare."""
+    profiles = {name: profile(name) for name in ("premium", "cheap")}
+
+    unpriced = explain(finished(cost=None), profiles, Prices({}, listed)).alternatives
+    failed = explain(
+        finished(cost=None, prompt_tokens=0, completion_tokens=0, outcome=Outcome.TIMEOUT),
+        profiles,
+        Prices({}, listed),
+    ).alternatives
+
+    assert [(one.profile, one.basis) for one in unpriced] == [
+        ("cheap", Basis.LISTED),
+        ("premium", Basis.UNPRICED),
+    ]
+    assert [one.cost for one in failed] == [None, None]
+
+
+def test_dollars_of_a_move_are_those_recorded() -> None:
+    """Before and after of a move that changes nothing are the recorded dollars."""
+    (move,) = replay(rows_of(finished(cost=0.25)), PREMIUM).moves
+
+    assert move.cost_before.usd == move.cost_after.usd == 0.25
+    assert round(move.cost_after.usd * NANO) == NANO // 4

@@ -1,0 +1,98 @@
+"""Reports: groups that add up to the whole, steps, and the period before."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuronode_router.usage.finished import Finished, Outcome
+from neuronode_router.usage.ledger import Ledger
+from neuronode_router.usage.periods import DAY, HOUR, HOURS_KEPT, MINUTE, MINUTES_KEPT, Span, aligned
+from neuronode_router.usage.report import GROUPINGS, report
+from neuronode_router.usage.store import Rows
+from tests.support.usage import NOW, finished, requests
+
+SPAN = Span(int(NOW) - DAY, int(NOW) + MINUTE)
+
+
+def rows_of(*found: Finished) -> Rows:
+    ledger, rows = Ledger(), {}
+    for one in found:
+        ledger.count(one)
+    while (batch := ledger.take()) is not None:
+        rows |= batch.rows
+    return rows
+
+
+@given(
+    st.lists(requests, max_size=30),
+    st.lists(st.sampled_from(list(GROUPINGS)), unique=True, max_size=3),
+    st.sampled_from([None, MINUTE, HOUR, DAY]),
+)
+def test_groups_add_up_to_the_total(found: list[Finished], by: list[str], step: int | None) -> None:
+    """However it is grouped and stepped, every request is in exactly one line."""
+    result = report(rows_of(*found), {}, span=SPAN, by=tuple(by), step=step)
+
+    assert sum(line.figures.sums.requests for line in result.lines) == len(found)
+    assert sum(line.figures.sums.cost_nano for line in result.lines) == result.total.sums.cost_nano
+    assert sum(line.figures.errors for line in result.lines) == result.total.errors
+    assert len({(line.start, line.names) for line in result.lines}) == len(result.lines)
+
+
+def test_rates_and_counts_of_a_group() -> None:
+    """Errors are neither cached answers nor clients that left; a fallback is another group than the chosen one."""
+    rows = rows_of(
+        finished(),
+        finished(served="rescue"),
+        finished(outcome=Outcome.CACHED, cost=0.0),
+        finished(outcome=Outcome.CANCELLED),
+        finished(outcome=Outcome.RATE_LIMIT, cost=None),
+    )
+
+    figures = report(rows, {}, span=SPAN, by=("profile",)).lines[0].figures
+
+    assert (figures.sums.requests, figures.errors, figures.cached, figures.cancelled) == (5, 1, 1, 1)
+    assert (figures.error_rate, figures.fallback_rate) == (0.2, 0.2)
+    assert figures.outcomes[Outcome.RATE_LIMIT] == 1
+
+
+def test_a_group_stands_beside_itself_before() -> None:
+    """Without steps each line shows the period before, empty where there was nothing."""
+    result = report(
+        rows_of(finished(), finished(team="b")),
+        rows_of(finished(at=NOW - DAY), finished(at=NOW - DAY), finished(at=NOW - DAY, team="c")),
+        span=SPAN,
+        by=("team",),
+    )
+
+    before = {line.names: line.before.sums.requests for line in result.lines if line.before is not None}
+    assert before == {("a",): 2, ("b",): 0}
+    assert result.total_before.sums.requests == 3
+
+
+def test_a_series_is_in_order_of_time() -> None:
+    """With steps there are lines per step, and no period before."""
+    rows = rows_of(finished(at=NOW), finished(at=NOW - HOUR), finished(at=NOW - HOUR + 1))
+
+    lines = report(rows, {}, span=SPAN, by=("profile",), step=HOUR).lines
+
+    assert [line.figures.sums.requests for line in lines] == [2, 1]
+    assert [line.start for line in lines] == sorted(line.start or 0 for line in lines)
+    assert {line.before for line in lines} == {None}
+
+
+@given(st.floats(0, 400 * DAY), st.floats(1, 40 * DAY))
+def test_a_span_covers_what_was_asked_and_whole_periods(age: float, length: float) -> None:
+    """The span is widened, never narrowed, to what is told apart at its ends."""
+    since, until = NOW - age, NOW - age + length
+
+    span = aligned(since, until, now=NOW)
+
+    assert span.since <= since
+    assert span.until >= until
+    if age > HOURS_KEPT:
+        assert span.since % DAY == 0
+    elif age > MINUTES_KEPT:
+        assert span.since % HOUR == 0
+    assert span.before.until == span.since
+    assert span.before.days == span.days
