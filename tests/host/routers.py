@@ -1,0 +1,130 @@
+"""Routers of LiteLLM over the fake provider, a board that says what a test wants, and what was counted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import litellm
+from litellm.integrations.custom_logger import CustomLogger
+
+from neuronode_router.litellm_plugin.attempts import Attempts
+from neuronode_router.routing.ladder import Standing
+from neuronode_router.routing.overload import Health
+from neuronode_router.routing.pick import Candidate
+from neuronode_router.routing.registry import Deployment
+from neuronode_router.stats import tally as fields
+from neuronode_router.stats.recorder import Recorder
+from tests.support.waiting import eventually
+
+
+def deployment(
+    group: str,
+    name: str,
+    url: str,
+    *,
+    provider: str = "openai",
+    info: Mapping[str, Any] | None = None,
+    **params: Any,
+) -> dict[str, Any]:
+    """Return an entry of a model list: its id is its name, which is also what the fake provider is asked for."""
+    return {
+        "model_name": group,
+        "litellm_params": {"model": f"{provider}/{name}", "api_base": url, "api_key": "none", **params},
+        "model_info": {"id": name, **(info or {})},
+    }
+
+
+def router(entries: list[dict[str, Any]], **settings: Any) -> Any:
+    """Return a router that does not retry by itself."""
+    return litellm.Router(model_list=entries, **{"num_retries": 0} | settings)
+
+
+@dataclass
+class Board:
+    """Says of each deployment what a test wrote down."""
+
+    known: dict[str, Candidate] = field(default_factory=dict)
+
+    def knows(
+        self, name: str, *, health: Health = Health.OK, latency_ms: float | None = 100.0, **facts: Any
+    ) -> None:
+        """Write down how a deployment stands."""
+        self.known[name] = Candidate(Standing(Deployment(id=name, group="g", **facts), health), latency_ms)
+
+    def candidate(self, deployment_id: str) -> Candidate | None:
+        """Return what was written down."""
+        return self.known.get(deployment_id)
+
+
+class Witness(CustomLogger):  # type: ignore[misc]
+    """Counts the requests of which LiteLLM told the callback after ours: when it has been told, so have we.
+
+    What began before it was there, such as a stream that another test left, does not count.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._begun: set[object] = set()
+        self.told = 0
+
+    async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: object) -> None:
+        """Note a request."""
+        self._begun.add(kwargs["litellm_call_id"])
+
+    async def async_log_success_event(
+        self, kwargs: Mapping[str, Any], response_obj: object, start_time: object, end_time: object
+    ) -> None:
+        """Count."""
+        self.told += kwargs["litellm_call_id"] in self._begun
+
+    async def async_log_failure_event(
+        self, kwargs: Mapping[str, Any], response_obj: object, start_time: object, end_time: object
+    ) -> None:
+        """Count."""
+        self.told += kwargs["litellm_call_id"] in self._begun
+
+
+@dataclass
+class Measured:
+    """A router whose attempts are counted."""
+
+    router: Any
+    recorder: Recorder
+    attempts: Attempts
+    witness: Witness
+
+    def counted(self) -> dict[str, tuple[int, int]]:
+        """Return answers and errors by deployment id."""
+        sums: dict[str, tuple[int, int]] = {}
+        for slot in self.recorder.window.slots.values():
+            for name, tally in slot.items():
+                answers, errors = sums.get(name, (0, 0))
+                sums[name] = (answers + tally.get(fields.ANSWERS, 0), errors + tally.get(fields.ERRORS, 0))
+        return sums
+
+    def tally(self, name: str) -> Mapping[str, int]:
+        """Return all that was counted of one deployment."""
+        return fields.merge(slot[name] for slot in self.recorder.window.slots.values() if name in slot)
+
+    async def settled(self, told: int) -> None:
+        """Wait until LiteLLM has told of `told` requests, and nothing is in flight."""
+        await eventually(lambda: self.witness.told >= told)
+        await eventually(lambda: not self.recorder.depths)
+
+
+@contextmanager
+def measured(over: Any, *, cold: frozenset[str] = frozenset()) -> Iterator[Measured]:
+    """Count the attempts of a router, and take everything out of LiteLLM again."""
+    recorder, witness = Recorder(clock=time.time), Witness()
+    attempts = Attempts(recorder, is_cold=lambda name: name in cold)
+    attempts.watch(over)
+    for callback in (attempts, witness):
+        litellm.logging_callback_manager.add_litellm_callback(callback)
+    yield Measured(over, recorder, attempts, witness)
+    attempts.unwatch(over)
+    for callback in (attempts, witness):
+        litellm.logging_callback_manager.remove_callback_from_all_lists(callback)
