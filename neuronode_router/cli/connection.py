@@ -156,7 +156,7 @@ def connect(url: str) -> Iterator[Connection]:
     try:
         parsed = httpx.URL(address)
     except httpx.InvalidURL as error:
-        raise SettingsError(f"The address cannot be used: {error}.", mend=_URL_MEND) from error
+        raise SettingsError("The address cannot be used.", mend=_URL_MEND) from error
     if parsed.scheme not in ("http", "https") or not parsed.host or parsed.userinfo:
         raise SettingsError("The address cannot be used.", mend=_URL_MEND)
     nearby = parsed.host in LOOPBACK

@@ -29,7 +29,7 @@ from neuronode_router.cli.options import (
     yes_option,
 )
 from neuronode_router.cli.output import clean, note
-from neuronode_router.cli.profile_text import ProfileText, read_profile, write_profile
+from neuronode_router.cli.profile_text import ProfileText, canonical, read_profile, write_profile
 from neuronode_router.errors import NeuronodeError, ProfilesInvalid, SettingsError, UnknownProfile
 
 
@@ -76,7 +76,7 @@ def edit(connection: Connection, name: str, file: Path | None, **how: Any) -> No
 
 def _apply(connection: Connection, base: Base, file: Path, how: How) -> int:
     text = _validated(connection, base, file)
-    if not _show_difference(base, file):
+    if not _show_difference(base, text):
         note("Nothing was edited.")
         return 0
     return _put(connection, base, text, how)
@@ -123,17 +123,10 @@ def _validated(connection: Connection, base: Base, file: Path) -> ProfileText:
     return text
 
 
-def _show_difference(base: Base, edited: Path) -> bool:
-    """Show what was edited, on standard error. Returns whether anything was."""
-    lines = list(
-        difflib.unified_diff(
-            base.text.splitlines(),
-            edited.read_text(encoding="utf-8-sig").splitlines(),
-            "now",
-            "edited",
-            lineterm="",
-        )
-    )
+def _show_difference(base: Base, edited: ProfileText) -> bool:
+    """Show on standard error what the edit means, however it is written. Returns whether it means anything."""
+    after = canonical(base.name, edited.document).splitlines()
+    lines = list(difflib.unified_diff(base.text.splitlines(), after, "now", "edited", lineterm=""))
     for line in lines:
         note(line)
     return bool(lines)

@@ -12,8 +12,9 @@ from typing import Any
 
 from neuronode_router.domain import TASK_ALIASES, TIERS
 from neuronode_router.errors import Problem, ProfilesInvalid, SettingsError
-from neuronode_router.profiles.problems import dotted
+from neuronode_router.profiles.problems import Source, dotted
 from neuronode_router.profiles.reader import read_document
+from neuronode_router.profiles.schema import to_profile
 from neuronode_router.profiles.splice import dump
 
 
@@ -51,6 +52,12 @@ def read_profile(file: Path) -> ProfileText:
 def write_profile(profile: Mapping[str, Any]) -> str:
     """Return the YAML text of a profile as the admin API shows it, without its name."""
     return dump({key: value for key, value in in_order(profile).items() if key != "name"})
+
+
+def canonical(name: str, document: Mapping[str, Any]) -> str:
+    """Return a profile as `write_profile` has it: every key there, in the usual order."""
+    profile, _ = to_profile(name, document, Source(name))
+    return write_profile(profile.to_document()) if profile else dump(document)
 
 
 def in_order(profile: Mapping[str, Any]) -> dict[str, Any]:

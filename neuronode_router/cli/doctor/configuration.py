@@ -61,7 +61,7 @@ def aliases(subject: Subject) -> Iterator[Finding]:
     given = mapping(subject.router.get("model_group_alias"))
     for alias, target in given.items():
         where = f"router_settings.model_group_alias.{alias}"
-        leads_to = target.get("model") if isinstance(target, dict) else target
+        leads_to = str(target.get("model") if isinstance(target, dict) else target)
         if alias in subject.groups:
             message = f"The alias {alias!r} hides the model group of that name."
             yield Finding("problem", "alias_hides_group", where, message, "Rename one of them.")

@@ -62,7 +62,7 @@ def _unusable_file(url: str) -> str | None:
     if file.exists():
         return None if os.access(file, os.R_OK | os.W_OK) else f"{file} cannot be read and written."
     nearest = next((folder for folder in file.parents if folder.exists()), None)
-    if nearest is None or not os.access(nearest, os.W_OK):
+    if nearest is None or not (nearest.is_dir() and os.access(nearest, os.W_OK)):
         return f"{file} cannot be created."
     return None
 

@@ -6,7 +6,7 @@ import asyncio
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,6 +38,11 @@ class Remote:
     world: World
     url: str
     loop: asyncio.AbstractEventLoop
+
+    def use(self, monkeypatch: pytest.MonkeyPatch, caller: str = "admin") -> None:
+        """Let the environment name this proxy and a caller's key."""
+        monkeypatch.setenv("LITELLM_BASE_URL", self.url)
+        monkeypatch.setenv(KEY_VARIABLE, self.world.keys[caller])
 
     def do(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine where the world lives."""
@@ -72,7 +77,6 @@ def neuronode(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Terminal:
 @contextmanager
 def remote_world(directory: Path, *, committed: bool = True) -> Iterator[Remote]:
     """Serve a world on a loopback port, on an event loop of its own: the command line blocks this thread."""
-    started: asyncio.Future[Any] | None = None
     ready, found = threading.Event(), dict[str, Any]()
 
     async def live() -> None:
@@ -84,7 +88,6 @@ def remote_world(directory: Path, *, committed: bool = True) -> Iterator[Remote]
 
     thread = threading.Thread(target=lambda: asyncio.run(live()))
     thread.start()
-    assert started is None
     try:
         assert ready.wait(20)
         yield found["remote"]
@@ -96,10 +99,8 @@ def remote_world(directory: Path, *, committed: bool = True) -> Iterator[Remote]
 @pytest.fixture
 def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, neuronode: Terminal) -> Iterator[Remote]:
     """A proxy worker at revision 1 with `premium` active; the environment names it and an administrator's key."""
-    with ExitStack() as stack:
-        directory = tmp_path / "proxy"
-        directory.mkdir()
-        running = stack.enter_context(remote_world(directory))
-        monkeypatch.setenv("LITELLM_BASE_URL", running.url)
-        monkeypatch.setenv(KEY_VARIABLE, running.world.keys["admin"])
+    directory = tmp_path / "proxy"
+    directory.mkdir()
+    with remote_world(directory) as running:
+        running.use(monkeypatch)
         yield running

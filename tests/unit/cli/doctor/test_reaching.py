@@ -1,0 +1,141 @@
+"""What a set-up needs to reach: real servers that answer, are away, or hang."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from neuronode_router.cli.doctor import reaching
+from neuronode_router.cli.doctor.finding import Subject
+from neuronode_router.settings import Settings
+from tests.support.servers import RedisServer, free_port
+
+
+def subject(directory: Path, config: dict[str, object] | None = None, **environ: str) -> Subject:
+    """A set-up with this environment."""
+    return Subject(config or {}, Settings.load(environ, config=directory / "litellm_config.yaml"), environ)
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """The port of a server that takes connections and never says anything."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def test_a_redis_that_answers_is_no_finding(tmp_path: Path, redis_server: RedisServer) -> None:
+    """Frozen, it is one, after a bounded time."""
+    asked = subject(tmp_path, NEURONODE_REDIS_URL=redis_server.url)
+    assert list(reaching.redis_answers(asked)) == []
+
+    redis_server.freeze()
+    began = time.monotonic()
+
+    assert [finding.code for finding in reaching.redis_answers(asked)] == ["redis_unreachable"]
+    assert time.monotonic() - began < 3 * reaching.SECONDS
+    redis_server.thaw()
+
+
+def test_a_password_of_redis_is_not_shown(tmp_path: Path) -> None:
+    """The address may carry one."""
+    url = f"redis://me:canary@127.0.0.1:{free_port()}/0"
+
+    [finding] = reaching.redis_answers(subject(tmp_path, NEURONODE_REDIS_URL=url))
+
+    assert "canary" not in finding.message + finding.mend
+
+
+def test_no_redis_is_asked_for_where_none_is_named(tmp_path: Path) -> None:
+    """It is optional."""
+    assert list(reaching.redis_answers(subject(tmp_path))) == []
+
+
+def test_a_database_that_answers_is_no_finding(tmp_path: Path, postgres_url: str) -> None:
+    """Nothing is created in it by asking."""
+    assert list(reaching.store_answers(subject(tmp_path, NEURONODE_STATE_URL=postgres_url))) == []
+
+
+def test_a_database_that_hangs_is_found_soon(tmp_path: Path, silent: int) -> None:
+    """And its password is not shown."""
+    url = f"postgresql://me:canary@127.0.0.1:{silent}/x"
+    began = time.monotonic()
+
+    [finding] = reaching.store_answers(subject(tmp_path, NEURONODE_STATE_URL=url))
+
+    assert finding.code == "store_unreachable"
+    assert "canary" not in finding.message
+    assert time.monotonic() - began < 3 * reaching.SECONDS
+
+
+def test_a_file_that_can_be_created_is_no_finding_and_is_not_created(tmp_path: Path) -> None:
+    """Looking must not leave a database behind."""
+    assert list(reaching.store_answers(subject(tmp_path))) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_state_directory_that_is_a_file_is_found(tmp_path: Path) -> None:
+    """Nothing can be created in it."""
+    (tmp_path / "taken").write_text("")
+
+    [finding] = reaching.store_answers(subject(tmp_path, NEURONODE_STATE_DIR=str(tmp_path / "taken")))
+
+    assert "--state-dir" in finding.mend
+
+
+class Tags(BaseHTTPRequestHandler):
+    """An Ollama that has one model, and notes what it is asked."""
+
+    asked: list[str]
+
+    def do_GET(self) -> None:
+        """Answer with the tags."""
+        self.asked.append(self.path)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"models": [{"name": "llama3.1:8b"}]}')
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def ollama() -> Iterator[str]:
+    """The address of an Ollama that has llama3.1:8b."""
+    Tags.asked = []
+    with HTTPServer(("127.0.0.1", 0), Tags) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_an_ollama_is_asked_for_its_list_and_nothing_else(tmp_path: Path, ollama: str) -> None:
+    """Anything more would load a model. What it lacks, and one that is away, are problems; a missing key is advice."""
+
+    def deployment(group: str, target: str, **params: str) -> dict[str, object]:
+        return {"model_name": group, "litellm_params": {"model": target, **params}}
+
+    config = {
+        "model_list": [
+            deployment("there", "ollama_chat/llama3.1:8b", api_base=ollama),
+            deployment("lacking", "ollama_chat/llama3.1:70b", api_base=ollama),
+            deployment("away", "ollama_chat/llama3.1:8b", api_base=f"http://127.0.0.1:{free_port()}"),
+            deployment("keyless", "openai/some", api_key="os.environ/SOME_KEY"),
+        ]
+    }
+
+    findings = list(reaching.backends_answer(subject(tmp_path, config)))
+
+    assert [(finding.level, finding.where) for finding in findings] == [
+        ("problem", "lacking"),
+        ("problem", "away"),
+        ("advice", "keyless"),
+    ]
+    assert Tags.asked == ["/api/tags"]

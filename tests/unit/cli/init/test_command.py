@@ -1,0 +1,177 @@
+"""`neuronode init`: writes what it shows, once, with consent, and touches nothing that exists."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+
+from neuronode_router.cli.compose import litellm_services
+from neuronode_router.domain import HostFacts
+from neuronode_router.profiles.files import ProfileFiles
+from tests.unit.cli.conftest import Terminal
+
+TESTDATA = Path(__file__).parents[3] / "testdata/init"
+GROUPS = frozenset({"everyday", "quick", "thinker", "house"})
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A directory with somebody's set-up."""
+    for file in TESTDATA.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    return tmp_path
+
+
+def contents(place: Path) -> Mapping[str, bytes]:
+    """Every file by its path."""
+    return {str(path.relative_to(place)): path.read_bytes() for path in place.rglob("*") if path.is_file()}
+
+
+def test_what_is_written_works(place: Path, neuronode: Terminal) -> None:
+    """The profiles are valid on the configuration, and nothing that was there is another."""
+    before = contents(place)
+
+    outcome = neuronode("init", "-y")
+
+    assert outcome.code == 0
+    assert ProfileFiles(place / "profiles").check(HostFacts(groups=GROUPS)) == ()
+    assert before.items() <= contents(place).items()
+    assert sorted(outcome.out.split()) == sorted(
+        str(place / name) for name in contents(place).keys() - before
+    )
+
+
+def test_the_override_loads_the_plugin_into_the_service(place: Path, neuronode: Terminal) -> None:
+    """Beside the hooks the service has already, on top of its own image."""
+    assert neuronode("init", "-y").code == 0
+
+    override = yaml.safe_load((place / "compose.override.yaml").read_text())
+    [service] = litellm_services(place / "compose.yaml")
+    assert service.environ["LITELLM_WORKER_STARTUP_HOOKS"] == "mine:start,neuronode_router.plugin:start"
+    assert "FROM litellm/litellm:v1.106.2" in override["services"]["proxy"]["build"]["dockerfile_inline"]
+    assert "./profiles:/neuronode/profiles" in override["services"]["proxy"]["volumes"]
+
+
+def test_the_doctor_misses_the_plugin_no_longer(place: Path, neuronode: Terminal) -> None:
+    """It reads the override as compose does."""
+    missing = "plugin_missing"
+    assert missing in neuronode("doctor", "--no-reach").out
+
+    assert neuronode("init", "-y").code == 0
+
+    assert missing not in neuronode("doctor", "--no-reach").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "typed", "code"),
+    [(("--dry-run",), None, 0), (("--dry-run", "-y"), None, 0), ((), None, 2), ((), "n\n", 1), ((), "", 1)],
+)
+def test_nothing_is_written_without_consent(
+    arguments: tuple[str, ...], typed: str | None, code: int, place: Path, neuronode: Terminal
+) -> None:
+    """A dry run, no terminal, no, and silence."""
+    before = contents(place)
+
+    outcome = neuronode("init", *arguments, typed=typed)
+
+    assert outcome.code == code
+    assert contents(place) == before
+
+
+def test_who_says_yes_gets_the_files(place: Path, neuronode: Terminal) -> None:
+    """The proposal is shown with the question."""
+    outcome = neuronode("init", typed="y\n")
+
+    assert outcome.code == 0
+    assert "ultra_fast" in outcome.err
+    assert (place / "profiles/ultra_fast.yaml").is_file()
+
+
+def test_what_exists_is_left_as_it_is(place: Path, neuronode: Terminal) -> None:
+    """A profile of one's own, a link that leads nowhere, an override of one's own."""
+    (place / "profiles").mkdir()
+    (place / "profiles/premium.yaml").write_text("mine")
+    (place / "profiles/balanced.yaml").symlink_to("nowhere")
+    (place / "docker-compose.override.yml").write_text("services: {}")
+
+    assert neuronode("init", "-y").code == 0
+
+    assert (place / "profiles/premium.yaml").read_text() == "mine"
+    assert (place / "profiles/balanced.yaml").is_symlink()
+    assert (place / "docker-compose.override.yml").read_text() == "services: {}"
+    assert not (place / "compose.override.yaml").exists()
+    assert not (place / "nowhere").exists()
+    assert (place / "profiles/ultra_fast.yaml").is_file()
+
+
+def test_a_second_time_there_is_nothing_to_do(place: Path, neuronode: Terminal) -> None:
+    """Nobody is asked."""
+    assert neuronode("init", "-y").code == 0
+    before = contents(place)
+
+    assert neuronode("init", typed="").code == 0
+
+    assert contents(place) == before
+
+
+def test_json_has_the_texts(place: Path, neuronode: Terminal) -> None:
+    """For a program that writes them elsewhere."""
+    document = json.loads(neuronode("init", "--dry-run", "--json").out)
+
+    texts = {Path(file["path"]).name: file["text"] for file in document["files"]}
+    assert yaml.safe_load(texts["premium.yaml"])["tasks"]["chat"] == "thinker"
+    assert "neuronode_router.plugin:start" in texts["neuronode.env"]
+
+
+def test_a_group_of_a_task_s_name_is_refused_with_its_mend(tmp_path: Path, neuronode: Terminal) -> None:
+    """The alias would hide the group: that has to be mended first, by the operator."""
+    (tmp_path / "litellm_config.yaml").write_text(
+        "model_list:\n  - {model_name: chat, litellm_params: {model: openai/x}}\n"
+    )
+
+    outcome = neuronode("init", "-y")
+
+    assert outcome.code == 1
+    assert "Rename the group" in outcome.err
+    assert not (tmp_path / "profiles").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "model_list: []",
+        "model_list:\n  - {model_name: e, litellm_params: {model: openai/text-embedding}}",
+        "[",
+    ],
+)
+def test_a_configuration_without_a_group_for_text_is_wrong_usage(
+    text: str, tmp_path: Path, neuronode: Terminal
+) -> None:
+    """Exit code 2 and one line."""
+    (tmp_path / "litellm_config.yaml").write_text(text)
+
+    outcome = neuronode("init", "-y")
+
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[",
+        "services: 3",
+        "services: {a: 3, b: {image: [], command: {}}}",
+        'services: {a: {image: litellm, environment: 7, command: "\'"}}',
+    ],
+)
+def test_a_strange_compose_file_is_passed_over(text: str, place: Path, neuronode: Terminal) -> None:
+    """The profiles do not need it."""
+    (place / "compose.yaml").write_text(text)
+
+    assert neuronode("init", "-y").code == 0
+    assert neuronode("doctor", "--no-reach").code == 1

@@ -1,0 +1,96 @@
+"""Switch and rollback: shown before, asked for, made as shown, proven afterwards."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from neuronode_router.domain import Actor
+from tests.unit.cli.conftest import Remote, Terminal
+
+
+def active(remote: Remote) -> tuple[int, str]:
+    """What the proxy has in force."""
+    state = remote.do(remote.world.manager.current())
+    assert state is not None
+    return state.revision, state.active
+
+
+def test_without_a_terminal_nothing_is_changed_unasked(remote: Remote, neuronode: Terminal) -> None:
+    """Wrong usage, and the flag that helps."""
+    outcome = neuronode("profile", "switch", "balanced")
+
+    assert outcome.code == 2
+    assert "--yes" in outcome.err
+    assert active(remote) == (1, "premium")
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", ""])
+def test_who_does_not_say_yes_changes_nothing(answer: str, remote: Remote, neuronode: Terminal) -> None:
+    """No is the default, and an input that ends means no."""
+    outcome = neuronode("profile", "switch", "balanced", typed=answer)
+
+    assert outcome.code == 1
+    assert active(remote) == (1, "premium")
+
+
+def test_a_dry_run_changes_nothing_even_with_yes(remote: Remote, neuronode: Terminal) -> None:
+    """The document is the receipt it would get."""
+    outcome = neuronode("profile", "switch", "balanced", "--dry-run", "-y", "--json")
+
+    receipt = json.loads(outcome.out)
+    assert (receipt["dry_run"], receipt["changed"], receipt["profile"]) == (True, True, "balanced")
+    assert active(remote) == (1, "premium")
+
+
+def test_the_receipt_is_all_that_standard_output_has(remote: Remote, neuronode: Terminal) -> None:
+    """Question and difference go to standard error, so that a pipe gets the document alone."""
+    outcome = neuronode("profile", "switch", "balanced", "--json", "--reason", "night", typed="y\n")
+
+    receipt = json.loads(outcome.out)
+    assert (receipt["revision"], receipt["complete"]) == (2, True)
+    assert "chat_balanced" in outcome.err
+    assert remote.do(remote.world.manager.audit(limit=1))[0].reason == "night"
+
+
+def test_what_was_shown_is_what_is_made_or_nothing_is(
+    remote: Remote, neuronode: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody who commits between the question and the answer is not overwritten."""
+
+    def answer_late(*_: object, **__: object) -> bool:
+        remote.do(remote.world.manager.switch("ultra_fast", actor=Actor("somebody")))
+        return True
+
+    monkeypatch.setattr("neuronode_router.cli.consent.click.confirm", answer_late)
+
+    outcome = neuronode("profile", "switch", "balanced", typed="")
+
+    assert outcome.code == 1
+    assert "current revision is 2" in outcome.err
+    assert active(remote) == (2, "ultra_fast")
+
+
+def test_a_rollback_brings_back_a_revision(remote: Remote, neuronode: Terminal) -> None:
+    """The one before, or the one that is named."""
+    assert neuronode("profile", "switch", "balanced", "-y").code == 0
+    assert neuronode("profile", "switch", "ultra_fast", "-y").code == 0
+
+    assert neuronode("profile", "rollback", "-y").code == 0
+    assert active(remote) == (4, "balanced")
+
+    assert neuronode("profile", "rollback", "1", "-y").code == 0
+    assert active(remote) == (5, "premium")
+
+
+def test_a_worker_that_lags_behind_is_exit_code_1(remote: Remote, neuronode: Terminal) -> None:
+    """The change is made, and a script learns that not everybody follows."""
+    remote.do(remote.world.worker.stop())
+
+    outcome = neuronode("profile", "switch", "balanced", "-y", "--json")
+
+    receipt = json.loads(outcome.out)
+    assert receipt["changed"]
+    assert outcome.code == (0 if receipt["complete"] else 1)
+    assert active(remote) == (2, "balanced")

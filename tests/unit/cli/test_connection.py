@@ -1,0 +1,247 @@
+"""How commands reach a proxy: address, key, refusals, and writes whose answer was lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from neuronode_router.cli.connection import (
+    KEY_VARIABLE,
+    Connection,
+    NotOffered,
+    Refused,
+    Unreachable,
+    connect,
+)
+from neuronode_router.errors import SettingsError
+from tests.unit.cli.conftest import Remote, Terminal
+
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+def talking_to(handler: Handler) -> Connection:
+    """A connection whose proxy is a function."""
+    return Connection(httpx.Client(base_url="http://proxy.test", transport=httpx.MockTransport(handler)))
+
+
+def test_a_proxy_that_is_away_is_one_line(neuronode: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line says how to start one and how to name another; no traceback, no key."""
+    monkeypatch.setenv(KEY_VARIABLE, "sk-canary")
+
+    outcome = neuronode("status", "--url", "http://127.0.0.1:9")
+
+    assert (outcome.code, outcome.out, outcome.err.count("\n")) == (1, "", 1)
+    assert "neuronode serve" in outcome.err
+    assert "--url" in outcome.err
+    assert "sk-canary" not in outcome.err
+
+
+@pytest.mark.parametrize(
+    "url", ["", "proxy:4000", "ftp://proxy", "http://", "http://me:secret@proxy", "http://proxy:port"]
+)
+def test_an_address_that_cannot_be_used_is_wrong_usage(
+    url: str, neuronode: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 2, and what was given is not repeated: it may hold a password."""
+    monkeypatch.setenv(KEY_VARIABLE, "sk-canary")
+
+    outcome = neuronode("status", "--url", url)
+
+    assert outcome.code == 2
+    assert "secret" not in outcome.err
+
+
+@pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])
+def test_the_address_may_end_in_v1(
+    suffix: str, remote: Remote, neuronode: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same variable serves openai's clients."""
+    monkeypatch.setenv("LITELLM_BASE_URL", remote.url + suffix)
+
+    assert neuronode("status").code == 0
+
+
+def test_without_a_key_nobody_is_asked_in_a_script(neuronode: Terminal) -> None:
+    """Exit code 2, and the variable is named."""
+    outcome = neuronode("status", "--url", "http://127.0.0.1:9")
+
+    assert outcome.code == 2
+    assert KEY_VARIABLE in outcome.err
+
+
+def test_at_a_terminal_the_key_is_asked_for_and_not_echoed(
+    remote: Remote, neuronode: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is typed works, and is nowhere on the screen."""
+    monkeypatch.delenv(KEY_VARIABLE)
+    key = remote.world.keys["admin"]
+
+    outcome = neuronode("status", typed=f"{key}\n")
+
+    assert outcome.code == 0
+    assert key not in outcome.out + outcome.err
+
+
+def test_the_key_that_serve_keeps_is_used_on_this_machine_only(
+    remote: Remote, neuronode: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It works for a loopback address, and is not sent anywhere else."""
+    monkeypatch.delenv(KEY_VARIABLE)
+    (tmp_path / ".neuronode").mkdir()
+    (tmp_path / ".neuronode/master_key").write_text(f"{remote.world.keys['admin']}\n")
+
+    assert neuronode("status").code == 0
+    assert neuronode("status", "--url", "http://proxy.invalid:4000").code == 2
+
+
+def test_no_command_takes_a_key_as_an_argument(neuronode: Terminal) -> None:
+    """Arguments are seen by everybody on a machine."""
+    for command in ("status", "doctor", "audit tail", "profile switch"):
+        outcome = neuronode(*command.split(), "--help")
+        assert "--key" not in outcome.out
+        assert "--api-key" not in outcome.out
+
+
+def test_a_key_that_may_not_is_told_so(
+    remote: Remote, neuronode: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Message and mend of the problem document, exit code 1."""
+    remote.use(monkeypatch, "member")
+
+    outcome = neuronode("profile", "switch", "balanced", "-y")
+
+    assert outcome.code == 1
+    assert "Ask an administrator" in outcome.err
+
+
+def test_a_member_sees_a_status_without_workers(
+    remote: Remote, neuronode: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is null for this key is left out; nothing is wrong with that."""
+    remote.use(monkeypatch, "member")
+
+    outcome = neuronode("status")
+
+    assert outcome.code == 0
+    assert "host-1" not in outcome.out
+
+
+def test_every_problem_is_a_line_with_its_field() -> None:
+    """A refused request shows each field; the summary would only repeat them."""
+    place = {"code": "missing", "message": "Field required.", "mend": "Add it.", "path": "body.profile"}
+    document = {"code": "invalid_request", "detail": "all", "mend": "Compare.", "problems": [place]}
+    headers = {"content-type": "application/problem+json"}
+    proxy = talking_to(lambda _: httpx.Response(422, json=document, headers=headers))
+
+    with pytest.raises(Refused) as refused:
+        proxy.get("/profiles/status")
+
+    assert [str(problem) for problem in refused.value.problems] == [
+        "body.profile Field required. Mend: Add it."
+    ]
+
+
+def test_litellms_own_errors_are_not_repeated() -> None:
+    """They quote keys and prompts."""
+    proxy = talking_to(lambda _: httpx.Response(400, json={"error": {"message": "key sk-canary is unknown"}}))
+
+    with pytest.raises(Refused) as refused:
+        proxy.get("/profiles/status")
+
+    assert "canary" not in refused.value.message
+    assert "400" in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(404, json={"detail": "Not Found"}),
+        httpx.Response(405, json={"detail": "Method Not Allowed"}),
+        httpx.Response(200, text="<html>welcome</html>"),
+        httpx.Response(200, json=["not", "ours"]),
+    ],
+)
+def test_a_proxy_without_the_plugin_is_recognised(answer: httpx.Response) -> None:
+    """Whatever else answers there."""
+    with pytest.raises(NotOffered):
+        talking_to(lambda _: answer).get("/profiles/status")
+
+
+def test_a_redirect_is_not_followed_with_the_key() -> None:
+    """The key belongs to the address it was given for."""
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(307, headers={"location": "http://elsewhere.test/"})
+
+    with pytest.raises(Refused):
+        talking_to(handler).get("/profiles/status")
+
+    assert asked == ["http://proxy.test/neuronode/profiles/status"]
+
+
+def test_a_write_whose_answer_was_lost_is_sent_again_as_the_same_write() -> None:
+    """The second attempt carries the same Idempotency-Key, so the proxy does it once."""
+    keys: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        keys.append(request.headers["Idempotency-Key"])
+        if len(keys) == 1:
+            raise httpx.ReadError("reset")
+        return httpx.Response(200, json={"revision": 2})
+
+    answer = talking_to(handler).send("POST", "/profiles/switch", {"profile": "balanced"})
+
+    assert answer.document == {"revision": 2}
+    assert len(keys) == 2
+    assert len(set(keys)) == 1
+
+
+def test_a_write_is_not_repeated_without_end() -> None:
+    """Twice is enough to know."""
+    asked: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        raise httpx.ConnectError("refused")
+
+    with pytest.raises(Unreachable):
+        talking_to(handler).send("POST", "/profiles/switch", {})
+
+    assert len(asked) == 2
+
+
+def test_events_are_read_with_signs_of_life_in_between() -> None:
+    """A comment is None; an event has its revision and its entry."""
+    stream = 'id: 7\nevent: revision\ndata: {"revision": 7}\n\n: ping\n\nid: 8\ndata: {"revision": 8}\n\n'
+    seen: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers["Last-Event-ID"])
+        return httpx.Response(200, text=stream)
+
+    found = [event and event.entry for event in talking_to(handler).events(6)]
+
+    assert found == [None, {"revision": 7}, None, {"revision": 8}]
+    assert seen == ["6"]
+
+
+def test_settings_are_refused_before_anything_is_sent() -> None:
+    """A connection is not made for an address without a scheme."""
+    with pytest.raises(SettingsError), connect("proxy"):
+        pytest.fail("there is no such connection")
+
+
+def test_json_is_ascii(remote: Remote, neuronode: Terminal) -> None:
+    """A console of any code page shows it, and a program reads it back."""
+    assert neuronode("profile", "switch", "balanced", "-y", "--reason", "für später").code == 0
+
+    line = neuronode("audit", "tail", "-n", "1", "--json").out
+
+    assert line.isascii()
+    assert json.loads(line)["reason"] == "für später"

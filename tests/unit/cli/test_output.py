@@ -1,0 +1,147 @@
+"""Output that survives consoles, pipes and hostile texts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuronode_router.cli.main import COMMANDS, cli
+from neuronode_router.cli.output import clean
+from neuronode_router.domain import Actor
+from tests.unit.cli.conftest import Remote, Terminal
+
+PROGRAM = [sys.executable, "-c", "from neuronode_router.cli.main import main; main()"]
+
+
+@given(st.text())
+def test_nothing_from_elsewhere_can_steer_a_terminal(text: str) -> None:
+    """Escape sequences, line breaks and marks that turn the direction of writing are gone."""
+    assert clean(text).isprintable()
+
+
+def test_the_audit_log_of_an_attacker_is_harmless(remote: Remote, neuronode: Terminal) -> None:
+    """A reason is free text of whoever may switch, and others read it in their terminals."""
+    assert neuronode("profile", "switch", "balanced", "-y", "--reason", "\x1b]0;owned\x07\x1b[2J").code == 0
+
+    outcome = neuronode("audit", "tail")
+
+    assert "\x1b" not in outcome.out
+    assert "\x07" not in outcome.out
+
+
+def run(*arguments: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[bytes]:
+    """`neuronode` in a process of its own, as a console starts it."""
+    return subprocess.run(
+        [*PROGRAM, *arguments],
+        env={**os.environ, **environ},
+        cwd=cwd,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_windows_console_is_survived(remote: Remote, tmp_path: Path) -> None:
+    """Code page 1252 has no Greek: a question mark stands for it, and the command goes on."""
+    file = remote.world.profiles / "premium.yaml"
+    file.write_text(
+        file.read_text().replace("The test profile premium.", '"λόγος für alle …"'), encoding="utf-8"
+    )
+
+    outcome = run(
+        "profile", "edit", "premium", "--file", str(file), "-y",
+        cwd=tmp_path,
+        PYTHONIOENCODING="cp1252",
+        LITELLM_BASE_URL=remote.url,
+        LITELLM_API_KEY=remote.world.keys["admin"],
+    )  # fmt: skip
+
+    assert outcome.returncode == 0, outcome.stderr
+    assert "????? für alle …" in outcome.stderr.decode("cp1252")
+    assert b"Traceback" not in outcome.stderr
+
+
+def test_colours_are_for_terminals_only(remote: Remote, tmp_path: Path) -> None:
+    """A pipe gets plain text, and lines that are not wrapped."""
+    outcome = run(
+        "profile",
+        "list",
+        cwd=tmp_path,
+        LITELLM_BASE_URL=remote.url,
+        LITELLM_API_KEY=remote.world.keys["admin"],
+    )
+
+    assert b"\x1b" not in outcome.stdout
+    assert len(outcome.stdout.splitlines()) == 6
+
+
+def test_a_reader_that_goes_away_is_no_error(remote: Remote, tmp_path: Path) -> None:
+    """As in `neuronode audit tail | head`."""
+    environ = {**os.environ, "LITELLM_BASE_URL": remote.url, "LITELLM_API_KEY": remote.world.keys["admin"]}
+    process = subprocess.Popen(
+        [*PROGRAM, "status", "--watch", "--json"],
+        env=environ, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    remote.do(
+        remote.world.manager.switch("balanced", actor=Actor("me"))
+    )  # so that there is something to write
+    with process.stderr:
+        process.wait(20)
+        assert b"Traceback" not in process.stderr.read()
+
+
+HEAVY = ("httpx", "rich", "pydantic", "sqlalchemy", "fastapi", "litellm", "asyncio")
+
+
+def test_the_help_loads_nothing_heavy() -> None:
+    """`neuronode --help` answers in about a tenth of a second because of what it does not import."""
+    code = (
+        "import sys\n"
+        "from neuronode_router.cli.main import cli\n"
+        "cli(['--help'], standalone_mode=False)\n"
+        f"print(*(name for name in {HEAVY} if name in sys.modules), file=sys.stderr, end='')"
+    )
+
+    outcome = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (outcome.returncode, outcome.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_entry_of_the_table_is_a_command(name: str) -> None:
+    """Of that name, with a line that fits the help of a narrow terminal."""
+    command = cli.get_command(click.Context(cli), name)
+
+    assert command is not None
+    assert command.name == name
+    assert len(COMMANDS[name][1]) < 65
+
+
+@pytest.mark.parametrize("word", ["", "pro", "--v"])
+def test_completion_offers_names_without_loading_them(word: str) -> None:
+    """What a shell gets when the user presses the key."""
+    offered = [item.value for item in cli.shell_complete(click.Context(cli), word)]
+
+    assert offered == {"": list(COMMANDS), "pro": ["profile"], "--v": ["--version"]}[word]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_its_script(shell: str, neuronode: Terminal) -> None:
+    """It asks the program itself, by the variable that click listens to."""
+    outcome = neuronode("completion", shell)
+
+    assert outcome.code == 0
+    assert "_NEURONODE_COMPLETE" in outcome.out
