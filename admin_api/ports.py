@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from fastapi import Request
 
+from admin_api.routing_ports import RouterView
 from neuronode_router.access import AccessKey, Principal, UiSession
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.domain import Tier
@@ -98,3 +99,5 @@ class AdminHost:
     """Writes that one principal may make, in the notation of the `limits` library."""
     dashboard: DashboardView | None = None
     tasks: TaskView | None = None
+    router: RouterView | None = None
+    """Automatic routing; None while it has not started."""

@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import APIRouter, Security
 from fastapi.security import HTTPBearer
 
-from admin_api import access, audit, events, reads, writes
+from admin_api import access, audit, events, reads, routing, writes
 from admin_api.documents import AuditPageDocument
 from admin_api.edge import guarded_route
 from admin_api.ports import AdminHost
@@ -67,6 +67,9 @@ ENDPOINTS = (
     Endpoint("POST", "/profiles/validate", writes.validate, (*ANY, *PARSED, 409, 429)),
     Endpoint("PUT", "/profiles/{name}", writes.put_profile, (*WRITE, 428)),
     Endpoint("PUT", "/profiles/{name}/tasks/{task}", writes.put_task, (*WRITE, 428)),
+    Endpoint("GET", "/router/stats", routing.read_router_stats, (*ANY, *PARSED)),
+    Endpoint("GET", "/router/registry", routing.read_registry, (*ANY, *PARSED)),
+    Endpoint("POST", "/router/classify", routing.classify, (*ANY, *PARSED, 404)),
     # Last: the words above go before the name of a profile.
     Endpoint("GET", "/profiles/{name}", reads.read_profile, (*ANY, *PARSED, 404)),
 )

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from admin_api.ports import AdminHost
 from admin_api.router import build_router
+from admin_api.routing_ports import RouterView
 from neuronode_router.litellm_plugin import process
+from neuronode_router.litellm_plugin.preview import preview
 from neuronode_router.litellm_plugin.runtime import Runtime
 
 authenticate = process.authenticate
@@ -36,4 +38,17 @@ def _admin_host() -> AdminHost:
         status=runtime.status,
         write_limit=runtime.settings.write_limit,
         dashboard=runtime.dashboard,
+        router=RouterView(
+            board=runtime.health.board,
+            statistics=runtime.health.statistics,
+            auto=runtime.auto,
+            decide=lambda question, principal: preview(
+                runtime.auto,
+                runtime.admission.snapshot,
+                principal,
+                body=question.body,
+                name=question.name,
+                profile=question.profile,
+            ),
+        ),
     )

@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "serve": ("serve_command", "Start LiteLLM with the plugin."),
         "status": ("status", "Show what is in force, in every worker."),
         "profile": ("profile", "Show, compare, check and change profiles."),
+        "classify": ("classify", "Show what a prompt is taken for, and where it would go."),
         "audit": ("audit", "Look into the audit log."),
         "key": ("key", "Keys for a proxy without a database."),
         "completion": ("completion", "Print the completion script of a shell."),

@@ -28,6 +28,9 @@ KEYS = (
     "tasks",
     "tiers",
     "description",
+    "text",
+    "messages",
+    "explain",
     "api_key",
     "é",
 )
@@ -129,6 +132,9 @@ async def test_answers_match_their_schemas(world: World, admin: httpx.AsyncClien
         "switch": await admin.post(f"{BASE}/switch", json={"profile": "balanced"}),
         "read_audit": await admin.get(f"{BASE}/audit"),
         "validate": await admin.post(f"{BASE}/validate"),
+        "read_router_stats": await admin.get(f"{PREFIX}/router/stats"),
+        "read_registry": await admin.get(f"{PREFIX}/router/registry"),
+        "classify": await admin.post(f"{PREFIX}/router/classify", json={"text": "Hi", "explain": True}),
     }
 
     for name, answer in answers.items():

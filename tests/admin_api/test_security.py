@@ -20,8 +20,12 @@ from tests.support.web import serving
 
 CALLERS = (None, "wrong", "member", "stranger", "viewer", "admin")
 REFUSED = {None: 401, "wrong": 401}
-MEMBERS_MAY = {"list_profiles", "read_access", "read_status", "read_profile", "compare_profiles"}
-VIEWERS_MAY = MEMBERS_MAY | {"read_audit", "list_workers", "stream_events", "validate"}
+MEMBERS_MAY = {"list_profiles", "read_access", "read_status", "read_profile", "compare_profiles", "classify"}
+MEMBERS_MAY |= {"list_bindings"}
+VIEWERS_MAY = MEMBERS_MAY | {
+    *("read_audit", "list_workers", "stream_events", "validate"),
+    *("read_router_stats", "read_registry"),
+}
 
 BODIES: dict[str, Any] = {
     "switch": {"profile": "balanced"},
@@ -30,6 +34,8 @@ BODIES: dict[str, Any] = {
     "validate": {"name": "premium", "profile": {}},
     "put_profile": {"description": "x"},
     "put_task": {"group": "chat_balanced"},
+    "put_binding": {"profile": "balanced"},
+    "classify": {"text": "Summarise this."},
 }
 
 
@@ -45,7 +51,7 @@ def expected(endpoint: Endpoint, caller: str | None) -> set[int]:
 
 async def call(client: httpx.AsyncClient, endpoint: Endpoint, prefix: str, **extra: Any) -> int:
     """Call a route with a plausible request and return the status, without reading an endless body."""
-    path = prefix + endpoint.path.format(name="premium", task="chat")
+    path = prefix + endpoint.path.format(name="premium", task="chat", kind="team", subject="a")
     request = client.build_request(
         endpoint.method,
         path,

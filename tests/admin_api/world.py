@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from neuronode_router.control.worker import Worker
 from neuronode_router.domain import Actor, ControlState, HostFacts
 from neuronode_router.errors import NotAuthenticated
 from neuronode_router.profiles.files import ProfileFiles
+from tests.admin_api.routing_world import Routing
 from tests.support.place import GROUPS, PROFILES, TIERS, profile_text
 
 GROUP_NAMES = frozenset(g for tasks in GROUPS.values() for g in tasks.values()) | {f"tier_{t}" for t in TIERS}
@@ -94,11 +95,14 @@ class World:
     manager: ProfileManager
     worker: Worker[ControlState]
     applier: TakesAll
+    routing: Routing
     keys: Mapping[str, str]
-    """Caller -> key: admin, viewer, member (team a), stranger (no team), wrong."""
+    """Caller -> key: admin, viewer, member (team a), manager (of team a, in team b), stranger (no team), wrong."""
     reported: dict[str, Any] = field(default_factory=dict)
     closed: Exception | None = None
     """What the host raises instead of serving."""
+    routes: bool = True
+    """Whether automatic routing has started."""
     write_limit: str = "1000/second"
     frame_origin: str | None = None
     app: FastAPI = field(default_factory=FastAPI)
@@ -113,6 +117,7 @@ class World:
             authenticate=self.authenticate,
             status=lambda: dict(self.reported),
             write_limit=self.write_limit,
+            router=self.routing.view() if self.routes else None,
             dashboard=FakeDashboard(lambda: self._access.entries(), self.keys["admin"], self.frame_origin),
         )
 
@@ -128,6 +133,10 @@ class World:
         headers = {"Authorization": f"Bearer {self.keys[caller]}"} if caller else {}
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         return httpx.AsyncClient(transport=transport, base_url="http://proxy.test", headers=headers)
+
+    def manager_facts(self) -> HostFacts:
+        """Return the groups there are."""
+        return HostFacts(groups=GROUP_NAMES)
 
     def use_access_file(self, path: Path) -> None:
         """Take the keys from this file."""
@@ -154,7 +163,9 @@ async def running_world(
     )
     identity = WorkerIdentity("worker-1", "host-1", os.getpid(), "0.1.0", time.time())
     worker = Worker(store=store, applier=applier, wake=wake, identity=identity)
-    world = World(profiles, store, manager, worker, applier, _write_keys(directory / "access.yaml"))
+    routing = Routing(GROUP_NAMES, CANARY, state=lambda: applier.state)
+    await routing.look()
+    world = World(profiles, store, manager, worker, applier, routing, _write_keys(directory / "access.yaml"))
     world.use_access_file(directory / "access.yaml")
     world.app.include_router(build_router(world.host))
     await worker.start()
@@ -169,6 +180,8 @@ async def running_world(
 
 def _write_keys(path: Path) -> dict[str, str]:
     keys = {"wrong": "sk-nobody-knows-this"}
+    keys["manager"], entry = generate_key("manager", team="b")
+    add_key(path, replace(entry, manages=("a",)))
     for caller, role, team in (
         ("admin", Role.ADMIN, None),
         ("viewer", Role.VIEWER, None),

@@ -1,0 +1,79 @@
+"""Automatic routing in a proxy worker without LiteLLM: the real board, statistics, classifier and decisions.
+
+It must not know what is tested with it. Addresses and keys of its deployments are canaries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from types import SimpleNamespace
+from typing import Any
+
+from admin_api.routing_ports import Question, RouterView
+from neuronode_router.access import Principal
+from neuronode_router.classifier import shipped
+from neuronode_router.domain import ControlState, Decision, HostFacts
+from neuronode_router.litellm_plugin.auto import AutoRouter
+from neuronode_router.litellm_plugin.board import HealthBoard, Sources
+from neuronode_router.litellm_plugin.preview import preview
+from neuronode_router.routing.ladder import Ladder
+from neuronode_router.routing.snapshot import build_snapshot
+from neuronode_router.stats.memory import MemoryStatistics
+
+
+class Routing:
+    """The parts of one worker. `state` is what its worker serves, None before the first revision."""
+
+    def __init__(
+        self, groups: Iterable[str], canary: str, *, state: Callable[[], ControlState | None]
+    ) -> None:
+        self.model_list = [deployment(group, canary) for group in sorted(groups)]
+        self.statistics = MemoryStatistics()
+        self.board = HealthBoard(
+            Sources(
+                router=lambda: SimpleNamespace(model_list=self.model_list),
+                statistics=self.statistics,
+                cooling=frozenset,
+            )
+        )
+        self.auto = AutoRouter(
+            classifier=shipped(), standings=lambda: self.board.standings, chance=lambda: 1.0
+        )
+        self._facts = HostFacts(groups=frozenset(groups))
+        self._state = state
+
+    async def look(self) -> None:
+        """Bring the board up to date."""
+        await self.statistics.refresh()
+        await self.board.refresh()
+
+    def view(self) -> RouterView:
+        """Return what the routes use."""
+        return RouterView(board=self.board, statistics=self.statistics, auto=self.auto, decide=self._decide)
+
+    def _decide(self, question: Question, principal: Principal) -> tuple[Decision, Ladder | None]:
+        state = self._state()
+        snapshot = build_snapshot(state, self._facts) if state is not None else None
+        return preview(
+            self.auto,
+            snapshot,
+            principal,
+            body=question.body,
+            name=question.name,
+            profile=question.profile,
+        )
+
+
+def deployment(group: str, canary: str) -> dict[str, Any]:
+    """Return the entry of LiteLLM's list for a group's only deployment; a group `tier_<tier>` has that tier."""
+    prefix, _, tier = group.partition("_")
+    note = {"tier": tier, "avg_latency_ms": 200, "context_window": 8192} if prefix == "tier" else {}
+    return {
+        "model_name": group,
+        "litellm_params": {
+            "model": f"ollama_chat/{group}",
+            "api_key": canary,
+            "api_base": f"http://user:{canary}@gpu.internal:11434",
+        },
+        "model_info": {"id": f"id-{group}", "neuronode": note},
+    }
