@@ -20,7 +20,7 @@ from neuronode_router.classifier import weights
 from neuronode_router.classifier.observed import scheme
 from neuronode_router.errors import ArtefactRefused
 
-POINTER = "current"
+FOLDER, POINTER = "classifier", "current"
 KEPT = 10
 """Ways back that are kept."""
 SCHEME = "features"
@@ -53,11 +53,14 @@ class Found:
 
 
 class ArtefactStore:
-    """The folder of one host. Readers never see half a change: the pointer file is replaced as a whole."""
+    """The folder `classifier` of a state directory.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._pointer = folder / POINTER
+    Readers never see half a change: the pointer file is replaced as a whole.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.folder = directory / FOLDER
+        self._pointer = self.folder / POINTER
 
     def stamp(self) -> Stamp | None:
         """Return what changes whenever the pointer does, at the price of one stat; None without one. Never raises."""
@@ -73,7 +76,9 @@ class ArtefactStore:
         Raises `ArtefactRefused` when the pointer file is not ours.
         """
         try:
-            entries = json.loads(self._pointer.read_text(encoding="utf-8"))
+            entries: list[Any] = json.loads(self._pointer.read_text(encoding="utf-8"))
+            if not isinstance(entries, list):
+                raise TypeError("a list of pointers is expected")
             return tuple(Pointer(str(entry["digest"]), float(entry["since"])) for entry in entries)
         except FileNotFoundError:
             return ()

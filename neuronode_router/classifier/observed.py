@@ -33,10 +33,11 @@ class Packed:
 
 
 def observe(turn: Excerpt, cues: lexicon.Lexicon) -> Rows:
-    """Return the features of a turn as `Classifier` computes them; of an empty turn, those of one empty text."""
-    pieces = turn.pieces or ("",)
-    found = [[row for rule in cues.find(piece) for row in cue_rows(rule.task, rule.cue)] for piece in pieces]
-    return hash_rows(pieces, found)
+    """Return the features of a turn as `Classifier` computes them. A turn without pieces has none to score."""
+    found = [
+        [row for rule in cues.find(piece) for row in cue_rows(rule.task, rule.cue)] for piece in turn.pieces
+    ]
+    return hash_rows(turn.pieces, found)
 
 
 def pack(rows: Rows) -> Packed:

@@ -89,9 +89,11 @@ class DecisionRecorder:
             self._thread.join(STOP_SECONDS)
 
     def __call__(self, routed: Routed, identity: str, body: Mapping[str, Any]) -> None:
-        """Note one routed request, if it was classified. Never waits."""
+        """Note one routed request, if it was classified by what it says. Never waits."""
         call_id = body.get("litellm_call_id")
-        if routed.excerpt is None or routed.classification is None or not _usable(call_id):
+        if routed.classification is None or not _usable(call_id):
+            return
+        if routed.excerpt is None or not routed.excerpt.pieces:
             return
         note = _Decided(
             at=self._clock(),

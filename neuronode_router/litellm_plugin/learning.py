@@ -22,8 +22,6 @@ from neuronode_router.settings import Settings
 
 DAY_SECONDS = 86_400.0
 PURGE_SECONDS = 3_600.0
-FOLDER = "classifier"
-"""In the state directory: where `neuronode train` puts weights."""
 
 
 class Learning:
@@ -34,7 +32,7 @@ class Learning:
     ) -> None:
         self._settings = settings
         self._clock = clock
-        self._store = ArtefactStore(settings.state_dir / FOLDER)
+        self._store = ArtefactStore(settings.state_dir)
         self._history = History(settings.state_dir)
         self._stamp: Stamp | None = None
         self._found: Found | None = None

@@ -52,6 +52,7 @@ def learn(demands: Sequence[Demand]) -> Change:
     )
     touched = np.unique(matrix.indices)
     matrix = matrix[:, touched]
+    transposed = matrix.T.tocsr()
     shape = (touched.size + 1, scores.shape[1])
 
     def loss(flat: Numbers) -> tuple[float, Numbers]:
@@ -61,7 +62,7 @@ def learn(demands: Sequence[Demand]) -> Change:
         logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
         wrong = weight[:, None] * (np.exp(logs) - wanted)
         slope = PENALTY * change
-        slope[:-1] += matrix.T @ wrong
+        slope[:-1] += transposed @ wrong
         slope[-1] += wrong.sum(axis=0)
         cost = -(weight * (wanted * logs).sum(axis=1)).sum() + PENALTY / 2 * (change**2).sum()
         return float(cost), slope.ravel()

@@ -55,6 +55,8 @@ def from_file(path: Path, in_use: weights.Weights) -> list[Lesson]:
     for row in labelled.read_rows(path):
         for example in labelled.examples([row]):
             turn = excerpt.read(example.text)
+            if not turn.pieces:
+                continue
             said = classifier.classify_excerpt(turn)
             lessons.append(
                 Lesson(

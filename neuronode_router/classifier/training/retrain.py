@@ -37,7 +37,7 @@ GENERAL_LOSS = 0.02
 """How much accuracy on general phrases may be lost for a gain on one's own prompts."""
 WINDOW_WEIGHT = 0.4
 """How much the window counts where a piece says more precisely what is asked for."""
-REHEARSED, REHEARSED_SEED, UNSEEN_SEED = 2, 7, 99
+REHEARSED, REHEARSED_SEED, UNSEEN_SEED = 1, 7, 99
 LABELLED = slice(0, weights.DOCUMENT + 1)
 
 Judge = Callable[[Lesson, weights.Weights], bool]
@@ -184,7 +184,7 @@ def _attempt(
 def _beyond_chance(mended: int, broken: int) -> bool:
     """Sign test: would as many of the answers that differ turn out well if each were tossed for?"""
     differ = mended + broken
-    return differ > 0 and stats.binomtest(mended, differ, alternative="greater").pvalue < CHANCE
+    return differ > 0 and bool(stats.binomtest(mended, differ, alternative="greater").pvalue < CHANCE)
 
 
 def _learn_tasks(fitted: Fitted, in_use: weights.Weights, lessons: Sequence[Lesson]) -> Fitted:

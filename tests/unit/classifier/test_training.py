@@ -1,8 +1,7 @@
-"""Training: own phrases, labelled prompts, folds by source, the artefact, and retraining that refuses a worse one."""
+"""Training: own phrases, labelled prompts, folds by source, and the artefact."""
 
 from __future__ import annotations
 
-import json
 import random
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from neuronode_router.classifier.classification import KINDS, LABELS, Classifica
 from neuronode_router.classifier.training import artefact, corpus, heldout, labelled
 from neuronode_router.classifier.training.corpus import Example
 from neuronode_router.classifier.training.fit import Fitted, Recipe, fit
-from neuronode_router.classifier.training.retrain import retrain
 from neuronode_router.domain import Tier
 
 QUICK = Recipe(per_phrase=2, iterations=12)
@@ -124,85 +122,6 @@ def test_sources_that_are_all_hard_teach_no_difficulty() -> None:
     ]
 
     assert [item.text for item in labelled.graded(prompts, [])] == ["b", "c"]
-
-
-def _own_words() -> list[dict[str, str]]:
-    """Return prompts with a company word that no weights know."""
-    rng = random.Random(0)
-    places = ("Halle drei", "Linie vier", "Werk Süd", "dem Lager", "Tor eins")
-    texts = (
-        f"Glumbatz {rng.choice(places)} {rng.randrange(10_000)} vom {rng.randrange(28)}. Mai"
-        for _ in range(300)
-    )
-    return [{"text": text, "label": "extraction"} for text in texts]
-
-
-def test_retraining_on_ones_own_words_is_accepted(fitted: Fitted, tmp_path: Path) -> None:
-    """A company word is learned, nothing general is lost, and the new artefact loads by its hash."""
-    artefact.write(tmp_path / "old", fitted, heldout.IDENTITY, {})
-
-    verdict = retrain(
-        _write(tmp_path, _own_words()), tmp_path / "new", in_use=weights.load(tmp_path / "old"), recipe=QUICK
-    )
-
-    assert verdict.accepted, verdict.why
-    assert verdict.before < verdict.after
-    assert weights.load(tmp_path / "new", expected=verdict.digest).manifest["parent"] == fitted_digest(
-        tmp_path / "old"
-    )
-
-
-def test_weights_that_forget_are_refused(tmp_path: Path) -> None:
-    """A gain on one's own prompts does not pay for a loss on general ones."""
-    verdict = retrain(
-        _write(tmp_path, _own_words()),
-        tmp_path / "new",
-        in_use=weights.load(weights.shipped_folder()),
-        recipe=Recipe(per_phrase=1, iterations=4),
-    )
-
-    assert not verdict.accepted
-    assert verdict.why == "worse on general phrases"
-    assert not (tmp_path / "new").exists()
-
-
-def fitted_digest(folder: Path) -> str:
-    """Return the hash of a folder's table."""
-    return weights.load(folder).digest
-
-
-def test_retraining_on_noise_is_refused(tmp_path: Path) -> None:
-    """Labels that contradict what prompts ask for give worse weights: refused, and nothing is written."""
-    texts = [f"Fasse den Artikel Nummer {number} zusammen." for number in range(200)]
-    rows = [{"text": text, "label": LABELS[number % len(LABELS)]} for number, text in enumerate(texts)]
-    right = [{"text": f"Fasse Bericht {number} zusammen.", "label": "summary"} for number in range(200)]
-
-    verdict = retrain(
-        _write(tmp_path, rows + right),
-        tmp_path / "new",
-        in_use=weights.load(weights.shipped_folder()),
-        recipe=QUICK,
-    )
-
-    assert not verdict.accepted
-    assert verdict.why
-    assert not (tmp_path / "new").exists()
-
-
-def test_too_little_history_is_refused(tmp_path: Path) -> None:
-    """A handful of prompts cannot judge weights."""
-    with pytest.raises(labelled.LabelError, match="to judge by"):
-        retrain(
-            _write(tmp_path, [{"text": "a", "label": "chat"}]),
-            tmp_path / "new",
-            in_use=weights.load(weights.shipped_folder()),
-        )
-
-
-def _write(folder: Path, rows: list[dict[str, str]]) -> Path:
-    path = folder / "history.jsonl"
-    path.write_text("\n".join(json.dumps(row) for row in rows))
-    return path
 
 
 def _prediction(confidence: float, *, right: bool) -> heldout.Prediction:

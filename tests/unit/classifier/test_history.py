@@ -1,0 +1,139 @@
+"""The history of decisions: features and outcomes, found by call id, erased in time, readable by its owner only."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from neuronode_router.classifier import Layer, excerpt, lexicon
+from neuronode_router.classifier.history import Entry, History, Outcome, Sign
+from neuronode_router.classifier.observed import observe
+from neuronode_router.domain import Tier
+from neuronode_router.errors import HistoryUnavailable
+
+ENTRY = Entry(
+    call_id="call-1",
+    at=1000.0,
+    caller="app",
+    scheme="one",
+    features=observe(excerpt.read("Fasse den Bericht zusammen."), lexicon.shipped()),
+    cues=("summary: fass* ... zusammen", "harder: ausfuehrlich*"),
+    label="summary",
+    source=Layer.TRAINED,
+    confidence=0.8,
+    tier=Tier.MEDIUM,
+    wanted=None,
+    sent_to="tier_medium",
+)
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    return History(tmp_path)
+
+
+def same(one: Entry, other: Entry) -> bool:
+    """Compare entries; arrays have no truth value of their own."""
+    pairs = ((getattr(one.features, n), getattr(other.features, n)) for n in ("row", "owner", "count"))
+    arrays = all(np.array_equal(left, right) for left, right in pairs)
+    return arrays and replace(one, features=other.features) == other
+
+
+def test_a_decision_comes_back_as_it_was(history: History) -> None:
+    """Every field, None included, survives the file."""
+    sampled = replace(ENTRY, call_id="call-2", wanted=Tier.COMPLEX, cues=(), text="fasse\nden bericht")
+    history.add([ENTRY, sampled])
+
+    (first,), (second,) = history.find("call-1"), history.find("call-2")
+
+    assert same(first[1], ENTRY)
+    assert same(second[1], sampled)
+    assert history.counts() == (2, 0, 1)
+
+
+def test_a_repeated_call_id_names_several_decisions(history: History) -> None:
+    """Clients may choose the id: the newest comes first, and none hides another."""
+    history.add([ENTRY, replace(ENTRY, caller="other")])
+
+    assert [entry.caller for _, entry in history.find("call-1")] == ["other", "app"]
+
+
+def test_of_one_givers_feedback_the_last_counts(history: History) -> None:
+    """Somebody may change his mind; others, and our own signs, are kept beside it."""
+    history.add([ENTRY])
+    ((number, _),) = history.find("call-1")
+
+    history.note(number, Sign(Outcome.RIGHT, giver="app", at=1))
+    history.note(number, Sign(Outcome.ESCALATED, at=2))
+    history.note(number, Sign(Outcome.WRONG, "chat", Tier.FAST, giver="app", at=3))
+    history.note(number, Sign(Outcome.RIGHT, giver="admin", at=4))
+
+    ((_, signs),) = history.judged("one")
+    assert signs == [
+        Sign(Outcome.ESCALATED, at=2),
+        Sign(Outcome.WRONG, "chat", Tier.FAST, giver="app", at=3),
+        Sign(Outcome.RIGHT, giver="admin", at=4),
+    ]
+
+
+def test_only_judged_decisions_of_the_same_features_teach(history: History) -> None:
+    """What nobody judged, and features of another version, are left out."""
+    history.add([ENTRY, replace(ENTRY, call_id="call-2"), replace(ENTRY, call_id="call-3", scheme="two")])
+    for call in ("call-1", "call-3"):
+        history.note(history.find(call)[0][0], Sign(Outcome.RIGHT, at=1))
+
+    assert [entry.call_id for entry, _ in history.judged("one")] == ["call-1"]
+
+
+def test_what_is_too_old_is_erased(history: History) -> None:
+    """Retention removes decisions with their outcomes and text, and their bytes from every file."""
+    history.add([replace(ENTRY, text="kanarienvogel"), replace(ENTRY, call_id="new", at=2000.0)])
+    history.note(history.find("call-1")[0][0], Sign(Outcome.RIGHT, at=1))
+
+    assert history.purge(1500.0) == 1
+
+    assert history.counts() == (1, 0, 0)
+    assert not any(b"kanarienvogel" in file.read_bytes() for file in history.path.parent.iterdir())
+
+
+def test_only_the_owner_may_read_it(history: History) -> None:
+    """Features can confirm a guess of the text, so no file of the history is open to others."""
+    history.add([ENTRY])
+
+    with history._open():
+        modes = {stat.S_IMODE(file.stat().st_mode) for file in history.path.parent.iterdir()}
+
+    assert modes == {0o600}
+
+
+def test_without_a_file_there_is_nothing(history: History) -> None:
+    """Reading makes no file."""
+    assert history.find("call-1") == []
+    assert list(history.judged("one")) == []
+    assert history.purge(9e9) == 0
+    assert not history.path.exists()
+
+
+def test_a_file_that_is_removed_is_made_anew(history: History) -> None:
+    """An operator may delete the history while the proxy runs."""
+    history.add([ENTRY])
+    for file in list(history.path.parent.iterdir()):
+        file.unlink()
+
+    history.add([ENTRY])
+
+    assert len(history.find("call-1")) == 1
+    assert stat.S_IMODE(history.path.stat().st_mode) == 0o600
+
+
+def test_a_file_that_is_no_database_is_refused(history: History) -> None:
+    """Whatever lies there is told as our error, with the mend."""
+    history.path.write_bytes(b"no database" * 100)
+
+    with pytest.raises(HistoryUnavailable) as caught:
+        history.find("call-1")
+    assert "NEURONODE_HISTORY" in caught.value.mend
