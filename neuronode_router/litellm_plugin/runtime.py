@@ -51,6 +51,7 @@ from neuronode_router.litellm_plugin.identity import Identity, role_of
 from neuronode_router.litellm_plugin.learning import Learning
 from neuronode_router.litellm_plugin.renderer import Renderer
 from neuronode_router.litellm_plugin.routing_log import RoutingLog
+from neuronode_router.litellm_plugin.steering import Steering
 from neuronode_router.litellm_plugin.task_host import TaskHost
 from neuronode_router.litellm_plugin.ui_sessions import UiSessions
 from neuronode_router.litellm_plugin.usage_room import UsageRoom
@@ -103,6 +104,7 @@ class Runtime:
             environ=process_environment(),
             failures=self._failures,
         )
+        self.steering: Steering | None = None
         self.auto = AutoRouter(
             classifier=self.learning.first(),
             standings=lambda: self.health.board.standings,
@@ -206,6 +208,8 @@ class Runtime:
             await self.watcher.stop()
             await self.renderer.stop()
             await self.worker.stop()
+            if self.steering is not None:
+                self.steering.release()
             await self.health.stop()
             await self.usage.stop()
             self.store.close()
@@ -233,6 +237,7 @@ class Runtime:
             "loop_failures": self._failures.total,
             "auto_routing": self.auto.mode,
             "statistics": self.health.statistics.mode,
+            **(self.steering.report() if self.steering else {}),
             "routing_log_dropped": self.routing_log.dropped if self.routing_log else 0,
         }
 
@@ -244,6 +249,7 @@ class Runtime:
             self.renderer.warning,
             *(access.warnings if access else ()),
             self._tag_warning(),
+            self._strategy_warning(),
         ]
         return {
             "embedded_groups": list(self.deployments.embedded_groups()),
@@ -280,6 +286,11 @@ class Runtime:
             return "Tag routing is on: requests carry no profile and task tags, only spend metadata."
         return None
 
+    def _strategy_warning(self) -> str | None:
+        if self.steering is not None and not self.steering.in_force:
+            return "Another custom routing strategy is set: statistics choose no deployment within a group."
+        return None
+
     async def _bootstrap(self) -> None:
         """Make the files the first revision. What goes wrong here the watcher meets again, shows and
         retries.
@@ -306,6 +317,13 @@ class Runtime:
         for callback in self.callbacks:
             if callback not in litellm.callbacks:
                 litellm.logging_callback_manager.add_litellm_callback(callback)
+        self._steer()
+
+    def _steer(self) -> None:
+        """Measure attempts and choose deployments; put back what LiteLLM dropped."""
+        if self.steering is None:
+            self.steering = Steering(self._router(), self.health)
+        self.steering.hold()
 
 
 def _is_ours_by_form(name: str) -> bool:

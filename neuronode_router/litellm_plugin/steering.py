@@ -6,6 +6,7 @@ It puts the parts in force and takes them out again; what they do is theirs.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -33,11 +34,13 @@ class Steering:
         self.attempts = Attempts(health.statistics.recorder, is_cold=self._is_cold, failures=self.failures)
         self.choice = DeploymentChoice(router, health.board, failures=self.failures)
         self.attempts.watch(router)
+        self.in_force = False
+        """Whether deployments are chosen by us: not where the operator set a custom strategy of his own."""
         self.hold()
 
     def hold(self) -> None:
         """Put back what LiteLLM has dropped: the callback, and after an update of its settings the strategy."""
-        self.choice.hold()
+        self.in_force = self.choice.hold()
         if self.attempts not in litellm.callbacks:
             litellm.logging_callback_manager.add_litellm_callback(self.attempts)
 
@@ -46,6 +49,10 @@ class Steering:
         self.choice.release()
         self.attempts.unwatch(self._router)
         litellm.logging_callback_manager.remove_callback_from_all_lists(self.attempts)
+
+    def report(self) -> Mapping[str, int]:
+        """Return what a worker's heartbeat says: failures of ours, and how often the strategy was put in force."""
+        return {"steering_failures": self.failures.total, "strategy_holds": self.choice.holds}
 
     def _is_cold(self, deployment_id: str) -> bool:
         known = self._board.candidate(deployment_id)
