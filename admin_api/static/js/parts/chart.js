@@ -1,0 +1,69 @@
+// Small charts as SVG, each with its figures as text beside it. They must not know what is counted.
+
+import { html } from "../../vendor/preact-htm.js";
+import { number, percent } from "../format.js";
+
+const RADIUS = 52;
+const ROUND = 2 * Math.PI * RADIUS;
+const tone = (place) => `tone-${Math.min(place, 4)}`;
+
+// Shares of a whole. `parts` are [{name, value}].
+export function Donut({ label, parts }) {
+  const whole = parts.reduce((sum, { value }) => sum + value, 0);
+  let past = 0;
+  const arcs = parts.map(({ value }, place) => {
+    const length = whole ? (value / whole) * ROUND : 0;
+    const arc = html`<circle key=${place} class=${`arc ${tone(place)}`} cx="70" cy="70" r=${RADIUS} stroke-dasharray=${`${length} ${ROUND}`} stroke-dashoffset=${-past} transform="rotate(-90 70 70)" />`;
+    past += length;
+    return arc;
+  });
+  return html`<div class="donut">
+    <svg viewBox="0 0 140 140" aria-hidden="true"><circle class="arc rest" cx="70" cy="70" r=${RADIUS} />${arcs}<text x="70" y="77">${number(whole)}</text></svg>
+    <ul class="legend" aria-label=${label}>${parts.map(({ name, value }, place) => html`<li key=${name}>
+      <i class=${`swatch ${tone(place)}`} aria-hidden="true"></i><span>${name}</span>
+      <span>${number(value)} <small>${whole ? percent(value / whole) : ""}</small></span></li>`)}</ul></div>`;
+}
+
+// Amounts beside each other. `parts` are [{name, value, text}]; the longest bar is the largest value.
+export function Bars({ label, parts }) {
+  const most = Math.max(...parts.map(({ value }) => value), 0) || 1;
+  return html`<ul class="bars" aria-label=${label}>${parts.map(({ name, value, text }) => html`<li key=${name}>
+    <span>${name}</span><span>${text}</span>
+    <svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true"><rect width=${(100 * value) / most} height="8" /></svg></li>`)}</ul>`;
+}
+
+// How values went; gaps stay gaps. Each of `lines` is a list as long as the others.
+export function Spark({ label, lines }) {
+  const values = lines.flat().filter((value) => value !== null);
+  const top = Math.max(...values, 1) * 1.1;
+  const steps = Math.max(...lines.map((line) => line.length), 2) - 1;
+  return html`<svg class="spark" viewBox="0 0 100 30" preserveAspectRatio="none" role="img" aria-label=${label}>
+    ${lines.map((line, place) => html`<path key=${place} class=${`line ${tone(place)}`} d=${path(line, steps, top)} />`)}</svg>`;
+}
+
+function path(line, steps, top) {
+  let pen = "M";
+  return line.map((value, place) => {
+    if (value === null) {
+      pen = "M";
+      return "";
+    }
+    const point = `${pen}${((100 * place) / steps).toFixed(2)} ${(30 - (30 * value) / top).toFixed(2)}`;
+    pen = "L";
+    return point;
+  }).join("");
+}
+
+// Amounts over time. `parts` are [{name, value, text}], oldest first; the largest is named beside the chart.
+export function Columns({ label, parts }) {
+  const most = Math.max(...parts.map(({ value }) => value), 0);
+  const width = 100 / parts.length;
+  const top = parts.find(({ value }) => value === most);
+  return html`<figure class="columns"><svg viewBox="0 0 100 40" preserveAspectRatio="none" role="img" aria-label=${`${label}. ${top.name}: ${top.text}`}>
+      ${parts.map(({ name, value, text }, place) => html`<rect key=${name} x=${(place * width + width * 0.12).toFixed(3)} width=${(width * 0.76).toFixed(3)} y=${(40 - column(value, most)).toFixed(3)} height=${column(value, most).toFixed(3)}>
+        <title>${name}: ${text}</title></rect>`)}</svg>
+    <figcaption class="note"><span>${parts[0].name}</span><span>${top.text}</span><span>${parts.at(-1).name}</span></figcaption></figure>`;
+}
+
+// Nothing still shows as a line, so that the steps can be counted.
+const column = (value, most) => 0.4 + (most ? (39 * value) / most : 0);

@@ -1,0 +1,77 @@
+// Which profile answers, and the others to switch to.
+
+import { html, useState } from "../../vendor/preact-htm.js";
+import { t, word } from "../i18n.js";
+import { mayReadAll, mayWrite } from "../live.js";
+import { Ago, Badge, Button, Empty, Page, Problems } from "../parts/basics.js";
+import { ChangeDialog } from "../parts/change.js";
+
+const ORDER = ["premium", "balanced", "cost_effective", "specialized", "ultra_fast"];
+
+export function ordered(profiles) {
+  const rank = ({ name }) => (ORDER.indexOf(name) + 1 || ORDER.length + 1);
+  return [...profiles].sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name));
+}
+
+export function Now({ state }) {
+  const { status, profiles, lastEntry } = state;
+  const [change, setChange] = useState(null);
+  const undo = mayReadAll(state) && status.revision > 1 && (() => setChange({ kind: "rollback", to: "previous" }));
+  return html`<${Page} title=${t("now.title")} intro=${t("now.intro")} />
+    <${Warnings} status=${status} />
+    ${status.ready
+      ? html`<${Active} status=${status} entry=${lastEntry} undo=${mayWrite(state) && undo} />`
+      : html`<section class="card"><${Empty} title=${t("now.not_ready")}>${t("now.not_ready.mend")}<//></section>`}
+    <h2 class="section">${t("now.others")}</h2>
+    <div class="profiles">${ordered(profiles).map((profile) => html`<${ProfileCard} key=${profile.name} profile=${profile}
+      active=${profile.name === status.active_profile} may=${mayWrite(state)} onSwitch=${() => setChange({ kind: "switch", profile: profile.name })} />`)}</div>
+    ${!mayWrite(state) && html`<p class="note">${t("now.read_only")}</p>`}
+    ${change && html`<${ChangeDialog} change=${change} active=${status.active_profile} onClose=${() => setChange(null)} />`}`;
+}
+
+function Warnings({ status }) {
+  const warnings = status.warnings ?? [];
+  const problems = status.problems ?? [];
+  if (!warnings.length && !problems.length) return null;
+  return html`<div class="notice warn" role="status"><strong>${t("now.attention")}</strong>
+    ${warnings.map((warning) => html`<p>${warning}</p>`)}<${Problems} problems=${problems} /></div>`;
+}
+
+function Active({ status, entry, undo }) {
+  const meta = status.profile_metadata;
+  const workers = status.workers?.filter((worker) => worker.live);
+  const current = workers?.filter((worker) => worker.revision === status.revision);
+  return html`<section class="card hero" aria-label=${t("now.active")}>
+    <div>
+      <span class="eyebrow">${t("now.active")}</span>
+      <p class="giant" data-active=${status.active_profile}>${status.active_profile}</p>
+      <p class="intro">${meta.description}</p>
+      <p class="badges"><${Badge}>${t("level.cost")}: ${word("cost", meta.cost_level)}<//><${Badge}>${t("level.performance")}: ${word("performance", meta.performance_level)}<//></p>
+      ${undo && html`<div class="hero-actions"><${Button} onClick=${undo}>${t("now.undo")}<//></div>`}
+    </div>
+    <dl class="facts">
+      <div><dt>${t("now.revision")}</dt><dd>${status.revision}</dd></div>
+      <div><dt>${t("now.since")}</dt><dd><${Ago} at=${status.committed_at} /></dd></div>
+      ${entry && entry.revision === status.revision && html`<div><dt>${t("now.by")}</dt><dd>${entry.actor.name} \u00b7 ${word("action", entry.action)}
+        ${entry.reason && html`<small>${entry.reason}</small>`}</dd></div>`}
+      ${workers && html`<div><dt>${t("now.workers")}</dt><dd><span class=${current.length === workers.length ? "good-text" : "warn-text"}>${t("now.workers.of", { done: current.length, all: workers.length })}</span></dd></div>`}
+      ${status.embedded_groups.length > 0 && html`<div><dt>${t("now.embedded")}</dt><dd>${t("now.embedded.count", { count: status.embedded_groups.length })}</dd></div>`}
+    </dl>
+  </section>`;
+}
+
+function ProfileCard({ profile, active, may, onSwitch }) {
+  const groups = new Set(Object.values(profile.tasks)).size;
+  return html`<section class=${`card profile ${active ? "active" : ""}`} aria-label=${profile.name}>
+    <h3>${profile.name}</h3>
+    <p class="intro">${profile.description}</p>
+    <dl class="levels">
+      <div><dt>${t("level.cost")}</dt><dd>${word("cost", profile.cost_level)}</dd></div>
+      <div><dt>${t("level.performance")}</dt><dd>${word("performance", profile.performance_level)}</dd></div>
+    </dl>
+    <p class="note">${t("now.tasks", { tasks: Object.keys(profile.tasks).length, groups })}</p>
+    ${active
+      ? html`<p class="is-active">${t("now.is_active")}</p>`
+      : html`<${Button} kind="main" disabled=${!may} aria-label=${t("now.switch_to", { profile: profile.name })} onClick=${onSwitch}>${t("now.switch")}<//>`}
+  </section>`;
+}

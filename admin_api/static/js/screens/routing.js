@@ -1,0 +1,104 @@
+// Automatic routing: which tiers and tasks were chosen, how every deployment stands, and a place to try a prompt.
+
+import { html, useEffect, useRef, useState } from "../../vendor/preact-htm.js";
+import { useData } from "../data.js";
+import { clock, milliseconds, number, percent } from "../format.js";
+import { t, word } from "../i18n.js";
+import { Badge, Button, Card, Empty, Figure, Figures, Loaded, Page, Table } from "../parts/basics.js";
+import { Bars, Donut, Spark } from "../parts/chart.js";
+import { Playground } from "./playground.js";
+
+const EVERY_MS = 3_000;
+const KEPT = 60; // samples of the curves: three minutes
+const HEALTH_TONES = { ok: "good", probing: "accent", slow: "warn", failing: "bad", cooldown: "bad", unavailable: "bad" };
+const TIERS = ["fast", "medium", "complex"];
+
+export function Routing({ state }) {
+  const found = useData("router/stats", { every: EVERY_MS });
+  const history = useHistory(found);
+  return html`<${Page} title=${t("nav.routing")} intro=${t("routing.intro")} />
+    <${Loaded} of=${found} rows=${8} absent=${t("routing.absent")}>${(stats) => html`
+      <${Summary} stats=${stats} />
+      <div class="grid">
+        <${Card} title=${t("routing.tiers")}><${Tiers} decisions=${stats.decisions} /><//>
+        <${Card} title=${t("routing.tasks")}><${Counts} label=${t("routing.tasks")} counts=${stats.decisions.task} of="task" /><//>
+        <${Card} title=${t("routing.steps")}><${Counts} label=${t("routing.steps")} counts=${stats.decisions.step} of="step" /><//>
+      </div>
+      <${Deployments} stats=${stats} history=${history} />`}<//>
+    <${Playground} profiles=${state.profiles} />`;
+}
+
+function Summary({ stats }) {
+  const { decisions, deployments } = stats;
+  const unwell = deployments.filter(({ health }) => health !== "ok" && health !== "probing").length;
+  const flying = deployments.reduce((sum, { in_flight: count }) => sum + count, 0);
+  return html`<${Figures}>
+    <${Figure} label=${t("routing.mode")} value=${word("mode", stats.routing)} />
+    <${Figure} label=${t("routing.decisions")} value=${number(decisions.total)} note=${t("routing.decisions.note")} />
+    <${Figure} label=${t("routing.fallback_rate")} value=${percent(decisions.fallback_rate)} note=${t("routing.fallbacks", { count: number(decisions.fallbacks) })} tone=${decisions.fallback_rate > 0.1 ? "warn" : undefined} />
+    <${Figure} label=${t("routing.unwell")} value=${number(unwell)} note=${t("routing.of", { count: deployments.length })} tone=${unwell ? "warn" : undefined} />
+    <${Figure} label=${t("routing.in_flight")} value=${number(flying)} note=${t("routing.statistics", { mode: stats.statistics })} /><//>`;
+}
+
+function Tiers({ decisions }) {
+  if (!decisions.total) return html`<${Empty} title=${t("routing.none")}>${t("routing.none.mend")}<//>`;
+  const parts = TIERS.map((tier) => ({ name: word("tier", tier), value: decisions.tier[tier] ?? 0 }));
+  return html`<${Donut} label=${t("routing.tiers")} parts=${parts} />`;
+}
+
+function Counts({ label, counts, of }) {
+  const parts = Object.entries(counts).sort(([, a], [, b]) => b - a).map(([name, value]) => ({ name: word(of, name), value, text: number(value) }));
+  return parts.length ? html`<${Bars} label=${label} parts=${parts} />` : html`<${Empty} title=${t("routing.none")}>${t("routing.none.mend")}<//>`;
+}
+
+// The last minutes of every deployment, collected while the screen is open: the proxy keeps no curves.
+function useHistory(found) {
+  const kept = useRef(new Map());
+  const [, seen] = useState(0);
+  useEffect(() => {
+    if (!found.data) return;
+    for (const { id, recent } of found.data.deployments) {
+      const points = kept.current.get(id) ?? [];
+      points.push([recent?.total.p50_ms ?? null, recent?.total.p95_ms ?? null]);
+      kept.current.set(id, points.slice(-KEPT));
+    }
+    seen(found.at);
+  }, [found.at]);
+  return kept.current;
+}
+
+function Deployments({ stats, history }) {
+  const [all, setAll] = useState(false);
+  const busy = stats.deployments.filter((entry) => entry.window || entry.health !== "ok");
+  const shown = all || !busy.length ? stats.deployments : busy;
+  if (!stats.deployments.length) return html`<${Card} title=${t("routing.deployments")}><${Empty} title=${t("routing.no_deployments")} /><//>`;
+  const head = [t("word.group"), t("word.tier"), t("word.state"), ...["p50", "p95", "ttft", "speed", "errors", "in_flight"].map((name) => ({ text: t(`routing.${name}`), right: true })), t("routing.curve")];
+  return html`<${Card} title=${t("routing.deployments")} note=${t("routing.window", { minutes: Math.round(stats.window_seconds / 60) })}>
+    <${Table} label=${t("routing.deployments")} head=${head}>
+      ${[...shown].sort((a, b) => rank(a) - rank(b) || a.group.localeCompare(b.group)).map((entry) => html`<${Row} key=${entry.id} entry=${entry} points=${history.get(entry.id) ?? []} />`)}
+    <//>
+    ${busy.length > 0 && busy.length < stats.deployments.length && html`<${Button} onClick=${() => setAll(!all)}>${t(all ? "routing.show_busy" : "routing.show_all", { count: stats.deployments.length })}<//>`}<//>`;
+}
+
+const rank = ({ health, window }) => (health !== "ok" ? 0 : window ? 1 : 2);
+
+function Row({ entry, points }) {
+  const { window } = entry;
+  const curve = points.some(([p50]) => p50 !== null);
+  return html`<tr>
+    <th scope="row"><code title=${entry.id}>${entry.group}</code></th>
+    <td>${entry.tier ? word("tier", entry.tier) : "\u2013"}</td>
+    <td><${Badge} tone=${HEALTH_TONES[entry.health] ?? "plain"}>${word("health", entry.health)}<//> <span class="note">${why(entry)}</span></td>
+    <td class="right">${milliseconds(window?.total.p50_ms)}</td><td class="right">${milliseconds(window?.total.p95_ms)}</td>
+    <td class="right">${milliseconds(window?.first_token.p50_ms)}</td>
+    <td class="right">${window?.tokens_per_second ? t("routing.tokens", { count: number(window.tokens_per_second, 0) }) : "\u2013"}</td>
+    <td class="right">${window ? percent(window.error_rate) : "\u2013"}</td><td class="right">${number(entry.in_flight)}</td>
+    <td>${curve && html`<${Spark} label=${t("routing.curve.label", { group: entry.group })} lines=${[points.map(([p50]) => p50), points.map(([, p95]) => p95)]} />`}</td></tr>`;
+}
+
+function why({ why: reason, value, limit, unit, since, health }) {
+  if (health === "ok" && !since) return "";
+  const show = unit === "share" ? percent : milliseconds;
+  const measured = unit ? `: ${show(value)} / ${show(limit)}` : "";
+  return `${word("why", reason)}${measured}${since ? `, ${t("routing.since", { time: clock(since) })}` : ""}`;
+}

@@ -1,0 +1,196 @@
+"""The dashboard's files: public, complete, small, and shut in by their headers (T17, T18)."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from admin_api.router import PREFIX, SECOND_PREFIX
+from admin_api.ui import MAX_CLAIM_BYTES, STATIC, assets
+from neuronode_router.errors import AdminClosed
+from tests.admin_api.world import World
+
+UI = f"{PREFIX}/profiles/ui"
+IMPORTS = re.compile(r'from "(\.[^"]+)"')
+SCRIPTS = sorted(STATIC.rglob("*.js"))
+MAX_PACKED_BYTES = 200_000
+
+
+@pytest.fixture
+async def anyone(world: World) -> httpx.AsyncClient:
+    """A client without a key."""
+    return world.client(None)
+
+
+@pytest.mark.parametrize("prefix", [PREFIX, SECOND_PREFIX])
+async def test_the_page_needs_no_key(anyone: httpx.AsyncClient, prefix: str) -> None:
+    """With and without the slash, under both prefixes, a browser arrives at the page."""
+    answer = await anyone.get(f"{prefix}/profiles/ui", follow_redirects=True)
+
+    assert answer.status_code == 200
+    assert answer.url.path == f"{prefix}/profiles/ui/"
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+
+
+async def test_the_redirect_keeps_a_path_in_front(anyone: httpx.AsyncClient) -> None:
+    """Behind a gateway that serves the proxy under a path, an absolute redirect would leave that path."""
+    answer = await anyone.get(UI)
+
+    assert (answer.status_code, answer.headers["location"]) == (307, "ui/")
+
+
+async def test_the_page_is_there_before_there_is_anything_to_show(
+    world: World, anyone: httpx.AsyncClient
+) -> None:
+    """A closed or starting proxy still serves the page, framed by nobody else."""
+    world.frame_origin = "https://ui.test"
+    world.closed = AdminClosed("No master key.")
+
+    answer = await anyone.get(f"{UI}/")
+
+    assert answer.status_code == 200
+    assert "ui.test" not in answer.headers["content-security-policy"]
+
+
+async def test_nothing_inline_and_nothing_from_elsewhere_may_run(anyone: httpx.AsyncClient) -> None:
+    """T17: the policy starts from nothing, allows its own origin only, and no text becomes code or markup."""
+    answer = await anyone.get(f"{UI}/")
+
+    policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
+    assert policy == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self'",
+        "connect-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "'none'",
+        "frame-ancestors": "'self'",
+    }
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+
+
+async def test_only_the_configured_origin_may_frame_the_page(world: World, anyone: httpx.AsyncClient) -> None:
+    """T18: every file is framed by its own origin, and by the one the operator names."""
+    alone = await anyone.get(f"{UI}/")
+    world.frame_origin = "https://ui.test"
+    shared = await anyone.get(f"{UI}/")
+
+    assert alone.headers["content-security-policy"].endswith("frame-ancestors 'self'")
+    assert alone.headers["x-frame-options"] == "SAMEORIGIN"
+    assert shared.headers["content-security-policy"].endswith("frame-ancestors 'self' https://ui.test")
+
+
+@pytest.mark.parametrize(
+    "path", ["../ui.py", "%2e%2e/ui.py", "vendor/README.md", "js", "js/", "nothing.js", "\x00", "index.html/"]
+)
+async def test_only_the_pages_own_files_are_served(anyone: httpx.AsyncClient, path: str) -> None:
+    """T10: a path is looked up among the known files, never on the disk."""
+    answer = await anyone.get(httpx.URL(f"http://proxy.test{UI}/", raw_path=f"{UI}/{path}".encode()))
+
+    assert answer.status_code in {401, 404}  # 401: dots that the client resolved lead to the API itself
+    assert "AdminHost" not in answer.text
+
+
+async def test_files_travel_compressed_and_only_once(anyone: httpx.AsyncClient) -> None:
+    """A browser that has the file is told so; one that has not gets it packed, and unpacks the same bytes."""
+    first = await anyone.get(f"{UI}/app.css", headers={"Accept-Encoding": "gzip"})
+    again = await anyone.get(f"{UI}/app.css", headers={"If-None-Match": f"W/{first.headers['etag']}"})
+    plain = await anyone.get(f"{UI}/app.css", headers={"Accept-Encoding": "identity"})
+
+    assert first.headers["content-encoding"] == "gzip"
+    assert (again.status_code, again.content) == (304, b"")
+    assert plain.content == first.content == (STATIC / "app.css").read_bytes()
+
+
+async def test_every_import_of_the_page_is_served(anyone: httpx.AsyncClient) -> None:
+    """From index.html through every module: nothing that is asked for is missing, nothing served is unused."""
+    index = (STATIC / "index.html").read_text()
+    wanted = {"index.html", *re.findall(r'(?:href|src)="([^"#]+)"', index)}
+    for script in SCRIPTS:
+        for name in IMPORTS.findall(script.read_text()):
+            wanted.add((script.parent / name).resolve().relative_to(STATIC).as_posix())
+
+    statuses = {path: (await anyone.get(f"{UI}/{path}")).status_code for path in wanted}
+
+    assert {path for path, status in statuses.items() if status != 200} == set()
+    assert set(assets()) - wanted == set()
+
+
+def test_the_whole_page_is_small() -> None:
+    """All files together, packed, stay far below what a slow connection notices."""
+    assert sum(len(asset.packed) for asset in assets().values()) < MAX_PACKED_BYTES
+    assert all(gzip.decompress(asset.packed) == asset.plain for asset in assets().values())
+
+
+def test_vendored_code_is_what_its_table_says() -> None:
+    """T24: the one file that others wrote is unchanged."""
+    rows = dict(
+        re.findall(r"^\| `([\w.-]+)` .*`([0-9a-f]{64})` \|$", (STATIC / "vendor/README.md").read_text(), re.M)
+    )
+
+    assert rows == {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in vendored()}
+    assert list(rows) == ["preact-htm.js"]
+
+
+def vendored() -> list[Path]:
+    """Code that others wrote."""
+    return sorted((STATIC / "vendor").glob("*.js"))
+
+
+@pytest.mark.parametrize("script", [s for s in SCRIPTS if s not in vendored()], ids=lambda s: s.name)
+def test_no_script_of_ours_makes_markup_or_code_from_text(script: Path) -> None:
+    """T17: names and reasons reach the page as text only, and nothing is fetched from elsewhere."""
+    text = script.read_text()
+
+    assert not re.search(
+        r"innerHTML|outerHTML|insertAdjacent|dangerously|document\.write|\beval\b|Function\(", text
+    )
+    assert not re.search(r"https?://|document\.cookie", text)
+
+
+async def test_a_claim_becomes_a_session(world: World, anyone: httpx.AsyncClient) -> None:
+    """What LiteLLM's UI posts to the page is exchanged for a key, which is not kept by any cache."""
+    answer = await anyone.post(f"{UI}/session", json={"claim": "a good claim"})
+
+    assert answer.json() == {"key": world.keys["admin"], "expires_at": 1.0}
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"claim": "forged"}', b'{"claim": 7}', b"{}", b"[]", b"", b"[" * 5000, b"x" * (MAX_CLAIM_BYTES + 1)],
+)
+async def test_anything_else_is_no_session(anyone: httpx.AsyncClient, body: bytes) -> None:
+    """Forged, misshapen, deep or endless: 401, never a failure."""
+    answer = await anyone.post(f"{UI}/session", content=body)
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
+
+
+async def test_a_closed_proxy_gives_no_session(world: World, anyone: httpx.AsyncClient) -> None:
+    """T26: without a master key there is no way in through the page either."""
+    world.closed = AdminClosed("No master key.")
+
+    answer = await anyone.post(f"{UI}/session", json={"claim": "a good claim"})
+
+    assert answer.status_code == 503
+
+
+async def test_the_access_of_a_caller_shows_no_secret(world: World) -> None:
+    """Readers see what each key of the access file may do, members only themselves, nobody a hash."""
+    async with world.client("viewer") as viewer, world.client("member") as member:
+        seen = (await viewer.get(f"{PREFIX}/profiles/access")).json()
+        own = (await member.get(f"{PREFIX}/profiles/access")).json()
+
+    assert {key["name"] for key in seen["keys"]} == {"admin", "viewer", "member", "stranger"}
+    assert "sha256" not in seen["keys"][0]
+    assert own == {"you": {"name": "member", "role": "member", "team": "a", "profiles": []}, "keys": None}
