@@ -89,6 +89,12 @@ class Connection:
         """Return what a route shows; parameters that are None are left out."""
         return self._answer(self._send("GET", path, params=_given(params)))
 
+    def text(self, path: str, **params: object) -> str:
+        """Return what a route shows as a text of its own kind."""
+        response = self._send("GET", path, params=_given(params))
+        _refuse(response)
+        return response.text
+
     def send(
         self,
         method: str,
@@ -191,13 +197,6 @@ def find_key(*, nearby: bool) -> str:
 
 
 _KEY_MEND = f"Set {KEY_VARIABLE} to a key of the proxy."
-
-
-def not_offered(error: NeuronodeError) -> bool:
-    """Whether a refusal means that this proxy lacks a part: an older version has no such route."""
-    return isinstance(error, NotOffered) or (
-        isinstance(error, Refused) and error.code in ("unknown_profile", "not_ready")
-    )
 
 
 def segment(name: str) -> str:

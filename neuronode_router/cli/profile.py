@@ -25,6 +25,7 @@ from neuronode_router.cli.options import (
     yes_option,
 )
 from neuronode_router.cli.output import changes_table, clean, facts, print_json, show, table
+from neuronode_router.cli.plan import plan
 from neuronode_router.cli.profile_edit import edit
 from neuronode_router.cli.profile_text import in_order, read_profile
 from neuronode_router.errors import UnknownProfile
@@ -35,6 +36,7 @@ def command() -> None:
     """Show, compare, check and change profiles."""
 
 
+command.add_command(plan)
 command.add_command(edit)
 
 

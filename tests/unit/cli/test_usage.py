@@ -1,0 +1,171 @@
+"""What was used and what would be used, on a proxy that counted some requests."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from admin_api.ports import AdminHost
+from neuronode_router.domain import Profile
+from neuronode_router.usage.finished import Finished
+from neuronode_router.usage.forecast import Forecast, forecast
+from neuronode_router.usage.periods import DAY, Span
+from neuronode_router.usage.prices import Price, Prices
+from neuronode_router.usage.report import Report, report
+from neuronode_router.usage.store import Rows
+from neuronode_router.usage.sums import Sums
+from tests.admin_api.world import World
+from tests.support.usage import NOW, finished
+from tests.unit.cli.conftest import Remote, Terminal, remote_world
+from tests.unit.cli.test_golden import check
+
+REQUESTS = (
+    *(finished(latency_ms=100.0 + n, first_token_ms=40.0) for n in range(30)),
+    *(finished(task="summary", requested="summary_premium", served="rescue", cost=0.25) for _ in range(8)),
+    finished(task="summary", requested="summary_premium", served="summary_premium", cost=None, team=""),
+    finished(outcome="timeout", cost=None, latency_ms=None),
+)
+
+
+class Counted:
+    """The books of a proxy that saw `REQUESTS` and nothing before."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[float, float]] = []
+
+    def clock(self) -> float:
+        """The moment after the last request."""
+        return NOW + 60
+
+    async def report(
+        self, since: float, until: float, *, by: tuple[str, ...], step: int | None, team: str | None
+    ) -> Report:
+        """Report on all of them."""
+        self.asked.append((since, until))
+        return report(rows(*REQUESTS), {}, span=Span(int(NOW) - DAY, int(NOW) + 60), by=by, step=step)
+
+    async def forecast(self, candidate: Profile, since: float, until: float) -> Forecast:
+        """Replay all of them; other groups have a listed price, except `summary_balanced`."""
+        found = rows(*REQUESTS)
+        prices = Prices(found, lambda group: None if group == "summary_balanced" else Price(1e-7, 2e-7))
+        span = Span(int(NOW) - 2 * DAY, int(NOW))
+        return forecast(found, candidate, span=span, prices=prices, notes={})
+
+    async def explain(self, call_id: str, profiles: Mapping[str, Profile]) -> None:
+        """Nothing is remembered."""
+
+
+def rows(*requests: Finished) -> Rows:
+    """Sum up requests by minute and key."""
+    found: dict[tuple[int, object], Sums] = {}
+    for one in requests:
+        found.setdefault((int(one.at) // 60 * 60, one.key), Sums()).add(one)
+    return found  # type: ignore[return-value]
+
+
+@pytest.fixture
+def books() -> Counted:
+    """What the proxy counted."""
+    return Counted()
+
+
+@pytest.fixture
+def counting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, neuronode: Terminal, books: Counted
+) -> Iterator[Remote]:
+    """A proxy at revision 1 that has books."""
+    without = World.host
+
+    def host(world: World) -> AdminHost:
+        return replace(without(world), usage=books)
+
+    monkeypatch.setattr(World, "host", host)
+    directory = tmp_path / "proxy"
+    directory.mkdir()
+    with remote_world(directory) as running:
+        running.use(monkeypatch)
+        yield running
+
+
+def test_usage_is_a_table_with_a_total(counting: Remote, neuronode: Terminal) -> None:
+    """What has no price is unpriced; what has some says how many."""
+    check("usage", neuronode("usage", "--by", "task,team"))
+
+
+def test_a_series_has_a_line_for_each_step(counting: Remote, neuronode: Terminal) -> None:
+    """With the moment at which it begins."""
+    check("usage_steps", neuronode("usage", "--step", "hour"))
+
+
+def test_a_plan_is_a_table_with_its_basis(counting: Remote, neuronode: Terminal) -> None:
+    """Unknown says unknown, and what it assumes stands below."""
+    check("profile_plan", neuronode("profile", "plan", "balanced"))
+
+
+def test_usage_for_programs(counting: Remote, neuronode: Terminal) -> None:
+    """The document of the API, and the CSV of the API, unchanged."""
+    document = json.loads(neuronode("usage", "--json").out)
+    table = list(csv.DictReader(neuronode("usage", "--csv").out.splitlines()))
+
+    assert document["total"]["requests"] == len(REQUESTS)
+    assert [int(line["requests"]) for line in table] == [len(REQUESTS)]
+
+
+def test_a_plan_for_programs(counting: Remote, neuronode: Terminal) -> None:
+    """The document of the API; asking changes nothing."""
+    document = json.loads(neuronode("profile", "plan", "balanced", "--json").out)
+
+    assert (document["profile"], document["requests"]) == ("balanced", len(REQUESTS))
+    assert counting.world.worker.revision == 1
+
+
+@pytest.mark.parametrize(
+    ("since", "seconds"), [("90m", 5400), ("24h", 86_400), ("7d", 604_800), ("2w", 1_209_600)]
+)
+def test_a_period_may_be_named_by_its_length(
+    since: str,
+    seconds: int,
+    counting: Remote,
+    neuronode: Terminal,
+    books: Counted,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Counted back from now."""
+    now = time.time()
+    monkeypatch.setattr(Counted, "clock", lambda _: time.time())
+
+    assert neuronode("usage", "--since", since).code == 0
+
+    [(asked, _)] = books.asked
+    assert asked == pytest.approx(now - seconds, abs=30)
+
+
+@pytest.mark.parametrize("text", ["yesterday", "5", "-1h", "99999999d", "2026-13-01", ""])
+def test_what_is_no_time_is_wrong_usage(text: str, counting: Remote, neuronode: Terminal) -> None:
+    """With examples of what is."""
+    outcome = neuronode("usage", "--since", text)
+
+    assert outcome.code == 2
+    assert "24h" in outcome.err
+
+
+def test_a_wrong_grouping_is_refused_by_the_proxy(counting: Remote, neuronode: Terminal) -> None:
+    """Its message names those there are."""
+    outcome = neuronode("usage", "--by", "colour")
+
+    assert outcome.code == 1
+    assert "deployment" in outcome.err
+
+
+def test_a_proxy_that_does_not_count_says_so(remote: Remote, neuronode: Terminal) -> None:
+    """503 becomes its message and mend."""
+    for command in (("usage",), ("profile", "plan", "balanced")):
+        outcome = neuronode(*command)
+        assert outcome.code == 1
+        assert "not counted" in outcome.err
