@@ -1,6 +1,6 @@
 """Nanoseconds of CPU for what a request pays to routing: one record, one ladder, one pick. No LiteLLM, no network.
 
-And what the background pays: a snapshot of a busy fleet, and judging it.
+And what the background pays: a snapshot of a busy fleet, judging it, and a whole look of the health board.
 
 Usage: python -m benchmarks.routing_cost [--repeats 20000]
 """
@@ -12,8 +12,10 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
 from neuronode_router.domain import Tier
+from neuronode_router.litellm_plugin.board import HealthBoard, Sources
 from neuronode_router.routing.ladder import Needs, Standing, Wish, climb
 from neuronode_router.routing.overload import Health, Load, judge_all
 from neuronode_router.routing.pick import Candidate, pick
@@ -66,6 +68,30 @@ def busy(deployments: dict[str, Deployment]) -> MemoryStatistics:
     return statistics
 
 
+def board_over(statistics: MemoryStatistics, deployments: dict[str, Deployment]) -> HealthBoard:
+    """Return a board that has looked at the fleet once."""
+    listed = [
+        {"model_name": entry.group, "model_info": {"id": name, "neuronode": {"avg_latency_ms": 200}}}
+        for name, entry in deployments.items()
+    ]
+    router = SimpleNamespace(model_list=listed)
+    board = HealthBoard(Sources(router=lambda: router, statistics=statistics, cooling=frozenset))
+    asyncio.run(board.refresh())
+    return board
+
+
+def look(board: HealthBoard, times: int = 50) -> float:
+    """Return the nanoseconds of thread CPU of one look, the mean of several."""
+
+    async def looks() -> int:
+        began = time.thread_time_ns()
+        for _ in range(times):
+            await board.refresh()
+        return time.thread_time_ns() - began
+
+    return asyncio.run(looks()) / times
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -73,6 +99,7 @@ def main() -> None:
     repeats = parser.parse_args().repeats
     deployments, chance = fleet(), random.Random(7)
     statistics = busy(deployments)
+    board = board_over(statistics, deployments)
     standings = {
         group: tuple(
             Standing(entry, chance.choice(list(Health)))
@@ -93,6 +120,7 @@ def main() -> None:
         "record": lambda: statistics.recorder.record("tier_fast-0", attempt),
         "ladder (6 groups, 30 deployments)": lambda: climb(wish, TIERS, standings),
         "pick (5 deployments)": lambda: pick(candidates, needs=wish.needs, random=chance.random),
+        "candidate of the board": lambda: board.candidate("tier_fast-0"),
         "judge 30 deployments": lambda: judge_all({}, deployments, loads, now=1.0),
     }
     for name, call in calls.items():
@@ -101,6 +129,7 @@ def main() -> None:
     began = time.thread_time_ns()
     asyncio.run(statistics.refresh())
     print(f"{'snapshot of a busy fleet, in 15 parts':40}     {time.thread_time_ns() - began:10,.0f} ns")
+    print(f"{'look of the board at 30 deployments':40}     {look(board):10,.0f} ns")
 
 
 if __name__ == "__main__":
