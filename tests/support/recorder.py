@@ -38,6 +38,7 @@ class Recorder(CustomLogger):
             "group": logged["model_group"],
             "tags": logged["request_tags"],
             "end_user": logged["end_user"],
+            "cost": logged["response_cost"],
             "spend": logged["metadata"].get("spend_logs_metadata"),
         }
         with Path(os.environ[RECORD]).open("a") as file:
