@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from fastapi import Request
 
 from admin_api.routing_ports import RouterView
+from admin_api.usage_ports import UsageView
 from neuronode_router.access import AccessKey, Principal, UiSession
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.domain import Tier
@@ -101,3 +102,4 @@ class AdminHost:
     tasks: TaskView | None = None
     router: RouterView | None = None
     """Automatic routing; None while it has not started."""
+    usage: UsageView | None = None

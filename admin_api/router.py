@@ -13,12 +13,13 @@ from typing import Any
 from fastapi import APIRouter, Security
 from fastapi.security import HTTPBearer
 
-from admin_api import access, audit, events, reads, routing, writes
+from admin_api import access, audit, events, reads, routing, usage, usage_csv, writes
 from admin_api.documents import AuditPageDocument
 from admin_api.edge import guarded_route
 from admin_api.ports import AdminHost
 from admin_api.problems import KINDS, Kind, ProblemDocument, documented
 from admin_api.ui import build_ui
+from admin_api.usage_documents import UsageDocument
 
 PREFIX = "/admin"
 SECOND_PREFIX = "/neuronode"
@@ -52,6 +53,11 @@ AUDIT = {
     "content": {audit.NDJSON: {"schema": {"type": "string"}}},
     "description": "A page, or every matching entry as one line of JSON.",
 }
+USAGE = {
+    "model": UsageDocument,
+    "content": {usage_csv.MEDIA_TYPE: {"schema": {"type": "string"}}},
+    "description": "The report, or the same as CSV.",
+}
 
 ENDPOINTS = (
     Endpoint("GET", "/profiles/list", reads.list_profiles, (*ANY, *PARSED)),
@@ -70,6 +76,9 @@ ENDPOINTS = (
     Endpoint("GET", "/router/stats", routing.read_router_stats, (*ANY, *PARSED)),
     Endpoint("GET", "/router/registry", routing.read_registry, (*ANY, *PARSED)),
     Endpoint("POST", "/router/classify", routing.classify, (*ANY, *PARSED, 404)),
+    Endpoint("GET", "/profiles/usage", usage.read_usage, (*ANY, *PARSED, 429), USAGE),
+    Endpoint("POST", "/profiles/plan", usage.plan, (*ANY, *PARSED, 404, 429)),
+    Endpoint("GET", "/requests/{call_id}/explain", usage.explain_request, (*ANY, *PARSED, 404, 429)),
     # Last: the words above go before the name of a profile.
     Endpoint("GET", "/profiles/{name}", reads.read_profile, (*ANY, *PARSED, 404)),
 )

@@ -38,6 +38,7 @@ def _admin_host() -> AdminHost:
         status=runtime.status,
         write_limit=runtime.settings.write_limit,
         dashboard=runtime.dashboard,
+        usage=runtime.usage.books,
         router=RouterView(
             board=runtime.health.board,
             statistics=runtime.health.statistics,
