@@ -73,8 +73,8 @@ class TaskView(Protocol):
         """Return what the caller of `request` can ask. Raises `NotAllowed` or `CompletionFailed`."""
         ...
 
-    async def routing_stats(self) -> RoutingStats:
-        """Return how requests were routed. Raises `StoreUnavailable`."""
+    async def routing_stats(self, *, team: str | None) -> RoutingStats:
+        """Return how requests were routed, those of `team` only where it is given. Raises `StoreUnavailable`."""
         ...
 
 

@@ -7,6 +7,9 @@ The only module that knows both the plugin and the admin API. LiteLLM may execut
 
 from __future__ import annotations
 
+from fastapi import FastAPI
+
+from admin_api.llm_router import build_task_router
 from admin_api.ports import AdminHost
 from admin_api.router import build_router
 from admin_api.routing_ports import RouterView
@@ -21,12 +24,17 @@ file.
 
 
 def start() -> None:
-    """Mount the admin routes, register the callback and begin to follow the control state.
+    """Mount the admin routes and the task API, register the callback and begin to follow the control state.
 
     Runs in each worker's event loop before LiteLLM reads its configuration. Raises `HostError` or
     `SettingsError`, which stop the worker with a clear text; nothing that happens later does.
     """
-    process.start(lambda app: app.include_router(build_router(_admin_host)))
+    process.start(_mount)
+
+
+def _mount(app: FastAPI) -> None:
+    app.include_router(build_router(_admin_host))
+    app.include_router(build_task_router(_admin_host))
 
 
 def _admin_host() -> AdminHost:
@@ -38,6 +46,7 @@ def _admin_host() -> AdminHost:
         status=runtime.status,
         write_limit=runtime.settings.write_limit,
         dashboard=runtime.dashboard,
+        tasks=runtime.tasks,
         usage=runtime.usage.books,
         router=RouterView(
             board=runtime.health.board,

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.admin_api.desk import Desk, set_up
 from tests.admin_api.world import World, running_world
 
 
@@ -23,3 +24,9 @@ async def admin(world: World) -> AsyncIterator[httpx.AsyncClient]:
     """An administrator's client."""
     async with world.client("admin") as client:
         yield client
+
+
+@pytest.fixture
+def desk(world: World, tmp_path: Path) -> Desk:
+    """The task API of that worker."""
+    return set_up(world, tmp_path)

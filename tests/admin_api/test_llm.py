@@ -6,9 +6,8 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -17,31 +16,21 @@ from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
 from admin_api.llm_router import ENDPOINTS, MAX_TASK_BODY_BYTES, PREFIX, build_task_router
-from admin_api.ports import AdminHost
 from admin_api.router import Endpoint
 from neuronode_router.access import add_key, generate_key
 from neuronode_router.domain import Tier
 from neuronode_router.errors import AdminClosed, NotReady
-from neuronode_router.litellm_plugin.task_host import TaskHost
-from neuronode_router.routing.ladder import Standing
-from neuronode_router.routing.registry import Deployment
 from neuronode_router.tasks import shipped
 from neuronode_router.tasks.engine import tier_names
-from neuronode_router.tasks.folder import TaskFolder
-from neuronode_router.usage.books import Books
 from neuronode_router.usage.finished import Finished, Key, Outcome
-from neuronode_router.usage.flusher import Flusher
-from neuronode_router.usage.ledger import Ledger
-from neuronode_router.usage.store import UsageStore
+from tests.admin_api.desk import Desk
 from tests.admin_api.world import World
-from tests.support.chat_app import CANARY, ChatApp, Reply
+from tests.support.chat_app import CANARY, Reply
 from tests.support.waiting import eventually
 from tests.support.web import serving
 from tests.unit.tasks.test_engine import RECOMMENDATION
-from tests.unit.tasks.test_folder import URGENCY
 
 NEWS = "Earnings beat every forecast."
-LADDER = {Tier.FAST: ("gone", "tier_fast"), Tier.MEDIUM: ("tier_medium",), Tier.COMPLEX: ()}
 BODIES: dict[str, Any] = {
     "analyse_sentiment": {"text": NEWS},
     "classify_text": {"text": NEWS, "categories": ["good", "bad"]},
@@ -49,64 +38,6 @@ BODIES: dict[str, Any] = {
     "analyse_market": {"market_data": {"rsi": 71}},
     "run_task": {"inputs": {"text": NEWS}},
 }
-
-
-@dataclass
-class Desk:
-    """A worker's task API, and what stands behind it."""
-
-    world: World
-    chat: ChatApp
-    view: TaskHost
-    ledger: Ledger
-    app: FastAPI
-
-    def client(self, caller: str | None = "member", **headers: str) -> httpx.AsyncClient:
-        """Return a client that calls with this caller's key."""
-        if caller:
-            headers["Authorization"] = f"Bearer {self.world.keys[caller]}"
-        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-        return httpx.AsyncClient(transport=transport, base_url="http://proxy.test", headers=headers)
-
-    def host(self) -> AdminHost:
-        """Return what the routes use."""
-        return replace(self.world.host(), tasks=self.view)
-
-    async def post(self, path: str, body: Any, *, caller: str = "member", **headers: str) -> httpx.Response:
-        """Send one request."""
-        async with self.client(caller, **headers) as client:
-            return await client.post(PREFIX + path, json=body)
-
-    async def get(self, path: str, *, caller: str = "member") -> httpx.Response:
-        """Read one page."""
-        async with self.client(caller) as client:
-            return await client.get(PREFIX + path)
-
-
-@pytest.fixture
-def desk(world: World, tmp_path: Path) -> Desk:
-    """A task API with a folder of its own, three known groups and empty books."""
-    (tmp_path / "tasks").mkdir()
-    (tmp_path / "tasks" / "urgency.yaml").write_text(URGENCY)
-    chat, ledger = ChatApp(), Ledger()
-    store = UsageStore(world.store.database)
-    flusher = Flusher(ledger=ledger, store=store, worker="worker-1", clock=time.time, days=30)
-    books = Books(flusher=flusher, store=store, clock=time.time, listed=lambda _: None, notes=dict)
-    view = TaskHost(
-        proxy=SimpleNamespace(app=chat, general_settings={}),
-        folder=TaskFolder(tmp_path / "tasks"),
-        names=tier_names(None, None, None),
-        standings=lambda: {
-            "tier_fast": (Standing(Deployment("1", "tier_fast", tier=Tier.FAST, expected_ms=200)),),
-            "tier_medium": (Standing(Deployment("2", "tier_medium", context_window=8192)),),
-            "gone": (Standing(Deployment("3", "gone", available=False)),),
-        },
-        ladder=lambda: LADDER,
-        books=books,
-    )
-    made = Desk(world, chat, view, ledger, FastAPI())
-    made.app.include_router(build_task_router(made.host))
-    return made
 
 
 @pytest.mark.parametrize("caller", [None, "wrong", "member", "stranger", "viewer", "admin"])
@@ -286,8 +217,8 @@ async def test_a_key_header_of_the_operators_is_filled_too(desk: Desk) -> None:
 
 async def test_a_cap_of_the_key_holds(desk: Desk, tmp_path: Path) -> None:
     """T20: a key that may use `fast` only is never taken higher, whatever the task or the text says."""
-    plain, entry = generate_key("capped", max_tier=Tier.FAST)
-    add_key(tmp_path / "access.yaml", entry)
+    plain, entry = generate_key("capped")
+    add_key(tmp_path / "access.yaml", replace(entry, max_tier=Tier.FAST))
     desk.world.use_access_file(tmp_path / "access.yaml")
     desk.world.keys = {**desk.world.keys, "capped": plain}
     desk.chat.then = "nothing of use"

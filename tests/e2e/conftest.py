@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,7 @@ from tests.support.proxy import Proxy
 from tests.support.recorder_names import RECORD, RECORDER
 from tests.support.servers import RedisServer, running_redis
 from tests.support.upstream import Upstream
+from tests.unit.tasks.test_folder import URGENCY
 
 ADMIN = "/admin/profiles"
 
@@ -29,11 +31,15 @@ def upstream() -> Iterator[Upstream]:
 @pytest.fixture(scope="session")
 def generated() -> Mapping[str, tuple[str, AccessKey]]:
     """The keys of the shared proxy by name: what a caller sends, and the entry of the access file."""
+    capped, entry = generate_key("capped", tasks=("auto", "auto:complex"))
+    low, low_entry = generate_key("low")
     return {
+        "capped": (capped, replace(entry, max_tier=Tier.FAST)),
         "narrow": generate_key("narrow", tasks=("classification",)),
         "ordinary": generate_key("ordinary"),
         "chooser": generate_key("chooser", profiles=("balanced",)),
-        "capped": generate_key("capped", tasks=("auto", "auto:complex"), max_tier=Tier.FAST),
+        "light": generate_key("light", tasks=("auto:fast",)),
+        "low": (low, replace(low_entry, max_tier=Tier.FAST)),
         "viewer": generate_key("viewer", role=Role.VIEWER),
     }
 
@@ -62,7 +68,11 @@ def proxy(
     directory = tmp_path_factory.mktemp("shared")
     entries = tuple(entry for _, entry in generated.values())
     place = Place(directory=directory, upstream=upstream.url, keys=entries, callbacks=(RECORDER,))
+    templates = directory / "tasks"
+    templates.mkdir()
+    (templates / "urgency.yaml").write_text(URGENCY)
     environ = {
+        "NEURONODE_TASKS": str(templates),
         RECORD: str(directory / "record.ndjson"),
         "NEURONODE_REDIS_URL": shared_redis.url,
         "NEURONODE_WRITE_LIMIT": "100000/second",

@@ -3,7 +3,8 @@
 It must not know LiteLLM or the plugin. A request tells it how to behave by words anywhere in its body, so
 a deployment can be named `flaky-fail-500` for good, and a single prompt can ask for a long stream:
 `slow-<ms>` waits first, `fail-<status>` answers an error, `words-<n>` sets the length, `pause-<ms>` waits
-between chunks, `break-stream` closes the connection in mid-stream, `echo-<word>` is said instead of the name.
+between chunks, `break-stream` closes the connection in mid-stream, `echo-<word>` is said instead of the name, and so
+is the text of `say-<base64url>`; `sure-<percent>` is its probability, told to who asks for logprobs.
 `GET /counts` tells, per deployment name, requests and the tokens billed.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import contextlib
 import json
 import re
@@ -32,8 +34,9 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-_DIRECTIVE = re.compile(rb"\b(slow|fail|words|pause)-(\d{1,4})\b|\b(break-stream)\b")
+_DIRECTIVE = re.compile(rb"\b(slow|fail|words|pause|sure)-(\d{1,4})\b|\b(break-stream)\b")
 _ECHO = re.compile(rb"\becho-(\w{1,64})\b")
+_SAY = re.compile(rb"\bsay-([\w-]{1,4096}={0,2})")
 _WIRES: dict[str, tuple[Callable[[str, int], dict[str, Any]], Callable[[str, int], Iterator[str]]]] = {
     "/chat/completions": (wire.chat, wire.chat_events),
     "/completions": (wire.completion, wire.completion_events),
@@ -51,6 +54,8 @@ class Orders:
     words: int = 3
     pause: int = 0
     breaks: bool = False
+    sure: int = 0
+    """Percent; 0 tells nothing."""
     echo: str | None = None
 
     @classmethod
@@ -62,8 +67,9 @@ class Orders:
             breaks = breaks or bool(cut)
             if kind:
                 numbers[kind.decode()] = int(number)
-        echo = _ECHO.search(body)
-        return cls(**numbers, breaks=breaks, echo=echo[1].decode() if echo else None)
+        echo, say = _ECHO.search(body), _SAY.search(body)
+        said = base64.urlsafe_b64decode(say[1]) if say else echo[1] if echo else None
+        return cls(**numbers, breaks=breaks, echo=said.decode() if said is not None else None)
 
 
 class Provider:
@@ -97,6 +103,7 @@ class Provider:
             await _answer(send, 200, wire.embeddings(name, len(texts)))
             return
         count["completion_tokens"] += orders.words
+        count["schemas"] += "response_format" in asked
         path = next(path for path in _WIRES if scope["path"].endswith(path))
         whole, events = _WIRES[path]
         said = orders.echo or name
@@ -104,7 +111,10 @@ class Provider:
             count["streams"] += 1
             await _stream(send, events(said, orders.words), orders)
         else:
-            await _answer(send, 200, whole(said, orders.words))
+            body_of_answer = whole(said, orders.words)
+            if orders.sure and asked.get("logprobs"):
+                body_of_answer["choices"][0]["logprobs"] = wire.logprobs(said, orders.sure / 100)
+            await _answer(send, 200, body_of_answer)
 
 
 async def _read(receive: Receive) -> bytes:

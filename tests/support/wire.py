@@ -7,6 +7,7 @@ deployment that was asked, in its text and in every streamed chunk. It must not 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,12 @@ def chat(name: str, words: int) -> dict[str, Any]:
     return _openai("chat.completion", name, words) | {
         "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]
     }
+
+
+def logprobs(token: str, probability: float) -> dict[str, Any]:
+    """Return the log probabilities of a chat completion whose text is one token."""
+    told = {"token": token, "logprob": math.log(probability), "bytes": None, "top_logprobs": []}
+    return {"content": [told], "refusal": None}
 
 
 def chat_events(name: str, words: int) -> Iterator[str]:

@@ -1,0 +1,90 @@
+"""The task API of one worker without LiteLLM: the real host over a little chat application, real keys, real books.
+
+It must not know what is tested with it.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from admin_api.llm_router import PREFIX, build_task_router
+from admin_api.ports import AdminHost
+from neuronode_router.domain import Tier
+from neuronode_router.litellm_plugin.task_host import TaskHost
+from neuronode_router.routing.ladder import Standing
+from neuronode_router.routing.registry import Deployment
+from neuronode_router.tasks.engine import tier_names
+from neuronode_router.tasks.folder import TaskFolder
+from neuronode_router.usage.books import Books
+from neuronode_router.usage.flusher import Flusher
+from neuronode_router.usage.ledger import Ledger
+from neuronode_router.usage.store import UsageStore
+from tests.admin_api.world import World
+from tests.support.chat_app import ChatApp
+from tests.unit.tasks.test_folder import URGENCY
+
+LADDER = {Tier.FAST: ("gone", "tier_fast"), Tier.MEDIUM: ("tier_medium",), Tier.COMPLEX: ()}
+
+
+@dataclass
+class Desk:
+    """A worker's task API, and what stands behind it."""
+
+    world: World
+    chat: ChatApp
+    view: TaskHost
+    ledger: Ledger
+    app: FastAPI
+
+    def client(self, caller: str | None = "member", **headers: str) -> httpx.AsyncClient:
+        """Return a client that calls with this caller's key."""
+        if caller:
+            headers["Authorization"] = f"Bearer {self.world.keys[caller]}"
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url="http://proxy.test", headers=headers)
+
+    def host(self) -> AdminHost:
+        """Return what the routes use."""
+        return replace(self.world.host(), tasks=self.view)
+
+    async def post(self, path: str, body: Any, *, caller: str = "member", **headers: str) -> httpx.Response:
+        """Send one request."""
+        async with self.client(caller, **headers) as client:
+            return await client.post(PREFIX + path, json=body)
+
+    async def get(self, path: str, *, caller: str = "member") -> httpx.Response:
+        """Read one page."""
+        async with self.client(caller) as client:
+            return await client.get(PREFIX + path)
+
+
+def set_up(world: World, directory: Path) -> Desk:
+    """Return a task API with a folder of its own, three known groups and empty books."""
+    (directory / "tasks").mkdir()
+    (directory / "tasks" / "urgency.yaml").write_text(URGENCY)
+    chat, ledger = ChatApp(), Ledger()
+    store = UsageStore(world.store.database)
+    flusher = Flusher(ledger=ledger, store=store, worker="worker-1", clock=time.time, days=30)
+    books = Books(flusher=flusher, store=store, clock=time.time, listed=lambda _: None, notes=dict)
+    view = TaskHost(
+        proxy=SimpleNamespace(app=chat, general_settings={}),
+        folder=TaskFolder(directory / "tasks"),
+        names=tier_names(None, None, None),
+        standings=lambda: {
+            "tier_fast": (Standing(Deployment("1", "tier_fast", tier=Tier.FAST, expected_ms=200)),),
+            "tier_medium": (Standing(Deployment("2", "tier_medium", context_window=8192)),),
+            "gone": (Standing(Deployment("3", "gone", available=False)),),
+        },
+        ladder=lambda: LADDER,
+        books=books,
+    )
+    made = Desk(world, chat, view, ledger, FastAPI())
+    made.app.include_router(build_task_router(made.host))
+    return made

@@ -1,0 +1,81 @@
+"""docs/task-api.md is complete, and its commands run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from admin_api.llm_documents import (
+    AnalysisDocument,
+    ChatBody,
+    ChatDocument,
+    RoutingDocument,
+    RoutingStatsDocument,
+)
+from admin_api.llm_router import ENDPOINTS, MAX_TASK_BODY_BYTES, PREFIX
+from admin_api.problems import TASK_KINDS
+from admin_api.router import Endpoint
+from neuronode_router.litellm_plugin.task_host import CARRIED
+from neuronode_router.tasks.results import ModelConfig, ModelResponse
+from tests.admin_api.desk import Desk
+from tests.admin_api.test_docs import shell
+from tests.support.web import serving
+
+PAGE = (Path(__file__).parents[2] / "docs" / "task-api.md").read_text()
+COMMANDS = re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
+def test_every_route_is_in_the_table(endpoint: Endpoint) -> None:
+    """A route that is not documented does not exist for its users."""
+    assert f"| `{endpoint.method} {PREFIX}{endpoint.path}` |" in PAGE
+
+
+def test_every_error_is_in_the_table_with_its_status() -> None:
+    """The table of errors and the code agree, row by row."""
+    rows = set(re.findall(r"^\| (\d{3}) \| `(\w+)` \|", PAGE, flags=re.MULTILINE))
+
+    assert rows == {(str(kind.status), code) for code, kind in TASK_KINDS.items()}
+
+
+def test_every_field_and_header_is_named() -> None:
+    """Of requests, answers and results; and each header that goes along."""
+    documents = (ChatBody, AnalysisDocument, ChatDocument, RoutingDocument, RoutingStatsDocument)
+    words = {name for document in documents for name in document.model_fields} - {"message", "routing"}
+    words |= {*ModelConfig.__dataclass_fields__, *ModelResponse.__dataclass_fields__, *CARRIED}
+
+    assert [word for word in sorted(words) if f"`{word}`" not in PAGE] == []
+
+
+def test_the_answer_it_shows_has_the_real_fields() -> None:
+    """The example is a whole answer."""
+    (example,) = re.findall(r"```json\n(.*?)```", PAGE, flags=re.DOTALL)
+    shown = json.loads(example)
+
+    assert set(shown) == {"sentiment", *AnalysisDocument.model_fields} - {"recommendation"}
+    assert set(shown["routing"]) == set(RoutingDocument.model_fields)
+
+
+def test_the_body_limit_is_the_real_one() -> None:
+    """Numbers on the page are those of the code."""
+    assert f"{MAX_TASK_BODY_BYTES // 1024**2} MB" in PAGE
+
+
+@pytest.mark.skipif(
+    shutil.which("curl") is None and not os.environ.get("CI"), reason="the page's commands use curl"
+)
+async def test_the_commands_work_as_pasted(desk: Desk, tmp_path: Path) -> None:
+    """Every command of the page runs, in order, in one shell, against a real server; none is refused."""
+    desk.chat.then = "BULLISH"
+
+    async with serving(desk.app) as (url, _):
+        code, output = await shell("set -e\n" + "\n".join(COMMANDS), desk.world, url=url, directory=tmp_path)
+
+    assert code == 0, output
+    assert output.count('"sentiment":"BULLISH"') == 1
+    assert output.count('"latency_ms"') == 6
