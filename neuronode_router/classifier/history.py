@@ -99,7 +99,6 @@ class History:
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / FILE
-        self._made = False
 
     def add(self, entries: Sequence[Entry]) -> None:
         """Write decisions down, in one transaction."""
@@ -175,27 +174,28 @@ class History:
     @contextmanager
     def _open(self, *, create: bool = False) -> Iterator[sqlite3.Connection]:
         try:
-            if create and not (self._made and self.path.exists()):
-                self._create()
+            if create and not self.path.exists():
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                # Before SQLite sees it: it gives its side files the mode of this one.
+                os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600))
             with closing(self._connect()) as database, database:
                 yield database
         except (sqlite3.Error, OSError) as error:
             raise HistoryUnavailable(f"The history of decisions cannot be used: {error}.") from error
 
-    def _create(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Before SQLite sees it: it gives its side files the mode of this one.
-        os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600))
-        with closing(self._connect()) as database:
-            database.executescript(f"PRAGMA journal_mode = WAL; {SCHEMA}")
-        self._made = True
-
     def _connect(self) -> sqlite3.Connection:
-        # "rw": a file that was removed is not made anew here, with another mode and without tables.
+        # "rw": a file that was removed is not made anew here, with another mode.
         database = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS)
+        # Whoever comes first, reader or writer, makes the tables: another process may have made the file just now.
         # Deleted bytes are overwritten: here in the file, and in its log by the checkpoint of `purge`.
-        for pragma in ("foreign_keys = ON", "secure_delete = ON", "synchronous = NORMAL"):
-            database.execute(f"PRAGMA {pragma}")
+        try:
+            database.executescript(
+                f"PRAGMA journal_mode = WAL; {SCHEMA} PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;"
+                "PRAGMA synchronous = NORMAL;"
+            )
+        except sqlite3.Error:
+            database.close()
+            raise
         return database
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -137,3 +139,18 @@ def test_a_file_that_is_no_database_is_refused(history: History) -> None:
     with pytest.raises(HistoryUnavailable) as caught:
         history.find("call-1")
     assert "NEURONODE_HISTORY" in caught.value.mend
+
+
+def test_many_writers_may_begin_at_once(tmp_path: Path) -> None:
+    """Workers of one host make the file together, and none loses a decision."""
+    ready = threading.Barrier(8)
+
+    def write(number: int) -> None:
+        ready.wait()
+        for turn in range(5):
+            History(tmp_path).add([replace(ENTRY, call_id=f"call-{number}-{turn}")])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(8)))
+
+    assert History(tmp_path).counts() == (40, 0, 0)
