@@ -11,9 +11,10 @@ import httpx
 import pytest
 import yaml
 
+from admin_api.router import PREFIX, SECOND_PREFIX
 from neuronode_router.domain import TASK_ALIASES
 from tests.e2e.asking import answered_by, chat, decision
-from tests.e2e.test_secrets import SECOND_PREFIX, routes
+from tests.e2e.test_secrets import routes
 from tests.support.place import Place
 from tests.support.proxy import Proxy
 from tests.support.upstream import Upstream
@@ -75,12 +76,12 @@ def test_no_profile_can_be_chosen_where_nobody_can_be_told_apart(client: httpx.C
     assert chat(client, "@profile/balanced").status_code == 403
 
 
-@pytest.mark.parametrize("prefix", ["/admin/profiles", SECOND_PREFIX])
+@pytest.mark.parametrize("prefix", [PREFIX, SECOND_PREFIX])
 def test_the_admin_api_is_closed(client: httpx.Client, prefix: str) -> None:
     """Every admin route answers 503 with the mend, whatever key is sent."""
     answers = [
         client.request(method, prefix + path, json={"profile": "balanced"}, headers=headers)
-        for method, path in routes()
+        for _, method, path in routes()
         for headers in ({}, {"Authorization": "Bearer sk-guess"})
     ]
 
