@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
@@ -42,8 +43,14 @@ class Call:
     """Waits until the client has hung up."""
 
 
-def guarded_route(host: Callable[[], AdminHost], *, max_body: int = MAX_BODY_BYTES) -> type[APIRoute]:
-    """Return the class of our routes, bound to one worker's host. `max_body` is bytes."""
+def guarded_route(
+    host: Callable[[], AdminHost], *, max_body: int = MAX_BODY_BYTES, enter_as: str | None = None
+) -> type[APIRoute]:
+    """Return the class of our routes, bound to one worker's host. `max_body` is bytes.
+
+    `enter_as` is the path for which the caller's key is looked at, instead of the route's own: LiteLLM keeps paths
+    that it does not know to administrators.
+    """
     limits = CallerLimits()
 
     class GuardedRoute(APIRoute):
@@ -53,7 +60,11 @@ def guarded_route(host: Callable[[], AdminHost], *, max_body: int = MAX_BODY_BYT
             async def guarded(request: Request) -> Response:
                 try:
                     body = await _read_body(request, max_body)
-                    response = await _admit(request, body, handle, host=host, limits=limits)
+                    admin = host()
+                    scope = {**request.scope, "path": enter_as or request.scope["path"]}
+                    principal = await admin.authenticate(Request(scope, _replay(body)))
+                    call = Call(admin, principal, limits, partial(_gone, request))
+                    response = await _admit(request, body, handle, call)
                 except NeuronodeError as error:
                     response = problem_response(error)
                 except RequestValidationError as error:
@@ -73,29 +84,25 @@ def guarded_route(host: Callable[[], AdminHost], *, max_body: int = MAX_BODY_BYT
     return GuardedRoute
 
 
-async def _admit(
-    request: Request, body: bytes, handle: Handle, *, host: Callable[[], AdminHost], limits: CallerLimits
-) -> Response:
-    """Find out who calls, then let the route answer.
+async def _admit(request: Request, body: bytes, handle: Handle, call: Call) -> Response:
+    """Let the route answer a caller who is known.
 
     Authentication and the route each get a request of their own over the same bytes: whoever reads the
     body first cannot take it away from the other ("Stream consumed").
     """
-    admin = host()
-    principal = await admin.authenticate(Request(request.scope, _replay(body)))
     if body and not _is_json(request):
         raise RequestError(
             "unsupported_media_type",
             "The body is not declared as JSON.",
             mend="Send the header `Content-Type: application/json`.",
         )
-
-    async def gone() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-
-    request.scope["neuronode_call"] = Call(admin, principal, limits, gone)
+    request.scope["neuronode_call"] = call
     return await handle(Request(request.scope, _replay(body)))
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _read_body(request: Request, most: int) -> bytes:

@@ -15,6 +15,7 @@ from admin_api.edge import guarded_route
 from admin_api.ports import AdminHost
 from admin_api.problems import KINDS, TASK_KINDS
 from admin_api.router import ANY, PARSED, Endpoint, add_endpoint
+from neuronode_router.tasks.completions import CHAT_PATH
 
 PREFIX = "/api/v1/llm"
 
@@ -41,7 +42,8 @@ def build_task_router(host: Callable[[], AdminHost]) -> APIRouter:
     `host` is called for each request; until there is something to serve it raises `NotReady` or `AdminClosed`.
     """
     bearer = Security(HTTPBearer(auto_error=False, scheme_name="NeuronodeKey"))
-    route_class = guarded_route(host, max_body=MAX_TASK_BODY_BYTES)
+    # A task is a chat request, and entered like one.
+    route_class = guarded_route(host, max_body=MAX_TASK_BODY_BYTES, enter_as=CHAT_PATH)
     router = APIRouter(route_class=route_class, dependencies=[bearer])
     for endpoint in ENDPOINTS:
         add_endpoint(router, PREFIX + endpoint.path, endpoint, tag="tasks", kinds={**KINDS, **TASK_KINDS})

@@ -6,16 +6,18 @@ It must not know what is tested with it.
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import httpx
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from admin_api.llm_router import PREFIX, build_task_router
 from admin_api.ports import AdminHost
+from neuronode_router.access import Principal
 from neuronode_router.domain import Tier
 from neuronode_router.litellm_plugin.task_host import TaskHost
 from neuronode_router.routing.ladder import Standing
@@ -42,6 +44,8 @@ class Desk:
     view: TaskHost
     ledger: Ledger
     app: FastAPI
+    authenticate: Callable[[Request], Awaitable[Principal]] | None = None
+    """Instead of the access file's."""
 
     def client(self, caller: str | None = "member", **headers: str) -> httpx.AsyncClient:
         """Return a client that calls with this caller's key."""
@@ -52,7 +56,8 @@ class Desk:
 
     def host(self) -> AdminHost:
         """Return what the routes use."""
-        return replace(self.world.host(), tasks=self.view)
+        host = self.world.host()
+        return replace(host, tasks=self.view, authenticate=self.authenticate or host.authenticate)
 
     async def post(self, path: str, body: Any, *, caller: str = "member", **headers: str) -> httpx.Response:
         """Send one request."""

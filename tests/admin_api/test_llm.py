@@ -12,12 +12,12 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from jsonschema import Draft202012Validator
 
 from admin_api.llm_router import ENDPOINTS, MAX_TASK_BODY_BYTES, PREFIX, build_task_router
 from admin_api.router import Endpoint
-from neuronode_router.access import add_key, generate_key
+from neuronode_router.access import Principal, Role, add_key, generate_key
 from neuronode_router.domain import Tier
 from neuronode_router.errors import AdminClosed, NotReady
 from neuronode_router.tasks import shipped
@@ -55,6 +55,20 @@ async def test_any_known_key_may_ask(desk: Desk, caller: str | None) -> None:
 
     assert wrong == {}
     assert caller not in {None, "wrong"} or desk.chat.asked == []
+
+
+async def test_a_task_is_entered_like_a_chat_request(desk: Desk) -> None:
+    """LiteLLM would refuse (and log, and count) every member's key for a path that it does not know."""
+    seen: list[str] = []
+
+    async def look(request: Request) -> Principal:
+        seen.append(request.url.path)
+        return Principal("somebody", Role.MEMBER)
+
+    desk.authenticate = look
+    await desk.get("/tasks")
+
+    assert seen == ["/v1/chat/completions"]
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.path)
