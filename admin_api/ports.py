@@ -15,6 +15,7 @@ from fastapi import Request
 from admin_api.routing_ports import RouterView
 from admin_api.usage_ports import UsageView
 from neuronode_router.access import AccessKey, Principal, UiSession
+from neuronode_router.classifier.history import Entry, Sign
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.domain import Tier
 from neuronode_router.tasks import Catalogue
@@ -78,6 +79,14 @@ class TaskView(Protocol):
         ...
 
 
+class FeedbackView(Protocol):
+    """Where feedback on the classifier's decisions goes."""
+
+    async def judge(self, call_id: str, sign: Sign, *, by: Principal, key_hash: str) -> Entry:
+        """Keep it and return the decision. Raises `UnknownCall` or `HistoryUnavailable`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class AdminHost:
     """Everything the routes use. `build_router` is given a callable that returns it.
@@ -103,3 +112,5 @@ class AdminHost:
     router: RouterView | None = None
     """Automatic routing; None while it has not started."""
     usage: UsageView | None = None
+    feedback: FeedbackView | None = None
+    """None while no history of decisions is kept."""

@@ -78,6 +78,7 @@ KINDS: Mapping[str, Kind] = {
     "internal": Kind(500, "Something went wrong here"),
     "admin_closed": Kind(503, "The proxy has no master key"),
     "not_ready": Kind(503, "Nothing has been committed yet"),
+    "history_unavailable": Kind(503, "The history of decisions is off or cannot be used"),
     "store_unavailable": Kind(503, "The state store does not answer"),
 }
 """Every error code the admin API answers with."""

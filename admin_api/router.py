@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import APIRouter, Security
 from fastapi.security import HTTPBearer
 
-from admin_api import access, audit, events, reads, routing, usage, usage_csv, writes
+from admin_api import access, audit, events, feedback, reads, routing, usage, usage_csv, writes
 from admin_api.documents import AuditPageDocument
 from admin_api.edge import guarded_route
 from admin_api.ports import AdminHost
@@ -76,6 +76,7 @@ ENDPOINTS = (
     Endpoint("GET", "/router/stats", routing.read_router_stats, (*ANY, *PARSED)),
     Endpoint("GET", "/router/registry", routing.read_registry, (*ANY, *PARSED)),
     Endpoint("POST", "/router/classify", routing.classify, (*ANY, *PARSED, 404)),
+    Endpoint("POST", "/router/feedback", feedback.give_feedback, (*ANY, *PARSED, 404, 429)),
     Endpoint("GET", "/profiles/usage", usage.read_usage, (*ANY, *PARSED, 429), USAGE),
     Endpoint("POST", "/profiles/plan", usage.plan, (*ANY, *PARSED, 404, 429)),
     Endpoint("GET", "/requests/{call_id}/explain", usage.explain_request, (*ANY, *PARSED, 404, 429)),

@@ -46,8 +46,9 @@ def _admin_host() -> AdminHost:
         status=runtime.status,
         write_limit=runtime.settings.write_limit,
         dashboard=runtime.dashboard,
-        tasks=runtime.tasks,
         usage=runtime.usage.books,
+        feedback=runtime.learning if runtime.learning.recorder else None,
+        tasks=runtime.tasks,
         router=RouterView(
             board=runtime.health.board,
             statistics=runtime.health.statistics,

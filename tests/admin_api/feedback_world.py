@@ -1,0 +1,54 @@
+"""The Learning of one worker whose history is on, and requests that callers made through it.
+
+It must not know routes.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from neuronode_router.classifier import classify, excerpt, lexicon
+from neuronode_router.classifier.history import Entry, History, Sign
+from neuronode_router.classifier.observed import observe, scheme
+from neuronode_router.control.failures import Failures
+from neuronode_router.litellm_plugin.learning import Learning
+from neuronode_router.settings import Settings
+
+TEXT = "Fasse den Bericht über den Zebrafink zusammen."
+
+
+class Judged:
+    """What feedback is given on."""
+
+    def __init__(self, directory: Path) -> None:
+        settings = Settings.load({"NEURONODE_STATE_DIR": str(directory), "NEURONODE_HISTORY": "on"})
+        self.learning = Learning(settings, failures=Failures())
+        self._history = History(directory)
+
+    def record(self, call_id: str, *callers: str) -> None:
+        """Let each caller (a name, or the hash of a key) have asked `TEXT`, all with one call id."""
+        turn, said = excerpt.read(TEXT), classify(TEXT)
+        self._history.add(
+            [
+                Entry(
+                    call_id=call_id,
+                    at=time.time(),
+                    caller=caller,
+                    scheme=scheme(),
+                    features=observe(turn, lexicon.shipped()),
+                    cues=said.evidence,
+                    label=said.task.value,
+                    source=said.source,
+                    confidence=said.confidence,
+                    tier=said.tier,
+                    wanted=said.tier,
+                    sent_to="tier_medium",
+                )
+                for caller in callers
+            ]
+        )
+
+    def signs(self) -> dict[str, list[Sign]]:
+        """Return what was said, by whose request it was."""
+        return {entry.caller: found for entry, found in self._history.judged(scheme())}

@@ -1,0 +1,137 @@
+"""Feedback on the classifier's decisions: who may judge what, and what becomes of it (API1, T12)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from neuronode_router.access import key_hash
+from neuronode_router.classifier.history import Outcome
+from neuronode_router.domain import Tier
+from tests.admin_api.feedback_world import Judged
+from tests.admin_api.world import KNOWN_CALL, World
+
+ROUTE = "/admin/router/feedback"
+
+
+def judged(world: World) -> Judged:
+    """Return what is judged in this world."""
+    assert world.judged is not None
+    return world.judged
+
+
+async def give(client: httpx.AsyncClient, **body: Any) -> httpx.Response:
+    """Judge the known call."""
+    return await client.post(ROUTE, json={"call_id": KNOWN_CALL, "verdict": "right"} | body)
+
+
+async def test_who_asked_may_correct_the_classifier(world: World) -> None:
+    """A member's verdict is kept with its name, and the answer repeats what had been decided, without the text."""
+    async with world.client("member") as member:
+        answer = await give(member, verdict="wrong", task="translation", tier="fast")
+
+    assert answer.status_code == 200
+    assert answer.json() | {"decided_at": 0, "confidence": 0} == {
+        "call_id": KNOWN_CALL,
+        "decided_at": 0,
+        "task": "summary",
+        "tier": "medium",
+        "confidence": 0,
+        "group": "tier_medium",
+    }
+    ((sign,),) = judged(world).signs().values()
+    assert (sign.kind, sign.label, sign.tier, sign.giver) == (
+        Outcome.WRONG,
+        "translation",
+        Tier.FAST,
+        "member",
+    )
+    assert "Zebrafink" not in answer.text
+
+
+async def test_the_last_verdict_counts(world: World) -> None:
+    """Somebody who changes his mind is not counted twice."""
+    async with world.client("member") as member:
+        await give(member, verdict="wrong", task="chat")
+        await give(member, verdict="right")
+
+    assert [sign.kind for sign in judged(world).signs()["member"]] == [Outcome.RIGHT]
+
+
+@pytest.mark.parametrize("caller", ["viewer", "member", "stranger"])
+async def test_somebody_elses_request_does_not_exist(world: World, caller: str) -> None:
+    """Foreign and unknown calls are answered alike, so that nobody can find out which ids there are."""
+    judged(world).record("theirs", "somebody else")
+
+    async with world.client(caller) as client:
+        foreign, unknown = await give(client, call_id="theirs"), await give(client, call_id="nobody's")
+
+    assert (foreign.status_code, unknown.status_code) == (404, 404)
+    assert foreign.json()["code"] == "unknown_call"
+    assert foreign.json() == unknown.json()
+    assert judged(world).signs() == {}
+
+
+async def test_a_key_is_known_by_its_hash(world: World) -> None:
+    """LiteLLM's keys are recorded by their hash: the key that asked is the key that may judge."""
+    judged(world).record("call-of-key", key_hash(world.keys["member"]))
+
+    async with world.client("member") as member, world.client("stranger") as stranger:
+        mine, theirs = await give(member, call_id="call-of-key"), await give(stranger, call_id="call-of-key")
+
+    assert (mine.status_code, theirs.status_code) == (200, 404)
+
+
+async def test_an_administrator_may_judge_every_request(world: World) -> None:
+    """Also one that he did not make."""
+    judged(world).record("theirs", "somebody else")
+
+    async with world.client("admin") as admin:
+        answer = await give(admin, call_id="theirs")
+
+    assert answer.status_code == 200
+    ((sign,),) = judged(world).signs().values()
+    assert sign.giver == "admin"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"verdict": "maybe"},
+        {"verdict": "right", "task": "chat"},
+        {"verdict": "wrong", "task": "other"},
+        {"verdict": "wrong", "task": "poetry"},
+        {"verdict": "wrong", "tier": "huge"},
+        {"call_id": ""},
+        {"call_id": "x" * 129},
+        {"call_id": "a\x00b"},
+        {"text": "secret"},
+    ],
+)
+async def test_what_is_not_documented_is_refused(admin: httpx.AsyncClient, body: dict[str, Any]) -> None:
+    """Unknown fields, words and contradictions: 422 with the place, nothing kept."""
+    answer = await give(admin, **body)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+async def test_feedback_is_counted_like_a_write(world: World) -> None:
+    """T23: one caller cannot flood the history."""
+    world.write_limit = "2/minute"
+
+    async with world.client("member") as member:
+        statuses = [(await give(member)).status_code for _ in range(3)]
+
+    assert statuses == [200, 200, 429]
+
+
+async def test_without_a_history_it_says_so(world: World, admin: httpx.AsyncClient) -> None:
+    """The default keeps nothing, and the answer names the setting."""
+    world.judged = None
+
+    answer = await give(admin)
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "history_unavailable")
+    assert "NEURONODE_HISTORY=on" in answer.json()["mend"]
