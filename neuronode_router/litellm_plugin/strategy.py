@@ -28,6 +28,8 @@ SHARES = ("weight", "rpm", "tpm")
 PROMPTS = ("messages", "input")
 
 SEAM = "async_get_available_deployment"
+SEAMS = (SEAM, "get_available_deployment")
+"""What `set_custom_routing_strategy` sets on a router."""
 
 Listed = Mapping[str, Any]
 """An entry of LiteLLM's model list."""
@@ -73,7 +75,8 @@ class DeploymentChoice(CustomRoutingStrategyBase):  # type: ignore[misc]  # Lite
     def release(self) -> None:
         """Give LiteLLM its own choice back."""
         if getattr(vars(self._router).get(SEAM), "__self__", None) is self:
-            self._router._reset_custom_routing_strategy()
+            for name in SEAMS:
+                vars(self._router).pop(name, None)
 
     async def async_get_available_deployment(
         self,
