@@ -22,6 +22,8 @@ from neuronode_router.settings import Settings
 
 DAY_SECONDS = 86_400.0
 PURGE_SECONDS = 3_600.0
+RETRY_SECONDS = 10.0
+"""How often refused weights are looked at again: they may just be on their way to this host."""
 
 
 class Learning:
@@ -38,7 +40,7 @@ class Learning:
         self._found: Found | None = None
         self._refusal: str | None = None
         self._cues_only = False
-        self._purge_at = 0.0
+        self._purge_at = self._retry_at = 0.0
         self.recorder = (
             DecisionRecorder(self._history, sampled=settings.sample_prompts, failures=failures)
             if settings.history == "on"
@@ -77,8 +79,8 @@ class Learning:
         Weights that are refused leave the ones in use. Raises `HistoryUnavailable`.
         """
         stamp = await asyncio.to_thread(self._store.stamp)
-        if stamp != self._stamp:
-            self._stamp = stamp
+        if stamp != self._stamp or (self._refusal is not None and self._clock() >= self._retry_at):
+            self._stamp, self._retry_at = stamp, self._clock() + RETRY_SECONDS
             try:
                 use(await asyncio.to_thread(self._classifier))
             except ArtefactRefused as refusal:
@@ -129,4 +131,4 @@ class Learning:
             if by.role is Role.ADMIN or entry.caller in (key_hash, by.name):
                 self._history.note(number, replace(sign, giver=by.name, at=self._clock()))
                 return entry
-        raise UnknownCall(f"There is no decision on a call {call_id[:128]!r} of yours in the history.")
+        raise UnknownCall("The history has no decision on this call that you may judge.")

@@ -21,7 +21,7 @@ from neuronode_router.errors import HistoryUnavailable, UnknownCall
 from neuronode_router.litellm_plugin import decision_recorder
 from neuronode_router.litellm_plugin.auto import AutoRouter, Caller
 from neuronode_router.litellm_plugin.decision_recorder import DecisionRecorder
-from neuronode_router.litellm_plugin.learning import DAY_SECONDS, Learning
+from neuronode_router.litellm_plugin.learning import DAY_SECONDS, RETRY_SECONDS, Learning
 from neuronode_router.routing.admit import admit
 from neuronode_router.routing.snapshot import build_snapshot
 from neuronode_router.settings import Settings
@@ -362,3 +362,25 @@ async def test_a_broken_history_is_told_to_who_judges(tmp_path: Path) -> None:
         await asyncio.wait_for(
             worker.learning.judge("call-1", Sign(Outcome.RIGHT), by=ADMIN, key_hash=""), 10
         )
+
+
+async def test_weights_that_arrive_late_are_taken_up(tmp_path: Path) -> None:
+    """A pointer may be copied to a host before the folder it names: that is looked at again."""
+    now = 0.0
+    worker = Worker(tmp_path)
+    worker.put("maths")
+    folder = worker.store.folder / worker.store.pointers()[-1].digest
+    folder.rename(tmp_path / "on its way")
+    used: list[Classifier] = []
+    learning = Learning(settings(tmp_path), failures=Failures(), clock=lambda: now)
+    learning.first()
+    await learning.refresh(used.append)
+    (tmp_path / "on its way").rename(folder)
+
+    await learning.refresh(used.append)
+    assert used == []
+    now += RETRY_SECONDS
+    await learning.refresh(used.append)
+
+    assert len(used) == 1
+    assert learning.warnings() == []
