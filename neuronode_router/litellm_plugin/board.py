@@ -27,7 +27,10 @@ from neuronode_router.stats.summary import DeploymentStats
 logger = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 0.4
-"""How often it looks: as often as statistics are summarised, so that a verdict is at most that old."""
+"""How often it looks at least. Statistics are summarised as often."""
+
+GLANCE_SECONDS = 0.05
+"""How soon it looks after a new summary: what one worker counts, others must judge by within a second."""
 
 AT_ONCE = 100
 """Deployments that are judged before other tasks have their turn."""
@@ -70,6 +73,7 @@ class HealthBoard:
         self._entries: Entries = ()
         self._written = Registry()
         self._picture = _Picture()
+        self._measured: Mapping[str, DeploymentStats] = {}
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -108,7 +112,8 @@ class HealthBoard:
         registry = self._written
         if sources.probes is not None:
             registry = registry.with_found(sources.probes.found())
-        measured, cooling = sources.statistics.snapshot(), sources.cooling()
+        self._measured = measured = sources.statistics.snapshot()
+        cooling = sources.cooling()
         deployments = {entry.id: entry for entry in _all(registry)}
         loads = {name: load_of(measured.get(name), cooling=name in cooling) for name in deployments}
         verdicts = await self._judge(deployments, loads)
@@ -132,9 +137,16 @@ class HealthBoard:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(INTERVAL_SECONDS)
+            await self._news()
             with self._failures.survived("judging the deployments"):
                 await self.refresh()
+
+    async def _news(self) -> None:
+        """Wait for a new summary of the statistics, at most an interval."""
+        for _ in range(round(INTERVAL_SECONDS / GLANCE_SECONDS)):
+            await asyncio.sleep(GLANCE_SECONDS)
+            if self._sources.statistics.snapshot() is not self._measured:
+                return
 
     def _reread(self) -> None:
         """Read LiteLLM's list where it is another one than before: reading sixty notes takes a millisecond."""

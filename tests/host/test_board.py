@@ -217,6 +217,7 @@ async def test_nothing_that_goes_wrong_ends_the_loop(
     router: Any, statistics: MemoryStatistics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A look that fails leaves what was published, is counted, and the next one is as good as any."""
+    monkeypatch.setattr(board_module, "GLANCE_SECONDS", 0.005)
     monkeypatch.setattr(board_module, "INTERVAL_SECONDS", 0.005)
     failures, broken = Failures(), True
 
@@ -238,6 +239,19 @@ async def test_nothing_that_goes_wrong_ends_the_loop(
 
     assert during == {}
     assert failures.present() == ()
+
+
+async def test_a_new_summary_is_judged_at_once(
+    board: HealthBoard, statistics: MemoryStatistics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the interval is, what others have counted is on the board as soon as it is known here."""
+    monkeypatch.setattr(board_module, "INTERVAL_SECONDS", 3600)
+    await board.start()
+    answer(statistics, "a", 450)
+
+    await statistics.refresh()
+    await eventually(lambda: states(board)["a"] is State.SLOW)
+    await board.stop()
 
 
 async def test_without_a_router_nothing_is_known_and_nothing_fails(statistics: MemoryStatistics) -> None:
