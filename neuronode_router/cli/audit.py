@@ -6,17 +6,20 @@ It must not know how the log is kept.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from neuronode_router.cli.connection import Connection
 from neuronode_router.cli.options import config_option, json_option, online, settings_with, state_dir_option
-from neuronode_router.cli.output import clean, moment, print_json, print_json_line, show, table
+from neuronode_router.cli.output import answer, clean, moment, print_json_line, show, table
+from neuronode_router.cli.watch import following
+from neuronode_router.domain import Action
 from neuronode_router.errors import AuditBroken
 
-ACTIONS = ("bootstrap", "switch", "rollback", "edit", "reload")
+ACTIONS = get_args(Action)
 
 
 @click.group("audit")
@@ -34,33 +37,33 @@ def command() -> None:
 @online
 def tail(connection: Connection, *, lines: int, follow: bool, as_json: bool, **wanted: str | None) -> None:
     """Show who changed what, when and why, the newest at the end. With --json one line for each entry."""
-    entries = connection.get("/profiles/audit", limit=lines, **wanted).document["entries"][::-1]
-    if as_json:
+    now = connection.get("/profiles/status").document["revision"]
+    page = connection.get("/profiles/audit", limit=lines, before=now + 1, **wanted).document["entries"]
+    entries = page[::-1]
+    if as_json or follow:
         for entry in entries:
-            print_json_line(entry)
-    elif entries and not follow:
-        show(table(("revision", "when", "action", "profile", "actor", "reason"), map(_row, entries)))
+            _print_line(entry, as_json=as_json)
     else:
-        for entry in entries:
-            click.echo(entry_line(entry))
+        show(table(("revision", "when", "action", "profile", "actor", "reason"), map(_row, entries)))
     if follow:
-        _follow(connection, entries, as_json=as_json, wanted=wanted)
+        _follow(connection, now, as_json=as_json, wanted=wanted)
 
 
-def _follow(
-    connection: Connection, shown: list[dict[str, Any]], *, as_json: bool, wanted: dict[str, str | None]
-) -> None:
-    from neuronode_router.cli.watch import following
-
-    after = connection.get("/profiles/status").document["revision"]
-    after = min(after, shown[-1]["revision"]) if shown and not any(wanted.values()) else after
+def _follow(connection: Connection, after: int, *, as_json: bool, wanted: Mapping[str, str | None]) -> None:
     with following(connection, after) as revisions:
         for event in revisions:
             if event is not None and _matches(event.entry, wanted):
-                print_json_line(event.entry) if as_json else click.echo(entry_line(event.entry))
+                _print_line(event.entry, as_json=as_json)
 
 
-def _matches(entry: dict[str, Any], wanted: dict[str, str | None]) -> bool:
+def _print_line(entry: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json_line(entry)
+    else:
+        click.echo(entry_line(entry))
+
+
+def _matches(entry: Mapping[str, Any], wanted: Mapping[str, str | None]) -> bool:
     found = {
         "actor": (entry["actor"]["name"],),
         "action": (entry["action"],),
@@ -83,22 +86,22 @@ def verify(*, as_json: bool, **paths: Path | None) -> None:
         if count == 0:
             raise AuditBroken("The store holds no audit log: nothing was ever committed in it.", revision=0)
     except AuditBroken as error:
-        verdict = {"ok": False, "revision": error.revision, "message": error.message}
-        print_json(verdict) if as_json else show(error.message)
+        message = error.message
+        verdict = {"ok": False, "revision": error.revision, "message": message}
+        answer(verdict, lambda: [message], as_json=as_json)
         sys.exit(1)
     finally:
         store.close()
-    print_json({"ok": True, "revisions": count}) if as_json else show(
-        f"The audit log is intact: {count} revisions."
-    )
+    intact = f"The audit log is intact: {count} revisions."
+    answer({"ok": True, "revisions": count}, lambda: [intact], as_json=as_json)
 
 
-def entry_line(entry: dict[str, Any]) -> str:
+def entry_line(entry: Mapping[str, Any]) -> str:
     """Return an entry of the audit log as one line."""
     return "  ".join(clean(cell) for cell in _row(entry)).rstrip()
 
 
-def _row(entry: dict[str, Any]) -> tuple[object, ...]:
+def _row(entry: Mapping[str, Any]) -> tuple[object, ...]:
     before, after = entry["profile_before"], entry["profile_after"]
     profile = after if before in (None, after) else f"{before} -> {after}"
     return (

@@ -140,6 +140,8 @@ class Connection:
                 yield from _events(response.iter_lines())
         except httpx.HTTPError as error:
             raise _unreachable(error) from error
+        except (ValueError, KeyError) as error:
+            raise NotOffered("The event stream is not one of this plugin.") from error
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
@@ -197,6 +199,17 @@ def find_key(*, nearby: bool) -> str:
 
 
 _KEY_MEND = f"Set {KEY_VARIABLE} to a key of the proxy."
+
+
+@contextmanager
+def offered(what: str) -> Iterator[None]:
+    """Read, in this block, a route that older versions do not have: they take its word for the name of a profile."""
+    try:
+        yield
+    except Refused as error:
+        if error.code == "unknown_profile":
+            raise NotOffered(f"This proxy does not offer {what}.") from error
+        raise
 
 
 def segment(name: str) -> str:

@@ -14,7 +14,7 @@ import click
 from rich.table import Table
 
 from neuronode_router.cli.connection import Answer, Connection
-from neuronode_router.cli.output import changes_table, clean, note, print_json, show, table
+from neuronode_router.cli.output import answer, changes_table, clean, note, show, table
 from neuronode_router.errors import SettingsError
 
 Receipt = Mapping[str, Any]
@@ -38,13 +38,15 @@ class How:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A write of the admin API. Its options go into the body of a POST and into the query of a PUT."""
+    """A write of the admin API."""
 
     method: str
     path: str
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] | None
     if_match: str | None = None
     """The state it is based on; None: whatever it is when the change is first looked at."""
+    options_in_query: bool = False
+    """Where the route takes its options: in the query where the body is the edit itself, else in the body."""
 
     def preview(self, connection: Connection, how: How) -> Answer:
         """Return the receipt it would get, under the ETag of the state it would change. Nothing is changed."""
@@ -55,9 +57,9 @@ class Change:
         return self._send(connection, how.options, if_match).document
 
     def _send(self, connection: Connection, options: Mapping[str, object], if_match: str | None) -> Answer:
-        if self.method == "PUT":
-            return connection.send("PUT", self.path, self.body, if_match=if_match or "*", params=options)
-        return connection.send(self.method, self.path, {**self.body, **options}, if_match=if_match)
+        if self.options_in_query:
+            return connection.send(self.method, self.path, self.body, if_match=if_match, params=options)
+        return connection.send(self.method, self.path, {**(self.body or {}), **options}, if_match=if_match)
 
 
 def carry_out(connection: Connection, change: Change, how: How) -> int:
@@ -70,13 +72,14 @@ def carry_out(connection: Connection, change: Change, how: How) -> int:
     if how.dry_run or not how.yes:
         preview = change.preview(connection, how)
         if how.dry_run or not preview.document["changed"]:
-            print_json(preview.document) if how.as_json else show(*_planned(preview.document))
+            answer(preview.document, lambda: _planned(preview.document), as_json=how.as_json)
             return 0
         show(*_planned(preview.document), err=True)
         require_consent("Make this change?")
         if_match = preview.etag
     receipt = change.make(connection, how, if_match=if_match)
-    print_json(receipt) if how.as_json else _show_receipt(receipt, changes=how.yes)
+    answer(receipt, lambda: _made(receipt, changes=how.yes), as_json=how.as_json)
+    _say_who_lags(receipt)
     return 1 if how.wait == "all" and not receipt["complete"] else 0
 
 
@@ -99,19 +102,27 @@ def _planned(receipt: Receipt) -> list[Table | str]:
     return [headline, *_changes(receipt), *_warnings(receipt)]
 
 
-def _show_receipt(receipt: Receipt, *, changes: bool) -> None:
-    """Print a receipt; what changed only where it was not shown already, when the question was asked."""
+def _made(receipt: Receipt, *, changes: bool) -> list[Table | str]:
+    """Return a receipt; what changed only where it was not shown already, when the question was asked."""
     outcome = "in force" if receipt["changed"] else "unchanged"
-    show(f"{_profiles(receipt)}, revision {receipt['revision']} {outcome}", *_warnings(receipt))
-    show(*(_changes(receipt) if changes else ()))
-    workers = receipt["workers"]
-    rows = ((w["host"], w["pid"], w["state"], _milliseconds(w["after_ms"]), w["detail"]) for w in workers)
-    show("", table(("host", ">pid", "worker", ">after", "detail"), rows))
-    if not receipt["complete"]:
-        late = sum(worker["state"] != "applied" for worker in workers)
-        note(
-            f"neuronode: {late} of {len(workers)} workers have not applied it yet; `neuronode status` shows them."
-        )
+    workers = (
+        (w["host"], w["pid"], w["state"], _milliseconds(w["after_ms"]), w["detail"])
+        for w in receipt["workers"]
+    )
+    return [
+        f"{_profiles(receipt)}, revision {receipt['revision']} {outcome}",
+        *_warnings(receipt),
+        *(_changes(receipt) if changes else ()),
+        "",
+        table(("host", ">pid", "worker", ">after", "detail"), workers),
+    ]
+
+
+def _say_who_lags(receipt: Receipt) -> None:
+    late = sum(worker["state"] != "applied" for worker in receipt["workers"])
+    if late:
+        total = len(receipt["workers"])
+        note(f"neuronode: {late} of {total} workers have not applied it yet; `neuronode status` shows them.")
 
 
 def _profiles(receipt: Receipt) -> str:

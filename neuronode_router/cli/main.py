@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "serve": ("serve_command", "Start LiteLLM with the plugin."),
         "status": ("status", "Show what is in force, in every worker."),
         "profile": ("profile", "Show, compare, check and change profiles."),
+        "team": ("team", "Let a team or key have a profile of its own."),
         "usage": ("usage", "Show what was used, and what it cost."),
         "classify": ("classify", "Show what a prompt is taken for, and where it would go."),
         "train": ("train", "Let the classifier learn from your own traffic."),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TextIO
 
 import click
@@ -63,6 +63,14 @@ def facts(rows: Iterable[tuple[str, object]]) -> Table:
     for name, value in rows:
         result.add_row(Text(name, style="bold"), Text(clean(value)))
     return result
+
+
+def answer(document: object, view: Callable[[], Iterable[Table | str]], *, as_json: bool) -> None:
+    """Print a document for programs, or what `view` makes of it for people."""
+    if as_json:
+        print_json(document)
+    else:
+        show(*view())
 
 
 def show(*parts: Table | str, err: bool = False) -> None:

@@ -14,7 +14,7 @@ from rich.table import Table
 from neuronode_router.cli.connection import Connection
 from neuronode_router.cli.moment import since_option, until_option
 from neuronode_router.cli.options import json_option, online
-from neuronode_router.cli.output import clean, facts, moment, print_json, show, table
+from neuronode_router.cli.output import answer, clean, facts, moment, table
 from neuronode_router.cli.usage import dollars, milliseconds
 
 Document = Mapping[str, Any]
@@ -35,7 +35,7 @@ def plan(connection: Connection, name: str, *, as_json: bool, **period: float | 
     asked = {"profile": name, "from": period["since"], "to": period["until"]}
     body = {key: value for key, value in asked.items() if value is not None}
     forecast = connection.send("POST", "/profiles/plan", body).document
-    print_json(forecast) if as_json else show(*_parts(forecast))
+    answer(forecast, lambda: _parts(forecast), as_json=as_json)
 
 
 def _parts(forecast: Document) -> list[Table | str]:

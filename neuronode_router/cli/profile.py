@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.table import Table
 
 from neuronode_router.cli.connection import Connection, checked
 from neuronode_router.cli.consent import Change, How, carry_out
@@ -24,7 +25,7 @@ from neuronode_router.cli.options import (
     wait_option,
     yes_option,
 )
-from neuronode_router.cli.output import changes_table, clean, facts, print_json, show, table
+from neuronode_router.cli.output import answer, changes_table, clean, facts, table
 from neuronode_router.cli.plan import plan
 from neuronode_router.cli.profile_edit import edit
 from neuronode_router.cli.profile_text import in_order, read_profile
@@ -46,9 +47,6 @@ command.add_command(edit)
 def list_profiles(connection: Connection, *, as_json: bool) -> None:
     """Show the profiles, the active one marked."""
     listed = connection.get("/profiles/list").document
-    if as_json:
-        print_json(listed)
-        return
     rows = (
         (
             "*" if profile["name"] == listed["active_profile"] else "",
@@ -59,7 +57,8 @@ def list_profiles(connection: Connection, *, as_json: bool) -> None:
         )
         for profile in listed["profiles"]
     )
-    show(table(("", "profile", "cost", "performance", "description"), rows))
+    columns = ("", "profile", "cost", "performance", "description")
+    answer(listed, lambda: [table(columns, rows)], as_json=as_json)
 
 
 @command.command("show")
@@ -73,18 +72,19 @@ def show_profile(connection: Connection, name: str, *, as_json: bool) -> None:
     if not found:
         raise UnknownProfile(name, [profile["name"] for profile in listed])
     profile = in_order(found[0])
-    if as_json:
-        print_json(profile)
-        return
+    answer(profile, lambda: _parts(profile), as_json=as_json)
+
+
+def _parts(profile: Mapping[str, Any]) -> list[Table | str]:
     told = [(key, value) for key, value in profile.items() if not isinstance(value, dict | list)]
-    teams = ", ".join(profile["allowed_teams"]) or "-"
-    show(
-        facts([*told, ("allowed_teams", teams)]),
+    tiers = ((tier, ", ".join(groups)) for tier, groups in profile["tiers"].items())
+    return [
+        facts([*told, ("allowed_teams", ", ".join(profile["allowed_teams"]) or "-")]),
         "",
         table(("task", "group"), profile["tasks"].items()),
         "",
-        table(("tier", "groups"), ((tier, ", ".join(groups)) for tier, groups in profile["tiers"].items())),
-    )
+        table(("tier", "groups"), tiers),
+    ]
 
 
 @command.command("diff")
@@ -95,12 +95,9 @@ def show_profile(connection: Connection, name: str, *, as_json: bool) -> None:
 def diff(connection: Connection, before: str, after: str, *, as_json: bool) -> None:
     """Show which tasks two profiles send elsewhere."""
     difference = connection.get("/profiles/diff", **{"from": before, "to": after}).document
-    if as_json:
-        print_json(difference)
-    elif difference["changes"]:
-        show(changes_table(difference["changes"]))
-    else:
-        show(f"{clean(before)} and {clean(after)} send every task to the same group.")
+    changes = difference["changes"]
+    same = f"{clean(before)} and {clean(after)} send every task to the same group."
+    answer(difference, lambda: [changes_table(changes) if changes else same], as_json=as_json)
 
 
 @command.command("validate")
@@ -121,11 +118,9 @@ def validate(connection: Connection, file: Path | None, *, as_json: bool) -> Non
             text.located(problem)
             for problem in checked(connection, {"name": file.stem, "profile": text.document})
         ]
-    if as_json:
-        print_json({"valid": not problems, "problems": [asdict(problem) for problem in problems]})
-    else:
-        show(*(clean(problem) for problem in problems))
-        show(f"{len(problems)} problems." if problems else "Valid.")
+    verdict = {"valid": not problems, "problems": [asdict(problem) for problem in problems]}
+    summary = f"{len(problems)} problems." if problems else "Valid."
+    answer(verdict, lambda: [*map(clean, problems), summary], as_json=as_json)
     sys.exit(1 if problems else 0)
 
 

@@ -135,7 +135,9 @@ def _show_difference(base: Base, edited: ProfileText) -> bool:
 def _put(connection: Connection, base: Base, text: ProfileText, how: How) -> int:
     path = f"/profiles/{segment(base.name)}"
     try:
-        return carry_out(connection, Change("PUT", path, text.document, if_match=base.etag), how)
+        return carry_out(
+            connection, Change("PUT", path, text.document, if_match=base.etag, options_in_query=True), how
+        )
     except Refused as error:
         if error.code == "revision_conflict":
             _show_what_came_between(connection, base)

@@ -18,12 +18,11 @@ from rich.text import Text
 from neuronode_router.cli.connection import Connection, Refused, Unreachable, problem_of
 from neuronode_router.cli.options import json_option, online
 from neuronode_router.cli.output import (
+    answer,
     clean,
     facts,
     moment,
-    print_json,
     print_json_line,
-    show,
     table,
     terminal,
 )
@@ -49,7 +48,7 @@ def command(connection: Connection, *, watch: bool, as_json: bool) -> None:
     if watch:
         _watch(connection, status, as_json=as_json)
         return
-    print_json(status) if as_json else show(*_parts(status))
+    answer(status, lambda: _parts(status), as_json=as_json)
     sys.exit(0 if healthy(status) else 1)
 
 
@@ -144,16 +143,16 @@ def _parts(status: Status) -> list[Table | str]:
                 ("state", _convergence(status)),
             ]
         ),
-        "",
-        table(("task", "group"), status["active_mappings"].items()),
     ]
     if status["workers"]:
         parts += ["", _workers(status)]
     if status["embedded_groups"]:
         parts += ["", f"Answered by the built-in tiny model: {clean(', '.join(status['embedded_groups']))}"]
+    if status["warnings"] or status["problems"]:
+        parts += [""]
     parts += [f"Warning: {clean(text)}" for text in status["warnings"] or ()]
     parts += [f"Problem: {clean(problem_of(place))}" for place in status["problems"] or ()]
-    return parts
+    return [*parts, "", table(("task", "group"), status["active_mappings"].items())]
 
 
 def _workers(status: Status) -> Table:

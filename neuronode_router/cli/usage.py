@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import click
+from rich.table import Table
 
-from neuronode_router.cli.connection import Connection, NotOffered, Refused
+from neuronode_router.cli.connection import Connection, offered
 from neuronode_router.cli.moment import since_option, until_option
 from neuronode_router.cli.options import json_option, online
-from neuronode_router.cli.output import moment, print_json, show, table
+from neuronode_router.cli.output import answer, moment, table
 
 STEPS = {"minute": 60, "hour": 3600, "day": 86_400}
 COLUMNS = (">requests", ">cost", ">period before", ">p50", ">p95", ">first token", ">errors", ">fallbacks")
@@ -42,22 +43,15 @@ def command(
     The last 24 hours unless --since says otherwise.
     """
     asked = {"by": by, "from": period["since"], "to": period["until"], "step": STEPS.get(step or "")}
-    try:
+    with offered("usage"):
         if as_csv:
             click.echo(connection.text("/profiles/usage", **asked, format="csv"), nl=False)
             return
         report = connection.get("/profiles/usage", **asked).document
-    except Refused as error:
-        if error.code == "unknown_profile":  # an older version takes `usage` for the name of one
-            raise NotOffered("This proxy does not offer usage.") from error
-        raise
-    if as_json:
-        print_json(report)
-    else:
-        _show(report)
+    answer(report, lambda: _parts(report), as_json=as_json)
 
 
-def _show(report: Mapping[str, Any]) -> None:
+def _parts(report: Mapping[str, Any]) -> list[Table | str]:
     stepped = report["step"] is not None
     rows = [
         (
@@ -69,11 +63,8 @@ def _show(report: Mapping[str, Any]) -> None:
     ]
     blank = ("",) * (len(report["by"]) + stepped - 1)
     rows.append(("total", *blank, *_cells(report["total"], report["total_before"])))
-    show(
-        f"{moment(report['from'])} to {moment(report['to'])}",
-        "",
-        table((*(("from",) if stepped else ()), *report["by"], *COLUMNS), rows),
-    )
+    columns = (*(("from",) if stepped else ()), *report["by"], *COLUMNS)
+    return [f"{moment(report['from'])} to {moment(report['to'])}", "", table(columns, rows)]
 
 
 def _cells(figures: Figures, before: Figures | None) -> tuple[object, ...]:

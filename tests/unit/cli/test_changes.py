@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 
 import pytest
 
+from neuronode_router.control.registry import Standing, WorkerIdentity
 from neuronode_router.domain import Actor
 from tests.unit.cli.conftest import Remote, Terminal
 
@@ -85,12 +88,14 @@ def test_a_rollback_brings_back_a_revision(remote: Remote, neuronode: Terminal) 
 
 
 def test_a_worker_that_lags_behind_is_exit_code_1(remote: Remote, neuronode: Terminal) -> None:
-    """The change is made, and a script learns that not everybody follows."""
-    remote.do(remote.world.worker.stop())
+    """The change is made, and a script learns that not everybody follows, unless it did not ask for all."""
+    stubborn = WorkerIdentity("worker-2", "host-1", os.getpid(), "0.1.0", time.time())
+    remote.world.store.registry.announce(stubborn, Standing(revision=1, refused=2, detail="no such group"))
 
-    outcome = neuronode("profile", "switch", "balanced", "-y", "--json")
+    outcome = neuronode("profile", "switch", "balanced", "-y")
 
-    receipt = json.loads(outcome.out)
-    assert receipt["changed"]
-    assert outcome.code == (0 if receipt["complete"] else 1)
+    assert outcome.code == 1
+    assert "no such group" in outcome.out
+    assert "1 of 2 workers" in outcome.err
     assert active(remote) == (2, "balanced")
+    assert neuronode("profile", "switch", "balanced", "-y", "--wait", "none").code == 0
