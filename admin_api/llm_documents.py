@@ -102,7 +102,8 @@ class TaskBody(_Body):
 
 
 class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid", from_attributes=True)
+    # Should a document ever be refused, the log must not show what a model said (T12).
+    model_config = ConfigDict(extra="forbid", from_attributes=True, hide_input_in_errors=True)
 
 
 class RoutingDocument(_Document):

@@ -85,7 +85,7 @@ def _answer(response: httpx.Response, *, latency_ms: float) -> Answer:
     headers = response.headers
     decision = _decision(headers.get("x-neuronode-explain"))
     return Answer(
-        text=choice["message"].get("content") or "",
+        text=_whole_characters(choice["message"].get("content") or ""),
         model_used=headers.get("x-neuronode-group") or str(body.get("model") or ""),
         latency_ms=latency_ms,
         tokens_generated=int((body.get("usage") or {}).get("completion_tokens") or 0),
@@ -97,7 +97,13 @@ def _answer(response: httpx.Response, *, latency_ms: float) -> Answer:
         task=decision.get("task"),
         confidence=decision.get("confidence"),
         routing_ms=decision.get("took_ms"),
+        call_id=headers.get("x-litellm-call-id"),
     )
+
+
+def _whole_characters(text: str) -> str:
+    """Return `text` with "?" for each half of a character, which JSON can carry and nothing else."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _decision(explained: str | None) -> Mapping[str, Any]:

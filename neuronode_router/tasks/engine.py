@@ -68,6 +68,8 @@ class Answer:
     """Of the classification, 0 to 1; None where nothing was classified."""
     routing_ms: float | None = None
     """What the decision took; None where nobody says."""
+    call_id: str | None = None
+    """The proxy's id of the request; None where nobody says."""
 
 
 Complete = Callable[[Ask], Awaitable[Answer]]

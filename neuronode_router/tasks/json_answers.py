@@ -29,9 +29,9 @@ def find_object(answer: str, schema: Mapping[str, Any]) -> tuple[dict[str, Any] 
     reason = "no_json"
     for found in _objects(answer):
         broken = _first_break(found, schema)
-        if broken is None:
+        if broken is None and _can_be_written(found):
             return found, ""
-        if reason == "no_json":
+        if reason == "no_json" and broken is not None:
             reason = broken
     return None, reason
 
@@ -91,6 +91,20 @@ def _objects(answer: str) -> Iterator[dict[str, Any]]:
                 yield found
 
 
+def _can_be_written(found: object) -> bool:
+    """An escape such as \\ud83d is half a character: it can be read, and never be sent on."""
+    try:
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _whole(number: str) -> int:
+    _finite(number)
+    return int(number)
+
+
 def _finite(number: str) -> float:
     value = float(number)
     if not math.isfinite(value):
@@ -109,4 +123,6 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return entries
 
 
-_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse, object_pairs_hook=_once)
+_DECODER = json.JSONDecoder(
+    parse_float=_finite, parse_int=_whole, parse_constant=_refuse, object_pairs_hook=_once
+)

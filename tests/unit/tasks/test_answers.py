@@ -136,6 +136,8 @@ def test_an_object_is_found_wherever_it_stands(answer: str) -> None:
         (json.dumps({**ADVICE, "risks": ["CANARY", 7]}), "schema:properties.risks.items.type"),
         (json.dumps(ADVICE).replace("0.7", "NaN"), "no_json"),
         (json.dumps(ADVICE).replace("0.7", "1e999"), "no_json"),
+        (json.dumps({**ADVICE, "entry_price": 10**400}), "no_json"),
+        (json.dumps({**ADVICE, "summary": "half a \ud83d"}), "no_json"),
         (json.dumps(ADVICE).replace('"action"', '"action": "SELL", "action"'), "no_json"),
         ("{} " * MAX_STARTS + json.dumps(ADVICE), "schema:required"),
         ("x" * (MAX_ANSWER_CHARACTERS + 1), "too_long"),

@@ -225,6 +225,16 @@ async def test_a_retry_that_fails_is_an_error() -> None:
     assert failure.value.code == "completion_unavailable"
 
 
+async def test_half_a_character_in_an_answer_does_no_harm() -> None:
+    """A provider that cuts an emoji in two is shown its answer again without it."""
+    app = ChatApp("well \ud83d", "NEUTRAL")
+
+    outcome = await done(app, Order(SENTIMENT, NEWS))
+
+    assert outcome.checked.value == "NEUTRAL"
+    assert app.asked[1].body["messages"][2]["content"] == "well ?"
+
+
 async def test_bad_inputs_are_refused_before_anybody_is_asked() -> None:
     """Nothing is spent on a request that cannot be rendered."""
     app = ChatApp()
