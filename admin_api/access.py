@@ -5,17 +5,14 @@ It must not know keys or their hashes: only what an entry allows is shown.
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from admin_api.documents import Document
 from admin_api.edge import Caller
 from neuronode_router.access import Role, may_read_all
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid", from_attributes=True)
-
-
-class CallerDocument(_Document):
+class CallerDocument(Document):
     """Whom the key belongs to."""
 
     name: str
@@ -24,6 +21,8 @@ class CallerDocument(_Document):
     profiles: list[str] = Field(
         description="Profiles the caller may choose for one request; `*` is every one."
     )
+    max_tier: str = Field(description="The highest tier that `auto` uses for the caller.")
+    manages: list[str] = Field(description="Teams whose profile the caller may choose.")
 
 
 class AccessKeyDocument(CallerDocument):
@@ -33,7 +32,7 @@ class AccessKeyDocument(CallerDocument):
     expires: float | None = Field(description="Unix time in seconds.")
 
 
-class AccessDocument(_Document):
+class AccessDocument(Document):
     """The caller, and the keys it may know of."""
 
     you: CallerDocument

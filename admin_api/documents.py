@@ -60,17 +60,21 @@ ProfileBody = Annotated[
 ]
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """What a client sends."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class _WriteOptions(_Body):
+class WriteOptions(Body):
+    """What every write may be told."""
+
     reason: Reason = ""
     wait: WaitFor = "all"
     dry_run: DryRun = False
 
 
-class SwitchBody(_WriteOptions):
+class SwitchBody(WriteOptions):
     """Which profile shall answer."""
 
     model_config = ConfigDict(
@@ -80,7 +84,7 @@ class SwitchBody(_WriteOptions):
     profile: Name
 
 
-class RollbackBody(_WriteOptions):
+class RollbackBody(WriteOptions):
     """Which revision shall be in force again, as a new revision."""
 
     model_config = ConfigDict(
@@ -92,22 +96,22 @@ class RollbackBody(_WriteOptions):
     )
 
 
-class ReloadBody(_WriteOptions):
+class ReloadBody(WriteOptions):
     """Read the profile files again."""
 
 
-class ValidateBody(_Body):
+class ValidateBody(Body):
     """A profile to check. Without a body the profile files are checked."""
 
     name: Name
     profile: ProfileBody
 
 
-class EditOptions(_WriteOptions):
+class EditOptions(WriteOptions):
     """How an edit is made, in the query: the body is the edit itself."""
 
 
-class TaskBody(_Body):
+class TaskBody(Body):
     """The model group that shall serve a task."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"group": "classification_premium"}})
@@ -115,11 +119,13 @@ class TaskBody(_Body):
     group: Annotated[str, Field(min_length=1, max_length=256), AfterValidator(storable)]
 
 
-class _Document(BaseModel):
+class Document(BaseModel):
+    """What is answered, read off the domain's own types."""
+
     model_config = ConfigDict(extra="forbid", from_attributes=True)
 
 
-class ChangeDocument(_Document):
+class ChangeDocument(Document):
     """One task whose model group differs."""
 
     task: str
@@ -127,7 +133,7 @@ class ChangeDocument(_Document):
     after: str | None
 
 
-class AckDocument(_Document):
+class AckDocument(Document):
     """How one worker process stands to a revision."""
 
     instance: str
@@ -140,7 +146,7 @@ class AckDocument(_Document):
     detail: str
 
 
-class ReceiptDocument(_Document):
+class ReceiptDocument(Document):
     """The proof of a write."""
 
     revision: int
@@ -158,7 +164,7 @@ class ReceiptDocument(_Document):
     replayed: bool = Field(description="An Idempotency-Key came back: this is what its first request did.")
 
 
-class ProfileDocument(_Document):
+class ProfileDocument(Document):
     """A profile."""
 
     name: str
@@ -174,7 +180,7 @@ class ProfileDocument(_Document):
     stickiness: str
 
 
-class ProfileListDocument(_Document):
+class ProfileListDocument(Document):
     """The profiles the caller may see."""
 
     revision: int
@@ -182,7 +188,7 @@ class ProfileListDocument(_Document):
     profiles: list[ProfileDocument]
 
 
-class MetadataDocument(_Document):
+class MetadataDocument(Document):
     """What is said of the active profile."""
 
     description: str
@@ -190,7 +196,7 @@ class MetadataDocument(_Document):
     performance_level: str
 
 
-class WorkerDocument(_Document):
+class WorkerDocument(Document):
     """One worker process."""
 
     instance: str
@@ -206,7 +212,7 @@ class WorkerDocument(_Document):
     report: dict[str, Any] = Field(description="What the worker says of itself.")
 
 
-class WorkersDocument(_Document):
+class WorkersDocument(Document):
     """All worker processes that share the store."""
 
     revision: int = Field(description="The committed revision: what every worker should serve.")
@@ -214,7 +220,7 @@ class WorkersDocument(_Document):
     workers: list[WorkerDocument]
 
 
-class StatusDocument(_Document):
+class StatusDocument(Document):
     """What is in force. The last five are for administrators and viewers; others get null."""
 
     ready: bool = Field(description="False until a valid set of profiles was committed.")
@@ -232,7 +238,7 @@ class StatusDocument(_Document):
     host: dict[str, Any] | None
 
 
-class DiffDocument(_Document):
+class DiffDocument(Document):
     """What would change for clients between two profiles."""
 
     model_config = ConfigDict(populate_by_name=True)
@@ -242,21 +248,21 @@ class DiffDocument(_Document):
     changes: list[ChangeDocument]
 
 
-class ValidationDocument(_Document):
+class ValidationDocument(Document):
     """The outcome of a check. Nothing was changed."""
 
     valid: bool
     problems: list[PlaceDocument]
 
 
-class ActorDocument(_Document):
+class ActorDocument(Document):
     """Who acted."""
 
     name: str
     kind: str
 
 
-class AuditEntryDocument(_Document):
+class AuditEntryDocument(Document):
     """One committed revision. `hash` covers all fields and `previous_hash`."""
 
     revision: int
@@ -273,7 +279,7 @@ class AuditEntryDocument(_Document):
     hash: str
 
 
-class AuditPageDocument(_Document):
+class AuditPageDocument(Document):
     """A page of the audit log, newest first."""
 
     entries: list[AuditEntryDocument]

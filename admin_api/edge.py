@@ -139,6 +139,15 @@ Caller = Annotated[Call, Depends(_call)]
 """Anybody with a known key. The route itself shows a member only what concerns it."""
 
 
+def _limited_caller(call: Caller) -> Call:
+    call.limits.count(call.principal, call.host.write_limit)
+    return call
+
+
+LimitedCaller = Annotated[Call, Depends(_limited_caller)]
+"""Anybody with a known key, counted like writers: for writes whose route itself says who may."""
+
+
 def _reader(call: Caller) -> Call:
     require_reader(call.principal)
     return call

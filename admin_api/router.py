@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import APIRouter, Security
 from fastapi.security import HTTPBearer
 
-from admin_api import access, audit, events, feedback, reads, routing, usage, usage_csv, writes
+from admin_api import access, audit, bindings, events, feedback, reads, routing, usage, usage_csv, writes
 from admin_api.documents import AuditPageDocument
 from admin_api.edge import guarded_route
 from admin_api.ports import AdminHost
@@ -71,6 +71,9 @@ ENDPOINTS = (
     Endpoint("POST", "/profiles/rollback", writes.rollback, WRITE),
     Endpoint("POST", "/profiles/reload", writes.reload, WRITE),
     Endpoint("POST", "/profiles/validate", writes.validate, (*ANY, *PARSED, 409, 429)),
+    Endpoint("GET", "/profiles/bindings", bindings.list_bindings, (*ANY, *PARSED)),
+    Endpoint("PUT", "/profiles/bindings/{kind}/{subject}", bindings.put_binding, WRITE),
+    Endpoint("DELETE", "/profiles/bindings/{kind}/{subject}", bindings.delete_binding, WRITE),
     Endpoint("PUT", "/profiles/{name}", writes.put_profile, (*WRITE, 428)),
     Endpoint("PUT", "/profiles/{name}/tasks/{task}", writes.put_task, (*WRITE, 428)),
     Endpoint("GET", "/router/stats", routing.read_router_stats, (*ANY, *PARSED)),

@@ -33,26 +33,6 @@ from neuronode_router.control.orders import Options
 from neuronode_router.domain import Actor, Receipt
 from neuronode_router.errors import Problem, ProfilesInvalid
 
-RESERVED_NAMES = frozenset(
-    {
-        "access",
-        "audit",
-        "diff",
-        "events",
-        "list",
-        "plan",
-        "reload",
-        "rollback",
-        "status",
-        "switch",
-        "ui",
-        "usage",
-        "validate",
-        "workers",
-    }
-)
-"""Words that routes use: a profile of that name could not be read as `/{name}`."""
-
 REPLAYED_HEADER = "Idempotency-Replayed"
 
 
@@ -106,20 +86,20 @@ EditQuery = Annotated[EditOptions, Query()]
 async def switch(write: Post, body: SwitchBody, response: Response) -> ReceiptDocument:
     """Let another profile answer, in every worker. `changed` is false when it already does."""
     options = write.options("switch", body.model_dump())
-    return _receipt(await write.call.host.manager.switch(body.profile, **options), response)
+    return present(await write.call.host.manager.switch(body.profile, **options), response)
 
 
 async def rollback(write: Post, response: Response, body: RollbackBody | None = None) -> ReceiptDocument:
     """Bring back the profile and all mappings of an earlier revision, as a new revision."""
     wanted = body or RollbackBody()
     options = write.options("rollback", wanted.model_dump())
-    return _receipt(await write.call.host.manager.rollback(wanted.to, **options), response)
+    return present(await write.call.host.manager.rollback(wanted.to, **options), response)
 
 
 async def reload(write: Post, response: Response, body: ReloadBody | None = None) -> ReceiptDocument:
     """Read the profile files again and put them in force, if all of them are valid."""
     options = write.options("reload", (body or ReloadBody()).model_dump())
-    return _receipt(await write.call.host.manager.reload(**options), response)
+    return present(await write.call.host.manager.reload(**options), response)
 
 
 async def put_profile(
@@ -128,7 +108,7 @@ async def put_profile(
     """Replace a profile, or add one: its file is written, and it takes effect like a switch."""
     document = _document(name, body)
     options = write.options(f"put {name}", query.model_dump() | {"document": document})
-    return _receipt(await write.call.host.manager.edit_profile(name, document, **options), response)
+    return present(await write.call.host.manager.edit_profile(name, document, **options), response)
 
 
 async def put_task(
@@ -137,7 +117,7 @@ async def put_task(
     """Let another model group serve one task of one profile."""
     options = write.options(f"put {name} {task}", query.model_dump() | {"group": body.group})
     manager = write.call.host.manager
-    return _receipt(await manager.edit_task(name, task, body.group, **options), response)
+    return present(await manager.edit_task(name, task, body.group, **options), response)
 
 
 async def validate(call: LimitedReader, body: ValidateBody | None = None) -> ValidationDocument:
@@ -162,13 +142,8 @@ async def _check_document(call: Call, body: ValidateBody) -> tuple[Problem, ...]
 def _document(name: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the document without its `name`, which `GET /{name}` shows and a file does not have.
 
-    Raises `ProfilesInvalid` for a name that cannot be used, or that is another one than the path's.
+    Raises `ProfilesInvalid` for a name that is another one than the path's.
     """
-    if name in RESERVED_NAMES:
-        mend = f"Choose a name other than {', '.join(sorted(RESERVED_NAMES))}."
-        raise ProfilesInvalid(
-            [Problem("reserved_name", f"{name!r} is a word of the API.", mend, path="name")]
-        )
     if body.get("name", name) != name:
         mend = "Leave `name` out of the body, or send the name of the path."
         raise ProfilesInvalid(
@@ -183,7 +158,8 @@ def _fingerprint(operation: str, given: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _receipt(receipt: Receipt, response: Response) -> ReceiptDocument:
+def present(receipt: Receipt, response: Response) -> ReceiptDocument:
+    """Return a receipt as it is answered, and set the headers that go with it."""
     response.headers.update(etag(receipt.revision))
     if receipt.replayed:
         response.headers[REPLAYED_HEADER] = "true"

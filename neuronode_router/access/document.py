@@ -36,6 +36,7 @@ class _Entry(BaseModel):
     profiles: list[Name] = []
     expires: datetime | date | None = None
     max_tier: Literal["fast", "medium", "complex"] = "complex"
+    manages: list[Name] = []
 
     def to_key(self) -> AccessKey:
         return AccessKey(
@@ -47,6 +48,7 @@ class _Entry(BaseModel):
             profiles=tuple(self.profiles),
             expires=None if self.expires is None else _unix_time(self.expires),
             max_tier=Tier(self.max_tier),
+            manages=tuple(self.manages),
         )
 
 
@@ -162,6 +164,7 @@ def entry_document(key: AccessKey) -> dict[str, Any]:
     """Return an entry as it is written into the file. Never raises."""
     fields: dict[str, Any] = {"name": key.name, "sha256": key.sha256, "role": key.role.value}
     optional = {"team": key.team, "tasks": list(key.tasks), "profiles": list(key.profiles)}
+    optional["manages"] = list(key.manages)
     fields |= {name: value for name, value in optional.items() if value}
     if key.max_tier is not Tier.COMPLEX:
         fields["max_tier"] = key.max_tier.value

@@ -30,12 +30,18 @@ class AccessKey:
     expires: float | None = None
     """Unix time in seconds; None means never."""
     max_tier: Tier = Tier.COMPLEX
+    manages: tuple[str, ...] = ()
 
     @property
     def principal(self) -> Principal:
         """The caller this key stands for."""
         return Principal(
-            name=self.name, role=self.role, team=self.team, profiles=self.profiles, max_tier=self.max_tier
+            name=self.name,
+            role=self.role,
+            team=self.team,
+            profiles=self.profiles,
+            max_tier=self.max_tier,
+            manages=self.manages,
         )
 
 
@@ -47,7 +53,6 @@ def generate_key(
     tasks: Sequence[str] = (),
     profiles: Sequence[str] = (),
     expires: float | None = None,
-    max_tier: Tier = Tier.COMPLEX,
 ) -> tuple[str, AccessKey]:
     """Return a new random key, to be shown once, and the entry that recognises it.
 
@@ -55,7 +60,7 @@ def generate_key(
     password hashes defend guessable secrets, and would cost every request milliseconds of CPU here.
     """
     plain = KEY_PREFIX + secrets.token_urlsafe(32)
-    entry = AccessKey(name, key_hash(plain), role, team, tuple(tasks), tuple(profiles), expires, max_tier)
+    entry = AccessKey(name, key_hash(plain), role, team, tuple(tasks), tuple(profiles), expires)
     return plain, entry
 
 

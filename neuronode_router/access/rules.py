@@ -5,10 +5,11 @@ It must not know keys, files, HTTP or LiteLLM.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from neuronode_router.domain import Profile, Tier
+from neuronode_router.domain import Binding, Profile, Tier
 from neuronode_router.errors import NotAllowed
 
 EVERY_PROFILE = "*"
@@ -35,6 +36,8 @@ class Principal:
     """Profiles this caller may choose for a single request; `"*"` is every profile."""
     max_tier: Tier = Tier.COMPLEX
     """The highest tier that `auto` may use for this caller."""
+    manages: tuple[str, ...] = ()
+    """Team ids whose profile this caller may choose, among those that allow the team."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,28 @@ def require_writer(principal: Principal) -> None:
     """Let administrators pass. Raises `NotAllowed` for everybody else."""
     if principal.role is not Role.ADMIN:
         raise NotAllowed("This needs the role admin.")
+
+
+def require_may_bind(
+    principal: Principal, subject: str, binding: Binding | None, profiles: Mapping[str, Profile]
+) -> None:
+    """Let administrators bind anybody, and who manages a team bind it to a profile that allows the team.
+
+    Raises `NotAllowed` for everybody else; it tells nothing of profiles that the caller may not see.
+    """
+    kind, _, team = subject.partition(":")
+    if principal.role is Role.ADMIN:
+        return
+    if kind != "team" or team not in principal.manages:
+        raise NotAllowed(f"This key may not choose the profile of {subject}.")
+    if binding is None:
+        return
+    profile = profiles.get(binding.profile or "")
+    if profile is None or team not in profile.allowed_teams or binding.beyond is not None:
+        raise NotAllowed(
+            f"{subject} may be bound to profiles that list it in allowed_teams, without a budget rule.",
+            mend="Ask an administrator of the proxy.",
+        )
 
 
 def may_override(principal: Principal, profile: Profile) -> bool:

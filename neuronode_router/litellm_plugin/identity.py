@@ -28,6 +28,9 @@ UI_TEAM = "litellm-dashboard"
 MAX_TIER = "neuronode_max_tier"
 """Key in a team's metadata: the highest tier that `auto` may use for the team."""
 
+MANAGERS = "neuronode_managers"
+"""Key in a team's metadata: ids of the users who may choose the team's profile."""
+
 ROLES = {
     LitellmUserRoles.PROXY_ADMIN: Role.ADMIN,
     LitellmUserRoles.PROXY_ADMIN_VIEW_ONLY: Role.VIEWER,
@@ -56,7 +59,13 @@ class Identity:
             return entry.principal
         role = role_of(user.user_role)
         team = user.team_id if user.team_id != UI_TEAM else None
-        return Principal(name=_display_name(user), role=role, team=team, max_tier=_max_tier(user))
+        return Principal(
+            name=_display_name(user),
+            role=role,
+            team=team,
+            max_tier=_max_tier(user),
+            manages=_managed(user, team),
+        )
 
     async def authenticate(self, request: Request) -> Principal:
         """Return the caller of an admin route.
@@ -171,6 +180,13 @@ def _refused(error: Exception) -> NotAuthenticated | NotAllowed:
     if status in {"403", "429"} or getattr(error, "type", "") in {"budget_exceeded", "expired_key"}:
         return NotAllowed("LiteLLM knows this key and refuses it (blocked, expired, limited or over budget).")
     return NotAuthenticated("This proxy does not know the key.")
+
+
+def _managed(user: UserAPIKeyAuth, team: str | None) -> tuple[str, ...]:
+    """Return the caller's team where its metadata names the user. By user id: a key's alias its owner may choose."""
+    managers = (user.team_metadata or {}).get(MANAGERS)
+    named = isinstance(managers, list) and user.user_id is not None and user.user_id in managers
+    return (team,) if named and team is not None else ()
 
 
 def _max_tier(user: UserAPIKeyAuth) -> Tier:

@@ -27,18 +27,8 @@ MAX_SUGGESTIONS = 5
 
 RESERVED_PROFILE_NAMES = frozenset(
     {
-        "audit",
-        "bindings",
-        "diff",
-        "events",
-        "list",
-        "matrix",
-        "plan",
-        "problems",
-        "status",
-        "ui",
-        "usage",
-        "workers",
+        *("access", "audit", "bindings", "diff", "events", "list", "matrix", "plan", "problems", "reload"),
+        *("rollback", "status", "switch", "ui", "usage", "validate", "workers"),
     }
 )
 """Names that the admin API's own addresses take, so that a profile of this name could not be reached."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from admin_api.problems import KINDS, MEDIA_TYPE, TYPE_PREFIX, ProblemDocument
 from admin_api.router import ENDPOINTS, PREFIX, Endpoint
-from tests.admin_api.world import BASE, World
+from tests.admin_api.world import BASE, KNOWN_CALL, World
 
 BY_NAME = {endpoint.answer.__name__: endpoint for endpoint in ENDPOINTS}
 FINITE = [endpoint for endpoint in ENDPOINTS if endpoint.path != "/profiles/events"]
@@ -50,9 +50,26 @@ JSON = st.recursive(
     max_leaves=8,
 )
 QUERY = st.dictionaries(
-    st.sampled_from(["from", "to", "limit", "before", "since", "format", "wait", "dry_run", "reason", "x"]),
     st.sampled_from(
-        ["premium", "balanced", "0", "1", "-1", "1e999", "nan", "true", "ndjson", "all", "\x00", ""]
+        ["from", "to", "limit", "before", "since", "format", "wait", "dry_run", "reason", "by", "step", "x"]
+    ),
+    st.sampled_from(
+        [
+            "premium",
+            "balanced",
+            "0",
+            "1",
+            "60",
+            "-1",
+            "1e999",
+            "nan",
+            "true",
+            "ndjson",
+            "csv",
+            "task,team",
+            "\x00",
+            "",
+        ]
     ),
     max_size=3,
 )
@@ -93,7 +110,7 @@ async def test_whatever_is_sent_the_answer_is_a_documented_one(
     name: str,
 ) -> None:
     """Any body, query, header, name and caller: never 500, never an undocumented status, every refusal a problem."""
-    path = PREFIX + endpoint.path.format(name=name, task="chat")
+    path = PREFIX + endpoint.path.format(name=name, task="chat", kind="team", subject=name, call_id=name)
     content = None if body is None else to_json(body)
 
     async with world.client(caller) as client:
@@ -132,6 +149,12 @@ async def test_answers_match_their_schemas(world: World, admin: httpx.AsyncClien
         "switch": await admin.post(f"{BASE}/switch", json={"profile": "balanced"}),
         "read_audit": await admin.get(f"{BASE}/audit"),
         "validate": await admin.post(f"{BASE}/validate"),
+        "read_usage": await admin.get(f"{BASE}/usage", params={"by": "team,task"}),
+        "plan": await admin.post(f"{BASE}/plan", json={"profile": "balanced"}),
+        "explain_request": await admin.get(f"{PREFIX}/requests/{KNOWN_CALL}/explain"),
+        "give_feedback": await admin.post(
+            f"{PREFIX}/router/feedback", json={"call_id": KNOWN_CALL, "verdict": "right"}
+        ),
         "read_router_stats": await admin.get(f"{PREFIX}/router/stats"),
         "read_registry": await admin.get(f"{PREFIX}/router/registry"),
         "classify": await admin.post(f"{PREFIX}/router/classify", json={"text": "Hi", "explain": True}),

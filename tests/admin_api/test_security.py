@@ -15,19 +15,28 @@ from admin_api.edge import MAX_BODY_BYTES
 from admin_api.problems import KINDS, MEDIA_TYPE, TASK_KINDS
 from admin_api.router import ENDPOINTS, PREFIX, SECOND_PREFIX, Endpoint
 from neuronode_router import errors
-from tests.admin_api.world import BASE, CANARY, World
+from tests.admin_api.world import BASE, CANARY, KNOWN_CALL, World
 from tests.support.web import serving
 
 CALLERS = (None, "wrong", "member", "stranger", "viewer", "admin")
 REFUSED = {None: 401, "wrong": 401}
 MEMBERS_MAY = {"list_profiles", "read_access", "read_status", "read_profile", "compare_profiles", "classify"}
-MEMBERS_MAY |= {"list_bindings"}
-VIEWERS_MAY = MEMBERS_MAY | {
-    *("read_audit", "list_workers", "stream_events", "validate"),
-    *("read_router_stats", "read_registry"),
-}
+MEMBERS_MAY |= {"list_bindings", "give_feedback"}
+TEAMS_MAY = {"read_usage", "explain_request"}
+"""Members of a team may, and only see its own."""
+VIEWERS_MAY = (
+    MEMBERS_MAY
+    | TEAMS_MAY
+    | {
+        "plan",
+        *("read_audit", "list_workers", "stream_events", "validate"),
+        *("read_router_stats", "read_registry"),
+    }
+)
 
+PLACES = {"name": "premium", "task": "chat", "kind": "team", "subject": "a", "call_id": KNOWN_CALL}
 BODIES: dict[str, Any] = {
+    "plan": {"profile": "balanced"},
     "switch": {"profile": "balanced"},
     "rollback": {"to": 1},
     "reload": {},
@@ -36,6 +45,7 @@ BODIES: dict[str, Any] = {
     "put_task": {"group": "chat_balanced"},
     "put_binding": {"profile": "balanced"},
     "classify": {"text": "Summarise this."},
+    "give_feedback": {"call_id": KNOWN_CALL, "verdict": "right"},
 }
 
 
@@ -45,13 +55,14 @@ def expected(endpoint: Endpoint, caller: str | None) -> set[int]:
     if caller in REFUSED:
         return {REFUSED[caller]}
     allowed = caller == "admin" or name in (VIEWERS_MAY if caller == "viewer" else MEMBERS_MAY)
+    allowed = allowed or (caller == "member" and name in TEAMS_MAY)
     # 422: the made-up profile of PUT, and of a rollback to what never changed, is refused after the access check.
     return {200, 422} if allowed else {403}
 
 
 async def call(client: httpx.AsyncClient, endpoint: Endpoint, prefix: str, **extra: Any) -> int:
     """Call a route with a plausible request and return the status, without reading an endless body."""
-    path = prefix + endpoint.path.format(name="premium", task="chat", kind="team", subject="a")
+    path = prefix + endpoint.path.format(**PLACES)
     request = client.build_request(
         endpoint.method,
         path,
@@ -151,7 +162,7 @@ async def test_no_key_is_ever_repeated(world: World) -> None:
             for endpoint in ENDPOINTS:
                 if endpoint.path == "/profiles/events":
                     continue
-                path = PREFIX + endpoint.path.format(name="premium", task="chat")
+                path = PREFIX + endpoint.path.format(**PLACES)
                 for body in (
                     BODIES.get(endpoint.answer.__name__),
                     {"profile": {"api_key": CANARY}},

@@ -12,9 +12,9 @@ import httpx
 import pytest
 import yaml
 
-from admin_api.writes import RESERVED_NAMES
 from neuronode_router.domain import HostFacts
 from neuronode_router.errors import ProfilesReadOnly
+from neuronode_router.profiles.checks import RESERVED_PROFILE_NAMES
 from neuronode_router.profiles.files import ProfileFiles, StagedFiles
 from tests.admin_api.world import CANARY, World, running_world
 from tests.support.place import GROUPS, profile_text
@@ -259,7 +259,7 @@ async def test_an_edit_must_say_what_it_is_based_on(world: World, admin: httpx.A
         ("%00", {}),
         ("%2e%2e", {}),
         ("a%0ab", {}),
-        *((word, {}) for word in sorted(RESERVED_NAMES)),
+        *((word, {}) for word in sorted(RESERVED_PROFILE_NAMES)),
     ],
 )
 async def test_an_edit_with_anything_unforeseen_is_refused(

@@ -26,13 +26,21 @@ from neuronode_router.control.worker import Worker
 from neuronode_router.domain import Actor, ControlState, HostFacts
 from neuronode_router.errors import NotAuthenticated
 from neuronode_router.profiles.files import ProfileFiles
+from neuronode_router.usage.books import Books
+from neuronode_router.usage.ledger import Ledger
+from tests.admin_api.feedback_world import Judged
 from tests.admin_api.routing_world import Routing
+from tests.admin_api.usage_world import open_books
 from tests.support.place import GROUPS, PROFILES, TIERS, profile_text
+from tests.support.usage import finished
 
 GROUP_NAMES = frozenset(g for tasks in GROUPS.values() for g in tasks.values()) | {f"tier_{t}" for t in TIERS}
 BASE = f"{PREFIX}/profiles"
 CANARY = "sk-canary-3f9a7c"
 """A provider's key as it stands in a configuration: it must never be seen through the API."""
+
+KNOWN_CALL = "4f0c1a9e-known"
+"""The call id of a request that team a made, and of one that each caller may judge."""
 
 
 class DirectWake:
@@ -96,9 +104,13 @@ class World:
     worker: Worker[ControlState]
     applier: TakesAll
     routing: Routing
+    ledger: Ledger
+    usage: Books | None
     keys: Mapping[str, str]
     """Caller -> key: admin, viewer, member (team a), manager (of team a, in team b), stranger (no team), wrong."""
     reported: dict[str, Any] = field(default_factory=dict)
+    judged: Judged | None = None
+    """The history that feedback is given on; None where it is off."""
     closed: Exception | None = None
     """What the host raises instead of serving."""
     routes: bool = True
@@ -118,6 +130,8 @@ class World:
             status=lambda: dict(self.reported),
             write_limit=self.write_limit,
             router=self.routing.view() if self.routes else None,
+            usage=self.usage,
+            feedback=self.judged.learning if self.judged else None,
             dashboard=FakeDashboard(lambda: self._access.entries(), self.keys["admin"], self.frame_origin),
         )
 
@@ -165,7 +179,12 @@ async def running_world(
     worker = Worker(store=store, applier=applier, wake=wake, identity=identity)
     routing = Routing(GROUP_NAMES, CANARY, state=lambda: applier.state)
     await routing.look()
-    world = World(profiles, store, manager, worker, applier, routing, _write_keys(directory / "access.yaml"))
+    ledger = Ledger()
+    ledger.count(finished(call_id=KNOWN_CALL, at=time.time()))
+    usage, keys = open_books(store, ledger), _write_keys(directory / "access.yaml")
+    world = World(profiles, store, manager, worker, applier, routing, ledger, usage, keys)
+    world.judged = Judged(directory)
+    world.judged.record(KNOWN_CALL, *keys)
     world.use_access_file(directory / "access.yaml")
     world.app.include_router(build_router(world.host))
     await worker.start()

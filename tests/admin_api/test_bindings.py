@@ -1,0 +1,141 @@
+"""Bindings over HTTP: a table of roles, and what each may do with which team."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.admin_api.world import BASE, World
+
+TEAM_A, TEAM_B, KEY = "bindings/team/a", "bindings/team/b", "bindings/key/app-a"
+RULE = {"share": 0.8, "profile": "balanced"}
+
+
+async def allow_team_a(world: World, profile: str) -> None:
+    """Let team a use a profile, as an administrator would."""
+    async with world.client() as admin:
+        document = (await admin.get(f"{BASE}/{profile}")).json() | {"allowed_teams": ["a"]}
+        answer = await admin.put(f"{BASE}/{profile}", json=document, headers={"If-Match": "*"})
+        answer.raise_for_status()
+
+
+@pytest.mark.parametrize(
+    ("caller", "allowed"),
+    [
+        ("admin", {TEAM_A, TEAM_B, KEY}),
+        ("manager", {TEAM_A}),
+        ("member", set()),
+        ("stranger", set()),
+        ("viewer", set()),
+    ],
+)
+async def test_who_may_bind_whom(world: World, caller: str, allowed: set[str]) -> None:
+    """Administrators anybody, who manages a team that team, nobody else; being in a team is not enough."""
+    await allow_team_a(world, "balanced")
+
+    async with world.client(caller) as client:
+        put = {
+            p: (await client.put(f"{BASE}/{p}", json={"profile": "balanced"})) for p in (TEAM_A, TEAM_B, KEY)
+        }
+        deleted = {p: (await client.delete(f"{BASE}/{p}")) for p in (TEAM_A, TEAM_B, KEY)}
+
+    assert {path for path, answer in put.items() if answer.status_code == 200} == allowed
+    assert {path for path, answer in deleted.items() if answer.status_code == 200} == allowed
+    assert {a.status_code for a in [*put.values(), *deleted.values()]} <= {200, 403}
+
+
+@pytest.mark.parametrize("body", [{"profile": "premium"}, {"profile": "nope"}, {"beyond": RULE}])
+async def test_a_manager_stays_within_allowed_teams_and_learns_nothing(
+    world: World, body: dict[str, Any]
+) -> None:
+    """A profile that does not allow the team, or does not exist, gives the same answer; budget rules are for admins."""
+    await allow_team_a(world, "balanced")
+
+    async with world.client("manager") as manager:
+        answer = await manager.put(f"{BASE}/{TEAM_A}", json=body)
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
+    assert "nope" not in answer.text
+
+
+async def test_a_binding_is_a_revision_with_receipt_audit_and_rollback(world: World) -> None:
+    """It is committed like a switch, acknowledged by the workers, told in the audit log, and undone by a rollback."""
+    async with world.client() as admin:
+        bound = (await admin.put(f"{BASE}/{TEAM_A}", json={"profile": "balanced", "reason": "pilot"})).json()
+        row = (await admin.get(f"{BASE}/audit", params={"limit": 1})).json()["entries"][0]
+        seen = (await admin.get(f"{BASE}/bindings")).json()
+        await admin.post(f"{BASE}/rollback", json={})
+        after = (await admin.get(f"{BASE}/bindings")).json()
+
+    change = [{"task": "team:a", "before": None, "after": "balanced"}]
+    assert (bound["action"], bound["revision"], bound["complete"]) == ("bind", 2, True)
+    assert bound["changes"] == row["changes"] == change
+    assert (row["reason"], row["action"]) == ("pilot", "bind")
+    assert seen["bindings"] == [{"subject": "team:a", "profile": "balanced", "beyond": None}]
+    assert (after["revision"], after["bindings"]) == (3, [])
+
+
+async def test_the_same_binding_again_changes_nothing(world: World) -> None:
+    """No revision is made for nothing, also when what does not exist is ended."""
+    async with world.client() as admin:
+        await admin.put(f"{BASE}/{TEAM_A}", json={"profile": "balanced", "beyond": RULE})
+        again = (await admin.put(f"{BASE}/{TEAM_A}", json={"profile": "balanced", "beyond": RULE})).json()
+        ended = (await admin.delete(f"{BASE}/{TEAM_B}")).json()
+
+    assert (again["changed"], ended["changed"]) == (False, False)
+
+
+async def test_a_member_sees_its_own_bindings_only(world: World) -> None:
+    """Other teams' bindings tell which teams there are."""
+    async with world.client() as admin:
+        for path in (TEAM_A, TEAM_B, "bindings/key/member"):
+            await admin.put(f"{BASE}/{path}", json={"profile": "balanced"})
+
+    seen = {}
+    for caller in ("admin", "viewer", "member", "manager", "stranger"):
+        async with world.client(caller) as client:
+            entries = (await client.get(f"{BASE}/bindings")).json()["bindings"]
+            seen[caller] = {entry["subject"] for entry in entries}
+
+    everything = {"team:a", "team:b", "key:member"}
+    assert seen == {
+        "admin": everything,
+        "viewer": everything,
+        "member": {"team:a", "key:member"},
+        "manager": {"team:a", "team:b"},
+        "stranger": set(),
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code"),
+    [
+        (TEAM_A, {}, "empty_binding"),
+        (TEAM_A, {"profile": "balanced", "beyond": {**RULE, "share": 1.5}}, "body_invalid"),
+        (TEAM_A, {"profile": "balanced", "unknown": 1}, "body_invalid"),
+        (KEY, {"beyond": {**RULE, "monthly_usd": 5}}, "key_budget"),
+        ("bindings/team/a%20b", {"profile": "balanced"}, "bad_subject"),
+        ("bindings/user/a", {"profile": "balanced"}, "path_invalid"),
+    ],
+)
+async def test_what_cannot_be_bound_is_refused_with_its_place(
+    world: World, path: str, body: dict[str, Any], code: str
+) -> None:
+    """422 with the field and the mend, and no revision."""
+    async with world.client() as admin:
+        answer = await admin.put(f"{BASE}/{path}", json=body)
+        status = (await admin.get(f"{BASE}/status")).json()
+
+    assert answer.status_code == 422
+    assert answer.json()["problems"][0]["path"], answer.text
+    assert status["revision"] == 1
+
+
+async def test_an_unknown_profile_is_404_and_a_stale_if_match_412(world: World) -> None:
+    """The same preconditions as every write."""
+    async with world.client() as admin:
+        unknown = await admin.put(f"{BASE}/{TEAM_A}", json={"profile": "nope"})
+        stale = await admin.put(f"{BASE}/{TEAM_A}", json={"profile": "balanced"}, headers={"If-Match": '"7"'})
+
+    assert (unknown.status_code, stale.status_code) == (404, 412)
