@@ -104,7 +104,10 @@ class Desk:
             language=language,
         )
         async with self.view.completions(self._request) as complete:
-            return await self._while_listening(run(order, complete))
+            outcome = await self._while_listening(run(order, complete))
+        if self._call.host.feedback is not None:
+            self._call.host.feedback.turned_out(outcome)
+        return outcome
 
     async def _while_listening(self, work: Coroutine[Any, Any, Outcome]) -> Outcome:
         """Return what `work` returns, and cancel it when the client hangs up: nobody would read the answer."""

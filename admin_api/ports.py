@@ -19,7 +19,7 @@ from neuronode_router.classifier.history import Entry, Sign
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.domain import Tier
 from neuronode_router.tasks import Catalogue
-from neuronode_router.tasks.engine import Complete
+from neuronode_router.tasks.engine import Complete, Outcome
 from neuronode_router.tasks.results import Offer, RoutingStats
 
 
@@ -80,10 +80,14 @@ class TaskView(Protocol):
 
 
 class FeedbackView(Protocol):
-    """Where feedback on the classifier's decisions goes."""
+    """Where it is told how the classifier's decisions turned out."""
 
     async def judge(self, call_id: str, sign: Sign, *, by: Principal, key_hash: str) -> Entry:
         """Keep it and return the decision. Raises `UnknownCall` or `HistoryUnavailable`."""
+        ...
+
+    def turned_out(self, outcome: Outcome) -> None:
+        """Learn from how a task ended. Never raises, never waits."""
         ...
 
 

@@ -14,11 +14,13 @@ from typing import Any
 from neuronode_router.access import Principal, Role
 from neuronode_router.classifier import Classifier, lexicon, shipped
 from neuronode_router.classifier.artefacts import ArtefactStore, Found, Stamp
-from neuronode_router.classifier.history import Entry, History, Sign
+from neuronode_router.classifier.history import Entry, History, Outcome, Sign
 from neuronode_router.control.failures import Failures
 from neuronode_router.errors import ArtefactRefused, UnknownCall
 from neuronode_router.litellm_plugin.decision_recorder import DecisionRecorder
 from neuronode_router.settings import Settings
+from neuronode_router.tasks.engine import Outcome as TaskOutcome
+from neuronode_router.tasks.escalation import Why
 
 DAY_SECONDS = 86_400.0
 PURGE_SECONDS = 3_600.0
@@ -97,6 +99,16 @@ class Learning:
         `HistoryUnavailable`.
         """
         return await asyncio.to_thread(self._judge, call_id, sign, by, key_hash)
+
+    def turned_out(self, outcome: TaskOutcome) -> None:
+        """Note a classified request of the task API whose first answer was not good enough. Never waits."""
+        call_id = outcome.first.call_id
+        if self.recorder is None or not outcome.automatic or call_id is None:
+            return
+        if outcome.escalated:
+            self.recorder.outcome(call_id, Outcome.ESCALATED)
+        if Why.INVALID in outcome.reasons:
+            self.recorder.outcome(call_id, Outcome.LABEL_FAILURE)
 
     def status(self) -> Mapping[str, Any]:
         """Return which weights classify here, and whether decisions are kept. JSON-ready."""

@@ -10,8 +10,10 @@ import pytest
 from neuronode_router.access import key_hash
 from neuronode_router.classifier.history import Outcome
 from neuronode_router.domain import Tier
+from tests.admin_api.desk import Desk
 from tests.admin_api.feedback_world import Judged
 from tests.admin_api.world import KNOWN_CALL, World
+from tests.support.chat_app import Reply
 
 ROUTE = "/admin/router/feedback"
 
@@ -135,3 +137,32 @@ async def test_without_a_history_it_says_so(world: World, admin: httpx.AsyncClie
 
     assert (answer.status_code, answer.json()["code"]) == (503, "history_unavailable")
     assert "NEURONODE_HISTORY=on" in answer.json()["mend"]
+
+
+async def test_a_task_that_was_escalated_is_a_sign(desk: Desk) -> None:
+    """The task API tells that a classified request's first answer was not good enough."""
+    mine = judged(desk.world)
+    mine.record("call-of-task", "member")
+    mine.learning.start()
+    desk.chat.script.extend([Reply("", headers={"x-litellm-call-id": "call-of-task"}), "", "hello"])
+
+    answer = await desk.post("/chat", {"message": "hi"})
+    mine.learning.stop()
+
+    assert (answer.status_code, desk.chat.names) == (200, ["auto", "auto:medium", "auto:complex"])
+    assert {sign.kind for sign in mine.signs()["member"]} == {Outcome.ESCALATED, Outcome.LABEL_FAILURE}
+
+
+async def test_a_tier_that_was_forced_says_nothing_of_the_classifier(desk: Desk) -> None:
+    """Nor does an answer that was accepted at once."""
+    mine = judged(desk.world)
+    mine.record("call-of-task", "member")
+    mine.learning.start()
+    told = {"x-litellm-call-id": "call-of-task"}
+    desk.chat.script.extend([Reply("", headers=told), "", "hello", Reply("hello", headers=told)])
+
+    await desk.post("/chat", {"message": "hi", "force_tier": "fast"})
+    await desk.post("/chat", {"message": "hi"})
+    mine.learning.stop()
+
+    assert mine.signs() == {}
