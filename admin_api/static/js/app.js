@@ -1,7 +1,7 @@
 // The frame around every screen: header, navigation, sign-in, and which screen the address names.
 // It must not know what a screen shows.
 
-import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/preact-htm.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./dom.js";
 import { LANGUAGES, preferences, prefer, t, THEMES } from "./i18n.js";
 import { refresh, signOut, useLive } from "./live.js";
 import { Failure, Loading } from "./parts/basics.js";
@@ -58,7 +58,7 @@ function skip(event) {
 function Header({ state, language, theme }) {
   const nextTheme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
   return html`<header class="bar">
-    <span class="brand">${!embedded && html`<img src="icon.svg" alt="" width="24" height="24" />`}neuronode</span>
+    <span class="brand">${!embedded && html`<img src="icon.svg" alt="" width="24" height="24" />`}<span class="brand-name">neuronode</span></span>
     ${state.signedIn && html`<${Connection} state=${state} />`}
     <span class="grow"></span>
     <select class="quiet" aria-label=${t("bar.language")} value=${language} onChange=${(event) => prefer("language", event.target.value)}>

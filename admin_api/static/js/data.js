@@ -1,6 +1,6 @@
 // Loads one resource for a screen and keeps it fresh. It must not know how it is shown.
 
-import { useCallback, useEffect, useRef, useState } from "../vendor/preact-htm.js";
+import { useCallback, useEffect, useRef, useState } from "./dom.js";
 import { ask } from "./api.js";
 import { useLive } from "./live.js";
 

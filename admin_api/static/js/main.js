@@ -1,6 +1,6 @@
 // Starts the page.
 
-import { html, render } from "../vendor/preact-htm.js";
+import { html, render } from "./dom.js";
 import { App } from "./app.js";
 import { resume, signInWithClaim } from "./live.js";
 import { onClaim, storedKey } from "./session.js";

@@ -1,6 +1,6 @@
 // A value with listeners, and the hook that reads it. It must not know what the value means.
 
-import { useEffect, useState } from "../vendor/preact-htm.js";
+import { useEffect, useState } from "./dom.js";
 
 export function createStore(value) {
   const listeners = new Set();

@@ -1,6 +1,6 @@
 // The small parts every screen is made of. They must not know any data of the API but problems.
 
-import { html, useEffect, useRef, useState } from "../../vendor/preact-htm.js";
+import { html, useEffect, useRef, useState } from "../dom.js";
 import { ago, dateTime, isoTime } from "../format.js";
 import { t } from "../i18n.js";
 

@@ -1,7 +1,7 @@
 // The dialog of a switch or a rollback: what would change, what it would cost, then the receipt of every worker.
 // It must not know which screen opened it.
 
-import { html, useEffect, useRef, useState } from "../../vendor/preact-htm.js";
+import { html, useEffect, useRef, useState } from "../dom.js";
 import { ask } from "../api.js";
 import { useData } from "../data.js";
 import { milliseconds } from "../format.js";

@@ -1,6 +1,6 @@
 // Small charts as SVG, each with its figures as text beside it. They must not know what is counted.
 
-import { html } from "../../vendor/preact-htm.js";
+import { html } from "../dom.js";
 import { number, percent } from "../format.js";
 
 const RADIUS = 52;

@@ -1,6 +1,6 @@
 // A forecast as the dialog of a switch and the comparison of profiles show it. It must not know who asked for it.
 
-import { html } from "../../vendor/preact-htm.js";
+import { html } from "../dom.js";
 import { milliseconds, money, number, percent } from "../format.js";
 import { t, word } from "../i18n.js";
 import { Badge, Table } from "./basics.js";

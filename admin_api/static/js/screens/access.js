@@ -1,6 +1,6 @@
 // Who may do what: the caller's own rights, the roles, and the keys of the access file without their secrets.
 
-import { html } from "../../vendor/preact-htm.js";
+import { html } from "../dom.js";
 import { useData } from "../data.js";
 import { dateTime } from "../format.js";
 import { t, word } from "../i18n.js";
@@ -22,7 +22,9 @@ export function Access({ state }) {
         <div><dt>${t("access.name")}</dt><dd>${data.you.name}</dd></div>
         <div><dt>${t("access.role")}</dt><dd>${word("role", data.you.role)}</dd></div>
         <div><dt>${t("word.team")}</dt><dd>${data.you.team ?? "\u2013"}</dd></div>
-        <div><dt>${t("access.override")}</dt><dd>${list(data.you.profiles)}</dd></div></dl><//>
+        <div><dt>${t("access.override")}</dt><dd>${list(data.you.profiles)}</dd></div>
+        ${data.you.max_tier && html`<div><dt>${t("access.max_tier")}</dt><dd>${word("tier", data.you.max_tier)}</dd></div>`}
+        ${data.you.manages?.length > 0 && html`<div><dt>${t("access.manages")}</dt><dd>${list(data.you.manages)}</dd></div>`}</dl><//>
       <${Card} title=${t("access.roles")}>
         <${Table} label=${t("access.roles")} head=${[t("access.right"), ...ROLES.map((role) => word("role", role))]}>
           ${RIGHTS.map(([right, roles]) => html`<tr key=${right}><th scope="row">${t(`right.${right}`)}</th>

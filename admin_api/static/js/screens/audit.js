@@ -1,6 +1,6 @@
 // Who changed what, when and why; each entry can be returned to, and the chain of hashes is checked in the browser.
 
-import { html, useEffect, useState } from "../../vendor/preact-htm.js";
+import { html, useEffect, useState } from "../dom.js";
 import { ask } from "../api.js";
 import { checkChain } from "../chain.js";
 import { t, word } from "../i18n.js";
@@ -10,7 +10,7 @@ import { ChangeDialog, Changes } from "../parts/change.js";
 import { dateTime } from "../format.js";
 import { ordered } from "./now.js";
 
-const ACTIONS = ["bootstrap", "switch", "rollback", "edit", "reload"];
+const ACTIONS = ["bootstrap", "switch", "rollback", "edit", "reload", "bind"];
 const PAGE = 25;
 
 export function Audit({ state }) {

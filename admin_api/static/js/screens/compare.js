@@ -1,6 +1,6 @@
 // What the recorded requests would have cost under every profile.
 
-import { html, useEffect, useState } from "../../vendor/preact-htm.js";
+import { html, useEffect, useState } from "../dom.js";
 import { ask } from "../api.js";
 import { t } from "../i18n.js";
 import { Badge, Button, Card, Table } from "../parts/basics.js";

@@ -1,6 +1,6 @@
 // What requests cost and how they went, by profile, task, team or group; and what another profile would cost.
 
-import { html, useEffect, useState } from "../../vendor/preact-htm.js";
+import { html, useEffect, useState } from "../dom.js";
 import { send } from "../api.js";
 import { useData } from "../data.js";
 import { clock, compact, day, milliseconds, money, number, percent } from "../format.js";
@@ -49,7 +49,7 @@ export function Cost({ state }) {
 
 function Total({ now, before }) {
   return html`<${Figures}>
-    <${Figure} label=${t("cost.cost")} value=${price(now.cost_usd)} note=${html`<${Delta} before=${before.cost_usd} after=${now.cost_usd} /> ${now.unpriced > 0 && t("cost.unpriced.count", { count: number(now.unpriced) })}`} />
+    <${Figure} label=${t("cost.cost")} value=${now.requests ? price(now.cost_usd) : money(null)} note=${html`<${Delta} before=${before.cost_usd} after=${now.cost_usd} /> ${now.unpriced > 0 && t("cost.unpriced.count", { count: number(now.unpriced) })}`} />
     <${Figure} label=${t("cost.requests")} value=${compact(now.requests)} note=${html`<${Delta} before=${before.requests} after=${now.requests} more="plain" less="plain" />`} />
     <${Figure} label=${t("cost.tokens")} value=${compact(now.prompt_tokens + now.completion_tokens)} note=${t("cost.tokens.note", { prompt: compact(now.prompt_tokens), completion: compact(now.completion_tokens) })} />
     <${Figure} label="p95" value=${milliseconds(now.latency_p95_ms)} note=${t("cost.p50", { p50: milliseconds(now.latency_p50_ms) })} />

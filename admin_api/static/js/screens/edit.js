@@ -1,6 +1,6 @@
 // The dialog that maps one task to another group: checked while it is typed, and safe against a change in between.
 
-import { html, useEffect, useRef, useState } from "../../vendor/preact-htm.js";
+import { html, useEffect, useRef, useState } from "../dom.js";
 import { ask } from "../api.js";
 import { t } from "../i18n.js";
 import { refresh } from "../live.js";

@@ -1,6 +1,6 @@
 // One request by its call id: what was decided, why, and what it would have cost under every profile.
 
-import { html, useState } from "../../vendor/preact-htm.js";
+import { html, useState } from "../dom.js";
 import { ask } from "../api.js";
 import { dateTime, milliseconds, number } from "../format.js";
 import { t, word } from "../i18n.js";

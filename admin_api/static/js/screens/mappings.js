@@ -1,6 +1,6 @@
 // Which model group answers each task, profile by profile, and the edit of one mapping.
 
-import { html, useState } from "../../vendor/preact-htm.js";
+import { html, useState } from "../dom.js";
 import { useData } from "../data.js";
 import { t, word } from "../i18n.js";
 import { mayWrite } from "../live.js";

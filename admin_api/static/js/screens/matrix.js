@@ -1,6 +1,6 @@
 // Every profile and every task in one table: who answers, and what is wrong with it.
 
-import { html, useState } from "../../vendor/preact-htm.js";
+import { html, useState } from "../dom.js";
 import { ask } from "../api.js";
 import { t } from "../i18n.js";
 import { mayReadAll } from "../live.js";

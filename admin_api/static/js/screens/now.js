@@ -1,6 +1,6 @@
 // Which profile answers, and the others to switch to.
 
-import { html, useState } from "../../vendor/preact-htm.js";
+import { html, useState } from "../dom.js";
 import { t, word } from "../i18n.js";
 import { mayReadAll, mayWrite } from "../live.js";
 import { Ago, Badge, Button, Empty, Page, Problems } from "../parts/basics.js";

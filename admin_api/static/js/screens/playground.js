@@ -1,6 +1,6 @@
 // Classifies a text without sending it anywhere, and marks the cues that were found in it.
 
-import { html, useState } from "../../vendor/preact-htm.js";
+import { html, useState } from "../dom.js";
 import { ask } from "../api.js";
 import { markCues } from "../cues.js";
 import { percent } from "../format.js";

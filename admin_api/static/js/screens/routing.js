@@ -1,6 +1,6 @@
 // Automatic routing: which tiers and tasks were chosen, how every deployment stands, and a place to try a prompt.
 
-import { html, useEffect, useRef, useState } from "../../vendor/preact-htm.js";
+import { html, useEffect, useRef, useState } from "../dom.js";
 import { useData } from "../data.js";
 import { clock, milliseconds, number, percent } from "../format.js";
 import { t, word } from "../i18n.js";

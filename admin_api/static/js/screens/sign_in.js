@@ -1,6 +1,6 @@
 // Asks for a key. Inside LiteLLM's UI it is only seen where no identity claim arrived.
 
-import { html, useEffect, useRef, useState } from "../../vendor/preact-htm.js";
+import { html, useEffect, useRef, useState } from "../dom.js";
 import { t } from "../i18n.js";
 import { signIn, useLive } from "../live.js";
 import { Failure, Field } from "../parts/basics.js";

@@ -1,6 +1,6 @@
 // Every worker process: what it serves, when it was last heard of, and what it says of itself.
 
-import { html } from "../../vendor/preact-htm.js";
+import { html } from "../dom.js";
 import { useData } from "../data.js";
 import { milliseconds, number } from "../format.js";
 import { t } from "../i18n.js";

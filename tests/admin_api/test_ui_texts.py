@@ -1,0 +1,79 @@
+"""The page speaks two languages: both have every text, each is used, and closed vocabularies are covered."""
+
+from __future__ import annotations
+
+import re
+from typing import get_args
+
+import pytest
+
+from admin_api.ui import STATIC
+from neuronode_router.access import Role
+from neuronode_router.classifier import Layer, Task
+from neuronode_router.domain import AckState, Action, OnOverload, Reason, Step, Stickiness, Tier
+from neuronode_router.routing.ladder import Misfit
+from neuronode_router.routing.overload import Health, Why
+from neuronode_router.usage.prices import Basis
+from neuronode_router.usage.targets import Violation
+
+ENTRY = re.compile(r'"([a-z_0-9]+(?:\.[a-z_0-9]+)+)": "((?:[^"\\]|\\.)*)"')
+PLACE = re.compile(r"\{(\w+)\}")
+TEXTS = {
+    language: dict(ENTRY.findall((STATIC / f"js/texts_{language}.js").read_text()))
+    for language in ("en", "de")
+}
+CODE = "".join(
+    file.read_text() for file in (STATIC / "js").rglob("*.js") if not file.name.startswith("texts_")
+)
+VOCABULARIES = {
+    "ack": get_args(AckState),
+    "action": get_args(Action),
+    "basis": Basis,
+    "health": Health,
+    "layer": Layer,
+    "misfit": Misfit,
+    "overload": OnOverload,
+    "role": Role,
+    "step": [*Reason, *Step],
+    "sticky": Stickiness,
+    "task": Task,
+    "tier": Tier,
+    "violation": Violation,
+    "why": Why,
+}
+
+
+def test_both_languages_have_the_same_texts() -> None:
+    """A text that exists in one language exists in the other, with the same places to fill in."""
+    english, german = TEXTS["en"], TEXTS["de"]
+
+    assert english.keys() == german.keys()
+    assert {
+        key for key in english if sorted(PLACE.findall(english[key])) != sorted(PLACE.findall(german[key]))
+    } == set()
+
+
+def test_every_text_that_is_asked_for_exists() -> None:
+    """A key in the code without a text would be shown to people as it is."""
+    asked = set(re.findall(r'\bt\([^`"]*"([a-z_]+\.[a-z_.]+)"', CODE))
+
+    assert len(asked) > 100
+    assert asked - TEXTS["en"].keys() == set()
+
+
+def test_no_text_is_left_over() -> None:
+    """Each key stands in the code, or belongs to a group whose keys are put together there."""
+    composed = set(re.findall(r'word\("(\w+)"|`(\w+)\.\$\{', CODE))
+    groups = {name for pair in composed for name in pair if name} | {"task", "step"}
+
+    left_over = {key for key in TEXTS["en"] if f'"{key}"' not in CODE and key.split(".")[0] not in groups}
+
+    assert left_over == set()
+
+
+@pytest.mark.parametrize("group", VOCABULARIES)
+def test_every_word_of_the_api_has_a_text(group: str) -> None:
+    """A new state or reason of the API needs words in both languages."""
+    words = {f"{group}.{value}" for value in VOCABULARIES[group]}
+
+    assert words - TEXTS["de"].keys() == set()

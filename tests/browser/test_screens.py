@@ -1,0 +1,161 @@
+"""Every screen, in both languages and themes, wide and narrow: it loads, fits, and axe finds nothing serious."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from tests.browser.tabs import Tab
+
+SCREENS = ("now", "mappings", "matrix", "routing", "cost", "audit", "workers", "access")
+TITLES = {
+    "en": ("Now", "Mappings", "Matrix", "Routing", "Cost", "Audit", "Workers", "Access"),
+    "de": ("Jetzt", "Zuordnung", "Matrix", "Verteilung", "Kosten", "Protokoll", "Prozesse", "Zugang"),
+}
+WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
+SERIOUS = ("serious", "critical")
+
+Another = Callable[..., AbstractContextManager[Tab]]
+
+
+def serious(tab: Tab) -> list[str]:
+    """Return axe's serious findings, each with the element."""
+    found = Axe().run(tab.page).response["violations"]
+    return [
+        f"{rule['id']}: {node['html'][:160]}"
+        for rule in found
+        if rule["impact"] in SERIOUS
+        for node in rule["nodes"]
+    ]
+
+
+def overflow(tab: Tab) -> int:
+    """Return how many pixels of the page stand out to the right."""
+    wide: int = tab.page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    return wide
+
+
+@pytest.mark.parametrize(
+    ("locale", "scheme", "viewport"),
+    [("en", "light", WIDE), ("de", "dark", WIDE), ("de", "light", NARROW), ("en", "dark", NARROW)],
+    ids=["en-light", "de-dark", "de-light-phone", "en-dark-phone"],
+)
+def test_every_screen_is_usable_by_everybody(
+    another: Another, keys: Mapping[str, str], api: object, locale: str, scheme: str, viewport: dict[str, int]
+) -> None:
+    """No serious finding of axe, nothing beside the screen's edge, no error, no violation of the policy."""
+    problems: dict[str, Any] = {}
+
+    with another(locale=locale, color_scheme=scheme, viewport=viewport) as tab:
+        tab.sign_in(keys["admin"])
+        for screen, title in zip(SCREENS, TITLES[locale], strict=True):
+            tab.go(screen)
+            expect(tab.page.get_by_role("heading", level=1)).to_have_text(title)
+            expect(tab.page.locator(".loading, .bone")).to_have_count(0)
+            if found := [*serious(tab), *["too wide"] * (overflow(tab) > 0)]:
+                problems[screen] = found
+        assert problems == {}
+        assert tab.violations() == []
+
+
+def test_the_sign_in_is_usable_by_everybody(another: Another) -> None:
+    """The first screen of all has no serious finding either, in both themes."""
+    for scheme in ("light", "dark"):
+        with another(color_scheme=scheme) as tab:
+            tab.open()
+            expect(tab.page.get_by_label("Key")).to_be_focused()
+            assert serious(tab) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_dialogs_are_usable_by_everybody(
+    another: Another, keys: Mapping[str, str], api: object, scheme: str
+) -> None:
+    """The dialogs of a switch and of an edit, filled in, have no serious finding."""
+    with another(color_scheme=scheme) as tab:
+        tab.sign_in(keys["admin"])
+        tab.button("Switch to balanced").click()
+        expect(tab.dialog.get_by_role("table")).to_be_visible()
+        in_switch = serious(tab)
+        tab.page.keyboard.press("Escape")
+        tab.go("mappings")
+        tab.button("Edit chat").click()
+        tab.dialog.get_by_label("Group").fill("nobody")
+        expect(tab.dialog.get_by_text("This cannot be saved.")).to_be_visible()
+        in_edit = serious(tab)
+
+    assert (in_switch, in_edit) == ([], [])
+
+
+def test_language_and_theme_can_be_chosen_and_are_kept(tab: Tab) -> None:
+    """The switch in the header wins over the browser's language, and survives a reload."""
+    tab.page.get_by_label("Language").select_option("de")
+    expect(tab.page.get_by_role("heading", level=1)).to_have_text("Jetzt")
+    tab.page.get_by_role("button", name="Farben").click()
+    tab.page.reload()
+
+    expect(tab.page.get_by_role("heading", level=1)).to_have_text("Jetzt")
+    expect(tab.page.locator("html")).to_have_attribute("lang", "de")
+    expect(tab.page.locator("html")).to_have_attribute("data-theme", "light")
+
+
+def test_figures_follow_the_language(tab: Tab) -> None:
+    """A share has a comma and a space in German."""
+    tab.go("routing")
+    english = tab.page.locator(".figure", has_text="Moved by overload").locator("dd")
+    expect(english).to_contain_text("0%")
+    tab.page.get_by_label("Language").select_option("de")
+
+    expect(tab.page.locator(".figure", has_text="Durch Überlast verlegt").locator("dd")).to_contain_text(
+        "0\u00a0%"
+    )
+
+
+def test_the_keyboard_reaches_everything(tab: Tab) -> None:
+    """The first tab stop skips to the content; a move puts the focus on the new heading; focus is visible."""
+    tab.page.reload()
+    expect(tab.active).to_be_visible()
+    tab.page.keyboard.press("Tab")
+    expect(tab.page.get_by_role("link", name="Skip to content")).to_be_focused()
+    tab.page.keyboard.press("Enter")
+    expect(tab.page.locator("main")).to_be_focused()
+    tab.page.keyboard.press("Tab")
+    outline = tab.page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    tab.page.locator('nav a[href="#/audit"]').press("Enter")
+
+    expect(tab.page.get_by_role("heading", level=1)).to_be_focused()
+    assert outline == "solid"
+
+
+def test_a_prompt_is_classified_and_its_cues_are_marked(tab: Tab) -> None:
+    """The playground shows task, tier and the words that told."""
+    tab.go("routing")
+    tab.page.get_by_label("Prompt").fill("Please summarise the contract in three sentences.")
+    tab.button("Classify").click()
+
+    expect(tab.page.locator(".verdict")).to_have_attribute("data-task", "summary")
+    expect(tab.page.locator("mark").first).to_have_text("summarise")
+
+
+def test_a_request_can_be_explained(tab: Tab, api: Any) -> None:
+    """Its call id leads to the decision and to what it would have cost elsewhere."""
+    message = {"role": "user", "content": "hello"}
+    answer = api.post("/v1/chat/completions", json={"model": "chat", "messages": [message]})
+    tab.go("cost")
+    # A worker tells others of a request when it writes its sums down.
+    expect(_looked_up(tab, answer.headers["x-litellm-call-id"])).to_be_visible(timeout=30_000)
+
+    expect(tab.page.get_by_role("row", name="ultra_fast").last).to_be_visible()
+
+
+def _looked_up(tab: Tab, call_id: str) -> Any:
+    tab.page.get_by_label("Call id").fill(call_id)
+    tab.button("Look up").click()
+    return tab.page.get_by_text("chat_premium").last

@@ -1,0 +1,187 @@
+"""A switch from the page, in a proxy with two workers: shown before, confirmed by each worker, seen by other tabs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import ADMIN
+from tests.browser.tabs import Tab
+
+Another = Callable[..., AbstractContextManager[Tab]]
+
+
+def ask(api: httpx.Client) -> str:
+    """Return which group answers the task `chat`."""
+    message = {"role": "user", "content": "hello"}
+    answer = api.post("/v1/chat/completions", json={"model": "chat", "messages": [message]})
+    return answer.headers["x-neuronode-group"]
+
+
+def test_a_switch_is_shown_confirmed_by_every_worker_and_in_force(tab: Tab, api: httpx.Client) -> None:
+    """Diff before, one click, a receipt of both workers, and requests are answered by the new profile."""
+    tab.button("Switch to balanced").click()
+    expect(tab.dialog.get_by_role("row", name="chat ")).to_contain_text("chat_premium")
+    expect(tab.dialog.get_by_role("row", name="chat ")).to_contain_text("chat_balanced")
+    tab.dialog.get_by_label("Reason").fill("from the page")
+    tab.dialog.get_by_role("button", name="Switch to balanced").click()
+
+    expect(tab.dialog.locator("[data-complete=true]")).to_be_visible()
+    expect(tab.dialog.get_by_text("applied", exact=True)).to_have_count(2)
+    tab.button("Done").click()
+    expect(tab.active).to_have_text("balanced")
+    assert ask(api) == "chat_balanced"
+    assert api.get(f"{ADMIN}/audit?limit=1").json()["entries"][0]["reason"] == "from the page"
+
+
+def test_the_last_change_is_undone_with_two_clicks(tab: Tab, api: httpx.Client) -> None:
+    """Undo shows what returns, and returns it."""
+    api.post(f"{ADMIN}/switch", json={"profile": "ultra_fast"})
+    expect(tab.active).to_have_text("ultra_fast")
+    tab.button("Undo last change …").click()
+    expect(tab.dialog.get_by_role("row", name="chat ")).to_contain_text("chat_premium")
+    tab.button("Roll back").click()
+
+    expect(tab.dialog.locator("[data-complete=true]")).to_be_visible()
+    assert ask(api) == "chat_premium"
+
+
+def test_other_tabs_follow_at_once(tab: Tab, another: Another, keys: Mapping[str, str]) -> None:
+    """A second window shows the switch without being touched, and says so to a screen reader's user."""
+    with another(locale="de") as second:
+        second.sign_in(keys["viewer"])
+        expect(second.page.locator(".connection.live")).to_be_visible()
+        tab.button("Switch to specialized").click()
+        tab.dialog.get_by_role("button", name="Switch to specialized").click()
+        expect(tab.dialog.locator("[data-complete=true]")).to_be_visible()
+
+        expect(second.active).to_have_text("specialized", timeout=2_000)
+        expect(tab.page.locator("#said")).to_contain_text("specialized answers now")
+
+
+def test_a_switch_in_between_is_not_overruled_unseen(tab: Tab, api: httpx.Client) -> None:
+    """Who confirms what is no longer true is told so, and looks again at what would change now."""
+    tab.button("Switch to balanced").click()
+    expect(tab.dialog.get_by_role("table")).to_be_visible()
+    api.post(f"{ADMIN}/switch", json={"profile": "ultra_fast"})
+    tab.dialog.get_by_role("button", name="Switch to balanced").click()
+    expect(tab.dialog.get_by_role("alert")).to_contain_text("Another revision is current")
+    tab.button("Look again").click()
+
+    expect(tab.dialog.get_by_role("row", name="chat ")).to_contain_text("chat_ultra_fast")
+    assert ask(api) == "chat_ultra_fast"
+
+
+def test_a_dialog_is_worked_with_the_keyboard_alone(tab: Tab) -> None:
+    """Enter opens it at the confirmation, Tab stays inside, Escape closes it and gives the focus back."""
+    opener = tab.button("Switch to balanced")
+    opener.focus()
+    tab.page.keyboard.press("Enter")
+    expect(tab.dialog.get_by_role("button", name="Switch to balanced")).to_be_focused()
+    inside = []
+    for _ in range(8):
+        tab.page.keyboard.press("Tab")
+        inside.append(tab.page.evaluate("document.activeElement.closest('dialog, body').tagName"))
+    tab.page.keyboard.press("Escape")
+
+    expect(tab.dialog).to_have_count(0)
+    expect(opener).to_be_focused()
+    assert "DIALOG" in inside
+    assert tab.page.evaluate("document.querySelectorAll('nav a:focus').length") == 0
+
+
+def test_the_page_follows_again_after_the_connection_was_lost(tab: Tab, api: httpx.Client) -> None:
+    """Offline is said; what was missed is there once the connection is back."""
+    tab.page.context.set_offline(True)
+    expect(tab.page.locator(".connection.live")).to_have_count(0, timeout=30_000)
+    api.post(f"{ADMIN}/switch", json={"profile": "cost_effective"})
+    tab.page.context.set_offline(False)
+
+    expect(tab.active).to_have_text("cost_effective", timeout=30_000)
+    expect(tab.page.locator(".connection.live")).to_be_visible(timeout=30_000)
+
+
+@pytest.fixture
+def restored(api: httpx.Client) -> Callable[[], None]:
+    """Puts the mapping that the tests of edits change back."""
+
+    def restore() -> None:
+        answer = api.put(
+            f"{ADMIN}/premium/tasks/chat", json={"group": "chat_premium"}, headers={"If-Match": "*"}
+        )
+        answer.raise_for_status()
+
+    return restore
+
+
+def test_an_edit_is_checked_while_it_is_typed_and_then_in_force(
+    tab: Tab, api: httpx.Client, restored: Callable[[], None]
+) -> None:
+    """A group that does not exist is refused with the reason; one that exists is saved, with a receipt."""
+    tab.go("mappings")
+    tab.button("Edit chat").click()
+    tab.dialog.get_by_label("Group").fill("nobody_here")
+    expect(tab.dialog.get_by_text("The host has no model group 'nobody_here'.")).to_be_visible()
+    expect(tab.button("Save")).to_be_disabled()
+    tab.dialog.get_by_label("Group").fill("rescue")
+    tab.button("Save").click()
+
+    expect(tab.dialog.locator("[data-complete=true]")).to_be_visible()
+    assert ask(api) == "rescue"
+    restored()
+
+
+def test_an_edit_of_something_that_changed_meanwhile_shows_both(
+    tab: Tab, api: httpx.Client, restored: Callable[[], None]
+) -> None:
+    """412: what was there, what is there now and one's own choice stand side by side, and either can be taken."""
+    tab.go("mappings")
+    tab.button("Edit chat").click()
+    tab.dialog.get_by_label("Group").fill("rescue")
+    expect(tab.dialog.get_by_text("This can be saved.")).to_be_visible()
+    api.put(f"{ADMIN}/premium/tasks/chat", json={"group": "chat_balanced"}, headers={"If-Match": "*"})
+    tab.button("Save").click()
+    conflict = tab.dialog.locator(".versus")
+    expect(conflict).to_contain_text("chat_premium")
+    expect(conflict).to_contain_text("chat_balanced")
+    expect(conflict).to_contain_text("rescue")
+    tab.button("Use mine").click()
+
+    expect(tab.dialog.locator("[data-complete=true]")).to_be_visible()
+    assert ask(api) == "rescue"
+    restored()
+
+
+def test_the_audit_log_is_filtered_verified_and_returned_to(tab: Tab, api: httpx.Client) -> None:
+    """The browser recomputes the chain of hashes; an entry can be looked into and brought back."""
+    for profile in ("balanced", "ultra_fast"):
+        api.post(f"{ADMIN}/switch", json={"profile": profile, "reason": f"to {profile}, übermorgen"})
+    tab.go("audit")
+    expect(tab.page.locator("[data-chain=whole]")).to_be_visible()
+    tab.page.get_by_label("Profile").select_option("balanced")
+    expect(tab.page.locator(".log li").first).to_contain_text("ultra_fast")
+    tab.page.locator(".log li", has_text="to balanced, übermorgen").first.locator("summary").click()
+    tab.page.get_by_role("button", name="Return to revision").first.click()
+    tab.button("Roll back").click()
+
+    expect(tab.dialog.locator("[data-complete=true]")).to_be_visible()
+    assert ask(api) == "chat_balanced"
+
+
+def test_a_chain_that_was_tampered_with_is_named(tab: Tab) -> None:
+    """One changed letter in an entry, and the page names the revision."""
+
+    def tamper(route: object) -> None:
+        answer = route.fetch()  # type: ignore[attr-defined]
+        page = answer.json()
+        page["entries"][0]["reason"] += "!"
+        route.fulfill(response=answer, json=page)  # type: ignore[attr-defined]
+
+    tab.page.route("**/profiles/audit?*", tamper)
+    tab.go("audit")
+
+    expect(tab.page.locator("[data-chain=broken]")).to_be_visible()
