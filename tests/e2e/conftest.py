@@ -33,7 +33,9 @@ def generated() -> Mapping[str, tuple[str, AccessKey]]:
     """The keys of the shared proxy by name: what a caller sends, and the entry of the access file."""
     capped, entry = generate_key("capped", tasks=("auto", "auto:complex"))
     low, low_entry = generate_key("low")
+    researcher, member = generate_key("researcher", team="research")
     return {
+        "researcher": (researcher, replace(member, manages=("research",))),
         "capped": (capped, replace(entry, max_tier=Tier.FAST)),
         "narrow": generate_key("narrow", tasks=("classification",)),
         "ordinary": generate_key("ordinary"),
@@ -76,6 +78,7 @@ def proxy(
         RECORD: str(directory / "record.ndjson"),
         "NEURONODE_REDIS_URL": shared_redis.url,
         "NEURONODE_WRITE_LIMIT": "100000/second",
+        "NEURONODE_HISTORY": "on",
     }
     with Proxy(place, workers=2, environ=environ) as running:
         yield running
