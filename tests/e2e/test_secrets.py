@@ -57,6 +57,8 @@ def test_texts_and_keys_reach_no_sink(
         answers.append(admin.post("/v1/responses", json={"model": "summary", "input": prompt}))
         with proxy.client(keys["ordinary"]) as ordinary:
             answers.append(chat(ordinary, "extraction", prompt=prompt))
+        answers.append(admin.post("/api/v1/llm/chat", json={"message": prompt}))
+        admin.post("/api/v1/llm/sentiment", json={"text": f"x {prompt}"}).raise_for_status()
         chat(admin, "trading_analysis", prompt=PROMPT, headers={"x-neuronode-profile": "specialized"})
         with proxy.client(UNKNOWN_KEY) as stranger:
             assert stranger.get(f"{ADMIN}/status").status_code == 401
