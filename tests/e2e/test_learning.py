@@ -1,0 +1,82 @@
+"""The classifier learns through the real proxy: decisions are kept without text, judged, and weights followed (T12)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+import pytest
+
+from neuronode_router.classifier.artefacts import ArtefactStore
+from neuronode_router.classifier.history import History
+from tests.e2e.asking import chat, decision
+from tests.support.biased import PROMPT, write_biased
+from tests.support.proxy import Proxy
+from tests.support.servers import wait_until
+
+pytestmark = pytest.mark.e2e
+
+FEEDBACK = "/admin/router/feedback"
+CANARY = "Zebrafink-4711"
+
+
+@pytest.fixture
+def state(proxy: Proxy) -> Path:
+    """The state directory of the shared proxy, whose history is on."""
+    return proxy.place.directory / ".neuronode"
+
+
+def asked(client: httpx.Client, state: Path) -> str:
+    """Ask `auto` and return the call id, once the decision is written down."""
+    answer = chat(client, "auto", prompt=f"Fasse den Bericht über {CANARY} zusammen.")
+    call_id = str(answer.raise_for_status().headers["x-litellm-call-id"])
+    wait_until(lambda: History(state).find(call_id), seconds=10, what="the decision in the history")
+    return call_id
+
+
+def test_feedback_is_for_the_key_that_asked(
+    proxy: Proxy, admin: httpx.Client, keys: Mapping[str, str], state: Path
+) -> None:
+    """The id in the answer's header names the decision in every worker; another key does not find it."""
+    with proxy.client(keys["ordinary"]) as mine, proxy.client(keys["chooser"]) as other:
+        call_id = asked(mine, state)
+        verdict = {"call_id": call_id, "verdict": "wrong", "task": "translation"}
+        answers = [mine.post(FEEDBACK, json=verdict) for _ in range(8)]
+        foreign = other.post(FEEDBACK, json=verdict)
+        boss = admin.post(FEEDBACK, json={"call_id": call_id, "verdict": "right"})
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert (answers[0].json()["task"], answers[0].json()["group"]) == ("summary", "tier_medium")
+    assert (foreign.status_code, boss.status_code) == (404, 200)
+
+
+def test_no_text_of_a_prompt_is_kept(admin: httpx.Client, state: Path) -> None:
+    """T12: with the history on, no file of the state directory has a word of the prompt."""
+    asked(admin, state)
+
+    stored = b"".join(path.read_bytes() for path in state.rglob("*") if path.is_file()).lower()
+
+    assert [word for word in ("zebrafink", "4711", "bericht") if word.encode() in stored] == []
+
+
+def test_workers_follow_new_weights_and_the_way_back(admin: httpx.Client, state: Path) -> None:
+    """What is put in use on the disk classifies in both workers without a restart; the status says which it is."""
+    before = decision(chat(admin, "auto", prompt=PROMPT))["task"]
+    store = ArtefactStore(state)
+
+    def everywhere(task: str) -> bool:
+        return {decision(chat(admin, "auto", prompt=PROMPT))["task"] for _ in range(8)} == {task}
+
+    with store.workplace() as made:
+        write_biased(made, "strategy")
+        pointer = store.install(made, now=1.0)
+    try:
+        wait_until(lambda: everywhere("strategy"), seconds=10, what="both workers on the new weights")
+        status = admin.get("/admin/profiles/status").json()["host"]["classifier"]
+    finally:
+        store.back()
+    wait_until(lambda: everywhere(before), seconds=10, what="both workers on the former weights")
+
+    assert before != "strategy"
+    assert (status["weights"], status["digest"]) == ("trained", pointer.digest)
