@@ -6,7 +6,7 @@ It must not know the store, prices or who asks.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from neuronode_router.usage.finished import GOOD_ENDS, Key, Outcome
@@ -96,14 +96,13 @@ class Report:
 
 def report(rows: Rows, earlier: Rows, *, span: Span, by: tuple[str, ...], step: int | None = None) -> Report:
     """Group the rows of `span`; `earlier` are those of `span.before`. Raises `KeyError` for an unknown grouping."""
-    groups = _grouped(rows, by, step)
-    before = {} if step else _grouped(earlier, by, None)
+    groups, before = _grouped(rows, by, step), _grouped(earlier, by, None)
     lines = [
         Line(start, names, figures, None if step else before.get((start, names), Figures()))
         for (start, names), figures in groups.items()
     ]
     lines.sort(key=lambda line: (line.start or 0, -line.figures.sums.requests, [str(n) for n in line.names]))
-    return Report(span, by, step, lines, _total(rows), _total(earlier))
+    return Report(span, by, step, lines, _total(groups.values()), _total(before.values()))
 
 
 def _grouped(rows: Rows, by: tuple[str, ...], step: int | None) -> dict[tuple[int | None, Names], Figures]:
@@ -115,8 +114,9 @@ def _grouped(rows: Rows, by: tuple[str, ...], step: int | None) -> dict[tuple[in
     return groups
 
 
-def _total(rows: Rows) -> Figures:
+def _total(groups: Iterable[Figures]) -> Figures:
     total = Figures()
-    for (_, key), sums in rows.items():
-        total.add(key, sums)
+    for figures in groups:
+        total.sums.merge(figures.sums)
+        total.outcomes += figures.outcomes
     return total

@@ -30,10 +30,12 @@ Rows = dict[tuple[int, Key], Sums]
 """Sums by start (Unix seconds) and key."""
 
 _NUMBERS = (*ADDED, "largest")
+_COLUMNS = [usage.c[name] for name in ("start", *Key._fields, *_NUMBERS, "latency", "first_token")]
+_KEY_ENDS = 1 + len(Key._fields)
 _LOCK = select(batches).where(batches.c.worker == GATE).with_for_update()
 _LAST = select(batches.c.sequence).where(batches.c.worker == bindparam("from_worker"))
 _MOVE = update(batches).where(batches.c.worker == bindparam("from_worker"))
-_STORED = select(usage).where(
+_STORED = select(*_COLUMNS).where(
     usage.c.period == bindparam("of_period"),
     usage.c.start == bindparam("of_start"),
     usage.c.key.in_(bindparam("of_keys", expanding=True)),
@@ -91,17 +93,17 @@ class UsageStore:
 
     def collect(self, span: Span, *, team: str | None = None) -> Rows:
         """Return the sums of all keys that began in `span`; only those of `team` where it is given."""
-        wanted = select(usage).where(usage.c.start >= span.since, usage.c.start < span.until)
+        wanted = select(*_COLUMNS).where(usage.c.start >= span.since, usage.c.start < span.until)
         if team is not None:
             wanted = wanted.where(usage.c.team == team)
         found: Rows = {}
         with self._database.reading() as connection:
             for row in connection.execute(wanted):
-                at = (row.start, _key(row))
+                at, sums = _entry(row)
                 if at in found:  # an hour's row, and its first minute that came too late for it
-                    found[at].merge(_sums(row))
+                    found[at].merge(sums)
                 else:
-                    found[at] = _sums(row)
+                    found[at] = sums
         return found
 
     def costs_by_team(self, since: float) -> dict[str, float]:
@@ -147,8 +149,9 @@ class UsageStore:
         with self._database.writing(durable=False) as connection:
             connection.execute(_LOCK).one()
             together: Rows = {}
-            for row in connection.execute(select(usage).where(*within)):
-                together.setdefault((start, _key(row)), Sums()).merge(_sums(row))
+            for row in connection.execute(select(*_COLUMNS).where(*within)):
+                (_, key), sums = _entry(row)
+                together.setdefault((start, key), Sums()).merge(sums)
             _merge(connection, into, together)
             connection.execute(delete(usage).where(*within))
         return True
@@ -164,10 +167,10 @@ def _merge(connection: Connection, period: int, rows: Mapping[tuple[int, Key], S
     for start, keyed in by_start.items():
         where = {"of_period": period, "of_start": start}
         for row in connection.execute(_STORED, {**where, "of_keys": list(keyed)}):
-            _, sums = keyed.pop(row.key)
-            total = _sums(row)
-            total.merge(sums)
-            changed.append({**where, "of_key": row.key, **_columns(total)})
+            (_, key), total = _entry(row)
+            digest = _digest(key)
+            total.merge(keyed.pop(digest)[1])
+            changed.append({**where, "of_key": digest, **_columns(total)})
         new += [
             {"period": period, "start": start, "key": digest, **key._asdict(), **_columns(sums)}
             for digest, (key, sums) in keyed.items()
@@ -190,13 +193,13 @@ def _columns(sums: Sums) -> dict[str, Any]:
     }
 
 
-def _key(row: Row[*tuple[Any, ...]]) -> Key:
-    return Key(*(getattr(row, name) for name in Key._fields))
-
-
-def _sums(row: Row[*tuple[Any, ...]]) -> Sums:
-    numbers = {name: getattr(row, name) for name in _NUMBERS}
-    return Sums(**numbers, latency=_buckets(row.latency), first_token=_buckets(row.first_token))
+def _entry(row: Row[*tuple[Any, ...]]) -> tuple[tuple[int, Key], Sums]:
+    """Return one row of `_COLUMNS`, whose names stand in the order of `Key`."""
+    start, *names = row[:_KEY_ENDS]
+    *numbers, latency, first_token = row[_KEY_ENDS:]
+    counted = dict(zip(_NUMBERS, numbers, strict=True))
+    sums = Sums(**counted, latency=_buckets(latency), first_token=_buckets(first_token))
+    return (start, Key(*names)), sums
 
 
 def _buckets(text: str) -> dict[int, int]:
