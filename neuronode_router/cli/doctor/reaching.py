@@ -9,76 +9,89 @@ import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from neuronode_router.cli.backends import find_backends
 from neuronode_router.cli.doctor.finding import Finding, Subject, names, runs_on_ollama
 
 SECONDS = 2
 """How long each may take to answer."""
+UNREADABLE = "its address cannot be read"
 
 
 def redis_answers(subject: Subject) -> Iterator[Finding]:
     """Redis wakes workers and shares statistics; no request needs it."""
-    if subject.settings.redis_url is None:
-        return
+    url = subject.settings.redis_url
+    fault = (_silent_redis(url) if _readable(url) else UNREADABLE) if url else None
+    if fault:
+        mend = "Start it, or mend the address; requests work without it."
+        yield Finding("problem", "redis_unreachable", "NEURONODE_REDIS_URL", f"Redis: {fault}.", mend)
+
+
+def _silent_redis(url: str) -> str | None:
     from redis import Redis, RedisError
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
+    limits = {"socket_connect_timeout": SECONDS, "socket_timeout": SECONDS}
     try:
-        with Redis.from_url(
-            subject.settings.redis_url,
-            socket_connect_timeout=SECONDS,
-            socket_timeout=SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        ) as client:
+        with Redis.from_url(url, retry=Retry(NoBackoff(), 0), **limits) as client:
             client.ping()
-    except (RedisError, OSError, ValueError) as error:
-        yield Finding(
-            "problem",
-            "redis_unreachable",
-            "NEURONODE_REDIS_URL",
-            f"Redis does not answer: {error}.",
-            "Start it, or mend the address; requests work without it.",
-        )
+    except (RedisError, OSError) as error:
+        return _first_line(error)
+    except ValueError:
+        return UNREADABLE
+    return None
 
 
 def store_answers(subject: Subject) -> Iterator[Finding]:
     """Without the store nothing can be switched; the last revision keeps serving."""
     url = subject.settings.state_url
-    fault = _unusable_file(url) if url.startswith("sqlite") else _silent_server(url)
+    if url.startswith("sqlite"):
+        fault = _unusable_file(url)
+        mend = "Name a writable directory with --state-dir or NEURONODE_STATE_DIR."
+    else:
+        fault = _silent_database(url) if _readable(url) else UNREADABLE
+        mend = "Start the database, or mend the address."
     if fault:
-        mend = (
-            "Start the database, or mend the address."
-            if "://" in url and not url.startswith("sqlite")
-            else ("Name a writable directory with --state-dir or NEURONODE_STATE_DIR.")
-        )
-        yield Finding("problem", "store_unreachable", "NEURONODE_STATE_URL", fault, mend)
+        yield Finding("problem", "store_unreachable", "NEURONODE_STATE_URL", f"The store: {fault}.", mend)
 
 
 def _unusable_file(url: str) -> str | None:
     _, _, name = url.partition(":///")
     file = Path(name.partition("?")[0])
     if file.exists():
-        return None if os.access(file, os.R_OK | os.W_OK) else f"{file} cannot be read and written."
+        return None if os.access(file, os.R_OK | os.W_OK) else f"{file} cannot be read and written"
     nearest = next((folder for folder in file.parents if folder.exists()), None)
     if nearest is None or not (nearest.is_dir() and os.access(nearest, os.W_OK)):
-        return f"{file} cannot be created."
+        return f"{file} cannot be created"
     return None
 
 
-def _silent_server(url: str) -> str | None:
+def _silent_database(url: str) -> str | None:
     import psycopg
 
     _, _, address = url.partition("://")
     try:
         with psycopg.connect(f"postgresql://{address}", connect_timeout=SECONDS) as connection:
             connection.execute("SELECT 1")
-    except (psycopg.Error, UnicodeError) as error:
-        return (
-            f"The database does not answer: {(str(error).strip() or type(error).__name__).splitlines()[0]}."
-        )
+    except (psycopg.ProgrammingError, ValueError):
+        return UNREADABLE
+    except psycopg.Error as error:
+        return _first_line(error)
     return None
+
+
+def _readable(url: str) -> bool:
+    """Whether an address is written well: a driver's complaint would quote it, and with it perhaps a password."""
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def backends_answer(subject: Subject) -> Iterator[Finding]:

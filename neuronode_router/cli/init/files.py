@@ -92,7 +92,7 @@ def _service_text(service: Service, profiles: str) -> str:
     hooks = _with_plugin(service.environ.get(HOOKS_VARIABLE, ""))
     return f"""\
   {json.dumps(service.name)}:
-    image: neuronode-litellm:{__version__}
+    image: neuronode-{service.name.lower()}:{__version__}
     build:
       context: .
       args:

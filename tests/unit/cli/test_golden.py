@@ -122,7 +122,14 @@ def test_doctor_prints_findings(neuronode: Terminal, tmp_path: Path, monkeypatch
         (ROOT / "tests/testdata/init/litellm_config.yaml").read_text()
     )
     monkeypatch.setattr("platform.python_version", lambda: "3.12.1")
-    for name in ("PYTHONDONTWRITEBYTECODE", "LITELLM_MASTER_KEY", "OPENAI_API_KEY", "OLLAMA_API_BASE"):
+    keys = ("LITELLM_MASTER_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY")
+    for name in (
+        *keys,
+        "OLLAMA_API_BASE",
+        "NUM_WORKERS",
+        "PYTHONDONTWRITEBYTECODE",
+        "KUBERNETES_SERVICE_HOST",
+    ):
         monkeypatch.delenv(name, raising=False)
 
     check("doctor", neuronode("doctor"), hide=f"{tmp_path}/")

@@ -42,13 +42,18 @@ def test_a_redis_that_answers_is_no_finding(tmp_path: Path, redis_server: RedisS
     redis_server.thaw()
 
 
-def test_a_password_of_redis_is_not_shown(tmp_path: Path) -> None:
-    """The address may carry one."""
-    url = f"redis://me:canary@127.0.0.1:{free_port()}/0"
+@pytest.mark.parametrize(
+    "address", ["me:canary@127.0.0.1:9/0", "me:canary#1@127.0.0.1/0", "127.0.0.1:canary/0"]
+)
+def test_a_password_is_not_shown(address: str, tmp_path: Path) -> None:
+    """An address may carry one, and may be written so that a parser takes it for a port."""
+    environ = {"NEURONODE_REDIS_URL": f"redis://{address}", "NEURONODE_STATE_URL": f"postgresql://{address}"}
+    asked = subject(tmp_path, **environ)
 
-    [finding] = reaching.redis_answers(subject(tmp_path, NEURONODE_REDIS_URL=url))
+    findings = [*reaching.redis_answers(asked), *reaching.store_answers(asked)]
 
-    assert "canary" not in finding.message + finding.mend
+    assert [finding.code for finding in findings] == ["redis_unreachable", "store_unreachable"]
+    assert all("canary" not in finding.message + finding.mend for finding in findings)
 
 
 def test_no_redis_is_asked_for_where_none_is_named(tmp_path: Path) -> None:
