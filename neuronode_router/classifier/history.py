@@ -91,6 +91,17 @@ class Sign:
     """Unix time in seconds."""
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many decisions a history holds."""
+
+    kept: int
+    judged: int
+    """Those with an outcome."""
+    texts: int
+    """Those with text of the prompt."""
+
+
 class History:
     """The file `history.db` of a directory. Every process of the host may use it at once.
 
@@ -149,16 +160,15 @@ class History:
                 number, entry = _entry(row)
                 yield entry, signs[number]
 
-    def counts(self) -> tuple[int, int, int]:
-        """Return how many decisions are kept, how many of them have an outcome, and how many hold text."""
+    def counts(self) -> Counts:
+        """Return how many decisions there are."""
         if not self.path.exists():
-            return 0, 0, 0
+            return Counts(0, 0, 0)
         with self._open() as database:
             query = (
                 "SELECT count(*), (SELECT count(DISTINCT number) FROM outcomes), count(text) FROM decisions"
             )
-            kept, judged, texts = database.execute(query).fetchone()
-            return int(kept), int(judged), int(texts)
+            return Counts(*database.execute(query).fetchone())
 
     def purge(self, before: float) -> int:
         """Forget decisions older than `before` (Unix seconds), so that their bytes are gone; returns how many."""

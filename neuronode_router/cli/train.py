@@ -27,6 +27,7 @@ from neuronode_router.errors import ArtefactRefused, NeuronodeError
 
 if TYPE_CHECKING:
     from neuronode_router.classifier.artefacts import ArtefactStore, Pointer
+    from neuronode_router.classifier.history import Counts
     from neuronode_router.classifier.training.lessons import Lesson
     from neuronode_router.classifier.training.retrain import Part, Verdict
     from neuronode_router.classifier.weights import Weights
@@ -78,7 +79,7 @@ def _learn(store: ArtefactStore, source: str, state_dir: Path, *, dry_run: bool,
             mend="pip install 'neuronode-router[train]'",
         ) from error
     in_use = _in_use(store)
-    lessons = _lessons(source, state_dir, in_use)
+    lessons, counts = _lessons(source, state_dir, in_use)
     installed = None
     with store.workplace() as made:
         verdict = retrain(lessons, made, in_use=in_use)
@@ -86,9 +87,14 @@ def _learn(store: ArtefactStore, source: str, state_dir: Path, *, dry_run: bool,
             installed = store.install(made, now=time.time())
     givers = Counter(lesson.giver for lesson in lessons if lesson.giver).most_common(GIVERS)
     if as_json:
-        print_json(_document(verdict, givers=dict(givers), installed=installed, dry_run=dry_run))
+        told = {
+            "history": asdict(counts) if counts else None,
+            "feedback_by": dict(givers),
+            "dry_run": dry_run,
+        }
+        print_json(_document(verdict) | told | {"installed": _digest(installed)})
     else:
-        _show(verdict, givers=givers, installed=installed)
+        _show(verdict, counts, givers=givers, installed=installed)
     sys.exit(0 if verdict.accepted else 1)
 
 
@@ -104,16 +110,17 @@ def _in_use(store: ArtefactStore) -> Weights:
     return found.weights if found else weights.load(weights.shipped_folder())
 
 
-def _lessons(source: str, state_dir: Path, in_use: Weights) -> list[Lesson]:
+def _lessons(source: str, state_dir: Path, in_use: Weights) -> tuple[list[Lesson], Counts | None]:
     from neuronode_router.classifier.history import History
     from neuronode_router.classifier.training.lessons import from_file, from_history
 
-    return from_history(History(state_dir)) if source == HISTORY else from_file(Path(source), in_use)
+    if source != HISTORY:
+        return from_file(Path(source), in_use), None
+    history = History(state_dir)
+    return from_history(history), history.counts()
 
 
-def _document(
-    verdict: Verdict, *, givers: dict[str, int], installed: Pointer | None, dry_run: bool
-) -> dict[str, Any]:
+def _document(verdict: Verdict) -> dict[str, Any]:
     return {
         "accepted": verdict.accepted,
         "why": verdict.why,
@@ -121,14 +128,18 @@ def _document(
         "difficulty": asdict(verdict.difficulty),
         "general_before": verdict.general_before,
         "general_after": verdict.general_after,
-        "feedback_by": givers,
-        "dry_run": dry_run,
-        "installed": _digest(installed),
     }
 
 
-def _show(verdict: Verdict, *, givers: Sequence[tuple[str, int]], installed: Pointer | None) -> None:
-    rows = [
+def _show(
+    verdict: Verdict, counts: Counts | None, *, givers: Sequence[tuple[str, int]], installed: Pointer | None
+) -> None:
+    rows = (
+        [("history", f"{counts.kept} decisions, {counts.judged} judged, {counts.texts} with text")]
+        if counts
+        else []
+    )
+    rows += [
         ("tasks", _part(verdict.tasks)),
         ("difficulty", _part(verdict.difficulty)),
         ("general phrases", f"{verdict.general_before:.1%} -> {verdict.general_after:.1%}"),

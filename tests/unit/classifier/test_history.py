@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from neuronode_router.classifier import Layer, excerpt, lexicon
-from neuronode_router.classifier.history import Entry, History, Outcome, Sign
+from neuronode_router.classifier.history import Counts, Entry, History, Outcome, Sign
 from neuronode_router.classifier.observed import observe
 from neuronode_router.domain import Tier
 from neuronode_router.errors import HistoryUnavailable
@@ -54,7 +54,7 @@ def test_a_decision_comes_back_as_it_was(history: History) -> None:
 
     assert same(first[1], ENTRY)
     assert same(second[1], sampled)
-    assert history.counts() == (2, 0, 1)
+    assert history.counts() == Counts(2, 0, 1)
 
 
 def test_a_repeated_call_id_names_several_decisions(history: History) -> None:
@@ -98,7 +98,7 @@ def test_what_is_too_old_is_erased(history: History) -> None:
 
     assert history.purge(1500.0) == 1
 
-    assert history.counts() == (1, 0, 0)
+    assert history.counts() == Counts(1, 0, 0)
     assert not any(b"kanarienvogel" in file.read_bytes() for file in history.path.parent.iterdir())
 
 
@@ -153,4 +153,4 @@ def test_many_writers_may_begin_at_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(8)))
 
-    assert History(tmp_path).counts() == (40, 0, 0)
+    assert History(tmp_path).counts() == Counts(40, 0, 0)

@@ -14,7 +14,7 @@ import pytest
 from neuronode_router.access import Principal, Role
 from neuronode_router.classifier import Classifier, Layer, weights
 from neuronode_router.classifier.artefacts import POINTER, ArtefactStore
-from neuronode_router.classifier.history import Entry, History, Outcome, Sign
+from neuronode_router.classifier.history import Counts, Entry, History, Outcome, Sign
 from neuronode_router.control.failures import Failures
 from neuronode_router.domain import ControlState, HostFacts, Profile, ProfileSet, Tier
 from neuronode_router.errors import HistoryUnavailable, UnknownCall
@@ -158,7 +158,7 @@ async def test_only_what_was_classified_by_its_words_is_kept(start: Callable[...
     worker.ask(TEXT, call_id="last")
     await eventually(lambda: worker.history.find("last"))
 
-    assert worker.history.counts() == (1, 0, 0)
+    assert worker.history.counts() == Counts(1, 0, 0)
 
 
 def test_off_keeps_nothing_and_runs_no_thread(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ async def test_outcomes_reach_the_decision(start: Callable[..., Worker]) -> None
     worker.ask(TEXT)
     worker.recorder.outcome("call-1", Outcome.ESCALATED)
     worker.recorder.outcome("never seen", Outcome.LABEL_FAILURE)
-    await eventually(lambda: worker.history.find("call-1") and worker.history.counts()[1])
+    await eventually(lambda: worker.history.find("call-1") and worker.history.counts().judged)
 
     ((entry, signs),) = worker.history.judged(worker.history.find("call-1")[0][1].scheme)
     assert (entry.call_id, [sign.kind for sign in signs]) == ("call-1", [Outcome.ESCALATED])
@@ -222,7 +222,7 @@ def test_a_stuck_disk_drops_and_counts(tmp_path: Path, monkeypatch: pytest.Monke
     assert recorder.dropped == 2
     history.moves.set()
     recorder.stop()
-    assert history.counts() == (4, 0, 0)
+    assert history.counts() == Counts(4, 0, 0)
 
 
 async def test_a_disk_that_fails_is_survived(start: Callable[..., Worker]) -> None:
@@ -332,7 +332,7 @@ async def test_old_decisions_are_forgotten_even_when_the_history_is_off(tmp_path
             clock=lambda days=days: at + days * DAY_SECONDS,  # type: ignore[misc]
         )
         await later.refresh(lambda _: None)
-        assert worker.history.counts()[0] == left
+        assert worker.history.counts().kept == left
 
 
 async def test_who_may_judge(start: Callable[..., Worker]) -> None:
