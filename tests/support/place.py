@@ -31,6 +31,9 @@ FALLING = ("strategy_specialized", "rescue")
 FAILING = "trading_analysis_specialized"
 """A group whose only deployment fails, without a fallback."""
 
+PAIR, QUICK, LAME = "pair", "pair-quick", "pair-lame-slow-200"
+"""A group of two deployments whose ids are their names, and one of them is slow."""
+
 _SPECIAL_TIERS: Mapping[str, Mapping[str, list[str]]] = {
     "specialized": {"complex": [FALLING[0], "tier_complex"]},
 }
@@ -94,7 +97,10 @@ class Place:
             general["custom_auth_run_common_checks"] = True
             litellm_settings["enable_post_custom_auth_checks"] = True
         return {
-            "model_list": [self._deployment(group) for group in groups],
+            "model_list": [
+                *map(self._deployment, groups),
+                *(self._one_of_pair(name) for name in (QUICK, LAME)),
+            ],
             "litellm_settings": litellm_settings,
             "general_settings": general,
             "router_settings": {
@@ -114,6 +120,11 @@ class Place:
             "litellm_params": {"model": provider_name, "api_base": base, "api_key": PROVIDER_KEY},
             "model_info": {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6},
         }
+
+    def _one_of_pair(self, name: str) -> dict[str, Any]:
+        entry = self._deployment(PAIR)
+        params = {**entry["litellm_params"], "model": f"openai/{name}"}
+        return {**entry, "litellm_params": params, "model_info": {**entry["model_info"], "id": name}}
 
 
 def profile_text(profile: str, **changes: str) -> str:
