@@ -1,0 +1,272 @@
+"""The hooks that tell when a request has ended: they exist in LiteLLM, and each request counts once."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import httpx
+import litellm
+import pytest
+from litellm.integrations.custom_logger import CustomLogger
+from litellm.proxy._types import UserAPIKeyAuth
+
+from neuronode_router.litellm_plugin.usage_facts import group_notes, listed_price
+from neuronode_router.litellm_plugin.usage_feed import FAILED_SECONDS, LOST_SECONDS, Groups, UsageFeed
+from neuronode_router.routing.registry import read_registry
+from neuronode_router.usage.finished import Finished, Key, Outcome
+from neuronode_router.usage.ledger import Ledger
+from tests.support.upstream import Upstream
+
+HOOKS = (
+    "async_log_success_event",
+    "async_log_failure_event",
+    "async_post_call_failure_hook",
+    "async_post_call_response_headers_hook",
+)
+USER = UserAPIKeyAuth(team_id="a")
+
+
+class Desk:
+    """A feed with a clock to turn, and what it counted."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+        self.ledger = Ledger()
+        groups = Groups(
+            lambda info: (str(info["model_id"]).removeprefix("id-") or None, False),
+            {"chat", "rescue"}.__contains__,
+        )
+        self.feed = UsageFeed(ledger=self.ledger, groups=groups, clock=lambda: self.now)
+
+    def counted(self) -> list[Finished]:
+        batch = self.ledger.take()
+        assert self.feed.failures.total == 0
+        return list(batch.requests) if batch else []
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def mark(group: str = "chat") -> dict[str, Any]:
+    reason = "active_profile,classified"
+    return {"revision": 3, "profile": "p", "task": "t", "tier": "fast", "group": group, "reason": reason}
+
+
+def logged(request_mark: object, **changes: Any) -> dict[str, Any]:
+    payload: dict[str, Any] = {
+        "model_id": "id-chat", "model_group": "chat", "prompt_tokens": 11, "completion_tokens": 3,
+        "response_cost": 17e-6, "cost_breakdown": None, "cache_hit": None, "stream": False, "startTime": 1.0,
+        "completionStartTime": 1.0, "endTime": 2.0, "error_information": None,
+        "metadata": {"user_api_key_team_id": "a"},
+    }  # fmt: skip
+    params = {"metadata": {"neuronode": request_mark}}
+    return {"standard_logging_object": payload | changes, "litellm_params": params, "litellm_call_id": "c-1"}
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_our_hooks_take_what_litellm_gives_by_name(hook: str) -> None:
+    """LiteLLM calls hooks by keyword: every parameter it declares is one of ours."""
+    theirs = inspect.signature(getattr(CustomLogger, hook)).parameters
+    ours = inspect.signature(getattr(UsageFeed, hook)).parameters
+
+    assert set(ours) == set(theirs)
+    assert hook in vars(UsageFeed), "LiteLLM looks in the class itself"
+
+
+async def test_a_saved_attempt_and_its_answer_are_one_request(desk: Desk) -> None:
+    """The failure of an attempt, before any answer began, counts for nothing; the answer counts, as a fallback."""
+    one = mark()
+
+    await desk.feed.async_log_failure_event(logged(one) | {"exception": TimeoutError()}, None, None, None)
+    await desk.feed.async_post_call_response_headers_hook(answering(one), USER, None)
+    await desk.feed.async_log_success_event(logged(one, model_id="id-rescue"), None, None, None)
+    await desk.feed.async_log_success_event(logged(one), None, None, None)
+    desk.now += 2 * LOST_SECONDS
+    desk.feed.sweep()
+
+    (found,) = desk.counted()
+    expected = Key(
+        "p", 3, "t", "fast", "chat", "rescue", "id-rescue", "a", "active_profile", Outcome.ANSWERED
+    )
+    assert found.key == expected
+    assert found.fallback
+    assert found.steps == ("classified",)
+
+
+def answering(request_mark: object) -> dict[str, Any]:
+    return {"metadata": {"neuronode": request_mark}, "litellm_call_id": "c-1"}
+
+
+async def test_a_failed_request_counts_once_whatever_else_is_told(desk: Desk) -> None:
+    """Failure hook, failure log and the headers of the error answer together are one error."""
+    one = mark()
+    data = answering(one) | {"standard_logging_object": None}
+
+    await desk.feed.async_log_failure_event(logged(one), None, None, None)
+    await desk.feed.async_post_call_failure_hook(data, TimeoutError(), USER)
+    await desk.feed.async_post_call_failure_hook(data, TimeoutError(), USER)
+    await desk.feed.async_post_call_response_headers_hook(data, USER, None)
+    desk.now += 2 * LOST_SECONDS
+    desk.feed.sweep()
+
+    (found,) = desk.counted()
+    assert (found.key.outcome, found.cost, found.latency_ms) == (Outcome.TIMEOUT, None, None)
+
+
+async def test_a_stream_that_breaks_counts_when_nothing_saves_it(desk: Desk) -> None:
+    """The failure log after the answer began is the end, unless the answer goes on within a minute."""
+    broken, saved = mark(), mark()
+    for one in (broken, saved):
+        await desk.feed.async_post_call_response_headers_hook(answering(one), USER, None)
+        await desk.feed.async_log_failure_event(
+            logged(one) | {"exception": httpx.ReadError("cut")}, None, None, None
+        )
+    desk.feed.sweep()
+    await desk.feed.async_log_success_event(logged(saved), None, None, None)
+    early = desk.counted()
+    desk.now += FAILED_SECONDS
+    desk.feed.sweep()
+
+    assert [one.key.outcome for one in early] == [Outcome.ANSWERED]
+    (late,) = desk.counted()
+    assert (late.key.outcome, late.completion_tokens, late.cost) == (Outcome.UNAVAILABLE, 3, 17e-6)
+
+
+async def test_an_answer_of_which_nothing_more_is_heard_is_lost(desk: Desk) -> None:
+    """A client that leaves /v1/messages in mid-stream is told by no hook: after an hour it counts, without tokens."""
+    info: dict[str, object] = {"model_id": "id-chat"}
+    await desk.feed.async_post_call_response_headers_hook(answering(mark()), USER, None, None, info)
+    desk.now += LOST_SECONDS - 1
+    desk.feed.sweep()
+    before = desk.counted()
+    desk.now += 1
+    desk.feed.sweep()
+
+    assert before == []
+    (found,) = desk.counted()
+    assert (found.key.outcome, found.key.deployment, found.prompt_tokens) == (Outcome.LOST, "id-chat", 0)
+
+
+async def test_what_admission_did_not_see_is_not_counted(desk: Desk) -> None:
+    """Refused keys, pass-through bodies and calls of LiteLLM's own carry no mark of ours."""
+    bare = logged(None)
+    del bare["litellm_params"]["metadata"]["neuronode"]
+
+    await desk.feed.async_log_success_event(bare, None, None, None)
+    await desk.feed.async_post_call_failure_hook({"model": "x"}, ValueError(), USER)
+    await desk.feed.async_post_call_response_headers_hook({"model": "x"}, USER, None)
+
+    assert desk.counted() == []
+
+
+async def test_a_request_that_went_litellms_own_way_is_counted(desk: Desk) -> None:
+    """Where admission failed open there is no decision, but a group that answered."""
+    await desk.feed.async_log_success_event(logged(None), None, None, None)
+
+    (found,) = desk.counted()
+    assert (found.key.reason, found.key.profile, found.key.served) == ("fail_open", "", "chat")
+
+
+async def test_a_callers_own_words_are_not_kept(desk: Desk) -> None:
+    """A name that no group has may be anything: it is kept as `other`."""
+    await desk.feed.async_post_call_failure_hook(answering(mark("tell me a secret")), ValueError(), USER)
+
+    (found,) = desk.counted()
+    assert found.key.requested == "other"
+
+
+async def test_a_payload_that_is_not_litellms_fails_nothing() -> None:
+    """An exception of ours is counted as such, and nothing else happens."""
+    desk = Desk()
+
+    await desk.feed.async_log_success_event(
+        {"litellm_params": {"metadata": {"neuronode": mark()}}, "standard_logging_object": {}},
+        None,
+        None,
+        None,
+    )
+
+    assert desk.feed.failures.total == 1
+    assert desk.ledger.take() is None
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    with Upstream() as provider:
+        yield provider
+
+
+@pytest.fixture
+async def live(desk: Desk, upstream: Upstream) -> AsyncIterator[litellm.Router]:
+    """A real router over the fake provider, with the feed as a callback."""
+
+    def entry(group: str, name: str) -> dict[str, Any]:
+        params = {"model": f"openai/{name}", "api_base": f"{upstream.url}/v1", "api_key": "none"}
+        info = {"id": f"id-{group}", "input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}
+        return {"model_name": group, "litellm_params": params, "model_info": info}
+
+    before = list(litellm.callbacks)
+    litellm.logging_callback_manager.add_litellm_callback(desk.feed)
+    yield litellm.Router(
+        model_list=[entry("chat", "chat"), entry("failing", "failing-fail-500"), entry("rescue", "rescue")],
+        num_retries=0, fallbacks=[{"failing": ["rescue"]}],
+    )  # fmt: skip
+    litellm.logging_callback_manager.remove_callback_from_all_lists(desk.feed)
+    litellm.callbacks[:] = before
+
+
+async def heard(desk: Desk, condition: Callable[[list[Finished]], bool]) -> list[Finished]:
+    """Wait until what was counted is as expected, then a moment more for what would be too much."""
+    found: list[Finished] = []
+    async with asyncio.timeout(20):
+        while not condition(found):
+            await asyncio.sleep(0.02)
+            found += desk.counted()
+    return found
+
+
+async def test_litellm_tells_of_each_answer_once(desk: Desk, live: litellm.Router) -> None:
+    """Plain, streamed and saved by a fallback: three requests, with LiteLLM's own tokens and dollars."""
+    turns = [{"role": "user", "content": "Hello"}]
+
+    await live.acompletion("chat", turns, metadata={"neuronode": mark()})
+    stream = await live.acompletion(
+        "chat", turns, stream=True, stream_options={"include_usage": True}, metadata={"neuronode": mark()}
+    )
+    async for _ in stream:
+        pass
+    await live.acompletion("failing", turns, metadata={"neuronode": mark("failing")})
+    await live.acompletion("chat", turns, metadata={})
+
+    found = await heard(desk, lambda found: len(found) >= 3)
+    assert sorted((one.key.served, one.prompt_tokens, one.completion_tokens) for one in found) == [
+        ("chat", 11, 3), ("chat", 11, 3), ("rescue", 11, 3),
+    ]  # fmt: skip
+    assert [one.cost for one in found] == [pytest.approx(17e-6)] * 3
+    assert [one.first_token_ms is None for one in found].count(False) == 1
+
+
+def test_prices_and_notes_come_from_the_live_list(live: litellm.Router) -> None:
+    """The operator's price goes first, LiteLLM's map second, and a free entry of the map is no price."""
+
+    def entries(**about: Any) -> list[dict[str, Any]]:
+        return [{"model_name": "g", "litellm_params": {"model": about.pop("model")}, "model_info": about}]
+
+    configured = listed_price(live.model_list, "chat")
+    mapped = listed_price(entries(model="openai/gpt-4o"), "g")
+    notes = group_notes(read_registry(live.model_list))
+
+    assert configured is not None
+    assert (configured.prompt, configured.completion) == (1e-6, 2e-6)
+    assert mapped is not None
+    assert mapped.prompt > 0
+    assert listed_price(entries(model="ollama/llama3.1"), "g") is None
+    assert listed_price(entries(model="ollama/llama3.1", input_cost_per_token=0), "g") is not None
+    assert listed_price(entries(model="openai/nobody-knows"), "g") is None
+    assert listed_price(live.model_list, "nowhere") is None
+    assert set(notes) == {"chat", "failing", "rescue"}

@@ -1,0 +1,133 @@
+"""What LiteLLM's logging says of a request becomes numbers: cost, times, how it ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from neuronode_router.litellm_plugin.usage_reading import Usage, call_id, outcome_of, read_usage
+from neuronode_router.usage.finished import Outcome
+
+PAYLOAD: dict[str, Any] = {
+    "model_id": "d-1",
+    "model_group": "chat",
+    "prompt_tokens": 11,
+    "completion_tokens": 3,
+    "response_cost": 17e-6,
+    "cost_breakdown": {"input_cost": 11e-6, "output_cost": 6e-6, "total_cost": 17e-6},
+    "cache_hit": None,
+    "stream": True,
+    "startTime": 100.5,
+    "completionStartTime": 100.75,
+    "endTime": 102.0,
+    "error_information": None,
+    "metadata": {"usage_object": {"prompt_tokens_details": {"cached_tokens": 4, "image_tokens": 2}}},
+}
+FREE = {"cost_breakdown": {"total_cost": 0.0}, "response_cost": 0.0}
+
+
+def read(request: dict[str, Any] | None = None, **changes: Any) -> Usage:
+    return read_usage(PAYLOAD | changes, request or {})
+
+
+def test_an_answer_is_read_in_full() -> None:
+    """Tokens, dollars and milliseconds since the request arrived, retries before this attempt included."""
+    found = read({"proxy_server_request": {"arrival_time": 100.0}})
+
+    assert (found.deployment, found.group) == ("d-1", "chat")
+    assert (found.prompt_tokens, found.completion_tokens, found.cached_tokens) == (11, 3, 4)
+    assert (found.cost, found.output_cost) == (17e-6, 6e-6)
+    assert (found.latency_ms, found.first_token_ms) == (2000.0, 750.0)
+    assert (found.images, found.audio) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        ({}, Outcome.ANSWERED),
+        ({"cache_hit": True}, Outcome.CACHED),
+        ({"cache_hit": False}, Outcome.ANSWERED),
+        (
+            {"error_information": {"error_code": "499", "error_class": "ClientDisconnected"}},
+            Outcome.CANCELLED,
+        ),
+    ],
+)
+def test_how_an_answer_ended(changes: dict[str, Any], outcome: Outcome) -> None:
+    """The cache and the client that left are told apart; only what was answered in full has times."""
+    found = read(**changes)
+
+    assert found.outcome is outcome
+    assert (found.latency_ms is None) is (outcome is not Outcome.ANSWERED)
+
+
+@pytest.mark.parametrize(
+    ("changes", "request_", "cost"),
+    [
+        ({}, {}, 17e-6),
+        (FREE, {}, None),
+        (FREE, {"metadata": {"model_info": {"input_cost_per_token": None}}}, None),
+        (FREE, {"metadata": {"model_info": {"input_cost_per_token": 0.0}}}, 0.0),
+        (FREE, {"litellm_metadata": {"model_info": {"output_cost_per_token": 0}}}, 0.0),
+        (FREE, {"input_cost_per_token": 0}, 0.0),
+        ({"response_cost": 0.0, "cache_hit": True}, {}, 0.0),
+        (FREE | {"cache_hit": True}, {}, None),
+        ({"response_cost": None, "cost_breakdown": None}, {}, None),
+    ],
+)
+def test_no_price_is_none_and_free_is_zero(
+    changes: dict[str, Any], request_: dict[str, Any], cost: float | None
+) -> None:
+    """LiteLLM says 0.0 for both: free is what the operator has priced at 0, or what came from the cache."""
+    assert read(request_, **changes).cost == cost
+
+
+def test_a_request_without_logging_is_still_a_request() -> None:
+    """Where LiteLLM could not make its payload, nothing is known but that it ended."""
+    assert read_usage(None, {}) == Usage()
+
+
+class RateLimitError(Exception):
+    """Named like LiteLLM's."""
+
+
+class ProviderRateLimit(RateLimitError):
+    """A subclass of it."""
+
+
+class Refused(Exception):
+    """An error with a status only."""
+
+    def __init__(self, status: object) -> None:
+        self.status_code = status
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (ProviderRateLimit(), Outcome.RATE_LIMIT),
+        (TimeoutError(), Outcome.TIMEOUT),
+        (httpx.ReadError("x"), Outcome.UNAVAILABLE),
+        (Refused(401), Outcome.AUTHENTICATION),
+        (Refused(422), Outcome.BAD_REQUEST),
+        (Refused(504), Outcome.TIMEOUT),
+        (Refused(529), Outcome.UNAVAILABLE),
+        (Refused("400"), Outcome.OTHER),
+        (ValueError("secret"), Outcome.OTHER),
+        (None, Outcome.OTHER),
+    ],
+)
+def test_errors_have_a_class(error: object, outcome: Outcome) -> None:
+    """By type, base and status; never by what they say."""
+    assert outcome_of(error) is outcome
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("0f-A_9", "0f-A_9"), ("x" * 129, ""), ("a\nb", ""), ("ü", ""), (None, ""), (7, "")],
+)
+def test_call_ids_are_identifiers(given: object, kept: str) -> None:
+    """A caller may choose the call id: what does not look like one is not kept."""
+    assert call_id(given) == kept
