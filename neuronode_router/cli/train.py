@@ -117,7 +117,10 @@ def _lessons(source: str, state_dir: Path, in_use: Weights) -> tuple[list[Lesson
     if source != HISTORY:
         return from_file(Path(source), in_use), None
     history = History(state_dir)
-    return from_history(history), history.counts()
+    counts = history.counts()
+    if not counts.kept:
+        note("The history is empty: a proxy with NEURONODE_HISTORY=on keeps one in its state directory.")
+    return from_history(history), counts
 
 
 def _document(verdict: Verdict) -> dict[str, Any]:

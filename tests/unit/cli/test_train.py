@@ -47,6 +47,7 @@ def test_without_lessons_training_is_refused(neuronode: Terminal, tmp_path: Path
     assert "0 lessons to judge by, 25 are needed" in done.out
     assert "0 decisions, 0 judged, 0 with text" in done.out
     assert "Refused" in done.out
+    assert "NEURONODE_HISTORY=on" in done.err
     assert ArtefactStore(tmp_path / "state").pointers() == ()
 
 
