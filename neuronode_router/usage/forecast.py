@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from neuronode_router.domain import Profile, Reason
+from neuronode_router.domain import Profile
 from neuronode_router.histogram import Histogram
 from neuronode_router.usage.finished import Key, Outcome
 from neuronode_router.usage.periods import MINUTE, Span
 from neuronode_router.usage.prices import Basis, Price, Prices
 from neuronode_router.usage.store import Rows
 from neuronode_router.usage.sums import NANO, Sums
-from neuronode_router.usage.targets import Finding, GroupNote, findings, target
+from neuronode_router.usage.targets import FOLLOWING, Finding, GroupNote, findings, target
 
 ENOUGH = 20
 """Answers from which on a group's latency and length of answer count as known."""
@@ -115,7 +115,7 @@ def forecast(
         profile=candidate.name,
         span=_recorded_span(rows, span),
         requests=sum(sums.requests for sums in rows.values()),
-        followed=sum(s.requests for (_, key), s in rows.items() if key.reason == Reason.ACTIVE_PROFILE),
+        followed=sum(s.requests for (_, key), s in rows.items() if key.reason in FOLLOWING),
         moves=sorted(moves.values(), key=lambda move: (-move.requests, move.task, move.before)),
         cost_before=before,
         cost_after=later,

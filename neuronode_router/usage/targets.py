@@ -14,6 +14,10 @@ from neuronode_router.usage.finished import Key
 from neuronode_router.usage.sums import Sums
 
 
+FOLLOWING = frozenset({Reason.ACTIVE_PROFILE, Reason.OVERRIDE_DENIED})
+"""Reasons of requests that the active profile decided: these follow a switch."""
+
+
 @dataclass(frozen=True, slots=True)
 class GroupNote:
     """What is known of a model group beforehand; of its deployments the most capable counts."""
@@ -50,7 +54,7 @@ def target(key: Key, candidate: Profile) -> str:
     Only requests that the active profile decided follow a switch. Those that were classified keep their tier; where
     the recorded group is one of that tier's, it stays the choice, for overload may have had a say in it.
     """
-    if key.reason != Reason.ACTIVE_PROFILE or not key.task:
+    if key.reason not in FOLLOWING or not key.task:
         return key.requested
     name = candidate.tasks.get(key.task, key.task if key.task in AUTO_NAMES else "")
     if name in AUTO_NAMES:

@@ -198,6 +198,8 @@ def test_a_group_that_can_hold_everything_is_no_finding() -> None:
         ({"task": "chat"}, "chat_cheap"),
         ({"task": "chat", "reason": Reason.OVERRIDE_HEADER}, "chat_premium"),
         ({"task": "chat", "reason": Reason.PASSTHROUGH}, "chat_premium"),
+        ({"task": "chat", "reason": Reason.BINDING}, "chat_premium"),
+        ({"task": "chat", "reason": Reason.OVERRIDE_DENIED}, "chat_cheap"),
         ({"task": "auto", "tier": "complex", "requested": "complex_premium"}, "complex_cheap"),
         ({"task": "auto", "tier": "complex", "requested": "spare_complex_cheap"}, "spare_complex_cheap"),
         ({"task": "auto:fast", "tier": "fast"}, "fast_cheap"),
