@@ -310,6 +310,7 @@ def test_every_error_of_the_package_has_a_presentation() -> None:
         "render_failed",
         "artefact_refused",
         "templates_invalid",
+        "router_taken",  # for callers of the SDK
         "unknown_tier",  # admission's answer, in LiteLLM's form
     }
     codes = {
