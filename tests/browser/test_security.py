@@ -1,4 +1,4 @@
-"""What the page must not let happen: markup from names (T17), framing (T18), keys that stay, rights beyond the key's."""
+"""What the page must not let happen: markup from names (T17), framing (T18), keys that stay, rights too wide."""
 
 from __future__ import annotations
 

@@ -185,3 +185,18 @@ def test_a_chain_that_was_tampered_with_is_named(tab: Tab) -> None:
     tab.go("audit")
 
     expect(tab.page.locator("[data-chain=broken]")).to_be_visible()
+
+
+def test_a_team_is_bound_and_released(tab: Tab, api: httpx.Client) -> None:
+    """A team gets a profile of its own while others follow the active one, and follows it again."""
+    tab.go("access")
+    tab.page.get_by_label("Team or key").fill("research")
+    tab.page.get_by_label("Profile", exact=True).select_option("ultra_fast")
+    tab.button("Bind").click()
+    expect(tab.page.get_by_role("row", name="team:research")).to_contain_text("ultra_fast")
+    bound = api.get(f"{ADMIN}/bindings").json()["bindings"]
+    tab.button("End the binding of team:research").click()
+
+    expect(tab.page.get_by_text("Everybody follows the active profile.")).to_be_visible()
+    assert [(each["subject"], each["profile"]) for each in bound] == [("team:research", "ultra_fast")]
+    assert api.get(f"{ADMIN}/bindings").json()["bindings"] == []

@@ -44,6 +44,12 @@ export function milliseconds(value) {
   return `${number(value, value < 10 ? 1 : 0)}\u00a0ms`;
 }
 
+// A length of time in days, in the largest unit of which there are at least two.
+export function duration(days) {
+  const [unit, each] = [["day", 1], ["hour", 1 / 24], ["minute", 1 / 1440]].find(([, size]) => days >= 2 * size) ?? ["minute", 1 / 1440];
+  return formatter(Intl.NumberFormat, { style: "unit", unit, unitDisplay: "long", maximumFractionDigits: 0 }).format(days / each);
+}
+
 export function dateTime(seconds) {
   if (!known(seconds)) return NONE;
   return formatter(Intl.DateTimeFormat, { dateStyle: "medium", timeStyle: "medium" }).format(seconds * 1000);

@@ -20,7 +20,8 @@ const signedOut = {
   notice: null, // why somebody has to sign in again
 };
 
-export const live = createStore(signedOut);
+// A tab that has a key shows what it waits for, not the sign-in.
+export const live = createStore({ ...signedOut, signedIn: storedKey() !== null });
 export const useLive = () => useStore(live);
 
 let stop = () => {};

@@ -76,14 +76,14 @@ export function ChangeDialog({ change, active, onClose }) {
 
 function Review({ preview, target, reason, onReason }) {
   return html`
-    <h3>${t("change.tasks")}</h3>
-    <${Changes} changes=${preview.changes} />
     ${preview.warnings.map((warning) => html`<p class="notice warn">${warning}</p>`)}
     <h3>${t("change.forecast")}</h3>
     <${Forecast} profile=${target} />
     <${Field} label=${t("change.reason")} hint=${t("change.reason.hint")}>
       <input maxlength="500" value=${reason} onInput=${(event) => onReason(event.target.value)} />
-    <//>`;
+    <//>
+    <h3>${t("change.tasks")}</h3>
+    <${Changes} changes=${preview.changes} />`;
 }
 
 export function Changes({ changes }) {

@@ -1,7 +1,7 @@
 // A forecast as the dialog of a switch and the comparison of profiles show it. It must not know who asked for it.
 
 import { html } from "../dom.js";
-import { milliseconds, money, number, percent } from "../format.js";
+import { duration, milliseconds, money, number, percent } from "../format.js";
 import { t, word } from "../i18n.js";
 import { Badge, Table } from "./basics.js";
 
@@ -21,7 +21,7 @@ export function ForecastSummary({ plan }) {
   return html`<div class="forecast">
     <p><span class="amount">${price(after.usd_per_day)}</span> ${after.usd !== null && t("change.per_day")} <${Delta} before=${before.usd} after=${after.usd} />
       ${after.high > after.low && html` <span class="note">${t("cost.range", { low: money(after.low / plan.days), high: money(after.high / plan.days) })}</span>`}</p>
-    <p class="note">${t("cost.basis", { requests: number(plan.followed), days: number(plan.days, plan.days < 2 ? 2 : 0) })}
+    <p class="note">${t("cost.basis", { requests: number(plan.followed), span: duration(plan.days) })}
       ${after.unpriced > 0 && ` ${t("cost.unpriced.count", { count: number(after.unpriced) })}`}</p>
     <${Findings} findings=${plan.findings} /></div>`;
 }

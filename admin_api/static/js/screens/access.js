@@ -5,6 +5,7 @@ import { useData } from "../data.js";
 import { dateTime } from "../format.js";
 import { t, word } from "../i18n.js";
 import { Badge, Card, Empty, Loaded, Page, Table } from "../parts/basics.js";
+import { Bindings } from "./bindings.js";
 
 const RIGHTS = [
   ["read_profiles", ["admin", "viewer", "member"]],
@@ -30,6 +31,7 @@ export function Access({ state }) {
           ${RIGHTS.map(([right, roles]) => html`<tr key=${right}><th scope="row">${t(`right.${right}`)}</th>
             ${ROLES.map((role) => html`<td>${roles.includes(role) ? html`<span class="good-text">${t("word.yes")}</span>` : t("word.no")}</td>`)}</tr>`)}
         <//><//>
+      <${Bindings} state=${state} manages=${data.you.manages ?? []} />
       <${Teams} profiles=${state.profiles} />
       <${Keys} keys=${data.keys} />`}<//>`;
 }

@@ -87,7 +87,7 @@ function Chain({ entries, filtered }) {
       current = false;
     };
   }, [entries, filtered]);
-  if (!found) return html`<span class="chain"></span>`;
+  if (!found || !entries) return html`<span class="chain"></span>`;
   const tone = { whole: "good", broken: "bad", unchecked: "plain" }[found.state];
   return html`<span class="chain" data-chain=${found.state} title=${t("chain.hint")}><${Badge} tone=${tone}>${t(`chain.${found.state}`, { count: entries.length, revision: found.revision })}<//></span>`;
 }
