@@ -33,10 +33,11 @@ class Steering:
         self._board = health.board
         self.attempts = Attempts(health.statistics.recorder, is_cold=self._is_cold, failures=self.failures)
         self.choice = DeploymentChoice(router, health.board, failures=self.failures)
-        self.attempts.watch(router)
         self.in_force = False
         """Whether deployments are chosen by us: not where the operator set a custom strategy of his own."""
         self.hold()
+        # Last, and only when the rest was possible: who tries again must not wrap the router twice.
+        self.attempts.watch(router)
 
     def hold(self) -> None:
         """Put back what LiteLLM has dropped: the callback, and after an update of its settings the strategy."""
