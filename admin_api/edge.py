@@ -130,7 +130,7 @@ def _is_json(request: Request) -> bool:
     return media_type == "application/json"
 
 
-def _call(request: Request) -> Call:
+async def _call(request: Request) -> Call:  # async, or FastAPI would call it in a thread
     call: Call = request.scope["neuronode_call"]
     return call
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.task_api [--turns N]
 
-One connection, one worker, a provider that answers at once; both ask `auto:fast`.
+One connection, one worker, a key of the access file, a provider that answers at once; both ask `auto:fast`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 
 from benchmarks.load import machine
+from neuronode_router.access import generate_key
 from neuronode_router.tasks import render, shipped
 from tests.support.place import Place
 from tests.support.proxy import Proxy
@@ -36,13 +37,15 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=600)
     args = parser.parse_args()
     print(f"one sentiment request as a chat completion, as a task ({machine()})")
+    plain, entry = generate_key("benchmark")
     with ExitStack() as stack:
         place = Place(
+            keys=(entry,),
             directory=Path(stack.enter_context(tempfile.TemporaryDirectory())),
             upstream=stack.enter_context(Upstream()).url,
         )
         proxy = stack.enter_context(Proxy(place))
-        client = stack.enter_context(proxy.client())
+        client = stack.enter_context(proxy.client(plain))
         print_table(measure(proxy, client, args.turns))
 
 
