@@ -123,7 +123,7 @@ class Desk:
             await asyncio.gather(working, leaving, return_exceptions=True)
 
 
-def _desk(call: Caller, request: Request) -> Desk:
+async def _desk(call: Caller, request: Request) -> Desk:
     return Desk(call, request)
 
 
