@@ -13,7 +13,6 @@ from neuronode_router.domain import AUTO_NAMES, Profile, Reason, Tier
 from neuronode_router.usage.finished import Key
 from neuronode_router.usage.sums import Sums
 
-
 FOLLOWING = frozenset({Reason.ACTIVE_PROFILE, Reason.OVERRIDE_DENIED})
 """Reasons of requests that the active profile decided: these follow a switch."""
 
