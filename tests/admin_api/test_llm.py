@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +20,6 @@ from neuronode_router.access import Principal, Role, add_key, generate_key
 from neuronode_router.domain import Tier
 from neuronode_router.errors import AdminClosed, NotReady
 from neuronode_router.tasks import shipped
-from neuronode_router.tasks.engine import tier_names
-from neuronode_router.usage.finished import Finished, Key, Outcome
 from tests.admin_api.desk import Desk
 from tests.admin_api.world import World
 from tests.support.chat_app import CANARY, Reply
@@ -356,98 +353,6 @@ async def test_who_hangs_up_ends_the_work(desk: Desk) -> None:
         await eventually(lambda: desk.chat.cancelled == 1)
 
     assert len(desk.chat.asked) == 1
-
-
-async def test_models_are_those_the_key_may_ask(desk: Desk) -> None:
-    """`available`: there, and allowed by LiteLLM. `configured`: the first group of each tier that is there."""
-    desk.chat.listed = ("tier_fast", "gone", "sentiment")
-
-    answer = (await desk.get("/models")).json()
-
-    assert answer["available"] == ["tier_fast"]
-    assert answer["configured"]["complex"] is None
-    assert answer["configured"]["fast"] == {
-        "name": "tier_fast",
-        "tier": "fast",
-        "context_window": None,
-        "avg_latency_ms": 200,
-        "cost_factor": 1.0,
-        "max_tokens": None,
-        "temperature": None,
-        "capabilities": [],
-    }
-
-
-async def test_names_that_were_set_are_shown_as_configured(desk: Desk) -> None:
-    """A tier whose name was set shows that group, and tasks ask it."""
-    desk.view.names = tier_names("tier_medium", None, None)
-    desk.chat.then = "NEUTRAL"
-
-    models = (await desk.get("/models")).json()
-    await desk.post("/sentiment", {"text": NEWS})
-
-    assert models["configured"]["fast"]["name"] == "tier_medium"
-    assert desk.chat.names == ["tier_medium"]
-
-
-async def test_a_key_that_may_list_nothing_is_told(desk: Desk) -> None:
-    """LiteLLM's refusal to list is passed on as ours."""
-    desk.chat.listed = None
-
-    answer = await desk.get("/models")
-
-    assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
-
-
-def count(
-    desk: Desk, served: str, tier: str, *, team: str = "", requested: str = "", ms: float = 100
-) -> None:
-    """Have one request in the books."""
-    key = Key(tier=tier, requested=requested or served, served=served, team=team, outcome=Outcome.ANSWERED)
-    desk.ledger.count(Finished(call_id="c", at=time.time(), key=key, latency_ms=ms))
-
-
-async def test_routing_stats_have_the_plans_fields(desk: Desk) -> None:
-    """Counts by group and tier, fallback rate, mean and p95: at the top, and under `routing_stats`."""
-    for _ in range(21):
-        count(desk, "tier_fast", "fast")
-    count(desk, "tier_fast", "fast", ms=1000)
-    count(desk, "tier_medium", "medium", requested="tier_complex", ms=400)
-    count(desk, "embed", "")
-
-    answer = (await desk.get("/routing-stats", caller="viewer")).json()
-
-    assert answer["total_requests"] == 24
-    assert answer["fallback_rate"] == pytest.approx(1 / 24)
-    assert answer["requests_per_model"] == {"tier_fast": 22, "tier_medium": 1, "embed": 1}
-    assert answer["requests_per_tier"] == {"fast": 22, "medium": 1}
-    assert answer["avg_latency_per_model"]["tier_fast"] == pytest.approx((21 * 100 + 1000) / 22, rel=0.05)
-    assert answer["p95_latency_per_model"]["tier_fast"] == pytest.approx(100, rel=0.05)
-    assert answer["p95_latency_per_model"]["tier_medium"] is None
-    assert answer["models"]["tier_fast"]["avg_latency_ms"] == 200
-    assert (answer["scope"], answer["window_seconds"]) == ("shared", 86_400)
-    assert answer["routing_stats"] == {name: answer[name] for name in answer["routing_stats"]}
-
-
-async def test_a_member_sees_the_figures_of_the_own_team(desk: Desk) -> None:
-    """T3: team a sees its own requests, a key without a team those without a team, a viewer all."""
-    count(desk, "tier_fast", "fast", team="a")
-    count(desk, "tier_fast", "fast", team="b")
-    count(desk, "tier_fast", "fast")
-
-    seen = {
-        caller: (await desk.get("/routing-stats", caller=caller)).json()["total_requests"]
-        for caller in ("member", "stranger", "viewer")
-    }
-
-    assert seen == {"member": 1, "stranger": 1, "viewer": 3}
-
-
-async def test_empty_books_are_no_error(desk: Desk) -> None:
-    """Nothing was asked yet: zeros."""
-    answer = (await desk.get("/routing-stats")).json()
-
-    assert (answer["total_requests"], answer["fallback_rate"], answer["models"]) == (0, 0.0, {})
 
 
 @pytest.mark.parametrize(
