@@ -1,10 +1,12 @@
 """A fake LLM provider as a child process: answers with the name of the deployment asked, counts, obeys.
 
-It must not know LiteLLM or the plugin. A request tells it how to behave by words anywhere in its body, so
-a deployment can be named `flaky-fail-500` for good, and a single prompt can ask for a long stream:
-`slow-<ms>` waits first, `fail-<status>` answers an error, `words-<n>` sets the length, `pause-<ms>` waits
-between chunks, `break-stream` closes the connection in mid-stream, `echo-<word>` is said instead of the name, and so
-is the text of `say-<base64url>`; `sure-<percent>` is its probability, told to who asks for logprobs.
+It must not know LiteLLM or the plugin. It speaks the wires of OpenAI, Anthropic and Gemini. A request tells it how to
+behave by words anywhere in its body or in the header `x-fake`, so a deployment can be named `flaky-fail-500` for good,
+and a single prompt can ask for a long stream; of two words of a kind the later counts, the header's last:
+`slow-<ms>` waits first, `slots-<n>` answers that many requests of this deployment at a time while others queue,
+`fail-<status>` answers an error, `words-<n>` sets the length, `pause-<ms>` waits between chunks, `break-stream` closes
+the connection in mid-stream, `echo-<word>` is said instead of the name, and so is the text of `say-<base64url>`;
+`sure-<percent>` is its probability, told to who asks for logprobs.
 `GET /counts` tells, per deployment name, requests and the tokens billed.
 """
 
@@ -34,22 +36,39 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-_DIRECTIVE = re.compile(rb"\b(slow|fail|words|pause|sure)-(\d{1,4})\b|\b(break-stream)\b")
+HEADER = b"x-fake"
+
+_DIRECTIVE = re.compile(rb"\b(slow|fail|words|pause|sure|slots)-(\d{1,4})\b|\b(break-stream)\b")
 _ECHO = re.compile(rb"\becho-(\w{1,64})\b")
 _SAY = re.compile(rb"\bsay-([\w-]{1,4096}={0,2})")
-_WIRES: dict[str, tuple[Callable[[str, int], dict[str, Any]], Callable[[str, int], Iterator[str]]]] = {
-    "/chat/completions": (wire.chat, wire.chat_events),
-    "/completions": (wire.completion, wire.completion_events),
-    "/responses": (wire.responses, wire.responses_events),
-    "/messages": (wire.anthropic, wire.anthropic_events),
+_GEMINI_PATH = re.compile(r"/([^/]+):(generateContent|streamGenerateContent)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """One wire format: a whole answer, the events of a stream, and an error, by the functions of `wire`."""
+
+    whole: Callable[[str, int], dict[str, Any]]
+    events: Callable[[str, int], Iterator[str]]
+    error: Callable[[int], dict[str, Any]] = wire.error
+
+
+_GEMINI = Wire(wire.gemini, wire.gemini_events, wire.gemini_error)
+_WIRES = {
+    "/chat/completions": Wire(wire.chat, wire.chat_events),
+    "/completions": Wire(wire.completion, wire.completion_events),
+    "/responses": Wire(wire.responses, wire.responses_events),
+    "/messages": Wire(wire.anthropic, wire.anthropic_events, wire.anthropic_error),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What the body of a request asked for; times in milliseconds."""
+    """What a request asked for; times in milliseconds."""
 
     slow: int = 0
+    slots: int = 0
+    """0: as many at a time as come."""
     fail: int = 0
     words: int = 3
     pause: int = 0
@@ -59,24 +78,51 @@ class Orders:
     echo: str | None = None
 
     @classmethod
-    def read(cls, body: bytes) -> Orders:
-        """Find the directives anywhere in `body`; the last of a kind wins. Never raises."""
+    def read(cls, text: bytes) -> Orders:
+        """Find the directives anywhere in `text`; the last of a kind wins. Never raises."""
         numbers: dict[str, int] = {}
         breaks = False
-        for kind, number, cut in _DIRECTIVE.findall(body):
+        for kind, number, cut in _DIRECTIVE.findall(text):
             breaks = breaks or bool(cut)
             if kind:
                 numbers[kind.decode()] = int(number)
-        echo, say = _ECHO.search(body), _SAY.search(body)
+        echo, say = _ECHO.search(text), _SAY.search(text)
         said = base64.urlsafe_b64decode(say[1]) if say else echo[1] if echo else None
         return cls(**numbers, breaks=breaks, echo=said.decode() if said is not None else None)
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request: which deployment, in which wire, and how to answer."""
+
+    name: str
+    wire: Wire | None
+    """None for embeddings, which are neither streamed nor counted in words."""
+    stream: bool
+    body: dict[str, Any]
+    orders: Orders
+
+    @classmethod
+    def read(cls, scope: Scope, content: bytes) -> Asked:
+        """Read a request of any wire. Raises for one of none."""
+        body: dict[str, Any] = json.loads(content)
+        path: str = scope["path"]
+        told = b" ".join([path.encode(), content, *(v for k, v in scope["headers"] if k == HEADER)])
+        orders = Orders.read(told)
+        if found := _GEMINI_PATH.search(path):
+            return cls(found[1], _GEMINI, found[2].startswith("stream"), body, orders)
+        if path.endswith("/embeddings"):
+            return cls(body["model"], None, stream=False, body=body, orders=orders)
+        chosen = next(known for suffix, known in _WIRES.items() if path.endswith(suffix))
+        return cls(body["model"], chosen, bool(body.get("stream")), body, orders)
+
+
 class Provider:
-    """The ASGI application and its counts."""
+    """The ASGI application, its counts, and the queues of deployments with slots."""
 
     def __init__(self) -> None:
         self.counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._slots: dict[str, asyncio.Semaphore] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -85,36 +131,42 @@ class Provider:
         if scope["method"] == "GET":
             await _answer(send, 200, self.counts)
             return
-        body = await _read(receive)
-        orders = Orders.read(body)
-        asked = json.loads(body)
-        name = asked["model"]
-        count = self.counts[name]
-        count["requests"] += 1
+        asked = Asked.read(scope, await _read(receive))
+        self.counts[asked.name]["requests"] += 1
+        async with self._slot(asked):
+            await self._obey(asked, send)
+
+    def _slot(self, asked: Asked) -> contextlib.AbstractAsyncContextManager[None]:
+        """Return what a request holds while it is worked on: its place among `slots-<n>`, taken in order of arrival."""
+        if not asked.orders.slots:
+            return contextlib.nullcontext()
+        return self._slots.setdefault(asked.name, asyncio.Semaphore(asked.orders.slots))
+
+    async def _obey(self, asked: Asked, send: Send) -> None:
+        orders, count = asked.orders, self.counts[asked.name]
         if orders.slow:
             await asyncio.sleep(orders.slow / 1000)
         if orders.fail:
             count["failed"] += 1
-            await _answer(send, orders.fail, wire.error(orders.fail))
+            error = asked.wire.error if asked.wire else wire.error
+            await _answer(send, orders.fail, error(orders.fail))
             return
         count["prompt_tokens"] += wire.PROMPT_TOKENS
-        if scope["path"].endswith("/embeddings"):
-            texts = asked["input"] if isinstance(asked["input"], list) else [asked["input"]]
-            await _answer(send, 200, wire.embeddings(name, len(texts)))
+        if asked.wire is None:
+            texts = asked.body["input"] if isinstance(asked.body["input"], list) else [asked.body["input"]]
+            await _answer(send, 200, wire.embeddings(asked.name, len(texts)))
             return
         count["completion_tokens"] += orders.words
-        count["schemas"] += "response_format" in asked
-        path = next(path for path in _WIRES if scope["path"].endswith(path))
-        whole, events = _WIRES[path]
-        said = orders.echo or name
-        if asked.get("stream"):
+        count["schemas"] += "response_format" in asked.body
+        said = orders.echo or asked.name
+        if asked.stream:
             count["streams"] += 1
-            await _stream(send, events(said, orders.words), orders)
-        else:
-            body_of_answer = whole(said, orders.words)
-            if orders.sure and asked.get("logprobs"):
-                body_of_answer["choices"][0]["logprobs"] = wire.logprobs(said, orders.sure / 100)
-            await _answer(send, 200, body_of_answer)
+            await _stream(send, asked.wire.events(said, orders.words), orders)
+            return
+        whole = asked.wire.whole(said, orders.words)
+        if orders.sure and asked.body.get("logprobs"):
+            whole["choices"][0]["logprobs"] = wire.logprobs(said, orders.sure / 100)
+        await _answer(send, 200, whole)
 
 
 async def _read(receive: Receive) -> bytes:

@@ -1,4 +1,4 @@
-"""What the fake provider answers in each wire format: five of OpenAI and Anthropic.
+"""What the fake provider answers in each wire format: those of OpenAI, Anthropic and Gemini.
 
 Pure functions from (deployment name, word count) to bodies and events; every answer carries the name of the
 deployment that was asked, in its text and in every streamed chunk. It must not know sockets or LiteLLM.
@@ -111,15 +111,67 @@ def anthropic_events(name: str, words: int) -> Iterator[str]:
     yield _event("message_stop", {})
 
 
+def gemini(name: str, words: int) -> dict[str, Any]:
+    """Return a Gemini answer."""
+    return _gemini(name, " ".join([name] * words), words, finish="STOP")
+
+
+def gemini_events(name: str, words: int) -> Iterator[str]:
+    """Yield a Gemini stream: a chunk per word, each with the usage so far, the last with the reason it ended."""
+    for number in range(1, words + 1):
+        yield _data(_gemini(name, f"{name} ", number, finish="STOP" if number == words else None))
+
+
 def error(status: int) -> dict[str, Any]:
-    """Return a provider's error body in the OpenAI form, which the Anthropic client accepts too."""
-    return {
-        "error": {
-            "message": f"the fake provider was told to fail with {status}",
-            "type": "fake",
-            "code": status,
-        }
+    """Return OpenAI's error body."""
+    return {"error": {"message": _told_to_fail(status), "type": "fake", "code": status}}
+
+
+def anthropic_error(status: int) -> dict[str, Any]:
+    """Return Anthropic's error body."""
+    kind = _ANTHROPIC_ERRORS.get(status, "api_error")
+    return {"type": "error", "error": {"type": kind, "message": _told_to_fail(status)}}
+
+
+def gemini_error(status: int) -> dict[str, Any]:
+    """Return Gemini's error body."""
+    word = _GEMINI_ERRORS.get(status, "INTERNAL")
+    return {"error": {"code": status, "message": _told_to_fail(status), "status": word}}
+
+
+_ANTHROPIC_ERRORS = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+    529: "overloaded_error",
+}
+_GEMINI_ERRORS = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+
+
+def _told_to_fail(status: int) -> str:
+    return f"the fake provider was told to fail with {status}"
+
+
+def _gemini(name: str, text: str, words: int, *, finish: str | None) -> dict[str, Any]:
+    candidate: dict[str, Any] = {"index": 0, "content": {"role": "model", "parts": [{"text": text}]}}
+    if finish:
+        candidate["finishReason"] = finish
+    usage = {
+        "promptTokenCount": PROMPT_TOKENS,
+        "candidatesTokenCount": words,
+        "totalTokenCount": PROMPT_TOKENS + words,
     }
+    return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": name, "responseId": "fake-1"}
 
 
 def _openai(kind: str, name: str, words: int) -> dict[str, Any]:
