@@ -94,7 +94,7 @@ def forecast(
 ) -> Forecast:
     """Replay the rows of `span` through `candidate`. Never raises."""
     moves: dict[tuple[str, str, str], Move] = {}
-    found: dict[tuple[object, str, str], Finding] = {}
+    moved: dict[tuple[str, str], Sums] = {}
     habits = _Habits(rows)
     for (_, key), sums in rows.items():
         after = target(key, candidate)
@@ -105,8 +105,7 @@ def forecast(
         move.cost_before.add(_recorded(sums))
         move.cost_after.add(_replayed(key, sums, after, prices.of(after), habits))
         if after != key.requested:
-            for finding in findings(key, sums, after, notes):
-                found[finding.kind, finding.task, finding.group] = finding
+            moved.setdefault((key.task, after), Sums()).merge(sums)
     before, later = Amount(), Amount()
     for move in moves.values():
         before.add(move.cost_before)
@@ -119,7 +118,11 @@ def forecast(
         moves=sorted(moves.values(), key=lambda move: (-move.requests, move.task, move.before)),
         cost_before=before,
         cost_after=later,
-        findings=sorted(found.values(), key=lambda finding: (finding.task, finding.kind)),
+        findings=[
+            finding
+            for (task, group), sums in sorted(moved.items(), key=lambda move: move[0])
+            for finding in findings(task, sums, group, notes)
+        ],
     )
 
 

@@ -62,22 +62,22 @@ def target(key: Key, candidate: Profile) -> str:
     return name or key.requested
 
 
-def findings(key: Key, sums: Sums, group: str, notes: Mapping[str, GroupNote]) -> Iterator[Finding]:
-    """Yield what in these requests would not have fitted into `group`. Never raises."""
+def findings(task: str, sums: Sums, group: str, notes: Mapping[str, GroupNote]) -> Iterator[Finding]:
+    """Yield what in these requests of a task would not have fitted into `group`. Never raises."""
     note = notes.get(group)
     if note is None:
-        yield Finding(Violation.UNKNOWN_GROUP, key.task, group, "LiteLLM has no such model group.")
+        yield Finding(Violation.UNKNOWN_GROUP, task, group, "LiteLLM has no such model group.")
         return
     if note.context_window is not None and sums.largest > note.context_window:
         detail = f"The largest request took {sums.largest} tokens, the window holds {note.context_window}."
-        yield Finding(Violation.CONTEXT_WINDOW, key.task, group, detail)
+        yield Finding(Violation.CONTEXT_WINDOW, task, group, detail)
     for modality, count in (("image", sums.images), ("audio", sums.audio)):
         if count and modality not in note.modalities:
             yield Finding(
-                Violation.MODALITY, key.task, group, f"It takes no {modality}; {count} requests had some."
+                Violation.MODALITY, task, group, f"It takes no {modality}; {count} requests had some."
             )
-    if note.capabilities and key.task not in note.capabilities:
-        yield Finding(Violation.CAPABILITY, key.task, group, "Its note does not name this task.")
+    if note.capabilities and task not in note.capabilities:
+        yield Finding(Violation.CAPABILITY, task, group, "Its note does not name this task.")
 
 
 def _groups(candidate: Profile, tier: Tier | None) -> tuple[str, ...]:

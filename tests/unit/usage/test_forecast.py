@@ -168,7 +168,9 @@ def test_a_talkative_group_widens_the_forecast() -> None:
 def test_what_does_not_fit_is_found() -> None:
     """Window, modality and abilities of the other group are held against the largest request and what it carried."""
     note = GroupNote(context_window=4096, capabilities=frozenset({"sentiment"}))
-    rows = rows_of(finished(prompt_tokens=5000, images=True), finished(audio=True))
+    rows = rows_of(
+        finished(prompt_tokens=5000, images=True), finished(audio=True), finished(at=NOW - HOUR, images=True)
+    )
 
     found = replay(rows, CHEAP, {**NOTES, "chat_cheap": note}).findings
 
@@ -181,6 +183,7 @@ def test_what_does_not_fit_is_found() -> None:
     window = next(finding for finding in found if finding.kind is Violation.CONTEXT_WINDOW)
     assert "5003" in window.detail
     assert "4096" in window.detail
+    assert any("2 requests" in finding.detail for finding in found)
 
 
 def test_a_group_that_can_hold_everything_is_no_finding() -> None:
