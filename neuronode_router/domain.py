@@ -351,6 +351,16 @@ class AuditEntry:
     """All bindings after the change, as `bindings_text` writes them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What a gate says of a change that it lets pass."""
+
+    warnings: tuple[str, ...] = ()
+    """For the receipt."""
+    remark: str = ""
+    """For the audit log, before the reason given."""
+
+
 AckState = Literal["applied", "refused", "waiting"]
 
 

@@ -18,6 +18,7 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
     - NotReady              no control state yet: nothing valid was ever committed
     - IdempotencyMismatch   an Idempotency-Key came back with another request
     - AuditBroken           the audit chain does not verify
+    - UnprovenProfile       a switch onto a profile whose cells are red or too old
   + AccessError
     - NotAuthenticated      no key, or a key nobody knows
     - NotAllowed            a known caller who may not do this
@@ -198,6 +199,18 @@ class AuditBroken(ControlError):
     def __init__(self, message: str, *, revision: int) -> None:
         super().__init__(message)
         self.revision = revision
+
+
+class UnprovenProfile(ControlError):
+    """A change would put a profile in force that is not proven to answer; the cells are in `problems`."""
+
+    code = "unproven_profile"
+    mend = "Probe it with POST /admin/profiles/validate?live=1, or repeat with `force`, which the audit log shows."
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        cells = ", ".join(f"{problem.path} ({problem.code})" for problem in self.problems)
+        super().__init__(f"Not proven to answer: {cells}.")
 
 
 class AccessError(NeuronodeError):

@@ -83,6 +83,22 @@ class Settings(BaseModel):
     usage_flush_seconds: Seconds = 10
     """How often a worker carries what it counted to the SQL store: what `kill -9` can lose of it."""
 
+    @property
+    def auto_routing(self) -> Literal["on", "shadow", "off"]:
+        """What becomes of `auto` requests."""
+        if not self.enable_auto_routing:
+            return "off"
+        return "shadow" if self.auto_routing_shadow else "on"
+
+    proof_gate: Literal["off", "warn", "enforce"] = "off"
+    """Whether a profile must be proven to answer before it is put in force. Off: proving costs real requests."""
+    proof_max_age: Annotated[float, Field(gt=0, le=8760, allow_inf_nan=False)] = 24
+    """Hours after which a probe proves nothing any more."""
+    proof_refresh: Annotated[float | None, Field(ge=1, le=43200, allow_inf_nan=False)] = None
+    """Minutes between two refreshes of the proof matrix in the background. Default: none."""
+    proof_tools: Annotated[str | None, Field(pattern=r"^[a-z0-9_, -]*$")] = None
+    """Tasks whose clients send tools, separated by commas: their probe asks for a tool call. Default: none."""
+
     @model_validator(mode="after")
     def _ttl_outlives_heartbeat(self) -> Self:
         if self.worker_ttl_seconds < 2 * self.heartbeat_seconds:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from neuronode_router.domain import AUTO, Bindings, HostFacts, Profile, ProfileSet
+from neuronode_router.control.orders import Target
+from neuronode_router.domain import AUTO, Bindings, ControlState, HostFacts, Profile, ProfileSet
 from neuronode_router.errors import Problem, ProfilesInvalid
 
 
@@ -34,6 +35,19 @@ def require_bound_profiles(profiles: ProfileSet, bindings: Bindings) -> None:
     ]
     if problems:
         raise ProfilesInvalid(problems)
+
+
+def newly_in_force(before: ControlState, after: Target) -> tuple[Profile, ...]:
+    """Return the profiles that a change puts in force: made the active one, newly bound to, or mapped differently."""
+    known = before.profiles.profiles
+    entering = {after.active} - {before.active} | (_bound(after.bindings) - _bound(before.bindings))
+    staying = ({after.active} | _bound(after.bindings)) - entering
+    entering |= {name for name in staying if after.profiles.profiles[name] != known.get(name)}
+    return tuple(after.profiles.profiles[name] for name in sorted(entering))
+
+
+def _bound(bindings: Bindings) -> set[str]:
+    return {name for binding in bindings.values() for name in binding.profiles}
 
 
 def _problems(profile: Profile, host: HostFacts) -> list[Problem]:

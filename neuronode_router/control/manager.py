@@ -15,9 +15,9 @@ from types import MappingProxyType
 from typing import Any, Literal, Unpack
 
 from neuronode_router.control.audit import AuditQuery
-from neuronode_router.control.checks import require_bound_profiles, require_servable
+from neuronode_router.control.checks import newly_in_force, require_bound_profiles, require_servable
 from neuronode_router.control.orders import Options, Order, Target, When
-from neuronode_router.control.ports import ProfileSource, StagedEdit, Wake
+from neuronode_router.control.ports import Gate, ProfileSource, StagedEdit, Wake
 from neuronode_router.control.receipts import write_receipt
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.transition import Prepare, carry_out, require_state
@@ -62,6 +62,7 @@ class ProfileManager:
         source: ProfileSource,
         host: Callable[[], HostFacts],
         wake: Wake,
+        gate: Gate | None = None,
         clock: Callable[[], float] = time.time,
         receipt_timeout: float = 5.0,
         default_profile: str = "balanced",
@@ -71,6 +72,7 @@ class ProfileManager:
         self._source = source
         self._host = host
         self._wake = wake
+        self._gate = gate
         self._clock = clock
         self._receipt_timeout = receipt_timeout
         self._default_profile = default_profile
@@ -80,13 +82,14 @@ class ProfileManager:
         self._witnesses = ThreadPoolExecutor(WITNESSES, thread_name_prefix="neuronode-receipt")
 
     async def switch(self, profile: str, **options: Unpack[Options]) -> Receipt:
-        """Make `profile` the active one. Raises `UnknownProfile` too."""
+        """Make `profile` the active one. Raises `UnknownProfile` and `UnprovenProfile` too."""
+        order = Order("switch", **options)
 
         def prepare(before: ControlState | None) -> Target:
             state = require_state(before)
-            return self._servable(Target(profile, state.profiles, state.bindings))
+            return self._admitted(Target(profile, state.profiles, state.bindings), state, order)
 
-        return await self._change(Order("switch", **options), prepare)
+        return await self._change(order, prepare)
 
     async def rollback(
         self, to: Literal["previous"] | int = "previous", **options: Unpack[Options]
@@ -94,20 +97,26 @@ class ProfileManager:
         """Bring back the active profile, all mappings and all bindings of revision `to`, as a new revision.
 
         "previous" is the revision before the current one, so twice "previous" leads back. Raises `UnknownRevision`,
-        and `ProfilesReadOnly` where files must change and cannot.
+        `UnprovenProfile`, and `ProfilesReadOnly` where files must change and cannot.
         """
+        order = Order("rollback", **options)
 
         def prepare(before: ControlState | None) -> Target:
             state = require_state(before)
             wanted = self._store.read_at(state.revision - 1 if to == "previous" else to)
             differs = wanted.profiles.digest != state.profiles.digest
             edit = self._source.stage_set(wanted.profiles, self._host()) if differs else None
-            return self._servable(Target(wanted.active, wanted.profiles, wanted.bindings, edit))
+            target = Target(wanted.active, wanted.profiles, wanted.bindings, edit)
+            return self._admitted(target, state, order)
 
-        return await self._change(Order("rollback", **options), prepare)
+        return await self._change(order, prepare)
 
     async def bind(self, subject: str, binding: Binding | None, **options: Unpack[Options]) -> Receipt:
-        """Let a profile answer a `team:<id>` or `key:<name>`; None ends that. Raises `UnknownProfile` too."""
+        """Let a profile answer a `team:<id>` or `key:<name>`; None ends that.
+
+        Raises `UnknownProfile` and `UnprovenProfile` too.
+        """
+        order = Order("bind", **options)
 
         def prepare(before: ControlState | None) -> Target:
             state = require_state(before)
@@ -115,9 +124,9 @@ class ProfileManager:
                 _require_profile(name, state.profiles)
             others = {known: bound for known, bound in state.bindings.items() if known != subject}
             bindings = MappingProxyType(others | ({subject: binding} if binding else {}))
-            return self._servable(Target(state.active, state.profiles, bindings))
+            return self._admitted(Target(state.active, state.profiles, bindings), state, order)
 
-        return await self._change(Order("bind", **options), prepare)
+        return await self._change(order, prepare)
 
     async def edit_profile(
         self, name: str, document: Mapping[str, Any], **options: Unpack[Options]
@@ -222,6 +231,14 @@ class ProfileManager:
         # A later one than `before` was committed just now, by a process that found the same files: no old copy.
         if last is not None and last < before.revision and profiles.digest != before.profiles.digest:
             raise StaleFiles(revision=last, current=before.revision)
+
+    def _admitted(self, target: Target, before: ControlState, order: Order) -> Target:
+        """Return what can be served and passes the gate, which judges only what was not in force."""
+        target = self._servable(target)
+        if self._gate is None:
+            return target
+        entering = newly_in_force(before, target)
+        return replace(target, passage=self._gate.admit(entering, force=order.force))
 
     def _servable(self, target: Target) -> Target:
         _require_profile(target.active, target.profiles)

@@ -17,6 +17,7 @@ from neuronode_router.domain import (
     AuditEntry,
     Bindings,
     ControlState,
+    Passage,
     ProfileSet,
     TaskChange,
 )
@@ -45,6 +46,8 @@ class Options(TypedDict, total=False):
     """Only when this is the current revision; None: whatever that is."""
     dry_run: bool
     """Prepare everything, change nothing."""
+    force: bool
+    """Past the gate, which the audit log then shows."""
     wait: Wait
     idempotency: Idempotency | None
 
@@ -58,6 +61,7 @@ class Order:
     reason: str = ""
     if_match: int | None = None
     dry_run: bool = False
+    force: bool = False
     wait: Wait = "all"
     idempotency: Idempotency | None = None
 
@@ -75,6 +79,7 @@ class Target:
     profiles: ProfileSet
     bindings: Bindings = field(default_factory=lambda: NO_BINDINGS)
     edit: StagedEdit | None = None
+    passage: Passage = field(default_factory=Passage)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ It must not know who implements them: profile files, LiteLLM's router, Redis and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from neuronode_router.domain import ControlState, HostFacts, ProfileSet
+from neuronode_router.domain import ControlState, HostFacts, Passage, Profile, ProfileSet
 
 Prepared = TypeVar("Prepared")
 
@@ -73,6 +73,14 @@ class Applier(Protocol[Prepared]):
 
     def swap(self, prepared: Prepared) -> None:
         """Make it effective: one assignment. Runs in the worker's thread, never raises, never waits."""
+        ...
+
+
+class Gate(Protocol):
+    """Says whether profiles may be put in force. It decides nothing about those that already are."""
+
+    def admit(self, profiles: Sequence[Profile], *, force: bool) -> Passage:
+        """Return what receipt and audit log shall say. Blocks. Raises `UnprovenProfile`, `StoreUnavailable`."""
         ...
 
 

@@ -46,7 +46,7 @@ def write_receipt(store: ControlStore, outcome: Outcome, *, timeout: float) -> R
         workers=acks,
         complete=not warnings and not outcome.order.dry_run and all(ack.state == "applied" for ack in acks),
         duration_ms=0.0,
-        warnings=warnings,
+        warnings=(*(target.passage.warnings if target else ()), *warnings),
         replayed=outcome.replayed,
     )
 

@@ -13,7 +13,7 @@ metadata = MetaData()
 VERSION_TABLE = "neuronode_version"
 """Alembic's table: which migration the database has."""
 
-HEAD_VERSION = "0003"
+HEAD_VERSION = "0004"
 """The newest migration. Kept here so that a start with an up-to-date database need not import Alembic."""
 
 state = Table(

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from neuronode_router.control.audit import AuditQuery
-from neuronode_router.control.orders import Order, Outcome, Target
+from neuronode_router.control.orders import REASON_LIMIT, Order, Outcome, Target, storable
 from neuronode_router.control.store import ControlStore, Proposal
 from neuronode_router.domain import AuditEntry, ControlState, alias_map, bindings_text, task_changes
 from neuronode_router.errors import NotReady, RevisionConflict
@@ -95,7 +95,7 @@ def _proposal(outcome: Outcome, target: Target, revision: int) -> Proposal:
         expected=revision,
         action=order.action,
         actor=order.actor,
-        reason=order.reason,
+        reason=_reason(order, target),
         active=target.active,
         profiles=target.profiles,
         bindings=target.bindings,
@@ -103,6 +103,11 @@ def _proposal(outcome: Outcome, target: Target, revision: int) -> Proposal:
         edit=target.edit,
         idempotency=order.idempotency,
     )
+
+
+def _reason(order: Order, target: Target) -> str:
+    told = "; ".join(text for text in (target.passage.remark, order.reason) if text)
+    return storable(told, REASON_LIMIT)
 
 
 def _log(entry: AuditEntry) -> None:

@@ -14,17 +14,18 @@ from sqlalchemy import create_engine
 from neuronode_router.control.database import MIGRATIONS
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.tables import HEAD_VERSION, VERSION_TABLE, metadata
+from neuronode_router.proof.tables import metadata as proof_metadata
 from neuronode_router.usage.tables import metadata as usage_metadata
 
 
 def test_migrated_database_has_the_tables_of_the_code(store: ControlStore, tmp_path: Path) -> None:
-    """Alembic finds nothing to change between a migrated database and the `tables` of both rooms."""
+    """Alembic finds nothing to change between a migrated database and the `tables` of every room."""
     store.revision()
     engine = create_engine(f"sqlite:///{tmp_path}/control.db")
 
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-        difference = compare_metadata(context, [metadata, usage_metadata])
+        difference = compare_metadata(context, [metadata, usage_metadata, proof_metadata])
 
     engine.dispose()
     assert difference == []
