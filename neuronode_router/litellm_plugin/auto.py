@@ -6,14 +6,13 @@ remembered under a keyed hash.
 
 from __future__ import annotations
 
-import hashlib
 import random
 import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from cachetools import LRUCache
 
@@ -25,11 +24,13 @@ from neuronode_router.routing import conversation
 from neuronode_router.routing.auto import Asked, route
 from neuronode_router.routing.conversation import Conversation
 from neuronode_router.routing.ladder import Held, Ladder, Standing
-from neuronode_router.routing.sessions import Sessions
+from neuronode_router.routing.sessions import Sessions, keyed_hash
 from neuronode_router.routing.snapshot import Snapshot
 
 REMEMBERED = 4096
 """Classifications kept for prompts that come again."""
+
+Mode = Literal["on", "shadow", "off"]
 
 Standings = Callable[[], Mapping[str, Sequence[Standing]]]
 
@@ -67,33 +68,27 @@ Watcher = Callable[[Routed, str, Mapping[str, Any]], None]
 
 
 class AutoRouter:
-    """`enabled` classifies; with `shadow` the result is only told to `watchers`. Both may be changed at any time."""
+    """`mode` "off" classifies nothing; with "shadow" the result is only told to `watchers`."""
 
     def __init__(
         self,
         *,
         classifier: Classifier,
         standings: Standings,
-        enabled: bool = True,
-        shadow: bool = False,
+        mode: Mode = "on",
         watchers: Sequence[Watcher] = (),
         chance: Callable[[], float] = random.random,
+        sessions: Sessions | None = None,
     ) -> None:
         self._classifier = classifier
         self._standings = standings
-        self._enabled = enabled
-        self._shadow = shadow
+        self.mode = mode
         self._watchers = tuple(watchers)
         self._chance = chance
         self._salt = secrets.token_bytes(16)
         self._known: LRUCache[bytes, Classification] = LRUCache(REMEMBERED)
         self._counts: Counter[tuple[str, str]] = Counter()
-        self.sessions = Sessions()
-
-    @property
-    def mode(self) -> str:
-        """What is in force: "on", "shadow" or "off"."""
-        return ("shadow" if self._shadow else "on") if self._enabled else "off"
+        self.sessions = sessions or Sessions()
 
     def use(self, classifier: Classifier) -> None:
         """Classify with another classifier from now on. What the old one said is forgotten."""
@@ -137,7 +132,7 @@ class AutoRouter:
         assert decision.profile is not None
         said = conversation.read(body)
         profile = snapshot.state.profiles.profiles[decision.profile]
-        classifies = self._enabled and decision.tier is None
+        classifies = self.mode != "off" and decision.tier is None
         excerpt = read_excerpt(said.turns) if classifies or said.uses_tools else None
         classification = self._classified(excerpt) if excerpt is not None and classifies else None
         sticky = profile.stickiness is not Stickiness.OFF
@@ -162,7 +157,7 @@ class AutoRouter:
 
         considered, ladder = found(classification)
         in_force = considered
-        if self._shadow and classification is not None:
+        if self.mode == "shadow" and classification is not None:
             in_force, ladder = found(None, Step.SHADOW)
         return Routed(
             decision=in_force,
@@ -175,7 +170,7 @@ class AutoRouter:
         )
 
     def _classified(self, excerpt: Excerpt) -> Classification:
-        key = self._hash(*excerpt.pieces, str(excerpt.length))
+        key = keyed_hash(self._salt, *excerpt.pieces, str(excerpt.length))
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = self._classifier.classify_excerpt(excerpt)
@@ -186,21 +181,14 @@ class AutoRouter:
     ) -> Iterator[bytes]:
         """Yield the key of the request's tool loop, then that of its session, as far as they matter."""
         if excerpt is not None and said.uses_tools:
-            yield self._hash("loop", caller.identity, str(said.place), *excerpt.pieces)
+            yield self.sessions.key("loop", caller.identity, str(said.place), *excerpt.pieces)
         if sticky and caller.session is not None:
-            yield self._hash("session", caller.identity, caller.session)
+            yield self.sessions.key("session", caller.identity, caller.session)
 
     def _held(self, sessions: Sequence[bytes], *, in_tool_loop: bool, sticky: bool) -> Held | None:
         """A loop goes on where it began; another request of a session where that went last."""
         keys = sessions if in_tool_loop else sessions[-1:] if sticky else ()
         return next((held for key in keys if (held := self.sessions.held(key)) is not None), None)
-
-    def _hash(self, *parts: str) -> bytes:
-        digest = hashlib.blake2b(key=self._salt, digest_size=16)
-        for part in parts:
-            digest.update(part.encode("utf-8", "surrogatepass"))
-            digest.update(b"\x00")
-        return digest.digest()
 
     def _count(self, decision: Decision) -> None:
         tier = decision.tier

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import socket
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import litellm
@@ -39,11 +39,13 @@ from neuronode_router.domain import (
     Tier,
 )
 from neuronode_router.errors import NeuronodeError
+from neuronode_router.litellm_plugin import chores
 from neuronode_router.litellm_plugin.admission import Admission, Host
 from neuronode_router.litellm_plugin.aliases import RouterAliases
 from neuronode_router.litellm_plugin.applier import SnapshotApplier
 from neuronode_router.litellm_plugin.auto import AutoRouter
 from neuronode_router.litellm_plugin.budgets import Budgets
+from neuronode_router.litellm_plugin.chores import Chore
 from neuronode_router.litellm_plugin.dashboard import Dashboard
 from neuronode_router.litellm_plugin.deployments import Deployments
 from neuronode_router.litellm_plugin.health import Health
@@ -51,6 +53,7 @@ from neuronode_router.litellm_plugin.identity import Identity, role_of
 from neuronode_router.litellm_plugin.learning import Learning
 from neuronode_router.litellm_plugin.renderer import Renderer
 from neuronode_router.litellm_plugin.routing_log import RoutingLog
+from neuronode_router.litellm_plugin.shared_sessions import SharedSessions
 from neuronode_router.litellm_plugin.steering import Steering
 from neuronode_router.litellm_plugin.task_host import TaskHost
 from neuronode_router.litellm_plugin.ui_sessions import UiSessions
@@ -105,11 +108,14 @@ class Runtime:
             failures=self._failures,
         )
         self.steering: Steering | None = None
+        self.sessions = (
+            SharedSessions(settings.redis_url, secret=self._secret) if settings.redis_url else None
+        )
         self.auto = AutoRouter(
             classifier=self.learning.first(),
             standings=lambda: self.health.board.standings,
-            enabled=settings.enable_auto_routing,
-            shadow=settings.auto_routing_shadow,
+            mode=settings.auto_routing,
+            sessions=self.sessions,
             watchers=[each for each in (self.routing_log, self.learning.recorder) if each is not None],
         )
         self.budgets = Budgets(lambda: self.usage.costs_of_the_month())  # built below
@@ -182,40 +188,50 @@ class Runtime:
         while self._router() is None:  # noqa: ASYNC110  LiteLLM gives no event for its router
             await asyncio.sleep(ROUTER_POLL_SECONDS)
         try:
-            await self.health.start()
-            self.learning.start()
-            await self.worker.start()
-            if self.worker.revision == 0:
-                await self._bootstrap()
-            self.admission.open()
-            await self.watcher.start()
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._every(GUARD_SECONDS, "guarding our aliases", self._guard))
-                flush_seconds = self.settings.usage_flush_seconds
-                group.create_task(self._every(flush_seconds, "keeping usage", self.usage.flush))
-                if self.settings.tasks is not None:
-                    refresh = partial(asyncio.to_thread, self._templates.refresh)
-                    group.create_task(self._every(ACCESS_SECONDS, "reading the task templates", refresh))
-                group.create_task(self._every(TIDY_SECONDS, "adding usage up", self.usage.tidy))
-                spending = partial(asyncio.to_thread, self.budgets.refresh)
-                group.create_task(self._every(BUDGET_SECONDS, "reading what teams have spent", spending))
-                take_up = partial(self.learning.refresh, self.auto.use)
-                group.create_task(self._every(GUARD_SECONDS, "following the classifier's weights", take_up))
-                if self.access is not None:
-                    read = partial(asyncio.to_thread, self.access.refresh)
-                    group.create_task(self._every(ACCESS_SECONDS, "reading the access file", read))
+            await self._begin()
+            await chores.do(self._chores(), self._failures)
         finally:
-            await self.watcher.stop()
-            await self.renderer.stop()
-            await self.worker.stop()
-            if self.steering is not None:
-                self.steering.release()
-            await self.health.stop()
-            await self.usage.stop()
-            self.store.close()
-            await asyncio.to_thread(self.learning.stop)
-            if self.routing_log is not None:
-                await asyncio.to_thread(self.routing_log.stop)
+            await self._end()
+
+    async def _begin(self) -> None:
+        await self.health.start()
+        if self.sessions is not None:
+            self.sessions.start()
+        self.learning.start()
+        await self.worker.start()
+        if self.worker.revision == 0:
+            await self._bootstrap()
+        self.admission.open()
+        await self.watcher.start()
+
+    async def _end(self) -> None:
+        await self.watcher.stop()
+        await self.renderer.stop()
+        await self.worker.stop()
+        if self.steering is not None:
+            self.steering.release()
+        await self.health.stop()
+        if self.sessions is not None:
+            await self.sessions.stop()
+        await self.usage.stop()
+        self.store.close()
+        await asyncio.to_thread(self.learning.stop)
+        if self.routing_log is not None:
+            await asyncio.to_thread(self.routing_log.stop)
+
+    def _chores(self) -> Iterator[Chore]:
+        yield Chore(GUARD_SECONDS, "guarding our aliases", self._guard)
+        yield Chore(GUARD_SECONDS, "following the classifier's weights", self._follow_weights)
+        yield Chore(self.settings.usage_flush_seconds, "keeping usage", self.usage.flush)
+        yield Chore(TIDY_SECONDS, "adding usage up", self.usage.tidy)
+        yield Chore.blocking(BUDGET_SECONDS, "reading what teams have spent", self.budgets.refresh)
+        if self.settings.tasks is not None:
+            yield Chore.blocking(ACCESS_SECONDS, "reading the task templates", self._templates.refresh)
+        if self.access is not None:
+            yield Chore.blocking(ACCESS_SECONDS, "reading the access file", self.access.refresh)
+
+    async def _follow_weights(self) -> None:
+        await self.learning.refresh(self.auto.use)
 
     @property
     def callbacks(self) -> Sequence[CustomLogger]:
@@ -271,6 +287,10 @@ class Runtime:
     def _router(self) -> Any | None:
         return self._proxy.llm_router
 
+    def _secret(self) -> bytes:
+        """Return what all workers of this proxy know and nobody else does."""
+        return hashlib.sha256(f"neuronode sessions {self._proxy.master_key}".encode()).digest()
+
     def _active_ladder(self) -> Mapping[Tier, Sequence[str]]:
         snapshot = self.admission.snapshot
         return snapshot.ladders[snapshot.state.active] if snapshot else {}
@@ -301,13 +321,6 @@ class Runtime:
 
     async def _reload(self, when: When) -> None:
         await self.manager.reload(when, actor=FILES, reason="the profile files changed", wait="none")
-
-    async def _every(self, seconds: float, activity: str, act: Callable[[], Awaitable[None]]) -> None:
-        """Do `act` again and again, whatever it raises: the end of this loop would end this worker's following."""
-        while True:
-            await asyncio.sleep(seconds)
-            with self._failures.survived(activity):
-                await act()
 
     async def _guard(self) -> None:
         """Put back what something else took away: our aliases in the router, our callbacks in LiteLLM's

@@ -77,7 +77,7 @@ class Wish:
     @property
     def stays(self) -> bool:
         """Whether nothing but the cap may change the tier."""
-        return self.in_tool_loop and self.held is not None
+        return self.in_tool_loop
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,12 @@
 """Where the requests of a session went last: bounded, in memory, for at most an hour.
 
-It must not know callers, requests or text: it is handed a key, which the caller's key must be part of.
+It must not know callers or requests: it is handed the parts of a key, of which the caller must be one.
 """
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,11 +19,28 @@ MAX_SESSIONS = 10_000
 KEPT_SECONDS = 3600.0
 
 
-class Sessions:
-    """The sessions of this process. `clock` counts seconds."""
+def keyed_hash(key: bytes, *parts: str) -> bytes:
+    """Return 16 bytes that tell texts apart and give none of them away to who does not know the key."""
+    digest = hashlib.blake2b(key=key, digest_size=16)
+    for part in parts:
+        digest.update(part.encode("utf-8", "surrogatepass"))
+        digest.update(b"\x00")
+    return digest.digest()
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+
+class Sessions:
+    """The sessions of this process. `clock` counts seconds; `secret` (up to 64 bytes) keys the hashes."""
+
+    def __init__(
+        self, *, clock: Callable[[], float] = time.monotonic, secret: Callable[[], bytes] | None = None
+    ) -> None:
+        own = secrets.token_bytes(16)
+        self._secret = secret or (lambda: own)
         self._held: TTLCache[bytes, Held] = TTLCache(MAX_SESSIONS, KEPT_SECONDS, timer=clock)
+
+    def key(self, *parts: str) -> bytes:
+        """Return under which key a session is remembered, told apart by `parts`."""
+        return keyed_hash(self._secret(), *parts)
 
     def held(self, session: bytes) -> Held | None:
         """Return where the session's last request went, None where it is new or long ago."""

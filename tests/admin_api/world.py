@@ -6,10 +6,13 @@ It must not know what is tested with it.
 from __future__ import annotations
 
 import os
+import sqlite3
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +170,7 @@ async def running_world(
     for name in PROFILES:
         (profiles / f"{name}.yaml").write_text(profile_text(name))
     wake, applier = DirectWake(), TakesAll()
+    (directory / "control.db").write_bytes(_migrated())
     store = ControlStore(f"sqlite:///{directory / 'control.db'}")
     manager = ProfileManager(
         store=store,
@@ -195,6 +199,20 @@ async def running_world(
     finally:
         await worker.stop()
         store.close()
+
+
+@cache
+def _migrated() -> bytes:
+    """Return an empty database as the migrations make it: running them for each of hundreds of worlds takes minutes."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "control.db"
+        store = ControlStore(f"sqlite:///{path}")
+        store.revision()
+        store.close()
+        with sqlite3.connect(path) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
+        return path.read_bytes()
 
 
 def _write_keys(path: Path) -> dict[str, str]:

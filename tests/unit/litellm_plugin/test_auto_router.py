@@ -105,7 +105,7 @@ def test_a_tool_loop_stays_where_it_began_though_that_is_overloaded_meanwhile() 
 
     assert began.decision.group == goes_on.decision.group == "large"
     assert goes_on.decision.steps[0] is Step.TOOL_LOOP
-    assert stranger.decision.group == "middle"
+    assert stranger.decision.steps[0] is Step.CLASSIFIED
 
 
 def test_a_session_keeps_its_tier_where_the_profile_says_so() -> None:
@@ -143,7 +143,7 @@ def test_the_callers_cap_holds() -> None:
 def test_shadow_decides_and_does_not_act() -> None:
     """The fixed tier answers; what would have been done is told to those who watch."""
     told: list[Routed] = []
-    worker = Worker(shadow=True, watchers=[lambda routed, *_: told.append(routed)])
+    worker = Worker(mode="shadow", watchers=[lambda routed, *_: told.append(routed)])
 
     found = worker.ask(STRATEGY)
 
@@ -155,7 +155,7 @@ def test_shadow_decides_and_does_not_act() -> None:
 
 def test_switched_off_nothing_is_classified_and_forced_tiers_still_hold() -> None:
     """`auto` is one fixed tier then; a name that forces a tier is no classification."""
-    worker = Worker(enabled=False)
+    worker = Worker(mode="off")
 
     assert worker.ask(STRATEGY).decision.steps == (Step.AUTO_OFF,)
     assert worker.ask(SENTIMENT, name="auto:complex").decision.group == "large"

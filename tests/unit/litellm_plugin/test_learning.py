@@ -55,7 +55,7 @@ class Worker:
         self.auto = AutoRouter(
             classifier=self.learning.first(),
             standings=dict,
-            shadow=shadow,
+            mode="shadow" if shadow else "on",
             watchers=[self.recorder] if self.recorder else [],
         )
         self.history = History(directory / "state")

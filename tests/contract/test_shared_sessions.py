@@ -1,0 +1,88 @@
+"""Sessions over a real Redis: another worker knows where a tool loop went; nothing that is sent there breaks one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from neuronode_router.domain import Tier
+from neuronode_router.litellm_plugin.shared_sessions import CHANNEL, SharedSessions
+from neuronode_router.routing.ladder import Held
+from tests.support.servers import RedisServer
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.servers
+
+HELD = Held(Tier.COMPLEX, "large")
+
+
+@pytest.fixture
+async def workers(redis_server: RedisServer) -> AsyncIterator[tuple[SharedSessions, SharedSessions]]:
+    """Two workers with the same secret, both listening."""
+    pair = tuple(SharedSessions(redis_server.url, secret=lambda: b"of this proxy") for _ in range(2))
+    for worker in pair:
+        worker.start()
+    await eventually(lambda: all(worker.connected for worker in pair))
+    yield pair[0], pair[1]
+    for worker in pair:
+        await worker.stop()
+
+
+async def test_another_worker_knows_the_way(workers: tuple[SharedSessions, SharedSessions]) -> None:
+    """Tier and group at once, the deployment when it has answered."""
+    first, second = workers
+    key = first.key("loop", "me", "0", "who are you")
+
+    first.hold(key, HELD)
+    await eventually(lambda: second.held(key) == HELD)
+    first.answered(key, "large-1")
+
+    await eventually(lambda: second.held(key) == Held(Tier.COMPLEX, "large", "large-1"))
+    assert second.key("loop", "me", "0", "who are you") == key
+
+
+@pytest.mark.parametrize(
+    "message",
+    [b"", b"\xff", b"[]", b"{}", b"[[1,2,3,4]]", b'[["zz","fast","g",null]]', b'[["ab","huge","g",null]]'],
+)
+async def test_nonsense_on_the_channel_is_ignored(
+    workers: tuple[SharedSessions, SharedSessions], redis_server: RedisServer, message: bytes
+) -> None:
+    """T15: a poisoned Redis changes nothing, and what is well formed is still heard."""
+    first, second = workers
+    async with Redis.from_url(redis_server.url) as stranger:
+        await stranger.publish(CHANNEL, message)
+
+    first.hold(b"k", HELD)
+
+    await eventually(lambda: second.held(b"k") == HELD)
+
+
+async def test_without_redis_a_worker_keeps_its_own(redis_server: RedisServer) -> None:
+    """T16: a dead server costs nothing but the sharing, which comes back with it."""
+    redis_server.kill()
+    worker = SharedSessions(redis_server.url, secret=lambda: b"x")
+    worker.start()
+
+    worker.hold(b"k", HELD)
+
+    assert worker.held(b"k") == HELD
+    await worker.stop()
+
+
+async def test_no_text_reaches_redis(
+    workers: tuple[SharedSessions, SharedSessions], redis_server: RedisServer
+) -> None:
+    """T12: what is told is a keyed hash, a tier, a group and a deployment."""
+    heard: list[bytes] = []
+    async with Redis.from_url(redis_server.url) as listener, listener.pubsub() as subscription:
+        await subscription.subscribe(CHANNEL)
+        workers[0].hold(workers[0].key("session", "me", "Zebrafink"), HELD)
+        while not heard:
+            message = await subscription.get_message(ignore_subscribe_messages=True, timeout=5)
+            heard += [message["data"]] if message else []
+
+    assert b"Zebrafink" not in heard[0]
+    assert b'"complex","large",null' in heard[0]
