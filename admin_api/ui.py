@@ -36,9 +36,10 @@ POLICY = (
     " base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none';"
     " frame-ancestors 'self'"
 )
+ASK_AGAIN = {"Cache-Control": "no-cache"}
+KEEP = {"Cache-Control": "public, max-age=31536000, immutable"}
+"""For files whose address names their version: after an upgrade no page mixes two of them."""
 HEADERS: Mapping[str, str] = {
-    # Files are asked for again each time, and answered with 304: after an upgrade no page mixes two versions.
-    "Cache-Control": "no-cache",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Referrer-Policy": "no-referrer",
@@ -59,18 +60,27 @@ class Asset:
     media_type: str
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The page: its entry, and all other files under the version that they make up together."""
+
+    version: str
+    index: Asset
+    files: Mapping[str, Asset]
+
+
 def build_ui(host: Callable[[], AdminHost]) -> APIRouter:
     """Return the routes of the page, to be included under the prefix of the admin API.
 
     They need no key and work before there is anything to serve: `host` is only asked who may frame the page.
     """
     router = APIRouter(include_in_schema=False)
-    files = assets()
+    site = read_site()
 
     @router.get("/ui")
     async def enter() -> Response:
         # Relative, so that it holds under any prefix and root path: the page's addresses are relative too.
-        return Response(status_code=307, headers={"Location": "ui/", **HEADERS})
+        return Response(status_code=307, headers={"Location": "ui/", **HEADERS, **ASK_AGAIN})
 
     @router.post("/ui/session")
     async def sign_in(request: Request) -> Response:
@@ -80,35 +90,56 @@ def build_ui(host: Callable[[], AdminHost]) -> APIRouter:
             return problem_response(error)
         return JSONResponse({"key": session.key, "expires_at": session.expires_at}, headers=NO_STORE)
 
-    @router.get("/ui/{path:path}")
-    async def page(path: str, request: Request) -> Response:
-        asset = files.get(path or INDEX)
-        headers = dict(HEADERS) | {"Content-Security-Policy": _policy(host)}
-        if asset is None:
-            return Response("Not found.", 404, headers, "text/plain")
-        return _send(asset, request, headers)
+    @router.get("/ui/")
+    async def page(request: Request) -> Response:
+        return _send(site.index, request, _headers(host, ASK_AGAIN))
+
+    @router.get("/ui/{version}/{path:path}")
+    async def file(version: str, path: str, request: Request) -> Response:
+        asset = site.files.get(path)
+        if asset is None or version != site.version:
+            return Response("Not found.", 404, _headers(host, ASK_AGAIN), "text/plain")
+        return _send(asset, request, _headers(host, KEEP))
 
     return router
 
 
 @cache
-def assets() -> Mapping[str, Asset]:
-    """Return every file of the page by its path, read and compressed once in a process."""
-    return {
-        file.relative_to(STATIC).as_posix(): _asset(file)
+def read_site() -> Site:
+    """Return the page, read and compressed once in a process."""
+    contents = {
+        file.relative_to(STATIC).as_posix(): file.read_bytes()
         for file in sorted(STATIC.rglob("*"))
         if file.suffix in MEDIA_TYPES
     }
+    digest = hashlib.sha256()
+    for path, content in contents.items():
+        digest.update(path.encode() + b"\0" + content + b"\0")
+    version = digest.hexdigest()[:16]
+    index = contents.pop(INDEX).decode()
+    # Named at once, or a browser would learn of each module only from the one that imports it.
+    modules = "".join(
+        f'<link rel="modulepreload" href="{version}/{path}">' for path in contents if path.endswith(".js")
+    )
+    index = index.replace("<!-- {modules} -->", modules).replace("{version}", version)
+    return Site(
+        version=version,
+        index=_asset(INDEX, index.encode()),
+        files={path: _asset(path, content) for path, content in contents.items()},
+    )
 
 
-def _asset(file: Path) -> Asset:
-    content = file.read_bytes()
+def _asset(path: str, content: bytes) -> Asset:
     return Asset(
         plain=content,
         packed=gzip.compress(content, 9, mtime=0),
         etag=f'"{hashlib.sha256(content).hexdigest()[:32]}"',
-        media_type=MEDIA_TYPES[file.suffix],
+        media_type=MEDIA_TYPES[Path(path).suffix],
     )
+
+
+def _headers(host: Callable[[], AdminHost], caching: Mapping[str, str]) -> dict[str, str]:
+    return {**HEADERS, **caching, "Content-Security-Policy": _policy(host)}
 
 
 def _send(asset: Asset, request: Request, headers: dict[str, str]) -> Response:

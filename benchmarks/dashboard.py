@@ -1,7 +1,7 @@
 """How fast the dashboard is there: bytes, first paint and the first figures, in a real browser over a real proxy.
 
-Run: `python -m benchmarks.dashboard --visits 15`. It needs a Chromium (scripts/browser). Times are milliseconds from the start
-of the navigation; a first visit has nothing cached, a later one asks for every file and is told 304.
+Run: `python -m benchmarks.dashboard --visits 15`. It needs a Chromium (scripts/browser). Times are milliseconds from
+the start of the navigation; a first visit has nothing cached, a later one asks for the page alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
-from admin_api.ui import assets
+from admin_api.ui import read_site
 from tests.browser import chromium
 from tests.browser.tabs import UI
 from tests.support.place import Place
@@ -75,7 +75,8 @@ def main() -> None:
     executable = chromium.find()
     if executable is None:
         raise SystemExit("There is no Chromium: install one with scripts/browser.")
-    packed = sum(len(asset.packed) for asset in assets().values())
+    site = read_site()
+    packed = sum(len(asset.packed) for asset in (site.index, *site.files.values()))
     print(f"all files, packed: {packed / 1000:.1f} kB")
     with tempfile.TemporaryDirectory() as directory, Upstream() as upstream:
         place = Place(directory=Path(directory), upstream=upstream.url)

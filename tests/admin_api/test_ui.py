@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from admin_api.router import PREFIX, SECOND_PREFIX
-from admin_api.ui import MAX_CLAIM_BYTES, STATIC, assets
+from admin_api.ui import MAX_CLAIM_BYTES, STATIC, read_site
 from neuronode_router.errors import AdminClosed
 from tests.admin_api.world import World
 
@@ -19,6 +19,7 @@ UI = f"{PREFIX}/profiles/ui"
 IMPORTS = re.compile(r'from "(\.[^"]+)"')
 SCRIPTS = sorted(STATIC.rglob("*.js"))
 MAX_PACKED_BYTES = 200_000
+SITE = read_site()
 
 
 @pytest.fixture
@@ -94,17 +95,21 @@ async def test_only_the_configured_origin_may_frame_the_page(world: World, anyon
 )
 async def test_only_the_pages_own_files_are_served(anyone: httpx.AsyncClient, path: str) -> None:
     """T10: a path is looked up among the known files, never on the disk."""
-    answer = await anyone.get(httpx.URL(f"http://proxy.test{UI}/", raw_path=f"{UI}/{path}".encode()))
+    for place in (UI, f"{UI}/{SITE.version}"):
+        answer = await anyone.get(
+            httpx.URL("http://proxy.test", raw_path=f"{place}/{path}".encode()), follow_redirects=True
+        )
 
-    assert answer.status_code in {401, 404}  # 401: dots that the client resolved lead to the API itself
-    assert "AdminHost" not in answer.text
+        assert answer.status_code in {401, 404}  # 401: dots that the client resolved lead to the API itself
+        assert "AdminHost" not in answer.text
 
 
 async def test_files_travel_compressed_and_only_once(anyone: httpx.AsyncClient) -> None:
     """A browser that has the file is told so; one that has not gets it packed, and unpacks the same bytes."""
-    first = await anyone.get(f"{UI}/app.css", headers={"Accept-Encoding": "gzip"})
-    again = await anyone.get(f"{UI}/app.css", headers={"If-None-Match": f"W/{first.headers['etag']}"})
-    plain = await anyone.get(f"{UI}/app.css", headers={"Accept-Encoding": "identity"})
+    file = f"{UI}/{SITE.version}/app.css"
+    first = await anyone.get(file, headers={"Accept-Encoding": "gzip"})
+    again = await anyone.get(file, headers={"If-None-Match": f"W/{first.headers['etag']}"})
+    plain = await anyone.get(file, headers={"Accept-Encoding": "identity"})
 
     assert first.headers["content-encoding"] == "gzip"
     assert (again.status_code, again.content) == (304, b"")
@@ -113,22 +118,38 @@ async def test_files_travel_compressed_and_only_once(anyone: httpx.AsyncClient) 
 
 async def test_every_import_of_the_page_is_served(anyone: httpx.AsyncClient) -> None:
     """From index.html through every module: nothing that is asked for is missing, nothing served is unused."""
-    index = (STATIC / "index.html").read_text()
-    wanted = {"index.html", *re.findall(r'(?:href|src)="([^"#]+)"', index)}
-    for script in SCRIPTS:
-        for name in IMPORTS.findall(script.read_text()):
-            wanted.add((script.parent / name).resolve().relative_to(STATIC).as_posix())
+    index = (await anyone.get(f"{UI}/")).text
+    named = set(re.findall(r'(?:href|src)="([^"#]+)"', index))
+    imported = {
+        (script.parent / name).resolve().relative_to(STATIC).as_posix()
+        for script in SCRIPTS
+        for name in IMPORTS.findall(script.read_text())
+    }
 
-    statuses = {path: (await anyone.get(f"{UI}/{path}")).status_code for path in wanted}
+    statuses = {path: (await anyone.get(f"{UI}/{path}")).status_code for path in named}
 
-    assert {path for path, status in statuses.items() if status != 200} == set()
-    assert set(assets()) - wanted == set()
+    assert set(statuses.values()) == {200}
+    assert {path.removeprefix(f"{SITE.version}/") for path in named} == set(SITE.files)
+    assert imported | {"app.css", "icon.svg", "js/main.js"} == set(SITE.files)
+
+
+async def test_a_file_is_kept_for_ever_and_the_page_is_not(anyone: httpx.AsyncClient) -> None:
+    """An address names the version of its file; another version is not there, so no page mixes two."""
+    page = await anyone.get(f"{UI}/")
+    file = await anyone.get(f"{UI}/{SITE.version}/js/main.js")
+    older = await anyone.get(f"{UI}/0123456789abcdef/js/main.js")
+
+    assert page.headers["cache-control"] == "no-cache"
+    assert file.headers["cache-control"].endswith("immutable")
+    assert (older.status_code, older.headers["cache-control"]) == (404, "no-cache")
 
 
 def test_the_whole_page_is_small() -> None:
     """All files together, packed, stay far below what a slow connection notices."""
-    assert sum(len(asset.packed) for asset in assets().values()) < MAX_PACKED_BYTES
-    assert all(gzip.decompress(asset.packed) == asset.plain for asset in assets().values())
+    everything = [SITE.index, *SITE.files.values()]
+
+    assert sum(len(asset.packed) for asset in everything) < MAX_PACKED_BYTES
+    assert all(gzip.decompress(asset.packed) == asset.plain for asset in everything)
 
 
 def test_vendored_code_is_what_its_table_says() -> None:

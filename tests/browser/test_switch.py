@@ -191,7 +191,7 @@ def test_a_team_is_bound_and_released(tab: Tab, api: httpx.Client) -> None:
     """A team gets a profile of its own while others follow the active one, and follows it again."""
     tab.go("access")
     tab.page.get_by_label("Team or key").fill("research")
-    tab.page.get_by_label("Profile", exact=True).select_option("ultra_fast")
+    tab.page.locator("form.filters select").last.select_option("ultra_fast")
     tab.button("Bind").click()
     expect(tab.page.get_by_role("row", name="team:research")).to_contain_text("ultra_fast")
     bound = api.get(f"{ADMIN}/bindings").json()["bindings"]

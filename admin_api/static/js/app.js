@@ -17,6 +17,7 @@ import { Workers } from "./screens/workers.js";
 import { embedded } from "./session.js";
 import { useStore } from "./store.js";
 
+const ICON = new URL("../icon.svg", import.meta.url).href;
 const SCREENS = {
   now: Now, mappings: Mappings, matrix: Matrix, routing: Routing, cost: Cost, audit: Audit, workers: Workers, access: Access,
 };
@@ -58,7 +59,7 @@ function skip(event) {
 function Header({ state, language, theme }) {
   const nextTheme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
   return html`<header class="bar">
-    <span class="brand">${!embedded && html`<img src="icon.svg" alt="" width="24" height="24" />`}<span class="brand-name">neuronode</span></span>
+    <span class="brand">${!embedded && html`<img src=${ICON} alt="" width="24" height="24" />`}<span class="brand-name">neuronode</span></span>
     ${state.signedIn && html`<${Connection} state=${state} />`}
     <span class="grow"></span>
     <select class="quiet" aria-label=${t("bar.language")} value=${language} onChange=${(event) => prefer("language", event.target.value)}>
