@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -56,6 +56,18 @@ class _Running:
 _current: ContextVar[_Running | None] = ContextVar("neuronode_attempt", default=None)
 """The attempt that the present task is in. LiteLLM awaits its hooks within the attempt, nested calls too."""
 
+_unmeasured: ContextVar[bool] = ContextVar("neuronode_unmeasured", default=False)
+
+
+@contextlib.contextmanager
+def unmeasured() -> Iterator[None]:
+    """Leave attempts that the body makes out of the statistics: they are not a client's."""
+    token = _unmeasured.set(True)
+    try:
+        yield
+    finally:
+        _unmeasured.reset(token)
+
 
 class Attempts(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
     """LiteLLM's callback and the wrapper of `make_call`. LiteLLM looks for hooks in this very class."""
@@ -82,6 +94,8 @@ class Attempts(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         own = getattr(router, MAKE_CALL)
 
         async def make_call(original_function: Any, *args: Any, **kwargs: Any) -> Any:
+            if _unmeasured.get():
+                return await own(original_function, *args, **kwargs)
             outer, attempt = _current.get(), _Running(self, router, bool(kwargs.get("stream")), _wish(kwargs))
             _current.set(attempt)
             try:

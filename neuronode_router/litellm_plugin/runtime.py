@@ -12,7 +12,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import litellm
@@ -36,6 +36,7 @@ from neuronode_router.domain import (
     SECOND_NAME_PROFILE,
     TASK_ALIASES,
     HostFacts,
+    Profile,
     Tier,
 )
 from neuronode_router.errors import NeuronodeError
@@ -51,6 +52,7 @@ from neuronode_router.litellm_plugin.deployments import Deployments
 from neuronode_router.litellm_plugin.health import Health
 from neuronode_router.litellm_plugin.identity import Identity, role_of
 from neuronode_router.litellm_plugin.learning import Learning
+from neuronode_router.litellm_plugin.proof_room import ProofRoom
 from neuronode_router.litellm_plugin.renderer import Renderer
 from neuronode_router.litellm_plugin.routing_log import RoutingLog
 from neuronode_router.litellm_plugin.shared_sessions import SharedSessions
@@ -73,6 +75,9 @@ ACCESS_SECONDS = 1.0
 
 BUDGET_SECONDS = 15.0
 """How often what teams have spent is read from our own sums."""
+
+PROOF_SECONDS = 15.0
+"""How often a worker looks whether a refresh of the proof matrix is due."""
 
 ROUTER_POLL_SECONDS = 0.02
 
@@ -150,12 +155,20 @@ class Runtime:
             ladder=self._active_ladder,
             books=self.usage.books,
         )
+        self.proof = ProofRoom(
+            settings=settings,
+            database=self.store.database,
+            router=self._router,
+            registry=lambda: self.health.board.registry,
+            profiles=self._served_profiles,
+        )
         self._wake = _wake(settings)
         self.manager = ProfileManager(
             store=self.store,
             source=ProfileFiles(settings.profiles, standstill=self.store.standstill),
             host=self.facts,
             wake=self._wake,
+            gate=self.proof.gate,
             receipt_timeout=settings.receipt_timeout,
             default_profile=_first_profile(settings),
             on_receipt=lambda _: self.renderer.hurry(),
@@ -225,6 +238,8 @@ class Runtime:
         yield Chore(self.settings.usage_flush_seconds, "keeping usage", self.usage.flush)
         yield Chore(TIDY_SECONDS, "adding usage up", self.usage.tidy)
         yield Chore.blocking(BUDGET_SECONDS, "reading what teams have spent", self.budgets.refresh)
+        if self.settings.proof_refresh is not None:
+            yield Chore(PROOF_SECONDS, "refreshing the proof matrix", self.proof.refresh)
         if self.settings.tasks is not None:
             yield Chore.blocking(ACCESS_SECONDS, "reading the task templates", self._templates.refresh)
         if self.access is not None:
@@ -294,6 +309,10 @@ class Runtime:
     def _active_ladder(self) -> Mapping[Tier, Sequence[str]]:
         snapshot = self.admission.snapshot
         return snapshot.ladders[snapshot.state.active] if snapshot else {}
+
+    def _served_profiles(self) -> Iterable[Profile]:
+        snapshot = self.admission.snapshot
+        return snapshot.state.profiles.profiles.values() if snapshot else ()
 
     def _renders(self) -> bool:
         """Where LiteLLM re-reads its file every 30 s it would put a rendered, older map back over ours."""
