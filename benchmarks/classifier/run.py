@@ -115,7 +115,7 @@ def difficulty(prompts: Sequence[Row], outcomes: Sequence[Row]) -> list[str]:
         train_o = [row for row in outcomes if number[id(row)] != fold]
         graded = labelled.graded(labelled.plainly_open(train_p), labelled.plainly_open(train_o))
         unseen = heldout.serving(
-            fit(labelled.examples(labelled.plainly_open(train_p)), graded, Recipe(per_phrase=6))
+            fit(labelled.examples(labelled.plainly_open(train_p)), graded, Recipe(seeds=(1,)))
         )
         tiers += [
             (difficulty_of(unseen, row["text"]), row["tier"] == "complex")

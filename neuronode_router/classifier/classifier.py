@@ -20,13 +20,14 @@ from neuronode_router.classifier.classification import (
     task_of,
 )
 from neuronode_router.classifier.features import cue_rows, hash_rows
+from neuronode_router.domain import Tier
 
 MAX_EVIDENCE = 8
 DECISIVE_SCORE, DECISIVE_LEAD = 4.0, 2.0
 """Two clear cues for one task, and one more than for any other: right 98 of 100 times on unseen sources."""
 DECISIVE, LIKELY, DOUBTFUL = 0.98, 0.78, 0.45
 """How often the lexicon is right alone: two clear cues ahead, one ahead, less."""
-NO_GUESS, FAMILIAR = 0.25, 0.34
+NO_GUESS, FAMILIAR = 0.15, 0.34
 """Below this share, or with fewer known words and no cue, there is no evidence, and the length decides."""
 MERE_TEXT, ASKS = 0.5, 0.15
 """A piece with this share of `document` is mere text; one with this share of what is asked for is not."""
@@ -92,7 +93,8 @@ def _trained(reading: Reading, length: int, trained: weights.Weights) -> Classif
     shares = weights.probabilities(scores)
     difficulty = float(1 / (1 + np.exp(-scores[0, weights.DIFFICULTY])))
     verdict = _by_cues(reading.cues((shares[:, weights.DOCUMENT] >= MERE_TEXT).tolist()))
-    task, detail, share = weights.best(weights.combine(shares))
+    merged = weights.combine(shares)
+    task, detail, share = weights.best(merged)
     label, confidence, layer = detail or task.value, trained.calibration(share), Layer.TRAINED
     if verdict.decisive:
         label, confidence, layer = verdict.label, DECISIVE, Layer.LEXICON
@@ -100,7 +102,10 @@ def _trained(reading: Reading, length: int, trained: weights.Weights) -> Classif
     unfamiliar = verdict.score == 0 and trained.table.familiarity(hashed) < FAMILIAR
     if layer is Layer.TRAINED and (unfamiliar or share < NO_GUESS):
         return _by_length(length, cues=cues, difficulty=difficulty)
-    return _answer(label, cues, difficulty, confidence=confidence, layer=layer)
+    base = tiers.default(task_of(label)[0], difficulty)
+    if layer is Layer.TRAINED:
+        base = tiers.likeliest(dict(zip(LABELS, merged.tolist(), strict=True)), difficulty)
+    return _answer(label, cues, (base, difficulty), confidence=confidence, layer=layer)
 
 
 def _mere_text(pieces: Sequence[str], shares: weights.Floats, label: str) -> list[bool]:
@@ -120,7 +125,10 @@ def _untrained(reading: Reading, length: int) -> Classification:
     if verdict.lead <= 0:
         return _by_length(length, cues=cues)
     confidence = DECISIVE if verdict.decisive else LIKELY if verdict.lead >= 1 else DOUBTFUL
-    return _answer(verdict.label, cues, UNKNOWN_DIFFICULTY, confidence=confidence, layer=Layer.LEXICON)
+    base = tiers.default(task_of(verdict.label)[0], UNKNOWN_DIFFICULTY)
+    return _answer(
+        verdict.label, cues, (base, UNKNOWN_DIFFICULTY), confidence=confidence, layer=Layer.LEXICON
+    )
 
 
 def _by_cues(cues: Sequence[lexicon.Rule]) -> Verdict:
@@ -134,15 +142,22 @@ def _by_cues(cues: Sequence[lexicon.Rule]) -> Verdict:
 
 
 def _answer(
-    label: str, cues: Sequence[lexicon.Rule], difficulty: float, *, confidence: float, layer: Layer
+    label: str,
+    cues: Sequence[lexicon.Rule],
+    weight: tuple[Tier, float],
+    *,
+    confidence: float,
+    layer: Layer,
 ) -> Classification:
+    """`weight` is the tier before cues move it, and the difficulty."""
+    base, difficulty = weight
     task, detail = task_of(label)
     harder = [rule.cue for rule in cues if rule.task == lexicon.HARDER]
     easier = [rule.cue for rule in cues if rule.task == lexicon.EASIER]
     return Classification(
         task=task,
         detail=detail,
-        tier=tiers.choose(task, difficulty=difficulty, harder=harder, easier=easier),
+        tier=tiers.choose(base, harder=harder, easier=easier),
         confidence=confidence,
         calibrated=True,
         source=layer,

@@ -58,7 +58,10 @@ def read(messages: Sequence[Mapping[str, object]] | str) -> Excerpt:
     flat = " ".join(lines)
     window = flat if len(flat) <= 2 * PIECE else f"{_start(flat)} {_end(flat)}"
     chosen = lines if len(lines) <= 2 * MAX_LINES else [*lines[:MAX_LINES], *lines[-MAX_LINES:]]
-    pieces = dict.fromkeys(piece for line in chosen for piece in _cut(line))
+    outer = (0, len(chosen) - 1)
+    pieces = dict.fromkeys(
+        piece for number, line in enumerate(chosen) for piece in _cut(line, further=int(number in outer))
+    )
     pieces.pop(window, None)
     return Excerpt((window, *pieces), length)
 
@@ -111,14 +114,23 @@ def _bounded(texts: Iterable[str]) -> Iterable[str]:
         yield text if len(text) <= 2 * EDGE else f"{text[:EDGE]}\n{text[-EDGE:]}"
 
 
-def _cut(line: str) -> tuple[str, ...]:
-    """Return the first and the last sentence of a long line, each at most `PIECE` characters."""
+def _cut(line: str, *, further: int = 0) -> Iterable[str]:
+    """Return the first and the last sentence of a long line, each at most `PIECE` characters.
+
+    `further` is how many more such pieces follow the first: long instructions come to the point late.
+    """
     if len(line) <= PIECE:
         return (line,)
-    start, end = _start(line), _end(line)
-    ends = [match.end() for match in _SENTENCE_END.finditer(start, 24)]
+    pieces: list[str] = []
+    at = 0
+    for number in range(1 + further):
+        start = _start(line[at:].lstrip())
+        ends = [match.end() for match in _SENTENCE_END.finditer(start, 24)]
+        pieces.append(start[: ends[0]] if ends and number == 0 else start)
+        at += len(pieces[-1])
+    end = _end(line)
     begins = [match.end() for match in _SENTENCE_END.finditer(end, 0, PIECE - 24)]
-    return (start[: ends[0]] if ends else start, end[begins[-1] :] if begins else end)
+    return (*pieces, end[begins[-1] :] if begins else end)
 
 
 def _start(line: str) -> str:

@@ -6,14 +6,15 @@ It must not know tasks, tiers or weights; training and serving share it, so that
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-ROWS = 1 << 15
+ROWS = 60_000
 """Rows of the weight table. Row 0 takes what belongs to no text, and weighs nothing."""
 WORDS = 1 << 17
 """Slots of the vocabulary: it only tells whether a word was ever seen."""
@@ -22,16 +23,29 @@ CUE_WEIGHT = 4
 MAX_CHARS = 4096
 """No call looks at more characters than this, all texts together."""
 
+Hashes = npt.NDArray[np.uint64]
+Places = npt.NDArray[np.int64]
+
 _BREAK = "\n"
-_SHIFT, _WORD_SHIFT = np.uint64(64 - 15), np.uint64(64 - 17)
+_HIGH, _WORD_SHIFT = np.uint64(32), np.uint64(64 - 17)
 _BASE = 0x9E3779B97F4A7C15
 _MIX = np.uint64(0xD6E8FEB86659FD93)
-_WORD_SALT, _PAIR_SALT, _SKIP_SALT = (
-    np.uint64(n) for n in (0xA0761D6478BD642F, 0xE7037ED1A0B428DB, 0x8EBC6AF09C88C6E3)
+_WORD_SALT, _PAIR_SALT, _SKIP_SALT, _FIRST_SALT, _FIRST_PAIR_SALT, _ASKING_SALT = (
+    np.uint64(n)
+    for n in (
+        0xA0761D6478BD642F,
+        0xE7037ED1A0B428DB,
+        0x8EBC6AF09C88C6E3,
+        0x589965CC75374CC3,
+        0x1D8E4E27C47D124F,
+        0xEB44ACCAB455D165,
+    )
 )
+_ENDS = np.zeros(128, dtype=np.int64)
+_ENDS[[ord(end) for end in ".!?:;"]] = 1
 
 
-def _powers(base: int) -> npt.NDArray[np.uint64]:
+def _powers(base: int) -> Hashes:
     powers = [1]
     for _ in range(MAX_CHARS):
         powers.append(powers[-1] * base % 2**64)
@@ -54,6 +68,16 @@ class Rows:
     """Which of `WORDS` slots the words of all texts fall into."""
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of all texts: their hash, their text counted from 1, and where they start and end."""
+
+    hash: Hashes
+    text: Places
+    start: Places
+    end: Places
+
+
 @cache
 def cue_rows(task: str, cue: str) -> tuple[int, ...]:
     """Return the rows of a cue: its own and its task's, several times over, so that it outweighs single n-grams."""
@@ -68,7 +92,7 @@ def hash_rows(texts: Sequence[str], cues: Sequence[Sequence[int]] = ()) -> Rows:
 
     `cues[i]` are the `cue_rows` of all cues found in `texts[i]`.
     """
-    joined = (_BREAK + _BREAK.join(f" {text} " for text in texts) + _BREAK)[:MAX_CHARS]
+    joined = (_BREAK + _BREAK.join(f" {text} " for text in texts))[: MAX_CHARS - 1] + _BREAK
     codes = np.frombuffer(joined.encode("utf-32-le", "replace"), dtype=np.uint32)
     breaks = np.cumsum(codes == ord(_BREAK))
     prefix = np.concatenate(
@@ -81,35 +105,68 @@ def hash_rows(texts: Sequence[str], cues: Sequence[Sequence[int]] = ()) -> Rows:
         starts = starts[whole & (codes[starts] != ord(_BREAK))]
         rows.append(_spans(prefix, starts, starts + order) + np.uint64(order))
         owners.append(breaks[starts])
-    words, word_owner = _words(codes, prefix, breaks)
-    rows.append(words ^ _WORD_SALT)
-    owners.append(word_owner)
+    words = _words(codes, prefix, breaks)
+    rows.append(words.hash ^ _WORD_SALT)
+    owners.append(words.text)
     for gap, salt in ((1, _PAIR_SALT), (2, _SKIP_SALT)):
-        same = word_owner[:-gap] == word_owner[gap:]
-        rows.append(((words[:-gap] * _MIX) ^ words[gap:])[same] ^ salt)
-        owners.append(word_owner[:-gap][same])
+        same = words.text[:-gap] == words.text[gap:]
+        rows.append(((words.hash[:-gap] * _MIX) ^ words.hash[gap:])[same] ^ salt)
+        owners.append(words.text[:-gap][same])
+    counted = np.concatenate(owners).astype(np.int64) - 1
+    count = np.maximum(np.bincount(counted, minlength=len(texts))[: len(texts)], 1).astype(np.float32)
+    for found, of in _openings(codes, words):
+        rows.append(found)
+        owners.append(of)
     owner = np.concatenate(owners).astype(np.int64) - 1
-    row = np.maximum(((np.concatenate(rows) * _MIX) >> _SHIFT).astype(np.int64), 1)
-    count = np.maximum(np.bincount(owner, minlength=len(texts))[: len(texts)], 1).astype(np.float32)
+    row = np.maximum(_rows(np.concatenate(rows)), 1)
     flat = [cue for found in cues for cue in found]
     if flat:
         row = np.concatenate((row, np.array(flat, dtype=np.int64)))
         owner = np.concatenate((owner, np.repeat(np.arange(len(cues)), [len(found) for found in cues])))
-    return Rows(row, owner, count, ((words * _MIX) >> _WORD_SHIFT).astype(np.int64))
+    return Rows(row, owner, count, ((words.hash * _MIX) >> _WORD_SHIFT).astype(np.int64))
 
 
-def _spans(
-    prefix: npt.NDArray[np.uint64], starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
-) -> npt.NDArray[np.uint64]:
+def _rows(hashes: Hashes) -> npt.NDArray[np.int64]:
+    """Return where in the table hashes fall, 0 included."""
+    return (((hashes * _MIX) >> _HIGH) * np.uint64(ROWS) >> _HIGH).astype(np.int64)
+
+
+def _openings(codes: npt.NDArray[np.uint32], words: Words) -> Iterator[tuple[Hashes, Places]]:
+    """Yield what opens each sentence: its first word, its first two, and both facts again where it asks.
+
+    "List the keys" and "keys on the list" hold the same words; what is asked for is said by the first.
+    """
+    if not words.hash.size:
+        return
+    closed = _running(_ENDS[np.minimum(codes, _ENDS.size - 1)])
+    first = np.ones(words.hash.size, np.bool_)
+    first[1:] = (words.text[1:] != words.text[:-1]) | (closed[words.start[1:]] > closed[words.end[:-1]])
+    at = np.flatnonzero(first)
+    text, opening = words.text[at], words.hash[at]
+    yield opening ^ _FIRST_SALT, text
+    following = np.minimum(at + 1, words.hash.size - 1)
+    same = (following > at) & (words.text[following] == text)
+    yield (((opening * _MIX) ^ words.hash[following]) ^ _FIRST_PAIR_SALT)[same], text[same]
+    asked = _running(codes == ord("?"))
+    until = np.minimum(np.append(words.start[at[1:]], codes.size), np.flatnonzero(codes == ord(_BREAK))[text])
+    asks = asked[until] > asked[words.start[at]]
+    yield (opening ^ _ASKING_SALT)[asks], text[asks]
+    yield np.full(int(asks.sum()), _ASKING_SALT), text[asks]
+
+
+def _running(flags: npt.NDArray[Any]) -> Places:
+    """Return how many flags are set before each place."""
+    return np.concatenate((np.zeros(1, np.int64), np.cumsum(flags)))
+
+
+def _spans(prefix: Hashes, starts: Places, ends: Places) -> Hashes:
     """Return one hash per span, the same wherever in the text the span stands."""
-    spans: npt.NDArray[np.uint64] = (prefix[ends] - prefix[starts]) * _INVERSE_POWERS[starts]
+    spans: Hashes = (prefix[ends] - prefix[starts]) * _INVERSE_POWERS[starts]
     return spans
 
 
-def _words(
-    codes: npt.NDArray[np.uint32], prefix: npt.NDArray[np.uint64], breaks: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+def _words(codes: npt.NDArray[np.uint32], prefix: Hashes, breaks: Places) -> Words:
     inside = (codes >= 128) | ((codes >= ord("a")) & (codes <= ord("z"))) | (codes == ord("0"))
-    edges = np.flatnonzero(np.diff(inside.astype(np.int8), prepend=0, append=0))
+    edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1  # the first and the last character are breaks
     starts, ends = edges[::2], edges[1::2]
-    return _spans(prefix, starts, ends), breaks[starts]
+    return Words(_spans(prefix, starts, ends), breaks[starts], starts, ends)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from neuronode_router.classifier.excerpt import fold
 REACH = 14
 """Words between the parts of a cue: a German verb and its particle stand far apart."""
 MAX_TOKENS = 400
+REMEMBERED = 1 << 14
+"""Words of which it is remembered which cues they open: most words open none, and most come again."""
 
 HARDER, EASIER, NEGATION = "harder", "easier", "negation"
 _HEAD, _ENDING = 3, 4
@@ -48,6 +51,7 @@ class Lexicon:
 
     def __init__(self, rules: Iterable[Rule], negations: frozenset[str] = frozenset()) -> None:
         self._negations = negations
+        self._opening = lru_cache(REMEMBERED)(self._rules_from)
         self._words: dict[str, list[Rule]] = {}
         self._stems: dict[str, list[Rule]] = {}
         self._endings: dict[str, list[Rule]] = {}
@@ -65,15 +69,19 @@ class Lexicon:
         tokens = tokenise(text)
         found: dict[tuple[str, str], Rule] = {}
         for at, word in enumerate(tokens.words):
-            for rules in (
-                self._words.get(word),
-                self._stems.get(word[:_HEAD]),
-                self._endings.get(word[-_ENDING:]),
-            ):
-                for rule in rules or ():
-                    if _holds(rule, tokens, at) and not self._negated(tokens, at):
-                        found.setdefault((rule.task, rule.cue), rule)
+            for rule in self._opening(word):
+                if _continues(rule, tokens, at) and not self._negated(tokens, at):
+                    found.setdefault((rule.task, rule.cue), rule)
         return list(found.values())
+
+    def _rules_from(self, word: str) -> tuple[Rule, ...]:
+        """Return the rules whose first word this is."""
+        near = (
+            *self._words.get(word, ()),
+            *self._stems.get(word[:_HEAD], ()),
+            *self._endings.get(word[-_ENDING:], ()),
+        )
+        return tuple(rule for rule in near if _matches(rule.words[0], word))
 
     def _negated(self, tokens: Tokens, at: int) -> bool:
         """Tell whether a negation stands up to two words before, or right after the cue's first word."""
@@ -144,23 +152,25 @@ def _rule_words(part: str) -> list[str]:
     return words
 
 
-def _holds(rule: Rule, tokens: Tokens, at: int) -> bool:
+def _continues(rule: Rule, tokens: Tokens, at: int) -> bool:
+    """Tell whether the rest of a rule follows its first word."""
     if rule.at_start and not tokens.opens[at]:
         return False
-    if not _matches(rule.words[0], tokens.words[at]):
-        return False
-    for word, gap in zip(rule.words[1:], rule.gaps[1:], strict=True):
-        ahead = range(at + 1, min(at + (REACH if gap else 2), len(tokens.words)))
-        step = next((i for i in ahead if _matches(word, tokens.words[i])), None)
-        if step is None:
+    words = tokens.words
+    for number in range(1, len(rule.words)):
+        wanted = rule.words[number]
+        at += 1
+        if rule.gaps[number]:
+            within = range(at, min(at + REACH - 1, len(words)))
+            at = next((i for i in within if _matches(wanted, words[i])), len(words))
+        if at >= len(words) or not _matches(wanted, words[at]):
             return False
-        at = step
     return True
 
 
 def _matches(pattern: str, word: str) -> bool:
     if pattern.startswith("*"):
-        return word.endswith(pattern[1:])
+        return len(word) >= len(pattern) and word.endswith(pattern[1:])
     if pattern.endswith("*"):
         return word.startswith(pattern[:-1])
     return word == pattern

@@ -173,13 +173,25 @@ def probabilities(scores: Floats) -> Floats:
 
 
 def combine(shares: Floats, window: float = 0.3) -> Floats:
-    """Return one share per label for a whole turn: its window, and the piece that speaks loudest for each label.
+    """Return one share per label for a whole turn: its window, and the piece that speaks loudest for each task.
 
-    The instruction is somewhere among the pieces; attached text answers `document` and so says little.
+    The instruction is somewhere among the pieces; attached text answers `document` and so says little. The kinds of
+    `other` speak as one task, or six faint suspicions in as many pieces would add up to a loud one.
     """
-    merged = shares[0] if len(shares) == 1 else window * shares[0] + (1 - window) * shares.max(axis=0)
-    labels: Floats = merged[:DOCUMENT] / merged[:DOCUMENT].sum()
+    if len(shares) == 1:
+        labels: Floats = shares[0, :DOCUMENT] / shares[0, :DOCUMENT].sum()
+        return labels
+    others = shares[:, FIRST_KIND:DOCUMENT]
+    tasks = _loudest(np.column_stack((shares[:, :FIRST_KIND], others.sum(axis=1))), window)
+    kinds = _loudest(others, window)
+    labels = np.concatenate((tasks[:-1], tasks[-1] * kinds / kinds.sum()))
+    labels /= labels.sum()
     return labels
+
+
+def _loudest(shares: Floats, window: float) -> Floats:
+    mixed: Floats = window * shares[0] + (1 - window) * shares.max(axis=0)
+    return mixed
 
 
 def best(shares: Floats) -> tuple[Task, str, float]:

@@ -16,6 +16,11 @@ from pathlib import Path
 DOCUMENT = "document"
 LANGUAGES = ("de", "en")
 
+PER_PHRASE, PASSAGES = 6, 250
+"""What the shipped weights are fitted to: texts for each phrase, and texts strung together for each language."""
+SLOT_DEPTH = 2
+"""A filler may hold slots of its own."""
+
 _CHOICE = re.compile(r"\(([^()]*)\)")
 _SLOT = re.compile(r"\{([a-z]+)\}")
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"})
@@ -45,9 +50,9 @@ class Example:
 
 
 def phrases(language: str) -> list[Phrase]:
-    """Return the phrase lines of a language, in file order."""
+    """Return the phrase lines of a language, in the order of the files' names."""
     found, task, attach = [], "", False
-    for line in _data_lines(f"{language}.txt"):
+    for line in _data_lines(f"{language}*.txt"):
         if line.startswith("[") and line.endswith("]"):
             task, _, flag = line[1:-1].partition(" ")
             attach = flag == "attach"
@@ -61,24 +66,35 @@ def documents(language: str) -> list[str]:
     return list(_data_lines(f"documents_{language}.txt"))
 
 
-def sample(seed: int, *, per_phrase: int, attachments: Sequence[str] = ()) -> list[Example]:
-    """Return texts of every phrase line, and the documents cut in many ways, for both languages.
+def sample(seed: int, *, per_phrase: int) -> list[Example]:
+    """Return texts of every phrase line, and mere text cut in many ways, for both languages.
 
     A line gives `per_phrase` texts, and more the more choices and slots it has.
-
-    `attachments` are further ordinary texts, so that no topic gives a task away.
     """
     rng = random.Random(seed)  # noqa: S311 - training data, no secret
     examples: list[Example] = []
     for language in LANGUAGES:
-        slots, texts = _slots(language), [*documents(language), *attachments]
+        fillers = slots(language)
+        texts = [
+            *documents(language),
+            *_passages(language, fillers, rng, count=PASSAGES * per_phrase // PER_PHRASE),
+        ]
         for phrase in phrases(language):
-            examples.extend(_example(phrase, slots, texts, rng) for _ in range(_share(phrase, per_phrase)))
+            examples.extend(_example(phrase, fillers, texts, rng) for _ in range(_share(phrase, per_phrase)))
         for text in texts:
             examples.extend(
                 Example(piece, DOCUMENT, language, "phrases") for piece in _pieces(text, texts, rng)
             )
     return examples
+
+
+def _passages(language: str, slots: dict[str, list[str]], rng: random.Random, *, count: int) -> list[str]:
+    """Return texts of one to five sentences."""
+    patterns = list(_data_lines(f"passages_{language}.txt"))
+    return [
+        " ".join(_expand(pattern, slots, rng) for pattern in rng.choices(patterns, k=rng.randrange(1, 6)))
+        for _ in range(count)
+    ]
 
 
 def _share(phrase: Phrase, per_phrase: int) -> int:
@@ -123,9 +139,9 @@ def _pieces(text: str, texts: Sequence[str], rng: random.Random) -> Iterator[str
 def _expand(pattern: str, slots: dict[str, list[str]], rng: random.Random) -> str:
     while match := _CHOICE.search(pattern):
         pattern = pattern[: match.start()] + rng.choice(match[1].split("|")) + pattern[match.end() :]
-    return " ".join(
-        _SLOT.sub(lambda slot: rng.choice(slots[slot[1]]) if slot[1] in slots else slot[0], pattern).split()
-    )
+    for _ in range(SLOT_DEPTH):
+        pattern = _SLOT.sub(lambda slot: rng.choice(slots.get(slot[1], [slot[0]])), pattern)
+    return " ".join(pattern.split())
 
 
 def _misspell(text: str, rng: random.Random) -> str:
@@ -143,13 +159,17 @@ def _misspell(text: str, rng: random.Random) -> str:
     return text
 
 
-def _slots(language: str) -> dict[str, list[str]]:
-    pairs = (line.partition(": ") for line in _data_lines(f"slots_{language}.txt"))
-    return {name: [filler.strip() for filler in fillers.split(" | ")] for name, _, fillers in pairs}
+def slots(language: str) -> dict[str, list[str]]:
+    """Return the fillers by slot; several lines for one slot add up."""
+    found: dict[str, list[str]] = {}
+    for line in _data_lines(f"slots_{language}*.txt"):
+        name, _, fillers = line.partition(": ")
+        found.setdefault(name, []).extend(filler.strip() for filler in fillers.split(" | "))
+    return found
 
 
-def _data_lines(name: str) -> Iterator[str]:
-    folder = Path(str(files(__package__))) / "phrases"
-    for line in (folder / name).read_text(encoding="utf-8").splitlines():
-        if line.strip() and not line.startswith("#"):
-            yield line.strip()
+def _data_lines(names: str) -> Iterator[str]:
+    for path in sorted((Path(str(files(__package__))) / "phrases").glob(names)):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if line.strip() and not line.startswith("#"):
+                yield line.strip()

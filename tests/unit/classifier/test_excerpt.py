@@ -79,12 +79,25 @@ def test_an_instruction_around_a_long_document_keeps_a_piece_of_its_own(*, docum
     assert "fasse das zusammen." in read.pieces
 
 
+@pytest.mark.parametrize("instruction_first", [True, False])
+def test_a_long_instruction_is_read_past_its_first_sentence(*, instruction_first: bool) -> None:
+    """Tools explain at length before they say what they want: the second sentence has its place in a piece."""
+    point = "You must sort every entry into one of two bins, the loud ones and the quiet ones."
+    rest = " Do not explain your choice, and do not repeat the entry." * 3
+    instruction = f"In what follows you are shown some notes that travellers left. {point}{rest}"
+    order = (instruction, "The hut was cold.") if instruction_first else ("The hut was cold.", instruction)
+
+    read = excerpt.read("\n\n".join(order))
+
+    assert any(excerpt.fold(point) in piece for piece in read.pieces[1:])
+
+
 @given(st.text(max_size=6000))
 def test_any_text_gives_few_short_pieces(text: str) -> None:
     """Whatever is sent, what is looked at stays bounded."""
     read = excerpt.read(text)
 
-    assert len(read.pieces) <= 1 + 4 * excerpt.MAX_LINES
+    assert len(read.pieces) <= 1 + 2 * (2 * excerpt.MAX_LINES) + 2
     assert sum(map(len, read.pieces)) <= 8 * excerpt.PIECE * excerpt.MAX_LINES
     assert all("\n" not in piece for piece in read.pieces)
 

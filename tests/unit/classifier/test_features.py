@@ -62,3 +62,28 @@ def test_words_are_told_apart_and_found_again() -> None:
     assert alone < among
     assert len(among) == 5
     assert features.hash_rows(["?!"]).words.size == 0
+
+
+def test_what_opens_a_sentence_counts_for_itself() -> None:
+    """ "List the keys" and "keys the list" share their words, and yet the first says what is asked for."""
+    asked = set(rows_of(features.hash_rows(["list the keys"]), 0))
+    told = set(rows_of(features.hash_rows(["keys list the"]), 0))
+    again = set(rows_of(features.hash_rows(["so far. list the keys"]), 0))
+
+    opening = asked - told
+    assert opening & again
+    assert len(asked & again) > len(asked & told)
+
+
+def test_a_question_is_told_from_a_statement() -> None:
+    """Whatever is asked, one feature says that something is, once for each sentence that asks."""
+    asking = set(rows_of(features.hash_rows(["is it cold?"]), 0)) & set(
+        rows_of(features.hash_rows(["who knows?"]), 0)
+    )
+
+    assert len(asking) == 1
+    counts = [
+        sum(row in asking for row in rows_of(features.hash_rows([text]), 0))
+        for text in ("is it cold.", "is it cold. who knows?", "is it cold? who knows?")
+    ]
+    assert counts == [0, 1, 2]

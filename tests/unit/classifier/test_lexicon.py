@@ -127,3 +127,18 @@ def test_repetition_cannot_slow_the_lexicon(cues: lexicon.Lexicon, text: str) ->
     cues.find(text)
 
     assert time.thread_time() - start < 0.25
+
+
+@pytest.mark.parametrize(
+    "text", ["die Abstimmung", "mit Zustimmung", "die Bestimmung des Orts", "call options", "a news article"]
+)
+def test_longer_words_with_the_same_end_are_no_cues(cues: lexicon.Lexicon, text: str) -> None:
+    """A vote is no mood, and neither an option nor an article is a task."""
+    assert not {"sentiment", "summary", "classification"} & set(found(cues, text))
+
+
+def test_one_word_is_not_two_cues_for_the_same_task(cues: lexicon.Lexicon) -> None:
+    """A stem and an ending that meet in one word would otherwise settle the task alone."""
+    weight = sum(rule.weight for rule in cues.find("die zusammenfassung") if rule.task == "summary")
+
+    assert weight == 2

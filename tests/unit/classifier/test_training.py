@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from neuronode_router.classifier.training.corpus import Example
 from neuronode_router.classifier.training.fit import Fitted, Recipe, fit
 from neuronode_router.domain import Tier
 
-QUICK = Recipe(per_phrase=2, iterations=12)
+QUICK = Recipe(per_phrase=1, iterations=8, seeds=(1,))
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +35,18 @@ def test_samples_are_reproducible_and_complete() -> None:
 
     assert first == again
     assert first != corpus.sample(4, per_phrase=1)
-    slots = ("{topic}", "{question}", "{concept}", "{labels}", "{ticker}", "{n}")
-    assert not [example for example in first if any(slot in example.text for slot in slots)]
+    slots = {slot for language in corpus.LANGUAGES for slot in corpus.slots(language)}
+    assert not [item for item in first if any(f"{{{slot}}}" in item.text for slot in slots)]
+
+
+@pytest.mark.parametrize("language", corpus.LANGUAGES)
+def test_phrases_name_slots_that_exist_and_close_their_brackets(language: str) -> None:
+    """A slip in a phrase file would teach the weights braces and half choices."""
+    patterns = [phrase.pattern for phrase in corpus.phrases(language)]
+
+    assert not [pattern for pattern in patterns if pattern.count("(") != pattern.count(")")]
+    named = {slot for pattern in patterns for slot in re.findall(r"\{([a-z]{3,})\}", pattern)}
+    assert named <= set(corpus.slots(language))
 
 
 def test_quantised_weights_serve(fitted: Fitted, tmp_path: Path) -> None:
