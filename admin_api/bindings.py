@@ -11,14 +11,14 @@ from typing import Annotated, Literal
 from fastapi import Depends, Path, Query, Response
 from pydantic import Field
 
-from admin_api.documents import Body, Document, EditOptions, Name, ReceiptDocument, WriteOptions
+from admin_api.documents import Body, Document, EditOptions, GatedOptions, Name, ReceiptDocument
 from admin_api.edge import Call, LimitedCaller
 from admin_api.edge import Caller as AnyCaller
 from admin_api.preconditions import IdempotencyKey, IfMatch
 from admin_api.problems import InvalidRequestError
 from admin_api.reads import etag
 from admin_api.writes import Write, present
-from neuronode_router.access import may_read_all, require_may_bind
+from neuronode_router.access import may_read_all, require_may_bind, require_writer
 from neuronode_router.domain import SUBJECT_PATTERN, Beyond, Binding
 from neuronode_router.errors import NotReady, Problem
 
@@ -37,7 +37,7 @@ class BeyondBody(Body):
     )
 
 
-class BindingBody(WriteOptions):
+class BindingBody(GatedOptions):
     """Which profile answers."""
 
     profile: Name | None = Field(
@@ -108,6 +108,8 @@ async def put_binding(
         mend = "Leave it out: for a key only the budget that LiteLLM keeps counts."
         path = "body.beyond.monthly_usd"
         raise InvalidRequestError([Problem("key_budget", "Our sums are kept by team.", mend, path=path)])
+    if body.force:
+        require_writer(write.call.principal)
     name, binding = _subject(kind, subject), Binding(body.profile, beyond)
     await _require(write.call, name, binding)
     options = write.options(f"bind {name}", body.model_dump())

@@ -42,6 +42,9 @@ WaitFor = Annotated[
     Field(description="Whose acknowledgements the answer waits for: of no worker, one, or all live ones."),
 ]
 DryRun = Annotated[bool, Field(description="Check and show what would change; change nothing.")]
+Force = Annotated[
+    bool, Field(description="Also onto a profile that is not proven to answer; the audit log shows it.")
+]
 ProfileBody = Annotated[
     dict[str, JsonValue],
     AfterValidator(storable),
@@ -74,7 +77,13 @@ class WriteOptions(Body):
     dry_run: DryRun = False
 
 
-class SwitchBody(WriteOptions):
+class GatedOptions(WriteOptions):
+    """What a write may be told that can put an unproven profile in force."""
+
+    force: Force = False
+
+
+class SwitchBody(GatedOptions):
     """Which profile shall answer."""
 
     model_config = ConfigDict(
@@ -84,7 +93,7 @@ class SwitchBody(WriteOptions):
     profile: Name
 
 
-class RollbackBody(WriteOptions):
+class RollbackBody(GatedOptions):
     """Which revision shall be in force again, as a new revision."""
 
     model_config = ConfigDict(

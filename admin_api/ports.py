@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from fastapi import Request
 
+from admin_api.proof_ports import ProofView
 from admin_api.routing_ports import RouterView
 from admin_api.usage_ports import UsageView
 from neuronode_router.access import AccessKey, Principal, UiSession
@@ -116,5 +117,6 @@ class AdminHost:
     router: RouterView | None = None
     """Automatic routing; None while it has not started."""
     usage: UsageView | None = None
+    proof: ProofView | None = None
     feedback: FeedbackView | None = None
     """None while no history of decisions is kept."""

@@ -20,6 +20,7 @@ from neuronode_router.errors import (
     Problem,
     ProfilesInvalid,
     RevisionConflict,
+    UnprovenProfile,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -67,6 +68,7 @@ KINDS: Mapping[str, Kind] = {
     "unknown_call": Kind(404, "No such call"),
     "profiles_read_only": Kind(409, "The profile files cannot be written"),
     "stale_files": Kind(409, "The profile files are an old copy"),
+    "unproven_profile": Kind(409, "The profile is not proven to answer"),
     "revision_conflict": Kind(412, "Another revision is current"),
     "body_too_large": Kind(413, "The body is too large"),
     "unsupported_media_type": Kind(415, "The body is not JSON"),
@@ -151,13 +153,13 @@ def documented(*statuses: int, kinds: Mapping[str, Kind] = KINDS) -> dict[int | 
     }
 
 
-def problem_response(error: NeuronodeError) -> JSONResponse:
-    """Return the answer for an error of ours; one without a kind is presented as `internal`."""
+def problem_document(error: NeuronodeError) -> ProblemDocument:
+    """Return how an error of ours is presented; one without a kind as `internal`."""
     kinds = {**KINDS, **TASK_KINDS}
     if error.code not in kinds:
         error = INTERNAL
     kind = kinds[error.code]
-    document = ProblemDocument(
+    return ProblemDocument(
         type=TYPE_PREFIX + error.code.replace("_", "-"),
         title=kind.title,
         status=kind.status,
@@ -165,12 +167,17 @@ def problem_response(error: NeuronodeError) -> JSONResponse:
         code=error.code,
         mend=error.mend,
         problems=place_documents(error.problems)
-        if isinstance(error, ProfilesInvalid | InvalidRequestError)
+        if isinstance(error, ProfilesInvalid | UnprovenProfile | InvalidRequestError)
         else [],
     )
+
+
+def problem_response(error: NeuronodeError) -> JSONResponse:
+    """Return the answer for an error of ours."""
+    document = problem_document(error)
     return JSONResponse(
         document.model_dump(),
-        status_code=kind.status,
+        status_code=document.status,
         media_type=MEDIA_TYPE,
         headers=NO_STORE | _headers(error),
     )

@@ -13,11 +13,24 @@ from typing import Any
 from fastapi import APIRouter, Security
 from fastapi.security import HTTPBearer
 
-from admin_api import access, audit, bindings, events, feedback, reads, routing, usage, usage_csv, writes
+from admin_api import (
+    access,
+    audit,
+    bindings,
+    events,
+    feedback,
+    proof,
+    reads,
+    routing,
+    usage,
+    usage_csv,
+    writes,
+)
 from admin_api.documents import AuditPageDocument
 from admin_api.edge import guarded_route
 from admin_api.ports import AdminHost
 from admin_api.problems import KINDS, Kind, ProblemDocument, documented
+from admin_api.proof_documents import LiveValidationDocument
 from admin_api.ui import build_ui
 from admin_api.usage_documents import UsageDocument
 
@@ -58,6 +71,11 @@ USAGE = {
     "content": {usage_csv.MEDIA_TYPE: {"schema": {"type": "string"}}},
     "description": "The report, or the same as CSV.",
 }
+VALIDATION = {
+    "model": LiveValidationDocument,
+    "content": {proof.EVENT_STREAM: {"schema": {"type": "string"}}},
+    "description": "The outcome, or with `live` what each probe finds as it comes and then the outcome.",
+}
 
 ENDPOINTS = (
     Endpoint("GET", "/profiles/list", reads.list_profiles, (*ANY, *PARSED)),
@@ -70,7 +88,8 @@ ENDPOINTS = (
     Endpoint("POST", "/profiles/switch", writes.switch, WRITE),
     Endpoint("POST", "/profiles/rollback", writes.rollback, WRITE),
     Endpoint("POST", "/profiles/reload", writes.reload, WRITE),
-    Endpoint("POST", "/profiles/validate", writes.validate, (*ANY, *PARSED, 409, 429)),
+    Endpoint("POST", "/profiles/validate", proof.validate, (*ANY, *PARSED, 404, 409, 429), VALIDATION),
+    Endpoint("GET", "/profiles/matrix", proof.read_matrix, (*ANY, *PARSED)),
     Endpoint("GET", "/profiles/bindings", bindings.list_bindings, (*ANY, *PARSED)),
     Endpoint("PUT", "/profiles/bindings/{kind}/{subject}", bindings.put_binding, WRITE),
     Endpoint("DELETE", "/profiles/bindings/{kind}/{subject}", bindings.delete_binding, WRITE),

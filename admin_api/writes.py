@@ -1,4 +1,4 @@
-"""Routes that change what is in force: switch, rollback, reload, edits; and validate, which only checks.
+"""Routes that change what is in force: switch, rollback, reload, edits.
 
 They must hold no decisions: each calls one method of the ProfileManager and presents its receipt.
 """
@@ -22,11 +22,10 @@ from admin_api.documents import (
     SwitchBody,
     TaskBody,
     ValidateBody,
-    ValidationDocument,
 )
-from admin_api.edge import Call, LimitedReader, Writer
+from admin_api.edge import Call, Writer
 from admin_api.preconditions import IdempotencyKey, IfMatch, expected_revision, require_if_match
-from admin_api.problems import InvalidRequestError, place_documents
+from admin_api.problems import InvalidRequestError
 from admin_api.reads import etag
 from neuronode_router.control.idempotency import Idempotency
 from neuronode_router.control.orders import Options
@@ -53,6 +52,7 @@ class Write:
             "reason": given["reason"],
             "wait": given["wait"],
             "dry_run": given["dry_run"],
+            "force": given.get("force", False),
             "idempotency": None if key is None else Idempotency(key, _fingerprint(operation, given)),
         }
 
@@ -120,16 +120,8 @@ async def put_task(
     return present(await manager.edit_task(name, task, body.group, **options), response)
 
 
-async def validate(call: LimitedReader, body: ValidateBody | None = None) -> ValidationDocument:
-    """Check the profile files, or a submitted profile, against what the proxy offers. Nothing is changed."""
-    if body is None:
-        problems = await call.host.manager.validate()
-    else:
-        problems = await _check_document(call, body)
-    return ValidationDocument(valid=not problems, problems=place_documents(problems))
-
-
-async def _check_document(call: Call, body: ValidateBody) -> tuple[Problem, ...]:
+async def check_document(call: Call, body: ValidateBody) -> tuple[Problem, ...]:
+    """Return what is wrong with a submitted profile. Nothing is changed."""
     try:
         await call.host.manager.edit_profile(
             body.name, _document(body.name, body.profile), actor=Actor(call.principal.name), dry_run=True

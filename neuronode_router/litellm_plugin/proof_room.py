@@ -1,4 +1,4 @@
-"""The proof matrix in one worker: its store, its gate, probes through this worker's router, and the refresh.
+"""The proof matrix in one worker: its store, its gate, its probes, and the refresh.
 
 It decides nothing itself, and nothing here is on the request path.
 """
@@ -8,15 +8,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from neuronode_router.domain import Profile
-from neuronode_router.litellm_plugin.probing import RouterAsker
 from neuronode_router.proof.gate import ProofGate
 from neuronode_router.proof.matrix import Cell, Evidence, Matrix, Target
-from neuronode_router.proof.runner import Limits, Run, Runner
+from neuronode_router.proof.runner import Asker, Limits, Run, Runner
 from neuronode_router.proof.store import Database, ProofStore
-from neuronode_router.routing.registry import Registry
 from neuronode_router.settings import Settings
 
 
@@ -28,8 +25,7 @@ class ProofRoom:
         *,
         settings: Settings,
         database: Database,
-        router: Callable[[], Any | None],
-        registry: Callable[[], Registry],
+        asker: Asker,
         profiles: Callable[[], Iterable[Profile]],
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -40,7 +36,6 @@ class ProofRoom:
         self._profiles = profiles
         self._clock = clock
         self.gate = ProofGate(settings.proof_gate, store=self._store, matrix=self.matrix, clock=clock)
-        asker = RouterAsker(router, registry)
         self._runner = Runner(asker=asker, store=self._store, matrix=self.matrix, clock=clock)
 
     async def cells(self, profiles: Iterable[Profile]) -> tuple[Cell, ...]:

@@ -52,6 +52,7 @@ from neuronode_router.litellm_plugin.deployments import Deployments
 from neuronode_router.litellm_plugin.health import Health
 from neuronode_router.litellm_plugin.identity import Identity, role_of
 from neuronode_router.litellm_plugin.learning import Learning
+from neuronode_router.litellm_plugin.probing import RouterAsker
 from neuronode_router.litellm_plugin.proof_room import ProofRoom
 from neuronode_router.litellm_plugin.renderer import Renderer
 from neuronode_router.litellm_plugin.routing_log import RoutingLog
@@ -158,8 +159,7 @@ class Runtime:
         self.proof = ProofRoom(
             settings=settings,
             database=self.store.database,
-            router=self._router,
-            registry=lambda: self.health.board.registry,
+            asker=RouterAsker(self._router, lambda: self.health.board.registry),
             profiles=self._served_profiles,
         )
         self._wake = _wake(settings)

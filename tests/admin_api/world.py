@@ -32,6 +32,7 @@ from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.usage.books import Books
 from neuronode_router.usage.ledger import Ledger
 from tests.admin_api.feedback_world import Judged
+from tests.admin_api.proof_world import Proving
 from tests.admin_api.routing_world import Routing
 from tests.admin_api.usage_world import open_books
 from tests.support.place import GROUPS, PROFILES, TIERS, profile_text
@@ -112,6 +113,8 @@ class World:
     keys: Mapping[str, str]
     """Caller -> key: admin, viewer, member (team a), manager (of team a, in team b), stranger (no team), wrong."""
     reported: dict[str, Any] = field(default_factory=dict)
+    proving: Proving | None = None
+    """The proof matrix, and who answers its probes; None before the start."""
     judged: Judged | None = None
     """The history that feedback is given on; None where it is off."""
     closed: Exception | None = None
@@ -134,6 +137,7 @@ class World:
             write_limit=self.write_limit,
             router=self.routing.view() if self.routes else None,
             usage=self.usage,
+            proof=self.proving.room if self.proving else None,
             feedback=self.judged.learning if self.judged else None,
             dashboard=FakeDashboard(lambda: self._access.entries(), self.keys["admin"], self.frame_origin),
         )
@@ -162,7 +166,7 @@ class World:
 
 @asynccontextmanager
 async def running_world(
-    directory: Path, *, committed: bool = True, files: type[ProfileFiles] = ProfileFiles
+    directory: Path, *, committed: bool = True, files: type[ProfileFiles] = ProfileFiles, gate: str = "off"
 ) -> AsyncIterator[World]:
     """Yield a world at revision 1 with `premium` active, or else with nothing committed yet."""
     profiles = directory / "profiles"
@@ -172,11 +176,13 @@ async def running_world(
     wake, applier = DirectWake(), TakesAll()
     (directory / "control.db").write_bytes(_migrated())
     store = ControlStore(f"sqlite:///{directory / 'control.db'}")
+    proving = Proving(store, gate)
     manager = ProfileManager(
         store=store,
         source=files(profiles, standstill=store.standstill),
         host=lambda: HostFacts(groups=GROUP_NAMES),
         wake=wake,
+        gate=proving.room.gate,
         default_profile="premium",
     )
     identity = WorkerIdentity("worker-1", "host-1", os.getpid(), "0.1.0", time.time())
@@ -187,6 +193,7 @@ async def running_world(
     ledger.count(finished(call_id=KNOWN_CALL, at=time.time()))
     usage, keys = open_books(store, ledger), _write_keys(directory / "access.yaml")
     world = World(profiles, store, manager, worker, applier, routing, ledger, usage, keys)
+    world.proving = proving
     world.judged = Judged(directory)
     world.judged.record(KNOWN_CALL, *keys)
     world.use_access_file(directory / "access.yaml")
