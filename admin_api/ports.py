@@ -92,6 +92,14 @@ class FeedbackView(Protocol):
         ...
 
 
+class MetricsView(Protocol):
+    """The metrics of this host's workers."""
+
+    async def exposition(self) -> bytes:
+        """Return them in Prometheus' text format."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class AdminHost:
     """Everything the routes use. `build_router` is given a callable that returns it.
@@ -117,6 +125,7 @@ class AdminHost:
     router: RouterView | None = None
     """Automatic routing; None while it has not started."""
     usage: UsageView | None = None
+    metrics: MetricsView | None = None
     proof: ProofView | None = None
     feedback: FeedbackView | None = None
     """None while no history of decisions is kept."""

@@ -19,6 +19,7 @@ from admin_api import (
     bindings,
     events,
     feedback,
+    metrics,
     proof,
     reads,
     routing,
@@ -71,6 +72,10 @@ USAGE = {
     "content": {usage_csv.MEDIA_TYPE: {"schema": {"type": "string"}}},
     "description": "The report, or the same as CSV.",
 }
+METRICS = {
+    "content": {metrics.MEDIA_TYPE: {"schema": {"type": "string"}}},
+    "description": "The metrics, in Prometheus' text format.",
+}
 VALIDATION = {
     "model": LiveValidationDocument,
     "content": {proof.EVENT_STREAM: {"schema": {"type": "string"}}},
@@ -101,6 +106,7 @@ ENDPOINTS = (
     Endpoint("POST", "/router/feedback", feedback.give_feedback, (*ANY, *PARSED, 404, 429)),
     Endpoint("GET", "/profiles/usage", usage.read_usage, (*ANY, *PARSED, 429), USAGE),
     Endpoint("POST", "/profiles/plan", usage.plan, (*ANY, *PARSED, 404, 429)),
+    Endpoint("GET", "/profiles/metrics", metrics.read_metrics, (*ANY, *PARSED), METRICS),
     Endpoint("GET", "/requests/{call_id}/explain", usage.explain_request, (*ANY, *PARSED, 404, 429)),
     # Last: the words above go before the name of a profile.
     Endpoint("GET", "/profiles/{name}", reads.read_profile, (*ANY, *PARSED, 404)),

@@ -47,6 +47,7 @@ def _admin_host() -> AdminHost:
         write_limit=runtime.settings.write_limit,
         dashboard=runtime.dashboard,
         usage=runtime.usage.books,
+        metrics=runtime.metering,
         proof=runtime.proof,
         feedback=runtime.learning if runtime.learning.recorder else None,
         tasks=runtime.tasks,

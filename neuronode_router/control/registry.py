@@ -6,9 +6,13 @@ It must not know how a worker applies a state. Methods block and may raise `Stor
 from __future__ import annotations
 
 import json
+import os
+import socket
+import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
@@ -36,6 +40,11 @@ class WorkerIdentity:
     pid: int
     version: str
     started_at: float
+
+    @classmethod
+    def of_this_process(cls, version: str) -> Self:
+        """Return a new identity, begun now."""
+        return cls(uuid.uuid4().hex, socket.gethostname(), os.getpid(), version, time.time())
 
 
 @dataclass(frozen=True, slots=True)

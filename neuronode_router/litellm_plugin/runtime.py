@@ -8,10 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import os
-import socket
-import time
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -37,6 +33,7 @@ from neuronode_router.domain import (
     TASK_ALIASES,
     HostFacts,
     Profile,
+    Receipt,
     Tier,
 )
 from neuronode_router.errors import NeuronodeError
@@ -52,6 +49,7 @@ from neuronode_router.litellm_plugin.deployments import Deployments
 from neuronode_router.litellm_plugin.health import Health
 from neuronode_router.litellm_plugin.identity import Identity, role_of
 from neuronode_router.litellm_plugin.learning import Learning
+from neuronode_router.litellm_plugin.metering import OBSERVE_SECONDS, Metering, Sources
 from neuronode_router.litellm_plugin.probing import RouterAsker
 from neuronode_router.litellm_plugin.proof_room import ProofRoom
 from neuronode_router.litellm_plugin.renderer import Renderer
@@ -117,12 +115,22 @@ class Runtime:
         self.sessions = (
             SharedSessions(settings.redis_url, secret=self._secret) if settings.redis_url else None
         )
+        self.metering = Metering(
+            Sources(
+                report=self.report,
+                snapshot=lambda: self.admission.snapshot,  # built below, like the store
+                workers=lambda: self.store.registry.workers(),
+                board=self.health.board,
+                statistics=self.health.statistics,
+                host_version=host_version,
+            )
+        )
         self.auto = AutoRouter(
             classifier=self.learning.first(),
             standings=lambda: self.health.board.standings,
             mode=settings.auto_routing,
             sessions=self.sessions,
-            watchers=[each for each in (self.routing_log, self.learning.recorder) if each is not None],
+            watchers=[one for one in (self.routing_log, self.learning.recorder, self.metering.decided) if one],
         )
         self.budgets = Budgets(lambda: self.usage.costs_of_the_month())  # built below
         self.admission = Admission(
@@ -138,7 +146,7 @@ class Runtime:
             config=settings.config, mark=settings.state_dir / "rendered.json", enabled=self._renders
         )
         self.store = ControlStore(settings.state_url, worker_ttl=settings.worker_ttl_seconds)
-        identity = _identity()
+        identity = WorkerIdentity.of_this_process(neuronode_router.__version__)
         self.usage = UsageRoom(
             database=self.store.database,
             worker=identity.instance,
@@ -146,6 +154,7 @@ class Runtime:
             router=self._router,
             deployments=self.deployments,
             registry=lambda: self.health.board.registry,
+            watch=self.metering.ended,
         )
         self._templates = TaskFolder(settings.tasks)
         self.tasks = TaskHost(
@@ -171,7 +180,7 @@ class Runtime:
             gate=self.proof.gate,
             receipt_timeout=settings.receipt_timeout,
             default_profile=_first_profile(settings),
-            on_receipt=lambda _: self.renderer.hurry(),
+            on_receipt=self._on_receipt,
         )
         self.worker: Worker[Snapshot] = Worker(
             store=self.store,
@@ -237,6 +246,7 @@ class Runtime:
         yield Chore(GUARD_SECONDS, "following the classifier's weights", self._follow_weights)
         yield Chore(self.settings.usage_flush_seconds, "keeping usage", self.usage.flush)
         yield Chore(TIDY_SECONDS, "adding usage up", self.usage.tidy)
+        yield Chore(OBSERVE_SECONDS, "keeping the metrics", self.metering.observe)
         yield Chore.blocking(BUDGET_SECONDS, "reading what teams have spent", self.budgets.refresh)
         if self.settings.proof_refresh is not None:
             yield Chore(PROOF_SECONDS, "refreshing the proof matrix", self.proof.refresh)
@@ -270,6 +280,8 @@ class Runtime:
             "statistics": self.health.statistics.mode,
             **(self.steering.report() if self.steering else {}),
             "routing_log_dropped": self.routing_log.dropped if self.routing_log else 0,
+            "history_dropped": self.learning.recorder.dropped if self.learning.recorder else 0,
+            **self.usage.status(),
         }
 
     def status(self) -> Mapping[str, Any]:
@@ -295,9 +307,12 @@ class Runtime:
             "plugin": neuronode_router.__version__,
             "rendering": "on" if self._renders() else "off",
             "classifier": self.learning.status(),
-            **self.usage.status(),
             **self.report(),
         }
+
+    def _on_receipt(self, receipt: Receipt) -> None:
+        self.renderer.hurry()
+        self.metering.switched(receipt)
 
     def _router(self) -> Any | None:
         return self._proxy.llm_router
@@ -381,13 +396,3 @@ def _first_profile(settings: Settings) -> str:
         return str(read(settings.config.read_text())["profile_settings"]["current_profile"])
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
         return SECOND_NAME_PROFILE
-
-
-def _identity() -> WorkerIdentity:
-    return WorkerIdentity(
-        instance=uuid.uuid4().hex,
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        version=neuronode_router.__version__,
-        started_at=time.time(),
-    )

@@ -59,10 +59,21 @@ class _Open:
 
 
 class UsageFeed(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
-    """The callback LiteLLM calls. LiteLLM looks for its hooks in this very class: do not move them to a base."""
+    """The callback LiteLLM calls. LiteLLM looks for its hooks in this very class: do not move them to a base.
 
-    def __init__(self, *, ledger: Ledger, groups: Groups, clock: Callable[[], float] = time.time) -> None:
+    `watch` is told of each request that is counted; it must be quick and never raise.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        groups: Groups,
+        watch: Callable[[Finished], None] = lambda _: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         super().__init__()
+        self._watch = watch
         self._ledger = ledger
         self._groups = groups
         self._clock = clock
@@ -98,7 +109,7 @@ class UsageFeed(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             request = kwargs.get("litellm_params") or {}
             mark = stamped(request)
             if mark is not None and self._first(mark):
-                self._ledger.count(self._logged(mark, kwargs, request))
+                self._count(self._logged(mark, kwargs, request))
         except Exception as error:  # noqa: BLE001 - as above
             self.failures.record("usage of an answer", error)
 
@@ -132,7 +143,7 @@ class UsageFeed(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             usage = read_usage(request_data.get("standard_logging_object"), request_data)
             given_id = request_data.get("litellm_call_id")
             finished = self._finished(mark, usage, team=user_api_key_dict.team_id, given_id=given_id)
-            self._ledger.count(_as_failure(finished, outcome_of(original_exception)))
+            self._count(_as_failure(finished, outcome_of(original_exception)))
         except Exception as error:  # noqa: BLE001 - as above
             self.failures.record("usage of a failure", error)
 
@@ -143,7 +154,11 @@ class UsageFeed(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             while waiting and next(iter(waiting.values())).since <= now - seconds:
                 found = waiting.pop(next(iter(waiting)))
                 if self._first(found.mark):
-                    self._ledger.count(replace(found.finished, at=now))
+                    self._count(replace(found.finished, at=now))
+
+    def _count(self, finished: Finished) -> None:
+        self._ledger.count(finished)
+        self._watch(finished)
 
     def _first(self, mark: Mapping[str, Any]) -> bool:
         """Return whether this request was not counted yet, and remember that it is."""

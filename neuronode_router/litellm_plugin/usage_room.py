@@ -17,15 +17,16 @@ from neuronode_router.litellm_plugin.usage_facts import group_notes, listed_pric
 from neuronode_router.litellm_plugin.usage_feed import Groups, UsageFeed
 from neuronode_router.routing.registry import Registry
 from neuronode_router.usage.books import Books
+from neuronode_router.usage.finished import Finished
 from neuronode_router.usage.flusher import Flusher
 from neuronode_router.usage.ledger import Ledger
 from neuronode_router.usage.store import Database, UsageStore
 
 
 class UsageRoom:
-    """The parts, wired. `worker` names this process, `days` is how long usage is kept."""
+    """The parts, wired. `worker` names this process, `days` is how long usage is kept; `watch` is the feed's."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  one argument per collaborator, all by keyword
         self,
         *,
         database: Database,
@@ -34,11 +35,12 @@ class UsageRoom:
         router: Callable[[], Any],
         deployments: Deployments,
         registry: Callable[[], Registry],
+        watch: Callable[[Finished], None],
     ) -> None:
         self._router = router
         self._ledger = Ledger()
         groups = Groups(of_deployment=deployments.served_by, known=self._known)
-        self.feed = UsageFeed(ledger=self._ledger, groups=groups)
+        self.feed = UsageFeed(ledger=self._ledger, groups=groups, watch=watch)
         self._store = store = UsageStore(database)
         self._flusher = Flusher(ledger=self._ledger, store=store, worker=worker, clock=time.time, days=days)
         self.books = Books(

@@ -27,7 +27,19 @@ MAX_SUGGESTIONS = 5
 
 RESERVED_PROFILE_NAMES = frozenset(
     {
-        *("access", "audit", "bindings", "diff", "events", "list", "matrix", "plan", "problems", "reload"),
+        *(
+            "access",
+            "audit",
+            "bindings",
+            "diff",
+            "events",
+            "list",
+            "matrix",
+            "metrics",
+            "plan",
+            "problems",
+            "reload",
+        ),
         *("rollback", "status", "switch", "ui", "usage", "validate", "workers"),
     }
 )

@@ -28,6 +28,7 @@ from neuronode_router.control.store import ControlStore
 from neuronode_router.control.worker import Worker
 from neuronode_router.domain import Actor, ControlState, HostFacts
 from neuronode_router.errors import NotAuthenticated
+from neuronode_router.litellm_plugin.metering import Metering
 from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.usage.books import Books
 from neuronode_router.usage.ledger import Ledger
@@ -35,6 +36,7 @@ from tests.admin_api.feedback_world import Judged
 from tests.admin_api.proof_world import Proving
 from tests.admin_api.routing_world import Routing
 from tests.admin_api.usage_world import open_books
+from tests.support.metering import metering
 from tests.support.place import GROUPS, PROFILES, TIERS, profile_text
 from tests.support.usage import finished
 
@@ -108,6 +110,7 @@ class World:
     worker: Worker[ControlState]
     applier: TakesAll
     routing: Routing
+    metering: Metering | None
     ledger: Ledger
     usage: Books | None
     keys: Mapping[str, str]
@@ -137,6 +140,7 @@ class World:
             write_limit=self.write_limit,
             router=self.routing.view() if self.routes else None,
             usage=self.usage,
+            metrics=self.metering,
             proof=self.proving.room if self.proving else None,
             feedback=self.judged.learning if self.judged else None,
             dashboard=FakeDashboard(lambda: self._access.entries(), self.keys["admin"], self.frame_origin),
@@ -189,10 +193,13 @@ async def running_world(
     worker = Worker(store=store, applier=applier, wake=wake, identity=identity)
     routing = Routing(GROUP_NAMES, CANARY, state=lambda: applier.state)
     await routing.look()
+    meter = metering(
+        board=routing.board, statistics=routing.statistics, workers=lambda: store.registry.workers()
+    )
     ledger = Ledger()
     ledger.count(finished(call_id=KNOWN_CALL, at=time.time()))
     usage, keys = open_books(store, ledger), _write_keys(directory / "access.yaml")
-    world = World(profiles, store, manager, worker, applier, routing, ledger, usage, keys)
+    world = World(profiles, store, manager, worker, applier, routing, meter, ledger, usage, keys)
     world.proving = proving
     world.judged = Judged(directory)
     world.judged.record(KNOWN_CALL, *keys)

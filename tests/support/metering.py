@@ -1,0 +1,64 @@
+"""A Metering over parts that a test chooses, and its text read back.
+
+It must not know LiteLLM.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from neuronode_router.domain import WorkerStatus
+from neuronode_router.litellm_plugin.board import HealthBoard
+from neuronode_router.litellm_plugin.board import Sources as BoardSources
+from neuronode_router.litellm_plugin.metering import Metering, Sources
+from neuronode_router.stats.memory import MemoryStatistics
+
+Series = Mapping[str, str]
+
+
+def metering(**changes: Any) -> Metering:
+    """Return a Metering of a worker that knows nothing; `changes` replaces fields of its `Sources`."""
+    statistics = changes.pop("statistics", None) or MemoryStatistics()
+    board = changes.pop("board", None) or board_of(statistics, ())
+    fields: dict[str, Any] = {
+        "report": dict,
+        "snapshot": lambda: None,
+        "workers": tuple,
+        "host_version": "1.0",
+        "board": board,
+        "statistics": statistics,
+    }
+    return Metering(Sources(**fields | changes))
+
+
+def board_of(statistics: MemoryStatistics, groups: tuple[str, ...]) -> HealthBoard:
+    """Return a board over a router with one deployment of each group, `id-<group>`; refresh it before use."""
+
+    class Router:
+        model_list = [{"model_name": group, "model_info": {"id": f"id-{group}"}} for group in groups]
+
+    return HealthBoard(BoardSources(router=Router, statistics=statistics, cooling=frozenset))
+
+
+def worker_at(revision: int, *, host: str = socket.gethostname(), live: bool = True) -> WorkerStatus:
+    """Return a worker as the store knows it."""
+    return WorkerStatus(
+        instance=f"w-{revision}", host=host, pid=1, version="1", started_at=0.0, heartbeat_at=0.0, live=live,
+        revision=revision, applied_at=None, detail="", report={},
+    )  # fmt: skip
+
+
+def value(text: bytes, name: str, **labels: str) -> float | None:
+    """Return one sample of the text format, None where there is none."""
+    found = [
+        sample.value
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+        if sample.name == f"neuronode_{name}" and sample.labels == labels
+    ]
+    assert len(found) <= 1, f"{name}{labels} stands {len(found)} times"
+    return found[0] if found else None
