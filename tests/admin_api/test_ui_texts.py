@@ -11,6 +11,9 @@ from admin_api.ui import STATIC
 from neuronode_router.access import Role
 from neuronode_router.classifier import Layer, Task
 from neuronode_router.domain import AckState, Action, OnOverload, Reason, Step, Stickiness, Tier
+from neuronode_router.proof.gate import GateMode
+from neuronode_router.proof.matrix import State
+from neuronode_router.proof.probes import Why as Found
 from neuronode_router.routing.ladder import Misfit
 from neuronode_router.routing.overload import Health, Why
 from neuronode_router.usage.prices import Basis
@@ -29,10 +32,13 @@ VOCABULARIES = {
     "ack": get_args(AckState),
     "action": get_args(Action),
     "basis": Basis,
+    "cell": State,
+    "gate": get_args(GateMode),
     "health": Health,
     "layer": Layer,
     "misfit": Misfit,
     "overload": OnOverload,
+    "probe": Found,
     "role": Role,
     "step": [*Reason, *Step],
     "sticky": Stickiness,

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 
 import httpx
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import ADMIN
 from tests.browser.tabs import Tab
@@ -175,11 +175,11 @@ def test_the_audit_log_is_filtered_verified_and_returned_to(tab: Tab, api: httpx
 def test_a_chain_that_was_tampered_with_is_named(tab: Tab) -> None:
     """One changed letter in an entry, and the page names the revision."""
 
-    def tamper(route: object) -> None:
-        answer = route.fetch()  # type: ignore[attr-defined]
+    def tamper(route: Route) -> None:
+        answer = route.fetch()
         page = answer.json()
         page["entries"][0]["reason"] += "!"
-        route.fulfill(response=answer, json=page)  # type: ignore[attr-defined]
+        route.fulfill(response=answer, json=page)
 
     tab.page.route("**/profiles/audit?*", tamper)
     tab.go("audit")
@@ -200,3 +200,36 @@ def test_a_team_is_bound_and_released(tab: Tab, api: httpx.Client) -> None:
     expect(tab.page.get_by_text("Everybody follows the active profile.")).to_be_visible()
     assert [(each["subject"], each["profile"]) for each in bound] == [("team:research", "ultra_fast")]
     assert api.get(f"{ADMIN}/bindings").json()["bindings"] == []
+
+
+def test_every_group_is_asked_and_the_matrix_shows_what_was_found(tab: Tab) -> None:
+    """Probes run with progress; the fake provider's answers prove a chat, and fail where a label is needed."""
+    tab.go("matrix")
+    tab.button("Ask every group").click()
+
+    expect(tab.page.get_by_role("progressbar")).to_be_visible()
+    row = tab.page.get_by_role("row", name="chat ")
+    expect(row.locator("[data-state=green]")).to_have_count(5, timeout=60_000)
+    labels = tab.page.get_by_role("row", name="classification ")
+    expect(labels.locator("[data-state=red]").first).to_contain_text("no label", timeout=60_000)
+    expect(tab.button("Ask every group")).to_be_visible(timeout=60_000)
+
+
+def test_an_unproven_profile_needs_a_second_word(tab: Tab, api: httpx.Client) -> None:
+    """Where the gate refuses, the page shows why and goes on only when told to, and says so to the proxy."""
+    refusal = {"code": "unproven_profile", "title": "The profile is not proven to answer", "problems": []}
+
+    def gate(route: Route) -> None:
+        if route.request.post_data_json.get("force"):
+            route.continue_()
+        else:
+            route.fulfill(status=409, json=refusal)
+
+    tab.page.route("**/profiles/switch", gate)
+    tab.button("Switch to balanced").click()
+    expect(tab.dialog.get_by_role("alert")).to_contain_text("not proven to answer")
+    tab.button("Go on all the same").click()
+    tab.dialog.get_by_role("button", name="Switch to balanced").click()
+
+    expect(tab.dialog.locator("[data-complete=true]")).to_be_visible()
+    assert ask(api) == "chat_balanced"

@@ -2,11 +2,10 @@
 // It must not know what an event means.
 
 import { send } from "./api.js";
+import { readEvents } from "./sse.js";
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
-const BLANK_LINE = /\r\n\r\n|\n\n|\r\r/;
-const LINE_END = /\r\n|\n|\r/;
 const SILENCE_MS = 40_000; // the stream says something every 15 s
 
 // Calls onEvent(id, data) for each event and onState("live" | "waiting" | "denied"). Returns what stops it.
@@ -51,31 +50,18 @@ async function readStream(stopped, lastId, { opened, event }) {
     const headers = { Accept: "text/event-stream", ...(lastId === null ? {} : { "Last-Event-ID": lastId }) };
     const response = await send("profiles/events", { headers, signal: abort.signal });
     opened();
-    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-    let rest = "";
-    for (;;) {
-      const { value, done } = await reader.read();
-      if (done) return;
-      clearTimeout(silence);
-      silence = setTimeout(end, SILENCE_MS);
-      const blocks = (rest + value).split(BLANK_LINE);
-      rest = blocks.pop();
-      for (const block of blocks) deliver(block, event);
-    }
+    await readEvents(response, {
+      onBytes() {
+        clearTimeout(silence);
+        silence = setTimeout(end, SILENCE_MS);
+      },
+      onEvent: (name, id, data) => name === "revision" && event(id, data),
+    });
   } finally {
     clearTimeout(silence);
     stopped.removeEventListener("abort", end);
     abort.abort();
   }
-}
-
-function deliver(block, event) {
-  const fields = {};
-  for (const line of block.split(LINE_END)) {
-    const colon = line.indexOf(":");
-    if (colon > 0) fields[line.slice(0, colon)] = line.slice(colon + 1).replace(/^ /, "");
-  }
-  if (fields.event === "revision") event(fields.id, JSON.parse(fields.data));
 }
 
 function pause(ms, stopped) {

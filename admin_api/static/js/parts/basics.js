@@ -18,8 +18,8 @@ export function Page({ title, intro, tools, children }) {
     </header>${children}`;
 }
 
-export function Card({ title, note, tools, children, ...rest }) {
-  return html`<section class="card" ...${rest}>
+export function Card({ title, note, tools, children, class: kind = "card", ...rest }) {
+  return html`<section class=${kind} ...${rest}>
     ${title && html`<div class="card-head"><h2>${title}</h2>${note && html`<span class="note">${note}</span>`}${tools}</div>`}
     ${children}</section>`;
 }

@@ -23,16 +23,18 @@ export function ChangeDialog({ change, active, onClose }) {
   const [reason, setReason] = useState("");
   const [phase, setPhase] = useState("review"); // review | sending | done
   const [receipt, setReceipt] = useState(null);
+  const [force, setForce] = useState({}); // {force: true} once somebody wants an unproven profile all the same
   const confirm = useRef(null);
 
-  const review = () => {
+  const review = (forced = force) => {
+    setForce(forced);
     setRefused(null);
     setPreview(null);
     setPhase("review");
-    const [path, options] = order(change, { dry_run: true });
+    const [path, options] = order(change, { dry_run: true, ...forced });
     ask(path, options).then(({ data, etag }) => setPreview({ receipt: data, etag }), setRefused);
   };
-  useEffect(review, []);
+  useEffect(() => review(), []);
   useEffect(() => {
     if (preview) confirm.current?.focus();
   }, [preview]);
@@ -40,7 +42,7 @@ export function ChangeDialog({ change, active, onClose }) {
   async function commit() {
     setPhase("sending");
     setRefused(null);
-    const [path, options] = order(change, { reason });
+    const [path, options] = order(change, { reason, ...force });
     try {
       const { data } = await ask(path, { ...options, ifMatch: preview.etag });
       setReceipt(data);
@@ -57,11 +59,12 @@ export function ChangeDialog({ change, active, onClose }) {
   const title = phase === "done" ? t("change.done", { profile: receipt.profile })
     : change.kind === "switch" ? t("change.switch", { from: active, to: change.profile }) : t("change.rollback");
   const conflict = refused?.code === "revision_conflict";
+  const unproven = refused?.code === "unproven_profile";
   const actions = phase === "done"
     ? html`<${Button} kind="main" onClick=${onClose}>${t("act.done")}<//>`
     : html`<${Button} onClick=${onClose}>${t("act.cancel")}<//>
-      ${conflict
-        ? html`<${Button} kind="main" onClick=${review}>${t("change.again")}<//>`
+      ${conflict ? html`<${Button} kind="main" onClick=${() => review()}>${t("change.again")}<//>`
+        : unproven ? html`<${Button} kind="main" onClick=${() => review({ force: true })}>${t("change.force")}<//>`
         : html`<button ref=${confirm} type="button" class="button main" disabled=${!preview || phase === "sending"} aria-busy=${phase === "sending" || undefined}
             onClick=${commit}>${change.kind === "switch" ? t("change.confirm", { to: target }) : t("change.confirm_rollback")}</button>`}`;
 
@@ -79,6 +82,7 @@ function Review({ preview, target, reason, onReason }) {
     ${preview.warnings.map((warning) => html`<p class="notice warn">${warning}</p>`)}
     <h3>${t("change.forecast")}</h3>
     <${Forecast} profile=${target} />
+    <${Proof} profile=${target} />
     <${Field} label=${t("change.reason")} hint=${t("change.reason.hint")}>
       <input maxlength="500" value=${reason} onInput=${(event) => onReason(event.target.value)} />
     <//>
@@ -98,6 +102,18 @@ function Forecast({ profile }) {
   if (plan.data === null && plan.error === null) return html`<div class="bone"></div>`;
   if (plan.data === null) return html`<p class="note">${plan.error.absent ? t("change.forecast.absent") : plan.error.detail || t("state.failed")}</p>`;
   return html`<${ForecastSummary} plan=${plan.data} />`;
+}
+
+// How much of the profile was shown to answer, where the proxy keeps a matrix.
+function Proof({ profile }) {
+  const matrix = useData("profiles/matrix");
+  const cells = matrix.data?.cells.filter((cell) => cell.profile === profile) ?? [];
+  if (!cells.length) return null;
+  const red = cells.filter(({ state }) => state === "red");
+  const green = cells.filter(({ state }) => state === "green").length;
+  return html`<h3>${t("change.proof")}</h3>
+    <p class="badges"><${Badge} tone=${red.length ? "bad" : green === cells.length ? "good" : "plain"}>${t("change.proof.count", { done: green, all: cells.length })}<//>
+      ${red.map(({ task, why }) => html` <${Badge} tone="bad">${task}: ${word("probe", why)}<//>`)}</p>`;
 }
 
 // What the workers serve while the answer to the switch is awaited.
