@@ -32,6 +32,7 @@ from neuronode_router.cli.master_key import VARIABLE, MasterKey, find_master_key
 from neuronode_router.control.store import ControlStore
 from neuronode_router.domain import HostFacts
 from neuronode_router.errors import ProfilesInvalid, SettingsError
+from neuronode_router.metrics.catalogue import DIRECTORY_VARIABLE
 from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.settings import Settings, variable
 
@@ -95,7 +96,7 @@ async def prepared(settings: Settings, environ: Mapping[str, str], listen: Liste
             embedded=address,
             effective=effective,
             warnings=(*warnings, *(f"left out: {deployment}" for deployment in plan.left_out)),
-            environ=litellm_environ(environ, settings, key),
+            environ=litellm_environ(environ, settings, key) | _metrics(environ, settings, listen),
         )
 
 
@@ -120,6 +121,23 @@ def litellm_environ(environ: Mapping[str, str], settings: Settings, key: MasterK
     # Without cached bytecode every worker compiles LiteLLM anew: tens of seconds.
     result.pop("PYTHONDONTWRITEBYTECODE", None)
     return result
+
+
+def _metrics(environ: Mapping[str, str], settings: Settings, listen: Listen) -> dict[str, str]:
+    """Return where several workers add up what they count: an empty directory. What a run before counted is over."""
+    directory = Path(environ.get(DIRECTORY_VARIABLE) or settings.state_dir / "metrics")
+    if listen.workers == 1 and DIRECTORY_VARIABLE not in environ:
+        return {}
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for file in directory.glob("*.db"):
+            file.unlink()
+    except OSError as error:
+        raise SettingsError(
+            f"The metrics directory {directory} cannot be used: {error.strerror}.",
+            mend=f"Name a writable one in {DIRECTORY_VARIABLE}.",
+        ) from error
+    return {DIRECTORY_VARIABLE: str(directory)}
 
 
 def _check_profiles(settings: Settings, plan: Plan) -> tuple[str, ...]:

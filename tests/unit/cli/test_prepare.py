@@ -16,6 +16,7 @@ from neuronode_router.cli.master_key import MasterKey
 from neuronode_router.cli.prepare import Listen, Prepared, litellm_environ, prepared
 from neuronode_router.domain import TASK_ALIASES
 from neuronode_router.errors import ProfilesInvalid, SettingsError
+from neuronode_router.metrics.catalogue import DIRECTORY_VARIABLE
 from neuronode_router.settings import Settings
 
 CONFIG = """
@@ -140,6 +141,34 @@ def test_litellm_gets_the_plugin_and_no_slow_switches(folder: Path) -> None:
     assert result["LITELLM_MASTER_KEY"] == "sk-x"
     assert result["NEURONODE_CONFIG"] == str(folder / "litellm_config.yaml")
     assert result["OTHER"] == "x"
+
+
+async def test_several_workers_count_into_one_empty_directory(folder: Path) -> None:
+    """Whichever worker Prometheus reaches then tells the sum, and nothing of the run before."""
+    before = folder / ".neuronode/metrics/counter_1.db"
+    before.parent.mkdir(parents=True)
+    before.write_bytes(b"")
+
+    async with preparing(folder, listen=Listen("127.0.0.1", free_port(), 2)) as result:
+        directory = Path(result.environ[DIRECTORY_VARIABLE])
+
+    assert directory == before.parent
+    assert list(directory.iterdir()) == []
+
+
+async def test_one_worker_counts_for_itself(folder: Path) -> None:
+    """No files, unless the operator names a directory for them."""
+    async with preparing(folder) as result:
+        assert DIRECTORY_VARIABLE not in result.environ
+
+
+async def test_a_metrics_directory_that_cannot_be_used_is_refused(folder: Path) -> None:
+    """Workers that cannot count there would not start."""
+    (folder / "file").write_text("")
+
+    with pytest.raises(SettingsError, match="metrics directory"):
+        async with preparing(folder, **{DIRECTORY_VARIABLE: str(folder / "file" / "metrics")}):
+            pass
 
 
 def test_the_plugin_is_not_started_twice(folder: Path) -> None:

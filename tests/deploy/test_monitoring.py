@@ -1,0 +1,172 @@
+"""Alert rules and dashboard ask for metrics that exist, by labels they have, in expressions that parse."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import promql_parser
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from neuronode_router.domain import ControlState, Reason, Receipt, Step, Tier
+from neuronode_router.domain import Decision as Decided
+from neuronode_router.litellm_plugin.auto import Routed
+from neuronode_router.routing.ladder import Ladder
+from neuronode_router.routing.snapshot import build_snapshot
+from neuronode_router.stats.memory import MemoryStatistics
+from tests.support.control import HOST, make_set
+from tests.support.metering import board_of, metering, worker_at
+from tests.support.usage import finished
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+RULES = [
+    rule
+    for group in yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())["groups"]
+    for rule in group["rules"]
+]
+BOARD = json.loads((DEPLOY / "grafana/neuronode.json").read_text())
+PROMTOOL = shutil.which("promtool")
+FROM_PROMETHEUS = {"instance", "job", "le", "__name__"}
+NOT_OURS = {"up"}
+
+needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="Debian's package `prometheus` brings promtool")
+
+
+def expressions() -> Iterator[tuple[str, str]]:
+    """Yield every expression with where it stands, as Prometheus would get it."""
+    for rule in RULES:
+        yield rule["alert"], rule["expr"]
+    for panel in BOARD["panels"]:
+        for target in panel.get("targets", ()):
+            yield panel["title"], plain(target["expr"])
+    for note in BOARD["annotations"]["list"]:
+        yield note["name"], plain(note["expr"])
+
+
+def plain(expression: str) -> str:
+    """Put values in the place of Grafana's variables."""
+    for name, given in (("$__rate_interval", "1m"), ("$__range", "6h"), ("$profile", ".*")):
+        expression = expression.replace(name, given)
+    return expression
+
+
+EXPRESSIONS = list(expressions())
+
+
+async def told() -> dict[str, set[str]]:
+    """Return the labels of every sample name of a worker that has seen everything once."""
+    statistics = MemoryStatistics()
+    board = board_of(statistics, ("tier_fast",))
+    await board.refresh()
+    state = ControlState(7, "premium", make_set(), committed_at=0.0)
+    meter = metering(
+        statistics=statistics,
+        board=board,
+        snapshot=lambda: build_snapshot(state, HOST),
+        workers=lambda: (worker_at(7),),
+    )
+    meter.ended(finished(served="other", first_token_ms=1.0))
+    meter.ended(finished(cost=None, cached_tokens=1))
+    decision = Decided("auto", "g", Reason.ACTIVE_PROFILE, tier=Tier.FAST, steps=(Step.CLASSIFIED,))
+    meter.decided(
+        Routed(decision, decision, Ladder(Tier.FAST, Tier.FAST, (), ()), None, None, (), 1.0), "me", {}
+    )
+    meter.switched(Receipt(7, True, False, "switch", "premium", None, (), 0.0, (), True, 1.0))
+    return {
+        sample.name: set(sample.labels)
+        for family in text_string_to_metric_families((await meter.exposition()).decode())
+        for sample in family.samples
+    }
+
+
+@pytest.mark.parametrize(("place", "expression"), EXPRESSIONS, ids=[place for place, _ in EXPRESSIONS])
+async def test_every_expression_parses_and_asks_for_what_is_told(place: str, expression: str) -> None:
+    """A misspelt metric or label is an alert that never fires and a panel that stays empty."""
+    promql_parser.parse(expression)
+    known = await told()
+    names = set(re.findall(r"\bneuronode_\w+", expression)) | NOT_OURS & set(re.findall(r"\w+", expression))
+    labels = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", expression)) | {
+        label
+        for listed in re.findall(r"\b(?:by|on)\s*\(([^)]*)\)", expression)
+        for label in re.split(r",\s*", listed)
+        if label
+    }
+
+    assert names, place
+    assert names - NOT_OURS <= known.keys()
+    assert labels <= FROM_PROMETHEUS.union(*(known.get(name, set()) for name in names))
+
+
+async def test_every_metric_is_shown_somewhere() -> None:
+    """What nobody looks at need not be counted."""
+    shown = {name for _, expression in EXPRESSIONS for name in re.findall(r"\bneuronode_\w+", expression)}
+    base = {re.sub(r"_(bucket|sum|count)$", "", name) for name in shown}
+
+    assert {re.sub(r"_(bucket|sum|count)$", "", name) for name in await told()} == base
+
+
+def test_alerts_say_what_is_wrong_and_how_bad() -> None:
+    """Whoever is woken reads the summary first; a label in it that the expression drops would be empty."""
+    for rule in RULES:
+        summary = rule["annotations"]["summary"]
+        kept = {
+            label
+            for listed in re.findall(r"by \(([^)]*)\)", rule["expr"])
+            for label in re.split(r",\s*", listed)
+        }
+        used = set(re.findall(r"\$labels\.(\w+)", summary))
+
+        assert rule["labels"]["severity"] in {"page", "ticket"}
+        assert used <= kept or not kept, rule["alert"]
+
+
+def test_the_dashboard_is_one_that_grafana_loads() -> None:
+    """Unique ids, nothing overlaps or leaves the grid, and every panel follows the chosen source."""
+    panels: list[dict[str, Any]] = BOARD["panels"]
+    places = [
+        (x, y)
+        for panel in panels
+        for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
+        for y in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
+    ]
+
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    assert len(set(places)) == len(places)
+    assert max(x for x, _ in places) < 24
+    assert "id" not in BOARD, "Grafana refuses a file with the id of another instance"
+    assert {panel["datasource"]["uid"] for panel in panels if panel["type"] != "row"} == {"${source}"}
+
+
+@needs_promtool
+@pytest.mark.parametrize(
+    ("what", "file"), [("rules", "alerts.yml"), ("config", "prometheus.yml")], ids=["rules", "config"]
+)
+def test_prometheus_own_tool_accepts_the_files(what: str, file: str) -> None:
+    """The files as Prometheus would load them; the secret's file is not there, so only the syntax of it."""
+    assert PROMTOOL is not None
+    options = ["--syntax-only"] if what == "config" else []
+
+    done = subprocess.run(
+        [PROMTOOL, "check", what, *options, str(DEPLOY / "prometheus" / file)], capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs_promtool
+async def test_prometheus_own_tool_finds_no_fault_in_the_metrics() -> None:
+    """Names, types, help texts and units as Prometheus wants them."""
+    assert PROMTOOL is not None
+    meter = metering()
+    meter.ended(finished(first_token_ms=1.0))
+
+    done = subprocess.run([PROMTOOL, "check", "metrics"], input=await meter.exposition(), capture_output=True)
+
+    assert done.returncode == 0, done.stdout + done.stderr
