@@ -127,21 +127,35 @@ class Connection:
 
     def events(self, after: int) -> Iterator[Event | None]:
         """Yield every revision after `after` as it is served, and None whenever the proxy says it is still there."""
-        headers = {"Last-Event-ID": str(after), "Accept": "text/event-stream"}
+        headers = {"Last-Event-ID": str(after)}
+        try:
+            for fields in self.stream("GET", "/profiles/events", headers=headers):
+                yield Event(int(fields["id"]), json.loads(fields["data"])) if fields else None
+        except (ValueError, KeyError) as error:
+            raise NotOffered("The event stream is not one of this plugin.") from error
+
+    def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[dict[str, str]]:
+        """Yield the fields of each event that a route sends, none of them for a sign of life."""
         timeout = httpx.Timeout(SILENCE_SECONDS, connect=5)
+        wanted = {"Accept": "text/event-stream", **(headers or {})}
         try:
             with self._client.stream(
-                "GET", f"{PREFIX}/profiles/events", headers=headers, timeout=timeout
+                method, PREFIX + path, params=_given(params or {}), headers=wanted, timeout=timeout
             ) as response:
                 if response.is_error:
                     response.read()
                 _refuse(response)
-                yield None
+                yield {}
                 yield from _events(response.iter_lines())
         except httpx.HTTPError as error:
             raise _unreachable(error) from error
-        except (ValueError, KeyError) as error:
-            raise NotOffered("The event stream is not one of this plugin.") from error
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
@@ -235,7 +249,7 @@ def _refuse(response: httpx.Response) -> None:
         return
     document = _json(response)
     if isinstance(document, dict) and response.headers.get("content-type", "").startswith(PROBLEM_TYPE):
-        raise _refusal(response.status_code, document)
+        raise refusal(response.status_code, document)
     if response.status_code in (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED):
         raise NotOffered(f"This proxy does not offer {response.request.url.path}.")
     # LiteLLM's own errors repeat parts of keys and prompts: only their status is ours to show.
@@ -247,7 +261,8 @@ def _refuse(response: httpx.Response) -> None:
     )
 
 
-def _refusal(status: int, document: dict[str, Any]) -> Refused:
+def refusal(status: int, document: Mapping[str, Any]) -> Refused:
+    """Return what a problem document says."""
     places = [problem_of(place) for place in document.get("problems", ())]
     return Refused(
         status,
@@ -273,7 +288,7 @@ def _given(params: Mapping[str, object]) -> dict[str, Any]:
     return {name: value for name, value in params.items() if value is not None}
 
 
-def _events(lines: Iterator[str]) -> Iterator[Event | None]:
+def _events(lines: Iterator[str]) -> Iterator[dict[str, str]]:
     """Parse server-sent events: each field is one line here, and an empty line ends an event."""
     fields: dict[str, str] = {}
     for line in lines:
@@ -281,7 +296,7 @@ def _events(lines: Iterator[str]) -> Iterator[Event | None]:
         if name:
             fields[name] = value.removeprefix(" ")
         elif line:
-            yield None
+            yield {}
         elif "data" in fields:
-            yield Event(int(fields["id"]), json.loads(fields["data"]))
+            yield fields
             fields = {}

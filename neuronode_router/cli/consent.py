@@ -62,6 +62,11 @@ class Change:
         return connection.send(self.method, self.path, {**(self.body or {}), **options}, if_match=if_match)
 
 
+def forced(*, force: bool) -> dict[str, object]:
+    """Return what a body says so: nothing where nothing is forced, which an older proxy understands too."""
+    return {"force": True} if force else {}
+
+
 def carry_out(connection: Connection, change: Change, how: How) -> int:
     """Show what would change, ask, make the change, print the receipt. Returns 1 where a worker lags behind, else 0.
 

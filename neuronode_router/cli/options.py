@@ -26,6 +26,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 reason_option = click.option("--reason", default="", help="Why, for the audit log.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would change; change nothing.")
+force_option = click.option(
+    "--force", is_flag=True, help="Also onto a profile that is not proven to answer; audited."
+)
 wait_option = click.option(
     "--wait",
     default="all",

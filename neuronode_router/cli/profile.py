@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import click
 from rich.table import Table
 
-from neuronode_router.cli.connection import Connection, checked
-from neuronode_router.cli.consent import Change, How, carry_out
+from neuronode_router.cli.connection import Connection
+from neuronode_router.cli.consent import Change, How, carry_out, forced
 from neuronode_router.cli.options import (
-    PATH,
     dry_run_option,
+    force_option,
     json_option,
     online,
     reason_option,
@@ -28,7 +26,8 @@ from neuronode_router.cli.options import (
 from neuronode_router.cli.output import answer, changes_table, clean, facts, table
 from neuronode_router.cli.plan import plan
 from neuronode_router.cli.profile_edit import edit
-from neuronode_router.cli.profile_text import in_order, read_profile
+from neuronode_router.cli.profile_text import in_order
+from neuronode_router.cli.proof import matrix, validate
 from neuronode_router.errors import UnknownProfile
 
 
@@ -39,6 +38,8 @@ def command() -> None:
 
 command.add_command(plan)
 command.add_command(edit)
+command.add_command(validate)
+command.add_command(matrix)
 
 
 @command.command("list")
@@ -100,55 +101,33 @@ def diff(connection: Connection, before: str, after: str, *, as_json: bool) -> N
     answer(difference, lambda: [changes_table(changes) if changes else same], as_json=as_json)
 
 
-@command.command("validate")
-@click.argument("file", required=False, type=PATH)
-@json_option
-@online
-def validate(connection: Connection, file: Path | None, *, as_json: bool) -> None:
-    """Check the proxy's profile files.
-
-    With FILE that one is checked instead, as if it were one of them. Nothing is changed. Exit code 1 when there
-    are problems.
-    """
-    if file is None:
-        problems = checked(connection, None)
-    else:
-        text = read_profile(file)
-        problems = [
-            text.located(problem)
-            for problem in checked(connection, {"name": file.stem, "profile": text.document})
-        ]
-    verdict = {"valid": not problems, "problems": [asdict(problem) for problem in problems]}
-    summary = f"{len(problems)} problems." if problems else "Valid."
-    answer(verdict, lambda: [*map(clean, problems), summary], as_json=as_json)
-    sys.exit(1 if problems else 0)
-
-
 @command.command("switch")
 @click.argument("name")
+@force_option
 @yes_option
 @dry_run_option
 @reason_option
 @wait_option
 @json_option
 @online
-def switch(connection: Connection, name: str, **how: Any) -> None:
+def switch(connection: Connection, name: str, *, force: bool, **how: Any) -> None:
     """Let another profile answer, in every worker."""
-    code = carry_out(connection, Change("POST", "/profiles/switch", {"profile": name}), How(**how))
-    sys.exit(code)
+    body = {"profile": name, **forced(force=force)}
+    sys.exit(carry_out(connection, Change("POST", "/profiles/switch", body), How(**how)))
 
 
 @command.command("rollback")
 @click.argument("revision", required=False, type=click.IntRange(min=1))
+@force_option
 @yes_option
 @dry_run_option
 @reason_option
 @wait_option
 @json_option
 @online
-def rollback(connection: Connection, revision: int | None, **how: Any) -> None:
+def rollback(connection: Connection, revision: int | None, *, force: bool, **how: Any) -> None:
     """Bring back an earlier revision.
 
     Profile and mappings of REVISION, or of the revision before, return as a new revision."""
-    body: Mapping[str, Any] = {"to": revision or "previous"}
+    body = {"to": revision or "previous", **forced(force=force)}
     sys.exit(carry_out(connection, Change("POST", "/profiles/rollback", body), How(**how)))

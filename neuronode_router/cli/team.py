@@ -12,9 +12,10 @@ from typing import Any
 import click
 
 from neuronode_router.cli.connection import Connection, offered, segment
-from neuronode_router.cli.consent import Change, How, carry_out
+from neuronode_router.cli.consent import Change, How, carry_out, forced
 from neuronode_router.cli.options import (
     dry_run_option,
+    force_option,
     json_option,
     online,
     reason_option,
@@ -52,19 +53,22 @@ def list_bindings(connection: Connection, *, as_json: bool) -> None:
 @click.option("--then", help="The profile from that share on.")
 @click.option("--monthly", type=click.FloatRange(0, min_open=True), help="The budget in US dollars a month.")
 @kind_option
+@force_option
 @yes_option
 @dry_run_option
 @reason_option
 @wait_option
 @json_option
 @online
-def bind(connection: Connection, name: str, profile: str | None, *, kind: str, **given: Any) -> None:
+def bind(
+    connection: Connection, name: str, profile: str | None, *, kind: str, force: bool, **given: Any
+) -> None:
     """Let PROFILE answer a team or key.
 
     Without PROFILE it follows the active one until the share of --beyond is spent, and --then from there on.
     """
     beyond = _beyond(*(given.pop(option) for option in ("beyond", "then", "monthly")))
-    body = {"profile": profile, "beyond": beyond}
+    body = {"profile": profile, "beyond": beyond, **forced(force=force)}
     sys.exit(carry_out(connection, Change("PUT", _path(kind, name), body), How(**given)))
 
 
