@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
 import pytest
 
-from neuronode_router.classifier.artefacts import ArtefactStore
+from neuronode_router.classifier.artefacts import FOLDER, POINTER, ArtefactStore
 from neuronode_router.classifier.history import History
+from neuronode_router.classifier.weights import TABLE
 from tests.e2e.asking import chat, decision
 from tests.support.biased import PROMPT, write_biased
 from tests.support.proxy import Proxy
@@ -80,3 +82,49 @@ def test_workers_follow_new_weights_and_the_way_back(admin: httpx.Client, state:
 
     assert before != "strategy"
     assert (status["weights"], status["digest"]) == ("trained", pointer.digest)
+
+
+def test_one_flipped_byte_is_refused_and_said_so(admin: httpx.Client, state: Path, tmp_path: Path) -> None:
+    """T25: weights whose file was altered after their installation are used by no worker; the status names the mend."""
+    before = decision(chat(admin, "auto", prompt=PROMPT))["task"]
+    elsewhere, here = ArtefactStore(tmp_path), state / FOLDER
+    with elsewhere.workplace() as made:
+        write_biased(made, "strategy")
+        pointer = elsewhere.install(made, now=1.0)
+    flip_last_byte(elsewhere.folder / pointer.digest / TABLE)
+    shutil.copytree(elsewhere.folder / pointer.digest, here / pointer.digest)
+    kept = (here / POINTER).read_bytes() if (here / POINTER).exists() else None
+
+    def warnings() -> list[str]:
+        return list(admin.get("/admin/profiles/status").raise_for_status().json()["warnings"])
+
+    try:
+        replace_file(here / POINTER, (elsewhere.folder / POINTER).read_bytes())
+        wait_until(lambda: [w for w in warnings() if "in use before stays" in w], what="the warning")
+        tasks = {decision(chat(admin, "auto", prompt=PROMPT))["task"] for _ in range(8)}
+    finally:
+        if kept is None:
+            (here / POINTER).unlink()
+        else:
+            replace_file(here / POINTER, kept)
+        shutil.rmtree(here / pointer.digest)
+    wait_until(
+        lambda: not [w for w in warnings() if "in use before stays" in w], what="the end of the warning"
+    )
+
+    assert tasks == {before}
+    assert before != "strategy"
+
+
+def flip_last_byte(file: Path) -> None:
+    """Change one bit of a file."""
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+
+
+def replace_file(file: Path, content: bytes) -> None:
+    """Replace a file as a whole, as the store does."""
+    new = file.with_suffix(".new")
+    new.write_bytes(content)
+    new.replace(file)

@@ -73,3 +73,26 @@ def test_a_stream_that_its_client_leaves_is_no_answer(proxy: Proxy, admin: httpx
     admin.post("/v1/chat/completions", json=plain).raise_for_status()
     wait_until(lambda: answers(admin, LAME) > before, what="the count of the plain answer")
     assert answers(admin, LAME) == before + 1
+
+
+def test_impatient_clients_leave_no_trace(proxy: Proxy, admin: httpx.Client) -> None:
+    """T22: a burst whose clients wait a millisecond changes nothing; the one that waits is counted."""
+    before = counted(admin)
+    body = {"model": LAME, "timeout": 0.001, "messages": [{"role": "user", "content": "hi"}]}
+
+    statuses = set()
+    for _ in range(30):
+        with proxy.client() as client:
+            statuses.add(client.post("/v1/chat/completions", json=body).status_code)
+    admin.post("/v1/chat/completions", json={**body, "timeout": 30}).raise_for_status()
+
+    wait_until(lambda: counted(admin) != before, what="the count of the patient one")
+    assert statuses == {408}
+    assert counted(admin) == (before[0] + 1, before[1])
+    assert stats(admin, LAME)["health"] == "ok"
+
+
+def counted(admin: httpx.Client) -> tuple[int, int]:
+    """Return the answers and errors of the slow deployment that both workers have counted."""
+    window = stats(admin, LAME)["window"] or {"answers": 0, "errors": 0}
+    return int(window["answers"]), int(window["errors"])

@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import redis as redis_client
 
+from neuronode_router.stats.redis_keys import EPOCH, PREFIX
+from tests.e2e.asking import chat, decision
 from tests.support.history import Seen
 from tests.support.place import PROFILES
 from tests.support.proxy import Proxy
@@ -17,6 +20,7 @@ from tests.support.traffic import Driver, driving
 
 pytestmark = pytest.mark.e2e
 
+SENTIMENT = "Wie ist die Stimmung in diesem Text, bullish oder bearish: der DAX steigt."
 SWITCHES_PER_FAULT = 5
 SLOWER_AT_MOST = 3.0
 """How much the median latency may differ between a healthy and a broken Redis, on a machine that does other
@@ -61,6 +65,48 @@ async def test_no_state_of_redis_touches_requests_or_switches(proxy: Proxy, redi
     assert driver.history.faults(audit) == []
     slower = {fault: seconds / latency["healthy"] for fault, seconds in latency.items()}
     assert max(slower.values()) < SLOWER_AT_MOST, slower
+
+
+def test_auto_decisions_go_on_whatever_redis_does(proxy: Proxy, redis: RedisServer) -> None:
+    """T15, T16: frozen, emptied, poisoned, killed: each request is classified, reaches its tier, and is answered."""
+    faults: dict[str, Callable[[], Any]] = {
+        "healthy": lambda: None,
+        "poisoned": lambda: _poison(redis),
+        "emptied": lambda: redis.command("FLUSHALL"),
+        "frozen": redis.freeze,
+        "thawed": redis.thaw,
+        "killed": redis.kill,
+    }
+    seen: dict[str, set[tuple[int, str, str]]] = {}
+
+    for fault, happen in faults.items():
+        happen()
+        seen[fault] = set()
+        for _ in range(12):  # on new connections: they reach both workers
+            with proxy.client() as client:
+                answer = chat(client, "auto", prompt=SENTIMENT)
+            said = decision(answer)
+            seen[fault].add((answer.status_code, said["group"], said["reason"]))
+
+    assert seen == {fault: {(200, "tier_fast", "active_profile,classified")} for fault in faults}
+
+
+def _poison(server: RedisServer) -> None:
+    """Write into everything that workers share of their statistics what no worker would write."""
+    with redis_client.Redis(port=server.port) as link:
+        for name in link.scan_iter(f"{PREFIX}:*"):
+            kind = link.type(name)
+            if kind == b"hash":
+                fields = {
+                    "total_ms:tier_fast": "NaN",
+                    "": "1e308",
+                    "errors:tier_fast": "-1",
+                    "in_flight": "9" * 400,
+                }
+                link.hset(name, mapping=fields | dict.fromkeys(link.hkeys(name), "1e308"))
+            elif kind == b"set":
+                link.sadd(name, "../../etc", "<img src=x>", "0" * 4096)
+        link.set(EPOCH, "not an epoch")
 
 
 async def _healed(driver: Driver) -> None:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from admin_api.router import ENDPOINTS, PREFIX, SECOND_PREFIX
+from neuronode_router.classifier.history import History
 from tests.e2e.asking import chat
 from tests.e2e.conftest import ADMIN
 from tests.support.place import PROVIDER_KEY
@@ -22,6 +23,8 @@ pytestmark = pytest.mark.e2e
 
 PROMPT = "canaryprompt4f1d"
 ANSWER = "canaryanswer9b7c"
+WORD, SAID = "zebrafinkenlied", "kolibrinestwaerme"
+"""Letters only: what is read of a prompt has its digits made alike."""
 UNKNOWN_KEY = "sk-canary-unknown-key-2b9d"
 
 
@@ -73,6 +76,44 @@ def test_texts_and_keys_reach_no_sink(
     sinks.pop(proxy.place.config.name)
     leaks = [(name, secret) for name, sink in sinks.items() for secret in secrets if secret.encode() in sink]
     assert len(sinks) > 8, sorted(sinks)
+    assert leaks == []
+
+
+def test_no_word_of_an_auto_request_is_kept_or_told(
+    proxy: Proxy, admin: httpx.Client, shared_redis: RedisServer
+) -> None:
+    """T12: classified, explained, dry-run and written down, prompts and answers leave no word anywhere, in any case."""
+    asked = f"Fasse den Bericht über {WORD} zusammen. echo-{SAID}"
+    state = proxy.place.directory / ".neuronode"
+
+    with monitored(shared_redis) as commands:
+        answers = [
+            chat(admin, "auto", prompt=asked, headers={"x-neuronode-explain": "1"}, stream=stream)
+            for stream in (False, True)
+        ]
+        answers.append(admin.post("/v1/responses", json={"model": "auto", "input": asked}))
+        call_ids = [answer.raise_for_status().headers["x-litellm-call-id"] for answer in answers]
+        wait_until(
+            lambda: all(History(state).find(each) for each in call_ids), what="the decisions in the history"
+        )
+        told = {
+            path: admin.get(path).raise_for_status().content
+            for path in (
+                *("/admin/router/stats", "/admin/router/registry", "/api/v1/llm/routing-stats"),
+                *(f"{ADMIN}/status", f"{ADMIN}/workers", f"{ADMIN}/usage", f"{ADMIN}/usage?format=csv"),
+            )
+        }
+        dry_run = {"messages": [{"role": "user", "content": asked}]}
+        told["dry run"] = admin.post("/admin/router/classify", json=dry_run).raise_for_status().content
+
+    told["headers"] = repr([answer.headers for answer in answers]).encode()
+    sinks = {"redis": bytes(commands), **told, **_files(proxy.place.directory)}
+    leaks = [
+        (name, word) for name, sink in sinks.items() for word in (WORD, SAID) if word.encode() in sink.lower()
+    ]
+    assert all(SAID in answer.text for answer in answers)
+    assert any(b'"routed"' in sink for name, sink in sinks.items() if name.endswith("proxy.log"))
+    assert b"hincrby" in sinks["redis"].lower()
     assert leaks == []
 
 
