@@ -62,8 +62,11 @@ def report(compared: Sequence[Way], outcomes: Outcomes, rows: Sequence[Row]) -> 
         f"`{HELD_OUT}`: weights fitted to two thirds of the rows, asked about the other third. `{SHIPPED}`: those "
         f"in the wheel, whose difficulty was fitted to {graded} of these very rows: its figures flatter."
     )
-    yield "\nBy score, the hardest first to the large one, over all shares (APGR; random 0.500, "
-    yield f"always small and always large have no order). Target for ours: {TARGET:.2f}, never below random.\n"
+    yield (
+        "\nBy score: the hardest go to the large one first, over all shares (average performance gap recovered; "
+        "random 0.500)."
+    )
+    yield f"Target for ours: {TARGET:.2f}, and never below random.\n"
     yield "| way | APGR [95 %] | most below random at any tenth |\n|---|---|---|"
     for way in compared:
         found = curves.interval(
@@ -75,7 +78,7 @@ def report(compared: Sequence[Way], outcomes: Outcomes, rows: Sequence[Row]) -> 
     yield "| way | at the large one | mean cost | solved | over the random mix of that cost [95 %] |"
     yield "|---|---|---|---|---|"
     yield from decided(compared, outcomes)
-    yield "\nAPGR by source, ours held out (a source is one kind of exam; within it, order is nearly chance):\n"
+    yield "\nAPGR by source, ours held out (a source is one kind of exam; few items make wide intervals):\n"
     yield "| source | items | small | large | ours | the plan's lists | LiteLLM |\n|---|---|---|---|---|---|---|"
     yield from by_source(compared, outcomes, rows)
 

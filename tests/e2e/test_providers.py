@@ -68,11 +68,13 @@ def client(tmp_path_factory: pytest.TempPathFactory, provider: Upstream) -> Iter
         yield found
 
 
-def used(client: httpx.Client) -> tuple[int, int, int]:
+def used(client: httpx.Client) -> tuple[int, ...]:
     """Return requests and tokens of prompts and answers that the books have for the last group."""
     lines = client.get(f"{ADMIN}/usage", params={"by": "group"}).raise_for_status().json()["lines"]
-    figures = next((line["figures"] for line in lines if line["names"]["group"] == GEMINI), {})
-    return tuple(figures.get(name, 0) for name in ("requests", "prompt_tokens", "completion_tokens"))  # type: ignore[return-value]
+    figures: dict[str, int] = next(
+        (line["figures"] for line in lines if line["names"]["group"] == GEMINI), {}
+    )
+    return tuple(figures.get(name, 0) for name in ("requests", "prompt_tokens", "completion_tokens"))
 
 
 @pytest.mark.parametrize("stream", [False, True])

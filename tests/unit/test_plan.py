@@ -30,6 +30,7 @@ from neuronode_router.routing.snapshot import build_snapshot
 from neuronode_router.settings import Settings
 from neuronode_router.tasks import shipped as shipped_tasks
 from neuronode_router.tasks.results import ModelResponse, RoutingDecision
+from neuronode_router.tasks.template import Labels
 
 FAST, MEDIUM, COMPLEX = Tier.FAST, Tier.MEDIUM, Tier.COMPLEX
 GROUPS = {FAST: "8b", MEDIUM: "13b", COMPLEX: "70b"}
@@ -241,5 +242,6 @@ class TestAnswers:
         """BULLISH, BEARISH or NEUTRAL, from the fast tier, at 0.1; an analysis is always complex."""
         sentiment, analysis = shipped_tasks()["sentiment"], shipped_tasks()["analysis"]
 
+        assert isinstance(sentiment.output, Labels)
         assert sentiment.output.labels == ("BULLISH", "BEARISH", "NEUTRAL")
         assert (sentiment.tier, sentiment.temperature, analysis.tier) == (FAST, 0.1, COMPLEX)
