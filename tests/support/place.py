@@ -56,6 +56,8 @@ class Place:
     keys: Sequence[AccessKey] = ()
     callbacks: Sequence[str] = ()
     """Dotted paths of LiteLLM callbacks."""
+    deployments: Sequence[Mapping[str, Any]] = ()
+    """More entries of the model list."""
     general: Mapping[str, Any] = field(default_factory=dict)
     """More `general_settings`."""
 
@@ -100,6 +102,7 @@ class Place:
             "model_list": [
                 *map(self._deployment, groups),
                 *(self._one_of_pair(name) for name in (QUICK, LAME)),
+                *map(dict, self.deployments),
             ],
             "litellm_settings": litellm_settings,
             "general_settings": general,

@@ -53,6 +53,11 @@ class Wire:
     error: Callable[[int], dict[str, Any]] = wire.error
 
 
+_KNOWN = {
+    b"Is this review positive or negative?": "positive",
+    b"Anna lives in Berlin.": '{"city": "Berlin"}',
+}
+"""Questions it knows the answer to, and says once instead of its name."""
 _GEMINI = Wire(wire.gemini, wire.gemini_events, wire.gemini_error)
 _WIRES = {
     "/chat/completions": Wire(wire.chat, wire.chat_events),
@@ -88,6 +93,8 @@ class Orders:
                 numbers[kind.decode()] = int(number)
         echo, say = _ECHO.search(text), _SAY.search(text)
         said = base64.urlsafe_b64decode(say[1]) if say else echo[1] if echo else None
+        if known := next((answer for question, answer in _KNOWN.items() if question in text), None):
+            return cls(**numbers | {"words": 1}, breaks=breaks, echo=known)
         return cls(**numbers, breaks=breaks, echo=said.decode() if said is not None else None)
 
 
