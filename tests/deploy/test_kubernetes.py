@@ -1,0 +1,101 @@
+"""The Kubernetes example: valid under the published schemas, several replicas, read-only, nothing secret.
+
+There is no cluster here: it is not applied.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from neuronode_router.settings import PREFIX, Settings, variable
+
+FILE = Path(__file__).parents[2] / "deploy/kubernetes/neuronode.yaml"
+OBJECTS: dict[str, dict[str, Any]] = {one["kind"]: one for one in yaml.safe_load_all(FILE.read_text())}
+DEPLOYMENT = OBJECTS["Deployment"]["spec"]
+POD = DEPLOYMENT["template"]["spec"]
+(CONTAINER,) = POD["containers"]
+
+
+@pytest.mark.parametrize("kind", OBJECTS)
+@pytest.mark.parametrize("version", ["1.30", "1.34"])
+def test_objects_are_valid(kind: str, version: str) -> None:
+    """Strictly: a misspelt key is an error, not ignored."""
+    kubernetes_validate.validate(OBJECTS[kind], version, strict=True)
+
+
+def test_a_misspelt_key_would_be_found() -> None:
+    """The check above can fail."""
+    broken = yaml.safe_load(yaml.safe_dump(OBJECTS["Deployment"]))
+    broken["spec"]["template"]["spec"]["containers"][0]["readynessProbe"] = {}
+
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(broken, "1.34", strict=True)
+
+
+def test_the_objects_belong_together() -> None:
+    """Service and budget choose the deployment's pods, and a node may be drained."""
+    labels = DEPLOYMENT["template"]["metadata"]["labels"]
+    budget = OBJECTS["PodDisruptionBudget"]["spec"]
+
+    assert labels == DEPLOYMENT["selector"]["matchLabels"]
+    assert labels == OBJECTS["Service"]["spec"]["selector"] == budget["selector"]["matchLabels"]
+    assert 1 <= budget["minAvailable"] < DEPLOYMENT["replicas"]
+    assert OBJECTS["Service"]["spec"]["ports"][0]["targetPort"] == CONTAINER["ports"][0]["name"]
+
+
+def test_profiles_follow_their_config_map() -> None:
+    """A whole directory, read-only: a file mounted by subPath never changes."""
+    mounts = {mount["name"]: mount for mount in CONTAINER["volumeMounts"]}
+    environ = {one["name"]: one["value"] for one in CONTAINER["env"]}
+
+    assert mounts["profiles"] == {"name": "profiles", "mountPath": "/profiles", "readOnly": True}
+    assert mounts["config"]["readOnly"] is True
+    assert environ["NEURONODE_PROFILES"] == "/profiles"
+    assert environ["NEURONODE_STATE_DIR"] == mounts["state"]["mountPath"]
+    assert set(mounts) == {volume["name"] for volume in POD["volumes"]}
+
+
+def test_settings_are_real_and_secrets_come_from_a_secret() -> None:
+    """A misspelt variable would be ignored silently; a key in the file would be public."""
+    known = {variable(name) for name in Settings.model_fields}
+    names = {one["name"] for one in CONTAINER["env"]}
+
+    assert {name for name in names if name.startswith(PREFIX)} <= known
+    assert not {name for name in names if "KEY" in name or "URL" in name}
+    assert CONTAINER["envFrom"] == [{"secretRef": {"name": "neuronode"}}]
+
+
+def test_probes_call_no_model_and_wait_for_a_slow_start() -> None:
+    """LiteLLM's /health would: it asks every deployment. Importing LiteLLM may take a minute."""
+    paths = {
+        probe: CONTAINER[f"{probe}Probe"]["httpGet"]["path"] for probe in ("startup", "liveness", "readiness")
+    }
+    startup = CONTAINER["startupProbe"]
+
+    assert paths == {
+        "startup": "/health/liveliness",
+        "liveness": "/health/liveliness",
+        "readiness": "/health/readiness",
+    }
+    assert startup["periodSeconds"] * startup["failureThreshold"] >= 120
+
+
+def test_a_pod_can_change_nothing_but_its_own_state() -> None:
+    """No root, no capabilities, no token of the cluster, a read-only root."""
+    assert POD["securityContext"]["runAsNonRoot"] is True
+    assert POD["automountServiceAccountToken"] is False
+    assert CONTAINER["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def test_requests_have_time_to_end() -> None:
+    """Kubernetes' default of 30 s includes the pause before the stop."""
+    assert POD["terminationGracePeriodSeconds"] >= 35
