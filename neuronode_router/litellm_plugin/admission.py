@@ -19,7 +19,7 @@ from litellm.proxy._types import UserAPIKeyAuth
 from neuronode_router.access import Principal, may_override
 from neuronode_router.domain import PROFILE_NAME_PREFIX, TIERS, Beyond, Decision, Profile, Tier
 from neuronode_router.errors import NeuronodeError, NotAllowed, NotReady, UnknownProfile, UnknownTier
-from neuronode_router.litellm_plugin import stamp
+from neuronode_router.litellm_plugin import stamp, tracing
 from neuronode_router.litellm_plugin.auto import AutoRouter, Caller
 from neuronode_router.litellm_plugin.explanation import explain
 from neuronode_router.litellm_plugin.failure_count import FailureCount
@@ -130,6 +130,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             decision, mark = self._route(decision, user, data, snapshot)
         data["model"] = decision.group
         stamp.stamp(bucket, decision, tags=self._host.tags(), routed=mark)
+        tracing.describe(user.parent_otel_span, bucket[stamp.KEY])
         return data
 
     def _route(

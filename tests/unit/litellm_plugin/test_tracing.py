@@ -1,0 +1,70 @@
+"""Our attributes on a span, with the real OpenTelemetry SDK."""
+
+from __future__ import annotations
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
+from opentelemetry.trace import Span
+
+from neuronode_router.domain import Decision, Reason, Step, Tier
+from neuronode_router.litellm_plugin import stamp, tracing
+
+ROUTED = Decision(
+    requested="auto",
+    group="tier_fast",
+    reason=Reason.ACTIVE_PROFILE,
+    revision=7,
+    profile="premium",
+    tier=Tier.FAST,
+    steps=(Step.CLASSIFIED,),
+)
+
+
+def mark_of(decision: Decision) -> dict[str, str]:
+    """Return what admission leaves on a request."""
+    bucket: dict[str, dict[str, str]] = {}
+    stamp.stamp(bucket, decision, tags=False)
+    return bucket[stamp.KEY]
+
+
+def span_of(exporter: InMemorySpanExporter, sampler: Sampler = ALWAYS_ON) -> Span:
+    """Return a span that begins now."""
+    provider = TracerProvider(sampler=sampler)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    return provider.get_tracer("test").start_span("request")
+
+
+def test_a_span_says_how_its_request_was_routed() -> None:
+    """Each attribute under our prefix; what the request has not is left out."""
+    exporter = InMemorySpanExporter()
+    span = span_of(exporter)
+
+    tracing.describe(span, mark_of(ROUTED))
+    span.end()
+
+    (told,) = exporter.get_finished_spans()
+    assert dict(told.attributes or {}) == {
+        "neuronode.profile": "premium",
+        "neuronode.revision": 7,
+        "neuronode.tier": "fast",
+        "neuronode.group": "tier_fast",
+        "neuronode.reason": "active_profile,classified",
+    }
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_nothing_is_written_where_nobody_looks(caplog: pytest.LogCaptureFixture, *, ended: bool) -> None:
+    """Without tracing, without a sample, or after the span's end: no attribute, and no complaint of the SDK."""
+    exporter = InMemorySpanExporter()
+    span = span_of(exporter, ALWAYS_ON if ended else ALWAYS_OFF)
+    if ended:
+        span.end()
+
+    tracing.describe(None, mark_of(ROUTED))
+    tracing.describe(span, mark_of(ROUTED))
+
+    assert [dict(told.attributes or {}) for told in exporter.get_finished_spans()] == [{}] * ended
+    assert not caplog.records
