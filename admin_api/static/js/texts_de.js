@@ -50,7 +50,7 @@ export const de = {
   "mappings.auto": "Im Zweifel: {uncertain}. Bei Überlast: {overload}. Sitzungen behalten: {sticky}.", "mappings.edit": "Ändern", "mappings.edit_task": "{task} ändern",
   "mappings.embedded": "eingebaut", "mappings.intro": "Welche Modellgruppe welche Aufgabe beantwortet. Eine Änderung wirkt wie ein Wechsel: sofort, in jedem Prozess, mit Quittung.",
   "mappings.ladder": "Automatische Wahl", "mappings.ladder.note": "Von links nach rechts versucht.", "mappings.same": "wie aktiv", "mappings.tasks": "Aufgaben", "mappings.versus": "Aktives Profil",
-  "cell.green": "bewiesen", "cell.red": "antwortet nicht", "cell.not_loaded": "nicht geladen", "cell.too_old": "zu alt", "cell.unknown": "unbewiesen",
+  "cell.green": "bewiesen", "cell.red": "scheitert", "cell.not_loaded": "nicht geladen", "cell.too_old": "zu alt", "cell.unknown": "unbewiesen",
   "change.force": "Trotzdem weiter", "change.proof": "Beweis", "change.proof.count": "{done} von {all} Aufgaben bewiesen",
   "gate.off": "aus", "gate.warn": "warnt", "gate.enforce": "verweigert",
   "matrix.ended": "Die Proben sind beendet.", "matrix.gate": "Wechsel zu Unbewiesenem:", "matrix.progress": "{done} von {wanted} Proben, {cost}", "matrix.prove": "Durch echte Anfragen beweisen", "matrix.prove.note": "Jede Gruppe wird für jede Art von Aufgabe einmal gefragt, so kurz wie möglich. Das kann etwas kosten.",

@@ -7,6 +7,9 @@ import { Badge, Table } from "./basics.js";
 
 export const price = (usd) => (usd === null ? t("cost.unpriced") : money(usd));
 
+// What some requests cost: nothing is known where none was billed, as when all of them failed.
+export const cost = ({ cost_usd: usd, priced, unpriced }) => (priced || unpriced ? price(usd) : money(null));
+
 // How much more or less than before, where both are known and there was something before.
 export function Delta({ before, after, more = "warn", less = "good" }) {
   if (before === null || after === null || !before) return null;

@@ -8,7 +8,7 @@ import { t, word } from "../i18n.js";
 import { mayReadAll } from "../live.js";
 import { Button, Card, Empty, Figure, Figures, Loaded, Page, Segments, Table } from "../parts/basics.js";
 import { Columns } from "../parts/chart.js";
-import { Delta, price } from "../parts/forecast.js";
+import { cost, Delta } from "../parts/forecast.js";
 import { Compare } from "./compare.js";
 import { Explain } from "./explain.js";
 
@@ -49,7 +49,7 @@ export function Cost({ state }) {
 
 function Total({ now, before }) {
   return html`<${Figures}>
-    <${Figure} label=${t("cost.cost")} value=${now.requests ? price(now.cost_usd) : money(null)} note=${html`<${Delta} before=${before.cost_usd} after=${now.cost_usd} /> ${now.unpriced > 0 && t("cost.unpriced.count", { count: number(now.unpriced) })}`} />
+    <${Figure} label=${t("cost.cost")} value=${cost(now)} note=${html`<${Delta} before=${before.cost_usd} after=${now.cost_usd} /> ${now.unpriced > 0 && t("cost.unpriced.count", { count: number(now.unpriced) })}`} />
     <${Figure} label=${t("cost.requests")} value=${compact(now.requests)} note=${html`<${Delta} before=${before.requests} after=${now.requests} more="plain" less="plain" />`} />
     <${Figure} label=${t("cost.tokens")} value=${compact(now.prompt_tokens + now.completion_tokens)} note=${t("cost.tokens.note", { prompt: compact(now.prompt_tokens), completion: compact(now.completion_tokens) })} />
     <${Figure} label="p95" value=${milliseconds(now.latency_p95_ms)} note=${t("cost.p50", { p50: milliseconds(now.latency_p50_ms) })} />
@@ -70,7 +70,7 @@ function Lines({ by, lines }) {
   const head = [t(`word.${by}`), ...["requests", "cost", "versus", "p50_head", "p95_head", "first_token", "errors", "fallback"].map((name) => ({ text: t(`cost.${name}`), right: true }))];
   return html`<${Table} label=${t("cost.by_name", { name: t(`word.${by}`) })} head=${head}>${lines.map(({ names, figures, before }) => html`<tr key=${names[by]}>
     <th scope="row">${title(by, names[by])}</th>
-    <td class="right">${number(figures.requests)}</td><td class="right">${price(figures.cost_usd)}</td>
+    <td class="right">${number(figures.requests)}</td><td class="right">${cost(figures)}</td>
     <td class="right"><${Delta} before=${before?.cost_usd ?? null} after=${figures.cost_usd} /></td>
     <td class="right">${milliseconds(figures.latency_p50_ms)}</td><td class="right">${milliseconds(figures.latency_p95_ms)}</td><td class="right">${milliseconds(figures.first_token_p50_ms)}</td>
     <td class="right">${percent(figures.error_rate)}</td><td class="right">${percent(figures.fallback_rate)}</td></tr>`)}<//>`;
