@@ -32,7 +32,7 @@ from tests.support.proxy import MASTER_KEY, Proxy, bearer
 from tests.support.upstream import Upstream
 
 LOCAL, CLOUD = "tiny", "cloud-slow-400"
-TOKENS = 48
+TOKENS = 96
 OVERLOAD = 2.5
 """Requests that arrive while one is answered."""
 ALONE = 8
@@ -46,6 +46,8 @@ class LocalPlace(Place):
     """The tier fast is a local Ollama with one slot; the medium one is the cloud."""
 
     ollama: str
+    expected_ms: float | None = None
+    """What the operator says of the local one."""
 
     def write(self) -> None:
         """Write everything, and where the overloaded tier leads."""
@@ -57,7 +59,8 @@ class LocalPlace(Place):
         entry = Place._deployment(self, group)
         if group == f"tier_{Tier.FAST}":
             params = {"model": f"ollama_chat/{LOCAL}", "api_base": self.ollama, "keep_alive": "1h"}
-            return {**entry, "litellm_params": params, "model_info": {"neuronode": {"parallel": 1}}}
+            note = {"parallel": 1} | ({"avg_latency_ms": self.expected_ms} if self.expected_ms else {})
+            return {**entry, "litellm_params": params, "model_info": {"neuronode": note}}
         if group == f"tier_{Tier.MEDIUM}":
             return {**entry, "litellm_params": {**entry["litellm_params"], "model": f"openai/{CLOUD}"}}
         return entry
@@ -143,14 +146,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="a crowd of 24 instead of 120")
+    parser.add_argument("--quick", action="store_true", help="a crowd of 24 instead of 80")
     parser.add_argument("--requests", type=int)
     args = parser.parse_args()
-    requests = max(QUARTERS, args.requests or (24 if args.quick else 120))
+    requests = max(QUARTERS, args.requests or (24 if args.quick else 80))
     print(f"p95 in seconds; {requests} requests, {OVERLOAD} times as fast as they are answered ({machine()})")
     print(
         f"{'':14}{'alone':>8}{'1st':>8}{'2nd':>8}{'3rd':>8}{'4th':>8}{'all':>9}{'ratio':>8}   answered locally"
     )
+    expected_ms: float | None = None
     for label, plugin, name in (
         ("bare LiteLLM", False, f"tier_{Tier.FAST}"),
         ("with plugin", True, "auto:fast"),
@@ -160,10 +164,12 @@ def main() -> None:
                 directory=Path(stack.enter_context(tempfile.TemporaryDirectory())),
                 upstream=stack.enter_context(Upstream()).url,
                 ollama=stack.enter_context(running_ollama(Served(LOCAL))).url,
+                expected_ms=expected_ms,
             )
             proxy = stack.enter_context(Proxy(place, plugin=plugin))
             alone, seen = asyncio.run(measure(proxy, name, requests))
             report(label, alone, seen)
+            expected_ms = round(percentile(alone, 50) * 1000)
     print(
         f"target: all / alone <= {TARGET_RATIO} with the plugin; without it p95 grows for as long as the crowd comes"
     )
