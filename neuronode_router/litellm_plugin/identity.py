@@ -145,9 +145,14 @@ def access_file_auth(
     async def authenticate(request: Request, api_key: str) -> UserAPIKeyAuth:
         key = api_key.removeprefix("Bearer ")
         master, file = master_key(), access()
+        # LiteLLM's own authentication hands its span on too; without it traces would fall apart.
+        span = getattr(request.state, "parent_otel_span", None)
         if master and hmac.compare_digest(key.encode(), master.encode()):
             return UserAPIKeyAuth(
-                api_key=key, user_role=LitellmUserRoles.PROXY_ADMIN, user_id="default_user_id"
+                api_key=key,
+                user_role=LitellmUserRoles.PROXY_ADMIN,
+                user_id="default_user_id",
+                parent_otel_span=span,
             )
         try:
             if file is None:
@@ -162,6 +167,7 @@ def access_file_auth(
             team_id=entry.team,
             models=list(entry.tasks),
             user_role=to_litellm.get(entry.role, LitellmUserRoles.INTERNAL_USER),
+            parent_otel_span=span,
         )
 
     return authenticate

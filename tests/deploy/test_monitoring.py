@@ -13,16 +13,9 @@ from typing import Any
 import promql_parser
 import pytest
 import yaml
-from prometheus_client.parser import text_string_to_metric_families
 
-from neuronode_router.domain import ControlState, Reason, Receipt, Step, Tier
-from neuronode_router.domain import Decision as Decided
-from neuronode_router.litellm_plugin.auto import Routed
-from neuronode_router.routing.ladder import Ladder
-from neuronode_router.routing.snapshot import build_snapshot
-from neuronode_router.stats.memory import MemoryStatistics
-from tests.support.control import HOST, make_set
-from tests.support.metering import board_of, metering, worker_at
+from tests.deploy.told import told
+from tests.support.metering import metering
 from tests.support.usage import finished
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -60,38 +53,16 @@ def plain(expression: str) -> str:
 EXPRESSIONS = list(expressions())
 
 
-async def told() -> dict[str, set[str]]:
-    """Return the labels of every sample name of a worker that has seen everything once."""
-    statistics = MemoryStatistics()
-    board = board_of(statistics, ("tier_fast",))
-    await board.refresh()
-    state = ControlState(7, "premium", make_set(), committed_at=0.0)
-    meter = metering(
-        statistics=statistics,
-        board=board,
-        snapshot=lambda: build_snapshot(state, HOST),
-        workers=lambda: (worker_at(7),),
-    )
-    meter.ended(finished(served="other", first_token_ms=1.0))
-    meter.ended(finished(cost=None, cached_tokens=1))
-    decision = Decided("auto", "g", Reason.ACTIVE_PROFILE, tier=Tier.FAST, steps=(Step.CLASSIFIED,))
-    meter.decided(
-        Routed(decision, decision, Ladder(Tier.FAST, Tier.FAST, (), ()), None, None, (), 1.0), "me", {}
-    )
-    meter.switched(Receipt(7, True, False, "switch", "premium", None, (), 0.0, (), True, 1.0))
-    return {
-        sample.name: set(sample.labels)
-        for family in text_string_to_metric_families((await meter.exposition()).decode())
-        for sample in family.samples
-    }
+ENDING = re.compile(r"_(bucket|sum|count)$")
 
 
 @pytest.mark.parametrize(("place", "expression"), EXPRESSIONS, ids=[place for place, _ in EXPRESSIONS])
 async def test_every_expression_parses_and_asks_for_what_is_told(place: str, expression: str) -> None:
     """A misspelt metric or label is an alert that never fires and a panel that stays empty."""
     promql_parser.parse(expression)
-    known = await told()
-    names = set(re.findall(r"\bneuronode_\w+", expression)) | NOT_OURS & set(re.findall(r"\w+", expression))
+    known = {name: labels for name, (_, labels) in (await told()).items()}
+    ours = {ENDING.sub("", name) for name in re.findall(r"\bneuronode_\w+", expression)}
+    names = ours | NOT_OURS & set(re.findall(r"\w+", expression))
     labels = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", expression)) | {
         label
         for listed in re.findall(r"\b(?:by|on)\s*\(([^)]*)\)", expression)
@@ -107,9 +78,8 @@ async def test_every_expression_parses_and_asks_for_what_is_told(place: str, exp
 async def test_every_metric_is_shown_somewhere() -> None:
     """What nobody looks at need not be counted."""
     shown = {name for _, expression in EXPRESSIONS for name in re.findall(r"\bneuronode_\w+", expression)}
-    base = {re.sub(r"_(bucket|sum|count)$", "", name) for name in shown}
 
-    assert {re.sub(r"_(bucket|sum|count)$", "", name) for name in await told()} == base
+    assert (await told()).keys() == {ENDING.sub("", name) for name in shown}
 
 
 def test_alerts_say_what_is_wrong_and_how_bad() -> None:

@@ -1,0 +1,123 @@
+"""What the metrics cost a request, and what a scrape costs: in one process and over shared files.
+
+    python -m benchmarks.metrics [--requests 20000] [--turns 60] [--only counting|proxy]
+
+`counting`: CPU of counting one ended and one routed request, and of the text, over the series of a busy proxy. `proxy`:
+one proxy with the plugin, counting into shared files, which in turns of 20 requests has the counting taken out and put
+back in, so that nothing else differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import aiohttp
+
+from benchmarks.load import Client, machine, ratios, warm_up
+from tests.support.place import Place
+from tests.support.proxy import Proxy
+from tests.support.upstream import Upstream
+
+ROUTE = "/test/metrics"
+SWITCH = "benchmarks.metrics_switch.switch"
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+TURN = 20
+PROFILES, TASKS = 5, 11
+"""Every combination has a group of its own: the series of a proxy whose five profiles are all in use."""
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--requests", type=int, default=20_000)
+    parser.add_argument("--turns", type=int, default=60)
+    parser.add_argument("--only", choices=("counting", "here", "proxy"))
+    args = parser.parse_args()
+    if args.only == "here":
+        asyncio.run(counting(args.requests))
+        return
+    print(f"metrics ({machine()})")
+    with tempfile.TemporaryDirectory() as name:
+        if args.only in (None, "counting"):
+            again = [sys.executable, "-m", "benchmarks.metrics", "--only", "here", "--requests"]
+            for title, environ in (("one process", {}), ("shared files", {SHARED: name})):
+                print(title)  # each in a process of its own: prometheus-client chooses once
+                subprocess.run([*again, str(args.requests)], env={**os.environ, **environ}, check=True)
+        if args.only in (None, "proxy"):
+            proxied(Path(name) / "proxy", args.turns)
+
+
+async def counting(requests: int) -> None:
+    """Count and write down in this process."""
+    from neuronode_router.domain import Decision, Reason, Step, Tier
+    from neuronode_router.litellm_plugin.auto import Routed
+    from neuronode_router.routing.ladder import Ladder
+    from tests.support.metering import metering
+    from tests.support.usage import finished
+
+    meter = metering()
+    ended = [
+        finished(
+            profile=f"p{p}", task=f"t{t}", served=f"t{t}_p{p}", requested=f"t{t}_p{p}", first_token_ms=9.0
+        )
+        for p in range(PROFILES)
+        for t in range(TASKS)
+    ]
+    steps = (Step.CLASSIFIED,)
+    decision = Decision("auto", "g", Reason.ACTIVE_PROFILE, profile="p", tier=Tier.FAST, steps=steps)
+    routed = Routed(decision, decision, Ladder(Tier.FAST, Tier.FAST, (), ()), None, None, (), 0.3)
+    for one in ended:
+        meter.ended(one)
+    began = time.process_time_ns()
+    for number in range(requests):
+        meter.ended(ended[number % len(ended)])
+    print(f"  ended request   {(time.process_time_ns() - began) / requests / 1000:8.2f} us")
+    began = time.process_time_ns()
+    for _ in range(requests):
+        meter.decided(routed, "me", {})
+    print(f"  routed request  {(time.process_time_ns() - began) / requests / 1000:8.2f} us")
+    began = time.process_time_ns()
+    text = await meter.exposition()
+    took = (time.process_time_ns() - began) / 1e6
+    print(f"  scrape          {took:8.2f} ms, {text.count(b'{')} series, {len(text) / 1000:.0f} kB")
+    assert meter.failures.total == 0
+
+
+def proxied(directory: Path, turns: int) -> None:
+    """Let one proxy count and not count in turns, and print CPU per request of both."""
+    with Upstream() as upstream:
+        place = Place(directory=directory, upstream=upstream.url, callbacks=(SWITCH,))
+        with Proxy(place, environ={SHARED: str(directory / "shared")}) as proxy:
+            asyncio.run(_alternate(proxy, turns))
+
+
+async def _alternate(proxy: Proxy, turns: int) -> None:
+    pairs: list[tuple[float, float]] = []
+    async with Client(proxy, 1) as client, aiohttp.ClientSession(proxy.url) as session:
+        await warm_up(client, 300)
+        for number in range(turns):
+            cpu = {}
+            for state in ("off", "on") if number % 2 else ("on", "off"):
+                async with session.post(f"{ROUTE}/{state}") as answer:
+                    assert await answer.json() is (state == "on")
+                used = client.cpu()
+                for _ in range(TURN):
+                    await client.ask()
+                cpu[state] = (client.cpu() - used) / TURN * 1000
+            pairs.append((cpu["off"], cpu["on"]))
+    off, on = (statistics.median(column) for column in zip(*pairs, strict=True))
+    print(f"CPU per request, not counted {off:9.3f} ms, counted {on:.3f} ms   {ratios(pairs)}")
+
+
+if __name__ == "__main__":
+    main()

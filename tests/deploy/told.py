@@ -1,0 +1,51 @@
+"""Every metric that a worker tells once it has seen everything: the measure of dashboards, alerts and documents."""
+
+from __future__ import annotations
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from neuronode_router.domain import ControlState, Decision, Reason, Receipt, Step, Tier
+from neuronode_router.litellm_plugin.auto import Routed
+from neuronode_router.litellm_plugin.metering import Metering
+from neuronode_router.routing.ladder import Ladder
+from neuronode_router.routing.snapshot import build_snapshot
+from neuronode_router.stats.memory import MemoryStatistics
+from tests.support.control import HOST, make_set
+from tests.support.metering import board_of, metering, worker_at
+from tests.support.usage import finished
+
+
+async def told() -> dict[str, tuple[str, set[str]]]:
+    """Return type and labels of every metric, by its name as a query writes it, histograms without their endings."""
+    found: dict[str, tuple[str, set[str]]] = {}
+    text = await (await _which_has_seen_everything()).exposition()
+    for family in text_string_to_metric_families(text.decode()):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+        found[name] = (family.type, labels)
+    return found
+
+
+async def _which_has_seen_everything() -> Metering:
+    statistics = MemoryStatistics()
+    board = board_of(statistics, ("tier_fast",))
+    await board.refresh()
+    state = ControlState(7, "premium", make_set(), committed_at=0.0)
+    meter = metering(
+        statistics=statistics,
+        board=board,
+        snapshot=lambda: build_snapshot(state, HOST),
+        workers=lambda: (worker_at(7),),
+    )
+    meter.ended(finished(served="other", first_token_ms=1.0))
+    meter.ended(finished(cost=None, cached_tokens=1))
+    decision = Decision("auto", "g", Reason.ACTIVE_PROFILE, tier=Tier.FAST, steps=(Step.CLASSIFIED,))
+    meter.decided(
+        Routed(decision, decision, Ladder(Tier.FAST, Tier.FAST, (), ()), None, None, (), 1.0), "me", {}
+    )
+    receipt = Receipt(
+        revision=7, changed=True, dry_run=False, action="switch", profile="premium", previous_profile=None,
+        changes=(), committed_at=0.0, workers=(), complete=True, duration_ms=1.0,
+    )  # fmt: skip
+    meter.switched(receipt)
+    return meter

@@ -1,0 +1,155 @@
+"""Two workers of a real proxy, with LiteLLM's own prometheus and otel callbacks on: exact counts, and named spans."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from neuronode_router.access import Role, generate_key
+from tests.e2e.asking import chat, decision
+from tests.e2e.conftest import ADMIN
+from tests.support.metering import value
+from tests.support.place import Place
+from tests.support.proxy import Proxy
+from tests.support.servers import wait_until
+from tests.support.upstream import Upstream
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+CANARY = "canary-2c81d0"
+ASKED = {"classification": 12, "auto": 6, "chat": 9}
+VIEWER, VIEWER_ENTRY = generate_key("prometheus", role=Role.VIEWER)
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Proxy]:
+    """Both workers count into one directory; LiteLLM's spans are printed into the log."""
+    directory: Path = tmp_path_factory.mktemp("metrics")
+    place = Place(
+        directory=directory, upstream=upstream.url, keys=(VIEWER_ENTRY,), callbacks=("prometheus", "otel")
+    )
+    environ = {
+        "PROMETHEUS_MULTIPROC_DIR": str(directory / "shared"),
+        "OTEL_EXPORTER": "console",
+        "OTEL_SERVICE_NAME": "proxy",
+    }
+    with Proxy(place, workers=2, environ=environ) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def answered(proxy: Proxy) -> list[dict[str, str]]:
+    """What answers said of themselves, over connections to both workers."""
+    found = []
+    for name, count in ASKED.items():
+        for _ in range(count):
+            with proxy.client() as client:  # a new connection each: either worker may take it
+                answer = chat(client, name, prompt=f"Who are you? {CANARY}")
+            assert answer.status_code == 200, answer.text
+            found.append(decision(answer))
+    return found
+
+
+def scrape(proxy: Proxy) -> bytes:
+    """Return our metrics as a viewer reads them."""
+    with proxy.client(VIEWER) as client:
+        answer = client.get(f"{ADMIN}/metrics")
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+def counted(text: bytes) -> int:
+    """Return the requests of all series."""
+    lines = text.decode().splitlines()
+    return round(
+        sum(float(line.split()[-1]) for line in lines if line.startswith("neuronode_requests_total{"))
+    )
+
+
+def test_whichever_worker_is_asked_the_counts_are_those_of_the_answers(
+    proxy: Proxy, answered: list[dict[str, str]]
+) -> None:
+    """Exactly: by profile, task, tier, group and reason, added up over both workers."""
+    wait_until(
+        lambda: counted(scrape(proxy)) == len(answered), seconds=30, what="every request to be counted"
+    )
+    expected = Counter(
+        (
+            each["profile"],
+            each.get("task", ""),
+            each.get("tier", ""),
+            each["group"],
+            each["reason"].split(",")[0],
+        )
+        for each in answered
+    )
+
+    for text in (scrape(proxy) for _ in range(6)):
+        for (profile, task, tier, group, reason), count in expected.items():
+            labels = {"profile": profile, "task": task, "tier": tier, "group": group, "reason": reason}
+            assert value(text, "requests_total", **labels, outcome="answered") == count
+        assert value(text, "workers", state="current") == 2
+        assert value(text, "metrics_shared") == 1
+        assert value(text, "decision_seconds_count") == ASKED["auto"]
+        assert b"litellm_" not in text
+        assert CANARY.encode() not in text
+
+
+def test_litellms_own_page_stays_and_shows_both(proxy: Proxy, answered: list[dict[str, str]]) -> None:
+    """With shared files LiteLLM's page holds ours too: the scrape example takes them once."""
+    with proxy.client() as client:
+        answer = client.get("/metrics/")
+
+    assert answer.status_code == 200
+    assert "litellm_requests_metric" in answer.text or "litellm_proxy_total_requests_metric" in answer.text
+    assert "neuronode_requests_total" in answer.text
+
+
+def test_litellms_span_says_how_the_request_was_routed(proxy: Proxy, answered: list[dict[str, str]]) -> None:
+    """One span per request, LiteLLM's own, with what the answer's headers say."""
+    keys = ("profile", "task", "tier", "group", "reason")
+    expected = Counter(tuple(each.get(key) for key in keys) for each in answered)
+
+    def told() -> Counter[tuple[str | None, ...]]:
+        found = (
+            span["attributes"] for span in spans(proxy.log()) if "neuronode.profile" in span["attributes"]
+        )
+        return Counter(tuple(each.get(f"neuronode.{key}") for key in keys) for each in found)
+
+    wait_until(lambda: expected <= told(), seconds=30, what="the spans of all requests")
+
+
+def test_a_killed_worker_takes_nothing_away(proxy: Proxy, answered: list[dict[str, str]]) -> None:
+    """Its counts stay, its attempts in flight go, and its successor counts on."""
+    wait_until(
+        lambda: counted(scrape(proxy)) == len(answered), seconds=30, what="every request to be counted"
+    )
+    proxy.worker_processes()[0].kill()
+    wait_until(lambda: _both_serve(proxy), seconds=100, what="the successor")
+
+    assert counted(scrape(proxy)) == len(answered)
+    with proxy.client() as client:
+        assert chat(client, "chat").status_code == 200
+    wait_until(lambda: counted(scrape(proxy)) == len(answered) + 1, seconds=30, what="one more")
+
+
+def _both_serve(proxy: Proxy) -> bool:
+    return value(scrape(proxy), "workers", state="current") == 2
+
+
+def spans(log: str) -> Iterator[dict[str, Any]]:
+    """Yield the spans that the console exporter wrote, each a JSON object over several lines."""
+    reader, at = json.JSONDecoder(), log.find("{\n")
+    while at >= 0:
+        try:
+            found, end = reader.raw_decode(log, at)
+        except ValueError:
+            found, end = None, at + 1
+        if isinstance(found, dict) and "attributes" in found:
+            yield found
+        at = log.find("{\n", end)
