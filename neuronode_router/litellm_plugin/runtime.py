@@ -130,7 +130,9 @@ class Runtime:
             standings=lambda: self.health.board.standings,
             mode=settings.auto_routing,
             sessions=self.sessions,
-            watchers=[one for one in (self.routing_log, self.learning.recorder, self.metering.decided) if one],
+            watchers=[
+                one for one in (self.routing_log, self.learning.recorder, self.metering.decided) if one
+            ],
         )
         self.budgets = Budgets(lambda: self.usage.costs_of_the_month())  # built below
         self.admission = Admission(
