@@ -15,7 +15,7 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from admin_api.documents import ValidateBody
+from admin_api.documents import ValidateBody, ValidationDocument
 from admin_api.edge import Call, LimitedReader, Reader
 from admin_api.events import KEEP_ALIVE_SECONDS
 from admin_api.ports import AdminHost
@@ -47,13 +47,13 @@ async def validate(
     request: Request,
     query: Annotated[ValidateQuery, Query()],
     body: ValidateBody | None = None,
-) -> LiveValidationDocument | Response:
+) -> ValidationDocument | Response:
     """Check the profile files, or a submitted profile; with `live`, ask every group for real. Changes no profile."""
     if body is not None and query.live:
         raise InvalidRequestError([_nothing_to_ask()])
     if not query.live:
         problems = await (call.host.manager.validate() if body is None else check_document(call, body))
-        return LiveValidationDocument(valid=not problems, problems=place_documents(problems))
+        return ValidationDocument(valid=not problems, problems=place_documents(problems))
     require_writer(call.principal)
     order = await _order(call.host, query)
     if EVENT_STREAM not in request.headers.get("accept", ""):

@@ -98,6 +98,6 @@ class RunDocument(Document):
 
 
 class LiveValidationDocument(ValidationDocument):
-    """The outcome of a check; `live` is what the probes found."""
+    """The outcome of a check; `live`, where it was asked for, is what the probes found."""
 
     live: RunDocument | None = None

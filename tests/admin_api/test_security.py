@@ -30,7 +30,7 @@ VIEWERS_MAY = (
     | {
         "plan",
         *("read_audit", "list_workers", "stream_events", "validate"),
-        *("read_router_stats", "read_registry", "read_matrix"),
+        *("read_router_stats", "read_registry", "read_matrix", "read_metrics"),
     }
 )
 
