@@ -15,6 +15,8 @@ from neuronode_router.proof.probes import Why
 from tests.admin_api.proof_world import Proving
 from tests.admin_api.world import BASE, World, running_world
 from tests.support.place import GROUPS, PROFILES
+from tests.support.waiting import eventually
+from tests.support.web import serving
 
 CELLS = sum(len(tasks) for tasks in GROUPS.values())
 LIVE = {"live": "1"}
@@ -130,6 +132,19 @@ async def test_progress_is_told_as_events(admin: httpx.AsyncClient) -> None:
     assert [(one["done"], one["wanted"]) for one in found] == [(n, 5) for n in range(1, 6)]
     assert json.loads(events[-1]["data"])["live"]["done"] == 5
     assert events[-1]["event"] == "result"
+
+
+async def test_who_hangs_up_ends_the_run(world: World) -> None:
+    """Probes under way are given up, and no further one begins."""
+    asker = proving(world).asker
+    asker.open.clear()
+    async with serving(world.app) as (url, _), httpx.AsyncClient(base_url=url) as client:
+        headers = {"Authorization": f"Bearer {world.keys['admin']}", "Accept": "text/event-stream"}
+        async with client.stream("POST", f"{BASE}/validate", params=LIVE, headers=headers):
+            await eventually(lambda: asker.at_once == 4)
+        await eventually(lambda: asker.at_once == 0)
+
+    assert len(asker.asked) == 4
 
 
 async def test_a_store_that_goes_ends_the_events_with_a_problem(
