@@ -15,47 +15,15 @@ from pathlib import Path
 
 import pytest
 import schemathesis
-from fastapi import FastAPI
-from hypothesis import HealthCheck, Phase, settings
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from admin_api.llm_router import build_task_router
-from admin_api.ports import AdminHost
-from admin_api.router import build_router
-from neuronode_router.errors import NotReady
 from tests.admin_api.desk import set_up
 from tests.admin_api.world import running_world
+from tests.support.openapi_page import SCHEMA, check, the_same
 from tests.support.web import serving
 
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_schema_conformance,
-]
 EXAMPLES, OF_A_MEMBER = 12, 4
 """Per operation. A member's requests mostly end at the same few checks."""
-
-
-def page() -> FastAPI:
-    """Return an application with all our routes, as far as its OpenAPI page is asked."""
-
-    def nobody() -> AdminHost:
-        raise NotReady("This application only shows its page.")
-
-    app = FastAPI()
-    app.include_router(build_router(nobody))
-    app.include_router(build_task_router(nobody))
-    return app
-
-
-SCHEMA = schemathesis.openapi.from_dict(page().openapi()).exclude(path_regex="/events$")  # it never ends
-SCHEMA.config.output.truncation.enabled = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,33 +59,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         loop.close()
 
 
-def the_same(examples: int) -> settings:
-    """Let hypothesis try the same few examples each time."""
-    return settings(
-        max_examples=examples,
-        derandomize=True,
-        deadline=None,
-        database=None,
-        phases=[Phase.explicit, Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-
-
 @SCHEMA.parametrize()
 @the_same(EXAMPLES)
 def test_an_administrator_gets_only_documented_answers(case: schemathesis.Case, served: Served) -> None:
     """Whatever the page allows or forbids is answered as the page says."""
-    check(case, served, "admin")
+    check(case, url=served.url, key=served.keys["admin"])
 
 
 @SCHEMA.parametrize()
 @the_same(OF_A_MEMBER)
 def test_a_member_gets_only_documented_answers(case: schemathesis.Case, served: Served) -> None:
     """Refusals are documented too."""
-    check(case, served, "member")
-
-
-def check(case: schemathesis.Case, served: Served, caller: str) -> None:
-    """Send one case and hold its answer to the page."""
-    headers = {"Authorization": f"Bearer {served.keys[caller]}"}
-    case.call_and_validate(base_url=served.url, headers=headers, checks=CHECKS, timeout=20)
+    check(case, url=served.url, key=served.keys["member"])
