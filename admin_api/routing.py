@@ -32,7 +32,7 @@ from neuronode_router.routing.overload import NEW, Verdict, Why
 from neuronode_router.routing.registry import Deployment
 from neuronode_router.stats.window import RECENT_SLOTS, SLOT_SECONDS, WINDOW_SLOTS
 
-UNITS = {Why.LATENCY: "ms", Why.QUEUE: "ms", Why.WITHIN_LIMITS: "ms", Why.ERRORS: "share"}
+UNITS = {Why.LATENCY: "ms", Why.QUEUE: "attempts", Why.WITHIN_LIMITS: "ms", Why.ERRORS: "share"}
 
 
 async def read_router_stats(call: Reader) -> RouterStatsDocument:

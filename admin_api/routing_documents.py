@@ -102,7 +102,7 @@ class StandingDocument(_Document):
     why: Why
     value: float
     limit: float
-    unit: Literal["ms", "share"] | None = Field(
+    unit: Literal["ms", "attempts", "share"] | None = Field(
         description="Of `value` and `limit`; null: they mean nothing."
     )
     since: float | None = Field(description="Unix time in seconds; null while it has always been so.")

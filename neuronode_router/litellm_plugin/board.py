@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -18,7 +18,7 @@ from neuronode_router.errors import Problem
 from neuronode_router.litellm_plugin.ollama import Defaults, read_places
 from neuronode_router.litellm_plugin.ollama_probe import OllamaProbes
 from neuronode_router.routing.ladder import Standing
-from neuronode_router.routing.overload import NEW, Health, Load, Verdict, Why, judge_all
+from neuronode_router.routing.overload import NEW, Health, Load, Verdict, Why, judge_all, queue_is_long
 from neuronode_router.routing.pick import Candidate
 from neuronode_router.routing.registry import Deployment, Registry, read_registry
 from neuronode_router.stats.ports import Statistics
@@ -60,6 +60,8 @@ class _Picture:
     registry: Registry = field(default_factory=Registry)
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     standings: Mapping[str, tuple[Standing, ...]] = field(default_factory=dict)
+    queueing: tuple[str, ...] = ()
+    """Groups with a deployment of which it is known how many requests it works on at the same time."""
     known: Mapping[str, tuple[Standing, float | None]] = field(default_factory=dict)
     """Standing and median latency by deployment id."""
 
@@ -80,6 +82,24 @@ class HealthBoard:
     def standings(self) -> Mapping[str, tuple[Standing, ...]]:
         """The deployments of each model group and how they stand: immutable, replaced as a whole."""
         return self._picture.standings
+
+    def live_standings(self) -> Mapping[str, tuple[Standing, ...]]:
+        """Return `standings` with the queues of this moment, which are known where `parallel` is.
+
+        A burst fills a queue in less time than passes between two looks.
+        """
+        picture = self._picture
+        if not picture.queueing:
+            return picture.standings
+        now = {group: tuple(map(self._now, picture.standings[group])) for group in picture.queueing}
+        return {**picture.standings, **now}
+
+    def _now(self, standing: Standing) -> Standing:
+        deployment = standing.deployment
+        well = standing.health in (Health.OK, Health.PROBING)
+        if well and queue_is_long(deployment, self._sources.statistics.in_flight(deployment.id)):
+            return replace(standing, health=Health.SLOW)
+        return standing
 
     @property
     def registry(self) -> Registry:
@@ -196,7 +216,10 @@ def _picture(
         for group in standings.values()
         for standing in group
     }
-    return _Picture(registry, verdicts, MappingProxyType(standings), known)
+    queueing = tuple(
+        group for group, found in standings.items() if any(each.deployment.parallel for each in found)
+    )
+    return _Picture(registry, verdicts, MappingProxyType(standings), queueing, known)
 
 
 def _latency(measured: DeploymentStats | None) -> float | None:
@@ -231,7 +254,7 @@ def _log_changes(
 
 
 def _because(verdict: Verdict) -> str:
-    if verdict.why in {Why.LATENCY, Why.QUEUE, Why.WITHIN_LIMITS}:
+    if verdict.why in {Why.LATENCY, Why.WITHIN_LIMITS}:
         return f"{verdict.why} ({verdict.value:.0f} ms, limit {verdict.limit:.0f} ms)"
     if verdict.why is Why.ERRORS:
         return f"{verdict.why} ({verdict.value:.0%} of the requests, limit {verdict.limit:.0%})"

@@ -127,7 +127,7 @@ class Runtime:
         )
         self.auto = AutoRouter(
             classifier=self.learning.first(),
-            standings=lambda: self.health.board.standings,
+            standings=self.health.board.live_standings,
             mode=settings.auto_routing,
             sessions=self.sessions,
             watchers=[

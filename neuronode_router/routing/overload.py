@@ -104,7 +104,7 @@ class Verdict:
     health: Health = Health.OK
     why: Why = Why.NO_EVIDENCE
     value: float = 0.0
-    """Milliseconds for latency and queue, errors per request for errors."""
+    """Milliseconds for latency, attempts that run for a queue, errors per request for errors."""
     limit: float = 0.0
     since: float = 0.0
     baseline_ms: float | None = None
@@ -183,15 +183,19 @@ def _failing(before: Verdict, load: Load, limits: Limits) -> Verdict | None:
 
 
 def _queued(before: Verdict, deployment: Deployment, load: Load, limits: Limits) -> Verdict | None:
-    """Judge by what a new request would take: known at once, while latencies are known only when answers end."""
-    if deployment.parallel is None or before.baseline_ms is None:
+    """Judge by how many are in front: known at once, while latencies are known only when answers end."""
+    factor = _slow_factor(before, limits)
+    if deployment.parallel is None or not queue_is_long(deployment, load.in_flight, factor=factor):
         return None
-    waiting = max(0, load.in_flight + 1 - deployment.parallel)
-    would_take = before.baseline_ms * (1 + waiting / deployment.parallel)
-    limit = _slow_factor(before, limits) * before.baseline_ms
-    if would_take > limit:
-        return _become(before, Health.SLOW, Why.QUEUE, would_take, limit)
-    return None
+    return _become(before, Health.SLOW, Why.QUEUE, load.in_flight, factor * deployment.parallel - 1)
+
+
+def queue_is_long(deployment: Deployment, in_flight: int, *, factor: float = DEFAULT_LIMITS.slow) -> bool:
+    """Return whether one more request would take more than `factor` times as long as one that need not wait.
+
+    False where nobody said how many requests the deployment works on at the same time.
+    """
+    return deployment.parallel is not None and in_flight + 1 > factor * deployment.parallel
 
 
 def _slow(before: Verdict, load: Load, limits: Limits) -> Verdict | None:

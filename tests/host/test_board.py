@@ -145,6 +145,17 @@ async def test_a_queue_is_seen_before_its_answers_end(
     assert (states(board)["b"], board.verdicts["b"].why) == (State.SLOW, Why.QUEUE)
 
 
+async def test_a_burst_is_seen_between_two_looks(board: HealthBoard, statistics: MemoryStatistics) -> None:
+    """What requests are routed by knows the queue of this moment; the published picture comes with the next look."""
+    await look(board, statistics)
+    for number in range(3):
+        statistics.recorder.begin(str(number), "b")
+
+    live = {each.deployment.id: each.health for group in board.live_standings().values() for each in group}
+
+    assert (live["b"], states(board)["b"]) == (State.SLOW, State.OK)
+
+
 async def test_litellms_cooldown_is_on_the_board(
     router: Any, board: HealthBoard, statistics: MemoryStatistics
 ) -> None:

@@ -122,7 +122,14 @@ def test_a_queue_is_seen_before_its_answers_are() -> None:
     assert after(measured(200, in_flight=1), deployment=SERIAL).health is Health.OK
 
     queued = after(measured(200, in_flight=2), deployment=SERIAL)
-    assert (queued.health, queued.why, queued.value) == (Health.SLOW, Why.QUEUE, 600)
+    assert (queued.health, queued.why, queued.value, queued.limit) == (Health.SLOW, Why.QUEUE, 2, 1)
+
+
+def test_a_queue_counts_before_anything_was_measured() -> None:
+    """How many wait needs no latency: a new deployment without a description is protected from its first burst."""
+    unmeasured = replace(UNDESCRIBED, parallel=1)
+
+    assert after(Load(in_flight=2), deployment=unmeasured).why is Why.QUEUE
 
 
 def test_a_queue_that_is_gone_needs_no_probe() -> None:

@@ -98,7 +98,7 @@ function Row({ entry, points }) {
 
 function why({ why: reason, value, limit, unit, since, health }) {
   if (health === "ok" && !since) return "";
-  const show = unit === "share" ? percent : milliseconds;
+  const show = { share: percent, attempts: String }[unit] ?? milliseconds;
   const measured = unit ? `: ${show(value)} / ${show(limit)}` : "";
   return `${word("why", reason)}${measured}${since ? `, ${t("routing.since", { time: clock(since) })}` : ""}`;
 }
