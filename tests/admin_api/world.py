@@ -230,6 +230,21 @@ def _migrated() -> bytes:
 
 
 def _write_keys(path: Path) -> dict[str, str]:
+    keys, content = _keys()
+    path.write_bytes(content)
+    path.chmod(0o600)
+    return dict(keys)
+
+
+@cache
+def _keys() -> tuple[Mapping[str, str], bytes]:
+    """Return each caller's key and the access file that knows them: the same for every world of a run."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "access.yaml"
+        return _new_keys(path), path.read_bytes()
+
+
+def _new_keys(path: Path) -> dict[str, str]:
     keys = {"wrong": "sk-nobody-knows-this"}
     keys["manager"], entry = generate_key("manager", team="b")
     add_key(path, replace(entry, manages=("a",)))
