@@ -40,8 +40,8 @@ def _mount(app: FastAPI) -> None:
 def _admin_host() -> AdminHost:
     runtime: Runtime = process.runtime()
     return AdminHost(
-        manager=runtime.manager,
-        worker=runtime.worker,
+        manager=runtime.following.manager,
+        worker=runtime.following.worker,
         authenticate=runtime.identity.authenticate,
         status=runtime.status,
         write_limit=runtime.settings.write_limit,

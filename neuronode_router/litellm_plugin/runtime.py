@@ -6,62 +6,42 @@ It decides nothing itself, and nothing here is on the request path.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import litellm
-import yaml
 from litellm.integrations.custom_logger import CustomLogger
 
 import neuronode_router
 from neuronode_router.access import AccessFile
 from neuronode_router.control.failures import Failures
-from neuronode_router.control.manager import FILES, ProfileManager
-from neuronode_router.control.orders import When
 from neuronode_router.control.registry import WorkerIdentity
 from neuronode_router.control.store import ControlStore
-from neuronode_router.control.wake import FileWake, RedisWake, WakeGroup
-from neuronode_router.control.watcher import TAKING_UP, ProfileWatcher
-from neuronode_router.control.worker import Worker
 from neuronode_router.domain import (
-    AUTO_NAMES,
-    PROFILE_NAME_PREFIX,
-    SECOND_NAME_PREFIX,
-    SECOND_NAME_PROFILE,
-    TASK_ALIASES,
-    HostFacts,
     Profile,
-    Receipt,
     Tier,
 )
-from neuronode_router.errors import NeuronodeError
 from neuronode_router.litellm_plugin import chores
 from neuronode_router.litellm_plugin.admission import Admission, Host
-from neuronode_router.litellm_plugin.aliases import RouterAliases
-from neuronode_router.litellm_plugin.applier import SnapshotApplier
 from neuronode_router.litellm_plugin.auto import AutoRouter
 from neuronode_router.litellm_plugin.budgets import Budgets
 from neuronode_router.litellm_plugin.chores import Chore
 from neuronode_router.litellm_plugin.dashboard import Dashboard
 from neuronode_router.litellm_plugin.deployments import Deployments
+from neuronode_router.litellm_plugin.following import Following
 from neuronode_router.litellm_plugin.health import Health
 from neuronode_router.litellm_plugin.identity import Identity, role_of
 from neuronode_router.litellm_plugin.learning import Learning
 from neuronode_router.litellm_plugin.metering import OBSERVE_SECONDS, Metering, Sources
 from neuronode_router.litellm_plugin.probing import RouterAsker
 from neuronode_router.litellm_plugin.proof_room import ProofRoom
-from neuronode_router.litellm_plugin.renderer import Renderer
 from neuronode_router.litellm_plugin.routing_log import RoutingLog
 from neuronode_router.litellm_plugin.shared_sessions import SharedSessions
 from neuronode_router.litellm_plugin.steering import Steering
 from neuronode_router.litellm_plugin.task_host import TaskHost
 from neuronode_router.litellm_plugin.ui_sessions import UiSessions
 from neuronode_router.litellm_plugin.usage_room import UsageRoom
-from neuronode_router.profiles.files import ProfileFiles
-from neuronode_router.profiles.yaml11 import read
-from neuronode_router.routing.snapshot import Snapshot
 from neuronode_router.settings import Settings, process_environment
 from neuronode_router.tasks.engine import tier_names
 from neuronode_router.tasks.folder import TaskFolder
@@ -83,9 +63,6 @@ ROUTER_POLL_SECONDS = 0.02
 TIDY_SECONDS = 300.0
 """How often a worker adds minutes of usage up to hours, and forgets what is too old."""
 
-FIRST_SNAPSHOT_SECONDS = 2.0
-"""How long an empty store may take to become the first revision before requests go LiteLLM's way."""
-
 
 class Runtime:
     """One worker's parts. Build it once LiteLLM's configuration is known; `start` never raises for a dead
@@ -99,7 +76,6 @@ class Runtime:
         self._failures = Failures()
         self.learning = Learning(settings, failures=self._failures)
         self.deployments = Deployments(self._router)
-        self.aliases = RouterAliases(self._router)
         self.access = AccessFile(settings.access_file) if settings.access_file else None
         sessions = UiSessions(salt=lambda: process_environment().get("LITELLM_SALT_KEY"), roles=role_of)
         self.identity = Identity(proxy=proxy, access=self.access, sessions=sessions)
@@ -144,9 +120,6 @@ class Runtime:
             ),
             self.auto,
         )
-        self.renderer = Renderer(
-            config=settings.config, mark=settings.state_dir / "rendered.json", enabled=self._renders
-        )
         self.store = ControlStore(settings.state_url, worker_ttl=settings.worker_ttl_seconds)
         identity = WorkerIdentity.of_this_process(neuronode_router.__version__)
         self.usage = UsageRoom(
@@ -173,37 +146,16 @@ class Runtime:
             asker=RouterAsker(self._router, lambda: self.health.board.registry),
             profiles=self._served_profiles,
         )
-        self._wake = _wake(settings)
-        self.manager = ProfileManager(
+        self.following = Following(
+            proxy=proxy,
+            settings=settings,
             store=self.store,
-            source=ProfileFiles(settings.profiles, standstill=self.store.standstill),
-            host=self.facts,
-            wake=self._wake,
-            gate=self.proof.gate,
-            receipt_timeout=settings.receipt_timeout,
-            default_profile=_first_profile(settings),
-            on_receipt=self._on_receipt,
-        )
-        self.worker: Worker[Snapshot] = Worker(
-            store=self.store,
-            applier=SnapshotApplier(
-                admission=self.admission,
-                aliases=self.aliases,
-                facts=self.facts,
-                applied=self.renderer.schedule,
-                loop=asyncio.get_running_loop(),
-            ),
-            wake=self._wake,
             identity=identity,
-            poll_seconds=settings.poll_seconds,
-            heartbeat_seconds=settings.heartbeat_seconds,
+            admission=self.admission,
+            deployments=self.deployments,
+            gate=self.proof.gate,
+            told=self.metering.switched,
             report=self.report,
-            failures=self._failures,
-        )
-        self.watcher = ProfileWatcher(
-            settings.profiles,
-            memory=settings.state_dir / "profiles.seen",
-            on_change=self._reload,
             failures=self._failures,
         )
 
@@ -222,16 +174,10 @@ class Runtime:
         if self.sessions is not None:
             self.sessions.start()
         self.learning.start()
-        await self.worker.start()
-        if self.worker.revision == 0:
-            await self._bootstrap()
-        self.admission.open()
-        await self.watcher.start()
+        await self.following.start()
 
     async def _end(self) -> None:
-        await self.watcher.stop()
-        await self.renderer.stop()
-        await self.worker.stop()
+        await self.following.stop()
         if self.steering is not None:
             self.steering.release()
         await self.health.stop()
@@ -265,18 +211,11 @@ class Runtime:
         """What LiteLLM must call, in this order."""
         return (self.admission, self.usage.feed)
 
-    def facts(self) -> HostFacts:
-        """Return what this worker's LiteLLM offers now; our own names are not the operator's aliases."""
-        foreign = frozenset(name for name in self.aliases.foreign() if not _is_ours_by_form(name))
-        return self.deployments.facts(foreign)
-
     def report(self) -> Mapping[str, Any]:
         """Return what each heartbeat says of this worker: counts and modes, JSON-ready, no secrets."""
         return {
-            "wake": self._wake.mode,
-            "drifts": self.aliases.drifts,
+            **self.following.report(),
             "failures": self.admission.failures.total,
-            "store_failures": self.worker.store_failures,
             "loop_failures": self._failures.total,
             "auto_routing": self.auto.mode,
             "statistics": self.health.statistics.mode,
@@ -291,7 +230,7 @@ class Runtime:
         access = self.access
         warnings = [
             *self.learning.warnings(),
-            self.renderer.warning,
+            self.following.renderer.warning,
             *(access.warnings if access else ()),
             self._tag_warning(),
             self._strategy_warning(),
@@ -299,7 +238,7 @@ class Runtime:
         return {
             "embedded_groups": list(self.deployments.embedded_groups()),
             "problems": [
-                *self.watcher.problems(),
+                *self.following.problems(),
                 *(access.problems if access else ()),
                 *self.health.board.problems(),
                 *self._templates.problems,
@@ -307,14 +246,10 @@ class Runtime:
             "warnings": [warning for warning in warnings if warning],
             "litellm": self._host_version,
             "plugin": neuronode_router.__version__,
-            "rendering": "on" if self._renders() else "off",
+            "rendering": "on" if self.following.renders() else "off",
             "classifier": self.learning.status(),
             **self.report(),
         }
-
-    def _on_receipt(self, receipt: Receipt) -> None:
-        self.renderer.hurry()
-        self.metering.switched(receipt)
 
     def _router(self) -> Any | None:
         return self._proxy.llm_router
@@ -331,12 +266,6 @@ class Runtime:
         snapshot = self.admission.snapshot
         return snapshot.state.profiles.profiles.values() if snapshot else ()
 
-    def _renders(self) -> bool:
-        """Where LiteLLM re-reads its file every 30 s it would put a rendered, older map back over ours."""
-        if self.settings.render != "auto":
-            return self.settings.render == "on"
-        return not (self._proxy.general_settings or {}).get("store_model_in_db")
-
     def _tag_warning(self) -> str | None:
         if getattr(self._router(), "enable_tag_filtering", False):
             return "Tag routing is on: requests carry no profile and task tags, only spend metadata."
@@ -347,22 +276,11 @@ class Runtime:
             return "Another custom routing strategy is set: statistics choose no deployment within a group."
         return None
 
-    async def _bootstrap(self) -> None:
-        """Make the files the first revision. What goes wrong here the watcher meets again, shows and
-        retries.
-        """
-        with contextlib.suppress(NeuronodeError), self._failures.survived(TAKING_UP, but=NeuronodeError):
-            await self._reload("if_empty")
-            await self.worker.wait_beyond(0, FIRST_SNAPSHOT_SECONDS)
-
-    async def _reload(self, when: When) -> None:
-        await self.manager.reload(when, actor=FILES, reason="the profile files changed", wait="none")
-
     async def _guard(self) -> None:
         """Put back what something else took away: our aliases in the router, our callbacks in LiteLLM's
         list.
         """
-        self.aliases.heal()
+        self.following.aliases.heal()
         for callback in self.callbacks:
             if callback not in litellm.callbacks:
                 litellm.logging_callback_manager.add_litellm_callback(callback)
@@ -373,28 +291,3 @@ class Runtime:
         if self.steering is None:
             self.steering = Steering(self._router(), self.health)
         self.steering.hold()
-
-
-def _is_ours_by_form(name: str) -> bool:
-    return (
-        name in TASK_ALIASES
-        or name in AUTO_NAMES
-        or name.startswith((SECOND_NAME_PREFIX, PROFILE_NAME_PREFIX))
-    )
-
-
-def _wake(settings: Settings) -> WakeGroup:
-    channels: list[Any] = [FileWake(settings.state_dir / "wake" / "revision")]
-    if settings.redis_url:
-        channels.append(RedisWake(settings.redis_url))
-    return WakeGroup(channels)
-
-
-def _first_profile(settings: Settings) -> str:
-    """Return what an empty store begins with: the setting, else the configuration's own `current_profile`."""
-    if settings.default_profile is not None:
-        return settings.default_profile
-    try:
-        return str(read(settings.config.read_text())["profile_settings"]["current_profile"])
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
-        return SECOND_NAME_PROFILE
