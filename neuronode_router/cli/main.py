@@ -83,7 +83,7 @@ def main() -> None:
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="replace")
     try:
-        cli()
+        cli(prog_name="neuronode")
     except NeuronodeError as error:
         from neuronode_router.cli.output import error_lines
 

@@ -223,7 +223,7 @@ async def live(desk: Desk, upstream: Upstream) -> AsyncIterator[litellm.Router]:
 async def heard(desk: Desk, condition: Callable[[list[Finished]], bool]) -> list[Finished]:
     """Wait until what was counted is as expected, then a moment more for what would be too much."""
     found: list[Finished] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition(found):
             await asyncio.sleep(0.02)
             found += desk.counted()
