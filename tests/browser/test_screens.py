@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from playwright.sync_api import expect
 
 from tests.browser.tabs import Tab
+from tests.support.servers import wait_until
 
 SCREENS = ("now", "mappings", "matrix", "routing", "cost", "audit", "workers", "access")
 TITLES = {
@@ -149,13 +152,16 @@ def test_a_request_can_be_explained(tab: Tab, api: Any) -> None:
     message = {"role": "user", "content": "hello"}
     answer = api.post("/v1/chat/completions", json={"model": "chat", "messages": [message]})
     tab.go("cost")
-    # A worker tells others of a request when it writes its sums down.
-    expect(_looked_up(tab, answer.headers["x-litellm-call-id"])).to_be_visible(timeout=30_000)
+    tab.page.get_by_label("Call id").fill(answer.headers["x-litellm-call-id"])
+    # A worker tells others of a request when it writes its sums down: until then only one of them knows it.
+    wait_until(lambda: _looked_up(tab), seconds=60, what="the explanation")
 
     expect(tab.page.get_by_role("row", name="ultra_fast").last).to_be_visible()
 
 
-def _looked_up(tab: Tab, call_id: str) -> Any:
-    tab.page.get_by_label("Call id").fill(call_id)
+def _looked_up(tab: Tab) -> bool:
     tab.button("Look up").click()
-    return tab.page.get_by_text("chat_premium").last
+    with contextlib.suppress(PlaywrightTimeout):
+        tab.page.get_by_text("chat_premium").last.wait_for(timeout=2_000)
+        return True
+    return False
