@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 3
 """How long one statement, one lock or one connection attempt may take before the store counts as gone."""
 
+MIGRATION_SECONDS = 30
+"""How long a process waits while another one migrates a SQLite file."""
+
 MIGRATION_LOCK = 0x6E6575726F6E6F64
 """PostgreSQL advisory lock under which only one process migrates ("neuronod" in ASCII)."""
 
@@ -139,6 +142,8 @@ def _sqlite_engine(url: URL) -> Engine:
         if durability is None:
             connection.exec_driver_sql("BEGIN")
         else:
+            patience = connection.get_execution_options().get("neuronode_patience", TIMEOUT_SECONDS)
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={patience * 1000}")
             connection.exec_driver_sql(f"PRAGMA synchronous={durability}")
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
@@ -180,7 +185,9 @@ def _migrate(engine: Engine, *, lock: bool) -> None:
     from alembic.config import Config
 
     with engine.connect() as connection:
-        connection = connection.execution_options(neuronode_write="FULL")
+        connection = connection.execution_options(
+            neuronode_write="FULL", neuronode_patience=MIGRATION_SECONDS
+        )
         with connection.begin():
             if lock:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
