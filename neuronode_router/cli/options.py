@@ -49,6 +49,13 @@ def settings_with(paths: Mapping[str, Path | None]) -> Settings:
     return Settings.load({**process_environment(), **flags})
 
 
+def change_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command what `consent.How` holds: `--yes`, `--dry-run`, `--reason`, `--wait` and `--json`."""
+    for option in (json_option, wait_option, reason_option, dry_run_option, yes_option):
+        function = option(function)
+    return function
+
+
 def online(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command `--url` and, as its first argument, a connection that is closed at its end."""
 

@@ -15,13 +15,10 @@ from rich.table import Table
 from neuronode_router.cli.connection import Connection
 from neuronode_router.cli.consent import Change, How, carry_out, forced
 from neuronode_router.cli.options import (
-    dry_run_option,
+    change_options,
     force_option,
     json_option,
     online,
-    reason_option,
-    wait_option,
-    yes_option,
 )
 from neuronode_router.cli.output import answer, changes_table, clean, facts, table
 from neuronode_router.cli.plan import plan
@@ -104,11 +101,7 @@ def diff(connection: Connection, before: str, after: str, *, as_json: bool) -> N
 @command.command("switch")
 @click.argument("name")
 @force_option
-@yes_option
-@dry_run_option
-@reason_option
-@wait_option
-@json_option
+@change_options
 @online
 def switch(connection: Connection, name: str, *, force: bool, **how: Any) -> None:
     """Let another profile answer, in every worker."""
@@ -119,11 +112,7 @@ def switch(connection: Connection, name: str, *, force: bool, **how: Any) -> Non
 @command.command("rollback")
 @click.argument("revision", required=False, type=click.IntRange(min=1))
 @force_option
-@yes_option
-@dry_run_option
-@reason_option
-@wait_option
-@json_option
+@change_options
 @online
 def rollback(connection: Connection, revision: int | None, *, force: bool, **how: Any) -> None:
     """Bring back an earlier revision.

@@ -21,12 +21,8 @@ from neuronode_router.cli.connection import Connection, Refused, checked, segmen
 from neuronode_router.cli.consent import Change, How, carry_out
 from neuronode_router.cli.options import (
     PATH,
-    dry_run_option,
-    json_option,
+    change_options,
     online,
-    reason_option,
-    wait_option,
-    yes_option,
 )
 from neuronode_router.cli.output import clean, note
 from neuronode_router.cli.profile_text import ProfileText, canonical, read_profile, write_profile
@@ -48,11 +44,7 @@ class Base:
 @click.option(
     "--file", "file", type=PATH, help="Take this file instead of opening an editor; may add a profile."
 )
-@yes_option
-@dry_run_option
-@reason_option
-@wait_option
-@json_option
+@change_options
 @online
 def edit(connection: Connection, name: str, file: Path | None, **how: Any) -> None:
     """Edit a profile in $EDITOR.

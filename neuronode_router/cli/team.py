@@ -14,13 +14,10 @@ import click
 from neuronode_router.cli.connection import Connection, offered, segment
 from neuronode_router.cli.consent import Change, How, carry_out, forced
 from neuronode_router.cli.options import (
-    dry_run_option,
+    change_options,
     force_option,
     json_option,
     online,
-    reason_option,
-    wait_option,
-    yes_option,
 )
 from neuronode_router.cli.output import answer, table
 from neuronode_router.cli.usage import dollars
@@ -54,11 +51,7 @@ def list_bindings(connection: Connection, *, as_json: bool) -> None:
 @click.option("--monthly", type=click.FloatRange(0, min_open=True), help="The budget in US dollars a month.")
 @kind_option
 @force_option
-@yes_option
-@dry_run_option
-@reason_option
-@wait_option
-@json_option
+@change_options
 @online
 def bind(
     connection: Connection, name: str, profile: str | None, *, kind: str, force: bool, **given: Any
@@ -81,11 +74,7 @@ def _beyond(share: float | None, then: str | None, monthly: float | None) -> dic
 @command.command("unbind")
 @click.argument("name")
 @kind_option
-@yes_option
-@dry_run_option
-@reason_option
-@wait_option
-@json_option
+@change_options
 @online
 def unbind(connection: Connection, name: str, *, kind: str, **how: Any) -> None:
     """Let a team or key follow the active profile again."""
