@@ -18,7 +18,7 @@ from neuronode_router.domain import Tier
 from neuronode_router.litellm_plugin.board import HealthBoard, Sources
 from neuronode_router.routing.ladder import Needs, Standing, Wish, climb
 from neuronode_router.routing.overload import Health, Load, judge_all
-from neuronode_router.routing.pick import Candidate, pick
+from neuronode_router.routing.pick import Candidate, quickest, shortlist
 from neuronode_router.routing.registry import Deployment
 from neuronode_router.stats.evidence import Attempt
 from neuronode_router.stats.memory import MemoryStatistics
@@ -119,7 +119,9 @@ def main() -> None:
         ),
         "record": lambda: statistics.recorder.record("tier_fast-0", attempt),
         "ladder (6 groups, 30 deployments)": lambda: climb(wish, TIERS, standings),
-        "pick (5 deployments)": lambda: pick(candidates, needs=wish.needs, random=chance.random),
+        "pick (5 deployments)": lambda: quickest(
+            shortlist(candidates, needs=wish.needs, random=chance.random), random=chance.random
+        ),
         "candidate of the board": lambda: board.candidate("tier_fast-0"),
         "judge 30 deployments": lambda: judge_all({}, deployments, loads, now=1.0),
     }

@@ -26,20 +26,13 @@ class Candidate:
     in_flight: int = 0
 
 
-def pick(
-    candidates: Sequence[Candidate], *, needs: Needs, random: Callable[[], float], keep: str | None = None
-) -> str | None:
-    """Return a deployment id, or None when nothing is known that would tell the candidates apart. Never raises.
-
-    `keep` is the deployment that a session keeps while it is well. `random` returns numbers from 0 to below 1.
-    """
-    return quickest(shortlist(candidates, needs=needs, random=random, keep=keep), random=random)
-
-
 def shortlist(
     candidates: Sequence[Candidate], *, needs: Needs, random: Callable[[], float], keep: str | None = None
 ) -> Sequence[Candidate]:
-    """Return those to choose from: the kept one, one that is probed, or all that stand best. Never raises."""
+    """Return those to choose from: the kept one, one that is probed, or all that stand best. Never raises.
+
+    `keep` is the deployment that a session keeps while it is well. `random` returns numbers from 0 to below 1.
+    """
     usable = [found for found in candidates if misfit(found.standing.deployment, needs) is None] or candidates
     kept = [found for found in usable if _id(found) == keep and found.standing.health is Health.OK]
     if kept:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from hypothesis import given
@@ -11,10 +12,17 @@ from hypothesis import strategies as st
 
 from neuronode_router.routing.ladder import PROBE_SHARE, Needs, Standing
 from neuronode_router.routing.overload import Health
-from neuronode_router.routing.pick import Candidate, pick
+from neuronode_router.routing.pick import Candidate, quickest, shortlist
 from neuronode_router.routing.registry import Deployment
 
 ANY = Needs()
+
+
+def pick(
+    candidates: Sequence[Candidate], *, needs: Needs, random: Callable[[], float], keep: str | None = None
+) -> str | None:
+    """Return the id of the deployment that is chosen, as the routing strategy does where nothing shares by weight."""
+    return quickest(shortlist(candidates, needs=needs, random=random, keep=keep), random=random)
 
 
 def candidate(
