@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from neuronode_router.redis_client import connect, redis_errors
+
 if TYPE_CHECKING:
     from redis.asyncio import Redis
     from redis.asyncio.client import PubSub
@@ -25,6 +27,8 @@ BREAK_SECONDS = 2.0
 
 QUIET_SECONDS = 10.0
 """Silence on the subscription after which we ask whether the other end is still there."""
+
+ANSWER_SECONDS, CONNECT_SECONDS = 2.0, 1.0
 
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.05, 2.0
 
@@ -46,7 +50,7 @@ class RedisChannel:
 
     def start(self, on_message: OnMessage) -> None:
         """Begin to listen in the background. Never raises, never waits for Redis."""
-        self._client = _client(self._url)
+        self._client = connect(self._url, answer_seconds=ANSWER_SECONDS, connect_seconds=CONNECT_SECONDS)
         self._listener = asyncio.create_task(self._listen(self._client, on_message), name="neuronode-redis")
 
     async def publish(self, message: bytes) -> bool:
@@ -58,7 +62,7 @@ class RedisChannel:
         try:
             async with asyncio.timeout(PUBLISH_SECONDS):
                 await self._client.publish(self._name, message)
-        except _redis_errors() as error:
+        except redis_errors() as error:
             self._closed_until = time.monotonic() + BREAK_SECONDS
             logger.warning("Redis did not take a message on %s: %r", self._name, error)
             return False
@@ -82,7 +86,7 @@ class RedisChannel:
                     self.connected, self._closed_until, backoff = True, 0.0, FIRST_BACKOFF
                     on_message(None)
                     await _deliver(subscription, on_message)
-            except _redis_errors() as error:
+            except redis_errors() as error:
                 logger.debug("Redis subscription ended: %r", error)
             self.connected = False
             await asyncio.sleep(backoff)
@@ -102,20 +106,3 @@ async def _deliver(subscription: PubSub, on_message: OnMessage) -> None:
         else:
             await subscription.ping()
             asked = True
-
-
-def _client(url: str) -> Redis:
-    # Here, because without a Redis URL nobody should pay the import's memory.
-    from redis.asyncio import Redis
-    from redis.asyncio.retry import Retry
-    from redis.backoff import NoBackoff
-
-    # Retries off: the default tries ten times, with pauses.
-    return Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_timeout=2.0, socket_connect_timeout=1.0)
-
-
-def _redis_errors() -> tuple[type[Exception], ...]:
-    from redis.exceptions import RedisError
-
-    # ValueError: what the client raises for an answer that is not of its protocol.
-    return (RedisError, OSError, TimeoutError, ValueError)

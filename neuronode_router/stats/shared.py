@@ -15,6 +15,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from neuronode_router.redis_client import connect, redis_errors
 from neuronode_router.stats.exchange import Exchange
 from neuronode_router.stats.memory import INTERVAL_SECONDS, build_snapshot, known_to, tallies_of
 from neuronode_router.stats.recorder import Recorder
@@ -68,7 +69,7 @@ class RedisStatistics:
 
     async def start(self) -> None:
         """Begin to exchange in the background. Never raises, never waits for Redis."""
-        self._client = _client(self._url)
+        self._client = connect(self._url, answer_seconds=ANSWER_SECONDS, connect_seconds=ANSWER_SECONDS)
         self._task = asyncio.create_task(self._run(self._client), name="neuronode-shared-statistics")
 
     async def stop(self) -> None:
@@ -97,7 +98,7 @@ class RedisStatistics:
     async def _try_exchange(self, client: Redis) -> None:
         try:
             await self._exchange.run(client)
-        except _redis_errors() as error:
+        except redis_errors() as error:
             if self._shared:
                 logger.warning("Statistics are those of this process until Redis answers: %r", error)
             self._shared = False
@@ -122,7 +123,7 @@ class RedisStatistics:
             return
         try:
             await self._exchange.leave(client)
-        except _redis_errors() as error:
+        except redis_errors() as error:
             logger.debug("What was in flight here will expire in Redis: %r", error)
 
 
@@ -134,26 +135,3 @@ def _at_least_own(own: TallyAt, shared: TallyAt) -> TallyAt:
         return at_least(mine, everybodys) if mine and everybodys else mine or everybodys
 
     return tally_at
-
-
-def _client(url: str) -> Redis:
-    # Here, because without a Redis URL nobody should pay the import's memory.
-    from redis.asyncio import Redis
-    from redis.asyncio.retry import Retry
-    from redis.backoff import NoBackoff
-
-    # Retries off: the default tries ten times, with pauses, and would count twice.
-    return Redis.from_url(
-        url,
-        retry=Retry(NoBackoff(), 0),
-        socket_timeout=ANSWER_SECONDS,
-        socket_connect_timeout=ANSWER_SECONDS,
-        decode_responses=False,
-    )
-
-
-def _redis_errors() -> tuple[type[Exception], ...]:
-    from redis.exceptions import RedisError
-
-    # ValueError: what the parser raises when the other end speaks nonsense.
-    return (RedisError, OSError, TimeoutError, ValueError)
