@@ -12,24 +12,18 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-import aiohttp
-
-from benchmarks.load import Client, machine, ratios, warm_up
-from tests.support.place import Place
-from tests.support.proxy import Proxy
-from tests.support.upstream import Upstream
+from benchmarks.in_turns import counted_in_turns
+from benchmarks.load import machine
 
 ROUTE = "/test/metrics"
 SWITCH = "benchmarks.metrics_switch.switch"
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
-TURN = 20
 PROFILES, TASKS = 5, 11
 """Every combination has a group of its own: the series of a proxy whose five profiles are all in use."""
 
@@ -54,7 +48,9 @@ def main() -> None:
                 print(title)  # each in a process of its own: prometheus-client chooses once
                 subprocess.run([*again, str(args.requests)], env={**os.environ, **environ}, check=True)
         if args.only in (None, "proxy"):
-            proxied(Path(name) / "proxy", args.turns)
+            place = Path(name) / "proxy"
+            shared = {SHARED: str(place / "shared")}
+            counted_in_turns(place, args.turns, route=ROUTE, switch=SWITCH, environ=shared)
 
 
 async def counting(requests: int) -> None:
@@ -91,32 +87,6 @@ async def counting(requests: int) -> None:
     took = (time.process_time_ns() - began) / 1e6
     print(f"  scrape          {took:8.2f} ms, {text.count(b'{')} series, {len(text) / 1000:.0f} kB")
     assert meter.failures.total == 0
-
-
-def proxied(directory: Path, turns: int) -> None:
-    """Let one proxy count and not count in turns, and print CPU per request of both."""
-    with Upstream() as upstream:
-        place = Place(directory=directory, upstream=upstream.url, callbacks=(SWITCH,))
-        with Proxy(place, environ={SHARED: str(directory / "shared")}) as proxy:
-            asyncio.run(_alternate(proxy, turns))
-
-
-async def _alternate(proxy: Proxy, turns: int) -> None:
-    pairs: list[tuple[float, float]] = []
-    async with Client(proxy, 1) as client, aiohttp.ClientSession(proxy.url) as session:
-        await warm_up(client, 300)
-        for number in range(turns):
-            cpu = {}
-            for state in ("off", "on") if number % 2 else ("on", "off"):
-                async with session.post(f"{ROUTE}/{state}") as answer:
-                    assert await answer.json() is (state == "on")
-                used = client.cpu()
-                for _ in range(TURN):
-                    await client.ask()
-                cpu[state] = (client.cpu() - used) / TURN * 1000
-            pairs.append((cpu["off"], cpu["on"]))
-    off, on = (statistics.median(column) for column in zip(*pairs, strict=True))
-    print(f"CPU per request, not counted {off:9.3f} ms, counted {on:.3f} ms   {ratios(pairs)}")
 
 
 if __name__ == "__main__":

@@ -12,23 +12,18 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import statistics
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
-from benchmarks.load import Client, machine, ratios, warm_up
+from benchmarks.in_turns import counted_in_turns
+from benchmarks.load import machine
 from neuronode_router.control.store import ControlStore
 from neuronode_router.usage.books import Books
 from neuronode_router.usage.flusher import Flusher
 from neuronode_router.usage.ledger import MINUTE, Ledger
 from neuronode_router.usage.store import UsageStore
-from tests.support.place import Place
-from tests.support.proxy import Proxy
-from tests.support.upstream import Upstream
 from tests.support.usage import NOW, finished
 
 ROUTE = "/test/usage"
@@ -36,7 +31,6 @@ SWITCH = "benchmarks.usage_switch.switch"
 KEYS = 40
 """Combinations of names in one minute: eight tasks, five groups."""
 MARK = {"revision": 1, "profile": "p", "task": "t", "tier": None, "group": "chat", "reason": "active_profile"}
-TURN = 20
 HOURS = 6
 """A report reads as many minutes as are kept."""
 
@@ -57,7 +51,7 @@ def main() -> None:
         if args.only in (None, "hooks"):
             asyncio.run(hooks(args.requests))
         if args.only in (None, "proxy"):
-            proxied(Path(name) / "proxy", args.turns)
+            counted_in_turns(Path(name) / "proxy", args.turns, route=ROUTE, switch=SWITCH)
 
 
 async def books(directory: Path, requests: int) -> None:
@@ -126,32 +120,6 @@ async def hooks(requests: int) -> None:
         await feed.async_log_success_event(logged, None, None, None)
     print(f"both hooks of one request    {(time.process_time_ns() - began) / requests / 1000:9.2f} us")
     assert feed.failures.total == 0
-
-
-def proxied(directory: Path, turns: int) -> None:
-    """Let one proxy count and not count in turns, and print CPU per request of both."""
-    with Upstream() as upstream:
-        place = Place(directory=directory, upstream=upstream.url, callbacks=(SWITCH,))
-        with Proxy(place) as proxy:
-            asyncio.run(_alternate(proxy, turns))
-
-
-async def _alternate(proxy: Proxy, turns: int) -> None:
-    pairs: list[tuple[float, float]] = []
-    async with Client(proxy, 1) as client, aiohttp.ClientSession(proxy.url) as session:
-        await warm_up(client, 300)
-        for number in range(turns):
-            cpu = {}
-            for state in ("off", "on") if number % 2 else ("on", "off"):
-                async with session.post(f"{ROUTE}/{state}") as answer:
-                    assert await answer.json() is (state == "on")
-                used = client.cpu()
-                for _ in range(TURN):
-                    await client.ask()
-                cpu[state] = (client.cpu() - used) / TURN * 1000
-            pairs.append((cpu["off"], cpu["on"]))
-    off, on = (statistics.median(column) for column in zip(*pairs, strict=True))
-    print(f"CPU per request, not counted {off:9.3f} ms, counted {on:.3f} ms   {ratios(pairs)}")
 
 
 if __name__ == "__main__":
