@@ -141,10 +141,12 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         if tier is not None:
             decision = replace(decision, tier=_tier(tier))
         principal = self._host.principal(user)
+        session = data.get("litellm_session_id")
         caller = Caller(
             identity=user.token or principal.name,
             max_tier=principal.max_tier,
-            session=data.get("litellm_session_id"),
+            # A body may say anything there; failing on it would lead past the cap.
+            session=session if isinstance(session, str) else None,
         )
         routed = self._auto.route(decision, data, snapshot=snapshot, caller=caller)
         explained = explain(routed) if stamp.wish(data, stamp.EXPLAIN_HEADER) == "1" else None

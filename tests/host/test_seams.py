@@ -15,12 +15,22 @@ from litellm.proxy.utils import ProxyLogging
 
 from neuronode_router.access import Principal, Role
 from neuronode_router.classifier import Classifier, lexicon
+from neuronode_router.domain import (
+    TASK_ALIASES,
+    ControlState,
+    HostFacts,
+    Profile,
+    ProfileSet,
+    Stickiness,
+    Tier,
+)
 from neuronode_router.litellm_plugin.admission import Admission, Host
 from neuronode_router.litellm_plugin.aliases import RouterAliases
 from neuronode_router.litellm_plugin.auto import AutoRouter
 from neuronode_router.litellm_plugin.compat import check_host, missing_seams
 from neuronode_router.litellm_plugin.deployments import Deployments
 from neuronode_router.litellm_plugin.identity import Identity
+from neuronode_router.routing.snapshot import build_snapshot
 
 GROUPS = ("chat_premium", "chat_balanced")
 
@@ -47,10 +57,10 @@ def callbacks() -> Iterator[list[Any]]:
     litellm.callbacks[:] = before
 
 
-def admission() -> Admission:
+def admission(max_tier: Tier = Tier.COMPLEX) -> Admission:
     return Admission(
         Host(
-            principal=lambda _: Principal("somebody", Role.MEMBER),
+            principal=lambda _: Principal("somebody", Role.MEMBER, max_tier=max_tier),
             served_by=lambda _: (None, False),
             tags=lambda: True,
             spent=lambda *_: None,
@@ -200,6 +210,29 @@ async def test_the_first_request_waits_for_the_first_snapshot_and_then_goes_on()
     assert await handler.async_post_call_response_headers_hook(data, UserAPIKeyAuth(), None) == {
         "x-neuronode-reason": "fail_open"
     }
+
+
+@pytest.mark.parametrize("session", [7, {"a": 1}, ["x"], None, "s-1"])
+async def test_a_session_id_of_any_kind_leads_past_no_cap(session: object) -> None:
+    """T20: what a client writes there neither fails admission nor sends its request LiteLLM's way, around the cap."""
+    groups = {Tier.FAST: "small", Tier.MEDIUM: "middle", Tier.COMPLEX: "large"}
+    profile = Profile(
+        name="balanced",
+        description="",
+        cost_level="low",
+        performance_level="good",
+        tasks=dict.fromkeys(TASK_ALIASES, "middle"),
+        tiers={tier: (group,) for tier, group in groups.items()},
+        stickiness=Stickiness.TIER,
+    )
+    state = ControlState(1, "balanced", ProfileSet({"balanced": profile}), committed_at=0.0)
+    handler = admission(max_tier=Tier.FAST)
+    handler.take(build_snapshot(state, HostFacts(groups=frozenset(groups.values()))))
+    data: dict[str, Any] = {"model": "auto:complex", "metadata": {}, "litellm_session_id": session}
+
+    await handler.async_pre_call_hook(UserAPIKeyAuth(), None, data, "acompletion")
+
+    assert (data["model"], data["fallbacks"], handler.failures.total) == ("small", [], 0)
 
 
 async def test_calls_outside_the_router_are_not_touched() -> None:
