@@ -22,7 +22,7 @@ from neuronode_router.errors import NeuronodeError, NotAllowed, NotReady, Unknow
 from neuronode_router.litellm_plugin import stamp, tracing
 from neuronode_router.litellm_plugin.auto import AutoRouter, Caller
 from neuronode_router.litellm_plugin.explanation import explain
-from neuronode_router.litellm_plugin.failure_count import FailureCount
+from neuronode_router.litellm_plugin.failure_count import FailureCount, Harmless
 from neuronode_router.routing.admit import admit
 from neuronode_router.routing.binding import bound_profile
 from neuronode_router.routing.snapshot import Snapshot
@@ -170,26 +170,22 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         litellm_call_info: dict[str, object] | None = None,
     ) -> dict[str, str] | None:
         """Return our response headers: for plain and streamed answers, and for errors. Never raises."""
-        try:
+        with Harmless("response headers", self.failures):
             info = litellm_call_info or {}
             group, embedded = self._host.served_by(info)
             self._auto.answered(stamp.sessions(data), info.get("model_id"))
             return stamp.answer_headers(data, group=group, embedded=embedded)
-        except Exception as error:  # noqa: BLE001 - invariant 7: nothing of ours may fail a request
-            self.failures.record("response headers", error)
-            return None
+        return None
 
     async def async_filter_listed_models(
         self, user_api_key_dict: UserAPIKeyAuth, model_names: Sequence[str]
     ) -> Sequence[str]:
         """Leave out of LiteLLM's listings the profiles that this key may not choose. Never raises."""
-        try:
+        with Harmless("model listing", self.failures):
             principal = self._host.principal(user_api_key_dict)
             profiles = self.snapshot.state.profiles.profiles if self.snapshot else {}
             return [name for name in model_names if _listed(name, principal, profiles)]
-        except Exception as error:  # noqa: BLE001 - invariant 7: nothing of ours may fail a request
-            self.failures.record("model listing", error)
-            return [name for name in model_names if not name.startswith(PROFILE_NAME_PREFIX)]
+        return [name for name in model_names if not name.startswith(PROFILE_NAME_PREFIX)]
 
 
 def _without_profiles(fallbacks: object) -> list[object]:

@@ -19,7 +19,7 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import UserAPIKeyAuth
 
 from neuronode_router.domain import Reason
-from neuronode_router.litellm_plugin.failure_count import FailureCount
+from neuronode_router.litellm_plugin.failure_count import FailureCount, Harmless
 from neuronode_router.litellm_plugin.identity import UI_TEAM
 from neuronode_router.litellm_plugin.stamp import stamped
 from neuronode_router.litellm_plugin.usage_reading import Usage, call_id, outcome_of, read_usage
@@ -90,34 +90,30 @@ class UsageFeed(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         litellm_call_info: dict[str, object] | None = None,
     ) -> dict[str, str] | None:
         """Note that an answer begins. Adds no header; never raises."""
-        try:
+        with Harmless("usage of an answer that begins", self.failures):
             mark = stamped(data)
             if isinstance(mark, dict) and mark and COUNTED not in mark and len(self._begun) < MAX_OPEN:
                 usage = Usage(Outcome.LOST, deployment=str((litellm_call_info or {}).get("model_id") or ""))
                 team = user_api_key_dict.team_id
                 finished = self._finished(mark, usage, team=team, given_id=data.get("litellm_call_id"))
                 self._begun[id(mark)] = _Open(mark, self._clock(), finished)
-        except Exception as error:  # noqa: BLE001 - invariant 7: nothing of ours may fail a request
-            self.failures.record("usage of an answer that begins", error)
         return None
 
     async def async_log_success_event(
         self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
     ) -> None:
         """Count a request that was answered, from whatever cache or fallback, or left by its client."""
-        try:
+        with Harmless("usage of an answer", self.failures):
             request = kwargs.get("litellm_params") or {}
             mark = stamped(request)
             if mark is not None and self._first(mark):
                 self._count(self._logged(mark, kwargs, request))
-        except Exception as error:  # noqa: BLE001 - as above
-            self.failures.record("usage of an answer", error)
 
     async def async_log_failure_event(
         self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
     ) -> None:
         """Note that an answer broke off after it had begun."""
-        try:
+        with Harmless("usage of a broken answer", self.failures):
             request = kwargs.get("litellm_params") or {}
             mark = stamped(request)
             found = self._begun.pop(id(mark), None)
@@ -125,8 +121,6 @@ class UsageFeed(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
                 logged = self._logged(mark, kwargs, request)
                 failed = _as_failure(logged, outcome_of(kwargs.get("exception")))
                 self._broken[id(mark)] = _Open(found.mark, self._clock(), failed)
-        except Exception as error:  # noqa: BLE001 - as above
-            self.failures.record("usage of a broken answer", error)
 
     async def async_post_call_failure_hook(
         self,
@@ -136,7 +130,7 @@ class UsageFeed(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         traceback_str: str | None = None,
     ) -> None:
         """Count a request that failed for good."""
-        try:
+        with Harmless("usage of a failure", self.failures):
             mark = stamped(request_data)
             if mark is None or not self._first(mark):
                 return
@@ -144,8 +138,6 @@ class UsageFeed(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             given_id = request_data.get("litellm_call_id")
             finished = self._finished(mark, usage, team=user_api_key_dict.team_id, given_id=given_id)
             self._count(_as_failure(finished, outcome_of(original_exception)))
-        except Exception as error:  # noqa: BLE001 - as above
-            self.failures.record("usage of a failure", error)
 
     def sweep(self) -> None:
         """Count what broke and was not saved, and what is lost. Call it now and then; never raises."""
