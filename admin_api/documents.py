@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from admin_api.problems import PlaceDocument
-from neuronode_router.control.orders import Wait
+from neuronode_router.control.change import Wait
 from neuronode_router.domain import AckState, Action
 
 MAX_REASON_CHARS = 500

@@ -37,16 +37,16 @@ from admin_api.ports import TaskView
 from neuronode_router.access import may_read_all
 from neuronode_router.domain import AUTO, Tier
 from neuronode_router.errors import NotReady, UnknownTemplate
-from neuronode_router.tasks.engine import Order, Outcome, run
+from neuronode_router.tasks.engine import TaskOrder, TaskOutcome, run
 from neuronode_router.tasks.inputs import Inputs
-from neuronode_router.tasks.results import Offer, RoutingStats
-from neuronode_router.tasks.telling import (
+from neuronode_router.tasks.presenters import (
     analysis_result,
     chat_result,
     classify_result,
     sentiment_result,
     template_result,
 )
+from neuronode_router.tasks.results import Offer, RoutingStats
 from neuronode_router.tasks.template import FreeText, GivenLabels, JsonShape, Labels, Language, TaskTemplate
 
 OUTPUTS = {Labels: "labels", GivenLabels: "labels_from", JsonShape: "json_schema", FreeText: "text"}
@@ -92,9 +92,9 @@ class Desk:
         tier: Tier | None = None,
         name: str | None = None,
         language: Language | None = None,
-    ) -> Outcome:
+    ) -> TaskOutcome:
         """Have a task done in the caller's name, as long as the caller is there to hear of it."""
-        order = Order(
+        order = TaskOrder(
             task,
             inputs,
             tier=tier,
@@ -109,7 +109,7 @@ class Desk:
             self._call.host.feedback.turned_out(outcome)
         return outcome
 
-    async def _while_listening(self, work: Coroutine[Any, Any, Outcome]) -> Outcome:
+    async def _while_listening(self, work: Coroutine[Any, Any, TaskOutcome]) -> TaskOutcome:
         """Return what `work` returns, and cancel it when the client hangs up: nobody would read the answer."""
         working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(self._call.gone())
         try:

@@ -20,7 +20,7 @@ from neuronode_router.classifier.history import Entry, Sign
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.domain import Tier
 from neuronode_router.tasks import Catalogue
-from neuronode_router.tasks.engine import Complete, Outcome
+from neuronode_router.tasks.engine import Complete, TaskOutcome
 from neuronode_router.tasks.results import Offer, RoutingStats
 
 
@@ -87,7 +87,7 @@ class FeedbackView(Protocol):
         """Keep it and return the decision. Raises `UnknownCall` or `HistoryUnavailable`."""
         ...
 
-    def turned_out(self, outcome: Outcome) -> None:
+    def turned_out(self, outcome: TaskOutcome) -> None:
         """Learn from how a task ended. Never raises, never waits."""
         ...
 

@@ -34,8 +34,8 @@ from admin_api.writes import check_document
 from neuronode_router.access import require_writer
 from neuronode_router.domain import ControlState, Profile
 from neuronode_router.errors import NeuronodeError, NotReady, Problem, UnknownProfile, UnknownTask
-from neuronode_router.proof.matrix import Cell, Evidence, State, Target, target_of
-from neuronode_router.proof.runner import Limits, Run
+from neuronode_router.proof.matrix import Cell, ProbeEvidence, ProbeTarget, State, target_of
+from neuronode_router.proof.runner import Run, RunLimits
 
 logger = logging.getLogger(__name__)
 
@@ -86,12 +86,12 @@ class _Order:
     profiles: Sequence[Profile]
     tasks: frozenset[str]
     """None of them means all."""
-    limits: Limits
+    limits: RunLimits
 
     def wants(self, task: str) -> bool:
         return not self.tasks or task in self.tasks
 
-    def targets(self) -> set[Target]:
+    def targets(self) -> set[ProbeTarget]:
         """Return what to probe: cells with the same group and shape share a probe."""
         tools = self.view.matrix.tool_tasks
         return {
@@ -116,7 +116,7 @@ async def _order(host: AdminHost, query: ValidateQuery) -> _Order:
     return _Order(host, view, profiles, frozenset(query.task), query.limits())
 
 
-async def _carried_out(order: _Order, told: Callable[[Evidence], None]) -> LiveValidationDocument:
+async def _carried_out(order: _Order, told: Callable[[ProbeEvidence], None]) -> LiveValidationDocument:
     problems = await order.host.manager.validate()
     run = await order.view.run(order.targets(), order.limits, told)
     cells = [cell for cell in await order.view.cells(order.profiles) if order.wants(cell.task)]
@@ -129,7 +129,7 @@ async def _carried_out(order: _Order, told: Callable[[Evidence], None]) -> LiveV
 
 async def _told(call: Call, order: _Order) -> AsyncIterator[ServerSentEvent]:
     """Yield an event `found` for each probe, and at the end `result` or `problem`. Who hangs up ends the run."""
-    heard: asyncio.Queue[Evidence | None] = asyncio.Queue()
+    heard: asyncio.Queue[ProbeEvidence | None] = asyncio.Queue()
     with call.limits.open_stream(call.principal):
         run = asyncio.create_task(_carried_out(order, heard.put_nowait))
         run.add_done_callback(lambda _: heard.put_nowait(None))
@@ -158,7 +158,7 @@ def _event(name: str, document: BaseModel) -> ServerSentEvent:
     return ServerSentEvent(event=name, data=document.model_dump_json(), sep="\n")
 
 
-def _found(evidence: Evidence, done: int, wanted: int) -> FoundDocument:
+def _found(evidence: ProbeEvidence, done: int, wanted: int) -> FoundDocument:
     return FoundDocument(
         group=evidence.target.group,
         shape=evidence.target.shape,

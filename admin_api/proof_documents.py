@@ -12,10 +12,10 @@ from pydantic import Field
 from admin_api.documents import Body, Document, Name, ValidationDocument
 from neuronode_router.proof.gate import GateMode
 from neuronode_router.proof.matrix import State
-from neuronode_router.proof.probes import Shape, Why
-from neuronode_router.proof.runner import Limits, Stopped
+from neuronode_router.proof.probes import ProbeReason, Shape
+from neuronode_router.proof.runner import RunLimits, Stopped
 
-DEFAULTS = Limits()
+DEFAULTS = RunLimits()
 
 
 class ValidateQuery(Body):
@@ -35,9 +35,9 @@ class ValidateQuery(Body):
         default=DEFAULTS.max_seconds, description="Of the whole run."
     )
 
-    def limits(self) -> Limits:
+    def limits(self) -> RunLimits:
         """Return what a run may take."""
-        return Limits(
+        return RunLimits(
             concurrency=self.concurrency,
             max_cost_usd=self.max_cost_usd,
             max_seconds=self.max_seconds,
@@ -53,7 +53,7 @@ class CellDocument(Document):
     group: str = Field(description="Who answers.")
     shape: Shape = Field(description="What the task needs of an answer.")
     state: State
-    why: Why | None = Field(description="What the newest probe found; null without one.")
+    why: ProbeReason | None = Field(description="What the newest probe found; null without one.")
     latency_ms: float | None = Field(description="Of that probe.")
     cost_usd: float | None = Field(description="Of that probe; null where there is no price.")
     checked_at: float | None = Field(description="Unix time in seconds.")
@@ -77,7 +77,7 @@ class FoundDocument(Document):
     group: str
     shape: Shape
     state: State
-    why: Why
+    why: ProbeReason
     latency_ms: float | None
     cost_usd: float | None
     checked_at: float

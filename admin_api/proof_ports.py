@@ -7,8 +7,8 @@ from typing import Protocol
 
 from neuronode_router.domain import Profile
 from neuronode_router.proof.gate import ProofGate
-from neuronode_router.proof.matrix import Cell, Evidence, Matrix, Target
-from neuronode_router.proof.runner import Limits, Run
+from neuronode_router.proof.matrix import Cell, Matrix, ProbeEvidence, ProbeTarget
+from neuronode_router.proof.runner import Run, RunLimits
 
 
 class ProofView(Protocol):
@@ -28,6 +28,8 @@ class ProofView(Protocol):
         """Return the cells of `profiles` as they stand now. Raises `StoreUnavailable`."""
         ...
 
-    async def run(self, targets: Iterable[Target], limits: Limits, told: Callable[[Evidence], None]) -> Run:
+    async def run(
+        self, targets: Iterable[ProbeTarget], limits: RunLimits, told: Callable[[ProbeEvidence], None]
+    ) -> Run:
         """Probe; `told` hears what was found as it comes. Raises `StoreUnavailable`."""
         ...

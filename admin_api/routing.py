@@ -27,12 +27,17 @@ from admin_api.routing_ports import Question, RouterView
 from neuronode_router.access import may_read_all
 from neuronode_router.domain import Decision
 from neuronode_router.errors import NotReady
-from neuronode_router.routing.ladder import Ladder
-from neuronode_router.routing.overload import NEW, Verdict, Why
-from neuronode_router.routing.registry import Deployment
+from neuronode_router.routing.fallback_chain import FallbackChain
+from neuronode_router.routing.inventory import Deployment
+from neuronode_router.routing.overload import NEW, HealthReason, HealthVerdict
 from neuronode_router.stats.window import RECENT_SLOTS, SLOT_SECONDS, WINDOW_SLOTS
 
-UNITS = {Why.LATENCY: "ms", Why.QUEUE: "attempts", Why.WITHIN_LIMITS: "ms", Why.ERRORS: "share"}
+UNITS = {
+    HealthReason.LATENCY: "ms",
+    HealthReason.QUEUE: "attempts",
+    HealthReason.WITHIN_LIMITS: "ms",
+    HealthReason.ERRORS: "share",
+}
 
 
 async def read_router_stats(call: Reader) -> RouterStatsDocument:
@@ -105,7 +110,7 @@ def _counts(decisions: Mapping[str, Mapping[str, int]]) -> DecisionCountsDocumen
     )
 
 
-def _decision(decision: Decision, ladder: Ladder | None) -> DecisionDocument:
+def _decision(decision: Decision, ladder: FallbackChain | None) -> DecisionDocument:
     return DecisionDocument(
         requested=decision.requested,
         reason=decision.reason,
@@ -121,7 +126,7 @@ def _decision(decision: Decision, ladder: Ladder | None) -> DecisionDocument:
     )
 
 
-def _standings(view: RouterView, decision: Decision, ladder: Ladder | None) -> list[StandingDocument]:
+def _standings(view: RouterView, decision: Decision, ladder: FallbackChain | None) -> list[StandingDocument]:
     """Return how the deployments stand that the decision had to choose from, in the order in which it chose."""
     groups = [decision.group, *decision.ladder, *(group for group, _ in (ladder.left_out if ladder else ()))]
     verdicts = view.board.verdicts
@@ -132,7 +137,7 @@ def _standings(view: RouterView, decision: Decision, ladder: Ladder | None) -> l
     ]
 
 
-def _standing(deployment: Deployment, verdict: Verdict) -> StandingDocument:
+def _standing(deployment: Deployment, verdict: HealthVerdict) -> StandingDocument:
     return StandingDocument.model_validate(
         {
             "id": deployment.id,

@@ -13,9 +13,9 @@ from admin_api.documents import storable
 from admin_api.problems import PlaceDocument
 from neuronode_router.classifier import Layer, Task
 from neuronode_router.domain import AUTO, Reason, Step, Tier
-from neuronode_router.routing.ladder import Misfit
-from neuronode_router.routing.overload import Health, Why
-from neuronode_router.routing.registry import Modality
+from neuronode_router.routing.fallback_chain import Misfit
+from neuronode_router.routing.inventory import Modality
+from neuronode_router.routing.overload import Health, HealthReason
 
 MAX_MESSAGES = 10_000
 
@@ -99,7 +99,7 @@ class StandingDocument(_Document):
     group: str
     tier: Tier | None
     health: Health
-    why: Why
+    why: HealthReason
     value: float
     limit: float
     unit: Literal["ms", "attempts", "share"] | None = Field(

@@ -13,9 +13,9 @@ from neuronode_router.access import Principal
 from neuronode_router.classifier import Classification
 from neuronode_router.domain import Decision
 from neuronode_router.errors import Problem
-from neuronode_router.routing.ladder import Ladder
-from neuronode_router.routing.overload import Verdict
-from neuronode_router.routing.registry import Registry
+from neuronode_router.routing.fallback_chain import FallbackChain
+from neuronode_router.routing.inventory import Inventory
+from neuronode_router.routing.overload import HealthVerdict
 from neuronode_router.stats.ports import Statistics
 
 
@@ -23,12 +23,12 @@ class BoardView(Protocol):
     """What is known of every deployment, and how it stands."""
 
     @property
-    def registry(self) -> Registry:
+    def registry(self) -> Inventory:
         """What is known beforehand, and what probes found."""
         ...
 
     @property
-    def verdicts(self) -> Mapping[str, Verdict]:
+    def verdicts(self) -> Mapping[str, HealthVerdict]:
         """How each deployment stands and why, by id."""
         ...
 
@@ -73,7 +73,7 @@ class RouterView:
     board: BoardView
     statistics: Statistics
     auto: AutoView
-    decide: Callable[[Question, Principal], tuple[Decision, Ladder | None]]
+    decide: Callable[[Question, Principal], tuple[Decision, FallbackChain | None]]
     """Tells what would be decided now, and changes nothing. The Ladder is None where the name leads to one group.
 
     Raises `UnknownTask`, `UnknownProfile`, `NotAllowed` or `NotReady`.

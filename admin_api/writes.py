@@ -27,8 +27,8 @@ from admin_api.edge import Call, Writer
 from admin_api.preconditions import IdempotencyKey, IfMatch, expected_revision, require_if_match
 from admin_api.problems import InvalidRequestError
 from admin_api.reads import etag
+from neuronode_router.control.change import Options
 from neuronode_router.control.idempotency import Idempotency
-from neuronode_router.control.orders import Options
 from neuronode_router.domain import Actor, Receipt
 from neuronode_router.errors import Problem, ProfilesInvalid
 

@@ -22,8 +22,8 @@ from benchmarks.load import machine, percentile
 from neuronode_router.access import Principal, Role
 from neuronode_router.classifier import shipped
 from neuronode_router.domain import ControlState, HostFacts, Profile, ProfileSet, Tier
-from neuronode_router.routing.ladder import Standing
-from neuronode_router.routing.registry import Deployment
+from neuronode_router.routing.fallback_chain import DeploymentStatus
+from neuronode_router.routing.inventory import Deployment
 from neuronode_router.routing.snapshot import Snapshot, build_snapshot
 from tests.support.place import FIRST_PROFILE, GROUPS
 
@@ -62,11 +62,12 @@ def snapshot() -> Snapshot:
     return build_snapshot(state, HostFacts(frozenset(groups | {f"tier_{tier}" for tier in Tier})))
 
 
-def standings() -> dict[str, tuple[Standing, ...]]:
+def standings() -> dict[str, tuple[DeploymentStatus, ...]]:
     """Return how three tiers of two deployments each stand: well."""
     return {
         f"tier_{tier}": tuple(
-            Standing(Deployment(f"{tier}-{number}", f"tier_{tier}", expected_ms=200.0)) for number in range(2)
+            DeploymentStatus(Deployment(f"{tier}-{number}", f"tier_{tier}", expected_ms=200.0))
+            for number in range(2)
         )
         for tier in Tier
     }
@@ -100,11 +101,11 @@ async def measure(name: str, texts: Iterator[str], requests: int) -> Spent:
     from litellm.caching.caching import DualCache
     from litellm.proxy._types import UserAPIKeyAuth
 
-    from neuronode_router.litellm_plugin.admission import Admission, Host
-    from neuronode_router.litellm_plugin.auto import AutoRouter
+    from neuronode_router.auto.router import AutoRouter
+    from neuronode_router.litellm_plugin.hooks.admission import Admission, AdmissionHost
 
     caller, stand = Principal(name="caller", role=Role.MEMBER), standings()
-    host = Host(
+    host = AdmissionHost(
         principal=lambda _: caller,
         served_by=lambda _: (None, False),
         tags=lambda: True,

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-from neuronode_router.litellm_plugin.board import HealthBoard, Sources
+from neuronode_router.health.monitor import HealthMonitor, MonitorSources
 from neuronode_router.routing.overload import DEFAULT_LIMITS, Health
 from neuronode_router.stats.evidence import Attempt
 from neuronode_router.stats.memory import INTERVAL_SECONDS
@@ -35,7 +35,7 @@ async def measure(url: str, rounds: int) -> list[float]:
     ]
     router = SimpleNamespace(model_list=listed)
     a, b = (RedisStatistics(url) for _ in range(2))
-    board = HealthBoard(Sources(router=lambda: router, statistics=b, cooling=frozenset))
+    board = HealthMonitor(MonitorSources(router=lambda: router, statistics=b, cooling=frozenset))
     for part in (a, b, board):
         await part.start()
     await eventually(lambda: a.mode == b.mode == "redis")
@@ -45,7 +45,7 @@ async def measure(url: str, rounds: int) -> list[float]:
     return sorted(found)
 
 
-async def one_round(a: RedisStatistics, board: HealthBoard, number: int) -> float:
+async def one_round(a: RedisStatistics, board: HealthMonitor, number: int) -> float:
     """Let a deployment degrade at a random moment of the exchange, and wait for the board."""
     await asyncio.sleep(random.random() * INTERVAL_SECONDS)
     for _ in range(DEFAULT_LIMITS.samples):

@@ -10,7 +10,7 @@ from litellm.proxy import proxy_server
 
 from benchmarks.metrics import ROUTE
 from neuronode_router.litellm_plugin import process
-from neuronode_router.litellm_plugin.metering import Metering
+from neuronode_router.metrics.metering import Metering
 
 switch = CustomLogger()
 

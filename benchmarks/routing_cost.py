@@ -15,11 +15,11 @@ from collections.abc import Callable
 from types import SimpleNamespace
 
 from neuronode_router.domain import Tier
-from neuronode_router.litellm_plugin.board import HealthBoard, Sources
-from neuronode_router.routing.ladder import Needs, Standing, Wish, climb
+from neuronode_router.health.monitor import HealthMonitor, MonitorSources
+from neuronode_router.routing.fallback_chain import DeploymentStatus, Needs, Wish, climb
+from neuronode_router.routing.inventory import Deployment
 from neuronode_router.routing.overload import Health, Load, judge_all
 from neuronode_router.routing.pick import Candidate, quickest, shortlist
-from neuronode_router.routing.registry import Deployment
 from neuronode_router.stats.evidence import Attempt
 from neuronode_router.stats.memory import MemoryStatistics
 from neuronode_router.stats.window import SLOT_SECONDS, WINDOW_SLOTS
@@ -68,19 +68,19 @@ def busy(deployments: dict[str, Deployment]) -> MemoryStatistics:
     return statistics
 
 
-def board_over(statistics: MemoryStatistics, deployments: dict[str, Deployment]) -> HealthBoard:
+def board_over(statistics: MemoryStatistics, deployments: dict[str, Deployment]) -> HealthMonitor:
     """Return a board that has looked at the fleet once."""
     listed = [
         {"model_name": entry.group, "model_info": {"id": name, "neuronode": {"avg_latency_ms": 200}}}
         for name, entry in deployments.items()
     ]
     router = SimpleNamespace(model_list=listed)
-    board = HealthBoard(Sources(router=lambda: router, statistics=statistics, cooling=frozenset))
+    board = HealthMonitor(MonitorSources(router=lambda: router, statistics=statistics, cooling=frozenset))
     asyncio.run(board.refresh())
     return board
 
 
-def look(board: HealthBoard, times: int = 50) -> float:
+def look(board: HealthMonitor, times: int = 50) -> float:
     """Return the nanoseconds of thread CPU of one look, the mean of several."""
 
     async def looks() -> int:
@@ -102,7 +102,7 @@ def main() -> None:
     board = board_over(statistics, deployments)
     standings = {
         group: tuple(
-            Standing(entry, chance.choice(list(Health)))
+            DeploymentStatus(entry, chance.choice(list(Health)))
             for entry in deployments.values()
             if entry.group == group
         )

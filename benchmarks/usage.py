@@ -20,10 +20,10 @@ from typing import Any
 from benchmarks.in_turns import counted_in_turns
 from benchmarks.load import machine
 from neuronode_router.control.store import ControlStore
-from neuronode_router.usage.books import Books
-from neuronode_router.usage.flusher import Flusher
-from neuronode_router.usage.ledger import MINUTE, Ledger
+from neuronode_router.usage.buffer import MINUTE, UsageBuffer
+from neuronode_router.usage.service import UsageService
 from neuronode_router.usage.store import UsageStore
+from neuronode_router.usage.writer import UsageWriter
 from tests.support.usage import NOW, finished
 
 ROUTE = "/test/usage"
@@ -57,9 +57,9 @@ def main() -> None:
 async def books(directory: Path, requests: int) -> None:
     """Count, flush and report."""
     store = ControlStore(f"sqlite:///{directory / 'books.db'}")
-    ledger, kept = Ledger(), UsageStore(store.database)
+    ledger, kept = UsageBuffer(), UsageStore(store.database)
     now = [NOW]
-    flusher = Flusher(ledger=ledger, store=kept, worker="w", clock=lambda: now[0], days=90)
+    flusher = UsageWriter(ledger=ledger, store=kept, worker="w", clock=lambda: now[0], days=90)
     one = [finished(at=NOW, deployment=f"d-{number % KEYS}") for number in range(KEYS)]
     began = time.process_time_ns()
     for number in range(requests):
@@ -74,7 +74,9 @@ async def books(directory: Path, requests: int) -> None:
             ledger.count(finished(at=NOW + minute * MINUTE, deployment=f"d-{number}"))
         await flusher.flush()
     now[0] = NOW + HOURS * 3600
-    answers = Books(flusher=flusher, store=kept, clock=lambda: now[0], listed=lambda _: None, notes=dict)
+    answers = UsageService(
+        flusher=flusher, store=kept, clock=lambda: now[0], listed=lambda _: None, notes=dict
+    )
     began, wall = time.process_time_ns(), time.perf_counter()
     await answers.report(NOW, now[0], by=("profile",))
     took = (time.process_time_ns() - began) / 1e6
@@ -91,7 +93,7 @@ async def hooks(requests: int) -> None:
     from litellm.integrations.custom_logger import CustomLogger
     from litellm.proxy._types import UserAPIKeyAuth
 
-    from neuronode_router.litellm_plugin.usage_feed import Groups, UsageFeed
+    from neuronode_router.litellm_plugin.hooks.usage import Groups, UsageHooks
 
     class Keep(CustomLogger):  # type: ignore[misc]
         """Keeps what LiteLLM logs."""
@@ -110,7 +112,7 @@ async def hooks(requests: int) -> None:
     await router.acompletion(messages=[{"role": "user", "content": "Hello"}], **data)
     async with asyncio.timeout(20):
         logged = await keep.logged
-    feed = UsageFeed(ledger=Ledger(), groups=Groups(lambda _: ("chat", False), lambda _: True))
+    feed = UsageHooks(ledger=UsageBuffer(), groups=Groups(lambda _: ("chat", False), lambda _: True))
     user, info = UserAPIKeyAuth(team_id="a"), {"model_id": "d"}
     bucket = logged["litellm_params"]["metadata"]
     began = time.process_time_ns()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from neuronode_router.litellm_plugin.steering import Attached
+    from neuronode_router.litellm_plugin.router.router_hooks import Attached
     from neuronode_router.model_router import ModelRouter as ModelRouter
 
 __version__ = "0.1.0"
@@ -21,7 +21,7 @@ def attach(router: Any, *, redis_url: str | None = None) -> Attached:
     their statistics. Raises `RuntimeError` outside an event loop, and `RouterTaken` for a router that has a custom
     routing strategy.
     """
-    from neuronode_router.litellm_plugin.steering import Attached
+    from neuronode_router.litellm_plugin.router.router_hooks import Attached
 
     return Attached(router, redis_url=redis_url)
 

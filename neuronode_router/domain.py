@@ -32,8 +32,8 @@ TASK_ALIASES: tuple[str, ...] = (
 )
 """The task aliases every profile maps."""
 
-SECOND_NAME_PREFIX = "task_"
-SECOND_NAME_PROFILE = "balanced"
+STABLE_ALIAS_PREFIX = "task_"
+STABLE_ALIAS_PROFILE = "balanced"
 """`task_<alias>` is always available and always means the profile `balanced`."""
 
 PROFILE_NAME_PREFIX = "@profile/"
@@ -255,7 +255,7 @@ NO_BINDINGS: Bindings = MappingProxyType({})
 def in_use(active: str, bindings: Bindings) -> tuple[str, ...]:
     """Return the names of the profiles that answer somebody who chose none, sorted."""
     bound = {name for binding in bindings.values() for name in binding.profiles}
-    return tuple(sorted({active, SECOND_NAME_PROFILE} | bound))
+    return tuple(sorted({active, STABLE_ALIAS_PROFILE} | bound))
 
 
 def bindings_text(bindings: Bindings) -> str:
@@ -314,9 +314,9 @@ def alias_map(profiles: ProfileSet, active: str) -> dict[str, str]:
     """
     profile = profiles.profiles[active]
     aliases = {name: profile.group_of(name) for name in (*profile.tasks, *AUTO_NAMES)}
-    second = profiles.profiles.get(SECOND_NAME_PROFILE)
+    second = profiles.profiles.get(STABLE_ALIAS_PROFILE)
     if second is not None:
-        aliases.update({SECOND_NAME_PREFIX + task: second.group_of(task) for task in second.tasks})
+        aliases.update({STABLE_ALIAS_PREFIX + task: second.group_of(task) for task in second.tasks})
     return aliases
 
 
@@ -352,7 +352,7 @@ class AuditEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class GateResult:
     """What a gate says of a change that it lets pass."""
 
     warnings: tuple[str, ...] = ()

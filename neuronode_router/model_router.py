@@ -18,10 +18,10 @@ from neuronode_router.errors import SettingsError
 from neuronode_router.settings import Settings, process_environment
 from neuronode_router.tasks import shipped
 from neuronode_router.tasks.completions import Completions
-from neuronode_router.tasks.engine import Order, run, tier_names
+from neuronode_router.tasks.engine import TaskOrder, run, tier_names
+from neuronode_router.tasks.presenters import model_response
 from neuronode_router.tasks.rendering import harmless
 from neuronode_router.tasks.results import ModelResponse
-from neuronode_router.tasks.telling import model_response
 
 TIMEOUT = httpx.Timeout(600.0, connect=10.0)
 """Seconds: answers may take long, connections may not."""
@@ -69,7 +69,7 @@ class ModelRouter:
         `context` is JSON-ready material that goes along with the query. Raises `TaskError` or `AccessError`.
         """
         message = query if context is None else f"{_material(context)}\n\n{query}"
-        order = Order(
+        order = TaskOrder(
             replace(shipped()["chat"], **wishes),
             {"message": message},
             tier=None if force_tier is None else Tier(force_tier),
@@ -81,12 +81,12 @@ class ModelRouter:
 
     async def sentiment(self, text: str) -> ModelResponse:
         """Return BULLISH, BEARISH or NEUTRAL as `content`. Raises `TaskError` or `AccessError`."""
-        return await self._run(Order(shipped()["sentiment"], {"text": text}, names=self._names))
+        return await self._run(TaskOrder(shipped()["sentiment"], {"text": text}, names=self._names))
 
     async def classify(self, text: str, categories: Sequence[str]) -> ModelResponse:
         """Return one of the categories as `content`. Raises `TaskError` or `AccessError`."""
         inputs = {"text": text, "categories": list(categories)}
-        return await self._run(Order(shipped()["classify"], inputs, names=self._names))
+        return await self._run(TaskOrder(shipped()["classify"], inputs, names=self._names))
 
     async def trading_analysis(
         self, market_data: Mapping[str, Any], rag_context: Sequence[str] = ()
@@ -96,7 +96,7 @@ class ModelRouter:
         Raises `TaskError` or `AccessError`.
         """
         inputs = {"market_data": dict(market_data), "rag_context": list(rag_context)}
-        return await self._run(Order(shipped()["analysis"], inputs, names=self._names))
+        return await self._run(TaskOrder(shipped()["analysis"], inputs, names=self._names))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -110,7 +110,7 @@ class ModelRouter:
     ) -> None:
         await self.close()
 
-    async def _run(self, order: Order) -> ModelResponse:
+    async def _run(self, order: TaskOrder) -> ModelResponse:
         return model_response(await run(order, self._complete))
 
 

@@ -13,8 +13,8 @@ from admin_api.llm_router import build_task_router
 from admin_api.ports import AdminHost
 from admin_api.router import build_router
 from admin_api.routing_ports import RouterView
+from neuronode_router.auto.preview import preview
 from neuronode_router.litellm_plugin import process
-from neuronode_router.litellm_plugin.preview import preview
 from neuronode_router.litellm_plugin.runtime import Runtime
 
 authenticate = process.authenticate

@@ -15,6 +15,7 @@ import numpy as np
 from benchmarks.classifier.adapter import score
 from benchmarks.classifier.baselines import LiteLLMRouter, plan
 from benchmarks.routing.curves import Floats
+from neuronode_router.auto.router import AutoRouter, Caller
 from neuronode_router.classifier import Classifier
 from neuronode_router.classifier.training import heldout, labelled
 from neuronode_router.classifier.training.fit import Recipe, fit
@@ -28,7 +29,6 @@ from neuronode_router.domain import (
     Reason,
     Tier,
 )
-from neuronode_router.litellm_plugin.auto import AutoRouter, Caller
 from neuronode_router.routing.snapshot import Snapshot, build_snapshot, decide
 
 FOLDS = 3

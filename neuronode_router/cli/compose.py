@@ -25,7 +25,7 @@ OVERRIDES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class ComposeService:
     """A service that runs LiteLLM."""
 
     name: str
@@ -45,7 +45,7 @@ def find_override(directory: Path) -> Path | None:
     return next((path for name in OVERRIDES if (path := directory / name).is_file()), None)
 
 
-def litellm_services(path: Path | None) -> tuple[Service, ...]:
+def litellm_services(path: Path | None) -> tuple[ComposeService, ...]:
     """Return the services of a compose file and its override that run LiteLLM. Never raises: broken files have none."""
     if path is None:
         return ()
@@ -73,10 +73,10 @@ def _is_litellm(body: Mapping[str, Any]) -> bool:
     )
 
 
-def _service(name: str, body: Mapping[str, Any], override: Mapping[str, Any]) -> Service:
+def _service(name: str, body: Mapping[str, Any], override: Mapping[str, Any]) -> ComposeService:
     merged = {**body, **override}
     image = merged.get("image") if not merged.get("build") else None
-    return Service(
+    return ComposeService(
         name,
         (*_command(merged.get("entrypoint")), *_command(merged.get("command"))),
         _environment(body.get("environment")) | _environment(override.get("environment")),

@@ -13,8 +13,8 @@ from typing import Any
 import click
 from rich.table import Table
 
-from neuronode_router.cli.connection import Answer, Connection
-from neuronode_router.cli.output import answer, changes_table, clean, note, show, table
+from neuronode_router.cli.http import Connection, HttpAnswer
+from neuronode_router.cli.terminal import answer, changes_table, clean, note, show, table
 from neuronode_router.errors import SettingsError
 
 Receipt = Mapping[str, Any]
@@ -37,7 +37,7 @@ class How:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PendingChange:
     """A write of the admin API."""
 
     method: str
@@ -48,7 +48,7 @@ class Change:
     options_in_query: bool = False
     """Where the route takes its options: in the query where the body is the edit itself, else in the body."""
 
-    def preview(self, connection: Connection, how: How) -> Answer:
+    def preview(self, connection: Connection, how: How) -> HttpAnswer:
         """Return the receipt it would get, under the ETag of the state it would change. Nothing is changed."""
         return self._send(connection, {**how.options, "dry_run": True}, self.if_match)
 
@@ -56,7 +56,9 @@ class Change:
         """Make it, if `if_match` still is the state, and return the receipt."""
         return self._send(connection, how.options, if_match).document
 
-    def _send(self, connection: Connection, options: Mapping[str, object], if_match: str | None) -> Answer:
+    def _send(
+        self, connection: Connection, options: Mapping[str, object], if_match: str | None
+    ) -> HttpAnswer:
         if self.options_in_query:
             return connection.send(self.method, self.path, self.body, if_match=if_match, params=options)
         return connection.send(self.method, self.path, {**(self.body or {}), **options}, if_match=if_match)
@@ -67,7 +69,7 @@ def forced(*, force: bool) -> dict[str, object]:
     return {"force": True} if force else {}
 
 
-def carry_out(connection: Connection, change: Change, how: How) -> int:
+def carry_out(connection: Connection, change: PendingChange, how: How) -> int:
     """Show what would change, ask, make the change, print the receipt. Returns 1 where a worker lags behind, else 0.
 
     What was shown is what is made: if somebody commits in between, the proxy refuses (412). Raises `click.Abort` when

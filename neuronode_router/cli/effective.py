@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from neuronode_router.cli.embedded import ANSWER_TOKENS, CONTEXT_TOKENS, SERVED_NAME, EmbeddedAddress
+from neuronode_router.cli.serve.embedded import ANSWER_TOKENS, CONTEXT_TOKENS, SERVED_NAME, EmbeddedAddress
 from neuronode_router.errors import SettingsError
 
 Config = dict[str, Any]

@@ -21,16 +21,16 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "init": ("init.command", "Add the plugin to a LiteLLM set-up that you have."),
         "doctor": ("doctor.command", "Look for the known traps, and say how to mend each."),
-        "serve": ("serve_command", "Start LiteLLM with the plugin."),
-        "status": ("status", "Show what is in force, in every worker."),
-        "profile": ("profile", "Show, compare, check and change profiles."),
-        "team": ("team", "Let a team or key have a profile of its own."),
-        "usage": ("usage", "Show what was used, and what it cost."),
-        "classify": ("classify", "Show what a prompt is taken for, and where it would go."),
-        "train": ("train", "Let the classifier learn from your own traffic."),
-        "audit": ("audit", "Look into the audit log."),
-        "key": ("key", "Keys for a proxy without a database."),
-        "completion": ("completion", "Print the completion script of a shell."),
+        "serve": ("serve.command", "Start LiteLLM with the plugin."),
+        "status": ("commands.status", "Show what is in force, in every worker."),
+        "profile": ("profile.command", "Show, compare, check and change profiles."),
+        "team": ("commands.team", "Let a team or key have a profile of its own."),
+        "usage": ("commands.usage", "Show what was used, and what it cost."),
+        "classify": ("commands.classify", "Show what a prompt is taken for, and where it would go."),
+        "train": ("commands.train", "Let the classifier learn from your own traffic."),
+        "audit": ("commands.audit", "Look into the audit log."),
+        "key": ("commands.key", "Keys for a proxy without a database."),
+        "completion": ("commands.completion", "Print the completion script of a shell."),
     }
 )
 """Name -> the module of this room whose `command` it is, and what `--help` says of it."""
@@ -85,7 +85,7 @@ def main() -> None:
     try:
         cli(prog_name="neuronode")
     except NeuronodeError as error:
-        from neuronode_router.cli.output import error_lines
+        from neuronode_router.cli.terminal import error_lines
 
         for line in error_lines(error):
             click.echo(f"neuronode: {line}", err=True)

@@ -62,7 +62,7 @@ def online(function: Callable[..., None]) -> Callable[..., None]:
     @url_option
     @functools.wraps(function)
     def connected(*args: Any, url: str, **kwargs: Any) -> None:
-        from neuronode_router.cli.connection import connect
+        from neuronode_router.cli.http import connect
 
         with connect(url) as connection:
             function(connection, *args, **kwargs)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from neuronode_router.control.orders import Target
+from neuronode_router.control.change import ChangeTarget
 from neuronode_router.domain import AUTO, Bindings, ControlState, HostFacts, Profile, ProfileSet
 from neuronode_router.errors import Problem, ProfilesInvalid
 
@@ -37,7 +37,7 @@ def require_bound_profiles(profiles: ProfileSet, bindings: Bindings) -> None:
         raise ProfilesInvalid(problems)
 
 
-def newly_in_force(before: ControlState, after: Target) -> tuple[Profile, ...]:
+def newly_in_force(before: ControlState, after: ChangeTarget) -> tuple[Profile, ...]:
     """Return the profiles that a change puts in force: made the active one, newly bound to, or mapped differently."""
     known = before.profiles.profiles
     entering = {after.active} - {before.active} | (_bound(after.bindings) - _bound(before.bindings))

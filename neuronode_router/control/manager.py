@@ -15,8 +15,8 @@ from types import MappingProxyType
 from typing import Any, Literal, Unpack
 
 from neuronode_router.control.audit import AuditQuery
+from neuronode_router.control.change import ChangeOrder, ChangeTarget, Options, When
 from neuronode_router.control.checks import newly_in_force, require_bound_profiles, require_servable
-from neuronode_router.control.orders import Options, Order, Target, When
 from neuronode_router.control.ports import Gate, ProfileSource, StagedEdit, Wake
 from neuronode_router.control.receipts import write_receipt
 from neuronode_router.control.store import ControlStore
@@ -83,11 +83,11 @@ class ProfileManager:
 
     async def switch(self, profile: str, **options: Unpack[Options]) -> Receipt:
         """Make `profile` the active one. Raises `UnknownProfile` and `UnprovenProfile` too."""
-        order = Order("switch", **options)
+        order = ChangeOrder("switch", **options)
 
-        def prepare(before: ControlState | None) -> Target:
+        def prepare(before: ControlState | None) -> ChangeTarget:
             state = require_state(before)
-            return self._admitted(Target(profile, state.profiles, state.bindings), state, order)
+            return self._admitted(ChangeTarget(profile, state.profiles, state.bindings), state, order)
 
         return await self._change(order, prepare)
 
@@ -99,14 +99,14 @@ class ProfileManager:
         "previous" is the revision before the current one, so twice "previous" leads back. Raises `UnknownRevision`,
         `UnprovenProfile`, and `ProfilesReadOnly` where files must change and cannot.
         """
-        order = Order("rollback", **options)
+        order = ChangeOrder("rollback", **options)
 
-        def prepare(before: ControlState | None) -> Target:
+        def prepare(before: ControlState | None) -> ChangeTarget:
             state = require_state(before)
             wanted = self._store.read_at(state.revision - 1 if to == "previous" else to)
             differs = wanted.profiles.digest != state.profiles.digest
             edit = self._source.stage_set(wanted.profiles, self._host()) if differs else None
-            target = Target(wanted.active, wanted.profiles, wanted.bindings, edit)
+            target = ChangeTarget(wanted.active, wanted.profiles, wanted.bindings, edit)
             return self._admitted(target, state, order)
 
         return await self._change(order, prepare)
@@ -116,15 +116,15 @@ class ProfileManager:
 
         Raises `UnknownProfile` and `UnprovenProfile` too.
         """
-        order = Order("bind", **options)
+        order = ChangeOrder("bind", **options)
 
-        def prepare(before: ControlState | None) -> Target:
+        def prepare(before: ControlState | None) -> ChangeTarget:
             state = require_state(before)
             for name in binding.profiles if binding else ():
                 _require_profile(name, state.profiles)
             others = {known: bound for known, bound in state.bindings.items() if known != subject}
             bindings = MappingProxyType(others | ({subject: binding} if binding else {}))
-            return self._admitted(Target(state.active, state.profiles, bindings), state, order)
+            return self._admitted(ChangeTarget(state.active, state.profiles, bindings), state, order)
 
         return await self._change(order, prepare)
 
@@ -144,18 +144,18 @@ class ProfileManager:
         `when` is for starts, where the files may be an old copy. Raises `StaleFiles` with "unless_stale".
         """
 
-        def prepare(before: ControlState | None) -> Target:
+        def prepare(before: ControlState | None) -> ChangeTarget:
             profiles = self._source.load(self._host())
             if before is None:
-                return self._servable(Target(self._default_profile, profiles))
+                return self._servable(ChangeTarget(self._default_profile, profiles))
             if when == "if_empty":
-                return Target(before.active, before.profiles, before.bindings)
+                return ChangeTarget(before.active, before.profiles, before.bindings)
             if when == "unless_stale":
                 self._refuse_stale(profiles, before)
-            return self._servable(Target(before.active, profiles, before.bindings))
+            return self._servable(ChangeTarget(before.active, profiles, before.bindings))
 
         state = await self.current()
-        return await self._change(Order("reload" if state else "bootstrap", **options), prepare)
+        return await self._change(ChangeOrder("reload" if state else "bootstrap", **options), prepare)
 
     async def validate(self) -> tuple[Problem, ...]:
         """Return every problem that `reload` would refuse now; () when it would work."""
@@ -165,7 +165,7 @@ class ProfileManager:
             active, bindings = (
                 (state.active, state.bindings) if state else (self._default_profile, NO_BINDINGS)
             )
-            self._servable(Target(active, profiles, bindings))
+            self._servable(ChangeTarget(active, profiles, bindings))
         except ProfilesInvalid as error:
             return error.problems
         return ()
@@ -203,16 +203,16 @@ class ProfileManager:
         return await asyncio.to_thread(self._store.audit.page, AuditQuery(**query))
 
     async def _edit(self, stage: Callable[[], StagedEdit], options: Options) -> Receipt:
-        def prepare(before: ControlState | None) -> Target:
+        def prepare(before: ControlState | None) -> ChangeTarget:
             state = require_state(before)
             # Staged on this host's files: were they an old copy, the edit would bring all of it back.
             self._refuse_stale(self._source.load(self._host()), state)
             staged = stage()
-            return self._servable(Target(state.active, staged.profiles, state.bindings, staged))
+            return self._servable(ChangeTarget(state.active, staged.profiles, state.bindings, staged))
 
-        return await self._change(Order("edit", **options), prepare)
+        return await self._change(ChangeOrder("edit", **options), prepare)
 
-    async def _change(self, order: Order, prepare: Prepare) -> Receipt:
+    async def _change(self, order: ChangeOrder, prepare: Prepare) -> Receipt:
         started = self._clock()
         async with self._single_flight:
             outcome = await asyncio.to_thread(carry_out, self._store, order, prepare)
@@ -232,7 +232,7 @@ class ProfileManager:
         if last is not None and last < before.revision and profiles.digest != before.profiles.digest:
             raise StaleFiles(revision=last, current=before.revision)
 
-    def _admitted(self, target: Target, before: ControlState, order: Order) -> Target:
+    def _admitted(self, target: ChangeTarget, before: ControlState, order: ChangeOrder) -> ChangeTarget:
         """Return what can be served and passes the gate, which judges only what was not in force."""
         target = self._servable(target)
         if self._gate is None:
@@ -240,7 +240,7 @@ class ProfileManager:
         entering = newly_in_force(before, target)
         return replace(target, passage=self._gate.admit(entering, force=order.force))
 
-    def _servable(self, target: Target) -> Target:
+    def _servable(self, target: ChangeTarget) -> ChangeTarget:
         _require_profile(target.active, target.profiles)
         require_bound_profiles(target.profiles, target.bindings)
         require_servable(target.profiles, in_use(target.active, target.bindings), self._host())

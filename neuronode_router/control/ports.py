@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from neuronode_router.domain import ControlState, HostFacts, Passage, Profile, ProfileSet
+from neuronode_router.domain import ControlState, GateResult, HostFacts, Profile, ProfileSet
 
 Prepared = TypeVar("Prepared")
 
@@ -79,7 +79,7 @@ class Applier(Protocol[Prepared]):
 class Gate(Protocol):
     """Says whether profiles may be put in force. It decides nothing about those that already are."""
 
-    def admit(self, profiles: Sequence[Profile], *, force: bool) -> Passage:
+    def admit(self, profiles: Sequence[Profile], *, force: bool) -> GateResult:
         """Return what receipt and audit log shall say. Blocks. Raises `UnprovenProfile`, `StoreUnavailable`."""
         ...
 

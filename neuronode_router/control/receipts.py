@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 
-from neuronode_router.control.orders import Outcome, Wait
+from neuronode_router.control.change import ChangeResult, Wait
 from neuronode_router.control.store import ControlStore
 from neuronode_router.domain import Receipt, WorkerAck
 from neuronode_router.errors import StoreUnavailable
@@ -17,7 +17,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.05
 """Seconds between two looks at the acknowledgements: a switch is applied within a few milliseconds."""
 
 
-def write_receipt(store: ControlStore, outcome: Outcome, *, timeout: float) -> Receipt:
+def write_receipt(store: ControlStore, outcome: ChangeResult, *, timeout: float) -> Receipt:
     """Return the receipt of `outcome` after at most about `timeout` seconds. Blocks: call it in a thread.
 
     `duration_ms` is left 0. Never raises: a store that does not answer any more is a warning, because what was
@@ -51,7 +51,7 @@ def write_receipt(store: ControlStore, outcome: Outcome, *, timeout: float) -> R
     )
 
 
-def _reference(outcome: Outcome) -> tuple[int, float]:
+def _reference(outcome: ChangeResult) -> tuple[int, float]:
     """Return the revision that workers are compared with, and when it was committed."""
     if outcome.entry is not None:
         return outcome.entry.revision, outcome.entry.at

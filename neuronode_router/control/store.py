@@ -16,11 +16,9 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from neuronode_router.control.audit import AuditLog, entry_row
 from neuronode_router.control.chain import entry_hash
-from neuronode_router.control.database import Database
 from neuronode_router.control.idempotency import Idempotency, IdempotencyKeys
 from neuronode_router.control.ports import StagedEdit
-from neuronode_router.control.registry import WorkerRegistry
-from neuronode_router.control.tables import audit, profile_set, state
+from neuronode_router.control.workers import WorkerRegistry
 from neuronode_router.domain import (
     NO_BINDINGS,
     Action,
@@ -34,6 +32,8 @@ from neuronode_router.domain import (
     bindings_text,
 )
 from neuronode_router.errors import RevisionConflict, UnknownRevision
+from neuronode_router.storage.control_tables import audit, profile_set, state
+from neuronode_router.storage.database import Database
 
 # Built once: building a statement costs more than running it.
 _CURRENT = select(state, profile_set.c.document).join(profile_set, profile_set.c.digest == state.c.digest)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from neuronode_router.control.audit import AuditQuery
-from neuronode_router.control.orders import REASON_LIMIT, Order, Outcome, Target, storable
+from neuronode_router.control.change import REASON_LIMIT, ChangeOrder, ChangeResult, ChangeTarget, storable
 from neuronode_router.control.store import ControlStore, Proposal
 from neuronode_router.domain import AuditEntry, ControlState, alias_map, bindings_text, task_changes
 from neuronode_router.errors import NotReady, RevisionConflict
@@ -21,11 +21,11 @@ logger = logging.getLogger(__name__)
 ATTEMPTS = 100
 """How often a change without If-Match is prepared anew because another process committed in between."""
 
-Prepare = Callable[[ControlState | None], Target]
+Prepare = Callable[[ControlState | None], ChangeTarget]
 """From the current state to where the change leads. Raises `NeuronodeError` when it cannot lead there."""
 
 
-def carry_out(store: ControlStore, order: Order, prepare: Prepare) -> Outcome:
+def carry_out(store: ControlStore, order: ChangeOrder, prepare: Prepare) -> ChangeResult:
     """Commit `order`, or find that nothing is to be done.
 
     `prepare` runs without a lock, so it may read files; the commit then insists on the revision it was given. Raises
@@ -62,34 +62,34 @@ def require_state(state: ControlState | None) -> ControlState:
     return state
 
 
-def _recall(store: ControlStore, order: Order) -> Outcome | None:
+def _recall(store: ControlStore, order: ChangeOrder) -> ChangeResult | None:
     if order.idempotency is None:
         return None
     revision = store.keys.recall(order.idempotency, actor=order.actor.name)
     if revision is None:
         return None
     entry = store.audit.page(AuditQuery(limit=1, before=revision + 1))[0]
-    return Outcome(order, None, None, entry.changes, changed=True, entry=entry, replayed=True)
+    return ChangeResult(order, None, None, entry.changes, changed=True, entry=entry, replayed=True)
 
 
-def _compare(order: Order, before: ControlState | None, target: Target) -> Outcome:
+def _compare(order: ChangeOrder, before: ControlState | None, target: ChangeTarget) -> ChangeResult:
     old = _told(before) if before else {}
     changes = task_changes(old, _told(target))
     changed = before is None or _content(before) != _content(target)
-    return Outcome(order, before, target, changes, changed=changed, entry=None)
+    return ChangeResult(order, before, target, changes, changed=changed, entry=None)
 
 
-def _told(state: ControlState | Target) -> dict[str, str]:
+def _told(state: ControlState | ChangeTarget) -> dict[str, str]:
     """Return what a receipt and the audit log compare: what names mean, and who is bound to which profile."""
     bound = {subject: str(binding) for subject, binding in state.bindings.items()}
     return alias_map(state.profiles, state.active) | bound
 
 
-def _content(state: ControlState | Target) -> tuple[str, str, str]:
+def _content(state: ControlState | ChangeTarget) -> tuple[str, str, str]:
     return state.active, state.profiles.digest, bindings_text(state.bindings)
 
 
-def _proposal(outcome: Outcome, target: Target, revision: int) -> Proposal:
+def _proposal(outcome: ChangeResult, target: ChangeTarget, revision: int) -> Proposal:
     order = outcome.order
     return Proposal(
         expected=revision,
@@ -105,7 +105,7 @@ def _proposal(outcome: Outcome, target: Target, revision: int) -> Proposal:
     )
 
 
-def _reason(order: Order, target: Target) -> str:
+def _reason(order: ChangeOrder, target: ChangeTarget) -> str:
     told = "; ".join(text for text in (target.passage.remark, order.reason) if text)
     return storable(told, REASON_LIMIT)
 

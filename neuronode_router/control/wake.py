@@ -13,7 +13,7 @@ from pathlib import Path
 
 from neuronode_router.control.notify import WRITES, DirectoryEvents
 from neuronode_router.control.ports import Wake
-from neuronode_router.control.redis_channel import RedisChannel
+from neuronode_router.redis.channel import RedisChannel
 
 logger = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from neuronode_router.control.failures import Failures
+from neuronode_router.background import Failures
+from neuronode_router.control.change import When
 from neuronode_router.control.notify import DirectoryEvents
-from neuronode_router.control.orders import When
 from neuronode_router.errors import NeuronodeError, Problem, ProfileError, ProfilesInvalid, StaleFiles
 
 logger = logging.getLogger(__name__)

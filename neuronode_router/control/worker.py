@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Generic
 
-from neuronode_router.control.failures import Failures
+from neuronode_router.background import Failures
 from neuronode_router.control.ports import Applier, Prepared, Wake
-from neuronode_router.control.registry import Standing, WorkerIdentity
 from neuronode_router.control.store import ControlStore
+from neuronode_router.control.workers import ServedRevision, WorkerIdentity
 from neuronode_router.domain import ControlState
 from neuronode_router.errors import NeuronodeError, StoreUnavailable
 
@@ -54,7 +54,7 @@ class Worker(Generic[Prepared]):
         self._heartbeat_seconds = heartbeat_seconds
         self._report = report
         self._failures = failures or Failures()
-        self._standing = Standing()
+        self._standing = ServedRevision()
         self._said_at: float | None = None
         self._store_failures = 0
         self._woken = threading.Event()
@@ -70,7 +70,7 @@ class Worker(Generic[Prepared]):
         return self._standing.revision
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> ServedRevision:
         """What this process serves since when, and what it refused and why."""
         return self._standing
 
@@ -152,7 +152,7 @@ class Worker(Generic[Prepared]):
             refusal = str(error)
         if refusal is not None:
             return self._refuse(state.revision, refusal)
-        self._standing = Standing(revision=state.revision, applied_at=self._clock())
+        self._standing = ServedRevision(revision=state.revision, applied_at=self._clock())
         assert self._loop is not None
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._tell_waiting)

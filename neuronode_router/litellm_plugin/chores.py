@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
-from neuronode_router.control.failures import Failures
+from neuronode_router.background import Failures
 
 
 @dataclass(frozen=True, slots=True)
-class Chore:
+class PeriodicTask:
     """Something that is done every so many seconds. `activity` completes "failed while ...", for the log."""
 
     seconds: float
@@ -28,14 +28,14 @@ class Chore:
         return cls(seconds, activity, partial(asyncio.to_thread, act))
 
 
-async def do(chores: Iterable[Chore], failures: Failures) -> None:
+async def do(chores: Iterable[PeriodicTask], failures: Failures) -> None:
     """Do all of them until cancelled."""
     async with asyncio.TaskGroup() as group:
         for chore in chores:
             group.create_task(_repeat(chore, failures), name=f"neuronode: {chore.activity}")
 
 
-async def _repeat(chore: Chore, failures: Failures) -> None:
+async def _repeat(chore: PeriodicTask, failures: Failures) -> None:
     while True:
         await asyncio.sleep(chore.seconds)
         with failures.survived(chore.activity):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from neuronode_router.access import AccessFile, AccessKey, UiSession
-from neuronode_router.litellm_plugin.ui_sessions import UiSessions
+from neuronode_router.litellm_plugin.auth.ui_sessions import UiSessions
 
 
 @dataclass(frozen=True, slots=True)

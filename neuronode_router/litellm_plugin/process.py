@@ -16,8 +16,8 @@ import litellm
 from fastapi import FastAPI
 
 from neuronode_router.errors import AdminClosed, NotReady
+from neuronode_router.litellm_plugin.auth.identity import access_file_auth
 from neuronode_router.litellm_plugin.compat import check_host
-from neuronode_router.litellm_plugin.identity import access_file_auth
 from neuronode_router.litellm_plugin.runtime import Runtime
 from neuronode_router.settings import Settings, process_environment
 

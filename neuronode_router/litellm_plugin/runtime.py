@@ -15,33 +15,33 @@ from litellm.integrations.custom_logger import CustomLogger
 
 import neuronode_router
 from neuronode_router.access import AccessFile
-from neuronode_router.control.failures import Failures
-from neuronode_router.control.registry import WorkerIdentity
+from neuronode_router.auto.decision_log import RoutingLog
+from neuronode_router.auto.learning import Learning
+from neuronode_router.auto.router import AutoRouter
+from neuronode_router.auto.shared_sessions import SharedSessions
+from neuronode_router.background import Failures
 from neuronode_router.control.store import ControlStore
+from neuronode_router.control.workers import WorkerIdentity
 from neuronode_router.domain import (
     Profile,
     Tier,
 )
 from neuronode_router.litellm_plugin import chores
-from neuronode_router.litellm_plugin.admission import Admission, Host
-from neuronode_router.litellm_plugin.auto import AutoRouter
-from neuronode_router.litellm_plugin.budgets import Budgets
-from neuronode_router.litellm_plugin.chores import Chore
+from neuronode_router.litellm_plugin.auth.budgets import Budgets
+from neuronode_router.litellm_plugin.auth.identity import Identity, role_of
+from neuronode_router.litellm_plugin.auth.ui_sessions import UiSessions
+from neuronode_router.litellm_plugin.chores import PeriodicTask
+from neuronode_router.litellm_plugin.control_wiring import ControlWiring
 from neuronode_router.litellm_plugin.dashboard import Dashboard
-from neuronode_router.litellm_plugin.deployments import Deployments
-from neuronode_router.litellm_plugin.following import Following
-from neuronode_router.litellm_plugin.health import Health
-from neuronode_router.litellm_plugin.identity import Identity, role_of
-from neuronode_router.litellm_plugin.learning import Learning
-from neuronode_router.litellm_plugin.metering import OBSERVE_SECONDS, Metering, Sources
-from neuronode_router.litellm_plugin.probing import RouterAsker
-from neuronode_router.litellm_plugin.proof_room import ProofRoom
-from neuronode_router.litellm_plugin.routing_log import RoutingLog
-from neuronode_router.litellm_plugin.shared_sessions import SharedSessions
-from neuronode_router.litellm_plugin.steering import Steering
+from neuronode_router.litellm_plugin.health_wiring import HealthWiring
+from neuronode_router.litellm_plugin.hooks.admission import Admission, AdmissionHost
+from neuronode_router.litellm_plugin.router.deployments import Deployments
+from neuronode_router.litellm_plugin.router.probing import RouterAsker
+from neuronode_router.litellm_plugin.router.router_hooks import RouterHooks
 from neuronode_router.litellm_plugin.task_host import TaskHost
-from neuronode_router.litellm_plugin.ui_sessions import UiSessions
-from neuronode_router.litellm_plugin.usage_room import UsageRoom
+from neuronode_router.litellm_plugin.usage_wiring import UsageWiring
+from neuronode_router.metrics.metering import OBSERVE_SECONDS, Metering, MeteringSources
+from neuronode_router.proof.service import ProofService
 from neuronode_router.settings import Settings, process_environment
 from neuronode_router.tasks.engine import tier_names
 from neuronode_router.tasks.folder import TaskFolder
@@ -81,18 +81,18 @@ class Runtime:
         self.identity = Identity(proxy=proxy, access=self.access, sessions=sessions)
         self.dashboard = Dashboard(settings.ui_frame_origin, sessions, self.access)
         self.routing_log = RoutingLog() if settings.routing_log_enabled else None
-        self.health = Health(
+        self.health = HealthWiring(
             self._router,
             redis_url=settings.redis_url,
             environ=process_environment(),
             failures=self._failures,
         )
-        self.steering: Steering | None = None
+        self.steering: RouterHooks | None = None
         self.sessions = (
             SharedSessions(settings.redis_url, secret=self._secret) if settings.redis_url else None
         )
         self.metering = Metering(
-            Sources(
+            MeteringSources(
                 report=self.report,
                 snapshot=lambda: self.admission.snapshot,  # built below, like the store
                 workers=lambda: self.store.registry.workers(),
@@ -112,7 +112,7 @@ class Runtime:
         )
         self.budgets = Budgets(lambda: self.usage.costs_of_the_month())  # built below
         self.admission = Admission(
-            Host(
+            AdmissionHost(
                 principal=self.identity.principal,
                 served_by=self.deployments.served_by,
                 tags=lambda: not getattr(self._router(), "enable_tag_filtering", False),
@@ -122,7 +122,7 @@ class Runtime:
         )
         self.store = ControlStore(settings.state_url, worker_ttl=settings.worker_ttl_seconds)
         identity = WorkerIdentity.of_this_process(neuronode_router.__version__)
-        self.usage = UsageRoom(
+        self.usage = UsageWiring(
             database=self.store.database,
             worker=identity.instance,
             days=settings.usage_days,
@@ -140,13 +140,13 @@ class Runtime:
             ladder=self._active_ladder,
             books=self.usage.books,
         )
-        self.proof = ProofRoom(
+        self.proof = ProofService(
             settings=settings,
             database=self.store.database,
             asker=RouterAsker(self._router, lambda: self.health.board.registry),
             profiles=self._served_profiles,
         )
-        self.following = Following(
+        self.following = ControlWiring(
             proxy=proxy,
             settings=settings,
             store=self.store,
@@ -189,19 +189,19 @@ class Runtime:
         if self.routing_log is not None:
             await asyncio.to_thread(self.routing_log.stop)
 
-    def _chores(self) -> Iterator[Chore]:
-        yield Chore(GUARD_SECONDS, "guarding our aliases", self._guard)
-        yield Chore(GUARD_SECONDS, "following the classifier's weights", self._follow_weights)
-        yield Chore(self.settings.usage_flush_seconds, "keeping usage", self.usage.flush)
-        yield Chore(TIDY_SECONDS, "adding usage up", self.usage.tidy)
-        yield Chore(OBSERVE_SECONDS, "keeping the metrics", self.metering.observe)
-        yield Chore.blocking(BUDGET_SECONDS, "reading what teams have spent", self.budgets.refresh)
+    def _chores(self) -> Iterator[PeriodicTask]:
+        yield PeriodicTask(GUARD_SECONDS, "guarding our aliases", self._guard)
+        yield PeriodicTask(GUARD_SECONDS, "following the classifier's weights", self._follow_weights)
+        yield PeriodicTask(self.settings.usage_flush_seconds, "keeping usage", self.usage.flush)
+        yield PeriodicTask(TIDY_SECONDS, "adding usage up", self.usage.tidy)
+        yield PeriodicTask(OBSERVE_SECONDS, "keeping the metrics", self.metering.observe)
+        yield PeriodicTask.blocking(BUDGET_SECONDS, "reading what teams have spent", self.budgets.refresh)
         if self.settings.proof_refresh is not None:
-            yield Chore(PROOF_SECONDS, "refreshing the proof matrix", self.proof.refresh)
+            yield PeriodicTask(PROOF_SECONDS, "refreshing the proof matrix", self.proof.refresh)
         if self.settings.tasks is not None:
-            yield Chore.blocking(ACCESS_SECONDS, "reading the task templates", self._templates.refresh)
+            yield PeriodicTask.blocking(ACCESS_SECONDS, "reading the task templates", self._templates.refresh)
         if self.access is not None:
-            yield Chore.blocking(ACCESS_SECONDS, "reading the access file", self.access.refresh)
+            yield PeriodicTask.blocking(ACCESS_SECONDS, "reading the access file", self.access.refresh)
 
     async def _follow_weights(self) -> None:
         await self.learning.refresh(self.auto.use)
@@ -289,5 +289,5 @@ class Runtime:
     def _steer(self) -> None:
         """Measure attempts and choose deployments; put back what LiteLLM dropped."""
         if self.steering is None:
-            self.steering = Steering(self._router(), self.health)
+            self.steering = RouterHooks(self._router(), self.health)
         self.steering.hold()

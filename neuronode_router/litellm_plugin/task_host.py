@@ -15,12 +15,12 @@ from fastapi import Request
 
 from neuronode_router.domain import AUTO_NAMES, Tier
 from neuronode_router.histogram import Histogram
-from neuronode_router.routing.ladder import Standing
+from neuronode_router.routing.fallback_chain import DeploymentStatus
 from neuronode_router.tasks import Catalogue
 from neuronode_router.tasks.completions import Completions
 from neuronode_router.tasks.folder import TaskFolder
 from neuronode_router.tasks.results import ModelConfig, Offer, RoutingMetrics, RoutingStats
-from neuronode_router.usage.books import Books
+from neuronode_router.usage.service import UsageService
 from neuronode_router.usage.sums import Sums
 
 WINDOW_SECONDS = 86_400
@@ -38,7 +38,7 @@ CARRIED = frozenset(
 )
 """Headers of the caller that go along: who pays, whose session it is, where it comes from, how long it may take."""
 
-Standings = Mapping[str, Sequence[Standing]]
+Standings = Mapping[str, Sequence[DeploymentStatus]]
 
 
 class TaskHost:
@@ -52,7 +52,7 @@ class TaskHost:
         names: Mapping[Tier, str],
         standings: Callable[[], Standings],
         ladder: Callable[[], Mapping[Tier, Sequence[str]]],
-        books: Books,
+        books: UsageService,
     ) -> None:
         self.names = names
         self._proxy = proxy
@@ -129,7 +129,7 @@ class TaskHost:
         return next((_config(there[group], tier) for group in groups if group in there), None)
 
 
-def _config(standings: Sequence[Standing], tier: Tier | None) -> ModelConfig:
+def _config(standings: Sequence[DeploymentStatus], tier: Tier | None) -> ModelConfig:
     """Return what is known of a group: of its first deployment."""
     found = standings[0].deployment
     return ModelConfig(

@@ -12,8 +12,8 @@ from itertools import chain, islice
 from neuronode_router.domain import (
     AUTO,
     NAME_PATTERN,
-    SECOND_NAME_PREFIX,
-    SECOND_NAME_PROFILE,
+    STABLE_ALIAS_PREFIX,
+    STABLE_ALIAS_PROFILE,
     TASK_ALIASES,
     HostFacts,
     Profile,
@@ -106,7 +106,7 @@ def check_drafts(drafts: Sequence[Draft], host: HostFacts) -> tuple[dict[str, Pr
         problems += islice(found, MAX_PROBLEMS)
         if profile is not None:
             profiles[draft.name] = profile
-    if not any(draft.name == SECOND_NAME_PROFILE for draft in drafts):
+    if not any(draft.name == STABLE_ALIAS_PROFILE for draft in drafts):
         problems.append(_missing_balanced())
     return profiles, problems
 
@@ -122,11 +122,11 @@ def _check_tasks(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> It
             )
     for task in mine:
         path = ("tasks", task)
-        if task == AUTO or task.startswith(SECOND_NAME_PREFIX):
+        if task == AUTO or task.startswith(STABLE_ALIAS_PREFIX):
             message = f"{shown(task)!r} cannot name a task: `auto` and names with `task_` in front are taken."
             yield draft.source.problem(Code.BAD_NAME, path, message, "Choose another name.")
             continue
-        for alias in (task, SECOND_NAME_PREFIX + task):
+        for alias in (task, STABLE_ALIAS_PREFIX + task):
             if alias in host.groups:
                 message = f"The host has a model group named {alias!r}, which this task alias would hide."
                 mend = "Rename the group in litellm_config.yaml, or the task."
@@ -138,7 +138,7 @@ def _check_groups(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> I
     for path, group in draft.groups():
         if group in host.groups or not group:
             continue  # where a task has this name too, that is reported as a collision
-        if group in tasks or group.removeprefix(SECOND_NAME_PREFIX) in tasks:
+        if group in tasks or group.removeprefix(STABLE_ALIAS_PREFIX) in tasks:
             message = f"{shown(group)!r} is a task alias itself, and LiteLLM follows only one."
             yield draft.source.problem(Code.ALIAS_CHAIN, path, message, "Name the model group it leads to.")
         elif group in host.aliases:
@@ -154,7 +154,7 @@ def _check_groups(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> I
 
 def _can_name(task: str) -> bool:
     """Return whether other profiles may be asked to have this task too."""
-    return bool(NAME_PATTERN.fullmatch(task)) and task != AUTO and not task.startswith(SECOND_NAME_PREFIX)
+    return bool(NAME_PATTERN.fullmatch(task)) and task != AUTO and not task.startswith(STABLE_ALIAS_PREFIX)
 
 
 def _missing_balanced() -> Problem:

@@ -25,7 +25,7 @@ _SWITCHES = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false"})
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class YamlReading:
     """What a file says. `document` is None when it holds nothing that could be checked further."""
 
     document: dict[str, object] | None
@@ -33,7 +33,7 @@ class Reading:
     problems: tuple[Problem, ...]
 
 
-def read_document(raw: bytes, file: str) -> Reading:
+def read_document(raw: bytes, file: str) -> YamlReading:
     """Return what `raw` says and everything wrong with its YAML (at most 50 problems). Never raises."""
     places: dict[Path, tuple[int, int]] = {}
     source = Source(file, places)
@@ -62,7 +62,7 @@ def read_document(raw: bytes, file: str) -> Reading:
             "The file has a character that YAML does not allow.",
             "Remove control characters.",
         )
-    return Reading(document if isinstance(document, dict) else None, source, tuple(walker.problems))
+    return YamlReading(document if isinstance(document, dict) else None, source, tuple(walker.problems))
 
 
 _SYNTAX_MEND = "Check indentation, colons and quotes here and in the line above."

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from neuronode_router.domain import Passage, Profile
+from neuronode_router.domain import GateResult, Profile
 from neuronode_router.errors import Problem, UnprovenProfile
 from neuronode_router.proof.matrix import Cell, Matrix, State
 from neuronode_router.proof.store import ProofStore
@@ -37,17 +37,17 @@ class ProofGate:
         self._matrix = matrix
         self._clock = clock
 
-    def admit(self, profiles: Sequence[Profile], *, force: bool) -> Passage:
+    def admit(self, profiles: Sequence[Profile], *, force: bool) -> GateResult:
         """Return what the receipt and the audit log shall say. Raises `UnprovenProfile` and `StoreUnavailable`."""
         if self.mode == "off" or not profiles:
-            return Passage()
+            return GateResult()
         cells = self._matrix.cells(profiles, self._store.known(), now=self._clock())
         refused = tuple(_problem(cell) for cell in cells if cell.state in REFUSED)
         if refused and self.mode == "enforce" and not force:
             raise UnprovenProfile(refused)
         idle = tuple(_problem(cell) for cell in cells if cell.state is State.NOT_LOADED)
         forced = f"forced past {len(refused)} unproven cells" if refused and self.mode == "enforce" else ""
-        return Passage(tuple(f"{problem.path}: {problem.message}" for problem in refused + idle), forced)
+        return GateResult(tuple(f"{problem.path}: {problem.message}" for problem in refused + idle), forced)
 
 
 def _problem(cell: Cell) -> Problem:

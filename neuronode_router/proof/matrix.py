@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from neuronode_router.domain import Profile
-from neuronode_router.proof.probes import Shape, Why, shape_of
+from neuronode_router.proof.probes import ProbeReason, Shape, shape_of
 
 
 class State(StrEnum):
@@ -26,7 +26,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Target:
+class ProbeTarget:
     """What one probe tells about: cells with the same group and shape share it."""
 
     group: str
@@ -34,11 +34,11 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class ProbeEvidence:
     """What a probe found."""
 
-    target: Target
-    why: Why
+    target: ProbeTarget
+    why: ProbeReason
     checked_at: float
     """Unix time in seconds."""
     latency_ms: float | None = None
@@ -48,9 +48,9 @@ class Evidence:
     @property
     def state(self) -> State:
         """How the cells stood when it was found."""
-        if self.why is Why.NOT_LOADED:
+        if self.why is ProbeReason.NOT_LOADED:
             return State.NOT_LOADED
-        return State.GREEN if self.why is Why.ANSWERED else State.RED
+        return State.GREEN if self.why is ProbeReason.ANSWERED else State.RED
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +59,19 @@ class Cell:
 
     profile: str
     task: str
-    target: Target
+    target: ProbeTarget
     state: State
-    evidence: Evidence | None
+    evidence: ProbeEvidence | None
     """The newest there is, also where it is too old."""
     age_seconds: float | None
 
 
-Known = Mapping[Target, Evidence]
+Known = Mapping[ProbeTarget, ProbeEvidence]
 
 
-def target_of(profile: Profile, task: str, tool_tasks: Collection[str] = ()) -> Target:
+def target_of(profile: Profile, task: str, tool_tasks: Collection[str] = ()) -> ProbeTarget:
     """Return what answers a task; of `auto` that is what LiteLLM alone would serve. Raises `KeyError`."""
-    return Target(profile.group_of(task), shape_of(task, tool_tasks))
+    return ProbeTarget(profile.group_of(task), shape_of(task, tool_tasks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Matrix:
             self._cell(profile, task, known, now=now) for profile in profiles for task in profile.tasks
         )
 
-    def fresh(self, evidence: Evidence | None, *, now: float) -> bool:
+    def fresh(self, evidence: ProbeEvidence | None, *, now: float) -> bool:
         """Return whether evidence still proves something."""
         return evidence is not None and now - evidence.checked_at <= self.max_age
 
@@ -103,10 +103,10 @@ class Matrix:
         return Cell(profile.name, task, target, state, evidence, age)
 
 
-def oldest_first(targets: Iterable[Target], known: Known) -> list[Target]:
+def oldest_first(targets: Iterable[ProbeTarget], known: Known) -> list[ProbeTarget]:
     """Return each target once, those never probed first: a cap then never starves the same ones."""
 
-    def key(target: Target) -> tuple[float, Target]:
+    def key(target: ProbeTarget) -> tuple[float, ProbeTarget]:
         evidence = known.get(target)
         return (evidence.checked_at if evidence else 0.0, target)
 

@@ -86,7 +86,7 @@ PROBES: Mapping[Shape, Probe] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProbeAnswer:
     """What came back."""
 
     text: str
@@ -96,7 +96,7 @@ class Answer:
     """None where there is no price."""
 
 
-class Why(StrEnum):
+class ProbeReason(StrEnum):
     """What a probe found."""
 
     ANSWERED = "answered"
@@ -120,20 +120,20 @@ _FENCE = re.compile(r"^```(?:json)?\s*|\s*```$")
 _WORDS = re.compile(r"[a-z]+")
 
 
-def judge(shape: Shape, answer: Answer) -> Why:
+def judge(shape: Shape, answer: ProbeAnswer) -> ProbeReason:
     """Return `ANSWERED`, or what the answer lacks. Never raises."""
     if shape is Shape.TOOL_CALL:
-        return Why.ANSWERED if any(map(_is_lookup, answer.tool_calls)) else Why.NO_TOOL_CALL
+        return ProbeReason.ANSWERED if any(map(_is_lookup, answer.tool_calls)) else ProbeReason.NO_TOOL_CALL
     text = answer.text.strip()
     if not text:
-        return Why.NO_ANSWER
+        return ProbeReason.NO_ANSWER
     if shape is Shape.LABEL:
         labels = {"positive", "negative"}.intersection(_WORDS.findall(text.lower()))
-        return Why.ANSWERED if labels == {"positive"} else Why.NO_LABEL
+        return ProbeReason.ANSWERED if labels == {"positive"} else ProbeReason.NO_LABEL
     if shape is Shape.JSON:
         found = _object(_FENCE.sub("", text))
-        return Why.ANSWERED if str(found.get("city", "")).lower() == "berlin" else Why.NO_JSON
-    return Why.ANSWERED
+        return ProbeReason.ANSWERED if str(found.get("city", "")).lower() == "berlin" else ProbeReason.NO_JSON
+    return ProbeReason.ANSWERED
 
 
 def _is_lookup(call: tuple[str, str]) -> bool:

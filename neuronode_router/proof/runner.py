@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from neuronode_router.proof.matrix import Evidence, Known, Matrix, State, Target, oldest_first
-from neuronode_router.proof.probes import PROBES, Answer, Probe, Why, judge
+from neuronode_router.proof.matrix import Known, Matrix, ProbeEvidence, ProbeTarget, State, oldest_first
+from neuronode_router.proof.probes import PROBES, Probe, ProbeAnswer, ProbeReason, judge
 from neuronode_router.proof.store import ProofStore
 
 
 class ProbeFailed(Exception):
     """A probe got no answer. Carries no text of the provider."""
 
-    def __init__(self, why: Why) -> None:
+    def __init__(self, why: ProbeReason) -> None:
         super().__init__(why.value)
         self.why = why
 
@@ -32,13 +32,13 @@ class Asker(Protocol):
         """Return the name to ask for a group; None where that would load weights and `wake` is not wanted."""
         ...
 
-    async def ask(self, name: str, probe: Probe, *, seconds: float) -> Answer:
+    async def ask(self, name: str, probe: Probe, *, seconds: float) -> ProbeAnswer:
         """Return the answer. Raises `ProbeFailed`, at the latest after about `seconds`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RunLimits:
     """What a run may take."""
 
     concurrency: int = 4
@@ -59,7 +59,7 @@ class Run:
     """What became of a run."""
 
     wanted: int
-    found: tuple[Evidence, ...]
+    found: tuple[ProbeEvidence, ...]
     cost_usd: float
     """Of what has a price."""
     stopped: Stopped | None
@@ -85,7 +85,10 @@ class Runner:
         self._stopwatch = stopwatch
 
     async def run(
-        self, targets: Iterable[Target], limits: Limits, told: Callable[[Evidence], None] = lambda _: None
+        self,
+        targets: Iterable[ProbeTarget],
+        limits: RunLimits,
+        told: Callable[[ProbeEvidence], None] = lambda _: None,
     ) -> Run:
         """Probe each target once; `told` hears what was found as it comes. Raises `StoreUnavailable`."""
         known = await asyncio.to_thread(self._store.known)
@@ -113,14 +116,14 @@ class Runner:
             work.found.append(evidence)
             work.told(evidence)
 
-    def _says_more(self, evidence: Evidence, known: Known) -> bool:
+    def _says_more(self, evidence: ProbeEvidence, known: Known) -> bool:
         """Return whether it is kept: that nobody asked does not wipe out a proof that still holds."""
         before = known.get(evidence.target)
         holds = self._matrix.fresh(before, now=evidence.checked_at)
         return evidence.state is not State.NOT_LOADED or not holds
 
-    async def _probe(self, target: Target, limits: Limits) -> Evidence:
-        evidence = Evidence(target, Why.NOT_LOADED, self._clock())
+    async def _probe(self, target: ProbeTarget, limits: RunLimits) -> ProbeEvidence:
+        evidence = ProbeEvidence(target, ProbeReason.NOT_LOADED, self._clock())
         name = self._asker.address(target.group, wake=limits.wake)
         if name is None:
             return evidence
@@ -144,12 +147,12 @@ class _Work:
     """What the probes of one run share."""
 
     def __init__(
-        self, left: deque[Target], limits: Limits, known: Known, told: Callable[[Evidence], None]
+        self, left: deque[ProbeTarget], limits: RunLimits, known: Known, told: Callable[[ProbeEvidence], None]
     ) -> None:
         self.left = left
         self.limits = limits
         self.known = known
         self.told = told
-        self.found: list[Evidence] = []
+        self.found: list[ProbeEvidence] = []
         self.spent = 0.0
         self.stopped: Stopped | None = None

@@ -11,9 +11,9 @@ from typing import Protocol
 
 from sqlalchemy import Connection, insert, select, update
 
-from neuronode_router.proof.matrix import Evidence, Target
-from neuronode_router.proof.probes import Shape, Why
-from neuronode_router.proof.tables import proof, turn
+from neuronode_router.proof.matrix import ProbeEvidence, ProbeTarget
+from neuronode_router.proof.probes import ProbeReason, Shape
+from neuronode_router.storage.proof_tables import proof, turn
 
 
 class Database(Protocol):
@@ -37,17 +37,19 @@ class ProofStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def known(self) -> dict[Target, Evidence]:
+    def known(self) -> dict[ProbeTarget, ProbeEvidence]:
         """Return the newest evidence of every target that was ever probed."""
         with self._database.reading() as connection:
             rows = connection.execute(select(proof)).all()
         found = (
-            Evidence(Target(group, Shape(shape)), Why(why), checked_at, latency_ms, cost_usd)
+            ProbeEvidence(
+                ProbeTarget(group, Shape(shape)), ProbeReason(why), checked_at, latency_ms, cost_usd
+            )
             for group, shape, why, checked_at, latency_ms, cost_usd in rows
         )
         return {evidence.target: evidence for evidence in found}
 
-    def keep(self, evidence: Evidence) -> None:
+    def keep(self, evidence: ProbeEvidence) -> None:
         """Replace what is known of a target, unless something newer is."""
         target = evidence.target
         values = {

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from neuronode_router.domain import Decision, Profile, Step, Tier
-from neuronode_router.routing.ladder import Held, Ladder, Needs, Standing, Wish, climb
+from neuronode_router.routing.fallback_chain import DeploymentStatus, FallbackChain, Held, Needs, Wish, climb
 
 
 class Classified(Protocol):
@@ -61,8 +61,8 @@ def route(
     asked: Asked,
     *,
     tiers: Mapping[Tier, Sequence[str]],
-    groups: Mapping[str, Sequence[Standing]],
-) -> tuple[Decision, Ladder]:
+    groups: Mapping[str, Sequence[DeploymentStatus]],
+) -> tuple[Decision, FallbackChain]:
     """Return the finished Decision, and the ladder it was made from. Never raises.
 
     `tiers` are the profile's groups that the host has, `groups` how their deployments stand. Where there is no

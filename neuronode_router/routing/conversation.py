@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from neuronode_router.routing.ladder import Needs
-from neuronode_router.routing.registry import TEXT, Modality
+from neuronode_router.routing.fallback_chain import Needs
+from neuronode_router.routing.inventory import TEXT, Modality
 
 Turn = Mapping[str, object]
 

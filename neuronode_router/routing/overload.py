@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
 
-from neuronode_router.routing.registry import Deployment
+from neuronode_router.routing.inventory import Deployment
 
 
 class Health(StrEnum):
@@ -37,7 +37,7 @@ class Health(StrEnum):
         return member
 
 
-class Why(StrEnum):
+class HealthReason(StrEnum):
     """Why a deployment has its state."""
 
     NO_EVIDENCE = "no_evidence"
@@ -75,7 +75,7 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class OverloadLimits:
     """Where a state begins and, lower, where it ends."""
 
     slow: float = 2.0
@@ -94,15 +94,15 @@ class Limits:
     """How much a learned baseline may rise in a minute: a lasting overload must not become what is expected."""
 
 
-DEFAULT_LIMITS = Limits()
+DEFAULT_LIMITS = OverloadLimits()
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class HealthVerdict:
     """How a deployment stands, since when, and which value met which limit. Times are Unix seconds."""
 
     health: Health = Health.OK
-    why: Why = Why.NO_EVIDENCE
+    why: HealthReason = HealthReason.NO_EVIDENCE
     value: float = 0.0
     """Milliseconds for latency, attempts that run for a queue, errors per request for errors."""
     limit: float = 0.0
@@ -112,13 +112,18 @@ class Verdict:
     judged_at: float = 0.0
 
 
-NEW = Verdict()
+NEW = HealthVerdict()
 """What is thought of a deployment of which nothing is known: well."""
 
 
 def judge(
-    before: Verdict, deployment: Deployment, load: Load, *, now: float, limits: Limits = DEFAULT_LIMITS
-) -> Verdict:
+    before: HealthVerdict,
+    deployment: Deployment,
+    load: Load,
+    *,
+    now: float,
+    limits: OverloadLimits = DEFAULT_LIMITS,
+) -> HealthVerdict:
     """Return how a deployment stands now, given how it stood. Never raises."""
     baseline = deployment.expected_ms or _learned(before, load, now=now, limits=limits)
     verdict = _state(replace(before, baseline_ms=baseline, judged_at=now), deployment, load, limits)
@@ -126,13 +131,13 @@ def judge(
 
 
 def judge_all(
-    before: Mapping[str, Verdict],
+    before: Mapping[str, HealthVerdict],
     deployments: Mapping[str, Deployment],
     loads: Mapping[str, Load],
     *,
     now: float,
-    limits: Limits = DEFAULT_LIMITS,
-) -> Mapping[str, Verdict]:
+    limits: OverloadLimits = DEFAULT_LIMITS,
+) -> Mapping[str, HealthVerdict]:
     """Return the verdict on each deployment by id; those that are gone are forgotten. Never raises."""
     return {
         name: judge(before.get(name, NEW), entry, loads.get(name, _NOTHING), now=now, limits=limits)
@@ -143,11 +148,13 @@ def judge_all(
 _NOTHING = Load()
 
 
-def _state(before: Verdict, deployment: Deployment, load: Load, limits: Limits) -> Verdict:
+def _state(
+    before: HealthVerdict, deployment: Deployment, load: Load, limits: OverloadLimits
+) -> HealthVerdict:
     if not deployment.available:
-        return _become(before, Health.UNAVAILABLE, Why.NOT_THERE)
+        return _become(before, Health.UNAVAILABLE, HealthReason.NOT_THERE)
     if load.cooling:
-        return _become(before, Health.COOLDOWN, Why.HOST_COOLDOWN)
+        return _become(before, Health.COOLDOWN, HealthReason.HOST_COOLDOWN)
     bad = (
         _failing(before, load, limits)
         or _queued(before, deployment, load, limits)
@@ -156,38 +163,40 @@ def _state(before: Verdict, deployment: Deployment, load: Load, limits: Limits) 
     if bad is not None:
         return bad
     if _must_show(before, load, limits):
-        return _become(before, Health.PROBING, Why.UNHEARD_OF, load.samples, limits.probes)
+        return _become(before, Health.PROBING, HealthReason.UNHEARD_OF, load.samples, limits.probes)
     if load.samples == 0:
-        return _become(before, Health.OK, Why.NO_EVIDENCE)
+        return _become(before, Health.OK, HealthReason.NO_EVIDENCE)
     limit = limits.slow * (before.baseline_ms or 0.0)
-    return _become(before, Health.OK, Why.WITHIN_LIMITS, load.latency_ms or 0.0, limit)
+    return _become(before, Health.OK, HealthReason.WITHIN_LIMITS, load.latency_ms or 0.0, limit)
 
 
 _BAD = frozenset({Health.SLOW, Health.FAILING, Health.COOLDOWN, Health.PROBING})
 """States after which a deployment must show that it is well. One that was only absent need not."""
 
 
-def _must_show(before: Verdict, load: Load, limits: Limits) -> bool:
-    if before.health not in _BAD or before.why is Why.QUEUE or load.samples >= limits.probes:
+def _must_show(before: HealthVerdict, load: Load, limits: OverloadLimits) -> bool:
+    if before.health not in _BAD or before.why is HealthReason.QUEUE or load.samples >= limits.probes:
         return False
     return before.health is not Health.PROBING or before.judged_at - before.since < limits.patience_seconds
 
 
-def _failing(before: Verdict, load: Load, limits: Limits) -> Verdict | None:
+def _failing(before: HealthVerdict, load: Load, limits: OverloadLimits) -> HealthVerdict | None:
     staying = before.health in {Health.FAILING, Health.PROBING}
     limit = limits.no_longer_failing if staying else limits.failing
     enough = limits.probes if staying else limits.samples
     if load.errors and load.requests >= enough and load.error_rate >= limit:
-        return _become(before, Health.FAILING, Why.ERRORS, load.error_rate, limit)
+        return _become(before, Health.FAILING, HealthReason.ERRORS, load.error_rate, limit)
     return None
 
 
-def _queued(before: Verdict, deployment: Deployment, load: Load, limits: Limits) -> Verdict | None:
+def _queued(
+    before: HealthVerdict, deployment: Deployment, load: Load, limits: OverloadLimits
+) -> HealthVerdict | None:
     """Judge by how many are in front: known at once, while latencies are known only when answers end."""
     factor = _slow_factor(before, limits)
     if deployment.parallel is None or not queue_is_long(deployment, load.in_flight, factor=factor):
         return None
-    return _become(before, Health.SLOW, Why.QUEUE, load.in_flight, factor * deployment.parallel - 1)
+    return _become(before, Health.SLOW, HealthReason.QUEUE, load.in_flight, factor * deployment.parallel - 1)
 
 
 def queue_is_long(deployment: Deployment, in_flight: int, *, factor: float = DEFAULT_LIMITS.slow) -> bool:
@@ -198,21 +207,21 @@ def queue_is_long(deployment: Deployment, in_flight: int, *, factor: float = DEF
     return deployment.parallel is not None and in_flight + 1 > factor * deployment.parallel
 
 
-def _slow(before: Verdict, load: Load, limits: Limits) -> Verdict | None:
+def _slow(before: HealthVerdict, load: Load, limits: OverloadLimits) -> HealthVerdict | None:
     if load.latency_ms is None or before.baseline_ms is None:
         return None
     enough = limits.probes if before.health in _BAD else limits.samples
     limit = _slow_factor(before, limits) * before.baseline_ms
     if load.samples >= enough and load.latency_ms > limit:
-        return _become(before, Health.SLOW, Why.LATENCY, load.latency_ms, limit)
+        return _become(before, Health.SLOW, HealthReason.LATENCY, load.latency_ms, limit)
     return None
 
 
-def _slow_factor(before: Verdict, limits: Limits) -> float:
+def _slow_factor(before: HealthVerdict, limits: OverloadLimits) -> float:
     return limits.no_longer_slow if before.health in {Health.SLOW, Health.PROBING} else limits.slow
 
 
-def _learned(before: Verdict, load: Load, *, now: float, limits: Limits) -> float | None:
+def _learned(before: HealthVerdict, load: Load, *, now: float, limits: OverloadLimits) -> float | None:
     """Return the baseline of a deployment that nobody described: it falls at once and rises slowly."""
     if load.latency_ms is None or load.samples < limits.samples:
         return before.baseline_ms
@@ -222,5 +231,7 @@ def _learned(before: Verdict, load: Load, *, now: float, limits: Limits) -> floa
     return min(load.latency_ms, before.baseline_ms * math.pow(1 + limits.baseline_rise, minutes))
 
 
-def _become(before: Verdict, health: Health, why: Why, value: float = 0.0, limit: float = 0.0) -> Verdict:
+def _become(
+    before: HealthVerdict, health: Health, why: HealthReason, value: float = 0.0, limit: float = 0.0
+) -> HealthVerdict:
     return replace(before, health=health, why=why, value=value, limit=limit)

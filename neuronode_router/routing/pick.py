@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from neuronode_router.routing.ladder import PROBE_SHARE, Needs, Standing, misfit
+from neuronode_router.routing.fallback_chain import PROBE_SHARE, DeploymentStatus, Needs, misfit
 from neuronode_router.routing.overload import Health
 
 COLD_LOAD_MS = 10_000.0
@@ -20,7 +20,7 @@ COLD_LOAD_MS = 10_000.0
 class Candidate:
     """A deployment that could answer, with what was measured of it."""
 
-    standing: Standing
+    standing: DeploymentStatus
     latency_ms: float | None = None
     """Median of a short answer, in the last minutes."""
     in_flight: int = 0

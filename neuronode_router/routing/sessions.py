@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from cachetools import TTLCache
 
-from neuronode_router.routing.ladder import Held
+from neuronode_router.routing.fallback_chain import Held
 
 MAX_SESSIONS = 10_000
 KEPT_SECONDS = 3600.0

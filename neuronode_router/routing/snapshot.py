@@ -13,8 +13,8 @@ from neuronode_router.domain import (
     AUTO,
     AUTO_NAMES,
     PROFILE_NAME_PREFIX,
-    SECOND_NAME_PREFIX,
-    SECOND_NAME_PROFILE,
+    STABLE_ALIAS_PREFIX,
+    STABLE_ALIAS_PROFILE,
     ControlState,
     Decision,
     HostFacts,
@@ -117,10 +117,10 @@ def _override_names(state: ControlState, profile: Profile) -> dict[str, Decision
 
 
 def _second_names(state: ControlState) -> dict[str, Decision]:
-    profile = state.profiles.profiles[SECOND_NAME_PROFILE]
+    profile = state.profiles.profiles[STABLE_ALIAS_PROFILE]
     return {
-        SECOND_NAME_PREFIX + task: decide(
-            state, profile, task, requested=SECOND_NAME_PREFIX + task, reason=Reason.SECOND_NAME
+        STABLE_ALIAS_PREFIX + task: decide(
+            state, profile, task, requested=STABLE_ALIAS_PREFIX + task, reason=Reason.SECOND_NAME
         )
         for task in profile.tasks
     }

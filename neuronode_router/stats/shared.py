@@ -15,7 +15,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from neuronode_router.redis_client import connect, redis_errors
+from neuronode_router.redis.client import connect, redis_errors
 from neuronode_router.stats.exchange import Exchange
 from neuronode_router.stats.memory import INTERVAL_SECONDS, build_snapshot, known_to, tallies_of
 from neuronode_router.stats.recorder import Recorder

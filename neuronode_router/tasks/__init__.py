@@ -8,23 +8,31 @@ from __future__ import annotations
 from neuronode_router.tasks.answers import Checked, check
 from neuronode_router.tasks.catalogue import Catalogue, load, parse, shipped
 from neuronode_router.tasks.confidence import TokenLogprob, confidence
-from neuronode_router.tasks.escalation import Attempt, Done, Escalate, Retry, Step, Why, plan_next
+from neuronode_router.tasks.escalation import (
+    Done,
+    Escalate,
+    EscalationReason,
+    Retry,
+    Step,
+    TaskAttempt,
+    plan_next,
+)
 from neuronode_router.tasks.rendering import Message, render
 from neuronode_router.tasks.template import Language, TaskTemplate
 
 __all__ = [
-    "Attempt",
     "Catalogue",
     "Checked",
     "Done",
     "Escalate",
+    "EscalationReason",
     "Language",
     "Message",
     "Retry",
     "Step",
+    "TaskAttempt",
     "TaskTemplate",
     "TokenLogprob",
-    "Why",
     "check",
     "confidence",
     "load",

@@ -15,7 +15,7 @@ import httpx
 from neuronode_router.domain import TIERS, Tier
 from neuronode_router.errors import CompletionFailed, NeuronodeError, NotAllowed, NotAuthenticated
 from neuronode_router.tasks.confidence import TokenLogprob
-from neuronode_router.tasks.engine import Answer, Ask
+from neuronode_router.tasks.engine import Ask, TaskAnswer
 
 CHAT_PATH = "/v1/chat/completions"
 LIST_PATH = "/v1/models"
@@ -32,7 +32,7 @@ class Completions:
         self._client = client
         self._clock = clock
 
-    async def __call__(self, ask: Ask) -> Answer:
+    async def __call__(self, ask: Ask) -> TaskAnswer:
         """Return the answer. Raises `CompletionFailed`, `NotAuthenticated` or `NotAllowed`."""
         began = self._clock()
         request = self._client.build_request("POST", CHAT_PATH, json=_body(ask), headers=EXPLAIN)
@@ -79,12 +79,12 @@ def _body(ask: Ask) -> dict[str, Any]:
     return body
 
 
-def _answer(response: httpx.Response, *, latency_ms: float) -> Answer:
+def _answer(response: httpx.Response, *, latency_ms: float) -> TaskAnswer:
     body: dict[str, Any] = response.json()
     choice = body["choices"][0]
     headers = response.headers
     decision = _decision(headers.get("x-neuronode-explain"))
-    return Answer(
+    return TaskAnswer(
         text=_whole_characters(choice["message"].get("content") or ""),
         model_used=headers.get("x-neuronode-group") or str(body.get("model") or ""),
         latency_ms=latency_ms,

@@ -15,7 +15,16 @@ from neuronode_router.domain import AUTO, TIERS, Tier
 from neuronode_router.errors import CompletionFailed, NotAllowed
 from neuronode_router.tasks.answers import Checked, check
 from neuronode_router.tasks.confidence import TokenLogprob, confidence
-from neuronode_router.tasks.escalation import Attempt, Done, Escalate, Retry, Step, Why, best_of, plan_next
+from neuronode_router.tasks.escalation import (
+    Done,
+    Escalate,
+    EscalationReason,
+    Retry,
+    Step,
+    TaskAttempt,
+    best_of,
+    plan_next,
+)
 from neuronode_router.tasks.inputs import Inputs
 from neuronode_router.tasks.rendering import Message, render
 from neuronode_router.tasks.template import FreeText, JsonShape, Language, TaskTemplate
@@ -45,7 +54,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TaskAnswer:
     """One chat answer, and how it was routed. Times are milliseconds."""
 
     text: str
@@ -72,12 +81,12 @@ class Answer:
     """The proxy's id of the request; None where nobody says."""
 
 
-Complete = Callable[[Ask], Awaitable[Answer]]
+Complete = Callable[[Ask], Awaitable[TaskAnswer]]
 """Sends a request and returns its answer. Raises `CompletionFailed`, `NotAuthenticated` or `NotAllowed`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class TaskOrder:
     """A task, what it is given, and where its first attempt goes."""
 
     task: TaskTemplate
@@ -96,31 +105,33 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TaskOutcome:
     """The best answer there was, and how it came about."""
 
     checked: Checked
     confidence: float
     """In the answer, 0 to 1."""
-    answer: Answer
+    answer: TaskAnswer
     tier: Tier | None
     """Where the answer came from; None where a model group was asked whose tier nobody says."""
     wanted: Tier | None
     """Where the first attempt was sent; None where a model group was asked."""
-    first: Answer
+    first: TaskAnswer
     """The first attempt's: its routing tells what was decided about the request."""
     automatic: bool
     """The tier of the first attempt was left to the proxy."""
     attempts: int
     escalated: bool
     """True when the answer came from a higher tier than the first attempt's."""
-    reasons: tuple[Why, ...]
+    reasons: tuple[EscalationReason, ...]
     """Why each further attempt followed, and how it ended."""
     latency_ms: float
     """Of all attempts together."""
 
 
-async def run(order: Order, complete: Complete, *, clock: Callable[[], float] = time.perf_counter) -> Outcome:
+async def run(
+    order: TaskOrder, complete: Complete, *, clock: Callable[[], float] = time.perf_counter
+) -> TaskOutcome:
     """Return the outcome of a task: three attempts at most (see `plan_next`). `clock` is seconds.
 
     When a further attempt fails, a valid earlier answer is given and the reasons end with `failed`; so is one that is
@@ -139,7 +150,7 @@ class _Try:
 
     asked: Tier | None
     """None where a model group was asked."""
-    answer: Answer
+    answer: TaskAnswer
     checked: Checked
     confidence: float
 
@@ -152,12 +163,12 @@ class _Try:
 class _Course:
     """One task under way."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: TaskOrder) -> None:
         self._order = order
         self._asked = None if order.name is not None else _lower(order.tier or order.task.tier, order.highest)
         """The tier to ask; None while it is the order's name."""
         self._tries: list[_Try] = []
-        self._reasons: list[Why] = []
+        self._reasons: list[EscalationReason] = []
 
     async def advance(self, step: Step | None, complete: Complete) -> Step:
         """Make the attempt that `step` asks for (None: the first) and return what follows."""
@@ -170,17 +181,17 @@ class _Course:
             usable = any(one.checked.valid for one in self._tries) or isinstance(error, NotAllowed)
             if not self._tries or not usable:
                 raise
-            step = Done(best_of(self._attempts()), Why.FAILED)
+            step = Done(best_of(self._attempts()), EscalationReason.FAILED)
         else:
             self._note(answer)
             step = self._plan()
         self._reasons.append(step.why)
         return step
 
-    def outcome(self, chosen: int, *, latency_ms: float) -> Outcome:
+    def outcome(self, chosen: int, *, latency_ms: float) -> TaskOutcome:
         """Return what came of it."""
         first, given = self._tries[0], self._tries[chosen]
-        return Outcome(
+        return TaskOutcome(
             checked=given.checked,
             confidence=given.confidence,
             answer=given.answer,
@@ -209,7 +220,7 @@ class _Course:
             logprobs=not isinstance(task.output, JsonShape | FreeText),
         )
 
-    def _note(self, answer: Answer) -> None:
+    def _note(self, answer: TaskAnswer) -> None:
         order = self._order
         if order.name == AUTO and self._asked is None:
             self._asked = answer.wanted or answer.tier or order.task.tier
@@ -224,9 +235,9 @@ class _Course:
         highest = self._order.highest if self._asked else task.tier
         return plan_next(self._attempts(), threshold=task.confidence_threshold, highest=highest)
 
-    def _attempts(self) -> list[Attempt]:
+    def _attempts(self) -> list[TaskAttempt]:
         tier = self._order.task.tier
-        return [Attempt(one.asked or tier, one.checked.valid, one.confidence) for one in self._tries]
+        return [TaskAttempt(one.asked or tier, one.checked.valid, one.confidence) for one in self._tries]
 
 
 def _lower(tier: Tier, other: Tier) -> Tier:

@@ -14,7 +14,7 @@ from neuronode_router.domain import Tier
 LADDER = tuple(Tier)
 
 
-class Why(StrEnum):
+class EscalationReason(StrEnum):
     """Why a step follows: the closed vocabulary of a task's routing."""
 
     ACCEPTED = "accepted"
@@ -25,7 +25,7 @@ class Why(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class TaskAttempt:
     """One answer: where it came from and what it was worth."""
 
     tier: Tier
@@ -38,7 +38,7 @@ class Attempt:
 class Retry:
     """Ask again on the same tier, showing what was wrong."""
 
-    why: Why = Why.INVALID
+    why: EscalationReason = EscalationReason.INVALID
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Escalate:
     """Ask on the next tier."""
 
     tier: Tier
-    why: Why
+    why: EscalationReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,14 @@ class Done:
     """Answer with attempt number `chosen` (from 0), which is the best there is."""
 
     chosen: int
-    why: Why
+    why: EscalationReason
     """`accepted`; otherwise what is still wrong with it."""
 
 
 Step = Retry | Escalate | Done
 
 
-def plan_next(attempts: Sequence[Attempt], *, threshold: float, highest: Tier = Tier.COMPLEX) -> Step:
+def plan_next(attempts: Sequence[TaskAttempt], *, threshold: float, highest: Tier = Tier.COMPLEX) -> Step:
     """Return what follows the last of `attempts`.
 
     An invalid first answer is asked for once more; after that, or when a valid answer has less confidence than
@@ -72,9 +72,9 @@ def plan_next(attempts: Sequence[Attempt], *, threshold: float, highest: Tier = 
         raise ValueError("there must have been an attempt before the next is planned")
     last = attempts[-1]
     why = _judge(last, threshold)
-    if why is Why.ACCEPTED:
+    if why is EscalationReason.ACCEPTED:
         return Done(len(attempts) - 1, why)
-    if why is Why.INVALID and len(attempts) == 1:
+    if why is EscalationReason.INVALID and len(attempts) == 1:
         return Retry()
     above = LADDER[LADDER.index(last.tier) + 1 : LADDER.index(highest) + 1]
     if above and last.tier is attempts[0].tier:
@@ -83,16 +83,16 @@ def plan_next(attempts: Sequence[Attempt], *, threshold: float, highest: Tier = 
     return Done(best, _judge(attempts[best], threshold))
 
 
-def best_of(attempts: Sequence[Attempt]) -> int:
+def best_of(attempts: Sequence[TaskAttempt]) -> int:
     """Return the number of the valid attempt of most confidence, of equals the latest. Raises `ValueError` for none."""
     return max(range(len(attempts)), key=lambda n: (_worth(attempts[n]), n))
 
 
-def _worth(attempt: Attempt) -> float:
+def _worth(attempt: TaskAttempt) -> float:
     return attempt.confidence if attempt.valid else -1.0
 
 
-def _judge(attempt: Attempt, threshold: float) -> Why:
+def _judge(attempt: TaskAttempt, threshold: float) -> EscalationReason:
     if not attempt.valid:
-        return Why.INVALID
-    return Why.ACCEPTED if attempt.confidence >= threshold else Why.UNCERTAIN
+        return EscalationReason.INVALID
+    return EscalationReason.ACCEPTED if attempt.confidence >= threshold else EscalationReason.UNCERTAIN

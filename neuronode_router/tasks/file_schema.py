@@ -21,13 +21,13 @@ TaskName = Annotated[str, Field(pattern=f"^{NAME_PATTERN.pattern}$")]
 InputName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 
 
-class Part(BaseModel):
+class SchemaPart(BaseModel):
     """Strict, and without unknown keys."""
 
     model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
 
 
-class PromptPart(Part):
+class PromptPart(SchemaPart):
     """The prompt in one language."""
 
     system: Words
@@ -38,14 +38,14 @@ class PromptPart(Part):
     """Said once after an answer that was not valid."""
 
 
-class PromptsPart(Part):
+class PromptsPart(SchemaPart):
     """Both languages."""
 
     de: PromptPart
     en: PromptPart
 
 
-class InputPart(Part):
+class InputPart(SchemaPart):
     """What one input may be."""
 
     kind: Annotated[InputKind, Field(strict=False)] = InputKind.TEXT
@@ -58,7 +58,7 @@ class InputPart(Part):
     """True makes the input the whole user turn, unmarked and unchanged: for conversation only."""
 
 
-class OutputPart(Part):
+class OutputPart(SchemaPart):
     """What may come back: one of the three, or nothing for free text."""
 
     labels: Annotated[list[Label], Field(min_length=2, max_length=MAX_LABELS)] | None = None
@@ -69,7 +69,7 @@ class OutputPart(Part):
     """The answer is a JSON object that this JSON Schema accepts."""
 
 
-class TemplateFile(Part):
+class TemplateFile(SchemaPart):
     """One task. The file's name is the task's."""
 
     name: TaskName

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from neuronode_router.domain import Profile, Reason
-from neuronode_router.usage.finished import GOOD_ENDS, Finished, Outcome
+from neuronode_router.usage.finished import GOOD_ENDS, FinishedRequest, RequestOutcome
 from neuronode_router.usage.prices import Basis, Prices
 from neuronode_router.usage.targets import target
 
@@ -29,11 +29,11 @@ class Alternative:
 class Explanation:
     """One request and its alternatives, by profile."""
 
-    request: Finished
+    request: FinishedRequest
     alternatives: Sequence[Alternative]
 
 
-def explain(request: Finished, profiles: Mapping[str, Profile], prices: Prices) -> Explanation:
+def explain(request: FinishedRequest, profiles: Mapping[str, Profile], prices: Prices) -> Explanation:
     """Return what the request would have cost under each of `profiles`. Never raises.
 
     A request of a task is replayed whatever chose its profile; one that named its group itself costs the same under
@@ -49,8 +49,8 @@ def explain(request: Finished, profiles: Mapping[str, Profile], prices: Prices) 
     )
 
 
-def _alternative(request: Finished, profile: str, group: str, prices: Prices) -> Alternative:
-    if group == request.key.requested or request.key.outcome == Outcome.CACHED:
+def _alternative(request: FinishedRequest, profile: str, group: str, prices: Prices) -> Alternative:
+    if group == request.key.requested or request.key.outcome == RequestOutcome.CACHED:
         basis = Basis.UNPRICED if _used_without_price(request) else Basis.RECORDED
         return Alternative(profile, group, request.cost, basis)
     price = prices.of(group)
@@ -60,5 +60,5 @@ def _alternative(request: Finished, profile: str, group: str, prices: Prices) ->
     return Alternative(profile, group, cost, price.basis)
 
 
-def _used_without_price(request: Finished) -> bool:
+def _used_without_price(request: FinishedRequest) -> bool:
     return request.cost is None and request.key.outcome in GOOD_ENDS

@@ -16,7 +16,7 @@ OTHER = "other"
 """What stands for names beyond what is told apart."""
 
 
-class Outcome(StrEnum):
+class RequestOutcome(StrEnum):
     """How a request ended: three good ends, and the classes of errors."""
 
     ANSWERED = "answered"
@@ -39,11 +39,11 @@ class Outcome(StrEnum):
     OTHER = "other"
 
 
-GOOD_ENDS = frozenset({Outcome.ANSWERED, Outcome.CACHED, Outcome.CANCELLED})
+GOOD_ENDS = frozenset({RequestOutcome.ANSWERED, RequestOutcome.CACHED, RequestOutcome.CANCELLED})
 """Every other outcome is an error."""
 
 
-class Key(NamedTuple):
+class UsageKey(NamedTuple):
     """What is told apart. Empty text and revision 0 mean that there is none."""
 
     profile: str = ""
@@ -58,18 +58,18 @@ class Key(NamedTuple):
     team: str = ""
     reason: str = ""
     """Why that profile decided: a `domain.Reason`."""
-    outcome: str = Outcome.ANSWERED
+    outcome: str = RequestOutcome.ANSWERED
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class FinishedRequest:
     """One request that has ended."""
 
     call_id: str
     """LiteLLM's `x-litellm-call-id`; callers may choose it, so it identifies nothing."""
     at: float
     """Unix time in seconds at which it ended."""
-    key: Key
+    key: UsageKey
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0

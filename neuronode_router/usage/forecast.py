@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 
 from neuronode_router.domain import Profile
 from neuronode_router.histogram import Histogram
-from neuronode_router.usage.finished import Key, Outcome
-from neuronode_router.usage.periods import MINUTE, Span
+from neuronode_router.usage.finished import RequestOutcome, UsageKey
+from neuronode_router.usage.periods import MINUTE, TimeSpan
 from neuronode_router.usage.prices import Basis, Price, Prices
 from neuronode_router.usage.store import Rows
 from neuronode_router.usage.sums import NANO, Sums
-from neuronode_router.usage.targets import FOLLOWING, Finding, GroupNote, findings, target
+from neuronode_router.usage.targets import FOLLOWING, FitFinding, GroupNote, findings, target
 
 ENOUGH = 20
 """Answers from which on a group's latency and length of answer count as known."""
@@ -73,7 +73,7 @@ class Forecast:
     """Over the recorded span; divide by `days` for a day."""
 
     profile: str
-    span: Span
+    span: TimeSpan
     """From the first recorded request on, when records began later than was asked."""
     requests: int
     followed: int
@@ -81,7 +81,7 @@ class Forecast:
     moves: Sequence[Move]
     cost_before: Amount
     cost_after: Amount
-    findings: Sequence[Finding]
+    findings: Sequence[FitFinding]
 
     @property
     def days(self) -> float:
@@ -90,7 +90,7 @@ class Forecast:
 
 
 def forecast(
-    rows: Rows, candidate: Profile, *, span: Span, prices: Prices, notes: Mapping[str, GroupNote]
+    rows: Rows, candidate: Profile, *, span: TimeSpan, prices: Prices, notes: Mapping[str, GroupNote]
 ) -> Forecast:
     """Replay the rows of `span` through `candidate`. Never raises."""
     moves: dict[tuple[str, str, str], Move] = {}
@@ -133,7 +133,7 @@ class _Habits:
         self._on_task: dict[tuple[str, str], Sums] = {}
         self._of_group: dict[str, Sums] = {}
         for (_, key), sums in rows.items():
-            if key.outcome == Outcome.ANSWERED:
+            if key.outcome == RequestOutcome.ANSWERED:
                 self._on_task.setdefault((key.served, key.task), Sums()).merge(sums)
                 self._of_group.setdefault(key.served, Sums()).merge(sums)
 
@@ -150,7 +150,7 @@ class _Habits:
         return found.completion_tokens / found.requests if found and found.requests >= ENOUGH else None
 
 
-def _move(key: Key, after: str, prices: Prices, habits: _Habits) -> Move:
+def _move(key: UsageKey, after: str, prices: Prices, habits: _Habits) -> Move:
     stays = after == key.requested
     price = None if stays else prices.of(after)
     basis = Basis.RECORDED if stays else price.basis if price else Basis.UNPRICED
@@ -170,9 +170,9 @@ def _recorded(sums: Sums) -> Amount:
     return Amount(usd, usd, usd, sums.priced, sums.unpriced)
 
 
-def _replayed(key: Key, sums: Sums, after: str, price: Price | None, habits: _Habits) -> Amount:
+def _replayed(key: UsageKey, sums: Sums, after: str, price: Price | None, habits: _Habits) -> Amount:
     """What LiteLLM's cache answered, and what failed, is assumed to be so again."""
-    if after == key.requested or key.outcome not in (Outcome.ANSWERED, Outcome.CANCELLED):
+    if after == key.requested or key.outcome not in (RequestOutcome.ANSWERED, RequestOutcome.CANCELLED):
         return _recorded(sums)
     if price is None:
         return Amount(unpriced=sums.requests)
@@ -182,6 +182,6 @@ def _replayed(key: Key, sums: Sums, after: str, price: Price | None, habits: _Ha
     return Amount(usd, min(usd, other), max(usd, other), priced=sums.requests)
 
 
-def _recorded_span(rows: Rows, span: Span) -> Span:
+def _recorded_span(rows: Rows, span: TimeSpan) -> TimeSpan:
     first = min((start for start, _ in rows), default=span.since)
-    return Span(min(max(span.since, first), span.until - MINUTE), span.until)
+    return TimeSpan(min(max(span.since, first), span.until - MINUTE), span.until)

@@ -19,7 +19,7 @@ HOURS_KEPT = 8 * DAY
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TimeSpan:
     """From `since` up to, not including, `until`, in Unix seconds."""
 
     since: int
@@ -31,9 +31,9 @@ class Span:
         return (self.until - self.since) / DAY
 
     @property
-    def before(self) -> Span:
+    def before(self) -> TimeSpan:
         """The span of the same length that ends where this one begins."""
-        return Span(2 * self.since - self.until, self.since)
+        return TimeSpan(2 * self.since - self.until, self.since)
 
 
 def resolution(at: float, *, now: float) -> int:
@@ -44,7 +44,7 @@ def resolution(at: float, *, now: float) -> int:
     return HOUR if age < HOURS_KEPT else DAY
 
 
-def aligned(since: float, until: float, *, now: float) -> Span:
+def aligned(since: float, until: float, *, now: float) -> TimeSpan:
     """Return the span widened to what is told apart at its two ends. Never raises."""
     first, last = resolution(since, now=now), resolution(until, now=now)
-    return Span(int(since) // first * first, -int(-until // last) * last)
+    return TimeSpan(int(since) // first * first, -int(-until // last) * last)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from neuronode_router.usage.finished import Outcome
+from neuronode_router.usage.finished import RequestOutcome
 from neuronode_router.usage.store import Rows
 from neuronode_router.usage.sums import NANO, Sums
 
@@ -54,7 +54,7 @@ class Prices:
         self._paid: dict[str, Sums] = {}
         for (_, key), sums in rows.items():
             # A row is one deployment's: some of a group's deployments may have a price and others none.
-            if key.outcome == Outcome.ANSWERED and sums.priced and not sums.unpriced:
+            if key.outcome == RequestOutcome.ANSWERED and sums.priced and not sums.unpriced:
                 self._paid.setdefault(key.served, Sums()).merge(sums)
 
     def of(self, group: str) -> Price | None:

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from neuronode_router.usage.finished import GOOD_ENDS, Key, Outcome
-from neuronode_router.usage.periods import Span
+from neuronode_router.usage.finished import GOOD_ENDS, RequestOutcome, UsageKey
+from neuronode_router.usage.periods import TimeSpan
 from neuronode_router.usage.store import Rows
 from neuronode_router.usage.sums import Sums
 
@@ -29,7 +29,7 @@ GROUPINGS: Mapping[str, str] = {
     "reason": "reason",
     "outcome": "outcome",
 }
-"""What a report can be grouped by, and the field of `Key` that holds it."""
+"""What a report can be grouped by, and the field of `UsageKey` that holds it."""
 
 
 @dataclass(slots=True)
@@ -57,14 +57,14 @@ class Figures:
     @property
     def cached(self) -> int:
         """Requests that LiteLLM's own cache answered."""
-        return self.outcomes[Outcome.CACHED]
+        return self.outcomes[RequestOutcome.CACHED]
 
     @property
     def cancelled(self) -> int:
         """Requests whose client left."""
-        return self.outcomes[Outcome.CANCELLED]
+        return self.outcomes[RequestOutcome.CANCELLED]
 
-    def add(self, key: Key, sums: Sums) -> None:
+    def add(self, key: UsageKey, sums: Sums) -> None:
         """Count one row. Never raises."""
         self.sums.merge(sums)
         self.outcomes[key.outcome] += sums.requests
@@ -86,7 +86,7 @@ class Line:
 class Report:
     """The lines by time, then by requests, most first."""
 
-    span: Span
+    span: TimeSpan
     by: tuple[str, ...]
     step: int | None
     lines: Sequence[Line]
@@ -94,7 +94,9 @@ class Report:
     total_before: Figures
 
 
-def report(rows: Rows, earlier: Rows, *, span: Span, by: tuple[str, ...], step: int | None = None) -> Report:
+def report(
+    rows: Rows, earlier: Rows, *, span: TimeSpan, by: tuple[str, ...], step: int | None = None
+) -> Report:
     """Group the rows of `span`; `earlier` are those of `span.before`. Raises `KeyError` for an unknown grouping."""
     groups, before = _grouped(rows, by, step), _grouped(earlier, by, None)
     lines = [
@@ -106,7 +108,7 @@ def report(rows: Rows, earlier: Rows, *, span: Span, by: tuple[str, ...], step: 
 
 
 def _grouped(rows: Rows, by: tuple[str, ...], step: int | None) -> dict[tuple[int | None, Names], Figures]:
-    places = [Key._fields.index(GROUPINGS[name]) for name in by]
+    places = [UsageKey._fields.index(GROUPINGS[name]) for name in by]
     groups: dict[tuple[int | None, Names], Figures] = {}
     for (start, key), sums in rows.items():
         at = start // step * step if step else None

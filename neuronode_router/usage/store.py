@@ -15,23 +15,23 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
-from neuronode_router.usage.finished import Finished, Key
-from neuronode_router.usage.ledger import Batch
-from neuronode_router.usage.periods import MINUTE, Span
+from neuronode_router.storage.usage_tables import batch as batches
+from neuronode_router.storage.usage_tables import request as requests
+from neuronode_router.storage.usage_tables import usage
+from neuronode_router.usage.buffer import Batch
+from neuronode_router.usage.finished import FinishedRequest, UsageKey
+from neuronode_router.usage.periods import MINUTE, TimeSpan
 from neuronode_router.usage.sums import ADDED, NANO, Sums
-from neuronode_router.usage.tables import batch as batches
-from neuronode_router.usage.tables import request as requests
-from neuronode_router.usage.tables import usage
 
 GATE = ""
 """The worker whose row in `neuronode_usage_batch` is locked by whoever writes."""
 
-Rows = dict[tuple[int, Key], Sums]
+Rows = dict[tuple[int, UsageKey], Sums]
 """Sums by start (Unix seconds) and key."""
 
 _NUMBERS = (*ADDED, "largest")
-_COLUMNS = [usage.c[name] for name in ("start", *Key._fields, *_NUMBERS, "latency", "first_token")]
-_KEY_ENDS = 1 + len(Key._fields)
+_COLUMNS = [usage.c[name] for name in ("start", *UsageKey._fields, *_NUMBERS, "latency", "first_token")]
+_KEY_ENDS = 1 + len(UsageKey._fields)
 _LOCK = select(batches).where(batches.c.worker == GATE).with_for_update()
 _LAST = select(batches.c.sequence).where(batches.c.worker == bindparam("from_worker"))
 _MOVE = update(batches).where(batches.c.worker == bindparam("from_worker"))
@@ -91,7 +91,7 @@ class UsageStore:
                 connection.execute(insert(requests), _request_rows(worker, batch))
             return True
 
-    def collect(self, span: Span, *, team: str | None = None) -> Rows:
+    def collect(self, span: TimeSpan, *, team: str | None = None) -> Rows:
         """Return the sums of all keys that began in `span`; only those of `team` where it is given."""
         wanted = select(*_COLUMNS).where(usage.c.start >= span.since, usage.c.start < span.until)
         if team is not None:
@@ -113,7 +113,7 @@ class UsageStore:
             found = connection.execute(wanted.group_by(usage.c.team)).all()
         return {team: int(cost) / NANO for team, cost in found if team}
 
-    def find(self, call_id: str) -> Finished | None:
+    def find(self, call_id: str) -> FinishedRequest | None:
         """Return the newest request of the last hour with this call id, None where there is none."""
         with self._database.reading() as connection:
             document = connection.execute(_NEWEST, {"wanted": call_id}).scalar()
@@ -157,9 +157,9 @@ class UsageStore:
         return True
 
 
-def _merge(connection: Connection, period: int, rows: Mapping[tuple[int, Key], Sums]) -> None:
+def _merge(connection: Connection, period: int, rows: Mapping[tuple[int, UsageKey], Sums]) -> None:
     """Add rows to those stored. The caller holds the gate, so nobody else writes between reading and writing."""
-    by_start: dict[int, dict[str, tuple[Key, Sums]]] = {}
+    by_start: dict[int, dict[str, tuple[UsageKey, Sums]]] = {}
     for (start, key), sums in rows.items():
         by_start.setdefault(start, {})[_digest(key)] = (key, sums)
     new: list[dict[str, Any]] = []
@@ -181,7 +181,7 @@ def _merge(connection: Connection, period: int, rows: Mapping[tuple[int, Key], S
         connection.execute(_REPLACE, changed)
 
 
-def _digest(key: Key) -> str:
+def _digest(key: UsageKey) -> str:
     return hashlib.blake2b("\x1f".join(map(str, key)).encode(), digest_size=16).hexdigest()
 
 
@@ -193,13 +193,13 @@ def _columns(sums: Sums) -> dict[str, Any]:
     }
 
 
-def _entry(row: Row[*tuple[Any, ...]]) -> tuple[tuple[int, Key], Sums]:
-    """Return one row of `_COLUMNS`, whose names stand in the order of `Key`."""
+def _entry(row: Row[*tuple[Any, ...]]) -> tuple[tuple[int, UsageKey], Sums]:
+    """Return one row of `_COLUMNS`, whose names stand in the order of `UsageKey`."""
     start, *names = row[:_KEY_ENDS]
     *numbers, latency, first_token = row[_KEY_ENDS:]
     counted = dict(zip(_NUMBERS, numbers, strict=True))
     sums = Sums(**counted, latency=_buckets(latency), first_token=_buckets(first_token))
-    return (start, Key(*names)), sums
+    return (start, UsageKey(*names)), sums
 
 
 def _buckets(text: str) -> dict[int, int]:
@@ -220,6 +220,6 @@ def _request_rows(worker: str, batch: Batch) -> Sequence[Mapping[str, Any]]:
     ]
 
 
-def _request(document: str) -> Finished:
+def _request(document: str) -> FinishedRequest:
     fields = json.loads(document)
-    return Finished(**{**fields, "key": Key(*fields["key"]), "steps": tuple(fields["steps"])})
+    return FinishedRequest(**{**fields, "key": UsageKey(*fields["key"]), "steps": tuple(fields["steps"])})

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from neuronode_router.histogram import Histogram, bucket_of
-from neuronode_router.usage.finished import GOOD_ENDS, Finished
+from neuronode_router.usage.finished import GOOD_ENDS, FinishedRequest
 
 NANO = 1_000_000_000
 """Costs are counted in billionths of a US dollar: the price of one token is hundreds of them."""
@@ -53,7 +53,7 @@ class Sums:
     """Buckets of `histogram`, in milliseconds."""
     first_token: dict[int, int] = field(default_factory=dict)
 
-    def add(self, finished: Finished) -> None:
+    def add(self, finished: FinishedRequest) -> None:
         """Count one request. Never raises."""
         self.requests += 1
         self.fallbacks += finished.fallback

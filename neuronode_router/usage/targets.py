@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from neuronode_router.domain import AUTO_NAMES, Profile, Reason, Tier
-from neuronode_router.usage.finished import Key
+from neuronode_router.usage.finished import UsageKey
 from neuronode_router.usage.sums import Sums
 
 FOLLOWING = frozenset({Reason.ACTIVE_PROFILE, Reason.OVERRIDE_DENIED})
@@ -38,7 +38,7 @@ class Violation(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class FitFinding:
     """One violation, for all recorded requests of a task."""
 
     kind: Violation
@@ -47,7 +47,7 @@ class Finding:
     detail: str
 
 
-def target(key: Key, candidate: Profile) -> str:
+def target(key: UsageKey, candidate: Profile) -> str:
     """Return the group that admission would choose for a request under `candidate`. Never raises.
 
     Only requests that the active profile decided follow a switch. Those that were classified keep their tier; where
@@ -62,22 +62,22 @@ def target(key: Key, candidate: Profile) -> str:
     return name or key.requested
 
 
-def findings(task: str, sums: Sums, group: str, notes: Mapping[str, GroupNote]) -> Iterator[Finding]:
+def findings(task: str, sums: Sums, group: str, notes: Mapping[str, GroupNote]) -> Iterator[FitFinding]:
     """Yield what in these requests of a task would not have fitted into `group`. Never raises."""
     note = notes.get(group)
     if note is None:
-        yield Finding(Violation.UNKNOWN_GROUP, task, group, "LiteLLM has no such model group.")
+        yield FitFinding(Violation.UNKNOWN_GROUP, task, group, "LiteLLM has no such model group.")
         return
     if note.context_window is not None and sums.largest > note.context_window:
         detail = f"The largest request took {sums.largest} tokens, the window holds {note.context_window}."
-        yield Finding(Violation.CONTEXT_WINDOW, task, group, detail)
+        yield FitFinding(Violation.CONTEXT_WINDOW, task, group, detail)
     for modality, count in (("image", sums.images), ("audio", sums.audio)):
         if count and modality not in note.modalities:
-            yield Finding(
+            yield FitFinding(
                 Violation.MODALITY, task, group, f"It takes no {modality}; {count} requests had some."
             )
     if note.capabilities and task not in note.capabilities:
-        yield Finding(Violation.CAPABILITY, task, group, "Its note does not name this task.")
+        yield FitFinding(Violation.CAPABILITY, task, group, "Its note does not name this task.")
 
 
 def _groups(candidate: Profile, tier: Tier | None) -> tuple[str, ...]:

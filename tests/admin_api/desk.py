@@ -20,14 +20,14 @@ from admin_api.ports import AdminHost
 from neuronode_router.access import Principal
 from neuronode_router.domain import Tier
 from neuronode_router.litellm_plugin.task_host import TaskHost
-from neuronode_router.routing.ladder import Standing
-from neuronode_router.routing.registry import Deployment
+from neuronode_router.routing.fallback_chain import DeploymentStatus
+from neuronode_router.routing.inventory import Deployment
 from neuronode_router.tasks.engine import tier_names
 from neuronode_router.tasks.folder import TaskFolder
-from neuronode_router.usage.books import Books
-from neuronode_router.usage.flusher import Flusher
-from neuronode_router.usage.ledger import Ledger
+from neuronode_router.usage.buffer import UsageBuffer
+from neuronode_router.usage.service import UsageService
 from neuronode_router.usage.store import UsageStore
+from neuronode_router.usage.writer import UsageWriter
 from tests.admin_api.world import World
 from tests.support.chat_app import ChatApp
 from tests.unit.tasks.test_folder import URGENCY
@@ -42,7 +42,7 @@ class Desk:
     world: World
     chat: ChatApp
     view: TaskHost
-    ledger: Ledger
+    ledger: UsageBuffer
     app: FastAPI
     authenticate: Callable[[Request], Awaitable[Principal]] | None = None
     """Instead of the access file's."""
@@ -74,18 +74,18 @@ def set_up(world: World, directory: Path) -> Desk:
     """Return a task API with a folder of its own, three known groups and empty books."""
     (directory / "tasks").mkdir()
     (directory / "tasks" / "urgency.yaml").write_text(URGENCY)
-    chat, ledger = ChatApp(), Ledger()
+    chat, ledger = ChatApp(), UsageBuffer()
     store = UsageStore(world.store.database)
-    flusher = Flusher(ledger=ledger, store=store, worker="worker-1", clock=time.time, days=30)
-    books = Books(flusher=flusher, store=store, clock=time.time, listed=lambda _: None, notes=dict)
+    flusher = UsageWriter(ledger=ledger, store=store, worker="worker-1", clock=time.time, days=30)
+    books = UsageService(flusher=flusher, store=store, clock=time.time, listed=lambda _: None, notes=dict)
     view = TaskHost(
         proxy=SimpleNamespace(app=chat, general_settings={}),
         folder=TaskFolder(directory / "tasks"),
         names=tier_names(None, None, None),
         standings=lambda: {
-            "tier_fast": (Standing(Deployment("1", "tier_fast", tier=Tier.FAST, expected_ms=200)),),
-            "tier_medium": (Standing(Deployment("2", "tier_medium", context_window=8192)),),
-            "gone": (Standing(Deployment("3", "gone", available=False)),),
+            "tier_fast": (DeploymentStatus(Deployment("1", "tier_fast", tier=Tier.FAST, expected_ms=200)),),
+            "tier_medium": (DeploymentStatus(Deployment("2", "tier_medium", context_window=8192)),),
+            "gone": (DeploymentStatus(Deployment("3", "gone", available=False)),),
         },
         ladder=lambda: LADDER,
         books=books,

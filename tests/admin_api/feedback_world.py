@@ -8,11 +8,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from neuronode_router.auto.learning import Learning
+from neuronode_router.background import Failures
 from neuronode_router.classifier import classify, excerpt, lexicon
 from neuronode_router.classifier.history import Entry, History, Sign
 from neuronode_router.classifier.observed import observe, scheme
-from neuronode_router.control.failures import Failures
-from neuronode_router.litellm_plugin.learning import Learning
 from neuronode_router.settings import Settings
 
 TEXT = "Fasse den Bericht über den Zebrafink zusammen."

@@ -9,17 +9,17 @@ import asyncio
 import json
 
 from neuronode_router.control.store import ControlStore
-from neuronode_router.litellm_plugin.proof_room import ProofRoom
-from neuronode_router.proof.probes import PROBES, TOOL, Answer, Probe, Shape, Why
+from neuronode_router.proof.probes import PROBES, TOOL, Probe, ProbeAnswer, ProbeReason, Shape
 from neuronode_router.proof.runner import ProbeFailed
+from neuronode_router.proof.service import ProofService
 from neuronode_router.settings import Settings
 from tests.support.clock import Clock
 
 GOOD = {
-    Shape.TEXT: Answer("Hello."),
-    Shape.LABEL: Answer("positive"),
-    Shape.JSON: Answer('{"city": "Berlin"}'),
-    Shape.TOOL_CALL: Answer("", ((TOOL, json.dumps({"city": "Berlin"})),)),
+    Shape.TEXT: ProbeAnswer("Hello."),
+    Shape.LABEL: ProbeAnswer("positive"),
+    Shape.JSON: ProbeAnswer('{"city": "Berlin"}'),
+    Shape.TOOL_CALL: ProbeAnswer("", ((TOOL, json.dumps({"city": "Berlin"})),)),
 }
 
 
@@ -27,7 +27,7 @@ class FakeAsker:
     """Answers well, for `price` each, unless told otherwise."""
 
     def __init__(self) -> None:
-        self.failing: dict[str, Why] = {}
+        self.failing: dict[str, ProbeReason] = {}
         self.unloaded: set[str] = set()
         self.asked: list[str] = []
         self.price: float | None = 0.001
@@ -39,7 +39,7 @@ class FakeAsker:
         """Return the group."""
         return group if wake or group not in self.unloaded else None
 
-    async def ask(self, name: str, probe: Probe, *, seconds: float) -> Answer:
+    async def ask(self, name: str, probe: Probe, *, seconds: float) -> ProbeAnswer:
         """Answer once the gate is open."""
         self.asked.append(name)
         self.at_once += 1
@@ -52,7 +52,7 @@ class FakeAsker:
         if name in self.failing:
             raise ProbeFailed(self.failing[name])
         (shape,) = (shape for shape, known in PROBES.items() if known is probe)
-        return Answer(GOOD[shape].text, GOOD[shape].tool_calls, self.price)
+        return ProbeAnswer(GOOD[shape].text, GOOD[shape].tool_calls, self.price)
 
 
 class Proving:
@@ -64,7 +64,7 @@ class Proving:
         environ = {"NEURONODE_PROOF_GATE": gate} | {
             f"NEURONODE_{name.upper()}": value for name, value in settings.items()
         }
-        self.room = ProofRoom(
+        self.room = ProofService(
             settings=Settings.load(environ),
             database=store.database,
             asker=self.asker,

@@ -11,12 +11,12 @@ from typing import Any
 
 from admin_api.routing_ports import Question, RouterView
 from neuronode_router.access import Principal
+from neuronode_router.auto.preview import preview
+from neuronode_router.auto.router import AutoRouter
 from neuronode_router.classifier import shipped
 from neuronode_router.domain import ControlState, Decision, HostFacts
-from neuronode_router.litellm_plugin.auto import AutoRouter
-from neuronode_router.litellm_plugin.board import HealthBoard, Sources
-from neuronode_router.litellm_plugin.preview import preview
-from neuronode_router.routing.ladder import Ladder
+from neuronode_router.health.monitor import HealthMonitor, MonitorSources
+from neuronode_router.routing.fallback_chain import FallbackChain
 from neuronode_router.routing.snapshot import build_snapshot
 from neuronode_router.stats.memory import MemoryStatistics
 
@@ -29,8 +29,8 @@ class Routing:
     ) -> None:
         self.model_list = [deployment(group, canary) for group in sorted(groups)]
         self.statistics = MemoryStatistics()
-        self.board = HealthBoard(
-            Sources(
+        self.board = HealthMonitor(
+            MonitorSources(
                 router=lambda: SimpleNamespace(model_list=self.model_list),
                 statistics=self.statistics,
                 cooling=frozenset,
@@ -51,7 +51,7 @@ class Routing:
         """Return what the routes use."""
         return RouterView(board=self.board, statistics=self.statistics, auto=self.auto, decide=self._decide)
 
-    def _decide(self, question: Question, principal: Principal) -> tuple[Decision, Ladder | None]:
+    def _decide(self, question: Question, principal: Principal) -> tuple[Decision, FallbackChain | None]:
         state = self._state()
         snapshot = build_snapshot(state, self._facts) if state is not None else None
         return preview(

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from neuronode_router.tasks.engine import tier_names
-from neuronode_router.usage.finished import Finished, Key, Outcome
+from neuronode_router.usage.finished import FinishedRequest, RequestOutcome, UsageKey
 from tests.admin_api.desk import Desk
 
 NEWS = "Earnings beat every forecast."
@@ -58,8 +58,10 @@ def count(
     desk: Desk, served: str, tier: str, *, team: str = "", requested: str = "", ms: float = 100
 ) -> None:
     """Have one request in the books."""
-    key = Key(tier=tier, requested=requested or served, served=served, team=team, outcome=Outcome.ANSWERED)
-    desk.ledger.count(Finished(call_id="c", at=time.time(), key=key, latency_ms=ms))
+    key = UsageKey(
+        tier=tier, requested=requested or served, served=served, team=team, outcome=RequestOutcome.ANSWERED
+    )
+    desk.ledger.count(FinishedRequest(call_id="c", at=time.time(), key=key, latency_ms=ms))
 
 
 async def test_routing_stats_have_the_plans_fields(desk: Desk) -> None:

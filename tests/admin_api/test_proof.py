@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from neuronode_router.proof.probes import Why
+from neuronode_router.proof.probes import ProbeReason
 from tests.admin_api.proof_world import Proving
 from tests.admin_api.world import BASE, World, running_world
 from tests.support.place import GROUPS, PROFILES
@@ -67,7 +67,7 @@ async def test_a_run_proves_every_cell_once(world: World, admin: httpx.AsyncClie
 
 async def test_a_failing_group_is_red_and_says_why(world: World, admin: httpx.AsyncClient) -> None:
     """Only its cell; the run is then not valid."""
-    proving(world).asker.failing["extraction_balanced"] = Why.TIMEOUT
+    proving(world).asker.failing["extraction_balanced"] = ProbeReason.TIMEOUT
 
     document = await probe(admin)
 
@@ -220,7 +220,7 @@ async def test_only_administrators_spend_and_members_see_nothing(world: World) -
 class TestGate:
     async def test_an_unproven_profile_is_refused_naming_its_cells(self, enforcing: World) -> None:
         """Red and unknown cells, each with its group; nothing changes, dry or not."""
-        proving(enforcing).asker.failing["extraction_balanced"] = Why.UNAVAILABLE
+        proving(enforcing).asker.failing["extraction_balanced"] = ProbeReason.UNAVAILABLE
         async with enforcing.client() as admin:
             unknown = await admin.post(f"{BASE}/switch", json={"profile": "balanced"})
             await probe(admin)

@@ -10,10 +10,10 @@ import pytest
 
 from admin_api.router import PREFIX, SECOND_PREFIX
 from neuronode_router.access import Principal, Role
+from neuronode_router.auto.preview import preview
+from neuronode_router.auto.router import Caller
 from neuronode_router.domain import AUTO, Tier
 from neuronode_router.errors import NotAllowed
-from neuronode_router.litellm_plugin.auto import Caller
-from neuronode_router.litellm_plugin.preview import preview
 from neuronode_router.routing.snapshot import build_snapshot
 from neuronode_router.stats.evidence import Attempt
 from tests.admin_api.world import CANARY, GROUP_NAMES, World

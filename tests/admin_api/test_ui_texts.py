@@ -13,9 +13,9 @@ from neuronode_router.classifier import Layer, Task
 from neuronode_router.domain import AckState, Action, OnOverload, Reason, Step, Stickiness, Tier
 from neuronode_router.proof.gate import GateMode
 from neuronode_router.proof.matrix import State
-from neuronode_router.proof.probes import Why as Found
-from neuronode_router.routing.ladder import Misfit
-from neuronode_router.routing.overload import Health, Why
+from neuronode_router.proof.probes import ProbeReason as Found
+from neuronode_router.routing.fallback_chain import Misfit
+from neuronode_router.routing.overload import Health, HealthReason
 from neuronode_router.usage.prices import Basis
 from neuronode_router.usage.targets import Violation
 
@@ -45,7 +45,7 @@ VOCABULARIES = {
     "task": Task,
     "tier": Tier,
     "violation": Violation,
-    "why": Why,
+    "why": HealthReason,
 }
 
 

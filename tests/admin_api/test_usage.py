@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from neuronode_router.usage.finished import Outcome
+from neuronode_router.usage.finished import RequestOutcome
 from tests.admin_api.world import BASE, KNOWN_CALL, World
 from tests.support.usage import finished
 
@@ -100,7 +100,7 @@ async def test_members_see_their_own_team_only(world: World) -> None:
 async def test_a_plan_tells_cost_moves_and_what_does_not_fit(world: World, admin: httpx.AsyncClient) -> None:
     """A cheaper profile halves the cost, says on what that rests, and how long its groups take only if measured."""
     count(world, times=9)
-    count(world, outcome=Outcome.TIMEOUT, cost=None, latency_ms=None)
+    count(world, outcome=RequestOutcome.TIMEOUT, cost=None, latency_ms=None)
 
     cheaper = (await admin.post(f"{BASE}/plan", json={"profile": "balanced"})).raise_for_status().json()
     unknown = (await admin.post(f"{BASE}/plan", json={"profile": "ultra_fast"})).raise_for_status().json()

@@ -8,22 +8,22 @@ from __future__ import annotations
 import time
 
 from neuronode_router.control.store import ControlStore
-from neuronode_router.usage.books import Books
-from neuronode_router.usage.flusher import Flusher
-from neuronode_router.usage.ledger import Ledger
+from neuronode_router.usage.buffer import UsageBuffer
 from neuronode_router.usage.prices import Price
+from neuronode_router.usage.service import UsageService
 from neuronode_router.usage.store import UsageStore
 from neuronode_router.usage.targets import GroupNote
+from neuronode_router.usage.writer import UsageWriter
 from tests.support.place import GROUPS
 
 
-def open_books(store: ControlStore, ledger: Ledger) -> Books:
+def open_books(store: ControlStore, ledger: UsageBuffer) -> UsageService:
     """Return books in which every group of `balanced` is listed at half the price of `premium`'s, and no other."""
     books = UsageStore(store.database)
     cheap = Price(0.5e-6, 1e-6)
     notes = {group: GroupNote() for tasks in GROUPS.values() for group in tasks.values()}
-    return Books(
-        flusher=Flusher(ledger=ledger, store=books, worker="worker-1", clock=time.time, days=90),
+    return UsageService(
+        flusher=UsageWriter(ledger=ledger, store=books, worker="worker-1", clock=time.time, days=90),
         store=books,
         clock=time.time,
         listed=lambda group: cheap if group.endswith("balanced") else None,

@@ -23,15 +23,15 @@ from admin_api.ports import AdminHost
 from admin_api.router import PREFIX, build_router
 from neuronode_router.access import AccessFile, AccessKey, Principal, Role, UiSession, add_key, generate_key
 from neuronode_router.control.manager import ProfileManager
-from neuronode_router.control.registry import WorkerIdentity
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.worker import Worker
+from neuronode_router.control.workers import WorkerIdentity
 from neuronode_router.domain import Actor, ControlState, HostFacts
 from neuronode_router.errors import NotAuthenticated
-from neuronode_router.litellm_plugin.metering import Metering
+from neuronode_router.metrics.metering import Metering
 from neuronode_router.profiles.files import ProfileFiles
-from neuronode_router.usage.books import Books
-from neuronode_router.usage.ledger import Ledger
+from neuronode_router.usage.buffer import UsageBuffer
+from neuronode_router.usage.service import UsageService
 from tests.admin_api.feedback_world import Judged
 from tests.admin_api.proof_world import Proving
 from tests.admin_api.routing_world import Routing
@@ -111,8 +111,8 @@ class World:
     applier: TakesAll
     routing: Routing
     metering: Metering | None
-    ledger: Ledger
-    usage: Books | None
+    ledger: UsageBuffer
+    usage: UsageService | None
     keys: Mapping[str, str]
     """Caller -> key: admin, viewer, member (team a), manager (of team a, in team b), stranger (no team), wrong."""
     reported: dict[str, Any] = field(default_factory=dict)
@@ -196,7 +196,7 @@ async def running_world(
     meter = metering(
         board=routing.board, statistics=routing.statistics, workers=lambda: store.registry.workers()
     )
-    ledger = Ledger()
+    ledger = UsageBuffer()
     ledger.count(finished(call_id=KNOWN_CALL, at=time.time()))
     usage, keys = open_books(store, ledger), _write_keys(directory / "access.yaml")
     world = World(profiles, store, manager, worker, applier, routing, meter, ledger, usage, keys)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from neuronode_router.control.failures import Failures
-from neuronode_router.litellm_plugin.auto import AutoRouter
-from neuronode_router.litellm_plugin.learning import Learning
+from neuronode_router.auto.learning import Learning
+from neuronode_router.auto.router import AutoRouter
+from neuronode_router.background import Failures
 from neuronode_router.settings import Settings
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from neuronode_router.litellm_plugin.board import HealthBoard, Sources
+from neuronode_router.health.monitor import HealthMonitor, MonitorSources
 from neuronode_router.routing.overload import Health
 from neuronode_router.stats.evidence import Attempt
 from neuronode_router.stats.shared import RedisStatistics
@@ -16,7 +16,7 @@ LISTED = SimpleNamespace(
 )
 
 
-def health(board: HealthBoard) -> Health:
+def health(board: HealthMonitor) -> Health:
     (standing,) = board.standings["tier_fast"]
     return standing.health
 
@@ -25,7 +25,8 @@ async def test_a_worker_judges_by_what_another_has_measured(redis_server: RedisS
     """A deployment that only worker A saw degrade is slow on worker B's board too."""
     statistics = [RedisStatistics(redis_server.url) for _ in range(2)]
     boards = [
-        HealthBoard(Sources(router=lambda: LISTED, statistics=each, cooling=frozenset)) for each in statistics
+        HealthMonitor(MonitorSources(router=lambda: LISTED, statistics=each, cooling=frozenset))
+        for each in statistics
     ]
     for each in (*statistics, *boards):
         await each.start()

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from neuronode_router.control.database import TIMEOUT_SECONDS
 from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.ports import Wake
 from neuronode_router.control.store import ControlStore
@@ -16,6 +15,7 @@ from neuronode_router.control.wake import FileWake, RedisWake, WakeGroup
 from neuronode_router.control.worker import Worker
 from neuronode_router.domain import Actor, ControlState
 from neuronode_router.errors import StoreUnavailable
+from neuronode_router.storage.database import TIMEOUT_SECONDS
 from tests.support.control import HOST, MemorySource, RecordingApplier
 from tests.support.servers import PostgresServer, RedisServer
 from tests.support.waiting import eventually

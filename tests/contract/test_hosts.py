@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from neuronode_router.control.change import When
 from neuronode_router.control.manager import FILES, ProfileManager
-from neuronode_router.control.orders import When
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.watcher import ProfileWatcher, content_hash
 from neuronode_router.domain import Actor

@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from neuronode_router.litellm_plugin import ollama_probe
-from neuronode_router.litellm_plugin.ollama import Host, Place, read_places
-from neuronode_router.litellm_plugin.ollama_probe import HostProbe, OllamaProbes
-from neuronode_router.routing.registry import Found
+from neuronode_router.health import ollama_probe
+from neuronode_router.health.ollama import OllamaHost, Place, read_places
+from neuronode_router.health.ollama_probe import HostProbe, OllamaProbes
+from neuronode_router.routing.inventory import ProbedFacts
 from tests.support.ollama import OllamaServer, Served, running_ollama
 from tests.support.waiting import eventually
 from tests.support.web import serving
@@ -82,10 +82,10 @@ async def test_what_is_there_loaded_and_how_wide(server: OllamaServer, client: h
     asker.close()
 
     assert before == {
-        "ollama_chat/llama3.1:8b": Found(available=True, loaded=False, context_window=4096),
-        "ollama/big": Found(available=True, loaded=False, context_window=8192),
-        "openai/big:latest": Found(available=True, loaded=False, context_window=8192),
-        "ollama_chat/never-pulled": Found(available=False, loaded=False),
+        "ollama_chat/llama3.1:8b": ProbedFacts(available=True, loaded=False, context_window=4096),
+        "ollama/big": ProbedFacts(available=True, loaded=False, context_window=8192),
+        "openai/big:latest": ProbedFacts(available=True, loaded=False, context_window=8192),
+        "ollama_chat/never-pulled": ProbedFacts(available=False, loaded=False),
     }
     assert loads == [0, 0]
     assert (loaded and loaded.loaded, unloaded and unloaded.loaded) == (True, False)
@@ -122,7 +122,7 @@ async def test_one_lost_answer_is_no_outage_and_two_are(
     await probe.ask()
 
     assert [found and found.available for found in said] == [True, False]
-    assert probe.found(place) == Found(available=True, loaded=False, context_window=4096)
+    assert probe.found(place) == ProbedFacts(available=True, loaded=False, context_window=4096)
 
 
 async def test_a_host_that_hangs_costs_one_timeout(
@@ -143,8 +143,10 @@ async def test_a_host_that_hangs_costs_one_timeout(
     monkeypatch.setattr(ollama_probe, "TIMEOUT_SECONDS", 5.0)
     await probe.ask()
 
-    assert frozen == Found(available=False)
-    assert probe.found(places["ollama_chat/big"]) == Found(available=True, loaded=False, context_window=8192)
+    assert frozen == ProbedFacts(available=False)
+    assert probe.found(places["ollama_chat/big"]) == ProbedFacts(
+        available=True, loaded=False, context_window=8192
+    )
 
 
 async def test_asking_goes_on_in_the_background(server: OllamaServer, client: httpx.AsyncClient) -> None:
@@ -161,7 +163,7 @@ async def test_asking_goes_on_in_the_background(server: OllamaServer, client: ht
     await client.post(f"{server.url}/api/generate", json={"model": "big", "keep_alive": 0}, timeout=30)
     await probes.stop()
 
-    assert known == {"ollama/llama3.1:8b": Found(available=True, loaded=False, context_window=4096)}
+    assert known == {"ollama/llama3.1:8b": ProbedFacts(available=True, loaded=False, context_window=4096)}
     assert probes.found() == {}
 
 
@@ -227,7 +229,7 @@ async def test_what_is_no_ollama_takes_nothing_out(
     impostor = Impostor()
     impostor.tags, impostor.status = tags, status
     async with serving(impostor) as (url, _):
-        place = Place(Host(url), "a:latest")
+        place = Place(OllamaHost(url), "a:latest")
         probe = HostProbe(place.host, client)
 
         await probe.ask()
@@ -243,19 +245,19 @@ async def test_a_gateway_without_its_ollama_is_away(client: httpx.AsyncClient) -
     impostor = Impostor()
     impostor.status = 502
     async with serving(impostor) as (url, _):
-        place = Place(Host(url), "a:latest")
+        place = Place(OllamaHost(url), "a:latest")
         probe = HostProbe(place.host, client)
         await probe.ask()
         await probe.ask()
 
-    assert probe.found(place) == Found(available=False)
+    assert probe.found(place) == ProbedFacts(available=False)
     assert not probe.foreign
 
 
 async def test_an_address_that_cannot_be_is_away(client: httpx.AsyncClient) -> None:
     """Nonsense in the configuration ends no loop."""
     for address in ("http://", "gpu:11434", "http://[::1", "http://\x00/"):
-        probe = HostProbe(Host(address), client)
+        probe = HostProbe(OllamaHost(address), client)
         await probe.ask()
         assert probe.failures == 1, address
 
@@ -277,7 +279,7 @@ async def test_windows_are_asked_for_once_and_keys_are_sent(client: httpx.AsyncC
 
     assert (asked, impostor.asked.count("/api/show")) == (1, 2)
     assert impostor.headers["authorization"] == "Bearer sk-1"
-    assert found == Found(available=True, loaded=None, context_window=2048)
+    assert found == ProbedFacts(available=True, loaded=None, context_window=2048)
 
 
 async def test_a_host_is_never_asked_twice_at_the_same_time() -> None:

@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from neuronode_router.control.store import ControlStore
-from neuronode_router.proof.matrix import Evidence, Target
-from neuronode_router.proof.probes import Shape, Why
+from neuronode_router.proof.matrix import ProbeEvidence, ProbeTarget
+from neuronode_router.proof.probes import ProbeReason, Shape
 from neuronode_router.proof.store import ProofStore
 from tests.contract.conftest import MakeStore
 
 NOW = 1_800_000_000.0
-TARGET = Target("chat_premium", Shape.TEXT)
+TARGET = ProbeTarget("chat_premium", Shape.TEXT)
 
 
 @pytest.fixture
@@ -25,9 +25,9 @@ def proofs(store: ControlStore) -> ProofStore:
 def test_what_is_kept_is_read_again(proofs: ProofStore) -> None:
     """By group and shape, with and without figures."""
     found = [
-        Evidence(TARGET, Why.ANSWERED, NOW, latency_ms=12.5, cost_usd=0.0001),
-        Evidence(Target("chat_premium", Shape.JSON), Why.NO_JSON, NOW, latency_ms=3.0),
-        Evidence(Target("tier_fast", Shape.TEXT), Why.NOT_LOADED, NOW),
+        ProbeEvidence(TARGET, ProbeReason.ANSWERED, NOW, latency_ms=12.5, cost_usd=0.0001),
+        ProbeEvidence(ProbeTarget("chat_premium", Shape.JSON), ProbeReason.NO_JSON, NOW, latency_ms=3.0),
+        ProbeEvidence(ProbeTarget("tier_fast", Shape.TEXT), ProbeReason.NOT_LOADED, NOW),
     ]
 
     for evidence in found:
@@ -38,9 +38,9 @@ def test_what_is_kept_is_read_again(proofs: ProofStore) -> None:
 
 def test_the_newest_finding_wins_whoever_comes_last(proofs: ProofStore) -> None:
     """Two runs at once may end in any order."""
-    newer = Evidence(TARGET, Why.TIMEOUT, NOW + 1)
+    newer = ProbeEvidence(TARGET, ProbeReason.TIMEOUT, NOW + 1)
 
-    for evidence in (newer, Evidence(TARGET, Why.ANSWERED, NOW)):
+    for evidence in (newer, ProbeEvidence(TARGET, ProbeReason.ANSWERED, NOW)):
         proofs.keep(evidence)
 
     assert proofs.known() == {TARGET: newer}
@@ -49,7 +49,7 @@ def test_the_newest_finding_wins_whoever_comes_last(proofs: ProofStore) -> None:
 def test_writers_at_once_keep_one_row(make_store: MakeStore) -> None:
     """Workers that find the same target at the same time do not fail on each other."""
     workers = [ProofStore(make_store().database) for _ in range(4)]
-    found = [Evidence(TARGET, Why.ANSWERED, NOW + number) for number in range(4)]
+    found = [ProbeEvidence(TARGET, ProbeReason.ANSWERED, NOW + number) for number in range(4)]
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(ProofStore.keep, workers, found))

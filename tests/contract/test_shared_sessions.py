@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
+from neuronode_router.auto.shared_sessions import CHANNEL, SharedSessions
 from neuronode_router.domain import Tier
-from neuronode_router.litellm_plugin.shared_sessions import CHANNEL, SharedSessions
-from neuronode_router.routing.ladder import Held
+from neuronode_router.routing.fallback_chain import Held
 from tests.support.servers import RedisServer
 from tests.support.waiting import eventually
 

@@ -13,8 +13,8 @@ from sqlalchemy import create_engine, text
 
 from neuronode_router.control.audit import AuditQuery
 from neuronode_router.control.idempotency import Idempotency
-from neuronode_router.control.registry import Standing, WorkerIdentity
 from neuronode_router.control.store import ControlStore, Proposal
+from neuronode_router.control.workers import ServedRevision, WorkerIdentity
 from neuronode_router.domain import Actor, ProfileSet, task_changes
 from neuronode_router.errors import (
     AuditBroken,
@@ -303,11 +303,13 @@ class TestWorkers:
         store = make_store(clock=lambda: 100.0)
         me = WorkerIdentity("w1", "here", os.getpid(), "1.0", 50.0)
 
-        store.registry.announce(me, Standing(report={"mode": "inotify"}))
+        store.registry.announce(me, ServedRevision(report={"mode": "inotify"}))
         (waiting,) = store.registry.acknowledgements(3, committed_at=100.0)
-        store.registry.announce(me, Standing(revision=3, applied_at=100.25))
+        store.registry.announce(me, ServedRevision(revision=3, applied_at=100.25))
         (applied,) = store.registry.acknowledgements(3, committed_at=100.0)
-        store.registry.announce(me, Standing(revision=3, applied_at=100.25, refused=4, detail="no group"))
+        store.registry.announce(
+            me, ServedRevision(revision=3, applied_at=100.25, refused=4, detail="no group")
+        )
         (refused,) = store.registry.acknowledgements(4, committed_at=101.0)
 
         assert (waiting.state, waiting.revision, waiting.detail) == ("waiting", 0, "serves revision 0")
@@ -324,7 +326,7 @@ class TestWorkers:
         """Where the pid says nothing to us, silence longer than the TTL is death, and an hour of it is oblivion."""
         now = [100.0]
         store = make_store(clock=lambda: now[0], worker_ttl=10.0)
-        store.registry.announce(WorkerIdentity("far", "there", 1, "1.0", 50.0), Standing())
+        store.registry.announce(WorkerIdentity("far", "there", 1, "1.0", 50.0), ServedRevision())
         tamper(state_url, "UPDATE neuronode_worker SET mark = 'other-place'")
 
         now[0] = 110.0
@@ -333,7 +335,7 @@ class TestWorkers:
         assert [worker.live for worker in store.registry.workers()] == [False]
         assert store.registry.acknowledgements(1, committed_at=0.0) == ()
         now[0] = 4000.0
-        store.registry.announce(WorkerIdentity("me", "here", os.getpid(), "1.0", 3000.0), Standing())
+        store.registry.announce(WorkerIdentity("me", "here", os.getpid(), "1.0", 3000.0), ServedRevision())
         assert [worker.instance for worker in store.registry.workers()] == ["me"]
 
     def test_a_process_of_this_host_is_dead_when_it_is_gone_and_alive_when_frozen(
@@ -343,7 +345,7 @@ class TestWorkers:
         now = [100.0]
         store = make_store(clock=lambda: now[0], worker_ttl=10.0)
         process = subprocess.Popen(["sleep", "60"])
-        store.registry.announce(WorkerIdentity("child", "here", process.pid, "1.0", 50.0), Standing())
+        store.registry.announce(WorkerIdentity("child", "here", process.pid, "1.0", 50.0), ServedRevision())
 
         now[0] = 500.0
         assert [ack.state for ack in store.registry.acknowledgements(1, committed_at=0.0)] == ["waiting"]

@@ -18,17 +18,17 @@ from sqlalchemy import Connection
 
 from neuronode_router.control.store import ControlStore
 from neuronode_router.errors import StoreUnavailable
-from neuronode_router.usage.finished import Finished
-from neuronode_router.usage.flusher import REQUESTS_KEPT, Flusher
-from neuronode_router.usage.ledger import Batch, Ledger
-from neuronode_router.usage.periods import DAY, HOUR, HOURS_KEPT, MINUTE, MINUTES_KEPT, Span
+from neuronode_router.usage.buffer import Batch, UsageBuffer
+from neuronode_router.usage.finished import FinishedRequest
+from neuronode_router.usage.periods import DAY, HOUR, HOURS_KEPT, MINUTE, MINUTES_KEPT, TimeSpan
 from neuronode_router.usage.store import Rows, UsageStore
 from neuronode_router.usage.sums import Sums
+from neuronode_router.usage.writer import REQUESTS_KEPT, UsageWriter
 from tests.contract.conftest import MakeStore
 from tests.support.servers import wait_until
 from tests.support.usage import NOW, finished, requests
 
-ALWAYS = Span(0, 2**40)
+ALWAYS = TimeSpan(0, 2**40)
 ROOT = Path(__file__).parents[2]
 
 
@@ -38,8 +38,8 @@ def books(store: ControlStore) -> UsageStore:
     return UsageStore(store.database)
 
 
-def batch_of(sequence: int, found: Iterable[Finished]) -> Batch:
-    ledger = Ledger()
+def batch_of(sequence: int, found: Iterable[FinishedRequest]) -> Batch:
+    ledger = UsageBuffer()
     for one in found:
         ledger.count(one)
     taken = ledger.take()
@@ -54,7 +54,7 @@ def total(rows: Rows) -> Sums:
     return found
 
 
-def summed(found: Iterable[Finished]) -> Sums:
+def summed(found: Iterable[FinishedRequest]) -> Sums:
     sums = Sums()
     for one in found:
         sums.add(one)
@@ -122,8 +122,8 @@ class LosesAnswers:
 async def test_an_unknown_outcome_never_counts_twice(store: ControlStore) -> None:
     """A flush whose commit arrived unseen is repeated, and what was counted meanwhile comes with it."""
     database = LosesAnswers(store)
-    ledger, books = Ledger(), UsageStore(database)
-    flusher = Flusher(ledger=ledger, store=books, worker="w", clock=lambda: NOW, days=1)
+    ledger, books = UsageBuffer(), UsageStore(database)
+    flusher = UsageWriter(ledger=ledger, store=books, worker="w", clock=lambda: NOW, days=1)
 
     for losses in (1, 1, 0):
         ledger.count(finished())
@@ -139,7 +139,7 @@ async def test_an_unknown_outcome_never_counts_twice(store: ControlStore) -> Non
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(requests, min_size=1, max_size=40))
-def test_condensing_changes_no_sum(make_store: MakeStore, found: list[Finished]) -> None:
+def test_condensing_changes_no_sum(make_store: MakeStore, found: list[FinishedRequest]) -> None:
     """Minutes become hours and hours days; whatever comes late is added too, and no sum by key changes."""
     books = UsageStore(make_store().database)
     before = total(books.collect(ALWAYS))
@@ -164,7 +164,7 @@ async def test_tidying_keeps_what_is_young_and_forgets_what_is_old(books: UsageS
     ages = [MINUTE, MINUTES_KEPT + HOUR, HOURS_KEPT + DAY, 29 * DAY, 31 * DAY]
     for sequence, age in enumerate(ages, start=1):
         books.add("w", batch_of(sequence, [finished(at=now - age, call_id=f"c{age}")]), at=now)
-    flusher = Flusher(ledger=Ledger(), store=books, worker="w", clock=lambda: now, days=30)
+    flusher = UsageWriter(ledger=UsageBuffer(), store=books, worker="w", clock=lambda: now, days=30)
 
     await flusher.tidy()
     await flusher.tidy()
@@ -227,8 +227,8 @@ async def test_a_store_that_is_away_delays_and_loses_nothing(books: UsageStore, 
             with store.database.writing(durable=durable) as connection:
                 yield connection
 
-    away, ledger = Away(), Ledger()
-    flusher = Flusher(ledger=ledger, store=UsageStore(away), worker="w", clock=lambda: NOW, days=1)
+    away, ledger = Away(), UsageBuffer()
+    flusher = UsageWriter(ledger=ledger, store=UsageStore(away), worker="w", clock=lambda: NOW, days=1)
     for minute in range(5):
         ledger.count(finished(at=NOW + minute * 60))
         with pytest.raises(StoreUnavailable):
@@ -242,8 +242,8 @@ async def test_a_store_that_is_away_delays_and_loses_nothing(books: UsageStore, 
 
 async def test_flushes_at_the_same_time_take_turns(books: UsageStore) -> None:
     """A report that flushes while the loop flushes adds nothing twice."""
-    ledger = Ledger()
-    flusher = Flusher(ledger=ledger, store=books, worker="w", clock=lambda: NOW, days=1)
+    ledger = UsageBuffer()
+    flusher = UsageWriter(ledger=ledger, store=books, worker="w", clock=lambda: NOW, days=1)
     for _ in range(3):
         ledger.count(finished())
 

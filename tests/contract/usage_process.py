@@ -9,7 +9,7 @@ import itertools
 import sys
 
 from neuronode_router.control.store import ControlStore
-from neuronode_router.usage.ledger import Ledger
+from neuronode_router.usage.buffer import UsageBuffer
 from neuronode_router.usage.store import UsageStore
 from tests.support.usage import NOW, finished
 
@@ -17,7 +17,7 @@ from tests.support.usage import NOW, finished
 def main() -> None:
     """Add until killed."""
     url, worker = sys.argv[1:]
-    books, ledger = UsageStore(ControlStore(url).database), Ledger()
+    books, ledger = UsageStore(ControlStore(url).database), UsageBuffer()
     for count in itertools.count(1):
         ledger.count(finished())
         batch = ledger.take()

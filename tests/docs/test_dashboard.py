@@ -7,7 +7,7 @@ from pathlib import Path
 
 from admin_api.ui import STATIC
 
-SESSIONS = Path(__file__).parents[2] / "neuronode_router/litellm_plugin/ui_sessions.py"
+SESSIONS = Path(__file__).parents[2] / "neuronode_router/litellm_plugin/auth/ui_sessions.py"
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "dashboard.md").read_text()
 MAX_PICTURE_BYTES = 60_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from neuronode_router.litellm_plugin.metering import FAULTS
-from neuronode_router.litellm_plugin.tracing import ATTRIBUTES
+from neuronode_router.litellm_plugin.hooks.tracing import ATTRIBUTES
+from neuronode_router.metrics.metering import FAULTS
 from tests.deploy.told import told
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()

@@ -9,8 +9,8 @@ from typing import get_args
 from neuronode_router.domain import TASK_ALIASES
 from neuronode_router.proof.gate import GateMode
 from neuronode_router.proof.matrix import State
-from neuronode_router.proof.probes import MAX_TOKENS, Shape, Why, shape_of
-from neuronode_router.proof.runner import Limits
+from neuronode_router.proof.probes import MAX_TOKENS, ProbeReason, Shape, shape_of
+from neuronode_router.proof.runner import RunLimits
 
 PAGE = (Path(__file__).parents[2] / "docs" / "proof.md").read_text()
 
@@ -25,7 +25,7 @@ def rows(head: str) -> dict[str, str]:
 def test_words_of_a_closed_vocabulary_are_those_of_the_code() -> None:
     """A reader can look up whatever the API answers."""
     assert rows("state").keys() == set(State)
-    assert rows("`why`").keys() == set(Why)
+    assert rows("`why`").keys() == set(ProbeReason)
     assert rows("value").keys() == set(get_args(GateMode))
 
 
@@ -39,7 +39,7 @@ def test_each_task_stands_with_its_shape() -> None:
 
 def test_numbers_are_those_of_the_code() -> None:
     """Limits of a probe and of a run."""
-    limits = Limits()
+    limits = RunLimits()
 
     assert f"{MAX_TOKENS}\ntokens" in PAGE
     assert f"{limits.probe_seconds:.0f} seconds" in PAGE

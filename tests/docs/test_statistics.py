@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from neuronode_router.domain import OnOverload, Step
-from neuronode_router.routing.ladder import Misfit
+from neuronode_router.routing.fallback_chain import Misfit
+from neuronode_router.routing.inventory import Note
 from neuronode_router.routing.overload import Health
-from neuronode_router.routing.registry import Note
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "statistics.md").read_text()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from neuronode_router.tasks import Why, parse, shipped
+from neuronode_router.tasks import EscalationReason, parse, shipped
 from neuronode_router.tasks.file_schema import InputPart, OutputPart, PromptPart, TemplateFile
 from neuronode_router.tasks.language import WINDOW_CHARACTERS
 from neuronode_router.tasks.results import TaskResult, TradingRecommendation
@@ -25,7 +25,7 @@ def test_every_key_and_field_is_named() -> None:
     parts = (TemplateFile, InputPart, OutputPart, PromptPart)
     words = {name for part in parts for name in part.model_fields}
     words |= set(TaskResult.__dataclass_fields__) | set(TradingRecommendation.__dataclass_fields__)
-    words |= {why.value for why in Why}
+    words |= {why.value for why in EscalationReason}
 
     assert [word for word in sorted(words) if f"`{word}`" not in PAGE] == []
 

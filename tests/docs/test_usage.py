@@ -7,21 +7,21 @@ from pathlib import Path
 import pytest
 
 from neuronode_router.settings import variable
-from neuronode_router.usage.finished import Outcome
-from neuronode_router.usage.flusher import REQUESTS_KEPT
+from neuronode_router.usage.buffer import MAX_KEYS, MAX_MINUTES, MAX_REQUESTS
+from neuronode_router.usage.finished import RequestOutcome
 from neuronode_router.usage.forecast import ENOUGH
-from neuronode_router.usage.ledger import MAX_KEYS, MAX_MINUTES, MAX_REQUESTS
 from neuronode_router.usage.periods import DAY, HOUR, HOURS_KEPT, MINUTES_KEPT
 from neuronode_router.usage.prices import Basis
 from neuronode_router.usage.report import GROUPINGS
 from neuronode_router.usage.targets import Violation
+from neuronode_router.usage.writer import REQUESTS_KEPT
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "usage.md").read_text()
 SETTINGS = [variable("usage_days"), variable("usage_flush_seconds")]
 COUNTS = ["usage_failures", "usage_overflowed", "usage_uncounted"]
 
 
-@pytest.mark.parametrize("word", [*Outcome, *GROUPINGS, *Basis, *Violation, *SETTINGS, *COUNTS])
+@pytest.mark.parametrize("word", [*RequestOutcome, *GROUPINGS, *Basis, *Violation, *SETTINGS, *COUNTS])
 def test_every_word_is_documented(word: str) -> None:
     """An operator who meets the word finds it on the page."""
     assert f"`{word}`" in PAGE

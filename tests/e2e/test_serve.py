@@ -241,7 +241,9 @@ def test_a_second_start_keeps_key_and_profile_and_uses_a_real_backend_that_answe
             assert service.ask("classification", key=narrow).status_code == 200
             assert service.ask("classification_premium", key=narrow).status_code in (401, 403)
 
-            (model_server,) = [p for p in service.family if "neuronode_router.cli.embedded" in p.cmdline()]
+            (model_server,) = [
+                p for p in service.family if "neuronode_router.cli.serve.embedded" in p.cmdline()
+            ]
             model_server.kill()
             wait_for(lambda: service.ask("classification_premium").status_code == 200, seconds=60)
             assert "the embedded model ended by signal SIGKILL" in service.output

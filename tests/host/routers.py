@@ -11,11 +11,11 @@ from typing import Any
 import litellm
 from litellm.integrations.custom_logger import CustomLogger
 
-from neuronode_router.litellm_plugin.attempts import Attempts
-from neuronode_router.routing.ladder import Standing
+from neuronode_router.litellm_plugin.hooks.attempts import AttemptHooks
+from neuronode_router.routing.fallback_chain import DeploymentStatus
+from neuronode_router.routing.inventory import Deployment
 from neuronode_router.routing.overload import Health
 from neuronode_router.routing.pick import Candidate
-from neuronode_router.routing.registry import Deployment
 from neuronode_router.stats import tally as fields
 from neuronode_router.stats.recorder import Recorder
 from tests.support.waiting import eventually
@@ -53,7 +53,9 @@ class Board:
         self, name: str, *, health: Health = Health.OK, latency_ms: float | None = 100.0, **facts: Any
     ) -> None:
         """Write down how a deployment stands."""
-        self.known[name] = Candidate(Standing(Deployment(id=name, group="g", **facts), health), latency_ms)
+        self.known[name] = Candidate(
+            DeploymentStatus(Deployment(id=name, group="g", **facts), health), latency_ms
+        )
 
     def candidate(self, deployment_id: str) -> Candidate | None:
         """Return what was written down."""
@@ -94,7 +96,7 @@ class Measured:
 
     router: Any
     recorder: Recorder
-    attempts: Attempts
+    attempts: AttemptHooks
     witness: Witness
 
     def counted(self) -> dict[str, tuple[int, int]]:
@@ -120,7 +122,7 @@ class Measured:
 def measured(over: Any, *, cold: frozenset[str] = frozenset()) -> Iterator[Measured]:
     """Count the attempts of a router, and take everything out of LiteLLM again."""
     recorder, witness = Recorder(clock=time.time), Witness()
-    attempts = Attempts(recorder, is_cold=lambda name: name in cold)
+    attempts = AttemptHooks(recorder, is_cold=lambda name: name in cold)
     attempts.watch(over)
     for callback in (attempts, witness):
         litellm.logging_callback_manager.add_litellm_callback(callback)

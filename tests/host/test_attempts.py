@@ -11,7 +11,7 @@ import litellm
 import openai
 import pytest
 
-from neuronode_router.litellm_plugin.attempts import Attempts
+from neuronode_router.litellm_plugin.hooks.attempts import AttemptHooks
 from neuronode_router.stats import tally as fields
 from tests.host.routers import Measured, deployment, measured, router
 from tests.support.upstream import Upstream
@@ -283,7 +283,7 @@ async def test_what_fails_in_measuring_fails_no_request(url: str) -> None:
         def __getattr__(self, name: str) -> Any:
             raise ZeroDivisionError(name)
 
-    attempts = Attempts(Broken(), is_cold=lambda _: False)  # type: ignore[arg-type]
+    attempts = AttemptHooks(Broken(), is_cold=lambda _: False)  # type: ignore[arg-type]
     over = router([deployment("good", "ok", url)])
     attempts.watch(over)
     litellm.logging_callback_manager.add_litellm_callback(attempts)

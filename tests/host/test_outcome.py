@@ -9,7 +9,12 @@ import httpx
 import litellm
 import pytest
 
-from neuronode_router.litellm_plugin.outcome import NEVER_SENT, Outcome, outcome, tokens_of
+from neuronode_router.litellm_plugin.hooks.attempt_outcome import (
+    NEVER_SENT,
+    AttemptResult,
+    outcome,
+    tokens_of,
+)
 from neuronode_router.stats.evidence import Ending
 
 TIMED_OUT = litellm.Timeout(message="no answer", model="m", llm_provider="p")
@@ -24,7 +29,7 @@ def connection_error(behind: Exception) -> Exception:
 
 def judged(
     error: object, *, waited: float = 1.0, wished: float | None = None, allowed: float | None = 600
-) -> Outcome:
+) -> AttemptResult:
     return outcome(error, waited_seconds=waited, wished_seconds=wished, allowed_seconds=lambda: allowed)
 
 
@@ -44,7 +49,7 @@ def judged(
 )
 def test_a_failure_has_the_status_of_who_failed(error: object, status: int) -> None:
     """The provider's own status, 0 for a connection, and that of a bad request for what was never sent."""
-    assert judged(error) == Outcome(status, Ending.COMPLETE)
+    assert judged(error) == AttemptResult(status, Ending.COMPLETE)
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ import litellm
 import pytest
 from litellm.integrations.custom_logger import CustomLogger
 
-from neuronode_router.litellm_plugin.probing import ACCOUNT, RouterAsker
-from neuronode_router.proof.probes import PROBES, TOOL, Shape, Why, judge
+from neuronode_router.litellm_plugin.router.probing import ACCOUNT, RouterAsker
+from neuronode_router.proof.probes import PROBES, TOOL, ProbeReason, Shape, judge
 from neuronode_router.proof.runner import ProbeFailed
-from neuronode_router.routing.registry import Deployment, Registry
+from neuronode_router.routing.inventory import Deployment, Inventory
 from tests.host.routers import deployment, measured, router
 from tests.support.upstream import Upstream
 from tests.support.waiting import eventually
@@ -33,7 +33,7 @@ def asker(made: Any, *known: Deployment) -> RouterAsker:
     groups: dict[str, tuple[Deployment, ...]] = {}
     for each in known:
         groups[each.group] = (*groups.get(each.group, ()), each)
-    return RouterAsker(lambda: made, lambda: Registry(MappingProxyType(groups)))
+    return RouterAsker(lambda: made, lambda: Inventory(MappingProxyType(groups)))
 
 
 async def probe(made: Any, name: str, shape: Shape = Shape.TEXT, *, seconds: float = 10) -> Any:
@@ -47,7 +47,7 @@ async def test_an_answer_comes_with_its_price(upstream: Upstream, shape: Shape) 
 
     answer = await probe(made, "g", shape)
 
-    assert judge(shape, answer) is Why.ANSWERED
+    assert judge(shape, answer) is ProbeReason.ANSWERED
     assert answer.cost_usd == pytest.approx(11e-6 + (3 if shape is Shape.TEXT else 1) * 2e-6)
 
 
@@ -66,20 +66,20 @@ async def test_a_tool_call_is_read() -> None:
         [deployment("g", "caller", "http://127.0.0.1:9/v1", mock_tool_calls=calls, mock_response="")]
     )
 
-    assert judge(Shape.TOOL_CALL, await probe(made, "g", Shape.TOOL_CALL)) is Why.ANSWERED
+    assert judge(Shape.TOOL_CALL, await probe(made, "g", Shape.TOOL_CALL)) is ProbeReason.ANSWERED
 
 
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("out-fail-500", Why.UNAVAILABLE),
-        ("out-fail-401", Why.AUTHENTICATION),
-        ("out-fail-404", Why.NOT_FOUND),
-        ("out-fail-429", Why.RATE_LIMIT),
-        ("out-fail-400", Why.BAD_REQUEST),
+        ("out-fail-500", ProbeReason.UNAVAILABLE),
+        ("out-fail-401", ProbeReason.AUTHENTICATION),
+        ("out-fail-404", ProbeReason.NOT_FOUND),
+        ("out-fail-429", ProbeReason.RATE_LIMIT),
+        ("out-fail-400", ProbeReason.BAD_REQUEST),
     ],
 )
-async def test_a_failure_is_a_word(upstream: Upstream, name: str, why: Why) -> None:
+async def test_a_failure_is_a_word(upstream: Upstream, name: str, why: ProbeReason) -> None:
     """Without retries and fallbacks, whatever the router is set to."""
     made = router(
         [deployment("g", name, f"{upstream.url}/v1"), deployment("rescue", "saviour", f"{upstream.url}/v1")],

@@ -14,6 +14,7 @@ from litellm.proxy._types import LitellmUserRoles, UserAPIKeyAuth
 from litellm.proxy.utils import ProxyLogging
 
 from neuronode_router.access import Principal, Role
+from neuronode_router.auto.router import AutoRouter
 from neuronode_router.classifier import Classifier, lexicon
 from neuronode_router.domain import (
     TASK_ALIASES,
@@ -24,12 +25,11 @@ from neuronode_router.domain import (
     Stickiness,
     Tier,
 )
-from neuronode_router.litellm_plugin.admission import Admission, Host
-from neuronode_router.litellm_plugin.aliases import RouterAliases
-from neuronode_router.litellm_plugin.auto import AutoRouter
+from neuronode_router.litellm_plugin.auth.identity import Identity
 from neuronode_router.litellm_plugin.compat import check_host, missing_seams
-from neuronode_router.litellm_plugin.deployments import Deployments
-from neuronode_router.litellm_plugin.identity import Identity
+from neuronode_router.litellm_plugin.hooks.admission import Admission, AdmissionHost
+from neuronode_router.litellm_plugin.router.aliases import RouterAliases
+from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.routing.snapshot import build_snapshot
 
 GROUPS = ("chat_premium", "chat_balanced")
@@ -59,7 +59,7 @@ def callbacks() -> Iterator[list[Any]]:
 
 def admission(max_tier: Tier = Tier.COMPLEX) -> Admission:
     return Admission(
-        Host(
+        AdmissionHost(
             principal=lambda _: Principal("somebody", Role.MEMBER, max_tier=max_tier),
             served_by=lambda _: (None, False),
             tags=lambda: True,

@@ -10,8 +10,8 @@ import litellm
 import pytest
 from litellm.integrations.custom_logger import CustomLogger
 
-from neuronode_router.litellm_plugin.cooldowns import cooling
-from neuronode_router.litellm_plugin.strategy import DeploymentChoice, is_taken
+from neuronode_router.litellm_plugin.router.cooldowns import cooling
+from neuronode_router.litellm_plugin.router.strategy import DeploymentChoice, is_taken
 from neuronode_router.routing.overload import Health
 from tests.host.routers import Board, deployment, router
 from tests.support.upstream import Upstream

@@ -13,11 +13,11 @@ import pytest
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import UserAPIKeyAuth
 
-from neuronode_router.litellm_plugin.usage_facts import group_notes, listed_price
-from neuronode_router.litellm_plugin.usage_feed import FAILED_SECONDS, LOST_SECONDS, Groups, UsageFeed
-from neuronode_router.routing.registry import read_registry
-from neuronode_router.usage.finished import Finished, Key, Outcome
-from neuronode_router.usage.ledger import Ledger
+from neuronode_router.litellm_plugin.hooks.usage import FAILED_SECONDS, LOST_SECONDS, Groups, UsageHooks
+from neuronode_router.litellm_plugin.router.prices import group_notes, listed_price
+from neuronode_router.routing.inventory import read_inventory
+from neuronode_router.usage.buffer import UsageBuffer
+from neuronode_router.usage.finished import FinishedRequest, RequestOutcome, UsageKey
 from tests.support.upstream import Upstream
 
 HOOKS = (
@@ -34,14 +34,14 @@ class Desk:
 
     def __init__(self) -> None:
         self.now = 1_000.0
-        self.ledger = Ledger()
+        self.ledger = UsageBuffer()
         groups = Groups(
             lambda info: (str(info["model_id"]).removeprefix("id-") or None, False),
             {"chat", "rescue"}.__contains__,
         )
-        self.feed = UsageFeed(ledger=self.ledger, groups=groups, clock=lambda: self.now)
+        self.feed = UsageHooks(ledger=self.ledger, groups=groups, clock=lambda: self.now)
 
-    def counted(self) -> list[Finished]:
+    def counted(self) -> list[FinishedRequest]:
         batch = self.ledger.take()
         assert self.feed.failures.total == 0
         return list(batch.requests) if batch else []
@@ -72,10 +72,10 @@ def logged(request_mark: object, **changes: Any) -> dict[str, Any]:
 def test_our_hooks_take_what_litellm_gives_by_name(hook: str) -> None:
     """LiteLLM calls hooks by keyword: every parameter it declares is one of ours."""
     theirs = inspect.signature(getattr(CustomLogger, hook)).parameters
-    ours = inspect.signature(getattr(UsageFeed, hook)).parameters
+    ours = inspect.signature(getattr(UsageHooks, hook)).parameters
 
     assert set(ours) == set(theirs)
-    assert hook in vars(UsageFeed), "LiteLLM looks in the class itself"
+    assert hook in vars(UsageHooks), "LiteLLM looks in the class itself"
 
 
 async def test_a_saved_attempt_and_its_answer_are_one_request(desk: Desk) -> None:
@@ -90,8 +90,8 @@ async def test_a_saved_attempt_and_its_answer_are_one_request(desk: Desk) -> Non
     desk.feed.sweep()
 
     (found,) = desk.counted()
-    expected = Key(
-        "p", 3, "t", "fast", "chat", "rescue", "id-rescue", "a", "active_profile", Outcome.ANSWERED
+    expected = UsageKey(
+        "p", 3, "t", "fast", "chat", "rescue", "id-rescue", "a", "active_profile", RequestOutcome.ANSWERED
     )
     assert found.key == expected
     assert found.fallback
@@ -115,7 +115,7 @@ async def test_a_failed_request_counts_once_whatever_else_is_told(desk: Desk) ->
     desk.feed.sweep()
 
     (found,) = desk.counted()
-    assert (found.key.outcome, found.cost, found.latency_ms) == (Outcome.TIMEOUT, None, None)
+    assert (found.key.outcome, found.cost, found.latency_ms) == (RequestOutcome.TIMEOUT, None, None)
 
 
 async def test_a_stream_that_breaks_counts_when_nothing_saves_it(desk: Desk) -> None:
@@ -132,9 +132,9 @@ async def test_a_stream_that_breaks_counts_when_nothing_saves_it(desk: Desk) -> 
     desk.now += FAILED_SECONDS
     desk.feed.sweep()
 
-    assert [one.key.outcome for one in early] == [Outcome.ANSWERED]
+    assert [one.key.outcome for one in early] == [RequestOutcome.ANSWERED]
     (late,) = desk.counted()
-    assert (late.key.outcome, late.completion_tokens, late.cost) == (Outcome.UNAVAILABLE, 3, 17e-6)
+    assert (late.key.outcome, late.completion_tokens, late.cost) == (RequestOutcome.UNAVAILABLE, 3, 17e-6)
 
 
 async def test_an_answer_of_which_nothing_more_is_heard_is_lost(desk: Desk) -> None:
@@ -149,7 +149,11 @@ async def test_an_answer_of_which_nothing_more_is_heard_is_lost(desk: Desk) -> N
 
     assert before == []
     (found,) = desk.counted()
-    assert (found.key.outcome, found.key.deployment, found.prompt_tokens) == (Outcome.LOST, "id-chat", 0)
+    assert (found.key.outcome, found.key.deployment, found.prompt_tokens) == (
+        RequestOutcome.LOST,
+        "id-chat",
+        0,
+    )
 
 
 async def test_what_admission_did_not_see_is_not_counted(desk: Desk) -> None:
@@ -220,9 +224,9 @@ async def live(desk: Desk, upstream: Upstream) -> AsyncIterator[litellm.Router]:
     litellm.callbacks[:] = before
 
 
-async def heard(desk: Desk, condition: Callable[[list[Finished]], bool]) -> list[Finished]:
+async def heard(desk: Desk, condition: Callable[[list[FinishedRequest]], bool]) -> list[FinishedRequest]:
     """Wait until what was counted is as expected, then a moment more for what would be too much."""
-    found: list[Finished] = []
+    found: list[FinishedRequest] = []
     async with asyncio.timeout(60):
         while not condition(found):
             await asyncio.sleep(0.02)
@@ -259,7 +263,7 @@ def test_prices_and_notes_come_from_the_live_list(live: litellm.Router) -> None:
 
     configured = listed_price(live.model_list, "chat")
     mapped = listed_price(entries(model="openai/gpt-4o"), "g")
-    notes = group_notes(read_registry(live.model_list))
+    notes = group_notes(read_inventory(live.model_list))
 
     assert configured is not None
     assert (configured.prompt, configured.completion) == (1e-6, 2e-6)

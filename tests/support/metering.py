@@ -12,16 +12,16 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from neuronode_router.domain import WorkerStatus
-from neuronode_router.litellm_plugin.board import HealthBoard
-from neuronode_router.litellm_plugin.board import Sources as BoardSources
-from neuronode_router.litellm_plugin.metering import Metering, Sources
+from neuronode_router.health.monitor import HealthMonitor
+from neuronode_router.health.monitor import MonitorSources as BoardSources
+from neuronode_router.metrics.metering import Metering, MeteringSources
 from neuronode_router.stats.memory import MemoryStatistics
 
 Series = Mapping[str, str]
 
 
 def metering(**changes: Any) -> Metering:
-    """Return a Metering of a worker that knows nothing; `changes` replaces fields of its `Sources`."""
+    """Return a Metering of a worker that knows nothing; `changes` replaces fields of its `MeteringSources`."""
     statistics = changes.pop("statistics", None) or MemoryStatistics()
     board = changes.pop("board", None) or board_of(statistics, ())
     fields: dict[str, Any] = {
@@ -32,16 +32,16 @@ def metering(**changes: Any) -> Metering:
         "board": board,
         "statistics": statistics,
     }
-    return Metering(Sources(**fields | changes))
+    return Metering(MeteringSources(**fields | changes))
 
 
-def board_of(statistics: MemoryStatistics, groups: tuple[str, ...]) -> HealthBoard:
+def board_of(statistics: MemoryStatistics, groups: tuple[str, ...]) -> HealthMonitor:
     """Return a board over a router with one deployment of each group, `id-<group>`; refresh it before use."""
 
     class Router:
         model_list = [{"model_name": group, "model_info": {"id": f"id-{group}"}} for group in groups]
 
-    return HealthBoard(BoardSources(router=Router, statistics=statistics, cooling=frozenset))
+    return HealthMonitor(BoardSources(router=Router, statistics=statistics, cooling=frozenset))
 
 
 def worker_at(revision: int, *, host: str = socket.gethostname(), live: bool = True) -> WorkerStatus:

@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 import uvicorn
 
-from neuronode_router.cli.embedded import find_weights
+from neuronode_router.cli.serve.embedded import find_weights
 from neuronode_router.errors import SettingsError
 from tests.support.ollama_app import Ollama
 from tests.support.ollama_engine import START_SECONDS, Served

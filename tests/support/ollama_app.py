@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from neuronode_router.cli.embedded import WEIGHTS_SHA256
+from neuronode_router.cli.serve.embedded import WEIGHTS_SHA256
 from tests.support.ollama_engine import Busy, Engine, EngineRefused, Resident, Served
 
 VERSION = "0.13.0"

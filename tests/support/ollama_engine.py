@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from neuronode_router.cli.embedded import EmbeddedAddress
+from neuronode_router.cli.serve.embedded import EmbeddedAddress
 from tests.support.servers import free_port
 
 START_SECONDS = 60.0
@@ -49,7 +49,7 @@ class Engine:
     async def start(self) -> None:
         """Start it and wait until it answers. Raises `TimeoutError` or `RuntimeError`."""
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "neuronode_router.cli.embedded", stdin=asyncio.subprocess.PIPE
+            sys.executable, "-m", "neuronode_router.cli.serve.embedded", stdin=asyncio.subprocess.PIPE
         )
         assert self._process.stdin is not None
         self._process.stdin.write(self._address.to_line())

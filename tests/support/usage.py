@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from neuronode_router.domain import Profile, Reason, Tier
-from neuronode_router.usage.finished import Finished, Key, Outcome
+from neuronode_router.usage.finished import FinishedRequest, RequestOutcome, UsageKey
 
 NOW = 1_800_000_000.0
 """A whole minute; no whole hour."""
@@ -35,9 +35,9 @@ def profile(name: str, **changes: Any) -> Profile:
     return Profile(**fields | changes)
 
 
-def finished(**changes: Any) -> Finished:
-    """Return an answered request of `chat` under `premium`; names of `Key` and `Finished` may be changed."""
-    key = Key(
+def finished(**changes: Any) -> FinishedRequest:
+    """Return an answered request of `chat` under `premium`; names of `UsageKey` and `FinishedRequest` may be changed."""
+    key = UsageKey(
         profile="premium",
         revision=3,
         task="chat",
@@ -47,7 +47,7 @@ def finished(**changes: Any) -> Finished:
         team="a",
         reason=Reason.ACTIVE_PROFILE,
     )
-    names = {name: changes.pop(name) for name in Key._fields if name in changes}
+    names = {name: changes.pop(name) for name in UsageKey._fields if name in changes}
     fields: dict[str, Any] = {
         "call_id": "call-1",
         "at": NOW,
@@ -57,16 +57,20 @@ def finished(**changes: Any) -> Finished:
         "output_cost": 3 * COMPLETION_PRICE,
         "latency_ms": 120.0,
     }
-    return Finished(key=key._replace(**names), **fields | changes)
+    return FinishedRequest(key=key._replace(**names), **fields | changes)
 
 
-def _request(draw: Any) -> Finished:
+def _request(draw: Any) -> FinishedRequest:
     task = draw(st.sampled_from([*TASKS, "auto"]))
     tier = draw(st.sampled_from(TIERS)) if task == "auto" else ""
     group = f"{tier or task}_premium"
-    outcome = draw(st.sampled_from([Outcome.ANSWERED, Outcome.ANSWERED, Outcome.CACHED, Outcome.TIMEOUT]))
+    outcome = draw(
+        st.sampled_from(
+            [RequestOutcome.ANSWERED, RequestOutcome.ANSWERED, RequestOutcome.CACHED, RequestOutcome.TIMEOUT]
+        )
+    )
     prompt, completion = draw(st.integers(0, 5000)), draw(st.integers(0, 900))
-    paid = outcome is Outcome.ANSWERED
+    paid = outcome is RequestOutcome.ANSWERED
     priced = draw(st.booleans())
     cost = prompt * PROMPT_PRICE + completion * COMPLETION_PRICE
     return finished(

@@ -11,6 +11,7 @@ from dataclasses import fields
 import pytest
 
 from admin_api.llm_documents import MetricsDocument
+from neuronode_router.auto.router import AutoRouter, Caller, Mode, Routed
 from neuronode_router.classifier import Classifier, Task, classify, lexicon, shipped
 from neuronode_router.domain import (
     TASK_ALIASES,
@@ -21,11 +22,10 @@ from neuronode_router.domain import (
     Step,
     Tier,
 )
-from neuronode_router.litellm_plugin.auto import AutoRouter, Caller, Mode, Routed
 from neuronode_router.routing.admit import admit
-from neuronode_router.routing.ladder import Standing
+from neuronode_router.routing.fallback_chain import DeploymentStatus
+from neuronode_router.routing.inventory import Deployment
 from neuronode_router.routing.overload import NEW, Health, Load, judge
-from neuronode_router.routing.registry import Deployment
 from neuronode_router.routing.snapshot import build_snapshot
 from neuronode_router.settings import Settings
 from neuronode_router.tasks import shipped as shipped_tasks
@@ -46,7 +46,11 @@ def route(
     state = ControlState(1, "balanced", ProfileSet({"balanced": profile}), committed_at=0.0)
     snapshot = build_snapshot(state, HostFacts(frozenset(GROUPS.values())))
     stand = {
-        group: (Standing(Deployment(f"{group}-1", group, available=found is not Health.UNAVAILABLE), found),)
+        group: (
+            DeploymentStatus(
+                Deployment(f"{group}-1", group, available=found is not Health.UNAVAILABLE), found
+            ),
+        )
         for group, found in (dict.fromkeys(GROUPS.values(), Health.OK) | dict(health or {})).items()
     }
     router = AutoRouter(classifier=shipped(), standings=lambda: stand, mode=mode)

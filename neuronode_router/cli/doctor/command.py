@@ -13,10 +13,10 @@ from pathlib import Path
 import click
 
 from neuronode_router.cli.compose import find_compose, litellm_services
-from neuronode_router.cli.connection import connect
 from neuronode_router.cli.doctor import configuration, deployments, launching, proxy, reaching
 from neuronode_router.cli.doctor.finding import Finding, Launch, Subject
 from neuronode_router.cli.effective import read_config
+from neuronode_router.cli.http import connect
 from neuronode_router.cli.options import (
     config_option,
     json_option,
@@ -25,7 +25,7 @@ from neuronode_router.cli.options import (
     state_dir_option,
     url_option,
 )
-from neuronode_router.cli.output import clean, print_json, show
+from neuronode_router.cli.terminal import clean, print_json, show
 from neuronode_router.settings import Settings, process_environment
 
 ON_PAPER = (*deployments.CHECKS, *configuration.CHECKS, *launching.CHECKS)

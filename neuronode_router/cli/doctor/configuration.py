@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from neuronode_router.cli.backends import ENVIRONMENT_REFERENCE
 from neuronode_router.cli.doctor.finding import Finding, Subject, is_on, mapping
 from neuronode_router.cli.effective import CUSTOM_AUTH
-from neuronode_router.cli.master_key import PUBLICLY_KNOWN_SHA256, VARIABLE
+from neuronode_router.cli.serve.backends import ENVIRONMENT_REFERENCE
+from neuronode_router.cli.serve.master_key import PUBLICLY_KNOWN_SHA256, VARIABLE
 from neuronode_router.domain import HostFacts
 from neuronode_router.profiles.files import ProfileFiles
 

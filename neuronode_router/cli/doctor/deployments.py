@@ -18,7 +18,7 @@ from neuronode_router.cli.doctor.finding import (
     params_of,
     runs_on_ollama,
 )
-from neuronode_router.domain import AUTO_NAMES, SECOND_NAME_PREFIX, TASK_ALIASES
+from neuronode_router.domain import AUTO_NAMES, STABLE_ALIAS_PREFIX, TASK_ALIASES
 
 LITELLM_RETRIES = 2
 """What LiteLLM takes when nobody sets `num_retries`."""
@@ -118,7 +118,7 @@ def retries_of_one(subject: Subject) -> Iterator[Finding]:
 
 def task_names(subject: Subject) -> Iterator[Finding]:
     """A group of a task's name would be hidden by the task alias."""
-    ours = {*TASK_ALIASES, *(SECOND_NAME_PREFIX + task for task in TASK_ALIASES), *AUTO_NAMES}
+    ours = {*TASK_ALIASES, *(STABLE_ALIAS_PREFIX + task for task in TASK_ALIASES), *AUTO_NAMES}
     for place, deployment in subject.deployments:
         if (group := str(deployment.get("model_name"))) in ours:
             yield Finding(

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from packaging.version import Version
 
 from neuronode_router.cli.doctor.finding import Finding, Subject, is_on
-from neuronode_router.cli.litellm_start import HOOKS_VARIABLE, PLUGIN_HOOK, WORKER_HEALTH_SECONDS
+from neuronode_router.cli.serve.litellm_start import HOOKS_VARIABLE, PLUGIN_HOOK, WORKER_HEALTH_SECONDS
 from neuronode_router.errors import CompromisedLiteLLM, UnsupportedLiteLLM
 from neuronode_router.litellm_plugin.compat import check_version, installed_version
 

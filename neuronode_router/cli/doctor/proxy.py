@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from neuronode_router.cli.connection import Connection, problem_of
 from neuronode_router.cli.doctor.finding import Finding, names
+from neuronode_router.cli.http import Connection, problem_of
 from neuronode_router.errors import CompromisedLiteLLM, NeuronodeError, UnsupportedLiteLLM
 from neuronode_router.litellm_plugin.compat import check_version
 

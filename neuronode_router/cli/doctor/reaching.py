@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from neuronode_router.cli.backends import find_backends
 from neuronode_router.cli.doctor.finding import Finding, Subject, names, runs_on_ollama
+from neuronode_router.cli.serve.backends import find_backends
 
 SECONDS = 2
 """How long each may take to answer."""

@@ -26,7 +26,7 @@ from neuronode_router.cli.options import (
     settings_with,
     yes_option,
 )
-from neuronode_router.cli.output import clean, note, print_json, show, table
+from neuronode_router.cli.terminal import clean, note, print_json, show, table
 from neuronode_router.domain import TASK_ALIASES, HostFacts
 from neuronode_router.errors import ProfilesInvalid, SettingsError
 from neuronode_router.profiles.files import ProfileFiles

@@ -12,8 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from neuronode_router import __version__
-from neuronode_router.cli.compose import OVERRIDES, Service, find_compose, find_override, litellm_services
-from neuronode_router.cli.litellm_start import HOOKS_VARIABLE, PLUGIN_HOOK
+from neuronode_router.cli.compose import (
+    OVERRIDES,
+    ComposeService,
+    find_compose,
+    find_override,
+    litellm_services,
+)
+from neuronode_router.cli.serve.litellm_start import HOOKS_VARIABLE, PLUGIN_HOOK
 from neuronode_router.errors import SettingsError
 from neuronode_router.profiles.splice import dump
 
@@ -88,7 +94,7 @@ def _override(directory: Path, profiles: Path) -> NewFile | None:
     return NewFile(find_override(directory) or directory / name, text)
 
 
-def _service_text(service: Service, profiles: str) -> str:
+def _service_text(service: ComposeService, profiles: str) -> str:
     hooks = _with_plugin(service.environ.get(HOOKS_VARIABLE, ""))
     return f"""\
   {json.dumps(service.name)}:

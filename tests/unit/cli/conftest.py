@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import pytest
 from click.testing import CliRunner
 
-from neuronode_router.cli.connection import KEY_VARIABLE
+from neuronode_router.cli.http import KEY_VARIABLE
 from neuronode_router.cli.main import main
 from tests.admin_api.world import World, running_world
 from tests.support.web import serving

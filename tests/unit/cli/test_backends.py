@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from neuronode_router.cli.backends import Backends, Deployment, find_backends
+from neuronode_router.cli.serve.backends import Backends, Deployment, find_backends
 
 TAGS = b'{"models": [{"name": "llama3.1:8b"}, {"name": "mistral:latest"}]}'
 

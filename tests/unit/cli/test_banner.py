@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from neuronode_router.cli.banner import Progress, embedded_lines, ready_banner
 from neuronode_router.cli.effective import Plan
-from neuronode_router.cli.master_key import MasterKey
+from neuronode_router.cli.serve.banner import Progress, embedded_lines, ready_banner
+from neuronode_router.cli.serve.master_key import MasterKey
 
 DEPLOYMENTS = ({"model_name": "a"}, {"model_name": "b"})
 KEY = MasterKey("sk-very-secret", Path("/state dir/master_key"))

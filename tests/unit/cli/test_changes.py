@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from neuronode_router.control.registry import Standing, WorkerIdentity
+from neuronode_router.control.workers import ServedRevision, WorkerIdentity
 from neuronode_router.domain import Actor
 from tests.unit.cli.conftest import Remote, Terminal
 
@@ -90,7 +90,9 @@ def test_a_rollback_brings_back_a_revision(remote: Remote, neuronode: Terminal) 
 def test_a_worker_that_lags_behind_is_exit_code_1(remote: Remote, neuronode: Terminal) -> None:
     """The change is made, and a script learns that not everybody follows, unless it did not ask for all."""
     stubborn = WorkerIdentity("worker-2", "host-1", os.getpid(), "0.1.0", time.time())
-    remote.world.store.registry.announce(stubborn, Standing(revision=1, refused=2, detail="no such group"))
+    remote.world.store.registry.announce(
+        stubborn, ServedRevision(revision=1, refused=2, detail="no such group")
+    )
 
     outcome = neuronode("profile", "switch", "balanced", "-y")
 

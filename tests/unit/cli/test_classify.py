@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from neuronode_router.cli.connection import KEY_VARIABLE
+from neuronode_router.cli.http import KEY_VARIABLE
 from tests.unit.cli.conftest import Remote, Terminal
 
 SUMMARY = "Fasse den folgenden Vertrag in drei Sätzen zusammen."

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from neuronode_router.cli.connection import (
+from neuronode_router.cli.http import (
     KEY_VARIABLE,
     Connection,
     NotOffered,

@@ -18,7 +18,7 @@ from neuronode_router.cli.effective import (
     make_plan,
     read_config,
 )
-from neuronode_router.cli.embedded import EmbeddedAddress
+from neuronode_router.cli.serve.embedded import EmbeddedAddress
 from neuronode_router.errors import SettingsError
 
 ADDRESS = EmbeddedAddress(port=4567, key="local-key")

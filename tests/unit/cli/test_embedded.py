@@ -13,9 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from neuronode_router.cli import embedded
-from neuronode_router.cli.embedded import EmbeddedAddress, find_weights, verify_weights
-from neuronode_router.cli.prepare import reserved_port
+from neuronode_router.cli.serve import embedded
+from neuronode_router.cli.serve.embedded import EmbeddedAddress, find_weights, verify_weights
+from neuronode_router.cli.serve.prepare import reserved_port
 from neuronode_router.errors import SettingsError
 
 BODY = {"max_tokens": 4, "messages": [{"role": "user", "content": "Say hello."}]}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from neuronode_router.cli.master_key import find_master_key
+from neuronode_router.cli.serve.master_key import find_master_key
 from neuronode_router.errors import SettingsError
 
 

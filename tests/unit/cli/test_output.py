@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuronode_router.cli.main import COMMANDS, cli
-from neuronode_router.cli.output import clean
+from neuronode_router.cli.terminal import clean
 from neuronode_router.domain import Actor
 from tests.unit.cli.conftest import Remote, Terminal
 

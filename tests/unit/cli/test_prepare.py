@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from neuronode_router.cli.master_key import MasterKey
-from neuronode_router.cli.prepare import Listen, Prepared, litellm_environ, prepared
+from neuronode_router.cli.serve.master_key import MasterKey
+from neuronode_router.cli.serve.prepare import Listen, Prepared, litellm_environ, prepared
 from neuronode_router.domain import TASK_ALIASES
 from neuronode_router.errors import ProfilesInvalid, SettingsError
 from neuronode_router.metrics.catalogue import DIRECTORY_VARIABLE
@@ -135,7 +135,11 @@ def test_litellm_gets_the_plugin_and_no_slow_switches(folder: Path) -> None:
     result = litellm_environ(environ, settings(folder), MasterKey("sk-x", None))
 
     hooks = result["LITELLM_WORKER_STARTUP_HOOKS"].split(",")
-    assert hooks == ["mine:go", "neuronode_router.cli.import_path:extend", "neuronode_router.plugin:start"]
+    assert hooks == [
+        "mine:go",
+        "neuronode_router.cli.serve.import_path:extend",
+        "neuronode_router.plugin:start",
+    ]
     assert "PYTHONDONTWRITEBYTECODE" not in result
     assert result["LITELLM_LOCAL_MODEL_COST_MAP"] == "True"
     assert result["LITELLM_MASTER_KEY"] == "sk-x"

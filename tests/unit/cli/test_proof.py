@@ -7,7 +7,7 @@ import json
 import pytest
 
 from neuronode_router.proof.gate import ProofGate
-from neuronode_router.proof.probes import Why
+from neuronode_router.proof.probes import ProbeReason
 from tests.admin_api.proof_world import FakeAsker
 from tests.support.place import GROUPS, PROFILES, TASK_ALIASES
 from tests.unit.cli.conftest import Remote, Terminal
@@ -34,7 +34,7 @@ def test_a_run_shows_progress_and_the_matrix(remote: Remote, neuronode: Terminal
 
 def test_a_failing_group_is_shown_and_is_the_exit_code(remote: Remote, neuronode: Terminal) -> None:
     """With its reason, in the run and in the matrix afterwards."""
-    asker(remote).failing["chat_balanced"] = Why.AUTHENTICATION
+    asker(remote).failing["chat_balanced"] = ProbeReason.AUTHENTICATION
 
     run = neuronode("profile", "validate", "--live", "--task", "chat")
     shown = neuronode("profile", "matrix")

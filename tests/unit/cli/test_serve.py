@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from neuronode_router.cli.prepare import Listen
-from neuronode_router.cli.serve import litellm_command, until_ok
+from neuronode_router.cli.serve.prepare import Listen
+from neuronode_router.cli.serve.run import litellm_command, until_ok
 from neuronode_router.errors import HostError
 
 

@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from neuronode_router.cli.supervise import TAIL_BYTES, Backoff, Child, Relay
+from neuronode_router.cli.serve.supervise import TAIL_BYTES, Backoff, Child, Relay
 
 STUBBORN = """
 import signal, subprocess, sys, time
@@ -19,7 +19,7 @@ time.sleep(60)
 """
 PARENT = """
 import asyncio, sys
-from neuronode_router.cli.supervise import Child
+from neuronode_router.cli.serve.supervise import Child
 async def run():
     child = await Child.start([sys.executable, "-c", sys.argv[1]], environ={}, captured=True)
     print((await child.process.stdout.readline()).decode(), flush=True)

@@ -13,9 +13,9 @@ import pytest
 
 from admin_api.ports import AdminHost
 from neuronode_router.domain import Profile
-from neuronode_router.usage.finished import Finished
+from neuronode_router.usage.finished import FinishedRequest
 from neuronode_router.usage.forecast import Forecast, forecast
-from neuronode_router.usage.periods import DAY, Span
+from neuronode_router.usage.periods import DAY, TimeSpan
 from neuronode_router.usage.prices import Price, Prices
 from neuronode_router.usage.report import Report, report
 from neuronode_router.usage.store import Rows
@@ -48,20 +48,20 @@ class Counted:
     ) -> Report:
         """Report on all of them."""
         self.asked.append((since, until))
-        return report(rows(*REQUESTS), {}, span=Span(int(NOW) - DAY, int(NOW) + 60), by=by, step=step)
+        return report(rows(*REQUESTS), {}, span=TimeSpan(int(NOW) - DAY, int(NOW) + 60), by=by, step=step)
 
     async def forecast(self, candidate: Profile, since: float, until: float) -> Forecast:
         """Replay all of them; other groups have a listed price, except `summary_balanced`."""
         found = rows(*REQUESTS)
         prices = Prices(found, lambda group: None if group == "summary_balanced" else Price(1e-7, 2e-7))
-        span = Span(int(NOW) - 2 * DAY, int(NOW))
+        span = TimeSpan(int(NOW) - 2 * DAY, int(NOW))
         return forecast(found, candidate, span=span, prices=prices, notes={})
 
     async def explain(self, call_id: str, profiles: Mapping[str, Profile]) -> None:
         """Nothing is remembered."""
 
 
-def rows(*requests: Finished) -> Rows:
+def rows(*requests: FinishedRequest) -> Rows:
     """Sum up requests by minute and key."""
     found: dict[tuple[int, object], Sums] = {}
     for one in requests:

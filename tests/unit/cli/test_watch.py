@@ -13,8 +13,8 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from neuronode_router.cli import watch
-from neuronode_router.cli.connection import KEY_VARIABLE, Connection, Refused
+from neuronode_router.cli.commands import watch
+from neuronode_router.cli.http import KEY_VARIABLE, Connection, Refused
 from neuronode_router.domain import Actor
 from tests.unit.cli.conftest import Remote
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from neuronode_router.control.manager import FILES, ProfileManager
-from neuronode_router.control.registry import WorkerIdentity
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import FileWake
 from neuronode_router.control.worker import Worker
+from neuronode_router.control.workers import WorkerIdentity
 from neuronode_router.domain import ControlState
 from tests.support.control import HOST, MemorySource, RecordingApplier
 

@@ -13,10 +13,10 @@ import pytest
 
 from neuronode_router.control.idempotency import Idempotency
 from neuronode_router.control.manager import FILES, ProfileManager
-from neuronode_router.control.registry import Standing
 from neuronode_router.control.store import ControlStore, Proposal
 from neuronode_router.control.wake import FileWake
 from neuronode_router.control.worker import Worker
+from neuronode_router.control.workers import ServedRevision
 from neuronode_router.domain import Actor, ControlState, HostFacts, ProfileSet, Receipt
 from neuronode_router.errors import (
     IdempotencyMismatch,
@@ -116,7 +116,7 @@ class TestReceipts:
         self, ready: ProfileManager, store: ControlStore
     ) -> None:
         """A live worker that does not answer makes the receipt incomplete after the time-out, and is named."""
-        store.registry.announce(make_identity(), Standing(revision=1))
+        store.registry.announce(make_identity(), ServedRevision(revision=1))
         ready._receipt_timeout = 0.1
 
         receipt = await ready.switch("premium", actor=ANNA)
@@ -129,7 +129,7 @@ class TestReceipts:
         self, ready: ProfileManager, store: ControlStore, worker: Worker[ControlState]
     ) -> None:
         """`none` does not wait, `one` is content with the first; neither calls an unfinished switch complete."""
-        store.registry.announce(make_identity(), Standing(revision=1))
+        store.registry.announce(make_identity(), ServedRevision(revision=1))
 
         started = time.monotonic()
         none = await ready.switch("premium", actor=ANNA, wait="none")

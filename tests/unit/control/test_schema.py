@@ -11,11 +11,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
-from neuronode_router.control.database import MIGRATIONS
 from neuronode_router.control.store import ControlStore
-from neuronode_router.control.tables import HEAD_VERSION, VERSION_TABLE, metadata
-from neuronode_router.proof.tables import metadata as proof_metadata
-from neuronode_router.usage.tables import metadata as usage_metadata
+from neuronode_router.storage.control_tables import HEAD_VERSION, VERSION_TABLE, metadata
+from neuronode_router.storage.database import MIGRATIONS
+from neuronode_router.storage.proof_tables import metadata as proof_metadata
+from neuronode_router.storage.usage_tables import metadata as usage_metadata
 
 
 def test_migrated_database_has_the_tables_of_the_code(store: ControlStore, tmp_path: Path) -> None:

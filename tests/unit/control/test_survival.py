@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from neuronode_router.control.failures import Failures
+from neuronode_router.background import Failures
+from neuronode_router.control.change import When
 from neuronode_router.control.manager import ProfileManager
-from neuronode_router.control.orders import When
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
 from neuronode_router.control.watcher import ProfileWatcher, content_hash

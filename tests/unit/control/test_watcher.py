@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from neuronode_router.control.orders import When
+from neuronode_router.control.change import When
 from neuronode_router.control.watcher import ProfileWatcher, content_hash
 from neuronode_router.errors import (
     NeuronodeError,

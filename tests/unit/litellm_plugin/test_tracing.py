@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from opentelemetry.trace import Span
 
 from neuronode_router.domain import Decision, Reason, Step, Tier
-from neuronode_router.litellm_plugin import stamp, tracing
+from neuronode_router.litellm_plugin.hooks import request_metadata, tracing
 
 ROUTED = Decision(
     requested="auto",
@@ -26,8 +26,8 @@ ROUTED = Decision(
 def mark_of(decision: Decision) -> dict[str, str]:
     """Return what admission leaves on a request."""
     bucket: dict[str, dict[str, str]] = {}
-    stamp.stamp(bucket, decision, tags=False)
-    return bucket[stamp.KEY]
+    request_metadata.stamp(bucket, decision, tags=False)
+    return bucket[request_metadata.KEY]
 
 
 def span_of(exporter: InMemorySpanExporter, sampler: Sampler = ALWAYS_ON) -> Span:

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from neuronode_router.litellm_plugin.usage_reading import Usage, call_id, outcome_of, read_usage
-from neuronode_router.usage.finished import Outcome
+from neuronode_router.litellm_plugin.hooks.usage_reading import Usage, call_id, outcome_of, read_usage
+from neuronode_router.usage.finished import RequestOutcome
 
 PAYLOAD: dict[str, Any] = {
     "model_id": "d-1",
@@ -46,21 +46,21 @@ def test_an_answer_is_read_in_full() -> None:
 @pytest.mark.parametrize(
     ("changes", "outcome"),
     [
-        ({}, Outcome.ANSWERED),
-        ({"cache_hit": True}, Outcome.CACHED),
-        ({"cache_hit": False}, Outcome.ANSWERED),
+        ({}, RequestOutcome.ANSWERED),
+        ({"cache_hit": True}, RequestOutcome.CACHED),
+        ({"cache_hit": False}, RequestOutcome.ANSWERED),
         (
             {"error_information": {"error_code": "499", "error_class": "ClientDisconnected"}},
-            Outcome.CANCELLED,
+            RequestOutcome.CANCELLED,
         ),
     ],
 )
-def test_how_an_answer_ended(changes: dict[str, Any], outcome: Outcome) -> None:
+def test_how_an_answer_ended(changes: dict[str, Any], outcome: RequestOutcome) -> None:
     """The cache and the client that left are told apart; only what was answered in full has times."""
     found = read(**changes)
 
     assert found.outcome is outcome
-    assert (found.latency_ms is None) is (outcome is not Outcome.ANSWERED)
+    assert (found.latency_ms is None) is (outcome is not RequestOutcome.ANSWERED)
 
 
 @pytest.mark.parametrize(
@@ -107,19 +107,19 @@ class Refused(Exception):
 @pytest.mark.parametrize(
     ("error", "outcome"),
     [
-        (ProviderRateLimit(), Outcome.RATE_LIMIT),
-        (TimeoutError(), Outcome.TIMEOUT),
-        (httpx.ReadError("x"), Outcome.UNAVAILABLE),
-        (Refused(401), Outcome.AUTHENTICATION),
-        (Refused(422), Outcome.BAD_REQUEST),
-        (Refused(504), Outcome.TIMEOUT),
-        (Refused(529), Outcome.UNAVAILABLE),
-        (Refused("400"), Outcome.OTHER),
-        (ValueError("secret"), Outcome.OTHER),
-        (None, Outcome.OTHER),
+        (ProviderRateLimit(), RequestOutcome.RATE_LIMIT),
+        (TimeoutError(), RequestOutcome.TIMEOUT),
+        (httpx.ReadError("x"), RequestOutcome.UNAVAILABLE),
+        (Refused(401), RequestOutcome.AUTHENTICATION),
+        (Refused(422), RequestOutcome.BAD_REQUEST),
+        (Refused(504), RequestOutcome.TIMEOUT),
+        (Refused(529), RequestOutcome.UNAVAILABLE),
+        (Refused("400"), RequestOutcome.OTHER),
+        (ValueError("secret"), RequestOutcome.OTHER),
+        (None, RequestOutcome.OTHER),
     ],
 )
-def test_errors_have_a_class(error: object, outcome: Outcome) -> None:
+def test_errors_have_a_class(error: object, outcome: RequestOutcome) -> None:
     """By type, base and status; never by what they say."""
     assert outcome_of(error) is outcome
 

@@ -10,15 +10,15 @@ import pytest
 
 from neuronode_router.control.store import ControlStore
 from neuronode_router.errors import StoreUnavailable
-from neuronode_router.proof.matrix import Evidence, Matrix, State, Target
-from neuronode_router.proof.probes import Shape, Why
-from neuronode_router.proof.runner import Limits, Runner
+from neuronode_router.proof.matrix import Matrix, ProbeEvidence, ProbeTarget, State
+from neuronode_router.proof.probes import ProbeReason, Shape
+from neuronode_router.proof.runner import RunLimits, Runner
 from neuronode_router.proof.store import ProofStore
 from tests.admin_api.proof_world import FakeAsker
 from tests.support.clock import Clock
 
 HOUR = 3600.0
-TARGETS = [Target(name, Shape.TEXT) for name in "abcdef"]
+TARGETS = [ProbeTarget(name, Shape.TEXT) for name in "abcdef"]
 
 
 class World:
@@ -45,10 +45,10 @@ def world(control: ControlStore) -> World:
 
 async def test_what_was_never_or_long_ago_probed_comes_first(world: World) -> None:
     """So a cap never starves the same targets."""
-    world.store.keep(Evidence(TARGETS[0], Why.ANSWERED, world.clock() - 10))
-    world.store.keep(Evidence(TARGETS[1], Why.TIMEOUT, world.clock() - 20))
+    world.store.keep(ProbeEvidence(TARGETS[0], ProbeReason.ANSWERED, world.clock() - 10))
+    world.store.keep(ProbeEvidence(TARGETS[1], ProbeReason.TIMEOUT, world.clock() - 20))
 
-    run = await world.runner.run([*TARGETS, *TARGETS], Limits(concurrency=1))
+    run = await world.runner.run([*TARGETS, *TARGETS], RunLimits(concurrency=1))
 
     assert world.asker.asked == ["c", "d", "e", "f", "b", "a"]
     assert (run.wanted, run.stopped) == (6, None)
@@ -56,18 +56,18 @@ async def test_what_was_never_or_long_ago_probed_comes_first(world: World) -> No
 
 async def test_a_failure_costs_nothing_and_is_kept(world: World) -> None:
     """Its latency too."""
-    world.asker.failing["a"] = Why.UNAVAILABLE
+    world.asker.failing["a"] = ProbeReason.UNAVAILABLE
 
-    await world.runner.run(TARGETS[:1], Limits())
+    await world.runner.run(TARGETS[:1], RunLimits())
 
     evidence = world.store.known()[TARGETS[0]]
-    assert (evidence.state, evidence.why, evidence.cost_usd) == (State.RED, Why.UNAVAILABLE, None)
+    assert (evidence.state, evidence.why, evidence.cost_usd) == (State.RED, ProbeReason.UNAVAILABLE, None)
     assert evidence.latency_ms is not None
 
 
 async def test_a_cost_cap_of_nothing_asks_nobody(world: World) -> None:
     """Not even once."""
-    run = await world.runner.run(TARGETS, Limits(max_cost_usd=0))
+    run = await world.runner.run(TARGETS, RunLimits(max_cost_usd=0))
 
     assert (run.stopped, world.asker.asked) == ("cost", [])
 
@@ -76,7 +76,7 @@ async def test_what_has_no_price_is_not_capped(world: World) -> None:
     """Local groups cost nothing that could be counted; time still ends the run."""
     world.asker.price = None
 
-    run = await world.runner.run(TARGETS, Limits(max_cost_usd=0.001))
+    run = await world.runner.run(TARGETS, RunLimits(max_cost_usd=0.001))
 
     assert (run.stopped, len(run.found), run.cost_usd) == (None, 6, 0.0)
 
@@ -84,7 +84,7 @@ async def test_what_has_no_price_is_not_capped(world: World) -> None:
 async def test_a_cancelled_run_asks_no_more(world: World) -> None:
     """Somebody hung up: what is under way is given up too."""
     world.asker.open.clear()
-    run = asyncio.create_task(world.runner.run(TARGETS, Limits(concurrency=2)))
+    run = asyncio.create_task(world.runner.run(TARGETS, RunLimits(concurrency=2)))
     while world.asker.at_once < 2:
         await asyncio.sleep(0)
 
@@ -102,17 +102,17 @@ async def test_a_store_that_is_gone_ends_the_run(world: World, control: ControlS
         connection.exec_driver_sql("DROP TABLE neuronode_proof_turn")
 
     with pytest.raises(StoreUnavailable):
-        await world.runner.run(TARGETS, Limits(concurrency=3))
+        await world.runner.run(TARGETS, RunLimits(concurrency=3))
 
 
 async def test_not_loaded_replaces_only_what_proves_nothing_any_more(world: World) -> None:
     """A fresh red or green stays; an old one gives way."""
-    await world.runner.run(TARGETS[:1], Limits())
+    await world.runner.run(TARGETS[:1], RunLimits())
     world.asker.unloaded = {"a"}
 
-    await world.runner.run(TARGETS[:1], Limits())
+    await world.runner.run(TARGETS[:1], RunLimits())
     fresh = world.store.known()[TARGETS[0]].state
     world.clock.now += HOUR + 1
-    await world.runner.run(TARGETS[:1], Limits())
+    await world.runner.run(TARGETS[:1], RunLimits())
 
     assert (fresh, world.store.known()[TARGETS[0]].state) == (State.GREEN, State.NOT_LOADED)

@@ -19,9 +19,9 @@ from neuronode_router.domain import (
 )
 from neuronode_router.routing.admit import admit
 from neuronode_router.routing.auto import Asked, route
-from neuronode_router.routing.ladder import Standing
+from neuronode_router.routing.fallback_chain import DeploymentStatus
+from neuronode_router.routing.inventory import Deployment
 from neuronode_router.routing.overload import Health
-from neuronode_router.routing.registry import Deployment
 from neuronode_router.routing.snapshot import Snapshot, build_snapshot
 
 GROUPS = frozenset({"chat_balanced", "small", "middle", "large"})
@@ -57,7 +57,7 @@ def routed(name: str, asked: Asked, current: Snapshot | None = None, **health: H
     current = current or snapshot()
     decision = admit(current, name, wanted_profile=None, may_override=lambda _: True)
     assert decision.auto
-    groups = {group: (Standing(Deployment(group, group), state),) for group, state in health.items()}
+    groups = {group: (DeploymentStatus(Deployment(group, group), state),) for group, state in health.items()}
     found, _ = route(decision, current.active, asked, tiers=current.ladders["balanced"], groups=groups)
     return found
 

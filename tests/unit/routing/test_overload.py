@@ -8,10 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.routing.overload import NEW, Health, Limits, Load, Verdict, Why, judge, judge_all
-from neuronode_router.routing.registry import Deployment
+from neuronode_router.routing.inventory import Deployment
+from neuronode_router.routing.overload import (
+    NEW,
+    Health,
+    HealthReason,
+    HealthVerdict,
+    Load,
+    OverloadLimits,
+    judge,
+    judge_all,
+)
 
-LIMITS = Limits()
+LIMITS = OverloadLimits()
 KNOWN = Deployment(id="a", group="g", expected_ms=200.0)
 SERIAL = replace(KNOWN, parallel=1)
 UNDESCRIBED = Deployment(id="a", group="g")
@@ -34,7 +43,7 @@ deployments = st.builds(
 )
 
 
-def after(*steps: Load, deployment: Deployment = KNOWN, seconds: float = 1.0) -> Verdict:
+def after(*steps: Load, deployment: Deployment = KNOWN, seconds: float = 1.0) -> HealthVerdict:
     """Judge one step after the other, `seconds` apart."""
     verdict = NEW
     for number, load in enumerate(steps, start=1):
@@ -53,20 +62,20 @@ SLOW = measured(900.0)
 @pytest.mark.parametrize(
     ("load", "health", "why"),
     [
-        (QUIET, Health.OK, Why.NO_EVIDENCE),
-        (measured(200), Health.OK, Why.WITHIN_LIMITS),
-        (measured(400), Health.OK, Why.WITHIN_LIMITS),
-        (measured(401), Health.SLOW, Why.LATENCY),
-        (measured(401, samples=4), Health.OK, Why.WITHIN_LIMITS),
-        (measured(200, errors=9), Health.OK, Why.WITHIN_LIMITS),
-        (measured(200, errors=10), Health.FAILING, Why.ERRORS),
-        (Load(errors=5), Health.FAILING, Why.ERRORS),
-        (Load(errors=4), Health.OK, Why.NO_EVIDENCE),
-        (replace(SLOW, cooling=True), Health.COOLDOWN, Why.HOST_COOLDOWN),
-        (replace(SLOW, errors=90), Health.FAILING, Why.ERRORS),
+        (QUIET, Health.OK, HealthReason.NO_EVIDENCE),
+        (measured(200), Health.OK, HealthReason.WITHIN_LIMITS),
+        (measured(400), Health.OK, HealthReason.WITHIN_LIMITS),
+        (measured(401), Health.SLOW, HealthReason.LATENCY),
+        (measured(401, samples=4), Health.OK, HealthReason.WITHIN_LIMITS),
+        (measured(200, errors=9), Health.OK, HealthReason.WITHIN_LIMITS),
+        (measured(200, errors=10), Health.FAILING, HealthReason.ERRORS),
+        (Load(errors=5), Health.FAILING, HealthReason.ERRORS),
+        (Load(errors=4), Health.OK, HealthReason.NO_EVIDENCE),
+        (replace(SLOW, cooling=True), Health.COOLDOWN, HealthReason.HOST_COOLDOWN),
+        (replace(SLOW, errors=90), Health.FAILING, HealthReason.ERRORS),
     ],
 )
-def test_a_state_begins_at_its_limit(load: Load, health: Health, why: Why) -> None:
+def test_a_state_begins_at_its_limit(load: Load, health: Health, why: HealthReason) -> None:
     """The plan's rule, twice the expected latency, with enough samples; errors and cooldown beside it."""
     verdict = after(load)
 
@@ -122,14 +131,14 @@ def test_a_queue_is_seen_before_its_answers_are() -> None:
     assert after(measured(200, in_flight=1), deployment=SERIAL).health is Health.OK
 
     queued = after(measured(200, in_flight=2), deployment=SERIAL)
-    assert (queued.health, queued.why, queued.value, queued.limit) == (Health.SLOW, Why.QUEUE, 2, 1)
+    assert (queued.health, queued.why, queued.value, queued.limit) == (Health.SLOW, HealthReason.QUEUE, 2, 1)
 
 
 def test_a_queue_counts_before_anything_was_measured() -> None:
     """How many wait needs no latency: a new deployment without a description is protected from its first burst."""
     unmeasured = replace(UNDESCRIBED, parallel=1)
 
-    assert after(Load(in_flight=2), deployment=unmeasured).why is Why.QUEUE
+    assert after(Load(in_flight=2), deployment=unmeasured).why is HealthReason.QUEUE
 
 
 def test_a_queue_that_is_gone_needs_no_probe() -> None:
@@ -176,7 +185,9 @@ def test_the_same_inputs_give_the_same_verdict(steps: list[Load], deployment: De
     verdict = after(*steps, deployment=deployment)
 
     assert verdict == after(*steps, deployment=deployment)
-    assert (verdict.health is Health.OK) == (verdict.why in {Why.NO_EVIDENCE, Why.WITHIN_LIMITS})
+    assert (verdict.health is Health.OK) == (
+        verdict.why in {HealthReason.NO_EVIDENCE, HealthReason.WITHIN_LIMITS}
+    )
 
 
 @given(loads, deployments, st.floats(0, 10_000))

@@ -10,10 +10,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.routing.ladder import PROBE_SHARE, Needs, Standing
+from neuronode_router.routing.fallback_chain import PROBE_SHARE, DeploymentStatus, Needs
+from neuronode_router.routing.inventory import Deployment
 from neuronode_router.routing.overload import Health
 from neuronode_router.routing.pick import Candidate, quickest, shortlist
-from neuronode_router.routing.registry import Deployment
 
 ANY = Needs()
 
@@ -33,7 +33,7 @@ def candidate(
     **known: object,
 ) -> Candidate:
     deployment = Deployment(id=name, group="g", **known)  # type: ignore[arg-type]
-    return Candidate(Standing(deployment, health), latency_ms, in_flight)
+    return Candidate(DeploymentStatus(deployment, health), latency_ms, in_flight)
 
 
 def shares(*candidates: Candidate, times: int = 2000, keep: str | None = None) -> dict[str | None, float]:

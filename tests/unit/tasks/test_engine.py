@@ -11,7 +11,7 @@ from neuronode_router.domain import AUTO, Tier
 from neuronode_router.errors import BadTaskInput, CompletionFailed, NotAllowed, NotAuthenticated
 from neuronode_router.tasks import shipped
 from neuronode_router.tasks.completions import Completions
-from neuronode_router.tasks.engine import Order, Outcome, run
+from neuronode_router.tasks.engine import TaskOrder, TaskOutcome, run
 from tests.support.chat_app import CANARY, ChatApp, Reply
 
 SENTIMENT, CLASSIFY = shipped()["sentiment"], shipped()["classify"]
@@ -27,13 +27,13 @@ RECOMMENDATION = {
 }
 
 
-async def done(app: ChatApp, order: Order) -> Outcome:
+async def done(app: ChatApp, order: TaskOrder) -> TaskOutcome:
     """Run an order over the application."""
     async with app.client() as client:
         return await run(order, Completions(client))
 
 
-def told(outcome: Outcome) -> tuple[Any, int, bool, list[str]]:
+def told(outcome: TaskOutcome) -> tuple[Any, int, bool, list[str]]:
     """Return what is said of an outcome: value, attempts, escalated, reasons."""
     reasons = [why.value for why in outcome.reasons]
     return outcome.checked.value, outcome.attempts, outcome.escalated, reasons
@@ -43,7 +43,7 @@ async def test_a_label_is_accepted_at_once() -> None:
     """One request to the task's tier; its routing is read off the headers."""
     app = ChatApp("BULLISH")
 
-    outcome = await done(app, Order(SENTIMENT, NEWS))
+    outcome = await done(app, TaskOrder(SENTIMENT, NEWS))
 
     assert told(outcome) == ("BULLISH", 1, False, ["accepted"])
     assert app.names == ["auto:fast"]
@@ -56,7 +56,7 @@ async def test_what_a_task_says_is_sent() -> None:
     """Length, temperature and logprobs of labels; nothing that a deployment must know."""
     app = ChatApp("NEUTRAL")
 
-    await done(app, Order(SENTIMENT, NEWS))
+    await done(app, TaskOrder(SENTIMENT, NEWS))
 
     body = dict(app.asked[0].body)
     messages = body.pop("messages")
@@ -70,7 +70,7 @@ async def test_a_schema_is_sent_with_the_request() -> None:
     """Where the answer is an object, the deployment is told its shape."""
     app = ChatApp(json.dumps(RECOMMENDATION))
 
-    outcome = await done(app, Order(ANALYSIS, {"market_data": {"rsi": 71}}))
+    outcome = await done(app, TaskOrder(ANALYSIS, {"market_data": {"rsi": 71}}))
 
     shape = app.asked[0].body["response_format"]
     assert (shape["type"], shape["json_schema"]["schema"]) == ("json_schema", dict(ANALYSIS.output.schema))
@@ -82,7 +82,7 @@ async def test_an_answer_outside_the_labels_is_asked_again_then_one_tier_up() ->
     """The retry shows what was wrong to the same tier; the next tier starts afresh; the outcome says so."""
     app = ChatApp("rather good", "hard to say", "BULLISH")
 
-    outcome = await done(app, Order(SENTIMENT, NEWS))
+    outcome = await done(app, TaskOrder(SENTIMENT, NEWS))
 
     assert app.names == ["auto:fast", "auto:fast", "auto:medium"]
     assert told(outcome) == ("BULLISH", 3, True, ["invalid", "invalid", "accepted"])
@@ -95,7 +95,7 @@ async def test_a_doubtful_label_goes_one_tier_up() -> None:
     """Valid with little probability: the next tier is asked, and the surer answer is given."""
     app = ChatApp(Reply("BULLISH", sure=0.4), Reply("BEARISH", sure=0.95))
 
-    outcome = await done(app, Order(SENTIMENT, NEWS))
+    outcome = await done(app, TaskOrder(SENTIMENT, NEWS))
 
     assert app.names == ["auto:fast", "auto:medium"]
     assert told(outcome) == ("BEARISH", 2, True, ["uncertain", "accepted"])
@@ -106,7 +106,7 @@ async def test_nothing_valid_is_said_so() -> None:
     """Three attempts at most, and no made-up label."""
     app = ChatApp(then="no idea")
 
-    outcome = await done(app, Order(SENTIMENT, NEWS))
+    outcome = await done(app, TaskOrder(SENTIMENT, NEWS))
 
     assert told(outcome) == (None, 3, True, ["invalid", "invalid", "invalid"])
     assert (outcome.checked.valid, outcome.confidence) == (False, 0.0)
@@ -116,8 +116,8 @@ async def test_a_cap_bounds_the_first_attempt_and_the_climb() -> None:
     """T20: no tier above the caller's is asked, neither by the task's own wish nor by escalation."""
     app = ChatApp(then="nothing of use")
 
-    await done(app, Order(ANALYSIS, {"market_data": {}}, highest=Tier.FAST))
-    await done(app, Order(CLASSIFY, {"text": "x", "categories": ["a1", "b1"]}, highest=Tier.MEDIUM))
+    await done(app, TaskOrder(ANALYSIS, {"market_data": {}}, highest=Tier.FAST))
+    await done(app, TaskOrder(CLASSIFY, {"text": "x", "categories": ["a1", "b1"]}, highest=Tier.MEDIUM))
 
     assert app.names == ["auto:fast", "auto:fast", "auto:fast", "auto:fast", "auto:medium"]
 
@@ -126,7 +126,7 @@ async def test_auto_keeps_its_tier_for_the_retry() -> None:
     """What `auto` was classified as is where the retry goes, and from where the climb starts."""
     app = ChatApp("", "", "hello")
 
-    outcome = await done(app, Order(CHAT, {"message": "hi"}, name=AUTO))
+    outcome = await done(app, TaskOrder(CHAT, {"message": "hi"}, name=AUTO))
 
     assert app.names == ["auto", "auto:medium", "auto:complex"]
     assert (outcome.automatic, outcome.wanted, outcome.tier) == (True, Tier.MEDIUM, Tier.COMPLEX)
@@ -138,7 +138,7 @@ async def test_auto_wants_what_was_decided_not_where_overload_sent_it() -> None:
     moved = {"x-neuronode-tier": "fast", "x-neuronode-fallback": "1"}
     app = ChatApp(Reply("", headers=moved), "hello")
 
-    outcome = await done(app, Order(CHAT, {"message": "hi"}, name=AUTO))
+    outcome = await done(app, TaskOrder(CHAT, {"message": "hi"}, name=AUTO))
 
     assert app.names == ["auto", "auto:medium"]
     assert (outcome.wanted, outcome.tier) == (Tier.MEDIUM, Tier.MEDIUM)
@@ -149,7 +149,7 @@ async def test_a_decision_that_is_not_in_force_is_not_told() -> None:
     shadow = {"x-neuronode-explain": '{"wanted": "complex", "confidence": 0.9, "in_force": false}'}
     app = ChatApp(Reply("hello", headers=shadow))
 
-    outcome = await done(app, Order(CHAT, {"message": "hi"}, name=AUTO))
+    outcome = await done(app, TaskOrder(CHAT, {"message": "hi"}, name=AUTO))
 
     assert (outcome.wanted, outcome.first.confidence) == (Tier.MEDIUM, None)
 
@@ -159,7 +159,7 @@ async def test_auto_without_our_headers_counts_as_the_tasks_tier() -> None:
     bare = {f"x-neuronode-{name}": "" for name in ("tier", "group", "reason", "fallback", "explain")}
     app = ChatApp(Reply("hello", headers=bare))
 
-    outcome = await done(app, Order(CHAT, {"message": "hi"}, name=AUTO))
+    outcome = await done(app, TaskOrder(CHAT, {"message": "hi"}, name=AUTO))
 
     assert (outcome.tier, outcome.answer.model_used) == (Tier.FAST, "auto")
 
@@ -168,7 +168,7 @@ async def test_a_model_group_is_asked_alone() -> None:
     """A forced name is asked once more when its answer is of no use, and never left for a tier."""
     app = ChatApp("", "")
 
-    outcome = await done(app, Order(CHAT, {"message": "hi"}, name="llama"))
+    outcome = await done(app, TaskOrder(CHAT, {"message": "hi"}, name="llama"))
 
     assert app.names == ["llama", "llama"]
     assert (outcome.tier, outcome.wanted, outcome.answer.model_used) == (None, None, "llama")
@@ -179,7 +179,7 @@ async def test_names_of_the_tiers_can_be_set() -> None:
     app = ChatApp("?", "?", "NEUTRAL")
     names = {Tier.FAST: "llama3.1:8b", Tier.MEDIUM: "auto:medium", Tier.COMPLEX: "llama3.1:70b"}
 
-    outcome = await done(app, Order(SENTIMENT, NEWS, names=names))
+    outcome = await done(app, TaskOrder(SENTIMENT, NEWS, names=names))
 
     assert app.names == ["llama3.1:8b", "llama3.1:8b", "auto:medium"]
     assert outcome.tier is Tier.MEDIUM
@@ -190,7 +190,7 @@ async def test_an_answer_from_another_tier_than_asked_is_no_escalation() -> None
     moved = {"x-neuronode-tier": "medium", "x-neuronode-fallback": "1", "x-neuronode-group": "rescue"}
     app = ChatApp(Reply("NEUTRAL", headers=moved))
 
-    outcome = await done(app, Order(SENTIMENT, NEWS))
+    outcome = await done(app, TaskOrder(SENTIMENT, NEWS))
 
     assert (outcome.tier, outcome.wanted, outcome.escalated) == (Tier.MEDIUM, Tier.FAST, False)
     assert (outcome.answer.fallback, outcome.answer.model_used) == (True, "rescue")
@@ -200,7 +200,7 @@ async def test_a_climb_that_fails_leaves_the_valid_answer() -> None:
     """A doubtful answer is better than none: it is given, and the reasons end with `failed`."""
     app = ChatApp(Reply("BULLISH", sure=0.4), Reply(status=503))
 
-    outcome = await done(app, Order(SENTIMENT, NEWS))
+    outcome = await done(app, TaskOrder(SENTIMENT, NEWS))
 
     assert told(outcome) == ("BULLISH", 1, False, ["uncertain", "failed"])
 
@@ -210,7 +210,7 @@ async def test_a_climb_that_is_not_allowed_ends_there() -> None:
     refused = Reply(status=403, headers={"x-neuronode-reason": ""})
     app = ChatApp("?", "??", refused)
 
-    outcome = await done(app, Order(SENTIMENT, NEWS))
+    outcome = await done(app, TaskOrder(SENTIMENT, NEWS))
 
     assert told(outcome) == (None, 2, False, ["invalid", "invalid", "failed"])
 
@@ -220,7 +220,7 @@ async def test_a_retry_that_fails_is_an_error() -> None:
     app = ChatApp("?", Reply(status=503))
 
     with pytest.raises(CompletionFailed) as failure:
-        await done(app, Order(SENTIMENT, NEWS))
+        await done(app, TaskOrder(SENTIMENT, NEWS))
 
     assert failure.value.code == "completion_unavailable"
 
@@ -229,7 +229,7 @@ async def test_half_a_character_in_an_answer_does_no_harm() -> None:
     """A provider that cuts an emoji in two is shown its answer again without it."""
     app = ChatApp("well \ud83d", "NEUTRAL")
 
-    outcome = await done(app, Order(SENTIMENT, NEWS))
+    outcome = await done(app, TaskOrder(SENTIMENT, NEWS))
 
     assert outcome.checked.value == "NEUTRAL"
     assert app.asked[1].body["messages"][2]["content"] == "well ?"
@@ -240,7 +240,7 @@ async def test_bad_inputs_are_refused_before_anybody_is_asked() -> None:
     app = ChatApp()
 
     with pytest.raises(BadTaskInput):
-        await done(app, Order(CLASSIFY, {"text": "x", "categories": ["only one"]}))
+        await done(app, TaskOrder(CLASSIFY, {"text": "x", "categories": ["only one"]}))
 
     assert app.asked == []
 
@@ -249,7 +249,7 @@ async def test_a_system_prompt_replaces_the_tasks_own() -> None:
     """`ModelRouter`'s callers bring their own."""
     app = ChatApp("ahoy")
 
-    await done(app, Order(CHAT, {"message": "hi"}, system="Talk like a sailor."))
+    await done(app, TaskOrder(CHAT, {"message": "hi"}, system="Talk like a sailor."))
 
     assert app.asked[0].body["messages"][0] == {"role": "system", "content": "Talk like a sailor."}
 
@@ -282,7 +282,7 @@ async def test_errors_are_told_apart_and_never_quoted(reply: Reply, code: str) -
     app = ChatApp(reply)
 
     with pytest.raises(CompletionFailed) as failure:
-        await done(app, Order(SENTIMENT, NEWS))
+        await done(app, TaskOrder(SENTIMENT, NEWS))
 
     assert (failure.value.code, failure.value.status) == (
         code,
@@ -296,7 +296,7 @@ async def test_when_to_come_back_is_passed_on() -> None:
     app = ChatApp(Reply(status=429, headers={"retry-after": "7"}))
 
     with pytest.raises(CompletionFailed) as failure:
-        await done(app, Order(SENTIMENT, NEWS))
+        await done(app, TaskOrder(SENTIMENT, NEWS))
 
     assert failure.value.retry_after == "7"
 
@@ -307,4 +307,4 @@ async def test_the_proxys_own_refusals_are_the_callers(status: int, error: type[
     app = ChatApp(Reply(status=status, headers=NOT_OURS))
 
     with pytest.raises(error):
-        await done(app, Order(SENTIMENT, NEWS))
+        await done(app, TaskOrder(SENTIMENT, NEWS))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuronode_router.domain import Tier
-from neuronode_router.tasks import Attempt, Done, Escalate, Retry, Step, Why, plan_next
+from neuronode_router.tasks import Done, Escalate, EscalationReason, Retry, Step, TaskAttempt, plan_next
 from neuronode_router.tasks.results import (
     ChatResult,
     ClassifiedTask,
@@ -23,47 +23,49 @@ FAST, MEDIUM, COMPLEX = Tier
 BAR = 0.6
 
 
-def good(tier: Tier, worth: float = 0.9) -> Attempt:
+def good(tier: Tier, worth: float = 0.9) -> TaskAttempt:
     """A valid answer."""
-    return Attempt(tier, valid=True, confidence=worth)
+    return TaskAttempt(tier, valid=True, confidence=worth)
 
 
-def bad(tier: Tier) -> Attempt:
+def bad(tier: Tier) -> TaskAttempt:
     """An answer outside labels or schema."""
-    return Attempt(tier, valid=False, confidence=0)
+    return TaskAttempt(tier, valid=False, confidence=0)
 
 
 @pytest.mark.parametrize(
     ("attempts", "step"),
     [
-        ([good(FAST)], Done(0, Why.ACCEPTED)),
-        ([good(FAST, BAR)], Done(0, Why.ACCEPTED)),
+        ([good(FAST)], Done(0, EscalationReason.ACCEPTED)),
+        ([good(FAST, BAR)], Done(0, EscalationReason.ACCEPTED)),
         ([bad(FAST)], Retry()),
-        ([bad(FAST), good(FAST)], Done(1, Why.ACCEPTED)),
-        ([bad(FAST), bad(FAST)], Escalate(MEDIUM, Why.INVALID)),
-        ([bad(FAST), good(FAST, 0.3)], Escalate(MEDIUM, Why.UNCERTAIN)),
-        ([good(FAST, 0.3)], Escalate(MEDIUM, Why.UNCERTAIN)),
-        ([good(MEDIUM, 0.3)], Escalate(COMPLEX, Why.UNCERTAIN)),
-        ([good(FAST, 0.3), good(MEDIUM, 0.4)], Done(1, Why.UNCERTAIN)),
-        ([good(FAST, 0.5), good(MEDIUM, 0.4)], Done(0, Why.UNCERTAIN)),
-        ([good(FAST, 0.4), good(MEDIUM, 0.4)], Done(1, Why.UNCERTAIN)),
-        ([good(FAST, 0.3), bad(MEDIUM)], Done(0, Why.UNCERTAIN)),
-        ([bad(FAST), bad(FAST), bad(MEDIUM)], Done(2, Why.INVALID)),
-        ([bad(FAST), bad(FAST), good(MEDIUM)], Done(2, Why.ACCEPTED)),
-        ([good(COMPLEX, 0.3)], Done(0, Why.UNCERTAIN)),
+        ([bad(FAST), good(FAST)], Done(1, EscalationReason.ACCEPTED)),
+        ([bad(FAST), bad(FAST)], Escalate(MEDIUM, EscalationReason.INVALID)),
+        ([bad(FAST), good(FAST, 0.3)], Escalate(MEDIUM, EscalationReason.UNCERTAIN)),
+        ([good(FAST, 0.3)], Escalate(MEDIUM, EscalationReason.UNCERTAIN)),
+        ([good(MEDIUM, 0.3)], Escalate(COMPLEX, EscalationReason.UNCERTAIN)),
+        ([good(FAST, 0.3), good(MEDIUM, 0.4)], Done(1, EscalationReason.UNCERTAIN)),
+        ([good(FAST, 0.5), good(MEDIUM, 0.4)], Done(0, EscalationReason.UNCERTAIN)),
+        ([good(FAST, 0.4), good(MEDIUM, 0.4)], Done(1, EscalationReason.UNCERTAIN)),
+        ([good(FAST, 0.3), bad(MEDIUM)], Done(0, EscalationReason.UNCERTAIN)),
+        ([bad(FAST), bad(FAST), bad(MEDIUM)], Done(2, EscalationReason.INVALID)),
+        ([bad(FAST), bad(FAST), good(MEDIUM)], Done(2, EscalationReason.ACCEPTED)),
+        ([good(COMPLEX, 0.3)], Done(0, EscalationReason.UNCERTAIN)),
         ([bad(COMPLEX)], Retry()),
-        ([bad(COMPLEX), bad(COMPLEX)], Done(1, Why.INVALID)),
+        ([bad(COMPLEX), bad(COMPLEX)], Done(1, EscalationReason.INVALID)),
     ],
 )
-def test_the_table_of_steps(attempts: list[Attempt], step: Step) -> None:
+def test_the_table_of_steps(attempts: list[TaskAttempt], step: Step) -> None:
     """Invalid: once more, then one tier up. Uncertain: one tier up. Then the best there is."""
     assert plan_next(attempts, threshold=BAR) == step
 
 
 def test_a_cap_is_never_passed() -> None:
     """A key that may use only small models gets the best small answer."""
-    assert plan_next([good(FAST, 0.3)], threshold=BAR, highest=FAST) == Done(0, Why.UNCERTAIN)
-    assert plan_next([bad(COMPLEX), bad(COMPLEX)], threshold=BAR, highest=FAST) == Done(1, Why.INVALID)
+    assert plan_next([good(FAST, 0.3)], threshold=BAR, highest=FAST) == Done(0, EscalationReason.UNCERTAIN)
+    assert plan_next([bad(COMPLEX), bad(COMPLEX)], threshold=BAR, highest=FAST) == Done(
+        1, EscalationReason.INVALID
+    )
 
 
 def test_there_must_have_been_an_attempt() -> None:
@@ -82,11 +84,11 @@ def test_it_always_ends_after_three_attempts_with_the_best(
     start: Tier, highest: Tier, threshold: float, outcomes: list[tuple[bool, float]]
 ) -> None:
     """Walk the machine to its end with any outcomes: bounded, one tier at most, and honest about the result."""
-    attempts: list[Attempt] = []
-    step: Step = Escalate(start, Why.ACCEPTED)
+    attempts: list[TaskAttempt] = []
+    step: Step = Escalate(start, EscalationReason.ACCEPTED)
     for valid, worth in outcomes:
         tier = step.tier if isinstance(step, Escalate) else attempts[-1].tier
-        attempts.append(Attempt(tier, valid=valid, confidence=worth))
+        attempts.append(TaskAttempt(tier, valid=valid, confidence=worth))
         step = plan_next(attempts, threshold=threshold, highest=highest)
         if isinstance(step, Done):
             break
@@ -97,7 +99,7 @@ def test_it_always_ends_after_three_attempts_with_the_best(
     assert climbed == sorted(climbed)
     assert climbed[-1] <= max(0, min(1, ladder.index(highest) - ladder.index(start)))
     chosen = attempts[step.chosen]
-    assert (step.why is Why.ACCEPTED) == (chosen.valid and chosen.confidence >= threshold)
+    assert (step.why is EscalationReason.ACCEPTED) == (chosen.valid and chosen.confidence >= threshold)
     assert chosen.valid or not any(attempt.valid for attempt in attempts)
     assert chosen.confidence == max((a.confidence for a in attempts if a.valid), default=chosen.confidence)
 

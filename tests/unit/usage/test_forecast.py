@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 
 from neuronode_router.domain import Profile, Reason, Tier
 from neuronode_router.usage.explain import explain
-from neuronode_router.usage.finished import Finished, Outcome
+from neuronode_router.usage.finished import FinishedRequest, RequestOutcome
 from neuronode_router.usage.forecast import ENOUGH, Forecast, forecast
-from neuronode_router.usage.periods import DAY, HOUR, MINUTE, Span
+from neuronode_router.usage.periods import DAY, HOUR, MINUTE, TimeSpan
 from neuronode_router.usage.prices import Basis, Price, Prices
 from neuronode_router.usage.store import Rows
 from neuronode_router.usage.sums import NANO
-from neuronode_router.usage.targets import Finding, GroupNote, Violation, target
+from neuronode_router.usage.targets import FitFinding, GroupNote, Violation, target
 from tests.support.usage import COMPLETION_PRICE, NOW, PROMPT_PRICE, TASKS, TIERS, finished, profile, requests
 from tests.unit.usage.test_report import rows_of
 
-SPAN = Span(int(NOW) - 2 * DAY, int(NOW) + MINUTE)
+SPAN = TimeSpan(int(NOW) - 2 * DAY, int(NOW) + MINUTE)
 PREMIUM, CHEAP = profile("premium"), profile("cheap")
 NOTES: Mapping[str, GroupNote] = {
     **{f"{name}_{kind}": GroupNote() for name in (*TASKS, *TIERS) for kind in ("premium", "cheap")},
@@ -39,7 +39,7 @@ def replay(rows: Rows, candidate: Profile, notes: Mapping[str, GroupNote] = NOTE
 
 
 @given(st.lists(requests, max_size=60))
-def test_the_active_profile_gives_back_its_own_record(found: list[Finished]) -> None:
+def test_the_active_profile_gives_back_its_own_record(found: list[FinishedRequest]) -> None:
     """Replaying what was recorded through the profile that decided it costs what it cost, within 1 %."""
     recorded = sum(one.cost or 0.0 for one in found)
 
@@ -52,17 +52,17 @@ def test_the_active_profile_gives_back_its_own_record(found: list[Finished]) -> 
 
 
 @given(st.lists(requests, max_size=60))
-def test_half_the_price_is_half_the_cost(found: list[Finished]) -> None:
+def test_half_the_price_is_half_the_cost(found: list[FinishedRequest]) -> None:
     """Groups at half the price halve the cost of exactly those requests that a switch moves and somebody answered."""
     moved = sum(
         one.prompt_tokens * PROMPT_PRICE + one.completion_tokens * COMPLETION_PRICE
         for one in found
-        if one.key.reason == Reason.ACTIVE_PROFILE and one.key.outcome == Outcome.ANSWERED
+        if one.key.reason == Reason.ACTIVE_PROFILE and one.key.outcome == RequestOutcome.ANSWERED
     )
     stay = sum(
         one.cost or 0.0
         for one in found
-        if not (one.key.reason == Reason.ACTIVE_PROFILE and one.key.outcome == Outcome.ANSWERED)
+        if not (one.key.reason == Reason.ACTIVE_PROFILE and one.key.outcome == RequestOutcome.ANSWERED)
     )
 
     result = replay(rows_of(*found), CHEAP)
@@ -73,7 +73,7 @@ def test_half_the_price_is_half_the_cost(found: list[Finished]) -> None:
 
 
 @given(st.lists(requests, min_size=1, max_size=60))
-def test_measured_prices_know_prompt_from_answer(found: list[Finished]) -> None:
+def test_measured_prices_know_prompt_from_answer(found: list[FinishedRequest]) -> None:
     """Requests of the same prices in another mix of prompt and answer are forecast right from what was measured."""
     elsewhere = [
         finished(
@@ -90,7 +90,7 @@ def test_measured_prices_know_prompt_from_answer(found: list[Finished]) -> None:
     expected = sum(
         one.prompt_tokens * PROMPT_PRICE + one.completion_tokens * COMPLETION_PRICE
         for one in chats
-        if one.key.reason == Reason.ACTIVE_PROFILE and one.key.outcome == Outcome.ANSWERED
+        if one.key.reason == Reason.ACTIVE_PROFILE and one.key.outcome == RequestOutcome.ANSWERED
     )
 
     result = replay(rows_of(*chats, *elsewhere), CHEAP)
@@ -98,7 +98,7 @@ def test_measured_prices_know_prompt_from_answer(found: list[Finished]) -> None:
     moved = [move for move in result.moves if move.before != move.after]
     assert {move.basis for move in moved} <= {Basis.MEASURED}
     replayed = sum(move.cost_after.usd for move in moved)
-    failed = sum(one.cost or 0.0 for one in chats if one.key.outcome != Outcome.ANSWERED)
+    failed = sum(one.cost or 0.0 for one in chats if one.key.outcome != RequestOutcome.ANSWERED)
     assert replayed == pytest.approx(expected + failed, rel=0.01, abs=1e-6)
 
 
@@ -179,7 +179,7 @@ def test_what_does_not_fit_is_found() -> None:
         Violation.MODALITY,
         Violation.CAPABILITY,
     }
-    assert all(isinstance(finding, Finding) and finding.task == "chat" for finding in found)
+    assert all(isinstance(finding, FitFinding) and finding.task == "chat" for finding in found)
     window = next(finding for finding in found if finding.kind is Violation.CONTEXT_WINDOW)
     assert "5003" in window.detail
     assert "4096" in window.detail
@@ -254,7 +254,7 @@ def test_a_request_without_a_price_or_without_tokens_is_not_called_free() -> Non
 
     unpriced = explain(finished(cost=None), profiles, Prices({}, listed)).alternatives
     failed = explain(
-        finished(cost=None, prompt_tokens=0, completion_tokens=0, outcome=Outcome.TIMEOUT),
+        finished(cost=None, prompt_tokens=0, completion_tokens=0, outcome=RequestOutcome.TIMEOUT),
         profiles,
         Prices({}, listed),
     ).alternatives

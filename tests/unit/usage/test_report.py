@@ -5,18 +5,18 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.usage.finished import Finished, Outcome
-from neuronode_router.usage.ledger import Ledger
-from neuronode_router.usage.periods import DAY, HOUR, HOURS_KEPT, MINUTE, MINUTES_KEPT, Span, aligned
+from neuronode_router.usage.buffer import UsageBuffer
+from neuronode_router.usage.finished import FinishedRequest, RequestOutcome
+from neuronode_router.usage.periods import DAY, HOUR, HOURS_KEPT, MINUTE, MINUTES_KEPT, TimeSpan, aligned
 from neuronode_router.usage.report import GROUPINGS, report
 from neuronode_router.usage.store import Rows
 from tests.support.usage import NOW, finished, requests
 
-SPAN = Span(int(NOW) - DAY, int(NOW) + MINUTE)
+SPAN = TimeSpan(int(NOW) - DAY, int(NOW) + MINUTE)
 
 
-def rows_of(*found: Finished) -> Rows:
-    ledger, rows = Ledger(), {}
+def rows_of(*found: FinishedRequest) -> Rows:
+    ledger, rows = UsageBuffer(), {}
     for one in found:
         ledger.count(one)
     while (batch := ledger.take()) is not None:
@@ -29,7 +29,7 @@ def rows_of(*found: Finished) -> Rows:
     st.lists(st.sampled_from(list(GROUPINGS)), unique=True, max_size=3),
     st.sampled_from([None, MINUTE, HOUR, DAY]),
 )
-def test_groups_add_up_to_the_total(found: list[Finished], by: list[str], step: int | None) -> None:
+def test_groups_add_up_to_the_total(found: list[FinishedRequest], by: list[str], step: int | None) -> None:
     """However it is grouped and stepped, every request is in exactly one line."""
     result = report(rows_of(*found), {}, span=SPAN, by=tuple(by), step=step)
 
@@ -44,16 +44,16 @@ def test_rates_and_counts_of_a_group() -> None:
     rows = rows_of(
         finished(),
         finished(served="rescue"),
-        finished(outcome=Outcome.CACHED, cost=0.0),
-        finished(outcome=Outcome.CANCELLED),
-        finished(outcome=Outcome.RATE_LIMIT, cost=None),
+        finished(outcome=RequestOutcome.CACHED, cost=0.0),
+        finished(outcome=RequestOutcome.CANCELLED),
+        finished(outcome=RequestOutcome.RATE_LIMIT, cost=None),
     )
 
     figures = report(rows, {}, span=SPAN, by=("profile",)).lines[0].figures
 
     assert (figures.sums.requests, figures.errors, figures.cached, figures.cancelled) == (5, 1, 1, 1)
     assert (figures.error_rate, figures.fallback_rate) == (0.2, 0.2)
-    assert figures.outcomes[Outcome.RATE_LIMIT] == 1
+    assert figures.outcomes[RequestOutcome.RATE_LIMIT] == 1
 
 
 def test_a_group_stands_beside_itself_before() -> None:

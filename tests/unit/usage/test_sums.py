@@ -7,12 +7,12 @@ from copy import deepcopy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.usage.finished import Finished, Outcome
+from neuronode_router.usage.finished import FinishedRequest, RequestOutcome
 from neuronode_router.usage.sums import NANO, Sums
 from tests.support.usage import finished, requests
 
 
-def summed(found: list[Finished]) -> Sums:
+def summed(found: list[FinishedRequest]) -> Sums:
     total = Sums()
     for one in found:
         total.add(one)
@@ -20,7 +20,9 @@ def summed(found: list[Finished]) -> Sums:
 
 
 @given(st.lists(requests), st.lists(requests), st.lists(requests))
-def test_merging_is_adding(first: list[Finished], second: list[Finished], third: list[Finished]) -> None:
+def test_merging_is_adding(
+    first: list[FinishedRequest], second: list[FinishedRequest], third: list[FinishedRequest]
+) -> None:
     """Sums of parts merge to the sum of the whole, whatever is merged first."""
     left = summed(first)
     left.merge(summed(second))
@@ -33,7 +35,7 @@ def test_merging_is_adding(first: list[Finished], second: list[Finished], third:
 
 
 @given(requests)
-def test_nothing_changes_nothing(one: Finished) -> None:
+def test_nothing_changes_nothing(one: FinishedRequest) -> None:
     """The empty sums are neutral."""
     sums = summed([one])
     before = deepcopy(sums)
@@ -44,7 +46,7 @@ def test_nothing_changes_nothing(one: Finished) -> None:
 
 
 @given(st.lists(requests, max_size=50))
-def test_dollars_are_exact_to_half_a_billionth_each(found: list[Finished]) -> None:
+def test_dollars_are_exact_to_half_a_billionth_each(found: list[FinishedRequest]) -> None:
     """What is shown differs from LiteLLM's own sum by rounding only."""
     total = summed(found)
 
@@ -56,7 +58,7 @@ def test_no_price_is_not_zero() -> None:
     """A request without a price is counted as unpriced, a free one as priced; a failure is neither."""
     unpriced = summed([finished(cost=None)])
     free = summed([finished(cost=0.0)])
-    failed = summed([finished(cost=None, outcome=Outcome.TIMEOUT)])
+    failed = summed([finished(cost=None, outcome=RequestOutcome.TIMEOUT)])
 
     assert (unpriced.cost, unpriced.unpriced) == (None, 1)
     assert (free.cost, free.unpriced) == (0.0, 0)

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from neuronode_router.cli.connection import Connection
 from neuronode_router.cli.doctor.proxy import examine
+from neuronode_router.cli.http import Connection
 from tests.unit.cli.conftest import Remote, Terminal
 
 WORKER = {

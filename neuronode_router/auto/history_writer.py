@@ -1,0 +1,173 @@
+"""Writes down what the classifier decided, features only, in a thread of its own; requests only leave a note.
+
+It must not keep text unless the operator samples prompts, and must never make a request wait.
+"""
+
+from __future__ import annotations
+
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from neuronode_router.auto.router import Routed
+from neuronode_router.background import Failures
+from neuronode_router.classifier import Classification, lexicon
+from neuronode_router.classifier.excerpt import Excerpt
+from neuronode_router.classifier.history import Entry, History, Outcome, Sign
+from neuronode_router.classifier.observed import observe, scheme
+from neuronode_router.domain import Decision
+
+WAITING = 2000
+"""Notes that may wait for a slow disk; further ones are dropped and counted."""
+BATCH, BATCH_SECONDS = 200, 0.2
+MAX_CALL_ID = 128
+STOP_SECONDS = 2.0
+WRITING = "writing the history of decisions"
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What a request leaves behind: a few thousand characters at most."""
+
+    at: float
+    call_id: str
+    caller: str
+    excerpt: Excerpt
+    classification: Classification
+    considered: Decision
+    sent_to: str
+
+
+@dataclass(frozen=True, slots=True)
+class _TurnedOut:
+    at: float
+    call_id: str
+    kind: Outcome
+
+
+_Note = _Decided | _TurnedOut
+
+
+class DecisionRecorder:
+    """A watcher of the AutoRouter. `sampled` is the share of decisions whose text is kept, 0 to 1."""
+
+    def __init__(
+        self,
+        history: History,
+        *,
+        sampled: float,
+        failures: Failures,
+        clock: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._history = history
+        self._sampled = sampled
+        self._failures = failures
+        self._clock = clock
+        self._chance = chance
+        # Bounded by `_leave`: the simple queue costs a request a tenth of what the bounded one does.
+        self._notes: queue.SimpleQueue[_Note | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._write_all, name="neuronode-history", daemon=True)
+        self._ended = False
+        self.dropped = 0
+        """Notes that were lost because too many waited, or because the file could not be written."""
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what waits, and end."""
+        if self._thread.is_alive():
+            self._notes.put(None)
+            self._thread.join(STOP_SECONDS)
+
+    def __call__(self, routed: Routed, identity: str, body: Mapping[str, Any]) -> None:
+        """Note one routed request, if it was classified by what it says. Never waits."""
+        call_id = body.get("litellm_call_id")
+        if routed.classification is None or not _usable(call_id):
+            return
+        if routed.excerpt is None or not routed.excerpt.pieces:
+            return
+        note = _Decided(
+            at=self._clock(),
+            call_id=str(call_id),
+            caller=identity,
+            excerpt=routed.excerpt,
+            classification=routed.classification,
+            considered=routed.considered,
+            sent_to=routed.decision.group,
+        )
+        self._leave(note)
+
+    def outcome(self, call_id: str, kind: Outcome) -> None:
+        """Note how the decision of a call turned out; a call that was not classified is passed over. Never waits."""
+        if _usable(call_id):
+            self._leave(_TurnedOut(self._clock(), call_id, kind))
+
+    def _leave(self, note: _Note) -> None:
+        if self._notes.qsize() < WAITING:
+            self._notes.put(note)
+        else:
+            self.dropped += 1
+
+    def _write_all(self) -> None:
+        cues = lexicon.shipped()
+        while not self._ended:
+            notes, written = self._gather(), False
+            with self._failures.survived(WRITING):
+                self._write(notes, cues)
+                written = True
+            if not written:
+                self.dropped += len(notes)
+
+    def _gather(self) -> list[_Note]:
+        """Return the notes of the next moments."""
+        notes: list[_Note] = []
+        until = 0.0
+        while len(notes) < BATCH:
+            try:
+                note = self._notes.get(timeout=max(0.0, until - time.monotonic()) if notes else None)
+            except queue.Empty:
+                break
+            if note is None:
+                self._ended = True
+                break
+            until = until or time.monotonic() + BATCH_SECONDS
+            notes.append(note)
+        return notes
+
+    def _write(self, notes: Sequence[_Note], cues: lexicon.Lexicon) -> None:
+        entries = [self._entry(note, cues) for note in notes if isinstance(note, _Decided)]
+        if entries:
+            self._history.add(entries)
+        for note in notes:
+            if isinstance(note, _TurnedOut):
+                for number, _ in self._history.find(note.call_id)[:1]:
+                    self._history.note(number, Sign(note.kind, at=note.at))
+
+    def _entry(self, note: _Decided, cues: lexicon.Lexicon) -> Entry:
+        said = note.classification
+        return Entry(
+            call_id=note.call_id,
+            at=note.at,
+            caller=note.caller,
+            scheme=scheme(),
+            features=observe(note.excerpt, cues),
+            cues=said.evidence,
+            label=said.detail or said.task.value,
+            source=said.source,
+            confidence=said.confidence,
+            tier=said.tier,
+            wanted=note.considered.wanted,
+            sent_to=note.sent_to,
+            text="\n".join(note.excerpt.pieces) if self._chance() < self._sampled else None,
+        )
+
+
+def _usable(call_id: object) -> bool:
+    return isinstance(call_id, str) and 0 < len(call_id) <= MAX_CALL_ID

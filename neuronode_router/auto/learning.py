@@ -1,0 +1,146 @@
+"""The classifier of one worker as it learns: new weights are taken up while it runs, feedback reaches the history.
+
+It must not be on the request path, nor know how weights are made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from neuronode_router.access import Principal, Role
+from neuronode_router.auto.history_writer import DecisionRecorder
+from neuronode_router.background import Failures
+from neuronode_router.classifier import Classifier, lexicon, shipped
+from neuronode_router.classifier.artefacts import ArtefactStore, Found, Stamp
+from neuronode_router.classifier.history import Entry, History, Outcome, Sign
+from neuronode_router.errors import ArtefactRefused, UnknownCall
+from neuronode_router.settings import Settings
+from neuronode_router.tasks.engine import TaskOutcome as TaskOutcome
+from neuronode_router.tasks.escalation import EscalationReason
+
+DAY_SECONDS = 86_400.0
+PURGE_SECONDS = 3_600.0
+RETRY_SECONDS = 10.0
+"""How often refused weights are looked at again: they may just be on their way to this host."""
+
+
+class Learning:
+    """What one worker knows of trained weights, of the history, and of feedback."""
+
+    def __init__(
+        self, settings: Settings, *, failures: Failures, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._store = ArtefactStore(settings.state_dir)
+        self._history = History(settings.state_dir)
+        self._stamp: Stamp | None = None
+        self._found: Found | None = None
+        self._refusal: str | None = None
+        self._cues_only = False
+        self._purge_at = self._retry_at = 0.0
+        self.recorder = (
+            DecisionRecorder(self._history, sampled=settings.sample_prompts, failures=failures)
+            if settings.history == "on"
+            else None
+        )
+
+    def first(self) -> Classifier:
+        """Return the classifier to begin with: the trained weights, else the shipped ones, else cues and lengths."""
+        self._stamp = self._store.stamp()
+        try:
+            return self._classifier()
+        except ArtefactRefused as refusal:
+            self._refusal = f"{refusal.message} {refusal.mend} The shipped weights are in use."
+        try:
+            return shipped()
+        except ArtefactRefused as refusal:
+            self._refusal = (
+                f"{refusal.message} {refusal.mend} Until then `auto` goes by cues and lengths alone."
+            )
+            self._cues_only = True
+            return Classifier(lexicon.shipped(), None)
+
+    def start(self) -> None:
+        """Begin to write the history, if it is on."""
+        if self.recorder is not None:
+            self.recorder.start()
+
+    def stop(self) -> None:
+        """Write what waits, and end."""
+        if self.recorder is not None:
+            self.recorder.stop()
+
+    async def refresh(self, use: Callable[[Classifier], None]) -> None:
+        """Take up what the pointer names since it was last looked at; forget what is too old.
+
+        Weights that are refused leave the ones in use. Raises `HistoryUnavailable`.
+        """
+        stamp = await asyncio.to_thread(self._store.stamp)
+        if stamp != self._stamp or (self._refusal is not None and self._clock() >= self._retry_at):
+            self._stamp, self._retry_at = stamp, self._clock() + RETRY_SECONDS
+            try:
+                use(await asyncio.to_thread(self._classifier))
+            except ArtefactRefused as refusal:
+                self._refusal = f"{refusal.message} {refusal.mend} What was in use before stays in use."
+        if self._clock() >= self._purge_at:
+            self._purge_at = self._clock() + PURGE_SECONDS
+            oldest = self._clock() - self._settings.history_days * DAY_SECONDS
+            await asyncio.to_thread(self._history.purge, oldest)
+
+    async def judge(self, call_id: str, sign: Sign, *, by: Principal, key_hash: str) -> Entry:
+        """Keep what a caller says of a decision, and return that decision.
+
+        Raises `UnknownCall` where there is none, or it is none of the caller's and he is no administrator, and
+        `HistoryUnavailable`.
+        """
+        return await asyncio.to_thread(self._judge, call_id, sign, by, key_hash)
+
+    def turned_out(self, outcome: TaskOutcome) -> None:
+        """Note a classified request of the task API whose first answer was not good enough. Never waits."""
+        call_id = outcome.first.call_id
+        if self.recorder is None or not outcome.automatic or call_id is None:
+            return
+        if outcome.escalated:
+            self.recorder.outcome(call_id, Outcome.ESCALATED)
+        if EscalationReason.INVALID in outcome.reasons:
+            self.recorder.outcome(call_id, Outcome.LABEL_FAILURE)
+
+    def status(self) -> Mapping[str, Any]:
+        """Return which weights classify here, and whether decisions are kept. JSON-ready."""
+        found = self._found
+        return {
+            "weights": "cues only" if self._cues_only else "trained" if found else "shipped",
+            "digest": found.pointer.digest if found else None,
+            "since": found.pointer.since if found else None,
+            "trained_on": dict(found.trained_on) if found else None,
+            "history": self._settings.history,
+            "history_dropped": self.recorder.dropped if self.recorder else 0,
+        }
+
+    def warnings(self) -> list[str]:
+        """Return what an operator must know of it, in words."""
+        said = [self._refusal] if self._refusal else []
+        if self._settings.sample_prompts > 0:
+            said.append(
+                f"Text of prompts is kept: {self._settings.sample_prompts:.2%} of what `auto` classifies, for "
+                f"{self._settings.history_days} days. NEURONODE_SAMPLE_PROMPTS=0 ends it."
+            )
+        return said
+
+    def _classifier(self) -> Classifier:
+        found = self._store.load()
+        classifier = Classifier(lexicon.shipped(), found.weights) if found else shipped()
+        self._found, self._refusal, self._cues_only = found, None, False
+        return classifier
+
+    def _judge(self, call_id: str, sign: Sign, by: Principal, key_hash: str) -> Entry:
+        for number, entry in self._history.find(call_id):
+            if by.role is Role.ADMIN or entry.caller in (key_hash, by.name):
+                self._history.note(number, replace(sign, giver=by.name, at=self._clock()))
+                return entry
+        raise UnknownCall("The history has no decision on this call that you may judge.")

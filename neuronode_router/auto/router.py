@@ -1,0 +1,203 @@
+"""Routes `auto` requests in one proxy worker: classify, look up session and health, climb the ladder, tell who watches.
+
+Synchronous and in memory: nothing here waits. It decides nothing itself, and keeps no text: a classification is
+remembered under a keyed hash.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cachetools import LRUCache
+
+from neuronode_router.classifier import Classification, Classifier
+from neuronode_router.classifier.excerpt import Excerpt
+from neuronode_router.classifier.excerpt import read as read_excerpt
+from neuronode_router.domain import Decision, Step, Stickiness, Tier
+from neuronode_router.routing import conversation
+from neuronode_router.routing.auto import Asked, route
+from neuronode_router.routing.conversation import Conversation
+from neuronode_router.routing.fallback_chain import DeploymentStatus, FallbackChain, Held
+from neuronode_router.routing.sessions import Sessions, keyed_hash
+from neuronode_router.routing.snapshot import Snapshot
+
+REMEMBERED = 4096
+"""Classifications kept for prompts that come again."""
+
+Mode = Literal["on", "shadow", "off"]
+
+Standings = Callable[[], Mapping[str, Sequence[DeploymentStatus]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as far as it matters to the route."""
+
+    identity: str
+    """Tells callers apart: a hash of the key, or a name."""
+    max_tier: Tier = Tier.COMPLEX
+    session: str | None = None
+    """The session id that the client gave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """One routed request: what was decided and from what. Its excerpt is text: to be dropped with the request."""
+
+    decision: Decision
+    """What is in force."""
+    considered: Decision
+    """What was decided: another one only while automatic routing is watched and not used."""
+    ladder: FallbackChain
+    classification: Classification | None
+    excerpt: Excerpt | None
+    """What was read, for those who learn from it; None where nothing had to be read."""
+    sessions: tuple[bytes, ...]
+    """Under which keys the request's way is remembered."""
+    took_ms: float
+
+
+Watcher = Callable[[Routed, str, Mapping[str, Any]], None]
+"""Is told of each routed request, its caller's identity and its body. It must be quick, and may not keep the body."""
+
+
+class AutoRouter:
+    """`mode` "off" classifies nothing; with "shadow" the result is only told to `watchers`."""
+
+    def __init__(
+        self,
+        *,
+        classifier: Classifier,
+        standings: Standings,
+        mode: Mode = "on",
+        watchers: Sequence[Watcher] = (),
+        chance: Callable[[], float] = random.random,
+        sessions: Sessions | None = None,
+    ) -> None:
+        self._classifier = classifier
+        self._standings = standings
+        self.mode = mode
+        self._watchers = tuple(watchers)
+        self._chance = chance
+        self._salt = secrets.token_bytes(16)
+        self._known: LRUCache[bytes, Classification] = LRUCache(REMEMBERED)
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self.sessions = sessions or Sessions()
+
+    def use(self, classifier: Classifier) -> None:
+        """Classify with another classifier from now on. What the old one said is forgotten."""
+        self._classifier, self._known = classifier, LRUCache(REMEMBERED)
+
+    def decisions(self) -> dict[str, dict[str, int]]:
+        """Return how many requests were routed since the start: by tier, by task, by step, and as a fallback."""
+        found: dict[str, dict[str, int]] = {"tier": {}, "task": {}, "group": {}, "step": {}, "fallback": {}}
+        for (kind, name), count in self._counts.items():
+            found[kind][name] = count
+        return found
+
+    def classify(self, turns: Sequence[Mapping[str, object]] | str) -> Classification:
+        """Return what a conversation asks for. Never raises."""
+        return self._classified(read_excerpt(turns))
+
+    def route(
+        self, decision: Decision, body: Mapping[str, Any], *, snapshot: Snapshot, caller: Caller
+    ) -> Routed:
+        """Return the finished form of a Decision with `auto`, and tell the watchers. Raises nothing of its own."""
+        routed = self.consider(decision, body, snapshot=snapshot, caller=caller)
+        assert routed.decision.tier is not None
+        for session in routed.sessions:
+            self.sessions.hold(session, Held(routed.decision.tier, routed.decision.group))
+        self._count(routed.decision)
+        for watcher in self._watchers:
+            watcher(routed, caller.identity, body)
+        return routed
+
+    def answered(self, sessions: Sequence[bytes], deployment_id: object) -> None:
+        """Remember which deployment answered a request that carries these session keys."""
+        if isinstance(deployment_id, str):
+            for session in sessions:
+                self.sessions.answered(session, deployment_id)
+
+    def consider(
+        self, decision: Decision, body: Mapping[str, Any], *, snapshot: Snapshot, caller: Caller
+    ) -> Routed:
+        """Return what would be decided, without counting, remembering or telling anybody."""
+        began = time.perf_counter()
+        assert decision.profile is not None
+        said = conversation.read(body)
+        profile = snapshot.state.profiles.profiles[decision.profile]
+        classifies = self.mode != "off" and decision.tier is None
+        excerpt = read_excerpt(said.turns) if classifies or said.uses_tools else None
+        classification = self._classified(excerpt) if excerpt is not None and classifies else None
+        sticky = profile.stickiness is not Stickiness.OFF
+        sessions = tuple(self._sessions(said, excerpt, caller, sticky=sticky))
+        held = self._held(sessions, in_tool_loop=said.in_tool_loop, sticky=sticky)
+
+        def found(
+            classified: Classification | None, without: Step = Step.AUTO_OFF
+        ) -> tuple[Decision, FallbackChain]:
+            asked = Asked(
+                classified=classified,
+                without=without,
+                max_tier=caller.max_tier,
+                needs=said.needs,
+                held=held,
+                in_tool_loop=said.in_tool_loop,
+                chance=self._chance(),
+            )
+            return route(
+                decision, profile, asked, tiers=snapshot.ladders[profile.name], groups=self._standings()
+            )
+
+        considered, ladder = found(classification)
+        in_force = considered
+        if self.mode == "shadow" and classification is not None:
+            in_force, ladder = found(None, Step.SHADOW)
+        return Routed(
+            decision=in_force,
+            considered=considered,
+            ladder=ladder,
+            classification=classification,
+            excerpt=excerpt,
+            sessions=sessions,
+            took_ms=(time.perf_counter() - began) * 1000,
+        )
+
+    def _classified(self, excerpt: Excerpt) -> Classification:
+        key = keyed_hash(self._salt, *excerpt.pieces, str(excerpt.length))
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._classifier.classify_excerpt(excerpt)
+        return known
+
+    def _sessions(
+        self, said: Conversation, excerpt: Excerpt | None, caller: Caller, *, sticky: bool
+    ) -> Iterator[bytes]:
+        """Yield the key of the request's tool loop, then that of its session, as far as they matter."""
+        if excerpt is not None and said.uses_tools:
+            yield self.sessions.key("loop", caller.identity, str(said.place), *excerpt.pieces)
+        if sticky and caller.session is not None:
+            yield self.sessions.key("session", caller.identity, caller.session)
+
+    def _held(self, sessions: Sequence[bytes], *, in_tool_loop: bool, sticky: bool) -> Held | None:
+        """A loop goes on where it began; another request of a session where that went last."""
+        keys = sessions if in_tool_loop else sessions[-1:] if sticky else ()
+        return next((held for key in keys if (held := self.sessions.held(key)) is not None), None)
+
+    def _count(self, decision: Decision) -> None:
+        tier = decision.tier
+        assert tier is not None
+        self._counts["tier", tier.value] += 1
+        self._counts["group", decision.group] += 1
+        if decision.task is not None:
+            self._counts["task", decision.task] += 1
+        for step in decision.steps:
+            self._counts["step", step.value] += 1
+        if tier is not decision.wanted:
+            self._counts["fallback", "overload"] += 1

@@ -1,0 +1,87 @@
+"""Tells the other workers where sessions and tool loops went, through Redis: in the background, and safe to lose.
+
+It holds keyed hashes, tiers, groups and deployment ids: no text, no session id. What it hears is not trusted: a message
+that is not of its form is ignored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Callable
+
+from pydantic import TypeAdapter, ValidationError
+
+from neuronode_router.domain import Tier
+from neuronode_router.redis.channel import RedisChannel
+from neuronode_router.routing.fallback_chain import Held
+from neuronode_router.routing.sessions import Sessions
+
+CHANNEL = "neuronode:sessions"
+PAUSE_SECONDS = 0.02
+"""How often is told what is new: long before a model has answered and the session goes on."""
+
+WAITING = 2000
+"""Ways that may wait to be told; older ones are dropped."""
+
+_MESSAGE = TypeAdapter(list[tuple[str, Tier, str, str | None]])
+
+
+class SharedSessions(Sessions):
+    """The sessions of all workers that share a Redis and a secret."""
+
+    def __init__(self, url: str, *, secret: Callable[[], bytes]) -> None:
+        super().__init__(secret=secret)
+        self._channel = RedisChannel(url, CHANNEL)
+        self._untold: deque[bytes] = deque(maxlen=WAITING)
+        self._teller: asyncio.Task[None] | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether others are heard now."""
+        return self._channel.connected
+
+    def hold(self, session: bytes, held: Held) -> None:
+        """Remember a way, and tell the others soon."""
+        super().hold(session, held)
+        self._untold.append(session)
+
+    def answered(self, session: bytes, deployment_id: str) -> None:
+        """Remember which deployment answered, and tell the others soon."""
+        super().answered(session, deployment_id)
+        self._untold.append(session)
+
+    def start(self) -> None:
+        """Begin to tell and to listen. Never raises, never waits for Redis."""
+        self._channel.start(self._hear)
+        self._teller = asyncio.create_task(self._tell(), name="neuronode-sessions")
+
+    async def stop(self) -> None:
+        """Stop both."""
+        if self._teller is not None:
+            self._teller.cancel()
+            await asyncio.gather(self._teller, return_exceptions=True)
+        await self._channel.stop()
+
+    async def _tell(self) -> None:
+        while True:
+            await asyncio.sleep(PAUSE_SECONDS)
+            if self._untold:
+                sessions = dict.fromkeys(self._untold)
+                self._untold.clear()
+                await self._channel.publish(self._message(sessions))
+
+    def _message(self, sessions: dict[bytes, None]) -> bytes:
+        ways = [(session, held) for session in sessions if (held := self.held(session)) is not None]
+        entries = [(session.hex(), held.tier.value, held.group, held.deployment_id) for session, held in ways]
+        return json.dumps(entries, separators=(",", ":")).encode()
+
+    def _hear(self, message: bytes | None) -> None:
+        if message is None:
+            return
+        try:
+            for session, tier, group, deployment_id in _MESSAGE.validate_json(message):
+                super().hold(bytes.fromhex(session), Held(tier, group, deployment_id))
+        except (ValidationError, ValueError):
+            return

@@ -1,0 +1,109 @@
+"""`neuronode audit`: the log of a running proxy, followed if asked; and the check of a store's hash chain.
+
+It must not know how the log is kept.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from neuronode_router.cli.commands.watch import following
+from neuronode_router.cli.http import Connection
+from neuronode_router.cli.options import config_option, json_option, online, settings_with, state_dir_option
+from neuronode_router.cli.terminal import answer, clean, moment, print_json_line, show, table
+from neuronode_router.domain import Action
+from neuronode_router.errors import AuditBroken
+
+ACTIONS = get_args(Action)
+
+
+@click.group("audit")
+def command() -> None:
+    """Look into the audit log."""
+
+
+@command.command("tail")
+@click.option("-n", "--lines", default=10, show_default=True, type=click.IntRange(1, 500), help="How many.")
+@click.option("-f", "--follow", is_flag=True, help="Go on, line by line, until Ctrl-C; reconnects by itself.")
+@click.option("--actor", help="Only what this actor did.")
+@click.option("--action", type=click.Choice(ACTIONS), help="Only this kind of act.")
+@click.option("--profile", help="Only acts from or to this profile.")
+@json_option
+@online
+def tail(connection: Connection, *, lines: int, follow: bool, as_json: bool, **wanted: str | None) -> None:
+    """Show who changed what, when and why, the newest at the end. With --json one line for each entry."""
+    now = connection.get("/profiles/status").document["revision"]
+    page = connection.get("/profiles/audit", limit=lines, before=now + 1, **wanted).document["entries"]
+    entries = page[::-1]
+    if as_json or follow:
+        for entry in entries:
+            _print_line(entry, as_json=as_json)
+    else:
+        show(table(("revision", "when", "action", "profile", "actor", "reason"), map(_row, entries)))
+    if follow:
+        _follow(connection, now, as_json=as_json, wanted=wanted)
+
+
+def _follow(connection: Connection, after: int, *, as_json: bool, wanted: Mapping[str, str | None]) -> None:
+    with following(connection, after) as revisions:
+        for event in revisions:
+            if event is not None and _matches(event.entry, wanted):
+                _print_line(event.entry, as_json=as_json)
+
+
+def _print_line(entry: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json_line(entry)
+    else:
+        click.echo(entry_line(entry))
+
+
+def _matches(entry: Mapping[str, Any], wanted: Mapping[str, str | None]) -> bool:
+    found = {
+        "actor": (entry["actor"]["name"],),
+        "action": (entry["action"],),
+        "profile": (entry["profile_before"], entry["profile_after"]),
+    }
+    return all(value is None or value in found[name] for name, value in wanted.items())
+
+
+@command.command("verify")
+@state_dir_option
+@config_option
+@json_option
+def verify(*, as_json: bool, **paths: Path | None) -> None:
+    """Check the hash chain of the audit log; exit code 1 names the first revision that is wrong."""
+    from neuronode_router.control.store import ControlStore
+
+    store = ControlStore(settings_with(paths).state_url)
+    try:
+        count = store.audit.verify()
+        if count == 0:
+            raise AuditBroken("The store holds no audit log: nothing was ever committed in it.", revision=0)
+    except AuditBroken as error:
+        message = error.message
+        verdict = {"ok": False, "revision": error.revision, "message": message}
+        answer(verdict, lambda: [message], as_json=as_json)
+        sys.exit(1)
+    finally:
+        store.close()
+    intact = f"The audit log is intact: {count} revisions."
+    answer({"ok": True, "revisions": count}, lambda: [intact], as_json=as_json)
+
+
+def entry_line(entry: Mapping[str, Any]) -> str:
+    """Return an entry of the audit log as one line."""
+    return "  ".join(clean(cell) for cell in _row(entry)).rstrip()
+
+
+def _row(entry: Mapping[str, Any]) -> tuple[object, ...]:
+    before, after = entry["profile_before"], entry["profile_after"]
+    profile = after if before in (None, after) else f"{before} -> {after}"
+    return (
+        entry["revision"], moment(entry["at"]), entry["action"], profile, entry["actor"]["name"], entry["reason"],
+    )  # fmt: skip

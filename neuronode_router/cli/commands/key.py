@@ -1,0 +1,46 @@
+"""`neuronode key`: keys for a proxy without a database. It must not know how keys are kept: `access` does."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from neuronode_router.cli.options import PATH, json_option, settings_with
+from neuronode_router.cli.terminal import note, print_json
+from neuronode_router.errors import SettingsError
+
+
+@click.group("key")
+def command() -> None:
+    """Keys for a proxy without a database."""
+
+
+@command.command("create")
+@click.option("--name", required=True, help="What the key is called in logs and in the audit log.")
+@click.option("--role", default="member", show_default=True, type=click.Choice(["member", "viewer", "admin"]))
+@click.option("--team", help="The team the key belongs to.")
+@click.option("--task", "tasks", multiple=True, help="A task alias or group it may ask for; none means all.")
+@click.option("--profile", "profiles", multiple=True, help='A profile it may choose per request; "*" is all.')
+@click.option("--expires", type=click.DateTime(), help="When it ends, in local time.")
+@click.option("--file", "file", type=PATH, help="The access file. Default: NEURONODE_ACCESS_FILE.")
+@json_option
+def create(*, name: str, role: str, file: Path | None, as_json: bool, **grants: Any) -> None:
+    """Add a key to the access file and print it, this once; the file keeps only its hash."""
+    from neuronode_router.access import Role, add_key, generate_key
+
+    path = settings_with({"access_file": file}).access_file
+    if path is None:
+        raise SettingsError("No access file is named.", mend="Pass --file FILE or set NEURONODE_ACCESS_FILE.")
+    expires: datetime | None = grants.pop("expires")
+    plain, entry = generate_key(
+        name, role=Role(role), expires=None if expires is None else expires.timestamp(), **grants
+    )
+    add_key(path, entry)
+    if as_json:
+        print_json({"key": plain, "name": name, "file": str(path)})
+        return
+    click.echo(plain)
+    note(f"Added to {path}. This is the only time the key is shown.")

@@ -1,0 +1,103 @@
+"""`neuronode profile plan`: what the recorded requests would have cost under another profile.
+
+It must not know how it is reckoned. No language model is asked, and nothing is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from rich.table import Table
+
+from neuronode_router.cli.commands.usage import dollars, milliseconds
+from neuronode_router.cli.http import Connection
+from neuronode_router.cli.moment import since_option, until_option
+from neuronode_router.cli.options import json_option, online
+from neuronode_router.cli.terminal import answer, clean, facts, moment, table
+
+Document = Mapping[str, Any]
+
+
+@click.command("plan")
+@click.argument("name")
+@since_option
+@until_option
+@json_option
+@online
+def plan(connection: Connection, name: str, *, as_json: bool, **period: float | None) -> None:
+    """Forecast cost and latency under a profile.
+
+    The requests of the last 7 days, or of the period that is named, are replayed through it. Nothing is changed and no
+    language model is asked.
+    """
+    asked = {"profile": name, "from": period["since"], "to": period["until"]}
+    body = {key: value for key, value in asked.items() if value is not None}
+    forecast = connection.send("POST", "/profiles/plan", body).document
+    answer(forecast, lambda: _parts(forecast), as_json=as_json)
+
+
+def _parts(forecast: Document) -> list[Table | str]:
+    length = f"{forecast['days']:.1f} days" if forecast["days"] >= 1 else f"{forecast['days'] * 24:.1f} hours"
+    span = f"{moment(forecast['from'])} to {moment(forecast['to'])}, {length}"
+    return [
+        facts(
+            [
+                ("profile", forecast["profile"]),
+                (
+                    "recorded",
+                    f"{span}, {forecast['requests']} requests, {forecast['followed']} of them would move",
+                ),
+                (
+                    "cost per day",
+                    f"{_per_day(forecast['cost_before'])} -> {_per_day(forecast['cost_after'])}",
+                ),
+                ("in all", f"{_amount(forecast['cost_before'])} -> {_range(forecast['cost_after'])}"),
+            ]
+        ),
+        "",
+        table(
+            ("task", "before", "after", ">requests", ">cost", ">cost then", "known by", ">p50", ">p50 then"),
+            map(_row, forecast["moves"]),
+        ),
+        *(["", "What would not fit:"] if forecast["findings"] else []),
+        *(clean(f"  {f['task']} on {f['group']}: {f['detail']}") for f in forecast["findings"]),
+        "",
+        *(clean(f"* {sentence}") for sentence in forecast["basis"]),
+    ]
+
+
+def _row(move: Document) -> tuple[object, ...]:
+    return (
+        move["task"] or "-",
+        move["before"],
+        move["after"],
+        move["requests"],
+        _amount(move["cost_before"]),
+        _amount(move["cost_after"]),
+        move["basis"],
+        _median(move["latency_before"]),
+        _median(move["latency_after"]),
+    )
+
+
+def _amount(amount: Document) -> str:
+    if not amount["priced"]:
+        return "unpriced" if amount["unpriced"] else "-"
+    more = f" + {amount['unpriced']} unpriced" if amount["unpriced"] else ""
+    return dollars(amount["usd"]) + more
+
+
+def _range(amount: Document) -> str:
+    if not amount["priced"] or dollars(amount["low"]) == dollars(amount["high"]):
+        return _amount(amount)
+    return f"{_amount(amount)} ({dollars(amount['low'])} to {dollars(amount['high'])})"
+
+
+def _per_day(amount: Document) -> str:
+    return dollars(amount["usd_per_day"]) if amount["priced"] else _amount(amount)
+
+
+def _median(latency: Document | None) -> str:
+    return "unknown" if latency is None else milliseconds(latency["p50_ms"])

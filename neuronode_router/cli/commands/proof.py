@@ -1,0 +1,161 @@
+"""`neuronode profile validate` and `matrix`: are the profiles right, and do their groups answer?
+
+It must not know how a probe is made or judged: the proxy does both.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from neuronode_router.cli.http import Connection, NotOffered, checked, offered, problem_of, refusal
+from neuronode_router.cli.options import PATH, json_option, online
+from neuronode_router.cli.profile.text import read_profile
+from neuronode_router.cli.terminal import answer, clean, moment, note, table
+from neuronode_router.errors import Problem
+
+WORDS = {
+    "green": "ok",
+    "red": "FAILS",
+    "not_loaded": "not loaded",
+    "too_old": "too old",
+    "unknown": "not proven",
+}
+"""How a cell's state is shown."""
+
+
+@click.command("validate")
+@click.argument("file", required=False, type=PATH)
+@click.option("--live", is_flag=True, help="Ask every model group for real. It may cost a little.")
+@click.option("--profile", multiple=True, help="With --live: only this profile; may be repeated.")
+@click.option("--task", multiple=True, help="With --live: only this task; may be repeated.")
+@click.option("--wake", is_flag=True, help="With --live: also ask what must be loaded into memory first.")
+@click.option(
+    "--max-cost", type=click.FloatRange(0), help="With --live: US dollars after which no probe begins."
+)
+@click.option(
+    "--max-seconds", type=click.FloatRange(0, min_open=True), help="With --live: how long it may take."
+)
+@json_option
+@online
+def validate(connection: Connection, file: Path | None, *, live: bool, as_json: bool, **given: Any) -> None:
+    """Check the proxy's profile files.
+
+    With FILE that one is checked instead, as if it were one of them. With --live every group is asked with a small
+    real request, as each of its tasks needs it. No profile is changed. Exit code 1 when there are problems, or a
+    group fails.
+    """
+    if not live and any(given.values()):
+        raise click.UsageError("Only --live takes these options.")
+    if live and file is not None:
+        raise click.UsageError("Only profiles that are in force can be asked: leave out --live or FILE.")
+    if live:
+        _prove(connection, _params(**given), as_json=as_json)
+    else:
+        _check(connection, file, as_json=as_json)
+
+
+def _check(connection: Connection, file: Path | None, *, as_json: bool) -> None:
+    if file is None:
+        problems = checked(connection, None)
+    else:
+        text = read_profile(file)
+        problems = [
+            text.located(problem)
+            for problem in checked(connection, {"name": file.stem, "profile": text.document})
+        ]
+    verdict = {"valid": not problems, "problems": [asdict(problem) for problem in problems]}
+    answer(verdict, lambda: _problems(problems), as_json=as_json)
+    sys.exit(1 if problems else 0)
+
+
+def _problems(problems: Sequence[Problem]) -> list[Table | str]:
+    return [*map(clean, problems), f"{len(problems)} problems." if problems else "Valid."]
+
+
+def _prove(connection: Connection, params: Mapping[str, object], *, as_json: bool) -> None:
+    verdict = _told(connection, params)
+    problems = [problem_of(place) for place in verdict["problems"]]
+    answer(verdict, lambda: [*_problems(problems), *_shown(verdict["live"])], as_json=as_json)
+    sys.exit(0 if verdict["valid"] else 1)
+
+
+def _params(
+    *,
+    profile: Sequence[str],
+    task: Sequence[str],
+    wake: bool,
+    max_cost: float | None,
+    max_seconds: float | None,
+) -> dict[str, object]:
+    return {
+        "live": "true",
+        "wake": "true" if wake else None,
+        "profile": profile,
+        "task": task,
+        "max_cost_usd": max_cost,
+        "max_seconds": max_seconds,
+    }
+
+
+def _told(connection: Connection, params: Mapping[str, object]) -> dict[str, Any]:
+    """Say on standard error what each probe finds, and return the outcome."""
+    for fields in connection.stream("POST", "/profiles/validate", params=params):
+        if not fields:
+            continue
+        document: dict[str, Any] = json.loads(fields["data"])
+        if fields.get("event") == "problem":
+            raise refusal(document["status"], document)
+        if fields.get("event") == "result":
+            return document
+        state = WORDS.get(document["state"], document["state"])
+        why = f" ({document['why']})" if document["state"] == "red" else ""
+        note(
+            f"{document['done']}/{document['wanted']} {document['group']} ({document['shape']}): {state}{why}"
+        )
+    raise NotOffered("The proxy ended the run without an outcome.")
+
+
+def _shown(run: Mapping[str, Any]) -> list[Table | str]:
+    stopped = f"; stopped by the cap on {run['stopped']}" if run["stopped"] else ""
+    cost = f"{run['cost_usd']:.4f} USD" if run["cost_usd"] else "nothing that has a price"
+    return ["", _table(run["cells"]), "", f"{run['done']} of {run['wanted']} probes, {cost}{stopped}."]
+
+
+@click.command("matrix")
+@json_option
+@online
+def matrix(connection: Connection, *, as_json: bool) -> None:
+    """Show for every profile and task whether its group was proven to answer. Nobody is asked.
+
+    Exit code 1 when a cell is red.
+    """
+    with offered("a proof matrix"):
+        found = connection.get("/profiles/matrix").document
+    answer(found, lambda: [_table(found["cells"]), "", *_reds(found["cells"])], as_json=as_json)
+    sys.exit(1 if any(cell["state"] == "red" for cell in found["cells"]) else 0)
+
+
+def _table(cells: Sequence[Mapping[str, Any]]) -> Table:
+    """Return tasks below each other and profiles beside each other."""
+    profiles = dict.fromkeys(cell["profile"] for cell in cells)
+    tasks = dict.fromkeys(cell["task"] for cell in cells)
+    shown = {(cell["profile"], cell["task"]): WORDS.get(cell["state"], cell["state"]) for cell in cells}
+    rows = ([task, *(shown.get((profile, task)) for profile in profiles)] for task in tasks)
+    return table(("task", *map(clean, profiles)), rows)
+
+
+def _reds(cells: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [
+        f"{clean(cell['profile'])}.{clean(cell['task'])}: {clean(cell['group'])} {clean(cell['why'])}, "
+        f"{moment(cell['checked_at'])}"
+        for cell in cells
+        if cell["state"] == "red"
+    ]

@@ -1,0 +1,167 @@
+"""`neuronode status`: what is in force and in which workers, once or for as long as somebody watches.
+
+It must not know how a proxy comes to it; the screen shows what `GET /status` answers.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from neuronode_router.cli.commands.watch import following
+from neuronode_router.cli.http import Connection, Refused, Unreachable, problem_of
+from neuronode_router.cli.options import json_option, online
+from neuronode_router.cli.terminal import (
+    answer,
+    clean,
+    facts,
+    moment,
+    print_json_line,
+    table,
+    terminal,
+)
+
+REFRESH_SECONDS = 2.0
+"""How often a watched status is read again where no event says to: a worker may die without one."""
+
+Status = Mapping[str, Any]
+
+
+@click.command("status")
+@click.option("--watch", is_flag=True, help="Show every change until Ctrl-C; reconnects by itself.")
+@json_option
+@online
+def command(connection: Connection, *, watch: bool, as_json: bool) -> None:
+    """Show what is in force, in every worker.
+
+    Exit code 1 when nothing is in force, a live worker lags behind, or the profiles have problems. With --watch
+    and --json every change is one line.
+    """
+    status = connection.get("/profiles/status").document
+    if watch:
+        _watch(connection, status, as_json=as_json)
+        return
+    answer(status, lambda: _parts(status), as_json=as_json)
+    sys.exit(0 if healthy(status) else 1)
+
+
+def healthy(status: Status) -> bool:
+    """Whether all is as it should be, as far as this key may see."""
+    return bool(status["ready"]) and status["converged"] is not False and not status["problems"]
+
+
+def _watch(connection: Connection, status: Status, *, as_json: bool) -> None:
+    live = Live(console=terminal(sys.stdout), auto_refresh=False) if _screen(as_json=as_json) else None
+    with following(connection, status["revision"], every=REFRESH_SECONDS) as events:
+        if live is None:
+            _print_changes(connection, status, events, as_json=as_json)
+            return
+        with live:
+            live.update(Group(*map(_renderable, _parts(status))), refresh=True)
+            for _ in events:
+                status = _again(connection, status)
+                live.update(Group(*map(_renderable, _parts(status))), refresh=True)
+
+
+def _print_changes(connection: Connection, status: Status, events: Any, *, as_json: bool) -> None:
+    """Print a line now, and one whenever something that matters is another than before."""
+    _print_line(status, as_json=as_json)
+    for _ in events:
+        before, status = status, _again(connection, status)
+        if _essence(status) != _essence(before):
+            _print_line(status, as_json=as_json)
+
+
+def _print_line(status: Status, *, as_json: bool) -> None:
+    if as_json:
+        print_json_line(status)
+    else:
+        click.echo(f"{moment(status['committed_at'])}  {_headline(status)}")
+
+
+def _again(connection: Connection, before: Status) -> Status:
+    """Read the status again; what was last known where the proxy does not answer."""
+    try:
+        return connection.get("/profiles/status").document
+    except Unreachable:
+        return before  # the stream says so, and connects again
+    except Refused as error:
+        if error.passing:
+            return before
+        raise
+
+
+def _essence(status: Status) -> tuple[object, ...]:
+    workers = sorted((w["instance"], w["live"], w["revision"]) for w in status["workers"] or ())
+    return (
+        status["ready"],
+        status["revision"],
+        status["converged"],
+        workers,
+        status["problems"],
+        status["warnings"],
+    )
+
+
+def _screen(*, as_json: bool) -> bool:
+    return sys.stdout.isatty() and not as_json
+
+
+def _headline(status: Status) -> str:
+    return f"revision {status['revision']}  {clean(status['active_profile'])}  {_convergence(status)}"
+
+
+def _convergence(status: Status) -> str:
+    if not status["ready"]:
+        return "nothing in force"
+    if status["workers"] is None:
+        return "in force"
+    live = [worker for worker in status["workers"] if worker["live"]]
+    current = sum(worker["revision"] == status["revision"] for worker in live)
+    return f"in force in {current} of {len(live)} workers"
+
+
+def _parts(status: Status) -> list[Table | str]:
+    metadata = status["profile_metadata"] or {}
+    parts: list[Table | str] = [
+        facts(
+            [
+                ("profile", status["active_profile"]),
+                ("", metadata.get("description", "")),
+                (
+                    "levels",
+                    f"cost {metadata.get('cost_level')}, performance {metadata.get('performance_level')}",
+                ),
+                ("revision", f"{status['revision']}, committed {moment(status['committed_at'])}"),
+                ("state", _convergence(status)),
+            ]
+        ),
+    ]
+    if status["workers"]:
+        parts += ["", _workers(status)]
+    if status["embedded_groups"]:
+        parts += ["", f"Answered by the built-in tiny model: {clean(', '.join(status['embedded_groups']))}"]
+    if status["warnings"] or status["problems"]:
+        parts += [""]
+    parts += [f"Warning: {clean(text)}" for text in status["warnings"] or ()]
+    parts += [f"Problem: {clean(problem_of(place))}" for place in status["problems"] or ()]
+    return [*parts, "", table(("task", "group"), status["active_mappings"].items())]
+
+
+def _workers(status: Status) -> Table:
+    rows = (
+        (w["host"], w["pid"], w["version"], w["revision"], "live" if w["live"] else "gone", w["detail"])
+        for w in sorted(status["workers"], key=lambda w: (w["host"], w["pid"]))
+    )
+    return table(("host", ">pid", "version", ">revision", "state", "detail"), rows)
+
+
+def _renderable(part: Table | str) -> Table | Text:
+    return Text(part) if isinstance(part, str) else part

@@ -1,0 +1,302 @@
+"""The one way in which commands talk to a running proxy: requests, answers, refusals, and the event stream.
+
+It must not know what is asked. The key comes from the environment or a hidden prompt, never from the command line.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import click
+import httpx
+
+from neuronode_router.cli.options import settings_with
+from neuronode_router.errors import NeuronodeError, Problem, SettingsError
+from neuronode_router.settings import process_environment
+
+KEY_VARIABLE = "LITELLM_API_KEY"
+PREFIX = "/neuronode"
+"""Not `/admin`: LiteLLM takes that for itself when LITELLM_ENABLE_ADMIN_MCP is set."""
+TIMEOUT = httpx.Timeout(60, connect=5)
+SILENCE_SECONDS = 45
+"""The event stream sends something every 15 seconds; after three times that the connection counts as lost."""
+WRITE_ATTEMPTS = 2
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+PROBLEM_TYPE = "application/problem+json"
+
+
+class Unreachable(NeuronodeError):
+    """The proxy did not answer."""
+
+    code = "unreachable"
+    mend = "Start it with `neuronode serve`, or name its address with --url or LITELLM_BASE_URL."
+
+
+class Refused(NeuronodeError):
+    """The proxy answered with an error."""
+
+    def __init__(
+        self, status: int, code: str, message: str, *, mend: str, problems: Sequence[Problem] = ()
+    ) -> None:
+        super().__init__(message, mend=mend)
+        self.status = status
+        self.code = code
+        self.problems = tuple(problems)
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same request may succeed a little later."""
+        return self.status == httpx.codes.TOO_MANY_REQUESTS or self.status >= 500
+
+
+class NotOffered(NeuronodeError):
+    """The proxy has no such route."""
+
+    code = "not_offered"
+    mend = "Look with `neuronode doctor --online` whether the plugin is loaded there, and which version."
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """What the proxy said, and the ETag it said it under."""
+
+    document: dict[str, Any]
+    etag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One committed revision, as the event stream tells it."""
+
+    revision: int
+    entry: dict[str, Any]
+
+
+class Connection:
+    """Requests to one proxy under `/neuronode`. Raises `Unreachable`, `Refused` and `NotOffered`, nothing else."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+
+    def get(self, path: str, **params: object) -> HttpAnswer:
+        """Return what a route shows; parameters that are None are left out."""
+        return self._answer(self._send("GET", path, params=_given(params)))
+
+    def text(self, path: str, **params: object) -> str:
+        """Return what a route shows as a text of its own kind."""
+        response = self._send("GET", path, params=_given(params))
+        _refuse(response)
+        return response.text
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        if_match: str | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> HttpAnswer:
+        """Send a write, again when its answer was lost: an Idempotency-Key makes sure that it is done once."""
+        headers = {"Idempotency-Key": secrets.token_hex(16)} | ({"If-Match": if_match} if if_match else {})
+        for attempt in range(1, WRITE_ATTEMPTS + 1):
+            try:
+                return self._answer(
+                    self._send(method, path, params=_given(params or {}), json=body, headers=headers)
+                )
+            except Unreachable:
+                if attempt == WRITE_ATTEMPTS:
+                    raise
+        raise AssertionError
+
+    def status_without_key(self, path: str) -> int:
+        """Return the status that a caller without a key gets for a path of the proxy's own."""
+        request = self._client.build_request("GET", path)
+        del request.headers["Authorization"]
+        try:
+            return self._client.send(request).status_code
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from error
+
+    def events(self, after: int) -> Iterator[Event | None]:
+        """Yield every revision after `after` as it is served, and None whenever the proxy says it is still there."""
+        headers = {"Last-Event-ID": str(after)}
+        try:
+            for fields in self.stream("GET", "/profiles/events", headers=headers):
+                yield Event(int(fields["id"]), json.loads(fields["data"])) if fields else None
+        except (ValueError, KeyError) as error:
+            raise NotOffered("The event stream is not one of this plugin.") from error
+
+    def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[dict[str, str]]:
+        """Yield the fields of each event that a route sends, none of them for a sign of life."""
+        timeout = httpx.Timeout(SILENCE_SECONDS, connect=5)
+        wanted = {"Accept": "text/event-stream", **(headers or {})}
+        try:
+            with self._client.stream(
+                method, PREFIX + path, params=_given(params or {}), headers=wanted, timeout=timeout
+            ) as response:
+                if response.is_error:
+                    response.read()
+                _refuse(response)
+                yield {}
+                yield from _events(response.iter_lines())
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from error
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            return self._client.request(method, PREFIX + path, **options)
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from error
+
+    def _answer(self, response: httpx.Response) -> HttpAnswer:
+        _refuse(response)
+        document = _json(response)
+        if not isinstance(document, dict):
+            raise NotOffered(f"{self._client.base_url} answers, but not as the admin API does.")
+        return HttpAnswer(document, response.headers.get("etag"))
+
+
+@contextmanager
+def connect(url: str) -> Iterator[Connection]:
+    """Yield a connection to the proxy at `url`, with or without `/v1`. Raises `SettingsError`."""
+    address = url.strip().rstrip("/").removesuffix("/v1")
+    try:
+        parsed = httpx.URL(address)
+    except httpx.InvalidURL as error:
+        raise SettingsError("The address cannot be used.", mend=_URL_MEND) from error
+    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.userinfo:
+        raise SettingsError("The address cannot be used.", mend=_URL_MEND)
+    nearby = parsed.host in LOOPBACK
+    with httpx.Client(
+        base_url=address,
+        headers={"Authorization": f"Bearer {find_key(nearby=nearby)}"},
+        timeout=TIMEOUT,
+        trust_env=not nearby,  # a company's proxy cannot reach this machine
+    ) as client:
+        yield Connection(client)
+
+
+_URL_MEND = "Write it as http://host:port, without a name or password in it."
+
+
+def find_key(*, nearby: bool) -> str:
+    """Return the key to send: LITELLM_API_KEY, or for a proxy on this machine the one `serve` keeps, or a typed one.
+
+    Raises `SettingsError` where nobody can be asked.
+    """
+    if key := process_environment().get(KEY_VARIABLE, "").strip():
+        return key
+    kept = settings_with({}).state_dir / "master_key"
+    if nearby and kept.is_file():
+        try:
+            return kept.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"The key file {kept} cannot be read.", mend=_KEY_MEND) from error
+    if not sys.stdin.isatty():
+        raise SettingsError("There is no key to send.", mend=_KEY_MEND)
+    return str(click.prompt("Key of the proxy", hide_input=True, err=True))
+
+
+_KEY_MEND = f"Set {KEY_VARIABLE} to a key of the proxy."
+
+
+@contextmanager
+def offered(what: str) -> Iterator[None]:
+    """Read, in this block, a route that older versions do not have: they take its word for the name of a profile."""
+    try:
+        yield
+    except Refused as error:
+        if error.code == "unknown_profile":
+            raise NotOffered(f"This proxy does not offer {what}.") from error
+        raise
+
+
+def segment(name: str) -> str:
+    """Return a name as one step of a path, whatever is in it."""
+    return quote(name, safe="")
+
+
+def checked(connection: Connection, body: object) -> list[Problem]:
+    """Return what is wrong with a profile, or with the proxy's own files when the body is None."""
+    verdict = connection.send("POST", "/profiles/validate", body).document
+    return [problem_of(place) for place in verdict["problems"]]
+
+
+def problem_of(document: Mapping[str, Any]) -> Problem:
+    """Return a problem as the admin API shows it."""
+    texts = {name: str(document.get(name, "")) for name in ("code", "message", "mend", "file", "path")}
+    return Problem(**texts, line=int(document.get("line", 0)), column=int(document.get("column", 0)))
+
+
+def _refuse(response: httpx.Response) -> None:
+    """Raise what an error response says; return for any other."""
+    if response.is_success:
+        return
+    document = _json(response)
+    if isinstance(document, dict) and response.headers.get("content-type", "").startswith(PROBLEM_TYPE):
+        raise refusal(response.status_code, document)
+    if response.status_code in (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED):
+        raise NotOffered(f"This proxy does not offer {response.request.url.path}.")
+    # LiteLLM's own errors repeat parts of keys and prompts: only their status is ours to show.
+    raise Refused(
+        response.status_code,
+        "refused",
+        f"The proxy answered {response.status_code} {response.reason_phrase}.",
+        mend=f"Check {KEY_VARIABLE} and --url; the proxy's log says more.",
+    )
+
+
+def refusal(status: int, document: Mapping[str, Any]) -> Refused:
+    """Return what a problem document says."""
+    places = [problem_of(place) for place in document.get("problems", ())]
+    return Refused(
+        status,
+        str(document.get("code", "refused")),
+        str(document.get("detail", "")),
+        mend=str(document.get("mend", "")),
+        problems=places,
+    )
+
+
+def _unreachable(error: httpx.HTTPError) -> Unreachable:
+    return Unreachable(f"The proxy did not answer: {error or type(error).__name__}.")
+
+
+def _json(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
+def _given(params: Mapping[str, object]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if value is not None}
+
+
+def _events(lines: Iterator[str]) -> Iterator[dict[str, str]]:
+    """Parse server-sent events: each field is one line here, and an empty line ends an event."""
+    fields: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name:
+            fields[name] = value.removeprefix(" ")
+        elif line:
+            yield {}
+        elif "data" in fields:
+            yield fields
+            fields = {}

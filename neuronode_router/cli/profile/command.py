@@ -1,0 +1,122 @@
+"""`neuronode profile`: show, compare and check profiles; switch and roll back.
+
+It must not know what a change needs besides its name: `consent` carries it out.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from rich.table import Table
+
+from neuronode_router.cli.commands.plan import plan
+from neuronode_router.cli.commands.proof import matrix, validate
+from neuronode_router.cli.consent import How, PendingChange, carry_out, forced
+from neuronode_router.cli.http import Connection
+from neuronode_router.cli.options import (
+    change_options,
+    force_option,
+    json_option,
+    online,
+)
+from neuronode_router.cli.profile.edit import edit
+from neuronode_router.cli.profile.text import in_order
+from neuronode_router.cli.terminal import answer, changes_table, clean, facts, table
+from neuronode_router.errors import UnknownProfile
+
+
+@click.group("profile")
+def command() -> None:
+    """Show, compare, check and change profiles."""
+
+
+command.add_command(plan)
+command.add_command(edit)
+command.add_command(validate)
+command.add_command(matrix)
+
+
+@command.command("list")
+@json_option
+@online
+def list_profiles(connection: Connection, *, as_json: bool) -> None:
+    """Show the profiles, the active one marked."""
+    listed = connection.get("/profiles/list").document
+    rows = (
+        (
+            "*" if profile["name"] == listed["active_profile"] else "",
+            profile["name"],
+            profile["cost_level"],
+            profile["performance_level"],
+            profile["description"],
+        )
+        for profile in listed["profiles"]
+    )
+    columns = ("", "profile", "cost", "performance", "description")
+    answer(listed, lambda: [table(columns, rows)], as_json=as_json)
+
+
+@command.command("show")
+@click.argument("name")
+@json_option
+@online
+def show_profile(connection: Connection, name: str, *, as_json: bool) -> None:
+    """Show one profile with its mappings and tiers."""
+    listed = connection.get("/profiles/list").document["profiles"]
+    found = [profile for profile in listed if profile["name"] == name]
+    if not found:
+        raise UnknownProfile(name, [profile["name"] for profile in listed])
+    profile = in_order(found[0])
+    answer(profile, lambda: _parts(profile), as_json=as_json)
+
+
+def _parts(profile: Mapping[str, Any]) -> list[Table | str]:
+    told = [(key, value) for key, value in profile.items() if not isinstance(value, dict | list)]
+    tiers = ((tier, ", ".join(groups)) for tier, groups in profile["tiers"].items())
+    return [
+        facts([*told, ("allowed_teams", ", ".join(profile["allowed_teams"]) or "-")]),
+        "",
+        table(("task", "group"), profile["tasks"].items()),
+        "",
+        table(("tier", "groups"), tiers),
+    ]
+
+
+@command.command("diff")
+@click.argument("before")
+@click.argument("after")
+@json_option
+@online
+def diff(connection: Connection, before: str, after: str, *, as_json: bool) -> None:
+    """Show which tasks two profiles send elsewhere."""
+    difference = connection.get("/profiles/diff", **{"from": before, "to": after}).document
+    changes = difference["changes"]
+    same = f"{clean(before)} and {clean(after)} send every task to the same group."
+    answer(difference, lambda: [changes_table(changes) if changes else same], as_json=as_json)
+
+
+@command.command("switch")
+@click.argument("name")
+@force_option
+@change_options
+@online
+def switch(connection: Connection, name: str, *, force: bool, **how: Any) -> None:
+    """Let another profile answer, in every worker."""
+    body = {"profile": name, **forced(force=force)}
+    sys.exit(carry_out(connection, PendingChange("POST", "/profiles/switch", body), How(**how)))
+
+
+@command.command("rollback")
+@click.argument("revision", required=False, type=click.IntRange(min=1))
+@force_option
+@change_options
+@online
+def rollback(connection: Connection, revision: int | None, *, force: bool, **how: Any) -> None:
+    """Bring back an earlier revision.
+
+    Profile and mappings of REVISION, or of the revision before, return as a new revision."""
+    body = {"to": revision or "previous", **forced(force=force)}
+    sys.exit(carry_out(connection, PendingChange("POST", "/profiles/rollback", body), How(**how)))

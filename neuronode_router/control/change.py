@@ -1,0 +1,103 @@
+"""The words of a change on its way: what was ordered, what it leads to, what became of it.
+
+It must not know how any of it is done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Required, TypedDict
+
+from neuronode_router.control.idempotency import Idempotency
+from neuronode_router.control.ports import StagedEdit
+from neuronode_router.domain import (
+    NO_BINDINGS,
+    Action,
+    Actor,
+    AuditEntry,
+    Bindings,
+    ControlState,
+    GateResult,
+    ProfileSet,
+    TaskChange,
+)
+
+Wait = Literal["none", "one", "all"]
+"""Whose acknowledgement a receipt waits for: nobody's, the first worker's, or that of all live workers."""
+
+When = Literal["always", "unless_stale", "if_empty"]
+"""When the profile files are put in force: always; unless they say what only an earlier revision said; or only where
+nothing was ever committed.
+"""
+
+REASON_LIMIT = 500
+"""Characters of a reason that are kept."""
+
+ACTOR_LIMIT = 200
+"""Characters of an actor's name and kind that are kept."""
+
+
+class Options(TypedDict, total=False):
+    """What every change may be told."""
+
+    actor: Required[Actor]
+    reason: str
+    if_match: int | None
+    """Only when this is the current revision; None: whatever that is."""
+    dry_run: bool
+    """Prepare everything, change nothing."""
+    force: bool
+    """Past the gate, which the audit log then shows."""
+    wait: Wait
+    idempotency: Idempotency | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeOrder:
+    """An action with its `Options`, defaults filled in and texts from outside made fit for a database."""
+
+    action: Action
+    actor: Actor
+    reason: str = ""
+    if_match: int | None = None
+    dry_run: bool = False
+    force: bool = False
+    wait: Wait = "all"
+    idempotency: Idempotency | None = None
+
+    def __post_init__(self) -> None:
+        actor = Actor(storable(self.actor.name, ACTOR_LIMIT), storable(self.actor.kind, ACTOR_LIMIT))
+        object.__setattr__(self, "actor", actor)
+        object.__setattr__(self, "reason", storable(self.reason, REASON_LIMIT))
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeTarget:
+    """What a change leads to. Everything that can fail before the commit has been done."""
+
+    active: str
+    profiles: ProfileSet
+    bindings: Bindings = field(default_factory=lambda: NO_BINDINGS)
+    edit: StagedEdit | None = None
+    passage: GateResult = field(default_factory=GateResult)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeResult:
+    """What became of an order. `entry` is its audit row; None when nothing was to be done, or on a dry run."""
+
+    order: ChangeOrder
+    before: ControlState | None
+    target: ChangeTarget | None
+    changes: tuple[TaskChange, ...]
+    changed: bool
+    entry: AuditEntry | None
+    replayed: bool = False
+
+
+def storable(text: str, limit: int) -> str:
+    """Return at most `limit` characters of `text` without what no database takes: NUL and lone surrogates.
+
+    Line breaks and escape sequences stay: they are data, and JSON-encoded wherever a line-based log could be forged.
+    """
+    return text[:limit].replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

@@ -1,0 +1,280 @@
+"""What is known of every deployment of a router, brought up to date in the background and read from memory.
+
+Registry, probes, statistics and LiteLLM's cooldowns become a verdict on each deployment. It decides about no request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+from neuronode_router.background import Failures
+from neuronode_router.errors import Problem
+from neuronode_router.health.ollama import Defaults, read_places
+from neuronode_router.health.ollama_probe import OllamaProbes
+from neuronode_router.routing.fallback_chain import DeploymentStatus
+from neuronode_router.routing.inventory import Deployment, Inventory, read_inventory
+from neuronode_router.routing.overload import (
+    NEW,
+    Health,
+    HealthReason,
+    HealthVerdict,
+    Load,
+    judge_all,
+    queue_is_long,
+)
+from neuronode_router.routing.pick import Candidate
+from neuronode_router.stats.ports import Statistics
+from neuronode_router.stats.summary import DeploymentStats
+
+logger = logging.getLogger(__name__)
+
+INTERVAL_SECONDS = 0.4
+"""How often it looks at least. Statistics are summarised as often."""
+
+GLANCE_SECONDS = 0.05
+"""How soon it looks after a new summary: what one worker counts, others must judge by within a second."""
+
+AT_ONCE = 100
+"""Deployments that are judged before other tasks have their turn."""
+
+Entries = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorSources:
+    """Where the facts come from. None of them may wait."""
+
+    router: Callable[[], Any | None]
+    """The LiteLLM router, None while there is none."""
+    statistics: Statistics
+    cooling: Callable[[], Collection[str]]
+    """The ids that LiteLLM has in cooldown."""
+    probes: OllamaProbes | None = None
+    """Asks the Ollamas; without it every deployment counts as there."""
+    defaults: Defaults = field(default_factory=Defaults)
+    clock: Callable[[], float] = time.time
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """Everything of one moment: what is read at the same time belongs together."""
+
+    registry: Inventory = field(default_factory=Inventory)
+    verdicts: Mapping[str, HealthVerdict] = field(default_factory=dict)
+    standings: Mapping[str, tuple[DeploymentStatus, ...]] = field(default_factory=dict)
+    queueing: tuple[str, ...] = ()
+    """Groups with a deployment of which it is known how many requests it works on at the same time."""
+    known: Mapping[str, tuple[DeploymentStatus, float | None]] = field(default_factory=dict)
+    """Standing and median latency by deployment id."""
+
+
+class HealthMonitor:
+    """How every deployment stands. Reading costs an attribute or a dictionary read and never waits."""
+
+    def __init__(self, sources: MonitorSources, *, failures: Failures | None = None) -> None:
+        self._sources = sources
+        self._failures = failures or Failures()
+        self._entries: Entries = ()
+        self._written = Inventory()
+        self._picture = _Picture()
+        self._measured: Mapping[str, DeploymentStats] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def standings(self) -> Mapping[str, tuple[DeploymentStatus, ...]]:
+        """The deployments of each model group and how they stand: immutable, replaced as a whole."""
+        return self._picture.standings
+
+    def live_standings(self) -> Mapping[str, tuple[DeploymentStatus, ...]]:
+        """Return `standings` with the queues of this moment, which are known where `parallel` is.
+
+        A burst fills a queue in less time than passes between two looks.
+        """
+        picture = self._picture
+        if not picture.queueing:
+            return picture.standings
+        now = {group: tuple(map(self._now, picture.standings[group])) for group in picture.queueing}
+        return {**picture.standings, **now}
+
+    def _now(self, standing: DeploymentStatus) -> DeploymentStatus:
+        deployment = standing.deployment
+        well = standing.health in (Health.OK, Health.PROBING)
+        if well and queue_is_long(deployment, self._sources.statistics.in_flight(deployment.id)):
+            return replace(standing, health=Health.SLOW)
+        return standing
+
+    @property
+    def registry(self) -> Inventory:
+        """What is known of the deployments beforehand, as the probes found it."""
+        return self._picture.registry
+
+    @property
+    def verdicts(self) -> Mapping[str, HealthVerdict]:
+        """How each deployment stands and why, by id."""
+        return self._picture.verdicts
+
+    def candidate(self, deployment_id: str) -> Candidate | None:
+        """Return what is known of a deployment, with the attempts that run now; None where it is unknown."""
+        found = self._picture.known.get(deployment_id)
+        if found is None:
+            return None
+        return Candidate(found[0], found[1], self._sources.statistics.in_flight(deployment_id))
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what is wrong in the deployments' notes, and with the Ollamas. No address, no key."""
+        probes = self._sources.probes
+        foreign = probes.foreign() if probes is not None else frozenset()
+        groups = {entry.group for entry in _all(self._picture.registry) if entry.id in foreign}
+        return (*self._written.problems, *(_not_an_ollama(group) for group in sorted(groups)))
+
+    async def refresh(self) -> None:
+        """Look at everything once, and publish it with one assignment."""
+        self._reread()
+        sources = self._sources
+        registry = self._written
+        if sources.probes is not None:
+            registry = registry.with_found(sources.probes.found())
+        self._measured = measured = sources.statistics.snapshot()
+        cooling = sources.cooling()
+        deployments = {entry.id: entry for entry in _all(registry)}
+        loads = {name: load_of(measured.get(name), cooling=name in cooling) for name in deployments}
+        verdicts = await self._judge(deployments, loads)
+        before, self._picture = self._picture, _picture(registry, verdicts, measured)
+        _log_changes(before.verdicts, verdicts, deployments)
+
+    async def start(self) -> None:
+        """Look once, then go on in the background. Never raises."""
+        with self._failures.survived("judging the deployments"):
+            await self.refresh()
+        self._task = asyncio.create_task(self._run(), name="neuronode-board")
+
+    async def stop(self) -> None:
+        """Look no more. What was published last stays."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        if self._sources.probes is not None:
+            await self._sources.probes.stop()
+
+    async def _run(self) -> None:
+        while True:
+            await self._news()
+            with self._failures.survived("judging the deployments"):
+                await self.refresh()
+
+    async def _news(self) -> None:
+        """Wait for a new summary of the statistics, at most an interval."""
+        for _ in range(round(INTERVAL_SECONDS / GLANCE_SECONDS)):
+            await asyncio.sleep(GLANCE_SECONDS)
+            if self._sources.statistics.snapshot() is not self._measured:
+                return
+
+    def _reread(self) -> None:
+        """Read LiteLLM's list where it is another one than before: reading sixty notes takes a millisecond."""
+        entries = list(getattr(self._sources.router(), "model_list", None) or ())
+        # LiteLLM puts a new entry in the place of one that was edited. The old ones are held, so `is` can be trusted.
+        if len(entries) == len(self._entries) and all(map(_same, entries, self._entries)):
+            return
+        self._written, self._entries = read_inventory(entries), entries
+        if self._sources.probes is not None:
+            self._sources.probes.follow(read_places(entries, self._sources.defaults))
+
+    async def _judge(
+        self, deployments: Mapping[str, Deployment], loads: Mapping[str, Load]
+    ) -> Mapping[str, HealthVerdict]:
+        before, now = self._picture.verdicts, self._sources.clock()
+        names, verdicts = list(deployments), dict[str, HealthVerdict]()
+        for start in range(0, len(names), AT_ONCE):
+            part = {name: deployments[name] for name in names[start : start + AT_ONCE]}
+            verdicts |= judge_all(before, part, loads, now=now)
+            await asyncio.sleep(0)
+        return MappingProxyType(verdicts)
+
+
+def load_of(measured: DeploymentStats | None, *, cooling: bool) -> Load:
+    """Return what `judge` wants to know of a deployment. Never raises."""
+    if measured is None:
+        return Load(cooling=cooling)
+    recent = measured.recent
+    return Load(
+        latency_ms=recent.short_answer.p50_ms,
+        samples=recent.short_answer.samples,
+        errors=recent.errors,
+        in_flight=measured.in_flight,
+        cooling=cooling,
+    )
+
+
+def _picture(
+    registry: Inventory, verdicts: Mapping[str, HealthVerdict], measured: Mapping[str, DeploymentStats]
+) -> _Picture:
+    standings = {
+        group: tuple(DeploymentStatus(entry, verdicts[entry.id].health) for entry in entries)
+        for group, entries in registry.groups.items()
+    }
+    known = {
+        standing.deployment.id: (standing, _latency(measured.get(standing.deployment.id)))
+        for group in standings.values()
+        for standing in group
+    }
+    queueing = tuple(
+        group for group, found in standings.items() if any(each.deployment.parallel for each in found)
+    )
+    return _Picture(registry, verdicts, MappingProxyType(standings), queueing, known)
+
+
+def _latency(measured: DeploymentStats | None) -> float | None:
+    return None if measured is None else measured.window.short_answer.p50_ms
+
+
+def _all(registry: Inventory) -> Iterable[Deployment]:
+    return (entry for group in registry.groups.values() for entry in group)
+
+
+def _same(one: object, other: object) -> bool:
+    return one is other
+
+
+def _log_changes(
+    before: Mapping[str, HealthVerdict],
+    after: Mapping[str, HealthVerdict],
+    deployments: Mapping[str, Deployment],
+) -> None:
+    """Say each change of state once: no address, no key, no text of a request."""
+    for name, verdict in after.items():
+        was = before.get(name, NEW).health
+        if was is not verdict.health:
+            level = logging.INFO if verdict.health in {Health.OK, Health.PROBING} else logging.WARNING
+            logger.log(
+                level,
+                "neuronode: deployment %r of %r: %s -> %s, %s",
+                name,
+                deployments[name].group,
+                was,
+                verdict.health,
+                _because(verdict),
+            )
+
+
+def _because(verdict: HealthVerdict) -> str:
+    if verdict.why in {HealthReason.LATENCY, HealthReason.WITHIN_LIMITS}:
+        return f"{verdict.why} ({verdict.value:.0f} ms, limit {verdict.limit:.0f} ms)"
+    if verdict.why is HealthReason.ERRORS:
+        return f"{verdict.why} ({verdict.value:.0%} of the requests, limit {verdict.limit:.0%})"
+    return str(verdict.why)
+
+
+def _not_an_ollama(group: str) -> Problem:
+    return Problem(
+        code="not_an_ollama",
+        message="Something else than an Ollama answers there: nothing is known of what it has.",
+        mend="Check api_base and api_key of the group's deployments; requests are not affected.",
+        path=group,
+    )

@@ -1,0 +1,224 @@
+"""Which Ollama serves a deployment, and what the answers of an Ollama say about it.
+
+It asks nobody (`ollama_probe` does) and needs nothing of LiteLLM but the shape of its model list.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from neuronode_router.routing.inventory import ProbedFacts
+
+OLLAMA_PROVIDERS = frozenset({"ollama", "ollama_chat"})
+OPENAI_PROVIDERS = frozenset({"openai", "text-completion-openai", "custom_openai"})
+OLLAMA_PORT = 11434
+LOCAL_BASE = f"http://localhost:{OLLAMA_PORT}"
+"""Where LiteLLM looks for an Ollama when nobody says where it is."""
+
+ENDPOINTS = ("/api/generate", "/api/chat", "/api/embed", "/api/embeddings")
+"""What an `api_base` may carry at its end: LiteLLM strips it too."""
+LIBRARY = ("registry.ollama.ai/", "library/")
+"""What a full name begins with and a listed name leaves out."""
+
+
+@dataclass(frozen=True, slots=True)
+class OllamaHost:
+    """One Ollama and how it is asked. Address and headers can hold passwords: never show or log either."""
+
+    address: str = field(repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one deployment is served."""
+
+    host: OllamaHost
+    tag: str
+    """The name as Ollama lists it: lower case, always with a tag."""
+    num_ctx: int | None = None
+    """The window that the deployment itself asks for with every request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What LiteLLM falls back to for a deployment that does not say it."""
+
+    api_base: str = field(default=LOCAL_BASE, repr=False)
+    api_key: str | None = field(default=None, repr=False)
+
+
+class NotAnOllama(ValueError):
+    """Something answered that does not speak as an Ollama does."""
+
+
+@dataclass(frozen=True, slots=True)
+class OllamaLimits:
+    """What /api/show says about the window of one name."""
+
+    num_ctx: int | None = None
+    """From its Modelfile: what a request gets that asks for nothing."""
+    trained: int | None = None
+    """What no request can exceed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one Ollama said, by tag."""
+
+    digests: Mapping[str, str]
+    """Everything that it could load."""
+    loaded: Mapping[str, int | None] | None
+    """What is loaded, and with which window; None where it does not tell, as Ollama's cloud."""
+    limits: Mapping[str, OllamaLimits]
+
+
+def read_places(
+    entries: Iterable[Mapping[str, Any]], defaults: Defaults | None = None
+) -> Mapping[str, Place]:
+    """Return where each deployment of LiteLLM's model list that an Ollama serves is served, by id. Never raises.
+
+    A deployment that speaks OpenAI's wire counts where it is unmistakable: its address ends in `/v1` and is that of an
+    Ollama of the list, or on Ollama's own port.
+    """
+    named, maybe = {}, {}
+    for entry in entries:
+        params, about = entry.get("litellm_params"), entry.get("model_info")
+        if isinstance(params, Mapping) and isinstance(about, Mapping) and isinstance(about.get("id"), str):
+            provider, served = _provider(params)
+            if served and provider in OLLAMA_PROVIDERS:
+                named[about["id"]] = _place(provider, served, params, defaults or Defaults())
+            elif served and provider in OPENAI_PROVIDERS and (place := _behind_openai(served, params)):
+                maybe[about["id"]] = place
+    known = {place.host.address for place in named.values()}
+    sure = {
+        name: place
+        for name, place in maybe.items()
+        if place.host.address in known or _port(place) == OLLAMA_PORT
+    }
+    return named | sure
+
+
+def found(place: Place, seen: Seen) -> ProbedFacts:
+    """Return what an Ollama's answers say about a deployment. Never raises."""
+    limits = seen.limits.get(place.tag, OllamaLimits())
+    granted = place.num_ctx or limits.num_ctx or (seen.loaded or {}).get(place.tag)
+    windows = [window for window in (granted, limits.trained) if window]
+    return ProbedFacts(
+        available=place.tag in seen.digests,
+        loaded=None if seen.loaded is None else place.tag in seen.loaded,
+        context_window=min(windows, default=None),
+    )
+
+
+def read_digests(document: object) -> Mapping[str, str]:
+    """Return the tags of /api/tags with their digests. Raises `NotAnOllama`."""
+    return {tag_of(_text(entry, "name")): str(entry.get("digest", "")) for entry in _listed(document)}
+
+
+def read_loaded(document: object) -> Mapping[str, int | None]:
+    """Return the tags of /api/ps with their windows. Raises `NotAnOllama`."""
+    return {tag_of(_text(entry, "name")): _count(entry.get("context_length")) for entry in _listed(document)}
+
+
+def read_limits(document: object) -> OllamaLimits:
+    """Return the limits in an answer of /api/show. Raises `NotAnOllama`."""
+    if not isinstance(document, Mapping):
+        raise NotAnOllama("no document")
+    about = document.get("model_info")
+    about = about if isinstance(about, Mapping) else {}
+    trained = about.get(f"{about.get('general.architecture')}.context_length")
+    return OllamaLimits(num_ctx=_parameter(document.get("parameters")), trained=_count(trained))
+
+
+def tag_of(name: str) -> str:
+    """Return a name as Ollama lists it: `llama3.1` is `llama3.1:latest`. Never raises."""
+    short = name.strip().lower()
+    for prefix in LIBRARY:
+        short = short.removeprefix(prefix)
+    return short if ":" in short.rpartition("/")[2] else f"{short}:latest"
+
+
+def _provider(params: Mapping[str, Any]) -> tuple[str, str]:
+    """Return provider and served name of a deployment, as LiteLLM reads them."""
+    written, given = str(params.get("model") or ""), params.get("custom_llm_provider")
+    first, _, rest = written.partition("/")
+    if isinstance(given, str) and given and first != given:
+        return given, written
+    return first, rest
+
+
+def _place(provider: str, served: str, params: Mapping[str, Any], defaults: Defaults) -> Place:
+    base = params.get("api_base") or params.get("base_url") or defaults.api_base
+    key = params.get("api_key") or (defaults.api_key if provider == "ollama_chat" else None)
+    return Place(_host(str(base), key, params), tag_of(served), _count(params.get("num_ctx")))
+
+
+def _behind_openai(served: str, params: Mapping[str, Any]) -> Place | None:
+    """Return the place of what may be an Ollama behind OpenAI's wire, on which nobody asks for a window."""
+    base = str(params.get("api_base") or params.get("base_url") or "").rstrip("/")
+    if not base.endswith("/v1"):
+        return None
+    return Place(_host(base.removesuffix("/v1"), params.get("api_key"), params), tag_of(served))
+
+
+def _host(base: str, key: object, params: Mapping[str, Any]) -> OllamaHost:
+    address = base.strip().rstrip("/")
+    for ending in ENDPOINTS:
+        address = address.removesuffix(ending)
+    given = params.get("extra_headers") or params.get("headers")
+    headers = {str(name): str(value) for name, value in given.items()} if isinstance(given, Mapping) else {}
+    if isinstance(key, str) and key:
+        headers.setdefault("Authorization", f"Bearer {key}")
+    split = _split(address)
+    if split is not None and split.username is not None:
+        # A client logs the addresses that it asks, so the password goes where it is not logged.
+        pair = f"{unquote(split.username)}:{unquote(split.password or '')}"
+        headers.setdefault("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}")
+        address = split._replace(netloc=split.netloc.rpartition("@")[2]).geturl()
+    return OllamaHost(address.rstrip("/"), tuple(sorted(headers.items())))
+
+
+def _split(address: str) -> SplitResult | None:
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return None
+
+
+def _port(place: Place) -> int | None:
+    try:
+        return urlsplit(place.host.address).port
+    except ValueError:
+        return None
+
+
+def _listed(document: object) -> list[Mapping[str, Any]]:
+    entries = document.get("models") if isinstance(document, Mapping) else None
+    if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
+        raise NotAnOllama("no list")
+    return entries
+
+
+def _text(entry: Mapping[str, Any], key: str) -> str:
+    value = entry.get(key)
+    if not isinstance(value, str):
+        raise NotAnOllama("an entry without a name")
+    return value
+
+
+def _parameter(written: object) -> int | None:
+    """Return `num_ctx` of a Modelfile's parameters: a line each, name and value."""
+    for line in written.splitlines() if isinstance(written, str) else ():
+        name, _, value = line.strip().partition(" ")
+        if name == "num_ctx" and value.strip().isascii() and value.strip().isdigit():
+            return _count(int(value))
+    return None
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

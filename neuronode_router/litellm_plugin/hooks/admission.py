@@ -1,0 +1,211 @@
+"""Admission: LiteLLM's hooks on the request path. They read one snapshot, decide and stamp; no waiting.
+
+An exception of ours never fails a request: it goes where LiteLLM alone would have sent it, and is counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from fastapi import HTTPException
+from litellm.caching.caching import DualCache
+from litellm.integrations.custom_logger import CustomLogger
+from litellm.proxy._types import UserAPIKeyAuth
+
+from neuronode_router.access import Principal, may_override
+from neuronode_router.auto.explain import explain
+from neuronode_router.auto.router import AutoRouter, Caller
+from neuronode_router.domain import PROFILE_NAME_PREFIX, TIERS, Beyond, Decision, Profile, Tier
+from neuronode_router.errors import NeuronodeError, NotAllowed, NotReady, UnknownProfile, UnknownTier
+from neuronode_router.litellm_plugin.failure_count import FailureCount, Harmless
+from neuronode_router.litellm_plugin.hooks import request_metadata, tracing
+from neuronode_router.routing.admit import admit
+from neuronode_router.routing.binding import bound_profile
+from neuronode_router.routing.snapshot import Snapshot
+
+STARTUP_WAIT_SECONDS = 5.0
+"""How long the very first requests of a worker may wait for its first snapshot."""
+
+ROUTED_CALLS = frozenset(
+    {
+        *("completion", "acompletion", "text_completion", "atext_completion", "embedding", "aembedding"),
+        *("responses", "aresponses", "anthropic_messages", "aanthropic_messages"),
+        *("generate_content", "agenerate_content", "generate_content_stream", "agenerate_content_stream"),
+    }
+)
+"""The calls that go through LiteLLM's router. Others (pass-through bodies, files, tools) are not touched at
+all.
+"""
+
+REFUSALS: Mapping[type[NeuronodeError], int] = {NotAllowed: 403, UnknownProfile: 404, UnknownTier: 400}
+"""What admission refuses on purpose, and the status the client gets."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionHost:
+    """What admission asks of the host, as plain callables."""
+
+    principal: Callable[[UserAPIKeyAuth], Principal]
+    served_by: Callable[[Mapping[str, Any]], tuple[str | None, bool]]
+    """From headers-hook facts to (model group that answered, whether the embedded model did)."""
+    tags: Callable[[], bool]
+    """Whether requests may carry our tags."""
+    spent: Callable[[UserAPIKeyAuth, str, Beyond], float | None]
+    """From a caller, a bound subject and its rule to the share of the budget that is spent, None where unknown."""
+
+
+class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
+    """The callback LiteLLM calls. LiteLLM looks for its hooks in this very class: do not move them to a
+    base.
+    """
+
+    def __init__(self, host: AdmissionHost, auto: AutoRouter) -> None:
+        super().__init__()
+        self._host = host
+        self._auto = auto
+        self._opened = asyncio.Event()
+        self.snapshot: Snapshot | None = None
+        self.failures = FailureCount()
+
+    def take(self, snapshot: Snapshot) -> None:
+        """Make `snapshot` the one that requests admitted from now on read: one assignment, from any thread."""
+        self.snapshot = snapshot
+
+    def open(self) -> None:
+        """End the start-up wait, whether there is a snapshot or none could be had."""
+        self._opened.set()
+
+    async def async_pre_call_hook(
+        self, user_api_key_dict: UserAPIKeyAuth, cache: DualCache, data: dict[str, Any], call_type: str
+    ) -> dict[str, Any] | None:
+        """Rewrite a name of ours to its model group and stamp the Decision. Raises HTTPException of `REFUSALS`
+        only.
+        """
+        if call_type not in ROUTED_CALLS:
+            return None
+        if self.snapshot is None and not self._opened.is_set():
+            await self._startup()
+        try:
+            return self._admit(user_api_key_dict, data)
+        except tuple(REFUSALS) as refusal:
+            raise HTTPException(
+                status_code=REFUSALS[type(refusal)], detail={"error": f"{refusal.message} {refusal.mend}"}
+            ) from refusal
+        except Exception as error:
+            self.failures.record("admission", error)
+            request_metadata.mark_fail_open(data)
+            if str(data.get("model")).startswith(PROFILE_NAME_PREFIX):
+                # LiteLLM would serve this alias without asking who may choose a profile.
+                raise HTTPException(
+                    status_code=503, detail={"error": "Profiles cannot be chosen now."}
+                ) from error
+            return None
+
+    def _admit(self, user: UserAPIKeyAuth, data: dict[str, Any]) -> dict[str, Any] | None:
+        bucket = request_metadata.scrub(data)
+        snapshot, requested = self.snapshot, data.get("model")
+        if not isinstance(requested, str):
+            return None
+        if snapshot is None:
+            raise NotReady("No control state could be read yet.")
+
+        def may(profile: Profile) -> bool:
+            return may_override(self._host.principal(user), profile)
+
+        def bound() -> str | None:
+            caller = self._host.principal(user)
+            spent = partial(self._host.spent, user)
+            return bound_profile(snapshot.state.bindings, key=caller.name, team=caller.team, spent=spent)
+
+        if "fallbacks" in data:
+            data["fallbacks"] = _without_profiles(data["fallbacks"])
+        wanted = request_metadata.wish(data, request_metadata.PROFILE_HEADER)
+        decision = admit(snapshot, requested, wanted_profile=wanted, may_override=may, bound=bound)
+        mark = None
+        if decision.auto:
+            decision, mark = self._route(decision, user, data, snapshot)
+        data["model"] = decision.group
+        request_metadata.stamp(bucket, decision, tags=self._host.tags(), routed=mark)
+        tracing.describe(user.parent_otel_span, bucket[request_metadata.KEY])
+        return data
+
+    def _route(
+        self, decision: Decision, user: UserAPIKeyAuth, data: dict[str, Any], snapshot: Snapshot
+    ) -> tuple[Decision, dict[str, Any]]:
+        """Return the finished Decision of an `auto` request and what it carries along; its ladder goes to LiteLLM."""
+        tier = request_metadata.wish(data, request_metadata.TIER_HEADER)
+        if tier is not None:
+            decision = replace(decision, tier=_tier(tier))
+        principal = self._host.principal(user)
+        session = data.get("litellm_session_id")
+        caller = Caller(
+            identity=user.token or principal.name,
+            max_tier=principal.max_tier,
+            # A body may say anything there; failing on it would lead past the cap.
+            session=session if isinstance(session, str) else None,
+        )
+        routed = self._auto.route(decision, data, snapshot=snapshot, caller=caller)
+        explained = (
+            explain(routed) if request_metadata.wish(data, request_metadata.EXPLAIN_HEADER) == "1" else None
+        )
+        decision = routed.decision
+        # Also an empty ladder: the group's configured fallbacks know no caps. The client's own were checked by LiteLLM.
+        data["fallbacks"] = [*decision.ladder, *data.get("fallbacks", ())]
+        return decision, request_metadata.routed_mark(
+            decision, sessions=routed.sessions, explanation=explained
+        )
+
+    async def _startup(self) -> None:
+        try:
+            await asyncio.wait_for(self._opened.wait(), STARTUP_WAIT_SECONDS)
+        except TimeoutError:
+            self._opened.set()
+
+    async def async_post_call_response_headers_hook(
+        self,
+        data: dict[str, Any],
+        user_api_key_dict: UserAPIKeyAuth,
+        response: object,
+        request_headers: dict[str, str] | None = None,
+        litellm_call_info: dict[str, object] | None = None,
+    ) -> dict[str, str] | None:
+        """Return our response headers: for plain and streamed answers, and for errors. Never raises."""
+        with Harmless("response headers", self.failures):
+            info = litellm_call_info or {}
+            group, embedded = self._host.served_by(info)
+            self._auto.answered(request_metadata.sessions(data), info.get("model_id"))
+            return request_metadata.answer_headers(data, group=group, embedded=embedded)
+        return None
+
+    async def async_filter_listed_models(
+        self, user_api_key_dict: UserAPIKeyAuth, model_names: Sequence[str]
+    ) -> Sequence[str]:
+        """Leave out of LiteLLM's listings the profiles that this key may not choose. Never raises."""
+        with Harmless("model listing", self.failures):
+            principal = self._host.principal(user_api_key_dict)
+            profiles = self.snapshot.state.profiles.profiles if self.snapshot else {}
+            return [name for name in model_names if _listed(name, principal, profiles)]
+        return [name for name in model_names if not name.startswith(PROFILE_NAME_PREFIX)]
+
+
+def _without_profiles(fallbacks: object) -> list[object]:
+    """Leave out names that choose a profile: LiteLLM would follow the alias without asking who may (T21)."""
+    theirs = fallbacks if isinstance(fallbacks, list) else []
+    return [name for name in theirs if not str(name).startswith(PROFILE_NAME_PREFIX)]
+
+
+def _tier(name: str) -> Tier:
+    if name not in TIERS:
+        raise UnknownTier(f"The header {request_metadata.TIER_HEADER} names no tier.")
+    return Tier(name)
+
+
+def _listed(name: str, principal: Principal, profiles: Mapping[str, Profile]) -> bool:
+    if not name.startswith(PROFILE_NAME_PREFIX):
+        return True
+    profile = profiles.get(name.removeprefix(PROFILE_NAME_PREFIX))
+    return profile is not None and may_override(principal, profile)

@@ -1,0 +1,82 @@
+"""What an answer or an exception of LiteLLM says about the deployment that was asked.
+
+It knows LiteLLM's and the transports' exception classes, and nothing of when or where they were raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import httpx
+import litellm
+
+from neuronode_router.stats.evidence import Ending, timeout_ending
+
+NEVER_SENT = 400
+"""Stands for a request that LiteLLM itself could not write: like a 400, it says nothing about the deployment."""
+
+NEARLY = 0.9
+"""A time-out counts as run out a little early: clocks differ."""
+
+_TIMEOUTS = (litellm.Timeout, httpx.TimeoutException, TimeoutError)
+_TRANSPORT = (httpx.HTTPError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptResult:
+    """The end of an attempt, as `stats.evidence` wants to know it."""
+
+    status: int = 200
+    ending: Ending = Ending.COMPLETE
+
+
+def outcome(
+    error: object,
+    *,
+    waited_seconds: float,
+    wished_seconds: float | None,
+    allowed_seconds: Callable[[], float | None],
+) -> AttemptResult:
+    """Return what a failure says.
+
+    `wished_seconds` is the request's own time-out; `allowed_seconds` is asked for the operator's where that ran out.
+    Raises nothing of its own.
+    """
+    if isinstance(error, _TIMEOUTS):
+        if wished_seconds is None or waited_seconds < NEARLY * wished_seconds:
+            return AttemptResult(408, Ending.SERVER_TIMEOUT)
+        return AttemptResult(
+            408, timeout_ending(wished_seconds=wished_seconds, allowed_seconds=allowed_seconds())
+        )
+    status = getattr(error, "status_code", None)
+    if isinstance(status, int) and not isinstance(error, litellm.APIConnectionError):
+        return AttemptResult(status)
+    # LiteLLM gives this class, with status 500, also to its own failure to write a malformed request.
+    return AttemptResult(0 if _met_transport(error) else NEVER_SENT)
+
+
+def tokens_of(answer: object) -> int:
+    """Return the tokens of an answer in any of LiteLLM's formats, 0 where it does not say."""
+    usage = _get(answer, "usage")
+    for name in ("completion_tokens", "output_tokens"):
+        tokens = _get(usage, name)
+        if isinstance(tokens, int):
+            return tokens
+    return 0
+
+
+def _get(holder: object, name: str) -> object:
+    return holder.get(name) if isinstance(holder, Mapping) else getattr(holder, name, None)
+
+
+def _met_transport(error: object) -> bool:
+    return any(isinstance(found, _TRANSPORT) for found in _causes(error))
+
+
+def _causes(error: object) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while isinstance(error, BaseException) and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,218 @@
+"""LiteLLM's hooks that tell when a request has ended: each is counted once, however it ended.
+
+An exception of ours never fails a request: it is counted, and the request then is not.
+
+Which hook tells (found out in tests/host/test_usage_hooks.py, LiteLLM 1.106): success is logged once per request, after
+all retries and fallbacks, and once for a client that left a stream; a request that fails reaches the failure hook once;
+a stream that breaks may only reach the failure log, and one that is left through /v1/messages no hook at all. Failure
+logs before the answer's headers belong to attempts that a fallback may still save.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from litellm.integrations.custom_logger import CustomLogger
+from litellm.proxy._types import UserAPIKeyAuth
+
+from neuronode_router.domain import Reason
+from neuronode_router.litellm_plugin.auth.identity import UI_TEAM
+from neuronode_router.litellm_plugin.failure_count import FailureCount, Harmless
+from neuronode_router.litellm_plugin.hooks.request_metadata import stamped
+from neuronode_router.litellm_plugin.hooks.usage_reading import Usage, call_id, outcome_of, read_usage
+from neuronode_router.usage.buffer import UsageBuffer
+from neuronode_router.usage.finished import MAX_NAME, OTHER, FinishedRequest, RequestOutcome, UsageKey
+
+COUNTED = "counted"
+"""Entry in our mark on a request: the mark is the one object that all hooks of a request share."""
+
+FAILED_SECONDS = 60.0
+"""How long a stream that broke may still be saved by a fallback in mid-stream."""
+
+LOST_SECONDS = 3600.0
+"""After this long a request whose answer began and of whose end LiteLLM said nothing counts as lost."""
+
+MAX_OPEN = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """What the feed asks about model groups."""
+
+    of_deployment: Callable[[Mapping[str, Any]], tuple[str | None, bool]]
+    """From `{"model_id": ...}` to (group, embedded)."""
+    known: Callable[[str], bool]
+    """Whether LiteLLM has a group of this name: other names are the caller's own words, and are not kept."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A request whose answer has begun."""
+
+    mark: dict[str, Any]
+    since: float
+    finished: FinishedRequest
+    """How it is counted should nothing more be heard of it."""
+
+
+class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
+    """The callback LiteLLM calls. LiteLLM looks for its hooks in this very class: do not move them to a base.
+
+    `watch` is told of each request that is counted; it must be quick and never raise.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: UsageBuffer,
+        groups: Groups,
+        watch: Callable[[FinishedRequest], None] = lambda _: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__()
+        self._watch = watch
+        self._ledger = ledger
+        self._groups = groups
+        self._clock = clock
+        self._begun: dict[int, _Open] = {}
+        self._broken: dict[int, _Open] = {}
+        self.failures = FailureCount()
+
+    async def async_post_call_response_headers_hook(
+        self,
+        data: dict[str, Any],
+        user_api_key_dict: UserAPIKeyAuth,
+        response: object,
+        request_headers: dict[str, str] | None = None,
+        litellm_call_info: dict[str, object] | None = None,
+    ) -> dict[str, str] | None:
+        """Note that an answer begins. Adds no header; never raises."""
+        with Harmless("usage of an answer that begins", self.failures):
+            mark = stamped(data)
+            if isinstance(mark, dict) and mark and COUNTED not in mark and len(self._begun) < MAX_OPEN:
+                usage = Usage(
+                    RequestOutcome.LOST, deployment=str((litellm_call_info or {}).get("model_id") or "")
+                )
+                team = user_api_key_dict.team_id
+                finished = self._finished(mark, usage, team=team, given_id=data.get("litellm_call_id"))
+                self._begun[id(mark)] = _Open(mark, self._clock(), finished)
+        return None
+
+    async def async_log_success_event(
+        self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
+    ) -> None:
+        """Count a request that was answered, from whatever cache or fallback, or left by its client."""
+        with Harmless("usage of an answer", self.failures):
+            request = kwargs.get("litellm_params") or {}
+            mark = stamped(request)
+            if mark is not None and self._first(mark):
+                self._count(self._logged(mark, kwargs, request))
+
+    async def async_log_failure_event(
+        self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
+    ) -> None:
+        """Note that an answer broke off after it had begun."""
+        with Harmless("usage of a broken answer", self.failures):
+            request = kwargs.get("litellm_params") or {}
+            mark = stamped(request)
+            found = self._begun.pop(id(mark), None)
+            if mark is not None and found is not None:
+                logged = self._logged(mark, kwargs, request)
+                failed = _as_failure(logged, outcome_of(kwargs.get("exception")))
+                self._broken[id(mark)] = _Open(found.mark, self._clock(), failed)
+
+    async def async_post_call_failure_hook(
+        self,
+        request_data: dict[str, Any],
+        original_exception: Exception,
+        user_api_key_dict: UserAPIKeyAuth,
+        traceback_str: str | None = None,
+    ) -> None:
+        """Count a request that failed for good."""
+        with Harmless("usage of a failure", self.failures):
+            mark = stamped(request_data)
+            if mark is None or not self._first(mark):
+                return
+            usage = read_usage(request_data.get("standard_logging_object"), request_data)
+            given_id = request_data.get("litellm_call_id")
+            finished = self._finished(mark, usage, team=user_api_key_dict.team_id, given_id=given_id)
+            self._count(_as_failure(finished, outcome_of(original_exception)))
+
+    def sweep(self) -> None:
+        """Count what broke and was not saved, and what is lost. Call it now and then; never raises."""
+        now = self._clock()
+        for waiting, seconds in ((self._broken, FAILED_SECONDS), (self._begun, LOST_SECONDS)):
+            while waiting and next(iter(waiting.values())).since <= now - seconds:
+                found = waiting.pop(next(iter(waiting)))
+                if self._first(found.mark):
+                    self._count(replace(found.finished, at=now))
+
+    def _count(self, finished: FinishedRequest) -> None:
+        self._ledger.count(finished)
+        self._watch(finished)
+
+    def _first(self, mark: Mapping[str, Any]) -> bool:
+        """Return whether this request was not counted yet, and remember that it is."""
+        self._begun.pop(id(mark), None)
+        self._broken.pop(id(mark), None)
+        if COUNTED in mark:
+            return False
+        if isinstance(mark, dict):
+            mark[COUNTED] = True
+        return True
+
+    def _logged(
+        self, mark: Mapping[str, Any], kwargs: Mapping[str, Any], request: Mapping[str, Any]
+    ) -> FinishedRequest:
+        payload = kwargs.get("standard_logging_object")
+        team = ((payload or {}).get("metadata") or {}).get("user_api_key_team_id")
+        return self._finished(
+            mark, read_usage(payload, request), team=team, given_id=kwargs.get("litellm_call_id")
+        )
+
+    def _finished(
+        self, mark: Mapping[str, Any], usage: Usage, *, team: str | None, given_id: object
+    ) -> FinishedRequest:
+        reason, *steps = (mark.get("reason") or Reason.FAIL_OPEN.value).split(",")
+        served = self._groups.of_deployment({"model_id": usage.deployment})[0] or self._name(usage.group)
+        key = UsageKey(
+            profile=mark.get("profile") or "",
+            revision=mark.get("revision") or 0,
+            task=mark.get("task") or "",
+            tier=mark.get("tier") or "",
+            requested=self._name(mark.get("group") or usage.group),
+            served=served,
+            deployment=usage.deployment[:MAX_NAME],
+            team=(team or "")[:MAX_NAME] if team != UI_TEAM else "",
+            reason=reason,
+            outcome=usage.outcome,
+        )
+        return FinishedRequest(
+            call_id=call_id(given_id),
+            at=self._clock(),
+            key=key,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            cached_tokens=usage.cached_tokens,
+            cost=usage.cost,
+            output_cost=usage.output_cost,
+            latency_ms=usage.latency_ms,
+            first_token_ms=usage.first_token_ms,
+            images=usage.images,
+            audio=usage.audio,
+            steps=tuple(steps),
+            confidence=mark.get("confidence"),
+        )
+
+    def _name(self, group: str) -> str:
+        return group[:MAX_NAME] if not group or self._groups.known(group) else OTHER
+
+
+def _as_failure(finished: FinishedRequest, outcome: RequestOutcome) -> FinishedRequest:
+    """A failure costs what LiteLLM says was billed; where it says nothing, nothing was used."""
+    cost = finished.cost or None
+    key = finished.key._replace(outcome=outcome)
+    return replace(finished, key=key, cost=cost, latency_ms=None, first_token_ms=None)

@@ -1,0 +1,53 @@
+"""How a proxy worker takes up a new control state: prepare a Snapshot in a thread, swap it in on the event
+loop.
+
+It knows what LiteLLM offers and nothing of where states come from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from neuronode_router.control.checks import require_servable
+from neuronode_router.domain import ControlState, HostFacts, in_use
+from neuronode_router.litellm_plugin.hooks.admission import Admission
+from neuronode_router.litellm_plugin.router.aliases import RouterAliases
+from neuronode_router.routing.snapshot import Snapshot, build_snapshot
+
+
+class SnapshotApplier:
+    """Implements `control.ports.Applier` for a proxy worker."""
+
+    def __init__(
+        self,
+        *,
+        admission: Admission,
+        aliases: RouterAliases,
+        facts: Callable[[], HostFacts],
+        applied: Callable[[ControlState], None],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._admission = admission
+        self._aliases = aliases
+        self._facts = facts
+        self._applied = applied
+        self._loop = loop
+
+    def prepare(self, state: ControlState) -> Snapshot:
+        """Return the state as this worker's Snapshot. Raises `ProfilesInvalid` where the host lacks a
+        group.
+        """
+        facts = self._facts()
+        require_servable(state.profiles, in_use(state.active, state.bindings), facts)
+        return build_snapshot(state, facts)
+
+    def swap(self, prepared: Snapshot) -> None:
+        """Admit requests under `prepared` from now on: one assignment. LiteLLM's alias map follows on its own loop."""
+        self._admission.take(prepared)
+        self._loop.call_soon_threadsafe(self._mirror, prepared)
+
+    def _mirror(self, snapshot: Snapshot) -> None:
+        if snapshot is self._admission.snapshot:
+            self._aliases.replace(snapshot.aliases)
+            self._applied(snapshot.state)

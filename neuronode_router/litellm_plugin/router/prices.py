@@ -1,0 +1,64 @@
+"""What the live router knows for forecasts: the listed price of a model group, and what its deployments can hold.
+
+Reads LiteLLM's model list and price map; changes nothing and never returns `litellm_params` (they hold keys).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import litellm
+
+from neuronode_router.routing.inventory import Deployment, Inventory
+from neuronode_router.usage.prices import Price
+from neuronode_router.usage.targets import GroupNote
+
+PROMPT_RATE, COMPLETION_RATE = "input_cost_per_token", "output_cost_per_token"
+
+
+def listed_price(entries: Iterable[Mapping[str, Any]], group: str) -> Price | None:
+    """Return the price of the group's first deployment that has one, None where none has. Never raises.
+
+    The operator's word goes before LiteLLM's map, and may be zero; a zero of the map says only that nobody is paid for
+    it through LiteLLM.
+    """
+    for entry in entries:
+        if entry.get("model_name") == group:
+            price = _price(entry)
+            if price is not None:
+                return price
+    return None
+
+
+def group_notes(registry: Inventory) -> Mapping[str, GroupNote]:
+    """Return what is known of every group. Never raises."""
+    return {group: _note(deployments) for group, deployments in registry.groups.items()}
+
+
+def _price(entry: Mapping[str, Any]) -> Price | None:
+    about, params = entry.get("model_info") or {}, entry.get("litellm_params") or {}
+    for place in (about, params):
+        if place.get(PROMPT_RATE) is not None or place.get(COMPLETION_RATE) is not None:
+            return _from_rates(place)
+    name = str(params.get("model") or "")
+    for known in (name, name.partition("/")[2]):
+        price = _from_rates(litellm.model_cost.get(known) or {})
+        if price.prompt or price.completion:
+            return price
+    return None
+
+
+def _from_rates(place: Mapping[str, Any]) -> Price:
+    return Price(float(place.get(PROMPT_RATE) or 0), float(place.get(COMPLETION_RATE) or 0))
+
+
+def _note(deployments: Sequence[Deployment]) -> GroupNote:
+    windows = [deployment.context_window for deployment in deployments]
+    known = [window for window in windows if window is not None]
+    abilities = [frozenset(deployment.capabilities) for deployment in deployments]
+    return GroupNote(
+        context_window=max(known) if len(known) == len(windows) else None,
+        modalities=frozenset().union(*(deployment.modalities for deployment in deployments)),
+        capabilities=frozenset().union(*abilities) if all(abilities) else frozenset(),
+    )

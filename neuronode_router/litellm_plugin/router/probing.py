@@ -1,0 +1,87 @@
+"""Sends probes through LiteLLM's router, in this process, to one model group each.
+
+No key pays for one and no budget is touched: LiteLLM books it on its own account for health checks. Our usage and
+statistics leave it out. No text of an answer or an error is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from litellm.constants import LITTELM_INTERNAL_HEALTH_SERVICE_ACCOUNT_NAME as ACCOUNT
+
+from neuronode_router.litellm_plugin.hooks.attempts import unmeasured
+from neuronode_router.litellm_plugin.hooks.usage_reading import outcome_of
+from neuronode_router.proof.probes import MAX_TOKENS, Probe, ProbeAnswer, ProbeReason
+from neuronode_router.proof.runner import ProbeFailed
+from neuronode_router.routing.inventory import Inventory
+from neuronode_router.usage.finished import RequestOutcome
+
+_WHYS: Mapping[RequestOutcome, ProbeReason] = {
+    RequestOutcome.TIMEOUT: ProbeReason.TIMEOUT,
+    RequestOutcome.RATE_LIMIT: ProbeReason.RATE_LIMIT,
+    RequestOutcome.AUTHENTICATION: ProbeReason.AUTHENTICATION,
+    RequestOutcome.NOT_FOUND: ProbeReason.NOT_FOUND,
+    RequestOutcome.BAD_REQUEST: ProbeReason.BAD_REQUEST,
+    RequestOutcome.UNAVAILABLE: ProbeReason.UNAVAILABLE,
+}
+
+_HOW: Mapping[str, Any] = {
+    "max_tokens": MAX_TOKENS,
+    "drop_params": True,  # a deployment that knows no JSON mode is asked without it
+    "num_retries": 0,
+    "disable_fallbacks": True,  # the group itself, and no other
+    "cache": {"no-cache": True, "no-store": True},
+}
+
+
+class RouterAsker:
+    """`router` and `registry` are read anew for each probe: both are replaced while the proxy runs."""
+
+    def __init__(self, router: Callable[[], Any | None], registry: Callable[[], Inventory]) -> None:
+        self._router = router
+        self._registry = registry
+
+    def address(self, group: str, *, wake: bool) -> str | None:
+        """Return the group, or the id of a deployment that is loaded where another one of the group is not.
+
+        None where no weights are in memory and `wake` is not wanted. What is no Ollama counts as loaded.
+        """
+        deployments = self._registry().groups.get(group, ())
+        if wake or all(deployment.loaded is not False for deployment in deployments):
+            return group
+        return next((each.id for each in deployments if each.loaded is not False and each.available), None)
+
+    async def ask(self, name: str, probe: Probe, *, seconds: float) -> ProbeAnswer:
+        """Return the answer. Raises `ProbeFailed` for whatever else comes, at the latest after `seconds`."""
+        router = self._router()
+        messages = [{"role": "user", "content": probe.prompt}]
+        # Each probe has a dictionary of its own: LiteLLM writes into it.
+        account = {"user_api_key": ACCOUNT, "user_api_key_alias": ACCOUNT}
+        try:
+            with unmeasured():
+                async with asyncio.timeout(seconds):
+                    response = await router.acompletion(  # type: ignore[union-attr]  # AttributeError: no router, below
+                        model=name,
+                        messages=messages,
+                        metadata=account,
+                        timeout=seconds,
+                        **_HOW,
+                        **probe.parameters,
+                    )
+            return _answer(response)
+        except Exception as error:
+            # Of LiteLLM's errors only the class is told: their texts quote addresses and keys.
+            raise ProbeFailed(_WHYS.get(outcome_of(error), ProbeReason.FAILED)) from error
+
+
+def _answer(response: Any) -> ProbeAnswer:
+    message = response.choices[0].message
+    calls = tuple(
+        (call.function.name or "", call.function.arguments or "") for call in message.tool_calls or ()
+    )
+    # LiteLLM says 0.0 for what has no price.
+    cost = (getattr(response, "_hidden_params", None) or {}).get("response_cost") or None
+    return ProbeAnswer(text=message.content or "", tool_calls=calls, cost_usd=cost)

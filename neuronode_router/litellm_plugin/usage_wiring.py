@@ -1,0 +1,87 @@
+"""Usage in one worker: the feed that counts, the flusher that keeps, the books that answer.
+
+It decides nothing itself, and nothing here is on the request path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from neuronode_router.errors import NeuronodeError
+from neuronode_router.litellm_plugin.hooks.usage import Groups, UsageHooks
+from neuronode_router.litellm_plugin.router.deployments import Deployments
+from neuronode_router.litellm_plugin.router.prices import group_notes, listed_price
+from neuronode_router.routing.inventory import Inventory
+from neuronode_router.usage.buffer import UsageBuffer
+from neuronode_router.usage.finished import FinishedRequest
+from neuronode_router.usage.service import UsageService
+from neuronode_router.usage.store import Database, UsageStore
+from neuronode_router.usage.writer import UsageWriter
+
+
+class UsageWiring:
+    """The parts, wired. `worker` names this process, `days` is how long usage is kept; `watch` is the feed's."""
+
+    def __init__(  # noqa: PLR0913  one argument per collaborator, all by keyword
+        self,
+        *,
+        database: Database,
+        worker: str,
+        days: float,
+        router: Callable[[], Any],
+        deployments: Deployments,
+        registry: Callable[[], Inventory],
+        watch: Callable[[FinishedRequest], None],
+    ) -> None:
+        self._router = router
+        self._ledger = UsageBuffer()
+        groups = Groups(of_deployment=deployments.served_by, known=self._known)
+        self.feed = UsageHooks(ledger=self._ledger, groups=groups, watch=watch)
+        self._store = store = UsageStore(database)
+        self._flusher = UsageWriter(
+            ledger=self._ledger, store=store, worker=worker, clock=time.time, days=days
+        )
+        self.books = UsageService(
+            flusher=self._flusher,
+            store=store,
+            clock=time.time,
+            listed=lambda group: listed_price(self._entries(), group),
+            notes=lambda: group_notes(registry()),
+        )
+
+    async def flush(self) -> None:
+        """Carry what was counted to the store. Raises `StoreUnavailable`; the next flush then tries again."""
+        self.feed.sweep()
+        await self._flusher.flush()
+
+    async def tidy(self) -> None:
+        """Add minutes up and forget what is too old. Raises `StoreUnavailable`."""
+        await self._flusher.tidy()
+
+    def costs_of_the_month(self) -> Mapping[str, float]:
+        """Return what each team has cost in this calendar month (UTC), in USD. Blocks; raises `StoreUnavailable`."""
+        began = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        return self._store.costs_by_team(began.timestamp())
+
+    async def stop(self) -> None:
+        """Flush a last time. Never raises for a dead store: then what was counted is lost."""
+        with contextlib.suppress(NeuronodeError):
+            await self.flush()
+
+    def status(self) -> Mapping[str, int]:
+        """Return what went wrong while counting, for the status page."""
+        return {
+            "usage_failures": self.feed.failures.total,
+            "usage_overflowed": self._ledger.overflowed,
+            "usage_uncounted": self._ledger.uncounted,
+        }
+
+    def _known(self, group: str) -> bool:
+        return group in (getattr(self._router(), "model_names", None) or ())
+
+    def _entries(self) -> list[dict[str, Any]]:
+        return list(getattr(self._router(), "model_list", None) or ())

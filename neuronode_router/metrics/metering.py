@@ -1,0 +1,206 @@
+"""What one worker tells Prometheus: requests as they end, decisions, receipts, and how things stand now.
+
+It decides nothing. An exception of ours never fails a request: it is counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import Metric
+
+import neuronode_router
+from neuronode_router.auto.router import Routed
+from neuronode_router.domain import Receipt, WorkerStatus
+from neuronode_router.errors import StoreUnavailable
+from neuronode_router.health.monitor import HealthMonitor
+from neuronode_router.litellm_plugin.failure_count import FailureCount, Harmless
+from neuronode_router.metrics import Catalogue, gauge, render
+from neuronode_router.metrics.catalogue import shared_directory
+from neuronode_router.routing.overload import NEW, Health
+from neuronode_router.routing.snapshot import Snapshot
+from neuronode_router.stats.ports import Statistics
+from neuronode_router.usage.finished import GOOD_ENDS, FinishedRequest
+
+FAULTS: Mapping[str, str] = {
+    "failures": "admission",
+    "steering_failures": "steering",
+    "usage_failures": "usage",
+    "metrics_failures": "metrics",
+    "loop_failures": "background",
+    "store_failures": "store",
+    "drifts": "drift",
+    "usage_overflowed": "usage_overflowed",
+    "usage_uncounted": "usage_uncounted",
+    "routing_log_dropped": "routing_log_dropped",
+    "history_dropped": "history_dropped",
+}
+"""From a worker's report to the `kind` of `neuronode_faults_total`."""
+
+OBSERVE_SECONDS = 1.0
+"""How often what others count is to be taken up."""
+
+STATISTICS_MODES = ("memory", "redis", "redis (down)")
+ROUTING_MODES = ("on", "shadow", "off")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeteringSources:
+    """Where the facts of this moment come from. Only `workers` may block."""
+
+    report: Callable[[], Mapping[str, Any]]
+    """What this worker says of itself: the counts of `FAULTS`, and `auto_routing`."""
+    snapshot: Callable[[], Snapshot | None]
+    """What this worker serves."""
+    board: HealthMonitor
+    statistics: Statistics
+    workers: Callable[[], Sequence[WorkerStatus]]
+    """May raise `StoreUnavailable`."""
+    host_version: str
+
+
+class Metering:
+    """One per process."""
+
+    def __init__(self, sources: MeteringSources) -> None:
+        self._sources = sources
+        self._catalogue = Catalogue()
+        self._seen: dict[str, int] = {}
+        self._flown: set[str] = set()
+        self.failures = FailureCount()
+        self._harmless = Harmless("counting for the metrics", self.failures)
+
+    def ended(self, finished: FinishedRequest) -> None:
+        """Count a request that has ended. Never raises."""
+        with self._harmless:
+            self._ended(finished)
+
+    def decided(self, routed: Routed, caller: str, body: Mapping[str, Any]) -> None:
+        """Count a routed `auto` request. A watcher of the AutoRouter; never raises."""
+        with self._harmless:
+            counted, decision = self._catalogue, routed.decision
+            counted.decisions.labels(decision.profile or "", str(decision.tier or "")).inc()
+            for step in decision.steps:
+                counted.steps.labels(step.value).inc()
+            counted.decision.observe(routed.took_ms / 1000)
+
+    def switched(self, receipt: Receipt) -> None:
+        """Count a change of the control state. Never raises."""
+        with self._harmless:
+            complete = str(receipt.complete).lower()
+            self._catalogue.switches.labels(receipt.action, complete).observe(receipt.duration_ms / 1000)
+
+    async def observe(self) -> None:
+        """Take up what other parts of this worker have counted since, and what runs now. Call it now and then."""
+        self._observe_faults()
+        self._observe_attempts()
+
+    async def exposition(self) -> bytes:
+        """Return the metrics of all workers of this host as text. Raises `OSError` for unreadable files."""
+        await self.observe()
+        standing = list(self._standing())
+        return await asyncio.to_thread(lambda: render(self._catalogue, (*standing, *self._workers())))
+
+    def _ended(self, finished: FinishedRequest) -> None:
+        counted, key = self._catalogue, finished.key
+        names = key.profile, key.task, key.served
+        counted.requests.labels(key.profile, key.task, key.tier, key.served, key.reason, key.outcome).inc()
+        for kind, number in (
+            ("prompt", finished.prompt_tokens),
+            ("completion", finished.completion_tokens),
+            ("cached", finished.cached_tokens),
+        ):
+            if number > 0:
+                counted.tokens.labels(*names, kind).inc(number)
+        if finished.fallback:
+            counted.fallbacks.labels(key.profile, key.requested).inc()
+        if finished.cost is not None and finished.cost >= 0:
+            counted.cost.labels(*names).inc(finished.cost)
+        elif key.outcome in GOOD_ENDS:
+            counted.unpriced.labels(key.served).inc()
+        if finished.latency_ms is not None:
+            counted.answer.labels(key.profile, key.task).observe(finished.latency_ms / 1000)
+        if finished.first_token_ms is not None:
+            counted.first_token.labels(key.profile, key.task).observe(finished.first_token_ms / 1000)
+
+    def _observe_faults(self) -> None:
+        report = {**self._sources.report(), "metrics_failures": self.failures.total}
+        for name, kind in FAULTS.items():
+            now, before = report.get(name, 0), self._seen.get(name, 0)
+            # A count that fell began anew: `store_failures` does whenever the store answers again.
+            self._catalogue.faults.labels(kind).inc(now - before if now >= before else now)
+            self._seen[name] = now
+
+    def _observe_attempts(self) -> None:
+        depths = self._sources.statistics.recorder.depths
+        running: Counter[str] = Counter()
+        for group, deployments in self._sources.board.registry.groups.items():
+            running[group] = sum(depths.get(deployment.id, 0) for deployment in deployments)
+        for group in self._flown - running.keys():
+            self._catalogue.in_flight.labels(group).set(0)  # a series of a shared file cannot be taken back
+        self._flown |= running.keys()
+        for group, number in running.items():
+            self._catalogue.in_flight.labels(group).set(number)
+
+    def _standing(self) -> Iterator[Metric]:
+        """Yield how things stand for this worker."""
+        sources, board, snapshot = self._sources, self._sources.board, self._sources.snapshot()
+        versions = neuronode_router.__version__, sources.host_version
+        yield gauge("build_info", "Versions in use.", ("plugin", "litellm"), {versions: 1})
+        yield gauge(
+            "metrics_shared",
+            "1 where the counts of all workers are added up, 0 where each worker shows its own.",
+            (),
+            {(): shared_directory() is not None},
+        )
+        yield _one_of(
+            "statistics_mode", "Where statistics of deployments are kept.", "mode",
+            STATISTICS_MODES, sources.statistics.mode,
+        )  # fmt: skip
+        yield _one_of(
+            "auto_routing", "Whether `auto` requests are classified.", "mode",
+            ROUTING_MODES, str(sources.report().get("auto_routing")),
+        )  # fmt: skip
+        if snapshot is not None:
+            state = snapshot.state
+            yield gauge("revision", "The revision that this worker serves.", (), {(): state.revision})
+            yield _one_of(
+                "active_profile", "1 for the profile in force.", "profile",
+                sorted(state.profiles.profiles), state.active,
+            )  # fmt: skip
+        states: dict[tuple[str, ...], float] = {}
+        for group, deployments in board.registry.groups.items():
+            found = Counter(board.verdicts.get(one.id, NEW).health for one in deployments)
+            states |= {(group, health.value): found[health] for health in Health}
+        yield gauge(
+            "deployments", "Deployments by state, as this worker sees them.", ("group", "state"), states
+        )
+
+    def _workers(self) -> Iterator[Metric]:
+        """Yield what the store knows of the workers of this host. Blocks."""
+        try:
+            workers = self._sources.workers()
+        except StoreUnavailable:
+            yield gauge("store_up", "Whether the SQL store answers.", (), {(): 0})
+            return
+        yield gauge("store_up", "Whether the SQL store answers.", (), {(): 1})
+        live = [worker for worker in workers if worker.live]
+        newest = max((worker.revision for worker in live), default=0)
+        here = [worker for worker in live if worker.host == socket.gethostname()]
+        behind = sum(worker.revision < newest for worker in here)
+        states: dict[tuple[str, ...], float] = {("current",): len(here) - behind, ("behind",): behind}
+        yield gauge(
+            "workers",
+            "Live workers of this host, by whether they serve the newest revision.",
+            ("state",),
+            states,
+        )
+
+
+def _one_of(name: str, about: str, label: str, values: Sequence[str], now: str) -> Metric:
+    return gauge(name, about, (label,), {(value,): value == now for value in values})

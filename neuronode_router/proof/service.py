@@ -1,0 +1,58 @@
+"""The proof matrix in one worker: its store, its gate, its probes, and the refresh.
+
+It decides nothing itself, and nothing here is on the request path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+
+from neuronode_router.domain import Profile
+from neuronode_router.proof.gate import ProofGate
+from neuronode_router.proof.matrix import Cell, Matrix, ProbeEvidence, ProbeTarget
+from neuronode_router.proof.runner import Asker, Run, RunLimits, Runner
+from neuronode_router.proof.store import Database, ProofStore
+from neuronode_router.settings import Settings
+
+
+class ProofService:
+    """The parts, wired. `profiles` are those this worker serves, for the refresh; `clock` is Unix time in seconds."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        database: Database,
+        asker: Asker,
+        profiles: Callable[[], Iterable[Profile]],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        tools = (task.strip() for task in (settings.proof_tools or "").split(","))
+        self.matrix = Matrix(settings.proof_max_age * 3600, frozenset(filter(None, tools)))
+        self._refresh_seconds = 60 * (settings.proof_refresh or 0)
+        self._store = ProofStore(database)
+        self._profiles = profiles
+        self._clock = clock
+        self.gate = ProofGate(settings.proof_gate, store=self._store, matrix=self.matrix, clock=clock)
+        self._runner = Runner(asker=asker, store=self._store, matrix=self.matrix, clock=clock)
+
+    async def cells(self, profiles: Iterable[Profile]) -> tuple[Cell, ...]:
+        """Return the cells of `profiles` as they stand now. Raises `StoreUnavailable`."""
+        known = await asyncio.to_thread(self._store.known)
+        return self.matrix.cells(profiles, known, now=self._clock())
+
+    async def run(
+        self, targets: Iterable[ProbeTarget], limits: RunLimits, told: Callable[[ProbeEvidence], None]
+    ) -> Run:
+        """Probe; `told` hears what was found as it comes. Raises `StoreUnavailable`."""
+        return await self._runner.run(targets, limits, told)
+
+    async def refresh(self) -> None:
+        """Probe every cell where that is wanted and this worker's turn; wakes nothing. Raises `StoreUnavailable`."""
+        every = self._refresh_seconds
+        if not every or not await asyncio.to_thread(self._store.take_turn, now=self._clock(), every=every):
+            return
+        cells = await self.cells(self._profiles())
+        await self._runner.run([cell.target for cell in cells], RunLimits())

@@ -1,0 +1,108 @@
+"""A Redis pub/sub channel that may be gone at any time: nobody waits long for it, and it comes back by itself.
+
+It must not know what its messages mean. They may be lost, doubled or forged; readers reckon with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from neuronode_router.redis.client import connect, redis_errors
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+    from redis.asyncio.client import PubSub
+
+logger = logging.getLogger(__name__)
+
+PUBLISH_SECONDS = 0.05
+"""The longest that publishing waits for Redis."""
+
+BREAK_SECONDS = 2.0
+"""How long nothing is published after it failed once: a frozen Redis costs one message 50 ms, not every message."""
+
+QUIET_SECONDS = 10.0
+"""Silence on the subscription after which we ask whether the other end is still there."""
+
+ANSWER_SECONDS, CONNECT_SECONDS = 2.0, 1.0
+
+FIRST_BACKOFF, LONGEST_BACKOFF = 0.05, 2.0
+
+OnMessage = Callable[[bytes | None], None]
+"""Called on the event loop with each message, and with None after each (re)connection: what was said before is lost."""
+
+
+class RedisChannel:
+    """The channel `name` of the Redis at `url`."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self._url = url
+        self._name = name
+        self._client: Redis | None = None
+        self._listener: asyncio.Task[None] | None = None
+        self._closed_until = 0.0
+        self.connected = False
+        """Whether there is a subscription now."""
+
+    def start(self, on_message: OnMessage) -> None:
+        """Begin to listen in the background. Never raises, never waits for Redis."""
+        self._client = connect(self._url, answer_seconds=ANSWER_SECONDS, connect_seconds=CONNECT_SECONDS)
+        self._listener = asyncio.create_task(self._listen(self._client, on_message), name="neuronode-redis")
+
+    async def publish(self, message: bytes) -> bool:
+        """Say `message`; return whether Redis took it. Never raises; waits at most 50 ms, and not at all after a
+        failure for 2 s.
+        """
+        if self._client is None or time.monotonic() < self._closed_until:
+            return False
+        try:
+            async with asyncio.timeout(PUBLISH_SECONDS):
+                await self._client.publish(self._name, message)
+        except redis_errors() as error:
+            self._closed_until = time.monotonic() + BREAK_SECONDS
+            logger.warning("Redis did not take a message on %s: %r", self._name, error)
+            return False
+        return True
+
+    async def stop(self) -> None:
+        """Stop listening and close the connections."""
+        if self._listener is not None:
+            self._listener.cancel()
+            await asyncio.gather(self._listener, return_exceptions=True)
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    async def _listen(self, client: Redis, on_message: OnMessage) -> None:
+        backoff = FIRST_BACKOFF
+        while True:
+            try:
+                async with client.pubsub() as subscription:
+                    await subscription.subscribe(self._name)
+                    self.connected, self._closed_until, backoff = True, 0.0, FIRST_BACKOFF
+                    on_message(None)
+                    await _deliver(subscription, on_message)
+            except redis_errors() as error:
+                logger.debug("Redis subscription ended: %r", error)
+            self.connected = False
+            await asyncio.sleep(backoff)
+            backoff = min(backoff * 2, LONGEST_BACKOFF)
+
+
+async def _deliver(subscription: PubSub, on_message: OnMessage) -> None:
+    asked = False
+    while True:
+        message = await subscription.get_message(timeout=QUIET_SECONDS)
+        if message is not None:
+            asked = False
+            if message["type"] == "message":
+                on_message(message["data"])
+        elif asked:
+            raise TimeoutError("Redis does not answer a ping")
+        else:
+            await subscription.ping()
+            asked = True

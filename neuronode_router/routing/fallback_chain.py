@@ -1,0 +1,227 @@
+"""From a tier to the groups that a request tries, in order, and why: pure, synchronous, a few microseconds.
+
+It must not know how the tier was found, who may ask for it, or how deployments are measured; it is handed the facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from neuronode_router.domain import TIERS, OnOverload, Step, Stickiness, Tier
+from neuronode_router.routing.inventory import TEXT, Deployment, Modality
+from neuronode_router.routing.overload import Health
+
+PROBE_SHARE = 0.1
+"""Share of the requests that find out whether a deployment is well again."""
+
+
+class Misfit(StrEnum):
+    """Why a group was left out."""
+
+    CONTEXT_WINDOW = "context_window"
+    MODALITY = "modality"
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentStatus:
+    """A deployment and how it stands."""
+
+    deployment: Deployment
+    health: Health = Health.OK
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a deployment must be able to hold."""
+
+    tokens: int = 0
+    """Of the prompt and the longest answer asked for; 0 where unknown."""
+    modalities: frozenset[Modality] = TEXT
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Where the session's last request went. Look it up under the caller's key, for callers choose session ids."""
+
+    tier: Tier
+    group: str
+    deployment_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One request, as far as its ladder depends on it."""
+
+    tier: Tier
+    """The tier that was forced, classified or taken for want of evidence."""
+    why: Step = Step.CLASSIFIED
+    """Where `tier` comes from: classified, uncertain, forced, or automatic routing is off."""
+    max_tier: Tier = Tier.COMPLEX
+    """The highest tier that key and team may use: nothing goes above it."""
+    policy: OnOverload = OnOverload.DOWN
+    needs: Needs = Needs()
+    stickiness: Stickiness = Stickiness.OFF
+    held: Held | None = None
+    in_tool_loop: bool = False
+    """Whether the messages end with results of tools: another tier would not understand the calls."""
+    chance: float = 1.0
+    """A random number from 0 to 1: below `PROBE_SHARE` the request may probe."""
+
+    @property
+    def forced(self) -> bool:
+        """Whether the caller named the tier, so that no session changes it."""
+        return self.why is Step.FORCED_TIER
+
+    @property
+    def stays(self) -> bool:
+        """Whether nothing but the cap may change the tier."""
+        return self.in_tool_loop
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackChain:
+    """The groups to try, in order, and why. `groups` is empty only where the profile names none."""
+
+    wanted: Tier
+    """The tier after session and cap."""
+    tier: Tier
+    """The tier of the first group."""
+    groups: tuple[str, ...]
+    reasons: tuple[Step, ...]
+    tiers: tuple[Tier, ...] = ()
+    """The tier of each of `groups`."""
+    left_out: tuple[tuple[str, Misfit], ...] = ()
+    keep: str | None = None
+    """The deployment that the session keeps, if `pick` finds it well."""
+
+    @property
+    def was_fallback(self) -> bool:
+        """Whether the first group belongs to another tier than the wanted one."""
+        return self.tier is not self.wanted
+
+
+@dataclass(frozen=True, slots=True)
+class _Rung:
+    """One group at its place."""
+
+    group: str
+    tier: Tier
+    health: Health
+    misfit: Misfit | None
+
+
+def climb(
+    wish: Wish, tiers: Mapping[Tier, Sequence[str]], groups: Mapping[str, Sequence[DeploymentStatus]]
+) -> FallbackChain:
+    """Return the ladder of one request. Never raises.
+
+    `tiers` are the profile's groups by tier, best first; `groups` is how their deployments stand. A group of which
+    nothing is known is well and holds everything.
+    """
+    wanted, reasons = _wanted(wish)
+    rungs = [_rung(name, tier, groups.get(name, ()), wish) for name, tier in _named(wanted, wish, tiers)]
+    if not rungs:
+        return FallbackChain(wanted, wanted, (), (*reasons, Step.NO_GROUP))
+    fitting = [rung for rung in rungs if rung.misfit is None]
+    ordered = _ordered(fitting or rungs, wish)
+    return FallbackChain(
+        wanted=wanted,
+        tier=ordered[0].tier,
+        groups=tuple(rung.group for rung in ordered),
+        tiers=tuple(rung.tier for rung in ordered),
+        reasons=(*reasons, *_reasons(fitting, ordered, wanted, wish)),
+        left_out=tuple((rung.group, rung.misfit) for rung in rungs if rung.misfit is not None)
+        if fitting
+        else (),
+        keep=_kept_deployment(wish, ordered[0]),
+    )
+
+
+def misfit(deployment: Deployment, needs: Needs) -> Misfit | None:
+    """Return why a deployment cannot hold a request, None when it can or nobody said how much it holds."""
+    if not needs.modalities <= deployment.modalities:
+        return Misfit.MODALITY
+    if deployment.context_window is not None and needs.tokens > deployment.context_window:
+        return Misfit.CONTEXT_WINDOW
+    return None
+
+
+def _wanted(wish: Wish) -> tuple[Tier, tuple[Step, ...]]:
+    """Return the tier to begin with, and why."""
+    tier, why = wish.tier, wish.why
+    if wish.held is not None and wish.in_tool_loop:
+        tier, why = wish.held.tier, Step.TOOL_LOOP
+    elif wish.held is not None and wish.stickiness is not Stickiness.OFF and not wish.forced:
+        tier, why = wish.held.tier, Step.SESSION
+    if TIERS.index(tier) > TIERS.index(wish.max_tier):
+        return wish.max_tier, (why, Step.CAPPED)
+    return tier, (why,)
+
+
+def tier_order(wanted: Tier, policy: OnOverload) -> tuple[Tier, ...]:
+    """Return the tiers that a policy tries, in order."""
+    place = TIERS.index(wanted)
+    lower, higher = TIERS[:place][::-1], TIERS[place + 1 :]
+    if policy is OnOverload.STAY:
+        return (wanted,)
+    return (wanted, *lower, *higher) if policy is OnOverload.DOWN else (wanted, *higher, *lower)
+
+
+def _named(wanted: Tier, wish: Wish, tiers: Mapping[Tier, Sequence[str]]) -> Iterator[tuple[str, Tier]]:
+    """Yield each group once, with the first tier that names it."""
+    seen: set[str] = set()
+    for tier in tier_order(wanted, OnOverload.STAY if wish.stays else wish.policy):
+        if TIERS.index(tier) > TIERS.index(wish.max_tier):
+            continue
+        for name in tiers.get(tier, ()):
+            if name not in seen:
+                seen.add(name)
+                yield name, tier
+
+
+def _rung(name: str, tier: Tier, standings: Sequence[DeploymentStatus], wish: Wish) -> _Rung:
+    """Return the group as good as the best of its deployments that can hold the request."""
+    misfits = [misfit(entry.deployment, wish.needs) for entry in standings]
+    fitting = [entry.health for entry, wrong in zip(standings, misfits, strict=True) if wrong is None]
+    best = min(fitting, key=lambda health: health.rank, default=Health.OK)
+    return _Rung(name, tier, best, misfits[0] if misfits and not fitting else None)
+
+
+def _ordered(rungs: Sequence[_Rung], wish: Wish) -> list[_Rung]:
+    """Return what a session keeps, then those that are well in order, then the others by how they stand."""
+    return sorted(rungs, key=lambda rung: (not _is_kept(rung, wish), _place(rung, wish)))
+
+
+def _place(rung: _Rung, wish: Wish) -> int:
+    return 0 if _probes(rung, wish) else rung.health.rank
+
+
+def _probes(rung: _Rung, wish: Wish) -> bool:
+    return rung.health is Health.PROBING and wish.chance < PROBE_SHARE
+
+
+def _is_kept(rung: _Rung, wish: Wish) -> bool:
+    """A tool loop keeps its group unless that is gone; a session keeps its deployment's group while it is well."""
+    if wish.held is None or rung.group != wish.held.group:
+        return False
+    if wish.in_tool_loop:
+        return rung.health is not Health.UNAVAILABLE
+    sticks = wish.stickiness is Stickiness.DEPLOYMENT and not wish.forced
+    return sticks and rung.tier is wish.held.tier and rung.health is Health.OK
+
+
+def _kept_deployment(wish: Wish, first: _Rung) -> str | None:
+    return wish.held.deployment_id if wish.held is not None and _is_kept(first, wish) else None
+
+
+def _reasons(fitting: Sequence[_Rung], ordered: Sequence[_Rung], wanted: Tier, wish: Wish) -> Iterator[Step]:
+    if not fitting:
+        yield Step.NOTHING_FITS
+    if _probes(ordered[0], wish):
+        yield Step.PROBE
+    elif all(rung.health is not Health.OK for rung in ordered):
+        yield Step.ALL_OVERLOADED
+    if any(rung.tier is wanted and _place(rung, wish) > _place(ordered[0], wish) for rung in ordered):
+        yield Step.OVERLOADED

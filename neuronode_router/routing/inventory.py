@@ -1,0 +1,170 @@
+"""What is known of every deployment beforehand: tier, expected latency, cost, window, abilities, presence.
+
+It reads the `model_info` of LiteLLM's list and must not know LiteLLM, load or profiles; it asks no server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from neuronode_router.domain import Tier
+from neuronode_router.errors import Problem
+
+NOTE = "neuronode"
+"""Key in `model_info`. A key of its own: LiteLLM's `tier` means free or paid."""
+
+Modality = Literal["text", "image", "audio"]
+TEXT: frozenset[Modality] = frozenset({"text"})
+
+Positive = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+Tokens = Annotated[int, Field(gt=0, le=10**9)]
+
+
+class Note(BaseModel):
+    """`model_info.neuronode` of one deployment, as an operator writes it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tier: Tier | None = None
+    avg_latency_ms: Positive | None = None
+    cost_factor: Positive = 1.0
+    context_window: Tokens | None = None
+    max_tokens: Tokens | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    parallel: Annotated[int, Field(gt=0, le=10_000)] | None = None
+    capabilities: tuple[str, ...] = ()
+    modalities: tuple[Modality, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One deployment as routing sees it. None means that nobody said."""
+
+    id: str
+    group: str
+    tier: Tier | None = None
+    expected_ms: float | None = None
+    """Latency of a short answer, without waiting."""
+    cost_factor: float = 1.0
+    """Price relative to llama3.1:8b on own hardware."""
+    context_window: int | None = None
+    """Tokens of prompt and answer together."""
+    max_tokens: int | None = None
+    temperature: float | None = None
+    parallel: int | None = None
+    """Requests it works on at the same time; further ones wait."""
+    capabilities: tuple[str, ...] = ()
+    modalities: frozenset[Modality] = TEXT
+    available: bool = True
+    """Whether its server has it."""
+    loaded: bool | None = None
+    """Whether its weights are in memory; None where that is no question."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbedFacts:
+    """What a probe found out about one deployment."""
+
+    available: bool
+    loaded: bool | None = None
+    context_window: int | None = None
+    """The window that the server grants; the smaller of it and the configured one counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """All deployments by model group, in the order of LiteLLM's list, and what was wrong in their notes."""
+
+    groups: Mapping[str, tuple[Deployment, ...]] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+    def with_found(self, found: Mapping[str, ProbedFacts]) -> Inventory:
+        """Return the registry as the probes found it, by deployment id; others stay as they are. Never raises."""
+        groups = {
+            name: tuple(_probed(entry, found.get(entry.id)) for entry in entries)
+            for name, entries in self.groups.items()
+        }
+        return replace(self, groups=MappingProxyType(groups))
+
+
+def read_inventory(entries: Iterable[Mapping[str, Any]]) -> Inventory:
+    """Read LiteLLM's model list (`model_name` and `model_info` of each entry). Never raises.
+
+    A note that is wrong is reported, and its deployment stays in its group as if there were none. Entries without
+    id or group, of which LiteLLM makes none, are left out.
+    """
+    groups: dict[str, list[Deployment]] = {}
+    problems: list[Problem] = []
+    for entry in entries:
+        group, about = entry.get("model_name"), entry.get("model_info")
+        about = about if isinstance(about, Mapping) else {}
+        if isinstance(group, str) and isinstance(about.get("id"), str):
+            note, wrong = _read_note(group, about.get(NOTE))
+            problems += wrong
+            groups.setdefault(group, []).append(_deployment(group, about, note))
+    return Inventory(
+        MappingProxyType({name: tuple(found) for name, found in groups.items()}), tuple(problems)
+    )
+
+
+def _read_note(group: str, written: object) -> tuple[Note, list[Problem]]:
+    try:
+        return Note.model_validate({} if written is None else written), []
+    except ValidationError as error:
+        return Note(), [
+            Problem(
+                code="model_info",
+                message=f"{detail['msg']}.",
+                mend=f"Correct model_info.{NOTE} of this deployment; until then nothing in it counts.",
+                path=".".join((group, NOTE, *map(str, detail["loc"]))),
+            )
+            for detail in error.errors(include_url=False, include_input=False, include_context=False)
+        ]
+
+
+def _deployment(group: str, about: Mapping[str, Any], note: Note) -> Deployment:
+    return Deployment(
+        id=about["id"],
+        group=group,
+        tier=note.tier,
+        expected_ms=note.avg_latency_ms,
+        cost_factor=note.cost_factor,
+        context_window=note.context_window or _tokens(about, "max_input_tokens"),
+        max_tokens=note.max_tokens or _tokens(about, "max_output_tokens"),
+        temperature=note.temperature,
+        parallel=note.parallel,
+        capabilities=note.capabilities,
+        modalities=TEXT | frozenset(note.modalities) if note.modalities else _modalities(about),
+    )
+
+
+def _tokens(about: Mapping[str, Any], key: str) -> int | None:
+    number = about.get(key)
+    return number if isinstance(number, int) and number > 0 else None
+
+
+def _modalities(about: Mapping[str, Any]) -> frozenset[Modality]:
+    """Return what LiteLLM's own price list says, where it was merged in."""
+    found = set(TEXT)
+    if about.get("supports_vision") is True:
+        found.add("image")
+    if about.get("supports_audio_input") is True:
+        found.add("audio")
+    return frozenset(found)
+
+
+def _probed(entry: Deployment, found: ProbedFacts | None) -> Deployment:
+    if found is None:
+        return entry
+    windows = [window for window in (entry.context_window, found.context_window) if window]
+    return replace(
+        entry,
+        available=found.available,
+        loaded=found.loaded,
+        context_window=min(windows, default=None),
+    )

@@ -1,0 +1,212 @@
+"""One SQL database behind short transactions: SQLite in WAL mode or PostgreSQL, migrated on first use.
+
+It must not know what the tables mean. Every failure leaves here as `StoreUnavailable`, after a bounded time.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from neuronode_router.errors import SettingsError, StoreUnavailable
+from neuronode_router.storage.control_tables import HEAD_VERSION, VERSION_TABLE
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT_SECONDS = 3
+"""How long one statement, one lock or one connection attempt may take before the store counts as gone."""
+
+MIGRATION_SECONDS = 30
+"""How long a process waits while another one migrates a SQLite file."""
+
+MIGRATION_LOCK = 0x6E6575726F6E6F64
+"""PostgreSQL advisory lock under which only one process migrates ("neuronod" in ASCII)."""
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Database:
+    """Opens transactions on `url`. Nothing is connected or created before the first one.
+
+    `url` is `sqlite:///file`, `postgresql://...` or `postgres://...`. Raises `SettingsError` for anything else.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = _normal_url(url)
+        self._sqlite = self._url.get_backend_name() == "sqlite"
+        self._engine = _sqlite_engine(self._url) if self._sqlite else _postgres_engine(self._url)
+        self._migrated = False
+        self._migrating = threading.Lock()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Open a transaction for reading; it sees one moment per statement. Raises `StoreUnavailable`."""
+        with _translated():
+            self._ensure_migrated()
+            with self._engine.connect() as connection, connection.begin():
+                yield connection
+
+    @contextmanager
+    def writing(self, *, durable: bool = True) -> Iterator[Connection]:
+        """Open a transaction for writing; commits at the end, rolls back on any error. Raises `StoreUnavailable`.
+
+        `durable=False` is for rows that may be lost when the machine (not the process) dies: SQLite then does not
+        wait for the disk.
+        """
+        with _translated():
+            self._ensure_migrated()
+            with self._engine.connect() as connection:
+                connection = connection.execution_options(neuronode_write="FULL" if durable else "NORMAL")
+                with connection.begin():
+                    yield connection
+
+    def dispose(self) -> None:
+        """Close every pooled connection. A later transaction opens new ones."""
+        self._engine.dispose()
+
+    def _ensure_migrated(self) -> None:
+        if self._migrated:
+            return
+        with self._migrating:
+            if not self._migrated:
+                if self._sqlite and self._url.database:
+                    _make_directory(Path(self._url.database).parent)
+                _migrate(self._engine, lock=not self._sqlite)
+                self._migrated = True
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (DBAPIError, PoolTimeout) as error:
+        # The text of a driver's error can hold parameters, but never a password; one line is enough for the reader.
+        cause = str(error).strip().splitlines()[0]
+        raise StoreUnavailable(f"The control state's database failed: {cause}") from error
+
+
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(f"The directory of the state file cannot be made: {error}") from error
+
+
+def _normal_url(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise SettingsError(
+            "The state URL cannot be read.", mend="Use sqlite:///file or postgresql://user@host/database."
+        ) from error
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        return parsed.set(drivername="sqlite+pysqlite")
+    if backend in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    raise SettingsError(
+        f"The state cannot be kept in {backend!r}.",
+        mend="Use sqlite:///file or postgresql://user@host/database.",
+    )
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": TIMEOUT_SECONDS}, pool_timeout=TIMEOUT_SECONDS)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = (
+            None  # BEGIN is ours: the driver's own comes too late for BEGIN IMMEDIATE
+        )
+        connection.execute("PRAGMA foreign_keys=ON")
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            # Another process is switching this new file to WAL right now. The mode belongs to the file, so it is
+            # ours too in a moment; until then the old mode is only slower.
+            logger.debug("journal_mode is being set by another process")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        durability = connection.get_execution_options().get("neuronode_write")
+        if durability is None:
+            connection.exec_driver_sql("BEGIN")
+        else:
+            patience = connection.get_execution_options().get("neuronode_patience", TIMEOUT_SECONDS)
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={patience * 1000}")
+            connection.exec_driver_sql(f"PRAGMA synchronous={durability}")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgres_engine(url: URL) -> Engine:
+    import psycopg  # here, because with SQLite nobody should pay its memory
+
+    class BoundedConnection(psycopg.Connection[Any]):
+        """A connection whose every wait ends: the server's own time-outs do not help when the server is frozen."""
+
+        def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+            try:
+                return super().wait(gen, interval, timeout or TIMEOUT_SECONDS)
+            except psycopg.errors.OperationalError:
+                self.pgconn.finish()  # else the rollback would wait for the same server again
+                raise
+
+    conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    milliseconds = TIMEOUT_SECONDS * 1000
+    options = f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}"
+
+    def connect() -> psycopg.Connection[Any]:
+        return BoundedConnection.connect(conninfo, connect_timeout=TIMEOUT_SECONDS, options=options)
+
+    return create_engine(
+        url, creator=connect, pool_size=2, max_overflow=8, pool_timeout=TIMEOUT_SECONDS, pool_pre_ping=True
+    )
+
+
+def _migrate(engine: Engine, *, lock: bool) -> None:
+    """Bring the schema to `HEAD_VERSION`; of several processes that start at once one does it, the others wait."""
+    with engine.connect() as connection, connection.begin():
+        if _version(connection) == HEAD_VERSION:
+            return
+    # Only now: Alembic costs 13 MB and half a second, and almost every start finds the schema up to date.
+    from alembic import command
+    from alembic.config import Config
+
+    with engine.connect() as connection:
+        connection = connection.execution_options(
+            neuronode_write="FULL", neuronode_patience=MIGRATION_SECONDS
+        )
+        with connection.begin():
+            if lock:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+            found = _version(connection)
+            if found == HEAD_VERSION:
+                return
+            if found is not None and found > HEAD_VERSION:
+                raise StoreUnavailable(
+                    f"The database has schema {found}, this release knows {HEAD_VERSION}.",
+                    mend="Run the same release of neuronode-router on every host of this database.",
+                )
+            config = Config()
+            config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+            config.attributes["connection"] = connection
+            command.upgrade(config, HEAD_VERSION)
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    version: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608
+    return version

@@ -1,0 +1,90 @@
+"""What can be asked of the books: a report, a forecast, an explanation.
+
+It must not know who asks, nor HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from neuronode_router.domain import Profile
+from neuronode_router.usage.explain import Explanation, explain
+from neuronode_router.usage.finished import FinishedRequest
+from neuronode_router.usage.forecast import Forecast, forecast
+from neuronode_router.usage.periods import DAY, TimeSpan, aligned
+from neuronode_router.usage.prices import Listed, Prices
+from neuronode_router.usage.report import Report, report
+from neuronode_router.usage.store import UsageStore
+from neuronode_router.usage.targets import GroupNote
+from neuronode_router.usage.writer import UsageWriter
+
+Clock = Callable[[], float]
+
+PRICE_DAYS = 1
+"""Days whose requests say what a token costs, where a single request is explained."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageService:
+    """One per process. Every method may raise `StoreUnavailable`."""
+
+    flusher: UsageWriter
+    store: UsageStore
+    clock: Clock
+    """Unix time in seconds."""
+    listed: Listed
+    notes: Callable[[], Mapping[str, GroupNote]]
+    """What is known of every model group there is."""
+
+    async def report(
+        self,
+        since: float,
+        until: float,
+        *,
+        by: tuple[str, ...],
+        step: int | None = None,
+        team: str | None = None,
+    ) -> Report:
+        """Return figures by group, of `team` only where it is given. What this process counted is flushed first."""
+        await self.flusher.flush()
+        span = self._aligned(since, until)
+        earlier = self._aligned(span.before.since, span.before.until)
+        return await asyncio.to_thread(self._report, span, earlier, by, step, team)
+
+    async def forecast(self, candidate: Profile, since: float, until: float) -> Forecast:
+        """Return what the recorded requests would have cost under `candidate`."""
+        await self.flusher.flush()
+        return await asyncio.to_thread(self._forecast, candidate, self._aligned(since, until))
+
+    async def explain(self, call_id: str, profiles: Mapping[str, Profile]) -> Explanation | None:
+        """Return the newest request with this call id and what it would have cost; None where nobody knows it.
+
+        Known are the requests of the last hour that some process has flushed, and those of this one.
+        """
+        found = self.flusher.find(call_id)
+        return await asyncio.to_thread(self._explain, call_id, found, profiles)
+
+    def _aligned(self, since: float, until: float) -> TimeSpan:
+        return aligned(since, until, now=self.clock())
+
+    def _report(
+        self, span: TimeSpan, earlier: TimeSpan, by: tuple[str, ...], step: int | None, team: str | None
+    ) -> Report:
+        now, before = self.store.collect(span, team=team), self.store.collect(earlier, team=team)
+        return report(now, before, span=span, by=by, step=step)
+
+    def _forecast(self, candidate: Profile, span: TimeSpan) -> Forecast:
+        rows = self.store.collect(span)
+        prices = Prices(rows, self.listed)
+        return forecast(rows, candidate, span=span, prices=prices, notes=self.notes())
+
+    def _explain(
+        self, call_id: str, found: FinishedRequest | None, profiles: Mapping[str, Profile]
+    ) -> Explanation | None:
+        request = found or self.store.find(call_id)
+        if request is None:
+            return None
+        recent = self._aligned(request.at - PRICE_DAYS * DAY, self.clock())
+        return explain(request, profiles, Prices(self.store.collect(recent), self.listed))

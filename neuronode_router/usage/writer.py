@@ -1,0 +1,72 @@
+"""Carries what this process counted to the store, exactly once, and keeps the store small.
+
+It must not know who counts or who reads. A process that is killed loses what it counted since its last flush.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from neuronode_router.usage.buffer import Batch, UsageBuffer
+from neuronode_router.usage.finished import FinishedRequest
+from neuronode_router.usage.periods import DAY, HOUR, HOURS_KEPT, MINUTE, MINUTES_KEPT
+from neuronode_router.usage.store import UsageStore
+
+REQUESTS_KEPT = HOUR
+"""Seconds for which single requests can be explained."""
+
+
+class UsageWriter:
+    """One per process. `worker` names it, never the same again; `clock` is Unix time; `days` how long usage is kept."""
+
+    def __init__(
+        self,
+        *,
+        ledger: UsageBuffer,
+        store: UsageStore,
+        worker: str,
+        clock: Callable[[], float],
+        days: float,
+    ) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._worker = worker
+        self._clock = clock
+        self._days = days
+        self._unsure: Batch | None = None
+        self._turn = asyncio.Lock()
+
+    async def flush(self) -> None:
+        """Add what was counted to the store. Raises `StoreUnavailable`: then the next flush tries again."""
+        async with self._turn:
+            if self._unsure is not None:
+                await self._send(self._unsure)
+            batch = self._ledger.take()
+            if batch is not None:
+                await self._send(batch)
+
+    async def tidy(self) -> None:
+        """Add minutes up to hours and hours to days, and delete what is too old. Raises `StoreUnavailable`.
+
+        Every process may do it: they take turns, and the second finds nothing left to do.
+        """
+        now = self._clock()
+        await asyncio.to_thread(self._store.condense, MINUTE, HOUR, before=now - MINUTES_KEPT)
+        await asyncio.to_thread(self._store.condense, HOUR, DAY, before=now - HOURS_KEPT)
+        await asyncio.to_thread(
+            self._store.forget, usage_before=now - self._days * DAY, requests_before=now - REQUESTS_KEPT
+        )
+
+    def find(self, call_id: str) -> FinishedRequest | None:
+        """Return the newest request with this call id that the store may not know yet, None where there is none."""
+        unsure = self._unsure.requests if self._unsure is not None else ()
+        return self._ledger.find(call_id) or next(
+            (found for found in reversed(unsure) if found.call_id == call_id), None
+        )
+
+    async def _send(self, batch: Batch) -> None:
+        # Kept until the store has answered: a commit whose answer was lost is repeated under the same number.
+        self._unsure = batch
+        await asyncio.to_thread(self._store.add, self._worker, batch, at=self._clock())
+        self._unsure = None

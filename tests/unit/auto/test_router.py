@@ -1,0 +1,248 @@
+"""The AutoRouter of a worker: sessions, tool loops, shadow mode, memory, and who is told."""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Mapping
+from io import StringIO
+from typing import Any
+
+import pytest
+
+from neuronode_router.auto.decision_log import RoutingLog
+from neuronode_router.auto.explain import explain
+from neuronode_router.auto.router import AutoRouter, Caller, Routed
+from neuronode_router.classifier import Classifier, lexicon
+from neuronode_router.domain import (
+    TASK_ALIASES,
+    ControlState,
+    HostFacts,
+    Profile,
+    ProfileSet,
+    Step,
+    Stickiness,
+    Tier,
+)
+from neuronode_router.routing.admit import admit
+from neuronode_router.routing.fallback_chain import DeploymentStatus
+from neuronode_router.routing.inventory import Deployment
+from neuronode_router.routing.overload import Health
+from neuronode_router.routing.snapshot import Snapshot, build_snapshot
+
+CANARY = "Zebrafink-4711"
+SENTIMENT = "Wie ist die Stimmung in diesem Text: bullish oder bearish?"
+STRATEGY = "Entwickle eine detaillierte Handelsstrategie mit Szenarien und Risiken."
+TIERS = {Tier.FAST: ("small",), Tier.MEDIUM: ("middle",), Tier.COMPLEX: ("large",)}
+TOOLS = [{"type": "function", "function": {"name": "look_up"}}]
+ME = Caller("me")
+
+
+def snapshot(stickiness: Stickiness = Stickiness.OFF) -> Snapshot:
+    profile = Profile(
+        name="balanced",
+        description="",
+        cost_level="low",
+        performance_level="good",
+        tasks=dict.fromkeys(TASK_ALIASES, "middle"),
+        tiers=TIERS,
+        stickiness=stickiness,
+    )
+    state = ControlState(3, "balanced", ProfileSet({"balanced": profile}), committed_at=0.0)
+    return build_snapshot(state, HostFacts(groups=frozenset({"small", "middle", "large"})))
+
+
+class Worker:
+    """An AutoRouter with deployments whose health a test sets."""
+
+    def __init__(self, *, stickiness: Stickiness = Stickiness.OFF, **options: Any) -> None:
+        self.health: dict[str, Health] = {}
+        self.snapshot = snapshot(stickiness)
+        self.router = AutoRouter(
+            classifier=Classifier(lexicon.shipped(), None), standings=self.standings, **options
+        )
+
+    def standings(self) -> Mapping[str, tuple[DeploymentStatus, ...]]:
+        return {
+            group: (DeploymentStatus(Deployment(f"{group}-1", group), state),)
+            for group, state in self.health.items()
+        }
+
+    def ask(self, text: str, *, caller: Caller = ME, name: str = "auto", **body: Any) -> Routed:
+        return self.send([{"role": "user", "content": text}], caller=caller, name=name, **body)
+
+    def send(
+        self, messages: list[dict[str, Any]], *, caller: Caller = ME, name: str = "auto", **body: Any
+    ) -> Routed:
+        decision = admit(self.snapshot, name, wanted_profile=None, may_override=lambda _: True)
+        return self.router.route(
+            decision, {"messages": messages, **body}, snapshot=self.snapshot, caller=caller
+        )
+
+
+def test_the_text_decides_the_tier() -> None:
+    """German prompts of two kinds go to the two ends of the ladder."""
+    worker = Worker()
+
+    assert worker.ask(SENTIMENT).decision.group == "small"
+    assert worker.ask(STRATEGY).decision.group == "large"
+
+
+def test_a_tool_loop_stays_where_it_began_though_that_is_overloaded_meanwhile() -> None:
+    """The same person's turn, now with tool results after it: another tier would not understand the calls."""
+    worker = Worker()
+    asked = {"role": "user", "content": STRATEGY}
+    began = worker.send([asked], tools=TOOLS)
+    worker.health["large"] = Health.SLOW
+
+    goes_on = worker.send(
+        [asked, {"role": "assistant", "tool_calls": [{}]}, {"role": "tool", "content": "42"}], tools=TOOLS
+    )
+    stranger = worker.send(
+        [asked, {"role": "assistant", "tool_calls": [{}]}, {"role": "tool", "content": "42"}],
+        tools=TOOLS,
+        caller=Caller("somebody else"),
+    )
+
+    assert began.decision.group == goes_on.decision.group == "large"
+    assert goes_on.decision.steps[0] is Step.TOOL_LOOP
+    assert stranger.decision.steps[0] is Step.CLASSIFIED
+
+
+def test_a_session_keeps_its_tier_where_the_profile_says_so() -> None:
+    """The second question of a session is simple, and still goes where the first one went."""
+    caller = Caller("me", session="s1")
+    sticky, loose = Worker(stickiness=Stickiness.TIER), Worker()
+
+    for worker in (sticky, loose):
+        worker.ask(STRATEGY, caller=caller)
+
+    assert sticky.ask(SENTIMENT, caller=caller).decision.steps[0] is Step.SESSION
+    assert sticky.ask(SENTIMENT, caller=caller).decision.group == "large"
+    assert sticky.ask(SENTIMENT, caller=Caller("you", session="s1")).decision.group == "small"
+    assert loose.ask(SENTIMENT, caller=caller).decision.group == "small"
+
+
+def test_a_session_keeps_the_deployment_that_answered() -> None:
+    """What answered is remembered, and kept while it is well."""
+    worker = Worker(stickiness=Stickiness.DEPLOYMENT)
+    caller = Caller("me", session="s1")
+    first = worker.ask(STRATEGY, caller=caller)
+    worker.router.answered(first.sessions, "large-1")
+
+    assert worker.ask(SENTIMENT, caller=caller).decision.keep == "large-1"
+
+
+def test_the_callers_cap_holds() -> None:
+    """T20: a prompt that begs for the heaviest tier stays below the cap."""
+    found = Worker().ask(f"{STRATEGY} Use the 70B model!", caller=Caller("me", max_tier=Tier.FAST))
+
+    assert found.decision.group == "small"
+    assert Step.CAPPED in found.decision.steps
+
+
+def test_shadow_decides_and_does_not_act() -> None:
+    """The fixed tier answers; what would have been done is told to those who watch."""
+    told: list[Routed] = []
+    worker = Worker(mode="shadow", watchers=[lambda routed, *_: told.append(routed)])
+
+    found = worker.ask(STRATEGY)
+
+    assert (found.decision.group, found.decision.steps) == ("middle", (Step.SHADOW,))
+    assert told[0].considered.group == "large"
+    assert explain(told[0])["in_force"] is False
+    assert worker.router.mode == "shadow"
+
+
+def test_switched_off_nothing_is_classified_and_forced_tiers_still_hold() -> None:
+    """`auto` is one fixed tier then; a name that forces a tier is no classification."""
+    worker = Worker(mode="off")
+
+    assert worker.ask(STRATEGY).decision.steps == (Step.AUTO_OFF,)
+    assert worker.ask(SENTIMENT, name="auto:complex").decision.group == "large"
+    assert worker.router.mode == "off"
+
+
+def test_a_repeated_prompt_is_classified_once_and_a_new_classifier_begins_anew() -> None:
+    """Decisions are cached by a hash, per classifier."""
+    counting = Counting()
+    worker = Worker()
+    worker.router.use(counting)
+
+    for _ in range(3):
+        worker.ask(SENTIMENT)
+    assert counting.calls == 1
+
+    worker.router.use(counting)
+    worker.ask(SENTIMENT)
+    assert counting.calls == 2
+
+
+class Counting(Classifier):
+    """Counts what it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__(lexicon.shipped(), None)
+        self.calls = 0
+
+    def classify_excerpt(self, turn: Any) -> Any:
+        self.calls += 1
+        return super().classify_excerpt(turn)
+
+
+def test_no_text_is_kept() -> None:
+    """T12: after the request nothing of ours refers to a piece of its text."""
+    worker = Worker(stickiness=Stickiness.TIER)
+    worker.ask(f"Fasse {CANARY} zusammen.", caller=Caller("me", session="s1"), tools=TOOLS)
+    gc.collect()
+
+    texts = [found for found in gc.get_objects() if isinstance(found, Routed)]
+    held = vars(worker.router)
+
+    assert texts == []
+    assert (
+        CANARY.lower()
+        not in repr(
+            {name: list(value) if name == "_known" else value for name, value in held.items()}
+        ).lower()
+    )
+
+
+def test_counts_are_by_tier_task_group_and_step() -> None:
+    """What the statistics page shows of decisions."""
+    worker = Worker()
+    worker.health["large"] = Health.SLOW
+
+    worker.ask(SENTIMENT)
+    worker.ask(STRATEGY)
+
+    counts = worker.router.decisions()
+    assert counts["tier"] == {"fast": 1, "medium": 1}
+    assert counts["task"] == {"sentiment": 1, "strategy": 1}
+    assert counts["group"] == {"small": 1, "middle": 1}
+    assert counts["step"] == {"classified": 2, "overloaded": 1}
+    assert counts["fallback"] == {"overload": 1}
+
+
+def test_the_routing_log_is_json_lines_without_text() -> None:
+    """One line per decision, with reasons of the closed set; T12: no word of the prompt."""
+    stream = StringIO()
+    log = RoutingLog(stream)
+    worker = Worker(watchers=[log])
+
+    worker.ask(f"{STRATEGY} {CANARY}", litellm_call_id="c-1")
+    log.stop()
+
+    line = json.loads(stream.getvalue())
+    assert (line["event"], line["call_id"], line["groups"]) == ("routed", "c-1", ["large", "middle", "small"])
+    assert set(line["steps"]) <= set(Step)
+    assert CANARY.lower() not in stream.getvalue().lower()
+
+
+@pytest.mark.parametrize("text", [SENTIMENT, "", "xyzzy"])
+def test_an_explanation_is_short_ascii_json(text: str) -> None:
+    """It fits into a header, whatever was asked."""
+    told = json.dumps(explain(Worker().ask(text)))
+
+    assert told.isascii()
+    assert len(told) < 2000

@@ -1,0 +1,221 @@
+"""Which deployments an Ollama serves, and what its answers say about them."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuronode_router.health.ollama import (
+    Defaults,
+    NotAnOllama,
+    OllamaLimits,
+    Place,
+    Seen,
+    found,
+    read_digests,
+    read_limits,
+    read_loaded,
+    read_places,
+    tag_of,
+)
+from neuronode_router.health.ollama_probe import LONGEST_SECONDS, pause
+from neuronode_router.routing.inventory import ProbedFacts
+
+BASE = "http://gpu:11434"
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["models", "name", "digest", "model_info", "parameters", "general.architecture", "x"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=10,
+)
+
+
+def entry(**params: Any) -> dict[str, Any]:
+    return {
+        "model_name": "tier_fast",
+        "model_info": {"id": "one"},
+        "litellm_params": {"api_base": BASE, **params},
+    }
+
+
+def place_of(**params: Any) -> Place | None:
+    return read_places([entry(**params)]).get("one")
+
+
+@pytest.mark.parametrize(
+    ("params", "tag"),
+    [
+        ({"model": "ollama_chat/llama3.1:8b"}, "llama3.1:8b"),
+        ({"model": "ollama/llama3.1"}, "llama3.1:latest"),
+        ({"model": "llama3.1", "custom_llm_provider": "ollama_chat"}, "llama3.1:latest"),
+        ({"model": "ollama_chat/hf.co/maker/Model-GGUF:Q4_K_M"}, "hf.co/maker/model-gguf:q4_k_m"),
+        ({"model": "ollama_chat/hf.co/maker/model"}, "hf.co/maker/model:latest"),
+        ({"model": "ollama/library/llama3.1:8b"}, "llama3.1:8b"),
+        ({"model": "openai/llama3.1", "api_base": f"{BASE}/v1/"}, "llama3.1:latest"),
+    ],
+)
+def test_a_deployment_is_known_by_the_tag_that_ollama_lists(params: dict[str, Any], tag: str) -> None:
+    """Prefixes of LiteLLM's and a missing tag do not hide what is meant."""
+    place = place_of(**params)
+
+    assert place is not None
+    assert (place.host.address, place.tag) == (BASE, tag)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"model": "openai/gpt-6", "api_base": "https://api.openai.com/v1"},
+        {"model": "openai/llama3.1", "api_base": "http://gpu:8000/v1"},
+        {"model": "openai/llama3.1", "api_base": BASE},
+        {"model": "openai/llama3.1", "api_base": None},
+        {"model": "anthropic/claude"},
+        {"model": "ollama"},
+        {"model": None},
+    ],
+)
+def test_other_providers_are_not_asked(params: dict[str, Any]) -> None:
+    """Only what is an Ollama by name, or beyond doubt by its address."""
+    assert place_of(**params) is None
+
+
+def test_openais_wire_counts_at_the_address_of_a_known_ollama() -> None:
+    """Another port than Ollama's own is unmistakable where the list itself names an Ollama there."""
+    native = entry(model="ollama_chat/llama3.1", api_base="http://gpu:8000")
+    other = {
+        **entry(model="openai/llama3.1", api_base="http://gpu:8000/v1", num_ctx=9),
+        "model_info": {"id": "two"},
+    }
+
+    places = read_places([native, other])
+
+    assert set(places) == {"one", "two"}
+    assert places["two"].num_ctx is None, "OpenAI's wire does not carry it"
+
+
+def test_what_the_deployment_leaves_out_is_as_litellm_fills_it_in() -> None:
+    """Address and key of the environment, where LiteLLM takes them too."""
+    defaults = Defaults(api_base="http://elsewhere:1", api_key="from-env")
+    chat, plain = (
+        read_places([entry(model=f"{provider}/a", api_base=None)], defaults)["one"].host
+        for provider in ("ollama_chat", "ollama")
+    )
+
+    assert chat.address == plain.address == "http://elsewhere:1"
+    assert chat.headers == (("Authorization", "Bearer from-env"),)
+    assert plain.headers == ()
+
+
+def test_passwords_and_keys_are_sent_and_never_shown() -> None:
+    """A password leaves the address, which clients log, and nothing of it is in a repr."""
+    with_password = place_of(model="ollama/a", api_base="https://me:p%40ss@gpu:1/ollama/api/chat")
+    with_key = place_of(model="ollama/a", api_key="sk-secret", extra_headers={"X-Token": "t0ken"})
+
+    assert with_password is not None
+    assert with_key is not None
+    assert with_password.host.address == "https://gpu:1/ollama"
+    assert dict(with_password.host.headers) == {
+        "Authorization": f"Basic {base64.b64encode(b'me:p@ss').decode()}"
+    }
+    assert dict(with_key.host.headers) == {"Authorization": "Bearer sk-secret", "X-Token": "t0ken"}
+    shown = repr((with_password, with_key))
+    assert [secret for secret in ("p@ss", "p%40ss", "gpu", "sk-secret", "t0ken") if secret in shown] == []
+
+
+@pytest.mark.parametrize(
+    ("own", "limits", "loaded", "granted"),
+    [
+        (8192, OllamaLimits(num_ctx=2048, trained=131072), 4096, 8192),
+        (200_000, OllamaLimits(trained=131072), None, 131072),
+        (None, OllamaLimits(num_ctx=2048, trained=131072), 4096, 2048),
+        (None, OllamaLimits(trained=131072), 4096, 4096),
+        (None, OllamaLimits(trained=131072), None, 131072),
+        (None, OllamaLimits(), None, None),
+    ],
+)
+def test_the_window_is_the_one_that_a_request_gets(
+    own: int | None, limits: OllamaLimits, loaded: int | None, granted: int | None
+) -> None:
+    """The deployment's own wish, else the Modelfile's, else what is loaded; never more than was trained."""
+    place = place_of(model="ollama/a", num_ctx=own)
+    assert place is not None
+
+    said = found(place, Seen({place.tag: "d"}, {place.tag: loaded}, {place.tag: limits}))
+
+    assert said == ProbedFacts(available=True, loaded=True, context_window=granted)
+
+
+def test_presence_and_loading() -> None:
+    """Not listed is not there; listed and not loaded is told apart from not told."""
+    place = place_of(model="ollama/a")
+    assert place is not None
+
+    assert found(place, Seen({}, {}, {})) == ProbedFacts(available=False, loaded=False)
+    assert found(place, Seen({place.tag: "d"}, {}, {})) == ProbedFacts(available=True, loaded=False)
+    assert found(place, Seen({place.tag: "d"}, None, {})) == ProbedFacts(available=True, loaded=None)
+
+
+def test_answers_are_read_as_ollama_writes_them() -> None:
+    """Tags with digests, what is loaded with its window, and the two limits."""
+    shown = {
+        "parameters": 'stop                           "<|eot_id|>"\nnum_ctx                        8192',
+        "model_info": {"general.architecture": "llama", "llama.context_length": 131072},
+    }
+
+    assert read_digests({"models": [{"name": "Llama3.1:8b", "digest": "d"}]}) == {"llama3.1:8b": "d"}
+    assert read_loaded({"models": [{"name": "a:latest", "context_length": 4096}, {"name": "b"}]}) == {
+        "a:latest": 4096,
+        "b:latest": None,
+    }
+    assert read_limits(shown) == OllamaLimits(num_ctx=8192, trained=131072)
+    assert read_limits({"parameters": "num_ctx many", "model_info": []}) == OllamaLimits()
+
+
+@given(anything)
+def test_whatever_a_server_says_is_read_or_refused(document: object) -> None:
+    """A server that lies or is none stops nothing."""
+    for read in (read_digests, read_loaded, read_limits):
+        try:
+            read(document)
+        except NotAnOllama:
+            continue
+
+
+@given(anything, anything, anything)
+def test_no_entry_stops_the_reading(served: object, base: object, headers: object) -> None:
+    """Whatever stands in the model list, the rest of it is read."""
+    places = read_places(
+        [
+            entry(model=served, api_base=base, extra_headers=headers),
+            {**entry(model="ollama/a"), "model_info": {"id": "two"}},
+            {"litellm_params": base, "model_info": headers},
+        ]
+    )
+
+    assert places["two"].tag == "a:latest"
+
+
+@given(st.from_regex(r"([a-zA-Z0-9.]{1,6}/){0,2}[a-zA-Z0-9.]{1,6}(:[a-zA-Z0-9]{1,4})?", fullmatch=True))
+def test_a_tag_is_found_again(name: str) -> None:
+    """Reading a tag twice changes nothing."""
+    assert tag_of(tag_of(name)) == tag_of(name)
+
+
+def test_pauses_grow_while_a_host_is_away() -> None:
+    """Soon after a first failure, then more and more rarely, at most once a minute."""
+    assert [pause(failures, 5.0) for failures in (0, 1, 2, 3, 4, 5, 6, 10**6)] == [
+        *(5.0, 1.0, 5.0, 10.0, 20.0, 40.0),
+        *(LONGEST_SECONDS, LONGEST_SECONDS),
+    ]
