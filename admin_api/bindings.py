@@ -100,14 +100,14 @@ async def put_binding(
     """Let a profile answer a team or key, in every worker. A team's own administrators may, within `allowed_teams`."""
     beyond = Beyond(**body.beyond.model_dump()) if body.beyond else None
     if body.profile is None and beyond is None:
-        mend = "Name a profile, or send DELETE to end the binding."
+        fix = "Name a profile, or send DELETE to end the binding."
         raise InvalidRequestError(
-            [Problem("empty_binding", "The binding leads nowhere.", mend, path="body.profile")]
+            [Problem("empty_binding", "The binding leads nowhere.", fix, path="body.profile")]
         )
     if beyond is not None and beyond.monthly_usd is not None and kind == "key":
-        mend = "Leave it out: for a key only the budget that LiteLLM keeps counts."
+        fix = "Leave it out: for a key only the budget that LiteLLM keeps counts."
         path = "body.beyond.monthly_usd"
-        raise InvalidRequestError([Problem("key_budget", "Our sums are kept by team.", mend, path=path)])
+        raise InvalidRequestError([Problem("key_budget", "Our sums are kept by team.", fix, path=path)])
     if body.force:
         require_writer(write.call.principal)
     name, binding = _subject(kind, subject), Binding(body.profile, beyond)
@@ -129,9 +129,9 @@ async def delete_binding(
 def _subject(kind: str, name: str) -> str:
     subject = f"{kind}:{name}"
     if not SUBJECT_PATTERN.fullmatch(subject):
-        mend = "Use 1 to 128 printable ASCII characters without spaces."
+        fix = "Use 1 to 128 printable ASCII characters without spaces."
         raise InvalidRequestError(
-            [Problem("bad_subject", "No such name can be bound.", mend, path="path.subject")]
+            [Problem("bad_subject", "No such name can be bound.", fix, path="path.subject")]
         )
     return subject
 

@@ -94,7 +94,7 @@ async def _admit(request: Request, body: bytes, handle: Handle, call: Call) -> R
         raise RequestError(
             "unsupported_media_type",
             "The body is not declared as JSON.",
-            mend="Send the header `Content-Type: application/json`.",
+            fix="Send the header `Content-Type: application/json`.",
         )
     request.scope["neuronode_call"] = call
     return await handle(Request(request.scope, _replay(body)))
@@ -113,7 +113,7 @@ async def _read_body(request: Request, most: int) -> bytes:
             raise RequestError(
                 "body_too_large",
                 f"The body is larger than {most} bytes.",
-                mend="Send less: what a route takes is small.",
+                fix="Send less: what a route takes is small.",
             )
     return bytes(body)
 

@@ -62,5 +62,5 @@ def _window(limit: str) -> RateLimitItem:
 def _too_many(message: str, *, seconds: float) -> RequestError:
     wait = max(1, math.ceil(seconds))
     return RequestError(
-        "rate_limited", message, mend="Wait as long as Retry-After says.", headers={"Retry-After": str(wait)}
+        "rate_limited", message, fix="Wait as long as Retry-After says.", headers={"Retry-After": str(wait)}
     )

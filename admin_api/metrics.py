@@ -17,5 +17,5 @@ MEDIA_TYPE = CONTENT_TYPE.partition(";")[0]
 async def read_metrics(call: Reader) -> Response:
     """The metrics of all workers of this host, in Prometheus' text format."""
     if call.host.metrics is None:
-        raise NotReady("Nothing is measured here yet.", mend="Repeat when the proxy has started.")
+        raise NotReady("Nothing is measured here yet.", fix="Repeat when the proxy has started.")
     return Response(await call.host.metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})

@@ -40,7 +40,7 @@ def expected_revision(if_match: str | None) -> int | None:
         place = Problem(
             code="etag_invalid",
             message="This is not one ETag of this API.",
-            mend='Copy the ETag of GET /admin/profiles/status, quotes included: "7".',
+            fix='Copy the ETag of GET /admin/profiles/status, quotes included: "7".',
             path="header.if-match",
         )
         raise InvalidRequestError([place])
@@ -53,6 +53,6 @@ def require_if_match(if_match: str | None) -> str:
         raise RequestError(
             "precondition_required",
             "An edit must say which state it is based on.",
-            mend="Read the profile, and send its ETag as If-Match (or `*` to overwrite whatever is there).",
+            fix="Read the profile, and send its ETag as If-Match (or `*` to overwrite whatever is there).",
         )
     return if_match

@@ -32,9 +32,9 @@ class RequestError(NeuronodeError):
     """The HTTP request itself was refused; `code` is one of `KINDS`."""
 
     def __init__(
-        self, code: str, message: str, *, mend: str, headers: Mapping[str, str] | None = None
+        self, code: str, message: str, *, fix: str, headers: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(message, mend=mend)
+        super().__init__(message, fix=fix)
         self.code = code
         self.headers = dict(headers or {})
 
@@ -46,7 +46,7 @@ class InvalidRequestError(RequestError):
         super().__init__(
             "invalid_request",
             "; ".join(f"{problem.path}: {problem.message}" for problem in problems),
-            mend="Compare the request with docs/admin-api.md or the proxy's OpenAPI page.",
+            fix="Compare the request with docs/admin-api.md or the proxy's OpenAPI page.",
         )
         self.problems = tuple(problems)
 
@@ -106,7 +106,7 @@ class PlaceDocument(BaseModel):
 
     code: str
     message: str
-    mend: str
+    fix: str
     file: str = Field(description="The profile file; empty for a request.")
     line: int = Field(description="From 1; 0 is unknown.")
     column: int = Field(description="From 1; 0 is unknown.")
@@ -125,7 +125,7 @@ class ProblemDocument(BaseModel):
                 "status": 412,
                 "detail": "The current revision is 8, not 7.",
                 "code": "revision_conflict",
-                "mend": "Read the status again, look at what changed, and repeat with its ETag.",
+                "fix": "Read the status again, look at what changed, and repeat with its ETag.",
                 "problems": [],
             }
         },
@@ -136,7 +136,7 @@ class ProblemDocument(BaseModel):
     status: int
     detail: str
     code: str = Field(description="Stable, for programs.")
-    mend: str = Field(description="What to do about it.")
+    fix: str = Field(description="What to do about it.")
     problems: list[PlaceDocument] = Field(description="All places, where a document has problems.")
 
 
@@ -165,7 +165,7 @@ def problem_document(error: NeuronodeError) -> ProblemDocument:
         status=kind.status,
         detail=error.message,
         code=error.code,
-        mend=error.mend,
+        fix=error.fix,
         problems=place_documents(error.problems)
         if isinstance(error, ProfilesInvalid | UnprovenProfile | InvalidRequestError)
         else [],
@@ -190,7 +190,7 @@ def from_validation(error: RequestValidationError) -> InvalidRequestError:
             Problem(
                 code=detail["type"],
                 message=f"{detail['msg']}.",
-                mend="Remove it." if detail["type"] == "extra_forbidden" else "Correct it.",
+                fix="Remove it." if detail["type"] == "extra_forbidden" else "Correct it.",
                 path=".".join(str(part) for part in detail["loc"]),
             )
             for detail in error.errors()
@@ -202,9 +202,7 @@ def from_http(error: HTTPException) -> NeuronodeError:
     """Return FastAPI's own refusal as ours: it raises 400 for a body that is no JSON."""
     if error.status_code != 400:
         return INTERNAL
-    place = Problem(
-        code="json_invalid", message="This is not JSON in UTF-8.", mend="Correct it.", path="body"
-    )
+    place = Problem(code="json_invalid", message="This is not JSON in UTF-8.", fix="Correct it.", path="body")
     return InvalidRequestError([place])
 
 

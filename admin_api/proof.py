@@ -200,7 +200,7 @@ def _cell(cell: Cell) -> CellDocument:
 
 def _view(host: AdminHost) -> ProofView:
     if host.proof is None:
-        raise NotReady("Nothing can be probed here yet.", mend="Repeat when the proxy has started.")
+        raise NotReady("Nothing can be probed here yet.", fix="Repeat when the proxy has started.")
     return host.proof
 
 
@@ -212,7 +212,7 @@ async def _state(host: AdminHost) -> ControlState:
 
 
 def _nothing_to_ask() -> Problem:
-    mend = "Put the profile in force as a file first, or leave `live` out."
+    fix = "Put the profile in force as a file first, or leave `live` out."
     return Problem(
-        "live_with_body", "Only profiles that are committed can be probed.", mend, path="query.live"
+        "live_with_body", "Only profiles that are committed can be probed.", fix, path="query.live"
     )

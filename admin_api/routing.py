@@ -88,7 +88,7 @@ async def classify(call: Caller, body: ClassifyBody) -> ClassifiedDocument:
 
 def _view(call: Call) -> RouterView:
     if call.host.router is None:
-        raise NotReady("Automatic routing has not started in this worker.", mend="Repeat in a moment.")
+        raise NotReady("Automatic routing has not started in this worker.", fix="Repeat in a moment.")
     return call.host.router
 
 

@@ -82,14 +82,14 @@ async def explain_request(call: Caller, call_id: CallId) -> ExplanationDocument:
     if explanation is None or _team(call) not in (None, explanation.request.key.team):
         raise UnknownCall(
             "No request of this call id that this key may see is known.",
-            mend="Send the x-litellm-call-id of an answer of the last hour; very busy proxies keep only some requests.",
+            fix="Send the x-litellm-call-id of an answer of the last hour; very busy proxies keep only some requests.",
         )
     return _explanation(explanation)
 
 
 def _view(call: Call) -> UsageView:
     if call.host.usage is None:
-        raise NotReady("Usage is not counted here yet.", mend="Repeat when the proxy has started.")
+        raise NotReady("Usage is not counted here yet.", fix="Repeat when the proxy has started.")
     return call.host.usage
 
 
@@ -116,8 +116,8 @@ async def _profiles(call: Call) -> Mapping[str, Profile]:
 
 
 def _too_many_steps() -> Problem:
-    mend = "Use a longer step or a shorter period."
-    return Problem("too_many_steps", f"More than {MAX_STEPS} steps.", mend, path="query.step")
+    fix = "Use a longer step or a shorter period."
+    return Problem("too_many_steps", f"More than {MAX_STEPS} steps.", fix, path="query.step")
 
 
 def _usage(report: Report) -> UsageDocument:

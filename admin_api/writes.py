@@ -68,9 +68,9 @@ def _edit(write: Annotated[Write, Depends(_write)]) -> Write:
 
 def _post(request: Request, write: Annotated[Write, Depends(_write)]) -> Write:
     # A `?dry_run=true` that was ignored would switch for real.
-    mend = "Send options as fields of the JSON body."
+    fix = "Send options as fields of the JSON body."
     if unknown := [
-        Problem("query_unknown", "Not known here.", mend, path=f"query.{n}") for n in request.query_params
+        Problem("query_unknown", "Not known here.", fix, path=f"query.{n}") for n in request.query_params
     ]:
         raise InvalidRequestError(unknown)
     return write
@@ -137,10 +137,8 @@ def _document(name: str, body: Mapping[str, Any]) -> dict[str, Any]:
     Raises `ProfilesInvalid` for a name that is another one than the path's.
     """
     if body.get("name", name) != name:
-        mend = "Leave `name` out of the body, or send the name of the path."
-        raise ProfilesInvalid(
-            [Problem("name_mismatch", "The body names another profile.", mend, path="name")]
-        )
+        fix = "Leave `name` out of the body, or send the name of the path."
+        raise ProfilesInvalid([Problem("name_mismatch", "The body names another profile.", fix, path="name")])
     return {key: value for key, value in body.items() if key != "name"}
 
 

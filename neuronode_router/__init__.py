@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from neuronode_router.version import VERSION
+
 if TYPE_CHECKING:
     from neuronode_router.litellm_plugin.router.router_hooks import Attached
     from neuronode_router.model_router import ModelRouter as ModelRouter
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 
 def attach(router: Any, *, redis_url: str | None = None) -> Attached:

@@ -1,29 +1,59 @@
-"""What the background loops of a worker survived: counted, logged once each, shown until it is over.
+"""Work that may fail without taking anything along: what a worker does again and again, and hooks on the request path.
 
-It must not know what the loops do.
+It must not know what the work is. Failures are counted, logged without flooding, and shown until they are over.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
+import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Self, TypeAlias
+
+from neuronode_router.errors import Problem
 
 logger = logging.getLogger(__name__)
+
+LOG_EVERY_SECONDS = 60.0
+"""How often failures on the request path are logged at most."""
+
+MISSED_INTERVALS = 3
+LEAST_SECONDS = 3.0
+"""Periodic work is stalled when it has not succeeded for three of its intervals, and for this long: a busy moment of
+the machine is no fault.
+"""
 
 _Place: TypeAlias = tuple[type[Exception], str, int | None]
 
 
-class Failures:
-    """The failures of one process's loops, in whichever threads these run. `total` counts all since its start."""
+@dataclass(slots=True)
+class _Pulse:
+    """When an activity last succeeded, and how often it should."""
 
-    def __init__(self) -> None:
+    every: float
+    succeeded_at: float
+
+
+class Failures:
+    """What was survived in one place of one process, in whichever threads. `total` counts all since its start.
+
+    `clock` is monotonic, in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.total = 0
+        self._clock = clock
         self._counting = threading.Lock()
         self._present: dict[str, _Place] = {}
+        self._pulses: dict[str, _Pulse] = {}
+        self._logged_at = float("-inf")
 
     def present(self) -> tuple[str, ...]:
         """Return a line for each activity whose last attempt failed: no text of the error, which may hold anything."""
@@ -31,6 +61,28 @@ class Failures:
             f"{activity} failed ({kind.__name__}), tried again; this worker's log has the traceback"
             for activity, (kind, _, _) in list(self._present.items())  # a copy: other threads note and forget
         )
+
+    def stalled(self) -> tuple[str, ...]:
+        """Return the activities that have not succeeded for three of their intervals, whether they fail or hang."""
+        now = self._clock()
+        return tuple(
+            activity
+            for activity, pulse in list(self._pulses.items())
+            if now - pulse.succeeded_at > max(MISSED_INTERVALS * pulse.every, LEAST_SECONDS)
+        )
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return a problem for each stalled activity."""
+        return tuple(map(_stalled, self.stalled()))
+
+    def expect(self, activity: str, every: float) -> None:
+        """Expect `activity` to succeed every so many seconds, beginning now."""
+        self._pulses[activity] = _Pulse(every, self._clock())
+
+    def forget(self, activity: str) -> None:
+        """Expect `activity` no more: it was ended on purpose."""
+        self._pulses.pop(activity, None)
+        self._present.pop(activity, None)
 
     @contextmanager
     def survived(
@@ -47,7 +99,27 @@ class Failures:
         except Exception as error:  # noqa: BLE001  a loop that ended would leave this worker behind for good and in silence
             self._note(activity, error)
         else:
-            self._present.pop(activity, None)
+            self.succeeded(activity)
+
+    def succeeded(self, activity: str) -> None:
+        """Note that `activity` did what it should."""
+        self._present.pop(activity, None)
+        pulse = self._pulses.get(activity)
+        if pulse is not None:
+            pulse.succeeded_at = self._clock()
+
+    def record(self, where: str, error: Exception) -> None:
+        """Count an exception on the request path, and log it if none was logged for a minute."""
+        with self._counting:
+            self.total += 1
+        if self._clock() - self._logged_at >= LOG_EVERY_SECONDS:
+            self._logged_at = self._clock()
+            text = "neuronode: %s failed (%d so far); the request goes LiteLLM's way"
+            logger.error(text, where, self.total, exc_info=error)
+
+    def harmless(self, where: str) -> Harmless:
+        """Return a context whose exceptions are recorded and end there. It may be entered again and again."""
+        return Harmless(where, self)
 
     def _note(self, activity: str, error: Exception) -> None:
         with self._counting:
@@ -58,3 +130,61 @@ class Failures:
         if self._present.get(activity) != place:
             logger.error("neuronode: %s failed and is tried again", activity, exc_info=error)
         self._present[activity] = place
+
+
+class Harmless:
+    """What `Failures.harmless` returns: on the request path a generator's context would cost too much."""
+
+    def __init__(self, where: str, failures: Failures) -> None:
+        self._where = where
+        self._failures = failures
+
+    def __enter__(self) -> None:
+        """Nothing is to be done."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        """Record an exception. A cancellation is not one of ours and goes on."""
+        if not isinstance(error, Exception):
+            return False
+        self._failures.record(self._where, error)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodicTask:
+    """Something that is done every so many seconds. `activity` completes "failed while ...", for the log."""
+
+    seconds: float
+    activity: str
+    act: Callable[[], Awaitable[object]]
+
+    @classmethod
+    def blocking(cls, seconds: float, activity: str, act: Callable[[], object]) -> Self:
+        """Return a task that waits for a disk or a server, and is done in a thread."""
+        return cls(seconds, activity, partial(asyncio.to_thread, act))
+
+
+async def repeat(tasks: Iterable[PeriodicTask], failures: Failures) -> None:
+    """Do all of them until cancelled: an error in one ends neither it nor the others."""
+    async with asyncio.TaskGroup() as group:
+        for task in tasks:
+            failures.expect(task.activity, task.seconds)
+            group.create_task(_repeat(task, failures), name=f"neuronode: {task.activity}")
+
+
+async def _repeat(task: PeriodicTask, failures: Failures) -> None:
+    while True:
+        await asyncio.sleep(task.seconds)
+        with failures.survived(task.activity):
+            await task.act()
+
+
+def _stalled(activity: str) -> Problem:
+    return Problem(
+        code="background_stalled",
+        message=f"{activity[:1].upper()}{activity[1:]} has not succeeded for three of its intervals.",
+        fix="The worker's log has the traceback. Requests are served; what this part does is out of date.",
+        path=activity,
+    )

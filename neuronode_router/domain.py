@@ -83,7 +83,7 @@ class Reason(StrEnum):
     ACTIVE_PROFILE = "active_profile"
     BINDING = "binding"
     """The caller's key or team is bound to another profile than the active one."""
-    SECOND_NAME = "second_name"
+    STABLE_ALIAS = "stable_alias"
     OVERRIDE_NAME = "override_name"
     OVERRIDE_HEADER = "override_header"
     OVERRIDE_DENIED = "override_denied"
@@ -309,7 +309,7 @@ def alias_map(profiles: ProfileSet, active: str) -> dict[str, str]:
     """Return what LiteLLM's `model_group_alias` says while `active` is the profile.
 
     Every task alias, `auto` and `auto:<tier>` lead to the active profile's group, and `task_<alias>` to the
-    group of `balanced` (a set without `balanced`, which validation refuses, has no second names). Raises
+    group of `balanced` (a set without `balanced`, which validation refuses, has no stable aliases). Raises
     `KeyError` when the set has no profile `active`.
     """
     profile = profiles.profiles[active]

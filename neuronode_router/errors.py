@@ -37,7 +37,7 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
   + UnknownCall             feedback on a call that is not in that history, or is somebody else's
   + SettingsError           an environment variable or flag that cannot be used
 
-Each carries `code` (stable, for programs), a message (what happened) and `mend` (what to do).
+Each carries `code` (stable, for programs), a message (what happened) and `fix` (what to do).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Problem:
 
     code: str
     message: str
-    mend: str
+    fix: str
     file: str = ""
     line: int = 0
     column: int = 0
@@ -60,20 +60,20 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else self.file
-        return " ".join(part for part in (where, self.path, f"{self.message} Mend: {self.mend}") if part)
+        return " ".join(part for part in (where, self.path, f"{self.message} Fix: {self.fix}") if part)
 
 
 class NeuronodeError(Exception):
     """Base of every error of this package."""
 
     code = "internal"
-    mend = "Look into the proxy's log; report it with the log line."
+    fix = "Look into the proxy's log; report it with the log line."
 
-    def __init__(self, message: str, *, mend: str | None = None) -> None:
+    def __init__(self, message: str, *, fix: str | None = None) -> None:
         super().__init__(message)
         self.message = message
-        if mend is not None:
-            self.mend = mend
+        if fix is not None:
+            self.fix = fix
 
 
 class ProfileError(NeuronodeError):
@@ -84,7 +84,7 @@ class ProfilesInvalid(ProfileError):
     """Profile files or a submitted document have problems; all of them are in `problems`."""
 
     code = "profiles_invalid"
-    mend = "Mend every problem listed; the last good set keeps serving until then."
+    fix = "Fix every problem listed; the last good set keeps serving until then."
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -99,7 +99,7 @@ class UnknownProfile(ProfileError):
     code = "unknown_profile"
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
-        super().__init__(f"There is no profile {name!r}.", mend=f"Use one of: {', '.join(sorted(known))}.")
+        super().__init__(f"There is no profile {name!r}.", fix=f"Use one of: {', '.join(sorted(known))}.")
 
 
 class UnknownTask(ProfileError):
@@ -108,28 +108,28 @@ class UnknownTask(ProfileError):
     code = "unknown_task"
 
     def __init__(self, task: str, known: Sequence[str]) -> None:
-        super().__init__(f"There is no task alias {task!r}.", mend=f"Use one of: {', '.join(sorted(known))}.")
+        super().__init__(f"There is no task alias {task!r}.", fix=f"Use one of: {', '.join(sorted(known))}.")
 
 
 class UnknownTier(ProfileError):
     """A tier that does not exist."""
 
     code = "unknown_tier"
-    mend = "Write fast, medium or complex."
+    fix = "Write fast, medium or complex."
 
 
 class ProfilesReadOnly(ProfileError):
     """The profile files cannot be written where they lie."""
 
     code = "profiles_read_only"
-    mend = "Edit the profiles where they come from (ConfigMap, image, repository); the change is picked up from there."
+    fix = "Edit the profiles where they come from (ConfigMap, image, repository); the change is picked up from there."
 
 
 class StaleFiles(ProfileError):
     """The profile files found at a start are an old copy. What is committed stays in force."""
 
     code = "stale_files"
-    mend = "Bring this host's profile files up to date, or POST /admin/profiles/reload to put them in force."
+    fix = "Bring this host's profile files up to date, or POST /admin/profiles/reload to put them in force."
 
     def __init__(self, *, revision: int, current: int) -> None:
         super().__init__(
@@ -141,7 +141,7 @@ class RenderFailed(ProfileError):
     """LiteLLM's configuration could not be rewritten. It is as it was, and what is served is not affected."""
 
     code = "render_failed"
-    mend = "Make the file and its directory writable for the proxy, or set NEURONODE_RENDER=off."
+    fix = "Make the file and its directory writable for the proxy, or set NEURONODE_RENDER=off."
 
 
 class ControlError(NeuronodeError):
@@ -156,7 +156,7 @@ class RevisionConflict(ControlError):
     def __init__(self, *, expected: int, actual: int) -> None:
         super().__init__(
             f"The current revision is {actual}, not {expected}.",
-            mend="Read the status again, look at what changed, and repeat with its ETag.",
+            fix="Read the status again, look at what changed, and repeat with its ETag.",
         )
         self.expected = expected
         self.actual = actual
@@ -166,35 +166,35 @@ class UnknownRevision(ControlError):
     """A rollback names a revision that does not exist."""
 
     code = "unknown_revision"
-    mend = "Choose a revision from GET /admin/profiles/audit."
+    fix = "Choose a revision from GET /admin/profiles/audit."
 
 
 class StoreUnavailable(ControlError):
     """The SQL store did not answer. The last snapshot keeps serving; nothing was changed."""
 
     code = "store_unavailable"
-    mend = "Check the database named by NEURONODE_STATE_URL, then repeat."
+    fix = "Check the database named by NEURONODE_STATE_URL, then repeat."
 
 
 class NotReady(ControlError):
     """Nothing valid has been committed yet, so there is nothing to switch."""
 
     code = "not_ready"
-    mend = "Mend the profile files (GET /admin/profiles/status lists the problems), then POST /admin/profiles/reload."
+    fix = "Fix the profile files (GET /admin/profiles/status lists the problems), then POST /admin/profiles/reload."
 
 
 class IdempotencyMismatch(ControlError):
     """The Idempotency-Key was used before with a different request."""
 
     code = "idempotency_mismatch"
-    mend = "Use a fresh Idempotency-Key for a different request."
+    fix = "Use a fresh Idempotency-Key for a different request."
 
 
 class AuditBroken(ControlError):
     """The audit chain does not verify; `revision` is the first row that is wrong."""
 
     code = "audit_broken"
-    mend = "Compare the row with a backup or an exported copy of the audit log."
+    fix = "Compare the row with a backup or an exported copy of the audit log."
 
     def __init__(self, message: str, *, revision: int) -> None:
         super().__init__(message)
@@ -205,7 +205,7 @@ class UnprovenProfile(ControlError):
     """A change would put a profile in force that is not proven to answer; the cells are in `problems`."""
 
     code = "unproven_profile"
-    mend = "Probe it with POST /admin/profiles/validate?live=1, or repeat with `force`, which the audit log shows."
+    fix = "Probe it with POST /admin/profiles/validate?live=1, or repeat with `force`, which the audit log shows."
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -221,14 +221,14 @@ class NotAuthenticated(AccessError):
     """No key was sent, or nobody knows it."""
 
     code = "not_authenticated"
-    mend = "Send `Authorization: Bearer <key>` with a key this proxy knows."
+    fix = "Send `Authorization: Bearer <key>` with a key this proxy knows."
 
 
 class NotAllowed(AccessError):
     """The caller is known and may not do this."""
 
     code = "not_allowed"
-    mend = "Ask an administrator of the proxy, or use a key that has the right."
+    fix = "Ask an administrator of the proxy, or use a key that has the right."
 
 
 class HostError(NeuronodeError):
@@ -239,28 +239,28 @@ class UnsupportedLiteLLM(HostError):
     """The installed LiteLLM is outside the supported range, or lacks a seam we use."""
 
     code = "unsupported_litellm"
-    mend = "Install the tested version: pip install 'litellm[proxy]==1.106.2'."
+    fix = "Install the tested version: pip install 'litellm[proxy]==1.106.2'."
 
 
 class CompromisedLiteLLM(HostError):
     """The installed LiteLLM is a release known to be malicious."""
 
     code = "compromised_litellm"
-    mend = "Uninstall it, rotate every credential that machine held, and install litellm[proxy]==1.106.2."
+    fix = "Uninstall it, rotate every credential that machine held, and install litellm[proxy]==1.106.2."
 
 
 class AdminClosed(HostError):
     """The proxy runs without a master key, so the admin routes stay closed. Requests are not affected."""
 
     code = "admin_closed"
-    mend = "Start the proxy with LITELLM_MASTER_KEY set to a long random value."
+    fix = "Start the proxy with LITELLM_MASTER_KEY set to a long random value."
 
 
 class RouterTaken(HostError):
     """A router of LiteLLM's SDK has a custom routing strategy already: somebody else's, or ours."""
 
     code = "router_taken"
-    mend = "Attach to a router once, and to one on which no custom routing strategy was set."
+    fix = "Attach to a router once, and to one on which no custom routing strategy was set."
 
 
 class TaskError(NeuronodeError):
@@ -271,7 +271,7 @@ class TemplatesInvalid(TaskError):
     """Task templates have problems; all of them are in `problems`."""
 
     code = "templates_invalid"
-    mend = "Mend every problem listed; docs/tasks.md describes the file."
+    fix = "Fix every problem listed; docs/tasks.md describes the file."
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -282,7 +282,7 @@ class BadTaskInput(TaskError):
     """What a caller gave does not fit the task. The message names inputs and limits, never what they say."""
 
     code = "bad_task_input"
-    mend = "Compare the request with docs/tasks.md."
+    fix = "Compare the request with docs/tasks.md."
 
 
 class UnknownTemplate(TaskError):
@@ -291,16 +291,16 @@ class UnknownTemplate(TaskError):
     code = "unknown_template"
 
     def __init__(self, known: Sequence[str]) -> None:
-        super().__init__("There is no task of this name.", mend=f"Use one of: {', '.join(sorted(known))}.")
+        super().__init__("There is no task of this name.", fix=f"Use one of: {', '.join(sorted(known))}.")
 
 
 class CompletionFailed(TaskError):
     """The chat request that a task made was answered with an error. Its text is not repeated: it can quote keys."""
 
     def __init__(
-        self, code: str, message: str, *, mend: str, status: int = 0, retry_after: str | None = None
+        self, code: str, message: str, *, fix: str, status: int = 0, retry_after: str | None = None
     ) -> None:
-        super().__init__(message, mend=mend)
+        super().__init__(message, fix=fix)
         self.code = code
         self.status = status
         """What the chat request was answered with; 0 where there was no answer."""
@@ -312,21 +312,21 @@ class ArtefactRefused(NeuronodeError):
     """Trained weights are missing, altered, or not what this version reads. Cues and lengths classify instead."""
 
     code = "artefact_refused"
-    mend = "Reinstall the package, or retrain; until then prompts are classified without trained weights."
+    fix = "Reinstall the package, or retrain; until then prompts are classified without trained weights."
 
 
 class HistoryUnavailable(NeuronodeError):
     """The classifier's history of decisions is off, or its file cannot be used. Requests are not affected."""
 
     code = "history_unavailable"
-    mend = "Set NEURONODE_HISTORY=on, and see that the state directory can be written."
+    fix = "Set NEURONODE_HISTORY=on, and see that the state directory can be written."
 
 
 class UnknownCall(NeuronodeError):
     """No decision of this call id that the caller may judge is in the history."""
 
     code = "unknown_call"
-    mend = (
+    fix = (
         "Send the x-litellm-call-id of an answer to `auto`, with the key that asked, within NEURONODE_HISTORY_DAYS, "
         "to the host that answered."
     )
@@ -336,4 +336,4 @@ class SettingsError(NeuronodeError):
     """An environment variable or a flag cannot be used."""
 
     code = "bad_settings"
-    mend = "Correct the setting named in the message; docs/operations.md lists all of them."
+    fix = "Correct the setting named in the message; docs/operations.md lists all of them."

@@ -121,7 +121,7 @@ def _client(base_url: str | None, api_key: str | None) -> httpx.AsyncClient:
     if not address or not key:
         raise SettingsError(
             "ModelRouter needs a proxy's address and a key.",
-            mend="Pass base_url and api_key, or set LITELLM_BASE_URL and LITELLM_API_KEY.",
+            fix="Pass base_url and api_key, or set LITELLM_BASE_URL and LITELLM_API_KEY.",
         )
     return httpx.AsyncClient(
         base_url=address.rstrip("/").removesuffix("/v1"),

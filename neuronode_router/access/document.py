@@ -106,19 +106,19 @@ def _repeated(document: Any, entries: Iterable[_Entry], file: str) -> Iterator[P
         for field, value in (("name", entry.name), ("sha256", entry.sha256)):
             if f"{field}:{value}" in seen:
                 position = _position(document, ("keys", index, field))
-                mend = f"Give each entry a {field} of its own; remove one of the two."
+                fix = f"Give each entry a {field} of its own; remove one of the two."
                 path = f"keys.{index}.{field}"
-                yield _problem("access_repeated", f"This {field} appears twice.", mend, file, position, path)
+                yield _problem("access_repeated", f"This {field} appears twice.", fix, file, position, path)
             seen.add(f"{field}:{value}")
 
 
 def _schema_problem(document: Any, detail: Mapping[str, Any], file: str) -> Problem:
     location = detail["loc"]
-    mend = "Remove it or correct its spelling." if detail["type"] == "extra_forbidden" else "Correct it."
+    fix = "Remove it or correct its spelling." if detail["type"] == "extra_forbidden" else "Correct it."
     if detail["type"] == "string_type":
-        mend = "Write a text, in quotes where it looks like a number or a date."
+        fix = "Write a text, in quotes where it looks like a number or a date."
     path = ".".join(str(part) for part in location)
-    return _problem("access_invalid", f"{detail['msg']}.", mend, file, _position(document, location), path)
+    return _problem("access_invalid", f"{detail['msg']}.", fix, file, _position(document, location), path)
 
 
 def _syntax_problem(error: Exception, file: str) -> Problem:
@@ -129,9 +129,9 @@ def _syntax_problem(error: Exception, file: str) -> Problem:
 
 
 def _problem(
-    code: str, message: str, mend: str, file: str, position: tuple[int, int] = (0, 0), path: str = ""
+    code: str, message: str, fix: str, file: str, position: tuple[int, int] = (0, 0), path: str = ""
 ) -> Problem:
-    return Problem(code, message, mend, file=file, line=position[0], column=position[1], path=path)
+    return Problem(code, message, fix, file=file, line=position[0], column=position[1], path=path)
 
 
 def _position(node: Any, location: Sequence[int | str]) -> tuple[int, int]:

@@ -56,7 +56,7 @@ class AccessFile:
             raise NotAuthenticated("This key is not known.")
         if entry.expires is not None and self._clock() >= entry.expires:
             raise NotAuthenticated(
-                "This key has expired.", mend="Ask an administrator of the proxy for a new key."
+                "This key has expired.", fix="Ask an administrator of the proxy for a new key."
             )
         return entry
 
@@ -78,8 +78,8 @@ class AccessFile:
             raw = self._path.read_bytes()
         except OSError as error:
             self._seen = None
-            mend = "Put it back, or correct NEURONODE_ACCESS_FILE; the last good keys stay valid until then."
-            self.problems = (Problem("access_unreadable", f"{error.strerror}.", mend, file=self._path.name),)
+            fix = "Put it back, or correct NEURONODE_ACCESS_FILE; the last good keys stay valid until then."
+            self.problems = (Problem("access_unreadable", f"{error.strerror}.", fix, file=self._path.name),)
             return
         self.warnings = _mode_warnings(info.st_mode, self._path)
         keys, self.problems = parse_access(raw, file=self._path.name)
@@ -119,7 +119,7 @@ def _mode_warnings(mode: int, path: Path) -> tuple[str, ...]:
 
 def _parse_or_refuse(raw: bytes, path: Path) -> None:
     if problems := parse_access(raw, file=path.name)[1]:
-        raise SettingsError("; ".join(map(str, problems)), mend=f"Correct {path.name}, then repeat.")
+        raise SettingsError("; ".join(map(str, problems)), fix=f"Correct {path.name}, then repeat.")
 
 
 def _replace(path: Path, content: bytes) -> None:

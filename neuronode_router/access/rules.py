@@ -84,7 +84,7 @@ def require_may_bind(
     if profile is None or team not in profile.allowed_teams or binding.beyond is not None:
         raise NotAllowed(
             f"{subject} may be bound to profiles that list it in allowed_teams, without a budget rule.",
-            mend="Ask an administrator of the proxy.",
+            fix="Ask an administrator of the proxy.",
         )
 
 

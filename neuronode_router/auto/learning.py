@@ -55,12 +55,12 @@ class Learning:
         try:
             return self._classifier()
         except ArtefactRefused as refusal:
-            self._refusal = f"{refusal.message} {refusal.mend} The shipped weights are in use."
+            self._refusal = f"{refusal.message} {refusal.fix} The shipped weights are in use."
         try:
             return shipped()
         except ArtefactRefused as refusal:
             self._refusal = (
-                f"{refusal.message} {refusal.mend} Until then `auto` goes by cues and lengths alone."
+                f"{refusal.message} {refusal.fix} Until then `auto` goes by cues and lengths alone."
             )
             self._cues_only = True
             return Classifier(lexicon.shipped(), None)
@@ -86,7 +86,7 @@ class Learning:
             try:
                 use(await asyncio.to_thread(self._classifier))
             except ArtefactRefused as refusal:
-                self._refusal = f"{refusal.message} {refusal.mend} What was in use before stays in use."
+                self._refusal = f"{refusal.message} {refusal.fix} What was in use before stays in use."
         if self._clock() >= self._purge_at:
             self._purge_at = self._clock() + PURGE_SECONDS
             oldest = self._clock() - self._settings.history_days * DAY_SECONDS

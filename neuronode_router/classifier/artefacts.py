@@ -85,7 +85,7 @@ class ArtefactStore:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ArtefactRefused(
                 "The pointer to the trained weights cannot be read.",
-                mend=f"Remove {self._pointer} to use the shipped weights, or train again.",
+                fix=f"Remove {self._pointer} to use the shipped weights, or train again.",
             ) from error
 
     def load(self) -> Found | None:
@@ -126,7 +126,7 @@ class ArtefactStore:
         if not pointers:
             raise ArtefactRefused(
                 "The shipped weights are in use: there is nothing to go back to.",
-                mend="Train first, or leave it.",
+                fix="Train first, or leave it.",
             )
         rest = pointers[:-1]
         if rest:
@@ -142,7 +142,7 @@ class ArtefactStore:
         if loaded.manifest.get(SCHEME) != scheme():
             raise ArtefactRefused(
                 f"The weights {pointer.digest[:12]} were fitted to features of another version.",
-                mend="Train again with `neuronode train`; until then the shipped weights serve.",
+                fix="Train again with `neuronode train`; until then the shipped weights serve.",
             )
         return Found(pointer, loaded)
 

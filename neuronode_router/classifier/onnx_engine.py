@@ -24,7 +24,7 @@ class OnnxEngine:
             import onnxruntime  # optional, 63 MB: only who asks for it pays for it
         except ImportError as error:
             raise ArtefactRefused(
-                "onnxruntime is not installed.", mend="pip install 'neuronode-router[onnx]'"
+                "onnxruntime is not installed.", fix="pip install 'neuronode-router[onnx]'"
             ) from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1

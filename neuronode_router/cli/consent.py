@@ -94,7 +94,7 @@ def require_consent(question: str) -> None:
     """Return when the answer is yes. Raises `click.Abort` otherwise, and `SettingsError` where nobody can be asked."""
     if not sys.stdin.isatty():
         raise SettingsError(
-            "Nobody can be asked: standard input is no terminal.", mend="Repeat with --yes (-y)."
+            "Nobody can be asked: standard input is no terminal.", fix="Repeat with --yes (-y)."
         )
     click.confirm(question, abort=True, err=True)
 

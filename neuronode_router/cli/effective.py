@@ -68,7 +68,7 @@ def deployments_of(config: Config) -> list[Deployment]:
     """Return the entries of `model_list`. Raises `SettingsError` when it has none or one is malformed."""
     entries = config.get("model_list") or []
     if not isinstance(entries, list) or not entries:
-        raise SettingsError("The configuration has no `model_list`.", mend="List at least one deployment.")
+        raise SettingsError("The configuration has no `model_list`.", fix="List at least one deployment.")
     for number, entry in enumerate(entries, start=1):
         if not isinstance(entry, dict) or "model_name" not in entry:
             raise SettingsError(f"Entry {number} of `model_list` has no `model_name`.")
@@ -166,7 +166,7 @@ def _load(path: Path) -> Config:
         document = yaml.safe_load(path.read_bytes())
     except OSError as error:
         raise SettingsError(
-            f"The configuration {path} cannot be read: {error.strerror}.", mend="Name it with --config FILE."
+            f"The configuration {path} cannot be read: {error.strerror}.", fix="Name it with --config FILE."
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)

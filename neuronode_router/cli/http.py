@@ -36,16 +36,16 @@ class Unreachable(NeuronodeError):
     """The proxy did not answer."""
 
     code = "unreachable"
-    mend = "Start it with `neuronode serve`, or name its address with --url or LITELLM_BASE_URL."
+    fix = "Start it with `neuronode serve`, or name its address with --url or LITELLM_BASE_URL."
 
 
 class Refused(NeuronodeError):
     """The proxy answered with an error."""
 
     def __init__(
-        self, status: int, code: str, message: str, *, mend: str, problems: Sequence[Problem] = ()
+        self, status: int, code: str, message: str, *, fix: str, problems: Sequence[Problem] = ()
     ) -> None:
-        super().__init__(message, mend=mend)
+        super().__init__(message, fix=fix)
         self.status = status
         self.code = code
         self.problems = tuple(problems)
@@ -60,7 +60,7 @@ class NotOffered(NeuronodeError):
     """The proxy has no such route."""
 
     code = "not_offered"
-    mend = "Look with `neuronode doctor --online` whether the plugin is loaded there, and which version."
+    fix = "Look with `neuronode doctor --online` whether the plugin is loaded there, and which version."
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +178,9 @@ def connect(url: str) -> Iterator[Connection]:
     try:
         parsed = httpx.URL(address)
     except httpx.InvalidURL as error:
-        raise SettingsError("The address cannot be used.", mend=_URL_MEND) from error
+        raise SettingsError("The address cannot be used.", fix=_URL_MEND) from error
     if parsed.scheme not in ("http", "https") or not parsed.host or parsed.userinfo:
-        raise SettingsError("The address cannot be used.", mend=_URL_MEND)
+        raise SettingsError("The address cannot be used.", fix=_URL_MEND)
     nearby = parsed.host in LOOPBACK
     with httpx.Client(
         base_url=address,
@@ -206,9 +206,9 @@ def find_key(*, nearby: bool) -> str:
         try:
             return kept.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"The key file {kept} cannot be read.", mend=_KEY_MEND) from error
+            raise SettingsError(f"The key file {kept} cannot be read.", fix=_KEY_MEND) from error
     if not sys.stdin.isatty():
-        raise SettingsError("There is no key to send.", mend=_KEY_MEND)
+        raise SettingsError("There is no key to send.", fix=_KEY_MEND)
     return str(click.prompt("Key of the proxy", hide_input=True, err=True))
 
 
@@ -239,7 +239,7 @@ def checked(connection: Connection, body: object) -> list[Problem]:
 
 def problem_of(document: Mapping[str, Any]) -> Problem:
     """Return a problem as the admin API shows it."""
-    texts = {name: str(document.get(name, "")) for name in ("code", "message", "mend", "file", "path")}
+    texts = {name: str(document.get(name, "")) for name in ("code", "message", "fix", "file", "path")}
     return Problem(**texts, line=int(document.get("line", 0)), column=int(document.get("column", 0)))
 
 
@@ -257,7 +257,7 @@ def _refuse(response: httpx.Response) -> None:
         response.status_code,
         "refused",
         f"The proxy answered {response.status_code} {response.reason_phrase}.",
-        mend=f"Check {KEY_VARIABLE} and --url; the proxy's log says more.",
+        fix=f"Check {KEY_VARIABLE} and --url; the proxy's log says more.",
     )
 
 
@@ -268,7 +268,7 @@ def refusal(status: int, document: Mapping[str, Any]) -> Refused:
         status,
         str(document.get("code", "refused")),
         str(document.get("detail", "")),
-        mend=str(document.get("mend", "")),
+        fix=str(document.get("fix", "")),
         problems=places,
     )
 

@@ -14,13 +14,13 @@ from types import MappingProxyType
 import click
 from click.shell_completion import CompletionItem
 
-from neuronode_router import __version__
 from neuronode_router.errors import NeuronodeError, SettingsError
+from neuronode_router.version import VERSION
 
 COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "init": ("init.command", "Add the plugin to a LiteLLM set-up that you have."),
-        "doctor": ("doctor.command", "Look for the known traps, and say how to mend each."),
+        "doctor": ("doctor.command", "Look for the known traps, and say how to fix each."),
         "serve": ("serve.command", "Start LiteLLM with the plugin."),
         "status": ("commands.status", "Show what is in force, in every worker."),
         "profile": ("profile.command", "Show, compare, check and change profiles."),
@@ -68,7 +68,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="neuronode")
+@click.version_option(VERSION, prog_name="neuronode")
 def cli() -> None:
     """Runtime control of which model answers behind a LiteLLM proxy.
 

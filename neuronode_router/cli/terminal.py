@@ -102,4 +102,4 @@ def changes_table(changes: Iterable[dict[str, Any]]) -> Table:
 def error_lines(error: NeuronodeError) -> list[str]:
     """Return what to print of an error: each of its problems, or what happened and what to do."""
     problems: Sequence[Problem] = getattr(error, "problems", ())
-    return [clean(problem) for problem in problems] or [clean(f"{error.message} {error.mend}")]
+    return [clean(problem) for problem in problems] or [clean(f"{error.message} {error.fix}")]

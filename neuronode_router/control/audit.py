@@ -17,8 +17,8 @@ from sqlalchemy import Connection, Row, Select, or_, select
 from neuronode_router.control import chain
 from neuronode_router.domain import Action, Actor, AuditEntry, TaskChange
 from neuronode_router.errors import AuditBroken
-from neuronode_router.storage.control_tables import audit, profile_set, state
 from neuronode_router.storage.database import Database
+from neuronode_router.storage.tables import audit, profile_set, state
 
 PAGE_LIMIT = 1000
 

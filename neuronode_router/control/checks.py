@@ -26,7 +26,7 @@ def require_bound_profiles(profiles: ProfileSet, bindings: Bindings) -> None:
         Problem(
             code="bound_profile",
             message=f"{subject} is bound to the profile {name!r}, which does not exist.",
-            mend="End the binding first, or keep the profile.",
+            fix="End the binding first, or keep the profile.",
             path=name,
         )
         for subject, binding in sorted(bindings.items())
@@ -58,7 +58,7 @@ def _problems(profile: Profile, host: HostFacts) -> list[Problem]:
         Problem(
             code="unknown_group",
             message=f"The profile {profile.name!r} needs the model group {group!r}, which this proxy does not have.",
-            mend="Add the group to model_list in litellm_config.yaml, or map the task to a group that is there.",
+            fix="Add the group to model_list in litellm_config.yaml, or map the task to a group that is there.",
             path=f"{profile.name}.{path}",
         )
         for path, group in targets.items()

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, insert, select
 
 from neuronode_router.errors import IdempotencyMismatch
-from neuronode_router.storage.control_tables import idempotency
 from neuronode_router.storage.database import Database
+from neuronode_router.storage.tables import idempotency
 
 LIFETIME_SECONDS = 24 * 3600
 

@@ -32,8 +32,8 @@ from neuronode_router.domain import (
     bindings_text,
 )
 from neuronode_router.errors import RevisionConflict, UnknownRevision
-from neuronode_router.storage.control_tables import audit, profile_set, state
 from neuronode_router.storage.database import Database
+from neuronode_router.storage.tables import audit, profile_set, state
 
 # Built once: building a statement costs more than running it.
 _CURRENT = select(state, profile_set.c.document).join(profile_set, profile_set.c.digest == state.c.digest)

@@ -185,4 +185,4 @@ def _remember(memory: Path, found: str) -> None:
 
 
 def _problem(error: ProfileError) -> Problem:
-    return Problem(code=error.code, message=error.message, mend=error.mend)
+    return Problem(code=error.code, message=error.message, fix=error.fix)

@@ -18,8 +18,8 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 
 from neuronode_router.control.liveness import process_mark, same_place
 from neuronode_router.domain import AckState, WorkerAck, WorkerStatus
-from neuronode_router.storage.control_tables import worker
 from neuronode_router.storage.database import Database
+from neuronode_router.storage.tables import worker
 
 FORGET_SECONDS = 3600
 """How long a dead worker's row is kept for people to look at."""

@@ -275,6 +275,6 @@ def _not_an_ollama(group: str) -> Problem:
     return Problem(
         code="not_an_ollama",
         message="Something else than an Ollama answers there: nothing is known of what it has.",
-        mend="Check api_base and api_key of the group's deployments; requests are not affected.",
+        fix="Check api_base and api_key of the group's deployments; requests are not affected.",
         path=group,
     )

@@ -13,24 +13,21 @@ from typing import Any
 import litellm
 from litellm.integrations.custom_logger import CustomLogger
 
-import neuronode_router
 from neuronode_router.access import AccessFile
 from neuronode_router.auto.decision_log import RoutingLog
 from neuronode_router.auto.learning import Learning
 from neuronode_router.auto.router import AutoRouter
 from neuronode_router.auto.shared_sessions import SharedSessions
-from neuronode_router.background import Failures
+from neuronode_router.background import Failures, PeriodicTask, repeat
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.workers import WorkerIdentity
 from neuronode_router.domain import (
     Profile,
     Tier,
 )
-from neuronode_router.litellm_plugin import chores
 from neuronode_router.litellm_plugin.auth.budgets import Budgets
 from neuronode_router.litellm_plugin.auth.identity import Identity, role_of
 from neuronode_router.litellm_plugin.auth.ui_sessions import UiSessions
-from neuronode_router.litellm_plugin.chores import PeriodicTask
 from neuronode_router.litellm_plugin.control_wiring import ControlWiring
 from neuronode_router.litellm_plugin.dashboard import Dashboard
 from neuronode_router.litellm_plugin.health_wiring import HealthWiring
@@ -45,6 +42,7 @@ from neuronode_router.proof.service import ProofService
 from neuronode_router.settings import Settings, process_environment
 from neuronode_router.tasks.engine import tier_names
 from neuronode_router.tasks.folder import TaskFolder
+from neuronode_router.version import VERSION
 
 GUARD_SECONDS = 0.5
 """How often the live alias map is compared with ours: drift is gone within a second."""
@@ -121,7 +119,7 @@ class Runtime:
             self.auto,
         )
         self.store = ControlStore(settings.state_url, worker_ttl=settings.worker_ttl_seconds)
-        identity = WorkerIdentity.of_this_process(neuronode_router.__version__)
+        identity = WorkerIdentity.of_this_process(VERSION)
         self.usage = UsageWiring(
             database=self.store.database,
             worker=identity.instance,
@@ -165,7 +163,7 @@ class Runtime:
             await asyncio.sleep(ROUTER_POLL_SECONDS)
         try:
             await self._begin()
-            await chores.do(self._chores(), self._failures)
+            await repeat(self._periodic_tasks(), self._failures)
         finally:
             await self._end()
 
@@ -189,7 +187,7 @@ class Runtime:
         if self.routing_log is not None:
             await asyncio.to_thread(self.routing_log.stop)
 
-    def _chores(self) -> Iterator[PeriodicTask]:
+    def _periodic_tasks(self) -> Iterator[PeriodicTask]:
         yield PeriodicTask(GUARD_SECONDS, "guarding our aliases", self._guard)
         yield PeriodicTask(GUARD_SECONDS, "following the classifier's weights", self._follow_weights)
         yield PeriodicTask(self.settings.usage_flush_seconds, "keeping usage", self.usage.flush)
@@ -245,7 +243,7 @@ class Runtime:
             ],
             "warnings": [warning for warning in warnings if warning],
             "litellm": self._host_version,
-            "plugin": neuronode_router.__version__,
+            "plugin": VERSION,
             "rendering": "on" if self.following.renders() else "off",
             "classifier": self.learning.status(),
             **self.report(),

@@ -16,10 +16,11 @@ from neuronode_router.litellm_plugin.hooks.usage import Groups, UsageHooks
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.prices import group_notes, listed_price
 from neuronode_router.routing.inventory import Inventory
+from neuronode_router.storage.database import Database
 from neuronode_router.usage.buffer import UsageBuffer
 from neuronode_router.usage.finished import FinishedRequest
 from neuronode_router.usage.service import UsageService
-from neuronode_router.usage.store import Database, UsageStore
+from neuronode_router.usage.store import UsageStore
 from neuronode_router.usage.writer import UsageWriter
 
 

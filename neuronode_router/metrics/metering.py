@@ -14,18 +14,18 @@ from typing import Any
 
 from prometheus_client import Metric
 
-import neuronode_router
 from neuronode_router.auto.router import Routed
+from neuronode_router.background import Failures
 from neuronode_router.domain import Receipt, WorkerStatus
 from neuronode_router.errors import StoreUnavailable
 from neuronode_router.health.monitor import HealthMonitor
-from neuronode_router.litellm_plugin.failure_count import FailureCount, Harmless
 from neuronode_router.metrics import Catalogue, gauge, render
 from neuronode_router.metrics.catalogue import shared_directory
 from neuronode_router.routing.overload import NEW, Health
 from neuronode_router.routing.snapshot import Snapshot
 from neuronode_router.stats.ports import Statistics
 from neuronode_router.usage.finished import GOOD_ENDS, FinishedRequest
+from neuronode_router.version import VERSION
 
 FAULTS: Mapping[str, str] = {
     "failures": "admission",
@@ -72,8 +72,8 @@ class Metering:
         self._catalogue = Catalogue()
         self._seen: dict[str, int] = {}
         self._flown: set[str] = set()
-        self.failures = FailureCount()
-        self._harmless = Harmless("counting for the metrics", self.failures)
+        self.failures = Failures()
+        self._harmless = self.failures.harmless("counting for the metrics")
 
     def ended(self, finished: FinishedRequest) -> None:
         """Count a request that has ended. Never raises."""
@@ -150,7 +150,7 @@ class Metering:
     def _standing(self) -> Iterator[Metric]:
         """Yield how things stand for this worker."""
         sources, board, snapshot = self._sources, self._sources.board, self._sources.snapshot()
-        versions = neuronode_router.__version__, sources.host_version
+        versions = VERSION, sources.host_version
         yield gauge("build_info", "Versions in use.", ("plugin", "litellm"), {versions: 1})
         yield gauge(
             "metrics_shared",

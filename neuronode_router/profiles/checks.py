@@ -116,9 +116,9 @@ def _check_tasks(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> It
     for task in tasks if mine else ():
         if task not in mine:
             why = "" if task in TASK_ALIASES else " Other profiles have it, and all must have the same tasks."
-            mend = f"Add `{task}: <model group>`."
+            fix = f"Add `{task}: <model group>`."
             yield draft.source.problem(
-                Code.MISSING_TASK, ("tasks", task), f"The task {task!r} is missing.{why}", mend
+                Code.MISSING_TASK, ("tasks", task), f"The task {task!r} is missing.{why}", fix
             )
     for task in mine:
         path = ("tasks", task)
@@ -129,8 +129,8 @@ def _check_tasks(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> It
         for alias in (task, STABLE_ALIAS_PREFIX + task):
             if alias in host.groups:
                 message = f"The host has a model group named {alias!r}, which this task alias would hide."
-                mend = "Rename the group in litellm_config.yaml, or the task."
-                yield draft.source.problem(Code.NAME_COLLISION, path, message, mend)
+                fix = "Rename the group in litellm_config.yaml, or the task."
+                yield draft.source.problem(Code.NAME_COLLISION, path, message, fix)
 
 
 def _check_groups(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> Iterator[Problem]:
@@ -148,8 +148,8 @@ def _check_groups(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> I
             message = f"The host has no model group {shown(group)!r}."
             hint = suggestion(group, host.groups) if suggestions > 0 else ""
             suggestions -= 1
-            mend = f"{hint}Name a model_name of litellm_config.yaml."
-            yield draft.source.problem(Code.UNKNOWN_GROUP, path, message, mend)
+            fix = f"{hint}Name a model_name of litellm_config.yaml."
+            yield draft.source.problem(Code.UNKNOWN_GROUP, path, message, fix)
 
 
 def _can_name(task: str) -> bool:
@@ -159,7 +159,7 @@ def _can_name(task: str) -> bool:
 
 def _missing_balanced() -> Problem:
     message = (
-        f"There is no profile {SECOND_NAME_PROFILE!r}, to which the names {SECOND_NAME_PREFIX}<alias> lead."
+        f"There is no profile {STABLE_ALIAS_PROFILE!r}, to which the names {STABLE_ALIAS_PREFIX}<alias> lead."
     )
-    source = Source(f"{SECOND_NAME_PROFILE}.yaml")
-    return source.problem(Code.MISSING_BALANCED, (), message, f"Add {SECOND_NAME_PROFILE}.yaml.")
+    source = Source(f"{STABLE_ALIAS_PROFILE}.yaml")
+    return source.problem(Code.MISSING_BALANCED, (), message, f"Add {STABLE_ALIAS_PROFILE}.yaml.")

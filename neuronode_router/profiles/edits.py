@@ -50,7 +50,7 @@ class StagedFiles:
                 temporary.unlink(missing_ok=True)
             self.revert()
             message = f"The profile files cannot be written: {error.strerror or error}."
-            raise ProfilesReadOnly(message, mend=_MEND) from error
+            raise ProfilesReadOnly(message, fix=_MEND) from error
 
     def revert(self) -> None:
         """Put back what `publish` replaced, but leave alone what somebody else wrote since. Never raises."""

@@ -124,8 +124,8 @@ class ProfileFiles:
                     break
         except OSError as error:
             message = f"The directory of the profiles cannot be read: {error.strerror}."
-            mend = "Create it, or set NEURONODE_PROFILES."
-            problem = Source(self._directory.name).problem(Code.UNREADABLE, (), message, mend)
+            fix = "Create it, or set NEURONODE_PROFILES."
+            problem = Source(self._directory.name).problem(Code.UNREADABLE, (), message, fix)
             return [_Entry("", self._directory, problem=problem)]
         return entries
 
@@ -138,7 +138,7 @@ class ProfileFiles:
                     end(intent, committed)
                 except OSError as error:
                     message = f"A publish that was cut short cannot be ended: {error.strerror or error}."
-                    raise ProfilesReadOnly(message, mend=_MEND) from error
+                    raise ProfilesReadOnly(message, fix=_MEND) from error
 
     def _paths(self) -> list[Path]:
         with os.scandir(self._directory) as found:
@@ -148,8 +148,8 @@ class ProfileFiles:
     def _entry(self, path: Path) -> _Entry:
         source = Source(shown(path.name))
         if path.suffix != SUFFIX:
-            mend = f"Rename it to {path.stem}{SUFFIX}."
-            problem = source.problem(Code.BAD_NAME, (), f"Profile files end in {SUFFIX}.", mend)
+            fix = f"Rename it to {path.stem}{SUFFIX}."
+            problem = source.problem(Code.BAD_NAME, (), f"Profile files end in {SUFFIX}.", fix)
             return _Entry(path.stem, path, problem=problem)
         try:
             real = path.resolve(strict=True)
@@ -194,13 +194,13 @@ def _valid_set(profiles: Mapping[str, Profile], problems: list[Problem]) -> Prof
 def _checked(drafts: list[Draft], host: HostFacts) -> tuple[dict[str, Profile], list[Problem]]:
     if not drafts:
         message = "There is no profile at all."
-        mend = f"Put the shipped profiles (*{SUFFIX}) into the directory."
-        return {}, [Source("").problem(Code.NO_PROFILE, (), message, mend)]
+        fix = f"Put the shipped profiles (*{SUFFIX}) into the directory."
+        return {}, [Source("").problem(Code.NO_PROFILE, (), message, fix)]
     profiles, problems = check_drafts(drafts[:MAX_FILES], host)
     if len(drafts) > MAX_FILES:
         message = f"There are more than {MAX_FILES} profiles."
-        mend = "Remove those that nobody uses."
-        problems.append(Source(drafts[MAX_FILES].source.file).problem(Code.TOO_MANY_FILES, (), message, mend))
+        fix = "Remove those that nobody uses."
+        problems.append(Source(drafts[MAX_FILES].source.file).problem(Code.TOO_MANY_FILES, (), message, fix))
     return profiles, sorted(problems, key=lambda problem: (problem.file, problem.line, problem.column))
 
 

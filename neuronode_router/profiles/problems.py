@@ -57,12 +57,12 @@ class Source:
     places: Mapping[Path, tuple[int, int]] = field(default_factory=dict)
     """(line, column), both from 1, of every key and list item; empty for a document that came as JSON."""
 
-    def problem(self, code: Code, path: Path, message: str, mend: str) -> Problem:
+    def problem(self, code: Code, path: Path, message: str, fix: str) -> Problem:
         """Return the problem at `path`, or at the nearest place above it that the document has."""
         line, column = next(
             (self.places[path[:end]] for end in range(len(path), -1, -1) if path[:end] in self.places), (0, 0)
         )
-        return Problem(code.value, message, mend, self.file, line, column, dotted(path))
+        return Problem(code.value, message, fix, self.file, line, column, dotted(path))
 
 
 def dotted(path: Path) -> str:

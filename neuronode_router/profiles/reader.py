@@ -98,19 +98,19 @@ class _Walker:
         self._only_document()
         return document
 
-    def note(self, code: Code, path: Path, message: str, mend: str) -> None:
+    def note(self, code: Code, path: Path, message: str, fix: str) -> None:
         """Note a problem."""
-        self.problems.append(self._source.problem(code, path, message, mend))
+        self.problems.append(self._source.problem(code, path, message, fix))
 
-    def add(self, code: Code, path: Path, message: str, mend: str) -> None:
+    def add(self, code: Code, path: Path, message: str, fix: str) -> None:
         """Note a problem; end the walk when there are too many to be useful."""
-        self.note(code, path, message, mend)
+        self.note(code, path, message, fix)
         if len(self.problems) >= MAX_PROBLEMS:
             raise _Stopped
 
-    def stop(self, code: Code, path: Path, message: str, mend: str) -> NoReturn:
+    def stop(self, code: Code, path: Path, message: str, fix: str) -> NoReturn:
         """Note a problem and end the walk."""
-        self.note(code, path, message, mend)
+        self.note(code, path, message, fix)
         raise _Stopped
 
     def _only_document(self) -> None:

@@ -81,9 +81,9 @@ def _reported(path: Path) -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError as error:
-        raise RenderFailed(f"{path.name} was not rewritten: it is not UTF-8.", mend=_BY_HAND) from error
+        raise RenderFailed(f"{path.name} was not rewritten: it is not UTF-8.", fix=_BY_HAND) from error
     except NotUnderstood as error:
-        raise RenderFailed(f"{path.name} was not rewritten: {error}.", mend=_BY_HAND) from error
+        raise RenderFailed(f"{path.name} was not rewritten: {error}.", fix=_BY_HAND) from error
     except OSError as error:
         raise RenderFailed(f"{path.name} was not rewritten: {error.strerror or error}.") from error
 

@@ -199,19 +199,19 @@ def _problem(detail: ErrorDetails, source: Source) -> Problem:
         return source.problem(Code.MISSING_KEY, path, "The key is missing.", f"Add `{path[-1]}:`.")
     if kind == "extra_forbidden":
         known = (Tiers if path[0] == "tiers" and len(path) > 1 else ProfileFile).model_fields
-        mend = f"{suggestion(str(path[-1]), known)}Known keys: {', '.join(known)}."
-        return source.problem(Code.UNKNOWN_KEY, path, f"No key {shown(str(path[-1]))!r} is known here.", mend)
+        fix = f"{suggestion(str(path[-1]), known)}Known keys: {', '.join(known)}."
+        return source.problem(Code.UNKNOWN_KEY, path, f"No key {shown(str(path[-1]))!r} is known here.", fix)
     if "[key]" in detail["loc"]:
         return source.problem(Code.BAD_NAME, path, f"{shown(str(path[-1]))!r} cannot name a task.", NAME_MEND)
     if kind == "string_type" and isinstance(given := detail["input"], bool) and source.places:
         word = str(given).lower()
-        mend = f"Quote it: {scalar(word)}."
-        return source.problem(Code.YAML_TRAP, path, f"Unquoted, {word} is not a text to a YAML reader.", mend)
+        fix = f"Quote it: {scalar(word)}."
+        return source.problem(Code.YAML_TRAP, path, f"Unquoted, {word} is not a text to a YAML reader.", fix)
     if kind.endswith("_type"):
         wanted = _WANTED.get(kind.removesuffix("_type"), "another kind of value")
         return source.problem(Code.WRONG_TYPE, path, f"This must be {wanted}.", f"Write {wanted}.")
-    message, mend = _BAD_VALUES.get(kind, ("The value cannot be used.", "Write printable text."))
-    return source.problem(Code.BAD_VALUE, path, message, mend.format(**detail.get("ctx", {})))
+    message, fix = _BAD_VALUES.get(kind, ("The value cannot be used.", "Write printable text."))
+    return source.problem(Code.BAD_VALUE, path, message, fix.format(**detail.get("ctx", {})))
 
 
 NAME_MEND = "Use a-z, 0-9, - and _, at most 64 of them, starting with a letter or digit."

@@ -19,8 +19,8 @@ GateMode = Literal["off", "warn", "enforce"]
 REFUSED = frozenset({State.RED, State.TOO_OLD, State.UNKNOWN})
 """A group that is only not loaded is named and not refused: its first request loads it."""
 
-MENDS = {
-    State.RED: "Mend the group, then POST /admin/profiles/validate?live=1.",
+FIXES = {
+    State.RED: "Fix the group, then POST /admin/profiles/validate?live=1.",
     State.NOT_LOADED: "POST /admin/profiles/validate?live=1&wake=1 loads it and asks it.",
 }
 PROVE = "POST /admin/profiles/validate?live=1, or switch with `force`."
@@ -59,4 +59,4 @@ def _problem(cell: Cell) -> Problem:
         State.NOT_LOADED: f"{group} is not loaded, so nobody asked it.",
     }[cell.state]
     path = f"{cell.profile}.{cell.task}"
-    return Problem(cell.state.value, message, MENDS.get(cell.state, PROVE), path=path)
+    return Problem(cell.state.value, message, FIXES.get(cell.state, PROVE), path=path)

@@ -13,8 +13,9 @@ from neuronode_router.domain import Profile
 from neuronode_router.proof.gate import ProofGate
 from neuronode_router.proof.matrix import Cell, Matrix, ProbeEvidence, ProbeTarget
 from neuronode_router.proof.runner import Asker, Run, RunLimits, Runner
-from neuronode_router.proof.store import Database, ProofStore
+from neuronode_router.proof.store import ProofStore
 from neuronode_router.settings import Settings
+from neuronode_router.storage.database import Database
 
 
 class ProofService:

@@ -6,27 +6,12 @@ It must not know profiles. All methods block for a bounded time: call them in a 
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from typing import Protocol
-
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import insert, select, update
 
 from neuronode_router.proof.matrix import ProbeEvidence, ProbeTarget
 from neuronode_router.proof.probes import ProbeReason, Shape
-from neuronode_router.storage.proof_tables import proof, turn
-
-
-class Database(Protocol):
-    """Where the tables are."""
-
-    def reading(self) -> AbstractContextManager[Connection]:
-        """Open a transaction for reading. Raises `StoreUnavailable`."""
-        ...
-
-    def writing(self, *, durable: bool = True) -> AbstractContextManager[Connection]:
-        """Open a transaction that commits at its end or changes nothing. Raises `StoreUnavailable`."""
-        ...
-
+from neuronode_router.storage.database import Database
+from neuronode_router.storage.tables import proof, proof_turn
 
 _TURN = 1
 
@@ -61,7 +46,7 @@ class ProofStore:
         here = (proof.c.group == target.group, proof.c.shape == target.shape.value)
         with self._database.writing(durable=False) as connection:
             # Writers take turns at this row, so that two of them never insert the same target.
-            connection.execute(select(turn).where(turn.c.id == _TURN).with_for_update()).one()
+            connection.execute(select(proof_turn).where(proof_turn.c.id == _TURN).with_for_update()).one()
             newest = connection.execute(select(proof.c.checked_at).where(*here)).scalar()
             if newest is None:
                 row = {"group": target.group, "shape": target.shape.value, **values}
@@ -75,6 +60,6 @@ class ProofStore:
         One statement moves the row on, and the database lets one worker do it. A leader that dies leaves what it has
         found, and the next turn comes in `every` seconds.
         """
-        due = update(turn).where(turn.c.id == _TURN, turn.c.taken_at <= now - every)
+        due = update(proof_turn).where(proof_turn.c.id == _TURN, proof_turn.c.taken_at <= now - every)
         with self._database.writing() as connection:
             return connection.execute(due.values(taken_at=now)).rowcount == 1

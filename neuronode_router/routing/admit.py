@@ -62,7 +62,7 @@ def _allowed(snapshot: Snapshot, decision: Decision, may_override: Callable[[Pro
     if not may_override(snapshot.state.profiles.profiles[decision.profile]):
         raise NotAllowed(
             f"This key may not choose the profile {decision.profile!r}.",
-            mend=f"Ask for {decision.task or AUTO!r} (it answers under the active profile), or have the key's team "
+            fix=f"Ask for {decision.task or AUTO!r} (it answers under the active profile), or have the key's team "
             "added to the profile's allowed_teams.",
         )
     return decision

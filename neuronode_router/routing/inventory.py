@@ -120,7 +120,7 @@ def _read_note(group: str, written: object) -> tuple[Note, list[Problem]]:
             Problem(
                 code="model_info",
                 message=f"{detail['msg']}.",
-                mend=f"Correct model_info.{NOTE} of this deployment; until then nothing in it counts.",
+                fix=f"Correct model_info.{NOTE} of this deployment; until then nothing in it counts.",
                 path=".".join((group, NOTE, *map(str, detail["loc"]))),
             )
             for detail in error.errors(include_url=False, include_input=False, include_context=False)

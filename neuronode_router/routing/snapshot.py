@@ -62,7 +62,7 @@ def build_snapshot(state: ControlState, host: HostFacts) -> Snapshot:
     decisions: dict[str, Decision] = {}
     for profile in state.profiles.profiles.values():
         decisions.update(_override_names(state, profile))
-    decisions.update(_second_names(state))
+    decisions.update(_stable_aliass(state))
     active = state.profiles.profiles[state.active]
     for name in _names(active):
         decisions[name] = decide(state, active, name, requested=name, reason=Reason.ACTIVE_PROFILE)
@@ -116,11 +116,11 @@ def _override_names(state: ControlState, profile: Profile) -> dict[str, Decision
     }
 
 
-def _second_names(state: ControlState) -> dict[str, Decision]:
+def _stable_aliass(state: ControlState) -> dict[str, Decision]:
     profile = state.profiles.profiles[STABLE_ALIAS_PROFILE]
     return {
         STABLE_ALIAS_PREFIX + task: decide(
-            state, profile, task, requested=STABLE_ALIAS_PREFIX + task, reason=Reason.SECOND_NAME
+            state, profile, task, requested=STABLE_ALIAS_PREFIX + task, reason=Reason.STABLE_ALIAS
         )
         for task in profile.tasks
     }

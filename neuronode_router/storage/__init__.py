@@ -1,1 +1,1 @@
-""""""
+"""The SQL database: connections, all tables, migrations. This room must not know what the tables mean."""

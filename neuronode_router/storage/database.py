@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from neuronode_router.errors import SettingsError, StoreUnavailable
-from neuronode_router.storage.control_tables import HEAD_VERSION, VERSION_TABLE
+from neuronode_router.storage.tables import HEAD_VERSION, VERSION_TABLE
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ def _normal_url(url: str) -> URL:
         parsed = make_url(url)
     except ArgumentError as error:
         raise SettingsError(
-            "The state URL cannot be read.", mend="Use sqlite:///file or postgresql://user@host/database."
+            "The state URL cannot be read.", fix="Use sqlite:///file or postgresql://user@host/database."
         ) from error
     backend = parsed.get_backend_name()
     if backend == "sqlite":
@@ -116,7 +116,7 @@ def _normal_url(url: str) -> URL:
         return parsed.set(drivername="postgresql+psycopg")
     raise SettingsError(
         f"The state cannot be kept in {backend!r}.",
-        mend="Use sqlite:///file or postgresql://user@host/database.",
+        fix="Use sqlite:///file or postgresql://user@host/database.",
     )
 
 
@@ -197,7 +197,7 @@ def _migrate(engine: Engine, *, lock: bool) -> None:
             if found is not None and found > HEAD_VERSION:
                 raise StoreUnavailable(
                     f"The database has schema {found}, this release knows {HEAD_VERSION}.",
-                    mend="Run the same release of neuronode-router on every host of this database.",
+                    fix="Run the same release of neuronode-router on every host of this database.",
                 )
             config = Config()
             config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))

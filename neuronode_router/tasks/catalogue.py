@@ -56,8 +56,8 @@ def load(folder: Path) -> Catalogue:
             with path.open("rb") as file:
                 raw = file.read(yaml_reader.MAX_BYTES + 1)
         except OSError as error:
-            mend = "Make it readable, or remove it."
-            problems.append(Problem("unreadable", f"It cannot be read: {error.strerror}.", mend, path.name))
+            fix = "Make it readable, or remove it."
+            problems.append(Problem("unreadable", f"It cannot be read: {error.strerror}.", fix, path.name))
             continue
         template, found = parse(raw, path.name)
         problems.extend(found)
@@ -83,8 +83,8 @@ def parse(raw: bytes, file: str) -> tuple[TaskTemplate | None, list[Problem]]:
         document.add(
             "wrong_name", ("name",), "The name differs from the file's.", f"Write {Path(file).stem}."
         )
-    for path, message, mend in faults(valid):
-        document.add("bad_value", path, message, mend)
+    for path, message, fix in faults(valid):
+        document.add("bad_value", path, message, fix)
     return (None if document.problems else _template(valid)), document.problems
 
 

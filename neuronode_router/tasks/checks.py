@@ -18,7 +18,7 @@ PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 OWN_PLACEHOLDERS = frozenset({"labels", "json_schema"})
 
 Fault = tuple[Path, str, str]
-"""Where, what, and how to mend it."""
+"""Where, what, and how to fix it."""
 
 
 def faults(template: TemplateFile) -> Iterator[Fault]:
@@ -58,8 +58,8 @@ def _output_faults(template: TemplateFile) -> Iterator[Fault]:
     if source is not None:
         given = template.inputs.get(source)
         if given is None or given.kind is not InputKind.TEXTS or given.optional:
-            mend = "Name an input of kind `texts` that is not optional."
-            yield ("output", "labels_from"), "The labels cannot come from there.", mend
+            fix = "Name an input of kind `texts` that is not optional."
+            yield ("output", "labels_from"), "The labels cannot come from there.", fix
     for fault in schema_faults(output.json_schema) if output.json_schema is not None else ():
         yield ("output", "json_schema"), fault, "Write a plain JSON Schema (draft 2020-12) of an object."
 

@@ -127,7 +127,7 @@ def _refusal(asked: str, response: httpx.Response) -> NeuronodeError:
         if status == 403:
             return NotAllowed(
                 f"This key may not ask {asked!r}.",
-                mend=f"Have {asked!r} added to the models of the key or its team.",
+                fix=f"Have {asked!r} added to the models of the key or its team.",
             )
     return _failed(asked, status, retry_after=response.headers.get("retry-after"))
 
@@ -140,13 +140,13 @@ def _error_type(response: httpx.Response) -> object:
 
 
 def _failed(asked: str, status: int, *, retry_after: str | None = None) -> CompletionFailed:
-    code, mend = _KINDS.get(status) or (
+    code, fix = _KINDS.get(status) or (
         _REFUSED if 400 <= status < 500 and status not in {401, 403} else _BROKEN
     )
     return CompletionFailed(
         code,
         f"The request to {asked!r} ended with status {status}.",
-        mend=mend,
+        fix=fix,
         status=status,
         retry_after=retry_after,
     )

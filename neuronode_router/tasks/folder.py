@@ -39,8 +39,8 @@ class TaskFolder:
             self.problems = ()
         except OSError as error:
             signature = None
-            mend = "Make it readable, or correct NEURONODE_TASKS."
-            self.problems = (Problem("unreadable", f"{error.strerror}.", mend, file=self._folder.name),)
+            fix = "Make it readable, or correct NEURONODE_TASKS."
+            self.problems = (Problem("unreadable", f"{error.strerror}.", fix, file=self._folder.name),)
         except TemplatesInvalid as error:
             self.problems = error.problems
         self._seen = signature

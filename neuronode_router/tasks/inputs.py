@@ -35,7 +35,7 @@ def texts_of(task: TaskTemplate, inputs: Inputs) -> dict[str, str]:
         reasons += _label_reasons(inputs[task.output.source])
     if reasons:
         known = ", ".join(task.inputs)
-        raise BadTaskInput(" ".join(reasons), mend=f"The inputs of {task.name} are: {known} (docs/tasks.md).")
+        raise BadTaskInput(" ".join(reasons), fix=f"The inputs of {task.name} are: {known} (docs/tasks.md).")
     return texts
 
 

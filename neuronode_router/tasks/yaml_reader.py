@@ -28,13 +28,13 @@ class Document:
     lines: dict[Path, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    def add(self, code: str, path: Path, message: str, mend: str) -> None:
+    def add(self, code: str, path: Path, message: str, fix: str) -> None:
         """Note a problem at `path`, with the line of the nearest place above it that the file has."""
         line = next(
             (self.lines[path[:end]] for end in range(len(path), -1, -1) if path[:end] in self.lines), 0
         )
         dotted = ".".join(str(step)[:80] for step in path)
-        self.problems.append(Problem(code, message, mend, self.file, line, 0, dotted))
+        self.problems.append(Problem(code, message, fix, self.file, line, 0, dotted))
 
 
 def read(raw: bytes, file: str) -> Document:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
-from neuronode_router.storage.usage_tables import batch as batches
-from neuronode_router.storage.usage_tables import request as requests
-from neuronode_router.storage.usage_tables import usage
+from neuronode_router.storage.database import Database
+from neuronode_router.storage.tables import usage
+from neuronode_router.storage.tables import usage_batch as batches
+from neuronode_router.storage.tables import usage_request as requests
 from neuronode_router.usage.buffer import Batch
 from neuronode_router.usage.finished import FinishedRequest, UsageKey
 from neuronode_router.usage.periods import MINUTE, TimeSpan
@@ -51,18 +51,6 @@ _NEWEST = (
     .order_by(requests.c.at.desc())
     .limit(1)
 )
-
-
-class Database(Protocol):
-    """Where transactions are opened."""
-
-    def reading(self) -> AbstractContextManager[Connection]:
-        """Open a transaction for reading. Raises `StoreUnavailable`."""
-        ...
-
-    def writing(self, *, durable: bool = True) -> AbstractContextManager[Connection]:
-        """Open a transaction that commits at its end or changes nothing. Raises `StoreUnavailable`."""
-        ...
 
 
 class UsageStore:

@@ -122,7 +122,7 @@ async def test_a_member_sees_its_own_bindings_only(world: World) -> None:
 async def test_what_cannot_be_bound_is_refused_with_its_place(
     world: World, path: str, body: dict[str, Any], code: str
 ) -> None:
-    """422 with the field and the mend, and no revision."""
+    """422 with the field and the fix, and no revision."""
     async with world.client() as admin:
         answer = await admin.put(f"{BASE}/{path}", json=body)
         status = (await admin.get(f"{BASE}/status")).json()

@@ -128,7 +128,7 @@ async def test_whatever_is_sent_the_answer_is_a_documented_one(
         assert answer.headers["content-type"] == MEDIA_TYPE
         assert KINDS[problem.code].status == problem.status == answer.status_code
         assert problem.type == TYPE_PREFIX + problem.code.replace("_", "-")
-        assert problem.mend
+        assert problem.fix
         assert problem.detail
 
 

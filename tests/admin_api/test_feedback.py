@@ -136,7 +136,7 @@ async def test_without_a_history_it_says_so(world: World, admin: httpx.AsyncClie
     answer = await give(admin)
 
     assert (answer.status_code, answer.json()["code"]) == (503, "history_unavailable")
-    assert "NEURONODE_HISTORY=on" in answer.json()["mend"]
+    assert "NEURONODE_HISTORY=on" in answer.json()["fix"]
 
 
 async def test_a_task_that_was_escalated_is_a_sign(desk: Desk) -> None:

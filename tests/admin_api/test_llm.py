@@ -307,11 +307,11 @@ async def test_half_a_character_is_refused(desk: Desk, body: bytes) -> None:
 
 
 async def test_an_unknown_task_is_404(desk: Desk) -> None:
-    """The mend names the tasks there are."""
+    """The fix names the tasks there are."""
     answer = await desk.post("/tasks/nothing", {"inputs": {}})
 
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_template")
-    assert "urgency" in answer.json()["mend"]
+    assert "urgency" in answer.json()["fix"]
 
 
 async def test_long_contexts_fit_and_more_does_not(desk: Desk) -> None:

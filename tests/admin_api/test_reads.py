@@ -94,7 +94,7 @@ async def test_one_profile_is_read_by_its_name(admin: httpx.AsyncClient) -> None
     assert found.json()["tasks"] == dict(GROUPS["balanced"])
     assert missing.status_code == 404
     assert missing.json()["code"] == "unknown_profile"
-    assert "balanced" in missing.json()["mend"]
+    assert "balanced" in missing.json()["fix"]
 
 
 async def test_the_difference_of_two_profiles(admin: httpx.AsyncClient) -> None:

@@ -121,7 +121,7 @@ async def test_a_plan_for_a_profile_that_is_not_there(admin: httpx.AsyncClient) 
     answer = await admin.post(f"{BASE}/plan", json={"profile": "luxury"})
 
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_profile")
-    assert "balanced" in answer.json()["mend"]
+    assert "balanced" in answer.json()["fix"]
 
 
 async def test_a_request_is_explained(world: World, admin: httpx.AsyncClient) -> None:

@@ -94,7 +94,7 @@ async def test_an_unknown_profile_is_404_with_the_names_there_are(admin: httpx.A
     problem = (await admin.post(f"{BASE}/switch", json={"profile": "premum"})).json()
 
     assert (problem["status"], problem["code"]) == (404, "unknown_profile")
-    assert "premium" in problem["mend"]
+    assert "premium" in problem["fix"]
 
 
 @pytest.mark.parametrize("if_match", ['"1"', 'W/"1"', "*", ' "1" '])
@@ -172,7 +172,7 @@ async def test_a_reload_takes_up_edited_files(world: World, admin: httpx.AsyncCl
 
 
 async def test_a_broken_file_is_refused_with_every_problem(world: World, admin: httpx.AsyncClient) -> None:
-    """A reload of broken files changes nothing and names file, line, path and mend of each problem."""
+    """A reload of broken files changes nothing and names file, line, path and fix of each problem."""
     (world.profiles / "premium.yaml").write_text(profile_text("premium", chat="nowhere", summary="nothing"))
 
     answer = await admin.post(f"{BASE}/reload")
@@ -182,7 +182,7 @@ async def test_a_broken_file_is_refused_with_every_problem(world: World, admin: 
     assert (answer.status_code, answer.json()["code"]) == (422, "profiles_invalid")
     assert {problem["path"] for problem in problems} == {"tasks.chat", "tasks.summary"}
     assert all(
-        problem["file"] == "premium.yaml" and problem["line"] and problem["mend"] for problem in problems
+        problem["file"] == "premium.yaml" and problem["line"] and problem["fix"] for problem in problems
     )
     assert validation == {"valid": False, "problems": problems}
     assert (await admin.get(f"{BASE}/status")).json()["revision"] == 1
@@ -309,7 +309,7 @@ class MountedFiles(ProfileFiles):
 
 
 async def test_files_that_cannot_be_written_are_a_conflict(tmp_path: Path) -> None:
-    """An edit of profiles that lie on a read-only mount, as a ConfigMap does, gives 409 with the mend."""
+    """An edit of profiles that lie on a read-only mount, as a ConfigMap does, gives 409 with the fix."""
     async with running_world(tmp_path, files=MountedFiles) as world, world.client() as client:
         answer = await client.put(
             f"{BASE}/premium/tasks/chat", json={"group": "chat_balanced"}, headers={"If-Match": "*"}

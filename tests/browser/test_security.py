@@ -166,7 +166,7 @@ def test_a_failure_is_shown_with_a_way_on(tab: Tab) -> None:
     """A 500 shows what the proxy says, and can be tried again."""
     broken = {
         "status": 500,
-        "json": {"code": "internal", "title": "Something went wrong here", "mend": "Look."},
+        "json": {"code": "internal", "title": "Something went wrong here", "fix": "Look."},
     }
     tab.page.route("**/profiles/workers", lambda route: route.fulfill(**broken))
     tab.go("workers")

@@ -166,7 +166,7 @@ class TestRevisions:
         with pytest.raises(StoreUnavailable, match="schema 9999") as caught:
             make_store().revision()
 
-        assert "same release" in caught.value.mend
+        assert "same release" in caught.value.fix
 
 
 class TestFiles:

@@ -25,7 +25,7 @@ def bind(admin: httpx.Client, subject: str, profile: str) -> None:
 def test_a_bound_caller_gets_its_profile_and_others_the_active_one(
     proxy: Proxy, admin: httpx.Client, keys: Mapping[str, str], subject: str
 ) -> None:
-    """Task aliases and `auto` resolve through the bound profile; second names and other callers do not change."""
+    """Task aliases and `auto` resolve through the bound profile; stable aliases and other callers do not change."""
     bind(admin, subject, "ultra_fast")
     with proxy.client(keys["researcher"]) as mine, proxy.client(keys["ordinary"]) as other:
         own = chat(mine, "extraction")

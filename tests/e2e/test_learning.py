@@ -85,7 +85,7 @@ def test_workers_follow_new_weights_and_the_way_back(admin: httpx.Client, state:
 
 
 def test_one_flipped_byte_is_refused_and_said_so(admin: httpx.Client, state: Path, tmp_path: Path) -> None:
-    """T25: weights whose file was altered after their installation are used by no worker; the status names the mend."""
+    """T25: weights whose file was altered after their installation are used by no worker; the status names the fix."""
     before = decision(chat(admin, "auto", prompt=PROMPT))["task"]
     elsewhere, here = ArtefactStore(tmp_path), state / FOLDER
     with elsewhere.workplace() as made:

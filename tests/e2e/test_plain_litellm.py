@@ -78,7 +78,7 @@ def test_no_profile_can_be_chosen_where_nobody_can_be_told_apart(client: httpx.C
 
 @pytest.mark.parametrize("prefix", [PREFIX, SECOND_PREFIX])
 def test_the_admin_api_is_closed(client: httpx.Client, prefix: str) -> None:
-    """Every admin route answers 503 with the mend, whatever key is sent."""
+    """Every admin route answers 503 with the fix, whatever key is sent."""
     answers = [
         client.request(method, prefix + path, json={"profile": "balanced"}, headers=headers)
         for _, method, path in routes()
@@ -87,4 +87,4 @@ def test_the_admin_api_is_closed(client: httpx.Client, prefix: str) -> None:
 
     assert {answer.status_code for answer in answers} == {503}
     assert {answer.headers["content-type"] for answer in answers} == {"application/problem+json"}
-    assert all("LITELLM_MASTER_KEY" in answer.json()["mend"] for answer in answers)
+    assert all("LITELLM_MASTER_KEY" in answer.json()["fix"] for answer in answers)

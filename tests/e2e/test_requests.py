@@ -74,14 +74,14 @@ def test_a_group_named_directly_is_served_untouched(admin: httpx.Client) -> None
     assert "profile" not in decision(answer)
 
 
-def test_a_second_name_means_balanced(admin: httpx.Client) -> None:
+def test_a_stable_alias_means_balanced(admin: httpx.Client) -> None:
     """`task_<alias>` answers from balanced whatever is active."""
     switch(admin, "ultra_fast")
 
     answer = chat(admin, "task_summary")
 
     assert answered_by(answer) == "summary_balanced"
-    assert decision(answer)["reason"] == "second_name"
+    assert decision(answer)["reason"] == "stable_alias"
 
 
 def test_the_groups_own_fallbacks_apply_to_a_task(admin: httpx.Client, upstream: Upstream) -> None:

@@ -86,7 +86,7 @@ def test_a_hand_edit_takes_effect_in_every_worker(battered: Proxy, admin: httpx.
 
 
 def test_a_broken_file_changes_nothing_and_is_shown(battered: Proxy, admin: httpx.Client) -> None:
-    """The last good set keeps serving; the status page names file, line and mend until it is mended."""
+    """The last good set keeps serving; the status page names file, line and fix until it is fixed."""
     switch(admin, "premium")
     before = status(admin)["revision"]
     file = battered.place.profiles / "premium.yaml"
@@ -97,7 +97,7 @@ def test_a_broken_file_changes_nothing_and_is_shown(battered: Proxy, admin: http
     problem = _problems(admin)[0]
     assert (problem["file"], problem["path"]) == ("premium.yaml", "tasks.chat")
     assert problem["line"] > 1
-    assert problem["mend"]
+    assert problem["fix"]
     assert served(admin) == {"chat_premium"}
     assert status(admin)["revision"] == before
     file.write_text(profile_text("premium"))

@@ -237,7 +237,7 @@ def test_a_key_without_the_name_is_refused_with_the_mend(
         answer = ask(narrow, "/sentiment", {"text": "x echo-NEUTRAL"})
 
     assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
-    assert "'auto:fast'" in answer.json()["mend"]
+    assert "'auto:fast'" in answer.json()["fix"]
     assert since(upstream, before) == {}
 
 

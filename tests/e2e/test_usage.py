@@ -265,7 +265,7 @@ def test_the_books_know_what_decided(books: list[dict[str, Any]]) -> None:
     }
 
     assert by_task["classification", "premium", "active_profile"] == "classification_premium"
-    assert by_task["synthesis", "balanced", "second_name"] == "synthesis_balanced"
+    assert by_task["synthesis", "balanced", "stable_alias"] == "synthesis_balanced"
     assert by_task["strategy", "ultra_fast", "override_name"] == "strategy_ultra_fast"
     assert by_task["", "", "passthrough"]
     (lost,) = [line["names"] for line in books if line["names"]["outcome"] == "not_found"]

@@ -1,4 +1,4 @@
-"""LiteLLM for the host tests: offline, and what its own code leaks is not ours to mend."""
+"""LiteLLM for the host tests: offline, and what its own code leaks is not ours to fix."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class MemorySource:
 
     def load(self, host: HostFacts) -> ProfileSet:
         if self.invalid:
-            raise ProfilesInvalid([Problem(code="broken", message="It is broken.", mend="Mend it.")])
+            raise ProfilesInvalid([Problem(code="broken", message="It is broken.", fix="Fix it.")])
         return self.read()
 
     def stage_profile(self, name: str, document: Mapping[str, Any], host: HostFacts) -> MemoryEdit:
@@ -94,7 +94,7 @@ class MemorySource:
             group for profile in profiles.profiles.values() for group in profile.tasks.values()
         } - host.groups
         if unknown:
-            raise ProfilesInvalid([Problem(code="unknown_group", message=f"{unknown}", mend="Use another.")])
+            raise ProfilesInvalid([Problem(code="unknown_group", message=f"{unknown}", fix="Use another.")])
         return MemoryEdit(self, profiles)
 
 

@@ -36,7 +36,7 @@ def profile(name: str, **changes: Any) -> Profile:
 
 
 def finished(**changes: Any) -> FinishedRequest:
-    """Return an answered request of `chat` under `premium`; names of `UsageKey` and `FinishedRequest` may be changed."""
+    """Return an answered request of `chat` under `premium`; fields of it and of its key may be changed."""
     key = UsageKey(
         profile="premium",
         revision=3,

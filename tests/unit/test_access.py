@@ -230,11 +230,11 @@ def test_what_is_wrong_is_named_with_its_place(text: str, code: str, line: int, 
     assert keys == ()
     assert (code, line) in {(problem.code, problem.line) for problem in problems}
     assert any(problem.path.startswith(path) for problem in problems)
-    assert all(problem.mend and problem.file == "access.yaml" for problem in problems)
+    assert all(problem.fix and problem.file == "access.yaml" for problem in problems)
 
 
 def test_all_problems_are_reported_at_once() -> None:
-    """One look shows everything that must be mended."""
+    """One look shows everything that must be fixed."""
     text = f"keys:\n- name: a\n  sha256: x\n  frob: 1\n- 3\n- sha256: {GOOD_HASH}\n"
 
     problems = parse_access(text.encode(), file="access.yaml")[1]
@@ -251,7 +251,7 @@ def test_no_bytes_make_the_reader_raise(raw: bytes) -> None:
 
 
 def test_a_broken_file_keeps_the_last_good_keys(tmp_path: Path) -> None:
-    """A slip of the pen, or a file that is gone, locks nobody out and is shown; mending it clears the problem."""
+    """A slip of the pen, or a file that is gone, locks nobody out and is shown; fixing it clears the problem."""
     path = tmp_path / "access.yaml"
     plain, entry = generate_key("one")
     add_key(path, entry)

@@ -198,7 +198,7 @@ def test_without_a_proxy_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(SettingsError) as error:
         ModelRouter(api_key="sk-mine")
 
-    assert "LITELLM_BASE_URL" in error.value.mend
+    assert "LITELLM_BASE_URL" in error.value.fix
 
 
 def test_it_is_exported_and_costs_nothing_until_asked_for() -> None:

@@ -78,11 +78,11 @@ def test_an_unusable_value_is_refused_by_name(name: str, value: str) -> None:
 
     assert variable(name) in caught.value.message
     assert "hunter2" not in caught.value.message
-    assert caught.value.mend
+    assert caught.value.fix
 
 
 def test_all_unusable_values_are_named_at_once() -> None:
-    """An operator mends everything in one go."""
+    """An operator fixes everything in one go."""
     with pytest.raises(SettingsError) as caught:
         Settings.load({"NEURONODE_RENDER": "x", "NEURONODE_POLL_SECONDS": "x"})
 

@@ -7,9 +7,9 @@ import { storedKey } from "./session.js";
 const ROOT = new URL("../../", document.baseURI);
 
 export class Refusal extends Error {
-  constructor({ status, code, title = "", detail = "", mend = "", problems = [], etag = null }) {
+  constructor({ status, code, title = "", detail = "", fix = "", problems = [], etag = null }) {
     super(detail || title || code);
-    Object.assign(this, { status, code, title, detail, mend, problems, etag });
+    Object.assign(this, { status, code, title, detail, fix, problems, etag });
   }
 
   // The proxy has no such route, or not yet what it needs: the screen says so instead of failing.

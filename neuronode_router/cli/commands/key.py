@@ -33,7 +33,7 @@ def create(*, name: str, role: str, file: Path | None, as_json: bool, **grants: 
 
     path = settings_with({"access_file": file}).access_file
     if path is None:
-        raise SettingsError("No access file is named.", mend="Pass --file FILE or set NEURONODE_ACCESS_FILE.")
+        raise SettingsError("No access file is named.", fix="Pass --file FILE or set NEURONODE_ACCESS_FILE.")
     expires: datetime | None = grants.pop("expires")
     plain, entry = generate_key(
         name, role=Role(role), expires=None if expires is None else expires.timestamp(), **grants

@@ -76,7 +76,7 @@ def _learn(store: ArtefactStore, source: str, state_dir: Path, *, dry_run: bool,
     except ImportError as error:
         raise NeuronodeError(
             f"Training needs {error.name or 'libraries'}, which is not installed.",
-            mend="pip install 'neuronode-router[train]'",
+            fix="pip install 'neuronode-router[train]'",
         ) from error
     in_use = _in_use(store)
     lessons, counts = _lessons(source, state_dir, in_use)

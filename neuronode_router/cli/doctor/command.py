@@ -41,7 +41,7 @@ ON_PAPER = (*deployments.CHECKS, *configuration.CHECKS, *launching.CHECKS)
 @json_option
 @url_option
 def command(*, online: bool, no_reach: bool, as_json: bool, url: str, **paths: Path | None) -> None:
-    """Look for the known traps, and say how to mend each.
+    """Look for the known traps, and say how to fix each.
 
     Exit code 1 when there is a problem; advice alone leaves it 0.
     """
@@ -81,7 +81,7 @@ def _show(findings: Sequence[Finding], problems: int) -> None:
         show(
             f"{level}  {clean(finding.code)}  {clean(finding.where)}",
             f"         {clean(finding.message)}",
-            f"         Mend: {clean(finding.mend)}",
+            f"         Fix: {clean(finding.fix)}",
             "",
         )
     show(f"{problems} problems, {len(findings) - problems} pieces of advice.")

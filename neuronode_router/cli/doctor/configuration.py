@@ -29,8 +29,8 @@ def master_key(subject: Subject) -> Iterator[Finding]:
     given = subject.environ.get(reference or VARIABLE, "") if reference or not configured else configured
     if configured and not reference:
         message = "The master key stands in the configuration, for everybody who may read or commit it."
-        mend = f"Write `master_key: os.environ/{VARIABLE}`, and give the key a new value."
-        yield Finding("problem", "key_in_configuration", where, message, mend)
+        fix = f"Write `master_key: os.environ/{VARIABLE}`, and give the key a new value."
+        yield Finding("problem", "key_in_configuration", where, message, fix)
     kept = subject.settings.state_dir / "master_key"
     if not given.strip():
         if not kept.is_file():
@@ -151,7 +151,7 @@ def profiles(subject: Subject) -> Iterator[Finding]:
     """The profile files, against the groups of this configuration."""
     for problem in ProfileFiles(subject.settings.profiles).check(HostFacts(groups=subject.groups)):
         where = ":".join(filter(None, (problem.file, str(problem.line or ""), problem.path)))
-        yield Finding("problem", problem.code, where, problem.message, problem.mend)
+        yield Finding("problem", problem.code, where, problem.message, problem.fix)
 
 
 CHECKS = (

@@ -73,14 +73,14 @@ def health_checks_load(subject: Subject) -> Iterator[Finding]:
         if runs_on_ollama(deployment)
         and not is_on(info_of(deployment).get("disable_background_health_check"))
     ]
-    mend = "Set `model_info.disable_background_health_check: true` on every Ollama deployment"
+    fix = "Set `model_info.disable_background_health_check: true` on every Ollama deployment"
     if unmarked and is_on(subject.general.get("background_health_checks")):
         yield Finding(
             "problem",
             "health_checks_load",
             names(unmarked),
             "background_health_checks makes Ollama load these again and again, and push others out of memory.",
-            f"{mend}.",
+            f"{fix}.",
         )
     elif any(runs_on_ollama(deployment) for _, deployment in subject.deployments) and not (
         not unmarked and is_on(subject.general.get("health_check_skip_disabled_background_models"))
@@ -90,7 +90,7 @@ def health_checks_load(subject: Subject) -> Iterator[Finding]:
             "health_checks_load",
             "general_settings.health_check_skip_disabled_background_models",
             "GET /health asks every Ollama deployment, which loads its weights.",
-            f"{mend}, and this setting to true.",
+            f"{fix}, and this setting to true.",
         )
 
 

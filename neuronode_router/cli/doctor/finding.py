@@ -24,7 +24,7 @@ class Finding:
     code: str
     where: str
     message: str
-    mend: str
+    fix: str
 
 
 @dataclass(frozen=True, slots=True)

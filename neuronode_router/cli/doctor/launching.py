@@ -35,7 +35,7 @@ def litellm_release(subject: Subject) -> Iterator[Finding]:
     try:
         check_version(installed_version())
     except (CompromisedLiteLLM, UnsupportedLiteLLM) as error:
-        yield Finding("problem", error.code, "litellm", error.message, error.mend)
+        yield Finding("problem", error.code, "litellm", error.message, error.fix)
 
 
 def bytecode(subject: Subject) -> Iterator[Finding]:

@@ -22,7 +22,7 @@ def examine(connection: Connection) -> Iterator[Finding]:
         yield from _without_key(connection)
         status = connection.get("/profiles/status").document
     except NeuronodeError as error:
-        yield Finding("problem", error.code, "proxy", error.message, error.mend)
+        yield Finding("problem", error.code, "proxy", error.message, error.fix)
         return
     for check in (in_force, own_words, workers, host):
         yield from check(status)
@@ -35,8 +35,8 @@ def _without_key(connection: Connection) -> Iterator[Finding]:
         yield Finding("problem", "open_proxy", "proxy", message, "Start it with LITELLM_MASTER_KEY set.")
     elif status >= 500:
         message = f"A request without a key is answered with {status} where 401 belongs."
-        mend = "Install the package `prisma` beside LiteLLM; it needs no database."
-        yield Finding("advice", "no_prisma", "proxy", message, mend)
+        fix = "Install the package `prisma` beside LiteLLM; it needs no database."
+        yield Finding("advice", "no_prisma", "proxy", message, fix)
 
 
 def in_force(status: Status) -> Iterator[Finding]:
@@ -44,7 +44,7 @@ def in_force(status: Status) -> Iterator[Finding]:
     if not status["ready"]:
         message = "No valid set of profiles was ever committed."
         yield Finding(
-            "problem", "not_ready", "proxy", message, "Mend the problems below, then reload the profiles."
+            "problem", "not_ready", "proxy", message, "Fix the problems below, then reload the profiles."
         )
 
 
@@ -53,7 +53,7 @@ def own_words(status: Status) -> Iterator[Finding]:
     for place in status["problems"] or ():
         problem = problem_of(place)
         where = ":".join(filter(None, (problem.file, str(problem.line or ""), problem.path)))
-        yield Finding("problem", problem.code, where or "proxy", problem.message, problem.mend)
+        yield Finding("problem", problem.code, where or "proxy", problem.message, problem.fix)
     for text in status["warnings"] or ():
         yield Finding("advice", "warning", "proxy", text, "See docs/operations.md.")
     if groups := status["embedded_groups"]:
@@ -79,12 +79,12 @@ def workers(status: Status) -> Iterator[Finding]:
     hosts = {worker["host"] for worker in live}
     if len(hosts) > 1 and not all("redis" in str(worker["report"].get("wake", "")) for worker in live):
         message = "There are several hosts, and not every worker is woken through Redis."
-        mend = "Set NEURONODE_REDIS_URL on every host."
-        yield Finding("advice", "no_wake_up", names(hosts), message, mend)
+        fix = "Set NEURONODE_REDIS_URL on every host."
+        yield Finding("advice", "no_wake_up", names(hosts), message, fix)
     if any(worker["report"].get("drifts") for worker in live):
         message = "Something other than a switch rewrote LiteLLM's alias map; the plugin put it back."
-        mend = "Look for model_group_alias in the configuration, with store_model_in_db, and for saves in LiteLLM's UI."
-        yield Finding("advice", "alias_drift", "workers", message, mend)
+        fix = "Look for model_group_alias in the configuration, with store_model_in_db, and for saves in LiteLLM's UI."
+        yield Finding("advice", "alias_drift", "workers", message, fix)
     if any(worker["report"].get("failures") for worker in live):
         message = "The plugin failed on some requests, which LiteLLM then served as it would alone."
         yield Finding("problem", "admission_failures", "workers", message, "Look into the proxy's log.")
@@ -97,4 +97,4 @@ def host(status: Status) -> Iterator[Finding]:
         if version:
             check_version(str(version))
     except (CompromisedLiteLLM, UnsupportedLiteLLM) as error:
-        yield Finding("problem", error.code, "proxy", error.message, error.mend)
+        yield Finding("problem", error.code, "proxy", error.message, error.fix)

@@ -24,8 +24,8 @@ def redis_answers(subject: Subject) -> Iterator[Finding]:
     url = subject.settings.redis_url
     fault = (_silent_redis(url) if _readable(url) else UNREADABLE) if url else None
     if fault:
-        mend = "Start it, or mend the address; requests work without it."
-        yield Finding("problem", "redis_unreachable", "NEURONODE_REDIS_URL", f"Redis: {fault}.", mend)
+        fix = "Start it, or fix the address; requests work without it."
+        yield Finding("problem", "redis_unreachable", "NEURONODE_REDIS_URL", f"Redis: {fault}.", fix)
 
 
 def _silent_redis(url: str) -> str | None:
@@ -49,12 +49,12 @@ def store_answers(subject: Subject) -> Iterator[Finding]:
     url = subject.settings.state_url
     if url.startswith("sqlite"):
         fault = _unusable_file(url)
-        mend = "Name a writable directory with --state-dir or NEURONODE_STATE_DIR."
+        fix = "Name a writable directory with --state-dir or NEURONODE_STATE_DIR."
     else:
         fault = _silent_database(url) if _readable(url) else UNREADABLE
-        mend = "Start the database, or mend the address."
+        fix = "Start the database, or fix the address."
     if fault:
-        yield Finding("problem", "store_unreachable", "NEURONODE_STATE_URL", f"The store: {fault}.", mend)
+        yield Finding("problem", "store_unreachable", "NEURONODE_STATE_URL", f"The store: {fault}.", fix)
 
 
 def _unusable_file(url: str) -> str | None:

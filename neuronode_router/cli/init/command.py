@@ -51,8 +51,8 @@ def command(*, dry_run: bool, yes: bool, as_json: bool, **paths: Path | None) ->
     deployments = deployments_of(read_config(settings.config))
     groups, unused = text_groups(deployments, litellm_prices())
     if not groups:
-        mend = "Add a deployment of a chat model to its model_list."
-        raise SettingsError(f"{settings.config} has no model group that answers with text.", mend=mend)
+        fix = "Add a deployment of a chat model to its model_list."
+        raise SettingsError(f"{settings.config} has no model group that answers with text.", fix=fix)
     documents = propose(groups)
     files = new_files(settings.config.parent, settings.profiles, documents, process_environment())
     _require_valid(files, settings.profiles, {str(d["model_name"]) for d in deployments})

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neuronode_router import __version__
 from neuronode_router.cli.compose import (
     OVERRIDES,
     ComposeService,
@@ -22,6 +21,7 @@ from neuronode_router.cli.compose import (
 from neuronode_router.cli.serve.litellm_start import HOOKS_VARIABLE, PLUGIN_HOOK
 from neuronode_router.errors import SettingsError
 from neuronode_router.profiles.splice import dump
+from neuronode_router.version import VERSION
 
 ENV_FILE = "neuronode.env"
 FIRST_PROFILE = "balanced"
@@ -98,11 +98,11 @@ def _service_text(service: ComposeService, profiles: str) -> str:
     hooks = _with_plugin(service.environ.get(HOOKS_VARIABLE, ""))
     return f"""\
   {json.dumps(service.name)}:
-    image: neuronode-{service.name.lower()}:{__version__}
+    image: neuronode-{service.name.lower()}:{VERSION}
     build:
       context: .
       args:
-        NEURONODE_ROUTER: ${{NEURONODE_ROUTER:-neuronode-router=={__version__}}}
+        NEURONODE_ROUTER: ${{NEURONODE_ROUTER:-neuronode-router=={VERSION}}}
       dockerfile_inline: |
         FROM {service.image}
         ARG NEURONODE_ROUTER

@@ -1,1 +1,1 @@
-""""""
+"""`neuronode profile`: show, compare, check and change profiles."""

@@ -85,7 +85,7 @@ def _read_base(connection: Connection, name: str, *, may_be_new: bool) -> Base:
 
 def _new_file(base: Base) -> Path:
     if not sys.stdin.isatty():
-        raise SettingsError("There is no terminal for an editor.", mend="Pass --file FILE.")
+        raise SettingsError("There is no terminal for an editor.", fix="Pass --file FILE.")
     handle, name = tempfile.mkstemp(prefix=f"{base.name}.", suffix=".yaml")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(base.text)
@@ -93,7 +93,7 @@ def _new_file(base: Base) -> Path:
 
 
 def _let_edit(connection: Connection, base: Base, file: Path) -> None:
-    """Open the editor, again for as long as the text has problems and the operator wants to mend them."""
+    """Open the editor, again for as long as the text has problems and the operator wants to fix them."""
     while True:
         click.edit(filename=str(file))
         try:

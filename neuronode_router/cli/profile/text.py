@@ -40,7 +40,7 @@ def read_profile(file: Path) -> ProfileText:
         raw = file.read_bytes()
     except OSError as error:
         raise SettingsError(
-            f"{file} cannot be read: {error.strerror}.", mend="Name a profile file."
+            f"{file} cannot be read: {error.strerror}.", fix="Name a profile file."
         ) from error
     reading = read_document(raw, str(file))
     if reading.problems or reading.document is None:

@@ -56,7 +56,7 @@ def find_weights() -> Path:
     if not folders or importlib.util.find_spec("xllamacpp") is None:
         raise SettingsError(
             "The embedded model is not installed.",
-            mend="Run scripts/install, or set provider keys or OLLAMA_API_BASE so that it is not needed.",
+            fix="Run scripts/install, or set provider keys or OLLAMA_API_BASE so that it is not needed.",
         )
     return Path(folders[0]) / WEIGHTS_FILE
 
@@ -71,7 +71,7 @@ def verify_weights(path: Path, *, sha256: str = WEIGHTS_SHA256) -> None:
     if actual != sha256:
         raise SettingsError(
             f"The weights {path} are not the ones this version was tested with.",
-            mend="Delete the folder .venv and run scripts/install again.",
+            fix="Delete the folder .venv and run scripts/install again.",
         )
 
 
@@ -113,7 +113,7 @@ def main() -> None:
         weights = find_weights()
         verify_weights(weights)
     except SettingsError as error:
-        print(f"embedded: {error.message} {error.mend}", file=sys.stderr, flush=True)
+        print(f"embedded: {error.message} {error.fix}", file=sys.stderr, flush=True)
         os._exit(REFUSED)
     run(EmbeddedAddress(**json.loads(line)), weights)
     os._exit(0)  # llama.cpp's threads have nothing to save

@@ -47,7 +47,7 @@ def find_master_key(environ: Mapping[str, str], general_settings: Mapping[str, A
     if hashlib.sha256(given.strip().encode()).hexdigest() in PUBLICLY_KNOWN_SHA256:
         raise SettingsError(
             f"{VARIABLE} is the key of LiteLLM's examples, which everybody knows.",
-            mend=f"Unset it (a key is then made up and kept in {path}), or set a long random value.",
+            fix=f"Unset it (a key is then made up and kept in {path}), or set a long random value.",
         )
     return MasterKey(given, None)
 
@@ -66,6 +66,6 @@ def _read_or_make(path: Path) -> str:
         raise SettingsError(f"The key file {path} cannot be read: {error.strerror}.") from error
     if not secret:
         raise SettingsError(
-            f"The key file {path} is empty.", mend="Delete it; the next start makes a new key."
+            f"The key file {path} is empty.", fix="Delete it; the next start makes a new key."
         )
     return secret

@@ -135,7 +135,7 @@ def _metrics(environ: Mapping[str, str], settings: Settings, listen: Listen) -> 
     except OSError as error:
         raise SettingsError(
             f"The metrics directory {directory} cannot be used: {error.strerror}.",
-            mend=f"Name a writable one in {DIRECTORY_VARIABLE}.",
+            fix=f"Name a writable one in {DIRECTORY_VARIABLE}.",
         ) from error
     return {DIRECTORY_VARIABLE: str(directory)}
 
@@ -163,7 +163,7 @@ def _require_free(listen: Listen) -> None:
     except OSError as error:
         raise SettingsError(
             f"{listen.host}:{listen.port} cannot be used: {error.strerror or error}.",
-            mend="Stop what listens there, or choose another port with --port.",
+            fix="Stop what listens there, or choose another port with --port.",
         ) from error
 
 
@@ -176,7 +176,7 @@ def _state_dir_lock(state_dir: Path) -> Iterator[None]:
     except OSError as error:
         raise SettingsError(
             f"The state directory {state_dir} cannot be used: {error.strerror}.",
-            mend="Name a writable one with --state-dir.",
+            fix="Name a writable one with --state-dir.",
         ) from error
     with lock:
         try:
@@ -184,7 +184,7 @@ def _state_dir_lock(state_dir: Path) -> Iterator[None]:
         except OSError as error:
             raise SettingsError(
                 f"Another `neuronode serve` uses the state directory {state_dir}.",
-                mend="Stop it, or name another directory with --state-dir.",
+                fix="Stop it, or name another directory with --state-dir.",
             ) from error
         yield
 

@@ -149,7 +149,7 @@ class Service:
     def _worker_failed(self) -> None:
         """Raise `HostError` when a worker cannot start: of several, LiteLLM would try again without end."""
         if STARTUP_FAILED in self._relay.tail:
-            raise HostError("A worker of LiteLLM cannot start.", mend="LiteLLM's lines above say why.")
+            raise HostError("A worker of LiteLLM cannot start.", fix="LiteLLM's lines above say why.")
 
     def _first_question(self) -> str:
         """Return what is asked: a name that is surely embedded, so that the question costs nothing."""
@@ -166,7 +166,7 @@ class Service:
         if answer.status_code != httpx.codes.OK:
             raise HostError(
                 f"The first question was answered with {answer.status_code}: {answer.text[:300]}",
-                mend="Look into LiteLLM's lines above.",
+                fix="Look into LiteLLM's lines above.",
             )
 
     async def _stop_children(self) -> None:
@@ -193,7 +193,7 @@ async def _run(service: Service, settings: Settings) -> int:
     except (httpx.HTTPError, TimeoutError) as error:
         raise HostError(
             f"The proxy did not answer: {error or type(error).__name__}.",
-            mend="Look into LiteLLM's lines above; a busy machine may need a second try.",
+            fix="Look into LiteLLM's lines above; a busy machine may need a second try.",
         ) from error
 
 
@@ -201,7 +201,7 @@ def litellm_command(effective: Path, listen: Listen) -> list[str]:
     """Return LiteLLM's command line. Raises `SettingsError` when it is not installed beside this Python."""
     program = Path(sysconfig.get_path("scripts")) / "litellm"
     if not program.exists():
-        raise SettingsError(f"{program} is missing.", mend="Run scripts/install.")
+        raise SettingsError(f"{program} is missing.", fix="Run scripts/install.")
     command = [sys.executable, str(program), "--config", str(effective)]
     command += ["--host", listen.host, "--port", str(listen.port), "--num_workers", str(listen.workers)]
     if listen.workers > 1:

@@ -51,7 +51,7 @@ class UiSessions:
         try:
             said = verify_plugin_session_claim(PLUGIN_NAME, claim)
         except ValueError as error:
-            raise NotAuthenticated("LiteLLM's identity claim is not valid.", mend=_AGAIN) from error
+            raise NotAuthenticated("LiteLLM's identity claim is not valid.", fix=_AGAIN) from error
         now = self._clock()
         content = {"name": said["user_id"] or "unknown", "role": self._role(said["user_role"]).value}
         sealed = seal.encrypt_at_time(json.dumps(content).encode(), int(now))
@@ -63,7 +63,7 @@ class UiSessions:
             sealed = key.removeprefix(KEY_PREFIX).encode()
             content = json.loads(self._seal().decrypt_at_time(sealed, SESSION_SECONDS, int(self._clock())))
         except InvalidToken as error:
-            raise NotAuthenticated("This session is over.", mend=_AGAIN) from error
+            raise NotAuthenticated("This session is over.", fix=_AGAIN) from error
         return Principal(name=content["name"], role=Role(content["role"]))
 
     def _role(self, said: str) -> Role:
@@ -77,6 +77,6 @@ class UiSessions:
         if not salt:
             # LiteLLM verifies claims against an empty salt too: then anybody could make one.
             raise NotAuthenticated(
-                "Signing in from LiteLLM's UI needs LITELLM_SALT_KEY.", mend="Set it, or sign in with a key."
+                "Signing in from LiteLLM's UI needs LITELLM_SALT_KEY.", fix="Set it, or sign in with a key."
             )
         return Fernet(base64.urlsafe_b64encode(hmac.digest(salt.encode(), _PURPOSE, hashlib.sha256)))

@@ -19,9 +19,9 @@ from litellm.proxy._types import UserAPIKeyAuth
 from neuronode_router.access import Principal, may_override
 from neuronode_router.auto.explain import explain
 from neuronode_router.auto.router import AutoRouter, Caller
+from neuronode_router.background import Failures
 from neuronode_router.domain import PROFILE_NAME_PREFIX, TIERS, Beyond, Decision, Profile, Tier
 from neuronode_router.errors import NeuronodeError, NotAllowed, NotReady, UnknownProfile, UnknownTier
-from neuronode_router.litellm_plugin.failure_count import FailureCount, Harmless
 from neuronode_router.litellm_plugin.hooks import request_metadata, tracing
 from neuronode_router.routing.admit import admit
 from neuronode_router.routing.binding import bound_profile
@@ -69,7 +69,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         self._auto = auto
         self._opened = asyncio.Event()
         self.snapshot: Snapshot | None = None
-        self.failures = FailureCount()
+        self.failures = Failures()
 
     def take(self, snapshot: Snapshot) -> None:
         """Make `snapshot` the one that requests admitted from now on read: one assignment, from any thread."""
@@ -93,7 +93,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             return self._admit(user_api_key_dict, data)
         except tuple(REFUSALS) as refusal:
             raise HTTPException(
-                status_code=REFUSALS[type(refusal)], detail={"error": f"{refusal.message} {refusal.mend}"}
+                status_code=REFUSALS[type(refusal)], detail={"error": f"{refusal.message} {refusal.fix}"}
             ) from refusal
         except Exception as error:
             self.failures.record("admission", error)
@@ -174,7 +174,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         litellm_call_info: dict[str, object] | None = None,
     ) -> dict[str, str] | None:
         """Return our response headers: for plain and streamed answers, and for errors. Never raises."""
-        with Harmless("response headers", self.failures):
+        with self.failures.harmless("response headers"):
             info = litellm_call_info or {}
             group, embedded = self._host.served_by(info)
             self._auto.answered(request_metadata.sessions(data), info.get("model_id"))
@@ -185,7 +185,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         self, user_api_key_dict: UserAPIKeyAuth, model_names: Sequence[str]
     ) -> Sequence[str]:
         """Leave out of LiteLLM's listings the profiles that this key may not choose. Never raises."""
-        with Harmless("model listing", self.failures):
+        with self.failures.harmless("model listing"):
             principal = self._host.principal(user_api_key_dict)
             profiles = self.snapshot.state.profiles.profiles if self.snapshot else {}
             return [name for name in model_names if _listed(name, principal, profiles)]

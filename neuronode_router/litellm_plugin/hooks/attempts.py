@@ -19,7 +19,7 @@ from typing import Any
 
 from litellm.integrations.custom_logger import CustomLogger
 
-from neuronode_router.litellm_plugin.failure_count import FailureCount, Harmless
+from neuronode_router.background import Failures
 from neuronode_router.litellm_plugin.hooks.attempt_outcome import AttemptResult, tokens_of
 from neuronode_router.litellm_plugin.hooks.attempt_outcome import outcome as outcome_of
 from neuronode_router.stats.evidence import Attempt, Ending
@@ -77,15 +77,15 @@ class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
         recorder: Recorder,
         *,
         is_cold: Callable[[str], bool],
-        failures: FailureCount | None = None,
+        failures: Failures | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         super().__init__()
-        self.failures = failures or FailureCount()
+        self.failures = failures or Failures()
         self._recorder = recorder
         self._is_cold = is_cold
         self._clock = clock
-        self._harmless = Harmless("measuring", self.failures)
+        self._harmless = self.failures.harmless("measuring")
         self._streams: dict[object, _Attempt] = {}
         """Streams that have begun, by LiteLLM's id of the request."""
 

@@ -18,9 +18,9 @@ from typing import Any
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import UserAPIKeyAuth
 
+from neuronode_router.background import Failures
 from neuronode_router.domain import Reason
 from neuronode_router.litellm_plugin.auth.identity import UI_TEAM
-from neuronode_router.litellm_plugin.failure_count import FailureCount, Harmless
 from neuronode_router.litellm_plugin.hooks.request_metadata import stamped
 from neuronode_router.litellm_plugin.hooks.usage_reading import Usage, call_id, outcome_of, read_usage
 from neuronode_router.usage.buffer import UsageBuffer
@@ -79,7 +79,7 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
         self._clock = clock
         self._begun: dict[int, _Open] = {}
         self._broken: dict[int, _Open] = {}
-        self.failures = FailureCount()
+        self.failures = Failures()
 
     async def async_post_call_response_headers_hook(
         self,
@@ -90,7 +90,7 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
         litellm_call_info: dict[str, object] | None = None,
     ) -> dict[str, str] | None:
         """Note that an answer begins. Adds no header; never raises."""
-        with Harmless("usage of an answer that begins", self.failures):
+        with self.failures.harmless("usage of an answer that begins"):
             mark = stamped(data)
             if isinstance(mark, dict) and mark and COUNTED not in mark and len(self._begun) < MAX_OPEN:
                 usage = Usage(
@@ -105,7 +105,7 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
         self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
     ) -> None:
         """Count a request that was answered, from whatever cache or fallback, or left by its client."""
-        with Harmless("usage of an answer", self.failures):
+        with self.failures.harmless("usage of an answer"):
             request = kwargs.get("litellm_params") or {}
             mark = stamped(request)
             if mark is not None and self._first(mark):
@@ -115,7 +115,7 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
         self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
     ) -> None:
         """Note that an answer broke off after it had begun."""
-        with Harmless("usage of a broken answer", self.failures):
+        with self.failures.harmless("usage of a broken answer"):
             request = kwargs.get("litellm_params") or {}
             mark = stamped(request)
             found = self._begun.pop(id(mark), None)
@@ -132,7 +132,7 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
         traceback_str: str | None = None,
     ) -> None:
         """Count a request that failed for good."""
-        with Harmless("usage of a failure", self.failures):
+        with self.failures.harmless("usage of a failure"):
             mark = stamped(request_data)
             if mark is None or not self._first(mark):
                 return

@@ -14,7 +14,6 @@ import litellm
 
 from neuronode_router.background import Failures
 from neuronode_router.errors import RouterTaken
-from neuronode_router.litellm_plugin.failure_count import FailureCount
 from neuronode_router.litellm_plugin.health_wiring import HealthWiring
 from neuronode_router.litellm_plugin.hooks.attempts import AttemptHooks
 from neuronode_router.litellm_plugin.router.strategy import DeploymentChoice, is_taken
@@ -28,7 +27,7 @@ class RouterHooks:
     """Attempts and choice of one router, over what is known of its deployments."""
 
     def __init__(self, router: Any, health: HealthWiring) -> None:
-        self.failures = FailureCount()
+        self.failures = Failures()
         self._router = router
         self._board = health.board
         self.attempts = AttemptHooks(

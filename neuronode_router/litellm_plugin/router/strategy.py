@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from litellm.types.router import CustomRoutingStrategyBase
 
-from neuronode_router.litellm_plugin.failure_count import FailureCount, Harmless
+from neuronode_router.background import Failures
 from neuronode_router.litellm_plugin.hooks.request_metadata import BUCKETS, stamped
 from neuronode_router.routing import conversation
 from neuronode_router.routing.fallback_chain import DeploymentStatus, Needs
@@ -51,16 +51,16 @@ class DeploymentChoice(CustomRoutingStrategyBase):  # type: ignore[misc]  # Lite
         router: Any,
         board: Board,
         *,
-        failures: FailureCount | None = None,
+        failures: Failures | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self.failures = failures or FailureCount()
+        self.failures = failures or Failures()
         self.holds = 0
         """How often it was put in force: more than once where LiteLLM's strategy was changed meanwhile."""
         self._router = router
         self._board = board
         self._chance = chance
-        self._harmless = Harmless("choosing a deployment", self.failures)
+        self._harmless = self.failures.harmless("choosing a deployment")
         self._own = type(router)
         self._pipeline = _pipeline(router, self._narrow)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from neuronode_router.storage.control_tables import VERSION_TABLE, metadata
+from neuronode_router.storage.tables import VERSION_TABLE, metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

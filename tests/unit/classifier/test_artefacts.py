@@ -125,7 +125,7 @@ def test_a_strange_pointer_is_refused(store: ArtefactStore, text: str) -> None:
 
     with pytest.raises(ArtefactRefused, match="pointer") as caught:
         store.load()
-    assert "shipped weights" in caught.value.mend
+    assert "shipped weights" in caught.value.fix
 
 
 def test_weights_for_other_features_are_refused(store: ArtefactStore) -> None:

@@ -138,7 +138,7 @@ def test_a_file_that_is_no_database_is_refused(history: History) -> None:
 
     with pytest.raises(HistoryUnavailable) as caught:
         history.find("call-1")
-    assert "NEURONODE_HISTORY" in caught.value.mend
+    assert "NEURONODE_HISTORY" in caught.value.fix
 
 
 def test_many_writers_may_begin_at_once(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, complaint: str) -> None:
 
     with pytest.raises(labelled.LabelError, match=complaint) as caught:
         labelled.examples(labelled.read_rows(path))
-    assert "label" in caught.value.mend
+    assert "label" in caught.value.fix
 
 
 def test_rows_of_unknown_type_teach_nothing() -> None:

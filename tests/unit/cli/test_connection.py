@@ -110,7 +110,7 @@ def test_no_command_takes_a_key_as_an_argument(neuronode: Terminal) -> None:
 def test_a_key_that_may_not_is_told_so(
     remote: Remote, neuronode: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Message and mend of the problem document, exit code 1."""
+    """Message and fix of the problem document, exit code 1."""
     remote.use(monkeypatch, "member")
 
     outcome = neuronode("profile", "switch", "balanced", "-y")
@@ -133,8 +133,8 @@ def test_a_member_sees_a_status_without_workers(
 
 def test_every_problem_is_a_line_with_its_field() -> None:
     """A refused request shows each field; the summary would only repeat them."""
-    place = {"code": "missing", "message": "Field required.", "mend": "Add it.", "path": "body.profile"}
-    document = {"code": "invalid_request", "detail": "all", "mend": "Compare.", "problems": [place]}
+    place = {"code": "missing", "message": "Field required.", "fix": "Add it.", "path": "body.profile"}
+    document = {"code": "invalid_request", "detail": "all", "fix": "Compare.", "problems": [place]}
     headers = {"content-type": "application/problem+json"}
     proxy = talking_to(lambda _: httpx.Response(422, json=document, headers=headers))
 
@@ -142,7 +142,7 @@ def test_every_problem_is_a_line_with_its_field() -> None:
         proxy.get("/profiles/status")
 
     assert [str(problem) for problem in refused.value.problems] == [
-        "body.profile Field required. Mend: Add it."
+        "body.profile Field required. Fix: Add it."
     ]
 
 
@@ -179,7 +179,7 @@ def test_an_older_version_that_takes_a_route_for_a_profile_is_recognised(word: s
     document = {
         "code": "unknown_profile",
         "detail": f"There is no profile '{word}'.",
-        "mend": "Use one of: x.",
+        "fix": "Use one of: x.",
     }
     proxy = talking_to(lambda _: httpx.Response(404, json=document, headers=headers))
 

@@ -49,7 +49,7 @@ def test_a_missing_package_says_how_to_do_without(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(SettingsError) as caught:
         find_weights()
 
-    assert "OLLAMA_API_BASE" in caught.value.mend
+    assert "OLLAMA_API_BASE" in caught.value.fix
 
 
 def test_the_installed_weights_are_the_known_ones() -> None:

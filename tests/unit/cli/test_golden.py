@@ -117,7 +117,7 @@ def test_init_prints_what_it_proposes(neuronode: Terminal, tmp_path: Path) -> No
 
 
 def test_doctor_prints_findings(neuronode: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Problems first, each with its mend."""
+    """Problems first, each with its fix."""
     (tmp_path / "litellm_config.yaml").write_text(
         (ROOT / "tests/testdata/init/litellm_config.yaml").read_text()
     )

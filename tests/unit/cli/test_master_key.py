@@ -53,7 +53,7 @@ def test_the_example_key_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         find_master_key({"LITELLM_MASTER_KEY": "sk-1234"}, {}, tmp_path / "k")
 
-    assert "sk-1234" not in f"{caught.value.message} {caught.value.mend}"
+    assert "sk-1234" not in f"{caught.value.message} {caught.value.fix}"
 
 
 def test_an_empty_key_file_is_refused(tmp_path: Path) -> None:

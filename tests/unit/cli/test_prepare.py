@@ -93,7 +93,7 @@ async def test_a_port_in_use_is_refused(folder: Path) -> None:
             async with preparing(folder, listen=Listen("127.0.0.1", taken.getsockname()[1], 1)):
                 pass
 
-    assert "--port" in caught.value.mend
+    assert "--port" in caught.value.fix
 
 
 async def test_a_state_directory_in_use_is_refused(folder: Path) -> None:

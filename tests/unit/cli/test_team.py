@@ -70,7 +70,7 @@ def test_half_a_limit_is_wrong_usage(arguments: tuple[str, ...], remote: Remote,
 
 
 def test_a_binding_that_leads_nowhere_is_refused_by_the_proxy(remote: Remote, neuronode: Terminal) -> None:
-    """Its mend says what to do."""
+    """Its fix says what to do."""
     outcome = neuronode("team", "bind", "search", "-y")
 
     assert outcome.code == 1

@@ -164,7 +164,7 @@ def test_a_wrong_grouping_is_refused_by_the_proxy(counting: Remote, neuronode: T
 
 
 def test_a_proxy_that_does_not_count_says_so(remote: Remote, neuronode: Terminal) -> None:
-    """503 becomes its message and mend."""
+    """503 becomes its message and fix."""
     remote.world.usage = None
 
     for command in (("usage",), ("profile", "plan", "balanced")):

@@ -12,20 +12,19 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 from neuronode_router.control.store import ControlStore
-from neuronode_router.storage.control_tables import HEAD_VERSION, VERSION_TABLE, metadata
 from neuronode_router.storage.database import MIGRATIONS
-from neuronode_router.storage.proof_tables import metadata as proof_metadata
-from neuronode_router.storage.usage_tables import metadata as usage_metadata
+from neuronode_router.storage.tables import HEAD_VERSION, USAGE_COUNTERS, VERSION_TABLE, metadata
+from neuronode_router.usage.sums import ADDED
 
 
 def test_migrated_database_has_the_tables_of_the_code(store: ControlStore, tmp_path: Path) -> None:
-    """Alembic finds nothing to change between a migrated database and the `tables` of every room."""
+    """Alembic finds nothing to change between a migrated database and `storage.tables`."""
     store.revision()
     engine = create_engine(f"sqlite:///{tmp_path}/control.db")
 
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-        difference = compare_metadata(context, [metadata, usage_metadata, proof_metadata])
+        difference = compare_metadata(context, metadata)
 
     engine.dispose()
     assert difference == []
@@ -34,6 +33,11 @@ def test_migrated_database_has_the_tables_of_the_code(store: ControlStore, tmp_p
 def test_head_version_is_the_newest_migration() -> None:
     """The constant that saves the import of Alembic names the newest migration."""
     assert ScriptDirectory(str(MIGRATIONS)).get_current_head() == HEAD_VERSION
+
+
+def test_the_counters_of_usage_have_a_column_each() -> None:
+    """What `Sums` adds up is what the table keeps."""
+    assert {*ADDED, "largest"} == set(USAGE_COUNTERS)
 
 
 def test_start_on_an_up_to_date_sqlite_imports_neither_alembic_nor_drivers(

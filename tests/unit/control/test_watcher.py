@@ -21,7 +21,7 @@ from neuronode_router.errors import (
 )
 from tests.support.waiting import eventually
 
-BROKEN = Problem(code="broken", message="It is broken.", mend="Mend it.")
+BROKEN = Problem(code="broken", message="It is broken.", fix="Fix it.")
 
 
 class Reload:

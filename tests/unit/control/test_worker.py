@@ -168,6 +168,6 @@ async def test_switch_on_a_dead_store_is_refused(
     with pytest.raises(StoreUnavailable) as caught:
         await ready.switch("premium", actor=ANNA)
 
-    assert "NEURONODE_STATE_URL" in caught.value.mend
+    assert "NEURONODE_STATE_URL" in caught.value.fix
     break_store(False)
     assert len(await ready.audit()) == 1

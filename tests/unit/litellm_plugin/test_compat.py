@@ -20,7 +20,7 @@ def test_malicious_releases_are_refused_by_name(version: str) -> None:
     with pytest.raises(CompromisedLiteLLM, match=version) as refusal:
         check_version(version)
 
-    assert "rotate" in refusal.value.mend
+    assert "rotate" in refusal.value.fix
 
 
 @pytest.mark.parametrize("version", ["1.106.1", "1.82.6", "1.110.0", "2.0.0", "1.61.20"])
@@ -29,4 +29,4 @@ def test_releases_outside_the_range_are_refused_with_the_mend(version: str) -> N
     with pytest.raises(UnsupportedLiteLLM, match="outside the supported range") as refusal:
         check_version(version)
 
-    assert TESTED in refusal.value.mend
+    assert TESTED in refusal.value.fix

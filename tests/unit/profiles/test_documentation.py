@@ -29,7 +29,7 @@ def test_every_key_is_explained() -> None:
 
 def test_every_code_has_its_mend() -> None:
     """The table of problems has exactly the closed vocabulary."""
-    assert sorted(first_cells("Problems and their mends")) == sorted(Code)
+    assert sorted(first_cells("Problems and their fixes")) == sorted(Code)
 
 
 def test_the_example_is_valid() -> None:

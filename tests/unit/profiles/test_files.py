@@ -215,7 +215,7 @@ def test_nothing_else_enters_through_the_api(shelf: Shelf, extra: dict[str, obje
     with pytest.raises(ProfilesInvalid) as refused:
         shelf.files.stage_profile("balanced", good_document(**extra), HOST)
 
-    assert all(problem.file == "balanced.yaml" and problem.mend for problem in refused.value.problems)
+    assert all(problem.file == "balanced.yaml" and problem.fix for problem in refused.value.problems)
     assert shelf.content() == {"balanced.yaml": GOOD}
 
 

@@ -10,7 +10,7 @@ from tests.unit.profiles.shelf import HOST, TESTDATA, Shelf
 
 
 def _expected() -> dict[str, list[tuple[str, str]]]:
-    """Return the table: case -> (code, problem as text with file, line, path, message and mend)."""
+    """Return the table: case -> (code, problem as text with file, line, path, message and fix)."""
     table: dict[str, list[tuple[str, str]]] = {}
     for line in (TESTDATA / "expected.txt").read_text("utf-8").splitlines():
         if not line.startswith("#"):
@@ -30,7 +30,7 @@ def test_every_bad_file_is_in_the_table() -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_bad_file(shelf: Shelf, case: str) -> None:
-    """All problems are found at once, each with its place, its code, what is wrong and the mend."""
+    """All problems are found at once, each with its place, its code, what is wrong and the fix."""
     shelf.put("premium", (TESTDATA / f"{case}.bad.yaml").read_bytes())
 
     found = shelf.check()
@@ -41,7 +41,7 @@ def test_bad_file(shelf: Shelf, case: str) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_good_twin(shelf: Shelf, case: str) -> None:
-    """The same file, mended as the problem says, loads."""
+    """The same file, fixed as the problem says, loads."""
     shelf.put("premium", (TESTDATA / f"{case}.good.yaml").read_bytes())
 
     assert sorted(shelf.files.load(HOST).profiles) == ["balanced", "premium"]

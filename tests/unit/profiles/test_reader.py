@@ -60,7 +60,7 @@ def test_any_file_is_loaded_or_refused(tmp_path_factory: pytest.TempPathFactory,
     shelf = Shelf(tmp_path_factory.mktemp("shelf"))
     shelf.put("any", "\n".join(pieces).encode())
 
-    assert all(problem.message and problem.mend for problem in shelf.check())
+    assert all(problem.message and problem.fix for problem in shelf.check())
 
 
 @pytest.mark.parametrize("name", sorted(HOSTILE))

@@ -163,7 +163,7 @@ def test_what_is_not_understood_stays(config: Path, text: str) -> None:
         render_config(config, aliases={"chat": "large"}, managed={"chat"}, profile="premium")
 
     assert failed.value.code == "render_failed"
-    assert failed.value.mend
+    assert failed.value.fix
     assert config.read_text() == text
 
 

@@ -61,14 +61,14 @@ def test_a_task_alias_goes_to_the_active_profiles_group(task: str) -> None:
     assert (decision.reason, decision.revision, decision.requested) == (Reason.ACTIVE_PROFILE, 7, task)
 
 
-def test_the_second_name_means_balanced_under_any_profile() -> None:
+def test_the_stable_alias_means_balanced_under_any_profile() -> None:
     """`task_<alias>` is bound to balanced, whatever is active and whatever the header wishes."""
     decision = admit(snapshot("premium"), "task_summary", wanted_profile="premium", may_override=anybody)
 
     assert (decision.group, decision.profile, decision.reason) == (
         "summary_balanced",
         "balanced",
-        Reason.SECOND_NAME,
+        Reason.STABLE_ALIAS,
     )
 
 
@@ -120,12 +120,12 @@ def test_the_header_chooses_the_profile_where_access_allows() -> None:
 
 
 def test_an_unknown_profile_name_is_refused_without_naming_hidden_profiles() -> None:
-    """`@profile/<name>` of no profile raises, and the mend lists only profiles that are not hidden."""
+    """`@profile/<name>` of no profile raises, and the fix lists only profiles that are not hidden."""
     with pytest.raises(UnknownProfile) as refusal:
         admit(snapshot(), "@profile/nope", wanted_profile=None, may_override=anybody)
 
-    assert "balanced" in refusal.value.mend
-    assert "secret" not in refusal.value.mend
+    assert "balanced" in refusal.value.fix
+    assert "secret" not in refusal.value.fix
 
 
 @given(name=st.text(max_size=60), wanted=st.none() | st.text(max_size=20))
@@ -160,8 +160,8 @@ def test_a_name_whose_group_the_host_lacks_is_left_to_litellm() -> None:
     assert "@profile/balanced" not in current.aliases
 
 
-def test_the_alias_map_lists_tasks_second_names_and_visible_profiles() -> None:
-    """What LiteLLM lists: every task alias, every second name, `@profile/<name>` unless hidden."""
+def test_the_alias_map_lists_tasks_stable_aliass_and_visible_profiles() -> None:
+    """What LiteLLM lists: every task alias, every stable alias, `@profile/<name>` unless hidden."""
     aliases = snapshot("premium").aliases
 
     assert aliases["classification"] == "classification_premium"

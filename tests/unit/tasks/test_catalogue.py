@@ -134,7 +134,7 @@ def test_a_threshold_that_no_unlabelled_answer_can_reach_is_refused() -> None:
 
 
 def test_all_problems_of_all_files_come_at_once_with_their_lines(tmp_path: Path) -> None:
-    """Nobody mends a template one error at a time."""
+    """Nobody fixes a template one error at a time."""
     (tmp_path / "urgency.yaml").write_text(NEW_TASK.replace("fast", "swift").replace("max_tokens: 8", "x: 8"))
     (tmp_path / "broken.yaml").write_bytes(b"\xff\xfe\x00")
 
@@ -145,7 +145,7 @@ def test_all_problems_of_all_files_come_at_once_with_their_lines(tmp_path: Path)
     assert {("urgency.yaml", "bad_value", 4), ("urgency.yaml", "unknown_key", 5)} <= found
     assert ("urgency.yaml", "missing_key", 1) in found
     assert any(file == "broken.yaml" for file, _, _ in found)
-    assert all(problem.mend for problem in caught.value.problems)
+    assert all(problem.fix for problem in caught.value.problems)
 
 
 def test_a_folder_without_templates_is_a_problem(tmp_path: Path) -> None:

@@ -288,7 +288,7 @@ async def test_errors_are_told_apart_and_never_quoted(reply: Reply, code: str) -
         code,
         reply.status if code != "completion_limited" else 429,
     )
-    assert CANARY not in failure.value.message + failure.value.mend
+    assert CANARY not in failure.value.message + failure.value.fix
 
 
 async def test_when_to_come_back_is_passed_on() -> None:

@@ -54,7 +54,7 @@ def test_a_new_file_is_a_new_task(folder: Path) -> None:
 
 
 def test_a_broken_file_leaves_the_last_good_tasks(folder: Path) -> None:
-    """The error is shown with its place; a mended file counts again."""
+    """The error is shown with its place; a fixed file counts again."""
     tasks = TaskFolder(folder)
 
     (folder / "urgency.yaml").write_text(URGENCY.replace("tier: fast", "tier: fastest"))

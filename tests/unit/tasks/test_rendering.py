@@ -163,6 +163,6 @@ def test_a_refusal_names_everything_at_once_and_quotes_nothing() -> None:
     with pytest.raises(BadTaskInput) as caught:
         render(CLASSIFY, {"text": "CANARY" * 9999, "categories": ["CANARY", "canary"], "CANARY": 1})
 
-    said = f"{caught.value.message} {caught.value.mend}"
+    said = f"{caught.value.message} {caught.value.fix}"
     assert "canary" not in said.lower()
     assert all(part in said for part in ("Input 3", "text is longer", "Label 2"))

@@ -54,8 +54,8 @@ export function Failure({ error, children }) {
   const offline = error.status === 0;
   return html`<div class="notice bad" role="alert">
     <strong>${offline ? t("state.offline") : error.title || t("state.failed")}</strong>
-    <p>${offline ? t("state.offline.mend") : error.detail}</p>
-    ${error.mend && html`<p>${error.mend}</p>`}
+    <p>${offline ? t("state.offline.fix") : error.detail}</p>
+    ${error.fix && html`<p>${error.fix}</p>`}
     <${Problems} problems=${error.problems} />
     ${children}</div>`;
 }
@@ -63,7 +63,7 @@ export function Failure({ error, children }) {
 export function Problems({ problems }) {
   if (!problems?.length) return null;
   return html`<ul class="problems">${problems.map((problem) => html`<li>
-      <code>${place(problem)}</code> ${problem.message} <span class="note">${problem.mend}</span></li>`)}</ul>`;
+      <code>${place(problem)}</code> ${problem.message} <span class="note">${problem.fix}</span></li>`)}</ul>`;
 }
 
 function place({ file, line, path }) {
@@ -74,8 +74,8 @@ function place({ file, line, path }) {
 export function Loaded({ of, rows, absent, children }) {
   if (of.data !== null) return children(of.data);
   if (of.error === null) return html`<${Loading} rows=${rows} />`;
-  if (of.error.status === 403) return html`<${Empty} title=${t("state.denied")}>${t("state.denied.mend")}<//>`;
-  if (of.error.absent) return html`<${Empty} title=${t("state.absent")}>${absent ?? t("state.absent.mend")}<//>`;
+  if (of.error.status === 403) return html`<${Empty} title=${t("state.denied")}>${t("state.denied.fix")}<//>`;
+  if (of.error.absent) return html`<${Empty} title=${t("state.absent")}>${absent ?? t("state.absent.fix")}<//>`;
   return html`<${Failure} error=${of.error}><${Button} onClick=${of.reload}>${t("act.retry")}<//><//>`;
 }
 

@@ -50,8 +50,8 @@ function Teams({ profiles }) {
 }
 
 function Keys({ keys }) {
-  if (keys === null) return html`<${Card} title=${t("access.keys")}><${Empty} title=${t("access.keys.elsewhere")}>${t("access.keys.elsewhere.mend")}<//><//>`;
-  if (!keys.length) return html`<${Card} title=${t("access.keys")}><${Empty} title=${t("access.keys.none")}>${t("access.keys.none.mend")}<//><//>`;
+  if (keys === null) return html`<${Card} title=${t("access.keys")}><${Empty} title=${t("access.keys.elsewhere")}>${t("access.keys.elsewhere.fix")}<//><//>`;
+  if (!keys.length) return html`<${Card} title=${t("access.keys")}><${Empty} title=${t("access.keys.none")}>${t("access.keys.none.fix")}<//><//>`;
   return html`<${Card} title=${t("access.keys")} note=${t("access.keys.note")}>
     <${Table} label=${t("access.keys")} head=${[t("access.name"), t("access.role"), t("word.team"), t("access.tasks"), t("access.override"), t("access.expires")]}>
       ${keys.map((key) => html`<tr key=${key.name}><th scope="row">${key.name}</th>

@@ -28,7 +28,7 @@ export function Audit({ state }) {
       <${Field} label=${t("audit.actor")}><input value=${filter.actor} maxlength="256" onChange=${set("actor")} /><//>
       <${Chain} entries=${log.entries} filtered=${filtered} />
     </form>
-    ${log.error && (log.error.status === 403 ? html`<${Empty} title=${t("state.denied")}>${t("state.denied.mend")}<//>` : html`<${Failure} error=${log.error} />`)}
+    ${log.error && (log.error.status === 403 ? html`<${Empty} title=${t("state.denied")}>${t("state.denied.fix")}<//>` : html`<${Failure} error=${log.error} />`)}
     ${log.entries === null ? !log.error && html`<${Loading} rows=${6} />`
       : log.entries.length === 0 ? html`<${Empty} title=${t("audit.none")} />`
       : html`<ol class="log">${log.entries.map((entry) => html`<${Entry} key=${entry.revision} entry=${entry}

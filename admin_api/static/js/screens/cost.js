@@ -42,7 +42,7 @@ export function Cost({ state }) {
       ${series.data && series.data.lines.length > 0 && html`<${Card} title=${t(`cost.series.${name}`)}><${Series} data=${series.data} step=${step} /><//>`}
       <${Card} title=${t("cost.by_name", { name: t(`word.${by}`) })} tools=${html`<span class="grow"></span><${Button} onClick=${() => download(by, query)}>CSV<//>`}>
         <${Segments} label=${t("cost.by")} value=${by} onChange=${setBy} options=${GROUPINGS.map((each) => [each, t(`word.${each}`)])} />
-        ${data.lines.length ? html`<${Lines} by=${by} lines=${data.lines} />` : html`<${Empty} title=${t("cost.none")}>${t("cost.none.mend")}<//>`}<//>`}<//>
+        ${data.lines.length ? html`<${Lines} by=${by} lines=${data.lines} />` : html`<${Empty} title=${t("cost.none")}>${t("cost.none.fix")}<//>`}<//>`}<//>
     ${usage.data && mayReadAll(state) && html`<${Compare} profiles=${state.profiles} active=${state.status.active_profile} />`}
     ${usage.data && html`<${Explain} />`}`;
 }

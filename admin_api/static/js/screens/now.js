@@ -21,7 +21,7 @@ export function Now({ state }) {
     <${Warnings} status=${status} />
     ${status.ready
       ? html`<${Active} status=${status} entry=${lastEntry} undo=${mayWrite(state) && undo} />`
-      : html`<section class="card"><${Empty} title=${t("now.not_ready")}>${t("now.not_ready.mend")}<//></section>`}
+      : html`<section class="card"><${Empty} title=${t("now.not_ready")}>${t("now.not_ready.fix")}<//></section>`}
     <h2 class="section">${t("now.others")}</h2>
     <div class="profiles">${ordered(profiles).map((profile) => html`<${ProfileCard} key=${profile.name} profile=${profile}
       active=${profile.name === status.active_profile} may=${mayWrite(state)} onSwitch=${() => setChange({ kind: "switch", profile: profile.name })} />`)}</div>

@@ -41,14 +41,14 @@ function Summary({ stats }) {
 }
 
 function Tiers({ decisions }) {
-  if (!decisions.total) return html`<${Empty} title=${t("routing.none")}>${t("routing.none.mend")}<//>`;
+  if (!decisions.total) return html`<${Empty} title=${t("routing.none")}>${t("routing.none.fix")}<//>`;
   const parts = TIERS.map((tier) => ({ name: word("tier", tier), value: decisions.tier[tier] ?? 0 }));
   return html`<${Donut} label=${t("routing.tiers")} parts=${parts} />`;
 }
 
 function Counts({ label, counts, of }) {
   const parts = Object.entries(counts).sort(([, a], [, b]) => b - a).map(([name, value]) => ({ name: word(of, name), value, text: number(value) }));
-  return parts.length ? html`<${Bars} label=${label} parts=${parts} />` : html`<${Empty} title=${t("routing.none")}>${t("routing.none.mend")}<//>`;
+  return parts.length ? html`<${Bars} label=${label} parts=${parts} />` : html`<${Empty} title=${t("routing.none")}>${t("routing.none.fix")}<//>`;
 }
 
 // The last minutes of every deployment, collected while the screen is open: the proxy keeps no curves.

@@ -153,7 +153,7 @@ def test_a_trap_in_the_configuration_is_found(
     findings = [f for f in examine(replace(sound, config=config), reach=False) if f.code == code]
 
     assert findings
-    assert all(finding.where and finding.message.endswith(".") and finding.mend for finding in findings)
+    assert all(finding.where and finding.message.endswith(".") and finding.fix for finding in findings)
 
 
 LAUNCHES: list[tuple[str, Mapping[str, str], tuple[str, ...]]] = [
@@ -238,7 +238,7 @@ def test_a_trap_in_the_environment_is_found(environ: Mapping[str, str], code: st
     findings = list(examine(replace(sound, environ=changed, settings=settings), reach=False))
 
     assert [finding.code for finding in findings] == [code]
-    assert all("sk-1234" not in finding.message + finding.mend for finding in findings)
+    assert all("sk-1234" not in finding.message + finding.fix for finding in findings)
 
 
 def test_a_key_that_serve_keeps_is_a_key(sound: Subject) -> None:

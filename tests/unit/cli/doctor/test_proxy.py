@@ -49,7 +49,7 @@ def worker(**changes: Any) -> dict[str, Any]:
     return {**WORKER, "instance": "w2", "pid": 8, **changes}
 
 
-PLACE = {"code": "unknown_group", "message": "No.", "mend": "Yes.", "file": "premium.yaml", "line": 3}
+PLACE = {"code": "unknown_group", "message": "No.", "fix": "Yes.", "file": "premium.yaml", "line": 3}
 
 
 @pytest.mark.parametrize(

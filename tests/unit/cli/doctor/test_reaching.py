@@ -53,7 +53,7 @@ def test_a_password_is_not_shown(address: str, tmp_path: Path) -> None:
     findings = [*reaching.redis_answers(asked), *reaching.store_answers(asked)]
 
     assert [finding.code for finding in findings] == ["redis_unreachable", "store_unreachable"]
-    assert all("canary" not in finding.message + finding.mend for finding in findings)
+    assert all("canary" not in finding.message + finding.fix for finding in findings)
 
 
 def test_no_redis_is_asked_for_where_none_is_named(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_state_directory_that_is_a_file_is_found(tmp_path: Path) -> None:
 
     [finding] = reaching.store_answers(subject(tmp_path, NEURONODE_STATE_DIR=str(tmp_path / "taken")))
 
-    assert "--state-dir" in finding.mend
+    assert "--state-dir" in finding.fix
 
 
 class Tags(BaseHTTPRequestHandler):

@@ -128,7 +128,7 @@ def test_json_has_the_texts(place: Path, neuronode: Terminal) -> None:
 
 
 def test_a_group_of_a_task_s_name_is_refused_with_its_mend(tmp_path: Path, neuronode: Terminal) -> None:
-    """The alias would hide the group: that has to be mended first, by the operator."""
+    """The alias would hide the group: that has to be fixed first, by the operator."""
     (tmp_path / "litellm_config.yaml").write_text(
         "model_list:\n  - {model_name: chat, litellm_params: {model: openai/x}}\n"
     )

@@ -1,0 +1,171 @@
+"""All tables of ours, for SQLAlchemy Core: control state, audit log, workers, usage, proof.
+
+It must not know how they are created (migrations) or what is done with them. Names carry the prefix `neuronode_`,
+because the database may be shared with LiteLLM.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Double, ForeignKey, Index, Integer, MetaData, String, Table, Text
+
+metadata = MetaData()
+
+VERSION_TABLE = "neuronode_version"
+"""Alembic's table: which migration the database has."""
+
+HEAD_VERSION = "0004"
+"""The newest migration. Kept here so that a start with an up-to-date database need not import Alembic."""
+
+state = Table(
+    "neuronode_state",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("active", String(64)),
+    Column("digest", String(64), ForeignKey("neuronode_profile_set.digest")),
+    Column("committed_at", Double),
+    Column("head", String(64), nullable=False),
+    Column("bindings", Text, nullable=False, server_default=""),
+)
+"""One row, id 1, made by the migration with revision 0 ("nothing committed"), so that there is always a row to lock.
+
+`head` is the hash of the newest audit row: it makes a truncated audit log visible.
+"""
+
+profile_set = Table(
+    "neuronode_profile_set",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("document", Text, nullable=False),
+)
+
+audit = Table(
+    "neuronode_audit",
+    metadata,
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("at", Double, nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("actor_name", Text, nullable=False),
+    Column("actor_kind", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("profile_before", String(64)),
+    Column("profile_after", String(64), nullable=False),
+    Column("digest_before", String(64)),
+    Column("digest_after", String(64), nullable=False),
+    Column("changes", Text, nullable=False),
+    Column("previous_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("bindings", Text, nullable=False, server_default=""),
+)
+
+worker = Table(
+    "neuronode_worker",
+    metadata,
+    Column("instance", String(64), primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("mark", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("heartbeat_at", Double, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("applied_at", Double),
+    Column("refused", Integer),
+    Column("detail", Text, nullable=False),
+    Column("report", Text, nullable=False),
+)
+"""`revision` is what the worker serves; `refused` the newest revision it could not take up, with `detail` as reason."""
+
+idempotency = Table(
+    "neuronode_idempotency",
+    metadata,
+    Column("key", String(255), primary_key=True),
+    Column("actor", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+NAME_LENGTH = 128
+"""Characters of a name that are kept in the tables of usage."""
+
+USAGE_COUNTERS = (
+    "requests",
+    "fallbacks",
+    "priced",
+    "unpriced",
+    "prompt_tokens",
+    "completion_tokens",
+    "cached_tokens",
+    "cost_nano",
+    "output_nano",
+    "images",
+    "audio",
+    "largest",
+)
+"""What is summed up in `neuronode_usage`."""
+
+usage = Table(
+    "neuronode_usage",
+    metadata,
+    Column("period", Integer, primary_key=True, autoincrement=False),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", String(32), primary_key=True),
+    Column("profile", String(NAME_LENGTH), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("task", String(NAME_LENGTH), nullable=False),
+    Column("tier", String(NAME_LENGTH), nullable=False),
+    Column("requested", String(NAME_LENGTH), nullable=False),
+    Column("served", String(NAME_LENGTH), nullable=False),
+    Column("deployment", String(NAME_LENGTH), nullable=False),
+    Column("team", String(NAME_LENGTH), nullable=False),
+    Column("reason", String(NAME_LENGTH), nullable=False),
+    Column("outcome", String(NAME_LENGTH), nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in USAGE_COUNTERS),
+    Column("latency", Text, nullable=False),
+    Column("first_token", Text, nullable=False),
+)
+"""Sums of one key over `period` seconds from `start` (Unix time) on. `key` is a digest of the names that follow."""
+
+usage_batch = Table(
+    "neuronode_usage_batch",
+    metadata,
+    Column("worker", String(64), primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("at", Double, nullable=False),
+)
+"""The last batch of each worker process. The row of worker "" is locked by whoever writes."""
+
+usage_request = Table(
+    "neuronode_usage_request",
+    metadata,
+    Column("worker", String(64), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("call_id", String(NAME_LENGTH), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("document", Text, nullable=False),
+    Index("neuronode_usage_request_call_id", "call_id"),
+    Index("neuronode_usage_request_at", "at"),
+)
+"""Single requests of the last hour, for `explain`."""
+
+proof = Table(
+    "neuronode_proof",
+    metadata,
+    Column("group", String(256), primary_key=True),
+    Column("shape", String(16), primary_key=True),
+    Column("why", String(32), nullable=False),
+    Column("checked_at", Double, nullable=False),
+    Column("latency_ms", Double),
+    Column("cost_usd", Double),
+)
+"""The newest evidence. Which profiles and tasks it speaks for is read from the profiles."""
+
+proof_turn = Table(
+    "neuronode_proof_turn",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("taken_at", Double, nullable=False),
+)
+"""One row, id 1: when a worker last took the turn to refresh. Whoever moves it on leads that refresh."""
