@@ -10,18 +10,17 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 LOCKS = (
     "requirements.lock",
-    "requirements-dev.lock",
-    "requirements-embedded.lock",
-    "requirements-bootstrap.lock",
+    *(f"requirements/{path.name}" for path in sorted((ROOT / "requirements").iterdir())),
 )
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
+DEFAULT, *OTHERS = PYPROJECT["tool"]["neuronode"]["litellm"]
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)")
 MALICIOUS = ("1.82.7", "1.82.8", "1.107.0", "1.107.1", "1.107.5")
 KNOWN_STARTUP_FILES = ("_editable_impl_neuronode_router.pth", "distutils-precedence.pth", "_virtualenv.pth")
@@ -58,7 +57,7 @@ def test_every_release_is_hashed_and_nothing_else_is_written(lock: str) -> None:
     ("lock", "wanted"),
     [
         ("requirements.lock", PROJECT["dependencies"]),
-        ("requirements-dev.lock", PROJECT["optional-dependencies"]["dev"]),
+        ("requirements/dev.lock", PROJECT["optional-dependencies"]["dev"]),
     ],
 )
 def test_every_requirement_is_locked_in_its_range(lock: str, wanted: list[str]) -> None:
@@ -74,17 +73,30 @@ def test_every_requirement_is_locked_in_its_range(lock: str, wanted: list[str]) 
 
 def test_both_locks_agree_where_they_overlap() -> None:
     """The tests run against what is served."""
-    runtime, dev = pins("requirements.lock"), pins("requirements-dev.lock")
+    runtime, dev = pins("requirements.lock"), pins("requirements/dev.lock")
 
     assert {name for name in runtime.keys() & dev.keys() if runtime[name] != dev[name]} == set()
 
 
-def test_the_tested_litellm_is_locked_and_malicious_ones_are_excluded() -> None:
-    """Neither the lock nor the declared range lets one of them in."""
-    assert pins("requirements.lock")["litellm"] == {Version("1.106.2")}
-    (declared,) = (Requirement(d) for d in PROJECT["dependencies"] if d.startswith("litellm["))
+def litellm_lock(release: str) -> str:
+    """Where a release other than the default is locked."""
+    return f"requirements/litellm-{release.rpartition('.')[0]}.lock"
 
-    assert isinstance(declared.specifier, SpecifierSet)
+
+def test_every_tested_litellm_is_locked() -> None:
+    """The default's lock is whole; another's holds what differs from it."""
+    assert pins("requirements.lock")["litellm"] == {Version(DEFAULT)}
+    assert {lock for lock in LOCKS if "litellm-" in lock} == {litellm_lock(release) for release in OTHERS}
+    for release in OTHERS:
+        assert pins(litellm_lock(release))["litellm"] == {Version(release)}
+
+
+@pytest.mark.parametrize("release", [DEFAULT, *OTHERS])
+def test_a_tested_litellm_is_one_that_may_be_installed(release: str) -> None:
+    """The declared range holds each of them, and no malicious one."""
+    (declared,) = (Requirement(d) for d in PROJECT["dependencies"] if Requirement(d).name == "litellm")
+
+    assert declared.specifier.contains(release)
     assert not [version for version in MALICIOUS if declared.specifier.contains(version)]
 
 
