@@ -20,8 +20,8 @@ def attach(router: Any, *, redis_url: str | None = None) -> Attached:
     """Measure the attempts of a `litellm.Router` and choose its deployments by them, until `await attached.close()`.
 
     For callers of LiteLLM's SDK: on the proxy the plugin does it. With `redis_url` all processes that share it share
-    their statistics. Raises `RuntimeError` outside an event loop, and `RouterTaken` for a router that has a custom
-    routing strategy.
+    their statistics. Raises `RuntimeError` outside an event loop, and `RouterTaken` for a router that is
+    attached to already.
     """
     from neuronode_router.litellm_plugin.router.router_hooks import Attached
 

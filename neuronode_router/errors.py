@@ -236,17 +236,17 @@ class HostError(NeuronodeError):
 
 
 class UnsupportedLiteLLM(HostError):
-    """The installed LiteLLM is outside the supported range, or lacks a seam we use."""
+    """The installed LiteLLM is older than anything we can build on, or there is none."""
 
     code = "unsupported_litellm"
-    fix = "Install the tested version: pip install 'litellm[proxy]==1.106.2'."
+    fix = "Install a tested release; docs/operations.md lists them."
 
 
 class CompromisedLiteLLM(HostError):
     """The installed LiteLLM is a release known to be malicious."""
 
     code = "compromised_litellm"
-    fix = "Uninstall it, rotate every credential that machine held, and install litellm[proxy]==1.106.2."
+    fix = "Uninstall it, rotate every credential that machine held, and install a tested release."
 
 
 class AdminClosed(HostError):
@@ -257,10 +257,10 @@ class AdminClosed(HostError):
 
 
 class RouterTaken(HostError):
-    """A router of LiteLLM's SDK has a custom routing strategy already: somebody else's, or ours."""
+    """A router of LiteLLM's SDK is measured and chosen for by us already."""
 
     code = "router_taken"
-    fix = "Attach to a router once, and to one on which no custom routing strategy was set."
+    fix = "Attach to a router once."
 
 
 class TaskError(NeuronodeError):

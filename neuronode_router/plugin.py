@@ -40,24 +40,24 @@ def _mount(app: FastAPI) -> None:
 def _admin_host() -> AdminHost:
     runtime: Runtime = process.runtime()
     return AdminHost(
-        manager=runtime.following.manager,
-        worker=runtime.following.worker,
+        manager=runtime.control.manager,
+        worker=runtime.control.worker,
         authenticate=runtime.identity.authenticate,
         status=runtime.status,
         write_limit=runtime.settings.write_limit,
         dashboard=runtime.dashboard,
-        usage=runtime.usage.books,
+        usage=runtime.usage.service,
         metrics=runtime.metering,
         proof=runtime.proof,
         feedback=runtime.learning if runtime.learning.recorder else None,
         tasks=runtime.tasks,
         router=RouterView(
-            board=runtime.health.board,
+            board=runtime.health.monitor,
             statistics=runtime.health.statistics,
             auto=runtime.auto,
             decide=lambda question, principal: preview(
                 runtime.auto,
-                runtime.admission.snapshot,
+                runtime.current.snapshot,
                 principal,
                 body=question.body,
                 name=question.name,

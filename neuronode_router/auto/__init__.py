@@ -1,4 +1,4 @@
-"""Automatic routing of a worker: `auto` requests from their body to a Decision, what is kept of it, and what is learned.
+"""Automatic routing of a worker: an `auto` request becomes a Decision, which is logged, kept and learned from.
 
 This room knows neither LiteLLM nor HTTP.
 """

@@ -83,10 +83,12 @@ class ProfileWatcher:
         with self._failures.survived("watching the profile files"):
             self._events.start(stirred)
         self._stirred.set()
+        self._failures.expect(TAKING_UP, self._poll_seconds)
         self._task = asyncio.create_task(self._watch(), name="neuronode-profiles")
 
     async def stop(self) -> None:
         """Stop watching."""
+        self._failures.forget(TAKING_UP)
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

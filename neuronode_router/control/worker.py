@@ -24,6 +24,8 @@ from neuronode_router.errors import NeuronodeError, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
+FOLLOWING = "following the control state"
+
 
 class Worker(Generic[Prepared]):
     """Keeps this process on the newest revision it can take up, and says so in the store.
@@ -84,12 +86,14 @@ class Worker(Generic[Prepared]):
         self._loop = asyncio.get_running_loop()
         with self._failures.survived("starting the wake-ups"):
             await self._wake.start(self._woken.set)
+        self._failures.expect(FOLLOWING, self._poll_seconds)
         self._thread.start()
         await asyncio.to_thread(self._first_look.wait)
 
     async def stop(self) -> None:
         """Stop following and retire from the registry. Never raises for a dead store."""
         self._stopping = True
+        self._failures.forget(FOLLOWING)
         self._woken.set()
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join)
@@ -117,7 +121,7 @@ class Worker(Generic[Prepared]):
             self._woken.wait(self._poll_seconds)
 
     def _converge(self) -> None:
-        with self._failures.survived("following the control state"):
+        with self._failures.survived(FOLLOWING):
             try:
                 if self._said_at is None:
                     # Before the first read: a switch that commits after that read then knows of us and waits for us.

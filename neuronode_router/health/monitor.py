@@ -34,6 +34,8 @@ from neuronode_router.stats.summary import DeploymentStats
 
 logger = logging.getLogger(__name__)
 
+JUDGING = "judging the deployments"
+
 INTERVAL_SECONDS = 0.4
 """How often it looks at least. Statistics are summarised as often."""
 
@@ -50,8 +52,8 @@ Entries = Sequence[Mapping[str, Any]]
 class MonitorSources:
     """Where the facts come from. None of them may wait."""
 
-    router: Callable[[], Any | None]
-    """The LiteLLM router, None while there is none."""
+    entries: Callable[[], Entries]
+    """The host's model list; of an entry that was edited there is a new object."""
     statistics: Statistics
     cooling: Callable[[], Collection[str]]
     """The ids that LiteLLM has in cooldown."""
@@ -150,12 +152,14 @@ class HealthMonitor:
 
     async def start(self) -> None:
         """Look once, then go on in the background. Never raises."""
-        with self._failures.survived("judging the deployments"):
+        self._failures.expect(JUDGING, INTERVAL_SECONDS)
+        with self._failures.survived(JUDGING):
             await self.refresh()
         self._task = asyncio.create_task(self._run(), name="neuronode-board")
 
     async def stop(self) -> None:
         """Look no more. What was published last stays."""
+        self._failures.forget(JUDGING)
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -166,7 +170,7 @@ class HealthMonitor:
     async def _run(self) -> None:
         while True:
             await self._news()
-            with self._failures.survived("judging the deployments"):
+            with self._failures.survived(JUDGING):
                 await self.refresh()
 
     async def _news(self) -> None:
@@ -178,7 +182,7 @@ class HealthMonitor:
 
     def _reread(self) -> None:
         """Read LiteLLM's list where it is another one than before: reading sixty notes takes a millisecond."""
-        entries = list(getattr(self._sources.router(), "model_list", None) or ())
+        entries = list(self._sources.entries())
         # LiteLLM puts a new entry in the place of one that was edited. The old ones are held, so `is` can be trusted.
         if len(entries) == len(self._entries) and all(map(_same, entries, self._entries)):
             return

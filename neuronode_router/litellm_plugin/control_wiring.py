@@ -31,9 +31,11 @@ from neuronode_router.domain import (
     Receipt,
 )
 from neuronode_router.errors import NeuronodeError, Problem
+from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.admission import Admission
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
 from neuronode_router.litellm_plugin.router.applier import SnapshotApplier
+from neuronode_router.litellm_plugin.router.bridge import RouterBridge
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.profiles.config_writer import Renderer
 from neuronode_router.profiles.files import ProfileFiles
@@ -46,7 +48,7 @@ FIRST_SNAPSHOT_SECONDS = 2.0
 
 
 class ControlWiring:
-    """The parts, wired. `told` is called with each receipt, `report` is what each heartbeat says of this worker."""
+    """The parts, wired. `on_receipt` hears of each change, `report` is what each heartbeat says of this worker."""
 
     def __init__(  # noqa: PLR0913  one argument per collaborator, all by keyword
         self,
@@ -56,9 +58,11 @@ class ControlWiring:
         store: ControlStore,
         identity: WorkerIdentity,
         admission: Admission,
+        current: CurrentSnapshot,
+        bridge: RouterBridge,
         deployments: Deployments,
         gate: Gate,
-        told: Callable[[Receipt], None],
+        on_receipt: Callable[[Receipt], None],
         report: Callable[[], Mapping[str, Any]],
         failures: Failures,
     ) -> None:
@@ -66,10 +70,10 @@ class ControlWiring:
         self._settings = settings
         self._admission = admission
         self._deployments = deployments
-        self._told = told
+        self._tell_receipt = on_receipt
         self._failures = failures
         self._store = store
-        self.aliases = RouterAliases(lambda: proxy.llm_router)
+        self.aliases = RouterAliases(bridge)
         self.renderer = Renderer(
             config=settings.config, mark=settings.state_dir / "rendered.json", enabled=self.renders
         )
@@ -87,7 +91,7 @@ class ControlWiring:
         self.worker: Worker[Snapshot] = Worker(
             store=store,
             applier=SnapshotApplier(
-                admission=admission,
+                current=current,
                 aliases=self.aliases,
                 facts=self.facts,
                 applied=self.renderer.schedule,
@@ -157,7 +161,7 @@ class ControlWiring:
 
     def _on_receipt(self, receipt: Receipt) -> None:
         self.renderer.hurry()
-        self._told(receipt)
+        self._tell_receipt(receipt)
 
 
 def _is_ours_by_form(name: str) -> bool:

@@ -1,13 +1,12 @@
-"""Statistics, probes and health board of one LiteLLM router: built, started and stopped together.
+"""Statistics, probes and health monitor of one LiteLLM router: built, started and stopped together.
 
-It decides nothing; `board` says what each part does.
+It decides nothing; `monitor` says what each part does.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import httpx
 from litellm.llms.custom_httpx.http_handler import get_ssl_configuration
@@ -16,29 +15,33 @@ from neuronode_router.background import Failures
 from neuronode_router.health.monitor import HealthMonitor, MonitorSources
 from neuronode_router.health.ollama import LOCAL_BASE, Defaults
 from neuronode_router.health.ollama_probe import OllamaProbes
-from neuronode_router.litellm_plugin.router.cooldowns import cooling
+from neuronode_router.litellm_plugin.router.bridge import RouterBridge
+from neuronode_router.routing.fallback_chain import DeploymentStatus
+from neuronode_router.routing.inventory import Inventory
 from neuronode_router.stats.memory import MemoryStatistics
 from neuronode_router.stats.ports import Statistics
 from neuronode_router.stats.shared import RedisStatistics
 
 
 class HealthWiring:
-    """What is measured and known of a router's deployments. `environ` is where LiteLLM finds what they leave out."""
+    """What is measured and known of a router's deployments. `environ` is where LiteLLM finds what they leave out;
+    without `cooldowns` LiteLLM is not asked for them."""
 
     def __init__(
         self,
-        router: Callable[[], Any | None],
+        bridge: RouterBridge,
         *,
         redis_url: str | None,
         environ: Mapping[str, str],
+        cooldowns: bool = True,
         failures: Failures | None = None,
     ) -> None:
         self.statistics: Statistics = RedisStatistics(redis_url) if redis_url else MemoryStatistics()
-        self.board = HealthMonitor(
+        self.monitor = HealthMonitor(
             MonitorSources(
-                router=router,
+                entries=bridge.entries,
                 statistics=self.statistics,
-                cooling=lambda: cooling(router()),
+                cooling=bridge.cooling if cooldowns else frozenset,
                 probes=OllamaProbes(_client, random=random.random, failures=failures),
                 defaults=Defaults(
                     api_base=environ.get("OLLAMA_API_BASE") or LOCAL_BASE,
@@ -48,14 +51,22 @@ class HealthWiring:
             failures=failures,
         )
 
+    def inventory(self) -> Inventory:
+        """Return what is known of the deployments beforehand."""
+        return self.monitor.registry
+
+    def standings(self) -> Mapping[str, tuple[DeploymentStatus, ...]]:
+        """Return the deployments of each group and how they stand."""
+        return self.monitor.standings
+
     async def start(self) -> None:
         """Begin to measure and to look, once there is a router. Never raises, never waits for a server."""
         await self.statistics.start()
-        await self.board.start()
+        await self.monitor.start()
 
     async def stop(self) -> None:
         """Stop both."""
-        await self.board.stop()
+        await self.monitor.stop()
         await self.statistics.stop()
 
 

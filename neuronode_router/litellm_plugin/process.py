@@ -16,8 +16,8 @@ import litellm
 from fastapi import FastAPI
 
 from neuronode_router.errors import AdminClosed, NotReady
+from neuronode_router.litellm_plugin import releases, seams
 from neuronode_router.litellm_plugin.auth.identity import access_file_auth
-from neuronode_router.litellm_plugin.compat import check_host
 from neuronode_router.litellm_plugin.runtime import Runtime
 from neuronode_router.settings import Settings, process_environment
 
@@ -38,8 +38,9 @@ def start(mount: Callable[[FastAPI], None]) -> None:
     if _runtime is not None:
         return
     proxy = sys.modules[PROXY_MODULE]
-    version = check_host()
-    _runtime = Runtime(proxy=proxy, settings=_settings(), host_version=version)
+    version = releases.installed_version()
+    releases.check_version(version)
+    _runtime = Runtime(proxy=proxy, settings=_settings(), host_version=version, off=seams.lacking())
     for callback in _runtime.callbacks:
         litellm.logging_callback_manager.add_litellm_callback(callback)
     mount(proxy.app)

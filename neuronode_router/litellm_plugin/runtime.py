@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import litellm
@@ -21,20 +21,21 @@ from neuronode_router.auto.shared_sessions import SharedSessions
 from neuronode_router.background import Failures, PeriodicTask, repeat
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.workers import WorkerIdentity
-from neuronode_router.domain import (
-    Profile,
-    Tier,
-)
+from neuronode_router.errors import Problem
+from neuronode_router.litellm_plugin import releases, seams
 from neuronode_router.litellm_plugin.auth.budgets import Budgets
 from neuronode_router.litellm_plugin.auth.identity import Identity, role_of
 from neuronode_router.litellm_plugin.auth.ui_sessions import UiSessions
 from neuronode_router.litellm_plugin.control_wiring import ControlWiring
+from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.dashboard import Dashboard
 from neuronode_router.litellm_plugin.health_wiring import HealthWiring
 from neuronode_router.litellm_plugin.hooks.admission import Admission, AdmissionHost
+from neuronode_router.litellm_plugin.router.bridge import bridge_of
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.probing import RouterAsker
 from neuronode_router.litellm_plugin.router.router_hooks import RouterHooks
+from neuronode_router.litellm_plugin.seams import Part
 from neuronode_router.litellm_plugin.task_host import TaskHost
 from neuronode_router.litellm_plugin.usage_wiring import UsageWiring
 from neuronode_router.metrics.metering import OBSERVE_SECONDS, Metering, MeteringSources
@@ -61,100 +62,118 @@ ROUTER_POLL_SECONDS = 0.02
 TIDY_SECONDS = 300.0
 """How often a worker adds minutes of usage up to hours, and forgets what is too old."""
 
+Off = Mapping[Part, Sequence[str]]
+"""The parts that this LiteLLM lacks a seam for, and which."""
+
 
 class Runtime:
-    """One worker's parts. Build it once LiteLLM's configuration is known; `start` never raises for a dead
-    store.
-    """
+    """One worker's parts, each built from those before it. `start` never raises for a dead store."""
 
-    def __init__(self, *, proxy: Any, settings: Settings, host_version: str) -> None:
+    def __init__(self, *, proxy: Any, settings: Settings, host_version: str, off: Off | None = None) -> None:
+        environ = process_environment()
         self._proxy = proxy
         self.settings = settings
         self._host_version = host_version
+        self._off: Off = off or {}
         self._failures = Failures()
-        self.learning = Learning(settings, failures=self._failures)
-        self.deployments = Deployments(self._router)
+        self.store = ControlStore(settings.state_url, worker_ttl=settings.worker_ttl_seconds)
+        self.current = CurrentSnapshot()
+        self._bridge = bridge = bridge_of(self._router)
+        self.deployments = Deployments(bridge)
+
         self.access = AccessFile(settings.access_file) if settings.access_file else None
         sessions = UiSessions(salt=lambda: process_environment().get("LITELLM_SALT_KEY"), roles=role_of)
         self.identity = Identity(proxy=proxy, access=self.access, sessions=sessions)
         self.dashboard = Dashboard(settings.ui_frame_origin, sessions, self.access)
-        self.routing_log = RoutingLog() if settings.routing_log_enabled else None
+
         self.health = HealthWiring(
-            self._router,
+            bridge,
             redis_url=settings.redis_url,
-            environ=process_environment(),
+            environ=environ,
+            cooldowns=Part.COOLDOWNS not in self._off,
             failures=self._failures,
         )
-        self.steering: RouterHooks | None = None
-        self.sessions = (
-            SharedSessions(settings.redis_url, secret=self._secret) if settings.redis_url else None
-        )
+        self.router_hooks = RouterHooks(bridge, self.health, off=self._off)
         self.metering = Metering(
             MeteringSources(
                 report=self.report,
-                snapshot=lambda: self.admission.snapshot,  # built below, like the store
-                workers=lambda: self.store.registry.workers(),
-                board=self.health.board,
+                snapshot=self.current.read,
+                workers=self.store.registry.workers,
+                monitor=self.health.monitor,
                 statistics=self.health.statistics,
                 host_version=host_version,
             )
         )
+        worker = WorkerIdentity.of_this_process(VERSION)
+        self.usage = UsageWiring(
+            database=self.store.database,
+            worker=worker.instance,
+            days=settings.usage_days,
+            bridge=bridge,
+            deployments=self.deployments,
+            registry=self.health.inventory,
+            watch=self.metering.ended,
+        )
+        self.budgets = Budgets(self.usage.costs_of_the_month)
+        self._build_routing()
+        self._build_tasks_and_proof()
+        self.control = ControlWiring(
+            proxy=proxy,
+            settings=settings,
+            store=self.store,
+            identity=worker,
+            admission=self.admission,
+            current=self.current,
+            bridge=bridge,
+            deployments=self.deployments,
+            gate=self.proof.gate,
+            on_receipt=self.metering.switched,
+            report=self.report,
+            failures=self._failures,
+        )
+
+    def _build_routing(self) -> None:
+        settings = self.settings
+        self.learning = Learning(settings, failures=self._failures)
+        self.routing_log = RoutingLog() if settings.routing_log_enabled else None
+        self.sessions = (
+            SharedSessions(settings.redis_url, secret=self._secret) if settings.redis_url else None
+        )
+        watchers = (self.routing_log, self.learning.recorder, self.metering.decided)
         self.auto = AutoRouter(
             classifier=self.learning.first(),
-            standings=self.health.board.live_standings,
+            standings=self.health.monitor.live_standings,
             mode=settings.auto_routing,
             sessions=self.sessions,
-            watchers=[
-                one for one in (self.routing_log, self.learning.recorder, self.metering.decided) if one
-            ],
+            watchers=[watcher for watcher in watchers if watcher],
         )
-        self.budgets = Budgets(lambda: self.usage.costs_of_the_month())  # built below
         self.admission = Admission(
             AdmissionHost(
                 principal=self.identity.principal,
                 served_by=self.deployments.served_by,
-                tags=lambda: not getattr(self._router(), "enable_tag_filtering", False),
+                tags=lambda: not self._bridge.filters_by_tag(),
                 spent=self.budgets.spent,
             ),
             self.auto,
+            self.current,
         )
-        self.store = ControlStore(settings.state_url, worker_ttl=settings.worker_ttl_seconds)
-        identity = WorkerIdentity.of_this_process(VERSION)
-        self.usage = UsageWiring(
-            database=self.store.database,
-            worker=identity.instance,
-            days=settings.usage_days,
-            router=self._router,
-            deployments=self.deployments,
-            registry=lambda: self.health.board.registry,
-            watch=self.metering.ended,
-        )
+
+    def _build_tasks_and_proof(self) -> None:
+        settings = self.settings
         self._templates = TaskFolder(settings.tasks)
         self.tasks = TaskHost(
-            proxy=proxy,
+            proxy=self._proxy,
             folder=self._templates,
             names=tier_names(settings.model_fast, settings.model_medium, settings.model_complex),
-            standings=lambda: self.health.board.standings,
-            ladder=self._active_ladder,
-            books=self.usage.books,
+            standings=self.health.standings,
+            ladder=self.current.active_ladder,
+            books=self.usage.service,
         )
         self.proof = ProofService(
             settings=settings,
             database=self.store.database,
-            asker=RouterAsker(self._router, lambda: self.health.board.registry),
-            profiles=self._served_profiles,
-        )
-        self.following = ControlWiring(
-            proxy=proxy,
-            settings=settings,
-            store=self.store,
-            identity=identity,
-            admission=self.admission,
-            deployments=self.deployments,
-            gate=self.proof.gate,
-            told=self.metering.switched,
-            report=self.report,
-            failures=self._failures,
+            asker=RouterAsker(self._router, self.health.inventory),
+            profiles=self.current.profiles,
         )
 
     async def run(self) -> None:
@@ -172,12 +191,11 @@ class Runtime:
         if self.sessions is not None:
             self.sessions.start()
         self.learning.start()
-        await self.following.start()
+        await self.control.start()
 
     async def _end(self) -> None:
-        await self.following.stop()
-        if self.steering is not None:
-            self.steering.release()
+        await self.control.stop()
+        self.router_hooks.release()
         await self.health.stop()
         if self.sessions is not None:
             await self.sessions.stop()
@@ -206,18 +224,20 @@ class Runtime:
 
     @property
     def callbacks(self) -> Sequence[CustomLogger]:
-        """What LiteLLM must call, in this order."""
-        return (self.admission, self.usage.feed)
+        """What LiteLLM must call, in this order, beside the callbacks of the router."""
+        return (self.admission,) if Part.USAGE in self._off else (self.admission, self.usage.hooks)
 
     def report(self) -> Mapping[str, Any]:
         """Return what each heartbeat says of this worker: counts and modes, JSON-ready, no secrets."""
         return {
-            **self.following.report(),
+            **self.control.report(),
             "failures": self.admission.failures.total,
             "loop_failures": self._failures.total,
+            "stalled": list(self._failures.stalled()),
+            "parts_off": sorted(self._off),
             "auto_routing": self.auto.mode,
             "statistics": self.health.statistics.mode,
-            **(self.steering.report() if self.steering else {}),
+            **self.router_hooks.report(),
             "routing_log_dropped": self.routing_log.dropped if self.routing_log else 0,
             "history_dropped": self.learning.recorder.dropped if self.learning.recorder else 0,
             **self.usage.status(),
@@ -227,27 +247,41 @@ class Runtime:
         """Return what this worker adds to the status page, JSON-ready, no secrets."""
         access = self.access
         warnings = [
+            releases.warning_about(self._host_version),
             *self.learning.warnings(),
-            self.following.renderer.warning,
+            self.control.renderer.warning,
             *(access.warnings if access else ()),
             self._tag_warning(),
-            self._strategy_warning(),
         ]
         return {
             "embedded_groups": list(self.deployments.embedded_groups()),
             "problems": [
-                *self.following.problems(),
+                *self.control.problems(),
                 *(access.problems if access else ()),
-                *self.health.board.problems(),
+                *self.health.monitor.problems(),
                 *self._templates.problems,
+                *self._own_problems(),
             ],
             "warnings": [warning for warning in warnings if warning],
             "litellm": self._host_version,
             "plugin": VERSION,
-            "rendering": "on" if self.following.renders() else "off",
+            "rendering": "on" if self.control.renders() else "off",
             "classifier": self.learning.status(),
             **self.report(),
         }
+
+    def readiness(self) -> Mapping[str, Any]:
+        """Return whether this worker serves the control state, and the codes of what keeps it from that."""
+        codes = [problem.code for problem in self._own_problems()]
+        if self.current.snapshot is None:
+            codes.append("not_ready")
+        elif self.control.worker.standing.refused is not None:
+            codes.append("revision_refused")
+        return {"status": "not ready" if codes else "ready", "problems": sorted(set(codes))}
+
+    def _own_problems(self) -> Sequence[Problem]:
+        """Return which parts of this worker are off or stalled."""
+        return (*self._failures.problems(), *seams.problems(self._off, self._host_version))
 
     def _router(self) -> Any | None:
         return self._proxy.llm_router
@@ -256,36 +290,15 @@ class Runtime:
         """Return what all workers of this proxy know and nobody else does."""
         return hashlib.sha256(f"neuronode sessions {self._proxy.master_key}".encode()).digest()
 
-    def _active_ladder(self) -> Mapping[Tier, Sequence[str]]:
-        snapshot = self.admission.snapshot
-        return snapshot.ladders[snapshot.state.active] if snapshot else {}
-
-    def _served_profiles(self) -> Iterable[Profile]:
-        snapshot = self.admission.snapshot
-        return snapshot.state.profiles.profiles.values() if snapshot else ()
-
     def _tag_warning(self) -> str | None:
-        if getattr(self._router(), "enable_tag_filtering", False):
+        if self._bridge.filters_by_tag():
             return "Tag routing is on: requests carry no profile and task tags, only spend metadata."
         return None
 
-    def _strategy_warning(self) -> str | None:
-        if self.steering is not None and not self.steering.in_force:
-            return "Another custom routing strategy is set: statistics choose no deployment within a group."
-        return None
-
     async def _guard(self) -> None:
-        """Put back what something else took away: our aliases in the router, our callbacks in LiteLLM's
-        list.
-        """
-        self.following.aliases.heal()
+        """Put back what something else took away: our aliases in the router, our callbacks in LiteLLM's list."""
+        self.control.aliases.heal()
         for callback in self.callbacks:
             if callback not in litellm.callbacks:
                 litellm.logging_callback_manager.add_litellm_callback(callback)
-        self._steer()
-
-    def _steer(self) -> None:
-        """Measure attempts and choose deployments; put back what LiteLLM dropped."""
-        if self.steering is None:
-            self.steering = RouterHooks(self._router(), self.health)
-        self.steering.hold()
+        self.router_hooks.hold()

@@ -9,10 +9,10 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from neuronode_router.errors import NeuronodeError
 from neuronode_router.litellm_plugin.hooks.usage import Groups, UsageHooks
+from neuronode_router.litellm_plugin.router.bridge import RouterBridge
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.prices import group_notes, listed_price
 from neuronode_router.routing.inventory import Inventory
@@ -33,30 +33,29 @@ class UsageWiring:
         database: Database,
         worker: str,
         days: float,
-        router: Callable[[], Any],
+        bridge: RouterBridge,
         deployments: Deployments,
         registry: Callable[[], Inventory],
         watch: Callable[[FinishedRequest], None],
     ) -> None:
-        self._router = router
         self._ledger = UsageBuffer()
-        groups = Groups(of_deployment=deployments.served_by, known=self._known)
-        self.feed = UsageHooks(ledger=self._ledger, groups=groups, watch=watch)
+        groups = Groups(of_deployment=deployments.served_by, known=bridge.has_group)
+        self.hooks = UsageHooks(ledger=self._ledger, groups=groups, watch=watch)
         self._store = store = UsageStore(database)
         self._flusher = UsageWriter(
             ledger=self._ledger, store=store, worker=worker, clock=time.time, days=days
         )
-        self.books = UsageService(
+        self.service = UsageService(
             flusher=self._flusher,
             store=store,
             clock=time.time,
-            listed=lambda group: listed_price(self._entries(), group),
+            listed=lambda group: listed_price(bridge.entries(), group),
             notes=lambda: group_notes(registry()),
         )
 
     async def flush(self) -> None:
         """Carry what was counted to the store. Raises `StoreUnavailable`; the next flush then tries again."""
-        self.feed.sweep()
+        self.hooks.sweep()
         await self._flusher.flush()
 
     async def tidy(self) -> None:
@@ -76,13 +75,7 @@ class UsageWiring:
     def status(self) -> Mapping[str, int]:
         """Return what went wrong while counting, for the status page."""
         return {
-            "usage_failures": self.feed.failures.total,
+            "usage_failures": self.hooks.failures.total,
             "usage_overflowed": self._ledger.overflowed,
             "usage_uncounted": self._ledger.uncounted,
         }
-
-    def _known(self, group: str) -> bool:
-        return group in (getattr(self._router(), "model_names", None) or ())
-
-    def _entries(self) -> list[dict[str, Any]]:
-        return list(getattr(self._router(), "model_list", None) or ())

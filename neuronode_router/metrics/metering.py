@@ -57,7 +57,7 @@ class MeteringSources:
     """What this worker says of itself: the counts of `FAULTS`, and `auto_routing`."""
     snapshot: Callable[[], Snapshot | None]
     """What this worker serves."""
-    board: HealthMonitor
+    monitor: HealthMonitor
     statistics: Statistics
     workers: Callable[[], Sequence[WorkerStatus]]
     """May raise `StoreUnavailable`."""
@@ -139,7 +139,7 @@ class Metering:
     def _observe_attempts(self) -> None:
         depths = self._sources.statistics.recorder.depths
         running: Counter[str] = Counter()
-        for group, deployments in self._sources.board.registry.groups.items():
+        for group, deployments in self._sources.monitor.registry.groups.items():
             running[group] = sum(depths.get(deployment.id, 0) for deployment in deployments)
         for group in self._flown - running.keys():
             self._catalogue.in_flight.labels(group).set(0)  # a series of a shared file cannot be taken back
@@ -149,7 +149,7 @@ class Metering:
 
     def _standing(self) -> Iterator[Metric]:
         """Yield how things stand for this worker."""
-        sources, board, snapshot = self._sources, self._sources.board, self._sources.snapshot()
+        sources, monitor, snapshot = self._sources, self._sources.monitor, self._sources.snapshot()
         versions = VERSION, sources.host_version
         yield gauge("build_info", "Versions in use.", ("plugin", "litellm"), {versions: 1})
         yield gauge(
@@ -174,8 +174,8 @@ class Metering:
                 sorted(state.profiles.profiles), state.active,
             )  # fmt: skip
         states: dict[tuple[str, ...], float] = {}
-        for group, deployments in board.registry.groups.items():
-            found = Counter(board.verdicts.get(one.id, NEW).health for one in deployments)
+        for group, deployments in monitor.registry.groups.items():
+            found = Counter(monitor.verdicts.get(one.id, NEW).health for one in deployments)
             states |= {(group, health.value): found[health] for health in Health}
         yield gauge(
             "deployments", "Deployments by state, as this worker sees them.", ("group", "state"), states

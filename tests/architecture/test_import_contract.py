@@ -22,7 +22,10 @@ INTRUDERS = {
     "a web framework below the plugin": ("neuronode_router/usage/sneaky.py", "import fastapi\n"),
     "a way up": ("neuronode_router/routing/sneaky.py", "import neuronode_router.litellm_plugin.runtime\n"),
     "a sibling": ("neuronode_router/stats/sneaky.py", "import neuronode_router.usage.sums\n"),
-    "the plugin in the admin API": ("admin_api/sneaky.py", "import neuronode_router.litellm_plugin.runtime\n"),
+    "the plugin in the admin API": (
+        "admin_api/sneaky.py",
+        "import neuronode_router.litellm_plugin.runtime\n",
+    ),
 }
 
 

@@ -13,7 +13,7 @@ from packaging.version import Version
 from neuronode_router.cli.doctor.finding import Finding, Subject, is_on
 from neuronode_router.cli.serve.litellm_start import HOOKS_VARIABLE, PLUGIN_HOOK, WORKER_HEALTH_SECONDS
 from neuronode_router.errors import CompromisedLiteLLM, UnsupportedLiteLLM
-from neuronode_router.litellm_plugin.compat import check_version, installed_version
+from neuronode_router.litellm_plugin.releases import check_version, installed_version
 
 FIRST_SOUND_PYTHON = Version("3.11.8")
 

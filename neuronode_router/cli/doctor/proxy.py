@@ -11,7 +11,7 @@ from typing import Any
 from neuronode_router.cli.doctor.finding import Finding, names
 from neuronode_router.cli.http import Connection, problem_of
 from neuronode_router.errors import CompromisedLiteLLM, NeuronodeError, UnsupportedLiteLLM
-from neuronode_router.litellm_plugin.compat import check_version
+from neuronode_router.litellm_plugin.releases import check_version
 
 Status = Mapping[str, Any]
 

@@ -22,6 +22,7 @@ from neuronode_router.auto.router import AutoRouter, Caller
 from neuronode_router.background import Failures
 from neuronode_router.domain import PROFILE_NAME_PREFIX, TIERS, Beyond, Decision, Profile, Tier
 from neuronode_router.errors import NeuronodeError, NotAllowed, NotReady, UnknownProfile, UnknownTier
+from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks import request_metadata, tracing
 from neuronode_router.routing.admit import admit
 from neuronode_router.routing.binding import bound_profile
@@ -63,17 +64,13 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
     base.
     """
 
-    def __init__(self, host: AdmissionHost, auto: AutoRouter) -> None:
+    def __init__(self, host: AdmissionHost, auto: AutoRouter, current: CurrentSnapshot) -> None:
         super().__init__()
         self._host = host
+        self._current = current
         self._auto = auto
         self._opened = asyncio.Event()
-        self.snapshot: Snapshot | None = None
         self.failures = Failures()
-
-    def take(self, snapshot: Snapshot) -> None:
-        """Make `snapshot` the one that requests admitted from now on read: one assignment, from any thread."""
-        self.snapshot = snapshot
 
     def open(self) -> None:
         """End the start-up wait, whether there is a snapshot or none could be had."""
@@ -87,7 +84,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         """
         if call_type not in ROUTED_CALLS:
             return None
-        if self.snapshot is None and not self._opened.is_set():
+        if self._current.snapshot is None and not self._opened.is_set():
             await self._startup()
         try:
             return self._admit(user_api_key_dict, data)
@@ -107,7 +104,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
 
     def _admit(self, user: UserAPIKeyAuth, data: dict[str, Any]) -> dict[str, Any] | None:
         bucket = request_metadata.scrub(data)
-        snapshot, requested = self.snapshot, data.get("model")
+        snapshot, requested = self._current.snapshot, data.get("model")
         if not isinstance(requested, str):
             return None
         if snapshot is None:
@@ -175,7 +172,9 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
     ) -> dict[str, str] | None:
         """Return our response headers: for plain and streamed answers, and for errors. Never raises."""
         with self.failures.harmless("response headers"):
-            info = litellm_call_info or {}
+            info = dict(litellm_call_info or {})
+            # Of plain /v1/messages LiteLLM does not say who answered: then it is whom we saw asked last.
+            info["model_id"] = info.get("model_id") or request_metadata.asked(data)
             group, embedded = self._host.served_by(info)
             self._auto.answered(request_metadata.sessions(data), info.get("model_id"))
             return request_metadata.answer_headers(data, group=group, embedded=embedded)
@@ -187,7 +186,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         """Leave out of LiteLLM's listings the profiles that this key may not choose. Never raises."""
         with self.failures.harmless("model listing"):
             principal = self._host.principal(user_api_key_dict)
-            profiles = self.snapshot.state.profiles.profiles if self.snapshot else {}
+            profiles = self._current.snapshot.state.profiles.profiles if self._current.snapshot else {}
             return [name for name in model_names if _listed(name, principal, profiles)]
         return [name for name in model_names if not name.startswith(PROFILE_NAME_PREFIX)]
 

@@ -1,7 +1,7 @@
 """Tells the statistics of every attempt that LiteLLM's router makes at a deployment: when it begins and how it ends.
 
 Everything here runs on the event loop, without waiting. It may neither fail nor delay a request, and reads no text of
-one. docs/decisions/0013 says which hooks LiteLLM calls when.
+one. docs/decisions/0020 says which hooks LiteLLM calls when.
 """
 
 from __future__ import annotations
@@ -22,11 +22,10 @@ from litellm.integrations.custom_logger import CustomLogger
 from neuronode_router.background import Failures
 from neuronode_router.litellm_plugin.hooks.attempt_outcome import AttemptResult, tokens_of
 from neuronode_router.litellm_plugin.hooks.attempt_outcome import outcome as outcome_of
+from neuronode_router.litellm_plugin.hooks.request_metadata import note_asked
+from neuronode_router.litellm_plugin.router.bridge import RouterBridge
 from neuronode_router.stats.evidence import Attempt, Ending
 from neuronode_router.stats.recorder import Recorder
-
-MAKE_CALL = "make_call"
-"""The method of LiteLLM's router through which every single attempt goes, whatever the endpoint."""
 
 LATE_SECONDS = 5.0
 """How long after a stream's end LiteLLM may take to tell of it."""
@@ -36,20 +35,20 @@ _numbers = count()
 
 @dataclass(slots=True, eq=False)
 class _Attempt:
-    """One attempt, from before its deployment is chosen until it is recorded or given up."""
+    """One attempt, from before its deployment is asked until it is recorded or given up."""
 
     owner: AttemptHooks
-    router: Any
+    deployment_id: str
+    call_type: object
+    call_id: object
+    """LiteLLM's id of the request, which retries share and clients may choose."""
     streams: bool
     wished_seconds: float | None
     """The time-out that the request itself brought."""
+    began: float
+    cold: bool
     key: str = field(default_factory=lambda: str(next(_numbers)))
-    """Its id in the recorder: LiteLLM's own id is shared by retries."""
-    call_id: object = None
-    """LiteLLM's id of the request."""
-    deployment_id: str | None = None
-    began: float = 0.0
-    cold: bool = False
+    """Its id in the recorder."""
     over: bool = False
 
 
@@ -70,12 +69,13 @@ def unmeasured() -> Iterator[None]:
 
 
 class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
-    """LiteLLM's callback and the wrapper of `make_call`. LiteLLM looks for hooks in this very class."""
+    """LiteLLM's callback for the attempts of one router. LiteLLM looks for hooks in this very class."""
 
     def __init__(
         self,
         recorder: Recorder,
         *,
+        deployments: RouterBridge,
         is_cold: Callable[[str], bool],
         failures: Failures | None = None,
         clock: Callable[[], float] = time.perf_counter,
@@ -83,45 +83,18 @@ class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
         super().__init__()
         self.failures = failures or Failures()
         self._recorder = recorder
+        self._deployments = deployments
         self._is_cold = is_cold
         self._clock = clock
         self._harmless = self.failures.harmless("measuring")
-        self._streams: dict[object, _Attempt] = {}
-        """Streams that have begun, by LiteLLM's id of the request."""
-
-    def watch(self, router: Any) -> None:
-        """Follow the attempts of `router` from now on; those that run are not known."""
-        own = getattr(router, MAKE_CALL)
-
-        async def make_call(original_function: Any, *args: Any, **kwargs: Any) -> Any:
-            if _unmeasured.get():
-                return await own(original_function, *args, **kwargs)
-            outer, attempt = _current.get(), _Attempt(self, router, bool(kwargs.get("stream")), _wish(kwargs))
-            _current.set(attempt)
-            try:
-                answer = await own(original_function, *args, **kwargs)
-            except BaseException:
-                # What the provider said was recorded by then. Else it was cancelled, or it never came to a provider.
-                self._end(attempt)
-                raise
-            finally:
-                _current.set(outer)
-            self._answered(attempt, answer)
-            return answer
-
-        setattr(router, MAKE_CALL, make_call)
-
-    def unwatch(self, router: Any) -> None:
-        """Follow `router` no more."""
-        vars(router).pop(MAKE_CALL, None)
+        self._open: dict[object, _Attempt] = {}
+        """Attempts that run, by LiteLLM's id of the request: streams end after their task has gone on."""
 
     async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: object) -> None:
         """The deployment is chosen and is asked next. Never raises."""
-        attempt = _current.get()
-        # LiteLLM translates some formats into others by a call within the call: that is no second attempt.
-        if attempt is not None and attempt.owner is self and attempt.deployment_id is None:
-            with self._harmless:
-                self._begin(attempt, kwargs)
+        with self._harmless:
+            if not _unmeasured.get():
+                self._chosen(kwargs, call_type)
 
     async def async_post_call_success_deployment_hook(
         self, request_data: dict[str, Any], response: object, call_type: object
@@ -149,11 +122,11 @@ class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
         self, kwargs: Mapping[str, Any], response_obj: object, start_time: datetime, end_time: datetime
     ) -> None:
         """A stream has ended, or its client has left; plain answers are known already. Never raises."""
-        attempt = self._streams.pop(kwargs.get("litellm_call_id"), None)
+        attempt = self._open.pop(kwargs.get("litellm_call_id"), None)
         if attempt is None:
             return
         with self._harmless:
-            if kwargs.get("cache_hit"):
+            if kwargs.get("cache_hit") or not attempt.streams:
                 self._end(attempt)
                 return
             first = kwargs.get("completion_start_time")
@@ -169,40 +142,57 @@ class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
         self, kwargs: Mapping[str, Any], response_obj: object, start_time: datetime, end_time: datetime
     ) -> None:
         """A stream broke; other failures are known already. Never raises."""
-        attempt = self._streams.pop(kwargs.get("litellm_call_id"), None)
-        if attempt is not None:
+        attempt = self._open.get(kwargs.get("litellm_call_id"))
+        if attempt is not None and attempt.streams:
             with self._harmless:
                 self._record(attempt, self._failure(attempt, kwargs.get("exception")))
 
     def _mine(self) -> _Attempt | None:
-        """Return this task's attempt while it runs at a deployment."""
+        """Return this task's attempt while it runs."""
         attempt = _current.get()
-        if attempt is None or attempt.owner is not self or attempt.deployment_id is None or attempt.over:
-            return None
-        return attempt
+        return None if attempt is None or attempt.owner is not self or attempt.over else attempt
 
-    def _begin(self, attempt: _Attempt, kwargs: Mapping[str, Any]) -> None:
+    def _chosen(self, kwargs: Mapping[str, Any], call_type: object) -> None:
         # Not from the metadata, into which a client may write.
         deployment_id = (kwargs.get("model_info") or {}).get("id")
-        if not isinstance(deployment_id, str):
+        if not isinstance(deployment_id, str) or not self._deployments.has_deployment(deployment_id):
             return
-        attempt.deployment_id, attempt.call_id = deployment_id, kwargs.get("litellm_call_id")
-        attempt.began = self._clock()
-        self._recorder.begin(attempt.key, deployment_id)
-        attempt.cold = self._is_cold(deployment_id)
+        note_asked(kwargs, deployment_id)
+        call_id = kwargs.get("litellm_call_id")
+        before = self._mine()
+        if before is not None:
+            if before.call_id == call_id and before.call_type != call_type:
+                return  # LiteLLM translates some formats into others by a call within the call: no second attempt
+            self._end(before)  # its end was never told: another callback refused it
+        self._begin(
+            _Attempt(
+                owner=self,
+                deployment_id=deployment_id,
+                call_type=call_type,
+                call_id=call_id,
+                streams=bool(kwargs.get("stream")),
+                wished_seconds=_wish(kwargs),
+                began=self._clock(),
+                cold=self._is_cold(deployment_id),
+            ),
+            kwargs.get("litellm_logging_obj"),
+        )
 
-    def _answered(self, attempt: _Attempt, answer: object) -> None:
-        """Keep an attempt whose answer is a stream; a plain one was recorded, or it came from LiteLLM's cache."""
-        with self._harmless:
-            if attempt.over or attempt.deployment_id is None:
-                return
-            if not hasattr(answer, "__aiter__") or attempt.call_id in self._streams:
-                # Ids may be chosen by clients: of two streams under one id only the first is measured.
-                self._end(attempt)
-                return
-            self._streams[attempt.call_id] = attempt
-            dropped = weakref.finalize(answer, self._dropped, attempt, asyncio.get_running_loop())
-            dropped.atexit = False
+    def _begin(self, attempt: _Attempt, request: object) -> None:
+        _current.set(attempt)
+        self._recorder.begin(attempt.key, attempt.deployment_id)
+        if attempt.streams and attempt.call_id in self._open:
+            # Ids may be chosen by clients: of two streams under one id only the first is measured.
+            self._end(attempt)
+            return
+        self._open[attempt.call_id] = attempt
+        if attempt.streams:
+            if request is not None:
+                gone = weakref.finalize(request, self._dropped, attempt, asyncio.get_running_loop())
+                gone.atexit = False
+        elif (task := asyncio.current_task()) is not None:
+            # Nothing is called for an attempt that is cancelled.
+            task.add_done_callback(lambda _: self._end(attempt))
 
     def _dropped(self, attempt: _Attempt, loop: asyncio.AbstractEventLoop) -> None:
         """Nobody reads the stream any more. Python may call this in any thread."""
@@ -216,12 +206,15 @@ class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
         loop.call_later(LATE_SECONDS, self._forget, attempt)
 
     def _forget(self, attempt: _Attempt) -> None:
-        if self._streams.get(attempt.call_id) is attempt:
-            del self._streams[attempt.call_id]
+        if self._open.get(attempt.call_id) is attempt:
+            del self._open[attempt.call_id]
 
     def _end(self, attempt: _Attempt) -> None:
+        if attempt.over:
+            return
         with self._harmless:
             attempt.over = True
+            self._forget(attempt)
             self._recorder.end(attempt.key)
 
     def _record(
@@ -234,7 +227,6 @@ class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
         tokens: int = 0,
     ) -> None:
         self._end(attempt)
-        assert attempt.deployment_id is not None
         self._recorder.record(
             attempt.deployment_id,
             Attempt(
@@ -252,7 +244,9 @@ class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
             error,
             waited_seconds=self._waited(attempt),
             wished_seconds=attempt.wished_seconds,
-            allowed_seconds=lambda: _allowed(attempt),
+            allowed_seconds=lambda: self._deployments.allowed_seconds(
+                attempt.deployment_id, streams=attempt.streams
+            ),
         )
 
     def _waited(self, attempt: _Attempt) -> float:
@@ -263,14 +257,6 @@ def _wish(kwargs: Mapping[str, Any]) -> float | None:
     """Return the time-out in seconds that a request brought itself, by LiteLLM's order of precedence."""
     names = ("stream_timeout", "timeout", "request_timeout")[0 if kwargs.get("stream") else 1 :]
     return next((float(kwargs[name]) for name in names if isinstance(kwargs.get(name), int | float)), None)
-
-
-def _allowed(attempt: _Attempt) -> float | None:
-    """Return the time-out in seconds that the operator gave the deployment, None where LiteLLM has only its own."""
-    deployment = attempt.router.get_deployment(model_id=attempt.deployment_id)
-    params = deployment.litellm_params.model_dump(exclude_none=True) if deployment is not None else {}
-    seconds = attempt.router._get_timeout(kwargs={"stream": attempt.streams}, data=params)
-    return float(seconds) if isinstance(seconds, int | float) else None
 
 
 def _client_left(kwargs: Mapping[str, Any]) -> bool:

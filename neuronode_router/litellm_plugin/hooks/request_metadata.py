@@ -16,6 +16,9 @@ from neuronode_router.domain import Decision, Reason
 KEY = "neuronode"
 """Our entry in LiteLLM's request metadata."""
 
+ASKED = "asked"
+"""Entry of the mark: the id of the deployment that LiteLLM asked last."""
+
 SPEND_PREFIX = "neuronode_"
 TAG_PREFIXES = ("profile:", "task:")
 BUCKETS = ("litellm_metadata", "metadata")
@@ -133,6 +136,18 @@ def stamped(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
         if isinstance(bucket, Mapping) and KEY in bucket:
             return bucket[KEY] or {}
     return None
+
+
+def note_asked(request: Mapping[str, Any], deployment_id: str) -> None:
+    """Note in the mark, which all hooks of a request share, whom LiteLLM is about to ask. Never raises."""
+    mark = stamped(request)
+    if isinstance(mark, dict) and mark:
+        mark[ASKED] = deployment_id
+
+
+def asked(data: Mapping[str, Any]) -> str | None:
+    """Return the deployment that was asked last, None where our hooks saw none."""
+    return (stamped(data) or {}).get(ASKED)
 
 
 def sessions(data: Mapping[str, Any]) -> list[bytes]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from neuronode_router.control.checks import require_servable
 from neuronode_router.domain import ControlState, HostFacts, in_use
-from neuronode_router.litellm_plugin.hooks.admission import Admission
+from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
 from neuronode_router.routing.snapshot import Snapshot, build_snapshot
 
@@ -22,13 +22,13 @@ class SnapshotApplier:
     def __init__(
         self,
         *,
-        admission: Admission,
+        current: CurrentSnapshot,
         aliases: RouterAliases,
         facts: Callable[[], HostFacts],
         applied: Callable[[ControlState], None],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self._admission = admission
+        self._current = current
         self._aliases = aliases
         self._facts = facts
         self._applied = applied
@@ -44,10 +44,10 @@ class SnapshotApplier:
 
     def swap(self, prepared: Snapshot) -> None:
         """Admit requests under `prepared` from now on: one assignment. LiteLLM's alias map follows on its own loop."""
-        self._admission.take(prepared)
+        self._current.take(prepared)
         self._loop.call_soon_threadsafe(self._mirror, prepared)
 
     def _mirror(self, snapshot: Snapshot) -> None:
-        if snapshot is self._admission.snapshot:
+        if snapshot is self._current.snapshot:
             self._aliases.replace(snapshot.aliases)
             self._applied(snapshot.state)

@@ -5,10 +5,11 @@ Reads LiteLLM's model list; changes nothing in it and never returns `litellm_par
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from neuronode_router.domain import HostFacts
+from neuronode_router.litellm_plugin.router.bridge import RouterBridge
 
 EMBEDDED_MARK = "neuronode_embedded"
 """`model_info` entry of a deployment that is the built-in tiny model."""
@@ -17,17 +18,19 @@ EMBEDDED_MARK = "neuronode_embedded"
 class Deployments:
     """A view of the router's model list. The index is built on the first unknown id, not per request."""
 
-    def __init__(self, router: Callable[[], Any | None]) -> None:
-        self._router = router
+    def __init__(self, bridge: RouterBridge) -> None:
+        self._bridge = bridge
         self._by_id: dict[str, tuple[str | None, bool]] = {}
 
     def facts(self, aliases: frozenset[str]) -> HostFacts:
         """Return the model groups of the live router, beside the operator's own `aliases`."""
-        return HostFacts(groups=frozenset(entry["model_name"] for entry in self._entries()), aliases=aliases)
+        return HostFacts(
+            groups=frozenset(entry["model_name"] for entry in self._bridge.entries()), aliases=aliases
+        )
 
     def embedded_groups(self) -> tuple[str, ...]:
         """Return the groups that the built-in model answers, sorted."""
-        return tuple(sorted({entry["model_name"] for entry in self._entries() if _is_embedded(entry)}))
+        return tuple(sorted({entry["model_name"] for entry in self._bridge.entries() if _is_embedded(entry)}))
 
     def served_by(self, call_info: Mapping[str, Any]) -> tuple[str | None, bool]:
         """Return (group, embedded) of the deployment that answered, (None, False) where LiteLLM names
@@ -39,15 +42,12 @@ class Deployments:
         if deployment_id not in self._by_id:
             self._by_id = {
                 entry["model_info"]["id"]: (entry["model_name"], _is_embedded(entry))
-                for entry in self._entries()
+                for entry in self._bridge.entries()
             }
             # A deployment that LiteLLM has dropped meanwhile is remembered as unknown, so that it is looked
             # up once.
             self._by_id.setdefault(deployment_id, (None, False))
         return self._by_id[deployment_id]
-
-    def _entries(self) -> list[dict[str, Any]]:
-        return list(getattr(self._router(), "model_list", None) or ())
 
 
 def _is_embedded(entry: Mapping[str, Any]) -> bool:

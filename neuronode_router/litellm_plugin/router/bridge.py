@@ -1,0 +1,199 @@
+"""LiteLLM's live router as the plugin uses it, by official entry points: deployments, aliases, settings, cooldowns.
+
+Every read or write of the router stands here, and for releases before 1.110 in `legacy`. It must not know what the
+facts are used for. A proxy that has no router yet reads as one without deployments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import litellm
+
+Entry = Mapping[str, Any]
+"""An entry of LiteLLM's model list."""
+
+AliasTable = dict[str, Any]
+"""LiteLLM's map: a target group, or `{"model": group, "hidden": bool}` where the operator wrote it so."""
+
+AccessCheck = Callable[..., Any]
+"""LiteLLM's `fallback_access_check`: awaited with keywords, it tells whether a fallback may go to a group."""
+
+TIMEOUTS = {True: ("stream_timeout", "timeout", "request_timeout"), False: ("timeout", "request_timeout")}
+"""Where time-outs stand in parameters, by whether the request streams, in LiteLLM's order of precedence."""
+
+OVERRIDE = "routing_strategy"
+"""Entry of a request that brings a strategy of its key or team."""
+
+
+class RouterBridge(Protocol):
+    """What is asked of a router. Nothing here waits; what LiteLLM raises goes on."""
+
+    def live(self) -> Any | None:
+        """Return the router itself, None while there is none."""
+        ...
+
+    def entries(self) -> Sequence[Entry]:
+        """Return the model list; of an entry that was edited LiteLLM holds a new object."""
+        ...
+
+    def has_group(self, name: str) -> bool:
+        """Return whether a model group has this name."""
+        ...
+
+    def has_deployment(self, deployment_id: str) -> bool:
+        """Return whether a deployment has this id."""
+        ...
+
+    def aliases(self) -> AliasTable:
+        """Return the alias map. It must not be edited."""
+        ...
+
+    def write_aliases(self, table: AliasTable) -> None:
+        """Replace the alias map."""
+        ...
+
+    def filters_by_tag(self) -> bool:
+        """Return whether tags of a request choose deployments."""
+        ...
+
+    def checks_before_calls(self) -> bool:
+        """Return whether LiteLLM drops deployments that cannot hold a prompt, after it asked its filters."""
+        ...
+
+    def strategy(self, group: str, request: Mapping[str, Any]) -> str | None:
+        """Return the routing strategy in force for a request to `group`."""
+        ...
+
+    def cooling(self) -> frozenset[str]:
+        """Return the ids of deployments in cooldown, as far as this process knows."""
+        ...
+
+    def allowed_seconds(self, deployment_id: str, *, streams: bool) -> float | None:
+        """Return the time-out in seconds that the operator gave a deployment, None where LiteLLM has only its own."""
+        ...
+
+    def access_check(self) -> AccessCheck | None:
+        """Return what LiteLLM asks before a fallback goes to another group, None where it asks nobody."""
+        ...
+
+    def set_access_check(self, check: AccessCheck | None) -> None:
+        """Let LiteLLM ask `check`. Does nothing where it asks nobody."""
+        ...
+
+
+class OfficialRouter:
+    """The router of LiteLLM 1.110 and later."""
+
+    def __init__(self, router: Callable[[], Any | None]) -> None:
+        self._router = router
+
+    def live(self) -> Any | None:
+        """Return the router itself."""
+        return self._router()
+
+    def entries(self) -> Sequence[Entry]:
+        """Return the model list: LiteLLM's live one."""
+        router = self._router()
+        return () if router is None else router.registry().all()
+
+    def has_group(self, name: str) -> bool:
+        """Return whether a model group has this name."""
+        router = self._router()
+        return router is not None and name in router.registry().names(kind="group_set")
+
+    def has_deployment(self, deployment_id: str) -> bool:
+        """Return whether a deployment has this id."""
+        router = self._router()
+        return router is not None and bool(router.registry().has_deployment(deployment_id))
+
+    def aliases(self) -> AliasTable:
+        """Return the alias map."""
+        router = self._router()
+        return {} if router is None else router.registry().aliases() or {}
+
+    def write_aliases(self, table: AliasTable) -> None:
+        """Replace the alias map."""
+        self._apply(settings={"model_group_alias": table})
+
+    def filters_by_tag(self) -> bool:
+        """Return whether tags of a request choose deployments."""
+        router = self._router()
+        return router is not None and bool(router.settings().enable_tag_filtering)
+
+    def checks_before_calls(self) -> bool:
+        """Return whether LiteLLM drops deployments that cannot hold a prompt."""
+        router = self._router()
+        return router is not None and bool(router.settings().enable_pre_call_checks)
+
+    def strategy(self, group: str, request: Mapping[str, Any]) -> str | None:
+        """Return the strategy of the request, else of the routing group, else of the router."""
+        router = self._router()
+        if router is None:
+            return None
+        own = request.get(OVERRIDE)
+        if isinstance(own, str):
+            return own
+        registry = router.registry()
+        for routing_group in (registry.routing_groups() or {}).values():
+            if group == routing_group.group_name or group in routing_group.models:
+                return _name(routing_group.routing_strategy)
+        return _name(router.settings().routing_strategy)
+
+    def cooling(self) -> frozenset[str]:
+        """Return the ids of deployments in cooldown."""
+        router = self._router()
+        if router is None:
+            return frozenset()
+        ids = list(router.registry().names(kind="ids"))
+        return frozenset(name for name, _ in router.health().cooldowns.get_active_cooldowns(ids, None))
+
+    def allowed_seconds(self, deployment_id: str, *, streams: bool) -> float | None:
+        """Return the time-out of the deployment, else of the router."""
+        router = self._router()
+        entry = None if router is None else router.registry().deployment_dict(deployment_id)
+        if router is None or entry is None:
+            return None
+        return first_seconds(
+            TIMEOUTS[streams],
+            entry.get("litellm_params") or {},
+            router.settings().default_litellm_params or {},
+        )
+
+    def access_check(self) -> AccessCheck | None:
+        """Return what LiteLLM asks before a fallback."""
+        router = self._router()
+        found: AccessCheck | None = None if router is None else router.settings().fallback_access_check
+        return found
+
+    def set_access_check(self, check: AccessCheck | None) -> None:
+        """Let LiteLLM ask `check`."""
+        self._apply(assign={"fallback_access_check": check})
+
+    def _apply(self, **changes: Any) -> None:
+        router = self._router()
+        if router is not None:
+            from litellm.router_api import ChangeSet
+
+            router.apply(ChangeSet(**changes))
+
+
+def bridge_of(router: Callable[[], Any | None]) -> RouterBridge:
+    """Return the bridge to the router that `router` returns, by what this LiteLLM's routers offer."""
+    if hasattr(litellm.Router, "registry"):
+        return OfficialRouter(router)
+    from neuronode_router.litellm_plugin.router.legacy import LegacyRouter
+
+    return LegacyRouter(router)
+
+
+def first_seconds(names: Sequence[str], *places: Mapping[str, Any]) -> float | None:
+    """Return the first time-out that one of `places` has under one of `names`; the places go before the names."""
+    found = (place.get(name) for place in places for name in names)
+    return next((float(value) for value in found if isinstance(value, int | float) and value), None)
+
+
+def _name(strategy: object) -> str | None:
+    value = getattr(strategy, "value", strategy)
+    return value if isinstance(value, str) else None

@@ -1,0 +1,41 @@
+"""What LiteLLM asks before a fallback goes to another group: the steps of a ladder that admission chose are granted.
+
+A key may hold only our names; LiteLLM would then skip every step. Everything else is left to LiteLLM's own check. It
+trusts only the stamp that admission wrote: what clients send under that name was scrubbed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from neuronode_router.litellm_plugin.hooks.request_metadata import stamped
+from neuronode_router.litellm_plugin.router.bridge import AccessCheck, RouterBridge
+
+
+class FallbackAccess:
+    """Our check of one router, around LiteLLM's own."""
+
+    def __init__(self, bridge: RouterBridge) -> None:
+        self._bridge = bridge
+        self._theirs: AccessCheck | None = None
+
+    def hold(self) -> None:
+        """Be what LiteLLM asks, also after it was set anew. Where it asks nobody, nobody is asked."""
+        present = self._bridge.access_check()
+        if present is not None and present != self.check:
+            self._theirs = present
+            self._bridge.set_access_check(self.check)
+
+    def release(self) -> None:
+        """Give LiteLLM its own check back."""
+        if self._theirs is not None and self._bridge.access_check() == self.check:
+            self._bridge.set_access_check(self._theirs)
+
+    async def check(self, *, model: str, request_kwargs: Any, **context: Any) -> bool:
+        """Return whether the request may go on to the group `model`. Raises what LiteLLM's own check raises."""
+        mark = stamped(request_kwargs)
+        if mark and model in mark.get("tiers", ()):
+            return True
+        if self._theirs is None:
+            return True
+        return bool(await self._theirs(model=model, request_kwargs=request_kwargs, **context))

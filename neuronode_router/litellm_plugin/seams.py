@@ -1,0 +1,205 @@
+"""The table of all that we use of LiteLLM: which part of ours needs it, in which releases, and whether it is there.
+
+Adapters, the start-up probe, `neuronode doctor` and tests/host go by this one table. It only looks; it changes nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from neuronode_router.errors import Problem
+
+
+class Part(StrEnum):
+    """A part of ours that is off as a whole where LiteLLM lacks one of its seams."""
+
+    ADMISSION = "admission"
+    HEADERS = "answer headers"
+    LISTING = "model listing"
+    AUTHENTICATION = "authentication"
+    UI_SIGN_IN = "sign-in from LiteLLM's UI"
+    INVENTORY = "model list"
+    ALIASES = "alias mirror"
+    MEASURING = "statistics"
+    CHOICE = "choice within a group"
+    COOLDOWNS = "cooldowns"
+    FALLBACK_ACCESS = "access of ladders"
+    USAGE = "usage"
+    PROOF = "proof probes"
+
+
+class Era(StrEnum):
+    """How a LiteLLM's router is spoken to."""
+
+    ENTRY_POINTS = "1.110 and later"
+    MEMBERS = "1.106 to 1.108"
+    ANY = "all releases"
+
+
+@dataclass(frozen=True, slots=True)
+class Seam:
+    """Something of LiteLLM: `path` is `module:attribute.attribute`, `takes` the parameters that we pass."""
+
+    part: Part
+    path: str
+    takes: tuple[str, ...] = ()
+    era: Era = Era.ANY
+
+    def lack(self) -> str | None:
+        """Return what is missing, None where nothing is. Never raises."""
+        found = _find(self.path)
+        if found is None:
+            return self.path
+        wanted = set(self.takes) - _parameters(found)
+        return f"{self.path}({', '.join(sorted(wanted))})" if wanted else None
+
+
+_LOGGER = "litellm.integrations.custom_logger:CustomLogger."
+_ROUTER = "litellm:Router."
+_API = "litellm.router_api:"
+_PROXY = "litellm.proxy.proxy_server:"
+_EVENT = ("kwargs", "response_obj", "start_time", "end_time")
+_HEADERS = ("data", "user_api_key_dict", "response", "request_headers", "litellm_call_info")
+_SETTINGS = ("enable_tag_filtering", "enable_pre_call_checks", "routing_strategy", "default_litellm_params")
+_FAILED = ("request_data", "original_exception", "user_api_key_dict", "traceback_str")
+_FILTER = ("model", "healthy_deployments", "messages", "request_kwargs", "parent_otel_span")
+
+SEAMS = (
+    Seam(
+        Part.ADMISSION, _LOGGER + "async_pre_call_hook", ("user_api_key_dict", "cache", "data", "call_type")
+    ),
+    Seam(Part.ADMISSION, "litellm:callbacks"),
+    Seam(Part.ADMISSION, "litellm:logging_callback_manager.add_litellm_callback", ("callback",)),
+    Seam(Part.ADMISSION, "litellm:logging_callback_manager.remove_callback_from_all_lists"),
+    Seam(Part.HEADERS, _LOGGER + "async_post_call_response_headers_hook", _HEADERS),
+    Seam(Part.LISTING, _LOGGER + "async_filter_listed_models", ("user_api_key_dict", "model_names")),
+    Seam(
+        Part.AUTHENTICATION,
+        "litellm.proxy.auth.user_api_key_auth:user_api_key_auth",
+        ("request", "api_key"),
+    ),
+    Seam(Part.AUTHENTICATION, "litellm.proxy._types:UserAPIKeyAuth"),
+    Seam(Part.AUTHENTICATION, "litellm.proxy._types:LitellmUserRoles.PROXY_ADMIN_VIEW_ONLY"),
+    Seam(Part.UI_SIGN_IN, "litellm.proxy.plugin_routes:verify_plugin_session_claim"),
+    Seam(Part.ADMISSION, _PROXY + "app"),
+    Seam(Part.AUTHENTICATION, _PROXY + "master_key"),
+    Seam(Part.INVENTORY, _PROXY + "llm_router"),
+    Seam(Part.INVENTORY, _PROXY + "general_settings"),
+    Seam(Part.INVENTORY, "litellm.llms.custom_httpx.http_handler:get_ssl_configuration"),
+    Seam(Part.INVENTORY, _ROUTER + "registry", era=Era.ENTRY_POINTS),
+    Seam(Part.INVENTORY, _API + "RouterRegistry.all", era=Era.ENTRY_POINTS),
+    Seam(Part.INVENTORY, _API + "RouterRegistry.names", ("kind",), Era.ENTRY_POINTS),
+    Seam(Part.INVENTORY, _API + "RouterRegistry.has_deployment", ("id",), Era.ENTRY_POINTS),
+    Seam(Part.ALIASES, _API + "RouterRegistry.aliases", era=Era.ENTRY_POINTS),
+    Seam(Part.ALIASES, _ROUTER + "apply", era=Era.ENTRY_POINTS),
+    Seam(Part.ALIASES, _API + "ChangeSet", ("assign", "settings"), Era.ENTRY_POINTS),
+    Seam(Part.ALIASES, _ROUTER + "update_settings", era=Era.MEMBERS),
+    Seam(Part.ALIASES, _ROUTER + "_invalidate_access_groups_cache", era=Era.MEMBERS),
+    Seam(Part.INVENTORY, _ROUTER + "get_deployment", ("model_id",), Era.MEMBERS),
+    Seam(Part.INVENTORY, _ROUTER + "get_model_ids", era=Era.MEMBERS),
+    Seam(Part.MEASURING, _LOGGER + "async_pre_call_deployment_hook", ("kwargs", "call_type")),
+    Seam(
+        Part.MEASURING,
+        _LOGGER + "async_post_call_success_deployment_hook",
+        ("request_data", "response", "call_type"),
+    ),
+    Seam(
+        Part.MEASURING,
+        _LOGGER + "async_post_call_failure_deployment_hook",
+        ("request_data", "exception", "call_type"),
+    ),
+    Seam(Part.MEASURING, _LOGGER + "async_log_success_event", _EVENT),
+    Seam(Part.MEASURING, _LOGGER + "async_log_failure_event", _EVENT),
+    Seam(Part.MEASURING, _API + "RouterRegistry.deployment_dict", ("id",), Era.ENTRY_POINTS),
+    Seam(Part.MEASURING, _ROUTER + "_get_timeout", ("kwargs", "data"), Era.MEMBERS),
+    Seam(Part.CHOICE, _LOGGER + "async_filter_deployments", _FILTER),
+    Seam(Part.CHOICE, _ROUTER + "settings", era=Era.ENTRY_POINTS),
+    Seam(Part.CHOICE, _API + "RouterSettings", _SETTINGS, Era.ENTRY_POINTS),
+    Seam(Part.CHOICE, _API + "RouterRegistry.routing_groups", era=Era.ENTRY_POINTS),
+    Seam(Part.CHOICE, _ROUTER + "_get_routing_context", ("model", "request_kwargs"), Era.MEMBERS),
+    Seam(Part.COOLDOWNS, _ROUTER + "health", era=Era.ENTRY_POINTS),
+    Seam(Part.COOLDOWNS, _API + "RouterHealth.cooldowns", era=Era.ENTRY_POINTS),
+    Seam(
+        Part.COOLDOWNS,
+        "litellm.router_utils.cooldown_cache:CooldownCache.get_active_cooldowns",
+        ("model_ids", "parent_otel_span"),
+        Era.ENTRY_POINTS,
+    ),
+    Seam(
+        Part.COOLDOWNS,
+        "litellm.router_utils.cooldown_cache:CooldownCache.active_cooldowns_from_results",
+        (),
+        Era.MEMBERS,
+    ),
+    Seam(Part.FALLBACK_ACCESS, _API + "RouterSettings", ("fallback_access_check",), Era.ENTRY_POINTS),
+    Seam(Part.USAGE, _LOGGER + "async_log_success_event", _EVENT),
+    Seam(Part.USAGE, _LOGGER + "async_log_failure_event", _EVENT),
+    Seam(Part.USAGE, _LOGGER + "async_post_call_failure_hook", _FAILED),
+    Seam(Part.USAGE, "litellm:model_cost"),
+    Seam(Part.PROOF, "litellm.constants:LITTELM_INTERNAL_HEALTH_SERVICE_ACCOUNT_NAME"),
+    Seam(Part.PROOF, _ROUTER + "acompletion"),
+)
+"""In the order of a request, and of its parts."""
+
+
+def era() -> Era:
+    """Return how this LiteLLM's router is spoken to."""
+    return Era.ENTRY_POINTS if _find(_ROUTER + "registry") is not None else Era.MEMBERS
+
+
+def in_use() -> Sequence[Seam]:
+    """Return the seams that are used of this LiteLLM."""
+    return [seam for seam in SEAMS if seam.era in (Era.ANY, era())]
+
+
+def lacking() -> Mapping[Part, Sequence[str]]:
+    """Return what this LiteLLM lacks, by the part that is off for it; empty where nothing is. Never raises."""
+    missing: defaultdict[Part, list[str]] = defaultdict(list)
+    for seam in in_use():
+        lack = seam.lack()
+        if lack is not None:
+            missing[seam.part].append(lack)
+    return missing
+
+
+def problems(off: Mapping[Part, Sequence[str]], version: str) -> tuple[Problem, ...]:
+    """Return a problem for each part that is off."""
+    return tuple(
+        Problem(
+            code="part_off",
+            message=f"Off: {part}. LiteLLM {version} lacks or changed {', '.join(missing)}.",
+            fix="Install a tested release of LiteLLM, or a newer release of this plugin.",
+            path=part.value,
+        )
+        for part, missing in off.items()
+    )
+
+
+def _find(path: str) -> Any | None:
+    module, _, attributes = path.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for name in attributes.split("."):
+            found = getattr(found, name)
+    except (ImportError, AttributeError):
+        return None
+    # What a proxy has before it read its configuration is None, and there.
+    return _Present if found is None else found
+
+
+class _Present:
+    """Stands for an attribute whose value is None."""
+
+
+def _parameters(found: Any) -> set[str]:
+    function = getattr(found, "__func__", found)
+    try:
+        return set(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return set()
