@@ -12,6 +12,8 @@ import litellm
 from litellm.integrations.custom_logger import CustomLogger
 
 from neuronode_router.litellm_plugin.hooks.attempts import AttemptHooks
+from neuronode_router.litellm_plugin.router.bridge import RouterBridge, bridge_of
+from neuronode_router.litellm_plugin.seams import Era, era
 from neuronode_router.routing.fallback_chain import DeploymentStatus
 from neuronode_router.routing.inventory import Deployment
 from neuronode_router.routing.overload import Health
@@ -41,6 +43,56 @@ def deployment(
 def router(entries: list[dict[str, Any]], **settings: Any) -> Any:
     """Return a router that does not retry by itself."""
     return litellm.Router(model_list=entries, **{"num_retries": 0} | settings)
+
+
+def bridged(over: Any) -> RouterBridge:
+    """Return the bridge to a router."""
+    return bridge_of(lambda: over)
+
+
+async def pick(over: Any, name: str, **request: Any) -> str:
+    """Return the id of the deployment that LiteLLM chooses, by the whole of its pipeline."""
+    messages = [{"role": "user", "content": "hello"}]
+    if era() is Era.ENTRY_POINTS:
+        picked = await over.select(name, dict(request), messages=messages)
+    else:
+        picked = await over.async_get_available_deployment(
+            model=name, request_kwargs=dict(request), messages=messages
+        )
+    return str(picked["model_info"]["id"])
+
+
+def cooldowns_of(over: Any) -> Any:
+    """Return where LiteLLM keeps the cooldowns of a router."""
+    return over.health().cooldowns if era() is Era.ENTRY_POINTS else over.cooldown_cache
+
+
+def cool_down(over: Any, name: str, *, seconds: float = 60.0) -> None:
+    """Put a deployment into LiteLLM's cooldown."""
+    cooldowns_of(over).add_deployment_to_cooldown(
+        model_id=name, original_exception=RuntimeError("down"), exception_status=500, cooldown_time=seconds
+    )
+
+
+def change(over: Any, **settings: Any) -> None:
+    """Change settings of a router as LiteLLM's own routes and its synchronisation do."""
+    if era() is Era.ENTRY_POINTS:
+        from litellm.router_api import ChangeSet
+
+        over.apply(ChangeSet(settings=settings))
+    else:
+        over.update_settings(**settings)
+
+
+def add(over: Any, entry: Mapping[str, Any]) -> None:
+    """Add a deployment to a router."""
+    made = litellm.types.router.Deployment(**entry)
+    if era() is Era.ENTRY_POINTS:
+        from litellm.router_api import ChangeSet
+
+        over.apply(ChangeSet(upsert=[made]))
+    else:
+        over.upsert_deployment(made)
 
 
 @dataclass
@@ -122,11 +174,9 @@ class Measured:
 def measured(over: Any, *, cold: frozenset[str] = frozenset()) -> Iterator[Measured]:
     """Count the attempts of a router, and take everything out of LiteLLM again."""
     recorder, witness = Recorder(clock=time.time), Witness()
-    attempts = AttemptHooks(recorder, is_cold=lambda name: name in cold)
-    attempts.watch(over)
+    attempts = AttemptHooks(recorder, deployments=bridged(over), is_cold=lambda name: name in cold)
     for callback in (attempts, witness):
         litellm.logging_callback_manager.add_litellm_callback(callback)
     yield Measured(over, recorder, attempts, witness)
-    attempts.unwatch(over)
     for callback in (attempts, witness):
         litellm.logging_callback_manager.remove_callback_from_all_lists(callback)

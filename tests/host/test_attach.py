@@ -50,7 +50,7 @@ async def test_an_attached_router_finds_the_faster_deployment(url: str) -> None:
     """After a few requests have shown it, the slow one is asked no more; closed, LiteLLM draws as before."""
     over = pair(url, "fast", "lame-slow-100")
     async with neuronode_router.attach(over) as attached:
-        board = attached.health.board
+        board = attached.health.monitor
         await ask(over, 12)
         await eventually(
             lambda: all(
@@ -70,7 +70,7 @@ async def test_a_failing_deployment_is_left_alone(url: str) -> None:
     over = pair(url, "good", "bad-fail-500")
     async with neuronode_router.attach(over) as attached:
         first = await ask(over, 24)
-        await eventually(lambda: attached.health.board.verdicts["bad-fail-500"].health is Health.FAILING)
+        await eventually(lambda: attached.health.monitor.verdicts["bad-fail-500"].health is Health.FAILING)
 
         then = await ask(over, 20)
 
@@ -85,18 +85,6 @@ async def test_requests_at_once_are_spread(url: str) -> None:
         found = sum(await asyncio.gather(*(ask(over, 3) for _ in range(40))), Counter())
 
     assert min(found.values()) > 0.35 * found.total()
-
-
-async def test_it_is_in_force_again_soon_after_litellm_dropped_it(url: str) -> None:
-    """An update of the router's settings drops custom strategies; the attached one comes back by itself."""
-    over = pair(url, "fast")
-    async with neuronode_router.attach(over) as attached:
-        over.update_settings(routing_strategy="least-busy")
-        litellm.callbacks.remove(attached.steering.attempts)
-
-        await eventually(lambda: attached.steering.choice.holds == 2)
-
-        assert attached.steering.attempts in litellm.callbacks
 
 
 async def test_a_closed_router_is_as_it_was(url: str) -> None:
@@ -114,7 +102,7 @@ async def test_a_closed_router_is_as_it_was(url: str) -> None:
     await again.close()
 
     assert not left
-    assert attached.steering.attempts not in [*litellm.callbacks, *litellm._async_success_callback]
+    assert attached.router_hooks.attempts not in [*litellm.callbacks, *litellm._async_success_callback]
 
 
 @pytest.mark.servers
@@ -129,7 +117,7 @@ async def test_processes_share_what_they_see(url: str, redis_server: RedisServer
         await ask(first, 12)
 
         def knows() -> bool:
-            found = map(other.health.board.candidate, ("fast", "lame-slow-100"))
+            found = map(other.health.monitor.candidate, ("fast", "lame-slow-100"))
             return all(candidate and candidate.latency_ms for candidate in found)
 
         await eventually(knows)

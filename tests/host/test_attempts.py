@@ -13,7 +13,7 @@ import pytest
 
 from neuronode_router.litellm_plugin.hooks.attempts import AttemptHooks
 from neuronode_router.stats import tally as fields
-from tests.host.routers import Measured, deployment, measured, router
+from tests.host.routers import Measured, bridged, deployment, measured, router
 from tests.support.upstream import Upstream
 from tests.support.waiting import eventually
 
@@ -283,9 +283,8 @@ async def test_what_fails_in_measuring_fails_no_request(url: str) -> None:
         def __getattr__(self, name: str) -> Any:
             raise ZeroDivisionError(name)
 
-    attempts = AttemptHooks(Broken(), is_cold=lambda _: False)  # type: ignore[arg-type]
     over = router([deployment("good", "ok", url)])
-    attempts.watch(over)
+    attempts = AttemptHooks(Broken(), deployments=bridged(over), is_cold=lambda _: False)  # type: ignore[arg-type]
     litellm.logging_callback_manager.add_litellm_callback(attempts)
 
     answer = await over.acompletion(model="good", messages=say())

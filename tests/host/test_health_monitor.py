@@ -18,11 +18,11 @@ from neuronode_router.health import monitor as board_module
 from neuronode_router.health.monitor import HealthMonitor, MonitorSources
 from neuronode_router.health.ollama_probe import OllamaProbes
 from neuronode_router.litellm_plugin.health_wiring import HealthWiring
-from neuronode_router.litellm_plugin.router.cooldowns import cooling
+from neuronode_router.routing.overload import Health as State
 from neuronode_router.routing.overload import HealthReason
-from neuronode_router.routing.overload import HealthWiring as State
 from neuronode_router.stats.evidence import Attempt
 from neuronode_router.stats.memory import MemoryStatistics
+from tests.host.routers import bridged, cool_down, cooldowns_of
 from tests.support.ollama import OllamaServer, Served, running_ollama
 from tests.support.waiting import eventually
 
@@ -68,7 +68,10 @@ def statistics(clock: Clock) -> MemoryStatistics:
 def board(router: Any, statistics: MemoryStatistics, clock: Clock) -> HealthMonitor:
     return HealthMonitor(
         MonitorSources(
-            router=lambda: router, statistics=statistics, cooling=lambda: cooling(router), clock=clock
+            entries=bridged(router).entries,
+            statistics=statistics,
+            cooling=bridged(router).cooling,
+            clock=clock,
         )
     )
 
@@ -162,11 +165,11 @@ async def test_litellms_cooldown_is_on_the_board(
     router: Any, board: HealthMonitor, statistics: MemoryStatistics
 ) -> None:
     """What LiteLLM cools down stands so, and is on probation when LiteLLM lets it back."""
-    router.cooldown_cache.add_deployment_to_cooldown("a", RuntimeError("boom"), 500, 60.0)
+    cool_down(router, "a")
     await look(board, statistics)
     cooled = states(board)["a"]
 
-    router.cooldown_cache.in_memory_cache.flush_cache()
+    cooldowns_of(router).in_memory_cache.flush_cache()
     await look(board, statistics)
 
     assert (cooled, states(board)["a"]) == (State.COOLDOWN, State.PROBING)
@@ -174,12 +177,12 @@ async def test_litellms_cooldown_is_on_the_board(
 
 async def test_cooldowns_are_read_as_litellm_reads_them(router: Any) -> None:
     """One that is over is over, whatever is left of it in memory; without a router nothing cools."""
-    router.cooldown_cache.add_deployment_to_cooldown("a", RuntimeError("boom"), 500, 60.0)
-    router.cooldown_cache.add_deployment_to_cooldown("b", RuntimeError("boom"), 500, 0.0)
+    cool_down(router, "a")
+    cool_down(router, "b", seconds=0.0)
 
-    theirs = await router.cooldown_cache.async_get_active_cooldowns(["a", "b", "c"], None)
-    assert cooling(router) == {name for name, _ in theirs} == {"a"}
-    assert cooling(None) == frozenset()
+    theirs = await cooldowns_of(router).async_get_active_cooldowns(["a", "b", "c"], None)
+    assert bridged(router).cooling() == {name for name, _ in theirs} == {"a"}
+    assert bridged(None).cooling() == frozenset()
 
 
 async def test_a_changed_list_is_read_again_and_an_unchanged_one_is_not(
@@ -187,13 +190,13 @@ async def test_a_changed_list_is_read_again_and_an_unchanged_one_is_not(
 ) -> None:
     """LiteLLM's own calls to add, edit and delete deployments are noticed."""
     reads: list[int] = []
-    read = board_module.read_registry
+    read = board_module.read_inventory
 
     def counted(entries: Any) -> Any:
         reads.append(len(entries))
         return read(entries)
 
-    monkeypatch.setattr(board_module, "read_registry", counted)
+    monkeypatch.setattr(board_module, "read_inventory", counted)
     await look(board, statistics)
     await look(board, statistics)
     router.add_deployment(RouterDeployment(**entry("tier_fast", "d")))
@@ -240,7 +243,8 @@ async def test_nothing_that_goes_wrong_ends_the_loop(
         return frozenset()
 
     board = HealthMonitor(
-        MonitorSources(router=lambda: router, statistics=statistics, cooling=sometimes), failures=failures
+        MonitorSources(entries=bridged(router).entries, statistics=statistics, cooling=sometimes),
+        failures=failures,
     )
     await board.start()
     await eventually(lambda: failures.total > 2)
@@ -271,7 +275,7 @@ async def test_without_a_router_nothing_is_known_and_nothing_fails(statistics: M
     """An SDK user may close his router, and the proxy has none while it starts."""
     failures = Failures()
     board = HealthMonitor(
-        MonitorSources(router=lambda: None, statistics=statistics, cooling=lambda: cooling(None)),
+        MonitorSources(entries=bridged(None).entries, statistics=statistics, cooling=bridged(None).cooling),
         failures=failures,
     )
 
@@ -302,7 +306,9 @@ async def test_ollamas_are_found_and_missing_deployments_stand_so(
     )
     probes = OllamaProbes(lambda: httpx.AsyncClient(trust_env=False), random=lambda: 0.5, interval=0.02)
     board = HealthMonitor(
-        MonitorSources(router=lambda: router, statistics=statistics, cooling=frozenset, probes=probes)
+        MonitorSources(
+            entries=bridged(router).entries, statistics=statistics, cooling=frozenset, probes=probes
+        )
     )
 
     await board.refresh()

@@ -63,7 +63,7 @@ async def test_our_own_names_are_not_the_operators_aliases(tmp_path: Path) -> No
     """Names that LiteLLM's file lists because we rendered them do not count as aliases of the operator."""
     rendered = {"classification": "chat_premium", "task_chat": "chat_balanced", "mine": "chat_premium"}
 
-    facts = build(tmp_path, model_group_alias=rendered).following.facts()
+    facts = build(tmp_path, model_group_alias=rendered).control.facts()
 
     assert facts.aliases == {"mine"}
     assert facts.groups == set(GROUPS)

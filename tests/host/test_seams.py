@@ -25,12 +25,14 @@ from neuronode_router.domain import (
     Stickiness,
     Tier,
 )
+from neuronode_router.litellm_plugin import releases, seams
 from neuronode_router.litellm_plugin.auth.identity import Identity
-from neuronode_router.litellm_plugin.compat import check_host, missing_seams
+from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.admission import Admission, AdmissionHost
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.routing.snapshot import build_snapshot
+from tests.host.routers import bridged, change
 
 GROUPS = ("chat_premium", "chat_balanced")
 
@@ -57,7 +59,7 @@ def callbacks() -> Iterator[list[Any]]:
     litellm.callbacks[:] = before
 
 
-def admission(max_tier: Tier = Tier.COMPLEX) -> Admission:
+def admission(max_tier: Tier = Tier.COMPLEX, current: CurrentSnapshot | None = None) -> Admission:
     return Admission(
         AdmissionHost(
             principal=lambda _: Principal("somebody", Role.MEMBER, max_tier=max_tier),
@@ -66,13 +68,17 @@ def admission(max_tier: Tier = Tier.COMPLEX) -> Admission:
             spent=lambda *_: None,
         ),
         AutoRouter(classifier=Classifier(lexicon.shipped(), None), standings=dict),
+        current or CurrentSnapshot(),
     )
 
 
 def test_the_installed_litellm_is_one_we_build_on() -> None:
     """The installed release is in range and lacks no seam."""
-    assert missing_seams() == []
-    assert check_host()
+    version = releases.installed_version()
+
+    releases.check_version(version)
+    assert releases.warning_about(version) is None
+    assert seams.lacking() == {}
 
 
 def test_litellm_sees_our_hooks(callbacks: list[Any]) -> None:
@@ -91,19 +97,19 @@ def test_litellm_sees_our_hooks(callbacks: list[Any]) -> None:
 
 def test_an_alias_map_is_replaced_and_the_operators_aliases_stay(router: Any) -> None:
     """Our names come in beside the operator's alias, resolve in the router, and leave when we drop them."""
-    aliases = RouterAliases(lambda: router)
+    aliases = RouterAliases(bridged(router))
 
     aliases.replace({"chat": "chat_premium", "old": "chat_premium"})
     aliases.replace({"chat": "chat_balanced"})
 
-    assert router.model_group_alias == {"mine": "chat_premium", "chat": "chat_balanced"}
+    assert bridged(router).aliases() == {"mine": "chat_premium", "chat": "chat_balanced"}
     assert {found["model_name"] for found in router.get_model_list(model_name="chat")} == {"chat"}
     assert aliases.foreign() == {"mine": "chat_premium"}
 
 
 def test_a_replaced_map_drops_litellms_caches(router: Any) -> None:
     """The zero-cost and model-group caches belong to the old map: budgets must not be judged by them."""
-    aliases = RouterAliases(lambda: router)
+    aliases = RouterAliases(bridged(router))
     aliases.replace({"chat": "chat_premium"})
     router._cached_get_model_group_info("chat")
     filled = router._cached_get_model_group_info.cache_info().currsize
@@ -116,21 +122,21 @@ def test_a_replaced_map_drops_litellms_caches(router: Any) -> None:
 
 def test_drift_is_put_back_and_counted(router: Any) -> None:
     """Whatever replaces our names, the guard restores them, keeps the newcomer's own aliases, and counts once."""
-    aliases = RouterAliases(lambda: router)
+    aliases = RouterAliases(bridged(router))
     aliases.replace({"chat": "chat_premium"})
 
-    router.update_settings(model_group_alias={"chat": "chat_balanced", "theirs": "chat_balanced"})
+    change(router, model_group_alias={"chat": "chat_balanced", "theirs": "chat_balanced"})
 
     assert aliases.heal()
     assert not aliases.heal()
-    assert router.model_group_alias == {"chat": "chat_premium", "theirs": "chat_balanced"}
+    assert bridged(router).aliases() == {"chat": "chat_premium", "theirs": "chat_balanced"}
     assert aliases.drifts == 1
 
 
 @pytest.mark.parametrize("source", ["database", "file"])
 async def test_litellms_own_settings_sync_is_survived(router: Any, source: str) -> None:
     """LiteLLM's periodic settings code writes its own map over ours, from either source; ours comes back."""
-    aliases = RouterAliases(lambda: router)
+    aliases = RouterAliases(bridged(router))
     aliases.replace({"chat": "chat_premium"})
     theirs = {"model_group_alias": {"chat": "chat_balanced", "stored": "chat_balanced"}}
     settings = proxy_server.ProxyConfig()
@@ -143,16 +149,16 @@ async def test_litellms_own_settings_sync_is_survived(router: Any, source: str) 
     await settings._add_router_settings_from_db_config(
         llm_router=router, prisma_client=SimpleNamespace(db=SimpleNamespace(litellm_config=Table()))
     )
-    overwritten = router.model_group_alias["chat"]
+    overwritten = bridged(router).aliases()["chat"]
 
     assert aliases.heal()
     assert overwritten == "chat_balanced", "LiteLLM's sync did overwrite our name"
-    assert router.model_group_alias == {"chat": "chat_premium", "stored": "chat_balanced"}
+    assert bridged(router).aliases() == {"chat": "chat_premium", "stored": "chat_balanced"}
 
 
 def test_facts_and_serving_group_come_from_the_live_list(router: Any) -> None:
     """Groups, embedded groups and the group behind a deployment id are what the router says now."""
-    deployments = Deployments(lambda: router)
+    deployments = Deployments(bridged(router))
 
     assert deployments.facts(frozenset({"mine"})).groups == set(GROUPS)
     assert deployments.embedded_groups() == ("chat_balanced",)
@@ -226,8 +232,9 @@ async def test_a_session_id_of_any_kind_leads_past_no_cap(session: object) -> No
         stickiness=Stickiness.TIER,
     )
     state = ControlState(1, "balanced", ProfileSet({"balanced": profile}), committed_at=0.0)
-    handler = admission(max_tier=Tier.FAST)
-    handler.take(build_snapshot(state, HostFacts(groups=frozenset(groups.values()))))
+    current = CurrentSnapshot()
+    handler = admission(max_tier=Tier.FAST, current=current)
+    current.take(build_snapshot(state, HostFacts(groups=frozenset(groups.values()))))
     data: dict[str, Any] = {"model": "auto:complex", "metadata": {}, "litellm_session_id": session}
 
     await handler.async_pre_call_hook(UserAPIKeyAuth(), None, data, "acompletion")
@@ -250,7 +257,7 @@ def test_a_router_that_refuses_the_map_does_not_fail_the_swap(
     router: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When LiteLLM's own code fails to take the map, the swap goes on and the guard tries again until it is in."""
-    aliases = RouterAliases(lambda: router)
+    aliases = RouterAliases(bridged(router))
 
     def refuse(**_: Any) -> None:
         raise RuntimeError("not now")
@@ -262,4 +269,4 @@ def test_a_router_that_refuses_the_map_does_not_fail_the_swap(
     healed = aliases.heal()
 
     assert healed
-    assert router.model_group_alias["chat"] == "chat_premium"
+    assert bridged(router).aliases()["chat"] == "chat_premium"

@@ -10,10 +10,9 @@ import litellm
 import pytest
 from litellm.integrations.custom_logger import CustomLogger
 
-from neuronode_router.litellm_plugin.router.cooldowns import cooling
-from neuronode_router.litellm_plugin.router.strategy import DeploymentChoice, is_taken
+from neuronode_router.litellm_plugin.router.deployment_filter import DeploymentFilter
 from neuronode_router.routing.overload import Health
-from tests.host.routers import Board, deployment, router
+from tests.host.routers import Board, add, bridged, change, cool_down, deployment, pick, router
 from tests.support.upstream import Upstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -42,11 +41,17 @@ def steer(request: pytest.FixtureRequest, board: Board) -> Any:
         if request.param:
             board.knows("a", latency_ms=50)
             board.knows("b", latency_ms=500)
-            choice = DeploymentChoice(built, board)
-            assert choice.hold()
+            chosen_by(built, board)
         return built
 
     return build
+
+
+def chosen_by(over: Any, board: Any) -> DeploymentFilter:
+    """Let LiteLLM ask our filter about the deployments of `over`."""
+    choice = DeploymentFilter(bridged(over), board)
+    litellm.logging_callback_manager.add_litellm_callback(choice)
+    return choice
 
 
 def pair(**differences: Any) -> list[dict[str, Any]]:
@@ -60,20 +65,8 @@ def pair(**differences: Any) -> list[dict[str, Any]]:
 
 
 async def chosen(over: Any, *, times: int = TIMES, name: str = "g", **request: Any) -> Counter[str]:
-    """Return how often each deployment is chosen, through the very method LiteLLM calls."""
-    found: Counter[str] = Counter()
-    for _ in range(times):
-        picked = await over.async_get_available_deployment(
-            model=name, request_kwargs=dict(request), messages=[{"role": "user", "content": "hello"}]
-        )
-        found[picked["model_info"]["id"]] += 1
-    return found
-
-
-def cool_down(over: Any, name: str) -> None:
-    over.cooldown_cache.add_deployment_to_cooldown(
-        model_id=name, original_exception=RuntimeError("down"), exception_status=500, cooldown_time=60.0
-    )
+    """Return how often each deployment is chosen, by the whole of LiteLLM's pipeline."""
+    return Counter([await pick(over, name, **request) for _ in range(times)])
 
 
 class Drops(CustomLogger):  # type: ignore[misc]
@@ -159,9 +152,10 @@ async def test_pipeline_pre_call_checks(steer: Any) -> None:
 
 async def test_pipeline_callbacks(steer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The operator's own filters run, and count."""
-    monkeypatch.setattr(litellm, "callbacks", [Drops()])
+    over = steer(pair())
+    monkeypatch.setattr(litellm, "callbacks", [*litellm.callbacks, Drops()])
 
-    assert await chosen(steer(pair())) == {"b": TIMES}
+    assert await chosen(over) == {"b": TIMES}
 
 
 async def test_pipeline_by_id(steer: Any) -> None:
@@ -216,7 +210,7 @@ def ours(board: Board) -> Any:
 
     def build(entries: list[dict[str, Any]], **settings: Any) -> Any:
         built = router(entries, **settings)
-        assert DeploymentChoice(built, board).hold()
+        chosen_by(built, board)
         return built
 
     return build
@@ -325,8 +319,7 @@ async def test_a_broken_board_does_no_harm() -> None:
             raise ZeroDivisionError(deployment_id)
 
     over = router(pair())
-    choice = DeploymentChoice(over, Broken())
-    choice.hold()
+    choice = chosen_by(over, Broken())
 
     found = await chosen(over)
 
@@ -335,22 +328,17 @@ async def test_a_broken_board_does_no_harm() -> None:
 
 
 @pytest.mark.parametrize("strategy", ["latency-based-routing", "least-busy", "simple-shuffle"])
-async def test_it_survives_changes_of_litellms_strategy(board: Board, strategy: str) -> None:
-    """A save in LiteLLM's UI or a reload sets the strategy anew and drops ours; held again, it goes on."""
+async def test_it_survives_changes_of_litellms_strategy(ours: Any, board: Board, strategy: str) -> None:
+    """A save in LiteLLM's UI or a reload sets the strategy anew: what was an operator's choice is ours again."""
     board.knows("a", latency_ms=50)
     board.knows("b", latency_ms=500)
-    over = router(pair(), routing_strategy="cost-based-routing")
-    choice = DeploymentChoice(over, board)
-    choice.hold()
+    entries = pair(a_input_cost_per_token=9.0, b_input_cost_per_token=0.1)
+    over = ours(entries, routing_strategy="cost-based-routing")
+    before = await chosen(over)
 
-    over.update_settings(routing_strategy=strategy)
-    dropped = not is_taken(over)
-    held = choice.hold()
+    change(over, routing_strategy=strategy)
 
-    assert dropped
-    assert held
-    assert choice.holds == 2
-    assert await chosen(over) == {"a": TIMES}
+    assert (before, await chosen(over)) == ({"b": TIMES}, {"a": TIMES})
 
 
 async def test_what_changes_in_the_router_is_seen(ours: Any, board: Board) -> None:
@@ -359,42 +347,31 @@ async def test_what_changes_in_the_router_is_seen(ours: Any, board: Board) -> No
     board.knows("a", latency_ms=50)
     board.knows("b", latency_ms=500)
 
-    over.upsert_deployment(litellm.types.router.Deployment(**deployment("g", "a", NOWHERE)))
-    over.update_settings(model_group_alias={"later": "g"})
+    add(over, deployment("g", "a", NOWHERE))
+    change(over, model_group_alias={"later": "g"})
 
     assert await chosen(over, name="later") == {"a": TIMES}
 
 
-async def test_somebody_elses_strategy_stays(board: Board) -> None:
-    """A custom strategy that the operator set is not replaced, nor released by us."""
-    over = router(pair())
-    theirs = DeploymentChoice(over, Board())
-    theirs.hold()
-    ours = DeploymentChoice(over, board)
-
-    assert not ours.hold()
-    ours.release()
-    assert is_taken(over)
-    theirs.release()
-    assert not is_taken(over)
-
-
-async def test_calls_outside_an_event_loop_are_litellms(ours: Any, board: Board) -> None:
-    """The synchronous choice is LiteLLM's own."""
+async def test_another_router_of_the_process_is_not_chosen_for(ours: Any, board: Board) -> None:
+    """LiteLLM asks its callbacks for every router; the deployments of others are not ours to leave out."""
     board.knows("a", latency_ms=50)
     board.knows("b", latency_ms=500)
-    over = ours(pair())
+    ours(pair())
+    other = router([deployment("g", name, NOWHERE) for name in ("c", "d")])
+    board.knows("c", latency_ms=50)
+    board.knows("d", latency_ms=500)
 
-    found = Counter(over.get_available_deployment(model="g")["model_info"]["id"] for _ in range(200))
+    found = await chosen(other, times=200)
 
-    assert set(found) == {"a", "b"}
+    assert set(found) == {"c", "d"}
 
 
 async def test_cooldowns_are_read_from_memory(ours: Any) -> None:
     """By deployment id; those that are over are not among them."""
     over = ours(pair())
-    before = cooling(over)
+    before = bridged(over).cooling()
 
     cool_down(over, "a")
 
-    assert (before, cooling(over)) == (frozenset(), frozenset({"a"}))
+    assert (before, bridged(over).cooling()) == (frozenset(), frozenset({"a"}))
