@@ -127,8 +127,8 @@ SEAMS = (
     Seam(Part.COOLDOWNS, _API + "RouterHealth.cooldowns", era=Era.ENTRY_POINTS),
     Seam(
         Part.COOLDOWNS,
-        "litellm.router_utils.cooldown_cache:CooldownCache.get_active_cooldowns",
-        ("model_ids", "parent_otel_span"),
+        "litellm.redis.stores.router_cooldowns:RouterCooldownStore.snapshot",
+        (),
         Era.ENTRY_POINTS,
     ),
     Seam(

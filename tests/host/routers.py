@@ -62,6 +62,17 @@ async def pick(over: Any, name: str, **request: Any) -> str:
     return str(picked["model_info"]["id"])
 
 
+def group_of(over: Any, alias: str) -> str:
+    """Return the group whose deployments LiteLLM lists under an alias, from whatever it remembers."""
+    if era() is Era.ENTRY_POINTS:
+        found = over.registry().deployments(alias, team_id=None)
+    else:
+        over._cached_get_model_group_info(alias)
+        found = over.get_model_list(model_name=alias)
+    (group,) = {entry["litellm_params"]["model"].partition("/")[2] for entry in found}
+    return str(group)
+
+
 def cooldowns_of(over: Any) -> Any:
     """Return where LiteLLM keeps the cooldowns of a router."""
     return over.health().cooldowns if era() is Era.ENTRY_POINTS else over.cooldown_cache
@@ -72,6 +83,14 @@ def cool_down(over: Any, name: str, *, seconds: float = 60.0) -> None:
     cooldowns_of(over).add_deployment_to_cooldown(
         model_id=name, original_exception=RuntimeError("down"), exception_status=500, cooldown_time=seconds
     )
+
+
+def warm_up(over: Any, name: str) -> None:
+    """Let LiteLLM's cooldown of a deployment be over."""
+    if era() is Era.ENTRY_POINTS:
+        cooldowns_of(over).cooldown_store.evict_local(name)
+    else:
+        cooldowns_of(over).in_memory_cache.flush_cache()
 
 
 def change(over: Any, **settings: Any) -> None:

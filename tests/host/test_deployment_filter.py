@@ -153,7 +153,7 @@ async def test_pipeline_pre_call_checks(steer: Any) -> None:
 async def test_pipeline_callbacks(steer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The operator's own filters run, and count."""
     over = steer(pair())
-    monkeypatch.setattr(litellm, "callbacks", [*litellm.callbacks, Drops()])
+    monkeypatch.setattr(litellm, "callbacks", [Drops(), *litellm.callbacks])
 
     assert await chosen(over) == {"b": TIMES}
 

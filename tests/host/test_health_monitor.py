@@ -22,7 +22,7 @@ from neuronode_router.routing.overload import Health as State
 from neuronode_router.routing.overload import HealthReason
 from neuronode_router.stats.evidence import Attempt
 from neuronode_router.stats.memory import MemoryStatistics
-from tests.host.routers import bridged, cool_down, cooldowns_of
+from tests.host.routers import bridged, cool_down, cooldowns_of, warm_up
 from tests.support.ollama import OllamaServer, Served, running_ollama
 from tests.support.waiting import eventually
 
@@ -169,7 +169,7 @@ async def test_litellms_cooldown_is_on_the_board(
     await look(board, statistics)
     cooled = states(board)["a"]
 
-    cooldowns_of(router).in_memory_cache.flush_cache()
+    warm_up(router, "a")
     await look(board, statistics)
 
     assert (cooled, states(board)["a"]) == (State.COOLDOWN, State.PROBING)
@@ -201,7 +201,7 @@ async def test_a_changed_list_is_read_again_and_an_unchanged_one_is_not(
     await look(board, statistics)
     router.add_deployment(RouterDeployment(**entry("tier_fast", "d")))
     await look(board, statistics)
-    router.upsert_deployment(RouterDeployment(**entry("tier_fast", "d", avg_latency_ms=7)))
+    add(router, entry("tier_fast", "d", avg_latency_ms=7))
     await look(board, statistics)
     edited = {found.id: found.expected_ms for found in board.registry.groups["tier_fast"]}
     router.delete_deployment(id="a")
@@ -326,10 +326,10 @@ async def test_ollamas_are_found_and_missing_deployments_stand_so(
 async def test_a_health_of_ones_own_starts_and_stops(router: Any) -> None:
     """Statistics, probes and board come and go together, without a server and without a task left behind."""
     before = asyncio.all_tasks()
-    health = HealthWiring(lambda: router, redis_url=None, environ={})
+    health = HealthWiring(bridged(router), redis_url=None, environ={})
 
     await health.start()
-    known = set(health.board.standings)
+    known = set(health.monitor.standings)
     await health.stop()
 
     assert known == {"tier_fast", "tier_medium"}

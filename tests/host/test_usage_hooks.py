@@ -18,6 +18,7 @@ from neuronode_router.litellm_plugin.router.prices import group_notes, listed_pr
 from neuronode_router.routing.inventory import read_inventory
 from neuronode_router.usage.buffer import UsageBuffer
 from neuronode_router.usage.finished import FinishedRequest, RequestOutcome, UsageKey
+from tests.host.routers import bridged
 from tests.support.upstream import Upstream
 
 HOOKS = (
@@ -261,9 +262,9 @@ def test_prices_and_notes_come_from_the_live_list(live: litellm.Router) -> None:
     def entries(**about: Any) -> list[dict[str, Any]]:
         return [{"model_name": "g", "litellm_params": {"model": about.pop("model")}, "model_info": about}]
 
-    configured = listed_price(live.model_list, "chat")
+    configured = listed_price(bridged(live).entries(), "chat")
     mapped = listed_price(entries(model="openai/gpt-4o"), "g")
-    notes = group_notes(read_inventory(live.model_list))
+    notes = group_notes(read_inventory(bridged(live).entries()))
 
     assert configured is not None
     assert (configured.prompt, configured.completion) == (1e-6, 2e-6)
@@ -272,5 +273,5 @@ def test_prices_and_notes_come_from_the_live_list(live: litellm.Router) -> None:
     assert listed_price(entries(model="ollama/llama3.1"), "g") is None
     assert listed_price(entries(model="ollama/llama3.1", input_cost_per_token=0), "g") is not None
     assert listed_price(entries(model="openai/nobody-knows"), "g") is None
-    assert listed_price(live.model_list, "nowhere") is None
+    assert listed_price(bridged(live).entries(), "nowhere") is None
     assert set(notes) == {"chat", "failing", "rescue"}

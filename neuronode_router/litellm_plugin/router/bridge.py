@@ -6,6 +6,7 @@ facts are used for. A proxy that has no router yet reads as one without deployme
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -22,6 +23,9 @@ AccessCheck = Callable[..., Any]
 
 TIMEOUTS = {True: ("stream_timeout", "timeout", "request_timeout"), False: ("timeout", "request_timeout")}
 """Where time-outs stand in parameters, by whether the request streams, in LiteLLM's order of precedence."""
+
+_COOLING = ("deployment:", ":cooldown")
+"""What LiteLLM writes around the id of a deployment in cooldown."""
 
 OVERRIDE = "routing_strategy"
 """Entry of a request that brings a strategy of its key or team."""
@@ -146,8 +150,13 @@ class OfficialRouter:
         router = self._router()
         if router is None:
             return frozenset()
-        ids = list(router.registry().names(kind="ids"))
-        return frozenset(name for name, _ in router.health().cooldowns.get_active_cooldowns(ids, None))
+        # From memory: with Redis the other readings ask it, and may wait for it.
+        held, now = router.health().cooldowns.cooldown_store.snapshot(), time.time()
+        return frozenset(
+            key.removeprefix(_COOLING[0]).removesuffix(_COOLING[1])
+            for key, value in held.items()
+            if value["timestamp"] + value["cooldown_time"] > now
+        )
 
     def allowed_seconds(self, deployment_id: str, *, streams: bool) -> float | None:
         """Return the time-out of the deployment, else of the router."""

@@ -27,6 +27,9 @@ SHUFFLE = "simple-shuffle"
 SHARES = ("weight", "rpm", "tpm")
 """What an operator gives deployments to share requests by: LiteLLM's shuffle draws by these."""
 
+SKIPPED = ("_excluded_deployment_ids", "_retry_skipped_deployment_ids")
+"""Where LiteLLM's retries note what they leave out."""
+
 Listed = Mapping[str, Any]
 """An entry of LiteLLM's model list."""
 
@@ -131,13 +134,15 @@ def _id(entry: Listed) -> str:
 
 
 def _tried(request: Mapping[str, Any]) -> frozenset[object]:
-    """Return the deployments at which this very request has failed: LiteLLM notes them when it tries again."""
-    for name in BUCKETS:
-        bucket = request.get(name)
+    """Return the deployments at which this very request has failed: LiteLLM notes them when it tries again, and leaves
+    some of them out after it has asked us.
+    """
+    tried = {name for field in SKIPPED for name in request.get(field) or ()}
+    for bucket in map(request.get, BUCKETS):
         notes = bucket.get("previous_models") if isinstance(bucket, Mapping) else None
         if isinstance(notes, list | tuple):
-            return frozenset(note.get("deployment_id") for note in notes if isinstance(note, Mapping))
-    return frozenset()
+            tried.update(note.get("deployment_id") for note in notes if isinstance(note, Mapping))
+    return frozenset(tried)
 
 
 def _is_shared(healthy: Sequence[Listed], request: Mapping[str, Any]) -> bool:

@@ -42,7 +42,8 @@ class RouterHooks:
     def hold(self) -> None:
         """Put back what LiteLLM has dropped: the callbacks, and after an update of its settings the check."""
         for callback in self._callbacks:
-            if callback not in litellm.callbacks:
+            if callback not in litellm.callbacks or (callback is self.choice and not _is_last(callback)):
+                litellm.logging_callback_manager.remove_callback_from_all_lists(callback)
                 litellm.logging_callback_manager.add_litellm_callback(callback)
         if self._access is not None:
             self._access.hold()
@@ -61,6 +62,16 @@ class RouterHooks:
     def _is_cold(self, deployment_id: str) -> bool:
         known = self._monitor.candidate(deployment_id)
         return known is not None and known.standing.deployment.loaded is False
+
+
+def _is_last(choice: DeploymentFilter) -> bool:
+    """Return whether no filter of the operator's comes after ours: it would leave out what we had left alone."""
+    after = litellm.callbacks[litellm.callbacks.index(choice) + 1 :]
+    return not any(
+        isinstance(one, CustomLogger)
+        and type(one).async_filter_deployments is not CustomLogger.async_filter_deployments
+        for one in after
+    )
 
 
 class Attached:
