@@ -97,6 +97,16 @@ def test_the_image_compiles_its_code_and_runs_as_nobody() -> None:
     assert re.findall(r"^USER (.*)$", DOCKERFILE, re.MULTILINE)[-1] == "65534:65534"
 
 
+def test_the_image_keeps_its_own_database_client_and_migrations() -> None:
+    """Its client is generated for its LiteLLM; replaced by the plain package, the database mode would not start."""
+    kept = set(re.findall(r"printf '(\S+)'", DOCKERFILE)[0].split(r"\n"))
+    locked = set(re.findall(r"^([\w-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+
+    assert "--excludes /tmp/kept -r requirements.lock" in DOCKERFILE
+    assert kept - {""} == {"prisma", "litellm-proxy-extras"}
+    assert kept - {""} <= locked
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_can_change_nothing_but_its_volumes(name: str) -> None:
     """Read-only, without capabilities, without a way to get them back; back after a crash."""

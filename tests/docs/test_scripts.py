@@ -43,6 +43,57 @@ def test_an_unsuitable_python_is_refused_in_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / ".venv").exists()
 
 
+def matrix(project: Path, *names: str, second: str = "exit 0") -> subprocess.CompletedProcess[str]:
+    """Run scripts/matrix of a project whose environments are stubs: the one of LiteLLM 1.1 fails its tests."""
+    stubs = {
+        "scripts/matrix": (ROOT / "scripts/matrix").read_text(),
+        "scripts/install": '#!/bin/sh\nmkdir -p "$3/bin"\ncp python "$3/bin/python"\n',
+        "python": '#!/bin/sh\n[ "$1" = -c ] || echo "== 3 passed in 1s =="\n'
+        'case "$0" in *1.1/*) [ "$1" = -c ] ;; esac\n',
+        "bin/python3.13": f"#!/bin/sh\n{second}\n",
+        "requirements/litellm-1.1.lock": "",
+        "requirements/litellm-1.2.lock": "",
+    }
+    for name, text in stubs.items():
+        path = project / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+    return subprocess.run(
+        ["/bin/sh", "scripts/matrix", *names],
+        cwd=project,
+        env={"PATH": f"{project}/bin:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_matrix_tells_of_every_environment_and_fails_with_any(tmp_path: Path) -> None:
+    """One line each; the others are tried all the same."""
+    done = matrix(tmp_path)
+
+    assert done.stdout.splitlines() == [
+        "scripts/matrix: litellm-1.1: FAILED: 3 passed in 1s",
+        "scripts/matrix: litellm-1.2: ok: 3 passed in 1s",
+        "scripts/matrix: python-3.13: ok: 3 passed in 1s",
+    ]
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "scripts/matrix: failed: litellm-1.1"
+
+
+def test_the_matrix_runs_what_is_named_and_skips_a_python_that_is_not_there(tmp_path: Path) -> None:
+    """A shim that runs nothing is no Python; a misspelt name is refused."""
+    done = matrix(tmp_path, "litellm-1.2", "python-3.13", second="exit 127")
+
+    assert done.returncode == 0
+    assert [line.split(":")[1:3] for line in done.stdout.splitlines()] == [
+        [" litellm-1.2", " ok"],
+        [" python-3.13", " skipped"],
+    ]
+    assert matrix(tmp_path, "litellm-9").returncode == 2
+
+
 def test_ci_runs_what_is_run_at_home() -> None:
     """One list of checks, and missing servers are failures there."""
     ci = (ROOT / ".ci/run").read_text()
