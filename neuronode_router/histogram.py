@@ -1,4 +1,4 @@
-"""A histogram with fixed, logarithmic buckets: any two add up, and every quantile is right within 5 %.
+"""A histogram with fixed, logarithmic buckets: the counts of any two add up, and every quantile is right within 5 %.
 
 It must not know what is counted, or when.
 """
@@ -31,7 +31,7 @@ def bucket_of(value: float) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Counts by bucket. Merging is associative and commutative; the empty histogram changes nothing."""
+    """Counts by bucket. The histogram of two sets of values has the sum of their counts."""
 
     counts: Mapping[int, int] = field(default_factory=dict)
 
@@ -46,13 +46,6 @@ class Histogram:
         if not self.counts:
             return None
         return sum(_MIDDLES[bucket] * count for bucket, count in self.counts.items()) / self.samples
-
-    def merge(self, other: Histogram) -> Histogram:
-        """Return the histogram of both sets of values. Never raises."""
-        merged = dict(self.counts)
-        for bucket, count in other.counts.items():
-            merged[bucket] = merged.get(bucket, 0) + count
-        return Histogram(merged)
 
     def quantile(self, share: float) -> float | None:
         """Return the value that `share` (0 to 1) of the values do not exceed, by nearest rank; None when empty."""

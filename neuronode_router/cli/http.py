@@ -5,7 +5,6 @@ It must not know what is asked. The key comes from the environment or a hidden p
 
 from __future__ import annotations
 
-import json
 import secrets
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from urllib.parse import quote
 
 import click
 import httpx
+from httpx_sse import EventSource, ServerSentEvent, SSEError
 
 from neuronode_router.cli.options import settings_with
 from neuronode_router.errors import NeuronodeError, Problem, SettingsError
@@ -129,9 +129,9 @@ class Connection:
         """Yield every revision after `after` as it is served, and None whenever the proxy says it is still there."""
         headers = {"Last-Event-ID": str(after)}
         try:
-            for fields in self.stream("GET", "/profiles/events", headers=headers):
-                yield Event(int(fields["id"]), json.loads(fields["data"])) if fields else None
-        except (ValueError, KeyError) as error:
+            for sent in self.stream("GET", "/profiles/events", headers=headers):
+                yield Event(int(sent.id), sent.json()) if sent is not None else None
+        except ValueError as error:
             raise NotOffered("The event stream is not one of this plugin.") from error
 
     def stream(
@@ -141,8 +141,8 @@ class Connection:
         *,
         params: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Iterator[dict[str, str]]:
-        """Yield the fields of each event that a route sends, none of them for a sign of life."""
+    ) -> Iterator[ServerSentEvent | None]:
+        """Yield each event that a route sends, and None for its first answer and any sign of life."""
         timeout = httpx.Timeout(SILENCE_SECONDS, connect=5)
         wanted = {"Accept": "text/event-stream", **(headers or {})}
         try:
@@ -152,8 +152,11 @@ class Connection:
                 if response.is_error:
                     response.read()
                 _refuse(response)
-                yield {}
-                yield from _events(response.iter_lines())
+                yield None
+                # A comment, which says that the proxy is still there, comes as an event without data.
+                yield from (sent if sent.data else None for sent in EventSource(response).iter_sse())
+        except SSEError as error:
+            raise NotOffered("The event stream is not one of this plugin.") from error
         except httpx.HTTPError as error:
             raise _unreachable(error) from error
 
@@ -286,17 +289,3 @@ def _json(response: httpx.Response) -> Any:
 
 def _given(params: Mapping[str, object]) -> dict[str, Any]:
     return {name: value for name, value in params.items() if value is not None}
-
-
-def _events(lines: Iterator[str]) -> Iterator[dict[str, str]]:
-    """Parse server-sent events: each field is one line here, and an empty line ends an event."""
-    fields: dict[str, str] = {}
-    for line in lines:
-        name, _, value = line.partition(":")
-        if name:
-            fields[name] = value.removeprefix(" ")
-        elif line:
-            yield {}
-        elif "data" in fields:
-            yield fields
-            fields = {}

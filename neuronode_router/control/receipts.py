@@ -8,12 +8,13 @@ from __future__ import annotations
 import threading
 import time
 
+from neuronode_router.backoff import Backoff
 from neuronode_router.control.change import ChangeResult, Wait
 from neuronode_router.control.store import ControlStore
 from neuronode_router.domain import Receipt, WorkerAck
 from neuronode_router.errors import StoreUnavailable
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.05
+FIRST_PAUSE, LONGEST_PAUSE, PAUSE_GROWTH = 0.001, 0.05, 1.25
 """Seconds between two looks at the acknowledgements: a switch is applied within a few milliseconds."""
 
 
@@ -65,14 +66,14 @@ def _acknowledgements(
 ) -> tuple[WorkerAck, ...]:
     # In one thread from the first look to the last: on a busy event loop each hand-over costs whole requests.
     pause_over = threading.Event()
-    end, pause = time.monotonic() + timeout, FIRST_PAUSE
+    end = time.monotonic() + timeout
+    pauses = Backoff(first=FIRST_PAUSE, longest=LONGEST_PAUSE, factor=PAUSE_GROWTH)
     while True:
         acks = store.registry.acknowledgements(revision, committed_at=committed_at)
         left = end - time.monotonic()
         if left <= 0 or _enough(acks, wait):
             return acks
-        pause_over.wait(min(pause, left))
-        pause = min(pause * 1.25, LONGEST_PAUSE)
+        pause_over.wait(min(pauses.next(), left))
 
 
 def _enough(acks: tuple[WorkerAck, ...], wait: Wait) -> bool:

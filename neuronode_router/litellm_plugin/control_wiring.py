@@ -39,9 +39,9 @@ from neuronode_router.litellm_plugin.router.bridge import RouterBridge
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.profiles.config_writer import Renderer
 from neuronode_router.profiles.files import ProfileFiles
-from neuronode_router.profiles.yaml11 import read
 from neuronode_router.routing.snapshot import Snapshot
 from neuronode_router.settings import Settings
+from neuronode_router.yaml11 import read
 
 FIRST_SNAPSHOT_SECONDS = 2.0
 """How long an empty store may take to become the first revision before requests go LiteLLM's way."""

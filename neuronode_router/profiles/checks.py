@@ -19,8 +19,9 @@ from neuronode_router.domain import (
     Profile,
 )
 from neuronode_router.errors import Problem
-from neuronode_router.profiles.problems import MAX_PROBLEMS, Code, Path, Source, shown, suggestion
+from neuronode_router.profiles.problems import Code, suggestion
 from neuronode_router.profiles.schema import MAX_LADDER, MAX_TASKS, NAME_MEND, to_profile
+from neuronode_router.safe_yaml import MAX_PROBLEMS, Path, Source, shown
 
 MAX_SUGGESTIONS = 5
 """How many unknown groups of one profile get a "Did you mean": each costs milliseconds on a host with many groups."""

@@ -19,10 +19,10 @@ from neuronode_router.errors import Problem, ProfilesInvalid, ProfilesReadOnly, 
 from neuronode_router.profiles.checks import Draft, check_drafts, name_problem
 from neuronode_router.profiles.edits import StagedFiles
 from neuronode_router.profiles.intent import FileChange, end, intents
-from neuronode_router.profiles.problems import Code, Source, shown
-from neuronode_router.profiles.reader import MAX_BYTES, read_document
-from neuronode_router.profiles.schema import to_file_document, to_profile
+from neuronode_router.profiles.problems import Code
+from neuronode_router.profiles.schema import CAPS, to_file_document, to_profile
 from neuronode_router.profiles.splice import NotUnderstood, dump, revise
+from neuronode_router.safe_yaml import Source, read_yaml, shown
 
 SUFFIX = ".yaml"
 MAX_FILES = 64
@@ -207,7 +207,7 @@ def _checked(drafts: list[Draft], host: HostFacts) -> tuple[dict[str, Profile], 
 def _draft(entry: _Entry) -> Draft:
     if entry.problem is not None:
         return Draft(entry.name, None, Source(entry.problem.file), (entry.problem,))
-    reading = read_document(entry.raw, entry.path.name)
+    reading = read_yaml(entry.raw, entry.path.name, caps=CAPS)
     return Draft(entry.name, reading.document, reading.source, reading.problems)
 
 
@@ -220,7 +220,7 @@ def _faults(draft: Draft) -> Sequence[Problem]:
 
 def _rewritten(entry: _Entry | None, profile: Profile) -> bytes:
     """Return the content of a profile's file that says `profile`, with as little changed as possible."""
-    reading = read_document(entry.raw, entry.path.name) if entry else None
+    reading = read_yaml(entry.raw, entry.path.name, caps=CAPS) if entry else None
     if entry is None or reading is None or reading.document is None or reading.problems:
         return dump(to_file_document(profile)).encode()
     if to_profile(profile.name, reading.document, reading.source)[0] == profile:
@@ -238,7 +238,7 @@ def _read_regular(path: Path) -> bytes:
     with os.fdopen(handle, "rb") as file:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError("it is no regular file")
-        return file.read(MAX_BYTES + 1)
+        return file.read(CAPS.bytes + 1)
 
 
 def _target(path: Path) -> Path:

@@ -1,23 +1,15 @@
-"""The closed vocabulary of what can be wrong with profile files, and where in them it is.
+"""The closed vocabulary of what can be wrong with profile files.
 
-It must not know how files are read or what a host offers: `reader`, `schema` and `checks` find the problems.
+It must not know how files are read or what a host offers: `safe_yaml`, `schema` and `checks` find the problems.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from enum import StrEnum
 
-from neuronode_router.errors import Problem
-
-Path = tuple[str | int, ...]
-"""Keys and list indexes from the top of a document: `("tasks", "classification")`."""
-
-MAX_NAME_SHOWN = 80
-MAX_PROBLEMS = 50
-"""How many problems one file is told at once, by each of reading, schema and checks."""
+from neuronode_router.safe_yaml import MAX_NAME_SHOWN
 
 
 class Code(StrEnum):
@@ -47,34 +39,6 @@ class Code(StrEnum):
     NAME_COLLISION = "name_collision"
     NO_PROFILE = "no_profile"
     MISSING_BALANCED = "missing_balanced"
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a document came from, so that a problem can name file, line and column."""
-
-    file: str
-    places: Mapping[Path, tuple[int, int]] = field(default_factory=dict)
-    """(line, column), both from 1, of every key and list item; empty for a document that came as JSON."""
-
-    def problem(self, code: Code, path: Path, message: str, fix: str) -> Problem:
-        """Return the problem at `path`, or at the nearest place above it that the document has."""
-        line, column = next(
-            (self.places[path[:end]] for end in range(len(path), -1, -1) if path[:end] in self.places), (0, 0)
-        )
-        return Problem(code.value, message, fix, self.file, line, column, dotted(path))
-
-
-def dotted(path: Path) -> str:
-    """Return a path as people read it: `tiers.fast[0]`."""
-    steps = (f"[{step}]" if isinstance(step, int) else f".{shown(step)}" for step in path)
-    return "".join(steps).removeprefix(".")
-
-
-def shown(name: str) -> str:
-    """Return a name as it may appear in a message: printable and short, whatever was sent."""
-    text = name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
-    return text if len(text) <= MAX_NAME_SHOWN else f"{text[:MAX_NAME_SHOWN]}..."
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -17,9 +17,12 @@ from pydantic_core import ErrorDetails
 
 from neuronode_router.domain import NAME_PATTERN, TASK_ALIASES, OnOverload, Profile, Stickiness, Tier
 from neuronode_router.errors import Problem
-from neuronode_router.profiles.problems import MAX_PROBLEMS, Code, Path, Source, shown, suggestion
-from neuronode_router.profiles.reader import MAX_NODES
-from neuronode_router.profiles.yaml11 import scalar
+from neuronode_router.profiles.problems import Code, suggestion
+from neuronode_router.safe_yaml import MAX_PROBLEMS, Path, Source, YamlCaps, shown
+from neuronode_router.yaml11 import scalar
+
+CAPS = YamlCaps(bytes=256 * 1024, depth=6, nodes=2000)
+"""What a profile file may have."""
 
 SCHEMA_FILE = FilePath(__file__).with_name("profile.schema.json")
 MAX_TASKS = 64
@@ -134,8 +137,8 @@ def to_profile(
     name: str, document: Mapping[str, object], source: Source
 ) -> tuple[Profile | None, list[Problem]]:
     """Return the profile that a document describes, or None and what the schema has against it. Never raises."""
-    if _size(document) > MAX_NODES:
-        message = f"The profile has more than {MAX_NODES} entries."
+    if _size(document) > CAPS.nodes:
+        message = f"The profile has more than {CAPS.nodes} entries."
         return None, [source.problem(Code.TOO_LARGE, (), message, "Shorten it.")]
     try:
         valid = ProfileFile.model_validate(_lists_to_tuples(document))

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from neuronode_router.profiles.yaml11 import compose, read, scalar
+from neuronode_router.yaml11 import compose, read, scalar
 
 STEP = 2
 """Columns that a new level is indented by."""

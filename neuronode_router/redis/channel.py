@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from neuronode_router.backoff import Backoff
+from neuronode_router.redis.breaker import CircuitBreaker
 from neuronode_router.redis.client import connect, redis_errors
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class RedisChannel:
         self._name = name
         self._client: Redis | None = None
         self._listener: asyncio.Task[None] | None = None
-        self._closed_until = 0.0
+        self._breaker = CircuitBreaker(BREAK_SECONDS)
         self.connected = False
         """Whether there is a subscription now."""
 
@@ -57,13 +58,13 @@ class RedisChannel:
         """Say `message`; return whether Redis took it. Never raises; waits at most 50 ms, and not at all after a
         failure for 2 s.
         """
-        if self._client is None or time.monotonic() < self._closed_until:
+        if self._client is None or self._breaker.is_open:
             return False
         try:
             async with asyncio.timeout(PUBLISH_SECONDS):
                 await self._client.publish(self._name, message)
         except redis_errors() as error:
-            self._closed_until = time.monotonic() + BREAK_SECONDS
+            self._breaker.record_failure()
             logger.warning("Redis did not take a message on %s: %r", self._name, error)
             return False
         return True
@@ -78,19 +79,20 @@ class RedisChannel:
             self._client = None
 
     async def _listen(self, client: Redis, on_message: OnMessage) -> None:
-        backoff = FIRST_BACKOFF
+        backoff = Backoff(first=FIRST_BACKOFF, longest=LONGEST_BACKOFF)
         while True:
             try:
                 async with client.pubsub() as subscription:
                     await subscription.subscribe(self._name)
-                    self.connected, self._closed_until, backoff = True, 0.0, FIRST_BACKOFF
+                    self.connected = True
+                    self._breaker.record_success()
+                    backoff.reset()
                     on_message(None)
                     await _deliver(subscription, on_message)
             except redis_errors() as error:
                 logger.debug("Redis subscription ended: %r", error)
             self.connected = False
-            await asyncio.sleep(backoff)
-            backoff = min(backoff * 2, LONGEST_BACKOFF)
+            await asyncio.sleep(backoff.next())
 
 
 async def _deliver(subscription: PubSub, on_message: OnMessage) -> None:

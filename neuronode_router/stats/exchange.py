@@ -6,6 +6,7 @@ It must not know when it runs, what happens when it fails, or what the counts ar
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -142,8 +143,8 @@ class Exchange:
 
     def _mark(self, increments: Sequence[Increment], *, sign: int) -> None:
         for number, deployment_id, name, count in increments:
-            sent = self.view.sent.setdefault(number, {}).setdefault(deployment_id, {})
-            sent[name] = sent.get(name, 0) + sign * count
+            sent = self.view.sent.setdefault(number, {}).setdefault(deployment_id, Counter())
+            sent[name] += sign * count
 
     async def _tell_depth(self, client: Redis, others: Sequence[str]) -> None:
         """Say what is in flight here, hear what is elsewhere, and strike out who has died."""

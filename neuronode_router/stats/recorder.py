@@ -5,6 +5,7 @@ It must not know who reads the counts, and does no I/O.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from neuronode_router.stats import tally as fields
@@ -24,7 +25,7 @@ class Recorder:
         self.window = Window(clock=clock)
         self._clock = clock
         self._running: dict[str, tuple[str, float]] = {}
-        self._depths: dict[str, int] = {}
+        self._depths: Counter[str] = Counter()
 
     @property
     def depths(self) -> Mapping[str, int]:
@@ -38,7 +39,7 @@ class Recorder:
             deployment_id in self._depths or len(self._depths) < MAX_DEPLOYMENTS
         ):
             self._running[attempt_id] = (deployment_id, self._clock())
-            self._depths[deployment_id] = self._depths.get(deployment_id, 0) + 1
+            self._depths[deployment_id] += 1
 
     def end(self, attempt_id: str) -> None:
         """Note that an attempt is over, however it ended. An unknown id is ignored: calling twice does no harm."""
@@ -46,10 +47,8 @@ class Recorder:
         if found is None:
             return
         deployment_id, _ = found
-        left = self._depths[deployment_id] - 1
-        if left:
-            self._depths[deployment_id] = left
-        else:
+        self._depths[deployment_id] -= 1
+        if not self._depths[deployment_id]:
             del self._depths[deployment_id]
 
     def record(self, deployment_id: str, attempt: Attempt) -> Evidence:

@@ -14,6 +14,7 @@ It must not know when anything is read or written.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from neuronode_router.stats.tally import FIELDS, Tally
@@ -70,7 +71,7 @@ def read_slot(answer: object) -> dict[str, Tally]:
         if name in FIELDS and deployment_id and _COUNT.fullmatch(count):
             if deployment_id not in slot and len(slot) >= MAX_DEPLOYMENTS:
                 continue
-            slot.setdefault(deployment_id, {})[name] = int(count)
+            slot.setdefault(deployment_id, Counter())[name] = int(count)
     return slot
 
 

@@ -15,6 +15,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from neuronode_router.redis.breaker import CircuitBreaker
 from neuronode_router.redis.client import connect, redis_errors
 from neuronode_router.stats.exchange import Exchange
 from neuronode_router.stats.memory import INTERVAL_SECONDS, build_snapshot, known_to, tallies_of
@@ -47,7 +48,7 @@ class RedisStatistics:
         self._exchange = Exchange(self.recorder, instance=secrets.token_hex(8))
         self._snapshot: Mapping[str, DeploymentStats] = MappingProxyType({})
         self._shared = False
-        self._closed_until = 0.0
+        self._breaker = CircuitBreaker(BREAK_SECONDS)
         self._stopping = asyncio.Event()
         self._client: Redis | None = None
         self._task: asyncio.Task[None] | None = None
@@ -87,7 +88,7 @@ class RedisStatistics:
 
     async def _run(self, client: Redis) -> None:
         while not self._stopping.is_set():
-            if time.monotonic() >= self._closed_until:
+            if not self._breaker.is_open:
                 await self._try_exchange(client)
             self.recorder.forget_lost()
             await self._publish()
@@ -102,7 +103,7 @@ class RedisStatistics:
             if self._shared:
                 logger.warning("Statistics are those of this process until Redis answers: %r", error)
             self._shared = False
-            self._closed_until = time.monotonic() + BREAK_SECONDS
+            self._breaker.record_failure()
             return
         if not self._shared:
             logger.info("Statistics are shared through Redis")

@@ -5,11 +5,12 @@ The same fields are counted in memory and in Redis. It must not know which attem
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from neuronode_router.histogram import BUCKETS, Histogram, bucket_of
 
-Tally = dict[str, int]
+Tally = Counter[str]
 
 ANSWERS, ERRORS, TOKENS, GENERATING_MS = "answers", "errors", "tokens", "generating_ms"
 TOTAL, FIRST_TOKEN, SHORT_ANSWER = "total", "first", "short"
@@ -31,19 +32,19 @@ FIELDS = frozenset((ANSWERS, ERRORS, TOKENS, GENERATING_MS, *_BUCKET_OF_FIELD))
 
 def count_error(tally: Tally) -> None:
     """Count one attempt that failed."""
-    _add(tally, ERRORS, 1)
+    tally[ERRORS] += 1
 
 
 def count_answer(tally: Tally, total_ms: float, *, first_token_ms: float | None, tokens: int) -> None:
     """Count one answer: finite times in milliseconds, tokens of the answer (0 where unknown)."""
     generating_ms = total_ms - (first_token_ms or 0.0)
-    _add(tally, ANSWERS, 1)
+    tally[ANSWERS] += 1
     _add_value(tally, TOTAL, total_ms)
     if first_token_ms is not None:
         _add_value(tally, FIRST_TOKEN, first_token_ms)
     if tokens > 0:
-        _add(tally, TOKENS, tokens)
-        _add(tally, GENERATING_MS, max(1, round(generating_ms)))
+        tally[TOKENS] += tokens
+        tally[GENERATING_MS] += max(1, round(generating_ms))
     # An answer of 2,000 tokens takes long on an idle deployment too: count it as if it had been a short one.
     shortened = generating_ms * min(1.0, SHORT_ANSWER_TOKENS / max(tokens, 1))
     _add_value(tally, SHORT_ANSWER, total_ms - generating_ms + shortened)
@@ -51,10 +52,9 @@ def count_answer(tally: Tally, total_ms: float, *, first_token_ms: float | None,
 
 def merge(tallies: Iterable[Mapping[str, int]]) -> Tally:
     """Return the sum. Never raises."""
-    merged: Tally = {}
+    merged: Tally = Counter()
     for tally in tallies:
-        for name, count in tally.items():
-            merged[name] = merged.get(name, 0) + count
+        merged.update(tally)
     return merged
 
 
@@ -65,9 +65,8 @@ def at_least(tally: Mapping[str, int], other: Mapping[str, int]) -> Mapping[str,
 
 def difference(tally: Mapping[str, int], earlier: Mapping[str, int]) -> Tally:
     """Return what `tally` has more than `earlier`, which it has grown from. Never raises."""
-    return {
-        name: count - earlier.get(name, 0) for name, count in tally.items() if count > earlier.get(name, 0)
-    }
+    grown = {name: count - earlier.get(name, 0) for name, count in tally.items()}
+    return Counter({name: count for name, count in grown.items() if count > 0})
 
 
 def histograms(tally: Mapping[str, int]) -> Mapping[str, Histogram]:
@@ -80,9 +79,5 @@ def histograms(tally: Mapping[str, int]) -> Mapping[str, Histogram]:
     return {kind: Histogram(found) for kind, found in counts.items()}
 
 
-def _add(tally: Tally, name: str, amount: int) -> None:
-    tally[name] = tally.get(name, 0) + amount
-
-
 def _add_value(tally: Tally, kind: str, value: float) -> None:
-    _add(tally, _HISTOGRAMS[kind][bucket_of(value)], 1)
+    tally[_HISTOGRAMS[kind][bucket_of(value)]] += 1

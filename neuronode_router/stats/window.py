@@ -5,6 +5,7 @@ It must not know what the counts mean, or whether others see them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from neuronode_router.stats.tally import Tally
@@ -49,7 +50,7 @@ class Window:
             self._forget_outside(newest)
         found = slot.get(deployment_id)
         if found is None and len(slot) < MAX_DEPLOYMENTS:
-            found = slot[deployment_id] = {}
+            found = slot[deployment_id] = Counter()
         return found
 
     def _forget_outside(self, newest: int) -> None:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from neuronode_router.errors import Problem, TemplatesInvalid
-from neuronode_router.tasks import yaml_reader
+from neuronode_router.safe_yaml import Source, YamlCaps, read_yaml
 from neuronode_router.tasks.checks import faults
 from neuronode_router.tasks.file_schema import OutputPart, TemplateFile
 from neuronode_router.tasks.template import (
@@ -28,9 +28,9 @@ from neuronode_router.tasks.template import (
     Prompt,
     TaskTemplate,
 )
-from neuronode_router.tasks.yaml_reader import Document
 
 MAX_FILES = 256
+CAPS = YamlCaps(bytes=64 * 1024, depth=20, nodes=5000)
 SHIPPED = Path(__file__).with_name("templates")
 
 Catalogue = Mapping[str, TaskTemplate]
@@ -54,7 +54,7 @@ def load(folder: Path) -> Catalogue:
     for path in paths:
         try:
             with path.open("rb") as file:
-                raw = file.read(yaml_reader.MAX_BYTES + 1)
+                raw = file.read(CAPS.bytes + 1)
         except OSError as error:
             fix = "Make it readable, or remove it."
             problems.append(Problem("unreadable", f"It cannot be read: {error.strerror}.", fix, path.name))
@@ -70,32 +70,31 @@ def load(folder: Path) -> Catalogue:
 
 def parse(raw: bytes, file: str) -> tuple[TaskTemplate | None, list[Problem]]:
     """Return the task that a file's bytes describe, or None and all its problems. Never raises."""
-    document = yaml_reader.read(raw, file)
-    if document.problems:
-        return None, document.problems
+    reading = read_yaml(raw, file, caps=CAPS, typed=True)
+    if reading.problems:
+        return None, list(reading.problems)
+    source = reading.source
     try:
-        valid = TemplateFile.model_validate(document.data)
+        valid = TemplateFile.model_validate(reading.document)
     except ValidationError as error:
-        for detail in error.errors(include_url=False, include_input=False):
-            _note(document, detail)
-        return None, document.problems
+        details = error.errors(include_url=False, include_input=False)
+        return None, [_schema_problem(source, detail) for detail in details]
+    problems = [source.problem("bad_value", *fault) for fault in faults(valid)]
     if valid.name != Path(file).stem:
-        document.add(
-            "wrong_name", ("name",), "The name differs from the file's.", f"Write {Path(file).stem}."
-        )
-    for path, message, fix in faults(valid):
-        document.add("bad_value", path, message, fix)
-    return (None if document.problems else _template(valid)), document.problems
+        fix = f"Write {Path(file).stem}."
+        problems.insert(0, source.problem("wrong_name", ("name",), "The name differs from the file's.", fix))
+    return (None if problems else _template(valid)), problems
 
 
-def _note(document: Document, detail: ErrorDetails) -> None:
+def _schema_problem(source: Source, detail: ErrorDetails) -> Problem:
     path = tuple(step for step in detail["loc"] if step != "[key]")
     if detail["type"] == "extra_forbidden":
-        document.add("unknown_key", path, "This key is not known here.", "docs/tasks.md lists the keys.")
-    elif detail["type"] == "missing":
-        document.add("missing_key", path, "The key is missing.", f"Add `{path[-1]}:`.")
-    else:
-        document.add("bad_value", path, f"{detail['msg']}.", "Correct the value; quote it when it is a text.")
+        fix = "docs/tasks.md lists the keys."
+        return source.problem("unknown_key", path, "This key is not known here.", fix)
+    if detail["type"] == "missing":
+        return source.problem("missing_key", path, "The key is missing.", f"Add `{path[-1]}:`.")
+    fix = "Correct the value; quote it when it is a text."
+    return source.problem("bad_value", path, f"{detail['msg']}.", fix)
 
 
 def _template(valid: TemplateFile) -> TaskTemplate:

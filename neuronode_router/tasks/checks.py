@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from neuronode_router.safe_yaml import Path
 from neuronode_router.tasks.file_schema import OutputPart, PromptPart, TemplateFile
 from neuronode_router.tasks.json_answers import schema_faults
 from neuronode_router.tasks.labels import plain
 from neuronode_router.tasks.template import BLIND_CONFIDENCE, InputKind
-from neuronode_router.tasks.yaml_reader import Path
 
 PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 OWN_PLACEHOLDERS = frozenset({"labels", "json_schema"})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -190,8 +191,8 @@ def _entry(row: Row[*tuple[Any, ...]]) -> tuple[tuple[int, UsageKey], Sums]:
     return (start, UsageKey(*names)), sums
 
 
-def _buckets(text: str) -> dict[int, int]:
-    return {int(bucket): count for bucket, count in json.loads(text).items()}
+def _buckets(text: str) -> Counter[int]:
+    return Counter({int(bucket): count for bucket, count in json.loads(text).items()})
 
 
 def _request_rows(worker: str, batch: Batch) -> Sequence[Mapping[str, Any]]:

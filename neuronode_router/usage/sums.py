@@ -5,6 +5,7 @@ It must not know what the requests have in common.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from neuronode_router.histogram import Histogram, bucket_of
@@ -49,9 +50,9 @@ class Sums:
     audio: int = 0
     largest: int = 0
     """Most tokens, prompt and answer together, of one request."""
-    latency: dict[int, int] = field(default_factory=dict)
+    latency: Counter[int] = field(default_factory=Counter)
     """Buckets of `histogram`, in milliseconds."""
-    first_token: dict[int, int] = field(default_factory=dict)
+    first_token: Counter[int] = field(default_factory=Counter)
 
     def add(self, finished: FinishedRequest) -> None:
         """Count one request. Never raises."""
@@ -70,17 +71,17 @@ class Sums:
         self.audio += finished.audio
         self.largest = max(self.largest, finished.prompt_tokens + finished.completion_tokens)
         if finished.latency_ms is not None:
-            _count(self.latency, finished.latency_ms)
+            self.latency[bucket_of(finished.latency_ms)] += 1
         if finished.first_token_ms is not None:
-            _count(self.first_token, finished.first_token_ms)
+            self.first_token[bucket_of(finished.first_token_ms)] += 1
 
     def merge(self, other: Sums) -> None:
         """Add what `other` counted. Never raises."""
         for name in ADDED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.largest = max(self.largest, other.largest)
-        _add_buckets(self.latency, other.latency)
-        _add_buckets(self.first_token, other.first_token)
+        self.latency.update(other.latency)
+        self.first_token.update(other.first_token)
 
     @property
     def cost(self) -> float | None:
@@ -94,13 +95,3 @@ class Sums:
     def first_token_ms(self, share: float) -> float | None:
         """Return a quantile of the time to the first token in milliseconds, None without samples."""
         return Histogram(self.first_token).quantile(share)
-
-
-def _count(buckets: dict[int, int], value: float) -> None:
-    bucket = bucket_of(value)
-    buckets[bucket] = buckets.get(bucket, 0) + 1
-
-
-def _add_buckets(buckets: dict[int, int], other: dict[int, int]) -> None:
-    for bucket, count in other.items():
-        buckets[bucket] = buckets.get(bucket, 0) + count

@@ -199,27 +199,27 @@ GOOD_HASH = "'" + "0" * 64 + "'"
 @pytest.mark.parametrize(
     ("text", "code", "line", "path"),
     [
-        ("", "access_invalid", 0, ""),
-        ("keys: [", "access_syntax", 1, ""),
-        ("keys: []\nkeys: []", "access_syntax", 2, ""),
-        ("keys: []\n---\nkeys: []", "access_syntax", 2, ""),
-        ("keys: &a []", "access_anchor", 1, ""),
-        ("keys: !!python/object/apply:os.system [ls]", "access_tag", 1, ""),
-        ("[" * 5000, "access_too_deep", 1, ""),
-        ("#" * 300_000, "access_too_large", 0, ""),
+        ("", "empty", 0, ""),
+        ("keys: [", "syntax", 1, ""),
+        ("keys: []\nkeys: []", "duplicate_key", 2, "keys"),
+        ("keys: []\n---\nkeys: []", "several_documents", 2, ""),
+        ("keys: &a []", "anchor", 1, ""),
+        ("keys: !!python/object/apply:os.system [ls]", "tag", 1, ""),
+        ("[" * 5000, "too_deep", 1, ""),
+        ("#" * 300_000, "too_large", 0, ""),
         ("keys: []\nadmin: true", "access_invalid", 2, "admin"),
-        (f"keys:\n- name: a\n  sha256: {GOOD_HASH}\n  api_base: x", "access_invalid", 4, "keys.0.api_base"),
-        (f"keys:\n- name: a\n  sha256: {GOOD_HASH}\n  role: root", "access_invalid", 4, "keys.0.role"),
-        (f"keys:\n- name: 7\n  sha256: {GOOD_HASH}", "access_invalid", 2, "keys.0.name"),
-        (f"keys:\n- name: 'a\\nb'\n  sha256: {GOOD_HASH}", "access_invalid", 2, "keys.0.name"),
-        ("keys:\n- name: a\n  sha256: sk-plain", "access_invalid", 3, "keys.0.sha256"),
-        ("keys:\n- name: a\n  sha256: 'A" + "0" * 63 + "'", "access_invalid", 3, "keys.0.sha256"),
-        (f"keys:\n- name: a\n  sha256: {GOOD_HASH}\n  expires: soon", "access_invalid", 4, "keys.0.expires"),
+        (f"keys:\n- name: a\n  sha256: {GOOD_HASH}\n  api_base: x", "access_invalid", 4, "keys[0].api_base"),
+        (f"keys:\n- name: a\n  sha256: {GOOD_HASH}\n  role: root", "access_invalid", 4, "keys[0].role"),
+        (f"keys:\n- name: 7\n  sha256: {GOOD_HASH}", "access_invalid", 2, "keys[0].name"),
+        (f"keys:\n- name: 'a\\nb'\n  sha256: {GOOD_HASH}", "access_invalid", 2, "keys[0].name"),
+        ("keys:\n- name: a\n  sha256: sk-plain", "access_invalid", 3, "keys[0].sha256"),
+        ("keys:\n- name: a\n  sha256: 'A" + "0" * 63 + "'", "access_invalid", 3, "keys[0].sha256"),
+        (f"keys:\n- name: a\n  sha256: {GOOD_HASH}\n  expires: soon", "access_invalid", 4, "keys[0].expires"),
         (
             f"keys:\n- name: a\n  sha256: {GOOD_HASH}\n- name: b\n  sha256: {GOOD_HASH}",
             "access_repeated",
             5,
-            "keys.1.sha256",
+            "keys[1].sha256",
         ),
     ],
 )
@@ -239,7 +239,12 @@ def test_all_problems_are_reported_at_once() -> None:
 
     problems = parse_access(text.encode(), file="access.yaml")[1]
 
-    assert {problem.path for problem in problems} == {"keys.0.sha256", "keys.0.frob", "keys.1", "keys.2.name"}
+    assert {problem.path for problem in problems} == {
+        "keys[0].sha256",
+        "keys[0].frob",
+        "keys[1]",
+        "keys[2].name",
+    }
 
 
 @given(st.binary(max_size=300) | st.text(alphabet="keys:-[]{}&*!'\"\n #a0", max_size=120).map(str.encode))

@@ -5,7 +5,6 @@ It must not know how a probe is made or judged: the proxy does both.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -107,13 +106,13 @@ def _params(
 
 def _told(connection: Connection, params: Mapping[str, object]) -> dict[str, Any]:
     """Say on standard error what each probe finds, and return the outcome."""
-    for fields in connection.stream("POST", "/profiles/validate", params=params):
-        if not fields:
+    for sent in connection.stream("POST", "/profiles/validate", params=params):
+        if sent is None:
             continue
-        document: dict[str, Any] = json.loads(fields["data"])
-        if fields.get("event") == "problem":
+        document: dict[str, Any] = sent.json()
+        if sent.event == "problem":
             raise refusal(document["status"], document)
-        if fields.get("event") == "result":
+        if sent.event == "result":
             return document
         state = WORDS.get(document["state"], document["state"])
         why = f" ({document['why']})" if document["state"] == "red" else ""

@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Iterator
 
+from neuronode_router.backoff import Backoff
 from neuronode_router.cli.http import Connection, Event, Refused, Unreachable
 from neuronode_router.cli.terminal import note
 from neuronode_router.errors import NeuronodeError
@@ -58,11 +59,11 @@ class _Feed:
 
     def run(self) -> None:
         """Read until stopped; connect again after a pause, which grows while the proxy stays away."""
-        pause = FIRST_PAUSE
+        backoff = Backoff(first=FIRST_PAUSE, longest=LONGEST_PAUSE)
         while not self.stop.is_set():
             try:
                 for event in self._connection.events(self._last):
-                    pause = FIRST_PAUSE
+                    backoff.reset()
                     if event is not None:
                         self._last = event.revision
                         self._queue.put(event)
@@ -72,6 +73,5 @@ class _Feed:
                 if not isinstance(error, Unreachable) and not (isinstance(error, Refused) and error.passing):
                     self._queue.put(error)
                     return
-                note(f"neuronode: {error.message} Trying again in {pause:.1f} s.")
-            self.stop.wait(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+                note(f"neuronode: {error.message} Trying again.")
+            self.stop.wait(backoff.next())

@@ -12,10 +12,9 @@ from typing import Any
 
 from neuronode_router.domain import TASK_ALIASES, TIERS
 from neuronode_router.errors import Problem, ProfilesInvalid, SettingsError
-from neuronode_router.profiles.problems import Source, dotted
-from neuronode_router.profiles.reader import read_document
-from neuronode_router.profiles.schema import to_profile
+from neuronode_router.profiles.schema import CAPS, to_profile
 from neuronode_router.profiles.splice import dump
+from neuronode_router.safe_yaml import Source, dotted, read_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def read_profile(file: Path) -> ProfileText:
         raise SettingsError(
             f"{file} cannot be read: {error.strerror}.", fix="Name a profile file."
         ) from error
-    reading = read_document(raw, str(file))
+    reading = read_yaml(raw, str(file), caps=CAPS)
     if reading.problems or reading.document is None:
         raise ProfilesInvalid(reading.problems)
     places = {dotted(path): place for path, place in reading.source.places.items()}

@@ -17,12 +17,13 @@ from pathlib import Path
 
 import httpx
 
+from neuronode_router.backoff import Backoff
 from neuronode_router.cli.serve import embedded
 from neuronode_router.cli.serve.banner import QUESTION, Progress, ready_banner
 from neuronode_router.cli.serve.embedded import EmbeddedAddress
 from neuronode_router.cli.serve.litellm_start import WORKER_HEALTH_SECONDS
 from neuronode_router.cli.serve.prepare import Listen, Prepared, prepared
-from neuronode_router.cli.serve.supervise import Backoff, Child, Relay
+from neuronode_router.cli.serve.supervise import Child, Relay
 from neuronode_router.errors import HostError, SettingsError
 from neuronode_router.settings import Settings, process_environment
 
@@ -31,6 +32,8 @@ GRACE_SECONDS = 10.0
 """How long running requests may take to end after SIGTERM."""
 START_SECONDS = 300.0
 FIRST_ANSWER_SECONDS = 60.0
+HEALTHY_SECONDS = 60.0
+"""An embedded server that ran for so long is started again without delay."""
 POLL_SECONDS = 0.1
 STARTUP_FAILED = b"Application startup failed"
 """What uvicorn prints then."""
@@ -97,7 +100,7 @@ class Service:
 
     async def _keep_embedded(self, address: EmbeddedAddress) -> str:
         """Run the embedded server, restarting it with a growing delay. Returns only when that cannot help."""
-        backoff = Backoff()
+        backoff = Backoff(first=0.5, longest=30.0, jitter=0.0)
         while True:
             began = time.monotonic()
             self._embedded = await Child.start(
@@ -109,7 +112,9 @@ class Service:
             await self._embedded.release()
             if code == embedded.REFUSED:
                 return "The embedded model cannot be used; the line above says why."
-            delay = backoff.next(ran_for=time.monotonic() - began)
+            if time.monotonic() - began >= HEALTHY_SECONDS:
+                backoff.reset()
+            delay = backoff.next()
             _say(f"neuronode: the embedded model ended {_how(code)}; it is started again in {delay:.1f} s")
             await asyncio.sleep(delay)
 

@@ -109,19 +109,3 @@ class Relay:
                 # Reading goes on when nobody listens any more: a full pipe would stop the child.
                 with contextlib.suppress(OSError):
                     self.emit(chunk)
-
-
-@dataclass(slots=True)
-class Backoff:
-    """Delays between restarts: doubled each time, and from the start again after a long healthy run."""
-
-    first: float = 0.5
-    longest: float = 30.0
-    healthy_after: float = 60.0
-    _delay: float = field(default=0.0, init=False)
-
-    def next(self, *, ran_for: float) -> float:
-        """Return the seconds to wait before the next start, after one that lasted `ran_for` seconds."""
-        restart = self._delay == 0 or ran_for >= self.healthy_after
-        self._delay = self.first if restart else min(2 * self._delay, self.longest)
-        return self._delay

@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from neuronode_router.cli.serve.supervise import TAIL_BYTES, Backoff, Child, Relay
+from neuronode_router.cli.serve.supervise import TAIL_BYTES, Child, Relay
 
 STUBBORN = """
 import signal, subprocess, sys, time
@@ -105,14 +105,6 @@ async def test_the_relay_reads_on_when_nobody_listens() -> None:
         await relay.run(child)
 
     assert await child.stop(grace=5) is True
-
-
-def test_restarts_slow_down_and_forgive() -> None:
-    """Delays double up to a limit; a long healthy run starts over."""
-    backoff = Backoff(first=1, longest=5, healthy_after=60)
-
-    assert [backoff.next(ran_for=0) for _ in range(4)] == [1, 2, 4, 5]
-    assert backoff.next(ran_for=61) == 1
 
 
 async def started(program: str) -> Child:

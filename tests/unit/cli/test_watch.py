@@ -42,7 +42,11 @@ def test_no_revision_is_missed_over_lost_connections(
         answer = answers.pop(0) if answers else httpx.ReadError("cut")
         if isinstance(answer, Exception):
             raise answer
-        return answer if isinstance(answer, httpx.Response) else httpx.Response(200, text=str(answer))
+        return (
+            answer
+            if isinstance(answer, httpx.Response)
+            else httpx.Response(200, text=str(answer), headers={"Content-Type": "text/event-stream"})
+        )
 
     connection = Connection(
         httpx.Client(base_url="http://proxy.test", transport=httpx.MockTransport(handler))

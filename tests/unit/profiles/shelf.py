@@ -9,7 +9,7 @@ from typing import Any
 from neuronode_router.domain import HostFacts
 from neuronode_router.errors import Problem
 from neuronode_router.profiles.files import ProfileFiles
-from neuronode_router.profiles.yaml11 import read
+from neuronode_router.yaml11 import read
 
 TESTDATA = Path(__file__).parents[2] / "testdata" / "profiles"
 REPOSITORY = Path(__file__).parents[3]

@@ -8,8 +8,8 @@ from neuronode_router.domain import TASK_ALIASES, HostFacts, Tier
 from neuronode_router.profiles.checks import RESERVED_PROFILE_NAMES, Draft, check_drafts
 from neuronode_router.profiles.files import MAX_FILES
 from neuronode_router.profiles.problems import Code
-from neuronode_router.profiles.reader import MAX_BYTES, MAX_DEPTH, MAX_NODES, read_document
-from neuronode_router.profiles.schema import MAX_LADDER, MAX_TASKS, ProfileFile
+from neuronode_router.profiles.schema import CAPS, MAX_LADDER, MAX_TASKS, ProfileFile
+from neuronode_router.safe_yaml import read_yaml
 from tests.unit.profiles.shelf import REPOSITORY, TESTDATA
 
 TEXT = (REPOSITORY / "docs" / "profiles.md").read_text("utf-8")
@@ -35,7 +35,7 @@ def test_every_code_has_its_mend() -> None:
 def test_the_example_is_valid() -> None:
     """The file shown has every key and all tasks, and passes against a host that has its groups."""
     example = TEXT.split("```yaml\n", 1)[1].split("```", 1)[0]
-    reading = read_document(example.encode(), "balanced.yaml")
+    reading = read_yaml(example.encode(), "balanced.yaml", caps=CAPS)
     draft = Draft("balanced", reading.document, reading.source, reading.problems)
 
     groups = frozenset(group for _, group in draft.groups())
@@ -57,10 +57,10 @@ def test_the_shown_problem_is_a_real_one() -> None:
 
 def test_limits_are_the_real_ones() -> None:
     """Numbers in the text are those of the code."""
-    assert f"a file at most {MAX_BYTES // 1024} kB" in TEXT
+    assert f"a file at most {CAPS.bytes // 1024} kB" in TEXT
     assert f"at most {MAX_FILES} profiles" in TEXT
     assert f"at most {MAX_TASKS} |" in TEXT
     assert f"list of 1 to {MAX_LADDER} groups" in TEXT
-    assert f"deeper than {MAX_DEPTH} levels" in TEXT
-    assert f"{MAX_NODES:,} entries" in TEXT
+    assert f"deeper than {CAPS.depth} levels" in TEXT
+    assert f"{CAPS.nodes:,} entries" in TEXT
     assert all(f"`{name}`" in TEXT for name in RESERVED_PROFILE_NAMES)

@@ -1,4 +1,4 @@
-"""Reading never crashes, is quick on what was made to hurt, and says where things are (threats T7, T8)."""
+"""Reading never crashes, is quick on what was made to hurt, and says where things are."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuronode_router.profiles.problems import MAX_PROBLEMS, Code
-from neuronode_router.profiles.reader import MAX_BYTES, read_document
+from neuronode_router.profiles.problems import Code
+from neuronode_router.profiles.schema import CAPS
+from neuronode_router.safe_yaml import MAX_PROBLEMS, read_yaml
 from tests.unit.profiles.shelf import GOOD, HOST, Shelf
 
 LINES = st.sampled_from(GOOD.decode().splitlines())
@@ -37,7 +38,7 @@ HOSTILE = {
     "documents": b"---\n" * 60_000,
     "block": b"description: |\n" + b" a\n" * 80_000,
     "deep": b"".join(b" " * n + b"a:\n" for n in range(700)),
-    "too large": b"a: b\n" * MAX_BYTES,
+    "too large": b"a: b\n" * CAPS.bytes,
     "nul": b"\x00" * 1000,
 }
 
@@ -46,7 +47,7 @@ HOSTILE = {
 @settings(max_examples=300)
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     """Whatever a file holds, there is a document or a problem, and never an exception."""
-    reading = read_document(raw, "any.yaml")
+    reading = read_yaml(raw, "any.yaml", caps=CAPS)
 
     assert reading.document is not None or reading.problems
     assert len(reading.problems) <= MAX_PROBLEMS
@@ -78,7 +79,7 @@ def test_hostile_files_are_refused_quickly(shelf: Shelf, name: str) -> None:
 
 def test_good_file_has_data_and_places() -> None:
     """Every key and list item has line and column; the data are plain."""
-    reading = read_document(GOOD, "balanced.yaml")
+    reading = read_yaml(GOOD, "balanced.yaml", caps=CAPS)
 
     assert reading.problems == ()
     assert reading.document is not None
@@ -93,4 +94,6 @@ def test_good_file_has_data_and_places() -> None:
 
 def test_byte_order_mark_is_no_character() -> None:
     """Editors that put a mark in front of UTF-8 do no harm."""
-    assert read_document(b"\xef\xbb\xbf" + GOOD, "x.yaml").document == read_document(GOOD, "x.yaml").document
+    marked = read_yaml(b"\xef\xbb\xbf" + GOOD, "x.yaml", caps=CAPS)
+
+    assert marked.document == read_yaml(GOOD, "x.yaml", caps=CAPS).document

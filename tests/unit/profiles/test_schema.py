@@ -9,9 +9,9 @@ import jsonschema
 import pytest
 
 from neuronode_router.domain import Profile
-from neuronode_router.profiles.problems import Source
 from neuronode_router.profiles.schema import SCHEMA_FILE, json_schema, to_file_document, to_profile
-from neuronode_router.profiles.yaml11 import read
+from neuronode_router.safe_yaml import Source
+from neuronode_router.yaml11 import read
 from tests.unit.profiles.shelf import REPOSITORY, good_document
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuronode_router.profiles.splice import NotUnderstood, dump, revise
-from neuronode_router.profiles.yaml11 import read
+from neuronode_router.yaml11 import read
 
 TEXT = """\
 # top

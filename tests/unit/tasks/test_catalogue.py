@@ -70,7 +70,7 @@ def test_a_new_task_needs_no_code(tmp_path: Path) -> None:
         ("max_tokens: 8", "max_tokens: 0", ("bad_value", "max_tokens")),
         ("max_tokens: 8", "max_tokens: yes", ("bad_value", "max_tokens")),
         ("name: urgency", "name: other", ("wrong_name", "name")),
-        ('"now", "today", "later"', "yes, no", ("bad_value", "output.labels.0")),
+        ('"now", "today", "later"', "yes, no", ("bad_value", "output.labels[0]")),
         ('"now", "today", "later"', '"now", "Now!"', ("bad_value", "output.labels")),
         ('"now", "today", "later"', '"now", "..."', ("bad_value", "output.labels")),
         ('labels: ["now", "today", "later"]', "labels_from: mail", ("bad_value", "output.labels_from")),
@@ -79,13 +79,13 @@ def test_a_new_task_needs_no_code(tmp_path: Path) -> None:
         ("Only {labels}.", "Only {mail}.", ("bad_value", "prompts.en.retry")),
         ("max_characters: 500", "verbatim: true", ("bad_value", "prompts.de.user")),
         ('output:\n  labels: ["now", "today", "later"]\n', "", ("bad_value", "prompts.de.system")),
-        ("fast", "&a fast", ("anchor", "")),
-        ("fast", "!!python/object/apply:os.getcwd []", ("tag", "")),
+        ("fast", "&a fast", ("anchor", "tier")),
+        ("fast", "!!python/object/apply:os.getcwd []", ("tag", "tier")),
         ("tier: fast", "tier: fast\ntier: medium", ("duplicate_key", "tier")),
         ("tier: fast", "tier: [", ("syntax", "")),
-        ("tier: fast", "tier: " + "[" * 50 + "]" * 50, ("too_large", "")),
+        ("tier: fast", "tier: " + "[" * 50 + "]" * 50, ("too_deep", "tier[0][0]")),
         ("tier: fast", "tier: " + "x" * 70_000, ("too_large", "")),
-        ("tier: fast", "tier: 2026-99-99", ("syntax", "")),
+        ("tier: fast", "tier: 2026-99-99", ("syntax", "tier")),
     ],
 )
 def test_a_wrong_template_is_refused_where_it_is_wrong(old: str, new: str, expected: tuple[str, str]) -> None:
@@ -143,7 +143,7 @@ def test_all_problems_of_all_files_come_at_once_with_their_lines(tmp_path: Path)
 
     found = {(p.file, p.code, p.line) for p in caught.value.problems}
     assert {("urgency.yaml", "bad_value", 4), ("urgency.yaml", "unknown_key", 5)} <= found
-    assert ("urgency.yaml", "missing_key", 1) in found
+    assert ("urgency.yaml", "missing_key", 2) in found
     assert any(file == "broken.yaml" for file, _, _ in found)
     assert all(problem.fix for problem in caught.value.problems)
 

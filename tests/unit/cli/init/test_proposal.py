@@ -15,7 +15,7 @@ from neuronode_router.cli.init.groups import Group, litellm_prices, text_groups
 from neuronode_router.cli.init.proposal import propose
 from neuronode_router.domain import TASK_ALIASES, HostFacts, Tier
 from neuronode_router.profiles.checks import Draft, check_drafts
-from neuronode_router.profiles.problems import Source
+from neuronode_router.safe_yaml import Source
 
 ROOT = Path(__file__).parents[4]
 PRICES = {"dear": {"output_cost_per_token": 3e-5, "mode": "chat"}, "vec": {"mode": "embedding"}}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from neuronode_router.domain import NAME_PATTERN
-from neuronode_router.profiles.yaml11 import is_trap, read, scalar
+from neuronode_router.yaml11 import is_trap, read, scalar
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 NAMES = st.from_regex(NAME_PATTERN, fullmatch=True)
