@@ -129,11 +129,6 @@ def test_what_the_proxy_itself_asks_for_is_locked() -> None:
     assert not NOT_LOCKED & locked.keys()
 
 
-PORTED_LATER = pytest.mark.xfail(
-    strict=True, reason="its texts name 1.106.2 until the plugin is ported to the default"
-)
-
-
 @pytest.mark.parametrize(
     "place",
     [
@@ -142,7 +137,7 @@ PORTED_LATER = pytest.mark.xfail(
         "deploy",
         "docker-compose.yml",
         "scripts",
-        pytest.param("neuronode_router", marks=PORTED_LATER),
+        "neuronode_router",
     ],
 )
 def test_a_place_that_names_a_release_to_install_names_the_default(place: str) -> None:

@@ -22,7 +22,7 @@ from neuronode_router.routing.overload import Health as State
 from neuronode_router.routing.overload import HealthReason
 from neuronode_router.stats.evidence import Attempt
 from neuronode_router.stats.memory import MemoryStatistics
-from tests.host.routers import bridged, cool_down, cooldowns_of, warm_up
+from tests.host.routers import add, bridged, cool_down, cooldowns_of, warm_up
 from tests.support.ollama import OllamaServer, Served, running_ollama
 from tests.support.waiting import eventually
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from neuronode_router.litellm_plugin.compat import TESTED, check_version
 
 from neuronode_router.errors import CompromisedLiteLLM, UnsupportedLiteLLM
-from neuronode_router.litellm_plugin.compat import TESTED, check_version
 
 
 @pytest.mark.parametrize("version", [TESTED, "1.106.3", "1.108.0", "1.109.4"])
