@@ -1,8 +1,6 @@
-"""What an operator keyed by the name that clients send works as on LiteLLM alone: limits, budgets, fallbacks."""
+"""What an operator keyed by the name that clients send works as on LiteLLM alone: limits and fallbacks."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import httpx
 import pytest
@@ -11,7 +9,6 @@ from tests.database.asking import MARKS, new_key, new_team, switch
 from tests.e2e.asking import answered_by, chat
 from tests.support.place import FALLING
 from tests.support.proxy import Proxy
-from tests.support.servers import wait_until
 
 pytestmark = MARKS
 
@@ -53,19 +50,6 @@ def test_a_limit_on_a_task_holds_under_every_profile(proxy: Proxy, admin: httpx.
     switch(admin, "balanced")
 
     assert statuses(proxy, key, "classification") == [200] * ALLOWED + [429]
-
-
-def test_a_budget_on_a_task_is_spent_by_its_requests(proxy: Proxy, admin: httpx.Client) -> None:
-    """`model_max_budget` keyed by a task's name refuses that task once it is spent, and no other."""
-    budget: dict[str, Any] = {"classification": {"budget_limit": 1e-9, "time_period": "1d"}}
-    with proxy.client(new_key(admin, model_max_budget=budget)) as client:
-        chat(client, "classification").raise_for_status()
-        wait_until(
-            lambda: "budget_exceeded" in chat(client, "classification").text,
-            seconds=15,
-            what="the end of the task's budget",
-        )
-        assert chat(client, "summary").status_code == 200
 
 
 def test_a_configured_fallback_of_a_task_is_followed(proxy: Proxy, admin: httpx.Client) -> None:

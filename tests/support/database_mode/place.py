@@ -14,7 +14,7 @@ from typing import Any
 from tests.support.database_mode.build import environment
 from tests.support.place import Place
 
-SYNC_SECONDS = 1
+SYNC_SECONDS = 2
 """How often each worker reads LiteLLM's settings from its database; 30 by default."""
 
 UI_USER, UI_PASSWORD = "operator", "ui-password-7b1f04d2"
