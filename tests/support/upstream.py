@@ -171,7 +171,7 @@ class Provider:
             await _stream(send, asked.wire.events(said, orders.words), orders)
             return
         whole = asked.wire.whole(said, orders.words)
-        if "object" in whole:  # LiteLLM keeps one spend log per id
+        if whole.get("object") == "chat.completion":  # LiteLLM keeps one spend log per id
             whole["id"] = f"fake-{asked.name}-{count['requests']}"
         if orders.sure and asked.body.get("logprobs"):
             whole["choices"][0]["logprobs"] = wire.logprobs(said, orders.sure / 100)
