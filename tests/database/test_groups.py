@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import httpx
-import pytest
 
 from tests.database.asking import ADMIN, EVERY_WORKER, MARKS, new_model, switch
 from tests.e2e.asking import answered_by, chat, decision
-from tests.support.database_mode.place import DatabasePlace, database_environ
 from tests.support.place import profile_text
 from tests.support.proxy import Proxy
-from tests.support.servers import PostgresServer, wait_until
-from tests.support.upstream import Upstream
+from tests.support.servers import wait_until
 
 pytestmark = MARKS
 
 TOLD_SECONDS = 10
 """Two seconds are promised; the machine that tests share may have other things to do."""
-
-
-@pytest.fixture(scope="module")
-def lone(
-    tmp_path_factory: pytest.TempPathFactory,
-    upstream: Upstream,
-    postgres: PostgresServer,
-    litellm_database: str,
-    database_mode: Path,
-) -> Iterator[Proxy]:
-    """A proxy of one worker with a database of its own, to be restarted."""
-    place = DatabasePlace(directory=tmp_path_factory.mktemp("lone"), upstream=upstream.url)
-    url = postgres.new_database(like=litellm_database)
-    with Proxy(place, environ=database_environ(database_mode, url)) as running:
-        yield running
 
 
 def map_summary(admin: httpx.Client, group: str) -> httpx.Response:

@@ -27,6 +27,8 @@ class DatabasePlace(Place):
 
     router: Mapping[str, Any] = field(default_factory=dict)
     """More `router_settings`."""
+    map_in_file: bool = True
+    """LiteLLM lets its database change only what the file leaves out."""
 
     def _config(self) -> dict[str, Any]:
         config = Place._config(self)
@@ -35,6 +37,8 @@ class DatabasePlace(Place):
             "proxy_config_reload_interval_seconds": SYNC_SECONDS,
             "proxy_batch_write_at": 1,
         }
+        if not self.map_in_file:
+            del config["router_settings"]["model_group_alias"]
         config["router_settings"] |= self.router
         return config
 
