@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -113,10 +114,11 @@ class PostgresServer:
             self._server.psql("ALTER SYSTEM SET fsync = off")
             self._server.psql("SELECT pg_reload_conf()")
 
-    def new_database(self) -> str:
-        """Create an empty database and return its `postgresql://` URL."""
+    def new_database(self, *, like: str | None = None) -> str:
+        """Create an empty database, or a copy of the one with the URL `like`; return its `postgresql://` URL."""
         name = f"neuronode_{os.getpid()}_{next(self._numbers)}"
-        self._server.psql(f"CREATE DATABASE {name}")
+        template = f" TEMPLATE {urlsplit(like).path[1:]}" if like else ""
+        self._server.psql(f"CREATE DATABASE {name}{template}")
         return str(self._server.get_uri(database=name))
 
     def freeze(self) -> None:

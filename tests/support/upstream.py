@@ -171,6 +171,8 @@ class Provider:
             await _stream(send, asked.wire.events(said, orders.words), orders)
             return
         whole = asked.wire.whole(said, orders.words)
+        if whole.get("object") == "chat.completion":  # LiteLLM keeps one spend log per id
+            whole["id"] = f"fake-{asked.name}-{count['requests']}"
         if orders.sure and asked.body.get("logprobs"):
             whole["choices"][0]["logprobs"] = wire.logprobs(said, orders.sure / 100)
         await _answer(send, 200, whole)

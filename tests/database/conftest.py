@@ -1,0 +1,115 @@
+"""LiteLLM in its database mode, as most teams run it: started once, with two workers, for all tests of this folder."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from tests.database.asking import switch
+from tests.support.database_mode.build import built
+from tests.support.database_mode.place import DatabasePlace, database_environ
+from tests.support.place import FALLING, FIRST_PROFILE, GROUPS
+from tests.support.proxy import Proxy
+from tests.support.servers import PostgresServer, missing
+from tests.support.upstream import Upstream
+
+HOUSE = "house"
+"""An alias of the operator's own."""
+
+WILD = "wild"
+"""What comes before the slash of names that a wildcard deployment answers."""
+
+OPERATORS_SETTINGS = {
+    "fallbacks": [{FALLING[0]: [FALLING[1]]}, {"trading_analysis": [FALLING[1]]}],
+    "model_group_alias": {**GROUPS[FIRST_PROFILE], HOUSE: "chat_premium"},
+}
+"""`router_settings` as operators write them: fallbacks by the name that clients send, an alias beside ours."""
+
+
+def wildcard(upstream: Upstream) -> dict[str, Any]:
+    """Return a deployment of the operator's that answers every name of its kind."""
+    params = {"model": "openai/*", "api_base": f"{upstream.url}/v1", "api_key": "none"}
+    return {"model_name": f"{WILD}/*", "litellm_params": params}
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[Upstream]:
+    """One fake provider for the session."""
+    with Upstream() as provider:
+        yield provider
+
+
+@pytest.fixture(scope="session")
+def database_mode() -> Path:
+    """The folder that makes database mode possible here."""
+    try:
+        return built()
+    except (OSError, subprocess.SubprocessError) as error:
+        missing("LiteLLM's database mode (PyPI and npm)", error)
+
+
+@pytest.fixture(scope="session")
+def litellm_database(postgres: PostgresServer, database_mode: Path) -> str:
+    """The URL of a database with LiteLLM's tables, to be copied and never connected to."""
+    url = postgres.new_database()
+    with psycopg.connect(url) as connection:
+        connection.execute((database_mode / "schema.sql").read_bytes())
+    return url
+
+
+@pytest.fixture(scope="session")
+def database_url(postgres: PostgresServer, litellm_database: str) -> str:
+    """The database of the shared proxy."""
+    return postgres.new_database(like=litellm_database)
+
+
+@pytest.fixture(scope="session")
+def proxy(
+    tmp_path_factory: pytest.TempPathFactory, upstream: Upstream, database_mode: Path, database_url: str
+) -> Iterator[Proxy]:
+    """The shared proxy: two workers, LiteLLM's models, keys and settings in its database."""
+    place = DatabasePlace(
+        directory=tmp_path_factory.mktemp("database"),
+        upstream=upstream.url,
+        router=OPERATORS_SETTINGS,
+        deployments=[wildcard(upstream)],
+    )
+    with Proxy(place, workers=2, environ=database_environ(database_mode, database_url)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def lone_url(postgres: PostgresServer, litellm_database: str) -> str:
+    """The database of the proxy of one worker."""
+    return postgres.new_database(like=litellm_database)
+
+
+@pytest.fixture(scope="session")
+def lone(
+    tmp_path_factory: pytest.TempPathFactory, upstream: Upstream, database_mode: Path, lone_url: str
+) -> Iterator[Proxy]:
+    """A proxy of one worker that may be restarted, with no map of aliases in its configuration file."""
+    place = DatabasePlace(directory=tmp_path_factory.mktemp("lone"), upstream=upstream.url, map_in_file=False)
+    with Proxy(place, environ=database_environ(database_mode, lone_url)) as running:
+        yield running
+
+
+@pytest.fixture
+def admin(proxy: Proxy) -> Iterator[httpx.Client]:
+    """A client with the master key, on a proxy that serves the first profile again."""
+    with proxy.client() as client:
+        switch(client, FIRST_PROFILE)
+        yield client
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[psycopg.Connection]:
+    """A connection to LiteLLM's database, to read what it wrote."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        yield connection

@@ -1,0 +1,121 @@
+"""Model groups that come and go in LiteLLM's database, while profiles name them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.database.asking import ADMIN, EVERY_WORKER, MARKS, new_model, switch
+from tests.e2e.asking import answered_by, chat, decision
+from tests.support.place import FIRST_PROFILE, profile_text
+from tests.support.proxy import Proxy
+from tests.support.servers import wait_until
+
+pytestmark = MARKS
+
+TOLD_SECONDS = 10
+"""Two seconds are promised; the machine that tests share may have other things to do."""
+
+
+def map_summary(admin: httpx.Client, group: str) -> httpx.Response:
+    """Let `group` serve `summary` in the profile `ultra_fast`."""
+    path = f"{ADMIN}/ultra_fast/tasks/summary"
+    return admin.put(path, json={"group": group}, headers={"If-Match": "*"})
+
+
+def vanish(admin: httpx.Client, proxy: Proxy, group: str) -> None:
+    """Store `group`, let the active profile use it, and delete it from LiteLLM's database."""
+    deployment = new_model(admin, proxy, group)
+    map_summary(admin, group).raise_for_status()
+    switch(admin, "ultra_fast")
+    assert answered_by(chat(admin, "summary")) == group
+    admin.post("/model/delete", json={"id": deployment}).raise_for_status()
+
+
+def problems(admin: httpx.Client) -> str:
+    return str(admin.get(f"{ADMIN}/status").raise_for_status().json()["problems"])
+
+
+@pytest.fixture
+def operator(lone: Proxy) -> Iterator[httpx.Client]:
+    """The master key's client of the lone proxy, whose files and mappings are again as they began."""
+    with lone.client() as client:
+        (lone.place.profiles / "extra.yml").unlink(missing_ok=True)
+        write(lone, profile_text("ultra_fast"))
+        wait_until(lambda: not problems(client), what="files in force")
+        switch(client, FIRST_PROFILE)
+        yield client
+
+
+def write(proxy: Proxy, text: str, *, name: str = "ultra_fast.yaml") -> None:
+    """Write a profile file as an editor does."""
+    (proxy.place.profiles / name).write_text(text)
+
+
+def test_files_that_name_a_group_are_in_force_once_there_is_one(lone: Proxy, operator: httpx.Client) -> None:
+    """A refusal for want of a group ends by itself, with its problem, when LiteLLM loads the group."""
+    write(lone, profile_text("ultra_fast", summary="late"))
+    wait_until(lambda: "late" in problems(operator), what="the refusal")
+
+    new_model(operator, lone, "late")
+
+    wait_until(lambda: not problems(operator), seconds=TOLD_SECONDS, what="the end of the problem")
+    assert answered_by(chat(operator, "ultra_fast/summary")) == "late"
+
+
+def test_a_profile_file_of_the_other_suffix_is_watched(lone: Proxy, operator: httpx.Client) -> None:
+    """A profile in a `.yml` file is refused and taken up again like any other."""
+    write(lone, "nonsense: [", name="extra.yml")
+    wait_until(lambda: "extra" in problems(operator), what="the refusal")
+
+    (lone.place.profiles / "extra.yml").unlink()
+
+    wait_until(lambda: not problems(operator), what="the end of the problem")
+
+
+def test_a_group_that_vanishes_harms_its_task_alone(lone: Proxy, operator: httpx.Client) -> None:
+    """The status names the dead mapping, its task falls to the profile's ladder, the others do not notice."""
+    vanish(operator, lone, "gone")
+
+    wait_until(lambda: "gone" in problems(operator), seconds=TOLD_SECONDS, what="the problem")
+    fallen, other = chat(operator, "summary"), chat(operator, "classification")
+    assert answered_by(fallen).startswith("tier_")
+    assert decision(fallen)["group"] == answered_by(fallen)
+    assert answered_by(other) == "classification_ultra_fast"
+
+
+def test_what_mends_a_dead_mapping_is_accepted(lone: Proxy, operator: httpx.Client) -> None:
+    """With a group gone one can still switch away and back, and map the task to a group that is there."""
+    vanish(operator, lone, "lost")
+
+    switch(operator, "balanced")
+    switch(operator, "ultra_fast")
+    map_summary(operator, "summary_ultra_fast").raise_for_status()
+
+    assert answered_by(chat(operator, "summary")) == "summary_ultra_fast"
+    assert "lost" not in problems(operator)
+
+
+def test_a_restart_with_a_dead_mapping_serves_the_rest(lone: Proxy, operator: httpx.Client) -> None:
+    """A proxy that starts without one of its groups answers every other task, and says what is missing."""
+    vanish(operator, lone, "missing")
+    lone.stop()
+    lone.start()
+
+    assert answered_by(chat(operator, "classification")) == "classification_ultra_fast"
+    assert "missing" in problems(operator)
+
+
+def test_a_group_that_was_just_stored_can_be_used_at_once(proxy: Proxy, admin: httpx.Client) -> None:
+    """Whichever worker is asked, a profile may name a group that another worker has just stored."""
+    new_model(admin, proxy, "fresh")
+
+    def use(_: int) -> int:
+        with proxy.client() as client:
+            return map_summary(client, "fresh").status_code
+
+    with ThreadPoolExecutor(EVERY_WORKER) as pool:
+        assert set(pool.map(use, range(EVERY_WORKER))) == {200}

@@ -1,0 +1,64 @@
+"""Who a caller is, and what it may reach: by LiteLLM's own ids, never by a name that its owner chose."""
+
+from __future__ import annotations
+
+import httpx
+
+from tests.database.asking import ADMIN, MARKS, bind, new_key, new_team
+from tests.e2e.asking import answered_by, chat, decision
+from tests.support.proxy import Proxy
+
+pytestmark = MARKS
+
+
+def test_a_binding_follows_the_key_and_no_name(proxy: Proxy, admin: httpx.Client) -> None:
+    """Who calls himself what another's key is called is not bound to its profile."""
+    made = admin.post("/key/generate", json={"key_alias": "trader"}).raise_for_status().json()
+    bind(admin, f"key/{made['token']}", profile="balanced")
+    impostors = [new_key(admin, user_id="trader"), new_key(admin, user_id=made["token"])]
+
+    with proxy.client(made["key"]) as client:
+        assert decision(chat(client, "classification"))["profile"] == "balanced"
+    for key in impostors:
+        with proxy.client(key) as client:
+            assert decision(chat(client, "classification"))["profile"] == "premium"
+    admin.delete(f"{ADMIN}/bindings/key/{made['token']}").raise_for_status()
+
+
+def test_a_binding_leads_to_no_group_that_the_key_is_kept_from(proxy: Proxy, admin: httpx.Client) -> None:
+    """A key that names groups is served by those alone, whichever profile its team is bound to."""
+    team = new_team(admin)
+    bind(admin, f"team/{team}", profile="balanced")
+    kept_out = new_key(admin, team_id=team, models=["classification_premium"])
+    let_in = new_key(admin, team_id=team, models=["classification_balanced"])
+
+    with proxy.client(kept_out) as client:
+        refused = chat(client, "classification")
+    with proxy.client(let_in) as client:
+        allowed = chat(client, "classification")
+
+    admin.delete(f"{ADMIN}/bindings/team/{team}").raise_for_status()
+    assert refused.status_code == 403
+    assert answered_by(allowed) == "classification_balanced"
+
+
+def test_a_profile_by_header_leads_to_no_group_that_the_key_is_kept_from(
+    proxy: Proxy, admin: httpx.Client
+) -> None:
+    """An administrator's key that names groups may choose the profile, and is refused where its group is another."""
+    key = new_key(admin, models=["classification_premium"], user_id="default_user_id")
+
+    with proxy.client(key) as client:
+        answer = chat(client, "classification", headers={"x-neuronode-profile": "balanced"})
+
+    assert answer.status_code == 403 or answered_by(answer) == "classification_premium"
+
+
+def test_a_blocked_key_is_known_and_refused(proxy: Proxy, admin: httpx.Client) -> None:
+    """The admin API answers 403 to a key that LiteLLM has blocked, and 401 to one that nobody knows."""
+    key = new_key(admin)
+    admin.post("/key/block", json={"key": key}).raise_for_status()
+
+    with proxy.client(key) as blocked, proxy.client("sk-never-made") as unknown:
+        assert blocked.get(f"{ADMIN}/status").status_code == 403
+        assert unknown.get(f"{ADMIN}/status").status_code == 401
