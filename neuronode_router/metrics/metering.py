@@ -29,7 +29,7 @@ from neuronode_router.version import VERSION
 
 FAULTS: Mapping[str, str] = {
     "failures": "admission",
-    "steering_failures": "steering",
+    "router_failures": "router",
     "usage_failures": "usage",
     "metrics_failures": "metrics",
     "loop_failures": "background",
@@ -200,6 +200,23 @@ class Metering:
             ("state",),
             states,
         )
+        yield gauge(
+            "background_stalled",
+            "Workers of this host in which a background part has not succeeded for three of its intervals.",
+            ("activity",),
+            _said_by(here, "stalled"),
+        )
+        yield gauge(
+            "part_off",
+            "Workers of this host in which a part is off, because LiteLLM lacks what it needs.",
+            ("part",),
+            _said_by(here, "parts_off"),
+        )
+
+
+def _said_by(workers: Sequence[WorkerStatus], word: str) -> dict[tuple[str, ...], float]:
+    """Return how many of the workers report each entry of a list."""
+    return dict(Counter((str(entry),) for worker in workers for entry in worker.report.get(word) or ()))
 
 
 def _one_of(name: str, about: str, label: str, values: Sequence[str], now: str) -> Metric:

@@ -35,7 +35,7 @@ async def _which_has_seen_everything() -> Metering:
         statistics=statistics,
         board=board,
         snapshot=lambda: build_snapshot(state, HOST),
-        workers=lambda: (worker_at(7),),
+        workers=lambda: (worker_at(7, stalled=["judging"], parts_off=["usage"]),),
     )
     meter.ended(finished(served="other", first_token_ms=1.0))
     meter.ended(finished(cost=None, cached_tokens=1))

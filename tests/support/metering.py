@@ -12,8 +12,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from neuronode_router.domain import WorkerStatus
-from neuronode_router.health.monitor import HealthMonitor
-from neuronode_router.health.monitor import MonitorSources as BoardSources
+from neuronode_router.health.monitor import HealthMonitor, MonitorSources
 from neuronode_router.metrics.metering import Metering, MeteringSources
 from neuronode_router.stats.memory import MemoryStatistics
 
@@ -29,7 +28,7 @@ def metering(**changes: Any) -> Metering:
         "snapshot": lambda: None,
         "workers": tuple,
         "host_version": "1.0",
-        "board": board,
+        "monitor": board,
         "statistics": statistics,
     }
     return Metering(MeteringSources(**fields | changes))
@@ -38,17 +37,17 @@ def metering(**changes: Any) -> Metering:
 def board_of(statistics: MemoryStatistics, groups: tuple[str, ...]) -> HealthMonitor:
     """Return a board over a router with one deployment of each group, `id-<group>`; refresh it before use."""
 
-    class Router:
-        model_list = [{"model_name": group, "model_info": {"id": f"id-{group}"}} for group in groups]
-
-    return HealthMonitor(BoardSources(router=Router, statistics=statistics, cooling=frozenset))
+    entries = [{"model_name": group, "model_info": {"id": f"id-{group}"}} for group in groups]
+    return HealthMonitor(MonitorSources(entries=lambda: entries, statistics=statistics, cooling=frozenset))
 
 
-def worker_at(revision: int, *, host: str = socket.gethostname(), live: bool = True) -> WorkerStatus:
+def worker_at(
+    revision: int, *, host: str = socket.gethostname(), live: bool = True, **report: Any
+) -> WorkerStatus:
     """Return a worker as the store knows it."""
     return WorkerStatus(
         instance=f"w-{revision}", host=host, pid=1, version="1", started_at=0.0, heartbeat_at=0.0, live=live,
-        revision=revision, applied_at=None, detail="", report={},
+        revision=revision, applied_at=None, detail="", report=report,
     )  # fmt: skip
 
 
