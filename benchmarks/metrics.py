@@ -64,7 +64,11 @@ async def counting(requests: int) -> None:
     meter = metering()
     ended = [
         finished(
-            profile=f"p{p}", task=f"t{t}", served=f"t{t}_p{p}", requested=f"t{t}_p{p}", first_token_ms=9.0
+            profile=f"p{p}",
+            task=f"t{t}",
+            served_group=f"t{t}_p{p}",
+            chosen_group=f"t{t}_p{p}",
+            first_token_ms=9.0,
         )
         for p in range(PROFILES)
         for t in range(TASKS)

@@ -101,7 +101,7 @@ class TaskHost:
     async def routing_stats(self, *, team: str | None) -> RoutingStats:
         """Return the figures of the last day, of `team` only where it is given. Raises `StoreUnavailable`."""
         now = time.time()
-        report = await self._books.report(now - WINDOW_SECONDS, now, by=("group", "tier"), team=team)
+        report = await self._books.report(now - WINDOW_SECONDS, now, by=("served_group", "tier"), team=team)
         groups, tiers = dict[str, Sums](), dict[str, int]()
         for line in report.lines:
             group, tier = map(str, line.names)

@@ -91,7 +91,7 @@ def _decision(outcome: TaskOutcome) -> RoutingDecision:
             task_type=first.task if outcome.automatic else None,
             model_tier=outcome.wanted,
             confidence=first.confidence if outcome.automatic else 1.0,
-            reasoning=",".join(first.reasons),
+            reasoning=first.reason,
         ),
         routing_time_ms=first.routing_ms,
     )

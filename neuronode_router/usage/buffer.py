@@ -25,7 +25,7 @@ MAX_ROWS = 2000
 MAX_REQUESTS = 256
 """Single requests kept per batch, the newest, for `explain`."""
 
-OVERFLOW = UsageKey(profile=OTHER, task=OTHER, requested=OTHER, served=OTHER, team=OTHER)
+OVERFLOW = UsageKey(profile=OTHER, task=OTHER, chosen_group=OTHER, served_group=OTHER, team=OTHER)
 
 
 @dataclass(frozen=True, slots=True)

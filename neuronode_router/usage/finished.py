@@ -50,9 +50,9 @@ class UsageKey(NamedTuple):
     revision: int = 0
     task: str = ""
     tier: str = ""
-    requested: str = ""
+    chosen_group: str = ""
     """The group that admission chose."""
-    served: str = ""
+    served_group: str = ""
     """The group that answered, or failed last."""
     deployment: str = ""
     team: str = ""
@@ -92,4 +92,4 @@ class FinishedRequest:
     @property
     def fallback(self) -> bool:
         """Whether another group answered than the one that admission chose."""
-        return bool(self.key.served) and self.key.served != self.key.requested
+        return bool(self.key.served_group) and self.key.served_group != self.key.chosen_group

@@ -25,6 +25,7 @@ from neuronode_router.usage.store import Rows, UsageStore
 from neuronode_router.usage.sums import Sums
 from neuronode_router.usage.writer import REQUESTS_KEPT, UsageWriter
 from tests.contract.conftest import MakeStore
+from tests.contract.test_store import tamper
 from tests.support.servers import wait_until
 from tests.support.usage import NOW, finished, requests
 
@@ -70,6 +71,23 @@ def test_what_is_added_is_read_again(books: UsageStore) -> None:
 
     assert books.collect(ALWAYS) == batch.rows
     assert total(books.collect(ALWAYS, team="b")).requests == 1
+
+
+def test_rows_of_an_older_release_survive(make_store: MakeStore, state_url: str) -> None:
+    """A database whose columns still have their former names is migrated on first use, with all that it keeps."""
+    batch = batch_of(1, [finished(), finished(served_group="rescue", team="b")])
+    UsageStore(make_store().database).add("w", batch, at=NOW)
+    for statement in (
+        "ALTER TABLE neuronode_usage RENAME COLUMN chosen_group TO requested",
+        "ALTER TABLE neuronode_usage RENAME COLUMN served_group TO served",
+        "UPDATE neuronode_version SET version_num = '0004'",
+    ):
+        tamper(state_url, statement)
+
+    migrated = UsageStore(make_store().database)
+
+    assert migrated.collect(ALWAYS) == batch.rows
+    assert migrated.add("w", batch_of(2, [finished()]), at=NOW)
 
 
 def test_a_batch_counts_once(books: UsageStore) -> None:

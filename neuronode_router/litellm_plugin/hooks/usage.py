@@ -176,18 +176,17 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
     def _finished(
         self, mark: Mapping[str, Any], usage: Usage, *, team: str | None, given_id: object
     ) -> FinishedRequest:
-        reason, *steps = (mark.get("reason") or Reason.FAIL_OPEN.value).split(",")
         served = self._groups.of_deployment({"model_id": usage.deployment})[0] or self._name(usage.group)
         key = UsageKey(
             profile=mark.get("profile") or "",
             revision=mark.get("revision") or 0,
             task=mark.get("task") or "",
             tier=mark.get("tier") or "",
-            requested=self._name(mark.get("group") or usage.group),
-            served=served,
+            chosen_group=self._name(mark.get("group") or usage.group),
+            served_group=served,
             deployment=usage.deployment[:MAX_NAME],
             team=(team or "")[:MAX_NAME] if team != UI_TEAM else "",
-            reason=reason,
+            reason=mark.get("reason") or Reason.FAIL_OPEN.value,
             outcome=usage.outcome,
         )
         return FinishedRequest(
@@ -203,7 +202,7 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
             first_token_ms=usage.first_token_ms,
             images=usage.images,
             audio=usage.audio,
-            steps=tuple(steps),
+            steps=tuple(mark.get("steps", ())),
             confidence=mark.get("confidence"),
         )
 

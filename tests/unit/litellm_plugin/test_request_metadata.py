@@ -11,7 +11,7 @@ from neuronode_router.domain import Decision, Reason, Step, Tier
 from neuronode_router.litellm_plugin.hooks import request_metadata
 
 DECISION = Decision(
-    requested="classification",
+    original_model="classification",
     group="classification_premium",
     reason=Reason.ACTIVE_PROFILE,
     revision=12,
@@ -108,7 +108,7 @@ def test_another_group_that_answered_is_a_fallback() -> None:
 def test_a_passthrough_says_so_and_names_no_profile() -> None:
     """A concrete group named by the client carries no profile, no tags and no spend fields of ours."""
     data: dict[str, Any] = {"metadata": {}}
-    passed = Decision(requested="gpt", group="gpt", reason=Reason.PASSTHROUGH, revision=3)
+    passed = Decision(original_model="gpt", group="gpt", reason=Reason.PASSTHROUGH, revision=3)
 
     request_metadata.stamp(request_metadata.scrub(data), passed, tags=True)
 

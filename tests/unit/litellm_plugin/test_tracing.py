@@ -13,7 +13,7 @@ from neuronode_router.domain import Decision, Reason, Step, Tier
 from neuronode_router.litellm_plugin.hooks import request_metadata, tracing
 
 ROUTED = Decision(
-    requested="auto",
+    original_model="auto",
     group="tier_fast",
     reason=Reason.ACTIVE_PROFILE,
     revision=7,

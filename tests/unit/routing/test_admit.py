@@ -58,7 +58,7 @@ def test_a_task_alias_goes_to_the_active_profiles_group(task: str) -> None:
     decision = admit(snapshot("balanced"), task, wanted_profile=None, may_override=nobody)
 
     assert (decision.group, decision.profile, decision.task) == (f"{task}_balanced", "balanced", task)
-    assert (decision.reason, decision.revision, decision.requested) == (Reason.ACTIVE_PROFILE, 7, task)
+    assert (decision.reason, decision.revision, decision.original_model) == (Reason.ACTIVE_PROFILE, 7, task)
 
 
 def test_the_stable_alias_means_balanced_under_any_profile() -> None:

@@ -49,7 +49,7 @@ async def test_a_label_is_accepted_at_once() -> None:
     assert app.names == ["auto:fast"]
     assert (outcome.tier, outcome.wanted, outcome.automatic) == (Tier.FAST, Tier.FAST, False)
     assert (outcome.answer.model_used, outcome.answer.routing_ms) == ("tier_fast", 0.25)
-    assert (outcome.answer.tokens_generated, outcome.answer.reasons) == (3, ("active_profile", "forced_tier"))
+    assert (outcome.answer.tokens_generated, outcome.answer.reason) == (3, "active_profile,forced_tier")
 
 
 async def test_what_a_task_says_is_sent() -> None:
