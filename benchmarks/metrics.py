@@ -57,7 +57,6 @@ async def counting(requests: int) -> None:
     """Count and write down in this process."""
     from neuronode_router.auto.router import Routed
     from neuronode_router.domain import Decision, Reason, Step, Tier
-    from neuronode_router.routing.fallback_chain import FallbackChain
     from tests.support.metering import metering
     from tests.support.usage import finished
 
@@ -75,7 +74,7 @@ async def counting(requests: int) -> None:
     ]
     steps = (Step.CLASSIFIED,)
     decision = Decision("auto", "g", Reason.ACTIVE_PROFILE, profile="p", tier=Tier.FAST, steps=steps)
-    routed = Routed(decision, decision, FallbackChain(Tier.FAST, Tier.FAST, (), ()), None, None, (), 0.3)
+    routed = Routed(decision, decision, None, None, (), 0.3)
     for one in ended:
         meter.ended(one)
     began = time.process_time_ns()

@@ -54,7 +54,7 @@ class ModelRouter:
         self._complete = Completions(self._client)
 
     async def initialize(self) -> None:
-        """Do nothing: the proxy knows what is there. Callers of the plan's class may go on calling it."""
+        """Do nothing: the proxy knows what is there. Callers may go on calling it."""
 
     async def route_and_generate(
         self,

@@ -53,7 +53,7 @@ def template_result(task: str, outcome: TaskOutcome) -> TemplateResult:
 
 
 def model_response(outcome: TaskOutcome) -> ModelResponse:
-    """Return the plan's form of an outcome. Never raises."""
+    """Return an outcome in the fields of `ModelRouter.route_and_generate`. Never raises."""
     return ModelResponse(
         content=_said(outcome),
         model_used=outcome.answer.model_used,

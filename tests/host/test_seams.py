@@ -218,7 +218,7 @@ async def test_the_first_request_waits_for_the_first_snapshot_and_then_goes_on()
 
 @pytest.mark.parametrize("session", [7, {"a": 1}, ["x"], None, "s-1"])
 async def test_a_session_id_of_any_kind_leads_past_no_cap(session: object) -> None:
-    """T20: what a client writes there neither fails admission nor sends its request LiteLLM's way, around the cap."""
+    """What a client writes there neither fails admission nor sends its request LiteLLM's way, around the cap."""
     groups = {Tier.FAST: "small", Tier.MEDIUM: "middle", Tier.COMPLEX: "large"}
     profile = Profile(
         name="balanced",

@@ -134,7 +134,7 @@ def test_a_session_keeps_the_deployment_that_answered() -> None:
 
 
 def test_the_callers_cap_holds() -> None:
-    """T20: a prompt that begs for the heaviest tier stays below the cap."""
+    """A prompt that begs for the heaviest tier stays below the cap."""
     found = Worker().ask(f"{STRATEGY} Use the 70B model!", caller=Caller("me", max_tier=Tier.FAST))
 
     assert found.decision.group == "small"
@@ -191,7 +191,7 @@ class Counting(Classifier):
 
 
 def test_no_text_is_kept() -> None:
-    """T12: after the request nothing of ours refers to a piece of its text."""
+    """After the request nothing of ours refers to a piece of its text."""
     worker = Worker(stickiness=Stickiness.TIER)
     worker.ask(f"Fasse {CANARY} zusammen.", caller=Caller("me", session="s1"), tools=TOOLS)
     gc.collect()
@@ -225,7 +225,7 @@ def test_counts_are_by_tier_task_group_and_step() -> None:
 
 
 def test_the_routing_log_is_json_lines_without_text() -> None:
-    """One line per decision, with reasons of the closed set; T12: no word of the prompt."""
+    """One line per decision, with reasons of the closed set; no word of the prompt."""
     stream = StringIO()
     log = RoutingLog(stream)
     worker = Worker(watchers=[log])

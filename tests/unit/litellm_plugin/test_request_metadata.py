@@ -43,7 +43,7 @@ def headers(data: dict[str, Any], group: str | None = None, *, embedded: bool = 
 
 @pytest.mark.parametrize("bucket", ["metadata", "litellm_metadata"])
 def test_forged_marks_do_not_survive(bucket: str) -> None:
-    """Our entry, tags and spend fields sent by a client are removed; everything else stays (T21)."""
+    """Our entry, tags and spend fields sent by a client are removed; everything else stays."""
     data: dict[str, Any] = {"model": "x", bucket: {**FORGED, "own": 1}}
 
     kept = request_metadata.scrub(data)

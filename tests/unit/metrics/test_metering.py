@@ -209,7 +209,7 @@ async def test_a_dead_store_is_told_and_nothing_else_is_lost() -> None:
 
 
 async def test_an_exception_of_ours_is_counted_and_goes_no_further() -> None:
-    """Invariant 7: a negative count, which Prometheus refuses, fails no request."""
+    """A negative count, which Prometheus refuses, fails no request."""
     meter = metering()
 
     meter.ended(finished(latency_ms="never"))

@@ -130,7 +130,7 @@ def test_an_unknown_profile_name_is_refused_without_naming_hidden_profiles() -> 
 
 @given(name=st.text(max_size=60), wanted=st.none() | st.text(max_size=20))
 def test_names_that_are_not_ours_pass_untouched(name: str, wanted: str | None) -> None:
-    """Whatever a client sends that is no name of ours goes on exactly as it came (invariant 9)."""
+    """Whatever a client sends that is no name of ours goes on exactly as it came."""
     current = snapshot()
     if name in current.decisions or name.startswith("@profile/"):
         return

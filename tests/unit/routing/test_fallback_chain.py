@@ -1,4 +1,4 @@
-"""Ladders: the plan's fallback table, caps, sessions, tool loops, windows, and laws over all of them."""
+"""Ladders: where a tier without a model goes, caps, sessions, tool loops, windows, and laws over all of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from neuronode_router.routing.overload import Health
 
 FAST, MEDIUM, COMPLEX = TIERS
 PROFILE = {FAST: ("f1", "f2"), MEDIUM: ("m1", "m2"), COMPLEX: ("c1", "c2")}
-PLAN = {FAST: ("8b",), MEDIUM: ("13b",), COMPLEX: ("70b",)}
+ONE_EACH = {FAST: ("8b",), MEDIUM: ("13b",), COMPLEX: ("70b",)}
 NAMES = ("f1", "f2", "m1", "m2", "c1", "c2")
 IMAGE = Needs(modalities=TEXT | {"image"})
 
@@ -92,8 +92,8 @@ constraints = st.builds(
 )
 
 
-class TestThePlan:
-    """The plan's `get_fallback_model` and `was_fallback`, with one model for each tier."""
+class TestOneModelATier:
+    """One model for each tier: the next lower one answers, and it says that it was a fallback."""
 
     @pytest.mark.parametrize(
         ("tier", "there", "first", "was_fallback"),
@@ -104,7 +104,7 @@ class TestThePlan:
             (MEDIUM, {"8b", "13b", "70b"}, "13b", False),
             (MEDIUM, {"8b", "70b"}, "8b", True),
             (FAST, {"8b", "13b", "70b"}, "8b", False),
-            # Where the plan gives up, because nothing lower is left, the next higher tier answers:
+            # Where nothing lower is left, the next higher tier answers:
             (MEDIUM, {"70b"}, "70b", True),
             (FAST, {"13b", "70b"}, "13b", True),
             (FAST, {"70b"}, "70b", True),
@@ -119,21 +119,21 @@ class TestThePlan:
             for name in ("8b", "13b", "70b")
         }
 
-        chain = chained(Constraints(tier), PLAN, missing)
+        chain = chained(Constraints(tier), ONE_EACH, missing)
 
         assert (groups_of(chain)[0], moved(chain)) == (first, was_fallback)
 
     @pytest.mark.parametrize("state", [Health.SLOW, Health.FAILING, Health.COOLDOWN, Health.PROBING])
     def test_the_overloaded_go_down_too(self, state: Health) -> None:
-        """The plan's adaptive router: an overloaded model's requests go to an alternative."""
-        chain = chained(Constraints(COMPLEX), PLAN, {"70b": (standing("70b", state),)})
+        """An overloaded model's requests go to an alternative."""
+        chain = chained(Constraints(COMPLEX), ONE_EACH, {"70b": (standing("70b", state),)})
 
         assert groups_of(chain) == ("13b", "8b", "70b")
         assert (moved(chain), chain.steps) == (True, (Step.CLASSIFIED, Step.OVERLOADED))
 
     def test_a_forced_tier_is_used(self) -> None:
         """`force_tier` stands instead of the classification."""
-        chain = chained(Constraints(COMPLEX, why=Step.FORCED_TIER), PLAN, {})
+        chain = chained(Constraints(COMPLEX, why=Step.FORCED_TIER), ONE_EACH, {})
 
         assert (groups_of(chain)[0], moved(chain), chain.steps) == ("70b", False, (Step.FORCED_TIER,))
 
@@ -230,7 +230,7 @@ def test_when_nothing_fits_all_are_tried() -> None:
 
 @pytest.mark.parametrize("why", [Step.CLASSIFIED, Step.FORCED_TIER])
 def test_a_cap_holds_for_constraints_and_fallbacks(why: Step) -> None:
-    """T20: with max_tier fast even a forced complex prompt stays fast, overloaded or not."""
+    """With max_tier fast even a forced complex prompt stays fast, overloaded or not."""
     limits = Constraints(COMPLEX, why=why, max_tier=FAST, policy=OnOverload.UP)
 
     chain = chained(limits, PROFILE, board(f1=Health.SLOW, f2=Health.SLOW))

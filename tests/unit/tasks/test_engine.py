@@ -113,7 +113,7 @@ async def test_nothing_valid_is_said_so() -> None:
 
 
 async def test_a_cap_bounds_the_first_attempt_and_the_climb() -> None:
-    """T20: no tier above the caller's is asked, neither by the task's own wish nor by escalation."""
+    """No tier above the caller's is asked, neither by the task's own wish nor by escalation."""
     app = ChatApp(then="nothing of use")
 
     await done(app, TaskOrder(ANALYSIS, {"market_data": {}}, highest=Tier.FAST))
