@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -13,7 +13,6 @@ from neuronode_router.domain import (
     Decision,
     HostFacts,
     OnOverload,
-    Profile,
     ProfileSet,
     Step,
     Tier,
@@ -23,6 +22,7 @@ from neuronode_router.routing.fallback_chain import Constraints, DeploymentStatu
 from neuronode_router.routing.inventory import Deployment
 from neuronode_router.routing.overload import Health
 from neuronode_router.routing.snapshot import Snapshot, build_snapshot
+from tests.support.control import make_profile
 
 GROUPS = frozenset({"chat_balanced", "small", "middle", "large"})
 TIERS = {Tier.FAST: ("small",), Tier.MEDIUM: ("middle",), Tier.COMPLEX: ("large", "gone")}
@@ -39,11 +39,8 @@ class Said:
 
 
 def snapshot(*, chat: str = "chat_balanced", uncertain: Tier = Tier.MEDIUM) -> Snapshot:
-    profile = Profile(
-        name="balanced",
-        description="",
-        cost_level="low",
-        performance_level="good",
+    profile = replace(
+        make_profile("balanced"),
         tasks={**dict.fromkeys(TASK_ALIASES, "chat_balanced"), "chat": chat},
         tiers=TIERS,
         uncertain=uncertain,

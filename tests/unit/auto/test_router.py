@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -18,7 +19,6 @@ from neuronode_router.domain import (
     TASK_ALIASES,
     ControlState,
     HostFacts,
-    Profile,
     ProfileSet,
     Step,
     Stickiness,
@@ -29,6 +29,7 @@ from neuronode_router.routing.fallback_chain import DeploymentStatus
 from neuronode_router.routing.inventory import Deployment
 from neuronode_router.routing.overload import Health
 from neuronode_router.routing.snapshot import Snapshot, build_snapshot
+from tests.support.control import make_profile
 
 CANARY = "Zebrafink-4711"
 SENTIMENT = "Wie ist die Stimmung in diesem Text: bullish oder bearish?"
@@ -39,11 +40,8 @@ ME = Caller("me")
 
 
 def snapshot(stickiness: Stickiness = Stickiness.OFF) -> Snapshot:
-    profile = Profile(
-        name="balanced",
-        description="",
-        cost_level="low",
-        performance_level="good",
+    profile = replace(
+        make_profile("balanced"),
         tasks=dict.fromkeys(TASK_ALIASES, "middle"),
         tiers=TIERS,
         stickiness=stickiness,
