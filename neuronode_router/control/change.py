@@ -79,7 +79,7 @@ class ChangeTarget:
     profiles: ProfileSet
     bindings: Bindings = field(default_factory=lambda: NO_BINDINGS)
     edit: StagedFiles | None = None
-    passage: GateResult = field(default_factory=GateResult)
+    gate_result: GateResult = field(default_factory=GateResult)
 
 
 @dataclass(frozen=True, slots=True)

@@ -241,7 +241,7 @@ class ProfileManager:
         if self._gate is None:
             return target
         entering = newly_in_force(before, target)
-        return replace(target, passage=self._gate.admit(entering, force=order.force))
+        return replace(target, gate_result=self._gate.admit(entering, force=order.force))
 
     def _servable(self, target: ChangeTarget) -> ChangeTarget:
         _require_profile(target.active, target.profiles)

@@ -1,4 +1,4 @@
-"""The books of this process that are not yet in SQL: sums per minute and key, bounded in every direction.
+"""What this process has counted and not yet written to SQL: sums per minute and key, bounded in every direction.
 
 It must not know the store. Not for several threads: count and take on the event loop.
 """

@@ -1,4 +1,4 @@
-"""One finished request as the books see it: who was asked, who answered, what it took and what it cost.
+"""One finished request as usage counts it: who was asked, who answered, what it took and what it cost.
 
 It must not know where requests come from or what is summed up. Names and numbers only, never text of a prompt.
 """

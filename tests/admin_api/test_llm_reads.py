@@ -65,7 +65,7 @@ def count(
         team=team,
         outcome=RequestOutcome.ANSWERED,
     )
-    desk.ledger.count(FinishedRequest(call_id="c", at=time.time(), key=key, latency_ms=ms))
+    desk.buffer.count(FinishedRequest(call_id="c", at=time.time(), key=key, latency_ms=ms))
 
 
 async def test_routing_stats_have_the_plans_fields(desk: Desk) -> None:

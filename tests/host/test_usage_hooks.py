@@ -35,15 +35,15 @@ class Desk:
 
     def __init__(self) -> None:
         self.now = 1_000.0
-        self.ledger = UsageBuffer()
+        self.buffer = UsageBuffer()
         groups = Groups(
             lambda info: (str(info["model_id"]).removeprefix("id-") or None, False),
             {"chat", "rescue"}.__contains__,
         )
-        self.feed = UsageHooks(ledger=self.ledger, groups=groups, clock=lambda: self.now)
+        self.feed = UsageHooks(buffer=self.buffer, groups=groups, clock=lambda: self.now)
 
     def counted(self) -> list[FinishedRequest]:
-        batch = self.ledger.take()
+        batch = self.buffer.take()
         assert self.feed.failures.total == 0
         return list(batch.requests) if batch else []
 
@@ -54,8 +54,8 @@ def desk() -> Desk:
 
 
 def mark(group: str = "chat") -> dict[str, Any]:
-    reason = "active_profile,classified"
-    return {"revision": 3, "profile": "p", "task": "t", "tier": "fast", "group": group, "reason": reason}
+    why = {"reason": "active_profile", "steps": ["classified"]}
+    return {"revision": 3, "profile": "p", "task": "t", "tier": "fast", "group": group, **why}
 
 
 def logged(request_mark: object, **changes: Any) -> dict[str, Any]:
@@ -197,7 +197,7 @@ async def test_a_payload_that_is_not_litellms_fails_nothing() -> None:
     )
 
     assert desk.feed.failures.total == 1
-    assert desk.ledger.take() is None
+    assert desk.buffer.take() is None
 
 
 @pytest.fixture(scope="module")

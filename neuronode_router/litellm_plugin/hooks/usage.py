@@ -40,7 +40,7 @@ MAX_OPEN = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """What the feed asks about model groups."""
+    """What the hooks ask about model groups."""
 
     of_deployment: Callable[[Mapping[str, Any]], tuple[str | None, bool]]
     """From `{"model_id": ...}` to (group, embedded)."""
@@ -67,14 +67,14 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
     def __init__(
         self,
         *,
-        ledger: UsageBuffer,
+        buffer: UsageBuffer,
         groups: Groups,
         watch: Callable[[FinishedRequest], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
         self._watch = watch
-        self._ledger = ledger
+        self._buffer = buffer
         self._groups = groups
         self._clock = clock
         self._begun: dict[int, _Open] = {}
@@ -151,7 +151,7 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
                     self._count(replace(found.finished, at=now))
 
     def _count(self, finished: FinishedRequest) -> None:
-        self._ledger.count(finished)
+        self._buffer.count(finished)
         self._watch(finished)
 
     def _first(self, mark: Mapping[str, Any]) -> bool:

@@ -51,7 +51,8 @@ def test_a_span_says_how_its_request_was_routed() -> None:
         "neuronode.revision": 7,
         "neuronode.tier": "fast",
         "neuronode.group": "tier_fast",
-        "neuronode.reason": "active_profile,classified",
+        "neuronode.reason": "active_profile",
+        "neuronode.steps": ("classified",),
     }
 
 

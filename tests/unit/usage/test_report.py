@@ -16,10 +16,10 @@ SPAN = TimeSpan(int(NOW) - DAY, int(NOW) + MINUTE)
 
 
 def rows_of(*found: FinishedRequest) -> Rows:
-    ledger, rows = UsageBuffer(), {}
+    buffer, rows = UsageBuffer(), {}
     for one in found:
-        ledger.count(one)
-    while (batch := ledger.take()) is not None:
+        buffer.count(one)
+    while (batch := buffer.take()) is not None:
         rows |= batch.rows
     return rows
 
