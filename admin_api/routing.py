@@ -27,7 +27,6 @@ from admin_api.routing_ports import Question, RouterView
 from neuronode_router.access import may_read_all
 from neuronode_router.domain import Decision
 from neuronode_router.errors import NotReady
-from neuronode_router.routing.fallback_chain import FallbackChain
 from neuronode_router.routing.inventory import Deployment
 from neuronode_router.routing.overload import NEW, HealthReason, HealthVerdict
 from neuronode_router.stats.window import RECENT_SLOTS, SLOT_SECONDS, WINDOW_SLOTS
@@ -77,12 +76,12 @@ async def classify(call: Caller, body: ClassifyBody) -> ClassifiedDocument:
     """What a request would be taken for, and where it would go now. Nothing is sent, counted or remembered."""
     view = _view(call)
     question = Question(body={"messages": body.turns}, name=body.task, profile=body.profile)
-    decision, ladder = view.decide(question, call.principal)
+    decision = view.decide(question, call.principal)
     explain = body.explain and may_read_all(call.principal)
     return ClassifiedDocument(
         classification=ClassificationDocument.model_validate(view.auto.classify(body.turns)),
-        decision=_decision(decision, ladder),
-        standings=_standings(view, decision, ladder) if explain else None,
+        decision=_decision(decision),
+        standings=_standings(view, decision) if explain else None,
     )
 
 
@@ -110,9 +109,9 @@ def _counts(decisions: Mapping[str, Mapping[str, int]]) -> DecisionCountsDocumen
     )
 
 
-def _decision(decision: Decision, ladder: FallbackChain | None) -> DecisionDocument:
+def _decision(decision: Decision) -> DecisionDocument:
     return DecisionDocument(
-        requested=decision.requested,
+        original_model=decision.original_model,
         reason=decision.reason,
         steps=list(decision.steps),
         revision=decision.revision,
@@ -122,13 +121,13 @@ def _decision(decision: Decision, ladder: FallbackChain | None) -> DecisionDocum
         tier=decision.tier,
         group=decision.group,
         ladder=list(decision.ladder),
-        left_out=[LeftOutDocument(group=group, why=why) for group, why in ladder.left_out] if ladder else [],
+        left_out=[LeftOutDocument(group=group, why=why) for group, why in decision.left_out],
     )
 
 
-def _standings(view: RouterView, decision: Decision, ladder: FallbackChain | None) -> list[StandingDocument]:
+def _standings(view: RouterView, decision: Decision) -> list[StandingDocument]:
     """Return how the deployments stand that the decision had to choose from, in the order in which it chose."""
-    groups = [decision.group, *decision.ladder, *(group for group, _ in (ladder.left_out if ladder else ()))]
+    groups = [decision.group, *decision.ladder, *(group for group, _ in decision.left_out)]
     verdicts = view.board.verdicts
     return [
         _standing(entry, verdicts.get(entry.id, NEW))

@@ -79,7 +79,7 @@ class LeftOutDocument(_Document):
 class DecisionDocument(_Document):
     """What would be decided now."""
 
-    requested: str
+    original_model: str
     reason: Reason
     steps: list[Step] = Field(description="How tier and ladder came about; empty for a name with one group.")
     revision: int

@@ -13,7 +13,6 @@ from neuronode_router.access import Principal
 from neuronode_router.classifier import Classification
 from neuronode_router.domain import Decision
 from neuronode_router.errors import Problem
-from neuronode_router.routing.fallback_chain import FallbackChain
 from neuronode_router.routing.inventory import Inventory
 from neuronode_router.routing.overload import HealthVerdict
 from neuronode_router.stats.ports import Statistics
@@ -73,8 +72,8 @@ class RouterView:
     board: BoardView
     statistics: Statistics
     auto: AutoView
-    decide: Callable[[Question, Principal], tuple[Decision, FallbackChain | None]]
-    """Tells what would be decided now, and changes nothing. The Ladder is None where the name leads to one group.
+    decide: Callable[[Question, Principal], Decision]
+    """Tells what would be decided now, and changes nothing.
 
     Raises `UnknownTask`, `UnknownProfile`, `NotAllowed` or `NotReady`.
     """

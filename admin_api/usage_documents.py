@@ -224,7 +224,7 @@ class ExplanationDocument(_Document):
     reason: str
     steps: list[str] = Field(description="How tier and group of an `auto` request came about.")
     confidence: float | None
-    requested_group: str
+    chosen_group: str
     served_group: str
     deployment: str | None
     team: str | None

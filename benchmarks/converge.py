@@ -22,9 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from neuronode_router.control.manager import FILES, ProfileManager
-from neuronode_router.control.ports import Wake
 from neuronode_router.control.store import ControlStore
-from neuronode_router.control.wake import FileWake, RedisWake
+from neuronode_router.control.wake import FileWake, RedisWake, Wake
 from neuronode_router.control.worker import Worker
 from neuronode_router.control.workers import WorkerIdentity
 from neuronode_router.domain import Actor, Receipt

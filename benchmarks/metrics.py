@@ -57,21 +57,24 @@ async def counting(requests: int) -> None:
     """Count and write down in this process."""
     from neuronode_router.auto.router import Routed
     from neuronode_router.domain import Decision, Reason, Step, Tier
-    from neuronode_router.routing.fallback_chain import FallbackChain
     from tests.support.metering import metering
     from tests.support.usage import finished
 
     meter = metering()
     ended = [
         finished(
-            profile=f"p{p}", task=f"t{t}", served=f"t{t}_p{p}", requested=f"t{t}_p{p}", first_token_ms=9.0
+            profile=f"p{p}",
+            task=f"t{t}",
+            served_group=f"t{t}_p{p}",
+            chosen_group=f"t{t}_p{p}",
+            first_token_ms=9.0,
         )
         for p in range(PROFILES)
         for t in range(TASKS)
     ]
     steps = (Step.CLASSIFIED,)
     decision = Decision("auto", "g", Reason.ACTIVE_PROFILE, profile="p", tier=Tier.FAST, steps=steps)
-    routed = Routed(decision, decision, FallbackChain(Tier.FAST, Tier.FAST, (), ()), None, None, (), 0.3)
+    routed = Routed(decision, decision, None, None, (), 0.3)
     for one in ended:
         meter.ended(one)
     began = time.process_time_ns()

@@ -57,26 +57,24 @@ def main() -> None:
 async def books(directory: Path, requests: int) -> None:
     """Count, flush and report."""
     store = ControlStore(f"sqlite:///{directory / 'books.db'}")
-    ledger, kept = UsageBuffer(), UsageStore(store.database)
+    buffer, kept = UsageBuffer(), UsageStore(store.database)
     now = [NOW]
-    flusher = UsageWriter(ledger=ledger, store=kept, worker="w", clock=lambda: now[0], days=90)
+    writer = UsageWriter(buffer=buffer, store=kept, worker="w", clock=lambda: now[0], days=90)
     one = [finished(at=NOW, deployment=f"d-{number % KEYS}") for number in range(KEYS)]
     began = time.process_time_ns()
     for number in range(requests):
-        ledger.count(one[number % KEYS])
+        buffer.count(one[number % KEYS])
     print(f"count one request            {(time.process_time_ns() - began) / requests / 1000:9.2f} us")
     store.revision()  # the first transaction makes the tables
     began = time.process_time_ns()
-    await flusher.flush()
+    await writer.flush()
     print(f"flush {KEYS} rows, 256 requests {(time.process_time_ns() - began) / 1e6:9.2f} ms")
     for minute in range(1, HOURS * 60):
         for number in range(KEYS):
-            ledger.count(finished(at=NOW + minute * MINUTE, deployment=f"d-{number}"))
-        await flusher.flush()
+            buffer.count(finished(at=NOW + minute * MINUTE, deployment=f"d-{number}"))
+        await writer.flush()
     now[0] = NOW + HOURS * 3600
-    answers = UsageService(
-        flusher=flusher, store=kept, clock=lambda: now[0], listed=lambda _: None, notes=dict
-    )
+    answers = UsageService(writer=writer, store=kept, clock=lambda: now[0], listed=lambda _: None, notes=dict)
     began, wall = time.process_time_ns(), time.perf_counter()
     await answers.report(NOW, now[0], by=("profile",))
     took = (time.process_time_ns() - began) / 1e6
@@ -112,7 +110,7 @@ async def hooks(requests: int) -> None:
     await router.acompletion(messages=[{"role": "user", "content": "Hello"}], **data)
     async with asyncio.timeout(20):
         logged = await keep.logged
-    feed = UsageHooks(ledger=UsageBuffer(), groups=Groups(lambda _: ("chat", False), lambda _: True))
+    feed = UsageHooks(buffer=UsageBuffer(), groups=Groups(lambda _: ("chat", False), lambda _: True))
     user, info = UserAPIKeyAuth(team_id="a"), {"model_id": "d"}
     bucket = logged["litellm_params"]["metadata"]
     began = time.process_time_ns()

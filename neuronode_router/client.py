@@ -7,10 +7,10 @@ openai's own. The openai package is imported when a client is made, not before: 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 if TYPE_CHECKING:
     from openai import AsyncStream
@@ -86,7 +86,7 @@ class Completion:
         return (self.response.choices[0].message.content or "") if self.response.choices else ""
 
 
-class CompletionStream:
+class CompletionStream(AbstractAsyncContextManager["CompletionStream"]):
     """An answer as it arrives: iterate over it once. `routing` is known before the first chunk.
 
     Use it as an async context manager where you may stop early: leaving it closes the connection.
@@ -103,16 +103,11 @@ class CompletionStream:
         """Close the connection; the provider may stop generating."""
         await self._stream.close()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
 
-class NeuronodeClient:
+class NeuronodeClient(AbstractAsyncContextManager["NeuronodeClient"]):
     """Sends chat completions to a LiteLLM proxy that runs neuronode-router.
 
     `base_url` is the proxy's address with or without `/v1`. Further options (`timeout`, `max_retries`,
@@ -179,10 +174,5 @@ class NeuronodeClient:
         """Close the connections."""
         await self.openai.close()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()

@@ -425,10 +425,10 @@ class Receipt:
 class Decision:
     """What admission decided for one request. It stays with the request through retries, fallbacks and streams."""
 
-    requested: str
-    """The name the client sent (`original_model`)."""
+    original_model: str
+    """The name the client sent."""
     group: str
-    """The model group the request goes to (`request_model`)."""
+    """The model group the request goes to."""
     reason: Reason
     auto: bool = False
     """Whether tier and ladder are found for each request; `group` then is what LiteLLM alone would serve."""
@@ -443,6 +443,8 @@ class Decision:
     """
     tiers: tuple[Tier, ...] = ()
     """The tiers of `group` and of each group of `ladder`, for an `auto` request."""
+    left_out: tuple[tuple[str, str], ...] = ()
+    """Groups that cannot hold the request, each with a word that says why (`fallback_chain.Misfit`)."""
     steps: tuple[Step, ...] = ()
     """How `tier` and `ladder` came about; empty unless the request was `auto`."""
     wanted: Tier | None = None

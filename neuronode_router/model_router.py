@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from types import TracebackType
-from typing import Any, Self, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import httpx
 
@@ -34,7 +34,7 @@ class Wishes(TypedDict, total=False):
     temperature: float
 
 
-class ModelRouter:
+class ModelRouter(AbstractAsyncContextManager["ModelRouter"]):
     """Asks a proxy at `base_url` (default: `LITELLM_BASE_URL`) with `api_key` (default: `LITELLM_API_KEY`).
 
     `NEURONODE_MODEL_FAST`, `_MEDIUM` and `_COMPLEX` name what is asked for a tier, as on the proxy. `client` replaces
@@ -54,7 +54,7 @@ class ModelRouter:
         self._complete = Completions(self._client)
 
     async def initialize(self) -> None:
-        """Do nothing: the proxy knows what is there. Callers of the plan's class may go on calling it."""
+        """Do nothing: the proxy knows what is there. Callers may go on calling it."""
 
     async def route_and_generate(
         self,
@@ -102,12 +102,7 @@ class ModelRouter:
         """Close the connections."""
         await self._client.aclose()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def _run(self, order: TaskOrder) -> ModelResponse:

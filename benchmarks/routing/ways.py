@@ -59,7 +59,9 @@ class Decisions:
     def tier(self, prompt: str) -> str:
         """Return the tier that a request with this prompt is sent to."""
         state = self._snapshot.state
-        decision = decide(state, self._snapshot.active, AUTO, requested=AUTO, reason=Reason.ACTIVE_PROFILE)
+        decision = decide(
+            state, self._snapshot.active, AUTO, original_model=AUTO, reason=Reason.ACTIVE_PROFILE
+        )
         body = {"messages": [{"role": "user", "content": prompt}]}
         routed = self._router.consider(decision, body, snapshot=self._snapshot, caller=Caller("benchmark"))
         assert routed.decision.tier is not None

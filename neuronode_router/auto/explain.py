@@ -25,7 +25,7 @@ def explain(routed: Routed) -> dict[str, Any]:
             "source": said.source.value,
             "evidence": [cue.encode("ascii", "replace").decode() for cue in said.evidence],
         },
-        "left_out": {group: why.value for group, why in routed.ladder.left_out},
+        "left_out": dict(routed.considered.left_out),
         "took_ms": round(routed.took_ms, 3),
     }
 

@@ -9,7 +9,6 @@ from neuronode_router.access import Principal, may_override, may_read_all
 from neuronode_router.auto.router import AutoRouter, Caller
 from neuronode_router.domain import AUTO_NAMES, Decision
 from neuronode_router.errors import NotAllowed, NotReady, UnknownProfile, UnknownTask
-from neuronode_router.routing.fallback_chain import FallbackChain
 from neuronode_router.routing.snapshot import Snapshot
 
 
@@ -21,8 +20,8 @@ def preview(
     body: Mapping[str, Any],
     name: str,
     profile: str | None = None,
-) -> tuple[Decision, FallbackChain | None]:
-    """Return the Decision for a `name` that a client would send as `model`, and the ladder where there is one.
+) -> Decision:
+    """Return the Decision for a `name` that a client would send as `model`.
 
     Administrators and viewers may look under any profile; others under those they may choose. Raises `NotReady`,
     `UnknownTask`, `UnknownProfile` or, for what the caller may not choose whether or not it exists, `NotAllowed`.
@@ -39,10 +38,9 @@ def preview(
     if decision is None:
         raise UnknownTask(name, sorted(snapshot.state.profiles.profiles[profile or active.name].tasks))
     if not decision.auto:
-        return decision, None
+        return decision
     caller = Caller(identity=principal.name, max_tier=principal.max_tier)
-    considered = auto.consider(decision, body, snapshot=snapshot, caller=caller)
-    return considered.decision, considered.ladder
+    return auto.consider(decision, body, snapshot=snapshot, caller=caller).decision
 
 
 def _require_profile(snapshot: Snapshot, principal: Principal, name: str) -> None:

@@ -11,7 +11,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from cachetools import LRUCache
@@ -21,9 +21,8 @@ from neuronode_router.classifier.excerpt import Excerpt
 from neuronode_router.classifier.excerpt import read as read_excerpt
 from neuronode_router.domain import Decision, Step, Stickiness, Tier
 from neuronode_router.routing import conversation
-from neuronode_router.routing.auto import Asked, route
 from neuronode_router.routing.conversation import Conversation
-from neuronode_router.routing.fallback_chain import DeploymentStatus, FallbackChain, Held
+from neuronode_router.routing.fallback_chain import Constraints, DeploymentStatus, Held, climb
 from neuronode_router.routing.sessions import Sessions, keyed_hash
 from neuronode_router.routing.snapshot import Snapshot
 
@@ -54,7 +53,6 @@ class Routed:
     """What is in force."""
     considered: Decision
     """What was decided: another one only while automatic routing is watched and not used."""
-    ladder: FallbackChain
     classification: Classification | None
     excerpt: Excerpt | None
     """What was read, for those who learn from it; None where nothing had to be read."""
@@ -139,30 +137,25 @@ class AutoRouter:
         sessions = tuple(self._sessions(said, excerpt, caller, sticky=sticky))
         held = self._held(sessions, in_tool_loop=said.in_tool_loop, sticky=sticky)
 
-        def found(
-            classified: Classification | None, without: Step = Step.AUTO_OFF
-        ) -> tuple[Decision, FallbackChain]:
-            asked = Asked(
-                classified=classified,
-                without=without,
-                max_tier=caller.max_tier,
-                needs=said.needs,
-                held=held,
-                in_tool_loop=said.in_tool_loop,
-                chance=self._chance(),
-            )
-            return route(
-                decision, profile, asked, tiers=snapshot.ladders[profile.name], groups=self._standings()
-            )
-
-        considered, ladder = found(classification)
-        in_force = considered
+        constraints = Constraints(
+            tier=profile.uncertain,
+            why=Step.AUTO_OFF,
+            max_tier=caller.max_tier,
+            policy=profile.on_overload,
+            needs=said.needs,
+            stickiness=profile.stickiness,
+            held=held,
+            in_tool_loop=said.in_tool_loop,
+            chance=self._chance(),
+        )
+        tiers, groups = snapshot.ladders[profile.name], self._standings()
+        considered = in_force = decide_tier(decision, classification, constraints, tiers=tiers, groups=groups)
         if self.mode == "shadow" and classification is not None:
-            in_force, ladder = found(None, Step.SHADOW)
+            watched = replace(constraints, why=Step.SHADOW)
+            in_force = decide_tier(decision, None, watched, tiers=tiers, groups=groups)
         return Routed(
             decision=in_force,
             considered=considered,
-            ladder=ladder,
             classification=classification,
             excerpt=excerpt,
             sessions=sessions,
@@ -201,3 +194,25 @@ class AutoRouter:
             self._counts["step", step.value] += 1
         if tier is not decision.wanted:
             self._counts["fallback", "overload"] += 1
+
+
+def decide_tier(
+    decision: Decision,
+    said: Classification | None,
+    constraints: Constraints,
+    *,
+    tiers: Mapping[Tier, Sequence[str]],
+    groups: Mapping[str, Sequence[DeploymentStatus]],
+) -> Decision:
+    """Return the finished form of a Decision with `auto`. Never raises.
+
+    The constraints' own tier holds where the name forces none and nothing was classified, or not surely enough.
+    """
+    if said is not None:
+        task, step = decision.task or str(said.task), Step.CLASSIFIED if said.confident else Step.UNCERTAIN
+        decision = replace(decision, task=task, confidence=said.confidence)
+        tier = said.tier if said.confident else constraints.tier
+        constraints = replace(constraints, tier=tier, why=step)
+    if decision.tier is not None:
+        constraints = replace(constraints, tier=decision.tier, why=Step.FORCED_TIER)
+    return climb(decision, constraints, tiers=tiers, groups=groups)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Literal, Required, TypedDict
 
 from neuronode_router.control.idempotency import Idempotency
-from neuronode_router.control.ports import StagedEdit
 from neuronode_router.domain import (
     NO_BINDINGS,
     Action,
@@ -21,6 +20,7 @@ from neuronode_router.domain import (
     ProfileSet,
     TaskChange,
 )
+from neuronode_router.profiles.edits import StagedFiles
 
 Wait = Literal["none", "one", "all"]
 """Whose acknowledgement a receipt waits for: nobody's, the first worker's, or that of all live workers."""
@@ -78,8 +78,8 @@ class ChangeTarget:
     active: str
     profiles: ProfileSet
     bindings: Bindings = field(default_factory=lambda: NO_BINDINGS)
-    edit: StagedEdit | None = None
-    passage: GateResult = field(default_factory=GateResult)
+    edit: StagedFiles | None = None
+    gate_result: GateResult = field(default_factory=GateResult)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,10 @@ from typing import Any, Literal, Unpack
 from neuronode_router.control.audit import AuditQuery
 from neuronode_router.control.change import ChangeOrder, ChangeTarget, Options, When
 from neuronode_router.control.checks import newly_in_force, require_bound_profiles, require_servable
-from neuronode_router.control.ports import Gate, ProfileSource, StagedEdit, Wake
 from neuronode_router.control.receipts import write_receipt
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.transition import Prepare, carry_out, require_state
+from neuronode_router.control.wake import Wake
 from neuronode_router.domain import (
     NO_BINDINGS,
     Actor,
@@ -36,6 +36,9 @@ from neuronode_router.domain import (
     task_changes,
 )
 from neuronode_router.errors import Problem, ProfilesInvalid, StaleFiles, UnknownProfile
+from neuronode_router.profiles.edits import StagedFiles
+from neuronode_router.profiles.files import ProfileFiles
+from neuronode_router.proof.gate import ProofGate
 
 FILES = Actor("files", kind="watcher")
 """Who acts when the files changed by hand or by a ConfigMap, or fill an empty store."""
@@ -59,10 +62,10 @@ class ProfileManager:
         self,
         *,
         store: ControlStore,
-        source: ProfileSource,
+        source: ProfileFiles,
         host: Callable[[], HostFacts],
         wake: Wake,
-        gate: Gate | None = None,
+        gate: ProofGate | None = None,
         clock: Callable[[], float] = time.time,
         receipt_timeout: float = 5.0,
         default_profile: str = "balanced",
@@ -202,7 +205,7 @@ class ProfileManager:
         """Return audit rows, newest first; the keywords are the fields of `audit.AuditQuery`."""
         return await asyncio.to_thread(self._store.audit.page, AuditQuery(**query))
 
-    async def _edit(self, stage: Callable[[], StagedEdit], options: Options) -> Receipt:
+    async def _edit(self, stage: Callable[[], StagedFiles], options: Options) -> Receipt:
         def prepare(before: ControlState | None) -> ChangeTarget:
             state = require_state(before)
             # Staged on this host's files: were they an old copy, the edit would bring all of it back.
@@ -238,7 +241,7 @@ class ProfileManager:
         if self._gate is None:
             return target
         entering = newly_in_force(before, target)
-        return replace(target, passage=self._gate.admit(entering, force=order.force))
+        return replace(target, gate_result=self._gate.admit(entering, force=order.force))
 
     def _servable(self, target: ChangeTarget) -> ChangeTarget:
         _require_profile(target.active, target.profiles)

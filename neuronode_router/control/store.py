@@ -17,7 +17,6 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 from neuronode_router.control.audit import AuditLog, entry_row
 from neuronode_router.control.chain import entry_hash
 from neuronode_router.control.idempotency import Idempotency, IdempotencyKeys
-from neuronode_router.control.ports import StagedEdit
 from neuronode_router.control.workers import WorkerRegistry
 from neuronode_router.domain import (
     NO_BINDINGS,
@@ -32,6 +31,7 @@ from neuronode_router.domain import (
     bindings_text,
 )
 from neuronode_router.errors import RevisionConflict, UnknownRevision
+from neuronode_router.profiles.edits import StagedFiles
 from neuronode_router.storage.database import Database
 from neuronode_router.storage.tables import audit, profile_set, state
 
@@ -74,7 +74,7 @@ class Proposal:
     profiles: ProfileSet
     changes: tuple[TaskChange, ...]
     bindings: Bindings = field(default_factory=lambda: NO_BINDINGS)
-    edit: StagedEdit | None = None
+    edit: StagedFiles | None = None
     """Files to publish just before the commit, and to put back when it fails."""
     idempotency: Idempotency | None = None
 
@@ -191,7 +191,7 @@ class ControlStore:
 
 
 @contextmanager
-def _published(edit: StagedEdit | None) -> Iterator[None]:
+def _published(edit: StagedFiles | None) -> Iterator[None]:
     """Publish the files; put them back, still under the lock, when the body (the commit) fails, else let them stand."""
     if edit is None:
         yield

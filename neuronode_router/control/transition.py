@@ -106,8 +106,8 @@ def _proposal(outcome: ChangeResult, target: ChangeTarget, revision: int) -> Pro
 
 
 def _reason(order: ChangeOrder, target: ChangeTarget) -> str:
-    told = "; ".join(text for text in (target.passage.remark, order.reason) if text)
-    return storable(told, REASON_LIMIT)
+    reason = "; ".join(text for text in (target.gate_result.remark, order.reason) if text)
+    return storable(reason, REASON_LIMIT)
 
 
 def _log(entry: AuditEntry) -> None:

@@ -10,12 +10,33 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from neuronode_router.control.notify import WRITES, DirectoryEvents
-from neuronode_router.control.ports import Wake
 from neuronode_router.redis.channel import RedisChannel
 
 logger = logging.getLogger(__name__)
+
+
+class Wake(Protocol):
+    """Tells workers that there is something to read. It carries no truth and may lose messages: a poll heals."""
+
+    @property
+    def mode(self) -> str:
+        """What is in force, for the status page: "inotify", "redis", "poll" and the like."""
+        ...
+
+    async def start(self, on_wake: Callable[[], None]) -> None:
+        """Begin to listen; `on_wake` is called from any thread. Never raises when the channel is down."""
+        ...
+
+    async def signal(self, revision: int) -> None:
+        """Wake everybody who listens. Never raises; returns within a bounded time when the channel is down."""
+        ...
+
+    async def stop(self) -> None:
+        """Stop listening and free what was taken."""
+        ...
 
 
 class FileWake:

@@ -13,11 +13,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Generic
+from typing import Any, Generic, Protocol, TypeVar
 
 from neuronode_router.background import Failures
-from neuronode_router.control.ports import Applier, Prepared, Wake
 from neuronode_router.control.store import ControlStore
+from neuronode_router.control.wake import Wake
 from neuronode_router.control.workers import ServedRevision, WorkerIdentity
 from neuronode_router.domain import ControlState
 from neuronode_router.errors import NeuronodeError, StoreUnavailable
@@ -25,6 +25,23 @@ from neuronode_router.errors import NeuronodeError, StoreUnavailable
 logger = logging.getLogger(__name__)
 
 FOLLOWING = "following the control state"
+
+Prepared = TypeVar("Prepared")
+
+
+class Applier(Protocol[Prepared]):
+    """How a worker process takes up a new control state."""
+
+    def prepare(self, state: ControlState) -> Prepared:
+        """Do everything that can fail; runs in the worker's thread. Whatever it raises is a refusal (nack).
+
+        Of a `NeuronodeError` the reason is told; anything else is a fault of ours, logged with its traceback.
+        """
+        ...
+
+    def swap(self, prepared: Prepared) -> None:
+        """Make it effective: one assignment. Runs in the worker's thread, never raises, never waits."""
+        ...
 
 
 class Worker(Generic[Prepared]):

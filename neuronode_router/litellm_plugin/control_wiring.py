@@ -15,7 +15,6 @@ import yaml
 from neuronode_router.background import Failures
 from neuronode_router.control.change import When
 from neuronode_router.control.manager import FILES, ProfileManager
-from neuronode_router.control.ports import Gate
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import FileWake, RedisWake, WakeGroup
 from neuronode_router.control.watcher import TAKING_UP, ProfileWatcher
@@ -39,6 +38,7 @@ from neuronode_router.litellm_plugin.router.bridge import RouterBridge
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.profiles.config_writer import Renderer
 from neuronode_router.profiles.files import ProfileFiles
+from neuronode_router.proof.gate import ProofGate
 from neuronode_router.routing.snapshot import Snapshot
 from neuronode_router.settings import Settings
 from neuronode_router.yaml11 import read
@@ -61,7 +61,7 @@ class ControlWiring:
         current: CurrentSnapshot,
         bridge: RouterBridge,
         deployments: Deployments,
-        gate: Gate,
+        gate: ProofGate,
         on_receipt: Callable[[Receipt], None],
         report: Callable[[], Mapping[str, Any]],
         failures: Failures,

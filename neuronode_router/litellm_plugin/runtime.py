@@ -167,7 +167,7 @@ class Runtime:
             names=tier_names(settings.model_fast, settings.model_medium, settings.model_complex),
             standings=self.health.standings,
             ladder=self.current.active_ladder,
-            books=self.usage.service,
+            usage=self.usage.service,
         )
         self.proof = ProofService(
             settings=settings,

@@ -1,6 +1,6 @@
 """What the task API gets of one proxy worker: the proxy's own application to ask, the tiers, and the figures.
 
-It decides nothing: what it sends goes through LiteLLM's authentication, admission and books like any other request.
+It decides nothing: what it sends goes through LiteLLM's authentication, admission and usage like any other request.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ class TaskHost:
         names: Mapping[Tier, str],
         standings: Callable[[], Standings],
         ladder: Callable[[], Mapping[Tier, Sequence[str]]],
-        books: UsageService,
+        usage: UsageService,
     ) -> None:
         self.names = names
         self._proxy = proxy
         self._folder = folder
         self._standings = standings
         self._ladder = ladder
-        self._books = books
+        self._usage = usage
 
     @property
     def catalogue(self) -> Catalogue:
@@ -101,7 +101,7 @@ class TaskHost:
     async def routing_stats(self, *, team: str | None) -> RoutingStats:
         """Return the figures of the last day, of `team` only where it is given. Raises `StoreUnavailable`."""
         now = time.time()
-        report = await self._books.report(now - WINDOW_SECONDS, now, by=("group", "tier"), team=team)
+        report = await self._usage.report(now - WINDOW_SECONDS, now, by=("served_group", "tier"), team=team)
         groups, tiers = dict[str, Sums](), dict[str, int]()
         for line in report.lines:
             group, tier = map(str, line.names)

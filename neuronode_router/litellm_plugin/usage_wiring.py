@@ -1,4 +1,4 @@
-"""Usage in one worker: the feed that counts, the flusher that keeps, the books that answer.
+"""Usage in one worker: the hooks that count, the writer that keeps, the service that answers.
 
 It decides nothing itself, and nothing here is on the request path.
 """
@@ -25,7 +25,7 @@ from neuronode_router.usage.writer import UsageWriter
 
 
 class UsageWiring:
-    """The parts, wired. `worker` names this process, `days` is how long usage is kept; `watch` is the feed's."""
+    """The parts, wired. `worker` names this process, `days` is how long usage is kept, `watch` hears of each one."""
 
     def __init__(  # noqa: PLR0913  one argument per collaborator, all by keyword
         self,
@@ -38,15 +38,15 @@ class UsageWiring:
         registry: Callable[[], Inventory],
         watch: Callable[[FinishedRequest], None],
     ) -> None:
-        self._ledger = UsageBuffer()
+        self._buffer = UsageBuffer()
         groups = Groups(of_deployment=deployments.served_by, known=bridge.has_group)
-        self.hooks = UsageHooks(ledger=self._ledger, groups=groups, watch=watch)
+        self.hooks = UsageHooks(buffer=self._buffer, groups=groups, watch=watch)
         self._store = store = UsageStore(database)
-        self._flusher = UsageWriter(
-            ledger=self._ledger, store=store, worker=worker, clock=time.time, days=days
+        self._writer = UsageWriter(
+            buffer=self._buffer, store=store, worker=worker, clock=time.time, days=days
         )
         self.service = UsageService(
-            flusher=self._flusher,
+            writer=self._writer,
             store=store,
             clock=time.time,
             listed=lambda group: listed_price(bridge.entries(), group),
@@ -56,11 +56,11 @@ class UsageWiring:
     async def flush(self) -> None:
         """Carry what was counted to the store. Raises `StoreUnavailable`; the next flush then tries again."""
         self.hooks.sweep()
-        await self._flusher.flush()
+        await self._writer.flush()
 
     async def tidy(self) -> None:
         """Add minutes up and forget what is too old. Raises `StoreUnavailable`."""
-        await self._flusher.tidy()
+        await self._writer.tidy()
 
     def costs_of_the_month(self) -> Mapping[str, float]:
         """Return what each team has cost in this calendar month (UTC), in USD. Blocks; raises `StoreUnavailable`."""
@@ -76,6 +76,6 @@ class UsageWiring:
         """Return what went wrong while counting, for the status page."""
         return {
             "usage_failures": self.hooks.failures.total,
-            "usage_overflowed": self._ledger.overflowed,
-            "usage_uncounted": self._ledger.uncounted,
+            "usage_overflowed": self._buffer.overflowed,
+            "usage_uncounted": self._buffer.uncounted,
         }

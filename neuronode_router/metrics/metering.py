@@ -108,8 +108,10 @@ class Metering:
 
     def _ended(self, finished: FinishedRequest) -> None:
         counted, key = self._catalogue, finished.key
-        names = key.profile, key.task, key.served
-        counted.requests.labels(key.profile, key.task, key.tier, key.served, key.reason, key.outcome).inc()
+        names = key.profile, key.task, key.served_group
+        counted.requests.labels(
+            key.profile, key.task, key.tier, key.served_group, key.reason, key.outcome
+        ).inc()
         for kind, number in (
             ("prompt", finished.prompt_tokens),
             ("completion", finished.completion_tokens),
@@ -118,11 +120,11 @@ class Metering:
             if number > 0:
                 counted.tokens.labels(*names, kind).inc(number)
         if finished.fallback:
-            counted.fallbacks.labels(key.profile, key.requested).inc()
+            counted.fallbacks.labels(key.profile, key.chosen_group).inc()
         if finished.cost is not None and finished.cost >= 0:
             counted.cost.labels(*names).inc(finished.cost)
         elif key.outcome in GOOD_ENDS:
-            counted.unpriced.labels(key.served).inc()
+            counted.unpriced.labels(key.served_group).inc()
         if finished.latency_ms is not None:
             counted.answer.labels(key.profile, key.task).observe(finished.latency_ms / 1000)
         if finished.first_token_ms is not None:

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class StagedFiles:
-    """The form of `control.ports.StagedEdit` for files. Changes of several files are declared before the first."""
+    """A change of one or several files; of several, all are declared before the first is replaced."""
 
     profiles: ProfileSet
     changes: tuple[FileChange, ...]

@@ -1,7 +1,7 @@
 """A directory of profile files as the source of profiles: read and check them all, and stage edits to them.
 
-It must not know revisions, LiteLLM or who asks. It is the file form of `control.ports.ProfileSource`; every method
-blocks, so it is called in a thread.
+It must not know revisions, LiteLLM or who asks. Every method blocks, so it is called in a
+thread.
 """
 
 from __future__ import annotations

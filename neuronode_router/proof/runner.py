@@ -88,11 +88,11 @@ class Runner:
         self,
         targets: Iterable[ProbeTarget],
         limits: RunLimits,
-        told: Callable[[ProbeEvidence], None] = lambda _: None,
+        on_evidence: Callable[[ProbeEvidence], None] = lambda _: None,
     ) -> Run:
-        """Probe each target once; `told` hears what was found as it comes. Raises `StoreUnavailable`."""
+        """Probe each target once; `on_evidence` hears what was found as it comes. Raises `StoreUnavailable`."""
         known = await asyncio.to_thread(self._store.known)
-        work = _Work(deque(oldest_first(targets, known)), limits, known, told)
+        work = _Work(deque(oldest_first(targets, known)), limits, known, on_evidence)
         wanted = len(work.left)
         try:
             async with asyncio.timeout(limits.max_seconds), asyncio.TaskGroup() as group:
@@ -114,7 +114,7 @@ class Runner:
             if self._says_more(evidence, work.known):
                 await asyncio.to_thread(self._store.keep, evidence)
             work.found.append(evidence)
-            work.told(evidence)
+            work.on_evidence(evidence)
 
     def _says_more(self, evidence: ProbeEvidence, known: Known) -> bool:
         """Return whether it is kept: that nobody asked does not wipe out a proof that still holds."""
@@ -147,12 +147,16 @@ class _Work:
     """What the probes of one run share."""
 
     def __init__(
-        self, left: deque[ProbeTarget], limits: RunLimits, known: Known, told: Callable[[ProbeEvidence], None]
+        self,
+        left: deque[ProbeTarget],
+        limits: RunLimits,
+        known: Known,
+        on_evidence: Callable[[ProbeEvidence], None],
     ) -> None:
         self.left = left
         self.limits = limits
         self.known = known
-        self.told = told
+        self.on_evidence = on_evidence
         self.found: list[ProbeEvidence] = []
         self.spent = 0.0
         self.stopped: Stopped | None = None

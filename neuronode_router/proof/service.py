@@ -45,10 +45,10 @@ class ProofService:
         return self.matrix.cells(profiles, known, now=self._clock())
 
     async def run(
-        self, targets: Iterable[ProbeTarget], limits: RunLimits, told: Callable[[ProbeEvidence], None]
+        self, targets: Iterable[ProbeTarget], limits: RunLimits, on_evidence: Callable[[ProbeEvidence], None]
     ) -> Run:
-        """Probe; `told` hears what was found as it comes. Raises `StoreUnavailable`."""
-        return await self._runner.run(targets, limits, told)
+        """Probe; `on_evidence` hears what was found as it comes. Raises `StoreUnavailable`."""
+        return await self._runner.run(targets, limits, on_evidence)
 
     async def refresh(self) -> None:
         """Probe every cell where that is wanted and this worker's turn; wakes nothing. Raises `StoreUnavailable`."""

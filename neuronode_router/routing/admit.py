@@ -19,7 +19,7 @@ def _to_none() -> None:
 
 def admit(
     snapshot: Snapshot,
-    requested: str,
+    original_model: str,
     *,
     wanted_profile: str | None,
     may_override: Callable[[Profile], bool],
@@ -34,9 +34,9 @@ def admit(
     allowed is ignored, with the reason `override_denied`. Names that are none of ours come back as
     `passthrough`, untouched.
     """
-    decision = snapshot.decisions.get(requested)
+    decision = snapshot.decisions.get(original_model)
     if decision is None:
-        return _not_ours(snapshot, requested)
+        return _not_ours(snapshot, original_model)
     if decision.reason is Reason.OVERRIDE_NAME:
         return _allowed(snapshot, decision, may_override)
     if decision.reason is not Reason.ACTIVE_PROFILE:
@@ -48,13 +48,13 @@ def admit(
     return decision
 
 
-def _not_ours(snapshot: Snapshot, requested: str) -> Decision:
-    if requested.startswith(PROFILE_NAME_PREFIX):
-        visible = [name for name, profile in snapshot.state.profiles.profiles.items() if not profile.hidden]
-        raise UnknownProfile(requested.removeprefix(PROFILE_NAME_PREFIX), visible)
-    return Decision(
-        requested=requested, group=requested, reason=Reason.PASSTHROUGH, revision=snapshot.revision
-    )
+def _not_ours(snapshot: Snapshot, name: str) -> Decision:
+    if name.startswith(PROFILE_NAME_PREFIX):
+        visible = [
+            profile.name for profile in snapshot.state.profiles.profiles.values() if not profile.hidden
+        ]
+        raise UnknownProfile(name.removeprefix(PROFILE_NAME_PREFIX), visible)
+    return Decision(original_model=name, group=name, reason=Reason.PASSTHROUGH, revision=snapshot.revision)
 
 
 def _allowed(snapshot: Snapshot, decision: Decision, may_override: Callable[[Profile], bool]) -> Decision:
@@ -80,4 +80,6 @@ def _by_header(
 def _in_profile(snapshot: Snapshot, decision: Decision, profile: str, reason: Reason) -> Decision:
     """Return what the same name means in another profile."""
     found = snapshot.state.profiles.profiles[profile]
-    return decide(snapshot.state, found, decision.requested, requested=decision.requested, reason=reason)
+    return decide(
+        snapshot.state, found, decision.original_model, original_model=decision.original_model, reason=reason
+    )

@@ -6,10 +6,10 @@ It must not know how the tier was found, who may ask for it, or how deployments 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from neuronode_router.domain import TIERS, OnOverload, Step, Stickiness, Tier
+from neuronode_router.domain import TIERS, Decision, OnOverload, Step, Stickiness, Tier
 from neuronode_router.routing.inventory import TEXT, Deployment, Modality
 from neuronode_router.routing.overload import Health
 
@@ -51,7 +51,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Constraints:
     """One request, as far as its ladder depends on it."""
 
     tier: Tier
@@ -74,33 +74,6 @@ class Wish:
         """Whether the caller named the tier, so that no session changes it."""
         return self.why is Step.FORCED_TIER
 
-    @property
-    def stays(self) -> bool:
-        """Whether nothing but the cap may change the tier."""
-        return self.in_tool_loop
-
-
-@dataclass(frozen=True, slots=True)
-class FallbackChain:
-    """The groups to try, in order, and why. `groups` is empty only where the profile names none."""
-
-    wanted: Tier
-    """The tier after session and cap."""
-    tier: Tier
-    """The tier of the first group."""
-    groups: tuple[str, ...]
-    reasons: tuple[Step, ...]
-    tiers: tuple[Tier, ...] = ()
-    """The tier of each of `groups`."""
-    left_out: tuple[tuple[str, Misfit], ...] = ()
-    keep: str | None = None
-    """The deployment that the session keeps, if `pick` finds it well."""
-
-    @property
-    def was_fallback(self) -> bool:
-        """Whether the first group belongs to another tier than the wanted one."""
-        return self.tier is not self.wanted
-
 
 @dataclass(frozen=True, slots=True)
 class _Rung:
@@ -113,29 +86,38 @@ class _Rung:
 
 
 def climb(
-    wish: Wish, tiers: Mapping[Tier, Sequence[str]], groups: Mapping[str, Sequence[DeploymentStatus]]
-) -> FallbackChain:
-    """Return the ladder of one request. Never raises.
+    decision: Decision,
+    constraints: Constraints,
+    *,
+    tiers: Mapping[Tier, Sequence[str]],
+    groups: Mapping[str, Sequence[DeploymentStatus]],
+) -> Decision:
+    """Return the Decision of an `auto` request with its groups, in the order in which they are tried. Never raises.
 
     `tiers` are the profile's groups by tier, best first; `groups` is how their deployments stand. A group of which
-    nothing is known is well and holds everything.
+    nothing is known is well and holds everything. Where there is no group at all the Decision keeps the one that
+    LiteLLM alone would serve.
     """
-    wanted, reasons = _wanted(wish)
-    rungs = [_rung(name, tier, groups.get(name, ()), wish) for name, tier in _named(wanted, wish, tiers)]
+    wanted, steps = _wanted(constraints)
+    rungs = [
+        _rung(name, tier, groups.get(name, ()), constraints)
+        for name, tier in _named(wanted, constraints, tiers)
+    ]
     if not rungs:
-        return FallbackChain(wanted, wanted, (), (*reasons, Step.NO_GROUP))
+        return replace(decision, tier=wanted, wanted=wanted, steps=(*steps, Step.NO_GROUP))
     fitting = [rung for rung in rungs if rung.misfit is None]
-    ordered = _ordered(fitting or rungs, wish)
-    return FallbackChain(
-        wanted=wanted,
-        tier=ordered[0].tier,
-        groups=tuple(rung.group for rung in ordered),
+    ordered = _ordered(fitting or rungs, constraints)
+    first = ordered[0]
+    return replace(
+        decision,
+        group=first.group,
+        ladder=tuple(rung.group for rung in ordered[1:]),
         tiers=tuple(rung.tier for rung in ordered),
-        reasons=(*reasons, *_reasons(fitting, ordered, wanted, wish)),
-        left_out=tuple((rung.group, rung.misfit) for rung in rungs if rung.misfit is not None)
-        if fitting
-        else (),
-        keep=_kept_deployment(wish, ordered[0]),
+        tier=first.tier,
+        wanted=wanted,
+        steps=(*steps, *_steps(fitting, ordered, wanted, constraints)),
+        left_out=tuple((rung.group, rung.misfit) for rung in rungs if rung.misfit and fitting),
+        keep=_kept_deployment(constraints, first),
     )
 
 
@@ -148,15 +130,19 @@ def misfit(deployment: Deployment, needs: Needs) -> Misfit | None:
     return None
 
 
-def _wanted(wish: Wish) -> tuple[Tier, tuple[Step, ...]]:
+def _wanted(constraints: Constraints) -> tuple[Tier, tuple[Step, ...]]:
     """Return the tier to begin with, and why."""
-    tier, why = wish.tier, wish.why
-    if wish.held is not None and wish.in_tool_loop:
-        tier, why = wish.held.tier, Step.TOOL_LOOP
-    elif wish.held is not None and wish.stickiness is not Stickiness.OFF and not wish.forced:
-        tier, why = wish.held.tier, Step.SESSION
-    if TIERS.index(tier) > TIERS.index(wish.max_tier):
-        return wish.max_tier, (why, Step.CAPPED)
+    tier, why = constraints.tier, constraints.why
+    if constraints.held is not None and constraints.in_tool_loop:
+        tier, why = constraints.held.tier, Step.TOOL_LOOP
+    elif (
+        constraints.held is not None
+        and constraints.stickiness is not Stickiness.OFF
+        and not constraints.forced
+    ):
+        tier, why = constraints.held.tier, Step.SESSION
+    if TIERS.index(tier) > TIERS.index(constraints.max_tier):
+        return constraints.max_tier, (why, Step.CAPPED)
     return tier, (why,)
 
 
@@ -169,11 +155,13 @@ def tier_order(wanted: Tier, policy: OnOverload) -> tuple[Tier, ...]:
     return (wanted, *lower, *higher) if policy is OnOverload.DOWN else (wanted, *higher, *lower)
 
 
-def _named(wanted: Tier, wish: Wish, tiers: Mapping[Tier, Sequence[str]]) -> Iterator[tuple[str, Tier]]:
+def _named(
+    wanted: Tier, constraints: Constraints, tiers: Mapping[Tier, Sequence[str]]
+) -> Iterator[tuple[str, Tier]]:
     """Yield each group once, with the first tier that names it."""
     seen: set[str] = set()
-    for tier in tier_order(wanted, OnOverload.STAY if wish.stays else wish.policy):
-        if TIERS.index(tier) > TIERS.index(wish.max_tier):
+    for tier in tier_order(wanted, OnOverload.STAY if constraints.in_tool_loop else constraints.policy):
+        if TIERS.index(tier) > TIERS.index(constraints.max_tier):
             continue
         for name in tiers.get(tier, ()):
             if name not in seen:
@@ -181,47 +169,56 @@ def _named(wanted: Tier, wish: Wish, tiers: Mapping[Tier, Sequence[str]]) -> Ite
                 yield name, tier
 
 
-def _rung(name: str, tier: Tier, standings: Sequence[DeploymentStatus], wish: Wish) -> _Rung:
+def _rung(name: str, tier: Tier, deployments: Sequence[DeploymentStatus], constraints: Constraints) -> _Rung:
     """Return the group as good as the best of its deployments that can hold the request."""
-    misfits = [misfit(entry.deployment, wish.needs) for entry in standings]
-    fitting = [entry.health for entry, wrong in zip(standings, misfits, strict=True) if wrong is None]
+    misfits = [misfit(entry.deployment, constraints.needs) for entry in deployments]
+    fitting = [entry.health for entry, wrong in zip(deployments, misfits, strict=True) if wrong is None]
     best = min(fitting, key=lambda health: health.rank, default=Health.OK)
     return _Rung(name, tier, best, misfits[0] if misfits and not fitting else None)
 
 
-def _ordered(rungs: Sequence[_Rung], wish: Wish) -> list[_Rung]:
+def _ordered(rungs: Sequence[_Rung], constraints: Constraints) -> list[_Rung]:
     """Return what a session keeps, then those that are well in order, then the others by how they stand."""
-    return sorted(rungs, key=lambda rung: (not _is_kept(rung, wish), _place(rung, wish)))
+    return sorted(rungs, key=lambda rung: (not _is_kept(rung, constraints), _place(rung, constraints)))
 
 
-def _place(rung: _Rung, wish: Wish) -> int:
-    return 0 if _probes(rung, wish) else rung.health.rank
+def _place(rung: _Rung, constraints: Constraints) -> int:
+    return 0 if _probes(rung, constraints) else rung.health.rank
 
 
-def _probes(rung: _Rung, wish: Wish) -> bool:
-    return rung.health is Health.PROBING and wish.chance < PROBE_SHARE
+def _probes(rung: _Rung, constraints: Constraints) -> bool:
+    return rung.health is Health.PROBING and constraints.chance < PROBE_SHARE
 
 
-def _is_kept(rung: _Rung, wish: Wish) -> bool:
+def _is_kept(rung: _Rung, constraints: Constraints) -> bool:
     """A tool loop keeps its group unless that is gone; a session keeps its deployment's group while it is well."""
-    if wish.held is None or rung.group != wish.held.group:
+    if constraints.held is None or rung.group != constraints.held.group:
         return False
-    if wish.in_tool_loop:
+    if constraints.in_tool_loop:
         return rung.health is not Health.UNAVAILABLE
-    sticks = wish.stickiness is Stickiness.DEPLOYMENT and not wish.forced
-    return sticks and rung.tier is wish.held.tier and rung.health is Health.OK
+    sticks = constraints.stickiness is Stickiness.DEPLOYMENT and not constraints.forced
+    return sticks and rung.tier is constraints.held.tier and rung.health is Health.OK
 
 
-def _kept_deployment(wish: Wish, first: _Rung) -> str | None:
-    return wish.held.deployment_id if wish.held is not None and _is_kept(first, wish) else None
+def _kept_deployment(constraints: Constraints, first: _Rung) -> str | None:
+    return (
+        constraints.held.deployment_id
+        if constraints.held is not None and _is_kept(first, constraints)
+        else None
+    )
 
 
-def _reasons(fitting: Sequence[_Rung], ordered: Sequence[_Rung], wanted: Tier, wish: Wish) -> Iterator[Step]:
+def _steps(
+    fitting: Sequence[_Rung], ordered: Sequence[_Rung], wanted: Tier, constraints: Constraints
+) -> Iterator[Step]:
     if not fitting:
         yield Step.NOTHING_FITS
-    if _probes(ordered[0], wish):
+    if _probes(ordered[0], constraints):
         yield Step.PROBE
     elif all(rung.health is not Health.OK for rung in ordered):
         yield Step.ALL_OVERLOADED
-    if any(rung.tier is wanted and _place(rung, wish) > _place(ordered[0], wish) for rung in ordered):
+    if any(
+        rung.tier is wanted and _place(rung, constraints) > _place(ordered[0], constraints)
+        for rung in ordered
+    ):
         yield Step.OVERLOADED

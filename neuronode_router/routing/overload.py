@@ -79,7 +79,7 @@ class OverloadLimits:
     """Where a state begins and, lower, where it ends."""
 
     slow: float = 2.0
-    """Latency as a multiple of the expected one (the plan's factor)."""
+    """Latency as a multiple of the expected one."""
     no_longer_slow: float = 1.5
     failing: float = 0.5
     """Errors per request."""

@@ -65,7 +65,7 @@ def build_snapshot(state: ControlState, host: HostFacts) -> Snapshot:
     decisions.update(_stable_aliass(state))
     active = state.profiles.profiles[state.active]
     for name in _names(active):
-        decisions[name] = decide(state, active, name, requested=name, reason=Reason.ACTIVE_PROFILE)
+        decisions[name] = decide(state, active, name, original_model=name, reason=Reason.ACTIVE_PROFILE)
     groups = host.groups
     kept = {name: found for name, found in decisions.items() if name not in groups and found.group in groups}
     aliases = {name: group for name, group in _host_aliases(state).items() if name in kept}
@@ -78,14 +78,16 @@ def build_snapshot(state: ControlState, host: HostFacts) -> Snapshot:
     )
 
 
-def decide(state: ControlState, profile: Profile, name: str, *, requested: str, reason: Reason) -> Decision:
+def decide(
+    state: ControlState, profile: Profile, name: str, *, original_model: str, reason: Reason
+) -> Decision:
     """Return the Decision for a task alias or `auto` name of one profile under `state`'s revision.
 
     Where it says `auto`, tier and ladder are still to be found. Raises KeyError for no such task.
     """
     by_name = name in AUTO_NAMES
     return Decision(
-        requested=requested,
+        original_model=original_model,
         group=profile.group_of(name),
         reason=reason,
         auto=by_name or profile.tasks[name] == AUTO,
@@ -111,8 +113,10 @@ def _override_names(state: ControlState, profile: Profile) -> dict[str, Decision
     named = {f"{profile.name}/{name}": name for name in _names(profile)}
     named[PROFILE_NAME_PREFIX + profile.name] = BARE_PROFILE_TASK
     return {
-        requested: decide(state, profile, name, requested=requested, reason=Reason.OVERRIDE_NAME)
-        for requested, name in named.items()
+        original_model: decide(
+            state, profile, name, original_model=original_model, reason=Reason.OVERRIDE_NAME
+        )
+        for original_model, name in named.items()
     }
 
 
@@ -120,7 +124,7 @@ def _stable_aliass(state: ControlState) -> dict[str, Decision]:
     profile = state.profiles.profiles[STABLE_ALIAS_PROFILE]
     return {
         STABLE_ALIAS_PREFIX + task: decide(
-            state, profile, task, requested=STABLE_ALIAS_PREFIX + task, reason=Reason.STABLE_ALIAS
+            state, profile, task, original_model=STABLE_ALIAS_PREFIX + task, reason=Reason.STABLE_ALIAS
         )
         for task in profile.tasks
     }

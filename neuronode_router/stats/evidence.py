@@ -1,6 +1,6 @@
 """Which attempts say something about a deployment, and what.
 
-A client that gives up, a request that is wrong and a cold load say nothing (T22). It must not know how it is counted.
+A client that gives up, a request that is wrong and a cold load say nothing. It must not know how it is counted.
 """
 
 from __future__ import annotations

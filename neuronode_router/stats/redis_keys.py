@@ -1,4 +1,4 @@
-"""Statistics in Redis: which keys there are, and what of their content is believed (T15).
+"""Statistics in Redis: which keys there are, and what of their content is believed.
 
   neuronode:{stats}:v1:epoch                    16 hex digits; new after a flush, and part of the other keys
   neuronode:{stats}:v1:<epoch>:slot:<number>    hash "<field>:<deployment id>" -> count, only ever incremented;

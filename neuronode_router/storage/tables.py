@@ -13,7 +13,7 @@ metadata = MetaData()
 VERSION_TABLE = "neuronode_version"
 """Alembic's table: which migration the database has."""
 
-HEAD_VERSION = "0004"
+HEAD_VERSION = "0005"
 """The newest migration. Kept here so that a start with an up-to-date database need not import Alembic."""
 
 state = Table(
@@ -115,8 +115,8 @@ usage = Table(
     Column("revision", Integer, nullable=False),
     Column("task", String(NAME_LENGTH), nullable=False),
     Column("tier", String(NAME_LENGTH), nullable=False),
-    Column("requested", String(NAME_LENGTH), nullable=False),
-    Column("served", String(NAME_LENGTH), nullable=False),
+    Column("chosen_group", String(NAME_LENGTH), nullable=False),
+    Column("served_group", String(NAME_LENGTH), nullable=False),
     Column("deployment", String(NAME_LENGTH), nullable=False),
     Column("team", String(NAME_LENGTH), nullable=False),
     Column("reason", String(NAME_LENGTH), nullable=False),

@@ -93,7 +93,7 @@ def _answer(response: httpx.Response, *, latency_ms: float) -> TaskAnswer:
         tier=_TIERS.get(headers.get("x-neuronode-tier", "")),
         wanted=_TIERS.get(decision.get("wanted", "")),
         fallback=headers.get("x-neuronode-fallback") == "1",
-        reasons=tuple(filter(None, headers.get("x-neuronode-reason", "").split(","))),
+        reason=headers.get("x-neuronode-reason", ""),
         task=decision.get("task"),
         confidence=decision.get("confidence"),
         routing_ms=decision.get("took_ms"),

@@ -69,8 +69,8 @@ class TaskAnswer:
     """The tier that was decided on, which overload may have left; None where nobody says."""
     fallback: bool = False
     """Another group or tier answered than was decided on."""
-    reasons: tuple[str, ...] = ()
-    """The words of `x-neuronode-reason`."""
+    reason: str = ""
+    """`x-neuronode-reason`: the reason and the steps."""
     task: str | None = None
     """What the query was taken for; None where nobody says."""
     confidence: float | None = None

@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from neuronode_router.domain import Tier
-
-LADDER = tuple(Tier)
+from neuronode_router.domain import TIERS, Tier
 
 
 class EscalationReason(StrEnum):
@@ -76,7 +74,7 @@ def plan_next(attempts: Sequence[TaskAttempt], *, threshold: float, highest: Tie
         return Done(len(attempts) - 1, why)
     if why is EscalationReason.INVALID and len(attempts) == 1:
         return Retry()
-    above = LADDER[LADDER.index(last.tier) + 1 : LADDER.index(highest) + 1]
+    above = TIERS[TIERS.index(last.tier) + 1 : TIERS.index(highest) + 1]
     if above and last.tier is attempts[0].tier:
         return Escalate(above[0], why)
     best = best_of(attempts)

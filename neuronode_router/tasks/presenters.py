@@ -53,7 +53,7 @@ def template_result(task: str, outcome: TaskOutcome) -> TemplateResult:
 
 
 def model_response(outcome: TaskOutcome) -> ModelResponse:
-    """Return the plan's form of an outcome. Never raises."""
+    """Return an outcome in the fields of `ModelRouter.route_and_generate`. Never raises."""
     return ModelResponse(
         content=_said(outcome),
         model_used=outcome.answer.model_used,
@@ -91,7 +91,7 @@ def _decision(outcome: TaskOutcome) -> RoutingDecision:
             task_type=first.task if outcome.automatic else None,
             model_tier=outcome.wanted,
             confidence=first.confidence if outcome.automatic else 1.0,
-            reasoning=",".join(first.reasons),
+            reasoning=first.reason,
         ),
         routing_time_ms=first.routing_ms,
     )

@@ -149,7 +149,7 @@ class ChatResult(TaskResult):
     response: str
 
     def to_document(self) -> dict[str, Any]:
-        """Return the result as JSON-ready data, with the plan's `model` for what is `model_used` elsewhere."""
+        """Return the result as JSON-ready data, with `model` too, which some callers read for `model_used`."""
         return {**asdict(self), "model": self.model_used}
 
 

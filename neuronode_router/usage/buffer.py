@@ -1,4 +1,4 @@
-"""The books of this process that are not yet in SQL: sums per minute and key, bounded in every direction.
+"""What this process has counted and not yet written to SQL: sums per minute and key, bounded in every direction.
 
 It must not know the store. Not for several threads: count and take on the event loop.
 """
@@ -25,7 +25,7 @@ MAX_ROWS = 2000
 MAX_REQUESTS = 256
 """Single requests kept per batch, the newest, for `explain`."""
 
-OVERFLOW = UsageKey(profile=OTHER, task=OTHER, requested=OTHER, served=OTHER, team=OTHER)
+OVERFLOW = UsageKey(profile=OTHER, task=OTHER, chosen_group=OTHER, served_group=OTHER, team=OTHER)
 
 
 @dataclass(frozen=True, slots=True)

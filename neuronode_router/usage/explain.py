@@ -43,14 +43,14 @@ def explain(request: FinishedRequest, profiles: Mapping[str, Profile], prices: P
     return Explanation(
         request,
         tuple(
-            _alternative(request, name, target(free, profile) or request.key.served, prices)
+            _alternative(request, name, target(free, profile) or request.key.served_group, prices)
             for name, profile in sorted(profiles.items())
         ),
     )
 
 
 def _alternative(request: FinishedRequest, profile: str, group: str, prices: Prices) -> Alternative:
-    if group == request.key.requested or request.key.outcome == RequestOutcome.CACHED:
+    if group == request.key.chosen_group or request.key.outcome == RequestOutcome.CACHED:
         basis = Basis.UNPRICED if _used_without_price(request) else Basis.RECORDED
         return Alternative(profile, group, request.cost, basis)
     price = prices.of(group)

@@ -1,4 +1,4 @@
-"""One finished request as the books see it: who was asked, who answered, what it took and what it cost.
+"""One finished request as usage counts it: who was asked, who answered, what it took and what it cost.
 
 It must not know where requests come from or what is summed up. Names and numbers only, never text of a prompt.
 """
@@ -50,9 +50,9 @@ class UsageKey(NamedTuple):
     revision: int = 0
     task: str = ""
     tier: str = ""
-    requested: str = ""
+    chosen_group: str = ""
     """The group that admission chose."""
-    served: str = ""
+    served_group: str = ""
     """The group that answered, or failed last."""
     deployment: str = ""
     team: str = ""
@@ -92,4 +92,4 @@ class FinishedRequest:
     @property
     def fallback(self) -> bool:
         """Whether another group answered than the one that admission chose."""
-        return bool(self.key.served) and self.key.served != self.key.requested
+        return bool(self.key.served_group) and self.key.served_group != self.key.chosen_group

@@ -98,13 +98,13 @@ def forecast(
     habits = _Habits(rows)
     for (_, key), sums in rows.items():
         after = target(key, candidate)
-        move = moves.get((key.task, key.requested, after))
+        move = moves.get((key.task, key.chosen_group, after))
         if move is None:
-            move = moves[key.task, key.requested, after] = _move(key, after, prices, habits)
+            move = moves[key.task, key.chosen_group, after] = _move(key, after, prices, habits)
         move.requests += sums.requests
         move.cost_before.add(_recorded(sums))
         move.cost_after.add(_replayed(key, sums, after, prices.of(after), habits))
-        if after != key.requested:
+        if after != key.chosen_group:
             moved.setdefault((key.task, after), Sums()).merge(sums)
     before, later = Amount(), Amount()
     for move in moves.values():
@@ -134,8 +134,8 @@ class _Habits:
         self._of_group: dict[str, Sums] = {}
         for (_, key), sums in rows.items():
             if key.outcome == RequestOutcome.ANSWERED:
-                self._on_task.setdefault((key.served, key.task), Sums()).merge(sums)
-                self._of_group.setdefault(key.served, Sums()).merge(sums)
+                self._on_task.setdefault((key.served_group, key.task), Sums()).merge(sums)
+                self._of_group.setdefault(key.served_group, Sums()).merge(sums)
 
     def latency(self, group: str, task: str) -> Latency | None:
         for found in (self._on_task.get((group, task)), self._of_group.get(group)):
@@ -151,16 +151,16 @@ class _Habits:
 
 
 def _move(key: UsageKey, after: str, prices: Prices, habits: _Habits) -> Move:
-    stays = after == key.requested
+    stays = after == key.chosen_group
     price = None if stays else prices.of(after)
     basis = Basis.RECORDED if stays else price.basis if price else Basis.UNPRICED
     return Move(
         task=key.task,
-        before=key.requested,
+        before=key.chosen_group,
         after=after,
         basis=basis,
         measured_on=price.requests if price else 0,
-        latency_before=habits.latency(key.requested, key.task),
+        latency_before=habits.latency(key.chosen_group, key.task),
         latency_after=habits.latency(after, key.task),
     )
 
@@ -172,7 +172,7 @@ def _recorded(sums: Sums) -> Amount:
 
 def _replayed(key: UsageKey, sums: Sums, after: str, price: Price | None, habits: _Habits) -> Amount:
     """What LiteLLM's cache answered, and what failed, is assumed to be so again."""
-    if after == key.requested or key.outcome not in (RequestOutcome.ANSWERED, RequestOutcome.CANCELLED):
+    if after == key.chosen_group or key.outcome not in (RequestOutcome.ANSWERED, RequestOutcome.CANCELLED):
         return _recorded(sums)
     if price is None:
         return Amount(unpriced=sums.requests)

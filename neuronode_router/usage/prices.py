@@ -55,7 +55,7 @@ class Prices:
         for (_, key), sums in rows.items():
             # A row is one deployment's: some of a group's deployments may have a price and others none.
             if key.outcome == RequestOutcome.ANSWERED and sums.priced and not sums.unpriced:
-                self._paid.setdefault(key.served, Sums()).merge(sums)
+                self._paid.setdefault(key.served_group, Sums()).merge(sums)
 
     def of(self, group: str) -> Price | None:
         """Return what a token of this group costs, None where nobody knows. Never raises."""

@@ -6,7 +6,7 @@ It must not know the store, prices or who asks.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from neuronode_router.usage.finished import GOOD_ENDS, RequestOutcome, UsageKey
@@ -17,19 +17,8 @@ from neuronode_router.usage.sums import Sums
 Names = tuple[str | int, ...]
 """Values of the names a report is grouped by, in their order."""
 
-GROUPINGS: Mapping[str, str] = {
-    "profile": "profile",
-    "revision": "revision",
-    "task": "task",
-    "tier": "tier",
-    "requested": "requested",
-    "group": "served",
-    "deployment": "deployment",
-    "team": "team",
-    "reason": "reason",
-    "outcome": "outcome",
-}
-"""What a report can be grouped by, and the field of `UsageKey` that holds it."""
+GROUPINGS = UsageKey._fields
+"""What a report can be grouped by."""
 
 
 @dataclass(slots=True)
@@ -108,7 +97,7 @@ def report(
 
 
 def _grouped(rows: Rows, by: tuple[str, ...], step: int | None) -> dict[tuple[int | None, Names], Figures]:
-    places = [UsageKey._fields.index(GROUPINGS[name]) for name in by]
+    places = [GROUPINGS.index(name) for name in by]
     groups: dict[tuple[int | None, Names], Figures] = {}
     for (start, key), sums in rows.items():
         at = start // step * step if step else None

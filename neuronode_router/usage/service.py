@@ -1,4 +1,4 @@
-"""What can be asked of the books: a report, a forecast, an explanation.
+"""What can be asked of usage: a report, a forecast, an explanation.
 
 It must not know who asks, nor HTTP.
 """
@@ -30,7 +30,7 @@ PRICE_DAYS = 1
 class UsageService:
     """One per process. Every method may raise `StoreUnavailable`."""
 
-    flusher: UsageWriter
+    writer: UsageWriter
     store: UsageStore
     clock: Clock
     """Unix time in seconds."""
@@ -48,14 +48,14 @@ class UsageService:
         team: str | None = None,
     ) -> Report:
         """Return figures by group, of `team` only where it is given. What this process counted is flushed first."""
-        await self.flusher.flush()
+        await self.writer.flush()
         span = self._aligned(since, until)
         earlier = self._aligned(span.before.since, span.before.until)
         return await asyncio.to_thread(self._report, span, earlier, by, step, team)
 
     async def forecast(self, candidate: Profile, since: float, until: float) -> Forecast:
         """Return what the recorded requests would have cost under `candidate`."""
-        await self.flusher.flush()
+        await self.writer.flush()
         return await asyncio.to_thread(self._forecast, candidate, self._aligned(since, until))
 
     async def explain(self, call_id: str, profiles: Mapping[str, Profile]) -> Explanation | None:
@@ -63,7 +63,7 @@ class UsageService:
 
         Known are the requests of the last hour that some process has flushed, and those of this one.
         """
-        found = self.flusher.find(call_id)
+        found = self.writer.find(call_id)
         return await asyncio.to_thread(self._explain, call_id, found, profiles)
 
     def _aligned(self, since: float, until: float) -> TimeSpan:

@@ -1,4 +1,4 @@
-"""The books in SQL: batches of every worker added up once each, and read again by any grouping.
+"""Usage in SQL: batches of every worker added up once each, and read again by any grouping.
 
 It must not know workers' memory, reports or prices. All methods block for a bounded time: call them in a thread. Every
 one may raise `StoreUnavailable`.
@@ -55,7 +55,7 @@ _NEWEST = (
 
 
 class UsageStore:
-    """The tables of the books. Writers take turns, so that what is read is what is written back."""
+    """The tables of usage. Writers take turns, so that what is read is what is written back."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -6,28 +6,13 @@ It must not know what the requests have in common.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from neuronode_router.histogram import Histogram, bucket_of
 from neuronode_router.usage.finished import GOOD_ENDS, FinishedRequest
 
 NANO = 1_000_000_000
 """Costs are counted in billionths of a US dollar: the price of one token is hundreds of them."""
-
-ADDED = (
-    "requests",
-    "fallbacks",
-    "priced",
-    "unpriced",
-    "prompt_tokens",
-    "completion_tokens",
-    "cached_tokens",
-    "cost_nano",
-    "output_nano",
-    "images",
-    "audio",
-)
-"""The counters that add up. `largest` is the greater of two instead."""
 
 
 @dataclass(slots=True)
@@ -95,3 +80,7 @@ class Sums:
     def first_token_ms(self, share: float) -> float | None:
         """Return a quantile of the time to the first token in milliseconds, None without samples."""
         return Histogram(self.first_token).quantile(share)
+
+
+ADDED = tuple(each.name for each in fields(Sums) if each.type == "int" and each.name != "largest")
+"""The counters that add up. `largest` is the greater of two instead."""

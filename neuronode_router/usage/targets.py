@@ -54,12 +54,12 @@ def target(key: UsageKey, candidate: Profile) -> str:
     the recorded group is one of that tier's, it stays the choice, for overload may have had a say in it.
     """
     if key.reason not in FOLLOWING or not key.task:
-        return key.requested
+        return key.chosen_group
     name = candidate.tasks.get(key.task, key.task if key.task in AUTO_NAMES else "")
     if name in AUTO_NAMES:
         groups = _groups(candidate, Tier(key.tier) if key.tier else AUTO_NAMES[name])
-        return key.requested if key.requested in groups or not groups else groups[0]
-    return name or key.requested
+        return key.chosen_group if key.chosen_group in groups or not groups else groups[0]
+    return name or key.chosen_group
 
 
 def findings(task: str, sums: Sums, group: str, notes: Mapping[str, GroupNote]) -> Iterator[FitFinding]:

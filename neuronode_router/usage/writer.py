@@ -23,13 +23,13 @@ class UsageWriter:
     def __init__(
         self,
         *,
-        ledger: UsageBuffer,
+        buffer: UsageBuffer,
         store: UsageStore,
         worker: str,
         clock: Callable[[], float],
         days: float,
     ) -> None:
-        self._ledger = ledger
+        self._buffer = buffer
         self._store = store
         self._worker = worker
         self._clock = clock
@@ -42,7 +42,7 @@ class UsageWriter:
         async with self._turn:
             if self._unsure is not None:
                 await self._send(self._unsure)
-            batch = self._ledger.take()
+            batch = self._buffer.take()
             if batch is not None:
                 await self._send(batch)
 
@@ -61,7 +61,7 @@ class UsageWriter:
     def find(self, call_id: str) -> FinishedRequest | None:
         """Return the newest request with this call id that the store may not know yet, None where there is none."""
         unsure = self._unsure.requests if self._unsure is not None else ()
-        return self._ledger.find(call_id) or next(
+        return self._buffer.find(call_id) or next(
             (found for found in reversed(unsure) if found.call_id == call_id), None
         )
 

@@ -42,7 +42,7 @@ class Desk:
     world: World
     chat: ChatApp
     view: TaskHost
-    ledger: UsageBuffer
+    buffer: UsageBuffer
     app: FastAPI
     authenticate: Callable[[Request], Awaitable[Principal]] | None = None
     """Instead of the access file's."""
@@ -74,10 +74,10 @@ def set_up(world: World, directory: Path) -> Desk:
     """Return a task API with a folder of its own, three known groups and empty books."""
     (directory / "tasks").mkdir()
     (directory / "tasks" / "urgency.yaml").write_text(URGENCY)
-    chat, ledger = ChatApp(), UsageBuffer()
+    chat, buffer = ChatApp(), UsageBuffer()
     store = UsageStore(world.store.database)
-    flusher = UsageWriter(ledger=ledger, store=store, worker="worker-1", clock=time.time, days=30)
-    books = UsageService(flusher=flusher, store=store, clock=time.time, listed=lambda _: None, notes=dict)
+    writer = UsageWriter(buffer=buffer, store=store, worker="worker-1", clock=time.time, days=30)
+    books = UsageService(writer=writer, store=store, clock=time.time, listed=lambda _: None, notes=dict)
     view = TaskHost(
         proxy=SimpleNamespace(app=chat, general_settings={}),
         folder=TaskFolder(directory / "tasks"),
@@ -88,8 +88,8 @@ def set_up(world: World, directory: Path) -> Desk:
             "gone": (DeploymentStatus(Deployment("3", "gone", available=False)),),
         },
         ladder=lambda: LADDER,
-        books=books,
+        usage=books,
     )
-    made = Desk(world, chat, view, ledger, FastAPI())
+    made = Desk(world, chat, view, buffer, FastAPI())
     made.app.include_router(build_task_router(made.host))
     return made

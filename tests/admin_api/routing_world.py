@@ -16,7 +16,6 @@ from neuronode_router.auto.router import AutoRouter
 from neuronode_router.classifier import shipped
 from neuronode_router.domain import ControlState, Decision, HostFacts
 from neuronode_router.health.monitor import HealthMonitor, MonitorSources
-from neuronode_router.routing.fallback_chain import FallbackChain
 from neuronode_router.routing.snapshot import build_snapshot
 from neuronode_router.stats.memory import MemoryStatistics
 
@@ -51,7 +50,7 @@ class Routing:
         """Return what the routes use."""
         return RouterView(board=self.board, statistics=self.statistics, auto=self.auto, decide=self._decide)
 
-    def _decide(self, question: Question, principal: Principal) -> tuple[Decision, FallbackChain | None]:
+    def _decide(self, question: Question, principal: Principal) -> Decision:
         state = self._state()
         snapshot = build_snapshot(state, self._facts) if state is not None else None
         return preview(

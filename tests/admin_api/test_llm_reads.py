@@ -59,9 +59,13 @@ def count(
 ) -> None:
     """Have one request in the books."""
     key = UsageKey(
-        tier=tier, requested=requested or served, served=served, team=team, outcome=RequestOutcome.ANSWERED
+        tier=tier,
+        chosen_group=requested or served,
+        served_group=served,
+        team=team,
+        outcome=RequestOutcome.ANSWERED,
     )
-    desk.ledger.count(FinishedRequest(call_id="c", at=time.time(), key=key, latency_ms=ms))
+    desk.buffer.count(FinishedRequest(call_id="c", at=time.time(), key=key, latency_ms=ms))
 
 
 async def test_routing_stats_have_the_plans_fields(desk: Desk) -> None:
@@ -69,7 +73,7 @@ async def test_routing_stats_have_the_plans_fields(desk: Desk) -> None:
     for _ in range(21):
         count(desk, "tier_fast", "fast")
     count(desk, "tier_fast", "fast", ms=1000)
-    count(desk, "tier_medium", "medium", requested="tier_complex", ms=400)
+    count(desk, "tier_medium", "medium", chosen_group="tier_complex", ms=400)
     count(desk, "embed", "")
 
     answer = (await desk.get("/routing-stats", caller="viewer")).json()

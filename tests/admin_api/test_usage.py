@@ -19,7 +19,7 @@ EXPLAIN = f"/admin/requests/{KNOWN_CALL}/explain"
 
 def count(world: World, *, times: int = 1, **changes: Any) -> None:
     for _ in range(times):
-        world.ledger.count(finished(at=changes.pop("at", time.time()), **changes))
+        world.buffer.count(finished(at=changes.pop("at", time.time()), **changes))
 
 
 async def usage(client: httpx.AsyncClient, **query: str) -> dict[str, Any]:

@@ -111,7 +111,7 @@ class World:
     applier: TakesAll
     routing: Routing
     metering: Metering | None
-    ledger: UsageBuffer
+    buffer: UsageBuffer
     usage: UsageService | None
     keys: Mapping[str, str]
     """Caller -> key: admin, viewer, member (team a), manager (of team a, in team b), stranger (no team), wrong."""
@@ -196,10 +196,10 @@ async def running_world(
     meter = metering(
         board=routing.board, statistics=routing.statistics, workers=lambda: store.registry.workers()
     )
-    ledger = UsageBuffer()
-    ledger.count(finished(call_id=KNOWN_CALL, at=time.time()))
-    usage, keys = open_books(store, ledger), _write_keys(directory / "access.yaml")
-    world = World(profiles, store, manager, worker, applier, routing, meter, ledger, usage, keys)
+    buffer = UsageBuffer()
+    buffer.count(finished(call_id=KNOWN_CALL, at=time.time()))
+    usage, keys = open_books(store, buffer), _write_keys(directory / "access.yaml")
+    world = World(profiles, store, manager, worker, applier, routing, meter, buffer, usage, keys)
     world.proving = proving
     world.judged = Judged(directory)
     world.judged.record(KNOWN_CALL, *keys)

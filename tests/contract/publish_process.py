@@ -14,9 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from neuronode_router.control.manager import ProfileManager
-from neuronode_router.control.ports import Wake
 from neuronode_router.control.store import ControlStore
-from neuronode_router.control.wake import WakeGroup
+from neuronode_router.control.wake import Wake, WakeGroup
 from neuronode_router.domain import Actor, HostFacts
 from neuronode_router.profiles.files import ProfileFiles, Standstill
 from tests.support.place import GROUPS, TIERS

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from neuronode_router.control.manager import FILES, ProfileManager
-from neuronode_router.control.ports import Wake
 from neuronode_router.control.store import ControlStore
-from neuronode_router.control.wake import FileWake, RedisWake, WakeGroup
+from neuronode_router.control.wake import FileWake, RedisWake, Wake, WakeGroup
 from neuronode_router.control.worker import Worker
 from neuronode_router.domain import Actor, ControlState
 from neuronode_router.errors import StoreUnavailable
@@ -90,7 +89,7 @@ class TestRedisFaults:
     async def test_switches_converge_whatever_redis_does(
         self, hosts: list[Host], redis_server: RedisServer
     ) -> None:
-        """Frozen, thawed, flushed, killed, restarted: every switch is complete in both processes (T16)."""
+        """Frozen, thawed, flushed, killed, restarted: every switch is complete in both processes."""
         faults = (
             redis_server.freeze,
             redis_server.thaw,

@@ -1,4 +1,4 @@
-"""What real processes do to one control state: kill -9 at every step, and fifty switches at once (T11)."""
+"""What real processes do to one control state: kill -9 at every step, and fifty switches at once."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ async def test_another_worker_knows_the_way(workers: tuple[SharedSessions, Share
 async def test_nonsense_on_the_channel_is_ignored(
     workers: tuple[SharedSessions, SharedSessions], redis_server: RedisServer, message: bytes
 ) -> None:
-    """T15: a poisoned Redis changes nothing, and what is well formed is still heard."""
+    """A poisoned Redis changes nothing, and what is well formed is still heard."""
     first, second = workers
     async with Redis.from_url(redis_server.url) as stranger:
         await stranger.publish(CHANNEL, message)
@@ -61,7 +61,7 @@ async def test_nonsense_on_the_channel_is_ignored(
 
 
 async def test_without_redis_a_worker_keeps_its_own(redis_server: RedisServer) -> None:
-    """T16: a dead server costs nothing but the sharing, which comes back with it."""
+    """A dead server costs nothing but the sharing, which comes back with it."""
     redis_server.kill()
     worker = SharedSessions(redis_server.url, secret=lambda: b"x")
     worker.start()
@@ -75,7 +75,7 @@ async def test_without_redis_a_worker_keeps_its_own(redis_server: RedisServer) -
 async def test_no_text_reaches_redis(
     workers: tuple[SharedSessions, SharedSessions], redis_server: RedisServer
 ) -> None:
-    """T12: what is told is a keyed hash, a tier, a group and a deployment."""
+    """What is told is a keyed hash, a tier, a group and a deployment."""
     heard: list[bytes] = []
     async with Redis.from_url(redis_server.url) as listener, listener.pubsub() as subscription:
         await subscription.subscribe(CHANNEL)

@@ -89,7 +89,7 @@ class TestEveryForm:
             held["b"] = before  # type: ignore[index]
 
     async def test_time_outs_of_clients_leave_no_trace(self, statistics: Statistics) -> None:
-        """T22: they change neither the figures nor the set of deployments."""
+        """They change neither the figures nor the set of deployments."""
         count(statistics, FAST)
         for _ in range(200):
             statistics.recorder.record("victim", Attempt(total_ms=1, status=0, ending=Ending.CLIENT_TIMEOUT))
@@ -224,7 +224,7 @@ class TestSharing:
 
 class TestRedisFaults:
     async def test_frozen(self, pair: Pair, redis_server: RedisServer) -> None:
-        """T16: within a second each falls back to its own view; thawed, every sample is there exactly once."""
+        """Within a second each falls back to its own view; thawed, every sample is there exactly once."""
         a, b = pair
         count(a, SLOW)
         await eventually(lambda: answers(b) == 10)
@@ -300,7 +300,7 @@ class TestRedisFaults:
 
 
 class TestPoison:
-    """T15: what somebody else writes into our keys is ignored, and routing goes by what is true."""
+    """What somebody else writes into our keys is ignored, and routing goes by what is true."""
 
     @pytest.fixture
     async def told(self, open_shared: Open) -> Pair:

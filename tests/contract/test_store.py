@@ -250,7 +250,7 @@ class TestAudit:
     def test_tampering_is_found_and_named(
         self, store: ControlStore, state_url: str, statement: str, first_bad: int
     ) -> None:
-        """Edited, deleted, reordered and truncated rows, state and sets: verify names the first bad revision (T14)."""
+        """Edited, deleted, reordered and truncated rows, state and sets: verify names the first bad revision."""
         fill(store, 5)
         assert store.audit.verify() == 5
 
@@ -341,7 +341,7 @@ class TestWorkers:
     def test_a_process_of_this_host_is_dead_when_it_is_gone_and_alive_when_frozen(
         self, make_store: MakeStore
     ) -> None:
-        """A killed neighbour is not waited for; a frozen one is, however old its heartbeat (invariant 2)."""
+        """A killed neighbour is not waited for; a frozen one is, however old its heartbeat."""
         now = [100.0]
         store = make_store(clock=lambda: now[0], worker_ttl=10.0)
         process = subprocess.Popen(["sleep", "60"])

@@ -25,6 +25,7 @@ from neuronode_router.usage.store import Rows, UsageStore
 from neuronode_router.usage.sums import Sums
 from neuronode_router.usage.writer import REQUESTS_KEPT, UsageWriter
 from tests.contract.conftest import MakeStore
+from tests.contract.test_store import tamper
 from tests.support.servers import wait_until
 from tests.support.usage import NOW, finished, requests
 
@@ -39,10 +40,10 @@ def books(store: ControlStore) -> UsageStore:
 
 
 def batch_of(sequence: int, found: Iterable[FinishedRequest]) -> Batch:
-    ledger = UsageBuffer()
+    buffer = UsageBuffer()
     for one in found:
-        ledger.count(one)
-    taken = ledger.take()
+        buffer.count(one)
+    taken = buffer.take()
     assert taken is not None
     return Batch(sequence, taken.rows, taken.requests)
 
@@ -70,6 +71,23 @@ def test_what_is_added_is_read_again(books: UsageStore) -> None:
 
     assert books.collect(ALWAYS) == batch.rows
     assert total(books.collect(ALWAYS, team="b")).requests == 1
+
+
+def test_rows_of_an_older_release_survive(make_store: MakeStore, state_url: str) -> None:
+    """A database whose columns still have their former names is migrated on first use, with all that it keeps."""
+    batch = batch_of(1, [finished(), finished(served_group="rescue", team="b")])
+    UsageStore(make_store().database).add("w", batch, at=NOW)
+    for statement in (
+        "ALTER TABLE neuronode_usage RENAME COLUMN chosen_group TO requested",
+        "ALTER TABLE neuronode_usage RENAME COLUMN served_group TO served",
+        "UPDATE neuronode_version SET version_num = '0004'",
+    ):
+        tamper(state_url, statement)
+
+    migrated = UsageStore(make_store().database)
+
+    assert migrated.collect(ALWAYS) == batch.rows
+    assert migrated.add("w", batch_of(2, [finished()]), at=NOW)
 
 
 def test_a_batch_counts_once(books: UsageStore) -> None:
@@ -122,17 +140,17 @@ class LosesAnswers:
 async def test_an_unknown_outcome_never_counts_twice(store: ControlStore) -> None:
     """A flush whose commit arrived unseen is repeated, and what was counted meanwhile comes with it."""
     database = LosesAnswers(store)
-    ledger, books = UsageBuffer(), UsageStore(database)
-    flusher = UsageWriter(ledger=ledger, store=books, worker="w", clock=lambda: NOW, days=1)
+    buffer, books = UsageBuffer(), UsageStore(database)
+    writer = UsageWriter(buffer=buffer, store=books, worker="w", clock=lambda: NOW, days=1)
 
     for losses in (1, 1, 0):
-        ledger.count(finished())
+        buffer.count(finished())
         database.losses = losses
         if losses:
             with pytest.raises(StoreUnavailable):
-                await flusher.flush()
+                await writer.flush()
         else:
-            await flusher.flush()
+            await writer.flush()
 
     assert total(books.collect(ALWAYS)).requests == 3
 
@@ -164,10 +182,10 @@ async def test_tidying_keeps_what_is_young_and_forgets_what_is_old(books: UsageS
     ages = [MINUTE, MINUTES_KEPT + HOUR, HOURS_KEPT + DAY, 29 * DAY, 31 * DAY]
     for sequence, age in enumerate(ages, start=1):
         books.add("w", batch_of(sequence, [finished(at=now - age, call_id=f"c{age}")]), at=now)
-    flusher = UsageWriter(ledger=UsageBuffer(), store=books, worker="w", clock=lambda: now, days=30)
+    writer = UsageWriter(buffer=UsageBuffer(), store=books, worker="w", clock=lambda: now, days=30)
 
-    await flusher.tidy()
-    await flusher.tidy()
+    await writer.tidy()
+    await writer.tidy()
 
     starts = sorted(start for start, _ in books.collect(ALWAYS))
     assert len(starts) == 4
@@ -227,26 +245,26 @@ async def test_a_store_that_is_away_delays_and_loses_nothing(books: UsageStore, 
             with store.database.writing(durable=durable) as connection:
                 yield connection
 
-    away, ledger = Away(), UsageBuffer()
-    flusher = UsageWriter(ledger=ledger, store=UsageStore(away), worker="w", clock=lambda: NOW, days=1)
+    away, buffer = Away(), UsageBuffer()
+    writer = UsageWriter(buffer=buffer, store=UsageStore(away), worker="w", clock=lambda: NOW, days=1)
     for minute in range(5):
-        ledger.count(finished(at=NOW + minute * 60))
+        buffer.count(finished(at=NOW + minute * 60))
         with pytest.raises(StoreUnavailable):
-            await flusher.flush()
+            await writer.flush()
     away.gone = False
 
-    await flusher.flush()
+    await writer.flush()
 
     assert total(books.collect(ALWAYS)).requests == 5
 
 
 async def test_flushes_at_the_same_time_take_turns(books: UsageStore) -> None:
     """A report that flushes while the loop flushes adds nothing twice."""
-    ledger = UsageBuffer()
-    flusher = UsageWriter(ledger=ledger, store=books, worker="w", clock=lambda: NOW, days=1)
+    buffer = UsageBuffer()
+    writer = UsageWriter(buffer=buffer, store=books, worker="w", clock=lambda: NOW, days=1)
     for _ in range(3):
-        ledger.count(finished())
+        buffer.count(finished())
 
-    await asyncio.gather(*(flusher.flush() for _ in range(5)))
+    await asyncio.gather(*(writer.flush() for _ in range(5)))
 
     assert total(books.collect(ALWAYS)).requests == 3

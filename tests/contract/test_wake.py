@@ -11,8 +11,7 @@ import pytest
 from watchdog.observers.api import BaseObserver
 
 from neuronode_router.control.notify import DirectoryEvents
-from neuronode_router.control.ports import Wake
-from neuronode_router.control.wake import FileWake, RedisWake, WakeGroup
+from neuronode_router.control.wake import FileWake, RedisWake, Wake, WakeGroup
 from tests.support.servers import RedisServer
 from tests.support.waiting import eventually
 
@@ -115,7 +114,7 @@ class TestFileWake:
 
 
 class TestRedisWake:
-    """Redis killed, frozen, restarted, flushed, absent (T16)."""
+    """Redis killed, frozen, restarted, flushed, absent."""
 
     @pytest.fixture
     async def wake(self, redis_server: RedisServer) -> AsyncIterator[RedisWake]:

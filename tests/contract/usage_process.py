@@ -17,10 +17,10 @@ from tests.support.usage import NOW, finished
 def main() -> None:
     """Add until killed."""
     url, worker = sys.argv[1:]
-    books, ledger = UsageStore(ControlStore(url).database), UsageBuffer()
+    books, buffer = UsageStore(ControlStore(url).database), UsageBuffer()
     for count in itertools.count(1):
-        ledger.count(finished())
-        batch = ledger.take()
+        buffer.count(finished())
+        batch = buffer.take()
         assert batch is not None
         books.add(worker, batch, at=NOW)
         print(count, flush=True)

@@ -7,7 +7,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from neuronode_router.auto.router import Routed
 from neuronode_router.domain import ControlState, Decision, Reason, Receipt, Step, Tier
 from neuronode_router.metrics.metering import Metering
-from neuronode_router.routing.fallback_chain import FallbackChain
 from neuronode_router.routing.snapshot import build_snapshot
 from neuronode_router.stats.memory import MemoryStatistics
 from tests.support.control import HOST, make_set
@@ -37,12 +36,10 @@ async def _which_has_seen_everything() -> Metering:
         snapshot=lambda: build_snapshot(state, HOST),
         workers=lambda: (worker_at(7, stalled=["judging"], parts_off=["usage"]),),
     )
-    meter.ended(finished(served="other", first_token_ms=1.0))
+    meter.ended(finished(served_group="other", first_token_ms=1.0))
     meter.ended(finished(cost=None, cached_tokens=1))
     decision = Decision("auto", "g", Reason.ACTIVE_PROFILE, tier=Tier.FAST, steps=(Step.CLASSIFIED,))
-    meter.decided(
-        Routed(decision, decision, FallbackChain(Tier.FAST, Tier.FAST, (), ()), None, None, (), 1.0), "me", {}
-    )
+    meter.decided(Routed(decision, decision, None, None, (), 1.0), "me", {})
     receipt = Receipt(
         revision=7, changed=True, dry_run=False, action="switch", profile="premium", previous_profile=None,
         changes=(), committed_at=0.0, workers=(), complete=True, duration_ms=1.0,

@@ -1,4 +1,4 @@
-"""The lock files agree with pyproject.toml, hash every release, name no address and no malicious release (T24)."""
+"""The lock files agree with pyproject.toml, hash every release, name no address and no malicious release."""
 
 from __future__ import annotations
 

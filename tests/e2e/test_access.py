@@ -1,4 +1,4 @@
-"""Who may reach which group and profile through the real proxy, and what a caller cannot forge (T4, T21)."""
+"""Who may reach which group and profile through the real proxy, and what a caller cannot forge."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FORGED = {
 def test_a_grant_on_a_task_holds_under_every_profile(
     proxy: Proxy, admin: httpx.Client, keys: Mapping[str, str], profile: str
 ) -> None:
-    """A key for `classification` may call it wherever it leads, and nothing else (T4)."""
+    """A key for `classification` may call it wherever it leads, and nothing else."""
     admin.post(f"{ADMIN}/switch", json={"profile": profile}).raise_for_status()
 
     with proxy.client(keys["narrow"]) as narrow:
@@ -122,7 +122,7 @@ def test_the_listing_shows_what_a_key_may_use(
 def test_forged_metadata_does_not_survive(
     proxy: Proxy, admin: httpx.Client, keys: Mapping[str, str], record: Path, bucket: str
 ) -> None:
-    """Tags, spend metadata and headers that a caller makes up in our names are replaced by ours (T21)."""
+    """Tags, spend metadata and headers that a caller makes up in our names are replaced by ours."""
     mark = f"forger-{bucket}"
     headers = {
         "x-neuronode-revision": "999",
@@ -144,7 +144,7 @@ def test_forged_metadata_does_not_survive(
 def test_forged_fallbacks_do_not_widen_access(
     proxy: Proxy, admin: httpx.Client, keys: Mapping[str, str], upstream: Upstream
 ) -> None:
-    """A key for one task cannot reach another group through `fallbacks` in its request (T21)."""
+    """A key for one task cannot reach another group through `fallbacks` in its request."""
     before = upstream.counts()["native"]["requests"]
 
     with proxy.client(keys["narrow"]) as narrow:

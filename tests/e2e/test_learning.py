@@ -1,4 +1,4 @@
-"""The classifier learns through the real proxy: decisions are kept without text, judged, and weights followed (T12)."""
+"""The classifier learns through the real proxy: decisions are kept without text, judged, and weights followed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_feedback_is_for_the_key_that_asked(
 
 
 def test_no_text_of_a_prompt_is_kept(admin: httpx.Client, state: Path) -> None:
-    """T12: with the history on, no file of the state directory has a word of the prompt."""
+    """With the history on, no file of the state directory has a word of the prompt."""
     asked(admin, state)
 
     stored = b"".join(path.read_bytes() for path in state.rglob("*") if path.is_file()).lower()
@@ -85,7 +85,7 @@ def test_workers_follow_new_weights_and_the_way_back(admin: httpx.Client, state:
 
 
 def test_one_flipped_byte_is_refused_and_said_so(admin: httpx.Client, state: Path, tmp_path: Path) -> None:
-    """T25: weights whose file was altered after their installation are used by no worker; the status names the fix."""
+    """Weights whose file was altered after their installation are used by no worker; the status names the fix."""
     before = decision(chat(admin, "auto", prompt=PROMPT))["task"]
     elsewhere, here = ArtefactStore(tmp_path), state / FOLDER
     with elsewhere.workplace() as made:

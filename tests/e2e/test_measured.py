@@ -76,7 +76,7 @@ def test_a_stream_that_its_client_leaves_is_no_answer(proxy: Proxy, admin: httpx
 
 
 def test_impatient_clients_leave_no_trace(proxy: Proxy, admin: httpx.Client) -> None:
-    """T22: a burst whose clients wait a millisecond changes nothing; the one that waits is counted."""
+    """A burst whose clients wait a millisecond changes nothing; the one that waits is counted."""
     before = counted(admin)
     body = {"model": LAME, "timeout": 0.001, "messages": [{"role": "user", "content": "hi"}]}
 

@@ -1,4 +1,4 @@
-"""What ships, on a plain `litellm --config` without a master key: requests work, the admin API is closed (T26)."""
+"""What ships, on a plain `litellm --config` without a master key: requests work, the admin API is closed."""
 
 from __future__ import annotations
 

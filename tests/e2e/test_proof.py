@@ -117,7 +117,7 @@ def test_probes_are_neither_used_nor_measured(client: httpx.Client) -> None:
     """Usage and statistics know requests of clients only."""
     prove(client, profile="ultra_fast")
 
-    usage = client.get(f"{ADMIN}/usage", params={"by": "group"}).raise_for_status().json()
+    usage = client.get(f"{ADMIN}/usage", params={"by": "served_group"}).raise_for_status().json()
     stats = client.get("/admin/router/stats").raise_for_status().json()
 
     assert (usage["total"]["requests"], usage["lines"]) == (0, [])

@@ -70,9 +70,9 @@ def client(tmp_path_factory: pytest.TempPathFactory, provider: Upstream) -> Iter
 
 def used(client: httpx.Client) -> tuple[int, ...]:
     """Return requests and tokens of prompts and answers that the books have for the last group."""
-    lines = client.get(f"{ADMIN}/usage", params={"by": "group"}).raise_for_status().json()["lines"]
+    lines = client.get(f"{ADMIN}/usage", params={"by": "served_group"}).raise_for_status().json()["lines"]
     figures: dict[str, int] = next(
-        (line["figures"] for line in lines if line["names"]["group"] == GEMINI), {}
+        (line["figures"] for line in lines if line["names"]["served_group"] == GEMINI), {}
     )
     return tuple(figures.get(name, 0) for name in ("requests", "prompt_tokens", "completion_tokens"))
 

@@ -1,4 +1,4 @@
-"""Every admin route against every kind of caller, through LiteLLM's own authentication (T1, T2)."""
+"""Every admin route against every kind of caller, through LiteLLM's own authentication."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_each_caller_reaches_what_it_may(
     "path", ["//admin/profiles/list", "/admin/%2e%2e/admin/profiles/list", "/ADMIN/profiles/list"]
 )
 def test_no_path_gets_around_the_key(proxy: Proxy, path: str) -> None:
-    """Odd spellings of a path lead nowhere without a key (T2)."""
+    """Odd spellings of a path lead nowhere without a key."""
     with proxy.client(None, host="localhost:4000/#@admin") as client:
         assert client.get(path).status_code in (400, 401, 404)
         assert client.get(f"{ADMIN}/list").status_code == 401

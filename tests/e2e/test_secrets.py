@@ -1,4 +1,4 @@
-"""Texts of prompts and answers, and keys, are found nowhere but on the wire (T12, T13)."""
+"""Texts of prompts and answers, and keys, are found nowhere but on the wire."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_texts_and_keys_reach_no_sink(
 def test_no_word_of_an_auto_request_is_kept_or_told(
     proxy: Proxy, admin: httpx.Client, shared_redis: RedisServer
 ) -> None:
-    """T12: classified, explained, dry-run and written down, prompts and answers leave no word anywhere, in any case."""
+    """Classified, explained, dry-run and written down, prompts and answers leave no word anywhere, in any case."""
     asked = f"Fasse den Bericht über {WORD} zusammen. echo-{SAID}"
     state = proxy.place.directory / ".neuronode"
 
@@ -119,7 +119,7 @@ def test_no_word_of_an_auto_request_is_kept_or_told(
 
 @pytest.mark.parametrize("prefix", [PREFIX, SECOND_PREFIX])
 def test_no_body_of_ours_contains_a_key(proxy: Proxy, keys: Mapping[str, str], prefix: str) -> None:
-    """Every GET, and every refusal to every kind of caller, is free of keys (T13)."""
+    """Every GET, and every refusal to every kind of caller, is free of keys."""
     callers = {**keys, "master": MASTER_KEY, "unknown": UNKNOWN_KEY, "nobody": None}
     secrets = [MASTER_KEY, PROVIDER_KEY, UNKNOWN_KEY, *keys.values()]
     bodies: list[tuple[str, str, int, str]] = []

@@ -217,7 +217,7 @@ def test_requests_and_tokens_are_those_the_provider_counted(
     for line in books:
         if line["names"]["outcome"] != "cached":
             for figure in ("requests", "prompt_tokens", "completion_tokens"):
-                ours[line["names"]["group"]][figure] += line["figures"][figure]
+                ours[line["names"]["served_group"]][figure] += line["figures"][figure]
     theirs = provider.counts()
     whole = theirs.keys() - {LEFT, BROKEN, f"{FALLING[0]}-fail-500"}
 
@@ -235,19 +235,21 @@ def test_a_saved_request_is_one_request_with_a_fallback(
     books: list[dict[str, Any]], provider: Upstream
 ) -> None:
     """The failed attempts are the provider's; in the books each is one answered request that fell back."""
-    fell = [line for line in books if line["names"]["requested"] == FALLING[0]]
+    fell = [line for line in books if line["names"]["chosen_group"] == FALLING[0]]
 
     requests = sum(line["figures"]["requests"] for line in fell)
     assert requests == provider.counts()[f"{FALLING[0]}-fail-500"]["requests"] == 60
     assert sum(line["figures"]["fallbacks"] for line in fell) == requests
-    assert {(line["names"]["group"], line["names"]["outcome"]) for line in fell} == {(FALLING[1], "answered")}
+    assert {(line["names"]["served_group"], line["names"]["outcome"]) for line in fell} == {
+        (FALLING[1], "answered")
+    }
 
 
 def test_dollars_are_litellms_own(books: list[dict[str, Any]], running: Proxy) -> None:
     """What LiteLLM logged as spend is what the books say, and what has no price is not zero."""
     rows = [json.loads(line) for line in (running.place.directory / "record.ndjson").read_text().splitlines()]
     spent = sum(row["cost"] for row in rows)
-    unpriced = [line["figures"] for line in books if line["names"]["requested"] == UNPRICED]
+    unpriced = [line["figures"] for line in books if line["names"]["chosen_group"] == UNPRICED]
 
     assert spent > 0.01
     assert sum(line["figures"]["cost_usd"] or 0.0 for line in books) == pytest.approx(spent, abs=1e-6)
@@ -259,7 +261,9 @@ def test_dollars_are_litellms_own(books: list[dict[str, Any]], running: Proxy) -
 def test_the_books_know_what_decided(books: list[dict[str, Any]]) -> None:
     """Profile, task, reason and group of each request are those of admission; unknown names are not kept."""
     by_task = {
-        (line["names"]["task"], line["names"]["profile"], line["names"]["reason"]): line["names"]["group"]
+        (line["names"]["task"], line["names"]["profile"], line["names"]["reason"]): line["names"][
+            "served_group"
+        ]
         for line in books
         if line["names"]["outcome"] == "answered"
     }
@@ -269,7 +273,7 @@ def test_the_books_know_what_decided(books: list[dict[str, Any]]) -> None:
     assert by_task["strategy", "ultra_fast", "override_name"] == "strategy_ultra_fast"
     assert by_task["", "", "passthrough"]
     (lost,) = [line["names"] for line in books if line["names"]["outcome"] == "not_found"]
-    assert lost["requested"] == "other"
+    assert lost["chosen_group"] == "other"
 
 
 def test_rates_and_times_are_plausible(running: Proxy, books: list[dict[str, Any]]) -> None:
@@ -293,7 +297,7 @@ def test_any_worker_explains_a_request(running: Proxy, sent: Mapping[str, str], 
 
         assert answer["outcome"] == "answered"
         assert {one["profile"] for one in answer["alternatives"]} >= {"premium", "balanced"}
-        own = next(one for one in answer["alternatives"] if one["group"] == answer["requested_group"])
+        own = next(one for one in answer["alternatives"] if one["group"] == answer["chosen_group"])
         assert own["cost_usd"] == answer["cost_usd"]
 
 
@@ -352,9 +356,13 @@ def test_no_prompt_and_no_key_is_kept(
 def test_a_spreadsheet_gets_the_same(running: Proxy, books: list[Any]) -> None:
     """The CSV has the lines of the JSON, and says unpriced in words."""
     with running.client() as client:
-        text = client.get(f"{ADMIN}/usage", params={"by": "group", "format": "csv"}).raise_for_status().text
+        text = (
+            client.get(f"{ADMIN}/usage", params={"by": "served_group", "format": "csv"})
+            .raise_for_status()
+            .text
+        )
 
     lines = text.splitlines()
     assert lines[0].startswith("start,group,requests,")
-    assert len(lines) == len(report(running, by="group")["lines"]) + 1
+    assert len(lines) == len(report(running, by="served_group")["lines"]) + 1
     assert ",unpriced," in next(line for line in lines if UNPRICED in line)

@@ -143,7 +143,7 @@ async def test_a_request_that_cannot_be_sent_says_nothing(counted: Measured) -> 
 
 
 async def test_impatient_callers_leave_no_trace(counted: Measured) -> None:
-    """A time-out that the request brought itself, shorter than the operator's, is the caller's affair (T22)."""
+    """A time-out that the request brought itself, shorter than the operator's, is the caller's affair."""
     for _ in range(5):
         with pytest.raises(litellm.Timeout):
             await counted.router.acompletion(model="slow", messages=say(), timeout=0.05)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,7 +21,6 @@ from neuronode_router.domain import (
     TASK_ALIASES,
     ControlState,
     HostFacts,
-    Profile,
     ProfileSet,
     Stickiness,
     Tier,
@@ -33,6 +33,7 @@ from neuronode_router.litellm_plugin.router.aliases import RouterAliases
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.routing.snapshot import build_snapshot
 from tests.host.routers import bridged, change, group_of
+from tests.support.control import make_profile
 
 GROUPS = ("chat_premium", "chat_balanced")
 
@@ -218,13 +219,10 @@ async def test_the_first_request_waits_for_the_first_snapshot_and_then_goes_on()
 
 @pytest.mark.parametrize("session", [7, {"a": 1}, ["x"], None, "s-1"])
 async def test_a_session_id_of_any_kind_leads_past_no_cap(session: object) -> None:
-    """T20: what a client writes there neither fails admission nor sends its request LiteLLM's way, around the cap."""
+    """What a client writes there neither fails admission nor sends its request LiteLLM's way, around the cap."""
     groups = {Tier.FAST: "small", Tier.MEDIUM: "middle", Tier.COMPLEX: "large"}
-    profile = Profile(
-        name="balanced",
-        description="",
-        cost_level="low",
-        performance_level="good",
+    profile = replace(
+        make_profile("balanced"),
         tasks=dict.fromkeys(TASK_ALIASES, "middle"),
         tiers={tier: (group,) for tier, group in groups.items()},
         stickiness=Stickiness.TIER,

@@ -35,15 +35,15 @@ class Desk:
 
     def __init__(self) -> None:
         self.now = 1_000.0
-        self.ledger = UsageBuffer()
+        self.buffer = UsageBuffer()
         groups = Groups(
             lambda info: (str(info["model_id"]).removeprefix("id-") or None, False),
             {"chat", "rescue"}.__contains__,
         )
-        self.feed = UsageHooks(ledger=self.ledger, groups=groups, clock=lambda: self.now)
+        self.feed = UsageHooks(buffer=self.buffer, groups=groups, clock=lambda: self.now)
 
     def counted(self) -> list[FinishedRequest]:
-        batch = self.ledger.take()
+        batch = self.buffer.take()
         assert self.feed.failures.total == 0
         return list(batch.requests) if batch else []
 
@@ -54,8 +54,8 @@ def desk() -> Desk:
 
 
 def mark(group: str = "chat") -> dict[str, Any]:
-    reason = "active_profile,classified"
-    return {"revision": 3, "profile": "p", "task": "t", "tier": "fast", "group": group, "reason": reason}
+    why = {"reason": "active_profile", "steps": ["classified"]}
+    return {"revision": 3, "profile": "p", "task": "t", "tier": "fast", "group": group, **why}
 
 
 def logged(request_mark: object, **changes: Any) -> dict[str, Any]:
@@ -174,7 +174,7 @@ async def test_a_request_that_went_litellms_own_way_is_counted(desk: Desk) -> No
     await desk.feed.async_log_success_event(logged(None), None, None, None)
 
     (found,) = desk.counted()
-    assert (found.key.reason, found.key.profile, found.key.served) == ("fail_open", "", "chat")
+    assert (found.key.reason, found.key.profile, found.key.served_group) == ("fail_open", "", "chat")
 
 
 async def test_a_callers_own_words_are_not_kept(desk: Desk) -> None:
@@ -182,7 +182,7 @@ async def test_a_callers_own_words_are_not_kept(desk: Desk) -> None:
     await desk.feed.async_post_call_failure_hook(answering(mark("tell me a secret")), ValueError(), USER)
 
     (found,) = desk.counted()
-    assert found.key.requested == "other"
+    assert found.key.chosen_group == "other"
 
 
 async def test_a_payload_that_is_not_litellms_fails_nothing() -> None:
@@ -197,7 +197,7 @@ async def test_a_payload_that_is_not_litellms_fails_nothing() -> None:
     )
 
     assert desk.feed.failures.total == 1
-    assert desk.ledger.take() is None
+    assert desk.buffer.take() is None
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +249,7 @@ async def test_litellm_tells_of_each_answer_once(desk: Desk, live: litellm.Route
     await live.acompletion("chat", turns, metadata={})
 
     found = await heard(desk, lambda found: len(found) >= 3)
-    assert sorted((one.key.served, one.prompt_tokens, one.completion_tokens) for one in found) == [
+    assert sorted((one.key.served_group, one.prompt_tokens, one.completion_tokens) for one in found) == [
         ("chat", 11, 3), ("chat", 11, 3), ("rescue", 11, 3),
     ]  # fmt: skip
     assert [one.cost for one in found] == [pytest.approx(17e-6)] * 3

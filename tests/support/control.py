@@ -1,6 +1,6 @@
 """Stand-ins for the control room's neighbours: profile files in memory or in one small file, and a recording applier.
 
-They keep the contract of `control.ports`, and nothing more.
+They do what the ProfileManager and a worker ask of `ProfileFiles` and `Applier`, and nothing more.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 
 import pytest
 from hypothesis import given
@@ -26,6 +26,7 @@ from neuronode_router.access import (
 )
 from neuronode_router.domain import Profile
 from neuronode_router.errors import NotAllowed, NotAuthenticated, SettingsError
+from tests.support.control import make_profile
 
 ADMIN = Principal("root", Role.ADMIN)
 VIEWER = Principal("auditor", Role.VIEWER)
@@ -39,16 +40,7 @@ EVERYBODY = (ADMIN, VIEWER, STRANGER, TEAM_A, TEAM_B, GRANTED, GRANTED_ALL)
 
 def profile(*, teams: tuple[str, ...] = (), hidden: bool = False) -> Profile:
     """Return a profile named "lab"."""
-    return Profile(
-        name="lab",
-        description="",
-        cost_level="low",
-        performance_level="good",
-        tasks=MappingProxyType({}),
-        tiers=MappingProxyType({}),
-        allowed_teams=teams,
-        hidden=hidden,
-    )
+    return replace(make_profile("lab"), allowed_teams=teams, hidden=hidden)
 
 
 @pytest.mark.parametrize(

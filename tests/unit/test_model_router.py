@@ -1,4 +1,4 @@
-"""`ModelRouter`: the plan's class for Python callers, over a little chat application and its real HTTP client."""
+"""`ModelRouter`: the class for Python callers, over a little chat application and its real HTTP client."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def router(chat: ChatApp) -> AsyncIterator[ModelRouter]:
 
 
 def test_the_fields_are_the_plans() -> None:
-    """`ModelResponse` and `RoutingDecision` have every field of the plan, and `route_and_generate` its arguments."""
+    """`ModelResponse` and `RoutingDecision` have every documented field, and `route_and_generate` its arguments."""
     response = {field.name for field in fields(ModelResponse)}
     decision = {field.name for field in fields(RoutingDecision)}
     arguments = list(inspect.signature(ModelRouter.route_and_generate).parameters)
@@ -51,7 +51,7 @@ def test_the_fields_are_the_plans() -> None:
 
 
 async def test_a_query_goes_where_it_is_classified(router: ModelRouter, chat: ChatApp) -> None:
-    """Without a forced tier the proxy decides, and its decision comes back in the plan's words."""
+    """Without a forced tier the proxy decides, and its decision comes back with the answer."""
     chat.then = "hello"
     await router.initialize()
 
@@ -72,7 +72,7 @@ async def test_a_query_goes_where_it_is_classified(router: ModelRouter, chat: Ch
 
 @pytest.mark.parametrize("tier", [Tier.COMPLEX, "complex"])
 async def test_a_tier_can_be_forced(router: ModelRouter, chat: ChatApp, tier: Tier | str) -> None:
-    """Then nothing is classified and the confidence is 1, as in the plan."""
+    """Then nothing is classified and the confidence is 1."""
     chat.then = "hello"
 
     response = await router.route_and_generate("hi", force_tier=tier)
@@ -97,7 +97,7 @@ async def test_prompts_and_wishes_are_sent(router: ModelRouter, chat: ChatApp) -
 
 
 async def test_sentiment_and_classify_answer_with_labels(router: ModelRouter, chat: ChatApp) -> None:
-    """`content` is the label, as the plan's callers expect it."""
+    """`content` is the label, as callers expect it."""
     chat.script.extend(["**Bullish**.", "Category: praise"])
 
     sentiment = await router.sentiment("Earnings beat every forecast.")
@@ -132,7 +132,7 @@ async def test_an_answer_of_no_use_is_shown_and_not_believed(router: ModelRouter
 async def test_names_of_the_tiers_come_from_the_settings(
     chat: ChatApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`NEURONODE_MODEL_FAST` is what the plan's `model_fast` was."""
+    """`NEURONODE_MODEL_FAST` is the group that `model_fast` named."""
     monkeypatch.setenv("NEURONODE_MODEL_FAST", "llama3.1:8b")
     chat.then = "NEUTRAL"
 

@@ -181,7 +181,7 @@ class TestRegistryAndFallback:
         routed = route(STRATEGY, health=dict.fromkeys(gone, how))
 
         assert routed.decision.group == group
-        assert routed.ladder.was_fallback is bool(gone)
+        assert (routed.decision.tier is not routed.decision.wanted) is bool(gone)
         assert (routed.decision.wanted, routed.decision.tier) == (COMPLEX, Tier(routed.decision.tier or ""))
 
     @pytest.mark.parametrize("tier", Tier)

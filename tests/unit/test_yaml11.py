@@ -1,4 +1,4 @@
-"""What we write as one scalar, every YAML reader reads back equal (threat T9)."""
+"""What we write as one scalar, every YAML reader reads back equal."""
 
 from __future__ import annotations
 

@@ -192,7 +192,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
 
 
 def _without_profiles(fallbacks: object) -> list[object]:
-    """Leave out names that choose a profile: LiteLLM would follow the alias without asking who may (T21)."""
+    """Leave out names that choose a profile: LiteLLM would follow the alias without asking who may."""
     theirs = fallbacks if isinstance(fallbacks, list) else []
     return [name for name in theirs if not str(name).startswith(PROFILE_NAME_PREFIX)]
 

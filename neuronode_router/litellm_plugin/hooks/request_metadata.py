@@ -81,7 +81,8 @@ def stamp(
         "task": decision.task,
         "tier": decision.tier,
         "group": decision.group,
-        "reason": ",".join((decision.reason.value, *decision.steps)),
+        "reason": decision.reason.value,
+        "steps": [step.value for step in decision.steps],
         **(routed or {}),
     }
     if decision.profile is None:
@@ -180,7 +181,7 @@ def answer_headers(data: Mapping[str, Any], *, group: str | None, embedded: bool
     headers = {
         HEADER_PREFIX + "revision": str(mark["revision"]),
         HEADER_PREFIX + "group": served,
-        HEADER_PREFIX + "reason": mark["reason"],
+        HEADER_PREFIX + "reason": ",".join((mark["reason"], *mark["steps"])),
         HEADER_PREFIX + "fallback": "1" if moved else "0",
     }
     for name, value in (("profile", mark["profile"]), ("task", mark["task"]), ("tier", tier)):

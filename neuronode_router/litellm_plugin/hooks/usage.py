@@ -40,7 +40,7 @@ MAX_OPEN = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """What the feed asks about model groups."""
+    """What the hooks ask about model groups."""
 
     of_deployment: Callable[[Mapping[str, Any]], tuple[str | None, bool]]
     """From `{"model_id": ...}` to (group, embedded)."""
@@ -67,14 +67,14 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
     def __init__(
         self,
         *,
-        ledger: UsageBuffer,
+        buffer: UsageBuffer,
         groups: Groups,
         watch: Callable[[FinishedRequest], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
         self._watch = watch
-        self._ledger = ledger
+        self._buffer = buffer
         self._groups = groups
         self._clock = clock
         self._begun: dict[int, _Open] = {}
@@ -151,7 +151,7 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
                     self._count(replace(found.finished, at=now))
 
     def _count(self, finished: FinishedRequest) -> None:
-        self._ledger.count(finished)
+        self._buffer.count(finished)
         self._watch(finished)
 
     def _first(self, mark: Mapping[str, Any]) -> bool:
@@ -176,18 +176,17 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
     def _finished(
         self, mark: Mapping[str, Any], usage: Usage, *, team: str | None, given_id: object
     ) -> FinishedRequest:
-        reason, *steps = (mark.get("reason") or Reason.FAIL_OPEN.value).split(",")
         served = self._groups.of_deployment({"model_id": usage.deployment})[0] or self._name(usage.group)
         key = UsageKey(
             profile=mark.get("profile") or "",
             revision=mark.get("revision") or 0,
             task=mark.get("task") or "",
             tier=mark.get("tier") or "",
-            requested=self._name(mark.get("group") or usage.group),
-            served=served,
+            chosen_group=self._name(mark.get("group") or usage.group),
+            served_group=served,
             deployment=usage.deployment[:MAX_NAME],
             team=(team or "")[:MAX_NAME] if team != UI_TEAM else "",
-            reason=reason,
+            reason=mark.get("reason") or Reason.FAIL_OPEN.value,
             outcome=usage.outcome,
         )
         return FinishedRequest(
@@ -203,7 +202,7 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
             first_token_ms=usage.first_token_ms,
             images=usage.images,
             audio=usage.audio,
-            steps=tuple(steps),
+            steps=tuple(mark.get("steps", ())),
             confidence=mark.get("confidence"),
         )
 

@@ -17,7 +17,7 @@ from neuronode_router.routing.snapshot import Snapshot, build_snapshot
 
 
 class SnapshotApplier:
-    """Implements `control.ports.Applier` for a proxy worker."""
+    """Implements `control.worker.Applier` for a proxy worker."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""A worker that learns: decisions are written down without text, weights are taken up while it runs (T12, T25)."""
+"""A worker that learns: decisions are written down without text, weights are taken up while it runs."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def bytes_in(directory: Path) -> bytes:
 async def test_a_decision_is_written_down_without_its_text(
     start: Callable[..., Worker], tmp_path: Path
 ) -> None:
-    """T12: features, cues of ours, label, tier and place; no word of the prompt anywhere on the disk."""
+    """Features, cues of ours, label, tier and place; no word of the prompt anywhere on the disk."""
     worker = start()
 
     worker.ask(TEXT)
@@ -273,7 +273,7 @@ async def test_nothing_is_loaded_twice(start: Callable[..., Worker]) -> None:
 
 
 async def test_altered_weights_leave_those_in_use(start: Callable[..., Worker]) -> None:
-    """T25: refused weights change nothing but the status, until good ones come."""
+    """Refused weights change nothing but the status, until good ones come."""
     worker = start()
     worker.put("maths")
     assert await worker.refresh() == "maths"
@@ -291,7 +291,7 @@ async def test_altered_weights_leave_those_in_use(start: Callable[..., Worker]) 
 
 
 def test_a_start_with_refused_weights_falls_back_to_the_shipped(tmp_path: Path) -> None:
-    """T25: the worker starts, says so, and classifies as shipped."""
+    """The worker starts, says so, and classifies as shipped."""
     ArtefactStore(tmp_path / "state").folder.mkdir(parents=True)
     (tmp_path / "state/classifier" / POINTER).write_text("nonsense")
 
@@ -303,7 +303,7 @@ def test_a_start_with_refused_weights_falls_back_to_the_shipped(tmp_path: Path) 
 
 
 def test_without_any_weights_cues_remain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """T25: even a damaged installation classifies, and says how."""
+    """Even a damaged installation classifies, and says how."""
     monkeypatch.setattr(weights, "shipped_folder", lambda: tmp_path / "nowhere")
     from neuronode_router.classifier import shipped
 

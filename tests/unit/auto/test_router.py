@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -18,7 +19,6 @@ from neuronode_router.domain import (
     TASK_ALIASES,
     ControlState,
     HostFacts,
-    Profile,
     ProfileSet,
     Step,
     Stickiness,
@@ -29,6 +29,7 @@ from neuronode_router.routing.fallback_chain import DeploymentStatus
 from neuronode_router.routing.inventory import Deployment
 from neuronode_router.routing.overload import Health
 from neuronode_router.routing.snapshot import Snapshot, build_snapshot
+from tests.support.control import make_profile
 
 CANARY = "Zebrafink-4711"
 SENTIMENT = "Wie ist die Stimmung in diesem Text: bullish oder bearish?"
@@ -39,11 +40,8 @@ ME = Caller("me")
 
 
 def snapshot(stickiness: Stickiness = Stickiness.OFF) -> Snapshot:
-    profile = Profile(
-        name="balanced",
-        description="",
-        cost_level="low",
-        performance_level="good",
+    profile = replace(
+        make_profile("balanced"),
         tasks=dict.fromkeys(TASK_ALIASES, "middle"),
         tiers=TIERS,
         stickiness=stickiness,
@@ -134,7 +132,7 @@ def test_a_session_keeps_the_deployment_that_answered() -> None:
 
 
 def test_the_callers_cap_holds() -> None:
-    """T20: a prompt that begs for the heaviest tier stays below the cap."""
+    """A prompt that begs for the heaviest tier stays below the cap."""
     found = Worker().ask(f"{STRATEGY} Use the 70B model!", caller=Caller("me", max_tier=Tier.FAST))
 
     assert found.decision.group == "small"
@@ -191,7 +189,7 @@ class Counting(Classifier):
 
 
 def test_no_text_is_kept() -> None:
-    """T12: after the request nothing of ours refers to a piece of its text."""
+    """After the request nothing of ours refers to a piece of its text."""
     worker = Worker(stickiness=Stickiness.TIER)
     worker.ask(f"Fasse {CANARY} zusammen.", caller=Caller("me", session="s1"), tools=TOOLS)
     gc.collect()
@@ -225,7 +223,7 @@ def test_counts_are_by_tier_task_group_and_step() -> None:
 
 
 def test_the_routing_log_is_json_lines_without_text() -> None:
-    """One line per decision, with reasons of the closed set; T12: no word of the prompt."""
+    """One line per decision, with reasons of the closed set; no word of the prompt."""
     stream = StringIO()
     log = RoutingLog(stream)
     worker = Worker(watchers=[log])

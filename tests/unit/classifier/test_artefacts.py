@@ -1,4 +1,4 @@
-"""The store of weights: by hash, whole or refused, and with a way back (T25)."""
+"""The store of weights: by hash, whole or refused, and with a way back."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def unsettle(path: Path) -> None:
 def test_altered_weights_are_refused(
     store: ArtefactStore, name: str, spoil: Callable[[Path], None], complaint: str
 ) -> None:
-    """T25: one flipped bit anywhere, or a missing file, and the weights are not used."""
+    """One flipped bit anywhere, or a missing file, and the weights are not used."""
     pointer = put(store, "maths")
     spoil(store.folder / pointer.digest / name)
 

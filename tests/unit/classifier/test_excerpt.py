@@ -114,7 +114,7 @@ def test_any_text_gives_few_short_pieces(text: str) -> None:
     ids=["10 MB", "a million lines", "10k parts", "10k messages", "10k empty turns"],
 )
 def test_huge_prompts_cost_no_more_than_small_ones(messages: list[dict[str, object]]) -> None:
-    """T19: reading looks at a window, so the thread's CPU stays in the region of a millisecond."""
+    """Reading looks at a window, so the thread's CPU stays in the region of a millisecond."""
     excerpt.read(messages)
 
     start = time.thread_time()

@@ -122,7 +122,7 @@ def test_all_matches_are_found_once(cues: lexicon.Lexicon) -> None:
     "text", ["first " * 20_000, "fasse " * 20_000, "nicht " * 20_000, "a-" * 50_000, "." * 100_000]
 )
 def test_repetition_cannot_slow_the_lexicon(cues: lexicon.Lexicon, text: str) -> None:
-    """T19: no rule looks further than a few words, and no more than a few hundred words are looked at."""
+    """No rule looks further than a few words, and no more than a few hundred words are looked at."""
     start = time.thread_time()
     cues.find(text)
 

@@ -1,4 +1,4 @@
-"""The artefact: loaded by hash, refused when altered (T25), the same through numpy and ONNX."""
+"""The artefact: loaded by hash, refused when altered, the same through numpy and ONNX."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_shipped_artefact_loads_and_is_small() -> None:
 
 @pytest.mark.parametrize("position", [0, 1000, -1])
 def test_one_flipped_byte_is_refused(folder: Path, position: int) -> None:
-    """T25: a table that differs in one byte from the manifest is not used."""
+    """A table that differs in one byte from the manifest is not used."""
     table = folder / weights.TABLE
     payload = bytearray(table.read_bytes())
     payload[position] ^= 1
@@ -50,7 +50,7 @@ def test_one_flipped_byte_is_refused(folder: Path, position: int) -> None:
 
 
 def test_a_flipped_byte_in_the_graph_is_refused(folder: Path) -> None:
-    """T25: the ONNX graph is checked by hash before onnxruntime sees it."""
+    """The ONNX graph is checked by hash before onnxruntime sees it."""
     graph = folder / weights.GRAPH
     graph.write_bytes(graph.read_bytes()[:-1] + b"\x00\x01")
 
@@ -90,7 +90,7 @@ def test_a_table_of_another_shape_is_refused(folder: Path) -> None:
 
 
 def test_an_array_that_needs_pickle_is_refused(folder: Path) -> None:
-    """T25: an artefact cannot carry objects, so loading it cannot run code."""
+    """An artefact cannot carry objects, so loading it cannot run code."""
     np.savez(
         folder / "other.npz", table=np.array([{"a": 1}], dtype=object), scale=np.zeros(2), bias=np.zeros(2)
     )

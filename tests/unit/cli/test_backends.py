@@ -72,7 +72,7 @@ async def test_an_answering_ollama_is_known_by_its_tags() -> None:
 
 
 async def test_a_redirect_is_not_followed() -> None:
-    """A probe must not be led to an address inside the network (T6)."""
+    """A probe must not be led to an address inside the network."""
     reached: list[bytes] = []
 
     async with answering(lambda request: reached.append(request) or ok(TAGS)) as target:

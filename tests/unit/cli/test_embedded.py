@@ -22,7 +22,7 @@ BODY = {"max_tokens": 4, "messages": [{"role": "user", "content": "Say hello."}]
 
 
 def test_one_flipped_byte_is_refused(tmp_path: Path) -> None:
-    """Weights are used only when they are the ones we know (T25)."""
+    """Weights are used only when they are the ones we know."""
     content = bytearray(os.urandom(4096))
     weights = tmp_path / "weights"
     weights.write_bytes(content)

@@ -101,7 +101,7 @@ def test_an_intact_audit_log_verifies(
 def test_an_edited_row_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """Exit code 1, and the first revision that is wrong (T14)."""
+    """Exit code 1, and the first revision that is wrong."""
     commit_two(tmp_path)
     with sqlite3.connect(tmp_path / "control.db") as database:
         database.execute("UPDATE neuronode_audit SET reason = 'never happened' WHERE revision = 2")

@@ -27,8 +27,13 @@ from tests.unit.cli.test_golden import check
 
 REQUESTS = (
     *(finished(latency_ms=100.0 + n, first_token_ms=40.0) for n in range(30)),
-    *(finished(task="summary", requested="summary_premium", served="rescue", cost=0.25) for _ in range(8)),
-    finished(task="summary", requested="summary_premium", served="summary_premium", cost=None, team=""),
+    *(
+        finished(task="summary", chosen_group="summary_premium", served_group="rescue", cost=0.25)
+        for _ in range(8)
+    ),
+    finished(
+        task="summary", chosen_group="summary_premium", served_group="summary_premium", cost=None, team=""
+    ),
     finished(outcome="timeout", cost=None, latency_ms=None),
 )
 

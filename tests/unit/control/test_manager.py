@@ -97,7 +97,7 @@ class TestSwitch:
     async def test_log_line_cannot_be_forged(
         self, ready: ProfileManager, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Newlines, escapes, NUL and lone surrogates in names and reasons stay data; the log keeps one line (T14)."""
+        """Newlines, escapes, NUL and lone surrogates in names and reasons stay data; the log keeps one line."""
         with caplog.at_level(logging.INFO, logger="neuronode_router"):
             await ready.switch("premium", actor=Actor("a\nb"), reason="x\r\n\x1b[31m\0\ud800" + "y" * 1000)
 
@@ -377,7 +377,7 @@ class TestFiles:
 
 
 async def test_diff_and_current_profile_show_what_is_committed(ready: ProfileManager) -> None:
-    """The plan's fields of the current profile, and what two profiles map differently."""
+    """The fields of the current profile, and what two profiles map differently."""
     current = await ready.get_current_profile()
 
     assert current == {

@@ -16,7 +16,7 @@ def test_supported_releases_pass(version: str) -> None:
 
 @pytest.mark.parametrize("version", ["1.82.7", "1.82.8", "1.107.0", "1.107.3"])
 def test_malicious_releases_are_refused_by_name(version: str) -> None:
-    """A known malicious release is refused as such, with the advice to rotate credentials (T24)."""
+    """A known malicious release is refused as such, with the advice to rotate credentials."""
     with pytest.raises(CompromisedLiteLLM, match=version) as refusal:
         check_version(version)
 

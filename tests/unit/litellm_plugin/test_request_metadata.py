@@ -11,7 +11,7 @@ from neuronode_router.domain import Decision, Reason, Step, Tier
 from neuronode_router.litellm_plugin.hooks import request_metadata
 
 DECISION = Decision(
-    requested="classification",
+    original_model="classification",
     group="classification_premium",
     reason=Reason.ACTIVE_PROFILE,
     revision=12,
@@ -43,7 +43,7 @@ def headers(data: dict[str, Any], group: str | None = None, *, embedded: bool = 
 
 @pytest.mark.parametrize("bucket", ["metadata", "litellm_metadata"])
 def test_forged_marks_do_not_survive(bucket: str) -> None:
-    """Our entry, tags and spend fields sent by a client are removed; everything else stays (T21)."""
+    """Our entry, tags and spend fields sent by a client are removed; everything else stays."""
     data: dict[str, Any] = {"model": "x", bucket: {**FORGED, "own": 1}}
 
     kept = request_metadata.scrub(data)
@@ -108,7 +108,7 @@ def test_another_group_that_answered_is_a_fallback() -> None:
 def test_a_passthrough_says_so_and_names_no_profile() -> None:
     """A concrete group named by the client carries no profile, no tags and no spend fields of ours."""
     data: dict[str, Any] = {"metadata": {}}
-    passed = Decision(requested="gpt", group="gpt", reason=Reason.PASSTHROUGH, revision=3)
+    passed = Decision(original_model="gpt", group="gpt", reason=Reason.PASSTHROUGH, revision=3)
 
     request_metadata.stamp(request_metadata.scrub(data), passed, tags=True)
 

@@ -13,7 +13,7 @@ from neuronode_router.domain import Decision, Reason, Step, Tier
 from neuronode_router.litellm_plugin.hooks import request_metadata, tracing
 
 ROUTED = Decision(
-    requested="auto",
+    original_model="auto",
     group="tier_fast",
     reason=Reason.ACTIVE_PROFILE,
     revision=7,
@@ -51,7 +51,8 @@ def test_a_span_says_how_its_request_was_routed() -> None:
         "neuronode.revision": 7,
         "neuronode.tier": "fast",
         "neuronode.group": "tier_fast",
-        "neuronode.reason": "active_profile,classified",
+        "neuronode.reason": "active_profile",
+        "neuronode.steps": ("classified",),
     }
 
 

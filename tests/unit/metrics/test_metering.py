@@ -13,7 +13,6 @@ from neuronode_router.domain import ControlState, Reason, Receipt, Step, Tier
 from neuronode_router.domain import Decision as Decided
 from neuronode_router.errors import StoreUnavailable
 from neuronode_router.metrics.metering import FAULTS
-from neuronode_router.routing.fallback_chain import FallbackChain
 from neuronode_router.routing.snapshot import build_snapshot
 from neuronode_router.stats.memory import MemoryStatistics
 from neuronode_router.usage.finished import RequestOutcome
@@ -66,7 +65,7 @@ async def test_a_fallback_is_counted_for_the_group_that_was_left() -> None:
     """The operator looks for the group that does not answer."""
     meter = metering()
 
-    meter.ended(finished(served="spare"))
+    meter.ended(finished(served_group="spare"))
 
     assert value(await meter.exposition(), "fallbacks_total", profile="premium", group="chat_premium") == 1
 
@@ -84,15 +83,14 @@ async def test_a_routed_request_is_counted_by_tier_and_by_each_step() -> None:
     """What `auto` decided, how, and in what time."""
     meter = metering()
     decision = Decided(
-        requested="auto",
+        chosen_group="auto",
         group="tier_fast",
         reason=Reason.ACTIVE_PROFILE,
         profile="premium",
         tier=Tier.FAST,
         steps=(Step.CLASSIFIED, Step.OVERLOADED),
     )
-    ladder = FallbackChain(Tier.FAST, Tier.FAST, (), ())
-    routed = Routed(decision, decision, ladder, None, None, (), took_ms=0.4)
+    routed = Routed(decision, decision, None, None, (), took_ms=0.4)
 
     meter.decided(routed, "me", {})
     text = await meter.exposition()
@@ -211,7 +209,7 @@ async def test_a_dead_store_is_told_and_nothing_else_is_lost() -> None:
 
 
 async def test_an_exception_of_ours_is_counted_and_goes_no_further() -> None:
-    """Invariant 7: a negative count, which Prometheus refuses, fails no request."""
+    """A negative count, which Prometheus refuses, fails no request."""
     meter = metering()
 
     meter.ended(finished(latency_ms="never"))

@@ -123,7 +123,7 @@ def test_what_is_no_file_is_unreadable(shelf: Shelf, what: str) -> None:
 
 
 def test_links_out_of_the_directory_are_refused(shelf: Shelf, tmp_path: Path) -> None:
-    """A link to a file elsewhere is neither read nor, by an edit, written (T10)."""
+    """A link to a file elsewhere is neither read nor, by an edit, written."""
     outside = tmp_path / "secret.yaml"
     outside.write_bytes(GOOD)
     shelf.path("premium").symlink_to(outside)
@@ -211,7 +211,7 @@ def test_new_profile_is_added_and_taken_back(shelf: Shelf) -> None:
     ],
 )
 def test_nothing_else_enters_through_the_api(shelf: Shelf, extra: dict[str, object]) -> None:
-    """Addresses, keys, dotted paths and wrong types are refused, and the file is unchanged (T5)."""
+    """Addresses, keys, dotted paths and wrong types are refused, and the file is unchanged."""
     with pytest.raises(ProfilesInvalid) as refused:
         shelf.files.stage_profile("balanced", good_document(**extra), HOST)
 
@@ -243,7 +243,7 @@ def test_floods_through_the_api_are_refused_quickly(shelf: Shelf, flood: dict[st
 
 @pytest.mark.parametrize("name", BAD_NAMES)
 def test_bad_names_are_refused(shelf: Shelf, tmp_path: Path, name: str) -> None:
-    """No name leaves the directory, ends a string early or means a device (T10)."""
+    """No name leaves the directory, ends a string early or means a device."""
     before = sorted(tmp_path.rglob("*"))
 
     with pytest.raises(ProfilesInvalid) as refused:

@@ -244,7 +244,7 @@ def document(path: str) -> bytes:
     ],
 )
 def test_intents_that_are_not_ours_do_nothing(shelf: Shelf, content: bytes) -> None:
-    """Half an intent precedes every change; a forged one must not reach files outside the directory (T10)."""
+    """Half an intent precedes every change; a forged one must not reach files outside the directory."""
     outside = shelf.directory.parent / "outside.yaml"
     (shelf.directory / "link").symlink_to(shelf.directory.parent)
     (shelf.directory / f"{PREFIX}x{SUFFIX}").write_bytes(content)

@@ -105,7 +105,7 @@ def test_missing_sections_are_added(text: str) -> None:
 
 @given(aliases=st.dictionaries(NAMES, GROUPS, max_size=5), profile=NAMES)
 def test_pyyaml_reads_what_was_rendered(aliases: dict[str, str], profile: str) -> None:
-    """Whatever names and groups there are, LiteLLM's reader sees exactly them, and the rest as before (T9)."""
+    """Whatever names and groups there are, LiteLLM's reader sees exactly them, and the rest as before."""
     before = yaml.safe_load(CONFIG)
 
     after = yaml.safe_load(rendered(CONFIG, aliases=aliases, managed=set(aliases), profile=profile))

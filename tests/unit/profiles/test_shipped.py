@@ -1,4 +1,4 @@
-"""The shipped profiles and LiteLLM's configuration fit each other, the plan and the price map."""
+"""The shipped profiles and LiteLLM's configuration fit each other and the price map."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_a_task_alias_goes_to_the_active_profiles_group(task: str) -> None:
     decision = admit(snapshot("balanced"), task, wanted_profile=None, may_override=nobody)
 
     assert (decision.group, decision.profile, decision.task) == (f"{task}_balanced", "balanced", task)
-    assert (decision.reason, decision.revision, decision.requested) == (Reason.ACTIVE_PROFILE, 7, task)
+    assert (decision.reason, decision.revision, decision.original_model) == (Reason.ACTIVE_PROFILE, 7, task)
 
 
 def test_the_stable_alias_means_balanced_under_any_profile() -> None:
@@ -130,7 +130,7 @@ def test_an_unknown_profile_name_is_refused_without_naming_hidden_profiles() -> 
 
 @given(name=st.text(max_size=60), wanted=st.none() | st.text(max_size=20))
 def test_names_that_are_not_ours_pass_untouched(name: str, wanted: str | None) -> None:
-    """Whatever a client sends that is no name of ours goes on exactly as it came (invariant 9)."""
+    """Whatever a client sends that is no name of ours goes on exactly as it came."""
     current = snapshot()
     if name in current.decisions or name.startswith("@profile/"):
         return

@@ -76,7 +76,7 @@ SLOW = measured(900.0)
     ],
 )
 def test_a_state_begins_at_its_limit(load: Load, health: Health, why: HealthReason) -> None:
-    """The plan's rule, twice the expected latency, with enough samples; errors and cooldown beside it."""
+    """Overloaded is what takes twice the expected latency, with enough samples; errors and cooldown beside it."""
     verdict = after(load)
 
     assert (verdict.health, verdict.why) == (health, why)

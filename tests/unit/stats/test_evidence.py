@@ -1,4 +1,4 @@
-"""Which attempts count, and as what (T22)."""
+"""Which attempts count, and as what."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def test_a_queue_makes_a_long_answer_look_slow(recorder: Recorder) -> None:
 
 
 def test_a_burst_of_tiny_time_outs_changes_nothing(recorder: Recorder) -> None:
-    """T22: time-outs of clients, aborts, wrong requests and cold loads leave the statistics as they are."""
+    """Time-outs of clients, aborts, wrong requests and cold loads leave the statistics as they are."""
     recorder.record("a", Attempt(total_ms=200))
     before = stats_of(recorder)
 

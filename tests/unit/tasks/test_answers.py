@@ -144,7 +144,7 @@ def test_an_object_is_found_wherever_it_stands(answer: str) -> None:
     ],
 )
 def test_an_object_that_does_not_fit_says_where_and_never_what(answer: str, problem: str) -> None:
-    """Problems name places of the schema; they may be logged (T12)."""
+    """Problems name places of the schema; they may be logged."""
     checked = check(ANALYSIS, answer, {"market_data": {}})
 
     assert (checked.value, checked.valid, checked.problem) == (None, False, problem)
@@ -173,7 +173,7 @@ def test_a_free_answer_is_any_text_but_none() -> None:
 )
 @pytest.mark.parametrize(("task", "inputs"), [(SENTIMENT, {"text": "x"}), (ANALYSIS, {"market_data": {}})])
 def test_hostile_answers_are_cheap(task: Any, inputs: dict[str, Any], answer: str) -> None:
-    """The longest answers that are read cost milliseconds; with backtracking they would cost minutes (T19)."""
+    """The longest answers that are read cost milliseconds; with backtracking they would cost minutes."""
     checked = check(task, answer, inputs)
 
     assert checked.problem != "too_long"

@@ -36,8 +36,8 @@ def codes(text: str, file: str = "urgency.yaml") -> list[tuple[str, str]]:
     return [(problem.code, problem.path) for problem in problems]
 
 
-def test_the_shipped_tasks_are_those_of_the_plan() -> None:
-    """Their tiers and labels are the plan's; all have both languages and a low temperature."""
+def test_the_shipped_tasks() -> None:
+    """Their tiers and labels are what callers were promised; all have both languages and a low temperature."""
     tasks = shipped()
 
     tiers = {name: task.tier for name, task in tasks.items()}

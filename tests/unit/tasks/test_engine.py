@@ -49,7 +49,7 @@ async def test_a_label_is_accepted_at_once() -> None:
     assert app.names == ["auto:fast"]
     assert (outcome.tier, outcome.wanted, outcome.automatic) == (Tier.FAST, Tier.FAST, False)
     assert (outcome.answer.model_used, outcome.answer.routing_ms) == ("tier_fast", 0.25)
-    assert (outcome.answer.tokens_generated, outcome.answer.reasons) == (3, ("active_profile", "forced_tier"))
+    assert (outcome.answer.tokens_generated, outcome.answer.reason) == (3, "active_profile,forced_tier")
 
 
 async def test_what_a_task_says_is_sent() -> None:
@@ -113,7 +113,7 @@ async def test_nothing_valid_is_said_so() -> None:
 
 
 async def test_a_cap_bounds_the_first_attempt_and_the_climb() -> None:
-    """T20: no tier above the caller's is asked, neither by the task's own wish nor by escalation."""
+    """No tier above the caller's is asked, neither by the task's own wish nor by escalation."""
     app = ChatApp(then="nothing of use")
 
     await done(app, TaskOrder(ANALYSIS, {"market_data": {}}, highest=Tier.FAST))

@@ -105,7 +105,7 @@ def test_it_always_ends_after_three_attempts_with_the_best(
 
 
 def test_results_carry_the_fields_of_the_plan() -> None:
-    """Clients written for the plan find its names, as JSON."""
+    """Clients find the response fields by their names, as JSON."""
     decision = RoutingDecision(
         selected_model=ModelConfig("tier_fast", FAST),
         original_tier=FAST,

@@ -9,21 +9,7 @@ import pytest
 from neuronode_router.tasks import shipped
 from neuronode_router.tasks.catalogue import SHIPPED
 from neuronode_router.tasks.folder import TaskFolder
-
-URGENCY = """
-name: urgency
-description: "How soon a message needs an answer."
-tier: fast
-max_tokens: 8
-confidence_threshold: 0.5
-inputs:
-  mail: {kind: text}
-output:
-  labels: ["now", "today", "later"]
-prompts:
-  de: {system: "Ein Wort aus: {labels}.", user: "{mail}", retry: "Ein Wort aus: {labels}."}
-  en: {system: "One word of: {labels}.", user: "{mail}", retry: "One word of: {labels}."}
-"""
+from tests.unit.tasks.test_catalogue import NEW_TASK as URGENCY
 
 
 @pytest.fixture

@@ -159,7 +159,7 @@ def test_inputs_that_do_not_fit_are_refused_by_name(task: Any, inputs: dict[str,
 
 
 def test_a_refusal_names_everything_at_once_and_quotes_nothing() -> None:
-    """Errors reach logs, so no text of a caller may be in them (T12)."""
+    """Errors reach logs, so no text of a caller may be in them."""
     with pytest.raises(BadTaskInput) as caught:
         render(CLASSIFY, {"text": "CANARY" * 9999, "categories": ["CANARY", "canary"], "CANARY": 1})
 

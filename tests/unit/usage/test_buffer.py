@@ -11,9 +11,9 @@ from neuronode_router.usage.sums import Sums
 from tests.support.usage import NOW, finished, requests
 
 
-def drained(ledger: UsageBuffer) -> Sums:
+def drained(buffer: UsageBuffer) -> Sums:
     total = Sums()
-    while (batch := ledger.take()) is not None:
+    while (batch := buffer.take()) is not None:
         for sums in batch.rows.values():
             total.merge(sums)
     return total
@@ -22,23 +22,23 @@ def drained(ledger: UsageBuffer) -> Sums:
 @given(st.lists(requests))
 def test_what_is_taken_is_what_was_counted(found: list[FinishedRequest]) -> None:
     """All batches together hold every request once, under its minute and its key."""
-    ledger, expected = UsageBuffer(), Sums()
+    buffer, expected = UsageBuffer(), Sums()
     for one in found:
-        ledger.count(one)
+        buffer.count(one)
         expected.add(one)
 
-    assert drained(ledger) == expected
-    assert ledger.take() is None
+    assert drained(buffer) == expected
+    assert buffer.take() is None
 
 
 def test_batches_are_numbered_and_rows_carry_their_minute() -> None:
     """A batch is known by its number; minutes are told apart."""
-    ledger = UsageBuffer()
-    ledger.count(finished(at=NOW + 59))
-    ledger.count(finished(at=NOW + 60))
-    first = ledger.take()
-    ledger.count(finished())
-    second = ledger.take()
+    buffer = UsageBuffer()
+    buffer.count(finished(at=NOW + 59))
+    buffer.count(finished(at=NOW + 60))
+    first = buffer.take()
+    buffer.count(finished())
+    second = buffer.take()
 
     assert first is not None
     assert second is not None
@@ -48,40 +48,40 @@ def test_batches_are_numbered_and_rows_carry_their_minute() -> None:
 
 def test_more_names_than_fit_are_counted_together() -> None:
     """A caller who makes up names fills one row, and the sums stay exact."""
-    ledger = UsageBuffer()
+    buffer = UsageBuffer()
     for number in range(MAX_KEYS + 50):
-        ledger.count(finished(deployment=f"made-up-{number}"))
-    ledger.count(finished(deployment="another", outcome=RequestOutcome.TIMEOUT))
+        buffer.count(finished(deployment=f"made-up-{number}"))
+    buffer.count(finished(deployment="another", outcome=RequestOutcome.TIMEOUT))
 
-    batch = ledger.take()
+    batch = buffer.take()
 
     assert batch is not None
     assert len(batch.rows) == MAX_KEYS + 2, "one row of others for each outcome"
     assert sum(sums.requests for sums in batch.rows.values()) == MAX_KEYS + 51
-    assert ledger.overflowed == 51
+    assert buffer.overflowed == 51
     others = {key.outcome: sums.requests for (_, key), sums in batch.rows.items() if key.profile == "other"}
     assert others == {RequestOutcome.ANSWERED: 50, RequestOutcome.TIMEOUT: 1}
 
 
 def test_a_store_that_stays_away_does_not_fill_the_memory() -> None:
     """Beyond two hours of minutes nothing is kept, and how much was not is told."""
-    ledger = UsageBuffer()
+    buffer = UsageBuffer()
     for minute in range(MAX_MINUTES + 3):
-        ledger.count(finished(at=NOW + 60 * minute))
+        buffer.count(finished(at=NOW + 60 * minute))
 
-    assert ledger.uncounted == 3
-    assert drained(ledger).requests == MAX_MINUTES
+    assert buffer.uncounted == 3
+    assert drained(buffer).requests == MAX_MINUTES
 
 
 def test_a_batch_stays_short() -> None:
     """After a long absence of the store the minutes go in several batches, oldest first."""
-    ledger = UsageBuffer()
+    buffer = UsageBuffer()
     for minute in range(20):
         for number in range(200):
-            ledger.count(finished(at=NOW + 60 * minute, deployment=f"d-{number}"))
+            buffer.count(finished(at=NOW + 60 * minute, deployment=f"d-{number}"))
 
     sizes, minutes = [], []
-    while (batch := ledger.take()) is not None:
+    while (batch := buffer.take()) is not None:
         sizes.append(len(batch.rows))
         minutes += [minute for minute, _ in batch.rows]
 
@@ -92,16 +92,16 @@ def test_a_batch_stays_short() -> None:
 
 def test_single_requests_are_found_until_they_are_taken() -> None:
     """The newest requests can be looked up by call id; of one id the newest counts."""
-    ledger = UsageBuffer()
+    buffer = UsageBuffer()
     for number in range(MAX_REQUESTS + 1):
-        ledger.count(finished(call_id=f"call-{number}"))
-    ledger.count(finished(call_id="call-7", team="b"))
+        buffer.count(finished(call_id=f"call-{number}"))
+    buffer.count(finished(call_id="call-7", team="b"))
 
-    found = ledger.find("call-7")
-    batch = ledger.take()
+    found = buffer.find("call-7")
+    batch = buffer.take()
 
     assert found is not None
     assert found.key.team == "b"
     assert batch is not None
     assert len(batch.requests) == MAX_REQUESTS
-    assert ledger.find("call-7") is None
+    assert buffer.find("call-7") is None

@@ -77,7 +77,11 @@ def test_measured_prices_know_prompt_from_answer(found: list[FinishedRequest]) -
     """Requests of the same prices in another mix of prompt and answer are forecast right from what was measured."""
     elsewhere = [
         finished(
-            task="chat", requested="chat_cheap", served="chat_cheap", reason=Reason.OVERRIDE_HEADER, **mix
+            task="chat",
+            chosen_group="chat_cheap",
+            served_group="chat_cheap",
+            reason=Reason.OVERRIDE_HEADER,
+            **mix,
         )
         for mix in (
             {"prompt_tokens": 4000, "completion_tokens": 10, "cost": 0.00402, "output_cost": 0.00002},
@@ -85,7 +89,7 @@ def test_measured_prices_know_prompt_from_answer(found: list[FinishedRequest]) -
         )
     ]
     chats = [
-        replace(one, key=one.key._replace(task="chat", tier="", requested="chat_premium")) for one in found
+        replace(one, key=one.key._replace(task="chat", tier="", chosen_group="chat_premium")) for one in found
     ]
     expected = sum(
         one.prompt_tokens * PROMPT_PRICE + one.completion_tokens * COMPLETION_PRICE
@@ -129,7 +133,9 @@ def test_a_group_of_which_one_deployment_has_no_price_is_measured_on_the_others(
 def test_latency_is_forecast_where_it_was_measured() -> None:
     """The other group's own times, on the same task first; with too few of them it is not known."""
     slow = [
-        finished(requested="chat_cheap", served="chat_cheap", reason=Reason.PASSTHROUGH, latency_ms=900.0)
+        finished(
+            chosen_group="chat_cheap", served_group="chat_cheap", reason=Reason.PASSTHROUGH, latency_ms=900.0
+        )
         for _ in range(ENOUGH)
     ]
     fast = [finished(latency_ms=100.0) for _ in range(ENOUGH)]
@@ -149,8 +155,8 @@ def test_a_talkative_group_widens_the_forecast() -> None:
     """Where the other group is known to answer longer, the high end counts its length and the low end the recorded."""
     talkative = [
         finished(
-            requested="chat_cheap",
-            served="chat_cheap",
+            chosen_group="chat_cheap",
+            served_group="chat_cheap",
             reason=Reason.PASSTHROUGH,
             completion_tokens=300,
             cost=None,
@@ -203,8 +209,8 @@ def test_a_group_that_can_hold_everything_is_no_finding() -> None:
         ({"task": "chat", "reason": Reason.PASSTHROUGH}, "chat_premium"),
         ({"task": "chat", "reason": Reason.BINDING}, "chat_premium"),
         ({"task": "chat", "reason": Reason.OVERRIDE_DENIED}, "chat_cheap"),
-        ({"task": "auto", "tier": "complex", "requested": "complex_premium"}, "complex_cheap"),
-        ({"task": "auto", "tier": "complex", "requested": "spare_complex_cheap"}, "spare_complex_cheap"),
+        ({"task": "auto", "tier": "complex", "chosen_group": "complex_premium"}, "complex_cheap"),
+        ({"task": "auto", "tier": "complex", "chosen_group": "spare_complex_cheap"}, "spare_complex_cheap"),
         ({"task": "auto:fast", "tier": "fast"}, "fast_cheap"),
         ({"task": "auto"}, "medium_cheap"),
         ({"task": "new"}, "chat_premium"),

@@ -16,10 +16,10 @@ SPAN = TimeSpan(int(NOW) - DAY, int(NOW) + MINUTE)
 
 
 def rows_of(*found: FinishedRequest) -> Rows:
-    ledger, rows = UsageBuffer(), {}
+    buffer, rows = UsageBuffer(), {}
     for one in found:
-        ledger.count(one)
-    while (batch := ledger.take()) is not None:
+        buffer.count(one)
+    while (batch := buffer.take()) is not None:
         rows |= batch.rows
     return rows
 
@@ -43,7 +43,7 @@ def test_rates_and_counts_of_a_group() -> None:
     """Errors are neither cached answers nor clients that left; a fallback is another group than the chosen one."""
     rows = rows_of(
         finished(),
-        finished(served="rescue"),
+        finished(served_group="rescue"),
         finished(outcome=RequestOutcome.CACHED, cost=0.0),
         finished(outcome=RequestOutcome.CANCELLED),
         finished(outcome=RequestOutcome.RATE_LIMIT, cost=None),

@@ -12,7 +12,8 @@ import { cost, Delta } from "../parts/forecast.js";
 import { Compare } from "./compare.js";
 import { Explain } from "./explain.js";
 
-const GROUPINGS = ["profile", "task", "group", "tier", "team"];
+const GROUPINGS = ["profile", "task", "served_group", "tier", "team"];
+const WORDS = { served_group: "group" };
 const HOUR = 3_600;
 const DAY = 24 * HOUR;
 const PERIODS = { day: [DAY, HOUR], week: [7 * DAY, DAY], month: [30 * DAY, DAY] };
@@ -40,8 +41,8 @@ export function Cost({ state }) {
     <${Loaded} of=${usage} rows=${7} absent=${t("cost.absent")}>${(data) => html`
       <${Total} now=${data.total} before=${data.total_before} />
       ${series.data && series.data.lines.length > 0 && html`<${Card} title=${t(`cost.series.${name}`)}><${Series} data=${series.data} step=${step} /><//>`}
-      <${Card} title=${t("cost.by_name", { name: t(`word.${by}`) })} tools=${html`<span class="grow"></span><${Button} onClick=${() => download(by, query)}>CSV<//>`}>
-        <${Segments} label=${t("cost.by")} value=${by} onChange=${setBy} options=${GROUPINGS.map((each) => [each, t(`word.${each}`)])} />
+      <${Card} title=${t("cost.by_name", { name: t(`word.${WORDS[by] ?? by}`) })} tools=${html`<span class="grow"></span><${Button} onClick=${() => download(by, query)}>CSV<//>`}>
+        <${Segments} label=${t("cost.by")} value=${by} onChange=${setBy} options=${GROUPINGS.map((each) => [each, t(`word.${WORDS[each] ?? each}`)])} />
         ${data.lines.length ? html`<${Lines} by=${by} lines=${data.lines} />` : html`<${Empty} title=${t("cost.none")}>${t("cost.none.fix")}<//>`}<//>`}<//>
     ${usage.data && mayReadAll(state) && html`<${Compare} profiles=${state.profiles} active=${state.status.active_profile} />`}
     ${usage.data && html`<${Explain} />`}`;
@@ -67,8 +68,8 @@ function Series({ data, step }) {
 }
 
 function Lines({ by, lines }) {
-  const head = [t(`word.${by}`), ...["requests", "cost", "versus", "p50_head", "p95_head", "first_token", "errors", "fallback"].map((name) => ({ text: t(`cost.${name}`), right: true }))];
-  return html`<${Table} label=${t("cost.by_name", { name: t(`word.${by}`) })} head=${head}>${lines.map(({ names, figures, before }) => html`<tr key=${names[by]}>
+  const head = [t(`word.${WORDS[by] ?? by}`), ...["requests", "cost", "versus", "p50_head", "p95_head", "first_token", "errors", "fallback"].map((name) => ({ text: t(`cost.${name}`), right: true }))];
+  return html`<${Table} label=${t("cost.by_name", { name: t(`word.${WORDS[by] ?? by}`) })} head=${head}>${lines.map(({ names, figures, before }) => html`<tr key=${names[by]}>
     <th scope="row">${title(by, names[by])}</th>
     <td class="right">${number(figures.requests)}</td><td class="right">${cost(figures)}</td>
     <td class="right"><${Delta} before=${before?.cost_usd ?? null} after=${figures.cost_usd} /></td>

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
+from neuronode_router.auto.router import decide_tier
 from neuronode_router.domain import (
     TASK_ALIASES,
     ControlState,
     Decision,
     HostFacts,
     OnOverload,
-    Profile,
     ProfileSet,
     Step,
     Tier,
 )
 from neuronode_router.routing.admit import admit
-from neuronode_router.routing.auto import Asked, route
-from neuronode_router.routing.fallback_chain import DeploymentStatus
+from neuronode_router.routing.fallback_chain import Constraints, DeploymentStatus
 from neuronode_router.routing.inventory import Deployment
 from neuronode_router.routing.overload import Health
 from neuronode_router.routing.snapshot import Snapshot, build_snapshot
+from tests.support.control import make_profile
 
 GROUPS = frozenset({"chat_balanced", "small", "middle", "large"})
 TIERS = {Tier.FAST: ("small",), Tier.MEDIUM: ("middle",), Tier.COMPLEX: ("large", "gone")}
@@ -39,11 +39,8 @@ class Said:
 
 
 def snapshot(*, chat: str = "chat_balanced", uncertain: Tier = Tier.MEDIUM) -> Snapshot:
-    profile = Profile(
-        name="balanced",
-        description="",
-        cost_level="low",
-        performance_level="good",
+    profile = replace(
+        make_profile("balanced"),
         tasks={**dict.fromkeys(TASK_ALIASES, "chat_balanced"), "chat": chat},
         tiers=TIERS,
         uncertain=uncertain,
@@ -53,18 +50,27 @@ def snapshot(*, chat: str = "chat_balanced", uncertain: Tier = Tier.MEDIUM) -> S
     return build_snapshot(state, HostFacts(groups=GROUPS))
 
 
-def routed(name: str, asked: Asked, current: Snapshot | None = None, **health: Health) -> Decision:
+def routed(
+    name: str,
+    said: Said | None,
+    current: Snapshot | None = None,
+    *,
+    why: Step = Step.AUTO_OFF,
+    max_tier: Tier = Tier.COMPLEX,
+    **health: Health,
+) -> Decision:
     current = current or snapshot()
+    profile = current.active
+    constraints = Constraints(profile.uncertain, why, max_tier, policy=profile.on_overload)
     decision = admit(current, name, wanted_profile=None, may_override=lambda _: True)
     assert decision.auto
     groups = {group: (DeploymentStatus(Deployment(group, group), state),) for group, state in health.items()}
-    found, _ = route(decision, current.active, asked, tiers=current.ladders["balanced"], groups=groups)
-    return found
+    return decide_tier(decision, said, constraints, tiers=current.ladders["balanced"], groups=groups)  # type: ignore[arg-type]
 
 
 def test_a_confident_classification_decides_tier_and_task() -> None:
     """The cheapest tier that is good enough comes first, the others follow by the profile's policy."""
-    found = routed("auto", Asked(Said()))
+    found = routed("auto", Said())
 
     assert (found.group, found.ladder) == ("small", ("middle", "large"))
     assert (found.tier, found.wanted, found.task, found.confidence) == (Tier.FAST, Tier.FAST, "summary", 0.9)
@@ -75,7 +81,7 @@ def test_a_confident_classification_decides_tier_and_task() -> None:
 @pytest.mark.parametrize("uncertain", Tier)
 def test_doubt_goes_to_the_uncertain_tier_and_never_silently_to_the_cheapest(uncertain: Tier) -> None:
     """Low confidence is answered by the profile's own choice, and says so."""
-    found = routed("auto", Asked(Said(confidence=0.3, confident=False)), snapshot(uncertain=uncertain))
+    found = routed("auto", Said(confidence=0.3, confident=False), snapshot(uncertain=uncertain))
 
     assert (found.tier, found.steps) == (uncertain, (Step.UNCERTAIN,))
 
@@ -83,14 +89,14 @@ def test_doubt_goes_to_the_uncertain_tier_and_never_silently_to_the_cheapest(unc
 @pytest.mark.parametrize("tier", Tier)
 def test_a_name_forces_its_tier(tier: Tier) -> None:
     """`auto:<tier>` is not classified."""
-    found = routed(f"auto:{tier.value}", Asked(Said(tier=Tier.COMPLEX)))
+    found = routed(f"auto:{tier.value}", Said(tier=Tier.COMPLEX))
 
     assert (found.tier, found.steps) == (tier, (Step.FORCED_TIER,))
 
 
 def test_a_task_may_be_automatic() -> None:
     """A task that a profile maps to `auto` keeps its name and is routed by its text."""
-    found = routed("chat", Asked(Said(task="strategy", tier=Tier.COMPLEX)), snapshot(chat="auto"))
+    found = routed("chat", Said(task="strategy", tier=Tier.COMPLEX), snapshot(chat="auto"))
 
     assert (found.task, found.group, found.tier) == ("chat", "large", Tier.COMPLEX)
 
@@ -98,22 +104,22 @@ def test_a_task_may_be_automatic() -> None:
 @pytest.mark.parametrize("without", [Step.AUTO_OFF, Step.SHADOW])
 def test_without_classification_the_uncertain_tier_answers(without: Step) -> None:
     """Switched off or only watched: one fixed tier, and the reason."""
-    found = routed("auto", Asked(None, without=without))
+    found = routed("auto", None, why=without)
 
     assert (found.tier, found.steps, found.task) == (Tier.MEDIUM, (without,), None)
 
 
 def test_overload_moves_down_and_tells() -> None:
-    """The plan: the next lower tier answers for an overloaded one; the wanted tier is remembered."""
-    found = routed("auto", Asked(Said(tier=Tier.COMPLEX)), large=Health.SLOW)
+    """The next lower tier answers for an overloaded one; the wanted tier is remembered."""
+    found = routed("auto", Said(tier=Tier.COMPLEX), large=Health.SLOW)
 
     assert (found.group, found.tier, found.wanted) == ("middle", Tier.MEDIUM, Tier.COMPLEX)
     assert found.steps == (Step.CLASSIFIED, Step.OVERLOADED)
 
 
 def test_a_cap_goes_before_what_is_asked_for() -> None:
-    """T20: neither text nor a forced tier gets above the caller's cap, and no fallback leads there."""
-    found = routed("auto:complex", Asked(max_tier=Tier.MEDIUM))
+    """Neither text nor a forced tier gets above the caller's cap, and no fallback leads there."""
+    found = routed("auto:complex", None, max_tier=Tier.MEDIUM)
 
     assert (found.tier, found.steps) == (Tier.MEDIUM, (Step.FORCED_TIER, Step.CAPPED))
     assert "large" not in (found.group, *found.ladder)
@@ -121,6 +127,6 @@ def test_a_cap_goes_before_what_is_asked_for() -> None:
 
 def test_groups_the_host_lacks_are_no_rungs() -> None:
     """A ladder names only what LiteLLM can serve."""
-    found = routed("auto", Asked(Said(tier=Tier.COMPLEX)))
+    found = routed("auto", Said(tier=Tier.COMPLEX))
 
     assert "gone" not in (found.group, *found.ladder)
