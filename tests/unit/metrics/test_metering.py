@@ -83,7 +83,7 @@ async def test_a_routed_request_is_counted_by_tier_and_by_each_step() -> None:
     """What `auto` decided, how, and in what time."""
     meter = metering()
     decision = Decided(
-        chosen_group="auto",
+        original_model="auto",
         group="tier_fast",
         reason=Reason.ACTIVE_PROFILE,
         profile="premium",
