@@ -29,7 +29,7 @@ class Block:
     """Latency of each answered request."""
     wall: float
     cpu: float
-    """CPU seconds that the proxy's workers took meanwhile."""
+    """CPU seconds that the proxy took meanwhile."""
 
     @property
     def p50(self) -> float:
@@ -42,13 +42,18 @@ class Block:
         return percentile(self.seconds, 95) * 1000
 
     @property
+    def p99(self) -> float:
+        """99th percentile of latency in milliseconds."""
+        return percentile(self.seconds, 99) * 1000
+
+    @property
     def rate(self) -> float:
         """Requests per second."""
         return len(self.seconds) / self.wall
 
     @property
     def cpu_ms(self) -> float:
-        """Milliseconds of the workers' CPU per request."""
+        """Milliseconds of the proxy's CPU per request."""
         return self.cpu / len(self.seconds) * 1000
 
 
@@ -56,7 +61,7 @@ class Client:
     """Sends requests to one proxy over kept-alive connections."""
 
     def __init__(self, proxy: Proxy, connections: int) -> None:
-        self._workers: list[psutil.Process] = proxy.worker_processes()
+        self._processes: list[psutil.Process] = proxy.processes()
         self._url = f"{proxy.url}/v1/chat/completions"
         connector = aiohttp.TCPConnector(limit=connections)
         self._session = aiohttp.ClientSession(connector=connector, headers=bearer(MASTER_KEY))
@@ -91,12 +96,16 @@ class Client:
         return Block(latencies, time.perf_counter() - begun, self.cpu() - cpu)
 
     def cpu(self) -> float:
-        """Return the CPU seconds that the proxy's workers have taken so far, to the nanosecond."""
-        return sum(time.clock_gettime(_cpu_clock(worker.pid)) for worker in self._workers)
+        """Return the CPU seconds that the proxy's processes have taken so far, to the nanosecond."""
+        return sum(time.clock_gettime(_cpu_clock(process.pid)) for process in self._processes)
 
     def memory_mb(self) -> float:
-        """Return the largest resident set of a worker in MB."""
-        return max(worker.memory_info().rss for worker in self._workers) / 1e6
+        """Return the resident set of its largest process, which is a worker, in MB."""
+        return max(process.memory_info().rss for process in self._processes) / 1e6
+
+    def whole_memory_mb(self) -> float:
+        """Return the resident sets of all its processes in MB."""
+        return sum(process.memory_info().rss for process in self._processes) / 1e6
 
 
 def _cpu_clock(pid: int) -> int:

@@ -1,7 +1,7 @@
-"""Compares two proxies in one run, so that whatever else the machine does meets both.
+"""Compares proxies in one run, so that whatever else the machine does meets all of them.
 
-With one connection the proxies take turns every few requests; with more, block by block in the order ABBA.
-It must not know what the two differ in.
+With one connection the proxies take turns every few requests; with more, block by block, there and back again.
+It must not know what they differ in.
 """
 
 from __future__ import annotations
@@ -9,26 +9,22 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from benchmarks.load import Block, Client, ratios, warm_up
 from tests.support.proxy import Proxy
 
 CONNECTIONS = (16, 64)
-FIGURES = ("p50", "p95", "rate", "cpu_ms")
-SERIES = 10
+FIGURES = ("p50", "p99", "rate", "cpu_ms")
+SERIES = 20
 TURN = 10
-"""Requests before the other proxy has its turn: few, so that disturbances meet both."""
+"""Requests before the next proxy has its turn: few, so that disturbances meet all."""
 IDLE_SECONDS = 10.0
 
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two blocks measured side by side."""
-
-    first: Block
-    second: Block
+Row = Sequence[float]
+"""One figure of every proxy, measured side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +32,9 @@ class Plan:
     """How long to measure."""
 
     turns: int
-    """Requests to each proxy with one connection."""
+    """Requests to each proxy with one connection; 0 leaves that part out."""
     rounds: int
-    """Pairs of blocks with many connections."""
+    """Blocks of each proxy with many connections; 0 leaves that part out."""
     seconds: float
     """Length of a block."""
 
@@ -55,73 +51,76 @@ class Plan:
         return cls(args.turns, args.rounds, args.seconds)
 
 
-async def compare(first: Proxy, second: Proxy, plan: Plan) -> None:
-    """Measure and print a table: figure, first, second, ratio with its quartiles."""
-    async with Client(first, max(CONNECTIONS)) as a, Client(second, max(CONNECTIONS)) as b:
-        await warm_up(a)
-        await warm_up(b)
+async def compare(proxies: Mapping[str, Proxy], plan: Plan) -> None:
+    """Measure running proxies and print a table: figure, set-up, median, ratio to the first with its quartiles."""
+    names = list(proxies)
+    async with AsyncExitStack() as stack:
+        clients = [
+            await stack.enter_async_context(Client(proxy, max(CONNECTIONS))) for proxy in proxies.values()
+        ]
+        for client in clients:
+            await warm_up(client)
         for label, stream, turns in (
             ("1 connection", False, plan.turns),
             ("1, stream", True, plan.turns // 2),
         ):
-            series = turns // SERIES // TURN
-            report(label, [await _turns(a, b, series, stream=stream) for _ in range(SERIES)])
-        for connections in CONNECTIONS:
-            report(f"{connections} connections", [pair async for pair in _blocks(a, b, connections, plan)])
-        _print("memory", "MB", [(a.memory_mb(), b.memory_mb())])
-        before = a.cpu(), b.cpu()
+            if series := turns // SERIES // TURN:
+                rows = [await _turns(clients, series, stream=stream) for _ in range(SERIES)]
+                _report(names, label, rows)
+        for connections in CONNECTIONS if plan.rounds else ():
+            rows = [row async for row in _blocks(clients, connections, plan)]
+            _report(names, f"{connections} connections", rows)
+        _print(names, "worker", "MB", [[client.memory_mb() for client in clients]])
+        _print(names, "all processes", "MB", [[client.whole_memory_mb() for client in clients]])
+        before = [client.cpu() for client in clients]
         await asyncio.sleep(IDLE_SECONDS)
-        idle = (
-            (client.cpu() - was) / IDLE_SECONDS * 1000 for client, was in zip((a, b), before, strict=True)
-        )
-        _print("idle CPU", "ms/s", [tuple(idle)])
+        idle = [
+            (client.cpu() - was) / IDLE_SECONDS * 1000 for client, was in zip(clients, before, strict=True)
+        ]
+        _print(names, "idle CPU", "ms/s", [idle])
 
 
-def report(label: str, pairs: Sequence[Pair]) -> None:
-    """Print each figure of pairs that were measured side by side."""
-    for figure in FIGURES:
-        _print(label, figure, [(getattr(pair.first, figure), getattr(pair.second, figure)) for pair in pairs])
-
-
-def start_times(first: Iterator[Proxy], second: Iterator[Proxy], starts: int) -> None:
+def start_times(proxies: Mapping[str, Iterator[Proxy]], starts: int) -> None:
     """Start fresh proxies in turn and print wall and CPU seconds until they serve."""
-    found: list[tuple[tuple[float, float], tuple[float, float]]] = []
+    found: list[dict[str, tuple[float, float]]] = []
     for number in range(starts):
-        if number % 2:
-            found.append((_start(next(first)), _start(next(second))))
-        else:
-            late = _start(next(second))
-            found.append((_start(next(first)), late))
+        order = list(proxies) if number % 2 else list(reversed(proxies))
+        found.append({name: _start(next(proxies[name])) for name in order})
     for index, label in enumerate(("wall s", "CPU s")):
-        _print("start", label, [(a[index], b[index]) for a, b in found])
+        _print(list(proxies), "start", label, [[row[name][index] for name in proxies] for row in found])
 
 
-async def _turns(a: Client, b: Client, turns: int, *, stream: bool) -> Pair:
+async def _turns(clients: Sequence[Client], turns: int, *, stream: bool) -> list[Block]:
     """Alternate short turns of one request after the other, changing who goes first each time."""
-    seconds: dict[Client, list[float]] = {a: [], b: []}
-    cpu = {a: 0.0, b: 0.0}
+    seconds: dict[Client, list[float]] = {client: [] for client in clients}
+    cpu = dict.fromkeys(clients, 0.0)
     for number in range(turns):
-        for client in (a, b) if number % 2 else (b, a):
+        for client in clients if number % 2 else reversed(clients):
             used = client.cpu()
             seconds[client] += [await client.ask(stream=stream) for _ in range(TURN)]
             cpu[client] += client.cpu() - used
-    return Pair(*(Block(seconds[client], sum(seconds[client]), cpu[client]) for client in (a, b)))
+    return [Block(seconds[client], sum(seconds[client]), cpu[client]) for client in clients]
 
 
-async def _blocks(a: Client, b: Client, connections: int, plan: Plan) -> AsyncIterator[Pair]:
+async def _blocks(clients: Sequence[Client], connections: int, plan: Plan) -> AsyncIterator[list[Block]]:
     for number in range(plan.rounds):
-        early, late = (a, b) if number % 2 else (b, a)
-        blocks = {early: await early.load(connections, plan.seconds)}
-        blocks[late] = await late.load(connections, plan.seconds)
-        yield Pair(blocks[a], blocks[b])
+        order = clients if number % 2 else list(reversed(clients))
+        blocks = {client: await client.load(connections, plan.seconds) for client in order}
+        yield [blocks[client] for client in clients]
 
 
 def _start(proxy: Proxy) -> tuple[float, float]:
     with proxy:
-        used = sum(sum(worker.cpu_times()[:2]) for worker in proxy.worker_processes())
+        used = sum(sum(process.cpu_times()[:2]) for process in proxy.processes())
         return proxy.start_seconds, used
 
 
-def _print(label: str, figure: str, pairs: Sequence[tuple[float, float]]) -> None:
-    first, second = (statistics.median(column) for column in zip(*pairs, strict=True))
-    print(f"{label:<15} {figure:<7} {first:9.2f} {second:9.2f}   {ratios(pairs)}", flush=True)
+def _report(names: Sequence[str], label: str, rows: Sequence[Sequence[Block]]) -> None:
+    for figure in FIGURES:
+        _print(names, label, figure, [[getattr(block, figure) for block in row] for row in rows])
+
+
+def _print(names: Sequence[str], label: str, figure: str, rows: Sequence[Row]) -> None:
+    for index, (name, column) in enumerate(zip(names, zip(*rows, strict=True), strict=True)):
+        against = ratios([(row[0], row[index]) for row in rows]) if index else ""
+        print(f"{label:<15} {figure:<7} {name:<24} {statistics.median(column):9.2f}   {against}", flush=True)

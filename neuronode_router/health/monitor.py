@@ -6,6 +6,7 @@ Registry, probes, statistics and LiteLLM's cooldowns become a verdict on each de
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -18,7 +19,7 @@ from neuronode_router.errors import Problem
 from neuronode_router.health.ollama import Defaults, read_places
 from neuronode_router.health.ollama_probe import OllamaProbes
 from neuronode_router.routing.fallback_chain import DeploymentStatus
-from neuronode_router.routing.inventory import Deployment, Inventory, read_inventory
+from neuronode_router.routing.inventory import Deployment, Inventory, ProbedFacts, read_inventory
 from neuronode_router.routing.overload import (
     NEW,
     Health,
@@ -36,11 +37,8 @@ logger = logging.getLogger(__name__)
 
 JUDGING = "judging the deployments"
 
-INTERVAL_SECONDS = 0.4
-"""How often it looks at least. Statistics are summarised as often."""
-
-GLANCE_SECONDS = 0.05
-"""How soon it looks after a new summary: what one worker counts, others must judge by within a second."""
+INTERVAL_SECONDS = 0.8
+"""How often it looks at least. After a new summary of the statistics it looks at once."""
 
 AT_ONCE = 100
 """Deployments that are judged before other tasks have their turn."""
@@ -76,6 +74,26 @@ class _Picture:
     """Standing and median latency by deployment id."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a look found: where the next one finds the same, nothing can have changed but by time."""
+
+    written: Inventory
+    found: Mapping[str, ProbedFacts]
+    measured: Mapping[str, DeploymentStats]
+    cooling: frozenset[str]
+
+    def same(self, other: _Seen | None) -> bool:
+        """Return whether two looks found the same. What is replaced as a whole is compared by identity."""
+        return (
+            other is not None
+            and self.written is other.written
+            and self.measured is other.measured
+            and self.cooling == other.cooling
+            and self.found == other.found
+        )
+
+
 class HealthMonitor:
     """How every deployment stands. Reading costs an attribute or a dictionary read and never waits."""
 
@@ -85,7 +103,8 @@ class HealthMonitor:
         self._entries: Entries = ()
         self._written = Inventory()
         self._picture = _Picture()
-        self._measured: Mapping[str, DeploymentStats] = {}
+        self._settled: _Seen | None = None
+        """What the last look found, if looking again at the same would judge the same."""
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -137,18 +156,23 @@ class HealthMonitor:
 
     async def refresh(self) -> None:
         """Look at everything once, and publish it with one assignment."""
-        self._reread()
-        sources = self._sources
-        registry = self._written
-        if sources.probes is not None:
-            registry = registry.with_found(sources.probes.found())
-        self._measured = measured = sources.statistics.snapshot()
-        cooling = sources.cooling()
+        seen = self._look()
+        if seen.same(self._settled):
+            return
+        registry = self._written.with_found(seen.found) if seen.found else self._written
         deployments = {entry.id: entry for entry in _all(registry)}
-        loads = {name: load_of(measured.get(name), cooling=name in cooling) for name in deployments}
+        measured = seen.measured
+        loads = {name: load_of(measured.get(name), cooling=name in seen.cooling) for name in deployments}
         verdicts = await self._judge(deployments, loads)
         before, self._picture = self._picture, _picture(registry, verdicts, measured)
+        self._settled = seen if _at_rest(before.verdicts, verdicts) else None
         _log_changes(before.verdicts, verdicts, deployments)
+
+    def _look(self) -> _Seen:
+        self._reread()
+        sources = self._sources
+        found = sources.probes.found() if sources.probes is not None else {}
+        return _Seen(self._written, found, sources.statistics.snapshot(), frozenset(sources.cooling()))
 
     async def start(self) -> None:
         """Look once, then go on in the background. Never raises."""
@@ -175,10 +199,11 @@ class HealthMonitor:
 
     async def _news(self) -> None:
         """Wait for a new summary of the statistics, at most an interval."""
-        for _ in range(round(INTERVAL_SECONDS / GLANCE_SECONDS)):
-            await asyncio.sleep(GLANCE_SECONDS)
-            if self._sources.statistics.snapshot() is not self._measured:
-                return
+        updated = self._sources.statistics.updated
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(INTERVAL_SECONDS):
+                await updated.wait()
+        updated.clear()
 
     def _reread(self) -> None:
         """Read LiteLLM's list where it is another one than before: reading sixty notes takes a millisecond."""
@@ -232,6 +257,13 @@ def _picture(
         group for group, found in standings.items() if any(each.deployment.parallel for each in found)
     )
     return _Picture(registry, verdicts, MappingProxyType(standings), queueing, known)
+
+
+def _at_rest(before: Mapping[str, HealthVerdict], after: Mapping[str, HealthVerdict]) -> bool:
+    """Return whether judging the same facts again would change no state: only `probing` ends by time alone."""
+    return before.keys() == after.keys() and all(
+        verdict.health is before[name].health is not Health.PROBING for name, verdict in after.items()
+    )
 
 
 def _latency(measured: DeploymentStats | None) -> float | None:

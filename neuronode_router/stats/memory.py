@@ -30,6 +30,8 @@ class MemoryStatistics:
         self.recorder = Recorder(clock=clock)
         self._interval = interval
         self._snapshot: Mapping[str, DeploymentStats] = MappingProxyType({})
+        self._summarised: tuple[int, int] | None = None
+        self.updated = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def snapshot(self) -> Mapping[str, DeploymentStats]:
@@ -41,14 +43,17 @@ class MemoryStatistics:
         return self.recorder.depths.get(deployment_id, 0)
 
     async def refresh(self) -> None:
-        """Build a snapshot now. Never raises."""
-        self.recorder.forget_lost()
+        """Build a snapshot now, unless it would say the same. Never raises."""
+        recorder = self.recorder
+        recorder.forget_lost()
+        seen = recorder.changes, recorder.window.newest
+        if seen == self._summarised:
+            return
         self._snapshot = await build_snapshot(
-            known_to(self.recorder),
-            tallies_of(self.recorder.window.slots),
-            self.recorder,
-            depth=self.in_flight,
+            known_to(recorder), tallies_of(recorder.window.slots), recorder, depth=self.in_flight
         )
+        self._summarised = seen  # as it was before: what was counted meanwhile may be in it only in part
+        self.updated.set()
 
     async def start(self) -> None:
         """Begin to build snapshots in the background."""

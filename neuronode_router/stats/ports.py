@@ -5,6 +5,7 @@ It must not know who implements it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -25,8 +26,14 @@ class Statistics(Protocol):
         """What is in force, for the status page: "memory", "redis" or "redis (down)"."""
         ...
 
+    @property
+    def updated(self) -> asyncio.Event:
+        """Set with each new snapshot. The one who waits for it, the health monitor, clears it."""
+        ...
+
     def snapshot(self) -> Mapping[str, DeploymentStats]:
-        """Return the latest figures by deployment id: immutable, at most one interval old. One attribute read."""
+        """Return the latest figures by deployment id: immutable, at most one interval old; another object
+        where anything in it changed. One attribute read."""
         ...
 
     def in_flight(self, deployment_id: str) -> int:

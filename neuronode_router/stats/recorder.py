@@ -26,6 +26,8 @@ class Recorder:
         self._clock = clock
         self._running: dict[str, tuple[str, float]] = {}
         self._depths: Counter[str] = Counter()
+        self.changes = 0
+        """Rises with everything that is counted: who reads need not look where nothing happened."""
 
     @property
     def depths(self) -> Mapping[str, int]:
@@ -38,6 +40,7 @@ class Recorder:
         if len(self._running) < MAX_ATTEMPTS and (
             deployment_id in self._depths or len(self._depths) < MAX_DEPLOYMENTS
         ):
+            self.changes += 1
             self._running[attempt_id] = (deployment_id, self._clock())
             self._depths[deployment_id] += 1
 
@@ -46,6 +49,7 @@ class Recorder:
         found = self._running.pop(attempt_id, None)
         if found is None:
             return
+        self.changes += 1
         deployment_id, _ = found
         self._depths[deployment_id] -= 1
         if not self._depths[deployment_id]:
@@ -56,6 +60,7 @@ class Recorder:
         evidence = evidence_of(attempt)
         if evidence is Evidence.NONE:
             return evidence
+        self.changes += 1
         tally = self.window.tally(deployment_id)
         if tally is None:
             return Evidence.NONE

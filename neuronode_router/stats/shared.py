@@ -47,6 +47,7 @@ class RedisStatistics:
         self._interval = interval
         self._exchange = Exchange(self.recorder, instance=secrets.token_hex(8))
         self._snapshot: Mapping[str, DeploymentStats] = MappingProxyType({})
+        self.updated = asyncio.Event()
         self._shared = False
         self._breaker = CircuitBreaker(BREAK_SECONDS)
         self._stopping = asyncio.Event()
@@ -117,7 +118,10 @@ class RedisStatistics:
             others = set().union(*view.slots.values(), *view.depths.values()) - known
             known |= set(islice(sorted(others), MAX_DEPLOYMENTS))
             tally_at = _at_least_own(tally_at, tallies_of(view.slots))
-        self._snapshot = await build_snapshot(known, tally_at, self.recorder, depth=self.in_flight)
+        built = await build_snapshot(known, tally_at, self.recorder, depth=self.in_flight)
+        if built != self._snapshot:
+            self._snapshot = built
+            self.updated.set()
 
     async def _leave(self, client: Redis) -> None:
         if not self._shared:

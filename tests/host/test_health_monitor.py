@@ -233,7 +233,6 @@ async def test_nothing_that_goes_wrong_ends_the_loop(
     router: Any, statistics: MemoryStatistics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A look that fails leaves what was published, is counted, and the next one is as good as any."""
-    monkeypatch.setattr(board_module, "GLANCE_SECONDS", 0.005)
     monkeypatch.setattr(board_module, "INTERVAL_SECONDS", 0.005)
     failures, broken = Failures(), True
 
@@ -269,6 +268,41 @@ async def test_a_new_summary_is_judged_at_once(
     await statistics.refresh()
     await eventually(lambda: states(board)["a"] is State.SLOW)
     await board.stop()
+
+
+async def test_where_nothing_happens_nothing_is_judged_again(
+    board: HealthMonitor, statistics: MemoryStatistics
+) -> None:
+    """An idle worker publishes the same verdicts, not equal new ones, until something is counted."""
+    answer(statistics, "a", 450)
+    for _ in range(2):
+        await look(board, statistics)
+    resting = board.verdicts
+
+    await look(board, statistics)
+    unchanged = board.verdicts is resting
+    answer(statistics, "a", 450)
+    await look(board, statistics)
+
+    assert unchanged
+    assert board.verdicts is not resting
+
+
+async def test_a_cooldown_is_seen_though_nothing_was_counted(
+    router: Any, statistics: MemoryStatistics
+) -> None:
+    """What does not come from the statistics is looked for at every look."""
+    cooling: frozenset[str] = frozenset()
+    board = HealthMonitor(
+        MonitorSources(entries=bridged(router).entries, statistics=statistics, cooling=lambda: cooling)
+    )
+    for _ in range(3):
+        await look(board, statistics)
+
+    cooling = frozenset({"a"})
+    await look(board, statistics)
+
+    assert states(board)["a"] is State.COOLDOWN
 
 
 async def test_without_a_router_nothing_is_known_and_nothing_fails(statistics: MemoryStatistics) -> None:

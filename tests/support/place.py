@@ -60,6 +60,8 @@ class Place:
     """More entries of the model list."""
     general: Mapping[str, Any] = field(default_factory=dict)
     """More `general_settings`."""
+    litellm: Mapping[str, Any] = field(default_factory=dict)
+    """More `litellm_settings`."""
 
     @property
     def config(self) -> Path:
@@ -92,7 +94,9 @@ class Place:
         groups = [group for tasks in GROUPS.values() for group in tasks.values()]
         groups += [f"tier_{tier}" for tier in TIERS]
         groups += [FALLING[1], "embed", "native"]
-        litellm_settings: dict[str, Any] = {"callbacks": list(self.callbacks)} if self.callbacks else {}
+        litellm_settings: dict[str, Any] = dict(self.litellm)
+        if self.callbacks:
+            litellm_settings["callbacks"] = list(self.callbacks)
         general = {"master_key": "os.environ/LITELLM_MASTER_KEY", **self.general}
         if self.keys:
             general["custom_auth"] = "neuronode_router.plugin.authenticate"

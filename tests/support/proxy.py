@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -41,6 +41,8 @@ class Proxy:
     plugin: bool = True
     master_key: str | None = MASTER_KEY
     environ: Mapping[str, str] = field(default_factory=dict)
+    arguments: Sequence[str] = ()
+    """More of LiteLLM's command line."""
     port: int = field(default_factory=free_port)
     start_seconds: float = field(init=False, default=0.0)
     _process: subprocess.Popen[bytes] | None = field(init=False, default=None)
@@ -115,6 +117,12 @@ class Proxy:
             return [psutil.Process(self._process.pid)]
         return [child for child in self._children() if "spawn_main" in " ".join(child.cmdline())]
 
+    def processes(self) -> list[psutil.Process]:
+        """Return every process that serving takes: workers and who started them."""
+        assert self._process is not None
+        first = psutil.Process(self._process.pid)
+        return [first, *first.children(recursive=True)]
+
     def log(self) -> str:
         """Return what was printed since the last start."""
         return self.log_file.read_bytes()[self._log_start :].decode(errors="replace")
@@ -146,7 +154,7 @@ class Proxy:
         command += ["--port", str(self.port), "--keepalive_timeout", "600"]
         if self.workers > 1:
             command += ["--num_workers", str(self.workers), "--timeout_worker_healthcheck", "120"]
-        return command
+        return [*command, *self.arguments]
 
     def _environment(self) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}

@@ -1,0 +1,112 @@
+"""Ways to run the same configuration, by name: `bare`, `plugin`, `serve`, `pip`; settings are laid on top: `bare+gc`.
+
+It must not know what is measured.
+
+bare    `litellm --config`, in this environment
+pip     the same without the packages that `pip install litellm[proxy]` does not bring
+plugin  `litellm --config` with our start-up hook
+serve   `neuronode serve` as shipped
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.support.place import Place
+from tests.support.proxy import MASTER_KEY, Proxy
+
+NOT_IN_PIP = ("opentelemetry.sdk", "httptools")
+_HIDER = f"""
+import sys
+class Hider:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name in {NOT_IN_PIP!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Hider)
+"""
+"""A `sitecustomize` that makes imports fail as they fail where the packages are not installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What is laid on top of a set-up; each is something LiteLLM or Python documents."""
+
+    environ: Mapping[str, str] = field(default_factory=dict)
+    litellm: Mapping[str, Any] = field(default_factory=dict)
+    """`litellm_settings`."""
+    general: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Sequence[str] = ()
+
+
+SETTINGS: Mapping[str, Setting] = {
+    "same": Setting(),
+    "gc-10k": Setting(environ={"PYTHON_GC_THRESHOLD": "10000,20,50"}),
+    "gc-50k": Setting(environ={"PYTHON_GC_THRESHOLD": "50000,10,10"}),
+    "no-access-log": Setting(environ={"LITELLM_LOG": "WARNING"}),
+    "no-messages": Setting(litellm={"turn_off_message_logging": True}),
+    "granian": Setting(arguments=["--run_granian"]),
+}
+"""`disable_streaming_logging` is not among them: streamed requests would not be counted any more."""
+
+
+@dataclass(slots=True)
+class Answering(Proxy):
+    """One worker that is ready as soon as it answers, whatever it prints."""
+
+    def _ready(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise ChildProcessError(f"the proxy ended with {self._process.returncode}")
+        try:
+            return httpx.get(f"{self.url}/health/liveliness").status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+
+@dataclass(slots=True)
+class Served(Answering):
+    """`neuronode serve` with one worker: a supervisor, LiteLLM, and what they start."""
+
+    def _command(self) -> list[str]:
+        program = str(Path(sys.executable).parent / "neuronode")
+        state = str(self.place.directory / "state")
+        command = [program, "serve", "--port", str(self.port), "--config", str(self.place.config)]
+        return [*command, "--profiles", str(self.place.profiles), "--state-dir", state]
+
+    def _environment(self) -> dict[str, str]:
+        return Proxy._environment(self) | {"KEEPALIVE_TIMEOUT": "600"} | dict(self.environ)
+
+
+def proxies(directory: Path, upstream: str, name: str) -> Iterator[Proxy]:
+    """Yield proxies of one set-up, each with files of its own: its first start finds an empty store."""
+    base, *laid = name.split("+")
+    settings = [SETTINGS[one] for one in laid]
+    environ = {key: value for setting in settings for key, value in setting.environ.items()}
+    if base == "pip":
+        (directory / "pip").mkdir(exist_ok=True)
+        (directory / "pip" / "sitecustomize.py").write_text(_HIDER)
+        environ["PYTHONPATH"] = os.pathsep.join((str(directory / "pip"), str(Path.cwd())))
+    kind = {"bare": Answering, "pip": Answering, "plugin": Answering, "serve": Served}[base]
+    for number in itertools.count():
+        place = Place(
+            directory=directory / f"{name}-{number}",
+            upstream=upstream,
+            litellm={key: value for setting in settings for key, value in setting.litellm.items()},
+            general={key: value for setting in settings for key, value in setting.general.items()},
+        )
+        yield kind(
+            place,
+            plugin=base == "plugin",
+            master_key=MASTER_KEY,
+            environ=environ,
+            arguments=[word for setting in settings for word in setting.arguments],
+        )
