@@ -14,7 +14,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
-from admin_api.ui import read_site
+from admin_api.ui.routes import read_site
 from tests.browser import chromium
 from tests.browser.tabs import UI
 from tests.support.place import Place

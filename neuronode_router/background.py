@@ -73,7 +73,7 @@ class Failures:
 
     def problems(self) -> tuple[Problem, ...]:
         """Return a problem for each stalled activity."""
-        return tuple(map(_stalled, self.stalled()))
+        return tuple(map(stalled_problem, self.stalled()))
 
     def expect(self, activity: str, every: float) -> None:
         """Expect `activity` to succeed every so many seconds, beginning now."""
@@ -181,10 +181,12 @@ async def _repeat(task: PeriodicTask, failures: Failures) -> None:
             await task.act()
 
 
-def _stalled(activity: str) -> Problem:
+def stalled_problem(activity: str, *, where: str = "") -> Problem:
+    """Return what is said of a stalled activity; `where` names the process if it is another one. Never raises."""
+    sentence = f"{activity[:1].upper()}{activity[1:]} has not succeeded for three of its intervals"
     return Problem(
         code="background_stalled",
-        message=f"{activity[:1].upper()}{activity[1:]} has not succeeded for three of its intervals.",
+        message=f"{sentence} ({where})." if where else f"{sentence}.",
         fix="The worker's log has the traceback. Requests are served; what this part does is out of date.",
         path=activity,
     )

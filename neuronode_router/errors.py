@@ -48,15 +48,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in one place of a document. `line` and `column` count from 1; 0 means unknown."""
+    """One thing wrong in one place of a document."""
 
     code: str
+    """Stable, for programs."""
     message: str
     fix: str
+    """What to do about it."""
     file: str = ""
+    """The profile file; empty for a request."""
     line: int = 0
+    """From 1; 0 is unknown."""
     column: int = 0
+    """From 1; 0 is unknown."""
     path: str = ""
+    """Where in the document, such as `tasks.classification`."""
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else self.file
@@ -129,7 +135,7 @@ class StaleFiles(ProfileError):
     """The profile files found at a start are an old copy. What is committed stays in force."""
 
     code = "stale_files"
-    fix = "Bring this host's profile files up to date, or POST /admin/profiles/reload to put them in force."
+    fix = "Bring this host's profile files up to date, or POST /admin/reload to put them in force."
 
     def __init__(self, *, revision: int, current: int) -> None:
         super().__init__(
@@ -166,7 +172,7 @@ class UnknownRevision(ControlError):
     """A rollback names a revision that does not exist."""
 
     code = "unknown_revision"
-    fix = "Choose a revision from GET /admin/profiles/audit."
+    fix = "Choose a revision from GET /admin/audit."
 
 
 class StoreUnavailable(ControlError):
@@ -180,7 +186,7 @@ class NotReady(ControlError):
     """Nothing valid has been committed yet, so there is nothing to switch."""
 
     code = "not_ready"
-    fix = "Fix the profile files (GET /admin/profiles/status lists the problems), then POST /admin/profiles/reload."
+    fix = "Fix the profile files (GET /admin/profiles/status lists the problems), then POST /admin/reload."
 
 
 class IdempotencyMismatch(ControlError):
@@ -205,7 +211,9 @@ class UnprovenProfile(ControlError):
     """A change would put a profile in force that is not proven to answer; the cells are in `problems`."""
 
     code = "unproven_profile"
-    fix = "Probe it with POST /admin/profiles/validate?live=1, or repeat with `force`, which the audit log shows."
+    fix = (
+        "Probe it with POST /admin/proof/validate?live=1, or repeat with `force`, which the audit log shows."
+    )
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -291,7 +299,7 @@ class UnknownTemplate(TaskError):
     code = "unknown_template"
 
     def __init__(self, known: Sequence[str]) -> None:
-        super().__init__("There is no task of this name.", fix=f"Use one of: {', '.join(sorted(known))}.")
+        super().__init__("There is no template of this name.", fix=f"Use one of: {', '.join(sorted(known))}.")
 
 
 class CompletionFailed(TaskError):

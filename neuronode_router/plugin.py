@@ -9,13 +9,9 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from admin_api.llm_router import build_task_router
-from admin_api.ports import AdminHost
-from admin_api.router import build_router
-from admin_api.routing_ports import RouterView
-from neuronode_router.auto.preview import preview
+from admin_api.host import AdminHost, RoutingParts
+from admin_api.router import build_router, build_task_router
 from neuronode_router.litellm_plugin import process
-from neuronode_router.litellm_plugin.runtime import Runtime
 
 authenticate = process.authenticate
 """LiteLLM's `general_settings.custom_auth` for a proxy without a database: the master key and the access
@@ -38,30 +34,26 @@ def _mount(app: FastAPI) -> None:
 
 
 def _admin_host() -> AdminHost:
-    runtime: Runtime = process.runtime()
+    runtime = process.runtime()
     return AdminHost(
         manager=runtime.control.manager,
         worker=runtime.control.worker,
         authenticate=runtime.identity.authenticate,
         status=runtime.status,
+        readiness=runtime.readiness,
         write_limit=runtime.settings.write_limit,
-        dashboard=runtime.dashboard,
+        access_file=runtime.access,
+        sign_in=runtime.ui_sessions.sign_in,
+        frame_origin=runtime.settings.ui_frame_origin,
+        tasks=runtime.tasks,
+        router=RoutingParts(
+            board=runtime.health.monitor,
+            statistics=runtime.health.statistics,
+            auto=runtime.auto,
+            snapshot=lambda: runtime.current.snapshot,
+        ),
         usage=runtime.usage.service,
         metrics=runtime.metering,
         proof=runtime.proof,
         feedback=runtime.learning if runtime.learning.recorder else None,
-        tasks=runtime.tasks,
-        router=RouterView(
-            board=runtime.health.monitor,
-            statistics=runtime.health.statistics,
-            auto=runtime.auto,
-            decide=lambda question, principal: preview(
-                runtime.auto,
-                runtime.current.snapshot,
-                principal,
-                body=question.body,
-                name=question.name,
-                profile=question.profile,
-            ),
-        ),
     )

@@ -129,7 +129,7 @@ class Connection:
         """Yield every revision after `after` as it is served, and None whenever the proxy says it is still there."""
         headers = {"Last-Event-ID": str(after)}
         try:
-            for sent in self.stream("GET", "/profiles/events", headers=headers):
+            for sent in self.stream("GET", "/events", headers=headers):
                 yield Event(int(sent.id), sent.json()) if sent is not None else None
         except ValueError as error:
             raise NotOffered("The event stream is not one of this plugin.") from error
@@ -218,17 +218,6 @@ def find_key(*, nearby: bool) -> str:
 _KEY_MEND = f"Set {KEY_VARIABLE} to a key of the proxy."
 
 
-@contextmanager
-def offered(what: str) -> Iterator[None]:
-    """Read, in this block, a route that older versions do not have: they take its word for the name of a profile."""
-    try:
-        yield
-    except Refused as error:
-        if error.code == "unknown_profile":
-            raise NotOffered(f"This proxy does not offer {what}.") from error
-        raise
-
-
 def segment(name: str) -> str:
     """Return a name as one step of a path, whatever is in it."""
     return quote(name, safe="")
@@ -236,7 +225,7 @@ def segment(name: str) -> str:
 
 def checked(connection: Connection, body: object) -> list[Problem]:
     """Return what is wrong with a profile, or with the proxy's own files when the body is None."""
-    verdict = connection.send("POST", "/profiles/validate", body).document
+    verdict = connection.send("POST", "/proof/validate", body).document
     return [problem_of(place) for place in verdict["problems"]]
 
 

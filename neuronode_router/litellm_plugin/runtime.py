@@ -28,7 +28,6 @@ from neuronode_router.litellm_plugin.auth.identity import Identity, role_of
 from neuronode_router.litellm_plugin.auth.ui_sessions import UiSessions
 from neuronode_router.litellm_plugin.control_wiring import ControlWiring
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
-from neuronode_router.litellm_plugin.dashboard import Dashboard
 from neuronode_router.litellm_plugin.health_wiring import HealthWiring
 from neuronode_router.litellm_plugin.hooks.admission import Admission, AdmissionHost
 from neuronode_router.litellm_plugin.router.bridge import bridge_of
@@ -82,9 +81,10 @@ class Runtime:
         self.deployments = Deployments(bridge)
 
         self.access = AccessFile(settings.access_file) if settings.access_file else None
-        sessions = UiSessions(salt=lambda: process_environment().get("LITELLM_SALT_KEY"), roles=role_of)
-        self.identity = Identity(proxy=proxy, access=self.access, sessions=sessions)
-        self.dashboard = Dashboard(settings.ui_frame_origin, sessions, self.access)
+        self.ui_sessions = UiSessions(
+            salt=lambda: process_environment().get("LITELLM_SALT_KEY"), roles=role_of
+        )
+        self.identity = Identity(proxy=proxy, access=self.access, sessions=self.ui_sessions)
 
         self.health = HealthWiring(
             bridge,

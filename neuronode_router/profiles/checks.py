@@ -26,25 +26,8 @@ from neuronode_router.safe_yaml import MAX_PROBLEMS, Path, Source, shown
 MAX_SUGGESTIONS = 5
 """How many unknown groups of one profile get a "Did you mean": each costs milliseconds on a host with many groups."""
 
-RESERVED_PROFILE_NAMES = frozenset(
-    {
-        *(
-            "access",
-            "audit",
-            "bindings",
-            "diff",
-            "events",
-            "list",
-            "matrix",
-            "metrics",
-            "plan",
-            "problems",
-            "reload",
-        ),
-        *("rollback", "status", "switch", "ui", "usage", "validate", "workers"),
-    }
-)
-"""Names that the admin API's own addresses take, so that a profile of this name could not be reached."""
+RESERVED_PROFILE_NAMES = frozenset({"list", "status", "switch", "ui"})
+"""What addresses beside `/admin/profiles/{name}` take: a profile of such a name could not be reached."""
 
 _FOLLOW_UPS = (Code.WRONG_TYPE, Code.BAD_NAME)
 _DEVICES = frozenset(
@@ -130,7 +113,9 @@ def _check_tasks(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> It
         for alias in (task, STABLE_ALIAS_PREFIX + task):
             if alias in host.groups:
                 message = f"The host has a model group named {alias!r}, which this task alias would hide."
-                fix = "Rename the group in litellm_config.yaml, or the task."
+                fix = (
+                    "Rename the group where it was added (litellm_config.yaml or LiteLLM's UI), or the task."
+                )
                 yield draft.source.problem(Code.NAME_COLLISION, path, message, fix)
 
 
@@ -143,13 +128,15 @@ def _check_groups(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> I
             message = f"{shown(group)!r} is a task alias itself, and LiteLLM follows only one."
             yield draft.source.problem(Code.ALIAS_CHAIN, path, message, "Name the model group it leads to.")
         elif group in host.aliases:
-            message = f"{shown(group)!r} is an alias of litellm_config.yaml, and LiteLLM follows only one."
+            message = (
+                f"{shown(group)!r} is an alias of LiteLLM's configuration, and LiteLLM follows only one."
+            )
             yield draft.source.problem(Code.ALIAS_CHAIN, path, message, "Name the model group it leads to.")
         else:
             message = f"The host has no model group {shown(group)!r}."
             hint = suggestion(group, host.groups) if suggestions > 0 else ""
             suggestions -= 1
-            fix = f"{hint}Name a model_name of litellm_config.yaml."
+            fix = f"{hint}Name a model_name of litellm_config.yaml or of LiteLLM's UI."
             yield draft.source.problem(Code.UNKNOWN_GROUP, path, message, fix)
 
 

@@ -31,7 +31,7 @@ READ_ATTEMPTS = 5
 Standstill = Callable[[], AbstractContextManager[str | None]]
 """Opens a context in which nobody publishes or commits; it yields the digest of the committed set, None before any."""
 
-_MEND = "Make the directory of the profiles writable for the proxy, then POST /admin/profiles/reload."
+_MEND = "Make the directory of the profiles writable for the proxy, then POST /admin/reload."
 
 
 @dataclass(frozen=True, slots=True)

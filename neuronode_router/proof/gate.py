@@ -20,10 +20,10 @@ REFUSED = frozenset({State.RED, State.TOO_OLD, State.UNKNOWN})
 """A group that is only not loaded is named and not refused: its first request loads it."""
 
 FIXES = {
-    State.RED: "Fix the group, then POST /admin/profiles/validate?live=1.",
-    State.NOT_LOADED: "POST /admin/profiles/validate?live=1&wake=1 loads it and asks it.",
+    State.RED: "Fix the group, then POST /admin/proof/validate?live=1.",
+    State.NOT_LOADED: "POST /admin/proof/validate?live=1&wake=1 loads it and asks it.",
 }
-PROVE = "POST /admin/profiles/validate?live=1, or switch with `force`."
+PROVE = "POST /admin/proof/validate?live=1, or switch with `force`."
 
 
 class ProofGate:

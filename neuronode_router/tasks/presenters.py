@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from neuronode_router.tasks.engine import TaskOutcome
 from neuronode_router.tasks.results import (
@@ -19,6 +19,7 @@ from neuronode_router.tasks.results import (
     ModelResponse,
     Routing,
     RoutingDecision,
+    Sentiment,
     SentimentResult,
     TemplateResult,
     TradingRecommendation,
@@ -27,7 +28,7 @@ from neuronode_router.tasks.results import (
 
 def sentiment_result(outcome: TaskOutcome) -> SentimentResult:
     """Return the result of the task `sentiment`. Never raises."""
-    return SentimentResult(sentiment=_text(outcome), **_common(outcome))
+    return SentimentResult(sentiment=cast("Sentiment | None", _text(outcome)), **_common(outcome))
 
 
 def classify_result(outcome: TaskOutcome) -> ClassifyResult:
@@ -37,7 +38,7 @@ def classify_result(outcome: TaskOutcome) -> ClassifyResult:
 
 def chat_result(outcome: TaskOutcome) -> ChatResult:
     """Return the result of the task `chat`. Never raises."""
-    return ChatResult(response=_text(outcome) or "", **_common(outcome))
+    return ChatResult(response=_text(outcome) or "", model=outcome.answer.model_used, **_common(outcome))
 
 
 def analysis_result(outcome: TaskOutcome) -> AnalysisResult:
@@ -47,9 +48,9 @@ def analysis_result(outcome: TaskOutcome) -> AnalysisResult:
     return AnalysisResult(recommendation=typed, **_common(outcome))
 
 
-def template_result(task: str, outcome: TaskOutcome) -> TemplateResult:
-    """Return the result of any task. Never raises."""
-    return TemplateResult(task=task, value=outcome.checked.value, **_common(outcome))
+def template_result(name: str, outcome: TaskOutcome) -> TemplateResult:
+    """Return the result of any template. Never raises."""
+    return TemplateResult(template=name, value=outcome.checked.value, **_common(outcome))
 
 
 def model_response(outcome: TaskOutcome) -> ModelResponse:

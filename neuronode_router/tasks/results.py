@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from neuronode_router.domain import Tier
 from neuronode_router.tasks.answers import Value
+
+Sentiment = Literal["BULLISH", "BEARISH", "NEUTRAL"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +76,11 @@ class ModelResponse:
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """The `routing` part of a task's answer."""
+    """Where a request of the task API went, and why."""
 
     was_fallback: bool
     confidence: float | None
-    """Of the classification that chose the tier, 0 to 1; 1 where the task or the caller did."""
+    """Of the classification that chose the tier, 0 to 1; 1 where the template or the caller did; null without one."""
     original_tier: Tier | None
     routing_time_ms: float | None
     attempts: int = 1
@@ -110,7 +112,7 @@ class Routing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskResult:
-    """What every task's answer tells beside the answer itself."""
+    """What every answer of the task API tells beside the answer itself."""
 
     confidence: float
     """In the answer, 0 to 1 (see `confidence`)."""
@@ -132,7 +134,7 @@ class TaskResult:
 class SentimentResult(TaskResult):
     """BULLISH, BEARISH or NEUTRAL; None when no answer was valid."""
 
-    sentiment: str | None
+    sentiment: Sentiment | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,10 +149,8 @@ class ChatResult(TaskResult):
     """A free answer."""
 
     response: str
-
-    def to_document(self) -> dict[str, Any]:
-        """Return the result as JSON-ready data, with `model` too, which some callers read for `model_used`."""
-        return {**asdict(self), "model": self.model_used}
+    model: str
+    """The same as `model_used`: some callers read it under this name."""
 
 
 class Action(StrEnum):
@@ -200,9 +200,9 @@ class AnalysisResult(TaskResult):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateResult(TaskResult):
-    """The answer of any task: a label, a JSON object or a text; None when no answer was valid."""
+    """The answer of any template: a label, a JSON object or a text; None when no answer was valid."""
 
-    task: str
+    template: str
     value: Value | None
 
 

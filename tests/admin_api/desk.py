@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 from fastapi import FastAPI, Request
 
-from admin_api.llm_router import PREFIX, build_task_router
-from admin_api.ports import AdminHost
+from admin_api.host import AdminHost
+from admin_api.router import TASK_PREFIX, build_task_router
 from neuronode_router.access import Principal
 from neuronode_router.domain import Tier
 from neuronode_router.litellm_plugin.task_host import TaskHost
@@ -62,12 +62,12 @@ class Desk:
     async def post(self, path: str, body: Any, *, caller: str = "member", **headers: str) -> httpx.Response:
         """Send one request."""
         async with self.client(caller, **headers) as client:
-            return await client.post(PREFIX + path, json=body)
+            return await client.post(TASK_PREFIX + path, json=body)
 
     async def get(self, path: str, *, caller: str = "member") -> httpx.Response:
         """Read one page."""
         async with self.client(caller) as client:
-            return await client.get(PREFIX + path)
+            return await client.get(TASK_PREFIX + path)
 
 
 def set_up(world: World, directory: Path) -> Desk:

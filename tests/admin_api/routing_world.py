@@ -9,14 +9,12 @@ from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any
 
-from admin_api.routing_ports import Question, RouterView
-from neuronode_router.access import Principal
-from neuronode_router.auto.preview import preview
+from admin_api.host import RoutingParts
 from neuronode_router.auto.router import AutoRouter
 from neuronode_router.classifier import shipped
-from neuronode_router.domain import ControlState, Decision, HostFacts
+from neuronode_router.domain import ControlState, HostFacts
 from neuronode_router.health.monitor import HealthMonitor, MonitorSources
-from neuronode_router.routing.snapshot import build_snapshot
+from neuronode_router.routing.snapshot import Snapshot, build_snapshot
 from neuronode_router.stats.memory import MemoryStatistics
 
 
@@ -46,21 +44,15 @@ class Routing:
         await self.statistics.refresh()
         await self.board.refresh()
 
-    def view(self) -> RouterView:
+    def parts(self) -> RoutingParts:
         """Return what the routes use."""
-        return RouterView(board=self.board, statistics=self.statistics, auto=self.auto, decide=self._decide)
-
-    def _decide(self, question: Question, principal: Principal) -> Decision:
-        state = self._state()
-        snapshot = build_snapshot(state, self._facts) if state is not None else None
-        return preview(
-            self.auto,
-            snapshot,
-            principal,
-            body=question.body,
-            name=question.name,
-            profile=question.profile,
+        return RoutingParts(
+            board=self.board, statistics=self.statistics, auto=self.auto, snapshot=self._snapshot
         )
+
+    def _snapshot(self) -> Snapshot | None:
+        state = self._state()
+        return build_snapshot(state, self._facts) if state is not None else None
 
 
 def deployment(group: str, canary: str) -> dict[str, Any]:

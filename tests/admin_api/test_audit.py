@@ -8,11 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
+from admin_api.router import PREFIX
 from neuronode_router.control.chain import entry_hash
 from neuronode_router.domain import Actor, AuditEntry, TaskChange
 from tests.admin_api.world import World
 
-AUDIT = "/admin/profiles/audit"
+AUDIT = "/admin/audit"
 TURNS = ("balanced", "specialized", "ultra_fast", "balanced", "premium")
 
 
@@ -99,11 +100,26 @@ async def test_the_export_holds_every_entry_and_can_be_verified(
     assert [entry.previous_hash for entry in entries[:-1]] == [entry.hash for entry in entries[1:]]
 
 
+async def test_an_entry_of_a_binding_can_be_verified_too(
+    switched: httpx.AsyncClient,
+) -> None:
+    """The hash covers the bindings, so pages, export and events show them."""
+    body = {"profile": "balanced"}
+    (await switched.put(f"{PREFIX}/bindings/team/a", json=body)).raise_for_status()
+
+    (line, *_) = (await switched.get(AUDIT, params={"format": "ndjson"})).text.splitlines()
+    (entry,) = (await switched.get(AUDIT, params={"limit": 1})).json()["entries"]
+
+    assert parse(line).hash == entry_hash(parse(line))
+    assert entry == json.loads(line)
+    assert "balanced" in entry["bindings"]
+
+
 async def test_an_export_longer_than_a_page_is_complete(
     world: World, switched: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The export goes on from page to page by itself."""
-    monkeypatch.setattr("admin_api.audit.MAX_PAGE", 2)
+    monkeypatch.setattr("admin_api.audit.routes.MAX_PAGE", 2)
 
     answer = await switched.get(AUDIT, params={"format": "ndjson", "before": 6})
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from admin_api.router import PREFIX
 from tests.admin_api.world import BASE, World
 
 TEAM_A, TEAM_B, KEY = "bindings/team/a", "bindings/team/b", "bindings/key/app-a"
@@ -36,9 +37,10 @@ async def test_who_may_bind_whom(world: World, caller: str, allowed: set[str]) -
 
     async with world.client(caller) as client:
         put = {
-            p: (await client.put(f"{BASE}/{p}", json={"profile": "balanced"})) for p in (TEAM_A, TEAM_B, KEY)
+            p: (await client.put(f"{PREFIX}/{p}", json={"profile": "balanced"}))
+            for p in (TEAM_A, TEAM_B, KEY)
         }
-        deleted = {p: (await client.delete(f"{BASE}/{p}")) for p in (TEAM_A, TEAM_B, KEY)}
+        deleted = {p: (await client.delete(f"{PREFIX}/{p}")) for p in (TEAM_A, TEAM_B, KEY)}
 
     assert {path for path, answer in put.items() if answer.status_code == 200} == allowed
     assert {path for path, answer in deleted.items() if answer.status_code == 200} == allowed
@@ -53,7 +55,7 @@ async def test_a_manager_stays_within_allowed_teams_and_learns_nothing(
     await allow_team_a(world, "balanced")
 
     async with world.client("manager") as manager:
-        answer = await manager.put(f"{BASE}/{TEAM_A}", json=body)
+        answer = await manager.put(f"{PREFIX}/{TEAM_A}", json=body)
 
     assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
     assert "nope" not in answer.text
@@ -62,11 +64,13 @@ async def test_a_manager_stays_within_allowed_teams_and_learns_nothing(
 async def test_a_binding_is_a_revision_with_receipt_audit_and_rollback(world: World) -> None:
     """It is committed like a switch, acknowledged by the workers, told in the audit log, and undone by a rollback."""
     async with world.client() as admin:
-        bound = (await admin.put(f"{BASE}/{TEAM_A}", json={"profile": "balanced", "reason": "pilot"})).json()
-        row = (await admin.get(f"{BASE}/audit", params={"limit": 1})).json()["entries"][0]
-        seen = (await admin.get(f"{BASE}/bindings")).json()
-        await admin.post(f"{BASE}/rollback", json={})
-        after = (await admin.get(f"{BASE}/bindings")).json()
+        bound = (
+            await admin.put(f"{PREFIX}/{TEAM_A}", json={"profile": "balanced", "reason": "pilot"})
+        ).json()
+        row = (await admin.get(f"{PREFIX}/audit", params={"limit": 1})).json()["entries"][0]
+        seen = (await admin.get(f"{PREFIX}/bindings")).json()
+        await admin.post(f"{PREFIX}/rollback", json={})
+        after = (await admin.get(f"{PREFIX}/bindings")).json()
 
     change = [{"task": "team:a", "before": None, "after": "balanced"}]
     assert (bound["action"], bound["revision"], bound["complete"]) == ("bind", 2, True)
@@ -79,9 +83,9 @@ async def test_a_binding_is_a_revision_with_receipt_audit_and_rollback(world: Wo
 async def test_the_same_binding_again_changes_nothing(world: World) -> None:
     """No revision is made for nothing, also when what does not exist is ended."""
     async with world.client() as admin:
-        await admin.put(f"{BASE}/{TEAM_A}", json={"profile": "balanced", "beyond": RULE})
-        again = (await admin.put(f"{BASE}/{TEAM_A}", json={"profile": "balanced", "beyond": RULE})).json()
-        ended = (await admin.delete(f"{BASE}/{TEAM_B}")).json()
+        await admin.put(f"{PREFIX}/{TEAM_A}", json={"profile": "balanced", "beyond": RULE})
+        again = (await admin.put(f"{PREFIX}/{TEAM_A}", json={"profile": "balanced", "beyond": RULE})).json()
+        ended = (await admin.delete(f"{PREFIX}/{TEAM_B}")).json()
 
     assert (again["changed"], ended["changed"]) == (False, False)
 
@@ -90,12 +94,12 @@ async def test_a_member_sees_its_own_bindings_only(world: World) -> None:
     """Other teams' bindings tell which teams there are."""
     async with world.client() as admin:
         for path in (TEAM_A, TEAM_B, "bindings/key/member"):
-            await admin.put(f"{BASE}/{path}", json={"profile": "balanced"})
+            await admin.put(f"{PREFIX}/{path}", json={"profile": "balanced"})
 
     seen = {}
     for caller in ("admin", "viewer", "member", "manager", "stranger"):
         async with world.client(caller) as client:
-            entries = (await client.get(f"{BASE}/bindings")).json()["bindings"]
+            entries = (await client.get(f"{PREFIX}/bindings")).json()["bindings"]
             seen[caller] = {entry["subject"] for entry in entries}
 
     everything = {"team:a", "team:b", "key:member"}
@@ -124,7 +128,7 @@ async def test_what_cannot_be_bound_is_refused_with_its_place(
 ) -> None:
     """422 with the field and the fix, and no revision."""
     async with world.client() as admin:
-        answer = await admin.put(f"{BASE}/{path}", json=body)
+        answer = await admin.put(f"{PREFIX}/{path}", json=body)
         status = (await admin.get(f"{BASE}/status")).json()
 
     assert answer.status_code == 422
@@ -135,7 +139,9 @@ async def test_what_cannot_be_bound_is_refused_with_its_place(
 async def test_an_unknown_profile_is_404_and_a_stale_if_match_412(world: World) -> None:
     """The same preconditions as every write."""
     async with world.client() as admin:
-        unknown = await admin.put(f"{BASE}/{TEAM_A}", json={"profile": "nope"})
-        stale = await admin.put(f"{BASE}/{TEAM_A}", json={"profile": "balanced"}, headers={"If-Match": '"7"'})
+        unknown = await admin.put(f"{PREFIX}/{TEAM_A}", json={"profile": "nope"})
+        stale = await admin.put(
+            f"{PREFIX}/{TEAM_A}", json={"profile": "balanced"}, headers={"If-Match": '"7"'}
+        )
 
     assert (unknown.status_code, stale.status_code) == (404, 412)

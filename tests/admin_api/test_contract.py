@@ -10,12 +10,13 @@ import jsonschema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from admin_api.problems import KINDS, MEDIA_TYPE, TYPE_PREFIX, ProblemDocument
-from admin_api.router import ENDPOINTS, PREFIX, Endpoint
+from admin_api.http.endpoints import Endpoint
+from admin_api.http.problems import KINDS, MEDIA_TYPE, TYPE_PREFIX, ProblemDocument
+from admin_api.router import ENDPOINTS, PREFIX
 from tests.admin_api.world import BASE, KNOWN_CALL, World
 
 BY_NAME = {endpoint.answer.__name__: endpoint for endpoint in ENDPOINTS}
-FINITE = [endpoint for endpoint in ENDPOINTS if endpoint.path != "/profiles/events"]
+FINITE = [endpoint for endpoint in ENDPOINTS if endpoint.path != "/events"]
 
 KEYS = (
     "profile",
@@ -143,14 +144,14 @@ async def test_answers_match_their_schemas(world: World, admin: httpx.AsyncClien
     answers = {
         "list_profiles": await admin.get(f"{BASE}/list"),
         "read_status": await admin.get(f"{BASE}/status"),
-        "compare_profiles": await admin.get(f"{BASE}/diff", params={"from": "premium", "to": "balanced"}),
-        "list_workers": await admin.get(f"{BASE}/workers"),
+        "compare_profiles": await admin.get(f"{PREFIX}/diff", params={"from": "premium", "to": "balanced"}),
+        "list_workers": await admin.get(f"{PREFIX}/workers"),
         "read_profile": await admin.get(f"{BASE}/premium"),
         "switch": await admin.post(f"{BASE}/switch", json={"profile": "balanced"}),
-        "read_audit": await admin.get(f"{BASE}/audit"),
-        "validate": await admin.post(f"{BASE}/validate"),
-        "read_usage": await admin.get(f"{BASE}/usage", params={"by": "team,task"}),
-        "plan": await admin.post(f"{BASE}/plan", json={"profile": "balanced"}),
+        "read_audit": await admin.get(f"{PREFIX}/audit"),
+        "validate": await admin.post(f"{PREFIX}/proof/validate"),
+        "read_usage": await admin.get(f"{PREFIX}/usage", params={"by": "team,task"}),
+        "plan": await admin.post(f"{PREFIX}/plan", json={"profile": "balanced"}),
         "explain_request": await admin.get(f"{PREFIX}/requests/{KNOWN_CALL}/explain"),
         "give_feedback": await admin.post(
             f"{PREFIX}/router/feedback", json={"call_id": KNOWN_CALL, "verdict": "right"}

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from admin_api.edge import MAX_BODY_BYTES
-from admin_api.limits import MAX_STREAMS
-from admin_api.problems import KINDS, TYPE_PREFIX
-from admin_api.router import ENDPOINTS, PREFIX, SECOND_PREFIX, Endpoint
-from admin_api.writes import REPLAYED_HEADER
+from admin_api.http.endpoints import Endpoint
+from admin_api.http.guard import MAX_BODY_BYTES
+from admin_api.http.limits import MAX_STREAMS
+from admin_api.http.problems import KINDS, TYPE_PREFIX
+from admin_api.http.writes import REPLAYED_HEADER
+from admin_api.router import ENDPOINTS, PREFIX, SECOND_PREFIX
 from neuronode_router import access
 from tests.admin_api.world import World
 from tests.support.web import serving

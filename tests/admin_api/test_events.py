@@ -10,14 +10,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import httpx
 import pytest
 
-from admin_api import events
-from admin_api.limits import MAX_STREAMS
+from admin_api.audit import routes as events
+from admin_api.http.limits import MAX_STREAMS
 from neuronode_router.domain import AuditEntry
 from neuronode_router.errors import StoreUnavailable
 from tests.admin_api.world import World
 from tests.support.web import serving
 
-EVENTS = "/admin/profiles/events"
+EVENTS = "/admin/events"
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ import pytest
 from fastapi import FastAPI, Request
 from jsonschema import Draft202012Validator
 
-from admin_api.llm_router import ENDPOINTS, MAX_TASK_BODY_BYTES, PREFIX, build_task_router
-from admin_api.router import Endpoint
+from admin_api.http.endpoints import Endpoint
+from admin_api.router import MAX_TASK_BODY_BYTES, TASK_ENDPOINTS, TASK_PREFIX, build_task_router
 from neuronode_router.access import Principal, Role, add_key, generate_key
 from neuronode_router.domain import Tier
 from neuronode_router.errors import AdminClosed, NotReady
@@ -33,7 +33,7 @@ BODIES: dict[str, Any] = {
     "classify_text": {"text": NEWS, "categories": ["good", "bad"]},
     "chat": {"message": "hi"},
     "analyse_market": {"market_data": {"rsi": 71}},
-    "run_task": {"inputs": {"text": NEWS}},
+    "run_template": {"inputs": {"text": NEWS}},
 }
 
 
@@ -44,8 +44,8 @@ async def test_any_known_key_may_ask(desk: Desk, caller: str | None) -> None:
     wrong = {}
 
     async with desk.client(caller) as client:
-        for endpoint in ENDPOINTS:
-            path = PREFIX + endpoint.path.format(name="sentiment")
+        for endpoint in TASK_ENDPOINTS:
+            path = TASK_PREFIX + endpoint.path.format(name="sentiment")
             answer = await client.request(endpoint.method, path, json=BODIES.get(endpoint.answer.__name__))
             if answer.status_code != (200 if caller not in {None, "wrong"} else 401):
                 wrong[endpoint.path] = answer.text
@@ -63,21 +63,21 @@ async def test_a_task_is_entered_like_a_chat_request(desk: Desk) -> None:
         return Principal("somebody", Role.MEMBER)
 
     desk.authenticate = look
-    await desk.get("/tasks")
+    await desk.get("/templates")
 
     assert seen == ["/v1/chat/completions"]
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.path)
+@pytest.mark.parametrize("endpoint", TASK_ENDPOINTS, ids=lambda endpoint: endpoint.path)
 async def test_an_answer_is_as_the_page_says(desk: Desk, endpoint: Endpoint) -> None:
     """Each successful answer is valid under the schema that the OpenAPI page shows for it."""
     desk.chat.then = json.dumps(RECOMMENDATION)
     page = desk.app.openapi()
-    operation = page["paths"][PREFIX + endpoint.path][endpoint.method.lower()]
+    operation = page["paths"][TASK_PREFIX + endpoint.path][endpoint.method.lower()]
     schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
 
     async with desk.client() as client:
-        path = PREFIX + endpoint.path.format(name="sentiment")
+        path = TASK_PREFIX + endpoint.path.format(name="sentiment")
         answer = await client.request(endpoint.method, path, json=BODIES.get(endpoint.answer.__name__))
 
     Draft202012Validator({**schema, "components": page["components"]}).validate(answer.json())
@@ -178,8 +178,10 @@ async def test_a_new_template_is_a_new_task(desk: Desk) -> None:
     """The operator's file is listed and answered without any code."""
     desk.chat.then = "now"
 
-    listed = (await desk.get("/tasks")).json()["tasks"]
-    answer = (await desk.post("/tasks/urgency", {"inputs": {"mail": "Fire!"}, "force_tier": "medium"})).json()
+    listed = (await desk.get("/templates")).json()["templates"]
+    answer = (
+        await desk.post("/templates/urgency", {"inputs": {"mail": "Fire!"}, "force_tier": "medium"})
+    ).json()
 
     assert {task["name"] for task in listed} == {*shipped(), "urgency"}
     (urgency,) = [task for task in listed if task["name"] == "urgency"]
@@ -204,7 +206,7 @@ async def test_the_call_is_made_in_the_callers_name(desk: Desk) -> None:
 
     async with desk.client() as client:
         await client.post(
-            f"{PREFIX}/sentiment",
+            f"{TASK_PREFIX}/sentiment",
             json={"text": NEWS},
             headers=sent | {"x-neuronode-tier": "complex", "cookie": "a=b", "x-evil": "1"},
         )
@@ -284,8 +286,8 @@ async def test_failures_behind_it_are_told_honestly(
         ("/chat", {"message": "x", "force_model": ""}, "invalid_request"),
         ("/analysis", {"market_data": [1]}, "invalid_request"),
         ("/analysis", {"market_data": {"a": "x" * 60_000}}, "bad_task_input"),
-        ("/tasks/sentiment", {"inputs": {"txt": "x"}}, "bad_task_input"),
-        ("/tasks/sentiment", {"inputs": {"text": {"a": 1}}}, "bad_task_input"),
+        ("/templates/sentiment", {"inputs": {"txt": "x"}}, "bad_task_input"),
+        ("/templates/sentiment", {"inputs": {"text": {"a": 1}}}, "bad_task_input"),
     ],
 )
 async def test_bad_requests_are_422_and_cost_nothing(desk: Desk, path: str, body: Any, code: str) -> None:
@@ -301,14 +303,16 @@ async def test_half_a_character_is_refused(desk: Desk, body: bytes) -> None:
     """An unpaired surrogate, in a text or in a name, is the caller's mistake and not ours."""
     path = "/chat" if b"message" in body else "/sentiment"
     async with desk.client() as client:
-        answer = await client.post(PREFIX + path, content=body, headers={"content-type": "application/json"})
+        answer = await client.post(
+            TASK_PREFIX + path, content=body, headers={"content-type": "application/json"}
+        )
 
     assert answer.status_code == 422
 
 
 async def test_an_unknown_task_is_404(desk: Desk) -> None:
     """The fix names the tasks there are."""
-    answer = await desk.post("/tasks/nothing", {"inputs": {}})
+    answer = await desk.post("/templates/nothing", {"inputs": {}})
 
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_template")
     assert "urgency" in answer.json()["fix"]
@@ -346,7 +350,7 @@ async def test_who_hangs_up_ends_the_work(desk: Desk) -> None:
 
     async with serving(desk.app) as (url, _), httpx.AsyncClient(base_url=url) as client:
         client.headers["Authorization"] = f"Bearer {desk.world.keys['member']}"
-        asking = asyncio.create_task(client.post(f"{PREFIX}/chat", json={"message": "hi"}))
+        asking = asyncio.create_task(client.post(f"{TASK_PREFIX}/chat", json={"message": "hi"}))
         await eventually(lambda: desk.chat.asked)
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
@@ -383,6 +387,6 @@ async def bare(world: World) -> AsyncIterator[httpx.AsyncClient]:
 
 async def test_without_a_task_view_it_is_not_ready(bare: httpx.AsyncClient) -> None:
     """503, not a failure."""
-    answer = await bare.post(f"{PREFIX}/sentiment", json={"text": NEWS})
+    answer = await bare.post(f"{TASK_PREFIX}/sentiment", json={"text": NEWS})
 
     assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")

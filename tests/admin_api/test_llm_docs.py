@@ -6,22 +6,24 @@ import json
 import os
 import re
 import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from admin_api.llm_documents import (
-    AnalysisDocument,
-    ChatBody,
-    ChatDocument,
-    RoutingDocument,
-    RoutingStatsDocument,
-)
-from admin_api.llm_router import ENDPOINTS, MAX_TASK_BODY_BYTES, PREFIX
-from admin_api.problems import TASK_KINDS
-from admin_api.router import Endpoint
+from admin_api.http.endpoints import Endpoint
+from admin_api.http.problems import TASK_KINDS
+from admin_api.router import MAX_TASK_BODY_BYTES, TASK_ENDPOINTS, TASK_PREFIX
+from admin_api.tasks.schemas import ChatBody, RoutingStatsDocument
 from neuronode_router.litellm_plugin.task_host import CARRIED
-from neuronode_router.tasks.results import ModelConfig, ModelResponse
+from neuronode_router.tasks.results import (
+    AnalysisResult,
+    ChatResult,
+    ModelConfig,
+    ModelResponse,
+    Routing,
+    SentimentResult,
+)
 from tests.admin_api.desk import Desk
 from tests.admin_api.test_docs import shell
 from tests.support.web import serving
@@ -30,10 +32,12 @@ PAGE = (Path(__file__).parents[2] / "docs" / "task-api.md").read_text()
 COMMANDS = re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
+@pytest.mark.parametrize(
+    "endpoint", TASK_ENDPOINTS, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}"
+)
 def test_every_route_is_in_the_table(endpoint: Endpoint) -> None:
     """A route that is not documented does not exist for its users."""
-    assert f"| `{endpoint.method} {PREFIX}{endpoint.path}` |" in PAGE
+    assert f"| `{endpoint.method} {TASK_PREFIX}{endpoint.path}` |" in PAGE
 
 
 def test_every_error_is_in_the_table_with_its_status() -> None:
@@ -45,9 +49,10 @@ def test_every_error_is_in_the_table_with_its_status() -> None:
 
 def test_every_field_and_header_is_named() -> None:
     """Of requests, answers and results; and each header that goes along."""
-    documents = (ChatBody, AnalysisDocument, ChatDocument, RoutingDocument, RoutingStatsDocument)
-    words = {name for document in documents for name in document.model_fields} - {"message", "routing"}
-    words |= {*ModelConfig.__dataclass_fields__, *ModelResponse.__dataclass_fields__, *CARRIED}
+    documents, results = (ChatBody, RoutingStatsDocument), (AnalysisResult, ChatResult, Routing)
+    words = {name for document in documents for name in document.model_fields} | {*CARRIED}
+    words |= {field.name for of in (*results, ModelConfig, ModelResponse) for field in fields(of)}
+    words -= {"message", "routing"}
 
     assert [word for word in sorted(words) if f"`{word}`" not in PAGE] == []
 
@@ -57,8 +62,8 @@ def test_the_answer_it_shows_has_the_real_fields() -> None:
     (example,) = re.findall(r"```json\n(.*?)```", PAGE, flags=re.DOTALL)
     shown = json.loads(example)
 
-    assert set(shown) == {"sentiment", *AnalysisDocument.model_fields} - {"recommendation"}
-    assert set(shown["routing"]) == set(RoutingDocument.model_fields)
+    assert set(shown) == {field.name for field in fields(SentimentResult)}
+    assert set(shown["routing"]) == {field.name for field in fields(Routing)}
 
 
 def test_the_body_limit_is_the_real_one() -> None:

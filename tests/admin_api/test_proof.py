@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from admin_api.router import PREFIX
 from neuronode_router.proof.probes import ProbeReason
 from tests.admin_api.proof_world import Proving
 from tests.admin_api.world import BASE, World, running_world
@@ -35,19 +36,19 @@ def proving(world: World) -> Proving:
 
 
 async def probe(client: httpx.AsyncClient, **query: Any) -> dict[str, Any]:
-    answer = await client.post(f"{BASE}/validate", params={**LIVE, **query})
+    answer = await client.post(f"{PREFIX}/proof/validate", params={**LIVE, **query})
     document: dict[str, Any] = answer.raise_for_status().json()
     return document
 
 
 async def cells(client: httpx.AsyncClient) -> dict[tuple[str, str], dict[str, Any]]:
-    matrix = (await client.get(f"{BASE}/matrix")).raise_for_status().json()
+    matrix = (await client.get(f"{PREFIX}/proof/matrix")).raise_for_status().json()
     return {(cell["profile"], cell["task"]): cell for cell in matrix["cells"]}
 
 
 async def test_before_the_first_run_nothing_is_known(admin: httpx.AsyncClient) -> None:
     """Every profile and task has a cell, and nobody claims that it works."""
-    matrix = (await admin.get(f"{BASE}/matrix")).json()
+    matrix = (await admin.get(f"{PREFIX}/proof/matrix")).json()
 
     assert (len(matrix["cells"]), matrix["gate"], matrix["max_age_seconds"]) == (CELLS, "off", 86_400)
     assert {cell["state"] for cell in matrix["cells"]} == {"unknown"}
@@ -121,7 +122,7 @@ async def test_time_is_capped(world: World, admin: httpx.AsyncClient) -> None:
 async def test_progress_is_told_as_events(admin: httpx.AsyncClient) -> None:
     """One event per probe with how far it is, then the outcome."""
     answer = await admin.post(
-        f"{BASE}/validate", params={**LIVE, "task": "chat"}, headers={"Accept": "text/event-stream"}
+        f"{PREFIX}/proof/validate", params={**LIVE, "task": "chat"}, headers={"Accept": "text/event-stream"}
     )
 
     events = [
@@ -140,7 +141,7 @@ async def test_who_hangs_up_ends_the_run(world: World) -> None:
     asker.open.clear()
     async with serving(world.app) as (url, _), httpx.AsyncClient(base_url=url) as client:
         headers = {"Authorization": f"Bearer {world.keys['admin']}", "Accept": "text/event-stream"}
-        async with client.stream("POST", f"{BASE}/validate", params=LIVE, headers=headers):
+        async with client.stream("POST", f"{PREFIX}/proof/validate", params=LIVE, headers=headers):
             await eventually(lambda: asker.at_once == 4)
         await eventually(lambda: asker.at_once == 0)
 
@@ -153,7 +154,7 @@ async def test_a_store_that_goes_ends_the_events_with_a_problem(
     """Not with half an answer."""
     proving(world).asker.open.clear()
     asking = asyncio.create_task(
-        admin.post(f"{BASE}/validate", params=LIVE, headers={"Accept": "text/event-stream"})
+        admin.post(f"{PREFIX}/proof/validate", params=LIVE, headers={"Accept": "text/event-stream"})
     )
     while not proving(world).asker.asked:
         await asyncio.sleep(0)
@@ -191,7 +192,7 @@ async def test_wrong_queries_are_refused(
     world: World, admin: httpx.AsyncClient, query: dict[str, str], status: int, code: str
 ) -> None:
     """Before anybody is asked."""
-    answer = await admin.post(f"{BASE}/validate", params={**LIVE, **query})
+    answer = await admin.post(f"{PREFIX}/proof/validate", params={**LIVE, **query})
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert proving(world).asker.asked == []
@@ -199,7 +200,7 @@ async def test_wrong_queries_are_refused(
 
 async def test_a_submitted_profile_cannot_be_probed(admin: httpx.AsyncClient) -> None:
     """Its groups may be anything: only what is committed is asked."""
-    answer = await admin.post(f"{BASE}/validate", params=LIVE, json={"name": "night", "profile": {}})
+    answer = await admin.post(f"{PREFIX}/proof/validate", params=LIVE, json={"name": "night", "profile": {}})
 
     assert (answer.status_code, answer.json()["problems"][0]["code"]) == (422, "live_with_body")
 
@@ -208,10 +209,10 @@ async def test_only_administrators_spend_and_members_see_nothing(world: World) -
     """A viewer reads the matrix, a member does not."""
     async with world.client("viewer") as viewer, world.client("member") as member:
         statuses = [
-            (await viewer.post(f"{BASE}/validate", params=LIVE)).status_code,
-            (await viewer.get(f"{BASE}/matrix")).status_code,
-            (await member.post(f"{BASE}/validate", params=LIVE)).status_code,
-            (await member.get(f"{BASE}/matrix")).status_code,
+            (await viewer.post(f"{PREFIX}/proof/validate", params=LIVE)).status_code,
+            (await viewer.get(f"{PREFIX}/proof/matrix")).status_code,
+            (await member.post(f"{PREFIX}/proof/validate", params=LIVE)).status_code,
+            (await member.get(f"{PREFIX}/proof/matrix")).status_code,
         ]
 
     assert statuses == [403, 200, 403, 403]
@@ -239,7 +240,7 @@ class TestGate:
         async with enforcing.client() as admin:
             order = {"profile": "balanced", "force": True, "reason": "outage"}
             receipt = (await admin.post(f"{BASE}/switch", json=order)).raise_for_status().json()
-            entry = (await admin.get(f"{BASE}/audit")).json()["entries"][0]
+            entry = (await admin.get(f"{PREFIX}/audit")).json()["entries"][0]
 
         assert receipt["changed"]
         assert len(receipt["warnings"]) == len(GROUPS["balanced"])
@@ -251,7 +252,7 @@ class TestGate:
             await probe(admin)
             order = {"profile": "balanced", "force": True, "reason": "plain"}
             receipt = (await admin.post(f"{BASE}/switch", json=order)).raise_for_status().json()
-            entry = (await admin.get(f"{BASE}/audit")).json()["entries"][0]
+            entry = (await admin.get(f"{PREFIX}/audit")).json()["entries"][0]
 
         assert (receipt["warnings"], entry["reason"], receipt["complete"]) == ([], "plain", True)
 
@@ -260,14 +261,14 @@ class TestGate:
         async with enforcing.client() as admin:
             await admin.post(f"{BASE}/switch", json={"profile": "balanced", "force": True})
             statuses = [
-                (await admin.post(f"{BASE}/rollback")).status_code,
-                (await admin.put(f"{BASE}/bindings/team/a", json={"profile": "premium"})).status_code,
+                (await admin.post(f"{PREFIX}/rollback")).status_code,
+                (await admin.put(f"{PREFIX}/bindings/team/a", json={"profile": "premium"})).status_code,
                 (await admin.post(f"{BASE}/switch", json={"profile": "balanced"})).status_code,
                 (
-                    await admin.put(f"{BASE}/bindings/team/a", json={"profile": "premium", "force": True})
+                    await admin.put(f"{PREFIX}/bindings/team/a", json={"profile": "premium", "force": True})
                 ).status_code,
-                (await admin.delete(f"{BASE}/bindings/team/a")).status_code,
-                (await admin.post(f"{BASE}/rollback", json={"to": 1, "force": True})).status_code,
+                (await admin.delete(f"{PREFIX}/bindings/team/a")).status_code,
+                (await admin.post(f"{PREFIX}/rollback", json={"to": 1, "force": True})).status_code,
             ]
 
         assert statuses == [409, 409, 200, 200, 200, 200]
@@ -275,7 +276,9 @@ class TestGate:
     async def test_who_manages_a_team_cannot_force(self, enforcing: World) -> None:
         """That is for administrators of the proxy."""
         async with enforcing.client("manager") as manager:
-            answer = await manager.put(f"{BASE}/bindings/team/a", json={"profile": "premium", "force": True})
+            answer = await manager.put(
+                f"{PREFIX}/bindings/team/a", json={"profile": "premium", "force": True}
+            )
 
         assert answer.status_code == 403
 
@@ -296,7 +299,7 @@ class TestGate:
             order = {"profile": "balanced"}
             dry = (await admin.post(f"{BASE}/switch", json={**order, "dry_run": True})).json()
             receipt = (await admin.post(f"{BASE}/switch", json=order)).json()
-            entry = (await admin.get(f"{BASE}/audit")).json()["entries"][0]
+            entry = (await admin.get(f"{PREFIX}/audit")).json()["entries"][0]
 
         assert len(dry["warnings"]) == len(receipt["warnings"]) == len(GROUPS["balanced"])
         assert (receipt["complete"], entry["reason"]) == (True, "")

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from admin_api.router import PREFIX
 from neuronode_router.errors import AdminClosed, NotReady, Problem
 from tests.admin_api.world import World, running_world
 from tests.support.place import GROUPS, PROFILES, profile_text
@@ -19,7 +20,7 @@ async def reserve_for_team(world: World, name: str, team: str) -> None:
     path = world.profiles / f"{name}.yaml"
     path.write_text(profile_text(name) + f"allowed_teams: [{team}]\n")
     async with world.client() as client:
-        assert (await client.post(f"{BASE}/reload")).status_code == 200
+        assert (await client.post(f"{PREFIX}/reload")).status_code == 200
 
 
 async def test_the_list_names_every_profile_and_the_active_one(admin: httpx.AsyncClient) -> None:
@@ -77,7 +78,7 @@ async def test_a_team_sees_its_own_profile_and_no_other_teams(world: World) -> N
         own = await client.get(f"{BASE}/specialized")
         others = await client.get(f"{BASE}/ultra_fast")
         nobodys = await client.get(f"{BASE}/no_such_profile")
-        difference = await client.get(f"{BASE}/diff", params={"from": "specialized", "to": "ultra_fast"})
+        difference = await client.get(f"{PREFIX}/diff", params={"from": "specialized", "to": "ultra_fast"})
 
     assert listed == ["balanced", "cost_effective", "premium", "specialized"]
     assert own.status_code == 200
@@ -99,7 +100,7 @@ async def test_one_profile_is_read_by_its_name(admin: httpx.AsyncClient) -> None
 
 async def test_the_difference_of_two_profiles(admin: httpx.AsyncClient) -> None:
     """The difference names each task whose group changes, from and to."""
-    body = (await admin.get(f"{BASE}/diff", params={"from": "premium", "to": "balanced"})).json()
+    body = (await admin.get(f"{PREFIX}/diff", params={"from": "premium", "to": "balanced"})).json()
 
     assert (body["from"], body["to"]) == ("premium", "balanced")
     change = next(change for change in body["changes"] if change["task"] == "chat")
@@ -108,7 +109,7 @@ async def test_the_difference_of_two_profiles(admin: httpx.AsyncClient) -> None:
 
 async def test_workers_are_listed(admin: httpx.AsyncClient) -> None:
     """Each worker says which revision it serves."""
-    body = (await admin.get(f"{BASE}/workers")).json()
+    body = (await admin.get(f"{PREFIX}/workers")).json()
 
     assert (body["revision"], body["converged"]) == (1, True)
     assert body["workers"][0]["revision"] == 1

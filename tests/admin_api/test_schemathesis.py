@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import schemathesis
 
-from admin_api.llm_router import build_task_router
+from admin_api.router import build_task_router
 from tests.admin_api.desk import set_up
 from tests.admin_api.world import running_world
 from tests.support.openapi_page import SCHEMA, check, the_same

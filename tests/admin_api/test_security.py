@@ -11,9 +11,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from admin_api.edge import MAX_BODY_BYTES
-from admin_api.problems import KINDS, MEDIA_TYPE, TASK_KINDS
-from admin_api.router import ENDPOINTS, PREFIX, SECOND_PREFIX, Endpoint
+from admin_api.http.endpoints import Endpoint
+from admin_api.http.guard import MAX_BODY_BYTES
+from admin_api.http.problems import KINDS, MEDIA_TYPE, TASK_KINDS
+from admin_api.router import ENDPOINTS, PREFIX, SECOND_PREFIX
 from neuronode_router import errors
 from tests.admin_api.world import BASE, CANARY, KNOWN_CALL, World
 from tests.support.web import serving
@@ -66,7 +67,7 @@ async def call(client: httpx.AsyncClient, endpoint: Endpoint, prefix: str, **ext
     request = client.build_request(
         endpoint.method,
         path,
-        params={"from": "premium", "to": "balanced"} if endpoint.path == "/profiles/diff" else None,
+        params={"from": "premium", "to": "balanced"} if endpoint.path == "/diff" else None,
         json=BODIES.get(endpoint.answer.__name__),
         headers={"If-Match": "*"} if endpoint.method == "PUT" else None,
         **extra,
@@ -143,7 +144,7 @@ async def test_an_anonymous_caller_learns_nothing_from_a_bad_request(world: Worl
         answers = [
             await client.post(f"{BASE}/switch", content=b"{", headers={"Content-Type": "application/json"}),
             await client.post(f"{BASE}/switch", content=b"<x/>", headers={"Content-Type": "text/xml"}),
-            await client.get(f"{BASE}/audit", params={"limit": "-1"}),
+            await client.get(f"{PREFIX}/audit", params={"limit": "-1"}),
             await client.put(f"{BASE}/premium", json={}),
             await client.get(f"{BASE}/nobody"),
         ]
@@ -160,7 +161,7 @@ async def test_no_key_is_ever_repeated(world: World) -> None:
     for caller in CALLERS:
         async with world.client(caller) as client:
             for endpoint in ENDPOINTS:
-                if endpoint.path == "/profiles/events":
+                if endpoint.path == "/events":
                     continue
                 path = PREFIX + endpoint.path.format(**PLACES)
                 for body in (
@@ -185,7 +186,7 @@ async def test_a_reason_cannot_forge_a_log_line(
     caplog.set_level("INFO")
 
     await admin.post(f"{BASE}/switch", json={"profile": "balanced", "reason": reason})
-    export = await admin.get(f"{BASE}/audit", params={"format": "ndjson"})
+    export = await admin.get(f"{PREFIX}/audit", params={"format": "ndjson"})
 
     assert json.loads(export.text.splitlines()[0])["reason"] == reason
     assert all(line.isprintable() for record in caplog.records for line in [record.getMessage()])
@@ -252,7 +253,7 @@ async def test_answers_are_not_stored_nor_shared_across_origins(world: World) ->
     async with world.client("admin") as admin, world.client(None) as nobody:
         answers = [
             await admin.get(f"{BASE}/list", headers={"Origin": "http://evil.test"}),
-            await admin.get(f"{BASE}/audit", params={"format": "ndjson"}),
+            await admin.get(f"{PREFIX}/audit", params={"format": "ndjson"}),
             await admin.post(f"{BASE}/switch", json={}),
             await nobody.get(f"{BASE}/list", headers={"Origin": "http://evil.test"}),
         ]

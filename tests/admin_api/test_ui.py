@@ -11,11 +11,11 @@ import httpx
 import pytest
 
 from admin_api.router import PREFIX, SECOND_PREFIX
-from admin_api.ui import MAX_CLAIM_BYTES, STATIC, read_site
+from admin_api.ui.routes import MAX_CLAIM_BYTES, STATIC, read_site
 from neuronode_router.errors import AdminClosed
 from tests.admin_api.world import World
 
-UI = f"{PREFIX}/profiles/ui"
+UI = f"{PREFIX}/ui"
 IMPORTS = re.compile(r'from "(\.[^"]+)"')
 SCRIPTS = sorted(STATIC.rglob("*.js"))
 MAX_PACKED_BYTES = 200_000
@@ -31,10 +31,10 @@ async def anyone(world: World) -> httpx.AsyncClient:
 @pytest.mark.parametrize("prefix", [PREFIX, SECOND_PREFIX])
 async def test_the_page_needs_no_key(anyone: httpx.AsyncClient, prefix: str) -> None:
     """With and without the slash, under both prefixes, a browser arrives at the page."""
-    answer = await anyone.get(f"{prefix}/profiles/ui", follow_redirects=True)
+    answer = await anyone.get(f"{prefix}/ui", follow_redirects=True)
 
     assert answer.status_code == 200
-    assert answer.url.path == f"{prefix}/profiles/ui/"
+    assert answer.url.path == f"{prefix}/ui/"
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
 
 
@@ -209,9 +209,22 @@ async def test_a_closed_proxy_gives_no_session(world: World, anyone: httpx.Async
 async def test_the_access_of_a_caller_shows_no_secret(world: World) -> None:
     """Readers see what each key of the access file may do, members only themselves, nobody a hash."""
     async with world.client("viewer") as viewer, world.client("member") as member:
-        seen = (await viewer.get(f"{PREFIX}/profiles/access")).json()
-        own = (await member.get(f"{PREFIX}/profiles/access")).json()
+        seen = (await viewer.get(f"{PREFIX}/access")).json()
+        own = (await member.get(f"{PREFIX}/access")).json()
 
     assert {key["name"] for key in seen["keys"]} >= {"admin", "viewer", "member"}
     assert "sha256" not in seen["keys"][0]
     assert (own["you"]["name"], own["you"]["role"], own["keys"]) == ("member", "member", None)
+
+
+@pytest.mark.parametrize("prefix", [PREFIX, SECOND_PREFIX])
+@pytest.mark.parametrize(
+    "path", ["", "/", "/ui", "/ui/", "/profiles", "/profiles/", "/profiles/ui", "/profiles/ui/"]
+)
+async def test_every_likely_address_leads_to_the_page(
+    anyone: httpx.AsyncClient, prefix: str, path: str
+) -> None:
+    """Whoever guesses, or remembers an old address, arrives."""
+    answer = await anyone.get(prefix + path, follow_redirects=True)
+
+    assert (answer.status_code, answer.url.path) == (200, f"{prefix}/ui/")

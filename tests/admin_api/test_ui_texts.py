@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from admin_api.ui import STATIC
+from admin_api.ui.routes import STATIC
 from neuronode_router.access import Role
 from neuronode_router.classifier import Layer, Task
 from neuronode_router.domain import AckState, Action, OnOverload, Reason, Step, Stickiness, Tier

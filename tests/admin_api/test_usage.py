@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from admin_api.router import PREFIX
 from neuronode_router.usage.finished import RequestOutcome
-from tests.admin_api.world import BASE, KNOWN_CALL, World
+from tests.admin_api.world import KNOWN_CALL, World
 from tests.support.usage import finished
 
 EXPLAIN = f"/admin/requests/{KNOWN_CALL}/explain"
@@ -23,7 +24,7 @@ def count(world: World, *, times: int = 1, **changes: Any) -> None:
 
 
 async def usage(client: httpx.AsyncClient, **query: str) -> dict[str, Any]:
-    answer: dict[str, Any] = (await client.get(f"{BASE}/usage", params=query)).raise_for_status().json()
+    answer: dict[str, Any] = (await client.get(f"{PREFIX}/usage", params=query)).raise_for_status().json()
     return answer
 
 
@@ -59,7 +60,7 @@ async def test_what_has_no_price_is_unpriced(world: World, admin: httpx.AsyncCli
     count(world, profile="local", cost=None)
 
     line = next(line for line in (await usage(admin))["lines"] if line["names"] == {"profile": "local"})
-    text = (await admin.get(f"{BASE}/usage", params={"format": "csv"})).text
+    text = (await admin.get(f"{PREFIX}/usage", params={"format": "csv"})).text
 
     assert (line["figures"]["cost_usd"], line["figures"]["unpriced"]) == (None, 1)
     row = next(row for row in csv.DictReader(io.StringIO(text)) if row["profile"] == "local")
@@ -71,7 +72,7 @@ async def test_no_cell_of_the_csv_is_a_formula(world: World, admin: httpx.AsyncC
     """A team may be called anything: a spreadsheet still reads a name, and the rows stay rows."""
     count(world, team=name)
 
-    answer = await admin.get(f"{BASE}/usage", params={"by": "team", "format": "csv"})
+    answer = await admin.get(f"{PREFIX}/usage", params={"by": "team", "format": "csv"})
 
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert answer.headers["content-type"].startswith("text/csv")
@@ -88,7 +89,7 @@ async def test_members_see_their_own_team_only(world: World) -> None:
         theirs = await member.get("/admin/requests/theirs/explain")
         nobodys = await member.get("/admin/requests/unheard-of/explain")
         mine = await member.get(EXPLAIN)
-        none = [await stranger.get(f"{BASE}/usage"), await stranger.get(EXPLAIN)]
+        none = [await stranger.get(f"{PREFIX}/usage"), await stranger.get(EXPLAIN)]
 
     assert [line["names"] for line in own["lines"]] == [{"team": "a"}]
     assert own["total"]["requests"] == 1
@@ -102,8 +103,8 @@ async def test_a_plan_tells_cost_moves_and_what_does_not_fit(world: World, admin
     count(world, times=9)
     count(world, outcome=RequestOutcome.TIMEOUT, cost=None, latency_ms=None)
 
-    cheaper = (await admin.post(f"{BASE}/plan", json={"profile": "balanced"})).raise_for_status().json()
-    unknown = (await admin.post(f"{BASE}/plan", json={"profile": "ultra_fast"})).raise_for_status().json()
+    cheaper = (await admin.post(f"{PREFIX}/plan", json={"profile": "balanced"})).raise_for_status().json()
+    unknown = (await admin.post(f"{PREFIX}/plan", json={"profile": "ultra_fast"})).raise_for_status().json()
 
     assert cheaper["followed"] == cheaper["requests"] == 11
     assert cheaper["cost_after"]["usd"] == pytest.approx(cheaper["cost_before"]["usd"] / 2)
@@ -118,7 +119,7 @@ async def test_a_plan_tells_cost_moves_and_what_does_not_fit(world: World, admin
 
 async def test_a_plan_for_a_profile_that_is_not_there(admin: httpx.AsyncClient) -> None:
     """An unknown profile is a 404 that names the known ones."""
-    answer = await admin.post(f"{BASE}/plan", json={"profile": "luxury"})
+    answer = await admin.post(f"{PREFIX}/plan", json={"profile": "luxury"})
 
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_profile")
     assert "balanced" in answer.json()["fix"]
@@ -164,7 +165,7 @@ async def test_a_report_that_cannot_be_is_refused(admin: httpx.AsyncClient, quer
     """Unknown groupings, odd steps, empty spans and too many steps are 422, with the place."""
     wide = {"from": "0"} if query == {"step": "60"} else {}
 
-    answer = await admin.get(f"{BASE}/usage", params=query | wide)
+    answer = await admin.get(f"{PREFIX}/usage", params=query | wide)
 
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
 
@@ -174,8 +175,8 @@ async def test_without_books_the_routes_say_so(world: World, admin: httpx.AsyncC
     world.usage = None
 
     answers = [
-        await admin.get(f"{BASE}/usage"),
-        await admin.post(f"{BASE}/plan", json={"profile": "balanced"}),
+        await admin.get(f"{PREFIX}/usage"),
+        await admin.post(f"{PREFIX}/plan", json={"profile": "balanced"}),
         await admin.get(EXPLAIN),
     ]
 
@@ -186,6 +187,6 @@ async def test_reports_are_limited_like_writes(world: World, admin: httpx.AsyncC
     """A report costs the store as much as a write, so nobody asks for more of them."""
     world.write_limit = "2/minute"
 
-    statuses = [(await admin.get(f"{BASE}/usage")).status_code for _ in range(3)]
+    statuses = [(await admin.get(f"{PREFIX}/usage")).status_code for _ in range(3)]
 
     assert statuses == [200, 200, 429]

@@ -12,6 +12,7 @@ import httpx
 import pytest
 import yaml
 
+from admin_api.router import PREFIX
 from neuronode_router.domain import HostFacts
 from neuronode_router.errors import ProfilesReadOnly
 from neuronode_router.profiles.checks import RESERVED_PROFILE_NAMES
@@ -142,7 +143,7 @@ async def test_a_rollback_needs_no_body(admin: httpx.AsyncClient) -> None:
     """An empty POST goes back to the revision before; the profile and the mappings return."""
     await admin.post(f"{BASE}/switch", json={"profile": "balanced"})
 
-    receipt = (await admin.post(f"{BASE}/rollback")).json()
+    receipt = (await admin.post(f"{PREFIX}/rollback")).json()
 
     assert (receipt["revision"], receipt["profile"], receipt["action"]) == (3, "premium", "rollback")
 
@@ -152,8 +153,8 @@ async def test_a_rollback_to_a_revision_and_to_one_that_never_was(admin: httpx.A
     for name in ("balanced", "specialized", "ultra_fast"):
         await admin.post(f"{BASE}/switch", json={"profile": name})
 
-    back = (await admin.post(f"{BASE}/rollback", json={"to": 2, "reason": "worse answers"})).json()
-    never = await admin.post(f"{BASE}/rollback", json={"to": 99})
+    back = (await admin.post(f"{PREFIX}/rollback", json={"to": 2, "reason": "worse answers"})).json()
+    never = await admin.post(f"{PREFIX}/rollback", json={"to": 99})
 
     assert (back["revision"], back["profile"]) == (5, "balanced")
     assert (never.status_code, never.json()["code"]) == (404, "unknown_revision")
@@ -164,7 +165,7 @@ async def test_a_reload_takes_up_edited_files(world: World, admin: httpx.AsyncCl
     path = world.profiles / "premium.yaml"
     path.write_text(profile_text("premium", chat="chat_balanced"))
 
-    receipt = (await admin.post(f"{BASE}/reload", json={"reason": "by hand"})).json()
+    receipt = (await admin.post(f"{PREFIX}/reload", json={"reason": "by hand"})).json()
 
     assert receipt["changes"] == [{"task": "chat", "before": "chat_premium", "after": "chat_balanced"}]
     assert world.applier.state is not None
@@ -175,8 +176,8 @@ async def test_a_broken_file_is_refused_with_every_problem(world: World, admin: 
     """A reload of broken files changes nothing and names file, line, path and fix of each problem."""
     (world.profiles / "premium.yaml").write_text(profile_text("premium", chat="nowhere", summary="nothing"))
 
-    answer = await admin.post(f"{BASE}/reload")
-    validation = (await admin.post(f"{BASE}/validate")).json()
+    answer = await admin.post(f"{PREFIX}/reload")
+    validation = (await admin.post(f"{PREFIX}/proof/validate")).json()
 
     problems = answer.json()["problems"]
     assert (answer.status_code, answer.json()["code"]) == (422, "profiles_invalid")
@@ -219,7 +220,7 @@ async def test_a_new_profile_is_added_and_can_be_switched_to(admin: httpx.AsyncC
         f"{BASE}/night", params={"reason": "cheaper"}, json=document(), headers={"If-Match": "*"}
     )
     switched = await admin.post(f"{BASE}/switch", json={"profile": "night"})
-    entry = (await admin.get(f"{BASE}/audit", params={"action": "edit"})).json()["entries"][0]
+    entry = (await admin.get(f"{PREFIX}/audit", params={"action": "edit"})).json()["entries"][0]
 
     assert (added.status_code, switched.status_code) == (200, 200)
     assert entry["reason"] == "cheaper"
@@ -324,9 +325,9 @@ async def test_a_submitted_profile_is_checked_without_a_change(
     """Validation of a document answers as an edit would, and writes nothing."""
     before = digest_of(world.profiles)
 
-    good = await admin.post(f"{BASE}/validate", json={"name": "night", "profile": document()})
+    good = await admin.post(f"{PREFIX}/proof/validate", json={"name": "night", "profile": document()})
     bad = await admin.post(
-        f"{BASE}/validate", json={"name": "night", "profile": document() | {"api_base": "http://x"}}
+        f"{PREFIX}/proof/validate", json={"name": "night", "profile": document() | {"api_base": "http://x"}}
     )
 
     assert good.json() == {"valid": True, "problems": []}

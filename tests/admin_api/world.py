@@ -19,9 +19,9 @@ from typing import Any
 import httpx
 from fastapi import FastAPI, Request
 
-from admin_api.ports import AdminHost
+from admin_api.host import AdminHost
 from admin_api.router import PREFIX, build_router
-from neuronode_router.access import AccessFile, AccessKey, Principal, Role, UiSession, add_key, generate_key
+from neuronode_router.access import AccessFile, Principal, Role, UiSession, add_key, generate_key
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.worker import Worker
@@ -86,21 +86,6 @@ class TakesAll:
 
 
 @dataclass
-class FakeDashboard:
-    """Gives out the administrator's key for one claim; the real sealing of sessions is tested with LiteLLM."""
-
-    keys: Callable[[], tuple[AccessKey, ...] | None]
-    admin_key: str
-    frame_origin: str | None = None
-
-    def sign_in(self, claim: str) -> UiSession:
-        """Take one claim."""
-        if claim != "a good claim":
-            raise NotAuthenticated("LiteLLM's identity claim is not valid.")
-        return UiSession(key=self.admin_key, expires_at=1.0)
-
-
-@dataclass
 class World:
     """What a test may look at and turn."""
 
@@ -116,6 +101,8 @@ class World:
     keys: Mapping[str, str]
     """Caller -> key: admin, viewer, member (team a), manager (of team a, in team b), stranger (no team), wrong."""
     reported: dict[str, Any] = field(default_factory=dict)
+    unready: list[str] = field(default_factory=list)
+    """Codes of what keeps this worker from being ready."""
     proving: Proving | None = None
     """The proof matrix, and who answers its probes; None before the start."""
     judged: Judged | None = None
@@ -137,14 +124,23 @@ class World:
             worker=self.worker,
             authenticate=self.authenticate,
             status=lambda: dict(self.reported),
+            readiness=lambda: {"served_revision": self.worker.revision, "problems": self.unready},
             write_limit=self.write_limit,
-            router=self.routing.view() if self.routes else None,
+            router=self.routing.parts() if self.routes else None,
             usage=self.usage,
             metrics=self.metering,
             proof=self.proving.room if self.proving else None,
             feedback=self.judged.learning if self.judged else None,
-            dashboard=FakeDashboard(lambda: self._access.entries(), self.keys["admin"], self.frame_origin),
+            access_file=self._access,
+            sign_in=self.sign_in,
+            frame_origin=self.frame_origin,
         )
+
+    def sign_in(self, claim: str) -> UiSession:
+        """Give out the administrator's key for one claim; the real sealing of sessions is tested with LiteLLM."""
+        if claim != "a good claim":
+            raise NotAuthenticated("LiteLLM's identity claim is not valid.")
+        return UiSession(key=self.keys["admin"], expires_at=1.0)
 
     async def authenticate(self, request: Request) -> Principal:
         """Look the bearer up in the access file."""

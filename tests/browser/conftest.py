@@ -53,7 +53,7 @@ def proxy(
     port = free_port()
     plugin = {
         "name": "neuronode-profiles",
-        "url": f"http://127.0.0.1:{port}{ADMIN}/ui",
+        "url": f"http://127.0.0.1:{port}/admin/ui",
         "display_name": "Profiles",
     }
     with Upstream() as upstream:

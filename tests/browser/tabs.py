@@ -12,7 +12,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
-UI = "/admin/profiles/ui/"
+UI = "/admin/ui/"
 
 WATCH_POLICY = """
 window.violations = [];

@@ -36,7 +36,7 @@ def forged(salt: str, *, role: str = "proxy_admin", plugin: str = PLUGIN, age: i
 
 def session(proxy: Proxy, claim: str) -> httpx.Response:
     """Exchange a claim, as the page does."""
-    return httpx.post(f"{proxy.url}{ADMIN}/ui/session", json={"claim": claim})
+    return httpx.post(f"{proxy.url}/admin/ui/session", json={"claim": claim})
 
 
 def test_litellm_lists_the_page(proxy: Proxy) -> None:
@@ -55,13 +55,13 @@ def test_a_claim_gives_its_owners_rights_and_no_more(proxy: Proxy) -> None:
     viewer = session(proxy, forged(SALT, role="proxy_admin_viewer")).raise_for_status().json()
 
     with proxy.client(admin["key"]) as client:
-        assert client.get(f"{ADMIN}/access").json()["you"]["role"] == "admin"
+        assert client.get("/admin/access").json()["you"]["role"] == "admin"
         assert client.post(f"{ADMIN}/switch", json={"profile": "premium"}).status_code == 200
         message = {"role": "user", "content": "hello"}
         answer = client.post("/v1/chat/completions", json={"model": "chat", "messages": [message]})
         assert answer.status_code == 401
     with proxy.client(viewer["key"]) as client:
-        assert client.get(f"{ADMIN}/audit").status_code == 200
+        assert client.get("/admin/audit").status_code == 200
         assert client.post(f"{ADMIN}/switch", json={"profile": "balanced"}).status_code == 403
     assert 3500 < admin["expires_at"] - time.time() <= 3600
 
@@ -84,8 +84,8 @@ def test_an_unknown_role_comes_with_no_rights(proxy: Proxy) -> None:
     key = session(proxy, forged(SALT, role="galactic_admin")).raise_for_status().json()["key"]
 
     with proxy.client(key) as client:
-        assert client.get(f"{ADMIN}/access").json()["you"]["role"] == "member"
-        assert client.get(f"{ADMIN}/audit").status_code == 403
+        assert client.get("/admin/access").json()["you"]["role"] == "member"
+        assert client.get("/admin/audit").status_code == 403
 
 
 def test_a_session_cannot_be_made_or_changed_by_its_owner(proxy: Proxy) -> None:
@@ -132,7 +132,7 @@ def test_litellms_own_ui_shows_the_page(browser: Browser, proxy: Proxy) -> None:
     page.goto(f"{proxy.url}/ui/?page=models")
     page.get_by_role("button", name="AI Gateway").click()
     page.get_by_role("menuitem", name="Profiles").or_(page.get_by_text("Profiles", exact=True)).first.click()
-    frame = page.frame_locator(f'iframe[src="{proxy.url}{ADMIN}/ui/"]')
+    frame = page.frame_locator(f'iframe[src="{proxy.url}/admin/ui/"]')
 
     expect(frame.locator("[data-active]")).to_be_visible(timeout=30_000)
     context.close()

@@ -152,7 +152,7 @@ def test_a_screen_whose_route_is_not_there_says_so(tab: Tab, status: int) -> Non
     def missing(route: Route) -> None:
         route.fulfill(status=status, json={"code": "not_ready"})
 
-    for pattern in ("**/router/stats", "**/profiles/usage?*"):
+    for pattern in ("**/router/stats", "**/usage?*"):
         tab.page.route(pattern, missing)
     for screen, text in (
         ("routing", "Automatic routing has not started on this proxy."),
@@ -168,10 +168,10 @@ def test_a_failure_is_shown_with_a_way_on(tab: Tab) -> None:
         "status": 500,
         "json": {"code": "internal", "title": "Something went wrong here", "fix": "Look."},
     }
-    tab.page.route("**/profiles/workers", lambda route: route.fulfill(**broken))
+    tab.page.route("**/workers", lambda route: route.fulfill(**broken))
     tab.go("workers")
     expect(tab.page.get_by_role("alert")).to_contain_text("Something went wrong here")
-    tab.page.unroute("**/profiles/workers")
+    tab.page.unroute("**/workers")
     tab.button("Try again").click()
 
     expect(tab.page.get_by_role("row").nth(1)).to_be_visible()

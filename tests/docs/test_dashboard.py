@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from admin_api.ui import STATIC
+from admin_api.ui.routes import STATIC
 
 SESSIONS = Path(__file__).parents[2] / "neuronode_router/litellm_plugin/auth/ui_sessions.py"
 DOCS = Path(__file__).parents[2] / "docs"

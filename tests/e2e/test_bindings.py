@@ -17,7 +17,7 @@ pytestmark = pytest.mark.e2e
 
 def bind(admin: httpx.Client, subject: str, profile: str) -> None:
     """Bind in every worker."""
-    answer = admin.put(f"{ADMIN}/bindings/{subject}", json={"profile": profile})
+    answer = admin.put(f"/admin/bindings/{subject}", json={"profile": profile})
     assert answer.raise_for_status().json()["complete"]
 
 
@@ -32,7 +32,7 @@ def test_a_bound_caller_gets_its_profile_and_others_the_active_one(
         routed = chat(mine, "auto:fast")
         second = chat(mine, "task_extraction")
         foreign = chat(other, "extraction")
-        admin.delete(f"{ADMIN}/bindings/{subject}").raise_for_status()
+        admin.delete(f"/admin/bindings/{subject}").raise_for_status()
         after = chat(mine, "extraction")
 
     assert (answered_by(own), decision(own)["reason"]) == ("extraction_ultra_fast", "binding")
@@ -49,11 +49,11 @@ def test_who_manages_a_team_switches_it_and_nothing_else(
     admin.put(f"{ADMIN}/specialized", json=document, headers={"If-Match": "*"}).raise_for_status()
 
     with proxy.client(keys["researcher"]) as manager:
-        own = manager.put(f"{ADMIN}/bindings/team/research", json={"profile": "specialized"})
+        own = manager.put("/admin/bindings/team/research", json={"profile": "specialized"})
         seen = chat(manager, "synthesis")
-        beyond = manager.put(f"{ADMIN}/bindings/team/research", json={"profile": "balanced"})
+        beyond = manager.put("/admin/bindings/team/research", json={"profile": "balanced"})
         switch = manager.post(f"{ADMIN}/switch", json={"profile": "specialized"})
-        ended = manager.delete(f"{ADMIN}/bindings/team/research")
+        ended = manager.delete("/admin/bindings/team/research")
 
     assert (own.status_code, beyond.status_code, switch.status_code, ended.status_code) == (
         200,
@@ -71,12 +71,12 @@ def test_beyond_its_budget_a_team_gets_the_other_profile(
     rule = {"share": 0.5, "profile": "cost_effective", "monthly_usd": 0.000001}
     with proxy.client(keys["researcher"]) as mine:
         chat(mine, "extraction").raise_for_status()
-        admin.put(f"{ADMIN}/bindings/team/research", json={"beyond": rule}).raise_for_status()
+        admin.put("/admin/bindings/team/research", json={"beyond": rule}).raise_for_status()
 
         wait_until(
             lambda: decision(chat(mine, "extraction"))["profile"] == "cost_effective",
             seconds=90,
             what="the other profile",
         )
-        admin.delete(f"{ADMIN}/bindings/team/research").raise_for_status()
+        admin.delete("/admin/bindings/team/research").raise_for_status()
         assert decision(chat(mine, "extraction"))["profile"] == "premium"

@@ -13,7 +13,6 @@ import pytest
 
 from neuronode_router.access import Role, generate_key
 from tests.e2e.asking import chat, decision
-from tests.e2e.conftest import ADMIN
 from tests.support.metering import value
 from tests.support.place import Place
 from tests.support.proxy import Proxy
@@ -59,7 +58,7 @@ def answered(proxy: Proxy) -> list[dict[str, str]]:
 def scrape(proxy: Proxy) -> bytes:
     """Return our metrics as a viewer reads them."""
     with proxy.client(VIEWER) as client:
-        answer = client.get(f"{ADMIN}/metrics")
+        answer = client.get("/admin/metrics")
     assert answer.status_code == 200, answer.text
     return answer.content
 

@@ -55,14 +55,14 @@ def client(strict: Proxy) -> Iterator[httpx.Client]:
 
 
 def prove(client: httpx.Client, **query: Any) -> dict[str, Any]:
-    answer = client.post(f"{ADMIN}/validate", params={"live": "1", **query}, timeout=120)
+    answer = client.post("/admin/proof/validate", params={"live": "1", **query}, timeout=120)
     assert PROVIDER_KEY not in answer.text
     document: dict[str, Any] = answer.raise_for_status().json()
     return document
 
 
 def states(client: httpx.Client) -> Mapping[tuple[str, str], dict[str, Any]]:
-    cells = client.get(f"{ADMIN}/matrix").raise_for_status().json()["cells"]
+    cells = client.get("/admin/proof/matrix").raise_for_status().json()["cells"]
     return {(cell["profile"], cell["task"]): cell for cell in cells}
 
 
@@ -72,7 +72,7 @@ def test_what_fails_is_red_and_everything_else_green(client: httpx.Client, upstr
 
     with client.stream(
         "POST",
-        f"{ADMIN}/validate",
+        "/admin/proof/validate",
         params={"live": "1"},
         headers={"Accept": "text/event-stream"},
         timeout=120,
@@ -104,7 +104,7 @@ def test_the_gate_holds_and_force_is_audited(client: httpx.Client) -> None:
     forced = client.post(
         f"{ADMIN}/switch", json={"profile": "specialized", "force": True, "reason": "outage"}
     ).raise_for_status()
-    entry = client.get(f"{ADMIN}/audit").json()["entries"][0]
+    entry = client.get("/admin/audit").json()["entries"][0]
 
     assert {refusal.status_code for refusal in refusals} == {409}
     assert {problem["path"] for problem in refusals[0].json()["problems"]} == {".".join(cell) for cell in RED}
@@ -117,7 +117,7 @@ def test_probes_are_neither_used_nor_measured(client: httpx.Client) -> None:
     """Usage and statistics know requests of clients only."""
     prove(client, profile="ultra_fast")
 
-    usage = client.get(f"{ADMIN}/usage", params={"by": "served_group"}).raise_for_status().json()
+    usage = client.get("/admin/usage", params={"by": "served_group"}).raise_for_status().json()
     stats = client.get("/admin/router/stats").raise_for_status().json()
 
     assert (usage["total"]["requests"], usage["lines"]) == (0, [])

@@ -11,7 +11,6 @@ import pytest
 import yaml
 
 from tests.e2e.asking import chat, decision
-from tests.e2e.conftest import ADMIN
 from tests.support import wire
 from tests.support.place import FIRST_PROFILE, PROVIDER_KEY, Place
 from tests.support.proxy import Proxy
@@ -70,7 +69,7 @@ def client(tmp_path_factory: pytest.TempPathFactory, provider: Upstream) -> Iter
 
 def used(client: httpx.Client) -> tuple[int, ...]:
     """Return requests and tokens of prompts and answers that the books have for the last group."""
-    lines = client.get(f"{ADMIN}/usage", params={"by": "served_group"}).raise_for_status().json()["lines"]
+    lines = client.get("/admin/usage", params={"by": "served_group"}).raise_for_status().json()["lines"]
     figures: dict[str, int] = next(
         (line["figures"] for line in lines if line["names"]["served_group"] == GEMINI), {}
     )

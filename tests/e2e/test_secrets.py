@@ -100,7 +100,7 @@ def test_no_word_of_an_auto_request_is_kept_or_told(
             path: admin.get(path).raise_for_status().content
             for path in (
                 *("/admin/router/stats", "/admin/router/registry", "/api/v1/llm/routing-stats"),
-                *(f"{ADMIN}/status", f"{ADMIN}/workers", f"{ADMIN}/usage", f"{ADMIN}/usage?format=csv"),
+                *(f"{ADMIN}/status", "/admin/workers", "/admin/usage", "/admin/usage?format=csv"),
             )
         }
         dry_run = {"messages": [{"role": "user", "content": asked}]}
@@ -157,7 +157,7 @@ def routes() -> list[tuple[str, str, str]]:
 
 
 def _first_event(admin: httpx.Client) -> bytes:
-    with admin.stream("GET", f"{ADMIN}/events") as answer:
+    with admin.stream("GET", "/admin/events") as answer:
         return next(chunk for chunk in answer.iter_bytes() if b"data:" in chunk)
 
 

@@ -78,7 +78,7 @@ def test_a_hand_edit_takes_effect_in_every_worker(battered: Proxy, admin: httpx.
     file.write_text(profile_text("balanced", chat="rescue"))
 
     wait_until(lambda: served(admin, times=4) == {"rescue"}, what="the edited mapping")
-    newest = admin.get(f"{ADMIN}/audit", params={"limit": 1}).json()["entries"][0]
+    newest = admin.get("/admin/audit", params={"limit": 1}).json()["entries"][0]
     assert newest["actor"]["kind"] != "operator"
     assert {"task": "chat", "before": "chat_balanced", "after": "rescue"} in newest["changes"]
     file.write_text(profile_text("balanced"))
@@ -179,7 +179,7 @@ def test_a_killed_proxy_comes_back_with_the_revision(battered: Proxy, admin: htt
 
 
 def _drifts(admin: httpx.Client) -> int:
-    workers = admin.get(f"{ADMIN}/workers").raise_for_status().json()["workers"]
+    workers = admin.get("/admin/workers").raise_for_status().json()["workers"]
     return sum(int(worker["report"]["drifts"]) for worker in workers if worker["live"])
 
 
@@ -199,7 +199,7 @@ def _rendered(config: Path) -> tuple[str, dict[str, str]]:
 
 def _others_serve(admin: httpx.Client, revision: int, dead: int) -> bool:
     try:
-        workers = admin.get(f"{ADMIN}/workers").raise_for_status().json()["workers"]
+        workers = admin.get("/admin/workers").raise_for_status().json()["workers"]
     except httpx.TransportError:
         return False
     serving = {worker["pid"]: worker["revision"] for worker in workers if worker["live"]}

@@ -197,7 +197,9 @@ def test_an_operators_template_is_a_task(member: httpx.Client) -> None:
     """A YAML file in `NEURONODE_TASKS` is listed and answered."""
     listed = member.get(f"{API}/tasks").raise_for_status().json()["tasks"]
 
-    answer = ask(member, "/tasks/urgency", {"inputs": {"mail": "Fire! echo-now"}}).raise_for_status().json()
+    answer = (
+        ask(member, "/templates/urgency", {"inputs": {"mail": "Fire! echo-now"}}).raise_for_status().json()
+    )
 
     assert {task["name"] for task in listed} == {"analysis", "chat", "classify", "sentiment", "urgency"}
     assert (answer["task"], answer["value"], answer["tier"]) == ("urgency", "now", "fast")
@@ -259,7 +261,7 @@ def test_without_a_known_key_it_is_401(proxy: Proxy, upstream: Upstream, key: st
     with proxy.client(key) as nobody:
         answers = [
             ask(nobody, "/sentiment", {"text": "x"}),
-            ask(nobody, "/tasks/nothing", {}),
+            ask(nobody, "/templates/nothing", {}),
             *(nobody.get(f"{API}/{page}") for page in ("tasks", "models", "routing-stats")),
         ]
 

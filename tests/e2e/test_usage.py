@@ -14,7 +14,6 @@ import httpx
 import pytest
 
 from neuronode_router.access import AccessKey, generate_key
-from tests.e2e.conftest import ADMIN
 from tests.support.place import FALLING, PROVIDER_KEY, Place
 from tests.support.proxy import MASTER_KEY, Proxy
 from tests.support.recorder_names import RECORD, RECORDER
@@ -143,7 +142,7 @@ def books(running: Proxy, sent: Mapping[str, str]) -> list[dict[str, Any]]:
 def report(proxy: Proxy, **query: str) -> dict[str, Any]:
     """Read a usage report with the master key."""
     with proxy.client() as client:
-        answer: dict[str, Any] = client.get(f"{ADMIN}/usage", params=query).raise_for_status().json()
+        answer: dict[str, Any] = client.get("/admin/usage", params=query).raise_for_status().json()
         return answer
 
 
@@ -305,7 +304,7 @@ def test_a_plan_costs_what_the_groups_cost(running: Proxy, books: list[dict[str,
     """All groups of this place have one price: another profile costs the same, the active one exactly what it did."""
     with running.client() as client:
         active, other = (
-            client.post(f"{ADMIN}/plan", json={"profile": name}).raise_for_status().json()
+            client.post("/admin/plan", json={"profile": name}).raise_for_status().json()
             for name in ("premium", "balanced")
         )
 
@@ -321,14 +320,14 @@ def test_members_see_their_own_team(running: Proxy, books: list[Any], member: tu
     """What a team's key uses is the team's, and all that the team's key sees; other calls are nobody's to it."""
     plain, _ = member
     with running.client(plain) as client:
-        before = client.get(f"{ADMIN}/usage").raise_for_status().json()["total"]["requests"]
+        before = client.get("/admin/usage").raise_for_status().json()["total"]["requests"]
         answer = client.post(
             "/v1/chat/completions",
             json={"model": "classification", "messages": [{"role": "user", "content": "hi"}]},
         ).raise_for_status()
 
         def counted() -> bool:
-            lines = client.get(f"{ADMIN}/usage", params={"by": "team"}).raise_for_status().json()["lines"]
+            lines = client.get("/admin/usage", params={"by": "team"}).raise_for_status().json()["lines"]
             return [(line["names"], line["figures"]["requests"]) for line in lines] == [
                 ({"team": "search"}, 1)
             ]
@@ -357,9 +356,7 @@ def test_a_spreadsheet_gets_the_same(running: Proxy, books: list[Any]) -> None:
     """The CSV has the lines of the JSON, and says unpriced in words."""
     with running.client() as client:
         text = (
-            client.get(f"{ADMIN}/usage", params={"by": "served_group", "format": "csv"})
-            .raise_for_status()
-            .text
+            client.get("/admin/usage", params={"by": "served_group", "format": "csv"}).raise_for_status().text
         )
 
     lines = text.splitlines()

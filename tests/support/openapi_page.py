@@ -15,9 +15,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from admin_api.llm_router import build_task_router
-from admin_api.ports import AdminHost
-from admin_api.router import build_router
+from admin_api.host import AdminHost
+from admin_api.router import build_router, build_task_router
 from neuronode_router.errors import NotReady
 
 CHECKS = [

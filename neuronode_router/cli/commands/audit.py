@@ -38,7 +38,7 @@ def command() -> None:
 def tail(connection: Connection, *, lines: int, follow: bool, as_json: bool, **wanted: str | None) -> None:
     """Show who changed what, when and why, the newest at the end. With --json one line for each entry."""
     now = connection.get("/profiles/status").document["revision"]
-    page = connection.get("/profiles/audit", limit=lines, before=now + 1, **wanted).document["entries"]
+    page = connection.get("/audit", limit=lines, before=now + 1, **wanted).document["entries"]
     entries = page[::-1]
     if as_json or follow:
         for entry in entries:

@@ -34,7 +34,7 @@ def plan(connection: Connection, name: str, *, as_json: bool, **period: float | 
     """
     asked = {"profile": name, "from": period["since"], "to": period["until"]}
     body = {key: value for key, value in asked.items() if value is not None}
-    forecast = connection.send("POST", "/profiles/plan", body).document
+    forecast = connection.send("POST", "/plan", body).document
     answer(forecast, lambda: _parts(forecast), as_json=as_json)
 
 

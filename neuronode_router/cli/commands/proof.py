@@ -14,7 +14,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from neuronode_router.cli.http import Connection, NotOffered, checked, offered, problem_of, refusal
+from neuronode_router.cli.http import Connection, NotOffered, checked, problem_of, refusal
 from neuronode_router.cli.options import PATH, json_option, online
 from neuronode_router.cli.profile.text import read_profile
 from neuronode_router.cli.terminal import answer, clean, moment, note, table
@@ -106,7 +106,7 @@ def _params(
 
 def _told(connection: Connection, params: Mapping[str, object]) -> dict[str, Any]:
     """Say on standard error what each probe finds, and return the outcome."""
-    for sent in connection.stream("POST", "/profiles/validate", params=params):
+    for sent in connection.stream("POST", "/proof/validate", params=params):
         if sent is None:
             continue
         document: dict[str, Any] = sent.json()
@@ -136,8 +136,7 @@ def matrix(connection: Connection, *, as_json: bool) -> None:
 
     Exit code 1 when a cell is red.
     """
-    with offered("a proof matrix"):
-        found = connection.get("/profiles/matrix").document
+    found = connection.get("/proof/matrix").document
     answer(found, lambda: [_table(found["cells"]), "", *_reds(found["cells"])], as_json=as_json)
     sys.exit(1 if any(cell["state"] == "red" for cell in found["cells"]) else 0)
 

@@ -13,7 +13,7 @@ import click
 
 from neuronode_router.cli.commands.usage import dollars
 from neuronode_router.cli.consent import How, PendingChange, carry_out, forced
-from neuronode_router.cli.http import Connection, offered, segment
+from neuronode_router.cli.http import Connection, segment
 from neuronode_router.cli.options import (
     change_options,
     force_option,
@@ -37,8 +37,7 @@ def command() -> None:
 @online
 def list_bindings(connection: Connection, *, as_json: bool) -> None:
     """Show who is bound to which profile."""
-    with offered("bindings"):
-        listed = connection.get("/profiles/bindings").document
+    listed = connection.get("/bindings").document
     columns = ("bound", "profile", ">beyond", "then", ">monthly budget")
     answer(listed, lambda: [table(columns, map(_row, listed["bindings"])), _others(listed)], as_json=as_json)
 
@@ -83,7 +82,7 @@ def unbind(connection: Connection, name: str, *, kind: str, **how: Any) -> None:
 
 
 def _path(kind: str, name: str) -> str:
-    return f"/profiles/bindings/{kind}/{segment(name)}"
+    return f"/bindings/{kind}/{segment(name)}"
 
 
 def _row(binding: Mapping[str, Any]) -> tuple[object, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from neuronode_router.cli.http import Connection, offered
+from neuronode_router.cli.http import Connection
 from neuronode_router.cli.moment import since_option, until_option
 from neuronode_router.cli.options import json_option, online
 from neuronode_router.cli.terminal import answer, moment, table
@@ -43,11 +43,10 @@ def command(
     The last 24 hours unless --since says otherwise.
     """
     asked = {"by": by, "from": period["since"], "to": period["until"], "step": STEPS.get(step or "")}
-    with offered("usage"):
-        if as_csv:
-            click.echo(connection.text("/profiles/usage", **asked, format="csv"), nl=False)
-            return
-        report = connection.get("/profiles/usage", **asked).document
+    if as_csv:
+        click.echo(connection.text("/usage", **asked, format="csv"), nl=False)
+        return
+    report = connection.get("/usage", **asked).document
     answer(report, lambda: _parts(report), as_json=as_json)
 
 

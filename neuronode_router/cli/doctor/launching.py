@@ -140,7 +140,7 @@ def admin_prefix(subject: Subject) -> Iterator[Finding]:
                 "admin_prefix_taken",
                 f"{launch.name}: LITELLM_ENABLE_ADMIN_MCP",
                 "LiteLLM takes every address below /admin for itself.",
-                "Use /neuronode/profiles instead of /admin/profiles; this command does.",
+                "Use /neuronode instead of /admin; this command does.",
             )
 
 

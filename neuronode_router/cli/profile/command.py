@@ -92,7 +92,7 @@ def _parts(profile: Mapping[str, Any]) -> list[Table | str]:
 @online
 def diff(connection: Connection, before: str, after: str, *, as_json: bool) -> None:
     """Show which tasks two profiles send elsewhere."""
-    difference = connection.get("/profiles/diff", **{"from": before, "to": after}).document
+    difference = connection.get("/diff", **{"from": before, "to": after}).document
     changes = difference["changes"]
     same = f"{clean(before)} and {clean(after)} send every task to the same group."
     answer(difference, lambda: [changes_table(changes) if changes else same], as_json=as_json)
@@ -119,4 +119,4 @@ def rollback(connection: Connection, revision: int | None, *, force: bool, **how
 
     Profile and mappings of REVISION, or of the revision before, return as a new revision."""
     body = {"to": revision or "previous", **forced(force=force)}
-    sys.exit(carry_out(connection, PendingChange("POST", "/profiles/rollback", body), How(**how)))
+    sys.exit(carry_out(connection, PendingChange("POST", "/rollback", body), How(**how)))

@@ -140,7 +140,7 @@ def _put(connection: Connection, base: Base, text: ProfileText, how: How) -> int
 
 def _show_what_came_between(connection: Connection, base: Base) -> None:
     note("Somebody else committed since you began:")
-    for entry in connection.get("/profiles/audit", after=base.revision).document["entries"][::-1]:
+    for entry in connection.get("/audit", after=base.revision).document["entries"][::-1]:
         note(f"  {entry_line(entry)}")
     now = _read_base(connection, base.name, may_be_new=True)
     theirs = difflib.unified_diff(base.text.splitlines(), now.text.splitlines(), "then", "now", lineterm="")

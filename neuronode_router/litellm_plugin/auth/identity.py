@@ -70,8 +70,8 @@ class Identity:
     async def authenticate(self, request: Request) -> Principal:
         """Return the caller of an admin route.
 
-        Raises `AdminClosed` without a master key, `NotAuthenticated` for a missing or unknown key and `NotAllowed`
-        for a key that LiteLLM knows and refuses (blocked, expired, over budget).
+        Raises `AdminClosed` without a master key, `NotAuthenticated` for a missing, unknown or blocked key (LiteLLM
+        tells no difference) and `NotAllowed` for a key that it knows and refuses (expired, limited, over budget).
         """
         if not self._proxy.master_key:
             raise AdminClosed("The proxy runs without a master key, so the admin routes are closed.")
@@ -184,8 +184,8 @@ def _refused(error: Exception) -> NotAuthenticated | NotAllowed:
     """Map LiteLLM's refusal. Its texts are not passed on: they can quote parts of keys."""
     status = str(getattr(error, "code", None) or getattr(error, "status_code", ""))
     if status in {"403", "429"} or getattr(error, "type", "") in {"budget_exceeded", "expired_key"}:
-        return NotAllowed("LiteLLM knows this key and refuses it (blocked, expired, limited or over budget).")
-    return NotAuthenticated("This proxy does not know the key.")
+        return NotAllowed("LiteLLM knows this key and refuses it (expired, limited or over budget).")
+    return NotAuthenticated("This proxy does not know the key, or has blocked it.")
 
 
 def _managed(user: UserAPIKeyAuth, team: str | None) -> tuple[str, ...]:

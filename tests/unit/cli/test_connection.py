@@ -16,7 +16,6 @@ from neuronode_router.cli.http import (
     Refused,
     Unreachable,
     connect,
-    offered,
 )
 from neuronode_router.errors import SettingsError
 from tests.unit.cli.conftest import Remote, Terminal
@@ -170,25 +169,6 @@ def test_a_proxy_without_the_plugin_is_recognised(answer: httpx.Response) -> Non
     """Whatever else answers there."""
     with pytest.raises(NotOffered):
         talking_to(lambda _: answer).get("/profiles/status")
-
-
-@pytest.mark.parametrize("word", ["usage", "bindings"])
-def test_an_older_version_that_takes_a_route_for_a_profile_is_recognised(word: str) -> None:
-    """It has no profile of that name; other refusals stay what they are."""
-    headers = {"content-type": "application/problem+json"}
-    document = {
-        "code": "unknown_profile",
-        "detail": f"There is no profile '{word}'.",
-        "fix": "Use one of: x.",
-    }
-    proxy = talking_to(lambda _: httpx.Response(404, json=document, headers=headers))
-
-    with pytest.raises(NotOffered), offered(word):
-        proxy.get(f"/profiles/{word}")
-
-    document["code"] = "not_allowed"
-    with pytest.raises(Refused), offered(word):
-        proxy.get(f"/profiles/{word}")
 
 
 def test_a_redirect_is_not_followed_with_the_key() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from admin_api.ports import AdminHost
+from admin_api.host import AdminHost
 from neuronode_router.domain import Profile
 from neuronode_router.usage.finished import FinishedRequest
 from neuronode_router.usage.forecast import Forecast, forecast

@@ -1,0 +1,1 @@
+"""Every committed revision: as pages, as an export, and as a stream."""

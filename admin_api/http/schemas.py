@@ -1,0 +1,93 @@
+"""What bodies of requests and answers have in common: unknown keys are refused, docstrings describe the fields.
+
+It must not know a resource. What a room's own type says already is shown as that type, not written down again.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Generic, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, RootModel
+
+from admin_api.http.described import Described
+from neuronode_router.control.change import Wait
+
+MAX_REASON_CHARS = 500
+
+Shown = TypeVar("Shown")
+
+
+def storable(value: JsonValue) -> JsonValue:
+    """Return the value. Raises `ValueError` for text no database keeps: NUL and unpaired surrogates."""
+    if isinstance(value, str):
+        if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
+            raise ValueError("the text contains NUL or an unpaired surrogate")
+    elif isinstance(value, list):
+        for item in value:
+            storable(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            storable(key)
+            storable(item)
+    return value
+
+
+Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(storable)]
+"""Of a profile or task."""
+GroupName = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(storable)]
+"""Of a model group, or whatever else a client may send as `model`."""
+
+
+class Body(Described, BaseModel):
+    """What a client sends."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Document(Described, BaseModel):
+    """What is answered. A field of a room's own type is described by that type's docstrings."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        from_attributes=True,
+        json_schema_serialization_defaults_required=True,
+        hide_input_in_errors=True,  # should a document ever be refused, the log must not show what a model said (T12)
+    )
+
+    @classmethod
+    def of(cls, *sources: object, **known: object) -> Self:
+        """Return the document with the fields `known`; each other one is read off the first source that has it."""
+        read = {
+            name: getattr(source, name)
+            for source in reversed(sources)
+            for name in cls.model_fields
+            if hasattr(source, name)
+        }
+        return cls.model_validate(read | known)
+
+
+class WholeDocument(Described, RootModel[Shown], Generic[Shown]):
+    """An answer that is a room's own type and nothing else."""
+
+    model_config = ConfigDict(
+        json_schema_serialization_defaults_required=True,
+        hide_input_in_errors=True,
+    )
+
+
+class WriteOptions(Body):
+    """What every write may be told."""
+
+    reason: Annotated[str, Field(max_length=MAX_REASON_CHARS), AfterValidator(storable)] = ""
+    """Why, for the audit log."""
+    wait: Wait = "all"
+    """Whose acknowledgements the answer waits for: of no worker, one, or all live ones."""
+    dry_run: bool = False
+    """Check and show what would change; change nothing."""
+
+
+class GatedOptions(WriteOptions):
+    """What a write may be told that can put an unproven profile in force."""
+
+    force: bool = False
+    """Also onto a profile that is not proven to answer; the audit log shows it."""

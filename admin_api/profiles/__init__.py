@@ -1,0 +1,1 @@
+"""Which profile is in force, what the profiles say, and every change of that."""

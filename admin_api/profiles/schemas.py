@@ -1,0 +1,125 @@
+"""The bodies of the routes about profiles, as the OpenAPI page shows them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue
+
+from admin_api.http.schemas import Body, Document, GatedOptions, GroupName, Name, WriteOptions, storable
+from neuronode_router.domain import TaskChange, WorkerStatus
+from neuronode_router.errors import Problem
+
+ProfileBody = Annotated[
+    dict[str, JsonValue],
+    AfterValidator(storable),
+    Field(
+        description="A profile with the keys of its file; docs/profiles.md has them all.",
+        examples=[
+            {
+                "description": "Cheap and good enough.",
+                "cost_level": "low",
+                "performance_level": "good",
+                "tasks": {"classification": "classification_cost_effective"},
+                "tiers": {"fast": ["tier_fast"], "medium": ["tier_medium"], "complex": ["tier_complex"]},
+            }
+        ],
+    ),
+]
+
+
+class SwitchBody(GatedOptions):
+    """Which profile shall answer."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"profile": "balanced", "reason": "evening rate"}}
+    )
+
+    profile: Name
+
+
+class RollbackBody(GatedOptions):
+    """Which revision shall be in force again, as a new revision."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"to": "previous", "reason": "answers got worse"}}
+    )
+
+    to: Literal["previous"] | Annotated[int, Field(ge=1, le=2**53)] = "previous"
+    """`previous`, or the number of a revision."""
+
+
+class ReloadBody(WriteOptions):
+    """Read the profile files again."""
+
+
+class MappingBody(Body):
+    """The model group that shall serve a task."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"group": "classification_premium"}})
+
+    group: GroupName
+
+
+class ProfileDocument(Document):
+    """A profile."""
+
+    name: str
+    description: str
+    cost_level: str
+    performance_level: str
+    tasks: dict[str, str]
+    tiers: dict[str, list[str]]
+    allowed_teams: list[str]
+    hidden: bool
+    uncertain: str
+    on_overload: str
+    stickiness: str
+
+
+class ProfileListDocument(Document):
+    """The profiles the caller may see."""
+
+    revision: int
+    active_profile: str
+    profiles: list[ProfileDocument]
+
+
+class MetadataDocument(Document):
+    """What is said of the active profile."""
+
+    description: str
+    cost_level: str
+    performance_level: str
+
+
+class StatusDocument(Document):
+    """What is in force. The last five are for administrators and viewers; others get null."""
+
+    ready: bool
+    """False until a valid set of profiles was committed."""
+    active_profile: str | None
+    active_mappings: dict[str, str]
+    profile_metadata: MetadataDocument | None
+    revision: int
+    committed_at: float | None
+    served_revision: int
+    """What the process that answered serves."""
+    embedded_groups: list[str]
+    """Groups that the built-in tiny language model answers."""
+    converged: bool | None = None
+    workers: tuple[WorkerStatus, ...] | None = None
+    problems: list[Problem] | None = None
+    """Of the process that answered, and of each worker whose background work is stalled."""
+    warnings: list[str] | None = None
+    host: dict[str, Any] | None = None
+
+
+class DiffDocument(Document):
+    """What would change for clients between two profiles."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    from_profile: str = Field(alias="from")
+    to_profile: str = Field(alias="to")
+    changes: tuple[TaskChange, ...]

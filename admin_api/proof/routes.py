@@ -1,0 +1,193 @@
+"""Whether the profiles are valid, whether their groups answer, and what was proven of them before.
+
+It holds no decisions: the proof room probes and judges. A run may be told as it goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Query, Request, Response
+from pydantic import BaseModel
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from admin_api.host import AdminHost
+from admin_api.http.endpoints import READ, Endpoint, also
+from admin_api.http.guard import KEEP_ALIVE_SECONDS, Call, Committed, LimitedReader, Reader, started
+from admin_api.http.problems import INTERNAL, InvalidRequestError, problem_document
+from admin_api.profiles.routes import file_document
+from admin_api.proof.schemas import (
+    CellDocument,
+    FoundDocument,
+    MatrixDocument,
+    RunDocument,
+    ValidateBody,
+    ValidateQuery,
+    ValidationDocument,
+)
+from neuronode_router.access import require_writer
+from neuronode_router.domain import Actor, Profile
+from neuronode_router.errors import NeuronodeError, Problem, ProfilesInvalid, UnknownProfile, UnknownTask
+from neuronode_router.proof.matrix import Cell, ProbeEvidence, ProbeTarget, State, target_of
+from neuronode_router.proof.runner import RunLimits
+from neuronode_router.proof.service import ProofService
+
+logger = logging.getLogger(__name__)
+
+EVENT_STREAM = "text/event-stream"
+
+
+async def validate(
+    call: LimitedReader,
+    request: Request,
+    query: Annotated[ValidateQuery, Query()],
+    body: ValidateBody | None = None,
+) -> ValidationDocument | Response:
+    """Check the profile files, or a submitted profile; with `live`, ask every group for real. Changes no profile."""
+    if body is not None and query.live:
+        raise InvalidRequestError([_nothing_to_ask()])
+    if not query.live:
+        problems = await (call.host.manager.validate() if body is None else _check(call, body))
+        return ValidationDocument(valid=not problems, problems=problems)
+    require_writer(call.principal)
+    order = await _order(call, query)
+    if EVENT_STREAM not in request.headers.get("accept", ""):
+        return await _carried_out(order, lambda _: None)
+    call.limits.require_free_stream(call.principal)
+    return EventSourceResponse(_told(call, order), ping=KEEP_ALIVE_SECONDS, sep="\n")
+
+
+async def read_matrix(call: Reader, state: Committed) -> MatrixDocument:
+    """Every profile and task: who answers, whether that was proven, when, how fast and at what cost."""
+    service, profiles = started(call.host.proof), list(state.profiles.profiles.values())
+    return MatrixDocument(
+        revision=state.revision,
+        gate=service.gate.mode,
+        max_age_seconds=service.matrix.max_age,
+        profiles=[profile.name for profile in profiles],
+        tasks=list(dict.fromkeys(task for profile in profiles for task in profile.tasks)),
+        cells=_cells(await service.cells(profiles)),
+    )
+
+
+async def _check(call: Call, body: ValidateBody) -> tuple[Problem, ...]:
+    """Return what is wrong with a submitted profile. Nothing is changed."""
+    document, actor = file_document(body.name, body.profile), Actor(call.principal.name)
+    try:
+        await call.host.manager.edit_profile(body.name, document, actor=actor, dry_run=True)
+    except ProfilesInvalid as error:
+        return error.problems
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A run that was asked for."""
+
+    host: AdminHost
+    service: ProofService
+    profiles: Sequence[Profile]
+    tasks: frozenset[str]
+    """None of them means all."""
+    limits: RunLimits
+
+    def wants(self, task: str) -> bool:
+        return not self.tasks or task in self.tasks
+
+    def targets(self) -> set[ProbeTarget]:
+        """Return what to probe: cells with the same group and shape share a probe."""
+        tools = self.service.matrix.tool_tasks
+        return {
+            target_of(profile, task, tools)
+            for profile in self.profiles
+            for task in profile.tasks
+            if self.wants(task)
+        }
+
+
+async def _order(call: Call, query: ValidateQuery) -> _Order:
+    """Return the run. Raises `NotReady`, `UnknownProfile` or `UnknownTask`."""
+    service, known = started(call.host.proof), (await call.committed()).profiles.profiles
+    for name in query.profile:
+        if name not in known:
+            raise UnknownProfile(name, list(known))
+    profiles = [known[name] for name in dict.fromkeys(query.profile)] or list(known.values())
+    tasks = {task for profile in profiles for task in profile.tasks}
+    for task in query.task:
+        if task not in tasks:
+            raise UnknownTask(task, list(tasks))
+    return _Order(call.host, service, profiles, frozenset(query.task), query.limits())
+
+
+async def _carried_out(order: _Order, told: Callable[[ProbeEvidence], None]) -> ValidationDocument:
+    problems = await order.host.manager.validate()
+    run = await order.service.run(order.targets(), order.limits, told)
+    cells = [cell for cell in await order.service.cells(order.profiles) if order.wants(cell.task)]
+    return ValidationDocument(
+        valid=not problems and all(cell.state is not State.RED for cell in cells),
+        problems=problems,
+        live=RunDocument.of(run, done=len(run.found), cells=_cells(cells)),
+    )
+
+
+async def _told(call: Call, order: _Order) -> AsyncIterator[ServerSentEvent]:
+    """Yield an event `found` for each probe, and at the end `result` or `problem`. Who hangs up ends the run."""
+    heard: asyncio.Queue[ProbeEvidence | None] = asyncio.Queue()
+    with call.limits.open_stream(call.principal):
+        run = asyncio.create_task(_carried_out(order, heard.put_nowait))
+        run.add_done_callback(lambda _: heard.put_nowait(None))
+        try:
+            done, wanted = 0, len(order.targets())
+            while (evidence := await heard.get()) is not None:
+                done += 1
+                found = FoundDocument.of(evidence, evidence.target, done=done, wanted=wanted)
+                yield _event("found", found)
+            yield _end(run)
+        finally:
+            run.cancel()
+            await asyncio.wait([run])
+
+
+def _end(run: asyncio.Task[ValidationDocument]) -> ServerSentEvent:
+    error = run.exception()
+    if error is None:
+        return _event("result", run.result())
+    if not isinstance(error, NeuronodeError):
+        logger.error("neuronode admin API: a run of probes failed", exc_info=error)
+        error = INTERNAL
+    return _event("problem", problem_document(error))
+
+
+def _event(name: str, document: BaseModel) -> ServerSentEvent:
+    return ServerSentEvent(event=name, data=document.model_dump_json(), sep="\n")
+
+
+def _cells(cells: Sequence[Cell]) -> list[CellDocument]:
+    return [CellDocument.of(cell, cell.target, cell.evidence) for cell in cells]
+
+
+def _nothing_to_ask() -> Problem:
+    fix = "Put the profile in force as a file first, or leave `live` out."
+    return Problem(
+        "live_with_body", "Only profiles that are committed can be probed.", fix, path="query.live"
+    )
+
+
+ENDPOINTS = (
+    Endpoint("GET", "/proof/matrix", read_matrix),
+    Endpoint(
+        "POST",
+        "/proof/validate",
+        validate,
+        (*READ, 404, 409, 429),
+        also(
+            EVENT_STREAM,
+            "The outcome, or with `live` what each probe finds as it comes and then the outcome.",
+            ValidationDocument,
+        ),
+    ),
+)

@@ -1,0 +1,1 @@
+"""Automatic routing: how deployments stand, dry runs, feedback."""

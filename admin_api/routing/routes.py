@@ -1,0 +1,150 @@
+"""Automatic routing: how deployments stand, what is known of them, a dry run of one request, and feedback.
+
+It must repeat nothing of a prompt. Members get the dry run only, under their own rights, and judge their own requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fastapi import Request
+
+from admin_api.host import RoutingParts
+from admin_api.http.endpoints import READ, Endpoint
+from admin_api.http.guard import Caller, LimitedCaller, Reader, started
+from admin_api.routing.schemas import (
+    ClassificationDocument,
+    DecisionCountsDocument,
+    DecisionDocument,
+    DryRunBody,
+    DryRunDocument,
+    FeedbackBody,
+    FeedbackDocument,
+    LeftOutDocument,
+    MeasuredDocument,
+    RegistryDocument,
+    RouterStatsDocument,
+    StandingDocument,
+)
+from neuronode_router.access import key_hash, may_read_all
+from neuronode_router.auto.preview import preview
+from neuronode_router.classifier.history import Outcome, Sign
+from neuronode_router.domain import Decision
+from neuronode_router.errors import HistoryUnavailable
+from neuronode_router.routing.inventory import Deployment
+from neuronode_router.routing.overload import NEW, HealthReason, HealthVerdict
+from neuronode_router.stats.window import RECENT_SLOTS, SLOT_SECONDS, WINDOW_SLOTS
+
+UNITS = {
+    HealthReason.LATENCY: "ms",
+    HealthReason.QUEUE: "attempts",
+    HealthReason.WITHIN_LIMITS: "ms",
+    HealthReason.ERRORS: "share",
+}
+
+
+async def read_router_stats(call: Reader) -> RouterStatsDocument:
+    """How every deployment stands and why, what was measured of it, and what was decided for `auto`."""
+    parts = started(call.host.router)
+    measured, verdicts = parts.statistics.snapshot(), parts.board.verdicts
+    return RouterStatsDocument(
+        routing=parts.auto.mode,
+        statistics=parts.statistics.mode,
+        window_seconds=WINDOW_SLOTS * SLOT_SECONDS,
+        recent_seconds=RECENT_SLOTS * SLOT_SECONDS,
+        decisions=_counts(parts.auto.decisions()),
+        deployments=[
+            MeasuredDocument.of(
+                entry,
+                in_flight=parts.statistics.in_flight(entry.id),
+                window=stats and stats.window,
+                recent=stats and stats.recent,
+                **_judged(verdicts.get(entry.id, NEW)),
+            )
+            for entry in _deployments(parts)
+            for stats in (measured.get(entry.id),)
+        ],
+    )
+
+
+async def read_registry(call: Reader) -> RegistryDocument:
+    """What is known of every deployment: from its note, from LiteLLM's price list, and from its server."""
+    parts = started(call.host.router)
+    return RegistryDocument(deployments=list(_deployments(parts)), problems=list(parts.board.problems()))
+
+
+async def classify(call: Caller, body: DryRunBody) -> DryRunDocument:
+    """What a request would be taken for, and where it would go now. Nothing is sent, counted or remembered."""
+    parts = started(call.host.router)
+    decision = preview(
+        parts.auto,
+        parts.snapshot(),
+        call.principal,
+        body={"messages": body.turns},
+        name=body.task,
+        profile=body.profile,
+    )
+    explain = body.explain and may_read_all(call.principal)
+    return DryRunDocument(
+        classification=ClassificationDocument.of(parts.auto.classify(body.turns)),
+        decision=DecisionDocument.of(
+            decision, left_out=[LeftOutDocument(group=group, why=why) for group, why in decision.left_out]
+        ),
+        standings=_standings(parts, decision) if explain else None,
+    )
+
+
+async def give_feedback(call: LimitedCaller, body: FeedbackBody, request: Request) -> FeedbackDocument:
+    """Say whether the classifier was right about a request. Of one caller's verdicts on a call the last one counts."""
+    if call.host.feedback is None:
+        raise HistoryUnavailable("No history of decisions is kept here.")
+    _, _, key = request.headers.get("authorization", "").partition(" ")
+    sign = Sign(Outcome(body.verdict), body.task, body.tier)
+    entry = await call.host.feedback.judge(
+        body.call_id, sign, by=call.principal, key_hash=key_hash(key.strip())
+    )
+    return FeedbackDocument.of(entry, decided_at=entry.at, task=entry.label, group=entry.sent_to)
+
+
+def _deployments(parts: RoutingParts) -> Iterator[Deployment]:
+    for entries in parts.board.registry.groups.values():
+        yield from entries
+
+
+def _counts(decisions: Mapping[str, Mapping[str, int]]) -> DecisionCountsDocument:
+    total, fallbacks = sum(decisions["tier"].values()), sum(decisions["fallback"].values())
+    return DecisionCountsDocument(
+        total=total,
+        **{name: dict(decisions[name]) for name in ("tier", "task", "group", "step")},
+        fallbacks=fallbacks,
+        fallback_rate=fallbacks / total if total else 0.0,
+    )
+
+
+def _standings(parts: RoutingParts, decision: Decision) -> list[StandingDocument]:
+    """Return how the deployments stand that the decision had to choose from, in the order in which it chose."""
+    groups = [decision.group, *decision.ladder, *(group for group, _ in decision.left_out)]
+    verdicts = parts.board.verdicts
+    return [
+        StandingDocument.of(entry, **_judged(verdicts.get(entry.id, NEW)))
+        for group in groups
+        for entry in parts.board.registry.groups.get(group, ())
+    ]
+
+
+def _judged(verdict: HealthVerdict) -> dict[str, Any]:
+    """Return what a document says of a verdict."""
+    return {
+        **{name: getattr(verdict, name) for name in ("health", "why", "value", "limit", "baseline_ms")},
+        "unit": UNITS.get(verdict.why),
+        "since": verdict.since or None,
+    }
+
+
+ENDPOINTS = (
+    Endpoint("GET", "/router/stats", read_router_stats),
+    Endpoint("GET", "/router/registry", read_registry),
+    Endpoint("POST", "/router/classify", classify, (*READ, 404)),
+    Endpoint("POST", "/router/feedback", give_feedback, (*READ, 404, 429)),
+)

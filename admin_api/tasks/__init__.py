@@ -1,0 +1,1 @@
+"""The task API: templates, run in the caller's own name."""

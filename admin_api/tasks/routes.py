@@ -1,0 +1,201 @@
+"""The task API: sentiment, classify, chat, analysis and every other template, and what is known of the tiers.
+
+It must not know prompts, nor who answers: it makes an order of a request, has it run, and presents the outcome.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from starlette.requests import ClientDisconnect
+
+from admin_api.host import ProxyTasks
+from admin_api.http.endpoints import READ, Endpoint
+from admin_api.http.guard import Call, Caller, started
+from admin_api.tasks.schemas import (
+    AnalysisBody,
+    AnalysisDocument,
+    AnswerDocument,
+    ChatBody,
+    ChatDocument,
+    ClassifyBody,
+    ClassifyDocument,
+    ModelsDocument,
+    RoutingStatsDocument,
+    SentimentBody,
+    SentimentDocument,
+    TemplateBody,
+    TemplateDocument,
+    TemplateListDocument,
+)
+from neuronode_router.access import may_read_all
+from neuronode_router.domain import AUTO, Tier
+from neuronode_router.errors import UnknownTemplate
+from neuronode_router.tasks.engine import TaskOrder, TaskOutcome, run
+from neuronode_router.tasks.inputs import Inputs
+from neuronode_router.tasks.presenters import (
+    analysis_result,
+    chat_result,
+    classify_result,
+    sentiment_result,
+    template_result,
+)
+from neuronode_router.tasks.results import Offer, RoutingStats
+from neuronode_router.tasks.template import FreeText, GivenLabels, JsonShape, Labels, Language, TaskTemplate
+
+OUTPUTS = {Labels: "labels", GivenLabels: "labels_from", JsonShape: "json_schema", FreeText: "text"}
+
+
+NO_TEAM = ""
+"""In the books: requests of callers without a team."""
+
+
+class Desk:
+    """Takes the orders of one caller."""
+
+    def __init__(self, call: Call, request: Request) -> None:
+        self._proxy: ProxyTasks = started(call.host.tasks)
+        self._call = call
+        self._request = request
+
+    def templates(self) -> list[TaskTemplate]:
+        """Return what can be run, by name."""
+        return [template for _, template in sorted(self._proxy.catalogue.items())]
+
+    async def offer(self) -> Offer:
+        """Return what this caller can ask."""
+        return await self._proxy.offer(self._request)
+
+    async def routing_stats(self) -> RoutingStats:
+        """Return how requests were routed: everybody's for administrators and viewers, else the caller's team's."""
+        principal = self._call.principal
+        return await self._proxy.routing_stats(
+            team=None if may_read_all(principal) else principal.team or NO_TEAM
+        )
+
+    async def run(
+        self,
+        name: str,
+        inputs: Inputs,
+        *,
+        tier: Tier | None = None,
+        ask: str | None = None,
+        language: Language | None = None,
+    ) -> TaskOutcome:
+        """Run a template in the caller's name, as long as the caller is there to hear of it.
+
+        `ask` is a name to send as `model` instead of the tier's. Raises `UnknownTemplate`.
+        """
+        template = self._proxy.catalogue.get(name)
+        if template is None:
+            raise UnknownTemplate(tuple(self._proxy.catalogue))
+        order = TaskOrder(
+            template,
+            inputs,
+            tier=tier,
+            name=ask,
+            highest=self._call.principal.max_tier,
+            names=self._proxy.names,
+            language=language,
+        )
+        async with self._proxy.completions(self._request) as complete:
+            outcome = await self._while_listening(run(order, complete))
+        if self._call.host.feedback is not None:
+            self._call.host.feedback.turned_out(outcome)
+        return outcome
+
+    async def _while_listening(self, work: Coroutine[Any, Any, TaskOutcome]) -> TaskOutcome:
+        """Return what `work` returns, and cancel it when the client hangs up: nobody would read the answer."""
+        working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(self._call.gone())
+        try:
+            await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise ClientDisconnect
+            return working.result()
+        finally:
+            working.cancel()
+            leaving.cancel()
+            await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _desk(call: Caller, request: Request) -> Desk:
+    return Desk(call, request)
+
+
+AnyDesk = Annotated[Desk, Depends(_desk)]
+
+
+async def analyse_sentiment(desk: AnyDesk, body: SentimentBody) -> SentimentDocument:
+    """Say whether a text is BULLISH, BEARISH or NEUTRAL."""
+    outcome = await desk.run("sentiment", {"text": body.text}, language=body.language)
+    return SentimentDocument(sentiment_result(outcome))
+
+
+async def classify_text(desk: AnyDesk, body: ClassifyBody) -> ClassifyDocument:
+    """Put a text into one of the categories sent with it."""
+    inputs = {"text": body.text, "categories": body.categories}
+    return ClassifyDocument(classify_result(await desk.run("classify", inputs, language=body.language)))
+
+
+async def chat(desk: AnyDesk, body: ChatBody) -> ChatDocument:
+    """Answer a message, from the tier it needs or the one that was forced."""
+    tier, ask = body.force_tier, body.force_model
+    if tier is None and ask is None:
+        tier, ask = (None, AUTO) if body.auto_route else (Tier.COMPLEX, None)
+    inputs = {"message": body.message}
+    return ChatDocument(
+        chat_result(await desk.run("chat", inputs, tier=tier, ask=ask, language=body.language))
+    )
+
+
+async def analyse_market(desk: AnyDesk, body: AnalysisBody) -> AnalysisDocument:
+    """Weigh market data and retrieved passages into a typed recommendation."""
+    inputs = {"market_data": body.market_data, "rag_context": body.rag_context}
+    return AnalysisDocument(analysis_result(await desk.run("analysis", inputs, language=body.language)))
+
+
+async def run_template(desk: AnyDesk, name: str, body: TemplateBody) -> AnswerDocument:
+    """Run any template there is."""
+    outcome = await desk.run(name, body.inputs, tier=body.force_tier, language=body.language)
+    return AnswerDocument(template_result(name, outcome))
+
+
+async def list_templates(desk: AnyDesk) -> TemplateListDocument:
+    """Every template there is: the shipped ones and the operator's own."""
+    return TemplateListDocument(templates=[_document(template) for template in desk.templates()])
+
+
+async def list_models(desk: AnyDesk) -> ModelsDocument:
+    """What can be asked by name, and what answers for each tier."""
+    return ModelsDocument(await desk.offer())
+
+
+async def read_routing_stats(desk: AnyDesk) -> RoutingStatsDocument:
+    """How requests were routed: counts, fallbacks and latencies."""
+    stats = await desk.routing_stats()
+    return RoutingStatsDocument.of(stats, routing_stats=stats.metrics, **asdict(stats.metrics))
+
+
+def _document(template: TaskTemplate) -> TemplateDocument:
+    output = template.output
+    return TemplateDocument.of(
+        template, output=OUTPUTS[type(output)], labels=output.labels if isinstance(output, Labels) else ()
+    )
+
+
+ASKING = (*READ, 400, 429, 502, 504)
+
+ENDPOINTS = (
+    Endpoint("POST", "/sentiment", analyse_sentiment, ASKING),
+    Endpoint("POST", "/classify", classify_text, ASKING),
+    Endpoint("POST", "/chat", chat, ASKING),
+    Endpoint("POST", "/analysis", analyse_market, ASKING),
+    Endpoint("POST", "/templates/{name}", run_template, (*ASKING, 404)),
+    Endpoint("GET", "/templates", list_templates),
+    Endpoint("GET", "/models", list_models, (*READ, 429, 502, 504)),
+    Endpoint("GET", "/routing-stats", read_routing_stats),
+)

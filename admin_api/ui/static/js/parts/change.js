@@ -1,0 +1,144 @@
+// The dialog of a switch or a rollback: what would change, what it would cost, then the receipt of every worker.
+// It must not know which screen opened it.
+
+import { html, useEffect, useRef, useState } from "../dom.js";
+import { ask } from "../api.js";
+import { useData } from "../data.js";
+import { milliseconds } from "../format.js";
+import { t, word } from "../i18n.js";
+import { refresh, useLive } from "../live.js";
+import { Badge, Button, Dialog, Failure, Field, Loading, say, Table } from "./basics.js";
+import { ForecastSummary } from "./forecast.js";
+
+const WATCH_MS = 250;
+
+function order(change, extra) {
+  const body = change.kind === "switch" ? { profile: change.profile } : { to: change.to };
+  return [change.kind === "switch" ? "profiles/switch" : "rollback", { method: "POST", body: { ...body, ...extra } }];
+}
+
+export function ChangeDialog({ change, active, onClose }) {
+  const [preview, setPreview] = useState(null); // {receipt, etag}
+  const [refused, setRefused] = useState(null);
+  const [reason, setReason] = useState("");
+  const [phase, setPhase] = useState("review"); // review | sending | done
+  const [receipt, setReceipt] = useState(null);
+  const [force, setForce] = useState({}); // {force: true} once somebody wants an unproven profile all the same
+  const confirm = useRef(null);
+
+  const review = (forced = force) => {
+    setForce(forced);
+    setRefused(null);
+    setPreview(null);
+    setPhase("review");
+    const [path, options] = order(change, { dry_run: true, ...forced });
+    ask(path, options).then(({ data, etag }) => setPreview({ receipt: data, etag }), setRefused);
+  };
+  useEffect(() => review(), []);
+  useEffect(() => {
+    if (preview) confirm.current?.focus();
+  }, [preview]);
+
+  async function commit() {
+    setPhase("sending");
+    setRefused(null);
+    const [path, options] = order(change, { reason, ...force });
+    try {
+      const { data } = await ask(path, { ...options, ifMatch: preview.etag });
+      setReceipt(data);
+      setPhase("done");
+      say(t(data.complete ? "change.said" : "change.said_partly", { profile: data.profile, revision: data.revision }));
+    } catch (error) {
+      setRefused(error);
+      setPhase("review");
+    }
+    refresh();
+  }
+
+  const target = preview?.receipt.profile ?? change.profile;
+  const title = phase === "done" ? t("change.done", { profile: receipt.profile })
+    : change.kind === "switch" ? t("change.switch", { from: active, to: change.profile }) : t("change.rollback");
+  const conflict = refused?.code === "revision_conflict";
+  const unproven = refused?.code === "unproven_profile";
+  const actions = phase === "done"
+    ? html`<${Button} kind="main" onClick=${onClose}>${t("act.done")}<//>`
+    : html`<${Button} onClick=${onClose}>${t("act.cancel")}<//>
+      ${conflict ? html`<${Button} kind="main" onClick=${() => review()}>${t("change.again")}<//>`
+        : unproven ? html`<${Button} kind="main" onClick=${() => review({ force: true })}>${t("change.force")}<//>`
+        : html`<button ref=${confirm} type="button" class="button main" disabled=${!preview || phase === "sending"} aria-busy=${phase === "sending" || undefined}
+            onClick=${commit}>${change.kind === "switch" ? t("change.confirm", { to: target }) : t("change.confirm_rollback")}</button>`}`;
+
+  return html`<${Dialog} title=${title} onClose=${onClose} actions=${actions}>
+    ${refused && html`<${Failure} error=${refused} />`}
+    ${phase === "done" ? html`<${ReceiptView} receipt=${receipt} />`
+      : phase === "sending" ? html`<${Progress} revision=${preview.receipt.revision} />`
+      : preview ? html`<${Review} preview=${preview.receipt} target=${target} reason=${reason} onReason=${setReason} />`
+      : !refused && html`<${Loading} rows=${5} />`}
+  <//>`;
+}
+
+function Review({ preview, target, reason, onReason }) {
+  return html`
+    ${preview.warnings.map((warning) => html`<p class="notice warn">${warning}</p>`)}
+    <h3>${t("change.forecast")}</h3>
+    <${Forecast} profile=${target} />
+    <${Proof} profile=${target} />
+    <${Field} label=${t("change.reason")} hint=${t("change.reason.hint")}>
+      <input maxlength="500" value=${reason} onInput=${(event) => onReason(event.target.value)} />
+    <//>
+    <h3>${t("change.tasks")}</h3>
+    <${Changes} changes=${preview.changes} />`;
+}
+
+export function Changes({ changes }) {
+  if (!changes.length) return html`<p class="note">${t("change.none")}</p>`;
+  return html`<${Table} label=${t("change.tasks")} head=${[t("word.task"), t("change.before"), t("change.after")]}>
+    ${changes.map(({ task, before, after }) => html`<tr key=${task}><th scope="row">${task}</th>
+      <td><code class="was">${before ?? "\u2013"}</code></td><td><code>${after ?? "\u2013"}</code></td></tr>`)}<//>`;
+}
+
+function Forecast({ profile }) {
+  const plan = useData("plan", { body: { profile } });
+  if (plan.data === null && plan.error === null) return html`<div class="bone"></div>`;
+  if (plan.data === null) return html`<p class="note">${plan.error.absent ? t("change.forecast.absent") : plan.error.detail || t("state.failed")}</p>`;
+  return html`<${ForecastSummary} plan=${plan.data} />`;
+}
+
+// How much of the profile was shown to answer, where the proxy keeps a matrix.
+function Proof({ profile }) {
+  const matrix = useData("proof/matrix");
+  const cells = matrix.data?.cells.filter((cell) => cell.profile === profile) ?? [];
+  if (!cells.length) return null;
+  const red = cells.filter(({ state }) => state === "red");
+  const green = cells.filter(({ state }) => state === "green").length;
+  return html`<h3>${t("change.proof")}</h3>
+    <p class="badges"><${Badge} tone=${red.length ? "bad" : green === cells.length ? "good" : "plain"}>${t("change.proof.count", { done: green, all: cells.length })}<//>
+      ${red.map(({ task, why }) => html` <${Badge} tone="bad">${task}: ${word("probe", why)}<//>`)}</p>`;
+}
+
+// What the workers serve while the answer to the switch is awaited.
+function Progress({ revision }) {
+  const workers = useData("workers", { every: WATCH_MS });
+  const live = workers.data?.workers.filter((worker) => worker.live) ?? [];
+  return html`<p role="status">${t("change.waiting")}</p>
+    <ul class="workers-live">${live.map((worker) => html`<li key=${worker.instance}>
+      <${Badge} tone=${worker.revision >= revision ? "good" : "plain"}>${worker.revision >= revision ? t("ack.applied") : t("ack.waiting")}<//>
+      ${worker.host} \u00b7 ${worker.pid}</li>`)}</ul>`;
+}
+
+const TONES = { applied: "good", refused: "bad", waiting: "warn" };
+
+export function ReceiptView({ receipt }) {
+  const { lastEntry } = useLive();
+  return html`<div class="receipt" data-complete=${receipt.complete}>
+    <p class=${receipt.complete ? "good-text strong" : "warn-text strong"}>${t(!receipt.changed ? "receipt.unchanged" : receipt.complete ? "receipt.complete" : "receipt.partly",
+      { revision: receipt.revision, ms: milliseconds(receipt.duration_ms) })}</p>
+    <${Table} label=${t("receipt.workers")} head=${[t("word.worker"), t("word.state"), { text: t("receipt.after"), right: true }]}>
+      ${receipt.workers.map((ack) => html`<tr key=${ack.instance}><th scope="row">${ack.host} \u00b7 ${ack.pid}</th>
+        <td><${Badge} tone=${TONES[ack.state]}>${word("ack", ack.state)}<//> ${ack.detail}</td>
+        <td class="right">${milliseconds(ack.after_ms)}</td></tr>`)}
+    <//>
+    ${receipt.warnings.map((warning) => html`<p class="notice warn">${warning}</p>`)}
+    ${lastEntry && lastEntry.revision > receipt.revision && html`<p class="notice warn" role="status">${t("receipt.overtaken", { revision: lastEntry.revision, profile: lastEntry.profile_after })}</p>`}
+  </div>`;
+}

@@ -1,0 +1,93 @@
+// Who changed what, when and why; each entry can be returned to, and the chain of hashes is checked in the browser.
+
+import { html, useEffect, useState } from "../dom.js";
+import { ask } from "../api.js";
+import { checkChain } from "../chain.js";
+import { t, word } from "../i18n.js";
+import { mayWrite } from "../live.js";
+import { Ago, Badge, Button, Card, Empty, Failure, Field, Loading, Page } from "../parts/basics.js";
+import { ChangeDialog, Changes } from "../parts/change.js";
+import { dateTime } from "../format.js";
+import { ordered } from "./now.js";
+
+const ACTIONS = ["bootstrap", "switch", "rollback", "edit", "reload", "bind"];
+const PAGE = 25;
+
+export function Audit({ state }) {
+  const [filter, setFilter] = useState({ action: "", profile: "", actor: "" });
+  const log = useLog(filter, state.status.revision);
+  const [change, setChange] = useState(null);
+  const filtered = Object.values(filter).some(Boolean);
+  const set = (name) => (event) => setFilter({ ...filter, [name]: event.target.value });
+  return html`<${Page} title=${t("nav.audit")} intro=${t("audit.intro")} />
+    <form class="filters" role="search" onSubmit=${(event) => event.preventDefault()}>
+      <${Field} label=${t("audit.action")}><select value=${filter.action} onChange=${set("action")}><option value="">${t("audit.all")}</option>
+        ${ACTIONS.map((action) => html`<option value=${action}>${word("action", action)}</option>`)}</select><//>
+      <${Field} label=${t("word.profile")}><select value=${filter.profile} onChange=${set("profile")}><option value="">${t("audit.all")}</option>
+        ${ordered(state.profiles).map(({ name }) => html`<option value=${name}>${name}</option>`)}</select><//>
+      <${Field} label=${t("audit.actor")}><input value=${filter.actor} maxlength="256" onChange=${set("actor")} /><//>
+      <${Chain} entries=${log.entries} filtered=${filtered} />
+    </form>
+    ${log.error && (log.error.status === 403 ? html`<${Empty} title=${t("state.denied")}>${t("state.denied.fix")}<//>` : html`<${Failure} error=${log.error} />`)}
+    ${log.entries === null ? !log.error && html`<${Loading} rows=${6} />`
+      : log.entries.length === 0 ? html`<${Empty} title=${t("audit.none")} />`
+      : html`<ol class="log">${log.entries.map((entry) => html`<${Entry} key=${entry.revision} entry=${entry}
+          current=${entry.revision === state.status.revision} may=${mayWrite(state)} onReturn=${() => setChange({ kind: "rollback", to: entry.revision })} />`)}</ol>`}
+    ${log.next && html`<p class="more"><${Button} onClick=${log.more}>${t("audit.more")}<//></p>`}
+    ${change && html`<${ChangeDialog} change=${change} active=${state.status.active_profile} onClose=${() => setChange(null)} />`}`;
+}
+
+function useLog(filter, revision) {
+  const query = new URLSearchParams({ limit: PAGE, ...Object.fromEntries(Object.entries(filter).filter(([, value]) => value)) });
+  const id = query.toString();
+  const [log, setLog] = useState({ id: null, entries: null, next: null, error: null });
+  useEffect(() => {
+    const abort = new AbortController();
+    ask(`audit?${id}`, { signal: abort.signal }).then(
+      ({ data }) => setLog({ id, entries: data.entries, next: data.next, error: null }),
+      (error) => error.name !== "AbortError" && setLog({ id, entries: null, next: null, error }),
+    );
+    return () => abort.abort();
+  }, [id, revision]);
+  const more = async () => {
+    try {
+      const { data } = await ask(`audit?${id}&before=${log.next}`);
+      setLog((old) => (old.id === id && old.next === log.next ? { ...old, entries: [...old.entries, ...data.entries], next: data.next } : old));
+    } catch (error) {
+      setLog((old) => ({ ...old, error }));
+    }
+  };
+  return { ...(log.id === id ? log : { entries: null, next: null, error: null }), more };
+}
+
+function Entry({ entry, current, may, onReturn }) {
+  return html`<li class="card entry"><details>
+    <summary><span class="rev">${entry.revision}</span>
+      <span class="what"><strong>${word("action", entry.action)}</strong> ${entry.profile_before !== entry.profile_after && entry.profile_before
+        ? html`<code class="was">${entry.profile_before}</code> \u2192 <code>${entry.profile_after}</code>` : html`<code>${entry.profile_after}</code>`}
+        ${current && html` <${Badge} tone="accent">${t("audit.current")}<//>`}
+        ${entry.reason && html`<span class="reason">${entry.reason}</span>`}</span>
+      <span class="who">${entry.actor.name}<br /><${Ago} at=${entry.at} /></span></summary>
+    <div class="entry-body">
+      <p class="note">${dateTime(entry.at)}</p>
+      <${Changes} changes=${entry.changes} />
+      <dl class="hashes"><div><dt>${t("audit.hash")}</dt><dd><code>${entry.hash}</code></dd></div>
+        <div><dt>${t("audit.previous")}</dt><dd><code>${entry.previous_hash || "\u2013"}</code></dd></div></dl>
+      ${may && !current && html`<${Button} onClick=${onReturn}>${t("audit.return", { revision: entry.revision })}<//>`}
+    </div></details></li>`;
+}
+
+function Chain({ entries, filtered }) {
+  const [found, setFound] = useState(null);
+  useEffect(() => {
+    let current = true;
+    setFound(null);
+    if (entries?.length) checkChain(entries, { gaps: filtered }).then((result) => current && setFound(result));
+    return () => {
+      current = false;
+    };
+  }, [entries, filtered]);
+  if (!found || !entries) return html`<span class="chain"></span>`;
+  const tone = { whole: "good", broken: "bad", unchecked: "plain" }[found.state];
+  return html`<span class="chain" data-chain=${found.state} title=${t("chain.hint")}><${Badge} tone=${tone}>${t(`chain.${found.state}`, { count: entries.length, revision: found.revision })}<//></span>`;
+}

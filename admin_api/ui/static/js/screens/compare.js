@@ -1,0 +1,49 @@
+// What the recorded requests would have cost under every profile.
+
+import { html, useEffect, useState } from "../dom.js";
+import { ask } from "../api.js";
+import { t } from "../i18n.js";
+import { Badge, Button, Card, Table } from "../parts/basics.js";
+import { Delta, Findings, Moves, price } from "../parts/forecast.js";
+import { ordered } from "./now.js";
+
+export function Compare({ profiles, active }) {
+  const names = ordered(profiles).map(({ name }) => name);
+  const plans = usePlans(names, active);
+  const [open, setOpen] = useState(null);
+  const detail = plans[open]?.plan;
+  const head = [t("word.profile"), { text: t("cost.per_day"), right: true }, { text: t("cost.versus_active"), right: true }, t("cost.findings"), { text: t("cost.moves"), right: true }];
+  return html`<${Card} title=${t("cost.compare")} note=${t("cost.compare.note")}>
+    <${Table} label=${t("cost.compare")} head=${head}>${names.map((name) => {
+      const { plan, error } = plans[name] ?? {};
+      return html`<tr key=${name}><th scope="row">${name} ${name === active && html`<${Badge} tone="accent">${t("now.is_active")}<//>`}</th>
+        <td class="right">${plan ? (plan.requests ? price(plan.cost_after.usd_per_day) : t("cost.unknown")) : error ? t("cost.unknown") : "\u2026"}</td>
+        <td class="right">${plan && html`<${Delta} before=${plan.cost_before.usd} after=${plan.cost_after.usd} />`}</td>
+        <td>${plan && (plan.findings.length ? html`<${Badge} tone="warn">${plan.findings.length}<//>` : t("cost.findings.none"))}</td>
+        <td class="right">${plan && plan.moves.length > 0 && html`<${Button} aria-expanded=${open === name} aria-label=${t("cost.details_of", { profile: name })} onClick=${() => setOpen(open === name ? null : name)}>${t("cost.details")}<//>`}</td></tr>`;
+    })}<//>
+    ${detail && html`<h3>${open}</h3><${Findings} findings=${detail.findings} /><${Moves} plan=${detail} />
+      <ul class="problems note">${detail.basis.map((line) => html`<li>${line}</li>`)}</ul>`}<//>`;
+}
+
+// One after the other: each replays the record, and the proxy limits how many a caller may ask for at once.
+function usePlans(names, active) {
+  const [plans, setPlans] = useState({});
+  const id = names.join();
+  useEffect(() => {
+    const abort = new AbortController();
+    (async () => {
+      for (const profile of names) {
+        try {
+          const { data: plan } = await ask("plan", { method: "POST", body: { profile }, signal: abort.signal });
+          setPlans((old) => ({ ...old, [profile]: { plan } }));
+        } catch (error) {
+          if (error.name === "AbortError") return;
+          setPlans((old) => ({ ...old, [profile]: { error } }));
+        }
+      }
+    })();
+    return () => abort.abort();
+  }, [id, active]);
+  return plans;
+}

@@ -1,0 +1,89 @@
+// What requests cost and how they went, by profile, task, team or group; and what another profile would cost.
+
+import { html, useEffect, useState } from "../dom.js";
+import { send } from "../api.js";
+import { useData } from "../data.js";
+import { clock, compact, day, milliseconds, money, number, percent } from "../format.js";
+import { t, word } from "../i18n.js";
+import { mayReadAll } from "../live.js";
+import { Button, Card, Empty, Figure, Figures, Loaded, Page, Segments, Table } from "../parts/basics.js";
+import { Columns } from "../parts/chart.js";
+import { cost, Delta } from "../parts/forecast.js";
+import { Compare } from "./compare.js";
+import { Explain } from "./explain.js";
+
+const GROUPINGS = ["profile", "task", "served_group", "tier", "team"];
+const WORDS = { served_group: "group" };
+const HOUR = 3_600;
+const DAY = 24 * HOUR;
+const PERIODS = { day: [DAY, HOUR], week: [7 * DAY, DAY], month: [30 * DAY, DAY] };
+const EVERY_MS = 30_000;
+
+// A period ends at the next full minute, so that its address stays the same while nothing new can be counted.
+function usePeriod(name) {
+  const [minute, setMinute] = useState(Math.ceil(Date.now() / 60_000));
+  useEffect(() => {
+    const timer = setInterval(() => setMinute(Math.ceil(Date.now() / 60_000)), EVERY_MS);
+    return () => clearInterval(timer);
+  }, []);
+  const [length, step] = PERIODS[name];
+  return { query: new URLSearchParams({ from: minute * 60 - length, to: minute * 60 }).toString(), step };
+}
+
+export function Cost({ state }) {
+  const [by, setBy] = useState("profile");
+  const [name, setName] = useState("day");
+  const { query, step } = usePeriod(name);
+  const usage = useData(`usage?by=${by}&${query}`);
+  const series = useData(`usage?by=profile&step=${step}&${query}`);
+  const tools = html`<${Segments} label=${t("cost.period")} value=${name} onChange=${setName} options=${Object.keys(PERIODS).map((each) => [each, t(`cost.${each}`)])} />`;
+  return html`<${Page} title=${t("nav.cost")} intro=${t("cost.intro")} tools=${tools} />
+    <${Loaded} of=${usage} rows=${7} absent=${t("cost.absent")}>${(data) => html`
+      <${Total} now=${data.total} before=${data.total_before} />
+      ${series.data && series.data.lines.length > 0 && html`<${Card} title=${t(`cost.series.${name}`)}><${Series} data=${series.data} step=${step} /><//>`}
+      <${Card} title=${t("cost.by_name", { name: t(`word.${WORDS[by] ?? by}`) })} tools=${html`<span class="grow"></span><${Button} onClick=${() => download(by, query)}>CSV<//>`}>
+        <${Segments} label=${t("cost.by")} value=${by} onChange=${setBy} options=${GROUPINGS.map((each) => [each, t(`word.${WORDS[each] ?? each}`)])} />
+        ${data.lines.length ? html`<${Lines} by=${by} lines=${data.lines} />` : html`<${Empty} title=${t("cost.none")}>${t("cost.none.fix")}<//>`}<//>`}<//>
+    ${usage.data && mayReadAll(state) && html`<${Compare} profiles=${state.profiles} active=${state.status.active_profile} />`}
+    ${usage.data && html`<${Explain} />`}`;
+}
+
+function Total({ now, before }) {
+  return html`<${Figures}>
+    <${Figure} label=${t("cost.cost")} value=${cost(now)} note=${html`<${Delta} before=${before.cost_usd} after=${now.cost_usd} /> ${now.unpriced > 0 && t("cost.unpriced.count", { count: number(now.unpriced) })}`} />
+    <${Figure} label=${t("cost.requests")} value=${compact(now.requests)} note=${html`<${Delta} before=${before.requests} after=${now.requests} more="plain" less="plain" />`} />
+    <${Figure} label=${t("cost.tokens")} value=${compact(now.prompt_tokens + now.completion_tokens)} note=${t("cost.tokens.note", { prompt: compact(now.prompt_tokens), completion: compact(now.completion_tokens) })} />
+    <${Figure} label="p95" value=${milliseconds(now.latency_p95_ms)} note=${t("cost.p50", { p50: milliseconds(now.latency_p50_ms) })} />
+    <${Figure} label=${t("cost.errors")} value=${percent(now.error_rate)} tone=${now.error_rate > 0.05 ? "warn" : undefined} note=${t("cost.fallbacks", { share: percent(now.fallback_rate) })} /><//>`;
+}
+
+function Series({ data, step }) {
+  const sums = new Map();
+  for (const { start, figures } of data.lines) sums.set(start, (sums.get(start) ?? 0) + (figures.cost_usd ?? 0));
+  const first = Math.floor(data.from / step) * step;
+  const show = step < DAY ? clock : day;
+  const parts = [];
+  for (let start = first; start < data.to; start += step) parts.push({ name: show(start), value: sums.get(start) ?? 0, text: money(sums.get(start) ?? 0) });
+  return html`<${Columns} label=${t("cost.cost")} parts=${parts} />`;
+}
+
+function Lines({ by, lines }) {
+  const head = [t(`word.${WORDS[by] ?? by}`), ...["requests", "cost", "versus", "p50_head", "p95_head", "first_token", "errors", "fallback"].map((name) => ({ text: t(`cost.${name}`), right: true }))];
+  return html`<${Table} label=${t("cost.by_name", { name: t(`word.${WORDS[by] ?? by}`) })} head=${head}>${lines.map(({ names, figures, before }) => html`<tr key=${names[by]}>
+    <th scope="row">${title(by, names[by])}</th>
+    <td class="right">${number(figures.requests)}</td><td class="right">${cost(figures)}</td>
+    <td class="right"><${Delta} before=${before?.cost_usd ?? null} after=${figures.cost_usd} /></td>
+    <td class="right">${milliseconds(figures.latency_p50_ms)}</td><td class="right">${milliseconds(figures.latency_p95_ms)}</td><td class="right">${milliseconds(figures.first_token_p50_ms)}</td>
+    <td class="right">${percent(figures.error_rate)}</td><td class="right">${percent(figures.fallback_rate)}</td></tr>`)}<//>`;
+}
+
+const title = (by, name) => (name === "" ? t("cost.no_name") : by === "tier" ? word("tier", name) : String(name));
+
+async function download(by, query) {
+  const response = await send(`usage?by=${by}&${query}&format=csv`, { headers: { Accept: "text/csv" } });
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await response.blob());
+  link.download = `usage-by-${by}.csv`;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}

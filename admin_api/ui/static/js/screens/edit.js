@@ -1,0 +1,104 @@
+// The dialog that maps one task to another group: checked while it is typed, and safe against a change in between.
+
+import { html, useEffect, useRef, useState } from "../dom.js";
+import { ask } from "../api.js";
+import { t } from "../i18n.js";
+import { refresh } from "../live.js";
+import { Button, Dialog, Failure, Field, Problems, say } from "../parts/basics.js";
+import { ReceiptView } from "../parts/change.js";
+
+const SETTLE_MS = 350;
+
+const path = (edit, query) =>
+  `profiles/${encodeURIComponent(edit.profile)}/tasks/${encodeURIComponent(edit.task)}?${new URLSearchParams(query)}`;
+
+export function EditDialog({ edit, groups, onClose }) {
+  const [group, setGroup] = useState(edit.group);
+  const [reason, setReason] = useState("");
+  const [check, setCheck] = useState({ state: "same", problems: [] }); // same | checking | good | bad
+  const [etag, setEtag] = useState(edit.etag);
+  const [refused, setRefused] = useState(null);
+  const [theirs, setTheirs] = useState(null);
+  const [receipt, setReceipt] = useState(null);
+  const [busy, setBusy] = useState(false);
+  const input = useRef(null);
+  useEffect(() => input.current?.select(), []);
+
+  useEffect(() => {
+    const wanted = group.trim();
+    if (wanted === edit.group || !wanted) return setCheck({ state: "same", problems: [] });
+    setCheck({ state: "checking", problems: [] });
+    const abort = new AbortController();
+    const timer = setTimeout(() => {
+      const options = { method: "PUT", body: { group: wanted }, ifMatch: "*", signal: abort.signal };
+      ask(path(edit, { dry_run: true }), options).then(
+        () => setCheck({ state: "good", problems: [] }),
+        (error) => error.name !== "AbortError" && setCheck({ state: "bad", problems: error.problems, error }),
+      );
+    }, SETTLE_MS);
+    return () => (clearTimeout(timer), abort.abort());
+  }, [group]);
+
+  async function save(basis) {
+    setBusy(true);
+    setRefused(null);
+    try {
+      const { data } = await ask(path(edit, reason ? { reason } : {}), { method: "PUT", body: { group: group.trim() }, ifMatch: basis });
+      setTheirs(null);
+      setReceipt(data);
+      say(t("edit.said", { task: edit.task, group: group.trim() }));
+    } catch (error) {
+      if (error.code === "revision_conflict") await showTheirs(error.etag);
+      else setRefused(error);
+    }
+    setBusy(false);
+    refresh();
+  }
+
+  async function showTheirs(now) {
+    setEtag(now);
+    try {
+      const [{ data: profile }, audit] = await Promise.all([
+        ask(`profiles/${encodeURIComponent(edit.profile)}`), ask("audit?limit=1").catch(() => null),
+      ]);
+      setTheirs({ group: profile.tasks[edit.task] ?? null, entry: audit?.data.entries[0] ?? null });
+    } catch (error) {
+      setRefused(error);
+    }
+  }
+
+  const title = t("edit.title", { profile: edit.profile, task: edit.task });
+  if (receipt) {
+    return html`<${Dialog} title=${title} onClose=${onClose} actions=${html`<${Button} kind="main" onClick=${onClose}>${t("act.done")}<//>`}>
+      <${ReceiptView} receipt=${receipt} /><//>`;
+  }
+  const actions = theirs
+    ? html`<${Button} onClick=${onClose}>${t("edit.keep_theirs")}<//>
+        <${Button} kind="main" busy=${busy} onClick=${() => save(etag)}>${t("edit.use_mine")}<//>`
+    : html`<${Button} onClick=${onClose}>${t("act.cancel")}<//>
+        <${Button} kind="main" busy=${busy} disabled=${check.state !== "good"} onClick=${() => save(etag)}>${t("act.save")}<//>`;
+  return html`<${Dialog} title=${title} onClose=${onClose} actions=${actions}>
+    ${refused && html`<${Failure} error=${refused} />`}
+    ${theirs ? html`<${Conflict} mine=${group.trim()} base=${edit.group} theirs=${theirs} />` : html`
+      <${Field} label=${t("word.group")} hint=${t("edit.hint")}>
+        <input ref=${input} list="groups" value=${group} autocomplete="off" spellcheck=${false} aria-describedby="check" aria-invalid=${check.state === "bad" || undefined} onInput=${(event) => setGroup(event.target.value)} />
+      <//>
+      <datalist id="groups">${groups.map((each) => html`<option value=${each}></option>`)}</datalist>
+      <div id="check" class=${`check ${check.state}`} role="status">${t(`check.${check.state}`)}
+        ${check.error && !check.problems.length && ` ${check.error.detail}`}<${Problems} problems=${check.problems} /></div>
+      <${Field} label=${t("change.reason")} hint=${t("change.reason.hint")}>
+        <input maxlength="500" value=${reason} onInput=${(event) => setReason(event.target.value)} />
+      <//>`}
+  <//>`;
+}
+
+function Conflict({ mine, base, theirs }) {
+  const entry = theirs.entry;
+  return html`<div class="notice warn" role="alert"><strong>${t("edit.conflict")}</strong>
+      ${entry && html`<p>${t("edit.conflict.by", { revision: entry.revision, actor: entry.actor.name })}${entry.reason && ` \u201c${entry.reason}\u201d`}</p>`}</div>
+    <dl class="versus">
+      <div><dt>${t("edit.base")}</dt><dd><code>${base}</code></dd></div>
+      <div><dt>${t("edit.theirs")}</dt><dd><code>${theirs.group ?? "\u2013"}</code></dd></div>
+      <div><dt>${t("edit.mine")}</dt><dd><code>${mine}</code></dd></div>
+    </dl>`;
+}

@@ -1,0 +1,96 @@
+// Every profile and every task in one table: who answers, what is wrong with it, and whether real requests have shown that it does.
+
+import { html, useRef, useState } from "../dom.js";
+import { ask, Refusal, send } from "../api.js";
+import { useData } from "../data.js";
+import { dateTime, milliseconds, money, number } from "../format.js";
+import { t, word } from "../i18n.js";
+import { mayReadAll, mayWrite } from "../live.js";
+import { Badge, Button, Card, Failure, Page, Problems, say, Table } from "../parts/basics.js";
+import { readEvents } from "../sse.js";
+import { ordered } from "./now.js";
+
+const TONES = { green: "good", red: "bad", not_loaded: "plain", too_old: "warn", unknown: "plain" };
+
+export function Matrix({ state }) {
+  const profiles = ordered(state.profiles);
+  const tasks = [...new Set(profiles.flatMap((profile) => Object.keys(profile.tasks)))];
+  const proof = useData("proof/matrix");
+  const [check, setCheck] = useState({ busy: false, found: null, error: null });
+  const live = useRun(proof.reload);
+
+  async function run() {
+    setCheck({ busy: true, found: null, error: null });
+    try {
+      const { data } = await ask("proof/validate", { method: "POST" });
+      setCheck({ busy: false, found: data, error: null });
+    } catch (error) {
+      setCheck({ busy: false, found: null, error });
+    }
+  }
+
+  const tools = mayReadAll(state) && html`<${Button} busy=${check.busy} onClick=${run}>${t("matrix.check")}<//>`;
+  return html`<${Page} title=${t("matrix.title")} intro=${t("matrix.intro")} tools=${tools} />
+    ${check.error && html`<${Failure} error=${check.error} />`}
+    ${check.found && html`<div class=${`notice ${check.found.valid ? "good" : "bad"}`} role="status">
+      <strong>${t(check.found.valid ? "matrix.valid" : "matrix.invalid")}</strong><${Problems} problems=${check.found.problems} /></div>`}
+    ${proof.data && mayWrite(state) && html`<${Prove} live=${live} gate=${proof.data.gate} />`}
+    <${Card} class="card matrix">
+      <${Table} label=${t("matrix.title")} head=${[t("word.task"), ...profiles.map(({ name }) => name)]}>
+        ${tasks.map((task) => html`<tr key=${task}><th scope="row">${task}</th>
+          ${profiles.map((profile) => html`<${Cell} key=${profile.name} profile=${profile} task=${task} check=${check.found} found=${live.found}
+            proven=${proof.data?.cells.find((cell) => cell.profile === profile.name && cell.task === task)} active=${profile.name === state.status.active_profile} />`)}</tr>`)}
+      <//>
+      ${proof.error && html`<p class="note">${t("matrix.live.absent")}</p>`}
+    <//>`;
+}
+
+// A run of probes: {busy, done, wanted, cost, error, found}, and start and stop.
+function useRun(onEnd) {
+  const [run, setRun] = useState({ busy: false, found: {} });
+  const abort = useRef(null);
+  async function start(wake) {
+    abort.current = new AbortController();
+    setRun({ busy: true, done: 0, wanted: null, cost: 0, found: {} });
+    let error = null;
+    try {
+      const headers = { Accept: "text/event-stream" };
+      const response = await send(`proof/validate?live=true${wake ? "&wake=true" : ""}`, { method: "POST", headers, signal: abort.current.signal });
+      await readEvents(response, {
+        onEvent(name, id, data) {
+          if (name === "found") setRun((old) => ({ ...old, done: data.done, wanted: data.wanted, cost: old.cost + (data.cost_usd ?? 0), found: { ...old.found, [`${data.group} ${data.shape}`]: data } }));
+          if (name === "problem") error = new Refusal(data);
+        },
+      });
+    } catch (failed) {
+      error = failed.name === "AbortError" ? null : failed;
+    }
+    setRun((old) => ({ ...old, busy: false, error, found: {} }));
+    say(t("matrix.ended"));
+    onEnd();
+  }
+  return { ...run, start, stop: () => abort.current?.abort() };
+}
+
+function Prove({ live, gate }) {
+  const [wake, setWake] = useState(false);
+  return html`<${Card} title=${t("matrix.prove")} note=${t("matrix.prove.note")}>
+    ${live.error && html`<${Failure} error=${live.error} />`}
+    <div class="filters">
+      ${live.busy ? html`<${Button} onClick=${live.stop}>${t("matrix.stop")}<//>` : html`<${Button} kind="main" onClick=${() => live.start(wake)}>${t("matrix.start")}<//>`}
+      <label class="check-line"><input type="checkbox" checked=${wake} disabled=${live.busy} onChange=${(event) => setWake(event.target.checked)} /> ${t("matrix.wake")}</label>
+      <span class="note">${t("matrix.gate")} <${Badge}>${word("gate", gate)}<//></span></div>
+    ${live.done !== undefined && html`<div class="chart" role="status"><progress aria-label=${t("matrix.prove")} max=${live.wanted ?? 1} value=${live.wanted ? live.done : undefined}></progress>
+      <p class="note">${t("matrix.progress", { done: number(live.done), wanted: live.wanted === null ? "\u2026" : number(live.wanted), cost: money(live.cost) })}</p></div>`}<//>`;
+}
+
+function Cell({ profile, task, check, proven, found, active }) {
+  const wrong = check?.problems.filter(({ file, path }) => file.startsWith(`${profile.name}.`) && path === `tasks.${task}`) ?? [];
+  const group = profile.tasks[task];
+  // What a run has found so far goes before what was stored when the screen was opened.
+  const cell = proven && (found[`${proven.group} ${proven.shape}`] ?? proven);
+  return html`<td class=${active ? "column-active" : undefined}>${group ? html`<code>${group}</code>` : "\u2013"}
+    ${wrong.length > 0 && html` <${Badge} tone="bad">${wrong[0].message}<//>`}
+    ${cell && html`<div class="proof" data-state=${cell.state} title=${dateTime(cell.checked_at)}><${Badge} tone=${TONES[cell.state] ?? "plain"}>${word("cell", cell.state)}<//>
+      <small>${cell.state === "red" || cell.state === "not_loaded" ? word("probe", cell.why) : cell.latency_ms !== null && milliseconds(cell.latency_ms)}</small></div>`}</td>`;
+}

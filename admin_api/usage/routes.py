@@ -1,0 +1,179 @@
+"""Routes that show what was used, what it cost, and what it would cost.
+
+They must change nothing, and know no prompt. Members see what their own team used.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Path, Query, Response
+from pydantic import AfterValidator
+
+from admin_api.http.endpoints import READ, Endpoint, also
+from admin_api.http.guard import Call, Committed, LimitedCaller, LimitedReader, started
+from admin_api.http.problems import InvalidRequestError
+from admin_api.http.schemas import storable
+from admin_api.usage.csv_table import MEDIA_TYPE, to_csv
+from admin_api.usage.schemas import (
+    LAST_DAY,
+    LAST_WEEK,
+    MAX_STEPS,
+    AlternativeDocument,
+    AmountDocument,
+    ExplanationDocument,
+    FiguresDocument,
+    MoveDocument,
+    PlanBody,
+    PlanDocument,
+    UsageDocument,
+    UsageLineDocument,
+    UsageQuery,
+)
+from neuronode_router.access import may_read_all
+from neuronode_router.errors import NotAllowed, Problem, UnknownCall, UnknownProfile
+from neuronode_router.usage.explain import Explanation
+from neuronode_router.usage.forecast import Amount, Forecast
+from neuronode_router.usage.report import Figures, Report
+
+CallId = Annotated[
+    str, Path(max_length=128, description="The answer's `x-litellm-call-id`."), AfterValidator(storable)
+]
+
+ASSUMPTIONS = (
+    "The same requests come again; only those that the active profile decided would move.",
+    "The other group answers with as many tokens as the recorded one; `low` and `high` use its own usual length.",
+    "Classified requests keep their tier. What overload did to single requests is not replayed.",
+    "What failed, and what LiteLLM's cache answered, does so again.",
+)
+
+
+async def read_usage(call: LimitedCaller, query: Annotated[UsageQuery, Query()]) -> Response:
+    """What was used and what it cost, by any grouping, beside the period before. Members see their own team's."""
+    service = started(call.host.usage)
+    since, until = query.ends(service.clock(), default=LAST_DAY)
+    if query.step and (until - since) / query.step > MAX_STEPS:
+        raise InvalidRequestError([_too_many_steps()])
+    by = tuple(query.by.split(","))
+    document = _usage(await service.report(since, until, by=by, step=query.step, team=_team(call)))
+    if query.format == "csv":
+        return Response(to_csv(document), media_type=MEDIA_TYPE)
+    return Response(document.model_dump_json(by_alias=True), media_type="application/json")
+
+
+async def plan(call: LimitedReader, state: Committed, body: PlanBody) -> PlanDocument:
+    """What the recorded requests would have cost, and how long they would have taken, under another profile."""
+    service, profiles = started(call.host.usage), call.visible(state)
+    if body.profile not in profiles:
+        raise UnknownProfile(body.profile, list(profiles))
+    since, until = body.ends(service.clock(), default=LAST_WEEK)
+    return _plan(await service.forecast(profiles[body.profile], since, until))
+
+
+async def explain_request(call: LimitedCaller, state: Committed, call_id: CallId) -> ExplanationDocument:
+    """One request of the last hour: the decision, its reasons, and what it would have cost under every profile."""
+    explanation = await started(call.host.usage).explain(call_id, call.visible(state))
+    if explanation is None or _team(call) not in (None, explanation.request.key.team):
+        raise UnknownCall(
+            "No request of this call id that this key may see is known.",
+            fix="Send the x-litellm-call-id of an answer of the last hour; very busy proxies keep only some requests.",
+        )
+    return _explanation(explanation)
+
+
+def _team(call: Call) -> str | None:
+    """Return the only team whose usage the caller may see, None where it may see all. Raises `NotAllowed`."""
+    if may_read_all(call.principal):
+        return None
+    if not call.principal.team:
+        raise NotAllowed("This key belongs to no team, and sees nobody's usage.")
+    return call.principal.team
+
+
+def _too_many_steps() -> Problem:
+    fix = "Use a longer step or a shorter period."
+    return Problem("too_many_steps", f"More than {MAX_STEPS} steps.", fix, path="query.step")
+
+
+def _usage(report: Report) -> UsageDocument:
+    return UsageDocument.of(
+        report,
+        from_=report.span.since,
+        to=report.span.until,
+        by=list(report.by),
+        lines=[
+            UsageLineDocument.of(
+                line,
+                names=dict(zip(report.by, line.names, strict=True)),
+                figures=_figures(line.figures),
+                before=line.before and _figures(line.before),
+            )
+            for line in report.lines
+        ],
+        total=_figures(report.total),
+        total_before=_figures(report.total_before),
+    )
+
+
+def _figures(figures: Figures) -> FiguresDocument:
+    sums = figures.sums
+    return FiguresDocument.of(
+        figures,
+        sums,
+        cost_usd=sums.cost,
+        latency_p50_ms=sums.latency_ms(0.5),
+        latency_p95_ms=sums.latency_ms(0.95),
+        first_token_p50_ms=sums.first_token_ms(0.5),
+        first_token_p95_ms=sums.first_token_ms(0.95),
+    )
+
+
+def _plan(found: Forecast) -> PlanDocument:
+    def amount(of: Amount) -> AmountDocument:
+        if not of.priced:
+            return AmountDocument(unpriced=of.unpriced)
+        return AmountDocument.of(of, usd_per_day=of.usd / found.days)
+
+    return PlanDocument.of(
+        found,
+        from_=found.span.since,
+        to=found.span.until,
+        moves=[
+            MoveDocument.of(move, cost_before=amount(move.cost_before), cost_after=amount(move.cost_after))
+            for move in found.moves
+        ],
+        cost_before=amount(found.cost_before),
+        cost_after=amount(found.cost_after),
+        basis=ASSUMPTIONS,
+    )
+
+
+def _explanation(found: Explanation) -> ExplanationDocument:
+    request, key = found.request, found.request.key
+    return ExplanationDocument.of(
+        request,
+        key,
+        ended_at=request.at,
+        chosen_group=key.chosen_group,
+        served_group=key.served_group,
+        cost_usd=request.cost,
+        alternatives=[AlternativeDocument.of(one, cost_usd=one.cost) for one in found.alternatives],
+        # In the books an empty text, or revision 0, stands for none.
+        **{
+            name: getattr(key, name) or None
+            for name in ("profile", "revision", "task", "tier", "deployment", "team")
+        },
+    )
+
+
+ENDPOINTS = (
+    Endpoint(
+        "GET",
+        "/usage",
+        read_usage,
+        (*READ, 429),
+        also(MEDIA_TYPE, "The report, or the same as CSV.", UsageDocument),
+    ),
+    Endpoint("POST", "/plan", plan, (*READ, 404, 429)),
+    Endpoint("GET", "/requests/{call_id}/explain", explain_request, (*READ, 404, 429)),
+)

@@ -1,0 +1,1 @@
+"""The worker processes: what they serve, whether they are well, what they count."""
