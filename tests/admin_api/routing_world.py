@@ -6,7 +6,6 @@ It must not know what is tested with it. Addresses and keys of its deployments a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from types import SimpleNamespace
 from typing import Any
 
 from admin_api.host import RoutingParts
@@ -28,7 +27,7 @@ class Routing:
         self.statistics = MemoryStatistics()
         self.board = HealthMonitor(
             MonitorSources(
-                router=lambda: SimpleNamespace(model_list=self.model_list),
+                entries=lambda: self.model_list,
                 statistics=self.statistics,
                 cooling=frozenset,
             )

@@ -25,7 +25,7 @@ async def test_a_worker_judges_by_what_another_has_measured(redis_server: RedisS
     """A deployment that only worker A saw degrade is slow on worker B's board too."""
     statistics = [RedisStatistics(redis_server.url) for _ in range(2)]
     boards = [
-        HealthMonitor(MonitorSources(router=lambda: LISTED, statistics=each, cooling=frozenset))
+        HealthMonitor(MonitorSources(entries=lambda: LISTED.model_list, statistics=each, cooling=frozenset))
         for each in statistics
     ]
     for each in (*statistics, *boards):
