@@ -186,7 +186,7 @@ async def test_a_new_template_is_a_new_task(desk: Desk) -> None:
     assert {task["name"] for task in listed} == {*shipped(), "urgency"}
     (urgency,) = [task for task in listed if task["name"] == "urgency"]
     assert urgency["labels"] == ["now", "today", "later"]
-    assert urgency["inputs"]["mail"] == {"kind": "text", "max_characters": 20000, "optional": False}
+    assert urgency["inputs"]["mail"] == {"kind": "text", "max_characters": 500, "optional": False}
     assert (answer["task"], answer["value"], answer["tier"]) == ("urgency", "now", "medium")
 
 

@@ -31,6 +31,7 @@ from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.admission import Admission, AdmissionHost
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
 from neuronode_router.litellm_plugin.router.deployments import Deployments
+from neuronode_router.litellm_plugin.seams import Part
 from neuronode_router.routing.snapshot import build_snapshot
 from tests.host.routers import bridged, change, group_of
 from tests.support.control import make_profile
@@ -267,3 +268,43 @@ def test_a_router_that_refuses_the_map_does_not_fail_the_swap(
 
     assert healed
     assert bridged(router).aliases()["chat"] == "chat_premium"
+
+
+@pytest.mark.parametrize("seam", seams.in_use(), ids=lambda seam: f"{seam.part}: {seam.path}")
+def test_each_seam_of_the_table_is_there(seam: seams.Seam) -> None:
+    """Every entry of the table, one by one: a release that lacks one turns its part off, and this test red."""
+    assert seam.lack() is None
+
+
+def test_a_missing_seam_turns_its_part_off_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A release that has renamed something starts; what is off for it is a problem with the name in it."""
+    gone = seams.Seam(Part.CHOICE, "litellm.router_api:Router.was_renamed")
+    changed = seams.Seam(Part.USAGE, "litellm:acompletion", ("a_parameter_it_never_had",))
+    monkeypatch.setattr(seams, "SEAMS", (*seams.SEAMS, gone, changed))
+
+    off = seams.lacking()
+
+    assert set(off) == {Part.CHOICE, Part.USAGE}
+    told = seams.problems(off, "1.111.0")
+    assert {problem.code for problem in told} == {"part_off"}
+    assert ["was_renamed" in problem.message for problem in told].count(True) == 1
+
+
+async def test_nothing_of_ours_uses_what_litellm_has_deprecated(router: Any) -> None:
+    """LiteLLM counts every use of an old member by code that is not its own: ours are none."""
+    deprecated = pytest.importorskip("litellm.router_deprecated").DEPRECATED_ROUTER_MEMBER_USES
+    before = dict(deprecated)
+    bridge = bridged(router)
+    aliases, deployments = RouterAliases(bridge), Deployments(bridge)
+
+    aliases.replace({"chat": "chat_premium"})
+    aliases.heal()
+    deployments.facts(frozenset())
+    deployments.embedded_groups()
+    bridge.set_access_check(bridge.access_check())
+    bridge.strategy("chat_premium", {})
+    bridge.allowed_seconds("id-chat_premium", streams=True)
+    read = (bridge.cooling(), bridge.filters_by_tag(), bridge.checks_before_calls(), bridge.has_group("x"))
+
+    assert read == (frozenset(), False, False, False)
+    assert dict(deprecated) == before
