@@ -195,7 +195,7 @@ def test_a_long_context_passes(member: httpx.Client) -> None:
 
 def test_an_operators_template_is_a_task(member: httpx.Client) -> None:
     """A YAML file in `NEURONODE_TASKS` is listed and answered."""
-    listed = member.get(f"{API}/tasks").raise_for_status().json()["tasks"]
+    listed = member.get(f"{API}/templates").raise_for_status().json()["templates"]
 
     answer = (
         ask(member, "/templates/urgency", {"inputs": {"mail": "Fire! echo-now"}}).raise_for_status().json()
