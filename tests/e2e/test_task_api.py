@@ -202,7 +202,7 @@ def test_an_operators_template_is_a_task(member: httpx.Client) -> None:
     )
 
     assert {task["name"] for task in listed} == {"analysis", "chat", "classify", "sentiment", "urgency"}
-    assert (answer["task"], answer["value"], answer["tier"]) == ("urgency", "now", "fast")
+    assert (answer["template"], answer["value"], answer["tier"]) == ("urgency", "now", "fast")
 
 
 def test_a_text_cannot_change_the_labels(member: httpx.Client) -> None:
