@@ -59,7 +59,7 @@ class ProxyTasks(Protocol):
 class RoutingParts:
     """Automatic routing in this process. All of it is in memory; nothing here waits."""
 
-    board: HealthMonitor
+    monitor: HealthMonitor
     statistics: Statistics
     auto: AutoRouter
     snapshot: Callable[[], Snapshot | None]
@@ -85,10 +85,7 @@ class AdminHost:
     everything else under `host`.
     """
     readiness: Callable[[], Mapping[str, Any]]
-    """What is public of this process: `problems` (codes; none of them: it is ready) and `served_revision`.
-
-    Never raises and never waits.
-    """
+    """Tells in `problems` the codes of what keeps this process from being ready. Never raises and never waits."""
     write_limit: str = "10/second"
     """Writes that one principal may make, in the notation of the `limits` library."""
     access_file: AccessFile | None = None

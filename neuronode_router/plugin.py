@@ -47,7 +47,7 @@ def _admin_host() -> AdminHost:
         frame_origin=runtime.settings.ui_frame_origin,
         tasks=runtime.tasks,
         router=RoutingParts(
-            board=runtime.health.monitor,
+            monitor=runtime.health.monitor,
             statistics=runtime.health.statistics,
             auto=runtime.auto,
             snapshot=lambda: runtime.current.snapshot,

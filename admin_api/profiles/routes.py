@@ -84,7 +84,7 @@ async def _inside(call: Call, revision: int, reported: dict[str, Any]) -> Mappin
     return {
         "converged": converged(workers, revision),
         "workers": workers,
-        "problems": [*reported.pop("problems", ()), *stalled(workers)],
+        "problems": [*reported.pop("problems", ()), *stalled(workers, but=call.host.worker.instance)],
         "warnings": list(reported.pop("warnings", ())),
         "host": reported,
     }

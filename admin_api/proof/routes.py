@@ -23,6 +23,7 @@ from admin_api.profiles.routes import file_document
 from admin_api.proof.schemas import (
     CellDocument,
     FoundDocument,
+    LiveValidationDocument,
     MatrixDocument,
     RunDocument,
     ValidateBody,
@@ -123,11 +124,11 @@ async def _order(call: Call, query: ValidateQuery) -> _Order:
     return _Order(call.host, service, profiles, frozenset(query.task), query.limits())
 
 
-async def _carried_out(order: _Order, told: Callable[[ProbeEvidence], None]) -> ValidationDocument:
+async def _carried_out(order: _Order, told: Callable[[ProbeEvidence], None]) -> LiveValidationDocument:
     problems = await order.host.manager.validate()
     run = await order.service.run(order.targets(), order.limits, told)
     cells = [cell for cell in await order.service.cells(order.profiles) if order.wants(cell.task)]
-    return ValidationDocument(
+    return LiveValidationDocument(
         valid=not problems and all(cell.state is not State.RED for cell in cells),
         problems=problems,
         live=RunDocument.of(run, done=len(run.found), cells=_cells(cells)),
@@ -152,7 +153,7 @@ async def _told(call: Call, order: _Order) -> AsyncIterator[ServerSentEvent]:
             await asyncio.wait([run])
 
 
-def _end(run: asyncio.Task[ValidationDocument]) -> ServerSentEvent:
+def _end(run: asyncio.Task[LiveValidationDocument]) -> ServerSentEvent:
     error = run.exception()
     if error is None:
         return _event("result", run.result())
@@ -187,7 +188,7 @@ ENDPOINTS = (
         also(
             EVENT_STREAM,
             "The outcome, or with `live` what each probe finds as it comes and then the outcome.",
-            ValidationDocument,
+            LiveValidationDocument,
         ),
     ),
 )

@@ -116,5 +116,9 @@ class ValidationDocument(Document):
 
     valid: bool
     problems: tuple[Problem, ...]
+
+
+class LiveValidationDocument(ValidationDocument):
+    """The outcome of a check, where it was asked for with what the probes found."""
+
     live: RunDocument | None = None
-    """What the probes found; null where none was asked for."""

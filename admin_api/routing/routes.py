@@ -47,7 +47,7 @@ UNITS = {
 async def read_router_stats(call: Reader) -> RouterStatsDocument:
     """How every deployment stands and why, what was measured of it, and what was decided for `auto`."""
     parts = started(call.host.router)
-    measured, verdicts = parts.statistics.snapshot(), parts.board.verdicts
+    measured, verdicts = parts.statistics.snapshot(), parts.monitor.verdicts
     return RouterStatsDocument(
         routing=parts.auto.mode,
         statistics=parts.statistics.mode,
@@ -71,7 +71,7 @@ async def read_router_stats(call: Reader) -> RouterStatsDocument:
 async def read_registry(call: Reader) -> RegistryDocument:
     """What is known of every deployment: from its note, from LiteLLM's price list, and from its server."""
     parts = started(call.host.router)
-    return RegistryDocument(deployments=list(_deployments(parts)), problems=list(parts.board.problems()))
+    return RegistryDocument(deployments=list(_deployments(parts)), problems=list(parts.monitor.problems()))
 
 
 async def classify(call: Caller, body: DryRunBody) -> DryRunDocument:
@@ -108,7 +108,7 @@ async def give_feedback(call: LimitedCaller, body: FeedbackBody, request: Reques
 
 
 def _deployments(parts: RoutingParts) -> Iterator[Deployment]:
-    for entries in parts.board.registry.groups.values():
+    for entries in parts.monitor.registry.groups.values():
         yield from entries
 
 
@@ -125,11 +125,11 @@ def _counts(decisions: Mapping[str, Mapping[str, int]]) -> DecisionCountsDocumen
 def _standings(parts: RoutingParts, decision: Decision) -> list[StandingDocument]:
     """Return how the deployments stand that the decision had to choose from, in the order in which it chose."""
     groups = [decision.group, *decision.ladder, *(group for group, _ in decision.left_out)]
-    verdicts = parts.board.verdicts
+    verdicts = parts.monitor.verdicts
     return [
         StandingDocument.of(entry, **_judged(verdicts.get(entry.id, NEW)))
         for group in groups
-        for entry in parts.board.registry.groups.get(group, ())
+        for entry in parts.monitor.registry.groups.get(group, ())
     ]
 
 

@@ -6,6 +6,7 @@ It must not know how workers converge, nor what is counted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Literal
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
@@ -42,12 +43,12 @@ def build_readiness(host: Callable[[], AdminHost]) -> APIRouter:
     @router.get("/health/readiness")
     async def read_readiness() -> Response:
         try:
-            found = host().readiness()
+            served, problems = host().worker.revision, list(host().readiness()["problems"])
         except NeuronodeError as error:  # not started yet, or closed
-            found = {"problems": [error.code]}
-        status = "not_ready" if found["problems"] else "ready"
-        document = ReadinessDocument.model_validate({"status": status, **found})
-        return JSONResponse(document.model_dump(), 503 if document.problems else 200, headers=NO_STORE)
+            served, problems = 0, [error.code]
+        status: Literal["ready", "not_ready"] = "not_ready" if problems else "ready"
+        document = ReadinessDocument(status=status, served_revision=served, problems=problems)
+        return JSONResponse(document.model_dump(), 503 if problems else 200, headers=NO_STORE)
 
     return router
 
@@ -57,12 +58,15 @@ def converged(workers: Iterable[WorkerStatus], revision: int) -> bool:
     return all(worker.revision == revision for worker in workers if worker.live)
 
 
-def stalled(workers: Iterable[WorkerStatus]) -> list[Problem]:
-    """Return a problem for each background activity that a live worker reports as stalled. Never raises."""
+def stalled(workers: Iterable[WorkerStatus], *, but: str) -> list[Problem]:
+    """Return a problem for each background activity that a live worker reports as stalled. Never raises.
+
+    The worker `but` is left out: it answers, and knows better than its last heartbeat.
+    """
     return [
         stalled_problem(activity, where=f"{worker.host}, process {worker.pid}")
         for worker in workers
-        if worker.live
+        if worker.live and worker.instance != but
         for activity in worker.report.get("stalled", ())
     ]
 

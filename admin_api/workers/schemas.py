@@ -22,7 +22,7 @@ class ReadinessDocument(Document):
     """Whether the process that answered serves all that it should. Public: there is nothing secret in it."""
 
     status: Literal["ready", "not_ready"]
-    served_revision: int = 0
+    served_revision: int
     """0: none yet."""
     problems: list[str]
     """Codes of what is wrong; the status, for those who may read it, says more."""

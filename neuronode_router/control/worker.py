@@ -84,6 +84,11 @@ class Worker(Generic[Prepared]):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
+    def instance(self) -> str:
+        """Under which name the registry knows this process."""
+        return self._identity.instance
+
+    @property
     def revision(self) -> int:
         """The revision this process serves; 0 before the first."""
         return self._standing.revision

@@ -271,13 +271,13 @@ class Runtime:
         }
 
     def readiness(self) -> Mapping[str, Any]:
-        """Return whether this worker serves the control state, and the codes of what keeps it from that."""
+        """Return in `problems` the codes of what keeps this worker from serving the control state as it should."""
         codes = [problem.code for problem in self._own_problems()]
         if self.current.snapshot is None:
             codes.append("not_ready")
         elif self.control.worker.standing.refused is not None:
             codes.append("revision_refused")
-        return {"status": "not ready" if codes else "ready", "problems": sorted(set(codes))}
+        return {"problems": sorted(set(codes))}
 
     def _own_problems(self) -> Sequence[Problem]:
         """Return which parts of this worker are off or stalled."""

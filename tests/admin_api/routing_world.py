@@ -46,7 +46,7 @@ class Routing:
     def parts(self) -> RoutingParts:
         """Return what the routes use."""
         return RoutingParts(
-            board=self.board, statistics=self.statistics, auto=self.auto, snapshot=self._snapshot
+            monitor=self.board, statistics=self.statistics, auto=self.auto, snapshot=self._snapshot
         )
 
     def _snapshot(self) -> Snapshot | None:

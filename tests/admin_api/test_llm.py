@@ -187,7 +187,7 @@ async def test_a_new_template_is_a_new_task(desk: Desk) -> None:
     (urgency,) = [task for task in listed if task["name"] == "urgency"]
     assert urgency["labels"] == ["now", "today", "later"]
     assert urgency["inputs"]["mail"] == {"kind": "text", "max_characters": 500, "optional": False}
-    assert (answer["task"], answer["value"], answer["tier"]) == ("urgency", "now", "medium")
+    assert (answer["template"], answer["value"], answer["tier"]) == ("urgency", "now", "medium")
 
 
 async def test_the_language_can_be_chosen(desk: Desk) -> None:

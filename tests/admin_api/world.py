@@ -124,7 +124,7 @@ class World:
             worker=self.worker,
             authenticate=self.authenticate,
             status=lambda: dict(self.reported),
-            readiness=lambda: {"served_revision": self.worker.revision, "problems": self.unready},
+            readiness=lambda: {"problems": self.unready},
             write_limit=self.write_limit,
             router=self.routing.parts() if self.routes else None,
             usage=self.usage,

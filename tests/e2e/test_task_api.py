@@ -195,14 +195,14 @@ def test_a_long_context_passes(member: httpx.Client) -> None:
 
 def test_an_operators_template_is_a_task(member: httpx.Client) -> None:
     """A YAML file in `NEURONODE_TASKS` is listed and answered."""
-    listed = member.get(f"{API}/tasks").raise_for_status().json()["tasks"]
+    listed = member.get(f"{API}/templates").raise_for_status().json()["templates"]
 
     answer = (
         ask(member, "/templates/urgency", {"inputs": {"mail": "Fire! echo-now"}}).raise_for_status().json()
     )
 
     assert {task["name"] for task in listed} == {"analysis", "chat", "classify", "sentiment", "urgency"}
-    assert (answer["task"], answer["value"], answer["tier"]) == ("urgency", "now", "fast")
+    assert (answer["template"], answer["value"], answer["tier"]) == ("urgency", "now", "fast")
 
 
 def test_a_text_cannot_change_the_labels(member: httpx.Client) -> None:
