@@ -102,7 +102,11 @@ async def _require(call: Call, subject: str, binding: Binding | None) -> None:
 
 def _sees(call: Call, subject: str) -> bool:
     principal = call.principal
-    own = {f"key:{principal.name}", f"team:{principal.team}", *(f"team:{team}" for team in principal.manages)}
+    own = {
+        f"key:{principal.identity}",
+        f"team:{principal.team}",
+        *(f"team:{team}" for team in principal.manages),
+    }
     return may_read_all(principal) or subject in own
 
 

@@ -33,25 +33,25 @@ class CallerLimits:
     def count(self, principal: Principal, limit: str) -> None:
         """Count one write. Raises `RequestError` (429 with Retry-After) beyond `limit`, such as "10/second"."""
         window = _window(limit)
-        if not self._writes.hit(window, principal.name):
-            reset_at = self._writes.get_window_stats(window, principal.name).reset_time
+        if not self._writes.hit(window, principal.identity):
+            reset_at = self._writes.get_window_stats(window, principal.identity).reset_time
             raise _too_many(f"More than {limit} writes.", seconds=reset_at - time.time())
 
     def require_free_stream(self, principal: Principal) -> None:
         """Raise `RequestError` (429) when the caller has too many open event streams already."""
-        if self._streams[principal.name] >= MAX_STREAMS:
+        if self._streams[principal.identity] >= MAX_STREAMS:
             raise _too_many(f"More than {MAX_STREAMS} open event streams.", seconds=5)
 
     @contextmanager
     def open_stream(self, principal: Principal) -> Iterator[None]:
         """Count an event stream for as long as it is sent. Never raises."""
-        self._streams[principal.name] += 1
+        self._streams[principal.identity] += 1
         try:
             yield
         finally:
-            self._streams[principal.name] -= 1
-            if not self._streams[principal.name]:
-                del self._streams[principal.name]
+            self._streams[principal.identity] -= 1
+            if not self._streams[principal.identity]:
+                del self._streams[principal.identity]
 
 
 @lru_cache(maxsize=8)

@@ -70,7 +70,7 @@ class Write:
         """Return the arguments that every write of the ProfileManager takes. Raises `InvalidRequestError`."""
         key = self.idempotency_key
         return {
-            "actor": Actor(self.call.principal.name),
+            "actor": Actor(self.call.principal.signature),
             "if_match": expected_revision(self.if_match),
             "reason": given["reason"],
             "wait": given["wait"],

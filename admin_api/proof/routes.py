@@ -77,7 +77,7 @@ async def read_matrix(call: Reader, state: Committed) -> MatrixDocument:
 
 async def _check(call: Call, body: ValidateBody) -> tuple[Problem, ...]:
     """Return what is wrong with a submitted profile. Nothing is changed."""
-    document, actor = file_document(body.name, body.profile), Actor(call.principal.name)
+    document, actor = file_document(body.name, body.profile), Actor(call.principal.signature)
     try:
         await call.host.manager.edit_profile(body.name, document, actor=actor, dry_run=True)
     except ProfilesInvalid as error:

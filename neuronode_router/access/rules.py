@@ -29,7 +29,7 @@ class Principal:
     """A known caller."""
 
     name: str
-    """A key alias or a user id: never a key."""
+    """A key alias or a user id, to be shown: never a key, and what other callers may call themselves too."""
     role: Role
     team: str | None = None
     profiles: tuple[str, ...] = ()
@@ -38,6 +38,20 @@ class Principal:
     """The highest tier that `auto` may use for this caller."""
     manages: tuple[str, ...] = ()
     """Team ids whose profile this caller may choose, among those that allow the team."""
+    id: str = ""
+    """What LiteLLM knows the caller by, which nobody can choose: the key's hash, else `user:<id>`. Empty for keys of
+    the access file, whose names are administrators' choice.
+    """
+
+    @property
+    def identity(self) -> str:
+        """What tells callers apart: bindings, limits and the audit log go by it."""
+        return self.id or self.name
+
+    @property
+    def signature(self) -> str:
+        """How the audit log names the caller: the name, and which of those who are called so."""
+        return f"{self.name} ({self.id})" if self.id and self.id != self.name else self.name
 
 
 @dataclass(frozen=True, slots=True)

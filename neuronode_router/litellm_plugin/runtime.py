@@ -24,11 +24,13 @@ from neuronode_router.control.workers import WorkerIdentity
 from neuronode_router.errors import Problem
 from neuronode_router.litellm_plugin import releases, seams
 from neuronode_router.litellm_plugin.auth.budgets import Budgets
+from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.auth.identity import Identity, role_of
 from neuronode_router.litellm_plugin.auth.ui_sessions import UiSessions
 from neuronode_router.litellm_plugin.control_wiring import ControlWiring
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.health_wiring import HealthWiring
+from neuronode_router.litellm_plugin.hooks import chosen_group
 from neuronode_router.litellm_plugin.hooks.admission import Admission, AdmissionHost
 from neuronode_router.litellm_plugin.router.bridge import bridge_of
 from neuronode_router.litellm_plugin.router.deployments import Deployments
@@ -114,7 +116,11 @@ class Runtime:
             registry=self.health.inventory,
             watch=self.metering.ended,
         )
-        self.budgets = Budgets(self.usage.costs_of_the_month)
+        self.budgets = Budgets(
+            self.usage.costs_of_the_month,
+            live=None if Part.BUDGETS in self._off else self._live_spend,
+            failures=self._failures,
+        )
         self._build_routing()
         self._build_tasks_and_proof()
         self.control = ControlWiring(
@@ -153,10 +159,13 @@ class Runtime:
                 served_by=self.deployments.served_by,
                 tags=lambda: not self._bridge.filters_by_tag(),
                 spent=self.budgets.spent,
+                may_use=GroupAccess(self._bridge).may_use,
+                fallbacks=self._bridge.fallbacks,
             ),
             self.auto,
             self.current,
         )
+        self.renaming = chosen_group.Renaming()
 
     def _build_tasks_and_proof(self) -> None:
         settings = self.settings
@@ -195,6 +204,7 @@ class Runtime:
 
     async def _end(self) -> None:
         await self.control.stop()
+        await self.budgets.stop()
         self.router_hooks.release()
         await self.health.stop()
         if self.sessions is not None:
@@ -225,7 +235,8 @@ class Runtime:
     @property
     def callbacks(self) -> Sequence[CustomLogger]:
         """What LiteLLM must call, in this order, beside the callbacks of the router."""
-        return (self.admission,) if Part.USAGE in self._off else (self.admission, self.usage.hooks)
+        usage = () if Part.USAGE in self._off else (self.usage.hooks,)
+        return (self.admission, *usage, self.renaming)
 
     def report(self) -> Mapping[str, Any]:
         """Return what each heartbeat says of this worker: counts and modes, JSON-ready, no secrets."""
@@ -290,6 +301,12 @@ class Runtime:
         """Return what all workers of this proxy know and nobody else does."""
         return hashlib.sha256(f"neuronode sessions {self._proxy.master_key}".encode()).digest()
 
+    async def _live_spend(self, counter: str, spent: float, budget: float) -> float:
+        """Return the US dollars that LiteLLM enforces a budget by."""
+        return float(
+            await self._proxy.get_current_spend(counter_key=counter, fallback_spend=spent, max_budget=budget)
+        )
+
     def _tag_warning(self) -> str | None:
         if self._bridge.filters_by_tag():
             return "Tag routing is on: requests carry no profile and task tags, only spend metadata."
@@ -301,4 +318,7 @@ class Runtime:
         for callback in self.callbacks:
             if callback not in litellm.callbacks:
                 litellm.logging_callback_manager.add_litellm_callback(callback)
+        chosen_group.hold_order(self.admission, self.renaming)
+        if Part.LIMITS not in self._off:
+            chosen_group.tell_limiter(self._proxy.proxy_logging_obj.get_proxy_hook)
         self.router_hooks.hold()

@@ -32,6 +32,8 @@ class Part(StrEnum):
     FALLBACK_ACCESS = "access of ladders"
     USAGE = "usage"
     PROOF = "proof probes"
+    LIMITS = "limits by the group that bindings, overrides and `auto` choose"
+    BUDGETS = "live budgets"
 
 
 class Era(StrEnum):
@@ -64,6 +66,10 @@ _LOGGER = "litellm.integrations.custom_logger:CustomLogger."
 _ROUTER = "litellm:Router."
 _API = "litellm.router_api:"
 _PROXY = "litellm.proxy.proxy_server:"
+_LIMITER = "litellm.proxy.hooks.parallel_request_limiter_v3:_PROXY_MaxParallelRequestsHandler_v3.__init__"
+_KEY_OBJECT = ("hashed_token", "prisma_client", "user_api_key_cache")
+_RESOLVED = ("model", "llm_model_list", "valid_token", "llm_router")
+_FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
 _EVENT = ("kwargs", "response_obj", "start_time", "end_time")
 _HEADERS = ("data", "user_api_key_dict", "response", "request_headers", "litellm_call_info")
 _SETTINGS = ("enable_tag_filtering", "enable_pre_call_checks", "routing_strategy", "default_litellm_params")
@@ -85,6 +91,9 @@ SEAMS = (
         ("request", "api_key"),
     ),
     Seam(Part.AUTHENTICATION, "litellm.proxy._types:UserAPIKeyAuth"),
+    Seam(Part.AUTHENTICATION, "litellm.proxy.auth.auth_checks:get_key_object", _KEY_OBJECT),
+    Seam(Part.AUTHENTICATION, _PROXY + "prisma_client"),
+    Seam(Part.AUTHENTICATION, _PROXY + "user_api_key_cache"),
     Seam(Part.AUTHENTICATION, "litellm.proxy._types:LitellmUserRoles.PROXY_ADMIN_VIEW_ONLY"),
     Seam(Part.UI_SIGN_IN, "litellm.proxy.plugin_routes:verify_plugin_session_claim"),
     Seam(Part.ADMISSION, _PROXY + "app"),
@@ -142,6 +151,17 @@ SEAMS = (
     Seam(Part.USAGE, _LOGGER + "async_log_failure_event", _EVENT),
     Seam(Part.USAGE, _LOGGER + "async_post_call_failure_hook", _FAILED),
     Seam(Part.USAGE, "litellm:model_cost"),
+    Seam(Part.ADMISSION, "litellm.proxy.auth.auth_checks:can_key_call_resolved_model", _RESOLVED),
+    Seam(Part.ADMISSION, _API + "RegistryReader.registry", era=Era.ENTRY_POINTS),
+    Seam(Part.ADMISSION, _API + "RouterRegistry.resolve", ("name", "kind"), Era.ENTRY_POINTS),
+    Seam(Part.ADMISSION, _API + "RouterRegistry.access_groups", ("model_name",), Era.ENTRY_POINTS),
+    Seam(Part.ADMISSION, _ROUTER + "get_model_from_alias", ("model",), Era.MEMBERS),
+    Seam(Part.ADMISSION, _ROUTER + "get_model_access_groups", ("model_name",), Era.MEMBERS),
+    Seam(Part.ADMISSION, _API + "RouterSettings", _FALLBACKS, Era.ENTRY_POINTS),
+    Seam(Part.LIMITS, _PROXY + "proxy_logging_obj"),
+    Seam(Part.LIMITS, "litellm.proxy.utils:ProxyLogging.get_proxy_hook", ("hook",)),
+    Seam(Part.LIMITS, _LIMITER, ("model_group_resolver",)),
+    Seam(Part.BUDGETS, _PROXY + "get_current_spend", ("counter_key", "fallback_spend", "max_budget")),
     Seam(Part.PROOF, "litellm.constants:LITTELM_INTERNAL_HEALTH_SERVICE_ACCOUNT_NAME"),
     Seam(Part.PROOF, _ROUTER + "acompletion"),
 )

@@ -14,7 +14,7 @@ from litellm.proxy import proxy_server
 from litellm.proxy._types import LitellmUserRoles, UserAPIKeyAuth
 from litellm.proxy.utils import ProxyLogging
 
-from neuronode_router.access import Principal, Role
+from neuronode_router.access import Principal, Role, key_hash
 from neuronode_router.auto.router import AutoRouter
 from neuronode_router.classifier import Classifier, lexicon
 from neuronode_router.domain import (
@@ -29,6 +29,7 @@ from neuronode_router.litellm_plugin import releases, seams
 from neuronode_router.litellm_plugin.auth.identity import Identity
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.admission import Admission, AdmissionHost
+from neuronode_router.litellm_plugin.hooks.chosen_group import Renaming
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.seams import Part
@@ -61,6 +62,10 @@ def callbacks() -> Iterator[list[Any]]:
     litellm.callbacks[:] = before
 
 
+async def allow(*_: object) -> bool:
+    return True
+
+
 def admission(max_tier: Tier = Tier.COMPLEX, current: CurrentSnapshot | None = None) -> Admission:
     return Admission(
         AdmissionHost(
@@ -68,6 +73,8 @@ def admission(max_tier: Tier = Tier.COMPLEX, current: CurrentSnapshot | None = N
             served_by=lambda _: (None, False),
             tags=lambda: True,
             spent=lambda *_: None,
+            may_use=allow,
+            fallbacks=dict,
         ),
         AutoRouter(classifier=Classifier(lexicon.shipped(), None), standings=dict),
         current or CurrentSnapshot(),
@@ -184,7 +191,7 @@ def test_litellms_roles_become_ours(role: LitellmUserRoles | None, expected: Rol
         UserAPIKeyAuth(api_key="sk-canary-0123456789", user_role=role, key_alias="ci", team_id="t1")
     )
 
-    assert principal == Principal("ci", expected, team="t1")
+    assert principal == Principal("ci", expected, team="t1", id=key_hash("sk-canary-0123456789"))
 
 
 def test_a_key_without_a_name_is_shown_by_its_hash() -> None:
@@ -235,6 +242,7 @@ async def test_a_session_id_of_any_kind_leads_past_no_cap(session: object) -> No
     data: dict[str, Any] = {"model": "auto:complex", "metadata": {}, "litellm_session_id": session}
 
     await handler.async_pre_call_hook(UserAPIKeyAuth(), None, data, "acompletion")
+    await Renaming().async_pre_call_hook(UserAPIKeyAuth(), None, data, "acompletion")
 
     assert (data["model"], data["fallbacks"], handler.failures.total) == ("small", [], 0)
 

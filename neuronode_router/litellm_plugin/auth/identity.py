@@ -12,9 +12,10 @@ from typing import Any
 
 from fastapi import HTTPException, Request
 from litellm.proxy._types import LitellmUserRoles, UserAPIKeyAuth
+from litellm.proxy.auth.auth_checks import get_key_object
 from litellm.proxy.auth.user_api_key_auth import user_api_key_auth
 
-from neuronode_router.access import AccessFile, Principal, Role
+from neuronode_router.access import AccessFile, Principal, Role, key_hash
 from neuronode_router.domain import TIERS, Tier
 from neuronode_router.errors import AdminClosed, NotAllowed, NotAuthenticated
 from neuronode_router.litellm_plugin.auth.ui_sessions import KEY_PREFIX, UiSessions
@@ -30,6 +31,8 @@ MAX_TIER = "neuronode_max_tier"
 
 MANAGERS = "neuronode_managers"
 """Key in a team's metadata: ids of the users who may choose the team's profile."""
+
+KNOWN = "LiteLLM knows this key and refuses it (blocked, expired, limited or over budget)."
 
 ROLES = {
     LitellmUserRoles.PROXY_ADMIN: Role.ADMIN,
@@ -65,13 +68,14 @@ class Identity:
             team=team,
             max_tier=_max_tier(user),
             manages=_managed(user, team),
+            id=_id(user),
         )
 
     async def authenticate(self, request: Request) -> Principal:
         """Return the caller of an admin route.
 
-        Raises `AdminClosed` without a master key, `NotAuthenticated` for a missing, unknown or blocked key (LiteLLM
-        tells no difference) and `NotAllowed` for a key that it knows and refuses (expired, limited, over budget).
+        Raises `AdminClosed` without a master key, `NotAuthenticated` for a missing or unknown key and `NotAllowed`
+        for a key that LiteLLM knows and refuses (blocked, expired, limited, over budget).
         """
         if not self._proxy.master_key:
             raise AdminClosed("The proxy runs without a master key, so the admin routes are closed.")
@@ -91,12 +95,26 @@ class Identity:
         try:
             user = await self._ask(request, key, path=ANY_KEY_ROUTE)
         except Exception as error:
-            raise _refused(error) from error
+            raise NotAllowed(KNOWN) if await self._blocked(key) else _refused(error) from error
         known = self.principal(user)
         if known.role is Role.ADMIN:
             # An admin's key that is limited to other routes: it keeps that limit here.
             raise NotAllowed("This key is limited to routes that do not include this one.") from refusal
         return known
+
+    async def _blocked(self, key: str) -> bool:
+        """Return whether LiteLLM's database has this key, blocked: LiteLLM refuses it like one that nobody knows."""
+        if getattr(self._proxy, "prisma_client", None) is None:
+            return False
+        try:
+            found = await get_key_object(
+                hashed_token=key_hash(key),
+                prisma_client=self._proxy.prisma_client,
+                user_api_key_cache=self._proxy.user_api_key_cache,
+            )
+        except Exception:  # noqa: BLE001 - unknown, or nobody can say: it stays with LiteLLM's refusal
+            return False
+        return found.blocked is True
 
     async def _ask(self, request: Request, key: str, *, path: str) -> UserAPIKeyAuth:
         # Only what authentication needs: a GET of `path` without the caller's body, so that LiteLLM neither
@@ -184,8 +202,8 @@ def _refused(error: Exception) -> NotAuthenticated | NotAllowed:
     """Map LiteLLM's refusal. Its texts are not passed on: they can quote parts of keys."""
     status = str(getattr(error, "code", None) or getattr(error, "status_code", ""))
     if status in {"403", "429"} or getattr(error, "type", "") in {"budget_exceeded", "expired_key"}:
-        return NotAllowed("LiteLLM knows this key and refuses it (expired, limited or over budget).")
-    return NotAuthenticated("This proxy does not know the key, or has blocked it.")
+        return NotAllowed(KNOWN)
+    return NotAuthenticated("This proxy does not know the key.")
 
 
 def _managed(user: UserAPIKeyAuth, team: str | None) -> tuple[str, ...]:
@@ -201,6 +219,10 @@ def _max_tier(user: UserAPIKeyAuth) -> Tier:
     if cap is None:
         return Tier.COMPLEX
     return Tier(cap) if cap in TIERS else Tier.FAST
+
+
+def _id(user: UserAPIKeyAuth) -> str:
+    return str(user.token or (f"user:{user.user_id}" if user.user_id else ""))
 
 
 def _display_name(user: UserAPIKeyAuth) -> str:

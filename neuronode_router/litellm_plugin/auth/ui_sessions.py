@@ -64,7 +64,7 @@ class UiSessions:
             content = json.loads(self._seal().decrypt_at_time(sealed, SESSION_SECONDS, int(self._clock())))
         except InvalidToken as error:
             raise NotAuthenticated("This session is over.", fix=_AGAIN) from error
-        return Principal(name=content["name"], role=Role(content["role"]))
+        return Principal(name=content["name"], role=Role(content["role"]), id=f"user:{content['name']}")
 
     def _role(self, said: str) -> Role:
         try:

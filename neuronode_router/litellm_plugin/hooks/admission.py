@@ -6,7 +6,7 @@ An exception of ours never fails a request: it goes where LiteLLM alone would ha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -23,7 +23,9 @@ from neuronode_router.background import Failures
 from neuronode_router.domain import PROFILE_NAME_PREFIX, TIERS, Beyond, Decision, Profile, Tier
 from neuronode_router.errors import NeuronodeError, NotAllowed, NotReady, UnknownProfile, UnknownTier
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
-from neuronode_router.litellm_plugin.hooks import request_metadata, tracing
+from neuronode_router.litellm_plugin.hooks import chosen_group, operators_fallbacks, request_metadata, tracing
+from neuronode_router.litellm_plugin.hooks.operators_fallbacks import Configured
+from neuronode_router.litellm_plugin.hooks.usage_reading import attempted_fallbacks
 from neuronode_router.routing.admit import admit
 from neuronode_router.routing.binding import bound_profile
 from neuronode_router.routing.snapshot import Snapshot
@@ -57,6 +59,10 @@ class AdmissionHost:
     """Whether requests may carry our tags."""
     spent: Callable[[UserAPIKeyAuth, str, Beyond], float | None]
     """From a caller, a bound subject and its rule to the share of the budget that is spent, None where unknown."""
+    may_use: Callable[[UserAPIKeyAuth, str, str], Awaitable[bool]]
+    """From a caller, the name it sent and a group to whether it may use the one or the other."""
+    fallbacks: Callable[[], Configured]
+    """The fallbacks that the operator has configured in LiteLLM."""
 
 
 class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
@@ -79,15 +85,17 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
     async def async_pre_call_hook(
         self, user_api_key_dict: UserAPIKeyAuth, cache: DualCache, data: dict[str, Any], call_type: str
     ) -> dict[str, Any] | None:
-        """Rewrite a name of ours to its model group and stamp the Decision. Raises HTTPException of `REFUSALS`
-        only.
+        """Choose the model group of a name of ours and stamp the Decision. Raises HTTPException of `REFUSALS` only.
+
+        The name stays in the request until LiteLLM's own hooks have looked at it (see `chosen_group`).
         """
+        chosen_group.forget()
         if call_type not in ROUTED_CALLS:
             return None
         if self._current.snapshot is None and not self._opened.is_set():
             await self._startup()
         try:
-            return self._admit(user_api_key_dict, data)
+            return await self._admit(user_api_key_dict, data)
         except tuple(REFUSALS) as refusal:
             raise HTTPException(
                 status_code=REFUSALS[type(refusal)], detail={"error": f"{refusal.message} {refusal.fix}"}
@@ -102,7 +110,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
                 ) from error
             return None
 
-    def _admit(self, user: UserAPIKeyAuth, data: dict[str, Any]) -> dict[str, Any] | None:
+    async def _admit(self, user: UserAPIKeyAuth, data: dict[str, Any]) -> dict[str, Any] | None:
         bucket = request_metadata.scrub(data)
         snapshot, requested = self._current.snapshot, data.get("model")
         if not isinstance(requested, str):
@@ -116,7 +124,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         def bound() -> str | None:
             caller = self._host.principal(user)
             spent = partial(self._host.spent, user)
-            return bound_profile(snapshot.state.bindings, key=caller.name, team=caller.team, spent=spent)
+            return bound_profile(snapshot.state.bindings, key=caller.identity, team=caller.team, spent=spent)
 
         if "fallbacks" in data:
             data["fallbacks"] = _without_profiles(data["fallbacks"])
@@ -125,7 +133,10 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         mark = None
         if decision.auto:
             decision, mark = self._route(decision, user, data, snapshot)
-        data["model"] = decision.group
+        if not await self._host.may_use(user, requested, decision.group):
+            raise _kept_out(decision)
+        operators_fallbacks.carry(data, self._host.fallbacks(), name=requested, group=decision.group)
+        chosen_group.choose(user, requested, decision.group)
         request_metadata.stamp(bucket, decision, tags=self._host.tags(), routed=mark)
         tracing.describe(user.parent_otel_span, bucket[request_metadata.KEY])
         return data
@@ -151,9 +162,20 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         )
         decision = routed.decision
         # Also an empty ladder: the group's configured fallbacks know no caps. The client's own were checked by LiteLLM.
-        data["fallbacks"] = [*decision.ladder, *data.get("fallbacks", ())]
+        after = data["fallbacks"] if "fallbacks" in data else self._configured(decision, snapshot, caller)
+        data["fallbacks"] = [*decision.ladder, *after]
         return decision, request_metadata.routed_mark(
             decision, sessions=routed.sessions, explanation=explained
+        )
+
+    def _configured(self, decision: Decision, snapshot: Snapshot, caller: Caller) -> Sequence[Any]:
+        if decision.profile is None:
+            return ()
+        return operators_fallbacks.after_ladder(
+            self._host.fallbacks(),
+            name=decision.original_model,
+            profile=snapshot.state.profiles.profiles[decision.profile],
+            max_tier=caller.max_tier,
         )
 
     async def _startup(self) -> None:
@@ -177,7 +199,9 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             info["model_id"] = info.get("model_id") or request_metadata.asked(data)
             group, embedded = self._host.served_by(info)
             self._auto.answered(request_metadata.sessions(data), info.get("model_id"))
-            return request_metadata.answer_headers(data, group=group, embedded=embedded)
+            return request_metadata.answer_headers(
+                data, group=group, embedded=embedded, attempted=attempted_fallbacks(response)
+            )
         return None
 
     async def async_filter_listed_models(
@@ -195,6 +219,14 @@ def _without_profiles(fallbacks: object) -> list[object]:
     """Leave out names that choose a profile: LiteLLM would follow the alias without asking who may."""
     theirs = fallbacks if isinstance(fallbacks, list) else []
     return [name for name in theirs if not str(name).startswith(PROFILE_NAME_PREFIX)]
+
+
+def _kept_out(decision: Decision) -> NotAllowed:
+    return NotAllowed(
+        f"This key may not use the model group {decision.group!r}, which {decision.original_model!r} leads to under "
+        f"the profile {decision.profile!r}.",
+        fix="Have the name or the group added to the models of the key and of its team.",
+    )
 
 
 def _tier(name: str) -> Tier:

@@ -36,8 +36,8 @@ RESPONSE_HEADERS = tuple(
     HEADER_PREFIX + name
     for name in ("profile", "revision", "task", "tier", "group", "reason", "fallback", "embedded", "explain")
 )
-"""What answers carry. `task`, `profile` and `tier` only where there is one; `embedded` only as 1; `explain` on
-request.
+"""What answers carry. `task`, `profile` and `tier` only where there is one, `fallback` only where it is known;
+`embedded` only as 1; `explain` on request.
 """
 
 
@@ -99,7 +99,7 @@ def stamp(
         bucket["tags"] = [
             *(present if isinstance(present, list) else ()),
             f"profile:{decision.profile}",
-            f"task:{decision.task}",
+            *([f"task:{decision.task}"] if decision.task is not None else ()),
         ]
 
 
@@ -165,25 +165,32 @@ def wish(data: Mapping[str, Any], header: str) -> str | None:
     return wanted if isinstance(wanted, str) else None
 
 
-def answer_headers(data: Mapping[str, Any], *, group: str | None, embedded: bool) -> dict[str, str]:
+def answer_headers(
+    data: Mapping[str, Any], *, group: str | None, embedded: bool, attempted: int | None = None
+) -> dict[str, str]:
     """Return our response headers for one request.
 
     `group` is the model group that answered (None when nobody did). A fallback is another group than the one
-    admission chose, or another tier than the one it wanted.
+    admission chose, or another tier than the one it wanted. Where a name that is none of ours leads, an alias of the
+    operator's or a wildcard, LiteLLM alone knows: there `attempted`, its count of fallbacks, tells, and where it is
+    None nothing is said.
     """
     mark = stamped(data)
     if not mark:
         reason = {} if mark is None else {HEADER_PREFIX + "reason": Reason.FAIL_OPEN.value}
         return reason | _embedded(embedded)
     served = group or mark["group"]
-    moved = served != mark["group"] or mark.get("overloaded", False)
+    moved: bool | None = served != mark["group"] or mark.get("overloaded", False)
+    if moved and mark["reason"] == Reason.PASSTHROUGH:
+        moved = None if attempted is None else attempted > 0
     tier = mark.get("tiers", {}).get(served, mark["tier"])
     headers = {
         HEADER_PREFIX + "revision": str(mark["revision"]),
         HEADER_PREFIX + "group": served,
         HEADER_PREFIX + "reason": ",".join((mark["reason"], *mark["steps"])),
-        HEADER_PREFIX + "fallback": "1" if moved else "0",
     }
+    if moved is not None:
+        headers[HEADER_PREFIX + "fallback"] = "1" if moved else "0"
     for name, value in (("profile", mark["profile"]), ("task", mark["task"]), ("tier", tier)):
         if value is not None:
             headers[HEADER_PREFIX + name] = str(value)

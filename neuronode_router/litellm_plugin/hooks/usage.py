@@ -177,12 +177,15 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
         self, mark: Mapping[str, Any], usage: Usage, *, team: str | None, given_id: object
     ) -> FinishedRequest:
         served = self._groups.of_deployment({"model_id": usage.deployment})[0] or self._name(usage.group)
+        chosen = mark.get("group") or usage.group
+        if mark.get("reason") == Reason.PASSTHROUGH and not (usage.fallbacks or self._groups.known(chosen)):
+            chosen = served or chosen  # an alias of the operator's, or a wildcard: it led there
         key = UsageKey(
             profile=mark.get("profile") or "",
             revision=mark.get("revision") or 0,
             task=mark.get("task") or "",
             tier=mark.get("tier") or "",
-            chosen_group=self._name(mark.get("group") or usage.group),
+            chosen_group=self._name(chosen),
             served_group=served,
             deployment=usage.deployment[:MAX_NAME],
             team=(team or "")[:MAX_NAME] if team != UI_TEAM else "",

@@ -12,6 +12,9 @@ from typing import Any
 from neuronode_router.litellm_plugin.hooks.request_metadata import BUCKETS
 from neuronode_router.usage.finished import MAX_NAME, RequestOutcome
 
+ATTEMPTED = "x-litellm-attempted-fallbacks"
+"""LiteLLM's header of an answer."""
+
 CLIENT_LEFT = "499"
 """LiteLLM's error code for a client that disconnected in mid-stream."""
 
@@ -62,6 +65,8 @@ class Usage:
     first_token_ms: float | None = None
     images: bool = False
     audio: bool = False
+    fallbacks: int = 0
+    """How many fallbacks LiteLLM went through before this answer."""
 
 
 def read_usage(payload: Mapping[str, Any] | None, request: Mapping[str, Any]) -> Usage:
@@ -92,6 +97,7 @@ def read_usage(payload: Mapping[str, Any] | None, request: Mapping[str, Any]) ->
         else None,
         images=bool(prompt.get("image_tokens")),
         audio=bool(prompt.get("audio_tokens")),
+        fallbacks=_fallbacks(request),
     )
 
 
@@ -130,6 +136,22 @@ def _cost(payload: Mapping[str, Any], request: Mapping[str, Any]) -> tuple[float
     if breakdown.get("total_cost") or _declared_free(request):
         return 0.0, 0.0  # from LiteLLM's cache, or free by the operator's word
     return None, 0.0
+
+
+def attempted_fallbacks(response: object) -> int | None:
+    """Return how many fallbacks LiteLLM says an answer took, None where it does not say. Never raises."""
+    hidden = _of(response, "_hidden_params")
+    count = _of(_of(hidden, "additional_headers"), ATTEMPTED)
+    return count if isinstance(count, int) else None
+
+
+def _fallbacks(request: Mapping[str, Any]) -> int:
+    counts = (_of(request.get(name), "attempted_fallbacks") for name in BUCKETS)
+    return next((count for count in counts if isinstance(count, int)), 0)
+
+
+def _of(holder: object, name: str) -> object:
+    return holder.get(name) if isinstance(holder, Mapping) else getattr(holder, name, None)
 
 
 def _declared_free(request: Mapping[str, Any]) -> bool:

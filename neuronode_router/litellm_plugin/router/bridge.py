@@ -24,6 +24,9 @@ AccessCheck = Callable[..., Any]
 TIMEOUTS = {True: ("stream_timeout", "timeout", "request_timeout"), False: ("timeout", "request_timeout")}
 """Where time-outs stand in parameters, by whether the request streams, in LiteLLM's order of precedence."""
 
+FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
+"""The settings that say where failed requests go, each a list of `{name: [group, ...]}`."""
+
 _COOLING = ("deployment:", ":cooldown")
 """What LiteLLM writes around the id of a deployment in cooldown."""
 
@@ -64,6 +67,10 @@ class RouterBridge(Protocol):
 
     def checks_before_calls(self) -> bool:
         """Return whether LiteLLM drops deployments that cannot hold a prompt, after it asked its filters."""
+        ...
+
+    def fallbacks(self) -> Mapping[str, Sequence[Any]]:
+        """Return what `FALLBACKS` are set to."""
         ...
 
     def strategy(self, group: str, request: Mapping[str, Any]) -> str | None:
@@ -130,6 +137,12 @@ class OfficialRouter:
         """Return whether LiteLLM drops deployments that cannot hold a prompt."""
         router = self._router()
         return router is not None and bool(router.settings().enable_pre_call_checks)
+
+    def fallbacks(self) -> Mapping[str, Sequence[Any]]:
+        """Return what `FALLBACKS` are set to."""
+        router = self._router()
+        settings = None if router is None else router.settings()
+        return {name: getattr(settings, name, None) or () for name in FALLBACKS}
 
     def strategy(self, group: str, request: Mapping[str, Any]) -> str | None:
         """Return the strategy of the request, else of the routing group, else of the router."""

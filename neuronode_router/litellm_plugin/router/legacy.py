@@ -57,6 +57,12 @@ class LegacyRouter:
         """Return whether LiteLLM drops deployments that cannot hold a prompt."""
         return bool(getattr(self._router(), "enable_pre_call_checks", False))
 
+    def fallbacks(self) -> Mapping[str, Sequence[Any]]:
+        """Return LiteLLM's settings of fallbacks."""
+        router = self._router()
+        names = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
+        return {name: getattr(router, name, None) or () for name in names}
+
     def strategy(self, group: str, request: Mapping[str, Any]) -> str | None:
         """Return the routing strategy in force for a request to `group`."""
         router = self._router()
