@@ -271,6 +271,7 @@ class Runtime:
                 *(access.problems if access else ()),
                 *self.health.monitor.problems(),
                 *self._templates.problems,
+                *self.usage.problems(),
                 *self._own_problems(),
             ],
             "warnings": [warning for warning in warnings if warning],

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from neuronode_router.errors import NeuronodeError
+from neuronode_router.errors import NeuronodeError, Problem
 from neuronode_router.litellm_plugin.hooks.usage import Groups, UsageHooks
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
 from neuronode_router.litellm_plugin.router.deployments import Deployments
@@ -72,6 +72,10 @@ class UsageWiring:
         with contextlib.suppress(NeuronodeError):
             await self.flush()
 
+    def problems(self) -> tuple[Problem, ...]:
+        """Return a problem for each kind of call that LiteLLM answers without asking our hooks."""
+        return tuple(_unseen(call, count) for call, count in sorted(self.hooks.unseen.items()))
+
     def status(self) -> Mapping[str, int]:
         """Return what went wrong while counting, for the status page."""
         return {
@@ -79,3 +83,12 @@ class UsageWiring:
             "usage_overflowed": self._buffer.overflowed,
             "usage_uncounted": self._buffer.uncounted,
         }
+
+
+def _unseen(call: str, count: int) -> Problem:
+    return Problem(
+        code="wire_unseen",
+        message=f"LiteLLM answered {count} requests of the kind {call!r} past our hooks: they are not measured.",
+        fix="Unset LITELLM_RUST, install a tested release of LiteLLM, or a newer release of this plugin.",
+        path=call,
+    )

@@ -137,3 +137,10 @@ def _content(line: str) -> str:
         return ""
     choices = json.loads(line.removeprefix("data: "))["choices"]
     return "".join(choice["delta"].get("content") or "" for choice in choices).strip()
+
+
+def test_every_wire_passes_our_hooks(admin: httpx.Client) -> None:
+    """After requests of every format, streamed and plain, LiteLLM answered none past the hooks that measure."""
+    problems = admin.get(f"{ADMIN}/status").raise_for_status().json()["problems"]
+
+    assert [problem for problem in problems if problem["code"] in ("wire_unseen", "part_off")] == []

@@ -11,6 +11,7 @@ logs before the answer's headers belong to attempts that a fallback may still sa
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,7 +22,7 @@ from litellm.proxy._types import UserAPIKeyAuth
 from neuronode_router.background import Failures
 from neuronode_router.domain import Reason
 from neuronode_router.litellm_plugin.auth.identity import UI_TEAM
-from neuronode_router.litellm_plugin.hooks.request_metadata import stamped
+from neuronode_router.litellm_plugin.hooks.request_metadata import ASKED, stamped
 from neuronode_router.litellm_plugin.hooks.usage_reading import Usage, call_id, outcome_of, read_usage
 from neuronode_router.usage.buffer import UsageBuffer
 from neuronode_router.usage.finished import MAX_NAME, OTHER, FinishedRequest, RequestOutcome, UsageKey
@@ -80,6 +81,8 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
         self._begun: dict[int, _Open] = {}
         self._broken: dict[int, _Open] = {}
         self.failures = Failures()
+        self.unseen: Counter[str] = Counter()
+        """Answered requests of which no hook saw a deployment asked, by LiteLLM's name of the call."""
 
     async def async_post_call_response_headers_hook(
         self,
@@ -109,7 +112,10 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
             request = kwargs.get("litellm_params") or {}
             mark = stamped(request)
             if mark is not None and self._first(mark):
-                self._count(self._logged(mark, kwargs, request))
+                finished = self._logged(mark, kwargs, request)
+                if mark and ASKED not in mark and finished.key.outcome is RequestOutcome.ANSWERED:
+                    self.unseen[str(kwargs.get("call_type") or "unknown")] += 1
+                self._count(finished)
 
     async def async_log_failure_event(
         self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
