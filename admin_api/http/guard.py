@@ -71,10 +71,10 @@ class Call:
         return state
 
 
-def started(part: Part | None) -> Part:
-    """Return a part of the host. Raises `NotReady` while it has not started."""
+def started(part: Part | None, lacking: str) -> Part:
+    """Return a part of the host. Raises `NotReady` while it has not started; `lacking` says what that means."""
     if part is None:
-        raise NotReady("This part has not started in this worker.", fix="Repeat when the proxy has started.")
+        raise NotReady(lacking, fix="Repeat when the proxy has started.")
     return part
 
 

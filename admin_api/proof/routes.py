@@ -41,6 +41,8 @@ logger = logging.getLogger(__name__)
 
 EVENT_STREAM = "text/event-stream"
 
+LACKING = "Nothing can be probed here yet."
+
 
 async def validate(
     call: LimitedReader,
@@ -64,7 +66,7 @@ async def validate(
 
 async def read_matrix(call: Reader, state: Committed) -> MatrixDocument:
     """Every profile and task: who answers, whether that was proven, when, how fast and at what cost."""
-    service, profiles = started(call.host.proof), list(state.profiles.profiles.values())
+    service, profiles = started(call.host.proof, LACKING), list(state.profiles.profiles.values())
     return MatrixDocument(
         revision=state.revision,
         gate=service.gate.mode,
@@ -112,7 +114,7 @@ class _Order:
 
 async def _order(call: Call, query: ValidateQuery) -> _Order:
     """Return the run. Raises `NotReady`, `UnknownProfile` or `UnknownTask`."""
-    service, known = started(call.host.proof), (await call.committed()).profiles.profiles
+    service, known = started(call.host.proof, LACKING), (await call.committed()).profiles.profiles
     for name in query.profile:
         if name not in known:
             raise UnknownProfile(name, list(known))

@@ -43,10 +43,12 @@ UNITS = {
     HealthReason.ERRORS: "share",
 }
 
+LACKING = "Automatic routing has not started in this worker."
+
 
 async def read_router_stats(call: Reader) -> RouterStatsDocument:
     """How every deployment stands and why, what was measured of it, and what was decided for `auto`."""
-    parts = started(call.host.router)
+    parts = started(call.host.router, LACKING)
     measured, verdicts = parts.statistics.snapshot(), parts.monitor.verdicts
     return RouterStatsDocument(
         routing=parts.auto.mode,
@@ -70,13 +72,13 @@ async def read_router_stats(call: Reader) -> RouterStatsDocument:
 
 async def read_registry(call: Reader) -> RegistryDocument:
     """What is known of every deployment: from its note, from LiteLLM's price list, and from its server."""
-    parts = started(call.host.router)
+    parts = started(call.host.router, LACKING)
     return RegistryDocument(deployments=list(_deployments(parts)), problems=list(parts.monitor.problems()))
 
 
 async def classify(call: Caller, body: DryRunBody) -> DryRunDocument:
     """What a request would be taken for, and where it would go now. Nothing is sent, counted or remembered."""
-    parts = started(call.host.router)
+    parts = started(call.host.router, LACKING)
     decision = preview(
         parts.auto,
         parts.snapshot(),

@@ -53,12 +53,14 @@ OUTPUTS = {Labels: "labels", GivenLabels: "labels_from", JsonShape: "json_schema
 NO_TEAM = ""
 """In the books: requests of callers without a team."""
 
+LACKING = "The task API has not been started in this worker."
+
 
 class Desk:
     """Takes the orders of one caller."""
 
     def __init__(self, call: Call, request: Request) -> None:
-        self._proxy: ProxyTasks = started(call.host.tasks)
+        self._proxy: ProxyTasks = started(call.host.tasks, LACKING)
         self._call = call
         self._request = request
 

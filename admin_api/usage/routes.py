@@ -47,10 +47,12 @@ ASSUMPTIONS = (
     "What failed, and what LiteLLM's cache answered, does so again.",
 )
 
+LACKING = "Usage is not counted here yet."
+
 
 async def read_usage(call: LimitedCaller, query: Annotated[UsageQuery, Query()]) -> Response:
     """What was used and what it cost, by any grouping, beside the period before. Members see their own team's."""
-    service = started(call.host.usage)
+    service = started(call.host.usage, LACKING)
     since, until = query.ends(service.clock(), default=LAST_DAY)
     if query.step and (until - since) / query.step > MAX_STEPS:
         raise InvalidRequestError([_too_many_steps()])
@@ -63,7 +65,7 @@ async def read_usage(call: LimitedCaller, query: Annotated[UsageQuery, Query()])
 
 async def plan(call: LimitedReader, state: Committed, body: PlanBody) -> PlanDocument:
     """What the recorded requests would have cost, and how long they would have taken, under another profile."""
-    service, profiles = started(call.host.usage), call.visible(state)
+    service, profiles = started(call.host.usage, LACKING), call.visible(state)
     if body.profile not in profiles:
         raise UnknownProfile(body.profile, list(profiles))
     since, until = body.ends(service.clock(), default=LAST_WEEK)
@@ -72,7 +74,7 @@ async def plan(call: LimitedReader, state: Committed, body: PlanBody) -> PlanDoc
 
 async def explain_request(call: LimitedCaller, state: Committed, call_id: CallId) -> ExplanationDocument:
     """One request of the last hour: the decision, its reasons, and what it would have cost under every profile."""
-    explanation = await started(call.host.usage).explain(call_id, call.visible(state))
+    explanation = await started(call.host.usage, LACKING).explain(call_id, call.visible(state))
     if explanation is None or _team(call) not in (None, explanation.request.key.team):
         raise UnknownCall(
             "No request of this call id that this key may see is known.",

@@ -21,6 +21,8 @@ from neuronode_router.domain import WorkerStatus
 from neuronode_router.errors import NeuronodeError, Problem
 from neuronode_router.metrics import CONTENT_TYPE
 
+LACKING = "Nothing is measured here yet."
+
 
 async def list_workers(call: Reader, response: Response) -> WorkersDocument:
     """Every worker process that shares the store, and whether all live ones serve the committed revision."""
@@ -33,7 +35,9 @@ async def list_workers(call: Reader, response: Response) -> WorkersDocument:
 
 async def read_metrics(call: Reader) -> Response:
     """The metrics of all workers of this host, in Prometheus' text format."""
-    return Response(await started(call.host.metrics).exposition(), headers={"Content-Type": CONTENT_TYPE})
+    return Response(
+        await started(call.host.metrics, LACKING).exposition(), headers={"Content-Type": CONTENT_TYPE}
+    )
 
 
 def build_readiness(host: Callable[[], AdminHost]) -> APIRouter:

@@ -223,7 +223,7 @@ def test_events_are_read_with_signs_of_life_in_between() -> None:
 
     def handler(request: httpx.Request) -> httpx.Response:
         seen.append(request.headers["Last-Event-ID"])
-        return httpx.Response(200, text=stream)
+        return httpx.Response(200, text=stream, headers={"content-type": "text/event-stream"})
 
     found = [event and event.entry for event in talking_to(handler).events(6)]
 

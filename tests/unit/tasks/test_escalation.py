@@ -126,6 +126,7 @@ def test_results_carry_the_fields_of_the_plan() -> None:
     )
     chat = ChatResult(
         response="Hallo",
+        model="m",
         confidence=0.6,
         valid=True,
         model_used="m",
