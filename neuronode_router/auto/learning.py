@@ -80,7 +80,7 @@ class Learning:
 
         Weights that are refused leave the ones in use. Raises `HistoryUnavailable`.
         """
-        stamp = await asyncio.to_thread(self._store.stamp)
+        stamp = self._store.stamp()  # one stat: a thread would take longer
         if stamp != self._stamp or (self._refusal is not None and self._clock() >= self._retry_at):
             self._stamp, self._retry_at = stamp, self._clock() + RETRY_SECONDS
             try:

@@ -10,8 +10,10 @@ import asyncio
 import hashlib
 import logging
 import os
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from neuronode_router.background import Failures
 from neuronode_router.control.change import When
@@ -19,6 +21,11 @@ from neuronode_router.control.notify import DirectoryEvents
 from neuronode_router.errors import NeuronodeError, Problem, ProfileError, ProfilesInvalid, StaleFiles
 
 logger = logging.getLogger(__name__)
+
+CLOCK_TICK_SECONDS = 2.0
+"""The coarsest clock of a file system."""
+
+_Signature: TypeAlias = tuple[tuple[str, int, int, int, int], ...]
 
 TAKING_UP = "taking up the profile files"
 """What a failure to do so is called, here and where a first start does it."""
@@ -48,6 +55,7 @@ class ProfileWatcher:
         failures: Failures | None = None,
     ) -> None:
         self._directory = directory
+        self._content = _Content(directory)
         self._memory = memory
         self._on_change = on_change
         self._quiet_seconds = quiet_seconds
@@ -96,10 +104,11 @@ class ProfileWatcher:
 
     async def _watch(self) -> None:
         while True:
-            if await self._stirs_within(self._poll_seconds):
+            stirred = await self._stirs_within(self._poll_seconds)
+            if stirred:
                 await self._settle()
             with self._failures.survived(TAKING_UP):
-                await self._look()
+                await self._look(sure=stirred)
 
     async def _settle(self) -> None:
         """Wait for the trailing edge: return when nothing stirred for a while, or when it took too long."""
@@ -119,9 +128,10 @@ class ProfileWatcher:
             return False
         return True
 
-    async def _look(self) -> None:
+    async def _look(self, *, sure: bool) -> None:
+        """Take up the content if it is new. `sure` reads it whatever the files' times say."""
         # The content is taken before it is loaded: a write in between makes the next look find a difference.
-        found = await asyncio.to_thread(content_hash, self._directory)
+        found = await asyncio.to_thread(self._content.hash, sure=sure)
         if self._first is None:
             self._first, self._remembered = found, await asyncio.to_thread(_recall, self._memory)
         if found == self._loaded:
@@ -152,6 +162,36 @@ class ProfileWatcher:
         if problems != self._problems:
             logger.warning("The profile files are refused, what is committed stays: %s", error)
         self._problems = problems
+
+
+class _Content:
+    """The content of a directory, read again only where a file's time, length or identity says that it may differ."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._known: tuple[_Signature, str] | None = None
+
+    def hash(self, *, sure: bool) -> str:
+        """Return `content_hash`. Blocks for the disk; never raises."""
+        signature = _signature(self._directory)
+        if not sure and self._known is not None and self._known[0] == signature:
+            return self._known[1]
+        found = content_hash(self._directory)
+        # A file that was just written may be written again within one tick of its clock: it is read until it is old.
+        old = all(time.time() - moved / 1e9 > CLOCK_TICK_SECONDS for _, moved, *_ in signature)
+        self._known = (signature, found) if signature and old else None
+        return found
+
+
+def _signature(directory: Path) -> _Signature:
+    """Return what differs when a file was written, replaced, added or taken away; () where that cannot be told."""
+    try:
+        found = [(path.name, path.stat()) for path in sorted(directory.glob("*.yaml"))]
+    except OSError:
+        return ()
+    return tuple(
+        (name, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino) for name, stat in found
+    )
 
 
 def content_hash(directory: Path) -> str:

@@ -21,6 +21,7 @@ from neuronode_router.control.wake import Wake
 from neuronode_router.control.workers import ServedRevision, WorkerIdentity
 from neuronode_router.domain import ControlState
 from neuronode_router.errors import NeuronodeError, StoreUnavailable
+from neuronode_router.storage.database import Mark
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ class Worker(Generic[Prepared]):
         self._failures = failures or Failures()
         self._standing = ServedRevision()
         self._said_at: float | None = None
+        self._read_at_mark: Mark | None = None
         self._store_failures = 0
         self._woken = threading.Event()
         self._first_look = threading.Event()
@@ -140,15 +142,17 @@ class Worker(Generic[Prepared]):
             self._woken.clear()  # before reading: a wake-up from now on leads to another read
             self._converge()
             self._first_look.set()
-            self._woken.wait(self._poll_seconds)
+            if self._woken.wait(self._poll_seconds):
+                self._read_at_mark = None  # somebody says that there is news: a clock's tick may hide it
 
     def _converge(self) -> None:
         with self._failures.survived(FOLLOWING):
             try:
-                if self._said_at is None:
-                    # Before the first read: a switch that commits after that read then knows of us and waits for us.
+                if self._heartbeat_due():
+                    # Before the read: a switch that commits after the first one knows of us and waits for us, and what
+                    # we write ourselves is not taken for news.
                     self._announce()
-                if self._advance() or self._heartbeat_due():
+                if self._advance():
                     self._announce()
             except StoreUnavailable as error:
                 self._store_failures += 1
@@ -159,9 +163,13 @@ class Worker(Generic[Prepared]):
 
     def _advance(self) -> bool:
         """Take up what is newer than what is served. Returns whether there is something new to tell."""
+        mark = self._store.database.mark()
+        if mark is not None and mark == self._read_at_mark and self._standing.refused is None:
+            return False
         state: ControlState | None = None
         with self._failures.survived("reading the control state", but=StoreUnavailable):
             state = self._store.read(unless=self.revision)
+            self._read_at_mark = mark  # as it was before: what was committed meanwhile is read next time
         return state is not None and self._take_up(state)
 
     def _take_up(self, state: ControlState) -> bool:

@@ -39,6 +39,7 @@ from neuronode_router.litellm_plugin.router.router_hooks import RouterHooks
 from neuronode_router.litellm_plugin.seams import Part
 from neuronode_router.litellm_plugin.task_host import TaskHost
 from neuronode_router.litellm_plugin.usage_wiring import UsageWiring
+from neuronode_router.metrics.catalogue import shared_directory
 from neuronode_router.metrics.metering import OBSERVE_SECONDS, Metering, MeteringSources
 from neuronode_router.proof.service import ProofService
 from neuronode_router.settings import Settings, process_environment
@@ -220,7 +221,8 @@ class Runtime:
         yield PeriodicTask(GUARD_SECONDS, "following the classifier's weights", self._follow_weights)
         yield PeriodicTask(self.settings.usage_flush_seconds, "keeping usage", self.usage.flush)
         yield PeriodicTask(TIDY_SECONDS, "adding usage up", self.usage.tidy)
-        yield PeriodicTask(OBSERVE_SECONDS, "keeping the metrics", self.metering.observe)
+        if shared_directory() is not None:  # who shows the metrics of this process alone observes it then
+            yield PeriodicTask(OBSERVE_SECONDS, "keeping the metrics", self.metering.observe)
         yield PeriodicTask.blocking(BUDGET_SECONDS, "reading what teams have spent", self.budgets.refresh)
         if self.settings.proof_refresh is not None:
             yield PeriodicTask(PROOF_SECONDS, "refreshing the proof matrix", self.proof.refresh)

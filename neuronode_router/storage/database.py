@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,9 @@ logger = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 3
 """How long one statement, one lock or one connection attempt may take before the store counts as gone."""
 
+CLOCK_TICK_SECONDS = 0.1
+"""More than the tick of the clock by which the kernel times a local file."""
+
 MIGRATION_SECONDS = 30
 """How long a process waits while another one migrates a SQLite file."""
 
@@ -33,6 +37,11 @@ MIGRATION_LOCK = 0x6E6575726F6E6F64
 """PostgreSQL advisory lock under which only one process migrates ("neuronod" in ASCII)."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+FileMark = tuple[int, int, int]
+Mark = tuple[FileMark, FileMark | None]
+"""The state file and its write-ahead log: when each was written, how long it is, and which file it is."""
 
 
 class Database:
@@ -70,6 +79,18 @@ class Database:
                 with connection.begin():
                     yield connection
 
+    def mark(self) -> Mark | None:
+        """Return what differs once a transaction was committed, at the price of two stats; None where only a query can
+        tell, as just after a commit: another one might get the same time. Never raises.
+        """
+        if not self._sqlite or not self._url.database:
+            return None
+        main, log = _file_mark(self._url.database), _file_mark(f"{self._url.database}-wal")
+        if main is None:
+            return None
+        written = max(main[0], log[0] if log else 0) / 1e9
+        return (main, log) if time.time() - written > CLOCK_TICK_SECONDS else None
+
     def dispose(self) -> None:
         """Close every pooled connection. A later transaction opens new ones."""
         self._engine.dispose()
@@ -93,6 +114,14 @@ def _translated() -> Iterator[None]:
         # The text of a driver's error can hold parameters, but never a password; one line is enough for the reader.
         cause = str(error).strip().splitlines()[0]
         raise StoreUnavailable(f"The control state's database failed: {cause}") from error
+
+
+def _file_mark(path: str) -> FileMark | None:
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _make_directory(path: Path) -> None:

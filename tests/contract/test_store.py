@@ -27,6 +27,7 @@ from neuronode_router.errors import (
 )
 from tests.contract.conftest import MakeStore
 from tests.support.control import HOST, MemorySource, make_profile, make_set
+from tests.support.servers import wait_until
 
 EDITED = make_set(premium=make_profile("premium", chat="chat_balanced"))
 
@@ -354,6 +355,26 @@ class TestWorkers:
         assert store.registry.acknowledgements(1, committed_at=0.0) == (), "a zombie serves nobody"
         process.wait(10)
         assert store.registry.acknowledgements(1, committed_at=0.0) == ()
+
+
+def test_a_mark_that_stays_hides_no_commit(store: ControlStore, state_url: str) -> None:
+    """Whoever saw a mark and sees it again may keep what he has read; there is none while a clock cannot tell."""
+    fill(store, 1)
+    database = store.database
+    if not state_url.startswith("sqlite"):
+        assert database.mark() is None
+        return
+    wait_until(lambda: database.mark() is not None, what="a mark")
+    resting = database.mark()
+
+    untouched = database.mark()
+    store.commit(propose(1, active="premium"))
+    at_once = database.mark()
+    wait_until(lambda: database.mark() is not None, what="a mark")
+
+    assert untouched == resting
+    assert at_once is None
+    assert database.mark() != resting
 
 
 def test_a_url_that_can_never_work_is_a_settings_error() -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from neuronode_router.control.change import When
+from neuronode_router.control.notify import DirectoryEvents
 from neuronode_router.control.watcher import ProfileWatcher, content_hash
 from neuronode_router.errors import (
     NeuronodeError,
@@ -63,9 +66,13 @@ def memory(tmp_path: Path) -> Path:
     return tmp_path / "state" / "profiles.seen"
 
 
-def impatient(directory: Path, memory: Path, reload: Reload) -> ProfileWatcher:
+def impatient(
+    directory: Path, memory: Path, reload: Reload, *, events: DirectoryEvents | None = None
+) -> ProfileWatcher:
     """Return a watcher whose poll comes at once."""
-    return ProfileWatcher(directory, memory=memory, on_change=reload, quiet_seconds=0.01, poll_seconds=0.02)
+    return ProfileWatcher(
+        directory, memory=memory, on_change=reload, quiet_seconds=0.01, poll_seconds=0.02, events=events
+    )
 
 
 @pytest.fixture
@@ -279,6 +286,24 @@ class TestStarts:
 
         await eventually(lambda: reload.seen[-1] == "two")
         await watcher.stop()
+
+
+@pytest.mark.parametrize("age", [0, 3600])
+async def test_an_edit_that_nothing_tells_of_is_found(
+    tmp_path: Path, memory: Path, reload: Reload, age: float
+) -> None:
+    """Same length, no event, and for a new file even the same time: the poll sees the other content."""
+    file, then = reload.path, time.time() - age
+    os.utime(file, (then, then))
+    deaf = impatient(file.parent, memory, reload, events=DirectoryEvents(tmp_path))
+    await deaf.start()
+    await eventually(lambda: reload.seen == ["one"])
+
+    file.write_text("two")
+    os.utime(file, (then, then))
+
+    await eventually(lambda: reload.seen[-1] == "two")
+    await deaf.stop()
 
 
 def test_hash_covers_names_and_contents(directory: Path) -> None:
