@@ -28,8 +28,9 @@ class ProfileWatcher:
     """Calls `on_change` (a reload) for every new content of `directory`'s YAML files, once at the start too.
 
     A change is reported when nothing has happened for `quiet_seconds`, at the latest `longest_seconds` after it began.
-    `on_change` may raise `NeuronodeError`: content that is refused is tried again when it changes, anything else
-    (the store is down, the files are stale, an error of any other class) at the next poll.
+    `on_change` may raise `NeuronodeError`: content that is refused is tried again when it changes or what
+    `circumstances` returns (all that a refusal depends on beside the files), anything else (the store is down, the
+    files are stale, an error of any other class) at the next poll.
 
     The file `memory` holds the hash of the content that this host last had in force. Content found at the start is put
     in force "if_empty" where it is that very content, "unless_stale" where nothing is remembered, else "always".
@@ -41,6 +42,7 @@ class ProfileWatcher:
         *,
         memory: Path,
         on_change: Callable[[When], Awaitable[object]],
+        circumstances: Callable[[], object] = lambda: None,
         quiet_seconds: float = 0.15,
         longest_seconds: float = 2.0,
         poll_seconds: float = 2.0,
@@ -50,6 +52,7 @@ class ProfileWatcher:
         self._directory = directory
         self._memory = memory
         self._on_change = on_change
+        self._circumstances = circumstances
         self._quiet_seconds = quiet_seconds
         self._longest_seconds = longest_seconds
         self._poll_seconds = poll_seconds
@@ -59,7 +62,7 @@ class ProfileWatcher:
         self._first: str | None = None
         self._remembered: str | None = None
         self._loaded: str | None = None
-        self._refused: str | None = None
+        self._refused: tuple[str, object] | None = None
         self._problems: tuple[Problem, ...] = ()
         self._task: asyncio.Task[None] | None = None
 
@@ -120,13 +123,14 @@ class ProfileWatcher:
         return True
 
     async def _look(self) -> None:
-        # The content is taken before it is loaded: a write in between makes the next look find a difference.
+        # Both are taken before the files are loaded: a change in between makes the next look find a difference.
+        circumstances = self._circumstances()
         found = await asyncio.to_thread(content_hash, self._directory)
         if self._first is None:
             self._first, self._remembered = found, await asyncio.to_thread(_recall, self._memory)
         if found == self._loaded:
             self._refused, self._problems = None, ()  # a broken edit was undone
-        if found in (self._loaded, self._refused):
+        if found == self._loaded or self._refused == (found, circumstances):
             return
         try:
             await self._on_change(self._when(found))
@@ -134,7 +138,7 @@ class ProfileWatcher:
             self._refused = None  # tried again at every poll: a later revision may say what these files say
             self._show(error)
         except ProfileError as error:
-            self._refused = found
+            self._refused = (found, circumstances)
             self._show(error)
         except NeuronodeError as error:
             logger.warning("The profile files could not be put in force yet: %s", error)
@@ -155,9 +159,12 @@ class ProfileWatcher:
 
 
 def content_hash(directory: Path) -> str:
-    """Return a hash over the names and bytes of `directory`'s YAML files, through symlinks. Never raises."""
+    """Return a hash over the names and bytes of `directory`'s YAML files, through symlinks. Never raises.
+
+    Files of the other suffix count, because one is a reason to refuse all.
+    """
     digest = hashlib.sha256()
-    for path in sorted(directory.glob("*.yaml")):
+    for path in sorted(each for suffix in (".yaml", ".yml") for each in directory.glob(f"*{suffix}")):
         try:
             content = path.read_bytes()
         except OSError as error:
