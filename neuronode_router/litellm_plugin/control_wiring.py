@@ -128,6 +128,7 @@ class ControlWiring:
         """Retire: the other workers' receipts wait for this one no longer."""
         await self.watcher.stop()
         await self.renderer.stop()
+        self.aliases.release()
         await self.worker.stop()
 
     def facts(self) -> HostFacts:
