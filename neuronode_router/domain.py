@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -69,6 +69,14 @@ class OnOverload(StrEnum):
     STAY = "stay"
 
 
+class OnMissing(StrEnum):
+    """Where a task goes whose model group the host has not, or not any more."""
+
+    LADDER = "ladder"
+    """To the first group of the profile's tiers that is there: the `uncertain` tier, then the lower, then the upper."""
+    REFUSE = "refuse"
+
+
 class Stickiness(StrEnum):
     """What the requests of one session keep."""
 
@@ -92,7 +100,7 @@ class Reason(StrEnum):
 
 
 class Step(StrEnum):
-    """How the tier and the ladder of an `auto` request came about: the further words of `x-neuronode-reason`."""
+    """How a group came about that no profile named for the request: the further words of `x-neuronode-reason`."""
 
     CLASSIFIED = "classified"
     UNCERTAIN = "uncertain"
@@ -114,6 +122,33 @@ class Step(StrEnum):
     """Automatic routing is switched off: the profile's `uncertain` tier."""
     SHADOW = "shadow"
     """The decision was only logged: the request went as if automatic routing were off."""
+    GROUP_MISSING = "group_missing"
+    """The host has not the group that the profile names: the task went to the profile's ladder."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupUse:
+    """A place in a profile that names a model group."""
+
+    profile: str
+    place: str
+    """`tasks.<task>` or `tiers.<tier>`."""
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadMapping:
+    """A place in a profile whose model group the host has not."""
+
+    use: GroupUse
+    instead: str | None
+    """The group that answers in its place; None where nothing does."""
+
+    def __str__(self) -> str:
+        """Return it as a sentence for people."""
+        use = self.use
+        then = f"{self.instead!r} answers instead" if self.instead else "nothing answers instead"
+        return f"{use.profile}: {use.place} names the model group {use.group!r}, which this proxy has not; {then}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +167,7 @@ class Profile:
     """The tier of an `auto` request whose classification is not sure enough."""
     on_overload: OnOverload = OnOverload.DOWN
     stickiness: Stickiness = Stickiness.OFF
+    on_missing: OnMissing = OnMissing.LADDER
 
     def group_of(self, name: str) -> str:
         """Return the group that a task alias, `auto` or `auto:<tier>` means to LiteLLM alone. Raises `KeyError`.
@@ -142,6 +178,34 @@ class Profile:
         if target != AUTO:
             return target
         return self.tiers[AUTO_NAMES.get(name) or self.uncertain][0]
+
+    def answering(self, name: str, groups: Container[str]) -> str | None:
+        """Return the one of `groups` that answers a task alias, `auto` or `auto:<tier>`, None where none does.
+
+        It is `group_of` where that is there. Raises `KeyError` for no such task.
+        """
+        first = self.group_of(name)
+        if first in groups:
+            return first
+        by_tier = name in AUTO_NAMES or self.tasks[name] == AUTO
+        if self.on_missing is OnMissing.REFUSE and not by_tier:
+            return None
+        return self._stand_in(AUTO_NAMES.get(name) or self.uncertain, groups)
+
+    def dead(self, groups: Container[str]) -> Iterator[DeadMapping]:
+        """Yield every place that names a model group that is none of `groups`."""
+        for use in self.uses():
+            if use.group not in groups:
+                kind, _, name = use.place.partition(".")
+                instead = (
+                    self.answering(name, groups) if kind == "tasks" else self._stand_in(Tier(name), groups)
+                )
+                yield DeadMapping(use, instead)
+
+    def _stand_in(self, tier: Tier, groups: Container[str]) -> str | None:
+        place = TIERS.index(tier)
+        order = (*TIERS[place::-1], *TIERS[place + 1 :])
+        return next((group for each in order for group in self.tiers[each] if group in groups), None)
 
     def to_document(self) -> dict[str, Any]:
         """Return the profile as JSON-ready data: the YAML file's keys plus `name`."""
@@ -157,7 +221,17 @@ class Profile:
             "uncertain": self.uncertain.value,
             "on_overload": self.on_overload.value,
             "stickiness": self.stickiness.value,
+            "on_missing": self.on_missing.value,
         }
+
+    def uses(self) -> Iterator[GroupUse]:
+        """Yield every place that names a model group."""
+        for task, group in self.tasks.items():
+            if group != AUTO:
+                yield GroupUse(self.name, f"tasks.{task}", group)
+        for tier, groups in self.tiers.items():
+            for group in groups:
+                yield GroupUse(self.name, f"tiers.{tier.value}", group)
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Profile:
@@ -175,6 +249,7 @@ class Profile:
             uncertain=Tier(document.get("uncertain", Tier.MEDIUM)),
             on_overload=OnOverload(document.get("on_overload", OnOverload.DOWN)),
             stickiness=Stickiness(document.get("stickiness", Stickiness.OFF)),
+            on_missing=OnMissing(document.get("on_missing", OnMissing.LADDER)),
         )
 
 
@@ -208,6 +283,8 @@ class HostFacts:
     """`model_name`s of the model list."""
     aliases: frozenset[str] = frozenset()
     """The operator's own `model_group_alias` names: not ours, and no valid targets (aliases hop only once)."""
+    committed: frozenset[GroupUse] = frozenset()
+    """What is committed already: where its group has vanished that is no reason to refuse a change."""
 
 
 SUBJECT_PATTERN = re.compile(r"(team|key):[\x21-\x7e]{1,128}", re.ASCII)
@@ -446,7 +523,7 @@ class Decision:
     left_out: tuple[tuple[str, str], ...] = ()
     """Groups that cannot hold the request, each with a word that says why (`fallback_chain.Misfit`)."""
     steps: tuple[Step, ...] = ()
-    """How `tier` and `ladder` came about; empty unless the request was `auto`."""
+    """How `group`, `tier` and `ladder` came about; empty where a profile named the group itself."""
     wanted: Tier | None = None
     """The tier that was wanted; another one than `tier` where overload moved the request."""
     confidence: float | None = None

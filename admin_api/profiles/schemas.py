@@ -75,6 +75,7 @@ class ProfileDocument(Document):
     uncertain: str
     on_overload: str
     stickiness: str
+    on_missing: str
 
 
 class ProfileListDocument(Document):

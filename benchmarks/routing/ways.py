@@ -26,10 +26,9 @@ from neuronode_router.domain import (
     HostFacts,
     Profile,
     ProfileSet,
-    Reason,
     Tier,
 )
-from neuronode_router.routing.snapshot import Snapshot, build_snapshot, decide
+from neuronode_router.routing.snapshot import Snapshot, build_snapshot
 
 FOLDS = 3
 Row = Mapping[str, Any]
@@ -59,9 +58,7 @@ class Decisions:
     def tier(self, prompt: str) -> str:
         """Return the tier that a request with this prompt is sent to."""
         state = self._snapshot.state
-        decision = decide(
-            state, self._snapshot.active, AUTO, original_model=AUTO, reason=Reason.ACTIVE_PROFILE
-        )
+        decision = self._snapshot.meanings[state.active][AUTO]
         body = {"messages": [{"role": "user", "content": prompt}]}
         routed = self._router.consider(decision, body, snapshot=self._snapshot, caller=Caller("benchmark"))
         assert routed.decision.tier is not None

@@ -80,6 +80,8 @@ class ChangeTarget:
     bindings: Bindings = field(default_factory=lambda: NO_BINDINGS)
     edit: StagedFiles | None = None
     gate_result: GateResult = field(default_factory=GateResult)
+    warnings: tuple[str, ...] = ()
+    """For the receipt: what is amiss and no reason to refuse the change."""
 
 
 @dataclass(frozen=True, slots=True)

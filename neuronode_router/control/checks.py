@@ -1,23 +1,54 @@
-"""Can a host serve a profile? The check before a switch or rollback, against the groups LiteLLM has right now.
+"""Can a host serve a profile? The check before a change, against the groups LiteLLM has right now.
 
 It must not know files: positions in them are the profiles room's business when it loads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterator
 
 from neuronode_router.control.change import ChangeTarget
-from neuronode_router.domain import AUTO, Bindings, ControlState, HostFacts, Profile, ProfileSet
+from neuronode_router.domain import (
+    Bindings,
+    ControlState,
+    DeadMapping,
+    GroupUse,
+    HostFacts,
+    Profile,
+    ProfileSet,
+    in_use,
+)
 from neuronode_router.errors import Problem, ProfilesInvalid
 
 
-def require_servable(profiles: ProfileSet, names: Collection[str], host: HostFacts) -> None:
-    """Raise `ProfilesInvalid` when one of the profiles `names` that are there needs a group that is missing."""
-    found = [profiles.profiles[name] for name in names if name in profiles.profiles]
-    problems = [problem for profile in found for problem in _problems(profile, host)]
+def require_servable(before: ControlState | None, after: ChangeTarget, host: HostFacts) -> tuple[str, ...]:
+    """Return what is amiss with `after` and no reason to refuse it, as sentences: mappings whose group is gone.
+
+    Raises `ProfilesInvalid` for what the change itself breaks: a profile that comes into force names a group that the
+    host has not and that was not committed at this place, or has a task that nothing at all can answer.
+    """
+    dead = [found for profile in _entering(before, after) for found in profile.dead(host.groups)]
+    unanswered = {(use.profile, use.place) for use in _unanswered(before, host)}
+    problems = [
+        dead_mapping(found, code="unknown_group")
+        for found in dead
+        if found.use not in host.committed
+        or (found.instead is None and (found.use.profile, found.use.place) not in unanswered)
+    ]
     if problems:
         raise ProfilesInvalid(problems)
+    return tuple(str(found) for found in dead)
+
+
+def dead_mapping(dead: DeadMapping, *, code: str = "dead_mapping") -> Problem:
+    """Return the problem of a mapping whose group the host has not."""
+    return Problem(
+        code=code,
+        message=str(dead),
+        fix="Add the group to LiteLLM (model_list in its configuration, or its database), or let the profile name "
+        "another one.",
+        path=f"{dead.use.profile}.{dead.use.place}",
+    )
 
 
 def require_bound_profiles(profiles: ProfileSet, bindings: Bindings) -> None:
@@ -50,17 +81,19 @@ def _bound(bindings: Bindings) -> set[str]:
     return {name for binding in bindings.values() for name in binding.profiles}
 
 
-def _problems(profile: Profile, host: HostFacts) -> list[Problem]:
-    targets = {f"tasks.{task}": group for task, group in profile.tasks.items() if group != AUTO}
-    for tier, groups in profile.tiers.items():
-        targets.update({f"tiers.{tier.value}[{index}]": group for index, group in enumerate(groups)})
-    return [
-        Problem(
-            code="unknown_group",
-            message=f"The profile {profile.name!r} needs the model group {group!r}, which this proxy does not have.",
-            fix="Add the group to model_list in litellm_config.yaml, or map the task to a group that is there.",
-            path=f"{profile.name}.{path}",
-        )
-        for path, group in targets.items()
-        if group not in host.groups
-    ]
+def _entering(before: ControlState | None, after: ChangeTarget) -> Iterator[Profile]:
+    """Yield the profiles in use after a change that were not, or not like that, before."""
+    present = set(in_use(before.active, before.bindings)) if before else set()
+    known = before.profiles.profiles if before else {}
+    for name in in_use(after.active, after.bindings):
+        profile = after.profiles.profiles.get(name)
+        if profile is not None and (name not in present or known.get(name) != profile):
+            yield profile
+
+
+def _unanswered(before: ControlState | None, host: HostFacts) -> Iterator[GroupUse]:
+    for name in in_use(before.active, before.bindings) if before else ():
+        profile = before.profiles.profiles.get(name) if before else None
+        for found in profile.dead(host.groups) if profile else ():
+            if found.instead is None:
+                yield found.use

@@ -32,7 +32,6 @@ from neuronode_router.domain import (
     Receipt,
     TaskChange,
     WorkerStatus,
-    in_use,
     task_changes,
 )
 from neuronode_router.errors import Problem, ProfilesInvalid, StaleFiles, UnknownProfile
@@ -108,7 +107,7 @@ class ProfileManager:
             state = require_state(before)
             wanted = self._store.read_at(state.revision - 1 if to == "previous" else to)
             differs = wanted.profiles.digest != state.profiles.digest
-            edit = self._source.stage_set(wanted.profiles, self._host()) if differs else None
+            edit = self._source.stage_set(wanted.profiles, self._facts(state)) if differs else None
             target = ChangeTarget(wanted.active, wanted.profiles, wanted.bindings, edit)
             return self._admitted(target, state, order)
 
@@ -135,11 +134,11 @@ class ProfileManager:
         self, name: str, document: Mapping[str, Any], **options: Unpack[Options]
     ) -> Receipt:
         """Replace or add the profile `name`, in its file and in force. Raises `ProfilesReadOnly`, `StaleFiles` too."""
-        return await self._edit(lambda: self._source.stage_profile(name, document, self._host()), options)
+        return await self._edit(lambda host: self._source.stage_profile(name, document, host), options)
 
     async def edit_task(self, name: str, task: str, group: str, **options: Unpack[Options]) -> Receipt:
         """Let `group` serve `task` in profile `name`. Raises `UnknownProfile`, `UnknownTask`, `ProfilesReadOnly`."""
-        return await self._edit(lambda: self._source.stage_task(name, task, group, self._host()), options)
+        return await self._edit(lambda host: self._source.stage_task(name, task, group, host), options)
 
     async def reload(self, when: When = "always", **options: Unpack[Options]) -> Receipt:
         """Put in force what the files say; on an empty store this is the first revision, with `default_profile`.
@@ -148,14 +147,14 @@ class ProfileManager:
         """
 
         def prepare(before: ControlState | None) -> ChangeTarget:
-            profiles = self._source.load(self._host())
+            profiles = self._source.load(self._facts(before))
             if before is None:
-                return self._servable(ChangeTarget(self._default_profile, profiles))
+                return self._servable(ChangeTarget(self._default_profile, profiles), None)
             if when == "if_empty":
                 return ChangeTarget(before.active, before.profiles, before.bindings)
             if when == "unless_stale":
                 self._refuse_stale(profiles, before)
-            return self._servable(ChangeTarget(before.active, profiles, before.bindings))
+            return self._servable(ChangeTarget(before.active, profiles, before.bindings), before)
 
         state = await self.current()
         return await self._change(ChangeOrder("reload" if state else "bootstrap", **options), prepare)
@@ -164,11 +163,11 @@ class ProfileManager:
         """Return every problem that `reload` would refuse now; () when it would work."""
         state = await self.current()
         try:
-            profiles = await asyncio.to_thread(self._source.load, self._host())
+            profiles = await asyncio.to_thread(self._source.load, self._facts(state))
             active, bindings = (
                 (state.active, state.bindings) if state else (self._default_profile, NO_BINDINGS)
             )
-            self._servable(ChangeTarget(active, profiles, bindings))
+            self._servable(ChangeTarget(active, profiles, bindings), state)
         except ProfilesInvalid as error:
             return error.problems
         return ()
@@ -205,13 +204,14 @@ class ProfileManager:
         """Return audit rows, newest first; the keywords are the fields of `audit.AuditQuery`."""
         return await asyncio.to_thread(self._store.audit.page, AuditQuery(**query))
 
-    async def _edit(self, stage: Callable[[], StagedFiles], options: Options) -> Receipt:
+    async def _edit(self, stage: Callable[[HostFacts], StagedFiles], options: Options) -> Receipt:
         def prepare(before: ControlState | None) -> ChangeTarget:
             state = require_state(before)
+            host = self._facts(state)
             # Staged on this host's files: were they an old copy, the edit would bring all of it back.
-            self._refuse_stale(self._source.load(self._host()), state)
-            staged = stage()
-            return self._servable(ChangeTarget(state.active, staged.profiles, state.bindings, staged))
+            self._refuse_stale(self._source.load(host), state)
+            staged = stage(host)
+            return self._servable(ChangeTarget(state.active, staged.profiles, state.bindings, staged), state)
 
         return await self._change(ChangeOrder("edit", **options), prepare)
 
@@ -237,17 +237,21 @@ class ProfileManager:
 
     def _admitted(self, target: ChangeTarget, before: ControlState, order: ChangeOrder) -> ChangeTarget:
         """Return what can be served and passes the gate, which judges only what was not in force."""
-        target = self._servable(target)
+        target = self._servable(target, before)
         if self._gate is None:
             return target
         entering = newly_in_force(before, target)
         return replace(target, gate_result=self._gate.admit(entering, force=order.force))
 
-    def _servable(self, target: ChangeTarget) -> ChangeTarget:
+    def _servable(self, target: ChangeTarget, before: ControlState | None) -> ChangeTarget:
         _require_profile(target.active, target.profiles)
         require_bound_profiles(target.profiles, target.bindings)
-        require_servable(target.profiles, in_use(target.active, target.bindings), self._host())
-        return target
+        return replace(target, warnings=require_servable(before, target, self._facts(before)))
+
+    def _facts(self, before: ControlState | None) -> HostFacts:
+        """Return what the host offers, and what is committed: a change answers only for what it changes."""
+        profiles = before.profiles.profiles.values() if before else ()
+        return replace(self._host(), committed=frozenset(use for each in profiles for use in each.uses()))
 
 
 def _require_profile(name: str, profiles: ProfileSet) -> None:

@@ -47,7 +47,7 @@ def write_receipt(store: ControlStore, outcome: ChangeResult, *, timeout: float)
         workers=acks,
         complete=not warnings and not outcome.order.dry_run and all(ack.state == "applied" for ack in acks),
         duration_ms=0.0,
-        warnings=(*(target.gate_result.warnings if target else ()), *warnings),
+        warnings=(*((*target.warnings, *target.gate_result.warnings) if target else ()), *warnings),
         replayed=outcome.replayed,
     )
 

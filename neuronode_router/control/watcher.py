@@ -35,8 +35,9 @@ class ProfileWatcher:
     """Calls `on_change` (a reload) for every new content of `directory`'s YAML files, once at the start too.
 
     A change is reported when nothing has happened for `quiet_seconds`, at the latest `longest_seconds` after it began.
-    `on_change` may raise `NeuronodeError`: content that is refused is tried again when it changes, anything else
-    (the store is down, the files are stale, an error of any other class) at the next poll.
+    `on_change` may raise `NeuronodeError`: content that is refused is tried again when it changes or what
+    `circumstances` returns (all that a refusal depends on beside the files), anything else (the store is down, the
+    files are stale, an error of any other class) at the next poll.
 
     The file `memory` holds the hash of the content that this host last had in force. Content found at the start is put
     in force "if_empty" where it is that very content, "unless_stale" where nothing is remembered, else "always".
@@ -48,6 +49,7 @@ class ProfileWatcher:
         *,
         memory: Path,
         on_change: Callable[[When], Awaitable[object]],
+        circumstances: Callable[[], object] = lambda: None,
         quiet_seconds: float = 0.15,
         longest_seconds: float = 2.0,
         poll_seconds: float = 2.0,
@@ -58,6 +60,7 @@ class ProfileWatcher:
         self._content = _Content(directory)
         self._memory = memory
         self._on_change = on_change
+        self._circumstances = circumstances
         self._quiet_seconds = quiet_seconds
         self._longest_seconds = longest_seconds
         self._poll_seconds = poll_seconds
@@ -67,7 +70,7 @@ class ProfileWatcher:
         self._first: str | None = None
         self._remembered: str | None = None
         self._loaded: str | None = None
-        self._refused: str | None = None
+        self._refused: tuple[str, object] | None = None
         self._problems: tuple[Problem, ...] = ()
         self._task: asyncio.Task[None] | None = None
 
@@ -130,13 +133,14 @@ class ProfileWatcher:
 
     async def _look(self, *, sure: bool) -> None:
         """Take up the content if it is new. `sure` reads it whatever the files' times say."""
-        # The content is taken before it is loaded: a write in between makes the next look find a difference.
+        # Both are taken before the files are loaded: a change in between makes the next look find a difference.
+        circumstances = self._circumstances()
         found = await asyncio.to_thread(self._content.hash, sure=sure)
         if self._first is None:
             self._first, self._remembered = found, await asyncio.to_thread(_recall, self._memory)
         if found == self._loaded:
             self._refused, self._problems = None, ()  # a broken edit was undone
-        if found in (self._loaded, self._refused):
+        if found == self._loaded or self._refused == (found, circumstances):
             return
         try:
             await self._on_change(self._when(found))
@@ -144,7 +148,7 @@ class ProfileWatcher:
             self._refused = None  # tried again at every poll: a later revision may say what these files say
             self._show(error)
         except ProfileError as error:
-            self._refused = found
+            self._refused = (found, circumstances)
             self._show(error)
         except NeuronodeError as error:
             logger.warning("The profile files could not be put in force yet: %s", error)
@@ -186,7 +190,7 @@ class _Content:
 def _signature(directory: Path) -> _Signature:
     """Return what differs when a file was written, replaced, added or taken away; () where that cannot be told."""
     try:
-        found = [(path.name, path.stat()) for path in sorted(directory.glob("*.yaml"))]
+        found = [(path.name, path.stat()) for path in _yaml_files(directory)]
     except OSError:
         return ()
     return tuple(
@@ -194,10 +198,17 @@ def _signature(directory: Path) -> _Signature:
     )
 
 
+def _yaml_files(directory: Path) -> list[Path]:
+    return sorted(path for suffix in (".yaml", ".yml") for path in directory.glob(f"*{suffix}"))
+
+
 def content_hash(directory: Path) -> str:
-    """Return a hash over the names and bytes of `directory`'s YAML files, through symlinks. Never raises."""
+    """Return a hash over the names and bytes of `directory`'s YAML files, through symlinks. Never raises.
+
+    Files of the other suffix count, because one is a reason to refuse all.
+    """
     digest = hashlib.sha256()
-    for path in sorted(directory.glob("*.yaml")):
+    for path in _yaml_files(directory):
         try:
             content = path.read_bytes()
         except OSError as error:

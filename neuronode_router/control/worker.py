@@ -40,6 +40,13 @@ class Applier(Protocol[Prepared]):
         """
         ...
 
+    def surroundings(self) -> object:
+        """Return what `prepare` goes by beside the state: once it differs, the state is prepared anew.
+
+        Runs in the worker's thread at every poll.
+        """
+        ...
+
     def swap(self, prepared: Prepared) -> None:
         """Make it effective: one assignment. Runs in the worker's thread, never raises, never waits."""
         ...
@@ -78,6 +85,7 @@ class Worker(Generic[Prepared]):
         self._said_at: float | None = None
         self._read_at_mark: Mark | None = None
         self._store_failures = 0
+        self._surroundings: object = None
         self._woken = threading.Event()
         self._first_look = threading.Event()
         self._stopping = False
@@ -162,20 +170,32 @@ class Worker(Generic[Prepared]):
                 self._store_failures = 0
 
     def _advance(self) -> bool:
-        """Take up what is newer than what is served. Returns whether there is something new to tell."""
-        mark = self._store.database.mark()
-        if mark is not None and mark == self._read_at_mark and self._standing.refused is None:
-            return False
+        """Take up what is newer than what is served, or was prepared in other surroundings.
+
+        Returns whether there is something new to tell.
+        """
         state: ControlState | None = None
+        surroundings = self._surroundings
+        with self._failures.survived("looking at the host"):
+            surroundings = self._applier.surroundings()
+        unless = self.revision if surroundings == self._surroundings else None
         with self._failures.survived("reading the control state", but=StoreUnavailable):
-            state = self._store.read(unless=self.revision)
-            self._read_at_mark = mark  # as it was before: what was committed meanwhile is read next time
-        return state is not None and self._take_up(state)
+            mark = self._store.database.mark()
+            unread = mark is None or mark != self._read_at_mark or self._standing.refused is not None
+            if unread or unless is None:
+                state = self._store.read(unless=unless)
+                self._read_at_mark = mark  # as it was before: what was committed meanwhile is read next time
+        if state is None:
+            return False
+        news = self._take_up(state)
+        if self._standing.refused is None:
+            self._surroundings = surroundings
+        return news
 
     def _take_up(self, state: ControlState) -> bool:
         """Serve `state`, or refuse it and keep what is served. Returns whether there is something new to tell.
 
-        What was refused is looked at again at every poll, because the host may have changed meanwhile.
+        What was refused is looked at again at every poll: whatever was wrong may be right by then.
         """
         refusal: str | None = "an unexpected failure"
         try:
@@ -186,6 +206,9 @@ class Worker(Generic[Prepared]):
             refusal = str(error)
         if refusal is not None:
             return self._refuse(state.revision, refusal)
+        before = self._standing
+        if state.revision == before.revision and before.refused is None:
+            return False  # the same in other surroundings: served since then
         self._standing = ServedRevision(revision=state.revision, applied_at=self._clock())
         assert self._loop is not None
         if not self._loop.is_closed():

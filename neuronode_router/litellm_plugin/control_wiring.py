@@ -14,6 +14,7 @@ import yaml
 
 from neuronode_router.background import Failures
 from neuronode_router.control.change import When
+from neuronode_router.control.checks import dead_mapping
 from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import FileWake, RedisWake, WakeGroup
@@ -71,6 +72,7 @@ class ControlWiring:
         self._admission = admission
         self._deployments = deployments
         self._tell_receipt = on_receipt
+        self._current = current
         self._failures = failures
         self._store = store
         self.aliases = RouterAliases(bridge)
@@ -108,6 +110,7 @@ class ControlWiring:
             settings.profiles,
             memory=settings.state_dir / "profiles.seen",
             on_change=self._reload,
+            circumstances=lambda: (self.facts(), self.worker.revision),
             failures=failures,
         )
 
@@ -125,6 +128,7 @@ class ControlWiring:
         """Retire: the other workers' receipts wait for this one no longer."""
         await self.watcher.stop()
         await self.renderer.stop()
+        self.aliases.release()
         await self.worker.stop()
 
     def facts(self) -> HostFacts:
@@ -141,8 +145,10 @@ class ControlWiring:
         }
 
     def problems(self) -> tuple[Problem, ...]:
-        """Return what is wrong in the profile files."""
-        return tuple(self.watcher.problems())
+        """Return what is wrong in the profile files, and which mappings name a group that LiteLLM has not."""
+        snapshot = self._current.snapshot
+        dead = snapshot.dead if snapshot else ()
+        return (*self.watcher.problems(), *(dead_mapping(found) for found in dead))
 
     def renders(self) -> bool:
         """Where LiteLLM re-reads its file every 30 s it would put a rendered, older map back over ours."""

@@ -106,7 +106,7 @@ SEAMS = (
     Seam(Part.INVENTORY, _API + "RouterRegistry.names", ("kind",), Era.ENTRY_POINTS),
     Seam(Part.INVENTORY, _API + "RouterRegistry.has_deployment", ("id",), Era.ENTRY_POINTS),
     Seam(Part.ALIASES, _API + "RouterRegistry.aliases", era=Era.ENTRY_POINTS),
-    Seam(Part.ALIASES, _ROUTER + "apply", era=Era.ENTRY_POINTS),
+    Seam(Part.ALIASES, _ROUTER + "apply", ("changes",), Era.ENTRY_POINTS),
     Seam(Part.ALIASES, _API + "ChangeSet", ("assign", "settings"), Era.ENTRY_POINTS),
     Seam(Part.ALIASES, _ROUTER + "update_settings", era=Era.MEMBERS),
     Seam(Part.ALIASES, _ROUTER + "_invalidate_access_groups_cache", era=Era.MEMBERS),

@@ -15,6 +15,7 @@ from neuronode_router.domain import (
     STABLE_ALIAS_PREFIX,
     STABLE_ALIAS_PROFILE,
     TASK_ALIASES,
+    GroupUse,
     HostFacts,
     Profile,
 )
@@ -122,7 +123,8 @@ def _check_tasks(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> It
 def _check_groups(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> Iterator[Problem]:
     suggestions = MAX_SUGGESTIONS
     for path, group in draft.groups():
-        if group in host.groups or not group:
+        # What is committed, and stays where it is, an edit elsewhere does not break.
+        if group in host.groups or not group or _use(draft, path, group) in host.committed:
             continue  # where a task has this name too, that is reported as a collision
         if group in tasks or group.removeprefix(STABLE_ALIAS_PREFIX) in tasks:
             message = f"{shown(group)!r} is a task alias itself, and LiteLLM follows only one."
@@ -138,6 +140,10 @@ def _check_groups(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> I
             suggestions -= 1
             fix = f"{hint}Name a model_name of litellm_config.yaml or of LiteLLM's UI."
             yield draft.source.problem(Code.UNKNOWN_GROUP, path, message, fix)
+
+
+def _use(draft: Draft, path: Path, group: str) -> GroupUse:
+    return GroupUse(draft.name, f"{path[0]}.{path[1]}", group)
 
 
 def _can_name(task: str) -> bool:

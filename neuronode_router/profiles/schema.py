@@ -15,7 +15,15 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from neuronode_router.domain import NAME_PATTERN, TASK_ALIASES, OnOverload, Profile, Stickiness, Tier
+from neuronode_router.domain import (
+    NAME_PATTERN,
+    TASK_ALIASES,
+    OnMissing,
+    OnOverload,
+    Profile,
+    Stickiness,
+    Tier,
+)
 from neuronode_router.errors import Problem
 from neuronode_router.profiles.problems import Code, suggestion
 from neuronode_router.safe_yaml import MAX_PROBLEMS, Path, Source, YamlCaps, shown
@@ -121,6 +129,13 @@ class ProfileFile(BaseModel):
         Field(strict=False, description="What the `auto` requests of one session keep."),
         BeforeValidator(_off),
     ] = Stickiness.OFF
+    on_missing: Annotated[
+        OnMissing,
+        Field(
+            strict=False,
+            description="Where a task goes whose model group is gone: to the ladder of `tiers`, or refuse.",
+        ),
+    ] = OnMissing.LADDER
 
 
 _DEFAULTS: Mapping[str, object] = {
@@ -129,6 +144,7 @@ _DEFAULTS: Mapping[str, object] = {
     "uncertain": Tier.MEDIUM,
     "on_overload": OnOverload.DOWN,
     "stickiness": Stickiness.OFF,
+    "on_missing": OnMissing.LADDER,
 }
 """What a profile's file need not say."""
 
@@ -157,6 +173,7 @@ def to_profile(
         uncertain=valid.uncertain,
         on_overload=valid.on_overload,
         stickiness=valid.stickiness,
+        on_missing=valid.on_missing,
     )
     return profile, []
 

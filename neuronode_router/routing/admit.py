@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from neuronode_router.domain import AUTO, PROFILE_NAME_PREFIX, Decision, Profile, Reason
 from neuronode_router.errors import NotAllowed, UnknownProfile
-from neuronode_router.routing.snapshot import Snapshot, decide
+from neuronode_router.routing.snapshot import Snapshot
 
 
 def _to_none() -> None:
@@ -79,7 +79,6 @@ def _by_header(
 
 def _in_profile(snapshot: Snapshot, decision: Decision, profile: str, reason: Reason) -> Decision:
     """Return what the same name means in another profile."""
-    found = snapshot.state.profiles.profiles[profile]
-    return decide(
-        snapshot.state, found, decision.original_model, original_model=decision.original_model, reason=reason
+    return snapshot.decide(
+        profile, decision.original_model, original_model=decision.original_model, reason=reason
     )

@@ -5,8 +5,8 @@ A request reads it once, at admission. It knows nothing of LiteLLM and does no I
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from neuronode_router.domain import (
@@ -16,10 +16,12 @@ from neuronode_router.domain import (
     STABLE_ALIAS_PREFIX,
     STABLE_ALIAS_PROFILE,
     ControlState,
+    DeadMapping,
     Decision,
     HostFacts,
     Profile,
     Reason,
+    Step,
     Tier,
     alias_map,
 )
@@ -32,15 +34,18 @@ BARE_PROFILE_TASK = "chat"
 class Snapshot:
     """One revision, ready to answer requests.
 
-    `decisions` maps each task alias, `auto` name, second name and override name to its Decision; `aliases` is
-    what LiteLLM's `model_group_alias` must say about our names; `ladders` are the groups of each profile by
-    tier, as far as the host has them.
+    `decisions` maps each task alias, `auto` name, stable alias and override name that can be served to its Decision;
+    `aliases` is what LiteLLM's `model_group_alias` must say about our names; `ladders` are the groups of each profile
+    by tier, as far as the host has them; `meanings` say of each profile what its names mean; `dead` are the places
+    that name a group the host has not.
     """
 
     state: ControlState
     decisions: Mapping[str, Decision]
     aliases: Mapping[str, str]
     ladders: Mapping[str, Mapping[Tier, tuple[str, ...]]]
+    meanings: Mapping[str, Mapping[str, Decision]]
+    dead: tuple[DeadMapping, ...]
 
     @property
     def revision(self) -> int:
@@ -52,54 +57,57 @@ class Snapshot:
         """The profile that answers plain task aliases."""
         return self.state.profiles.profiles[self.state.active]
 
+    def decide(self, profile: str, name: str, *, original_model: str, reason: Reason) -> Decision:
+        """Return the Decision for a task alias or `auto` name of one profile.
+
+        Where it says `auto`, tier and ladder are still to be found. Where nothing can serve it, its group is the one
+        that the profile names: LiteLLM then says itself that there is none. Raises `KeyError` for no such task.
+        """
+        return replace(self.meanings[profile][name], original_model=original_model, reason=reason)
+
 
 def build_snapshot(state: ControlState, host: HostFacts) -> Snapshot:
     """Resolve every name of `state` for a host. Never raises for a committed state.
 
-    A name that is a model group of the host is left alone. A name whose group the host does not have is left
-    out: LiteLLM then says so itself.
+    A name that is a model group of the host is left alone. A task whose group the host has not goes where its profile
+    sends it then. A name that nothing can serve is left out: LiteLLM then says so itself.
     """
+    groups, profiles = host.groups, state.profiles.profiles
+    meanings = {name: _meanings(state, profile, groups) for name, profile in profiles.items()}
     decisions: dict[str, Decision] = {}
-    for profile in state.profiles.profiles.values():
-        decisions.update(_override_names(state, profile))
-    decisions.update(_stable_aliass(state))
-    active = state.profiles.profiles[state.active]
-    for name in _names(active):
-        decisions[name] = decide(state, active, name, original_model=name, reason=Reason.ACTIVE_PROFILE)
-    groups = host.groups
+    for name, meaning in meanings.items():
+        decisions.update(_override_names(name, meaning))
+    decisions.update(_stable_aliases(profiles[STABLE_ALIAS_PROFILE], meanings[STABLE_ALIAS_PROFILE]))
+    decisions.update(meanings[state.active])
     kept = {name: found for name, found in decisions.items() if name not in groups and found.group in groups}
-    aliases = {name: group for name, group in _host_aliases(state).items() if name in kept}
-    ladders = {name: _ladder(profile, host) for name, profile in state.profiles.profiles.items()}
     return Snapshot(
         state=state,
         decisions=MappingProxyType(kept),
-        aliases=MappingProxyType(aliases),
-        ladders=MappingProxyType(ladders),
+        aliases=MappingProxyType({name: kept[name].group for name in _listed(state) if name in kept}),
+        ladders=MappingProxyType({name: _ladder(profile, host) for name, profile in profiles.items()}),
+        meanings=MappingProxyType(meanings),
+        dead=tuple(dead for profile in profiles.values() for dead in profile.dead(groups)),
     )
 
 
-def decide(
-    state: ControlState, profile: Profile, name: str, *, original_model: str, reason: Reason
-) -> Decision:
-    """Return the Decision for a task alias or `auto` name of one profile under `state`'s revision.
+def _meanings(state: ControlState, profile: Profile, groups: frozenset[str]) -> Mapping[str, Decision]:
+    return {name: _meaning(state, profile, name, groups) for name in (*profile.tasks, *AUTO_NAMES)}
 
-    Where it says `auto`, tier and ladder are still to be found. Raises KeyError for no such task.
-    """
-    by_name = name in AUTO_NAMES
+
+def _meaning(state: ControlState, profile: Profile, name: str, groups: frozenset[str]) -> Decision:
+    by_name, named = name in AUTO_NAMES, profile.group_of(name)
+    group = profile.answering(name, groups) or named
     return Decision(
-        original_model=original_model,
-        group=profile.group_of(name),
-        reason=reason,
+        original_model=name,
+        group=group,
+        reason=Reason.ACTIVE_PROFILE,
         auto=by_name or profile.tasks[name] == AUTO,
         revision=state.revision,
         profile=profile.name,
         task=None if by_name else name,
         tier=AUTO_NAMES.get(name),
+        steps=() if group == named else (Step.GROUP_MISSING,),
     )
-
-
-def _names(profile: Profile) -> tuple[str, ...]:
-    return (*profile.tasks, *AUTO_NAMES)
 
 
 def _ladder(profile: Profile, host: HostFacts) -> Mapping[Tier, tuple[str, ...]]:
@@ -109,32 +117,26 @@ def _ladder(profile: Profile, host: HostFacts) -> Mapping[Tier, tuple[str, ...]]
     }
 
 
-def _override_names(state: ControlState, profile: Profile) -> dict[str, Decision]:
-    named = {f"{profile.name}/{name}": name for name in _names(profile)}
-    named[PROFILE_NAME_PREFIX + profile.name] = BARE_PROFILE_TASK
+def _override_names(profile: str, meanings: Mapping[str, Decision]) -> dict[str, Decision]:
+    named = {f"{profile}/{name}": name for name in meanings}
+    named[PROFILE_NAME_PREFIX + profile] = BARE_PROFILE_TASK
     return {
-        original_model: decide(
-            state, profile, name, original_model=original_model, reason=Reason.OVERRIDE_NAME
-        )
+        original_model: replace(meanings[name], original_model=original_model, reason=Reason.OVERRIDE_NAME)
         for original_model, name in named.items()
     }
 
 
-def _stable_aliass(state: ControlState) -> dict[str, Decision]:
-    profile = state.profiles.profiles[STABLE_ALIAS_PROFILE]
+def _stable_aliases(profile: Profile, meanings: Mapping[str, Decision]) -> dict[str, Decision]:
+    named = {STABLE_ALIAS_PREFIX + task: task for task in profile.tasks}
     return {
-        STABLE_ALIAS_PREFIX + task: decide(
-            state, profile, task, original_model=STABLE_ALIAS_PREFIX + task, reason=Reason.STABLE_ALIAS
-        )
-        for task in profile.tasks
+        original_model: replace(meanings[task], original_model=original_model, reason=Reason.STABLE_ALIAS)
+        for original_model, task in named.items()
     }
 
 
-def _host_aliases(state: ControlState) -> dict[str, str]:
-    """Our names, and `@profile/<name>` so that LiteLLM's model listing offers the profiles too."""
-    listed = {
-        PROFILE_NAME_PREFIX + profile.name: profile.group_of(BARE_PROFILE_TASK)
-        for profile in state.profiles.profiles.values()
-        if not profile.hidden
-    }
-    return listed | alias_map(state.profiles, state.active)
+def _listed(state: ControlState) -> Iterator[str]:
+    """Yield our names, and `@profile/<name>` so that LiteLLM's model listing offers the profiles too."""
+    for profile in state.profiles.profiles.values():
+        if not profile.hidden:
+            yield PROFILE_NAME_PREFIX + profile.name
+    yield from alias_map(state.profiles, state.active)

@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from neuronode_router.errors import SettingsError, StoreUnavailable
-from neuronode_router.storage.tables import HEAD_VERSION, VERSION_TABLE
+from neuronode_router.storage.tables import HEAD_VERSION, VERSION_TABLE, metadata
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +36,11 @@ MIGRATION_SECONDS = 30
 MIGRATION_LOCK = 0x6E6575726F6E6F64
 """PostgreSQL advisory lock under which only one process migrates ("neuronod" in ASCII)."""
 
+SCHEMA = "neuronode"
+"""PostgreSQL schema of all our tables: a tool that keeps another schema in step, such as Prisma for LiteLLM, never sees
+them, and never drops what it does not know.
+"""
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -47,7 +52,8 @@ Mark = tuple[FileMark, FileMark | None]
 class Database:
     """Opens transactions on `url`. Nothing is connected or created before the first one.
 
-    `url` is `sqlite:///file`, `postgresql://...` or `postgres://...`. Raises `SettingsError` for anything else.
+    `url` is `sqlite:///file`, `postgresql://...` or `postgres://...`; there the tables are in a schema of our own,
+    `SCHEMA`. Raises `SettingsError` for anything else.
     """
 
     def __init__(self, url: str) -> None:
@@ -194,7 +200,7 @@ def _postgres_engine(url: URL) -> Engine:
 
     conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
     milliseconds = TIMEOUT_SECONDS * 1000
-    options = f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}"
+    options = f"-c search_path={SCHEMA} -c statement_timeout={milliseconds} -c lock_timeout={milliseconds}"
 
     def connect() -> psycopg.Connection[Any]:
         return BoundedConnection.connect(conninfo, connect_timeout=TIMEOUT_SECONDS, options=options)
@@ -220,6 +226,7 @@ def _migrate(engine: Engine, *, lock: bool) -> None:
         with connection.begin():
             if lock:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+                _enter_schema(connection)
             found = _version(connection)
             if found == HEAD_VERSION:
                 return
@@ -232,6 +239,17 @@ def _migrate(engine: Engine, *, lock: bool) -> None:
             config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
             config.attributes["connection"] = connection
             command.upgrade(config, HEAD_VERSION)
+
+
+def _enter_schema(connection: Connection) -> None:
+    """Have the schema, and in it the tables that an earlier release put into `public`."""
+    # Asked first: one who may not create schemas is refused even where it is there.
+    if connection.execute(text("SELECT to_regnamespace(:name)"), {"name": SCHEMA}).scalar() is None:
+        connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
+    if _version(connection) is None and inspect(connection).has_table(VERSION_TABLE, schema="public"):
+        present = set(inspect(connection).get_table_names(schema="public"))
+        for table in sorted(present & {VERSION_TABLE, *metadata.tables}):
+            connection.execute(text(f'ALTER TABLE public."{table}" SET SCHEMA {SCHEMA}'))
 
 
 def _version(connection: Connection) -> str | None:

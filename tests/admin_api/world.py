@@ -80,6 +80,9 @@ class TakesAll:
         """Return the state."""
         return state
 
+    def surroundings(self) -> object:
+        return None
+
     def swap(self, prepared: ControlState) -> None:
         """Keep it."""
         self.state = prepared

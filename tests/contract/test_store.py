@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, inspect, make_url, text
 
 from neuronode_router.control.audit import AuditQuery
 from neuronode_router.control.idempotency import Idempotency
@@ -25,6 +25,8 @@ from neuronode_router.errors import (
     StoreUnavailable,
     UnknownRevision,
 )
+from neuronode_router.storage.database import SCHEMA
+from neuronode_router.storage.tables import VERSION_TABLE, metadata
 from tests.contract.conftest import MakeStore
 from tests.support.control import HOST, MemorySource, make_profile, make_set
 from tests.support.servers import wait_until
@@ -54,10 +56,25 @@ def fill(store: ControlStore, count: int) -> None:
 
 def tamper(url: str, statement: str) -> None:
     """Run SQL behind the store's back."""
+    run(url, f"SET search_path TO {SCHEMA}; {statement}" if url.startswith("postgres") else statement)
+
+
+def run(url: str, statement: str) -> None:
+    """Run SQL as anybody else does."""
     engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
     with engine.begin() as connection:
         connection.execute(text(statement))
     engine.dispose()
+
+
+def schemas(url: str) -> dict[str, set[str]]:
+    """Return the tables of a database by schema, those of PostgreSQL itself left out."""
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    looking = inspect(engine)
+    names = looking.get_schema_names()
+    found = {name: set(looking.get_table_names(name)) for name in names if name != "information_schema"}
+    engine.dispose()
+    return found
 
 
 class TestRevisions:
@@ -168,6 +185,45 @@ class TestRevisions:
             make_store().revision()
 
         assert "same release" in caught.value.fix
+
+
+class TestSchema:
+    TABLES = frozenset({VERSION_TABLE, *metadata.tables})
+
+    def test_postgresql_has_our_tables_in_a_schema_of_their_own(self, postgres_url: str) -> None:
+        """`public`, which LiteLLM's migrations may clear of all they do not know, has none of them."""
+        store = ControlStore(postgres_url)
+        fill(store, 2)
+        store.close()
+
+        assert schemas(postgres_url) == {SCHEMA: self.TABLES, "public": set()}
+
+    def test_tables_of_an_older_release_are_moved_there(self, postgres_url: str) -> None:
+        """What an earlier release wrote into `public` is found again, and nothing is left behind."""
+        before = ControlStore(postgres_url)
+        fill(before, 2)
+        before.close()
+        for table in self.TABLES:
+            run(postgres_url, f"ALTER TABLE {SCHEMA}.{table} SET SCHEMA public")
+        run(postgres_url, f"DROP SCHEMA {SCHEMA}; CREATE TABLE public.theirs (id int)")
+
+        store = ControlStore(postgres_url)
+        revision, rows = store.revision(), store.audit.verify()
+        store.close()
+
+        assert (revision, rows) == (2, 2)
+        assert schemas(postgres_url) == {SCHEMA: self.TABLES, "public": {"theirs"}}
+
+    def test_a_schema_that_is_there_is_used_by_one_who_may_not_make_it(self, postgres_url: str) -> None:
+        """A role without the right to create schemas needs one that is its own, and nothing else."""
+        role = f"limited_{os.getpid()}"
+        run(postgres_url, f"CREATE ROLE {role} LOGIN; CREATE SCHEMA {SCHEMA} AUTHORIZATION {role}")
+        store = ControlStore(make_url(postgres_url).set(username=role).render_as_string(hide_password=False))
+
+        revision = store.revision()
+        store.close()
+
+        assert revision == 0
 
 
 class TestFiles:

@@ -31,6 +31,7 @@ from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.admission import Admission, AdmissionHost
 from neuronode_router.litellm_plugin.hooks.chosen_group import Renaming
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
+from neuronode_router.litellm_plugin.router.bridge import bridge_of
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.seams import Part
 from neuronode_router.routing.snapshot import build_snapshot
@@ -128,21 +129,53 @@ def test_a_replaced_map_drops_litellms_caches(router: Any) -> None:
 
 
 def test_drift_is_put_back_and_counted(router: Any) -> None:
-    """Whatever replaces our names, the guard restores them, keeps the newcomer's own aliases, and counts once."""
+    """A router that comes new, with its own aliases, gets our names beside them, and that is counted once."""
+    another = litellm.Router(
+        model_list=[entry(group) for group in GROUPS],
+        model_group_alias={"chat": "chat_balanced", "theirs": "chat_balanced"},
+    )
+    live = [router]
+    aliases = RouterAliases(bridge_of(lambda: live[0]))
+    aliases.replace({"chat": "chat_premium"})
+
+    live[0] = another
+
+    assert aliases.heal()
+    assert not aliases.heal()
+    assert bridged(another).aliases() == {"chat": "chat_premium", "theirs": "chat_balanced"}
+    assert aliases.drifts == 1
+    change(router, model_group_alias={"chat": "chat_balanced"})
+    assert bridged(router).aliases() == {"chat": "chat_balanced"}, "the old router is left as it was"
+
+
+def test_what_writes_settings_writes_our_names_too(router: Any) -> None:
+    """There is no moment without our names, nothing to put back and nothing to count; the writer's own stay."""
     aliases = RouterAliases(bridged(router))
     aliases.replace({"chat": "chat_premium"})
 
     change(router, model_group_alias={"chat": "chat_balanced", "theirs": "chat_balanced"})
+    written = bridged(router).aliases()
+    change(router, num_retries=3)
 
-    assert aliases.heal()
+    assert written == {"chat": "chat_premium", "theirs": "chat_balanced"}
     assert not aliases.heal()
-    assert bridged(router).aliases() == {"chat": "chat_premium", "theirs": "chat_balanced"}
-    assert aliases.drifts == 1
+    assert aliases.drifts == 0
+
+
+def test_a_router_that_is_left_takes_maps_as_they_come(router: Any) -> None:
+    """After the release a map is written as anybody writes it."""
+    aliases = RouterAliases(bridged(router))
+    aliases.replace({"chat": "chat_premium"})
+
+    aliases.release()
+    change(router, model_group_alias={"chat": "chat_balanced"})
+
+    assert bridged(router).aliases() == {"chat": "chat_balanced"}
 
 
 @pytest.mark.parametrize("source", ["database", "file"])
-async def test_litellms_own_settings_sync_is_survived(router: Any, source: str) -> None:
-    """LiteLLM's periodic settings code writes its own map over ours, from either source; ours comes back."""
+async def test_litellms_own_settings_sync_brings_our_names(router: Any, source: str) -> None:
+    """LiteLLM's periodic settings code writes its own map, from either source, and ours is in it: no drift."""
     aliases = RouterAliases(bridged(router))
     aliases.replace({"chat": "chat_premium"})
     theirs = {"model_group_alias": {"chat": "chat_balanced", "stored": "chat_balanced"}}
@@ -156,11 +189,10 @@ async def test_litellms_own_settings_sync_is_survived(router: Any, source: str) 
     await settings._add_router_settings_from_db_config(
         llm_router=router, prisma_client=SimpleNamespace(db=SimpleNamespace(litellm_config=Table()))
     )
-    overwritten = bridged(router).aliases()["chat"]
 
-    assert aliases.heal()
-    assert overwritten == "chat_balanced", "LiteLLM's sync did overwrite our name"
     assert bridged(router).aliases() == {"chat": "chat_premium", "stored": "chat_balanced"}
+    assert not aliases.heal()
+    assert aliases.drifts == 0
 
 
 def test_facts_and_serving_group_come_from_the_live_list(router: Any) -> None:

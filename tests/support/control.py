@@ -90,9 +90,8 @@ class MemorySource:
         return self.stage_profile(name, document, host)
 
     def stage_set(self, profiles: ProfileSet, host: HostFacts) -> MemoryEdit:
-        unknown = {
-            group for profile in profiles.profiles.values() for group in profile.tasks.values()
-        } - host.groups
+        used = {use for profile in profiles.profiles.values() for use in profile.uses()}
+        unknown = {use.group for use in used - host.committed} - host.groups
         if unknown:
             raise ProfilesInvalid([Problem(code="unknown_group", message=f"{unknown}", fix="Use another.")])
         return MemoryEdit(self, profiles)
@@ -122,11 +121,15 @@ class RecordingApplier:
     def __init__(self) -> None:
         self.applied: list[ControlState] = []
         self.refusal: Exception | None = None
+        self.host = HOST
 
     def prepare(self, state: ControlState) -> ControlState:
         if self.refusal is not None:
             raise self.refusal
         return state
+
+    def surroundings(self) -> object:
+        return self.host
 
     def swap(self, prepared: ControlState) -> None:
         self.applied.append(prepared)

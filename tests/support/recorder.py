@@ -50,6 +50,10 @@ recorder = Recorder()
 
 @proxy_server.app.post(MEDDLE, include_in_schema=False)
 async def replace_aliases() -> int:
-    """Replace the live alias map by an empty one, as LiteLLM's own database sync can; return the process id."""
-    proxy_server.llm_router.update_settings(model_group_alias={})
+    """Replace the live alias map by an empty one, past what writes settings; return the process id."""
+    router = proxy_server.llm_router
+    if hasattr(router, "registry"):
+        router.update_settings(model_group_alias={})
+    else:
+        type(router).update_settings(router, model_group_alias={})
     return os.getpid()

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class RouterAliases:
-    """Our part of the live router's alias map.
+    """Our part of the live router's alias map: in every map that LiteLLM writes, and put back where one came otherwise.
 
     The map is always replaced by a new dict, never edited: LiteLLM keeps caches beside it that a change in place
     would leave stale, and from 1.110 on routes by another copy.
@@ -38,7 +38,10 @@ class RouterAliases:
         self._write({name: target for name, target in self._bridge.aliases().items() if name not in stale})
 
     def heal(self) -> bool:
-        """Put our names back if something else changed them; return whether it had to. Never raises."""
+        """Put our names back if something else took them away; return whether it had to. Never raises.
+
+        What LiteLLM writes itself has them already: left are a new router, and whoever goes past its settings.
+        """
         live = self._bridge.aliases()
         if live is self._seen or all(live.get(name) == target for name, target in self._ours.items()):
             self._seen = live
@@ -51,10 +54,17 @@ class RouterAliases:
         self._write(live)
         return True
 
+    def release(self) -> None:
+        """Let LiteLLM write its map as it comes."""
+        self._bridge.release_aliases()
+
+    def _merged(self, table: AliasTable) -> AliasTable:
+        return {**table, **self._ours}
+
     def _write(self, kept: AliasTable) -> None:
-        merged = {**kept, **self._ours}
         try:
-            self._bridge.write_aliases(merged)
+            self._bridge.hold_aliases(self._merged)  # the first time, and where LiteLLM has a new router
+            self._bridge.write_aliases(self._merged(kept))
         except Exception as error:  # noqa: BLE001 - LiteLLM's code; a swap must not fail, and the guard tries again
             self._seen = None
             logger.warning("neuronode: LiteLLM did not take the alias map, trying again: %r", error)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from neuronode_router.control.checks import require_servable
-from neuronode_router.domain import ControlState, HostFacts, in_use
+from neuronode_router.domain import ControlState, HostFacts
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
 from neuronode_router.routing.snapshot import Snapshot, build_snapshot
@@ -35,12 +34,12 @@ class SnapshotApplier:
         self._loop = loop
 
     def prepare(self, state: ControlState) -> Snapshot:
-        """Return the state as this worker's Snapshot. Raises `ProfilesInvalid` where the host lacks a
-        group.
-        """
-        facts = self._facts()
-        require_servable(state.profiles, in_use(state.active, state.bindings), facts)
-        return build_snapshot(state, facts)
+        """Return the state as this worker's Snapshot: whatever groups the host has, it serves what it can."""
+        return build_snapshot(state, self._facts())
+
+    def surroundings(self) -> object:
+        """Return what a Snapshot is made from beside the state: the model groups that LiteLLM has now."""
+        return self._facts()
 
     def swap(self, prepared: Snapshot) -> None:
         """Admit requests under `prepared` from now on: one assignment. LiteLLM's alias map follows on its own loop."""

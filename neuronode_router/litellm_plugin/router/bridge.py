@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import litellm
@@ -17,6 +18,9 @@ Entry = Mapping[str, Any]
 
 AliasTable = dict[str, Any]
 """LiteLLM's map: a target group, or `{"model": group, "hidden": bool}` where the operator wrote it so."""
+
+Merge = Callable[[AliasTable], AliasTable]
+"""From a map that is about to be written to the one that is. It must not raise."""
 
 AccessCheck = Callable[..., Any]
 """LiteLLM's `fallback_access_check`: awaited with keywords, it tells whether a fallback may go to a group."""
@@ -29,6 +33,8 @@ FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks"
 
 _COOLING = ("deployment:", ":cooldown")
 """What LiteLLM writes around the id of a deployment in cooldown."""
+
+ALIASES = "model_group_alias"
 
 OVERRIDE = "routing_strategy"
 """Entry of a request that brings a strategy of its key or team."""
@@ -59,6 +65,18 @@ class RouterBridge(Protocol):
 
     def write_aliases(self, table: AliasTable) -> None:
         """Replace the alias map."""
+        ...
+
+    def hold_aliases(self, merge: Merge) -> None:
+        """Let every map that anybody writes pass `merge`, for as long as this router lives; a second call is nothing.
+
+        LiteLLM reads its settings anew all the time and writes the map it finds there: what is merged into that very
+        write is missing at no moment.
+        """
+        ...
+
+    def release_aliases(self) -> None:
+        """Let maps be written as they are."""
         ...
 
     def filters_by_tag(self) -> bool:
@@ -99,6 +117,7 @@ class OfficialRouter:
 
     def __init__(self, router: Callable[[], Any | None]) -> None:
         self._router = router
+        self._held = HeldWrites("apply", _applying)
 
     def live(self) -> Any | None:
         """Return the router itself."""
@@ -126,7 +145,15 @@ class OfficialRouter:
 
     def write_aliases(self, table: AliasTable) -> None:
         """Replace the alias map."""
-        self._apply(settings={"model_group_alias": table})
+        self._apply(settings={ALIASES: table})
+
+    def hold_aliases(self, merge: Merge) -> None:
+        """Merge into each `ChangeSet` with a map that is applied: LiteLLM's own synchronisation is such a one."""
+        self._held.hold(self._router(), merge)
+
+    def release_aliases(self) -> None:
+        """Apply what comes as it is."""
+        self._held.release()
 
     def filters_by_tag(self) -> bool:
         """Return whether tags of a request choose deployments."""
@@ -199,6 +226,46 @@ class OfficialRouter:
             from litellm.router_api import ChangeSet
 
             router.apply(ChangeSet(**changes))
+
+
+class HeldWrites:
+    """One method of a router that writes settings, and what stands before it: `around` makes that of both."""
+
+    def __init__(
+        self, method: str, around: Callable[[Callable[..., Any], Merge], Callable[..., Any]]
+    ) -> None:
+        self._method = method
+        self._around = around
+        self._router: Any | None = None
+
+    def hold(self, router: Any | None, merge: Merge) -> None:
+        """Stand before the method of `router`, if it is another router than before."""
+        if router is not None and router is not self._router:
+            self.release()
+            setattr(router, self._method, self._around(getattr(router, self._method), merge))
+            self._router = router
+
+    def release(self) -> None:
+        """Leave the router as it was."""
+        if self._router is not None:
+            delattr(self._router, self._method)
+            self._router = None
+
+
+def merged_settings(merge: Merge, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return settings whose map, where they have one, is merged."""
+    table = settings.get(ALIASES, ())
+    if table is None or isinstance(table, Mapping):
+        return {**settings, ALIASES: merge(dict(table or {}))}
+    return settings
+
+
+def _applying(apply: Callable[..., Any], merge: Merge) -> Callable[..., Any]:
+    def applied(changes: Any) -> Any:
+        assign, settings = (merged_settings(merge, part) for part in (changes.assign, changes.settings))
+        return apply(replace(changes, assign=assign, settings=settings))
+
+    return applied
 
 
 def bridge_of(router: Callable[[], Any | None]) -> RouterBridge:

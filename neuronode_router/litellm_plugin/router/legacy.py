@@ -6,10 +6,16 @@ It stands apart so that it can be deleted as a whole once 1.108 is out of suppor
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from neuronode_router.litellm_plugin.router.bridge import AccessCheck, AliasTable, Entry
+from neuronode_router.litellm_plugin.router.bridge import (
+    AccessCheck,
+    AliasTable,
+    Entry,
+    HeldWrites,
+    Merge,
+    merged_settings,
+)
 
 ACCESS_CHECK = "fallback_access_check"
 
@@ -19,6 +25,7 @@ class LegacyRouter:
 
     def __init__(self, router: Callable[[], Any | None]) -> None:
         self._router = router
+        self._held = HeldWrites("update_settings", _updating)
 
     def live(self) -> Any | None:
         """Return the router itself."""
@@ -48,6 +55,14 @@ class LegacyRouter:
             router.update_settings(model_group_alias=table)
             # Not covered by update_settings: listings by access group would keep the old target.
             router._invalidate_access_groups_cache()
+
+    def hold_aliases(self, merge: Merge) -> None:
+        """Merge into each update of the settings that has a map."""
+        self._held.hold(self._router(), merge)
+
+    def release_aliases(self) -> None:
+        """Update with what comes as it is."""
+        self._held.release()
 
     def filters_by_tag(self) -> bool:
         """Return whether tags of a request choose deployments."""
@@ -100,3 +115,10 @@ class LegacyRouter:
         router = self._router()
         if hasattr(router, ACCESS_CHECK):
             setattr(router, ACCESS_CHECK, check)
+
+
+def _updating(update: Callable[..., Any], merge: Merge) -> Callable[..., Any]:
+    def updated(**settings: Any) -> Any:
+        return update(**merged_settings(merge, settings))
+
+    return updated

@@ -75,18 +75,52 @@ class TestSwitch:
     async def test_a_profile_the_host_cannot_serve_is_refused(
         self, store: ControlStore, source: MemorySource, wake: FileWake
     ) -> None:
-        """A group that the proxy lost since the files were loaded is named, with the task that needs it."""
+        """With the whole ladder gone nothing answers the task: the switch is refused, and says which group it wants."""
         groups = set(HOST.groups)
         manager = ProfileManager(
             store=store, source=source, host=lambda: HostFacts(frozenset(groups)), wake=wake
         )
         await manager.reload(actor=FILES)
-        groups.remove("chat_premium")
+        groups -= {"chat_premium", "tier"}
 
         with pytest.raises(ProfilesInvalid) as caught:
             await manager.switch("premium", actor=ANNA)
 
-        assert [(p.code, p.path) for p in caught.value.problems] == [("unknown_group", "premium.tasks.chat")]
+        assert {(p.code, p.path) for p in caught.value.problems} >= {("unknown_group", "premium.tasks.chat")}
+
+    async def test_a_dead_mapping_is_told_and_stops_no_switch(
+        self, store: ControlStore, source: MemorySource, wake: FileWake
+    ) -> None:
+        """What the ladder answers instead is a warning in the receipt; edits elsewhere and those that mend pass."""
+        groups = set(HOST.groups)
+        manager = ProfileManager(
+            store=store, source=source, host=lambda: HostFacts(frozenset(groups)), wake=wake
+        )
+        await manager.reload(actor=FILES)
+        groups -= {"chat_premium", "chat_balanced"}
+
+        switched = await manager.switch("premium", actor=ANNA)
+        elsewhere = await manager.edit_task("premium", "classification", "tier", actor=ANNA)
+        mended = await manager.edit_task("premium", "chat", "tier", actor=ANNA)
+
+        assert "premium: tasks.chat names the model group 'chat_premium'" in switched.warnings[0]
+        assert "'tier' answers instead" in switched.warnings[0]
+        assert len(elsewhere.warnings) == 1
+        assert mended.warnings == ()
+
+    async def test_a_change_may_not_name_a_group_that_is_gone_elsewhere(
+        self, store: ControlStore, source: MemorySource, wake: FileWake
+    ) -> None:
+        """A dead mapping is tolerated where it stands: another task may not be sent there."""
+        groups = set(HOST.groups)
+        manager = ProfileManager(
+            store=store, source=source, host=lambda: HostFacts(frozenset(groups)), wake=wake
+        )
+        await manager.reload(actor=FILES)
+        groups.remove("chat_balanced")
+
+        with pytest.raises(ProfilesInvalid):
+            await manager.edit_task("balanced", "classification", "chat_balanced", actor=ANNA)
 
     async def test_before_the_first_commit_there_is_nothing_to_switch(self, manager: ProfileManager) -> None:
         """An empty store answers NotReady, not something made up."""

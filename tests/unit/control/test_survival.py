@@ -34,6 +34,9 @@ class ClumsyApplier(RecordingApplier):
         super().__init__()
         self.stumble: Exception | None = None
 
+    def surroundings(self) -> object:
+        return None
+
     def swap(self, prepared: ControlState) -> None:
         if self.stumble is not None:
             raise self.stumble

@@ -317,3 +317,37 @@ def test_hash_covers_names_and_contents(directory: Path) -> None:
     hashes.add(content_hash(directory))
 
     assert len(hashes) == 4
+
+
+async def test_a_refusal_is_tried_again_when_its_circumstances_change(
+    directory: Path, memory: Path, reload: Reload
+) -> None:
+    """Files that were refused for want of a group are in force once there is one, and their problem is gone."""
+    groups = {"small"}
+    watcher = ProfileWatcher(
+        directory,
+        memory=memory,
+        on_change=reload,
+        circumstances=lambda: frozenset(groups),
+        quiet_seconds=0.01,
+        poll_seconds=0.02,
+    )
+    reload.failure = ProfilesInvalid([BROKEN])
+    await watcher.start()
+    await eventually(lambda: watcher.problems() == (BROKEN,))
+
+    reload.failure = None
+    groups.add("late")
+
+    await eventually(lambda: reload.seen == ["one"])
+    assert watcher.problems() == ()
+    await watcher.stop()
+
+
+def test_hash_covers_files_of_the_other_suffix(directory: Path) -> None:
+    """A `.yml` file is a reason to refuse: its coming and going must be seen."""
+    before = content_hash(directory)
+
+    (directory / "extra.yml").write_text("one")
+
+    assert content_hash(directory) != before

@@ -13,7 +13,7 @@ from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
 from neuronode_router.control.worker import Worker
-from neuronode_router.domain import Actor, ControlState
+from neuronode_router.domain import Actor, ControlState, HostFacts
 from neuronode_router.errors import ProfilesInvalid, StoreUnavailable
 from tests.support.control import RecordingApplier
 from tests.support.waiting import eventually
@@ -171,3 +171,27 @@ async def test_switch_on_a_dead_store_is_refused(
     assert "NEURONODE_STATE_URL" in caught.value.fix
     break_store(False)
     assert len(await ready.audit()) == 1
+
+
+async def test_other_surroundings_are_taken_up_without_a_new_revision(
+    ready: ProfileManager, worker: Worker[ControlState], applier: RecordingApplier
+) -> None:
+    """When the host's model groups change the same revision is prepared anew, and served since when it was."""
+    since, taken_up = worker.standing.applied_at, len(applier.applied)
+
+    applier.host = HostFacts(groups=frozenset({"another"}))
+
+    await eventually(lambda: len(applier.applied) > taken_up)
+    assert worker.standing.revision == 1
+    assert worker.standing.applied_at == since
+    assert worker.standing.refused is None
+
+
+async def test_the_same_surroundings_are_taken_up_once(
+    ready: ProfileManager, worker: Worker[ControlState], applier: RecordingApplier
+) -> None:
+    """Polls that find nothing new prepare nothing."""
+    await ready.switch("premium", actor=ANNA)
+    await ready.switch("balanced", actor=ANNA)
+
+    assert [state.revision for state in applier.applied] == [1, 2, 3]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,10 +12,14 @@ from neuronode_router.domain import (
     AUTO_NAMES,
     TASK_ALIASES,
     ControlState,
+    DeadMapping,
+    GroupUse,
     HostFacts,
+    OnMissing,
     Profile,
     ProfileSet,
     Reason,
+    Step,
     Tier,
 )
 from neuronode_router.errors import NotAllowed, UnknownProfile
@@ -170,3 +176,62 @@ def test_the_alias_map_lists_tasks_stable_aliass_and_visible_profiles() -> None:
     assert "@profile/secret" not in aliases
     assert aliases["auto"] == aliases["auto:complex"] == "chat_premium"
     assert len(aliases) == 2 * len(TASK_ALIASES) + len(AUTO_NAMES) + 2
+
+
+def without(*gone: str, **changed: object) -> Snapshot:
+    """Return what is made of three profiles of tiers, some changed, on a host without some groups."""
+    tiers = {Tier.FAST: ("low", "lower"), Tier.MEDIUM: ("mid",), Tier.COMPLEX: ("high",)}
+    profiles = {name: replace(profile(name), tiers=tiers, **changed) for name in PROFILES}  # type: ignore[arg-type]
+    state = ControlState(7, "premium", ProfileSet(profiles), committed_at=0.0)
+    return build_snapshot(state, HostFacts(groups=(GROUPS | {"low", "lower", "mid", "high"}) - set(gone)))
+
+
+@pytest.mark.parametrize(
+    ("gone", "group"),
+    [
+        ((), "mid"),
+        (("mid",), "low"),
+        (("mid", "low"), "lower"),
+        (("mid", "low", "lower"), "high"),
+    ],
+)
+def test_a_task_whose_group_is_gone_falls_to_the_ladder(gone: tuple[str, ...], group: str) -> None:
+    """The `uncertain` tier answers, then the lower and the upper ones; which the decision says."""
+    found = without("summary_premium", *gone)
+
+    decision = admit(found, "summary", wanted_profile=None, may_override=nobody)
+    other = admit(found, "chat", wanted_profile=None, may_override=nobody)
+
+    assert (decision.group, decision.steps) == (group, (Step.GROUP_MISSING,))
+    assert found.aliases["summary"] == group
+    assert (other.group, other.steps) == ("chat_premium", ())
+    assert DeadMapping(GroupUse("premium", "tasks.summary", "summary_premium"), group) in found.dead
+
+
+def test_a_profile_may_refuse_instead() -> None:
+    """With `on_missing: refuse` the task is no name of ours any more, and nothing answers it."""
+    found = without("summary_premium", on_missing=OnMissing.REFUSE)
+
+    decision = admit(found, "summary", wanted_profile=None, may_override=nobody)
+
+    assert (decision.group, decision.reason) == ("summary", Reason.PASSTHROUGH)
+    assert [dead.instead for dead in found.dead] == [None]
+
+
+def test_a_ladder_without_its_first_group_still_serves_auto() -> None:
+    """`auto` keeps a group for LiteLLM alone when that of the `uncertain` tier is gone."""
+    found = without("mid")
+
+    assert found.decisions["auto"].group == "low"
+    assert found.aliases["auto:medium"] == "low"
+    assert {dead.use.place for dead in found.dead} == {"tiers.medium"}
+
+
+def test_another_profiles_dead_mapping_falls_too() -> None:
+    """By header, by binding and by name a profile's own ladder answers."""
+    found = without("summary_balanced")
+
+    by_header = admit(found, "summary", wanted_profile="balanced", may_override=anybody)
+    by_name = admit(found, "balanced/summary", wanted_profile=None, may_override=anybody)
+
+    assert {(each.group, each.steps) for each in (by_header, by_name)} == {("mid", (Step.GROUP_MISSING,))}
