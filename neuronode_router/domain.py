@@ -288,7 +288,7 @@ class HostFacts:
 
 
 SUBJECT_PATTERN = re.compile(r"(team|key):[\x21-\x7e]{1,128}", re.ASCII)
-"""Who may be bound to a profile (use with `fullmatch`): `team:<id>` or `key:<name>`."""
+"""Who may be bound to a profile (use with `fullmatch`): `team:<id>` or `key:<hash or name>`."""
 
 
 @dataclass(frozen=True, slots=True)

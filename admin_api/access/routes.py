@@ -22,12 +22,19 @@ from admin_api.http.endpoints import WRITE, Endpoint
 from admin_api.http.guard import Call, Caller, Committed
 from admin_api.http.problems import InvalidRequestError
 from admin_api.http.writes import AnybodysWrite, QueryOptions, ReceiptDocument, present
-from neuronode_router.access import may_read_all, require_may_bind, require_writer
+from neuronode_router.access import key_id, may_read_all, require_may_bind, require_writer
 from neuronode_router.domain import SUBJECT_PATTERN, Beyond, Binding
 from neuronode_router.errors import Problem
 
 Kind = Annotated[Literal["team", "key"], Path(description="What is bound.")]
-Subject = Annotated[str, Path(min_length=1, max_length=128, description="A team id, or the name of a key.")]
+Subject = Annotated[
+    str,
+    Path(
+        min_length=1,
+        max_length=128,
+        description="A team id, or a key: its hash as LiteLLM shows it (`token`), or its name in the access file.",
+    ),
+]
 
 
 async def read_access(call: Caller) -> AccessDocument:
@@ -85,7 +92,7 @@ async def delete_binding(
 
 
 def _subject(kind: str, name: str) -> str:
-    subject = f"{kind}:{name}"
+    subject = f"{kind}:{key_id(name) if kind == 'key' else name}"
     if not SUBJECT_PATTERN.fullmatch(subject):
         fix = "Use 1 to 128 printable ASCII characters without spaces."
         raise InvalidRequestError(

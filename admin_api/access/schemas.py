@@ -64,7 +64,7 @@ class BindingDocument(Document):
     """One team or key, and the profile that answers it."""
 
     subject: str
-    """`team:<id>` or `key:<name>`."""
+    """`team:<id>` or `key:<hash or name>`."""
     profile: str | None
     beyond: Beyond | None
 

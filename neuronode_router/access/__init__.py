@@ -5,7 +5,7 @@ This room knows neither HTTP, LiteLLM nor SQL.
 
 from neuronode_router.access.document import parse_access
 from neuronode_router.access.file import AccessFile, add_key
-from neuronode_router.access.keys import AccessKey, generate_key, key_hash
+from neuronode_router.access.keys import AccessKey, generate_key, key_hash, key_id
 from neuronode_router.access.rules import (
     Principal,
     Role,
@@ -27,6 +27,7 @@ __all__ = [
     "add_key",
     "generate_key",
     "key_hash",
+    "key_id",
     "may_override",
     "may_read_all",
     "parse_access",

@@ -64,6 +64,11 @@ def generate_key(
     return plain, entry
 
 
+def key_id(given: str) -> str:
+    """Return what a key is bound by: a name or hash as given, a plain key of LiteLLM's as its hash."""
+    return key_hash(given) if given.startswith("sk-") else given
+
+
 def key_hash(plain: str) -> str:
     """Return the lower-case hexadecimal SHA-256 of a key, as the access file keeps it."""
     return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()

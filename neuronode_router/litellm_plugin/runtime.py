@@ -96,7 +96,8 @@ class Runtime:
             cooldowns=Part.COOLDOWNS not in self._off,
             failures=self._failures,
         )
-        self.router_hooks = RouterHooks(bridge, self.health, off=self._off)
+        self._group_access = GroupAccess(bridge)
+        self.router_hooks = RouterHooks(bridge, self.health, off=self._off, grants=self._group_access.grants)
         self.metering = Metering(
             MeteringSources(
                 report=self.report,
@@ -160,7 +161,7 @@ class Runtime:
                 served_by=self.deployments.served_by,
                 tags=lambda: not self._bridge.filters_by_tag(),
                 spent=self.budgets.spent,
-                may_use=GroupAccess(self._bridge).may_use,
+                may_use=self._group_access.may_use,
                 fallbacks=self._bridge.fallbacks,
             ),
             self.auto,

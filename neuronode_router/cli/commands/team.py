@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from neuronode_router.access import key_id
 from neuronode_router.cli.commands.usage import dollars
 from neuronode_router.cli.consent import How, PendingChange, carry_out, forced
 from neuronode_router.cli.http import Connection, segment
@@ -82,7 +83,8 @@ def unbind(connection: Connection, name: str, *, kind: str, **how: Any) -> None:
 
 
 def _path(kind: str, name: str) -> str:
-    return f"/bindings/{kind}/{segment(name)}"
+    # A plain key would be logged with the address.
+    return f"/bindings/{kind}/{segment(key_id(name) if kind == 'key' else name)}"
 
 
 def _row(binding: Mapping[str, Any]) -> tuple[object, ...]:

@@ -81,6 +81,7 @@ def stamp(
         "task": decision.task,
         "tier": decision.tier,
         "group": decision.group,
+        "name": decision.original_model,
         "reason": decision.reason.value,
         "steps": [step.value for step in decision.steps],
         **(routed or {}),

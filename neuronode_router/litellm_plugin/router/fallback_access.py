@@ -1,4 +1,4 @@
-"""What LiteLLM asks before a fallback goes to another group: the steps of a ladder that admission chose are granted.
+"""What LiteLLM asks before a fallback goes to another group: a ladder's steps are granted to whom its name is.
 
 A key may hold only our names; LiteLLM would then skip every step. Everything else is left to LiteLLM's own check. It
 trusts only the stamp that admission wrote: what clients send under that name was scrubbed.
@@ -6,17 +6,23 @@ trusts only the stamp that admission wrote: what clients send under that name wa
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from neuronode_router.litellm_plugin.hooks.request_metadata import stamped
+from neuronode_router.litellm_plugin.hooks.request_metadata import BUCKETS, stamped
 from neuronode_router.litellm_plugin.router.bridge import AccessCheck, RouterBridge
+
+Grants = Callable[[Any, str, str], Awaitable[bool]]
+"""From LiteLLM's caller, the name it sent and a group to whether it may use the one or the other."""
 
 
 class FallbackAccess:
     """Our check of one router, around LiteLLM's own."""
 
-    def __init__(self, bridge: RouterBridge) -> None:
+    def __init__(self, bridge: RouterBridge, *, grants: Grants | None = None) -> None:
+        """Without `grants`, as where there are no keys, every step is granted."""
         self._bridge = bridge
+        self._grants = grants
         self._theirs: AccessCheck | None = None
 
     def hold(self) -> None:
@@ -35,7 +41,14 @@ class FallbackAccess:
         """Return whether the request may go on to the group `model`. Raises what LiteLLM's own check raises."""
         mark = stamped(request_kwargs)
         if mark and model in mark.get("tiers", ()):
-            return True
+            user = _user(request_kwargs)
+            return self._grants is None or user is None or await self._grants(user, mark["name"], model)
         if self._theirs is None:
             return True
         return bool(await self._theirs(model=model, request_kwargs=request_kwargs, **context))
+
+
+def _user(request: Mapping[str, Any]) -> Any | None:
+    buckets = (request.get(name) for name in BUCKETS)
+    users = (bucket.get("user_api_key_auth") for bucket in buckets if isinstance(bucket, Mapping))
+    return next((user for user in users if user is not None), None)

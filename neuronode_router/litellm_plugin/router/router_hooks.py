@@ -19,7 +19,7 @@ from neuronode_router.litellm_plugin.health_wiring import HealthWiring
 from neuronode_router.litellm_plugin.hooks.attempts import AttemptHooks
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge, bridge_of
 from neuronode_router.litellm_plugin.router.deployment_filter import DeploymentFilter
-from neuronode_router.litellm_plugin.router.fallback_access import FallbackAccess
+from neuronode_router.litellm_plugin.router.fallback_access import FallbackAccess, Grants
 from neuronode_router.litellm_plugin.seams import Part
 from neuronode_router.settings import process_environment
 
@@ -27,14 +27,21 @@ from neuronode_router.settings import process_environment
 class RouterHooks:
     """Attempts, choice and access of one router. `off` are the parts whose seams this LiteLLM lacks."""
 
-    def __init__(self, bridge: RouterBridge, health: HealthWiring, *, off: Collection[Part] = ()) -> None:
+    def __init__(
+        self,
+        bridge: RouterBridge,
+        health: HealthWiring,
+        *,
+        off: Collection[Part] = (),
+        grants: Grants | None = None,
+    ) -> None:
         self.failures = Failures()
         self._monitor = health.monitor
         self.attempts = AttemptHooks(
             health.statistics.recorder, deployments=bridge, is_cold=self._is_cold, failures=self.failures
         )
         self.choice = DeploymentFilter(bridge, health.monitor, failures=self.failures)
-        self._access = None if Part.FALLBACK_ACCESS in off else FallbackAccess(bridge)
+        self._access = None if Part.FALLBACK_ACCESS in off else FallbackAccess(bridge, grants=grants)
         callbacks = ((Part.MEASURING, self.attempts), (Part.CHOICE, self.choice))
         self._callbacks: list[CustomLogger] = [callback for part, callback in callbacks if part not in off]
         self.hold()
