@@ -33,6 +33,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Itera
     place = Place(
         directory=directory, upstream=upstream.url, keys=(VIEWER_ENTRY,), callbacks=("prometheus", "otel")
     )
+    (directory / "shared").mkdir()
     environ = {
         "PROMETHEUS_MULTIPROC_DIR": str(directory / "shared"),
         "OTEL_EXPORTER": "console",
