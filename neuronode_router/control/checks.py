@@ -20,6 +20,9 @@ from neuronode_router.domain import (
 )
 from neuronode_router.errors import Problem, ProfilesInvalid
 
+UNKNOWN_GROUP = "unknown_group"
+"""The code of what a change may not name, here and where files are checked."""
+
 
 def require_servable(before: ControlState | None, after: ChangeTarget, host: HostFacts) -> tuple[str, ...]:
     """Return what is amiss with `after` and no reason to refuse it, as sentences: mappings whose group is gone.
@@ -30,7 +33,7 @@ def require_servable(before: ControlState | None, after: ChangeTarget, host: Hos
     dead = [found for profile in _entering(before, after) for found in profile.dead(host.groups)]
     unanswered = {(use.profile, use.place) for use in _unanswered(before, host)}
     problems = [
-        dead_mapping(found, code="unknown_group")
+        dead_mapping(found, code=UNKNOWN_GROUP)
         for found in dead
         if found.use not in host.committed
         or (found.instead is None and (found.use.profile, found.use.place) not in unanswered)
