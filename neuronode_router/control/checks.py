@@ -20,6 +20,9 @@ from neuronode_router.domain import (
 )
 from neuronode_router.errors import Problem, ProfilesInvalid
 
+DEAD_MAPPING = "dead_mapping"
+"""The code of what is in force and names a group that has vanished."""
+
 UNKNOWN_GROUP = "unknown_group"
 """The code of what a change may not name, here and where files are checked."""
 
@@ -43,7 +46,7 @@ def require_servable(before: ControlState | None, after: ChangeTarget, host: Hos
     return tuple(str(found) for found in dead)
 
 
-def dead_mapping(dead: DeadMapping, *, code: str = "dead_mapping") -> Problem:
+def dead_mapping(dead: DeadMapping, *, code: str = DEAD_MAPPING) -> Problem:
     """Return the problem of a mapping whose group the host has not."""
     return Problem(
         code=code,
