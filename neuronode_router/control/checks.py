@@ -20,6 +20,12 @@ from neuronode_router.domain import (
 )
 from neuronode_router.errors import Problem, ProfilesInvalid
 
+DEAD_MAPPING = "dead_mapping"
+"""The code of what is in force and names a group that has vanished."""
+
+UNKNOWN_GROUP = "unknown_group"
+"""The code of what a change may not name, here and where files are checked."""
+
 
 def require_servable(before: ControlState | None, after: ChangeTarget, host: HostFacts) -> tuple[str, ...]:
     """Return what is amiss with `after` and no reason to refuse it, as sentences: mappings whose group is gone.
@@ -30,7 +36,7 @@ def require_servable(before: ControlState | None, after: ChangeTarget, host: Hos
     dead = [found for profile in _entering(before, after) for found in profile.dead(host.groups)]
     unanswered = {(use.profile, use.place) for use in _unanswered(before, host)}
     problems = [
-        dead_mapping(found, code="unknown_group")
+        dead_mapping(found, code=UNKNOWN_GROUP)
         for found in dead
         if found.use not in host.committed
         or (found.instead is None and (found.use.profile, found.use.place) not in unanswered)
@@ -40,7 +46,7 @@ def require_servable(before: ControlState | None, after: ChangeTarget, host: Hos
     return tuple(str(found) for found in dead)
 
 
-def dead_mapping(dead: DeadMapping, *, code: str = "dead_mapping") -> Problem:
+def dead_mapping(dead: DeadMapping, *, code: str = DEAD_MAPPING) -> Problem:
     """Return the problem of a mapping whose group the host has not."""
     return Problem(
         code=code,

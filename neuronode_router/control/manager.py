@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -15,8 +15,13 @@ from types import MappingProxyType
 from typing import Any, Literal, Unpack
 
 from neuronode_router.control.audit import AuditQuery
-from neuronode_router.control.change import ChangeOrder, ChangeTarget, Options, When
-from neuronode_router.control.checks import newly_in_force, require_bound_profiles, require_servable
+from neuronode_router.control.change import ChangeOrder, ChangeResult, ChangeTarget, Options, When
+from neuronode_router.control.checks import (
+    UNKNOWN_GROUP,
+    newly_in_force,
+    require_bound_profiles,
+    require_servable,
+)
 from neuronode_router.control.receipts import write_receipt
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.transition import Prepare, carry_out, require_state
@@ -47,6 +52,10 @@ WITNESSES = 8
 """Receipts of one process that wait for acknowledgements at the same time; more of them queue."""
 
 
+async def no_news() -> None:
+    """Do nothing: the `refresh` of a host whose model groups nobody else stores."""
+
+
 class ProfileManager:
     """Switches, rolls back, edits and reloads profiles; tells what is in force.
 
@@ -54,7 +63,8 @@ class ProfileManager:
     `receipt_timeout` seconds after the commit, and may raise `RevisionConflict`, `StoreUnavailable`, `NotReady`,
     `IdempotencyMismatch`, `ProfilesInvalid`. When it raises, nothing was changed. `host` tells what the proxy
     offers now; `default_profile` is the active one of a first start; `on_receipt` is called, on the event loop, after
-    the receipt of a revision was handed out.
+    the receipt of a revision was handed out; `refresh` lets the host look for model groups, once, before a change is
+    refused for want of one.
     """
 
     def __init__(  # noqa: PLR0913  one argument per collaborator, all by keyword
@@ -69,6 +79,7 @@ class ProfileManager:
         receipt_timeout: float = 5.0,
         default_profile: str = "balanced",
         on_receipt: Callable[[Receipt], None] | None = None,
+        refresh: Callable[[], Awaitable[None]] = no_news,
     ) -> None:
         self._store = store
         self._source = source
@@ -79,6 +90,7 @@ class ProfileManager:
         self._receipt_timeout = receipt_timeout
         self._default_profile = default_profile
         self._on_receipt = on_receipt
+        self._refresh = refresh
         self._single_flight = asyncio.Lock()
         # Apart from asyncio's own threads: waiting for a frozen worker must not keep others from theirs.
         self._witnesses = ThreadPoolExecutor(WITNESSES, thread_name_prefix="neuronode-receipt")
@@ -218,7 +230,7 @@ class ProfileManager:
     async def _change(self, order: ChangeOrder, prepare: Prepare) -> Receipt:
         started = self._clock()
         async with self._single_flight:
-            outcome = await asyncio.to_thread(carry_out, self._store, order, prepare)
+            outcome = await self._carry_out(order, prepare)
             if outcome.entry is not None and not outcome.replayed:
                 await self._wake.signal(outcome.entry.revision)
         receipt = await asyncio.get_running_loop().run_in_executor(
@@ -228,6 +240,17 @@ class ProfileManager:
         if self._on_receipt is not None and outcome.entry is not None and not outcome.replayed:
             asyncio.get_running_loop().call_soon(self._on_receipt, receipt)
         return receipt
+
+    async def _carry_out(self, order: ChangeOrder, prepare: Prepare) -> ChangeResult:
+        try:
+            return await asyncio.to_thread(carry_out, self._store, order, prepare)
+        except ProfilesInvalid as error:
+            # The watcher tries by itself again when there are other groups.
+            if order.actor is FILES or not any(each.code == UNKNOWN_GROUP for each in error.problems):
+                raise
+        # Another process may have stored the group a moment ago: the host looks once more before that is refused.
+        await self._refresh()
+        return await asyncio.to_thread(carry_out, self._store, order, prepare)
 
     def _refuse_stale(self, profiles: ProfileSet, before: ControlState) -> None:
         last = self._store.last_with(profiles.digest)

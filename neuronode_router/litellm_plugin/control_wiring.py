@@ -33,6 +33,7 @@ from neuronode_router.domain import (
 from neuronode_router.errors import NeuronodeError, Problem
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.admission import Admission
+from neuronode_router.litellm_plugin.model_table import ModelTable
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
 from neuronode_router.litellm_plugin.router.applier import SnapshotApplier
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
@@ -80,6 +81,7 @@ class ControlWiring:
             config=settings.config, mark=settings.state_dir / "rendered.json", enabled=self.renders
         )
         self._wake = _wake(settings)
+        models = ModelTable(proxy, failures)
         self.manager = ProfileManager(
             store=store,
             source=ProfileFiles(settings.profiles, standstill=store.standstill),
@@ -89,6 +91,7 @@ class ControlWiring:
             receipt_timeout=settings.receipt_timeout,
             default_profile=_first_profile(settings),
             on_receipt=self._on_receipt,
+            refresh=models.refresh,
         )
         self.worker: Worker[Snapshot] = Worker(
             store=store,
@@ -97,6 +100,7 @@ class ControlWiring:
                 aliases=self.aliases,
                 facts=self.facts,
                 applied=self.renderer.schedule,
+                refresh=models.refresh,
                 loop=asyncio.get_running_loop(),
             ),
             wake=self._wake,

@@ -19,8 +19,10 @@ from neuronode_router.auto.learning import Learning
 from neuronode_router.auto.router import AutoRouter
 from neuronode_router.auto.shared_sessions import SharedSessions
 from neuronode_router.background import Failures, PeriodicTask, repeat
+from neuronode_router.control.checks import DEAD_MAPPING
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.workers import WorkerIdentity
+from neuronode_router.domain import in_use
 from neuronode_router.errors import Problem
 from neuronode_router.litellm_plugin import releases, seams
 from neuronode_router.litellm_plugin.auth.budgets import Budgets
@@ -42,6 +44,7 @@ from neuronode_router.litellm_plugin.usage_wiring import UsageWiring
 from neuronode_router.metrics.catalogue import shared_directory
 from neuronode_router.metrics.metering import OBSERVE_SECONDS, Metering, MeteringSources
 from neuronode_router.proof.service import ProofService
+from neuronode_router.routing.snapshot import Snapshot
 from neuronode_router.settings import Settings, process_environment
 from neuronode_router.tasks.engine import tier_names
 from neuronode_router.tasks.folder import TaskFolder
@@ -288,10 +291,15 @@ class Runtime:
     def readiness(self) -> Mapping[str, Any]:
         """Return in `problems` the codes of what keeps this worker from serving the control state as it should."""
         codes = [problem.code for problem in self._own_problems()]
-        if self.current.snapshot is None:
+        snapshot = self.current.snapshot
+        if snapshot is None:
             codes.append("not_ready")
         elif self.control.worker.standing.refused is not None:
             codes.append("revision_refused")
+        elif not snapshot.decisions:
+            codes.append("nothing_served")
+        elif _dead_in_use(snapshot):
+            codes.append(DEAD_MAPPING)
         return {"problems": sorted(set(codes))}
 
     def _own_problems(self) -> Sequence[Problem]:
@@ -326,3 +334,9 @@ class Runtime:
         if Part.LIMITS not in self._off:
             chosen_group.tell_limiter(self._proxy.proxy_logging_obj.get_proxy_hook)
         self.router_hooks.hold()
+
+
+def _dead_in_use(snapshot: Snapshot) -> bool:
+    """Return whether a profile that answers somebody who chose none names a group that LiteLLM has not."""
+    names = in_use(snapshot.state.active, snapshot.state.bindings)
+    return any(dead.use.profile in names for dead in snapshot.dead)

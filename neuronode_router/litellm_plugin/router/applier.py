@@ -7,7 +7,8 @@ It knows what LiteLLM offers and nothing of where states come from.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from neuronode_router.domain import ControlState, HostFacts
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
@@ -25,12 +26,16 @@ class SnapshotApplier:
         aliases: RouterAliases,
         facts: Callable[[], HostFacts],
         applied: Callable[[ControlState], None],
+        refresh: Callable[[], Coroutine[Any, Any, None]],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._current = current
         self._aliases = aliases
         self._facts = facts
         self._applied = applied
+        self._refresh = refresh
+        self._looked_for = 0
+        self._looking: asyncio.Task[None] | None = None
         self._loop = loop
 
     def prepare(self, state: ControlState) -> Snapshot:
@@ -50,3 +55,7 @@ class SnapshotApplier:
         if snapshot is self._current.snapshot:
             self._aliases.replace(snapshot.aliases)
             self._applied(snapshot.state)
+            if snapshot.dead and snapshot.revision != self._looked_for:
+                self._looked_for = snapshot.revision
+                # Once a revision: another worker may have stored a moment ago what it names.
+                self._looking = self._loop.create_task(self._refresh())

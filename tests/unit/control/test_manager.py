@@ -108,6 +108,28 @@ class TestSwitch:
         assert len(elsewhere.warnings) == 1
         assert mended.warnings == ()
 
+    async def test_the_host_looks_once_more_before_a_group_is_unknown(
+        self, store: ControlStore, source: MemorySource, wake: FileWake
+    ) -> None:
+        """A group that another process has just stored may be named; one that nobody has is refused after one look."""
+        groups, looks = set(HOST.groups), []
+
+        async def look() -> None:
+            looks.append(len(looks))
+            groups.add("fresh")
+
+        manager = ProfileManager(
+            store=store, source=source, host=lambda: HostFacts(frozenset(groups)), wake=wake, refresh=look
+        )
+        await manager.reload(actor=FILES)
+
+        receipt = await manager.edit_task("premium", "chat", "fresh", actor=ANNA)
+        with pytest.raises(ProfilesInvalid):
+            await manager.edit_task("premium", "chat", "nobodys", actor=ANNA)
+
+        assert receipt.changed
+        assert looks == [0, 1]
+
     async def test_a_change_may_not_name_a_group_that_is_gone_elsewhere(
         self, store: ControlStore, source: MemorySource, wake: FileWake
     ) -> None:

@@ -1,7 +1,7 @@
 """Laws of the control state under any history of switches, edits, faults, kills, reloads and rollbacks.
 
-Invariants 3 and 4: what the worker applied == the state == the last audit row; revisions grow by one,
-with one audit row each; a kill at any step leaves revision N or N+1, never a mixture.
+Groups of the host come and go meanwhile. Invariants 3 and 4: what the worker applied == the state == the last audit
+row; revisions grow by one, with one audit row each; a kill at any step leaves revision N or N+1, never a mixture.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
 from neuronode_router.control.worker import Worker
-from neuronode_router.domain import Actor, ControlState, HostFacts, ProfileSet, Receipt, alias_map
+from neuronode_router.domain import Actor, ControlState, GroupUse, HostFacts, ProfileSet, Receipt, alias_map
 from neuronode_router.errors import ProfilesInvalid, RevisionConflict
-from tests.support.control import HOST, NAMES, TASKS, FileSource, MemoryEdit, RecordingApplier
+from tests.support.control import GROUPS, HOST, NAMES, TASKS, FileSource, MemoryEdit, RecordingApplier
 from tests.unit.control.conftest import make_identity
 
 ANNA = Actor("anna")
@@ -30,6 +30,11 @@ STEPS = ("locked", "written", "published", "committed")
 names = st.sampled_from(NAMES)
 tasks = st.sampled_from(TASKS)
 steps = st.sampled_from(STEPS)
+
+
+def uses(profiles: ProfileSet) -> set[GroupUse]:
+    """Return every place of a set that names a group."""
+    return {use for profile in profiles.profiles.values() for use in profile.uses()}
 
 
 class Killed(BaseException):
@@ -56,6 +61,7 @@ class ControlHistory(RuleBasedStateMachine):
         self.place = tempfile.TemporaryDirectory()
         self.runner = asyncio.Runner()
         self.history: list[tuple[str, ProfileSet]] = []
+        self.groups = set(GROUPS)
         self.start_process()
 
     def start_process(self) -> None:
@@ -64,6 +70,7 @@ class ControlHistory(RuleBasedStateMachine):
         self.source = MortalSource(Path(self.place.name) / "profiles.json")
         self.store = ControlStore(f"sqlite:///{self.place.name}/control.db", fault=self.fault)
         self.applier = RecordingApplier()
+        self.applier.host = self.facts()
         self.wake = WakeGroup(())
         self.worker = Worker(
             store=self.store,
@@ -72,9 +79,22 @@ class ControlHistory(RuleBasedStateMachine):
             identity=make_identity(),
             poll_seconds=0.001,
         )
-        self.manager = ProfileManager(store=self.store, source=self.source, host=lambda: HOST, wake=self.wake)
+        self.manager = ProfileManager(store=self.store, source=self.source, host=self.facts, wake=self.wake)
         self.runner.run(self.worker.start())
         self.remember(self.runner.run(self.manager.reload(actor=FILES)))
+
+    def facts(self) -> HostFacts:
+        return HostFacts(groups=frozenset(self.groups))
+
+    def breaks(self, profiles: ProfileSet) -> bool:
+        """Return whether a set names a group that is gone at a place where the committed one does not."""
+        return any(use.group not in self.groups for use in uses(profiles) - uses(self.state().profiles))
+
+    @rule(group=st.sampled_from(sorted(GROUPS - {"tier"})))
+    def a_group_vanishes_or_comes_back(self, group: str) -> None:
+        """Whatever the host has, what is committed stays in force and every profile can be switched to."""
+        self.groups ^= {group}
+        self.applier.host = self.facts()
 
     def fault(self, step: str) -> None:
         if step == self.fault_at:
@@ -103,6 +123,10 @@ class ControlHistory(RuleBasedStateMachine):
     @rule(name=names, task=tasks, goal=names)
     def edit(self, name: str, task: str, goal: str) -> None:
         group = f"{task}_{goal}"
+        if self.breaks(self.source.stage_task(name, task, group, HOST).profiles):
+            with pytest.raises(ProfilesInvalid):
+                self.runner.run(self.manager.edit_task(name, task, group, actor=ANNA))
+            return
         self.remember(self.runner.run(self.manager.edit_task(name, task, group, actor=ANNA)))
         assert self.state().profiles.profiles[name].tasks[task] == group
         assert self.source.read() == self.state().profiles
@@ -110,6 +134,10 @@ class ControlHistory(RuleBasedStateMachine):
     @rule(data=st.data())
     def rollback(self, data: st.DataObject) -> None:
         revision = data.draw(st.integers(1, len(self.history)))
+        if self.breaks(self.history[revision - 1][1]):
+            with pytest.raises(ProfilesInvalid):
+                self.runner.run(self.manager.rollback(revision, actor=ANNA))
+            return
         self.remember(self.runner.run(self.manager.rollback(revision, actor=ANNA)))
         state = self.state()
         assert (state.active, state.profiles) == self.history[revision - 1]
@@ -118,6 +146,8 @@ class ControlHistory(RuleBasedStateMachine):
     @rule(name=names, task=tasks, goal=names)
     def edit_by_hand(self, name: str, task: str, goal: str) -> None:
         staged = self.source.stage_task(name, task, f"{task}_{goal}", HOST)
+        if self.breaks(staged.profiles):
+            return
         self.source.write(staged.profiles)
         self.remember(self.runner.run(self.manager.reload(actor=FILES)))
         assert self.state().profiles == staged.profiles
@@ -144,7 +174,8 @@ class ControlHistory(RuleBasedStateMachine):
 
     @rule(name=names, task=tasks, goal=names, step=st.sampled_from(STEPS[:-1]))
     def edit_that_fails(self, name: str, task: str, goal: str, step: str) -> None:
-        if self.state().profiles.profiles[name].tasks[task] == f"{task}_{goal}":
+        wanted = self.source.stage_task(name, task, f"{task}_{goal}", HOST).profiles
+        if wanted == self.state().profiles or self.breaks(wanted):
             return
         self.fault_at = step
         with pytest.raises(OSError, match="disk full"):
@@ -162,6 +193,8 @@ class ControlHistory(RuleBasedStateMachine):
     def edit_that_is_killed(self, name: str, task: str, goal: str, step: str) -> None:
         before = self.state()
         wanted = self.source.stage_task(name, task, f"{task}_{goal}", HOST).profiles
+        if self.breaks(wanted):
+            return
         self.die_in(step, self.manager.edit_task(name, task, f"{task}_{goal}", actor=ANNA))
         # Once published the file stands: the next start takes it up, as if it had been edited by hand.
         self.expect(before, (before.active, wanted), committed=step in ("published", "committed"))
