@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from tests.database.asking import ADMIN, MARKS, bind, new_key, new_team
+from tests.database.asking import MARKS, bind, new_key, new_team
 from tests.e2e.asking import chat, decision
 from tests.support.proxy import Proxy
 from tests.support.servers import wait_until
@@ -30,4 +30,4 @@ def test_beyond_a_share_of_the_teams_budget_the_other_profile_answers(
             seconds=10,
             what="the other profile",
         )
-    admin.delete(f"{ADMIN}/bindings/team/{team}").raise_for_status()
+    admin.delete(f"/admin/bindings/team/{team}").raise_for_status()
