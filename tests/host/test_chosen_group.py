@@ -32,6 +32,8 @@ from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.admission import Admission, AdmissionHost
 from neuronode_router.litellm_plugin.hooks.chosen_group import LIMITER, Renaming, hold_order, tell_limiter
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
+from neuronode_router.litellm_plugin.router.fallback_access import FallbackAccess
+from neuronode_router.litellm_plugin.seams import Era, era
 from neuronode_router.routing.snapshot import build_snapshot
 from tests.host.routers import bridged, change, deployment, router
 
@@ -177,7 +179,10 @@ async def test_a_limit_on_a_group_is_shared_by_all_names_that_lead_to_it(way: Wa
 async def test_configured_fallbacks_of_a_name_go_along(way: Way, setting: str) -> None:
     """What the operator wrote under the asked name holds for its group, before what is written for the group."""
     configured = [{"chat_active": ["small"]}, {"chat": ["rescue"]}]
-    change(way.live, **{setting: configured})
+    if era() is Era.ENTRY_POINTS:
+        change(way.live, **{setting: configured})
+    else:  # these releases change only some of their settings later
+        setattr(way.live, setting, configured)
 
     asked, other = await way.ask("chat"), await way.ask("summary")
 
@@ -280,3 +285,17 @@ def test_the_limiter_is_told_once() -> None:
 
     assert limiter._model_group_resolver is told
     assert told("unknown") is None
+
+
+@pytest.mark.parametrize(
+    ("models", "granted"), [(("auto",), True), (("large",), True), (("small",), False), ((), True)]
+)
+async def test_a_step_of_a_ladder_is_granted_to_whom_the_name_or_the_group_is(
+    way: Way, models: tuple[str, ...], *, granted: bool
+) -> None:
+    """A key that lists only the first group of an `auto` request does not get to the others by falling back."""
+    access = FallbackAccess(bridged(way.live), grants=GroupAccess(bridged(way.live)).grants)
+    request = await way.ask("auto", models=("auto",))
+    request["metadata"]["user_api_key_auth"] = UserAPIKeyAuth(api_key="sk-a", models=list(models))
+
+    assert await access.check(model="large", request_kwargs=request) is granted

@@ -226,6 +226,25 @@ def test_litellms_roles_become_ours(role: LitellmUserRoles | None, expected: Rol
     assert principal == Principal("ci", expected, team="t1", id=key_hash("sk-canary-0123456789"))
 
 
+@pytest.mark.parametrize(
+    ("caller", "expected"),
+    [
+        ({"api_key": "sk-one", "key_alias": "trader"}, key_hash("sk-one")),
+        ({"api_key": "sk-two", "key_alias": "trader", "user_id": key_hash("sk-one")}, key_hash("sk-two")),
+        ({"user_id": "trader"}, "user:trader"),
+        ({}, "unknown"),
+    ],
+)
+def test_callers_are_told_apart_by_what_they_cannot_choose(caller: dict[str, str], expected: str) -> None:
+    """The identity is the key's hash, else LiteLLM's user id, marked as one: no alias, and nobody's hash as an id."""
+    identity = Identity(proxy=SimpleNamespace(master_key="x"), access=None)
+
+    principal = identity.principal(UserAPIKeyAuth(**caller))
+
+    assert principal.identity == expected
+    assert principal.name in principal.signature
+
+
 def test_a_key_without_a_name_is_shown_by_its_hash() -> None:
     """A nameless key appears by the start of its hash; the dashboard's session team is no team."""
     identity = Identity(proxy=SimpleNamespace(master_key="x"), access=None)

@@ -12,7 +12,7 @@ from neuronode_router.cli.doctor.finding import Finding, Subject, is_on, mapping
 from neuronode_router.cli.effective import CUSTOM_AUTH
 from neuronode_router.cli.serve.backends import ENVIRONMENT_REFERENCE
 from neuronode_router.cli.serve.master_key import PUBLICLY_KNOWN_SHA256, VARIABLE
-from neuronode_router.domain import HostFacts
+from neuronode_router.domain import AUTO_NAMES, TASK_ALIASES, HostFacts
 from neuronode_router.profiles.files import ProfileFiles
 
 SHORTEST_KEY = 20
@@ -147,6 +147,20 @@ def key_limits(subject: Subject) -> Iterator[Finding]:
         )
 
 
+def model_budgets(subject: Subject) -> Iterator[Finding]:
+    """LiteLLM checks such a budget by the name that was sent, and books the cost on the group."""
+    budgets = mapping(mapping(subject.litellm.get("default_key_generate_params")).get("model_max_budget"))
+    for name in budgets:
+        if name in TASK_ALIASES or name in AUTO_NAMES:
+            yield Finding(
+                "problem",
+                "model_budget_of_task",
+                f"litellm_settings.default_key_generate_params.model_max_budget.{name}",
+                f"A budget on {name!r} never bites: what it costs is booked on the group that answered.",
+                "Set it on groups, or use a budget of the key or team.",
+            )
+
+
 def profiles(subject: Subject) -> Iterator[Finding]:
     """The profile files, against the groups of this configuration."""
     for problem in ProfileFiles(subject.settings.profiles).check(HostFacts(groups=subject.groups)):
@@ -164,5 +178,6 @@ CHECKS = (
     fallback_access,
     stream_usage,
     key_limits,
+    model_budgets,
     profiles,
 )

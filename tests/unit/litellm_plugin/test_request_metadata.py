@@ -194,3 +194,27 @@ def test_the_clients_wish_is_read_from_its_headers(request_facts: Any, wanted: s
         request_metadata.wish({"proxy_server_request": request_facts}, request_metadata.PROFILE_HEADER)
         == wanted
     )
+
+
+@pytest.mark.parametrize(("attempted", "said"), [(0, "0"), (1, "1"), (None, None)])
+def test_where_an_operators_alias_led_litellm_tells_whether_it_fell_back(
+    attempted: int | None, said: str | None
+) -> None:
+    """Another group behind a name that is none of ours is no fallback by itself, and nothing is guessed."""
+    data: dict[str, Any] = {"metadata": {}}
+    passed = Decision(original_model="house", group="house", reason=Reason.PASSTHROUGH, revision=3)
+    request_metadata.stamp(request_metadata.scrub(data), passed, tags=True)
+
+    told = request_metadata.answer_headers(data, group="gpt", embedded=False, attempted=attempted)
+
+    assert told["x-neuronode-group"] == "gpt"
+    assert told.get("x-neuronode-fallback") == said
+
+
+def test_a_request_without_a_task_has_no_tag_of_one() -> None:
+    """An `auto` request is tagged with its profile alone."""
+    data: dict[str, Any] = {"metadata": {}}
+
+    request_metadata.stamp(request_metadata.scrub(data), replace(AUTOMATIC, task=None), tags=True)
+
+    assert data["metadata"]["tags"] == ["profile:premium"]

@@ -138,6 +138,10 @@ TRAPS: list[tuple[str, Callable[[dict[str, Any]], None]]] = [
     ("pre_call_checks", section("router_settings", enable_pre_call_checks=True)),
     ("fallback_access", section("general_settings", enforce_fallback_model_access=True)),
     ("stream_usage", section("general_settings", always_include_stream_usage=None)),
+    (
+        "model_budget_of_task",
+        section("litellm_settings", default_key_generate_params={"model_max_budget": {"chat": {}}}),
+    ),
     ("key_limits_off", section("general_settings", custom_auth="neuronode_router.plugin.authenticate")),
 ]
 
