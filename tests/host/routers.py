@@ -114,6 +114,16 @@ def add(over: Any, entry: Mapping[str, Any]) -> None:
         over.upsert_deployment(made)
 
 
+def remove(over: Any, name: str) -> None:
+    """Delete a deployment from a router."""
+    if era() is Era.ENTRY_POINTS:
+        from litellm.router_api import ChangeSet
+
+        over.apply(ChangeSet(delete=[name]))
+    else:
+        over.delete_deployment(id=name)
+
+
 @dataclass
 class Board:
     """Says of each deployment what a test wrote down."""

@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import litellm
 import pytest
-from litellm.types.router import Deployment as RouterDeployment
 
 from neuronode_router.background import Failures
 from neuronode_router.domain import Tier
@@ -22,7 +21,7 @@ from neuronode_router.routing.overload import Health as State
 from neuronode_router.routing.overload import HealthReason
 from neuronode_router.stats.evidence import Attempt
 from neuronode_router.stats.memory import MemoryStatistics
-from tests.host.routers import add, bridged, cool_down, cooldowns_of, warm_up
+from tests.host.routers import add, bridged, cool_down, cooldowns_of, remove, warm_up
 from tests.support.ollama import OllamaServer, Served, running_ollama
 from tests.support.waiting import eventually
 
@@ -199,12 +198,12 @@ async def test_a_changed_list_is_read_again_and_an_unchanged_one_is_not(
     monkeypatch.setattr(board_module, "read_inventory", counted)
     await look(board, statistics)
     await look(board, statistics)
-    router.add_deployment(RouterDeployment(**entry("tier_fast", "d")))
+    add(router, entry("tier_fast", "d"))
     await look(board, statistics)
     add(router, entry("tier_fast", "d", avg_latency_ms=7))
     await look(board, statistics)
     edited = {found.id: found.expected_ms for found in board.registry.groups["tier_fast"]}
-    router.delete_deployment(id="a")
+    remove(router, "a")
     await look(board, statistics)
 
     assert edited == {"a": 100, "b": 100, "d": 7}
