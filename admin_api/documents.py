@@ -187,6 +187,8 @@ class ProfileDocument(Document):
     uncertain: str
     on_overload: str
     stickiness: str
+    too_cheap: float
+    too_dear: float
 
 
 class ProfileListDocument(Document):

@@ -14,7 +14,7 @@ from admin_api.documents import storable
 from admin_api.edge import Caller
 from neuronode_router.access import key_hash
 from neuronode_router.classifier.classification import LABELS
-from neuronode_router.classifier.history import Outcome, Sign
+from neuronode_router.classifier.history import FeedbackOutcome, Sign
 from neuronode_router.domain import Tier
 from neuronode_router.errors import HistoryUnavailable
 
@@ -64,7 +64,7 @@ async def give_feedback(call: Caller, body: FeedbackBody, request: Request) -> F
     if call.host.feedback is None:
         raise HistoryUnavailable("No history of decisions is kept here.")
     _, _, key = request.headers.get("authorization", "").partition(" ")
-    sign = Sign(Outcome(body.verdict), body.task, body.tier)
+    sign = Sign(FeedbackOutcome(body.verdict), body.task, body.tier)
     entry = await call.host.feedback.judge(
         body.call_id, sign, by=call.principal, key_hash=key_hash(key.strip())
     )

@@ -133,7 +133,7 @@ class AutoRouter:
         said = conversation.read(body)
         profile = snapshot.state.profiles.profiles[decision.profile]
         classifies = self.mode != "off" and decision.tier is None
-        excerpt = read_excerpt(said.turns) if classifies or said.uses_tools else None
+        excerpt = read_excerpt(said.turns, system=said.system) if classifies or said.uses_tools else None
         classification = self._classified(excerpt) if excerpt is not None and classifies else None
         sticky = profile.stickiness is not Stickiness.OFF
         sessions = tuple(self._sessions(said, excerpt, caller, sticky=sticky))
@@ -170,7 +170,9 @@ class AutoRouter:
         )
 
     def _classified(self, excerpt: Excerpt) -> Classification:
-        key = keyed_hash(self._salt, *excerpt.pieces, str(excerpt.length))
+        key = keyed_hash(
+            self._salt, *(piece for part in excerpt.parts for piece in ("", *part)), str(excerpt.length)
+        )
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = self._classifier.classify_excerpt(excerpt)

@@ -14,7 +14,7 @@ from typing import Any
 from neuronode_router.access import Principal, Role
 from neuronode_router.classifier import Classifier, lexicon, shipped
 from neuronode_router.classifier.artefacts import ArtefactStore, Found, Stamp
-from neuronode_router.classifier.history import Entry, History, Outcome, Sign
+from neuronode_router.classifier.history import Entry, FeedbackOutcome, History, Sign
 from neuronode_router.control.failures import Failures
 from neuronode_router.errors import ArtefactRefused, UnknownCall
 from neuronode_router.litellm_plugin.decision_recorder import DecisionRecorder
@@ -106,9 +106,9 @@ class Learning:
         if self.recorder is None or not outcome.automatic or call_id is None:
             return
         if outcome.escalated:
-            self.recorder.outcome(call_id, Outcome.ESCALATED)
+            self.recorder.outcome(call_id, FeedbackOutcome.ESCALATED)
         if Why.INVALID in outcome.reasons:
-            self.recorder.outcome(call_id, Outcome.LABEL_FAILURE)
+            self.recorder.outcome(call_id, FeedbackOutcome.LABEL_FAILURE)
 
     def status(self) -> Mapping[str, Any]:
         """Return which weights classify here, and whether decisions are kept. JSON-ready."""

@@ -15,7 +15,16 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from neuronode_router.domain import NAME_PATTERN, TASK_ALIASES, OnOverload, Profile, Stickiness, Tier
+from neuronode_router.domain import (
+    NAME_PATTERN,
+    TASK_ALIASES,
+    TOO_CHEAP,
+    TOO_DEAR,
+    OnOverload,
+    Profile,
+    Stickiness,
+    Tier,
+)
 from neuronode_router.errors import Problem
 from neuronode_router.profiles.problems import MAX_PROBLEMS, Code, Path, Source, shown, suggestion
 from neuronode_router.profiles.reader import MAX_NODES
@@ -41,9 +50,24 @@ def _off(word: object) -> object:
     return Stickiness.OFF if word is False else word
 
 
+def _number(given: object) -> object:
+    """A profile's file holds texts and switches only: a number is written as a quoted text there."""
+    if not isinstance(given, str):
+        return given
+    try:
+        return float(given)
+    except ValueError:
+        return given
+
+
 TaskName = Annotated[str, Field(pattern=f"^{NAME_PATTERN.pattern}$")]
 GroupName = Annotated[str, Field(min_length=1, max_length=256, pattern=_PRINTABLE)]
 Label = Annotated[str, Field(min_length=1, max_length=64, pattern=_PRINTABLE)]
+Price = Annotated[
+    float,
+    BeforeValidator(_number),
+    Field(ge=0.01, le=100, json_schema_extra={"type": ["number", "string"]}),
+]
 Ladder = Annotated[
     tuple[GroupName, ...],
     Field(min_length=1, max_length=MAX_LADDER, json_schema_extra={"uniqueItems": True}),
@@ -118,6 +142,14 @@ class ProfileFile(BaseModel):
         Field(strict=False, description="What the `auto` requests of one session keep."),
         BeforeValidator(_off),
     ] = Stickiness.OFF
+    too_cheap: Annotated[
+        Price,
+        Field(description="What it costs that `auto` takes a request for one tier too light."),
+    ] = TOO_CHEAP
+    too_dear: Annotated[
+        Price,
+        Field(description="What it costs that it takes one for a tier too heavy. Only the ratio counts."),
+    ] = TOO_DEAR
 
 
 _DEFAULTS: Mapping[str, object] = {
@@ -126,6 +158,8 @@ _DEFAULTS: Mapping[str, object] = {
     "uncertain": Tier.MEDIUM,
     "on_overload": OnOverload.DOWN,
     "stickiness": Stickiness.OFF,
+    "too_cheap": TOO_CHEAP,
+    "too_dear": TOO_DEAR,
 }
 """What a profile's file need not say."""
 
@@ -154,6 +188,8 @@ def to_profile(
         uncertain=valid.uncertain,
         on_overload=valid.on_overload,
         stickiness=valid.stickiness,
+        too_cheap=valid.too_cheap,
+        too_dear=valid.too_dear,
     )
     return profile, []
 
@@ -165,7 +201,7 @@ def to_file_document(profile: Profile, *, keep: Container[str] = ()) -> dict[str
     for key, fallback in _DEFAULTS.items():
         if document[key] == fallback and key not in keep:
             del document[key]
-    return document
+    return document | {key: str(document[key]) for key in ("too_cheap", "too_dear") if key in document}
 
 
 def json_schema() -> str:

@@ -21,9 +21,8 @@ class Classified(Protocol):
         """The task it is taken for."""
         ...
 
-    @property
-    def tier(self) -> Tier:
-        """How heavy an answer it needs."""
+    def tier_at(self, *, too_cheap: float, too_dear: float) -> Tier:
+        """How heavy an answer it needs, given what one tier too light or too heavy costs."""
         ...
 
     @property
@@ -104,4 +103,5 @@ def _tier(decision: Decision, profile: Profile, asked: Asked) -> tuple[Tier, Ste
         return profile.uncertain, asked.without
     if not asked.classified.confident:
         return profile.uncertain, Step.UNCERTAIN
-    return asked.classified.tier, Step.CLASSIFIED
+    tier = asked.classified.tier_at(too_cheap=profile.too_cheap, too_dear=profile.too_dear)
+    return tier, Step.CLASSIFIED

@@ -100,7 +100,7 @@ def retrain(lessons: Sequence[Lesson], into: Path, *, in_use: weights.Weights) -
             "parent": in_use.digest,
             SCHEME: scheme(),
         }
-        artefact.write(into, fitted, in_use.calibration, about)
+        artefact.write(into, fitted, in_use.calibration, in_use.decisions, about)
     return Verdict(of_tasks, of_difficulty, before, after, why)
 
 
@@ -249,7 +249,7 @@ def _task_right(lesson: Lesson, used: weights.Weights) -> bool:
     assert lesson.label is not None
     label = lesson.said
     if lesson.source is not Layer.LEXICON:  # clear cues answer, whatever the weights say
-        shares = weights.combine(weights.probabilities(used.engine.scores(lesson.features)))
+        shares = weights.combine(weights.probabilities(used.table.scores(lesson.features)))
         task, detail, share = weights.best(shares)
         known = lesson.has_cues or used.table.familiarity(lesson.features) >= FAMILIAR
         if known and share >= NO_GUESS:
@@ -260,7 +260,7 @@ def _task_right(lesson: Lesson, used: weights.Weights) -> bool:
 
 
 def _difficulty_right(lesson: Lesson, used: weights.Weights) -> bool:
-    return bool(used.engine.scores(lesson.features)[0, weights.DIFFICULTY] > 0) is lesson.hard
+    return bool(used.table.scores(lesson.features)[0, weights.DIFFICULTY] > 0) is lesson.hard
 
 
 def _windows(lessons: Sequence[Lesson]) -> list[int]:
@@ -276,7 +276,7 @@ def _unchanged(in_use: weights.Weights) -> Fitted:
 def _weights(fitted: Fitted, in_use: weights.Weights) -> weights.Weights:
     """Return fitted weights quantised, as they would serve."""
     table = fitted.quantised()
-    return weights.Weights(table, weights.NumpyEngine(table), in_use.calibration, "", {})
+    return weights.Weights(table, in_use.calibration, in_use.decisions, "", {})
 
 
 def _trained_on(tasks: Part, difficulty: Part) -> dict[str, int]:
