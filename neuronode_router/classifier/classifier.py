@@ -27,6 +27,8 @@ DECISIVE_SCORE, DECISIVE_LEAD = 4.0, 2.0
 """Two clear cues for one task, and one more than for any other."""
 DECISIVE, LIKELY, DOUBTFUL = 0.98, 0.78, 0.45
 """How often the lexicon is right alone: two clear cues ahead, one ahead, less."""
+CLEAR_VOTE = np.float32(0.3)
+"""The share that clear cues give their label; the weights may still say otherwise."""
 NO_GUESS, FAMILIAR = 0.15, 0.34
 """Below this share, or with fewer known words and no cue, there is no evidence, and the length decides."""
 MERE_TEXT, ASKS = 0.5, 0.15
@@ -98,9 +100,12 @@ def merge(said: reading.ScoredConversation, by: Decisions) -> MergedRequest:
         difficulty += count * part.difficulty
     task, detail, _ = weights.best(shares)
     carrying = said.said[first]
-    return MergedRequest(
-        counts, first, shares, difficulty, _cues(carrying.found, _mere_text(carrying, detail or task.value))
-    )
+    cues = _cues(carrying.found, _mere_text(carrying, detail or task.value))
+    verdict = _by_cues(cues)
+    if verdict.confidence == DECISIVE:
+        shares *= 1 - CLEAR_VOTE
+        shares[LABELS.index(verdict.label)] += CLEAR_VOTE
+    return MergedRequest(counts, first, shares, difficulty, cues)
 
 
 def work_numbers(said: reading.ScoredConversation, by: Decisions) -> tuple[float, ...]:
