@@ -51,6 +51,9 @@ class Tier(StrEnum):
 TIERS = (Tier.FAST, Tier.MEDIUM, Tier.COMPLEX)
 """From the lightest to the heaviest."""
 
+TOO_CHEAP, TOO_DEAR = 1.5, 1.0
+"""What it costs to take a request for one tier lighter or heavier than it is, where a profile does not say."""
+
 AUTO = "auto"
 """The name whose tier is found by classifying the request. As a task's target in a profile it means the same."""
 
@@ -168,6 +171,10 @@ class Profile:
     on_overload: OnOverload = OnOverload.DOWN
     stickiness: Stickiness = Stickiness.OFF
     on_missing: OnMissing = OnMissing.LADDER
+    too_cheap: float = TOO_CHEAP
+    """What it costs that `auto` takes a request for a tier lighter: only the ratio to `too_dear` counts."""
+    too_dear: float = TOO_DEAR
+    """What it costs that it takes one for a tier heavier."""
 
     def group_of(self, name: str) -> str:
         """Return the group that a task alias, `auto` or `auto:<tier>` means to LiteLLM alone. Raises `KeyError`.
@@ -222,6 +229,8 @@ class Profile:
             "on_overload": self.on_overload.value,
             "stickiness": self.stickiness.value,
             "on_missing": self.on_missing.value,
+            "too_cheap": self.too_cheap,
+            "too_dear": self.too_dear,
         }
 
     def uses(self) -> Iterator[GroupUse]:
@@ -250,6 +259,8 @@ class Profile:
             on_overload=OnOverload(document.get("on_overload", OnOverload.DOWN)),
             stickiness=Stickiness(document.get("stickiness", Stickiness.OFF)),
             on_missing=OnMissing(document.get("on_missing", OnMissing.LADDER)),
+            too_cheap=float(document.get("too_cheap", TOO_CHEAP)),
+            too_dear=float(document.get("too_dear", TOO_DEAR)),
         )
 
 

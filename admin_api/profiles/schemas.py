@@ -76,6 +76,8 @@ class ProfileDocument(Document):
     on_overload: str
     stickiness: str
     on_missing: str
+    too_cheap: float
+    too_dear: float
 
 
 class ProfileListDocument(Document):

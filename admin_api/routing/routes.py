@@ -29,7 +29,7 @@ from admin_api.routing.schemas import (
 )
 from neuronode_router.access import key_hash, may_read_all
 from neuronode_router.auto.preview import preview
-from neuronode_router.classifier.history import Outcome, Sign
+from neuronode_router.classifier.history import FeedbackOutcome, Sign
 from neuronode_router.domain import Decision
 from neuronode_router.errors import HistoryUnavailable
 from neuronode_router.routing.inventory import Deployment
@@ -102,7 +102,7 @@ async def give_feedback(call: LimitedCaller, body: FeedbackBody, request: Reques
     if call.host.feedback is None:
         raise HistoryUnavailable("No history of decisions is kept here.")
     _, _, key = request.headers.get("authorization", "").partition(" ")
-    sign = Sign(Outcome(body.verdict), body.task, body.tier)
+    sign = Sign(FeedbackOutcome(body.verdict), body.task, body.tier)
     entry = await call.host.feedback.judge(
         body.call_id, sign, by=call.principal, key_hash=key_hash(key.strip())
     )

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.classifier import figures
-from benchmarks.classifier.adapter import answer, score
+from benchmarks.classifier.adapter import answer
 from benchmarks.classifier.baselines import LiteLLMRouter, plan
-from neuronode_router.classifier import Classifier, Layer
+from neuronode_router.classifier import Classifier, Layer, weights
 from neuronode_router.classifier.training import heldout, labelled
 from neuronode_router.classifier.training.corpus import LANGUAGES, documents
 from neuronode_router.classifier.training.fit import Recipe, fit
@@ -28,7 +28,6 @@ HERE = Path(__file__).parent
 Row = Mapping[str, Any]
 Answers = list[dict[str, Any]]
 ATTACHED = 2000
-GRADED_FOLDS = 3
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,15 +39,21 @@ class Fold:
 
 
 def make_folds(rows: Sequence[Row], count: int) -> list[Fold]:
-    """Train one classifier per fold on the plainly open rows of all other families."""
+    """Train one classifier per fold on the plainly open rows of all other families; the small decisions are shipped."""
     families = [labelled.family(row["source"]) for row in rows]
+    decisions = weights.load(weights.shipped_folder()).decisions
     made = []
     for names in heldout.folds(families, count):
         others = [row for row, name in zip(rows, families, strict=True) if name not in names]
-        fitted = fit(labelled.examples(labelled.plainly_open(others)), recipe=Recipe())
+        fitted = fit(labelled.examples(labelled.plainly_open(others)), graded(others), Recipe())
         own = [row for row, name in zip(rows, families, strict=True) if name in names]
-        made.append(Fold(own, heldout.serving(fitted)))
+        made.append(Fold(own, heldout.serving(fitted, decisions=decisions)))
     return made
+
+
+def graded(rows: Sequence[Row]) -> list[labelled.Graded]:
+    """Return what openly licensed prompts tell of difficulty."""
+    return labelled.graded(labelled.plainly_open(rows), [])
 
 
 def predictions(fold: Fold) -> list[Prediction]:
@@ -104,48 +109,21 @@ def sources(rows: Sequence[Row], answers: Answers, least: int = 10) -> list[str]
     return [f"| {name} | {size} | {mean:.3f} |" for mean, name, size in ranked]
 
 
-def difficulty(prompts: Sequence[Row], outcomes: Sequence[Row]) -> list[str]:
-    """Return how well held-out difficulty ranks: tiers with evidence (AUC), large-over-small gains (APGR)."""
-    order = random.Random(0)
-    number = {id(row): order.randrange(GRADED_FOLDS) for row in (*prompts, *outcomes)}
-    tiers: list[tuple[float, bool]] = []
-    gains: list[tuple[float, int, int]] = []
-    for fold in range(GRADED_FOLDS):
-        train_p = [row for row in prompts if number[id(row)] != fold]
-        train_o = [row for row in outcomes if number[id(row)] != fold]
-        graded = labelled.graded(labelled.plainly_open(train_p), labelled.plainly_open(train_o))
-        unseen = heldout.serving(
-            fit(labelled.examples(labelled.plainly_open(train_p)), graded, Recipe(seeds=(1,)))
-        )
-        tiers += [
-            (difficulty_of(unseen, row["text"]), row["tier"] == "complex")
-            for row in prompts
-            if number[id(row)] == fold and row["tier"]
-        ]
-        gains += [
-            (difficulty_of(unseen, row["prompt"]), row["correct_small"], row["correct_large"])
-            for row in outcomes
-            if number[id(row)] == fold
-        ]
-    ranks, small, large = zip(*gains, strict=True)
-    plans = figures.apgr([float(plan(row["prompt"])["score"]) for row in outcomes], *_solved(outcomes))  # type: ignore[arg-type]
-    host = LiteLLMRouter()
-    ranked = figures.auc(*zip(*tiers, strict=True))
-    lite = figures.apgr([float(host(row["prompt"])["score"]) for row in outcomes], *_solved(outcomes))  # type: ignore[arg-type]
-    return [
-        f"- complex or not, on prompts whose tier has evidence (held out by row): AUC {ranked:.3f}",
-        f"- APGR on routing outcomes (held out by row): ours {figures.apgr(ranks, small, large):.3f}, "
-        f"the plan's lists {plans:.3f}, LiteLLM {lite:.3f}, random 0.500",
-    ]
-
-
-def difficulty_of(unseen: Classifier, text: str) -> float:
-    """Return the score that the adapter would give."""
-    return score(unseen.classify(text))
-
-
-def _solved(outcomes: Sequence[Row]) -> tuple[list[int], list[int]]:
-    return [row["correct_small"] for row in outcomes], [row["correct_large"] for row in outcomes]
+def efforts(prompts: Sequence[Row], folds: Sequence[Fold]) -> list[str]:
+    """Return, by source with light and heavy prompts, how well the effort ranks them: no fold saw the source."""
+    unseen = {labelled.family(row["source"]): fold.unseen for fold in folds for row in fold.rows}
+    found: dict[str, list[tuple[float, bool]]] = defaultdict(list)
+    for row in prompts:
+        family = labelled.family(row["source"])
+        if row["tier"] in ("fast", "complex") and family in unseen:
+            said = unseen[family].classify(row["text"])
+            found[family].append((said.difficulty, row["tier"] == "complex"))
+    lines = []
+    for family, pairs in sorted(found.items()):
+        score, heavy = zip(*pairs, strict=True)
+        if 0 < sum(heavy) < len(heavy):
+            lines.append(f"| {family} | {len(heavy)} | {sum(heavy)} | {figures.auc(score, heavy):.3f} |")
+    return lines
 
 
 def robustness(folds: Sequence[Fold]) -> list[str]:
@@ -173,8 +151,10 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=6)
     options = parser.parse_args()
     prompts = labelled.read_rows(options.data / "prompts.jsonl")
-    rows = [row for row in prompts if row["task_type"] or row["kind"]]
-    folds = make_folds(rows, options.folds)
+    made = make_folds(prompts, options.folds)
+    folds = [
+        Fold([row for row in fold.rows if row["task_type"] or row["kind"]], fold.unseen) for fold in made
+    ]
     rows = [row for fold in folds for row in fold.rows]
     ours: Answers = [answer(fold.unseen, row["text"]) for fold in folds for row in fold.rows]
     sure = calibrated([predictions(fold) for fold in folds])
@@ -200,7 +180,10 @@ def main() -> None:
         f"- confidence >= .9 on {len(confident) / len(sure):.2f} of prompts: {np.mean(confident):.3f} right; "
         f"not confident on {len(doubtful) / len(sure):.2f}: {np.mean(doubtful):.3f} right",
         *robustness(folds),
-        *difficulty(prompts, labelled.read_rows(options.data / "routing.jsonl")),
+        "",
+        "| light or heavy, source unseen | prompts | heavy | AUC |",
+        "|---|---|---|---|",
+        *efforts(prompts, made),
         "",
         "Confusion on unseen sources (rows: asked for):",
         "",

@@ -1,24 +1,27 @@
-"""The ways to route that are compared: ours (shipped and held out), the plan's lists, LiteLLM's complexity router.
+"""The ways to route that are compared: ours (shipped and held out), the plan's lists, LiteLLM's complexity router,
+the length of the prompt, and what became of the most similar prompts.
 
-Each gives, per prompt, a score that rises with difficulty, and a tier: ours the one that `AutoRouter` decides.
+Each gives, per prompt, a score that ranks who goes to the large deployment first; some also a tier.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from sklearn.preprocessing import normalize
 
-from benchmarks.classifier.adapter import score
 from benchmarks.classifier.baselines import LiteLLMRouter, plan
 from benchmarks.routing.curves import Floats
 from neuronode_router.auto.router import AutoRouter, Caller
-from neuronode_router.classifier import Classifier
-from neuronode_router.classifier.training import heldout, labelled
-from neuronode_router.classifier.training.fit import Recipe, fit
+from neuronode_router.classifier import Classifier, weights
+from neuronode_router.classifier.training import labelled
+from neuronode_router.classifier.training.decide import of_models
+from neuronode_router.classifier.training.fit import cut, of_outcomes
 from neuronode_router.domain import (
     AUTO,
     TASK_ALIASES,
@@ -31,7 +34,9 @@ from neuronode_router.domain import (
 from neuronode_router.routing.snapshot import Snapshot, build_snapshot
 
 FOLDS = 3
+NEIGHBOURS = 20
 Row = Mapping[str, Any]
+Places = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,8 @@ class Way:
 
     name: str
     score: Floats
-    tiers: tuple[str, ...]
+    tiers: tuple[str, ...] = ()
+    """Empty where the way only ranks."""
 
     @property
     def large(self) -> Any:
@@ -68,25 +74,56 @@ class Decisions:
 def ours(name: str, classifier: Classifier, prompts: Sequence[str]) -> Way:
     """Return what a classifier of ours says of every prompt."""
     decisions = Decisions(classifier)
-    scores = [score(classifier.classify(prompt)) for prompt in prompts]
+    scores = [classifier.classify(prompt).gain for prompt in prompts]
     return Way(name, np.array(scores), tuple(decisions.tier(prompt) for prompt in prompts))
 
 
-def held_out(name: str, prompts: Sequence[Row], outcomes: Sequence[Row]) -> Way:
-    """Return what weights say that never saw the row: each third by weights fitted to the other two."""
+def held_out(name: str, outcomes: Sequence[Row]) -> Way:
+    """Return how columns rank that never saw the row: each third by those fitted to the openly licensed other two.
+
+    Nothing else is learned from: a third of the labelled prompts with a tier are these very items.
+    """
+    texts = [row["prompt"] for row in outcomes]
+    pieces = cut(texts)
+    matrix = pieces.matrix[pieces.window]
+    scores = np.zeros(len(outcomes))
+    for own, seen in _folds(outcomes):
+        tried = labelled.tried(labelled.plainly_open([outcomes[number] for number in seen]))
+        heads, (small, large) = of_outcomes(tried), of_models(tried)
+        odds = {column: matrix[own] @ slopes + level for column, (slopes, level) in heads.items()}
+        scores[own] = [
+            large((of_large,)) - small((of_small,))
+            for of_small, of_large in zip(
+                odds[weights.SMALL_RIGHT].tolist(), odds[weights.LARGE_RIGHT].tolist(), strict=True
+            )
+        ]
+    return Way(name, scores)
+
+
+def neighbours(name: str, outcomes: Sequence[Row]) -> Way:
+    """Return the mean gain of the most similar prompts of the other folds, by the same features."""
+    pieces = cut([row["prompt"] for row in outcomes])
+    matrix = normalize(pieces.matrix[pieces.window])
+    gain = np.array([row["correct_large"] - row["correct_small"] for row in outcomes], dtype=float)
+    scores = np.zeros(len(outcomes))
+    for own, seen in _folds(outcomes):
+        alike = (matrix[own] @ matrix[seen].T).toarray()
+        nearest = np.argpartition(-alike, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
+        scores[own] = gain[seen][nearest].mean(axis=1)
+    return Way(name, scores)
+
+
+def length(name: str, prompts: Sequence[str]) -> Way:
+    """Return the lengths of the prompts."""
+    return Way(name, np.array([float(len(prompt)) for prompt in prompts]))
+
+
+def _folds(outcomes: Sequence[Row]) -> Iterator[tuple[Places, Places]]:
+    """Yield the places of each fold, and those of the others."""
     order = random.Random(0)
-    fold_of = {id(row): order.randrange(FOLDS) for row in (*prompts, *outcomes)}
-    scores, tiers = np.zeros(len(outcomes)), [""] * len(outcomes)
-    for fold in range(FOLDS):
-        seen = [row for row in prompts if fold_of[id(row)] != fold]
-        known = [row for row in outcomes if fold_of[id(row)] != fold]
-        graded = labelled.graded(labelled.plainly_open(seen), labelled.plainly_open(known))
-        fitted = fit(labelled.examples(labelled.plainly_open(seen)), graded, Recipe(per_phrase=6))
-        numbers = [number for number, row in enumerate(outcomes) if fold_of[id(row)] == fold]
-        part = ours(name, heldout.serving(fitted), [outcomes[number]["prompt"] for number in numbers])
-        for number, said, tier in zip(numbers, part.score, part.tiers, strict=True):
-            scores[number], tiers[number] = said, tier
-    return Way(name, scores, tuple(tiers))
+    fold = np.array([order.randrange(FOLDS) for _ in outcomes])
+    for number in range(FOLDS):
+        yield np.flatnonzero(fold == number), np.flatnonzero(fold != number)
 
 
 def others(prompts: Sequence[str]) -> list[Way]:

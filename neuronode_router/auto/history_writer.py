@@ -17,7 +17,7 @@ from neuronode_router.auto.router import Routed
 from neuronode_router.background import Failures
 from neuronode_router.classifier import Classification, lexicon
 from neuronode_router.classifier.excerpt import Excerpt
-from neuronode_router.classifier.history import Entry, History, Outcome, Sign
+from neuronode_router.classifier.history import Entry, FeedbackOutcome, History, Sign
 from neuronode_router.classifier.observed import observe, scheme
 from neuronode_router.domain import Decision
 
@@ -46,7 +46,7 @@ class _Decided:
 class _TurnedOut:
     at: float
     call_id: str
-    kind: Outcome
+    kind: FeedbackOutcome
 
 
 _Note = _Decided | _TurnedOut
@@ -104,7 +104,7 @@ class DecisionRecorder:
         )
         self._leave(note)
 
-    def outcome(self, call_id: str, kind: Outcome) -> None:
+    def outcome(self, call_id: str, kind: FeedbackOutcome) -> None:
         """Note how the decision of a call turned out; a call that was not classified is passed over. Never waits."""
         if _usable(call_id):
             self._leave(_TurnedOut(self._clock(), call_id, kind))
@@ -157,7 +157,7 @@ class DecisionRecorder:
             at=note.at,
             caller=note.caller,
             scheme=scheme(),
-            features=observe(note.excerpt, cues),
+            features=observe(note.excerpt, cues, said.carrier),
             cues=said.evidence,
             label=said.detail or said.task.value,
             source=said.source,
@@ -165,7 +165,7 @@ class DecisionRecorder:
             tier=said.tier,
             wanted=note.considered.wanted,
             sent_to=note.sent_to,
-            text="\n".join(note.excerpt.pieces) if self._chance() < self._sampled else None,
+            text="\n".join(note.excerpt.carrying(said.carrier)) if self._chance() < self._sampled else None,
         )
 
 

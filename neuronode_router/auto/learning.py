@@ -16,7 +16,7 @@ from neuronode_router.auto.history_writer import DecisionRecorder
 from neuronode_router.background import Failures
 from neuronode_router.classifier import Classifier, lexicon, shipped
 from neuronode_router.classifier.artefacts import ArtefactStore, Found, Stamp
-from neuronode_router.classifier.history import Entry, History, Outcome, Sign
+from neuronode_router.classifier.history import Entry, FeedbackOutcome, History, Sign
 from neuronode_router.errors import ArtefactRefused, UnknownCall
 from neuronode_router.settings import Settings
 from neuronode_router.tasks.engine import TaskOutcome as TaskOutcome
@@ -106,9 +106,9 @@ class Learning:
         if self.recorder is None or not outcome.automatic or call_id is None:
             return
         if outcome.escalated:
-            self.recorder.outcome(call_id, Outcome.ESCALATED)
+            self.recorder.outcome(call_id, FeedbackOutcome.ESCALATED)
         if EscalationReason.INVALID in outcome.reasons:
-            self.recorder.outcome(call_id, Outcome.LABEL_FAILURE)
+            self.recorder.outcome(call_id, FeedbackOutcome.LABEL_FAILURE)
 
     def status(self) -> Mapping[str, Any]:
         """Return which weights classify here, and whether decisions are kept. JSON-ready."""

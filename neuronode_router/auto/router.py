@@ -131,7 +131,7 @@ class AutoRouter:
         said = conversation.read(body)
         profile = snapshot.state.profiles.profiles[decision.profile]
         classifies = self.mode != "off" and decision.tier is None
-        excerpt = read_excerpt(said.turns) if classifies or said.uses_tools else None
+        excerpt = read_excerpt(said.turns, system=said.system) if classifies or said.uses_tools else None
         classification = self._classified(excerpt) if excerpt is not None and classifies else None
         sticky = profile.stickiness is not Stickiness.OFF
         sessions = tuple(self._sessions(said, excerpt, caller, sticky=sticky))
@@ -147,6 +147,8 @@ class AutoRouter:
             held=held,
             in_tool_loop=said.in_tool_loop,
             chance=self._chance(),
+            too_cheap=profile.too_cheap,
+            too_dear=profile.too_dear,
         )
         tiers, groups = snapshot.ladders[profile.name], self._standings()
         considered = in_force = decide_tier(decision, classification, constraints, tiers=tiers, groups=groups)
@@ -163,7 +165,9 @@ class AutoRouter:
         )
 
     def _classified(self, excerpt: Excerpt) -> Classification:
-        key = keyed_hash(self._salt, *excerpt.pieces, str(excerpt.length))
+        key = keyed_hash(
+            self._salt, *(piece for part in excerpt.parts for piece in ("", *part)), str(excerpt.length)
+        )
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = self._classifier.classify_excerpt(excerpt)
@@ -211,7 +215,9 @@ def decide_tier(
     if said is not None:
         task, step = decision.task or str(said.task), Step.CLASSIFIED if said.confident else Step.UNCERTAIN
         decision = replace(decision, task=task, confidence=said.confidence)
-        tier = said.tier if said.confident else constraints.tier
+        tier = constraints.tier
+        if said.confident:
+            tier = said.tier_at(too_cheap=constraints.too_cheap, too_dear=constraints.too_dear)
         constraints = replace(constraints, tier=tier, why=step)
     if decision.tier is not None:
         constraints = replace(constraints, tier=decision.tier, why=Step.FORCED_TIER)

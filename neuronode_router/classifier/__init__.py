@@ -9,12 +9,20 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from neuronode_router.classifier import lexicon, weights
-from neuronode_router.classifier.classification import CONFIDENT, DEFAULT_TIER, Classification, Layer, Task
+from neuronode_router.classifier.classification import (
+    CONFIDENT,
+    DEFAULT_TIER,
+    Carrier,
+    Classification,
+    Layer,
+    Task,
+)
 from neuronode_router.classifier.classifier import Classifier
 
 __all__ = [
     "CONFIDENT",
     "DEFAULT_TIER",
+    "Carrier",
     "Classification",
     "Classifier",
     "Layer",
@@ -31,5 +39,5 @@ def shipped() -> Classifier:
 
 
 def classify(messages: Sequence[Mapping[str, object]] | str) -> Classification:
-    """Return what the last user turn asks for, by the shipped classifier. Raises what `shipped` raises."""
+    """Return what a conversation asks for, by the shipped classifier. Raises what `shipped` raises."""
     return shipped().classify(messages)

@@ -5,12 +5,12 @@ It must not know how a text is classified, or what LiteLLM does with the answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from neuronode_router.domain import Tier
+from neuronode_router.domain import TIERS, TOO_CHEAP, TOO_DEAR, Tier
 
 
 class Task(StrEnum):
@@ -49,6 +49,14 @@ DEFAULT_TIER: Mapping[Task, Tier] = MappingProxyType(
 """The plan's tier of each task, before signs of a harder or simpler request move it."""
 
 
+class Carrier(StrEnum):
+    """Which part of a conversation carries the instruction."""
+
+    TURN = "turn"
+    EARLIER = "earlier"
+    SYSTEM = "system"
+
+
 class Layer(StrEnum):
     """Which layer answered."""
 
@@ -77,12 +85,36 @@ class Classification:
     evidence: tuple[str, ...]
     """Cues of our lexicon that were found, as `task: cue`: never the user's text."""
     difficulty: float
-    """Rises with how hard the request looks, 0 to 1: for comparing requests, not a probability."""
+    """Chance that the request needs a heavy answer, by its text alone, 0 to 1."""
+    gain: float = 0.0
+    """How much likelier a large language model answers it right than a small one: ranks requests, -1 to 1."""
+    chances: tuple[float, float, float] | None = None
+    """Of each tier being the right one, from the lightest; None where only rules answered."""
+    carrier: Carrier = Carrier.TURN
+    """Where the instruction stands that was classified."""
+
+    def tier_at(self, *, too_cheap: float, too_dear: float) -> Tier:
+        """Return the tier whose expected error costs least, at the cost of one tier too light and one too heavy."""
+        if self.chances is None:
+            return self.tier
+        return cheapest(self.chances, too_cheap=too_cheap, too_dear=too_dear)
 
     @property
     def confident(self) -> bool:
         """Whether the evidence suffices; if not, the profile's `uncertain` tier decides."""
         return self.confidence >= CONFIDENT
+
+
+def cheapest(chances: Sequence[float], *, too_cheap: float = TOO_CHEAP, too_dear: float = TOO_DEAR) -> Tier:
+    """Return the tier whose expected error costs least; `chances` are those of `TIERS`. Never raises."""
+
+    def expected(place: int) -> float:
+        return sum(
+            chance * (too_cheap * max(0, right - place) + too_dear * max(0, place - right))
+            for right, chance in enumerate(chances)
+        )
+
+    return TIERS[min(range(len(TIERS)), key=expected)]
 
 
 def task_of(label: str) -> tuple[Task, str]:

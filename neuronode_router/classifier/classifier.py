@@ -1,4 +1,4 @@
-"""Classify a prompt: cues first, trained weights next, length last; the first layer that is sure enough answers.
+"""Classify a conversation: by trained weights, and where they know nothing or are missing, by cues and length.
 
 It must not know profiles, model groups, load or LiteLLM. Synchronous, no I/O, its cost flat in the prompt's length.
 """
@@ -6,27 +6,29 @@ It must not know profiles, model groups, load or LiteLLM. Synchronous, no I/O, i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from neuronode_router.classifier import excerpt, lexicon, tiers, weights
+from neuronode_router.classifier import excerpt, lexicon, reading, tiers, weights
 from neuronode_router.classifier.classification import (
     DEFAULT_TIER,
     LABELS,
     Classification,
     Layer,
     Task,
+    cheapest,
     task_of,
 )
-from neuronode_router.classifier.features import cue_rows, hash_rows
-from neuronode_router.domain import Tier
+from neuronode_router.classifier.decisions import Decisions, chance, of_work
 
 MAX_EVIDENCE = 8
 DECISIVE_SCORE, DECISIVE_LEAD = 4.0, 2.0
-"""Two clear cues for one task, and one more than for any other: right 98 of 100 times on unseen sources."""
+"""Two clear cues for one task, and one more than for any other."""
 DECISIVE, LIKELY, DOUBTFUL = 0.98, 0.78, 0.45
 """How often the lexicon is right alone: two clear cues ahead, one ahead, less."""
+CLEAR_VOTE = np.float32(0.3)
+"""The share that clear cues give their label; the weights may still say otherwise."""
 NO_GUESS, FAMILIAR = 0.15, 0.34
 """Below this share, or with fewer known words and no cue, there is no evidence, and the length decides."""
 MERE_TEXT, ASKS = 0.5, 0.15
@@ -37,22 +39,7 @@ UNKNOWN_DIFFICULTY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What the lexicon found in a turn."""
-
-    pieces: tuple[str, ...]
-    found: tuple[tuple[lexicon.Rule, ...], ...]
-    """The cues of each piece."""
-
-    def cues(self, mere_text: Sequence[bool] = ()) -> list[lexicon.Rule]:
-        """Return each cue once, leaving out pieces that are mere text, and the window where there are other pieces."""
-        chosen = list(zip(self.found, mere_text or [False] * len(self.found), strict=True))
-        rules = (rule for found, mere in chosen[len(chosen) > 1 :] if not mere for rule in found)
-        return list({(rule.task, rule.cue): rule for rule in rules}.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class CueVerdict:
     """What the cues alone say: the label with the most weight, and how far it leads."""
 
     label: str
@@ -60,9 +47,11 @@ class Verdict:
     lead: float
 
     @property
-    def decisive(self) -> bool:
-        """Whether the cues alone settle it."""
-        return self.score >= DECISIVE_SCORE and self.lead >= DECISIVE_LEAD
+    def confidence(self) -> float:
+        """How often cues like these are right."""
+        if self.score >= DECISIVE_SCORE and self.lead >= DECISIVE_LEAD:
+            return DECISIVE
+        return LIKELY if self.lead >= 1 else DOUBTFUL
 
 
 class Classifier:
@@ -73,102 +62,140 @@ class Classifier:
         self._weights = trained
 
     def classify(self, messages: Sequence[Mapping[str, object]] | str) -> Classification:
-        """Return what the last user turn asks for; low confidence where nothing tells. Never raises."""
+        """Return what a conversation asks for; low confidence where nothing tells. Never raises."""
         return self.classify_excerpt(excerpt.read(messages))
 
-    def classify_excerpt(self, turn: excerpt.Excerpt) -> Classification:
+    def classify_excerpt(self, read: excerpt.Excerpt) -> Classification:
         """Return what an excerpt asks for: for callers who keep what was said of it before. Never raises."""
-        if not turn.pieces:
-            return _by_length(turn.length)
-        reading = Reading(turn.pieces, tuple(tuple(self._lexicon.find(piece)) for piece in turn.pieces))
+        if not read.pieces:
+            return _by_length(read.length)
         if self._weights is None:
-            return _untrained(reading, turn.length)
-        return _trained(reading, turn.length, self._weights)
+            return _untrained([tuple(self._lexicon.find(piece)) for piece in read.pieces], read.length)
+        return _trained(reading.read(read, self._lexicon, self._weights.table), read.length, self._weights)
 
 
-def _trained(reading: Reading, length: int, trained: weights.Weights) -> Classification:
-    rows = [[row for rule in rules for row in cue_rows(rule.task, rule.cue)] for rules in reading.found]
-    hashed = hash_rows(reading.pieces, rows)
-    scores = trained.engine.scores(hashed)
-    shares = weights.probabilities(scores)
-    difficulty = float(1 / (1 + np.exp(-scores[0, weights.DIFFICULTY])))
-    verdict = _by_cues(reading.cues((shares[:, weights.DOCUMENT] >= MERE_TEXT).tolist()))
-    merged = weights.combine(shares)
-    task, detail, share = weights.best(merged)
-    label, confidence, layer = detail or task.value, trained.calibration(share), Layer.TRAINED
-    if verdict.decisive:
-        label, confidence, layer = verdict.label, DECISIVE, Layer.LEXICON
-    cues = reading.cues(_mere_text(reading.pieces, shares, label))
-    unfamiliar = verdict.score == 0 and trained.table.familiarity(hashed) < FAMILIAR
-    if layer is Layer.TRAINED and (unfamiliar or share < NO_GUESS):
-        return _by_length(length, cues=cues, difficulty=difficulty)
-    base = tiers.default(task_of(label)[0], difficulty)
-    if layer is Layer.TRAINED:
-        base = tiers.likeliest(dict(zip(LABELS, merged.tolist(), strict=True)), difficulty)
-    return _answer(label, cues, (base, difficulty), confidence=confidence, layer=layer)
+@dataclass(frozen=True, slots=True)
+class MergedRequest:
+    """A conversation as one request: its parts by how much their instructions count."""
+
+    counts: list[float]
+    first: int
+    """The part that counts most."""
+    shares: weights.Floats
+    """Of `LABELS`."""
+    difficulty: float
+    """Log odds that it needs a heavy answer."""
+    cues: list[lexicon.Rule]
+    """Those of the part that counts most, where it instructs."""
 
 
-def _mere_text(pieces: Sequence[str], shares: weights.Floats, label: str) -> list[bool]:
-    """Tell which pieces do not instruct, so that risks named in a contract do not make its summary harder."""
-    asks = shares[:, LABELS.index(label)]
-    document = shares[:, weights.DOCUMENT]
-    return [
-        asked < ASKS and (share >= MERE_TEXT or len(piece) > SHORT)
-        for piece, asked, share in zip(pieces, asks.tolist(), document.tolist(), strict=True)
-    ]
-
-
-def _untrained(reading: Reading, length: int) -> Classification:
-    """Answer without weights: by the cues of the whole turn, or by its length."""
-    cues = reading.cues()
+def merge(said: reading.ScoredConversation, by: Decisions) -> MergedRequest:
+    """Return what a conversation asks for."""
+    counts = said.counts(by)
+    first = max(range(len(counts)), key=counts.__getitem__)
+    shares = np.zeros(len(LABELS), dtype=np.float32)
+    difficulty = 0.0
+    for count, part in zip(counts, said.said, strict=True):
+        shares += np.float32(count) * part.merged
+        difficulty += count * part.difficulty
+    task, detail, _ = weights.best(shares)
+    carrying = said.said[first]
+    cues = _cues(carrying.found, _mere_text(carrying, detail or task.value))
     verdict = _by_cues(cues)
-    if verdict.lead <= 0:
-        return _by_length(length, cues=cues)
-    confidence = DECISIVE if verdict.decisive else LIKELY if verdict.lead >= 1 else DOUBTFUL
-    base = tiers.default(task_of(verdict.label)[0], UNKNOWN_DIFFICULTY)
-    return _answer(
-        verdict.label, cues, (base, UNKNOWN_DIFFICULTY), confidence=confidence, layer=Layer.LEXICON
+    if verdict.confidence == DECISIVE:
+        shares *= 1 - CLEAR_VOTE
+        shares[LABELS.index(verdict.label)] += CLEAR_VOTE
+    return MergedRequest(counts, first, shares, difficulty, cues)
+
+
+def work_numbers(said: reading.ScoredConversation, by: Decisions) -> tuple[float, ...]:
+    """Return what the decisions about the tier go by."""
+    return _work(merge(said, by))
+
+
+def _work(merged: MergedRequest) -> tuple[float, ...]:
+    signs = {rule.task for rule in merged.cues}
+    return of_work(
+        tiers.masses(dict(zip(LABELS, merged.shares.tolist(), strict=True))),
+        merged.difficulty,
+        harder=lexicon.HARDER in signs,
+        easier=lexicon.EASIER in signs,
     )
 
 
-def _by_cues(cues: Sequence[lexicon.Rule]) -> Verdict:
+def _trained(said: reading.ScoredConversation, length: int, trained: weights.Weights) -> Classification:
+    by = trained.decisions
+    merged = merge(said, by)
+    task, detail, share = weights.best(merged.shares)
+    difficulty = chance(merged.difficulty)
+    window = said.said[merged.first].scores[0].tolist()
+    gain = by.large((window[weights.LARGE_RIGHT],)) - by.small((window[weights.SMALL_RIGHT],))
+    known = _by_cues(merged.cues).score > 0 or trained.table.familiarity(said.rows) >= FAMILIAR
+    if not known or share < NO_GUESS:
+        return replace(_by_length(length, cues=merged.cues), difficulty=difficulty, gain=gain)
+    numbers = _work(merged)
+    more = by.medium(numbers)
+    most = min(more, by.complex(numbers))
+    chances = (1 - more, more - most, most)
+    return Classification(
+        task=task,
+        detail=detail,
+        tier=cheapest(chances),
+        confidence=trained.calibration(share * (1 - chance(window[weights.FOREIGN]))),
+        calibrated=True,
+        source=Layer.TRAINED,
+        evidence=_evidence(merged.cues),
+        difficulty=difficulty,
+        gain=gain,
+        chances=chances,
+        carrier=said.carrier(merged.first),
+    )
+
+
+def _cues(found: Sequence[Sequence[lexicon.Rule]], mere_text: Sequence[bool] = ()) -> list[lexicon.Rule]:
+    """Return each cue once, leaving out pieces that are mere text, and the window where there are other pieces."""
+    chosen = list(zip(found, mere_text or [False] * len(found), strict=True))
+    rules = (rule for own, mere in chosen[len(chosen) > 1 :] if not mere for rule in own)
+    return list({(rule.task, rule.cue): rule for rule in rules}.values())
+
+
+def _mere_text(said: reading.ScoredPart, label: str) -> list[bool]:
+    """Tell which pieces do not instruct, so that risks named in a contract do not make its summary harder."""
+    asks = said.shares[:, LABELS.index(label)]
+    document = said.shares[:, weights.DOCUMENT]
+    return [
+        asked < ASKS and (share >= MERE_TEXT or len(piece) > SHORT)
+        for piece, asked, share in zip(said.pieces, asks.tolist(), document.tolist(), strict=True)
+    ]
+
+
+def _untrained(found: Sequence[Sequence[lexicon.Rule]], length: int) -> Classification:
+    """Answer without weights: by the cues of the whole turn, or by its length."""
+    cues = _cues(found)
+    verdict = _by_cues(cues)
+    if verdict.lead <= 0:
+        return _by_length(length, cues=cues)
+    task, detail = task_of(verdict.label)
+    harder = [rule.cue for rule in cues if rule.task == lexicon.HARDER]
+    easier = [rule.cue for rule in cues if rule.task == lexicon.EASIER]
+    tier = tiers.choose(DEFAULT_TIER[task], harder=harder, easier=easier)
+    return Classification(
+        task, detail, tier, verdict.confidence, calibrated=True, source=Layer.LEXICON,
+        evidence=_evidence(cues), difficulty=UNKNOWN_DIFFICULTY,
+    )  # fmt: skip
+
+
+def _by_cues(cues: Sequence[lexicon.Rule]) -> CueVerdict:
     scores: dict[str, float] = {}
     for rule in cues:
         if rule.task in LABELS:
             scores[rule.task] = scores.get(rule.task, 0.0) + rule.weight
     ranked = [*sorted(scores.items(), key=lambda item: -item[1]), ("", 0.0), ("", 0.0)]
     (label, score), (_, second) = ranked[:2]
-    return Verdict(label, score, score - second)
+    return CueVerdict(label, score, score - second)
 
 
-def _answer(
-    label: str,
-    cues: Sequence[lexicon.Rule],
-    weight: tuple[Tier, float],
-    *,
-    confidence: float,
-    layer: Layer,
-) -> Classification:
-    """`weight` is the tier before cues move it, and the difficulty."""
-    base, difficulty = weight
-    task, detail = task_of(label)
-    harder = [rule.cue for rule in cues if rule.task == lexicon.HARDER]
-    easier = [rule.cue for rule in cues if rule.task == lexicon.EASIER]
-    return Classification(
-        task=task,
-        detail=detail,
-        tier=tiers.choose(base, harder=harder, easier=easier),
-        confidence=confidence,
-        calibrated=True,
-        source=layer,
-        evidence=_evidence(cues),
-        difficulty=difficulty,
-    )
-
-
-def _by_length(
-    length: int, *, cues: Sequence[lexicon.Rule] = (), difficulty: float = UNKNOWN_DIFFICULTY
-) -> Classification:
+def _by_length(length: int, *, cues: Sequence[lexicon.Rule] = ()) -> Classification:
     """The plan's last resort. Its confidences stay below `CONFIDENT`: a length is hardly evidence."""
     task, confidence = Task.RAG_QUERY, 0.3
     if length < SHORT:
@@ -177,7 +204,7 @@ def _by_length(
         task, confidence = Task.TRADING_ANALYSIS, 0.3
     return Classification(
         task, "", DEFAULT_TIER[task], confidence, calibrated=False, source=Layer.LENGTH,
-        evidence=_evidence(cues), difficulty=difficulty,
+        evidence=_evidence(cues), difficulty=UNKNOWN_DIFFICULTY,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Read the last user turn of a conversation through a bounded window, and cut it into short texts.
+"""Read a conversation through bounded windows, and cut the last user turn and its context short.
 
 It must not know tasks or weights; it copies a few thousand characters at most, however long the prompt is.
 """
@@ -10,12 +10,20 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from neuronode_router.classifier.classification import Carrier
+
 EDGE = 1200
 """Characters kept from each end of the turn."""
 PIECE = 160
 """Characters of a piece: about two sentences."""
 MAX_LINES = 3
-"""Lines looked at from each end."""
+"""Lines looked at from each end of the last turn."""
+EARLIER = 2
+"""User turns before the last one that are looked at: a follow-up may follow a follow-up."""
+SHARED_PARTS = 4
+"""Parts of one turn of which each is looked at: tools put reminders before and after a question."""
+FENCE = "```"
+SYSTEM_ROLES = ("system", "developer")
 MAX_MESSAGES = 64
 MAX_PARTS = 64
 
@@ -37,11 +45,28 @@ _SENTENCE_END = re.compile(r"[.!?:][\"')]? (?=\S)")
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """What is looked at: folded single-line texts. `pieces[0]` is the window over both ends of the turn."""
+    """What is looked at: folded single-line texts. The first piece of each part is the window over both its ends."""
 
     pieces: tuple[str, ...]
+    """Of the last user turn that has text."""
     length: int
-    """Characters of the whole turn."""
+    """Characters of that turn."""
+    earlier: tuple[str, ...] = ()
+    """The windows of the user turns before it, the newest first."""
+    system: str = ""
+    """The window of the system prompt."""
+
+    @property
+    def parts(self) -> tuple[tuple[str, ...], ...]:
+        """The pieces of the turn, of the earlier turns, and of the system prompt where there is one."""
+        windows = (*self.earlier, self.system) if self.system else self.earlier
+        return (self.pieces, *((window,) for window in windows))
+
+    def carrying(self, carrier: Carrier) -> tuple[str, ...]:
+        """Return the pieces of the part that carries the instruction; the turn's where there is no such part."""
+        if carrier is Carrier.SYSTEM and self.system:
+            return (self.system,)
+        return self.earlier[:1] if carrier is Carrier.EARLIER and self.earlier else self.pieces
 
 
 def fold(text: str) -> str:
@@ -49,52 +74,102 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFC", text).lower().translate(_FOLDS)
 
 
-def read(messages: Sequence[Mapping[str, object]] | str) -> Excerpt:
-    """Return the excerpt of the last user turn that has text; an empty one when there is none. Never raises."""
-    head, tail, length = _ends(messages if isinstance(messages, str) else _last_turn(messages))
-    lines = _lines(head, tail)
-    if not lines:
-        return Excerpt((), length)
-    flat = " ".join(lines)
-    window = flat if len(flat) <= 2 * PIECE else f"{_start(flat)} {_end(flat)}"
-    chosen = lines if len(lines) <= 2 * MAX_LINES else [*lines[:MAX_LINES], *lines[-MAX_LINES:]]
+def read(messages: Sequence[Mapping[str, object]] | str, *, system: str = "") -> Excerpt:
+    """Return the excerpt of a conversation; an empty one when no user turn has text. Never raises.
+
+    `system` is a system prompt that stands beside the messages.
+    """
+    if isinstance(messages, str):
+        turns: list[Sequence[str]] = [[messages]]
+        found = ""
+    else:
+        turns, found = _user_turns(messages), _system(messages)
+    if not turns:
+        return Excerpt((), 0)
+    return Excerpt(
+        _pieces(turns[0]),
+        sum(map(len, turns[0])),
+        tuple(filter(None, (_window(list(map(_lines, _outer(turn, SHARED_PARTS)))) for turn in turns[1:]))),
+        _window([_lines(system or found)]),
+    )
+
+
+def _pieces(parts: Sequence[str]) -> tuple[str, ...]:
+    """Return the window over both ends of the joined parts, and short texts from the ends of each."""
+    found = [own for part in _outer(parts, SHARED_PARTS) if (own := _lines(part))]
+    if not found:
+        return ()
+    window = _window(found)
+    each = MAX_LINES if len(found) == 1 else 1
+    chosen = [line for own in found for line in _outer(_spoken(own), 2 * each)]
     outer = (0, len(chosen) - 1)
     pieces = dict.fromkeys(
         piece for number, line in enumerate(chosen) for piece in _cut(line, further=int(number in outer))
     )
     pieces.pop(window, None)
-    return Excerpt((window, *pieces), length)
+    return (window, *pieces)
 
 
-def _lines(head: str, tail: str) -> list[str]:
-    lines = (line.strip() for end in (head, tail) for line in fold(end).splitlines())
+def _spoken(lines: Sequence[str]) -> Sequence[str]:
+    """Return the lines outside fenced code, with its fences; all of them where nothing else is said."""
+    outside: list[str] = []
+    fenced = False
+    for line in lines:
+        if line.startswith(FENCE):
+            fenced = not fenced
+            outside += [line] if fenced else []
+        elif not fenced:
+            outside.append(line)
+    return outside if any(not line.startswith(FENCE) for line in outside) else lines
+
+
+def _window(parts: Sequence[Sequence[str]]) -> str:
+    """Return the two ends of the joined lines."""
+    flat = " ".join(line for lines in parts for line in lines)
+    return flat if len(flat) <= 2 * PIECE else f"{_start(flat)} {_end(flat)}"
+
+
+def _outer(items: Sequence[str], count: int) -> Sequence[str]:
+    """Return at most `count` items, half of them from each end."""
+    return items if len(items) <= count else [*items[: count // 2], *items[-(count // 2) :]]
+
+
+def _lines(text: str) -> list[str]:
+    ends = (text,) if len(text) <= 2 * EDGE else (text[:EDGE], text[-EDGE:])
+    lines = (line.strip() for end in ends for line in fold(end).splitlines())
     return [line for line in lines if line]
 
 
-def _ends(text: str) -> tuple[str, str, int]:
-    if len(text) <= 2 * EDGE:
-        return text, "", len(text)
-    return text[:EDGE], text[-EDGE:], len(text)
-
-
-def _last_turn(messages: Sequence[Mapping[str, object]]) -> str:
+def _user_turns(messages: Sequence[Mapping[str, object]]) -> list[Sequence[str]]:
+    """Return the texts of the last user turns that have any, the newest first."""
+    found: list[Sequence[str]] = []
     for message in reversed(messages[-MAX_MESSAGES:]):
         if isinstance(message, Mapping) and message.get("role") == "user":
-            text = _text_of(message.get("content"))
-            if text.strip():
-                return text
-    return ""
+            texts = [text for text in _texts_of(message.get("content")) if text.strip()]
+            if texts:
+                found.append(texts)
+        if len(found) == 1 + EARLIER:
+            break
+    return found
 
 
-def _text_of(content: object) -> str:
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, Sequence):
+def _system(messages: Sequence[Mapping[str, object]]) -> str:
+    """Return the system prompt that opens a conversation, or an empty text."""
+    first = messages[0] if messages else None
+    if not isinstance(first, Mapping) or first.get("role") not in SYSTEM_ROLES:
         return ""
+    return "\n".join(_texts_of(first.get("content")))
+
+
+def _texts_of(content: object) -> Sequence[str]:
+    if isinstance(content, str):
+        return [content]
+    if not isinstance(content, Sequence):
+        return []
     parts = (
         content if len(content) <= MAX_PARTS else [*content[: MAX_PARTS // 2], *content[-MAX_PARTS // 2 :]]
     )
-    return "\n".join(_bounded(_part_texts(parts)))
+    return list(_bounded(_part_texts(parts)))
 
 
 def _part_texts(parts: Iterable[object]) -> Iterable[str]:

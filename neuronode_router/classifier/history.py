@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS outcomes (
 """
 
 
-class Outcome(StrEnum):
+class FeedbackOutcome(StrEnum):
     """How a decision turned out."""
 
     RIGHT = "right"
@@ -47,7 +47,7 @@ class Outcome(StrEnum):
     """The answer was no label of the task, or did not fit its schema."""
 
 
-FEEDBACK = (Outcome.RIGHT, Outcome.WRONG)
+FEEDBACK = (FeedbackOutcome.RIGHT, FeedbackOutcome.WRONG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Entry:
 class Sign:
     """An outcome as it is kept."""
 
-    kind: Outcome
+    kind: FeedbackOutcome
     label: str | None = None
     """What would have been right: one of `LABELS`."""
     tier: Tier | None = None
@@ -153,7 +153,7 @@ class History:
                 "SELECT number, kind, label, tier, giver, at FROM outcomes ORDER BY at"
             ):
                 signs.setdefault(number, []).append(
-                    Sign(Outcome(kind), label, Tier(tier) if tier else None, giver, at)
+                    Sign(FeedbackOutcome(kind), label, Tier(tier) if tier else None, giver, at)
                 )
             query = f"{_SELECT} WHERE scheme = ? AND number IN (SELECT number FROM outcomes) ORDER BY at"  # noqa: S608 - our own names
             for row in database.execute(query, (scheme,)):

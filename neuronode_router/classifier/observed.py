@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuronode_router.classifier import lexicon, weights
+from neuronode_router.classifier.classification import Carrier
 from neuronode_router.classifier.excerpt import Excerpt
 from neuronode_router.classifier.features import Rows, cue_rows, hash_rows
 
@@ -32,12 +33,14 @@ class Packed:
     words: bytes
 
 
-def observe(turn: Excerpt, cues: lexicon.Lexicon) -> Rows:
-    """Return the features of a turn as `Classifier` computes them. A turn without pieces has none to score."""
-    found = [
-        [row for rule in cues.find(piece) for row in cue_rows(rule.task, rule.cue)] for piece in turn.pieces
-    ]
-    return hash_rows(turn.pieces, found)
+def observe(turn: Excerpt, cues: lexicon.Lexicon, carrier: Carrier = Carrier.TURN) -> Rows:
+    """Return the features of the part that carries the instruction, as `Classifier` computes them.
+
+    A turn without pieces has none to score.
+    """
+    pieces = turn.carrying(carrier)
+    found = [[row for rule in cues.find(piece) for row in cue_rows(rule.task, rule.cue)] for piece in pieces]
+    return hash_rows(pieces, found)
 
 
 def pack(rows: Rows) -> Packed:

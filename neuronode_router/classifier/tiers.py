@@ -1,4 +1,4 @@
-"""Choose the tier: the task's default, moved by signs of a harder or simpler request; `other` by its difficulty.
+"""The plan's tier of a task, the plan's signs that move it, and how much doubtful tasks speak for each tier.
 
 It must not know profiles, model groups or load.
 """
@@ -8,33 +8,23 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from neuronode_router.classifier.classification import DEFAULT_TIER, Task
-from neuronode_router.domain import Tier
+from neuronode_router.domain import TIERS, Tier
 
-LADDER = (Tier.FAST, Tier.MEDIUM, Tier.COMPLEX)
-_TIERS = {task.value: tier for task, tier in DEFAULT_TIER.items() if task is not Task.OTHER}
-HARD, SIMPLE = 0.62, 0.38
-"""Difficulty above which an `other` is complex, and below which it is fast."""
+TIER_OF_LABEL = {task.value: tier for task, tier in DEFAULT_TIER.items() if task is not Task.OTHER}
+"""The plan's tier of each label; the kinds of `other` have none."""
 
 
 def choose(base: Tier, *, harder: Collection[str], easier: Collection[str]) -> Tier:
     """Return a tier moved by the plan's complexity cues. Never raises."""
-    return LADDER[min(max(LADDER.index(base) + bool(harder) - bool(easier), 0), len(LADDER) - 1)]
+    return TIERS[min(max(TIERS.index(base) + bool(harder) - bool(easier), 0), len(TIERS) - 1)]
 
 
-def likeliest(shares: Mapping[str, float], difficulty: float) -> Tier:
-    """Return the tier that most of the shares of `LABELS` speak for. Never raises.
+def masses(shares: Mapping[str, float]) -> tuple[float, float, float]:
+    """Return how much of the shares of `LABELS` speaks for the medium tier, the complex one, and for no tier.
 
     Three tasks of one tier, each doubtful, say more about the tier than one doubtful task of another.
     """
-    mass = dict.fromkeys(LADDER, 0.0)
-    other = default(Task.OTHER, difficulty)
+    mass: dict[Tier | None, float] = {Tier.MEDIUM: 0.0, Tier.COMPLEX: 0.0, None: 0.0, Tier.FAST: 0.0}
     for label, share in shares.items():
-        mass[_TIERS.get(label, other)] += share
-    return max(LADDER, key=mass.__getitem__)
-
-
-def default(task: Task, difficulty: float) -> Tier:
-    """Return the tier of a task; of `other` by its difficulty, 0 to 1. Never raises."""
-    if task is not Task.OTHER or SIMPLE <= difficulty <= HARD:
-        return DEFAULT_TIER[task]
-    return Tier.COMPLEX if difficulty > HARD else Tier.FAST
+        mass[TIER_OF_LABEL.get(label)] += share
+    return mass[Tier.MEDIUM], mass[Tier.COMPLEX], mass[None]

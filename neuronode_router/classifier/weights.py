@@ -1,6 +1,6 @@
 """The shipped weights: loaded by hash, scored with numpy. Nothing in them can run code (no pickle).
 
-It must not know cues or tiers. `onnx_engine.py` computes the same from the same table.
+It must not know cues or tiers.
 """
 
 from __future__ import annotations
@@ -12,33 +12,35 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from neuronode_router.classifier.classification import KINDS, LABELS, Task
+from neuronode_router.classifier.decisions import Decisions
 from neuronode_router.classifier.features import ROWS, WORDS, Rows
 from neuronode_router.errors import ArtefactRefused
 
 MANIFEST = "manifest.json"
 TABLE = "weights.npz"
-GRAPH = "weights.onnx"
-FORMAT = 1
-COLUMNS = (*LABELS, "document", "difficulty")
-"""The table's columns: what the piece asks for, that it is mere text, and how hard the request is."""
-DOCUMENT = COLUMNS.index("document")
-DIFFICULTY = COLUMNS.index("difficulty")
+FORMAT = 2
+COLUMNS = (
+    *LABELS,
+    "document",
+    "difficulty",
+    "standing",
+    "follows",
+    "foreign",
+    "small_right",
+    "large_right",
+)
+"""The table's columns: what the piece asks for, or that it is mere text, share one softmax. The others are log odds:
+that the request needs a heavy answer, that a system prompt sets one task for whatever comes, that a turn leans on an
+earlier one, that the language is none that was trained on, and that a small or a large language model gets it right."""
+DOCUMENT, DIFFICULTY, STANDING, FOLLOWS, FOREIGN, SMALL_RIGHT, LARGE_RIGHT = range(len(LABELS), len(COLUMNS))
 FIRST_KIND = LABELS.index(KINDS[0])
 Floats = npt.NDArray[np.float32]
-
-
-class Engine(Protocol):
-    """Computes the raw scores of texts."""
-
-    def scores(self, rows: Rows) -> Floats:
-        """Return one row of `COLUMNS` per text, before softmax."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,17 @@ class Table:
     known: npt.NDArray[np.bool_]
     """Word slots that training saw."""
 
+    def scores(self, rows: Rows) -> Floats:
+        """Return one row of `COLUMNS` per text, before softmax: sums of int8 rows, scaled. Never raises."""
+        order = np.argsort(
+            rows.owner.astype(np.int16), kind="stable"
+        )  # 16 bits: sorted by radix, in linear time
+        starts = np.searchsorted(rows.owner[order], np.arange(rows.count.size))
+        cells = self.cells.take(rows.row[order], axis=0)
+        sums = np.add.reduceat(cells, starts, axis=0, dtype=np.int32)
+        scores = sums * self.scale / np.sqrt(rows.count)[:, None] + self.bias
+        return scores.astype(np.float32)
+
     def familiarity(self, rows: Rows) -> float:
         """Return the share of words that training saw, 0 to 1; 0 without words."""
         return float(self.known[rows.words].mean()) if rows.words.size else 0.0
@@ -77,32 +90,13 @@ class Table:
         return values
 
 
-class NumpyEngine:
-    """Sums int8 rows of the table and scales the sums."""
-
-    def __init__(self, table: Table) -> None:
-        self._table = table
-
-    def scores(self, rows: Rows) -> Floats:
-        """Return one row of `COLUMNS` per text, before softmax. Never raises."""
-        order = np.argsort(
-            rows.owner.astype(np.int16), kind="stable"
-        )  # 16 bits: sorted by radix, in linear time
-        starts = np.searchsorted(rows.owner[order], np.arange(rows.count.size))
-        cells = self._table.cells.take(rows.row[order], axis=0)
-        sums = np.add.reduceat(cells, starts, axis=0, dtype=np.int32)
-        scores = sums * self._table.scale / np.sqrt(rows.count)[:, None] + self._table.bias
-        return scores.astype(np.float32)
-
-
 @dataclass(frozen=True, slots=True)
 class Weights:
     """A table of weights ready to score, and what its manifest says."""
 
     table: Table
-    engine: Engine
-    """What scores: numpy, or onnxruntime where the operator prefers it."""
     calibration: Calibration
+    decisions: Decisions
     digest: str
     """sha256 of the table, as in the manifest."""
     manifest: Mapping[str, Any]
@@ -130,6 +124,7 @@ def load(folder: Path, *, expected: str | None = None) -> Weights:
         calibration = Calibration(
             tuple(manifest["calibration"]["raw"]), tuple(manifest["calibration"]["right"])
         )
+        decisions = Decisions.read(manifest["decisions"])
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise ArtefactRefused(f"The weights cannot be read: {error}.") from error
     columns = (len(COLUMNS),)
@@ -137,7 +132,7 @@ def load(folder: Path, *, expected: str | None = None) -> Weights:
     if shapes != ((ROWS, *columns), columns, columns, (WORDS,)) or cells.dtype != np.int8:
         raise ArtefactRefused("The weights have another shape than this version reads.")
     table = Table(cells, scale.astype(np.float32), bias.astype(np.float32), known)
-    return Weights(table, NumpyEngine(table), calibration, digest, manifest)
+    return Weights(table, calibration, decisions, digest, manifest)
 
 
 def read_manifest(folder: Path) -> Mapping[str, Any]:

@@ -18,6 +18,8 @@ from pydantic_core import ErrorDetails
 from neuronode_router.domain import (
     NAME_PATTERN,
     TASK_ALIASES,
+    TOO_CHEAP,
+    TOO_DEAR,
     OnMissing,
     OnOverload,
     Profile,
@@ -52,9 +54,24 @@ def _off(word: object) -> object:
     return Stickiness.OFF if word is False else word
 
 
+def _number(given: object) -> object:
+    """A profile's file holds texts and switches only: a number is written as a quoted text there."""
+    if not isinstance(given, str):
+        return given
+    try:
+        return float(given)
+    except ValueError:
+        return given
+
+
 TaskName = Annotated[str, Field(pattern=f"^{NAME_PATTERN.pattern}$")]
 GroupName = Annotated[str, Field(min_length=1, max_length=256, pattern=_PRINTABLE)]
 Label = Annotated[str, Field(min_length=1, max_length=64, pattern=_PRINTABLE)]
+Price = Annotated[
+    float,
+    BeforeValidator(_number),
+    Field(ge=0.01, le=100, json_schema_extra={"type": ["number", "string"]}),
+]
 Ladder = Annotated[
     tuple[GroupName, ...],
     Field(min_length=1, max_length=MAX_LADDER, json_schema_extra={"uniqueItems": True}),
@@ -136,6 +153,14 @@ class ProfileFile(BaseModel):
             description="Where a task goes whose model group is gone: to the ladder of `tiers`, or refuse.",
         ),
     ] = OnMissing.LADDER
+    too_cheap: Annotated[
+        Price,
+        Field(description="What it costs that `auto` takes a request for one tier too light."),
+    ] = TOO_CHEAP
+    too_dear: Annotated[
+        Price,
+        Field(description="What it costs that it takes one for a tier too heavy. Only the ratio counts."),
+    ] = TOO_DEAR
 
 
 _DEFAULTS: Mapping[str, object] = {
@@ -145,6 +170,8 @@ _DEFAULTS: Mapping[str, object] = {
     "on_overload": OnOverload.DOWN,
     "stickiness": Stickiness.OFF,
     "on_missing": OnMissing.LADDER,
+    "too_cheap": TOO_CHEAP,
+    "too_dear": TOO_DEAR,
 }
 """What a profile's file need not say."""
 
@@ -174,6 +201,8 @@ def to_profile(
         on_overload=valid.on_overload,
         stickiness=valid.stickiness,
         on_missing=valid.on_missing,
+        too_cheap=valid.too_cheap,
+        too_dear=valid.too_dear,
     )
     return profile, []
 
@@ -185,7 +214,7 @@ def to_file_document(profile: Profile, *, keep: Container[str] = ()) -> dict[str
     for key, fallback in _DEFAULTS.items():
         if document[key] == fallback and key not in keep:
             del document[key]
-    return document
+    return document | {key: str(document[key]) for key in ("too_cheap", "too_dear") if key in document}
 
 
 def json_schema() -> str:

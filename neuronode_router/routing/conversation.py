@@ -30,6 +30,7 @@ _MODALITIES: Mapping[str, Modality] = {
     "audio": "audio",
 }
 _TOOL_RESULTS = frozenset({"tool_result", "function_call_output", "custom_tool_call_output"})
+_SYSTEM_KEYS = ("system", "instructions", "systemInstruction", "system_instruction")
 _LONGEST_ANSWER = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 
@@ -40,6 +41,8 @@ class Conversation:
     turns: Sequence[Turn] | str
     """As chat messages: what a classifier reads."""
     needs: Needs
+    system: str = ""
+    """The system prompt that stands beside the turns, as far as a classifier reads it."""
     uses_tools: bool = False
     in_tool_loop: bool = False
     """Whether the last turn hands in results of tools."""
@@ -55,15 +58,17 @@ def read(body: Mapping[str, object]) -> Conversation:
     turns = _turns(body)
     tokens = _longest_answer(body)
     if isinstance(turns, str):
-        return Conversation(turns, Needs(tokens + len(turns) // CHARS_PER_TOKEN), bool(body.get("tools")))
+        needs = Needs(tokens + len(turns) // CHARS_PER_TOKEN)
+        return Conversation(turns, needs, _system(body), uses_tools=bool(body.get("tools")))
     recent = turns[-LOOKED_AT:]
     sizes = [_size(turn) for turn in recent]
     older = (len(turns) - len(recent)) * sum(sizes) // max(1, len(sizes))
     modalities = TEXT.union(*map(_modalities, recent))
-    preamble = sum(len(text) for key in ("system", "instructions") if isinstance(text := body.get(key), str))
+    system = _system(body)
     return Conversation(
         turns=turns,
-        needs=Needs(tokens + (sum(sizes) + older + preamble) // CHARS_PER_TOKEN, modalities),
+        needs=Needs(tokens + (sum(sizes) + older + len(system)) // CHARS_PER_TOKEN, modalities),
+        system=system,
         uses_tools=bool(body.get("tools")),
         in_tool_loop=bool(recent) and _hands_in_results(recent[-1]),
         place=_place(turns),
@@ -83,6 +88,22 @@ def _turns(body: Mapping[str, object]) -> Sequence[Turn] | str:
     return prompt if isinstance(prompt, str) else ""
 
 
+def _system(body: Mapping[str, object]) -> str:
+    """Return the system prompt that the messages, responses and Gemini formats keep beside the turns."""
+    found = [body[key] for key in _SYSTEM_KEYS if key in body]
+    texts: list[str] = []
+    for given in found:
+        if isinstance(given, Mapping):
+            given = given.get("parts")
+        parts = [given] if isinstance(given, str) else _parts(given)
+        texts += [
+            text
+            for part in parts
+            if isinstance(text := part.get("text") if isinstance(part, Mapping) else part, str)
+        ]
+    return "\n".join(texts)
+
+
 def _mappings(turns: list[object]) -> Sequence[Turn]:
     if all(isinstance(turn, Mapping) for turn in turns[-LOOKED_AT:]):
         return turns  # type: ignore[return-value]  # older ones are not looked at
@@ -94,8 +115,10 @@ def _many(given: object, to_turn: Callable[[Turn], Turn]) -> Sequence[Turn] | st
         return given
     if not isinstance(given, list):
         return ""
-    # The older turns keep their number, for the size; only recent ones are read.
+    # The older turns keep their number, for the size; only recent ones and the first are read.
     older: list[Turn] = [{}] * max(0, len(given) - LOOKED_AT)
+    if older and isinstance(given[0], Mapping):
+        older[0] = to_turn(given[0])
     return [*older, *(to_turn(turn) for turn in given[-LOOKED_AT:] if isinstance(turn, Mapping))]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from neuronode_router.domain import TIERS, Decision, OnOverload, Step, Stickiness, Tier
+from neuronode_router.domain import TIERS, TOO_CHEAP, TOO_DEAR, Decision, OnOverload, Step, Stickiness, Tier
 from neuronode_router.routing.inventory import TEXT, Deployment, Modality
 from neuronode_router.routing.overload import Health
 
@@ -68,6 +68,9 @@ class Constraints:
     """Whether the messages end with results of tools: another tier would not understand the calls."""
     chance: float = 1.0
     """A random number from 0 to 1: below `PROBE_SHARE` the request may probe."""
+    too_cheap: float = TOO_CHEAP
+    too_dear: float = TOO_DEAR
+    """What the profile says that a tier too light or too heavy costs, where a classification leaves it open."""
 
     @property
     def forced(self) -> bool:

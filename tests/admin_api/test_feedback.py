@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from neuronode_router.access import key_hash
-from neuronode_router.classifier.history import Outcome
+from neuronode_router.classifier.history import FeedbackOutcome
 from neuronode_router.domain import Tier
 from tests.admin_api.desk import Desk
 from tests.admin_api.feedback_world import Judged
@@ -45,7 +45,7 @@ async def test_who_asked_may_correct_the_classifier(world: World) -> None:
     }
     ((sign,),) = judged(world).signs().values()
     assert (sign.kind, sign.label, sign.tier, sign.giver) == (
-        Outcome.WRONG,
+        FeedbackOutcome.WRONG,
         "translation",
         Tier.FAST,
         "member",
@@ -59,7 +59,7 @@ async def test_the_last_verdict_counts(world: World) -> None:
         await give(member, verdict="wrong", task="chat")
         await give(member, verdict="right")
 
-    assert [sign.kind for sign in judged(world).signs()["member"]] == [Outcome.RIGHT]
+    assert [sign.kind for sign in judged(world).signs()["member"]] == [FeedbackOutcome.RIGHT]
 
 
 @pytest.mark.parametrize("caller", ["viewer", "member", "stranger"])
@@ -150,7 +150,10 @@ async def test_a_task_that_was_escalated_is_a_sign(desk: Desk) -> None:
     mine.learning.stop()
 
     assert (answer.status_code, desk.chat.names) == (200, ["auto", "auto:medium", "auto:complex"])
-    assert {sign.kind for sign in mine.signs()["member"]} == {Outcome.ESCALATED, Outcome.LABEL_FAILURE}
+    assert {sign.kind for sign in mine.signs()["member"]} == {
+        FeedbackOutcome.ESCALATED,
+        FeedbackOutcome.LABEL_FAILURE,
+    }
 
 
 async def test_a_tier_that_was_forced_says_nothing_of_the_classifier(desk: Desk) -> None:

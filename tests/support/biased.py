@@ -26,4 +26,5 @@ def write_biased(folder: Path, label: str, *, features: str | None = None) -> No
     bias[weights.COLUMNS.index(label)] += 50
     table = shipped.table.cells.astype(np.float32) * shipped.table.scale
     about = {"trained_on": {"own_labels": 7}, SCHEME: features or scheme()}
-    artefact.write(folder, Fitted(table, bias, shipped.table.known), shipped.calibration, about)
+    fitted = Fitted(table, bias, shipped.table.known)
+    artefact.write(folder, fitted, shipped.calibration, shipped.decisions, about)

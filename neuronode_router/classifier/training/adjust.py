@@ -102,4 +102,4 @@ def shares(scores: Numbers) -> Numbers:
 
 def scores_of(turns: Sequence[Rows], in_use: weights.Weights) -> Numbers:
     """Return the scores of every piece of all turns, in order."""
-    return np.concatenate([in_use.engine.scores(turn) for turn in turns]).astype(np.float64)
+    return np.concatenate([in_use.table.scores(turn) for turn in turns]).astype(np.float64)

@@ -6,24 +6,34 @@ The folder holds `prompts.jsonl` and `routing.jsonl`; only their plainly open ro
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from neuronode_router.classifier.training import artefact, heldout, labelled
+from neuronode_router.classifier.artefacts import SCHEME
+from neuronode_router.classifier.observed import scheme
+from neuronode_router.classifier.training import artefact, decide, heldout, labelled
 from neuronode_router.classifier.training.fit import Recipe, fit
 from neuronode_router.classifier.weights import shipped_folder
 
 
 def build(data: Path, into: Path, recipe: Recipe = Recipe()) -> None:  # noqa: B008
-    """Fit on everything allowed, calibrate on held-out sources, and write the artefact."""
+    """Fit on everything allowed, decide and calibrate on held-out lines and sources, and write the artefact."""
     prompts = labelled.read_rows(data / "prompts.jsonl")
-    outcomes = labelled.read_rows(data / "routing.jsonl")
+    outcomes = list(labelled.plainly_open(labelled.read_rows(data / "routing.jsonl")))
     trainable = labelled.examples(labelled.plainly_open(prompts))
-    graded = labelled.graded(labelled.plainly_open(prompts), labelled.plainly_open(outcomes))
-    calibration = heldout.calibrate(heldout.predict(labelled.examples(prompts), trainable, recipe=recipe))
+    graded = labelled.graded(labelled.plainly_open(prompts), outcomes)
+    tried = labelled.tried(outcomes)
+    quick = replace(recipe, seeds=recipe.seeds[:1])
+    unseen = heldout.unseen(labelled.examples(prompts), trainable, graded=graded, recipe=quick)
+    asked = [item for number, fold in enumerate(unseen) for item in decide.ask(number, fold.fitted)]
+    decisions = decide.decisions(asked, decide.of_models(tried))
+    calibration = heldout.calibrate(heldout.predictions(unseen, decisions))
     about = {
-        "trained_on": {"prompts": len(trainable), "graded": len(graded), "per_phrase": recipe.per_phrase}
+        "trained_on": {"prompts": len(trainable), "graded": len(graded), "per_phrase": recipe.per_phrase},
+        SCHEME: scheme(),
     }
-    artefact.write(into, fit(trainable, graded, recipe), calibration, about)
+    fitted = fit(trainable, graded, recipe, tried=tried)
+    artefact.write(into, fitted, calibration, decisions, about)
 
 
 if __name__ == "__main__":

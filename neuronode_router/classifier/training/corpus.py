@@ -8,10 +8,14 @@ from __future__ import annotations
 import math
 import random
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+
+from neuronode_router.classifier.tiers import TIER_OF_LABEL
+from neuronode_router.domain import TIERS
 
 DOCUMENT = "document"
 LANGUAGES = ("de", "en")
@@ -34,6 +38,13 @@ class Phrase:
     language: str
     pattern: str
     attach: bool
+    tier: str = ""
+    """The tier of its section, else of its task; empty where neither has one."""
+
+    @property
+    def key(self) -> int:
+        """A number of the line: what is made of it is held out together."""
+        return zlib.crc32(self.pattern.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +58,27 @@ class Example:
     label: str
     language: str
     source: str
+    tier: str = ""
+    """How heavy an answer it needs; empty where that is not known."""
+    key: int = 0
+    """The number of the line that it was made of."""
 
 
 def phrases(language: str) -> list[Phrase]:
     """Return the phrase lines of a language, in the order of the files' names."""
-    found, task, attach = [], "", False
-    for line in _data_lines(f"{language}*.txt"):
+    return sections(f"{language}*.txt", language)
+
+
+def sections(names: str, language: str) -> list[Phrase]:
+    """Return the lines of files that have sections: `[task]`, then perhaps a tier and `attach`."""
+    found: list[Phrase] = []
+    task, flags = "", []
+    for line in _data_lines(names):
         if line.startswith("[") and line.endswith("]"):
-            task, _, flag = line[1:-1].partition(" ")
-            attach = flag == "attach"
+            task, *flags = line[1:-1].split()
         else:
-            found.append(Phrase(task, language, line, attach))
+            tier = next((flag for flag in flags if flag in TIERS), TIER_OF_LABEL.get(task, ""))
+            found.append(Phrase(task, language, line, "attach" in flags, str(tier)))
     return found
 
 
@@ -83,7 +104,8 @@ def sample(seed: int, *, per_phrase: int) -> list[Example]:
             examples.extend(_example(phrase, fillers, texts, rng) for _ in range(_share(phrase, per_phrase)))
         for text in texts:
             examples.extend(
-                Example(piece, DOCUMENT, language, "phrases") for piece in _pieces(text, texts, rng)
+                Example(piece, DOCUMENT, language, "phrases", key=zlib.crc32(text.encode()))
+                for piece in _pieces(text, texts, rng)
             )
     return examples
 
@@ -92,7 +114,7 @@ def _passages(language: str, slots: dict[str, list[str]], rng: random.Random, *,
     """Return texts of one to five sentences."""
     patterns = list(_data_lines(f"passages_{language}.txt"))
     return [
-        " ".join(_expand(pattern, slots, rng) for pattern in rng.choices(patterns, k=rng.randrange(1, 6)))
+        " ".join(expand(pattern, slots, rng) for pattern in rng.choices(patterns, k=rng.randrange(1, 6)))
         for _ in range(count)
     ]
 
@@ -106,11 +128,13 @@ def _share(phrase: Phrase, per_phrase: int) -> int:
 def _example(
     phrase: Phrase, slots: dict[str, list[str]], texts: Sequence[str], rng: random.Random
 ) -> Example:
-    return Example(_compose(phrase, slots, texts, rng), phrase.task, phrase.language, "phrases")
+    text = compose(phrase, slots, texts, rng)
+    return Example(text, phrase.task, phrase.language, "phrases", phrase.tier, phrase.key)
 
 
-def _compose(phrase: Phrase, slots: dict[str, list[str]], texts: Sequence[str], rng: random.Random) -> str:
-    text = _misspell(_expand(phrase.pattern, slots, rng), rng)
+def compose(phrase: Phrase, slots: dict[str, list[str]], texts: Sequence[str], rng: random.Random) -> str:
+    """Return one text of a phrase: spelled as people do, perhaps with an opener, perhaps with a text attached."""
+    text = _misspell(expand(phrase.pattern, slots, rng), rng)
     if rng.random() < 0.12:
         opener = rng.choice(slots["opener"]) + " "
         text = opener + text[:1].lower() + text[1:]
@@ -136,7 +160,8 @@ def _pieces(text: str, texts: Sequence[str], rng: random.Random) -> Iterator[str
         yield both[start : start + rng.randrange(30, 320)]
 
 
-def _expand(pattern: str, slots: dict[str, list[str]], rng: random.Random) -> str:
+def expand(pattern: str, slots: dict[str, list[str]], rng: random.Random) -> str:
+    """Return a pattern with its choices made and its slots filled."""
     while match := _CHOICE.search(pattern):
         pattern = pattern[: match.start()] + rng.choice(match[1].split("|")) + pattern[match.end() :]
     for _ in range(SLOT_DEPTH):

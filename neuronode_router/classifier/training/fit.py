@@ -5,8 +5,9 @@ Needs scikit-learn (extra `train`). It must not read files of prompts or write a
 
 from __future__ import annotations
 
+import random
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -18,16 +19,41 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from neuronode_router.classifier import excerpt, lexicon
+from neuronode_router.classifier import weights as columns
 from neuronode_router.classifier.features import ROWS, WORDS, cue_rows, hash_rows
+from neuronode_router.classifier.tiers import TIER_OF_LABEL
+from neuronode_router.classifier.training import situations
 from neuronode_router.classifier.training.corpus import DOCUMENT, PER_PHRASE, Example, sample
-from neuronode_router.classifier.training.labelled import Graded
+from neuronode_router.classifier.training.labelled import Graded, Tried
 from neuronode_router.classifier.weights import COLUMNS, DIFFICULTY, Floats, Table
 from neuronode_router.classifier.weights import DOCUMENT as DOCUMENT_COLUMN
+from neuronode_router.domain import Tier
 
 SHORT = 200
 """Up to this length a labelled prompt is taken to be all instruction."""
 LONG_WEIGHT, DOCUMENT_WEIGHT = 0.4, 0.5
 SURE = 0.4
+EXTRA = 5
+"""Texts of each line of the system prompts, follow-ups and materials."""
+BY_POLICY = 0.1
+"""How much a tier counts that is merely the plan's for a task, beside one given for how much work is asked for."""
+HEAVY: Mapping[str, float] = {Tier.FAST.value: 0.0, Tier.MEDIUM.value: 0.5, Tier.COMPLEX.value: 1.0}
+
+GRADED_WEIGHT = 0.5
+INVERSE_PENALTY, OF_MODELS = 3.0, 1.0
+"""Of the yes-or-no columns, and of those about what models get right, which are soon learned by heart."""
+LEANS: Mapping[str, float] = {"same": 1.0, "light": 0.0, "alone": 0.0}
+"""Which follow-ups take their task from the turn before."""
+NOT_SYSTEMS = frozenset({*LEANS, ""})
+"""Sections that hold no system prompts: the materials' has no name."""
+
+Keep = Callable[[int], bool]
+"""Tells by its key whether a line may be learned from."""
+
+
+def every_line(_: int) -> bool:
+    """Keep every line."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +67,7 @@ class Recipe:
     per_phrase: int = PER_PHRASE
     inverse_penalty: float = 10.0
     iterations: int = 60
-    seeds: tuple[int, ...] = (1, 2)
+    seeds: tuple[int, ...] = (1,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +89,12 @@ class Phrases:
     matrix: sparse.csr_matrix
     label: npt.NDArray[np.int64]
     """Columns."""
+    key: npt.NDArray[np.int64]
+    """The lines they were made of."""
+    heavy: Floats
+    """0 for a light answer, 1 for a heavy one, not a number where it is not known."""
+    trust: Floats
+    """How much `heavy` counts."""
     known: npt.NDArray[np.bool_]
     """Word slots that occur in them."""
 
@@ -108,14 +140,24 @@ def cut(texts: Sequence[str]) -> Pieces:
     return Pieces(tuple(pieces), np.array(owner), np.array(window), matrix)
 
 
-def fit(labelled: Sequence[Example], graded: Sequence[Graded] = (), recipe: Recipe = Recipe()) -> Fitted:
-    """Return weights fitted to the phrases and the labelled prompts; difficulty stays 0.5 without graded prompts."""
+def fit(
+    labelled: Sequence[Example],
+    graded: Sequence[Graded] = (),
+    recipe: Recipe = Recipe(),
+    *,
+    tried: Sequence[Tried] = (),
+    keep: Keep = every_line,
+) -> Fitted:
+    """Return weights fitted to the phrases, of which `keep` may leave lines out, and to the labelled prompts.
+
+    The chances of a small and a large model stay even without `tried`.
+    """
     table = np.zeros((ROWS, len(COLUMNS)), dtype=np.float32)
     bias = np.zeros(len(COLUMNS), dtype=np.float32)
     known = _vocabulary([example.text for example in labelled])
     prompts = cut([example.text for example in labelled]) if labelled else None
     for seed in recipe.seeds:
-        phrases = _phrases(recipe, seed)
+        phrases = _kept(_phrases(recipe, seed), keep)
         if prompts is None:
             found = _search(phrases.matrix, phrases.label, _balance(phrases.label), recipe=recipe)
         else:
@@ -123,16 +165,44 @@ def fit(labelled: Sequence[Example], graded: Sequence[Graded] = (), recipe: Reci
         table[:, found.classes_] += found.coef_.T / len(recipe.seeds)
         bias[found.classes_] += found.intercept_ / len(recipe.seeds)
         known |= phrases.known
-    if graded:
-        table[:, DIFFICULTY], bias[DIFFICULTY] = _difficulty(graded)
+    heads = {DIFFICULTY: _difficulty(phrases, graded), **_of_context(phrases, keep)}
+    if tried:
+        heads |= of_outcomes(tried)
+    for column, (slopes, level) in heads.items():
+        table[:, column], bias[column] = slopes, level
     return Fitted(table, bias, known)
 
 
 @cache
 def _phrases(recipe: Recipe, seed: int) -> Phrases:
     """Return the phrases' texts as features: the same for every fold."""
+    rng = random.Random(seed)  # noqa: S311 - training data, no secret
     examples = sample(seed, per_phrase=recipe.per_phrase)
-    return Phrases(*_windows(examples), _vocabulary([example.text for example in examples]))
+    for own in situations.all_lines():
+        examples += situations.beside(own, rng, each=EXTRA)
+    pieces = cut([example.text for example in examples])
+    chosen = [examples[number] for number in pieces.owner[pieces.window]]
+    by_policy = [str(TIER_OF_LABEL.get(example.label, "")) == example.tier for example in chosen]
+    return Phrases(
+        pieces.matrix[pieces.window],
+        _labels(chosen),
+        np.array([example.key for example in chosen]),
+        np.array([HEAVY.get(example.tier, np.nan) for example in chosen], dtype=np.float32),
+        np.where(by_policy, BY_POLICY, 1.0).astype(np.float32),
+        _vocabulary([example.text for example in examples]),
+    )
+
+
+def _kept(phrases: Phrases, keep: Keep) -> Phrases:
+    chosen = np.array([keep(int(key)) for key in phrases.key])
+    return Phrases(
+        phrases.matrix[chosen],
+        phrases.label[chosen],
+        phrases.key[chosen],
+        phrases.heavy[chosen],
+        phrases.trust[chosen],
+        phrases.known,
+    )
 
 
 def _vocabulary(texts: Sequence[str]) -> npt.NDArray[np.bool_]:
@@ -200,24 +270,83 @@ def _stopping_early(
         return search.fit(matrix, wanted, sample_weight=weight)
 
 
-def _difficulty(graded: Sequence[Graded]) -> tuple[Floats, float]:
-    """Fit how hard a prompt looks. Each group's easy and hard prompts weigh the same, so that no topic means hard."""
-    pieces = cut([item.text for item in graded])
+Head = tuple[Floats, float]
+"""One column of the table, and its bias."""
+
+
+def _difficulty(phrases: Phrases, graded: Sequence[Graded]) -> Head:
+    """Fit how heavy an answer is asked for: phrases with a tier, and graded prompts.
+
+    Each group's easy and hard prompts weigh the same, so that no topic means hard.
+    """
+    told = ~np.isnan(phrases.heavy)
+    matrix, heavy, weight = phrases.matrix[told], phrases.heavy[told], phrases.trust[told]
+    if graded:
+        pieces = cut([item.text for item in graded])
+        items = [graded[number] for number in pieces.owner[pieces.window]]
+        size: dict[tuple[str, bool], int] = {}
+        for item in items:
+            size[item.group, item.hard] = size.get((item.group, item.hard), 0) + 1
+        fair = np.array([1 / np.sqrt(size[item.group, item.hard]) for item in items])
+        matrix = sparse.vstack([matrix, pieces.matrix[pieces.window]])
+        heavy = np.concatenate([heavy, [float(item.hard) for item in items]])
+        weight = np.concatenate([weight, GRADED_WEIGHT * fair * len(items) / fair.sum()])
+    return _head(matrix, heavy, weight)
+
+
+def _of_context(phrases: Phrases, keep: Keep) -> dict[int, Head]:
+    """Fit what tells who carries the instruction, and whether the language is one that was learned."""
+    rng = random.Random(len(phrases.key))  # noqa: S311 - training data, no secret
+    made = [
+        found for own in situations.all_lines() for found in situations.texts(own.part(keep), rng, each=EXTRA)
+    ]
+    systems = [(text, float(line.task != "open")) for text, line in made if line.task not in NOT_SYSTEMS]
+    leaning = [(text, LEANS[line.task]) for text, line in made if line.task in LEANS]
+    return {
+        columns.STANDING: _told(systems),
+        columns.FOLLOWS: _told(leaning, against=phrases.matrix),
+        columns.FOREIGN: _told([(text, 1.0) for text in situations.foreign()], against=phrases.matrix),
+    }
+
+
+def _told(texts: Sequence[tuple[str, float]], against: sparse.csr_matrix | None = None) -> Head:
+    """Fit texts that are told apart, the few of them weighing as much as all that they are told `against`."""
+    pieces = cut([text for text, _ in texts])
     matrix = pieces.matrix[pieces.window]
-    items = [graded[number] for number in pieces.owner[pieces.window]]
-    size: dict[tuple[str, bool], int] = {}
-    for item in items:
-        size[item.group, item.hard] = size.get((item.group, item.hard), 0) + 1
-    weight = np.array([1 / np.sqrt(size[item.group, item.hard]) for item in items])
-    search = LogisticRegression(C=1.0, max_iter=100, tol=1e-3)
-    hard = np.array([item.hard for item in items])
-    _stopping_early(search, matrix, hard, weight * len(items) / weight.sum())
+    wanted = np.array([texts[number][1] for number in pieces.owner[pieces.window]])
+    weight = np.ones(len(wanted))
+    if against is not None:
+        others = against.shape[0]
+        weight = np.concatenate([np.full(len(wanted), np.sqrt(others / len(wanted))), np.ones(others)])
+        matrix, wanted = sparse.vstack([matrix, against]), np.concatenate([wanted, np.zeros(others)])
+    return _head(matrix, wanted, weight)
+
+
+def of_outcomes(tried: Sequence[Tried]) -> dict[int, Head]:
+    """Fit what a small and a large language model get right."""
+    pieces = cut([item.text for item in tried])
+    matrix = pieces.matrix[pieces.window]
+    items = [tried[number] for number in pieces.owner[pieces.window]]
+    one = np.ones(len(items))
+    return {
+        columns.SMALL_RIGHT: _head(matrix, np.array([float(item.small) for item in items]), one, OF_MODELS),
+        columns.LARGE_RIGHT: _head(matrix, np.array([float(item.large) for item in items]), one, OF_MODELS),
+    }
+
+
+def _head(
+    matrix: sparse.csr_matrix,
+    wanted: npt.NDArray[Any],
+    weight: npt.NDArray[Any],
+    inverse_penalty: float = INVERSE_PENALTY,
+) -> Head:
+    """Fit one yes-or-no column; what is half wanted counts half for each."""
+    yes, no = wanted > 0, wanted < 1
+    stacked = sparse.vstack([matrix[yes], matrix[no]])
+    share = np.concatenate([wanted[yes], 1 - wanted[no]]) * np.concatenate([weight[yes], weight[no]])
+    search = LogisticRegression(C=inverse_penalty, max_iter=100, tol=1e-3)
+    _stopping_early(search, stacked, np.repeat([True, False], [yes.sum(), no.sum()]), share)
     return search.coef_[0].astype(np.float32), float(search.intercept_[0])
-
-
-def _windows(examples: Sequence[Example]) -> tuple[sparse.csr_matrix, npt.NDArray[np.int64]]:
-    pieces = cut([example.text for example in examples])
-    return pieces.matrix[pieces.window], _labels(examples)[pieces.owner[pieces.window]]
 
 
 def _labels(examples: Sequence[Example]) -> npt.NDArray[np.int64]:

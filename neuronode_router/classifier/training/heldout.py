@@ -14,9 +14,13 @@ from sklearn.isotonic import IsotonicRegression
 from neuronode_router.classifier import lexicon
 from neuronode_router.classifier.classification import KINDS, Classification, Layer
 from neuronode_router.classifier.classifier import Classifier
+from neuronode_router.classifier.decisions import Decisions
 from neuronode_router.classifier.training.corpus import Example
+from neuronode_router.classifier.training.decide import UNDECIDED
 from neuronode_router.classifier.training.fit import Fitted, Recipe, fit
-from neuronode_router.classifier.weights import Calibration, NumpyEngine, Weights
+from neuronode_router.classifier.training.labelled import Graded
+from neuronode_router.classifier.training.situations import FOLDS, in_fold
+from neuronode_router.classifier.weights import Calibration, Weights
 
 IDENTITY = Calibration((0.0, 1.0), (0.0, 1.0))
 KNOTS = 12
@@ -40,10 +44,11 @@ def task_name(label: str) -> str:
     return "other" if label in KINDS else label
 
 
-def serving(fitted: Fitted, calibration: Calibration = IDENTITY) -> Classifier:
+def serving(
+    fitted: Fitted, calibration: Calibration = IDENTITY, decisions: Decisions = UNDECIDED
+) -> Classifier:
     """Return a classifier over fitted weights, quantised as they would be shipped."""
-    table = fitted.quantised()
-    return Classifier(lexicon.shipped(), Weights(table, NumpyEngine(table), calibration, "", {}))
+    return Classifier(lexicon.shipped(), Weights(fitted.quantised(), calibration, decisions, "", {}))
 
 
 def folds(families: Sequence[str], count: int) -> list[frozenset[str]]:
@@ -55,19 +60,40 @@ def folds(families: Sequence[str], count: int) -> list[frozenset[str]]:
     return [frozenset(fold) for fold in dealt]
 
 
-def predict(
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """Examples, and weights that saw none of their families and none of the phrase lines of one fold."""
+
+    fitted: Fitted
+    asked: list[Example]
+
+
+def unseen(
     asked: Sequence[Example],
     trainable: Sequence[Example],
     *,
-    count: int = 6,
+    graded: Sequence[Graded] = (),
     recipe: Recipe = Recipe(),  # noqa: B008
-) -> list[Prediction]:
-    """Return a prediction for each of `asked`, by weights trained on those of `trainable` from other families."""
+) -> list[Unseen]:
+    """Return `asked` dealt into folds of families, each with weights fitted to the rest."""
+    found = []
+    for number, fold in enumerate(folds([example.source for example in asked], FOLDS)):
+        fitted = fit(
+            [example for example in trainable if example.source not in fold],
+            [item for item in graded if item.group not in fold],
+            recipe,
+            keep=lambda key, number=number: not in_fold(number)(key),  # type: ignore[misc]
+        )
+        found.append(Unseen(fitted, [item for item in asked if item.source in fold]))
+    return found
+
+
+def predictions(folded: Sequence[Unseen], decisions: Decisions) -> list[Prediction]:
+    """Return a prediction for every example, by weights that never saw its family. Confidences are raw shares."""
     found: list[Prediction] = []
-    for fold in folds([example.source for example in asked], count):
-        fitted = fit([example for example in trainable if example.source not in fold], recipe=recipe)
-        unseen = serving(fitted)
-        found += [Prediction(item, unseen.classify(item.text)) for item in asked if item.source in fold]
+    for fold in folded:
+        classifier = serving(fold.fitted, decisions=decisions)
+        found += [Prediction(item, classifier.classify(item.text)) for item in fold.asked]
     return found
 
 

@@ -37,6 +37,16 @@ class Graded:
     """What it is compared with: difficulty between unlike groups says nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A prompt that a small and a large language model answered."""
+
+    text: str
+    small: bool
+    """Whether the small one was right."""
+    large: bool
+
+
 def read_rows(path: Path) -> list[Mapping[str, Any]]:
     """Return the objects of a JSONL file. Raises `LabelError` with the line that is not one."""
     rows: list[Mapping[str, Any]] = []
@@ -98,6 +108,11 @@ def graded(prompts: Iterable[Mapping[str, Any]], outcomes: Iterable[Mapping[str,
     ]
     easy = {item.group for item in found if not item.hard}
     return [item for item in found if item.group in easy]
+
+
+def tried(outcomes: Iterable[Mapping[str, Any]]) -> list[Tried]:
+    """Return what became of prompts at a small and a large language model."""
+    return [Tried(row["prompt"], bool(row["correct_small"]), bool(row["correct_large"])) for row in outcomes]
 
 
 def family(source: str) -> str:

@@ -14,12 +14,12 @@ from neuronode_router.classifier import excerpt, lexicon, weights
 from neuronode_router.classifier.classification import LABELS, Layer
 from neuronode_router.classifier.classifier import Classifier
 from neuronode_router.classifier.features import Rows
-from neuronode_router.classifier.history import FEEDBACK, Entry, History, Outcome, Sign
+from neuronode_router.classifier.history import FEEDBACK, Entry, FeedbackOutcome, History, Sign
 from neuronode_router.classifier.observed import observe, scheme
 from neuronode_router.classifier.training import labelled
 from neuronode_router.domain import Tier
 
-FAILED = (Outcome.ESCALATED, Outcome.LABEL_FAILURE)
+FAILED = (FeedbackOutcome.ESCALATED, FeedbackOutcome.LABEL_FAILURE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def _lesson(entry: Entry, signs: Sequence[Sign]) -> Lesson:
     feedback = next((sign for sign in reversed(signs) if sign.kind in FEEDBACK), None)
     label, hard = None, None
     if feedback is not None:
-        right = feedback.kind is Outcome.RIGHT
+        right = feedback.kind is FeedbackOutcome.RIGHT
         label = entry.label if right else feedback.label
         hard = _hard(feedback.tier or (entry.tier if right else ""))
     if hard is None and any(sign.kind in FAILED for sign in signs):

@@ -44,7 +44,7 @@ Judge = Callable[[Lesson, weights.Weights], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class LabelPart:
     """How new weights do at one thing, on lessons that were not learned from."""
 
     learned_from: int
@@ -65,8 +65,8 @@ class Part:
 class Verdict:
     """How new weights compare with those in use."""
 
-    tasks: Part
-    difficulty: Part
+    tasks: LabelPart
+    difficulty: LabelPart
     general_before: float
     """Accuracy of the weights in use on general phrases, 0 to 1."""
     general_after: float
@@ -100,7 +100,7 @@ def retrain(lessons: Sequence[Lesson], into: Path, *, in_use: weights.Weights) -
             "parent": in_use.digest,
             SCHEME: scheme(),
         }
-        artefact.write(into, fitted, in_use.calibration, about)
+        artefact.write(into, fitted, in_use.calibration, in_use.decisions, about)
     return Verdict(of_tasks, of_difficulty, before, after, why)
 
 
@@ -158,12 +158,12 @@ def _attempt(
     *,
     learn: Callable[[Fitted, weights.Weights, Sequence[Lesson]], Fitted],
     judge: Judge,
-) -> tuple[Fitted, Part]:
+) -> tuple[Fitted, LabelPart]:
     """Return the weights with one thing learned, if that is clearly better, and how it went."""
     learned, held_out = split(lessons)
     if len(held_out) < LEAST or not learned:
         why = f"{len(held_out)} lessons to judge by, {LEAST} are needed"
-        return fitted, Part(len(learned), len(held_out), 0.0, 0.0, why)
+        return fitted, LabelPart(len(learned), len(held_out), 0.0, 0.0, why)
     candidate = learn(fitted, in_use, learned)
     before, after = (
         np.array([judge(lesson, used) for lesson in held_out])
@@ -177,7 +177,7 @@ def _attempt(
         if mended > broken
         else "no better"
     )
-    part = Part(len(learned), len(held_out), float(before.mean()), float(after.mean()), why)
+    part = LabelPart(len(learned), len(held_out), float(before.mean()), float(after.mean()), why)
     return (candidate if part.better else fitted), part
 
 
@@ -249,7 +249,7 @@ def _task_right(lesson: Lesson, used: weights.Weights) -> bool:
     assert lesson.label is not None
     label = lesson.said
     if lesson.source is not Layer.LEXICON:  # clear cues answer, whatever the weights say
-        shares = weights.combine(weights.probabilities(used.engine.scores(lesson.features)))
+        shares = weights.combine(weights.probabilities(used.table.scores(lesson.features)))
         task, detail, share = weights.best(shares)
         known = lesson.has_cues or used.table.familiarity(lesson.features) >= FAMILIAR
         if known and share >= NO_GUESS:
@@ -260,7 +260,7 @@ def _task_right(lesson: Lesson, used: weights.Weights) -> bool:
 
 
 def _difficulty_right(lesson: Lesson, used: weights.Weights) -> bool:
-    return bool(used.engine.scores(lesson.features)[0, weights.DIFFICULTY] > 0) is lesson.hard
+    return bool(used.table.scores(lesson.features)[0, weights.DIFFICULTY] > 0) is lesson.hard
 
 
 def _windows(lessons: Sequence[Lesson]) -> list[int]:
@@ -276,10 +276,10 @@ def _unchanged(in_use: weights.Weights) -> Fitted:
 def _weights(fitted: Fitted, in_use: weights.Weights) -> weights.Weights:
     """Return fitted weights quantised, as they would serve."""
     table = fitted.quantised()
-    return weights.Weights(table, weights.NumpyEngine(table), in_use.calibration, "", {})
+    return weights.Weights(table, in_use.calibration, in_use.decisions, "", {})
 
 
-def _trained_on(tasks: Part, difficulty: Part) -> dict[str, int]:
+def _trained_on(tasks: LabelPart, difficulty: LabelPart) -> dict[str, int]:
     """Return what the manifest says: how many lessons each part was learned from, 0 where it was kept."""
     return {
         "own_labels": tasks.learned_from if tasks.better else 0,

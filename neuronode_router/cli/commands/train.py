@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from neuronode_router.classifier.artefacts import ArtefactStore, Pointer
     from neuronode_router.classifier.history import Counts
     from neuronode_router.classifier.training.lessons import Lesson
-    from neuronode_router.classifier.training.retrain import Part, Verdict
+    from neuronode_router.classifier.training.retrain import LabelPart, Verdict
     from neuronode_router.classifier.weights import Weights
 
 HISTORY = "history"
@@ -160,7 +160,7 @@ def _show(
         )
 
 
-def _part(part: Part) -> str:
+def _part(part: LabelPart) -> str:
     if not part.before and not part.after:
         return f"kept: {part.why}"
     figures = (

@@ -36,15 +36,23 @@ class Said:
     tier: Tier = Tier.FAST
     confidence: float = 0.9
     confident: bool = True
+    dear: Tier | None = None
+    """The tier where a request taken too lightly costs more than one taken too heavily."""
+
+    def tier_at(self, *, too_cheap: float, too_dear: float) -> Tier:
+        return self.dear if self.dear is not None and too_cheap > too_dear else self.tier
 
 
-def snapshot(*, chat: str = "chat_balanced", uncertain: Tier = Tier.MEDIUM) -> Snapshot:
+def snapshot(
+    *, chat: str = "chat_balanced", uncertain: Tier = Tier.MEDIUM, too_cheap: float = 1.0
+) -> Snapshot:
     profile = replace(
         make_profile("balanced"),
         tasks={**dict.fromkeys(TASK_ALIASES, "chat_balanced"), "chat": chat},
         tiers=TIERS,
         uncertain=uncertain,
         on_overload=OnOverload.DOWN,
+        too_cheap=too_cheap,
     )
     state = ControlState(3, "balanced", ProfileSet({"balanced": profile}), committed_at=0.0)
     return build_snapshot(state, HostFacts(groups=GROUPS))
@@ -61,7 +69,14 @@ def routed(
 ) -> Decision:
     current = current or snapshot()
     profile = current.active
-    constraints = Constraints(profile.uncertain, why, max_tier, policy=profile.on_overload)
+    constraints = Constraints(
+        profile.uncertain,
+        why,
+        max_tier,
+        policy=profile.on_overload,
+        too_cheap=profile.too_cheap,
+        too_dear=profile.too_dear,
+    )
     decision = admit(current, name, wanted_profile=None, may_override=lambda _: True)
     assert decision.auto
     groups = {group: (DeploymentStatus(Deployment(group, group), state),) for group, state in health.items()}
@@ -76,6 +91,14 @@ def test_a_confident_classification_decides_tier_and_task() -> None:
     assert (found.tier, found.wanted, found.task, found.confidence) == (Tier.FAST, Tier.FAST, "summary", 0.9)
     assert found.steps == (Step.CLASSIFIED,)
     assert found.tiers == (Tier.FAST, Tier.MEDIUM, Tier.COMPLEX)
+
+
+@pytest.mark.parametrize(("too_cheap", "tier"), [(1.0, Tier.FAST), (2.0, Tier.MEDIUM)])
+def test_the_profile_prices_the_errors(too_cheap: float, tier: Tier) -> None:
+    """A profile that dreads answers from too small a model sends doubtful requests higher."""
+    found = routed("auto", Said(dear=Tier.MEDIUM), snapshot(too_cheap=too_cheap))
+
+    assert (found.tier, found.steps) == (tier, (Step.CLASSIFIED,))
 
 
 @pytest.mark.parametrize("uncertain", Tier)

@@ -19,7 +19,7 @@ from neuronode_router.auto.router import AutoRouter, Caller
 from neuronode_router.background import Failures
 from neuronode_router.classifier import Classifier, Layer, weights
 from neuronode_router.classifier.artefacts import POINTER, ArtefactStore
-from neuronode_router.classifier.history import Counts, Entry, History, Outcome, Sign
+from neuronode_router.classifier.history import Counts, Entry, FeedbackOutcome, History, Sign
 from neuronode_router.domain import ControlState, HostFacts, Profile, ProfileSet, Tier
 from neuronode_router.errors import HistoryUnavailable, UnknownCall
 from neuronode_router.routing.admit import admit
@@ -181,12 +181,12 @@ async def test_outcomes_reach_the_decision(start: Callable[..., Worker]) -> None
     assert worker.recorder is not None
 
     worker.ask(TEXT)
-    worker.recorder.outcome("call-1", Outcome.ESCALATED)
-    worker.recorder.outcome("never seen", Outcome.LABEL_FAILURE)
+    worker.recorder.outcome("call-1", FeedbackOutcome.ESCALATED)
+    worker.recorder.outcome("never seen", FeedbackOutcome.LABEL_FAILURE)
     await eventually(lambda: worker.history.find("call-1") and worker.history.counts().judged)
 
     ((entry, signs),) = worker.history.judged(worker.history.find("call-1")[0][1].scheme)
-    assert (entry.call_id, [sign.kind for sign in signs]) == ("call-1", [Outcome.ESCALATED])
+    assert (entry.call_id, [sign.kind for sign in signs]) == ("call-1", [FeedbackOutcome.ESCALATED])
 
 
 class StuckHistory(History):
@@ -341,15 +341,20 @@ async def test_who_may_judge(start: Callable[..., Worker]) -> None:
     worker.ask(TEXT, identity="hash-of-key")
     await eventually(lambda: worker.history.find("call-1"))
 
-    await worker.learning.judge("call-1", Sign(Outcome.RIGHT), by=MEMBER, key_hash="hash-of-key")
-    entry = await worker.learning.judge("call-1", Sign(Outcome.WRONG, "chat"), by=ADMIN, key_hash="other")
+    await worker.learning.judge("call-1", Sign(FeedbackOutcome.RIGHT), by=MEMBER, key_hash="hash-of-key")
+    entry = await worker.learning.judge(
+        "call-1", Sign(FeedbackOutcome.WRONG, "chat"), by=ADMIN, key_hash="other"
+    )
     with pytest.raises(UnknownCall):
-        await worker.learning.judge("call-1", Sign(Outcome.WRONG), by=MEMBER, key_hash="other")
+        await worker.learning.judge("call-1", Sign(FeedbackOutcome.WRONG), by=MEMBER, key_hash="other")
     with pytest.raises(UnknownCall):
-        await worker.learning.judge("call-2", Sign(Outcome.WRONG), by=ADMIN, key_hash="hash-of-key")
+        await worker.learning.judge("call-2", Sign(FeedbackOutcome.WRONG), by=ADMIN, key_hash="hash-of-key")
 
     ((_, signs),) = worker.history.judged(entry.scheme)
-    assert [(sign.kind, sign.giver) for sign in signs] == [(Outcome.RIGHT, "app"), (Outcome.WRONG, "boss")]
+    assert [(sign.kind, sign.giver) for sign in signs] == [
+        (FeedbackOutcome.RIGHT, "app"),
+        (FeedbackOutcome.WRONG, "boss"),
+    ]
 
 
 async def test_a_broken_history_is_told_to_who_judges(tmp_path: Path) -> None:
@@ -360,7 +365,7 @@ async def test_a_broken_history_is_told_to_who_judges(tmp_path: Path) -> None:
 
     with pytest.raises(HistoryUnavailable):
         await asyncio.wait_for(
-            worker.learning.judge("call-1", Sign(Outcome.RIGHT), by=ADMIN, key_hash=""), 10
+            worker.learning.judge("call-1", Sign(FeedbackOutcome.RIGHT), by=ADMIN, key_hash=""), 10
         )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from neuronode_router.classifier import Layer, excerpt, lexicon
-from neuronode_router.classifier.history import Counts, Entry, History, Outcome, Sign
+from neuronode_router.classifier.history import Counts, Entry, FeedbackOutcome, History, Sign
 from neuronode_router.classifier.observed import observe
 from neuronode_router.domain import Tier
 from neuronode_router.errors import HistoryUnavailable
@@ -69,16 +69,16 @@ def test_of_one_givers_feedback_the_last_counts(history: History) -> None:
     history.add([ENTRY])
     ((number, _),) = history.find("call-1")
 
-    history.note(number, Sign(Outcome.RIGHT, giver="app", at=1))
-    history.note(number, Sign(Outcome.ESCALATED, at=2))
-    history.note(number, Sign(Outcome.WRONG, "chat", Tier.FAST, giver="app", at=3))
-    history.note(number, Sign(Outcome.RIGHT, giver="admin", at=4))
+    history.note(number, Sign(FeedbackOutcome.RIGHT, giver="app", at=1))
+    history.note(number, Sign(FeedbackOutcome.ESCALATED, at=2))
+    history.note(number, Sign(FeedbackOutcome.WRONG, "chat", Tier.FAST, giver="app", at=3))
+    history.note(number, Sign(FeedbackOutcome.RIGHT, giver="admin", at=4))
 
     ((_, signs),) = history.judged("one")
     assert signs == [
-        Sign(Outcome.ESCALATED, at=2),
-        Sign(Outcome.WRONG, "chat", Tier.FAST, giver="app", at=3),
-        Sign(Outcome.RIGHT, giver="admin", at=4),
+        Sign(FeedbackOutcome.ESCALATED, at=2),
+        Sign(FeedbackOutcome.WRONG, "chat", Tier.FAST, giver="app", at=3),
+        Sign(FeedbackOutcome.RIGHT, giver="admin", at=4),
     ]
 
 
@@ -86,7 +86,7 @@ def test_only_judged_decisions_of_the_same_features_teach(history: History) -> N
     """What nobody judged, and features of another version, are left out."""
     history.add([ENTRY, replace(ENTRY, call_id="call-2"), replace(ENTRY, call_id="call-3", scheme="two")])
     for call in ("call-1", "call-3"):
-        history.note(history.find(call)[0][0], Sign(Outcome.RIGHT, at=1))
+        history.note(history.find(call)[0][0], Sign(FeedbackOutcome.RIGHT, at=1))
 
     assert [entry.call_id for entry, _ in history.judged("one")] == ["call-1"]
 
@@ -94,7 +94,7 @@ def test_only_judged_decisions_of_the_same_features_teach(history: History) -> N
 def test_what_is_too_old_is_erased(history: History) -> None:
     """Retention removes decisions with their outcomes and text, and their bytes from every file."""
     history.add([replace(ENTRY, text="kanarienvogel"), replace(ENTRY, call_id="new", at=2000.0)])
-    history.note(history.find("call-1")[0][0], Sign(Outcome.RIGHT, at=1))
+    history.note(history.find("call-1")[0][0], Sign(FeedbackOutcome.RIGHT, at=1))
 
     assert history.purge(1500.0) == 1
 

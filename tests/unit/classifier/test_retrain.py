@@ -13,7 +13,7 @@ import pytest
 from neuronode_router.classifier import Classifier, Layer, Task, excerpt, lexicon, weights
 from neuronode_router.classifier.artefacts import ArtefactStore
 from neuronode_router.classifier.classification import KINDS
-from neuronode_router.classifier.history import Entry, History, Outcome, Sign
+from neuronode_router.classifier.history import Entry, FeedbackOutcome, History, Sign
 from neuronode_router.classifier.observed import observe, scheme
 from neuronode_router.classifier.training import corpus, labelled
 from neuronode_router.classifier.training import retrain as retraining
@@ -89,7 +89,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Verdict, Path]:
     )
     for n in range(200):
         ((number, _),) = history.find(f"call-{n}")
-        history.note(number, Sign(Outcome.WRONG, "extraction", giver="app", at=float(n)))
+        history.note(number, Sign(FeedbackOutcome.WRONG, "extraction", giver="app", at=float(n)))
     return learn(from_history(history), directory / "new"), directory / "new"
 
 
@@ -193,14 +193,17 @@ def test_signs_become_what_is_known() -> None:
     """Right confirms what was said, wrong with a task corrects it, a failed answer says that it was hard."""
     entry = replace(decided("Wie war dein Tag?", call_id="1", at=DAY), label="chat", tier=Tier.FAST)
     cases: list[tuple[list[Sign], tuple[str | None, bool | None]]] = [
-        ([Sign(Outcome.RIGHT)], ("chat", False)),
-        ([Sign(Outcome.WRONG, "summary")], ("summary", None)),
-        ([Sign(Outcome.WRONG)], (None, None)),
-        ([Sign(Outcome.WRONG, "code", Tier.COMPLEX)], ("code", True)),
-        ([Sign(Outcome.ESCALATED)], (None, True)),
-        ([Sign(Outcome.LABEL_FAILURE), Sign(Outcome.WRONG, None, Tier.FAST)], (None, False)),
+        ([Sign(FeedbackOutcome.RIGHT)], ("chat", False)),
+        ([Sign(FeedbackOutcome.WRONG, "summary")], ("summary", None)),
+        ([Sign(FeedbackOutcome.WRONG)], (None, None)),
+        ([Sign(FeedbackOutcome.WRONG, "code", Tier.COMPLEX)], ("code", True)),
+        ([Sign(FeedbackOutcome.ESCALATED)], (None, True)),
+        ([Sign(FeedbackOutcome.LABEL_FAILURE), Sign(FeedbackOutcome.WRONG, None, Tier.FAST)], (None, False)),
         (
-            [Sign(Outcome.RIGHT, giver="a", at=1), Sign(Outcome.WRONG, "summary", giver="b", at=2)],
+            [
+                Sign(FeedbackOutcome.RIGHT, giver="a", at=1),
+                Sign(FeedbackOutcome.WRONG, "summary", giver="b", at=2),
+            ],
             ("summary", None),
         ),
     ]

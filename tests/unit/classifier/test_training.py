@@ -12,6 +12,7 @@ from neuronode_router.classifier import Layer, Task, classify, weights
 from neuronode_router.classifier.classification import KINDS, LABELS, Classification
 from neuronode_router.classifier.training import artefact, corpus, heldout, labelled
 from neuronode_router.classifier.training.corpus import Example
+from neuronode_router.classifier.training.decide import UNDECIDED
 from neuronode_router.classifier.training.fit import Fitted, Recipe, fit
 from neuronode_router.domain import Tier
 
@@ -51,7 +52,7 @@ def test_phrases_name_slots_that_exist_and_close_their_brackets(language: str) -
 
 def test_quantised_weights_serve(fitted: Fitted, tmp_path: Path) -> None:
     """What is fitted on phrases alone, written and loaded again, tells clear requests apart."""
-    artefact.write(tmp_path, fitted, heldout.IDENTITY, {})
+    artefact.write(tmp_path, fitted, heldout.IDENTITY, UNDECIDED, {})
 
     served = heldout.Classifier(heldout.lexicon.shipped(), weights.load(tmp_path))
 

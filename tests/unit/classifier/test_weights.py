@@ -1,4 +1,4 @@
-"""The artefact: loaded by hash, refused when altered, the same through numpy and ONNX."""
+"""The artefact: loaded by hash, refused when altered (T25)."""
 
 from __future__ import annotations
 
@@ -9,18 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neuronode_router.classifier import Classifier, Layer, excerpt, lexicon, weights
-from neuronode_router.classifier.features import hash_rows
-from neuronode_router.classifier.onnx_engine import OnnxEngine
+from neuronode_router.classifier import Classifier, Layer, lexicon, weights
 from neuronode_router.errors import ArtefactRefused
-
-TEXTS = (
-    "Fasse den Artikel zusammen.",
-    "Is NVDA overbought?\n\nThe harbour was quiet. " * 30,
-    "hi",
-    "x" * 4000,
-    "ß",
-)
 
 
 @pytest.fixture
@@ -30,11 +20,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_shipped_artefact_loads_and_is_small() -> None:
-    """Each file stays under a megabyte, and the digest is the manifest's."""
+    """The whole artefact stays under two megabytes, and the digest is the manifest's."""
     loaded = weights.load(weights.shipped_folder())
 
     assert loaded.digest == loaded.manifest["sha256"][weights.TABLE]
-    assert all(path.stat().st_size <= 1_000_000 for path in weights.shipped_folder().iterdir())
+    assert sum(path.stat().st_size for path in weights.shipped_folder().iterdir()) <= 2_000_000
 
 
 @pytest.mark.parametrize("position", [0, 1000, -1])
@@ -47,15 +37,6 @@ def test_one_flipped_byte_is_refused(folder: Path, position: int) -> None:
 
     with pytest.raises(ArtefactRefused, match="sha256"):
         weights.load(folder)
-
-
-def test_a_flipped_byte_in_the_graph_is_refused(folder: Path) -> None:
-    """The ONNX graph is checked by hash before onnxruntime sees it."""
-    graph = folder / weights.GRAPH
-    graph.write_bytes(graph.read_bytes()[:-1] + b"\x00\x01")
-
-    with pytest.raises(ArtefactRefused, match="sha256"):
-        OnnxEngine(folder)
 
 
 def test_another_artefact_than_expected_is_refused(folder: Path) -> None:
@@ -114,17 +95,6 @@ def test_without_weights_cues_take_over() -> None:
     said = Classifier(lexicon.shipped(), None).classify("Fasse den Artikel zusammen.")
 
     assert (said.task, said.source) == ("summary", Layer.LEXICON)
-
-
-def test_numpy_and_onnx_agree() -> None:
-    """Both engines compute the same scores from the same table."""
-    folder = weights.shipped_folder()
-    pytest.importorskip("onnxruntime", reason="the optional engine is not installed")
-    numpy_engine, onnx_engine = weights.load(folder).engine, OnnxEngine(folder)
-
-    for text in TEXTS:
-        rows = hash_rows(excerpt.read(text).pieces)
-        np.testing.assert_allclose(numpy_engine.scores(rows), onnx_engine.scores(rows), rtol=1e-4, atol=1e-4)
 
 
 def test_combined_shares_are_a_distribution() -> None:
