@@ -23,7 +23,7 @@ import httpx
 from tests.support.place import Place
 from tests.support.proxy import MASTER_KEY, Proxy
 
-NOT_IN_PIP = ("opentelemetry.sdk", "httptools")
+NOT_IN_PIP = ("opentelemetry.sdk", "httptools", "prisma")
 _HIDER = f"""
 import sys
 class Hider:

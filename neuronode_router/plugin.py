@@ -7,11 +7,16 @@ The only module that knows both the plugin and the admin API. LiteLLM may execut
 
 from __future__ import annotations
 
+import gc
+
 from fastapi import FastAPI
 
-from admin_api.host import AdminHost, RoutingParts
-from admin_api.router import build_router, build_task_router
-from neuronode_router.litellm_plugin import process
+# What LiteLLM has imported stays. Else every full collection during our own imports looks at all of it: half a second.
+gc.freeze()
+
+from admin_api.host import AdminHost, RoutingParts  # noqa: E402
+from admin_api.router import build_router, build_task_router  # noqa: E402
+from neuronode_router.litellm_plugin import process  # noqa: E402
 
 authenticate = process.authenticate
 """LiteLLM's `general_settings.custom_auth` for a proxy without a database: the master key and the access

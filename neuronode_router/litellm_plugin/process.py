@@ -6,6 +6,7 @@ It holds the only mutable state of the plugin that outlives a call.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import sys
@@ -44,6 +45,7 @@ def start(mount: Callable[[FastAPI], None]) -> None:
     for callback in _runtime.callbacks:
         litellm.logging_callback_manager.add_litellm_callback(callback)
     mount(proxy.app)
+    gc.enable()  # `neuronode serve` keeps it off until here
     _life = asyncio.get_running_loop().create_task(_runtime.run(), name="neuronode")
     _life.add_done_callback(_report_end)
 

@@ -6,6 +6,7 @@ It decides nothing itself, and nothing here is on the request path.
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -196,6 +197,7 @@ class Runtime:
             await asyncio.sleep(ROUTER_POLL_SECONDS)
         try:
             await self._begin()
+            gc.freeze()  # LiteLLM and we stay: no collection need look at us again
             await repeat(self._periodic_tasks(), self._failures)
         finally:
             await self._end()

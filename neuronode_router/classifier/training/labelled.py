@@ -24,7 +24,7 @@ class LabelError(NeuronodeError):
     """A labelled file cannot be used."""
 
     code = "labels_invalid"
-    mend = 'Write one JSON object a line: {"text": "...", "label": "summary"}; docs/classifier.md lists the labels.'
+    fix = 'Write one JSON object a line: {"text": "...", "label": "summary"}; docs/classifier.md lists the labels.'
 
 
 @dataclass(frozen=True, slots=True)

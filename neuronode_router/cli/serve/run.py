@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 
 from neuronode_router.backoff import Backoff
-from neuronode_router.cli.serve import embedded
+from neuronode_router.cli.serve import embedded, launch
 from neuronode_router.cli.serve.banner import QUESTION, Progress, ready_banner
 from neuronode_router.cli.serve.embedded import EmbeddedAddress
 from neuronode_router.cli.serve.litellm_start import WORKER_HEALTH_SECONDS
@@ -204,10 +204,10 @@ async def _run(service: Service, settings: Settings) -> int:
 
 def litellm_command(effective: Path, listen: Listen) -> list[str]:
     """Return LiteLLM's command line. Raises `SettingsError` when it is not installed beside this Python."""
-    program = Path(sysconfig.get_path("scripts")) / "litellm"
+    program = Path(sysconfig.get_path("scripts")) / launch.COMMAND
     if not program.exists():
         raise SettingsError(f"{program} is missing.", fix="Run scripts/install.")
-    command = [sys.executable, str(program), "--config", str(effective)]
+    command = [sys.executable, "-m", launch.__name__, "--config", str(effective)]
     command += ["--host", listen.host, "--port", str(listen.port), "--num_workers", str(listen.workers)]
     if listen.workers > 1:
         command += ["--timeout_worker_healthcheck", str(WORKER_HEALTH_SECONDS)]

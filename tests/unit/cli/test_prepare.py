@@ -142,6 +142,7 @@ def test_litellm_gets_the_plugin_and_no_slow_switches(folder: Path) -> None:
     ]
     assert "PYTHONDONTWRITEBYTECODE" not in result
     assert result["LITELLM_LOCAL_MODEL_COST_MAP"] == "True"
+    assert result["LITELLM_LOG"] == "WARNING"
     assert result["LITELLM_MASTER_KEY"] == "sk-x"
     assert result["NEURONODE_CONFIG"] == str(folder / "litellm_config.yaml")
     assert result["OTHER"] == "x"
@@ -214,3 +215,10 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def test_what_the_operator_sets_for_litellm_stays(folder: Path) -> None:
+    """Who wants a line for each request says so in LiteLLM's own words."""
+    result = litellm_environ({"LITELLM_LOG": "INFO"}, settings(folder), MasterKey("sk-x", None))
+
+    assert result["LITELLM_LOG"] == "INFO"
