@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from admin_api.http.schemas import Body, Document, Name
 from admin_api.profiles.schemas import ProfileBody
@@ -121,4 +121,7 @@ class ValidationDocument(Document):
 class LiveValidationDocument(ValidationDocument):
     """The outcome of a check, where it was asked for with what the probes found."""
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
     live: RunDocument | None = None
+    """Only where the groups were asked."""

@@ -55,12 +55,12 @@ async def test_a_key_that_may_list_nothing_is_told(desk: Desk) -> None:
 
 
 def count(
-    desk: Desk, served: str, tier: str, *, team: str = "", requested: str = "", ms: float = 100
+    desk: Desk, served: str, tier: str, *, team: str = "", chosen_group: str = "", ms: float = 100
 ) -> None:
     """Have one request in the books."""
     key = UsageKey(
         tier=tier,
-        chosen_group=requested or served,
+        chosen_group=chosen_group or served,
         served_group=served,
         team=team,
         outcome=RequestOutcome.ANSWERED,

@@ -88,7 +88,7 @@ export const en = {
   "state.failed": "That did not work", "state.loading": "Loading", "state.offline": "The proxy does not answer", "state.offline.fix": "Check that it runs and that you are connected. The page tries again by itself.",
   "step.active_profile": "active profile", "step.binding": "bound to the team", "step.stable_alias": "stable alias", "step.override_name": "chosen by name", "step.override_header": "chosen by header", "step.override_denied": "choice denied", "step.passthrough": "passed through",
   "step.fail_open": "left to LiteLLM", "step.classified": "classified", "step.uncertain": "unsure", "step.forced_tier": "tier named by the client", "step.session": "session", "step.tool_loop": "tool loop", "step.capped": "capped by the key",
-  "step.probe": "probe", "step.overloaded": "overload avoided", "step.all_overloaded": "all overloaded", "step.nothing_fits": "nothing fits", "step.no_group": "no group", "step.auto_off": "switched off", "step.shadow": "shadow",
+  "step.probe": "probe", "step.overloaded": "overload avoided", "step.all_overloaded": "all overloaded", "step.group_missing": "group is missing", "step.nothing_fits": "nothing fits", "step.no_group": "no group", "step.auto_off": "switched off", "step.shadow": "shadow",
   "sticky.deployment": "their deployment", "sticky.off": "nothing", "sticky.tier": "their tier",
   "task.chat": "chat", "task.classification": "classification", "task.extraction": "extraction", "task.other": "other", "task.rag_query": "question to documents", "task.sentiment": "sentiment", "task.strategy": "strategy", "task.summary": "summary", "task.trading_analysis": "market analysis",
   "theme.auto": "Auto", "theme.dark": "Dark", "theme.light": "Light",
