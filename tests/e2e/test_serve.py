@@ -87,7 +87,7 @@ class Service:
     def workers(self) -> list[psutil.Process]:
         """The worker processes that exist, whether they accept requests yet or not."""
         children = self.process.children(recursive=True)
-        return [child for child in children if any("spawn_main" in part for part in child.cmdline())]
+        return [child for child in children if any("spawn_main" in part for part in command_line(child))]
 
     def live_workers(self) -> int:
         """How many workers follow the control state."""
@@ -267,6 +267,14 @@ def test_kill_9_while_workers_still_import_leaves_nothing(folder: Path) -> None:
         wait_for(service.gone, seconds=10)
     finally:
         service.clean_up()
+
+
+def command_line(process: psutil.Process) -> list[str]:
+    """Return how a process was called, nothing for one that has just ended."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
 
 
 def make_key(access: Path, *grants: str) -> str:
