@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import psycopg
+import pytest
 
 from tests.database.asking import MARKS
 from tests.support.proxy import Proxy
@@ -12,6 +13,9 @@ from tests.support.proxy import Proxy
 pytestmark = MARKS
 
 
+@pytest.mark.xfail(
+    strict=True, reason="LiteLLM's page is shown the whole live map of aliases, and stores what it was shown"
+)
 def test_what_the_settings_page_saves_holds_none_of_our_names(lone: Proxy, lone_url: str) -> None:
     """LiteLLM's page sends back all it was shown; the database then has the operator's aliases, not ours."""
     with lone.client() as admin:

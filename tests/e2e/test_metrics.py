@@ -120,7 +120,7 @@ def test_litellms_span_says_how_the_request_was_routed(proxy: Proxy, answered: l
         found = (
             span["attributes"] for span in spans(proxy.log()) if "neuronode.profile" in span["attributes"]
         )
-        return Counter(tuple(each.get(f"neuronode.{key}") for key in keys) for each in found)
+        return Counter(tuple(_said(each, key) for key in keys) for each in found)
 
     wait_until(lambda: expected <= told(), seconds=30, what="the spans of all requests")
 
@@ -138,6 +138,14 @@ def test_a_killed_worker_takes_nothing_away(proxy: Proxy, answered: list[dict[st
     with proxy.client() as client:
         assert chat(client, "chat").status_code == 200
     wait_until(lambda: counted(scrape(proxy)) == len(answered) + 1, seconds=30, what="one more")
+
+
+def _said(attributes: dict[str, Any], key: str) -> str | None:
+    """Return what a span says, in the words of the header: there the reason has the steps behind it."""
+    if key == "reason":
+        return ",".join([attributes["neuronode.reason"], *attributes.get("neuronode.steps", ())])
+    said: str | None = attributes.get(f"neuronode.{key}")
+    return said
 
 
 def _ended(process: psutil.Process) -> bool:

@@ -50,7 +50,11 @@ def read_profile(file: Path) -> ProfileText:
 
 def write_profile(profile: Mapping[str, Any]) -> str:
     """Return the YAML text of a profile as the admin API shows it, without its name."""
-    return dump({key: value for key, value in in_order(profile).items() if key != "name"})
+    # A profile's file holds numbers as quoted texts; the API has them as numbers.
+    entries = {
+        key: str(value) if isinstance(value, float) else value for key, value in in_order(profile).items()
+    }
+    return dump({key: value for key, value in entries.items() if key != "name"})
 
 
 def canonical(name: str, document: Mapping[str, Any]) -> str:
