@@ -107,7 +107,7 @@ def litellm_environ(environ: Mapping[str, str], settings: Settings, key: MasterK
         # LiteLLM would ask GitHub for prices at every start, and wait for it.
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "LITELLM_DONT_SHOW_FEEDBACK_BOX": "true",
-        # No line for each request: writing one takes CPU time at each of them (benchmarks/plugin_overhead: bare+no-access-log).
+        # No line for each request: each costs CPU time (benchmarks/plugin_overhead: bare+no-access-log).
         "LITELLM_LOG": "WARNING",
         **environ,
         HOOKS_VARIABLE: ",".join([*hooks, EXTEND_HOOK, *([] if PLUGIN_HOOK in hooks else [PLUGIN_HOOK])]),
