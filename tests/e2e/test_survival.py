@@ -57,17 +57,17 @@ def served(admin: httpx.Client, task: str = "chat", times: int = 8) -> set[str]:
     return {answered_by(chat(admin, task)) for _ in range(times)}
 
 
-def test_what_something_else_replaces_is_put_back_and_counted(admin: httpx.Client) -> None:
-    """The drift guard restores the live alias map within a second and says how often it had to."""
+def test_what_something_else_replaces_keeps_our_names(admin: httpx.Client) -> None:
+    """A settings write of LiteLLM's that would empty the alias map carries our names, so nothing has to be put back."""
     switch(admin, "balanced")
     drifts = _drifts(admin)
 
     admin.post(MEDDLE).raise_for_status()
 
     assert served(admin) == {"chat_balanced"}
-    wait_until(lambda: _drifts(admin) == drifts + 1, what="the count of drifts")
     aliases = [admin.get("/v1/models").raise_for_status().text for _ in range(8)]
     assert all('"classification"' in text for text in aliases)
+    assert _drifts(admin) == drifts
 
 
 def test_a_hand_edit_takes_effect_in_every_worker(battered: Proxy, admin: httpx.Client) -> None:
