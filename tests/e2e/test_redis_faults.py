@@ -17,6 +17,7 @@ from tests.support.place import PROFILES
 from tests.support.proxy import Proxy
 from tests.support.servers import RedisServer
 from tests.support.traffic import Driver, driving
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
