@@ -262,7 +262,7 @@ def test_without_a_known_key_it_is_401(proxy: Proxy, upstream: Upstream, key: st
         answers = [
             ask(nobody, "/sentiment", {"text": "x"}),
             ask(nobody, "/templates/nothing", {}),
-            *(nobody.get(f"{API}/{page}") for page in ("tasks", "models", "routing-stats")),
+            *(nobody.get(f"{API}/{page}") for page in ("templates", "models", "routing-stats")),
         ]
 
     assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(401, "not_authenticated")}

@@ -127,7 +127,7 @@ def sent(running: Proxy) -> Mapping[str, str]:
 @pytest.fixture(scope="module")
 def books(running: Proxy, sent: Mapping[str, str]) -> list[dict[str, Any]]:
     """The lines of the report over everything, once all of it has arrived."""
-    by = "profile,task,requested,group,team,outcome,reason"
+    by = "profile,task,chosen_group,served_group,team,outcome,reason"
 
     def lines() -> list[dict[str, Any]]:
         return list(report(running, by=by)["lines"])
@@ -360,6 +360,6 @@ def test_a_spreadsheet_gets_the_same(running: Proxy, books: list[Any]) -> None:
         )
 
     lines = text.splitlines()
-    assert lines[0].startswith("start,group,requests,")
+    assert lines[0].startswith("start,served_group,requests,")
     assert len(lines) == len(report(running, by="served_group")["lines"]) + 1
     assert ",unpriced," in next(line for line in lines if UNPRICED in line)
