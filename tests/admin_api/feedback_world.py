@@ -6,13 +6,11 @@ It must not know routes.
 from __future__ import annotations
 
 import time
-from functools import cache
 from pathlib import Path
 
 from neuronode_router.auto.learning import Learning
 from neuronode_router.background import Failures
-from neuronode_router.classifier import Classification, classify, excerpt, lexicon
-from neuronode_router.classifier.features import Rows
+from neuronode_router.classifier import classify, excerpt, lexicon
 from neuronode_router.classifier.history import Entry, History, Sign
 from neuronode_router.classifier.observed import observe, scheme
 from neuronode_router.settings import Settings
@@ -30,7 +28,7 @@ class Judged:
 
     def record(self, call_id: str, *callers: str) -> None:
         """Let each caller (a name, or the hash of a key) have asked `TEXT`, all with one call id."""
-        features, said = _observed()
+        turn, said = excerpt.read(TEXT), classify(TEXT)
         self._history.add(
             [
                 Entry(
@@ -38,7 +36,7 @@ class Judged:
                     at=time.time(),
                     caller=caller,
                     scheme=scheme(),
-                    features=features,
+                    features=observe(turn, lexicon.shipped()),
                     cues=said.evidence,
                     label=said.task.value,
                     source=said.source,
@@ -54,9 +52,3 @@ class Judged:
     def signs(self) -> dict[str, list[Sign]]:
         """Return what was said, by whose request it was."""
         return {entry.caller: found for entry, found in self._history.judged(scheme())}
-
-
-@cache
-def _observed() -> tuple[Rows, Classification]:
-    """Return what is kept of `TEXT`, and what is made of it: reading the lexicon takes long for each of many."""
-    return observe(excerpt.read(TEXT), lexicon.shipped()), classify(TEXT)
