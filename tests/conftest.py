@@ -13,6 +13,7 @@ from tests.support.scheduling import SharedStarts, turn_of
 from tests.support.servers import PostgresServer, RedisServer, running_postgres, running_redis
 
 
+@pytest.hookimpl(optionalhook=True)  # so that it does without xdist
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedStarts:
     """Deal the tests to processes (`--numprocesses`) so that no server is started twice."""
     config.option.loadscopereorder = False  # the order is ours, see below
