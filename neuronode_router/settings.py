@@ -21,9 +21,9 @@ DEFAULT_CONFIG = "litellm_config.yaml"
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
 
-def _well_written(url: str) -> str:
+def _well_written(url: str | None) -> str | None:
     """Refuse an address whose parts run into each other: whoever uses it would complain by quoting its password."""
-    if url.startswith(("sqlite", "unix")):
+    if url is None or url.startswith(("sqlite", "unix")):
         return url
     try:
         parts = urlsplit(url)
@@ -33,9 +33,6 @@ def _well_written(url: str) -> str:
     if not good:
         raise ValueError("This address cannot be read; percent-encode @ : / ? # in its user and password")
     return url
-
-
-Address = Annotated[str, Field(repr=False), AfterValidator(_well_written)]
 
 
 class Settings(BaseModel):
@@ -54,9 +51,17 @@ class Settings(BaseModel):
     """The directory of the profile files. Default: `profiles/` beside the configuration."""
     state_dir: Path
     """Where state is kept that belongs to this host. Default: `.neuronode/` beside the configuration."""
-    state_url: Annotated[Address, Field(pattern=r"^(sqlite|postgres|postgresql)(\+\w+)?://")]
+    state_url: Annotated[
+        str,
+        Field(repr=False, pattern=r"^(sqlite|postgres|postgresql)(\+\w+)?://"),
+        AfterValidator(_well_written),
+    ]
     """The SQL store: `sqlite:///file` or `postgresql://...`. Default: `control.db` in the state directory."""
-    redis_url: Annotated[Address, Field(pattern=r"^(rediss?|valkeys?|unix)://")] | None = None
+    redis_url: Annotated[
+        str | None,
+        Field(repr=False, pattern=r"^(rediss?|valkeys?|unix)://"),
+        AfterValidator(_well_written),
+    ] = None
     """Wakes workers on other hosts. Default: none; other hosts then converge by polling the SQL store."""
     render: Literal["auto", "on", "off"] = "auto"
     """Rewrite the configuration's alias map after a switch. `auto`: unless `store_model_in_db` is on."""
