@@ -41,6 +41,7 @@ class SharedSessions(Sessions):
         self._message_secret = secret
         self._channel = RedisChannel(url, CHANNEL)
         self._untold: deque[bytes] = deque(maxlen=WAITING)
+        self._news = asyncio.Event()
         self._teller: asyncio.Task[None] | None = None
 
     @property
@@ -52,11 +53,13 @@ class SharedSessions(Sessions):
         """Remember a way, and tell the others soon."""
         super().hold(session, held)
         self._untold.append(session)
+        self._news.set()
 
     def answered(self, session: bytes, deployment_id: str) -> None:
         """Remember which deployment answered, and tell the others soon."""
         super().answered(session, deployment_id)
         self._untold.append(session)
+        self._news.set()
 
     def start(self) -> None:
         """Begin to tell and to listen. Never raises, never waits for Redis."""
@@ -72,11 +75,12 @@ class SharedSessions(Sessions):
 
     async def _tell(self) -> None:
         while True:
+            await self._news.wait()  # an idle worker wakes up for nothing
             await asyncio.sleep(PAUSE_SECONDS)
-            if self._untold:
-                sessions = dict.fromkeys(self._untold)
-                self._untold.clear()
-                await self._channel.publish(self._message(sessions))
+            self._news.clear()
+            sessions = dict.fromkeys(self._untold)
+            self._untold.clear()
+            await self._channel.publish(self._message(sessions))
 
     def _message(self, sessions: dict[bytes, None]) -> bytes:
         ways = [(session, held) for session in sessions if (held := self.held(session)) is not None]
