@@ -19,6 +19,9 @@ KEY = "neuronode"
 ASKED = "asked"
 """Entry of the mark: the id of the deployment that LiteLLM asked last."""
 
+SEVERAL = "several"
+"""Entry of the mark: the marks of each of several names, in their order."""
+
 SPEND_PREFIX = "neuronode_"
 TAG_PREFIXES = ("profile:", "task:")
 BUCKETS = ("litellm_metadata", "metadata")
@@ -102,6 +105,35 @@ def stamp(
             f"profile:{decision.profile}",
             *([f"task:{decision.task}"] if decision.task is not None else ()),
         ]
+
+
+def stamp_all(
+    bucket: dict[str, Any], ways: Sequence[tuple[Decision, Mapping[str, Any] | None]], *, tags: bool
+) -> None:
+    """Write all Decisions of a request as `stamp` writes one. Of several, the mark says what they have in common, and
+    under `SEVERAL` what it says of each.
+    """
+    if len(ways) == 1:
+        decision, routed = ways[0]
+        stamp(bucket, decision, tags=tags, routed=routed)
+        return
+    each = []
+    for decision, routed in ways:
+        stamp(bucket, decision, tags=False, routed=routed)
+        each.append(bucket[KEY])
+    alike = {
+        key: value for key, value in each[0].items() if all(mark.get(key, each) == value for mark in each)
+    }
+    group = {"group": None, "tier": None, "profile": None, "task": None}
+    name = ",".join(decision.original_model for decision, _ in ways)
+    bucket[KEY] = {
+        **group,
+        "reason": Reason.PASSTHROUGH.value,
+        "steps": [],
+        **alike,
+        "name": name,
+        SEVERAL: each,
+    }
 
 
 def routed_mark(
