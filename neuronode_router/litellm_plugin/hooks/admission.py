@@ -7,7 +7,8 @@ sent it, and is counted. Whoever is denied something is refused then: nobody cou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -56,6 +57,9 @@ ROUTED_CALLS = frozenset(
 SEVERAL = frozenset({"completion", "acompletion"})
 """The calls that LiteLLM sends to each of several names between commas."""
 
+OF_A_PROVIDER = frozenset({"create_interaction", "acreate_interaction"})
+"""The calls into which LiteLLM itself writes a provider, which it needs only where there is no model."""
+
 HARMLESS = frozenset(
     {"get", "list", "retrieve", "delete", "cancel", "content", "status", "mcp", "search", "message"}
 )
@@ -98,11 +102,19 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         gate.let(None)
         if self._current.snapshot is None and not self._opened.is_set():
             await self._startup()
+        routed = call_type in ROUTED_CALLS and "model" in data
+        with self._refusing(user_api_key_dict, data, routed=routed):
+            if routed:
+                return await self._admit(user_api_key_dict, data, call_type)
+            if not _is_harmless(call_type) and self._asking(user_api_key_dict, dict(data)).is_denied:
+                raise gate.unseen(f"a call of the kind {call_type!r}")
+        return None
+
+    @contextmanager
+    def _refusing(self, user: UserAPIKeyAuth, data: dict[str, Any], *, routed: bool) -> Iterator[None]:
+        """Turn what is refused on purpose into its answer, and an error of ours into one for who is limited only."""
         try:
-            if call_type not in ROUTED_CALLS or "model" not in data:
-                self._overlook(user_api_key_dict, data, call_type)
-                return None
-            return await self._admit(user_api_key_dict, data, call_type)
+            yield
         except HTTPException:
             raise
         except tuple(REFUSALS) as refusal:
@@ -111,21 +123,42 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             ) from refusal
         except Exception as error:
             self.failures.record("admission", error)
-            if call_type in ROUTED_CALLS:
+            if routed:
                 request_metadata.mark_fail_open(data)
-            if self._must_fail(user_api_key_dict, data):
+            if self._must_fail(user, data):
                 text = "Nobody can tell now what this key may use, and it is limited. Ask again later."
                 raise HTTPException(status_code=503, detail={"error": text}) from error
-            return None
+
+    def _asking(self, user: UserAPIKeyAuth, data: dict[str, Any]) -> Asking:
+        snapshot = self._current.snapshot
+        if snapshot is None:
+            raise NotReady("No control state could be read yet.")
+        return Asking(self._host, snapshot, user, data)
+
+    async def judge(self, user: UserAPIKeyAuth, name: object) -> None:
+        """Judge a caller whose tokens LiteLLM has counted by the model `name`, without a hook. Raises HTTPException.
+
+        The call goes where LiteLLM alone leads the name; where that is elsewhere than for this caller, it is refused.
+        """
+        data: dict[str, Any] = {"model": name}
+        gate.let(None)
+        with self._refusing(user, data, routed=False):
+            asking = self._asking(user, data)
+            if not isinstance(name, str):
+                return
+            decision = asking.decide(name)
+            if decision.profile is not None and decision.group != self._host.named(name):
+                if asking.is_denied:
+                    raise gate.unseen(f"counting tokens for {name!r}")
+                return
+            await asking.enter([Way(name, decision)])
+            gate.let(asking.passing())
 
     async def _admit(
         self, user: UserAPIKeyAuth, data: dict[str, Any], call_type: str
     ) -> dict[str, Any] | None:
         bucket = request_metadata.scrub(data)
-        snapshot, requested = self._current.snapshot, data["model"]
-        if snapshot is None:
-            raise NotReady("No control state could be read yet.")
-        asking = Asking(self._host, snapshot, user, data)
+        asking, requested = self._asking(user, data), data["model"]
         if not isinstance(requested, str):
             if asking.is_denied:
                 raise gate.unseen("a model that is no text")
@@ -133,7 +166,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         if not requested.isprintable():
             raise InvalidName("The field model holds control characters.")
         if asking.is_denied:
-            _refuse_redirections(data)
+            _refuse_redirections(data, call_type)
         names = targets.asked(requested, several=call_type in SEVERAL)
         ways = [self._way(name, asking) for name in names]
         await asking.enter(ways)
@@ -143,15 +176,6 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         request_metadata.stamp_all(bucket, [(way.decision, way.mark) for way in ways], tags=self._host.tags())
         tracing.describe(user.parent_otel_span, bucket[request_metadata.KEY])
         return data
-
-    def _overlook(self, user: UserAPIKeyAuth, data: Mapping[str, Any], call_type: str) -> None:
-        """Let a call pass that names no group to be checked. Raises `NotReady` and HTTPException for who is limited."""
-        if HARMLESS.isdisjoint(call_type.strip("_").removeprefix("a").split("_")):
-            snapshot = self._current.snapshot
-            if snapshot is None:
-                raise NotReady("No control state could be read yet.")
-            if Asking(self._host, snapshot, user, dict(data)).is_denied:
-                raise gate.unseen(f"a call of the kind {call_type!r}")
 
     def _must_fail(self, user: UserAPIKeyAuth, data: Mapping[str, Any]) -> bool:
         """Return whether a request that nobody could decide is refused. Never raises."""
@@ -235,15 +259,17 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         return [name for name in model_names if not name.startswith(PROFILE_NAME_PREFIX)]
 
 
-def _refuse_redirections(data: Mapping[str, Any]) -> None:
+def _is_harmless(call_type: str) -> bool:
+    return not HARMLESS.isdisjoint(call_type.strip("_").removeprefix("a").split("_"))
+
+
+def _refuse_redirections(data: Mapping[str, Any], call_type: str) -> None:
     """Raise HTTPException for a request that has the deployment's server asked for something else."""
-    request = data.get("proxy_server_request")
-    body = request.get("body") if isinstance(request, Mapping) else None
-    for place in (data, body):
-        # Some routes of LiteLLM's write a provider into the request themselves: only what the client sent counts.
-        found = targets.redirections(place) if isinstance(place, Mapping) else ()
-        if any(name != "custom_llm_provider" or place is body for name in found):
-            raise gate.unseen(f"the field {found[0]}")
+    found = targets.redirections(data)
+    if call_type in OF_A_PROVIDER:
+        found = tuple(name for name in found if name != "custom_llm_provider")
+    if found:
+        raise gate.unseen(f"the field {found[0]}")
 
 
 def _all_names(data: Mapping[str, Any]) -> Iterable[str]:
