@@ -39,7 +39,6 @@ def generated() -> Mapping[str, tuple[str, AccessKey]]:
         "capped": (capped, replace(entry, max_tier=Tier.FAST)),
         "narrow": generate_key("narrow", tasks=("classification",)),
         "ordinary": generate_key("ordinary"),
-        "bound": generate_key("bound"),
         "chooser": generate_key("chooser", profiles=("balanced",)),
         "light": generate_key("light", tasks=("auto:fast",)),
         "low": (low, replace(low_entry, max_tier=Tier.FAST)),

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
 import pytest
 
+from neuronode_router.access import generate_key
+from neuronode_router.domain import Tier
 from tests.e2e.asking import answered_by, chat, decision
-from tests.e2e.conftest import ADMIN
-from tests.support.place import FIRST_PROFILE
+from tests.support.place import Place
 from tests.support.proxy import Proxy
 from tests.support.upstream import Upstream
 
@@ -111,7 +112,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Callers:
-    """The keys of the shared proxy, and the provider behind it."""
+    """The keys of a proxy, and the provider behind it."""
 
     proxy: Proxy
     keys: Mapping[str, str]
@@ -131,14 +132,25 @@ class Callers:
 
 
 @pytest.fixture(scope="module")
-def callers(proxy: Proxy, keys: Mapping[str, str], upstream: Upstream) -> Iterator[Callers]:
-    """The first profile is active, and the key `bound` is bound to another while these tests run."""
-    with proxy.client() as client:
-        path = "/admin/bindings/key/bound"
-        client.post(f"{ADMIN}/switch", json={"profile": FIRST_PROFILE}).raise_for_status()
-        assert client.put(path, json={"profile": BOUND}).raise_for_status().json()["complete"]
-        yield Callers(proxy, keys, upstream)
-        client.delete(path).raise_for_status()
+def callers(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Callers]:
+    """A proxy of its own, since these tests make deployments fail, with a key for each kind of caller."""
+    capped = {"low": generate_key("low"), "capped": generate_key("capped", tasks=("auto", "auto:complex"))}
+    generated = {name: (plain, replace(entry, max_tier=Tier.FAST)) for name, (plain, entry) in capped.items()}
+    generated |= {
+        "narrow": generate_key("narrow", tasks=("classification",)),
+        "chooser": generate_key("chooser", profiles=("balanced",)),
+        "ordinary": generate_key("ordinary"),
+        "bound": generate_key("bound"),
+    }
+    place = Place(
+        directory=tmp_path_factory.mktemp("gate"),
+        upstream=upstream.url,
+        keys=[entry for _, entry in generated.values()],
+        litellm={"context_window_fallbacks": [{"tier_fast": ["tier_complex"]}]},
+    )
+    with Proxy(place) as proxy, proxy.client() as admin:
+        admin.put("/admin/bindings/key/bound", json={"profile": BOUND}).raise_for_status()
+        yield Callers(proxy, {name: plain for name, (plain, _) in generated.items()}, upstream)
 
 
 @pytest.mark.parametrize("call", [name for name in NAMED if name != "fastest"])
@@ -331,9 +343,10 @@ def test_a_body_that_cannot_be_read_leads_past_nothing(
     assert asked.seen <= within[key], asked.answer.text
 
 
-def test_the_id_of_a_deployment_is_judged_by_its_group(callers: Callers, admin: httpx.Client) -> None:
+def test_the_id_of_a_deployment_is_judged_by_its_group(callers: Callers) -> None:
     """A capped key does not reach a group by the id or the name of a deployment; an unrestricted key does."""
-    rows = admin.get("/model/info").raise_for_status().json()["data"]
+    with callers.proxy.client() as admin:
+        rows = admin.get("/model/info").raise_for_status().json()["data"]
     heavy = next(row["model_info"]["id"] for row in rows if row["model_name"] == "tier_complex")
 
     refused = [callers.chat("low", name) for name in (heavy, f"tier_fast,{heavy}", "openai/tier_complex")]

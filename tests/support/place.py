@@ -114,7 +114,6 @@ class Place:
                 "num_retries": 0,
                 "disable_cooldowns": True,
                 "fallbacks": [{FALLING[0]: [FALLING[1]]}],
-                "context_window_fallbacks": [{"tier_fast": ["tier_complex"]}],
                 "model_group_alias": dict(GROUPS[FIRST_PROFILE]),
             },
             "profile_settings": {"current_profile": FIRST_PROFILE},
