@@ -15,7 +15,7 @@ from typing import Any
 from fastapi import HTTPException
 from litellm.caching.caching import DualCache
 from litellm.integrations.custom_logger import CustomLogger
-from litellm.proxy._types import UserAPIKeyAuth
+from litellm.proxy._types import LitellmDataForBackendLLMCall, UserAPIKeyAuth
 
 from neuronode_router.access import Principal, may_override
 from neuronode_router.auto.explain import explain
@@ -23,7 +23,7 @@ from neuronode_router.auto.router import AutoRouter, Caller
 from neuronode_router.background import Failures
 from neuronode_router.domain import PROFILE_NAME_PREFIX, TIERS, Decision, Profile, Tier
 from neuronode_router.errors import (
-    InvalidName,
+    InvalidRequest,
     NeuronodeError,
     NotAllowed,
     NotReady,
@@ -35,6 +35,7 @@ from neuronode_router.litellm_plugin.hooks import chosen_group, gate, request_me
 from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost, Asking, Way
 from neuronode_router.litellm_plugin.hooks.usage_reading import attempted_fallbacks
 from neuronode_router.routing import targets
+from neuronode_router.routing.sendable import unsendable
 
 STARTUP_WAIT_SECONDS = 5.0
 """How long the very first requests of a worker may wait for its first snapshot."""
@@ -65,11 +66,19 @@ HARMLESS = frozenset(
 )
 """Words in the names of calls that run no model: they look at or end what a call has made, or ask tools and agents."""
 
+LITELLMS = frozenset(
+    {"metadata", "litellm_metadata", "proxy_server_request", "secret_fields", "litellm_logging_obj"}
+)
+"""Fields of a request that LiteLLM adds for itself."""
+
+CLIENTS_TIME_OUT = "client_side_timeout"
+"""By this LiteLLM knows that a time-out is the client's, and no reason for a cooldown; it says so of a header only."""
+
 REFUSALS: Mapping[type[NeuronodeError], int] = {
     NotAllowed: 403,
     UnknownProfile: 404,
     UnknownTier: 400,
-    InvalidName: 400,
+    InvalidRequest: 400,
 }
 """What admission refuses on purpose, and the status the client gets."""
 
@@ -164,7 +173,10 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
                 raise gate.unseen("a model that is no text")
             return None
         if not requested.isprintable():
-            raise InvalidName("The field model holds control characters.")
+            raise InvalidRequest("The field model holds control characters.")
+        if wrong := unsendable({key: value for key, value in data.items() if key not in LITELLMS}):
+            raise InvalidRequest(f"The request holds {wrong}, which JSON has not.")
+        _tell_time_out(data)
         if asking.is_denied:
             _refuse_redirections(data, call_type)
         names = targets.asked(requested, several=call_type in SEVERAL)
@@ -261,6 +273,11 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
 
 def _is_harmless(call_type: str) -> bool:
     return not HARMLESS.isdisjoint(call_type.strip("_").removeprefix("a").split("_"))
+
+
+def _tell_time_out(data: dict[str, Any]) -> None:
+    if data.get("timeout") is not None and CLIENTS_TIME_OUT in LitellmDataForBackendLLMCall.__annotations__:
+        data[CLIENTS_TIME_OUT] = True
 
 
 def _refuse_redirections(data: Mapping[str, Any], call_type: str) -> None:
