@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,8 +13,9 @@ import pytest
 from neuronode_router.access import generate_key
 from neuronode_router.domain import Tier
 from tests.e2e.asking import answered_by, chat, decision
-from tests.support.place import Place
+from tests.support.place import FALLING, Place
 from tests.support.proxy import Proxy
+from tests.support.servers import wait_until
 from tests.support.upstream import Upstream
 
 pytestmark = pytest.mark.e2e
@@ -80,6 +82,20 @@ NAMED: Mapping[str, Send] = {
     "fastest": lambda client, name: chat(client, f"tier_fast,{name}", fastest_response=True),
 }
 """Calls by which an unrestricted caller reaches any group."""
+
+WIRES = [
+    *(
+        "chat",
+        "chat stream",
+        "responses",
+        "responses stream",
+        "messages",
+        "messages stream",
+        "generateContent",
+    ),
+    *("embeddings", "completions"),
+]
+"""Those of the calls that say who answered."""
 
 COUNTS: Mapping[str, Send] = {
     "count tokens": posted("/v1/messages/count_tokens", messages=PROMPT),
@@ -207,6 +223,7 @@ FALLBACKS: Mapping[str, Callable[[str, str, str], dict[str, Any]]] = {
 }
 """From the name that is asked, a name out of reach and one within to a body's fallbacks."""
 
+FAILING = [{"role": "user", "content": "fail-503"}]
 NESTED_SHAPES = ("nested", "without its caller")
 
 CALLS: Mapping[str, Callable[..., httpx.Response]] = {
@@ -215,14 +232,15 @@ CALLS: Mapping[str, Callable[..., httpx.Response]] = {
     "responses": lambda client, name, **more: client.post(
         "/v1/responses", json={"model": name, "input": "fail-503", **more}
     ),
-    "messages": lambda client, name, **more: client.post(
+    "responses stream": lambda client, name, **more: client.post(
+        "/v1/responses", json={"model": name, "input": "fail-503", "stream": True, **more}
+    ),
+    "messages stream": lambda client, name, **more: client.post(
         "/v1/messages",
-        json={
-            "model": name,
-            "max_tokens": 9,
-            "messages": [{"role": "user", "content": "fail-503"}],
-            **more,
-        },
+        json={"model": name, "max_tokens": 9, "messages": FAILING, "stream": True, **more},
+    ),
+    "messages": lambda client, name, **more: client.post(
+        "/v1/messages", json={"model": name, "max_tokens": 9, "messages": FAILING, **more}
     ),
 }
 
@@ -363,3 +381,87 @@ def test_a_task_is_a_grant_of_the_operator(callers: Callers) -> None:
 
     assert answered_by(asked.answer) == "strategy_premium"
     assert decision(asked.answer)["reason"] == "active_profile"
+
+
+@pytest.mark.parametrize("name", ["chat,summary", "chat,auto:fast"])
+def test_several_answers_claim_no_group_and_no_fallback(callers: Callers, name: str) -> None:
+    """Of several that were asked at once, what differs between them is absent."""
+    said = decision(callers.chat("ordinary", name).answer)
+
+    assert said["profile"] == "premium"
+    assert not said.keys() & {"group", "tier", "fallback", "task"}
+
+
+@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [
+        ("tier_fast", "tier_fast"),
+        ("openai/tier_fast", "tier_fast"),
+        ("task_chat", "chat_balanced"),
+        ("chat", "chat_premium"),
+    ],
+)
+def test_no_fallback_is_claimed_where_none_was_needed(
+    callers: Callers, wire: str, name: str, group: str
+) -> None:
+    """Nor for a deployment's own name, on any wire."""
+    asked = callers.ask("ordinary", lambda client: NAMED[wire](client, name))
+
+    said = decision(asked.answer)
+    assert (said["group"], said["fallback"]) == (group, "0")
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_a_fallback_is_told_on_every_wire(callers: Callers, wire: str) -> None:
+    """The group that answered and that it was a fallback, plain and streamed."""
+    said = decision(callers.ask("ordinary", lambda client: NAMED[wire](client, FALLING[0])).answer)
+
+    assert (said["group"], said["fallback"]) == (FALLING[1], "1")
+
+
+def test_several_names_are_booked_as_often_as_the_provider_was_asked(callers: Callers) -> None:
+    """Each of them under its own group."""
+
+    def booked() -> Counter[tuple[str, str]]:
+        with callers.proxy.client() as admin:
+            lines = (
+                admin.get("/admin/usage", params={"by": "served_group,outcome"})
+                .raise_for_status()
+                .json()["lines"]
+            )
+        return Counter(
+            {
+                (line["names"]["served_group"], line["names"]["outcome"]): line["figures"]["requests"]
+                for line in lines
+            }
+        )
+
+    names = "validation_primary,rag_query,rag_query"
+    groups = {("validation_primary_premium", "answered"): 1, ("rag_query_premium", "answered"): 2}
+
+    callers.chat("ordinary", names)
+
+    wait_until(lambda: groups.items() <= booked().items(), what=f"books of {groups}")
+
+
+@pytest.mark.parametrize(
+    "field", ['"max_tokens": 1e400', '"temperature": NaN', '"user": "\\ud800"', '"stop": ["\\udc00"]']
+)
+def test_what_cannot_be_sent_is_refused_and_blames_nobody(callers: Callers, field: str) -> None:
+    """A client's fault is a 400 before any provider is asked."""
+    content = f'{{"model": "chat", "messages": [{{"role": "user", "content": "hi"}}], {field}}}'
+    typed = {"content-type": "application/json"}
+
+    asked = callers.ask(
+        "ordinary", lambda client: client.post("/v1/chat/completions", content=content, headers=typed)
+    )
+
+    assert asked.answer.status_code == 400
+    assert asked.seen == set()
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\r\nx-evil: 1", "\x7f", "\u0085"])
+def test_a_name_with_control_characters_is_refused(callers: Callers, name: str) -> None:
+    """No header could say it."""
+    assert callers.chat("ordinary", name).answer.status_code == 400

@@ -106,7 +106,7 @@ def stamp_all(
     each = [_mark(decision, routed) for decision, routed in ways]
     first = each[0]
     alike = {key: value for key, value in first.items() if all(mark.get(key) == value for mark in each)}
-    unlike = {"group": None, "tier": None, "profile": None, "task": None, "steps": []}
+    unlike: dict[str, Any] = {"group": None, "tier": None, "profile": None, "task": None, "steps": []}
     name = ",".join(mark["name"] for mark in each)
     bucket[KEY] = unlike | {"reason": Reason.SEVERAL.value} | alike | {"name": name, SEVERAL: each}
     _label(bucket, bucket[KEY]["profile"], None, first["revision"], tags=tags)
