@@ -15,7 +15,7 @@ from typing import Any
 from fastapi import HTTPException
 from litellm.caching.caching import DualCache
 from litellm.integrations.custom_logger import CustomLogger
-from litellm.proxy._types import LitellmDataForBackendLLMCall, UserAPIKeyAuth
+from litellm.proxy._types import UserAPIKeyAuth
 
 from neuronode_router.access import Principal, may_override
 from neuronode_router.auto.explain import explain
@@ -70,9 +70,6 @@ LITELLMS = frozenset(
     {"metadata", "litellm_metadata", "proxy_server_request", "secret_fields", "litellm_logging_obj"}
 )
 """Fields of a request that LiteLLM adds for itself."""
-
-CLIENTS_TIME_OUT = "client_side_timeout"
-"""By this LiteLLM knows that a time-out is the client's, and no reason for a cooldown; it says so of a header only."""
 
 REFUSALS: Mapping[type[NeuronodeError], int] = {
     NotAllowed: 403,
@@ -176,7 +173,6 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             raise InvalidRequest("The field model holds control characters.")
         if wrong := unsendable({key: value for key, value in data.items() if key not in LITELLMS}):
             raise InvalidRequest(f"The request holds {wrong}, which JSON has not.")
-        _tell_time_out(data)
         if asking.is_denied:
             _refuse_redirections(data, call_type)
         names = targets.asked(requested, several=call_type in SEVERAL)
@@ -273,11 +269,6 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
 
 def _is_harmless(call_type: str) -> bool:
     return not HARMLESS.isdisjoint(call_type.strip("_").removeprefix("a").split("_"))
-
-
-def _tell_time_out(data: dict[str, Any]) -> None:
-    if data.get("timeout") is not None and CLIENTS_TIME_OUT in LitellmDataForBackendLLMCall.__annotations__:
-        data[CLIENTS_TIME_OUT] = True
 
 
 def _refuse_redirections(data: Mapping[str, Any], call_type: str) -> None:
