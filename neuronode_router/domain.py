@@ -17,6 +17,14 @@ from typing import Any, Literal
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 """Names of profiles and tasks (use with `fullmatch`): no dots, slashes, upper case or control characters."""
 
+_HEADER = re.compile(r"[!-~\xa1-\xff](?:[ -~\xa0-\xff]*[!-~\xa1-\xff])?")
+
+
+def fits_header(name: str) -> bool:
+    """Return whether an HTTP header can carry a name as it is: printable Latin-1, no space around it."""
+    return _HEADER.fullmatch(name) is not None
+
+
 TASK_ALIASES: tuple[str, ...] = (
     "classification",
     "extraction",
@@ -99,6 +107,8 @@ class Reason(StrEnum):
     OVERRIDE_HEADER = "override_header"
     OVERRIDE_DENIED = "override_denied"
     PASSTHROUGH = "passthrough"
+    SEVERAL = "several"
+    """Several names between commas, which are answered for different reasons."""
     FAIL_OPEN = "fail_open"
 
 

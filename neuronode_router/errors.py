@@ -8,6 +8,7 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
     - UnknownProfile        a name that no profile has
     - UnknownTask           a task alias that the profile does not map
     - UnknownTier           a tier that is not fast, medium or complex
+    - InvalidRequest        a body that no server can be sent
     - ProfilesReadOnly      the files cannot be written (a ConfigMap, a read-only mount)
     - StaleFiles            the files are an old copy: an earlier revision said the same, the current one does not
     - RenderFailed          litellm_config.yaml could not be rewritten; what is served is not affected
@@ -122,6 +123,13 @@ class UnknownTier(ProfileError):
 
     code = "unknown_tier"
     fix = "Write fast, medium or complex."
+
+
+class InvalidRequest(ProfileError):
+    """A request that cannot be sent to any server, or answered with headers."""
+
+    code = "invalid_request"
+    fix = "Correct the request; no provider was asked."
 
 
 class ProfilesReadOnly(ProfileError):

@@ -12,6 +12,7 @@ import httpx
 from litellm.llms.custom_httpx.http_handler import get_ssl_configuration
 
 from neuronode_router.background import Failures
+from neuronode_router.domain import TIERS, Tier
 from neuronode_router.health.monitor import HealthMonitor, MonitorSources
 from neuronode_router.health.ollama import LOCAL_BASE, Defaults
 from neuronode_router.health.ollama_probe import OllamaProbes
@@ -58,6 +59,11 @@ class HealthWiring:
     def standings(self) -> Mapping[str, tuple[DeploymentStatus, ...]]:
         """Return the deployments of each group and how they stand."""
         return self.monitor.standings
+
+    def noted_tier(self, group: str) -> Tier | None:
+        """Return the lightest tier that operators noted at a group's deployments, None where there is none."""
+        noted = {entry.tier for entry in self.monitor.registry.groups.get(group, ())}
+        return next((tier for tier in TIERS if tier in noted), None)
 
     async def start(self) -> None:
         """Begin to measure and to look, once there is a router. Never raises, never waits for a server."""

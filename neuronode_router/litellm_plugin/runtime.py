@@ -34,7 +34,8 @@ from neuronode_router.litellm_plugin.control_wiring import ControlWiring
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.health_wiring import HealthWiring
 from neuronode_router.litellm_plugin.hooks import chosen_group
-from neuronode_router.litellm_plugin.hooks.admission import Admission, AdmissionHost
+from neuronode_router.litellm_plugin.hooks.admission import Admission
+from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
 from neuronode_router.litellm_plugin.router.bridge import bridge_of
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.probing import RouterAsker
@@ -100,8 +101,14 @@ class Runtime:
             cooldowns=Part.COOLDOWNS not in self._off,
             failures=self._failures,
         )
-        self._group_access = GroupAccess(bridge)
-        self.router_hooks = RouterHooks(bridge, self.health, off=self._off, grants=self._group_access.grants)
+        self._group_access = GroupAccess(bridge, group_of=self.deployments.group_of)
+        self.router_hooks = RouterHooks(
+            bridge,
+            self.health,
+            off=self._off,
+            grants=self._group_access.grants,
+            group_of=self.deployments.group_of,
+        )
         self.metering = Metering(
             MeteringSources(
                 report=self.report,
@@ -167,6 +174,9 @@ class Runtime:
                 spent=self.budgets.spent,
                 may_use=self._group_access.may_use,
                 fallbacks=self._bridge.fallbacks,
+                grants=self._group_access.grants,
+                named=self._group_access.named,
+                noted_tier=self.health.noted_tier,
             ),
             self.auto,
             self.current,

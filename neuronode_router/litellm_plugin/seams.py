@@ -156,6 +156,8 @@ SEAMS = (
     Seam(Part.USAGE, _LOGGER + "async_post_call_failure_hook", _FAILED),
     Seam(Part.USAGE, "litellm:model_cost"),
     Seam(Part.ADMISSION, "litellm.proxy.auth.auth_checks:can_key_call_resolved_model", _RESOLVED),
+    Seam(Part.ADMISSION, _LOGGER + "async_pre_call_deployment_hook", ("kwargs", "call_type")),
+    Seam(Part.ADMISSION, _LOGGER + "async_filter_deployments", _FILTER),
     Seam(Part.ADMISSION, _API + "RegistryReader.registry", era=Era.ENTRY_POINTS),
     Seam(Part.ADMISSION, _API + "RouterRegistry.resolve", ("name", "kind"), Era.ENTRY_POINTS),
     Seam(Part.ADMISSION, _API + "RouterRegistry.access_groups", ("model_name",), Era.ENTRY_POINTS),

@@ -18,6 +18,7 @@ from neuronode_router.domain import (
     GroupUse,
     HostFacts,
     Profile,
+    fits_header,
 )
 from neuronode_router.errors import Problem
 from neuronode_router.profiles.problems import Code, suggestion
@@ -123,6 +124,12 @@ def _check_tasks(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> It
 def _check_groups(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> Iterator[Problem]:
     suggestions = MAX_SUGGESTIONS
     for path, group in draft.groups():
+        if group and not fits_header(group) and _use(draft, path, group) not in host.committed:
+            message = f"{shown(group)!r} cannot be written into the headers of an answer."
+            yield draft.source.problem(
+                Code.BAD_NAME, path, message, "Name a group of Latin letters and signs."
+            )
+            continue
         # What is committed, and stays where it is, an edit elsewhere does not break.
         if group in host.groups or not group or _use(draft, path, group) in host.committed:
             continue  # where a task has this name too, that is reported as a collision

@@ -5,7 +5,7 @@ A request reads it once, at admission. It knows nothing of LiteLLM and does no I
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -15,6 +15,7 @@ from neuronode_router.domain import (
     PROFILE_NAME_PREFIX,
     STABLE_ALIAS_PREFIX,
     STABLE_ALIAS_PROFILE,
+    TIERS,
     ControlState,
     DeadMapping,
     Decision,
@@ -25,6 +26,9 @@ from neuronode_router.domain import (
     Tier,
     alias_map,
 )
+
+ANY_PROFILE = ""
+"""In `Snapshot.lightest`: all profiles together. No profile is called so."""
 
 BARE_PROFILE_TASK = "chat"
 """The task that `@profile/<name>` means."""
@@ -37,7 +41,8 @@ class Snapshot:
     `decisions` maps each task alias, `auto` name, stable alias and override name that can be served to its Decision;
     `aliases` is what LiteLLM's `model_group_alias` must say about our names; `ladders` are the groups of each profile
     by tier, as far as the host has them; `meanings` say of each profile what its names mean; `dead` are the places
-    that name a group the host has not.
+    that name a group the host has not; `lightest` says of each profile, and under "" of all together, the lightest tier
+    that names a group.
     """
 
     state: ControlState
@@ -46,6 +51,7 @@ class Snapshot:
     ladders: Mapping[str, Mapping[Tier, tuple[str, ...]]]
     meanings: Mapping[str, Mapping[str, Decision]]
     dead: tuple[DeadMapping, ...]
+    lightest: Mapping[str, Mapping[str, Tier]]
 
     @property
     def revision(self) -> int:
@@ -56,6 +62,12 @@ class Snapshot:
     def active(self) -> Profile:
         """The profile that answers plain task aliases."""
         return self.state.profiles.profiles[self.state.active]
+
+    def tier_of(self, group: str, *, profile: str, noted: Callable[[str], Tier | None]) -> Tier | None:
+        """Return the lightest tier of `profile` that names a group, else what is `noted` at its deployments, else the
+        lightest of any profile; None where nobody said.
+        """
+        return self.lightest[profile].get(group) or noted(group) or self.lightest[ANY_PROFILE].get(group)
 
     def decide(self, profile: str, name: str, *, original_model: str, reason: Reason) -> Decision:
         """Return the Decision for a task alias or `auto` name of one profile.
@@ -87,6 +99,10 @@ def build_snapshot(state: ControlState, host: HostFacts) -> Snapshot:
         ladders=MappingProxyType({name: _ladder(profile, host) for name, profile in profiles.items()}),
         meanings=MappingProxyType(meanings),
         dead=tuple(dead for profile in profiles.values() for dead in profile.dead(groups)),
+        lightest=MappingProxyType(
+            {name: _lightest((profile,)) for name, profile in profiles.items()}
+            | {ANY_PROFILE: _lightest(tuple(profiles.values()))}
+        ),
     )
 
 
@@ -115,6 +131,11 @@ def _ladder(profile: Profile, host: HostFacts) -> Mapping[Tier, tuple[str, ...]]
         tier: tuple(group for group in groups if group in host.groups)
         for tier, groups in profile.tiers.items()
     }
+
+
+def _lightest(profiles: Sequence[Profile]) -> Mapping[str, Tier]:
+    named = {tier: [group for profile in profiles for group in profile.tiers[tier]] for tier in TIERS}
+    return MappingProxyType({group: tier for tier in reversed(TIERS) for group in named[tier]})
 
 
 def _override_names(profile: str, meanings: Mapping[str, Decision]) -> dict[str, Decision]:

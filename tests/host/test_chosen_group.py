@@ -29,9 +29,12 @@ from neuronode_router.domain import (
 )
 from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
-from neuronode_router.litellm_plugin.hooks.admission import Admission, AdmissionHost
+from neuronode_router.litellm_plugin.hooks.admission import Admission
+from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
 from neuronode_router.litellm_plugin.hooks.chosen_group import LIMITER, Renaming, hold_order, tell_limiter
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
+from neuronode_router.litellm_plugin.router.bridge import RouterBridge
+from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.fallback_access import FallbackAccess
 from neuronode_router.litellm_plugin.seams import Era, era
 from neuronode_router.routing.snapshot import build_snapshot
@@ -79,6 +82,10 @@ class Way:
         return dict(await self.logging.pre_call_hook(user, data, "acompletion"))  # type: ignore[arg-type]
 
 
+def access_of(bridge: RouterBridge) -> GroupAccess:
+    return GroupAccess(bridge, group_of=Deployments(bridge).group_of)
+
+
 @pytest.fixture
 def way(monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
     """A proxy's hooks: LiteLLM's limiter, and ours put where the guard keeps them."""
@@ -94,6 +101,7 @@ def way(monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
     bridge = bridged(live)
     RouterAliases(bridge).replace(snapshot.aliases)
     made = Way(ProxyLogging(user_api_key_cache=DualCache()), live)
+    access = access_of(bridge)
     host = AdmissionHost(
         principal=lambda user: Principal(
             "somebody",
@@ -105,8 +113,11 @@ def way(monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
         served_by=lambda _: (None, False),
         tags=lambda: True,
         spent=lambda *_: None,
-        may_use=GroupAccess(bridge).may_use,
+        may_use=access.may_use,
         fallbacks=bridge.fallbacks,
+        grants=access.grants,
+        named=access.named,
+        noted_tier=lambda _: None,
     )
     admission = Admission(
         host, AutoRouter(classifier=Classifier(lexicon.shipped(), None), standings=dict), current
@@ -294,7 +305,7 @@ async def test_a_step_of_a_ladder_is_granted_to_whom_the_name_or_the_group_is(
     way: Way, models: tuple[str, ...], *, granted: bool
 ) -> None:
     """A key that lists only the first group of an `auto` request does not get to the others by falling back."""
-    access = FallbackAccess(bridged(way.live), grants=GroupAccess(bridged(way.live)).grants)
+    access = FallbackAccess(bridged(way.live), grants=access_of(bridged(way.live)).grants)
     request = await way.ask("auto", models=("auto",))
     request["metadata"]["user_api_key_auth"] = UserAPIKeyAuth(api_key="sk-a", models=list(models))
 

@@ -28,7 +28,8 @@ from neuronode_router.domain import (
 from neuronode_router.litellm_plugin import releases, seams
 from neuronode_router.litellm_plugin.auth.identity import Identity
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
-from neuronode_router.litellm_plugin.hooks.admission import Admission, AdmissionHost
+from neuronode_router.litellm_plugin.hooks.admission import Admission
+from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
 from neuronode_router.litellm_plugin.hooks.chosen_group import Renaming
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
 from neuronode_router.litellm_plugin.router.bridge import bridge_of
@@ -76,6 +77,9 @@ def admission(max_tier: Tier = Tier.COMPLEX, current: CurrentSnapshot | None = N
             spent=lambda *_: None,
             may_use=allow,
             fallbacks=dict,
+            grants=allow,
+            named=lambda name: name,
+            noted_tier=lambda _: None,
         ),
         AutoRouter(classifier=Classifier(lexicon.shipped(), None), standings=dict),
         current or CurrentSnapshot(),

@@ -7,6 +7,7 @@ and a single prompt can ask for a long stream; of two words of a kind the later 
 `fail-<status>` answers an error, `words-<n>` sets the length, `pause-<ms>` waits between chunks, `break-stream` closes
 the connection in mid-stream, `echo-<word>` is said instead of the name, and so is the text of `say-<base64url>`;
 `sure-<percent>` is its probability, told to who asks for logprobs.
+Calls of other kinds (images, speech, token counts) are counted and answered with 501.
 `GET /counts` tells, per deployment name, requests and the tokens billed.
 """
 
@@ -41,6 +42,8 @@ HEADER = b"x-fake"
 _DIRECTIVE = re.compile(rb"\b(slow|fail|words|pause|sure|slots)-(\d{1,4})\b|\b(break-stream)\b")
 _ECHO = re.compile(rb"\becho-(\w{1,64})\b")
 _SAY = re.compile(rb"\bsay-([\w-]{1,4096}={0,2})")
+_FORM_MODEL = re.compile(rb'name="model"\r\n(?:[^\r\n]+\r\n)*\r\n([^\r\n]+)\r\n')
+_JSON_MODEL = re.compile(rb'"model"\s*:\s*"([^"]*)"')
 _GEMINI_PATH = re.compile(r"/([^/]+):(generateContent|streamGenerateContent)$")
 
 
@@ -138,7 +141,12 @@ class Provider:
         if scope["method"] == "GET":
             await _answer(send, 200, self.counts)
             return
-        asked = Asked.read(scope, await _read(receive))
+        content = await _read(receive)
+        if not _is_known(scope["path"]):
+            self.counts[_named(content)]["requests"] += 1
+            await _answer(send, 501, wire.error(501))
+            return
+        asked = Asked.read(scope, content)
         self.counts[asked.name]["requests"] += 1
         async with self._slot(asked):
             await self._obey(asked, send)
@@ -176,6 +184,16 @@ class Provider:
         if orders.sure and asked.body.get("logprobs"):
             whole["choices"][0]["logprobs"] = wire.logprobs(said, orders.sure / 100)
         await _answer(send, 200, whole)
+
+
+def _is_known(path: str) -> bool:
+    return bool(_GEMINI_PATH.search(path)) or path.endswith(("/embeddings", *_WIRES))
+
+
+def _named(content: bytes) -> str:
+    """Return the `model` of a call of no known wire, in JSON or a form; `?` where there is none."""
+    found = _FORM_MODEL.search(content) or _JSON_MODEL.search(content)
+    return found[1].decode() if found else "?"
 
 
 async def _read(receive: Receive) -> bytes:

@@ -14,6 +14,9 @@ from typing import Any
 PROMPT_TOKENS = 11
 """What every request is billed as."""
 
+OUTGROWN = "This model's maximum context length is 8 tokens: it was"
+"""How an error begins by which LiteLLM knows that a prompt is too long for a model: that of status 413."""
+
 
 def chat(name: str, words: int) -> dict[str, Any]:
     """Return an OpenAI chat completion whose text is `words` times the deployment's name."""
@@ -159,7 +162,8 @@ _GEMINI_ERRORS = {
 
 
 def _told_to_fail(status: int) -> str:
-    return f"the fake provider was told to fail with {status}"
+    why = OUTGROWN if status == 413 else "the fake provider was"
+    return f"{why} told to fail with {status}"
 
 
 def _gemini(name: str, text: str, words: int, *, finish: str | None) -> dict[str, Any]:

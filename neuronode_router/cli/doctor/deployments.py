@@ -18,7 +18,7 @@ from neuronode_router.cli.doctor.finding import (
     params_of,
     runs_on_ollama,
 )
-from neuronode_router.domain import AUTO_NAMES, STABLE_ALIAS_PREFIX, TASK_ALIASES
+from neuronode_router.domain import AUTO_NAMES, STABLE_ALIAS_PREFIX, TASK_ALIASES, fits_header
 
 LITELLM_RETRIES = 2
 """What LiteLLM takes when nobody sets `num_retries`."""
@@ -130,6 +130,19 @@ def task_names(subject: Subject) -> Iterator[Finding]:
             )
 
 
+def header_names(subject: Subject) -> Iterator[Finding]:
+    """LiteLLM writes the group into a header of each answer, and fails where it cannot."""
+    for place, deployment in subject.deployments:
+        if not fits_header(group := str(deployment.get("model_name"))):
+            yield Finding(
+                "problem",
+                "group_breaks_headers",
+                f"{place}.model_name",
+                f"{group!r} cannot be written into the headers of an answer.",
+                "Rename the group: Latin letters and signs, no control characters.",
+            )
+
+
 CHECKS = (
     ollama_prefix,
     ollama_without_address,
@@ -137,4 +150,5 @@ CHECKS = (
     health_checks_load,
     retries_of_one,
     task_names,
+    header_names,
 )

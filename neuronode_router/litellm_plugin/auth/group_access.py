@@ -6,7 +6,7 @@ this one request goes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from litellm.proxy._types import ProxyException, UserAPIKeyAuth
@@ -18,8 +18,10 @@ from neuronode_router.litellm_plugin.router.bridge import RouterBridge
 class GroupAccess:
     """The rules, over one router."""
 
-    def __init__(self, bridge: RouterBridge) -> None:
+    def __init__(self, bridge: RouterBridge, *, group_of: Callable[[str], str | None]) -> None:
+        """`group_of` tells the group of a deployment's id."""
         self._bridge = bridge
+        self._group_of = group_of
 
     async def may_use(self, user: UserAPIKeyAuth, name: str, group: str) -> bool:
         """Return whether what `user` holds grants the name itself or the group.
@@ -43,6 +45,17 @@ class GroupAccess:
         except ProxyException:
             return False
         return True
+
+    def named(self, name: str) -> str | None:
+        """Return the group that a name means to LiteLLM: a group's, an operator's alias, a deployment's id.
+
+        None where LiteLLM alone can tell, as with wildcards and names that its own routers resolve.
+        """
+        if self._bridge.has_group(name):
+            return name
+        target = self._bridge.aliases().get(name)
+        group = target.get("model") if isinstance(target, Mapping) else target
+        return group if isinstance(group, str) else self._group_of(name)
 
 
 class _WithAlias:

@@ -1,14 +1,15 @@
 """Admission: LiteLLM's hooks on the request path. They read one snapshot, decide and stamp; no waiting.
 
-An exception of ours never fails a request: it goes where LiteLLM alone would have sent it, and is counted.
+An exception of ours never fails a request of a caller to whom nothing is denied: it goes where LiteLLM alone would have
+sent it, and is counted. Whoever is denied something is refused then: nobody could say whether the way is open.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from fastapi import HTTPException
@@ -20,15 +21,21 @@ from neuronode_router.access import Principal, may_override
 from neuronode_router.auto.explain import explain
 from neuronode_router.auto.router import AutoRouter, Caller
 from neuronode_router.background import Failures
-from neuronode_router.domain import PROFILE_NAME_PREFIX, TIERS, Beyond, Decision, Profile, Tier
-from neuronode_router.errors import NeuronodeError, NotAllowed, NotReady, UnknownProfile, UnknownTier
+from neuronode_router.domain import PROFILE_NAME_PREFIX, TIERS, Decision, Profile, Tier
+from neuronode_router.errors import (
+    InvalidRequest,
+    NeuronodeError,
+    NotAllowed,
+    NotReady,
+    UnknownProfile,
+    UnknownTier,
+)
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
-from neuronode_router.litellm_plugin.hooks import chosen_group, operators_fallbacks, request_metadata, tracing
-from neuronode_router.litellm_plugin.hooks.operators_fallbacks import Configured
+from neuronode_router.litellm_plugin.hooks import chosen_group, gate, request_metadata, tracing
+from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost, Asking, Way
 from neuronode_router.litellm_plugin.hooks.usage_reading import attempted_fallbacks
-from neuronode_router.routing.admit import admit
-from neuronode_router.routing.binding import bound_profile
-from neuronode_router.routing.snapshot import Snapshot
+from neuronode_router.routing import targets
+from neuronode_router.routing.sendable import unsendable
 
 STARTUP_WAIT_SECONDS = 5.0
 """How long the very first requests of a worker may wait for its first snapshot."""
@@ -36,33 +43,41 @@ STARTUP_WAIT_SECONDS = 5.0
 ROUTED_CALLS = frozenset(
     {
         *("completion", "acompletion", "text_completion", "atext_completion", "embedding", "aembedding"),
-        *("responses", "aresponses", "anthropic_messages", "aanthropic_messages"),
+        *("responses", "aresponses", "compact_responses", "acompact_responses"),
+        *("anthropic_messages", "aanthropic_messages"),
         *("generate_content", "agenerate_content", "generate_content_stream", "agenerate_content_stream"),
+        *("image_generation", "aimage_generation", "image_edit", "aimage_edit", "ocr", "aocr"),
+        *("speech", "aspeech", "transcription", "atranscription", "_arealtime"),
+        *("moderation", "amoderation", "rerank", "arerank"),
+        *("create_video", "acreate_video", "video_generation", "avideo_generation"),
+        *("create_interaction", "acreate_interaction"),
     }
 )
-"""The calls that go through LiteLLM's router. Others (pass-through bodies, files, tools) are not touched at
-all.
-"""
+"""The calls whose `model` LiteLLM's router resolves: they are admitted. Others are not changed."""
 
-REFUSALS: Mapping[type[NeuronodeError], int] = {NotAllowed: 403, UnknownProfile: 404, UnknownTier: 400}
+SEVERAL = frozenset({"completion", "acompletion"})
+"""The calls that LiteLLM sends to each of several names between commas."""
+
+OF_A_PROVIDER = frozenset({"create_interaction", "acreate_interaction"})
+"""The calls into which LiteLLM itself writes a provider, which it needs only where there is no model."""
+
+HARMLESS = frozenset(
+    {"get", "list", "retrieve", "delete", "cancel", "content", "status", "mcp", "search", "message"}
+)
+"""Words in the names of calls that run no model: they look at or end what a call has made, or ask tools and agents."""
+
+LITELLMS = frozenset(
+    {"metadata", "litellm_metadata", "proxy_server_request", "secret_fields", "litellm_logging_obj"}
+)
+"""Fields of a request that LiteLLM adds for itself."""
+
+REFUSALS: Mapping[type[NeuronodeError], int] = {
+    NotAllowed: 403,
+    UnknownProfile: 404,
+    UnknownTier: 400,
+    InvalidRequest: 400,
+}
 """What admission refuses on purpose, and the status the client gets."""
-
-
-@dataclass(frozen=True, slots=True)
-class AdmissionHost:
-    """What admission asks of the host, as plain callables."""
-
-    principal: Callable[[UserAPIKeyAuth], Principal]
-    served_by: Callable[[Mapping[str, Any]], tuple[str | None, bool]]
-    """From headers-hook facts to (model group that answered, whether the embedded model did)."""
-    tags: Callable[[], bool]
-    """Whether requests may carry our tags."""
-    spent: Callable[[UserAPIKeyAuth, str, Beyond], float | None]
-    """From a caller, a bound subject and its rule to the share of the budget that is spent, None where unknown."""
-    may_use: Callable[[UserAPIKeyAuth, str, str], Awaitable[bool]]
-    """From a caller, the name it sent and a group to whether it may use the one or the other."""
-    fallbacks: Callable[[], Configured]
-    """The fallbacks that the operator has configured in LiteLLM."""
 
 
 class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
@@ -85,97 +100,134 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
     async def async_pre_call_hook(
         self, user_api_key_dict: UserAPIKeyAuth, cache: DualCache, data: dict[str, Any], call_type: str
     ) -> dict[str, Any] | None:
-        """Choose the model group of a name of ours and stamp the Decision. Raises HTTPException of `REFUSALS` only.
+        """Choose the model group of a name of ours and stamp the Decision. Raises HTTPException only.
 
         The name stays in the request until LiteLLM's own hooks have looked at it (see `chosen_group`).
         """
         chosen_group.forget()
-        if call_type not in ROUTED_CALLS:
-            return None
+        gate.let(None)
         if self._current.snapshot is None and not self._opened.is_set():
             await self._startup()
+        routed = call_type in ROUTED_CALLS and "model" in data
+        with self._refusing(user_api_key_dict, data, routed=routed):
+            if routed:
+                return await self._admit(user_api_key_dict, data, call_type)
+            if not _is_harmless(call_type) and self._asking(user_api_key_dict, dict(data)).is_denied:
+                raise gate.unseen(f"a call of the kind {call_type!r}")
+        return None
+
+    @contextmanager
+    def _refusing(self, user: UserAPIKeyAuth, data: dict[str, Any], *, routed: bool) -> Iterator[None]:
+        """Turn what is refused on purpose into its answer, and an error of ours into one for who is limited only."""
         try:
-            return await self._admit(user_api_key_dict, data)
+            yield
+        except HTTPException:
+            raise
         except tuple(REFUSALS) as refusal:
             raise HTTPException(
                 status_code=REFUSALS[type(refusal)], detail={"error": f"{refusal.message} {refusal.fix}"}
             ) from refusal
         except Exception as error:
             self.failures.record("admission", error)
-            request_metadata.mark_fail_open(data)
-            if str(data.get("model")).startswith(PROFILE_NAME_PREFIX):
-                # LiteLLM would serve this alias without asking who may choose a profile.
-                raise HTTPException(
-                    status_code=503, detail={"error": "Profiles cannot be chosen now."}
-                ) from error
-            return None
+            if routed:
+                request_metadata.mark_fail_open(data)
+            if self._must_fail(user, data):
+                text = "Nobody can tell now what this key may use, and it is limited. Ask again later."
+                raise HTTPException(status_code=503, detail={"error": text}) from error
 
-    async def _admit(self, user: UserAPIKeyAuth, data: dict[str, Any]) -> dict[str, Any] | None:
-        bucket = request_metadata.scrub(data)
-        snapshot, requested = self._current.snapshot, data.get("model")
-        if not isinstance(requested, str):
-            return None
+    def _asking(self, user: UserAPIKeyAuth, data: dict[str, Any]) -> Asking:
+        snapshot = self._current.snapshot
         if snapshot is None:
             raise NotReady("No control state could be read yet.")
+        return Asking(self._host, snapshot, user, data)
 
-        def may(profile: Profile) -> bool:
-            return may_override(self._host.principal(user), profile)
+    async def judge(self, user: UserAPIKeyAuth, name: object) -> None:
+        """Judge a caller whose tokens LiteLLM has counted by the model `name`, without a hook. Raises HTTPException.
 
-        def bound() -> str | None:
-            caller = self._host.principal(user)
-            spent = partial(self._host.spent, user)
-            return bound_profile(snapshot.state.bindings, key=caller.identity, team=caller.team, spent=spent)
+        The call goes where LiteLLM alone leads the name; where that is elsewhere than for this caller, it is refused.
+        """
+        data: dict[str, Any] = {"model": name}
+        gate.let(None)
+        with self._refusing(user, data, routed=False):
+            asking = self._asking(user, data)
+            if not isinstance(name, str):
+                return
+            decision = asking.decide(name)
+            if decision.profile is not None and decision.group != self._host.named(name):
+                if asking.is_denied:
+                    raise gate.unseen(f"counting tokens for {name!r}")
+                return
+            await asking.enter([Way(name, decision)])
+            gate.let(asking.passing())
 
-        if "fallbacks" in data:
-            data["fallbacks"] = _without_profiles(data["fallbacks"])
-        wanted = request_metadata.wish(data, request_metadata.PROFILE_HEADER)
-        decision = admit(snapshot, requested, wanted_profile=wanted, may_override=may, bound=bound)
-        mark = None
-        if decision.auto:
-            decision, mark = self._route(decision, user, data, snapshot)
-        if not await self._host.may_use(user, requested, decision.group):
-            raise _kept_out(decision)
-        operators_fallbacks.carry(data, self._host.fallbacks(), name=requested, group=decision.group)
-        chosen_group.choose(user, requested, decision.group)
-        request_metadata.stamp(bucket, decision, tags=self._host.tags(), routed=mark)
+    async def _admit(
+        self, user: UserAPIKeyAuth, data: dict[str, Any], call_type: str
+    ) -> dict[str, Any] | None:
+        bucket = request_metadata.scrub(data)
+        asking, requested = self._asking(user, data), data["model"]
+        if not isinstance(requested, str):
+            if asking.is_denied:
+                raise gate.unseen("a model that is no text")
+            return None
+        if not requested.isprintable():
+            raise InvalidRequest("The field model holds control characters.")
+        if wrong := unsendable({key: value for key, value in data.items() if key not in LITELLMS}):
+            raise InvalidRequest(f"The request holds {wrong}, which JSON has not.")
+        if asking.is_denied:
+            _refuse_redirections(data, call_type)
+        names = targets.asked(requested, several=call_type in SEVERAL)
+        ways = [self._way(name, asking) for name in names]
+        await asking.enter(ways)
+        await asking.settle_fallbacks(ways)
+        gate.let(asking.passing())
+        chosen_group.choose(user, requested, ",".join(way.decision.group for way in ways))
+        request_metadata.stamp_all(bucket, [(way.decision, way.mark) for way in ways], tags=self._host.tags())
         tracing.describe(user.parent_otel_span, bucket[request_metadata.KEY])
         return data
 
-    def _route(
-        self, decision: Decision, user: UserAPIKeyAuth, data: dict[str, Any], snapshot: Snapshot
-    ) -> tuple[Decision, dict[str, Any]]:
-        """Return the finished Decision of an `auto` request and what it carries along; its ladder goes to LiteLLM."""
+    def _must_fail(self, user: UserAPIKeyAuth, data: Mapping[str, Any]) -> bool:
+        """Return whether a request that nobody could decide is refused. Never raises."""
+        try:
+            principal = self._host.principal(user)
+            bindings = self._current.snapshot.state.bindings if self._current.snapshot else {}
+            subjects = (f"key:{principal.identity}", f"team:{principal.team}")
+            return (
+                principal.max_tier is not TIERS[-1]
+                or gate.is_listed(user)
+                or any(subject in bindings for subject in subjects)
+                or any(name.startswith(PROFILE_NAME_PREFIX) for name in _all_names(data))
+            )
+        except Exception as error:  # noqa: BLE001 - on the request path: who cannot be known is not let through
+            self.failures.record("admission", error)
+            return True
+
+    def _way(self, name: str, asking: Asking) -> Way:
+        decision = asking.decide(name)
+        if not decision.auto:
+            return Way(name, decision)
+        decision, mark = self._route(decision, asking)
+        return Way(name, decision, mark)
+
+    def _route(self, decision: Decision, asking: Asking) -> tuple[Decision, dict[str, Any]]:
+        """Return the finished Decision of an `auto` request and what it carries along."""
+        data = asking.data
         tier = request_metadata.wish(data, request_metadata.TIER_HEADER)
         if tier is not None:
             decision = replace(decision, tier=_tier(tier))
-        principal = self._host.principal(user)
         session = data.get("litellm_session_id")
         caller = Caller(
-            identity=user.token or principal.name,
-            max_tier=principal.max_tier,
-            # A body may say anything there; failing on it would lead past the cap.
+            identity=asking.user.token or asking.principal.name,
+            max_tier=asking.principal.max_tier,
+            # A body may say anything there.
             session=session if isinstance(session, str) else None,
         )
-        routed = self._auto.route(decision, data, snapshot=snapshot, caller=caller)
+        routed = self._auto.route(decision, data, snapshot=asking.snapshot, caller=caller)
         explained = (
             explain(routed) if request_metadata.wish(data, request_metadata.EXPLAIN_HEADER) == "1" else None
         )
         decision = routed.decision
-        # Also an empty ladder: the group's configured fallbacks know no caps. The client's own were checked by LiteLLM.
-        after = data["fallbacks"] if "fallbacks" in data else self._configured(decision, snapshot, caller)
-        data["fallbacks"] = [*decision.ladder, *after]
         return decision, request_metadata.routed_mark(
             decision, sessions=routed.sessions, explanation=explained
-        )
-
-    def _configured(self, decision: Decision, snapshot: Snapshot, caller: Caller) -> Sequence[Any]:
-        if decision.profile is None:
-            return ()
-        return operators_fallbacks.after_ladder(
-            self._host.fallbacks(),
-            name=decision.original_model,
-            profile=snapshot.state.profiles.profiles[decision.profile],
-            max_tier=caller.max_tier,
         )
 
     async def _startup(self) -> None:
@@ -215,18 +267,27 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         return [name for name in model_names if not name.startswith(PROFILE_NAME_PREFIX)]
 
 
-def _without_profiles(fallbacks: object) -> list[object]:
-    """Leave out names that choose a profile: LiteLLM would follow the alias without asking who may."""
-    theirs = fallbacks if isinstance(fallbacks, list) else []
-    return [name for name in theirs if not str(name).startswith(PROFILE_NAME_PREFIX)]
+def _is_harmless(call_type: str) -> bool:
+    return not HARMLESS.isdisjoint(call_type.strip("_").removeprefix("a").split("_"))
 
 
-def _kept_out(decision: Decision) -> NotAllowed:
-    return NotAllowed(
-        f"This key may not use the model group {decision.group!r}, which {decision.original_model!r} leads to under "
-        f"the profile {decision.profile!r}.",
-        fix="Have the name or the group added to the models of the key and of its team.",
-    )
+def _refuse_redirections(data: Mapping[str, Any], call_type: str) -> None:
+    """Raise HTTPException for a request that has the deployment's server asked for something else."""
+    found = targets.redirections(data)
+    if call_type in OF_A_PROVIDER:
+        found = tuple(name for name in found if name != "custom_llm_provider")
+    if found:
+        raise gate.unseen(f"the field {found[0]}")
+
+
+def _all_names(data: Mapping[str, Any]) -> Iterable[str]:
+    model = data.get("model")
+    if isinstance(model, str):
+        yield from targets.asked(model, several=True)
+    override = data.get(targets.OVERRIDE)
+    for place in (data, override if isinstance(override, Mapping) else {}):
+        for field in targets.FALLBACK_FIELDS:
+            yield from targets.names(targets.read_fallbacks(place.get(field)))
 
 
 def _tier(name: str) -> Tier:

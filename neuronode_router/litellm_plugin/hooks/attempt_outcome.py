@@ -50,9 +50,9 @@ def outcome(
             408, timeout_ending(wished_seconds=wished_seconds, allowed_seconds=allowed_seconds())
         )
     status = getattr(error, "status_code", None)
+    # LiteLLM gives status 500 also to its own failure to write a malformed request, and to read an answer.
     if isinstance(status, int) and not isinstance(error, litellm.APIConnectionError):
-        return AttemptResult(status)
-    # LiteLLM gives this class, with status 500, also to its own failure to write a malformed request.
+        return AttemptResult(NEVER_SENT if _is_of_ours(error) else status)
     return AttemptResult(0 if _met_transport(error) else NEVER_SENT)
 
 
@@ -72,6 +72,12 @@ def _get(holder: object, name: str) -> object:
 
 def _met_transport(error: object) -> bool:
     return any(isinstance(found, _TRANSPORT) for found in _causes(error))
+
+
+def _is_of_ours(error: object) -> bool:
+    """Return whether an error began in this process, as one of Python's own, and not with a server or a connection."""
+    *_, first = _causes(error)
+    return type(first).__module__ == "builtins" and not isinstance(first, OSError)
 
 
 def _causes(error: object) -> Iterator[BaseException]:

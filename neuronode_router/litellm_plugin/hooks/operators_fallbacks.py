@@ -1,19 +1,22 @@
 """Fallbacks that operators configured under a name that clients send: they go along when the group takes its place.
 
-It must not know who may use what: LiteLLM asks that before each fallback.
+It must not know who may use what; it is handed what may be reached.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from neuronode_router.domain import TIERS, Profile, Tier
+from neuronode_router.routing.targets import written
 
 Configured = Mapping[str, Sequence[Any]]
 """LiteLLM's three settings of fallbacks by their names, each a list of entries `{name: [...]}`."""
 
 GENERAL = "fallbacks"
+
+Reaches = Callable[[str], bool]
+"""From a group to whether the request may go there."""
 
 
 def targets(entries: Sequence[Any], name: str) -> list[Any] | None:
@@ -23,24 +26,41 @@ def targets(entries: Sequence[Any], name: str) -> list[Any] | None:
     return list(first) if isinstance(first, list | tuple) else first and [first]
 
 
-def carry(data: dict[str, Any], configured: Configured, *, name: str, group: str) -> None:
-    """Let what is configured for `name` hold for `group` in this request; what the request brings itself goes first."""
-    if name == group:
-        return
-    for setting, entries in configured.items():
-        theirs = targets(entries, name)
-        if theirs is not None and setting not in data:
-            data[setting] = [{group: theirs}, *entries]
+def follow(
+    entries: Sequence[Any],
+    named: Mapping[str, str],
+    ladders: Mapping[str, Sequence[str]],
+    *,
+    reaches: Reaches | None,
+) -> list[Any] | None:
+    """Return one setting for one request, None where the setting itself will do.
+
+    `named` says which group takes the place of which name: what is configured for the name holds for the group.
+    `ladders` are tried before that. With `reaches`, what the caller may not reach is left out.
+    """
+    own: dict[str, list[Any]] = {}
+    for name, group in named.items():
+        moves = name != group or group in ladders
+        theirs = targets(entries, name) if moves else None
+        if theirs is not None or group in ladders:
+            own[group] = [*ladders.get(group, ()), *_reached(theirs or (), reaches)]
+    if ladders and len(named) == 1:
+        return written((), own)
+    rest = entries if reaches is None else [_entry(entry, reaches) for entry in entries]
+    if not own and not (rest and reaches):
+        return None
+    return [*({group: found} for group, found in own.items()), *rest]
 
 
-def after_ladder(configured: Configured, *, name: str, profile: Profile, max_tier: Tier) -> list[Any]:
-    """Return what follows the ladder of an `auto` request: nothing that belongs to tiers above `max_tier` only."""
-    above = _groups(profile, *TIERS[TIERS.index(max_tier) + 1 :]) - _groups(
-        profile, *TIERS[: TIERS.index(max_tier) + 1]
-    )
-    theirs = targets(configured.get(GENERAL, ()), name) or ()
-    return [target for target in theirs if not (isinstance(target, str) and target in above)]
+def _entry(entry: Any, reaches: Reaches) -> Any:
+    if not isinstance(entry, Mapping):
+        return entry
+    return {group: _reached(targets([entry], group) or (), reaches) for group in entry}
 
 
-def _groups(profile: Profile, *tiers: Tier) -> set[str]:
-    return {group for tier in tiers for group in profile.tiers[tier]}
+def _reached(found: Sequence[Any], reaches: Reaches | None) -> list[Any]:
+    return [target for target in found if reaches is None or reaches(_model(target))]
+
+
+def _model(target: Any) -> str:
+    return str(target.get("model")) if isinstance(target, Mapping) else str(target)

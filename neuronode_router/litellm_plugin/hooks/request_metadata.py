@@ -10,14 +10,27 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
-from neuronode_router.domain import Decision, Reason
+from neuronode_router.domain import Decision, Reason, fits_header
 
 KEY = "neuronode"
 """Our entry in LiteLLM's request metadata."""
 
 ASKED = "asked"
 """Entry of the mark: the id of the deployment that LiteLLM asked last."""
+
+HOPS = "hops"
+"""Entry of the mark: how many fallbacks LiteLLM had gone through then."""
+
+ATTEMPTED = "attempted_fallbacks"
+"""Where LiteLLM counts fallbacks in its metadata."""
+
+SEVERAL = "several"
+"""Entry of the mark: the marks of each of several names, in their order."""
+
+_KEPT = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%")
+"""What stays as it is in a header's value of which something must be encoded."""
 
 SPEND_PREFIX = "neuronode_"
 TAG_PREFIXES = ("profile:", "task:")
@@ -56,6 +69,7 @@ def scrub(data: dict[str, Any]) -> dict[str, Any]:
 
 def _scrub_bucket(bucket: dict[str, Any]) -> None:
     bucket.pop(KEY, None)
+    bucket.pop(ATTEMPTED, None)
     tags = bucket.get("tags")
     if isinstance(tags, list):
         bucket["tags"] = [tag for tag in tags if not (isinstance(tag, str) and tag.startswith(TAG_PREFIXES))]
@@ -75,7 +89,31 @@ def stamp(
     group by them. They are left out where tag routing is on, because there a tag would choose deployments.
     `routed` is what else an `auto` request carries along (see `routed_mark`).
     """
-    bucket[KEY] = {
+    bucket[KEY] = _mark(decision, routed)
+    _label(bucket, decision.profile, decision.task, decision.revision, tags=tags)
+
+
+def stamp_all(
+    bucket: dict[str, Any], ways: Sequence[tuple[Decision, Mapping[str, Any] | None]], *, tags: bool
+) -> None:
+    """Write all Decisions of a request as `stamp` writes one. Of several, the mark says what they have in common, and
+    under `SEVERAL` what it says of each.
+    """
+    if len(ways) == 1:
+        decision, routed = ways[0]
+        stamp(bucket, decision, tags=tags, routed=routed)
+        return
+    each = [_mark(decision, routed) for decision, routed in ways]
+    first = each[0]
+    alike = {key: value for key, value in first.items() if all(mark.get(key) == value for mark in each)}
+    unlike: dict[str, Any] = {"group": None, "tier": None, "profile": None, "task": None, "steps": []}
+    name = ",".join(mark["name"] for mark in each)
+    bucket[KEY] = unlike | {"reason": Reason.SEVERAL.value} | alike | {"name": name, SEVERAL: each}
+    _label(bucket, bucket[KEY]["profile"], None, first["revision"], tags=tags)
+
+
+def _mark(decision: Decision, routed: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {
         "revision": decision.revision,
         "profile": decision.profile,
         "task": decision.task,
@@ -86,21 +124,27 @@ def stamp(
         "steps": [step.value for step in decision.steps],
         **(routed or {}),
     }
-    if decision.profile is None:
+
+
+def _label(
+    bucket: dict[str, Any], profile: str | None, task: str | None, revision: int, *, tags: bool
+) -> None:
+    """Write what LiteLLM's spend reports group by."""
+    if profile is None:
         return
     spend = bucket.get("spend_logs_metadata")
     bucket["spend_logs_metadata"] = {
         **(spend if isinstance(spend, dict) else {}),
-        f"{SPEND_PREFIX}profile": decision.profile,
-        f"{SPEND_PREFIX}task": decision.task,
-        f"{SPEND_PREFIX}revision": decision.revision,
+        f"{SPEND_PREFIX}profile": profile,
+        f"{SPEND_PREFIX}task": task,
+        f"{SPEND_PREFIX}revision": revision,
     }
     if tags:
         present = bucket.get("tags")
         bucket["tags"] = [
             *(present if isinstance(present, list) else ()),
-            f"profile:{decision.profile}",
-            *([f"task:{decision.task}"] if decision.task is not None else ()),
+            f"profile:{profile}",
+            *([f"task:{task}"] if task is not None else ()),
         ]
 
 
@@ -145,11 +189,14 @@ def note_asked(request: Mapping[str, Any], deployment_id: str) -> None:
     mark = stamped(request)
     if isinstance(mark, dict) and mark:
         mark[ASKED] = deployment_id
+        hops = [bucket.get(ATTEMPTED) for name in BUCKETS if isinstance(bucket := request.get(name), Mapping)]
+        mark[HOPS] = max((count for count in hops if isinstance(count, int)), default=0)
 
 
 def asked(data: Mapping[str, Any]) -> str | None:
-    """Return the deployment that was asked last, None where our hooks saw none."""
-    return (stamped(data) or {}).get(ASKED)
+    """Return the deployment that was asked last, None where our hooks saw none, or saw those of several names."""
+    mark = stamped(data) or {}
+    return None if SEVERAL in mark else mark.get(ASKED)
 
 
 def sessions(data: Mapping[str, Any]) -> list[bytes]:
@@ -173,31 +220,49 @@ def answer_headers(
 
     `group` is the model group that answered (None when nobody did). A fallback is another group than the one
     admission chose, or another tier than the one it wanted. Where a name that is none of ours leads, an alias of the
-    operator's or a wildcard, LiteLLM alone knows: there `attempted`, its count of fallbacks, tells, and where it is
-    None nothing is said.
+    operator's or a wildcard, LiteLLM alone knows: there `attempted`, its count of fallbacks, tells, else the count at
+    the last attempt that we saw. Of several names between commas nothing is said that differs.
     """
     mark = stamped(data)
     if not mark:
         reason = {} if mark is None else {HEADER_PREFIX + "reason": Reason.FAIL_OPEN.value}
         return reason | _embedded(embedded)
+    if SEVERAL in mark:
+        return _of_several(mark, group) | _embedded(embedded)
     served = group or mark["group"]
     moved: bool | None = served != mark["group"] or mark.get("overloaded", False)
     if moved and mark["reason"] == Reason.PASSTHROUGH:
-        moved = None if attempted is None else attempted > 0
+        hops = mark.get(HOPS) if attempted is None else attempted
+        moved = None if hops is None else hops > 0
     tier = mark.get("tiers", {}).get(served, mark["tier"])
     headers = {
         HEADER_PREFIX + "revision": str(mark["revision"]),
-        HEADER_PREFIX + "group": served,
+        HEADER_PREFIX + "group": header_value(served),
         HEADER_PREFIX + "reason": ",".join((mark["reason"], *mark["steps"])),
     }
     if moved is not None:
         headers[HEADER_PREFIX + "fallback"] = "1" if moved else "0"
     for name, value in (("profile", mark["profile"]), ("task", mark["task"]), ("tier", tier)):
         if value is not None:
-            headers[HEADER_PREFIX + name] = str(value)
+            headers[HEADER_PREFIX + name] = header_value(str(value))
     if mark.get("explain"):
         headers[EXPLAIN_HEADER] = json.dumps(mark["explain"], separators=(",", ":"))
     return headers | _embedded(embedded)
+
+
+def _of_several(mark: Mapping[str, Any], group: str | None) -> dict[str, str]:
+    said = {"revision": mark.get("revision"), "group": group, "profile": mark["profile"]}
+    found = {
+        HEADER_PREFIX + name: header_value(str(value)) for name, value in said.items() if value is not None
+    }
+    return found | {HEADER_PREFIX + "reason": ",".join((mark["reason"], *mark["steps"]))}
+
+
+def header_value(text: str) -> str:
+    """Return a text as a header may carry it: what Latin-1 or HTTP lacks is percent-encoded, as UTF-8."""
+    if fits_header(text):
+        return text
+    return quote(text, safe=_KEPT)
 
 
 def _embedded(embedded: bool) -> dict[str, str]:

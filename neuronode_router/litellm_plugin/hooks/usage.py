@@ -22,7 +22,7 @@ from litellm.proxy._types import UserAPIKeyAuth
 from neuronode_router.background import Failures
 from neuronode_router.domain import Reason
 from neuronode_router.litellm_plugin.auth.identity import UI_TEAM
-from neuronode_router.litellm_plugin.hooks.request_metadata import ASKED, stamped
+from neuronode_router.litellm_plugin.hooks.request_metadata import ASKED, SEVERAL, stamped
 from neuronode_router.litellm_plugin.hooks.usage_reading import Usage, call_id, outcome_of, read_usage
 from neuronode_router.usage.buffer import UsageBuffer
 from neuronode_router.usage.finished import MAX_NAME, OTHER, FinishedRequest, RequestOutcome, UsageKey
@@ -95,14 +95,29 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
         """Note that an answer begins. Adds no header; never raises."""
         with self.failures.harmless("usage of an answer that begins"):
             mark = stamped(data)
-            if isinstance(mark, dict) and mark and COUNTED not in mark and len(self._begun) < MAX_OPEN:
-                usage = Usage(
-                    RequestOutcome.LOST, deployment=str((litellm_call_info or {}).get("model_id") or "")
-                )
-                team = user_api_key_dict.team_id
-                finished = self._finished(mark, usage, team=team, given_id=data.get("litellm_call_id"))
-                self._begun[id(mark)] = _Open(mark, self._clock(), finished)
+            about = (user_api_key_dict.team_id, data.get("litellm_call_id"))
+            if isinstance(mark, dict) and SEVERAL in mark:
+                # LiteLLM has asked them all, and answers with a list; of the fastest alone it tells.
+                answers = response if isinstance(response, list) else ()
+                for each, answer in zip(mark[SEVERAL], answers, strict=False):
+                    self._answered(each, answer, about)
+            elif isinstance(mark, dict) and mark:
+                self._begin(mark, str((litellm_call_info or {}).get("model_id") or ""), about)
         return None
+
+    def _answered(self, mark: dict[str, Any], answer: object, about: tuple[str | None, object]) -> None:
+        """Count one of several that failed, and note that another is answered."""
+        if not isinstance(answer, Exception):
+            self._begin(mark, "", about)
+        elif self._first(mark):
+            finished = self._finished(mark, Usage(), team=about[0], given_id=about[1])
+            self._count(_as_failure(finished, outcome_of(answer)))
+
+    def _begin(self, mark: dict[str, Any], deployment: str, about: tuple[str | None, object]) -> None:
+        if COUNTED not in mark and len(self._begun) < MAX_OPEN:
+            usage = Usage(RequestOutcome.LOST, deployment=deployment)
+            finished = self._finished(mark, usage, team=about[0], given_id=about[1])
+            self._begun[id(mark)] = _Open(mark, self._clock(), finished)
 
     async def async_log_success_event(
         self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
@@ -110,7 +125,7 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
         """Count a request that was answered, from whatever cache or fallback, or left by its client."""
         with self.failures.harmless("usage of an answer"):
             request = kwargs.get("litellm_params") or {}
-            mark = stamped(request)
+            mark = self._one_of(stamped(request), kwargs)
             if mark is not None and self._first(mark):
                 finished = self._logged(mark, kwargs, request)
                 if mark and ASKED not in mark and finished.key.outcome is RequestOutcome.ANSWERED:
@@ -123,7 +138,7 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
         """Note that an answer broke off after it had begun."""
         with self.failures.harmless("usage of a broken answer"):
             request = kwargs.get("litellm_params") or {}
-            mark = stamped(request)
+            mark = self._one_of(stamped(request), kwargs)
             found = self._begun.pop(id(mark), None)
             if mark is not None and found is not None:
                 logged = self._logged(mark, kwargs, request)
@@ -140,12 +155,12 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
         """Count a request that failed for good."""
         with self.failures.harmless("usage of a failure"):
             mark = stamped(request_data)
-            if mark is None or not self._first(mark):
-                return
             usage = read_usage(request_data.get("standard_logging_object"), request_data)
             given_id = request_data.get("litellm_call_id")
-            finished = self._finished(mark, usage, team=user_api_key_dict.team_id, given_id=given_id)
-            self._count(_as_failure(finished, outcome_of(original_exception)))
+            for each in () if mark is None else mark.get(SEVERAL, (mark,)):
+                if self._first(each):
+                    finished = self._finished(each, usage, team=user_api_key_dict.team_id, given_id=given_id)
+                    self._count(_as_failure(finished, outcome_of(original_exception)))
 
     def sweep(self) -> None:
         """Count what broke and was not saved, and what is lost. Call it now and then; never raises."""
@@ -214,6 +229,15 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
             steps=tuple(mark.get("steps", ())),
             confidence=mark.get("confidence"),
         )
+
+    def _one_of(self, mark: Mapping[str, Any] | None, kwargs: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Return the mark of one of several names, by whom was asked for it, that is not counted yet."""
+        if mark is None or SEVERAL not in mark:
+            return mark
+        deployment = (kwargs.get("standard_logging_object") or {}).get("model_id")
+        group = self._groups.of_deployment({"model_id": deployment})[0]
+        waiting = [each for each in mark[SEVERAL] if COUNTED not in each]
+        return next((each for each in waiting if each["group"] == group), waiting[0] if waiting else None)
 
     def _name(self, group: str) -> str:
         return group[:MAX_NAME] if not group or self._groups.known(group) else OTHER

@@ -32,6 +32,16 @@ class Deployments:
         """Return the groups that the built-in model answers, sorted."""
         return tuple(sorted({entry["model_name"] for entry in self._bridge.entries() if _is_embedded(entry)}))
 
+    def group_of(self, deployment_id: str) -> str | None:
+        """Return the group of a deployment, None where the router has none of this id; clients may name any."""
+        found = self._by_id.get(deployment_id)
+        if found is None or found[0] is None:
+            if not self._bridge.has_deployment(deployment_id):
+                return None
+            self._by_id.pop(deployment_id, None)
+            found = self.served_by({"model_id": deployment_id})
+        return found[0]
+
     def served_by(self, call_info: Mapping[str, Any]) -> tuple[str | None, bool]:
         """Return (group, embedded) of the deployment that answered, (None, False) where LiteLLM names
         none.

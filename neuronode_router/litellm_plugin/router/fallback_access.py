@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from neuronode_router.litellm_plugin.hooks import gate
 from neuronode_router.litellm_plugin.hooks.request_metadata import BUCKETS, stamped
 from neuronode_router.litellm_plugin.router.bridge import AccessCheck, RouterBridge
 
@@ -39,6 +40,23 @@ class FallbackAccess:
 
     async def check(self, *, model: str, request_kwargs: Any, **context: Any) -> bool:
         """Return whether the request may go on to the group `model`. Raises what LiteLLM's own check raises."""
+        asks = gate.passing()
+        if asks is not None:
+            if not asks.passage.reaches(model):
+                return False
+            if model in asks.approved:
+                return True
+        allowed = await self._judged(model, request_kwargs, context)
+        if allowed and asks is not None:
+            asks.approved.add(model)
+        return allowed
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether LiteLLM asks us before fallbacks."""
+        return self._theirs is not None
+
+    async def _judged(self, model: str, request_kwargs: Any, context: Mapping[str, Any]) -> bool:
         mark = stamped(request_kwargs)
         if mark and model in mark.get("tiers", ()):
             user = _user(request_kwargs)

@@ -17,6 +17,7 @@ from neuronode_router.background import Failures
 from neuronode_router.errors import RouterTaken
 from neuronode_router.litellm_plugin.health_wiring import HealthWiring
 from neuronode_router.litellm_plugin.hooks.attempts import AttemptHooks
+from neuronode_router.litellm_plugin.hooks.gate import Gate, GroupOf
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge, bridge_of
 from neuronode_router.litellm_plugin.router.deployment_filter import DeploymentFilter
 from neuronode_router.litellm_plugin.router.fallback_access import FallbackAccess, Grants
@@ -34,7 +35,9 @@ class RouterHooks:
         *,
         off: Collection[Part] = (),
         grants: Grants | None = None,
+        group_of: GroupOf = lambda _: None,
     ) -> None:
+        """Without `grants`, as where there are no keys, nobody is kept from anything."""
         self.failures = Failures()
         self._monitor = health.monitor
         self.attempts = AttemptHooks(
@@ -44,6 +47,11 @@ class RouterHooks:
         self._access = None if Part.FALLBACK_ACCESS in off else FallbackAccess(bridge, grants=grants)
         callbacks = ((Part.MEASURING, self.attempts), (Part.CHOICE, self.choice))
         self._callbacks: list[CustomLogger] = [callback for part, callback in callbacks if part not in off]
+        if grants is not None:
+            # Before the others: what it refuses is no attempt.
+            self._callbacks.insert(
+                0, Gate(group_of=group_of, grants=grants, lists=self._asks_before_fallbacks)
+            )
         self.hold()
 
     def hold(self) -> None:
@@ -65,6 +73,9 @@ class RouterHooks:
     def report(self) -> Mapping[str, int]:
         """Return what a worker's heartbeat says: failures of ours while requests were measured and routed."""
         return {"router_failures": self.failures.total}
+
+    def _asks_before_fallbacks(self) -> bool:
+        return self._access is not None and self._access.is_asked
 
     def _is_cold(self, deployment_id: str) -> bool:
         known = self._monitor.candidate(deployment_id)

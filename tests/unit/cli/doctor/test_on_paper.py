@@ -125,6 +125,8 @@ TRAPS: list[tuple[str, Callable[[dict[str, Any]], None]]] = [
     ("retries_of_one", lambda config: config["router_settings"].pop("num_retries")),
     ("group_named_like_task", renamed("summary")),
     ("group_named_like_task", renamed("auto")),
+    ("group_breaks_headers", renamed("模型")),
+    ("group_breaks_headers", renamed("a\nb")),
     ("name_collision", renamed("chat")),
     ("unknown_group", lambda config: config["model_list"].pop(1)),
     ("key_in_configuration", section("general_settings", master_key=KEY)),

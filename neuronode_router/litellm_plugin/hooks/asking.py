@@ -1,0 +1,253 @@
+"""One request and who asks: where each of its names leads, what of that the caller may reach, and its fallbacks.
+
+It reads bodies by `routing.targets` and judges by `routing.passage` and LiteLLM's own lists; it calls nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import litellm
+from litellm.proxy._types import UserAPIKeyAuth
+
+from neuronode_router.access import Principal, may_override
+from neuronode_router.domain import TIERS, Beyond, Decision, Profile, Step, Tier
+from neuronode_router.errors import NotAllowed, UnknownProfile
+from neuronode_router.litellm_plugin.hooks import request_metadata
+from neuronode_router.litellm_plugin.hooks.gate import Passing, is_listed
+from neuronode_router.litellm_plugin.hooks.operators_fallbacks import GENERAL, Configured, follow
+from neuronode_router.routing import targets
+from neuronode_router.routing.admit import admit
+from neuronode_router.routing.binding import bound_profile
+from neuronode_router.routing.passage import Passage
+from neuronode_router.routing.snapshot import Snapshot
+
+MAX_NAMES = 200
+"""So many names of a request's fallbacks are judged; further ones lead nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionHost:
+    """What admission asks of the host, as plain callables."""
+
+    principal: Callable[[UserAPIKeyAuth], Principal]
+    served_by: Callable[[Mapping[str, Any]], tuple[str | None, bool]]
+    """From headers-hook facts to (model group that answered, whether the embedded model did)."""
+    tags: Callable[[], bool]
+    """Whether requests may carry our tags."""
+    spent: Callable[[UserAPIKeyAuth, str, Beyond], float | None]
+    """From a caller, a bound subject and its rule to the share of the budget that is spent, None where unknown."""
+    may_use: Callable[[UserAPIKeyAuth, str, str], Awaitable[bool]]
+    """From a caller, the name it sent and a group to whether it may use the one or the other."""
+    fallbacks: Callable[[], Configured]
+    """The fallbacks that the operator has configured in LiteLLM."""
+    grants: Callable[[UserAPIKeyAuth, str, str], Awaitable[bool]]
+    """The same as `may_use`, for a name that LiteLLM has not judged at the door."""
+    named: Callable[[str], str | None]
+    """From a name that is none of ours to the group it means, None where only LiteLLM can tell."""
+    noted_tier: Callable[[str], Tier | None]
+    """From a group to the lightest tier that is noted at its deployments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Where one name of a request leads."""
+
+    name: str
+    decision: Decision
+    mark: Mapping[str, Any] | None = None
+    """What a routed `auto` request carries along."""
+
+
+class Asking:
+    """One request of one caller, on one snapshot."""
+
+    def __init__(
+        self, host: AdmissionHost, snapshot: Snapshot, user: UserAPIKeyAuth, data: dict[str, Any]
+    ) -> None:
+        self.host = host
+        self.snapshot = snapshot
+        self.user = user
+        self.data = data
+        self.principal = host.principal(user)
+        self._bound: str | None = None
+        if snapshot.state.bindings:
+            self._bound = bound_profile(
+                snapshot.state.bindings,
+                key=self.principal.identity,
+                team=self.principal.team,
+                spent=partial(host.spent, user),
+            )
+        self.is_listed = is_listed(user)
+        self._granted: set[str] = set()
+        self._deciding = self._bound or snapshot.state.active
+        self._approved: set[str] = set()
+        self._unnamed = False
+
+    @property
+    def is_denied(self) -> bool:
+        """Whether there is anything that the caller may not reach."""
+        return self.is_capped or self.is_listed or self._bound is not None
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether the caller has a cap."""
+        return self.principal.max_tier is not TIERS[-1]
+
+    def decide(self, name: str) -> Decision:
+        """Return what a name means to this caller. Raises `NotAllowed` and `UnknownProfile`."""
+        return admit(
+            self.snapshot,
+            name,
+            wanted_profile=request_metadata.wish(self.data, request_metadata.PROFILE_HEADER),
+            may_override=self._may_override,
+            bound=lambda: self._bound,
+        )
+
+    async def enter(self, ways: Sequence[Way]) -> None:
+        """Judge where the request's own names lead. Raises `NotAllowed`."""
+        self._deciding = ways[0].decision.profile or self._deciding
+        self._granted.update(way.decision.group for way in ways if _is_mapped(way.decision))
+        door = None
+        for way in ways:
+            group = way.decision.group
+            if way.decision.profile is None and self.is_denied:
+                named = self.host.named(group)
+                self._unnamed = self._unnamed or named is None
+                group = named or group
+            if self.is_capped and not self.passage.reaches(group):
+                raise _above(way, group)
+            if self.is_listed and door is None:
+                door = _judged_at_the_door(self.user, self.data)
+            if not await self._may_use(way.name, way.decision.group, at_door=not door or way.name in door):
+                raise _kept_out(way.decision)
+            self._approved.add(group)
+
+    async def settle_fallbacks(self, ways: Sequence[Way]) -> None:
+        """Write the request's fallbacks: the ladders, then the client's as far as it may reach them, else the
+        operator's.
+        """
+        data = self.data
+        leads: targets.Leads = {}
+        theirs: dict[str, tuple[targets.Fallback, ...]] = {}
+        if targets.has_fallbacks(data):
+            targets.take_over(data)
+            theirs = {field: targets.read_fallbacks(data.get(field)) for field in targets.FALLBACK_FIELDS}
+            leads = await self._leads(name for entries in theirs.values() for name in targets.names(entries))
+        named = {way.name: way.decision.group for way in ways}
+        configured = self.host.fallbacks()
+        reaches = self.passage.reaches if self.is_capped else None
+        for field in targets.FALLBACK_FIELDS:
+            ladders = {
+                way.decision.group: way.decision.ladder
+                for way in ways
+                if way.decision.auto and field == GENERAL
+            }
+            if field in data:
+                client = targets.led(theirs[field], leads, strict=self.is_denied)
+                own = [replace(entry, group=named.get(entry.group or "", entry.group)) for entry in client]
+                first = dict.fromkeys(named.values(), ()) | ladders
+                data[field] = targets.written(own, first, by_group=field != GENERAL)
+            else:
+                found = follow(configured.get(field, ()), named, ladders, reaches=reaches)
+                if found is not None:
+                    data[field] = found
+
+    @property
+    def passage(self) -> Passage:
+        """What the request may reach, by what is known of it so far."""
+        return Passage(self.principal.max_tier, frozenset(self._granted), self._tier_of)
+
+    def passing(self) -> Passing | None:
+        """Return what the gate must know, None where nothing is denied to the caller."""
+        if not (self.is_capped or self.is_listed):
+            return None
+        return Passing(
+            self.user, self.passage, listed=self.is_listed, approved=self._approved, unnamed=self._unnamed
+        )
+
+    async def _leads(self, names: Iterable[str]) -> targets.Leads:
+        found: dict[str, tuple[str, ...]] = {}
+        for name in islice(names, MAX_NAMES):
+            if name not in found:
+                found[name] = await self._lead(name)
+        return found
+
+    async def _lead(self, name: str) -> tuple[str, ...]:
+        """Return what takes a fallback's place, nothing where the caller may not reach it."""
+        try:
+            decision = self.decide(name)
+        except (NotAllowed, UnknownProfile):
+            return ()
+        group = self._lightened(decision) if decision.auto else decision.group
+        if group is None:
+            return ()
+        known = self.host.named(group) or group if self.is_denied else group
+        granted = {group} if _is_mapped(decision) else set()
+        if not replace(self.passage, granted=self.passage.granted | granted).reaches(known):
+            return ()
+        if not await self._may_use(name, group, at_door=False):
+            return ()
+        self._granted |= granted
+        self._approved.add(known)
+        return (group,)
+
+    def _lightened(self, decision: Decision) -> str | None:
+        """Return where `auto` leads as a fallback: its tier's first group, or a lighter tier's, within the cap."""
+        assert decision.profile is not None
+        profile = self.snapshot.state.profiles.profiles[decision.profile]
+        highest = min(TIERS.index(decision.tier or profile.uncertain), TIERS.index(self.principal.max_tier))
+        ladder = self.snapshot.ladders[decision.profile]
+        return next((ladder[tier][0] for tier in TIERS[highest::-1] if ladder[tier]), None)
+
+    async def _may_use(self, name: str, group: str, *, at_door: bool) -> bool:
+        if at_door or not self.is_listed:
+            return await self.host.may_use(self.user, name, group)
+        return await self.host.grants(self.user, name, group)
+
+    def _may_override(self, profile: Profile) -> bool:
+        return may_override(self.principal, profile)
+
+    def _tier_of(self, group: str) -> Tier | None:
+        return self.snapshot.tier_of(group, profile=self._deciding, noted=self.host.noted_tier)
+
+
+def _is_mapped(decision: Decision) -> bool:
+    """Return whether the operator's profile maps the very task to the group: that is a grant, whatever its tier."""
+    return decision.profile is not None and not decision.auto and Step.GROUP_MISSING not in decision.steps
+
+
+def _judged_at_the_door(user: UserAPIKeyAuth, data: Mapping[str, Any]) -> set[str]:
+    """Return the names by which LiteLLM let the request in, also as its aliases translate them.
+
+    They are those of the body. What is called may stand in the path or the query, which LiteLLM then does not judge.
+    """
+    request = data.get("proxy_server_request")
+    body = request.get("body") if isinstance(request, Mapping) else None
+    said = body.get("model") if isinstance(body, Mapping) else None
+    if not isinstance(said, str):
+        return set()
+    found = {said, *targets.asked(said, several=True)}
+    for aliases in (user.aliases, user.team_model_aliases, litellm.model_alias_map):
+        if isinstance(aliases, Mapping):
+            found |= {target for name in found if isinstance(target := aliases.get(name), str)}
+    return found
+
+
+def _kept_out(decision: Decision) -> NotAllowed:
+    under = f" under the profile {decision.profile!r}" if decision.profile else ""
+    return NotAllowed(
+        f"This key may not use the model group {decision.group!r}, which {decision.original_model!r} leads to{under}.",
+        fix="Have the name or the group added to the models of the key and of its team.",
+    )
+
+
+def _above(way: Way, group: str) -> NotAllowed:
+    return NotAllowed(
+        f"This key may not use the model group {group!r}, which {way.name!r} leads to: it is above the key's tier.",
+        fix="Ask for a task or for 'auto', or have the key's max_tier raised.",
+    )

@@ -1,0 +1,132 @@
+"""The last gate: before LiteLLM asks a deployment, whether the request that it serves may reach the group.
+
+It decides nothing itself: `routing.passage` has the rule for caps, LiteLLM has the one for lists of models. Requests of
+callers whom nothing is denied pass without a look. Who is asking stands in a context variable, which no body reaches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import HTTPException
+from litellm.integrations.custom_logger import CustomLogger
+from litellm.proxy._types import UserAPIKeyAuth
+
+from neuronode_router.litellm_plugin.hooks.request_metadata import BUCKETS
+from neuronode_router.routing.passage import Passage
+
+NO_LIST = frozenset({"all-proxy-models", "all-team-models", "*"})
+"""Entries of LiteLLM's lists that mean all groups, or refer to another list."""
+
+GroupOf = Callable[[str], str | None]
+"""From a deployment's id to its group, None for one that the router has not."""
+
+Grants = Callable[[UserAPIKeyAuth, str, str], Awaitable[bool]]
+"""From a caller, a name and a group to whether LiteLLM's lists let the caller use the one or the other."""
+
+
+@dataclass(slots=True)
+class Passing:
+    """One request of a caller to whom something is denied, on its way to deployments."""
+
+    user: UserAPIKeyAuth
+    passage: Passage
+    listed: bool = False
+    """Whether LiteLLM has a list of the groups that the caller may use."""
+    approved: set[str] = field(default_factory=set)
+    """Groups that were judged for this request."""
+    unnamed: bool = False
+    """Whether LiteLLM alone knows what the name means (a wildcard, a router of its own): it judged the name."""
+
+
+_passing: ContextVar[Passing | None] = ContextVar("neuronode_passing", default=None)
+
+
+def let(passing: Passing | None) -> None:
+    """Say who asks, for all that follows in this request; None where nothing is denied."""
+    _passing.set(passing)
+
+
+def passing() -> Passing | None:
+    """Return who asks, None where nothing is denied or nobody of the proxy's callers does."""
+    return _passing.get()
+
+
+def is_listed(user: UserAPIKeyAuth) -> bool:
+    """Return whether key, team or organization has a list of models. Never raises."""
+    lists = (user.models, user.team_models, getattr(user, "organization_models", None))
+    return any(names and NO_LIST.isdisjoint(names) for names in lists)
+
+
+def refusal(group: str | None) -> HTTPException:
+    """Return what a caller is told of a group that it may not reach."""
+    if group is None:
+        return unseen("a deployment that this proxy does not know")
+    text = (
+        f"This key may not use the model group {group!r}: it is above the key's tier or not among its models."
+    )
+    return HTTPException(status_code=403, detail={"error": text})
+
+
+def unseen(what: str) -> HTTPException:
+    """Return what a caller to whom something is denied is told of what cannot be checked."""
+    text = f"This key is limited to certain models, and {what} cannot be checked against that. Ask an administrator."
+    return HTTPException(status_code=403, detail={"error": text})
+
+
+class Gate(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
+    """LiteLLM's callback for each attempt. LiteLLM looks for hooks in this very class.
+
+    `lists` tells whether LiteLLM asks us before fallbacks: only then is it known which groups were judged.
+    """
+
+    def __init__(self, *, group_of: GroupOf, grants: Grants, lists: Callable[[], bool]) -> None:
+        super().__init__()
+        self._group_of = group_of
+        self._grants = grants
+        self._lists = lists
+
+    async def async_filter_deployments(
+        self,
+        model: str,
+        healthy_deployments: list[Any],
+        messages: list[Any] | None,
+        request_kwargs: dict[str, Any] | None = None,
+        parent_otel_span: object = None,
+    ) -> list[Any]:
+        """Return the deployments of the group. Raises HTTPException 403 for a group out of reach."""
+        asks = _passing.get()
+        if asks is not None and healthy_deployments and not _is_inner(request_kwargs):
+            await self._check(asks, self._group_of(healthy_deployments[0]["model_info"]["id"]) or model)
+        return healthy_deployments
+
+    async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: object) -> None:
+        """Let the call go on. Raises HTTPException 403 for a group out of reach, or one that nobody can tell."""
+        asks = _passing.get()
+        if asks is not None and not _is_inner(kwargs):
+            about = kwargs.get("model_info")
+            known = about.get("id") if isinstance(about, Mapping) else None
+            group = self._group_of(known) if isinstance(known, str) else None
+            if group is None:
+                raise refusal(None)
+            await self._check(asks, group)
+
+    async def _check(self, asks: Passing, group: str) -> None:
+        if not asks.passage.reaches(group):
+            raise refusal(group)
+        if not asks.listed or asks.unnamed or group in asks.approved or not self._lists():
+            return
+        if not await self._grants(asks.user, group, group):
+            raise refusal(group)
+        asks.approved.add(group)
+
+
+def _is_inner(kwargs: Mapping[str, Any] | None) -> bool:
+    """Return whether LiteLLM calls for purposes of its own (a guardrail, a cache): such a call has metadata of its own,
+    without a caller. A fallback of a client's cannot take the caller away: `targets` leaves out what would.
+    """
+    buckets = [bucket for name in BUCKETS if isinstance(bucket := (kwargs or {}).get(name), Mapping)]
+    return bool(buckets) and all(bucket.get("user_api_key_auth") is None for bucket in buckets)

@@ -1,0 +1,277 @@
+"""No request of a limited caller reaches a group that it may not, whatever its body says: LiteLLM in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import litellm
+import pytest
+from fastapi import HTTPException
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from litellm.caching.caching import DualCache
+from litellm.integrations.custom_logger import CustomLogger
+from litellm.proxy._types import UserAPIKeyAuth
+from litellm.proxy.route_llm_request import route_request
+from litellm.proxy.utils import ProxyLogging
+
+from neuronode_router.access import Principal, Role
+from neuronode_router.auto.router import AutoRouter
+from neuronode_router.classifier import Classifier, lexicon
+from neuronode_router.domain import (
+    STABLE_ALIAS_PROFILE,
+    TASK_ALIASES,
+    ControlState,
+    HostFacts,
+    Profile,
+    ProfileSet,
+    Tier,
+)
+from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
+from neuronode_router.litellm_plugin.current import CurrentSnapshot
+from neuronode_router.litellm_plugin.hooks import gate
+from neuronode_router.litellm_plugin.hooks.admission import Admission
+from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
+from neuronode_router.litellm_plugin.hooks.chosen_group import Renaming
+from neuronode_router.litellm_plugin.router.aliases import RouterAliases
+from neuronode_router.litellm_plugin.router.deployments import Deployments
+from neuronode_router.litellm_plugin.router.fallback_access import FallbackAccess
+from neuronode_router.routing.passage import Passage
+from neuronode_router.routing.snapshot import build_snapshot
+from tests.host.routers import bridged, deployment, router
+
+GROUPS = ("small", "middle", "large", "chat_active", "chat_other", "chat_balanced", "rescue")
+FAILS = "litellm.InternalServerError"
+"""What LiteLLM is told to raise instead of calling: every fallback is tried."""
+
+WITHIN = {
+    "capped": {"small", "chat_active", "chat_balanced", "rescue"},
+    "listed": {"small", "rescue"},
+    "ordinary": {"small", "middle", "large", "chat_active", "chat_balanced", "rescue"},
+}
+"""What each caller may reach. Nobody may choose the profile `other`."""
+
+
+@dataclass(eq=False)
+class Spy(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
+    """Notes which deployments are asked: it stands behind the gate."""
+
+    seen: set[str] = field(default_factory=set)
+
+    async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: object) -> None:
+        """Note it."""
+        self.seen.add(kwargs["model_info"]["id"])
+
+
+@dataclass
+class Way:
+    """All that happens to a request behind the door."""
+
+    logging: ProxyLogging
+    live: Any
+    spy: Spy
+    admission: Admission
+    current: CurrentSnapshot
+
+    async def ask(self, caller: str, body: dict[str, Any]) -> set[str]:
+        """Return which groups were asked."""
+        user = UserAPIKeyAuth(api_key=caller, models=["small", "rescue"] if caller == "listed" else [])
+        data = {
+            "metadata": {"user_api_key_auth": user},
+            "messages": [{"role": "user", "content": "hi"}],
+        } | body
+        data["proxy_server_request"] = {"body": dict(body), "headers": {}}
+        self.spy.seen = set()
+        try:
+            admitted = await self.logging.pre_call_hook(user, data, "acompletion")  # type: ignore[call-overload]
+            await (await route_request(admitted, self.live, None, "acompletion"))
+        except Exception:  # noqa: BLE001  LiteLLM's classes differ by release; here it counts who was asked
+            pass
+        return self.spy.seen
+
+
+def profile(name: str) -> Profile:
+    return Profile(
+        name=name,
+        description="",
+        cost_level="low",
+        performance_level="good",
+        tasks=dict.fromkeys(TASK_ALIASES, f"chat_{name}"),
+        tiers={Tier.FAST: ("small",), Tier.MEDIUM: ("middle",), Tier.COMPLEX: ("large",)},
+    )
+
+
+async def anybody(**_: object) -> bool:
+    return True
+
+
+@pytest.fixture
+def way(monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
+    """A proxy's hooks over a router whose deployments all fail."""
+    live = router([deployment(group, group, "http://127.0.0.1:9", mock_response=FAILS) for group in GROUPS])
+    monkeypatch.setattr("litellm.proxy.proxy_server.llm_router", live)
+    profiles = ProfileSet({name: profile(name) for name in ("active", "other", STABLE_ALIAS_PROFILE)})
+    snapshot = build_snapshot(
+        ControlState(1, "active", profiles, committed_at=0.0), HostFacts(groups=frozenset(GROUPS))
+    )
+    current = CurrentSnapshot()
+    current.take(snapshot)
+    bridge = bridged(live)
+    RouterAliases(bridge).replace(snapshot.aliases)
+    deployments = Deployments(bridge)
+    access = GroupAccess(bridge, group_of=deployments.group_of)
+    caps = {"capped": Tier.FAST}
+    host = AdmissionHost(
+        principal=lambda user: Principal(
+            "somebody", Role.MEMBER, max_tier=caps.get(user.api_key or "", Tier.COMPLEX)
+        ),
+        served_by=lambda _: (None, False),
+        tags=lambda: True,
+        spent=lambda *_: None,
+        may_use=access.may_use,
+        fallbacks=bridge.fallbacks,
+        grants=access.grants,
+        named=access.named,
+        noted_tier=lambda _: None,
+    )
+    admission = Admission(
+        host, AutoRouter(classifier=Classifier(lexicon.shipped(), None), standings=dict), current
+    )
+    spy = Spy()
+    bridge.set_access_check(anybody)  # LiteLLM's own may be switched off
+    checks = FallbackAccess(bridge, grants=access.grants)
+    checks.hold()
+    guard = gate.Gate(group_of=deployments.group_of, grants=access.grants, lists=lambda: True)
+    before = list(litellm.callbacks)
+    litellm.callbacks[:] = [admission, Renaming(), guard, spy]
+    yield Way(ProxyLogging(user_api_key_cache=DualCache()), live, spy, admission, current)
+    litellm.callbacks[:] = before
+    gate.let(None)
+
+
+NAMES = st.sampled_from(
+    [
+        *GROUPS,
+        "chat",
+        "auto",
+        "auto:complex",
+        "task_chat",
+        "@profile/other",
+        "other/chat",
+        "openai/large",
+        "none",
+    ]
+)
+TARGETS = st.recursive(
+    NAMES,
+    lambda inner: st.fixed_dictionaries(
+        {"model": NAMES},
+        optional={
+            "fallbacks": st.lists(inner, max_size=2),
+            "metadata": st.just({}),
+            "litellm_metadata": st.just({}),
+            "deployment_id": NAMES,
+            "specific_deployment": st.just(value=True),
+            "model_info": st.fixed_dictionaries({"id": NAMES}),
+        },
+    ),
+    max_leaves=3,
+)
+ENTRIES = st.lists(
+    TARGETS | st.dictionaries(NAMES | st.just("*"), st.lists(TARGETS, max_size=3), max_size=2), max_size=3
+)
+FIELDS = {
+    "fallbacks": ENTRIES,
+    "context_window_fallbacks": ENTRIES,
+    "content_policy_fallbacks": ENTRIES,
+}
+BODIES = st.fixed_dictionaries(
+    {"model": st.lists(NAMES, min_size=1, max_size=3).map(",".join)},
+    optional=FIELDS
+    | {
+        "router_settings_override": st.fixed_dictionaries({}, optional=FIELDS),
+        "deployment_id": NAMES,
+        "extra_body": st.fixed_dictionaries({"model": NAMES}),
+    },
+)
+
+
+@pytest.mark.parametrize("caller", WITHIN)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(BODIES)
+def test_no_request_reaches_what_its_caller_may_not(way: Way, caller: str, body: dict[str, Any]) -> None:
+    """Judged by the deployments that LiteLLM was about to ask, where all of them fail."""
+    seen = asyncio.run(way.ask(caller, body))
+    reached = asyncio.run(way.ask(caller, {"model": "small"}))
+
+    assert reached == {"small"}, "the way is open"
+    assert seen <= WITHIN[caller]
+    assert way.admission.failures.total == 0
+
+
+@pytest.mark.parametrize("broken", ["no state", "error"])
+@pytest.mark.parametrize(
+    ("caller", "body", "status"),
+    [
+        ("ordinary", {"model": "chat"}, None),
+        ("capped", {"model": "chat"}, 503),
+        ("listed", {"model": "small"}, 503),
+        ("ordinary", {"model": "@profile/other"}, 503),
+        ("ordinary", {"model": "chat,@profile/other"}, 503),
+        ("ordinary", {"model": "chat", "fallbacks": [{"chat": [{"model": "@profile/other"}]}]}, 503),
+    ],
+)
+async def test_who_is_limited_is_refused_where_nobody_can_decide(
+    way: Way,
+    monkeypatch: pytest.MonkeyPatch,
+    caller: str,
+    body: dict[str, Any],
+    status: int | None,
+    *,
+    broken: str,
+) -> None:
+    """Without a control state, as when the store is down at the start, and where admission fails; others go on."""
+    way.admission.open()
+    if broken == "no state":
+        monkeypatch.setattr(way.current, "snapshot", None)
+    else:
+        monkeypatch.setattr("neuronode_router.litellm_plugin.hooks.asking.admit", None)
+    user = UserAPIKeyAuth(api_key=caller, models=["small"] if caller == "listed" else [])
+    data = {"metadata": {}, "messages": [], **body}
+
+    call = way.admission.async_pre_call_hook(user, DualCache(), data, "acompletion")
+    if status is None:
+        assert await call is None
+    else:
+        with pytest.raises(HTTPException) as refusal:
+            await call
+        assert refusal.value.status_code == status
+    assert way.admission.failures.total == 1
+
+
+@pytest.mark.parametrize("caller", WITHIN)
+@pytest.mark.parametrize("group", GROUPS)
+async def test_the_last_gate_stands_without_the_first(way: Way, caller: str, group: str) -> None:
+    """Where admission has let a request through that it should not have, no deployment out of reach is asked."""
+    litellm.callbacks.remove(way.admission)
+    user = UserAPIKeyAuth(api_key=caller, models=["small", "rescue"] if caller == "listed" else [])
+    tiers = {"small": Tier.FAST, "middle": Tier.MEDIUM, "large": Tier.COMPLEX}
+    cap = Tier.FAST if caller == "capped" else Tier.COMPLEX
+    asks = gate.Passing(user, Passage(cap, tier_of=tiers.get), listed=caller == "listed")
+    gate.let(None if caller == "ordinary" else asks)
+
+    with pytest.raises((HTTPException, litellm.exceptions.InternalServerError)) as refusal:
+        await way.live.acompletion(
+            model=group,
+            messages=[{"role": "user", "content": "hi"}],
+            metadata={"user_api_key_auth": user},
+            num_retries=2,
+        )
+
+    within = {"capped": set(GROUPS) - {"middle", "large"}, "listed": {"small", "rescue"}}
+    allowed = group in within.get(caller, GROUPS)
+    assert way.spy.seen == ({group} if allowed else set())
+    assert (getattr(refusal.value, "status_code", None) == 403) is not allowed
