@@ -68,6 +68,8 @@ class OllamaLimits:
     """From its Modelfile: what a request gets that asks for nothing."""
     trained: int | None = None
     """What no request can exceed."""
+    answers: bool = True
+    """Whether it writes anything."""
     abilities: Mapping[Modality | Ability, bool] = field(default_factory=dict)
     """What the name can do, as far as this Ollama tells."""
 
@@ -112,17 +114,20 @@ def read_places(
 def found(place: Place, seen: Seen) -> ProbedFacts:
     """Return what an Ollama's answers say about a deployment. Never raises."""
     limits = seen.limits.get(place.tag, OllamaLimits())
-    written = place.num_ctx or limits.num_ctx
-    given = written or (seen.loaded or {}).get(place.tag) or DEFAULT_NUM_CTX
+    written, loaded = place.num_ctx or limits.num_ctx, (seen.loaded or {}).get(place.tag)
+    # What is loaded may have been asked for by one request, so it says nothing of the next one that may ask itself.
+    given = written or (None if place.asks else loaded) or DEFAULT_NUM_CTX
     # Where nobody wrote a window a request may ask for all that the weights were trained for.
     allowed = given if written or not place.asks else max(given, limits.trained or given)
-    longest = limits.trained if place.asks else given
+    trained = limits.trained or allowed
     return ProbedFacts(
         available=place.tag in seen.digests,
         loaded=None if seen.loaded is None else place.tag in seen.loaded,
-        context_window=allowed,
-        longest=longest if limits.trained is None else min(limits.trained, longest or limits.trained),
-        num_ctx=given,
+        context_window=min(allowed, trained),
+        longest=trained if place.asks else min(given, trained),
+        num_ctx=min(given, trained),
+        loaded_ctx=loaded,
+        answers=limits.answers,
         abilities=limits.abilities,
     )
 
@@ -147,6 +152,7 @@ def read_limits(document: object) -> OllamaLimits:
     return OllamaLimits(
         num_ctx=_parameter(document.get("parameters")),
         trained=_count(trained),
+        answers=document.get("capabilities") != ["embedding"],
         abilities=_abilities(document.get("capabilities")),
     )
 

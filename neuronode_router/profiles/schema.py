@@ -158,7 +158,7 @@ class ProfileFile(BaseModel):
         NothingFits,
         Field(
             strict=False,
-            description="What becomes of a request that no group can hold: refuse, or least_bad, the first all the same.",
+            description="What becomes of a request that no group can hold: refuse, or least_bad (the first group).",
         ),
     ] = NothingFits.REFUSE
     too_cheap: Annotated[

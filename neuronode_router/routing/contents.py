@@ -41,7 +41,7 @@ _BY_TYPE: Mapping[str, Modality | None] = {
     **dict.fromkeys(("file", "input_file", "document"), None),
 }
 """What a part is, by its type. None: by what its file says."""
-_INLINE = ("inlineData", "inline_data", "fileData", "file_data")
+_INLINE = frozenset({"inlineData", "inline_data", "fileData", "file_data"})
 """Gemini's parts have no type."""
 _MIMES = ("mimeType", "mime_type", "media_type", "format")
 _NAMED = ("filename", "url", "file_url", "fileUri", "file_uri")
@@ -79,19 +79,25 @@ class Contents:
     def walk(self, node: object) -> None:
         """Add whatever is in `node`. Never raises."""
         stack, left = [node], MOST_NODES
-        while stack:
+        # By class and not by `isinstance`: a conversation has hundreds of these, and JSON has no other kinds.
+        while stack and left:
             item = stack.pop()
-            if isinstance(item, str):
-                self.texts.append(item)
-            elif isinstance(item, Mapping):
-                self._mapping(item, stack)
+            kind = item.__class__
+            if kind is dict:
                 left -= 1
-            elif isinstance(item, list | tuple):
-                stack.extend(item)
+                # Most turns and parts have a text, or a list of parts, and at most a role or a type beside it.
+                plain = item.get("content") or item.get("text") or item.get("parts")  # type: ignore[attr-defined]
+                if len(item) <= 2 and plain.__class__ in (str, list):  # type: ignore[arg-type]
+                    stack.append(plain)
+                else:
+                    self._mapping(item, stack)  # type: ignore[arg-type]  # a dict
+            elif kind is str:
+                self.texts.append(item)  # type: ignore[arg-type]  # a text
+            elif kind is list:
                 left -= 1
-            if not left:
-                self.json(stack)
-                return
+                stack += item  # type: ignore[arg-type]  # a list
+        if stack:
+            self.json(stack)
 
     def json(self, node: object) -> None:
         """Add `node` as JSON, with its keys: tools, schemas, arguments of calls. Never raises."""
@@ -100,19 +106,20 @@ class Contents:
         except (RecursionError, ValueError, TypeError):
             self.other += _leaves(node)
 
-    def _mapping(self, item: Mapping[object, object], stack: list[object]) -> None:
+    def _mapping(self, item: dict[object, object], stack: list[object]) -> None:
         kind = item.get("type")
-        typed = isinstance(kind, str) and kind in _BY_TYPE
-        if (typed or any(key in item for key in _INLINE)) and not _is_text(item):
+        typed = kind.__class__ is str and kind in _BY_TYPE
+        if (typed or not _INLINE.isdisjoint(item)) and not _is_text(item):
             self._medium(item, _BY_TYPE[str(kind)] if typed else None)
             return
         for key, value in item.items():
-            if isinstance(value, str):
+            form = value.__class__
+            if form is str:
                 if key not in _SILENT:
-                    self.texts.append(value)
-            elif isinstance(value, Mapping) and key in _OBJECTS:
+                    self.texts.append(value)  # type: ignore[arg-type]  # a text
+            elif form is dict and key in _OBJECTS:
                 self.json(value)
-            elif isinstance(value, Mapping | list | tuple):
+            elif form is dict or form is list:
                 stack.append(value)
 
     def _medium(self, part: Mapping[object, object], modality: Modality | None) -> None:

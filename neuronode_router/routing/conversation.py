@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from neuronode_router.routing.contents import SYSTEM, TURNS, collect
-from neuronode_router.routing.fit import ROOM, Needs
+from neuronode_router.routing.fit import Needs
 from neuronode_router.routing.inventory import TEXT, Ability
 
 Turn = Mapping[str, object]
@@ -24,7 +24,7 @@ _TOOL_RESULTS = frozenset(
     {"tool_result", "function_call_output", "custom_tool_call_output", "computer_call_output"}
     | {"local_shell_call_output", "shell_call_output", "apply_patch_call_output", "mcp_approval_response"}
 )
-_RESULT_KEYS = ("functionResponse", "function_response")
+_RESULT_KEYS = frozenset({"functionResponse", "function_response"})
 _TEXT_TYPES = ("text", "input_text")
 _REMINDER = re.compile(r"\s*<([a-z][a-z_-]{1,40})>")
 """How a text begins that a coding agent puts beside what its user or a tool has said."""
@@ -100,7 +100,6 @@ def read_needs(body: Mapping[str, object]) -> Needs:
     return Needs(
         tokens=found.tokens,
         answer=_longest_answer(body),
-        room=ROOM if found.texts or found.other else 0,
         modalities=TEXT | found.modalities,
         abilities=frozenset(_abilities(body)),
         parameters=frozenset(_set(body)),
@@ -126,7 +125,7 @@ def _raw(body: Mapping[str, object]) -> tuple[Sequence[object] | str, Callable[[
 def _looked_at(raw: Sequence[object], until: int, to_turn: Callable[[Turn], Turn]) -> Sequence[Turn]:
     """Return the turns that a classifier looks at: the first, and the last before `until`."""
     begin = max(0, until - LOOKED_AT)
-    recent = [to_turn(turn) for turn in raw[begin:until] if isinstance(turn, Mapping)]
+    recent = [to_turn(turn) for turn in raw[begin:until] if isinstance(turn, dict)]
     first = raw[0] if begin else None
     # A classifier looks at the first turn and at so many from the end: the others keep their number only.
     return [to_turn(first), {}, *recent] if isinstance(first, Mapping) else recent
@@ -142,7 +141,7 @@ def _system(body: Mapping[str, object]) -> str:
         texts += [
             text
             for part in parts
-            if isinstance(text := part.get("text") if isinstance(part, Mapping) else part, str)
+            if isinstance(text := part.get("text") if isinstance(part, dict) else part, str)
         ]
     return "\n".join(texts)
 
@@ -153,7 +152,7 @@ def _as_it_is(turn: Turn) -> Turn:
 
 def _gemini(turn: Turn) -> Turn:
     """Return a turn of Gemini's format as a chat message."""
-    found = [part for part in _content(turn) if isinstance(part, Mapping)]
+    found = [part for part in _content(turn) if isinstance(part, dict)]
     if _hands_in_results(turn):
         return {"role": "tool", "content": ""}
     content = [_gemini_part(part) for part in found[:LOOKED_AT]]
@@ -188,11 +187,10 @@ def _content(turn: Turn) -> Sequence[object]:
 def _hands_in_results(turn: Turn) -> bool:
     if turn.get("role") in ("tool", "function") or _kind(turn) in _TOOL_RESULTS:
         return True
-    return any(
-        isinstance(part, Mapping)
-        and (_kind(part) in _TOOL_RESULTS or any(key in part for key in _RESULT_KEYS))
-        for part in _content(turn)
-    )
+    for part in _content(turn):
+        if isinstance(part, dict) and (_kind(part) in _TOOL_RESULTS or not _RESULT_KEYS.isdisjoint(part)):
+            return True
+    return False
 
 
 def _place(turns: Sequence[object]) -> tuple[int, bool]:
@@ -200,7 +198,7 @@ def _place(turns: Sequence[object]) -> tuple[int, bool]:
     results = False
     for number in range(len(turns) - 1, -1, -1):
         turn = turns[number]
-        if not isinstance(turn, Mapping):
+        if not isinstance(turn, dict):
             continue
         if _hands_in_results(turn):
             results = True
@@ -216,7 +214,7 @@ def _place(turns: Sequence[object]) -> tuple[int, bool]:
 
 def _person_before(turns: Sequence[object], end: int) -> int:
     places = range(end - 1, -1, -1)
-    return next((at for at in places if isinstance(turn := turns[at], Mapping) and _is_persons(turn)), -1)
+    return next((at for at in places if isinstance(turn := turns[at], dict) and _is_persons(turn)), -1)
 
 
 def _follows_results(turns: Sequence[object], number: int) -> bool:
@@ -234,7 +232,7 @@ def _is_persons(turn: Turn) -> bool:
 
 def _texts(turn: Turn) -> Iterator[str]:
     for part in _content(turn):
-        text = part.get("text") if isinstance(part, Mapping) else part
+        text = part.get("text") if isinstance(part, dict) else part
         if isinstance(text, str):
             yield text
 
@@ -247,7 +245,7 @@ def _is_reminder(text: str) -> bool:
 
 def _identity(turns: Sequence[object], place: int) -> tuple[str, ...]:
     """Return how the conversation opened and what a person wrote last, without reminders, which come and go."""
-    opening = next((turn for turn in turns if isinstance(turn, Mapping) and _is_persons(turn)), {})
+    opening = next((turn for turn in turns if isinstance(turn, dict) and _is_persons(turn)), {})
     last = turns[place] if place >= 0 else {}
     said = last if isinstance(last, Mapping) else {}
     return tuple(

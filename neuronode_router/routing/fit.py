@@ -35,17 +35,16 @@ class Needs:
     """Of everything that is sent, estimated."""
     answer: int = 0
     """Tokens of the longest answer that is asked for; 0 where the request does not say."""
-    room: int = ROOM
-    """Tokens that must be left for the answer."""
     modalities: frozenset[Modality] = TEXT
     abilities: frozenset[Ability] = frozenset()
     parameters: frozenset[str] = frozenset()
     """OpenAI's names of what the request sets."""
 
-    @property
-    def least(self) -> int:
-        """The window without which the request cannot be answered."""
-        return self.tokens + min(self.answer or self.room, self.room)
+    def least(self, deployment: Deployment) -> int:
+        """Return the window without which a deployment cannot answer: small ones are left more of it."""
+        if not deployment.answers:
+            return self.tokens
+        return self.tokens + min(self.answer or ROOM, ROOM, (deployment.context_window or ROOM) // 4)
 
 
 NO_NEEDS = Needs()
@@ -55,7 +54,7 @@ def misfit(deployment: Deployment, needs: Needs) -> Misfit | None:
     """Return why a deployment cannot hold a request, None when it can or nobody said how much it holds."""
     if needs.modalities & deployment.refuses:
         return Misfit.MODALITY
-    if deployment.context_window is not None and needs.least > deployment.context_window:
+    if deployment.context_window is not None and needs.least(deployment) > deployment.context_window:
         return Misfit.CONTEXT_WINDOW
     lacking = needs.abilities & deployment.cannot
     return next((_OF_ABILITY[ability] for ability in _OF_ABILITY if ability in lacking), None)
@@ -104,10 +103,11 @@ def _complaints(deployments: Sequence[Deployment], needs: Needs) -> Iterator[str
         refused = needs.modalities.intersection(*(deployment.refuses for deployment in deployments))
         yield f"it has {', '.join(sorted(refused or needs.modalities - TEXT))} input, which nothing there reads"
     if Misfit.CONTEXT_WINDOW in wrong:
-        windows = [each.context_window for each in deployments if each.context_window is not None]
+        widest = max(deployments, key=lambda deployment: deployment.context_window or 0)
+        room = needs.least(widest) - needs.tokens
         yield (
-            f"it is about {needs.tokens} tokens and needs {needs.least - needs.tokens} more for the answer; the "
-            f"largest window there is {max(windows)}"
+            f"it is about {needs.tokens} tokens and needs {room} more for the answer; the largest window there is "
+            f"{widest.context_window}"
         )
     if Misfit.TOOLS in wrong:
         yield "it brings tools, which nothing there can call"

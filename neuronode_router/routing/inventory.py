@@ -34,6 +34,9 @@ class Ability(StrEnum):
     REASONING = "reasoning"
 
 
+SILENT = ("embedding", "rerank", "moderation")
+"""LiteLLM's modes of what answers without a word."""
+
 _SUPPORTS: Mapping[Modality | Ability, str] = {
     "image": "supports_vision",
     "pdf": "supports_pdf_input",
@@ -91,10 +94,14 @@ class Deployment:
     """What it is known not to read; of what stands in neither nobody said anything."""
     cannot: frozenset[Ability] = frozenset()
     """What it is known not to be able to."""
+    answers: bool = True
+    """Whether it writes anything: what only embeds needs no room for an answer."""
     accepts: frozenset[str] | None = None
     """OpenAI's names of the parameters that it takes."""
     num_ctx: int | None = None
     """The window that an Ollama gives a request that asks for none, where more may be asked for."""
+    loaded_ctx: int | None = None
+    """The window that an Ollama has it loaded with: another one makes it load anew."""
     available: bool = True
     """Whether its server has it."""
     loaded: bool | None = None
@@ -113,6 +120,9 @@ class ProbedFacts:
     """What no operator's word can exceed."""
     num_ctx: int | None = None
     """The window of a request that asks for none."""
+    loaded_ctx: int | None = None
+    """The window that it is loaded with."""
+    answers: bool = True
     abilities: Mapping[Modality | Ability, bool] = field(default_factory=dict)
 
 
@@ -185,6 +195,7 @@ def _deployment(group: str, about: Mapping[str, Any], note: Note) -> Deployment:
         temperature=note.temperature,
         parallel=note.parallel,
         capabilities=note.capabilities,
+        answers=about.get("mode") not in SILENT,
         accepts=frozenset(map(str, accepts)) if isinstance(accepts, list) else None,
     )
     said.update(note.abilities.items())
@@ -217,6 +228,8 @@ def _probed(entry: Deployment, found: ProbedFacts | None) -> Deployment:
         _able(entry, found.abilities),
         available=found.available,
         loaded=found.loaded,
+        answers=entry.answers and found.answers,
         context_window=window,
         num_ctx=found.num_ctx if raised else None,
+        loaded_ctx=found.loaded_ctx,
     )

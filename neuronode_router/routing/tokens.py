@@ -13,7 +13,7 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
-WINDOWS, WINDOW = 64, 128
+WINDOWS, WINDOW = 40, 128
 """Texts that are longer together than these are judged by as many windows of so many characters, evenly spread."""
 
 _KINDS: tuple[tuple[str, float, tuple[tuple[int, int], ...]], ...] = (

@@ -81,7 +81,8 @@ def stamp(
 
     With `tags` the request also carries `profile:` and `task:` tags, so that LiteLLM's spend reports can
     group by them. They are left out where tag routing is on, because there a tag would choose deployments.
-    `least_bad` says that what no deployment can hold is sent all the same. `routed` is what else an `auto` request carries along (see `routed_mark`).
+    `least_bad` says that what no deployment can hold is sent all the same. `routed` is what else an `auto` request
+    carries along (see `routed_mark`).
     """
     bucket[KEY] = {
         "revision": decision.revision,

@@ -228,10 +228,10 @@ def _refused(group: str, deployments: Sequence[Deployment], needs: Needs) -> Exc
 def widened(deployment: Deployment, needs: Needs) -> int | None:
     """Return the window to ask an Ollama for, None where the one it gives unasked is enough.
 
-    It is the next power of two, so that an Ollama, which loads weights anew for each window, knows few of them.
+    It is the one that is loaded, or the next power of two: an Ollama loads weights anew for each window.
     """
-    wanted = needs.tokens + max(needs.answer, needs.room)
+    wanted = max(needs.least(deployment), needs.tokens + needs.answer)
     if deployment.num_ctx is None or wanted <= deployment.num_ctx:
         return None
-    window = 1 << (wanted - 1).bit_length()
+    window = max(1 << (wanted - 1).bit_length(), deployment.loaded_ctx or 0)
     return min(window, deployment.context_window or window)

@@ -14,7 +14,7 @@ import litellm
 
 from neuronode_router.health.ollama import OLLAMA_PROVIDERS
 
-_LIMITS = ("max_input_tokens", "max_output_tokens")
+_LIMITS = ("max_input_tokens", "max_output_tokens", "mode")
 _PREFIX = "supports_"
 _ACCEPTS = "supported_openai_params"
 
@@ -53,6 +53,6 @@ def _accepted(model: str, provider: str) -> list[str] | None:
     """Return the parameters that LiteLLM would pass on, None where it does not know the provider."""
     try:
         found = litellm.get_supported_openai_params(model=model, custom_llm_provider=provider or None)
-    except Exception:  # LiteLLM raises several kinds for names that it cannot place
+    except Exception:  # noqa: BLE001  # LiteLLM raises several kinds for names that it cannot place
         return None
     return list(found) if isinstance(found, list) else None

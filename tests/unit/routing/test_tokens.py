@@ -47,7 +47,9 @@ def test_kinds_mixed_in_one_request_are_all_seen() -> None:
     assert estimate(parts) == pytest.approx(sum(estimate([part]) for part in parts), rel=0.05)
 
 
-@given(st.lists(st.text(st.characters(codec=None), max_size=40), max_size=8), st.integers(1, WINDOWS * WINDOW))
+@given(
+    st.lists(st.text(st.characters(codec=None), max_size=40), max_size=8), st.integers(1, WINDOWS * WINDOW)
+)
 def test_no_text_is_too_strange(texts: list[str], times: int) -> None:
     """Any characters, lone surrogates among them, are estimated, and more of them are no fewer tokens."""
     once = estimate(texts)
