@@ -213,8 +213,8 @@ class AuditBroken(ControlError):
     code = "audit_broken"
     fix = "Compare the row with a backup or an exported copy of the audit log."
 
-    def __init__(self, message: str, *, revision: int) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, revision: int, fix: str | None = None) -> None:
+        super().__init__(message, fix=fix)
         self.revision = revision
 
 

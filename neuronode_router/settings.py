@@ -9,8 +9,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from neuronode_router.errors import SettingsError
 
@@ -18,6 +19,20 @@ PREFIX = "NEURONODE_"
 DEFAULT_CONFIG = "litellm_config.yaml"
 
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
+
+
+def _well_written(url: str | None) -> str | None:
+    """Refuse an address whose parts run into each other: whoever uses it would complain by quoting its password."""
+    if url is None or url.startswith(("sqlite", "unix")):
+        return url
+    try:
+        parts = urlsplit(url)
+        good = parts.port != 0 and parts.netloc.count("@") <= 1 and not parts.fragment
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError("This address cannot be read; percent-encode @ : / ? # in its user and password")
+    return url
 
 
 class Settings(BaseModel):
@@ -36,9 +51,17 @@ class Settings(BaseModel):
     """The directory of the profile files. Default: `profiles/` beside the configuration."""
     state_dir: Path
     """Where state is kept that belongs to this host. Default: `.neuronode/` beside the configuration."""
-    state_url: Annotated[str, Field(repr=False, pattern=r"^(sqlite|postgres|postgresql)(\+\w+)?://")]
+    state_url: Annotated[
+        str,
+        Field(repr=False, pattern=r"^(sqlite|postgres|postgresql)(\+\w+)?://"),
+        AfterValidator(_well_written),
+    ]
     """The SQL store: `sqlite:///file` or `postgresql://...`. Default: `control.db` in the state directory."""
-    redis_url: Annotated[str | None, Field(repr=False, pattern=r"^(rediss?|valkeys?|unix)://")] = None
+    redis_url: Annotated[
+        str | None,
+        Field(repr=False, pattern=r"^(rediss?|valkeys?|unix)://"),
+        AfterValidator(_well_written),
+    ] = None
     """Wakes workers on other hosts. Default: none; other hosts then converge by polling the SQL store."""
     render: Literal["auto", "on", "off"] = "auto"
     """Rewrite the configuration's alias map after a switch. `auto`: unless `store_model_in_db` is on."""

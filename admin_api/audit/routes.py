@@ -18,7 +18,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from admin_api.audit.schemas import MAX_PAGE, AuditEntryDocument, AuditFilter, AuditPageDocument
 from admin_api.http.endpoints import READ, Endpoint, also
-from admin_api.http.guard import KEEP_ALIVE_SECONDS, Call, Reader
+from admin_api.http.guard import KEEP_ALIVE_SECONDS, Call, Reader, StreamingReader
 from neuronode_router.domain import AuditEntry
 from neuronode_router.errors import StoreUnavailable
 
@@ -59,14 +59,13 @@ async def _page(call: Call, query: AuditFilter, *, before: int | None, limit: in
 
 
 async def stream_events(
-    call: Reader,
+    call: StreamingReader,
     last_event_id: Annotated[
         int | None,
         Header(ge=0, le=2**53, description="The last revision seen: what came after it is sent first."),
     ] = None,
 ) -> Response:
     """Every committed revision as an event `revision`; the data is its audit entry."""
-    call.limits.require_free_stream(call.principal)
     state = await call.host.manager.current()
     committed = state.revision if state else 0
     # A newcomer, or a client of a store that was replaced, starts with the revision in force.
@@ -83,16 +82,15 @@ async def stream_events(
 
 async def _events(call: Call, sent: int, stopping: anyio.Event) -> AsyncIterator[ServerSentEvent]:
     ends_at = time.monotonic() + MAX_STREAM_SECONDS
-    with call.limits.open_stream(call.principal):
-        while not stopping.is_set() and (left := ends_at - time.monotonic()) > 0:
-            revision = await call.host.worker.wait_beyond(sent, min(left, LOOK_UP_SECONDS))
-            try:
-                async for entry in _entries(call, after=sent, until=revision):
-                    yield ServerSentEvent(id=str(entry.revision), event="revision", data=_json(entry))
-            except StoreUnavailable as error:
-                logger.warning("neuronode event stream ended: %s", error.message)
-                return  # the client reconnects with its last id, and misses nothing
-            sent = max(sent, revision)
+    while not stopping.is_set() and (left := ends_at - time.monotonic()) > 0:
+        revision = await call.host.worker.wait_beyond(sent, min(left, LOOK_UP_SECONDS))
+        try:
+            async for entry in _entries(call, after=sent, until=revision):
+                yield ServerSentEvent(id=str(entry.revision), event="revision", data=_json(entry))
+        except StoreUnavailable as error:
+            logger.warning("neuronode event stream ended: %s", error.message)
+            return  # the client reconnects with its last id, and misses nothing
+        sent = max(sent, revision)
 
 
 async def _entries(call: Call, *, after: int, until: int) -> AsyncIterator[AuditEntry]:

@@ -13,7 +13,7 @@ from fastapi import APIRouter
 
 from admin_api.http.problems import KINDS, Kind, ProblemDocument, documented
 
-READ = (401, 403, 413, 415, 422, 500, 503)
+READ = (401, 403, 408, 413, 415, 422, 500, 503)
 WRITE = (*READ, 404, 409, 412, 429)
 
 

@@ -6,8 +6,9 @@ middleware stay as they are.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, TypeVar
@@ -29,11 +30,14 @@ from admin_api.http.problems import (
     from_validation,
     problem_response,
 )
-from neuronode_router.access import Principal, require_reader, require_writer, visible
+from neuronode_router.access import Principal, may_read_all, require_reader, require_writer, visible
 from neuronode_router.domain import ControlState, Profile
-from neuronode_router.errors import NeuronodeError, NotReady
+from neuronode_router.errors import NeuronodeError, NotAllowed, NotReady
 
 MAX_BODY_BYTES = 256 * 1024
+BODY_SECONDS = 20.0
+"""How long a body may take to arrive."""
+
 KEEP_ALIVE_SECONDS = 15
 """How often a stream says that it is still there."""
 
@@ -63,6 +67,17 @@ class Call:
         profiles = state.profiles.profiles
         return {name: found for name, found in profiles.items() if visible(self.principal, found)}
 
+    def own_team(self) -> str | None:
+        """Return the only team whose requests the caller may see, None where it may see all. Raises `NotAllowed`.
+
+        Without a team nobody's are its own: keys without one are not told apart in the books.
+        """
+        if may_read_all(self.principal):
+            return None
+        if not self.principal.team:
+            raise NotAllowed("This key belongs to no team, and sees nobody's usage.")
+        return self.principal.team
+
     async def committed(self) -> ControlState:
         """Return what is in force. Raises `NotReady` while nothing is."""
         state = await self.host.manager.current()
@@ -76,6 +91,11 @@ def started(part: Part | None, lacking: str) -> Part:
     if part is None:
         raise NotReady(lacking, fix="Repeat when the proxy has started.")
     return part
+
+
+def bearer(request: Request) -> str:
+    """Return the key that a request was sent with, "" where there is none."""
+    return request.headers.get("authorization", "").partition(" ")[2].strip()
 
 
 def etag(revision: int) -> dict[str, str]:
@@ -99,10 +119,11 @@ def guarded_route(
 
             async def guarded(request: Request) -> Response:
                 try:
-                    body = await _read_body(request, max_body)
                     admin = host()
                     scope = {**request.scope, "path": enter_as or request.scope["path"]}
-                    principal = await admin.authenticate(Request(scope, _replay(body)))
+                    # Before the body is read: nobody unknown may make us wait or keep anything.
+                    principal = await admin.authenticate(Request(scope, _replay(b"")))
+                    body = await read_body(request, max_body)
                     call = Call(admin, principal, limits, partial(_gone, request))
                     response = await _admit(request, body, handle, call)
                 except NeuronodeError as error:
@@ -125,11 +146,7 @@ def guarded_route(
 
 
 async def _admit(request: Request, body: bytes, handle: Handle, call: Call) -> Response:
-    """Let the route answer a caller who is known.
-
-    Authentication and the route each get a request of their own over the same bytes: whoever reads the
-    body first cannot take it away from the other ("Stream consumed").
-    """
+    """Let the route answer a caller who is known."""
     if body and not _is_json(request):
         raise RequestError(
             "unsupported_media_type",
@@ -145,7 +162,18 @@ async def _gone(request: Request) -> None:
         pass
 
 
-async def _read_body(request: Request, most: int) -> bytes:
+async def read_body(request: Request, most: int) -> bytes:
+    """Return the body of a request. Raises `RequestError` beyond `most` bytes or `BODY_SECONDS`, and keeps nothing."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _read_at_most(request, most)
+    except TimeoutError as error:
+        raise RequestError(
+            "body_too_slow", f"The body did not arrive within {BODY_SECONDS:.0f} s.", fix="Send it at once."
+        ) from error
+
+
+async def _read_at_most(request: Request, most: int) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -187,6 +215,15 @@ async def _committed(call: Caller, response: Response) -> ControlState:
 
 Committed = Annotated[ControlState, Depends(_committed)]
 """What is in force; the answer's ETag names its revision. Refused while nothing was committed."""
+
+
+async def _streaming_reader(call: Reader) -> AsyncIterator[Call]:
+    with call.limits.one_stream(call.principal):
+        yield call  # until the answer has been sent
+
+
+StreamingReader = Annotated[Call, Depends(_streaming_reader)]
+"""Administrators and viewers, as many at a time as one may have open event streams."""
 
 
 async def _limited_caller(call: Caller) -> Call:

@@ -37,14 +37,14 @@ class CallerLimits:
             reset_at = self._writes.get_window_stats(window, principal.identity).reset_time
             raise _too_many(f"More than {limit} writes.", seconds=reset_at - time.time())
 
-    def require_free_stream(self, principal: Principal) -> None:
-        """Raise `RequestError` (429) when the caller has too many open event streams already."""
+    @contextmanager
+    def one_stream(self, principal: Principal) -> Iterator[None]:
+        """Count an event stream for as long as it is sent. Raises `RequestError` (429) beyond `MAX_STREAMS`.
+
+        Looked up and counted in one step: many that open at the same time get no more than one after the other.
+        """
         if self._streams[principal.identity] >= MAX_STREAMS:
             raise _too_many(f"More than {MAX_STREAMS} open event streams.", seconds=5)
-
-    @contextmanager
-    def open_stream(self, principal: Principal) -> Iterator[None]:
-        """Count an event stream for as long as it is sent. Never raises."""
         self._streams[principal.identity] += 1
         try:
             yield

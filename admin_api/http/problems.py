@@ -70,6 +70,7 @@ KINDS: Mapping[str, Kind] = {
     "profiles_read_only": Kind(409, "The profile files cannot be written"),
     "stale_files": Kind(409, "The profile files are an old copy"),
     "unproven_profile": Kind(409, "The profile is not proven to answer"),
+    "body_too_slow": Kind(408, "The body did not arrive in time"),
     "revision_conflict": Kind(412, "Another revision is current"),
     "body_too_large": Kind(413, "The body is too large"),
     "unsupported_media_type": Kind(415, "The body is not JSON"),

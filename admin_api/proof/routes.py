@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Query, Request, Response
+from fastapi import Depends, Header, Query, Response
 from pydantic import BaseModel
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
@@ -44,9 +45,17 @@ EVENT_STREAM = "text/event-stream"
 LACKING = "Nothing can be probed here yet."
 
 
+async def _stream_if_asked(
+    call: LimitedReader, accept: Annotated[str, Header(include_in_schema=False)] = ""
+) -> AsyncIterator[bool]:
+    """Tell whether a stream is wanted, which counts as one until it has been sent."""
+    with call.limits.one_stream(call.principal) if EVENT_STREAM in accept else nullcontext():
+        yield EVENT_STREAM in accept
+
+
 async def validate(
     call: LimitedReader,
-    request: Request,
+    streamed: Annotated[bool, Depends(_stream_if_asked)],
     query: Annotated[ValidateQuery, Query()],
     body: ValidateBody | None = None,
 ) -> ValidationDocument | Response:
@@ -58,10 +67,9 @@ async def validate(
         return ValidationDocument(valid=not problems, problems=problems)
     require_writer(call.principal)
     order = await _order(call, query)
-    if EVENT_STREAM not in request.headers.get("accept", ""):
+    if not streamed:
         return await _carried_out(order, lambda _: None)
-    call.limits.require_free_stream(call.principal)
-    return EventSourceResponse(_told(call, order), ping=KEEP_ALIVE_SECONDS, sep="\n")
+    return EventSourceResponse(_told(order), ping=KEEP_ALIVE_SECONDS, sep="\n")
 
 
 async def read_matrix(call: Reader, state: Committed) -> MatrixDocument:
@@ -137,22 +145,21 @@ async def _carried_out(order: _Order, told: Callable[[ProbeEvidence], None]) -> 
     )
 
 
-async def _told(call: Call, order: _Order) -> AsyncIterator[ServerSentEvent]:
+async def _told(order: _Order) -> AsyncIterator[ServerSentEvent]:
     """Yield an event `found` for each probe, and at the end `result` or `problem`. Who hangs up ends the run."""
     heard: asyncio.Queue[ProbeEvidence | None] = asyncio.Queue()
-    with call.limits.open_stream(call.principal):
-        run = asyncio.create_task(_carried_out(order, heard.put_nowait))
-        run.add_done_callback(lambda _: heard.put_nowait(None))
-        try:
-            done, wanted = 0, len(order.targets())
-            while (evidence := await heard.get()) is not None:
-                done += 1
-                found = FoundDocument.of(evidence, evidence.target, done=done, wanted=wanted)
-                yield _event("found", found)
-            yield _end(run)
-        finally:
-            run.cancel()
-            await asyncio.wait([run])
+    run = asyncio.create_task(_carried_out(order, heard.put_nowait))
+    run.add_done_callback(lambda _: heard.put_nowait(None))
+    try:
+        done, wanted = 0, len(order.targets())
+        while (evidence := await heard.get()) is not None:
+            done += 1
+            found = FoundDocument.of(evidence, evidence.target, done=done, wanted=wanted)
+            yield _event("found", found)
+        yield _end(run)
+    finally:
+        run.cancel()
+        await asyncio.wait([run])
 
 
 def _end(run: asyncio.Task[LiveValidationDocument]) -> ServerSentEvent:

@@ -12,7 +12,7 @@ from fastapi import Request
 
 from admin_api.host import RoutingParts
 from admin_api.http.endpoints import READ, Endpoint
-from admin_api.http.guard import Caller, LimitedCaller, Reader, started
+from admin_api.http.guard import Caller, LimitedCaller, Reader, bearer, started
 from admin_api.routing.schemas import (
     ClassificationDocument,
     DecisionCountsDocument,
@@ -101,10 +101,9 @@ async def give_feedback(call: LimitedCaller, body: FeedbackBody, request: Reques
     """Say whether the classifier was right about a request. Of one caller's verdicts on a call the last one counts."""
     if call.host.feedback is None:
         raise HistoryUnavailable("No history of decisions is kept here.")
-    _, _, key = request.headers.get("authorization", "").partition(" ")
     sign = Sign(FeedbackOutcome(body.verdict), body.task, body.tier)
     entry = await call.host.feedback.judge(
-        body.call_id, sign, by=call.principal, key_hash=key_hash(key.strip())
+        body.call_id, sign, by=call.principal, key_hash=key_hash(bearer(request))
     )
     return FeedbackDocument.of(entry, decided_at=entry.at, task=entry.label, group=entry.sent_to)
 

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from admin_api.host import ProxyTasks
 from admin_api.http.endpoints import READ, Endpoint
-from admin_api.http.guard import Call, Caller, started
+from admin_api.http.guard import Call, Caller, bearer, started
 from admin_api.tasks.schemas import (
     AnalysisBody,
     AnalysisDocument,
@@ -32,7 +32,7 @@ from admin_api.tasks.schemas import (
     TemplateDocument,
     TemplateListDocument,
 )
-from neuronode_router.access import may_read_all
+from neuronode_router.access import key_hash
 from neuronode_router.domain import AUTO, Tier
 from neuronode_router.errors import UnknownTemplate
 from neuronode_router.tasks.engine import TaskOrder, TaskOutcome, run
@@ -49,9 +49,6 @@ from neuronode_router.tasks.template import FreeText, GivenLabels, JsonShape, La
 
 OUTPUTS = {Labels: "labels", GivenLabels: "labels_from", JsonShape: "json_schema", FreeText: "text"}
 
-
-NO_TEAM = ""
-"""In the books: requests of callers without a team."""
 
 LACKING = "The task API has not been started in this worker."
 
@@ -74,10 +71,7 @@ class Desk:
 
     async def routing_stats(self) -> RoutingStats:
         """Return how requests were routed: everybody's for administrators and viewers, else the caller's team's."""
-        principal = self._call.principal
-        return await self._proxy.routing_stats(
-            team=None if may_read_all(principal) else principal.team or NO_TEAM
-        )
+        return await self._proxy.routing_stats(team=self._call.own_team())
 
     async def run(
         self,
@@ -107,7 +101,8 @@ class Desk:
         async with self._proxy.completions(self._request) as complete:
             outcome = await self._while_listening(run(order, complete))
         if self._call.host.feedback is not None:
-            self._call.host.feedback.turned_out(outcome)
+            by, key = self._call.principal, key_hash(bearer(self._request))
+            self._call.host.feedback.turned_out(outcome, by=by, key_hash=key)
         return outcome
 
     async def _while_listening(self, work: Coroutine[Any, Any, TaskOutcome]) -> TaskOutcome:

@@ -17,6 +17,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from admin_api.host import AdminHost
+from admin_api.http.guard import read_body
 from admin_api.http.problems import NO_STORE, problem_response
 from neuronode_router.access import UiSession
 from neuronode_router.errors import NeuronodeError, NotAuthenticated, NotReady
@@ -168,11 +169,7 @@ def _send(asset: Asset, request: Request, headers: dict[str, str]) -> Response:
 
 async def _claim(request: Request) -> str:
     """Return the claim of a body `{"claim": "..."}`. Raises `NotAuthenticated` for anything else."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_CLAIM_BYTES:
-            raise NotAuthenticated("This is no identity claim of LiteLLM's UI.")
+    body = await read_body(request, MAX_CLAIM_BYTES)
     try:
         claim = json.loads(body)["claim"]
     except (ValueError, RecursionError, KeyError, TypeError) as error:

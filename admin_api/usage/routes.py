@@ -11,7 +11,7 @@ from fastapi import Path, Query, Response
 from pydantic import AfterValidator
 
 from admin_api.http.endpoints import READ, Endpoint, also
-from admin_api.http.guard import Call, Committed, LimitedCaller, LimitedReader, started
+from admin_api.http.guard import Committed, LimitedCaller, LimitedReader, started
 from admin_api.http.problems import InvalidRequestError
 from admin_api.http.schemas import storable
 from admin_api.usage.csv_table import MEDIA_TYPE, to_csv
@@ -30,8 +30,7 @@ from admin_api.usage.schemas import (
     UsageLineDocument,
     UsageQuery,
 )
-from neuronode_router.access import may_read_all
-from neuronode_router.errors import NotAllowed, Problem, UnknownCall, UnknownProfile
+from neuronode_router.errors import Problem, UnknownCall, UnknownProfile
 from neuronode_router.usage.explain import Explanation
 from neuronode_router.usage.forecast import Amount, Forecast
 from neuronode_router.usage.report import Figures, Report
@@ -57,7 +56,7 @@ async def read_usage(call: LimitedCaller, query: Annotated[UsageQuery, Query()])
     if query.step and (until - since) / query.step > MAX_STEPS:
         raise InvalidRequestError([_too_many_steps()])
     by = tuple(query.by.split(","))
-    document = _usage(await service.report(since, until, by=by, step=query.step, team=_team(call)))
+    document = _usage(await service.report(since, until, by=by, step=query.step, team=call.own_team()))
     if query.format == "csv":
         return Response(to_csv(document), media_type=MEDIA_TYPE)
     return Response(document.model_dump_json(by_alias=True), media_type="application/json")
@@ -74,22 +73,14 @@ async def plan(call: LimitedReader, state: Committed, body: PlanBody) -> PlanDoc
 
 async def explain_request(call: LimitedCaller, state: Committed, call_id: CallId) -> ExplanationDocument:
     """One request of the last hour: the decision, its reasons, and what it would have cost under every profile."""
-    explanation = await started(call.host.usage, LACKING).explain(call_id, call.visible(state))
-    if explanation is None or _team(call) not in (None, explanation.request.key.team):
+    service = started(call.host.usage, LACKING)
+    explanation = await service.explain(call_id, call.visible(state), team=call.own_team())
+    if explanation is None:
         raise UnknownCall(
             "No request of this call id that this key may see is known.",
             fix="Send the x-litellm-call-id of an answer of the last hour; very busy proxies keep only some requests.",
         )
     return _explanation(explanation)
-
-
-def _team(call: Call) -> str | None:
-    """Return the only team whose usage the caller may see, None where it may see all. Raises `NotAllowed`."""
-    if may_read_all(call.principal):
-        return None
-    if not call.principal.team:
-        raise NotAllowed("This key belongs to no team, and sees nobody's usage.")
-    return call.principal.team
 
 
 def _too_many_steps() -> Problem:

@@ -47,6 +47,7 @@ class _TurnedOut:
     at: float
     call_id: str
     kind: FeedbackOutcome
+    callers: tuple[str, ...]
 
 
 _Note = _Decided | _TurnedOut
@@ -104,10 +105,10 @@ class DecisionRecorder:
         )
         self._leave(note)
 
-    def outcome(self, call_id: str, kind: FeedbackOutcome) -> None:
-        """Note how the decision of a call turned out; a call that was not classified is passed over. Never waits."""
+    def outcome(self, call_id: str, kind: FeedbackOutcome, *, callers: tuple[str, ...]) -> None:
+        """Note how the decision of a call by one of `callers` turned out; without one, nothing is. Never waits."""
         if _usable(call_id):
-            self._leave(_TurnedOut(self._clock(), call_id, kind))
+            self._leave(_TurnedOut(self._clock(), call_id, kind, callers))
 
     def _leave(self, note: _Note) -> None:
         if self._notes.qsize() < WAITING:
@@ -147,7 +148,9 @@ class DecisionRecorder:
             self._history.add(entries)
         for note in notes:
             if isinstance(note, _TurnedOut):
-                for number, _ in self._history.find(note.call_id)[:1]:
+                found = self._history.find(note.call_id)
+                own = [number for number, entry in found if entry.caller in note.callers]
+                for number in own[:1]:
                     self._history.note(number, Sign(note.kind, at=note.at))
 
     def _entry(self, note: _Decided, cues: lexicon.Lexicon) -> Entry:

@@ -100,15 +100,16 @@ class Learning:
         """
         return await asyncio.to_thread(self._judge, call_id, sign, by, key_hash)
 
-    def turned_out(self, outcome: TaskOutcome) -> None:
-        """Note a classified request of the task API whose first answer was not good enough. Never waits."""
+    def turned_out(self, outcome: TaskOutcome, *, by: Principal, key_hash: str) -> None:
+        """Note a caller's classified request of the task API whose first answer was not good enough. Never waits."""
         call_id = outcome.first.call_id
         if self.recorder is None or not outcome.automatic or call_id is None:
             return
+        callers = _recorded_as(by, key_hash)
         if outcome.escalated:
-            self.recorder.outcome(call_id, FeedbackOutcome.ESCALATED)
+            self.recorder.outcome(call_id, FeedbackOutcome.ESCALATED, callers=callers)
         if EscalationReason.INVALID in outcome.reasons:
-            self.recorder.outcome(call_id, FeedbackOutcome.LABEL_FAILURE)
+            self.recorder.outcome(call_id, FeedbackOutcome.LABEL_FAILURE, callers=callers)
 
     def status(self) -> Mapping[str, Any]:
         """Return which weights classify here, and whether decisions are kept. JSON-ready."""
@@ -140,7 +141,12 @@ class Learning:
 
     def _judge(self, call_id: str, sign: Sign, by: Principal, key_hash: str) -> Entry:
         for number, entry in self._history.find(call_id):
-            if by.role is Role.ADMIN or entry.caller in (key_hash, by.name):
+            if by.role is Role.ADMIN or entry.caller in _recorded_as(by, key_hash):
                 self._history.note(number, replace(sign, giver=by.name, at=self._clock()))
                 return entry
         raise UnknownCall("The history has no decision on this call that you may judge.")
+
+
+def _recorded_as(by: Principal, key_hash: str) -> tuple[str, ...]:
+    """Return the names under which a caller's decisions are kept: callers may choose call ids, and others' too."""
+    return key_hash, by.identity

@@ -1,12 +1,14 @@
 """Tells the other workers where sessions and tool loops went, through Redis: in the background, and safe to lose.
 
 It holds keyed hashes, tiers, groups and deployment ids: no text, no session id. What it hears is not trusted: a message
-that is not of its form is ignored.
+that was not made with the workers' secret, or is not of its form, is ignored.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import json
 from collections import deque
 from collections.abc import Callable
@@ -25,6 +27,9 @@ PAUSE_SECONDS = 0.02
 WAITING = 2000
 """Ways that may wait to be told; older ones are dropped."""
 
+MAC_BYTES = 32
+"""Every message begins with its keyed BLAKE2b hash: who may write to Redis alone moves no conversation."""
+
 _MESSAGE = TypeAdapter(list[tuple[str, Tier, str, str | None]])
 
 
@@ -33,8 +38,10 @@ class SharedSessions(Sessions):
 
     def __init__(self, url: str, *, secret: Callable[[], bytes]) -> None:
         super().__init__(secret=secret)
+        self._message_secret = secret
         self._channel = RedisChannel(url, CHANNEL)
         self._untold: deque[bytes] = deque(maxlen=WAITING)
+        self._news = asyncio.Event()
         self._teller: asyncio.Task[None] | None = None
 
     @property
@@ -46,11 +53,13 @@ class SharedSessions(Sessions):
         """Remember a way, and tell the others soon."""
         super().hold(session, held)
         self._untold.append(session)
+        self._news.set()
 
     def answered(self, session: bytes, deployment_id: str) -> None:
         """Remember which deployment answered, and tell the others soon."""
         super().answered(session, deployment_id)
         self._untold.append(session)
+        self._news.set()
 
     def start(self) -> None:
         """Begin to tell and to listen. Never raises, never waits for Redis."""
@@ -66,22 +75,31 @@ class SharedSessions(Sessions):
 
     async def _tell(self) -> None:
         while True:
+            await self._news.wait()  # an idle worker wakes up for nothing
             await asyncio.sleep(PAUSE_SECONDS)
-            if self._untold:
-                sessions = dict.fromkeys(self._untold)
-                self._untold.clear()
-                await self._channel.publish(self._message(sessions))
+            self._news.clear()
+            sessions = dict.fromkeys(self._untold)
+            self._untold.clear()
+            await self._channel.publish(self._message(sessions))
 
     def _message(self, sessions: dict[bytes, None]) -> bytes:
         ways = [(session, held) for session in sessions if (held := self.held(session)) is not None]
         entries = [(session.hex(), held.tier.value, held.group, held.deployment_id) for session, held in ways]
-        return json.dumps(entries, separators=(",", ":")).encode()
+        content = json.dumps(entries, separators=(",", ":")).encode()
+        return self._mac(content) + content
+
+    def _mac(self, content: bytes) -> bytes:
+        key = self._message_secret()
+        return hashlib.blake2b(content, key=key, person=b"session message", digest_size=MAC_BYTES).digest()
 
     def _hear(self, message: bytes | None) -> None:
         if message is None:
             return
+        mac, content = message[:MAC_BYTES], message[MAC_BYTES:]
+        if not hmac.compare_digest(mac, self._mac(content)):
+            return
         try:
-            for session, tier, group, deployment_id in _MESSAGE.validate_json(message):
+            for session, tier, group, deployment_id in _MESSAGE.validate_json(content):
                 super().hold(bytes.fromhex(session), Held(tier, group, deployment_id))
         except (ValidationError, ValueError):
             return

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from neuronode_router import private_files
 from neuronode_router.classifier import weights
 from neuronode_router.classifier.observed import scheme
 from neuronode_router.errors import ArtefactRefused
@@ -99,7 +100,7 @@ class ArtefactStore:
     @contextmanager
     def workplace(self) -> Iterator[Path]:
         """Yield an empty folder to make weights in; what `install` did not take is removed. Raises `OSError`."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        private_files.make_directory(self.folder)
         with tempfile.TemporaryDirectory(prefix=".new-", dir=self.folder, ignore_cleanup_errors=True) as made:
             yield Path(made) / "weights"
 
@@ -147,7 +148,7 @@ class ArtefactStore:
         return Found(pointer, loaded)
 
     def _point(self, pointers: tuple[Pointer, ...]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        private_files.make_directory(self.folder)
         handle, name = tempfile.mkstemp(prefix=".current-", dir=self.folder)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump([asdict(pointer) for pointer in pointers], file)

@@ -5,7 +5,6 @@ It must not know LiteLLM, threads or how weights are made. It holds features; te
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -14,11 +13,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from neuronode_router import private_files
 from neuronode_router.classifier.classification import Layer
 from neuronode_router.classifier.features import Rows
 from neuronode_router.classifier.observed import Packed, pack, unpack
 from neuronode_router.domain import Tier
 from neuronode_router.errors import HistoryUnavailable
+from neuronode_router.foreign import described
 
 FILE = "history.db"
 BUSY_SECONDS = 2.0
@@ -185,13 +186,14 @@ class History:
     def _open(self, *, create: bool = False) -> Iterator[sqlite3.Connection]:
         try:
             if create and not self.path.exists():
-                self.path.parent.mkdir(parents=True, exist_ok=True)
                 # Before SQLite sees it: it gives its side files the mode of this one.
-                os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600))
+                private_files.make_file(self.path)
             with closing(self._connect()) as database, database:
                 yield database
         except (sqlite3.Error, OSError) as error:
-            raise HistoryUnavailable(f"The history of decisions cannot be used: {error}.") from error
+            raise HistoryUnavailable(
+                f"The history of decisions cannot be used ({described(error)})."
+            ) from error
 
     def _connect(self) -> sqlite3.Connection:
         # "rw": a file that was removed is not made anew here, with another mode.

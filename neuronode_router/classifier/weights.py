@@ -21,6 +21,7 @@ from neuronode_router.classifier.classification import KINDS, LABELS, Task
 from neuronode_router.classifier.decisions import Decisions
 from neuronode_router.classifier.features import ROWS, WORDS, Rows
 from neuronode_router.errors import ArtefactRefused
+from neuronode_router.foreign import described
 
 MANIFEST = "manifest.json"
 TABLE = "weights.npz"
@@ -126,7 +127,7 @@ def load(folder: Path, *, expected: str | None = None) -> Weights:
         )
         decisions = Decisions.read(manifest["decisions"])
     except (ValueError, KeyError, TypeError, OSError) as error:
-        raise ArtefactRefused(f"The weights cannot be read: {error}.") from error
+        raise ArtefactRefused(f"The weights cannot be read ({described(error)}).") from error
     columns = (len(COLUMNS),)
     shapes = (cells.shape, scale.shape, bias.shape, known.shape)
     if shapes != ((ROWS, *columns), columns, columns, (WORDS,)) or cells.dtype != np.int8:
@@ -141,7 +142,7 @@ def read_manifest(folder: Path) -> Mapping[str, Any]:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         known = manifest["format"] == FORMAT and tuple(manifest["columns"]) == COLUMNS
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArtefactRefused(f"The manifest of the weights cannot be read: {error}.") from error
+        raise ArtefactRefused(f"The manifest of the weights cannot be read ({described(error)}).") from error
     if not known:
         raise ArtefactRefused("The manifest of the weights is of another format.")
     return dict(manifest)
@@ -153,7 +154,7 @@ def read_checked(folder: Path, name: str, manifest: Mapping[str, Any]) -> bytes:
         payload = (folder / name).read_bytes()
         wanted = manifest["sha256"][name]
     except (OSError, KeyError, TypeError) as error:
-        raise ArtefactRefused(f"{name} is missing: {error}.") from error
+        raise ArtefactRefused(f"{name} is missing ({described(error)}).") from error
     if hashlib.sha256(payload).hexdigest() != wanted:
         raise ArtefactRefused(f"{name} is not the file that the manifest names (sha256 differs).")
     return payload

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, or_, select
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import Connection, Row, Select, func, or_, select, update
 
 from neuronode_router.control import chain
 from neuronode_router.domain import Action, Actor, AuditEntry, TaskChange
@@ -20,7 +22,13 @@ from neuronode_router.errors import AuditBroken
 from neuronode_router.storage.database import Database
 from neuronode_router.storage.tables import audit, profile_set, state
 
+logger = logging.getLogger(__name__)
+
 PAGE_LIMIT = 1000
+
+_HEAD = select(state.c.revision).scalar_subquery()
+_EXPORTED = TypeAdapter(AuditEntry)
+_EXPORT = "Export it again: GET /admin/audit?format=ndjson, or `neuronode audit tail --json`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +57,13 @@ class AuditLog:
         with self._database.reading() as connection:
             return tuple(_to_entry(row) for row in connection.execute(_select(query)))
 
-    def verify(self) -> int:
-        """Check every row, the head and the stored sets; return how many rows are good.
+    def verify(self, *, against: Mapping[int, str] | None = None) -> int:
+        """Check every row, the head, the stored sets, and a copy if one is given; return how many rows are good.
 
-        Raises `AuditBroken` naming the first revision that is wrong.
+        `against` is the hash of each revision in a copy, as `read_copy` returns it. Raises `AuditBroken` naming the
+        first revision that is wrong.
         """
+        copied = dict(against or {})
         with self._database.reading() as connection:
             head = connection.execute(select(state)).one()
             previous: AuditEntry | None = None
@@ -62,10 +72,52 @@ class AuditLog:
                 fault = chain.fault(entry, previous=previous)
                 if fault:
                     raise AuditBroken(f"The audit log is broken: {fault}.", revision=expected)
+                if copied.pop(entry.revision, entry.hash) != entry.hash:
+                    message = f"Row {entry.revision} is another one than in the copy."
+                    raise AuditBroken(message, revision=entry.revision)
                 previous = entry
             _check_head(head, previous)
             _check_sets(connection)
+            _check_strays(connection)
+        if copied:
+            message = f"The copy goes on to revision {max(copied)}, the audit log ends at {head.revision}."
+            raise AuditBroken(message, revision=min(copied))
         return int(head.revision)
+
+
+def read_copy(lines: Iterable[str]) -> dict[int, str]:
+    """Return the hash of each revision in an exported copy, one JSON object a line.
+
+    Raises `AuditBroken` for a line that is none or whose hash is not that of its fields.
+    """
+    found: dict[int, str] = {}
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = _EXPORTED.validate_json(line)
+        except ValidationError as error:
+            message = f"Line {number} of the copy is no entry of an audit log."
+            raise AuditBroken(message, revision=0, fix=_EXPORT) from error
+        if entry.hash != chain.entry_hash(entry):
+            message = (
+                f"Line {number} of the copy was edited: its hash is not that of revision {entry.revision}."
+            )
+            raise AuditBroken(message, revision=entry.revision, fix=_EXPORT)
+        found[entry.revision] = entry.hash
+    return found
+
+
+def set_strays_aside(connection: Connection, *, head: int) -> None:
+    """Make room for the revision after `head`: rows that nobody committed must not keep anybody from committing.
+
+    They get negative numbers, at which `verify` finds them.
+    """
+    strays = connection.execute(select(audit.c.revision).where(audit.c.revision > head)).scalars().all()
+    if not strays:
+        return
+    lowest = min(0, connection.execute(select(func.min(audit.c.revision))).scalar_one())
+    for number, revision in enumerate(sorted(strays), start=1):
+        connection.execute(update(audit).where(audit.c.revision == revision).values(revision=lowest - number))
+    logger.error("neuronode: the audit log held rows that nobody committed: %s; set aside", strays)
 
 
 def entry_row(entry: AuditEntry) -> dict[str, Any]:
@@ -84,7 +136,9 @@ def _to_entry(row: Row[*tuple[Any, ...]]) -> AuditEntry:
 
 
 def _select(query: AuditQuery) -> Select[Any]:
-    statement = select(audit).order_by(audit.c.revision.desc()).limit(max(1, min(query.limit, PAGE_LIMIT)))
+    committed = audit.c.revision.between(1, _HEAD)
+    newest_first = select(audit).where(committed).order_by(audit.c.revision.desc())
+    statement = newest_first.limit(max(1, min(query.limit, PAGE_LIMIT)))
     bounds = (
         (audit.c.revision, operator.lt, query.before),
         (audit.c.revision, operator.gt, query.after),
@@ -106,7 +160,7 @@ def _select(query: AuditQuery) -> Select[Any]:
 def _entries_up_to(connection: Connection, revision: int) -> Iterator[AuditEntry]:
     # Bounded by the revision read first: rows that are committed while we read do not disturb. In pages, because a log
     # may be long.
-    last = -1
+    last = 0
     while True:
         window = audit.c.revision.between(last + 1, revision)
         page = select(audit).where(window).order_by(audit.c.revision).limit(PAGE_LIMIT)
@@ -136,6 +190,23 @@ def _check_head(head: Row[*tuple[Any, ...]], last: AuditEntry | None) -> None:
     if found != (head.revision, head.head, head.active, head.digest, head.bindings):
         first_bad = min(head.revision, found[0] + 1)  # the row that was cut off, or else the last one
         raise AuditBroken("The audit log does not end where the state says it does.", revision=first_bad)
+
+
+def _check_strays(connection: Connection) -> None:
+    """Every row is a committed revision. In one statement: what is committed meanwhile is none beyond the head."""
+    outside = or_(audit.c.revision < 1, audit.c.revision > _HEAD)
+    stray = (
+        connection.execute(select(audit.c.revision).where(outside).order_by(audit.c.revision))
+        .scalars()
+        .first()
+    )
+    if stray is not None:
+        why = "it is no revision" if stray < 1 else "it stands beyond the newest revision"
+        raise AuditBroken(
+            f"Nobody committed row {stray}: {why}.",
+            revision=stray,
+            fix="Find out who can write to the database; keep a copy of the row, then delete it.",
+        )
 
 
 def _check_sets(connection: Connection) -> None:

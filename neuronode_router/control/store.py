@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
-from neuronode_router.control.audit import AuditLog, entry_row
+from neuronode_router.control.audit import AuditLog, entry_row, set_strays_aside
 from neuronode_router.control.chain import entry_hash
 from neuronode_router.control.idempotency import Idempotency, IdempotencyKeys
 from neuronode_router.control.workers import WorkerRegistry
@@ -161,6 +161,7 @@ class ControlStore:
         current = connection.execute(_LOCKED).one()
         if current.revision != proposal.expected:
             raise RevisionConflict(expected=proposal.expected, actual=current.revision)
+        set_strays_aside(connection, head=current.revision)
         entry = AuditEntry(
             revision=current.revision + 1,
             at=self._clock(),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from neuronode_router import private_files
 from neuronode_router.control.notify import WRITES, DirectoryEvents
 from neuronode_router.redis.channel import RedisChannel
 
@@ -59,7 +60,7 @@ class FileWake:
         """Begin to listen. Never raises."""
         self._on_wake = on_wake
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            private_files.make_directory(self._path.parent)
         except OSError as error:
             logger.warning("The wake-up file's directory cannot be made: %s", error)
         self._events.start(on_wake)
@@ -78,7 +79,7 @@ class FileWake:
 
     def _write(self, revision: int) -> None:
         # In place, with one write: one event, and the watched file stays the same.
-        handle = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
+        handle = os.open(self._path, os.O_WRONLY | os.O_CREAT, private_files.FILE_MODE)
         try:
             os.pwrite(handle, b"%-20d\n" % revision, 0)
         finally:

@@ -15,10 +15,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeAlias
 
+from neuronode_router import private_files
 from neuronode_router.background import Failures
 from neuronode_router.control.change import When
 from neuronode_router.control.notify import DirectoryEvents
 from neuronode_router.errors import NeuronodeError, Problem, ProfileError, ProfilesInvalid, StaleFiles
+from neuronode_router.foreign import described
 
 logger = logging.getLogger(__name__)
 
@@ -212,7 +214,7 @@ def content_hash(directory: Path) -> str:
         try:
             content = path.read_bytes()
         except OSError as error:
-            content = repr(error).encode()
+            content = described(error).encode()
         name = os.fsencode(path.name)  # not every name is UTF-8
         digest.update(b"%d %s %d " % (len(name), name, len(content)))
         digest.update(content)
@@ -230,8 +232,7 @@ def _remember(memory: Path, found: str) -> None:
     # Not synced: what a power cut takes away is the memory alone, and without one nothing is overruled.
     staged = memory.with_name(f"{memory.name}.{os.getpid()}")
     try:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        staged.write_text(found + "\n", "ascii")
+        private_files.write_text(staged, found + "\n")
         staged.replace(memory)
     except OSError as error:
         logger.warning("What the profile files say cannot be remembered for the next start: %s", error)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from neuronode_router.private_files import make_directory
 from neuronode_router.settings import process_environment
 
 PREFIX = "neuronode_"
@@ -35,7 +36,7 @@ class Catalogue:
 
     def __init__(self) -> None:
         if directory := shared_directory():
-            Path(directory).mkdir(parents=True, exist_ok=True)
+            make_directory(Path(directory))
         self.registry = CollectorRegistry(auto_describe=False)
         self.requests = self._counter(
             "requests",

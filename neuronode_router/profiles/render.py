@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from neuronode_router import private_files
 from neuronode_router.errors import RenderFailed
 from neuronode_router.profiles.atomic import replace_unchanged
 from neuronode_router.profiles.splice import NotUnderstood, mapping_of, revise
@@ -106,7 +107,7 @@ class _Mark:
 
     def write(self, path: Path) -> None:
         content = {"revision": self.revision, "file": self.file, "managed": sorted(self.managed)}
-        path.write_text(json.dumps(content))
+        private_files.write_text(path, json.dumps(content))
 
 
 def _signature(path: Path) -> str:

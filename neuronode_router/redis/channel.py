@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from neuronode_router.backoff import Backoff
+from neuronode_router.foreign import described
 from neuronode_router.redis.breaker import CircuitBreaker
 from neuronode_router.redis.client import connect, redis_errors
 
@@ -65,7 +66,7 @@ class RedisChannel:
                 await self._client.publish(self._name, message)
         except redis_errors() as error:
             self._breaker.record_failure()
-            logger.warning("Redis did not take a message on %s: %r", self._name, error)
+            logger.warning("Redis did not take a message on %s: %s", self._name, described(error))
             return False
         return True
 
@@ -90,7 +91,7 @@ class RedisChannel:
                     on_message(None)
                     await _deliver(subscription, on_message)
             except redis_errors() as error:
-                logger.debug("Redis subscription ended: %r", error)
+                logger.debug("Redis subscription ended: %s", described(error))
             self.connected = False
             await asyncio.sleep(backoff.next())
 

@@ -17,7 +17,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from neuronode_router.stats.tally import FIELDS, Tally
+from neuronode_router.stats.tally import FIELDS, Tally, believable
 from neuronode_router.stats.window import MAX_DEPLOYMENTS, SLOT_SECONDS, WINDOW_SLOTS
 
 PREFIX = "neuronode:{stats}:v1"
@@ -30,6 +30,8 @@ ALIVE = ""
 MAX_INSTANCES = 256
 MAX_FIELDS = 50_000
 MAX_ID_LENGTH = 256
+MOST_DEPTH = 1000
+"""Attempts that one process has in flight at one deployment: what goes beyond is not believed."""
 
 _IDENTITY = re.compile(rb"[0-9a-f]{16}")
 _COUNT = re.compile(rb"[0-9]{1,9}")
@@ -64,7 +66,9 @@ def read_instances(answer: object) -> list[str]:
 
 
 def read_slot(answer: object) -> dict[str, Tally]:
-    """Return tallies by deployment id; what is no known field with a plain count is left out. Never raises."""
+    """Return tallies by deployment id, as far as they can be believed; what is no known field with a plain count is
+    left out. Never raises.
+    """
     slot: dict[str, Tally] = {}
     for key, count in _pairs(answer):
         name, _, deployment_id = key.partition(":")
@@ -72,12 +76,12 @@ def read_slot(answer: object) -> dict[str, Tally]:
             if deployment_id not in slot and len(slot) >= MAX_DEPLOYMENTS:
                 continue
             slot.setdefault(deployment_id, Counter())[name] = int(count)
-    return slot
+    return {deployment_id: believable(tally) for deployment_id, tally in slot.items()}
 
 
 def read_depth(answer: object) -> Mapping[str, int] | None:
     """Return attempts that run by deployment id; None when the process is dead or this is not ours. Never raises."""
-    found = {key: int(count) for key, count in _pairs(answer) if _DEPTH.fullmatch(count)}
+    found = {key: min(int(count), MOST_DEPTH) for key, count in _pairs(answer) if _DEPTH.fullmatch(count)}
     return found if found.pop(ALIVE, None) is not None else None
 
 

@@ -15,6 +15,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from neuronode_router.foreign import described
 from neuronode_router.redis.breaker import CircuitBreaker
 from neuronode_router.redis.client import connect, redis_errors
 from neuronode_router.stats.exchange import Exchange
@@ -102,7 +103,9 @@ class RedisStatistics:
             await self._exchange.run(client)
         except redis_errors() as error:
             if self._shared:
-                logger.warning("Statistics are those of this process until Redis answers: %r", error)
+                logger.warning(
+                    "Statistics are those of this process until Redis answers: %s", described(error)
+                )
             self._shared = False
             self._breaker.record_failure()
             return
@@ -129,7 +132,7 @@ class RedisStatistics:
         try:
             await self._exchange.leave(client)
         except redis_errors() as error:
-            logger.debug("What was in flight here will expire in Redis: %r", error)
+            logger.debug("What was in flight here will expire in Redis: %s", described(error))
 
 
 def _at_least_own(own: TallyAt, shared: TallyAt) -> TallyAt:

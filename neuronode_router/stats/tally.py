@@ -18,6 +18,12 @@ TOTAL, FIRST_TOKEN, SHORT_ANSWER = "total", "first", "short"
 SHORT_ANSWER_TOKENS = 16
 """Length of the answer that a deployment's expected latency speaks of."""
 
+MOST_ATTEMPTS = 50_000
+"""Attempts at one deployment in one slot, of all processes: 5,000 a second."""
+
+MOST_OF_ONE = 86_400_000
+"""Milliseconds of one answer (a day), and tokens: what lies beyond is no evidence where it is counted either."""
+
 _HISTOGRAMS = {
     kind: tuple(f"{kind}.{bucket}" for bucket in range(BUCKETS))
     for kind in (TOTAL, FIRST_TOKEN, SHORT_ANSWER)
@@ -56,6 +62,22 @@ def merge(tallies: Iterable[Mapping[str, int]]) -> Tally:
     for tally in tallies:
         merged.update(tally)
     return merged
+
+
+def believable(tally: Mapping[str, int]) -> Tally:
+    """Return what of a tally that somebody else counted can be: no more than a busy proxy does in a slot, and times and
+    tokens only of as many answers as it tells of. Never raises.
+    """
+    answers = min(tally.get(ANSWERS, 0), MOST_ATTEMPTS)
+    believed = Counter({ANSWERS: answers, ERRORS: min(tally.get(ERRORS, 0), MOST_ATTEMPTS)})
+    for name in (TOKENS, GENERATING_MS):
+        believed[name] = min(tally.get(name, 0), answers * MOST_OF_ONE)
+    for names in _HISTOGRAMS.values():
+        left = answers
+        for name in names:
+            believed[name] = min(tally.get(name, 0), left)
+            left -= believed[name]
+    return Counter({name: count for name, count in believed.items() if count})
 
 
 def at_least(tally: Mapping[str, int], other: Mapping[str, int]) -> Mapping[str, int]:

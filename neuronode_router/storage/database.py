@@ -19,7 +19,9 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from neuronode_router import private_files
 from neuronode_router.errors import SettingsError, StoreUnavailable
+from neuronode_router.foreign import described
 from neuronode_router.storage.tables import HEAD_VERSION, VERSION_TABLE, metadata
 
 logger = logging.getLogger(__name__)
@@ -107,7 +109,7 @@ class Database:
         with self._migrating:
             if not self._migrated:
                 if self._sqlite and self._url.database:
-                    _make_directory(Path(self._url.database).parent)
+                    _make_file(Path(self._url.database))
                 _migrate(self._engine, lock=not self._sqlite)
                 self._migrated = True
 
@@ -117,9 +119,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (DBAPIError, PoolTimeout) as error:
-        # The text of a driver's error can hold parameters, but never a password; one line is enough for the reader.
-        cause = str(error).strip().splitlines()[0]
-        raise StoreUnavailable(f"The control state's database failed: {cause}") from error
+        raise StoreUnavailable(f"The control state's database failed ({described(error)}).") from error
 
 
 def _file_mark(path: str) -> FileMark | None:
@@ -130,11 +130,12 @@ def _file_mark(path: str) -> FileMark | None:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _make_directory(path: Path) -> None:
+def _make_file(path: Path) -> None:
+    """Make the file before SQLite does: its side files get the mode of this one."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        private_files.make_file(path)
     except OSError as error:
-        raise StoreUnavailable(f"The directory of the state file cannot be made: {error}") from error
+        raise StoreUnavailable(f"The state file cannot be made ({described(error)}): {path}.") from error
 
 
 def _normal_url(url: str) -> URL:

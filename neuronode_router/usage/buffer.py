@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from neuronode_router.usage.finished import OTHER, FinishedRequest, UsageKey
+from neuronode_router.usage.finished import OTHER, FinishedRequest, UsageKey, newest
 from neuronode_router.usage.periods import MINUTE
 from neuronode_router.usage.sums import Sums
 
@@ -79,9 +79,11 @@ class UsageBuffer:
         self._sequence += 1
         return Batch(self._sequence, rows, tuple(requests))
 
-    def find(self, call_id: str) -> FinishedRequest | None:
-        """Return the newest request with this call id that was not taken yet, None where there is none."""
-        return next((found for found in reversed(self._requests) if found.call_id == call_id), None)
+    def find(self, call_id: str, *, team: str | None = None) -> FinishedRequest | None:
+        """Return the newest request with this call id, and of this team if one is given, that was not taken yet; None
+        where there is none.
+        """
+        return newest(reversed(self._requests), call_id, team)
 
     def _new_row(self, rows: dict[UsageKey, Sums], key: UsageKey) -> Sums:
         if len(rows) < MAX_KEYS:

@@ -5,6 +5,7 @@ It must not know where requests come from or what is summed up. Names and number
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -93,3 +94,9 @@ class FinishedRequest:
     def fallback(self) -> bool:
         """Whether another group answered than the one that admission chose."""
         return bool(self.key.served_group) and self.key.served_group != self.key.chosen_group
+
+
+def newest(newest_first: Iterable[FinishedRequest], call_id: str, team: str | None) -> FinishedRequest | None:
+    """Return the first request with this call id, and of this team if one is given. Never raises."""
+    wanted = (one for one in newest_first if one.call_id == call_id and team in (None, one.key.team))
+    return next(wanted, None)

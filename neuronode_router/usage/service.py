@@ -58,13 +58,16 @@ class UsageService:
         await self.writer.flush()
         return await asyncio.to_thread(self._forecast, candidate, self._aligned(since, until))
 
-    async def explain(self, call_id: str, profiles: Mapping[str, Profile]) -> Explanation | None:
-        """Return the newest request with this call id and what it would have cost; None where nobody knows it.
+    async def explain(
+        self, call_id: str, profiles: Mapping[str, Profile], *, team: str | None = None
+    ) -> Explanation | None:
+        """Return the newest request with this call id, of `team` only where it is given, and what it would have cost;
+        None where nobody knows it. Callers choose call ids, and may choose others'.
 
         Known are the requests of the last hour that some process has flushed, and those of this one.
         """
-        found = self.writer.find(call_id)
-        return await asyncio.to_thread(self._explain, call_id, found, profiles)
+        found = self.writer.find(call_id, team=team)
+        return await asyncio.to_thread(self._explain, call_id, team, found, profiles)
 
     def _aligned(self, since: float, until: float) -> TimeSpan:
         return aligned(since, until, now=self.clock())
@@ -81,9 +84,9 @@ class UsageService:
         return forecast(rows, candidate, span=span, prices=prices, notes=self.notes())
 
     def _explain(
-        self, call_id: str, found: FinishedRequest | None, profiles: Mapping[str, Profile]
+        self, call_id: str, team: str | None, found: FinishedRequest | None, profiles: Mapping[str, Profile]
     ) -> Explanation | None:
-        request = found or self.store.find(call_id)
+        request = found or self.store.find(call_id, team=team)
         if request is None:
             return None
         recent = self._aligned(request.at - PRICE_DAYS * DAY, self.clock())

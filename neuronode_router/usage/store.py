@@ -20,7 +20,7 @@ from neuronode_router.storage.tables import usage
 from neuronode_router.storage.tables import usage_batch as batches
 from neuronode_router.storage.tables import usage_request as requests
 from neuronode_router.usage.buffer import Batch
-from neuronode_router.usage.finished import FinishedRequest, UsageKey
+from neuronode_router.usage.finished import FinishedRequest, UsageKey, newest
 from neuronode_router.usage.periods import MINUTE, TimeSpan
 from neuronode_router.usage.sums import ADDED, NANO, Sums
 
@@ -46,11 +46,14 @@ _REPLACE = update(usage).where(
     usage.c.start == bindparam("of_start"),
     usage.c.key == bindparam("of_key"),
 )
-_NEWEST = (
+MAX_SAME_ID = 10_000
+"""Requests of one call id that are looked through: a client may give the same to all of its own."""
+
+_CALLED = (
     select(requests.c.document)
     .where(requests.c.call_id == bindparam("wanted"))
     .order_by(requests.c.at.desc())
-    .limit(1)
+    .limit(MAX_SAME_ID)
 )
 
 
@@ -102,11 +105,13 @@ class UsageStore:
             found = connection.execute(wanted.group_by(usage.c.team)).all()
         return {team: int(cost) / NANO for team, cost in found if team}
 
-    def find(self, call_id: str) -> FinishedRequest | None:
-        """Return the newest request of the last hour with this call id, None where there is none."""
+    def find(self, call_id: str, *, team: str | None = None) -> FinishedRequest | None:
+        """Return the newest request of the last hour with this call id, and of this team if one is given; None where
+        there is none.
+        """
         with self._database.reading() as connection:
-            document = connection.execute(_NEWEST, {"wanted": call_id}).scalar()
-        return None if document is None else _request(document)
+            found = connection.execute(_CALLED, {"wanted": call_id}).scalars()
+            return newest(map(_request, found), call_id, team)
 
     def condense(self, period: int, into: int, *, before: float) -> int:
         """Add rows of `period` seconds up to longer ones that ended by `before`, one of these per transaction.

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 
 from neuronode_router.usage.buffer import Batch, UsageBuffer
-from neuronode_router.usage.finished import FinishedRequest
+from neuronode_router.usage.finished import FinishedRequest, newest
 from neuronode_router.usage.periods import DAY, HOUR, HOURS_KEPT, MINUTE, MINUTES_KEPT
 from neuronode_router.usage.store import UsageStore
 
@@ -58,12 +58,12 @@ class UsageWriter:
             self._store.forget, usage_before=now - self._days * DAY, requests_before=now - REQUESTS_KEPT
         )
 
-    def find(self, call_id: str) -> FinishedRequest | None:
-        """Return the newest request with this call id that the store may not know yet, None where there is none."""
+    def find(self, call_id: str, *, team: str | None = None) -> FinishedRequest | None:
+        """Return the newest request with this call id, and of this team if one is given, that the store may not know
+        yet; None where there is none.
+        """
         unsure = self._unsure.requests if self._unsure is not None else ()
-        return self._buffer.find(call_id) or next(
-            (found for found in reversed(unsure) if found.call_id == call_id), None
-        )
+        return self._buffer.find(call_id, team=team) or newest(reversed(unsure), call_id, team)
 
     async def _send(self, batch: Batch) -> None:
         # Kept until the store has answered: a commit whose answer was lost is repeated under the same number.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -119,6 +120,20 @@ async def test_open_streams_are_limited_and_given_back(live: httpx.AsyncClient) 
                 if again.status_code == 200:
                     break
             await asyncio.sleep(0.02)
+
+
+async def test_streams_that_open_at_once_are_no_more(live: httpx.AsyncClient) -> None:
+    """A hundred at the same time get as many as one after the other."""
+    async with AsyncExitStack() as opened:
+
+        async def open_one() -> int:
+            response = await opened.enter_async_context(live.stream("GET", EVENTS))
+            return response.status_code
+
+        async with asyncio.timeout(30):
+            statuses = await asyncio.gather(*(open_one() for _ in range(100)))
+
+    assert Counter(statuses) == {200: MAX_STREAMS, 429: 100 - MAX_STREAMS}
 
 
 async def test_keep_alive_comments_are_sent(live: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:

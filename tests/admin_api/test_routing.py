@@ -123,15 +123,17 @@ async def test_a_prompt_is_classified_and_decided_about(world: World) -> None:
 
 
 async def test_a_conversation_is_classified_like_its_request(world: World) -> None:
-    """The last user turn counts, and what comes before it does not."""
-    messages = [
-        {"role": "system", "content": "You are a translator."},
-        {"role": "user", "content": [{"type": "text", "text": SUMMARY}]},
+    """However the turn is spelt; a system prompt without a task leaves task and tier as they are."""
+    turn = {"role": "user", "content": [{"type": "text", "text": SUMMARY}]}
+    system = {"role": "system", "content": "You are a helpful assistant."}
+
+    text, alone, led = [
+        (await classify(world, **asked)).json()["classification"]
+        for asked in ({"text": SUMMARY}, {"messages": [turn]}, {"messages": [system, turn]})
     ]
 
-    said = (await classify(world, messages=messages)).json()["classification"]
-
-    assert said == (await classify(world, text=SUMMARY)).json()["classification"]
+    assert alone == text
+    assert (led["task"], led["tier"]) == (text["task"], text["tier"])
 
 
 async def test_overload_moves_the_decision_and_is_explained(world: World) -> None:

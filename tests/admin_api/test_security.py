@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
+from admin_api.http import guard
 from admin_api.http.endpoints import Endpoint
 from admin_api.http.guard import MAX_BODY_BYTES
 from admin_api.http.problems import KINDS, MEDIA_TYPE, TASK_KINDS
@@ -246,6 +248,47 @@ async def test_a_body_without_a_length_is_capped_too(world: World) -> None:
         answer = await client.post(f"{BASE}/switch", content=endless())
 
     assert answer.status_code == 413
+
+
+async def test_no_body_of_somebody_unknown_is_read(world: World) -> None:
+    """The key is looked at first: who has none cannot make us wait for, or keep, a body."""
+    read = []
+
+    async def endless() -> AsyncIterator[bytes]:
+        for number in range(100):
+            read.append(number)
+            yield b" " * 16_384
+
+    async with world.client("wrong") as nobody:
+        answers = [
+            await nobody.request(
+                endpoint.method,
+                PREFIX + endpoint.path.format(**PLACES),
+                content=endless(),
+                headers={"Content-Type": "application/json"},
+            )
+            for endpoint in ENDPOINTS
+        ]
+
+    assert {answer.status_code for answer in answers} == {401}
+    assert read == []
+
+
+@pytest.mark.parametrize("path", [f"{BASE}/switch", f"{PREFIX}/ui/session"])
+async def test_a_body_that_does_not_arrive_is_not_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Neither a known caller's nor that of whoever signs in."""
+    monkeypatch.setattr(guard, "BODY_SECONDS", 0.05)
+
+    async def stuck() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(10), world.client("admin") as admin:
+        answer = await admin.post(path, content=stuck(), headers={"Content-Type": "application/json"})
+
+    assert (answer.status_code, answer.json()["code"]) == (408, "body_too_slow")
 
 
 async def test_answers_are_not_stored_nor_shared_across_origins(world: World) -> None:

@@ -188,13 +188,20 @@ async def test_a_claim_becomes_a_session(world: World, anyone: httpx.AsyncClient
 
 @pytest.mark.parametrize(
     "body",
-    [b'{"claim": "forged"}', b'{"claim": 7}', b"{}", b"[]", b"", b"[" * 5000, b"x" * (MAX_CLAIM_BYTES + 1)],
+    [b'{"claim": "forged"}', b'{"claim": 7}', b"{}", b"[]", b"", b"[" * 5000],
 )
 async def test_anything_else_is_no_session(anyone: httpx.AsyncClient, body: bytes) -> None:
-    """Forged, misshapen, deep or endless: 401, never a failure."""
+    """Forged, misshapen or deep: 401, never a failure."""
     answer = await anyone.post(f"{UI}/session", content=body)
 
     assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
+
+
+async def test_an_endless_claim_is_cut_off(anyone: httpx.AsyncClient) -> None:
+    """No more is read of it than the longest claim."""
+    answer = await anyone.post(f"{UI}/session", content=b"x" * (MAX_CLAIM_BYTES + 1))
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
 
 async def test_a_closed_proxy_gives_no_session(world: World, anyone: httpx.AsyncClient) -> None:

@@ -98,6 +98,20 @@ async def test_members_see_their_own_team_only(world: World) -> None:
     assert [answer.status_code for answer in none] == [403, 403]
 
 
+@pytest.mark.parametrize("flushed", [False, True])
+async def test_a_call_id_that_another_team_chose_too_hides_nothing(world: World, *, flushed: bool) -> None:
+    """Clients choose call ids: each team is told of its own request, whoever used the id last."""
+    count(world, team="b", times=3, call_id=KNOWN_CALL, prompt_tokens=77)
+
+    async with world.client("member") as member, world.client("admin") as admin:
+        if flushed:
+            await usage(admin)
+        own = (await member.get(EXPLAIN)).raise_for_status().json()
+        newest = (await admin.get(EXPLAIN)).raise_for_status().json()
+
+    assert (own["team"], newest["team"]) == ("a", "b")
+
+
 async def test_a_plan_tells_cost_moves_and_what_does_not_fit(world: World, admin: httpx.AsyncClient) -> None:
     """A cheaper profile halves the cost, says on what that rests, and how long its groups take only if measured."""
     count(world, times=9)

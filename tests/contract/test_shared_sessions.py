@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -50,14 +51,39 @@ async def test_another_worker_knows_the_way(workers: tuple[SharedSessions, Share
 async def test_nonsense_on_the_channel_is_ignored(
     workers: tuple[SharedSessions, SharedSessions], redis_server: RedisServer, message: bytes
 ) -> None:
-    """A poisoned Redis changes nothing, and what is well formed is still heard."""
+    """Signed or not it changes nothing, and what is well formed is still heard."""
     first, second = workers
     async with Redis.from_url(redis_server.url) as stranger:
         await stranger.publish(CHANNEL, message)
+        await stranger.publish(CHANNEL, first._mac(message) + message)
 
     first.hold(b"k", HELD)
 
     await eventually(lambda: second.held(b"k") == HELD)
+
+
+@pytest.mark.parametrize("mac", ["none", "of another secret", "of another message"])
+async def test_who_does_not_know_the_secret_moves_no_conversation(
+    workers: tuple[SharedSessions, SharedSessions], redis_server: RedisServer, mac: str
+) -> None:
+    """A message of the right form, from somebody who may write to Redis."""
+    first, second = workers
+    stranger = SharedSessions(redis_server.url, secret=lambda: b"guessed")
+    content = json.dumps([[b"k".hex(), "complex", "elsewhere", None]]).encode()
+    forged = {
+        "none": content,
+        "of another secret": stranger._mac(content) + content,
+        "of another message": first._mac(b"[]") + content,
+    }
+    first.hold(b"k", HELD)
+    await eventually(lambda: second.held(b"k") == HELD)
+
+    async with Redis.from_url(redis_server.url) as client:
+        await client.publish(CHANNEL, forged[mac])
+    first.hold(b"later", HELD)
+    await eventually(lambda: second.held(b"later") == HELD)
+
+    assert first.held(b"k") == second.held(b"k") == HELD
 
 
 async def test_without_redis_a_worker_keeps_its_own(redis_server: RedisServer) -> None:

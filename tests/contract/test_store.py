@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, inspect, make_url, text
 
-from neuronode_router.control.audit import AuditQuery
+from neuronode_router.control.audit import AuditQuery, read_copy
 from neuronode_router.control.idempotency import Idempotency
 from neuronode_router.control.store import ControlStore, Proposal
 from neuronode_router.control.workers import ServedRevision, WorkerIdentity
@@ -26,10 +28,13 @@ from neuronode_router.errors import (
     UnknownRevision,
 )
 from neuronode_router.storage.database import SCHEMA
-from neuronode_router.storage.tables import VERSION_TABLE, metadata
+from neuronode_router.storage.tables import VERSION_TABLE, audit, metadata
 from tests.contract.conftest import MakeStore
 from tests.support.control import HOST, MemorySource, make_profile, make_set
 from tests.support.servers import wait_until
+
+_COPIED = ", ".join(column.name for column in audit.columns if column.name != "revision")
+FORGED = f"INSERT INTO neuronode_audit SELECT {{number}}, {_COPIED} FROM neuronode_audit WHERE revision = 5"
 
 EDITED = make_set(premium=make_profile("premium", chat="chat_balanced"))
 
@@ -48,10 +53,15 @@ def propose(expected: int, active: str = "premium", **changed: object) -> Propos
     return replace(proposal, **changed)
 
 
-def fill(store: ControlStore, count: int) -> None:
+def fill(store: ControlStore, count: int, **changed: object) -> None:
     """Commit `count` revisions that alternate between two profiles."""
     for revision in range(count):
-        store.commit(propose(revision, active=("balanced", "premium")[revision % 2]))
+        store.commit(propose(revision, active=("balanced", "premium")[revision % 2], **changed))
+
+
+def exported(store: ControlStore) -> list[str]:
+    """Return the log's entries as the export writes them, oldest first."""
+    return [json.dumps(asdict(entry)) for entry in reversed(store.audit.page(AuditQuery()))]
 
 
 def tamper(url: str, statement: str) -> None:
@@ -299,6 +309,10 @@ class TestAudit:
                 " WHERE revision IN (2, 3); UPDATE neuronode_audit SET revision = -revision WHERE revision < 0",
                 2,
             ),
+            (FORGED.format(number=6), 6),
+            (FORGED.format(number=900), 900),
+            (FORGED.format(number=0), 0),
+            (FORGED.format(number=-7), -7),
             ("UPDATE neuronode_state SET active = 'cost_effective'", 5),
             ("UPDATE neuronode_state SET head = 'x'", 5),
             ("UPDATE neuronode_profile_set SET document = '{}'", 1),
@@ -317,6 +331,67 @@ class TestAudit:
         with pytest.raises(AuditBroken) as caught:
             store.audit.verify()
         assert caught.value.revision == first_bad
+
+    @pytest.mark.parametrize("numbers", [(6,), (6, 7, 900), (-1, 6)])
+    def test_a_row_that_nobody_committed_keeps_nobody_from_committing(
+        self, store: ControlStore, state_url: str, numbers: tuple[int, ...]
+    ) -> None:
+        """It is set aside: the log goes on, its pages do not show it, and verify names it until it is deleted."""
+        fill(store, 5)
+        for number in numbers:
+            tamper(state_url, FORGED.format(number=number))
+
+        store.commit(propose(5))
+
+        assert [entry.revision for entry in store.audit.page(AuditQuery())] == [6, 5, 4, 3, 2, 1]
+        with pytest.raises(AuditBroken, match="Nobody committed row -") as caught:
+            store.audit.verify()
+        assert caught.value.revision < 0
+        tamper(state_url, "DELETE FROM neuronode_audit WHERE revision < 1")
+        assert store.audit.verify() == 6
+
+    def test_a_log_that_was_computed_anew_differs_from_a_copy(
+        self, store: ControlStore, make_store: MakeStore, tmp_path: Path
+    ) -> None:
+        """Whoever may write to the database can make a chain that verifies; a copy kept elsewhere shows it."""
+        fill(store, 5)
+        copy = read_copy(exported(store))
+        other = ControlStore(f"sqlite:///{tmp_path / 'forged.db'}")
+        fill(other, 5, reason="never said")
+
+        assert store.audit.verify(against=copy) == other.audit.verify() == 5
+        with pytest.raises(AuditBroken, match="another one than in the copy") as differs:
+            other.audit.verify(against=copy)
+        assert differs.value.revision == 1
+        other.close()
+
+    def test_a_log_that_was_cut_off_is_shorter_than_its_copy(
+        self, store: ControlStore, tmp_path: Path
+    ) -> None:
+        """The first revision that is gone is named; a log that has gone on holds the copy all the same."""
+        fill(store, 5)
+        copy = read_copy(exported(store))
+        shorter = ControlStore(f"sqlite:///{tmp_path / 'shorter.db'}")
+
+        store.commit(propose(5))
+        assert store.audit.verify(against=copy) == 6
+        with pytest.raises(AuditBroken, match="goes on to revision 5") as cut:
+            shorter.audit.verify(against=copy)
+        assert cut.value.revision == 1
+        shorter.close()
+
+    @pytest.mark.parametrize(
+        "changed", [{"reason": "forged"}, {"bindings": '{"team:a": {}}'}, {"hash": "0" * 64}]
+    )
+    def test_a_copy_that_was_edited_is_no_witness(self, store: ControlStore, changed: dict[str, str]) -> None:
+        """Nor is a line that is no entry."""
+        fill(store, 2)
+        first, second = exported(store)
+
+        with pytest.raises(AuditBroken, match="Line 2 of the copy was edited"):
+            read_copy([first, json.dumps(json.loads(second) | changed)])
+        with pytest.raises(AuditBroken, match="Line 1 of the copy is no entry"):
+            read_copy(["{}"])
 
 
 class TestIdempotency:

@@ -106,3 +106,50 @@ def test_passwords_in_urls_stay_out_of_repr() -> None:
     )
 
     assert "hunter2" not in repr(settings)
+
+
+CANARY = "hunter2canary"
+RUN_TOGETHER = (
+    "{scheme}://user:{canary}@host:notaport/x",
+    "{scheme}://user:pa@{canary}@host/x",
+    "{scheme}://user:{canary}/rest@host/x",
+    "{scheme}://user:pa#{canary}@host/x",
+    "{scheme}://user:{canary}@host:99999/x",
+    "{scheme}://user:{canary}@[::1/x",
+)
+"""Addresses with a password that was not encoded, or with a mistake beside it."""
+
+
+def secret_addresses() -> dict[str, str]:
+    """Return every setting that is kept out of `repr`, with a scheme it takes."""
+    hidden = [name for name, field in Settings.model_fields.items() if not field.repr]
+    return {name: "redis" if "redis" in name else "postgresql" for name in hidden}
+
+
+@pytest.mark.parametrize("name", secret_addresses())
+@pytest.mark.parametrize("written", RUN_TOGETHER)
+def test_an_address_that_cannot_be_read_is_refused_before_anybody_quotes_it(name: str, written: str) -> None:
+    """The variable is named, and the mend; no part of the value."""
+    url = written.format(scheme=secret_addresses()[name], canary=CANARY)
+
+    with pytest.raises(SettingsError, match=variable(name)) as caught:
+        Settings.load({variable(name): url})
+
+    assert "percent-encode" in caught.value.message
+    assert CANARY not in f"{caught.value.message}{caught.value.fix}"
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("state_url", "postgresql://user:p%40ss%3A%2F@host:5432/x?sslmode=require"),
+        ("state_url", "postgres://host/x"),
+        ("state_url", "sqlite:////srv/odd#name@here/control.db"),
+        ("redis_url", "redis://:p%40ss@host:6379/0"),
+        ("redis_url", "unix:///run/redis#1.sock"),
+        ("redis_url", "rediss://[::1]:6380"),
+    ],
+)
+def test_well_written_addresses_are_taken(name: str, url: str) -> None:
+    """Encoded passwords, IPv6, sockets and files."""
+    assert getattr(Settings.load({variable(name): url}), name) == url

@@ -75,20 +75,27 @@ def _matches(entry: Mapping[str, Any], wanted: Mapping[str, str | None]) -> bool
 @command.command("verify")
 @state_dir_option
 @config_option
+@click.option(
+    "--against",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="An exported copy (GET /admin/audit?format=ndjson): the log must hold all of it, unchanged.",
+)
 @json_option
-def verify(*, as_json: bool, **paths: Path | None) -> None:
+def verify(*, as_json: bool, against: Path | None, **paths: Path | None) -> None:
     """Check the hash chain of the audit log; exit code 1 names the first revision that is wrong."""
+    from neuronode_router.control.audit import read_copy
     from neuronode_router.control.store import ControlStore
 
     store = ControlStore(settings_with(paths).state_url)
     try:
-        count = store.audit.verify()
+        copy = read_copy(against.read_text("utf-8").splitlines()) if against else None
+        count = store.audit.verify(against=copy)
         if count == 0:
             raise AuditBroken("The store holds no audit log: nothing was ever committed in it.", revision=0)
     except AuditBroken as error:
-        message = error.message
-        verdict = {"ok": False, "revision": error.revision, "message": message}
-        answer(verdict, lambda: [message], as_json=as_json)
+        message, fix = error.message, error.fix
+        verdict = {"ok": False, "revision": error.revision, "message": message, "fix": fix}
+        answer(verdict, lambda: [message, f"Fix: {fix}"], as_json=as_json)
         sys.exit(1)
     finally:
         store.close()

@@ -9,10 +9,10 @@ import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from neuronode_router.cli.doctor.finding import Finding, Subject, names, runs_on_ollama
 from neuronode_router.cli.serve.backends import find_backends
+from neuronode_router.foreign import described
 
 SECONDS = 2
 """How long each may take to answer."""
@@ -22,7 +22,7 @@ UNREADABLE = "its address cannot be read"
 def redis_answers(subject: Subject) -> Iterator[Finding]:
     """Redis wakes workers and shares statistics; no request needs it."""
     url = subject.settings.redis_url
-    fault = (_silent_redis(url) if _readable(url) else UNREADABLE) if url else None
+    fault = _silent_redis(url) if url else None
     if fault:
         fix = "Start it, or fix the address; requests work without it."
         yield Finding("problem", "redis_unreachable", "NEURONODE_REDIS_URL", f"Redis: {fault}.", fix)
@@ -38,7 +38,7 @@ def _silent_redis(url: str) -> str | None:
         with Redis.from_url(url, retry=Retry(NoBackoff(), 0), **limits) as client:
             client.ping()
     except (RedisError, OSError) as error:
-        return _first_line(error)
+        return described(error)
     except ValueError:
         return UNREADABLE
     return None
@@ -51,7 +51,7 @@ def store_answers(subject: Subject) -> Iterator[Finding]:
         fault = _unusable_file(url)
         fix = "Name a writable directory with --state-dir or NEURONODE_STATE_DIR."
     else:
-        fault = _silent_database(url) if _readable(url) else UNREADABLE
+        fault = _silent_database(url)
         fix = "Start the database, or fix the address."
     if fault:
         yield Finding("problem", "store_unreachable", "NEURONODE_STATE_URL", f"The store: {fault}.", fix)
@@ -78,20 +78,8 @@ def _silent_database(url: str) -> str | None:
     except (psycopg.ProgrammingError, ValueError):
         return UNREADABLE
     except psycopg.Error as error:
-        return _first_line(error)
+        return described(error)
     return None
-
-
-def _readable(url: str) -> bool:
-    """Whether an address is written well: a driver's complaint would quote it, and with it perhaps a password."""
-    try:
-        return urlsplit(url).port != 0
-    except ValueError:
-        return False
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def backends_answer(subject: Subject) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from neuronode_router import private_files
 from neuronode_router.cli.effective import (
     Config,
     Plan,
@@ -131,7 +132,7 @@ def _metrics(environ: Mapping[str, str], settings: Settings, listen: Listen) -> 
     if listen.workers == 1 and DIRECTORY_VARIABLE not in environ:
         return {}
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        private_files.make_directory(directory)
         for file in directory.glob("*.db"):
             file.unlink()
     except OSError as error:
@@ -173,7 +174,7 @@ def _require_free(listen: Listen) -> None:
 def _state_dir_lock(state_dir: Path) -> Iterator[None]:
     """Make the directory and lock it: two services would overwrite each other's effective configuration."""
     try:
-        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_files.make_file(state_dir / "serve.lock")
         lock = (state_dir / "serve.lock").open("w")
     except OSError as error:
         raise SettingsError(

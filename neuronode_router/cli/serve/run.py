@@ -25,6 +25,7 @@ from neuronode_router.cli.serve.litellm_start import WORKER_HEALTH_SECONDS
 from neuronode_router.cli.serve.prepare import Listen, Prepared, prepared
 from neuronode_router.cli.serve.supervise import Child, Relay
 from neuronode_router.errors import HostError, SettingsError
+from neuronode_router.foreign import described
 from neuronode_router.settings import Settings, process_environment
 
 EMBEDDED_ENVIRON = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH")
@@ -197,7 +198,7 @@ async def _run(service: Service, settings: Settings) -> int:
         return await service.run(settings)
     except (httpx.HTTPError, TimeoutError) as error:
         raise HostError(
-            f"The proxy did not answer: {error or type(error).__name__}.",
+            f"The proxy did not answer ({described(error)}).",
             fix="Look into LiteLLM's lines above; a busy machine may need a second try.",
         ) from error
 

@@ -181,8 +181,9 @@ async def test_outcomes_reach_the_decision(start: Callable[..., Worker]) -> None
     assert worker.recorder is not None
 
     worker.ask(TEXT)
-    worker.recorder.outcome("call-1", FeedbackOutcome.ESCALATED)
-    worker.recorder.outcome("never seen", FeedbackOutcome.LABEL_FAILURE)
+    worker.recorder.outcome("call-1", FeedbackOutcome.LABEL_FAILURE, callers=("somebody else",))
+    worker.recorder.outcome("call-1", FeedbackOutcome.ESCALATED, callers=("app",))
+    worker.recorder.outcome("never seen", FeedbackOutcome.LABEL_FAILURE, callers=("app",))
     await eventually(lambda: worker.history.find("call-1") and worker.history.counts().judged)
 
     ((entry, signs),) = worker.history.judged(worker.history.find("call-1")[0][1].scheme)
