@@ -122,6 +122,8 @@ class Step(StrEnum):
     TOOL_LOOP = "tool_loop"
     LOOP_MOVED = "loop_moved"
     """A tool loop left its tier: no group of it can hold the request any more, or all of them are gone."""
+    CONTINUED = "continued"
+    """The provider keeps what was said before (`previous_response_id`): to the deployment that has it."""
     CAPPED = "capped"
     """Key or team may not use the tier: the highest they may."""
     PROBE = "probe"

@@ -204,6 +204,8 @@ class DecisionCountsDocument(Document):
     task: dict[str, int]
     group: dict[str, int]
     step: dict[str, int]
+    unaccepted: dict[str, int]
+    """By parameter that no deployment of the chosen group takes."""
     fallbacks: int
     """Requests that overload moved to another tier than the wanted one."""
     fallback_rate: float

@@ -44,6 +44,8 @@ class Caller:
     max_tier: Tier = Tier.COMPLEX
     session: str | None = None
     """The session id that the client gave."""
+    continues: str | None = None
+    """The id of the deployment that keeps what was said before, as far as LiteLLM says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,8 @@ class AutoRouter:
         excerpt, classification = self._read(decision, said)
         sticky = profile.stickiness is not Stickiness.OFF
         sessions = tuple(self._sessions(said, caller, sticky=sticky))
+        tiers, groups = snapshot.ladders[profile.name], self._standings()
+        state = _with_state(caller.continues, tiers, groups)
         constraints = Constraints(
             tier=profile.uncertain,
             why=Step.AUTO_OFF,
@@ -150,13 +154,13 @@ class AutoRouter:
             policy=profile.on_overload,
             needs=said.needs,
             stickiness=profile.stickiness,
-            held=self._held(sessions, in_tool_loop=said.in_tool_loop, sticky=sticky),
+            held=state or self._held(sessions, in_tool_loop=said.in_tool_loop, sticky=sticky),
+            continued=state is not None,
             in_tool_loop=said.in_tool_loop,
             chance=self._chance(),
             too_cheap=profile.too_cheap,
             too_dear=profile.too_dear,
         )
-        tiers, groups = snapshot.ladders[profile.name], self._standings()
         considered = in_force = decide_tier(decision, classification, constraints, tiers=tiers, groups=groups)
         if self.mode == "shadow" and classification is not None:
             watched = replace(constraints, why=Step.SHADOW)
@@ -215,6 +219,25 @@ class AutoRouter:
             self._counts["unaccepted", name] += 1
         if tier is not decision.wanted:
             self._counts["fallback", "overload"] += 1
+
+
+def _with_state(
+    deployment_id: str | None,
+    tiers: Mapping[Tier, Sequence[str]],
+    groups: Mapping[str, Sequence[DeploymentStatus]],
+) -> Held | None:
+    """Return where a deployment stands in the profile's ladder; None where it does not."""
+    if deployment_id is None:
+        return None
+    places = ((tier, name) for tier, names in tiers.items() for name in names)
+    return next(
+        (
+            Held(tier, name, deployment_id)
+            for tier, name in places
+            if any(entry.deployment.id == deployment_id for entry in groups.get(name, ()))
+        ),
+        None,
+    )
 
 
 def _unaccepted(standings: Sequence[DeploymentStatus], needs: Needs) -> tuple[str, ...]:

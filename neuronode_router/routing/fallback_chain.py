@@ -52,11 +52,18 @@ class Constraints:
     """Whether the messages end with results of tools: another tier may not understand the calls, so it is the last
     resort.
     """
+    continued: bool = False
+    """Whether `held` keeps what was said before, so that no other could go on."""
     chance: float = 1.0
     """A random number from 0 to 1: below `PROBE_SHARE` the request may probe."""
     too_cheap: float = TOO_CHEAP
     too_dear: float = TOO_DEAR
     """What the profile says that a tier too light or too heavy costs, where a classification leaves it open."""
+
+    @property
+    def bound(self) -> bool:
+        """Whether the request stays with `held` as long as that is there: in a tool loop, or for what it keeps."""
+        return self.in_tool_loop or self.continued
 
     @property
     def forced(self) -> bool:
@@ -111,8 +118,8 @@ def climb(
 def _wanted(constraints: Constraints) -> tuple[Tier, tuple[Step, ...]]:
     """Return the tier to begin with, and why."""
     tier, why = constraints.tier, constraints.why
-    if constraints.held is not None and constraints.in_tool_loop:
-        tier, why = constraints.held.tier, Step.TOOL_LOOP
+    if constraints.held is not None and constraints.bound:
+        tier, why = constraints.held.tier, Step.CONTINUED if constraints.continued else Step.TOOL_LOOP
     elif (
         constraints.held is not None
         and constraints.stickiness is not Stickiness.OFF
@@ -146,7 +153,7 @@ def _reachable(
         named = _named(tier_order(wanted, policy), constraints, tiers)
         return [_rung(name, tier, groups.get(name, ()), constraints) for name, tier in named]
 
-    found = rungs(up if constraints.in_tool_loop else constraints.policy)
+    found = rungs(up if constraints.bound else constraints.policy)
     stays = constraints.policy is OnOverload.STAY and all(rung.misfit for rung in found)
     return rungs(up) if stays else found
 
@@ -180,7 +187,7 @@ def _ordered(rungs: Sequence[_Rung], wanted: Tier, constraints: Constraints) -> 
 
     def rank(rung: _Rung) -> tuple[int, ...]:
         kept, gone = _is_kept(rung, constraints), rung.health is Health.UNAVAILABLE
-        if not constraints.in_tool_loop:
+        if not constraints.bound:
             return (not kept, gone, rung.doubts, _place(rung, constraints))
         return (gone, rung.doubts, not kept, order.index(rung.tier), _place(rung, constraints))
 
@@ -196,10 +203,10 @@ def _probes(rung: _Rung, constraints: Constraints) -> bool:
 
 
 def _is_kept(rung: _Rung, constraints: Constraints) -> bool:
-    """A tool loop keeps its group unless that is gone; a session keeps its deployment's group while it is well."""
+    """What is bound keeps its group unless that is gone; a session its deployment's group while it is well."""
     if constraints.held is None or rung.group != constraints.held.group:
         return False
-    if constraints.in_tool_loop:
+    if constraints.bound:
         return rung.health is not Health.UNAVAILABLE
     sticks = constraints.stickiness is Stickiness.DEPLOYMENT and not constraints.forced
     return sticks and rung.tier is constraints.held.tier and rung.health is Health.OK
@@ -218,7 +225,7 @@ def _steps(
 ) -> Iterator[Step]:
     if not fitting:
         yield Step.NOTHING_FITS
-    if constraints.in_tool_loop and ordered[0].tier is not wanted:
+    if constraints.bound and ordered[0].tier is not wanted:
         yield Step.LOOP_MOVED
     if _probes(ordered[0], constraints):
         yield Step.PROBE

@@ -7,12 +7,14 @@ from typing import Any
 
 import litellm
 import pytest
+from litellm.responses.utils import ResponsesAPIRequestUtils
 
 from neuronode_router.litellm_plugin.hooks.request_metadata import KEY, LEAST_BAD
+from neuronode_router.litellm_plugin.hooks.response_state import deployment_with_state
 from neuronode_router.litellm_plugin.router.deployment_filter import DeploymentFilter
 from neuronode_router.litellm_plugin.router.model_facts import with_model_facts
 from neuronode_router.routing.inventory import Ability, read_inventory
-from tests.host.routers import Board, bridged, cool_down, deployment, router
+from tests.host.routers import Board, bridged, cool_down, deployment, pick, router
 from tests.support.upstream import Upstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -198,3 +200,31 @@ async def test_litellms_own_map_tells_what_models_can() -> None:
     assert known["llama3.1"].context_window is None
     assert "tools" in (known["llama3.1"].accepts or ())
     assert known["unheard-of"].context_window is None
+
+
+def response_id(deployment_id: str) -> str:
+    """Return an id of a response as LiteLLM hands it out."""
+    return str(
+        ResponsesAPIRequestUtils._build_responses_api_response_id(
+            custom_llm_provider="openai", model_id=deployment_id, response_id="r-1"
+        )
+    )
+
+
+async def test_what_is_continued_goes_to_the_deployment_that_has_it(
+    ours: Any, board: Board, upstream: Upstream
+) -> None:
+    """However slow it is: another one does not know what was said before."""
+    board.knows("a", latency_ms=10)
+    board.knows("b", latency_ms=900)
+    over = ours([deployment("g", name, upstream.url) for name in "ab"])
+
+    found = {await pick(over, "g", previous_response_id=response_id("b")) for _ in range(5)}
+
+    assert found == {"b"}
+
+
+@pytest.mark.parametrize("given", ["", "resp_", "resp_%%%", "resp_" + "A" * 10_000, 7, None, ["x"], "a;b;c"])
+async def test_ids_that_say_nothing_are_no_matter(given: object) -> None:
+    """What a client made up leads nowhere and raises nothing."""
+    assert deployment_with_state({"previous_response_id": given}) is None

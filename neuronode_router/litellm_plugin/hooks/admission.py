@@ -32,6 +32,7 @@ from neuronode_router.errors import (
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks import chosen_group, operators_fallbacks, request_metadata, tracing
 from neuronode_router.litellm_plugin.hooks.operators_fallbacks import Configured
+from neuronode_router.litellm_plugin.hooks.response_state import deployment_with_state
 from neuronode_router.litellm_plugin.hooks.usage_reading import attempted_fallbacks
 from neuronode_router.routing.admit import admit
 from neuronode_router.routing.binding import bound_profile
@@ -167,6 +168,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             identity=user.token or principal.name,
             max_tier=principal.max_tier,
             session=request_metadata.session_id(data),
+            continues=deployment_with_state(data),
         )
         routed = self._auto.route(decision, data, snapshot=snapshot, caller=caller)
         if routed.refusal is not None:

@@ -17,6 +17,7 @@ from litellm.integrations.custom_logger import CustomLogger
 from neuronode_router.background import Failures
 from neuronode_router.errors import DoesNotFit
 from neuronode_router.litellm_plugin.hooks.request_metadata import BUCKETS, LEAST_BAD, stamped
+from neuronode_router.litellm_plugin.hooks.response_state import deployment_with_state
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
 from neuronode_router.routing.conversation import read_needs
 from neuronode_router.routing.fallback_chain import DeploymentStatus
@@ -120,7 +121,8 @@ class DeploymentFilter(CustomLogger):  # type: ignore[misc]  # LiteLLM is untype
     ) -> tuple[list[Listed], Exception | None]:
         """Return what can hold the request, of it what is known to see all that is sent; and why, if there is none.
 
-        A class of LiteLLM's order may be left empty: it then takes the next one.
+        Of what can, the deployment that keeps what was said before is alone. A class of LiteLLM's order may be left
+        empty: it then takes the next one.
         """
         known = self._known(group, healthy)
         fitting = [at for at, deployment in enumerate(known) if misfit(deployment, needs) is None]
@@ -131,6 +133,10 @@ class DeploymentFilter(CustomLogger):  # type: ignore[misc]  # LiteLLM is untype
             able = [deployment for deployment in everyone if misfit(deployment, needs) is None]
             # One that could is in cooldown: LiteLLM says so, and that it may be tried again.
             return [], None if able else _refused(group, everyone, needs)
+        state = deployment_with_state(request)
+        holding = [at for at in fitting if _id(healthy[at]) == state]
+        if holding:
+            return [healthy[at] for at in holding], None
         least = min(len(unseen(known[at], needs)) for at in fitting)
         return [healthy[at] for at in fitting if len(unseen(known[at], needs)) == least], None
 
