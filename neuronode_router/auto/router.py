@@ -143,7 +143,9 @@ class AutoRouter:
         said = conversation.read(body)
         profile = snapshot.state.profiles.profiles[decision.profile]
         excerpt, classification = self._read(decision, said)
-        sticky = profile.stickiness is not Stickiness.OFF
+        # What a front end asks in passing is no part of the session that it asks about.
+        in_passing = excerpt is not None and excerpt.errand is not None
+        sticky = profile.stickiness is not Stickiness.OFF and not in_passing
         sessions = tuple(self._sessions(said, caller, sticky=sticky))
         tiers, groups = snapshot.ladders[profile.name], self._standings()
         state = _with_state(caller.continues, tiers, groups)
@@ -185,7 +187,10 @@ class AutoRouter:
 
     def _classified(self, excerpt: Excerpt) -> Classification:
         key = keyed_hash(
-            self._salt, *(piece for part in excerpt.parts for piece in ("", *part)), str(excerpt.length)
+            self._salt,
+            *(piece for part in excerpt.parts for piece in ("", *part)),
+            str(excerpt.length),
+            str(excerpt.errand),
         )
         known = self._known.get(key)
         if known is None:
