@@ -76,6 +76,7 @@ class ProfileDocument(Document):
     on_overload: str
     stickiness: str
     on_missing: str
+    nothing_fits: str
     too_cheap: float
     too_dear: float
 

@@ -117,7 +117,7 @@ def _counts(decisions: Mapping[str, Mapping[str, int]]) -> DecisionCountsDocumen
     total, fallbacks = sum(decisions["tier"].values()), sum(decisions["fallback"].values())
     return DecisionCountsDocument(
         total=total,
-        **{name: dict(decisions[name]) for name in ("tier", "task", "group", "step")},
+        **{name: dict(decisions[name]) for name in ("tier", "task", "group", "step", "unaccepted")},
         fallbacks=fallbacks,
         fallback_rate=fallbacks / total if total else 0.0,
     )

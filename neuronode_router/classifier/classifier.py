@@ -21,7 +21,10 @@ from neuronode_router.classifier.classification import (
     task_of,
 )
 from neuronode_router.classifier.decisions import Decisions, chance, of_work
+from neuronode_router.domain import Tier
 
+SURE_ERRAND = 0.9
+"""How sure the tier of an errand is: all of them that our collected prompts have are light ones."""
 MAX_EVIDENCE = 8
 DECISIVE_SCORE, DECISIVE_LEAD = 4.0, 2.0
 """Two clear cues for one task, and one more than for any other."""
@@ -67,6 +70,10 @@ class Classifier:
 
     def classify_excerpt(self, read: excerpt.Excerpt) -> Classification:
         """Return what an excerpt asks for: for callers who keep what was said of it before. Never raises."""
+        said = self._classified(read)
+        return said if read.errand is None else _in_passing(said, read.errand)
+
+    def _classified(self, read: excerpt.Excerpt) -> Classification:
         if not read.pieces:
             return _by_length(read.length)
         if self._weights is None:
@@ -149,6 +156,17 @@ def _trained(said: reading.ScoredConversation, length: int, trained: weights.Wei
         gain=gain,
         chances=chances,
         carrier=said.carrier(merged.first),
+    )
+
+
+def _in_passing(said: Classification, errand: str) -> Classification:
+    """Return what is asked about a conversation in passing: as light as it is, whatever the conversation is about."""
+    return replace(
+        said,
+        tier=Tier.FAST,
+        chances=(1.0, 0.0, 0.0),
+        confidence=max(said.confidence, SURE_ERRAND),
+        evidence=(f"errand: {errand}", *said.evidence)[:MAX_EVIDENCE],
     )
 
 

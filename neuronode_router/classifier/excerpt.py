@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from neuronode_router.classifier.classification import Carrier
+from neuronode_router.classifier.errand import END, START, errand_of
 
 EDGE = 1200
 """Characters kept from each end of the turn."""
@@ -55,6 +56,8 @@ class Excerpt:
     """The windows of the user turns before it, the newest first."""
     system: str = ""
     """The window of the system prompt."""
+    errand: str | None = None
+    """What kind of errand the turn is, see `errand`."""
 
     @property
     def parts(self) -> tuple[tuple[str, ...], ...]:
@@ -86,11 +89,13 @@ def read(messages: Sequence[Mapping[str, object]] | str, *, system: str = "") ->
         turns, found = _user_turns(messages), _system(messages)
     if not turns:
         return Excerpt((), 0)
+    system = system or found
     return Excerpt(
         _pieces(turns[0]),
         sum(map(len, turns[0])),
         tuple(filter(None, (_window(list(map(_lines, _outer(turn, SHARED_PARTS)))) for turn in turns[1:]))),
-        _window([_lines(system or found)]),
+        _window([_lines(system)]),
+        errand_of(fold(turns[0][0][:START]), fold(turns[0][-1][-END:]), fold(system[:START])),
     )
 
 

@@ -76,6 +76,11 @@ class Catalogue:
             "decisions", "Routed `auto` requests, by the tier they got.", "profile", "tier"
         )
         self.steps = self._counter("decision_steps", "How tiers of `auto` requests came about.", "step")
+        self.unaccepted = self._counter(
+            "unaccepted_parameters",
+            "Parameters of `auto` requests that no deployment of the chosen group takes.",
+            "parameter",
+        )
         self.decision = self._histogram(
             "decision_seconds", "What classifying and routing an `auto` request took.", upto=DECISION_SECONDS
         )

@@ -87,6 +87,8 @@ class Metering:
             counted.decisions.labels(decision.profile or "", str(decision.tier or "")).inc()
             for step in decision.steps:
                 counted.steps.labels(step.value).inc()
+            for name in routed.unaccepted:
+                counted.unaccepted.labels(name).inc()
             counted.decision.observe(routed.took_ms / 1000)
 
     def switched(self, receipt: Receipt) -> None:

@@ -39,7 +39,7 @@ async def _which_has_seen_everything() -> Metering:
     meter.ended(finished(served_group="other", first_token_ms=1.0))
     meter.ended(finished(cost=None, cached_tokens=1))
     decision = Decision("auto", "g", Reason.ACTIVE_PROFILE, tier=Tier.FAST, steps=(Step.CLASSIFIED,))
-    meter.decided(Routed(decision, decision, None, None, (), 1.0), "me", {})
+    meter.decided(Routed(decision, decision, None, None, (), 1.0, unaccepted=("logprobs",)), "me", {})
     receipt = Receipt(
         revision=7, changed=True, dry_run=False, action="switch", profile="premium", previous_profile=None,
         changes=(), committed_at=0.0, workers=(), complete=True, duration_ms=1.0,

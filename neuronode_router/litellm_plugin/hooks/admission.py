@@ -21,8 +21,9 @@ from neuronode_router.access import Principal, may_override
 from neuronode_router.auto.explain import explain
 from neuronode_router.auto.router import AutoRouter, Caller
 from neuronode_router.background import Failures
-from neuronode_router.domain import PROFILE_NAME_PREFIX, TIERS, Decision, Profile, Tier
+from neuronode_router.domain import PROFILE_NAME_PREFIX, TIERS, Decision, NothingFits, Profile, Tier
 from neuronode_router.errors import (
+    DoesNotFit,
     InvalidRequest,
     NeuronodeError,
     NotAllowed,
@@ -33,9 +34,11 @@ from neuronode_router.errors import (
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks import chosen_group, gate, request_metadata, tracing
 from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost, Asking, Way
+from neuronode_router.litellm_plugin.hooks.response_state import deployment_with_state
 from neuronode_router.litellm_plugin.hooks.usage_reading import attempted_fallbacks
 from neuronode_router.routing import targets
 from neuronode_router.routing.sendable import unsendable
+from neuronode_router.routing.snapshot import Snapshot
 
 STARTUP_WAIT_SECONDS = 5.0
 """How long the very first requests of a worker may wait for its first snapshot."""
@@ -76,6 +79,7 @@ REFUSALS: Mapping[type[NeuronodeError], int] = {
     UnknownProfile: 404,
     UnknownTier: 400,
     InvalidRequest: 400,
+    DoesNotFit: 400,
 }
 """What admission refuses on purpose, and the status the client gets."""
 
@@ -203,9 +207,10 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
 
     def _way(self, name: str, asking: Asking) -> Way:
         decision = asking.decide(name)
-        if not decision.auto:
-            return Way(name, decision)
-        decision, mark = self._route(decision, asking)
+        mark = {request_metadata.LEAST_BAD: True} if _least_bad(decision, asking.snapshot) else {}
+        if decision.auto:
+            decision, routed = self._route(decision, asking)
+            mark |= routed
         return Way(name, decision, mark)
 
     def _route(self, decision: Decision, asking: Asking) -> tuple[Decision, dict[str, Any]]:
@@ -214,14 +219,15 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         tier = request_metadata.wish(data, request_metadata.TIER_HEADER)
         if tier is not None:
             decision = replace(decision, tier=_tier(tier))
-        session = data.get("litellm_session_id")
         caller = Caller(
             identity=asking.user.token or asking.principal.name,
             max_tier=asking.principal.max_tier,
-            # A body may say anything there.
-            session=session if isinstance(session, str) else None,
+            session=request_metadata.session_id(data),
+            continues=deployment_with_state(data),
         )
         routed = self._auto.route(decision, data, snapshot=asking.snapshot, caller=caller)
+        if routed.refusal is not None:
+            raise DoesNotFit(routed.refusal)
         explained = (
             explain(routed) if request_metadata.wish(data, request_metadata.EXPLAIN_HEADER) == "1" else None
         )
@@ -265,6 +271,11 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             profiles = self._current.snapshot.state.profiles.profiles if self._current.snapshot else {}
             return [name for name in model_names if _listed(name, principal, profiles)]
         return [name for name in model_names if not name.startswith(PROFILE_NAME_PREFIX)]
+
+
+def _least_bad(decision: Decision, snapshot: Snapshot) -> bool:
+    profile = snapshot.state.profiles.profiles.get(decision.profile or "")
+    return profile is not None and profile.nothing_fits is NothingFits.LEAST_BAD
 
 
 def _is_harmless(call_type: str) -> bool:

@@ -31,6 +31,8 @@ SEVERAL = "several"
 
 _KEPT = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%")
 """What stays as it is in a header's value of which something must be encoded."""
+LEAST_BAD = "least_bad"
+"""Entry of the mark: whether what no deployment can hold is sent all the same."""
 
 SPEND_PREFIX = "neuronode_"
 TAG_PREFIXES = ("profile:", "task:")
@@ -81,7 +83,11 @@ def _scrub_bucket(bucket: dict[str, Any]) -> None:
 
 
 def stamp(
-    bucket: dict[str, Any], decision: Decision, *, tags: bool, routed: Mapping[str, Any] | None = None
+    bucket: dict[str, Any],
+    decision: Decision,
+    *,
+    tags: bool,
+    routed: Mapping[str, Any] | None = None,
 ) -> None:
     """Write `decision` where LiteLLM's logs, spend rows and our header hook find it.
 
@@ -203,6 +209,14 @@ def sessions(data: Mapping[str, Any]) -> list[bytes]:
     """Return the session keys that this request carries, as `routed_mark` wrote them."""
     mark = stamped(data)
     return [bytes.fromhex(session) for session in (mark or {}).get("sessions", ())]
+
+
+def session_id(data: Mapping[str, Any]) -> str | None:
+    """Return the session that a client names: by header, `litellm_session_id`, or `session_id` of its metadata."""
+    places = ((data, "litellm_session_id"), *((data.get(name), "session_id") for name in BUCKETS))
+    # A body may say anything there; failing on it would lead past a cap.
+    given = (place.get(key) for place, key in places if isinstance(place, Mapping))
+    return next((name for name in given if isinstance(name, str) and name), None)
 
 
 def wish(data: Mapping[str, Any], header: str) -> str | None:

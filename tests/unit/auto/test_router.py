@@ -19,6 +19,7 @@ from neuronode_router.domain import (
     TASK_ALIASES,
     ControlState,
     HostFacts,
+    NothingFits,
     ProfileSet,
     Step,
     Stickiness,
@@ -39,12 +40,15 @@ TOOLS = [{"type": "function", "function": {"name": "look_up"}}]
 ME = Caller("me")
 
 
-def snapshot(stickiness: Stickiness = Stickiness.OFF) -> Snapshot:
+def snapshot(
+    stickiness: Stickiness = Stickiness.OFF, nothing_fits: NothingFits = NothingFits.REFUSE
+) -> Snapshot:
     profile = replace(
         make_profile("balanced"),
         tasks=dict.fromkeys(TASK_ALIASES, "middle"),
         tiers=TIERS,
         stickiness=stickiness,
+        nothing_fits=nothing_fits,
     )
     state = ControlState(3, "balanced", ProfileSet({"balanced": profile}), committed_at=0.0)
     return build_snapshot(state, HostFacts(groups=frozenset({"small", "middle", "large"})))
@@ -53,9 +57,15 @@ def snapshot(stickiness: Stickiness = Stickiness.OFF) -> Snapshot:
 class Worker:
     """An AutoRouter with deployments whose health a test sets."""
 
-    def __init__(self, *, stickiness: Stickiness = Stickiness.OFF, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        stickiness: Stickiness = Stickiness.OFF,
+        nothing_fits: NothingFits = NothingFits.REFUSE,
+        **options: Any,
+    ) -> None:
         self.health: dict[str, Health] = {}
-        self.snapshot = snapshot(stickiness)
+        self.snapshot = snapshot(stickiness, nothing_fits)
         self.router = AutoRouter(
             classifier=Classifier(lexicon.shipped(), None), standings=self.standings, **options
         )
@@ -244,3 +254,137 @@ def test_an_explanation_is_short_ascii_json(text: str) -> None:
 
     assert told.isascii()
     assert len(told) < 2000
+
+
+CALL = {"role": "assistant", "tool_calls": [{"id": "a"}]}
+RESULT = {"role": "tool", "tool_call_id": "a", "content": "42"}
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}
+BLIND = frozenset({"image"})
+
+
+class Knowing(Worker):
+    """A worker whose deployments are known to be able to this and that."""
+
+    def __init__(self, known: dict[str, dict[str, Any]], **options: Any) -> None:
+        super().__init__(**options)
+        self.known = known
+
+    def standings(self) -> Mapping[str, tuple[DeploymentStatus, ...]]:
+        return {
+            group: (
+                DeploymentStatus(
+                    Deployment(f"{group}-1", group, **self.known.get(group, {})),
+                    self.health.get(group, Health.OK),
+                ),
+            )
+            for group in ("small", "middle", "large")
+        }
+
+
+def test_reminders_beside_results_do_not_make_another_loop() -> None:
+    """What coding agents send: a text beside the result, or a turn after it; the loop stays where it began."""
+    worker = Worker()
+    asked = {"role": "user", "content": STRATEGY}
+    worker.send([asked], tools=TOOLS)
+    worker.health["large"] = Health.SLOW
+    reminder = {"type": "text", "text": "<system-reminder>\nSummarise nothing.\n</system-reminder>"}
+    result = {"type": "tool_result", "tool_use_id": "a", "content": "42"}
+    beside = [asked, CALL, {"role": "user", "content": [result, reminder]}]
+    after = [asked, CALL, RESULT, {"role": "user", "content": [reminder]}]
+
+    for messages in (beside, after, [asked, *[CALL, RESULT] * 100]):
+        found = worker.send(messages, tools=TOOLS).decision
+
+        assert (found.group, found.steps[0]) == ("large", Step.TOOL_LOOP)
+
+
+def test_conversations_of_one_key_do_not_share_a_loop() -> None:
+    """Neither by the same last words, nor where only results are sent and the rest is kept by the provider."""
+    worker = Worker()
+    go_on = {"role": "user", "content": "Ja, bitte."}
+    for opening, answer in ((STRATEGY, "large"), (SENTIMENT, "small")):
+        worker.send(
+            [{"role": "user", "content": opening}, CALL, go_on], tools=TOOLS, name=f"auto:{TIER_OF[answer]}"
+        )
+
+    for opening, answer in ((STRATEGY, "large"), (SENTIMENT, "small")):
+        goes_on = [{"role": "user", "content": opening}, CALL, go_on, CALL, RESULT]
+        assert worker.send(goes_on, tools=TOOLS).decision.group == answer
+
+    result = {"type": "function_call_output", "call_id": "a", "output": "42"}
+    kept = [worker.send([], input=[result], tools=TOOLS, previous_response_id=name) for name in ("r1", "r2")]
+    assert all(found.decision.steps[0] is not Step.TOOL_LOOP for found in kept)
+
+
+TIER_OF = {"large": "complex", "middle": "medium", "small": "fast"}
+
+
+def test_sessions_tell_loops_apart() -> None:
+    """The same words in two sessions of one key are two loops."""
+    worker = Worker()
+    asked = {"role": "user", "content": "Ja."}
+    for session, tier in (("s1", "complex"), ("s2", "fast")):
+        worker.send([asked], tools=TOOLS, name=f"auto:{tier}", caller=Caller("me", session=session))
+
+    goes_on = [asked, CALL, RESULT]
+
+    assert worker.send(goes_on, tools=TOOLS, caller=Caller("me", session="s1")).decision.group == "large"
+    assert worker.send(goes_on, tools=TOOLS, caller=Caller("me", session="s2")).decision.group == "small"
+
+
+def test_an_image_among_the_results_moves_a_loop_upwards() -> None:
+    """The deployments of its tier are blind; it is said in the reasons, and the next request stays there."""
+    worker = Knowing({"small": {"refuses": BLIND}, "middle": {"refuses": BLIND}})
+    asked = {"role": "user", "content": SENTIMENT}
+    worker.send([asked], tools=TOOLS)
+    seen = [asked, CALL, {**RESULT, "content": [IMAGE]}]
+
+    moved = worker.send(seen, tools=TOOLS).decision
+    stays = worker.send([*seen, CALL, RESULT], tools=TOOLS).decision
+
+    assert (moved.group, moved.steps) == ("large", (Step.TOOL_LOOP, Step.LOOP_MOVED))
+    assert (stays.group, stays.steps) == ("large", (Step.TOOL_LOOP,))
+
+
+def test_what_nothing_holds_is_refused_unless_the_profile_says_otherwise() -> None:
+    """Need and limit are named, without a word of the request; nothing is remembered of it."""
+    known = {group: {"context_window": 8192} for group in ("small", "middle", "large")}
+    long = "Wort " * 60_000
+
+    refused = Knowing(known).ask(long)
+    sent = Knowing(known, nothing_fits=NothingFits.LEAST_BAD).ask(long)
+
+    assert refused.refusal is not None
+    assert str(refused.needs.tokens) in refused.refusal
+    assert "8192" in refused.refusal
+    assert "Wort" not in refused.refusal
+    assert (sent.refusal, Step.NOTHING_FITS in sent.decision.steps) == (None, True)
+
+
+def test_parameters_that_are_not_accepted_are_named_and_counted() -> None:
+    """Only those that no deployment of the chosen group takes."""
+    accepts = {"accepts": frozenset({"temperature"})}
+    worker = Knowing(dict.fromkeys(("small", "middle", "large"), accepts))
+
+    found = worker.ask(SENTIMENT, logprobs=True, temperature=0.2)
+
+    assert found.unaccepted == ("logprobs",)
+    assert explain(found)["unaccepted"] == ["logprobs"]
+    assert explain(found)["needs"]["modalities"] == ["text"]
+    assert worker.router.decisions()["unaccepted"] == {"logprobs": 1}
+
+
+def test_what_is_continued_stays_with_the_deployment_that_keeps_it() -> None:
+    """However it is classified, overloaded or not; where it is gone or no longer of the ladder, it is routed anew."""
+    worker = Worker()
+    caller = Caller("me", continues="large-1")
+
+    worker.health["large"] = Health.FAILING
+    continued = worker.ask(SENTIMENT, caller=caller).decision
+    worker.health["large"] = Health.UNAVAILABLE
+    gone = worker.ask(SENTIMENT, caller=caller).decision
+    unknown = worker.ask(SENTIMENT, caller=Caller("me", continues="another")).decision
+
+    assert (continued.group, continued.keep, continued.steps[0]) == ("large", "large-1", Step.CONTINUED)
+    assert (gone.group, Step.LOOP_MOVED in gone.steps) == ("middle", True)
+    assert (unknown.group, unknown.steps) == ("small", (Step.CLASSIFIED,))

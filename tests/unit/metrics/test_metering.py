@@ -90,7 +90,7 @@ async def test_a_routed_request_is_counted_by_tier_and_by_each_step() -> None:
         tier=Tier.FAST,
         steps=(Step.CLASSIFIED, Step.OVERLOADED),
     )
-    routed = Routed(decision, decision, None, None, (), took_ms=0.4)
+    routed = Routed(decision, decision, None, None, (), took_ms=0.4, unaccepted=("logprobs",))
 
     meter.decided(routed, "me", {})
     text = await meter.exposition()
@@ -98,6 +98,7 @@ async def test_a_routed_request_is_counted_by_tier_and_by_each_step() -> None:
     assert value(text, "decisions_total", profile="premium", tier="fast") == 1
     assert value(text, "decision_steps_total", step="classified") == 1
     assert value(text, "decision_steps_total", step="overloaded") == 1
+    assert value(text, "unaccepted_parameters_total", parameter="logprobs") == 1
     assert value(text, "decision_seconds_bucket", le="0.0005") == 1
     assert value(text, "decision_seconds_bucket", le="0.00025") == 0
 

@@ -1,0 +1,35 @@
+"""Which deployment keeps what was said before, where a request of the Responses API sends only what is new.
+
+LiteLLM writes the deployment's id into the ids of responses that it hands out, and encrypts them for their caller. Who
+may use one is checked by LiteLLM's own hook, later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from litellm.proxy.hooks.responses_id_security import ResponsesIDSecurity
+from litellm.responses.utils import ResponsesAPIRequestUtils
+
+MAX_ID = 4096
+"""Characters of an id that is looked at."""
+
+
+def deployment_with_state(request: Mapping[str, Any]) -> str | None:
+    """Return the id of the deployment that gave the response which a request continues. Never raises.
+
+    None where it continues none. It is what an id that a client sent says: look it up before it is believed.
+    """
+    given = request.get("previous_response_id")
+    if not isinstance(given, str) or not 0 < len(given) <= MAX_ID:
+        return None
+    try:
+        known = _decoded(given) or _decoded(ResponsesIDSecurity()._decrypt_response_id(given)[0])
+    except Exception:  # noqa: BLE001  # clients make ids up, and a failure here would lead past their caps
+        return None
+    return known if isinstance(known, str) else None
+
+
+def _decoded(response_id: str) -> object:
+    return ResponsesAPIRequestUtils.decode_responses_api_response_id(response_id).get("model_id")
