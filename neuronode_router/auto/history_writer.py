@@ -29,6 +29,10 @@ WAITING = 2000
 BATCH, BATCH_SECONDS = 200, 0.2
 MAX_CALL_ID = 128
 STOP_SECONDS = 2.0
+CHECKS_PASSED = 0.98
+"""The share of answers whose form is right where a model is up to its task: what a check's result is held against. A form
+that is right says little of the answer, one that is wrong much.
+"""
 WRITING = "writing the history of decisions"
 
 
@@ -168,7 +172,7 @@ class DecisionRecorder:
         chosen = self._history.count_once(number)
         if chosen is not None:
             kind = RequestKind(chosen.profile, dict(found)[number].label)
-            self._outcomes.saw(OutcomeOf(kind, chosen.tier), good=good, expected=chosen.enough)
+            self._outcomes.saw(OutcomeOf(kind, chosen.tier), good=good, expected=CHECKS_PASSED)
 
     def _entry(self, note: _Decided, cues: lexicon.Lexicon) -> Entry:
         said = note.classification

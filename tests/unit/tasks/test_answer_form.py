@@ -13,7 +13,8 @@ from neuronode_router.tasks.answer_form import MAX_CHARS, has_form
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 DEMANDED = {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA}}
-COSTLY = {"type": "object", "properties": {"n": {"type": "string", "pattern": "(a+)+$"}}}
+_PATTERN = {"type": "object", "properties": {"n": {"type": "string", "pattern": "(b+)+$"}}}
+COSTLY = {"type": "json_schema", "json_schema": {"schema": _PATTERN}}
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,7 @@ COSTLY = {"type": "object", "properties": {"n": {"type": "string", "pattern": "(
         (
             {
                 "content": '{"n": "aaaa"}',
-                "response_format": {"type": "json_schema", "json_schema": {"schema": COSTLY}},
+                "response_format": COSTLY,
             },
             True,
         ),
