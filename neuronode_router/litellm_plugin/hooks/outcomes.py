@@ -47,12 +47,13 @@ class OutcomeHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
     def _as_chosen(self, mark: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
         """Return whether the group that was chosen has answered: of another one nothing is learned here."""
         served, _ = self._group_of({"model_id": asked(request)})
-        return served == mark["group"]
+        return bool(served == mark["group"])
 
 
 def _form(kwargs: Mapping[str, Any], response: object) -> bool | None:
     choices = getattr(response, "choices", None)
-    message = getattr(choices[0], "message", None) if isinstance(choices, list) and choices else None
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    message = getattr(choice, "message", None)
     if message is None:
         return None
     calls = getattr(message, "tool_calls", None) or ()
@@ -61,7 +62,7 @@ def _form(kwargs: Mapping[str, Any], response: object) -> bool | None:
     return has_form(
         content=content if isinstance(content, str) else None,
         arguments=[str(call.function.arguments) for call in calls],
-        finish_reason=getattr(choices[0], "finish_reason", None),
+        finish_reason=getattr(choice, "finish_reason", None),
         response_format=wanted if isinstance(wanted, Mapping) else None,
     )
 
