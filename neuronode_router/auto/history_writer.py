@@ -30,8 +30,8 @@ BATCH, BATCH_SECONDS = 200, 0.2
 MAX_CALL_ID = 128
 STOP_SECONDS = 2.0
 CHECKS_PASSED = 0.98
-"""The share of answers whose form is right where a model is up to its task: what a check is held against. A form that is
-right says little of the answer, one that is wrong much.
+"""The share of answers whose form is right where a model is up to its task: what a check is held against. A right form
+says little of the answer, a wrong one much.
 """
 WRITING = "writing the history of decisions"
 
