@@ -80,6 +80,15 @@ class OnMissing(StrEnum):
     REFUSE = "refuse"
 
 
+class NothingFits(StrEnum):
+    """Where a request goes that no model group can hold."""
+
+    REFUSE = "refuse"
+    """Nowhere: the client is told what it needs and what there is."""
+    LEAST_BAD = "least_bad"
+    """To the first group all the same, which may cut it or refuse it itself."""
+
+
 class Stickiness(StrEnum):
     """What the requests of one session keep."""
 
@@ -111,6 +120,8 @@ class Step(StrEnum):
     FORCED_TIER = "forced_tier"
     SESSION = "session"
     TOOL_LOOP = "tool_loop"
+    LOOP_MOVED = "loop_moved"
+    """A tool loop left its tier: no group of it can hold the request any more, or all of them are gone."""
     CAPPED = "capped"
     """Key or team may not use the tier: the highest they may."""
     PROBE = "probe"
@@ -118,7 +129,7 @@ class Step(StrEnum):
     """A group of the wanted tier is not well and was put behind others."""
     ALL_OVERLOADED = "all_overloaded"
     NOTHING_FITS = "nothing_fits"
-    """No group can hold the request; all are tried in order."""
+    """No group can hold the request: it is refused, or all are tried in order, as the profile says."""
     NO_GROUP = "no_group"
     """The host has no group of these tiers."""
     AUTO_OFF = "auto_off"
@@ -171,6 +182,7 @@ class Profile:
     on_overload: OnOverload = OnOverload.DOWN
     stickiness: Stickiness = Stickiness.OFF
     on_missing: OnMissing = OnMissing.LADDER
+    nothing_fits: NothingFits = NothingFits.REFUSE
     too_cheap: float = TOO_CHEAP
     """What it costs that `auto` takes a request for a tier lighter: only the ratio to `too_dear` counts."""
     too_dear: float = TOO_DEAR
@@ -229,6 +241,7 @@ class Profile:
             "on_overload": self.on_overload.value,
             "stickiness": self.stickiness.value,
             "on_missing": self.on_missing.value,
+            "nothing_fits": self.nothing_fits.value,
             "too_cheap": self.too_cheap,
             "too_dear": self.too_dear,
         }
@@ -259,6 +272,7 @@ class Profile:
             on_overload=OnOverload(document.get("on_overload", OnOverload.DOWN)),
             stickiness=Stickiness(document.get("stickiness", Stickiness.OFF)),
             on_missing=OnMissing(document.get("on_missing", OnMissing.LADDER)),
+            nothing_fits=NothingFits(document.get("nothing_fits", NothingFits.REFUSE)),
             too_cheap=float(document.get("too_cheap", TOO_CHEAP)),
             too_dear=float(document.get("too_dear", TOO_DEAR)),
         )

@@ -8,6 +8,7 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
     - UnknownProfile        a name that no profile has
     - UnknownTask           a task alias that the profile does not map
     - UnknownTier           a tier that is not fast, medium or complex
+    - DoesNotFit            a request that no model group can hold
     - ProfilesReadOnly      the files cannot be written (a ConfigMap, a read-only mount)
     - StaleFiles            the files are an old copy: an earlier revision said the same, the current one does not
     - RenderFailed          litellm_config.yaml could not be rewritten; what is served is not affected
@@ -122,6 +123,16 @@ class UnknownTier(ProfileError):
 
     code = "unknown_tier"
     fix = "Write fast, medium or complex."
+
+
+class DoesNotFit(ProfileError):
+    """No model group that the request may go to can hold it. Nobody was asked."""
+
+    code = "does_not_fit"
+    fix = "Shorten it, or send what these models read; operators set `nothing_fits` and `model_info`."
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The request fits no model it may go to: {why}.")
 
 
 class ProfilesReadOnly(ProfileError):

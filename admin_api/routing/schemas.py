@@ -14,7 +14,7 @@ from neuronode_router.classifier import Layer, Task
 from neuronode_router.classifier.classification import LABELS
 from neuronode_router.domain import AUTO, Reason, Step, Tier
 from neuronode_router.errors import Problem
-from neuronode_router.routing.fallback_chain import Misfit
+from neuronode_router.routing.fit import Misfit
 from neuronode_router.routing.inventory import Deployment
 from neuronode_router.routing.overload import Health, HealthReason
 from neuronode_router.stats.summary import Times

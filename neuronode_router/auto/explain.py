@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from neuronode_router.auto.router import Routed
+from neuronode_router.routing.fit import Needs
 
 
 def explain(routed: Routed) -> dict[str, Any]:
@@ -26,7 +27,18 @@ def explain(routed: Routed) -> dict[str, Any]:
             "evidence": [cue.encode("ascii", "replace").decode() for cue in said.evidence],
         },
         "left_out": dict(routed.considered.left_out),
+        "needs": _needs(routed.needs),
+        "unaccepted": list(routed.unaccepted),
         "took_ms": round(routed.took_ms, 3),
+    }
+
+
+def _needs(needs: Needs) -> dict[str, Any]:
+    return {
+        "tokens": needs.tokens,
+        "answer": needs.answer,
+        "modalities": sorted(needs.modalities),
+        "abilities": sorted(ability.value for ability in needs.abilities),
     }
 
 

@@ -19,10 +19,11 @@ from cachetools import LRUCache
 from neuronode_router.classifier import Classification, Classifier
 from neuronode_router.classifier.excerpt import Excerpt
 from neuronode_router.classifier.excerpt import read as read_excerpt
-from neuronode_router.domain import Decision, Step, Stickiness, Tier
+from neuronode_router.domain import Decision, NothingFits, Step, Stickiness, Tier
 from neuronode_router.routing import conversation
 from neuronode_router.routing.conversation import Conversation
 from neuronode_router.routing.fallback_chain import Constraints, DeploymentStatus, Held, climb
+from neuronode_router.routing.fit import NO_NEEDS, Needs, described, unaccepted
 from neuronode_router.routing.sessions import Sessions, keyed_hash
 from neuronode_router.routing.snapshot import Snapshot
 
@@ -59,6 +60,11 @@ class Routed:
     sessions: tuple[bytes, ...]
     """Under which keys the request's way is remembered."""
     took_ms: float
+    needs: Needs = NO_NEEDS
+    unaccepted: tuple[str, ...] = ()
+    """Parameters of the request that no deployment of the group takes: LiteLLM drops them, or refuses."""
+    refusal: str | None = None
+    """What the request needs that nothing has, where the profile refuses it for that."""
 
 
 Watcher = Callable[[Routed, str, Mapping[str, Any]], None]
@@ -93,8 +99,11 @@ class AutoRouter:
         self._classifier, self._known = classifier, LRUCache(REMEMBERED)
 
     def decisions(self) -> dict[str, dict[str, int]]:
-        """Return how many requests were routed since the start: by tier, by task, by step, and as a fallback."""
-        found: dict[str, dict[str, int]] = {"tier": {}, "task": {}, "group": {}, "step": {}, "fallback": {}}
+        """Return how many requests were routed since the start: by tier, task and step, as a fallback, and by parameter
+        that was not accepted.
+        """
+        kinds = ("tier", "task", "group", "step", "fallback", "unaccepted")
+        found: dict[str, dict[str, int]] = {kind: {} for kind in kinds}
         for (kind, name), count in self._counts.items():
             found[kind][name] = count
         return found
@@ -109,9 +118,10 @@ class AutoRouter:
         """Return the finished form of a Decision with `auto`, and tell the watchers. Raises nothing of its own."""
         routed = self.consider(decision, body, snapshot=snapshot, caller=caller)
         assert routed.decision.tier is not None
-        for session in routed.sessions:
-            self.sessions.hold(session, Held(routed.decision.tier, routed.decision.group))
-        self._count(routed.decision)
+        if routed.refusal is None:
+            for session in routed.sessions:
+                self.sessions.hold(session, Held(routed.decision.tier, routed.decision.group))
+        self._count(routed)
         for watcher in self._watchers:
             watcher(routed, caller.identity, body)
         return routed
@@ -130,13 +140,9 @@ class AutoRouter:
         assert decision.profile is not None
         said = conversation.read(body)
         profile = snapshot.state.profiles.profiles[decision.profile]
-        classifies = self.mode != "off" and decision.tier is None
-        excerpt = read_excerpt(said.turns, system=said.system) if classifies or said.uses_tools else None
-        classification = self._classified(excerpt) if excerpt is not None and classifies else None
+        excerpt, classification = self._read(decision, said)
         sticky = profile.stickiness is not Stickiness.OFF
-        sessions = tuple(self._sessions(said, excerpt, caller, sticky=sticky))
-        held = self._held(sessions, in_tool_loop=said.in_tool_loop, sticky=sticky)
-
+        sessions = tuple(self._sessions(said, caller, sticky=sticky))
         constraints = Constraints(
             tier=profile.uncertain,
             why=Step.AUTO_OFF,
@@ -144,7 +150,7 @@ class AutoRouter:
             policy=profile.on_overload,
             needs=said.needs,
             stickiness=profile.stickiness,
-            held=held,
+            held=self._held(sessions, in_tool_loop=said.in_tool_loop, sticky=sticky),
             in_tool_loop=said.in_tool_loop,
             chance=self._chance(),
             too_cheap=profile.too_cheap,
@@ -162,7 +168,16 @@ class AutoRouter:
             excerpt=excerpt,
             sessions=sessions,
             took_ms=(time.perf_counter() - began) * 1000,
+            needs=said.needs,
+            unaccepted=_unaccepted(groups.get(in_force.group, ()), said.needs),
+            refusal=_refusal(in_force, said.needs, groups, profile.nothing_fits),
         )
+
+    def _read(self, decision: Decision, said: Conversation) -> tuple[Excerpt | None, Classification | None]:
+        if self.mode == "off" or decision.tier is not None:
+            return None, None
+        excerpt = read_excerpt(said.turns, system=said.system)
+        return excerpt, self._classified(excerpt)
 
     def _classified(self, excerpt: Excerpt) -> Classification:
         key = keyed_hash(
@@ -173,12 +188,11 @@ class AutoRouter:
             known = self._known[key] = self._classifier.classify_excerpt(excerpt)
         return known
 
-    def _sessions(
-        self, said: Conversation, excerpt: Excerpt | None, caller: Caller, *, sticky: bool
-    ) -> Iterator[bytes]:
+    def _sessions(self, said: Conversation, caller: Caller, *, sticky: bool) -> Iterator[bytes]:
         """Yield the key of the request's tool loop, then that of its session, as far as they matter."""
-        if excerpt is not None and said.uses_tools:
-            yield self.sessions.key("loop", caller.identity, str(said.place), *excerpt.pieces)
+        if said.known_by:
+            name = (caller.identity, caller.session or "", str(said.place))
+            yield self.sessions.key("loop", *name, *said.known_by)
         if sticky and caller.session is not None:
             yield self.sessions.key("session", caller.identity, caller.session)
 
@@ -187,7 +201,8 @@ class AutoRouter:
         keys = sessions if in_tool_loop else sessions[-1:] if sticky else ()
         return next((held for key in keys if (held := self.sessions.held(key)) is not None), None)
 
-    def _count(self, decision: Decision) -> None:
+    def _count(self, routed: Routed) -> None:
+        decision = routed.decision
         tier = decision.tier
         assert tier is not None
         self._counts["tier", tier.value] += 1
@@ -196,8 +211,27 @@ class AutoRouter:
             self._counts["task", decision.task] += 1
         for step in decision.steps:
             self._counts["step", step.value] += 1
+        for name in routed.unaccepted:
+            self._counts["unaccepted", name] += 1
         if tier is not decision.wanted:
             self._counts["fallback", "overload"] += 1
+
+
+def _unaccepted(standings: Sequence[DeploymentStatus], needs: Needs) -> tuple[str, ...]:
+    each = [unaccepted(entry.deployment, needs) for entry in standings]
+    return tuple(sorted(frozenset.intersection(*each))) if each else ()
+
+
+def _refusal(
+    decision: Decision,
+    needs: Needs,
+    groups: Mapping[str, Sequence[DeploymentStatus]],
+    policy: NothingFits,
+) -> str | None:
+    if Step.NOTHING_FITS not in decision.steps or policy is NothingFits.LEAST_BAD:
+        return None
+    names = (decision.group, *decision.ladder)
+    return described([entry.deployment for name in names for entry in groups.get(name, ())], needs)
 
 
 def decide_tier(

@@ -58,6 +58,8 @@ class MonitorSources:
     probes: OllamaProbes | None = None
     """Asks the Ollamas; without it every deployment counts as there."""
     defaults: Defaults = field(default_factory=Defaults)
+    described: Callable[[Entries], Entries] = lambda entries: entries
+    """Adds what the host knows of the deployments beside its list."""
     clock: Callable[[], float] = time.time
 
 
@@ -140,6 +142,10 @@ class HealthMonitor:
         """How each deployment stands and why, by id."""
         return self._picture.verdicts
 
+    def deployments(self, group: str) -> tuple[Deployment, ...]:
+        """Return what is known of the deployments of a group, those that are not well among them."""
+        return self._picture.registry.groups.get(group, ())
+
     def candidate(self, deployment_id: str) -> Candidate | None:
         """Return what is known of a deployment, with the attempts that run now; None where it is unknown."""
         found = self._picture.known.get(deployment_id)
@@ -211,7 +217,7 @@ class HealthMonitor:
         # LiteLLM puts a new entry in the place of one that was edited. The old ones are held, so `is` can be trusted.
         if len(entries) == len(self._entries) and all(map(_same, entries, self._entries)):
             return
-        self._written, self._entries = read_inventory(entries), entries
+        self._written, self._entries = read_inventory(self._sources.described(entries)), entries
         if self._sources.probes is not None:
             self._sources.probes.follow(read_places(entries, self._sources.defaults))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from neuronode_router.routing.inventory import ProbedFacts
+from neuronode_router.routing.inventory import SEEN, Ability, Modality, ProbedFacts
 
 OLLAMA_PROVIDERS = frozenset({"ollama", "ollama_chat"})
 OPENAI_PROVIDERS = frozenset({"openai", "text-completion-openai", "custom_openai"})
@@ -21,6 +21,8 @@ LOCAL_BASE = f"http://localhost:{OLLAMA_PORT}"
 
 ENDPOINTS = ("/api/generate", "/api/chat", "/api/embed", "/api/embeddings")
 """What an `api_base` may carry at its end: LiteLLM strips it too."""
+DEFAULT_NUM_CTX = 4096
+"""What an Ollama gives that was told nothing else, at least."""
 LIBRARY = ("registry.ollama.ai/", "library/")
 """What a full name begins with and a listed name leaves out."""
 
@@ -42,6 +44,8 @@ class Place:
     """The name as Ollama lists it: lower case, always with a tag."""
     num_ctx: int | None = None
     """The window that the deployment itself asks for with every request."""
+    asks: bool = True
+    """Whether a request may ask for a window: OpenAI's wire has no word for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,10 @@ class OllamaLimits:
     """From its Modelfile: what a request gets that asks for nothing."""
     trained: int | None = None
     """What no request can exceed."""
+    answers: bool = True
+    """Whether it writes anything."""
+    abilities: Mapping[Modality | Ability, bool] = field(default_factory=dict)
+    """What the name can do, as far as this Ollama tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +114,21 @@ def read_places(
 def found(place: Place, seen: Seen) -> ProbedFacts:
     """Return what an Ollama's answers say about a deployment. Never raises."""
     limits = seen.limits.get(place.tag, OllamaLimits())
-    granted = place.num_ctx or limits.num_ctx or (seen.loaded or {}).get(place.tag)
-    windows = [window for window in (granted, limits.trained) if window]
+    written, loaded = place.num_ctx or limits.num_ctx, (seen.loaded or {}).get(place.tag)
+    # What is loaded may have been asked for by one request, so it says nothing of the next one that may ask itself.
+    given = written or (None if place.asks else loaded) or DEFAULT_NUM_CTX
+    # Where nobody wrote a window a request may ask for all that the weights were trained for.
+    allowed = given if written or not place.asks else max(given, limits.trained or given)
+    trained = limits.trained or allowed
     return ProbedFacts(
         available=place.tag in seen.digests,
         loaded=None if seen.loaded is None else place.tag in seen.loaded,
-        context_window=min(windows, default=None),
+        context_window=min(allowed, trained),
+        longest=trained if place.asks else min(given, trained),
+        num_ctx=min(given, trained),
+        loaded_ctx=loaded,
+        answers=limits.answers,
+        abilities=limits.abilities,
     )
 
 
@@ -132,7 +149,12 @@ def read_limits(document: object) -> OllamaLimits:
     about = document.get("model_info")
     about = about if isinstance(about, Mapping) else {}
     trained = about.get(f"{about.get('general.architecture')}.context_length")
-    return OllamaLimits(num_ctx=_parameter(document.get("parameters")), trained=_count(trained))
+    return OllamaLimits(
+        num_ctx=_parameter(document.get("parameters")),
+        trained=_count(trained),
+        answers=document.get("capabilities") != ["embedding"],
+        abilities=_abilities(document.get("capabilities")),
+    )
 
 
 def tag_of(name: str) -> str:
@@ -163,7 +185,7 @@ def _behind_openai(served: str, params: Mapping[str, Any]) -> Place | None:
     base = str(params.get("api_base") or params.get("base_url") or "").rstrip("/")
     if not base.endswith("/v1"):
         return None
-    return Place(_host(base.removesuffix("/v1"), params.get("api_key"), params), tag_of(served))
+    return Place(_host(base.removesuffix("/v1"), params.get("api_key"), params), tag_of(served), asks=False)
 
 
 def _host(base: str, key: object, params: Mapping[str, Any]) -> OllamaHost:
@@ -218,6 +240,19 @@ def _parameter(written: object) -> int | None:
         if name == "num_ctx" and value.strip().isascii() and value.strip().isdigit():
             return _count(int(value))
     return None
+
+
+def _abilities(listed: object) -> Mapping[Modality | Ability, bool]:
+    """Return what is listed and what is not; nothing where an Ollama is too old to list anything."""
+    if not isinstance(listed, list) or "completion" not in listed:
+        return {}
+    seen: dict[Modality | Ability, bool] = {modality: modality in listed for modality in SEEN}
+    return {
+        **seen,
+        "image": "vision" in listed,
+        Ability.TOOLS: "tools" in listed,
+        Ability.REASONING: "thinking" in listed,
+    }
 
 
 def _count(value: object) -> int | None:

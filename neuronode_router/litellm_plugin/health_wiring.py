@@ -16,6 +16,7 @@ from neuronode_router.health.monitor import HealthMonitor, MonitorSources
 from neuronode_router.health.ollama import LOCAL_BASE, Defaults
 from neuronode_router.health.ollama_probe import OllamaProbes
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
+from neuronode_router.litellm_plugin.router.model_facts import with_model_facts
 from neuronode_router.routing.fallback_chain import DeploymentStatus
 from neuronode_router.routing.inventory import Inventory
 from neuronode_router.stats.memory import MemoryStatistics
@@ -42,6 +43,7 @@ class HealthWiring:
                 entries=bridge.entries,
                 statistics=self.statistics,
                 cooling=bridge.cooling if cooldowns else frozenset,
+                described=with_model_facts,
                 probes=OllamaProbes(_client, random=random.random, failures=failures),
                 defaults=Defaults(
                     api_base=environ.get("OLLAMA_API_BASE") or LOCAL_BASE,

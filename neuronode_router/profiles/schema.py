@@ -20,6 +20,7 @@ from neuronode_router.domain import (
     TASK_ALIASES,
     TOO_CHEAP,
     TOO_DEAR,
+    NothingFits,
     OnMissing,
     OnOverload,
     Profile,
@@ -153,6 +154,13 @@ class ProfileFile(BaseModel):
             description="Where a task goes whose model group is gone: to the ladder of `tiers`, or refuse.",
         ),
     ] = OnMissing.LADDER
+    nothing_fits: Annotated[
+        NothingFits,
+        Field(
+            strict=False,
+            description="What becomes of a request that no group can hold: refuse, or least_bad (the first group).",
+        ),
+    ] = NothingFits.REFUSE
     too_cheap: Annotated[
         Price,
         Field(description="What it costs that `auto` takes a request for one tier too light."),
@@ -170,6 +178,7 @@ _DEFAULTS: Mapping[str, object] = {
     "on_overload": OnOverload.DOWN,
     "stickiness": Stickiness.OFF,
     "on_missing": OnMissing.LADDER,
+    "nothing_fits": NothingFits.REFUSE,
     "too_cheap": TOO_CHEAP,
     "too_dear": TOO_DEAR,
 }
@@ -201,6 +210,7 @@ def to_profile(
         on_overload=valid.on_overload,
         stickiness=valid.stickiness,
         on_missing=valid.on_missing,
+        nothing_fits=valid.nothing_fits,
         too_cheap=valid.too_cheap,
         too_dear=valid.too_dear,
     )

@@ -1,37 +1,55 @@
-"""What a request body asks for, whatever its wire format: the turns, the size, and whether tools are at work.
+"""One request read once, whatever its wire format: the turns, all that it needs, whose turn it is, and its identity.
 
-It must not know LiteLLM, nor keep or copy text beyond the turns that a classifier reads. Its cost is bounded, however
-long the conversation is.
+It must not know LiteLLM, nor keep or copy text beyond the turns that a classifier reads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from neuronode_router.routing.fallback_chain import Needs
-from neuronode_router.routing.inventory import TEXT, Modality
+from neuronode_router.routing.contents import SYSTEM, TURNS, collect
+from neuronode_router.routing.fit import Needs
+from neuronode_router.routing.inventory import TEXT, Ability
 
 Turn = Mapping[str, object]
 
 LOOKED_AT = 64
-"""Turns, and parts of a turn, that are looked at; older turns are taken to be as long as these on average."""
+"""Turns, and parts of a turn, that a classifier is handed; all are counted."""
+KNOWN_BY = 400
+"""Characters of a text, from each of its ends, by which it is known again."""
 
-CHARS_PER_TOKEN = 3
-"""Of German text; English has more, so this errs to the larger window."""
+_TOOL_RESULTS = frozenset(
+    {"tool_result", "function_call_output", "custom_tool_call_output", "computer_call_output"}
+    | {"local_shell_call_output", "shell_call_output", "apply_patch_call_output", "mcp_approval_response"}
+)
+_RESULT_KEYS = frozenset({"functionResponse", "function_response"})
+_TEXT_TYPES = ("text", "input_text")
+_REMINDER = re.compile(r"\s*<([a-z][a-z_-]{1,40})>")
+"""How a text begins that a coding agent puts beside what its user or a tool has said."""
 
-IMAGE_TOKENS = 1000
-
-_MODALITIES: Mapping[str, Modality] = {
-    "image_url": "image",
-    "image": "image",
-    "input_image": "image",
-    "input_audio": "audio",
-    "audio": "audio",
-}
-_TOOL_RESULTS = frozenset({"tool_result", "function_call_output", "custom_tool_call_output"})
-_SYSTEM_KEYS = ("system", "instructions", "systemInstruction", "system_instruction")
-_LONGEST_ANSWER = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+_LONGEST_ANSWER = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens")
+_GENERATION = ("generationConfig", "generation_config", "config")
+_SCHEMAS = ("responseSchema", "response_schema", "responseJsonSchema", "response_json_schema")
+_PARAMETERS = frozenset(
+    {
+        *("tools", "tool_choice", "functions", "function_call", "parallel_tool_calls", "response_format"),
+        *(
+            "logprobs",
+            "top_logprobs",
+            "n",
+            "seed",
+            "stop",
+            "logit_bias",
+            "frequency_penalty",
+            "presence_penalty",
+        ),
+        *("temperature", "top_p", "max_tokens", "max_completion_tokens", "reasoning_effort", "thinking"),
+        *("modalities", "audio", "prediction", "web_search_options", "verbosity"),
+    }
+)
+"""OpenAI's names of what a request may set, and a deployment may not take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +57,17 @@ class Conversation:
     """One request. It refers to the body's text and is dropped with it."""
 
     turns: Sequence[Turn] | str
-    """As chat messages: what a classifier reads."""
+    """As chat messages: what a classifier reads. In a tool loop they end with what a person wrote last."""
     needs: Needs
     system: str = ""
     """The system prompt that stands beside the turns, as far as a classifier reads it."""
     uses_tools: bool = False
     in_tool_loop: bool = False
-    """Whether the last turn hands in results of tools."""
+    """Whether the last turn hands in results of tools, perhaps with reminders beside them or after them."""
     place: int = 0
     """The number of the turn that a person wrote last: it stays the same throughout a tool loop."""
+    known_by: tuple[str, ...] = ()
+    """Texts that tell this conversation's loop from others: how it opened, and what a person wrote last."""
 
 
 def read(body: Mapping[str, object]) -> Conversation:
@@ -55,120 +75,98 @@ def read(body: Mapping[str, object]) -> Conversation:
 
     What is in none of these formats is an empty conversation.
     """
-    turns = _turns(body)
-    tokens = _longest_answer(body)
-    if isinstance(turns, str):
-        needs = Needs(tokens + len(turns) // CHARS_PER_TOKEN)
-        return Conversation(turns, needs, _system(body), uses_tools=bool(body.get("tools")))
-    recent = turns[-LOOKED_AT:]
-    sizes = [_size(turn) for turn in recent]
-    older = (len(turns) - len(recent)) * sum(sizes) // max(1, len(sizes))
-    modalities = TEXT.union(*map(_modalities, recent))
-    system = _system(body)
+    raw, to_turn = _raw(body)
+    needs, system = read_needs(body), _system(body)
+    uses_tools = bool(body.get("tools") or body.get("functions"))
+    if isinstance(raw, str):
+        known = (_known_by(raw),) if uses_tools else ()
+        return Conversation(raw, needs, system, uses_tools=uses_tools, known_by=known)
+    place, looping = _place(raw)
+    until = place + 1 if looping and place >= 0 else len(raw)
     return Conversation(
-        turns=turns,
-        needs=Needs(tokens + (sum(sizes) + older + len(system)) // CHARS_PER_TOKEN, modalities),
+        turns=_looked_at(raw, until, to_turn),
+        needs=needs,
         system=system,
-        uses_tools=bool(body.get("tools")),
-        in_tool_loop=bool(recent) and _hands_in_results(recent[-1]),
-        place=_place(turns),
+        uses_tools=uses_tools,
+        in_tool_loop=looping,
+        place=max(0, place),
+        known_by=_identity(raw, place) if uses_tools or looping else (),
     )
 
 
-def _turns(body: Mapping[str, object]) -> Sequence[Turn] | str:
-    if isinstance(messages := body.get("messages"), list):
-        return _mappings(messages)
-    if "contents" in body:
-        return _many(body["contents"], _gemini)
-    if "input" in body:
-        return _many(body["input"], _item)
-    prompt = body.get("prompt")
-    if isinstance(prompt, list):
-        prompt = next((text for text in reversed(prompt[-LOOKED_AT:]) if isinstance(text, str)), "")
-    return prompt if isinstance(prompt, str) else ""
+def read_needs(body: Mapping[str, object]) -> Needs:
+    """Return what a body of any of these formats needs of a deployment. Never raises."""
+    found = collect(body)
+    return Needs(
+        tokens=found.tokens,
+        answer=_longest_answer(body),
+        modalities=TEXT | found.modalities,
+        abilities=frozenset(_abilities(body)),
+        parameters=frozenset(_set(body)),
+    )
+
+
+def _raw(body: Mapping[str, object]) -> tuple[Sequence[object] | str, Callable[[Turn], Turn]]:
+    """Return the turns as they were sent, and what makes a chat message of one."""
+    for key in TURNS:
+        given = body.get(key)
+        if given is None or (key == "messages" and not isinstance(given, list)):
+            continue
+        if key == "prompt" and isinstance(given, list):
+            return next(
+                (text for text in reversed(given[-LOOKED_AT:]) if isinstance(text, str)), ""
+            ), _as_it_is
+        if isinstance(given, str | list):
+            return given, {"contents": _gemini, "input": _item}.get(key, _as_it_is)
+        return "", _as_it_is
+    return "", _as_it_is
+
+
+def _looked_at(raw: Sequence[object], until: int, to_turn: Callable[[Turn], Turn]) -> Sequence[Turn]:
+    """Return the turns that a classifier looks at: the first, and the last before `until`."""
+    begin = max(0, until - LOOKED_AT)
+    recent = [to_turn(turn) for turn in raw[begin:until] if isinstance(turn, dict)]
+    first = raw[0] if begin else None
+    # A classifier looks at the first turn and at so many from the end: the others keep their number only.
+    return [to_turn(first), {}, *recent] if isinstance(first, Mapping) else recent
 
 
 def _system(body: Mapping[str, object]) -> str:
     """Return the system prompt that the messages, responses and Gemini formats keep beside the turns."""
-    found = [body[key] for key in _SYSTEM_KEYS if key in body]
     texts: list[str] = []
-    for given in found:
+    for given in (body[key] for key in SYSTEM if key in body):
         if isinstance(given, Mapping):
             given = given.get("parts")
         parts = [given] if isinstance(given, str) else _parts(given)
         texts += [
             text
             for part in parts
-            if isinstance(text := part.get("text") if isinstance(part, Mapping) else part, str)
+            if isinstance(text := part.get("text") if isinstance(part, dict) else part, str)
         ]
     return "\n".join(texts)
 
 
-def _mappings(turns: list[object]) -> Sequence[Turn]:
-    if all(isinstance(turn, Mapping) for turn in turns[-LOOKED_AT:]):
-        return turns  # type: ignore[return-value]  # older ones are not looked at
-    return [turn for turn in turns[-LOOKED_AT:] if isinstance(turn, Mapping)]
-
-
-def _many(given: object, to_turn: Callable[[Turn], Turn]) -> Sequence[Turn] | str:
-    if isinstance(given, str):
-        return given
-    if not isinstance(given, list):
-        return ""
-    # The older turns keep their number, for the size; only recent ones and the first are read.
-    older: list[Turn] = [{}] * max(0, len(given) - LOOKED_AT)
-    if older and isinstance(given[0], Mapping):
-        older[0] = to_turn(given[0])
-    return [*older, *(to_turn(turn) for turn in given[-LOOKED_AT:] if isinstance(turn, Mapping))]
+def _as_it_is(turn: Turn) -> Turn:
+    return turn
 
 
 def _gemini(turn: Turn) -> Turn:
     """Return a turn of Gemini's format as a chat message."""
-    parts = turn.get("parts")
-    found = [part for part in (parts if isinstance(parts, list) else [parts]) if isinstance(part, Mapping)]
-    if any("functionResponse" in part or "function_response" in part for part in found):
+    found = [part for part in _content(turn) if isinstance(part, dict)]
+    if _hands_in_results(turn):
         return {"role": "tool", "content": ""}
     content = [_gemini_part(part) for part in found[:LOOKED_AT]]
     return {"role": "assistant" if turn.get("role") == "model" else "user", "content": content}
 
 
 def _gemini_part(part: Mapping[str, object]) -> Turn:
-    if isinstance(text := part.get("text"), str):
-        return {"type": "text", "text": text}
-    inline = part.get("inlineData") or part.get("inline_data")
-    mime = str((inline.get("mimeType") or inline.get("mime_type")) if isinstance(inline, Mapping) else "")
-    return {"type": mime.partition("/")[0]}
+    text = part.get("text")
+    return {"type": "text", "text": text} if isinstance(text, str) else {"type": "file"}
 
 
 def _item(item: Turn) -> Turn:
     """Return an item of the responses format as a chat message."""
-    if _kind(item) in _TOOL_RESULTS:
-        return {"role": "tool", "content": item.get("output", "")}
-    return item
-
-
-def _size(turn: Turn) -> int:
-    content = turn.get("content")
-    if isinstance(content, str):
-        return len(content)
-    return sum(_part_size(part) for part in _parts(content))
-
-
-def _part_size(part: object) -> int:
-    if isinstance(part, str):
-        return len(part)
-    if not isinstance(part, Mapping):
-        return 0
-    if _kind(part) in _MODALITIES:
-        return IMAGE_TOKENS * CHARS_PER_TOKEN
-    text = part.get("text", part.get("content"))
-    return len(text) if isinstance(text, str) else 0
-
-
-def _modalities(turn: Turn) -> Iterable[Modality]:
-    for part in _parts(turn.get("content")):
-        if isinstance(part, Mapping) and (found := _MODALITIES.get(_kind(part))):
-            yield found
+    return {"role": "tool", "content": item.get("output", "")} if _kind(item) in _TOOL_RESULTS else item
 
 
 def _kind(part: Turn) -> str:
@@ -180,19 +178,113 @@ def _parts(content: object) -> Sequence[object]:
     return content[:LOOKED_AT] if isinstance(content, list) else ()
 
 
+def _content(turn: Turn) -> Sequence[object]:
+    """Return the parts of a turn of any format; a text is one part."""
+    content = turn.get("content", turn.get("parts"))
+    return content if isinstance(content, list) else (content,)
+
+
 def _hands_in_results(turn: Turn) -> bool:
-    if turn.get("role") in ("tool", "function"):
+    if turn.get("role") in ("tool", "function") or _kind(turn) in _TOOL_RESULTS:
         return True
-    parts = _parts(turn.get("content"))
-    return any(isinstance(part, Mapping) and _kind(part) in _TOOL_RESULTS for part in parts)
+    for part in _content(turn):
+        if isinstance(part, dict) and (_kind(part) in _TOOL_RESULTS or not _RESULT_KEYS.isdisjoint(part)):
+            return True
+    return False
 
 
-def _place(turns: Sequence[Turn]) -> int:
-    for number in range(len(turns) - 1, max(-1, len(turns) - 1 - LOOKED_AT), -1):
-        if turns[number].get("role") == "user" and not _hands_in_results(turns[number]):
-            return number
-    return 0
+def _place(turns: Sequence[object]) -> tuple[int, bool]:
+    """Return the number of the turn that a person wrote last, -1 for none, and whether results came after it."""
+    results = False
+    for number in range(len(turns) - 1, -1, -1):
+        turn = turns[number]
+        if not isinstance(turn, dict):
+            continue
+        if _hands_in_results(turn):
+            results = True
+        elif _is_users(turn):
+            # A reminder of its own after a tool's results is nobody's question.
+            if any(not _is_reminder(text) for text in _texts(turn)) or not _follows_results(turns, number):
+                return number, results
+        elif not results:
+            # What an assistant said last ends a loop; what comes before it is no news.
+            return _person_before(turns, number), False
+    return -1, results
+
+
+def _person_before(turns: Sequence[object], end: int) -> int:
+    places = range(end - 1, -1, -1)
+    return next((at for at in places if isinstance(turn := turns[at], dict) and _is_persons(turn)), -1)
+
+
+def _follows_results(turns: Sequence[object], number: int) -> bool:
+    before = turns[number - 1] if number else None
+    return isinstance(before, Mapping) and (_hands_in_results(before) or _is_users(before))
+
+
+def _is_users(turn: Turn) -> bool:
+    return turn.get("role") == "user" or ("parts" in turn and turn.get("role") is None)
+
+
+def _is_persons(turn: Turn) -> bool:
+    return _is_users(turn) and not _hands_in_results(turn)
+
+
+def _texts(turn: Turn) -> Iterator[str]:
+    for part in _content(turn):
+        text = part.get("text") if isinstance(part, dict) else part
+        if isinstance(text, str):
+            yield text
+
+
+def _is_reminder(text: str) -> bool:
+    """Return whether a text is wrapped in one tag: `<system-reminder>...</system-reminder>`."""
+    found = _REMINDER.match(text, 0, 80)
+    return found is not None and text[-80:].rstrip().endswith(f"</{found[1]}>")
+
+
+def _identity(turns: Sequence[object], place: int) -> tuple[str, ...]:
+    """Return how the conversation opened and what a person wrote last, without reminders, which come and go."""
+    opening = next((turn for turn in turns if isinstance(turn, dict) and _is_persons(turn)), {})
+    last = turns[place] if place >= 0 else {}
+    said = last if isinstance(last, Mapping) else {}
+    return tuple(
+        _known_by(text) for turn in (opening, said) for text in _texts(turn) if not _is_reminder(text)
+    )
+
+
+def _known_by(text: str) -> str:
+    return text if len(text) <= 2 * KNOWN_BY else text[:KNOWN_BY] + text[-KNOWN_BY:]
 
 
 def _longest_answer(body: Mapping[str, object]) -> int:
-    return next((wish for key in _LONGEST_ANSWER if isinstance(wish := body.get(key), int) and wish > 0), 0)
+    places = (body, *(part for key in _GENERATION if isinstance(part := body.get(key), Mapping)))
+    wishes = (place.get(key) for place in places for key in _LONGEST_ANSWER)
+    return next((wish for wish in wishes if type(wish) is int and wish > 0), 0)
+
+
+def _abilities(body: Mapping[str, object]) -> Iterator[Ability]:
+    if (body.get("tools") or body.get("functions")) and body.get("tool_choice") != "none":
+        yield Ability.TOOLS
+    if _asks_for_schema(body):
+        yield Ability.SCHEMA
+    if any(body.get(key) for key in ("reasoning_effort", "reasoning", "thinking")):
+        yield Ability.REASONING
+
+
+def _asks_for_schema(body: Mapping[str, object]) -> bool:
+    text = body.get("text")
+    of_text = text.get("format") if isinstance(text, Mapping) else None
+    asked = (body.get("response_format"), body.get("output_format"), of_text)
+    if any(isinstance(given, Mapping) and _kind(given) == "json_schema" for given in asked):
+        return True
+    places = (part for key in _GENERATION if isinstance(part := body.get(key), Mapping))
+    return any(place.get(key) for place in places for key in _SCHEMAS)
+
+
+def _set(body: Mapping[str, object]) -> Iterator[str]:
+    """Yield the parameters that are set to more than what goes without saying."""
+    for key in _PARAMETERS.intersection(body):
+        value = body[key]
+        if value is not None and value is not False and not (key == "n" and value == 1):
+            yield key

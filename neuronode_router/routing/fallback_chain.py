@@ -7,21 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from neuronode_router.domain import TIERS, TOO_CHEAP, TOO_DEAR, Decision, OnOverload, Step, Stickiness, Tier
-from neuronode_router.routing.inventory import TEXT, Deployment, Modality
+from neuronode_router.routing.fit import NO_NEEDS, Misfit, Needs, doubts, misfit
+from neuronode_router.routing.inventory import Deployment
 from neuronode_router.routing.overload import Health
 
 PROBE_SHARE = 0.1
 """Share of the requests that find out whether a deployment is well again."""
-
-
-class Misfit(StrEnum):
-    """Why a group was left out."""
-
-    CONTEXT_WINDOW = "context_window"
-    MODALITY = "modality"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +23,6 @@ class DeploymentStatus:
 
     deployment: Deployment
     health: Health = Health.OK
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What a deployment must be able to hold."""
-
-    tokens: int = 0
-    """Of the prompt and the longest answer asked for; 0 where unknown."""
-    modalities: frozenset[Modality] = TEXT
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +45,13 @@ class Constraints:
     max_tier: Tier = Tier.COMPLEX
     """The highest tier that key and team may use: nothing goes above it."""
     policy: OnOverload = OnOverload.DOWN
-    needs: Needs = Needs()
+    needs: Needs = NO_NEEDS
     stickiness: Stickiness = Stickiness.OFF
     held: Held | None = None
     in_tool_loop: bool = False
-    """Whether the messages end with results of tools: another tier would not understand the calls."""
+    """Whether the messages end with results of tools: another tier may not understand the calls, so it is the last
+    resort.
+    """
     chance: float = 1.0
     """A random number from 0 to 1: below `PROBE_SHARE` the request may probe."""
     too_cheap: float = TOO_CHEAP
@@ -86,6 +72,7 @@ class _Rung:
     tier: Tier
     health: Health
     misfit: Misfit | None
+    doubts: int = 0
 
 
 def climb(
@@ -102,14 +89,11 @@ def climb(
     LiteLLM alone would serve.
     """
     wanted, steps = _wanted(constraints)
-    rungs = [
-        _rung(name, tier, groups.get(name, ()), constraints)
-        for name, tier in _named(wanted, constraints, tiers)
-    ]
+    rungs = _reachable(wanted, constraints, tiers, groups)
     if not rungs:
         return replace(decision, tier=wanted, wanted=wanted, steps=(*steps, Step.NO_GROUP))
     fitting = [rung for rung in rungs if rung.misfit is None]
-    ordered = _ordered(fitting or rungs, constraints)
+    ordered = _ordered(fitting or rungs, wanted, constraints)
     first = ordered[0]
     return replace(
         decision,
@@ -122,15 +106,6 @@ def climb(
         left_out=tuple((rung.group, rung.misfit) for rung in rungs if rung.misfit and fitting),
         keep=_kept_deployment(constraints, first),
     )
-
-
-def misfit(deployment: Deployment, needs: Needs) -> Misfit | None:
-    """Return why a deployment cannot hold a request, None when it can or nobody said how much it holds."""
-    if not needs.modalities <= deployment.modalities:
-        return Misfit.MODALITY
-    if deployment.context_window is not None and needs.tokens > deployment.context_window:
-        return Misfit.CONTEXT_WINDOW
-    return None
 
 
 def _wanted(constraints: Constraints) -> tuple[Tier, tuple[Step, ...]]:
@@ -158,12 +133,30 @@ def tier_order(wanted: Tier, policy: OnOverload) -> tuple[Tier, ...]:
     return (wanted, *lower, *higher) if policy is OnOverload.DOWN else (wanted, *higher, *lower)
 
 
+def _reachable(
+    wanted: Tier,
+    constraints: Constraints,
+    tiers: Mapping[Tier, Sequence[str]],
+    groups: Mapping[str, Sequence[DeploymentStatus]],
+) -> list[_Rung]:
+    """Return the groups that the policy allows. What no group of the wanted tier can hold goes on, upwards first."""
+    up = OnOverload.UP
+
+    def rungs(policy: OnOverload) -> list[_Rung]:
+        named = _named(tier_order(wanted, policy), constraints, tiers)
+        return [_rung(name, tier, groups.get(name, ()), constraints) for name, tier in named]
+
+    found = rungs(up if constraints.in_tool_loop else constraints.policy)
+    stays = constraints.policy is OnOverload.STAY and all(rung.misfit for rung in found)
+    return rungs(up) if stays else found
+
+
 def _named(
-    wanted: Tier, constraints: Constraints, tiers: Mapping[Tier, Sequence[str]]
+    order: Sequence[Tier], constraints: Constraints, tiers: Mapping[Tier, Sequence[str]]
 ) -> Iterator[tuple[str, Tier]]:
     """Yield each group once, with the first tier that names it."""
     seen: set[str] = set()
-    for tier in tier_order(wanted, OnOverload.STAY if constraints.in_tool_loop else constraints.policy):
+    for tier in order:
         if TIERS.index(tier) > TIERS.index(constraints.max_tier):
             continue
         for name in tiers.get(tier, ()):
@@ -175,14 +168,23 @@ def _named(
 def _rung(name: str, tier: Tier, deployments: Sequence[DeploymentStatus], constraints: Constraints) -> _Rung:
     """Return the group as good as the best of its deployments that can hold the request."""
     misfits = [misfit(entry.deployment, constraints.needs) for entry in deployments]
-    fitting = [entry.health for entry, wrong in zip(deployments, misfits, strict=True) if wrong is None]
-    best = min(fitting, key=lambda health: health.rank, default=Health.OK)
-    return _Rung(name, tier, best, misfits[0] if misfits and not fitting else None)
+    fitting = [entry for entry, wrong in zip(deployments, misfits, strict=True) if wrong is None]
+    best = min((entry.health for entry in fitting), key=lambda health: health.rank, default=Health.OK)
+    least = min((doubts(entry.deployment, constraints.needs) for entry in fitting), default=0)
+    return _Rung(name, tier, best, misfits[0] if misfits and not fitting else None, least)
 
 
-def _ordered(rungs: Sequence[_Rung], constraints: Constraints) -> list[_Rung]:
-    """Return what a session keeps, then those that are well in order, then the others by how they stand."""
-    return sorted(rungs, key=lambda rung: (not _is_kept(rung, constraints), _place(rung, constraints)))
+def _ordered(rungs: Sequence[_Rung], wanted: Tier, constraints: Constraints) -> list[_Rung]:
+    """Return what a session keeps, then what suits best, then those that are well in order, then the others."""
+    order = tier_order(wanted, OnOverload.UP)
+
+    def rank(rung: _Rung) -> tuple[int, ...]:
+        kept, gone = _is_kept(rung, constraints), rung.health is Health.UNAVAILABLE
+        if not constraints.in_tool_loop:
+            return (not kept, gone, rung.doubts, _place(rung, constraints))
+        return (gone, rung.doubts, not kept, order.index(rung.tier), _place(rung, constraints))
+
+    return sorted(rungs, key=rank)
 
 
 def _place(rung: _Rung, constraints: Constraints) -> int:
@@ -216,6 +218,8 @@ def _steps(
 ) -> Iterator[Step]:
     if not fitting:
         yield Step.NOTHING_FITS
+    if constraints.in_tool_loop and ordered[0].tier is not wanted:
+        yield Step.LOOP_MOVED
     if _probes(ordered[0], constraints):
         yield Step.PROBE
     elif all(rung.health is not Health.OK for rung in ordered):

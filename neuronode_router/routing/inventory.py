@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -18,8 +19,34 @@ from neuronode_router.errors import Problem
 NOTE = "neuronode"
 """Key in `model_info`. A key of its own: LiteLLM's `tier` means free or paid."""
 
-Modality = Literal["text", "image", "audio"]
+Modality = Literal["text", "image", "pdf", "audio", "video"]
 TEXT: frozenset[Modality] = frozenset({"text"})
+SEEN: tuple[Modality, ...] = ("image", "pdf", "audio", "video")
+"""What a deployment may be blind to."""
+
+
+class Ability(StrEnum):
+    """What else a deployment may be able to do, or not."""
+
+    TOOLS = "tools"
+    SCHEMA = "schema"
+    """To answer by a JSON schema."""
+    REASONING = "reasoning"
+
+
+SILENT = ("embedding", "rerank", "moderation")
+"""LiteLLM's modes of what answers without a word."""
+
+_SUPPORTS: Mapping[Modality | Ability, str] = {
+    "image": "supports_vision",
+    "pdf": "supports_pdf_input",
+    "audio": "supports_audio_input",
+    "video": "supports_video_input",
+    Ability.TOOLS: "supports_function_calling",
+    Ability.SCHEMA: "supports_response_schema",
+    Ability.REASONING: "supports_reasoning",
+}
+"""LiteLLM's names. Only a plain true or false says something."""
 
 Positive = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 Tokens = Annotated[int, Field(gt=0, le=10**9)]
@@ -39,6 +66,8 @@ class Note(BaseModel):
     parallel: Annotated[int, Field(gt=0, le=10_000)] | None = None
     capabilities: tuple[str, ...] = ()
     modalities: tuple[Modality, ...] | None = None
+    """All that it reads; what is not named it does not."""
+    abilities: Mapping[Ability, bool] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +89,19 @@ class Deployment:
     """Requests it works on at the same time; further ones wait."""
     capabilities: tuple[str, ...] = ()
     modalities: frozenset[Modality] = TEXT
+    """What it is known to read."""
+    refuses: frozenset[Modality] = frozenset()
+    """What it is known not to read; of what stands in neither nobody said anything."""
+    cannot: frozenset[Ability] = frozenset()
+    """What it is known not to be able to."""
+    answers: bool = True
+    """Whether it writes anything: what only embeds needs no room for an answer."""
+    accepts: frozenset[str] | None = None
+    """OpenAI's names of the parameters that it takes."""
+    num_ctx: int | None = None
+    """The window that an Ollama gives a request that asks for none, where more may be asked for."""
+    loaded_ctx: int | None = None
+    """The window that an Ollama has it loaded with: another one makes it load anew."""
     available: bool = True
     """Whether its server has it."""
     loaded: bool | None = None
@@ -73,7 +115,15 @@ class ProbedFacts:
     available: bool
     loaded: bool | None = None
     context_window: int | None = None
-    """The window that the server grants; the smaller of it and the configured one counts."""
+    """The largest window that may be asked for, unless the operator has written another one."""
+    longest: int | None = None
+    """What no operator's word can exceed."""
+    num_ctx: int | None = None
+    """The window of a request that asks for none."""
+    loaded_ctx: int | None = None
+    """The window that it is loaded with."""
+    answers: bool = True
+    abilities: Mapping[Modality | Ability, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +178,13 @@ def _read_note(group: str, written: object) -> tuple[Note, list[Problem]]:
 
 
 def _deployment(group: str, about: Mapping[str, Any], note: Note) -> Deployment:
-    return Deployment(
+    said: dict[Modality | Ability, bool] = {
+        what: known for what, name in _SUPPORTS.items() if isinstance(known := about.get(name), bool)
+    }
+    if note.modalities is not None:
+        said |= {modality: modality in note.modalities for modality in SEEN}
+    accepts = about.get("supported_openai_params")
+    bare = Deployment(
         id=about["id"],
         group=group,
         tier=note.tier,
@@ -139,7 +195,21 @@ def _deployment(group: str, about: Mapping[str, Any], note: Note) -> Deployment:
         temperature=note.temperature,
         parallel=note.parallel,
         capabilities=note.capabilities,
-        modalities=TEXT | frozenset(note.modalities) if note.modalities else _modalities(about),
+        answers=about.get("mode") not in SILENT,
+        accepts=frozenset(map(str, accepts)) if isinstance(accepts, list) else None,
+    )
+    said.update(note.abilities.items())
+    return _able(bare, said)
+
+
+def _able(entry: Deployment, said: Mapping[Modality | Ability, bool]) -> Deployment:
+    """Return a deployment with what is said of its abilities; what was said of them before goes first."""
+    known = {*entry.modalities, *entry.refuses}
+    return replace(
+        entry,
+        modalities=entry.modalities.union(each for each in SEEN if said.get(each) and each not in known),
+        refuses=entry.refuses.union(each for each in SEEN if said.get(each) is False and each not in known),
+        cannot=entry.cannot.union(each for each in Ability if said.get(each) is False),
     )
 
 
@@ -148,23 +218,18 @@ def _tokens(about: Mapping[str, Any], key: str) -> int | None:
     return number if isinstance(number, int) and number > 0 else None
 
 
-def _modalities(about: Mapping[str, Any]) -> frozenset[Modality]:
-    """Return what LiteLLM's own price list says, where it was merged in."""
-    found = set(TEXT)
-    if about.get("supports_vision") is True:
-        found.add("image")
-    if about.get("supports_audio_input") is True:
-        found.add("audio")
-    return frozenset(found)
-
-
 def _probed(entry: Deployment, found: ProbedFacts | None) -> Deployment:
     if found is None:
         return entry
-    windows = [window for window in (entry.context_window, found.context_window) if window]
+    windows = [window for window in (entry.context_window or found.context_window, found.longest) if window]
+    window = min(windows, default=None)
+    raised = window is not None and found.num_ctx is not None and found.num_ctx < window
     return replace(
-        entry,
+        _able(entry, found.abilities),
         available=found.available,
         loaded=found.loaded,
-        context_window=min(windows, default=None),
+        answers=entry.answers and found.answers,
+        context_window=window,
+        num_ctx=found.num_ctx if raised else None,
+        loaded_ctx=found.loaded_ctx,
     )

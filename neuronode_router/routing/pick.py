@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from neuronode_router.routing.fallback_chain import PROBE_SHARE, DeploymentStatus, Needs, misfit
+from neuronode_router.routing.fallback_chain import PROBE_SHARE, DeploymentStatus
+from neuronode_router.routing.fit import Needs, doubts, misfit
 from neuronode_router.routing.overload import Health
 
 COLD_LOAD_MS = 10_000.0
@@ -33,7 +34,10 @@ def shortlist(
 
     `keep` is the deployment that a session keeps while it is well. `random` returns numbers from 0 to below 1.
     """
-    usable = [found for found in candidates if misfit(found.standing.deployment, needs) is None] or candidates
+    fitting = [found for found in candidates if misfit(found.standing.deployment, needs) is None]
+    wrong = {_id(found): doubts(found.standing.deployment, needs) for found in fitting}
+    least = min(wrong.values(), default=0)
+    usable = [found for found in fitting if wrong[_id(found)] == least] or candidates
     kept = [found for found in usable if _id(found) == keep and found.standing.health is Health.OK]
     if kept:
         return kept

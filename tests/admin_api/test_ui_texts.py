@@ -14,7 +14,7 @@ from neuronode_router.domain import AckState, Action, OnOverload, Reason, Step, 
 from neuronode_router.proof.gate import GateMode
 from neuronode_router.proof.matrix import State
 from neuronode_router.proof.probes import ProbeReason as Found
-from neuronode_router.routing.fallback_chain import Misfit
+from neuronode_router.routing.fit import Misfit
 from neuronode_router.routing.overload import Health, HealthReason
 from neuronode_router.usage.prices import Basis
 from neuronode_router.usage.targets import Violation

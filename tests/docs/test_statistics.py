@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from neuronode_router.domain import OnOverload, Step
-from neuronode_router.routing.fallback_chain import Misfit
+from neuronode_router.routing.fit import Misfit
 from neuronode_router.routing.inventory import Note
 from neuronode_router.routing.overload import Health
 

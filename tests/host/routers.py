@@ -142,6 +142,10 @@ class Board:
         """Return what was written down."""
         return self.known.get(deployment_id)
 
+    def deployments(self, group: str) -> tuple[Deployment, ...]:
+        """Return all that was written down: these are the deployments of one group."""
+        return tuple(found.standing.deployment for found in self.known.values())
+
 
 class Witness(CustomLogger):  # type: ignore[misc]
     """Counts the requests of which LiteLLM told the callback after ours: when it has been told, so have we.

@@ -20,8 +20,15 @@ from neuronode_router.access import Principal, may_override
 from neuronode_router.auto.explain import explain
 from neuronode_router.auto.router import AutoRouter, Caller
 from neuronode_router.background import Failures
-from neuronode_router.domain import PROFILE_NAME_PREFIX, TIERS, Beyond, Decision, Profile, Tier
-from neuronode_router.errors import NeuronodeError, NotAllowed, NotReady, UnknownProfile, UnknownTier
+from neuronode_router.domain import PROFILE_NAME_PREFIX, TIERS, Beyond, Decision, NothingFits, Profile, Tier
+from neuronode_router.errors import (
+    DoesNotFit,
+    NeuronodeError,
+    NotAllowed,
+    NotReady,
+    UnknownProfile,
+    UnknownTier,
+)
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks import chosen_group, operators_fallbacks, request_metadata, tracing
 from neuronode_router.litellm_plugin.hooks.operators_fallbacks import Configured
@@ -44,7 +51,12 @@ ROUTED_CALLS = frozenset(
 all.
 """
 
-REFUSALS: Mapping[type[NeuronodeError], int] = {NotAllowed: 403, UnknownProfile: 404, UnknownTier: 400}
+REFUSALS: Mapping[type[NeuronodeError], int] = {
+    NotAllowed: 403,
+    UnknownProfile: 404,
+    UnknownTier: 400,
+    DoesNotFit: 400,
+}
 """What admission refuses on purpose, and the status the client gets."""
 
 
@@ -137,7 +149,9 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             raise _kept_out(decision)
         operators_fallbacks.carry(data, self._host.fallbacks(), name=requested, group=decision.group)
         chosen_group.choose(user, requested, decision.group)
-        request_metadata.stamp(bucket, decision, tags=self._host.tags(), routed=mark)
+        request_metadata.stamp(
+            bucket, decision, tags=self._host.tags(), least_bad=_least_bad(decision, snapshot), routed=mark
+        )
         tracing.describe(user.parent_otel_span, bucket[request_metadata.KEY])
         return data
 
@@ -149,14 +163,14 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         if tier is not None:
             decision = replace(decision, tier=_tier(tier))
         principal = self._host.principal(user)
-        session = data.get("litellm_session_id")
         caller = Caller(
             identity=user.token or principal.name,
             max_tier=principal.max_tier,
-            # A body may say anything there; failing on it would lead past the cap.
-            session=session if isinstance(session, str) else None,
+            session=request_metadata.session_id(data),
         )
         routed = self._auto.route(decision, data, snapshot=snapshot, caller=caller)
+        if routed.refusal is not None:
+            raise DoesNotFit(routed.refusal)
         explained = (
             explain(routed) if request_metadata.wish(data, request_metadata.EXPLAIN_HEADER) == "1" else None
         )
@@ -219,6 +233,11 @@ def _without_profiles(fallbacks: object) -> list[object]:
     """Leave out names that choose a profile: LiteLLM would follow the alias without asking who may."""
     theirs = fallbacks if isinstance(fallbacks, list) else []
     return [name for name in theirs if not str(name).startswith(PROFILE_NAME_PREFIX)]
+
+
+def _least_bad(decision: Decision, snapshot: Snapshot) -> bool:
+    profile = snapshot.state.profiles.profiles.get(decision.profile or "")
+    return profile is not None and profile.nothing_fits is NothingFits.LEAST_BAD
 
 
 def _kept_out(decision: Decision) -> NotAllowed:

@@ -19,6 +19,9 @@ KEY = "neuronode"
 ASKED = "asked"
 """Entry of the mark: the id of the deployment that LiteLLM asked last."""
 
+LEAST_BAD = "least_bad"
+"""Entry of the mark: whether what no deployment can hold is sent all the same."""
+
 SPEND_PREFIX = "neuronode_"
 TAG_PREFIXES = ("profile:", "task:")
 BUCKETS = ("litellm_metadata", "metadata")
@@ -67,13 +70,19 @@ def _scrub_bucket(bucket: dict[str, Any]) -> None:
 
 
 def stamp(
-    bucket: dict[str, Any], decision: Decision, *, tags: bool, routed: Mapping[str, Any] | None = None
+    bucket: dict[str, Any],
+    decision: Decision,
+    *,
+    tags: bool,
+    least_bad: bool = False,
+    routed: Mapping[str, Any] | None = None,
 ) -> None:
     """Write `decision` where LiteLLM's logs, spend rows and our header hook find it.
 
     With `tags` the request also carries `profile:` and `task:` tags, so that LiteLLM's spend reports can
     group by them. They are left out where tag routing is on, because there a tag would choose deployments.
-    `routed` is what else an `auto` request carries along (see `routed_mark`).
+    `least_bad` says that what no deployment can hold is sent all the same. `routed` is what else an `auto` request
+    carries along (see `routed_mark`).
     """
     bucket[KEY] = {
         "revision": decision.revision,
@@ -84,6 +93,7 @@ def stamp(
         "name": decision.original_model,
         "reason": decision.reason.value,
         "steps": [step.value for step in decision.steps],
+        LEAST_BAD: least_bad,
         **(routed or {}),
     }
     if decision.profile is None:
@@ -156,6 +166,14 @@ def sessions(data: Mapping[str, Any]) -> list[bytes]:
     """Return the session keys that this request carries, as `routed_mark` wrote them."""
     mark = stamped(data)
     return [bytes.fromhex(session) for session in (mark or {}).get("sessions", ())]
+
+
+def session_id(data: Mapping[str, Any]) -> str | None:
+    """Return the session that a client names: by header, `litellm_session_id`, or `session_id` of its metadata."""
+    places = ((data, "litellm_session_id"), *((data.get(name), "session_id") for name in BUCKETS))
+    # A body may say anything there; failing on it would lead past a cap.
+    given = (place.get(key) for place, key in places if isinstance(place, Mapping))
+    return next((name for name in given if isinstance(name, str) and name), None)
 
 
 def wish(data: Mapping[str, Any], header: str) -> str | None:

@@ -1,7 +1,8 @@
 """Chooses within a model group: of the healthy deployments LiteLLM may pick from, those that what was measured leaves.
 
 LiteLLM's own pipeline stays whole: it asks its callbacks which deployments to keep, then applies tags, order and its
-pick. It must not know how deployments are measured or judged. Whenever it knows nothing, LiteLLM's own choice stands.
+pick. What cannot hold the request is left out whatever the strategy. It must not know how deployments are measured or
+judged. Whenever it knows nothing, LiteLLM's own choice stands.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ import random
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Protocol
 
+import litellm
 from litellm.integrations.custom_logger import CustomLogger
 
 from neuronode_router.background import Failures
-from neuronode_router.litellm_plugin.hooks.request_metadata import BUCKETS, stamped
+from neuronode_router.errors import DoesNotFit
+from neuronode_router.litellm_plugin.hooks.request_metadata import BUCKETS, LEAST_BAD, stamped
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
-from neuronode_router.routing import conversation
-from neuronode_router.routing.fallback_chain import DeploymentStatus, Needs
-from neuronode_router.routing.inventory import Deployment
+from neuronode_router.routing.conversation import read_needs
+from neuronode_router.routing.fallback_chain import DeploymentStatus
+from neuronode_router.routing.fit import Misfit, Needs, described, misfit, unseen
+from neuronode_router.routing.inventory import TEXT, Deployment
 from neuronode_router.routing.pick import Candidate, quickest, shortlist
 
 REPLACED = frozenset({"simple-shuffle", "least-busy", "latency-based-routing"})
@@ -39,6 +43,10 @@ class Monitor(Protocol):
 
     def candidate(self, deployment_id: str) -> Candidate | None:
         """Return a deployment with its figures, None where it is unknown. Never waits."""
+        ...
+
+    def deployments(self, group: str) -> Sequence[Deployment]:
+        """Return what is known of all deployments of a group. Never waits."""
         ...
 
 
@@ -68,37 +76,79 @@ class DeploymentFilter(CustomLogger):  # type: ignore[misc]  # LiteLLM is untype
         request_kwargs: dict[str, Any] | None = None,
         parent_otel_span: object = None,
     ) -> list[Any]:
-        """Return those of the deployments that LiteLLM may choose from; all of them where we know nothing."""
-        if len(healthy_deployments) < 2:
-            return healthy_deployments
+        """Return those of the deployments that LiteLLM may choose from; all of them where we know nothing.
+
+        Raises what LiteLLM itself raises for what is too long or not supported, where none can hold the request:
+        the group's fallbacks then follow, and nobody is asked before.
+        """
+        refusal: Exception | None = None
         with self._harmless:
             request = request_kwargs or {}
-            if self._is_ours(model, healthy_deployments, request):
-                return self._left(model, healthy_deployments, request, messages)
+            # The filter is asked for other routers of this process too.
+            if healthy_deployments and self.router.has_deployment(_id(healthy_deployments[0])):
+                # LiteLLM hands the messages on beside the rest of the body.
+                body = request if messages is None else request | {"messages": messages}
+                found = self._known(model, healthy_deployments)
+                needs = read_needs(body) if any(map(_has_limits, found)) else Needs()
+                healthy_deployments, refusal = self._fitting(model, healthy_deployments, request, needs)
+                if len(healthy_deployments) > 1 and self._is_ours(model, healthy_deployments, request):
+                    healthy_deployments = self._left(model, healthy_deployments, request, needs)
+        if refusal is not None:
+            raise refusal
         return healthy_deployments
+
+    async def async_pre_call_deployment_hook(
+        self, kwargs: dict[str, Any], call_type: object
+    ) -> dict[str, Any] | None:
+        """Ask an Ollama for the window that the request needs, where its usual one would cut it. Never raises."""
+        with self._harmless:
+            found = self._monitor.candidate(str((kwargs.get("model_info") or {}).get("id")))
+            if found is not None and found.standing.deployment.num_ctx is not None:
+                window = widened(found.standing.deployment, read_needs(kwargs))
+                return None if window is None else {**kwargs, "num_ctx": window}
+        return None
+
+    def _known(self, group: str, healthy: Sequence[Listed]) -> list[Deployment]:
+        known = (self._monitor.candidate(_id(entry)) for entry in healthy)
+        return [
+            _unknown("", group).standing.deployment if found is None else found.standing.deployment
+            for found in known
+        ]
+
+    def _fitting(
+        self, group: str, healthy: list[Listed], request: Mapping[str, Any], needs: Needs
+    ) -> tuple[list[Listed], Exception | None]:
+        """Return what can hold the request, of it what is known to see all that is sent; and why, if there is none.
+
+        A class of LiteLLM's order may be left empty: it then takes the next one.
+        """
+        known = self._known(group, healthy)
+        fitting = [at for at, deployment in enumerate(known) if misfit(deployment, needs) is None]
+        if not fitting:
+            if (stamped(request) or {}).get(LEAST_BAD):
+                return healthy, None
+            everyone = self._monitor.deployments(group) or known
+            able = [deployment for deployment in everyone if misfit(deployment, needs) is None]
+            # One that could is in cooldown: LiteLLM says so, and that it may be tried again.
+            return [], None if able else _refused(group, everyone, needs)
+        least = min(len(unseen(known[at], needs)) for at in fitting)
+        return [healthy[at] for at in fitting if len(unseen(known[at], needs)) == least], None
 
     def _is_ours(self, group: str, healthy: Sequence[Listed], request: Mapping[str, Any]) -> bool:
         strategy = self.router.strategy(group, request)
         shared = _is_shared(healthy, request)
-        # The filter is asked for other routers of this process too.
-        return (
-            strategy in REPLACED
-            and (strategy == SHUFFLE or not shared)
-            and self.router.has_deployment(_id(healthy[0]))
-        )
+        return strategy in REPLACED and (strategy == SHUFFLE or not shared)
 
     def _left(
-        self, group: str, healthy: Sequence[Listed], request: dict[str, Any], messages: list[Any] | None
+        self, group: str, healthy: Sequence[Listed], request: dict[str, Any], needs: Needs
     ) -> list[Listed]:
         """Return what is left of each class apart: what LiteLLM does later must find none of them empty."""
         left: set[str] = set()
         for entries in _classes(healthy, tags=self.router.filters_by_tag()):
-            left |= self._among(group, entries, request, messages)
+            left |= self._among(group, entries, request, needs)
         return [entry for entry in healthy if _id(entry) in left]
 
-    def _among(
-        self, group: str, entries: list[Listed], request: dict[str, Any], messages: list[Any] | None
-    ) -> set[str]:
+    def _among(self, group: str, entries: list[Listed], request: dict[str, Any], needs: Needs) -> set[str]:
         tried = _tried(request)
         entries = [entry for entry in entries if _id(entry) not in tried] or entries
         ids = [_id(entry) for entry in entries]
@@ -108,7 +158,7 @@ class DeploymentFilter(CustomLogger):  # type: ignore[misc]  # LiteLLM is untype
         candidates = [found or _unknown(name, group) for name, found in zip(ids, known, strict=True)]
         among = shortlist(
             candidates,
-            needs=_needs(candidates, request, messages),
+            needs=needs,
             random=self._chance,
             keep=(stamped(request) or {}).get("keep"),
         )
@@ -160,13 +210,28 @@ def _unknown(deployment_id: str, group: str) -> Candidate:
     return Candidate(DeploymentStatus(Deployment(id=deployment_id, group=group)))
 
 
-def _needs(candidates: Sequence[Candidate], request: dict[str, Any], messages: list[Any] | None) -> Needs:
-    """Return what a request needs, looked up only where the deployments differ in what they hold."""
-    first, *others = (found.standing.deployment for found in candidates)
-    if all(
-        (other.context_window, other.modalities) == (first.context_window, first.modalities)
-        for other in others
-    ):
-        return Needs()
-    # LiteLLM hands the messages on beside the rest of the body.
-    return conversation.read(request if messages is None else request | {"messages": messages}).needs
+def _has_limits(deployment: Deployment) -> bool:
+    """Return whether anything is known that may make a difference."""
+    known = deployment.context_window or deployment.max_tokens or deployment.refuses or deployment.cannot
+    return bool(known) or deployment.accepts is not None or deployment.modalities != TEXT
+
+
+def _refused(group: str, deployments: Sequence[Deployment], needs: Needs) -> Exception:
+    """Return LiteLLM's own exception for it, so that the fallbacks that operators configured for it follow."""
+    error = DoesNotFit(described(deployments, needs))
+    too_long = all(misfit(deployment, needs) is Misfit.CONTEXT_WINDOW for deployment in deployments)
+    kind = litellm.ContextWindowExceededError if too_long else litellm.BadRequestError
+    refused: Exception = kind(message=f"{error.message} {error.fix}", model=group, llm_provider="neuronode")
+    return refused
+
+
+def widened(deployment: Deployment, needs: Needs) -> int | None:
+    """Return the window to ask an Ollama for, None where the one it gives unasked is enough.
+
+    It is the one that is loaded, or the next power of two: an Ollama loads weights anew for each window.
+    """
+    wanted = max(needs.least(deployment), needs.tokens + needs.answer)
+    if deployment.num_ctx is None or wanted <= deployment.num_ctx:
+        return None
+    window = max(1 << (wanted - 1).bit_length(), deployment.loaded_ctx or 0)
+    return min(window, deployment.context_window or window)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuronode_router.health.ollama import (
+    DEFAULT_NUM_CTX,
     Defaults,
     NotAnOllama,
     OllamaLimits,
@@ -23,7 +24,7 @@ from neuronode_router.health.ollama import (
     tag_of,
 )
 from neuronode_router.health.ollama_probe import LONGEST_SECONDS, pause
-from neuronode_router.routing.inventory import ProbedFacts
+from neuronode_router.routing.inventory import Ability
 
 BASE = "http://gpu:11434"
 anything = st.recursive(
@@ -135,26 +136,51 @@ def test_passwords_and_keys_are_sent_and_never_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "limits", "loaded", "granted"),
+    ("own", "limits", "loaded", "window", "unasked"),
     [
-        (8192, OllamaLimits(num_ctx=2048, trained=131072), 4096, 8192),
-        (200_000, OllamaLimits(trained=131072), None, 131072),
-        (None, OllamaLimits(num_ctx=2048, trained=131072), 4096, 2048),
-        (None, OllamaLimits(trained=131072), 4096, 4096),
-        (None, OllamaLimits(trained=131072), None, 131072),
-        (None, OllamaLimits(), None, None),
+        (8192, OllamaLimits(num_ctx=2048, trained=131072), 4096, 8192, 8192),
+        (200_000, OllamaLimits(trained=131072), None, 131072, 131072),
+        (None, OllamaLimits(num_ctx=2048, trained=131072), 4096, 2048, 2048),
+        (None, OllamaLimits(trained=131072), 16384, 131072, DEFAULT_NUM_CTX),
+        (None, OllamaLimits(trained=2048), None, 2048, 2048),
+        (None, OllamaLimits(), None, DEFAULT_NUM_CTX, DEFAULT_NUM_CTX),
     ],
 )
-def test_the_window_is_the_one_that_a_request_gets(
-    own: int | None, limits: OllamaLimits, loaded: int | None, granted: int | None
+def test_the_window_is_the_one_that_a_request_may_get(
+    own: int | None, limits: OllamaLimits, loaded: int | None, window: int, unasked: int
 ) -> None:
-    """The deployment's own wish, else the Modelfile's, else what is loaded; never more than was trained."""
+    """The deployment's own wish, else the Modelfile's; where nobody wished, what was trained may be asked for."""
     place = place_of(model="ollama/a", num_ctx=own)
     assert place is not None
 
     said = found(place, Seen({place.tag: "d"}, {place.tag: loaded}, {place.tag: limits}))
 
-    assert said == ProbedFacts(available=True, loaded=True, context_window=granted)
+    assert (said.context_window, said.num_ctx, said.loaded_ctx) == (window, unasked, loaded)
+    assert said.longest == (limits.trained or window)
+
+
+def test_on_openais_wire_no_window_can_be_asked_for() -> None:
+    """What is loaded, or the least that an Ollama gives, is all there is, whatever an operator wrote."""
+    place = place_of(model="openai/a", api_base="http://host:11434/v1")
+    assert place is not None
+    limits = {place.tag: OllamaLimits(trained=131072)}
+
+    loaded = found(place, Seen({place.tag: "d"}, {place.tag: 8192}, limits))
+    cold = found(place, Seen({place.tag: "d"}, {}, limits))
+
+    assert (loaded.context_window, loaded.longest, loaded.num_ctx) == (8192, 8192, 8192)
+    assert (cold.context_window, cold.longest, cold.num_ctx) == (DEFAULT_NUM_CTX,) * 3
+
+
+def test_abilities_are_what_an_ollama_lists() -> None:
+    """What it does not list it cannot; an old one lists nothing, and nothing is known."""
+    told = read_limits({"capabilities": ["completion", "vision"]})
+
+    assert told.abilities["image"]
+    assert not told.abilities["pdf"]
+    assert not told.abilities[Ability.TOOLS]
+    assert read_limits({}).abilities == {}
+    assert not read_limits({"capabilities": ["embedding"]}).answers
 
 
 def test_presence_and_loading() -> None:
@@ -162,9 +188,11 @@ def test_presence_and_loading() -> None:
     place = place_of(model="ollama/a")
     assert place is not None
 
-    assert found(place, Seen({}, {}, {})) == ProbedFacts(available=False, loaded=False)
-    assert found(place, Seen({place.tag: "d"}, {}, {})) == ProbedFacts(available=True, loaded=False)
-    assert found(place, Seen({place.tag: "d"}, None, {})) == ProbedFacts(available=True, loaded=None)
+    said = [
+        found(place, Seen(*what, {})) for what in (({}, {}), ({place.tag: "d"}, {}), ({place.tag: "d"}, None))
+    ]
+
+    assert [(each.available, each.loaded) for each in said] == [(False, False), (True, False), (True, None)]
 
 
 def test_answers_are_read_as_ollama_writes_them() -> None:

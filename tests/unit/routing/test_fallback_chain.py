@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,12 +16,11 @@ from neuronode_router.routing.fallback_chain import (
     Constraints,
     DeploymentStatus,
     Held,
-    Misfit,
-    Needs,
     climb,
     tier_order,
 )
-from neuronode_router.routing.inventory import TEXT, Deployment
+from neuronode_router.routing.fit import ROOM, Misfit, Needs
+from neuronode_router.routing.inventory import TEXT, Ability, Deployment
 from neuronode_router.routing.overload import Health
 
 FAST, MEDIUM, COMPLEX = TIERS
@@ -66,7 +66,7 @@ healths = st.sampled_from(Health)
 boards = st.fixed_dictionaries(
     {
         name: st.lists(
-            st.builds(standing, st.just(name), healths, context_window=st.sampled_from([None, 100, 8192])),
+            st.builds(standing, st.just(name), healths, context_window=st.sampled_from([None, 600, 8192])),
             max_size=3,
         )
         for name in NAMES
@@ -194,11 +194,11 @@ def test_a_small_window_is_left_out() -> None:
     """A prompt that does not fit goes to the next group that holds it, and the ladder says why."""
     groups = {**board(), "f1": (standing("f1", context_window=8192),)}
 
-    chain = chained(Constraints(FAST, needs=Needs(tokens=8193)), PROFILE, groups)
+    chain = chained(Constraints(FAST, needs=Needs(tokens=8192 - ROOM + 1)), PROFILE, groups)
 
     assert groups_of(chain)[0] == "f2"
     assert chain.left_out == (("f1", Misfit.CONTEXT_WINDOW),)
-    assert groups_of(chained(Constraints(FAST, needs=Needs(tokens=8192)), PROFILE, groups))[0] == "f1"
+    assert groups_of(chained(Constraints(FAST, needs=Needs(tokens=8192 - ROOM)), PROFILE, groups))[0] == "f1"
 
 
 def test_only_deployments_that_fit_speak_for_their_group() -> None:
@@ -210,19 +210,58 @@ def test_only_deployments_that_fit_speak_for_their_group() -> None:
     assert groups_of(chained(Constraints(FAST, needs=Needs(tokens=5000)), PROFILE, groups))[0] == "f2"
 
 
+def blind(*names: str) -> dict[str, tuple[DeploymentStatus, ...]]:
+    """Return a board on which these are known not to see images."""
+    return {**board(), **{name: (standing(name, refuses=frozenset({"image"})),) for name in names}}
+
+
 def test_images_go_where_they_are_seen() -> None:
-    """Groups that read text only are left out."""
-    groups = {**board(), "c1": (standing("c1", modalities=TEXT | {"image"}),)}
+    """Groups that are known to be blind are left out; those of which nobody said anything come last."""
+    groups = {**blind("f1", "m1"), "c1": (standing("c1", modalities=TEXT | {"image"}),)}
 
     chain = chained(Constraints(FAST, needs=IMAGE), PROFILE, groups)
 
-    assert (groups_of(chain), moved(chain)) == (("c1",), True)
-    assert chain.left_out[0] == ("f1", Misfit.MODALITY)
+    assert (groups_of(chain), moved(chain)) == (("c1", "f2", "m2", "c2"), True)
+    assert chain.left_out == (("f1", Misfit.MODALITY), ("m1", Misfit.MODALITY))
 
 
-def test_when_nothing_fits_all_are_tried() -> None:
-    """What is said of deployments may be wrong: the provider refuses, not we."""
-    chain = chained(Constraints(FAST, needs=IMAGE), PROFILE, board())
+@pytest.mark.parametrize(("ability", "why"), [(Ability.TOOLS, Misfit.TOOLS), (Ability.SCHEMA, Misfit.SCHEMA)])
+def test_abilities_are_asked_of_a_group(ability: Ability, why: Misfit) -> None:
+    """What is known not to be able to is left out."""
+    groups = {**board(), "f1": (standing("f1", cannot=frozenset({ability})),)}
+
+    chain = chained(Constraints(FAST, needs=Needs(abilities=frozenset({ability}))), PROFILE, groups)
+
+    assert (groups_of(chain)[0], chain.left_out) == ("f2", (("f1", why),))
+
+
+def test_what_would_be_left_out_or_cut_comes_behind() -> None:
+    """A deployment that takes not every parameter, or writes shorter answers, is worse and not impossible."""
+    groups = {**board(), "f1": (standing("f1", accepts=frozenset({"n"}), max_tokens=1000),)}
+
+    def first(**needs: Any) -> tuple[str, str]:
+        chain = chained(Constraints(FAST, needs=Needs(**needs)), PROFILE, groups)
+        return chain.group, groups_of(chain)[-1]
+
+    assert first() == ("f1", "c2")
+    assert first(parameters=frozenset({"n"})) == ("f1", "c2")
+    assert first(parameters=frozenset({"logprobs"})) == ("f2", "f1")
+    assert first(answer=2000) == ("f2", "f1")
+    assert first(parameters=frozenset({"seed"})) == ("f1", "c2")
+
+
+def test_a_policy_of_staying_is_about_load_only() -> None:
+    """What no group of the tier can hold goes to one that can, upwards first."""
+    small = {name: (standing(name, context_window=100),) for name in ("m1", "m2")}
+    limits = Constraints(MEDIUM, policy=OnOverload.STAY, needs=Needs(tokens=5000))
+
+    assert groups_of(chained(limits, PROFILE, {**board(), **small})) == ("c1", "c2", "f1", "f2")
+    assert groups_of(chained(limits, PROFILE, board())) == ("m1", "m2")
+
+
+def test_when_nothing_fits_it_is_said() -> None:
+    """All groups stand in the decision: whether it is refused is the profile's word."""
+    chain = chained(Constraints(FAST, needs=IMAGE), PROFILE, blind(*NAMES))
 
     assert groups_of(chain) == ("f1", "f2", "m1", "m2", "c1", "c2")
     assert (Step.NOTHING_FITS in chain.steps, chain.left_out) == (True, ())
@@ -278,14 +317,37 @@ class TestSessions:
 
         chain = chained(limits, PROFILE, board(m1=Health.OK, m2=Health.FAILING))
 
-        assert (groups_of(chain), chain.keep) == (("m2", "m1"), "m2-1")
-        assert chain.steps[0] is Step.TOOL_LOOP
+        assert (groups_of(chain)[:2], chain.keep) == (("m2", "m1"), "m2-1")
+        assert (chain.steps[0], moved(chain)) == (Step.TOOL_LOOP, False)
 
     def test_a_tool_loop_leaves_a_group_that_is_gone(self) -> None:
-        """Within its tier."""
+        """Within its tier, then upwards."""
         limits = Constraints(FAST, held=self.HELD, in_tool_loop=True)
+        gone = board(m1=Health.UNAVAILABLE, m2=Health.UNAVAILABLE)
 
-        assert groups_of(chained(limits, PROFILE, board(m2=Health.UNAVAILABLE))) == ("m1", "m2")
+        chain = chained(limits, PROFILE, gone)
+
+        assert groups_of(chained(limits, PROFILE, board(m2=Health.UNAVAILABLE)))[0] == "m1"
+        assert (chain.group, chain.tier, Step.LOOP_MOVED in chain.steps) == ("c1", COMPLEX, True)
+
+    @pytest.mark.parametrize(
+        ("needs", "of_others"),
+        [(Needs(tokens=9000), {"context_window": 8192}), (IMAGE, {"refuses": frozenset({"image"})})],
+    )
+    def test_a_tool_loop_leaves_its_tier_when_it_must(self, needs: Needs, of_others: dict[str, Any]) -> None:
+        """An outgrown window, or an image among the results: upwards first, as far as the cap allows."""
+        limits = Constraints(FAST, held=self.HELD, in_tool_loop=True, needs=needs)
+        groups = {**board(), **{name: (standing(name, **of_others),) for name in ("m1", "m2")}}
+
+        chain = chained(limits, PROFILE, groups)
+        capped = chained(replace(limits, max_tier=MEDIUM), PROFILE, groups)
+
+        assert (chain.group, chain.steps) == ("c1", (Step.TOOL_LOOP, Step.LOOP_MOVED))
+        assert (capped.group, Step.LOOP_MOVED in capped.steps) == ("f1", True)
+
+
+def _there(entry: DeploymentStatus) -> bool:
+    return entry.health is not Health.UNAVAILABLE
 
 
 class TestLaws:
@@ -324,7 +386,7 @@ class TestLaws:
         self, limits: Constraints, groups: dict[str, list[DeploymentStatus]]
     ) -> None:
         """Outside of sessions and probes, no group that is not well stands before one that is."""
-        plain = replace(limits, held=None, needs=Needs(), chance=1.0)
+        plain = replace(limits, held=None, needs=Needs(), chance=1.0, in_tool_loop=False)
         best = {
             name: min((entry.health.rank for entry in entries), default=0) for name, entries in groups.items()
         }
@@ -334,16 +396,19 @@ class TestLaws:
         assert ranks == sorted(ranks)
 
     @given(constraints, boards)
-    def test_a_tool_loop_stays_in_one_tier(
+    def test_a_tool_loop_stays_in_its_tier_while_it_can(
         self, limits: Constraints, groups: dict[str, list[DeploymentStatus]]
     ) -> None:
-        """The held tier, or the cap below it, and no other."""
-        held = limits.held or Held(MEDIUM, "m1")
+        """The held tier, or the cap below it, comes first where anything of it is there and holds all that is sent."""
+        tier = limits.held.tier if limits.held else MEDIUM
+        own = PROFILE[min(tier, limits.max_tier, key=TIERS.index)]
+        plain = replace(limits, held=Held(tier, own[0]), in_tool_loop=True, needs=Needs())
 
-        chain = chained(replace(limits, held=held, in_tool_loop=True), PROFILE, groups)
+        chain = chained(plain, PROFILE, groups)
 
-        assert set(groups_of(chain)) <= set(PROFILE[min(held.tier, limits.max_tier, key=TIERS.index)])
-        assert not moved(chain)
+        there = [name for name in own if not groups[name] or any(_there(entry) for entry in groups[name])]
+        assert not there or not moved(chain)
+        assert moved(chain) == (Step.LOOP_MOVED in chain.steps)
 
     @given(constraints, profiles, boards)
     def test_it_is_a_function(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuronode_router.domain import Tier
-from neuronode_router.routing.inventory import TEXT, Deployment, ProbedFacts, read_inventory
+from neuronode_router.routing.inventory import TEXT, Ability, Deployment, ProbedFacts, read_inventory
 
 CONFIG = Path(__file__).resolve().parents[3] / "litellm_config.yaml"
 anything = st.recursive(
@@ -70,17 +70,51 @@ def test_what_liteLLM_knows_fills_the_gaps() -> None:  # noqa: N802 the product'
     assert only(entry({"modalities": ["audio"]}, supports_vision=True)).modalities == TEXT | {"audio"}
 
 
-def test_the_smaller_window_counts() -> None:
-    """A server that grants less than was configured cuts prompts off silently, so its window counts."""
+def test_an_operators_window_is_what_an_ollama_may_be_asked_for() -> None:
+    """A window that is larger than the usual one is kept beside it; no word lifts what the weights were trained for."""
     registry = read_inventory([entry({"context_window": 32768})])
 
-    probed = registry.with_found({"one": ProbedFacts(available=True, loaded=False, context_window=4096)})
+    def windows(**found: int) -> tuple[int | None, int | None]:
+        facts = ProbedFacts(available=True, loaded=False, **found)
+        deployment = registry.with_found({"one": facts}).groups["tier_fast"][0]
+        return deployment.context_window, deployment.num_ctx
+
+    assert windows(context_window=4096, num_ctx=4096, longest=131072) == (32768, 4096)
+    assert windows(context_window=4096, num_ctx=4096, longest=8192) == (8192, 4096)
+    assert windows(context_window=4096, num_ctx=4096, longest=4096) == (4096, None)
+
+
+def test_abilities_are_known_by_plain_words_only() -> None:
+    """True is able, false is not, anything else says nothing; the operator's note goes before LiteLLM's."""
+    found = only(
+        entry({"abilities": {"tools": True}}, supports_function_calling=False, supports_vision=False)
+    )
+    silent = only(entry({}, supports_vision=None, supports_pdf_input="yes"))
+
+    assert (found.cannot, found.refuses) == (frozenset(), {"image"})
+    assert only(entry({}, supports_response_schema=False)).cannot == {Ability.SCHEMA}
+    assert (silent.modalities, silent.refuses) == (TEXT, frozenset())
+    assert only(entry({"modalities": ["audio"]})).refuses == {"image", "pdf", "video"}
+
+
+def test_what_a_probe_found_goes_behind_an_operators_word() -> None:
+    """An Ollama that lists no vision does not blind a deployment of which its operator said that it sees."""
+    registry = read_inventory([entry({"modalities": ["image"]})])
+
+    probed = registry.with_found(
+        {"one": ProbedFacts(available=True, abilities={"image": False, Ability.TOOLS: False})}
+    )
+
+    found = probed.groups["tier_fast"][0]
+    assert ("image" in found.modalities, found.cannot) == (True, {Ability.TOOLS})
+
+
+def test_what_is_gone_keeps_its_written_window() -> None:
+    """Nobody answers there any more."""
+    registry = read_inventory([entry({"context_window": 32768})])
+
     gone = registry.with_found({"one": ProbedFacts(available=False)})
 
-    assert (probed.groups["tier_fast"][0].context_window, probed.groups["tier_fast"][0].loaded) == (
-        4096,
-        False,
-    )
     assert (gone.groups["tier_fast"][0].context_window, gone.groups["tier_fast"][0].available) == (
         32768,
         False,

@@ -10,7 +10,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.routing.fallback_chain import PROBE_SHARE, DeploymentStatus, Needs
+from neuronode_router.routing.fallback_chain import PROBE_SHARE, DeploymentStatus
+from neuronode_router.routing.fit import Needs
 from neuronode_router.routing.inventory import Deployment
 from neuronode_router.routing.overload import Health
 from neuronode_router.routing.pick import Candidate, quickest, shortlist

@@ -1,0 +1,122 @@
+"""How many tokens texts are, estimated from the kinds of their characters: exact up to a bound, sampled beyond it.
+
+No tokenizer is asked: a deployment's own is unknown here, and the quickest takes milliseconds. The weights are the
+upper edge of six tokenizers (benchmarks/tokens.py): a text may have fewer tokens than this says, hardly ever more.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+
+import numpy as np
+import numpy.typing as npt
+
+WINDOWS, WINDOW = 40, 128
+"""Texts that are longer together than these are judged by as many windows of so many characters, evenly spread."""
+
+_KINDS: tuple[tuple[str, float, tuple[tuple[int, int], ...]], ...] = (
+    ("other", 2.6, ((0x0000, 0xFFFF),)),
+    ("lower", 0.271, ((0x61, 0x7A),)),
+    ("upper", 0.0, ((0x41, 0x5A),)),
+    ("digit", 1.243, ((0x30, 0x39),)),
+    ("space", 0.0, ((0x20, 0x20),)),
+    ("break", 0.992, ((0x00, 0x1F), (0x7F, 0x7F))),
+    ("punctuation", 0.805, ((0x21, 0x2F), (0x3A, 0x40), (0x5B, 0x60), (0x7B, 0x7E))),
+    ("western", 2.318, ((0xC0, 0xFF),)),
+    ("latin", 2.0, ((0x100, 0x24F),)),
+    ("vietnamese", 2.2, ((0x1E00, 0x1EFF),)),
+    ("symbol", 4.0, ((0x80, 0xBF), (0x250, 0x36F), (0x2000, 0x2FFF), (0xFE00, 0xFE6F))),
+    ("greek", 1.06, ((0x370, 0x3FF), (0x1F00, 0x1FFF))),
+    ("cyrillic", 0.63, ((0x410, 0x44F),)),
+    ("further cyrillic", 1.8, ((0x400, 0x40F), (0x450, 0x52F))),
+    ("armenian", 2.068, ((0x530, 0x58F),)),
+    ("hebrew", 1.132, ((0x590, 0x5FF),)),
+    ("arabic", 0.813, ((0x600, 0x77F), (0xFB00, 0xFDFF), (0xFE70, 0xFEFF))),
+    ("devanagari", 1.204, ((0x900, 0x97F),)),
+    ("thai", 0.904, ((0xE00, 0xE7F),)),
+    ("georgian", 2.043, ((0x10A0, 0x10FF),)),
+    ("rare", 2.8, ((0x1780, 0x17FF), (0xE000, 0xF8FF))),
+    ("han", 1.42, ((0x3000, 0x9FFF), (0xF900, 0xFAFF), (0xFF00, 0xFFEF))),
+    ("hangul", 1.33, ((0x1100, 0x11FF), (0xAC00, 0xD7FF))),
+    ("surrogate", 1.75, ((0xD800, 0xDFFF),)),
+)
+"""Kinds of UTF-16 units, what one of them costs in tokens, and where they stand. Later ones go before earlier ones."""
+
+_PAIRS: tuple[tuple[str, str, float], ...] = (
+    ("space", "lower", 0.093),
+    ("upper", "lower", 0.494),
+    ("upper", "upper", 0.233),
+    ("digit", "digit", -0.245),
+    ("break", "break", -0.8),
+    ("lower", "digit", 0.786),
+    ("digit", "lower", 0.786),
+    ("upper", "digit", 0.786),
+    ("digit", "upper", 0.786),
+)
+"""What a unit costs more, or less, after one of another kind."""
+
+_WORD_IN_CAPITALS = 0.29
+"""What a capital costs more. Where it follows another one that is in `_PAIRS`."""
+
+_NAMES = [name for name, _, _ in _KINDS]
+
+
+def _kind_of_unit() -> npt.NDArray[np.uint16]:
+    kinds = np.zeros(0x10000, np.uint16)
+    for number, (_, _, ranges) in enumerate(_KINDS):
+        for first, last in ranges:
+            kinds[first : last + 1] = number
+    return kinds
+
+
+def _cost_of_pair() -> npt.NDArray[np.float32]:
+    """Return the cost of a unit of kind `column` after one of kind `row`, as one row of numbers."""
+    costs = np.tile(np.array([cost for _, cost, _ in _KINDS], np.float32), (len(_KINDS), 1))
+    costs[:, _NAMES.index("upper")] += _WORD_IN_CAPITALS
+    for before, after, more in _PAIRS:
+        costs[_NAMES.index(before), _NAMES.index(after)] += more
+    return np.ascontiguousarray(costs.ravel())
+
+
+_KIND, _COST = _kind_of_unit(), _cost_of_pair()
+_SHIFT = 0.618034
+"""Repeated texts are not always met at the same place."""
+
+_BEFORE_ALL = _NAMES.index("space")
+
+
+def estimate(texts: Sequence[str]) -> int:
+    """Return about how many tokens these texts are. Never raises; 0 for no text.
+
+    The cost does not grow with their length, only with their number.
+    """
+    total = sum(map(len, texts))
+    if not total:
+        return 0
+    sample = texts if total <= WINDOWS * WINDOW else _windows(texts, total)
+    joined = "\n".join(sample)
+    looked_at = sum(map(len, sample))
+    return int(_cost(joined) * total / looked_at) + 1
+
+
+def _windows(texts: Sequence[str], total: int) -> list[str]:
+    """Return pieces of the texts, spread as if they were one: one in each stretch, nowhere at the same place of it."""
+    ends = list(accumulate(map(len, texts)))
+    step = (total - WINDOW) / WINDOWS
+    pieces = []
+    for number in range(WINDOWS):
+        at = int((number + number * _SHIFT % 1) * step)
+        place = bisect_right(ends, at)
+        start = at - (ends[place] - len(texts[place]))
+        pieces.append(texts[place][start : start + WINDOW])
+    return pieces
+
+
+def _cost(text: str) -> float:
+    units = np.frombuffer(text.encode("utf-16-le", "surrogatepass"), np.uint16)
+    kinds = _KIND.take(units)
+    pairs = kinds[1:] + kinds[:-1] * np.uint16(len(_KINDS))
+    first = _COST[_BEFORE_ALL * len(_KINDS) + int(kinds[0])]
+    return float(_COST.take(pairs).sum() + first)

@@ -1,0 +1,200 @@
+"""Fit in a real LiteLLM router: what cannot hold a request is not asked, whatever the strategy, order or endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import litellm
+import pytest
+
+from neuronode_router.litellm_plugin.hooks.request_metadata import KEY, LEAST_BAD
+from neuronode_router.litellm_plugin.router.deployment_filter import DeploymentFilter
+from neuronode_router.litellm_plugin.router.model_facts import with_model_facts
+from neuronode_router.routing.inventory import Ability, read_inventory
+from tests.host.routers import Board, bridged, cool_down, deployment, router
+from tests.support.upstream import Upstream
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+LONG = [{"role": "user", "content": "word " * 60_000}]
+SHORT = [{"role": "user", "content": "hello"}]
+IMAGE = [
+    {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]}
+]
+TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    with Upstream() as running:
+        yield running
+
+
+@pytest.fixture
+def board() -> Board:
+    return Board()
+
+
+@pytest.fixture
+def ours(board: Board, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Build routers whose deployments our filter knows by the board, and no other filter."""
+    monkeypatch.setattr(litellm, "callbacks", [])
+    added: list[DeploymentFilter] = []
+
+    def build(entries: list[dict[str, Any]], **settings: Any) -> Any:
+        over = router(entries, **settings)
+        added.append(DeploymentFilter(bridged(over), board))
+        litellm.logging_callback_manager.add_litellm_callback(added[-1])
+        return over
+
+    yield build
+    for callback in added:
+        assert callback.failures.total == 0
+        litellm.logging_callback_manager.remove_callback_from_all_lists(callback)
+
+
+async def served(over: Any, name: str = "g", **request: Any) -> str:
+    answer = await over.acompletion(model=name, **request)
+    return str(answer._hidden_params["model_id"])
+
+
+@pytest.mark.parametrize("strategy", ["simple-shuffle", "usage-based-routing-v2"])
+@pytest.mark.parametrize("first", [1, None])
+async def test_order_does_not_lead_to_a_window_that_is_too_small(
+    ours: Any, board: Board, upstream: Upstream, strategy: str, first: int | None
+) -> None:
+    """300,000 characters leave out the deployment that order or strategy would have picked; short ones do not."""
+    board.knows("a", context_window=8192)
+    board.knows("b", context_window=131_072)
+    entries = [
+        deployment("g", "a", upstream.url, **({"order": first} if first else {})),
+        deployment("g", "b", upstream.url, **({"order": 2} if first else {})),
+    ]
+    over = ours(entries, routing_strategy=strategy)
+
+    assert {await served(over, messages=LONG) for _ in range(5)} == {"b"}
+    if first:
+        assert await served(over, messages=SHORT) == "a"
+
+
+@pytest.mark.parametrize(
+    ("request_", "of_a", "of_b"),
+    [
+        ({"messages": IMAGE}, {"refuses": frozenset({"image"})}, {}),
+        ({"messages": IMAGE}, {}, {"modalities": frozenset({"text", "image"})}),
+        ({"messages": SHORT, "tools": TOOLS}, {"cannot": frozenset({Ability.TOOLS})}, {}),
+        ({"messages": SHORT, "logprobs": True}, {"accepts": frozenset({"n"})}, {}),
+        ({"messages": SHORT, "max_tokens": 3000}, {"max_tokens": 2000}, {}),
+    ],
+)
+async def test_what_a_request_needs_chooses_within_a_group(
+    ours: Any, board: Board, upstream: Upstream, request_: dict[str, Any], of_a: Any, of_b: Any
+) -> None:
+    """The faster one, which lacks it, is left out."""
+    board.knows("a", latency_ms=10, **of_a)
+    board.knows("b", latency_ms=900, **of_b)
+    over = ours([deployment("g", name, upstream.url) for name in "ab"])
+
+    assert await served(over, messages=SHORT) == "a"
+    assert {await served(over, **request_) for _ in range(5)} == {"b"}
+
+
+async def test_where_nothing_fits_nobody_is_asked(ours: Any, board: Board, upstream: Upstream) -> None:
+    """The error is LiteLLM's own, a 400, and names need and limits."""
+    board.knows("a", context_window=8192)
+    over = ours([deployment("g", "a", upstream.url)])
+    before = upstream.counts()
+
+    with pytest.raises(litellm.ContextWindowExceededError) as refused:
+        await over.acompletion(model="g", messages=LONG)
+
+    assert refused.value.status_code == 400
+    assert "8192" in str(refused.value)
+    assert upstream.counts() == before
+
+
+async def test_modalities_that_nothing_reads_are_refused(ours: Any, board: Board, upstream: Upstream) -> None:
+    """An image that no deployment of the group sees is not sent to one that ignores it."""
+    board.knows("a", refuses=frozenset({"image"}))
+    over = ours([deployment("g", "a", upstream.url)])
+    before = upstream.counts()
+
+    with pytest.raises(litellm.BadRequestError, match="image"):
+        await over.acompletion(model="g", messages=IMAGE)
+
+    assert upstream.counts() == before
+
+
+async def test_the_least_bad_answers_where_a_profile_says_so(
+    ours: Any, board: Board, upstream: Upstream
+) -> None:
+    """The mark that admission wrote lets it through."""
+    board.knows("a", context_window=8192)
+    over = ours([deployment("g", "a", upstream.url)])
+
+    assert await served(over, messages=LONG, metadata={KEY: {LEAST_BAD: True}}) == "a"
+
+
+async def test_fallbacks_follow_what_does_not_fit(ours: Any, board: Board, upstream: Upstream) -> None:
+    """Those of the request, and those that an operator configured for prompts that are too long."""
+    board.knows("a", context_window=8192)
+    entries = [deployment("g", "a", upstream.url), deployment("large", "b", upstream.url)]
+
+    assert await served(ours(entries), messages=LONG, fallbacks=["large"]) == "b"
+    assert await served(ours(entries, context_window_fallbacks=[{"g": ["large"]}]), messages=LONG) == "b"
+
+
+async def test_one_that_would_fit_and_rests_is_waited_for(
+    ours: Any, board: Board, upstream: Upstream
+) -> None:
+    """It is in cooldown: LiteLLM says that there is none now, not that the request is too long."""
+    board.knows("a", context_window=8192)
+    board.knows("b", context_window=131_072)
+    over = ours([deployment("g", name, upstream.url) for name in "ab"])
+    cool_down(over, "b")
+
+    with pytest.raises(litellm.types.router.RouterRateLimitError):
+        await over.acompletion(model="g", messages=LONG)
+
+
+async def test_an_ollama_is_asked_for_the_window_that_a_request_needs(
+    ours: Any, board: Board, upstream: Upstream
+) -> None:
+    """As far as the deployment allows, and only where its usual window is too small."""
+    board.knows("a", context_window=32_768, num_ctx=4096)
+    over = ours([deployment("g", "a", upstream.url, provider="ollama_chat")])
+    asked: list[object] = []
+
+    class Sees(litellm.integrations.custom_logger.CustomLogger):  # type: ignore[misc]
+        async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: object) -> None:
+            asked.append(kwargs.get("num_ctx"))
+
+    sees = Sees()
+    litellm.logging_callback_manager.add_litellm_callback(sees)
+    for messages in (SHORT, [{"role": "user", "content": "word " * 6000}]):
+        await over.acompletion(model="g", messages=messages, mock_response="ok")
+    litellm.logging_callback_manager.remove_callback_from_all_lists(sees)
+
+    assert asked == [None, 8192]
+
+
+async def test_litellms_own_map_tells_what_models_can() -> None:
+    """What an operator writes into `model_info` goes before it, and an Ollama's windows are not its business."""
+    entries = [
+        deployment("g", "gpt-4o", "http://127.0.0.1:9"),
+        deployment(
+            "g", "gpt-4", "http://127.0.0.1:9", info={"max_input_tokens": 5, "supports_vision": False}
+        ),
+        deployment("g", "llama3.1", "http://127.0.0.1:9", provider="ollama_chat"),
+        deployment("g", "unheard-of", "http://127.0.0.1:9"),
+    ]
+
+    known = {each.id: each for each in read_inventory(with_model_facts(entries)).groups["g"]}
+
+    assert known["gpt-4o"].context_window == litellm.model_cost["gpt-4o"]["max_input_tokens"]
+    assert {"image", "pdf"} <= known["gpt-4o"].modalities
+    assert (known["gpt-4"].context_window, known["gpt-4"].refuses) == (5, {"image"})
+    assert known["llama3.1"].context_window is None
+    assert "tools" in (known["llama3.1"].accepts or ())
+    assert known["unheard-of"].context_window is None
