@@ -22,7 +22,7 @@ from statistics import median
 import numpy as np
 import numpy.typing as npt
 
-from neuronode_router.auto.exploration import SHARE
+from neuronode_router.auto.router import TRIED_SHARE
 from neuronode_router.classifier import shipped
 from neuronode_router.classifier.training import labelled
 from neuronode_router.domain import Tier
@@ -77,7 +77,7 @@ class Learner:
         """Return whether the small model answers, and the chance that the text gave it."""
         kind = RequestKind("balanced", label)
         enough = suffices(self.known.adjusted(kind, chances), Tier.FAST)
-        tried = self.known.is_open(kind, Tier.FAST) and self.explore.random() < SHARE
+        tried = self.known.is_open(kind, Tier.FAST) and self.explore.random() < TRIED_SHARE
         return is_worth_it(enough) or tried, suffices(chances, Tier.FAST)
 
     def saw(self, label: str, *, good: bool, expected: float) -> None:
