@@ -5,10 +5,24 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.support.scheduling import SharedStarts, turn_of
 from tests.support.servers import PostgresServer, RedisServer, running_postgres, running_redis
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedStarts:
+    """Deal the tests to processes (`--numprocesses`) so that no server is started twice."""
+    config.option.loadscopereorder = False  # the order is ours, see below
+    return SharedStarts(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let long ones come first where several processes share the tests."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: turn_of(item.nodeid))
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import chain
 from pathlib import Path
 
@@ -125,8 +125,9 @@ def shipped_rules() -> list[Rule]:
     return list(_rules((Path(__file__).parent / "cues.txt").read_text(encoding="utf-8")))
 
 
+@cache
 def shipped() -> Lexicon:
-    """Return the lexicon of `cues.txt`."""
+    """Return the lexicon of `cues.txt`, read once in a process."""
     rules = shipped_rules()
     negations = frozenset(rule.words[0] for rule in rules if rule.task == NEGATION)
     return Lexicon((rule for rule in rules if rule.task != NEGATION), negations)

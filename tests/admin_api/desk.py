@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import httpx
-from fastapi import FastAPI, Request
+from fastapi import Request
 
 from admin_api.host import AdminHost
 from admin_api.router import TASK_PREFIX, build_task_router
@@ -28,6 +28,7 @@ from neuronode_router.usage.buffer import UsageBuffer
 from neuronode_router.usage.service import UsageService
 from neuronode_router.usage.store import UsageStore
 from neuronode_router.usage.writer import UsageWriter
+from tests.admin_api.lent import LentApplication
 from tests.admin_api.world import World
 from tests.support.chat_app import ChatApp
 from tests.unit.tasks.test_folder import URGENCY
@@ -43,9 +44,13 @@ class Desk:
     chat: ChatApp
     view: TaskHost
     buffer: UsageBuffer
-    app: FastAPI
     authenticate: Callable[[Request], Awaitable[Principal]] | None = None
     """Instead of the access file's."""
+
+    @property
+    def app(self) -> LentApplication:
+        """What answers."""
+        return LentApplication(build_task_router, self.host)
 
     def client(self, caller: str | None = "member", **headers: str) -> httpx.AsyncClient:
         """Return a client that calls with this caller's key."""
@@ -90,6 +95,4 @@ def set_up(world: World, directory: Path) -> Desk:
         ladder=lambda: LADDER,
         usage=books,
     )
-    made = Desk(world, chat, view, buffer, FastAPI())
-    made.app.include_router(build_task_router(made.host))
-    return made
+    return Desk(world, chat, view, buffer)

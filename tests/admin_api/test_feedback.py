@@ -122,6 +122,7 @@ async def test_what_is_not_documented_is_refused(admin: httpx.AsyncClient, body:
 async def test_feedback_is_counted_like_a_write(world: World) -> None:
     """T23: one caller cannot flood the history."""
     world.write_limit = "2/minute"
+    world.leave_the_shared_application()
 
     async with world.client("member") as member:
         statuses = [(await give(member)).status_code for _ in range(3)]

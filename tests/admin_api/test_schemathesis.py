@@ -46,8 +46,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         directory: Path = tmp_path_factory.mktemp("world")
         world = await stack.enter_async_context(running_world(directory))
         world.write_limit = "100000/second"
-        world.app.include_router(build_task_router(set_up(world, directory).host))
-        url, _ = await stack.enter_async_context(serving(world.app))
+        app = world.leave_the_shared_application()
+        app.include_router(build_task_router(set_up(world, directory).host))
+        url, _ = await stack.enter_async_context(serving(app))
         return Served(url, world.keys)
 
     try:

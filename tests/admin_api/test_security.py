@@ -319,7 +319,7 @@ async def test_the_hosts_own_routes_keep_their_errors(world: World) -> None:
         def theirs(number: int) -> int:
             return number
 
-    add_host_routes(world.app)
+    add_host_routes(world.leave_the_shared_application())
     async with world.client("admin") as client:
         answer = await client.get("/theirs/x")
         missing = await client.get("/nowhere")

@@ -200,6 +200,7 @@ async def test_without_books_the_routes_say_so(world: World, admin: httpx.AsyncC
 async def test_reports_are_limited_like_writes(world: World, admin: httpx.AsyncClient) -> None:
     """A report costs the store as much as a write, so nobody asks for more of them."""
     world.write_limit = "2/minute"
+    world.leave_the_shared_application()
 
     statuses = [(await admin.get(f"{PREFIX}/usage")).status_code for _ in range(3)]
 

@@ -366,6 +366,7 @@ async def test_an_idempotency_key_is_short_and_printable(admin: httpx.AsyncClien
 async def test_a_flood_of_switches_is_slowed_down(world: World, admin: httpx.AsyncClient) -> None:
     """T23: beyond the limit there is 429 with Retry-After, reads and other callers go on, revisions do not run away."""
     world.write_limit = "5/minute"
+    world.leave_the_shared_application()
 
     answers = [
         await admin.post(f"{BASE}/switch", json={"profile": ("balanced", "premium")[turn % 2]})

@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI, Request
+from starlette.types import Receive, Scope, Send
 
 from admin_api.host import AdminHost
 from admin_api.router import PREFIX, build_router
@@ -33,6 +34,7 @@ from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.usage.buffer import UsageBuffer
 from neuronode_router.usage.service import UsageService
 from tests.admin_api.feedback_world import Judged
+from tests.admin_api.lent import LentApplication, alone
 from tests.admin_api.proof_world import Proving
 from tests.admin_api.routing_world import Routing
 from tests.admin_api.usage_world import open_books
@@ -116,7 +118,10 @@ class World:
     """Whether automatic routing has started."""
     write_limit: str = "1000/second"
     frame_origin: str | None = None
-    app: FastAPI = field(default_factory=FastAPI)
+    app: LentApplication | FastAPI = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.app = LentApplication(build_router, self.host)
 
     def host(self) -> AdminHost:
         """Return what the routes use."""
@@ -155,8 +160,16 @@ class World:
     def client(self, caller: str | None = "admin") -> httpx.AsyncClient:
         """Return a client that calls with this caller's key; None sends no key."""
         headers = {"Authorization": f"Bearer {self.keys[caller]}"} if caller else {}
-        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        transport = httpx.ASGITransport(self._answer, raise_app_exceptions=False)
         return httpx.AsyncClient(transport=transport, base_url="http://proxy.test", headers=headers)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)  # the one of now, not the one of when the client was made
+
+    def leave_the_shared_application(self) -> FastAPI:
+        """Serve from an application of this world alone, and return it."""
+        self.app = alone(build_router, self.host)
+        return self.app
 
     def manager_facts(self) -> HostFacts:
         """Return the groups there are."""
@@ -203,7 +216,6 @@ async def running_world(
     world.judged = Judged(directory)
     world.judged.record(KNOWN_CALL, *keys)
     world.use_access_file(directory / "access.yaml")
-    world.app.include_router(build_router(world.host))
     await worker.start()
     if committed:
         await manager.reload(actor=Actor("test"))

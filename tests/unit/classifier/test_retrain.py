@@ -15,7 +15,7 @@ from neuronode_router.classifier.artefacts import ArtefactStore
 from neuronode_router.classifier.classification import KINDS
 from neuronode_router.classifier.history import Entry, FeedbackOutcome, History, Sign
 from neuronode_router.classifier.observed import observe, scheme
-from neuronode_router.classifier.training import corpus, labelled
+from neuronode_router.classifier.training import adjust, corpus, labelled
 from neuronode_router.classifier.training import retrain as retraining
 from neuronode_router.classifier.training.lessons import Lesson, from_file, from_history
 from neuronode_router.classifier.training.retrain import Verdict, retrain, split
@@ -79,6 +79,14 @@ def learn(lessons: list[Lesson], into: Path) -> Verdict:
     return retrain(lessons, into, in_use=SHIPPED)
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quarter of the general phrases, to rehearse and to be asked: enough where nothing is said of all of them."""
+    phrases = retraining._rehearsed()[::4]
+    monkeypatch.setattr(retraining, "_rehearsed", lambda: phrases)
+    monkeypatch.setattr(retraining, "JUDGED", retraining.JUDGED * 4)
+
+
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Verdict, Path]:
     """What comes of a history of 200 requests in the company's own words, judged over ten days: features only."""
@@ -123,6 +131,7 @@ def test_what_was_learned_can_be_installed(learned: tuple[Verdict, Path], tmp_pa
     assert manifest["trained_on"] == {"own_labels": 160, "own_difficulties": 0}
 
 
+@pytest.mark.usefixtures("quick")
 def test_contradicting_labels_are_refused(tmp_path: Path) -> None:
     """Labels that were tossed for cannot be learned, and nothing is written."""
     rng = random.Random(1)
@@ -138,7 +147,7 @@ def test_contradicting_labels_are_refused(tmp_path: Path) -> None:
 
 def test_weights_that_forget_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A gain on one's own prompts does not pay for a loss on general ones."""
-    monkeypatch.setattr(retraining, "REHEARSED", 0)
+    monkeypatch.setattr(retraining, "_rehearsed", lambda: adjust.features(["."]))
     ordinary = [item.text for item in corpus.sample(5, per_phrase=1) if item.label in KINDS]
     rows = [{"text": text, "label": "strategy"} for text in ordinary]
 
@@ -220,6 +229,7 @@ def retrained_lesson(entry: Entry, signs: list[Sign]) -> Lesson:
     return _lesson(entry, signs)
 
 
+@pytest.mark.usefixtures("quick")
 def test_difficulty_is_learned_from_outcomes(tmp_path: Path) -> None:
     """What was escalated again and again looks harder afterwards; tasks stay as they were."""
     hard = [f"Glumbatz-Abnahme: {text}" for text in own_words(150, seed=1)]

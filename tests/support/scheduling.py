@@ -1,0 +1,43 @@
+"""How the whole suite is dealt to several processes (pytest-xdist): what shares a proxy stays together, long first.
+
+It must not know what is tested. A name that is missing here costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+from xdist.scheduler.loadscope import LoadScopeScheduling
+
+SHARED = ("tests/e2e", "tests/database", "tests/browser")
+"""Folders whose tests share servers: started once, in the process that gets the whole folder."""
+
+APART = frozenset(
+    f"tests/e2e/test_{name}.py"
+    for name in ("metrics", "openapi", "plain_litellm", "proof", "providers", "serve", "survival", "usage")
+)
+"""Files of those folders that start servers of their own."""
+
+LONG = (*SHARED, *sorted(APART), "tests/unit/classifier/test_retrain.py", "tests/contract")
+"""What comes first, so that nothing long is left for one process when the others have ended."""
+
+
+def unit_of(nodeid: str) -> str:
+    """Return what a test is dealt together with: its file, or its whole folder."""
+    file = nodeid.partition("::")[0]
+    return file if file in APART else next((folder for folder in SHARED if _in(file, folder)), file)
+
+
+def turn_of(nodeid: str) -> int:
+    """Return when a test comes, lowest first."""
+    unit = unit_of(nodeid)
+    return next((turn for turn, place in enumerate(LONG) if _in(unit, place)), len(LONG))
+
+
+class SharedStarts(LoadScopeScheduling):
+    """Deals units in the order of collection."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return unit_of(nodeid)
+
+
+def _in(path: str, place: str) -> bool:
+    return path == place or path.startswith(f"{place}/")
