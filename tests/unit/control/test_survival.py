@@ -102,7 +102,9 @@ async def test_a_fault_in_prepare_or_swap_is_a_refusal(
     await eventually(lambda: rig.seen().detail == "")
 
 
-@pytest.mark.parametrize("report", [{"mode": object()}, RuntimeError("no report")], ids=["unreadable", "raised"])
+@pytest.mark.parametrize(
+    "report", [{"mode": object()}, RuntimeError("no report")], ids=["unreadable", "raised"]
+)
 async def test_a_fault_in_the_report_stops_no_acknowledgement(
     rig: Rig, ready: ProfileManager, caplog: pytest.LogCaptureFixture, report: object
 ) -> None:
