@@ -79,6 +79,8 @@ class Settings(BaseModel):
     """After how many days a decision of that history is forgotten."""
     sample_prompts: Annotated[float, Field(ge=0, le=1)] = 0
     """The share of that history in which what was read of the prompt is kept as text, 0 to 1."""
+    outcomes: Literal["on", "off"] = "off"
+    """Count how the requests of that history turned out, and let the counts move the tiers of `auto`."""
     default_profile: str | None = None
     """The first profile of an empty store. Default: the configuration's `current_profile`, or `balanced`."""
     tasks: Path | None = None
@@ -128,6 +130,14 @@ class Settings(BaseModel):
             raise ValueError(
                 f"{PREFIX}WORKER_TTL_SECONDS must be at least twice {PREFIX}HEARTBEAT_SECONDS,"
                 " or one late heartbeat declares a live worker dead"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _outcomes_need_a_history(self) -> Self:
+        if self.outcomes == "on" and self.history == "off":
+            raise ValueError(
+                f"{PREFIX}OUTCOMES=on needs {PREFIX}HISTORY=on: outcomes are those of its decisions"
             )
         return self
 

@@ -12,7 +12,7 @@ from fastapi import Request
 
 from admin_api.host import RoutingParts
 from admin_api.http.endpoints import READ, Endpoint
-from admin_api.http.guard import Caller, LimitedCaller, Reader, bearer, started
+from admin_api.http.guard import Call, Caller, LimitedCaller, Reader, Writer, bearer, started
 from admin_api.routing.schemas import (
     ClassificationDocument,
     DecisionCountsDocument,
@@ -21,13 +21,17 @@ from admin_api.routing.schemas import (
     DryRunDocument,
     FeedbackBody,
     FeedbackDocument,
+    ForgottenDocument,
     LeftOutDocument,
     MeasuredDocument,
+    OutcomeDocument,
+    OutcomesDocument,
     RegistryDocument,
     RouterStatsDocument,
     StandingDocument,
 )
 from neuronode_router.access import key_hash, may_read_all
+from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.auto.preview import preview
 from neuronode_router.classifier.history import FeedbackOutcome, Sign
 from neuronode_router.domain import Decision
@@ -108,6 +112,39 @@ async def give_feedback(call: LimitedCaller, body: FeedbackBody, request: Reques
     return FeedbackDocument.of(entry, decided_at=entry.at, task=entry.label, group=entry.sent_to)
 
 
+async def read_outcomes(call: Reader) -> OutcomesDocument:
+    """What `auto` has learned of its tiers from how requests turned out, in all workers."""
+    known = _outcomes(call).known
+    return OutcomesDocument(
+        kinds=[
+            OutcomeDocument.of(
+                counts,
+                kind,
+                tier=tier,
+                share=counts.expected / counts.total,
+                shift=known.shift(kind, tier),
+                tried=known.is_open(kind, tier),
+            )
+            for (kind, tier), counts in sorted(known.counts().items())
+        ]
+    )
+
+
+async def forget_outcomes(call: Writer) -> ForgottenDocument:
+    """Forget every outcome: the text of a request alone decides its tier again, in every worker within ten seconds."""
+    return ForgottenDocument(forgotten=await _outcomes(call).forget())
+
+
+def _outcomes(call: Call) -> Outcomes:
+    found = call.host.feedback.outcomes if call.host.feedback else None
+    if found is None:
+        raise HistoryUnavailable(
+            "Outcomes are not counted here.",
+            fix="Start the proxy with NEURONODE_HISTORY=on and NEURONODE_OUTCOMES=on.",
+        )
+    return found
+
+
 def _deployments(parts: RoutingParts) -> Iterator[Deployment]:
     for entries in parts.monitor.registry.groups.values():
         yield from entries
@@ -148,4 +185,6 @@ ENDPOINTS = (
     Endpoint("GET", "/router/registry", read_registry),
     Endpoint("POST", "/router/classify", classify, (*READ, 404)),
     Endpoint("POST", "/router/feedback", give_feedback, (*READ, 404, 429)),
+    Endpoint("GET", "/router/outcomes", read_outcomes),
+    Endpoint("DELETE", "/router/outcomes", forget_outcomes, (*READ, 429)),
 )

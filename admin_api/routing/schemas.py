@@ -230,3 +230,33 @@ class RegistryDocument(Document):
 
     deployments: list[Deployment]
     problems: list[Problem]
+
+
+class OutcomeDocument(Document):
+    """How requests of one kind turned out that one tier answered: the newest 300."""
+
+    profile: str
+    label: str
+    """The classifier's task, or the detail of an `other`."""
+    tier: Tier
+    good: float
+    bad: float
+    share: float
+    """The share of good ones that their text made expect, 0 to 1."""
+    shift: float
+    """By how much the log odds move that the tier suffices: above 0 it is chosen more often."""
+    tried: bool
+    """Whether too few were seen to know, so that a few requests for a heavier tier are tried on this one."""
+
+
+class OutcomesDocument(Document):
+    """What was learned."""
+
+    kinds: list[OutcomeDocument]
+
+
+class ForgottenDocument(Document):
+    """What was forgotten."""
+
+    forgotten: int
+    """Outcomes."""

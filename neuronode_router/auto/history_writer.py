@@ -13,19 +13,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from neuronode_router.auto.outcome_store import OutcomeOf
+from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.auto.router import Routed
 from neuronode_router.background import Failures
 from neuronode_router.classifier import Classification, lexicon
 from neuronode_router.classifier.excerpt import Excerpt
-from neuronode_router.classifier.history import Entry, FeedbackOutcome, History, Sign
+from neuronode_router.classifier.history import ChosenTier, Entry, FeedbackOutcome, History, Sign
 from neuronode_router.classifier.observed import observe, scheme
 from neuronode_router.domain import Decision
+from neuronode_router.routing.sufficiency import RequestKind, suffices
 
 WAITING = 2000
 """Notes that may wait for a slow disk; further ones are dropped and counted."""
 BATCH, BATCH_SECONDS = 200, 0.2
 MAX_CALL_ID = 128
 STOP_SECONDS = 2.0
+CHECKS_PASSED = 0.98
+"""The share of answers whose form is right where a model is up to its task: what a check is held against. A right form
+says little of the answer, a wrong one much.
+"""
 WRITING = "writing the history of decisions"
 
 
@@ -40,6 +47,7 @@ class _Decided:
     classification: Classification
     considered: Decision
     sent_to: str
+    chosen: ChosenTier | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +70,14 @@ class DecisionRecorder:
         *,
         sampled: float,
         failures: Failures,
+        outcomes: Outcomes | None = None,
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._history = history
         self._sampled = sampled
         self._failures = failures
+        self._outcomes = outcomes
         self._clock = clock
         self._chance = chance
         # Bounded by `_leave`: the simple queue costs a request a tenth of what the bounded one does.
@@ -102,6 +112,7 @@ class DecisionRecorder:
             classification=routed.classification,
             considered=routed.considered,
             sent_to=routed.decision.group,
+            chosen=_chosen(routed.classification, routed.decision),
         )
         self._leave(note)
 
@@ -151,7 +162,17 @@ class DecisionRecorder:
                 found = self._history.find(note.call_id)
                 own = [number for number, entry in found if entry.caller in note.callers]
                 for number in own[:1]:
-                    self._history.note(number, Sign(note.kind, at=note.at))
+                    if note.kind is not FeedbackOutcome.SUFFICED:
+                        self._history.note(number, Sign(note.kind, at=note.at))
+                    self._count(number, found, good=note.kind is FeedbackOutcome.SUFFICED)
+
+    def _count(self, number: int, found: Sequence[tuple[int, Entry]], *, good: bool) -> None:
+        if self._outcomes is None:
+            return
+        chosen = self._history.count_once(number)
+        if chosen is not None:
+            kind = RequestKind(chosen.profile, dict(found)[number].label)
+            self._outcomes.saw(OutcomeOf(kind, chosen.tier), good=good, expected=CHECKS_PASSED)
 
     def _entry(self, note: _Decided, cues: lexicon.Lexicon) -> Entry:
         said = note.classification
@@ -169,7 +190,14 @@ class DecisionRecorder:
             wanted=note.considered.wanted,
             sent_to=note.sent_to,
             text="\n".join(note.excerpt.carrying(said.carrier)) if self._chance() < self._sampled else None,
+            chosen=note.chosen,
         )
+
+
+def _chosen(said: Classification, decision: Decision) -> ChosenTier | None:
+    if said.chances is None or decision.profile is None or decision.tier is None:
+        return None
+    return ChosenTier(decision.profile, decision.tier, suffices(said.chances, decision.tier))
 
 
 def _usable(call_id: object) -> bool:

@@ -13,11 +13,15 @@ from typing import Any
 
 from neuronode_router.access import Principal, Role
 from neuronode_router.auto.history_writer import DecisionRecorder
+from neuronode_router.auto.outcome_store import OutcomeOf
+from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.background import Failures
 from neuronode_router.classifier import Classifier, lexicon, shipped
 from neuronode_router.classifier.artefacts import ArtefactStore, Found, Stamp
 from neuronode_router.classifier.history import Entry, FeedbackOutcome, History, Sign
+from neuronode_router.domain import TIERS
 from neuronode_router.errors import ArtefactRefused, UnknownCall
+from neuronode_router.routing.sufficiency import RequestKind
 from neuronode_router.settings import Settings
 from neuronode_router.tasks.engine import TaskOutcome as TaskOutcome
 from neuronode_router.tasks.escalation import EscalationReason
@@ -32,19 +36,27 @@ class Learning:
     """What one worker knows of trained weights, of the history, and of feedback."""
 
     def __init__(
-        self, settings: Settings, *, failures: Failures, clock: Callable[[], float] = time.time
+        self,
+        settings: Settings,
+        *,
+        failures: Failures,
+        outcomes: Outcomes | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._store = ArtefactStore(settings.state_dir)
         self._history = History(settings.state_dir)
+        self.outcomes = outcomes if settings.outcomes == "on" else None
         self._stamp: Stamp | None = None
         self._found: Found | None = None
         self._refusal: str | None = None
         self._cues_only = False
         self._purge_at = self._retry_at = 0.0
         self.recorder = (
-            DecisionRecorder(self._history, sampled=settings.sample_prompts, failures=failures)
+            DecisionRecorder(
+                self._history, sampled=settings.sample_prompts, failures=failures, outcomes=self.outcomes
+            )
             if settings.history == "on"
             else None
         )
@@ -110,6 +122,8 @@ class Learning:
             self.recorder.outcome(call_id, FeedbackOutcome.ESCALATED, callers=callers)
         if EscalationReason.INVALID in outcome.reasons:
             self.recorder.outcome(call_id, FeedbackOutcome.LABEL_FAILURE, callers=callers)
+        if self.outcomes is not None and not (outcome.escalated or outcome.reasons):
+            self.recorder.outcome(call_id, FeedbackOutcome.SUFFICED, callers=callers)
 
     def status(self) -> Mapping[str, Any]:
         """Return which weights classify here, and whether decisions are kept. JSON-ready."""
@@ -143,8 +157,19 @@ class Learning:
         for number, entry in self._history.find(call_id):
             if by.role is Role.ADMIN or entry.caller in _recorded_as(by, key_hash):
                 self._history.note(number, replace(sign, giver=by.name, at=self._clock()))
+                self._count(number, entry, sign)
                 return entry
         raise UnknownCall("The history has no decision on this call that you may judge.")
+
+    def _count(self, number: int, entry: Entry, sign: Sign) -> None:
+        """Count what a verdict says of the tier that answered; a wrong task alone says nothing of it."""
+        if self.outcomes is None or (sign.kind is FeedbackOutcome.WRONG and sign.tier is None):
+            return
+        chosen = self._history.count_once(number)
+        if chosen is not None:
+            good = sign.tier is None or TIERS.index(sign.tier) <= TIERS.index(chosen.tier)
+            of = OutcomeOf(RequestKind(chosen.profile, entry.label), chosen.tier)
+            self.outcomes.saw(of, good=good, expected=chosen.enough)
 
 
 def _recorded_as(by: Principal, key_hash: str) -> tuple[str, ...]:

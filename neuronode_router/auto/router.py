@@ -16,7 +16,9 @@ from typing import Any, Literal
 
 from cachetools import LRUCache
 
+from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.classifier import Classification, Classifier
+from neuronode_router.classifier.classification import cheapest
 from neuronode_router.classifier.excerpt import Excerpt
 from neuronode_router.classifier.excerpt import read as read_excerpt
 from neuronode_router.domain import Decision, NothingFits, Step, Stickiness, Tier
@@ -26,9 +28,13 @@ from neuronode_router.routing.fallback_chain import Constraints, DeploymentStatu
 from neuronode_router.routing.fit import NO_NEEDS, Needs, described, unaccepted
 from neuronode_router.routing.sessions import Sessions, keyed_hash
 from neuronode_router.routing.snapshot import Snapshot
+from neuronode_router.routing.sufficiency import RequestKind, Sufficiency, lighter
 
 REMEMBERED = 4096
 """Classifications kept for prompts that come again."""
+
+TRIED_SHARE = 0.05
+"""Share of the requests that are sent one tier lighter where too few outcomes are known."""
 
 Mode = Literal["on", "shadow", "off"]
 
@@ -69,6 +75,15 @@ class Routed:
     """What the request needs that nothing has, where the profile refuses it for that."""
 
 
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What outcomes have taught, for one request."""
+
+    known: Sufficiency
+    tries: bool
+    """Whether it may be sent one tier lighter, to learn whether that suffices."""
+
+
 Watcher = Callable[[Routed, str, Mapping[str, Any]], None]
 """Is told of each routed request, its caller's identity and its body. It must be quick, and may not keep the body."""
 
@@ -95,6 +110,8 @@ class AutoRouter:
         self._known: LRUCache[bytes, Classification] = LRUCache(REMEMBERED)
         self._counts: Counter[tuple[str, str]] = Counter()
         self.sessions = sessions or Sessions()
+        self.outcomes: Outcomes | None = None
+        """What outcomes have taught; None while they do not count."""
 
     def use(self, classifier: Classifier) -> None:
         """Classify with another classifier from now on. What the old one said is forgotten."""
@@ -163,7 +180,9 @@ class AutoRouter:
             too_cheap=profile.too_cheap,
             too_dear=profile.too_dear,
         )
-        considered = in_force = decide_tier(decision, classification, constraints, tiers=tiers, groups=groups)
+        considered = in_force = decide_tier(
+            decision, classification, constraints, tiers=tiers, groups=groups, learned=self._learned()
+        )
         if self.mode == "shadow" and classification is not None:
             watched = replace(constraints, why=Step.SHADOW)
             in_force = decide_tier(decision, None, watched, tiers=tiers, groups=groups)
@@ -178,6 +197,11 @@ class AutoRouter:
             unaccepted=_unaccepted(groups.get(in_force.group, ()), said.needs),
             refusal=_refusal(in_force, said.needs, groups, profile.nothing_fits),
         )
+
+    def _learned(self) -> Learned | None:
+        if self.outcomes is None:
+            return None
+        return Learned(self.outcomes.known, tries=self._chance() < TRIED_SHARE)
 
     def _read(self, decision: Decision, said: Conversation) -> tuple[Excerpt | None, Classification | None]:
         if self.mode == "off" or decision.tier is not None:
@@ -245,6 +269,22 @@ def _with_state(
     )
 
 
+def _by_text_and_outcomes(
+    said: Classification, profile: str, constraints: Constraints, learned: Learned | None
+) -> tuple[Tier, Step]:
+    """Return the tier whose expected error costs least, and what it rests on."""
+    prices = {"too_cheap": constraints.too_cheap, "too_dear": constraints.too_dear}
+    tier = said.tier_at(**prices)
+    if learned is None or said.chances is None:
+        return tier, Step.CLASSIFIED
+    kind = RequestKind(profile, said.detail or said.task.value)
+    better = cheapest(learned.known.adjusted(kind, said.chances), **prices)
+    below = lighter(better)
+    if learned.tries and below is not None and learned.known.is_open(kind, below):
+        return below, Step.TRIED
+    return better, Step.CLASSIFIED if better is tier else Step.LEARNED
+
+
 def _unaccepted(standings: Sequence[DeploymentStatus], needs: Needs) -> tuple[str, ...]:
     each = [unaccepted(entry.deployment, needs) for entry in standings]
     return tuple(sorted(frozenset.intersection(*each))) if each else ()
@@ -269,18 +309,18 @@ def decide_tier(
     *,
     tiers: Mapping[Tier, Sequence[str]],
     groups: Mapping[str, Sequence[DeploymentStatus]],
+    learned: Learned | None = None,
 ) -> Decision:
     """Return the finished form of a Decision with `auto`. Never raises.
 
     The constraints' own tier holds where the name forces none and nothing was classified, or not surely enough.
     """
     if said is not None:
-        task, step = decision.task or str(said.task), Step.CLASSIFIED if said.confident else Step.UNCERTAIN
-        decision = replace(decision, task=task, confidence=said.confidence)
-        tier = constraints.tier
+        decision = replace(decision, task=decision.task or str(said.task), confidence=said.confidence)
+        tier, why = constraints.tier, Step.UNCERTAIN
         if said.confident:
-            tier = said.tier_at(too_cheap=constraints.too_cheap, too_dear=constraints.too_dear)
-        constraints = replace(constraints, tier=tier, why=step)
+            tier, why = _by_text_and_outcomes(said, decision.profile or "", constraints, learned)
+        constraints = replace(constraints, tier=tier, why=why)
     if decision.tier is not None:
         constraints = replace(constraints, tier=decision.tier, why=Step.FORCED_TIER)
     return climb(decision, constraints, tiers=tiers, groups=groups)

@@ -34,6 +34,9 @@ CREATE INDEX IF NOT EXISTS decisions_by_time ON decisions (at);
 CREATE TABLE IF NOT EXISTS outcomes (
     number INTEGER NOT NULL REFERENCES decisions ON DELETE CASCADE, kind TEXT NOT NULL, giver TEXT NOT NULL,
     at REAL NOT NULL, label TEXT, tier TEXT, PRIMARY KEY (number, kind, giver));
+CREATE TABLE IF NOT EXISTS answers (
+    number INTEGER PRIMARY KEY REFERENCES decisions ON DELETE CASCADE, profile TEXT NOT NULL, tier TEXT NOT NULL,
+    enough REAL NOT NULL, counted INTEGER NOT NULL DEFAULT 0);
 """
 
 
@@ -44,11 +47,23 @@ class FeedbackOutcome(StrEnum):
     WRONG = "wrong"
     ESCALATED = "escalated"
     """The task API went one tier up, because the answer was not good enough."""
+    SUFFICED = "sufficed"
+    """The task API took the answer as it was. It is counted, and not kept with the decision."""
     LABEL_FAILURE = "label_failure"
     """The answer was no label of the task, or did not fit its schema."""
 
 
 FEEDBACK = (FeedbackOutcome.RIGHT, FeedbackOutcome.WRONG)
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenTier:
+    """The tier that was to answer, which load or a trial may have chosen."""
+
+    profile: str
+    tier: Tier
+    enough: float
+    """The chance that its text gave the tier of sufficing, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +91,8 @@ class Entry:
     """The model group."""
     text: str | None = None
     """What the classifier read of the prompt; None unless the operator samples prompts."""
+    chosen: ChosenTier | None = None
+    """None where no chances were known. It is written, and read by `count_once` only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +133,16 @@ class History:
         """Write decisions down, in one transaction."""
         marks = ", ".join("?" * (len(_COLUMNS)))
         with self._open(create=True) as database:
-            database.executemany(
-                f"INSERT INTO decisions ({', '.join(_COLUMNS)}) VALUES ({marks})",  # noqa: S608 - our own names
-                [_values(entry) for entry in entries],
-            )
+            for entry in entries:
+                number = database.execute(
+                    f"INSERT INTO decisions ({', '.join(_COLUMNS)}) VALUES ({marks})",  # noqa: S608 - our own names
+                    _values(entry),
+                ).lastrowid
+                if entry.chosen is not None:
+                    row = (number, entry.chosen.profile, entry.chosen.tier, entry.chosen.enough)
+                    database.execute(
+                        "INSERT INTO answers (number, profile, tier, enough) VALUES (?, ?, ?, ?)", row
+                    )
 
     def find(self, call_id: str) -> list[tuple[int, Entry]]:
         """Return the decisions of a call with their numbers, the newest first: clients may choose and repeat ids."""
@@ -143,6 +166,15 @@ class History:
                 "INSERT INTO outcomes (number, kind, label, tier, giver, at) VALUES (?, ?, ?, ?, ?, ?)",
                 (number, *astuple(sign)),
             )
+
+    def count_once(self, number: int) -> ChosenTier | None:
+        """Return the tier that a decision chose, the first time it is asked for; None from then on, and if unknown."""
+        with self._open() as database:
+            found = database.execute(
+                "UPDATE answers SET counted = 1 WHERE number = ? AND counted = 0 RETURNING profile, tier, enough",
+                (number,),
+            ).fetchall()
+        return next((ChosenTier(profile, Tier(tier), enough) for profile, tier, enough in found), None)
 
     def judged(self, scheme: str) -> Iterator[tuple[Entry, list[Sign]]]:
         """Yield every decision with an outcome whose features are of `scheme`, the oldest first."""

@@ -13,7 +13,7 @@ metadata = MetaData()
 VERSION_TABLE = "neuronode_version"
 """Alembic's table: which migration the database has."""
 
-HEAD_VERSION = "0005"
+HEAD_VERSION = "0006"
 """The newest migration. Kept here so that a start with an up-to-date database need not import Alembic."""
 
 state = Table(
@@ -169,3 +169,18 @@ proof_turn = Table(
     Column("taken_at", Double, nullable=False),
 )
 """One row, id 1: when a worker last took the turn to refresh. Whoever moves it on leads that refresh."""
+
+outcome = Table(
+    "neuronode_outcome",
+    metadata,
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),
+    Column("profile", String(64), primary_key=True),
+    Column("label", String(64), primary_key=True),
+    Column("tier", String(16), primary_key=True),
+    Column("good", Integer, nullable=False),
+    Column("bad", Integer, nullable=False),
+    Column("expected", Double, nullable=False),
+)
+"""How requests of a kind turned out that a tier answered in the hour from `hour` (Unix time) on. `expected` is the sum
+of the chances that their text gave them.
+"""

@@ -9,11 +9,14 @@ import time
 from pathlib import Path
 
 from neuronode_router.auto.learning import Learning
+from neuronode_router.auto.outcome_store import OutcomeStore
+from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.background import Failures
 from neuronode_router.classifier import classify, excerpt, lexicon
 from neuronode_router.classifier.history import Entry, History, Sign
 from neuronode_router.classifier.observed import observe, scheme
 from neuronode_router.settings import Settings
+from neuronode_router.storage.database import Database
 
 TEXT = "Fasse den Bericht über den Zebrafink zusammen."
 
@@ -21,9 +24,11 @@ TEXT = "Fasse den Bericht über den Zebrafink zusammen."
 class Judged:
     """What feedback is given on."""
 
-    def __init__(self, directory: Path) -> None:
-        settings = Settings.load({"NEURONODE_STATE_DIR": str(directory), "NEURONODE_HISTORY": "on"})
-        self.learning = Learning(settings, failures=Failures())
+    def __init__(self, directory: Path, database: Database) -> None:
+        switched = dict.fromkeys(("NEURONODE_HISTORY", "NEURONODE_OUTCOMES"), "on")
+        settings = Settings.load({"NEURONODE_STATE_DIR": str(directory), **switched})
+        outcomes = Outcomes(OutcomeStore(database))
+        self.learning = Learning(settings, failures=Failures(), outcomes=outcomes)
         self._history = History(directory)
 
     def record(self, call_id: str, *callers: str) -> None:

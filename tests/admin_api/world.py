@@ -213,7 +213,7 @@ async def running_world(
     usage, keys = open_books(store, buffer), _write_keys(directory / "access.yaml")
     world = World(profiles, store, manager, worker, applier, routing, meter, buffer, usage, keys)
     world.proving = proving
-    world.judged = Judged(directory)
+    world.judged = Judged(directory, store.database)
     world.judged.record(KNOWN_CALL, *keys)
     world.use_access_file(directory / "access.yaml")
     await worker.start()

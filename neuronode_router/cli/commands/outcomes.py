@@ -1,0 +1,57 @@
+"""`neuronode outcomes`: what a proxy has learned of its tiers from how requests turned out, and the way back.
+
+It must not know how outcomes are seen or used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from rich.table import Table
+
+from neuronode_router.cli.http import Connection
+from neuronode_router.cli.options import json_option, online
+from neuronode_router.cli.terminal import NUMBER, answer, table
+
+
+@click.group("outcomes")
+def command() -> None:
+    """See what `auto` has learned of its tiers from how requests turned out, or forget it."""
+
+
+@command.command("show")
+@json_option
+@online
+def show_outcomes(connection: Connection, *, as_json: bool) -> None:
+    """Show, by kind of request and tier, how often the tier sufficed, and what that changes."""
+    document = connection.get("/router/outcomes").document
+    answer(document, lambda: [_view(document)], as_json=as_json)
+
+
+@command.command("forget")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@online
+def forget(connection: Connection, *, yes: bool) -> None:
+    """Forget all of it: the text of a request alone decides its tier again."""
+    if not yes:
+        click.confirm("Forget every outcome, for all workers?", abort=True)
+    gone = connection.send("DELETE", "/router/outcomes").document["forgotten"]
+    click.echo(f"Forgotten: {gone} outcomes. The text alone decides again.")
+
+
+def _view(document: Mapping[str, Any]) -> Table | str:
+    if not document["kinds"]:
+        return "Nothing was seen yet: the text of a request alone decides its tier."
+    names = ("profile", "kind", "tier", f"{NUMBER}good", f"{NUMBER}of", f"{NUMBER}expected", "is chosen")
+    return table(names, map(_row, document["kinds"]))
+
+
+def _row(kind: Mapping[str, Any]) -> tuple[object, ...]:
+    total = kind["good"] + kind["bad"]
+    effect = "more often" if kind["shift"] > 0 else "less often" if kind["shift"] < 0 else None
+    return (
+        kind["profile"], kind["label"], kind["tier"], round(kind["good"]), round(total),
+        f"{kind['share']:.0%}", effect,
+    )  # fmt: skip

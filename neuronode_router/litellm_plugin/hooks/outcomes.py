@@ -1,0 +1,73 @@
+"""LiteLLM's hook that tells of an answer, read for its form alone: what the outcome of an `auto` request is taken from.
+
+An exception of ours never fails a request. Nothing of an answer is kept but whether its form was right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from litellm.integrations.custom_logger import CustomLogger
+
+from neuronode_router.auto.history_writer import DecisionRecorder
+from neuronode_router.background import Failures
+from neuronode_router.classifier.history import FeedbackOutcome
+from neuronode_router.litellm_plugin.hooks.request_metadata import BUCKETS, asked, stamped
+from neuronode_router.tasks.answer_form import has_form
+
+GroupOf = Callable[[Mapping[str, Any]], tuple[str | None, bool]]
+"""From `{"model_id": ...}` to (group, embedded)."""
+
+
+class OutcomeHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
+    """The callback LiteLLM calls. LiteLLM looks for its hooks in this very class."""
+
+    def __init__(self, recorder: DecisionRecorder, *, group_of: GroupOf) -> None:
+        super().__init__()
+        self._recorder = recorder
+        self._group_of = group_of
+        self.failures = Failures()
+
+    async def async_log_success_event(
+        self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
+    ) -> None:
+        """Note whether the answer to a classified request had the form that was demanded. Never raises."""
+        with self.failures.harmless("the outcome of an answer"):
+            request = kwargs.get("litellm_params") or {}
+            mark = stamped(request)
+            if not mark or "tiers" not in mark or kwargs.get("cache_hit"):
+                return
+            right = _form(kwargs, response_obj) if self._as_chosen(mark, request) else None
+            call_id, caller = kwargs.get("litellm_call_id"), _caller(request)
+            if right is not None and isinstance(call_id, str) and caller:
+                kind = FeedbackOutcome.SUFFICED if right else FeedbackOutcome.LABEL_FAILURE
+                self._recorder.outcome(call_id, kind, callers=(caller,))
+
+    def _as_chosen(self, mark: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
+        """Return whether the group that was chosen has answered: of another one nothing is learned here."""
+        served, _ = self._group_of({"model_id": asked(request)})
+        return bool(served == mark["group"])
+
+
+def _form(kwargs: Mapping[str, Any], response: object) -> bool | None:
+    choices = getattr(response, "choices", None)
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    message = getattr(choice, "message", None)
+    if message is None:
+        return None
+    calls = getattr(message, "tool_calls", None) or ()
+    wanted = (kwargs.get("optional_params") or {}).get("response_format")
+    content = getattr(message, "content", None)
+    return has_form(
+        content=content if isinstance(content, str) else None,
+        arguments=[str(call.function.arguments) for call in calls],
+        finish_reason=getattr(choice, "finish_reason", None),
+        response_format=wanted if isinstance(wanted, Mapping) else None,
+    )
+
+
+def _caller(request: Mapping[str, Any]) -> str | None:
+    buckets = (request.get(name) for name in BUCKETS)
+    hashes = (bucket.get("user_api_key_hash") for bucket in buckets if isinstance(bucket, Mapping))
+    return next((found for found in hashes if isinstance(found, str)), None)

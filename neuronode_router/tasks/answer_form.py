@@ -1,0 +1,63 @@
+"""Whether an answer has the form that its request demanded (JSON, a schema, arguments of tools), or was refused.
+
+It must not know LiteLLM, nor keep or tell anything of an answer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from neuronode_router.tasks.json_answers import find_object, schema_faults
+
+MAX_CHARS = 65_536
+"""Longer answers and schemas are not checked: it would hold up the event loop."""
+
+REFUSED = "content_filter"
+
+
+def has_form(
+    *,
+    content: str | None,
+    arguments: Sequence[str] = (),
+    finish_reason: str | None = None,
+    response_format: Mapping[str, Any] | None = None,
+) -> bool | None:
+    """Return whether an answer is what its request demanded, None where it demanded nothing that can be checked.
+
+    `arguments` are those of the answer's tool calls, as text. Never raises.
+    """
+    if finish_reason == REFUSED:
+        return False
+    found = list(_checks(content or "", arguments, response_format or {}, cut=finish_reason == "length"))
+    return all(found) if found else None
+
+
+def _checks(
+    content: str, arguments: Sequence[str], wanted: Mapping[str, Any], *, cut: bool
+) -> Iterator[bool]:
+    if cut or len(content) > MAX_CHARS or sum(map(len, arguments)) > MAX_CHARS:
+        return  # an answer that the client's own limit cut off says nothing of the model
+    yield from map(_is_json, arguments)
+    if arguments or wanted.get("type") not in ("json_object", "json_schema"):
+        return
+    schema = _schema(wanted)
+    yield _is_json(content) if schema is None else find_object(content, schema)[0] is not None
+
+
+def _schema(wanted: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the schema that can be checked cheaply, None without one."""
+    about = wanted.get("json_schema")
+    schema = about.get("schema") if isinstance(about, Mapping) else None
+    if not isinstance(schema, Mapping) or len(json.dumps(schema, default=str)) > MAX_CHARS:
+        return None
+    return schema if next(schema_faults(schema), None) is None else None
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,46 @@
+"""What was learned from outcomes, over HTTP: seen, forgotten, and refused where nothing is counted."""
+
+from __future__ import annotations
+
+import httpx
+
+from admin_api.router import PREFIX
+from neuronode_router.auto.outcome_store import OutcomeOf
+from neuronode_router.domain import Tier
+from neuronode_router.routing.sufficiency import RequestKind
+from tests.admin_api.world import World
+
+OUTCOMES = f"{PREFIX}/router/outcomes"
+KIND = RequestKind("balanced", "summary")
+
+
+async def test_what_was_learned_is_seen_and_forgotten(world: World, admin: httpx.AsyncClient) -> None:
+    """By profile, kind and tier: how many, what was expected, and what that changes."""
+    assert world.judged is not None
+    outcomes = world.judged.learning.outcomes
+    assert outcomes is not None
+    for good in (True, False, False, False):
+        outcomes.saw(OutcomeOf(KIND, Tier.FAST), good=good, expected=0.75)
+    await outcomes.refresh()
+
+    (kind,) = (await admin.get(OUTCOMES)).raise_for_status().json()["kinds"]
+    gone = (await admin.delete(OUTCOMES)).raise_for_status().json()
+    left = (await admin.get(OUTCOMES)).raise_for_status().json()
+
+    assert (kind["profile"], kind["label"], kind["tier"]) == ("balanced", "summary", "fast")
+    assert (kind["good"], kind["bad"], kind["share"], kind["tried"]) == (1, 3, 0.75, True)
+    assert kind["shift"] < 0
+    assert (gone, left) == ({"forgotten": 4}, {"kinds": []})
+
+
+async def test_where_nothing_is_counted_that_is_said(world: World, admin: httpx.AsyncClient) -> None:
+    """503 with the variables that begin it; so where no history is kept either."""
+    assert world.judged is not None
+    world.judged.learning.outcomes = None
+    for _ in range(2):
+        answers = [await admin.get(OUTCOMES), await admin.delete(OUTCOMES)]
+        assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {
+            (503, "history_unavailable")
+        }
+        assert all("NEURONODE_OUTCOMES=on" in answer.json()["fix"] for answer in answers)
+        world.judged = None

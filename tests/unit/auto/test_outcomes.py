@@ -1,0 +1,185 @@
+"""Outcomes move the tiers of `auto`: within a decision, from hearing of them to using them, and never beyond a cap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from neuronode_router.access import Principal, Role
+from neuronode_router.auto.learning import Learning
+from neuronode_router.auto.outcome_store import OutcomeOf, OutcomeStore
+from neuronode_router.auto.outcomes import Outcomes
+from neuronode_router.auto.router import Caller
+from neuronode_router.background import Failures
+from neuronode_router.classifier import classify, shipped
+from neuronode_router.classifier.history import FeedbackOutcome, Sign
+from neuronode_router.domain import Step, Tier
+from neuronode_router.errors import SettingsError, StoreUnavailable
+from neuronode_router.routing.sufficiency import OutcomeCounts, RequestKind, Sufficiency, suffices
+from neuronode_router.settings import Settings
+from neuronode_router.storage.database import Database
+from tests.support.waiting import eventually
+from tests.unit.auto.test_router import ME, Worker
+
+SUMMARY = "Fasse den Bericht über das dritte Quartal in fünf Sätzen zusammen."
+
+KIND = RequestKind("balanced", "summary")
+
+
+class Known(Outcomes):
+    """Outcomes that were seen elsewhere."""
+
+    def __init__(self, *seen: tuple[Tier, float, float]) -> None:
+        self.known = Sufficiency(
+            {(KIND, tier): OutcomeCounts(good, bad, 0.8 * (good + bad)) for tier, good, bad in seen}
+        )
+
+
+def routed(
+    *seen: tuple[Tier, float, float], chance: float = 1.0, caller: Caller = ME
+) -> tuple[Tier | None, Step]:
+    """Return where a summary is sent, and by which step."""
+    worker = Worker(chance=lambda: chance)
+    worker.router.use(shipped())
+    worker.router.outcomes = Known(*seen)
+    decision = worker.ask(SUMMARY, caller=caller).decision
+    return decision.tier, decision.steps[0]
+
+
+def test_the_text_alone_begins() -> None:
+    """Without outcomes, and with too few of them."""
+    assert routed() == routed((Tier.MEDIUM, 1, 0)) == (Tier.MEDIUM, Step.CLASSIFIED)
+
+
+def test_a_tier_that_fails_gives_way_and_one_that_suffices_takes_over() -> None:
+    """Both are said in the reasons."""
+    assert routed((Tier.MEDIUM, 5, 95)) == (Tier.COMPLEX, Step.LEARNED)
+    assert routed((Tier.FAST, 99, 1)) == (Tier.FAST, Step.LEARNED)
+
+
+def test_a_lighter_tier_is_tried_where_nobody_knows() -> None:
+    """By a few requests, one step down; not where enough was seen, and not below the lightest."""
+    assert routed(chance=0.0) == (Tier.FAST, Step.TRIED)
+    assert routed((Tier.FAST, 30, 70), chance=0.0)[0] is Tier.MEDIUM
+    assert routed((Tier.FAST, 99, 1), chance=0.0) == (Tier.FAST, Step.LEARNED)
+
+
+def test_no_outcome_leads_past_a_cap() -> None:
+    """The caller's highest tier holds, whatever was learned."""
+    assert routed((Tier.MEDIUM, 0, 100), caller=Caller("me", max_tier=Tier.MEDIUM))[0] is Tier.MEDIUM
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """An empty one."""
+    found = Database(f"sqlite:///{tmp_path / 'control.db'}")
+    yield found
+    found.dispose()
+
+
+async def test_what_one_worker_hears_all_use(database: Database) -> None:
+    """Through SQL, at the next refresh of each; forgetting goes back to the text."""
+    first, second = Outcomes(OutcomeStore(database)), Outcomes(OutcomeStore(database))
+    expected = suffices(classify(SUMMARY).chances or (), Tier.MEDIUM)
+    for _ in range(60):
+        first.saw(OutcomeOf(KIND, Tier.MEDIUM), good=False, expected=expected)
+
+    await first.refresh()
+    await second.refresh()
+    worker = Worker(chance=lambda: 1.0)
+    worker.router.use(shipped())
+    worker.router.outcomes = second
+    assert worker.ask(SUMMARY).decision.tier is Tier.COMPLEX
+
+    assert await first.forget() == 60
+    await second.refresh()
+    assert worker.ask(SUMMARY).decision.tier is Tier.MEDIUM
+
+
+async def test_what_could_not_be_shared_is_shared_later(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that is away loses nothing."""
+    store = OutcomeStore(database)
+    outcomes = Outcomes(store)
+    outcomes.saw(OutcomeOf(KIND, Tier.FAST), good=True, expected=0.5)
+
+    def away(*_: object, **__: object) -> None:
+        raise StoreUnavailable("away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "add", away)
+        with pytest.raises(StoreUnavailable):
+            await outcomes.refresh()
+    outcomes.saw(OutcomeOf(KIND, Tier.FAST), good=False, expected=0.5)
+    await outcomes.refresh()
+
+    assert outcomes.known.counts()[KIND, Tier.FAST] == OutcomeCounts(1, 1, 1.0)
+
+
+ADMIN = Principal("root", Role.ADMIN)
+WRONG, RIGHT = FeedbackOutcome.WRONG, FeedbackOutcome.RIGHT
+
+
+@pytest.mark.parametrize(
+    ("signs", "counted"),
+    [
+        ([Sign(RIGHT)], (1, 0)),
+        ([Sign(WRONG, tier=Tier.COMPLEX)], (0, 1)),
+        ([Sign(WRONG, tier=Tier.FAST)], (1, 0)),
+        ([Sign(WRONG, label="extraction")], (0, 0)),
+        ([Sign(WRONG, tier=Tier.COMPLEX), Sign(WRONG, tier=Tier.COMPLEX), Sign(RIGHT)], (0, 1)),
+    ],
+)
+async def test_a_verdict_counts_once_for_the_tier_that_answered(
+    tmp_path: Path, database: Database, signs: list[Sign], counted: tuple[int, int]
+) -> None:
+    """A heavier tier would have been right: this one did not suffice. A wrong task says nothing of the tier."""
+    given = {"NEURONODE_STATE_DIR": str(tmp_path), "NEURONODE_HISTORY": "on", "NEURONODE_OUTCOMES": "on"}
+    outcomes = Outcomes(OutcomeStore(database))
+    learning = Learning(Settings.load(given), failures=Failures(), outcomes=outcomes)
+    worker = Worker(watchers=[learning.recorder])
+    worker.router.use(learning.first())
+    learning.start()
+
+    worker.ask(SUMMARY, litellm_call_id="call-1")
+    await eventually(lambda: learning._history.find("call-1"))
+    for sign in signs:
+        await learning.judge("call-1", sign, by=ADMIN, key_hash="")
+    await outcomes.refresh()
+    learning.stop()
+
+    found = outcomes.known.counts().get((KIND, Tier.MEDIUM), OutcomeCounts())
+    assert (found.good, found.bad) == counted
+
+
+async def test_what_an_answers_form_shows_is_held_against_what_forms_show(
+    tmp_path: Path, database: Database
+) -> None:
+    """Answers of the right form move nothing much; one in five of a wrong form moves requests away."""
+    given = {"NEURONODE_STATE_DIR": str(tmp_path), "NEURONODE_HISTORY": "on", "NEURONODE_OUTCOMES": "on"}
+    outcomes = Outcomes(OutcomeStore(database))
+    learning = Learning(Settings.load(given), failures=Failures(), outcomes=outcomes)
+    assert learning.recorder is not None
+    worker = Worker(watchers=[learning.recorder])
+    worker.router.use(learning.first())
+    learning.start()
+
+    for number in range(50):
+        worker.ask(SUMMARY, litellm_call_id=f"call-{number}")
+        kind = FeedbackOutcome.LABEL_FAILURE if number % 5 == 0 else FeedbackOutcome.SUFFICED
+        learning.recorder.outcome(f"call-{number}", kind, callers=("me",))
+    await eventually(lambda: sum(counts.total for counts in outcomes._heard.values()) == 50, seconds=60)
+    learning.stop()
+    await outcomes.refresh()
+
+    assert outcomes.known.counts()[KIND, Tier.MEDIUM] == OutcomeCounts(40, 10, pytest.approx(49))
+    assert outcomes.known.shift(KIND, Tier.MEDIUM) < -1
+
+
+def test_outcomes_need_the_history() -> None:
+    """They are those of its decisions: said at the start, not found out later."""
+    with pytest.raises(SettingsError, match="NEURONODE_HISTORY=on"):
+        Settings.load({"NEURONODE_OUTCOMES": "on"})
