@@ -47,7 +47,8 @@ class Learning:
         self._clock = clock
         self._store = ArtefactStore(settings.state_dir)
         self._history = History(settings.state_dir)
-        self.outcomes = outcomes if settings.outcomes == "on" else None
+        self.outcomes = outcomes
+        """None while they are not counted."""
         self._stamp: Stamp | None = None
         self._found: Found | None = None
         self._refusal: str | None = None

@@ -17,6 +17,8 @@ from litellm.integrations.custom_logger import CustomLogger
 from neuronode_router.access import AccessFile
 from neuronode_router.auto.decision_log import RoutingLog
 from neuronode_router.auto.learning import Learning
+from neuronode_router.auto.outcome_store import OutcomeStore
+from neuronode_router.auto.outcomes import REFRESH_SECONDS, Outcomes
 from neuronode_router.auto.router import AutoRouter
 from neuronode_router.auto.shared_sessions import SharedSessions
 from neuronode_router.background import Failures, PeriodicTask, repeat
@@ -36,6 +38,7 @@ from neuronode_router.litellm_plugin.health_wiring import HealthWiring
 from neuronode_router.litellm_plugin.hooks import chosen_group
 from neuronode_router.litellm_plugin.hooks.admission import Admission
 from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
+from neuronode_router.litellm_plugin.hooks.outcomes import OutcomeHooks
 from neuronode_router.litellm_plugin.router.bridge import bridge_of
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.probing import RouterAsker
@@ -153,7 +156,8 @@ class Runtime:
 
     def _build_routing(self) -> None:
         settings = self.settings
-        self.learning = Learning(settings, failures=self._failures)
+        outcomes = Outcomes(OutcomeStore(self.store.database)) if settings.outcomes == "on" else None
+        self.learning = Learning(settings, failures=self._failures, outcomes=outcomes)
         self.routing_log = RoutingLog() if settings.routing_log_enabled else None
         self.sessions = (
             SharedSessions(settings.redis_url, secret=self._secret) if settings.redis_url else None
@@ -166,6 +170,7 @@ class Runtime:
             sessions=self.sessions,
             watchers=[watcher for watcher in watchers if watcher],
         )
+        self.auto.outcomes = outcomes
         self.admission = Admission(
             AdmissionHost(
                 principal=self.identity.principal,
@@ -180,6 +185,11 @@ class Runtime:
             ),
             self.auto,
             self.current,
+        )
+        self.outcome_hooks = (
+            OutcomeHooks(self.learning.recorder, group_of=self.deployments.served_by)
+            if outcomes is not None and self.learning.recorder is not None
+            else None
         )
         self.renaming = chosen_group.Renaming()
 
@@ -242,6 +252,8 @@ class Runtime:
         if shared_directory() is not None:  # who shows the metrics of this process alone observes it then
             yield PeriodicTask(OBSERVE_SECONDS, "keeping the metrics", self.metering.observe)
         yield PeriodicTask.blocking(BUDGET_SECONDS, "reading what teams have spent", self.budgets.refresh)
+        if self.learning.outcomes is not None:
+            yield PeriodicTask(REFRESH_SECONDS, "sharing outcomes", self.learning.outcomes.refresh)
         if self.settings.proof_refresh is not None:
             yield PeriodicTask(PROOF_SECONDS, "refreshing the proof matrix", self.proof.refresh)
         if self.settings.tasks is not None:
@@ -256,7 +268,8 @@ class Runtime:
     def callbacks(self) -> Sequence[CustomLogger]:
         """What LiteLLM must call, in this order, beside the callbacks of the router."""
         usage = () if Part.USAGE in self._off else (self.usage.hooks,)
-        return (self.admission, *usage, self.renaming)
+        outcomes = () if self.outcome_hooks is None else (self.outcome_hooks,)
+        return (self.admission, *usage, *outcomes, self.renaming)
 
     def report(self) -> Mapping[str, Any]:
         """Return what each heartbeat says of this worker: counts and modes, JSON-ready, no secrets."""

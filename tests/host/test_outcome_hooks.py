@@ -1,0 +1,116 @@
+"""Outcomes are taken from answers as LiteLLM logs them: plain, streamed, and only where the chosen group answered."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any, cast
+
+import litellm
+import pytest
+from litellm import Router
+from litellm.integrations.custom_logger import CustomLogger
+
+from neuronode_router.auto.history_writer import DecisionRecorder
+from neuronode_router.classifier.history import FeedbackOutcome
+from neuronode_router.litellm_plugin.hooks.outcomes import OutcomeHooks
+from tests.support.waiting import eventually
+
+SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+DEMANDED = {"type": "json_schema", "json_schema": {"name": "number", "schema": SCHEMA}}
+
+
+class Heard:
+    """A recorder that only listens."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[tuple[str, FeedbackOutcome, tuple[str, ...]]] = []
+
+    def outcome(self, call_id: str, kind: FeedbackOutcome, *, callers: tuple[str, ...]) -> None:
+        self.outcomes.append((call_id, kind, callers))
+
+
+class Logged(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
+    """Tells when LiteLLM has logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    async def async_log_success_event(self, *_: object, **__: object) -> None:
+        self.calls += 1
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Heard]:
+    """What our hook tells of LiteLLM's calls."""
+    found = Heard()
+    hooks = OutcomeHooks(
+        cast(DecisionRecorder, found),
+        group_of=lambda info: (str(info["model_id"]).removeprefix("id-"), False),
+    )
+    monkeypatch.setattr(litellm, "callbacks", [hooks])
+    yield found
+    assert hooks.failures.total == 0
+
+
+async def answered(
+    content: str, *, stream: bool = False, mark: dict[str, Any] | None = None, **body: Any
+) -> None:
+    """Have a router answer one request, and wait until that is logged."""
+    logged = Logged()
+    litellm.callbacks.append(logged)
+    about = {"tiers": {"chat": "fast"}, "group": "chat", "asked": "id-chat"} if mark is None else mark
+    router = Router([{"model_name": "chat", "litellm_params": {"model": "openai/x", "api_key": "k"}}])
+    answer = await router.acompletion(
+        model="chat",
+        messages=[{"role": "user", "content": "one?"}],
+        mock_response=content,
+        metadata={"neuronode": about, "user_api_key_hash": "hash"},
+        litellm_call_id="call-1",
+        stream=stream,
+        **body,
+    )
+    if stream:
+        async for _ in answer:
+            pass
+    await eventually(lambda: logged.calls)
+
+
+def test_our_hook_takes_what_litellm_gives_by_name() -> None:
+    """LiteLLM calls hooks by keyword, and looks for them in the class itself."""
+    theirs = inspect.signature(CustomLogger.async_log_success_event).parameters
+
+    assert set(inspect.signature(OutcomeHooks.async_log_success_event).parameters) == set(theirs)
+    assert "async_log_success_event" in vars(OutcomeHooks)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [('{"n": 1}', FeedbackOutcome.SUFFICED), ("n is 1", FeedbackOutcome.LABEL_FAILURE)],
+)
+async def test_the_form_that_was_demanded_is_looked_for(
+    heard: Heard, content: str, kind: FeedbackOutcome, *, stream: bool
+) -> None:
+    """Once a request, under its call id and its caller's hash."""
+    await answered(content, stream=stream, response_format=DEMANDED)
+
+    assert heard.outcomes == [("call-1", kind, ("hash",))]
+
+
+@pytest.mark.parametrize(
+    ("mark", "body"),
+    [
+        (None, {}),
+        ({"group": "chat", "asked": "id-chat"}, {"response_format": DEMANDED}),
+        ({"tiers": {}, "group": "chat", "asked": "id-rescue"}, {"response_format": DEMANDED}),
+        ({}, {"response_format": DEMANDED}),
+    ],
+    ids=["nothing demanded", "no auto request", "another group answered", "failed open"],
+)
+async def test_of_other_answers_nothing_is_learned(heard: Heard, mark: Any, body: dict[str, Any]) -> None:
+    """Where nothing can be checked, the tier was not `auto`'s, or another group answered."""
+    await answered("n is 1", mark=mark, **body)
+
+    assert heard.outcomes == []
