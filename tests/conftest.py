@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,18 @@ from tests.support.scheduling import SharedStarts, turn_of
 from tests.support.servers import PostgresServer, RedisServer, running_postgres, running_redis
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Run what is named in this process, and everything in several: one more than there are cores, as many tests wait.
+
+    More than four would only wait for the one that has the longest unit.
+    """
+    if config.args_source is pytest.Config.ArgsSource.ARGS:
+        return 0
+    return min((os.cpu_count() or 1) + 1, 4)
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedStarts:
-    """Deal the tests to processes (`--numprocesses`) so that no server is started twice."""
+    """Deal the tests to processes so that no server is started twice."""
     config.option.loadscopereorder = False  # the order is ours, see below
     return SharedStarts(config, log)
 

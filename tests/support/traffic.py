@@ -20,7 +20,7 @@ from tests.support.place import GROUPS
 from tests.support.proxy import MASTER_KEY, Proxy, bearer
 
 TASKS = ("classification", "extraction", "synthesis", "chat")
-ADMIN = "/admin/profiles"
+ADMIN = "/admin"
 STREAM_PROMPT = "words-12 pause-15"
 """Makes a stream last about 0.2 s, longer than a switch."""
 
@@ -51,7 +51,7 @@ class Driver:
     async def switch(self, profile: str, **fields: Any) -> dict[str, Any]:
         """Switch and record it; return the receipt. Raises when the switch is refused."""
         posted_at = time.monotonic()
-        receipt = await self.call("POST", "/switch", {"profile": profile, **fields})
+        receipt = await self.call("POST", "/profiles/switch", {"profile": profile, **fields})
         if receipt["changed"]:
             self.history.switches.append(
                 Switched(profile, receipt["revision"], posted_at, time.monotonic(), receipt["complete"])
@@ -102,7 +102,7 @@ async def driving(proxy: Proxy) -> AsyncIterator[Driver]:
         proxy.url, connector=connector, headers=bearer(MASTER_KEY), timeout=timeout
     ) as session:
         driver = Driver(session, History(first_revision=0, first_profile="", groups=GROUPS))
-        status = await driver.call("GET", "/status")
+        status = await driver.call("GET", "/profiles/status")
         driver.history.first_revision = status["revision"]
         driver.history.first_profile = status["active_profile"]
         yield driver
