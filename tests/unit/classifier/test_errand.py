@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuronode_router.classifier import shipped
@@ -75,6 +75,7 @@ def test_what_people_ask_is_no_errand(text: str) -> None:
     assert read(text).errand is None
 
 
+@settings(deadline=None)
 @given(st.text('user: <chat>title generate only label\n"rolefowup0 ', max_size=1500))
 def test_no_text_is_too_strange(text: str) -> None:
     """Anything is an errand of one kind, or none."""

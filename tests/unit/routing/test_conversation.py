@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuronode_router.classifier.excerpt import read as read_excerpt
@@ -120,6 +120,7 @@ FIELDS = ["messages", "input", "prompt", "contents", "tools", "system", "functio
 MORE_FIELDS = ["text", "generationConfig", "config", "max_tokens", "instructions", "systemInstruction", "n"]
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(FIELDS + MORE_FIELDS), anything))
 def test_no_body_is_too_strange(body: dict[str, Any]) -> None:
     """Whatever was sent, reading never raises and what it returns can be classified."""
@@ -129,6 +130,7 @@ def test_no_body_is_too_strange(body: dict[str, Any]) -> None:
     assert found.needs.tokens >= 0
 
 
+@settings(deadline=None)
 @given(anything, st.sampled_from(["messages", "input", "contents"]))
 def test_what_is_added_never_makes_a_request_smaller(more: Any, where: str) -> None:
     """A further turn takes room or none, whatever it is."""

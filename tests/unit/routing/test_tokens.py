@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuronode_router.routing.tokens import WINDOW, WINDOWS, estimate
@@ -47,6 +47,7 @@ def test_kinds_mixed_in_one_request_are_all_seen() -> None:
     assert estimate(parts) == pytest.approx(sum(estimate([part]) for part in parts), rel=0.05)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.text(st.characters(codec=None), max_size=40), max_size=8), st.integers(1, WINDOWS * WINDOW)
 )
