@@ -33,7 +33,7 @@ VIEWERS_MAY = (
     | {
         "plan",
         *("read_audit", "list_workers", "stream_events", "validate"),
-        *("read_router_stats", "read_registry", "read_matrix", "read_metrics"),
+        *("read_router_stats", "read_registry", "read_outcomes", "read_matrix", "read_metrics"),
     }
 )
 
@@ -355,7 +355,7 @@ def test_every_error_of_the_package_has_a_presentation() -> None:
         "artefact_refused",
         "templates_invalid",
         "router_taken",  # for callers of the SDK
-        "unknown_tier",  # admission's answer, in LiteLLM's form
+        *("unknown_tier", "does_not_fit"),  # admission's answers, in LiteLLM's form
     }
     codes = {
         error.code
