@@ -75,6 +75,9 @@ NAMED: Mapping[str, Send] = {
     "engines path": lambda client, name: client.post(
         f"/engines/{name}/chat/completions", json={"model": "tier_fast", "messages": PROMPT}
     ),
+    "engines path alone": lambda client, name: client.post(
+        f"/engines/{name}/chat/completions", json={"messages": PROMPT}
+    ),
     "query": lambda client, name: client.post(
         f"/v1/chat/completions?model={name}", json={"model": "tier_fast", "messages": PROMPT}
     ),

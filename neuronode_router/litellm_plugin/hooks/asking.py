@@ -123,7 +123,7 @@ class Asking:
                 raise _above(way, group)
             if self.is_listed and door is None:
                 door = _judged_at_the_door(self.user, self.data)
-            if not await self._may_use(way.name, way.decision.group, at_door=not door or way.name in door):
+            if not await self._may_use(way.name, way.decision.group, at_door=way.name in (door or ())):
                 raise _kept_out(way.decision)
             self._approved.add(group)
 
@@ -224,7 +224,8 @@ def _is_mapped(decision: Decision) -> bool:
 def _judged_at_the_door(user: UserAPIKeyAuth, data: Mapping[str, Any]) -> set[str]:
     """Return the names by which LiteLLM let the request in, also as its aliases translate them.
 
-    They are those of the body. What is called may stand in the path or the query, which LiteLLM then does not judge.
+    They are those of the body. What is called may stand in the path or the query, which LiteLLM judges of some routes
+    only.
     """
     request = data.get("proxy_server_request")
     body = request.get("body") if isinstance(request, Mapping) else None

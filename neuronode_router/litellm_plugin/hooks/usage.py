@@ -23,7 +23,13 @@ from neuronode_router.background import Failures
 from neuronode_router.domain import Reason
 from neuronode_router.litellm_plugin.auth.identity import UI_TEAM
 from neuronode_router.litellm_plugin.hooks.request_metadata import ASKED, SEVERAL, stamped
-from neuronode_router.litellm_plugin.hooks.usage_reading import Usage, call_id, outcome_of, read_usage
+from neuronode_router.litellm_plugin.hooks.usage_reading import (
+    Usage,
+    call_id,
+    outcome_of,
+    read_usage,
+    usage_of_answer,
+)
 from neuronode_router.usage.buffer import UsageBuffer
 from neuronode_router.usage.finished import MAX_NAME, OTHER, FinishedRequest, RequestOutcome, UsageKey
 
@@ -106,12 +112,13 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
         return None
 
     def _answered(self, mark: dict[str, Any], answer: object, about: tuple[str | None, object]) -> None:
-        """Count one of several that failed, and note that another is answered."""
-        if not isinstance(answer, Exception):
-            self._begin(mark, "", about)
-        elif self._first(mark):
-            finished = self._finished(mark, Usage(), team=about[0], given_id=about[1])
-            self._count(_as_failure(finished, outcome_of(answer)))
+        """Count one of several, unless it is: LiteLLM logs only one of them, for they share its logging object."""
+        if not self._first(mark):
+            return
+        failed = isinstance(answer, Exception)
+        usage = Usage() if failed else usage_of_answer(answer)
+        finished = self._finished(mark, usage, team=about[0], given_id=about[1])
+        self._count(_as_failure(finished, outcome_of(answer)) if failed else finished)
 
     def _begin(self, mark: dict[str, Any], deployment: str, about: tuple[str | None, object]) -> None:
         if COUNTED not in mark and len(self._begun) < MAX_OPEN:

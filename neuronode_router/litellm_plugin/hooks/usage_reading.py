@@ -101,6 +101,20 @@ def read_usage(payload: Mapping[str, Any] | None, request: Mapping[str, Any]) ->
     )
 
 
+def usage_of_answer(answer: object) -> Usage:
+    """Return what an answer itself says, where LiteLLM logs nothing of it. Never raises."""
+    hidden, tokens = _of(answer, "_hidden_params"), _of(answer, "usage")
+    counts = (_of(tokens, "prompt_tokens"), _of(tokens, "completion_tokens"))
+    prompt, completion = (count if isinstance(count, int) else 0 for count in counts)
+    cost = _of(hidden, "response_cost")
+    return Usage(
+        deployment=str(_of(hidden, "model_id") or ""),
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        cost=float(cost) if isinstance(cost, int | float) and cost > 0 else None,
+    )
+
+
 def outcome_of(error: object) -> RequestOutcome:
     """Return the class of an exception, by its type and status only. Never raises."""
     for base in type(error).__mro__:
