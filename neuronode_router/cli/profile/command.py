@@ -23,6 +23,7 @@ from neuronode_router.cli.options import (
     online,
 )
 from neuronode_router.cli.profile.edit import edit
+from neuronode_router.cli.profile.outlook import outlook
 from neuronode_router.cli.profile.text import in_order
 from neuronode_router.cli.terminal import answer, changes_table, clean, facts, table
 from neuronode_router.errors import UnknownProfile
@@ -106,7 +107,8 @@ def diff(connection: Connection, before: str, after: str, *, as_json: bool) -> N
 def switch(connection: Connection, name: str, *, force: bool, **how: Any) -> None:
     """Let another profile answer, in every worker."""
     body = {"profile": name, **forced(force=force)}
-    sys.exit(carry_out(connection, PendingChange("POST", "/profiles/switch", body), How(**how)))
+    change = PendingChange("POST", "/profiles/switch", body)
+    sys.exit(carry_out(connection, change, How(**how), outlook=lambda: outlook(connection, name)))
 
 
 @command.command("rollback")
