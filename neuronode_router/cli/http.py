@@ -26,6 +26,7 @@ KEY_VARIABLE = "LITELLM_API_KEY"
 PREFIX = "/neuronode"
 """Not `/admin`: LiteLLM takes that for itself when LITELLM_ENABLE_ADMIN_MCP is set."""
 TIMEOUT = httpx.Timeout(60, connect=5)
+HURRIED = httpx.Timeout(1)
 SILENCE_SECONDS = 45
 """The event stream sends something every 15 seconds; after three times that the connection counts as lost."""
 WRITE_ATTEMPTS = 2
@@ -193,10 +194,11 @@ class Connection:
 
 
 @contextmanager
-def connect(url: str, state_dir: Path | None = None, *, may_ask: bool = True) -> Iterator[Connection]:
+def connect(url: str, state_dir: Path | None = None, *, hurried: bool = False) -> Iterator[Connection]:
     """Yield a connection to the proxy at `url`, with or without `/v1`. Raises `SettingsError`.
 
     `state_dir` is where `serve` keeps its key; None: where the environment says, or else beside the configuration.
+    Who is `hurried` waits for a second, and types no key.
     """
     address = url.strip().rstrip("/").removesuffix("/v1")
     try:
@@ -206,11 +208,11 @@ def connect(url: str, state_dir: Path | None = None, *, may_ask: bool = True) ->
     if parsed.scheme not in ("http", "https") or not parsed.host or parsed.userinfo:
         raise SettingsError("The address cannot be used.", fix=_URL_MEND)
     nearby = parsed.host in LOOPBACK
-    key = find_key(nearby=nearby, state_dir=state_dir, may_ask=may_ask)
+    key = find_key(nearby=nearby, state_dir=state_dir, may_ask=not hurried)
     with httpx.Client(
         base_url=address,
         headers={"Authorization": f"Bearer {key.secret}"},
-        timeout=TIMEOUT,
+        timeout=HURRIED if hurried else TIMEOUT,
         trust_env=not nearby,  # a company's proxy cannot reach this machine
         # Reading every certificate authority takes 20 ms and more, which nobody needs who speaks no TLS. Whatever
         # should all the same be https would trust nobody.

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from neuronode_router.cli.http import connect
+from neuronode_router.cli.names import profile_names, task_names
 from neuronode_router.cli.options import json_option, state_dir_option
 from neuronode_router.cli.terminal import clean, facts, print_json, show, table
 from neuronode_router.domain import AUTO
@@ -28,8 +29,12 @@ STANDARD_INPUT = "-"
     envvar="LITELLM_BASE_URL",
     help="Ask this proxy, which also tells where the request would go. Default: classify here.",
 )
-@click.option("--profile", help="Decide under this profile, not the active one.")
-@click.option("--task", help=f"The name a client would send as `model`. Default: {AUTO}.")
+@click.option(
+    "--profile", shell_complete=profile_names, help="Decide under this profile, not the active one."
+)
+@click.option(
+    "--task", shell_complete=task_names, help=f"The name a client would send as `model`. Default: {AUTO}."
+)
 @state_dir_option
 @json_option
 def command(

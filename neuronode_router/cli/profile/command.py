@@ -16,6 +16,7 @@ from neuronode_router.cli.commands.plan import plan
 from neuronode_router.cli.commands.proof import matrix, validate
 from neuronode_router.cli.consent import How, PendingChange, carry_out, forced
 from neuronode_router.cli.http import Connection
+from neuronode_router.cli.names import profile_names
 from neuronode_router.cli.options import (
     change_options,
     force_option,
@@ -61,7 +62,7 @@ def list_profiles(connection: Connection, *, as_json: bool) -> None:
 
 
 @command.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=profile_names)
 @json_option
 @online
 def show_profile(connection: Connection, name: str, *, as_json: bool) -> None:
@@ -87,8 +88,8 @@ def _parts(profile: Mapping[str, Any]) -> list[Table | str]:
 
 
 @command.command("diff")
-@click.argument("before")
-@click.argument("after")
+@click.argument("before", shell_complete=profile_names)
+@click.argument("after", shell_complete=profile_names)
 @json_option
 @online
 def diff(connection: Connection, before: str, after: str, *, as_json: bool) -> None:
@@ -100,7 +101,7 @@ def diff(connection: Connection, before: str, after: str, *, as_json: bool) -> N
 
 
 @command.command("switch")
-@click.argument("name")
+@click.argument("name", shell_complete=profile_names)
 @force_option
 @change_options
 @online
