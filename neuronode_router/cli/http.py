@@ -16,7 +16,8 @@ from typing import Any
 from urllib.parse import quote
 
 import click
-import httpx
+
+from neuronode_router.cli.lean_httpx import httpx  # isort: skip  # before whatever else imports it
 from httpx_sse import EventSource, ServerSentEvent, SSEError
 
 from neuronode_router.environment import process_environment, state_directory, variable
