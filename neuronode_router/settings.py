@@ -1,11 +1,10 @@
 """Every setting of the plugin: `NEURONODE_*` variables, read once, validated, with defaults.
 
-It must not know what a setting is used for: no SQL, no Redis, no LiteLLM. Nothing else reads the environment.
+It must not know what a setting is used for: no SQL, no Redis, no LiteLLM.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -13,10 +12,16 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from neuronode_router.environment import (
+    DEFAULT_CONFIG,
+    PREFIX,
+    absolute,
+    config_path,
+    state_directory,
+)
+from neuronode_router.environment import process_environment as process_environment
+from neuronode_router.environment import variable as variable
 from neuronode_router.errors import SettingsError
-
-PREFIX = "NEURONODE_"
-DEFAULT_CONFIG = "litellm_config.yaml"
 
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
@@ -158,37 +163,23 @@ class Settings(BaseModel):
         given = process_environment() if environ is None else environ
         values = {name: text for name in cls.model_fields if (text := given.get(variable(name), "").strip())}
         try:
-            return cls.model_validate(_with_default_paths(values, config or Path(DEFAULT_CONFIG)))
+            return cls.model_validate(_with_default_paths(given, values, config or DEFAULT_CONFIG))
         except ValidationError as error:
             raise SettingsError(_explain(error)) from error
 
 
-def variable(field: str) -> str:
-    """Return the environment variable of a field: `poll_seconds` -> `NEURONODE_POLL_SECONDS`."""
-    return PREFIX + field.upper()
-
-
-def process_environment() -> dict[str, str]:
-    """Return a copy of this process's environment: the only place of the package that reads it."""
-    return dict(os.environ)
-
-
-def _with_default_paths(values: Mapping[str, str], host_config: Path) -> dict[str, object]:
+def _with_default_paths(
+    given: Mapping[str, str], values: Mapping[str, str], host_config: Path
+) -> dict[str, object]:
     """Fill in the paths that stand relative to the configuration, and make all of them absolute."""
-    config = _absolute(values.get("config", host_config))
-    state_dir = _absolute(values.get("state_dir", config.parent / ".neuronode"))
+    config, state_dir = config_path(given, host_config), state_directory(given, host_config)
     paths: dict[str, object] = {
         "config": config,
-        "profiles": _absolute(values.get("profiles", config.parent / "profiles")),
+        "profiles": absolute(values.get("profiles", config.parent / "profiles")),
         "state_dir": state_dir,
     }
-    paths |= {name: _absolute(values[name]) for name in ("access_file", "tasks") if name in values}
+    paths |= {name: absolute(values[name]) for name in ("access_file", "tasks") if name in values}
     return {"state_url": f"sqlite:///{state_dir / 'control.db'}", **values, **paths}
-
-
-def _absolute(path: str | Path) -> Path:
-    # Not resolve(): a ConfigMap's symbolic links must be followed anew at each read.
-    return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100
 
 
 def _explain(error: ValidationError) -> str:

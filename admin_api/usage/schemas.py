@@ -117,8 +117,9 @@ class FiguresDocument(Document):
     """Requests whose cost is known."""
     unpriced: int
     """Requests whose deployment has no price."""
-    latency_p50_ms: Milliseconds | None
+    latency_mean_ms: Milliseconds | None
     """From arrival to the end of the answer, within 5 %."""
+    latency_p50_ms: Milliseconds | None
     latency_p95_ms: Milliseconds | None
     first_token_p50_ms: Milliseconds | None
     """Streams only."""

@@ -6,7 +6,7 @@ It must not know which change it is.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,9 +69,16 @@ def forced(*, force: bool) -> dict[str, object]:
     return {"force": True} if force else {}
 
 
-def carry_out(connection: Connection, change: PendingChange, how: How) -> int:
+def carry_out(
+    connection: Connection,
+    change: PendingChange,
+    how: How,
+    *,
+    outlook: Callable[[], Sequence[str]] = tuple,
+) -> int:
     """Show what would change, ask, make the change, print the receipt. Returns 1 where a worker lags behind, else 0.
 
+    `outlook` says what else is known of the change, where it is shown and changes something.
     What was shown is what is made: if somebody commits in between, the proxy refuses (412). Raises `click.Abort` when
     the answer is no, and `SettingsError` where nobody can be asked.
     """
@@ -79,9 +86,9 @@ def carry_out(connection: Connection, change: PendingChange, how: How) -> int:
     if how.dry_run or not how.yes:
         preview = change.preview(connection, how)
         if how.dry_run or not preview.document["changed"]:
-            answer(preview.document, lambda: _planned(preview.document), as_json=how.as_json)
+            answer(preview.document, lambda: _planned(preview.document, outlook), as_json=how.as_json)
             return 0
-        show(*_planned(preview.document), err=True)
+        show(*_planned(preview.document, outlook), err=True)
         require_consent("Make this change?")
         if_match = preview.etag
     receipt = change.make(connection, how, if_match=if_match)
@@ -99,14 +106,15 @@ def require_consent(question: str) -> None:
     click.confirm(question, abort=True, err=True)
 
 
-def _planned(receipt: Receipt) -> list[Table | str]:
+def _planned(receipt: Receipt, outlook: Callable[[], Sequence[str]]) -> list[Table | str]:
     if not receipt["changed"]:
         return [
             f"{_profiles(receipt)}: nothing to change, revision {receipt['revision']} stays.",
             *_warnings(receipt),
         ]
     headline = f"{_profiles(receipt)}, a new revision after {receipt['revision']}"
-    return [headline, *_changes(receipt), *_warnings(receipt)]
+    told = outlook()
+    return [headline, *_changes(receipt), *([""] if told else []), *told, *_warnings(receipt)]
 
 
 def _made(receipt: Receipt, *, changes: bool) -> list[Table | str]:

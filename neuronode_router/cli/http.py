@@ -6,25 +6,28 @@ It must not know what is asked. The key comes from the environment or a hidden p
 from __future__ import annotations
 
 import secrets
+import ssl
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import click
-import httpx
+
+from neuronode_router.cli.lean_httpx import httpx  # isort: skip  # before whatever else imports it
 from httpx_sse import EventSource, ServerSentEvent, SSEError
 
-from neuronode_router.cli.options import settings_with
+from neuronode_router.environment import process_environment, state_directory, variable
 from neuronode_router.errors import NeuronodeError, Problem, SettingsError
-from neuronode_router.settings import process_environment
 
 KEY_VARIABLE = "LITELLM_API_KEY"
 PREFIX = "/neuronode"
 """Not `/admin`: LiteLLM takes that for itself when LITELLM_ENABLE_ADMIN_MCP is set."""
 TIMEOUT = httpx.Timeout(60, connect=5)
+HURRIED = httpx.Timeout(1)
 SILENCE_SECONDS = 45
 """The event stream sends something every 15 seconds; after three times that the connection counts as lost."""
 WRITE_ATTEMPTS = 2
@@ -72,6 +75,14 @@ class HttpAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Key:
+    """A key to send, and where it came from: whoever is refused wants to know which one it was."""
+
+    secret: str = field(repr=False)
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One committed revision, as the event stream tells it."""
 
@@ -82,8 +93,9 @@ class Event:
 class Connection:
     """Requests to one proxy under `/neuronode`. Raises `Unreachable`, `Refused` and `NotOffered`, nothing else."""
 
-    def __init__(self, client: httpx.Client) -> None:
+    def __init__(self, client: httpx.Client, *, key_origin: str = "") -> None:
         self._client = client
+        self._key_origin = key_origin
 
     def get(self, path: str, **params: object) -> HttpAnswer:
         """Return what a route shows; parameters that are None are left out."""
@@ -92,7 +104,7 @@ class Connection:
     def text(self, path: str, **params: object) -> str:
         """Return what a route shows as a text of its own kind."""
         response = self._send("GET", path, params=_given(params))
-        _refuse(response)
+        self._refuse(response)
         return response.text
 
     def send(
@@ -151,7 +163,7 @@ class Connection:
             ) as response:
                 if response.is_error:
                     response.read()
-                _refuse(response)
+                self._refuse(response)
                 yield None
                 # A comment, which says that the proxy is still there, comes as an event without data.
                 yield from (sent if sent.data else None for sent in EventSource(response).iter_sse())
@@ -166,8 +178,16 @@ class Connection:
         except httpx.HTTPError as error:
             raise _unreachable(error) from error
 
+    def _refuse(self, response: httpx.Response) -> None:
+        try:
+            _refuse(response)
+        except Refused as error:
+            if error.status == httpx.codes.UNAUTHORIZED and self._key_origin:
+                error.fix = f"{error.fix} The key that was sent is {self._key_origin}."
+            raise
+
     def _answer(self, response: httpx.Response) -> HttpAnswer:
-        _refuse(response)
+        self._refuse(response)
         document = _json(response)
         if not isinstance(document, dict):
             raise NotOffered(f"{self._client.base_url} answers, but not as the admin API does.")
@@ -175,8 +195,12 @@ class Connection:
 
 
 @contextmanager
-def connect(url: str) -> Iterator[Connection]:
-    """Yield a connection to the proxy at `url`, with or without `/v1`. Raises `SettingsError`."""
+def connect(url: str, state_dir: Path | None = None, *, hurried: bool = False) -> Iterator[Connection]:
+    """Yield a connection to the proxy at `url`, with or without `/v1`. Raises `SettingsError`.
+
+    `state_dir` is where `serve` keeps its key; None: where the environment says, or else beside the configuration.
+    Who is `hurried` waits for a second, and types no key.
+    """
     address = url.strip().rstrip("/").removesuffix("/v1")
     try:
         parsed = httpx.URL(address)
@@ -185,37 +209,47 @@ def connect(url: str) -> Iterator[Connection]:
     if parsed.scheme not in ("http", "https") or not parsed.host or parsed.userinfo:
         raise SettingsError("The address cannot be used.", fix=_URL_MEND)
     nearby = parsed.host in LOOPBACK
+    key = find_key(nearby=nearby, state_dir=state_dir, may_ask=not hurried)
     with httpx.Client(
         base_url=address,
-        headers={"Authorization": f"Bearer {find_key(nearby=nearby)}"},
-        timeout=TIMEOUT,
+        headers={"Authorization": f"Bearer {key.secret}"},
+        timeout=HURRIED if hurried else TIMEOUT,
         trust_env=not nearby,  # a company's proxy cannot reach this machine
+        # Reading every certificate authority takes 20 ms and more, which nobody needs who speaks no TLS. Whatever
+        # should all the same be https would trust nobody.
+        verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if parsed.scheme == "http" else True,
     ) as client:
-        yield Connection(client)
+        yield Connection(client, key_origin=key.origin)
 
 
 _URL_MEND = "Write it as http://host:port, without a name or password in it."
 
 
-def find_key(*, nearby: bool) -> str:
+def find_key(*, nearby: bool, state_dir: Path | None = None, may_ask: bool = True) -> Key:
     """Return the key to send: LITELLM_API_KEY, or for a proxy on this machine the one `serve` keeps, or a typed one.
 
     Raises `SettingsError` where nobody can be asked.
     """
-    if key := process_environment().get(KEY_VARIABLE, "").strip():
-        return key
-    kept = settings_with({}).state_dir / "master_key"
-    if nearby and kept.is_file():
+    environ = process_environment()
+    if state_dir is not None:
+        environ[variable("state_dir")] = str(state_dir)
+    kept = state_directory(environ) / "master_key"
+    found = nearby and kept.is_file()
+    # A directory that was named on the command line is meant; the variable may be left over from elsewhere.
+    given = environ.get(KEY_VARIABLE, "").strip()
+    if given and not (found and state_dir is not None):
+        return Key(given, f"that of {KEY_VARIABLE}")
+    if found:
         try:
-            return kept.read_text(encoding="utf-8").strip()
+            return Key(kept.read_text(encoding="utf-8").strip(), f"that of {kept}")
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"The key file {kept} cannot be read.", fix=_KEY_MEND) from error
-    if not sys.stdin.isatty():
+    if not (may_ask and sys.stdin.isatty()):
         raise SettingsError("There is no key to send.", fix=_KEY_MEND)
-    return str(click.prompt("Key of the proxy", hide_input=True, err=True))
+    return Key(str(click.prompt("Key of the proxy", hide_input=True, err=True)), "the one you typed")
 
 
-_KEY_MEND = f"Set {KEY_VARIABLE} to a key of the proxy."
+_KEY_MEND = f"Set {KEY_VARIABLE} to a key of the proxy, or name with --state-dir where `neuronode serve` keeps its own."
 
 
 def segment(name: str) -> str:

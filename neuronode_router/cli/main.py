@@ -68,13 +68,20 @@ class LazyGroup(click.Group):
         return names + click.Command.shell_complete(self, ctx, incomplete)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(VERSION, prog_name="neuronode")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Runtime control of which model answers behind a LiteLLM proxy.
 
-    Commands that talk to a running proxy find it by LITELLM_BASE_URL and LITELLM_API_KEY.
+    Alone it shows the status. Commands that talk to a running proxy find it by LITELLM_BASE_URL and LITELLM_API_KEY.
     """
+    if context.invoked_subcommand is None:
+        status = context.command.get_command(context, "status")  # type: ignore[attr-defined]
+        with status.make_context("status", [], parent=context) as alone:
+            status.invoke(alone)
 
 
 def main() -> None:

@@ -57,14 +57,15 @@ def change_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def online(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command `--url` and, as its first argument, a connection that is closed at its end."""
+    """Give a command `--url`, `--state-dir` and, as its first argument, a connection that is closed at its end."""
 
     @url_option
+    @state_dir_option
     @functools.wraps(function)
-    def connected(*args: Any, url: str, **kwargs: Any) -> None:
+    def connected(*args: Any, url: str, state_dir: Path | None, **kwargs: Any) -> None:
         from neuronode_router.cli.http import connect
 
-        with connect(url) as connection:
+        with connect(url, state_dir) as connection:
             function(connection, *args, **kwargs)
 
     return connected

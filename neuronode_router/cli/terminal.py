@@ -58,14 +58,14 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
 
 
 def facts(rows: Iterable[tuple[str, object]]) -> Table:
-    """Return names and values below each other."""
+    """Return names and values below each other; a value that is a `Text` keeps its colour."""
     result = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     for name, value in rows:
-        result.add_row(Text(name, style="bold"), Text(clean(value)))
+        result.add_row(Text(name, style="bold"), value if isinstance(value, Text) else Text(clean(value)))
     return result
 
 
-def answer(document: object, view: Callable[[], Iterable[Table | str]], *, as_json: bool) -> None:
+def answer(document: object, view: Callable[[], Iterable[Table | Text | str]], *, as_json: bool) -> None:
     """Print a document for programs, or what `view` makes of it for people."""
     if as_json:
         print_json(document)
@@ -73,11 +73,11 @@ def answer(document: object, view: Callable[[], Iterable[Table | str]], *, as_js
         show(*view())
 
 
-def show(*parts: Table | str, err: bool = False) -> None:
+def show(*parts: Table | Text | str, err: bool = False) -> None:
     """Print tables and lines to standard output, or to standard error what is no data."""
     console = terminal(sys.stderr if err else sys.stdout)
     for part in parts:
-        console.print(part if isinstance(part, Table) else Text(part))
+        console.print(Text(part) if isinstance(part, str) else part)
 
 
 def terminal(stream: TextIO) -> Console:

@@ -73,6 +73,11 @@ class Sums:
         """US dollars of the priced requests; None where there are none."""
         return self.cost_nano / NANO if self.priced else None
 
+    @property
+    def latency_mean_ms(self) -> float | None:
+        """The mean latency in milliseconds, None without samples."""
+        return Histogram(self.latency).mean
+
     def latency_ms(self, share: float) -> float | None:
         """Return a quantile of the latency in milliseconds, None without samples."""
         return Histogram(self.latency).quantile(share)

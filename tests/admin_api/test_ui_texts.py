@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from admin_api.http.problems import KINDS
 from admin_api.ui.routes import STATIC
+from admin_api.usage.routes import ASSUMPTIONS
 from neuronode_router.access import Role
 from neuronode_router.classifier import Layer, Task
+from neuronode_router.classifier.classification import KINDS as DETAILS
+from neuronode_router.control.checks import DEAD_MAPPING
 from neuronode_router.domain import AckState, Action, OnOverload, Reason, Step, Stickiness, Tier
+from neuronode_router.profiles.problems import Code
 from neuronode_router.proof.gate import GateMode
 from neuronode_router.proof.matrix import State
 from neuronode_router.proof.probes import ProbeReason as Found
 from neuronode_router.routing.fit import Misfit
 from neuronode_router.routing.overload import Health, HealthReason
+from neuronode_router.usage.finished import RequestOutcome
 from neuronode_router.usage.prices import Basis
 from neuronode_router.usage.targets import Violation
 
@@ -28,6 +37,26 @@ TEXTS = {
 CODE = "".join(
     file.read_text() for file in (STATIC / "js").rglob("*.js") if not file.name.startswith("texts_")
 )
+SOURCES = [
+    file
+    for room in ("neuronode_router", "admin_api")
+    for file in (Path(__file__).parents[2] / room).rglob("*.py")
+    if "cli" not in file.parts
+]
+
+
+def written_codes() -> Iterator[str]:
+    """Yield the code of every `Problem` that is written out where it is made."""
+    for file in SOURCES:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in (
+                "Problem",
+                "problem",
+            ):
+                codes = [key.value for key in node.keywords if key.arg == "code"] or node.args[:1]
+                yield from (str(code.value) for code in codes if isinstance(code, ast.Constant))
+
+
 VOCABULARIES = {
     "ack": get_args(AckState),
     "action": get_args(Action),
@@ -35,10 +64,13 @@ VOCABULARIES = {
     "cell": State,
     "gate": get_args(GateMode),
     "health": Health,
+    "kind": DETAILS,
     "layer": Layer,
     "misfit": Misfit,
+    "outcome": RequestOutcome,
     "overload": OnOverload,
     "probe": Found,
+    "problem": {*KINDS, *Code, *written_codes(), DEAD_MAPPING, *set(State) - {State.GREEN}},
     "role": Role,
     "step": [*Reason, *Step],
     "sticky": Stickiness,
@@ -83,3 +115,23 @@ def test_every_word_of_the_api_has_a_text(group: str) -> None:
     words = {f"{group}.{value}" for value in VOCABULARIES[group]}
 
     assert words - TEXTS["de"].keys() == set()
+
+
+def test_every_code_that_is_written_out_is_found() -> None:
+    """The table above would say nothing if the search found nothing."""
+    assert {"background_stalled", "part_off", "access_invalid", "too_many_steps"} <= set(written_codes())
+
+
+def test_the_assumptions_of_a_forecast_are_said_in_the_pages_words() -> None:
+    """The page has as many sentences as the API, and in English the same ones, but for names of fields."""
+    said = [text for key, text in TEXTS["en"].items() if key.startswith("assumed.")]
+
+    assert len(said) == len(ASSUMPTIONS)
+    assert [text.split()[0] for text in said] == [text.split()[0] for text in ASSUMPTIONS]
+
+
+def test_the_titles_of_problems_are_those_of_the_api() -> None:
+    """Who reads the page and who reads the API's answers read the same."""
+    said = {code: TEXTS["en"][f"problem.{code}"] for code in KINDS}
+
+    assert said == {code: kind.title for code, kind in KINDS.items()}

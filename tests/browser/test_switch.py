@@ -45,10 +45,29 @@ def test_the_last_change_is_undone_with_two_clicks(tab: Tab, api: httpx.Client) 
     expect(tab.active).to_have_text("ultra_fast")
     tab.button("Undo last change …").click()
     expect(tab.dialog.get_by_role("row", name="chat ")).to_contain_text("chat_premium")
-    tab.button("Roll back").click()
+    expect(tab.dialog.get_by_role("heading", level=2)).to_contain_text("ultra_fast \u2192 premium")
+    tab.button("Return to premium").click()
 
     expect(tab.dialog.locator("[data-complete=true]")).to_be_visible()
     assert ask(api) == "chat_premium"
+
+
+def test_a_switch_by_keyboard_never_loses_the_focus(
+    another: Another, api: httpx.Client, keys: Mapping[str, str]
+) -> None:
+    """After the sign-in a heading has it, Enter in the reason confirms, the receipt has it, and after it the page."""
+    with another() as tab:
+        tab.sign_in(keys["admin"])
+        expect(tab.page.get_by_role("heading", level=1)).to_be_focused()
+        tab.button("Switch to balanced").press("Enter")
+        tab.dialog.get_by_label("Reason").fill("by keyboard")
+        tab.page.keyboard.press("Enter")
+        expect(tab.dialog.locator("[data-complete=true]")).to_be_visible()
+        expect(tab.dialog.get_by_role("button", name="Done")).to_be_focused()
+        tab.page.keyboard.press("Enter")
+        expect(tab.page.get_by_role("heading", level=1)).to_be_focused()
+
+    assert ask(api) == "chat_balanced"
 
 
 def test_other_tabs_follow_at_once(tab: Tab, another: Another, keys: Mapping[str, str]) -> None:
@@ -167,7 +186,7 @@ def test_the_audit_log_is_filtered_verified_and_returned_to(tab: Tab, api: httpx
     expect(tab.page.locator(".log li").first).to_contain_text("ultra_fast")
     tab.page.locator(".log li", has_text="to balanced, übermorgen").first.locator("summary").click()
     tab.page.get_by_role("button", name="Return to revision").first.click()
-    tab.button("Roll back").click()
+    tab.button("Return to balanced").click()
 
     expect(tab.dialog.locator("[data-complete=true]")).to_be_visible()
     assert ask(api) == "chat_balanced"

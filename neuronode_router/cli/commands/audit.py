@@ -14,6 +14,7 @@ import click
 
 from neuronode_router.cli.commands.watch import following
 from neuronode_router.cli.http import Connection
+from neuronode_router.cli.names import profile_names
 from neuronode_router.cli.options import config_option, json_option, online, settings_with, state_dir_option
 from neuronode_router.cli.terminal import answer, clean, moment, print_json_line, show, table
 from neuronode_router.domain import Action
@@ -32,7 +33,7 @@ def command() -> None:
 @click.option("-f", "--follow", is_flag=True, help="Go on, line by line, until Ctrl-C; reconnects by itself.")
 @click.option("--actor", help="Only what this actor did.")
 @click.option("--action", type=click.Choice(ACTIONS), help="Only this kind of act.")
-@click.option("--profile", help="Only acts from or to this profile.")
+@click.option("--profile", shell_complete=profile_names, help="Only acts from or to this profile.")
 @json_option
 @online
 def tail(connection: Connection, *, lines: int, follow: bool, as_json: bool, **wanted: str | None) -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
 
 from neuronode_router.cli.http import connect
-from neuronode_router.cli.options import json_option
+from neuronode_router.cli.names import profile_names, task_names
+from neuronode_router.cli.options import json_option, state_dir_option
 from neuronode_router.cli.terminal import clean, facts, print_json, show, table
 from neuronode_router.domain import AUTO
 
@@ -27,16 +29,29 @@ STANDARD_INPUT = "-"
     envvar="LITELLM_BASE_URL",
     help="Ask this proxy, which also tells where the request would go. Default: classify here.",
 )
-@click.option("--profile", help="Decide under this profile, not the active one.")
-@click.option("--task", help=f"The name a client would send as `model`. Default: {AUTO}.")
+@click.option(
+    "--profile", shell_complete=profile_names, help="Decide under this profile, not the active one."
+)
+@click.option(
+    "--task", shell_complete=task_names, help=f"The name a client would send as `model`. Default: {AUTO}."
+)
+@state_dir_option
 @json_option
-def command(*, text: str, url: str | None, profile: str | None, task: str | None, as_json: bool) -> None:
+def command(
+    *,
+    text: str,
+    url: str | None,
+    state_dir: Path | None,
+    profile: str | None,
+    task: str | None,
+    as_json: bool,
+) -> None:
     """Show what TEXT is taken for; "-" reads it from standard input. Nothing is sent to a language model."""
     prompt = sys.stdin.read() if text == STANDARD_INPUT else text
     if url:
         options = {"profile": profile, "task": task}
         body = {"text": prompt} | {name: value for name, value in options.items() if value is not None}
-        with connect(url) as connection:
+        with connect(url, state_dir) as connection:
             answer = connection.send("POST", "/router/classify", body).document
     elif profile is not None or task is not None:
         raise click.UsageError("--profile and --task are the proxy's to decide: name it with --url.")

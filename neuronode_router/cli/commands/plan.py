@@ -14,6 +14,7 @@ from rich.table import Table
 from neuronode_router.cli.commands.usage import dollars, milliseconds
 from neuronode_router.cli.http import Connection
 from neuronode_router.cli.moment import since_option, until_option
+from neuronode_router.cli.names import profile_names
 from neuronode_router.cli.options import json_option, online
 from neuronode_router.cli.terminal import answer, clean, facts, moment, table
 
@@ -21,7 +22,7 @@ Document = Mapping[str, Any]
 
 
 @click.command("plan")
-@click.argument("name")
+@click.argument("name", shell_complete=profile_names)
 @since_option
 @until_option
 @json_option

@@ -15,6 +15,7 @@ import click
 from rich.table import Table
 
 from neuronode_router.cli.http import Connection, NotOffered, checked, problem_of, refusal
+from neuronode_router.cli.names import profile_names, task_names
 from neuronode_router.cli.options import PATH, json_option, online
 from neuronode_router.cli.profile.text import read_profile
 from neuronode_router.cli.terminal import answer, clean, moment, note, table
@@ -33,8 +34,15 @@ WORDS = {
 @click.command("validate")
 @click.argument("file", required=False, type=PATH)
 @click.option("--live", is_flag=True, help="Ask every model group for real. It may cost a little.")
-@click.option("--profile", multiple=True, help="With --live: only this profile; may be repeated.")
-@click.option("--task", multiple=True, help="With --live: only this task; may be repeated.")
+@click.option(
+    "--profile",
+    multiple=True,
+    shell_complete=profile_names,
+    help="With --live: only this profile; may be repeated.",
+)
+@click.option(
+    "--task", multiple=True, shell_complete=task_names, help="With --live: only this task; may be repeated."
+)
 @click.option("--wake", is_flag=True, help="With --live: also ask what must be loaded into memory first.")
 @click.option(
     "--max-cost", type=click.FloatRange(0), help="With --live: US dollars after which no probe begins."

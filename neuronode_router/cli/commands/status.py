@@ -10,12 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import click
-from rich.console import Group
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from neuronode_router.cli.commands.watch import following
 from neuronode_router.cli.http import Connection, Refused, Unreachable, problem_of
 from neuronode_router.cli.options import json_option, online
 from neuronode_router.cli.terminal import (
@@ -58,6 +55,12 @@ def healthy(status: Status) -> bool:
 
 
 def _watch(connection: Connection, status: Status, *, as_json: bool) -> None:
+    # What a glance does not need: it answers the sooner.
+    from rich.console import Group
+    from rich.live import Live
+
+    from neuronode_router.cli.commands.watch import following
+
     live = Live(console=terminal(sys.stdout), auto_refresh=False) if _screen(as_json=as_json) else None
     with following(connection, status["revision"], every=REFRESH_SECONDS) as events:
         if live is None:
@@ -128,9 +131,9 @@ def _convergence(status: Status) -> str:
     return f"in force in {current} of {len(live)} workers"
 
 
-def _parts(status: Status) -> list[Table | str]:
+def _parts(status: Status) -> list[Table | Text | str]:
     metadata = status["profile_metadata"] or {}
-    parts: list[Table | str] = [
+    parts: list[Table | Text | str] = [
         facts(
             [
                 ("profile", status["active_profile"]),
@@ -140,7 +143,7 @@ def _parts(status: Status) -> list[Table | str]:
                     f"cost {metadata.get('cost_level')}, performance {metadata.get('performance_level')}",
                 ),
                 ("revision", f"{status['revision']}, committed {moment(status['committed_at'])}"),
-                ("state", _convergence(status)),
+                ("state", Text(_convergence(status), "green" if healthy(status) else "bold red")),
             ]
         ),
     ]
@@ -150,8 +153,8 @@ def _parts(status: Status) -> list[Table | str]:
         parts += ["", f"Answered by the built-in tiny model: {clean(', '.join(status['embedded_groups']))}"]
     if status["warnings"] or status["problems"]:
         parts += [""]
-    parts += [f"Warning: {clean(text)}" for text in status["warnings"] or ()]
-    parts += [f"Problem: {clean(problem_of(place))}" for place in status["problems"] or ()]
+    parts += [Text(f"Warning: {clean(text)}", "yellow") for text in status["warnings"] or ()]
+    parts += [Text(f"Problem: {clean(problem_of(place))}", "bold red") for place in status["problems"] or ()]
     return [*parts, "", table(("task", "group"), status["active_mappings"].items())]
 
 
@@ -163,5 +166,5 @@ def _workers(status: Status) -> Table:
     return table(("host", ">pid", "version", ">revision", "state", "detail"), rows)
 
 
-def _renderable(part: Table | str) -> Table | Text:
+def _renderable(part: Table | Text | str) -> Table | Text:
     return Text(part) if isinstance(part, str) else part

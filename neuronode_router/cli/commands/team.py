@@ -15,6 +15,7 @@ from neuronode_router.access import key_id
 from neuronode_router.cli.commands.usage import dollars
 from neuronode_router.cli.consent import How, PendingChange, carry_out, forced
 from neuronode_router.cli.http import Connection, segment
+from neuronode_router.cli.names import profile_names
 from neuronode_router.cli.options import (
     change_options,
     force_option,
@@ -45,9 +46,9 @@ def list_bindings(connection: Connection, *, as_json: bool) -> None:
 
 @command.command("bind")
 @click.argument("name")
-@click.argument("profile", required=False)
+@click.argument("profile", required=False, shell_complete=profile_names)
 @click.option("--beyond", type=click.FloatRange(0, 1, min_open=True), help="Share of the budget, 0 to 1.")
-@click.option("--then", help="The profile from that share on.")
+@click.option("--then", shell_complete=profile_names, help="The profile from that share on.")
 @click.option("--monthly", type=click.FloatRange(0, min_open=True), help="The budget in US dollars a month.")
 @kind_option
 @force_option

@@ -15,9 +15,13 @@ from neuronode_router.cli.http import Connection
 from neuronode_router.cli.moment import since_option, until_option
 from neuronode_router.cli.options import json_option, online
 from neuronode_router.cli.terminal import answer, moment, table
+from neuronode_router.errors import SettingsError
+from neuronode_router.usage.finished import UsageKey
 
 STEPS = {"minute": 60, "hour": 3600, "day": 86_400}
 COLUMNS = (">requests", ">cost", ">period before", ">p50", ">p95", ">first token", ">errors", ">fallbacks")
+
+GROUPINGS = UsageKey._fields
 
 Figures = Mapping[str, Any]
 
@@ -27,7 +31,7 @@ Figures = Mapping[str, Any]
     "--by",
     default="profile",
     show_default=True,
-    help="Grouping: profile, task, tier, group, team, deployment, revision, reason, outcome; or several, with commas.",
+    help=f"Grouping: {', '.join(GROUPINGS)}; or several, with commas.",
 )
 @since_option
 @until_option
@@ -42,6 +46,9 @@ def command(
 
     The last 24 hours unless --since says otherwise.
     """
+    if unknown := [name for name in by.split(",") if name not in GROUPINGS]:
+        fix = f"Use one of {', '.join(GROUPINGS)}, or several with commas."
+        raise SettingsError(f"There is no grouping {unknown[0]!r}.", fix=fix)
     asked = {"by": by, "from": period["since"], "to": period["until"], "step": STEPS.get(step or "")}
     if as_csv:
         click.echo(connection.text("/usage", **asked, format="csv"), nl=False)

@@ -35,9 +35,11 @@ def master_key(subject: Subject) -> Iterator[Finding]:
     if not given.strip():
         if not kept.is_file():
             message = "There is no master key: LiteLLM alone would serve everybody, and the admin routes stay closed."
-            yield Finding(
-                "problem", "no_master_key", where, message, f"{KEY_MEND} `neuronode serve` makes one up."
+            fix = (
+                f"{KEY_MEND} `neuronode serve` makes one up in {kept.parent}; where it has another --state-dir, "
+                "name that here too."
             )
+            yield Finding("problem", "no_master_key", where, message, fix)
     elif hashlib.sha256(given.strip().encode()).hexdigest() in PUBLICLY_KNOWN_SHA256:
         message = "The master key is the one of LiteLLM's examples, which everybody knows."
         yield Finding("problem", "weak_master_key", where, message, KEY_MEND)

@@ -5,6 +5,7 @@ It must not change anything that exists.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -14,6 +15,7 @@ from typing import Any
 import click
 from rich.table import Table
 
+from neuronode_router.cli.compose import OVERRIDES
 from neuronode_router.cli.consent import require_consent
 from neuronode_router.cli.effective import deployments_of, read_config
 from neuronode_router.cli.init.files import ENV_FILE, NewFile, new_files
@@ -31,6 +33,9 @@ from neuronode_router.domain import TASK_ALIASES, HostFacts
 from neuronode_router.errors import ProfilesInvalid, SettingsError
 from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.settings import process_environment
+
+ENGINES = ("docker", "podman")
+"""What can run a compose file."""
 
 Documents = Mapping[str, Mapping[str, Any]]
 
@@ -68,7 +73,7 @@ def command(*, dry_run: bool, yes: bool, as_json: bool, **paths: Path | None) ->
     for file in new:
         file.write()
     _print_json(groups, documents, files, new) if as_json else show(*(str(file.path) for file in new))
-    _say_what_next(settings.config)
+    _say_what_next(settings.config, composed=any(file.path.name in OVERRIDES for file in files))
 
 
 def _require_valid(files: Sequence[NewFile], profiles: Path, groups: set[str]) -> None:
@@ -112,10 +117,11 @@ def _print_json(
     )
 
 
-def _say_what_next(config: Path) -> None:
+def _say_what_next(config: Path, *, composed: bool) -> None:
     note(f"{config.name} is as it was. Next:")
     note("  neuronode doctor                        what else your set-up should have")
-    note(
-        f"  docker compose up --build               with the override, or: set -a; . ./{ENV_FILE}; set +a; litellm ..."
-    )
+    engine = next((name for name in ENGINES if shutil.which(name)), None)
+    if composed and engine:
+        note(f"  {f'{engine} compose up --build':<40}with the override, or:")
+    note(f"  set -a; . ./{ENV_FILE}; set +a; litellm --config {config.name}")
     note("  neuronode profile switch premium        once it runs")

@@ -16,6 +16,7 @@ from neuronode_router.cli.commands.plan import plan
 from neuronode_router.cli.commands.proof import matrix, validate
 from neuronode_router.cli.consent import How, PendingChange, carry_out, forced
 from neuronode_router.cli.http import Connection
+from neuronode_router.cli.names import profile_names
 from neuronode_router.cli.options import (
     change_options,
     force_option,
@@ -23,6 +24,7 @@ from neuronode_router.cli.options import (
     online,
 )
 from neuronode_router.cli.profile.edit import edit
+from neuronode_router.cli.profile.outlook import outlook
 from neuronode_router.cli.profile.text import in_order
 from neuronode_router.cli.terminal import answer, changes_table, clean, facts, table
 from neuronode_router.errors import UnknownProfile
@@ -60,7 +62,7 @@ def list_profiles(connection: Connection, *, as_json: bool) -> None:
 
 
 @command.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=profile_names)
 @json_option
 @online
 def show_profile(connection: Connection, name: str, *, as_json: bool) -> None:
@@ -86,8 +88,8 @@ def _parts(profile: Mapping[str, Any]) -> list[Table | str]:
 
 
 @command.command("diff")
-@click.argument("before")
-@click.argument("after")
+@click.argument("before", shell_complete=profile_names)
+@click.argument("after", shell_complete=profile_names)
 @json_option
 @online
 def diff(connection: Connection, before: str, after: str, *, as_json: bool) -> None:
@@ -99,14 +101,15 @@ def diff(connection: Connection, before: str, after: str, *, as_json: bool) -> N
 
 
 @command.command("switch")
-@click.argument("name")
+@click.argument("name", shell_complete=profile_names)
 @force_option
 @change_options
 @online
 def switch(connection: Connection, name: str, *, force: bool, **how: Any) -> None:
     """Let another profile answer, in every worker."""
     body = {"profile": name, **forced(force=force)}
-    sys.exit(carry_out(connection, PendingChange("POST", "/profiles/switch", body), How(**how)))
+    change = PendingChange("POST", "/profiles/switch", body)
+    sys.exit(carry_out(connection, change, How(**how), outlook=lambda: outlook(connection, name)))
 
 
 @command.command("rollback")

@@ -19,6 +19,7 @@ import click
 from neuronode_router.cli.commands.audit import entry_line
 from neuronode_router.cli.consent import How, PendingChange, carry_out
 from neuronode_router.cli.http import Connection, Refused, checked, segment
+from neuronode_router.cli.names import profile_names
 from neuronode_router.cli.options import (
     PATH,
     change_options,
@@ -40,7 +41,7 @@ class Base:
 
 
 @click.command("edit")
-@click.argument("name")
+@click.argument("name", shell_complete=profile_names)
 @click.option(
     "--file", "file", type=PATH, help="Take this file instead of opening an editor; may add a profile."
 )

@@ -74,6 +74,7 @@ def ready_banner(
             "",
             *embedded_lines(plan),
             f"Key       {kept}.",
+            f"Page      {url}/admin/ui/  (sign in with that key)",
             "",
             "Ask for a task:",
             f"  {ask_command(url, key)}",

@@ -160,11 +160,12 @@ def test_what_is_no_time_is_wrong_usage(text: str, counting: Remote, neuronode: 
     assert "24h" in outcome.err
 
 
-def test_a_wrong_grouping_is_refused_by_the_proxy(counting: Remote, neuronode: Terminal) -> None:
-    """Its message names those there are."""
-    outcome = neuronode("usage", "--by", "colour")
+def test_a_wrong_grouping_is_wrong_usage(counting: Remote, neuronode: Terminal) -> None:
+    """One line names it and those there are."""
+    outcome = neuronode("usage", "--by", "profile,colour")
 
-    assert outcome.code == 1
+    assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+    assert "'colour'" in outcome.err
     assert "deployment" in outcome.err
 
 

@@ -5,6 +5,7 @@ import { storedKey } from "./session.js";
 
 // The page stands at <prefix>/ui/, so this is <prefix>/ whatever the prefix and root path are.
 const ROOT = new URL("../", document.baseURI);
+const READ_MS = 10_000; // a read that hangs must not keep a screen from asking again
 
 export class Refusal extends Error {
   constructor({ status, code, title = "", detail = "", fix = "", problems = [], etag = null }) {
@@ -15,6 +16,11 @@ export class Refusal extends Error {
   // The proxy has no such route, or not yet what it needs: the screen says so instead of failing.
   get absent() {
     return this.status === 404 || this.status === 405 || this.code === "not_ready";
+  }
+
+  // The same request may succeed a little later.
+  get passing() {
+    return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500;
   }
 }
 
@@ -38,9 +44,23 @@ export async function send(path, { method = "GET", body, ifMatch, headers = {}, 
   return response;
 }
 
-export async function ask(path, options) {
-  const response = await send(path, options);
-  return { data: await response.json(), etag: response.headers.get("ETag") };
+export async function ask(path, options = {}) {
+  const reads = (options.method ?? "GET") === "GET";
+  const limited = reads ? { ...options, signal: within(READ_MS, options.signal) } : options;
+  const response = await send(path, limited);
+  return { data: await response.json().catch(() => lost(options.signal)), etag: response.headers.get("ETag") };
+}
+
+// The answer broke off, or whoever asked has gone.
+function lost(signal) {
+  signal?.throwIfAborted();
+  throw new Refusal({ status: 0, code: "offline" });
+}
+
+// A signal that ends with `signal`, and after so many milliseconds by itself.
+function within(ms, signal) {
+  const end = AbortSignal.timeout(ms);
+  return signal ? AbortSignal.any([signal, end]) : end;
 }
 
 async function refusal(response) {

@@ -4,7 +4,7 @@
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./dom.js";
 import { LANGUAGES, preferences, prefer, t, THEMES } from "./i18n.js";
 import { refresh, signOut, useLive } from "./live.js";
-import { Failure, Loading } from "./parts/basics.js";
+import { AsOf, Button, Failure, Loading } from "./parts/basics.js";
 import { Access } from "./screens/access.js";
 import { Audit } from "./screens/audit.js";
 import { Cost } from "./screens/cost.js";
@@ -78,18 +78,27 @@ function Connection({ state }) {
 function Inside({ state, screen }) {
   const Screen = SCREENS[screen];
   const main = useRef(null);
-  const first = useRef(true);
+  const nav = useRef(null);
+  const told = useRef(state.entered ? null : screen); // the screen whose heading had the focus
+  const shown = state.status !== null;
   useEffect(() => {
-    // After a move the new heading gets the focus, so that a screen reader says where one is.
-    if (!first.current) main.current.querySelector("h1")?.focus();
-    first.current = false;
+    const here = nav.current.querySelector("[aria-current]");
+    // On a phone the tabs scroll: the one in use is never out of sight.
+    nav.current.scrollTo({ left: here.offsetLeft - (nav.current.clientWidth - here.offsetWidth) / 2 });
     window.scrollTo(0, 0);
   }, [screen]);
+  useEffect(() => {
+    // After a sign-in or a move the new heading gets the focus, so that a screen reader says where one is.
+    if (shown && told.current !== screen) {
+      told.current = screen;
+      main.current.querySelector("h1")?.focus();
+    }
+  }, [screen, shown]);
   return html`<div class="inside">
-    <nav aria-label=${t("nav.label")}>${Object.keys(SCREENS).map((name) => html`
+    <nav ref=${nav} aria-label=${t("nav.label")}>${Object.keys(SCREENS).map((name) => html`
       <a key=${name} href=${`#/${name}`} aria-current=${name === screen ? "page" : undefined}>${t(`nav.${name}`)}</a>`)}</nav>
     <main id="main" ref=${main} tabindex="-1">
-      ${state.failure && html`<${Failure} error=${state.failure}><button type="button" class="button plain" onClick=${refresh}>${t("act.retry")}</button><//>`}
-      ${state.status === null ? !state.failure && html`<${Loading} rows=${6} />` : html`<${Screen} key=${screen} state=${state} />`}
+      ${state.failure && html`<${Failure} error=${state.failure}>${shown && html`<p><${AsOf} at=${state.at} /></p>`}<${Button} onClick=${refresh}>${t("act.retry")}<//><//>`}
+      ${!shown ? !state.failure && html`<${Loading} rows=${6} />` : html`<${Screen} key=${screen} state=${state} />`}
     </main></div>`;
 }

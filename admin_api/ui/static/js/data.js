@@ -1,17 +1,19 @@
 // Loads one resource for a screen and keeps it fresh. It must not know how it is shown.
+// One rule for all: what was found stays, with the time it is of, while the proxy does not answer; it is asked again by itself.
 
 import { useCallback, useEffect, useRef, useState } from "./dom.js";
 import { ask } from "./api.js";
 import { useLive } from "./live.js";
 
+export const RETRY_MS = 1_500;
 const NOTHING = { data: null, error: null, etag: null, at: 0 };
 
-// Returns {data, error, etag, at, reload}. Loads again when the path, the body or the revision changes, and every `every` ms.
-// Data of another path is never shown; data of the same path stays while it is loaded anew.
-export function useData(path, { body, every = 0 } = {}) {
+// Returns {data, error, etag, at, reload}. Loads again when the path, the body or the revision changes, every `every` ms,
+// and soon after a failure that may pass. Data of another `name` (by default of another path) is never shown.
+export function useData(path, { body, every = 0, name } = {}) {
   const { status } = useLive();
   const sent = body === undefined ? undefined : JSON.stringify(body);
-  const id = `${path} ${sent}`;
+  const id = name ?? `${path} ${sent}`;
   const [found, setFound] = useState({ ...NOTHING, id });
   const [turn, setTurn] = useState(0);
   const latest = useRef(id);
@@ -25,16 +27,17 @@ export function useData(path, { body, every = 0 } = {}) {
       ({ data, etag }) => latest.current === id && setFound({ id, data, etag, error: null, at: Date.now() }),
       (error) =>
         error.name !== "AbortError" && latest.current === id &&
-        setFound((old) => ({ ...(old.id === id && error.status === 0 ? old : NOTHING), id, error })),
+        setFound((old) => ({ ...(old.id === id && error.passing ? old : NOTHING), id, error })),
     );
     return () => abort.abort();
-  }, [id, turn, status?.revision]);
+  }, [id, path, sent, turn, status?.revision]);
 
+  const wait = found.error?.passing ? RETRY_MS : every;
   useEffect(() => {
-    if (!every) return undefined;
-    const timer = setInterval(() => document.hidden || setTurn((n) => n + 1), every);
+    if (!wait) return undefined;
+    const timer = setInterval(() => document.hidden || setTurn((n) => n + 1), wait);
     return () => clearInterval(timer);
-  }, [every]);
+  }, [wait]);
 
   const reload = useCallback(() => setTurn((n) => n + 1), []);
   return { ...(found.id === id ? found : NOTHING), reload };

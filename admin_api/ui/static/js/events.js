@@ -5,7 +5,7 @@ import { send } from "./api.js";
 import { readEvents } from "./sse.js";
 
 const FIRST_WAIT_MS = 500;
-const LONGEST_WAIT_MS = 15_000;
+const LONGEST_WAIT_MS = 2_000; // a page that recovers later than the proxy shows what is not so
 const SILENCE_MS = 40_000; // the stream says something every 15 s
 
 // Calls onEvent(id, data) for each event and onState("live" | "waiting" | "denied"). Returns what stops it.

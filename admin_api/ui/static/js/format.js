@@ -65,6 +65,11 @@ export function clock(seconds) {
   return formatter(Intl.DateTimeFormat, { hour: "2-digit", minute: "2-digit" }).format(seconds * 1000);
 }
 
+export function clockToTheSecond(seconds) {
+  if (!known(seconds)) return NONE;
+  return formatter(Intl.DateTimeFormat, { timeStyle: "medium" }).format(seconds * 1000);
+}
+
 const UNITS = [["day", 86_400], ["hour", 3_600], ["minute", 60], ["second", 1]];
 
 export function ago(seconds, now = Date.now() / 1000) {

@@ -44,5 +44,7 @@ export function t(key, places = {}) {
   return text.replace(/\{(\w+)\}/g, (_, name) => places[name] ?? "");
 }
 
+export const known = (group, value) => `${group}.${value}` in TEXTS[language()];
+
 // A word of a closed vocabulary of the API, such as a state: translated where known, as it is where not.
 export const word = (group, value) => TEXTS[language()][`${group}.${value}`] ?? String(value ?? "");

@@ -6,7 +6,7 @@ import { follow } from "./events.js";
 import { forgetKey, keepKey, storedKey } from "./session.js";
 import { createStore, useStore } from "./store.js";
 
-const POLL_MS = 5_000;
+const POLL_MS = 2_000; // the stream tells of changes, but not of a broken file or a worker that is gone
 
 const signedOut = {
   signedIn: false,
@@ -17,6 +17,8 @@ const signedOut = {
   lastEntry: null,
   connection: "waiting", // live | waiting | polling
   failure: null, // the Refusal of the last refresh
+  at: 0, // when the last refresh succeeded: what is shown is of then
+  entered: false, // somebody has just signed in here
   notice: null, // why somebody has to sign in again
 };
 
@@ -36,13 +38,13 @@ export async function signIn(key) {
       throw error;
     }
   }
-  resume();
+  resume({ entered: true });
 }
 
 export async function signInWithClaim(claim) {
   const { data } = await ask("ui/session", { method: "POST", body: { claim } });
   keepKey(data.key);
-  resume();
+  resume({ entered: true });
 }
 
 export function signOut(notice = null) {
@@ -51,16 +53,14 @@ export function signOut(notice = null) {
   live.set({ ...signedOut, notice });
 }
 
-export function resume() {
+export function resume({ entered = false } = {}) {
   if (!storedKey()) return;
   stop();
-  live.set({ ...signedOut, signedIn: true });
-  let beats = 0;
-  const poll = setInterval(() => {
-    beats += 1;
-    // While the stream tells of changes, the rest may be a little older; a page that nobody sees asks for nothing.
-    if (!document.hidden && (live.get().connection !== "live" || beats % 3 === 0)) refresh();
-  }, POLL_MS);
+  live.set({ ...signedOut, signedIn: true, entered });
+  // A page that nobody sees asks for nothing.
+  const look = () => document.hidden || refresh();
+  const poll = setInterval(look, POLL_MS);
+  document.addEventListener("visibilitychange", look);
   const unfollow = follow({
     onEvent(id, entry) {
       live.set({ lastEntry: entry });
@@ -68,10 +68,10 @@ export function resume() {
     },
     onState(state) {
       live.set({ connection: state === "denied" ? "polling" : state });
-      if (state === "live") refresh();
+      refresh();
     },
   });
-  stop = () => (clearInterval(poll), unfollow());
+  stop = () => (clearInterval(poll), document.removeEventListener("visibilitychange", look), unfollow());
   refresh();
 }
 
@@ -104,7 +104,7 @@ async function load() {
       live.get().you ? null : ask("access").catch(() => null),
     ]);
     if (key !== storedKey()) return;
-    const changes = { status: status.data, profiles: list.data?.profiles ?? [], etag: list.etag, failure: null };
+    const changes = { status: status.data, profiles: list.data?.profiles ?? [], etag: list.etag, failure: null, at: Date.now() };
     if (access) changes.you = access.data.you;
     live.set(changes);
   } catch (error) {
@@ -116,4 +116,7 @@ async function load() {
 
 export const mayWrite = (state) => state.you === null || state.you.role === "admin";
 export const mayReadAll = (state) => state.status === null || state.status.workers !== null;
+
+// Whether what is shown can be trusted to be so now.
+export const fresh = (state) => state.failure === null && state.connection !== "waiting";
 

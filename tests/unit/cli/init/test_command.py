@@ -175,3 +175,17 @@ def test_a_strange_compose_file_is_passed_over(text: str, place: Path, neuronode
 
     assert neuronode("init", "-y").code == 0
     assert neuronode("doctor", "--no-reach").code == 1
+
+
+@pytest.mark.parametrize(("engine", "said"), [(None, False), ("podman", True)])
+def test_compose_is_proposed_where_something_can_run_it(
+    place: Path, neuronode: Terminal, monkeypatch: pytest.MonkeyPatch, engine: str | None, said: bool
+) -> None:
+    """By the engine of this machine; LiteLLM alone is always a way."""
+    monkeypatch.setattr("shutil.which", lambda name: name if name == engine else None)
+
+    told = neuronode("init", "--yes").err
+
+    assert ("podman compose up" in told) is said
+    assert "docker compose" not in told
+    assert "litellm --config" in told

@@ -1,8 +1,9 @@
 // The small parts every screen is made of. They must not know any data of the API but problems.
 
-import { html, useEffect, useRef, useState } from "../dom.js";
-import { ago, dateTime, isoTime } from "../format.js";
-import { t } from "../i18n.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../dom.js";
+import { ago, clockToTheSecond, dateTime, isoTime } from "../format.js";
+import { known, language, t, word } from "../i18n.js";
+import { useLive } from "../live.js";
 
 export const Badge = ({ tone = "plain", children }) => html`<span class=${`badge ${tone}`}>${children}</span>`;
 
@@ -49,13 +50,22 @@ export function Loading({ rows = 4 }) {
     ${Array.from({ length: rows }, (_, row) => html`<div class="bone" key=${row}></div>`)}</div>`;
 }
 
+// A sentence of the proxy's. They are English: a page in another language says `instead` in its own words, and has the
+// original one click away.
+export function Said({ children, instead }) {
+  if (!children || language() === "en") return children || null;
+  return html`${instead} <details class="original"><summary>${t("state.original")}</summary><span lang="en">${children}</span></details>`;
+}
+
+// What a code of the API means, in the page's language; a code that this page does not know yet is still said to be one.
+const meaning = (code) => (known("problem", code) ? word("problem", code) : t("state.problem", { code }));
+
 // Why something was refused, and what to do.
 export function Failure({ error, children }) {
-  const offline = error.status === 0;
+  if (error.status === 0) return html`<div class="notice bad" role="alert"><strong>${t("state.offline")}</strong><p>${t("state.offline.fix")}</p>${children}</div>`;
   return html`<div class="notice bad" role="alert">
-    <strong>${offline ? t("state.offline") : error.title || t("state.failed")}</strong>
-    <p>${offline ? t("state.offline.fix") : error.detail}</p>
-    ${error.fix && html`<p>${error.fix}</p>`}
+    <strong>${meaning(error.code)}</strong>
+    ${error.detail && html`<div><${Said}>${`${error.detail} ${error.fix}`}<//></div>`}
     <${Problems} problems=${error.problems} />
     ${children}</div>`;
 }
@@ -63,24 +73,32 @@ export function Failure({ error, children }) {
 export function Problems({ problems }) {
   if (!problems?.length) return null;
   return html`<ul class="problems">${problems.map((problem) => html`<li>
-      <code>${place(problem)}</code> ${problem.message} <span class="note">${problem.fix}</span></li>`)}</ul>`;
+      <code>${place(problem)}</code> <${Said} instead=${meaning(problem.code)}>${`${problem.message} ${problem.fix}`}<//></li>`)}</ul>`;
 }
+
+// Of when something is that may have changed since.
+export const AsOf = ({ at }) => html`<time datetime=${isoTime(at / 1000)}>${t("state.as_of", { time: clockToTheSecond(at / 1000) })}</time>`;
 
 function place({ file, line, path }) {
   return [file && `${file}${line ? `:${line}` : ""}`, path].filter(Boolean).join(" \u00b7 ");
 }
 
-// Shows what useData found: content, or one of the four other states.
+// Shows what useData found: content, of when it is where it can not be had anew, or one of the four other states.
+// That the proxy does not answer at all is said once, above every screen.
 export function Loaded({ of, rows, absent, children }) {
-  if (of.data !== null) return children(of.data);
-  if (of.error === null) return html`<${Loading} rows=${rows} />`;
+  const everywhere = useLive().failure !== null;
+  if (of.data !== null) {
+    return html`${of.error && html`<div class="notice warn stale" role="status"><${AsOf} at=${of.at} />${!everywhere && of.error.status !== 0 && html`<p>${meaning(of.error.code)}</p>`}</div>`}${children(of.data)}`;
+  }
+  if (of.error === null || (of.error.status === 0 && everywhere)) return html`<${Loading} rows=${rows} />`;
   if (of.error.status === 403) return html`<${Empty} title=${t("state.denied")}>${t("state.denied.fix")}<//>`;
   if (of.error.absent) return html`<${Empty} title=${t("state.absent")}>${absent ?? t("state.absent.fix")}<//>`;
   return html`<${Failure} error=${of.error}><${Button} onClick=${of.reload}>${t("act.retry")}<//><//>`;
 }
 
-// The browser's own modal dialog: it keeps the focus inside, closes on Escape and gives the focus back.
-export function Dialog({ title, onClose, children, actions }) {
+// The browser's own modal dialog: it keeps the focus inside, closes on Escape and gives the focus back. Enter in a field
+// is `onSubmit`, as its button of type "submit" is.
+export function Dialog({ title, onClose, onSubmit, children, actions }) {
   const ref = useRef(null);
   useEffect(() => {
     const dialog = ref.current;
@@ -88,28 +106,56 @@ export function Dialog({ title, onClose, children, actions }) {
     dialog.showModal();
     return () => {
       dialog.close();
-      opener?.focus?.();
+      // What opened it may be gone, as the button of a profile that is now active.
+      const back = opener?.isConnected && !opener.disabled ? opener : document.querySelector("main h1");
+      back?.focus();
     };
   }, []);
+  useEffect(() => {
+    // What had the focus may be gone: then the title has it.
+    if (!ref.current.contains(document.activeElement)) ref.current.querySelector("h2").focus();
+  });
   const cancel = (event) => {
     event.preventDefault();
     onClose();
   };
   return html`<dialog ref=${ref} aria-labelledby="dialog-title" onCancel=${cancel}
       onClick=${(event) => event.target === ref.current && onClose()}>
-    <div class="dialog">
+    <form class="dialog" onSubmit=${(event) => (event.preventDefault(), onSubmit?.())}>
       <div class="dialog-head"><h2 id="dialog-title" tabindex="-1">${title}</h2>
         <button type="button" class="icon" aria-label=${t("act.close")} onClick=${onClose}>\u00d7</button></div>
       <div class="dialog-body">${children}</div>
       ${actions && html`<div class="dialog-actions">${actions}</div>`}
-    </div></dialog>`;
+    </form></dialog>`;
 }
 
-// A table that scrolls by itself on a narrow screen, and can be scrolled with the keyboard.
+// A name of the API, which may be broken where its words meet.
+export const Name = ({ of }) => String(of).split(/(?<=[_\-/.:])/).map((part, place) => html`${place > 0 && html`<wbr />`}${part}`);
+export const Code = ({ of, was }) => html`<code class=${was ? "was" : undefined}><${Name} of=${of} /></code>`;
+
+// A table where there is room for one. Where there is not, each row is a block, and every cell has its column's title.
 export function Table({ label, head, children }) {
-  return html`<div class="table" role="region" aria-label=${label} tabindex="0"><table>
+  const ref = useRef(null);
+  useLayoutEffect(() => {
+    const box = ref.current;
+    for (const { cells } of box.querySelectorAll("tbody tr")) {
+      for (const [place, cell] of [...cells].entries()) cell.dataset.column = head[place]?.text ?? head[place] ?? "";
+    }
+    fit(box);
+  });
+  useEffect(() => {
+    const watch = new ResizeObserver(() => fit(ref.current));
+    watch.observe(ref.current);
+    return () => watch.disconnect();
+  }, []);
+  return html`<div ref=${ref} class="table"><table aria-label=${label}>
     <thead><tr>${head.map((cell) => html`<th scope="col" class=${cell?.right ? "right" : undefined}>${cell?.text ?? cell}</th>`)}</tr></thead>
     <tbody>${children}</tbody></table></div>`;
+}
+
+function fit(box) {
+  box?.classList.remove("stacked");
+  box?.classList.toggle("stacked", box.scrollWidth > box.clientWidth);
 }
 
 export function Field({ label, hint, children }) {

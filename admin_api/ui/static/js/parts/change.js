@@ -7,7 +7,7 @@ import { useData } from "../data.js";
 import { milliseconds } from "../format.js";
 import { t, word } from "../i18n.js";
 import { refresh, useLive } from "../live.js";
-import { Badge, Button, Dialog, Failure, Field, Loading, say, Table } from "./basics.js";
+import { Badge, Button, Code, Dialog, Failure, Field, Loading, Name, Said, say, Table } from "./basics.js";
 import { ForecastSummary } from "./forecast.js";
 
 const WATCH_MS = 250;
@@ -25,6 +25,7 @@ export function ChangeDialog({ change, active, onClose }) {
   const [receipt, setReceipt] = useState(null);
   const [force, setForce] = useState({}); // {force: true} once somebody wants an unproven profile all the same
   const confirm = useRef(null);
+  const done = useRef(null);
 
   const review = (forced = force) => {
     setForce(forced);
@@ -38,6 +39,9 @@ export function ChangeDialog({ change, active, onClose }) {
   useEffect(() => {
     if (preview) confirm.current?.focus();
   }, [preview]);
+  useEffect(() => {
+    if (phase === "done") done.current?.focus();
+  }, [phase]);
 
   async function commit() {
     setPhase("sending");
@@ -57,18 +61,19 @@ export function ChangeDialog({ change, active, onClose }) {
 
   const target = preview?.receipt.profile ?? change.profile;
   const title = phase === "done" ? t("change.done", { profile: receipt.profile })
-    : change.kind === "switch" ? t("change.switch", { from: active, to: change.profile }) : t("change.rollback");
+    : change.kind === "switch" ? t("change.switch", { from: active, to: change.profile })
+    : target ? t("change.rollback_to", { from: active, to: target, revision: change.to === "previous" ? preview.receipt.revision - 1 : change.to }) : t("change.rollback");
   const conflict = refused?.code === "revision_conflict";
   const unproven = refused?.code === "unproven_profile";
   const actions = phase === "done"
-    ? html`<${Button} kind="main" onClick=${onClose}>${t("act.done")}<//>`
+    ? html`<button ref=${done} type="button" class="button main" onClick=${onClose}>${t("act.done")}</button>`
     : html`<${Button} onClick=${onClose}>${t("act.cancel")}<//>
       ${conflict ? html`<${Button} kind="main" onClick=${() => review()}>${t("change.again")}<//>`
         : unproven ? html`<${Button} kind="main" onClick=${() => review({ force: true })}>${t("change.force")}<//>`
-        : html`<button ref=${confirm} type="button" class="button main" disabled=${!preview || phase === "sending"} aria-busy=${phase === "sending" || undefined}
-            onClick=${commit}>${change.kind === "switch" ? t("change.confirm", { to: target }) : t("change.confirm_rollback")}</button>`}`;
+        : html`<button ref=${confirm} type="submit" class="button main" disabled=${!preview || phase === "sending"} aria-busy=${phase === "sending" || undefined}>
+            ${change.kind === "switch" ? t("change.confirm", { to: target }) : t("change.confirm_rollback", { to: target ?? "" })}</button>`}`;
 
-  return html`<${Dialog} title=${title} onClose=${onClose} actions=${actions}>
+  return html`<${Dialog} title=${title} onClose=${onClose} actions=${actions} onSubmit=${() => preview && phase === "review" && !refused && commit()}>
     ${refused && html`<${Failure} error=${refused} />`}
     ${phase === "done" ? html`<${ReceiptView} receipt=${receipt} />`
       : phase === "sending" ? html`<${Progress} revision=${preview.receipt.revision} />`
@@ -79,7 +84,7 @@ export function ChangeDialog({ change, active, onClose }) {
 
 function Review({ preview, target, reason, onReason }) {
   return html`
-    ${preview.warnings.map((warning) => html`<p class="notice warn">${warning}</p>`)}
+    ${preview.warnings.map((warning) => html`<div class="notice warn"><${Said} instead=${t("change.warning")}>${warning}<//></div>`)}
     <h3>${t("change.forecast")}</h3>
     <${Forecast} profile=${target} />
     <${Proof} profile=${target} />
@@ -93,14 +98,14 @@ function Review({ preview, target, reason, onReason }) {
 export function Changes({ changes }) {
   if (!changes.length) return html`<p class="note">${t("change.none")}</p>`;
   return html`<${Table} label=${t("change.tasks")} head=${[t("word.task"), t("change.before"), t("change.after")]}>
-    ${changes.map(({ task, before, after }) => html`<tr key=${task}><th scope="row">${task}</th>
-      <td><code class="was">${before ?? "\u2013"}</code></td><td><code>${after ?? "\u2013"}</code></td></tr>`)}<//>`;
+    ${changes.map(({ task, before, after }) => html`<tr key=${task}><th scope="row"><${Name} of=${task} /></th>
+      <td><${Code} was of=${before ?? "\u2013"} /></td><td><${Code} of=${after ?? "\u2013"} /></td></tr>`)}<//>`;
 }
 
 function Forecast({ profile }) {
   const plan = useData("plan", { body: { profile } });
   if (plan.data === null && plan.error === null) return html`<div class="bone"></div>`;
-  if (plan.data === null) return html`<p class="note">${plan.error.absent ? t("change.forecast.absent") : plan.error.detail || t("state.failed")}</p>`;
+  if (plan.data === null) return html`<p class="note">${plan.error.absent ? t("change.forecast.absent") : t("state.failed")}</p>`;
   return html`<${ForecastSummary} plan=${plan.data} />`;
 }
 
@@ -135,10 +140,10 @@ export function ReceiptView({ receipt }) {
       { revision: receipt.revision, ms: milliseconds(receipt.duration_ms) })}</p>
     <${Table} label=${t("receipt.workers")} head=${[t("word.worker"), t("word.state"), { text: t("receipt.after"), right: true }]}>
       ${receipt.workers.map((ack) => html`<tr key=${ack.instance}><th scope="row">${ack.host} \u00b7 ${ack.pid}</th>
-        <td><${Badge} tone=${TONES[ack.state]}>${word("ack", ack.state)}<//> ${ack.detail}</td>
+        <td><${Badge} tone=${TONES[ack.state]}>${word("ack", ack.state)}<//> <${Said}>${ack.detail}<//></td>
         <td class="right">${milliseconds(ack.after_ms)}</td></tr>`)}
     <//>
-    ${receipt.warnings.map((warning) => html`<p class="notice warn">${warning}</p>`)}
+    ${receipt.warnings.map((warning) => html`<div class="notice warn"><${Said} instead=${t("change.warning")}>${warning}<//></div>`)}
     ${lastEntry && lastEntry.revision > receipt.revision && html`<p class="notice warn" role="status">${t("receipt.overtaken", { revision: lastEntry.revision, profile: lastEntry.profile_after })}</p>`}
   </div>`;
 }

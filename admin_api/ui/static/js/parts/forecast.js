@@ -3,7 +3,7 @@
 import { html } from "../dom.js";
 import { duration, milliseconds, money, number, percent } from "../format.js";
 import { t, word } from "../i18n.js";
-import { Badge, Table } from "./basics.js";
+import { Badge, Code, Name, Said, Table } from "./basics.js";
 
 export const price = (usd) => (usd === null ? t("cost.unpriced") : money(usd));
 
@@ -31,13 +31,13 @@ export function ForecastSummary({ plan }) {
 
 export function Findings({ findings }) {
   if (!findings.length) return null;
-  return html`<ul class="problems">${findings.map((finding) => html`<li><${Badge} tone="warn">${word("violation", finding.kind)}<//> ${finding.task} \u2192 <code>${finding.group}</code> <span class="note">${finding.detail}</span></li>`)}</ul>`;
+  return html`<ul class="problems">${findings.map((finding) => html`<li><${Badge} tone="warn">${word("violation", finding.kind)}<//> ${finding.task} \u2192 <${Code} of=${finding.group} /> <span class="note"><${Said}>${finding.detail}<//></span></li>`)}</ul>`;
 }
 
 export function Moves({ plan }) {
   return html`<${Table} label=${t("cost.moves")} head=${[t("word.task"), t("change.before"), t("change.after"), ...["requests", "cost_before", "cost_after", "p95_before", "p95_after"].map((name) => ({ text: t(`cost.${name}`), right: true })), t("cost.rests_on")]}>
-    ${plan.moves.map((move) => html`<tr key=${move.task + move.before + move.after}><th scope="row">${move.task || t("cost.no_name")}</th>
-      <td><code>${move.before}</code></td><td>${move.after === move.before ? html`<span class="note">${t("cost.stays")}</span>` : html`<code>${move.after}</code>`}</td>
+    ${plan.moves.map((move) => html`<tr key=${move.task + move.before + move.after}><th scope="row"><${Name} of=${move.task || t("cost.no_name")} /></th>
+      <td><${Code} of=${move.before} /></td><td>${move.after === move.before ? html`<span class="note">${t("cost.stays")}</span>` : html`<${Code} of=${move.after} />`}</td>
       <td class="right">${number(move.requests)}</td><td class="right">${price(move.cost_before.usd_per_day)}</td><td class="right">${price(move.cost_after.usd_per_day)}</td>
       <td class="right">${milliseconds(move.latency_before?.p95_ms)}</td><td class="right">${move.latency_after ? milliseconds(move.latency_after.p95_ms) : t("cost.unknown")}</td>
       <td>${word("basis", move.basis)}</td></tr>`)}<//>`;

@@ -4,7 +4,8 @@ import { html } from "../dom.js";
 import { useData } from "../data.js";
 import { dateTime } from "../format.js";
 import { t, word } from "../i18n.js";
-import { Badge, Card, Empty, Loaded, Page, Table } from "../parts/basics.js";
+import { mayReadAll } from "../live.js";
+import { Badge, Card, Code, Empty, Loaded, Page, Table } from "../parts/basics.js";
 import { Bindings } from "./bindings.js";
 
 const RIGHTS = [
@@ -33,12 +34,12 @@ export function Access({ state }) {
         <//><//>
       <${Bindings} state=${state} manages=${data.you.manages ?? []} />
       <${Teams} profiles=${state.profiles} />
-      <${Keys} keys=${data.keys} />`}<//>`;
+      <${Keys} keys=${data.keys} all=${mayReadAll(state)} />`}<//>`;
 }
 
 function list(names) {
   if (!names.length) return "\u2013";
-  return names.map((name, place) => html`${place > 0 && ", "}<code>${name === "*" ? t("access.every") : name}</code>`);
+  return names.map((name, place) => html`${place > 0 && ", "}<${Code} of=${name === "*" ? t("access.every") : name} />`);
 }
 
 function Teams({ profiles }) {
@@ -49,7 +50,8 @@ function Teams({ profiles }) {
         <td>${t(profile.hidden ? "word.yes" : "word.no")}</td></tr>`)}<//>`}<//>`;
 }
 
-function Keys({ keys }) {
+function Keys({ keys, all }) {
+  if (keys === null && !all) return html`<${Card} title=${t("access.keys")}><${Empty} title=${t("state.denied")}>${t("state.denied.fix")}<//><//>`;
   if (keys === null) return html`<${Card} title=${t("access.keys")}><${Empty} title=${t("access.keys.elsewhere")}>${t("access.keys.elsewhere.fix")}<//><//>`;
   if (!keys.length) return html`<${Card} title=${t("access.keys")}><${Empty} title=${t("access.keys.none")}>${t("access.keys.none.fix")}<//><//>`;
   return html`<${Card} title=${t("access.keys")} note=${t("access.keys.note")}>

@@ -1,11 +1,12 @@
 // Who changed what, when and why; each entry can be returned to, and the chain of hashes is checked in the browser.
 
-import { html, useEffect, useState } from "../dom.js";
+import { html, useEffect, useMemo, useState } from "../dom.js";
 import { ask } from "../api.js";
 import { checkChain } from "../chain.js";
+import { useData } from "../data.js";
 import { t, word } from "../i18n.js";
 import { mayWrite } from "../live.js";
-import { Ago, Badge, Button, Card, Empty, Failure, Field, Loading, Page } from "../parts/basics.js";
+import { Ago, Badge, Button, Code, Empty, Failure, Field, Loaded, Page } from "../parts/basics.js";
 import { ChangeDialog, Changes } from "../parts/change.js";
 import { dateTime } from "../format.js";
 import { ordered } from "./now.js";
@@ -15,7 +16,7 @@ const PAGE = 25;
 
 export function Audit({ state }) {
   const [filter, setFilter] = useState({ action: "", profile: "", actor: "" });
-  const log = useLog(filter, state.status.revision);
+  const log = useLog(filter);
   const [change, setChange] = useState(null);
   const filtered = Object.values(filter).some(Boolean);
   const set = (name) => (event) => setFilter({ ...filter, [name]: event.target.value });
@@ -26,45 +27,41 @@ export function Audit({ state }) {
       <${Field} label=${t("word.profile")}><select value=${filter.profile} onChange=${set("profile")}><option value="">${t("audit.all")}</option>
         ${ordered(state.profiles).map(({ name }) => html`<option value=${name}>${name}</option>`)}</select><//>
       <${Field} label=${t("audit.actor")}><input value=${filter.actor} maxlength="256" onChange=${set("actor")} /><//>
-      <${Chain} entries=${log.entries} filtered=${filtered} />
+      <${Chain} entries=${log.newest.data} filtered=${filtered} />
     </form>
-    ${log.error && (log.error.status === 403 ? html`<${Empty} title=${t("state.denied")}>${t("state.denied.fix")}<//>` : html`<${Failure} error=${log.error} />`)}
-    ${log.entries === null ? !log.error && html`<${Loading} rows=${6} />`
-      : log.entries.length === 0 ? html`<${Empty} title=${t("audit.none")} />`
-      : html`<ol class="log">${log.entries.map((entry) => html`<${Entry} key=${entry.revision} entry=${entry}
-          current=${entry.revision === state.status.revision} may=${mayWrite(state)} onReturn=${() => setChange({ kind: "rollback", to: entry.revision })} />`)}</ol>`}
+    <${Loaded} of=${log.newest} rows=${6}>${(entries) => (entries.length === 0 ? html`<${Empty} title=${t("audit.none")} />`
+      : html`<ol class="log">${entries.map((entry) => html`<${Entry} key=${entry.revision} entry=${entry}
+          current=${entry.revision === state.status.revision} may=${mayWrite(state)} onReturn=${() => setChange({ kind: "rollback", to: entry.revision })} />`)}</ol>`)}<//>
+    ${log.error && html`<${Failure} error=${log.error} />`}
     ${log.next && html`<p class="more"><${Button} onClick=${log.more}>${t("audit.more")}<//></p>`}
     ${change && html`<${ChangeDialog} change=${change} active=${state.status.active_profile} onClose=${() => setChange(null)} />`}`;
 }
 
-function useLog(filter, revision) {
-  const query = new URLSearchParams({ limit: PAGE, ...Object.fromEntries(Object.entries(filter).filter(([, value]) => value)) });
-  const id = query.toString();
-  const [log, setLog] = useState({ id: null, entries: null, next: null, error: null });
-  useEffect(() => {
-    const abort = new AbortController();
-    ask(`audit?${id}`, { signal: abort.signal }).then(
-      ({ data }) => setLog({ id, entries: data.entries, next: data.next, error: null }),
-      (error) => error.name !== "AbortError" && setLog({ id, entries: null, next: null, error }),
-    );
-    return () => abort.abort();
-  }, [id, revision]);
+// The newest entries, kept fresh like all data, and the older ones that were asked for.
+function useLog(filter) {
+  const query = new URLSearchParams({ limit: PAGE, ...Object.fromEntries(Object.entries(filter).filter(([, value]) => value)) }).toString();
+  const newest = useData(`audit?${query}`);
+  const [older, setOlder] = useState({ query, before: null, entries: [], next: null, error: null });
+  const first = newest.data?.next ?? null;
+  // They follow the first page as it was: a new entry on it moves the seam, and they are asked for again.
+  const kept = older.query === query && older.before === first ? older : { query, before: first, entries: [], next: first, error: null };
   const more = async () => {
     try {
-      const { data } = await ask(`audit?${id}&before=${log.next}`);
-      setLog((old) => (old.id === id && old.next === log.next ? { ...old, entries: [...old.entries, ...data.entries], next: data.next } : old));
+      const { data } = await ask(`audit?${query}&before=${kept.next}`);
+      setOlder({ ...kept, entries: [...kept.entries, ...data.entries], next: data.next, error: null });
     } catch (error) {
-      setLog((old) => ({ ...old, error }));
+      setOlder({ ...kept, error });
     }
   };
-  return { ...(log.id === id ? log : { entries: null, next: null, error: null }), more };
+  const entries = useMemo(() => newest.data && [...newest.data.entries, ...kept.entries], [newest.data, kept.entries.length]);
+  return { newest: { ...newest, data: entries }, next: kept.next, error: kept.error, more };
 }
 
 function Entry({ entry, current, may, onReturn }) {
   return html`<li class="card entry"><details>
     <summary><span class="rev">${entry.revision}</span>
       <span class="what"><strong>${word("action", entry.action)}</strong> ${entry.profile_before !== entry.profile_after && entry.profile_before
-        ? html`<code class="was">${entry.profile_before}</code> \u2192 <code>${entry.profile_after}</code>` : html`<code>${entry.profile_after}</code>`}
+        ? html`<${Code} was of=${entry.profile_before} /> \u2192 <${Code} of=${entry.profile_after} />` : html`<${Code} of=${entry.profile_after} />`}
         ${current && html` <${Badge} tone="accent">${t("audit.current")}<//>`}
         ${entry.reason && html`<span class="reason">${entry.reason}</span>`}</span>
       <span class="who">${entry.actor.name}<br /><${Ago} at=${entry.at} /></span></summary>

@@ -5,8 +5,8 @@ import { ask } from "../api.js";
 import { useData } from "../data.js";
 import { percent } from "../format.js";
 import { t } from "../i18n.js";
-import { mayWrite, refresh } from "../live.js";
-import { Button, Card, Failure, Field, Loaded, say, Table } from "../parts/basics.js";
+import { mayReadAll, mayWrite, refresh } from "../live.js";
+import { Button, Card, Failure, Field, Loaded, Name, say, Table } from "../parts/basics.js";
 import { ordered } from "./now.js";
 
 // "team:research" is changed at bindings/team/research.
@@ -33,9 +33,9 @@ export function Bindings({ state, manages }) {
 
   return html`<${Card} title=${t("bind.title")} note=${t("bind.note")}>
     ${refused && html`<${Failure} error=${refused} />`}
-    <${Loaded} of=${found} rows=${2}>${({ bindings }) => (bindings.length === 0 ? html`<p class="note">${t("bind.none")}</p>`
+    <${Loaded} of=${found} rows=${2}>${({ bindings }) => (bindings.length === 0 ? html`<p class="note">${t(mayReadAll(state) ? "bind.none" : "bind.none_yours")}</p>`
       : html`<${Table} label=${t("bind.title")} head=${[t("bind.subject"), t("word.profile"), t("bind.beyond"), { text: t("bind.change"), right: true }]}>
-        ${bindings.map(({ subject, profile, beyond }) => html`<tr key=${subject}><th scope="row">${subject}</th>
+        ${bindings.map(({ subject, profile, beyond }) => html`<tr key=${subject}><th scope="row"><${Name} of=${subject} /></th>
           <td>${profile ?? html`<span class="note">${t("play.active")}</span>`}</td>
           <td>${beyond ? t("bind.beyond.text", { share: percent(beyond.share, 0), profile: beyond.profile }) : "\u2013"}</td>
           <td class="right"><${Button} disabled=${!may(subject)} aria-label=${t("bind.end_of", { subject })} onClick=${() => end(subject)}>${t("bind.end")}<//></td></tr>`)}<//>`)}<//>

@@ -2,10 +2,13 @@
 
 import { html, useEffect, useState } from "../dom.js";
 import { ask } from "../api.js";
+import { RETRY_MS } from "../data.js";
 import { t } from "../i18n.js";
 import { Badge, Button, Card, Table } from "../parts/basics.js";
 import { Delta, Findings, Moves, price } from "../parts/forecast.js";
 import { ordered } from "./now.js";
+
+const ASSUMPTIONS = ["assumed.again", "assumed.tokens", "assumed.tier", "assumed.failures"];
 
 export function Compare({ profiles, active }) {
   const names = ordered(profiles).map(({ name }) => name);
@@ -23,7 +26,7 @@ export function Compare({ profiles, active }) {
         <td class="right">${plan && plan.moves.length > 0 && html`<${Button} aria-expanded=${open === name} aria-label=${t("cost.details_of", { profile: name })} onClick=${() => setOpen(open === name ? null : name)}>${t("cost.details")}<//>`}</td></tr>`;
     })}<//>
     ${detail && html`<h3>${open}</h3><${Findings} findings=${detail.findings} /><${Moves} plan=${detail} />
-      <ul class="problems note">${detail.basis.map((line) => html`<li>${line}</li>`)}</ul>`}<//>`;
+      <ul class="problems note">${ASSUMPTIONS.map((key) => html`<li>${t(key)}</li>`)}</ul>`}<//>`;
 }
 
 // One after the other: each replays the record, and the proxy limits how many a caller may ask for at once.
@@ -33,14 +36,21 @@ function usePlans(names, active) {
   useEffect(() => {
     const abort = new AbortController();
     (async () => {
-      for (const profile of names) {
+      const left = [...names];
+      while (left.length && !abort.signal.aborted) {
+        const [profile] = left;
         try {
           const { data: plan } = await ask("plan", { method: "POST", body: { profile }, signal: abort.signal });
           setPlans((old) => ({ ...old, [profile]: { plan } }));
         } catch (error) {
           if (error.name === "AbortError") return;
+          if (error.passing) {
+            await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+            continue;
+          }
           setPlans((old) => ({ ...old, [profile]: { error } }));
         }
+        left.shift();
       }
     })();
     return () => abort.abort();

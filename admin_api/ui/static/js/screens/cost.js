@@ -1,42 +1,29 @@
 // What requests cost and how they went, by profile, task, team or group; and what another profile would cost.
 
-import { html, useEffect, useState } from "../dom.js";
+import { html, useState } from "../dom.js";
 import { send } from "../api.js";
 import { useData } from "../data.js";
 import { clock, compact, day, milliseconds, money, number, percent } from "../format.js";
 import { t, word } from "../i18n.js";
 import { mayReadAll } from "../live.js";
-import { Button, Card, Empty, Figure, Figures, Loaded, Page, Segments, Table } from "../parts/basics.js";
+import { Button, Card, Empty, Figure, Figures, Loaded, Name, Page, Segments, Table } from "../parts/basics.js";
 import { Columns } from "../parts/chart.js";
 import { cost, Delta } from "../parts/forecast.js";
+import { DAY, PERIODS, usePeriod } from "../period.js";
 import { Compare } from "./compare.js";
 import { Explain } from "./explain.js";
 
 const GROUPINGS = ["profile", "task", "served_group", "tier", "team"];
+const EVERY_MS = 10_000;
 const WORDS = { served_group: "group" };
-const HOUR = 3_600;
-const DAY = 24 * HOUR;
-const PERIODS = { day: [DAY, HOUR], week: [7 * DAY, DAY], month: [30 * DAY, DAY] };
-const EVERY_MS = 30_000;
-
-// A period ends at the next full minute, so that its address stays the same while nothing new can be counted.
-function usePeriod(name) {
-  const [minute, setMinute] = useState(Math.ceil(Date.now() / 60_000));
-  useEffect(() => {
-    const timer = setInterval(() => setMinute(Math.ceil(Date.now() / 60_000)), EVERY_MS);
-    return () => clearInterval(timer);
-  }, []);
-  const [length, step] = PERIODS[name];
-  return { query: new URLSearchParams({ from: minute * 60 - length, to: minute * 60 }).toString(), step };
-}
 
 export function Cost({ state }) {
   const [by, setBy] = useState("profile");
   const [name, setName] = useState("day");
   const { query, step } = usePeriod(name);
-  const usage = useData(`usage?by=${by}&${query}`);
-  const series = useData(`usage?by=profile&step=${step}&${query}`);
-  const tools = html`<${Segments} label=${t("cost.period")} value=${name} onChange=${setName} options=${Object.keys(PERIODS).map((each) => [each, t(`cost.${each}`)])} />`;
+  const usage = useData(`usage?by=${by}&${query}`, { name: `${by} ${name}`, every: EVERY_MS });
+  const series = useData(`usage?by=profile&step=${step}&${query}`, { name, every: EVERY_MS });
+  const tools = html`<${Segments} label=${t("cost.period")} value=${name} onChange=${setName} options=${PERIODS.map((each) => [each, t(`cost.${each}`)])} />`;
   return html`<${Page} title=${t("nav.cost")} intro=${t("cost.intro")} tools=${tools} />
     <${Loaded} of=${usage} rows=${7} absent=${t("cost.absent")}>${(data) => html`
       <${Total} now=${data.total} before=${data.total_before} />
@@ -70,7 +57,7 @@ function Series({ data, step }) {
 function Lines({ by, lines }) {
   const head = [t(`word.${WORDS[by] ?? by}`), ...["requests", "cost", "versus", "p50_head", "p95_head", "first_token", "errors", "fallback"].map((name) => ({ text: t(`cost.${name}`), right: true }))];
   return html`<${Table} label=${t("cost.by_name", { name: t(`word.${WORDS[by] ?? by}`) })} head=${head}>${lines.map(({ names, figures, before }) => html`<tr key=${names[by]}>
-    <th scope="row">${title(by, names[by])}</th>
+    <th scope="row"><${Name} of=${title(by, names[by])} /></th>
     <td class="right">${number(figures.requests)}</td><td class="right">${cost(figures)}</td>
     <td class="right"><${Delta} before=${before?.cost_usd ?? null} after=${figures.cost_usd} /></td>
     <td class="right">${milliseconds(figures.latency_p50_ms)}</td><td class="right">${milliseconds(figures.latency_p95_ms)}</td><td class="right">${milliseconds(figures.first_token_p50_ms)}</td>

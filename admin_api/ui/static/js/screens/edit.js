@@ -4,7 +4,7 @@ import { html, useEffect, useRef, useState } from "../dom.js";
 import { ask } from "../api.js";
 import { t } from "../i18n.js";
 import { refresh } from "../live.js";
-import { Button, Dialog, Failure, Field, Problems, say } from "../parts/basics.js";
+import { Button, Dialog, Failure, Field, Problems, Said, say } from "../parts/basics.js";
 import { ReceiptView } from "../parts/change.js";
 
 const SETTLE_MS = 350;
@@ -74,10 +74,10 @@ export function EditDialog({ edit, groups, onClose }) {
   }
   const actions = theirs
     ? html`<${Button} onClick=${onClose}>${t("edit.keep_theirs")}<//>
-        <${Button} kind="main" busy=${busy} onClick=${() => save(etag)}>${t("edit.use_mine")}<//>`
+        <${Button} kind="main" type="submit" busy=${busy}>${t("edit.use_mine")}<//>`
     : html`<${Button} onClick=${onClose}>${t("act.cancel")}<//>
-        <${Button} kind="main" busy=${busy} disabled=${check.state !== "good"} onClick=${() => save(etag)}>${t("act.save")}<//>`;
-  return html`<${Dialog} title=${title} onClose=${onClose} actions=${actions}>
+        <${Button} kind="main" type="submit" busy=${busy} disabled=${check.state !== "good"}>${t("act.save")}<//>`;
+  return html`<${Dialog} title=${title} onClose=${onClose} actions=${actions} onSubmit=${() => !busy && (theirs || check.state === "good") && save(etag)}>
     ${refused && html`<${Failure} error=${refused} />`}
     ${theirs ? html`<${Conflict} mine=${group.trim()} base=${edit.group} theirs=${theirs} />` : html`
       <${Field} label=${t("word.group")} hint=${t("edit.hint")}>
@@ -85,7 +85,7 @@ export function EditDialog({ edit, groups, onClose }) {
       <//>
       <datalist id="groups">${groups.map((each) => html`<option value=${each}></option>`)}</datalist>
       <div id="check" class=${`check ${check.state}`} role="status">${t(`check.${check.state}`)}
-        ${check.error && !check.problems.length && ` ${check.error.detail}`}<${Problems} problems=${check.problems} /></div>
+        ${check.error && !check.problems.length && html` <${Said}>${check.error.detail}<//>`}<${Problems} problems=${check.problems} /></div>
       <${Field} label=${t("change.reason")} hint=${t("change.reason.hint")}>
         <input maxlength="500" value=${reason} onInput=${(event) => setReason(event.target.value)} />
       <//>`}

@@ -4,7 +4,7 @@ import { html, useState } from "../dom.js";
 import { ask } from "../api.js";
 import { dateTime, milliseconds, number } from "../format.js";
 import { t, word } from "../i18n.js";
-import { Badge, Card, Failure, Field, Table } from "../parts/basics.js";
+import { Badge, Card, Code, Failure, Field, Name, Table } from "../parts/basics.js";
 import { price } from "../parts/forecast.js";
 
 export function Explain() {
@@ -38,10 +38,10 @@ function Told({ data }) {
       <div><dt>${t("explain.latency")}</dt><dd>${milliseconds(data.latency_ms)}</dd></div>
       <div><dt>${t("cost.tokens")}</dt><dd>${number(data.prompt_tokens)} + ${number(data.completion_tokens)}</dd></div>
       <div><dt>${t("explain.ended")}</dt><dd>${dateTime(data.ended_at)}</dd></div>
-      <div><dt>${t("explain.outcome")}</dt><dd>${data.outcome}</dd></div>
+      <div><dt>${t("explain.outcome")}</dt><dd>${word("outcome", data.outcome)}</dd></div>
     </dl>
     <p class="badges">${words.map((each) => html`<${Badge}>${word("step", each)}<//>`)}</p>
     <${Table} label=${t("explain.elsewhere")} head=${[t("explain.elsewhere"), t("word.group"), { text: t("cost.cost"), right: true }, t("cost.rests_on")]}>
-      ${data.alternatives.map((each) => html`<tr key=${each.profile}><th scope="row">${each.profile}</th><td><code>${each.group}</code></td>
+      ${data.alternatives.map((each) => html`<tr key=${each.profile}><th scope="row"><${Name} of=${each.profile} /></th><td><${Code} of=${each.group} /></td>
         <td class="right">${price(each.cost_usd)}</td><td>${word("basis", each.basis)}</td></tr>`)}<//></div>`;
 }

@@ -6,7 +6,7 @@ import { useData } from "../data.js";
 import { dateTime, milliseconds, money, number } from "../format.js";
 import { t, word } from "../i18n.js";
 import { mayReadAll, mayWrite } from "../live.js";
-import { Badge, Button, Card, Failure, Page, Problems, say, Table } from "../parts/basics.js";
+import { AsOf, Badge, Button, Card, Code, Failure, Name, Page, Problems, Said, say, Table } from "../parts/basics.js";
 import { readEvents } from "../sse.js";
 import { ordered } from "./now.js";
 
@@ -36,12 +36,12 @@ export function Matrix({ state }) {
       <strong>${t(check.found.valid ? "matrix.valid" : "matrix.invalid")}</strong><${Problems} problems=${check.found.problems} /></div>`}
     ${proof.data && mayWrite(state) && html`<${Prove} live=${live} gate=${proof.data.gate} />`}
     <${Card} class="card matrix">
-      <${Table} label=${t("matrix.title")} head=${[t("word.task"), ...profiles.map(({ name }) => name)]}>
-        ${tasks.map((task) => html`<tr key=${task}><th scope="row">${task}</th>
+      <${Table} label=${t("matrix.title")} head=${[t("word.task"), ...profiles.map(({ name }) => ({ text: name }))]}>
+        ${tasks.map((task) => html`<tr key=${task}><th scope="row"><${Name} of=${task} /></th>
           ${profiles.map((profile) => html`<${Cell} key=${profile.name} profile=${profile} task=${task} check=${check.found} found=${live.found}
             proven=${proof.data?.cells.find((cell) => cell.profile === profile.name && cell.task === task)} active=${profile.name === state.status.active_profile} />`)}</tr>`)}
       <//>
-      ${proof.error && html`<p class="note">${t("matrix.live.absent")}</p>`}
+      ${proof.error && html`<p class="note">${proof.error.status === 403 ? t("matrix.live.denied") : proof.error.absent ? t("matrix.live.absent") : proof.data ? html`<${AsOf} at=${proof.at} />` : t("state.loading")}</p>`}
     <//>`;
 }
 
@@ -89,8 +89,8 @@ function Cell({ profile, task, check, proven, found, active }) {
   const group = profile.tasks[task];
   // What a run has found so far goes before what was stored when the screen was opened.
   const cell = proven && (found[`${proven.group} ${proven.shape}`] ?? proven);
-  return html`<td class=${active ? "column-active" : undefined}>${group ? html`<code>${group}</code>` : "\u2013"}
-    ${wrong.length > 0 && html` <${Badge} tone="bad">${wrong[0].message}<//>`}
+  return html`<td class=${active ? "column-active" : undefined}>${group ? html`<${Code} of=${group} />` : "\u2013"}
+    ${wrong.length > 0 && html` <${Badge} tone="bad">${word("problem", wrong[0].code)}<//><${Said}>${wrong[0].message}<//>`}
     ${cell && html`<div class="proof" data-state=${cell.state} title=${dateTime(cell.checked_at)}><${Badge} tone=${TONES[cell.state] ?? "plain"}>${word("cell", cell.state)}<//>
       <small>${cell.state === "red" || cell.state === "not_loaded" ? word("probe", cell.why) : cell.latency_ms !== null && milliseconds(cell.latency_ms)}</small></div>`}</td>`;
 }

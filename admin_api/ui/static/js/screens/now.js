@@ -2,8 +2,8 @@
 
 import { html, useState } from "../dom.js";
 import { t, word } from "../i18n.js";
-import { mayReadAll, mayWrite } from "../live.js";
-import { Ago, Badge, Button, Empty, Page, Problems } from "../parts/basics.js";
+import { fresh, mayReadAll, mayWrite } from "../live.js";
+import { Ago, Badge, Button, Empty, Page, Problems, Said } from "../parts/basics.js";
 import { ChangeDialog } from "../parts/change.js";
 
 const ORDER = ["premium", "balanced", "cost_effective", "specialized", "ultra_fast"];
@@ -20,7 +20,7 @@ export function Now({ state }) {
   return html`<${Page} title=${t("now.title")} intro=${t("now.intro")} />
     <${Warnings} status=${status} />
     ${status.ready
-      ? html`<${Active} status=${status} entry=${lastEntry} undo=${mayWrite(state) && undo} />`
+      ? html`<${Active} status=${status} fresh=${fresh(state)} entry=${lastEntry} undo=${mayWrite(state) && undo} />`
       : html`<section class="card"><${Empty} title=${t("now.not_ready")}>${t("now.not_ready.fix")}<//></section>`}
     <h2 class="section">${t("now.others")}</h2>
     <div class="profiles">${ordered(profiles).map((profile) => html`<${ProfileCard} key=${profile.name} profile=${profile}
@@ -34,10 +34,10 @@ function Warnings({ status }) {
   const problems = status.problems ?? [];
   if (!warnings.length && !problems.length) return null;
   return html`<div class="notice warn" role="status"><strong>${t("now.attention")}</strong>
-    ${warnings.map((warning) => html`<p>${warning}</p>`)}<${Problems} problems=${problems} /></div>`;
+    ${warnings.map((warning) => html`<div><${Said} instead=${t("change.warning")}>${warning}<//></div>`)}<${Problems} problems=${problems} /></div>`;
 }
 
-function Active({ status, entry, undo }) {
+function Active({ status, fresh: certain, entry, undo }) {
   const meta = status.profile_metadata;
   const workers = status.workers?.filter((worker) => worker.live);
   const current = workers?.filter((worker) => worker.revision === status.revision);
@@ -54,7 +54,7 @@ function Active({ status, entry, undo }) {
       <div><dt>${t("now.since")}</dt><dd><${Ago} at=${status.committed_at} /></dd></div>
       ${entry && entry.revision === status.revision && html`<div><dt>${t("now.by")}</dt><dd>${entry.actor.name} \u00b7 ${word("action", entry.action)}
         ${entry.reason && html`<small>${entry.reason}</small>`}</dd></div>`}
-      ${workers && html`<div><dt>${t("now.workers")}</dt><dd><span class=${current.length === workers.length ? "good-text" : "warn-text"}>${t("now.workers.of", { done: current.length, all: workers.length })}</span></dd></div>`}
+      ${workers && html`<div><dt>${t("now.workers")}</dt><dd><span class=${current.length < workers.length ? "warn-text" : certain ? "good-text" : "note"}>${t("now.workers.of", { done: current.length, all: workers.length })}</span></dd></div>`}
       ${status.embedded_groups.length > 0 && html`<div><dt>${t("now.embedded")}</dt><dd>${t("now.embedded.count", { count: status.embedded_groups.length })}</dd></div>`}
     </dl>
   </section>`;

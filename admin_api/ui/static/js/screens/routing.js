@@ -4,11 +4,13 @@ import { html, useEffect, useRef, useState } from "../dom.js";
 import { useData } from "../data.js";
 import { clock, milliseconds, number, percent } from "../format.js";
 import { t, word } from "../i18n.js";
-import { Badge, Button, Card, Empty, Figure, Figures, Loaded, Page, Table } from "../parts/basics.js";
+import { Badge, Button, Card, Code, Empty, Figure, Figures, Loaded, Page, Segments, Table } from "../parts/basics.js";
 import { Bars, Donut, Spark } from "../parts/chart.js";
+import { PERIODS, usePeriod } from "../period.js";
 import { Playground } from "./playground.js";
 
 const EVERY_MS = 3_000;
+const RECORDED_MS = 5_000;
 const KEPT = 60; // samples of the curves: three minutes
 const HEALTH_TONES = { ok: "good", probing: "accent", slow: "warn", failing: "bad", cooldown: "bad", unavailable: "bad" };
 const TIERS = ["fast", "medium", "complex"];
@@ -16,39 +18,64 @@ const TIERS = ["fast", "medium", "complex"];
 export function Routing({ state }) {
   const found = useData("router/stats", { every: EVERY_MS });
   const history = useHistory(found);
-  return html`<${Page} title=${t("nav.routing")} intro=${t("routing.intro")} />
+  const [period, setPeriod] = useState("day");
+  const { query } = usePeriod(period);
+  const routed = useData(`usage?by=tier,task&${query}`, { name: `routed ${period}`, every: RECORDED_MS });
+  const served = useData(`usage?by=served_group&${query}`, { name: `served ${period}`, every: RECORDED_MS });
+  const tools = html`<${Segments} label=${t("cost.period")} value=${period} onChange=${setPeriod} options=${PERIODS.map((each) => [each, t(`cost.${each}`)])} />`;
+  return html`<${Page} title=${t("nav.routing")} intro=${t("routing.intro")} tools=${tools} />
+    <${Loaded} of=${routed} rows=${4} absent=${t("cost.absent")}>${(usage) => html`<${Recorded} lines=${usage.lines.filter(({ names }) => names.tier)} />`}<//>
+    <${Loaded} of=${served} rows=${4} absent=${t("cost.absent")}>${(usage) => html`<${Groups} usage=${usage} />`}<//>
     <${Loaded} of=${found} rows=${8} absent=${t("routing.absent")}>${(stats) => html`
       <${Summary} stats=${stats} />
-      <div class="grid">
-        <${Card} title=${t("routing.tiers")}><${Tiers} decisions=${stats.decisions} /><//>
-        <${Card} title=${t("routing.tasks")}><${Counts} label=${t("routing.tasks")} counts=${stats.decisions.task} of="task" /><//>
-        <${Card} title=${t("routing.steps")}><${Counts} label=${t("routing.steps")} counts=${stats.decisions.step} of="step" /><//>
-      </div>
-      <${Deployments} stats=${stats} history=${history} />`}<//>
+      <${Deployments} stats=${stats} history=${history} alone=${stats.statistics === "memory" && (state.status.workers ?? []).filter(({ live }) => live).length > 1} />`}<//>
     <${Playground} profiles=${state.profiles} />`;
 }
 
-function Summary({ stats }) {
-  const { decisions, deployments } = stats;
-  const unwell = deployments.filter(({ health }) => health !== "ok" && health !== "probing").length;
-  const flying = deployments.reduce((sum, { in_flight: count }) => sum + count, 0);
-  return html`<${Figures}>
-    <${Figure} label=${t("routing.mode")} value=${word("mode", stats.routing)} />
-    <${Figure} label=${t("routing.decisions")} value=${number(decisions.total)} note=${t("routing.decisions.note")} />
-    <${Figure} label=${t("routing.fallback_rate")} value=${percent(decisions.fallback_rate)} note=${t("routing.fallbacks", { count: number(decisions.fallbacks) })} tone=${decisions.fallback_rate > 0.1 ? "warn" : undefined} />
-    <${Figure} label=${t("routing.unwell")} value=${number(unwell)} note=${t("routing.of", { count: deployments.length })} tone=${unwell ? "warn" : undefined} />
-    <${Figure} label=${t("routing.in_flight")} value=${number(flying)} note=${t("routing.statistics", { mode: stats.statistics })} /><//>`;
+// Requests for auto by tier and task: what all workers have recorded, so it outlives them.
+function Recorded({ lines }) {
+  const sum = (of) => {
+    const counts = {};
+    for (const { names, figures } of lines) counts[names[of]] = (counts[names[of]] ?? 0) + figures.requests;
+    return counts;
+  };
+  return html`<div class="grid">
+    <${Card} title=${t("routing.tiers")} note=${t("routing.recorded")}><${Tiers} counts=${sum("tier")} /><//>
+    <${Card} title=${t("routing.tasks")} note=${t("routing.recorded")}><${Counts} label=${t("routing.tasks")} counts=${sum("task")} of="task" /><//></div>`;
 }
 
-function Tiers({ decisions }) {
-  if (!decisions.total) return html`<${Empty} title=${t("routing.none")}>${t("routing.none.fix")}<//>`;
-  const parts = TIERS.map((tier) => ({ name: word("tier", tier), value: decisions.tier[tier] ?? 0 }));
+function Tiers({ counts }) {
+  if (!Object.keys(counts).length) return html`<${Empty} title=${t("routing.none")}>${t("routing.none.fix")}<//>`;
+  const parts = TIERS.map((tier) => ({ name: word("tier", tier), value: counts[tier] ?? 0 }));
   return html`<${Donut} label=${t("routing.tiers")} parts=${parts} />`;
 }
 
 function Counts({ label, counts, of }) {
-  const parts = Object.entries(counts).sort(([, a], [, b]) => b - a).map(([name, value]) => ({ name: word(of, name), value, text: number(value) }));
+  const parts = Object.entries(counts).sort(([, a], [, b]) => b - a).map(([name, value]) => ({ name: word(of, name) || t("cost.no_name"), value, text: number(value) }));
   return parts.length ? html`<${Bars} label=${label} parts=${parts} />` : html`<${Empty} title=${t("routing.none")}>${t("routing.none.fix")}<//>`;
+}
+
+// Who answered all requests of the period, and how well.
+function Groups({ usage: { lines, total } }) {
+  const head = [t("word.group"), ...["cost.requests", "routing.mean", "cost.p95_head", "cost.errors", "cost.fallback"].map((key) => ({ text: t(key), right: true }))];
+  const row = (name, figures) => html`<tr><th scope="row">${name}</th><td class="right">${number(figures.requests)}</td>
+    <td class="right">${milliseconds(figures.latency_mean_ms)}</td><td class="right">${milliseconds(figures.latency_p95_ms)}</td>
+    <td class="right">${percent(figures.error_rate)}</td><td class="right">${percent(figures.fallback_rate)}</td></tr>`;
+  return html`<${Card} title=${t("routing.groups")} note=${t("routing.recorded")}>
+    ${lines.length === 0 ? html`<${Empty} title=${t("cost.none")}>${t("cost.none.fix")}<//>` : html`<${Table} label=${t("routing.groups")} head=${head}>
+      ${lines.map(({ names, figures }) => row(html`<${Code} of=${names.served_group || t("cost.no_name")} />`, figures))}
+      ${row(t("routing.all"), total)}<//>`}<//>`;
+}
+
+// How it stands now: not counted up, but measured.
+function Summary({ stats }) {
+  const { deployments } = stats;
+  const unwell = deployments.filter(({ health }) => health !== "ok" && health !== "probing").length;
+  const flying = deployments.reduce((sum, { in_flight: count }) => sum + count, 0);
+  return html`<${Figures}>
+    <${Figure} label=${t("routing.mode")} value=${word("mode", stats.routing)} />
+    <${Figure} label=${t("routing.unwell")} value=${number(unwell)} note=${t("routing.of", { count: deployments.length })} tone=${unwell ? "warn" : undefined} />
+    <${Figure} label=${t("routing.in_flight")} value=${number(flying)} note=${t("routing.statistics", { mode: word("statistics", stats.statistics) })} /><//>`;
 }
 
 // The last minutes of every deployment, collected while the screen is open: the proxy keeps no curves.
@@ -67,13 +94,13 @@ function useHistory(found) {
   return kept.current;
 }
 
-function Deployments({ stats, history }) {
+function Deployments({ stats, history, alone }) {
   const [all, setAll] = useState(false);
   const busy = stats.deployments.filter((entry) => entry.window || entry.health !== "ok");
   const shown = all || !busy.length ? stats.deployments : busy;
   if (!stats.deployments.length) return html`<${Card} title=${t("routing.deployments")}><${Empty} title=${t("routing.no_deployments")} /><//>`;
   const head = [t("word.group"), t("word.tier"), t("word.state"), ...["p50", "p95", "ttft", "speed", "errors", "in_flight"].map((name) => ({ text: t(`routing.${name}`), right: true })), t("routing.curve")];
-  return html`<${Card} title=${t("routing.deployments")} note=${t("routing.window", { minutes: Math.round(stats.window_seconds / 60) })}>
+  return html`<${Card} title=${t("routing.deployments")} note=${t(alone ? "routing.window_alone" : "routing.window", { minutes: Math.round(stats.window_seconds / 60) })}>
     <${Table} label=${t("routing.deployments")} head=${head}>
       ${[...shown].sort((a, b) => rank(a) - rank(b) || a.group.localeCompare(b.group)).map((entry) => html`<${Row} key=${entry.id} entry=${entry} points=${history.get(entry.id) ?? []} />`)}
     <//>
@@ -86,7 +113,7 @@ function Row({ entry, points }) {
   const { window } = entry;
   const curve = points.some(([p50]) => p50 !== null);
   return html`<tr>
-    <th scope="row"><code title=${entry.id}>${entry.group}</code></th>
+    <th scope="row" title=${entry.id}><${Code} of=${entry.group} /></th>
     <td>${entry.tier ? word("tier", entry.tier) : "\u2013"}</td>
     <td><${Badge} tone=${HEALTH_TONES[entry.health] ?? "plain"}>${word("health", entry.health)}<//> <span class="note">${why(entry)}</span></td>
     <td class="right">${milliseconds(window?.total.p50_ms)}</td><td class="right">${milliseconds(window?.total.p95_ms)}</td>

@@ -3,8 +3,9 @@
 import { html } from "../dom.js";
 import { useData } from "../data.js";
 import { milliseconds, number } from "../format.js";
-import { t } from "../i18n.js";
-import { Ago, Badge, Card, Figure, Figures, Loaded, Page, Table } from "../parts/basics.js";
+import { t, word } from "../i18n.js";
+import { fresh } from "../live.js";
+import { Ago, Badge, Card, Figure, Figures, Loaded, Page, Said, Table } from "../parts/basics.js";
 
 const EVERY_MS = 2_000;
 
@@ -12,11 +13,11 @@ export function Workers({ state }) {
   const found = useData("workers", { every: EVERY_MS });
   return html`<${Page} title=${t("nav.workers")} intro=${t("workers.intro")} />
     <${Loaded} of=${found} rows=${5}>${(data) => html`
-      <${Summary} data=${data} status=${state.status} />
+      <${Summary} data=${data} status=${state.status} certain=${fresh(state)} />
       <${Card} title=${t("workers.all")}>
         <${Table} label=${t("workers.all")} head=${[t("word.worker"), t("word.state"), { text: t("now.revision"), right: true }, { text: t("receipt.after"), right: true },
           t("workers.heartbeat"), t("workers.started"), { text: t("workers.drifts"), right: true }, { text: t("workers.failures"), right: true }, t("workers.wake"), t("workers.version")]}>
-          ${byPlace(data.workers).map((worker) => html`<${Row} key=${worker.instance} worker=${worker} revision=${data.revision} committed=${state.status.committed_at} />`)}
+          ${byPlace(data.workers).map((worker) => html`<${Row} key=${worker.instance} worker=${worker} revision=${data.revision} certain=${fresh(state)} committed=${state.status.committed_at} />`)}
         <//>
       <//>
       <${HostFacts} host=${state.status.host} />`}<//>`;
@@ -25,13 +26,13 @@ export function Workers({ state }) {
 const byPlace = (workers) =>
   [...workers].sort((a, b) => b.live - a.live || a.host.localeCompare(b.host) || a.pid - b.pid);
 
-function Summary({ data, status }) {
+function Summary({ data, status, certain }) {
   const live = data.workers.filter((worker) => worker.live);
   const late = live.filter((worker) => worker.revision !== data.revision);
   return html`<${Figures}>
     <${Figure} label=${t("workers.live")} value=${number(live.length)} note=${t("workers.hosts", { count: new Set(live.map(({ host }) => host)).size })} />
     <${Figure} label=${t("now.revision")} value=${number(data.revision)} />
-    <${Figure} label=${t("workers.converged")} value=${t(data.converged ? "word.yes" : "word.no")} tone=${data.converged ? "good" : "warn"} note=${late.length ? t("workers.late", { count: late.length }) : null} />
+    <${Figure} label=${t("workers.converged")} value=${t(data.converged ? "word.yes" : "word.no")} tone=${!data.converged ? "warn" : certain ? "good" : undefined} note=${late.length ? t("workers.late", { count: late.length }) : null} />
     <${Figure} label=${t("workers.drifts")} value=${number(sum(live, "drifts"))} note=${t("workers.drifts.note")} />
     <${Figure} label=${t("workers.store_failures")} value=${number(sum(live, "store_failures"))} tone=${sum(live, "store_failures") ? "warn" : undefined} note=${t("workers.store.note", { wake: status.host?.wake ?? "\u2013" })} />
   <//>`;
@@ -39,14 +40,14 @@ function Summary({ data, status }) {
 
 const sum = (workers, name) => workers.reduce((total, { report }) => total + (Number(report[name]) || 0), 0);
 
-function Row({ worker, revision, committed }) {
+function Row({ worker, revision, committed, certain }) {
   const late = worker.live && worker.revision !== revision;
-  const tone = !worker.live ? "plain" : late ? "warn" : "good";
-  const after = worker.revision === revision && worker.applied_at && committed && worker.applied_at >= committed ? (worker.applied_at - committed) * 1000 : null;
+  const tone = !worker.live ? "plain" : late ? "warn" : certain ? "good" : "plain";
+  const after = worker.revision === revision && worker.applied_at && committed && worker.started_at <= committed ? (worker.applied_at - committed) * 1000 : null;
   const failures = (Number(worker.report.failures) || 0) + (Number(worker.report.loop_failures) || 0);
   return html`<tr class=${worker.live ? undefined : "gone"}>
     <th scope="row">${worker.host} \u00b7 ${worker.pid}</th>
-    <td><${Badge} tone=${tone}>${t(!worker.live ? "workers.gone" : late ? "workers.behind" : "workers.current")}<//> ${worker.detail}</td>
+    <td><${Badge} tone=${tone}>${t(!worker.live ? "workers.gone" : late ? "workers.behind" : "workers.current")}<//> <${Said}>${worker.detail}<//></td>
     <td class="right">${worker.revision}</td>
     <td class="right">${milliseconds(after)}</td>
     <td><${Ago} at=${worker.heartbeat_at} /></td>
@@ -57,10 +58,10 @@ function Row({ worker, revision, committed }) {
     <td>${worker.version}</td></tr>`;
 }
 
-// What the worker that answered says of the place it runs in; only plain values, by their own names.
+// What the worker that answered says of the place it runs in; only plain values.
 function HostFacts({ host }) {
   if (!host) return null;
   const plain = Object.entries(host).filter(([, value]) => ["string", "number", "boolean"].includes(typeof value));
   return html`<${Card} title=${t("workers.host")} note=${t("workers.host.note")}><dl class="facts wide">${plain.map(([name, value]) => html`
-    <div key=${name}><dt>${name}</dt><dd>${String(value)}</dd></div>`)}</dl><//>`;
+    <div key=${name}><dt>${word("host", name)}</dt><dd>${word("host_value", value)}</dd></div>`)}</dl><//>`;
 }

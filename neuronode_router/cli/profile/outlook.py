@@ -1,0 +1,49 @@
+"""What is said of a profile before somebody switches to it: what it would cost, and how much of it is proven.
+
+It must not know how either is found out, and never keeps a switch from being asked for: what is not known is said.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from neuronode_router.cli.commands.usage import dollars
+from neuronode_router.cli.http import Connection
+from neuronode_router.cli.terminal import clean
+from neuronode_router.errors import NeuronodeError
+
+
+def outlook(connection: Connection, profile: str) -> list[str]:
+    """Return one line on cost, with what would not fit, and one on proof. Never raises."""
+    return [*_cost(connection, profile), _proof(connection, profile)]
+
+
+def _cost(connection: Connection, profile: str) -> Iterator[str]:
+    try:
+        forecast = connection.send("POST", "/plan", {"profile": profile}).document
+    except NeuronodeError:
+        yield "Cost:  not known here"
+        return
+    if not forecast["requests"]:
+        yield "Cost:  unknown, no requests are recorded yet"
+        return
+    before, after = _per_day(forecast["cost_before"]), _per_day(forecast["cost_after"])
+    yield f"Cost:  {before} -> {after} a day, from {forecast['followed']} recorded requests that would move"
+    for finding in forecast["findings"]:
+        yield clean(f"       would not fit: {finding['task']} on {finding['group']}: {finding['detail']}")
+
+
+def _per_day(amount: Mapping[str, Any]) -> str:
+    return dollars(amount["usd_per_day"]) if amount["priced"] else "unpriced" if amount["unpriced"] else "-"
+
+
+def _proof(connection: Connection, profile: str) -> str:
+    try:
+        cells = connection.get("/proof/matrix").document["cells"]
+    except NeuronodeError:
+        return "Proof: not known here"
+    states = Counter(cell["state"] for cell in cells if cell["profile"] == profile)
+    failing = f", {states['red']} FAIL" if states["red"] else ""
+    return f"Proof: {states['green']} of {states.total()} tasks proven to answer{failing}"

@@ -1,0 +1,40 @@
+"""The environment of this process, and the two places that follow from it without any other setting.
+
+It must not know settings: it loads nothing, so that a command which needs no more than these starts at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+PREFIX = "NEURONODE_"
+DEFAULT_CONFIG = Path("litellm_config.yaml")
+
+
+def variable(field: str) -> str:
+    """Return the environment variable of a setting: `poll_seconds` -> `NEURONODE_POLL_SECONDS`."""
+    return PREFIX + field.upper()
+
+
+def process_environment() -> dict[str, str]:
+    """Return a copy of this process's environment: the only place of the package that reads it."""
+    return dict(os.environ)
+
+
+def config_path(environ: Mapping[str, str], host_config: Path = DEFAULT_CONFIG) -> Path:
+    """Return the LiteLLM configuration that is named, or else `host_config`. An empty variable counts as unset."""
+    return absolute(environ.get(variable("config"), "").strip() or host_config)
+
+
+def state_directory(environ: Mapping[str, str], host_config: Path = DEFAULT_CONFIG) -> Path:
+    """Return the state directory that is named, or else `.neuronode/` beside the configuration."""
+    named = environ.get(variable("state_dir"), "").strip()
+    return absolute(named or config_path(environ, host_config).parent / ".neuronode")
+
+
+def absolute(path: str | Path) -> Path:
+    """Return a path from the root; links in it stay."""
+    # Not resolve(): a ConfigMap's symbolic links must be followed anew at each read.
+    return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100
