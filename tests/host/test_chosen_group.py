@@ -78,7 +78,8 @@ class Way:
             metadata={"model_rpm_limit": dict(limits)} if limits else {},
             team_metadata={"model_rpm_limit": dict(team_limits)} if team_limits else None,
         )
-        data = {"model": name, "metadata": {}, "messages": [{"role": "user", "content": "hi"}], **body}
+        said = {"model": name, "messages": [{"role": "user", "content": "hi"}]}
+        data = {**said, "metadata": {}, "proxy_server_request": {"body": said, "headers": {}}, **body}
         return dict(await self.logging.pre_call_hook(user, data, "acompletion"))  # type: ignore[arg-type]
 
 
