@@ -42,11 +42,9 @@ def test_a_redis_that_answers_is_no_finding(tmp_path: Path, redis_server: RedisS
     redis_server.thaw()
 
 
-@pytest.mark.parametrize(
-    "address", ["me:canary@127.0.0.1:9/0", "me:canary#1@127.0.0.1/0", "127.0.0.1:canary/0"]
-)
-def test_a_password_is_not_shown(address: str, tmp_path: Path) -> None:
-    """An address may carry one, and may be written so that a parser takes it for a port."""
+def test_a_password_is_not_shown(tmp_path: Path) -> None:
+    """An address may carry one; those that nobody can read are refused with the settings, before anybody is asked."""
+    address = "me:canary@127.0.0.1:9/0"
     environ = {"NEURONODE_REDIS_URL": f"redis://{address}", "NEURONODE_STATE_URL": f"postgresql://{address}"}
     asked = subject(tmp_path, **environ)
 
