@@ -10,8 +10,6 @@ import os
 import tempfile
 from pathlib import Path
 
-NEW_FILE_MODE = 0o644
-
 
 def write_beside(path: Path, content: bytes) -> Path:
     """Write `content` into a new file in the directory of `path`, on disk and ready to be moved over it.
@@ -74,8 +72,7 @@ def _take_after(path: Path, temporary: Path) -> None:
     try:
         before = path.stat()
     except FileNotFoundError:
-        temporary.chmod(NEW_FILE_MODE)
-        return
+        return  # a new file is its owner's alone, as `mkstemp` makes it
     if hasattr(os, "chown"):
         with contextlib.suppress(PermissionError):
             os.chown(temporary, before.st_uid, before.st_gid)

@@ -188,7 +188,7 @@ def test_new_profile_is_added_and_taken_back(shelf: Shelf) -> None:
 
     staged.publish()
     assert shelf.files.load(HOST).profiles["night"].hidden is True
-    assert shelf.path("night").stat().st_mode & 0o777 == 0o644
+    assert shelf.path("night").stat().st_mode & 0o777 == 0o600
     staged.revert()
     assert shelf.content() == {"balanced.yaml": GOOD}
 
