@@ -105,7 +105,7 @@ export const de = {
   "problem.body_too_large": "Die Anfrage ist zu groß", "problem.unsupported_media_type": "Die Anfrage ist kein JSON", "problem.invalid_request": "Die Anfrage ist nicht wie beschrieben", "problem.profiles_invalid": "Die Profile haben Fehler",
   "problem.idempotency_mismatch": "Der Idempotency-Key gehört zu einer anderen Anfrage", "problem.precondition_required": "If-Match fehlt", "problem.rate_limited": "Zu viele Anfragen", "problem.internal": "Im Proxy ging etwas schief", "problem.admin_closed": "Der Proxy hat keinen Hauptschlüssel",
   "problem.not_ready": "Es gilt noch nichts", "problem.history_unavailable": "Die Aufzeichnung der Entscheidungen ist aus oder unbrauchbar", "problem.store_unavailable": "Die Datenbank des Zustands antwortet nicht",
-  "state.as_of": "Stand {time}. Es wird von selbst weiter versucht.", "state.original": "Wortlaut des Proxys (englisch)",
+  "state.as_of": "Stand: {time}.", "state.original": "Wortlaut des Proxys (englisch)",
   "change.warning": "Der Proxy warnt.", "change.rollback_to": "Zurück: {from} \u2192 {to} (Revision {revision})",
   "bind.none_yours": "Nichts, was Ihren Schlüssel betrifft, ist gebunden.",
   "matrix.live.denied": "Geprüft werden Namen und Regeln. Was echte Anfragen gezeigt haben, darf Ihr Schlüssel nicht sehen.",

@@ -104,7 +104,7 @@ export const en = {
   "problem.body_too_slow": "The body did not arrive in time", "problem.revision_conflict": "Another revision is current", "problem.body_too_large": "The body is too large", "problem.unsupported_media_type": "The body is not JSON", "problem.invalid_request": "The request is not as documented",
   "problem.profiles_invalid": "The profiles have problems", "problem.idempotency_mismatch": "The Idempotency-Key belongs to another request", "problem.precondition_required": "If-Match is required", "problem.rate_limited": "Too many requests", "problem.internal": "Something went wrong here",
   "problem.admin_closed": "The proxy has no master key", "problem.not_ready": "Nothing has been committed yet", "problem.history_unavailable": "The history of decisions is off or cannot be used", "problem.store_unavailable": "The state store does not answer",
-  "state.as_of": "As of {time}. Trying again by itself.", "state.original": "The proxy's own words (English)",
+  "state.as_of": "As of {time}.", "state.original": "The proxy's own words (English)",
   "change.warning": "The proxy warns.", "change.rollback_to": "Return: {from} \u2192 {to} (revision {revision})",
   "bind.none_yours": "Nothing that concerns your key is bound.",
   "matrix.live.denied": "Checked are names and rules. Your key may not see what real requests have shown.",

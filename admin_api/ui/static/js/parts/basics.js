@@ -97,17 +97,19 @@ export function Loaded({ of, rows, absent, children }) {
 }
 
 // The browser's own modal dialog: it keeps the focus inside, closes on Escape and gives the focus back. Enter in a field
-// is `onSubmit`, as its button of type "submit" is.
-export function Dialog({ title, onClose, onSubmit, children, actions }) {
+// is `onSubmit`, as its button of type "submit" is. What opened it is about to go where something is `changed`.
+export function Dialog({ title, onClose, onSubmit, changed = false, children, actions }) {
   const ref = useRef(null);
+  const leaving = useRef(false);
+  leaving.current = changed;
   useEffect(() => {
     const dialog = ref.current;
     const opener = document.activeElement;
     dialog.showModal();
     return () => {
       dialog.close();
-      // What opened it may be gone, as the button of a profile that is now active.
-      const back = opener?.isConnected && !opener.disabled ? opener : document.querySelector("main h1");
+      // As the button of a profile that is now active.
+      const back = !leaving.current && opener?.isConnected && !opener.disabled ? opener : document.querySelector("main h1");
       back?.focus();
     };
   }, []);

@@ -73,7 +73,7 @@ export function ChangeDialog({ change, active, onClose }) {
         : html`<button ref=${confirm} type="submit" class="button main" disabled=${!preview || phase === "sending"} aria-busy=${phase === "sending" || undefined}>
             ${change.kind === "switch" ? t("change.confirm", { to: target }) : t("change.confirm_rollback", { to: target ?? "" })}</button>`}`;
 
-  return html`<${Dialog} title=${title} onClose=${onClose} actions=${actions} onSubmit=${() => preview && phase === "review" && !refused && commit()}>
+  return html`<${Dialog} title=${title} onClose=${onClose} changed=${phase === "done"} actions=${actions} onSubmit=${() => preview && phase === "review" && !refused && commit()}>
     ${refused && html`<${Failure} error=${refused} />`}
     ${phase === "done" ? html`<${ReceiptView} receipt=${receipt} />`
       : phase === "sending" ? html`<${Progress} revision=${preview.receipt.revision} />`
