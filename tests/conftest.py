@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.scheduling import SharedStarts, turn_of
+from tests.support.scheduling import SharedStarts, is_loud, turn_of
 from tests.support.servers import PostgresServer, RedisServer, running_postgres, running_redis
 
 
@@ -31,9 +31,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedStarts
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Let long ones come first where several processes share the tests."""
+    """Let long ones come first where several processes share the tests, and loud ones last in their folder."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: turn_of(item.nodeid))
+    else:
+        items.sort(key=lambda item: is_loud(item.nodeid))
 
 
 @pytest.fixture(scope="session")

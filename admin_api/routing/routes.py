@@ -114,8 +114,12 @@ async def give_feedback(call: LimitedCaller, body: FeedbackBody, request: Reques
 
 async def read_outcomes(call: Reader) -> OutcomesDocument:
     """What `auto` has learned of its tiers from how requests turned out, in all workers."""
-    known = _outcomes(call).known
+    outcomes = _outcomes(call)
+    if outcomes is None:
+        return OutcomesDocument(counted=False, kinds=[])
+    known = outcomes.known
     return OutcomesDocument(
+        counted=True,
         kinds=[
             OutcomeDocument.of(
                 counts,
@@ -126,23 +130,18 @@ async def read_outcomes(call: Reader) -> OutcomesDocument:
                 tried=known.is_open(kind, tier),
             )
             for (kind, tier), counts in sorted(known.counts().items())
-        ]
+        ],
     )
 
 
 async def forget_outcomes(call: Writer) -> ForgottenDocument:
     """Forget every outcome: the text of a request alone decides its tier again, in every worker within ten seconds."""
-    return ForgottenDocument(forgotten=await _outcomes(call).forget())
+    outcomes = _outcomes(call)
+    return ForgottenDocument(forgotten=await outcomes.forget() if outcomes else 0)
 
 
-def _outcomes(call: Call) -> Outcomes:
-    found = call.host.feedback.outcomes if call.host.feedback else None
-    if found is None:
-        raise HistoryUnavailable(
-            "Outcomes are not counted here.",
-            fix="Start the proxy with NEURONODE_HISTORY=on and NEURONODE_OUTCOMES=on.",
-        )
-    return found
+def _outcomes(call: Call) -> Outcomes | None:
+    return call.host.feedback.outcomes if call.host.feedback else None
 
 
 def _deployments(parts: RoutingParts) -> Iterator[Deployment]:

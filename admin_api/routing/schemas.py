@@ -252,6 +252,8 @@ class OutcomeDocument(Document):
 class OutcomesDocument(Document):
     """What was learned."""
 
+    counted: bool
+    """Whether outcomes are counted here: NEURONODE_HISTORY=on and NEURONODE_OUTCOMES=on."""
     kinds: list[OutcomeDocument]
 
 

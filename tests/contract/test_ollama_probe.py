@@ -62,6 +62,11 @@ def probe_of(places: dict[str, Place], client: httpx.AsyncClient) -> HostProbe:
     return probe
 
 
+def seen(found: ProbedFacts | None) -> ProbedFacts | None:
+    """Return what is said of presence and window alone."""
+    return found and ProbedFacts(found.available, found.loaded, found.context_window)
+
+
 async def test_what_is_there_loaded_and_how_wide(server: OllamaServer, client: httpx.AsyncClient) -> None:
     """Present, loaded and the window are found out for every way to name it, and nothing is loaded by asking."""
     names = ("ollama_chat/llama3.1:8b", "ollama/big", "openai/big:latest", "ollama_chat/never-pulled")
@@ -71,7 +76,7 @@ async def test_what_is_there_loaded_and_how_wide(server: OllamaServer, client: h
     asker = httpx.Client(base_url=server.url, timeout=30, trust_env=False)
 
     await probe.ask()
-    before = {name: probe.found(place) for name, place in places.items()}
+    before = {name: seen(probe.found(place)) for name, place in places.items()}
     loads = [server.counts(each.tag)["loads"] for each in (HAS, BIG)]
     asker.post("/api/generate", json={"model": "big", "keep_alive": -1})
     await probe.ask()
@@ -85,7 +90,7 @@ async def test_what_is_there_loaded_and_how_wide(server: OllamaServer, client: h
         "ollama_chat/llama3.1:8b": ProbedFacts(available=True, loaded=False, context_window=4096),
         "ollama/big": ProbedFacts(available=True, loaded=False, context_window=8192),
         "openai/big:latest": ProbedFacts(available=True, loaded=False, context_window=8192),
-        "ollama_chat/never-pulled": ProbedFacts(available=False, loaded=False),
+        "ollama_chat/never-pulled": ProbedFacts(available=False, loaded=False, context_window=4096),
     }
     assert loads == [0, 0]
     assert (loaded and loaded.loaded, unloaded and unloaded.loaded) == (True, False)
@@ -122,7 +127,7 @@ async def test_one_lost_answer_is_no_outage_and_two_are(
     await probe.ask()
 
     assert [found and found.available for found in said] == [True, False]
-    assert probe.found(place) == ProbedFacts(available=True, loaded=False, context_window=4096)
+    assert seen(probe.found(place)) == ProbedFacts(available=True, loaded=False, context_window=4096)
 
 
 async def test_a_host_that_hangs_costs_one_timeout(
@@ -144,7 +149,7 @@ async def test_a_host_that_hangs_costs_one_timeout(
     await probe.ask()
 
     assert frozen == ProbedFacts(available=False)
-    assert probe.found(places["ollama_chat/big"]) == ProbedFacts(
+    assert seen(probe.found(places["ollama_chat/big"])) == ProbedFacts(
         available=True, loaded=False, context_window=8192
     )
 
@@ -163,7 +168,8 @@ async def test_asking_goes_on_in_the_background(server: OllamaServer, client: ht
     await client.post(f"{server.url}/api/generate", json={"model": "big", "keep_alive": 0}, timeout=30)
     await probes.stop()
 
-    assert known == {"ollama/llama3.1:8b": ProbedFacts(available=True, loaded=False, context_window=4096)}
+    expected = ProbedFacts(available=True, loaded=False, context_window=4096)
+    assert {name: seen(found) for name, found in known.items()} == {"ollama/llama3.1:8b": expected}
     assert probes.found() == {}
 
 
@@ -250,7 +256,7 @@ async def test_a_gateway_without_its_ollama_is_away(client: httpx.AsyncClient) -
         await probe.ask()
         await probe.ask()
 
-    assert probe.found(place) == ProbedFacts(available=False)
+    assert seen(probe.found(place)) == ProbedFacts(available=False)
     assert not probe.foreign
 
 
@@ -279,7 +285,7 @@ async def test_windows_are_asked_for_once_and_keys_are_sent(client: httpx.AsyncC
 
     assert (asked, impostor.asked.count("/api/show")) == (1, 2)
     assert impostor.headers["authorization"] == "Bearer sk-1"
-    assert found == ProbedFacts(available=True, loaded=None, context_window=2048)
+    assert seen(found) == ProbedFacts(available=True, loaded=None, context_window=2048)
 
 
 async def test_a_host_is_never_asked_twice_at_the_same_time() -> None:

@@ -12,12 +12,19 @@ SHARED = ("tests/e2e", "tests/database", "tests/browser")
 
 APART = frozenset(
     f"tests/e2e/test_{name}.py"
-    for name in ("metrics", "openapi", "plain_litellm", "proof", "providers", "serve", "survival", "usage")
+    for name in (
+        *("fit", "gate", "metrics", "openapi", "plain_litellm", "proof", "providers", "serve", "survival"),
+        "usage",
+    )
 )
 """Files of those folders that start servers of their own."""
 
 LONG = (*SHARED, *sorted(APART), "tests/unit/classifier/test_retrain.py", "tests/contract")
 """What comes first, so that nothing long is left for one process when the others have ended."""
+
+
+LOUD = frozenset({"tests/e2e/test_redis_faults.py", "tests/e2e/test_switch_under_load.py"})
+"""Files that leave the deployments of a shared proxy looking overloaded: they come after the others that share it."""
 
 
 def unit_of(nodeid: str) -> str:
@@ -26,10 +33,16 @@ def unit_of(nodeid: str) -> str:
     return file if file in APART else next((folder for folder in SHARED if _in(file, folder)), file)
 
 
-def turn_of(nodeid: str) -> int:
+def turn_of(nodeid: str) -> tuple[int, bool]:
     """Return when a test comes, lowest first."""
     unit = unit_of(nodeid)
-    return next((turn for turn, place in enumerate(LONG) if _in(unit, place)), len(LONG))
+    turn = next((turn for turn, place in enumerate(LONG) if _in(unit, place)), len(LONG))
+    return turn, is_loud(nodeid)
+
+
+def is_loud(nodeid: str) -> bool:
+    """Return whether a test disturbs those that share its proxy and come after it."""
+    return nodeid.partition("::")[0] in LOUD
 
 
 class SharedStarts(LoadScopeScheduling):

@@ -42,6 +42,8 @@ def forget(connection: Connection, *, yes: bool) -> None:
 
 
 def _view(document: Mapping[str, Any]) -> Table | str:
+    if not document["counted"]:
+        return "Outcomes are not counted here: NEURONODE_HISTORY=on and NEURONODE_OUTCOMES=on begin it."
     if not document["kinds"]:
         return "Nothing was seen yet: the text of a request alone decides its tier."
     names = ("profile", "kind", "tier", f"{NUMBER}good", f"{NUMBER}of", f"{NUMBER}expected", "is chosen")
