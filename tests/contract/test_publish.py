@@ -110,9 +110,10 @@ async def test_files_of_a_publisher_that_is_stuck_are_not_read(
     await eventually(lambda: psutil.Process(child.pid).status() == psutil.STATUS_STOPPED, seconds=60)
 
     reading = asyncio.create_task(make_manager(store, directory, standstill=standstill).reload(actor=FILES))
-    await waiting.wait()
+    await eventually(lambda: waiting.is_set() or reading.done(), seconds=60)
     child.send_signal(fate)
-    receipt = await reading
+    async with asyncio.timeout(60):
+        receipt = await reading
 
     assert await asyncio.to_thread(child.wait, 60) == (0 if fate == signal.SIGCONT else -fate)
     state = state_of(store)

