@@ -15,13 +15,12 @@ from tests.support.servers import PostgresServer, RedisServer, running_postgres,
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Run what is named in this process, and everything in several: one more than there are cores, as many tests wait.
-
-    More than four would only wait for the one that has the longest unit.
+    """Run what is named in this process, and everything in as many as there are cores, but no more than four: then all
+    wait for the one that has the longest unit. With more, tests that bound a time get company that they do not expect.
     """
     if config.args_source is pytest.Config.ArgsSource.ARGS:
         return 0
-    return min((os.cpu_count() or 1) + 1, 4)
+    return min(os.cpu_count() or 1, 4)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedStarts:
