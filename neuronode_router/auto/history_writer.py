@@ -21,7 +21,7 @@ from neuronode_router.classifier import Classification, lexicon
 from neuronode_router.classifier.excerpt import Excerpt
 from neuronode_router.classifier.history import ChosenTier, Entry, FeedbackOutcome, History, Sign
 from neuronode_router.classifier.observed import observe, scheme
-from neuronode_router.domain import Decision
+from neuronode_router.domain import Decision, Tier
 from neuronode_router.routing.sufficiency import RequestKind, suffices
 
 WAITING = 2000
@@ -121,6 +121,22 @@ class DecisionRecorder:
         if _usable(call_id):
             self._leave(_TurnedOut(self._clock(), call_id, kind, callers))
 
+    def count(
+        self, number: int, entry: Entry, *, good: Callable[[Tier], bool], expected: float | None = None
+    ) -> None:
+        """Count whether the tier that a decision chose was good enough, once: whoever tells of it first is heard.
+
+        `expected` is the chance of that beforehand, by default the one that the text gave. It blocks; any thread may
+        call it. Raises `HistoryUnavailable`.
+        """
+        chosen = None if self._outcomes is None else self._history.count_once(number)
+        if self._outcomes is not None and chosen is not None:
+            self._outcomes.saw(
+                OutcomeOf(RequestKind(chosen.profile, entry.label), chosen.tier),
+                good=good(chosen.tier),
+                expected=chosen.enough if expected is None else expected,
+            )
+
     def _leave(self, note: _Note) -> None:
         if self._notes.qsize() < WAITING:
             self._notes.put(note)
@@ -159,20 +175,15 @@ class DecisionRecorder:
             self._history.add(entries)
         for note in notes:
             if isinstance(note, _TurnedOut):
-                found = self._history.find(note.call_id)
-                own = [number for number, entry in found if entry.caller in note.callers]
-                for number in own[:1]:
-                    if note.kind is not FeedbackOutcome.SUFFICED:
-                        self._history.note(number, Sign(note.kind, at=note.at))
-                    self._count(number, found, good=note.kind is FeedbackOutcome.SUFFICED)
+                self._turned_out(note)
 
-    def _count(self, number: int, found: Sequence[tuple[int, Entry]], *, good: bool) -> None:
-        if self._outcomes is None:
-            return
-        chosen = self._history.count_once(number)
-        if chosen is not None:
-            kind = RequestKind(chosen.profile, dict(found)[number].label)
-            self._outcomes.saw(OutcomeOf(kind, chosen.tier), good=good, expected=CHECKS_PASSED)
+    def _turned_out(self, note: _TurnedOut) -> None:
+        sufficed = note.kind is FeedbackOutcome.SUFFICED
+        found = self._history.find(note.call_id)
+        for number, entry in [one for one in found if one[1].caller in note.callers][:1]:
+            if not sufficed:
+                self._history.note(number, Sign(note.kind, at=note.at))
+            self.count(number, entry, good=lambda _: sufficed, expected=CHECKS_PASSED)
 
     def _entry(self, note: _Decided, cues: lexicon.Lexicon) -> Entry:
         said = note.classification

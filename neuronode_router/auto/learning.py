@@ -13,7 +13,6 @@ from typing import Any
 
 from neuronode_router.access import Principal, Role
 from neuronode_router.auto.history_writer import DecisionRecorder
-from neuronode_router.auto.outcome_store import OutcomeOf
 from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.background import Failures
 from neuronode_router.classifier import Classifier, lexicon, shipped
@@ -21,7 +20,6 @@ from neuronode_router.classifier.artefacts import ArtefactStore, Found, Stamp
 from neuronode_router.classifier.history import Entry, FeedbackOutcome, History, Sign
 from neuronode_router.domain import TIERS
 from neuronode_router.errors import ArtefactRefused, UnknownCall
-from neuronode_router.routing.sufficiency import RequestKind
 from neuronode_router.settings import Settings
 from neuronode_router.tasks.engine import TaskOutcome as TaskOutcome
 from neuronode_router.tasks.escalation import EscalationReason
@@ -164,13 +162,12 @@ class Learning:
 
     def _count(self, number: int, entry: Entry, sign: Sign) -> None:
         """Count what a verdict says of the tier that answered; a wrong task alone says nothing of it."""
-        if self.outcomes is None or (sign.kind is FeedbackOutcome.WRONG and sign.tier is None):
+        needed = sign.tier
+        if self.recorder is None or (sign.kind is FeedbackOutcome.WRONG and needed is None):
             return
-        chosen = self._history.count_once(number)
-        if chosen is not None:
-            good = sign.tier is None or TIERS.index(sign.tier) <= TIERS.index(chosen.tier)
-            of = OutcomeOf(RequestKind(chosen.profile, entry.label), chosen.tier)
-            self.outcomes.saw(of, good=good, expected=chosen.enough)
+        self.recorder.count(
+            number, entry, good=lambda tier: needed is None or TIERS.index(needed) <= TIERS.index(tier)
+        )
 
 
 def _recorded_as(by: Principal, key_hash: str) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ class OutcomeStore:
                 if row.tier in TIERS:
                     of = OutcomeOf(RequestKind(row.profile, row.label), Tier(row.tier))
                     spans[of].append(OutcomeCounts(row.good, row.bad, row.expected))
-        return Sufficiency({(of.kind, of.tier): newest(found) for of, found in spans.items()})
+        return Sufficiency({of: newest(found) for of, found in spans.items()})
 
     def forget(self, *, before: float | None = None) -> int:
         """Delete what was counted before a Unix time, or all of it; return how many outcomes there were."""
