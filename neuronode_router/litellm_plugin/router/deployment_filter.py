@@ -89,9 +89,11 @@ class DeploymentFilter(CustomLogger):  # type: ignore[misc]  # LiteLLM is untype
             if healthy_deployments and self.router.has_deployment(_id(healthy_deployments[0])):
                 # LiteLLM hands the messages on beside the rest of the body.
                 body = request if messages is None else request | {"messages": messages}
-                found = self._known(model, healthy_deployments)
-                needs = read_needs(body) if any(map(_has_limits, found)) else Needs()
-                healthy_deployments, refusal = self._fitting(model, healthy_deployments, request, needs)
+                known = self._known(model, healthy_deployments)
+                needs = read_needs(body) if any(map(_has_limits, known)) else Needs()
+                healthy_deployments, refusal = self._fitting(
+                    model, healthy_deployments, known, request, needs
+                )
                 if len(healthy_deployments) > 1 and self._is_ours(model, healthy_deployments, request):
                     healthy_deployments = self._left(model, healthy_deployments, request, needs)
         if refusal is not None:
@@ -117,14 +119,18 @@ class DeploymentFilter(CustomLogger):  # type: ignore[misc]  # LiteLLM is untype
         ]
 
     def _fitting(
-        self, group: str, healthy: list[Listed], request: Mapping[str, Any], needs: Needs
+        self,
+        group: str,
+        healthy: list[Listed],
+        known: Sequence[Deployment],
+        request: Mapping[str, Any],
+        needs: Needs,
     ) -> tuple[list[Listed], Exception | None]:
         """Return what can hold the request, of it what is known to see all that is sent; and why, if there is none.
 
         Of what can, the deployment that keeps what was said before is alone. A class of LiteLLM's order may be left
         empty: it then takes the next one.
         """
-        known = self._known(group, healthy)
         fitting = [at for at, deployment in enumerate(known) if misfit(deployment, needs) is None]
         if not fitting:
             if (stamped(request) or {}).get(LEAST_BAD):
