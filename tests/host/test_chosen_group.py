@@ -15,8 +15,6 @@ from litellm.proxy._types import UserAPIKeyAuth
 from litellm.proxy.utils import ProxyLogging
 
 from neuronode_router.access import Principal, Role, key_hash
-from neuronode_router.auto.router import AutoRouter
-from neuronode_router.classifier import Classifier, lexicon
 from neuronode_router.domain import (
     STABLE_ALIAS_PROFILE,
     TASK_ALIASES,
@@ -29,8 +27,6 @@ from neuronode_router.domain import (
 )
 from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
-from neuronode_router.litellm_plugin.hooks.admission import Admission
-from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
 from neuronode_router.litellm_plugin.hooks.chosen_group import LIMITER, Renaming, hold_order, tell_limiter
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
@@ -38,6 +34,7 @@ from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.fallback_access import FallbackAccess
 from neuronode_router.litellm_plugin.seams import Era, era
 from neuronode_router.routing.snapshot import build_snapshot
+from tests.host.admitted import admission_over
 from tests.host.routers import bridged, change, deployment, router
 
 URL = "http://127.0.0.1:9"
@@ -103,25 +100,17 @@ def way(monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
     RouterAliases(bridge).replace(snapshot.aliases)
     made = Way(ProxyLogging(user_api_key_cache=DualCache()), live)
     access = access_of(bridge)
-    host = AdmissionHost(
-        principal=lambda user: Principal(
+    admission = admission_over(
+        bridge,
+        current,
+        access,
+        lambda user: Principal(
             "somebody",
             Role.MEMBER,
             team=user.team_id,
             max_tier=made.caps.get(user.api_key or "", Tier.COMPLEX),
             id=user.token or "",
         ),
-        served_by=lambda _: (None, False),
-        tags=lambda: True,
-        spent=lambda *_: None,
-        may_use=access.may_use,
-        fallbacks=bridge.fallbacks,
-        grants=access.grants,
-        named=access.named,
-        noted_tier=lambda _: None,
-    )
-    admission = Admission(
-        host, AutoRouter(classifier=Classifier(lexicon.shipped(), None), standings=dict), current
     )
     renaming = Renaming()
     litellm.callbacks[:] = [admission, renaming]

@@ -19,8 +19,6 @@ from litellm.proxy.route_llm_request import route_request
 from litellm.proxy.utils import ProxyLogging
 
 from neuronode_router.access import Principal, Role
-from neuronode_router.auto.router import AutoRouter
-from neuronode_router.classifier import Classifier, lexicon
 from neuronode_router.domain import (
     STABLE_ALIAS_PROFILE,
     TASK_ALIASES,
@@ -34,13 +32,13 @@ from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks import gate
 from neuronode_router.litellm_plugin.hooks.admission import Admission
-from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
 from neuronode_router.litellm_plugin.hooks.chosen_group import Renaming
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.fallback_access import FallbackAccess
 from neuronode_router.routing.passage import Passage
 from neuronode_router.routing.snapshot import build_snapshot
+from tests.host.admitted import admission_over
 from tests.host.routers import bridged, deployment, router
 
 GROUPS = ("small", "middle", "large", "chat_active", "chat_other", "chat_balanced", "rescue")
@@ -125,21 +123,11 @@ def way(monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
     deployments = Deployments(bridge)
     access = GroupAccess(bridge, group_of=deployments.group_of)
     caps = {"capped": Tier.FAST}
-    host = AdmissionHost(
-        principal=lambda user: Principal(
-            "somebody", Role.MEMBER, max_tier=caps.get(user.api_key or "", Tier.COMPLEX)
-        ),
-        served_by=lambda _: (None, False),
-        tags=lambda: True,
-        spent=lambda *_: None,
-        may_use=access.may_use,
-        fallbacks=bridge.fallbacks,
-        grants=access.grants,
-        named=access.named,
-        noted_tier=lambda _: None,
-    )
-    admission = Admission(
-        host, AutoRouter(classifier=Classifier(lexicon.shipped(), None), standings=dict), current
+    admission = admission_over(
+        bridge,
+        current,
+        access,
+        lambda user: Principal("somebody", Role.MEMBER, max_tier=caps.get(user.api_key or "", Tier.COMPLEX)),
     )
     spy = Spy()
     bridge.set_access_check(anybody)  # LiteLLM's own may be switched off

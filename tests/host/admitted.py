@@ -1,0 +1,41 @@
+"""Admission as a test drives it: the real hook over a router, callers by what the test says of them, nothing spent.
+
+It must not know what is asked of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from litellm.proxy._types import UserAPIKeyAuth
+
+from neuronode_router.access import Principal
+from neuronode_router.auto.router import AutoRouter
+from neuronode_router.classifier import Classifier, lexicon
+from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
+from neuronode_router.litellm_plugin.current import CurrentSnapshot
+from neuronode_router.litellm_plugin.hooks.admission import Admission
+from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
+from neuronode_router.litellm_plugin.router.bridge import RouterBridge
+
+
+def admission_over(
+    bridge: RouterBridge,
+    current: CurrentSnapshot,
+    access: GroupAccess,
+    principal: Callable[[UserAPIKeyAuth], Principal],
+) -> Admission:
+    """Return the hook, which classifies by cues alone and knows of no deployment how it stands."""
+    host = AdmissionHost(
+        principal=principal,
+        served_by=lambda _: (None, False),
+        tags=lambda: True,
+        spent=lambda *_: None,
+        may_use=access.may_use,
+        fallbacks=bridge.fallbacks,
+        grants=access.grants,
+        named=access.named,
+        noted_tier=lambda _: None,
+    )
+    auto = AutoRouter(classifier=Classifier(lexicon.shipped(), None), standings=dict)
+    return Admission(host, auto, current)
