@@ -176,7 +176,8 @@ class Exchange:
         """Return the running slot, and of the others those that may have changed. Nothing that was read is final."""
         self._turn += 1
         numbers = slots_until(self._recorder.window.newest)[::-1]
-        newest, before, *older = numbers
+        newest, *older = numbers
+        before = older[0]
         if newest not in self.view.slots:
             self._late_until = self._turn + LATE_EXCHANGES
         reading = [newest]
@@ -187,7 +188,7 @@ class Exchange:
             reading.append(unread)
         elif self._turn % REREAD_EVERY == 0:
             reading.append(older[self._turn // REREAD_EVERY % len(older)])
-        return reading
+        return list(dict.fromkeys(reading))
 
     def _keep_window(self) -> None:
         numbers = slots_until(self._recorder.window.newest)

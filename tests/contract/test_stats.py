@@ -17,7 +17,7 @@ from neuronode_router.stats.memory import MemoryStatistics
 from neuronode_router.stats.ports import Statistics
 from neuronode_router.stats.shared import RedisStatistics
 from neuronode_router.stats.summary import DeploymentStats
-from neuronode_router.stats.window import SLOT_SECONDS
+from neuronode_router.stats.window import SLOT_SECONDS, WINDOW_SLOTS
 from tests.support.clock import Clock
 from tests.support.servers import RedisServer
 from tests.support.waiting import eventually
@@ -256,6 +256,20 @@ class TestRedisFaults:
         redis_server.thaw()
 
         await eventually(lambda: answers(a) == answers(b) == 12, seconds=30)
+
+    async def test_a_count_that_comes_late_is_read(self, open_shared: Open) -> None:
+        """A slot of which all was read long ago is read again: who added to it late may have been away."""
+        ahead = Clock(time.time())
+        behind = Clock(ahead.now - SLOT_SECONDS)
+        a, b = await open_shared(clock=behind, interval=0.01), await open_shared(clock=ahead, interval=0.01)
+        await eventually(lambda: a.mode == b.mode == "redis")
+        for number in range(1, 2 * WINDOW_SLOTS):
+            b.recorder.record("other", FAST)
+            await eventually(lambda number=number: answers(b, "other") == number)  # type: ignore[misc]
+
+        count(a, SLOW, 3)
+
+        await eventually(lambda: answers(b) == 3)
 
     async def test_killed_and_restarted_empty(self, pair: Pair, redis_server: RedisServer) -> None:
         """What the dead server knew is sent again by everybody to the new one."""

@@ -72,6 +72,8 @@ def test_texts_and_keys_reach_no_sink(
 
     assert all(ANSWER in answer.raise_for_status().text for answer in answers)
     secrets = [PROMPT, ANSWER, MASTER_KEY, UNKNOWN_KEY, keys["ordinary"], PROVIDER_KEY]
+    replacing = f".{proxy.place.config.name}.*.new"
+    wait_until(lambda: not list(proxy.place.directory.glob(replacing)), what="the config file in its place")
     sinks = {"redis": bytes(commands), "events": events, **_files(proxy.place.directory)}
     sinks.pop(proxy.place.config.name)
     leaks = [(name, secret) for name, sink in sinks.items() for secret in secrets if secret.encode() in sink]

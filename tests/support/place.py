@@ -31,6 +31,9 @@ FALLING = ("strategy_specialized", "rescue")
 FAILING = "trading_analysis_specialized"
 """A group whose only deployment fails, without a fallback."""
 
+PATIENCE_MS = 60_000
+"""What the tiers' groups are expected to take: a busy machine is no overload, so `auto` stays in its tier."""
+
 PAIR, QUICK, LAME = "pair", "pair-quick", "pair-lame-slow-200"
 """A group of two deployments whose ids are their names, and one of them is slow."""
 
@@ -122,10 +125,13 @@ class Place:
     def _deployment(self, group: str) -> dict[str, Any]:
         provider_name = _SPECIAL_DEPLOYMENTS.get(group, f"openai/{group}")
         base = self.upstream if provider_name.startswith("anthropic/") else f"{self.upstream}/v1"
+        info: dict[str, Any] = {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}
+        if group.startswith("tier_"):
+            info["neuronode"] = {"avg_latency_ms": PATIENCE_MS}
         return {
             "model_name": group,
             "litellm_params": {"model": provider_name, "api_base": base, "api_key": PROVIDER_KEY},
-            "model_info": {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6},
+            "model_info": info,
         }
 
     def _one_of_pair(self, name: str) -> dict[str, Any]:
