@@ -18,14 +18,15 @@ from cachetools import LRUCache
 
 from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.classifier import Classification, Classifier
-from neuronode_router.classifier.classification import cheapest
+from neuronode_router.classifier.classification import cheapest, expected_cost
 from neuronode_router.classifier.excerpt import Excerpt
 from neuronode_router.classifier.excerpt import read as read_excerpt
 from neuronode_router.domain import Decision, NothingFits, Step, Stickiness, Tier
 from neuronode_router.routing import conversation
 from neuronode_router.routing.conversation import Conversation
-from neuronode_router.routing.fallback_chain import Constraints, DeploymentStatus, Held, climb
-from neuronode_router.routing.fit import NO_NEEDS, Needs, described, unaccepted
+from neuronode_router.routing.fallback_chain import Constraints, DeploymentStatus, Held, Warm, climb
+from neuronode_router.routing.fit import NO_NEEDS, Needs, described, unaccepted, why_not
+from neuronode_router.routing.inventory import Deployment
 from neuronode_router.routing.sessions import Sessions, keyed_hash
 from neuronode_router.routing.snapshot import Snapshot
 from neuronode_router.routing.sufficiency import RequestKind, Sufficiency, lighter
@@ -52,6 +53,10 @@ class Caller:
     """The session id that the client gave."""
     continues: str | None = None
     """The id of the deployment that keeps what was said before, as far as LiteLLM says."""
+    kept: Held | None = None
+    """Where a switch has left the conversation."""
+    warm: Warm | None = None
+    """What the conversation loses where it leaves its tier; None where that is nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,13 +184,21 @@ class AutoRouter:
             chance=self._chance(),
             too_cheap=profile.too_cheap,
             too_dear=profile.too_dear,
+            warm=caller.warm,
         )
         considered = in_force = decide_tier(
-            decision, classification, constraints, tiers=tiers, groups=groups, learned=self._learned()
+            decision,
+            classification,
+            constraints,
+            tiers=tiers,
+            groups=groups,
+            learned=self._learned(),
         )
         if self.mode == "shadow" and classification is not None:
             watched = replace(constraints, why=Step.SHADOW)
             in_force = decide_tier(decision, None, watched, tiers=tiers, groups=groups)
+        if caller.kept is not None and not why_not(_deployments(caller.kept.group, groups), said.needs):
+            considered, in_force = _kept(considered, caller.kept), _kept(in_force, caller.kept)
         return Routed(
             decision=in_force,
             considered=considered,
@@ -285,6 +298,19 @@ def _by_text_and_outcomes(
     return better, Step.CLASSIFIED if better is tier else Step.LEARNED
 
 
+def _pays(said: Classification, tier: Tier, warm: Warm, constraints: Constraints) -> bool:
+    """Return whether another tier gains more than the cache is worth.
+
+    A prompt that must be read anew is about as much dearer as one tier is: what `too_dear` prices. The cache is worth
+    that, times the share of the prompts' tokens that it answers. Nothing is known to gain where there are no chances.
+    """
+    if said.chances is None:
+        return False
+    prices = {"too_cheap": constraints.too_cheap, "too_dear": constraints.too_dear}
+    gain = expected_cost(said.chances, warm.tier, **prices) - expected_cost(said.chances, tier, **prices)
+    return gain > constraints.too_dear * warm.share
+
+
 def _unaccepted(standings: Sequence[DeploymentStatus], needs: Needs) -> tuple[str, ...]:
     each = [unaccepted(entry.deployment, needs) for entry in standings]
     return tuple(sorted(frozenset.intersection(*each))) if each else ()
@@ -299,7 +325,28 @@ def _refusal(
     if Step.NOTHING_FITS not in decision.steps or policy is NothingFits.LEAST_BAD:
         return None
     names = (decision.group, *decision.ladder)
-    return described([entry.deployment for name in names for entry in groups.get(name, ())], needs)
+    return described([entry for name in names for entry in _deployments(name, groups)], needs)
+
+
+def _deployments(group: str, groups: Mapping[str, Sequence[DeploymentStatus]]) -> list[Deployment]:
+    return [entry.deployment for entry in groups.get(group, ())]
+
+
+def _kept(decision: Decision, held: Held) -> Decision:
+    """Return the Decision with the group that the conversation stays with before all others."""
+    rungs = list(zip((decision.group, *decision.ladder), decision.tiers, strict=False))
+    others = [(group, tier) for group, tier in rungs if group != held.group]
+    return replace(
+        decision,
+        group=held.group,
+        ladder=tuple(group for group, _ in others),
+        tiers=(held.tier, *(tier for _, tier in others)),
+        tier=held.tier,
+        wanted=held.tier,
+        steps=(Step.KEPT,),
+        left_out=tuple(entry for entry in decision.left_out if entry[0] != held.group),
+        keep=held.deployment_id,
+    )
 
 
 def decide_tier(
@@ -313,13 +360,17 @@ def decide_tier(
 ) -> Decision:
     """Return the finished form of a Decision with `auto`. Never raises.
 
-    The constraints' own tier holds where the name forces none and nothing was classified, or not surely enough.
+    The constraints' own tier holds where the name forces none and nothing was classified, or not surely enough. A
+    conversation that is `warm` leaves its tier only for more than its cache is worth.
     """
     if said is not None:
         decision = replace(decision, task=decision.task or str(said.task), confidence=said.confidence)
         tier, why = constraints.tier, Step.UNCERTAIN
         if said.confident:
             tier, why = _by_text_and_outcomes(said, decision.profile or "", constraints, learned)
+        warm = constraints.warm
+        if warm is not None and tier is not warm.tier and not _pays(said, tier, warm, constraints):
+            tier, why = warm.tier, Step.CACHE
         constraints = replace(constraints, tier=tier, why=why)
     if decision.tier is not None:
         constraints = replace(constraints, tier=decision.tier, why=Step.FORCED_TIER)

@@ -33,6 +33,7 @@ from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.auth.identity import Identity, role_of
 from neuronode_router.litellm_plugin.auth.ui_sessions import UiSessions
 from neuronode_router.litellm_plugin.control_wiring import ControlWiring
+from neuronode_router.litellm_plugin.conversation_wiring import ConversationWiring
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.health_wiring import HealthWiring
 from neuronode_router.litellm_plugin.hooks import chosen_group
@@ -53,6 +54,7 @@ from neuronode_router.routing.snapshot import Snapshot
 from neuronode_router.settings import Settings, process_environment
 from neuronode_router.tasks.engine import tier_names
 from neuronode_router.tasks.folder import TaskFolder
+from neuronode_router.usage.finished import FinishedRequest
 from neuronode_router.version import VERSION
 
 GUARD_SECONDS = 0.5
@@ -104,6 +106,9 @@ class Runtime:
             cooldowns=Part.COOLDOWNS not in self._off,
             failures=self._failures,
         )
+        self.conversations = ConversationWiring(
+            bridge, self.deployments, self.health.monitor, secret=self._secret
+        )
         self._group_access = GroupAccess(bridge, group_of=self.deployments.group_of)
         self.router_hooks = RouterHooks(
             bridge,
@@ -111,6 +116,7 @@ class Runtime:
             off=self._off,
             grants=self._group_access.grants,
             group_of=self.deployments.group_of,
+            target=self.conversations.target,
         )
         self.metering = Metering(
             MeteringSources(
@@ -130,7 +136,7 @@ class Runtime:
             bridge=bridge,
             deployments=self.deployments,
             registry=self.health.inventory,
-            watch=self.metering.ended,
+            watch=self._ended,
         )
         self.budgets = Budgets(
             self.usage.costs_of_the_month,
@@ -159,8 +165,11 @@ class Runtime:
         outcomes = Outcomes(OutcomeStore(self.store.database)) if settings.outcomes == "on" else None
         self.learning = Learning(settings, failures=self._failures, outcomes=outcomes)
         self.routing_log = RoutingLog() if settings.routing_log_enabled else None
+        known = self.conversations.known
         self.sessions = (
-            SharedSessions(settings.redis_url, secret=self._secret) if settings.redis_url else None
+            SharedSessions(settings.redis_url, secret=self._secret, conversations=known)
+            if settings.redis_url
+            else None
         )
         watchers = (self.routing_log, self.learning.recorder, self.metering.decided)
         self.auto = AutoRouter(
@@ -185,6 +194,7 @@ class Runtime:
             ),
             self.auto,
             self.current,
+            self.conversations.keeper,
         )
         self.outcome_hooks = (
             OutcomeHooks(self.learning.recorder, group_of=self.deployments.served_by)
@@ -271,10 +281,15 @@ class Runtime:
         outcomes = () if self.outcome_hooks is None else (self.outcome_hooks,)
         return (self.admission, *usage, *outcomes, self.renaming)
 
+    def _ended(self, finished: FinishedRequest) -> None:
+        self.metering.ended(finished)
+        self.conversations.ended(finished)
+
     def report(self) -> Mapping[str, Any]:
         """Return what each heartbeat says of this worker: counts and modes, JSON-ready, no secrets."""
         return {
             **self.control.report(),
+            **self.conversations.report(self.current.snapshot),
             "failures": self.admission.failures.total,
             "loop_failures": self._failures.total,
             "stalled": list(self._failures.stalled()),
