@@ -13,17 +13,14 @@ import yaml
 from tests.e2e.asking import decision
 from tests.support.place import FIRST_PROFILE, PROVIDER_KEY, Place
 from tests.support.proxy import Proxy
-from tests.support.servers import wait_until
-from tests.support.signing import CACHED_TOKENS
 from tests.support.upstream import Upstream
-from tests.support.wire import PROMPT_TOKENS
 
 pytestmark = pytest.mark.e2e
 
 ADMIN = "/admin/profiles"
 GROUPS = {
-    "premium": ("claude", "anthropic/claude-sonnet-4-5-signs-ant", "/ant"),
-    "balanced": ("gpt", "openai/gpt-5-signs-oai", "/oai/v1"),
+    "premium": ("gpt", "openai/gpt-5-signs-oai", "/oai/v1"),
+    "balanced": ("claude", "anthropic/claude-sonnet-4-5-signs-ant", "/ant"),
     "cost_effective": ("lookalike", "anthropic/claude-sonnet-4-5-signs-bee", "/bee"),
     "ultra_fast": ("compatible", "openai/gpt-5-signs-cat", "/cat/v1"),
 }
@@ -216,7 +213,7 @@ def test_a_kept_conversation_stays_with_its_group(client: httpx.Client, kind: st
 
     assert failures(answers) == []
     told = [decision(answer) for answer in answers]
-    assert {one["group"] for one in told} == {"claude"}
+    assert {one["group"] for one in told} == {"gpt"}
     assert all("kept" in one["reason"].split(",") for one in told[min(SWITCHES) : 20])
     assert not any("moved" in one for one in told)
     if kind != "chained":
