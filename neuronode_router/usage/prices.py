@@ -60,7 +60,7 @@ class Prices:
                 self._paid.setdefault(key.served_group, Sums()).merge(sums)
 
     def saved(self, group: str, cached_tokens: int) -> float | None:
-        """Return by how many US dollars the provider's cache made a group's prompts cheaper, None where nobody knows."""
+        """Return how many US dollars of a group's prompts the provider's cache has saved, None where nobody knows."""
         price = self._listed(group)
         if price is None or price.cached is None:
             return None

@@ -71,7 +71,7 @@ def _parts(forecast: Document) -> list[Table | str]:
 
 
 def cache_loss(forecast: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what a move loses of what providers have cached; nothing where nothing is, or an older proxy says nothing."""
+    """Yield what a move loses of what providers have cached; nothing where that is nothing, or a proxy is older."""
     caches = forecast.get("caches") or {}
     if caches.get("cached_tokens"):
         usd = caches["usd_per_day"]
