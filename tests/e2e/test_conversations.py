@@ -13,6 +13,8 @@ import yaml
 from tests.e2e.asking import decision
 from tests.support.place import FIRST_PROFILE, PROVIDER_KEY, Place
 from tests.support.proxy import Proxy
+from tests.support.servers import wait_until
+from tests.support.signing import CACHED_TOKENS
 from tests.support.upstream import Upstream
 
 pytestmark = pytest.mark.e2e
@@ -23,8 +25,11 @@ GROUPS = {
     "balanced": ("claude", "anthropic/claude-sonnet-4-5-signs-ant", "/ant"),
     "cost_effective": ("lookalike", "anthropic/claude-sonnet-4-5-signs-bee", "/bee"),
     "ultra_fast": ("compatible", "openai/gpt-5-signs-cat", "/cat/v1"),
+    "specialized": ("broken", "openai/gpt-5-signs-oai-fail-503", "/oai/v1"),
 }
 """By profile: the group that answers everything, what LiteLLM calls it, and where it is asked."""
+RESCUE = "claude"
+"""Where LiteLLM sends what the broken group of `specialized` cannot answer: to another provider."""
 TURNS = 30
 SWITCHES = {5: "balanced", 10: "cost_effective", 15: "ultra_fast", 20: "premium", 25: "balanced"}
 """Before which turns which profile is switched to: three times in the middle of a tool loop."""
@@ -52,6 +57,7 @@ class SigningPlace(Place):
             prices = {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}
             info = {**prices, "cache_read_input_token_cost": 1e-7}
             config["model_list"].append({"model_name": group, "litellm_params": params, "model_info": info})
+        config["router_settings"]["fallbacks"].append({"broken": [RESCUE]})
         return config
 
 
@@ -233,3 +239,47 @@ def test_a_moved_conversation_is_acceptable_everywhere(client: httpx.Client, kin
     assert "moved" not in told[0]
     assert any("moved" in one for one in told[5:])
     assert {(receipt["conversations"], receipt["held"]) for receipt in receipts} == {("move", 0)}
+
+
+@pytest.mark.parametrize("kind", AGENTS)
+def test_a_fallback_to_another_provider_is_acceptable_too(client: httpx.Client, kind: str) -> None:
+    """The first attempt goes to the provider that wrote the history, the fallback to one that did not."""
+    agent = AGENTS[kind](f"fall {kind}")
+    switch(client, FIRST_PROFILE, conversations="move")
+    before = [agent.say(client, "chat") for _ in range(3)]
+
+    switch(client, "specialized", conversations="move")
+    after = [agent.say(client, "chat") for _ in range(3)]
+
+    assert failures([*before, *after]) == []
+    told = [decision(answer) for answer in after]
+    assert [(one["group"], one["fallback"]) for one in told] == [(RESCUE, "1")] * 3
+    # Where there is no Responses API LiteLLM takes the id itself, for a history that it may have kept.
+    assert ("moved" in told[0]) is (kind != "chained")
+
+
+def cached_tokens(client: httpx.Client) -> dict[str, int]:
+    """Return what the books have of cached tokens, by group."""
+    lines = client.get("/admin/usage", params={"by": "served_group"}).raise_for_status().json()["lines"]
+    return {line["names"]["served_group"]: line["figures"]["cached_tokens"] for line in lines}
+
+
+@pytest.mark.parametrize(
+    ("kind", "profile"),
+    [
+        *((kind, "premium") for kind in ("chat", "messages", "responses")),
+        *((kind, "balanced") for kind in ("messages", "responses")),
+    ],
+)
+def test_what_a_provider_has_cached_is_metered(client: httpx.Client, kind: str, profile: str) -> None:
+    """On every wire, of two providers, natively and translated; the forecast of a switch says what it is worth."""
+    group = GROUPS[profile][0]
+    switch(client, profile, conversations="move")
+    before = cached_tokens(client).get(group, 0)
+
+    AGENTS[kind](f"cached {kind}").say(client, "chat").raise_for_status()
+
+    wait_until(lambda: cached_tokens(client).get(group, 0) == before + CACHED_TOKENS, what="the books")
+    plan = client.post("/admin/plan", json={"profile": "cost_effective"}).raise_for_status().json()
+    assert 0 < plan["caches"]["share"] < 1
+    assert plan["caches"]["usd_per_day"] > 0
