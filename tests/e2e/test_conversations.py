@@ -283,3 +283,34 @@ def test_what_a_provider_has_cached_is_metered(client: httpx.Client, kind: str, 
     plan = client.post("/admin/plan", json={"profile": "cost_effective"}).raise_for_status().json()
     assert 0 < plan["caches"]["share"] < 1
     assert plan["caches"]["usd_per_day"] > 0
+
+
+SIGNED = {"type": "thinking", "thinking": "hm", "signature": "sig-ant-1"}
+STREAMED = {
+    "chat": ("balanced", "/v1/chat/completions", "messages", {"content": "yes", "thinking_blocks": [SIGNED]}),
+    "messages": (
+        "balanced",
+        "/v1/messages",
+        "messages",
+        {"content": [SIGNED, {"type": "text", "text": "yes"}]},
+    ),
+    "responses": ("premium", "/v1/responses", "input", {"content": "yes", "id": "msg_oai_1"}),
+}
+"""By wire: under which profile and where it is asked, where its turns stand, and a signed answer."""
+
+
+@pytest.mark.parametrize("kind", STREAMED)
+def test_who_wrote_a_stream_is_known(client: httpx.Client, kind: str) -> None:
+    """What its own provider signed is left alone in the next turn, though there was a revision a moment ago."""
+    profile, path, place, signed = STREAMED[kind]
+    switch(client, profile, conversations="move")
+    question = {"role": "user", "content": f"streamed {kind}"}
+    body = {"model": "chat", "max_tokens": 50}
+    streamed = client.post(path, json={**body, place: [question], "stream": True})
+
+    turns = [question, {"role": "assistant", **signed}, {"role": "user", "content": "go on"}]
+    answer = client.post(path, json={**body, place: turns})
+
+    assert streamed.is_success
+    assert failures([answer]) == []
+    assert "moved" not in decision(answer)
