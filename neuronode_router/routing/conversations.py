@@ -48,11 +48,14 @@ class Standing:
     group: str
     tier: Tier | None
     profile: str | None
+    """Under which its group was chosen: an earlier one than now where a switch has kept it."""
     reason: Reason
     revision: int
     at: float
     """Unix time in seconds of its last request."""
     begun: bool = False
+    kept: bool = False
+    """Whether a switch left its last request where it was."""
     made: tuple[Made, ...] = ()
     here: bool = True
     """Whether its last request came to this process."""
@@ -136,7 +139,7 @@ class Conversations:
         for standing in reversed(list(self._begun.values())):  # a copy: the event loop goes on meanwhile
             if standing.at < oldest:
                 return
-            if standing.here:
+            if standing.here and (standing.kept or standing.revision < snapshot.revision):
                 meant = snapshot.decisions
                 if standing.reason is Reason.BINDING:
                     meant = snapshot.meanings.get(standing.profile or "", {})

@@ -111,18 +111,19 @@ class Keeper:
         moving.begin(self._journey(talk, decision, snapshot))
         if talk is None or decision.profile is None:
             return None
-        before = talk.standing
+        before, kept = talk.standing, Step.KEPT in decision.steps
         self.conversations.sent(
             talk.key,
             Standing(
                 name=decision.original_model,
                 group=decision.group,
                 tier=decision.tier,
-                profile=decision.profile,
+                profile=before.profile if before and kept else decision.profile,
                 reason=decision.reason,
                 revision=decision.revision,
                 at=self.conversations.clock(),
                 begun=talk.begun,
+                kept=kept,
                 made=before.made if before else (),
             ),
         )

@@ -13,10 +13,9 @@ from typing import Any
 
 import litellm
 from litellm.integrations.custom_logger import CustomLogger
-from litellm.types.utils import LlmProviders
-from litellm.utils import ProviderConfigManager
 
 from neuronode_router.background import Failures
+from neuronode_router.litellm_plugin.hooks.gate import is_inner
 from neuronode_router.litellm_plugin.hooks.request_metadata import note_moved
 from neuronode_router.routing.conversations import Made
 from neuronode_router.routing.history import Acceptable, acceptable, rejected, unfit_thinking
@@ -24,7 +23,8 @@ from neuronode_router.routing.history import Acceptable, acceptable, rejected, u
 CHAT = "acompletion"
 """The kind of call whose parameters LiteLLM refuses; of others it translates them."""
 
-DemandsThinking = ("claude", "anthropic")
+DEMANDING = ("claude", "anthropic")
+"""In names of models that want a tool loop to have begun with a thought."""
 
 
 @dataclass(slots=True, eq=False)
@@ -79,7 +79,7 @@ class MovedHistory(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
     ) -> dict[str, Any] | None:
         """Return the request as the deployment's provider can accept it, None where it can already. Never raises."""
         journey = _journey.get()
-        if journey is None:
+        if journey is None or is_inner(kwargs):
             return None
         with self._harmless:
             kind = getattr(call_type, "value", call_type)
@@ -121,7 +121,7 @@ def _parameters(
     found = []
     if journey.call_type == CHAT and target.accepts is not None:
         found.append(rejected(kwargs, target.accepts))
-    if any(word in str(kwargs.get("model")) for word in DemandsThinking):
+    if any(word in str(kwargs.get("model")) for word in DEMANDING):
         names = unfit_thinking(kwargs, messages)
         found.append(Acceptable(left_out=names, names=names))
     return found
@@ -133,5 +133,5 @@ def _has_responses(kwargs: Mapping[str, Any]) -> bool:
     model = str(kwargs.get("model"))
     if not isinstance(provider, str):
         model, provider, _, _ = litellm.get_llm_provider(model)
-    known = ProviderConfigManager.get_provider_responses_api_config(LlmProviders(provider), model)
-    return known is not None
+    find = litellm.utils.ProviderConfigManager.get_provider_responses_api_config
+    return find(provider=litellm.LlmProviders(provider), model=model) is not None

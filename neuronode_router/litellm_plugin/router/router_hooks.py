@@ -50,12 +50,11 @@ class RouterHooks:
         )
         self.choice = DeploymentFilter(bridge, health.monitor, failures=self.failures)
         self._access = None if Part.FALLBACK_ACCESS in off else FallbackAccess(bridge, grants=grants)
-        moved = [] if target is None else [MovedHistory(target=target, failures=self.failures)]
-        callbacks = ((Part.MEASURING, self.attempts), (Part.CHOICE, self.choice))
-        self._callbacks: list[CustomLogger] = [
-            *moved,
-            *(callback for part, callback in callbacks if part not in off),
-        ]
+        callbacks: list[tuple[Part, CustomLogger]] = []
+        if target is not None:
+            callbacks.append((Part.MOVING, MovedHistory(target=target, failures=self.failures)))
+        callbacks += [(Part.MEASURING, self.attempts), (Part.CHOICE, self.choice)]
+        self._callbacks: list[CustomLogger] = [callback for part, callback in callbacks if part not in off]
         if grants is not None:
             # Before the others: what it refuses is no attempt.
             self._callbacks.insert(

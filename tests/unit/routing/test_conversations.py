@@ -126,7 +126,7 @@ def test_the_count_goes_down_as_conversations_end() -> None:
     assert known.counts(snapshot()) == (3, 0)
 
     clock.now += HELD_SECONDS - 2
-    known.sent(b"on", standing(at=clock.now, revision=5))
+    known.sent(b"on", standing(at=clock.now, revision=5, kept=True))
     known.sent(b"moves", standing(at=clock.now, group="chat_premium", profile="premium", revision=5))
     assert known.counts(snapshot()) == (2, 1)
     clock.now += 2
