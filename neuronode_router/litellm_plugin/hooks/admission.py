@@ -258,7 +258,11 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             group, embedded = self._host.served_by(info)
             self._auto.answered(request_metadata.sessions(data), info.get("model_id"))
             return request_metadata.answer_headers(
-                data, group=group, embedded=embedded, attempted=attempted_fallbacks(response)
+                data,
+                group=group,
+                embedded=embedded,
+                attempted=attempted_fallbacks(response),
+                means=self._host.named,
             )
         return None
 
