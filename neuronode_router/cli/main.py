@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "usage": ("commands.usage", "Show what was used, and what it cost."),
         "classify": ("commands.classify", "Show what a prompt is taken for, and where it would go."),
         "train": ("commands.train", "Let the classifier learn from your own traffic."),
+        "evaluate": ("commands.evaluate", "Compare `auto` on your own log with simple ways to route."),
         "outcomes": ("commands.outcomes", "See what `auto` learned from how requests turned out."),
         "audit": ("commands.audit", "Look into the audit log."),
         "key": ("commands.key", "Keys for a proxy without a database."),

@@ -302,7 +302,11 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             self._auto.answered(request_metadata.sessions(data), info.get("model_id"))
             self._keeper.answered(request_metadata.conversation(data), info.get("model_id"))
             return request_metadata.answer_headers(
-                data, group=group, embedded=embedded, attempted=attempted_fallbacks(response)
+                data,
+                group=group,
+                embedded=embedded,
+                attempted=attempted_fallbacks(response),
+                means=self._host.named,
             )
         return None
 

@@ -8,7 +8,7 @@ prompt.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -249,15 +249,28 @@ def wish(data: Mapping[str, Any], header: str) -> str | None:
     return wanted if isinstance(wanted, str) else None
 
 
+def _left(mark: Mapping[str, Any], served: str, *, meant: str | None, attempted: int | None) -> bool | None:
+    """Return whether another group answered than a name of the operator's leads to; None where nobody knows."""
+    if meant is not None:
+        return served != meant
+    hops = mark.get(HOPS) if attempted is None else attempted
+    return None if hops is None else hops > 0
+
+
 def answer_headers(
-    data: Mapping[str, Any], *, group: str | None, embedded: bool, attempted: int | None = None
+    data: Mapping[str, Any],
+    *,
+    group: str | None,
+    embedded: bool,
+    attempted: int | None = None,
+    means: Callable[[str], str | None] = lambda _: None,
 ) -> dict[str, str]:
     """Return our response headers for one request.
 
     `group` is the model group that answered (None when nobody did). A fallback is another group than the one
-    admission chose, or another tier than the one it wanted. Where a name that is none of ours leads, an alias of the
-    operator's or a wildcard, LiteLLM alone knows: there `attempted`, its count of fallbacks, tells, else the count at
-    the last attempt that we saw. Of several names between commas nothing is said that differs.
+    admission chose, or another tier than the one it wanted. A name that is none of ours leads to the group that it
+    `means`; where only LiteLLM can tell, as with wildcards, `attempted`, its count of fallbacks, tells, else the count
+    at the last attempt that we saw. Of several names between commas nothing is said that differs.
     """
     mark = stamped(data)
     if not mark:
@@ -268,8 +281,7 @@ def answer_headers(
     served = group or mark["group"]
     moved: bool | None = served != mark["group"] or mark.get("overloaded", False)
     if moved and mark["reason"] == Reason.PASSTHROUGH:
-        hops = mark.get(HOPS) if attempted is None else attempted
-        moved = None if hops is None else hops > 0
+        moved = _left(mark, served, meant=means(mark["group"]), attempted=attempted)
     tier = mark.get("tiers", {}).get(served, mark["tier"])
     headers = {
         HEADER_PREFIX + "revision": str(mark["revision"]),

@@ -213,6 +213,21 @@ def test_where_an_operators_alias_led_litellm_tells_whether_it_fell_back(
     assert told.get("x-neuronode-fallback") == said
 
 
+@pytest.mark.parametrize("attempted", [0, 1, None])
+@pytest.mark.parametrize(("served", "said"), [("gpt", "0"), ("rescue", "1")])
+def test_where_the_name_leads_is_known_the_group_tells(served: str, attempted: int | None, said: str) -> None:
+    """A group, an alias of the operator's, a deployment's id: whatever LiteLLM counts on this wire."""
+    data: dict[str, Any] = {"metadata": {}}
+    passed = Decision(original_model="house", group="house", reason=Reason.PASSTHROUGH, revision=3)
+    request_metadata.stamp(request_metadata.scrub(data), passed, tags=True)
+
+    told = request_metadata.answer_headers(
+        data, group=served, embedded=False, attempted=attempted, means={"house": "gpt"}.get
+    )
+
+    assert told["x-neuronode-fallback"] == said
+
+
 def test_a_request_without_a_task_has_no_tag_of_one() -> None:
     """An `auto` request is tagged with its profile alone."""
     data: dict[str, Any] = {"metadata": {}}
