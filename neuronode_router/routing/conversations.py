@@ -22,6 +22,8 @@ KNOWN_SECONDS = 24 * 3600.0
 """So long after its last request it is known who made its turns."""
 DOUBT_SECONDS = 3600.0
 """So long after a revision what nobody knows of a history is taken for another provider's."""
+COUNTED_SECONDS = 1.5
+"""So long a count of conversations holds: less than a heartbeat, which is not on the event loop."""
 MAX_MADE = 16
 """Changes of maker that are remembered of one conversation: of what came before it is unknown who made it."""
 
@@ -79,6 +81,8 @@ class Conversations:
         """Apart from the others: requests that nobody goes on from may be many, and must not crowd those out."""
         self._revision = 0
         self._held_at_first = 0
+        self._counted_at = 0.0
+        self._counts = (0, 0)
 
     def keys(self, opening: Opening, *, caller: str, session: str) -> tuple[bytes, ...]:
         """Return under which keys the conversation may be known, its own first."""
@@ -125,14 +129,17 @@ class Conversations:
     def counts(self, snapshot: Snapshot | None) -> tuple[int, int]:
         """Return how many conversations of this process are held, and how many that were so at first are no longer.
 
-        It reads all of them: for the background, from any thread.
+        It reads all of them, and again only after a while: for the background, from any thread.
         """
         if snapshot is None:
             return 0, 0
-        held = sum(self._held(snapshot))
-        if snapshot.revision != self._revision:
-            self._revision, self._held_at_first = snapshot.revision, held
-        return held, max(0, self._held_at_first - held)
+        now, anew = self.clock(), snapshot.revision != self._revision
+        if anew or not 0 <= now - self._counted_at < COUNTED_SECONDS:
+            held = sum(self._held(snapshot))
+            self._held_at_first = held if anew else self._held_at_first
+            self._counts = held, max(0, self._held_at_first - held)
+            self._revision, self._counted_at = snapshot.revision, now
+        return self._counts
 
     def _held(self, snapshot: Snapshot) -> Iterator[bool]:
         oldest = self.clock() - HELD_SECONDS
