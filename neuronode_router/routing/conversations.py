@@ -163,9 +163,18 @@ def is_kept(standing: Standing, decision: Decision, snapshot: Snapshot, *, now: 
         and profile.conversations is ConversationRule.KEEP
         and decision.reason in FOLLOWING
         and standing.reason in FOLLOWING
+        and not _is_for_a_budget(decision, snapshot)
         and standing.revision >= snapshot.state.moved
         and now - standing.at <= HELD_SECONDS
         and _is_elsewhere(standing, decision, snapshot)
+    )
+
+
+def _is_for_a_budget(decision: Decision, snapshot: Snapshot) -> bool:
+    """Return whether a caller is bound to the profile because a budget is spent so far: that waits for nobody."""
+    bindings = snapshot.state.bindings.values()
+    return decision.reason is Reason.BINDING and any(
+        binding.beyond is not None and binding.beyond.profile == decision.profile for binding in bindings
     )
 
 

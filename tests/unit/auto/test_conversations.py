@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from neuronode_router.auto.explain import explain
 from neuronode_router.auto.router import Caller, decide_tier
 from neuronode_router.classifier import Classification, Classifier, lexicon
 from neuronode_router.domain import Decision, Reason, Step, Tier
@@ -27,6 +28,7 @@ def test_a_kept_conversation_goes_first_to_its_group_then_up_the_ladder() -> Non
     assert found.ladder[0] == worker.ask(SENTIMENT).decision.group
     assert found.tiers[0] is Tier.COMPLEX
     assert len(found.tiers) == 1 + len(found.ladder)
+    assert explain(routed)["steps"] == ["kept"]
 
 
 def test_what_has_outgrown_its_group_is_not_kept() -> None:

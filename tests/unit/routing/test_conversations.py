@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from neuronode_router.domain import ControlState, ConversationRule, HostFacts, ProfileSet, Reason, Tier
+from neuronode_router.domain import (
+    Beyond,
+    Binding,
+    ControlState,
+    ConversationRule,
+    HostFacts,
+    ProfileSet,
+    Reason,
+    Tier,
+)
 from neuronode_router.routing import conversations as module
 from neuronode_router.routing.conversation import read_opening
 from neuronode_router.routing.conversations import (
@@ -103,6 +112,19 @@ def test_a_caller_who_chooses_a_profile_is_not_kept_from_it() -> None:
     by_header = replace(now.decisions["chat"], reason=Reason.OVERRIDE_HEADER)
 
     assert not is_kept(standing(), by_header, now, now=NOW)
+
+
+def test_a_spent_budget_waits_for_no_conversation() -> None:
+    """A binding to a profile by itself keeps conversations; one that a budget has led to does not."""
+    now = snapshot()
+    bound = replace(now.decisions["chat"], reason=Reason.BINDING)
+
+    def kept(binding: Binding) -> bool:
+        state = replace(now.state, bindings={"team:a": binding})
+        return is_kept(standing(), bound, build_snapshot(state, HostFacts(groups=GROUPS)), now=NOW)
+
+    assert kept(Binding("premium"))
+    assert not kept(Binding(None, Beyond(0.8, "premium")))
 
 
 def test_what_others_serve_and_what_has_not_begun_is_not_counted() -> None:
