@@ -73,6 +73,9 @@ ROUTED_CALLS = frozenset(
 SEVERAL = frozenset({"completion", "acompletion"})
 """The calls that LiteLLM sends to each of several names between commas."""
 
+OF_A_PROVIDER = frozenset({"create_interaction", "acreate_interaction"})
+"""The calls into whose body LiteLLM itself writes a provider, which it needs only where there is no model."""
+
 HARMLESS = frozenset(
     {"get", "list", "retrieve", "delete", "cancel", "content", "status", "mcp", "search", "message"}
 )
@@ -205,7 +208,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             {key: value for key, value in data.items() if key not in request_metadata.LITELLMS}
         ):
             raise InvalidRequest(f"The request holds {wrong}, which JSON has not.")
-        _refuse_redirections(request_metadata.client_body(data), limited=asking.is_denied)
+        _refuse_redirections(_written(data, call_type), limited=asking.is_denied)
         names = targets.asked(requested, several=call_type in SEVERAL)
         talk = self._talk(asking, call_type) if len(names) == 1 else None
         ways = [self._way(name, asking, talk) for name in names]
@@ -342,6 +345,14 @@ def _least_bad(decision: Decision, snapshot: Snapshot) -> bool:
 
 def _is_harmless(call_type: str) -> bool:
     return not HARMLESS.isdisjoint(call_type.strip("_").removeprefix("a").split("_"))
+
+
+def _written(data: Mapping[str, Any], call_type: str) -> Mapping[str, Any]:
+    """Return the fields of the client's body."""
+    body = request_metadata.client_body(data)
+    if call_type not in OF_A_PROVIDER:
+        return body
+    return {name: value for name, value in body.items() if name != "custom_llm_provider"}
 
 
 def _refuse_redirections(body: Mapping[str, Any], *, limited: bool) -> None:
