@@ -134,7 +134,7 @@ Pair = tuple[RedisStatistics, RedisStatistics]
 
 class TestSharing:
     async def test_b_sees_what_a_saw(self, pair: Pair) -> None:
-        """A's slow answers are soon in B's snapshot, whatever B counted itself (`benchmarks.board_latency` has the time)."""
+        """A's slow answers are soon in B's snapshot, whatever B counted itself."""
         a, b = pair
         count(b, FAST, 4)
 
