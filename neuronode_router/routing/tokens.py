@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 WINDOWS, WINDOW = 40, 128
 """Texts that are longer together than these are judged by as many windows of so many characters, evenly spread."""
+FEW = 8
+"""Windows by which each of many texts is judged that are served one by one."""
 
 _KINDS: tuple[tuple[str, float, tuple[tuple[int, int], ...]], ...] = (
     ("other", 2.6, ((0x0000, 0xFFFF),)),
@@ -95,18 +97,31 @@ def estimate(texts: Sequence[str]) -> int:
     total = sum(map(len, texts))
     if not total:
         return 0
-    sample = texts if total <= WINDOWS * WINDOW else _windows(texts, total)
+    sample = texts if total <= WINDOWS * WINDOW else _windows(texts, WINDOWS)
     joined = "\n".join(sample)
     looked_at = sum(map(len, sample))
-    return int(_cost(joined) * total / looked_at) + 1
+    return int(float(_costs(joined.encode("utf-16-le", "surrogatepass")).sum()) * total / looked_at) + 1
 
 
-def _windows(texts: Sequence[str], total: int) -> list[str]:
-    """Return pieces of the texts, spread as if they were one: one in each stretch, nowhere at the same place of it."""
+def largest(texts: Sequence[str]) -> int:
+    """Return about how many tokens the one of these texts is that has the most. Never raises; 0 for none."""
+    different = [text for text in set(texts) if text]
+    if not different:
+        return 0
+    sampled = [text if len(text) <= FEW * WINDOW else "".join(_windows([text], FEW)) for text in different]
+    units = [text.encode("utf-16-le", "surrogatepass") for text in sampled]
+    starts = [0, *accumulate(len(text) // 2 for text in units[:-1])]
+    costs = np.add.reduceat(_costs(b"".join(units)), starts)
+    longer = np.array([len(text) / len(sample) for text, sample in zip(different, sampled, strict=True)])
+    return int((costs * longer).max()) + 1
+
+
+def _windows(texts: Sequence[str], count: int) -> list[str]:
+    """Return so many pieces of the texts, spread as if they were one: each at another place of its stretch."""
     ends = list(accumulate(map(len, texts)))
-    step = (total - WINDOW) / WINDOWS
+    step = (ends[-1] - WINDOW) / count
     pieces = []
-    for number in range(WINDOWS):
+    for number in range(count):
         at = int((number + number * _SHIFT % 1) * step)
         place = bisect_right(ends, at)
         start = at - (ends[place] - len(texts[place]))
@@ -114,9 +129,11 @@ def _windows(texts: Sequence[str], total: int) -> list[str]:
     return pieces
 
 
-def _cost(text: str) -> float:
-    units = np.frombuffer(text.encode("utf-16-le", "surrogatepass"), np.uint16)
+def _costs(text: bytes) -> npt.NDArray[np.float32]:
+    """Return what each UTF-16 unit of a text costs."""
+    units = np.frombuffer(text, np.uint16)
     kinds = _KIND.take(units)
-    pairs = kinds[1:] + kinds[:-1] * np.uint16(len(_KINDS))
-    first = _COST[_BEFORE_ALL * len(_KINDS) + int(kinds[0])]
-    return float(_COST.take(pairs).sum() + first)
+    pairs = kinds.copy()
+    pairs[1:] += kinds[:-1] * np.uint16(len(_KINDS))
+    pairs[0] += _BEFORE_ALL * len(_KINDS)
+    return _COST.take(pairs)
