@@ -147,7 +147,6 @@ def test_an_ollama_is_asked_for_its_list_and_nothing_else(tmp_path: Path, ollama
 ODD = (
     *(
         "redis://127.0.0.1:9/0?canary=1",
-        "redis://:canary?canary=x@127.0.0.1:9/0",
         "redis://127.0.0.1:9/0?db=canary",
     ),
     *("redis://127.0.0.1:9/0?ssl_cert_reqs=canary", "rediss://127.0.0.1:9/0?ssl_cert_reqs=canary"),
