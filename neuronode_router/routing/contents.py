@@ -229,7 +229,7 @@ def _fields(body: Mapping[str, object], found: Contents, *, inner: bool = False)
             found.other += one
         elif key in _CONTENT or form is str:
             found.walk(given)
-        elif inner or key != EXTRA:
+        elif inner or key != EXTRA or form is not dict:
             found.json(given)
 
 
