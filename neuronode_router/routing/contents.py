@@ -122,7 +122,10 @@ class Contents:
                 left -= 1
                 # Most turns and parts have a text, or a list of parts, and at most a role or a type beside it.
                 plain = item.get("content") or item.get("text") or item.get("parts")  # type: ignore[attr-defined]
-                if plain.__class__ in (str, list) and _is_plain(item):  # type: ignore[arg-type]  # a dict
+                name = item.get("role") or item.get("type") or ""  # type: ignore[attr-defined]  # a dict
+                few = len(item) == 1 + (name != "")  # type: ignore[arg-type]  # a dict
+                form = plain.__class__
+                if few and (form is str or form is list) and name.__class__ is str and len(name) <= SHORT:
                     stack.append(plain)
                 else:
                     self._mapping(item, stack)  # type: ignore[arg-type]  # a dict
@@ -175,7 +178,8 @@ class Contents:
         for key, value in item.items():
             form = value.__class__
             if key in _SILENT and form is str:
-                self._silent(value)  # type: ignore[arg-type]  # a text
+                if len(value) > SHORT:  # type: ignore[arg-type]  # a text
+                    self._silent(value)  # type: ignore[arg-type]  # a text
             elif form is dict and key in _OBJECTS:
                 self.json(value)
             elif value is not None:
@@ -235,14 +239,6 @@ def _fields(body: Mapping[str, object], found: Contents, *, inner: bool = False)
 
 def _is_kept_back(key: str) -> bool:
     return key in KEPT_BACK or key.startswith(_KEPT_BACK_PREFIXES)
-
-
-def _is_plain(item: Mapping[object, object]) -> bool:
-    """Return whether a mapping with a text has nothing beside it but a short role or type."""
-    if len(item) == 1:
-        return True
-    name = item.get("role") or item.get("type")
-    return len(item) == 2 and name.__class__ is str and len(name) <= SHORT
 
 
 def _one_of_many(given: list[object]) -> int | None:
