@@ -38,6 +38,7 @@ from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.fallback_access import FallbackAccess
 from neuronode_router.routing.passage import Passage
 from neuronode_router.routing.snapshot import build_snapshot
+from neuronode_router.routing.targets import FALLBACK_FIELDS
 from tests.host.admitted import admission_over
 from tests.host.routers import bridged, deployment, router
 
@@ -269,3 +270,39 @@ async def test_the_last_gate_stands_without_the_first(way: Way, caller: str, gro
     allowed = group in within.get(caller, GROUPS)
     assert way.spy.seen == ({group} if allowed else set())
     assert (getattr(refusal.value, "status_code", None) == 403) is not allowed
+
+
+@pytest.mark.parametrize("place", [None, "router_settings_override"])
+@pytest.mark.parametrize("field", FALLBACK_FIELDS)
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        ("rescue", False),
+        ("", False),
+        (5, True),
+        (True, True),
+        (0, True),
+        ({"chat": ["rescue"]}, True),
+        ({}, True),
+    ],
+    ids=str,
+)
+async def test_fallbacks_that_are_no_list_mean_what_they_mean_to_litellm(
+    way: Way, given: object, field: str, place: str | None, *, refused: bool
+) -> None:
+    """LiteLLM passes over a text, and the operator's fallbacks stand; anything else it refuses with 400."""
+    user = UserAPIKeyAuth(api_key="ordinary")
+    data = {"metadata": {}, "messages": [], "model": "chat"} | (
+        {place: {field: given}} if place else {field: given}
+    )
+
+    call = way.admission.async_pre_call_hook(user, DualCache(), data, "acompletion")
+    if refused:
+        with pytest.raises(HTTPException) as refusal:
+            await call
+        assert refusal.value.status_code == 400
+    else:
+        admitted = await call
+        assert admitted is not None
+        assert field not in admitted
+    assert way.admission.failures.total == 0
