@@ -55,6 +55,8 @@ def test_a_text_counts_wherever_it_is_put(data: st.DataObject) -> None:
     shape = data.draw(st.sampled_from(SHAPES))
     key = data.draw(st.sampled_from(KEYS) | st.text("abcdef_", min_size=1, max_size=9).filter(is_counted))
     if isinstance(place, list):
+        if all(isinstance(item, str) for item in place):
+            before = 0  # perhaps prompts, each served on its own
         place.insert(data.draw(st.integers(0, len(place))), shape(TOLD))
     elif key in place and data.draw(st.booleans()):
         place[key] = [place[key], shape(TOLD)]
