@@ -64,7 +64,7 @@ class Settings(BaseModel):
     """The SQL store: `sqlite:///file` or `postgresql://...`. Default: `control.db` in the state directory."""
     redis_url: Annotated[
         str | None,
-        Field(repr=False, pattern=r"^(rediss?|valkeys?|unix)://"),
+        Field(repr=False, pattern=r"^(rediss?|unix)://"),
         AfterValidator(_well_written),
     ] = None
     """Wakes workers on other hosts. Default: none; other hosts then converge by polling the SQL store."""

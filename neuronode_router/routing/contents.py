@@ -1,33 +1,66 @@
 """Everything of a request body that is sent to a deployment: its texts, and its images, files, audio and video.
 
-It must not know which turn says what. It walks whatever was sent, however it is nested, and copies no text.
+It must not know which turn says what. All of a body counts but what is named in `KEPT_BACK`; it copies no text.
 """
 
 from __future__ import annotations
 
 import json
 import mimetypes
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from neuronode_router.routing.inventory import Modality
-from neuronode_router.routing.tokens import estimate
+from neuronode_router.routing.tokens import estimate, largest
 
 TURNS = ("messages", "input", "prompt", "contents")
 """Where the wires keep what is said, in the order in which they are looked for."""
 SYSTEM = ("system", "instructions", "systemInstruction", "system_instruction")
-_CONTENT = (*TURNS, *SYSTEM, "suffix", "prediction")
-_STRUCTURED = ("tools", "functions", "response_format", "text", "output_format", "output_config")
-_GENERATION = ("generationConfig", "generation_config", "config")
+EXTRA = "extra_body"
+"""Fields that a client of LiteLLM's puts over the others of the body that is sent."""
+_CONTENT = frozenset({*TURNS, *SYSTEM, "suffix", "prediction"})
+_EACH_ON_ITS_OWN = frozenset({"input", "prompt", "messages", "documents"})
+"""Lists of texts here are prompts, or texts to embed or to rank, and LiteLLM hands prompts on as messages."""
+
+KEPT_BACK = frozenset(
+    {
+        *("model", "user", "metadata", "temperature", "top_p", "top_k", "stop", "stop_sequences", "seed"),
+        *("logit_bias", "service_tier", "safety_identifier", "prompt_cache_key", "previous_response_id"),
+        *("stream", "stream_options", "store", "encoding_format", "dimensions", "file", "image", "mask"),
+        # What LiteLLM takes for itself, or adds, and sends to no model.
+        *("proxy_server_request", "secret_fields", "model_info", "fallbacks", "router_settings_override"),
+        *("context_window_fallbacks", "content_policy_fallbacks", "tags", "guardrails", "policies", "cache"),
+        *("headers", "extra_headers", "provider_specific_header", "mock_response", "user_config"),
+        *("allowed_openai_params", "additional_drop_params", "specific_deployment", "attempted_targets"),
+        *("api_key", "api_base", "base_url", "api_version", "custom_llm_provider", "shared_session"),
+        *("model_list", "model_group", "deployment", "previous_models", "original_function"),
+        *("enable_tag_filtering", "model_group_retry_policy", "retry_policy", "routing_strategy"),
+        *("model_group_alias", "tiered_pricing", "timeout", "stream_timeout", "request_timeout"),
+    }
+)
+"""Fields that are no part of what a model reads. Any other counts, known or not; ours and LiteLLM's are beside it."""
+_KEPT_BACK_PREFIXES = ("_", "litellm_", "user_api_key")
+
 _OBJECTS = frozenset({"input", "args", "arguments", "response", "parameters", "input_schema", "action"})
 """Keys of calls and results whose objects are sent as JSON."""
+_STRUCTURE = frozenset(
+    {
+        *("content", "text", "parts", "tool_calls", "function", "name", "arguments", "input", "output"),
+        *("source", "thinking", "cache_control", "reasoning_content", "thinking_blocks", "summary"),
+        *("functionCall", "functionResponse", "args", "response", "annotations", "index"),
+    }
+)
+"""Keys that a template writes in a few tokens, if at all; any other counts as what it is."""
 _SILENT = frozenset(
     {
         *("role", "type", "id", "call_id", "tool_call_id", "tool_use_id", "status", "signature", "object"),
         *("encrypted_content", "thoughtSignature", "thought_signature", "detail", "item_id", "phase"),
     }
 )
-"""Keys whose texts are no text to a deployment."""
+"""Keys whose texts are no text to a deployment, as long as they are short."""
+SHORT, PER_TOKEN = 100, 4
+"""Characters of a silent text that cost nothing, and of a longer one for which there is a token: what is sealed in it
+is shorter than it."""
 
 PER_TURN = 4
 """Tokens that a turn takes beside its text: its role, and what a template writes around it."""
@@ -46,6 +79,8 @@ _INLINE = frozenset({"inlineData", "inline_data", "fileData", "file_data"})
 _MIMES = ("mimeType", "mime_type", "media_type", "format")
 _NAMED = ("filename", "url", "file_url", "fileUri", "file_uri")
 _DATA = ("data", "file_data", "url", "image_url", "video_url", "audio_url")
+_OF_FILES = frozenset({*_MIMES, *_NAMED, *_DATA, *_SILENT, "file_id", "fileId"})
+"""Keys of a part whose texts are a file, or say which."""
 _TEXTUAL = ("text/", "application/json", "application/xml", "application/yaml")
 
 _SIZES: Mapping[Modality, tuple[int, int]] = {
@@ -59,7 +94,7 @@ _SIZES: Mapping[Modality, tuple[int, int]] = {
 second of audio 16 kB and 32, a second of video 240 kB and 300.
 """
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, skipkeys=True, check_circular=False, default=str)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, skipkeys=True, check_circular=False, default=lambda _: None)
 
 
 @dataclass(slots=True)
@@ -87,7 +122,10 @@ class Contents:
                 left -= 1
                 # Most turns and parts have a text, or a list of parts, and at most a role or a type beside it.
                 plain = item.get("content") or item.get("text") or item.get("parts")  # type: ignore[attr-defined]
-                if len(item) <= 2 and plain.__class__ in (str, list):  # type: ignore[arg-type]
+                name = item.get("role") or item.get("type") or ""  # type: ignore[attr-defined]  # a dict
+                few = len(item) == 1 + (name != "")  # type: ignore[arg-type]  # a dict
+                form = plain.__class__
+                if few and (form is str or form is list) and name.__class__ is str and len(name) <= SHORT:
                     stack.append(plain)
                 else:
                     self._mapping(item, stack)  # type: ignore[arg-type]  # a dict
@@ -96,38 +134,77 @@ class Contents:
             elif kind is list:
                 left -= 1
                 stack += item  # type: ignore[arg-type]  # a list
+            elif kind is int or kind is float:
+                self.texts.append(str(item))
         if stack:
-            self.json(stack)
+            self._unwalked(stack)
 
     def json(self, node: object) -> None:
         """Add `node` as JSON, with its keys: tools, schemas, arguments of calls. Never raises."""
         try:
             self.texts.append(_ENCODER.encode(node))
         except (RecursionError, ValueError, TypeError):
-            self.other += _leaves(node)
+            self._leaves(node)
+
+    def _unwalked(self, nodes: list[object]) -> None:
+        """Add what is too much to be looked into: as JSON, and whatever else its text names."""
+        self.json(nodes)
+        written = self.texts[-1] if self.texts else ""
+        for kind, modality in _BY_TYPE.items():
+            if f'"type": "{kind}"' in written:
+                self.modalities.add(modality or "pdf")
+        if any(f'"{key}": ' in written for key in _INLINE):
+            self.modalities.add("pdf")
+
+    def _leaves(self, node: object) -> None:
+        """Add the texts of what is nested too deep to be JSON."""
+        stack = [node]
+        while stack:
+            item = stack.pop()
+            if isinstance(item, Mapping):
+                stack.extend((*item.keys(), *item.values()))
+            elif isinstance(item, list | tuple):
+                stack.extend(item)
+            elif isinstance(item, str):
+                self.texts.append(item)
+            self.other += 1
 
     def _mapping(self, item: dict[object, object], stack: list[object]) -> None:
         kind = item.get("type")
         typed = kind.__class__ is str and kind in _BY_TYPE
         if (typed or not _INLINE.isdisjoint(item)) and not _is_text(item):
-            self._medium(item, _BY_TYPE[str(kind)] if typed else None)
+            self._medium(item, _BY_TYPE[str(kind)] if typed else None, stack)
             return
         for key, value in item.items():
             form = value.__class__
-            if form is str:
-                if key not in _SILENT:
-                    self.texts.append(value)  # type: ignore[arg-type]  # a text
+            if key in _SILENT and form is str:
+                if len(value) > SHORT:  # type: ignore[arg-type]  # a text
+                    self._silent(value)  # type: ignore[arg-type]  # a text
             elif form is dict and key in _OBJECTS:
                 self.json(value)
-            elif form is dict or form is list:
+            elif value is not None:
+                if key not in _STRUCTURE:
+                    self.texts.append(str(key))
                 stack.append(value)
 
-    def _medium(self, part: Mapping[object, object], modality: Modality | None) -> None:
-        about = dict(_flat(part))
+    def _silent(self, text: str) -> None:
+        if len(text) > SHORT:
+            self.other += len(text) // PER_TOKEN
+
+    def _medium(self, part: Mapping[object, object], modality: Modality | None, stack: list[object]) -> None:
+        """Add a part that is an image or a file; what it says beside that goes to the stack."""
+        about: dict[object, str] = {}
+        data = 0
+        for key, value in _flat(part):
+            if not isinstance(value, str) or key not in _OF_FILES:
+                stack.append(value)
+            elif _is_inline(str(key), value):
+                data = max(data, len(value))
+                about[key] = value
+            else:
+                self._silent(value)
+                about[key] = value
         modality = modality or _modality(about)
-        data = max(
-            (len(text) for key in _DATA if (text := about.get(key)) and _is_inline(key, text)), default=0
-        )
         piece, per_bytes = _SIZES[modality]
         self.other += piece + (data * 3 // 4 // per_bytes if per_bytes else 0)
         self.modalities.add(modality)
@@ -135,36 +212,44 @@ class Contents:
 
 def collect(body: Mapping[str, object]) -> Contents:
     """Return everything that a body of any wire sends. Never raises."""
-    found = Contents()
-    for key in _CONTENT:
-        if (given := body.get(key)) is not None:
-            if (
-                key in ("input", "prompt")
-                and isinstance(given, list)
-                and (one := _one_of_many(given)) is not None
-            ):
-                given, size = one
-                found.other += size
-            found.walk(given)
-    for key in (*_STRUCTURED, *_GENERATION):
-        if (given := body.get(key)) and isinstance(given, Mapping | list | tuple):
-            found.json(given)
+    found, extra = Contents(), body.get(EXTRA)
+    _fields(body, found)
+    if isinstance(extra, Mapping):
+        # LiteLLM puts it over the rest, for some providers: either may be what is sent.
+        _fields(extra, found, inner=True)
     turns = next((given for key in TURNS if (given := body.get(key)) is not None), None)
     found.other += PER_TURN * (len(turns) if isinstance(turns, list) else 1)
     return found
 
 
-def _one_of_many(given: list[object]) -> tuple[str, int] | None:
-    """Return the longest of prompts or embedded texts that are served each on its own, and the size of one in tokens.
+def _fields(body: Mapping[str, object], found: Contents, *, inner: bool = False) -> None:
+    for key, given in body.items():
+        if len(key) > SHORT:
+            found.texts.append(key)
+        form = given.__class__
+        if form not in (str, list, dict, tuple) or not given or _is_kept_back(key):
+            continue
+        if key in _EACH_ON_ITS_OWN and form is list and (one := _one_of_many(given)) is not None:  # type: ignore[arg-type]
+            found.other += one
+        elif key in _CONTENT or form is str:
+            found.walk(given)
+        elif inner or key != EXTRA or form is not dict:
+            found.json(given)
 
-    None where the list is a conversation.
-    """
-    if all(isinstance(item, str) for item in given):
-        return max(given, key=len, default=""), 0  # type: ignore[arg-type, return-value]  # all are texts
-    if all(isinstance(item, int) for item in given):
-        return "", len(given)
-    if all(isinstance(item, list) for item in given):
-        return "", max(map(len, given))  # type: ignore[arg-type]  # all are lists
+
+def _is_kept_back(key: str) -> bool:
+    return key in KEPT_BACK or key.startswith(_KEPT_BACK_PREFIXES)
+
+
+def _one_of_many(given: list[object]) -> int | None:
+    """Return the tokens of the longest of texts that are served each on its own, None where the list is no such."""
+    kinds = set(map(type, given))
+    if kinds == {str}:
+        return largest(given)  # type: ignore[arg-type]  # all are texts
+    if kinds == {int}:
+        return len(given)
+    if kinds == {list} and all(set(map(type, tokens)) <= {int} for tokens in given):  # type: ignore[call-overload]
+        return max(map(len, given))  # type: ignore[arg-type]  # all are lists
     return None
 
 
@@ -174,12 +259,16 @@ def _is_text(part: Mapping[object, object]) -> bool:
     return isinstance(source, Mapping) and source.get("type") in ("text", "content")
 
 
-def _flat(part: Mapping[object, object], levels: int = 3) -> Iterator[tuple[object, str]]:
-    for key, value in part.items():
-        if isinstance(value, str):
-            yield key, value
-        elif isinstance(value, Mapping) and levels:
-            yield from _flat(value, levels - 1)
+def _flat(part: Mapping[object, object]) -> Iterator[tuple[object, object]]:
+    stack = [part]
+    while stack:
+        for key, value in stack.pop().items():
+            if len(str(key)) > SHORT:
+                yield None, key
+            if value.__class__ is dict:
+                stack.append(value)
+            else:
+                yield key, value
 
 
 def _is_inline(key: str, text: str) -> bool:
@@ -199,16 +288,3 @@ def _modality(about: Mapping[object, str]) -> Modality:
     if kind in ("image", "audio", "video"):
         return kind  # type: ignore[return-value]  # narrowed by the line above
     return "text" if mime.startswith(_TEXTUAL) else "pdf"
-
-
-def _leaves(node: object) -> int:
-    """Return about how many tokens something is that is nested too deep to be JSON."""
-    stack, size = [node], 0
-    while stack:
-        item = stack.pop()
-        if isinstance(item, Mapping):
-            stack.extend((*item.keys(), *item.values()))
-        elif isinstance(item, Sequence) and not isinstance(item, str):
-            stack.extend(item)
-        size += 1 + (len(item) // 3 if isinstance(item, str) else 0)
-    return size

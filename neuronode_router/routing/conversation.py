@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from neuronode_router.routing.contents import SYSTEM, TURNS, collect
+from neuronode_router.routing.contents import EXTRA, SYSTEM, TURNS, collect
 from neuronode_router.routing.fit import Needs
 from neuronode_router.routing.inventory import TEXT, Ability
 
@@ -38,7 +38,14 @@ _REMINDER = re.compile(r"\s*<([a-z][a-z_-]{1,40})>")
 
 _LONGEST_ANSWER = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens")
 _GENERATION = ("generationConfig", "generation_config", "config")
-_SCHEMAS = ("responseSchema", "response_schema", "responseJsonSchema", "response_json_schema")
+_ANSWER_FORMS = ("response_format", "output_format", "output_config", "text", "format")
+"""Where the wires say how an answer is to look, themselves or in a `format` of theirs."""
+_SCHEMAS = (
+    *("responseSchema", "response_schema", "responseJsonSchema", "response_json_schema"),
+    *("schema", "json_schema"),
+)
+_GUIDED = ("guided_json", "output_schema")
+"""Schemas that stand in the body itself."""
 _PARAMETERS = frozenset(
     {
         *("tools", "tool_choice", "functions", "function_call", "parallel_tool_calls", "response_format"),
@@ -125,8 +132,8 @@ def read(body: Mapping[str, object]) -> Conversation:
 
     What is in none of these formats is an empty conversation.
     """
-    raw, to_turn = _raw(body)
-    needs, system = read_needs(body), _system(body)
+    needs, body = read_needs(body), _sent(body)
+    (raw, to_turn), system = _raw(body), _system(body)
     uses_tools = bool(body.get("tools") or body.get("functions"))
     if isinstance(raw, str):
         known = (_known_by(raw),) if uses_tools else ()
@@ -146,7 +153,7 @@ def read(body: Mapping[str, object]) -> Conversation:
 
 def read_needs(body: Mapping[str, object]) -> Needs:
     """Return what a body of any of these formats needs of a deployment. Never raises."""
-    found = collect(body)
+    found, body = collect(body), _sent(body)
     return Needs(
         tokens=found.tokens,
         answer=_longest_answer(body),
@@ -154,6 +161,12 @@ def read_needs(body: Mapping[str, object]) -> Needs:
         abilities=frozenset(_abilities(body)),
         parameters=frozenset(parameters(body)),
     )
+
+
+def _sent(body: Mapping[str, object]) -> Mapping[str, object]:
+    """Return a body with what LiteLLM puts over it."""
+    extra = body.get(EXTRA)
+    return {**body, **extra} if isinstance(extra, Mapping) else body
 
 
 def _raw(body: Mapping[str, object]) -> tuple[Sequence[object] | str, Callable[[Turn], Turn]]:
@@ -323,13 +336,13 @@ def _abilities(body: Mapping[str, object]) -> Iterator[Ability]:
 
 
 def _asks_for_schema(body: Mapping[str, object]) -> bool:
-    text = body.get("text")
-    of_text = text.get("format") if isinstance(text, Mapping) else None
-    asked = (body.get("response_format"), body.get("output_format"), of_text)
-    if any(isinstance(given, Mapping) and _kind(given) == "json_schema" for given in asked):
-        return True
-    places = (part for key in _GENERATION if isinstance(part := body.get(key), Mapping))
-    return any(place.get(key) for place in places for key in _SCHEMAS)
+    """Return whether an answer is wanted by a schema: in a format, or in a setting that holds one."""
+    settings = [part for key in (*_GENERATION, *_ANSWER_FORMS) if isinstance(part := body.get(key), Mapping)]
+    formats = [part for place in settings if isinstance(part := place.get("format"), Mapping)]
+    return any(body.get(key) for key in _GUIDED) or any(
+        _kind(place) == "json_schema" or any(place.get(key) for key in _SCHEMAS)
+        for place in (*settings, *formats)
+    )
 
 
 def parameters(body: Mapping[str, object]) -> Iterator[str]:

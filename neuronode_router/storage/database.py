@@ -135,7 +135,7 @@ def _make_file(path: Path) -> None:
     try:
         private_files.make_file(path)
     except OSError as error:
-        raise StoreUnavailable(f"The state file cannot be made ({described(error)}): {path}.") from error
+        raise StoreUnavailable(f"The state file cannot be made ({described(error)}).") from error
 
 
 def _normal_url(url: str) -> URL:
@@ -147,11 +147,17 @@ def _normal_url(url: str) -> URL:
         ) from error
     backend = parsed.get_backend_name()
     if backend == "sqlite":
+        if parsed.query:
+            # SQLAlchemy would warn of them by name, and SQLite takes some for what they are not.
+            raise SettingsError(
+                "The state URL of a SQLite file has options.",
+                fix="Use sqlite:///file, with nothing after it.",
+            )
         return parsed.set(drivername="sqlite+pysqlite")
     if backend in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg")
     raise SettingsError(
-        f"The state cannot be kept in {backend!r}.",
+        "The state URL names a database that cannot keep the state.",
         fix="Use sqlite:///file or postgresql://user@host/database.",
     )
 

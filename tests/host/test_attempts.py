@@ -7,6 +7,7 @@ import gc
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import httpx
 import litellm
 import openai
 import pytest
@@ -142,14 +143,39 @@ async def test_a_request_that_cannot_be_sent_says_nothing(counted: Measured) -> 
     assert counted.counted() == {}
 
 
-async def test_impatient_callers_leave_no_trace(counted: Measured) -> None:
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"timeout": 0.05},
+        {"timeout": "0.05"},
+        {"request_timeout": "0.05"},
+        {"request_timeout": 0.05},
+        {"timeout": httpx.Timeout(20.0, read=0.05)},
+        {"timeout": "5e-2"},
+        {"timeout": " 0.05 "},
+        {"stream": True, "stream_timeout": "0.000001"},
+        {"stream": True, "timeout": "0.000001"},
+    ],
+    ids=str,
+)
+async def test_impatient_callers_leave_no_trace(counted: Measured, wish: dict[str, Any]) -> None:
     """A time-out that the request brought itself, shorter than the operator's, is the caller's affair."""
-    for _ in range(5):
+    for _ in range(3):
         with pytest.raises(litellm.Timeout):
-            await counted.router.acompletion(model="slow", messages=say(), timeout=0.05)
+            await consume(await counted.router.acompletion(model="slow", messages=say(), **wish))
 
-    await counted.settled(5)
+    await counted.settled(3)
     assert counted.counted() == {}
+
+
+@pytest.mark.parametrize("wish", [{"timeout": 0}, {"stream_timeout": 0.05}, {"timeout": None}], ids=str)
+async def test_what_litellm_passes_over_is_no_excuse(counted: Measured, wish: dict[str, Any]) -> None:
+    """A wish of no time, and one for streams at a plain request: the operator's time-out ran out."""
+    with pytest.raises(litellm.Timeout):
+        await counted.router.acompletion(model="silent", messages=say(), **wish)
+
+    await counted.settled(1)
+    assert counted.counted() == {"silent-slow-3000": ERROR}
 
 
 async def test_a_longer_wish_than_the_operator_allows_is_no_excuse(counted: Measured) -> None:

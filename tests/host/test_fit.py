@@ -19,7 +19,8 @@ from tests.support.upstream import Upstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-LONG = [{"role": "user", "content": "word " * 60_000}]
+SENTENCE = "The market hall stayed closed, and prices had fallen within a year. "
+LONG = [{"role": "user", "content": SENTENCE * 4_300}]
 SHORT = [{"role": "user", "content": "hello"}]
 IMAGE = [
     {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]}
@@ -174,7 +175,7 @@ async def test_an_ollama_is_asked_for_the_window_that_a_request_needs(
 
     sees = Sees()
     litellm.logging_callback_manager.add_litellm_callback(sees)
-    for messages in (SHORT, [{"role": "user", "content": "word " * 6000}]):
+    for messages in (SHORT, [{"role": "user", "content": SENTENCE * 300}]):
         await over.acompletion(model="g", messages=messages, mock_response="ok")
     litellm.logging_callback_manager.remove_callback_from_all_lists(sees)
 
@@ -228,3 +229,54 @@ async def test_what_is_continued_goes_to_the_deployment_that_has_it(
 async def test_ids_that_say_nothing_are_no_matter(given: object) -> None:
     """What a client made up leads nowhere and raises nothing."""
     assert deployment_with_state({"previous_response_id": given}) is None
+
+
+HIDDEN = SENTENCE * 900
+
+
+@pytest.mark.parametrize(
+    ("call", "body"),
+    [
+        (
+            "acompletion",
+            {"messages": [{"content": "x", "tool_calls": [{"function": {"arguments": HIDDEN}}]}]},
+        ),
+        ("acompletion", {"messages": [{"role": "user", "content": {"text": "x", "more": HIDDEN}}]}),
+        (
+            "acompletion",
+            {"messages": SHORT, "extra_body": {"messages": [{"role": "user", "content": HIDDEN}]}},
+        ),
+        ("acompletion", {"messages": SHORT, "documents": [{"text": HIDDEN}]}),
+        ("acompletion", {"messages": SHORT, "input": HIDDEN}),
+        ("acompletion", {"messages": SHORT, "prompt": HIDDEN}),
+        ("aresponses", {"input": [{"content": "x", "output": HIDDEN}]}),
+        ("aembedding", {"input": [[HIDDEN], ["x"]]}),
+        ("arerank", {"query": "x", "documents": ["y", HIDDEN]}),
+        ("atext_completion", {"prompt": ["x", HIDDEN]}),
+    ],
+)
+async def test_nothing_unseen_is_sent(
+    ours: Any, board: Board, upstream: Upstream, call: str, body: dict[str, Any]
+) -> None:
+    """However it is hidden in a body, nobody is asked for what does not fit."""
+    board.knows("a", context_window=8192)
+    over = ours([deployment("g", "a", upstream.url)])
+    before = upstream.counts()
+
+    with pytest.raises(litellm.BadRequestError, match="window"):
+        await getattr(over, call)(model="g", **body)
+
+    assert upstream.counts() == before
+
+
+@pytest.mark.parametrize("prompt", [[SENTENCE * 200] * 6, SENTENCE * 200])
+async def test_prompts_need_to_fit_singly(
+    ours: Any, board: Board, upstream: Upstream, prompt: list[str] | str
+) -> None:
+    """Also where LiteLLM hands them over a second time, as messages."""
+    board.knows("a", context_window=8192)
+    over = ours([deployment("g", "a", upstream.url)])
+
+    answer = await over.atext_completion(model="g", prompt=prompt)
+
+    assert answer._hidden_params["model_id"] == "a"

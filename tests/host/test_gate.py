@@ -39,6 +39,7 @@ from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.fallback_access import FallbackAccess
 from neuronode_router.routing.passage import Passage
 from neuronode_router.routing.snapshot import build_snapshot
+from neuronode_router.routing.targets import FALLBACK_FIELDS
 from tests.host.admitted import admission_over
 from tests.host.routers import bridged, deployment, router
 
@@ -337,3 +338,39 @@ async def test_nobody_sets_what_a_deployment_is_known_by(way: Way, body: dict[st
     seen = await way.ask("ordinary", {"model": "small", **body})
 
     assert seen == ({"small"} if "fallbacks" in body else set())
+
+
+@pytest.mark.parametrize("place", [None, "router_settings_override"])
+@pytest.mark.parametrize("field", FALLBACK_FIELDS)
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        ("rescue", False),
+        ("", False),
+        (5, True),
+        (True, True),
+        (0, True),
+        ({"chat": ["rescue"]}, True),
+        ({}, True),
+    ],
+    ids=str,
+)
+async def test_fallbacks_that_are_no_list_mean_what_they_mean_to_litellm(
+    way: Way, given: object, field: str, place: str | None, *, refused: bool
+) -> None:
+    """LiteLLM passes over a text, and the operator's fallbacks stand; anything else it refuses with 400."""
+    user = UserAPIKeyAuth(api_key="ordinary")
+    data = {"metadata": {}, "messages": [], "model": "chat"} | (
+        {place: {field: given}} if place else {field: given}
+    )
+
+    call = way.admission.async_pre_call_hook(user, DualCache(), data, "acompletion")
+    if refused:
+        with pytest.raises(HTTPException) as refusal:
+            await call
+        assert refusal.value.status_code == 400
+    else:
+        admitted = await call
+        assert admitted is not None
+        assert field not in admitted
+    assert way.admission.failures.total == 0

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from neuronode_router.cli.doctor.finding import Finding, Subject, names, runs_on_ollama
 from neuronode_router.cli.serve.backends import find_backends
+from neuronode_router.errors import SettingsError
 from neuronode_router.foreign import described
+from neuronode_router.redis.client import check
 
 SECONDS = 2
 """How long each may take to answer."""
@@ -35,11 +37,12 @@ def _silent_redis(url: str) -> str | None:
 
     limits = {"socket_connect_timeout": SECONDS, "socket_timeout": SECONDS}
     try:
+        check(url)
         with Redis.from_url(url, retry=Retry(NoBackoff(), 0), **limits) as client:
             client.ping()
     except (RedisError, OSError) as error:
         return described(error)
-    except ValueError:
+    except (SettingsError, ValueError, TypeError, AttributeError):
         return UNREADABLE
     return None
 
@@ -59,12 +62,14 @@ def store_answers(subject: Subject) -> Iterator[Finding]:
 
 def _unusable_file(url: str) -> str | None:
     _, _, name = url.partition(":///")
-    file = Path(name.partition("?")[0])
+    if "?" in name:
+        return UNREADABLE
+    file = Path(name)
     if file.exists():
-        return None if os.access(file, os.R_OK | os.W_OK) else f"{file} cannot be read and written"
+        return None if os.access(file, os.R_OK | os.W_OK) else "its file cannot be read and written"
     nearest = next((folder for folder in file.parents if folder.exists()), None)
     if nearest is None or not (nearest.is_dir() and os.access(nearest, os.W_OK)):
-        return f"{file} cannot be created"
+        return "its file cannot be created"
     return None
 
 

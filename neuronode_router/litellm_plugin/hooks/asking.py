@@ -16,7 +16,7 @@ from litellm.proxy._types import UserAPIKeyAuth
 
 from neuronode_router.access import Principal, may_override
 from neuronode_router.domain import TIERS, Beyond, Decision, Profile, Step, Tier
-from neuronode_router.errors import NotAllowed, UnknownProfile
+from neuronode_router.errors import InvalidRequest, NotAllowed, UnknownProfile
 from neuronode_router.litellm_plugin.hooks import request_metadata
 from neuronode_router.litellm_plugin.hooks.gate import Passing, is_listed
 from neuronode_router.litellm_plugin.hooks.operators_fallbacks import GENERAL, Configured, follow
@@ -129,13 +129,14 @@ class Asking:
 
     async def settle_fallbacks(self, ways: Sequence[Way]) -> None:
         """Write the request's fallbacks: the ladders, then the client's as far as it may reach them, else the
-        operator's.
+        operator's. Raises `InvalidRequest` where they are nothing that LiteLLM takes.
         """
         data = self.data
         leads: targets.Leads = {}
         theirs: dict[str, tuple[targets.Fallback, ...]] = {}
         if targets.has_fallbacks(data):
             targets.take_over(data)
+            _read_as_litellm(data)
             theirs = {field: targets.read_fallbacks(data.get(field)) for field in targets.FALLBACK_FIELDS}
             leads = await self._leads(name for entries in theirs.values() for name in targets.names(entries))
         named = {way.name: way.decision.group for way in ways}
@@ -278,3 +279,13 @@ def _above(way: Way, group: str) -> NotAllowed:
         f"This key may not use the model group {group!r}, which {way.name!r} leads to: it is above the key's tier.",
         fix="Ask for a task or for 'auto', or have the key's max_tier raised.",
     )
+
+
+def _read_as_litellm(data: dict[str, Any]) -> None:
+    """Take out of a request the fallbacks that LiteLLM passes over, and raise `InvalidRequest` for what it refuses."""
+    for field in targets.FALLBACK_FIELDS:
+        given = data.get(field)
+        if isinstance(given, str):
+            del data[field]
+        elif given is not None and not isinstance(given, list | tuple):
+            raise InvalidRequest(f"The field {field} is no list.")

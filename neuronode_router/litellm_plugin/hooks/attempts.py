@@ -24,6 +24,7 @@ from neuronode_router.litellm_plugin.hooks.attempt_outcome import AttemptResult,
 from neuronode_router.litellm_plugin.hooks.attempt_outcome import outcome as outcome_of
 from neuronode_router.litellm_plugin.hooks.request_metadata import note_asked
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
+from neuronode_router.litellm_plugin.timeouts import wished
 from neuronode_router.stats.evidence import Attempt, Ending
 from neuronode_router.stats.recorder import Recorder
 
@@ -171,7 +172,7 @@ class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
                 call_type=call_type,
                 call_id=call_id,
                 streams=bool(kwargs.get("stream")),
-                wished_seconds=_wish(kwargs),
+                wished_seconds=wished(kwargs),
                 began=self._clock(),
                 cold=self._is_cold(deployment_id),
             ),
@@ -251,12 +252,6 @@ class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
 
     def _waited(self, attempt: _Attempt) -> float:
         return self._clock() - attempt.began
-
-
-def _wish(kwargs: Mapping[str, Any]) -> float | None:
-    """Return the time-out in seconds that a request brought itself, by LiteLLM's order of precedence."""
-    names = ("stream_timeout", "timeout", "request_timeout")[0 if kwargs.get("stream") else 1 :]
-    return next((float(kwargs[name]) for name in names if isinstance(kwargs.get(name), int | float)), None)
 
 
 def _client_left(kwargs: Mapping[str, Any]) -> bool:

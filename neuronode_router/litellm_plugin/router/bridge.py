@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 import litellm
 
+from neuronode_router.litellm_plugin import timeouts
+
 Entry = Mapping[str, Any]
 """An entry of LiteLLM's model list."""
 
@@ -24,9 +26,6 @@ Merge = Callable[[AliasTable], AliasTable]
 
 AccessCheck = Callable[..., Any]
 """LiteLLM's `fallback_access_check`: awaited with keywords, it tells whether a fallback may go to a group."""
-
-TIMEOUTS = {True: ("stream_timeout", "timeout", "request_timeout"), False: ("timeout", "request_timeout")}
-"""Where time-outs stand in parameters, by whether the request streams, in LiteLLM's order of precedence."""
 
 FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
 """The settings that say where failed requests go, each a list of `{name: [group, ...]}`."""
@@ -204,8 +203,8 @@ class OfficialRouter:
         entry = None if router is None else router.registry().deployment_dict(deployment_id)
         if router is None or entry is None:
             return None
-        return first_seconds(
-            TIMEOUTS[streams],
+        return timeouts.first_seconds(
+            timeouts.NAMES[streams],
             entry.get("litellm_params") or {},
             router.settings().default_litellm_params or {},
         )
@@ -275,12 +274,6 @@ def bridge_of(router: Callable[[], Any | None]) -> RouterBridge:
     from neuronode_router.litellm_plugin.router.legacy import LegacyRouter
 
     return LegacyRouter(router)
-
-
-def first_seconds(names: Sequence[str], *places: Mapping[str, Any]) -> float | None:
-    """Return the first time-out that one of `places` has under one of `names`; the places go before the names."""
-    found = (place.get(name) for place in places for name in names)
-    return next((float(value) for value in found if isinstance(value, int | float) and value), None)
 
 
 def _name(strategy: object) -> str | None:

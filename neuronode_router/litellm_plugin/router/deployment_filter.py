@@ -87,8 +87,9 @@ class DeploymentFilter(CustomLogger):  # type: ignore[misc]  # LiteLLM is untype
             request = request_kwargs or {}
             # The filter is asked for other routers of this process too.
             if healthy_deployments and self.router.has_deployment(_id(healthy_deployments[0])):
-                # LiteLLM hands the messages on beside the rest of the body.
-                body = request if messages is None else request | {"messages": messages}
+                # LiteLLM hands the messages on beside the rest of the body, also where it made them of a prompt.
+                made = messages is None or _is_prompt(messages, request.get("prompt"))
+                body = request if made else request | {"messages": messages}
                 known = self._known(model, healthy_deployments)
                 needs = read_needs(body) if any(map(_has_limits, known)) else Needs()
                 healthy_deployments, refusal = self._fitting(
@@ -178,6 +179,11 @@ class DeploymentFilter(CustomLogger):  # type: ignore[misc]  # LiteLLM is untype
         several = self.router.checks_before_calls() or _is_shared(entries, request)
         one = None if several else quickest(among, random=self._chance)
         return {found.standing.deployment.id for found in among} if one is None else {one}
+
+
+def _is_prompt(messages: list[Any], prompt: object) -> bool:
+    """Return whether messages say what the prompt says and nothing else: it would count twice."""
+    return prompt is not None and messages in (prompt, [{"role": "user", "content": prompt}])
 
 
 def _classes(healthy: Sequence[Listed], *, tags: bool) -> list[list[Listed]]:

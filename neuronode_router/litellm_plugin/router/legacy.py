@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from neuronode_router.litellm_plugin import timeouts
 from neuronode_router.litellm_plugin.router.bridge import (
     AccessCheck,
     AliasTable,
@@ -103,8 +104,7 @@ class LegacyRouter:
         if router is None or deployment is None:
             return None
         params = deployment.litellm_params.model_dump(exclude_none=True)
-        seconds = router._get_timeout(kwargs={"stream": streams}, data=params)
-        return float(seconds) if isinstance(seconds, int | float) else None
+        return timeouts.seconds(router._get_timeout(kwargs={"stream": streams}, data=params))
 
     def access_check(self) -> AccessCheck | None:
         """Return what LiteLLM asks before a fallback; 1.106 asks nobody unless it is told to."""

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.routing.sendable import MAX_VALUES, unsendable
+from neuronode_router.routing.sendable import LONG, unsendable
 
 TEXT = st.text(st.characters(codec=None), max_size=5)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=10,
 )
 
 
-@given(st.dictionaries(st.sampled_from("xyz"), JSON))
+@given(st.dictionaries(TEXT, JSON))
 def test_a_body_is_sendable_exactly_if_json_can_hold_it(body: dict[str, object]) -> None:
     """Numbers that are none and half characters are found wherever they stand, and nothing else."""
     try:
@@ -35,8 +35,23 @@ def test_what_clients_can_write_is_found(text: str) -> None:
     assert unsendable(json.loads(text)) is not None
 
 
-def test_the_work_is_bounded() -> None:
-    """Beyond so many values nothing is looked at."""
-    assert unsendable({"input": [0] * MAX_VALUES, "last": float("inf")}) is not None
-    assert unsendable({"input": [[0] * MAX_VALUES, [float("nan")]]}) is not None
-    assert unsendable({"first": [0], "input": [[float("nan")], [0] * MAX_VALUES]}) is None
+@pytest.mark.parametrize("size", [LONG - 1, LONG, 6_000, 200_000])
+@pytest.mark.parametrize("wrong", [float("inf"), float("-inf"), float("nan"), "\ud800", {"\udfff": 1}])
+def test_nothing_hides_behind_many_values(size: int, wrong: object) -> None:
+    """However much stands before, after, beside or around it."""
+    many: list[object] = [0] * size
+
+    assert unsendable({"x": many, "bad": {"a": [wrong]}}) is not None
+    assert unsendable({"bad": {"a": [wrong]}, "x": many}) is not None
+    assert unsendable({"x": [*many, wrong]}) is not None
+    assert unsendable({"x": [[[0], wrong], *([value] for value in many)]}) is not None
+    assert unsendable({"x": many, "fine": {"a": [0.5, "ä", True, None]}}) is None
+
+
+def test_depth_is_no_hiding_place() -> None:
+    """Deeper than Python's own writer goes."""
+    deep: object = float("nan")
+    for _ in range(5_000):
+        deep = [{"a": deep}]
+
+    assert unsendable({"x": deep}) is not None

@@ -142,3 +142,41 @@ def test_an_ollama_is_asked_for_its_list_and_nothing_else(tmp_path: Path, ollama
         ("advice", "keyless"),
     ]
     assert Tags.asked == ["/api/tags"]
+
+
+ODD = (
+    *(
+        "redis://127.0.0.1:9/0?canary=1",
+        "redis://127.0.0.1:9/0?db=canary",
+    ),
+    *("redis://127.0.0.1:9/0?ssl_cert_reqs=canary", "rediss://127.0.0.1:9/0?ssl_cert_reqs=canary"),
+    *("redis://127.0.0.1:9/0?socket_timeout=canary", "redis://127.0.0.1:9/0?protocol=canary"),
+    *("redis://127.0.0.1:9/0?protocol=77&client_name=canary", "redis://127.0.0.1:9/0?retry_on_error=canary"),
+    *("unix:///nowhere/canary.sock?canary=1", "redis://127.0.0.1:9/0?connection_class=canary"),
+    *(
+        "redis://127.0.0.1:9/0?retry=canary",
+        "redis://127.0.0.1:9/0?encoding=canary",
+        "redis://127.0.0.1:9/canary",
+    ),
+)
+"""Options that nobody knows, or that hold what they cannot."""
+
+
+@pytest.mark.parametrize("url", ODD)
+def test_an_option_that_nobody_knows_is_a_finding_without_its_text(tmp_path: Path, url: str) -> None:
+    """No traceback, and no word of the address."""
+    [finding] = reaching.redis_answers(subject(tmp_path, NEURONODE_REDIS_URL=url))
+
+    assert finding.code == "redis_unreachable"
+    assert "canary" not in finding.message + finding.fix
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:///x.db?canary=1", "sqlite:////dev/null/canary/x.db", "sqlite:////dev/null/canary"]
+)
+def test_a_file_that_cannot_be_used_is_not_quoted(tmp_path: Path, url: str) -> None:
+    """An operator knows the address; a log need not."""
+    [finding] = reaching.store_answers(subject(tmp_path, NEURONODE_STATE_URL=url))
+
+    assert finding.code == "store_unreachable"
+    assert "canary" not in finding.message + finding.fix
