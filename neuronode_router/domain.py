@@ -119,6 +119,8 @@ class Reason(StrEnum):
     SEVERAL = "several"
     """Several names between commas, which are answered for different reasons."""
     FAIL_OPEN = "fail_open"
+    JUDGE = "judge"
+    """No client's request: the judge has answers compared."""
 
 
 class Step(StrEnum):

@@ -22,6 +22,7 @@ from admin_api.routing.schemas import (
     FeedbackBody,
     FeedbackDocument,
     ForgottenDocument,
+    JudgeDocument,
     LeftOutDocument,
     MeasuredDocument,
     OutcomeDocument,
@@ -116,8 +117,8 @@ async def read_outcomes(call: Reader) -> OutcomesDocument:
     """What `auto` has learned of its tiers from how requests turned out, in all workers."""
     outcomes = _outcomes(call)
     if outcomes is None:
-        return OutcomesDocument(counted=False, kinds=[])
-    known = outcomes.known
+        return OutcomesDocument(counted=False, kinds=[], judge=None)
+    known, judge = outcomes.known, call.host.router.auto.judge if call.host.router else None
     return OutcomesDocument(
         counted=True,
         kinds=[
@@ -131,6 +132,7 @@ async def read_outcomes(call: Reader) -> OutcomesDocument:
             )
             for (kind, tier), counts in sorted(known.counts().items())
         ],
+        judge=JudgeDocument.of(await judge.today(), **judge.status()) if judge else None,
     )
 
 

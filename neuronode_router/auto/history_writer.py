@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from neuronode_router.auto.comparison import Comparison
 from neuronode_router.auto.outcome_store import OutcomeOf
 from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.auto.router import Routed
@@ -33,6 +34,8 @@ CHECKS_PASSED = 0.98
 """The share of answers whose form is right where a model is up to its task: what a check is held against. A right form
 says little of the answer, a wrong one much.
 """
+GOOD = frozenset({FeedbackOutcome.SUFFICED, FeedbackOutcome.JUDGED_ENOUGH})
+JUDGED = frozenset({FeedbackOutcome.JUDGED_ENOUGH, FeedbackOutcome.JUDGED_SHORT})
 WRITING = "writing the history of decisions"
 
 
@@ -121,6 +124,11 @@ class DecisionRecorder:
         if _usable(call_id):
             self._leave(_TurnedOut(self._clock(), call_id, kind, callers))
 
+    def judged(self, comparison: Comparison, enough: bool) -> None:
+        """Note what the judge said of a light answer. Never waits."""
+        kind = FeedbackOutcome.JUDGED_ENOUGH if enough else FeedbackOutcome.JUDGED_SHORT
+        self.outcome(comparison.call_id, kind, callers=(comparison.caller,))
+
     def count(
         self, number: int, entry: Entry, *, good: Callable[[Tier], bool], expected: float | None = None
     ) -> None:
@@ -178,12 +186,13 @@ class DecisionRecorder:
                 self._turned_out(note)
 
     def _turned_out(self, note: _TurnedOut) -> None:
-        sufficed = note.kind is FeedbackOutcome.SUFFICED
+        good = note.kind in GOOD
         found = self._history.find(note.call_id)
         for number, entry in [one for one in found if one[1].caller in note.callers][:1]:
-            if not sufficed:
+            if note.kind is not FeedbackOutcome.SUFFICED:
                 self._history.note(number, Sign(note.kind, at=note.at))
-            self.count(number, entry, good=lambda _: sufficed, expected=CHECKS_PASSED)
+            expected = None if note.kind in JUDGED else CHECKS_PASSED
+            self.count(number, entry, good=lambda _: good, expected=expected)
 
     def _entry(self, note: _Decided, cues: lexicon.Lexicon) -> Entry:
         said = note.classification

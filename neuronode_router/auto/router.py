@@ -16,6 +16,8 @@ from typing import Any, Literal
 
 from cachetools import LRUCache
 
+from neuronode_router.auto import comparison
+from neuronode_router.auto.judge import Judge
 from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.classifier import Classification, Classifier
 from neuronode_router.classifier.classification import cheapest
@@ -112,6 +114,7 @@ class AutoRouter:
         self.sessions = sessions or Sessions()
         self.outcomes: Outcomes | None = None
         """What outcomes have taught; None while they do not count."""
+        self.judge: Judge | None = None
 
     def use(self, classifier: Classifier) -> None:
         """Classify with another classifier from now on. What the old one said is forgotten."""
@@ -144,6 +147,14 @@ class AutoRouter:
         for watcher in self._watchers:
             watcher(routed, caller.identity, body)
         return routed
+
+    def rival(self, routed: Routed, caller: Caller, snapshot: Snapshot) -> str | None:
+        """Return the group that a request which is sampled for the judge is compared with, None for all others."""
+        decision = routed.decision
+        if self.judge is None or decision.profile is None or not self.judge.samples():
+            return None
+        ladder = snapshot.ladders[decision.profile]
+        return comparison.rival(decision, routed.needs, ladder=ladder, max_tier=caller.max_tier)
 
     def answered(self, sessions: Sequence[bytes], deployment_id: object) -> None:
         """Remember which deployment answered a request that carries these session keys."""

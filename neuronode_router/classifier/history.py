@@ -51,6 +51,10 @@ class FeedbackOutcome(StrEnum):
     """The task API took the answer as it was. It is counted, and not kept with the decision."""
     LABEL_FAILURE = "label_failure"
     """The answer was no label of the task, or did not fit its schema."""
+    JUDGED_ENOUGH = "judged_enough"
+    """The judge found that the light answer would have done."""
+    JUDGED_SHORT = "judged_short"
+    """The judge found the next tier's answer clearly better."""
 
 
 FEEDBACK = (FeedbackOutcome.RIGHT, FeedbackOutcome.WRONG)

@@ -16,6 +16,8 @@ from litellm.integrations.custom_logger import CustomLogger
 
 from neuronode_router.access import AccessFile
 from neuronode_router.auto.decision_log import RoutingLog
+from neuronode_router.auto.judge import Judge, JudgeSettings
+from neuronode_router.auto.judged_days import JudgedDays
 from neuronode_router.auto.learning import Learning
 from neuronode_router.auto.outcome_store import OutcomeStore
 from neuronode_router.auto.outcomes import REFRESH_SECONDS, Outcomes
@@ -41,6 +43,7 @@ from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
 from neuronode_router.litellm_plugin.hooks.outcomes import OutcomeHooks
 from neuronode_router.litellm_plugin.router.bridge import bridge_of
 from neuronode_router.litellm_plugin.router.deployments import Deployments
+from neuronode_router.litellm_plugin.router.judging import JudgedGroups
 from neuronode_router.litellm_plugin.router.probing import RouterAsker
 from neuronode_router.litellm_plugin.router.router_hooks import RouterHooks
 from neuronode_router.litellm_plugin.seams import Part
@@ -171,6 +174,7 @@ class Runtime:
             watchers=[watcher for watcher in watchers if watcher],
         )
         self.auto.outcomes = outcomes
+        self.judge = self.auto.judge = self._judge()
         self.admission = Admission(
             AdmissionHost(
                 principal=self.identity.principal,
@@ -187,11 +191,23 @@ class Runtime:
             self.current,
         )
         self.outcome_hooks = (
-            OutcomeHooks(self.learning.recorder, group_of=self.deployments.served_by)
+            OutcomeHooks(self.learning.recorder, group_of=self.deployments.served_by, judge=self.judge)
             if outcomes is not None and self.learning.recorder is not None
             else None
         )
         self.renaming = chosen_group.Renaming()
+
+    def _judge(self) -> Judge | None:
+        settings, recorder = self.settings, self.learning.recorder
+        if settings.judge is None or settings.judge_budget is None or recorder is None:
+            return None
+        return Judge(
+            JudgeSettings(settings.judge, settings.judge_share),
+            days=JudgedDays(self.store.database, budget_usd=settings.judge_budget),
+            groups=JudgedGroups(self._bridge),
+            told=recorder.judged,
+            failures=self._failures,
+        )
 
     def _build_tasks_and_proof(self) -> None:
         settings = self.settings
@@ -227,12 +243,16 @@ class Runtime:
         if self.sessions is not None:
             self.sessions.start()
         self.learning.start()
+        if self.judge is not None:
+            self.judge.start()
         with self._failures.survived("putting our callbacks in order"):
             self._hold_callbacks()
         await self.control.start()
 
     async def _end(self) -> None:
         await self.control.stop()
+        if self.judge is not None:
+            await self.judge.stop()
         await self.budgets.stop()
         self.router_hooks.release()
         await self.health.stop()
@@ -293,6 +313,7 @@ class Runtime:
         warnings = [
             releases.warning_about(self._host_version),
             *self.learning.warnings(),
+            *(self.judge.warnings() if self.judge else ()),
             self.control.renderer.warning,
             *(access.warnings if access else ()),
             self._tag_warning(),
@@ -312,6 +333,7 @@ class Runtime:
             "plugin": VERSION,
             "rendering": "on" if self.control.renders() else "off",
             "classifier": self.learning.status(),
+            "judge": self.judge.status() if self.judge else None,
             **self.report(),
         }
 

@@ -13,7 +13,7 @@ metadata = MetaData()
 VERSION_TABLE = "neuronode_version"
 """Alembic's table: which migration the database has."""
 
-HEAD_VERSION = "0006"
+HEAD_VERSION = "0007"
 """The newest migration. Kept here so that a start with an up-to-date database need not import Alembic."""
 
 state = Table(
@@ -183,4 +183,17 @@ outcome = Table(
 )
 """How requests of a kind turned out that a tier answered in the hour from `hour` (Unix time) on. `expected` is the sum
 of the chances that their text gave them.
+"""
+
+judged_day = Table(
+    "neuronode_judged_day",
+    metadata,
+    Column("day", BigInteger, primary_key=True, autoincrement=False),
+    Column("nano", BigInteger, nullable=False),
+    Column("enough", Integer, nullable=False),
+    Column("short", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+)
+"""What comparing light answers cost on a day (Unix time of its beginning, UTC), in 1e-9 US dollars, what comparisons
+that run may still cost included; and how often the light answer would have done, fell short, or nobody could tell.
 """

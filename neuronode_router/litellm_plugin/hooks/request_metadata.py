@@ -26,6 +26,9 @@ HOPS = "hops"
 ATTEMPTED = "attempted_fallbacks"
 """Where LiteLLM counts fallbacks in its metadata."""
 
+RIVAL = "rival"
+"""Entry of the mark: the group whose answer the judge compares with that of a sampled request."""
+
 SEVERAL = "several"
 """Entry of the mark: the marks of each of several names, in their order."""
 
@@ -155,7 +158,11 @@ def _label(
 
 
 def routed_mark(
-    decision: Decision, *, sessions: Sequence[bytes] = (), explanation: Mapping[str, Any] | None = None
+    decision: Decision,
+    *,
+    sessions: Sequence[bytes] = (),
+    explanation: Mapping[str, Any] | None = None,
+    rival: str | None = None,
 ) -> dict[str, Any]:
     """Return what an `auto` request carries through retries and fallbacks: names, numbers and hashes."""
     return {
@@ -165,6 +172,7 @@ def routed_mark(
         "keep": decision.keep,
         "sessions": [session.hex() for session in sessions],
         "explain": explanation,
+        RIVAL: rival,
     }
 
 
