@@ -11,7 +11,7 @@ from typing import Any
 from neuronode_router.auto.comparison import Message
 from neuronode_router.auto.judge import GroupAnswer, GroupFailed
 from neuronode_router.domain import Reason
-from neuronode_router.litellm_plugin.hooks.request_metadata import KEY
+from neuronode_router.litellm_plugin.hooks.request_metadata import ASKED, KEY
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
 from neuronode_router.litellm_plugin.router.prices import dearest_price
 from neuronode_router.litellm_plugin.router.probing import account, ask_group, cost_of
@@ -60,5 +60,12 @@ class JudgedGroups:
 
     def _shown(self, group: str) -> dict[str, Any]:
         """Return what usage and spend logs show the request by. Where tags choose deployments it carries none."""
-        mark = {"name": group, "group": group, "reason": Reason.JUDGE.value, "steps": []}
+        # Whom LiteLLM asks is not noted of what is not measured.
+        mark: dict[str, Any] = {
+            "name": group,
+            "group": group,
+            "reason": Reason.JUDGE.value,
+            "steps": [],
+            ASKED: None,
+        }
         return {KEY: mark} | ({} if self._bridge.filters_by_tag() else {"tags": [NAME]})
