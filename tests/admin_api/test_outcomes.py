@@ -30,7 +30,7 @@ async def test_what_was_learned_is_seen_and_forgotten(world: World, admin: httpx
     assert (kind["profile"], kind["label"], kind["tier"]) == ("balanced", "summary", "fast")
     assert (kind["good"], kind["bad"], kind["share"], kind["tried"]) == (1, 3, 0.75, True)
     assert kind["shift"] < 0
-    assert (gone, left) == ({"forgotten": 4}, {"counted": True, "kinds": []})
+    assert (gone, left) == ({"forgotten": 4}, {"counted": True, "kinds": [], "judge": None})
 
 
 async def test_where_nothing_is_counted_that_is_said(world: World, admin: httpx.AsyncClient) -> None:
@@ -39,5 +39,5 @@ async def test_where_nothing_is_counted_that_is_said(world: World, admin: httpx.
     world.judged.learning.outcomes = None
     for _ in range(2):
         seen, gone = (await admin.get(OUTCOMES)).json(), (await admin.delete(OUTCOMES)).json()
-        assert (seen, gone) == ({"counted": False, "kinds": []}, {"forgotten": 0})
+        assert (seen, gone) == ({"counted": False, "kinds": [], "judge": None}, {"forgotten": 0})
         world.judged = None
