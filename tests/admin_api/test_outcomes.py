@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import httpx
 
 from admin_api.router import PREFIX
+from neuronode_router.auto.judge import AskedGroups, Judge, JudgeSettings
+from neuronode_router.auto.judged_days import JudgedDays
 from neuronode_router.auto.outcome_store import OutcomeOf
+from neuronode_router.background import Failures
 from neuronode_router.domain import Tier
 from neuronode_router.routing.sufficiency import RequestKind
 from tests.admin_api.world import World
@@ -31,6 +36,28 @@ async def test_what_was_learned_is_seen_and_forgotten(world: World, admin: httpx
     assert (kind["good"], kind["bad"], kind["share"], kind["tried"]) == (1, 3, 0.75, True)
     assert kind["shift"] < 0
     assert (gone, left) == ({"forgotten": 4}, {"counted": True, "kinds": [], "judge": None})
+
+
+async def test_the_judge_tells_what_today_came_to(world: World, admin: httpx.AsyncClient) -> None:
+    """Its group, its share, its budget, what was spent in all workers, and verdicts."""
+    days = JudgedDays(world.store.database, budget_usd=2.0)
+    world.routing.auto.judge = Judge(
+        JudgeSettings("large", 0.25),
+        days=days,
+        groups=cast(AskedGroups, None),
+        told=lambda *_: None,
+        failures=Failures(),
+    )
+    day = days.set_aside(0.5)
+    assert day is not None
+    days.settle(day, 0.5, cost=0.25, enough=False)
+    assert days.set_aside(0.5) == day
+
+    judge = (await admin.get(OUTCOMES)).raise_for_status().json()["judge"]
+
+    of_worker = dict.fromkeys(("waiting", "dropped", "over_budget"), 0)
+    settings = {"group": "large", "share": 0.25, "budget_usd": 2.0}
+    assert judge == settings | of_worker | {"cost_usd": 0.75, "enough": 0, "short": 1, "failed": 0}
 
 
 async def test_where_nothing_is_counted_that_is_said(world: World, admin: httpx.AsyncClient) -> None:

@@ -5,7 +5,7 @@ It must not know how outcomes are seen or used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -27,7 +27,7 @@ def command() -> None:
 def show_outcomes(connection: Connection, *, as_json: bool) -> None:
     """Show, by kind of request and tier, how often the tier sufficed, and what that changes."""
     document = connection.get("/router/outcomes").document
-    answer(document, lambda: [_view(document)], as_json=as_json)
+    answer(document, lambda: [_view(document), *_judged(document["judge"])], as_json=as_json)
 
 
 @command.command("forget")
@@ -48,6 +48,14 @@ def _view(document: Mapping[str, Any]) -> Table | str:
         return "Nothing was seen yet: the text of a request alone decides its tier."
     names = ("profile", "kind", "tier", f"{NUMBER}good", f"{NUMBER}of", f"{NUMBER}expected", "is chosen")
     return table(names, map(_row, document["kinds"]))
+
+
+def _judged(judge: Mapping[str, Any] | None) -> Iterator[str]:
+    if judge is not None:
+        yield (
+            f"Judge {judge['group']}, today: {judge['enough']} light answers would have done, {judge['short']} would "
+            f"not, {judge['failed']} unclear; {judge['cost_usd']:.4f} of {judge['budget_usd']:g} USD."
+        )
 
 
 def _row(kind: Mapping[str, Any]) -> tuple[object, ...]:

@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from neuronode_router.access import Principal, Role
+from neuronode_router.auto.comparison import Comparison
 from neuronode_router.auto.learning import Learning
 from neuronode_router.auto.outcome_store import OutcomeOf, OutcomeStore
 from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.auto.router import Caller
 from neuronode_router.background import Failures
 from neuronode_router.classifier import classify, shipped
-from neuronode_router.classifier.history import FeedbackOutcome, Sign
+from neuronode_router.classifier.history import FeedbackOutcome, History, Sign
+from neuronode_router.classifier.observed import scheme
 from neuronode_router.domain import Step, Tier
 from neuronode_router.errors import SettingsError, StoreUnavailable
 from neuronode_router.routing.sufficiency import OutcomeCounts, RequestKind, Sufficiency, suffices
@@ -177,6 +179,34 @@ async def test_what_an_answers_form_shows_is_held_against_what_forms_show(
 
     assert outcomes.known.counts()[KIND, Tier.MEDIUM] == OutcomeCounts(40, 10, pytest.approx(49))
     assert outcomes.known.shift(KIND, Tier.MEDIUM) < -1
+
+
+async def test_the_judges_verdict_is_held_against_the_text_and_kept_as_a_lesson(
+    tmp_path: Path, database: Database
+) -> None:
+    """Unlike a right form it says what the text had to say; whoever tells first is heard."""
+    given = {"NEURONODE_STATE_DIR": str(tmp_path), "NEURONODE_HISTORY": "on", "NEURONODE_OUTCOMES": "on"}
+    outcomes = Outcomes(OutcomeStore(database))
+    learning = Learning(Settings.load(given), failures=Failures(), outcomes=outcomes)
+    assert learning.recorder is not None
+    worker = Worker(watchers=[learning.recorder])
+    worker.router.use(learning.first())
+    learning.start()
+    messages = ({"role": "user", "content": SUMMARY},)
+
+    for number, enough in enumerate((True, False, False)):
+        worker.ask(SUMMARY, litellm_call_id=f"call-{number}")
+        comparison = Comparison(f"call-{number}", "me", messages, "An answer.", "large")
+        for verdict in (enough, not enough):
+            learning.recorder.judged(comparison, verdict)
+    await eventually(lambda: sum(counts.total for counts in outcomes._heard.values()) == 3, seconds=60)
+    learning.stop()
+    await outcomes.refresh()
+
+    expected = suffices(classify(SUMMARY).chances or (), Tier.MEDIUM)
+    assert outcomes.known.counts()[KIND, Tier.MEDIUM] == OutcomeCounts(1, 2, pytest.approx(3 * expected))
+    kinds = [{sign.kind for sign in signs} for _, signs in History(tmp_path).judged(scheme())]
+    assert kinds == [{FeedbackOutcome.JUDGED_ENOUGH, FeedbackOutcome.JUDGED_SHORT}] * 3
 
 
 def test_outcomes_need_the_history() -> None:
