@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from neuronode_router.auto.comparison import Comparison
+from neuronode_router.auto.followups import COUNTED_SHARE, GOES_ON, AskedBefore, Followups, features_of
 from neuronode_router.auto.outcome_store import OutcomeOf
 from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.auto.router import Routed
 from neuronode_router.background import Failures
 from neuronode_router.classifier import Classification, lexicon
+from neuronode_router.classifier.classification import Carrier
 from neuronode_router.classifier.excerpt import Excerpt
 from neuronode_router.classifier.history import ChosenTier, Entry, FeedbackOutcome, History, Sign
 from neuronode_router.classifier.observed import observe, scheme
@@ -51,6 +53,8 @@ class _Decided:
     considered: Decision
     sent_to: str
     chosen: ChosenTier | None
+    conversation: bytes | None
+    place: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,12 @@ class _TurnedOut:
     callers: tuple[str, ...]
 
 
-_Note = _Decided | _TurnedOut
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    call_id: str
+
+
+_Note = _Decided | _TurnedOut | _Answered
 
 
 class DecisionRecorder:
@@ -85,6 +94,7 @@ class DecisionRecorder:
         self._chance = chance
         # Bounded by `_leave`: the simple queue costs a request a tenth of what the bounded one does.
         self._notes: queue.SimpleQueue[_Note | None] = queue.SimpleQueue()
+        self._followups = Followups()
         self._thread = threading.Thread(target=self._write_all, name="neuronode-history", daemon=True)
         self._ended = False
         self.dropped = 0
@@ -116,8 +126,15 @@ class DecisionRecorder:
             considered=routed.considered,
             sent_to=routed.decision.group,
             chosen=_chosen(routed.classification, routed.decision),
+            conversation=routed.conversation,
+            place=routed.place,
         )
         self._leave(note)
+
+    def answered(self, call_id: str) -> None:
+        """Note that the chosen group has answered a call. Never waits."""
+        if _usable(call_id):
+            self._leave(_Answered(call_id))
 
     def outcome(self, call_id: str, kind: FeedbackOutcome, *, callers: tuple[str, ...]) -> None:
         """Note how the decision of a call by one of `callers` turned out; without one, nothing is. Never waits."""
@@ -178,12 +195,37 @@ class DecisionRecorder:
         return notes
 
     def _write(self, notes: Sequence[_Note], cues: lexicon.Lexicon) -> None:
-        entries = [self._entry(note, cues) for note in notes if isinstance(note, _Decided)]
+        read = [(note, self._entry(note, cues) if isinstance(note, _Decided) else None) for note in notes]
+        entries = [entry for _, entry in read if entry is not None]
         if entries:
             self._history.add(entries)
+        if self._outcomes is not None:
+            self._follow(read, self._outcomes)
         for note in notes:
             if isinstance(note, _TurnedOut):
                 self._turned_out(note)
+
+    def _follow(self, read: Sequence[tuple[_Note, Entry | None]], outcomes: Outcomes) -> None:
+        """Look, in the order of the notes, whether a request asks again what was asked before."""
+        for note, entry in read:
+            if isinstance(note, _Answered):
+                self._followups.answered(note.call_id)
+            elif isinstance(note, _Decided) and entry is not None:
+                found = self._followed(note, entry)
+                if found is not None and self._chance() < COUNTED_SHARE:
+                    outcomes.saw(found[0], good=found[1], expected=GOES_ON)
+
+    def _followed(self, note: _Decided, entry: Entry) -> tuple[OutcomeOf, bool] | None:
+        # What another part than the turn asks for is asked again with every turn.
+        if (
+            note.chosen is None
+            or note.conversation is None
+            or note.classification.carrier is not Carrier.TURN
+        ):
+            return None
+        of = OutcomeOf(RequestKind(note.chosen.profile, entry.label), note.chosen.tier)
+        asked = AskedBefore(note.call_id, note.at, note.place, of, features_of(entry.features))
+        return self._followups.asked(note.conversation, asked)
 
     def _turned_out(self, note: _TurnedOut) -> None:
         good = note.kind in GOOD

@@ -75,6 +75,10 @@ class Routed:
     """Parameters of the request that no deployment of the group takes: LiteLLM drops them, or refuses."""
     refusal: str | None = None
     """What the request needs that nothing has, where the profile refuses it for that."""
+    conversation: bytes | None = None
+    """Under which key the next request is known to follow; None where none can, or nobody learns from it."""
+    place: int = 0
+    """The number of its turn in the conversation, 0 where nobody has answered before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +211,8 @@ class AutoRouter:
             needs=said.needs,
             unaccepted=_unaccepted(groups.get(in_force.group, ()), said.needs),
             refusal=_refusal(in_force, said.needs, groups, profile.nothing_fits),
+            conversation=None if in_passing or excerpt is None else self._conversation(said, caller),
+            place=conversation.answered_place(said),
         )
 
     def _learned(self) -> Learned | None:
@@ -239,6 +245,14 @@ class AutoRouter:
             yield self.sessions.key("loop", *name, *said.known_by)
         if sticky and caller.session is not None:
             yield self.sessions.key("session", caller.identity, caller.session)
+
+    def _conversation(self, said: Conversation, caller: Caller) -> bytes | None:
+        if self.outcomes is None or said.in_tool_loop:
+            return None
+        if caller.session is not None:
+            return self.sessions.key("followed", caller.identity, caller.session)
+        opening = conversation.opening(said)
+        return self.sessions.key("opened", caller.identity, *opening) if opening else None
 
     def _held(self, sessions: Sequence[bytes], *, in_tool_loop: bool, sticky: bool) -> Held | None:
         """A loop goes on where it began; another request of a session where that went last."""

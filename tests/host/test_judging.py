@@ -93,6 +93,9 @@ class Bench:
         """Hear of an outcome, as a recorder does."""
         self.outcomes.append((call_id, kind, callers))
 
+    def answered(self, call_id: str) -> None:
+        """Hear of an answer."""
+
     async def ask(self, *, rival: str | None = "middle", stream: bool = False, **body: Any) -> None:
         """Send one light request and read its answer."""
         mark = {"tiers": {"small": "fast"}, "group": "small", "asked": "id-small", "reason": "active_profile"}

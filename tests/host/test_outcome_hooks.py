@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import litellm
 import pytest
-from litellm import Router
+from litellm import ModelResponse, Router
 from litellm.integrations.custom_logger import CustomLogger
 
 from neuronode_router.auto.history_writer import DecisionRecorder
@@ -25,6 +25,10 @@ class Heard:
 
     def __init__(self) -> None:
         self.outcomes: list[tuple[str, FeedbackOutcome, tuple[str, ...]]] = []
+        self.answers: list[str] = []
+
+    def answered(self, call_id: str) -> None:
+        self.answers.append(call_id)
 
     def outcome(self, call_id: str, kind: FeedbackOutcome, *, callers: tuple[str, ...]) -> None:
         self.outcomes.append((call_id, kind, callers))
@@ -55,13 +59,18 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Heard]:
 
 
 async def answered(
-    content: str, *, stream: bool = False, mark: dict[str, Any] | None = None, **body: Any
+    content: str | ModelResponse,
+    *,
+    stream: bool = False,
+    mark: dict[str, Any] | None = None,
+    provider: str = "openai",
+    **body: Any,
 ) -> None:
     """Have a router answer one request, and wait until that is logged."""
     logged = Logged()
     litellm.callbacks.append(logged)
     about = {"tiers": {"chat": "fast"}, "group": "chat", "asked": "id-chat"} if mark is None else mark
-    router = Router([{"model_name": "chat", "litellm_params": {"model": "openai/x", "api_key": "k"}}])
+    router = Router([{"model_name": "chat", "litellm_params": {"model": f"{provider}/x", "api_key": "k"}}])
     answer = await router.acompletion(
         model="chat",
         messages=[{"role": "user", "content": "one?"}],
@@ -100,6 +109,30 @@ async def test_the_form_that_was_demanded_is_looked_for(
 
 
 @pytest.mark.parametrize(
+    ("provider", "limits", "kinds"),
+    [
+        ("openai", {}, [FeedbackOutcome.LABEL_FAILURE]),
+        ("openai", {"max_tokens": 9}, []),
+        ("openai", {"max_completion_tokens": 9}, []),
+        ("gemini", {"max_tokens": 9}, []),
+        ("gemini", {}, [FeedbackOutcome.LABEL_FAILURE]),
+        ("ollama", {"max_tokens": 9}, []),
+        ("bedrock", {"max_tokens": 9}, []),
+    ],
+)
+async def test_an_answer_that_broke_off_without_a_limit_is_not_good(
+    heard: Heard, provider: str, limits: dict[str, int], kinds: list[FeedbackOutcome]
+) -> None:
+    """However the provider names the limit."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": "And"}, "finish_reason": "length"}
+    cut = ModelResponse(choices=[choice], model="x")
+
+    await answered(cut, provider=provider, **limits)
+
+    assert [kind for _, kind, _ in heard.outcomes] == kinds
+
+
+@pytest.mark.parametrize(
     ("mark", "body"),
     [
         (None, {}),
@@ -110,7 +143,10 @@ async def test_the_form_that_was_demanded_is_looked_for(
     ids=["nothing demanded", "no auto request", "another group answered", "failed open"],
 )
 async def test_of_other_answers_nothing_is_learned(heard: Heard, mark: Any, body: dict[str, Any]) -> None:
-    """Where nothing can be checked, the tier was not `auto`'s, or another group answered."""
+    """Where nothing can be checked, the tier was not `auto`'s, or another group answered: what is asked next says
+    nothing either then.
+    """
     await answered("n is 1", mark=mark, **body)
 
     assert heard.outcomes == []
+    assert heard.answers == (["call-1"] if mark is None else [])

@@ -12,8 +12,8 @@ from neuronode_router.auto.comparison import ANSWER_TOKENS, Comparison, Message
 
 CHAT = frozenset({"completion", "acompletion"})
 ROLES = frozenset({"system", "developer", "user", "assistant"})
-LIMITS = ("max_tokens", "max_completion_tokens")
-"""Parameters by which LiteLLM limits an answer's length."""
+LIMITS = frozenset({"num_predict", "max_length"})
+"""Parameters that limit an answer's length, beside those whose name says tokens: `max_tokens`, `maxTokens`."""
 
 
 def comparison_of(
@@ -28,17 +28,25 @@ def comparison_of(
         return None
     parameters = kwargs.get("optional_params") or {}
     form = parameters.get("response_format")
-    limits = [limit for name in LIMITS if isinstance(limit := parameters.get(name), int) and limit > 0]
     found = Comparison(
         call_id,
         caller,
         read,
         answer,
         rival,
-        max_tokens=min((ANSWER_TOKENS, *limits)),
+        max_tokens=min((ANSWER_TOKENS, *limits_of(parameters))),
         form=form if isinstance(form, Mapping) else None,
     )
     return found if found.fits else None
+
+
+def limits_of(parameters: Mapping[str, Any]) -> list[int]:
+    """Return the lengths that a request or its deployment sets, in parameters as the provider names them."""
+    return [
+        value
+        for name, value in parameters.items()
+        if ("token" in name.lower() or name in LIMITS) and type(value) is int and value > 0
+    ]
 
 
 def _messages(given: list[Any]) -> Iterator[Message]:

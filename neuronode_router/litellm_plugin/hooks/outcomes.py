@@ -15,7 +15,7 @@ from neuronode_router.auto.history_writer import DecisionRecorder
 from neuronode_router.auto.judge import Judge
 from neuronode_router.background import Failures
 from neuronode_router.classifier.history import FeedbackOutcome
-from neuronode_router.litellm_plugin.hooks.compared import LIMITS, comparison_of
+from neuronode_router.litellm_plugin.hooks.compared import comparison_of, limits_of
 from neuronode_router.litellm_plugin.hooks.request_metadata import BUCKETS, RIVAL, asked, stamped
 from neuronode_router.tasks.answer_form import has_form
 
@@ -47,6 +47,7 @@ class OutcomeHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
             call_id, caller = kwargs.get("litellm_call_id"), _caller(request)
             if not self._as_chosen(mark, request) or not isinstance(call_id, str) or not caller:
                 return
+            self._recorder.answered(call_id)
             choice = _choice(response_obj)
             right = None if choice is None else _form(kwargs, choice)
             if right is not False and self._offered(kwargs, choice, mark.get(RIVAL), (call_id, caller)):
@@ -90,7 +91,7 @@ def _form(kwargs: Mapping[str, Any], choice: Any) -> bool | None:
         arguments=[str(call.function.arguments) for call in calls],
         finish_reason=getattr(choice, "finish_reason", None),
         response_format=wanted if isinstance(wanted, Mapping) else None,
-        limited=any(parameters.get(name) for name in LIMITS),
+        limited=bool(limits_of(parameters)),
     )
 
 
