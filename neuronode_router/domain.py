@@ -573,3 +573,5 @@ class Decision:
     """How sure the classification is, 0 to 1; None where nothing was classified."""
     keep: str | None = None
     """The deployment id that the session keeps while it is well."""
+    instead: Tier | None = None
+    """What the text alone would have chosen, where outcomes or a trial led to another tier."""

@@ -19,19 +19,23 @@ from admin_api.routing.schemas import (
     DecisionDocument,
     DryRunBody,
     DryRunDocument,
+    EstimateDocument,
     FeedbackBody,
     FeedbackDocument,
     ForgottenDocument,
     JudgeDocument,
     LeftOutDocument,
     MeasuredDocument,
+    MovedDocument,
     OutcomeDocument,
     OutcomesDocument,
+    OutcomesReportDocument,
     RegistryDocument,
     RouterStatsDocument,
     StandingDocument,
 )
 from neuronode_router.access import key_hash, may_read_all
+from neuronode_router.auto.moved import Estimate
 from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.auto.preview import preview
 from neuronode_router.classifier.history import FeedbackOutcome, Sign
@@ -136,6 +140,22 @@ async def read_outcomes(call: Reader) -> OutcomesDocument:
     )
 
 
+async def report_outcomes(call: Reader) -> OutcomesReportDocument:
+    """What learning changed, in all workers: requests that went elsewhere, money, and answers that were not good."""
+    outcomes = _outcomes(call)
+    return OutcomesReportDocument(
+        counted=outcomes is not None,
+        moved=[
+            MovedDocument.of(line, saved_usd=_estimate(line.saved_usd), failures=_estimate(line.failures))
+            for line in (await outcomes.report() if outcomes else ())
+        ],
+    )
+
+
+def _estimate(found: Estimate | None) -> EstimateDocument | None:
+    return EstimateDocument.of(found) if found else None
+
+
 async def forget_outcomes(call: Writer) -> ForgottenDocument:
     """Forget every outcome: the text of a request alone decides its tier again, in every worker within ten seconds."""
     outcomes = _outcomes(call)
@@ -187,5 +207,6 @@ ENDPOINTS = (
     Endpoint("POST", "/router/classify", classify, (*READ, 404)),
     Endpoint("POST", "/router/feedback", give_feedback, (*READ, 404, 429)),
     Endpoint("GET", "/router/outcomes", read_outcomes),
+    Endpoint("GET", "/router/outcomes/report", report_outcomes),
     Endpoint("DELETE", "/router/outcomes", forget_outcomes, (*READ, 429)),
 )

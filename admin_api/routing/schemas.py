@@ -284,6 +284,42 @@ class OutcomesDocument(Document):
     """Null: no judge is on."""
 
 
+class EstimateDocument(Document):
+    """A sum over some requests, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    requests: int
+    """Those of which it is known."""
+
+
+class MovedDocument(Document):
+    """Requests of a profile that went from one tier to another for one reason."""
+
+    profile: str
+    step: Step
+    """`learned`: outcomes spoke for it; `tried`: to learn whether the lighter tier suffices."""
+    instead: Tier
+    """What the text alone would have chosen."""
+    tier: Tier
+    """What answered."""
+    requests: int
+    """Answered ones of the last 90 days, or since everything was forgotten."""
+    saved_usd: EstimateDocument | None
+    """At listed prices for the same tokens; below zero, more was spent. Null: no two prices are known."""
+    failures: EstimateDocument | None
+    """By how many more answers were not good, inferred from outcomes of the same kinds on both tiers. Null: too few."""
+
+
+class OutcomesReportDocument(Document):
+    """What learning changed."""
+
+    counted: bool
+    """Whether outcomes are counted here."""
+    moved: list[MovedDocument]
+
+
 class ForgottenDocument(Document):
     """What was forgotten."""
 

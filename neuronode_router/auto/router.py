@@ -23,7 +23,7 @@ from neuronode_router.classifier import Classification, Classifier
 from neuronode_router.classifier.classification import cheapest
 from neuronode_router.classifier.excerpt import Excerpt
 from neuronode_router.classifier.excerpt import read as read_excerpt
-from neuronode_router.domain import Decision, NothingFits, Step, Stickiness, Tier
+from neuronode_router.domain import TIERS, Decision, NothingFits, Step, Stickiness, Tier
 from neuronode_router.routing import conversation
 from neuronode_router.routing.conversation import Conversation
 from neuronode_router.routing.fallback_chain import Constraints, DeploymentStatus, Held, climb
@@ -37,6 +37,9 @@ REMEMBERED = 4096
 
 TRIED_SHARE = 0.05
 """Share of the requests that are sent one tier lighter where too few outcomes are known."""
+
+LEARNT = frozenset({Step.LEARNED, Step.TRIED})
+"""How a tier comes about that the text alone would not have chosen."""
 
 Mode = Literal["on", "shadow", "off"]
 
@@ -159,6 +162,14 @@ class AutoRouter:
             return None
         ladder = snapshot.ladders[decision.profile]
         return comparison.rival(decision, routed.needs, ladder=ladder, max_tier=caller.max_tier)
+
+    def moved_from(self, routed: Routed, snapshot: Snapshot) -> dict[str, str] | None:
+        """Return kind, tier and group of a request that its text alone would have sent elsewhere, None otherwise."""
+        decision, said = routed.decision, routed.classification
+        if decision.instead is None or decision.profile is None or said is None:
+            return None
+        group = next(iter(snapshot.ladders[decision.profile].get(decision.instead, ())), "")
+        return {"label": said.detail or said.task.value, "tier": decision.instead.value, "group": group}
 
     def answered(self, sessions: Sequence[bytes], deployment_id: object) -> None:
         """Remember which deployment answered a request that carries these session keys."""
@@ -348,4 +359,18 @@ def decide_tier(
         constraints = replace(constraints, tier=tier, why=why)
     if decision.tier is not None:
         constraints = replace(constraints, tier=decision.tier, why=Step.FORCED_TIER)
-    return climb(decision, constraints, tiers=tiers, groups=groups)
+    climbed = climb(decision, constraints, tiers=tiers, groups=groups)
+    return (
+        climbed
+        if said is None or learned is None
+        else replace(climbed, instead=_instead(climbed, said, constraints))
+    )
+
+
+def _instead(decision: Decision, said: Classification, constraints: Constraints) -> Tier | None:
+    """Return what the text alone would have chosen, None where that is what was chosen, or something else decided."""
+    if LEARNT.isdisjoint(decision.steps[:1]) or decision.tier is not decision.wanted:
+        return None
+    by_text = said.tier_at(too_cheap=constraints.too_cheap, too_dear=constraints.too_dear)
+    within = min(by_text, constraints.max_tier, key=TIERS.index)
+    return None if within is decision.tier else within

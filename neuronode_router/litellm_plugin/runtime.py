@@ -16,8 +16,6 @@ from litellm.integrations.custom_logger import CustomLogger
 
 from neuronode_router.access import AccessFile
 from neuronode_router.auto.decision_log import RoutingLog
-from neuronode_router.auto.judge import Judge, JudgeSettings
-from neuronode_router.auto.judged_days import JudgedDays
 from neuronode_router.auto.learning import Learning
 from neuronode_router.auto.outcome_store import OutcomeStore
 from neuronode_router.auto.outcomes import REFRESH_SECONDS, Outcomes
@@ -43,7 +41,8 @@ from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
 from neuronode_router.litellm_plugin.hooks.outcomes import OutcomeHooks
 from neuronode_router.litellm_plugin.router.bridge import bridge_of
 from neuronode_router.litellm_plugin.router.deployments import Deployments
-from neuronode_router.litellm_plugin.router.judging import JudgedGroups
+from neuronode_router.litellm_plugin.router.judging import judge_of
+from neuronode_router.litellm_plugin.router.prices import listed_price
 from neuronode_router.litellm_plugin.router.probing import RouterAsker
 from neuronode_router.litellm_plugin.router.router_hooks import RouterHooks
 from neuronode_router.litellm_plugin.seams import Part
@@ -158,8 +157,8 @@ class Runtime:
         )
 
     def _build_routing(self) -> None:
-        settings = self.settings
-        outcomes = Outcomes(OutcomeStore(self.store.database)) if settings.outcomes == "on" else None
+        settings, bridge, database = self.settings, self._bridge, self.store.database
+        outcomes = Outcomes(OutcomeStore(database)) if settings.outcomes == "on" else None
         self.learning = Learning(settings, failures=self._failures, outcomes=outcomes)
         self.routing_log = RoutingLog() if settings.routing_log_enabled else None
         self.sessions = (
@@ -174,7 +173,9 @@ class Runtime:
             watchers=[watcher for watcher in watchers if watcher],
         )
         self.auto.outcomes = outcomes
-        self.judge = self.auto.judge = self._judge()
+        self.judge = self.auto.judge = judge_of(
+            settings, self.learning.recorder, bridge=bridge, database=database, failures=self._failures
+        )
         self.admission = Admission(
             AdmissionHost(
                 principal=self.identity.principal,
@@ -191,23 +192,17 @@ class Runtime:
             self.current,
         )
         self.outcome_hooks = (
-            OutcomeHooks(self.learning.recorder, group_of=self.deployments.served_by, judge=self.judge)
+            OutcomeHooks(
+                self.learning.recorder,
+                group_of=self.deployments.served_by,
+                judge=self.judge,
+                outcomes=outcomes,
+                price_of=lambda group: listed_price(bridge.entries(), group),
+            )
             if outcomes is not None and self.learning.recorder is not None
             else None
         )
         self.renaming = chosen_group.Renaming()
-
-    def _judge(self) -> Judge | None:
-        settings, recorder = self.settings, self.learning.recorder
-        if settings.judge is None or settings.judge_budget is None or recorder is None:
-            return None
-        return Judge(
-            JudgeSettings(settings.judge, settings.judge_share),
-            days=JudgedDays(self.store.database, budget_usd=settings.judge_budget),
-            groups=JudgedGroups(self._bridge),
-            told=recorder.judged,
-            failures=self._failures,
-        )
 
     def _build_tasks_and_proof(self) -> None:
         settings = self.settings

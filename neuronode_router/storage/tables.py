@@ -197,3 +197,21 @@ judged_day = Table(
 """What comparing light answers cost on a day (Unix time of its beginning, UTC), in 1e-9 US dollars, what comparisons
 that run may still cost included; and how often the light answer would have done, fell short, or nobody could tell.
 """
+
+moved = Table(
+    "neuronode_moved",
+    metadata,
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),
+    Column("profile", String(64), primary_key=True),
+    Column("label", String(64), primary_key=True),
+    Column("step", String(16), primary_key=True),
+    Column("instead", String(16), primary_key=True),
+    Column("tier", String(16), primary_key=True),
+    Column("requests", Integer, nullable=False),
+    Column("priced", Integer, nullable=False),
+    Column("saved", Double, nullable=False),
+    Column("squares", Double, nullable=False),
+)
+"""Requests that outcomes or a trial sent to `tier` and not to `instead`, answered in the hour from `hour` (Unix time)
+on; what those with two known prices saved in US dollars, and the sum of the squares of that.
+"""

@@ -9,9 +9,10 @@ import httpx
 from admin_api.router import PREFIX
 from neuronode_router.auto.judge import AskedGroups, Judge, JudgeSettings
 from neuronode_router.auto.judged_days import JudgedDays
+from neuronode_router.auto.moved import MovedOf
 from neuronode_router.auto.outcome_store import OutcomeOf
 from neuronode_router.background import Failures
-from neuronode_router.domain import Tier
+from neuronode_router.domain import Step, Tier
 from neuronode_router.routing.sufficiency import RequestKind
 from tests.admin_api.world import World
 
@@ -36,6 +37,25 @@ async def test_what_was_learned_is_seen_and_forgotten(world: World, admin: httpx
     assert (kind["good"], kind["bad"], kind["share"], kind["tried"]) == (1, 3, 0.75, True)
     assert kind["shift"] < 0
     assert (gone, left) == ({"forgotten": 4}, {"counted": True, "kinds": [], "judge": None})
+
+
+async def test_what_learning_changed_is_told_with_intervals(world: World, admin: httpx.AsyncClient) -> None:
+    """Requests, money and failures; what nobody knows is null."""
+    assert world.judged is not None
+    outcomes = world.judged.learning.outcomes
+    assert outcomes is not None
+    for saved in (0.25, 0.75):
+        outcomes.moved(MovedOf(KIND, Step.LEARNED, Tier.MEDIUM, Tier.FAST), saved_usd=saved)
+    await outcomes.refresh()
+
+    (line,) = (await admin.get(f"{OUTCOMES}/report")).raise_for_status().json()["moved"]
+    await admin.delete(OUTCOMES)
+    left = (await admin.get(f"{OUTCOMES}/report")).raise_for_status().json()
+
+    assert (line["step"], line["instead"], line["tier"], line["requests"]) == ("learned", "medium", "fast", 2)
+    assert (line["saved_usd"]["value"], line["saved_usd"]["requests"], line["failures"]) == (1.0, 2, None)
+    assert line["saved_usd"]["low"] < 1.0 < line["saved_usd"]["high"]
+    assert left == {"counted": True, "moved": []}
 
 
 async def test_the_judge_tells_what_today_came_to(world: World, admin: httpx.AsyncClient) -> None:

@@ -8,12 +8,17 @@ from typing import Any, cast
 
 import litellm
 import pytest
-from litellm import ModelResponse, Router
+from litellm import ModelResponse, Router, Usage
 from litellm.integrations.custom_logger import CustomLogger
 
 from neuronode_router.auto.history_writer import DecisionRecorder
+from neuronode_router.auto.moved import MovedOf
+from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.classifier.history import FeedbackOutcome
+from neuronode_router.domain import Step, Tier
 from neuronode_router.litellm_plugin.hooks.outcomes import OutcomeHooks
+from neuronode_router.routing.sufficiency import RequestKind
+from neuronode_router.usage.prices import Price
 from tests.support.waiting import eventually
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
@@ -45,6 +50,49 @@ class Logged(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         self.calls += 1
 
 
+class Counted:
+    """Outcomes that only listen to what learning moved."""
+
+    def __init__(self) -> None:
+        self.moves: list[tuple[MovedOf, float | None]] = []
+
+    def moved(self, of: MovedOf, *, saved_usd: float | None) -> None:
+        self.moves.append((of, saved_usd))
+
+
+@pytest.mark.parametrize(
+    ("priced", "group", "saved"),
+    [(True, "large", 7e-6), (False, "large", None), (True, "priceless", None)],
+)
+async def test_what_learning_saved_is_counted_at_both_prices(
+    monkeypatch: pytest.MonkeyPatch, priced: bool, group: str, saved: float | None
+) -> None:
+    """The same tokens at the price of the group that the text alone would have chosen; None where one is unknown."""
+    counted, prices = Counted(), {"large": Price(2e-6, 3e-6), "priceless": None}
+    hooks = OutcomeHooks(
+        cast(DecisionRecorder, Heard()),
+        group_of=lambda info: (str(info["model_id"]).removeprefix("id-"), False),
+        outcomes=cast(Outcomes, counted),
+        price_of=prices.__getitem__,
+    )
+    monkeypatch.setattr(litellm, "callbacks", [hooks])
+    about = {"label": "summary", "tier": "complex", "group": group}
+    mark = {"tiers": {"chat": "fast"}, "group": "chat", "asked": "id-chat", "profile": "p", "tier": "fast"}
+    usage = Usage(prompt_tokens=3, completion_tokens=2, total_tokens=5)
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Yes"}, "finish_reason": "stop"}
+
+    await answered(
+        ModelResponse(choices=[choice], model="x", usage=usage),
+        mark=mark | {"steps": ["learned"], "moved_from": about},
+        info={"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6} if priced else {},
+    )
+
+    ((of, usd),) = counted.moves
+    assert of == MovedOf(RequestKind("p", "summary"), Step.LEARNED, Tier.COMPLEX, Tier.FAST)
+    assert usd == (saved and pytest.approx(saved))
+    assert hooks.failures.total == 0
+
+
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Heard]:
     """What our hook tells of LiteLLM's calls."""
@@ -64,13 +112,15 @@ async def answered(
     stream: bool = False,
     mark: dict[str, Any] | None = None,
     provider: str = "openai",
+    info: dict[str, Any] | None = None,
     **body: Any,
 ) -> None:
     """Have a router answer one request, and wait until that is logged."""
     logged = Logged()
     litellm.callbacks.append(logged)
     about = {"tiers": {"chat": "fast"}, "group": "chat", "asked": "id-chat"} if mark is None else mark
-    router = Router([{"model_name": "chat", "litellm_params": {"model": f"{provider}/x", "api_key": "k"}}])
+    params = {"model": f"{provider}/x", "api_key": "k"}
+    router = Router([{"model_name": "chat", "litellm_params": params, "model_info": info or {}}])
     answer = await router.acompletion(
         model="chat",
         messages=[{"role": "user", "content": "one?"}],

@@ -15,6 +15,8 @@ from neuronode_router.cli.http import Connection
 from neuronode_router.cli.options import json_option, online
 from neuronode_router.cli.terminal import NUMBER, answer, table
 
+NOT_COUNTED = "Outcomes are not counted here: NEURONODE_HISTORY=on and NEURONODE_OUTCOMES=on begin it."
+
 
 @click.group("outcomes")
 def command() -> None:
@@ -30,6 +32,15 @@ def show_outcomes(connection: Connection, *, as_json: bool) -> None:
     answer(document, lambda: [_view(document), *_judged(document["judge"])], as_json=as_json)
 
 
+@command.command("report")
+@json_option
+@online
+def report(connection: Connection, *, as_json: bool) -> None:
+    """Show what learning changed: requests that went elsewhere, money and failures, with 95 % intervals."""
+    document = connection.get("/router/outcomes/report").document
+    answer(document, lambda: [_report(document)], as_json=as_json)
+
+
 @command.command("forget")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @online
@@ -43,7 +54,7 @@ def forget(connection: Connection, *, yes: bool) -> None:
 
 def _view(document: Mapping[str, Any]) -> Table | str:
     if not document["counted"]:
-        return "Outcomes are not counted here: NEURONODE_HISTORY=on and NEURONODE_OUTCOMES=on begin it."
+        return NOT_COUNTED
     if not document["kinds"]:
         return "Nothing was seen yet: the text of a request alone decides its tier."
     names = ("profile", "kind", "tier", f"{NUMBER}good", f"{NUMBER}of", f"{NUMBER}expected", "is chosen")
@@ -56,6 +67,38 @@ def _judged(judge: Mapping[str, Any] | None) -> Iterator[str]:
             f"Judge {judge['group']}, today: {judge['enough']} light answers would have done, {judge['short']} would "
             f"not, {judge['failed']} unclear; {judge['cost_usd']:.4f} of {judge['budget_usd']:g} USD."
         )
+
+
+def _report(document: Mapping[str, Any]) -> Table | str:
+    if not document["counted"]:
+        return NOT_COUNTED
+    if not document["moved"]:
+        return "Nothing changed yet: every request went where its text alone would have sent it."
+    names = (
+        "profile",
+        "why",
+        "from",
+        "to",
+        f"{NUMBER}requests",
+        f"{NUMBER}saved USD",
+        f"{NUMBER}more failures",
+    )
+    return table(names, map(_moved, document["moved"]))
+
+
+def _moved(line: Mapping[str, Any]) -> tuple[object, ...]:
+    saved, failures = _estimate(line["saved_usd"], 4), _estimate(line["failures"], 1)
+    return (
+        line["profile"], line["step"], line["instead"], line["tier"], line["requests"], saved, failures
+    )  # fmt: skip
+
+
+def _estimate(found: Mapping[str, Any] | None, places: int) -> str | None:
+    """Return `value (low to high)`, and of how many requests; None where nothing is known."""
+    if found is None:
+        return None
+    value, low, high = (f"{found[name]:.{places}f}" for name in ("value", "low", "high"))
+    return f"{value} ({low} to {high}) of {found['requests']}"
 
 
 def _row(kind: Mapping[str, Any]) -> tuple[object, ...]:

@@ -234,7 +234,11 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         # Of keys with a list nobody has asked LiteLLM whether the other group is on it.
         rival = None if asking.is_listed else self._auto.rival(routed, caller, asking.snapshot)
         return routed.decision, request_metadata.routed_mark(
-            routed.decision, sessions=routed.sessions, explanation=explained, rival=rival
+            routed.decision,
+            sessions=routed.sessions,
+            explanation=explained,
+            rival=rival,
+            moved=self._auto.moved_from(routed, asking.snapshot),
         )
 
     async def _startup(self) -> None:

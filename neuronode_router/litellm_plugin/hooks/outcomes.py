@@ -13,24 +13,44 @@ from litellm.integrations.custom_logger import CustomLogger
 
 from neuronode_router.auto.history_writer import DecisionRecorder
 from neuronode_router.auto.judge import Judge
+from neuronode_router.auto.moved import MovedOf
+from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.background import Failures
 from neuronode_router.classifier.history import FeedbackOutcome
+from neuronode_router.domain import Step, Tier
 from neuronode_router.litellm_plugin.hooks.compared import comparison_of, limits_of
-from neuronode_router.litellm_plugin.hooks.request_metadata import BUCKETS, RIVAL, asked, stamped
+from neuronode_router.litellm_plugin.hooks.request_metadata import BUCKETS, MOVED, RIVAL, asked, stamped
+from neuronode_router.litellm_plugin.hooks.usage_reading import read_usage
+from neuronode_router.routing.sufficiency import RequestKind
 from neuronode_router.tasks.answer_form import has_form
+from neuronode_router.usage.prices import Price
 
 GroupOf = Callable[[Mapping[str, Any]], tuple[str | None, bool]]
 """From `{"model_id": ...}` to (group, embedded)."""
 
 
+PriceOf = Callable[[str], Price | None]
+"""From a group to its listed price, None where it has none."""
+
+
 class OutcomeHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
     """The callback LiteLLM calls. LiteLLM looks for its hooks in this very class."""
 
-    def __init__(self, recorder: DecisionRecorder, *, group_of: GroupOf, judge: Judge | None = None) -> None:
+    def __init__(
+        self,
+        recorder: DecisionRecorder,
+        *,
+        group_of: GroupOf,
+        judge: Judge | None = None,
+        outcomes: Outcomes | None = None,
+        price_of: PriceOf = lambda _: None,
+    ) -> None:
         super().__init__()
         self._recorder = recorder
         self._group_of = group_of
         self._judge = judge
+        self._outcomes = outcomes
+        self._price_of = price_of
         self.failures = Failures()
 
     async def async_log_success_event(
@@ -48,6 +68,7 @@ class OutcomeHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
             if not self._as_chosen(mark, request) or not isinstance(call_id, str) or not caller:
                 return
             self._recorder.answered(call_id)
+            self._count_moved(mark, kwargs, request)
             choice = _choice(response_obj)
             right = None if choice is None else _form(kwargs, choice)
             if right is not False and self._offered(kwargs, choice, mark.get(RIVAL), (call_id, caller)):
@@ -60,6 +81,21 @@ class OutcomeHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
         """Return whether the group that was chosen has answered: of another one nothing is learned here."""
         served, _ = self._group_of({"model_id": asked(request)})
         return bool(served == mark["group"])
+
+    def _count_moved(
+        self, mark: Mapping[str, Any], kwargs: Mapping[str, Any], request: Mapping[str, Any]
+    ) -> None:
+        """Count a request that its text alone would have sent elsewhere, and what that saved at listed prices."""
+        moved = mark.get(MOVED)
+        if self._outcomes is None or not moved:
+            return
+        usage = read_usage(kwargs.get("standard_logging_object"), request)
+        price, saved = self._price_of(moved["group"]), None
+        if price is not None and usage.cost is not None:
+            saved = price.cost(usage.prompt_tokens, usage.completion_tokens) - usage.cost
+        kind = RequestKind(mark["profile"], moved["label"])
+        of = MovedOf(kind, Step(mark["steps"][0]), Tier(moved["tier"]), Tier(mark["tier"]))
+        self._outcomes.moved(of, saved_usd=saved)
 
     def _offered(
         self, kwargs: Mapping[str, Any], choice: object, rival: str | None, whose: tuple[str, str]

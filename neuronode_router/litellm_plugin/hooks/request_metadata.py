@@ -29,6 +29,9 @@ ATTEMPTED = "attempted_fallbacks"
 RIVAL = "rival"
 """Entry of the mark: the group whose answer the judge compares with that of a sampled request."""
 
+MOVED = "moved_from"
+"""Entry of the mark: `label`, `tier` and `group` of a request that its text alone would have sent elsewhere."""
+
 SEVERAL = "several"
 """Entry of the mark: the marks of each of several names, in their order."""
 
@@ -163,6 +166,7 @@ def routed_mark(
     sessions: Sequence[bytes] = (),
     explanation: Mapping[str, Any] | None = None,
     rival: str | None = None,
+    moved: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return what an `auto` request carries through retries and fallbacks: names, numbers and hashes."""
     return {
@@ -173,6 +177,7 @@ def routed_mark(
         "sessions": [session.hex() for session in sessions],
         "explain": explanation,
         RIVAL: rival,
+        MOVED: moved,
     }
 
 

@@ -10,6 +10,7 @@ import pytest
 from neuronode_router.access import Principal, Role
 from neuronode_router.auto.comparison import Comparison
 from neuronode_router.auto.learning import Learning
+from neuronode_router.auto.moved import MovedOf
 from neuronode_router.auto.outcome_store import OutcomeOf, OutcomeStore
 from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.auto.router import Caller
@@ -68,6 +69,32 @@ def test_a_lighter_tier_is_tried_where_nobody_knows() -> None:
     assert routed((Tier.FAST, 99, 1), chance=0.0) == (Tier.FAST, Step.LEARNED)
 
 
+@pytest.mark.parametrize(
+    ("seen", "chance", "caller", "instead"),
+    [
+        ((), 1.0, ME, None),
+        (((Tier.MEDIUM, 5, 95),), 1.0, ME, Tier.MEDIUM),
+        (((Tier.FAST, 99, 1),), 1.0, ME, Tier.MEDIUM),
+        ((), 0.0, ME, Tier.MEDIUM),
+        (((Tier.MEDIUM, 5, 95),), 1.0, Caller("me", max_tier=Tier.MEDIUM), None),
+    ],
+    ids=["by text", "learned up", "learned down", "tried", "capped to what the text says"],
+)
+def test_what_the_text_alone_would_have_chosen_is_told(
+    seen: tuple[tuple[Tier, float, float], ...], chance: float, caller: Caller, instead: Tier | None
+) -> None:
+    """With kind and group, for the report; only where it is another tier than what answers."""
+    worker = Worker(chance=lambda: chance)
+    worker.router.use(shipped())
+    worker.router.outcomes = Known(*seen)
+
+    found = worker.ask(SUMMARY, caller=caller)
+
+    told = worker.router.moved_from(found, worker.snapshot)
+    assert found.decision.instead is instead
+    assert told == (instead and {"label": "summary", "tier": instead.value, "group": "middle"})
+
+
 def test_no_outcome_leads_past_a_cap() -> None:
     """The caller's highest tier holds, whatever was learned."""
     assert routed((Tier.MEDIUM, 0, 100), caller=Caller("me", max_tier=Tier.MEDIUM))[0] is Tier.MEDIUM
@@ -107,6 +134,8 @@ async def test_what_could_not_be_shared_is_shared_later(
     store = OutcomeStore(database)
     outcomes = Outcomes(store)
     outcomes.saw(OutcomeOf(KIND, Tier.FAST), good=True, expected=0.5)
+    moved = MovedOf(KIND, Step.TRIED, Tier.MEDIUM, Tier.FAST)
+    outcomes.moved(moved, saved_usd=0.25)
 
     def away(*_: object, **__: object) -> None:
         raise StoreUnavailable("away")
@@ -116,9 +145,13 @@ async def test_what_could_not_be_shared_is_shared_later(
         with pytest.raises(StoreUnavailable):
             await outcomes.refresh()
     outcomes.saw(OutcomeOf(KIND, Tier.FAST), good=False, expected=0.5)
+    outcomes.moved(moved, saved_usd=None)
     await outcomes.refresh()
 
     assert outcomes.known.counts()[KIND, Tier.FAST] == OutcomeCounts(1, 1, 1.0)
+    assert [(line.requests, line.step, line.saved_usd) for line in await outcomes.report()] == [
+        (2, Step.TRIED, None)
+    ]
 
 
 ADMIN = Principal("root", Role.ADMIN)

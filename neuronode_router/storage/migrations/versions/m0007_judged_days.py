@@ -1,4 +1,4 @@
-"""What comparisons of light answers cost a day."""
+"""What comparisons of light answers cost a day, and what learning changed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = "0006"
 
 
 def upgrade() -> None:
-    """Create the table."""
+    """Create the tables."""
     op.create_table(
         "neuronode_judged_day",
         sa.Column("day", sa.BigInteger, primary_key=True, autoincrement=False),
@@ -18,4 +18,17 @@ def upgrade() -> None:
         sa.Column("enough", sa.Integer, nullable=False),
         sa.Column("short", sa.Integer, nullable=False),
         sa.Column("failed", sa.Integer, nullable=False),
+    )
+    op.create_table(
+        "neuronode_moved",
+        sa.Column("hour", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("profile", sa.String(64), primary_key=True),
+        sa.Column("label", sa.String(64), primary_key=True),
+        sa.Column("step", sa.String(16), primary_key=True),
+        sa.Column("instead", sa.String(16), primary_key=True),
+        sa.Column("tier", sa.String(16), primary_key=True),
+        sa.Column("requests", sa.Integer, nullable=False),
+        sa.Column("priced", sa.Integer, nullable=False),
+        sa.Column("saved", sa.Double, nullable=False),
+        sa.Column("squares", sa.Double, nullable=False),
     )
