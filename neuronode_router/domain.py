@@ -97,6 +97,15 @@ class NothingFits(StrEnum):
     """To the first group all the same, which may cut it or refuse it itself."""
 
 
+class ConversationRule(StrEnum):
+    """What a switch does to conversations that have begun."""
+
+    KEEP = "keep"
+    """They stay with their group until they have been silent for a while."""
+    MOVE = "move"
+    """They go where everybody goes; what another provider cannot accept is taken out of their history."""
+
+
 class Stickiness(StrEnum):
     """What the requests of one session keep."""
 
@@ -154,6 +163,10 @@ class Step(StrEnum):
     """Automatic routing is switched off: the profile's `uncertain` tier."""
     SHADOW = "shadow"
     """The decision was only logged: the request went as if automatic routing were off."""
+    KEPT = "kept"
+    """The conversation had begun before a switch and stays with its group for a while."""
+    CACHE = "cache"
+    """The conversation keeps its tier: another one would gain less than what the provider has cached is worth."""
     GROUP_MISSING = "group_missing"
     """The host has not the group that the profile names: the task went to the profile's ladder."""
 
@@ -205,6 +218,8 @@ class Profile:
     """What it costs that `auto` takes a request for a tier lighter: only the ratio to `too_dear` counts."""
     too_dear: float = TOO_DEAR
     """What it costs that it takes one for a tier heavier."""
+    conversations: ConversationRule = ConversationRule.KEEP
+    """What becomes of conversations that have begun when this profile begins to answer them."""
 
     def group_of(self, name: str) -> str:
         """Return the group that a task alias, `auto` or `auto:<tier>` means to LiteLLM alone. Raises `KeyError`.
@@ -262,6 +277,7 @@ class Profile:
             "nothing_fits": self.nothing_fits.value,
             "too_cheap": self.too_cheap,
             "too_dear": self.too_dear,
+            "conversations": self.conversations.value,
         }
 
     def uses(self) -> Iterator[GroupUse]:
@@ -293,6 +309,7 @@ class Profile:
             nothing_fits=NothingFits(document.get("nothing_fits", NothingFits.REFUSE)),
             too_cheap=float(document.get("too_cheap", TOO_CHEAP)),
             too_dear=float(document.get("too_dear", TOO_DEAR)),
+            conversations=ConversationRule(document.get("conversations", ConversationRule.KEEP)),
         )
 
 
@@ -405,6 +422,8 @@ class ControlState:
     committed_at: float
     """Unix time in seconds, clock of the host that committed."""
     bindings: Bindings = field(default_factory=lambda: NO_BINDINGS)
+    moved: int = 0
+    """The last revision that moved all conversations, whatever the profiles say; 0 for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -500,6 +519,10 @@ class WorkerAck:
     """Milliseconds from the commit to `applied_at`."""
     detail: str = ""
     """Why it refused, or that it is late."""
+    held: int = 0
+    """Conversations that stay with the group they began on."""
+    drained: int = 0
+    """Those of them that have ended, or have moved, since the revision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -539,6 +562,12 @@ class Receipt:
     warnings: tuple[str, ...] = ()
     replayed: bool = False
     """True when an Idempotency-Key came back: nothing was done now, this is what its first request did."""
+    conversations: ConversationRule = ConversationRule.KEEP
+    """What becomes of conversations that have begun."""
+    held: int = 0
+    """Conversations that stay with the group they began on, in the workers that have applied the revision."""
+    drained: int = 0
+    """Those of them that have ended, or have moved, since."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,7 @@ class Write:
             "wait": given["wait"],
             "dry_run": given["dry_run"],
             "force": given.get("force", False),
+            "moves": given.get("conversations") == "move",
             "idempotency": None if key is None else Idempotency(key, _fingerprint(operation, given)),
         }
 

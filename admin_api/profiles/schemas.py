@@ -36,6 +36,8 @@ class SwitchBody(GatedOptions):
     )
 
     profile: Name
+    conversations: Literal["move"] | None = None
+    """`move` keeps no conversation where it is, whatever the profiles say."""
 
 
 class RollbackBody(GatedOptions):
@@ -79,6 +81,7 @@ class ProfileDocument(Document):
     nothing_fits: str
     too_cheap: float
     too_dear: float
+    conversations: str
 
 
 class ProfileListDocument(Document):

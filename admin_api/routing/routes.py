@@ -17,6 +17,7 @@ from admin_api.routing.schemas import (
     ClassificationDocument,
     DecisionCountsDocument,
     DecisionDocument,
+    DivertedDocument,
     DryRunBody,
     DryRunDocument,
     EstimateDocument,
@@ -26,7 +27,6 @@ from admin_api.routing.schemas import (
     JudgeDocument,
     LeftOutDocument,
     MeasuredDocument,
-    MovedDocument,
     OutcomeDocument,
     OutcomesDocument,
     OutcomesReportDocument,
@@ -35,7 +35,7 @@ from admin_api.routing.schemas import (
     StandingDocument,
 )
 from neuronode_router.access import key_hash, may_read_all
-from neuronode_router.auto.moved import Estimate
+from neuronode_router.auto.diverted import Estimate
 from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.auto.preview import preview
 from neuronode_router.classifier.history import FeedbackOutcome, Sign
@@ -145,8 +145,8 @@ async def report_outcomes(call: Reader) -> OutcomesReportDocument:
     outcomes = _outcomes(call)
     return OutcomesReportDocument(
         counted=outcomes is not None,
-        moved=[
-            MovedDocument.of(line, saved_usd=_estimate(line.saved_usd), failures=_estimate(line.failures))
+        diverted=[
+            DivertedDocument.of(line, saved_usd=_estimate(line.saved_usd), failures=_estimate(line.failures))
             for line in (await outcomes.report() if outcomes else ())
         ],
     )

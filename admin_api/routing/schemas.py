@@ -294,7 +294,7 @@ class EstimateDocument(Document):
     """Those of which it is known."""
 
 
-class MovedDocument(Document):
+class DivertedDocument(Document):
     """Requests of a profile that went from one tier to another for one reason."""
 
     profile: str
@@ -317,7 +317,7 @@ class OutcomesReportDocument(Document):
 
     counted: bool
     """Whether outcomes are counted here."""
-    moved: list[MovedDocument]
+    diverted: list[DivertedDocument]
 
 
 class ForgottenDocument(Document):

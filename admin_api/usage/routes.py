@@ -21,6 +21,7 @@ from admin_api.usage.schemas import (
     MAX_STEPS,
     AlternativeDocument,
     AmountDocument,
+    CacheLossDocument,
     ExplanationDocument,
     FiguresDocument,
     MoveDocument,
@@ -137,6 +138,9 @@ def _plan(found: Forecast) -> PlanDocument:
         ],
         cost_before=amount(found.cost_before),
         cost_after=amount(found.cost_after),
+        caches=CacheLossDocument.of(
+            found.caches, usd_per_day=None if found.caches.usd is None else found.caches.usd / found.days
+        ),
         basis=ASSUMPTIONS,
     )
 

@@ -193,6 +193,17 @@ class MoveDocument(Document):
     """null: not known."""
 
 
+class CacheLossDocument(Document):
+    """What providers' caches have done for the requests that would leave their group: a switch loses it at first."""
+
+    prompt_tokens: int
+    cached_tokens: int
+    share: float | None
+    """Of the prompts' tokens that caches answered; null without tokens."""
+    usd_per_day: float | None
+    """What the caches save; null where the price of a cached token is unknown for some of them."""
+
+
 class PlanDocument(Document):
     """What the recorded requests would have cost under a profile."""
 
@@ -208,6 +219,7 @@ class PlanDocument(Document):
     cost_before: AmountDocument
     cost_after: AmountDocument
     findings: tuple[FitFinding, ...]
+    caches: CacheLossDocument
     basis: tuple[str, ...]
     """What the forecast assumes, in words."""
 

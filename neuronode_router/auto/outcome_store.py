@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Table, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from neuronode_router.auto.moved import Moved, MovedCounts, MovedOf
+from neuronode_router.auto.diverted import Diverted, DivertedCounts, DivertedOf
 from neuronode_router.domain import TIERS, Step, Tier
 from neuronode_router.routing.sufficiency import OutcomeCounts, RequestKind, Sufficiency, newest
 from neuronode_router.storage import tables
@@ -38,16 +38,18 @@ class OutcomeStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, found: Mapping[OutcomeOf, OutcomeCounts], *, at: float, moved: Moved | None = None) -> None:
-        """Add outcomes, and requests that they moved, which were seen by now; `at` is Unix time in seconds."""
+    def add(
+        self, found: Mapping[OutcomeOf, OutcomeCounts], *, at: float, diverted: Diverted | None = None
+    ) -> None:
+        """Add outcomes, and requests that they diverted, which were seen by now; `at` is Unix time in seconds."""
         hour = int(at) // HOUR * HOUR
         with self._database.writing(durable=False) as connection:
             for (kind, tier), counts in sorted(found.items()):
                 names = {"hour": hour, **kind._asdict(), "tier": tier.value}
                 _add(connection, outcome, names, _columns(counts))
-            for (kind, *names_of), effect in sorted((moved or {}).items()):
+            for (kind, *names_of), effect in sorted((diverted or {}).items()):
                 how = dict(zip(("step", "instead", "tier"), (name.value for name in names_of), strict=True))
-                _add(connection, tables.moved, {"hour": hour, **kind._asdict(), **how}, asdict(effect))
+                _add(connection, tables.diverted, {"hour": hour, **kind._asdict(), **how}, asdict(effect))
 
     def read(self) -> Sufficiency:
         """Return what the newest outcomes of each kind and tier show."""
@@ -59,14 +61,14 @@ class OutcomeStore:
                     spans[of].append(OutcomeCounts(row.good, row.bad, row.expected))
         return Sufficiency({of: newest(found) for of, found in spans.items()})
 
-    def moved(self) -> Moved:
+    def diverted(self) -> Diverted:
         """Return the requests that went to another tier than their text alone would have sent them to."""
-        found: dict[MovedOf, MovedCounts] = defaultdict(MovedCounts)
+        found: dict[DivertedOf, DivertedCounts] = defaultdict(DivertedCounts)
         with self._database.reading() as connection:
-            for row in connection.execute(select(tables.moved)):
+            for row in connection.execute(select(tables.diverted)):
                 kind = RequestKind(row.profile, row.label)
-                of = MovedOf(kind, Step(row.step), Tier(row.instead), Tier(row.tier))
-                found[of] = found[of].plus(MovedCounts(row.requests, row.priced, row.saved, row.squares))
+                of = DivertedOf(kind, Step(row.step), Tier(row.instead), Tier(row.tier))
+                found[of] = found[of].plus(DivertedCounts(row.requests, row.priced, row.saved, row.squares))
         return found
 
     def forget(self, *, before: float | None = None) -> int:
@@ -75,8 +77,8 @@ class OutcomeStore:
         with self._database.writing() as connection:
             gone = connection.execute(select(func.sum(outcome.c.good + outcome.c.bad)).where(*old)).scalar()
             connection.execute(delete(outcome).where(*old))
-            gone_too = [] if before is None else [tables.moved.c.hour < before - HOUR]
-            connection.execute(delete(tables.moved).where(*gone_too))
+            gone_too = [] if before is None else [tables.diverted.c.hour < before - HOUR]
+            connection.execute(delete(tables.diverted).where(*gone_too))
         return int(gone or 0)
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol, Self, TypeVar
 
-from neuronode_router.auto.moved import MovedCounts, MovedLine, MovedOf, report
+from neuronode_router.auto.diverted import DivertedCounts, DivertedLine, DivertedOf, report
 from neuronode_router.auto.outcome_store import OutcomeOf, OutcomeStore
 from neuronode_router.routing.sufficiency import NOTHING_SEEN, OutcomeCounts, Sufficiency
 
@@ -28,7 +28,7 @@ class Outcomes:
         self._store = store
         self._clock = clock
         self._heard: dict[OutcomeOf, OutcomeCounts] = {}
-        self._moved: dict[MovedOf, MovedCounts] = {}
+        self._diverted: dict[DivertedOf, DivertedCounts] = {}
         self._counting = threading.Lock()
         self.known: Sufficiency = NOTHING_SEEN
 
@@ -37,15 +37,15 @@ class Outcomes:
         with self._counting:
             _add(self._heard, of, OutcomeCounts(float(good), float(not good), expected))
 
-    def moved(self, of: MovedOf, *, saved_usd: float | None) -> None:
+    def diverted(self, of: DivertedOf, *, saved_usd: float | None) -> None:
         """Count an answered request that its text alone would have sent elsewhere. Never raises."""
         saved = saved_usd or 0.0
         with self._counting:
-            _add(self._moved, of, MovedCounts(1, int(saved_usd is not None), saved, saved * saved))
+            _add(self._diverted, of, DivertedCounts(1, int(saved_usd is not None), saved, saved * saved))
 
-    async def report(self) -> list[MovedLine]:
+    async def report(self) -> list[DivertedLine]:
         """Return what learning changed, in all workers. Raises `StoreUnavailable`."""
-        return report(await asyncio.to_thread(self._store.moved), self.known)
+        return report(await asyncio.to_thread(self._store.diverted), self.known)
 
     async def refresh(self) -> None:
         """Share what was heard and take up what all know. Raises `StoreUnavailable`; then nothing is lost."""
@@ -55,7 +55,7 @@ class Outcomes:
         """Delete every outcome of all workers and return how many there were: the text alone decides again."""
         with self._counting:
             self._heard.clear()
-            self._moved.clear()
+            self._diverted.clear()
         gone = await asyncio.to_thread(self._store.forget)
         self.known = NOTHING_SEEN
         return gone
@@ -63,17 +63,17 @@ class Outcomes:
     def _refresh(self) -> None:
         with self._counting:
             heard, self._heard = self._heard, {}
-            moved, self._moved = self._moved, {}
+            diverted, self._diverted = self._diverted, {}
         try:
-            if heard or moved:
-                self._store.add(heard, at=self._clock(), moved=moved)
+            if heard or diverted:
+                self._store.add(heard, at=self._clock(), diverted=diverted)
                 self._store.forget(before=self._clock() - KEPT_SECONDS)
         except BaseException:
             with self._counting:
                 for of, counts in heard.items():
                     _add(self._heard, of, counts)
-                for one, effect in moved.items():
-                    _add(self._moved, one, effect)
+                for one, effect in diverted.items():
+                    _add(self._diverted, one, effect)
             raise
         self.known = self._store.read()
 

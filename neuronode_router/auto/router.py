@@ -17,29 +17,26 @@ from typing import Any, Literal
 from cachetools import LRUCache
 
 from neuronode_router.auto import comparison
+from neuronode_router.auto.deciding import Learned, decide_tier
 from neuronode_router.auto.judge import Judge
 from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.classifier import Classification, Classifier
-from neuronode_router.classifier.classification import cheapest
 from neuronode_router.classifier.excerpt import Excerpt
 from neuronode_router.classifier.excerpt import read as read_excerpt
-from neuronode_router.domain import TIERS, Decision, NothingFits, Step, Stickiness, Tier
+from neuronode_router.domain import Decision, NothingFits, Step, Stickiness, Tier
 from neuronode_router.routing import conversation
 from neuronode_router.routing.conversation import Conversation
-from neuronode_router.routing.fallback_chain import Constraints, DeploymentStatus, Held, climb
-from neuronode_router.routing.fit import NO_NEEDS, Needs, described, unaccepted
+from neuronode_router.routing.fallback_chain import Constraints, DeploymentStatus, Held, Warm
+from neuronode_router.routing.fit import NO_NEEDS, Needs, described, unaccepted, why_not
+from neuronode_router.routing.inventory import Deployment
 from neuronode_router.routing.sessions import Sessions, keyed_hash
 from neuronode_router.routing.snapshot import Snapshot
-from neuronode_router.routing.sufficiency import RequestKind, Sufficiency, lighter
 
 REMEMBERED = 4096
 """Classifications kept for prompts that come again."""
 
 TRIED_SHARE = 0.05
 """Share of the requests that are sent one tier lighter where too few outcomes are known."""
-
-LEARNT = frozenset({Step.LEARNED, Step.TRIED})
-"""How a tier comes about that the text alone would not have chosen."""
 
 Mode = Literal["on", "shadow", "off"]
 
@@ -57,6 +54,10 @@ class Caller:
     """The session id that the client gave."""
     continues: str | None = None
     """The id of the deployment that keeps what was said before, as far as LiteLLM says."""
+    kept: Held | None = None
+    """Where a switch has left the conversation."""
+    warm: Warm | None = None
+    """What the conversation loses where it leaves its tier; None where that is nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +83,6 @@ class Routed:
     """Under which key the next request is known to follow; None where none can, or nobody learns from it."""
     place: int = 0
     """The number of its turn in the conversation, 0 where nobody has answered before it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Learned:
-    """What outcomes have taught, for one request."""
-
-    known: Sufficiency
-    tries: bool
-    """Whether it may be sent one tier lighter, to learn whether that suffices."""
 
 
 Watcher = Callable[[Routed, str, Mapping[str, Any]], None]
@@ -163,7 +155,7 @@ class AutoRouter:
         ladder = snapshot.ladders[decision.profile]
         return comparison.rival(decision, routed.needs, ladder=ladder, max_tier=caller.max_tier)
 
-    def moved_from(self, routed: Routed, snapshot: Snapshot) -> dict[str, str] | None:
+    def diverted_from(self, routed: Routed, snapshot: Snapshot) -> dict[str, str] | None:
         """Return kind, tier and group of a request that its text alone would have sent elsewhere, None otherwise."""
         decision, said = routed.decision, routed.classification
         if decision.instead is None or decision.profile is None or said is None:
@@ -205,13 +197,21 @@ class AutoRouter:
             chance=self._chance(),
             too_cheap=profile.too_cheap,
             too_dear=profile.too_dear,
+            warm=caller.warm,
         )
         considered = in_force = decide_tier(
-            decision, classification, constraints, tiers=tiers, groups=groups, learned=self._learned()
+            decision,
+            classification,
+            constraints,
+            tiers=tiers,
+            groups=groups,
+            learned=self._learned(),
         )
         if self.mode == "shadow" and classification is not None:
             watched = replace(constraints, why=Step.SHADOW)
             in_force = decide_tier(decision, None, watched, tiers=tiers, groups=groups)
+        if caller.kept is not None and not why_not(_deployments(caller.kept.group, groups), said.needs):
+            considered, in_force = _kept(considered, caller.kept), _kept(in_force, caller.kept)
         return Routed(
             decision=in_force,
             considered=considered,
@@ -305,22 +305,6 @@ def _with_state(
     )
 
 
-def _by_text_and_outcomes(
-    said: Classification, profile: str, constraints: Constraints, learned: Learned | None
-) -> tuple[Tier, Step]:
-    """Return the tier whose expected error costs least, and what it rests on."""
-    prices = {"too_cheap": constraints.too_cheap, "too_dear": constraints.too_dear}
-    tier = said.tier_at(**prices)
-    if learned is None or said.chances is None:
-        return tier, Step.CLASSIFIED
-    kind = RequestKind(profile, said.detail or said.task.value)
-    better = cheapest(learned.known.adjusted(kind, said.chances), **prices)
-    below = lighter(better)
-    if learned.tries and below is not None and learned.known.is_open(kind, below):
-        return below, Step.TRIED
-    return better, Step.CLASSIFIED if better is tier else Step.LEARNED
-
-
 def _unaccepted(standings: Sequence[DeploymentStatus], needs: Needs) -> tuple[str, ...]:
     each = [unaccepted(entry.deployment, needs) for entry in standings]
     return tuple(sorted(frozenset.intersection(*each))) if each else ()
@@ -335,42 +319,26 @@ def _refusal(
     if Step.NOTHING_FITS not in decision.steps or policy is NothingFits.LEAST_BAD:
         return None
     names = (decision.group, *decision.ladder)
-    return described([entry.deployment for name in names for entry in groups.get(name, ())], needs)
+    return described([entry for name in names for entry in _deployments(name, groups)], needs)
 
 
-def decide_tier(
-    decision: Decision,
-    said: Classification | None,
-    constraints: Constraints,
-    *,
-    tiers: Mapping[Tier, Sequence[str]],
-    groups: Mapping[str, Sequence[DeploymentStatus]],
-    learned: Learned | None = None,
-) -> Decision:
-    """Return the finished form of a Decision with `auto`. Never raises.
+def _deployments(group: str, groups: Mapping[str, Sequence[DeploymentStatus]]) -> list[Deployment]:
+    return [entry.deployment for entry in groups.get(group, ())]
 
-    The constraints' own tier holds where the name forces none and nothing was classified, or not surely enough.
-    """
-    if said is not None:
-        decision = replace(decision, task=decision.task or str(said.task), confidence=said.confidence)
-        tier, why = constraints.tier, Step.UNCERTAIN
-        if said.confident:
-            tier, why = _by_text_and_outcomes(said, decision.profile or "", constraints, learned)
-        constraints = replace(constraints, tier=tier, why=why)
-    if decision.tier is not None:
-        constraints = replace(constraints, tier=decision.tier, why=Step.FORCED_TIER)
-    climbed = climb(decision, constraints, tiers=tiers, groups=groups)
-    return (
-        climbed
-        if said is None or learned is None
-        else replace(climbed, instead=_instead(climbed, said, constraints))
+
+def _kept(decision: Decision, held: Held) -> Decision:
+    """Return the Decision with the group that the conversation stays with before all others."""
+    rungs = list(zip((decision.group, *decision.ladder), decision.tiers, strict=False))
+    others = [(group, tier) for group, tier in rungs if group != held.group]
+    return replace(
+        decision,
+        group=held.group,
+        ladder=tuple(group for group, _ in others),
+        tiers=(held.tier, *(tier for _, tier in others)),
+        tier=held.tier,
+        wanted=held.tier,
+        steps=(Step.KEPT,),
+        instead=None,
+        left_out=tuple(entry for entry in decision.left_out if entry[0] != held.group),
+        keep=held.deployment_id,
     )
-
-
-def _instead(decision: Decision, said: Classification, constraints: Constraints) -> Tier | None:
-    """Return what the text alone would have chosen, None where that is what was chosen, or something else decided."""
-    if LEARNT.isdisjoint(decision.steps[:1]) or decision.tier is not decision.wanted:
-        return None
-    by_text = said.tier_at(too_cheap=constraints.too_cheap, too_dear=constraints.too_dear)
-    within = min(by_text, constraints.max_tier, key=TIERS.index)
-    return None if within is decision.tier else within

@@ -1,4 +1,4 @@
-"""Tells the other workers where sessions and tool loops went, through Redis: in the background, and safe to lose.
+"""Tells the other workers where sessions, tool loops and conversations went: through Redis, and safe to lose.
 
 It holds keyed hashes, tiers, groups and deployment ids: no text, no session id. What it hears is not trusted: a message
 that was not made with the workers' secret, or is not of its form, is ignored.
@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from pydantic import TypeAdapter, ValidationError
 
 from neuronode_router.domain import Tier
 from neuronode_router.redis.channel import RedisChannel
+from neuronode_router.routing.conversations import Conversations, Standing
 from neuronode_router.routing.fallback_chain import Held
 from neuronode_router.routing.sessions import Sessions
 
@@ -30,14 +31,18 @@ WAITING = 2000
 MAC_BYTES = 32
 """Every message begins with its keyed BLAKE2b hash: who may write to Redis alone moves no conversation."""
 
-_MESSAGE = TypeAdapter(list[tuple[str, Tier, str, str | None]])
+_MESSAGE = TypeAdapter(tuple[list[tuple[str, Tier, str, str | None]], list[tuple[str, Standing]]])
+"""Ways of sessions, and how conversations stand."""
 
 
 class SharedSessions(Sessions):
     """The sessions of all workers that share a Redis and a secret."""
 
-    def __init__(self, url: str, *, secret: Callable[[], bytes]) -> None:
+    def __init__(self, url: str, *, secret: Callable[[], bytes], conversations: Conversations) -> None:
         super().__init__(secret=secret)
+        self._conversations = conversations
+        self._spoken: deque[bytes] = deque(maxlen=WAITING)
+        conversations.told = self._has_gone_on
         self._message_secret = secret
         self._channel = RedisChannel(url, CHANNEL)
         self._untold: deque[bytes] = deque(maxlen=WAITING)
@@ -61,6 +66,10 @@ class SharedSessions(Sessions):
         self._untold.append(session)
         self._news.set()
 
+    def _has_gone_on(self, conversation: bytes) -> None:
+        self._spoken.append(conversation)
+        self._news.set()
+
     def start(self) -> None:
         """Begin to tell and to listen. Never raises, never waits for Redis."""
         self._channel.start(self._hear)
@@ -78,14 +87,16 @@ class SharedSessions(Sessions):
             await self._news.wait()  # an idle worker wakes up for nothing
             await asyncio.sleep(PAUSE_SECONDS)
             self._news.clear()
-            sessions = dict.fromkeys(self._untold)
+            sessions, spoken = dict.fromkeys(self._untold), dict.fromkeys(self._spoken)
             self._untold.clear()
-            await self._channel.publish(self._message(sessions))
+            self._spoken.clear()
+            await self._channel.publish(self._message(sessions, spoken))
 
-    def _message(self, sessions: dict[bytes, None]) -> bytes:
+    def _message(self, sessions: Iterable[bytes], spoken: Iterable[bytes]) -> bytes:
         ways = [(session, held) for session in sessions if (held := self.held(session)) is not None]
-        entries = [(session.hex(), held.tier.value, held.group, held.deployment_id) for session, held in ways]
-        content = json.dumps(entries, separators=(",", ":")).encode()
+        entries = [(session.hex(), held.tier, held.group, held.deployment_id) for session, held in ways]
+        known = ((key.hex(), self._conversations.get(key)) for key in spoken)
+        content = _MESSAGE.dump_json((entries, [(key, one) for key, one in known if one is not None]))
         return self._mac(content) + content
 
     def _mac(self, content: bytes) -> bytes:
@@ -99,7 +110,10 @@ class SharedSessions(Sessions):
         if not hmac.compare_digest(mac, self._mac(content)):
             return
         try:
-            for session, tier, group, deployment_id in _MESSAGE.validate_json(content):
+            ways, spoken = _MESSAGE.validate_json(content)
+            for session, tier, group, deployment_id in ways:
                 super().hold(bytes.fromhex(session), Held(tier, group, deployment_id))
+            for key, standing in spoken:
+                self._conversations.put(bytes.fromhex(key), replace(standing, here=False))
         except (ValidationError, ValueError):
             return

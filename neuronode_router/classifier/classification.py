@@ -107,14 +107,16 @@ class Classification:
 
 def cheapest(chances: Sequence[float], *, too_cheap: float = TOO_CHEAP, too_dear: float = TOO_DEAR) -> Tier:
     """Return the tier whose expected error costs least; `chances` are those of `TIERS`. Never raises."""
+    return min(TIERS, key=lambda tier: expected_cost(chances, tier, too_cheap=too_cheap, too_dear=too_dear))
 
-    def expected(place: int) -> float:
-        return sum(
-            chance * (too_cheap * max(0, right - place) + too_dear * max(0, place - right))
-            for right, chance in enumerate(chances)
-        )
 
-    return TIERS[min(range(len(TIERS)), key=expected)]
+def expected_cost(chances: Sequence[float], tier: Tier, *, too_cheap: float, too_dear: float) -> float:
+    """Return what taking a request for `tier` costs on average; `chances` are those of `TIERS`. Never raises."""
+    place = TIERS.index(tier)
+    return sum(
+        chance * (too_cheap * max(0, right - place) + too_dear * max(0, place - right))
+        for right, chance in enumerate(chances)
+    )
 
 
 def task_of(label: str) -> tuple[Task, str]:

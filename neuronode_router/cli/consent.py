@@ -126,6 +126,7 @@ def _made(receipt: Receipt, *, changes: bool) -> list[Table | str]:
     )
     return [
         f"{_profiles(receipt)}, revision {receipt['revision']} {outcome}",
+        *_conversations(receipt),
         *_warnings(receipt),
         *(_changes(receipt) if changes else ()),
         "",
@@ -143,6 +144,13 @@ def _say_who_lags(receipt: Receipt) -> None:
 def _profiles(receipt: Receipt) -> str:
     before, after = clean(receipt["previous_profile"]), clean(receipt["profile"])
     return after if before == after else f"{before} -> {after}"
+
+
+def _conversations(receipt: Receipt) -> list[Table | str]:
+    """Return what became of conversations; nothing where none is held, or an older proxy does not say."""
+    if receipt.get("held"):
+        return [f"{receipt['held']} conversations that have begun stay with their group for now."]
+    return ["Conversations that have begun move too."] if receipt.get("conversations") == "move" else []
 
 
 def _changes(receipt: Receipt) -> list[Table | str]:

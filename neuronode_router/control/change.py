@@ -48,6 +48,8 @@ class Options(TypedDict, total=False):
     """Prepare everything, change nothing."""
     force: bool
     """Past the gate, which the audit log then shows."""
+    moves: bool
+    """Keep no conversation where it is, whatever the profiles say. It is a change even where nothing else is."""
     wait: Wait
     idempotency: Idempotency | None
 
@@ -62,6 +64,7 @@ class ChangeOrder:
     if_match: int | None = None
     dry_run: bool = False
     force: bool = False
+    moves: bool = False
     wait: Wait = "all"
     idempotency: Idempotency | None = None
 

@@ -11,7 +11,7 @@ import time
 from neuronode_router.backoff import Backoff
 from neuronode_router.control.change import ChangeResult, Wait
 from neuronode_router.control.store import ControlStore
-from neuronode_router.domain import Receipt, WorkerAck
+from neuronode_router.domain import ConversationRule, Receipt, WorkerAck
 from neuronode_router.errors import StoreUnavailable
 
 FIRST_PAUSE, LONGEST_PAUSE, PAUSE_GROWTH = 0.001, 0.05, 1.25
@@ -49,7 +49,18 @@ def write_receipt(store: ControlStore, outcome: ChangeResult, *, timeout: float)
         duration_ms=0.0,
         warnings=(*((*target.warnings, *target.gate_result.warnings) if target else ()), *warnings),
         replayed=outcome.replayed,
+        conversations=_rule(outcome),
+        held=sum(ack.held for ack in acks),
+        drained=sum(ack.drained for ack in acks),
     )
+
+
+def _rule(outcome: ChangeResult) -> ConversationRule:
+    """Return what becomes of conversations. Of a replay only the order is known."""
+    target = outcome.target
+    if outcome.order.moves:
+        return ConversationRule.MOVE
+    return target.profiles.profiles[target.active].conversations if target else ConversationRule.KEEP
 
 
 def _reference(outcome: ChangeResult) -> tuple[int, float]:

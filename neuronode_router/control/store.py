@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, literal, select, update
 
 from neuronode_router.control.audit import AuditLog, entry_row, set_strays_aside
 from neuronode_router.control.chain import entry_hash
@@ -44,6 +44,7 @@ _AT = (
         audit.c.profile_after.label("active"),
         audit.c.at.label("committed_at"),
         audit.c.bindings,
+        literal(0).label("moved"),
         profile_set.c.document,
     )
     .join(profile_set, profile_set.c.digest == audit.c.digest_after)
@@ -77,6 +78,8 @@ class Proposal:
     edit: StagedFiles | None = None
     """Files to publish just before the commit, and to put back when it fails."""
     idempotency: Idempotency | None = None
+    moves: bool = False
+    """Whether all conversations are moved."""
 
 
 class ControlStore:
@@ -186,6 +189,8 @@ class ControlStore:
         connection.execute(_ADD_ENTRY, entry_row(entry))
         moved: dict[str, Any] = {"revision": entry.revision, "active": entry.profile_after, "digest": digest}
         moved |= {"committed_at": entry.at, "head": entry.hash, "bindings": entry.bindings}
+        if proposal.moves:
+            moved["moved"] = entry.revision
         connection.execute(_MOVE, moved)
         if proposal.idempotency is not None:
             self.keys.claim(connection, proposal.idempotency, actor=entry.actor.name, revision=entry.revision)
@@ -213,4 +218,5 @@ def _to_state(row: Row[*tuple[Any, ...]]) -> ControlState:
         profiles=ProfileSet.from_canonical(row.document),
         committed_at=row.committed_at,
         bindings=bindings_from_text(row.bindings),
+        moved=row.moved,
     )

@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 ATTEMPTS = 100
 """How often a change without If-Match is prepared anew because another process committed in between."""
 
+MOVED = "conversations moved"
+"""What the audit log says of a switch that kept none of them, before the reason given."""
+
 Prepare = Callable[[ControlState | None], ChangeTarget]
 """From the current state to where the change leads. Raises `NeuronodeError` when it cannot lead there."""
 
@@ -75,7 +78,7 @@ def _recall(store: ControlStore, order: ChangeOrder) -> ChangeResult | None:
 def _compare(order: ChangeOrder, before: ControlState | None, target: ChangeTarget) -> ChangeResult:
     old = _told(before) if before else {}
     changes = task_changes(old, _told(target))
-    changed = before is None or _content(before) != _content(target)
+    changed = before is None or order.moves or _content(before) != _content(target)
     return ChangeResult(order, before, target, changes, changed=changed, entry=None)
 
 
@@ -102,11 +105,13 @@ def _proposal(outcome: ChangeResult, target: ChangeTarget, revision: int) -> Pro
         changes=outcome.changes,
         edit=target.edit,
         idempotency=order.idempotency,
+        moves=order.moves,
     )
 
 
 def _reason(order: ChangeOrder, target: ChangeTarget) -> str:
-    reason = "; ".join(text for text in (target.gate_result.remark, order.reason) if text)
+    moved = MOVED if order.moves else ""
+    reason = "; ".join(text for text in (target.gate_result.remark, moved, order.reason) if text)
     return storable(reason, REASON_LIMIT)
 
 

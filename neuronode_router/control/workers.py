@@ -26,6 +26,9 @@ FORGET_SECONDS = 3600
 
 DETAIL_LIMIT = 2000
 
+HELD, DRAINED = "conversations_held", "conversations_drained"
+"""Entries of a worker's report: how many conversations stay with their group, and how many of those have left it."""
+
 # Built once: building a statement costs more than running it.
 _ALL = select(worker).order_by(worker.c.started_at, worker.c.instance)
 _UPDATE = update(worker).where(worker.c.instance == bindparam("mine"))
@@ -128,6 +131,7 @@ class WorkerRegistry:
 
 def _to_ack(row: Row[*tuple[Any, ...]], revision: int, committed_at: float) -> WorkerAck:
     status: AckState = "waiting"
+    said = json.loads(row.report)
     detail = f"serves revision {row.revision}"
     after_ms = None
     if row.revision >= revision:
@@ -145,4 +149,6 @@ def _to_ack(row: Row[*tuple[Any, ...]], revision: int, committed_at: float) -> W
         applied_at=row.applied_at,
         after_ms=after_ms,
         detail=detail,
+        held=said.get(HELD, 0) if status == "applied" else 0,
+        drained=said.get(DRAINED, 0) if status == "applied" else 0,
     )

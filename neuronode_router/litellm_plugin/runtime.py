@@ -16,9 +16,6 @@ from litellm.integrations.custom_logger import CustomLogger
 
 from neuronode_router.access import AccessFile
 from neuronode_router.auto.decision_log import RoutingLog
-from neuronode_router.auto.learning import Learning
-from neuronode_router.auto.outcome_store import OutcomeStore
-from neuronode_router.auto.outcomes import REFRESH_SECONDS, Outcomes
 from neuronode_router.auto.router import AutoRouter
 from neuronode_router.auto.shared_sessions import SharedSessions
 from neuronode_router.background import Failures, PeriodicTask, repeat
@@ -33,16 +30,15 @@ from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.auth.identity import Identity, role_of
 from neuronode_router.litellm_plugin.auth.ui_sessions import UiSessions
 from neuronode_router.litellm_plugin.control_wiring import ControlWiring
+from neuronode_router.litellm_plugin.conversation_wiring import ConversationWiring
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.health_wiring import HealthWiring
 from neuronode_router.litellm_plugin.hooks import chosen_group
 from neuronode_router.litellm_plugin.hooks.admission import Admission
 from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
-from neuronode_router.litellm_plugin.hooks.outcomes import OutcomeHooks
+from neuronode_router.litellm_plugin.learning_wiring import LearningWiring
 from neuronode_router.litellm_plugin.router.bridge import bridge_of
 from neuronode_router.litellm_plugin.router.deployments import Deployments
-from neuronode_router.litellm_plugin.router.judging import judge_of
-from neuronode_router.litellm_plugin.router.prices import listed_price
 from neuronode_router.litellm_plugin.router.probing import RouterAsker
 from neuronode_router.litellm_plugin.router.router_hooks import RouterHooks
 from neuronode_router.litellm_plugin.seams import Part
@@ -55,6 +51,7 @@ from neuronode_router.routing.snapshot import Snapshot
 from neuronode_router.settings import Settings, process_environment
 from neuronode_router.tasks.engine import tier_names
 from neuronode_router.tasks.folder import TaskFolder
+from neuronode_router.usage.finished import FinishedRequest
 from neuronode_router.version import VERSION
 
 GUARD_SECONDS = 0.5
@@ -106,6 +103,9 @@ class Runtime:
             cooldowns=Part.COOLDOWNS not in self._off,
             failures=self._failures,
         )
+        self.conversations = ConversationWiring(
+            bridge, self.deployments, self.health.monitor, secret=self._secret
+        )
         self._group_access = GroupAccess(bridge, group_of=self.deployments.group_of)
         self.router_hooks = RouterHooks(
             bridge,
@@ -113,6 +113,7 @@ class Runtime:
             off=self._off,
             grants=self._group_access.grants,
             group_of=self.deployments.group_of,
+            target=self.conversations.target,
         )
         self.metering = Metering(
             MeteringSources(
@@ -132,7 +133,7 @@ class Runtime:
             bridge=bridge,
             deployments=self.deployments,
             registry=self.health.inventory,
-            watch=self.metering.ended,
+            watch=self._ended,
         )
         self.budgets = Budgets(
             self.usage.costs_of_the_month,
@@ -157,12 +158,21 @@ class Runtime:
         )
 
     def _build_routing(self) -> None:
-        settings, bridge, database = self.settings, self._bridge, self.store.database
-        outcomes = Outcomes(OutcomeStore(database)) if settings.outcomes == "on" else None
-        self.learning = Learning(settings, failures=self._failures, outcomes=outcomes)
+        settings = self.settings
+        self._learns = LearningWiring(
+            settings,
+            database=self.store.database,
+            bridge=self._bridge,
+            deployments=self.deployments,
+            failures=self._failures,
+        )
+        self.learning = self._learns.learning
         self.routing_log = RoutingLog() if settings.routing_log_enabled else None
+        known = self.conversations.known
         self.sessions = (
-            SharedSessions(settings.redis_url, secret=self._secret) if settings.redis_url else None
+            SharedSessions(settings.redis_url, secret=self._secret, conversations=known)
+            if settings.redis_url
+            else None
         )
         watchers = (self.routing_log, self.learning.recorder, self.metering.decided)
         self.auto = AutoRouter(
@@ -172,10 +182,7 @@ class Runtime:
             sessions=self.sessions,
             watchers=[watcher for watcher in watchers if watcher],
         )
-        self.auto.outcomes = outcomes
-        self.judge = self.auto.judge = judge_of(
-            settings, self.learning.recorder, bridge=bridge, database=database, failures=self._failures
-        )
+        self.auto.outcomes, self.auto.judge = self._learns.outcomes, self._learns.judge
         self.admission = Admission(
             AdmissionHost(
                 principal=self.identity.principal,
@@ -190,17 +197,7 @@ class Runtime:
             ),
             self.auto,
             self.current,
-        )
-        self.outcome_hooks = (
-            OutcomeHooks(
-                self.learning.recorder,
-                group_of=self.deployments.served_by,
-                judge=self.judge,
-                outcomes=outcomes,
-                price_of=lambda group: listed_price(bridge.entries(), group),
-            )
-            if outcomes is not None and self.learning.recorder is not None
-            else None
+            self.conversations.keeper,
         )
         self.renaming = chosen_group.Renaming()
 
@@ -237,25 +234,21 @@ class Runtime:
         await self.health.start()
         if self.sessions is not None:
             self.sessions.start()
-        self.learning.start()
-        if self.judge is not None:
-            self.judge.start()
+        self._learns.start()
         with self._failures.survived("putting our callbacks in order"):
             self._hold_callbacks()
         await self.control.start()
 
     async def _end(self) -> None:
         await self.control.stop()
-        if self.judge is not None:
-            await self.judge.stop()
         await self.budgets.stop()
         self.router_hooks.release()
         await self.health.stop()
         if self.sessions is not None:
             await self.sessions.stop()
         await self.usage.stop()
+        await self._learns.stop()
         self.store.close()
-        await asyncio.to_thread(self.learning.stop)
         if self.routing_log is not None:
             await asyncio.to_thread(self.routing_log.stop)
 
@@ -267,8 +260,7 @@ class Runtime:
         if shared_directory() is not None:  # who shows the metrics of this process alone observes it then
             yield PeriodicTask(OBSERVE_SECONDS, "keeping the metrics", self.metering.observe)
         yield PeriodicTask.blocking(BUDGET_SECONDS, "reading what teams have spent", self.budgets.refresh)
-        if self.learning.outcomes is not None:
-            yield PeriodicTask(REFRESH_SECONDS, "sharing outcomes", self.learning.outcomes.refresh)
+        yield from self._learns.periodic_tasks()
         if self.settings.proof_refresh is not None:
             yield PeriodicTask(PROOF_SECONDS, "refreshing the proof matrix", self.proof.refresh)
         if self.settings.tasks is not None:
@@ -283,13 +275,18 @@ class Runtime:
     def callbacks(self) -> Sequence[CustomLogger]:
         """What LiteLLM must call, in this order, beside the callbacks of the router."""
         usage = () if Part.USAGE in self._off else (self.usage.hooks,)
-        outcomes = () if self.outcome_hooks is None else (self.outcome_hooks,)
+        outcomes = () if self._learns.hooks is None else (self._learns.hooks,)
         return (self.admission, *usage, *outcomes, self.renaming)
+
+    def _ended(self, finished: FinishedRequest) -> None:
+        self.metering.ended(finished)
+        self.conversations.ended(finished)
 
     def report(self) -> Mapping[str, Any]:
         """Return what each heartbeat says of this worker: counts and modes, JSON-ready, no secrets."""
         return {
             **self.control.report(),
+            **self.conversations.report(self.current.snapshot),
             "failures": self.admission.failures.total,
             "loop_failures": self._failures.total,
             "stalled": list(self._failures.stalled()),
@@ -307,8 +304,7 @@ class Runtime:
         access = self.access
         warnings = [
             releases.warning_about(self._host_version),
-            *self.learning.warnings(),
-            *(self.judge.warnings() if self.judge else ()),
+            *self._learns.warnings(),
             self.control.renderer.warning,
             *(access.warnings if access else ()),
             self._tag_warning(),
@@ -327,8 +323,7 @@ class Runtime:
             "litellm": self._host_version,
             "plugin": VERSION,
             "rendering": "on" if self.control.renders() else "off",
-            "classifier": self.learning.status(),
-            "judge": self.judge.status() if self.judge else None,
+            **self._learns.status(),
             **self.report(),
         }
 

@@ -30,6 +30,7 @@ class Part(StrEnum):
     CHOICE = "choice within a group"
     COOLDOWNS = "cooldowns"
     FALLBACK_ACCESS = "access of ladders"
+    MOVING = "moving conversations"
     USAGE = "usage"
     PROOF = "proof probes"
     LIMITS = "limits by the group that bindings, overrides and `auto` choose"
@@ -161,6 +162,14 @@ SEAMS = (
         Era.MEMBERS,
     ),
     Seam(Part.FALLBACK_ACCESS, _API + "RouterSettings", ("fallback_access_check",), Era.ENTRY_POINTS),
+    Seam(Part.MOVING, _LOGGER + "async_pre_call_deployment_hook", ("kwargs", "call_type")),
+    Seam(Part.MOVING, "litellm:get_llm_provider", ("model", "custom_llm_provider", "api_base")),
+    Seam(Part.MOVING, "litellm:LlmProviders"),
+    Seam(
+        Part.MOVING,
+        "litellm.utils:ProviderConfigManager.get_provider_responses_api_config",
+        ("provider", "model"),
+    ),
     Seam(Part.USAGE, _LOGGER + "async_log_success_event", _EVENT),
     Seam(Part.USAGE, _LOGGER + "async_log_failure_event", _EVENT),
     Seam(Part.USAGE, _LOGGER + "async_post_call_failure_hook", _FAILED),

@@ -20,6 +20,7 @@ from neuronode_router.domain import (
     TASK_ALIASES,
     TOO_CHEAP,
     TOO_DEAR,
+    ConversationRule,
     NothingFits,
     OnMissing,
     OnOverload,
@@ -169,6 +170,14 @@ class ProfileFile(BaseModel):
         Price,
         Field(description="What it costs that it takes one for a tier too heavy. Only the ratio counts."),
     ] = TOO_DEAR
+    conversations: Annotated[
+        ConversationRule,
+        Field(
+            strict=False,
+            description="What a switch to this profile does to conversations that have begun: keep them where they "
+            "are for a while, or move them.",
+        ),
+    ] = ConversationRule.KEEP
 
 
 _DEFAULTS: Mapping[str, object] = {
@@ -181,6 +190,7 @@ _DEFAULTS: Mapping[str, object] = {
     "nothing_fits": NothingFits.REFUSE,
     "too_cheap": TOO_CHEAP,
     "too_dear": TOO_DEAR,
+    "conversations": ConversationRule.KEEP,
 }
 """What a profile's file need not say."""
 
@@ -213,6 +223,7 @@ def to_profile(
         nothing_fits=valid.nothing_fits,
         too_cheap=valid.too_cheap,
         too_dear=valid.too_dear,
+        conversations=valid.conversations,
     )
     return profile, []
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from neuronode_router.routing.contents import SYSTEM, TURNS, collect
 from neuronode_router.routing.fit import Needs
@@ -24,6 +25,12 @@ _TOOL_RESULTS = frozenset(
     {"tool_result", "function_call_output", "custom_tool_call_output", "computer_call_output"}
     | {"local_shell_call_output", "shell_call_output", "apply_patch_call_output", "mcp_approval_response"}
 )
+_ANSWERS = frozenset(
+    {"reasoning", "function_call", "custom_tool_call", "computer_call", "local_shell_call", "shell_call"}
+    | {"apply_patch_call", "web_search_call", "file_search_call", "code_interpreter_call", "compaction"}
+    | {"image_generation_call", "mcp_call", "mcp_list_tools", "mcp_approval_request"}
+)
+"""Items of the responses format that an assistant writes and that name no role."""
 _RESULT_KEYS = frozenset({"functionResponse", "function_response"})
 _TEXT_TYPES = ("text", "input_text")
 _REMINDER = re.compile(r"\s*<([a-z][a-z_-]{1,40})>")
@@ -70,6 +77,49 @@ class Conversation:
     """Texts that tell this conversation's loop from others: how it opened, and what a person wrote last."""
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How a conversation began, by which it is known again in every later turn. It refers to the body's text."""
+
+    asked: tuple[str, ...]
+    """What a person opened with."""
+    answered: tuple[str, ...] = ()
+    """What tells the first answer from others: its texts and the ids of its calls. Empty where there is none yet."""
+    turns: int = 1
+    """Turns, or items, that the request brings."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether an assistant has answered before."""
+        return bool(self.answered)
+
+
+def read_opening(body: Mapping[str, object]) -> Opening:
+    """Return how the conversation of a body of any format began. Never raises; it looks at a bounded part."""
+    raw, _ = _raw(body)
+    if isinstance(raw, str):
+        return Opening((_known_by(raw),))
+    first = [turn for turn in raw[:LOOKED_AT] if isinstance(turn, dict)]
+    asked = next((turn for turn in first if _is_persons(turn)), {})
+    answer = next((turn for turn in first if is_answer(turn)), None)
+    said = tuple(_known_by(text) for text in islice(_texts(asked), LOOKED_AT) if not _is_reminder(text))
+    return Opening(said, _marks(answer) if answer else (), len(raw))
+
+
+def is_answer(turn: Turn) -> bool:
+    """Return whether a turn, or an item of the responses format, was written by an assistant."""
+    return turn.get("role") in ("assistant", "model") or _kind(turn) in _ANSWERS
+
+
+def _marks(answer: Turn) -> tuple[str, ...]:
+    calls = answer.get("tool_calls")
+    parts = [answer, *_parts(answer.get("content")), *_parts(calls)]
+    ids = [part[key] for part in parts if isinstance(part, dict) for key in ("call_id", "id") if key in part]
+    texts = islice(_texts(answer), LOOKED_AT)
+    # An answer without a word and without a call is still an answer.
+    return ("", *map(_known_by, texts), *(_known_by(name) for name in ids if isinstance(name, str)))
+
+
 def read(body: Mapping[str, object]) -> Conversation:
     """Return what a body of the chat, text, responses, messages or Gemini format asks for. Never raises.
 
@@ -114,7 +164,7 @@ def read_needs(body: Mapping[str, object]) -> Needs:
         answer=_longest_answer(body),
         modalities=TEXT | found.modalities,
         abilities=frozenset(_abilities(body)),
-        parameters=frozenset(_set(body)),
+        parameters=frozenset(parameters(body)),
     )
 
 
@@ -294,7 +344,7 @@ def _asks_for_schema(body: Mapping[str, object]) -> bool:
     return any(place.get(key) for place in places for key in _SCHEMAS)
 
 
-def _set(body: Mapping[str, object]) -> Iterator[str]:
+def parameters(body: Mapping[str, object]) -> Iterator[str]:
     """Yield the parameters that are set to more than what goes without saying."""
     for key in _PARAMETERS.intersection(body):
         value = body[key]

@@ -35,6 +35,15 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Warm:
+    """A conversation whose last request went to `tier`, whose provider has it in its cache."""
+
+    tier: Tier
+    share: float
+    """Of the tokens of its group's prompts that the cache answers, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class Constraints:
     """One request, as far as its ladder depends on it."""
 
@@ -59,6 +68,8 @@ class Constraints:
     too_cheap: float = TOO_CHEAP
     too_dear: float = TOO_DEAR
     """What the profile says that a tier too light or too heavy costs, where a classification leaves it open."""
+    warm: Warm | None = None
+    """What the conversation loses where a classification leads it away from its tier; None where that is nothing."""
 
     @property
     def bound(self) -> bool:

@@ -13,7 +13,7 @@ metadata = MetaData()
 VERSION_TABLE = "neuronode_version"
 """Alembic's table: which migration the database has."""
 
-HEAD_VERSION = "0007"
+HEAD_VERSION = "0008"
 """The newest migration. Kept here so that a start with an up-to-date database need not import Alembic."""
 
 state = Table(
@@ -26,6 +26,7 @@ state = Table(
     Column("committed_at", Double),
     Column("head", String(64), nullable=False),
     Column("bindings", Text, nullable=False, server_default=""),
+    Column("moved", Integer, nullable=False, server_default="0"),
 )
 """One row, id 1, made by the migration with revision 0 ("nothing committed"), so that there is always a row to lock.
 
@@ -198,8 +199,8 @@ judged_day = Table(
 that run may still cost included; and how often the light answer would have done, fell short, or nobody could tell.
 """
 
-moved = Table(
-    "neuronode_moved",
+diverted = Table(
+    "neuronode_diverted",
     metadata,
     Column("hour", BigInteger, primary_key=True, autoincrement=False),
     Column("profile", String(64), primary_key=True),

@@ -51,6 +51,28 @@ class Amount:
 
 
 @dataclass(slots=True)
+class CacheLoss:
+    """What providers' caches have done for the requests that would leave their group."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    usd: float | None = 0.0
+    """What the caches have saved; None where the price of a cached token is unknown for some of them."""
+
+    @property
+    def share(self) -> float | None:
+        """Of the prompts' tokens that caches answered, 0 to 1; None without tokens."""
+        return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else None
+
+    def add(self, sums: Sums, saved: float | None) -> None:
+        """Count requests, and what caches saved of their cost. Never raises."""
+        self.prompt_tokens += sums.prompt_tokens
+        self.cached_tokens += sums.cached_tokens
+        if sums.cached_tokens:
+            self.usd = None if self.usd is None or saved is None else self.usd + saved
+
+
+@dataclass(slots=True)
 class Move:
     """The requests of one task that go from one group to another, or stay."""
 
@@ -82,6 +104,7 @@ class Forecast:
     cost_before: Amount
     cost_after: Amount
     findings: Sequence[FitFinding]
+    caches: CacheLoss
 
     @property
     def days(self) -> float:
@@ -95,7 +118,7 @@ def forecast(
     """Replay the rows of `span` through `candidate`. Never raises."""
     moves: dict[tuple[str, str, str], Move] = {}
     moved: dict[tuple[str, str], Sums] = {}
-    habits = _Habits(rows)
+    habits, caches = _Habits(rows), CacheLoss()
     for (_, key), sums in rows.items():
         after = target(key, candidate)
         move = moves.get((key.task, key.chosen_group, after))
@@ -106,6 +129,7 @@ def forecast(
         move.cost_after.add(_replayed(key, sums, after, prices.of(after), habits))
         if after != key.chosen_group:
             moved.setdefault((key.task, after), Sums()).merge(sums)
+            caches.add(sums, prices.saved(key.served_group, sums.cached_tokens))
     before, later = Amount(), Amount()
     for move in moves.values():
         before.add(move.cost_before)
@@ -123,6 +147,7 @@ def forecast(
             for (task, group), sums in sorted(moved.items(), key=lambda move: move[0])
             for finding in findings(task, sums, group, notes)
         ],
+        caches=caches,
     )
 
 

@@ -36,6 +36,8 @@ class Price:
     basis: Basis = Basis.LISTED
     requests: int = 0
     """How many requests it was measured on."""
+    cached: float | None = None
+    """Of one token of the prompt that the provider reads from its cache; None where nobody says."""
 
     def cost(self, prompt_tokens: float, completion_tokens: float) -> float:
         """Return US dollars. Never raises."""
@@ -56,6 +58,13 @@ class Prices:
             # A row is one deployment's: some of a group's deployments may have a price and others none.
             if key.outcome == RequestOutcome.ANSWERED and sums.priced and not sums.unpriced:
                 self._paid.setdefault(key.served_group, Sums()).merge(sums)
+
+    def saved(self, group: str, cached_tokens: int) -> float | None:
+        """Return how many US dollars of a group's prompts the provider's cache has saved, None where nobody knows."""
+        price = self._listed(group)
+        if price is None or price.cached is None:
+            return None
+        return cached_tokens * max(0.0, price.prompt - price.cached)
 
     def of(self, group: str) -> Price | None:
         """Return what a token of this group costs, None where nobody knows. Never raises."""

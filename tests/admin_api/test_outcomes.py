@@ -7,9 +7,9 @@ from typing import cast
 import httpx
 
 from admin_api.router import PREFIX
+from neuronode_router.auto.diverted import DivertedOf
 from neuronode_router.auto.judge import AskedGroups, Judge, JudgeSettings
 from neuronode_router.auto.judged_days import JudgedDays
-from neuronode_router.auto.moved import MovedOf
 from neuronode_router.auto.outcome_store import OutcomeOf
 from neuronode_router.background import Failures
 from neuronode_router.domain import Step, Tier
@@ -45,17 +45,17 @@ async def test_what_learning_changed_is_told_with_intervals(world: World, admin:
     outcomes = world.judged.learning.outcomes
     assert outcomes is not None
     for saved in (0.25, 0.75):
-        outcomes.moved(MovedOf(KIND, Step.LEARNED, Tier.MEDIUM, Tier.FAST), saved_usd=saved)
+        outcomes.diverted(DivertedOf(KIND, Step.LEARNED, Tier.MEDIUM, Tier.FAST), saved_usd=saved)
     await outcomes.refresh()
 
-    (line,) = (await admin.get(f"{OUTCOMES}/report")).raise_for_status().json()["moved"]
+    (line,) = (await admin.get(f"{OUTCOMES}/report")).raise_for_status().json()["diverted"]
     await admin.delete(OUTCOMES)
     left = (await admin.get(f"{OUTCOMES}/report")).raise_for_status().json()
 
     assert (line["step"], line["instead"], line["tier"], line["requests"]) == ("learned", "medium", "fast", 2)
     assert (line["saved_usd"]["value"], line["saved_usd"]["requests"], line["failures"]) == (1.0, 2, None)
     assert line["saved_usd"]["low"] < 1.0 < line["saved_usd"]["high"]
-    assert left == {"counted": True, "moved": []}
+    assert left == {"counted": True, "diverted": []}
 
 
 async def test_the_judge_tells_what_today_came_to(world: World, admin: httpx.AsyncClient) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
 
 from neuronode_router.auto.shared_sessions import CHANNEL, SharedSessions
-from neuronode_router.domain import Tier
+from neuronode_router.domain import Reason, Tier
 from neuronode_router.redis import channel
+from neuronode_router.routing.conversations import Conversations, Made, Standing
 from neuronode_router.routing.fallback_chain import Held
 from tests.support.servers import RedisServer
 from tests.support.waiting import eventually
@@ -20,13 +22,18 @@ pytestmark = pytest.mark.servers
 HELD = Held(Tier.COMPLEX, "large")
 
 
+def shared(server: RedisServer, secret: bytes) -> SharedSessions:
+    conversations = Conversations(secret=lambda: secret)
+    return SharedSessions(server.url, secret=lambda: secret, conversations=conversations)
+
+
 @pytest.fixture
 async def workers(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[SharedSessions, SharedSessions]]:
     """Two workers with the same secret, both listening. A busy machine is no broken Redis, whose messages are lost."""
     monkeypatch.setattr(channel, "PUBLISH_SECONDS", 10.0)
-    pair = tuple(SharedSessions(redis_server.url, secret=lambda: b"of this proxy") for _ in range(2))
+    pair = tuple(shared(redis_server, b"of this proxy") for _ in range(2))
     for worker in pair:
         worker.start()
     await eventually(lambda: all(worker.connected for worker in pair))
@@ -48,9 +55,26 @@ async def test_another_worker_knows_the_way(workers: tuple[SharedSessions, Share
     assert second.key("loop", "me", "0", "who are you") == key
 
 
+async def test_another_worker_knows_the_conversation(
+    workers: tuple[SharedSessions, SharedSessions],
+) -> None:
+    """Where it is and who wrote what: all but that it does not come to this worker."""
+    first, second = (worker._conversations for worker in workers)
+    standing = Standing("chat", "g", None, "premium", Reason.ACTIVE_PROFILE, 4, 1_800_000_000.0, begun=True)
+
+    first.sent(b"k", standing)
+    first.answered(b"k", Made(1, "maker", "g"))
+
+    told = replace(standing, made=(Made(1, "maker", "g"),), here=False)
+    await eventually(lambda: second.get(b"k") == told)
+
+
 @pytest.mark.parametrize(
     "message",
-    [b"", b"\xff", b"[]", b"{}", b"[[1,2,3,4]]", b'[["zz","fast","g",null]]', b'[["ab","huge","g",null]]'],
+    [
+        *(b"", b"\xff", b"[]", b"{}", b"[[1,2,3,4],[]]", b'[[["zz","fast","g",null]],[]]'),
+        *(b'[[["ab","huge","g",null]],[]]', b'[[],[["ab",{}]]]', b'[["ab","fast","g",null]]'),
+    ],
 )
 async def test_nonsense_on_the_channel_is_ignored(
     workers: tuple[SharedSessions, SharedSessions], redis_server: RedisServer, message: bytes
@@ -72,8 +96,8 @@ async def test_who_does_not_know_the_secret_moves_no_conversation(
 ) -> None:
     """A message of the right form, from somebody who may write to Redis."""
     first, second = workers
-    stranger = SharedSessions(redis_server.url, secret=lambda: b"guessed")
-    content = json.dumps([[b"k".hex(), "complex", "elsewhere", None]]).encode()
+    stranger = shared(redis_server, b"guessed")
+    content = json.dumps([[[b"k".hex(), "complex", "elsewhere", None]], []]).encode()
     forged = {
         "none": content,
         "of another secret": stranger._mac(content) + content,
@@ -93,7 +117,7 @@ async def test_who_does_not_know_the_secret_moves_no_conversation(
 async def test_without_redis_a_worker_keeps_its_own(redis_server: RedisServer) -> None:
     """A dead server costs nothing but the sharing, which comes back with it."""
     redis_server.kill()
-    worker = SharedSessions(redis_server.url, secret=lambda: b"x")
+    worker = shared(redis_server, b"x")
     worker.start()
 
     worker.hold(b"k", HELD)

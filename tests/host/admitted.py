@@ -16,7 +16,10 @@ from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.admission import Admission
 from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
+from neuronode_router.litellm_plugin.hooks.keeping import Keeper, KeeperHost
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
+from neuronode_router.routing.caches import CacheShares
+from neuronode_router.routing.conversations import Conversations
 
 
 def admission_over(
@@ -38,4 +41,13 @@ def admission_over(
         noted_tier=lambda _: None,
     )
     auto = AutoRouter(classifier=Classifier(lexicon.shipped(), None), standings=dict)
-    return Admission(host, auto, current)
+    return Admission(host, auto, current, keeper_over(access.named))
+
+
+def keeper_over(group_of: Callable[[str], str | None]) -> Keeper:
+    """Return what knows conversations, over groups that are all well and deployments of which nothing is known."""
+    return Keeper(
+        Conversations(secret=lambda: b"of this test"),
+        CacheShares(),
+        KeeperHost(group_of=group_of, is_well=lambda _: True, target=lambda _: None),
+    )

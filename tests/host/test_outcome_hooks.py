@@ -11,8 +11,8 @@ import pytest
 from litellm import ModelResponse, Router, Usage
 from litellm.integrations.custom_logger import CustomLogger
 
+from neuronode_router.auto.diverted import DivertedOf
 from neuronode_router.auto.history_writer import DecisionRecorder
-from neuronode_router.auto.moved import MovedOf
 from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.classifier.history import FeedbackOutcome
 from neuronode_router.domain import Step, Tier
@@ -51,13 +51,13 @@ class Logged(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
 
 
 class Counted:
-    """Outcomes that only listen to what learning moved."""
+    """Outcomes that only listen to what learning diverted."""
 
     def __init__(self) -> None:
-        self.moves: list[tuple[MovedOf, float | None]] = []
+        self.diverts: list[tuple[DivertedOf, float | None]] = []
 
-    def moved(self, of: MovedOf, *, saved_usd: float | None) -> None:
-        self.moves.append((of, saved_usd))
+    def diverted(self, of: DivertedOf, *, saved_usd: float | None) -> None:
+        self.diverts.append((of, saved_usd))
 
 
 @pytest.mark.parametrize(
@@ -83,12 +83,12 @@ async def test_what_learning_saved_is_counted_at_both_prices(
 
     await answered(
         ModelResponse(choices=[choice], model="x", usage=usage),
-        mark=mark | {"steps": ["learned"], "moved_from": about},
+        mark=mark | {"steps": ["learned"], "diverted_from": about},
         info={"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6} if priced else {},
     )
 
-    ((of, usd),) = counted.moves
-    assert of == MovedOf(RequestKind("p", "summary"), Step.LEARNED, Tier.COMPLEX, Tier.FAST)
+    ((of, usd),) = counted.diverts
+    assert of == DivertedOf(RequestKind("p", "summary"), Step.LEARNED, Tier.COMPLEX, Tier.FAST)
     assert usd == (saved and pytest.approx(saved))
     assert hooks.failures.total == 0
 

@@ -36,6 +36,7 @@ from neuronode_router.litellm_plugin.router.bridge import bridge_of
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.seams import Part
 from neuronode_router.routing.snapshot import build_snapshot
+from tests.host.admitted import keeper_over
 from tests.host.routers import bridged, change, group_of
 from tests.support.control import make_profile
 
@@ -83,6 +84,7 @@ def admission(max_tier: Tier = Tier.COMPLEX, current: CurrentSnapshot | None = N
         ),
         AutoRouter(classifier=Classifier(lexicon.shipped(), None), standings=dict),
         current or CurrentSnapshot(),
+        keeper_over(lambda _: None),
     )
 
 

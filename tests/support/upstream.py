@@ -7,6 +7,7 @@ and a single prompt can ask for a long stream; of two words of a kind the later 
 `fail-<status>` answers an error, `words-<n>` sets the length, `pause-<ms>` waits between chunks, `break-stream` closes
 the connection in mid-stream, `echo-<word>` is said instead of the name, and so is the text of `say-<base64url>`;
 `sure-<percent>` is its probability, told to who asks for logprobs.
+A deployment named `signs-<word>` signs what it says and refuses what others have signed (see `signing`).
 Calls of other kinds (images, speech, token counts) are counted and answered with 501.
 `GET /counts` tells, per deployment name, requests and the tokens billed.
 """
@@ -31,7 +32,7 @@ from typing import Any
 import httpx
 import uvicorn
 
-from tests.support import wire
+from tests.support import signing, wire
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -111,6 +112,12 @@ class Asked:
     stream: bool
     body: dict[str, Any]
     orders: Orders
+    path: str = ""
+
+    @property
+    def maker(self) -> str | None:
+        """The provider that signs, None for a deployment that signs nothing."""
+        return signing.maker_of(self.name)
 
     @classmethod
     def read(cls, scope: Scope, content: bytes) -> Asked:
@@ -124,7 +131,7 @@ class Asked:
         if path.endswith("/embeddings"):
             return cls(body["model"], None, stream=False, body=body, orders=orders)
         chosen = next(known for suffix, known in _WIRES.items() if path.endswith(suffix))
-        return cls(body["model"], chosen, bool(body.get("stream")), body, orders)
+        return cls(body["model"], chosen, bool(body.get("stream")), body, orders, path)
 
 
 class Provider:
@@ -161,10 +168,14 @@ class Provider:
         orders, count = asked.orders, self.counts[asked.name]
         if orders.slow:
             await asyncio.sleep(orders.slow / 1000)
-        if orders.fail:
+        refused = signing.refusal(asked.path, asked.body, asked.maker) if asked.maker else None
+        if orders.fail or refused:
             count["failed"] += 1
             error = asked.wire.error if asked.wire else wire.error
-            await _answer(send, orders.fail, error(orders.fail))
+            told = error(orders.fail or 400)
+            if refused:
+                told["error"]["message"] = refused
+            await _answer(send, orders.fail or 400, told)
             return
         count["prompt_tokens"] += wire.PROMPT_TOKENS
         if asked.wire is None:
@@ -181,6 +192,8 @@ class Provider:
         whole = asked.wire.whole(said, orders.words)
         if whole.get("object") == "chat.completion":  # LiteLLM keeps one spend log per id
             whole["id"] = f"fake-{asked.name}-{count['requests']}"
+        if asked.maker:
+            whole = signing.answer(asked.path, asked.body, asked.maker, whole)
         if orders.sure and asked.body.get("logprobs"):
             whole["choices"][0]["logprobs"] = wire.logprobs(said, orders.sure / 100)
         await _answer(send, 200, whole)

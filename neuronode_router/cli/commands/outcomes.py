@@ -72,7 +72,7 @@ def _judged(judge: Mapping[str, Any] | None) -> Iterator[str]:
 def _report(document: Mapping[str, Any]) -> Table | str:
     if not document["counted"]:
         return NOT_COUNTED
-    if not document["moved"]:
+    if not document["diverted"]:
         return "Nothing changed yet: every request went where its text alone would have sent it."
     names = (
         "profile",
@@ -83,10 +83,10 @@ def _report(document: Mapping[str, Any]) -> Table | str:
         f"{NUMBER}saved USD",
         f"{NUMBER}more failures",
     )
-    return table(names, map(_moved, document["moved"]))
+    return table(names, map(_diverted, document["diverted"]))
 
 
-def _moved(line: Mapping[str, Any]) -> tuple[object, ...]:
+def _diverted(line: Mapping[str, Any]) -> tuple[object, ...]:
     saved, failures = _estimate(line["saved_usd"], 4), _estimate(line["failures"], 1)
     return (
         line["profile"], line["step"], line["instead"], line["tier"], line["requests"], saved, failures

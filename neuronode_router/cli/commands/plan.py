@@ -5,7 +5,7 @@ It must not know how it is reckoned. No language model is asked, and nothing is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -62,11 +62,21 @@ def _parts(forecast: Document) -> list[Table | str]:
             ("task", "before", "after", ">requests", ">cost", ">cost then", "known by", ">p50", ">p50 then"),
             map(_row, forecast["moves"]),
         ),
+        *cache_loss(forecast),
         *(["", "What would not fit:"] if forecast["findings"] else []),
         *(clean(f"  {f['task']} on {f['group']}: {f['detail']}") for f in forecast["findings"]),
         "",
         *(clean(f"* {sentence}") for sentence in forecast["basis"]),
     ]
+
+
+def cache_loss(forecast: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a move loses of what providers have cached; nothing where that is nothing, or a proxy is older."""
+    caches = forecast.get("caches") or {}
+    if caches.get("cached_tokens"):
+        usd = caches["usd_per_day"]
+        worth = "" if usd is None else f", worth {dollars(usd)} a day"
+        yield f"Cache: {caches['share']:.0%} of the moving prompts' tokens come from providers' caches{worth}"
 
 
 def _row(move: Document) -> tuple[object, ...]:

@@ -144,6 +144,7 @@ def _parts(status: Status) -> list[Table | Text | str]:
                 ),
                 ("revision", f"{status['revision']}, committed {moment(status['committed_at'])}"),
                 ("state", Text(_convergence(status), "green" if healthy(status) else "bold red")),
+                *_conversations(status),
             ]
         ),
     ]
@@ -156,6 +157,18 @@ def _parts(status: Status) -> list[Table | Text | str]:
     parts += [Text(f"Warning: {clean(text)}", "yellow") for text in status["warnings"] or ()]
     parts += [Text(f"Problem: {clean(problem_of(place))}", "bold red") for place in status["problems"] or ()]
     return [*parts, "", table(("task", "group"), status["active_mappings"].items())]
+
+
+def _conversations(status: Status) -> list[tuple[str, str]]:
+    """Return how many conversations the last switch has left where they were; nothing where it left none."""
+    reports = [worker["report"] for worker in status["workers"] or () if worker["live"]]
+    held, drained = (
+        sum(report.get(name, 0) for report in reports)
+        for name in ("conversations_held", "conversations_drained")
+    )
+    return (
+        [("conversations", f"{held} stay with their group, {drained} no longer")] if held or drained else []
+    )
 
 
 def _workers(status: Status) -> Table:

@@ -102,12 +102,15 @@ def diff(connection: Connection, before: str, after: str, *, as_json: bool) -> N
 
 @command.command("switch")
 @click.argument("name", shell_complete=profile_names)
+@click.option("--move", is_flag=True, help="Keep no conversation where it is, whatever the profiles say.")
 @force_option
 @change_options
 @online
-def switch(connection: Connection, name: str, *, force: bool, **how: Any) -> None:
+def switch(connection: Connection, name: str, *, move: bool, force: bool, **how: Any) -> None:
     """Let another profile answer, in every worker."""
     body = {"profile": name, **forced(force=force)}
+    if move:  # an older proxy understands a body without it
+        body["conversations"] = "move"
     change = PendingChange("POST", "/profiles/switch", body)
     sys.exit(carry_out(connection, change, How(**how), outlook=lambda: outlook(connection, name)))
 

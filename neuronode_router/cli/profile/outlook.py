@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from neuronode_router.cli.commands.plan import cache_loss
 from neuronode_router.cli.commands.usage import dollars
 from neuronode_router.cli.http import Connection
 from neuronode_router.cli.terminal import clean
@@ -31,6 +32,7 @@ def _cost(connection: Connection, profile: str) -> Iterator[str]:
         return
     before, after = _per_day(forecast["cost_before"]), _per_day(forecast["cost_after"])
     yield f"Cost:  {before} -> {after} a day, from {forecast['followed']} recorded requests that would move"
+    yield from cache_loss(forecast)
     for finding in forecast["findings"]:
         yield clean(f"       would not fit: {finding['task']} on {finding['group']}: {finding['detail']}")
 

@@ -32,11 +32,21 @@ from neuronode_router.errors import (
     UnknownTier,
 )
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
-from neuronode_router.litellm_plugin.hooks import chosen_group, gate, request_metadata, tracing
+from neuronode_router.litellm_plugin.hooks import (
+    chosen_group,
+    gate,
+    keeping,
+    moving,
+    request_metadata,
+    tracing,
+)
 from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost, Asking, Way
+from neuronode_router.litellm_plugin.hooks.keeping import Keeper, Talk
 from neuronode_router.litellm_plugin.hooks.response_state import deployment_with_state
 from neuronode_router.litellm_plugin.hooks.usage_reading import attempted_fallbacks
 from neuronode_router.routing import targets
+from neuronode_router.routing.conversations import Standing
+from neuronode_router.routing.fallback_chain import Held
 from neuronode_router.routing.sendable import unsendable
 from neuronode_router.routing.snapshot import Snapshot
 
@@ -89,8 +99,11 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
     base.
     """
 
-    def __init__(self, host: AdmissionHost, auto: AutoRouter, current: CurrentSnapshot) -> None:
+    def __init__(
+        self, host: AdmissionHost, auto: AutoRouter, current: CurrentSnapshot, keeper: Keeper
+    ) -> None:
         super().__init__()
+        self._keeper = keeper
         self._host = host
         self._current = current
         self._auto = auto
@@ -110,6 +123,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         """
         chosen_group.forget()
         gate.let(None)
+        moving.begin(None)
         if self._current.snapshot is None and not self._opened.is_set():
             await self._startup()
         routed = call_type in ROUTED_CALLS and "model" in data
@@ -180,12 +194,16 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         if asking.is_denied:
             _refuse_redirections(data, call_type)
         names = targets.asked(requested, several=call_type in SEVERAL)
-        ways = [self._way(name, asking) for name in names]
+        talk = self._talk(asking, call_type) if len(names) == 1 else None
+        ways = [self._way(name, asking, talk) for name in names]
         await asking.enter(ways)
         await asking.settle_fallbacks(ways)
         gate.let(asking.passing())
         chosen_group.choose(user, requested, ",".join(way.decision.group for way in ways))
-        request_metadata.stamp_all(bucket, [(way.decision, way.mark) for way in ways], tags=self._host.tags())
+        known = self._keeper.sent(talk, ways[0].decision, asking.snapshot)
+        marks = [{**(way.mark or {}), request_metadata.CONVERSATION: known} for way in ways]
+        decisions = [way.decision for way in ways]
+        request_metadata.stamp_all(bucket, list(zip(decisions, marks, strict=True)), tags=self._host.tags())
         tracing.describe(user.parent_otel_span, bucket[request_metadata.KEY])
         return data
 
@@ -205,25 +223,41 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             self.failures.record("admission", error)
             return True
 
-    def _way(self, name: str, asking: Asking) -> Way:
+    def _talk(self, asking: Asking, call_type: str) -> Talk | None:
+        return self._keeper.look(
+            asking.data,
+            call_type,
+            caller=_identity(asking),
+            session=request_metadata.session_id(asking.data),
+            continues=deployment_with_state(asking.data),
+        )
+
+    def _way(self, name: str, asking: Asking, talk: Talk | None) -> Way:
         decision = asking.decide(name)
         mark = {request_metadata.LEAST_BAD: True} if _least_bad(decision, asking.snapshot) else {}
         if decision.auto:
-            decision, routed = self._route(decision, asking)
+            decision, routed = self._route(decision, asking, talk)
             mark |= routed
+        elif kept := self._keeper.kept(talk, decision, asking.snapshot):
+            decision = keeping.staying(decision, kept)
         return Way(name, decision, mark)
 
-    def _route(self, decision: Decision, asking: Asking) -> tuple[Decision, dict[str, Any]]:
+    def _route(
+        self, decision: Decision, asking: Asking, talk: Talk | None
+    ) -> tuple[Decision, dict[str, Any]]:
         """Return the finished Decision of an `auto` request and what it carries along."""
         data = asking.data
         tier = request_metadata.wish(data, request_metadata.TIER_HEADER)
         if tier is not None:
             decision = replace(decision, tier=_tier(tier))
+        kept = self._keeper.kept(talk, decision, asking.snapshot)
         caller = Caller(
-            identity=asking.user.token or asking.principal.name,
+            identity=_identity(asking),
             max_tier=asking.principal.max_tier,
             session=request_metadata.session_id(data),
-            continues=deployment_with_state(data),
+            continues=talk.continues if talk else deployment_with_state(data),
+            kept=None if kept is None else self._held(kept, decision, asking),
+            warm=self._keeper.warm(talk, decision),
         )
         routed = self._auto.route(decision, data, snapshot=asking.snapshot, caller=caller)
         if routed.refusal is not None:
@@ -238,8 +272,17 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             sessions=routed.sessions,
             explanation=explained,
             rival=rival,
-            moved=self._auto.moved_from(routed, asking.snapshot),
+            diverted=self._auto.diverted_from(routed, asking.snapshot),
         )
+
+    def _held(self, kept: Standing, decision: Decision, asking: Asking) -> Held | None:
+        """Return where an `auto` conversation stays; None where its group's tier is unknown or above the cap."""
+        assert decision.profile is not None
+        tier = kept.tier or asking.snapshot.tier_of(
+            kept.group, profile=decision.profile, noted=self._host.noted_tier
+        )
+        above = tier is None or TIERS.index(tier) > TIERS.index(asking.principal.max_tier)
+        return None if tier is None or above else Held(tier, kept.group)
 
     async def _startup(self) -> None:
         try:
@@ -262,6 +305,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             info["model_id"] = info.get("model_id") or request_metadata.asked(data)
             group, embedded = self._host.served_by(info)
             self._auto.answered(request_metadata.sessions(data), info.get("model_id"))
+            self._keeper.answered(request_metadata.conversation(data), info.get("model_id"))
             return request_metadata.answer_headers(
                 data,
                 group=group,
@@ -308,6 +352,11 @@ def _all_names(data: Mapping[str, Any]) -> Iterable[str]:
     for place in (data, override if isinstance(override, Mapping) else {}):
         for field in targets.FALLBACK_FIELDS:
             yield from targets.names(targets.read_fallbacks(place.get(field)))
+
+
+def _identity(asking: Asking) -> str:
+    """Return what tells callers apart: a hash of the key, or a name."""
+    return asking.user.token or asking.principal.name
 
 
 def _tier(name: str) -> Tier:

@@ -99,14 +99,14 @@ class Gate(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
     ) -> list[Any]:
         """Return the deployments of the group. Raises HTTPException 403 for a group out of reach."""
         asks = _passing.get()
-        if asks is not None and healthy_deployments and not _is_inner(request_kwargs):
+        if asks is not None and healthy_deployments and not is_inner(request_kwargs):
             await self._check(asks, self._group_of(healthy_deployments[0]["model_info"]["id"]) or model)
         return healthy_deployments
 
     async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: object) -> None:
         """Let the call go on. Raises HTTPException 403 for a group out of reach, or one that nobody can tell."""
         asks = _passing.get()
-        if asks is not None and not _is_inner(kwargs):
+        if asks is not None and not is_inner(kwargs):
             about = kwargs.get("model_info")
             known = about.get("id") if isinstance(about, Mapping) else None
             group = self._group_of(known) if isinstance(known, str) else None
@@ -124,7 +124,7 @@ class Gate(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         asks.approved.add(group)
 
 
-def _is_inner(kwargs: Mapping[str, Any] | None) -> bool:
+def is_inner(kwargs: Mapping[str, Any] | None) -> bool:
     """Return whether LiteLLM calls for purposes of its own (a guardrail, a cache): such a call has metadata of its own,
     without a caller. A fallback of a client's cannot take the caller away: `targets` leaves out what would.
     """

@@ -11,15 +11,15 @@ from typing import Any
 
 from litellm.integrations.custom_logger import CustomLogger
 
+from neuronode_router.auto.diverted import DivertedOf
 from neuronode_router.auto.history_writer import DecisionRecorder
 from neuronode_router.auto.judge import Judge
-from neuronode_router.auto.moved import MovedOf
 from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.background import Failures
 from neuronode_router.classifier.history import FeedbackOutcome
 from neuronode_router.domain import Step, Tier
 from neuronode_router.litellm_plugin.hooks.compared import comparison_of, limits_of
-from neuronode_router.litellm_plugin.hooks.request_metadata import BUCKETS, MOVED, RIVAL, asked, stamped
+from neuronode_router.litellm_plugin.hooks.request_metadata import BUCKETS, DIVERTED, RIVAL, asked, stamped
 from neuronode_router.litellm_plugin.hooks.usage_reading import read_usage
 from neuronode_router.routing.sufficiency import RequestKind
 from neuronode_router.tasks.answer_form import has_form
@@ -68,7 +68,7 @@ class OutcomeHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
             if not self._as_chosen(mark, request) or not isinstance(call_id, str) or not caller:
                 return
             self._recorder.answered(call_id)
-            self._count_moved(mark, kwargs, request)
+            self._count_diverted(mark, kwargs, request)
             choice = _choice(response_obj)
             right = None if choice is None else _form(kwargs, choice)
             if right is not False and self._offered(kwargs, choice, mark.get(RIVAL), (call_id, caller)):
@@ -82,20 +82,20 @@ class OutcomeHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
         served, _ = self._group_of({"model_id": asked(request)})
         return bool(served == mark["group"])
 
-    def _count_moved(
+    def _count_diverted(
         self, mark: Mapping[str, Any], kwargs: Mapping[str, Any], request: Mapping[str, Any]
     ) -> None:
         """Count a request that its text alone would have sent elsewhere, and what that saved at listed prices."""
-        moved = mark.get(MOVED)
-        if self._outcomes is None or not moved:
+        diverted = mark.get(DIVERTED)
+        if self._outcomes is None or not diverted:
             return
         usage = read_usage(kwargs.get("standard_logging_object"), request)
-        price, saved = self._price_of(moved["group"]), None
+        price, saved = self._price_of(diverted["group"]), None
         if price is not None and usage.cost is not None:
             saved = price.cost(usage.prompt_tokens, usage.completion_tokens) - usage.cost
-        kind = RequestKind(mark["profile"], moved["label"])
-        of = MovedOf(kind, Step(mark["steps"][0]), Tier(moved["tier"]), Tier(mark["tier"]))
-        self._outcomes.moved(of, saved_usd=saved)
+        kind = RequestKind(mark["profile"], diverted["label"])
+        of = DivertedOf(kind, Step(mark["steps"][0]), Tier(diverted["tier"]), Tier(mark["tier"]))
+        self._outcomes.diverted(of, saved_usd=saved)
 
     def _offered(
         self, kwargs: Mapping[str, Any], choice: object, rival: str | None, whose: tuple[str, str]

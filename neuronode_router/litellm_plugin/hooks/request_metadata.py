@@ -8,7 +8,7 @@ prompt.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -29,8 +29,14 @@ ATTEMPTED = "attempted_fallbacks"
 RIVAL = "rival"
 """Entry of the mark: the group whose answer the judge compares with that of a sampled request."""
 
-MOVED = "moved_from"
+DIVERTED = "diverted_from"
 """Entry of the mark: `label`, `tier` and `group` of a request that its text alone would have sent elsewhere."""
+
+CONVERSATION = "conversation"
+"""Entry of the mark: under which key the request's conversation is known, and how many turns the request brought."""
+
+MOVED = "moved"
+"""Entry of the mark: what was taken out of the last attempt because another provider had written it."""
 
 SEVERAL = "several"
 """Entry of the mark: the marks of each of several names, in their order."""
@@ -55,10 +61,13 @@ EXPLAIN_HEADER = "x-neuronode-explain"
 """A client asks by `1` for the whole decision; the answer carries it as JSON."""
 RESPONSE_HEADERS = tuple(
     HEADER_PREFIX + name
-    for name in ("profile", "revision", "task", "tier", "group", "reason", "fallback", "embedded", "explain")
+    for name in (
+        *("profile", "revision", "task", "tier", "group", "reason", "fallback", "embedded", "moved"),
+        "explain",
+    )
 )
 """What answers carry. `task`, `profile` and `tier` only where there is one, `fallback` only where it is known;
-`embedded` only as 1; `explain` on request.
+`embedded` only as 1; `moved` only where something was taken out; `explain` on request.
 """
 
 
@@ -166,7 +175,7 @@ def routed_mark(
     sessions: Sequence[bytes] = (),
     explanation: Mapping[str, Any] | None = None,
     rival: str | None = None,
-    moved: Mapping[str, str] | None = None,
+    diverted: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return what an `auto` request carries through retries and fallbacks: names, numbers and hashes."""
     return {
@@ -177,7 +186,7 @@ def routed_mark(
         "sessions": [session.hex() for session in sessions],
         "explain": explanation,
         RIVAL: rival,
-        MOVED: moved,
+        DIVERTED: diverted,
     }
 
 
@@ -210,6 +219,19 @@ def note_asked(request: Mapping[str, Any], deployment_id: str) -> None:
         mark[ASKED] = deployment_id
         hops = [bucket.get(ATTEMPTED) for name in BUCKETS if isinstance(bucket := request.get(name), Mapping)]
         mark[HOPS] = max((count for count in hops if isinstance(count, int)), default=0)
+
+
+def note_moved(request: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Note in the mark what was taken out for the attempt that begins. Never raises."""
+    mark = stamped(request)
+    if isinstance(mark, dict) and mark:
+        mark[MOVED] = sorted(names)
+
+
+def conversation(data: Mapping[str, Any]) -> tuple[bytes, int] | None:
+    """Return key and turns of the request's conversation, None where it belongs to none."""
+    known = (stamped(data) or {}).get(CONVERSATION)
+    return None if known is None else (bytes.fromhex(known[0]), known[1])
 
 
 def asked(data: Mapping[str, Any]) -> str | None:
@@ -284,6 +306,8 @@ def answer_headers(
     for name, value in (("profile", mark["profile"]), ("task", mark["task"]), ("tier", tier)):
         if value is not None:
             headers[HEADER_PREFIX + name] = header_value(str(value))
+    if mark.get(MOVED):
+        headers[HEADER_PREFIX + MOVED] = ",".join(mark[MOVED])
     if mark.get("explain"):
         headers[EXPLAIN_HEADER] = json.dumps(mark["explain"], separators=(",", ":"))
     return headers | _embedded(embedded)

@@ -5,8 +5,11 @@ Reads LiteLLM's model list; changes nothing in it and never returns `litellm_par
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
+
+import litellm
 
 from neuronode_router.domain import HostFacts
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
@@ -21,6 +24,7 @@ class Deployments:
     def __init__(self, bridge: RouterBridge) -> None:
         self._bridge = bridge
         self._by_id: dict[str, tuple[str | None, bool]] = {}
+        self._makers: dict[str, str] = {}
 
     def facts(self, aliases: frozenset[str]) -> HostFacts:
         """Return the model groups of the live router, beside the operator's own `aliases`."""
@@ -42,6 +46,17 @@ class Deployments:
             found = self.served_by({"model_id": deployment_id})
         return found[0]
 
+    def maker_of(self, deployment_id: str) -> str | None:
+        """Return what tells the provider of a deployment, and the server that is asked, from others; None for no such.
+
+        What one of a maker's deployments has signed, its other ones accept.
+        """
+        if not self._bridge.has_deployment(deployment_id):
+            return None
+        if deployment_id not in self._makers:
+            self._makers = {entry["model_info"]["id"]: _maker(entry) for entry in self._bridge.entries()}
+        return self._makers.get(deployment_id)
+
     def served_by(self, call_info: Mapping[str, Any]) -> tuple[str | None, bool]:
         """Return (group, embedded) of the deployment that answered, (None, False) where LiteLLM names
         none.
@@ -58,6 +73,19 @@ class Deployments:
             # up once.
             self._by_id.setdefault(deployment_id, (None, False))
         return self._by_id[deployment_id]
+
+
+def _maker(entry: Mapping[str, Any]) -> str:
+    """Return a hash: the address of a server need not be known anywhere."""
+    params = entry.get("litellm_params") or {}
+    name = str(params.get("model") or "")
+    try:
+        _, provider, _, base = litellm.get_llm_provider(
+            name, custom_llm_provider=params.get("custom_llm_provider"), api_base=params.get("api_base")
+        )
+    except litellm.BadRequestError:  # a name that it cannot place: then the name itself tells
+        provider, base = name.partition("/")[0], params.get("api_base")
+    return hashlib.blake2b(f"{provider} {base}".encode(), digest_size=6).hexdigest()
 
 
 def _is_embedded(entry: Mapping[str, Any]) -> bool:

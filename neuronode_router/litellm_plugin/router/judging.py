@@ -9,41 +9,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from neuronode_router.auto.comparison import Message
-from neuronode_router.auto.history_writer import DecisionRecorder
-from neuronode_router.auto.judge import GroupAnswer, GroupFailed, Judge, JudgeSettings
-from neuronode_router.auto.judged_days import JudgedDays
-from neuronode_router.background import Failures
+from neuronode_router.auto.judge import GroupAnswer, GroupFailed
 from neuronode_router.domain import Reason
 from neuronode_router.litellm_plugin.hooks.request_metadata import ASKED, KEY
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
 from neuronode_router.litellm_plugin.router.prices import dearest_price
 from neuronode_router.litellm_plugin.router.probing import account, ask_group, cost_of
-from neuronode_router.settings import Settings
-from neuronode_router.storage.database import Database
 from neuronode_router.usage.prices import Price
 
 NAME = "neuronode-judge"
 """Alias and tag under which LiteLLM's spend logs show what the judge asked."""
-
-
-def judge_of(
-    settings: Settings,
-    recorder: DecisionRecorder | None,
-    *,
-    bridge: RouterBridge,
-    database: Database,
-    failures: Failures,
-) -> Judge | None:
-    """Return the judge that the operator set, None where there is none."""
-    if settings.judge is None or settings.judge_budget is None or recorder is None:
-        return None
-    return Judge(
-        JudgeSettings(settings.judge, settings.judge_share),
-        days=JudgedDays(database, budget_usd=settings.judge_budget),
-        groups=JudgedGroups(bridge),
-        told=recorder.judged,
-        failures=failures,
-    )
 
 
 class JudgedGroups:

@@ -15,6 +15,7 @@ from neuronode_router.usage.prices import Price
 from neuronode_router.usage.targets import GroupNote
 
 PROMPT_RATE, COMPLETION_RATE = "input_cost_per_token", "output_cost_per_token"
+CACHED_RATE = "cache_read_input_token_cost"
 
 
 def listed_price(entries: Iterable[Mapping[str, Any]], group: str) -> Price | None:
@@ -59,7 +60,12 @@ def _price(entry: Mapping[str, Any]) -> Price | None:
 
 
 def _from_rates(place: Mapping[str, Any]) -> Price:
-    return Price(float(place.get(PROMPT_RATE) or 0), float(place.get(COMPLETION_RATE) or 0))
+    cached = place.get(CACHED_RATE)
+    return Price(
+        float(place.get(PROMPT_RATE) or 0),
+        float(place.get(COMPLETION_RATE) or 0),
+        cached=None if cached is None else float(cached),
+    )
 
 
 def _note(deployments: Sequence[Deployment]) -> GroupNote:

@@ -9,8 +9,8 @@ import pytest
 
 from neuronode_router.access import Principal, Role
 from neuronode_router.auto.comparison import Comparison
+from neuronode_router.auto.diverted import DivertedOf
 from neuronode_router.auto.learning import Learning
-from neuronode_router.auto.moved import MovedOf
 from neuronode_router.auto.outcome_store import OutcomeOf, OutcomeStore
 from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.auto.router import Caller
@@ -90,7 +90,7 @@ def test_what_the_text_alone_would_have_chosen_is_told(
 
     found = worker.ask(SUMMARY, caller=caller)
 
-    told = worker.router.moved_from(found, worker.snapshot)
+    told = worker.router.diverted_from(found, worker.snapshot)
     assert found.decision.instead is instead
     assert told == (instead and {"label": "summary", "tier": instead.value, "group": "middle"})
 
@@ -134,8 +134,8 @@ async def test_what_could_not_be_shared_is_shared_later(
     store = OutcomeStore(database)
     outcomes = Outcomes(store)
     outcomes.saw(OutcomeOf(KIND, Tier.FAST), good=True, expected=0.5)
-    moved = MovedOf(KIND, Step.TRIED, Tier.MEDIUM, Tier.FAST)
-    outcomes.moved(moved, saved_usd=0.25)
+    diverted = DivertedOf(KIND, Step.TRIED, Tier.MEDIUM, Tier.FAST)
+    outcomes.diverted(diverted, saved_usd=0.25)
 
     def away(*_: object, **__: object) -> None:
         raise StoreUnavailable("away")
@@ -145,7 +145,7 @@ async def test_what_could_not_be_shared_is_shared_later(
         with pytest.raises(StoreUnavailable):
             await outcomes.refresh()
     outcomes.saw(OutcomeOf(KIND, Tier.FAST), good=False, expected=0.5)
-    outcomes.moved(moved, saved_usd=None)
+    outcomes.diverted(diverted, saved_usd=None)
     await outcomes.refresh()
 
     assert outcomes.known.counts()[KIND, Tier.FAST] == OutcomeCounts(1, 1, 1.0)
@@ -193,7 +193,7 @@ async def test_a_verdict_counts_once_for_the_tier_that_answered(
 async def test_what_an_answers_form_shows_is_held_against_what_forms_show(
     tmp_path: Path, database: Database
 ) -> None:
-    """Answers of the right form move nothing much; one in five of a wrong form moves requests away."""
+    """Answers of the right form move nothing much; one in five of a wrong form diverts requests away."""
     given = {"NEURONODE_STATE_DIR": str(tmp_path), "NEURONODE_HISTORY": "on", "NEURONODE_OUTCOMES": "on"}
     outcomes = Outcomes(OutcomeStore(database))
     learning = Learning(Settings.load(given), failures=Failures(), outcomes=outcomes)

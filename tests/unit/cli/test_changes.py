@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from neuronode_router.control.workers import ServedRevision, WorkerIdentity
+from neuronode_router.control.workers import DRAINED, HELD, ServedRevision, WorkerIdentity
 from neuronode_router.domain import Actor
 from tests.unit.cli.conftest import Remote, Terminal
 
@@ -73,6 +73,22 @@ def test_what_was_shown_is_what_is_made_or_nothing_is(
     assert outcome.code == 1
     assert "current revision is 2" in outcome.err
     assert active(remote) == (2, "ultra_fast")
+
+
+def test_a_switch_can_keep_no_conversation(remote: Remote, neuronode: Terminal) -> None:
+    """Also to the profile that is active already; the receipt says so, and how many stay where that is asked for."""
+    moved = neuronode("profile", "switch", "premium", "--move", "-y")
+
+    assert (moved.code, active(remote)) == (0, (2, "premium"))
+    assert "move too" in moved.out
+    worker = WorkerIdentity("worker-2", "host-1", os.getpid(), "0.1.0", time.time())
+    report = {HELD: 12, DRAINED: 3}
+    remote.world.store.registry.announce(worker, ServedRevision(revision=3, report=report))
+
+    kept = neuronode("profile", "switch", "balanced", "-y")
+
+    assert "12 conversations that have begun stay" in kept.out
+    assert "12 stay with their group, 3 no longer" in neuronode("status").out
 
 
 def test_a_rollback_brings_back_a_revision(remote: Remote, neuronode: Terminal) -> None:

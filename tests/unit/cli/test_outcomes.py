@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import cast
 
+from neuronode_router.auto.diverted import DivertedOf
 from neuronode_router.auto.judge import AskedGroups, Judge, JudgeSettings
 from neuronode_router.auto.judged_days import JudgedDays
-from neuronode_router.auto.moved import MovedOf
 from neuronode_router.auto.outcome_store import OutcomeOf
 from neuronode_router.background import Failures
 from neuronode_router.domain import Step, Tier
@@ -26,9 +26,9 @@ def learn(remote: Remote) -> None:
     for number in range(40):
         outcomes.saw(OutcomeOf(KIND, Tier.FAST), good=number % 10 > 0, expected=0.6)
         outcomes.saw(OutcomeOf(KIND, Tier.MEDIUM), good=number % 20 > 0, expected=0.9)
-        moved = MovedOf(KIND, Step.LEARNED, Tier.MEDIUM, Tier.FAST)
-        outcomes.moved(moved, saved_usd=0.01 * (number % 3) if number % 2 else None)
-    outcomes.moved(MovedOf(KIND, Step.TRIED, Tier.COMPLEX, Tier.MEDIUM), saved_usd=None)
+        diverted = DivertedOf(KIND, Step.LEARNED, Tier.MEDIUM, Tier.FAST)
+        outcomes.diverted(diverted, saved_usd=0.01 * (number % 3) if number % 2 else None)
+    outcomes.diverted(DivertedOf(KIND, Step.TRIED, Tier.COMPLEX, Tier.MEDIUM), saved_usd=None)
     remote.do(outcomes.refresh())
     days = JudgedDays(remote.world.store.database, budget_usd=2.0)
     for cost, enough in ((0.25, True), (0.125, False)):
@@ -68,5 +68,5 @@ def test_the_report_for_programs(remote: Remote, neuronode: Terminal) -> None:
 
     document = json.loads(neuronode("outcomes", "report", "--json").out)
 
-    assert [line["requests"] for line in document["moved"]] == [40, 1]
-    assert document["moved"][0]["saved_usd"]["requests"] == 20
+    assert [line["requests"] for line in document["diverted"]] == [40, 1]
+    assert document["diverted"][0]["saved_usd"]["requests"] == 20

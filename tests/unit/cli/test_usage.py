@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from admin_api.host import AdminHost
+from neuronode_router.cli.commands.plan import cache_loss
 from neuronode_router.domain import Profile
 from neuronode_router.usage.finished import FinishedRequest
 from neuronode_router.usage.forecast import Forecast, forecast
@@ -177,3 +178,21 @@ def test_a_proxy_that_does_not_count_says_so(remote: Remote, neuronode: Terminal
         outcome = neuronode(*command)
         assert outcome.code == 1
         assert "not counted" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("caches", "told"),
+    [
+        ({"cached_tokens": 72, "share": 0.72, "usd_per_day": 1.5}, ["72% of", "worth $1.50 a day"]),
+        ({"cached_tokens": 72, "share": 0.72, "usd_per_day": None}, ["72% of"]),
+        ({"cached_tokens": 0, "share": 0.0, "usd_per_day": 0.0}, []),
+        (None, []),
+    ],
+)
+def test_what_a_move_loses_of_caches(caches: dict[str, float | None] | None, told: list[str]) -> None:
+    """The share always, dollars where they are known; nothing of nothing, nor of a proxy that does not say."""
+    text = " ".join(cache_loss({"caches": caches} if caches else {}))
+
+    assert bool(text) is bool(told)
+    assert all(word in text for word in told)
+    assert ("worth" in text) is (len(told) > 1)

@@ -16,7 +16,7 @@ from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.store import ControlStore, Proposal
 from neuronode_router.control.wake import FileWake
 from neuronode_router.control.worker import Worker
-from neuronode_router.control.workers import ServedRevision
+from neuronode_router.control.workers import DRAINED, HELD, ServedRevision
 from neuronode_router.domain import Actor, ControlState, HostFacts, ProfileSet, Receipt
 from neuronode_router.errors import (
     IdempotencyMismatch,
@@ -54,6 +54,35 @@ class TestSwitch:
 
         assert (receipt.changed, receipt.revision, receipt.changes) == (False, 1, ())
         assert len(await ready.audit()) == 1
+
+    async def test_a_move_is_a_revision_of_its_own(self, ready: ProfileManager, store: ControlStore) -> None:
+        """Also to the active profile; the state remembers it beyond later changes, and the audit log says it."""
+        kept = await ready.switch("premium", actor=ANNA)
+        moved = await ready.switch("premium", actor=ANNA, moves=True, reason="it is down")
+        later = await ready.switch("balanced", actor=ANNA)
+
+        rules = [receipt.conversations.value for receipt in (kept, moved, later)]
+        assert rules == ["keep", "move", "keep"]
+        assert (moved.changed, moved.revision) == (True, 3)
+        state = store.read()
+        assert state is not None
+        assert (state.revision, state.moved) == (4, 3)
+        assert (await ready.audit())[1].reason == "conversations moved; it is down"
+
+    async def test_the_receipt_counts_what_the_workers_report(
+        self, ready: ProfileManager, store: ControlStore
+    ) -> None:
+        """Of workers that have applied the revision; others do not know yet."""
+        current, behind = make_identity(), make_identity()
+        for identity, revision in ((current, 2), (behind, 1)):
+            report = {HELD: 3, DRAINED: 1}
+            store.registry.announce(identity, ServedRevision(revision, 1.0, report=report))
+
+        receipt = await ready.switch("premium", actor=ANNA, wait="none")
+
+        held = {ack.instance: (ack.held, ack.drained) for ack in receipt.workers}
+        assert (held[current.instance], held[behind.instance]) == ((3, 1), (0, 0))
+        assert (receipt.held, receipt.drained) == (3, 1)
 
     async def test_dry_run_tells_the_changes_and_makes_none(self, ready: ProfileManager) -> None:
         """A dry run validates and shows what would change."""

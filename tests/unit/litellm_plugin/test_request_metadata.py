@@ -136,7 +136,9 @@ def test_every_header_is_in_the_published_list() -> None:
     data: dict[str, Any] = {"metadata": {}}
     mark = request_metadata.routed_mark(AUTOMATIC, explanation={"tier": "medium"})
     request_metadata.stamp(request_metadata.scrub(data), AUTOMATIC, tags=True, routed=mark)
+    request_metadata.note_moved(data, {"thinking_blocks", "seed"})
 
+    assert headers(data)["x-neuronode-moved"] == "seed,thinking_blocks"
     assert set(headers(data, embedded=True)) == set(request_metadata.RESPONSE_HEADERS)
 
 

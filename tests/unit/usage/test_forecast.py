@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from neuronode_router.domain import Profile, Reason, Tier
 from neuronode_router.usage.explain import explain
 from neuronode_router.usage.finished import FinishedRequest, RequestOutcome
-from neuronode_router.usage.forecast import ENOUGH, Forecast, forecast
+from neuronode_router.usage.forecast import ENOUGH, CacheLoss, Forecast, forecast
 from neuronode_router.usage.periods import DAY, HOUR, MINUTE, TimeSpan
 from neuronode_router.usage.prices import Basis, Price, Prices
 from neuronode_router.usage.store import Rows
@@ -49,6 +49,24 @@ def test_the_active_profile_gives_back_its_own_record(found: list[FinishedReques
     assert result.cost_after.unpriced == result.cost_before.unpriced
     assert {move.before for move in result.moves} == {move.after for move in result.moves}
     assert result.findings == []
+
+
+@pytest.mark.parametrize(
+    ("cached_price", "usd"), [(PROMPT_PRICE / 10, 60 * PROMPT_PRICE * 0.9), (None, None)]
+)
+def test_what_caches_save_is_said_of_what_would_move(cached_price: float | None, usd: float | None) -> None:
+    """The share always, dollars only where the price of a cached token is known."""
+    moving = finished(prompt_tokens=100, cached_tokens=60)
+    price = Price(PROMPT_PRICE, COMPLETION_PRICE, cached=cached_price)
+
+    def found(candidate: Profile) -> CacheLoss:
+        rows = rows_of(moving)
+        prices = Prices(rows, lambda _: price)
+        return forecast(rows, candidate, span=SPAN, prices=prices, notes=NOTES).caches
+
+    assert found(CHEAP).share == pytest.approx(0.6)
+    assert found(CHEAP).usd == (None if usd is None else pytest.approx(usd))
+    assert (found(PREMIUM).share, found(PREMIUM).usd) == (None, 0.0)
 
 
 @given(st.lists(requests, max_size=60))

@@ -26,6 +26,8 @@ export function ForecastSummary({ plan }) {
       ${after.high > after.low && html` <span class="note">${t("cost.range", { low: money(after.low / plan.days), high: money(after.high / plan.days) })}</span>`}</p>
     <p class="note">${t("cost.basis", { requests: number(plan.followed), span: duration(plan.days) })}
       ${after.unpriced > 0 && ` ${t("cost.unpriced.count", { count: number(after.unpriced) })}`}</p>
+    ${plan.caches.cached_tokens > 0 && html`<p class="note">${t("cost.caches", { share: percent(plan.caches.share) })}
+      ${plan.caches.usd_per_day !== null && ` ${t("cost.caches.worth", { usd: money(plan.caches.usd_per_day) })}`}</p>`}
     <${Findings} findings=${plan.findings} /></div>`;
 }
 

@@ -22,7 +22,7 @@ LEAST_OUTCOMES = 10.0
 """Outcomes that a kind must have on both tiers before anything is said of its failures."""
 
 
-class MovedOf(NamedTuple):
+class DivertedOf(NamedTuple):
     """What such requests are counted by."""
 
     kind: RequestKind
@@ -35,7 +35,7 @@ class MovedOf(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class MovedCounts:
+class DivertedCounts:
     """Answered requests, and what was saved with those whose two prices are known."""
 
     requests: int = 0
@@ -45,9 +45,9 @@ class MovedCounts:
     squares: float = 0.0
     """The sum of the squares of what each one saved."""
 
-    def plus(self, other: MovedCounts) -> MovedCounts:
+    def plus(self, other: DivertedCounts) -> DivertedCounts:
         """Return the sum."""
-        return MovedCounts(
+        return DivertedCounts(
             self.requests + other.requests,
             self.priced + other.priced,
             self.saved + other.saved,
@@ -67,7 +67,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class MovedLine:
+class DivertedLine:
     """What became of the requests of a profile that went from one tier to another for one reason."""
 
     profile: str
@@ -81,24 +81,24 @@ class MovedLine:
     """By how many more of them were not good; None where too few outcomes of their kinds are known on both tiers."""
 
 
-Moved = Mapping[MovedOf, MovedCounts]
+Diverted = Mapping[DivertedOf, DivertedCounts]
 
 
-def report(moved: Moved, known: Sufficiency) -> list[MovedLine]:
+def report(diverted: Diverted, known: Sufficiency) -> list[DivertedLine]:
     """Return a line for each profile, reason and pair of tiers. Never raises."""
-    lines: dict[tuple[str, Step, Tier, Tier], dict[str, MovedCounts]] = defaultdict(dict)
-    for (kind, step, instead, tier), counts in sorted(moved.items()):
+    lines: dict[tuple[str, Step, Tier, Tier], dict[str, DivertedCounts]] = defaultdict(dict)
+    for (kind, step, instead, tier), counts in sorted(diverted.items()):
         lines[kind.profile, step, instead, tier][kind.label] = counts
     return [_line(key, by_label, known.counts()) for key, by_label in lines.items()]
 
 
 def _line(
     key: tuple[str, Step, Tier, Tier],
-    by_label: Mapping[str, MovedCounts],
+    by_label: Mapping[str, DivertedCounts],
     outcomes: Mapping[tuple[RequestKind, Tier], OutcomeCounts],
-) -> MovedLine:
+) -> DivertedLine:
     profile, step, instead, tier = key
-    total = MovedCounts()
+    total = DivertedCounts()
     more: list[tuple[int, float, float]] = []
     for label, counts in by_label.items():
         total = total.plus(counts)
@@ -106,12 +106,12 @@ def _line(
         before, after = outcomes.get((kind, instead)), outcomes.get((kind, tier))
         if before and after and min(before.total, after.total) >= LEAST_OUTCOMES:
             more.append((counts.requests, *_difference(before, after)))
-    return MovedLine(
+    return DivertedLine(
         profile, step, instead, tier, total.requests, saved_usd=_saved(total), failures=_failures(more)
     )
 
 
-def _saved(total: MovedCounts) -> Estimate | None:
+def _saved(total: DivertedCounts) -> Estimate | None:
     """Return what was saved; how far single requests scatter says how sure the sum is."""
     if total.priced < 2:
         return None
@@ -121,7 +121,7 @@ def _saved(total: MovedCounts) -> Estimate | None:
 
 
 def _failures(more: Sequence[tuple[int, float, float]]) -> Estimate | None:
-    """Return the sum over kinds, of each of which so many requests were moved."""
+    """Return the sum over kinds, of each of which so many requests were diverted."""
     if not more:
         return None
     value = sum(requests * difference for requests, difference, _ in more)

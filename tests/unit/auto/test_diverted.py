@@ -8,20 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.auto.moved import LEAST_OUTCOMES, MovedCounts, MovedOf, report
+from neuronode_router.auto.diverted import LEAST_OUTCOMES, DivertedCounts, DivertedOf, report
 from neuronode_router.domain import Step, Tier
 from neuronode_router.routing.sufficiency import NOTHING_SEEN, OutcomeCounts, RequestKind, Sufficiency
 
 SUMMARY, CODE = RequestKind("balanced", "summary"), RequestKind("balanced", "code")
-DOWN, DOWN_CODE = (MovedOf(kind, Step.LEARNED, Tier.MEDIUM, Tier.FAST) for kind in (SUMMARY, CODE))
+DOWN, DOWN_CODE = (DivertedOf(kind, Step.LEARNED, Tier.MEDIUM, Tier.FAST) for kind in (SUMMARY, CODE))
 MANY = 10_000.0
 
 
-def counts_of(saved: list[float], unpriced: int = 0) -> MovedCounts:
+def counts_of(saved: list[float], unpriced: int = 0) -> DivertedCounts:
     """Return what is counted of requests that saved so much each, and of some whose prices nobody knows."""
-    total = MovedCounts(unpriced)
+    total = DivertedCounts(unpriced)
     for usd in saved:
-        total = total.plus(MovedCounts(1, 1, usd, usd * usd))
+        total = total.plus(DivertedCounts(1, 1, usd, usd * usd))
     return total
 
 
@@ -46,16 +46,16 @@ def test_nothing_changed_without_moved_requests() -> None:
 
 def test_kinds_are_added_up_and_ways_kept_apart() -> None:
     """Money is counted; of failures only those kinds count that were seen on both tiers."""
-    tried = MovedOf(SUMMARY, Step.TRIED, Tier.MEDIUM, Tier.FAST)
-    up = MovedOf(SUMMARY, Step.LEARNED, Tier.MEDIUM, Tier.COMPLEX)
-    moved = {
+    tried = DivertedOf(SUMMARY, Step.TRIED, Tier.MEDIUM, Tier.FAST)
+    up = DivertedOf(SUMMARY, Step.LEARNED, Tier.MEDIUM, Tier.COMPLEX)
+    diverted = {
         DOWN: counts_of([0.01] * 30, unpriced=10),
         DOWN_CODE: counts_of([0.03] * 20),
         tried: counts_of([0.01] * 2),
         up: counts_of([-0.5, -0.7]),
     }
 
-    lines = {(line.step, line.tier): line for line in report(moved, known(summary=(0.1, 0.3)))}
+    lines = {(line.step, line.tier): line for line in report(diverted, known(summary=(0.1, 0.3)))}
 
     down = lines[Step.LEARNED, Tier.FAST]
     assert (down.requests, down.instead, len(lines)) == (60, Tier.MEDIUM, 3)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0007"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 
 
 def upgrade() -> None:
@@ -20,7 +20,7 @@ def upgrade() -> None:
         sa.Column("failed", sa.Integer, nullable=False),
     )
     op.create_table(
-        "neuronode_moved",
+        "neuronode_diverted",
         sa.Column("hour", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("profile", sa.String(64), primary_key=True),
         sa.Column("label", sa.String(64), primary_key=True),
