@@ -35,7 +35,7 @@ from admin_api.routing.schemas import (
     StandingDocument,
 )
 from neuronode_router.access import key_hash, may_read_all
-from neuronode_router.auto.diverted import Estimate
+from neuronode_router.auto.diverted import EstimatedSum
 from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.auto.preview import preview
 from neuronode_router.classifier.history import FeedbackOutcome, Sign
@@ -152,7 +152,7 @@ async def report_outcomes(call: Reader) -> OutcomesReportDocument:
     )
 
 
-def _estimate(found: Estimate | None) -> EstimateDocument | None:
+def _estimate(found: EstimatedSum | None) -> EstimateDocument | None:
     return EstimateDocument.of(found) if found else None
 
 

@@ -56,7 +56,7 @@ class DivertedCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class EstimatedSum:
     """A sum over some requests, with its 95 % interval."""
 
     value: float
@@ -75,9 +75,9 @@ class DivertedLine:
     instead: Tier
     tier: Tier
     requests: int
-    saved_usd: Estimate | None
+    saved_usd: EstimatedSum | None
     """None where no two prices are known."""
-    failures: Estimate | None
+    failures: EstimatedSum | None
     """By how many more of them were not good; None where too few outcomes of their kinds are known on both tiers."""
 
 
@@ -111,7 +111,7 @@ def _line(
     )
 
 
-def _saved(total: DivertedCounts) -> Estimate | None:
+def _saved(total: DivertedCounts) -> EstimatedSum | None:
     """Return what was saved; how far single requests scatter says how sure the sum is."""
     if total.priced < 2:
         return None
@@ -120,7 +120,7 @@ def _saved(total: DivertedCounts) -> Estimate | None:
     return _estimate(total.saved, total.priced * variance, total.priced)
 
 
-def _failures(more: Sequence[tuple[int, float, float]]) -> Estimate | None:
+def _failures(more: Sequence[tuple[int, float, float]]) -> EstimatedSum | None:
     """Return the sum over kinds, of each of which so many requests were diverted."""
     if not more:
         return None
@@ -140,6 +140,6 @@ def _bad(counts: OutcomeCounts) -> tuple[float, float]:
     return share, share * (1.0 - share) / (counts.total + 2.0)
 
 
-def _estimate(value: float, variance: float, requests: int) -> Estimate:
+def _estimate(value: float, variance: float, requests: int) -> EstimatedSum:
     half = NORMAL_95 * math.sqrt(variance)
-    return Estimate(value, value - half, value + half, requests)
+    return EstimatedSum(value, value - half, value + half, requests)

@@ -1,4 +1,4 @@
-"""What `auto` learns, in one proxy worker: weights and history, outcomes, the judge, and the hook that hears of answers.
+"""What `auto` learns, in one worker: weights and history, outcomes, the judge, and the hook that hears of answers.
 
 It decides nothing and knows no routes.
 """
