@@ -155,7 +155,7 @@ def test_a_judge_compares_light_answers_in_the_background(
         wait_until(lambda: outcomes()["judge"]["enough"] == 2, seconds=30, what="two verdicts")
         wait_until(lambda: outcomes()["kinds"], seconds=30, what="the outcomes")
         found = outcomes()
-        warnings = admin.get("/admin/profiles/status").json()["warnings"]
+        status = admin.get("/admin/profiles/status").json()
         wait_until(
             lambda: '"judge"' in admin.get("/admin/usage", params={"by": "reason"}).text,
             seconds=20,
@@ -165,7 +165,8 @@ def test_a_judge_compares_light_answers_in_the_background(
     stored = b"".join(path.read_bytes() for path in (tmp_path / ".neuronode").rglob("*") if path.is_file())
     assert [(kind["tier"], kind["good"], kind["bad"]) for kind in found["kinds"]] == [("fast", 2, 0)]
     assert found["judge"]["cost_usd"] == pytest.approx(4 * 11e-6 + 4 * 3 * 2e-6)
-    assert any("A judge is on" in said for said in warnings)
+    assert any("A judge is on" in said for said in status["warnings"])
+    assert (status["host"]["failures"], status["host"]["loop_failures"]) == (0, 0)
     assert CANARY.lower().encode() not in stored.lower()
 
 
