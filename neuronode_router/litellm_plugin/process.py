@@ -18,7 +18,7 @@ from fastapi import FastAPI
 
 from neuronode_router.errors import AdminClosed, NotReady
 from neuronode_router.litellm_plugin import releases, seams
-from neuronode_router.litellm_plugin.auth import counting
+from neuronode_router.litellm_plugin.auth import door
 from neuronode_router.litellm_plugin.auth.identity import access_file_auth
 from neuronode_router.litellm_plugin.runtime import Runtime
 from neuronode_router.settings import Settings, process_environment
@@ -46,7 +46,7 @@ def start(mount: Callable[[FastAPI], None]) -> None:
     for callback in _runtime.callbacks:
         litellm.logging_callback_manager.add_litellm_callback(callback)
     mount(proxy.app)
-    counting.guard(proxy.app, _runtime.admission.judge)
+    door.guard(proxy.app, _runtime.admission)
     gc.enable()  # `neuronode serve` keeps it off until here
     _life = asyncio.get_running_loop().create_task(_runtime.run(), name="neuronode")
     _life.add_done_callback(_report_end)

@@ -36,7 +36,7 @@ def admit(
     """
     decision = snapshot.decisions.get(original_model)
     if decision is None:
-        return _not_ours(snapshot, original_model)
+        return _not_ours(snapshot, original_model, may_override)
     if decision.reason is Reason.OVERRIDE_NAME:
         return _allowed(snapshot, decision, may_override)
     if decision.reason is not Reason.ACTIVE_PROFILE:
@@ -48,18 +48,26 @@ def admit(
     return decision
 
 
-def _not_ours(snapshot: Snapshot, name: str) -> Decision:
+def _not_ours(snapshot: Snapshot, name: str, may_override: Callable[[Profile], bool]) -> Decision:
     if name.startswith(PROFILE_NAME_PREFIX):
-        visible = [
-            profile.name for profile in snapshot.state.profiles.profiles.values() if not profile.hidden
-        ]
-        raise UnknownProfile(name.removeprefix(PROFILE_NAME_PREFIX), visible)
+        raise _unknown(snapshot, name.removeprefix(PROFILE_NAME_PREFIX), may_override)
     return Decision(original_model=name, group=name, reason=Reason.PASSTHROUGH, revision=snapshot.revision)
+
+
+def _unknown(snapshot: Snapshot, name: str, may_override: Callable[[Profile], bool]) -> UnknownProfile:
+    """Name the profiles that the caller may choose, and no others."""
+    profiles = snapshot.state.profiles.profiles.values()
+    return UnknownProfile(
+        name, [profile.name for profile in profiles if not profile.hidden and may_override(profile)]
+    )
 
 
 def _allowed(snapshot: Snapshot, decision: Decision, may_override: Callable[[Profile], bool]) -> Decision:
     assert decision.profile is not None
-    if not may_override(snapshot.state.profiles.profiles[decision.profile]):
+    profile = snapshot.state.profiles.profiles[decision.profile]
+    if not may_override(profile):
+        if profile.hidden:  # for who may not choose it, there is none of that name
+            raise _unknown(snapshot, profile.name, may_override)
         raise NotAllowed(
             f"This key may not choose the profile {decision.profile!r}.",
             fix=f"Ask for {decision.task or AUTO!r} (it answers under the active profile), or have the key's team "

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from neuronode_router.routing.fields import credentials, unchecked
+
 FALLBACK_FIELDS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
 """Where a request says where it goes when it fails."""
 
@@ -21,6 +23,9 @@ EVERY = "*"
 
 MAX_TARGETS = 64
 """So many targets of one list are read."""
+
+MAX_SPOKEN, MAX_NAME = 20_000, 400
+"""So many values of a body are looked at for names, of so many characters."""
 
 MAX_DEPTH = 4
 """So deep may fallbacks bring fallbacks of their own."""
@@ -56,13 +61,43 @@ def asked(model: str, *, several: bool) -> tuple[str, ...]:
     return tuple(name.strip() for name in model.split(",")) if several and "," in model else (model,)
 
 
-def redirections(body: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the fields that make LiteLLM ask a deployment's server for something else than the deployment."""
-    found = [name for name in ("deployment_id", "custom_llm_provider") if body.get(name) is not None]
-    extra = body.get("extra_body")
-    if isinstance(extra, Mapping) and "model" in extra:
-        found.append("extra_body.model")
-    return tuple(found)
+def of_tools(body: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names by which tools ask for a model of their own, as advisors do."""
+    tools = body.get("tools")
+    for tool in tools[:MAX_TARGETS] if isinstance(tools, list) else ():
+        if isinstance(tool, Mapping) and isinstance(model := tool.get("model"), str):
+            yield model
+
+
+def lead_tools(body: dict[str, Any], leads: Mapping[str, str]) -> None:
+    """Write the groups that they lead to in the place of such names."""
+    if leads:
+        body["tools"] = [
+            {**tool, "model": leads[tool["model"]]}
+            if isinstance(tool, Mapping) and isinstance(tool.get("model"), str) and tool["model"] in leads
+            else tool
+            for tool in body["tools"]
+        ]
+
+
+def spoken(body: Mapping[str, Any]) -> frozenset[str] | None:
+    """Return the short texts of a body, names of fields included; None where there are too many to tell."""
+    found: set[str] = set()
+    waiting: list[object] = [body]
+    left = MAX_SPOKEN
+    while waiting:
+        node = waiting.pop()
+        left -= 1
+        if left < 0:
+            return None
+        if isinstance(node, str):
+            if len(node) <= MAX_NAME:
+                found.add(node)
+        elif isinstance(node, Mapping):
+            waiting += [*node.keys(), *node.values()]
+        elif isinstance(node, list | tuple):
+            waiting += node
+    return frozenset(found)
 
 
 def has_fallbacks(body: Mapping[str, Any]) -> bool:
@@ -106,7 +141,7 @@ def names(fallbacks: Iterable[Fallback], *, depth: int = MAX_DEPTH) -> Iterator[
 def led(
     fallbacks: Iterable[Fallback], leads: Leads, *, strict: bool, depth: int = MAX_DEPTH
 ) -> tuple[Fallback, ...]:
-    """Return the fallbacks with each name replaced by what it leads to; with `strict`, without `redirections`."""
+    """Return the fallbacks with each name replaced by what it leads to; with `strict`, without `unchecked` fields."""
     return tuple(
         Fallback(
             fallback.group,
@@ -177,7 +212,7 @@ def _led(target: Target, leads: Leads, *, strict: bool, depth: int) -> Iterator[
         yield from leads.get(target, ())
         return
     kept = {key: value for key, value in target.items() if not _is_state(key)}
-    if strict and redirections(kept):
+    if any(credentials(kept)) or (strict and any(unchecked(kept))):
         return
     for field in FALLBACK_FIELDS:
         if field in kept:

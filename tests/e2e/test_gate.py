@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -26,6 +29,7 @@ BOUND = "ultra_fast"
 DEPTH = 985
 """Brackets in brackets at which Python gives up where it must go through them."""
 
+NESTED = "[" * DEPTH + "]" * DEPTH
 PROMPT = [{"role": "user", "content": "hi"}]
 PARTS = [{"role": "user", "parts": [{"text": "hi"}]}]
 AUDIO = {"file": ("a.wav", b"RIFF", "audio/wav")}
@@ -39,9 +43,9 @@ BATCH = {"input_file_id": "file-1", "endpoint": "/v1/chat/completions", "complet
 Send = Callable[[httpx.Client, str], httpx.Response]
 
 
-def posted(path: str, **body: Any) -> Send:
-    """Return a call with the model in its body."""
-    return lambda client, name: client.post(path, json={"model": name, **body})
+def posted(path: str, **body: Any) -> Callable[..., httpx.Response]:
+    """Return a call with the model in its body, and whatever else it is given."""
+    return lambda client, name, **more: client.post(path, json={"model": name, **body, **more})
 
 
 def formed(path: str, files: Mapping[str, Any], **fields: str) -> Send:
@@ -49,7 +53,7 @@ def formed(path: str, files: Mapping[str, Any], **fields: str) -> Send:
     return lambda client, name: client.post(path, data={"model": name, **fields}, files=files)
 
 
-NAMED: Mapping[str, Send] = {
+NAMED: Mapping[str, Callable[..., httpx.Response]] = {
     "chat": posted("/v1/chat/completions", messages=PROMPT),
     "chat stream": posted("/v1/chat/completions", messages=PROMPT, stream=True),
     "completions": posted("/v1/completions", prompt="hi"),
@@ -117,6 +121,23 @@ UNSEEN: Mapping[str, Send] = {
     "redirected prompt": posted("/v1/completions", prompt="hi", deployment_id="tier_complex"),
     "redirected body": posted("/v1/responses", input="hi", extra_body={"model": "tier_complex"}),
     "other provider": posted("/v1/chat/completions", messages=PROMPT, custom_llm_provider="anthropic"),
+    "model id": posted("/v1/chat/completions", messages=PROMPT, model_id="tier_complex"),
+    "route of models": posted(
+        "/v1/chat/completions", messages=PROMPT, extra_body={"models": ["tier_complex"], "route": "fallback"}
+    ),
+    "engine": posted("/v1/completions", prompt="hi", engine="tier_complex"),
+    "retrieval": posted(
+        "/v1/rag/query",
+        messages=PROMPT,
+        retrieval_config={"vector_store_id": "vs1", "custom_llm_provider": "openai"},
+    ),
+    "ingestion": posted("/v1/rag/ingest", ingest_options={"embedding": {"model": "tier_complex"}}),
+    "assistants": posted("/v1/assistants"),
+    "threads": posted("/v1/threads/t/runs", assistant_id="a"),
+    "transcription session": posted("/v1/realtime/transcription_sessions"),
+    "video extension": posted("/v1/videos/v1/remix", prompt="hi"),
+    "decisions": posted("/v1/decisions", messages=PROMPT),
+    "health": lambda client, name: client.get("/health", params={"model": name}),
 }
 """Calls of which nobody can check what is asked in the end."""
 
@@ -195,7 +216,7 @@ def test_a_capped_key_may_call_what_is_below_its_cap(callers: Callers, call: str
     """A cap closes nothing else."""
     asked = callers.ask("low", lambda client: (NAMED | COUNTS)[call](client, "tier_fast"))
 
-    assert asked.seen == {"tier_fast"}
+    assert asked.seen == {"tier_fast"}, asked.answer.text
 
 
 @pytest.mark.parametrize("call", UNSEEN)
@@ -209,6 +230,123 @@ def test_what_cannot_be_checked_is_refused_for_who_is_limited(callers: Callers, 
     assert asked.answer.status_code == 403, asked.answer.text
     assert "cannot be checked" in asked.answer.text
     assert asked.seen == set()
+
+
+def deep(path: str, **body: Any) -> Send:
+    """Return a call whose body Python's reader gives up on, and LiteLLM's does not."""
+    return lambda client, name: client.post(
+        path,
+        content=json.dumps({"model": name, **body})[:-1] + f', "x": {NESTED}}}',
+        headers={"content-type": "application/json"},
+    )
+
+
+BY_NO_HOOK: Mapping[str, Send] = {
+    **{name: UNSEEN[name] for name in ("retrieval", "assistants", "health", "transcription session")},
+    "deep count": deep("/v1/messages/count_tokens", messages=PROMPT),
+    "deep input count": deep("/v1/responses/input_tokens", input="hi"),
+    "token counter": posted("/utils/token_counter?call_endpoint=true", messages=PROMPT),
+}
+"""Calls that LiteLLM sends out without telling our admission."""
+
+
+@pytest.mark.parametrize("call", BY_NO_HOOK)
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("low", "tier_complex"),
+        ("narrow", "strategy_premium"),
+        ("bound", "chat"),
+        ("ordinary", "@profile/balanced"),
+    ],
+)
+def test_no_call_by_no_hook_goes_where_its_caller_may_not(
+    callers: Callers, key: str, name: str, call: str
+) -> None:
+    """Neither above a cap nor beside a list, a binding or a grant."""
+    asked = callers.ask(key, lambda client: BY_NO_HOOK[call](client, name))
+
+    assert asked.seen == set()
+    assert asked.answer.status_code in (400, 403), asked.answer.text
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("key", "name", "advisor"),
+    [
+        ("low", "tier_fast", "tier_complex"),
+        ("narrow", "classification", "strategy_premium"),
+        ("ordinary", "chat", "@profile/balanced"),
+    ],
+)
+def test_a_tools_model_is_a_name_like_any_other(
+    callers: Callers, key: str, name: str, advisor: str, *, stream: bool
+) -> None:
+    """A tool that asks a model of its own is refused with a model that its caller may not ask."""
+    tools = [{"type": "advisor_20260301", "name": "advisor", "model": advisor}]
+
+    asked = callers.ask(key, lambda client: NAMED["messages"](client, name, tools=tools, stream=stream))
+
+    assert asked.answer.status_code == 403, asked.answer.text
+    assert asked.seen == set()
+
+
+HANGS = re.compile(r"/events|/stream|/drain|/shutdown|/sso|/login|/logout|/mcp|/lazy/")
+"""Routes that answer for ever, or do more to the proxy than answer."""
+
+
+LOOKS = re.compile(r"health|model")
+"""Routes that are also tried by GET."""
+
+
+def everything(name: str) -> dict[str, Any]:
+    """Return a body in which every kind of call finds what it asks for."""
+    return {
+        "model": name,
+        "messages": PROMPT,
+        "contents": PARTS,
+        "max_tokens": 9,
+        **dict.fromkeys(("input", "prompt", "query", "state", "name"), "hi"),
+        "documents": ["a"],
+        "voice": "alloy",
+        "session": {"type": "realtime", "model": name},
+        "retrieval_config": {"vector_store_id": "vs1", "custom_llm_provider": "openai"},
+        "ingest_options": {"embedding": {"model": name}, "vector_store": {"custom_llm_provider": "openai"}},
+        "litellm_params": {"model": f"openai/{name}"},
+        **BATCH,
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "forbidden"),
+    [("low", "tier_complex", "tier_complex"), ("ordinary", "@profile/balanced", "chat_balanced")],
+)
+def test_no_route_of_this_litellm_goes_where_its_caller_may_not(
+    callers: Callers, key: str, name: str, forbidden: str
+) -> None:
+    """Every route that the application tells of, also those that nobody here has heard of."""
+    with callers.proxy.client() as admin:
+        paths = admin.get("/openapi.json").raise_for_status().json()["paths"]
+    routes = [
+        (method, re.sub(r"\{([^}]*model[^}]*)\}", name, path))
+        for path, methods in paths.items()
+        for method in methods
+        if (method in ("post", "put", "patch") or LOOKS.search(path)) and not HANGS.search(path)
+    ]
+
+    def every(client: httpx.Client) -> httpx.Response:
+        for method, path in routes:
+            filled = re.sub(r"\{[^}]*\}", "x1", path)
+            query = {"model": name} if method == "get" else None
+            body = None if method == "get" else everything(name)
+            with contextlib.suppress(httpx.TransportError):  # some of LiteLLM's fail, and uvicorn hangs up
+                client.request(method, filled, params=query, json=body)
+        return httpx.Response(204)
+
+    asked = callers.ask(key, every)
+
+    assert len(routes) > 200
+    assert forbidden not in asked.seen
 
 
 FALLBACKS: Mapping[str, Callable[[str, str, str], dict[str, Any]]] = {
@@ -325,9 +463,6 @@ def test_a_binding_holds_for_calls_that_only_litellm_knew(callers: Callers) -> N
         asked = callers.ask("bound", lambda client, call=call: NAMED[call](client, "chat"))  # type: ignore[misc]
 
         assert asked.seen == {f"chat_{BOUND}"}, call
-
-
-NESTED = "[" * DEPTH + "]" * DEPTH
 
 
 @pytest.mark.parametrize("key", ["low", "narrow", "bound", "ordinary"])

@@ -33,6 +33,7 @@ from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks import gate
 from neuronode_router.litellm_plugin.hooks.admission import Admission
+from neuronode_router.litellm_plugin.hooks.asking import Asking
 from neuronode_router.litellm_plugin.hooks.chosen_group import Renaming
 from neuronode_router.litellm_plugin.hooks.request_metadata import RIVAL
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
@@ -141,7 +142,7 @@ def way(monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
     litellm.callbacks[:] = [admission, Renaming(), guard, spy]
     yield Way(ProxyLogging(user_api_key_cache=DualCache()), live, spy, admission, current)
     litellm.callbacks[:] = before
-    gate.let(None)
+    gate.let(gate.FREE)
 
 
 class Sampled:
@@ -207,7 +208,10 @@ BODIES = st.fixed_dictionaries(
     | {
         "router_settings_override": st.fixed_dictionaries({}, optional=FIELDS),
         "deployment_id": NAMES,
-        "extra_body": st.fixed_dictionaries({"model": NAMES}),
+        "extra_body": st.fixed_dictionaries({}, optional={"model": NAMES, "models": st.lists(NAMES)}),
+        "tools": st.lists(st.fixed_dictionaries({"type": st.just("advisor"), "model": NAMES}), max_size=2),
+        "model_id": NAMES,
+        "engine": NAMES,
     },
 )
 
@@ -279,7 +283,7 @@ async def test_the_last_gate_stands_without_the_first(way: Way, caller: str, gro
     tiers = {"small": Tier.FAST, "middle": Tier.MEDIUM, "large": Tier.COMPLEX}
     cap = Tier.FAST if caller == "capped" else Tier.COMPLEX
     asks = gate.Passing(user, Passage(cap, tier_of=tiers.get), listed=caller == "listed")
-    gate.let(None if caller == "ordinary" else asks)
+    gate.let(gate.FREE if caller == "ordinary" else asks)
 
     with pytest.raises((HTTPException, litellm.exceptions.InternalServerError)) as refusal:
         await way.live.acompletion(
@@ -293,3 +297,67 @@ async def test_the_last_gate_stands_without_the_first(way: Way, caller: str, gro
     allowed = group in within.get(caller, GROUPS)
     assert way.spy.seen == ({group} if allowed else set())
     assert (getattr(refusal.value, "status_code", None) == 403) is not allowed
+
+
+@pytest.mark.parametrize("caller", WITHIN)
+@pytest.mark.parametrize("group", GROUPS)
+async def test_what_nobody_has_decided_reaches_nothing_for_who_is_limited(
+    way: Way, caller: str, group: str
+) -> None:
+    """A call of LiteLLM's that comes by no hook of ours: the door says who came in, and that is all that is known."""
+    litellm.callbacks.remove(way.admission)
+    gate.let(gate.Undecided(lambda: caller != "ordinary"))
+    way.spy.seen = set()
+
+    with pytest.raises((HTTPException, litellm.exceptions.InternalServerError)):
+        await way.live.acompletion(model=group, messages=[{"role": "user", "content": "hi"}], num_retries=0)
+
+    assert way.spy.seen == ({group} if caller == "ordinary" else set())
+
+
+SAID = {
+    "as a tool's model": {"tools": [{"type": "advisor", "model": "large"}]},
+    "by another name": {"tools": [{"type": "advisor", "settings": {"use": ["auto:complex"]}}]},
+    "as a key": {"extra": {"large": 1}},
+    "among thousands": {"extra": ["x"] * 30_000},
+}
+
+
+@pytest.mark.parametrize("body", [*SAID.values(), {"tools": [{"type": "function"}]}], ids=[*SAID, "nowhere"])
+async def test_a_call_within_a_request_is_the_operators_only_where_the_client_says_nothing_of_it(
+    way: Way, body: dict[str, Any]
+) -> None:
+    """A guardrail may ask a group that the caller may not; a tool of the client's, which looks alike, may not."""
+    user = UserAPIKeyAuth(api_key="capped")
+    snapshot = way.current.snapshot
+    assert snapshot is not None
+    asking = Asking(way.admission._host, snapshot, user, {"model": "small", **body})
+    asks = asking.passing()
+    assert asks is not None
+    gate.let(asks)
+    litellm.callbacks.remove(way.admission)
+    way.spy.seen = set()
+
+    with pytest.raises((HTTPException, litellm.exceptions.InternalServerError)):
+        await way.live.acompletion(
+            model="large", messages=[{"role": "user", "content": "hi"}], metadata={"own": 1}, num_retries=0
+        )
+
+    assert way.spy.seen == (set() if body in SAID.values() else {"large"})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"extra_headers": {"Authorization": "Bearer of-mine"}},
+        {"headers": {"X-Api-Key ": "of-mine"}},
+        {"extra_body": {"extra_headers": {"api-key": "of-mine"}}},
+        {"router_settings_override": {"headers": {"host": "elsewhere"}}},
+        {"fallbacks": [{"model": "rescue", "extra_headers": {"authorization": "of-mine"}}]},
+    ],
+)
+async def test_nobody_sets_what_a_deployment_is_known_by(way: Way, body: dict[str, Any]) -> None:
+    """A wrong key from a client would be the deployment's failure, and its cooldown everybody's."""
+    seen = await way.ask("ordinary", {"model": "small", **body})
+
+    assert seen == ({"small"} if "fallbacks" in body else set())

@@ -14,8 +14,16 @@ from neuronode_router.classifier.history import History
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import FileWake
 
+
+def _store(directory: Path) -> None:
+    store = ControlStore(f"sqlite:///{directory / 'control.db'}")
+    store.revision()
+    assert stat.S_IMODE((directory / "control.db-wal").stat().st_mode) == 0o600
+    store.close()
+
+
 MAKERS: dict[str, Callable[[Path], object]] = {
-    "store": lambda directory: ControlStore(f"sqlite:///{directory / 'control.db'}").revision(),
+    "store": _store,
     "history": lambda directory: History(directory).add([]),
     "wake": lambda directory: FileWake(directory / "wake")._write(7),
     "text": lambda directory: private_files.write_text(directory / "text", "x"),

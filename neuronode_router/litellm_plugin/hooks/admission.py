@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from fastapi import HTTPException
@@ -47,6 +48,7 @@ from neuronode_router.litellm_plugin.hooks.usage_reading import attempted_fallba
 from neuronode_router.routing import targets
 from neuronode_router.routing.conversations import Standing
 from neuronode_router.routing.fallback_chain import Held
+from neuronode_router.routing.fields import credentials, unchecked
 from neuronode_router.routing.sendable import unsendable
 from neuronode_router.routing.snapshot import Snapshot
 
@@ -72,17 +74,12 @@ SEVERAL = frozenset({"completion", "acompletion"})
 """The calls that LiteLLM sends to each of several names between commas."""
 
 OF_A_PROVIDER = frozenset({"create_interaction", "acreate_interaction"})
-"""The calls into which LiteLLM itself writes a provider, which it needs only where there is no model."""
+"""The calls into whose body LiteLLM itself writes a provider, which it needs only where there is no model."""
 
 HARMLESS = frozenset(
     {"get", "list", "retrieve", "delete", "cancel", "content", "status", "mcp", "search", "message"}
 )
 """Words in the names of calls that run no model: they look at or end what a call has made, or ask tools and agents."""
-
-LITELLMS = frozenset(
-    {"metadata", "litellm_metadata", "proxy_server_request", "secret_fields", "litellm_logging_obj"}
-)
-"""Fields of a request that LiteLLM adds for itself."""
 
 REFUSALS: Mapping[type[NeuronodeError], int] = {
     NotAllowed: 403,
@@ -122,7 +119,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         The name stays in the request until LiteLLM's own hooks have looked at it (see `chosen_group`).
         """
         chosen_group.forget()
-        gate.let(None)
+        gate.let(gate.Undecided(partial(self.is_limited, user_api_key_dict)))
         moving.begin(None)
         if self._current.snapshot is None and not self._opened.is_set():
             await self._startup()
@@ -130,8 +127,9 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         with self._refusing(user_api_key_dict, data, routed=routed):
             if routed:
                 return await self._admit(user_api_key_dict, data, call_type)
-            if not _is_harmless(call_type) and self._asking(user_api_key_dict, dict(data)).is_denied:
-                raise gate.unseen(f"a call of the kind {call_type!r}")
+            if call_type not in ROUTED_CALLS and not _is_harmless(call_type):
+                await self._judge(user_api_key_dict, data, kind=f"a call of the kind {call_type!r}")
+            gate.let(gate.FREE)
         return None
 
     @contextmanager
@@ -149,6 +147,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             self.failures.record("admission", error)
             if routed:
                 request_metadata.mark_fail_open(data)
+            gate.let(gate.FREE)
             if self._must_fail(user, data):
                 text = "Nobody can tell now what this key may use, and it is limited. Ask again later."
                 raise HTTPException(status_code=503, detail={"error": text}) from error
@@ -159,24 +158,39 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             raise NotReady("No control state could be read yet.")
         return Asking(self._host, snapshot, user, data)
 
-    async def judge(self, user: UserAPIKeyAuth, name: object) -> None:
-        """Judge a caller whose tokens LiteLLM has counted by the model `name`, without a hook. Raises HTTPException.
+    def is_limited(self, user: UserAPIKeyAuth) -> bool:
+        """Return whether anything is denied to a caller, or nobody can tell. Never raises."""
+        try:
+            return self._asking(user, {}).is_denied
+        except Exception as error:  # noqa: BLE001 - who cannot be known is not let through
+            self.failures.record("admission", error)
+            return self._must_fail(user, {})
 
-        The call goes where LiteLLM alone leads the name; where that is elsewhere than for this caller, it is refused.
+    async def judge(self, user: UserAPIKeyAuth, body: Mapping[str, Any], *, counts: bool) -> None:
+        """Judge a call that comes by no hook, by the names in its body. Raises HTTPException.
+
+        Whoever is limited may only have tokens counted. The call goes where LiteLLM alone leads the name; where that is
+        elsewhere than for this caller, it is refused.
         """
-        data: dict[str, Any] = {"model": name}
-        gate.let(None)
-        with self._refusing(user, data, routed=False):
-            asking = self._asking(user, data)
-            if not isinstance(name, str):
-                return
-            decision = asking.decide(name)
-            if decision.profile is not None and decision.group != self._host.named(name):
-                if asking.is_denied:
-                    raise gate.unseen(f"counting tokens for {name!r}")
-                return
+        with self._refusing(user, dict(body), routed=False):
+            await self._judge(user, body, kind="a call of this kind", counts=counts)
+
+    async def _judge(
+        self, user: UserAPIKeyAuth, body: Mapping[str, Any], *, kind: str, counts: bool = False
+    ) -> None:
+        asking = self._asking(user, dict(body))
+        if asking.is_denied and not (counts and isinstance(body.get("model"), str)):
+            raise gate.unseen(kind)
+        for name in set(_all_names(body)):
+            await self._judge_name(asking, name)
+        gate.let(asking.passing() or gate.FREE)
+
+    async def _judge_name(self, asking: Asking, name: str) -> None:
+        decision = asking.decide(name)
+        if decision.profile is None or decision.group == self._host.named(name):
             await asking.enter([Way(name, decision)])
-            gate.let(asking.passing())
+        elif asking.is_denied:
+            raise gate.unseen(f"a call for {name!r} that this proxy's admission does not see")
 
     async def _admit(
         self, user: UserAPIKeyAuth, data: dict[str, Any], call_type: str
@@ -186,19 +200,22 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         if not isinstance(requested, str):
             if asking.is_denied:
                 raise gate.unseen("a model that is no text")
+            gate.let(gate.FREE)
             return None
         if not requested.isprintable():
             raise InvalidRequest("The field model holds control characters.")
-        if wrong := unsendable({key: value for key, value in data.items() if key not in LITELLMS}):
+        if wrong := unsendable(
+            {key: value for key, value in data.items() if key not in request_metadata.LITELLMS}
+        ):
             raise InvalidRequest(f"The request holds {wrong}, which JSON has not.")
-        if asking.is_denied:
-            _refuse_redirections(data, call_type)
+        _refuse_redirections(_written(data, call_type), limited=asking.is_denied)
         names = targets.asked(requested, several=call_type in SEVERAL)
         talk = self._talk(asking, call_type) if len(names) == 1 else None
         ways = [self._way(name, asking, talk) for name in names]
         await asking.enter(ways)
         await asking.settle_fallbacks(ways)
-        gate.let(asking.passing())
+        await asking.settle_tools()
+        gate.let(asking.passing() or gate.FREE)
         chosen_group.choose(user, requested, ",".join(way.decision.group for way in ways))
         known = self._keeper.sent(talk, ways[0].decision, asking.snapshot)
         marks = [{**(way.mark or {}), request_metadata.CONVERSATION: known} for way in ways]
@@ -335,13 +352,23 @@ def _is_harmless(call_type: str) -> bool:
     return not HARMLESS.isdisjoint(call_type.strip("_").removeprefix("a").split("_"))
 
 
-def _refuse_redirections(data: Mapping[str, Any], call_type: str) -> None:
-    """Raise HTTPException for a request that has the deployment's server asked for something else."""
-    found = targets.redirections(data)
-    if call_type in OF_A_PROVIDER:
-        found = tuple(name for name in found if name != "custom_llm_provider")
-    if found:
-        raise gate.unseen(f"the field {found[0]}")
+def _written(data: Mapping[str, Any], call_type: str) -> Mapping[str, Any]:
+    """Return the fields of the client's body."""
+    body = request_metadata.client_body(data)
+    if call_type not in OF_A_PROVIDER:
+        return body
+    return {name: value for name, value in body.items() if name != "custom_llm_provider"}
+
+
+def _refuse_redirections(body: Mapping[str, Any], *, limited: bool) -> None:
+    """Raise for what has a deployment asked by another name, or with credentials that are not its operator's."""
+    if named := next(credentials(body), None):
+        raise InvalidRequest(
+            f"The request sets the header {named}, which belongs to the deployment.",
+            fix="Leave it out: the operator's configuration has what a deployment is asked with.",
+        )
+    if limited and (named := next(unchecked(body), None)):
+        raise gate.unseen(f"the field {named}")
 
 
 def _all_names(data: Mapping[str, Any]) -> Iterable[str]:

@@ -167,8 +167,36 @@ class Asking:
         if not (self.is_capped or self.is_listed):
             return None
         return Passing(
-            self.user, self.passage, listed=self.is_listed, approved=self._approved, unnamed=self._unnamed
+            self.user,
+            self.passage,
+            listed=self.is_listed,
+            approved=self._approved,
+            unnamed=self._unnamed,
+            said=self._said,
         )
+
+    async def settle_tools(self) -> None:
+        """Write the groups that tools may ask in the place of the names. Raises `NotAllowed` for one out of reach."""
+        leads: dict[str, str] = {}
+        for name in islice(targets.of_tools(self.data), MAX_NAMES):
+            decision = self.decide(name)
+            if decision.profile is None and not self.is_denied:
+                continue
+            found = await self._lead(name)
+            if not found:
+                raise NotAllowed(
+                    f"This key may not use the model {name!r}, which a tool of the request asks for.",
+                    fix="Have the tool ask for a task or a group that the key may use.",
+                )
+            leads[name] = found[0]
+        targets.lead_tools(self.data, leads)
+
+    def _said(self, model: str, group: str | None) -> bool:
+        """Return whether anything in the client's body is this name, or a name that leads to this group."""
+        said = targets.spoken(request_metadata.client_body(self.data))
+        if said is None or model in said or group in said:
+            return True
+        return group is not None and any(self.host.named(name) == group for name in said)
 
     async def _leads(self, names: Iterable[str]) -> targets.Leads:
         found: dict[str, tuple[str, ...]] = {}
@@ -227,9 +255,7 @@ def _judged_at_the_door(user: UserAPIKeyAuth, data: Mapping[str, Any]) -> set[st
     They are those of the body. What is called may stand in the path or the query, which LiteLLM judges of some routes
     only.
     """
-    request = data.get("proxy_server_request")
-    body = request.get("body") if isinstance(request, Mapping) else None
-    said = body.get("model") if isinstance(body, Mapping) else None
+    said = (request_metadata.sent_body(data) or {}).get("model")
     if not isinstance(said, str):
         return set()
     found = {said, *targets.asked(said, several=True)}

@@ -1,7 +1,8 @@
 """The last gate: before LiteLLM asks a deployment, whether the request that it serves may reach the group.
 
-It decides nothing itself: `routing.passage` has the rule for caps, LiteLLM has the one for lists of models. Requests of
-callers whom nothing is denied pass without a look. Who is asking stands in a context variable, which no body reaches.
+It decides nothing itself: `routing.passage` has the rule for caps, LiteLLM has the one for lists of models. What is
+decided stands in a context variable, which no body reaches: the door of the proxy writes down that somebody came in,
+admission what may be reached. What nobody has decided passes for callers to whom nothing is denied, and for no others.
 """
 
 from __future__ import annotations
@@ -28,6 +29,19 @@ Grants = Callable[[UserAPIKeyAuth, str, str], Awaitable[bool]]
 """From a caller, a name and a group to whether LiteLLM's lists let the caller use the one or the other."""
 
 
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """A request that came in, of which nobody has decided yet what it may reach."""
+
+    limited: Callable[[], bool]
+    """Whether anything is denied to the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """A request to which nothing is denied."""
+
+
 @dataclass(slots=True)
 class Passing:
     """One request of a caller to whom something is denied, on its way to deployments."""
@@ -40,19 +54,29 @@ class Passing:
     """Groups that were judged for this request."""
     unnamed: bool = False
     """Whether LiteLLM alone knows what the name means (a wildcard, a router of its own): it judged the name."""
+    said: Callable[[str, str | None], bool] = lambda _model, _group: True
+    """Whether anything that the client wrote leads to a name or to a group."""
 
 
-_passing: ContextVar[Passing | None] = ContextVar("neuronode_passing", default=None)
+FREE = Free()
+
+_state: ContextVar[Undecided | Free | Passing | None] = ContextVar("neuronode_passing", default=None)
 
 
-def let(passing: Passing | None) -> None:
-    """Say who asks, for all that follows in this request; None where nothing is denied."""
-    _passing.set(passing)
+def let(state: Undecided | Free | Passing) -> None:
+    """Say what is decided, for all that follows in this request."""
+    _state.set(state)
 
 
 def passing() -> Passing | None:
-    """Return who asks, None where nothing is denied or nobody of the proxy's callers does."""
-    return _passing.get()
+    """Return who asks, None where nothing is denied or nobody of the proxy's callers does.
+
+    Raises HTTPException 403 for who is limited and was let in by nobody.
+    """
+    state = _state.get()
+    if isinstance(state, Undecided) and state.limited():
+        raise unseen("a call that this proxy's admission has not seen")
+    return state if isinstance(state, Passing) else None
 
 
 def is_listed(user: UserAPIKeyAuth) -> bool:
@@ -98,21 +122,26 @@ class Gate(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         parent_otel_span: object = None,
     ) -> list[Any]:
         """Return the deployments of the group. Raises HTTPException 403 for a group out of reach."""
-        asks = _passing.get()
-        if asks is not None and healthy_deployments and not is_inner(request_kwargs):
-            await self._check(asks, self._group_of(healthy_deployments[0]["model_info"]["id"]) or model)
+        asks = passing()
+        if asks is not None and healthy_deployments:
+            group = self._group_of(healthy_deployments[0]["model_info"]["id"]) or model
+            if not _is_operators(asks, request_kwargs, model, group):
+                await self._check(asks, group)
         return healthy_deployments
 
     async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: object) -> None:
         """Let the call go on. Raises HTTPException 403 for a group out of reach, or one that nobody can tell."""
-        asks = _passing.get()
-        if asks is not None and not is_inner(kwargs):
-            about = kwargs.get("model_info")
-            known = about.get("id") if isinstance(about, Mapping) else None
-            group = self._group_of(known) if isinstance(known, str) else None
-            if group is None:
-                raise refusal(None)
-            await self._check(asks, group)
+        asks = passing()
+        if asks is None:
+            return
+        about = kwargs.get("model_info")
+        known = about.get("id") if isinstance(about, Mapping) else None
+        group = self._group_of(known) if isinstance(known, str) else None
+        if _is_operators(asks, kwargs, str(kwargs.get("model")), group):
+            return
+        if group is None:
+            raise refusal(None)
+        await self._check(asks, group)
 
     async def _check(self, asks: Passing, group: str) -> None:
         if not asks.passage.reaches(group):
@@ -124,9 +153,18 @@ class Gate(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         asks.approved.add(group)
 
 
+def _is_operators(asks: Passing, kwargs: Mapping[str, Any] | None, model: str, group: str | None) -> bool:
+    """Return whether LiteLLM calls for its operator: within a request, and where nothing that its client wrote leads.
+
+    Tools that ask a model of their own, as advisors do, are called within a request too, and go where the client says.
+    """
+    return is_inner(kwargs) and not asks.said(model, group)
+
+
 def is_inner(kwargs: Mapping[str, Any] | None) -> bool:
-    """Return whether LiteLLM calls for purposes of its own (a guardrail, a cache): such a call has metadata of its own,
-    without a caller. A fallback of a client's cannot take the caller away: `targets` leaves out what would.
+    """Return whether LiteLLM calls within a request (a guardrail, a cache, a tool): with metadata, without a caller.
+
+    A fallback of a client's cannot take the caller away: `targets` leaves out what would.
     """
     buckets = [bucket for name in BUCKETS if isinstance(bucket := (kwargs or {}).get(name), Mapping)]
     return bool(buckets) and all(bucket.get("user_api_key_auth") is None for bucket in buckets)

@@ -17,6 +17,11 @@ from neuronode_router.domain import Decision, Reason, fits_header
 KEY = "neuronode"
 """Our entry in LiteLLM's request metadata."""
 
+LITELLMS = frozenset(
+    {"metadata", "litellm_metadata", "proxy_server_request", "secret_fields", "litellm_logging_obj"}
+)
+"""Fields of a request that LiteLLM adds for itself."""
+
 ASKED = "asked"
 """Entry of the mark: the id of the deployment that LiteLLM asked last."""
 
@@ -268,6 +273,19 @@ def _left(mark: Mapping[str, Any], served: str, *, meant: str | None, attempted:
         return served != meant
     hops = mark.get(HOPS) if attempted is None else attempted
     return None if hops is None else hops > 0
+
+
+def sent_body(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the body as it came in, None where LiteLLM has kept none."""
+    request = data.get("proxy_server_request")
+    body = request.get("body") if isinstance(request, Mapping) else None
+    return body if isinstance(body, Mapping) else None
+
+
+def client_body(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fields that the client wrote, without those that LiteLLM and we have added since."""
+    body = sent_body(data)
+    return {k: v for k, v in data.items() if k not in LITELLMS} if body is None else body
 
 
 def answer_headers(

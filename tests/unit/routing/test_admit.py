@@ -91,7 +91,7 @@ def test_override_names_reach_another_profile_where_access_allows(name: str, gro
     decision = admit(snapshot(), name, wanted_profile=None, may_override=anybody)
 
     assert (decision.group, decision.reason) == (group, Reason.OVERRIDE_NAME)
-    with pytest.raises(NotAllowed):
+    with pytest.raises(UnknownProfile if "secret" in name else NotAllowed):
         admit(snapshot(), name, wanted_profile=None, may_override=nobody)
 
 
@@ -123,6 +123,21 @@ def test_the_header_chooses_the_profile_where_access_allows() -> None:
     )
     assert (denied.group, denied.reason) == ("chat_premium", Reason.OVERRIDE_DENIED)
     assert (unknown.group, unknown.reason) == ("chat_premium", Reason.OVERRIDE_DENIED)
+
+
+def test_a_hidden_profile_is_unknown_to_who_may_not_choose_it() -> None:
+    """The answer is that of a name that nobody has, and only profiles that the caller may choose are told."""
+    refusals = []
+    for name in ("@profile/secret", "@profile/nobody"):
+        with pytest.raises(UnknownProfile) as refusal:
+            admit(snapshot(), name, wanted_profile=None, may_override=lambda found: found.name == "balanced")
+        refusals.append(refusal.value)
+
+    told = {
+        (refusal.fix, refusal.message.replace("secret", "x").replace("nobody", "x")) for refusal in refusals
+    }
+    assert len(told) == 1
+    assert all("premium" not in refusal.fix and "balanced" in refusal.fix for refusal in refusals)
 
 
 def test_an_unknown_profile_name_is_refused_without_naming_hidden_profiles() -> None:

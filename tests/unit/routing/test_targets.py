@@ -13,10 +13,12 @@ from neuronode_router.routing.targets import (
     MAX_DEPTH,
     OVERRIDE,
     asked,
+    lead_tools,
     led,
     names,
+    of_tools,
     read_fallbacks,
-    redirections,
+    spoken,
     take_over,
     written,
 )
@@ -153,16 +155,21 @@ def test_settings_of_the_router_move_to_where_litellm_merges_them() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("body", "found"),
-    [
-        ({"model": "a"}, ()),
-        ({"deployment_id": "x"}, ("deployment_id",)),
-        ({"extra_body": {"model": "x"}}, ("extra_body.model",)),
-        ({"extra_body": [["model"]]}, ()),
-        ({"custom_llm_provider": "azure"}, ("custom_llm_provider",)),
-    ],
-)
-def test_what_redirects_a_call_is_named(body: dict[str, Any], found: tuple[str, ...]) -> None:
-    """Fields by which a deployment's server would be asked for something else."""
-    assert redirections(body) == found
+@given(JSON)
+def test_whatever_tools_are_they_are_read_and_written(tools: Any) -> None:
+    """Names are led, everything else of a tool stays as it is, and the client's own body is not touched."""
+    body = {"tools": tools}
+    names = list(of_tools(body))
+
+    lead_tools(body, {name: f"group of {name}" for name in names})
+
+    assert list(of_tools(body)) == [f"group of {name}" for name in names]
+    assert (body["tools"] is tools) is (not names)
+
+
+def test_what_a_client_wrote_is_found_at_any_depth() -> None:
+    """Texts, names of fields and entries of lists; no long texts, and nothing where there is too much."""
+    body = {"a": [{"b": ["c", {"d": "e" * 500}]}], "model": "f"}
+
+    assert spoken(body) == {"a", "b", "c", "d", "model", "f"}
+    assert spoken({"a": ["x"] * 30_000}) is None

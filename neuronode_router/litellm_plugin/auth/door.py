@@ -1,0 +1,98 @@
+"""The door of the proxy: who was let in by LiteLLM is written down, and calls that come by no hook are judged here.
+
+LiteLLM authenticates every request by one function that its routes depend on. FastAPI lets an application put another
+one in its place: ours calls LiteLLM's, and then looks where the request goes. Which calls come by admission is listed;
+all others that ask models are refused for callers to whom something is denied, also those of a newer LiteLLM. It must
+not know what is allowed.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, Protocol
+
+from fastapi import FastAPI, Request
+from litellm.proxy._types import UserAPIKeyAuth
+from litellm.proxy.auth.auth_utils import get_request_route
+from litellm.proxy.auth.route_checks import RouteChecks
+from litellm.proxy.auth.user_api_key_auth import user_api_key_auth
+from litellm.proxy.common_utils.http_parsing_utils import read_request_body
+
+from neuronode_router.litellm_plugin.hooks import gate
+
+ADMITTED = re.compile(
+    r"/(?:chat/completions|completions|embeddings|responses(?:/compact)?|v1/messages|images/(?:generations|edits)"
+    r"|audio/(?:speech|transcriptions|translations)|moderations|rerank|ocr|interactions)/?$"
+    r"|^(?:/openai)?(?:/v1)?/videos/?$|:(?:stream)?[gG]enerateContent$"
+)
+"""Calls of which LiteLLM tells our admission before it asks anybody."""
+
+COUNTING = re.compile(r"/(?:count_tokens|input_tokens|token_counter)/?$|:countTokens$")
+"""Calls that count tokens, for which some providers are asked."""
+
+ASKING = re.compile(r"^/health/?$|^/health/test_connection|/rag/|^/v\d+/decisions|^/v\d+/systemone")
+"""Calls that ask models although LiteLLM does not have them among its calls of models, and whatever their method."""
+
+HARMLESS = re.compile(r"/cancel/?$|^/mcp|/mcp(?:/|$)|/search(?:/|$)|/traces|/logs|/transform_request/?$")
+"""Calls that ask no model, among those by which models are asked."""
+
+LOOKING = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+"""Methods by which nothing is made."""
+
+
+class Judge(Protocol):
+    """What the door asks of admission."""
+
+    def is_limited(self, user: UserAPIKeyAuth) -> bool:
+        """Return whether anything is denied to a caller."""
+
+    async def judge(self, user: UserAPIKeyAuth, body: Mapping[str, Any], *, counts: bool) -> None:
+        """Raise HTTPException where a caller may not make a call that comes by no hook."""
+
+
+def guard(app: FastAPI, judge: Judge) -> None:
+    """Let every route of the application authenticate by `authenticator`."""
+    app.dependency_overrides[user_api_key_auth] = authenticator(judge)
+
+
+def authenticator(judge: Judge) -> Callable[[Request], Awaitable[UserAPIKeyAuth]]:
+    """Return LiteLLM's authentication of a request with the door behind it. Raises what LiteLLM's raises."""
+    keys = {
+        name: parameter.default.dependency
+        for name, parameter in inspect.signature(user_api_key_auth).parameters.items()
+        if hasattr(parameter.default, "dependency")
+    }
+
+    async def authenticate(request: Request) -> UserAPIKeyAuth:
+        given = {name: await key(request) for name, key in keys.items()}
+        user: UserAPIKeyAuth = await user_api_key_auth(request=request, **given)
+        await _enter(request, user, judge)
+        return user
+
+    return authenticate
+
+
+async def _enter(request: Request, user: UserAPIKeyAuth, judge: Judge) -> None:
+    route = get_request_route(request)
+    gate.let(gate.Undecided(partial(judge.is_limited, user)))
+    if ADMITTED.search(route):
+        return
+    counts = COUNTING.search(route) is not None
+    if counts or _asks(route, request.method):
+        body = dict(await read_request_body(request))
+        if "model" not in body:
+            named = request.path_params.get("model_name") or request.query_params.get("model")
+            body |= {"model": named} if named else {}
+        await judge.judge(user, body, counts=counts)
+    elif request.method in LOOKING:
+        gate.let(gate.FREE)
+
+
+def _asks(route: str, method: str) -> bool:
+    """Return whether a call that is not admitted may ask a model."""
+    if ASKING.search(route):
+        return True
+    return method not in LOOKING and RouteChecks.is_llm_api_route(route) and not HARMLESS.search(route)
