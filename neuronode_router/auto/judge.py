@@ -79,7 +79,7 @@ Told = Callable[[Comparison, bool], None]
 """Is told of a comparison and whether the light answer would have done. It must not wait."""
 
 
-class Judge:
+class AnswerJudge:
     """One worker's. `offer` never waits and never raises; what fails is counted and touches no request."""
 
     def __init__(

@@ -18,7 +18,7 @@ from cachetools import LRUCache
 
 from neuronode_router.auto import comparison
 from neuronode_router.auto.deciding import Learned, decide_tier
-from neuronode_router.auto.judge import Judge
+from neuronode_router.auto.judge import AnswerJudge
 from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.classifier import Classification, Classifier
 from neuronode_router.classifier.excerpt import Excerpt
@@ -113,7 +113,7 @@ class AutoRouter:
         self.sessions = sessions or Sessions()
         self.outcomes: Outcomes | None = None
         """What outcomes have taught; None while they do not count."""
-        self.judge: Judge | None = None
+        self.judge: AnswerJudge | None = None
 
     def use(self, classifier: Classifier) -> None:
         """Classify with another classifier from now on. What the old one said is forgotten."""

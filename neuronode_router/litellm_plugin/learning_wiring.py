@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from neuronode_router.auto.judge import Judge, JudgeSettings
+from neuronode_router.auto.judge import AnswerJudge, JudgeSettings
 from neuronode_router.auto.judged_days import JudgedDays
 from neuronode_router.auto.learning import Learning
 from neuronode_router.auto.outcome_store import OutcomeStore
@@ -38,13 +38,13 @@ class LearningWiring:
     ) -> None:
         self.outcomes = Outcomes(OutcomeStore(database)) if settings.outcomes == "on" else None
         self.learning = Learning(settings, failures=failures, outcomes=self.outcomes)
-        self.judge: Judge | None = None
+        self.judge: AnswerJudge | None = None
         self.hooks: OutcomeHooks | None = None
         recorder = self.learning.recorder
         if self.outcomes is None or recorder is None:
             return
         if settings.judge is not None and settings.judge_budget is not None:
-            self.judge = Judge(
+            self.judge = AnswerJudge(
                 JudgeSettings(settings.judge, settings.judge_share),
                 days=JudgedDays(database, budget_usd=settings.judge_budget),
                 groups=JudgedGroups(bridge),

@@ -8,7 +8,7 @@ import httpx
 
 from admin_api.router import PREFIX
 from neuronode_router.auto.diverted import DivertedOf
-from neuronode_router.auto.judge import AskedGroups, Judge, JudgeSettings
+from neuronode_router.auto.judge import AnswerJudge, AskedGroups, JudgeSettings
 from neuronode_router.auto.judged_days import JudgedDays
 from neuronode_router.auto.outcome_store import OutcomeOf
 from neuronode_router.background import Failures
@@ -61,7 +61,7 @@ async def test_what_learning_changed_is_told_with_intervals(world: World, admin:
 async def test_the_judge_tells_what_today_came_to(world: World, admin: httpx.AsyncClient) -> None:
     """Its group, its share, its budget, what was spent in all workers, and verdicts."""
     days = JudgedDays(world.store.database, budget_usd=2.0)
-    world.routing.auto.judge = Judge(
+    world.routing.auto.judge = AnswerJudge(
         JudgeSettings("large", 0.25),
         days=days,
         groups=cast(AskedGroups, None),

@@ -19,7 +19,7 @@ from litellm.proxy.route_llm_request import route_request
 from litellm.proxy.utils import ProxyLogging
 
 from neuronode_router.access import Principal, Role
-from neuronode_router.auto.judge import Judge
+from neuronode_router.auto.judge import AnswerJudge
 from neuronode_router.domain import (
     STABLE_ALIAS_PROFILE,
     TASK_ALIASES,
@@ -155,7 +155,7 @@ class Sampled:
 @pytest.mark.parametrize(("caller", "rival"), [("ordinary", "middle"), ("capped", None), ("listed", None)])
 async def test_only_who_is_denied_nothing_is_compared(way: Way, caller: str, rival: str | None) -> None:
     """The judge would take the request to a group that this caller may not reach, or of which nobody knows."""
-    way.admission._auto.judge = cast(Judge, Sampled())
+    way.admission._auto.judge = cast(AnswerJudge, Sampled())
     user = UserAPIKeyAuth(api_key=caller, models=["auto", "small"] if caller == "listed" else [])
     data: dict[str, Any] = {"model": "auto", "messages": [{"role": "user", "content": SENTIMENT}]}
     data["proxy_server_request"] = {"body": {"model": "auto"}, "headers": {}}

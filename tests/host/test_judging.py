@@ -12,7 +12,7 @@ import pytest
 from litellm.integrations.custom_logger import CustomLogger
 
 from neuronode_router.auto.history_writer import DecisionRecorder
-from neuronode_router.auto.judge import GroupFailed, Judge, JudgeSettings
+from neuronode_router.auto.judge import AnswerJudge, GroupFailed, JudgeSettings
 from neuronode_router.auto.judged_days import JudgedDays
 from neuronode_router.background import Failures
 from neuronode_router.classifier.history import FeedbackOutcome
@@ -75,7 +75,7 @@ class Bench:
         )
         self.outcomes: list[tuple[str, FeedbackOutcome, tuple[str, ...]]] = []
         self.groups = JudgedGroups(bridged(self.over))
-        self.judge = Judge(
+        self.judge = AnswerJudge(
             JudgeSettings("large", 1.0),
             days=JudgedDays(database, budget_usd=1.0),
             groups=self.groups,

@@ -13,7 +13,7 @@ from litellm.integrations.custom_logger import CustomLogger
 
 from neuronode_router.auto.diverted import DivertedOf
 from neuronode_router.auto.history_writer import DecisionRecorder
-from neuronode_router.auto.judge import Judge
+from neuronode_router.auto.judge import AnswerJudge
 from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.background import Failures
 from neuronode_router.classifier.history import FeedbackOutcome
@@ -41,7 +41,7 @@ class OutcomeHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
         recorder: DecisionRecorder,
         *,
         group_of: GroupOf,
-        judge: Judge | None = None,
+        judge: AnswerJudge | None = None,
         outcomes: Outcomes | None = None,
         price_of: PriceOf = lambda _: None,
     ) -> None:

@@ -18,7 +18,7 @@ from neuronode_router.auto.comparison import (
     Message,
     verdict,
 )
-from neuronode_router.auto.judge import WAITING, GroupAnswer, GroupFailed, Judge, JudgeSettings
+from neuronode_router.auto.judge import WAITING, AnswerJudge, GroupAnswer, GroupFailed, JudgeSettings
 from neuronode_router.auto.judged_days import JudgedDay, JudgedDays
 from neuronode_router.auto.router import Caller
 from neuronode_router.background import Failures
@@ -78,7 +78,7 @@ class Court:
         self.failures = Failures()
         self.groups = groups
         self.days = JudgedDays(database, budget_usd=budget)
-        self.judge = Judge(
+        self.judge = AnswerJudge(
             JudgeSettings("judge", 0.5),
             days=self.days,
             groups=groups,

@@ -6,7 +6,7 @@ import json
 from typing import cast
 
 from neuronode_router.auto.diverted import DivertedOf
-from neuronode_router.auto.judge import AskedGroups, Judge, JudgeSettings
+from neuronode_router.auto.judge import AnswerJudge, AskedGroups, JudgeSettings
 from neuronode_router.auto.judged_days import JudgedDays
 from neuronode_router.auto.outcome_store import OutcomeOf
 from neuronode_router.background import Failures
@@ -35,7 +35,7 @@ def learn(remote: Remote) -> None:
         day = days.set_aside(0.5)
         assert day is not None
         days.settle(day, 0.5, cost=cost, enough=enough)
-    remote.world.routing.auto.judge = Judge(
+    remote.world.routing.auto.judge = AnswerJudge(
         JudgeSettings("large", 0.01),
         days=days,
         groups=cast(AskedGroups, None),
