@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import astuple, dataclass, fields
 from enum import StrEnum
 from pathlib import Path
@@ -237,9 +237,12 @@ class History:
         # Whoever comes first, reader or writer, makes the tables: another process may have made the file just now.
         # Deleted bytes are overwritten: here in the file, and in its log by the checkpoint of `purge`.
         try:
+            with suppress(sqlite3.OperationalError):
+                # Another connection may be switching this new file just now, and SQLite does not wait for that. The
+                # mode is the file's, so it is ours in a moment; what else is wrong is met below.
+                database.execute("PRAGMA journal_mode = WAL")
             database.executescript(
-                f"PRAGMA journal_mode = WAL; {SCHEMA} PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;"
-                "PRAGMA synchronous = NORMAL;"
+                f"{SCHEMA} PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;PRAGMA synchronous = NORMAL;"
             )
         except sqlite3.Error:
             database.close()
