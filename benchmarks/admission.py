@@ -105,6 +105,7 @@ async def measure(name: str, texts: Iterator[str], requests: int) -> Spent:
     from neuronode_router.litellm_plugin.current import CurrentSnapshot
     from neuronode_router.litellm_plugin.hooks.admission import Admission
     from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
+    from tests.host.admitted import keeper_over
 
     async def allow(*_: object) -> bool:
         return True
@@ -123,7 +124,8 @@ async def measure(name: str, texts: Iterator[str], requests: int) -> Spent:
     )
     current = CurrentSnapshot()
     current.take(snapshot())
-    admission = Admission(host, AutoRouter(classifier=shipped(), standings=lambda: stand), current)
+    auto = AutoRouter(classifier=shipped(), standings=lambda: stand)
+    admission = Admission(host, auto, current, keeper_over(lambda group: group))
     user, cache, found = UserAPIKeyAuth(api_key="hash"), DualCache(), []
     for prompt in itertools.islice(texts, WARM_UP + requests):
         data = request(name, prompt)

@@ -128,6 +128,8 @@ class Reason(StrEnum):
     SEVERAL = "several"
     """Several names between commas, which are answered for different reasons."""
     FAIL_OPEN = "fail_open"
+    JUDGE = "judge"
+    """No client's request: the judge has answers compared."""
 
 
 class Step(StrEnum):
@@ -600,3 +602,5 @@ class Decision:
     """How sure the classification is, 0 to 1; None where nothing was classified."""
     keep: str | None = None
     """The deployment id that the session keeps while it is well."""
+    instead: Tier | None = None
+    """What the text alone would have chosen, where outcomes or a trial led to another tier."""

@@ -86,6 +86,12 @@ class Settings(BaseModel):
     """The share of that history in which what was read of the prompt is kept as text, 0 to 1."""
     outcomes: Literal["on", "off"] = "off"
     """Count how the requests of that history turned out, and let the counts move the tiers of `auto`."""
+    judge: Annotated[str | None, Field(pattern=r"^\S{1,256}$")] = None
+    """The model group that compares light answers with the next tier's. Default: none, and nothing is compared."""
+    judge_share: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """The share of the light answers to `auto` requests that are compared, 0 to 1."""
+    judge_budget: Annotated[float | None, Field(gt=0, le=1_000_000, allow_inf_nan=False)] = None
+    """US dollars that comparisons may cost a day (UTC), over all workers. Required with a judge."""
     default_profile: str | None = None
     """The first profile of an empty store. Default: the configuration's `current_profile`, or `balanced`."""
     tasks: Path | None = None
@@ -144,6 +150,14 @@ class Settings(BaseModel):
             raise ValueError(
                 f"{PREFIX}OUTCOMES=on needs {PREFIX}HISTORY=on: outcomes are those of its decisions"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _a_judge_needs_outcomes_and_a_budget(self) -> Self:
+        if self.judge is not None and self.outcomes == "off":
+            raise ValueError(f"{PREFIX}JUDGE needs {PREFIX}OUTCOMES=on: its verdicts are outcomes")
+        if self.judge is not None and self.judge_budget is None:
+            raise ValueError(f"{PREFIX}JUDGE needs {PREFIX}JUDGE_BUDGET: US dollars that it may cost a day")
         return self
 
     @model_validator(mode="after")

@@ -17,20 +17,25 @@ from admin_api.routing.schemas import (
     ClassificationDocument,
     DecisionCountsDocument,
     DecisionDocument,
+    DivertedDocument,
     DryRunBody,
     DryRunDocument,
+    EstimateDocument,
     FeedbackBody,
     FeedbackDocument,
     ForgottenDocument,
+    JudgeDocument,
     LeftOutDocument,
     MeasuredDocument,
     OutcomeDocument,
     OutcomesDocument,
+    OutcomesReportDocument,
     RegistryDocument,
     RouterStatsDocument,
     StandingDocument,
 )
 from neuronode_router.access import key_hash, may_read_all
+from neuronode_router.auto.diverted import EstimatedSum
 from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.auto.preview import preview
 from neuronode_router.classifier.history import FeedbackOutcome, Sign
@@ -116,8 +121,8 @@ async def read_outcomes(call: Reader) -> OutcomesDocument:
     """What `auto` has learned of its tiers from how requests turned out, in all workers."""
     outcomes = _outcomes(call)
     if outcomes is None:
-        return OutcomesDocument(counted=False, kinds=[])
-    known = outcomes.known
+        return OutcomesDocument(counted=False, kinds=[], judge=None)
+    known, judge = outcomes.known, call.host.router.auto.judge if call.host.router else None
     return OutcomesDocument(
         counted=True,
         kinds=[
@@ -131,7 +136,24 @@ async def read_outcomes(call: Reader) -> OutcomesDocument:
             )
             for (kind, tier), counts in sorted(known.counts().items())
         ],
+        judge=JudgeDocument.of(await judge.today(), **judge.status()) if judge else None,
     )
+
+
+async def report_outcomes(call: Reader) -> OutcomesReportDocument:
+    """What learning changed, in all workers: requests that went elsewhere, money, and answers that were not good."""
+    outcomes = _outcomes(call)
+    return OutcomesReportDocument(
+        counted=outcomes is not None,
+        diverted=[
+            DivertedDocument.of(line, saved_usd=_estimate(line.saved_usd), failures=_estimate(line.failures))
+            for line in (await outcomes.report() if outcomes else ())
+        ],
+    )
+
+
+def _estimate(found: EstimatedSum | None) -> EstimateDocument | None:
+    return EstimateDocument.of(found) if found else None
 
 
 async def forget_outcomes(call: Writer) -> ForgottenDocument:
@@ -185,5 +207,6 @@ ENDPOINTS = (
     Endpoint("POST", "/router/classify", classify, (*READ, 404)),
     Endpoint("POST", "/router/feedback", give_feedback, (*READ, 404, 429)),
     Endpoint("GET", "/router/outcomes", read_outcomes),
+    Endpoint("GET", "/router/outcomes/report", report_outcomes),
     Endpoint("DELETE", "/router/outcomes", forget_outcomes, (*READ, 429)),
 )

@@ -249,12 +249,75 @@ class OutcomeDocument(Document):
     """Whether too few were seen to know, so that a few requests for a heavier tier are tried on this one."""
 
 
+class JudgeDocument(Document):
+    """Light answers that a judge compares with the next tier's."""
+
+    group: str
+    """The judge's model group."""
+    share: float
+    """Of the light answers that are compared, 0 to 1."""
+    budget_usd: float
+    """US dollars that comparisons may cost a day (UTC), in all workers."""
+    cost_usd: float
+    """Today, in all workers; of comparisons that run, what they may cost at most."""
+    enough: int
+    """Comparisons of today by which the light answer would have done."""
+    short: int
+    """Those by which it would not."""
+    failed: int
+    """Those in which nobody could tell, or a group did not answer."""
+    waiting: int
+    """In the worker that answers."""
+    dropped: int
+    """Of that worker since its start: too many waited."""
+    over_budget: int
+    """Of that worker since its start: the day's budget did not allow them."""
+
+
 class OutcomesDocument(Document):
     """What was learned."""
 
     counted: bool
     """Whether outcomes are counted here: NEURONODE_HISTORY=on and NEURONODE_OUTCOMES=on."""
     kinds: list[OutcomeDocument]
+    judge: JudgeDocument | None
+    """Null: no judge is on."""
+
+
+class EstimateDocument(Document):
+    """A sum over some requests, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    requests: int
+    """Those of which it is known."""
+
+
+class DivertedDocument(Document):
+    """Requests of a profile that went from one tier to another for one reason."""
+
+    profile: str
+    step: Step
+    """`learned`: outcomes spoke for it; `tried`: to learn whether the lighter tier suffices."""
+    instead: Tier
+    """What the text alone would have chosen."""
+    tier: Tier
+    """What answered."""
+    requests: int
+    """Answered ones of the last 90 days, or since everything was forgotten."""
+    saved_usd: EstimateDocument | None
+    """At listed prices for the same tokens; below zero, more was spent. Null: no two prices are known."""
+    failures: EstimateDocument | None
+    """By how many more answers were not good, inferred from outcomes of the same kinds on both tiers. Null: too few."""
+
+
+class OutcomesReportDocument(Document):
+    """What learning changed."""
+
+    counted: bool
+    """Whether outcomes are counted here."""
+    diverted: list[DivertedDocument]
 
 
 class ForgottenDocument(Document):

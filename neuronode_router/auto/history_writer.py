@@ -13,11 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from neuronode_router.auto.comparison import Comparison
+from neuronode_router.auto.followups import COUNTED_SHARE, GOES_ON, AskedBefore, Followups, features_of
 from neuronode_router.auto.outcome_store import OutcomeOf
 from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.auto.router import Routed
 from neuronode_router.background import Failures
 from neuronode_router.classifier import Classification, lexicon
+from neuronode_router.classifier.classification import Carrier
 from neuronode_router.classifier.excerpt import Excerpt
 from neuronode_router.classifier.history import ChosenTier, Entry, FeedbackOutcome, History, Sign
 from neuronode_router.classifier.observed import observe, scheme
@@ -33,6 +36,8 @@ CHECKS_PASSED = 0.98
 """The share of answers whose form is right where a model is up to its task: what a check is held against. A right form
 says little of the answer, a wrong one much.
 """
+GOOD = frozenset({FeedbackOutcome.SUFFICED, FeedbackOutcome.JUDGED_ENOUGH})
+JUDGED = frozenset({FeedbackOutcome.JUDGED_ENOUGH, FeedbackOutcome.JUDGED_SHORT})
 WRITING = "writing the history of decisions"
 
 
@@ -48,6 +53,8 @@ class _Decided:
     considered: Decision
     sent_to: str
     chosen: ChosenTier | None
+    conversation: bytes | None
+    place: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,12 @@ class _TurnedOut:
     callers: tuple[str, ...]
 
 
-_Note = _Decided | _TurnedOut
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    call_id: str
+
+
+_Note = _Decided | _TurnedOut | _Answered
 
 
 class DecisionRecorder:
@@ -82,6 +94,7 @@ class DecisionRecorder:
         self._chance = chance
         # Bounded by `_leave`: the simple queue costs a request a tenth of what the bounded one does.
         self._notes: queue.SimpleQueue[_Note | None] = queue.SimpleQueue()
+        self._followups = Followups()
         self._thread = threading.Thread(target=self._write_all, name="neuronode-history", daemon=True)
         self._ended = False
         self.dropped = 0
@@ -113,13 +126,25 @@ class DecisionRecorder:
             considered=routed.considered,
             sent_to=routed.decision.group,
             chosen=_chosen(routed.classification, routed.decision),
+            conversation=routed.conversation,
+            place=routed.place,
         )
         self._leave(note)
+
+    def answered(self, call_id: str) -> None:
+        """Note that the chosen group has answered a call. Never waits."""
+        if _usable(call_id):
+            self._leave(_Answered(call_id))
 
     def outcome(self, call_id: str, kind: FeedbackOutcome, *, callers: tuple[str, ...]) -> None:
         """Note how the decision of a call by one of `callers` turned out; without one, nothing is. Never waits."""
         if _usable(call_id):
             self._leave(_TurnedOut(self._clock(), call_id, kind, callers))
+
+    def judged(self, comparison: Comparison, enough: bool) -> None:
+        """Note what the judge said of a light answer. Never waits."""
+        kind = FeedbackOutcome.JUDGED_ENOUGH if enough else FeedbackOutcome.JUDGED_SHORT
+        self.outcome(comparison.call_id, kind, callers=(comparison.caller,))
 
     def count(
         self, number: int, entry: Entry, *, good: Callable[[Tier], bool], expected: float | None = None
@@ -170,20 +195,46 @@ class DecisionRecorder:
         return notes
 
     def _write(self, notes: Sequence[_Note], cues: lexicon.Lexicon) -> None:
-        entries = [self._entry(note, cues) for note in notes if isinstance(note, _Decided)]
+        read = [(note, self._entry(note, cues) if isinstance(note, _Decided) else None) for note in notes]
+        entries = [entry for _, entry in read if entry is not None]
         if entries:
             self._history.add(entries)
+        if self._outcomes is not None:
+            self._follow(read, self._outcomes)
         for note in notes:
             if isinstance(note, _TurnedOut):
                 self._turned_out(note)
 
+    def _follow(self, read: Sequence[tuple[_Note, Entry | None]], outcomes: Outcomes) -> None:
+        """Look, in the order of the notes, whether a request asks again what was asked before."""
+        for note, entry in read:
+            if isinstance(note, _Answered):
+                self._followups.answered(note.call_id)
+            elif isinstance(note, _Decided) and entry is not None:
+                found = self._followed(note, entry)
+                if found is not None and self._chance() < COUNTED_SHARE:
+                    outcomes.saw(found[0], good=found[1], expected=GOES_ON)
+
+    def _followed(self, note: _Decided, entry: Entry) -> tuple[OutcomeOf, bool] | None:
+        # What another part than the turn asks for is asked again with every turn.
+        if (
+            note.chosen is None
+            or note.conversation is None
+            or note.classification.carrier is not Carrier.TURN
+        ):
+            return None
+        of = OutcomeOf(RequestKind(note.chosen.profile, entry.label), note.chosen.tier)
+        asked = AskedBefore(note.call_id, note.at, note.place, of, features_of(entry.features))
+        return self._followups.asked(note.conversation, asked)
+
     def _turned_out(self, note: _TurnedOut) -> None:
-        sufficed = note.kind is FeedbackOutcome.SUFFICED
+        good = note.kind in GOOD
         found = self._history.find(note.call_id)
         for number, entry in [one for one in found if one[1].caller in note.callers][:1]:
-            if not sufficed:
+            if note.kind is not FeedbackOutcome.SUFFICED:
                 self._history.note(number, Sign(note.kind, at=note.at))
-            self.count(number, entry, good=lambda _: sufficed, expected=CHECKS_PASSED)
+            expected = None if note.kind in JUDGED else CHECKS_PASSED
+            self.count(number, entry, good=lambda _: good, expected=expected)
 
     def _entry(self, note: _Decided, cues: lexicon.Lexicon) -> Entry:
         said = note.classification

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Connection, Table, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from neuronode_router.domain import TIERS, Tier
+from neuronode_router.auto.diverted import Diverted, DivertedCounts, DivertedOf
+from neuronode_router.domain import TIERS, Step, Tier
 from neuronode_router.routing.sufficiency import OutcomeCounts, RequestKind, Sufficiency, newest
+from neuronode_router.storage import tables
 from neuronode_router.storage.database import Database
 from neuronode_router.storage.tables import outcome
 
@@ -30,21 +33,23 @@ class OutcomeOf(NamedTuple):
 
 
 class OutcomeStore:
-    """The table of outcomes."""
+    """The tables of outcomes and of what they changed."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, found: Mapping[OutcomeOf, OutcomeCounts], *, at: float) -> None:
-        """Add outcomes that were seen by now; `at` is Unix time in seconds."""
+    def add(
+        self, found: Mapping[OutcomeOf, OutcomeCounts], *, at: float, diverted: Diverted | None = None
+    ) -> None:
+        """Add outcomes, and requests that they diverted, which were seen by now; `at` is Unix time in seconds."""
         hour = int(at) // HOUR * HOUR
         with self._database.writing(durable=False) as connection:
-            insert = _INSERTS[connection.dialect.name]
             for (kind, tier), counts in sorted(found.items()):
-                names = {"hour": hour, "profile": kind.profile, "label": kind.label, "tier": tier.value}
-                new = insert(outcome).values(**names, **_columns(counts))
-                sums = {name: outcome.c[name] + new.excluded[name] for name in _columns(counts)}
-                connection.execute(new.on_conflict_do_update(index_elements=list(names), set_=sums))
+                names = {"hour": hour, **kind._asdict(), "tier": tier.value}
+                _add(connection, outcome, names, _columns(counts))
+            for (kind, *names_of), effect in sorted((diverted or {}).items()):
+                how = dict(zip(("step", "instead", "tier"), (name.value for name in names_of), strict=True))
+                _add(connection, tables.diverted, {"hour": hour, **kind._asdict(), **how}, asdict(effect))
 
     def read(self) -> Sufficiency:
         """Return what the newest outcomes of each kind and tier show."""
@@ -56,13 +61,34 @@ class OutcomeStore:
                     spans[of].append(OutcomeCounts(row.good, row.bad, row.expected))
         return Sufficiency({of: newest(found) for of, found in spans.items()})
 
+    def diverted(self) -> Diverted:
+        """Return the requests that went to another tier than their text alone would have sent them to."""
+        found: dict[DivertedOf, DivertedCounts] = defaultdict(DivertedCounts)
+        with self._database.reading() as connection:
+            for row in connection.execute(select(tables.diverted)):
+                kind = RequestKind(row.profile, row.label)
+                of = DivertedOf(kind, Step(row.step), Tier(row.instead), Tier(row.tier))
+                found[of] = found[of].plus(DivertedCounts(row.requests, row.priced, row.saved, row.squares))
+        return found
+
     def forget(self, *, before: float | None = None) -> int:
         """Delete what was counted before a Unix time, or all of it; return how many outcomes there were."""
         old = [] if before is None else [outcome.c.hour < before - HOUR]
         with self._database.writing() as connection:
             gone = connection.execute(select(func.sum(outcome.c.good + outcome.c.bad)).where(*old)).scalar()
             connection.execute(delete(outcome).where(*old))
+            gone_too = [] if before is None else [tables.diverted.c.hour < before - HOUR]
+            connection.execute(delete(tables.diverted).where(*gone_too))
         return int(gone or 0)
+
+
+def _add(
+    connection: Connection, table: Table, names: Mapping[str, object], counts: Mapping[str, float]
+) -> None:
+    """Add counts to the row of these names."""
+    new = _INSERTS[connection.dialect.name](table).values(**names, **counts)
+    sums = {name: table.c[name] + new.excluded[name] for name in counts}
+    connection.execute(new.on_conflict_do_update(index_elements=list(names), set_=sums))
 
 
 def _columns(counts: OutcomeCounts) -> dict[str, float]:

@@ -9,7 +9,9 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol, Self, TypeVar
 
+from neuronode_router.auto.diverted import DivertedCounts, DivertedLine, DivertedOf, report
 from neuronode_router.auto.outcome_store import OutcomeOf, OutcomeStore
 from neuronode_router.routing.sufficiency import NOTHING_SEEN, OutcomeCounts, Sufficiency
 
@@ -26,14 +28,24 @@ class Outcomes:
         self._store = store
         self._clock = clock
         self._heard: dict[OutcomeOf, OutcomeCounts] = {}
+        self._diverted: dict[DivertedOf, DivertedCounts] = {}
         self._counting = threading.Lock()
         self.known: Sufficiency = NOTHING_SEEN
 
     def saw(self, of: OutcomeOf, *, good: bool, expected: float) -> None:
         """Count one outcome; `expected` is the chance that its text gave it of being good. Never raises."""
-        counts = OutcomeCounts(float(good), float(not good), expected)
         with self._counting:
-            self._heard[of] = self._heard.get(of, OutcomeCounts()).plus(counts)
+            _add(self._heard, of, OutcomeCounts(float(good), float(not good), expected))
+
+    def diverted(self, of: DivertedOf, *, saved_usd: float | None) -> None:
+        """Count an answered request that its text alone would have sent elsewhere. Never raises."""
+        saved = saved_usd or 0.0
+        with self._counting:
+            _add(self._diverted, of, DivertedCounts(1, int(saved_usd is not None), saved, saved * saved))
+
+    async def report(self) -> list[DivertedLine]:
+        """Return what learning changed, in all workers. Raises `StoreUnavailable`."""
+        return report(await asyncio.to_thread(self._store.diverted), self.known)
 
     async def refresh(self) -> None:
         """Share what was heard and take up what all know. Raises `StoreUnavailable`; then nothing is lost."""
@@ -43,6 +55,7 @@ class Outcomes:
         """Delete every outcome of all workers and return how many there were: the text alone decides again."""
         with self._counting:
             self._heard.clear()
+            self._diverted.clear()
         gone = await asyncio.to_thread(self._store.forget)
         self.known = NOTHING_SEEN
         return gone
@@ -50,13 +63,28 @@ class Outcomes:
     def _refresh(self) -> None:
         with self._counting:
             heard, self._heard = self._heard, {}
+            diverted, self._diverted = self._diverted, {}
         try:
-            if heard:
-                self._store.add(heard, at=self._clock())
+            if heard or diverted:
+                self._store.add(heard, at=self._clock(), diverted=diverted)
                 self._store.forget(before=self._clock() - KEPT_SECONDS)
         except BaseException:
             with self._counting:
                 for of, counts in heard.items():
-                    self._heard[of] = self._heard.get(of, OutcomeCounts()).plus(counts)
+                    _add(self._heard, of, counts)
+                for one, effect in diverted.items():
+                    _add(self._diverted, one, effect)
             raise
         self.known = self._store.read()
+
+
+class _Addable(Protocol):
+    def plus(self, other: Self) -> Self: ...
+
+
+Name = TypeVar("Name")
+Addable = TypeVar("Addable", bound=_Addable)
+
+
+def _add(sums: dict[Name, Addable], name: Name, counts: Addable) -> None:
+    sums[name] = sums[name].plus(counts) if name in sums else counts

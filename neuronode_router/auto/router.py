@@ -16,20 +16,21 @@ from typing import Any, Literal
 
 from cachetools import LRUCache
 
+from neuronode_router.auto import comparison
+from neuronode_router.auto.deciding import Learned, decide_tier
+from neuronode_router.auto.judge import AnswerJudge
 from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.classifier import Classification, Classifier
-from neuronode_router.classifier.classification import cheapest, expected_cost
 from neuronode_router.classifier.excerpt import Excerpt
 from neuronode_router.classifier.excerpt import read as read_excerpt
 from neuronode_router.domain import Decision, NothingFits, Step, Stickiness, Tier
 from neuronode_router.routing import conversation
 from neuronode_router.routing.conversation import Conversation
-from neuronode_router.routing.fallback_chain import Constraints, DeploymentStatus, Held, Warm, climb
+from neuronode_router.routing.fallback_chain import Constraints, DeploymentStatus, Held, Warm
 from neuronode_router.routing.fit import NO_NEEDS, Needs, described, unaccepted, why_not
 from neuronode_router.routing.inventory import Deployment
 from neuronode_router.routing.sessions import Sessions, keyed_hash
 from neuronode_router.routing.snapshot import Snapshot
-from neuronode_router.routing.sufficiency import RequestKind, Sufficiency, lighter
 
 REMEMBERED = 4096
 """Classifications kept for prompts that come again."""
@@ -78,15 +79,10 @@ class Routed:
     """Parameters of the request that no deployment of the group takes: LiteLLM drops them, or refuses."""
     refusal: str | None = None
     """What the request needs that nothing has, where the profile refuses it for that."""
-
-
-@dataclass(frozen=True, slots=True)
-class Learned:
-    """What outcomes have taught, for one request."""
-
-    known: Sufficiency
-    tries: bool
-    """Whether it may be sent one tier lighter, to learn whether that suffices."""
+    conversation: bytes | None = None
+    """Under which key the next request is known to follow; None where none can, or nobody learns from it."""
+    place: int = 0
+    """The number of its turn in the conversation, 0 where nobody has answered before it."""
 
 
 Watcher = Callable[[Routed, str, Mapping[str, Any]], None]
@@ -117,6 +113,7 @@ class AutoRouter:
         self.sessions = sessions or Sessions()
         self.outcomes: Outcomes | None = None
         """What outcomes have taught; None while they do not count."""
+        self.judge: AnswerJudge | None = None
 
     def use(self, classifier: Classifier) -> None:
         """Classify with another classifier from now on. What the old one said is forgotten."""
@@ -149,6 +146,22 @@ class AutoRouter:
         for watcher in self._watchers:
             watcher(routed, caller.identity, body)
         return routed
+
+    def rival(self, routed: Routed, caller: Caller, snapshot: Snapshot) -> str | None:
+        """Return the group that a request which is sampled for the judge is compared with, None for all others."""
+        decision = routed.decision
+        if self.judge is None or decision.profile is None or not self.judge.samples():
+            return None
+        ladder = snapshot.ladders[decision.profile]
+        return comparison.rival(decision, routed.needs, ladder=ladder, max_tier=caller.max_tier)
+
+    def diverted_from(self, routed: Routed, snapshot: Snapshot) -> dict[str, str] | None:
+        """Return kind, tier and group of a request that its text alone would have sent elsewhere, None otherwise."""
+        decision, said = routed.decision, routed.classification
+        if decision.instead is None or decision.profile is None or said is None:
+            return None
+        group = next(iter(snapshot.ladders[decision.profile].get(decision.instead, ())), "")
+        return {"label": said.detail or said.task.value, "tier": decision.instead.value, "group": group}
 
     def answered(self, sessions: Sequence[bytes], deployment_id: object) -> None:
         """Remember which deployment answered a request that carries these session keys."""
@@ -209,6 +222,8 @@ class AutoRouter:
             needs=said.needs,
             unaccepted=_unaccepted(groups.get(in_force.group, ()), said.needs),
             refusal=_refusal(in_force, said.needs, groups, profile.nothing_fits),
+            conversation=None if in_passing or excerpt is None else self._conversation(said, caller),
+            place=conversation.answered_place(said),
         )
 
     def _learned(self) -> Learned | None:
@@ -241,6 +256,14 @@ class AutoRouter:
             yield self.sessions.key("loop", *name, *said.known_by)
         if sticky and caller.session is not None:
             yield self.sessions.key("session", caller.identity, caller.session)
+
+    def _conversation(self, said: Conversation, caller: Caller) -> bytes | None:
+        if self.outcomes is None or said.in_tool_loop:
+            return None
+        if caller.session is not None:
+            return self.sessions.key("followed", caller.identity, caller.session)
+        opening = conversation.opening(said)
+        return self.sessions.key("opened", caller.identity, *opening) if opening else None
 
     def _held(self, sessions: Sequence[bytes], *, in_tool_loop: bool, sticky: bool) -> Held | None:
         """A loop goes on where it began; another request of a session where that went last."""
@@ -282,35 +305,6 @@ def _with_state(
     )
 
 
-def _by_text_and_outcomes(
-    said: Classification, profile: str, constraints: Constraints, learned: Learned | None
-) -> tuple[Tier, Step]:
-    """Return the tier whose expected error costs least, and what it rests on."""
-    prices = {"too_cheap": constraints.too_cheap, "too_dear": constraints.too_dear}
-    tier = said.tier_at(**prices)
-    if learned is None or said.chances is None:
-        return tier, Step.CLASSIFIED
-    kind = RequestKind(profile, said.detail or said.task.value)
-    better = cheapest(learned.known.adjusted(kind, said.chances), **prices)
-    below = lighter(better)
-    if learned.tries and below is not None and learned.known.is_open(kind, below):
-        return below, Step.TRIED
-    return better, Step.CLASSIFIED if better is tier else Step.LEARNED
-
-
-def _pays(said: Classification, tier: Tier, warm: Warm, constraints: Constraints) -> bool:
-    """Return whether another tier gains more than the cache is worth.
-
-    A prompt that must be read anew is about as much dearer as one tier is: what `too_dear` prices. The cache is worth
-    that, times the share of the prompts' tokens that it answers. Nothing is known to gain where there are no chances.
-    """
-    if said.chances is None:
-        return False
-    prices = {"too_cheap": constraints.too_cheap, "too_dear": constraints.too_dear}
-    gain = expected_cost(said.chances, warm.tier, **prices) - expected_cost(said.chances, tier, **prices)
-    return gain > constraints.too_dear * warm.share
-
-
 def _unaccepted(standings: Sequence[DeploymentStatus], needs: Needs) -> tuple[str, ...]:
     each = [unaccepted(entry.deployment, needs) for entry in standings]
     return tuple(sorted(frozenset.intersection(*each))) if each else ()
@@ -344,34 +338,7 @@ def _kept(decision: Decision, held: Held) -> Decision:
         tier=held.tier,
         wanted=held.tier,
         steps=(Step.KEPT,),
+        instead=None,
         left_out=tuple(entry for entry in decision.left_out if entry[0] != held.group),
         keep=held.deployment_id,
     )
-
-
-def decide_tier(
-    decision: Decision,
-    said: Classification | None,
-    constraints: Constraints,
-    *,
-    tiers: Mapping[Tier, Sequence[str]],
-    groups: Mapping[str, Sequence[DeploymentStatus]],
-    learned: Learned | None = None,
-) -> Decision:
-    """Return the finished form of a Decision with `auto`. Never raises.
-
-    The constraints' own tier holds where the name forces none and nothing was classified, or not surely enough. A
-    conversation that is `warm` leaves its tier only for more than its cache is worth.
-    """
-    if said is not None:
-        decision = replace(decision, task=decision.task or str(said.task), confidence=said.confidence)
-        tier, why = constraints.tier, Step.UNCERTAIN
-        if said.confident:
-            tier, why = _by_text_and_outcomes(said, decision.profile or "", constraints, learned)
-        warm = constraints.warm
-        if warm is not None and tier is not warm.tier and not _pays(said, tier, warm, constraints):
-            tier, why = warm.tier, Step.CACHE
-        constraints = replace(constraints, tier=tier, why=why)
-    if decision.tier is not None:
-        constraints = replace(constraints, tier=decision.tier, why=Step.FORCED_TIER)
-    return climb(decision, constraints, tiers=tiers, groups=groups)

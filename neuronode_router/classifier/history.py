@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import astuple, dataclass, fields
 from enum import StrEnum
 from pathlib import Path
@@ -51,6 +51,10 @@ class FeedbackOutcome(StrEnum):
     """The task API took the answer as it was. It is counted, and not kept with the decision."""
     LABEL_FAILURE = "label_failure"
     """The answer was no label of the task, or did not fit its schema."""
+    JUDGED_ENOUGH = "judged_enough"
+    """The judge found that the light answer would have done."""
+    JUDGED_SHORT = "judged_short"
+    """The judge found the next tier's answer clearly better."""
 
 
 FEEDBACK = (FeedbackOutcome.RIGHT, FeedbackOutcome.WRONG)
@@ -233,9 +237,12 @@ class History:
         # Whoever comes first, reader or writer, makes the tables: another process may have made the file just now.
         # Deleted bytes are overwritten: here in the file, and in its log by the checkpoint of `purge`.
         try:
+            with suppress(sqlite3.OperationalError):
+                # Another connection may be switching this new file just now, and SQLite does not wait for that. The
+                # mode is the file's, so it is ours in a moment; what else is wrong is met below.
+                database.execute("PRAGMA journal_mode = WAL")
             database.executescript(
-                f"PRAGMA journal_mode = WAL; {SCHEMA} PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;"
-                "PRAGMA synchronous = NORMAL;"
+                f"{SCHEMA} PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;PRAGMA synchronous = NORMAL;"
             )
         except sqlite3.Error:
             database.close()

@@ -16,9 +16,6 @@ from litellm.integrations.custom_logger import CustomLogger
 
 from neuronode_router.access import AccessFile
 from neuronode_router.auto.decision_log import RoutingLog
-from neuronode_router.auto.learning import Learning
-from neuronode_router.auto.outcome_store import OutcomeStore
-from neuronode_router.auto.outcomes import REFRESH_SECONDS, Outcomes
 from neuronode_router.auto.router import AutoRouter
 from neuronode_router.auto.shared_sessions import SharedSessions
 from neuronode_router.background import Failures, PeriodicTask, repeat
@@ -39,7 +36,7 @@ from neuronode_router.litellm_plugin.health_wiring import HealthWiring
 from neuronode_router.litellm_plugin.hooks import chosen_group
 from neuronode_router.litellm_plugin.hooks.admission import Admission
 from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
-from neuronode_router.litellm_plugin.hooks.outcomes import OutcomeHooks
+from neuronode_router.litellm_plugin.learning_wiring import LearningWiring
 from neuronode_router.litellm_plugin.router.bridge import bridge_of
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.probing import RouterAsker
@@ -162,8 +159,14 @@ class Runtime:
 
     def _build_routing(self) -> None:
         settings = self.settings
-        outcomes = Outcomes(OutcomeStore(self.store.database)) if settings.outcomes == "on" else None
-        self.learning = Learning(settings, failures=self._failures, outcomes=outcomes)
+        self._learns = LearningWiring(
+            settings,
+            database=self.store.database,
+            bridge=self._bridge,
+            deployments=self.deployments,
+            failures=self._failures,
+        )
+        self.learning = self._learns.learning
         self.routing_log = RoutingLog() if settings.routing_log_enabled else None
         known = self.conversations.known
         self.sessions = (
@@ -179,7 +182,7 @@ class Runtime:
             sessions=self.sessions,
             watchers=[watcher for watcher in watchers if watcher],
         )
-        self.auto.outcomes = outcomes
+        self.auto.outcomes, self.auto.judge = self._learns.outcomes, self._learns.judge
         self.admission = Admission(
             AdmissionHost(
                 principal=self.identity.principal,
@@ -195,11 +198,6 @@ class Runtime:
             self.auto,
             self.current,
             self.conversations.keeper,
-        )
-        self.outcome_hooks = (
-            OutcomeHooks(self.learning.recorder, group_of=self.deployments.served_by)
-            if outcomes is not None and self.learning.recorder is not None
-            else None
         )
         self.renaming = chosen_group.Renaming()
 
@@ -236,7 +234,7 @@ class Runtime:
         await self.health.start()
         if self.sessions is not None:
             self.sessions.start()
-        self.learning.start()
+        self._learns.start()
         with self._failures.survived("putting our callbacks in order"):
             self._hold_callbacks()
         await self.control.start()
@@ -249,8 +247,8 @@ class Runtime:
         if self.sessions is not None:
             await self.sessions.stop()
         await self.usage.stop()
+        await self._learns.stop()
         self.store.close()
-        await asyncio.to_thread(self.learning.stop)
         if self.routing_log is not None:
             await asyncio.to_thread(self.routing_log.stop)
 
@@ -262,8 +260,7 @@ class Runtime:
         if shared_directory() is not None:  # who shows the metrics of this process alone observes it then
             yield PeriodicTask(OBSERVE_SECONDS, "keeping the metrics", self.metering.observe)
         yield PeriodicTask.blocking(BUDGET_SECONDS, "reading what teams have spent", self.budgets.refresh)
-        if self.learning.outcomes is not None:
-            yield PeriodicTask(REFRESH_SECONDS, "sharing outcomes", self.learning.outcomes.refresh)
+        yield from self._learns.periodic_tasks()
         if self.settings.proof_refresh is not None:
             yield PeriodicTask(PROOF_SECONDS, "refreshing the proof matrix", self.proof.refresh)
         if self.settings.tasks is not None:
@@ -278,7 +275,7 @@ class Runtime:
     def callbacks(self) -> Sequence[CustomLogger]:
         """What LiteLLM must call, in this order, beside the callbacks of the router."""
         usage = () if Part.USAGE in self._off else (self.usage.hooks,)
-        outcomes = () if self.outcome_hooks is None else (self.outcome_hooks,)
+        outcomes = () if self._learns.hooks is None else (self._learns.hooks,)
         return (self.admission, *usage, *outcomes, self.renaming)
 
     def _ended(self, finished: FinishedRequest) -> None:
@@ -307,7 +304,7 @@ class Runtime:
         access = self.access
         warnings = [
             releases.warning_about(self._host_version),
-            *self.learning.warnings(),
+            *self._learns.warnings(),
             self.control.renderer.warning,
             *(access.warnings if access else ()),
             self._tag_warning(),
@@ -326,7 +323,7 @@ class Runtime:
             "litellm": self._host_version,
             "plugin": VERSION,
             "rendering": "on" if self.control.renders() else "off",
-            "classifier": self.learning.status(),
+            **self._learns.status(),
             **self.report(),
         }
 

@@ -151,6 +151,18 @@ def read(body: Mapping[str, object]) -> Conversation:
     )
 
 
+def opening(said: Conversation) -> tuple[str, ...]:
+    """Return texts by which a conversation is known from its first question on; none of a mere text."""
+    return () if isinstance(said.turns, str) else _identity(said.turns, -1)
+
+
+def answered_place(said: Conversation) -> int:
+    """Return the number of the turn that a person wrote last, 0 where nobody has answered before it."""
+    if isinstance(said.turns, str) or not any(turn.get("role") == "assistant" for turn in said.turns):
+        return 0
+    return said.place
+
+
 def read_needs(body: Mapping[str, object]) -> Needs:
     """Return what a body of any of these formats needs of a deployment. Never raises."""
     found, body = collect(body), _sent(body)

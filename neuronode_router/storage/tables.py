@@ -13,7 +13,7 @@ metadata = MetaData()
 VERSION_TABLE = "neuronode_version"
 """Alembic's table: which migration the database has."""
 
-HEAD_VERSION = "0007"
+HEAD_VERSION = "0008"
 """The newest migration. Kept here so that a start with an up-to-date database need not import Alembic."""
 
 state = Table(
@@ -184,4 +184,35 @@ outcome = Table(
 )
 """How requests of a kind turned out that a tier answered in the hour from `hour` (Unix time) on. `expected` is the sum
 of the chances that their text gave them.
+"""
+
+judged_day = Table(
+    "neuronode_judged_day",
+    metadata,
+    Column("day", BigInteger, primary_key=True, autoincrement=False),
+    Column("nano", BigInteger, nullable=False),
+    Column("enough", Integer, nullable=False),
+    Column("short", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+)
+"""What comparing light answers cost on a day (Unix time of its beginning, UTC), in 1e-9 US dollars, what comparisons
+that run may still cost included; and how often the light answer would have done, fell short, or nobody could tell.
+"""
+
+diverted = Table(
+    "neuronode_diverted",
+    metadata,
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),
+    Column("profile", String(64), primary_key=True),
+    Column("label", String(64), primary_key=True),
+    Column("step", String(16), primary_key=True),
+    Column("instead", String(16), primary_key=True),
+    Column("tier", String(16), primary_key=True),
+    Column("requests", Integer, nullable=False),
+    Column("priced", Integer, nullable=False),
+    Column("saved", Double, nullable=False),
+    Column("squares", Double, nullable=False),
+)
+"""Requests that outcomes or a trial sent to `tier` and not to `instead`, answered in the hour from `hour` (Unix time)
+on; what those with two known prices saved in US dollars, and the sum of the squares of that.
 """

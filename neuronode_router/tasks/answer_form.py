@@ -14,7 +14,7 @@ from neuronode_router.tasks.json_answers import find_object, schema_faults
 MAX_CHARS = 65_536
 """Longer answers and schemas are not checked: it would hold up the event loop."""
 
-REFUSED = "content_filter"
+REFUSED, CUT = "content_filter", "length"
 
 
 def has_form(
@@ -23,14 +23,16 @@ def has_form(
     arguments: Sequence[str] = (),
     finish_reason: str | None = None,
     response_format: Mapping[str, Any] | None = None,
+    limited: bool = True,
 ) -> bool | None:
     """Return whether an answer is what its request demanded, None where it demanded nothing that can be checked.
 
-    `arguments` are those of the answer's tool calls, as text. Never raises.
+    `arguments` are those of the answer's tool calls, as text. `limited` tells whether request or operator limited the
+    answer's length: one that is cut off without that did not come to an end by itself. Never raises.
     """
-    if finish_reason == REFUSED:
+    if finish_reason == REFUSED or (finish_reason == CUT and not limited):
         return False
-    found = list(_checks(content or "", arguments, response_format or {}, cut=finish_reason == "length"))
+    found = list(_checks(content or "", arguments, response_format or {}, cut=finish_reason == CUT))
     return all(found) if found else None
 
 
@@ -38,7 +40,7 @@ def _checks(
     content: str, arguments: Sequence[str], wanted: Mapping[str, Any], *, cut: bool
 ) -> Iterator[bool]:
     if cut or len(content) > MAX_CHARS or sum(map(len, arguments)) > MAX_CHARS:
-        return  # an answer that the client's own limit cut off says nothing of the model
+        return  # an answer that a limit cut off says nothing of the model
     yield from map(_is_json, arguments)
     if arguments or wanted.get("type") not in ("json_object", "json_schema"):
         return

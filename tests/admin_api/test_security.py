@@ -33,7 +33,14 @@ VIEWERS_MAY = (
     | {
         "plan",
         *("read_audit", "list_workers", "stream_events", "validate"),
-        *("read_router_stats", "read_registry", "read_outcomes", "read_matrix", "read_metrics"),
+        *(
+            "read_router_stats",
+            "read_registry",
+            "read_outcomes",
+            "report_outcomes",
+            "read_matrix",
+            "read_metrics",
+        ),
     }
 )
 

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from neuronode_router.auto.diverted import DivertedCounts, DivertedOf
 from neuronode_router.auto.outcome_store import HOUR, OutcomeOf, OutcomeStore
-from neuronode_router.domain import Tier
+from neuronode_router.domain import Step, Tier
 from neuronode_router.routing.sufficiency import MOST, OutcomeCounts, RequestKind
 from neuronode_router.storage.database import Database
 
@@ -37,6 +38,23 @@ def test_outcomes_add_up(outcomes: OutcomeStore) -> None:
 
     assert found[KIND, Tier.FAST] == OutcomeCounts(5, 3, 4.5)
     assert found[KIND, Tier.MEDIUM] == OutcomeCounts(1)
+
+
+def test_what_learning_diverted_adds_up_and_is_forgotten(outcomes: OutcomeStore) -> None:
+    """By kind, reason and pair of tiers, beside the outcomes and with them."""
+    tried = DivertedOf(KIND, Step.TRIED, Tier.MEDIUM, Tier.FAST)
+    learned = DivertedOf(KIND, Step.LEARNED, Tier.FAST, Tier.COMPLEX)
+    outcomes.add(
+        {}, at=10 * HOUR, diverted={tried: DivertedCounts(2, 1, 0.5, 0.25), learned: DivertedCounts(1)}
+    )
+    outcomes.add({}, at=10 * HOUR + 5, diverted={tried: DivertedCounts(1, 1, -0.25, 0.0625)})
+    outcomes.add({FAST: OutcomeCounts(1)}, at=90 * HOUR, diverted={tried: DivertedCounts(1)})
+
+    assert outcomes.diverted() == {tried: DivertedCounts(4, 2, 0.25, 0.3125), learned: DivertedCounts(1)}
+    outcomes.forget(before=50 * HOUR)
+    assert outcomes.diverted() == {tried: DivertedCounts(1)}
+    outcomes.forget()
+    assert outcomes.diverted() == {}
 
 
 def test_workers_that_add_at_once_lose_nothing(outcomes: OutcomeStore) -> None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from neuronode_router.access import AccessKey
 from neuronode_router.classifier.artefacts import FOLDER, POINTER, ArtefactStore
 from neuronode_router.classifier.history import History
 from neuronode_router.classifier.weights import TABLE
-from tests.e2e.asking import chat, decision
+from tests.e2e.asking import answered_by, chat, decision
 from tests.support.biased import PROMPT, write_biased
+from tests.support.place import Place
 from tests.support.proxy import Proxy
 from tests.support.servers import wait_until
+from tests.support.upstream import Upstream
 
 pytestmark = pytest.mark.e2e
 
@@ -114,6 +119,55 @@ def test_one_flipped_byte_is_refused_and_said_so(admin: httpx.Client, state: Pat
 
     assert tasks == {before}
     assert before != "strategy"
+
+
+VERDICT = base64.urlsafe_b64encode(b'{"better": "both"}').decode()
+
+
+def test_a_judge_compares_light_answers_in_the_background(
+    upstream: Upstream, generated: Mapping[str, tuple[str, AccessKey]], tmp_path: Path
+) -> None:
+    """Two workers share one budget; the caller is answered as ever, and no text is kept. A capped key is left alone."""
+    judge = {"model": f"openai/judge-say-{VERDICT}", "api_base": f"{upstream.url}/v1", "api_key": "k"}
+    priced = {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}
+    place = Place(
+        directory=tmp_path,
+        upstream=upstream.url,
+        keys=[entry for _, entry in generated.values()],
+        deployments=[{"model_name": "judge", "litellm_params": judge, "model_info": priced}],
+    )
+    environ = dict.fromkeys(("NEURONODE_HISTORY", "NEURONODE_OUTCOMES"), "on") | {
+        "NEURONODE_JUDGE": "judge",
+        "NEURONODE_JUDGE_SHARE": "1",
+        "NEURONODE_JUDGE_BUDGET": "5",
+        "NEURONODE_USAGE_FLUSH_SECONDS": "0.5",
+    }
+
+    with Proxy(place, workers=2, environ=environ) as running, running.client() as admin:
+
+        def outcomes() -> dict[str, Any]:
+            return dict(admin.get("/admin/router/outcomes").raise_for_status().json())
+
+        for key in ("low", "ordinary", "ordinary"):
+            with running.client(generated[key][0]) as client:
+                said = chat(client, "auto", prompt=f"Is this review positive? It is about the {CANARY}.")
+            assert answered_by(said) == "tier_fast"
+        wait_until(lambda: outcomes()["judge"]["enough"] == 2, seconds=30, what="two verdicts")
+        wait_until(lambda: outcomes()["kinds"], seconds=30, what="the outcomes")
+        found = outcomes()
+        status = admin.get("/admin/profiles/status").json()
+        wait_until(
+            lambda: '"judge"' in admin.get("/admin/usage", params={"by": "reason"}).text,
+            seconds=20,
+            what="the judge in our usage",
+        )
+
+    stored = b"".join(path.read_bytes() for path in (tmp_path / ".neuronode").rglob("*") if path.is_file())
+    assert [(kind["tier"], kind["good"], kind["bad"]) for kind in found["kinds"]] == [("fast", 2, 0)]
+    assert found["judge"]["cost_usd"] == pytest.approx(4 * 11e-6 + 4 * 3 * 2e-6)
+    assert any("A judge is on" in said for said in status["warnings"])
+    assert (status["host"]["failures"], status["host"]["loop_failures"]) == (0, 0)
+    assert CANARY.lower().encode() not in stored.lower()
 
 
 def flip_last_byte(file: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import litellm
 import pytest
@@ -19,6 +19,7 @@ from litellm.proxy.route_llm_request import route_request
 from litellm.proxy.utils import ProxyLogging
 
 from neuronode_router.access import Principal, Role
+from neuronode_router.auto.judge import AnswerJudge
 from neuronode_router.domain import (
     STABLE_ALIAS_PROFILE,
     TASK_ALIASES,
@@ -34,6 +35,7 @@ from neuronode_router.litellm_plugin.hooks import gate
 from neuronode_router.litellm_plugin.hooks.admission import Admission
 from neuronode_router.litellm_plugin.hooks.asking import Asking
 from neuronode_router.litellm_plugin.hooks.chosen_group import Renaming
+from neuronode_router.litellm_plugin.hooks.request_metadata import RIVAL
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.fallback_access import FallbackAccess
@@ -44,6 +46,7 @@ from tests.host.admitted import admission_over
 from tests.host.routers import bridged, deployment, router
 
 GROUPS = ("small", "middle", "large", "chat_active", "chat_other", "chat_balanced", "rescue")
+SENTIMENT = "Wie ist die Stimmung in diesem Text: bullish oder bearish?"
 FAILS = "litellm.InternalServerError"
 """What LiteLLM is told to raise instead of calling: every fallback is tried."""
 
@@ -141,6 +144,27 @@ def way(monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
     yield Way(ProxyLogging(user_api_key_cache=DualCache()), live, spy, admission, current)
     litellm.callbacks[:] = before
     gate.let(gate.FREE)
+
+
+class Sampled:
+    """A judge that would have every answer compared."""
+
+    def samples(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("caller", "rival"), [("ordinary", "middle"), ("capped", None), ("listed", None)])
+async def test_only_who_is_denied_nothing_is_compared(way: Way, caller: str, rival: str | None) -> None:
+    """The judge would take the request to a group that this caller may not reach, or of which nobody knows."""
+    way.admission._auto.judge = cast(AnswerJudge, Sampled())
+    user = UserAPIKeyAuth(api_key=caller, models=["auto", "small"] if caller == "listed" else [])
+    data: dict[str, Any] = {"model": "auto", "messages": [{"role": "user", "content": SENTIMENT}]}
+    data["proxy_server_request"] = {"body": {"model": "auto"}, "headers": {}}
+
+    await way.admission.async_pre_call_hook(user, DualCache(), data, "acompletion")
+
+    mark = data["metadata"]["neuronode"]
+    assert (mark["group"], mark[RIVAL]) == ("small", rival)
 
 
 NAMES = st.sampled_from(

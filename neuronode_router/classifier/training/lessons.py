@@ -19,7 +19,7 @@ from neuronode_router.classifier.observed import observe, scheme
 from neuronode_router.classifier.training import labelled
 from neuronode_router.domain import Tier
 
-FAILED = (FeedbackOutcome.ESCALATED, FeedbackOutcome.LABEL_FAILURE)
+FAILED = frozenset({FeedbackOutcome.ESCALATED, FeedbackOutcome.LABEL_FAILURE, FeedbackOutcome.JUDGED_SHORT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +83,11 @@ def _lesson(entry: Entry, signs: Sequence[Sign]) -> Lesson:
         right = feedback.kind is FeedbackOutcome.RIGHT
         label = entry.label if right else feedback.label
         hard = _hard(feedback.tier or (entry.tier if right else ""))
-    if hard is None and any(sign.kind in FAILED for sign in signs):
+    kinds = {sign.kind for sign in signs}
+    if hard is None and kinds & FAILED:
         hard = True
+    elif hard is None and FeedbackOutcome.JUDGED_ENOUGH in kinds:
+        hard = False
     return Lesson(
         features=entry.features,
         said=entry.label,

@@ -282,9 +282,14 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         explained = (
             explain(routed) if request_metadata.wish(data, request_metadata.EXPLAIN_HEADER) == "1" else None
         )
-        decision = routed.decision
-        return decision, request_metadata.routed_mark(
-            decision, sessions=routed.sessions, explanation=explained
+        # Of keys with a list nobody has asked LiteLLM whether the other group is on it.
+        rival = None if asking.is_listed else self._auto.rival(routed, caller, asking.snapshot)
+        return routed.decision, request_metadata.routed_mark(
+            routed.decision,
+            sessions=routed.sessions,
+            explanation=explained,
+            rival=rival,
+            diverted=self._auto.diverted_from(routed, asking.snapshot),
         )
 
     def _held(self, kept: Standing, decision: Decision, asking: Asking) -> Held | None:

@@ -1,6 +1,7 @@
 """LiteLLM's hook that tells of an answer, read for its form alone: what the outcome of an `auto` request is taken from.
 
-An exception of ours never fails a request. Nothing of an answer is kept but whether its form was right.
+An exception of ours never fails a request. Nothing of an answer is kept but whether its form was right; one that is
+sampled for the judge is held until it was compared.
 """
 
 from __future__ import annotations
@@ -10,37 +11,69 @@ from typing import Any
 
 from litellm.integrations.custom_logger import CustomLogger
 
+from neuronode_router.auto.diverted import DivertedOf
 from neuronode_router.auto.history_writer import DecisionRecorder
+from neuronode_router.auto.judge import AnswerJudge
+from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.background import Failures
 from neuronode_router.classifier.history import FeedbackOutcome
-from neuronode_router.litellm_plugin.hooks.request_metadata import BUCKETS, asked, stamped
+from neuronode_router.domain import Step, Tier
+from neuronode_router.litellm_plugin.hooks.compared import comparison_of, limits_of
+from neuronode_router.litellm_plugin.hooks.request_metadata import BUCKETS, DIVERTED, RIVAL, asked, stamped
+from neuronode_router.litellm_plugin.hooks.usage_reading import read_usage
+from neuronode_router.routing.sufficiency import RequestKind
 from neuronode_router.tasks.answer_form import has_form
+from neuronode_router.usage.prices import Price
 
 GroupOf = Callable[[Mapping[str, Any]], tuple[str | None, bool]]
 """From `{"model_id": ...}` to (group, embedded)."""
 
 
+PriceOf = Callable[[str], Price | None]
+"""From a group to its listed price, None where it has none."""
+
+
 class OutcomeHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
     """The callback LiteLLM calls. LiteLLM looks for its hooks in this very class."""
 
-    def __init__(self, recorder: DecisionRecorder, *, group_of: GroupOf) -> None:
+    def __init__(
+        self,
+        recorder: DecisionRecorder,
+        *,
+        group_of: GroupOf,
+        judge: AnswerJudge | None = None,
+        outcomes: Outcomes | None = None,
+        price_of: PriceOf = lambda _: None,
+    ) -> None:
         super().__init__()
         self._recorder = recorder
         self._group_of = group_of
+        self._judge = judge
+        self._outcomes = outcomes
+        self._price_of = price_of
         self.failures = Failures()
 
     async def async_log_success_event(
         self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
     ) -> None:
-        """Note whether the answer to a classified request had the form that was demanded. Never raises."""
+        """Note whether the answer to a classified request had the form that was demanded, or have it compared. Never
+        raises.
+        """
         with self.failures.harmless("the outcome of an answer"):
             request = kwargs.get("litellm_params") or {}
             mark = stamped(request)
             if not mark or "tiers" not in mark or kwargs.get("cache_hit"):
                 return
-            right = _form(kwargs, response_obj) if self._as_chosen(mark, request) else None
             call_id, caller = kwargs.get("litellm_call_id"), _caller(request)
-            if right is not None and isinstance(call_id, str) and caller:
+            if not self._as_chosen(mark, request) or not isinstance(call_id, str) or not caller:
+                return
+            self._recorder.answered(call_id)
+            self._count_diverted(mark, kwargs, request)
+            choice = _choice(response_obj)
+            right = None if choice is None else _form(kwargs, choice)
+            if right is not False and self._offered(kwargs, choice, mark.get(RIVAL), (call_id, caller)):
+                return
+            if right is not None:
                 kind = FeedbackOutcome.SUFFICED if right else FeedbackOutcome.LABEL_FAILURE
                 self._recorder.outcome(call_id, kind, callers=(caller,))
 
@@ -49,21 +82,52 @@ class OutcomeHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
         served, _ = self._group_of({"model_id": asked(request)})
         return bool(served == mark["group"])
 
+    def _count_diverted(
+        self, mark: Mapping[str, Any], kwargs: Mapping[str, Any], request: Mapping[str, Any]
+    ) -> None:
+        """Count a request that its text alone would have sent elsewhere, and what that saved at listed prices."""
+        diverted = mark.get(DIVERTED)
+        if self._outcomes is None or not diverted:
+            return
+        usage = read_usage(kwargs.get("standard_logging_object"), request)
+        price, saved = self._price_of(diverted["group"]), None
+        if price is not None and usage.cost is not None:
+            saved = price.cost(usage.prompt_tokens, usage.completion_tokens) - usage.cost
+        kind = RequestKind(mark["profile"], diverted["label"])
+        of = DivertedOf(kind, Step(mark["steps"][0]), Tier(diverted["tier"]), Tier(mark["tier"]))
+        self._outcomes.diverted(of, saved_usd=saved)
 
-def _form(kwargs: Mapping[str, Any], response: object) -> bool | None:
+    def _offered(
+        self, kwargs: Mapping[str, Any], choice: object, rival: str | None, whose: tuple[str, str]
+    ) -> bool:
+        """Offer a whole answer of a sampled request to the judge. Its verdict says more than a right form."""
+        if self._judge is None or rival is None or getattr(choice, "finish_reason", None) != "stop":
+            return False
+        answer = getattr(getattr(choice, "message", None), "content", None)
+        call_id, caller = whose
+        found = comparison_of(kwargs, answer=answer, rival=rival, call_id=call_id, caller=caller)
+        if found is not None:
+            self._judge.offer(found)
+        return found is not None
+
+
+def _choice(response: object) -> object | None:
     choices = getattr(response, "choices", None)
     choice = choices[0] if isinstance(choices, list) and choices else None
-    message = getattr(choice, "message", None)
-    if message is None:
-        return None
-    calls = getattr(message, "tool_calls", None) or ()
-    wanted = (kwargs.get("optional_params") or {}).get("response_format")
-    content = getattr(message, "content", None)
+    return None if getattr(choice, "message", None) is None else choice
+
+
+def _form(kwargs: Mapping[str, Any], choice: Any) -> bool | None:
+    calls = getattr(choice.message, "tool_calls", None) or ()
+    parameters = kwargs.get("optional_params") or {}
+    wanted = parameters.get("response_format")
+    content = getattr(choice.message, "content", None)
     return has_form(
         content=content if isinstance(content, str) else None,
         arguments=[str(call.function.arguments) for call in calls],
         finish_reason=getattr(choice, "finish_reason", None),
         response_format=wanted if isinstance(wanted, Mapping) else None,
+        limited=bool(limits_of(parameters)),
     )
 
 

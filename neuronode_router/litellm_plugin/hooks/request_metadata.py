@@ -31,6 +31,12 @@ HOPS = "hops"
 ATTEMPTED = "attempted_fallbacks"
 """Where LiteLLM counts fallbacks in its metadata."""
 
+RIVAL = "rival"
+"""Entry of the mark: the group whose answer the judge compares with that of a sampled request."""
+
+DIVERTED = "diverted_from"
+"""Entry of the mark: `label`, `tier` and `group` of a request that its text alone would have sent elsewhere."""
+
 CONVERSATION = "conversation"
 """Entry of the mark: under which key the request's conversation is known, and how many turns the request brought."""
 
@@ -169,7 +175,12 @@ def _label(
 
 
 def routed_mark(
-    decision: Decision, *, sessions: Sequence[bytes] = (), explanation: Mapping[str, Any] | None = None
+    decision: Decision,
+    *,
+    sessions: Sequence[bytes] = (),
+    explanation: Mapping[str, Any] | None = None,
+    rival: str | None = None,
+    diverted: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return what an `auto` request carries through retries and fallbacks: names, numbers and hashes."""
     return {
@@ -179,6 +190,8 @@ def routed_mark(
         "keep": decision.keep,
         "sessions": [session.hex() for session in sessions],
         "explain": explanation,
+        RIVAL: rival,
+        DIVERTED: diverted,
     }
 
 

@@ -32,6 +32,15 @@ def listed_price(entries: Iterable[Mapping[str, Any]], group: str) -> Price | No
     return None
 
 
+def dearest_price(entries: Iterable[Mapping[str, Any]], group: str) -> Price | None:
+    """Return the most that a token of the group costs, None where one of its deployments has no price. Never raises."""
+    prices = [_price(entry) for entry in entries if entry.get("model_name") == group]
+    known = [price for price in prices if price is not None]
+    if not known or len(known) < len(prices):
+        return None
+    return Price(max(price.prompt for price in known), max(price.completion for price in known))
+
+
 def group_notes(registry: Inventory) -> Mapping[str, GroupNote]:
     """Return what is known of every group. Never raises."""
     return {group: _note(deployments) for group, deployments in registry.groups.items()}

@@ -29,7 +29,6 @@ _WHYS: Mapping[RequestOutcome, ProbeReason] = {
 }
 
 _HOW: Mapping[str, Any] = {
-    "max_tokens": MAX_TOKENS,
     "drop_params": True,  # a deployment that knows no JSON mode is asked without it
     "num_retries": 0,
     "disable_fallbacks": True,  # the group itself, and no other
@@ -56,25 +55,43 @@ class RouterAsker:
 
     async def ask(self, name: str, probe: Probe, *, seconds: float) -> ProbeAnswer:
         """Return the answer. Raises `ProbeFailed` for whatever else comes, at the latest after `seconds`."""
-        router = self._router()
         messages = [{"role": "user", "content": probe.prompt}]
-        # Each probe has a dictionary of its own: LiteLLM writes into it.
-        account = {"user_api_key": ACCOUNT, "user_api_key_alias": ACCOUNT}
+        how = {"max_tokens": MAX_TOKENS, **probe.parameters}
         try:
-            with unmeasured():
-                async with asyncio.timeout(seconds):
-                    response = await router.acompletion(  # type: ignore[union-attr]  # AttributeError: no router, below
-                        model=name,
-                        messages=messages,
-                        metadata=account,
-                        timeout=seconds,
-                        **_HOW,
-                        **probe.parameters,
-                    )
+            response = await ask_group(
+                self._router(), name, messages, metadata=account(ACCOUNT), seconds=seconds, **how
+            )
             return _answer(response)
         except Exception as error:
             # Of LiteLLM's errors only the class is told: their texts quote addresses and keys.
             raise ProbeFailed(_WHYS.get(outcome_of(error), ProbeReason.FAILED)) from error
+
+
+def account(name: str) -> dict[str, Any]:
+    """Return the metadata of a request on no key's account, shown as `name`: a new one each, LiteLLM writes into it."""
+    return {"user_api_key": ACCOUNT, "user_api_key_alias": name}
+
+
+async def ask_group(
+    router: Any | None,
+    name: str,
+    messages: list[dict[str, str]],
+    *,
+    metadata: dict[str, Any],
+    seconds: float,
+    **body: Any,
+) -> Any:
+    """Return what a group itself answers, unmeasured. Raises whatever LiteLLM does, at the latest after `seconds`."""
+    with unmeasured():
+        async with asyncio.timeout(seconds):
+            return await router.acompletion(  # type: ignore[union-attr]  # without a router an AttributeError
+                model=name, messages=messages, metadata=metadata, timeout=seconds, **_HOW, **body
+            )
+
+
+def cost_of(response: Any) -> float | None:
+    """Return US dollars; None for what has no price, of which LiteLLM says 0.0."""
+    return (getattr(response, "_hidden_params", None) or {}).get("response_cost") or None
 
 
 def _answer(response: Any) -> ProbeAnswer:
@@ -82,6 +99,4 @@ def _answer(response: Any) -> ProbeAnswer:
     calls = tuple(
         (call.function.name or "", call.function.arguments or "") for call in message.tool_calls or ()
     )
-    # LiteLLM says 0.0 for what has no price.
-    cost = (getattr(response, "_hidden_params", None) or {}).get("response_cost") or None
-    return ProbeAnswer(text=message.content or "", tool_calls=calls, cost_usd=cost)
+    return ProbeAnswer(text=message.content or "", tool_calls=calls, cost_usd=cost_of(response))

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from neuronode_router.auto.deciding import decide_tier
 from neuronode_router.auto.explain import explain
-from neuronode_router.auto.router import Caller, decide_tier
+from neuronode_router.auto.router import Caller
 from neuronode_router.classifier import Classification, Classifier, lexicon
 from neuronode_router.domain import Decision, Reason, Step, Tier
 from neuronode_router.routing.fallback_chain import Constraints, DeploymentStatus, Held, Warm

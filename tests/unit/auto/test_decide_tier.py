@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from neuronode_router.auto.router import decide_tier
+from neuronode_router.auto.deciding import decide_tier
 from neuronode_router.domain import (
     TASK_ALIASES,
     ControlState,

@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 
 from neuronode_router.access import Principal, Role
+from neuronode_router.auto.comparison import Comparison
+from neuronode_router.auto.diverted import DivertedOf
 from neuronode_router.auto.learning import Learning
 from neuronode_router.auto.outcome_store import OutcomeOf, OutcomeStore
 from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.auto.router import Caller
 from neuronode_router.background import Failures
 from neuronode_router.classifier import classify, shipped
-from neuronode_router.classifier.history import FeedbackOutcome, Sign
+from neuronode_router.classifier.history import FeedbackOutcome, History, Sign
+from neuronode_router.classifier.observed import scheme
 from neuronode_router.domain import Step, Tier
 from neuronode_router.errors import SettingsError, StoreUnavailable
 from neuronode_router.routing.sufficiency import OutcomeCounts, RequestKind, Sufficiency, suffices
@@ -66,6 +69,32 @@ def test_a_lighter_tier_is_tried_where_nobody_knows() -> None:
     assert routed((Tier.FAST, 99, 1), chance=0.0) == (Tier.FAST, Step.LEARNED)
 
 
+@pytest.mark.parametrize(
+    ("seen", "chance", "caller", "instead"),
+    [
+        ((), 1.0, ME, None),
+        (((Tier.MEDIUM, 5, 95),), 1.0, ME, Tier.MEDIUM),
+        (((Tier.FAST, 99, 1),), 1.0, ME, Tier.MEDIUM),
+        ((), 0.0, ME, Tier.MEDIUM),
+        (((Tier.MEDIUM, 5, 95),), 1.0, Caller("me", max_tier=Tier.MEDIUM), None),
+    ],
+    ids=["by text", "learned up", "learned down", "tried", "capped to what the text says"],
+)
+def test_what_the_text_alone_would_have_chosen_is_told(
+    seen: tuple[tuple[Tier, float, float], ...], chance: float, caller: Caller, instead: Tier | None
+) -> None:
+    """With kind and group, for the report; only where it is another tier than what answers."""
+    worker = Worker(chance=lambda: chance)
+    worker.router.use(shipped())
+    worker.router.outcomes = Known(*seen)
+
+    found = worker.ask(SUMMARY, caller=caller)
+
+    told = worker.router.diverted_from(found, worker.snapshot)
+    assert found.decision.instead is instead
+    assert told == (instead and {"label": "summary", "tier": instead.value, "group": "middle"})
+
+
 def test_no_outcome_leads_past_a_cap() -> None:
     """The caller's highest tier holds, whatever was learned."""
     assert routed((Tier.MEDIUM, 0, 100), caller=Caller("me", max_tier=Tier.MEDIUM))[0] is Tier.MEDIUM
@@ -105,6 +134,8 @@ async def test_what_could_not_be_shared_is_shared_later(
     store = OutcomeStore(database)
     outcomes = Outcomes(store)
     outcomes.saw(OutcomeOf(KIND, Tier.FAST), good=True, expected=0.5)
+    diverted = DivertedOf(KIND, Step.TRIED, Tier.MEDIUM, Tier.FAST)
+    outcomes.diverted(diverted, saved_usd=0.25)
 
     def away(*_: object, **__: object) -> None:
         raise StoreUnavailable("away")
@@ -114,9 +145,13 @@ async def test_what_could_not_be_shared_is_shared_later(
         with pytest.raises(StoreUnavailable):
             await outcomes.refresh()
     outcomes.saw(OutcomeOf(KIND, Tier.FAST), good=False, expected=0.5)
+    outcomes.diverted(diverted, saved_usd=None)
     await outcomes.refresh()
 
     assert outcomes.known.counts()[KIND, Tier.FAST] == OutcomeCounts(1, 1, 1.0)
+    assert [(line.requests, line.step, line.saved_usd) for line in await outcomes.report()] == [
+        (2, Step.TRIED, None)
+    ]
 
 
 ADMIN = Principal("root", Role.ADMIN)
@@ -158,7 +193,7 @@ async def test_a_verdict_counts_once_for_the_tier_that_answered(
 async def test_what_an_answers_form_shows_is_held_against_what_forms_show(
     tmp_path: Path, database: Database
 ) -> None:
-    """Answers of the right form move nothing much; one in five of a wrong form moves requests away."""
+    """Answers of the right form move nothing much; one in five of a wrong form diverts requests away."""
     given = {"NEURONODE_STATE_DIR": str(tmp_path), "NEURONODE_HISTORY": "on", "NEURONODE_OUTCOMES": "on"}
     outcomes = Outcomes(OutcomeStore(database))
     learning = Learning(Settings.load(given), failures=Failures(), outcomes=outcomes)
@@ -177,6 +212,34 @@ async def test_what_an_answers_form_shows_is_held_against_what_forms_show(
 
     assert outcomes.known.counts()[KIND, Tier.MEDIUM] == OutcomeCounts(40, 10, pytest.approx(49))
     assert outcomes.known.shift(KIND, Tier.MEDIUM) < -1
+
+
+async def test_the_judges_verdict_is_held_against_the_text_and_kept_as_a_lesson(
+    tmp_path: Path, database: Database
+) -> None:
+    """Unlike a right form it says what the text had to say; whoever tells first is heard."""
+    given = {"NEURONODE_STATE_DIR": str(tmp_path), "NEURONODE_HISTORY": "on", "NEURONODE_OUTCOMES": "on"}
+    outcomes = Outcomes(OutcomeStore(database))
+    learning = Learning(Settings.load(given), failures=Failures(), outcomes=outcomes)
+    assert learning.recorder is not None
+    worker = Worker(watchers=[learning.recorder])
+    worker.router.use(learning.first())
+    learning.start()
+    messages = ({"role": "user", "content": SUMMARY},)
+
+    for number, enough in enumerate((True, False, False)):
+        worker.ask(SUMMARY, litellm_call_id=f"call-{number}")
+        comparison = Comparison(f"call-{number}", "me", messages, "An answer.", "large")
+        for verdict in (enough, not enough):
+            learning.recorder.judged(comparison, verdict)
+    await eventually(lambda: sum(counts.total for counts in outcomes._heard.values()) == 3, seconds=60)
+    learning.stop()
+    await outcomes.refresh()
+
+    expected = suffices(classify(SUMMARY).chances or (), Tier.MEDIUM)
+    assert outcomes.known.counts()[KIND, Tier.MEDIUM] == OutcomeCounts(1, 2, pytest.approx(3 * expected))
+    kinds = [{sign.kind for sign in signs} for _, signs in History(tmp_path).judged(scheme())]
+    assert kinds == [{FeedbackOutcome.JUDGED_ENOUGH, FeedbackOutcome.JUDGED_SHORT}] * 3
 
 
 def test_outcomes_need_the_history() -> None:

@@ -207,6 +207,10 @@ def test_signs_become_what_is_known() -> None:
         ([Sign(FeedbackOutcome.WRONG)], (None, None)),
         ([Sign(FeedbackOutcome.WRONG, "code", Tier.COMPLEX)], ("code", True)),
         ([Sign(FeedbackOutcome.ESCALATED)], (None, True)),
+        ([Sign(FeedbackOutcome.JUDGED_SHORT)], (None, True)),
+        ([Sign(FeedbackOutcome.JUDGED_ENOUGH)], (None, False)),
+        ([Sign(FeedbackOutcome.JUDGED_ENOUGH), Sign(FeedbackOutcome.ESCALATED)], (None, True)),
+        ([Sign(FeedbackOutcome.JUDGED_SHORT), Sign(FeedbackOutcome.WRONG, None, Tier.FAST)], (None, False)),
         ([Sign(FeedbackOutcome.LABEL_FAILURE), Sign(FeedbackOutcome.WRONG, None, Tier.FAST)], (None, False)),
         (
             [

@@ -32,6 +32,9 @@ COSTLY = {"type": "json_schema", "json_schema": {"schema": _PATTERN}}
         ({"content": None, "arguments": ("{}",), "response_format": DEMANDED}, True),
         ({"content": "", "finish_reason": "content_filter"}, False),
         ({"content": '{"n": 1', "finish_reason": "length", "response_format": DEMANDED}, None),
+        ({"content": "And so", "finish_reason": "length", "limited": False}, False),
+        ({"content": "And so", "finish_reason": "length", "limited": True}, None),
+        ({"content": "And so.", "finish_reason": "stop", "limited": False}, None),
         ({"content": '"' + "x" * MAX_CHARS, "response_format": {"type": "json_object"}}, None),
         (
             {

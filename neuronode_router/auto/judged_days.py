@@ -1,0 +1,89 @@
+"""What comparing answers costs a day, in SQL: money is set aside before it is spent, so all workers keep one budget.
+
+It must not know what is compared. Every method blocks and may raise `StoreUnavailable`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from neuronode_router.storage.database import Database
+from neuronode_router.storage.tables import judged_day
+from neuronode_router.usage.sums import NANO
+
+DAY = 86_400
+
+_INSERTS: Mapping[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedDay:
+    """What the comparisons of one day came to."""
+
+    cost_usd: float = 0.0
+    """What those that run may still cost included."""
+    enough: int = 0
+    """How often the light answer would have done."""
+    short: int = 0
+    """How often it would not."""
+    failed: int = 0
+    """How often nobody could tell."""
+
+
+class JudgedDays:
+    """The table of days, which are those of UTC, under a budget in US dollars a day."""
+
+    def __init__(
+        self, database: Database, *, budget_usd: float, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._database = database
+        self.budget_usd = budget_usd
+        self._clock = clock
+
+    def set_aside(self, usd: float) -> int | None:
+        """Set money aside for a comparison and return the day, None where its budget would be exceeded."""
+        day, nano, most = self._today(), _nano(usd), int(self.budget_usd * NANO)
+        if nano > most:
+            return None
+        with self._database.writing() as connection:
+            insert = _INSERTS[connection.dialect.name]
+            new = insert(judged_day).values(day=day, nano=nano, enough=0, short=0, failed=0)
+            total = judged_day.c.nano + new.excluded.nano
+            took = new.on_conflict_do_update(
+                index_elements=["day"], set_={"nano": total}, where=total <= most
+            )
+            return connection.execute(took.returning(judged_day.c.day)).scalar()
+
+    def settle(self, day: int, set_aside: float, *, cost: float, enough: bool | None) -> None:
+        """Put what a comparison cost in the place of what was set aside for it that day, and count its verdict.
+
+        `enough` tells whether the light answer would have done, None where nobody could tell.
+        """
+        counter = {True: "enough", False: "short", None: "failed"}[enough]
+        change = {
+            "nano": judged_day.c.nano - _nano(set_aside) + _nano(cost),
+            counter: judged_day.c[counter] + 1,
+        }
+        with self._database.writing() as connection:
+            connection.execute(update(judged_day).where(judged_day.c.day == day).values(**change))
+
+    def today(self) -> JudgedDay:
+        """Return what the comparisons of today came to."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(judged_day).where(judged_day.c.day == self._today())).first()
+        return JudgedDay() if row is None else JudgedDay(row.nano / NANO, row.enough, row.short, row.failed)
+
+    def _today(self) -> int:
+        return int(self._clock()) // DAY * DAY
+
+
+def _nano(usd: float) -> int:
+    """Round up: a budget must hold."""
+    return math.ceil(usd * NANO)

@@ -1,0 +1,71 @@
+"""Asks groups for the judge, through LiteLLM's router in this process: on no caller's key, and not measured.
+
+Spend logs carry the tag `neuronode-judge`, our usage the reason `judge`. No text is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from neuronode_router.auto.comparison import Message
+from neuronode_router.auto.judge import GroupAnswer, GroupFailed
+from neuronode_router.domain import Reason
+from neuronode_router.litellm_plugin.hooks.request_metadata import ASKED, KEY
+from neuronode_router.litellm_plugin.router.bridge import RouterBridge
+from neuronode_router.litellm_plugin.router.prices import dearest_price
+from neuronode_router.litellm_plugin.router.probing import account, ask_group, cost_of
+from neuronode_router.usage.prices import Price
+
+NAME = "neuronode-judge"
+"""Alias and tag under which LiteLLM's spend logs show what the judge asked."""
+
+
+class JudgedGroups:
+    """The groups of the live router."""
+
+    def __init__(self, bridge: RouterBridge) -> None:
+        self._bridge = bridge
+
+    def price(self, group: str) -> Price | None:
+        """Return the price of the group's dearest deployment, None where one of them has none."""
+        return dearest_price(self._bridge.entries(), group)
+
+    async def answer(
+        self,
+        group: str,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int,
+        form: Mapping[str, Any] | None,
+        seconds: float,
+    ) -> GroupAnswer:
+        """Return the answer. Raises `GroupFailed`, at the latest after about `seconds`."""
+        try:
+            response = await ask_group(
+                self._bridge.live(),
+                group,
+                [dict(message) for message in messages],
+                metadata=account(NAME) | self._shown(group),
+                seconds=seconds,
+                max_tokens=max_tokens,
+                **({} if form is None else {"response_format": form}),
+            )
+            choice = response.choices[0]
+            whole = choice.finish_reason == "stop" and not choice.message.tool_calls
+            return GroupAnswer((choice.message.content or "") if whole else "", cost_of(response))
+        except Exception as error:
+            # Of LiteLLM's errors only that there was one is told: their texts quote addresses and keys.
+            raise GroupFailed(group) from error
+
+    def _shown(self, group: str) -> dict[str, Any]:
+        """Return what usage and spend logs show the request by. Where tags choose deployments it carries none."""
+        # Whom LiteLLM asks is not noted of what is not measured.
+        mark: dict[str, Any] = {
+            "name": group,
+            "group": group,
+            "reason": Reason.JUDGE.value,
+            "steps": [],
+            ASKED: None,
+        }
+        return {KEY: mark} | ({} if self._bridge.filters_by_tag() else {"tags": [NAME]})
