@@ -4,7 +4,8 @@
 
 Outcomes are published results of a small and a large language model on the same items (routing.jsonl of the data
 folder), so nothing is generated here; harm is counted on its conversations (context.jsonl), whose rows name every
-tier that would do. Writes results.md and curves.svg beside itself; a few minutes on one core.
+tier that would do, and on agent sessions that `agents.py` writes. Writes results.md and curves.svg beside itself; a few
+minutes on one core.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.routing import curves, harm, picture, ways
+from benchmarks.routing import agents, curves, harm, picture, ways
 from benchmarks.routing.curves import Outcomes
 from benchmarks.routing.ways import Row, Way
 from neuronode_router.classifier import shipped
@@ -49,7 +50,7 @@ def main() -> None:
         np.array([row["correct_large"] for row in rows], dtype=float),
     )
     harmed = harm.report(labelled.read_rows(data / "context.jsonl"))
-    text = "\n".join([*report(compared, outcomes, rows), *harmed]) + "\n"
+    text = "\n".join([*report(compared, outcomes, rows), *harmed, *agents.report()]) + "\n"
     (HERE / "results.md").write_text(text)
     drawn = [way for way in compared if way.name != SHIPPED]
     marks = {

@@ -59,7 +59,7 @@ class Decisions:
 
     def __init__(self, classifier: Classifier) -> None:
         self._router = AutoRouter(classifier=classifier, standings=dict)
-        self._snapshot = _snapshot()
+        self._snapshot = snapshot()
 
     def tier(self, prompt: str) -> str:
         """Return the tier that a request with this prompt is sent to."""
@@ -137,7 +137,8 @@ def others(prompts: Sequence[str]) -> list[Way]:
     return found
 
 
-def _snapshot() -> Snapshot:
+def snapshot() -> Snapshot:
+    """Return the snapshot of a profile with a group for each tier."""
     tiers = {tier: (f"tier_{tier}",) for tier in Tier}
     profile = Profile("balanced", "", "low", "good", dict.fromkeys(TASK_ALIASES, "tier_medium"), tiers)
     state = ControlState(1, "balanced", ProfileSet({"balanced": profile}), committed_at=0.0)
