@@ -210,7 +210,12 @@ class AutoRouter:
         if self.mode == "shadow" and classification is not None:
             watched = replace(constraints, why=Step.SHADOW)
             in_force = decide_tier(decision, None, watched, tiers=tiers, groups=groups)
-        if caller.kept is not None and not why_not(_deployments(caller.kept.group, groups), said.needs):
+        # What a provider keeps of a response says more than where a switch has left its conversation.
+        if (
+            state is None
+            and caller.kept is not None
+            and not why_not(_deployments(caller.kept.group, groups), said.needs)
+        ):
             considered, in_force = _kept(considered, caller.kept), _kept(in_force, caller.kept)
         return Routed(
             decision=in_force,

@@ -81,6 +81,9 @@ def test_rows_of_an_older_release_survive(make_store: MakeStore, state_url: str)
         "ALTER TABLE neuronode_usage RENAME COLUMN chosen_group TO requested",
         "ALTER TABLE neuronode_usage RENAME COLUMN served_group TO served",
         "DROP TABLE neuronode_outcome",
+        "ALTER TABLE neuronode_state DROP COLUMN moved",
+        "DROP TABLE neuronode_judged_day",
+        "DROP TABLE neuronode_diverted",
         "UPDATE neuronode_version SET version_num = '0004'",
     ):
         tamper(state_url, statement)

@@ -153,7 +153,11 @@ def test_a_judge_compares_light_answers_in_the_background(
                 said = chat(client, "auto", prompt=f"Is this review positive? It is about the {CANARY}.")
             assert answered_by(said) == "tier_fast"
         wait_until(lambda: outcomes()["judge"]["enough"] == 2, seconds=30, what="two verdicts")
-        wait_until(lambda: outcomes()["kinds"], seconds=30, what="the outcomes")
+        wait_until(
+            lambda: sum(kind["good"] for kind in outcomes()["kinds"]) == 2,
+            seconds=45,
+            what="the outcomes of both workers",
+        )
         found = outcomes()
         status = admin.get("/admin/profiles/status").json()
         wait_until(
