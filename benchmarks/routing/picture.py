@@ -9,8 +9,8 @@ import numpy as np
 
 from benchmarks.routing.curves import COST_LARGE, COST_SMALL, Floats, Outcomes, recovered
 
-WIDTH, HEIGHT, LEFT, TOP, PLOT_WIDTH, PLOT_HEIGHT = 640, 380, 60, 20, 400, 310
-COLOURS = ("#1f5fbf", "#c2571a", "#3a8a3a", "#8a5ab0")
+WIDTH, HEIGHT, LEFT, TOP, PLOT_WIDTH, PLOT_HEIGHT = 720, 380, 60, 20, 400, 310
+COLOURS = ("#1f5fbf", "#c2571a", "#3a8a3a", "#8a5ab0", "#b03a6a", "#0a8a8a")
 POINTS = 60
 
 
