@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -314,6 +315,21 @@ async def test_what_nobody_has_decided_reaches_nothing_for_who_is_limited(
         await way.live.acompletion(model=group, messages=[{"role": "user", "content": "hi"}], num_retries=0)
 
     assert way.spy.seen == ({group} if caller == "ordinary" else set())
+
+
+@pytest.mark.parametrize("caller", WITHIN)
+@pytest.mark.parametrize("call_type", ["acompletion", "aresponses", "acreate_interaction", "a new call"])
+async def test_a_call_that_names_no_model_is_not_for_who_is_limited(
+    way: Way, caller: str, call_type: str
+) -> None:
+    """Whatever LiteLLM would take in its place, nobody has decided about it."""
+    user = UserAPIKeyAuth(api_key=caller, models=["small"] if caller == "listed" else [])
+    refused = caller in ("capped", "listed")
+
+    with pytest.raises(HTTPException) if refused else contextlib.nullcontext() as found:
+        await way.admission.async_pre_call_hook(user, DualCache(), {"metadata": {}}, call_type)
+
+    assert not refused or found.value.status_code == 403  # type: ignore[union-attr]
 
 
 SAID = {

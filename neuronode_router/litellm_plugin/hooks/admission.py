@@ -127,9 +127,10 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         with self._refusing(user_api_key_dict, data, routed=routed):
             if routed:
                 return await self._admit(user_api_key_dict, data, call_type)
-            if call_type not in ROUTED_CALLS and not _is_harmless(call_type):
+            if _is_harmless(call_type):
+                gate.let(gate.FREE)
+            else:
                 await self._judge(user_api_key_dict, data, kind=f"a call of the kind {call_type!r}")
-            gate.let(gate.FREE)
         return None
 
     @contextmanager
