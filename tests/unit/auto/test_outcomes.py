@@ -154,6 +154,18 @@ async def test_what_could_not_be_shared_is_shared_later(
     ]
 
 
+def learner(state_dir: Path, database: Database) -> tuple[Outcomes, Learning, Worker]:
+    """Return a worker whose started learning counts outcomes."""
+    given = {"NEURONODE_STATE_DIR": str(state_dir), "NEURONODE_HISTORY": "on", "NEURONODE_OUTCOMES": "on"}
+    outcomes = Outcomes(OutcomeStore(database))
+    learning = Learning(Settings.load(given), failures=Failures(), outcomes=outcomes)
+    assert learning.recorder is not None
+    worker = Worker(watchers=[learning.recorder])
+    worker.router.use(learning.first())
+    learning.start()
+    return outcomes, learning, worker
+
+
 ADMIN = Principal("root", Role.ADMIN)
 WRONG, RIGHT = FeedbackOutcome.WRONG, FeedbackOutcome.RIGHT
 
@@ -172,12 +184,7 @@ async def test_a_verdict_counts_once_for_the_tier_that_answered(
     tmp_path: Path, database: Database, signs: list[Sign], counted: tuple[int, int]
 ) -> None:
     """A heavier tier would have been right: this one did not suffice. A wrong task says nothing of the tier."""
-    given = {"NEURONODE_STATE_DIR": str(tmp_path), "NEURONODE_HISTORY": "on", "NEURONODE_OUTCOMES": "on"}
-    outcomes = Outcomes(OutcomeStore(database))
-    learning = Learning(Settings.load(given), failures=Failures(), outcomes=outcomes)
-    worker = Worker(watchers=[learning.recorder])
-    worker.router.use(learning.first())
-    learning.start()
+    outcomes, learning, worker = learner(tmp_path, database)
 
     worker.ask(SUMMARY, litellm_call_id="call-1")
     await eventually(lambda: learning._history.find("call-1"))
@@ -194,13 +201,8 @@ async def test_what_an_answers_form_shows_is_held_against_what_forms_show(
     tmp_path: Path, database: Database
 ) -> None:
     """Answers of the right form move nothing much; one in five of a wrong form diverts requests away."""
-    given = {"NEURONODE_STATE_DIR": str(tmp_path), "NEURONODE_HISTORY": "on", "NEURONODE_OUTCOMES": "on"}
-    outcomes = Outcomes(OutcomeStore(database))
-    learning = Learning(Settings.load(given), failures=Failures(), outcomes=outcomes)
+    outcomes, learning, worker = learner(tmp_path, database)
     assert learning.recorder is not None
-    worker = Worker(watchers=[learning.recorder])
-    worker.router.use(learning.first())
-    learning.start()
 
     for number in range(50):
         worker.ask(SUMMARY, litellm_call_id=f"call-{number}")
@@ -218,13 +220,8 @@ async def test_the_judges_verdict_is_held_against_the_text_and_kept_as_a_lesson(
     tmp_path: Path, database: Database
 ) -> None:
     """Unlike a right form it says what the text had to say; whoever tells first is heard."""
-    given = {"NEURONODE_STATE_DIR": str(tmp_path), "NEURONODE_HISTORY": "on", "NEURONODE_OUTCOMES": "on"}
-    outcomes = Outcomes(OutcomeStore(database))
-    learning = Learning(Settings.load(given), failures=Failures(), outcomes=outcomes)
+    outcomes, learning, worker = learner(tmp_path, database)
     assert learning.recorder is not None
-    worker = Worker(watchers=[learning.recorder])
-    worker.router.use(learning.first())
-    learning.start()
     messages = ({"role": "user", "content": SUMMARY},)
 
     for number, enough in enumerate((True, False, False)):
