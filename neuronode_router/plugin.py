@@ -60,5 +60,6 @@ def _admin_host() -> AdminHost:
         usage=runtime.usage.service,
         metrics=runtime.metering,
         proof=runtime.proof,
+        rollouts=runtime.rollout.rollouts,
         feedback=runtime.learning if runtime.learning.recorder else None,
     )

@@ -60,6 +60,10 @@ class UsageKey(NamedTuple):
     reason: str = ""
     """Why that profile decided: a `domain.Reason`."""
     outcome: str = RequestOutcome.ANSWERED
+    arm: str = ""
+    """Which arm of a rollout answered: `control` or `canary`, with `_begun` where its conversation had been placed before
+    the step began and is not compared.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from neuronode_router.storage.tables import usage_batch as batches
 from neuronode_router.storage.tables import usage_request as requests
 from neuronode_router.usage.buffer import Batch
 from neuronode_router.usage.finished import FinishedRequest, UsageKey, newest
-from neuronode_router.usage.periods import MINUTE, TimeSpan
+from neuronode_router.usage.periods import DAY, MINUTE, TimeSpan
 from neuronode_router.usage.sums import ADDED, NANO, Sums
 
 GATE = ""
@@ -31,8 +31,11 @@ Rows = dict[tuple[int, UsageKey], Sums]
 """Sums by start (Unix seconds) and key."""
 
 _NUMBERS = (*ADDED, "largest")
-_COLUMNS = [usage.c[name] for name in ("start", *UsageKey._fields, *_NUMBERS, "latency", "first_token")]
+_HISTOGRAMS = {"latency": "latency", "first_token": "first_token", "cost": "cost_micro"}
+"""Columns that are histograms, and what `Sums` calls them."""
+_COLUMNS = [usage.c[name] for name in ("start", *UsageKey._fields, *_NUMBERS, *_HISTOGRAMS)]
 _KEY_ENDS = 1 + len(UsageKey._fields)
+_NUMBERS_END = _KEY_ENDS + len(_NUMBERS)
 _LOCK = select(batches).where(batches.c.worker == GATE).with_for_update()
 _LAST = select(batches.c.sequence).where(batches.c.worker == bindparam("from_worker"))
 _MOVE = update(batches).where(batches.c.worker == bindparam("from_worker"))
@@ -96,6 +99,19 @@ class UsageStore:
                     found[at].merge(sums)
                 else:
                     found[at] = sums
+        return found
+
+    def arms(self, since: float, *, revision: int) -> dict[UsageKey, Sums]:
+        """Return the sums of each key that belongs to an arm of a rollout, from `revision` on; `since` is when that was
+        committed, Unix time.
+        """
+        wanted = select(*_COLUMNS).where(
+            usage.c.start >= int(since) - DAY, usage.c.arm != "", usage.c.revision >= revision
+        )
+        found: dict[UsageKey, Sums] = {}
+        with self._database.reading() as connection:
+            for (_, key), sums in map(_entry, connection.execute(wanted)):
+                found.setdefault(key, Sums()).merge(sums)
         return found
 
     def costs_by_team(self, since: float) -> dict[str, float]:
@@ -176,23 +192,24 @@ def _merge(connection: Connection, period: int, rows: Mapping[tuple[int, UsageKe
 
 
 def _digest(key: UsageKey) -> str:
-    return hashlib.blake2b("\x1f".join(map(str, key)).encode(), digest_size=16).hexdigest()
+    told_apart = key if key.arm else key[:-1]  # rows from before there were rollouts keep their digest
+    return hashlib.blake2b("\x1f".join(map(str, told_apart)).encode(), digest_size=16).hexdigest()
 
 
 def _columns(sums: Sums) -> dict[str, Any]:
     return {
         **{name: getattr(sums, name) for name in _NUMBERS},
-        "latency": json.dumps(sums.latency),
-        "first_token": json.dumps(sums.first_token),
+        **{column: json.dumps(getattr(sums, name)) for column, name in _HISTOGRAMS.items()},
     }
 
 
 def _entry(row: Row[*tuple[Any, ...]]) -> tuple[tuple[int, UsageKey], Sums]:
     """Return one row of `_COLUMNS`, whose names stand in the order of `UsageKey`."""
     start, *names = row[:_KEY_ENDS]
-    *numbers, latency, first_token = row[_KEY_ENDS:]
+    numbers, texts = row[_KEY_ENDS:_NUMBERS_END], row[_NUMBERS_END:]
     counted = dict(zip(_NUMBERS, numbers, strict=True))
-    sums = Sums(**counted, latency=_buckets(latency), first_token=_buckets(first_token))
+    latency, first_token, cost = map(_buckets, texts)
+    sums = Sums(**counted, latency=latency, first_token=first_token, cost_micro=cost)
     return (start, UsageKey(*names)), sums
 
 

@@ -212,6 +212,13 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         _refuse_redirections(_written(data, call_type), limited=asking.is_denied)
         names = targets.asked(requested, several=call_type in SEVERAL)
         talk = self._talk(asking, call_type) if len(names) == 1 else None
+        asking.placement = self._keeper.place(
+            talk,
+            asking.snapshot,
+            name=names[0],
+            caller=_identity(asking),
+            session=request_metadata.session_id(data),
+        )
         ways = [self._way(name, asking, talk) for name in names]
         await asking.enter(ways)
         await asking.settle_fallbacks(ways)
@@ -258,6 +265,9 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             mark |= routed
         elif kept := self._keeper.kept(talk, decision, asking.snapshot):
             decision = keeping.staying(decision, kept)
+        if decision.arm is not None:
+            decision = keeping.in_its_arm(decision)
+            mark |= {request_metadata.COMPARED: asking.placement is not None and asking.placement.compared}
         return Way(name, decision, mark)
 
     def _route(

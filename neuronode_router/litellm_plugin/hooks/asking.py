@@ -22,6 +22,7 @@ from neuronode_router.litellm_plugin.hooks.gate import Passing, is_listed
 from neuronode_router.litellm_plugin.hooks.operators_fallbacks import GENERAL, Configured, follow
 from neuronode_router.routing import targets
 from neuronode_router.routing.admit import admit
+from neuronode_router.routing.arms import Placement
 from neuronode_router.routing.binding import bound_profile
 from neuronode_router.routing.passage import Passage
 from neuronode_router.routing.snapshot import Snapshot
@@ -87,6 +88,8 @@ class Asking:
         self._deciding = self._bound or snapshot.state.active
         self._approved: set[str] = set()
         self._unnamed = False
+        self.placement: Placement | None = None
+        """The arm of the request, None while no rollout runs."""
 
     @property
     def is_denied(self) -> bool:
@@ -106,6 +109,7 @@ class Asking:
             wanted_profile=request_metadata.wish(self.data, request_metadata.PROFILE_HEADER),
             may_override=self._may_override,
             bound=lambda: self._bound,
+            tries=self.placement is not None and self.placement.tries,
         )
 
     async def enter(self, ways: Sequence[Way]) -> None:

@@ -22,7 +22,7 @@ from litellm.proxy._types import UserAPIKeyAuth
 from neuronode_router.background import Failures
 from neuronode_router.domain import Reason
 from neuronode_router.litellm_plugin.auth.identity import UI_TEAM
-from neuronode_router.litellm_plugin.hooks.request_metadata import ASKED, SEVERAL, stamped
+from neuronode_router.litellm_plugin.hooks.request_metadata import ASKED, SEVERAL, counted_arm, stamped
 from neuronode_router.litellm_plugin.hooks.usage_reading import (
     Usage,
     call_id,
@@ -219,6 +219,7 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
             team=(team or "")[:MAX_NAME] if team != UI_TEAM else "",
             reason=mark.get("reason") or Reason.FAIL_OPEN.value,
             outcome=usage.outcome,
+            arm=counted_arm(mark),
         )
         return FinishedRequest(
             call_id=call_id(given_id),
