@@ -41,7 +41,7 @@ LEASE = "rollouts"
 LEASE_SECONDS = 10.0
 """After so long without a word from the watching worker another one watches."""
 
-MOST_OF_ITS_TIME = 20
+REST = 20
 """How many times longer than a look at the facts took nobody looks again: hours of minutes take a while to add up."""
 
 SPARE_TASKS = 2
@@ -62,7 +62,10 @@ class RolloutView:
 
 
 class Rollouts:
-    """The rollouts of the proxies that share a store. `worker` names this process; `clock` is Unix time in seconds."""
+    """The rollouts of the proxies that share a store. `clock` is Unix time in seconds.
+
+    `rest` is how many times longer than a look at the facts took this process does not look again.
+    """
 
     def __init__(
         self,
@@ -72,12 +75,14 @@ class Rollouts:
         facts: Facts,
         lease: Lease,
         clock: Callable[[], float] = time.time,
+        rest: float = REST,
     ) -> None:
         self._manager = manager
         self._store = store
         self._facts = facts
         self._lease = lease
         self._clock = clock
+        self._rest = rest
         self._look_again = float("-inf")
 
     async def start(self, plan: RolloutPlan, **options: Unpack[Options]) -> Receipt:
@@ -128,9 +133,9 @@ class Rollouts:
         """Return one rollout. Raises `UnknownRollout` and `StoreUnavailable`."""
         return await self._viewed(await asyncio.to_thread(self._store.read, name))
 
-    async def of(self, revision: int) -> RolloutView:
-        """Return the rollout that a revision did something to. Raises `UnknownRollout` and `StoreUnavailable`."""
-        return await self.read(await asyncio.to_thread(self._store.at, revision))
+    async def of(self, revision: int) -> str:
+        """Return the id of the rollout that a revision did something to. Raises as `read`."""
+        return await asyncio.to_thread(self._store.at, revision)
 
     async def page(self, limit: int) -> tuple[Rollout, ...]:
         """Return the newest rollouts. Raises `StoreUnavailable`."""
@@ -154,9 +159,11 @@ class Rollouts:
             return None
         running = watched(running, now)
         await asyncio.to_thread(self._store.watch, running, fence)
-        if time.monotonic() < self._look_again:
+        began = time.monotonic()
+        if began < self._look_again:
             return None
         view = await self._viewed(running)
+        self._look_again = time.monotonic() + self._rest * (time.monotonic() - began)
         return None if view.next.act is None else await self._do(running, view.next, fence)
 
     async def stop(self) -> None:
@@ -189,11 +196,8 @@ class Rollouts:
     def _findings(self, rollout: Rollout) -> tuple[Finding, ...]:
         if rollout.phase.over:
             return ()  # nothing of it is recorded any more: its history has the figures
-        began = time.monotonic()
-        facts = self._facts(rollout)
-        ended = time.monotonic()
-        self._look_again = ended + MOST_OF_ITS_TIME * (ended - began)
-        return judge(rollout.plan.guards, facts, alpha=rollout.alpha, least=rollout.plan.least)
+        plan = rollout.plan
+        return judge(plan.guards, self._facts(rollout), alpha=rollout.alpha, least=plan.least)
 
     def _changed(
         self, state: ControlState, running: Rollout, done: NextAct, fence: Fence | None

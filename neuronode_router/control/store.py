@@ -208,7 +208,7 @@ class ControlStore:
             self.keys.claim(connection, proposal.idempotency, actor=entry.actor.name, revision=entry.revision)
 
     def _settle_rollout(self, connection: Connection, proposal: Proposal, entry: AuditEntry) -> None:
-        """Write what the change does to a rollout; where it does nothing and tries nothing, it ends the one that ran."""
+        """Write what the change does to a rollout; where it does nothing and tries nothing, it ends what ran."""
         if proposal.along is not None:
             proposal.along(connection, entry)
         elif proposal.canary is None:

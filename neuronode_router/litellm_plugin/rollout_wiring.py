@@ -66,7 +66,7 @@ class RolloutWiring:
         return (
             Problem(
                 code="rollout_stands_still",
-                message=f"This host cannot reach the SQL store: {canary} of the rollout {canary.rollout} stays as it is.",
+                message=f"This host cannot reach the SQL store: {canary} of rollout {canary.rollout} stays as it is.",
                 fix="Restore the store. Nothing of the rollout goes on or back here until then; requests are served.",
                 path=canary.rollout,
             ),

@@ -37,10 +37,10 @@ from neuronode_router.litellm_plugin.hooks import chosen_group
 from neuronode_router.litellm_plugin.hooks.admission import Admission
 from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
 from neuronode_router.litellm_plugin.learning_wiring import LearningWiring
+from neuronode_router.litellm_plugin.rollout_wiring import WATCH_SECONDS, RolloutWiring
 from neuronode_router.litellm_plugin.router.bridge import bridge_of
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.probing import RouterAsker
-from neuronode_router.litellm_plugin.rollout_wiring import WATCH_SECONDS, RolloutWiring
 from neuronode_router.litellm_plugin.router.router_hooks import RouterHooks
 from neuronode_router.litellm_plugin.seams import Part
 from neuronode_router.litellm_plugin.task_host import TaskHost

@@ -27,6 +27,9 @@ MAX_GAP_SECONDS = 15.0
 """So much at most counts as watched between two looks, whatever a clock jumps, or however long nobody led."""
 
 
+MOST_STEPS = 20
+
+
 class OnBreach(StrEnum):
     """What a breached guard leads to."""
 
@@ -99,7 +102,7 @@ class RolloutPlan:
     profile: str
     """Which is tried, and becomes the active one."""
     steps: tuple[int, ...] = DEFAULT_STEPS
-    """Shares in thousandths, growing, below the whole: with that nobody is left to compare with. It is the promotion."""
+    """Shares in thousandths, growing, below the whole: with that nobody is left to compare. It is the promotion."""
     hold_seconds: float = DEFAULT_HOLD_SECONDS
     """How long each step is watched before the next."""
     guards: tuple[Guard, ...] = DEFAULT_GUARDS

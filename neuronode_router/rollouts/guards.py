@@ -29,6 +29,9 @@ class Metric(StrEnum):
     """The mean of requests whose cost is known."""
 
 
+RATES = (Metric.ERROR_RATE, Metric.FALLBACK_RATE)
+
+
 class Limit(StrEnum):
     """In which way a bound is meant."""
 
@@ -101,7 +104,7 @@ class Finding:
     def __str__(self) -> str:
         """Return it as a phrase for people, with the figures of both arms."""
         of = f" of {self.task}" if self.task else ""
-        canary, control = (f"{_told(one.value)} of {one.samples}" for one in (self.canary, self.control))
+        canary, control = (_told(self.metric, one) for one in (self.canary, self.control))
         return f"{self.metric}{of}: canary {canary}, control {control} ({self.limit} {self.bound:g})"
 
 
@@ -189,5 +192,8 @@ _READ: Mapping[Metric, Callable[[ArmFacts, float], ArmFigure]] = {
 }
 
 
-def _told(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.4g}"
+def _told(metric: Metric, seen: ArmFigure) -> str:
+    if seen.value is None:
+        return "unknown"
+    told = f"{seen.value:.2%}" if metric in RATES else f"{seen.value:.4g}"
+    return f"{told} in {seen.samples} requests"

@@ -31,9 +31,9 @@ def admit(
     `wanted_profile` is the request header's wish and `may_override` says whether the caller may choose a
     profile; it is asked only when one is chosen. `bound` tells the profile that the caller is bound to, None
     for the active one; it is asked only where there are bindings. `tries` says whether the request belongs to those who
-    try the profile of a rollout; whoever is bound or chooses takes no part in one. Raises `NotAllowed` for an override name the
-    caller may not use and `UnknownProfile` for `@profile/<name>` without such a profile. A wish by header that is not
-    allowed is ignored, with the reason `override_denied`. Names that are none of ours come back as
+    try the profile of a rollout; whoever is bound or chooses takes no part in one. Raises `NotAllowed` for an override
+    name the caller may not use and `UnknownProfile` for `@profile/<name>` without such a profile. A wish by header that
+    is not allowed is ignored, with the reason `override_denied`. Names that are none of ours come back as
     `passthrough`, untouched.
     """
     decision = snapshot.decisions.get(original_model)

@@ -49,7 +49,7 @@ def tries(canary: Canary, unit: bytes) -> bool:
 
 
 def only_in_one(snapshot: Snapshot, name: str, group: str) -> bool | None:
-    """Return whether of the two profiles only the one that is tried asks a group for `name`; None where both do, or none.
+    """Return whether only the profile that is tried asks a group for `name`; None where both do, or neither does.
 
     That tells the arm of a conversation of which a client sends nothing but the id of the last answer.
     """

@@ -43,7 +43,8 @@ class Snapshot:
     `aliases` is what LiteLLM's `model_group_alias` must say about our names; `ladders` are the groups of each profile
     by tier, as far as the host has them; `meanings` say of each profile what its names mean; `dead` are the places
     that name a group the host has not; `lightest` says of each profile, and under "" of all together, the lightest tier
-    that names a group; `canary` is what the plain names mean to those who try a rollout's profile, empty while none runs.
+    that names a group; `canary` is what the plain names mean to those who try a rollout's profile, empty
+    while none runs.
     """
 
     state: ControlState

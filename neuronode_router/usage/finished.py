@@ -61,7 +61,7 @@ class UsageKey(NamedTuple):
     """Why that profile decided: a `domain.Reason`."""
     outcome: str = RequestOutcome.ANSWERED
     arm: str = ""
-    """Which arm of a rollout answered: `control` or `canary`, with `_begun` where its conversation had been placed before
+    """Which arm of a rollout answered: `control` or `canary`, with `_begun` where the conversation was placed before
     the step began and is not compared.
     """
 

@@ -39,7 +39,7 @@ def test_intervals_of_rates(hits: int, trials: int, low: float, high: float) -> 
 
 @pytest.mark.parametrize("chance", [0.01, 0.2])
 def test_peeking_deceives_nobody(chance: float) -> None:
-    """Looked at after every request of 400 series, the share of series that ever leaves out the truth is within alpha."""
+    """Looked at after every request of 400 series, the share that ever leaves the truth out is within alpha."""
     generator, missed = random.Random(12), 0
     for _ in range(400):
         hits = 0
