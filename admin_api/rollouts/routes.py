@@ -50,49 +50,49 @@ async def list_rollouts(call: Reader, limit: Annotated[int, Query(ge=1, le=200)]
     )
 
 
-async def read_rollout(call: Reader, rollout: str) -> LiveRolloutDocument:
+async def read_rollout(call: Reader, name: str) -> LiveRolloutDocument:
     """One rollout, with the figures of both arms side by side."""
-    return shown_live(await _rollouts(call).read(rollout))
+    return shown_live(await _rollouts(call).read(name))
 
 
-async def read_rollout_history(call: Reader, rollout: str) -> RolloutHistoryDocument:
+async def read_rollout_history(call: Reader, name: str) -> RolloutHistoryDocument:
     """What was done to a rollout by whom, and by which figures."""
-    return RolloutHistoryDocument(rollout=rollout, events=await _rollouts(call).history(rollout))
+    return RolloutHistoryDocument(rollout=name, events=await _rollouts(call).history(name))
 
 
 async def promote_rollout(
-    write: Post, rollout: str, response: Response, body: WriteOptions | None = None
+    write: Post, name: str, response: Response, body: WriteOptions | None = None
 ) -> ReceiptDocument:
     """Make the profile that is tried the active one, now."""
-    return await _act(write, rollout, Act.PROMOTE, body, response)
+    return await _act(write, name, Act.PROMOTE, body, response)
 
 
 async def pause_rollout(
-    write: Post, rollout: str, response: Response, body: WriteOptions | None = None
+    write: Post, name: str, response: Response, body: WriteOptions | None = None
 ) -> ReceiptDocument:
     """Leave the share as it is. Guards are watched on."""
-    return await _act(write, rollout, Act.PAUSE, body, response)
+    return await _act(write, name, Act.PAUSE, body, response)
 
 
 async def resume_rollout(
-    write: Post, rollout: str, response: Response, body: WriteOptions | None = None
+    write: Post, name: str, response: Response, body: WriteOptions | None = None
 ) -> ReceiptDocument:
     """Let a paused rollout go on."""
-    return await _act(write, rollout, Act.RESUME, body, response)
+    return await _act(write, name, Act.RESUME, body, response)
 
 
 async def abort_rollout(
-    write: Post, rollout: str, response: Response, body: WriteOptions | None = None
+    write: Post, name: str, response: Response, body: WriteOptions | None = None
 ) -> ReceiptDocument:
     """End the rollout: the active profile answers everybody, also in conversations that have begun."""
-    return await _act(write, rollout, Act.ABORT, body, response)
+    return await _act(write, name, Act.ABORT, body, response)
 
 
 async def _act(
-    write: Write, rollout: str, act: Act, body: WriteOptions | None, response: Response
+    write: Write, name: str, act: Act, body: WriteOptions | None, response: Response
 ) -> ReceiptDocument:
-    options = write.options(f"{act} rollout {rollout}", (body or WriteOptions()).model_dump())
-    return present(await _rollouts(write.call).act(act, rollout, **options), response)
+    options = write.options(f"{act} rollout {name}", (body or WriteOptions()).model_dump())
+    return present(await _rollouts(write.call).act(act, name, **options), response)
 
 
 def _rollouts(call: Call) -> Rollouts:
@@ -102,10 +102,10 @@ def _rollouts(call: Call) -> Rollouts:
 ENDPOINTS = (
     Endpoint("POST", "/rollouts", start_rollout, WRITE),
     Endpoint("GET", "/rollouts", list_rollouts),
-    Endpoint("GET", "/rollouts/{rollout}", read_rollout, (*READ, 404)),
-    Endpoint("GET", "/rollouts/{rollout}/history", read_rollout_history, (*READ, 404)),
-    Endpoint("POST", "/rollouts/{rollout}/promote", promote_rollout, WRITE),
-    Endpoint("POST", "/rollouts/{rollout}/pause", pause_rollout, WRITE),
-    Endpoint("POST", "/rollouts/{rollout}/resume", resume_rollout, WRITE),
-    Endpoint("POST", "/rollouts/{rollout}/abort", abort_rollout, WRITE),
+    Endpoint("GET", "/rollouts/{name}", read_rollout, (*READ, 404)),
+    Endpoint("GET", "/rollouts/{name}/history", read_rollout_history, (*READ, 404)),
+    Endpoint("POST", "/rollouts/{name}/promote", promote_rollout, WRITE),
+    Endpoint("POST", "/rollouts/{name}/pause", pause_rollout, WRITE),
+    Endpoint("POST", "/rollouts/{name}/resume", resume_rollout, WRITE),
+    Endpoint("POST", "/rollouts/{name}/abort", abort_rollout, WRITE),
 )

@@ -7,13 +7,19 @@ fail. These cover it at every moment together with 1 - alpha. They must not know
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
 
 from neuronode_router.histogram import BUCKETS, GROWTH
 
-BISECTIONS = 40
-"""Halvings: a rate is then right to a trillionth."""
+BISECTIONS = 20
+"""Halvings: a rate is then right to a millionth."""
+
+LOG_BETA_OF_HALVES = math.log(math.pi)
+"""The logarithm of the beta function at 1/2 and 1/2."""
 
 MEAN_SAMPLES = 100
 """Below so many values nothing is said of a mean: its interval rests on a central limit."""
@@ -40,18 +46,10 @@ def rate_interval(hits: int, trials: int, alpha: float) -> Interval:
     """
     if not trials:
         return Interval(0.0, 1.0)
-    misses = trials - hits
-    evidence = _log_beta(hits + 0.5, misses + 0.5) - _log_beta(0.5, 0.5)
-    limit = -math.log(alpha)
-
-    def refuted(chance: float) -> bool:
-        likelihood = hits * math.log(chance) if hits else 0.0
-        likelihood += misses * math.log1p(-chance) if misses else 0.0
-        return evidence - likelihood >= limit
-
+    refuted = partial(_refuted, hits, trials, alpha=alpha)
     seen = hits / trials
     low = _edge(0.0, seen, refuted) if hits else 0.0
-    high = _edge(1.0, seen, refuted) if misses else 1.0
+    high = _edge(1.0, seen, refuted) if hits < trials else 1.0
     return Interval(low, high)
 
 
@@ -62,16 +60,25 @@ def quantile_interval(counts: Mapping[int, int], share: float, alpha: float) -> 
     Ramdas, "Sequential estimation of quantiles with applications to A/B testing and best-arm identification",
     Bernoulli 28(3), 2022). Only the edges of buckets are looked at, which widens it.
     """
-    trials, below = sum(counts.values()), 0
-    low, high = 0.0, math.inf
-    for bucket in sorted(counts):
-        if bucket and rate_interval(below, trials, alpha).high < share:
-            low = GROWTH**bucket
-        below += counts[bucket]
-        if bucket < BUCKETS - 1 and rate_interval(below, trials, alpha).low > share:
-            high = GROWTH ** (bucket + 1)
-            break
-    return Interval(low, high)
+    buckets = sorted(counts)
+    upto = list(accumulate((counts[bucket] for bucket in buckets), initial=0))
+    trials = upto[-1]
+    seen = bisect_left(upto, share * trials)  # from there on as many as the share are below
+
+    def refuted(place: int) -> bool:
+        return _refuted(upto[place], trials, share, alpha=alpha)
+
+    first = next((buckets[place] for place in range(seen - 1, -1, -1) if refuted(place)), 0)
+    last = next(
+        (
+            buckets[place - 1]
+            for place in range(seen, len(upto))
+            if upto[place] > share * trials and refuted(place)
+        ),
+        BUCKETS - 1,
+    )
+    # The first bucket begins, and the last one ends, nowhere.
+    return Interval(GROWTH**first if first else 0.0, GROWTH ** (last + 1) if last < BUCKETS - 1 else math.inf)
 
 
 def mean_interval(counts: Mapping[int, int], alpha: float) -> Interval:
@@ -91,6 +98,15 @@ def mean_interval(counts: Mapping[int, int], alpha: float) -> Interval:
     grown = trials * tuned + 1
     width = math.sqrt(variance * 2 * grown / (trials * trials * tuned) * math.log(math.sqrt(grown) / alpha))
     return Interval(max(0.0, mean - width), mean + width)
+
+
+def _refuted(hits: int, trials: int, chance: float, *, alpha: float) -> bool:
+    """Return whether the mixture's evidence against a chance, between 0 and 1, has reached 1/alpha."""
+    misses = trials - hits
+    evidence = _log_beta(hits + 0.5, misses + 0.5) - LOG_BETA_OF_HALVES
+    likelihood = hits * math.log(chance) if hits else 0.0
+    likelihood += misses * math.log1p(-chance) if misses else 0.0
+    return evidence - likelihood >= -math.log(alpha)
 
 
 def _log_beta(a: float, b: float) -> float:

@@ -362,6 +362,7 @@ def test_every_error_of_the_package_has_a_presentation() -> None:
         "artefact_refused",
         "templates_invalid",
         "router_taken",  # for callers of the SDK
+        "lease_lost",  # between workers
         *("unknown_tier", "does_not_fit"),  # admission's answers, in LiteLLM's form
     }
     codes = {

@@ -43,7 +43,7 @@ def test_peeking_deceives_nobody(chance: float) -> None:
     generator, missed = random.Random(12), 0
     for _ in range(400):
         hits = 0
-        for trials in range(1, 300):
+        for trials in range(1, 150):
             hits += generator.random() < chance
             found = rate_interval(hits, trials, ALPHA)
             if not found.low <= chance <= found.high:
