@@ -27,7 +27,7 @@ def battered(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> It
     """A proxy of two workers that tests may damage."""
     directory = tmp_path_factory.mktemp("battered")
     place = Place(directory=directory, upstream=upstream.url, callbacks=(RECORDER,))
-    with Proxy(place, afresh=True, workers=2, environ={RECORD: str(directory / "record.ndjson")}) as proxy:
+    with Proxy(place, workers=2, environ={RECORD: str(directory / "record.ndjson")}) as proxy:
         yield proxy
 
 

@@ -2,7 +2,8 @@
 
 It must not know tests or the plugin. Importing LiteLLM takes 6 to 12 s of a core, for every process of every proxy, and
 is the same each time; all that follows it (configuration, plugin, start-up hooks, workers) happens in the new process.
-What an import itself reads from the environment is that of pytest: such a proxy is started afresh (`Proxy.afresh`).
+As a program it is LiteLLM's command line in an interpreter of its own, whose workers are forks: for an environment that
+an import reads.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from subprocess import TimeoutExpired
+
+READ_BY_IMPORTS = frozenset({"PYTHONPATH", "PROMETHEUS_MULTIPROC_DIR"})
+"""Variables that mean nothing to a process that has imported everything."""
 
 IMPORTED = (
     "litellm.proxy.proxy_server",
@@ -86,14 +90,17 @@ def _run(arguments: tuple[str, ...], environ: dict[str, str], folder: Path, log:
         os.dup2(os.open(name, flags), number)
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    _fork_workers()
-    sys.argv = ["litellm", *arguments]
+    _serve(arguments)
+
+
+def _serve(arguments: Sequence[str]) -> None:
+    import uvicorn._subprocess
     from litellm.proxy.proxy_cli import run_server
 
+    uvicorn._subprocess.spawn = multiprocessing.get_context("fork")
+    sys.argv = ["litellm", *arguments]
     run_server()
 
 
-def _fork_workers() -> None:
-    import uvicorn._subprocess
-
-    uvicorn._subprocess.spawn = multiprocessing.get_context("fork")
+if __name__ == "__main__":
+    _serve(sys.argv[1:])

@@ -81,7 +81,12 @@ class Proxy:
         self.log_file.touch()
         self._log_start = self.log_file.stat().st_size
         begun = time.monotonic()
-        self._process = self._started_afresh() if self.afresh else self._forked()
+        if self.afresh:
+            self._process = self._opened(str(Path(sys.executable).parent / "litellm"))
+        elif preloaded.READ_BY_IMPORTS & self.environ.keys():
+            self._process = self._opened(sys.executable, "-m", preloaded.__name__)
+        else:
+            self._process = self._forked()
         try:
             wait_until(self._ready, seconds=START_SECONDS, what="the proxy's start")
         except (TimeoutError, ChildProcessError) as error:
@@ -132,11 +137,10 @@ class Proxy:
         """Return a client that sends `key` as bearer."""
         return httpx.Client(base_url=self.url, headers=bearer(key) | headers, timeout=30)
 
-    def _started_afresh(self) -> subprocess.Popen[bytes]:
-        program = Path(sys.executable).parent / "litellm"
+    def _opened(self, *program: str) -> subprocess.Popen[bytes]:
         with self.log_file.open("ab") as log:
             return subprocess.Popen(
-                [str(program), *self._arguments()], env=self._environment(), cwd=self.place.directory,
+                [*program, *self._arguments()], env=self._environment(), cwd=self.place.directory,
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
 
@@ -153,8 +157,8 @@ class Proxy:
 
     def _ready(self) -> bool:
         assert self._process is not None
-        if self._process.poll() is not None:
-            raise ChildProcessError(f"the proxy ended with {self._process.returncode}")
+        if (code := self._process.poll()) is not None:
+            raise ChildProcessError(f"the proxy ended with {code}")
         if self.log().count(_READY) < self.workers:
             return False
         with contextlib.suppress(httpx.TransportError):  # a single worker listens a moment after it is ready
