@@ -452,6 +452,77 @@ def canary_from_text(text: str) -> Canary | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """What a person switched to while a policy is in force: it goes before windows and ordinary rules."""
+
+    profile: str
+    by: str
+    """Who holds it."""
+    since: float
+    """Unix time in seconds."""
+    until: float | None = None
+    """Unix time at which it ends; None: when it is released."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bend:
+    """What the policy has changed of the active profile for a while: where a task goes, or the highest tier."""
+
+    by: str
+    """The window or the rule."""
+    emergency: bool
+    task: str | None = None
+    group: str | None = None
+    max_tier: Tier | None = None
+
+    def __str__(self) -> str:
+        """Return it as receipts and the audit log tell it."""
+        return f"{self.group or self.max_tier} ({self.by})"
+
+
+@dataclass(frozen=True, slots=True)
+class Steering:
+    """What a policy and people's holds make of a revision. Without a policy it is empty."""
+
+    policy: str = ""
+    """The digest of the policy in force; "" for none."""
+    hold: Hold | None = None
+    bends: tuple[Bend, ...] = ()
+
+    @property
+    def cap(self) -> Tier:
+        """The highest tier of who follows the active profile."""
+        return min((bend.max_tier for bend in self.bends if bend.max_tier), key=TIERS.index, default=TIERS[-1])
+
+    @property
+    def moved(self) -> Mapping[str, str]:
+        """The model groups of the tasks that do not go where the active profile says."""
+        return {bend.task: bend.group for bend in self.bends if bend.task and bend.group}
+
+
+NOT_STEERED = Steering()
+
+
+def steering_text(steering: Steering) -> str:
+    """Return it as canonical JSON; the empty text where nothing is steered."""
+    if steering == NOT_STEERED:
+        return ""
+    return json.dumps(asdict(steering), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def steering_from_text(text: str) -> Steering:
+    """Rebuild it from `steering_text`'s form."""
+    if not text:
+        return NOT_STEERED
+    told = json.loads(text)
+    bends = (
+        Bend(**{**bend, "max_tier": Tier(bend["max_tier"]) if bend["max_tier"] else None})
+        for bend in told["bends"]
+    )
+    return Steering(told["policy"], Hold(**told["hold"]) if told["hold"] else None, tuple(bends))
+
+
+@dataclass(frozen=True, slots=True)
 class ControlState:
     """What is committed: a revision names one active profile, one exact set of profiles, and who is bound to which."""
 
@@ -465,6 +536,7 @@ class ControlState:
     """The last revision that moved all conversations, whatever the profiles say; 0 for none."""
     canary: Canary | None = None
     """None while no rollout runs."""
+    steering: Steering = NOT_STEERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -500,7 +572,7 @@ def alias_map(profiles: ProfileSet, active: str) -> dict[str, str]:
     return aliases
 
 
-Action = Literal["bootstrap", "switch", "rollback", "edit", "reload", "bind", "rollout"]
+Action = Literal["bootstrap", "switch", "rollback", "edit", "reload", "bind", "rollout", "policy"]
 
 
 @dataclass(frozen=True, slots=True)

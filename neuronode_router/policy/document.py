@@ -1,0 +1,187 @@
+"""What a policy says, as types: windows of a week, rules with their triggers, and what each wants.
+
+It must not know how the document is written down.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, time
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from neuronode_router.domain import Tier
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What a window or a rule wants: exactly one of a profile, a task's group, a highest tier."""
+
+    profile: str | None = None
+    task: str | None = None
+    group: str | None = None
+    max_tier: Tier | None = None
+
+    @property
+    def aspect(self) -> str:
+        """What it decides about: of several that want something of the same, one can have it."""
+        if self.profile is not None:
+            return "profile"
+        return "max_tier" if self.max_tier is not None else f"task {self.task}"
+
+    def __str__(self) -> str:
+        """Return it as people read it."""
+        if self.profile is not None:
+            return f"profile {self.profile}"
+        if self.max_tier is not None:
+            return f"no tier above {self.max_tier}"
+        return f"task {self.task} to {self.group}"
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleWindow:
+    """A part of a week, by the clock on the wall of a zone. It begins on a day and may end on the next."""
+
+    name: str
+    want: Want
+    zone: str
+    """IANA name."""
+    days: tuple[str, ...] = DAYS
+    begins: time = time(0)
+    ends: time = time(0)
+    """The same as `begins`: a whole day."""
+    dates: tuple[date, ...] = ()
+    """It begins on these days only, where there are any."""
+    exceptions: tuple[date, ...] = ()
+    """It does not begin on these days."""
+
+
+class Period(StrEnum):
+    """What a budget is for."""
+
+    DAY = "day"
+    MONTH = "month"
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetTrigger:
+    """Enough of a budget is spent, or will be by the end of its period."""
+
+    usd: float
+    per: Period
+    enter: float
+    """Share of it, from which on the rule applies."""
+    back: float
+    """Share below which it ends."""
+    zone: str = "UTC"
+    team: str | None = None
+    forecast: bool = False
+    """By what will be spent at the end of the period, and not by what is."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutageTrigger:
+    """Enough attempts at a model group fail."""
+
+    group: str
+    enter: float
+    """Share of the attempts that fail."""
+    back: float
+    """Share of the attempts at or below which it may end; the probes must succeed too."""
+    attempts: int
+    """Failing attempts without which it does not apply."""
+    within: float
+    """Seconds over which attempts are counted, in tens."""
+    probes: int
+    """Probes in a row that must succeed before it ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyTrigger:
+    """Answers of a model group take too long."""
+
+    group: str
+    enter: float
+    """Milliseconds that 95 of 100 answers take at most."""
+    back: float
+    attempts: int
+    """Answers without which it does not apply."""
+    within: float
+    """Seconds over which answers are looked at, in minutes."""
+
+
+Trigger: TypeAlias = BudgetTrigger | OutageTrigger | LatencyTrigger
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRule:
+    """While its trigger says so, it wants something."""
+
+    name: str
+    trigger: Trigger
+    want: Want
+    emergency: bool
+    """Whether it goes before what people hold and what is rolled out."""
+    dwell: float
+    """Seconds that it stays at least."""
+    changes: int
+    """How often it may begin and end, together, within an hour."""
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The whole document. Equal policies have equal digests."""
+
+    default: str | None = None
+    """The profile where nothing else applies; None: no profile is decided about."""
+    schedule: tuple[ScheduleWindow, ...] = ()
+    rules: tuple[PolicyRule, ...] = ()
+    source: str = "{}"
+    """The document as canonical JSON, as it was written."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the document; "" of an empty one."""
+        return "" if self.is_empty else hashlib.sha256(self.source.encode()).hexdigest()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it says nothing."""
+        return self.default is None and not self.schedule and not self.rules
+
+    def wants(self) -> Iterator[tuple[str, Want]]:
+        """Yield everything it may want, under the path of where it says so."""
+        if self.default is not None:
+            yield "default", Want(profile=self.default)
+        for index, window in enumerate(self.schedule):
+            yield f"schedule[{index}].then", window.want
+        for index, rule in enumerate(self.rules):
+            yield f"rules[{index}].then", rule.want
+
+
+def canonical(document: Mapping[str, Any]) -> str:
+    """Return a document as canonical JSON: sorted keys, no white space, ASCII."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def difference(before: Policy, after: Policy) -> tuple[str, ...]:
+    """Return what two policies say differently, a line for each entry. Never raises."""
+    lines = []
+    if before.default != after.default:
+        lines.append(f"default {before.default or 'none'} -> {after.default or 'none'}")
+    for kind in ("schedule", "rules"):
+        old = {entry.name: asdict(entry) for entry in getattr(before, kind)}
+        new = {entry.name: asdict(entry) for entry in getattr(after, kind)}
+        lines += [f"- {kind} {name}" for name in old if name not in new]
+        lines += [f"+ {kind} {name}" for name in new if name not in old]
+        lines += [f"~ {kind} {name}" for name in new if name in old and old[name] != new[name]]
+        kept = [name for name in old if name in new]
+        if kept != [name for name in new if name in old]:
+            lines.append(f"~ order of {kind}")
+    return tuple(lines)

@@ -1,0 +1,196 @@
+"""What should be active now and why: emergency > manual > rollout > rule > schedule > default.
+
+Rules and windows are the two halves of the document's ordinary level. It must not know stores or how anything is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from neuronode_router.domain import Bend, Hold, Steering
+from neuronode_router.policy.document import Policy, Want
+from neuronode_router.policy.rules import Memory, RuleMemory
+from neuronode_router.policy.schedule import is_open, turns
+
+DAY = 86_400.0
+_NO_MEMORY = RuleMemory()
+
+
+class Level(StrEnum):
+    """Who decides, in the order in which they go before each other."""
+
+    EMERGENCY = "emergency"
+    MANUAL = "manual"
+    ROLLOUT = "rollout"
+    RULE = "rule"
+    SCHEDULE = "schedule"
+    DEFAULT = "default"
+    NOTHING = "nothing"
+    """The policy decides about no profile."""
+
+
+PRECEDENCE = tuple(level for level in Level if level is not Level.NOTHING)
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What is committed."""
+
+    active: str
+    steering: Steering
+    rolling: str | None = None
+    """The id of the rollout that runs."""
+    profiles: Collection[str] = field(default_factory=frozenset)
+    """Those there are: what names another one is passed over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What should be active."""
+
+    profile: str
+    level: Level
+    why: str
+    """One line."""
+    hold: Hold | None
+    bends: tuple[Bend, ...]
+
+    def steering(self, before: Steering) -> Steering:
+        """Return what becomes of the steering."""
+        return Steering(before.policy, self.hold, self.bends)
+
+    def differs(self, situation: Situation) -> bool:
+        """Return whether something is to be done."""
+        return (
+            self.profile != situation.active or self.steering(situation.steering) != situation.steering
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    level: Level
+    by: str
+    want: Want
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewStretch:
+    """From `since` up to `until` (Unix seconds) the same is active for the same reason."""
+
+    since: float
+    until: float
+    verdict: Verdict
+
+
+def decide(policy: Policy, memory: Memory, situation: Situation, *, now: float) -> Verdict:
+    """Return what should be active at `now`, Unix time. Never raises."""
+    hold = _held(situation, now)
+    wishes = list(_wishes(policy, memory, situation, hold, now))
+    profile, level, why = _profile(policy, wishes, situation, hold)
+    bends = _bends(wishes, situation, hold)
+    more = [f"{_what(bend)}: {_level(bend, policy)} {bend.by}" for bend in bends]
+    return Verdict(profile, level, "; ".join([f"{profile}: {why}", *more]), hold, bends)
+
+
+def preview(
+    policy: Policy, memory: Memory, situation: Situation, *, now: float, days: float
+) -> tuple[PreviewStretch, ...]:
+    """Return what will be active in the days to come, if rules and rollouts stay as they are now. Never raises."""
+    until = now + days * DAY
+    hold = situation.steering.hold
+    moments = set(turns(policy.schedule, now, until))
+    if hold is not None and hold.until is not None and now < hold.until < until:
+        moments.add(hold.until)
+    stretches: list[PreviewStretch] = []
+    since, verdict = now, decide(policy, memory, situation, now=now)
+    for moment in sorted(moments):
+        after = decide(policy, memory, situation, now=moment)
+        if after != verdict:
+            stretches.append(PreviewStretch(since, moment, verdict))
+            since, verdict = moment, after
+    return (*stretches, PreviewStretch(since, until, verdict))
+
+
+def _held(situation: Situation, now: float) -> Hold | None:
+    hold = situation.steering.hold
+    over = hold is not None and hold.until is not None and now >= hold.until
+    return None if over else hold
+
+
+def _wishes(
+    policy: Policy, memory: Memory, situation: Situation, hold: Hold | None, now: float
+) -> Iterator[_Wish]:
+    """Yield what emergencies, ordinary rules and open windows want, the first before the others."""
+    found: list[_Wish] = []
+    for rule in policy.rules:
+        known = memory.get(rule.name, _NO_MEMORY)
+        if known.active and not rule.dry_run:
+            level = Level.EMERGENCY if rule.emergency else Level.RULE
+            found.append(_Wish(level, rule.name, rule.want, known.evidence))
+    emergencies = [wish for wish in found if wish.level is Level.EMERGENCY]
+    ordinary = [wish for wish in found if wish.level is Level.RULE]
+    ordinary += [
+        _Wish(Level.SCHEDULE, window.name, window.want, f"{window.zone} time")
+        for window in policy.schedule
+        if is_open(window, now)
+    ]
+    waiting = hold is not None or situation.rolling is not None
+    for wish in (*emergencies, *(() if waiting else ordinary)):
+        if wish.want.profile is None or wish.want.profile in situation.profiles:
+            yield wish
+
+
+def _profile(
+    policy: Policy, wishes: list[_Wish], situation: Situation, hold: Hold | None
+) -> tuple[str, Level, str]:
+    wish = next((wish for wish in wishes if wish.want.profile is not None), None)
+    if wish is not None and wish.level is Level.EMERGENCY:
+        return _chosen(wish)
+    if hold is not None and hold.profile in situation.profiles:
+        return hold.profile, Level.MANUAL, f"held by {hold.by}{_ending(hold)}"
+    if situation.rolling is not None:
+        return situation.active, Level.ROLLOUT, f"rollout {situation.rolling} runs"
+    if wish is not None:
+        return _chosen(wish)
+    if policy.default is not None and policy.default in situation.profiles:
+        return policy.default, Level.DEFAULT, "no rule and no window applies"
+    return situation.active, Level.NOTHING, "the policy decides about no profile"
+
+
+def _chosen(wish: _Wish) -> tuple[str, Level, str]:
+    assert wish.want.profile is not None
+    kind = "window" if wish.level is Level.SCHEDULE else wish.level
+    kind = "emergency rule" if wish.level is Level.EMERGENCY else kind
+    return wish.want.profile, wish.level, f"{kind} {wish.by} ({wish.why})"
+
+
+def _ending(hold: Hold) -> str:
+    return " until it is released" if hold.until is None else f" until {hold.until:.0f}"
+
+
+def _bends(wishes: list[_Wish], situation: Situation, hold: Hold | None) -> tuple[Bend, ...]:
+    """Return the first wish for each task and for the cap; while a rollout runs ordinary ones stay as they are."""
+    bends: dict[str, Bend] = {}
+    for wish in wishes:
+        want = wish.want
+        if want.profile is None and want.aspect not in bends:
+            emergency = wish.level is Level.EMERGENCY
+            bends[want.aspect] = Bend(wish.by, emergency, want.task, want.group, want.max_tier)
+    if situation.rolling is not None and hold is None:
+        for bend in situation.steering.bends:
+            if not bend.emergency:
+                bends.setdefault(f"task {bend.task}" if bend.task else "max_tier", bend)
+    return tuple(bends.values())
+
+
+def _what(bend: Bend) -> str:
+    return f"task {bend.task} to {bend.group}" if bend.task else f"no tier above {bend.max_tier}"
+
+
+def _level(bend: Bend, policy: Policy) -> str:
+    if bend.emergency:
+        return "emergency rule"
+    return "window" if any(window.name == bend.by for window in policy.schedule) else "rule"

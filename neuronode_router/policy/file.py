@@ -1,0 +1,283 @@
+"""`policy.yaml` to a policy, or every problem with its place.
+
+It must not know where the bytes come from, nor which profiles and groups there are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, time
+from functools import cache
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from neuronode_router.domain import NAME_PATTERN, Tier
+from neuronode_router.errors import Problem
+from neuronode_router.policy.document import (
+    DAYS,
+    BudgetTrigger,
+    LatencyTrigger,
+    OutageTrigger,
+    Period,
+    Policy,
+    PolicyRule,
+    ScheduleWindow,
+    Trigger,
+    Want,
+    canonical,
+)
+from neuronode_router.safe_yaml import Source, YamlCaps, read_yaml
+
+CAPS = YamlCaps(bytes=64 * 1024, depth=6, nodes=4000)
+
+_DURATION = re.compile(r"(\d{1,5})(s|m|h)", re.ASCII)
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+_QUOTE = "Write a text in quotes: YAML takes 20:00 for a number, and 2026-12-24 for a date."
+
+
+def _zone(name: str) -> str:
+    _known_zone(name)
+    return name
+
+
+@cache
+def _known_zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:  # unknown, a path, a directory
+        raise ValueError("there is no such time zone here; names are those of IANA: Europe/Berlin") from error
+
+
+def _clock(text: str) -> str:
+    if not re.fullmatch(r"[0-2]\d:[0-5]\d", text, re.ASCII):
+        raise ValueError('a time of day is written "20:00"')
+    time.fromisoformat(text)
+    return text
+
+
+def _day(text: str) -> str:
+    date.fromisoformat(text)
+    return text
+
+
+def _duration(text: str) -> str:
+    if not _DURATION.fullmatch(text):
+        raise ValueError("a duration is written 30s, 10m or 2h")
+    return text
+
+
+Label = Annotated[str, Field(pattern=NAME_PATTERN.pattern, max_length=64)]
+Named = Annotated[str, Field(min_length=1, max_length=128)]
+Zone = Annotated[str, AfterValidator(_zone)]
+ClockTime = Annotated[str, AfterValidator(_clock)]
+Date = Annotated[str, AfterValidator(_day)]
+Duration = Annotated[str, AfterValidator(_duration)]
+Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+BudgetShare = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]
+Milliseconds = Annotated[float, Field(gt=0, le=3_600_000, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=100_000)]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Want(_Entry):
+    profile: Label | None = None
+    task: Label | None = None
+    group: Named | None = None
+    max_tier: Literal["fast", "medium", "complex"] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.task is None) != (self.group is None):
+            raise ValueError("task and group belong together")
+        if sum(each is not None for each in (self.profile, self.task, self.max_tier)) != 1:
+            raise ValueError("exactly one of profile, task with group, max_tier")
+        return self
+
+    def made(self) -> Want:
+        tier = Tier(self.max_tier) if self.max_tier else None
+        return Want(self.profile, self.task, self.group, tier)
+
+
+class _Window(_Entry):
+    name: Label
+    zone: Zone
+    days: Annotated[list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]], Field(min_length=1)] | None = None
+    begins: ClockTime = Field("00:00", alias="from")
+    ends: ClockTime = Field("00:00", alias="to")
+    dates: Annotated[list[Date], Field(min_length=1)] | None = Field(None, alias="on")
+    exceptions: list[Date] = Field(default_factory=list, alias="except")
+    then: _Want
+
+    @model_validator(mode="after")
+    def _when(self) -> Self:
+        if self.days and self.dates:
+            raise ValueError("days or on, not both")
+        return self
+
+    def made(self) -> ScheduleWindow:
+        return ScheduleWindow(
+            name=self.name,
+            want=self.then.made(),
+            zone=self.zone,
+            days=tuple(self.days or DAYS),
+            begins=time.fromisoformat(self.begins),
+            ends=time.fromisoformat(self.ends),
+            dates=tuple(map(date.fromisoformat, self.dates or ())),
+            exceptions=tuple(map(date.fromisoformat, self.exceptions)),
+        )
+
+
+class _Budget(_Entry):
+    usd: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+    per: Literal["day", "month"] = "month"
+    zone: Zone = "UTC"
+    team: Named | None = None
+    forecast: bool = False
+    enter: BudgetShare
+    back: BudgetShare = Field(alias="return")
+
+    def made(self) -> Trigger:
+        return BudgetTrigger(
+            self.usd, Period(self.per), self.enter, self.back, self.zone, self.team, self.forecast
+        )
+
+
+class _Outage(_Entry):
+    group: Named
+    enter: Share = 0.5
+    back: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(0.1, alias="return")
+    attempts: Count = 3
+    within: Duration = "30s"
+    probes: Annotated[int, Field(ge=1, le=100)] = 10
+
+    def made(self) -> Trigger:
+        within = _seconds(self.within)
+        return OutageTrigger(self.group, self.enter, self.back, self.attempts, within, self.probes)
+
+
+class _Latency(_Entry):
+    group: Named
+    enter: Milliseconds = Field(alias="enter_ms")
+    back: Milliseconds = Field(alias="return_ms")
+    attempts: Count = 20
+    within: Duration = "5m"
+
+    def made(self) -> Trigger:
+        return LatencyTrigger(self.group, self.enter, self.back, self.attempts, _seconds(self.within))
+
+
+class _Rule(_Entry):
+    name: Label
+    budget: _Budget | None = None
+    outage: _Outage | None = None
+    latency: _Latency | None = None
+    then: _Want
+    emergency: bool = False
+    dwell: Duration | None = None
+    changes: Annotated[int, Field(ge=2, le=60)] = 4
+    dry_run: bool = False
+
+    @model_validator(mode="after")
+    def _one_trigger(self) -> Self:
+        found = [each for each in (self.budget, self.outage, self.latency) if each is not None]
+        if len(found) != 1:
+            raise ValueError("exactly one of budget, outage, latency")
+        if found[0].back >= found[0].enter:
+            raise ValueError("return must be below enter: between the two nothing changes")
+        if self.outage is not None and self.then.group == self.outage.group:
+            raise ValueError("the task would go to the very group that fails")
+        return self
+
+    def made(self) -> PolicyRule:
+        trigger = self.budget or self.outage or self.latency
+        assert trigger is not None
+        dwell = self.dwell or ("1m" if self.outage else "10m")
+        return PolicyRule(
+            name=self.name,
+            trigger=trigger.made(),
+            want=self.then.made(),
+            emergency=self.emergency,
+            dwell=_seconds(dwell),
+            changes=self.changes,
+            dry_run=self.dry_run,
+        )
+
+
+class _Document(_Entry):
+    default: Label | None = None
+    schedule: Annotated[list[_Window], Field(max_length=200)] = []
+    rules: Annotated[list[_Rule], Field(max_length=100)] = []
+
+    def made(self, written: Mapping[str, Any]) -> Policy:
+        return Policy(
+            self.default,
+            tuple(window.made() for window in self.schedule),
+            tuple(rule.made() for rule in self.rules),
+            canonical(written),
+        )
+
+
+def parse_policy(raw: bytes, *, file: str = "policy.yaml") -> tuple[Policy | None, tuple[Problem, ...]]:
+    """Return what a file says, or None and every problem of it. Never raises."""
+    reading = read_yaml(raw, file, caps=CAPS, typed=True)
+    if reading.problems or reading.document is None:
+        return None, reading.problems
+    return _read(reading.document, reading.source)
+
+
+def policy_of(document: Mapping[str, Any]) -> tuple[Policy | None, tuple[Problem, ...]]:
+    """Return what a document says that came as JSON, or None and every problem of it. Never raises."""
+    return _read(document, Source(""))
+
+
+def _read(document: Mapping[str, Any], source: Source) -> tuple[Policy | None, tuple[Problem, ...]]:
+    try:
+        found = _Document.model_validate(document)
+    except ValidationError as error:
+        return None, tuple(_problem(source, detail) for detail in error.errors())
+    policy = found.made(document)
+    problems = (*_repeated(source, policy), *_undecided(source, policy))
+    return (None, problems) if problems else (policy, ())
+
+
+def _problem(source: Source, detail: ErrorDetails) -> Problem:
+    unknown = detail["type"] == "extra_forbidden"
+    fix = "Remove it or correct its spelling." if unknown else "Correct it."
+    if detail["type"] == "string_type":
+        fix = _QUOTE
+    message = "This key is not known." if unknown else f"{detail['msg'].removeprefix('Value error, ')}."
+    return source.problem("policy_invalid", detail["loc"], message, fix)
+
+
+def _repeated(source: Source, policy: Policy) -> Iterator[Problem]:
+    entries: Iterable[tuple[str, int, str]] = (
+        *(("schedule", index, window.name) for index, window in enumerate(policy.schedule)),
+        *(("rules", index, rule.name) for index, rule in enumerate(policy.rules)),
+    )
+    seen: set[str] = set()
+    for kind, index, name in entries:
+        if name in seen:
+            fix = "Give each window and each rule a name of its own."
+            yield source.problem("policy_repeated", (kind, index, "name"), "This name appears twice.", fix)
+        seen.add(name)
+
+
+def _undecided(source: Source, policy: Policy) -> Iterator[Problem]:
+    """Who lets profiles come and go must say which one stays when all have gone."""
+    named = any(want.profile is not None for place, want in policy.wants() if place != "default")
+    if named and policy.default is None:
+        message = "Windows or rules name profiles, and nothing says which one is active where none applies."
+        yield source.problem("policy_no_default", (), message, "Add `default: <profile>`.")
+
+
+def _seconds(text: str) -> float:
+    found = _DURATION.fullmatch(text)
+    assert found is not None  # validated
+    return float(int(found[1]) * _SECONDS[found[2]])

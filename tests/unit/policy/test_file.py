@@ -1,0 +1,132 @@
+"""Policy files: what they say, and what is wrong with them, with its place."""
+
+from __future__ import annotations
+
+from datetime import date, time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuronode_router.policy.document import (
+    BudgetTrigger,
+    OutageTrigger,
+    Policy,
+    Want,
+    difference,
+)
+from neuronode_router.policy.file import parse_policy
+
+NIGHT = """\
+default: balanced
+schedule:
+  - name: night
+    zone: Europe/Berlin
+    days: [mon, tue]
+    from: "20:00"
+    to: "06:00"
+    except: ["2026-12-24"]
+    then: {profile: cost_effective}
+"""
+DOWN = """\
+rules:
+  - name: smart-down
+    outage: {group: smart}
+    then: {task: chat, group: local}
+    emergency: true
+"""
+
+
+def read(text: str) -> Policy:
+    policy, problems = parse_policy(text.encode())
+    assert problems == ()
+    assert policy is not None
+    return policy
+
+
+def test_a_window_is_read() -> None:
+    """Zone, days, times and exceptions are what the file says."""
+    (window,) = read(NIGHT).schedule
+
+    assert (window.zone, window.days) == ("Europe/Berlin", ("mon", "tue"))
+    assert (window.begins, window.ends) == (time(20), time(6))
+    assert window.exceptions == (date(2026, 12, 24),)
+    assert window.want == Want(profile="cost_effective")
+
+
+def test_a_rule_has_defaults() -> None:
+    """An outage rule needs a group and what it wants, and nothing else."""
+    (rule,) = read(DOWN).rules
+
+    assert rule.trigger == OutageTrigger("smart", 0.5, 0.1, attempts=3, within=30.0, probes=10)
+    assert (rule.dwell, rule.changes, rule.dry_run, rule.emergency) == (60.0, 4, False, True)
+
+
+def test_a_budget_is_read() -> None:
+    """Shares, period and zone of a budget are what the file says."""
+    text = """\
+rules:
+  - name: month
+    budget: {usd: 500, per: month, enter: 0.8, return: 0.6, forecast: true}
+    then: {max_tier: medium}
+    dwell: 1h
+"""
+    (rule,) = read(text).rules
+
+    assert isinstance(rule.trigger, BudgetTrigger)
+    assert (rule.trigger.usd, rule.trigger.enter, rule.trigger.back) == (500, 0.8, 0.6)
+    assert rule.trigger.forecast
+    assert rule.dwell == 3600
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        (NIGHT + "spelled: wrong\n", 10, "not known"),
+        (NIGHT.replace("Europe/Berlin", "Europe/Belrin"), 4, "no such time zone"),
+        (NIGHT.replace('"20:00"', "20:00"), 6, "valid string"),
+        (NIGHT.replace('"20:00"', '"25:00"'), 6, "hour must be"),
+        (NIGHT.replace("default: balanced\n", ""), 1, "nothing says which one"),
+        (NIGHT.replace("{profile: cost_effective}", "{profile: a, max_tier: fast}"), 9, "exactly one of"),
+        (NIGHT.replace("{profile: cost_effective}", "{task: chat}"), 9, "belong together"),
+        (DOWN.replace("{group: smart}", "{group: smart, enter: 0.1, return: 0.5}"), 2, "below enter"),
+        (DOWN.replace("group: local", "group: smart"), 2, "the very group"),
+        (DOWN.replace("    outage: {group: smart}\n", ""), 2, "exactly one of budget"),
+        (DOWN + "    changes: 1\n", 6, "greater than or equal to 2"),
+        (DOWN + "    dwell: 5 minutes\n", 6, "a duration is written"),
+        (DOWN + DOWN.split("\n", 1)[1], 6, "appears twice"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_line(text: str, line: int, message: str) -> None:
+    """Each problem names the line of its key, or of the entry that it is about."""
+    policy, problems = parse_policy(text.encode())
+
+    assert policy is None
+    assert [(problem.line, message in problem.message) for problem in problems] == [(line, True)]
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_reading_never_raises(raw: bytes) -> None:
+    """Whatever the bytes are, they are a policy or have problems."""
+    policy, problems = parse_policy(raw)
+
+    assert (policy is None) == bool(problems)
+
+
+def test_equal_documents_have_equal_digests() -> None:
+    """The order of keys, comments and quotes make no other policy; a value does."""
+    other = DOWN.replace("{task: chat, group: local}", "{group: 'local', task: chat} # moved")
+
+    assert read(DOWN).digest == read(other).digest
+    assert read(DOWN).digest != read(DOWN.replace("local", "other")).digest
+    assert Policy().digest == ""
+
+
+def test_a_difference_names_entries() -> None:
+    """What was added, removed or changed is one line each."""
+    assert difference(read(NIGHT), read(DOWN)) == (
+        "default balanced -> none",
+        "- schedule night",
+        "+ rules smart-down",
+    )
+    assert difference(read(DOWN), read(DOWN + "    changes: 6\n")) == ("~ rules smart-down",)
