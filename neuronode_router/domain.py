@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal
@@ -167,6 +168,8 @@ class Step(StrEnum):
     """The conversation had begun before a switch and stays with its group for a while."""
     CACHE = "cache"
     """The conversation keeps its tier: another one would gain less than what the provider has cached is worth."""
+    POLICY = "policy"
+    """The policy sends the task elsewhere for a while."""
     GROUP_MISSING = "group_missing"
     """The host has not the group that the profile names: the task went to the profile's ladder."""
 
@@ -458,10 +461,19 @@ class Hold:
     profile: str
     by: str
     """Who holds it."""
-    since: float
-    """Unix time in seconds."""
     until: float | None = None
-    """Unix time at which it ends; None: when it is released."""
+    """Unix time in seconds at which it ends; None: when it is released."""
+    before: str | None = None
+    """What was active before, for a hold that ends by itself: that returns where the policy names no default."""
+
+    def __str__(self) -> str:
+        """Return it as receipts and the audit log tell it."""
+        ending = (
+            ""
+            if self.until is None
+            else datetime.fromtimestamp(self.until, UTC).strftime(" until %Y-%m-%d %H:%M UTC")
+        )
+        return f"{self.profile} by {self.by}{ending}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -492,7 +504,9 @@ class Steering:
     @property
     def cap(self) -> Tier:
         """The highest tier of who follows the active profile."""
-        return min((bend.max_tier for bend in self.bends if bend.max_tier), key=TIERS.index, default=TIERS[-1])
+        return min(
+            (bend.max_tier for bend in self.bends if bend.max_tier), key=TIERS.index, default=TIERS[-1]
+        )
 
     @property
     def moved(self) -> Mapping[str, str]:
@@ -603,6 +617,8 @@ class AuditEntry:
     """All bindings after the change, as `bindings_text` writes them."""
     canary: str = ""
     """The second arm after the change, as `canary_text` writes it."""
+    steering: str = ""
+    """What a policy and holds make of it after the change, as `steering_text` writes it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
     - IdempotencyMismatch   an Idempotency-Key came back with another request
     - AuditBroken           the audit chain does not verify
     - UnprovenProfile       a switch onto a profile whose cells are red or too old
+    - PolicyInvalid         a policy with problems, all of them listed
+    - NothingHeld           a release where nobody holds a profile
     - UnknownRollout        no rollout has this id, or none runs
     - RolloutRefused        a rollout that cannot begin, or an act that cannot be done where it stands
     - LeaseLost             another worker leads now; what this one was about to write is not written
@@ -241,6 +243,25 @@ class UnprovenProfile(ControlError):
         self.problems = tuple(problems)
         cells = ", ".join(f"{problem.path} ({problem.code})" for problem in self.problems)
         super().__init__(f"Not proven to answer: {cells}.")
+
+
+class PolicyInvalid(ControlError):
+    """A policy has problems; all of them are in `problems`."""
+
+    code = "policy_invalid"
+    fix = "Fix every problem listed; the policy in force stays until then."
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        super().__init__(f"{count} problem{'' if count == 1 else 's'} in the policy: {self.problems[0]}")
+
+
+class NothingHeld(ControlError):
+    """A release where nobody holds a profile."""
+
+    code = "nothing_held"
+    fix = "Nothing: the policy decides already. `neuronode policy show` says what it makes active."
 
 
 class UnknownRollout(ControlError):

@@ -25,6 +25,8 @@ def entry_hash(entry: AuditEntry) -> str:
         del document["bindings"]  # rows from before there were bindings keep their hash
     if not entry.canary:
         del document["canary"]  # and so do those from before there were rollouts
+    if not entry.steering:
+        del document["steering"]  # and those from before there were policies
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

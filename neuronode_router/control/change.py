@@ -22,6 +22,7 @@ from neuronode_router.domain import (
     ControlState,
     GateResult,
     ProfileSet,
+    Steering,
     TaskChange,
 )
 from neuronode_router.profiles.edits import StagedFiles
@@ -57,6 +58,10 @@ class Options(TypedDict, total=False):
     """Past the gate, which the audit log then shows."""
     moves: bool
     """Keep no conversation where it is, whatever the profiles say. It is a change even where nothing else is."""
+    until: float | None
+    """A switch is held until this Unix time, and then given back to the policy, or to what was active before."""
+    hold: bool
+    """A switch is held until it is released, also where no policy is in force."""
     wait: Wait
     idempotency: Idempotency | None
 
@@ -72,6 +77,8 @@ class ChangeOrder:
     dry_run: bool = False
     force: bool = False
     moves: bool = False
+    until: float | None = None
+    hold: bool = False
     wait: Wait = "all"
     idempotency: Idempotency | None = None
 
@@ -96,6 +103,8 @@ class ChangeTarget:
     """Whatever does not say that the rollout goes on ends it."""
     along: Along | None = None
     """It is a change even where nothing else is."""
+    steering: Steering | None = None
+    """None: what the policy makes of it stays as it is."""
 
 
 @dataclass(frozen=True, slots=True)

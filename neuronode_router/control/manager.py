@@ -35,6 +35,7 @@ from neuronode_router.control.transition import Prepare, carry_out, require_stat
 from neuronode_router.control.wake import Wake
 from neuronode_router.domain import (
     NO_BINDINGS,
+    Action,
     Actor,
     AuditEntry,
     Binding,
@@ -164,13 +165,13 @@ class ProfileManager:
         self, prepare: Callable[[ControlState], ChangeTarget], **options: Unpack[Options]
     ) -> Receipt:
         """Carry out an act of a rollout, which `prepare` describes. Raises what it raises, and `UnprovenProfile`."""
-        order = ChangeOrder("rollout", **options)
+        return await self._prepared("rollout", prepare, options)
 
-        def prepared(before: ControlState | None) -> ChangeTarget:
-            state = require_state(before)
-            return self._admitted(prepare(state), state, order)
-
-        return await self._change(order, prepared)
+    async def steer(
+        self, prepare: Callable[[ControlState], ChangeTarget], **options: Unpack[Options]
+    ) -> Receipt:
+        """Carry out an act of the policy, as `roll` does one of a rollout."""
+        return await self._prepared("policy", prepare, options)
 
     async def reload(self, when: When = "always", **options: Unpack[Options]) -> Receipt:
         """Put in force what the files say; on an empty store this is the first revision, with `default_profile`.
@@ -246,6 +247,17 @@ class ProfileManager:
             return self._servable(replace(_with_profiles(state, staged.profiles), edit=staged), state)
 
         return await self._change(ChangeOrder("edit", **options), prepare)
+
+    async def _prepared(
+        self, action: Action, prepare: Callable[[ControlState], ChangeTarget], options: Options
+    ) -> Receipt:
+        order = ChangeOrder(action, **options)
+
+        def prepared(before: ControlState | None) -> ChangeTarget:
+            state = require_state(before)
+            return self._admitted(prepare(state), state, order)
+
+        return await self._change(order, prepared)
 
     async def _change(self, order: ChangeOrder, prepare: Prepare) -> Receipt:
         started = self._clock()

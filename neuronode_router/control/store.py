@@ -18,10 +18,12 @@ from neuronode_router.control.audit import AuditLog, entry_row, set_strays_aside
 from neuronode_router.control.chain import entry_hash
 from neuronode_router.control.change import Along
 from neuronode_router.control.idempotency import Idempotency, IdempotencyKeys
+from neuronode_router.control.policy_store import PolicyStore
 from neuronode_router.control.rollout_store import RolloutStore
 from neuronode_router.control.workers import WorkerRegistry
 from neuronode_router.domain import (
     NO_BINDINGS,
+    NOT_STEERED,
     Action,
     Actor,
     AuditEntry,
@@ -29,11 +31,14 @@ from neuronode_router.domain import (
     Canary,
     ControlState,
     ProfileSet,
+    Steering,
     TaskChange,
     bindings_from_text,
     bindings_text,
     canary_from_text,
     canary_text,
+    steering_from_text,
+    steering_text,
 )
 from neuronode_router.errors import RevisionConflict, UnknownRevision
 from neuronode_router.profiles.edits import StagedFiles
@@ -51,6 +56,7 @@ _AT = (
         audit.c.bindings,
         literal(0).label("moved"),
         literal("").label("canary"),  # what was tried then is not tried again by going back to it
+        literal("").label("steering"),  # nor is what a policy made of it
         profile_set.c.document,
     )
     .join(profile_set, profile_set.c.digest == audit.c.digest_after)
@@ -88,10 +94,11 @@ class Proposal:
     """Whether all conversations are moved."""
     canary: Canary | None = None
     along: Along | None = None
+    steering: Steering = NOT_STEERED
 
 
 class ControlStore:
-    """The truth about revisions. `registry`, `audit`, `keys` and `rollouts` are other tables of the same database.
+    """The truth about revisions. `registry`, `audit`, `keys`, `rollouts` and `policies` are other tables of it.
 
     `url`: see `Database`. Nothing is connected before the first call, so building one never fails for a dead database;
     it raises `SettingsError` for a URL that can never work. `worker_ttl`: see `WorkerRegistry`.
@@ -113,6 +120,7 @@ class ControlStore:
         self.audit = AuditLog(self.database)
         self.keys = IdempotencyKeys(self.database, clock=clock)
         self.rollouts = RolloutStore(self.database)
+        self.policies = PolicyStore(self.database)
 
     def revision(self) -> int:
         """Return the current revision; 0 when nothing was ever committed."""
@@ -190,6 +198,7 @@ class ControlStore:
             hash="",
             bindings=bindings_text(proposal.bindings),
             canary=canary_text(proposal.canary),
+            steering=steering_text(proposal.steering),
         )
         return replace(entry, hash=entry_hash(entry))
 
@@ -200,7 +209,7 @@ class ControlStore:
         connection.execute(_ADD_ENTRY, entry_row(entry))
         moved: dict[str, Any] = {"revision": entry.revision, "active": entry.profile_after, "digest": digest}
         moved |= {"committed_at": entry.at, "head": entry.hash}
-        moved |= {"bindings": entry.bindings, "canary": entry.canary}
+        moved |= {"bindings": entry.bindings, "canary": entry.canary, "steering": entry.steering}
         if proposal.moves:
             moved["moved"] = entry.revision
         connection.execute(_MOVE, moved)
@@ -211,7 +220,7 @@ class ControlStore:
         """Write what the change does to a rollout; where it does nothing and tries nothing, it ends what ran."""
         if proposal.along is not None:
             proposal.along(connection, entry)
-        elif proposal.canary is None:
+        if proposal.canary is None and proposal.action != "rollout":
             self.rollouts.supersede(connection, entry)
 
 
@@ -239,4 +248,5 @@ def _to_state(row: Row[*tuple[Any, ...]]) -> ControlState:
         bindings=bindings_from_text(row.bindings),
         moved=row.moved,
         canary=canary_from_text(row.canary),
+        steering=steering_from_text(row.steering),
     )

@@ -21,11 +21,16 @@ from neuronode_router.control.change import (
 )
 from neuronode_router.control.store import ControlStore, Proposal
 from neuronode_router.domain import (
+    NOT_STEERED,
     AuditEntry,
     ControlState,
+    Hold,
+    Steering,
+    Tier,
     alias_map,
     bindings_text,
     canary_text,
+    steering_text,
     task_changes,
 )
 from neuronode_router.errors import NotReady, RevisionConflict
@@ -40,6 +45,12 @@ MOVED = "conversations moved"
 
 TRIED = "@rollout"
 """Under which name receipts and the audit log tell of the second arm. No alias is called so."""
+
+POLICY, HOLD, CAP = "@policy", "@hold", "@max_tier"
+"""Likewise of the policy in force, who holds which profile, and the highest tier."""
+
+SHORT_DIGEST = 12
+"""Characters of a digest that tell policies apart for people."""
 
 Prepare = Callable[[ControlState | None], ChangeTarget]
 """From the current state to where the change leads. Raises `NeuronodeError` when it cannot lead there."""
@@ -60,6 +71,7 @@ def carry_out(store: ControlStore, order: ChangeOrder, prepare: Prepare) -> Chan
         if order.if_match not in (None, revision):
             raise RevisionConflict(expected=order.if_match or 0, actual=revision)
         target = prepare(before)
+        target = replace(target, steering=_steered(order, before, target))
         outcome = _compare(replace(order, moves=order.moves or is_dropped(before, target)), before, target)
         if order.dry_run or not outcome.changed:
             return outcome
@@ -104,11 +116,55 @@ def _told(state: ControlState | ChangeTarget) -> dict[str, str]:
     """Return what a receipt and the audit log compare: what names mean, and who is bound to which profile."""
     bound = {subject: str(binding) for subject, binding in state.bindings.items()}
     tried = {TRIED: str(state.canary)} if state.canary else {}
-    return alias_map(state.profiles, state.active) | bound | tried
+    steering = state.steering or NOT_STEERED
+    aliases = alias_map(state.profiles, state.active)
+    moved = {task: group for task, group in steering.moved.items() if task in aliases}
+    return aliases | moved | bound | tried | _steers(steering)
+
+
+def _steers(steering: Steering) -> dict[str, str]:
+    told = {
+        POLICY: steering.policy[:SHORT_DIGEST],
+        HOLD: str(steering.hold or ""),
+        CAP: steering.cap if steering.cap is not Tier.COMPLEX else "",
+    }
+    return {name: text for name, text in told.items() if text}
+
+
+def _steered(order: ChangeOrder, before: ControlState | None, target: ChangeTarget) -> Steering:
+    """Return what becomes of the steering: while a policy is in force, whoever switches holds what they switched to."""
+    steering = before.steering if before else NOT_STEERED
+    if target.steering is not None or before is None:
+        return target.steering or steering
+    promoted = order.action == "rollout" and target.active != before.active
+    by_hand = order.action in ("switch", "rollback") or promoted
+    if not by_hand or not (steering.policy or steering.hold or order.hold or order.until is not None):
+        return steering
+    emergencies = tuple(bend for bend in steering.bends if bend.emergency)
+    return replace(steering, hold=_hold(order, before, target), bends=emergencies)
+
+
+def _hold(order: ChangeOrder, before: ControlState, target: ChangeTarget) -> Hold:
+    held = before.steering.hold
+    if held is not None and (held.profile, held.until) == (target.active, order.until):
+        return held  # said again: no change
+    earlier = before.active if held is None else held.before
+    return Hold(
+        profile=target.active,
+        by=order.actor.name,
+        until=order.until,
+        before=None if order.until is None else earlier,
+    )
 
 
 def _content(state: ControlState | ChangeTarget) -> tuple[str, ...]:
-    return state.active, state.profiles.digest, bindings_text(state.bindings), canary_text(state.canary)
+    return (
+        state.active,
+        state.profiles.digest,
+        bindings_text(state.bindings),
+        canary_text(state.canary),
+        steering_text(state.steering or NOT_STEERED),
+    )
 
 
 def _proposal(outcome: ChangeResult, target: ChangeTarget, revision: int) -> Proposal:
@@ -127,6 +183,7 @@ def _proposal(outcome: ChangeResult, target: ChangeTarget, revision: int) -> Pro
         moves=order.moves,
         canary=target.canary,
         along=target.along,
+        steering=target.steering or NOT_STEERED,
     )
 
 

@@ -5,8 +5,9 @@ Rules and windows are the two halves of the document's ordinary level. It must n
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from neuronode_router.domain import Bend, Hold, Steering
@@ -32,6 +33,12 @@ class Level(StrEnum):
 
 
 PRECEDENCE = tuple(level for level in Level if level is not Level.NOTHING)
+
+_KINDS: Mapping[Level, str] = {
+    Level.EMERGENCY: "emergency rule",
+    Level.RULE: "rule",
+    Level.SCHEDULE: "window",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +70,7 @@ class Verdict:
 
     def differs(self, situation: Situation) -> bool:
         """Return whether something is to be done."""
-        return (
-            self.profile != situation.active or self.steering(situation.steering) != situation.steering
-        )
+        return self.profile != situation.active or self.steering(situation.steering) != situation.steering
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,18 +162,21 @@ def _profile(
         return _chosen(wish)
     if policy.default is not None and policy.default in situation.profiles:
         return policy.default, Level.DEFAULT, "no rule and no window applies"
+    ended = situation.steering.hold if hold is None else None
+    if ended is not None and ended.before is not None and ended.before in situation.profiles:
+        return ended.before, Level.DEFAULT, f"what {ended.by} held has ended"
     return situation.active, Level.NOTHING, "the policy decides about no profile"
 
 
 def _chosen(wish: _Wish) -> tuple[str, Level, str]:
     assert wish.want.profile is not None
-    kind = "window" if wish.level is Level.SCHEDULE else wish.level
-    kind = "emergency rule" if wish.level is Level.EMERGENCY else kind
-    return wish.want.profile, wish.level, f"{kind} {wish.by} ({wish.why})"
+    return wish.want.profile, wish.level, f"{_KINDS[wish.level]} {wish.by} ({wish.why})"
 
 
 def _ending(hold: Hold) -> str:
-    return " until it is released" if hold.until is None else f" until {hold.until:.0f}"
+    if hold.until is None:
+        return " until it is released"
+    return datetime.fromtimestamp(hold.until, UTC).strftime(" until %Y-%m-%d %H:%M UTC")
 
 
 def _bends(wishes: list[_Wish], situation: Situation, hold: Hold | None) -> tuple[Bend, ...]:

@@ -108,7 +108,9 @@ class _Want(_Entry):
 class _Window(_Entry):
     name: Label
     zone: Zone
-    days: Annotated[list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]], Field(min_length=1)] | None = None
+    days: (
+        Annotated[list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]], Field(min_length=1)] | None
+    ) = None
     begins: ClockTime = Field("00:00", alias="from")
     ends: ClockTime = Field("00:00", alias="to")
     dates: Annotated[list[Date], Field(min_length=1)] | None = Field(None, alias="on")

@@ -94,7 +94,8 @@ def build_snapshot(state: ControlState, host: HostFacts) -> Snapshot:
         decisions.update(_override_names(name, meaning))
     decisions.update(_stable_aliases(profiles[STABLE_ALIAS_PROFILE], meanings[STABLE_ALIAS_PROFILE]))
     tried = state.canary.profile if state.canary else None
-    decisions.update(_arm(meanings[state.active], Arm.CONTROL if tried else None))
+    bent = {task: group for task, group in state.steering.moved.items() if group in groups}
+    decisions.update(_bent(_arm(meanings[state.active], Arm.CONTROL if tried else None), bent))
     kept = {name: found for name, found in decisions.items() if name not in groups and found.group in groups}
     return Snapshot(
         state=state,
@@ -107,12 +108,22 @@ def build_snapshot(state: ControlState, host: HostFacts) -> Snapshot:
             {name: _lightest((profile,)) for name, profile in profiles.items()}
             | {ANY_PROFILE: _lightest(tuple(profiles.values()))}
         ),
-        canary=MappingProxyType(_arm(meanings[tried], Arm.CANARY) if tried else {}),
+        canary=MappingProxyType(_bent(_arm(meanings[tried], Arm.CANARY), bent) if tried else {}),
     )
 
 
 def _arm(meanings: Mapping[str, Decision], arm: Arm | None) -> dict[str, Decision]:
     return {name: replace(meaning, arm=arm) for name, meaning in meanings.items()}
+
+
+def _bent(meanings: dict[str, Decision], bent: Mapping[str, str]) -> dict[str, Decision]:
+    """Return what names mean where the policy sends some tasks elsewhere for a while."""
+    return {
+        name: replace(meaning, group=bent[name], auto=False, steps=(Step.POLICY,))
+        if name in bent
+        else meaning
+        for name, meaning in meanings.items()
+    }
 
 
 def _meanings(state: ControlState, profile: Profile, groups: frozenset[str]) -> Mapping[str, Decision]:

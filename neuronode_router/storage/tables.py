@@ -13,7 +13,7 @@ metadata = MetaData()
 VERSION_TABLE = "neuronode_version"
 """Alembic's table: which migration the database has."""
 
-HEAD_VERSION = "0009"
+HEAD_VERSION = "0011"
 """The newest migration. Kept here so that a start with an up-to-date database need not import Alembic."""
 
 state = Table(
@@ -28,6 +28,7 @@ state = Table(
     Column("bindings", Text, nullable=False, server_default=""),
     Column("moved", Integer, nullable=False, server_default="0"),
     Column("canary", Text, nullable=False, server_default=""),
+    Column("steering", Text, nullable=False, server_default=""),
 )
 """One row, id 1, made by the migration with revision 0 ("nothing committed"), so that there is always a row to lock.
 
@@ -59,6 +60,7 @@ audit = Table(
     Column("hash", String(64), nullable=False),
     Column("bindings", Text, nullable=False, server_default=""),
     Column("canary", Text, nullable=False, server_default=""),
+    Column("steering", Text, nullable=False, server_default=""),
 )
 
 worker = Table(
@@ -259,3 +261,20 @@ lease = Table(
     Column("expires_at", Double, nullable=False),
 )
 """Who leads what, until when by the database's clock. `fence` grows whenever it passes to another."""
+
+policy = Table(
+    "neuronode_policy",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("document", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+)
+"""Every policy that ever was in force, as canonical JSON, and the revision that first had it."""
+
+policy_memory = Table(
+    "neuronode_policy_memory",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("document", Text, nullable=False),
+)
+"""One row, id 1: what the engine of rules must remember, as JSON by name of the rule."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -106,7 +107,7 @@ def test_nothing_opens_or_closes_but_at_a_turn(zone: str, begins: time, ends: ti
     since = datetime.combine(day, time(0), ZoneInfo("UTC")).timestamp()
     edges = [since, *turns([window], since, since + 2 * 86_400), since + 2 * 86_400]
 
-    for first, last in zip(edges, edges[1:], strict=False):
+    for first, last in pairwise(edges):
         assert len({is_open(window, at) for at in (first, (first + last) / 2, last - 1)}) == 1
 
 

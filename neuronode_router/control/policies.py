@@ -1,0 +1,359 @@
+"""The policy of one proxy: taken up from a file or a person, and acted upon by one worker of all.
+
+Every act is a change of the ProfileManager: committed, acknowledged, with a receipt and a row in the audit log. It must
+not know HTTP, LiteLLM, or where facts come from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Unpack
+
+from neuronode_router.control.change import REASON_LIMIT, ChangeTarget, Options
+from neuronode_router.control.manager import ProfileManager
+from neuronode_router.control.policy_store import PolicyStore
+from neuronode_router.control.transition import SHORT_DIGEST
+from neuronode_router.domain import NOT_STEERED, Actor, ControlState, HostFacts, Receipt
+from neuronode_router.errors import (
+    LeaseLost,
+    NeuronodeError,
+    NothingHeld,
+    PolicyInvalid,
+    Problem,
+    RevisionConflict,
+    StoreUnavailable,
+)
+from neuronode_router.policy.document import OutageTrigger, Policy, difference
+from neuronode_router.policy.engine import Level, PreviewStretch, Situation, Verdict, decide, preview
+from neuronode_router.policy.rules import Facts, Memory, RuleFact, RuleMemory, is_due, probed, remember, told
+from neuronode_router.storage.lease import Fence, Lease
+
+logger = logging.getLogger(__name__)
+
+LEASE = "policy"
+"""Under which name the lease of the acting worker is kept."""
+
+LEASE_SECONDS = 10.0
+"""After so long without a word from the acting worker another one acts."""
+
+REFUSED_SECONDS = 15.0
+"""How long what was refused is not tried again."""
+
+POLICY_ACTOR = Actor("policy", kind="policy")
+
+ReadFacts = Callable[[Policy, float], Facts]
+"""From a policy and Unix time to what is known of its rules. Blocks; may raise `StoreUnavailable`."""
+
+AskGroup = Callable[[str], Awaitable[bool]]
+"""Ask a model group something small; whether it is there. Bounded, never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleView:
+    """A rule as it stands."""
+
+    name: str
+    wants: str
+    active: bool
+    emergency: bool
+    dry_run: bool
+    since: float | None
+    """Unix time of its last beginning or end; None: never."""
+    changes: int
+    """Beginnings and ends within the last hour."""
+    probes: int
+    evidence: str
+    """Why it began or ended last."""
+    facts: str
+    """What is known now."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyView:
+    """The policy as it stands, and what it makes of the present moment."""
+
+    policy: Policy
+    verdict: Verdict
+    active: str
+    rules: tuple[RuleView, ...]
+    revision: int
+
+
+class Policies:
+    """The policy of the proxies that share a store. `host` tells what this proxy offers now."""
+
+    def __init__(  # noqa: PLR0913  one argument per collaborator, all by keyword
+        self,
+        *,
+        manager: ProfileManager,
+        store: PolicyStore,
+        facts: ReadFacts,
+        ask: AskGroup,
+        lease: Lease,
+        host: Callable[[], HostFacts],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._manager = manager
+        self._store = store
+        self._facts = facts
+        self._ask = ask
+        self._lease = lease
+        self._host = host
+        self._clock = clock
+        self._known: Policy = Policy()
+        self._asking: dict[str, asyncio.Task[bool]] = {}
+        self._refused: tuple[float, Problem] | None = None
+
+    async def take_up(self, policy: Policy, **options: Unpack[Options]) -> Receipt:
+        """Put a policy in force; an empty one ends what is. Raises `PolicyInvalid` and what a switch raises.
+
+        Its rules begin and end when somebody looks next. A hold stays.
+        """
+        before = await self.in_force()
+        changed = "; ".join(difference(before, policy)) or "nothing"
+        options["reason"] = "; ".join(text for text in (changed, options.get("reason", "")) if text)[
+            :REASON_LIMIT
+        ]
+
+        def prepare(state: ControlState) -> ChangeTarget:
+            self._require_known(policy, state)
+            steering = replace(state.steering, policy=policy.digest)
+            if policy.is_empty:
+                timed = steering.hold is not None and steering.hold.until is not None
+                steering = replace(steering, bends=(), hold=steering.hold if timed else None)
+            same = steering == state.steering
+            return replace(
+                _as_it_is(state),
+                steering=steering,
+                along=None if same else lambda connection, entry: self._store.add(connection, policy, entry),
+            )
+
+        return await self._manager.steer(prepare, **options)
+
+    async def release(self, **options: Unpack[Options]) -> Receipt:
+        """End what a person holds: the policy decides again, now. Raises `NothingHeld` and what a switch raises."""
+
+        def prepare(state: ControlState) -> ChangeTarget:
+            hold = state.steering.hold
+            if hold is None:
+                raise NothingHeld("Nobody holds a profile.")
+            policy, memory = self._policy(state), self._store.memory()
+            now = self._clock()
+            released = replace(
+                _situation(state), steering=replace(state.steering, hold=replace(hold, until=now))
+            )
+            return _target(state, decide(policy, memory, released, now=now))
+
+        return await self._manager.steer(prepare, **options)
+
+    async def in_force(self) -> Policy:
+        """Return the policy in force, an empty one where there is none. Raises `StoreUnavailable`."""
+        state = await self._manager.current()
+        return Policy() if state is None else await asyncio.to_thread(self._policy, state)
+
+    async def known_since(self, digest: str) -> int | None:
+        """Return the revision that first had a policy; None where none did. Raises `StoreUnavailable`."""
+        return await asyncio.to_thread(self._store.since, digest)
+
+    async def view(self) -> PolicyView | None:
+        """Return how everything stands; None while nothing is committed. Raises `StoreUnavailable`."""
+        state = await self._manager.current()
+        if state is None:
+            return None
+        return await asyncio.to_thread(self._viewed, state)
+
+    async def preview(self, days: float) -> tuple[PreviewStretch, ...]:
+        """Return what will be active, if rules and rollouts stay as they are. Raises `StoreUnavailable`."""
+        state = await self._manager.current()
+        if state is None:
+            return ()
+
+        def foreseen() -> tuple[PreviewStretch, ...]:
+            policy, memory = self._policy(state), self._store.memory()
+            return preview(policy, memory, _situation(state), now=self._clock(), days=days)
+
+        return await asyncio.to_thread(foreseen)
+
+    async def turn(self) -> Receipt | None:
+        """Look at clock and facts and, if this worker leads, do what follows. Raises `StoreUnavailable`.
+
+        Return the receipt of what was done, None where nothing was.
+        """
+        fence, now = await asyncio.to_thread(self._lease.take)
+        if fence is None:
+            return None
+        state = await self._manager.current()
+        if state is None or state.steering == NOT_STEERED:
+            return None
+        policy, before, memory = await asyncio.to_thread(self._looked, state, now)
+        memory = self._probes(policy, memory, now)
+        verdict = decide(policy, memory, _situation(state), now=now)
+        if not verdict.differs(_situation(state)):
+            self._refused = None
+            if memory != before:
+                await asyncio.to_thread(self._remember, memory, fence)
+            return None
+        if self._refused is not None and now - self._refused[0] < REFUSED_SECONDS:
+            return None
+        return await self._do(state, verdict, memory, fence, now)
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what this worker was refused when it acted last."""
+        return () if self._refused is None else (self._refused[1],)
+
+    async def stop(self) -> None:
+        """Let another worker act at once. Raises `StoreUnavailable`."""
+        for task in self._asking.values():
+            task.cancel()
+        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+        await asyncio.to_thread(self._lease.release)
+
+    async def _do(
+        self, state: ControlState, verdict: Verdict, memory: Memory, fence: Fence, now: float
+    ) -> Receipt | None:
+        target = replace(
+            _target(state, verdict),
+            along=lambda connection, _: self._store.keep(connection, memory, fence),
+        )
+        try:
+            receipt = await self._manager.steer(
+                lambda _: target,
+                actor=POLICY_ACTOR,
+                reason=verdict.why[:REASON_LIMIT],
+                if_match=state.revision,
+                # What is an emergency does not wait for a proof that the group it leads to answers.
+                force=verdict.level is Level.EMERGENCY,
+                moves=_is_emergency(state, verdict),
+            )
+        except (LeaseLost, RevisionConflict) as overtaken:
+            logger.info("neuronode: policy: %s", overtaken.message)
+            return None
+        except StoreUnavailable:
+            raise
+        except NeuronodeError as refusal:
+            self._refused = (now, _refusal(refusal, verdict))
+            logger.warning("neuronode: policy: %s: refused: %s", verdict.why, refusal)
+            return None
+        self._refused = None
+        logger.warning("neuronode: policy: revision %d: %s", receipt.revision, verdict.why)
+        return receipt
+
+    def _looked(self, state: ControlState, now: float) -> tuple[Policy, Memory, Memory]:
+        policy, before = self._policy(state), self._store.memory()
+        facts = self._facts(policy, now) if policy.rules else {}
+        return policy, before, remember(policy, before, facts, now=now)
+
+    def _remember(self, memory: Memory, fence: Fence) -> None:
+        try:
+            self._store.remember(memory, fence)
+        except LeaseLost as overtaken:
+            logger.info("neuronode: policy: %s", overtaken.message)
+
+    def _probes(self, policy: Policy, memory: Memory, now: float) -> dict[str, RuleMemory]:
+        """Take in the answers of probes, and send the next ones: one at a time for each rule."""
+        found = dict(memory)
+        for rule in policy.rules:
+            task = self._asking.get(rule.name)
+            if task is not None and not task.done():
+                continue
+            self._asking.pop(rule.name, None)
+            if not is_due(rule, found[rule.name], now=now):
+                continue
+            if task is not None and not task.cancelled():
+                found[rule.name] = probed(
+                    found[rule.name], succeeded=task.exception() is None and task.result()
+                )
+            if is_due(rule, found[rule.name], now=now) and isinstance(rule.trigger, OutageTrigger):
+                self._asking[rule.name] = asyncio.ensure_future(self._ask(rule.trigger.group))
+        return found
+
+    def _policy(self, state: ControlState) -> Policy:
+        digest = state.steering.policy
+        if self._known.digest != digest:
+            found = self._store.read(digest)
+            if found is None:  # written by a newer release: what it makes of the state stays as it is
+                raise StoreUnavailable(f"This release cannot read the policy {digest[:SHORT_DIGEST]}.")
+            self._known = found
+        return self._known
+
+    def _viewed(self, state: ControlState) -> PolicyView:
+        policy, memory, now = self._policy(state), self._store.memory(), self._clock()
+        facts = self._facts(policy, now) if policy.rules else {}
+        rules = tuple(
+            _rule_view(policy, memory.get(rule.name, RuleMemory()), facts, index)
+            for index, rule in enumerate(policy.rules)
+        )
+        verdict = decide(policy, memory, _situation(state), now=now)
+        return PolicyView(policy, verdict, state.active, rules, state.revision)
+
+    def _require_known(self, policy: Policy, state: ControlState) -> None:
+        problems = [
+            Problem("policy_unknown", message, "Correct it, or add what is missing first.", path=f"{place}")
+            for place, want in policy.wants()
+            for message in _unknown(want.profile, want.task, want.group, state, self._host())
+        ]
+        if problems:
+            raise PolicyInvalid(problems)
+
+
+def _unknown(
+    profile: str | None, task: str | None, group: str | None, state: ControlState, host: HostFacts
+) -> list[str]:
+    profiles = state.profiles.profiles
+    found = []
+    if profile is not None and profile not in profiles:
+        found.append(f"There is no profile {profile!r}.")
+    if task is not None and task not in profiles[state.active].tasks:
+        found.append(f"No profile has a task {task!r}.")
+    if group is not None and group not in host.groups:
+        found.append(f"This proxy has no model group {group!r}.")
+    return found
+
+
+def _situation(state: ControlState) -> Situation:
+    rolling = state.canary.rollout if state.canary else None
+    return Situation(state.active, state.steering, rolling, frozenset(state.profiles.profiles))
+
+
+def _as_it_is(state: ControlState) -> ChangeTarget:
+    return ChangeTarget(state.active, state.profiles, state.bindings, canary=state.canary)
+
+
+def _target(state: ControlState, verdict: Verdict) -> ChangeTarget:
+    """Return what the state becomes: a rollout ends where the active profile changes."""
+    target = replace(_as_it_is(state), active=verdict.profile, steering=verdict.steering(state.steering))
+    return target if verdict.profile == state.active else replace(target, canary=None)
+
+
+def _is_emergency(state: ControlState, verdict: Verdict) -> bool:
+    """Return whether something leaves what fails: then begun conversations leave it too."""
+    fresh = [bend for bend in verdict.bends if bend.emergency and bend not in state.steering.bends]
+    return bool(fresh) or (verdict.level is Level.EMERGENCY and verdict.profile != state.active)
+
+
+def _rule_view(policy: Policy, memory: RuleMemory, facts: Mapping[str, RuleFact], index: int) -> RuleView:
+    rule = policy.rules[index]
+    return RuleView(
+        name=rule.name,
+        wants=str(rule.want),
+        active=memory.active,
+        emergency=rule.emergency,
+        dry_run=rule.dry_run,
+        since=memory.since or None,
+        changes=len(memory.changes),
+        probes=memory.probes,
+        evidence=memory.evidence,
+        facts=told(rule, facts.get(rule.name, RuleFact())),
+    )
+
+
+def _refusal(refusal: NeuronodeError, verdict: Verdict) -> Problem:
+    return Problem(
+        code="policy_refused",
+        message=f"What the policy wants is refused: {verdict.why}: {refusal.message}",
+        fix=refusal.fix,
+    )

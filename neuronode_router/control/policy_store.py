@@ -1,0 +1,73 @@
+"""Policies in SQL: every one that was in force by its digest, and what the rules of the present one remember.
+
+It must not know when a rule begins. Methods block and may raise `StoreUnavailable`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from sqlalchemy import Connection, insert, select, update
+
+from neuronode_router.domain import AuditEntry
+from neuronode_router.policy.document import Policy
+from neuronode_router.policy.file import policy_of
+from neuronode_router.policy.rules import RuleMemory
+from neuronode_router.storage.database import Database
+from neuronode_router.storage.lease import Fence, require
+from neuronode_router.storage.tables import policy as policies
+from neuronode_router.storage.tables import policy_memory
+
+
+class PolicyStore:
+    """The tables of policies."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def read(self, digest: str) -> Policy | None:
+        """Return the policy with this digest; None where there never was one, or this release cannot read it."""
+        if not digest:
+            return Policy()
+        wanted = select(policies.c.document).where(policies.c.digest == digest)
+        with self._database.reading() as connection:
+            document = connection.execute(wanted).scalar()
+        return None if document is None else policy_of(json.loads(document))[0]
+
+    def since(self, digest: str) -> int | None:
+        """Return the revision that first had this policy; None where none did."""
+        with self._database.reading() as connection:
+            found: int | None = connection.execute(
+                select(policies.c.revision).where(policies.c.digest == digest)
+            ).scalar()
+        return found
+
+    def add(self, connection: Connection, policy: Policy, entry: AuditEntry) -> None:
+        """Keep a policy, in the transaction of the revision that puts it in force."""
+        known = select(policies.c.digest).where(policies.c.digest == policy.digest)
+        if policy.digest and connection.execute(known).first() is None:
+            row = {"digest": policy.digest, "document": policy.source, "revision": entry.revision}
+            connection.execute(insert(policies), row)
+
+    def memory(self) -> dict[str, RuleMemory]:
+        """Return what rules remember."""
+        with self._database.reading() as connection:
+            text = connection.execute(select(policy_memory.c.document)).scalar_one()
+        told: Mapping[str, dict[str, object]] = json.loads(text)
+        return {
+            name: RuleMemory(**{**fields, "changes": tuple(fields["changes"])})  # type: ignore[arg-type]  # as kept
+            for name, fields in told.items()
+        }
+
+    def keep(self, connection: Connection, memory: Mapping[str, RuleMemory], fence: Fence) -> None:
+        """Keep what rules remember. Raises `LeaseLost` when another leads now: then nothing is kept."""
+        require(connection, fence)
+        document = json.dumps({name: asdict(one) for name, one in memory.items()}, sort_keys=True)
+        connection.execute(update(policy_memory).values(document=document))
+
+    def remember(self, memory: Mapping[str, RuleMemory], fence: Fence) -> None:
+        """Keep what rules remember, by itself. Raises `LeaseLost`."""
+        with self._database.writing(durable=False) as connection:
+            self.keep(connection, memory, fence)
