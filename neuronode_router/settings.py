@@ -54,6 +54,8 @@ class Settings(BaseModel):
     """The LiteLLM configuration that is rendered. Default: the file LiteLLM was started with."""
     profiles: Path
     """The directory of the profile files. Default: `profiles/` beside the configuration."""
+    policy: Path
+    """The policy file: windows and rules. Default: `policy.yaml` beside the configuration; it need not be there."""
     state_dir: Path
     """Where state is kept that belongs to this host. Default: `.neuronode/` beside the configuration."""
     state_url: Annotated[
@@ -190,6 +192,7 @@ def _with_default_paths(
     paths: dict[str, object] = {
         "config": config,
         "profiles": absolute(values.get("profiles", config.parent / "profiles")),
+        "policy": absolute(values.get("policy", config.parent / "policy.yaml")),
         "state_dir": state_dir,
     }
     paths |= {name: absolute(values[name]) for name in ("access_file", "tasks") if name in values}

@@ -37,6 +37,7 @@ from neuronode_router.litellm_plugin.hooks import chosen_group
 from neuronode_router.litellm_plugin.hooks.admission import Admission
 from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
 from neuronode_router.litellm_plugin.learning_wiring import LearningWiring
+from neuronode_router.litellm_plugin.policy_wiring import LOOK_SECONDS, PolicyWiring
 from neuronode_router.litellm_plugin.rollout_wiring import WATCH_SECONDS, RolloutWiring
 from neuronode_router.litellm_plugin.router.bridge import bridge_of
 from neuronode_router.litellm_plugin.router.deployments import Deployments
@@ -157,6 +158,17 @@ class Runtime:
             report=self.report,
             failures=self._failures,
         )
+        self.policy = PolicyWiring(
+            manager=self.control.manager,
+            worker=self.control.worker,
+            store=self.store,
+            current=self.current,
+            host=self.control.facts,
+            file=settings.policy,
+            asker=RouterAsker(self._router, self.health.inventory),
+            slots=lambda: self.health.statistics.recorder.window.slots,
+            group_of=self.deployments.group_of,
+        )
         self.rollout = RolloutWiring(
             manager=self.control.manager,
             worker=self.control.worker,
@@ -249,6 +261,7 @@ class Runtime:
 
     async def _end(self) -> None:
         await self.rollout.stop()
+        await self.policy.stop()
         await self.control.stop()
         await self.budgets.stop()
         self.router_hooks.release()
@@ -267,6 +280,7 @@ class Runtime:
         yield PeriodicTask(self.settings.usage_flush_seconds, "keeping usage", self.usage.flush)
         yield PeriodicTask(TIDY_SECONDS, "adding usage up", self.usage.tidy)
         yield PeriodicTask(WATCH_SECONDS, "watching rollouts", self.rollout.watch)
+        yield PeriodicTask(LOOK_SECONDS, "following the policy", self.policy.look)
         if shared_directory() is not None:  # who shows the metrics of this process alone observes it then
             yield PeriodicTask(OBSERVE_SECONDS, "keeping the metrics", self.metering.observe)
         yield PeriodicTask.blocking(BUDGET_SECONDS, "reading what teams have spent", self.budgets.refresh)
@@ -304,6 +318,7 @@ class Runtime:
             "auto_routing": self.auto.mode,
             "statistics": self.health.statistics.mode,
             **self.router_hooks.report(),
+            **self.policy.report(),
             "routing_log_dropped": self.routing_log.dropped if self.routing_log else 0,
             "history_dropped": self.learning.recorder.dropped if self.learning.recorder else 0,
             **self.usage.status(),
@@ -328,6 +343,7 @@ class Runtime:
                 *self._templates.problems,
                 *self.usage.problems(),
                 *self.rollout.problems(),
+                *self.policy.problems(),
                 *self._own_problems(),
             ],
             "warnings": [warning for warning in warnings if warning],

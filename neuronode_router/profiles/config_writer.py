@@ -80,6 +80,7 @@ class Renderer:
 
     def _render(self, state: ControlState) -> None:
         aliases = alias_map(state.profiles, state.active)
+        aliases |= {task: group for task, group in state.steering.moved.items() if task in aliases}
         try:
             render_revision(
                 self._config, self._mark, aliases=aliases, profile=state.active, revision=state.revision

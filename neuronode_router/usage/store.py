@@ -121,6 +121,14 @@ class UsageStore:
             found = connection.execute(wanted.group_by(usage.c.team)).all()
         return {team: int(cost) / NANO for team, cost in found if team}
 
+    def cost(self, since: float, *, team: str | None = None) -> float:
+        """Return what was spent from `since` (Unix seconds) on, in USD, by a team or by all. Unpriced use is 0."""
+        wanted = select(func.coalesce(func.sum(usage.c.cost_nano), 0)).where(usage.c.start >= int(since))
+        if team is not None:
+            wanted = wanted.where(usage.c.team == team)
+        with self._database.reading() as connection:
+            return int(connection.execute(wanted).scalar_one()) / NANO
+
     def find(self, call_id: str, *, team: str | None = None) -> FinishedRequest | None:
         """Return the newest request of the last hour with this call id, and of this team if one is given; None where
         there is none.

@@ -281,7 +281,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         kept = self._keeper.kept(talk, decision, asking.snapshot)
         caller = Caller(
             identity=_identity(asking),
-            max_tier=asking.principal.max_tier,
+            max_tier=asking.highest(decision),
             session=request_metadata.session_id(data),
             continues=talk.continues if talk else deployment_with_state(data),
             kept=None if kept is None else self._held(kept, decision, asking),
@@ -309,7 +309,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         tier = kept.tier or asking.snapshot.tier_of(
             kept.group, profile=decision.profile, noted=self._host.noted_tier
         )
-        above = tier is None or TIERS.index(tier) > TIERS.index(asking.principal.max_tier)
+        above = tier is None or TIERS.index(tier) > TIERS.index(asking.highest(decision))
         return None if tier is None or above else Held(tier, kept.group)
 
     async def _startup(self) -> None:

@@ -15,7 +15,7 @@ import litellm
 from litellm.proxy._types import UserAPIKeyAuth
 
 from neuronode_router.access import Principal, may_override
-from neuronode_router.domain import TIERS, Beyond, Decision, Profile, Step, Tier
+from neuronode_router.domain import TIERS, Beyond, Decision, Profile, Reason, Step, Tier
 from neuronode_router.errors import InvalidRequest, NotAllowed, UnknownProfile
 from neuronode_router.litellm_plugin.hooks import request_metadata
 from neuronode_router.litellm_plugin.hooks.gate import Passing, is_listed
@@ -100,6 +100,14 @@ class Asking:
     def is_capped(self) -> bool:
         """Whether the caller has a cap."""
         return self.principal.max_tier is not TIERS[-1]
+
+    def highest(self, decision: Decision) -> Tier:
+        """Return the highest tier of an `auto` request: the caller's cap, and of who follows the active profile the
+        policy's.
+        """
+        follows = decision.reason is Reason.ACTIVE_PROFILE
+        cap = self.snapshot.state.steering.cap if follows else TIERS[-1]
+        return min(self.principal.max_tier, cap, key=TIERS.index)
 
     def decide(self, name: str) -> Decision:
         """Return what a name means to this caller. Raises `NotAllowed` and `UnknownProfile`."""
@@ -233,7 +241,7 @@ class Asking:
         """Return where `auto` leads as a fallback: its tier's first group, or a lighter tier's, within the cap."""
         assert decision.profile is not None
         profile = self.snapshot.state.profiles.profiles[decision.profile]
-        highest = min(TIERS.index(decision.tier or profile.uncertain), TIERS.index(self.principal.max_tier))
+        highest = min(TIERS.index(decision.tier or profile.uncertain), TIERS.index(self.highest(decision)))
         ladder = self.snapshot.ladders[decision.profile]
         return next((ladder[tier][0] for tier in TIERS[highest::-1] if ladder[tier]), None)
 

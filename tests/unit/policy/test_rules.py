@@ -211,7 +211,7 @@ def test_a_provider_that_half_fails_is_left_and_stays_left(seed: int) -> None:
         active = now
         if second % 3 == 0:
             rule.probe(succeeded=provider.ask())
-    assert changes <= 24
+    assert changes <= 12
 
     bound = 120 if len(rule.memory["r"].changes) < 3 else HOUR + 120
     provider.share = 0.0

@@ -1,0 +1,109 @@
+"""The policy file of this host: read when it changes, and put in force when it says something new.
+
+It must not know what a policy means. A broken file leaves the policy in force as it is, and is a problem that is shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from neuronode_router.control.policies import Policies
+from neuronode_router.domain import Actor
+from neuronode_router.errors import NeuronodeError, PolicyInvalid, Problem, StoreUnavailable
+from neuronode_router.policy.document import Policy
+from neuronode_router.policy.file import CAPS, parse_policy
+
+POLICY_FILE = Actor("policy file", kind="watcher")
+
+_MISSING = (0, 0, 0, 0)
+_Signature = tuple[int, int, int, int]
+
+
+class PolicyFile:
+    """Follows the file at `path`; `look` every second or so, in every worker: who comes second finds nothing to do.
+
+    Content found at a start is put in force unless an earlier revision had it already: then the file is an old copy.
+    A file that is taken away while it is followed ends the policy; one that was never there says nothing.
+    """
+
+    def __init__(self, path: Path, policies: Policies) -> None:
+        self._path = path
+        self._policies = policies
+        self._seen: _Signature | None = None
+        self._wanted: Policy | None = None
+        """What is still to be put in force."""
+        self._starting = True
+        self.problems: tuple[Problem, ...] = ()
+
+    async def look(self) -> None:
+        """Read the file if it changed, and put in force what it says. Raises `StoreUnavailable`."""
+        changed = await asyncio.to_thread(self._read)
+        if changed and self._starting and self._wanted is not None:
+            await self._beware_of_old_copies(self._wanted)
+        self._starting = False
+        if self._wanted is None:
+            return
+        try:
+            await self._policies.take_up(
+                self._wanted, actor=POLICY_FILE, reason=f"{self._path.name} changed", wait="none"
+            )
+        except StoreUnavailable:
+            raise
+        except PolicyInvalid as error:
+            self.problems = tuple(self._here(problem) for problem in error.problems)
+        except NeuronodeError as error:
+            self.problems = (self._here(Problem(error.code, error.message, error.fix)),)
+        else:
+            self._wanted, self.problems = None, ()
+
+    async def _beware_of_old_copies(self, wanted: Policy) -> None:
+        current = await self._policies.in_force()
+        since = await self._policies.known_since(wanted.digest)
+        if wanted.digest == current.digest:
+            self._wanted = None
+        elif since is not None:
+            self._wanted = None
+            message = f"The file says what revision {since} put in force; another policy is in force now."
+            fix = "Write the policy that is meant into the file while the proxy runs."
+            self.problems = (self._here(Problem("policy_stale", message, fix)),)
+
+    def _read(self) -> bool:
+        """Return whether the file changed since the last look."""
+        try:
+            info = self._path.stat()
+            signature = (info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino)
+            raw = self._path.read_bytes()[: CAPS.bytes + 1] if signature != self._seen else b""
+        except FileNotFoundError:
+            return self._gone()
+        except OSError as error:
+            self.problems = (
+                self._here(Problem("policy_unreadable", f"{error.strerror}.", "Make it readable.")),
+            )
+            return False
+        if signature == self._seen:
+            return False
+        self._seen = signature
+        self._wanted, self.problems = parse_policy(raw, file=self._path.name)
+        return True
+
+    def _gone(self) -> bool:
+        was_there, self._seen = self._seen not in (None, _MISSING), _MISSING
+        if was_there:
+            self._wanted, self.problems = Policy(), ()
+        return was_there
+
+    def _here(self, problem: Problem) -> Problem:
+        return (
+            problem
+            if problem.file
+            else Problem(
+                problem.code,
+                problem.message,
+                problem.fix,
+                self._path.name,
+                problem.line,
+                problem.column,
+                problem.path,
+            )
+        )

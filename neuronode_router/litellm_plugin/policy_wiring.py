@@ -1,0 +1,125 @@
+"""The policy in one worker: its file, its facts, the lease, and the look that each worker takes while one is in force.
+
+It decides nothing itself. While no policy is in force it looks at one file and one attribute a second, and no more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from neuronode_router.control.manager import ProfileManager
+from neuronode_router.control.policies import LEASE, LEASE_SECONDS, AskGroup, Policies
+from neuronode_router.control.policy_facts import ATTEMPTS, PolicyFacts, Slots, attempts_of
+from neuronode_router.control.policy_file import PolicyFile
+from neuronode_router.control.store import ControlStore
+from neuronode_router.control.worker import Worker
+from neuronode_router.domain import NOT_STEERED, HostFacts, Steering
+from neuronode_router.errors import NeuronodeError, Problem
+from neuronode_router.litellm_plugin.current import CurrentSnapshot
+from neuronode_router.policy.document import OutageTrigger
+from neuronode_router.proof.probes import PROBES, ProbeReason, Shape
+from neuronode_router.proof.runner import Asker, ProbeFailed
+from neuronode_router.storage.lease import Lease
+from neuronode_router.usage.store import UsageStore
+
+LOOK_SECONDS = 1.0
+"""How often clock, file and facts are looked at. With the heartbeat's two seconds an outage is answered within five."""
+
+PROBE_SECONDS = 10.0
+"""The longest a probe of a group is waited for."""
+
+DOWN = frozenset(
+    {
+        ProbeReason.TIMEOUT,
+        ProbeReason.RATE_LIMIT,
+        ProbeReason.AUTHENTICATION,
+        ProbeReason.UNAVAILABLE,
+        ProbeReason.FAILED,
+        ProbeReason.NOT_FOUND,
+    }
+)
+"""What a probe says of a group that is not there. That it refuses the question itself says that it is."""
+
+
+class PolicyWiring:
+    """The parts, wired. `slots` are the attempts that this process counted."""
+
+    def __init__(  # noqa: PLR0913  one argument per collaborator, all by keyword
+        self,
+        *,
+        manager: ProfileManager,
+        worker: Worker[Any],
+        store: ControlStore,
+        current: CurrentSnapshot,
+        host: Callable[[], HostFacts],
+        file: Path,
+        asker: Asker,
+        slots: Callable[[], Slots],
+        group_of: Callable[[str], str | None],
+    ) -> None:
+        self._current = current
+        self._slots = slots
+        self._group_of = group_of
+        self._watched: tuple[str, frozenset[str]] = ("", frozenset())
+        self.policies = Policies(
+            manager=manager,
+            store=store.policies,
+            facts=PolicyFacts(usage=UsageStore(store.database), workers=store.registry.workers),
+            ask=asking(asker),
+            lease=Lease(store.database, LEASE, holder=worker.instance, ttl=LEASE_SECONDS),
+            host=host,
+        )
+        self._file = PolicyFile(file, self.policies)
+
+    async def look(self) -> None:
+        """Follow the file, and act if this worker leads. Raises `StoreUnavailable`."""
+        if self._current.snapshot is None:
+            return
+        await self._file.look()
+        steering = self._steering
+        if steering != NOT_STEERED:
+            await self._follow(steering)
+            await self.policies.turn()
+
+    async def stop(self) -> None:
+        """Let another worker act at once. Never raises for a dead store."""
+        if self._steering != NOT_STEERED:
+            with contextlib.suppress(NeuronodeError):
+                await self.policies.stop()
+
+    def report(self) -> Mapping[str, Any]:
+        """Return what a heartbeat tells of attempts at the groups that the policy watches, if it watches any."""
+        groups = self._watched[1]
+        return {ATTEMPTS: attempts_of(self._slots(), groups, self._group_of)} if groups else {}
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what is wrong with the file, and what was refused."""
+        return (*self._file.problems, *self.policies.problems())
+
+    async def _follow(self, steering: Steering) -> None:
+        if self._watched[0] != steering.policy:
+            policy = await self.policies.in_force()
+            triggers = (rule.trigger for rule in policy.rules)
+            groups = frozenset(one.group for one in triggers if isinstance(one, OutageTrigger))
+            self._watched = (steering.policy, groups)
+
+    @property
+    def _steering(self) -> Steering:
+        snapshot = self._current.snapshot
+        return NOT_STEERED if snapshot is None else snapshot.state.steering
+
+
+def asking(asker: Asker) -> AskGroup:
+    """Return who tells whether a group is there, by the smallest request of the proof matrix."""
+
+    async def ask(group: str) -> bool:
+        try:
+            await asker.ask(group, PROBES[Shape.TEXT], seconds=PROBE_SECONDS)
+        except ProbeFailed as failed:
+            return failed.why not in DOWN
+        return True
+
+    return ask

@@ -1,0 +1,322 @@
+"""Laws of the policy under any history: two workers, a clock that jumps, people and rollouts that interfere, kills.
+
+What is active is what the precedence says, no return is lost, nothing is done twice by two leaders, no rule changes
+more often in an hour than it may; the days on which the clocks change in Berlin are among the days.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections import defaultdict
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from neuronode_router.control.manager import FILES, ProfileManager
+from neuronode_router.control.policies import LEASE_SECONDS, Policies
+from neuronode_router.control.rollouts import Rollouts
+from neuronode_router.control.store import ControlStore
+from neuronode_router.control.wake import WakeGroup
+from neuronode_router.domain import Actor, ControlState
+from neuronode_router.errors import NothingHeld, RolloutRefused, UnknownRollout
+from neuronode_router.policy.document import Policy
+from neuronode_router.policy.file import parse_policy
+from neuronode_router.policy.rules import HOUR, Facts, RuleFact
+from neuronode_router.rollouts.course import Act, OnBreach, OnDone, RolloutPlan
+from neuronode_router.storage.lease import Lease
+from tests.support.clock import Clock
+from tests.support.control import HOST, NAMES, FileSource
+
+ANNA = Actor("anna")
+STEPS = ("locked", "written", "published", "committed")
+BERLIN = ZoneInfo("Europe/Berlin")
+STARTS = ("2026-03-28T12:00", "2026-10-24T12:00", "2026-11-30T12:00")
+"""The day before the clocks are put forward, the day before they are put back, and an ordinary one."""
+
+DOCUMENT = """\
+default: balanced
+schedule:
+  - name: night
+    zone: Europe/Berlin
+    from: "20:00"
+    to: "02:30"
+    then: {profile: cost_effective}
+rules:
+  - name: down
+    outage: {group: chat_balanced, probes: 1}
+    then: {task: chat, group: chat_premium}
+    emergency: true
+  - name: all-down
+    outage: {group: chat_premium, probes: 1}
+    then: {profile: premium}
+    emergency: true
+    changes: 3
+  - name: month
+    budget: {usd: 100, enter: 0.8, return: 0.6}
+    then: {profile: cost_effective}
+    dwell: 5m
+"""
+FAILS, WELL = RuleFact(1.0, 3, 3), RuleFact()
+DEAR, CHEAP = RuleFact(0.9), RuleFact(0.5)
+
+names = st.sampled_from(NAMES)
+workers = st.integers(0, 1)
+
+
+def read(text: str) -> Policy:
+    policy, problems = parse_policy(text.encode())
+    assert policy is not None, problems
+    return policy
+
+
+POLICY = read(DOCUMENT)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL in the middle of a commit."""
+
+
+class PolicyProcess:
+    """One worker process: its own connections, its own view of the lease."""
+
+    def __init__(self, place: str, number: int, history: PolicyHistory) -> None:
+        self.fault_at: str | None = None
+        clock = history.clock
+        self.store = ControlStore(f"sqlite:///{place}/control.db", clock=clock, fault=self._fault)
+        source = FileSource(Path(place) / "profiles.json")
+        self.manager = ProfileManager(
+            store=self.store, source=source, host=lambda: HOST, wake=WakeGroup(()), clock=clock
+        )
+        self.policies = Policies(
+            manager=self.manager,
+            store=self.store.policies,
+            facts=lambda _policy, _now: history.facts,
+            ask=history.ask,
+            lease=self._lease("policy", number, clock),
+            host=lambda: HOST,
+            clock=clock,
+        )
+        self.rollouts = Rollouts(
+            manager=self.manager,
+            store=self.store.rollouts,
+            facts=lambda _: {},
+            lease=self._lease("rollouts", number, clock),
+            clock=clock,
+            rest=0,
+        )
+
+    def _lease(self, name: str, number: int, clock: Clock) -> Lease:
+        return Lease(self.store.database, name, holder=f"w{number}", ttl=LEASE_SECONDS, clock=clock)
+
+    def _fault(self, step: str) -> None:
+        if step == self.fault_at:
+            raise Killed
+
+
+class PolicyHistory(RuleBasedStateMachine):
+    """Two workers of one store."""
+
+    @initialize(start=st.sampled_from(STARTS))
+    def begin(self, start: str) -> None:
+        self.place = tempfile.TemporaryDirectory()
+        self.runner = asyncio.Runner()
+        self.clock = Clock()
+        self.clock.now = datetime.fromisoformat(start).replace(tzinfo=BERLIN).timestamp()
+        self.facts: Facts = {}
+        self.workers = [PolicyProcess(self.place.name, number, self) for number in range(2)]
+        self.runner.run(self.workers[0].manager.reload(actor=FILES))
+        self.runner.run(self.workers[0].policies.take_up(POLICY, actor=ANNA))
+        self.held: tuple[str, float | None] | None = None
+        """Whom a person switched to, and until when: the model of the test."""
+        self.settled = False
+        self.begun: dict[str, list[float]] = defaultdict(list)
+        self.known = dict.fromkeys(("down", "all-down", "month"), False)
+        self.backwards = False
+
+    async def ask(self, group: str) -> bool:
+        name = "down" if group == "chat_balanced" else "all-down"
+        return self.facts.get(name, WELL) == WELL
+
+    def state(self) -> ControlState:
+        state = self.workers[0].store.read()
+        assert state is not None
+        return state
+
+    def turn(self, worker: int) -> None:
+        before = self.state().revision
+        receipt = self.runner.run(self.workers[worker].policies.turn())
+        assert self.state().revision - before == (receipt is not None)
+        self.note()
+
+    def note(self) -> None:
+        """Remember when rules began or ended."""
+        for name, memory in self.workers[0].store.policies.memory().items():
+            if memory.active != self.known[name]:
+                self.known[name] = memory.active
+                self.begun[name].append(self.clock.now)
+
+    def settle(self) -> None:
+        """Let the workers look until nothing changes: who died loses the lease, and probes are answered."""
+        for _ in range(4):
+            self.clock.now += LEASE_SECONDS + 1
+            for worker in range(2):
+                self.turn(worker)
+        self.settled = True
+
+    def active(self) -> set[str]:
+        return {name for name, memory in self.workers[0].store.policies.memory().items() if memory.active}
+
+    def expected(self) -> str:
+        """Return the active profile by the precedence as it is written down, without the engine."""
+        active, state = self.active(), self.state()
+        if "all-down" in active:
+            return "premium"
+        if self.held is not None and (self.held[1] is None or self.clock.now < self.held[1]):
+            return self.held[0]
+        if state.canary is not None:
+            return state.active
+        if "month" in active:
+            return "cost_effective"
+        wall = datetime.fromtimestamp(self.clock.now, BERLIN)
+        night = wall.hour >= 20 or (wall.hour, wall.minute) < (2, 30)
+        return "cost_effective" if night else "balanced"
+
+    @rule(down=st.booleans(), all_down=st.booleans(), dear=st.sampled_from([DEAR, CHEAP]))
+    def the_world_changes(self, down: bool, all_down: bool, dear: RuleFact) -> None:
+        self.facts = {"down": FAILS if down else WELL, "all-down": FAILS if all_down else WELL, "month": dear}
+        self.settled = False
+
+    @rule(seconds=st.sampled_from([1.0, 30.0, 90.0, 400.0, 1800.0, 3600.0, 4 * 3600.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.clock.now += seconds
+        self.settled = False
+
+    @rule(seconds=st.sampled_from([-3600.0, -86_400.0]))
+    def the_clock_is_set_back(self, seconds: float) -> None:
+        self.clock.now += seconds
+        self.settled, self.backwards = False, True
+
+    @rule(worker=workers)
+    def a_worker_looks(self, worker: int) -> None:
+        self.turn(worker)
+        self.settled = False
+
+    @rule()
+    def all_look_for_a_while(self) -> None:
+        self.settle()
+
+    @rule(worker=workers, name=names, minutes=st.sampled_from([None, 1, 90]))
+    def somebody_switches(self, worker: int, name: str, minutes: int | None) -> None:
+        until = None if minutes is None else self.clock.now + 60 * minutes
+        self.runner.run(self.workers[worker].manager.switch(name, actor=ANNA, until=until))
+        self.held = (name, until)
+        assert self.state().active == name
+        self.settled = False
+
+    @rule(worker=workers)
+    def somebody_releases(self, worker: int) -> None:
+        held = self.state().steering.hold is not None
+        try:
+            self.runner.run(self.workers[worker].policies.release(actor=ANNA))
+        except NothingHeld:
+            assert not held
+        else:
+            assert held
+        self.held = None
+        self.settled = False
+
+    @rule(worker=workers, name=names)
+    def a_rollout_begins(self, worker: int, name: str) -> None:
+        plan = RolloutPlan(name, (10, 100), 60.0, (), OnBreach.ROLLBACK, OnDone.ASK)
+        try:
+            self.runner.run(self.workers[worker].rollouts.start(plan, actor=ANNA))
+        except RolloutRefused:
+            return
+        self.settled = False
+
+    @rule(worker=workers, act=st.sampled_from([Act.PROMOTE, Act.ABORT]))
+    def a_rollout_ends(self, worker: int, act: Act) -> None:
+        try:
+            self.runner.run(self.workers[worker].rollouts.act(act, actor=ANNA))
+        except (UnknownRollout, RolloutRefused):
+            return
+        if act is Act.PROMOTE:  # who promotes has switched
+            self.held = (self.state().active, None)
+        self.settled = False
+
+    @rule(worker=workers, step=st.sampled_from(STEPS))
+    def the_leader_is_killed_in_a_commit(self, worker: int, step: str) -> None:
+        """All of the act is there with what its rules remember, or nothing of either; the other worker goes on."""
+        process, before = self.workers[worker], self.state()
+        process.fault_at = step
+        try:
+            self.runner.run(process.policies.turn())
+        except Killed:
+            assert self.state().revision - before.revision == (step == "committed")
+        finally:
+            process.fault_at = None
+        self.note()
+        self.settled = False
+
+    @rule(worker=workers)
+    def a_leader_wakes_up_when_another_has_taken_over(self, worker: int) -> None:
+        """What it had decided by then is not done: its fence, or the revision, is an old one."""
+        slow, other = self.workers[worker], self.workers[1 - worker]
+        fence, _ = slow.policies._lease.take()
+        if fence is None:
+            return
+        state = self.state()
+        self.clock.now += LEASE_SECONDS + 1
+        assert other.policies._lease.take()[0] is not None
+        verdict = self.runner.run(slow.policies.view())
+        assert verdict is not None
+        done = slow.policies._do(state, verdict.verdict, {}, fence, self.clock.now)
+        assert self.runner.run(done) is None
+        assert self.state() == state
+        self.settled = False
+
+    @invariant()
+    def what_is_active_is_what_the_precedence_says(self) -> None:
+        if not getattr(self, "settled", False):
+            return
+        state = self.state()
+        assert state.active == self.expected()
+        moved = {"chat": "chat_premium"} if "down" in self.active() else {}
+        assert dict(state.steering.moved) == moved
+
+    @invariant()
+    def no_rule_changes_too_often(self) -> None:
+        if getattr(self, "backwards", True):
+            return
+        for name, most in (("down", 4), ("all-down", 3), ("month", 4)):
+            for at in self.begun[name]:
+                assert sum(at - HOUR < other <= at for other in self.begun[name]) <= most
+
+    @invariant()
+    def every_act_is_a_revision_of_an_audit_log_that_is_intact(self) -> None:
+        if hasattr(self, "workers"):
+            assert self.workers[0].store.audit.verify() == self.state().revision
+
+    def teardown(self) -> None:
+        if not hasattr(self, "workers"):
+            return
+        self.facts = {"down": WELL, "all-down": WELL, "month": CHEAP}
+        self.clock.now += 2 * HOUR
+        for _ in range(3):
+            self.settle()
+        assert not self.active()  # no return is lost
+        for worker in self.workers:
+            worker.store.close()
+        self.runner.close()
+        self.place.cleanup()
+
+
+PolicyHistory.TestCase.settings = settings(
+    max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+TestPolicyHistory = PolicyHistory.TestCase
