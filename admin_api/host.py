@@ -16,6 +16,7 @@ from neuronode_router.access import AccessFile, Principal, UiSession
 from neuronode_router.auto.learning import Learning
 from neuronode_router.auto.router import AutoRouter
 from neuronode_router.control.manager import ProfileManager
+from neuronode_router.control.policies import Policies
 from neuronode_router.control.rollouts import Rollouts
 from neuronode_router.control.worker import Worker
 from neuronode_router.domain import Tier
@@ -101,5 +102,6 @@ class AdminHost:
     metrics: Metering | None = None
     proof: ProofService | None = None
     rollouts: Rollouts | None = None
+    policies: Policies | None = None
     feedback: Learning | None = None
     """None while no history of decisions is kept."""

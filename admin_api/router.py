@@ -17,6 +17,7 @@ from admin_api.audit import routes as audit
 from admin_api.host import AdminHost
 from admin_api.http.guard import guarded_route
 from admin_api.http.problems import KINDS, TASK_KINDS
+from admin_api.policy import routes as policy
 from admin_api.profiles import routes as profiles
 from admin_api.proof import routes as proof
 from admin_api.rollouts import routes as rollouts
@@ -43,6 +44,7 @@ ENDPOINTS = (
     *usage.ENDPOINTS,
     *proof.ENDPOINTS,
     *rollouts.ENDPOINTS,
+    *policy.ENDPOINTS,
 )
 """The admin API: under both prefixes. The first word of a path is its group on the OpenAPI page."""
 

@@ -18,6 +18,7 @@ from admin_api.http.schemas import Document
 from neuronode_router.errors import (
     CompletionFailed,
     NeuronodeError,
+    PolicyInvalid,
     Problem,
     ProfilesInvalid,
     RevisionConflict,
@@ -71,12 +72,14 @@ KINDS: Mapping[str, Kind] = {
     "stale_files": Kind(409, "The profile files are an old copy"),
     "unproven_profile": Kind(409, "The profile is not proven to answer"),
     "unknown_rollout": Kind(404, "No such rollout"),
+    "nothing_held": Kind(409, "Nobody holds a profile"),
     "rollout_refused": Kind(409, "The rollout cannot do that now"),
     "body_too_slow": Kind(408, "The body did not arrive in time"),
     "revision_conflict": Kind(412, "Another revision is current"),
     "body_too_large": Kind(413, "The body is too large"),
     "unsupported_media_type": Kind(415, "The body is not JSON"),
     "invalid_request": Kind(422, "The request is not as documented"),
+    "policy_invalid": Kind(422, "The policy has problems"),
     "profiles_invalid": Kind(422, "The profiles have problems"),
     "idempotency_mismatch": Kind(422, "The Idempotency-Key belongs to another request"),
     "precondition_required": Kind(428, "If-Match is required"),
@@ -159,7 +162,7 @@ def problem_document(error: NeuronodeError) -> ProblemDocument:
         code=error.code,
         fix=error.fix,
         problems=list(error.problems)
-        if isinstance(error, ProfilesInvalid | UnprovenProfile | InvalidRequestError)
+        if isinstance(error, ProfilesInvalid | PolicyInvalid | UnprovenProfile | InvalidRequestError)
         else [],
     )
 

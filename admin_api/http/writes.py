@@ -77,6 +77,8 @@ class Write:
             "dry_run": given["dry_run"],
             "force": given.get("force", False),
             "moves": given.get("conversations") == "move",
+            "until": given.get("until"),
+            "hold": given.get("hold", False),
             "idempotency": None if key is None else Idempotency(key, _fingerprint(operation, given)),
         }
 

@@ -38,6 +38,10 @@ class SwitchBody(GatedOptions):
     profile: Name
     conversations: Literal["move"] | None = None
     """`move` keeps no conversation where it is, whatever the profiles say."""
+    until: Annotated[float | None, Field(gt=0, le=32_503_680_000, allow_inf_nan=False)] = None
+    """Unix time at which the policy decides again, or what was active before comes back."""
+    hold: bool = False
+    """Hold it until it is released. Where a policy is in force a switch without `until` is held anyhow."""
 
 
 class RollbackBody(GatedOptions):

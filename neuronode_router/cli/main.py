@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "status": ("commands.status", "Show what is in force, in every worker."),
         "profile": ("profile.command", "Show, compare, check and change profiles."),
         "rollout": ("commands.rollout", "Let a share of the requests try a profile, and go on or back."),
+        "policy": ("commands.policy", "See what is active by the clock and by rules, and why."),
         "team": ("commands.team", "Let a team or key have a profile of its own."),
         "usage": ("commands.usage", "Show what was used, and what it cost."),
         "classify": ("commands.classify", "Show what a prompt is taken for, and where it would go."),

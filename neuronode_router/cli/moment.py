@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
+from datetime import time as clock_time
 
 import click
 
 UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+_CLOCK = re.compile(r"\d\d:\d\d", re.ASCII)
 _AGO = re.compile(r"(\d{1,6})([mhdw])", re.ASCII)
 
 
@@ -27,6 +29,26 @@ def to_moment(context: click.Context, parameter: click.Parameter, text: str | No
         raise click.BadParameter(
             f"{text!r} is no time: write 90m, 24h, 7d, 2026-11-01 or 2026-11-01T08:00."
         ) from error
+
+
+def to_future(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    """Return Unix seconds of a time to come, None where none was given. Raises `click.BadParameter`."""
+    if text is None:
+        return None
+    if ahead := _AGO.fullmatch(text):
+        return time.time() + int(ahead[1]) * UNITS[ahead[2]]
+    now = datetime.now().astimezone()
+    try:
+        if _CLOCK.fullmatch(text):
+            today = datetime.combine(now.date(), clock_time.fromisoformat(text))
+            at = today.timestamp()
+            return at if at > now.timestamp() else (today + timedelta(days=1)).timestamp()
+        at = datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError) as error:
+        raise click.BadParameter(f"{text!r} is no time: write 18:00, 2h or 2026-11-01T08:00.") from error
+    if at <= now.timestamp():
+        raise click.BadParameter(f"{text!r} is over.")
+    return at
 
 
 since_option = click.option("--since", callback=to_moment, help="From when on: 24h, 7d, or 2026-11-01T08:00.")

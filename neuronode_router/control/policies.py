@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Unpack
 
 from neuronode_router.control.change import REASON_LIMIT, ChangeTarget, Options
@@ -24,12 +25,16 @@ from neuronode_router.errors import (
     NothingHeld,
     PolicyInvalid,
     Problem,
+    ProfilesReadOnly,
     RevisionConflict,
     StoreUnavailable,
 )
 from neuronode_router.policy.document import OutageTrigger, Policy, difference
 from neuronode_router.policy.engine import Level, PreviewStretch, Situation, Verdict, decide, preview
+from neuronode_router.policy.file import written
 from neuronode_router.policy.rules import Facts, Memory, RuleFact, RuleMemory, is_due, probed, remember, told
+from neuronode_router.profiles.edits import StagedFiles
+from neuronode_router.profiles.intent import FileChange
 from neuronode_router.storage.lease import Fence, Lease
 
 logger = logging.getLogger(__name__)
@@ -84,7 +89,9 @@ class PolicyView:
 
 
 class Policies:
-    """The policy of the proxies that share a store. `host` tells what this proxy offers now."""
+    """The policy of the proxies that share a store. `host` tells what this proxy offers now, `file` is
+    where the policy is written.
+    """
 
     def __init__(  # noqa: PLR0913  one argument per collaborator, all by keyword
         self,
@@ -95,6 +102,7 @@ class Policies:
         ask: AskGroup,
         lease: Lease,
         host: Callable[[], HostFacts],
+        file: Path,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._manager = manager
@@ -103,6 +111,7 @@ class Policies:
         self._ask = ask
         self._lease = lease
         self._host = host
+        self._file = file
         self._clock = clock
         self._known: Policy = Policy()
         self._asking: dict[str, asyncio.Task[bool]] = {}
@@ -113,6 +122,9 @@ class Policies:
 
         Its rules begin and end when somebody looks next. A hold stays.
         """
+        return await self._put(policy, options, None)
+
+    async def _put(self, policy: Policy, options: Options, file: Path | None) -> Receipt:
         before = await self.in_force()
         changed = "; ".join(difference(before, policy)) or "nothing"
         options["reason"] = "; ".join(text for text in (changed, options.get("reason", "")) if text)[
@@ -129,10 +141,15 @@ class Policies:
             return replace(
                 _as_it_is(state),
                 steering=steering,
+                edit=_staged(file, policy, state) if file else None,
                 along=None if same else lambda connection, entry: self._store.add(connection, policy, entry),
             )
 
         return await self._manager.steer(prepare, **options)
+
+    async def write(self, policy: Policy, **options: Unpack[Options]) -> Receipt:
+        """Put a policy in force and into its file. Raises `ProfilesReadOnly` and what `take_up` raises."""
+        return await self._put(policy, options, self._file)
 
     async def release(self, **options: Unpack[Options]) -> Receipt:
         """End what a person holds: the policy decides again, now. Raises `NothingHeld` and what a switch raises."""
@@ -312,6 +329,16 @@ def _unknown(
     if group is not None and group not in host.groups:
         found.append(f"This proxy has no model group {group!r}.")
     return found
+
+
+def _staged(file: Path, policy: Policy, state: ControlState) -> StagedFiles:
+    try:
+        before = file.read_bytes() if file.exists() else None
+    except OSError as error:
+        raise ProfilesReadOnly(f"{file.name} cannot be read: {error.strerror}.") from error
+    after = None if policy.is_empty else written(policy)
+    changes = (FileChange(file, before, after),) if after != before else ()
+    return StagedFiles(state.profiles, changes, file.parent)
 
 
 def _situation(state: ControlState) -> Situation:

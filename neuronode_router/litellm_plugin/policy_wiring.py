@@ -71,6 +71,7 @@ class PolicyWiring:
             ask=asking(asker),
             lease=Lease(store.database, LEASE, holder=worker.instance, ttl=LEASE_SECONDS),
             host=host,
+            file=file,
         )
         self._file = PolicyFile(file, self.policies)
 

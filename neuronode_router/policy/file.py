@@ -5,6 +5,7 @@ It must not know where the bytes come from, nor which profiles and groups there 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, time
@@ -12,6 +13,7 @@ from functools import cache
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
+import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
@@ -237,6 +239,12 @@ def parse_policy(raw: bytes, *, file: str = "policy.yaml") -> tuple[Policy | Non
 def policy_of(document: Mapping[str, Any]) -> tuple[Policy | None, tuple[Problem, ...]]:
     """Return what a document says that came as JSON, or None and every problem of it. Never raises."""
     return _read(document, Source(""))
+
+
+def written(policy: Policy) -> bytes:
+    """Return a policy as the bytes of its file, which read as an equal one. Never raises."""
+    text = yaml.safe_dump(json.loads(policy.source), sort_keys=False, allow_unicode=True)
+    return f"# Written by the admin API.\n{text}".encode()
 
 
 def _read(document: Mapping[str, Any], source: Source) -> tuple[Policy | None, tuple[Problem, ...]]:

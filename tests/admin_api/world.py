@@ -24,6 +24,8 @@ from admin_api.host import AdminHost
 from admin_api.router import PREFIX, build_router
 from neuronode_router.access import AccessFile, Principal, Role, UiSession, add_key, generate_key
 from neuronode_router.control.manager import ProfileManager
+from neuronode_router.control.policies import Policies
+from neuronode_router.control.policy_facts import PolicyFacts
 from neuronode_router.control.rollout_facts import RecordedFacts
 from neuronode_router.control.rollouts import Rollouts
 from neuronode_router.control.store import ControlStore
@@ -94,6 +96,10 @@ class TakesAll:
         self.state = prepared
 
 
+async def _answers(_group: str) -> bool:
+    return True
+
+
 @dataclass
 class World:
     """What a test may look at and turn."""
@@ -117,6 +123,8 @@ class World:
     judged: Judged | None = None
     """The history that feedback is given on; None where it is off."""
     rollouts: Rollouts | None = None
+    """None before the start."""
+    policies: Policies | None = None
     """None before the start."""
     closed: Exception | None = None
     """What the host raises instead of serving."""
@@ -145,6 +153,7 @@ class World:
             metrics=self.metering,
             proof=self.proving.room if self.proving else None,
             rollouts=self.rollouts,
+            policies=self.policies,
             feedback=self.judged.learning if self.judged else None,
             access_file=self._access,
             sign_in=self.sign_in,
@@ -226,6 +235,15 @@ async def running_world(
         facts=RecordedFacts(UsageStore(store.database)),
         lease=Lease(store.database, "rollouts", holder="worker-1", ttl=10),
         rest=0,
+    )
+    world.policies = Policies(
+        manager=manager,
+        store=store.policies,
+        facts=PolicyFacts(usage=UsageStore(store.database), workers=store.registry.workers),
+        ask=_answers,
+        lease=Lease(store.database, "policy", holder="worker-1", ttl=10),
+        host=lambda: HostFacts(groups=GROUP_NAMES),
+        file=directory / "policy.yaml",
     )
     world.judged = Judged(directory, store.database)
     world.judged.record(KNOWN_CALL, *keys)

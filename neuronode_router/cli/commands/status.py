@@ -24,6 +24,7 @@ from neuronode_router.cli.terminal import (
     table,
     terminal,
 )
+from neuronode_router.errors import NeuronodeError
 
 REFRESH_SECONDS = 2.0
 """How often a watched status is read again where no event says to: a worker may die without one."""
@@ -45,13 +46,23 @@ def command(connection: Connection, *, watch: bool, as_json: bool) -> None:
     if watch:
         _watch(connection, status, as_json=as_json)
         return
-    answer(status, lambda: _parts(status), as_json=as_json)
+    answer(status, lambda: _parts(status, why(connection)), as_json=as_json)
     sys.exit(0 if healthy(status) else 1)
 
 
 def healthy(status: Status) -> bool:
     """Whether all is as it should be, as far as this key may see."""
     return bool(status["ready"]) and status["converged"] is not False and not status["problems"]
+
+
+def why(connection: Connection) -> str | None:
+    """Return in one line why what is active is; None where the proxy does not say."""
+    try:
+        return str(connection.get("/policy").document["now"]["why"])
+    except (
+        NeuronodeError
+    ):  # an older proxy, or one that has not started: the status itself says what is wrong
+        return None
 
 
 def _watch(connection: Connection, status: Status, *, as_json: bool) -> None:
@@ -131,7 +142,7 @@ def _convergence(status: Status) -> str:
     return f"in force in {current} of {len(live)} workers"
 
 
-def _parts(status: Status) -> list[Table | Text | str]:
+def _parts(status: Status, why: str | None = None) -> list[Table | Text | str]:
     metadata = status["profile_metadata"] or {}
     parts: list[Table | Text | str] = [
         facts(
@@ -144,6 +155,7 @@ def _parts(status: Status) -> list[Table | Text | str]:
                 ),
                 ("revision", f"{status['revision']}, committed {moment(status['committed_at'])}"),
                 ("state", Text(_convergence(status), "green" if healthy(status) else "bold red")),
+                *([("why", why)] if why else []),
                 *_conversations(status),
             ]
         ),

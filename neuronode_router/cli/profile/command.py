@@ -16,6 +16,7 @@ from neuronode_router.cli.commands.plan import plan
 from neuronode_router.cli.commands.proof import matrix, validate
 from neuronode_router.cli.consent import How, PendingChange, carry_out, forced
 from neuronode_router.cli.http import Connection
+from neuronode_router.cli.moment import to_future
 from neuronode_router.cli.names import profile_names
 from neuronode_router.cli.options import (
     change_options,
@@ -103,12 +104,23 @@ def diff(connection: Connection, before: str, after: str, *, as_json: bool) -> N
 @command.command("switch")
 @click.argument("name", shell_complete=profile_names)
 @click.option("--move", is_flag=True, help="Keep no conversation where it is, whatever the profiles say.")
+@click.option(
+    "--until", callback=to_future, help="When the policy decides again: 18:00, 2h, 2026-11-01T08:00."
+)
+@click.option("--hold", is_flag=True, help="Hold it until `neuronode policy release`, also without a policy.")
 @force_option
 @change_options
 @online
-def switch(connection: Connection, name: str, *, move: bool, force: bool, **how: Any) -> None:
-    """Let another profile answer, in every worker."""
+def switch(
+    connection: Connection, name: str, *, move: bool, until: float | None, hold: bool, force: bool, **how: Any
+) -> None:
+    """Let another profile answer, in every worker.
+
+    While a policy is in force the switch is held: rules and windows wait until `neuronode policy release`, or --until.
+    """
     body = {"profile": name, **forced(force=force)}
+    body |= {"until": until} if until is not None else {}
+    body |= {"hold": True} if hold else {}
     if move:  # an older proxy understands a body without it
         body["conversations"] = "move"
     change = PendingChange("POST", "/profiles/switch", body)

@@ -1,0 +1,1 @@
+"""What should be active, why, and what will be."""
