@@ -29,7 +29,7 @@ from neuronode_router.errors import (
     RevisionConflict,
     StoreUnavailable,
 )
-from neuronode_router.policy.document import OutageTrigger, Policy, difference
+from neuronode_router.policy.document import OutageTrigger, Policy, Want, difference
 from neuronode_router.policy.engine import Level, PreviewStretch, Situation, Verdict, decide, preview
 from neuronode_router.policy.file import written
 from neuronode_router.policy.rules import Facts, Memory, RuleFact, RuleMemory, is_due, probed, remember, told
@@ -310,24 +310,22 @@ class Policies:
     def _require_known(self, policy: Policy, state: ControlState) -> None:
         problems = [
             Problem("policy_unknown", message, "Correct it, or add what is missing first.", path=f"{place}")
-            for place, want in policy.wants()
-            for message in _unknown(want.profile, want.task, want.group, state, self._host())
+            for place, want in policy.names()
+            for message in _unknown(want, state, self._host())
         ]
         if problems:
             raise PolicyInvalid(problems)
 
 
-def _unknown(
-    profile: str | None, task: str | None, group: str | None, state: ControlState, host: HostFacts
-) -> list[str]:
+def _unknown(want: Want, state: ControlState, host: HostFacts) -> list[str]:
     profiles = state.profiles.profiles
     found = []
-    if profile is not None and profile not in profiles:
-        found.append(f"There is no profile {profile!r}.")
-    if task is not None and task not in profiles[state.active].tasks:
-        found.append(f"No profile has a task {task!r}.")
-    if group is not None and group not in host.groups:
-        found.append(f"This proxy has no model group {group!r}.")
+    if want.profile is not None and want.profile not in profiles:
+        found.append(f"There is no profile {want.profile!r}.")
+    if want.task is not None and want.task not in profiles[state.active].tasks:
+        found.append(f"No profile has a task {want.task!r}.")
+    if want.group is not None and want.group not in host.groups:
+        found.append(f"This proxy has no model group {want.group!r}.")
     return found
 
 

@@ -155,14 +155,16 @@ class Policy:
         """Whether it says nothing."""
         return self.default is None and not self.schedule and not self.rules
 
-    def wants(self) -> Iterator[tuple[str, Want]]:
-        """Yield everything it may want, under the path of where it says so."""
+    def names(self) -> Iterator[tuple[str, Want]]:
+        """Yield all that must be there, under the path that says so: what it wants, and the groups it watches."""
         if self.default is not None:
             yield "default", Want(profile=self.default)
         for index, window in enumerate(self.schedule):
             yield f"schedule[{index}].then", window.want
         for index, rule in enumerate(self.rules):
             yield f"rules[{index}].then", rule.want
+            if not isinstance(rule.trigger, BudgetTrigger):
+                yield f"rules[{index}]", Want(group=rule.trigger.group)
 
 
 def canonical(document: Mapping[str, Any]) -> str:

@@ -281,7 +281,7 @@ def _repeated(source: Source, policy: Policy) -> Iterator[Problem]:
 
 def _undecided(source: Source, policy: Policy) -> Iterator[Problem]:
     """Who lets profiles come and go must say which one stays when all have gone."""
-    named = any(want.profile is not None for place, want in policy.wants() if place != "default")
+    named = any(want.profile is not None for place, want in policy.names() if place != "default")
     if named and policy.default is None:
         message = "Windows or rules name profiles, and nothing says which one is active where none applies."
         yield source.problem("policy_no_default", (), message, "Add `default: <profile>`.")

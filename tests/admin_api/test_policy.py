@@ -1,0 +1,165 @@
+"""The policy over HTTP: put in force, shown with its reason, previewed, held against and released; what is refused."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from admin_api.router import PREFIX
+from neuronode_router.policy.file import parse_policy
+from tests.admin_api.world import BASE, World
+
+POLICY = f"{PREFIX}/policy"
+ANY = {"If-Match": "*"}
+ALWAYS = {"name": "always", "zone": "Europe/Berlin", "then": {"profile": "cost_effective"}}
+DOCUMENT: dict[str, Any] = {"default": "balanced", "schedule": [ALWAYS]}
+
+
+async def put(world: World, document: dict[str, Any], **headers: str) -> Any:
+    """Put a policy in force and return the answer."""
+    async with world.client() as admin:
+        return await admin.put(POLICY, json=document, headers=ANY | headers)
+
+
+async def act(world: World) -> Any:
+    """Let the worker look, as it does each second."""
+    assert world.policies is not None
+    return await world.policies.turn()
+
+
+async def shown(world: World) -> dict[str, Any]:
+    """Return the policy as it is shown."""
+    async with world.client() as admin:
+        answer = await admin.get(POLICY)
+    assert answer.headers["etag"]
+    found: dict[str, Any] = answer.raise_for_status().json()
+    return found
+
+
+async def test_without_a_policy_nothing_is_decided(world: World) -> None:
+    """It is shown as empty, and no look does anything."""
+    found = await shown(world)
+
+    assert (found["digest"], found["document"], found["now"]["level"]) == ("", {}, "nothing")
+    assert await act(world) is None
+
+
+async def test_a_policy_is_put_in_force_and_acts(world: World) -> None:
+    """The document is a revision with its difference; what follows from it is another one, by the policy."""
+    receipt = (await put(world, DOCUMENT)).raise_for_status().json()
+    acted = await act(world)
+
+    assert (receipt["action"], receipt["complete"]) == ("policy", True)
+    assert (acted.profile, acted.complete) == ("cost_effective", True)
+    by_policy, by_admin = await world.manager.audit(limit=2)
+    assert by_admin.reason == "default none -> balanced; + schedule always"
+    assert (by_policy.actor.kind, by_policy.reason) == (
+        "policy",
+        "cost_effective: window always (Europe/Berlin time)",
+    )
+    found = await shown(world)
+    assert (found["active"], found["now"]["level"]) == ("cost_effective", "schedule")
+    assert found["document"] == DOCUMENT
+    assert found["precedence"] == ["emergency", "manual", "rollout", "rule", "schedule", "default"]
+
+
+async def test_what_is_put_is_in_the_file(world: World) -> None:
+    """The file reads as the same policy; an empty document takes it away."""
+    await put(world, DOCUMENT)
+    file = world.profiles.parent / "policy.yaml"
+    policy, problems = parse_policy(file.read_bytes())
+
+    assert policy is not None, problems
+    assert policy.digest == (await shown(world))["digest"]
+    await put(world, {})
+    assert not file.exists()
+    assert (await shown(world))["digest"] == ""
+
+
+async def test_a_switch_is_held_until_it_is_released(world: World) -> None:
+    """While a policy is in force, what a person switches to goes before its windows."""
+    await put(world, DOCUMENT)
+    async with world.client() as admin:
+        await admin.post(f"{BASE}/switch", json={"profile": "premium"})
+        assert await act(world) is None
+        held = await shown(world)
+        released = await admin.post(f"{POLICY}/release", json={})
+        again = await admin.post(f"{POLICY}/release", json={})
+
+    assert (held["active"], held["now"]["level"]) == ("premium", "manual")
+    assert held["now"]["hold"]["profile"] == "premium"
+    assert released.json()["profile"] == "cost_effective"
+    assert (again.status_code, again.json()["code"]) == (409, "nothing_held")
+
+
+async def test_a_timed_switch_works_without_a_policy(world: World) -> None:
+    """When its time is over, what was active before comes back."""
+    before = (await shown(world))["active"]
+    async with world.client() as admin:
+        await admin.post(f"{BASE}/switch", json={"profile": "cost_effective", "until": time.time() + 3600})
+        assert (await shown(world))["now"]["level"] == "manual"
+        await admin.post(f"{BASE}/switch", json={"profile": "cost_effective", "until": 1.0})
+
+    assert (await act(world)).profile == before
+
+
+async def test_a_switch_without_a_policy_holds_nothing(world: World) -> None:
+    """Where nothing is steered, a switch is what it always was."""
+    async with world.client() as admin:
+        await admin.post(f"{BASE}/switch", json={"profile": "cost_effective"})
+
+    state = await world.manager.current()
+    assert state is not None
+    assert state.steering.hold is None
+
+
+async def test_a_preview_is_stretches_with_reasons(world: World) -> None:
+    """It begins now and ends after so many days."""
+    window = ALWAYS | {"from": "20:00", "to": "06:00"}
+    await put(world, {"default": "balanced", "schedule": [window]})
+    async with world.client() as admin:
+        answer = await admin.get(f"{POLICY}/preview", params={"days": 3})
+
+    stretches = answer.raise_for_status().json()["stretches"]
+    assert {one["profile"] for one in stretches} == {"balanced", "cost_effective"}
+    assert len(stretches) in (6, 7)
+    assert stretches[-1]["until"] - stretches[0]["since"] == pytest.approx(3 * 86_400)
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (DOCUMENT | {"spelled": "wrong"}, "not known"),
+        (DOCUMENT | {"default": "nobody"}, "no profile 'nobody'"),
+        (
+            {"rules": [{"name": "r", "outage": {"group": "nobody"}, "then": {"max_tier": "fast"}}]},
+            "no model group",
+        ),
+        (
+            {
+                "schedule": [
+                    {"name": "w", "zone": "UTC", "then": {"task": "nothing", "group": "chat_premium"}}
+                ]
+            },
+            "has a task 'nothing'",
+        ),
+    ],
+)
+async def test_what_nobody_knows_is_refused(world: World, document: dict[str, Any], message: str) -> None:
+    """Each problem is told, and what is in force stays."""
+    answer = await put(world, document)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "policy_invalid")
+    assert message in answer.json()["problems"][0]["message"]
+    assert (await shown(world))["digest"] == ""
+
+
+async def test_a_policy_is_replaced_only_by_who_says_what_it_is_based_on(world: World) -> None:
+    """Without If-Match, or with the ETag of an earlier revision, nothing is changed."""
+    async with world.client() as admin:
+        without = await admin.put(POLICY, json=DOCUMENT)
+        outdated = await admin.put(POLICY, json=DOCUMENT, headers={"If-Match": '"9999"'})
+
+    assert (without.status_code, outdated.status_code) == (428, 412)
