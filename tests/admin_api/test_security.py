@@ -40,6 +40,8 @@ VIEWERS_MAY = (
             "report_outcomes",
             "read_matrix",
             "read_metrics",
+            "read_policy",
+            "preview_policy",
         ),
     }
 )

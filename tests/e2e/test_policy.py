@@ -1,0 +1,133 @@
+"""A policy on a real proxy of two workers: an outage moves one task away and back, and windows follow the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import ADMIN
+from tests.support.place import Place
+from tests.support.proxy import Proxy
+from tests.support.servers import wait_until
+from tests.support.upstream import Upstream
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+POLICY = "/admin/policy"
+RULE = """\
+rules:
+  - name: premium-down
+    outage: {group: chat_premium, probes: 2}
+    then: {task: chat, group: chat_balanced}
+    emergency: true
+    dwell: 1s
+"""
+ALL_DAY = """\
+default: premium
+schedule:
+  - name: always
+    zone: Europe/Berlin
+    then: {profile: balanced}
+"""
+
+
+@pytest.fixture(scope="module")
+def steered(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Proxy]:
+    """A proxy of two workers with a policy of its own."""
+    place = Place(directory=tmp_path_factory.mktemp("steered"), upstream=upstream.url)
+    with Proxy(place, workers=2) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def admin(steered: Proxy) -> Iterator[httpx.Client]:
+    """A client with the master key that takes a new connection for each request, so any worker may answer."""
+    with steered.client(connection="close") as client:
+        yield client
+
+
+def ask(client: httpx.Client, text: str) -> httpx.Response:
+    """Ask the task `chat`."""
+    messages = [{"role": "user", "content": text}]
+    return client.post("/v1/chat/completions", json={"model": "chat", "messages": messages})
+
+
+def group(client: httpx.Client) -> str:
+    """Return the group that answers the task `chat` now."""
+    return ask(client, "How are you?").raise_for_status().headers["x-neuronode-group"]
+
+
+def write(proxy: Proxy, text: str) -> None:
+    """Write the policy file."""
+    (proxy.place.directory / "policy.yaml").write_text(text)
+
+
+def policy(client: httpx.Client) -> dict[str, Any]:
+    """Return the policy as it is shown."""
+    found: dict[str, Any] = client.get(POLICY).raise_for_status().json()
+    return found
+
+
+def watching(client: httpx.Client) -> bool:
+    """Return whether every worker counts attempts for the rule."""
+    workers = client.get(f"{ADMIN}/status").raise_for_status().json()["workers"]
+    return all("policy_attempts" in one["report"] for one in workers if one["live"])
+
+
+def acts(client: httpx.Client) -> list[dict[str, Any]]:
+    """Return what the policy did, the newest first."""
+    entries = client.get("/admin/audit").raise_for_status().json()["entries"]
+    return [one for one in entries if one["actor"]["kind"] == "policy"]
+
+
+def test_an_outage_moves_one_task_away_and_back(steered: Proxy, admin: httpx.Client) -> None:
+    """Three failing attempts, in whichever workers, are enough; probes lead back; other tasks stay where they are."""
+    write(steered, RULE)
+    wait_until(lambda: watching(admin), seconds=60, what="workers that watch")
+
+    statuses = [ask(admin, f"Question {number}: fail-503").status_code for number in range(3)]
+    # Who asked meanwhile would be answered: those were attempts that do not fail.
+    wait_until(lambda: bool(acts(admin)), seconds=60, what="the other group")
+    wait_until(lambda: len(acts(admin)) == 2, seconds=60, what="the return")
+    wait_until(lambda: group(admin) == "chat_premium", seconds=60, what="the group that was left")
+
+    assert statuses == [503, 503, 503]
+    back, away = acts(admin)
+    assert (away["action"], away["profile_after"]) == ("policy", "premium")
+    assert away["changes"] == [{"task": "chat", "before": "chat_premium", "after": "chat_balanced"}]
+    assert back["changes"] == [{"task": "chat", "before": "chat_balanced", "after": "chat_premium"}]
+    assert "emergency rule premium-down" in away["reason"]
+    (rule,) = policy(admin)["rules"]
+    assert (rule["active"], rule["changes"]) == (False, 2)
+    assert "2 probes in a row succeeded" in rule["evidence"]
+
+
+def test_a_window_is_active_and_a_switch_is_held(steered: Proxy, admin: httpx.Client) -> None:
+    """The profile of the window answers; who switches is held to it until it is released."""
+    write(steered, ALL_DAY)
+    wait_until(lambda: group(admin) == "chat_balanced", seconds=60, what="the window")
+
+    held = admin.post(f"{ADMIN}/switch", json={"profile": "cost_effective"}).raise_for_status().json()
+    why = policy(admin)["now"]["why"]
+    released = admin.post(f"{POLICY}/release", json={}).raise_for_status().json()
+
+    assert (held["profile"], held["complete"]) == ("cost_effective", True)
+    assert why.startswith("cost_effective: held by ")
+    assert (released["profile"], released["complete"]) == ("balanced", True)
+
+
+def test_a_broken_file_is_shown_and_changes_nothing(steered: Proxy, admin: httpx.Client) -> None:
+    """The last good policy stays in force, and the status says what is wrong and where."""
+    digest = policy(admin)["digest"]
+    write(steered, "schedule: [1]\n")
+
+    def problems() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = admin.get(f"{ADMIN}/status").json()["problems"]
+        return [one for one in found if one["code"] == "policy_invalid"]
+
+    wait_until(lambda: bool(problems()), seconds=60, what="the problem")
+    assert (problems()[0]["file"], problems()[0]["line"]) == ("policy.yaml", 1)
+    assert policy(admin)["digest"] == digest
