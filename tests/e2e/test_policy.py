@@ -124,10 +124,13 @@ def test_a_broken_file_is_shown_and_changes_nothing(steered: Proxy, admin: httpx
     digest = policy(admin)["digest"]
     write(steered, "schedule: [1]\n")
 
-    def problems() -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = admin.get(f"{ADMIN}/status").json()["problems"]
-        return [one for one in found if one["code"] == "policy_invalid"]
+    shown: list[dict[str, Any]] = []
 
-    wait_until(lambda: bool(problems()), seconds=60, what="the problem")
-    assert (problems()[0]["file"], problems()[0]["line"]) == ("policy.yaml", 1)
+    def told() -> bool:
+        shown[:] = admin.get(f"{ADMIN}/status").raise_for_status().json()["problems"]
+        return any(one["code"] == "policy_invalid" for one in shown)
+
+    wait_until(told, seconds=60, what="the problem")
+    (problem,) = (one for one in shown if one["code"] == "policy_invalid")
+    assert (problem["file"], problem["line"]) == ("policy.yaml", 1)
     assert policy(admin)["digest"] == digest
