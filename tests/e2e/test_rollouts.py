@@ -85,7 +85,7 @@ def running(admin: httpx.Client) -> dict[str, Any] | None:
 def counted(admin: httpx.Client) -> dict[str, int]:
     """Return the recorded requests by arm."""
     rows = admin.get("/admin/usage", params={"by": "arm"}).raise_for_status().json()["lines"]
-    return {row["names"]["arm"]: row["requests"] for row in rows}
+    return {row["names"]["arm"]: row["figures"]["requests"] for row in rows}
 
 
 def test_a_broken_canary_goes_back_by_itself_though_its_leader_is_killed(
