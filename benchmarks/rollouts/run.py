@@ -180,8 +180,8 @@ def main() -> None:
         f"`python -m benchmarks.rollouts.run --rollouts {options.rollouts}`: the real guards and course, drawn "
         f"requests; {LOOK_SECONDS} s from a request to the look at it.\n\n"
         f"{equal_arms(options.rollouts)}\n"
-        f"Worse arms, {few} rollouts each, steps of 1, 10 and 50 % for an hour each, {RATE} requests a second; the last "
-        f"two columns are requests that fail and would not have, on average:\n\n{worse_arms(few)}"
+        f"Worse arms, {few} rollouts each, steps of 1, 10 and 50 % for an hour each, {RATE} requests a second; the "
+        f"last two columns are requests that fail and would not have, on average:\n\n{worse_arms(few)}"
     )
 
 
