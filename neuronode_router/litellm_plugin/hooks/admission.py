@@ -212,13 +212,11 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         _refuse_redirections(_written(data, call_type), limited=asking.is_denied)
         names = targets.asked(requested, several=call_type in SEVERAL)
         talk = self._talk(asking, call_type) if len(names) == 1 else None
-        asking.placement = self._keeper.place(
-            talk,
-            asking.snapshot,
-            name=names[0],
-            caller=_identity(asking),
-            session=request_metadata.session_id(data),
-        )
+        if asking.snapshot.state.canary is not None:
+            session = request_metadata.session_id(data)
+            asking.placement = self._keeper.place(
+                talk, asking.snapshot, name=names[0], caller=asking.identity, session=session
+            )
         ways = [self._way(name, asking, talk) for name in names]
         await asking.enter(ways)
         await asking.settle_fallbacks(ways)
@@ -252,7 +250,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         return self._keeper.look(
             asking.data,
             call_type,
-            caller=_identity(asking),
+            caller=asking.identity,
             session=request_metadata.session_id(asking.data),
             continues=deployment_with_state(asking.data),
         )
@@ -280,7 +278,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             decision = replace(decision, tier=_tier(tier))
         kept = self._keeper.kept(talk, decision, asking.snapshot)
         caller = Caller(
-            identity=_identity(asking),
+            identity=asking.identity,
             max_tier=asking.principal.max_tier,
             session=request_metadata.session_id(data),
             continues=talk.continues if talk else deployment_with_state(data),
@@ -390,11 +388,6 @@ def _all_names(data: Mapping[str, Any]) -> Iterable[str]:
     for place in (data, override if isinstance(override, Mapping) else {}):
         for field in targets.FALLBACK_FIELDS:
             yield from targets.names(targets.read_fallbacks(place.get(field)))
-
-
-def _identity(asking: Asking) -> str:
-    """Return what tells callers apart: a hash of the key, or a name."""
-    return asking.user.token or asking.principal.name
 
 
 def _tier(name: str) -> Tier:
