@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "train": ("commands.train", "Let the classifier learn from your own traffic."),
         "evaluate": ("commands.evaluate", "Compare `auto` on your own log with simple ways to route."),
         "outcomes": ("commands.outcomes", "See what `auto` learned from how requests turned out."),
+        "mcp": ("commands.mcp", "Serve tools for agents (Model Context Protocol)."),
         "audit": ("commands.audit", "Look into the audit log."),
         "key": ("commands.key", "Keys for a proxy without a database."),
         "completion": ("commands.completion", "Print the completion script of a shell."),
