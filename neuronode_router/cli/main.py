@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "doctor": ("doctor.command", "Look for the known traps, and say how to fix each."),
         "serve": ("serve.command", "Start LiteLLM with the plugin."),
         "status": ("commands.status", "Show what is in force, in every worker."),
+        "top": ("commands.top", "Watch what goes through the proxy now."),
         "profile": ("profile.command", "Show, compare, check and change profiles."),
         "team": ("commands.team", "Let a team or key have a profile of its own."),
         "usage": ("commands.usage", "Show what was used, and what it cost."),
