@@ -14,6 +14,7 @@ from types import MappingProxyType
 import click
 from click.shell_completion import CompletionItem
 
+from neuronode_router.cli.lean import without
 from neuronode_router.errors import NeuronodeError, SettingsError
 from neuronode_router.version import VERSION
 
@@ -51,6 +52,8 @@ class LazyGroup(click.Group):
         """Import and return a command, None for a name that is no command."""
         if cmd_name not in COMMANDS:
             return None
+        with without("attr"):  # to print objects that nobody prints here
+            import rich.pretty  # noqa: F401
         module, _ = COMMANDS[cmd_name]
         command = importlib.import_module(f"neuronode_router.cli.{module}").command
         assert isinstance(command, click.Command)
