@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 import yaml
 
 from tests.deploy.told import told
+from tests.support.alerting import PROMTOOL, needs_promtool
 from tests.support.metering import metering
 from tests.support.usage import finished
 
@@ -25,11 +25,8 @@ RULES = [
     for rule in group["rules"]
 ]
 BOARD = json.loads((DEPLOY / "grafana/neuronode.json").read_text())
-PROMTOOL = shutil.which("promtool")
 FROM_PROMETHEUS = {"instance", "job", "le", "__name__"}
 NOT_OURS = {"up"}
-
-needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="Debian's package `prometheus` brings promtool")
 
 
 def expressions() -> Iterator[tuple[str, str]]:
