@@ -6,15 +6,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpx2
 import pytest
 from mcp.client.client import Client
-from mcp.client.streamable_http import streamable_http_client
 
 from admin_api.agents.routes import PATH
 from admin_api.router import PREFIX, SECOND_PREFIX
 from tests.admin_api.world import KNOWN_CALL, World
-from tests.support.agent import ask, refusal, tools_of, why_slow
+from tests.support.agent import ask, over_http, refusal, tools_of, why_slow
 from tests.support.usage import finished
 from tests.support.web import serving
 
@@ -35,11 +33,9 @@ INITIALIZE = {
 @asynccontextmanager
 async def agent(world: World, caller: str = "admin", prefix: str = PREFIX) -> AsyncIterator[Client]:
     """Yield an agent with a caller's key."""
-    headers = {"Authorization": f"Bearer {world.keys[caller]}"}
     async with (
         serving(world.app) as (url, _),
-        httpx2.AsyncClient(headers=headers) as http,
-        Client(streamable_http_client(f"{url}{prefix}{PATH}", http_client=http)) as client,
+        over_http(f"{url}{prefix}{PATH}", world.keys[caller]) as client,
     ):
         yield client
 

@@ -1,14 +1,18 @@
 """A scripted agent: the official SDK's client, and the questions that an operator would put to one.
 
-It must not know over which transport it talks.
+It must not know what is behind the tools.
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import httpx2
 from mcp.client.client import Client
+from mcp.client.streamable_http import streamable_http_client
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,16 @@ class Answered:
     slower_than_usual: bool
     because: str
     cost_under: dict[str, float | None]
+
+
+@asynccontextmanager
+async def over_http(url: str, key: str) -> AsyncIterator[Client]:
+    """Yield an agent that has an address and a key."""
+    async with (
+        httpx2.AsyncClient(headers={"Authorization": f"Bearer {key}"}) as http,
+        Client(streamable_http_client(url, http_client=http)) as client,
+    ):
+        yield client
 
 
 async def ask(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:

@@ -26,7 +26,7 @@ REFRESH_SECONDS = 2.0
 LEAVE = frozenset(b"qQ\x1b")
 ROWS = {"task": "task", "group": "served_group", "profile": "profile"}
 """What a row can be -> the grouping of the usage report."""
-FIGURES = (">requests/s", ">p50", ">p95", ">errors", ">fallbacks", ">cost/h")
+FIGURES = (">requests", ">per second", ">p50", ">p95", ">errors", ">fallbacks", ">cost/h")
 
 Document = Mapping[str, Any]
 
@@ -150,6 +150,7 @@ def _row(name: str, line: Document) -> tuple[object, ...]:
     cost = line["cost_usd_per_hour"]
     return (
         name,
+        line["requests"],
         f"{line['requests_per_second']:.2f}",
         milliseconds(line["latency_p50_ms"]),
         milliseconds(line["latency_p95_ms"]),
