@@ -208,7 +208,7 @@ async def running_world(
     routing = Routing(GROUP_NAMES, CANARY, state=lambda: applier.state)
     await routing.look()
     meter = metering(
-        monitor=routing.board, statistics=routing.statistics, workers=lambda: store.registry.workers()
+        monitor=routing.monitor, statistics=routing.statistics, workers=lambda: store.registry.workers()
     )
     buffer = UsageBuffer()
     buffer.count(finished(call_id=KNOWN_CALL, at=time.time()))

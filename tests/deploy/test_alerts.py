@@ -101,12 +101,12 @@ class Worker:
         statistics, counted = self.statistics(), {"failures": 0}
         entries = [{"model_name": "tier_fast", "model_info": {"id": "id-1"}}]
         sources = MonitorSources(entries=lambda: entries, statistics=statistics, cooling=lambda: self.cooling)
-        board = HealthMonitor(sources)
-        await board.refresh()
+        monitor = HealthMonitor(sources)
+        await monitor.refresh()
         state = ControlState(self.revision, "premium", make_set(), committed_at=0.0)
         meter = metering(
             statistics=statistics,
-            board=board,
+            monitor=monitor,
             snapshot=lambda: build_snapshot(state, HOST),
             workers=self.workers,
             report=lambda: counted,

@@ -34,7 +34,7 @@ def snapshot(active: str, revision: int) -> Snapshot:
     return build_snapshot(state, HostFacts(groups=GROUPS))
 
 
-class Desk:
+class TaskWorld:
     """A keeper, and one client's conversation."""
 
     def __init__(self) -> None:
@@ -68,30 +68,30 @@ class Desk:
 
 def test_an_auto_conversation_stays_though_the_other_ladder_has_its_group() -> None:
     """It would go elsewhere there; back under its own profile `auto` decides again."""
-    desk = Desk()
+    task_world = TaskWorld()
     before, after, back = snapshot("balanced", 1), snapshot("premium", 2), snapshot("balanced", 3)
-    desk.ask(before, "auto", "chat_premium", Tier.COMPLEX)
+    task_world.ask(before, "auto", "chat_premium", Tier.COMPLEX)
 
     for _ in range(3):
-        found = desk.ask(after, "auto", "chat_cost_effective", Tier.COMPLEX)
+        found = task_world.ask(after, "auto", "chat_cost_effective", Tier.COMPLEX)
         assert (found.group, found.steps) == ("chat_premium", (Step.KEPT,))
 
-    assert desk.ask(back, "auto", "chat_balanced", Tier.FAST).group == "chat_balanced"
+    assert task_world.ask(back, "auto", "chat_balanced", Tier.FAST).group == "chat_balanced"
 
 
 def test_it_moves_when_its_group_is_gone_or_it_was_silent_for_long() -> None:
     """And then stays where it went."""
-    desk = Desk()
+    task_world = TaskWorld()
     after = snapshot("premium", 2)
-    desk.ask(snapshot("balanced", 1), "chat", "chat_balanced")
-    assert desk.ask(after, "chat", "chat_premium").group == "chat_balanced"
+    task_world.ask(snapshot("balanced", 1), "chat", "chat_balanced")
+    assert task_world.ask(after, "chat", "chat_premium").group == "chat_balanced"
 
-    desk.well = False
-    assert desk.ask(after, "chat", "chat_premium").group == "chat_premium"
-    desk.well = True
-    assert desk.ask(after, "chat", "chat_premium").steps == ()
+    task_world.well = False
+    assert task_world.ask(after, "chat", "chat_premium").group == "chat_premium"
+    task_world.well = True
+    assert task_world.ask(after, "chat", "chat_premium").steps == ()
 
-    silent = Desk()
+    silent = TaskWorld()
     silent.ask(snapshot("balanced", 1), "chat", "chat_balanced")
     silent.clock.now += 601
     assert silent.ask(after, "chat", "chat_premium").group == "chat_premium"
@@ -99,19 +99,19 @@ def test_it_moves_when_its_group_is_gone_or_it_was_silent_for_long() -> None:
 
 def test_a_cache_is_worth_something_while_it_is_warm() -> None:
     """To a conversation of `auto` in the profile in force, whose group's provider caches, for five minutes."""
-    desk = Desk()
+    task_world = TaskWorld()
     now = snapshot("balanced", 1)
-    desk.ask(now, "auto", "chat_premium", Tier.COMPLEX)
+    task_world.ask(now, "auto", "chat_premium", Tier.COMPLEX)
 
     def warm() -> Any:
-        body = {"messages": desk.turns}
-        talk = desk.keeper.look(body, "acompletion", caller="me", session=None, continues=None)
-        return desk.keeper.warm(talk, now.decisions["auto"])
+        body = {"messages": task_world.turns}
+        talk = task_world.keeper.look(body, "acompletion", caller="me", session=None, continues=None)
+        return task_world.keeper.warm(talk, now.decisions["auto"])
 
     assert warm() is None
-    desk.caches.saw("chat_premium", prompt=100, cached=80)
+    task_world.caches.saw("chat_premium", prompt=100, cached=80)
     assert (warm().tier, warm().share) == (Tier.COMPLEX, pytest.approx(0.8))
-    desk.clock.now += 301
+    task_world.clock.now += 301
     assert warm() is None
 
 
