@@ -10,6 +10,8 @@ from pathlib import Path
 import click
 import pytest
 
+from admin_api.agents.routes import PATH as AGENTS
+from admin_api.router import ENDPOINTS
 from neuronode_router.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
@@ -69,3 +71,23 @@ def test_commands_are_found_at_all() -> None:
     """In blocks and in sentences, of pages and of messages."""
     assert {"neuronode doctor", "neuronode mcp", "neuronode train --back"} <= set(FOUND)
     assert len(FOUND) > 40
+
+
+ADDRESS = re.compile(r"(?<![\w.])/(?:admin|neuronode)(/[a-z][\w{}$./-]*)")
+ROUTES = [
+    *(re.compile(re.sub(r"\{\w+\}", "[^/]+", endpoint.path)) for endpoint in ENDPOINTS),
+    *(
+        re.compile(re.escape(path))
+        for path in (AGENTS, "/health/readiness", "/ui", "/ui/", "/profiles", "/ui/session")
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    "page", sorted(file for pattern in PAGES for file in ROOT.glob(pattern) if file.is_file())
+)
+def test_an_address_that_is_named_is_a_route(page: Path) -> None:
+    """Of the admin API, under either of its prefixes; what stands for a name may be anything."""
+    named = {match.rstrip("./") for match in ADDRESS.findall(page.read_text())}
+
+    assert {path for path in named if not any(route.fullmatch(path) for route in ROUTES)} == set()

@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -76,8 +77,24 @@ def _values(before: float | None, after: float | None, then: float | None) -> st
 
 def firing(directory: Path, *scraped: Scrapes) -> dict[int, set[str]]:
     """Return, for each minute that is looked at, the alerts that fire then: told by Prometheus itself."""
-    assert PROMTOOL is not None
     nothing = [{"expr": FIRING, "eval_time": f"{minute}m", "exp_samples": []} for minute in LOOKED_AT]
+    told = _against(nothing, directory, scraped)
+    found: dict[int, set[str]] = {minute: set() for minute in LOOKED_AT}
+    return found | {_minutes(at): set(_NAME.findall(got)) for _, at, got in told}
+
+
+def unanswered(directory: Path, scraped: Scrapes, expressions: Iterable[str]) -> set[str]:
+    """Return the expressions that find no series among what was scraped."""
+    wanted = set(expressions)
+    nothing = [{"expr": each, "eval_time": "30m", "exp_samples": []} for each in sorted(wanted)]
+    return wanted - {json.loads(quoted) for quoted, _, _ in _against(nothing, directory, [scraped])}
+
+
+def _against(
+    nothing: list[dict[str, Any]], directory: Path, scraped: Iterable[Scrapes]
+) -> list[tuple[str, str, str]]:
+    """Return where Prometheus finds something though nothing was expected: the expression, when, and what."""
+    assert PROMTOOL is not None
     series = [each for one in scraped for each in one.series()]
     document = {
         "rule_files": [str(RULES)],
@@ -89,12 +106,11 @@ def firing(directory: Path, *scraped: Scrapes) -> dict[int, set[str]]:
     done = subprocess.run([PROMTOOL, "test", "rules", str(file)], capture_output=True, text=True, check=False)
     told = _DIFFERENCE.findall(done.stdout + done.stderr)
     assert done.returncode == (1 if told else 0), done.stdout + done.stderr
-    found: dict[int, set[str]] = {minute: set() for minute in LOOKED_AT}
-    return found | {_minutes(at): set(_NAME.findall(got)) for at, got in told}
+    return told
 
 
 FIRING = 'group by (alertname) (ALERTS{alertstate="firing"})'
-_DIFFERENCE = re.compile(r"time: (\w+),\s+exp: nil\s+got: (.*)")
+_DIFFERENCE = re.compile(r"expr: (.+), time: (\w+),\s+exp: nil\s+got: (.*)")
 _NAME = re.compile(r'alertname="(\w+)"')
 
 
