@@ -27,6 +27,6 @@ async def admin(world: World) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def task_world(world: World, tmp_path: Path) -> TaskWorld:
+def tasks(world: World, tmp_path: Path) -> TaskWorld:
     """The task API of that worker."""
     return set_up(world, tmp_path)

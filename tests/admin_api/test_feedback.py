@@ -140,33 +140,33 @@ async def test_without_a_history_it_says_so(world: World, admin: httpx.AsyncClie
     assert "NEURONODE_HISTORY=on" in answer.json()["fix"]
 
 
-async def test_a_task_that_was_escalated_is_a_sign(task_world: TaskWorld) -> None:
+async def test_a_task_that_was_escalated_is_a_sign(tasks: TaskWorld) -> None:
     """The task API tells that a classified request's first answer was not good enough."""
-    mine = judged(task_world.world)
+    mine = judged(tasks.world)
     mine.record("call-of-task", "member")
     mine.learning.start()
-    task_world.chat.script.extend([Reply("", headers={"x-litellm-call-id": "call-of-task"}), "", "hello"])
+    tasks.chat.script.extend([Reply("", headers={"x-litellm-call-id": "call-of-task"}), "", "hello"])
 
-    answer = await task_world.post("/chat", {"message": "hi"})
+    answer = await tasks.post("/chat", {"message": "hi"})
     mine.learning.stop()
 
-    assert (answer.status_code, task_world.chat.names) == (200, ["auto", "auto:medium", "auto:complex"])
+    assert (answer.status_code, tasks.chat.names) == (200, ["auto", "auto:medium", "auto:complex"])
     assert {sign.kind for sign in mine.signs()["member"]} == {
         FeedbackOutcome.ESCALATED,
         FeedbackOutcome.LABEL_FAILURE,
     }
 
 
-async def test_a_tier_that_was_forced_says_nothing_of_the_classifier(task_world: TaskWorld) -> None:
+async def test_a_tier_that_was_forced_says_nothing_of_the_classifier(tasks: TaskWorld) -> None:
     """Nor does an answer that was accepted at once."""
-    mine = judged(task_world.world)
+    mine = judged(tasks.world)
     mine.record("call-of-task", "member")
     mine.learning.start()
     told = {"x-litellm-call-id": "call-of-task"}
-    task_world.chat.script.extend([Reply("", headers=told), "", "hello", Reply("hello", headers=told)])
+    tasks.chat.script.extend([Reply("", headers=told), "", "hello", Reply("hello", headers=told)])
 
-    await task_world.post("/chat", {"message": "hi", "force_tier": "fast"})
-    await task_world.post("/chat", {"message": "hi"})
+    await tasks.post("/chat", {"message": "hi", "force_tier": "fast"})
+    await tasks.post("/chat", {"message": "hi"})
     mine.learning.stop()
 
     assert mine.signs() == {}

@@ -74,14 +74,12 @@ def test_the_body_limit_is_the_real_one() -> None:
 @pytest.mark.skipif(
     shutil.which("curl") is None and not os.environ.get("CI"), reason="the page's commands use curl"
 )
-async def test_the_commands_work_as_pasted(task_world: TaskWorld, tmp_path: Path) -> None:
+async def test_the_commands_work_as_pasted(tasks: TaskWorld, tmp_path: Path) -> None:
     """Every command of the page runs, in order, in one shell, against a real server; none is refused."""
-    task_world.chat.then = "BULLISH"
+    tasks.chat.then = "BULLISH"
 
-    async with serving(task_world.app) as (url, _):
-        code, output = await shell(
-            "set -e\n" + "\n".join(COMMANDS), task_world.world, url=url, directory=tmp_path
-        )
+    async with serving(tasks.app) as (url, _):
+        code, output = await shell("set -e\n" + "\n".join(COMMANDS), tasks.world, url=url, directory=tmp_path)
 
     assert code == 0, output
     assert output.count('"sentiment":"BULLISH"') == 1

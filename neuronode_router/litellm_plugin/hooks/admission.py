@@ -33,13 +33,7 @@ from neuronode_router.errors import (
     UnknownTier,
 )
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
-from neuronode_router.litellm_plugin.hooks import (
-    chosen_group,
-    gate,
-    keeping,
-    moving,
-    request_metadata,
-)
+from neuronode_router.litellm_plugin.hooks import chosen_group, gate, keeping, moving, request_metadata
 from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost, Asking, Way
 from neuronode_router.litellm_plugin.hooks.keeping import Keeper, Talk
 from neuronode_router.litellm_plugin.hooks.response_state import deployment_with_state
