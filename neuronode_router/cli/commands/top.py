@@ -14,13 +14,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import click
-from rich.table import Table
 from rich.text import Text
 
 from neuronode_router.cli.commands.usage import dollars, milliseconds, share
 from neuronode_router.cli.http import Connection, Refused, Unreachable
 from neuronode_router.cli.options import json_option, online
-from neuronode_router.cli.terminal import answer, clean, facts, table, terminal
+from neuronode_router.cli.terminal import Part, answer, clean, facts, problem, table, terminal
 
 REFRESH_SECONDS = 2.0
 LEAVE = frozenset(b"qQ\x1b")
@@ -129,7 +128,7 @@ def _keys() -> Iterator[Callable[[float], bool]]:
             termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
 
 
-def _parts(found: Document, lost: str = "") -> list[Table | Text | str]:
+def _parts(found: Document, lost: str = "") -> list[Part]:
     minutes = found["seconds"] / 60
     rows = [_row(clean(line["name"]), line) for line in found["lines"]]
     rows.append(_row("total", found["total"]))
@@ -140,7 +139,7 @@ def _parts(found: Document, lost: str = "") -> list[Table | Text | str]:
                 ("figures", f"of the {minutes:.1f} minutes until {_clock(found)}"),
             ]
         ),
-        *([Text(lost, "bold red")] if lost else []),
+        *([problem(lost)] if lost else []),
         "",
         table((found["by"], *FIGURES), rows),
     ]
