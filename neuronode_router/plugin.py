@@ -61,5 +61,6 @@ def _admin_host() -> AdminHost:
         metrics=runtime.metering,
         proof=runtime.proof,
         rollouts=runtime.rollout.rollouts,
+        agents=runtime.settings.mcp,
         feedback=runtime.learning if runtime.learning.recorder else None,
     )
