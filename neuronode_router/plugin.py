@@ -62,5 +62,6 @@ def _admin_host() -> AdminHost:
         proof=runtime.proof,
         rollouts=runtime.rollout.rollouts,
         policies=runtime.policy.policies,
+        agents=runtime.settings.mcp,
         feedback=runtime.learning if runtime.learning.recorder else None,
     )

@@ -179,7 +179,9 @@ class Metering:
                 "active_profile", "1 for the profile in force.", "profile",
                 sorted(state.profiles.profiles), state.active,
             )  # fmt: skip
-            tried = {(state.canary.profile,): state.canary.share / 1000} if state.canary else {}
+            tried: dict[tuple[str, ...], float] = {}
+            if state.canary is not None:
+                tried[state.canary.profile,] = state.canary.share / 1000
             yield gauge("rollout_share", "The share of a profile that is tried, 0 to 1.", ("profile",), tried)
         states: dict[tuple[str, ...], float] = {}
         for group, deployments in monitor.registry.groups.items():

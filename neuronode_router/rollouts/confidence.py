@@ -46,7 +46,7 @@ def rate_interval(hits: int, trials: int, alpha: float) -> Interval:
     """
     if not trials:
         return Interval(0.0, 1.0)
-    refuted = partial(_refuted, hits, trials, alpha=alpha)
+    refuted = partial(_refuted, hits, trials, limit=_log_mixture(hits, trials) + math.log(alpha))
     seen = hits / trials
     low = _edge(0.0, seen, refuted) if hits else 0.0
     high = _edge(1.0, seen, refuted) if hits < trials else 1.0
@@ -66,7 +66,8 @@ def quantile_interval(counts: Mapping[int, int], share: float, alpha: float) -> 
     seen = bisect_left(upto, share * trials)  # from there on as many as the share are below
 
     def refuted(place: int) -> bool:
-        return _refuted(upto[place], trials, share, alpha=alpha)
+        limit = _log_mixture(upto[place], trials) + math.log(alpha)
+        return _refuted(upto[place], trials, share, limit=limit)
 
     first = next((buckets[place] for place in range(seen - 1, -1, -1) if refuted(place)), 0)
     last = next(
@@ -100,17 +101,22 @@ def mean_interval(counts: Mapping[int, int], alpha: float) -> Interval:
     return Interval(max(0.0, mean - width), mean + width)
 
 
-def _refuted(hits: int, trials: int, chance: float, *, alpha: float) -> bool:
-    """Return whether the mixture's evidence against a chance, between 0 and 1, has reached 1/alpha."""
-    misses = trials - hits
-    evidence = _log_beta(hits + 0.5, misses + 0.5) - LOG_BETA_OF_HALVES
+def _log_mixture(hits: int, trials: int) -> float:
+    """Return the logarithm of the likelihood under the prior."""
+    return (
+        math.lgamma(hits + 0.5)
+        + math.lgamma(trials - hits + 0.5)
+        - math.lgamma(trials + 1.0)
+        - LOG_BETA_OF_HALVES
+    )
+
+
+def _refuted(hits: int, trials: int, chance: float, *, limit: float) -> bool:
+    """Return whether the log likelihood of a chance, between 0 and 1, is as low as the limit."""
     likelihood = hits * math.log(chance) if hits else 0.0
-    likelihood += misses * math.log1p(-chance) if misses else 0.0
-    return evidence - likelihood >= -math.log(alpha)
-
-
-def _log_beta(a: float, b: float) -> float:
-    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+    if hits < trials:
+        likelihood += (trials - hits) * math.log1p(-chance)
+    return likelihood <= limit
 
 
 def _edge(refuted_end: float, kept_end: float, refuted: Callable[[float], bool]) -> float:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, extract, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from neuronode_router.errors import LeaseLost
@@ -84,7 +84,7 @@ class Lease:
         """Return Unix time in seconds by the database's clock."""
         if connection.dialect.name == "sqlite":
             return self._clock()
-        return float(connection.execute(select(func.extract("epoch", func.clock_timestamp()))).scalar_one())
+        return float(connection.execute(select(extract("epoch", func.clock_timestamp()))).scalar_one())
 
     def _taken(self, connection: Connection, now: float) -> Fence | None:
         row = connection.execute(_LOCKED, {"named": self._name}).one()

@@ -30,6 +30,9 @@ GATE = ""
 Rows = dict[tuple[int, UsageKey], Sums]
 """Sums by start (Unix seconds) and key."""
 
+LATER = frozenset({"arm"})
+"""Names of a key that earlier releases did not have."""
+
 _NUMBERS = (*ADDED, "largest")
 _HISTOGRAMS = {"latency": "latency", "first_token": "first_token", "cost": "cost_micro"}
 """Columns that are histograms, and what `Sums` calls them."""
@@ -200,8 +203,11 @@ def _merge(connection: Connection, period: int, rows: Mapping[tuple[int, UsageKe
 
 
 def _digest(key: UsageKey) -> str:
-    told_apart = key if key.arm else key[:-1]  # rows from before there were rollouts keep their digest
-    return hashlib.blake2b("\x1f".join(map(str, told_apart)).encode(), digest_size=16).hexdigest()
+    # What came later counts only where there is something, so that older rows keep their digest.
+    told_apart = (
+        str(value) for name, value in zip(key._fields, key, strict=True) if value or name not in LATER
+    )
+    return hashlib.blake2b("\x1f".join(told_apart).encode(), digest_size=16).hexdigest()
 
 
 def _columns(sums: Sums) -> dict[str, Any]:

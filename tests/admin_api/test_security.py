@@ -43,6 +43,7 @@ VIEWERS_MAY = (
             "read_policy",
             "preview_policy",
         ),
+        *("list_rollouts", "read_rollout", "read_rollout_history"),
     }
 )
 
@@ -52,6 +53,7 @@ BODIES: dict[str, Any] = {
     "switch": {"profile": "balanced"},
     "rollback": {"to": 1},
     "reload": {},
+    "start_rollout": {"profile": "balanced"},
     "validate": {"name": "premium", "profile": {}},
     "put_profile": {"description": "x"},
     "put_task": {"group": "chat_balanced"},
@@ -69,7 +71,8 @@ def expected(endpoint: Endpoint, caller: str | None) -> set[int]:
     allowed = caller == "admin" or name in (VIEWERS_MAY if caller == "viewer" else MEMBERS_MAY)
     allowed = allowed or (caller == "member" and name in TEAMS_MAY)
     # 422: the made-up profile of PUT, and of a rollback to what never changed, is refused after the access check.
-    return {200, 422} if allowed else {403}
+    found = {404} if endpoint.path.startswith("/rollouts/") else {200, 422}  # none of them has this name
+    return found if allowed else {403}
 
 
 async def call(client: httpx.AsyncClient, endpoint: Endpoint, prefix: str, **extra: Any) -> int:

@@ -85,7 +85,7 @@ def running(admin: httpx.Client) -> dict[str, Any] | None:
 def counted(admin: httpx.Client) -> dict[str, int]:
     """Return the recorded requests by arm."""
     rows = admin.get("/admin/usage", params={"by": "arm"}).raise_for_status().json()["lines"]
-    return {row["names"]["arm"]: row["requests"] for row in rows}
+    return {row["names"]["arm"]: row["figures"]["requests"] for row in rows}
 
 
 def test_a_broken_canary_goes_back_by_itself_though_its_leader_is_killed(
@@ -100,7 +100,9 @@ def test_a_broken_canary_goes_back_by_itself_though_its_leader_is_killed(
 
     assert all(len(one) == 1 for one in told)
     assert set.union(*told) == {("control", "chat_premium"), ("canary", f"chat_{CANARY}")}
-    wait_until(lambda: sum(counted(admin).get(arm, 0) for arm in ("control", "canary")) == 36, what="usage")
+    routed = {ask(admin, "auto", f"Question {number}.").headers["x-neuronode-arm"] for number in range(12)}
+    assert routed == {"control", "canary"}
+    wait_until(lambda: sum(counted(admin).get(arm, 0) for arm in ("control", "canary")) == 48, what="usage")
 
     wait_until(lambda: leader(rolling) in workers(admin), what="a leader")
     first = leader(rolling)

@@ -168,7 +168,9 @@ def _shown(found: Mapping[str, Any]) -> list[Table | str]:
         ("next", f"{found['next'] or 'nothing'}: {found['why']}"),
     ]
     columns = ("guard", "task", ">bound", ">control", ">requests", ">canary", ">requests", "")
-    return [facts(told), *(["", table(columns, map(_row, found["findings"]))] if found["findings"] else [])]
+    if not found["findings"]:
+        return [facts(told)]
+    return [facts(told), "", table(columns, map(_row, found["findings"]))]
 
 
 def _row(finding: Mapping[str, Any]) -> tuple[object, ...]:

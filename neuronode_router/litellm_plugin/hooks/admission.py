@@ -33,17 +33,11 @@ from neuronode_router.errors import (
     UnknownTier,
 )
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
-from neuronode_router.litellm_plugin.hooks import (
-    chosen_group,
-    gate,
-    keeping,
-    moving,
-    request_metadata,
-    tracing,
-)
+from neuronode_router.litellm_plugin.hooks import chosen_group, gate, keeping, moving, request_metadata
 from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost, Asking, Way
 from neuronode_router.litellm_plugin.hooks.keeping import Keeper, Talk
 from neuronode_router.litellm_plugin.hooks.response_state import deployment_with_state
+from neuronode_router.litellm_plugin.hooks.tracing import Tracing
 from neuronode_router.litellm_plugin.hooks.usage_reading import attempted_fallbacks
 from neuronode_router.routing import targets
 from neuronode_router.routing.conversations import Standing
@@ -105,6 +99,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         self._current = current
         self._auto = auto
         self._opened = asyncio.Event()
+        self._tracing = Tracing()
         self.failures = Failures()
 
     def open(self) -> None:
@@ -212,13 +207,11 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         _refuse_redirections(_written(data, call_type), limited=asking.is_denied)
         names = targets.asked(requested, several=call_type in SEVERAL)
         talk = self._talk(asking, call_type) if len(names) == 1 else None
-        asking.placement = self._keeper.place(
-            talk,
-            asking.snapshot,
-            name=names[0],
-            caller=_identity(asking),
-            session=request_metadata.session_id(data),
-        )
+        if asking.snapshot.state.canary is not None:
+            session = request_metadata.session_id(data)
+            asking.placement = self._keeper.place(
+                talk, asking.snapshot, name=names[0], caller=asking.identity, session=session
+            )
         ways = [self._way(name, asking, talk) for name in names]
         await asking.enter(ways)
         await asking.settle_fallbacks(ways)
@@ -229,7 +222,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         marks = [{**(way.mark or {}), request_metadata.CONVERSATION: known} for way in ways]
         decisions = [way.decision for way in ways]
         request_metadata.stamp_all(bucket, list(zip(decisions, marks, strict=True)), tags=self._host.tags())
-        tracing.describe(user.parent_otel_span, bucket[request_metadata.KEY])
+        self._tracing.describe(user.parent_otel_span, bucket[request_metadata.KEY])
         return data
 
     def _must_fail(self, user: UserAPIKeyAuth, data: Mapping[str, Any]) -> bool:
@@ -252,7 +245,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         return self._keeper.look(
             asking.data,
             call_type,
-            caller=_identity(asking),
+            caller=asking.identity,
             session=request_metadata.session_id(asking.data),
             continues=deployment_with_state(asking.data),
         )
@@ -280,7 +273,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             decision = replace(decision, tier=_tier(tier))
         kept = self._keeper.kept(talk, decision, asking.snapshot)
         caller = Caller(
-            identity=_identity(asking),
+            identity=asking.identity,
             max_tier=asking.highest(decision),
             session=request_metadata.session_id(data),
             continues=talk.continues if talk else deployment_with_state(data),
@@ -390,11 +383,6 @@ def _all_names(data: Mapping[str, Any]) -> Iterable[str]:
     for place in (data, override if isinstance(override, Mapping) else {}):
         for field in targets.FALLBACK_FIELDS:
             yield from targets.names(targets.read_fallbacks(place.get(field)))
-
-
-def _identity(asking: Asking) -> str:
-    """Return what tells callers apart: a hash of the key, or a name."""
-    return asking.user.token or asking.principal.name
 
 
 def _tier(name: str) -> Tier:

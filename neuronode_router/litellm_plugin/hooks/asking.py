@@ -92,6 +92,11 @@ class Asking:
         """The arm of the request, None while no rollout runs."""
 
     @property
+    def identity(self) -> str:
+        """What tells callers apart: a hash of the key, or a name."""
+        return self.user.token or self.principal.name
+
+    @property
     def is_denied(self) -> bool:
         """Whether there is anything that the caller may not reach."""
         return self.is_capped or self.is_listed or self._bound is not None

@@ -3,7 +3,7 @@
 export const de = {
   "act.cancel": "Abbrechen", "act.close": "Schließen", "act.done": "Fertig", "act.retry": "Nochmals versuchen", "act.save": "Speichern",
   "ack.applied": "übernommen", "ack.refused": "abgelehnt", "ack.waiting": "wartet",
-  "action.bootstrap": "Erster Start", "action.switch": "Wechsel", "action.rollback": "Rückkehr", "action.bind": "Bindung", "action.edit": "Änderung", "action.reload": "Neu gelesen",
+  "action.bootstrap": "Erster Start", "action.switch": "Wechsel", "action.rollback": "Rückkehr", "action.bind": "Bindung", "action.edit": "Änderung", "action.rollout": "Rollout", "action.reload": "Neu gelesen",
   "access.all_tasks": "alle", "access.every": "jedes Profil", "access.expires": "Gültig bis", "access.hidden": "Verborgen",
   "access.intro": "Was Ihr Schlüssel erlaubt, und was andere Schlüssel erlauben.",
   "access.keys": "Schlüssel der Zugangsdatei", "access.keys.note": "Gespeichert sind nur Hashwerte; hier kann niemand einen Schlüssel lesen.",
@@ -132,4 +132,13 @@ export const de = {
   "problem.json_invalid": "Das ist kein JSON", "problem.etag_invalid": "Das ist kein ETag", "problem.query_unknown": "Diesen Parameter gibt es nicht", "problem.name_mismatch": "Der Inhalt nennt ein anderes Profil", "problem.live_with_body": "Nur geltende Profile lassen sich erproben",
   "problem.too_many_steps": "Zu viele Schritte", "problem.render_failed": "Die Konfiguration lässt sich nicht umschreiben", "problem.red": "Eine Gruppe antwortet nicht", "problem.not_loaded": "Ein Modell ist nicht im Speicher", "problem.too_old": "Der Beweis ist zu alt",
   "problem.unknown": "Noch nie mit einer echten Anfrage gefragt",
+  "rollout.title": "Rollout", "rollout.tries": "{share} der Gespr\u00e4che erproben {profile}; die anderen bleiben bei {control}.", "rollout.held": "{held} von {hold} s beobachtet.", "rollout.next": "Noch ist nichts zu tun.",
+  "rollout.arms": "Beide Arme nebeneinander", "rollout.guard": "W\u00e4chter", "rollout.bound": "Grenze", "rollout.control": "Kontrolle", "rollout.canary": "Erprobt", "rollout.verdict": "Urteil", "rollout.all": "alle Aufgaben", "rollout.samples": "von {count}",
+  "rollout.pause": "Anhalten", "rollout.resume": "Fortsetzen", "rollout.promote": "Aktiv machen", "rollout.abort": "Abbrechen",
+  "rollout.sure.pause": "Den Anteil lassen, wie er ist?", "rollout.sure.resume": "Weitergehen lassen?", "rollout.sure.promote": "Allen antworten lassen?", "rollout.sure.abort": "Alle davon nehmen?",
+  "rollout_phase.running": "l\u00e4uft", "rollout_phase.paused": "angehalten", "rollout_phase.asking": "wartet auf Sie", "rollout_phase.promoted": "\u00fcbernommen", "rollout_phase.aborted": "abgebrochen", "rollout_phase.superseded": "\u00fcberholt",
+  "rollout_metric.error_rate": "Fehler", "rollout_metric.fallback_rate": "Ausweichen", "rollout_metric.latency_p95_ms": "Dauer p95", "rollout_metric.first_token_p95_ms": "Erstes Token p95", "rollout_metric.cost_usd": "Kosten je Anfrage",
+  "rollout_limit.at_most": "h\u00f6chstens", "rollout_limit.worse_by": "Kontrolle +", "rollout_limit.times": "Kontrolle \u00d7",
+  "rollout_verdict.good": "gut", "rollout_verdict.unsure": "unsicher", "rollout_verdict.no_data": "keine Daten", "rollout_verdict.breached": "verletzt",
+  "problem.unknown_rollout": "Kein solcher Rollout", "problem.rollout_refused": "Das kann der Rollout jetzt nicht", "problem.rollout_stands_still": "Der Rollout steht: die Datenbank antwortet nicht",
 };

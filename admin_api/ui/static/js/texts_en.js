@@ -3,7 +3,7 @@
 export const en = {
   "act.cancel": "Cancel", "act.close": "Close", "act.done": "Done", "act.retry": "Try again", "act.save": "Save",
   "ack.applied": "applied", "ack.refused": "refused", "ack.waiting": "waiting",
-  "action.bootstrap": "First start", "action.switch": "Switch", "action.rollback": "Rollback", "action.bind": "Binding", "action.edit": "Edit", "action.reload": "Reload",
+  "action.bootstrap": "First start", "action.switch": "Switch", "action.rollback": "Rollback", "action.bind": "Binding", "action.edit": "Edit", "action.rollout": "Rollout", "action.reload": "Reload",
   "access.all_tasks": "all", "access.every": "every profile", "access.expires": "Expires", "access.hidden": "Hidden",
   "access.intro": "What your key allows, and what others' keys allow.",
   "access.keys": "Keys of the access file", "access.keys.note": "Only hashes are stored; nobody can read a key here.",
@@ -129,4 +129,13 @@ export const en = {
   "problem.wrong_name": "The name differs from the file's", "problem.empty_binding": "The binding leads nowhere", "problem.key_budget": "A key has only the budget that LiteLLM keeps", "problem.bad_subject": "Nothing of this name can be bound", "problem.json_invalid": "This is not JSON",
   "problem.etag_invalid": "This is no ETag", "problem.query_unknown": "This parameter is not known", "problem.name_mismatch": "The body names another profile", "problem.live_with_body": "Only committed profiles can be probed", "problem.too_many_steps": "Too many steps",
   "problem.render_failed": "The configuration cannot be rewritten", "problem.red": "A group does not answer", "problem.not_loaded": "A model is not in memory", "problem.too_old": "The proof is too old", "problem.unknown": "Never asked by a real request",
+  "rollout.title": "Rollout", "rollout.tries": "{share} of the conversations try {profile}; the others stay on {control}.", "rollout.held": "Watched for {held} of {hold} s.", "rollout.next": "Nothing to do yet.",
+  "rollout.arms": "Both arms side by side", "rollout.guard": "Guard", "rollout.bound": "Bound", "rollout.control": "Control", "rollout.canary": "Canary", "rollout.verdict": "Verdict", "rollout.all": "all tasks", "rollout.samples": "of {count}",
+  "rollout.pause": "Pause", "rollout.resume": "Resume", "rollout.promote": "Make it active", "rollout.abort": "Abort",
+  "rollout.sure.pause": "Leave the share as it is?", "rollout.sure.resume": "Let it go on?", "rollout.sure.promote": "Let it answer everybody?", "rollout.sure.abort": "Take everybody off it?",
+  "rollout_phase.running": "running", "rollout_phase.paused": "paused", "rollout_phase.asking": "waits for you", "rollout_phase.promoted": "promoted", "rollout_phase.aborted": "aborted", "rollout_phase.superseded": "superseded",
+  "rollout_metric.error_rate": "Errors", "rollout_metric.fallback_rate": "Fallbacks", "rollout_metric.latency_p95_ms": "Latency p95", "rollout_metric.first_token_p95_ms": "First token p95", "rollout_metric.cost_usd": "Cost per request",
+  "rollout_limit.at_most": "at most", "rollout_limit.worse_by": "control +", "rollout_limit.times": "control \u00d7",
+  "rollout_verdict.good": "good", "rollout_verdict.unsure": "not sure", "rollout_verdict.no_data": "no data", "rollout_verdict.breached": "breached",
+  "problem.unknown_rollout": "No such rollout", "problem.rollout_refused": "The rollout cannot do that now", "problem.rollout_stands_still": "The rollout stands still: the store does not answer",
 };

@@ -5,6 +5,7 @@ import { t, word } from "../i18n.js";
 import { fresh, mayReadAll, mayWrite } from "../live.js";
 import { Ago, Badge, Button, Empty, Page, Problems, Said } from "../parts/basics.js";
 import { ChangeDialog } from "../parts/change.js";
+import { RolloutCard } from "../parts/rollout.js";
 
 const ORDER = ["premium", "balanced", "cost_effective", "specialized", "ultra_fast"];
 
@@ -22,6 +23,7 @@ export function Now({ state }) {
     ${status.ready
       ? html`<${Active} status=${status} fresh=${fresh(state)} entry=${lastEntry} undo=${mayWrite(state) && undo} />`
       : html`<section class="card"><${Empty} title=${t("now.not_ready")}>${t("now.not_ready.fix")}<//></section>`}
+    <${RolloutCard} state=${state} />
     <h2 class="section">${t("now.others")}</h2>
     <div class="profiles">${ordered(profiles).map((profile) => html`<${ProfileCard} key=${profile.name} profile=${profile}
       active=${profile.name === status.active_profile} may=${mayWrite(state)} onSwitch=${() => setChange({ kind: "switch", profile: profile.name })} />`)}</div>
