@@ -109,7 +109,7 @@ function Conversations({ said, rule, onRule }) {
 // What moving the conversations that run now costs at first.
 function Running({ caches }) {
   if (!caches?.cached_tokens) return null;
-  return html`<p class="note" data-running>${t("change.running", { share: percent(caches.share), tokens: number(caches.cached_tokens) })}
+  return html`<p class="note">${t("change.running", { share: percent(caches.share), tokens: number(caches.cached_tokens) })}
     ${caches.usd !== null && ` ${t("change.running.worth", { usd: money(caches.usd) })}`}</p>`;
 }
 
