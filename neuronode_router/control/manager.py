@@ -255,6 +255,8 @@ class ProfileManager:
         target = outcome.target
         if self._caches is None or target is None or outcome.before is None or not outcome.changed:
             return None
+        if outcome.order.action == "bind":  # who manages a team is not told what all of them use
+            return None
         with contextlib.suppress(StoreUnavailable):
             return await self._caches(target.profiles.profiles[target.active])
         return None
