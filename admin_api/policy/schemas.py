@@ -39,7 +39,7 @@ PolicyBody = Annotated[
 ]
 
 
-class VerdictDocument(Document):
+class PolicyVerdictDocument(Document):
     """What is, or will be, active, and why."""
 
     profile: str
@@ -64,11 +64,11 @@ class PolicyDocument(Document):
     """Who goes before whom."""
     active: str
     """The active profile."""
-    now: VerdictDocument
+    now: PolicyVerdictDocument
     rules: Sequence[RuleView]
 
 
-class StretchDocument(VerdictDocument):
+class StretchDocument(PolicyVerdictDocument):
     """From `since` up to `until` the same is active for the same reason."""
 
     since: float
@@ -89,7 +89,7 @@ def shown(view: PolicyView) -> PolicyDocument:
         document=json.loads(view.policy.source),
         precedence=PRECEDENCE,
         active=view.active,
-        now=VerdictDocument.of(view.verdict),
+        now=PolicyVerdictDocument.of(view.verdict),
         rules=view.rules,
     )
 

@@ -30,7 +30,7 @@ from neuronode_router.errors import (
     StoreUnavailable,
 )
 from neuronode_router.policy.document import OutageTrigger, Policy, Want, difference
-from neuronode_router.policy.engine import Level, PreviewStretch, Situation, Verdict, decide, preview
+from neuronode_router.policy.engine import Level, PolicyVerdict, PreviewStretch, Situation, decide, preview
 from neuronode_router.policy.file import written
 from neuronode_router.policy.rules import Facts, Memory, RuleFact, RuleMemory, is_due, probed, remember, told
 from neuronode_router.profiles.edits import StagedFiles
@@ -82,7 +82,7 @@ class PolicyView:
     """The policy as it stands, and what it makes of the present moment."""
 
     policy: Policy
-    verdict: Verdict
+    verdict: PolicyVerdict
     active: str
     rules: tuple[RuleView, ...]
     revision: int
@@ -230,7 +230,7 @@ class Policies:
         await asyncio.to_thread(self._lease.release)
 
     async def _do(
-        self, state: ControlState, verdict: Verdict, memory: Memory, fence: Fence, now: float
+        self, state: ControlState, verdict: PolicyVerdict, memory: Memory, fence: Fence, now: float
     ) -> Receipt | None:
         target = replace(
             _target(state, verdict),
@@ -348,13 +348,13 @@ def _as_it_is(state: ControlState) -> ChangeTarget:
     return ChangeTarget(state.active, state.profiles, state.bindings, canary=state.canary)
 
 
-def _target(state: ControlState, verdict: Verdict) -> ChangeTarget:
+def _target(state: ControlState, verdict: PolicyVerdict) -> ChangeTarget:
     """Return what the state becomes: a rollout ends where the active profile changes."""
     target = replace(_as_it_is(state), active=verdict.profile, steering=verdict.steering(state.steering))
     return target if verdict.profile == state.active else replace(target, canary=None)
 
 
-def _is_emergency(state: ControlState, verdict: Verdict) -> bool:
+def _is_emergency(state: ControlState, verdict: PolicyVerdict) -> bool:
     """Return whether something leaves what fails: then begun conversations leave it too."""
     fresh = [bend for bend in verdict.bends if bend.emergency and bend not in state.steering.bends]
     return bool(fresh) or (verdict.level is Level.EMERGENCY and verdict.profile != state.active)
@@ -376,7 +376,7 @@ def _rule_view(policy: Policy, memory: RuleMemory, facts: Mapping[str, RuleFact]
     )
 
 
-def _refusal(refusal: NeuronodeError, verdict: Verdict) -> Problem:
+def _refusal(refusal: NeuronodeError, verdict: PolicyVerdict) -> Problem:
     return Problem(
         code="policy_refused",
         message=f"What the policy wants is refused: {verdict.why}: {refusal.message}",

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from neuronode_router.domain import WorkerStatus
 from neuronode_router.histogram import Histogram
 from neuronode_router.policy.document import (
+    BudgetPeriod,
     BudgetTrigger,
     LatencyTrigger,
     OutageTrigger,
-    Period,
     Policy,
     PolicyRule,
 )
@@ -32,7 +32,7 @@ SLOT_SECONDS = 10
 FRESH_SECONDS = 15.0
 """How long what usage said of a rule is taken for the present: its minutes come no faster."""
 
-HABIT = {Period.DAY: DAY, Period.MONTH: 7 * DAY}
+HABIT = {BudgetPeriod.DAY: DAY, BudgetPeriod.MONTH: 7 * DAY}
 """Seconds whose spending a forecast goes on with: the last day until midnight, the last week until the month's end."""
 
 Slots = Mapping[int, Mapping[str, Mapping[str, int]]]
@@ -75,7 +75,7 @@ class PolicyFacts:
         return self._latency(trigger, now)
 
     def _budget(self, trigger: BudgetTrigger, now: float) -> RuleFact:
-        period = day_begins if trigger.per is Period.DAY else month_begins
+        period = day_begins if trigger.per is BudgetPeriod.DAY else month_begins
         began, ends = period(now, trigger.zone)
         spent = self._usage.cost(began, team=trigger.team)
         if trigger.forecast:

@@ -61,7 +61,7 @@ class ScheduleWindow:
     """It does not begin on these days."""
 
 
-class Period(StrEnum):
+class BudgetPeriod(StrEnum):
     """What a budget is for."""
 
     DAY = "day"
@@ -73,7 +73,7 @@ class BudgetTrigger:
     """Enough of a budget is spent, or will be by the end of its period."""
 
     usd: float
-    per: Period
+    per: BudgetPeriod
     enter: float
     """Share of it, from which on the rule applies."""
     back: float

@@ -54,7 +54,7 @@ class Situation:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PolicyVerdict:
     """What should be active."""
 
     profile: str
@@ -87,17 +87,17 @@ class PreviewStretch:
 
     since: float
     until: float
-    verdict: Verdict
+    verdict: PolicyVerdict
 
 
-def decide(policy: Policy, memory: Memory, situation: Situation, *, now: float) -> Verdict:
+def decide(policy: Policy, memory: Memory, situation: Situation, *, now: float) -> PolicyVerdict:
     """Return what should be active at `now`, Unix time. Never raises."""
     hold = _held(situation, now)
     wishes = list(_wishes(policy, memory, situation, hold, now))
     profile, level, why = _profile(policy, wishes, situation, hold)
     bends = _bends(wishes, situation, hold)
     more = [f"{_what(bend)}: {_level(bend, policy)} {bend.by}" for bend in bends]
-    return Verdict(profile, level, "; ".join([f"{profile}: {why}", *more]), hold, bends)
+    return PolicyVerdict(profile, level, "; ".join([f"{profile}: {why}", *more]), hold, bends)
 
 
 def preview(

@@ -21,10 +21,10 @@ from neuronode_router.domain import NAME_PATTERN, Tier
 from neuronode_router.errors import Problem
 from neuronode_router.policy.document import (
     DAYS,
+    BudgetPeriod,
     BudgetTrigger,
     LatencyTrigger,
     OutageTrigger,
-    Period,
     Policy,
     PolicyRule,
     ScheduleWindow,
@@ -149,7 +149,7 @@ class _Budget(_Entry):
 
     def made(self) -> Trigger:
         return BudgetTrigger(
-            self.usd, Period(self.per), self.enter, self.back, self.zone, self.team, self.forecast
+            self.usd, BudgetPeriod(self.per), self.enter, self.back, self.zone, self.team, self.forecast
         )
 
 

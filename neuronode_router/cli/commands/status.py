@@ -59,13 +59,14 @@ def healthy(status: Status) -> bool:
 
 
 def why(connection: Connection) -> str | None:
-    """Return in one line why what is active is; None where the proxy does not say."""
+    """Return in one line why what is active is; None where no policy and nobody's hold decides."""
     try:
-        return str(connection.get("/policy").document["now"]["why"])
+        now = connection.get("/policy").document["now"]
     except (
         NeuronodeError
     ):  # an older proxy, or one that has not started: the status itself says what is wrong
         return None
+    return None if now["level"] == "nothing" else str(now["why"])
 
 
 def _watch(connection: Connection, status: Status, *, as_json: bool) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from neuronode_router.domain import Bend, Hold, Steering, Tier
 from neuronode_router.policy.document import Policy
-from neuronode_router.policy.engine import PRECEDENCE, Level, Situation, Verdict, decide, preview
+from neuronode_router.policy.engine import PRECEDENCE, Level, PolicyVerdict, Situation, decide, preview
 from neuronode_router.policy.file import parse_policy
 from neuronode_router.policy.rules import Memory, RuleMemory
 
@@ -70,7 +70,7 @@ def verdict(
     hold: Hold | None = None,
     rolling: str | None = None,
     bends: tuple[Bend, ...] = (),
-) -> Verdict:
+) -> PolicyVerdict:
     memory: Memory = dict.fromkeys(active, ON)
     situation = Situation("balanced", Steering("digest", hold, bends), rolling, PROFILES)
     return decide(policy(), memory, situation, now=now)

@@ -8,10 +8,10 @@ from collections import deque
 import pytest
 
 from neuronode_router.policy.document import (
+    BudgetPeriod,
     BudgetTrigger,
     LatencyTrigger,
     OutageTrigger,
-    Period,
     Policy,
     PolicyRule,
     Trigger,
@@ -27,7 +27,7 @@ from neuronode_router.policy.rules import (
 )
 
 OUTAGE = OutageTrigger("smart", 0.5, 0.1, attempts=3, within=30.0, probes=10)
-BUDGET = BudgetTrigger(500.0, Period.MONTH, 0.8, 0.6)
+BUDGET = BudgetTrigger(500.0, BudgetPeriod.MONTH, 0.8, 0.6)
 LATENCY = LatencyTrigger("smart", 4000.0, 2000.0, attempts=20, within=300.0)
 
 

@@ -3,7 +3,7 @@
 export const de = {
   "act.cancel": "Abbrechen", "act.close": "Schließen", "act.done": "Fertig", "act.retry": "Nochmals versuchen", "act.save": "Speichern",
   "ack.applied": "übernommen", "ack.refused": "abgelehnt", "ack.waiting": "wartet",
-  "action.bootstrap": "Erster Start", "action.switch": "Wechsel", "action.rollback": "Rückkehr", "action.bind": "Bindung", "action.edit": "Änderung", "action.rollout": "Rollout", "action.reload": "Neu gelesen",
+  "action.bootstrap": "Erster Start", "action.switch": "Wechsel", "action.rollback": "Rückkehr", "action.bind": "Bindung", "action.edit": "Änderung", "action.rollout": "Rollout", "action.policy": "Regelwerk", "action.reload": "Neu gelesen",
   "access.all_tasks": "alle", "access.every": "jedes Profil", "access.expires": "Gültig bis", "access.hidden": "Verborgen",
   "access.intro": "Was Ihr Schlüssel erlaubt, und was andere Schlüssel erlauben.",
   "access.keys": "Schlüssel der Zugangsdatei", "access.keys.note": "Gespeichert sind nur Hashwerte; hier kann niemand einen Schlüssel lesen.",
@@ -88,7 +88,7 @@ export const de = {
   "state.failed": "Das ging nicht", "state.loading": "Wird geladen", "state.offline": "Der Proxy antwortet nicht", "state.offline.fix": "Prüfen Sie, ob er läuft und Sie verbunden sind. Die Seite versucht es von selbst weiter.",
   "step.active_profile": "aktives Profil", "step.binding": "ans Team gebunden", "step.stable_alias": "fester Name", "step.override_name": "mit Namen gewählt", "step.override_header": "im Kopf gewählt", "step.override_denied": "Wahl abgelehnt", "step.passthrough": "durchgereicht",
   "step.several": "mehrere Namen", "step.fail_open": "LiteLLM überlassen", "step.judge": "vom Richter gefragt", "step.classified": "eingeordnet", "step.learned": "nach Ergebnissen", "step.tried": "eine Stufe leichter versucht", "step.uncertain": "unsicher", "step.forced_tier": "Stufe vom Aufrufer", "step.session": "Sitzung", "step.tool_loop": "Werkzeugschleife", "step.continued": "setzt eine Antwort fort", "step.loop_moved": "Schleife hat ihre Stufe verlassen", "step.capped": "durch den Schlüssel begrenzt",
-  "step.probe": "Probe", "step.overloaded": "Überlast vermieden", "step.all_overloaded": "alle überlastet", "step.group_missing": "Modellgruppe fehlt", "step.kept": "Gespräch bleibt", "step.cache": "Cache behalten", "step.nothing_fits": "nichts passt", "step.no_group": "keine Gruppe", "step.auto_off": "ausgeschaltet", "step.shadow": "nur Protokoll",
+  "step.probe": "Probe", "step.overloaded": "Überlast vermieden", "step.all_overloaded": "alle überlastet", "step.group_missing": "Modellgruppe fehlt", "step.policy": "Regelwerk", "step.kept": "Gespräch bleibt", "step.cache": "Cache behalten", "step.nothing_fits": "nichts passt", "step.no_group": "keine Gruppe", "step.auto_off": "ausgeschaltet", "step.shadow": "nur Protokoll",
   "sticky.deployment": "ihr Modell", "sticky.off": "nichts", "sticky.tier": "ihre Stufe",
   "task.chat": "Gespräch", "task.classification": "Einordnung", "task.extraction": "Auszug", "task.other": "anderes", "task.rag_query": "Frage an Dokumente", "task.sentiment": "Stimmung", "task.strategy": "Strategie", "task.summary": "Zusammenfassung", "task.trading_analysis": "Marktanalyse",
   "theme.auto": "Automatisch", "theme.dark": "Dunkel", "theme.light": "Hell",
@@ -143,5 +143,7 @@ export const de = {
   "rollout_metric.error_rate": "Fehler", "rollout_metric.fallback_rate": "Ausweichen", "rollout_metric.latency_p95_ms": "Dauer p95", "rollout_metric.first_token_p95_ms": "Erstes Token p95", "rollout_metric.cost_usd": "Kosten je Anfrage",
   "rollout_limit.at_most": "h\u00f6chstens", "rollout_limit.worse_by": "Kontrolle +", "rollout_limit.times": "Kontrolle \u00d7",
   "rollout_verdict.good": "gut", "rollout_verdict.unsure": "unsicher", "rollout_verdict.no_data": "keine Daten", "rollout_verdict.breached": "verletzt",
+  "problem.policy_invalid": "Das Regelwerk hat Fehler", "problem.policy_repeated": "Ein Name steht zweimal im Regelwerk", "problem.policy_no_default": "Dem Regelwerk fehlt default", "problem.policy_unknown": "Das Regelwerk nennt, was es nicht gibt", "problem.policy_stale": "Die Datei des Regelwerks ist eine alte Kopie",
+  "problem.policy_unreadable": "Die Datei des Regelwerks ist nicht lesbar", "problem.policy_refused": "Was das Regelwerk will, wird abgelehnt", "problem.nothing_held": "Niemand hält ein Profil",
   "problem.unknown_rollout": "Kein solcher Rollout", "problem.rollout_refused": "Das kann der Rollout jetzt nicht", "problem.rollout_stands_still": "Der Rollout steht: die Datenbank antwortet nicht",
 };

@@ -3,7 +3,7 @@
 export const en = {
   "act.cancel": "Cancel", "act.close": "Close", "act.done": "Done", "act.retry": "Try again", "act.save": "Save",
   "ack.applied": "applied", "ack.refused": "refused", "ack.waiting": "waiting",
-  "action.bootstrap": "First start", "action.switch": "Switch", "action.rollback": "Rollback", "action.bind": "Binding", "action.edit": "Edit", "action.rollout": "Rollout", "action.reload": "Reload",
+  "action.bootstrap": "First start", "action.switch": "Switch", "action.rollback": "Rollback", "action.bind": "Binding", "action.edit": "Edit", "action.rollout": "Rollout", "action.policy": "Policy", "action.reload": "Reload",
   "access.all_tasks": "all", "access.every": "every profile", "access.expires": "Expires", "access.hidden": "Hidden",
   "access.intro": "What your key allows, and what others' keys allow.",
   "access.keys": "Keys of the access file", "access.keys.note": "Only hashes are stored; nobody can read a key here.",
@@ -88,7 +88,7 @@ export const en = {
   "state.failed": "That did not work", "state.loading": "Loading", "state.offline": "The proxy does not answer", "state.offline.fix": "Check that it runs and that you are connected. The page tries again by itself.",
   "step.active_profile": "active profile", "step.binding": "bound to the team", "step.stable_alias": "stable alias", "step.override_name": "chosen by name", "step.override_header": "chosen by header", "step.override_denied": "choice denied", "step.passthrough": "passed through",
   "step.several": "several names", "step.fail_open": "left to LiteLLM", "step.judge": "asked by the judge", "step.classified": "classified", "step.learned": "led by outcomes", "step.tried": "tried one tier lighter", "step.uncertain": "unsure", "step.forced_tier": "tier named by the client", "step.session": "session", "step.tool_loop": "tool loop", "step.continued": "continues a response", "step.loop_moved": "loop left its tier", "step.capped": "capped by the key",
-  "step.probe": "probe", "step.overloaded": "overload avoided", "step.all_overloaded": "all overloaded", "step.group_missing": "group is missing", "step.kept": "conversation kept", "step.cache": "cache kept", "step.nothing_fits": "nothing fits", "step.no_group": "no group", "step.auto_off": "switched off", "step.shadow": "shadow",
+  "step.probe": "probe", "step.overloaded": "overload avoided", "step.all_overloaded": "all overloaded", "step.group_missing": "group is missing", "step.policy": "policy", "step.kept": "conversation kept", "step.cache": "cache kept", "step.nothing_fits": "nothing fits", "step.no_group": "no group", "step.auto_off": "switched off", "step.shadow": "shadow",
   "sticky.deployment": "their deployment", "sticky.off": "nothing", "sticky.tier": "their tier",
   "task.chat": "chat", "task.classification": "classification", "task.extraction": "extraction", "task.other": "other", "task.rag_query": "question to documents", "task.sentiment": "sentiment", "task.strategy": "strategy", "task.summary": "summary", "task.trading_analysis": "market analysis",
   "theme.auto": "Auto", "theme.dark": "Dark", "theme.light": "Light",
@@ -140,5 +140,7 @@ export const en = {
   "rollout_metric.error_rate": "Errors", "rollout_metric.fallback_rate": "Fallbacks", "rollout_metric.latency_p95_ms": "Latency p95", "rollout_metric.first_token_p95_ms": "First token p95", "rollout_metric.cost_usd": "Cost per request",
   "rollout_limit.at_most": "at most", "rollout_limit.worse_by": "control +", "rollout_limit.times": "control \u00d7",
   "rollout_verdict.good": "good", "rollout_verdict.unsure": "not sure", "rollout_verdict.no_data": "no data", "rollout_verdict.breached": "breached",
+  "problem.policy_invalid": "The policy has problems", "problem.policy_repeated": "A name appears twice in the policy", "problem.policy_no_default": "The policy has no default", "problem.policy_unknown": "The policy names what nobody has", "problem.policy_stale": "The policy file is an old copy",
+  "problem.policy_unreadable": "The policy file cannot be read", "problem.policy_refused": "What the policy wants is refused", "problem.nothing_held": "Nobody holds a profile",
   "problem.unknown_rollout": "No such rollout", "problem.rollout_refused": "The rollout cannot do that now", "problem.rollout_stands_still": "The rollout stands still: the store does not answer",
 };
