@@ -14,11 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Unpack
 
+from sqlalchemy import Connection
+
 from neuronode_router.control.change import REASON_LIMIT, ChangeTarget, Options
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.policy_store import PolicyStore
 from neuronode_router.control.transition import SHORT_DIGEST
-from neuronode_router.domain import NOT_STEERED, Actor, ControlState, HostFacts, Receipt
+from neuronode_router.domain import NOT_STEERED, Actor, AuditEntry, ControlState, HostFacts, Receipt
 from neuronode_router.errors import (
     LeaseLost,
     NeuronodeError,
@@ -131,6 +133,11 @@ class Policies:
             :REASON_LIMIT
         ]
 
+        unchanged = {rule.name for rule in policy.rules if rule in before.rules}
+
+        def along(connection: Connection, entry: AuditEntry) -> None:
+            self._store.add(connection, policy, entry, unchanged=unchanged)
+
         def prepare(state: ControlState) -> ChangeTarget:
             self._require_known(policy, state)
             steering = replace(state.steering, policy=policy.digest)
@@ -142,7 +149,7 @@ class Policies:
                 _as_it_is(state),
                 steering=steering,
                 edit=_staged(file, policy, state) if file else None,
-                along=None if same else lambda connection, entry: self._store.add(connection, policy, entry),
+                along=None if same else along,
             )
 
         return await self._manager.steer(prepare, **options)

@@ -6,7 +6,7 @@ It must not know when a rule begins. Methods block and may raise `StoreUnavailab
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 
 from sqlalchemy import Connection, insert, select, update
@@ -44,8 +44,16 @@ class PolicyStore:
             ).scalar()
         return found
 
-    def add(self, connection: Connection, policy: Policy, entry: AuditEntry) -> None:
-        """Keep a policy, in the transaction of the revision that puts it in force."""
+    def add(
+        self, connection: Connection, policy: Policy, entry: AuditEntry, *, unchanged: Collection[str]
+    ) -> None:
+        """Keep a policy, in the transaction of the revision that puts it in force.
+
+        Rules that are not `unchanged` remember nothing of what was called so before.
+        """
+        memory = json.loads(connection.execute(select(policy_memory.c.document)).scalar_one())
+        kept = {name: fields for name, fields in memory.items() if name in unchanged}
+        connection.execute(update(policy_memory).values(document=json.dumps(kept, sort_keys=True)))
         known = select(policies.c.digest).where(policies.c.digest == policy.digest)
         if policy.digest and connection.execute(known).first() is None:
             row = {"digest": policy.digest, "document": policy.source, "revision": entry.revision}

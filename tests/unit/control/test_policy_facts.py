@@ -1,0 +1,141 @@
+"""What rules are told: spending, latency and attempts, as they were recorded by several workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from neuronode_router.control.policy_facts import FRESH_SECONDS, PolicyFacts, attempts_of
+from neuronode_router.control.store import ControlStore
+from neuronode_router.control.workers import ServedRevision, WorkerIdentity
+from neuronode_router.policy.document import Policy
+from neuronode_router.policy.file import policy_of
+from neuronode_router.policy.rules import RuleFact
+from neuronode_router.usage.buffer import Batch
+from neuronode_router.usage.finished import RequestOutcome
+from neuronode_router.usage.store import UsageStore
+from neuronode_router.usage.sums import Sums
+from tests.support.clock import Clock
+from tests.support.usage import finished
+
+NOON = datetime(2026, 11, 30, 12, tzinfo=UTC).timestamp()
+HOUR, DAY = 3600.0, 86_400.0
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[ControlStore]:
+    """An empty store."""
+    opened = ControlStore(f"sqlite:///{tmp_path}/control.db", clock=Clock(NOON))
+    opened.revision()
+    yield opened
+    opened.close()
+
+
+class Books:
+    """Requests as the flushes of two workers keep them."""
+
+    def __init__(self, store: ControlStore) -> None:
+        self.usage = UsageStore(store.database)
+        self._sequence = 0
+
+    def spend(self, at: float, **fields: Any) -> None:
+        """Keep one request."""
+        self._sequence += 1
+        one = finished(at=at, **fields)
+        sums = Sums()
+        sums.add(one)
+        batch = Batch(self._sequence, {(int(at) // 60 * 60, one.key): sums}, ())
+        self.usage.add(f"w{self._sequence % 2}", batch, at=at)
+
+
+def one_rule(**trigger: Any) -> Policy:
+    policy, problems = policy_of({"rules": [{"name": "r", "then": {"max_tier": "fast"}, **trigger}]})
+    assert policy is not None, problems
+    return policy
+
+
+def budget(**fields: Any) -> Policy:
+    return one_rule(budget={"usd": 100, "enter": 0.8, "return": 0.6} | fields)
+
+
+def fact(store: ControlStore, policy: Policy, now: float = NOON) -> RuleFact:
+    return PolicyFacts(usage=UsageStore(store.database), workers=store.registry.workers)(policy, now)["r"]
+
+
+def test_a_budget_is_the_spending_of_its_period(store: ControlStore) -> None:
+    """Of the calendar month or day, by all or one team."""
+    books = Books(store)
+    books.spend(NOON - 40 * DAY, cost=7.0)
+    books.spend(NOON - 2 * DAY, cost=20.0, team="a")
+    books.spend(NOON - HOUR, cost=10.0, team="b")
+
+    assert fact(store, budget()).value == pytest.approx(0.3)
+    assert fact(store, budget(per="day")).value == pytest.approx(0.1)
+    assert fact(store, budget(team="a")).value == pytest.approx(0.2)
+    assert fact(store, budget(team="nobody")).value == 0
+
+
+def test_a_forecast_goes_on_with_what_is_usual(store: ControlStore) -> None:
+    """24 dollars a day make another 12 until midnight; in a month the last week counts."""
+    books = Books(store)
+    for hour in range(1, 25):
+        books.spend(NOON - hour * HOUR, cost=1.0)
+
+    assert fact(store, budget(per="day", forecast=True)).value == pytest.approx(0.24, abs=0.01)
+    month = 24 + 24 / 7 * 0.5  # the month ends in half a day
+    assert fact(store, budget(forecast=True)).value == pytest.approx(month / 100, abs=0.01)
+
+
+def test_latency_is_that_of_one_group_and_of_answers(store: ControlStore) -> None:
+    """Other groups, errors and what is older than the window do not count."""
+    books = Books(store)
+    for number in range(20):
+        books.spend(NOON - number, served_group="smart", latency_ms=5000.0)
+    books.spend(NOON, served_group="other", latency_ms=90_000.0)
+    books.spend(NOON - HOUR, served_group="smart", latency_ms=90_000.0)
+    books.spend(NOON, served_group="smart", latency_ms=None, outcome=RequestOutcome.UNAVAILABLE)
+
+    found = fact(store, one_rule(latency={"group": "smart", "enter_ms": 4000, "return_ms": 2000}))
+
+    assert found.samples == 20
+    assert found.value == pytest.approx(5000, rel=0.05)
+
+
+def test_what_usage_says_is_read_again_after_a_while(store: ControlStore) -> None:
+    """Between two readings the last one stands: a look each second would add up a month each second."""
+    books, policy = Books(store), budget()
+    facts = PolicyFacts(usage=books.usage, workers=store.registry.workers)
+    facts(policy, NOON)
+    books.spend(NOON, cost=50.0)
+
+    assert facts(policy, NOON + FRESH_SECONDS - 1)["r"].value == 0
+    assert facts(policy, NOON + FRESH_SECONDS)["r"].value == pytest.approx(0.5)
+
+
+def test_attempts_of_all_workers_are_one_sum(store: ControlStore) -> None:
+    """One failing attempt in each of three workers are three; what is older than the window is none."""
+    slot = int(NOON // 10)
+    for number in range(3):
+        groups = {"smart": {str(slot): [number, 1], str(slot - 30): [0, 9]}, "other": {str(slot): [0, 5]}}
+        identity = WorkerIdentity(f"w{number}", "host", number, "1", NOON)
+        store.registry.announce(identity, ServedRevision(report={"policy_attempts": groups}))
+    live = [worker for worker in store.registry.workers() if worker.live]
+
+    found = PolicyFacts(usage=UsageStore(store.database), workers=lambda: live)(
+        one_rule(outage={"group": "smart"}), NOON
+    )["r"]
+
+    assert len(live) == 3
+    assert (found.failed, found.samples, found.value) == (3, 6, 0.5)
+
+
+def test_a_worker_reports_the_groups_that_are_watched() -> None:
+    """Deployments of one group are added up; others, and those nobody knows, are left out."""
+    slots = {7: {"a": {"answers": 2}, "b": {"errors": 1}, "c": {"errors": 9}, "gone": {"errors": 9}}}
+    groups = {"a": "smart", "b": "smart", "c": "other"}
+
+    assert attempts_of(slots, ["smart"], groups.get) == {"smart": {"7": [2, 1]}}
