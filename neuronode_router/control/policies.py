@@ -223,7 +223,8 @@ class Policies:
             return None
         if self._refused is not None and now - self._refused[0] < REFUSED_SECONDS:
             return None
-        return await self._do(state, verdict, memory, fence, now)
+        ended = _ended(policy, before, memory)
+        return await self._do(state, verdict, memory, fence, now, "; ".join((*ended, verdict.why)))
 
     def problems(self) -> tuple[Problem, ...]:
         """Return what this worker was refused when it acted last."""
@@ -237,7 +238,13 @@ class Policies:
         await asyncio.to_thread(self._lease.release)
 
     async def _do(
-        self, state: ControlState, verdict: PolicyVerdict, memory: Memory, fence: Fence, now: float
+        self,
+        state: ControlState,
+        verdict: PolicyVerdict,
+        memory: Memory,
+        fence: Fence,
+        now: float,
+        why: str,
     ) -> Receipt | None:
         target = replace(
             _target(state, verdict),
@@ -247,7 +254,7 @@ class Policies:
             receipt = await self._manager.steer(
                 lambda _: target,
                 actor=POLICY_ACTOR,
-                reason=verdict.why[:REASON_LIMIT],
+                reason=why[:REASON_LIMIT],
                 if_match=state.revision,
                 # What is an emergency does not wait for a proof that the group it leads to answers.
                 force=verdict.level is Level.EMERGENCY,
@@ -263,7 +270,7 @@ class Policies:
             logger.warning("neuronode: policy: %s: refused: %s", verdict.why, refusal)
             return None
         self._refused = None
-        logger.warning("neuronode: policy: revision %d: %s", receipt.revision, verdict.why)
+        logger.warning("neuronode: policy: revision %d: %s", receipt.revision, why)
         return receipt
 
     def _looked(self, state: ControlState, now: float) -> tuple[Policy, Memory, Memory]:
@@ -359,6 +366,16 @@ def _target(state: ControlState, verdict: PolicyVerdict) -> ChangeTarget:
     """Return what the state becomes: a rollout ends where the active profile changes."""
     target = replace(_as_it_is(state), active=verdict.profile, steering=verdict.steering(state.steering))
     return target if verdict.profile == state.active else replace(target, canary=None)
+
+
+def _ended(policy: Policy, before: Memory, after: Memory) -> list[str]:
+    """Return which rules have ended between two memories, and why."""
+    ends = (
+        rule.name
+        for rule in policy.rules
+        if before.get(rule.name, RuleMemory()).active and not after[rule.name].active
+    )
+    return [f"rule {name} ended ({after[name].evidence})" for name in ends]
 
 
 def _is_emergency(state: ControlState, verdict: PolicyVerdict) -> bool:

@@ -96,7 +96,7 @@ def decide(policy: Policy, memory: Memory, situation: Situation, *, now: float) 
     wishes = list(_wishes(policy, memory, situation, hold, now))
     profile, level, why = _profile(policy, wishes, situation, hold)
     bends = _bends(wishes, situation, hold)
-    more = [f"{_what(bend)}: {_level(bend, policy)} {bend.by}" for bend in bends]
+    more = [f"{_what(bend)}: {_level(bend, policy)} {bend.by}{_because(bend, memory)}" for bend in bends]
     return PolicyVerdict(profile, level, "; ".join([f"{profile}: {why}", *more]), hold, bends)
 
 
@@ -165,7 +165,7 @@ def _profile(
     ended = situation.steering.hold if hold is None else None
     if ended is not None and ended.before is not None and ended.before in situation.profiles:
         return ended.before, Level.DEFAULT, f"what {ended.by} held has ended"
-    return situation.active, Level.NOTHING, "the policy decides about no profile"
+    return situation.active, Level.NOTHING, "the policy names no profile"
 
 
 def _chosen(wish: _Wish) -> tuple[str, Level, str]:
@@ -192,6 +192,11 @@ def _bends(wishes: list[_Wish], situation: Situation, hold: Hold | None) -> tupl
             if not bend.emergency:
                 bends.setdefault(f"task {bend.task}" if bend.task else "max_tier", bend)
     return tuple(bends.values())
+
+
+def _because(bend: Bend, memory: Memory) -> str:
+    evidence = memory.get(bend.by, _NO_MEMORY).evidence
+    return f" ({evidence})" if evidence else ""
 
 
 def _what(bend: Bend) -> str:

@@ -99,7 +99,8 @@ def test_an_outage_moves_one_task_away_and_back(steered: Proxy, admin: httpx.Cli
     assert (away["action"], away["profile_after"]) == ("policy", "premium")
     assert away["changes"] == [{"task": "chat", "before": "chat_premium", "after": "chat_balanced"}]
     assert back["changes"] == [{"task": "chat", "before": "chat_balanced", "after": "chat_premium"}]
-    assert "emergency rule premium-down" in away["reason"]
+    assert "emergency rule premium-down (3 of 3 attempts at chat_premium failed" in away["reason"]
+    assert "rule premium-down ended" in back["reason"]
     (rule,) = policy(admin)["rules"]
     assert (rule["active"], rule["changes"]) == (False, 2)
     assert "2 probes in a row succeeded" in rule["evidence"]

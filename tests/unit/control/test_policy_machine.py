@@ -295,7 +295,7 @@ class PolicyHistory(RuleBasedStateMachine):
         assert other.policies._lease.take()[0] is not None
         verdict = self.runner.run(slow.policies.view())
         assert verdict is not None
-        done = slow.policies._do(state, verdict.verdict, {}, fence, self.clock.now)
+        done = slow.policies._do(state, verdict.verdict, {}, fence, self.clock.now, "it was so")
         assert self.runner.run(done) is None
         assert self.state() == state
         self.settled = False
@@ -337,6 +337,6 @@ class PolicyHistory(RuleBasedStateMachine):
 
 
 PolicyHistory.TestCase.settings = settings(
-    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestPolicyHistory = PolicyHistory.TestCase

@@ -168,7 +168,7 @@ def test_why_is_one_line() -> None:
     why = verdict("smart-down", now=EVENING).why
 
     assert why == (
-        "economy: window night (Europe/Berlin time); task chat to local: emergency rule smart-down"
+        "economy: window night (Europe/Berlin time); task chat to local: emergency rule smart-down (so it was)"
     )
     assert (
         "held by anna until 2026-11-30 11:00 UTC"
