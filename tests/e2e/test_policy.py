@@ -25,6 +25,12 @@ rules:
     emergency: true
     dwell: 1s
 """
+CAP = """\
+schedule:
+  - name: always
+    zone: UTC
+    then: {max_tier: medium}
+"""
 ALL_DAY = """\
 default: premium
 schedule:
@@ -77,6 +83,12 @@ def watching(client: httpx.Client) -> bool:
     return all("policy_attempts" in one["report"] for one in workers if one["live"])
 
 
+def latest_changes(client: httpx.Client) -> set[str]:
+    """Return the names of what the newest revision changed."""
+    (entry,) = client.get("/admin/audit", params={"limit": 1}).raise_for_status().json()["entries"]
+    return {change["task"] for change in entry["changes"]}
+
+
 def acts(client: httpx.Client) -> list[dict[str, Any]]:
     """Return what the policy did, the newest first."""
     entries = client.get("/admin/audit").raise_for_status().json()["entries"]
@@ -118,6 +130,21 @@ def test_a_window_is_active_and_a_switch_is_held(steered: Proxy, admin: httpx.Cl
     assert (held["profile"], held["complete"]) == ("cost_effective", True)
     assert why.startswith("cost_effective: held by ")
     assert (released["profile"], released["complete"]) == ("balanced", True)
+
+
+def test_a_cap_makes_auto_lighter(steered: Proxy, admin: httpx.Client) -> None:
+    """Whoever asks for the heaviest tier gets the highest that the policy leaves, and is told so."""
+    write(steered, CAP)
+
+    wait_until(lambda: "@max_tier" in latest_changes(admin), seconds=60, what="the cap")
+    wait_until(lambda: admin.get(f"{ADMIN}/status").json()["converged"], seconds=60, what="every worker")
+
+    messages = [{"role": "user", "content": "Prove it."}]
+    answer = admin.post("/v1/chat/completions", json={"model": "auto:complex", "messages": messages})
+
+    headers = answer.raise_for_status().headers
+    assert (headers["x-neuronode-tier"], headers["x-neuronode-group"]) == ("medium", "tier_medium")
+    assert "capped" in headers["x-neuronode-reason"]
 
 
 def test_a_broken_file_is_shown_and_changes_nothing(steered: Proxy, admin: httpx.Client) -> None:

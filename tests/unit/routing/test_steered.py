@@ -1,0 +1,67 @@
+"""What a policy bends of a snapshot: the tasks it moves, for who follows the active profile, and nobody else."""
+
+from __future__ import annotations
+
+import pytest
+
+from neuronode_router.domain import Bend, Binding, Canary, ControlState, Steering, Step, Tier
+from neuronode_router.routing.admit import admit
+from neuronode_router.routing.snapshot import Snapshot, build_snapshot
+from tests.support.control import HOST, make_set
+
+AWAY = Bend("down", True, task="chat", group="chat_cost_effective")
+
+
+def snapshot(*bends: Bend, canary: Canary | None = None) -> Snapshot:
+    state = ControlState(
+        1,
+        "premium",
+        make_set(),
+        0.0,
+        bindings={"team:a": Binding("balanced")},
+        canary=canary,
+        steering=Steering("digest", None, bends),
+    )
+    return build_snapshot(state, HOST)
+
+
+def test_a_moved_task_goes_elsewhere_and_says_so() -> None:
+    """Decision and LiteLLM's alias lead to the same group; other tasks stay."""
+    steered = snapshot(AWAY)
+    decision = admit(steered, "chat", wanted_profile=None, may_override=lambda _: True)
+
+    assert (decision.group, decision.steps) == ("chat_cost_effective", (Step.POLICY,))
+    assert steered.aliases["chat"] == "chat_cost_effective"
+    assert steered.decisions["classification"].group == "classification_premium"
+
+
+def test_who_is_bound_or_chooses_is_not_steered() -> None:
+    """They have another profile's group, or the task of this one by its full name."""
+    steered = snapshot(AWAY)
+    bound = admit(steered, "chat", wanted_profile=None, may_override=lambda _: True, bound=lambda: "balanced")
+
+    assert bound.group == "chat_balanced"
+    assert steered.decisions["premium/chat"].group == "chat_premium"
+    assert steered.decisions["task_chat"].group == "chat_balanced"
+
+
+def test_both_arms_of_a_rollout_are_steered() -> None:
+    """The group that fails is left by all."""
+    steered = snapshot(AWAY, canary=Canary("r-1", "balanced", "00", 100, 0.0))
+
+    assert steered.canary["chat"].group == "chat_cost_effective"
+    assert steered.canary["classification"].group == "classification_balanced"
+
+
+def test_a_group_that_the_host_has_not_is_no_place_to_go() -> None:
+    """The task stays where its profile sends it."""
+    assert snapshot(Bend("down", True, task="chat", group="gone")).decisions["chat"].group == "chat_premium"
+
+
+@pytest.mark.parametrize(
+    ("tiers", "cap"),
+    [((), Tier.COMPLEX), ((Tier.MEDIUM,), Tier.MEDIUM), ((Tier.MEDIUM, Tier.FAST), Tier.FAST)],
+)
+def test_the_lowest_cap_counts(tiers: tuple[Tier, ...], cap: Tier) -> None:
+    """Without one there is none."""
+    assert Steering("d", None, tuple(Bend("r", False, max_tier=tier) for tier in tiers)).cap is cap
