@@ -151,6 +151,8 @@ async def test_answers_match_their_schemas(world: World, admin: httpx.AsyncClien
         "read_audit": await admin.get(f"{PREFIX}/audit"),
         "validate": await admin.post(f"{PREFIX}/proof/validate"),
         "read_usage": await admin.get(f"{PREFIX}/usage", params={"by": "team,task"}),
+        "read_series": await admin.get(f"{PREFIX}/usage/series", params={"task": "chat"}),
+        "newest_requests": await admin.get(f"{PREFIX}/requests"),
         "plan": await admin.post(f"{PREFIX}/plan", json={"profile": "balanced"}),
         "explain_request": await admin.get(f"{PREFIX}/requests/{KNOWN_CALL}/explain"),
         "give_feedback": await admin.post(
