@@ -15,10 +15,10 @@ from playwright.sync_api import expect
 from tests.browser.tabs import Tab
 from tests.support.servers import wait_until
 
-SCREENS = ("now", "mappings", "matrix", "routing", "cost", "audit", "workers", "access")
+SCREENS = ("now", "charts", "mappings", "matrix", "routing", "cost", "audit", "workers", "access")
 TITLES = {
-    "en": ("Now", "Mappings", "Matrix", "Routing", "Cost", "Audit", "Workers", "Access"),
-    "de": ("Jetzt", "Zuordnung", "Matrix", "Verteilung", "Kosten", "Protokoll", "Prozesse", "Zugang"),
+    "en": ("Now", "Charts", "Mappings", "Matrix", "Routing", "Cost", "Audit", "Workers", "Access"),
+    "de": ("Jetzt", "Verlauf", "Zuordnung", "Matrix", "Verteilung", "Kosten", "Protokoll", "Prozesse", "Zugang"),
 }
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 320, "height": 740}
 SERIOUS = ("serious", "critical")

@@ -53,17 +53,3 @@ function path(line, steps, top) {
     return point;
   }).join("");
 }
-
-// Amounts over time. `parts` are [{name, value, text}], oldest first; the largest is named beside the chart.
-export function Columns({ label, parts }) {
-  const most = Math.max(...parts.map(({ value }) => value), 0);
-  const width = 100 / parts.length;
-  const top = parts.find(({ value }) => value === most);
-  return html`<figure class="columns"><svg viewBox="0 0 100 40" preserveAspectRatio="none" role="img" aria-label=${`${label}. ${top.name}: ${top.text}`}>
-      ${parts.map(({ name, value, text }, place) => html`<rect key=${name} x=${(place * width + width * 0.12).toFixed(3)} width=${(width * 0.76).toFixed(3)} y=${(40 - column(value, most)).toFixed(3)} height=${column(value, most).toFixed(3)}>
-        <title>${name}: ${text}</title></rect>`)}</svg>
-    <figcaption class="note"><span>${parts[0].name}</span><span>${top.text}</span><span>${parts.at(-1).name}</span></figcaption></figure>`;
-}
-
-// Nothing still shows as a line, so that the steps can be counted.
-const column = (value, most) => 0.4 + (most ? (39 * value) / most : 0);

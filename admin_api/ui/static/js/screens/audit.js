@@ -9,7 +9,7 @@ import { mayWrite } from "../live.js";
 import { Ago, Badge, Button, Code, Empty, Failure, Field, Loaded, Page } from "../parts/basics.js";
 import { ChangeDialog, Changes } from "../parts/change.js";
 import { dateTime } from "../format.js";
-import { ordered } from "./now.js";
+import { ordered } from "../vocabulary.js";
 
 const ACTIONS = ["bootstrap", "switch", "rollback", "edit", "reload", "bind"];
 const PAGE = 25;

@@ -7,7 +7,7 @@ import { percent } from "../format.js";
 import { t } from "../i18n.js";
 import { mayReadAll, mayWrite, refresh } from "../live.js";
 import { Button, Card, Failure, Field, Loaded, Name, say, Table } from "../parts/basics.js";
-import { ordered } from "./now.js";
+import { ordered } from "../vocabulary.js";
 
 // "team:research" is changed at bindings/team/research.
 const path = (subject) => `bindings/${subject.split(":", 1)[0]}/${encodeURIComponent(subject.slice(subject.indexOf(":") + 1))}`;

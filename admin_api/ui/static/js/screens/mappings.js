@@ -6,7 +6,7 @@ import { t, word } from "../i18n.js";
 import { mayWrite } from "../live.js";
 import { Badge, Button, Card, Code, Empty, Name, Page, Segments, Table } from "../parts/basics.js";
 import { EditDialog } from "./edit.js";
-import { ordered } from "./now.js";
+import { ordered } from "../vocabulary.js";
 
 export function Mappings({ state }) {
   const profiles = ordered(state.profiles);

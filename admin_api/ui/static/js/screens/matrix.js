@@ -8,7 +8,7 @@ import { t, word } from "../i18n.js";
 import { mayReadAll, mayWrite } from "../live.js";
 import { AsOf, Badge, Button, Card, Code, Failure, Name, Page, Problems, Said, say, Table } from "../parts/basics.js";
 import { readEvents } from "../sse.js";
-import { ordered } from "./now.js";
+import { ordered } from "../vocabulary.js";
 
 const TONES = { green: "good", red: "bad", not_loaded: "plain", too_old: "warn", unknown: "plain" };
 

@@ -5,13 +5,7 @@ import { t, word } from "../i18n.js";
 import { fresh, mayReadAll, mayWrite } from "../live.js";
 import { Ago, Badge, Button, Empty, Page, Problems, Said } from "../parts/basics.js";
 import { ChangeDialog } from "../parts/change.js";
-
-const ORDER = ["premium", "balanced", "cost_effective", "specialized", "ultra_fast"];
-
-export function ordered(profiles) {
-  const rank = ({ name }) => (ORDER.indexOf(name) + 1 || ORDER.length + 1);
-  return [...profiles].sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name));
-}
+import { ordered } from "../vocabulary.js";
 
 export function Now({ state }) {
   const { status, profiles, lastEntry } = state;

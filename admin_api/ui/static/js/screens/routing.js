@@ -4,25 +4,26 @@ import { html, useEffect, useRef, useState } from "../dom.js";
 import { useData } from "../data.js";
 import { clock, milliseconds, number, percent } from "../format.js";
 import { t, word } from "../i18n.js";
-import { Badge, Button, Card, Code, Empty, Figure, Figures, Loaded, Page, Segments, Table } from "../parts/basics.js";
+import { Badge, Button, Card, Code, Empty, Figure, Figures, Loaded, Page, Table } from "../parts/basics.js";
 import { Bars, Donut, Spark } from "../parts/chart.js";
-import { PERIODS, usePeriod } from "../period.js";
+import { PeriodChoice } from "../parts/period.js";
+import { useAskedPeriod, usePeriod } from "../period.js";
+import { TIERS } from "../vocabulary.js";
 import { Playground } from "./playground.js";
 
 const EVERY_MS = 3_000;
 const RECORDED_MS = 5_000;
 const KEPT = 60; // samples of the curves: three minutes
 const HEALTH_TONES = { ok: "good", probing: "accent", slow: "warn", failing: "bad", cooldown: "bad", unavailable: "bad" };
-const TIERS = ["fast", "medium", "complex"];
 
 export function Routing({ state }) {
   const found = useData("router/stats", { every: EVERY_MS });
   const history = useHistory(found);
-  const [period, setPeriod] = useState("day");
+  const [period, setPeriod] = useAskedPeriod("24h");
   const { query } = usePeriod(period);
   const routed = useData(`usage?by=tier,task&${query}`, { name: `routed ${period}`, every: RECORDED_MS });
   const served = useData(`usage?by=served_group&${query}`, { name: `served ${period}`, every: RECORDED_MS });
-  const tools = html`<${Segments} label=${t("cost.period")} value=${period} onChange=${setPeriod} options=${PERIODS.map((each) => [each, t(`cost.${each}`)])} />`;
+  const tools = html`<${PeriodChoice} value=${period} onChange=${setPeriod} />`;
   return html`<${Page} title=${t("nav.routing")} intro=${t("routing.intro")} tools=${tools} />
     <${Loaded} of=${routed} rows=${4} absent=${t("cost.absent")}>${(usage) => html`<${Recorded} lines=${usage.lines.filter(({ names }) => names.tier)} />`}<//>
     <${Loaded} of=${served} rows=${4} absent=${t("cost.absent")}>${(usage) => html`<${Groups} usage=${usage} />`}<//>
