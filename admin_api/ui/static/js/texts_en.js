@@ -65,7 +65,7 @@ export const en = {
   "now.active": "Answers now", "now.attention": "Needs attention", "now.by": "By", "now.embedded": "Built-in model", "now.embedded.count": "answers {count} groups",
   "now.intro": "The profile that decides which model answers, in every worker.", "now.is_active": "Active", "now.not_ready": "Nothing valid has been committed yet",
   "now.not_ready.fix": "Correct the profile files; this page follows by itself.", "now.others": "Profiles", "now.read_only": "Your key may read, not change.",
-  "now.revision": "Revision", "now.since": "Since", "now.switch": "Switch \u2026", "now.switch_to": "Switch to {profile}", "now.tasks": "{tasks} tasks, {groups} groups",
+  "now.revision": "Revision", "now.since": "Since", "now.switch": "Switch", "now.switch_to": "Switch to {profile}", "now.tasks": "{tasks} tasks, {groups} groups",
   "now.title": "Now", "now.undo": "Undo last change \u2026", "now.workers": "Workers", "now.workers.of": "{done} of {all} up to date",
   "overload.down": "a lower tier", "overload.up": "a higher tier", "overload.stay": "stay",
   "performance.good": "good", "performance.high": "high", "performance.maximum": "maximum",
@@ -134,4 +134,9 @@ export const en = {
   "charts.requests": "Requests", "charts.requests.note": "{count} in this period", "charts.latency": "Latency", "charts.latency.note": "p50 {p50}, p95 {p95}", "charts.first": "first token, p50", "charts.errors": "Errors and fallbacks", "charts.errors.note": "{errors} errors, {fallbacks} fallbacks", "charts.errors.none": "No errors and no fallbacks",
   "charts.cost": "Cost by profile", "charts.cost.note": "{cost} in this period", "charts.tiers": "Share of the tiers", "charts.tiers.note": "of the requests for auto", "charts.marks": "Changes of the profile", "charts.marks.note": "in this period",
   "curve.none": "Nothing to draw in this period", "curve.label": "{label}: curve. The arrow keys move through it.", "curve.table": "As a table", "curve.time": "Time", "curve.running": "still running",
+  "now.look": "Look first \u2026", "now.look_at": "Look at {profile} first", "now.last": "Last changes", "now.all": "All changes",
+  "undo.title": "Just switched", "undo.back": "Undo: back to {profile}", "undo.workers": "{done} of {all} workers, {ms}",
+  "objection.title": "Please look first.", "objection.warned": "The proxy warns.", "objection.unproven": "{count} tasks are not proven to be answered.", "objection.dearer": "The recorded requests would have cost {share} more.", "objection.unfitting": "Recorded requests would not have fitted: {count} findings.", "objection.moving": "This profile takes running conversations along.", "objection.talking": "{count} conversations still stay where they began before the last switch.",
+  "health.title": "Health", "health.well": "All is well", "health.files": "{count} problems with the files", "health.dead": "{count} mappings lead to groups that are gone", "health.parts": "{count} parts of LiteLLM are off", "health.unseen": "{count} kinds of calls are not measured", "health.stalled": "The background is stuck ({count})", "health.embedded": "The built-in model answers {count} groups", "health.workers": "{done} of {all} workers up to date", "health.drifts": "{count} drifts put right", "health.cells": "{count} tasks fail", "health.proven": "{done} of {all} tasks proven", "health.deployments": "{count} deployments not well",
+  "traffic.title": "The last 15 minutes", "traffic.rate": "Traffic", "traffic.per_second": "{count}/s", "traffic.count": "{count} requests", "traffic.latency": "Latency, p95", "traffic.cost": "Cost per hour", "traffic.at_this_rate": "at this rate", "traffic.tiers": "Tiers of auto",
 };

@@ -25,9 +25,9 @@ export function Card({ title, note, tools, children, class: kind = "card", ...re
     ${children}</section>`;
 }
 
-// One figure with its unit and what it means.
-export function Figure({ label, value, note, tone }) {
-  return html`<div class=${`figure ${tone ?? ""}`}><dt>${label}</dt><dd>${value}${note && html`<small>${note}</small>`}</dd></div>`;
+// One figure with its unit and what it means; below it what else there is to see.
+export function Figure({ label, value, note, tone, children }) {
+  return html`<div class=${`figure ${tone ?? ""}`}><dt>${label}</dt><dd>${value}${note && html`<small>${note}</small>`}${children}</dd></div>`;
 }
 
 export const Figures = ({ children }) => html`<dl class="figures">${children}</dl>`;

@@ -9,6 +9,7 @@ import { t, word } from "../i18n.js";
 import { refresh, useLive } from "../live.js";
 import { Badge, Button, Code, Dialog, Failure, Field, Loading, Name, Said, say, Table } from "./basics.js";
 import { ForecastSummary } from "./forecast.js";
+import { Objections } from "./undo.js";
 
 const WATCH_MS = 250;
 
@@ -17,9 +18,10 @@ function order(change, extra) {
   return [change.kind === "switch" ? "profiles/switch" : "rollback", { method: "POST", body: { ...body, ...extra } }];
 }
 
+// `change` is {kind, profile | to}; it may bring `objections` to a switch that was not made at once, and what `refused` it.
 export function ChangeDialog({ change, active, onClose }) {
   const [preview, setPreview] = useState(null); // {receipt, etag}
-  const [refused, setRefused] = useState(null);
+  const [refused, setRefused] = useState(change.refused ?? null);
   const [reason, setReason] = useState("");
   const [phase, setPhase] = useState("review"); // review | sending | done
   const [receipt, setReceipt] = useState(null);
@@ -35,7 +37,9 @@ export function ChangeDialog({ change, active, onClose }) {
     const [path, options] = order(change, { dry_run: true, ...forced });
     ask(path, options).then(({ data, etag }) => setPreview({ receipt: data, etag }), setRefused);
   };
-  useEffect(() => review(), []);
+  useEffect(() => {
+    if (!change.refused) review();
+  }, []);
   useEffect(() => {
     if (preview) confirm.current?.focus();
   }, [preview]);
@@ -77,13 +81,14 @@ export function ChangeDialog({ change, active, onClose }) {
     ${refused && html`<${Failure} error=${refused} />`}
     ${phase === "done" ? html`<${ReceiptView} receipt=${receipt} />`
       : phase === "sending" ? html`<${Progress} revision=${preview.receipt.revision} />`
-      : preview ? html`<${Review} preview=${preview.receipt} target=${target} reason=${reason} onReason=${setReason} />`
+      : preview ? html`<${Review} preview=${preview.receipt} target=${target} objections=${change.objections} reason=${reason} onReason=${setReason} />`
       : !refused && html`<${Loading} rows=${5} />`}
   <//>`;
 }
 
-function Review({ preview, target, reason, onReason }) {
+function Review({ preview, target, objections, reason, onReason }) {
   return html`
+    <${Objections} objections=${objections} />
     ${preview.warnings.map((warning) => html`<div class="notice warn"><${Said} instead=${t("change.warning")}>${warning}<//></div>`)}
     <h3>${t("change.forecast")}</h3>
     <${Forecast} profile=${target} />

@@ -35,7 +35,7 @@ export function Bars({ label, parts }) {
 // How values went; gaps stay gaps. Each of `lines` is a list as long as the others.
 export function Spark({ label, lines }) {
   const values = lines.flat().filter((value) => value !== null);
-  const top = Math.max(...values, 1) * 1.1;
+  const top = (Math.max(...values, 0) || 1) * 1.1;
   const steps = Math.max(...lines.map((line) => line.length), 2) - 1;
   return html`<svg class="spark" viewBox="0 0 100 30" preserveAspectRatio="none" role="img" aria-label=${label}>
     ${lines.map((line, place) => html`<path key=${place} class=${`line ${tone(place)}`} d=${path(line, steps, top)} />`)}</svg>`;
@@ -52,4 +52,18 @@ function path(line, steps, top) {
     pen = "L";
     return point;
   }).join("");
+}
+
+// Shares of a whole as one bar, with their names below. `parts` are [{name, value}].
+export function Split({ label, parts }) {
+  const whole = parts.reduce((sum, { value }) => sum + value, 0);
+  let past = 0;
+  return html`<div class="split">
+    <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">${parts.map(({ name, value }, place) => {
+      const width = whole ? (100 * value) / whole : 0;
+      const bar = html`<rect key=${name} class=${tone(place)} x=${past} width=${width} height="10" />`;
+      past += width;
+      return bar;
+    })}</svg>
+    <ul aria-label=${label}>${parts.map(({ name, value }, place) => html`<li key=${name}><i class=${`swatch ${tone(place)}`} aria-hidden="true"></i>${name} <b>${whole ? percent(value / whole, 0) : "\u2013"}</b></li>`)}</ul></div>`;
 }

@@ -12,6 +12,7 @@ import { Empty, Table } from "./basics.js";
 const HEIGHT = 210;
 const TICK_PX = 60;
 const LETTER_PX = 7.2;
+const COUNTS = Array.from({ length: 10 }, (_, power) => [1, 2, 5].map((each) => each * 10 ** power)).flat();
 const FEW = 60; // steps up to which each value has a dot
 const TONES = 8;
 
@@ -19,15 +20,16 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 const toneOf = ({ tone }, place) => `--tone-${(tone ?? place) % TONES}`;
 
 // `over` is {starts, step}. `lines` are [{name, values, tone}] as long as `starts`; `stacked` draws them as columns on top of each
-// other. `show` writes a value; `top` is where the axis ends, where that is known; `marks` are [{at, text}]; `calm` is said
+// other. `show` writes a value; `top` is where the axis ends, where that is known;
+// `whole` values are counted, not measured; `marks` are [{at, text}]; `calm` is said
 // where there is nothing to draw.
-export function Curve({ label, over, lines, show, stacked = false, top, marks = [], calm = t("curve.none") }) {
+export function Curve({ label, over, lines, show, stacked = false, whole = false, top, marks = [], calm = t("curve.none") }) {
   const box = useRef(null);
   const plot = useRef(null);
   const latest = useRef(null);
   const [spot, setSpot] = useState(null); // {place, left} of the cursor, while it is in this very chart
   const { theme } = useStore(preferences);
-  latest.current = { over, lines, show, marks, top, stacked, setSpot };
+  latest.current = { over, lines, show, marks, top, stacked, whole, setSpot };
   const made = `${language()} ${stacked} ${lines.map(({ name, tone }) => name + tone)}`;
   const empty = !lines.some(({ values }) => values.some((value) => value));
 
@@ -102,12 +104,12 @@ function drawn({ over, lines, stacked }) {
 }
 
 function options(target, latest) {
-  const { lines, stacked } = latest.current;
+  const { lines, stacked, whole } = latest.current;
   const paths = stacked ? uPlot.paths.bars({ size: [0.86, 48] }) : undefined;
   const quiet = () => colour("--quiet");
   const axis = { stroke: quiet, font: "12px system-ui, sans-serif", ticks: { show: false } };
   return {
-    width: target.clientWidth, height: HEIGHT, legend: { show: false }, padding: [14, 8, 0, 0],
+    width: target.clientWidth, height: HEIGHT, legend: { show: false }, padding: [14, 26, 0, 0],
     cursor: { y: false, drag: { x: false, y: false }, sync: { key: "curves" }, points: { show: !stacked } },
     scales: {
       x: { range: () => edges(latest.current.over) },
@@ -119,9 +121,9 @@ function options(target, latest) {
     })],
     axes: [
       { ...axis, grid: { show: false }, space: TICK_PX, values: (_, ticks) => ticks.map(tick(latest)), size: 28 },
-      { ...axis, grid: { stroke: () => colour("--line"), width: 1 }, space: 36, gap: 6,
+      { ...axis, grid: { stroke: () => colour("--line"), width: 1 }, space: 36, gap: 6, ...(whole && { incrs: COUNTS }),
         values: (_, ticks) => ticks.map((value) => latest.current.show(value)),
-        size: (_, texts) => 14 + LETTER_PX * Math.max(0, ...(texts ?? []).map((text) => text.length)) },
+        size: (_, texts) => 14 + LETTER_PX * Math.max(4, ...(texts ?? []).map((text) => text.length)) },
     ],
     hooks: {
       setCursor: [(plot) => {

@@ -3,7 +3,7 @@
 import { html, useMemo } from "../dom.js";
 import { narrow, useAddress } from "../address.js";
 import { useData } from "../data.js";
-import { dateTime, duration, milliseconds, money, number, percent } from "../format.js";
+import { dateTime, duration, shortName, milliseconds, money, number, percent } from "../format.js";
 import { t, word } from "../i18n.js";
 import { mayReadAll } from "../live.js";
 import { Button, Card, Code, Empty, Field, Loaded, Page } from "../parts/basics.js";
@@ -62,11 +62,11 @@ function Drawn({ data, marks }) {
   const chart = (key, note, lines, show, more) => html`<${Card} title=${t(`charts.${key}`)} note=${note}><${Curve} label=${t(`charts.${key}`)} over=${over} lines=${lines} show=${show} marks=${marks} ...${more} /><//>`;
   const { total } = data;
   return html`<div class="charts">
-    ${chart("requests", t("charts.requests.note", { count: number(total.requests) }), [line(t("cost.requests"), curves.requests, 0)], number, { stacked: true })}
+    ${chart("requests", t("charts.requests.note", { count: number(total.requests) }), [line(t("cost.requests"), curves.requests, 0)], number, { stacked: true, whole: true })}
     ${chart("latency", t("charts.latency.note", { p50: milliseconds(total.latency_p50_ms), p95: milliseconds(total.latency_p95_ms) }),
       [line("p95", curves.latency_p95_ms, AMBER), line("p50", curves.latency_p50_ms, 0), line(t("charts.first"), curves.first_token_p50_ms, 1)], milliseconds)}
     ${chart("errors", t("charts.errors.note", { errors: percent(total.error_rate), fallbacks: percent(total.fallback_rate) }),
-      [line(t("cost.errors"), curves.errors, RED), line(t("cost.fallback"), curves.fallbacks, AMBER)], number, { stacked: true, calm: t("charts.errors.none") })}
+      [line(t("cost.errors"), curves.errors, RED), line(t("cost.fallback"), curves.fallbacks, AMBER)], number, { stacked: true, whole: true, calm: t("charts.errors.none") })}
     ${chart("cost", t("charts.cost.note", { cost: money(total.cost_usd) }), cost, money, { stacked: true })}
     ${tiers.length > 0 && chart("tiers", t("charts.tiers.note"), tiers, (share) => percent(share, 0), { stacked: true, top: 1 })}</div>`;
 }
@@ -75,7 +75,7 @@ function Drawn({ data, marks }) {
 function useMarks(since, period) {
   const log = useData(since === null ? null : `audit?limit=100&since=${since}`, { name: `marks ${period}` });
   return useMemo(() => (log.data?.entries ?? []).filter(({ action, profile_before: before }) => MARKED.includes(action) && before)
-    .map(({ at, action, profile_before: before, profile_after: after, revision, actor }) => ({ at, revision, before, after, by: actor.name, text: `${word("action", action)}: ${before} \u2192 ${after}` })), [log.data]);
+    .map(({ at, action, profile_before: before, profile_after: after, revision, actor }) => ({ at, revision, before, after, by: shortName(actor), text: `${word("action", action)}: ${before} \u2192 ${after}` })), [log.data]);
 }
 
 function Marked({ marks }) {
