@@ -100,9 +100,9 @@ function Review({ preview, target, objections, reason, onReason }) {
     <${Changes} changes=${preview.changes} />`;
 }
 
-export function Changes({ changes }) {
+export function Changes({ changes, of = "word.task" }) {
   if (!changes.length) return html`<p class="note">${t("change.none")}</p>`;
-  return html`<${Table} label=${t("change.tasks")} head=${[t("word.task"), t("change.before"), t("change.after")]}>
+  return html`<${Table} label=${t("change.tasks")} head=${[t(of), t("change.before"), t("change.after")]}>
     ${changes.map(({ task, before, after }) => html`<tr key=${task}><th scope="row"><${Name} of=${task} /></th>
       <td><${Code} was of=${before ?? "\u2013"} /></td><td><${Code} of=${after ?? "\u2013"} /></td></tr>`)}<//>`;
 }
