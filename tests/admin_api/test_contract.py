@@ -145,6 +145,7 @@ async def test_answers_match_their_schemas(world: World, admin: httpx.AsyncClien
         "list_profiles": await admin.get(f"{BASE}/list"),
         "read_status": await admin.get(f"{BASE}/status"),
         "compare_profiles": await admin.get(f"{PREFIX}/diff", params={"from": "premium", "to": "balanced"}),
+        "read_schema": await admin.get(f"{PREFIX}/schema"),
         "list_workers": await admin.get(f"{PREFIX}/workers"),
         "read_profile": await admin.get(f"{BASE}/premium"),
         "switch": await admin.post(f"{BASE}/switch", json={"profile": "balanced"}),

@@ -18,7 +18,17 @@ from tests.support.servers import wait_until
 SCREENS = ("now", "charts", "mappings", "matrix", "routing", "cost", "audit", "workers", "access")
 TITLES = {
     "en": ("Now", "Charts", "Mappings", "Matrix", "Routing", "Cost", "Audit", "Workers", "Access"),
-    "de": ("Jetzt", "Verlauf", "Zuordnung", "Matrix", "Verteilung", "Kosten", "Protokoll", "Prozesse", "Zugang"),
+    "de": (
+        "Jetzt",
+        "Verlauf",
+        "Zuordnung",
+        "Matrix",
+        "Verteilung",
+        "Kosten",
+        "Protokoll",
+        "Prozesse",
+        "Zugang",
+    ),
 }
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 320, "height": 740}
 SERIOUS = ("serious", "critical")
