@@ -76,10 +76,15 @@ function Inside({ state, screen }) {
   const told = useRef(state.entered ? null : screen); // the screen whose heading had the focus
   const shown = state.status !== null;
   useEffect(() => {
-    const here = nav.current.querySelector("[aria-current]");
-    // On a phone the tabs scroll: the one in use is never out of sight.
-    nav.current.scrollTo({ left: here.offsetLeft - (nav.current.clientWidth - here.offsetWidth) / 2 });
+    // Where the tabs scroll, the one in use is never out of sight, also after a phone was turned.
+    const center = () => {
+      const here = nav.current.querySelector("[aria-current]");
+      nav.current.scrollTo({ left: here.offsetLeft - (nav.current.clientWidth - here.offsetWidth) / 2 });
+    };
+    center();
     window.scrollTo(0, 0);
+    window.addEventListener("resize", center);
+    return () => window.removeEventListener("resize", center);
   }, [screen]);
   useEffect(() => {
     // After a sign-in or a move the new heading gets the focus, so that a screen reader says where one is.
