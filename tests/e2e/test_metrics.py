@@ -39,7 +39,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Itera
         "OTEL_EXPORTER": "console",
         "OTEL_SERVICE_NAME": "proxy",
     }
-    with Proxy(place, workers=2, environ=environ) as running:
+    with Proxy(place, afresh=True, workers=2, environ=environ) as running:
         yield running
 
 
