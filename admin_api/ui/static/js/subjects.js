@@ -11,16 +11,17 @@ const KEYS = 100;
 // LiteLLM's own lists: it refuses them without a database, and to who may not see them. Then nothing is offered.
 const orNothing = (path) => ask(path).then(({ data }) => data, () => null);
 
-// Returns {team, key}: lists of {id, name}. `keys` are those of the access file, or null.
-export function useSubjects(keys) {
+// Returns {team, key}: lists of {id, name}. `keys` are those of the access file, or null; where nothing is `wanted`, nobody is asked.
+export function useSubjects(keys, wanted) {
   const [found, setFound] = useState({ team: [], key: [] });
   useEffect(() => {
+    if (!wanted) return undefined;
     let current = true;
     load(keys ?? []).then((lists) => current && setFound(lists));
     return () => {
       current = false;
     };
-  }, [keys]);
+  }, [keys, wanted]);
   return found;
 }
 

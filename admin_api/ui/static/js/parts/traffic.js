@@ -13,7 +13,7 @@ const EVERY_MS = 5_000;
 const MANY_ERRORS = 0.05;
 const HOUR = 3_600;
 
-export function Traffic() {
+export function Traffic({ all }) {
   const { query } = usePeriod("15m");
   const found = useData(`usage/series?${query}`, { name: "traffic", every: EVERY_MS });
   if (found.data === null) return found.error ? null : html`<div class="bone tall"></div>`;
@@ -22,7 +22,7 @@ export function Traffic() {
   const share = TIERS.map((tier) => ({ name: word("tier", tier), value: (tiers[tier]?.requests ?? []).reduce((sum, count) => sum + count, 0) }));
   const spark = (label, ...lines) => total.requests > 0 && html`<${Spark} label=${label} lines=${lines} />`;
   const hour = total.cost_usd === null ? (total.unpriced ? t("cost.unpriced") : money(0)) : money((total.cost_usd / seconds) * HOUR);
-  return html`<section aria-label=${t("traffic.title")}><p class="note">${t("traffic.title")}</p>
+  return html`<section aria-label=${t("traffic.title")}><p class="note">${t(all ? "traffic.title" : "traffic.title_team")}</p>
     <${Figures}>
       <${Figure} label=${t("traffic.rate")} value=${t("traffic.per_second", { count: number(total.requests / seconds, 2) })} note=${t("traffic.count", { count: number(total.requests) })}>${spark(t("charts.requests"), curves.requests)}<//>
       <${Figure} label=${t("traffic.latency")} value=${milliseconds(total.latency_p95_ms)} note=${t("cost.p50", { p50: milliseconds(total.latency_p50_ms) })}>${spark(t("charts.latency"), curves.latency_p95_ms, curves.latency_p50_ms)}<//>

@@ -19,7 +19,7 @@ const path = (subject) => `bindings/${split(subject)[0]}/${encodeURIComponent(sp
 
 export function Bindings({ state, manages, keys }) {
   const found = useData("bindings");
-  const subjects = useSubjects(mayReadAll(state) ? keys : null);
+  const subjects = useSubjects(keys, mayReadAll(state));
   const [refused, setRefused] = useState(null);
   const [draft, setDraft] = useState(null); // what the form begins with, after "change"
   const may = (subject) => mayWrite(state) || manages.some((team) => subject === `team:${team}`);

@@ -29,7 +29,7 @@ export function Cost({ state }) {
   return html`<${Page} title=${t("nav.cost")} intro=${t("cost.intro")} tools=${tools} />
     <${Loaded} of=${usage} rows=${7} absent=${t("cost.absent")}>${(data) => html`
       <${Total} now=${data.total} before=${data.total_before} />
-      ${series.data && series.data.total.cost_usd > 0 && html`<${Card} title=${t("charts.cost")}><${Curve} label=${t("charts.cost")} over=${series.data} lines=${costLines(series.data)} show=${money} stacked /><//>`}
+      ${data.total.cost_usd > 0 && html`<${Card} title=${t("charts.cost")}><${Loaded} of=${series} rows=${5}>${(steps) => html`<${Curve} label=${t("charts.cost")} over=${steps} lines=${costLines(steps)} show=${money} stacked />`}<//><//>`}
       <${Card} title=${t("cost.by_name", { name: t(`word.${WORDS[by] ?? by}`) })} tools=${html`<span class="grow"></span><${Button} onClick=${() => download(by, query)}>CSV<//>`}>
         <${Segments} label=${t("cost.by")} value=${by} onChange=${setBy} options=${GROUPINGS.map((each) => [each, t(`word.${WORDS[each] ?? each}`)])} />
         ${data.lines.length ? html`<${Lines} by=${by} lines=${data.lines} />` : html`<${Empty} title=${t("cost.none")}>${t("cost.none.fix")}<//>`}<//>`}<//>

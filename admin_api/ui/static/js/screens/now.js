@@ -26,7 +26,7 @@ export function Now({ state }) {
     ${status.ready
       ? html`<${Active} status=${status} fresh=${fresh(state)} entry=${lastEntry} undo=${may && undo} />`
       : html`<section class="card"><${Empty} title=${t("now.not_ready")}>${t("now.not_ready.fix")}<//></section>`}
-    <${Traffic} />
+    <${Traffic} all=${mayReadAll(state)} />
     <h2 class="section">${t("now.others")}</h2>
     <div class="profiles">${ordered(profiles).map((profile) => html`<${ProfileCard} key=${profile.name} profile=${profile} busy=${busy === profile.name}
       active=${profile.name === status.active_profile} may=${may && busy === null} onSwitch=${() => go(profile.name)} onLook=${() => setChange({ kind: "switch", profile: profile.name })} />`)}</div>
