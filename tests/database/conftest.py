@@ -85,7 +85,7 @@ def proxy(
         upstream=upstream.url,
         router=OPERATORS_SETTINGS,
         deployments=[wildcard(upstream)],
-        general={"plugins": [page]},
+        general={"plugins": [page], "password_policy_check_breached_passwords": False},
     )
     environ = database_environ(database_mode, database_url)
     with Proxy(place, workers=2, port=port, environ=environ) as running:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import httpx
+import psycopg
 import pytest
 from playwright.sync_api import FrameLocator, Page, expect
 
@@ -12,7 +13,7 @@ from tests.browser import chromium
 from tests.support.database_mode.place import UI_PASSWORD, UI_USER
 from tests.support.proxy import MASTER_KEY, Proxy
 
-VIEWER, VIEWERS_PASSWORD = "anna@example.test", "viewer-password-91c3"
+VIEWER, VIEWERS_PASSWORD = "anna@example.test", "Viewer-password-91c3"
 TEAM = "research-and-development"
 SLOW_MS = 30_000
 """LiteLLM's UI loads some megabytes first."""
@@ -31,12 +32,17 @@ def page() -> Iterator[Page]:
 
 
 @pytest.fixture
-def viewer(admin: httpx.Client) -> None:
-    """Somebody who may look at everything, with a password of her own."""
+def viewer(admin: httpx.Client, database: psycopg.Connection) -> None:
+    """Somebody who may look at everything, with a password that she has chosen herself."""
     person = {"user_email": VIEWER, "user_role": "proxy_admin_viewer", "auto_create_key": False}
     made = admin.post("/user/new", json=person).raise_for_status().json()
     change = {"user_id": made["user_id"], "password": VIEWERS_PASSWORD}
     admin.post("/user/update", json=change).raise_for_status()
+    columns = "SELECT 1 FROM information_schema.columns WHERE column_name = 'password_reset_required'"
+    if database.execute(
+        columns
+    ).fetchone():  # newer releases have her choose another one after the first login
+        database.execute('UPDATE "LiteLLM_UserTable" SET password_reset_required = false')
 
 
 def profiles_view(page: Page, proxy: Proxy, name: str, password: str) -> FrameLocator:

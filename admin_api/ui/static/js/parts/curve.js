@@ -109,7 +109,7 @@ function options(target, latest) {
   const quiet = () => colour("--quiet");
   const axis = { stroke: quiet, font: "12px system-ui, sans-serif", ticks: { show: false } };
   return {
-    width: target.clientWidth, height: HEIGHT, legend: { show: false }, padding: [14, 26, 0, 0],
+    width: target.clientWidth, height: HEIGHT, legend: { show: false }, padding: [14, 30, 0, 0],
     cursor: { y: false, drag: { x: false, y: false }, sync: { key: "curves" }, points: { show: !stacked } },
     scales: {
       x: { range: () => edges(latest.current.over) },

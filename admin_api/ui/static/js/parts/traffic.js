@@ -20,7 +20,8 @@ export function Traffic({ all }) {
   const { total, curves, tiers, from, to } = found.data;
   const seconds = Math.max(1, Math.min(to, found.at / 1000) - from);
   const share = TIERS.map((tier) => ({ name: word("tier", tier), value: (tiers[tier]?.requests ?? []).reduce((sum, count) => sum + count, 0) }));
-  const spark = (label, ...lines) => total.requests > 0 && html`<${Spark} label=${label} lines=${lines} />`;
+  // Without the minute that is still running, which would always look like a fall.
+  const spark = (label, ...lines) => total.requests > 0 && html`<${Spark} label=${label} lines=${lines.map((line) => line.slice(0, -1))} />`;
   const hour = total.cost_usd === null ? (total.unpriced ? t("cost.unpriced") : money(0)) : money((total.cost_usd / seconds) * HOUR);
   return html`<section aria-label=${t("traffic.title")}><p class="note">${t(all ? "traffic.title" : "traffic.title_team")}</p>
     <${Figures}>

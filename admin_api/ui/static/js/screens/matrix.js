@@ -126,6 +126,6 @@ function Cell({ profile, task, check, proven, found, active, onOpen }) {
   return html`<td class=${active ? "column-active" : undefined}>${!group ? "\u2013" : html`<button type="button" class="cell" onClick=${onOpen}><${Code} of=${group} />
     ${wrong.length > 0 && html` <${Badge} tone="bad">${word("problem", wrong[0].code)}<//>`}
     ${cell && html`<span class="proof" data-state=${cell.state}><${Badge} tone=${TONES[cell.state] ?? "plain"}>${word("cell", cell.state)}<//>
-      <small>${cell.state === "red" || cell.state === "not_loaded" ? word("probe", cell.why) : cell.latency_ms !== null && milliseconds(cell.latency_ms)}
-        ${cell.checked_at && html` \u00b7 <${Ago} at=${cell.checked_at} />`}</small></span>`}</button>`}</td>`;
+      <small>${cell.state === "red" || cell.state === "not_loaded" ? word("probe", cell.why) : cell.latency_ms !== null && milliseconds(cell.latency_ms)}</small>
+      ${cell.checked_at && html`<small><${Ago} at=${cell.checked_at} /></small>`}</span>`}</button>`}</td>`;
 }

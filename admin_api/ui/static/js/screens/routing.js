@@ -46,10 +46,10 @@ function Recorded({ lines, total }) {
     return counts;
   };
   return html`<div class="grid">
-    <div class="part"><h3>${t("routing.tiers")}</h3><${Tiers} counts=${sum("tier")} /></div>
-    <div class="part"><h3>${t("routing.tasks")}</h3><${Counts} label=${t("routing.tasks")} counts=${sum("task")} of="task" /></div>
-    <div class="part"><h3>${t("routing.fallback_rate")}</h3><p class="giant small">${percent(total.fallback_rate)}</p>
-      <p class="note">${t("routing.fallback_rate.note", { fallbacks: number(total.fallbacks), requests: number(total.requests) })}</p></div></div>`;
+    <div class="part"><h3>${t("routing.tiers")}</h3><${Tiers} counts=${sum("tier")} />
+      <h3>${t("routing.fallback_rate")}</h3><p class="giant small">${percent(total.fallback_rate)}</p>
+      <p class="note">${t("routing.fallback_rate.note", { fallbacks: number(total.fallbacks), requests: number(total.requests) })}</p></div>
+    <div class="part"><h3>${t("routing.tasks")}</h3><${Counts} label=${t("routing.tasks")} counts=${sum("task")} of="task" /></div></div>`;
 }
 
 function Tiers({ counts }) {
