@@ -45,6 +45,19 @@ class GroupAnswer:
     """None where LiteLLM does not say."""
 
 
+@dataclass(frozen=True, slots=True)
+class GroupQuestion:
+    """What a group is asked in the background."""
+
+    group: str
+    messages: Sequence[Message]
+    max_tokens: int
+    """How long the answer may be."""
+    form: Mapping[str, Any] | None
+    """The `response_format`, None where any text will do."""
+    seconds: float = SECONDS
+
+
 class AskedGroups(Protocol):
     """Who asks groups in the background: on nobody's key, itself and no fallback."""
 
@@ -52,16 +65,8 @@ class AskedGroups(Protocol):
         """Return the price of the group's dearest deployment, None where one of them has none."""
         ...
 
-    async def answer(
-        self,
-        group: str,
-        messages: Sequence[Message],
-        *,
-        max_tokens: int,
-        form: Mapping[str, Any] | None,
-        seconds: float,
-    ) -> GroupAnswer:
-        """Return the answer. Raises `GroupFailed`, at the latest after about `seconds`."""
+    async def answer(self, question: GroupQuestion) -> GroupAnswer:
+        """Return the answer. Raises `GroupFailed`, at the latest after about `question.seconds`."""
         ...
 
 
@@ -186,11 +191,7 @@ class AnswerJudge:
         """
         try:
             better = await self._groups.answer(
-                comparison.rival,
-                comparison.messages,
-                max_tokens=comparison.max_tokens,
-                form=comparison.form,
-                seconds=SECONDS,
+                GroupQuestion(comparison.rival, comparison.messages, comparison.max_tokens, comparison.form)
             )
         except GroupFailed:
             return None, heavy
@@ -199,12 +200,9 @@ class AnswerJudge:
             return None, cost
         light_first = self._chance() < 0.5
         try:
+            asked = question(comparison, better.text, light_first=light_first)
             said = await self._groups.answer(
-                self.settings.group,
-                question(comparison, better.text, light_first=light_first),
-                max_tokens=VERDICT_TOKENS,
-                seconds=SECONDS,
-                form=VERDICT_FORM,
+                GroupQuestion(self.settings.group, asked, VERDICT_TOKENS, VERDICT_FORM)
             )
         except GroupFailed:
             return None, cost + judge

@@ -6,15 +6,15 @@ It must not know which change it is.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import click
-from rich.table import Table
 
+from neuronode_router.cli.commands.usage import dollars
 from neuronode_router.cli.http import Connection, HttpAnswer
-from neuronode_router.cli.terminal import answer, changes_table, clean, note, show, table
+from neuronode_router.cli.terminal import Part, answer, changes_table, clean, note, show, table, warning
 from neuronode_router.errors import SettingsError
 
 Receipt = Mapping[str, Any]
@@ -74,7 +74,7 @@ def carry_out(
     change: PendingChange,
     how: How,
     *,
-    outlook: Callable[[], Sequence[str]] = tuple,
+    outlook: Callable[[], Sequence[Part]] = tuple,
 ) -> int:
     """Show what would change, ask, make the change, print the receipt. Returns 1 where a worker lags behind, else 0.
 
@@ -106,7 +106,7 @@ def require_consent(question: str) -> None:
     click.confirm(question, abort=True, err=True)
 
 
-def _planned(receipt: Receipt, outlook: Callable[[], Sequence[str]]) -> list[Table | str]:
+def _planned(receipt: Receipt, outlook: Callable[[], Sequence[Part]]) -> list[Part]:
     if not receipt["changed"]:
         return [
             f"{_profiles(receipt)}: nothing to change, revision {receipt['revision']} stays.",
@@ -114,10 +114,17 @@ def _planned(receipt: Receipt, outlook: Callable[[], Sequence[str]]) -> list[Tab
         ]
     headline = f"{_profiles(receipt)}, a new revision after {receipt['revision']}"
     told = outlook()
-    return [headline, *_changes(receipt), *([""] if told else []), *told, *_warnings(receipt)]
+    return [
+        headline,
+        *_changes(receipt),
+        *([""] if told else []),
+        *told,
+        *_running(receipt),
+        *_warnings(receipt),
+    ]
 
 
-def _made(receipt: Receipt, *, changes: bool) -> list[Table | str]:
+def _made(receipt: Receipt, *, changes: bool) -> list[Part]:
     """Return a receipt; what changed only where it was not shown already, when the question was asked."""
     outcome = "in force" if receipt["changed"] else "unchanged"
     workers = (
@@ -127,6 +134,7 @@ def _made(receipt: Receipt, *, changes: bool) -> list[Table | str]:
     return [
         f"{_profiles(receipt)}, revision {receipt['revision']} {outcome}",
         *_conversations(receipt),
+        *_running(receipt),
         *_warnings(receipt),
         *(_changes(receipt) if changes else ()),
         "",
@@ -146,19 +154,28 @@ def _profiles(receipt: Receipt) -> str:
     return after if before == after else f"{before} -> {after}"
 
 
-def _conversations(receipt: Receipt) -> list[Table | str]:
+def _conversations(receipt: Receipt) -> list[Part]:
     """Return what became of conversations; nothing where none is held, or an older proxy does not say."""
     if receipt.get("held"):
         return [f"{receipt['held']} conversations that have begun stay with their group for now."]
     return ["Conversations that have begun move too."] if receipt.get("conversations") == "move" else []
 
 
-def _changes(receipt: Receipt) -> list[Table | str]:
+def _running(receipt: Receipt) -> Iterator[str]:
+    """Yield what moving the running conversations costs; nothing where that is nothing, or nobody says."""
+    caches = receipt.get("caches") or {}
+    if caches.get("cached_tokens"):
+        worth = "" if caches["usd"] is None else f", {dollars(caches['usd'])}"
+        much = f"{caches['share']:.0%} ({caches['cached_tokens']:,} tokens{worth})"
+        yield f"Running: caches answered {much} of what these tasks asked in the last 10 minutes."
+
+
+def _changes(receipt: Receipt) -> list[Part]:
     return ["", changes_table(receipt["changes"])] if receipt["changes"] else []
 
 
-def _warnings(receipt: Receipt) -> list[Table | str]:
-    return [f"Warning: {clean(text)}" for text in receipt["warnings"]]
+def _warnings(receipt: Receipt) -> list[Part]:
+    return [warning(f"Warning: {text}") for text in receipt["warnings"]]
 
 
 def _milliseconds(value: float | None) -> str:

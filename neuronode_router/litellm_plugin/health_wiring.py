@@ -58,9 +58,9 @@ class HealthWiring:
         """Return what is known of the deployments beforehand."""
         return self.monitor.registry
 
-    def standings(self) -> Mapping[str, tuple[DeploymentStatus, ...]]:
+    def statuses(self) -> Mapping[str, tuple[DeploymentStatus, ...]]:
         """Return the deployments of each group and how they stand."""
-        return self.monitor.standings
+        return self.monitor.statuses
 
     def noted_tier(self, group: str) -> Tier | None:
         """Return the lightest tier that operators noted at a group's deployments, None where there is none."""

@@ -153,6 +153,7 @@ class Runtime:
             deployments=self.deployments,
             gate=self.proof.gate,
             on_receipt=self.metering.switched,
+            caches=self.usage.service.running_caches,
             report=self.report,
             failures=self._failures,
         )
@@ -177,7 +178,7 @@ class Runtime:
         watchers = (self.routing_log, self.learning.recorder, self.metering.decided)
         self.auto = AutoRouter(
             classifier=self.learning.first(),
-            standings=self.health.monitor.live_standings,
+            statuses=self.health.monitor.live_statuses,
             mode=settings.auto_routing,
             sessions=self.sessions,
             watchers=[watcher for watcher in watchers if watcher],
@@ -208,7 +209,7 @@ class Runtime:
             proxy=self._proxy,
             folder=self._templates,
             names=tier_names(settings.model_fast, settings.model_medium, settings.model_complex),
-            standings=self.health.standings,
+            statuses=self.health.statuses,
             ladder=self.current.active_ladder,
             usage=self.usage.service,
         )
@@ -333,7 +334,7 @@ class Runtime:
         snapshot = self.current.snapshot
         if snapshot is None:
             codes.append("not_ready")
-        elif self.control.worker.standing.refused is not None:
+        elif self.control.worker.served.refused is not None:
             codes.append("revision_refused")
         elif not snapshot.decisions:
             codes.append("nothing_served")

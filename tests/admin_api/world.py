@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 from fastapi import FastAPI, Request
@@ -118,6 +118,7 @@ class World:
     """Whether automatic routing has started."""
     write_limit: str = "1000/second"
     frame_origin: str | None = None
+    agents: Literal["off", "read", "write"] = "read"
     app: LentApplication | FastAPI = field(init=False)
 
     def __post_init__(self) -> None:
@@ -142,6 +143,7 @@ class World:
             access_file=self._access,
             sign_in=self.sign_in,
             frame_origin=self.frame_origin,
+            agents=self.agents,
         )
 
     def sign_in(self, claim: str) -> UiSession:
@@ -193,6 +195,9 @@ async def running_world(
     (directory / "control.db").write_bytes(_migrated())
     store = ControlStore(f"sqlite:///{directory / 'control.db'}")
     proving = Proving(store, gate)
+    buffer = UsageBuffer()
+    buffer.count(finished(call_id=KNOWN_CALL, at=time.time()))
+    usage, keys = open_books(store, buffer), _write_keys(directory / "access.yaml")
     manager = ProfileManager(
         store=store,
         source=files(profiles, standstill=store.standstill),
@@ -200,17 +205,15 @@ async def running_world(
         wake=wake,
         gate=proving.room.gate,
         default_profile="premium",
+        caches=usage.running_caches,
     )
     identity = WorkerIdentity("worker-1", "host-1", os.getpid(), "0.1.0", time.time())
     worker = Worker(store=store, applier=applier, wake=wake, identity=identity)
     routing = Routing(GROUP_NAMES, CANARY, state=lambda: applier.state)
     await routing.look()
     meter = metering(
-        monitor=routing.board, statistics=routing.statistics, workers=lambda: store.registry.workers()
+        monitor=routing.monitor, statistics=routing.statistics, workers=lambda: store.registry.workers()
     )
-    buffer = UsageBuffer()
-    buffer.count(finished(call_id=KNOWN_CALL, at=time.time()))
-    usage, keys = open_books(store, buffer), _write_keys(directory / "access.yaml")
     world = World(profiles, store, manager, worker, applier, routing, meter, buffer, usage, keys)
     world.proving = proving
     world.judged = Judged(directory, store.database)

@@ -40,7 +40,7 @@ def admission_over(
         named=access.named,
         noted_tier=lambda _: None,
     )
-    auto = AutoRouter(classifier=Classifier(lexicon.shipped(), None), standings=dict)
+    auto = AutoRouter(classifier=Classifier(lexicon.shipped(), None), statuses=dict)
     return Admission(host, auto, current, keeper_over(access.named))
 
 

@@ -82,7 +82,7 @@ def admission(max_tier: Tier = Tier.COMPLEX, current: CurrentSnapshot | None = N
             named=lambda name: name,
             noted_tier=lambda _: None,
         ),
-        AutoRouter(classifier=Classifier(lexicon.shipped(), None), standings=dict),
+        AutoRouter(classifier=Classifier(lexicon.shipped(), None), statuses=dict),
         current or CurrentSnapshot(),
         keeper_over(lambda _: None),
     )
