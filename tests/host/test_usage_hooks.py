@@ -197,13 +197,13 @@ async def test_a_callers_own_words_are_not_kept(counting: CountingHooks) -> None
         *[(name, "other") for name in ("tell me a secret", "@profile/my words", "p/my words")],
     ],
 )
-async def test_who_asked_and_for_what_is_kept(desk: Desk, name: str, kept: str) -> None:
+async def test_who_asked_and_for_what_is_kept(counting: CountingHooks, name: str, kept: str) -> None:
     """What the key is called, and the name it asked for, where that is a name of ours or of LiteLLM's."""
     one = mark() | {"name": name, "caller": "app-a"}
 
-    await desk.feed.async_log_success_event(logged(one), None, None, None)
+    await counting.hooks.async_log_success_event(logged(one), None, None, None)
 
-    (found,) = desk.counted()
+    (found,) = counting.counted()
     assert (found.caller, found.asked) == ("app-a", kept)
 
 
