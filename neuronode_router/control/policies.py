@@ -31,7 +31,7 @@ from neuronode_router.errors import (
     RevisionConflict,
     StoreUnavailable,
 )
-from neuronode_router.policy.document import OutageTrigger, Policy, Want, difference
+from neuronode_router.policy.document import OutageTrigger, Policy, PolicyRule, Want, difference
 from neuronode_router.policy.engine import Level, PolicyVerdict, PreviewStretch, Situation, decide, preview
 from neuronode_router.policy.file import written
 from neuronode_router.policy.rules import Facts, Memory, RuleFact, RuleMemory, is_due, probed, remember, told
@@ -49,6 +49,9 @@ LEASE_SECONDS = 10.0
 
 REFUSED_SECONDS = 15.0
 """How long what was refused is not tried again."""
+
+AFTER_SUCCESS, AFTER_FAILURE = 3.0, 15.0
+"""Seconds between a probe and the next one of the same group: each is a real request."""
 
 POLICY_ACTOR = Actor("policy", kind="policy")
 
@@ -117,6 +120,8 @@ class Policies:
         self._clock = clock
         self._known: Policy = Policy()
         self._asking: dict[str, asyncio.Task[bool]] = {}
+        self._asked_again: dict[str, float] = {}
+        """From when on a rule's group may be asked again."""
         self._refused: tuple[float, Problem] | None = None
 
     async def take_up(self, policy: Policy, **options: Unpack[Options]) -> Receipt:
@@ -295,12 +300,18 @@ class Policies:
             if not is_due(rule, found[rule.name], now=now):
                 continue
             if task is not None and not task.cancelled():
-                found[rule.name] = probed(
-                    found[rule.name], succeeded=task.exception() is None and task.result()
-                )
-            if is_due(rule, found[rule.name], now=now) and isinstance(rule.trigger, OutageTrigger):
-                self._asking[rule.name] = asyncio.ensure_future(self._ask(rule.trigger.group))
+                succeeded = task.exception() is None and task.result()
+                found[rule.name] = probed(found[rule.name], succeeded=succeeded)
+                self._asked_again[rule.name] = now + (AFTER_SUCCESS if succeeded else AFTER_FAILURE)
+            self._ask_next(rule, found[rule.name], now)
         return found
+
+    def _ask_next(self, rule: PolicyRule, memory: RuleMemory, now: float) -> None:
+        waits = (
+            0 < self._asked_again.get(rule.name, now) - now <= AFTER_FAILURE
+        )  # more: the clock was set back
+        if not waits and is_due(rule, memory, now=now) and isinstance(rule.trigger, OutageTrigger):
+            self._asking[rule.name] = asyncio.ensure_future(self._ask(rule.trigger.group))
 
     def _policy(self, state: ControlState) -> Policy:
         digest = state.steering.policy

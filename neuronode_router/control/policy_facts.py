@@ -58,7 +58,7 @@ class PolicyFacts:
                 found[rule.name] = _outage(rule.trigger, attempts, now)
             else:
                 found[rule.name] = self._recorded(rule, now)
-        self._known = {rule: self._known[rule] for rule in policy.rules if rule in self._known}
+        self._known = {rule: known for rule in policy.rules if (known := self._known.get(rule))}
         return found
 
     def _recorded(self, rule: PolicyRule, now: float) -> RuleFact:
