@@ -93,6 +93,10 @@ class FinishedRequest:
     """How tier and group of an `auto` request came about: `domain.Step`s."""
     confidence: float | None = None
     """How sure the classification was, 0 to 1."""
+    caller: str = ""
+    """What the key is called that asked; empty where nobody knows."""
+    asked: str = ""
+    """The name that the caller sent as `model`."""
 
     @property
     def fallback(self) -> bool:

@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
@@ -53,7 +54,7 @@ _REPLACE = update(usage).where(
     usage.c.key == bindparam("of_key"),
 )
 MAX_SAME_ID = 10_000
-"""Requests of one call id that are looked through: a client may give the same to all of its own."""
+"""Requests that are looked through: a client may give one call id to all of its own, and one team's may be rare."""
 
 _CALLED = (
     select(requests.c.document)
@@ -61,6 +62,7 @@ _CALLED = (
     .order_by(requests.c.at.desc())
     .limit(MAX_SAME_ID)
 )
+_NEWEST = select(requests.c.document).order_by(requests.c.at.desc()).limit(MAX_SAME_ID)
 
 
 class UsageStore:
@@ -148,6 +150,12 @@ class UsageStore:
         with self._database.reading() as connection:
             found = connection.execute(_CALLED, {"wanted": call_id}).scalars()
             return newest(map(_request, found), call_id, team)
+
+    def newest(self, limit: int, *, team: str | None = None) -> list[FinishedRequest]:
+        """Return the newest requests of the last hour, at most `limit`; only those of `team` where it is given."""
+        with self._database.reading() as connection:
+            found = map(_request, connection.execute(_NEWEST).scalars())
+            return list(islice((one for one in found if team in (None, one.key.team)), limit))
 
     def condense(self, period: int, into: int, *, before: float) -> int:
         """Add rows of `period` seconds up to longer ones that ended by `before`, one of these per transaction.

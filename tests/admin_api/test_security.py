@@ -24,8 +24,8 @@ from tests.support.web import serving
 CALLERS = (None, "wrong", "member", "stranger", "viewer", "admin")
 REFUSED = {None: 401, "wrong": 401}
 MEMBERS_MAY = {"list_profiles", "read_access", "read_status", "read_profile", "compare_profiles", "classify"}
-MEMBERS_MAY |= {"list_bindings", "give_feedback"}
-TEAMS_MAY = {"read_usage", "explain_request"}
+MEMBERS_MAY |= {"list_bindings", "give_feedback", "read_schema"}
+TEAMS_MAY = {"read_usage", "read_series", "newest_requests", "explain_request"}
 """Members of a team may, and only see its own."""
 VIEWERS_MAY = (
     MEMBERS_MAY

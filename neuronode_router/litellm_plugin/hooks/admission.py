@@ -219,7 +219,8 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         gate.let(asking.passing() or gate.FREE)
         chosen_group.choose(user, requested, ",".join(way.decision.group for way in ways))
         known = self._keeper.sent(talk, ways[0].decision, asking.snapshot)
-        marks = [{**(way.mark or {}), request_metadata.CONVERSATION: known} for way in ways]
+        shared = {request_metadata.CONVERSATION: known, request_metadata.CALLER: asking.principal.name}
+        marks = [{**(way.mark or {}), **shared} for way in ways]
         decisions = [way.decision for way in ways]
         request_metadata.stamp_all(bucket, list(zip(decisions, marks, strict=True)), tags=self._host.tags())
         self._tracing.describe(user.parent_otel_span, bucket[request_metadata.KEY])

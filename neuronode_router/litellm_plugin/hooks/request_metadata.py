@@ -40,6 +40,9 @@ DIVERTED = "diverted_from"
 CONVERSATION = "conversation"
 """Entry of the mark: under which key the request's conversation is known, and how many turns the request brought."""
 
+CALLER = "caller"
+"""Entry of the mark: what the caller's key is called."""
+
 MOVED = "moved"
 """Entry of the mark: what was taken out of the last attempt because another provider had written it."""
 
