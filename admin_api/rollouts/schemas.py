@@ -26,7 +26,7 @@ from neuronode_router.rollouts.course import (
     Rollout,
     RolloutPlan,
 )
-from neuronode_router.rollouts.guards import DEFAULT_GUARDS, Finding, Guard, Metric
+from neuronode_router.rollouts.guards import DEFAULT_GUARDS, Guard, GuardFinding, Metric
 
 PERCENT = WHOLE / 100
 WORST = 1e9
@@ -120,7 +120,7 @@ class RolloutDocument(Document):
 class LiveRolloutDocument(RolloutDocument):
     """A rollout, and what its guards say now."""
 
-    findings: Sequence[Finding]
+    findings: Sequence[GuardFinding]
     """Of each bound, for all tasks together and for each task, the figures of both arms. Empty when it is over."""
     next: Act | None
     """What it would do by itself now; null for nothing."""

@@ -30,7 +30,7 @@ from neuronode_router.rollouts.course import (
     watched,
 )
 from neuronode_router.rollouts.facts import BothArms
-from neuronode_router.rollouts.guards import Finding, judge
+from neuronode_router.rollouts.guards import GuardFinding, judge
 from neuronode_router.storage.lease import Fence, Lease
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class RolloutView:
     """A rollout as it stands, with what the facts say now."""
 
     rollout: Rollout
-    findings: tuple[Finding, ...]
+    findings: tuple[GuardFinding, ...]
     next: NextAct
     """What it would do itself now, and why."""
 
@@ -193,7 +193,7 @@ class Rollouts:
         findings = await asyncio.to_thread(self._findings, rollout)
         return RolloutView(rollout, findings, next_act(rollout, findings))
 
-    def _findings(self, rollout: Rollout) -> tuple[Finding, ...]:
+    def _findings(self, rollout: Rollout) -> tuple[GuardFinding, ...]:
         if rollout.phase.over:
             return ()  # nothing of it is recorded any more: its history has the figures
         plan = rollout.plan

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from neuronode_router.rollouts.guards import DEFAULT_GUARDS, Finding, Guard, Metric, Verdict
+from neuronode_router.rollouts.guards import DEFAULT_GUARDS, Guard, GuardFinding, GuardVerdict, Metric
 
 WHOLE = 1000
 """Shares are in thousandths."""
@@ -157,7 +157,7 @@ class NextAct:
 
     act: Act | None
     why: str
-    findings: tuple[Finding, ...] = field(default=())
+    findings: tuple[GuardFinding, ...] = field(default=())
     """The evidence of a breach."""
 
 
@@ -172,7 +172,7 @@ def watched(rollout: Rollout, now: float) -> Rollout:
     return replace(rollout, held=rollout.held + min(max(gap, 0.0), MAX_GAP_SECONDS), watched_at=now)
 
 
-def next_act(rollout: Rollout, findings: Sequence[Finding]) -> NextAct:
+def next_act(rollout: Rollout, findings: Sequence[GuardFinding]) -> NextAct:
     """Return what a rollout itself does, and why it does nothing. Never raises.
 
     It may go back at any time. It goes on only while it runs, when its hold is over, every bound has its data and
@@ -180,7 +180,7 @@ def next_act(rollout: Rollout, findings: Sequence[Finding]) -> NextAct:
     """
     if rollout.phase.over:
         return NextAct(None, f"it is {rollout.phase}")
-    breached = tuple(one for one in findings if one.verdict is Verdict.BREACHED)
+    breached = tuple(one for one in findings if one.verdict is GuardVerdict.BREACHED)
     if breached:
         return _on_breach(rollout, breached)
     if rollout.phase is not Phase.RUNNING:
@@ -188,7 +188,7 @@ def next_act(rollout: Rollout, findings: Sequence[Finding]) -> NextAct:
     if rollout.held < rollout.plan.hold_seconds:
         left = rollout.plan.hold_seconds - rollout.held
         return NextAct(None, f"the step is watched for another {left:.0f} s")
-    waiting = [one for one in findings if one.task == "" and one.verdict is not Verdict.GOOD]
+    waiting = [one for one in findings if one.task == "" and one.verdict is not GuardVerdict.GOOD]
     if waiting or not findings:
         return NextAct(None, _what_lacks(waiting, rollout.plan.least))
     if rollout.step + 1 < len(rollout.plan.steps):
@@ -226,16 +226,16 @@ def from_text(text: str) -> Rollout:
     return Rollout(**{**fields, "phase": Phase(fields["phase"])}, plan=RolloutPlan(**plan))
 
 
-def _on_breach(rollout: Rollout, breached: tuple[Finding, ...]) -> NextAct:
+def _on_breach(rollout: Rollout, breached: tuple[GuardFinding, ...]) -> NextAct:
     why = "; ".join(str(one) for one in breached)
     if rollout.plan.on_breach is OnBreach.ROLLBACK:
         return NextAct(Act.ABORT, why, breached)
     return NextAct(None if rollout.phase is Phase.PAUSED else Act.PAUSE, why, breached)
 
 
-def _what_lacks(waiting: Sequence[Finding], least: int) -> str:
+def _what_lacks(waiting: Sequence[GuardFinding], least: int) -> str:
     """Return in words why no step is left behind."""
-    lacking = sorted({str(one.metric) for one in waiting if one.verdict is Verdict.NO_DATA})
+    lacking = sorted({str(one.metric) for one in waiting if one.verdict is GuardVerdict.NO_DATA})
     if lacking or not waiting:
         return f"fewer than {least} samples of an arm for {', '.join(lacking) or 'any guard'}"
     return "seen beyond its bound, which may be chance: " + "; ".join(str(one) for one in waiting)

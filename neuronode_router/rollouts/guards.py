@@ -68,7 +68,7 @@ DEFAULT_GUARDS = (
 """What every deployment records. Cost needs prices and first tokens need streams: who has them, guards them."""
 
 
-class Verdict(StrEnum):
+class GuardVerdict(StrEnum):
     """What the facts say of one bound."""
 
     GOOD = "good"
@@ -89,7 +89,7 @@ class ArmFigure:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class GuardFinding:
     """What the facts say of one bound for one task."""
 
     metric: Metric
@@ -99,7 +99,7 @@ class Finding:
     bound: float
     control: ArmFigure
     canary: ArmFigure
-    verdict: Verdict
+    verdict: GuardVerdict
 
     def __str__(self) -> str:
         """Return it as a phrase for people, with the figures of both arms."""
@@ -110,7 +110,7 @@ class Finding:
 
 def judge(
     guards: Sequence[Guard], facts: Mapping[str, BothArms], *, alpha: float, least: int
-) -> tuple[Finding, ...]:
+) -> tuple[GuardFinding, ...]:
     """Return what the facts say of each bound, for all tasks together and for each. Never raises.
 
     `alpha` is the chance of one bound of one task to be called breached, at any time, though it is kept. Below `least`
@@ -127,10 +127,10 @@ def judge(
 
 def _finding(  # noqa: PLR0913  what one bound of one task is judged by
     guard: Guard, limit: Limit, bound: float, task: str, arms: BothArms, *, alpha: float, least: int
-) -> Finding:
+) -> GuardFinding:
     control, canary = (figure(guard.metric, one, alpha) for one in (arms.control, arms.canary))
     verdict = _verdict(limit, bound, control, canary, least=least)
-    return Finding(guard.metric, task, limit, bound, control, canary, verdict)
+    return GuardFinding(guard.metric, task, limit, bound, control, canary, verdict)
 
 
 def figure(metric: Metric, facts: ArmFacts, alpha: float) -> ArmFigure:
@@ -138,17 +138,19 @@ def figure(metric: Metric, facts: ArmFacts, alpha: float) -> ArmFigure:
     return _READ[metric](facts, alpha)
 
 
-def _verdict(limit: Limit, bound: float, control: ArmFigure, canary: ArmFigure, *, least: int) -> Verdict:
+def _verdict(
+    limit: Limit, bound: float, control: ArmFigure, canary: ArmFigure, *, least: int
+) -> GuardVerdict:
     ceiling = _ceiling(limit, bound, control.high)
     if canary.low is not None and ceiling is not None and canary.low > ceiling:
-        return Verdict.BREACHED
+        return GuardVerdict.BREACHED
     needed = (canary,) if limit is Limit.AT_MOST else (canary, control)
     if any(one.samples < least or one.value is None for one in needed):
-        return Verdict.NO_DATA
+        return GuardVerdict.NO_DATA
     seen = _ceiling(limit, bound, control.value)
     assert canary.value is not None
     assert seen is not None
-    return Verdict.GOOD if canary.value <= seen else Verdict.UNSURE
+    return GuardVerdict.GOOD if canary.value <= seen else GuardVerdict.UNSURE
 
 
 def _ceiling(limit: Limit, bound: float, control: float | None) -> float | None:

@@ -23,7 +23,7 @@ from neuronode_router.proof.gate import GateMode
 from neuronode_router.proof.matrix import State
 from neuronode_router.proof.probes import ProbeReason as Found
 from neuronode_router.rollouts.course import Phase
-from neuronode_router.rollouts.guards import Limit, Metric, Verdict
+from neuronode_router.rollouts.guards import GuardVerdict, Limit, Metric
 from neuronode_router.routing.fit import Misfit
 from neuronode_router.routing.overload import Health, HealthReason
 from neuronode_router.usage.finished import RequestOutcome
@@ -77,7 +77,7 @@ VOCABULARIES = {
     "rollout_limit": Limit,
     "rollout_metric": Metric,
     "rollout_phase": Phase,
-    "rollout_verdict": Verdict,
+    "rollout_verdict": GuardVerdict,
     "step": [*Reason, *Step],
     "sticky": Stickiness,
     "task": Task,

@@ -24,7 +24,7 @@ from neuronode_router.rollouts.course import (
     watched,
 )
 from neuronode_router.rollouts.facts import ArmFacts, BothArms
-from neuronode_router.rollouts.guards import Guard, Metric, Verdict, judge
+from neuronode_router.rollouts.guards import Guard, GuardVerdict, Metric, judge
 
 ERRORS = (Guard(Metric.ERROR_RATE, worse_by=0.02),)
 
@@ -132,7 +132,7 @@ def test_slower_and_dearer_are_seen(metric: Metric, field: str, unit: float) -> 
 
     closer, wider = judge(guards, {"chat": facts}, alpha=1e-5, least=100)[::2]
 
-    assert (closer.verdict, wider.verdict) == (Verdict.BREACHED, Verdict.GOOD)
+    assert (closer.verdict, wider.verdict) == (GuardVerdict.BREACHED, GuardVerdict.GOOD)
     assert closer.control.value == pytest.approx(unit * 1.1**50.5)
 
 
