@@ -12,12 +12,13 @@ const orNothing = (error) => {
 
 // Returns {receipt, etag, objections}, these as [{kind, ...}]: none means that it can be done at once. Raises what refuses the dry run.
 export async function objectionsTo(profile) {
-  const [{ data: receipt, etag }, { data: plan }, { data: matrix }] = await Promise.all([
+  const [{ data: receipt, etag }, { data: plan }, { data: matrix }, { data: rollouts }] = await Promise.all([
     ask("profiles/switch", { method: "POST", body: { profile, dry_run: true } }),
     ask("plan", { method: "POST", body: { profile } }).catch(orNothing),
     ask("proof/matrix").catch(orNothing),
+    ask("rollouts?limit=1").catch(orNothing),
   ]);
-  return { receipt, etag, objections: [...warned(receipt), ...unproven(matrix, profile), ...dearer(plan), ...unfitting(plan), ...talking(receipt)] };
+  return { receipt, etag, objections: [...warned(receipt), ...overtaken(rollouts), ...unproven(matrix, profile), ...dearer(plan), ...unfitting(plan), ...talking(receipt)] };
 }
 
 const warned = ({ warnings }) => (warnings.length ? [{ kind: "warned" }] : []);
@@ -34,6 +35,9 @@ function dearer(plan) {
   const share = before && after ? after / before - 1 : 0;
   return share > DEARER ? [{ kind: "dearer", share }] : [];
 }
+
+// A switch of a person goes before a rollout, and ends it.
+const overtaken = (rollouts) => (rollouts?.running ? [{ kind: "rollout" }] : []);
 
 const unfitting = (plan) => (plan?.findings.length ? [{ kind: "unfitting", count: plan.findings.length }] : []);
 
