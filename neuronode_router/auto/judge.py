@@ -22,6 +22,7 @@ from neuronode_router.auto.comparison import (
 )
 from neuronode_router.auto.judged_days import JudgedDay, JudgedDays
 from neuronode_router.background import Failures
+from neuronode_router.routing.residency import Required
 from neuronode_router.usage.prices import Price
 
 WAITING = 50
@@ -60,8 +61,13 @@ class AskedGroups(Protocol):
         max_tokens: int,
         form: Mapping[str, Any] | None,
         seconds: float,
+        places: Required,
     ) -> GroupAnswer:
         """Return the answer. Raises `GroupFailed`, at the latest after about `seconds`."""
+        ...
+
+    def stays(self, group: str, places: Required) -> bool:
+        """Return whether a deployment of the group is at one of these places."""
         ...
 
 
@@ -128,7 +134,13 @@ class AnswerJudge:
             self.dropped += 1
 
     async def compare(self, comparison: Comparison) -> None:
-        """Ask the heavier group and the judge, and tell of the verdict. Raises `StoreUnavailable`."""
+        """Ask the heavier group and the judge, and tell of the verdict. Raises `StoreUnavailable`.
+
+        Where the request's data may not go to both, nobody is asked.
+        """
+        groups = (comparison.rival, self.settings.group)
+        if comparison.places and not all(self._groups.stays(each, comparison.places) for each in groups):
+            return
         heavy = self._most(comparison.rival, comparison.prompt_tokens, comparison.max_tokens)
         judge = self._most(self.settings.group, comparison.verdict_tokens, VERDICT_TOKENS)
         if heavy is None or judge is None:
@@ -191,6 +203,7 @@ class AnswerJudge:
                 max_tokens=comparison.max_tokens,
                 form=comparison.form,
                 seconds=SECONDS,
+                places=comparison.places,
             )
         except GroupFailed:
             return None, heavy
@@ -205,6 +218,7 @@ class AnswerJudge:
                 max_tokens=VERDICT_TOKENS,
                 seconds=SECONDS,
                 form=VERDICT_FORM,
+                places=comparison.places,
             )
         except GroupFailed:
             return None, cost + judge

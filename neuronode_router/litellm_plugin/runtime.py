@@ -39,6 +39,7 @@ from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
 from neuronode_router.litellm_plugin.learning_wiring import LearningWiring
 from neuronode_router.litellm_plugin.router.bridge import bridge_of
 from neuronode_router.litellm_plugin.router.deployments import Deployments
+from neuronode_router.litellm_plugin.router.location import Locations
 from neuronode_router.litellm_plugin.router.probing import RouterAsker
 from neuronode_router.litellm_plugin.router.router_hooks import RouterHooks
 from neuronode_router.litellm_plugin.seams import Part
@@ -133,6 +134,7 @@ class Runtime:
             bridge=bridge,
             deployments=self.deployments,
             registry=self.health.inventory,
+            place_of=self.health.place_of,
             watch=self._ended,
         )
         self.budgets = Budgets(
@@ -194,6 +196,8 @@ class Runtime:
                 grants=self._group_access.grants,
                 named=self._group_access.named,
                 noted_tier=self.health.noted_tier,
+                places=Locations(self._bridge.entries),
+                place_of=self.health.place_of,
             ),
             self.auto,
             self.current,

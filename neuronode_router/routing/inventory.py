@@ -13,8 +13,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from neuronode_router.domain import Tier
+from neuronode_router.domain import NAME_PATTERN, Tier
 from neuronode_router.errors import Problem
+
+PLACE = "neuronode_place"
+"""Where `model_info` carries what the host found out about the place of a deployment."""
 
 NOTE = "neuronode"
 """Key in `model_info`. A key of its own: LiteLLM's `tier` means free or paid."""
@@ -65,6 +68,8 @@ class Note(BaseModel):
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     parallel: Annotated[int, Field(gt=0, le=10_000)] | None = None
     capabilities: tuple[str, ...] = ()
+    location: Annotated[str, Field(pattern=f"^{NAME_PATTERN.pattern}$")] | None = None
+    """Where it is: `local`, a country, `eu`, `us`, a provider. The host reads it, with what it derives without it."""
     modalities: tuple[Modality, ...] | None = None
     """All that it reads; what is not named it does not."""
     abilities: Mapping[Ability, bool] = {}
@@ -106,6 +111,8 @@ class Deployment:
     """Whether its server has it."""
     loaded: bool | None = None
     """Whether its weights are in memory; None where that is no question."""
+    location: str | None = None
+    """Where it is, None where nobody can tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +204,7 @@ def _deployment(group: str, about: Mapping[str, Any], note: Note) -> Deployment:
         capabilities=note.capabilities,
         answers=about.get("mode") not in SILENT,
         accepts=frozenset(map(str, accepts)) if isinstance(accepts, list) else None,
+        location=about.get(PLACE),
     )
     said.update(note.abilities.items())
     return _able(bare, said)

@@ -13,7 +13,7 @@ metadata = MetaData()
 VERSION_TABLE = "neuronode_version"
 """Alembic's table: which migration the database has."""
 
-HEAD_VERSION = "0008"
+HEAD_VERSION = "0010"
 """The newest migration. Kept here so that a start with an up-to-date database need not import Alembic."""
 
 state = Table(
@@ -122,6 +122,7 @@ usage = Table(
     Column("team", String(NAME_LENGTH), nullable=False),
     Column("reason", String(NAME_LENGTH), nullable=False),
     Column("outcome", String(NAME_LENGTH), nullable=False),
+    Column("location", String(NAME_LENGTH), nullable=False, server_default=""),
     *(Column(name, BigInteger, nullable=False) for name in USAGE_COUNTERS),
     Column("latency", Text, nullable=False),
     Column("first_token", Text, nullable=False),

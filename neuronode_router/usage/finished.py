@@ -60,6 +60,8 @@ class UsageKey(NamedTuple):
     reason: str = ""
     """Why that profile decided: a `domain.Reason`."""
     outcome: str = RequestOutcome.ANSWERED
+    location: str = ""
+    """Where the deployments are that were asked, retries and fallbacks included, joined by `+`."""
 
 
 @dataclass(frozen=True, slots=True)

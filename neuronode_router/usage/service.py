@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 from neuronode_router.domain import Profile
 from neuronode_router.usage.explain import Explanation, explain
-from neuronode_router.usage.finished import FinishedRequest
+from neuronode_router.usage.finished import OTHER, FinishedRequest
 from neuronode_router.usage.forecast import Forecast, forecast
 from neuronode_router.usage.periods import DAY, TimeSpan, aligned
 from neuronode_router.usage.prices import Listed, Prices
 from neuronode_router.usage.report import Report, report
 from neuronode_router.usage.store import UsageStore
 from neuronode_router.usage.targets import GroupNote
+from neuronode_router.usage.whereabouts import Whereabouts, whereabouts
 from neuronode_router.usage.writer import UsageWriter
 
 Clock = Callable[[], float]
@@ -53,6 +54,13 @@ class UsageService:
         earlier = self._aligned(span.before.since, span.before.until)
         return await asyncio.to_thread(self._report, span, earlier, by, step, team)
 
+    async def whereabouts(
+        self, since: float, until: float, *, is_within: Callable[[str], bool], team: str | None = None
+    ) -> Whereabouts:
+        """Return where requests went, those of `team` only where it is given."""
+        await self.writer.flush()
+        return await asyncio.to_thread(self._whereabouts, self._aligned(since, until), is_within, team)
+
     async def forecast(self, candidate: Profile, since: float, until: float) -> Forecast:
         """Return what the recorded requests would have cost under `candidate`."""
         await self.writer.flush()
@@ -77,6 +85,11 @@ class UsageService:
     ) -> Report:
         now, before = self.store.collect(span, team=team), self.store.collect(earlier, team=team)
         return report(now, before, span=span, by=by, step=step)
+
+    def _whereabouts(self, span: TimeSpan, is_within: Callable[[str], bool], team: str | None) -> Whereabouts:
+        rows = self.store.collect(span, team=team)
+        unattributed = {} if team is None else self.store.collect(span, team=OTHER)
+        return whereabouts(rows, unattributed, span=span, is_within=is_within)
 
     def _forecast(self, candidate: Profile, span: TimeSpan) -> Forecast:
         rows = self.store.collect(span)

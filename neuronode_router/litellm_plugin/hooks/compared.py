@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from neuronode_router.auto.comparison import ANSWER_TOKENS, Comparison, Message
+from neuronode_router.routing.residency import Required
 
 CHAT = frozenset({"completion", "acompletion"})
 ROLES = frozenset({"system", "developer", "user", "assistant"})
@@ -17,7 +18,7 @@ LIMITS = frozenset({"num_predict", "max_length"})
 
 
 def comparison_of(
-    kwargs: Mapping[str, Any], *, answer: object, rival: str, call_id: str, caller: str
+    kwargs: Mapping[str, Any], *, answer: object, rival: str, places: Required, call_id: str, caller: str
 ) -> Comparison | None:
     """Return what is to be compared, None for a request or an answer that is not plain text, or too long."""
     messages = kwargs.get("messages")
@@ -36,6 +37,7 @@ def comparison_of(
         rival,
         max_tokens=min((ANSWER_TOKENS, *limits_of(parameters))),
         form=form if isinstance(form, Mapping) else None,
+        places=places,
     )
     return found if found.fits else None
 

@@ -19,8 +19,16 @@ from neuronode_router.background import Failures
 from neuronode_router.classifier.history import FeedbackOutcome
 from neuronode_router.domain import Step, Tier
 from neuronode_router.litellm_plugin.hooks.compared import comparison_of, limits_of
-from neuronode_router.litellm_plugin.hooks.request_metadata import BUCKETS, DIVERTED, RIVAL, asked, stamped
+from neuronode_router.litellm_plugin.hooks.request_metadata import (
+    BUCKETS,
+    DIVERTED,
+    PLACES,
+    RIVAL,
+    asked,
+    stamped,
+)
 from neuronode_router.litellm_plugin.hooks.usage_reading import read_usage
+from neuronode_router.routing.residency import required
 from neuronode_router.routing.sufficiency import RequestKind
 from neuronode_router.tasks.answer_form import has_form
 from neuronode_router.usage.prices import Price
@@ -71,7 +79,7 @@ class OutcomeHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
             self._count_diverted(mark, kwargs, request)
             choice = _choice(response_obj)
             right = None if choice is None else _form(kwargs, choice)
-            if right is not False and self._offered(kwargs, choice, mark.get(RIVAL), (call_id, caller)):
+            if right is not False and self._offered(kwargs, choice, mark, (call_id, caller)):
                 return
             if right is not None:
                 kind = FeedbackOutcome.SUFFICED if right else FeedbackOutcome.LABEL_FAILURE
@@ -98,14 +106,18 @@ class OutcomeHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
         self._outcomes.diverted(of, saved_usd=saved)
 
     def _offered(
-        self, kwargs: Mapping[str, Any], choice: object, rival: str | None, whose: tuple[str, str]
+        self, kwargs: Mapping[str, Any], choice: object, mark: Mapping[str, Any], whose: tuple[str, str]
     ) -> bool:
         """Offer a whole answer of a sampled request to the judge. Its verdict says more than a right form."""
+        rival = mark.get(RIVAL)
         if self._judge is None or rival is None or getattr(choice, "finish_reason", None) != "stop":
             return False
         answer = getattr(getattr(choice, "message", None), "content", None)
         call_id, caller = whose
-        found = comparison_of(kwargs, answer=answer, rival=rival, call_id=call_id, caller=caller)
+        places = required(*mark.get(PLACES, ()))
+        found = comparison_of(
+            kwargs, answer=answer, rival=rival, places=places, call_id=call_id, caller=caller
+        )
         if found is not None:
             self._judge.offer(found)
         return found is not None

@@ -22,7 +22,7 @@ from litellm.proxy._types import UserAPIKeyAuth
 from neuronode_router.background import Failures
 from neuronode_router.domain import Reason
 from neuronode_router.litellm_plugin.auth.identity import UI_TEAM
-from neuronode_router.litellm_plugin.hooks.request_metadata import ASKED, SEVERAL, stamped
+from neuronode_router.litellm_plugin.hooks.request_metadata import ASKED, SEVERAL, WENT, stamped
 from neuronode_router.litellm_plugin.hooks.usage_reading import (
     Usage,
     call_id,
@@ -32,6 +32,7 @@ from neuronode_router.litellm_plugin.hooks.usage_reading import (
 )
 from neuronode_router.usage.buffer import UsageBuffer
 from neuronode_router.usage.finished import MAX_NAME, OTHER, FinishedRequest, RequestOutcome, UsageKey
+from neuronode_router.usage.whereabouts import UNKNOWN_PLACE
 
 COUNTED = "counted"
 """Entry in our mark on a request: the mark is the one object that all hooks of a request share."""
@@ -53,6 +54,8 @@ class Groups:
     """From `{"model_id": ...}` to (group, embedded)."""
     known: Callable[[str], bool]
     """Whether LiteLLM has a group of this name: other names are the caller's own words, and are not kept."""
+    place_of: Callable[[str], str | None] = lambda _: None
+    """From a deployment's id to where it is, None where nobody can tell."""
 
 
 @dataclass(slots=True)
@@ -219,6 +222,7 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
             team=(team or "")[:MAX_NAME] if team != UI_TEAM else "",
             reason=mark.get("reason") or Reason.FAIL_OPEN.value,
             outcome=usage.outcome,
+            location=self._location(mark, usage),
         )
         return FinishedRequest(
             call_id=call_id(given_id),
@@ -236,6 +240,15 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
             steps=tuple(mark.get("steps", ())),
             confidence=mark.get("confidence"),
         )
+
+    def _location(self, mark: Mapping[str, Any], usage: Usage) -> str:
+        """Return every place that was asked, empty where nobody was."""
+        went = mark.get(WENT)
+        if went is None:
+            asked = usage.deployment and usage.outcome is not RequestOutcome.CACHED
+            went = [self._groups.place_of(usage.deployment)] if asked else []
+        places = "+".join(sorted({place or UNKNOWN_PLACE for place in went}))
+        return places if len(places) <= MAX_NAME else OTHER
 
     def _one_of(self, mark: Mapping[str, Any] | None, kwargs: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Return the mark of one of several names, by whom was asked for it, that is not counted yet."""

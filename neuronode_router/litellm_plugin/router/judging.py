@@ -11,10 +11,13 @@ from typing import Any
 from neuronode_router.auto.comparison import Message
 from neuronode_router.auto.judge import GroupAnswer, GroupFailed
 from neuronode_router.domain import Reason
+from neuronode_router.litellm_plugin.hooks.gate import confined
 from neuronode_router.litellm_plugin.hooks.request_metadata import ASKED, KEY
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
+from neuronode_router.litellm_plugin.router.location import Locations
 from neuronode_router.litellm_plugin.router.prices import dearest_price
 from neuronode_router.litellm_plugin.router.probing import account, ask_group, cost_of
+from neuronode_router.routing.residency import Required, is_within
 from neuronode_router.usage.prices import Price
 
 NAME = "neuronode-judge"
@@ -31,6 +34,10 @@ class JudgedGroups:
         """Return the price of the group's dearest deployment, None where one of them has none."""
         return dearest_price(self._bridge.entries(), group)
 
+    def stays(self, group: str, places: Required) -> bool:
+        """Return whether a deployment of the group is at one of these places."""
+        return any(is_within(place, places) for place in Locations(self._bridge.entries).of_group(group))
+
     async def answer(
         self,
         group: str,
@@ -39,18 +46,20 @@ class JudgedGroups:
         max_tokens: int,
         form: Mapping[str, Any] | None,
         seconds: float,
+        places: Required,
     ) -> GroupAnswer:
         """Return the answer. Raises `GroupFailed`, at the latest after about `seconds`."""
         try:
-            response = await ask_group(
-                self._bridge.live(),
-                group,
-                [dict(message) for message in messages],
-                metadata=account(NAME) | self._shown(group),
-                seconds=seconds,
-                max_tokens=max_tokens,
-                **({} if form is None else {"response_format": form}),
-            )
+            with confined(places):
+                response = await ask_group(
+                    self._bridge.live(),
+                    group,
+                    [dict(message) for message in messages],
+                    metadata=account(NAME) | self._shown(group),
+                    seconds=seconds,
+                    max_tokens=max_tokens,
+                    **({} if form is None else {"response_format": form}),
+                )
             choice = response.choices[0]
             whole = choice.finish_reason == "stop" and not choice.message.tool_calls
             return GroupAnswer((choice.message.content or "") if whole else "", cost_of(response))
