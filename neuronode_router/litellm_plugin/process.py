@@ -17,7 +17,7 @@ import litellm
 from fastapi import FastAPI
 
 from neuronode_router.errors import AdminClosed, NotReady
-from neuronode_router.litellm_plugin import releases, seams
+from neuronode_router.litellm_plugin import listing, releases, seams
 from neuronode_router.litellm_plugin.auth import door
 from neuronode_router.litellm_plugin.auth.identity import access_file_auth
 from neuronode_router.litellm_plugin.runtime import Runtime
@@ -47,6 +47,7 @@ def start(mount: Callable[[FastAPI], None]) -> None:
         litellm.logging_callback_manager.add_litellm_callback(callback)
     mount(proxy.app)
     door.guard(proxy.app, _runtime.admission)
+    listing.amend_listings(proxy.app, _runtime.offers, _runtime.admission.failures)
     gc.enable()  # `neuronode serve` keeps it off until here
     _life = asyncio.get_running_loop().create_task(_runtime.run(), name="neuronode")
     _life.add_done_callback(_report_end)

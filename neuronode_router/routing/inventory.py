@@ -99,6 +99,8 @@ class Deployment:
     """What it is known not to read; of what stands in neither nobody said anything."""
     cannot: frozenset[Ability] = frozenset()
     """What it is known not to be able to."""
+    able: frozenset[Ability] = frozenset()
+    """What it is known to be able to."""
     answers: bool = True
     """Whether it writes anything: what only embeds needs no room for an answer."""
     accepts: frozenset[str] | None = None
@@ -217,7 +219,10 @@ def _able(entry: Deployment, said: Mapping[Modality | Ability, bool]) -> Deploym
         entry,
         modalities=entry.modalities.union(each for each in SEEN if said.get(each) and each not in known),
         refuses=entry.refuses.union(each for each in SEEN if said.get(each) is False and each not in known),
-        cannot=entry.cannot.union(each for each in Ability if said.get(each) is False),
+        cannot=entry.cannot.union(
+            each for each in Ability if said.get(each) is False and each not in entry.able
+        ),
+        able=entry.able.union(each for each in Ability if said.get(each) and each not in entry.cannot),
     )
 
 
