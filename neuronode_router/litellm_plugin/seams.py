@@ -86,6 +86,7 @@ SEAMS = (
     Seam(Part.ADMISSION, "litellm:logging_callback_manager.remove_callback_from_all_lists"),
     Seam(Part.HEADERS, _LOGGER + "async_post_call_response_headers_hook", _HEADERS),
     Seam(Part.LISTING, _LOGGER + "async_filter_listed_models", ("user_api_key_dict", "model_names")),
+    Seam(Part.LISTING, _PROXY + "app.router.middleware_stack"),
     Seam(
         Part.AUTHENTICATION,
         "litellm.proxy.auth.user_api_key_auth:user_api_key_auth",
