@@ -20,7 +20,7 @@ Range = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class Guarantee:
     """What a request may count on, whoever of several deployments answers it."""
 
     context_window: int | None = None
@@ -36,16 +36,16 @@ class Offer:
     answer_usd: Range | None = None
 
 
-def offer_of(deployments: Sequence[Deployment], rates: Mapping[str, Rate]) -> Offer:
+def offer_of(deployments: Sequence[Deployment], rates: Mapping[str, Rate]) -> Guarantee:
     """Return what these deployments guarantee together; those that are not there count only where all are not."""
     able = [each for each in deployments if each.available] or list(deployments)
     if not able:
-        return Offer()
+        return Guarantee()
     window = _least(each.context_window for each in able)
     known = [rates[each.id] for each in able if each.id in rates]
     priced = known if len(known) == len(able) else []
     read = frozenset.intersection(*(each.modalities for each in able))
-    return Offer(
+    return Guarantee(
         context_window=window,
         max_output=_least((window, *(each.max_tokens for each in able))) if _said(able) else None,
         modalities=tuple(each for each in (*TEXT, *SEEN) if each in read),

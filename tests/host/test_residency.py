@@ -97,7 +97,7 @@ def kept(request: pytest.FixtureRequest) -> Kept:
 @pytest.fixture
 def way(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
     """A proxy's hooks over groups in several places."""
-    live = router(entries())
+    live = router(entries(), disable_cooldowns=True)
     monkeypatch.setattr("litellm.proxy.proxy_server.llm_router", live)
     names = ("active", "strict", STABLE_ALIAS_PROFILE)
     profiles = ProfileSet({name: profile(name, kept.profiles.get(name, ())) for name in names})

@@ -15,7 +15,7 @@ from neuronode_router.errors import NeuronodeError
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost, Asking
 from neuronode_router.routing.inventory import Inventory
-from neuronode_router.routing.offer import Offer, Rate, offer_of, reachable
+from neuronode_router.routing.offer import Guarantee, Rate, offer_of, reachable
 from neuronode_router.routing.residency import is_within
 
 
@@ -26,7 +26,7 @@ class NameOffer:
     decision: Decision
     groups: tuple[str, ...]
     """Who may answer."""
-    offer: Offer
+    offer: Guarantee
 
 
 class Offers:
@@ -79,7 +79,7 @@ class Offers:
 
     def _offer(
         self, asking: Asking, decision: Decision, groups: Sequence[str], rates: Mapping[str, Rate]
-    ) -> Offer:
+    ) -> Guarantee:
         known, places = self._registry().groups, asking.places_under(decision)
         able = [
             each

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from neuronode_router.domain import OnOverload, Tier
 from neuronode_router.routing.inventory import TEXT, Ability, Deployment
-from neuronode_router.routing.offer import Offer, offer_of, reachable
+from neuronode_router.routing.offer import Guarantee, offer_of, reachable
 
 LADDER = {Tier.FAST: ("small",), Tier.MEDIUM: ("middle", "small"), Tier.COMPLEX: ("large",)}
 
@@ -38,7 +38,7 @@ def test_the_smaller_of_what_is_known_counts() -> None:
 
     found = offer_of([wide, narrow], {"wide": (3e-6, 9e-6), "narrow": (1e-6, 2e-6)})
 
-    assert found == Offer(
+    assert found == Guarantee(
         context_window=4_000,
         max_output=4_000,
         modalities=("text", "image"),
@@ -56,7 +56,7 @@ def test_what_nobody_said_is_no_promise() -> None:
 
     assert (found.context_window, found.max_output, found.prompt_usd) == (None, 500, None)
     assert offer_of([gone], {}).context_window == 1_000
-    assert offer_of([], {}) == Offer()
+    assert offer_of([], {}) == Guarantee()
 
 
 @given(st.lists(st.integers(1, 10**6) | st.none(), min_size=1), st.integers(1, 10**6))
