@@ -107,7 +107,7 @@ def test_a_client_that_sizes_its_prompts_works_through_a_switch(
 
     def turn() -> httpx.Response:
         about = row(client, "/v1/model/info", "chat")["model_info"]
-        words = "word " * ((about["max_input_tokens"] - 1_000) // 2)
+        words = "word " * ((about["max_input_tokens"] - 1_000) // 4)
         return chat(client, "chat", prompt=words)
 
     before = turn()

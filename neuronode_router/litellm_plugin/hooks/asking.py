@@ -276,7 +276,9 @@ class Asking:
 
     def _required(self, profiles: set[str]) -> Required:
         known = self.snapshot.state.profiles.profiles
-        return required(self.principal.residency, *(known[name].residency for name in sorted(profiles)))
+        # A binding may lead to a profile that is gone: what it names is refused then.
+        named = (known[name].residency for name in sorted(profiles) if name in known)
+        return required(self.principal.residency, *named)
 
     def _decide_places(self, profiles: set[str]) -> None:
         if profiles != self._decided:
