@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from fastapi import Request
 
@@ -99,5 +99,7 @@ class AdminHost:
     usage: UsageService | None = None
     metrics: Metering | None = None
     proof: ProofService | None = None
+    agents: Literal["off", "read", "write"] = "read"
+    """Whether agents get tools, and those that change too."""
     feedback: Learning | None = None
     """None while no history of decisions is kept."""

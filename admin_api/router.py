@@ -13,6 +13,7 @@ from fastapi import APIRouter, Security
 from fastapi.security import HTTPBearer
 
 from admin_api.access import routes as access
+from admin_api.agents import routes as agents
 from admin_api.audit import routes as audit
 from admin_api.host import AdminHost
 from admin_api.http.guard import guarded_route
@@ -61,6 +62,10 @@ def build_router(host: Callable[[], AdminHost]) -> APIRouter:
         for endpoint in ENDPOINTS:
             tag = endpoint.path.split("/")[1]
             endpoint.mount(guarded, prefix, tag=tag, in_schema=prefix == PREFIX)
+        # Not on the OpenAPI page: its bodies are the protocol's.
+        guarded.add_api_route(
+            prefix + agents.PATH, agents.answer_agent, methods=["POST"], include_in_schema=False
+        )
     router.include_router(guarded)
     return router
 

@@ -62,7 +62,7 @@ def snapshot() -> Snapshot:
     return build_snapshot(state, HostFacts(frozenset(groups | {f"tier_{tier}" for tier in Tier})))
 
 
-def standings() -> dict[str, tuple[DeploymentStatus, ...]]:
+def statuses() -> dict[str, tuple[DeploymentStatus, ...]]:
     """Return how three tiers of two deployments each stand: well."""
     return {
         f"tier_{tier}": tuple(
@@ -110,7 +110,7 @@ async def measure(name: str, texts: Iterator[str], requests: int) -> Spent:
     async def allow(*_: object) -> bool:
         return True
 
-    caller, stand = Principal(name="caller", role=Role.MEMBER), standings()
+    caller, stand = Principal(name="caller", role=Role.MEMBER), statuses()
     host = AdmissionHost(
         principal=lambda _: caller,
         served_by=lambda _: (None, False),
@@ -124,7 +124,7 @@ async def measure(name: str, texts: Iterator[str], requests: int) -> Spent:
     )
     current = CurrentSnapshot()
     current.take(snapshot())
-    auto = AutoRouter(classifier=shipped(), standings=lambda: stand)
+    auto = AutoRouter(classifier=shipped(), statuses=lambda: stand)
     admission = Admission(host, auto, current, keeper_over(lambda group: group))
     user, cache, found = UserAPIKeyAuth(api_key="hash"), DualCache(), []
     for prompt in itertools.islice(texts, WARM_UP + requests):

@@ -78,7 +78,7 @@ async def compare(url: str, act: Callable[[Any], Awaitable[None]], times: int) -
         without.append(await cpu_ms(over, act, times))
         async with neuronode_router.attach(over) as attached:
             # Until it has looked at the router, so that the choice is made from what is known.
-            while not attached.health.board.standings:
+            while not attached.health.monitor.statuses:
                 await asyncio.sleep(0.01)
             await cpu_ms(over, act, 4)
             await asyncio.sleep(0.45)

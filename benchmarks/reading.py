@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from benchmarks.admission import FILLER, snapshot, standings
+from benchmarks.admission import FILLER, snapshot, statuses
 from benchmarks.load import machine, percentile
 from neuronode_router.auto.router import AutoRouter, Caller
 from neuronode_router.classifier import shipped
@@ -101,8 +101,8 @@ def main() -> None:
     )
     parser.add_argument("--requests", type=int, default=300)
     requests = parser.parse_args().requests
-    stand, state = standings(), snapshot()
-    auto = AutoRouter(classifier=shipped(), standings=lambda: stand)
+    stand, state = statuses(), snapshot()
+    auto = AutoRouter(classifier=shipped(), statuses=lambda: stand)
     decision, caller = state.decisions["auto"], Caller("caller")
 
     def decide(body: Body) -> object:

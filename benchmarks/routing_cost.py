@@ -1,6 +1,6 @@
 """Nanoseconds of CPU for what a request pays to routing: one record, one ladder, one pick. No LiteLLM, no network.
 
-And what the background pays: a snapshot of a busy fleet, judging it, and a whole look of the health board.
+And what the background pays: a snapshot of a busy fleet, judging it, and a whole look of the health monitor.
 
 Usage: python -m benchmarks.routing_cost [--repeats 20000]
 """
@@ -68,25 +68,25 @@ def busy(deployments: dict[str, Deployment]) -> MemoryStatistics:
     return statistics
 
 
-def board_over(statistics: MemoryStatistics, deployments: dict[str, Deployment]) -> HealthMonitor:
-    """Return a board that has looked at the fleet once."""
+def monitor_over(statistics: MemoryStatistics, deployments: dict[str, Deployment]) -> HealthMonitor:
+    """Return a monitor that has looked at the fleet once."""
     listed = [
         {"model_name": entry.group, "model_info": {"id": name, "neuronode": {"avg_latency_ms": 200}}}
         for name, entry in deployments.items()
     ]
     router = SimpleNamespace(model_list=listed)
-    board = HealthMonitor(MonitorSources(router=lambda: router, statistics=statistics, cooling=frozenset))
-    asyncio.run(board.refresh())
-    return board
+    monitor = HealthMonitor(MonitorSources(router=lambda: router, statistics=statistics, cooling=frozenset))
+    asyncio.run(monitor.refresh())
+    return monitor
 
 
-def look(board: HealthMonitor, times: int = 50) -> float:
+def look(monitor: HealthMonitor, times: int = 50) -> float:
     """Return the nanoseconds of thread CPU of one look, the mean of several."""
 
     async def looks() -> int:
         began = time.thread_time_ns()
         for _ in range(times):
-            await board.refresh()
+            await monitor.refresh()
         return time.thread_time_ns() - began
 
     return asyncio.run(looks()) / times
@@ -99,8 +99,8 @@ def main() -> None:
     repeats = parser.parse_args().repeats
     deployments, chance = fleet(), random.Random(7)
     statistics = busy(deployments)
-    board = board_over(statistics, deployments)
-    standings = {
+    monitor = monitor_over(statistics, deployments)
+    statuses = {
         group: tuple(
             DeploymentStatus(entry, chance.choice(list(Health)))
             for entry in deployments.values()
@@ -109,7 +109,7 @@ def main() -> None:
         for group in GROUPS
     }
     wish = Wish(Tier.COMPLEX, needs=Needs(tokens=2000), chance=0.5)
-    candidates = [Candidate(found, 200.0, 3) for found in standings["tier_fast"]]
+    candidates = [Candidate(found, 200.0, 3) for found in statuses["tier_fast"]]
     attempt = Attempt(total_ms=812.5, first_token_ms=120.0, tokens=60)
     loads = {name: Load(latency_ms=300.0, samples=20, in_flight=2) for name in deployments}
     calls: dict[str, Callable[[], object]] = {
@@ -118,11 +118,11 @@ def main() -> None:
             statistics.recorder.end("x"),
         ),
         "record": lambda: statistics.recorder.record("tier_fast-0", attempt),
-        "ladder (6 groups, 30 deployments)": lambda: climb(wish, TIERS, standings),
+        "ladder (6 groups, 30 deployments)": lambda: climb(wish, TIERS, statuses),
         "pick (5 deployments)": lambda: quickest(
             shortlist(candidates, needs=wish.needs, random=chance.random), random=chance.random
         ),
-        "candidate of the board": lambda: board.candidate("tier_fast-0"),
+        "candidate of the monitor": lambda: monitor.candidate("tier_fast-0"),
         "judge 30 deployments": lambda: judge_all({}, deployments, loads, now=1.0),
     }
     for name, call in calls.items():
@@ -131,7 +131,7 @@ def main() -> None:
     began = time.thread_time_ns()
     asyncio.run(statistics.refresh())
     print(f"{'snapshot of a busy fleet, in 15 parts':40}     {time.thread_time_ns() - began:10,.0f} ns")
-    print(f"{'look of the board at 30 deployments':40}     {look(board):10,.0f} ns")
+    print(f"{'look of the monitor at 30 deployments':40}     {look(monitor):10,.0f} ns")
 
 
 if __name__ == "__main__":

@@ -60,5 +60,6 @@ def _admin_host() -> AdminHost:
         usage=runtime.usage.service,
         metrics=runtime.metering,
         proof=runtime.proof,
+        agents=runtime.settings.mcp,
         feedback=runtime.learning if runtime.learning.recorder else None,
     )

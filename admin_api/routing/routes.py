@@ -17,6 +17,7 @@ from admin_api.routing.schemas import (
     ClassificationDocument,
     DecisionCountsDocument,
     DecisionDocument,
+    DeploymentStatusDocument,
     DivertedDocument,
     DryRunBody,
     DryRunDocument,
@@ -32,7 +33,6 @@ from admin_api.routing.schemas import (
     OutcomesReportDocument,
     RegistryDocument,
     RouterStatsDocument,
-    StandingDocument,
 )
 from neuronode_router.access import key_hash, may_read_all
 from neuronode_router.auto.diverted import EstimatedSum
@@ -102,7 +102,7 @@ async def classify(call: Caller, body: DryRunBody) -> DryRunDocument:
         decision=DecisionDocument.of(
             decision, left_out=[LeftOutDocument(group=group, why=why) for group, why in decision.left_out]
         ),
-        standings=_standings(parts, decision) if explain else None,
+        deployments=_statuses(parts, decision) if explain else None,
     )
 
 
@@ -181,12 +181,12 @@ def _counts(decisions: Mapping[str, Mapping[str, int]]) -> DecisionCountsDocumen
     )
 
 
-def _standings(parts: RoutingParts, decision: Decision) -> list[StandingDocument]:
+def _statuses(parts: RoutingParts, decision: Decision) -> list[DeploymentStatusDocument]:
     """Return how the deployments stand that the decision had to choose from, in the order in which it chose."""
     groups = [decision.group, *decision.ladder, *(group for group, _ in decision.left_out)]
     verdicts = parts.monitor.verdicts
     return [
-        StandingDocument.of(entry, **_judged(verdicts.get(entry.id, NEW)))
+        DeploymentStatusDocument.of(entry, **_judged(verdicts.get(entry.id, NEW)))
         for group in groups
         for entry in parts.monitor.registry.groups.get(group, ())
     ]

@@ -142,7 +142,7 @@ class DecisionDocument(Document):
     left_out: list[LeftOutDocument]
 
 
-class StandingDocument(Document):
+class DeploymentStatusDocument(Document):
     """How a deployment stands, and which value met which limit."""
 
     id: str
@@ -165,7 +165,7 @@ class DryRunDocument(Document):
 
     classification: ClassificationDocument
     decision: DecisionDocument
-    standings: list[StandingDocument] | None
+    deployments: list[DeploymentStatusDocument] | None
     """With `explain`, for admins and viewers."""
 
 
@@ -185,7 +185,7 @@ class PeriodDocument(Document):
     tokens_per_second: float | None
 
 
-class MeasuredDocument(StandingDocument):
+class MeasuredDocument(DeploymentStatusDocument):
     """A deployment: how it stands and what was measured of it."""
 
     in_flight: int

@@ -53,8 +53,8 @@ OUTPUTS = {Labels: "labels", GivenLabels: "labels_from", JsonShape: "json_schema
 LACKING = "The task API has not been started in this worker."
 
 
-class Desk:
-    """Takes the orders of one caller."""
+class TaskRunner:
+    """Runs tasks for one caller."""
 
     def __init__(self, call: Call, request: Request) -> None:
         self._proxy: ProxyTasks = started(call.host.tasks, LACKING)
@@ -119,61 +119,61 @@ class Desk:
             await asyncio.gather(working, leaving, return_exceptions=True)
 
 
-async def _desk(call: Caller, request: Request) -> Desk:
-    return Desk(call, request)
+async def _runner(call: Caller, request: Request) -> TaskRunner:
+    return TaskRunner(call, request)
 
 
-AnyDesk = Annotated[Desk, Depends(_desk)]
+AnyRunner = Annotated[TaskRunner, Depends(_runner)]
 
 
-async def analyse_sentiment(desk: AnyDesk, body: SentimentBody) -> SentimentDocument:
+async def analyse_sentiment(runner: AnyRunner, body: SentimentBody) -> SentimentDocument:
     """Say whether a text is BULLISH, BEARISH or NEUTRAL."""
-    outcome = await desk.run("sentiment", {"text": body.text}, language=body.language)
+    outcome = await runner.run("sentiment", {"text": body.text}, language=body.language)
     return SentimentDocument(sentiment_result(outcome))
 
 
-async def classify_text(desk: AnyDesk, body: ClassifyBody) -> ClassifyDocument:
+async def classify_text(runner: AnyRunner, body: ClassifyBody) -> ClassifyDocument:
     """Put a text into one of the categories sent with it."""
     inputs = {"text": body.text, "categories": body.categories}
-    return ClassifyDocument(classify_result(await desk.run("classify", inputs, language=body.language)))
+    return ClassifyDocument(classify_result(await runner.run("classify", inputs, language=body.language)))
 
 
-async def chat(desk: AnyDesk, body: ChatBody) -> ChatDocument:
+async def chat(runner: AnyRunner, body: ChatBody) -> ChatDocument:
     """Answer a message, from the tier it needs or the one that was forced."""
     tier, ask = body.force_tier, body.force_model
     if tier is None and ask is None:
         tier, ask = (None, AUTO) if body.auto_route else (Tier.COMPLEX, None)
     inputs = {"message": body.message}
     return ChatDocument(
-        chat_result(await desk.run("chat", inputs, tier=tier, ask=ask, language=body.language))
+        chat_result(await runner.run("chat", inputs, tier=tier, ask=ask, language=body.language))
     )
 
 
-async def analyse_market(desk: AnyDesk, body: AnalysisBody) -> AnalysisDocument:
+async def analyse_market(runner: AnyRunner, body: AnalysisBody) -> AnalysisDocument:
     """Weigh market data and retrieved passages into a typed recommendation."""
     inputs = {"market_data": body.market_data, "rag_context": body.rag_context}
-    return AnalysisDocument(analysis_result(await desk.run("analysis", inputs, language=body.language)))
+    return AnalysisDocument(analysis_result(await runner.run("analysis", inputs, language=body.language)))
 
 
-async def run_template(desk: AnyDesk, name: str, body: TemplateBody) -> AnswerDocument:
+async def run_template(runner: AnyRunner, name: str, body: TemplateBody) -> AnswerDocument:
     """Run any template there is."""
-    outcome = await desk.run(name, body.inputs, tier=body.force_tier, language=body.language)
+    outcome = await runner.run(name, body.inputs, tier=body.force_tier, language=body.language)
     return AnswerDocument(template_result(name, outcome))
 
 
-async def list_templates(desk: AnyDesk) -> TemplateListDocument:
+async def list_templates(runner: AnyRunner) -> TemplateListDocument:
     """Every template there is: the shipped ones and the operator's own."""
-    return TemplateListDocument(templates=[_document(template) for template in desk.templates()])
+    return TemplateListDocument(templates=[_document(template) for template in runner.templates()])
 
 
-async def list_models(desk: AnyDesk) -> ModelsDocument:
+async def list_models(runner: AnyRunner) -> ModelsDocument:
     """What can be asked by name, and what answers for each tier."""
-    return ModelsDocument(await desk.offer())
+    return ModelsDocument(await runner.offer())
 
 
-async def read_routing_stats(desk: AnyDesk) -> RoutingStatsDocument:
+async def read_routing_stats(runner: AnyRunner) -> RoutingStatsDocument:
     """How requests were routed: counts, fallbacks and latencies."""
-    stats = await desk.routing_stats()
+    stats = await runner.routing_stats()
     return RoutingStatsDocument.of(stats, routing_stats=stats.metrics, **asdict(stats.metrics))
 
 

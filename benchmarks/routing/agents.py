@@ -146,7 +146,7 @@ def _ways(asked: Sequence[AgentRequest]) -> dict[str, list[Tier]]:
 
 
 def _ours(asked: Sequence[AgentRequest]) -> list[Tier]:
-    router, found = AutoRouter(classifier=shipped(), standings=dict), snapshot()
+    router, found = AutoRouter(classifier=shipped(), statuses=dict), snapshot()
     decision = found.meanings[found.state.active][AUTO]
     tiers = []
     for request in asked:

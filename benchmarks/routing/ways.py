@@ -58,7 +58,7 @@ class Decisions:
     """Tiers as an `auto` request gets them: `AutoRouter`, a profile with a group for each tier, nobody overloaded."""
 
     def __init__(self, classifier: Classifier) -> None:
-        self._router = AutoRouter(classifier=classifier, standings=dict)
+        self._router = AutoRouter(classifier=classifier, statuses=dict)
         self._snapshot = snapshot()
 
     def tier(self, prompt: str) -> str:

@@ -41,7 +41,7 @@ TRIED_SHARE = 0.05
 
 Mode = Literal["on", "shadow", "off"]
 
-Standings = Callable[[], Mapping[str, Sequence[DeploymentStatus]]]
+Statuses = Callable[[], Mapping[str, Sequence[DeploymentStatus]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +99,14 @@ class AutoRouter:
         self,
         *,
         classifier: Classifier,
-        standings: Standings,
+        statuses: Statuses,
         mode: Mode = "on",
         watchers: Sequence[Watcher] = (),
         chance: Callable[[], float] = random.random,
         sessions: Sessions | None = None,
     ) -> None:
         self._classifier = classifier
-        self._standings = standings
+        self._statuses = statuses
         self.mode = mode
         self._watchers = tuple(watchers)
         self._chance = chance
@@ -187,7 +187,7 @@ class AutoRouter:
         in_passing = excerpt is not None and excerpt.errand is not None
         sticky = profile.stickiness is not Stickiness.OFF and not in_passing
         sessions = tuple(self._sessions(said, caller, sticky=sticky))
-        tiers, groups = snapshot.ladders[profile.name], self._standings()
+        tiers, groups = snapshot.ladders[profile.name], self._statuses()
         state = _with_state(caller.continues, tiers, groups)
         constraints = Constraints(
             tier=profile.uncertain,
@@ -315,8 +315,8 @@ def _with_state(
     )
 
 
-def _unaccepted(standings: Sequence[DeploymentStatus], needs: Needs) -> tuple[str, ...]:
-    each = [unaccepted(entry.deployment, needs) for entry in standings]
+def _unaccepted(statuses: Sequence[DeploymentStatus], needs: Needs) -> tuple[str, ...]:
+    each = [unaccepted(entry.deployment, needs) for entry in statuses]
     return tuple(sorted(frozenset.intersection(*each))) if each else ()
 
 

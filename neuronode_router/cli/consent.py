@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
-from rich.table import Table
 
 from neuronode_router.cli.http import Connection, HttpAnswer
-from neuronode_router.cli.terminal import answer, changes_table, clean, note, show, table
+from neuronode_router.cli.terminal import Part, answer, changes_table, clean, note, show, table, warning
 from neuronode_router.errors import SettingsError
 
 Receipt = Mapping[str, Any]
@@ -74,7 +73,7 @@ def carry_out(
     change: PendingChange,
     how: How,
     *,
-    outlook: Callable[[], Sequence[str]] = tuple,
+    outlook: Callable[[], Sequence[Part]] = tuple,
 ) -> int:
     """Show what would change, ask, make the change, print the receipt. Returns 1 where a worker lags behind, else 0.
 
@@ -106,7 +105,7 @@ def require_consent(question: str) -> None:
     click.confirm(question, abort=True, err=True)
 
 
-def _planned(receipt: Receipt, outlook: Callable[[], Sequence[str]]) -> list[Table | str]:
+def _planned(receipt: Receipt, outlook: Callable[[], Sequence[Part]]) -> list[Part]:
     if not receipt["changed"]:
         return [
             f"{_profiles(receipt)}: nothing to change, revision {receipt['revision']} stays.",
@@ -117,7 +116,7 @@ def _planned(receipt: Receipt, outlook: Callable[[], Sequence[str]]) -> list[Tab
     return [headline, *_changes(receipt), *([""] if told else []), *told, *_warnings(receipt)]
 
 
-def _made(receipt: Receipt, *, changes: bool) -> list[Table | str]:
+def _made(receipt: Receipt, *, changes: bool) -> list[Part]:
     """Return a receipt; what changed only where it was not shown already, when the question was asked."""
     outcome = "in force" if receipt["changed"] else "unchanged"
     workers = (
@@ -146,19 +145,19 @@ def _profiles(receipt: Receipt) -> str:
     return after if before == after else f"{before} -> {after}"
 
 
-def _conversations(receipt: Receipt) -> list[Table | str]:
+def _conversations(receipt: Receipt) -> list[Part]:
     """Return what became of conversations; nothing where none is held, or an older proxy does not say."""
     if receipt.get("held"):
         return [f"{receipt['held']} conversations that have begun stay with their group for now."]
     return ["Conversations that have begun move too."] if receipt.get("conversations") == "move" else []
 
 
-def _changes(receipt: Receipt) -> list[Table | str]:
+def _changes(receipt: Receipt) -> list[Part]:
     return ["", changes_table(receipt["changes"])] if receipt["changes"] else []
 
 
-def _warnings(receipt: Receipt) -> list[Table | str]:
-    return [f"Warning: {clean(text)}" for text in receipt["warnings"]]
+def _warnings(receipt: Receipt) -> list[Part]:
+    return [warning(f"Warning: {text}") for text in receipt["warnings"]]
 
 
 def _milliseconds(value: float | None) -> str:

@@ -1,20 +1,12 @@
-"""httpx without the command line that it brings along: half of its import's time, on every command of ours.
+"""httpx without the command line that it brings along, and without HTTP/2, which the admin API does not speak.
 
-It must not know what is asked. Where httpx cannot import its command line, as without its extra `cli`, it does without;
-so it is told that there is none, for as long as the import takes.
+It must not know what is asked.
 """
 
 from __future__ import annotations
 
-import sys
+from neuronode_router.cli.lean import without
 
-_COMMAND_LINE = "httpx._main"
-
-if "httpx" in sys.modules:
+with without("httpx._main", "h2"):
+    import httpcore as httpcore  # httpx would import it later, with its HTTP/2
     import httpx as httpx
-else:
-    sys.modules[_COMMAND_LINE] = None  # type: ignore[assignment]  # Python's own way to say: cannot be imported
-    try:
-        import httpx as httpx
-    finally:
-        del sys.modules[_COMMAND_LINE]

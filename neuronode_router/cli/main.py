@@ -14,6 +14,7 @@ from types import MappingProxyType
 import click
 from click.shell_completion import CompletionItem
 
+from neuronode_router.cli.lean import without
 from neuronode_router.errors import NeuronodeError, SettingsError
 from neuronode_router.version import VERSION
 
@@ -23,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "doctor": ("doctor.command", "Look for the known traps, and say how to fix each."),
         "serve": ("serve.command", "Start LiteLLM with the plugin."),
         "status": ("commands.status", "Show what is in force, in every worker."),
+        "top": ("commands.top", "Watch what goes through the proxy now."),
         "profile": ("profile.command", "Show, compare, check and change profiles."),
         "team": ("commands.team", "Let a team or key have a profile of its own."),
         "usage": ("commands.usage", "Show what was used, and what it cost."),
@@ -30,6 +32,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "train": ("commands.train", "Let the classifier learn from your own traffic."),
         "evaluate": ("commands.evaluate", "Compare `auto` on your own log with simple ways to route."),
         "outcomes": ("commands.outcomes", "See what `auto` learned from how requests turned out."),
+        "mcp": ("commands.mcp", "Serve tools for agents (Model Context Protocol)."),
         "audit": ("commands.audit", "Look into the audit log."),
         "key": ("commands.key", "Keys for a proxy without a database."),
         "completion": ("commands.completion", "Print the completion script of a shell."),
@@ -49,6 +52,8 @@ class LazyGroup(click.Group):
         """Import and return a command, None for a name that is no command."""
         if cmd_name not in COMMANDS:
             return None
+        with without("attr"):  # to print objects that nobody prints here
+            import rich.pretty  # noqa: F401
         module, _ = COMMANDS[cmd_name]
         command = importlib.import_module(f"neuronode_router.cli.{module}").command
         assert isinstance(command, click.Command)

@@ -10,7 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeAlias
 
 import click
 from rich.console import Console
@@ -21,6 +21,8 @@ from neuronode_router.errors import NeuronodeError, Problem
 
 UNLIMITED = 10_000
 """Columns of an output that is no terminal: a program that reads it must not meet wrapped lines."""
+Part: TypeAlias = Table | Text | str
+"""What stands below each other in an answer."""
 NUMBER = ">"
 """In front of a column's title: it holds numbers, so it is aligned to the right."""
 
@@ -65,7 +67,17 @@ def facts(rows: Iterable[tuple[str, object]]) -> Table:
     return result
 
 
-def answer(document: object, view: Callable[[], Iterable[Table | Text | str]], *, as_json: bool) -> None:
+def warning(text: str) -> Text:
+    """Return what somebody should look at, as a line."""
+    return Text(clean(text), "yellow")
+
+
+def problem(text: str) -> Text:
+    """Return what is broken, as a line."""
+    return Text(clean(text), "bold red")
+
+
+def answer(document: object, view: Callable[[], Iterable[Part]], *, as_json: bool) -> None:
     """Print a document for programs, or what `view` makes of it for people."""
     if as_json:
         print_json(document)
@@ -73,7 +85,7 @@ def answer(document: object, view: Callable[[], Iterable[Table | Text | str]], *
         show(*view())
 
 
-def show(*parts: Table | Text | str, err: bool = False) -> None:
+def show(*parts: Part, err: bool = False) -> None:
     """Print tables and lines to standard output, or to standard error what is no data."""
     console = terminal(sys.stderr if err else sys.stdout)
     for part in parts:

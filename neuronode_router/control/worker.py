@@ -81,7 +81,7 @@ class Worker(Generic[Prepared]):
         self._heartbeat_seconds = heartbeat_seconds
         self._report = report
         self._failures = failures or Failures()
-        self._standing = ServedRevision()
+        self._served = ServedRevision()
         self._said_at: float | None = None
         self._read_at_mark: Mark | None = None
         self._store_failures = 0
@@ -101,12 +101,12 @@ class Worker(Generic[Prepared]):
     @property
     def revision(self) -> int:
         """The revision this process serves; 0 before the first."""
-        return self._standing.revision
+        return self._served.revision
 
     @property
-    def standing(self) -> ServedRevision:
+    def served(self) -> ServedRevision:
         """What this process serves since when, and what it refused and why."""
-        return self._standing
+        return self._served
 
     @property
     def store_failures(self) -> int:
@@ -181,14 +181,14 @@ class Worker(Generic[Prepared]):
         unless = self.revision if surroundings == self._surroundings else None
         with self._failures.survived("reading the control state", but=StoreUnavailable):
             mark = self._store.database.mark()
-            unread = mark is None or mark != self._read_at_mark or self._standing.refused is not None
+            unread = mark is None or mark != self._read_at_mark or self._served.refused is not None
             if unread or unless is None:
                 state = self._store.read(unless=unless)
                 self._read_at_mark = mark  # as it was before: what was committed meanwhile is read next time
         if state is None:
             return False
         news = self._take_up(state)
-        if self._standing.refused is None:
+        if self._served.refused is None:
             self._surroundings = surroundings
         return news
 
@@ -206,10 +206,10 @@ class Worker(Generic[Prepared]):
             refusal = str(error)
         if refusal is not None:
             return self._refuse(state.revision, refusal)
-        before = self._standing
+        before = self._served
         if state.revision == before.revision and before.refused is None:
             return False  # the same in other surroundings: served since then
-        self._standing = ServedRevision(revision=state.revision, applied_at=self._clock())
+        self._served = ServedRevision(revision=state.revision, applied_at=self._clock())
         assert self._loop is not None
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._tell_waiting)
@@ -220,9 +220,9 @@ class Worker(Generic[Prepared]):
         self._moved = asyncio.Event()
 
     def _refuse(self, revision: int, refusal: str) -> bool:
-        before = self._standing
-        self._standing = replace(before, refused=revision, detail=refusal)
-        if self._standing == before:
+        before = self._served
+        self._served = replace(before, refused=revision, detail=refusal)
+        if self._served == before:
             return False
         logger.warning("Revision %d is refused, %d stays: %s", revision, before.revision, refusal)
         return True
@@ -236,8 +236,8 @@ class Worker(Generic[Prepared]):
         with self._failures.survived("the report"):
             # Through JSON: what cannot be written fails here, and not the acknowledgement.
             report = json.loads(json.dumps(dict(self._report())))
-        detail = "; ".join(filter(None, (self._standing.detail, *self._failures.present())))
-        standing = replace(self._standing, report=report, detail=detail)
+        detail = "; ".join(filter(None, (self._served.detail, *self._failures.present())))
+        served = replace(self._served, report=report, detail=detail)
         self._said_at = None  # until it is written: a failure is made good at the next poll
-        self._store.registry.announce(self._identity, standing)
+        self._store.registry.announce(self._identity, served)
         self._said_at = self._clock()

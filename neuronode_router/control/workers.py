@@ -73,11 +73,11 @@ class WorkerRegistry:
         self._clock = clock
         self._ttl = ttl
 
-    def announce(self, identity: WorkerIdentity, standing: ServedRevision) -> None:
+    def announce(self, identity: WorkerIdentity, served: ServedRevision) -> None:
         """Write how the worker stands: its registration, its acknowledgement and its heartbeat are this one row."""
         now = self._clock()
-        values = {**asdict(standing), "report": json.dumps(dict(standing.report)), "heartbeat_at": now}
-        values["detail"] = standing.detail[:DETAIL_LIMIT]
+        values = {**asdict(served), "report": json.dumps(dict(served.report)), "heartbeat_at": now}
+        values["detail"] = served.detail[:DETAIL_LIMIT]
         with self._database.writing(durable=False) as connection:
             if connection.execute(_UPDATE, {**values, "mine": identity.instance}).rowcount == 0:
                 self._forget_dead(connection, now)

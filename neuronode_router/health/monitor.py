@@ -69,11 +69,11 @@ class _Picture:
 
     registry: Inventory = field(default_factory=Inventory)
     verdicts: Mapping[str, HealthVerdict] = field(default_factory=dict)
-    standings: Mapping[str, tuple[DeploymentStatus, ...]] = field(default_factory=dict)
+    statuses: Mapping[str, tuple[DeploymentStatus, ...]] = field(default_factory=dict)
     queueing: tuple[str, ...] = ()
     """Groups with a deployment of which it is known how many requests it works on at the same time."""
     known: Mapping[str, tuple[DeploymentStatus, float | None]] = field(default_factory=dict)
-    """Standing and median latency by deployment id."""
+    """Status and median latency by deployment id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,27 +110,27 @@ class HealthMonitor:
         self._task: asyncio.Task[None] | None = None
 
     @property
-    def standings(self) -> Mapping[str, tuple[DeploymentStatus, ...]]:
+    def statuses(self) -> Mapping[str, tuple[DeploymentStatus, ...]]:
         """The deployments of each model group and how they stand: immutable, replaced as a whole."""
-        return self._picture.standings
+        return self._picture.statuses
 
-    def live_standings(self) -> Mapping[str, tuple[DeploymentStatus, ...]]:
-        """Return `standings` with the queues of this moment, which are known where `parallel` is.
+    def live_statuses(self) -> Mapping[str, tuple[DeploymentStatus, ...]]:
+        """Return `statuses` with the queues of this moment, which are known where `parallel` is.
 
         A burst fills a queue in less time than passes between two looks.
         """
         picture = self._picture
         if not picture.queueing:
-            return picture.standings
-        now = {group: tuple(map(self._now, picture.standings[group])) for group in picture.queueing}
-        return {**picture.standings, **now}
+            return picture.statuses
+        now = {group: tuple(map(self._now, picture.statuses[group])) for group in picture.queueing}
+        return {**picture.statuses, **now}
 
-    def _now(self, standing: DeploymentStatus) -> DeploymentStatus:
-        deployment = standing.deployment
-        well = standing.health in (Health.OK, Health.PROBING)
+    def _now(self, status: DeploymentStatus) -> DeploymentStatus:
+        deployment = status.deployment
+        well = status.health in (Health.OK, Health.PROBING)
         if well and queue_is_long(deployment, self._sources.statistics.in_flight(deployment.id)):
-            return replace(standing, health=Health.SLOW)
-        return standing
+            return replace(status, health=Health.SLOW)
+        return status
 
     @property
     def registry(self) -> Inventory:
@@ -185,7 +185,7 @@ class HealthMonitor:
         self._failures.expect(JUDGING, INTERVAL_SECONDS)
         with self._failures.survived(JUDGING):
             await self.refresh()
-        self._task = asyncio.create_task(self._run(), name="neuronode-board")
+        self._task = asyncio.create_task(self._run(), name="neuronode-health")
 
     async def stop(self) -> None:
         """Look no more. What was published last stays."""
@@ -250,19 +250,19 @@ def load_of(measured: DeploymentStats | None, *, cooling: bool) -> Load:
 def _picture(
     registry: Inventory, verdicts: Mapping[str, HealthVerdict], measured: Mapping[str, DeploymentStats]
 ) -> _Picture:
-    standings = {
+    statuses = {
         group: tuple(DeploymentStatus(entry, verdicts[entry.id].health) for entry in entries)
         for group, entries in registry.groups.items()
     }
     known = {
-        standing.deployment.id: (standing, _latency(measured.get(standing.deployment.id)))
-        for group in standings.values()
-        for standing in group
+        status.deployment.id: (status, _latency(measured.get(status.deployment.id)))
+        for group in statuses.values()
+        for status in group
     }
     queueing = tuple(
-        group for group, found in standings.items() if any(each.deployment.parallel for each in found)
+        group for group, found in statuses.items() if any(each.deployment.parallel for each in found)
     )
-    return _Picture(registry, verdicts, MappingProxyType(standings), queueing, known)
+    return _Picture(registry, verdicts, MappingProxyType(statuses), queueing, known)
 
 
 def _at_rest(before: Mapping[str, HealthVerdict], after: Mapping[str, HealthVerdict]) -> bool:

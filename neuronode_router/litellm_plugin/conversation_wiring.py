@@ -48,7 +48,7 @@ class ConversationWiring:
         if maker is None or group is None:
             return None
         known = self._monitor.candidate(deployment_id)
-        return Target(maker, group, known.standing.deployment.accepts if known else None)
+        return Target(maker, group, known.status.deployment.accepts if known else None)
 
     def ended(self, finished: FinishedRequest) -> None:
         """Learn from an answer how much of its prompt the provider's cache answered."""
@@ -63,6 +63,6 @@ class ConversationWiring:
 
     def _is_well(self, group: str) -> bool:
         """Return whether a group is there and one of its deployments can be asked."""
-        standings = self._monitor.standings.get(group, ())
-        gone = bool(standings) and all(entry.health is Health.UNAVAILABLE for entry in standings)
+        statuses = self._monitor.statuses.get(group, ())
+        gone = bool(statuses) and all(entry.health is Health.UNAVAILABLE for entry in statuses)
         return self._bridge.has_group(group) and not gone

@@ -60,9 +60,9 @@ class HealthWiring:
         """Return what is known of the deployments beforehand."""
         return self.monitor.registry
 
-    def standings(self) -> Mapping[str, tuple[DeploymentStatus, ...]]:
+    def statuses(self) -> Mapping[str, tuple[DeploymentStatus, ...]]:
         """Return the deployments of each group and how they stand."""
-        return self.monitor.standings
+        return self.monitor.statuses
 
     def noted_tier(self, group: str) -> Tier | None:
         """Return the lightest tier that operators noted at a group's deployments, None where there is none."""
@@ -73,7 +73,7 @@ class HealthWiring:
         """Return where a deployment is, None where nobody can tell. Never waits."""
         known = self.monitor.candidate(deployment_id)
         # A deployment of the last moment is not in the picture yet.
-        return self._locations.of(deployment_id) if known is None else known.standing.deployment.location
+        return self._locations.of(deployment_id) if known is None else known.status.deployment.location
 
     async def start(self) -> None:
         """Begin to measure and to look, once there is a router. Never raises, never waits for a server."""

@@ -181,7 +181,7 @@ class Runtime:
         watchers = (self.routing_log, self.learning.recorder, self.metering.decided)
         self.auto = AutoRouter(
             classifier=self.learning.first(),
-            standings=self.health.monitor.live_standings,
+            statuses=self.health.monitor.live_statuses,
             mode=settings.auto_routing,
             sessions=self.sessions,
             watchers=[watcher for watcher in watchers if watcher],
@@ -211,7 +211,7 @@ class Runtime:
             proxy=self._proxy,
             folder=self._templates,
             names=tier_names(settings.model_fast, settings.model_medium, settings.model_complex),
-            standings=self.health.standings,
+            statuses=self.health.statuses,
             ladder=self.current.active_ladder,
             usage=self.usage.service,
         )
@@ -336,7 +336,7 @@ class Runtime:
         snapshot = self.current.snapshot
         if snapshot is None:
             codes.append("not_ready")
-        elif self.control.worker.standing.refused is not None:
+        elif self.control.worker.served.refused is not None:
             codes.append("revision_refused")
         elif not snapshot.decisions:
             codes.append("nothing_served")

@@ -38,7 +38,7 @@ CARRIED = frozenset(
 )
 """Headers of the caller that go along: who pays, whose session it is, where it comes from, how long it may take."""
 
-Standings = Mapping[str, Sequence[DeploymentStatus]]
+Statuses = Mapping[str, Sequence[DeploymentStatus]]
 
 
 class TaskHost:
@@ -50,14 +50,14 @@ class TaskHost:
         proxy: Any,
         folder: TaskFolder,
         names: Mapping[Tier, str],
-        standings: Callable[[], Standings],
+        statuses: Callable[[], Statuses],
         ladder: Callable[[], Mapping[Tier, Sequence[str]]],
         usage: UsageService,
     ) -> None:
         self.names = names
         self._proxy = proxy
         self._folder = folder
-        self._standings = standings
+        self._statuses = statuses
         self._ladder = ladder
         self._usage = usage
 
@@ -90,8 +90,8 @@ class TaskHost:
             listed = await proxy.listed()
         there = {
             group: found
-            for group, found in self._standings().items()
-            if any(standing.deployment.available for standing in found)
+            for group, found in self._statuses().items()
+            if any(status.deployment.available for status in found)
         }
         return Offer(
             available=tuple(sorted(listed & there.keys())),
@@ -109,10 +109,10 @@ class TaskHost:
             if tier:
                 tiers[tier] = tiers.get(tier, 0) + line.figures.sums.requests
         groups.pop("", None)
-        standings = self._standings()
+        statuses = self._statuses()
         return RoutingStats(
             metrics=_metrics(report.total.sums, groups, tiers),
-            models={group: _config(standings[group], None) for group in groups if standings.get(group)},
+            models={group: _config(statuses[group], None) for group in groups if statuses.get(group)},
             scope="shared",
             window_seconds=WINDOW_SECONDS,
         )
@@ -123,15 +123,15 @@ class TaskHost:
         carried = {header: value for header, value in request.headers.items() if header in CARRIED}
         return carried | {"authorization": key, name.lower(): key}
 
-    def _configured(self, tier: Tier, there: Standings) -> ModelConfig | None:
+    def _configured(self, tier: Tier, there: Statuses) -> ModelConfig | None:
         name = self.names[tier]
         groups = self._ladder().get(tier, ()) if name in AUTO_NAMES else (name,)
         return next((_config(there[group], tier) for group in groups if group in there), None)
 
 
-def _config(standings: Sequence[DeploymentStatus], tier: Tier | None) -> ModelConfig:
+def _config(statuses: Sequence[DeploymentStatus], tier: Tier | None) -> ModelConfig:
     """Return what is known of a group: of its first deployment."""
-    found = standings[0].deployment
+    found = statuses[0].deployment
     return ModelConfig(
         name=found.group,
         tier=tier or found.tier,

@@ -6,10 +6,13 @@ team, a call id or anything else that a caller can make up.
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from neuronode_router.domain import Action
 from neuronode_router.private_files import make_directory
 from neuronode_router.settings import process_environment
 
@@ -90,6 +93,9 @@ class Catalogue:
             *("action", "complete"),
             upto=SWITCH_SECONDS,
         )
+        # Before anything happens: the first of a series that begins with it is no increase to Prometheus.
+        for action, complete in itertools.product(get_args(Action), ("true", "false")):
+            self.switches.labels(action, complete)
         self.faults = self._counter(
             "faults", "What went wrong in the plugin and was survived: no request failed for it.", "kind"
         )

@@ -21,7 +21,7 @@ COLD_LOAD_MS = 10_000.0
 class Candidate:
     """A deployment that could answer, with what was measured of it."""
 
-    standing: DeploymentStatus
+    status: DeploymentStatus
     latency_ms: float | None = None
     """Median of a short answer, in the last minutes."""
     in_flight: int = 0
@@ -34,18 +34,18 @@ def shortlist(
 
     `keep` is the deployment that a session keeps while it is well. `random` returns numbers from 0 to below 1.
     """
-    fitting = [found for found in candidates if misfit(found.standing.deployment, needs) is None]
-    wrong = {_id(found): doubts(found.standing.deployment, needs) for found in fitting}
+    fitting = [found for found in candidates if misfit(found.status.deployment, needs) is None]
+    wrong = {_id(found): doubts(found.status.deployment, needs) for found in fitting}
     least = min(wrong.values(), default=0)
     usable = [found for found in fitting if wrong[_id(found)] == least] or candidates
-    kept = [found for found in usable if _id(found) == keep and found.standing.health is Health.OK]
+    kept = [found for found in usable if _id(found) == keep and found.status.health is Health.OK]
     if kept:
         return kept
-    probing = [found for found in usable if found.standing.health is Health.PROBING]
+    probing = [found for found in usable if found.status.health is Health.PROBING]
     if probing and random() < PROBE_SHARE:
         return [probing[int(random() * len(probing))]]
-    best = min((found.standing.health.rank for found in usable), default=0)
-    return [found for found in usable if found.standing.health.rank == best]
+    best = min((found.status.health.rank for found in usable), default=0)
+    return [found for found in usable if found.status.health.rank == best]
 
 
 def quickest(among: Sequence[Candidate], *, random: Callable[[], float]) -> str | None:
@@ -79,14 +79,14 @@ def _two(among: Sequence[Candidate], random: Callable[[], float]) -> tuple[Candi
 def _wait(candidate: Candidate, unmeasured: float) -> float:
     """Return the milliseconds until a short answer, were the attempts before it answered one after the other."""
     latency = _latency(candidate)
-    parallel = candidate.standing.deployment.parallel or 1
+    parallel = candidate.status.deployment.parallel or 1
     queued = (unmeasured if latency is None else latency) * (1 + candidate.in_flight / parallel)
-    return queued + (COLD_LOAD_MS if candidate.standing.deployment.loaded is False else 0.0)
+    return queued + (COLD_LOAD_MS if candidate.status.deployment.loaded is False else 0.0)
 
 
 def _latency(candidate: Candidate) -> float | None:
-    return candidate.standing.deployment.expected_ms if candidate.latency_ms is None else candidate.latency_ms
+    return candidate.status.deployment.expected_ms if candidate.latency_ms is None else candidate.latency_ms
 
 
 def _id(candidate: Candidate) -> str:
-    return candidate.standing.deployment.id
+    return candidate.status.deployment.id

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.admin_api.desk import Desk, set_up
+from tests.admin_api.task_world import TaskWorld, set_up
 from tests.admin_api.world import World, running_world
 
 
@@ -27,6 +27,6 @@ async def admin(world: World) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def desk(world: World, tmp_path: Path) -> Desk:
+def tasks(world: World, tmp_path: Path) -> TaskWorld:
     """The task API of that worker."""
     return set_up(world, tmp_path)

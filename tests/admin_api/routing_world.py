@@ -1,4 +1,4 @@
-"""Automatic routing in a proxy worker without LiteLLM: the real board, statistics, classifier and decisions.
+"""Automatic routing in a proxy worker without LiteLLM: the real monitor, statistics, classifier and decisions.
 
 It must not know what is tested with it. Addresses and keys of its deployments are canaries.
 """
@@ -25,7 +25,7 @@ class Routing:
     ) -> None:
         self.model_list = [deployment(group, canary) for group in sorted(groups)]
         self.statistics = MemoryStatistics()
-        self.board = HealthMonitor(
+        self.monitor = HealthMonitor(
             MonitorSources(
                 entries=lambda: self.model_list,
                 statistics=self.statistics,
@@ -33,20 +33,20 @@ class Routing:
             )
         )
         self.auto = AutoRouter(
-            classifier=shipped(), standings=lambda: self.board.standings, chance=lambda: 1.0
+            classifier=shipped(), statuses=lambda: self.monitor.statuses, chance=lambda: 1.0
         )
         self._facts = HostFacts(groups=frozenset(groups))
         self._state = state
 
     async def look(self) -> None:
-        """Bring the board up to date."""
+        """Bring the monitor up to date."""
         await self.statistics.refresh()
-        await self.board.refresh()
+        await self.monitor.refresh()
 
     def parts(self) -> RoutingParts:
         """Return what the routes use."""
         return RoutingParts(
-            monitor=self.board, statistics=self.statistics, auto=self.auto, snapshot=self._snapshot
+            monitor=self.monitor, statistics=self.statistics, auto=self.auto, snapshot=self._snapshot
         )
 
     def _snapshot(self) -> Snapshot | None:

@@ -10,8 +10,8 @@ import pytest
 from neuronode_router.access import key_hash
 from neuronode_router.classifier.history import FeedbackOutcome
 from neuronode_router.domain import Tier
-from tests.admin_api.desk import Desk
 from tests.admin_api.feedback_world import Judged
+from tests.admin_api.task_world import TaskWorld
 from tests.admin_api.world import KNOWN_CALL, World
 from tests.support.chat_app import Reply
 
@@ -140,33 +140,33 @@ async def test_without_a_history_it_says_so(world: World, admin: httpx.AsyncClie
     assert "NEURONODE_HISTORY=on" in answer.json()["fix"]
 
 
-async def test_a_task_that_was_escalated_is_a_sign(desk: Desk) -> None:
+async def test_a_task_that_was_escalated_is_a_sign(tasks: TaskWorld) -> None:
     """The task API tells that a classified request's first answer was not good enough."""
-    mine = judged(desk.world)
+    mine = judged(tasks.world)
     mine.record("call-of-task", "member")
     mine.learning.start()
-    desk.chat.script.extend([Reply("", headers={"x-litellm-call-id": "call-of-task"}), "", "hello"])
+    tasks.chat.script.extend([Reply("", headers={"x-litellm-call-id": "call-of-task"}), "", "hello"])
 
-    answer = await desk.post("/chat", {"message": "hi"})
+    answer = await tasks.post("/chat", {"message": "hi"})
     mine.learning.stop()
 
-    assert (answer.status_code, desk.chat.names) == (200, ["auto", "auto:medium", "auto:complex"])
+    assert (answer.status_code, tasks.chat.names) == (200, ["auto", "auto:medium", "auto:complex"])
     assert {sign.kind for sign in mine.signs()["member"]} == {
         FeedbackOutcome.ESCALATED,
         FeedbackOutcome.LABEL_FAILURE,
     }
 
 
-async def test_a_tier_that_was_forced_says_nothing_of_the_classifier(desk: Desk) -> None:
+async def test_a_tier_that_was_forced_says_nothing_of_the_classifier(tasks: TaskWorld) -> None:
     """Nor does an answer that was accepted at once."""
-    mine = judged(desk.world)
+    mine = judged(tasks.world)
     mine.record("call-of-task", "member")
     mine.learning.start()
     told = {"x-litellm-call-id": "call-of-task"}
-    desk.chat.script.extend([Reply("", headers=told), "", "hello", Reply("hello", headers=told)])
+    tasks.chat.script.extend([Reply("", headers=told), "", "hello", Reply("hello", headers=told)])
 
-    await desk.post("/chat", {"message": "hi", "force_tier": "fast"})
-    await desk.post("/chat", {"message": "hi"})
+    await tasks.post("/chat", {"message": "hi", "force_tier": "fast"})
+    await tasks.post("/chat", {"message": "hi"})
     mine.learning.stop()
 
     assert mine.signs() == {}

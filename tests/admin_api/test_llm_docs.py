@@ -24,7 +24,7 @@ from neuronode_router.tasks.results import (
     Routing,
     SentimentResult,
 )
-from tests.admin_api.desk import Desk
+from tests.admin_api.task_world import TaskWorld
 from tests.admin_api.test_docs import shell
 from tests.support.web import serving
 
@@ -74,12 +74,12 @@ def test_the_body_limit_is_the_real_one() -> None:
 @pytest.mark.skipif(
     shutil.which("curl") is None and not os.environ.get("CI"), reason="the page's commands use curl"
 )
-async def test_the_commands_work_as_pasted(desk: Desk, tmp_path: Path) -> None:
+async def test_the_commands_work_as_pasted(tasks: TaskWorld, tmp_path: Path) -> None:
     """Every command of the page runs, in order, in one shell, against a real server; none is refused."""
-    desk.chat.then = "BULLISH"
+    tasks.chat.then = "BULLISH"
 
-    async with serving(desk.app) as (url, _):
-        code, output = await shell("set -e\n" + "\n".join(COMMANDS), desk.world, url=url, directory=tmp_path)
+    async with serving(tasks.app) as (url, _):
+        code, output = await shell("set -e\n" + "\n".join(COMMANDS), tasks.world, url=url, directory=tmp_path)
 
     assert code == 0, output
     assert output.count('"sentiment":"BULLISH"') == 1

@@ -8,16 +8,16 @@ import pytest
 
 from neuronode_router.tasks.engine import tier_names
 from neuronode_router.usage.finished import FinishedRequest, RequestOutcome, UsageKey
-from tests.admin_api.desk import Desk
+from tests.admin_api.task_world import TaskWorld
 
 NEWS = "Earnings beat every forecast."
 
 
-async def test_models_are_those_the_key_may_ask(desk: Desk) -> None:
+async def test_models_are_those_the_key_may_ask(tasks: TaskWorld) -> None:
     """`available`: there, and allowed by LiteLLM. `configured`: the first group of each tier that is there."""
-    desk.chat.listed = ("tier_fast", "gone", "sentiment")
+    tasks.chat.listed = ("tier_fast", "gone", "sentiment")
 
-    answer = (await desk.get("/models")).json()
+    answer = (await tasks.get("/models")).json()
 
     assert answer["available"] == ["tier_fast"]
     assert answer["configured"]["complex"] is None
@@ -33,29 +33,29 @@ async def test_models_are_those_the_key_may_ask(desk: Desk) -> None:
     }
 
 
-async def test_names_that_were_set_are_shown_as_configured(desk: Desk) -> None:
+async def test_names_that_were_set_are_shown_as_configured(tasks: TaskWorld) -> None:
     """A tier whose name was set shows that group, and tasks ask it."""
-    desk.view.names = tier_names("tier_medium", None, None)
-    desk.chat.then = "NEUTRAL"
+    tasks.view.names = tier_names("tier_medium", None, None)
+    tasks.chat.then = "NEUTRAL"
 
-    models = (await desk.get("/models")).json()
-    await desk.post("/sentiment", {"text": NEWS})
+    models = (await tasks.get("/models")).json()
+    await tasks.post("/sentiment", {"text": NEWS})
 
     assert models["configured"]["fast"]["name"] == "tier_medium"
-    assert desk.chat.names == ["tier_medium"]
+    assert tasks.chat.names == ["tier_medium"]
 
 
-async def test_a_key_that_may_list_nothing_is_told(desk: Desk) -> None:
+async def test_a_key_that_may_list_nothing_is_told(tasks: TaskWorld) -> None:
     """LiteLLM's refusal to list is passed on as ours."""
-    desk.chat.listed = None
+    tasks.chat.listed = None
 
-    answer = await desk.get("/models")
+    answer = await tasks.get("/models")
 
     assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
 
 
 def count(
-    desk: Desk, served: str, tier: str, *, team: str = "", chosen_group: str = "", ms: float = 100
+    tasks: TaskWorld, served: str, tier: str, *, team: str = "", chosen_group: str = "", ms: float = 100
 ) -> None:
     """Have one request in the books."""
     key = UsageKey(
@@ -65,18 +65,18 @@ def count(
         team=team,
         outcome=RequestOutcome.ANSWERED,
     )
-    desk.buffer.count(FinishedRequest(call_id="c", at=time.time(), key=key, latency_ms=ms))
+    tasks.buffer.count(FinishedRequest(call_id="c", at=time.time(), key=key, latency_ms=ms))
 
 
-async def test_routing_stats_have_the_plans_fields(desk: Desk) -> None:
+async def test_routing_stats_have_the_plans_fields(tasks: TaskWorld) -> None:
     """Counts by group and tier, fallback rate, mean and p95: at the top, and under `routing_stats`."""
     for _ in range(21):
-        count(desk, "tier_fast", "fast")
-    count(desk, "tier_fast", "fast", ms=1000)
-    count(desk, "tier_medium", "medium", chosen_group="tier_complex", ms=400)
-    count(desk, "embed", "")
+        count(tasks, "tier_fast", "fast")
+    count(tasks, "tier_fast", "fast", ms=1000)
+    count(tasks, "tier_medium", "medium", chosen_group="tier_complex", ms=400)
+    count(tasks, "embed", "")
 
-    answer = (await desk.get("/routing-stats", caller="viewer")).json()
+    answer = (await tasks.get("/routing-stats", caller="viewer")).json()
 
     assert answer["total_requests"] == 24
     assert answer["fallback_rate"] == pytest.approx(1 / 24)
@@ -90,24 +90,24 @@ async def test_routing_stats_have_the_plans_fields(desk: Desk) -> None:
     assert answer["routing_stats"] == {name: answer[name] for name in answer["routing_stats"]}
 
 
-async def test_a_member_sees_the_figures_of_the_own_team(desk: Desk) -> None:
+async def test_a_member_sees_the_figures_of_the_own_team(tasks: TaskWorld) -> None:
     """Team a sees its own requests, a viewer all; a key without a team nobody's, for all such keys are in one line."""
-    count(desk, "tier_fast", "fast", team="a")
-    count(desk, "tier_fast", "fast", team="b")
-    count(desk, "tier_fast", "fast")
+    count(tasks, "tier_fast", "fast", team="a")
+    count(tasks, "tier_fast", "fast", team="b")
+    count(tasks, "tier_fast", "fast")
 
     seen = {
-        caller: (await desk.get("/routing-stats", caller=caller)).json()["total_requests"]
+        caller: (await tasks.get("/routing-stats", caller=caller)).json()["total_requests"]
         for caller in ("member", "viewer")
     }
-    refused = await desk.get("/routing-stats", caller="stranger")
+    refused = await tasks.get("/routing-stats", caller="stranger")
 
     assert seen == {"member": 1, "viewer": 3}
     assert (refused.status_code, refused.json()["code"]) == (403, "not_allowed")
 
 
-async def test_empty_books_are_no_error(desk: Desk) -> None:
+async def test_empty_books_are_no_error(tasks: TaskWorld) -> None:
     """Nothing was asked yet: zeros."""
-    answer = (await desk.get("/routing-stats")).json()
+    answer = (await tasks.get("/routing-stats")).json()
 
     assert (answer["total_requests"], answer["fallback_rate"], answer["models"]) == (0, 0.0, {})

@@ -119,7 +119,7 @@ async def test_a_prompt_is_classified_and_decided_about(world: World) -> None:
     assert (decision["group"], decision["tier"], decision["wanted"]) == ("tier_medium", "medium", "medium")
     assert decision["ladder"] == ["tier_fast", "tier_complex"]
     assert (decision["profile"], decision["revision"], decision["task"]) == ("premium", 1, "summary")
-    assert (decision["left_out"], body["standings"]) == ([], None)
+    assert (decision["left_out"], body["deployments"]) == ([], None)
 
 
 async def test_a_conversation_is_classified_like_its_request(world: World) -> None:
@@ -145,12 +145,12 @@ async def test_overload_moves_the_decision_and_is_explained(world: World) -> Non
     assert body["decision"]["steps"] == ["classified", "overloaded"]
     assert (body["decision"]["wanted"], body["decision"]["tier"]) == ("medium", "fast")
     assert body["decision"]["ladder"] == ["tier_complex", "tier_medium"]
-    assert [found["id"] for found in body["standings"]] == [
+    assert [found["id"] for found in body["deployments"]] == [
         "id-tier_fast",
         "id-tier_complex",
         "id-tier_medium",
     ]
-    assert (body["standings"][2]["health"], body["standings"][2]["limit"]) == ("slow", 400)
+    assert (body["deployments"][2]["health"], body["deployments"][2]["limit"]) == ("slow", 400)
 
 
 async def test_what_cannot_hold_the_request_is_left_out(world: World) -> None:
@@ -193,17 +193,17 @@ async def test_tasks_and_forced_tiers_are_decided_as_a_client_would_get_them(wor
 
 
 async def test_members_ask_under_their_own_rights(world: World) -> None:
-    """A profile that a member may not choose is 403 whether or not it exists; standings are not for him."""
+    """A profile that a member may not choose is 403 whether or not it exists; statuses are not for him."""
     own = await classify(world, "member", text=SUMMARY, explain=True)
     others = await classify(world, "member", text=SUMMARY, profile="balanced")
     nobodys = await classify(world, "member", text=SUMMARY, profile="no_such")
     viewer = await classify(world, "viewer", text=SUMMARY, profile="balanced", explain=True)
 
-    assert (own.status_code, own.json()["standings"]) == (200, None)
+    assert (own.status_code, own.json()["deployments"]) == (200, None)
     assert (others.status_code, nobodys.status_code) == (403, 403)
     assert others.json() == nobodys.json()
     assert (viewer.status_code, viewer.json()["decision"]["profile"]) == (200, "balanced")
-    assert viewer.json()["standings"]
+    assert viewer.json()["deployments"]
 
 
 def test_a_members_cap_counts_in_the_dry_run(world: World) -> None:

@@ -17,7 +17,7 @@ import pytest
 import schemathesis
 
 from admin_api.router import build_task_router
-from tests.admin_api.desk import set_up
+from tests.admin_api.task_world import set_up
 from tests.admin_api.world import running_world
 from tests.support.openapi_page import SCHEMA, check, the_same
 from tests.support.web import serving

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 from fastapi import FastAPI, Request
@@ -118,6 +118,7 @@ class World:
     """Whether automatic routing has started."""
     write_limit: str = "1000/second"
     frame_origin: str | None = None
+    agents: Literal["off", "read", "write"] = "read"
     app: LentApplication | FastAPI = field(init=False)
 
     def __post_init__(self) -> None:
@@ -142,6 +143,7 @@ class World:
             access_file=self._access,
             sign_in=self.sign_in,
             frame_origin=self.frame_origin,
+            agents=self.agents,
         )
 
     def sign_in(self, claim: str) -> UiSession:
@@ -206,7 +208,7 @@ async def running_world(
     routing = Routing(GROUP_NAMES, CANARY, state=lambda: applier.state)
     await routing.look()
     meter = metering(
-        monitor=routing.board, statistics=routing.statistics, workers=lambda: store.registry.workers()
+        monitor=routing.monitor, statistics=routing.statistics, workers=lambda: store.registry.workers()
     )
     buffer = UsageBuffer()
     buffer.count(finished(call_id=KNOWN_CALL, at=time.time()))

@@ -17,7 +17,7 @@ from neuronode_router.settings import Settings
 async def follow(directory: str, prompt: str) -> None:
     """Look as often as a worker of the proxy does, for ever."""
     learning = Learning(Settings.load({"NEURONODE_STATE_DIR": directory}), failures=Failures())
-    auto = AutoRouter(classifier=learning.first(), standings=dict)
+    auto = AutoRouter(classifier=learning.first(), statuses=dict)
     before = ""
     while True:
         said = auto.classify(prompt)

@@ -94,6 +94,7 @@ def test_a_stream_says_what_the_whole_answer_says(client: ollama.Client) -> None
     assert events[0].eval_count is None
 
 
+@pytest.mark.campaign
 def test_generate_with_system_raw_and_stream(client: ollama.Client) -> None:
     """Prompts without a conversation, with and without the template."""
     plain = client.generate("quick:8b", "Say hello.", options=SURE)
@@ -110,6 +111,7 @@ def test_generate_with_system_raw_and_stream(client: ollama.Client) -> None:
     assert "".join(event.response or "" for event in streamed) == plain.response
 
 
+@pytest.mark.campaign
 def test_format_and_logprobs_are_honoured(client: ollama.Client) -> None:
     """A schema shapes the answer, and every token comes with its logprob."""
     schema = {"type": "object", "properties": {"mood": {"enum": ["up", "down"]}}, "required": ["mood"]}
@@ -159,6 +161,7 @@ def test_a_prompt_longer_than_the_context_is_refused(client: ollama.Client) -> N
     assert caught.value.status_code == 400
 
 
+@pytest.mark.campaign
 def test_the_first_answer_waits_for_loading_and_keep_alive_unloads(
     server: OllamaServer, client: ollama.Client
 ) -> None:
@@ -211,6 +214,7 @@ async def test_one_slot_is_a_queue_and_a_full_queue_is_503(
     assert (counts["peak"], counts["refused"]) == (1, before + 1)
 
 
+@pytest.mark.campaign
 async def test_slots_answer_side_by_side(server: OllamaServer, callers: ollama.AsyncClient) -> None:
     """Three requests for two slots: two at a time, nobody refused."""
     answers = await asyncio.gather(*(callers.chat("wide", ASK, options=SURE) for _ in range(3)))
@@ -240,6 +244,7 @@ async def test_a_client_that_hangs_up_frees_the_slot(
     assert server.counts("narrow")["running"] == 0
 
 
+@pytest.mark.campaign
 def test_a_frozen_server_answers_after_it_thaws(server: OllamaServer, client: ollama.Client) -> None:
     """Connections stay open and nothing comes, as with a machine that hangs."""
     server.freeze()
@@ -252,6 +257,7 @@ def test_a_frozen_server_answers_after_it_thaws(server: OllamaServer, client: ol
     assert client.chat("quick:8b", ASK, options=SURE).done
 
 
+@pytest.mark.campaign
 def test_a_server_that_is_killed_leaves_nothing_behind() -> None:
     """Its engine ends with it, whatever ended it."""
     with running_ollama(QUICK) as server:

@@ -65,7 +65,14 @@ def said_by_files(directory: Path) -> str:
     return ProfileFiles(directory).load(HOST).digest
 
 
-@pytest.mark.parametrize("moment", ["locked", "written", *BETWEEN_FILES, "published", *COMMITTED])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        *(pytest.param(moment, marks=pytest.mark.campaign) for moment in ("locked", "written", "published")),
+        *BETWEEN_FILES,
+        *COMMITTED,
+    ],
+)
 async def test_kill_9_at_every_step_of_a_publish_leaves_one_set(
     manager: ProfileManager, store: ControlStore, state_url: str, directory: Path, moment: str
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,8 @@ import promql_parser
 import pytest
 import yaml
 
-from tests.deploy.told import told
+from tests.deploy.told import seen_everything, told
+from tests.support.alerting import PROMTOOL, Scrapes, needs_promtool, unanswered
 from tests.support.metering import metering
 from tests.support.usage import finished
 
@@ -25,11 +25,8 @@ RULES = [
     for rule in group["rules"]
 ]
 BOARD = json.loads((DEPLOY / "grafana/neuronode.json").read_text())
-PROMTOOL = shutil.which("promtool")
 FROM_PROMETHEUS = {"instance", "job", "le", "__name__"}
 NOT_OURS = {"up"}
-
-needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="Debian's package `prometheus` brings promtool")
 
 
 def expressions() -> Iterator[tuple[str, str]]:
@@ -128,6 +125,17 @@ def test_prometheus_own_tool_accepts_the_files(what: str, file: str) -> None:
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs_promtool
+async def test_every_panel_finds_what_it_shows(tmp_path: Path) -> None:
+    """Evaluated by Prometheus, on a worker that has seen everything once: an empty panel looks like good news."""
+    text = await (await seen_everything()).exposition()
+    alerts = {rule["alert"] for rule in RULES}
+    # Some leave out zeros, of which there are many here.
+    shown = [expression.removesuffix(" > 0") for place, expression in EXPRESSIONS if place not in alerts]
+
+    assert unanswered(tmp_path, Scrapes(text, text), shown) == set()
 
 
 @needs_promtool

@@ -10,14 +10,14 @@ from neuronode_router.metrics.metering import Metering
 from neuronode_router.routing.snapshot import build_snapshot
 from neuronode_router.stats.memory import MemoryStatistics
 from tests.support.control import HOST, make_set
-from tests.support.metering import board_of, metering, worker_at
+from tests.support.metering import metering, monitor_of, worker_at
 from tests.support.usage import finished
 
 
 async def told() -> dict[str, tuple[str, set[str]]]:
     """Return type and labels of every metric, by its name as a query writes it, histograms without their endings."""
     found: dict[str, tuple[str, set[str]]] = {}
-    text = await (await _which_has_seen_everything()).exposition()
+    text = await (await seen_everything()).exposition()
     for family in text_string_to_metric_families(text.decode()):
         name = f"{family.name}_total" if family.type == "counter" else family.name
         labels = {label for sample in family.samples for label in sample.labels} - {"le"}
@@ -25,14 +25,15 @@ async def told() -> dict[str, tuple[str, set[str]]]:
     return found
 
 
-async def _which_has_seen_everything() -> Metering:
+async def seen_everything() -> Metering:
+    """Return what counts in a worker that has seen everything once."""
     statistics = MemoryStatistics()
-    board = board_of(statistics, ("tier_fast",))
-    await board.refresh()
+    monitor = monitor_of(statistics, ("tier_fast",))
+    await monitor.refresh()
     state = ControlState(7, "premium", make_set(), committed_at=0.0)
     meter = metering(
         statistics=statistics,
-        board=board,
+        monitor=monitor,
         snapshot=lambda: build_snapshot(state, HOST),
         workers=lambda: (worker_at(7, stalled=["judging"], parts_off=["usage"]),),
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+from neuronode_router.agents.tools import TOOLS
 from neuronode_router.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +75,13 @@ def test_what_is_said_to_be_shared_is_shared() -> None:
     """An option of one command belongs into its section."""
     for option in SHARED:
         assert sum(option in options(command) for command in COMMANDS.values()) > 1, option
+
+
+def test_every_tool_for_agents_is_in_its_table_and_no_other() -> None:
+    """By the names that an agent sees."""
+    table = re.findall(r"^\| `([a-z]+)` \|", SECTIONS["neuronode mcp"], re.MULTILINE)
+
+    assert table == [tool.name for tool in TOOLS]
 
 
 def codes_of_the_doctor() -> Iterator[str]:

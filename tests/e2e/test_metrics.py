@@ -13,6 +13,7 @@ import pytest
 
 from neuronode_router.access import Role, generate_key
 from tests.e2e.asking import chat, decision
+from tests.support.alerting import Scrapes, firing, needs_promtool
 from tests.support.metering import value
 from tests.support.place import Place
 from tests.support.proxy import Proxy
@@ -38,13 +39,22 @@ def proxy(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Itera
         "PROMETHEUS_MULTIPROC_DIR": str(directory / "shared"),
         "OTEL_EXPORTER": "console",
         "OTEL_SERVICE_NAME": "proxy",
+        "OTEL_SEMCONV_STABILITY_OPT_IN": "gen_ai_latest_experimental",
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "no_content",
     }
-    with Proxy(place, workers=2, environ=environ) as running:
+    with Proxy(place, afresh=True, workers=2, environ=environ) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def answered(proxy: Proxy) -> list[dict[str, str]]:
+def at_first(proxy: Proxy) -> bytes:
+    """What the proxy tells before anybody has asked it anything."""
+    wait_until(lambda: value(scrape(proxy), "workers", state="current") == 2, seconds=30, what="both workers")
+    return scrape(proxy)
+
+
+@pytest.fixture(scope="module")
+def answered(proxy: Proxy, at_first: bytes) -> list[dict[str, str]]:
     """What answers said of themselves, over connections to both workers."""
     found = []
     for name, count in ASKED.items():
@@ -123,6 +133,36 @@ def test_litellms_span_says_how_the_request_was_routed(proxy: Proxy, answered: l
         return Counter(tuple(_said(each, key) for key in keys) for each in found)
 
     wait_until(lambda: expected <= told(), seconds=30, what="the spans of all requests")
+
+
+def test_that_span_follows_the_conventions_for_generative_ai(
+    proxy: Proxy, answered: list[dict[str, str]]
+) -> None:
+    """Beside our attributes stand OpenTelemetry's: provider, requested and answering model, tokens."""
+    wanted = {"provider.name", "request.model", "response.model", "usage.input_tokens"}
+
+    def told() -> list[dict[str, Any]]:
+        found = (span["attributes"] for span in spans(proxy.log()))
+        return [each for each in found if "neuronode.group" in each and "gen_ai.usage.output_tokens" in each]
+
+    wait_until(lambda: len(told()) >= len(answered), seconds=30, what="the spans of all requests")
+    for each in told():
+        assert {name for name in wanted if f"gen_ai.{name}" not in each} == set()
+        assert CANARY not in json.dumps(each)
+
+
+@needs_promtool
+def test_no_alert_fires_on_this_proxy(
+    proxy: Proxy, at_first: bytes, answered: list[dict[str, str]], tmp_path: Path
+) -> None:
+    """Neither before nor after its first requests: all is well here."""
+    wait_until(
+        lambda: counted(scrape(proxy)) == len(answered), seconds=30, what="every request to be counted"
+    )
+
+    found = firing(tmp_path, Scrapes(at_first, scrape(proxy)))
+
+    assert {minute: alerts for minute, alerts in found.items() if alerts} == {}
 
 
 def test_a_killed_worker_takes_nothing_away(proxy: Proxy, answered: list[dict[str, str]]) -> None:

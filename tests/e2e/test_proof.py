@@ -130,7 +130,7 @@ def test_what_is_not_loaded_is_not_woken_unless_asked(client: httpx.Client, olla
         f"{ADMIN}/ultra_fast/tasks/chat", json={"group": IDLE}, headers={"If-Match": "*"}
     ).raise_for_status()
     assert edit.json()["complete"]
-    wait_until(lambda: known_as_idle(client), seconds=30, what="the board to know that it is not loaded")
+    wait_until(lambda: known_as_idle(client), seconds=30, what="the monitor to know that it is not loaded")
 
     query = {"profile": "ultra_fast", "task": "chat"}
     (asleep,) = prove(client, **query)["live"]["cells"]

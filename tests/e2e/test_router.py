@@ -60,7 +60,7 @@ def test_a_dry_run_says_what_the_request_then_gets(admin: httpx.Client, upstream
         foreseen["profile"],
     )
     assert said["reason"].split(",") == [foreseen["reason"], *foreseen["steps"]]
-    assert dry.json()["standings"][0]["group"] == foreseen["group"]
+    assert dry.json()["deployments"][0]["group"] == foreseen["group"]
 
 
 @pytest.mark.parametrize("prefix", [PREFIX, SECOND_PREFIX])
@@ -83,4 +83,4 @@ def test_a_capped_key_is_told_what_it_would_get(proxy: Proxy, keys: Mapping[str,
 
     assert (foreseen["decision"]["tier"], said["tier"]) == ("fast", "fast")
     assert "capped" in foreseen["decision"]["steps"]
-    assert foreseen["standings"] is None
+    assert foreseen["deployments"] is None

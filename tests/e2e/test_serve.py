@@ -178,6 +178,23 @@ def test_the_banners_three_commands_work_as_pasted(first: Service) -> None:
     assert f"x-neuronode-revision: {receipt['revision']}" in headers
 
 
+def test_the_banners_look_from_another_terminal_works_as_pasted(first: Service, tmp_path: Path) -> None:
+    """From any folder, whatever is on PATH and without any variable of ours."""
+    (look,) = re.findall(r"^  (LITELLM_API_KEY=.*)$", first.output, re.MULTILINE)
+
+    shown = subprocess.run(
+        ["sh", "-c", look],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "in force in 1 of 1 workers" in shown.stdout, shown.stderr
+    assert "Answered by the built-in tiny model" in shown.stdout
+
+
 def test_the_readmes_commands_work(first: Service) -> None:
     """Ask, switch, look at the status and roll back, as a reader copies them."""
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from neuronode_router.access import AccessKey, generate_key
+from tests.support.agent import over_http, tools_of, why_slow
 from tests.support.place import FALLING, PROVIDER_KEY, Place
 from tests.support.proxy import MASTER_KEY, Proxy
 from tests.support.recorder_names import RECORD, RECORDER
@@ -298,6 +299,16 @@ def test_any_worker_explains_a_request(running: Proxy, sent: Mapping[str, str], 
         assert {one["profile"] for one in answer["alternatives"]} >= {"premium", "balanced"}
         own = next(one for one in answer["alternatives"] if one["group"] == answer["chosen_group"])
         assert own["cost_usd"] == answer["cost_usd"]
+
+
+async def test_an_agent_explains_a_request(running: Proxy, sent: Mapping[str, str], books: list[Any]) -> None:
+    """By tools alone: how slow it was beside others, and what `cost_effective` would have cost."""
+    async with over_http(f"{running.url}/admin/agents/mcp", MASTER_KEY) as agent:
+        answer = await why_slow(agent, sent["answered"])
+        tools = await tools_of(agent)
+
+    assert answer.cost_under["cost_effective"] is not None
+    assert "switch" not in tools
 
 
 def test_a_plan_costs_what_the_groups_cost(running: Proxy, books: list[dict[str, Any]]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from litellm.proxy._types import UserAPIKeyAuth
 
 from neuronode_router.access import Principal
-from neuronode_router.auto.router import AutoRouter, Standings
+from neuronode_router.auto.router import AutoRouter, Statuses
 from neuronode_router.classifier import Classifier, lexicon
 from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
@@ -28,7 +28,7 @@ def admission_over(
     current: CurrentSnapshot,
     access: GroupAccess,
     principal: Callable[[UserAPIKeyAuth], Principal],
-    standings: Standings = dict,
+    statuses: Statuses = dict,
 ) -> Admission:
     """Return the hook, which classifies by cues alone and knows of deployments what the test says."""
     host = AdmissionHost(
@@ -44,7 +44,7 @@ def admission_over(
         places=Locations(bridge.entries),
         place_of=Locations(bridge.entries).of,
     )
-    auto = AutoRouter(classifier=Classifier(lexicon.shipped(), None), standings=standings)
+    auto = AutoRouter(classifier=Classifier(lexicon.shipped(), None), statuses=statuses)
     return Admission(host, auto, current, keeper_over(access.named))
 
 

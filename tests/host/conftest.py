@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import pytest
 
@@ -39,3 +40,12 @@ def _callbacks_as_before() -> Iterator[None]:
     yield
     for each, before in zip(lists, kept, strict=True):
         each[:] = before
+
+
+@pytest.fixture(autouse=True)
+def _retries_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LiteLLM waits between attempts, for longer each time: nothing here is about how long."""
+    if find_spec("litellm.router_rust"):
+        monkeypatch.setattr("litellm.router_rust.core._sleep_seconds", lambda _: 0.0)
+    else:
+        monkeypatch.setattr("litellm.utils.INITIAL_RETRY_DELAY", 0.0)

@@ -1,4 +1,4 @@
-"""Routers of LiteLLM over the fake provider, a board that says what a test wants, and what was counted."""
+"""Routers of LiteLLM over the fake provider, a monitor that says what a test wants, and what was counted."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def remove(over: Any, name: str) -> None:
 
 
 @dataclass
-class Board:
+class FakeMonitor:
     """Says of each deployment what a test wrote down."""
 
     known: dict[str, Candidate] = field(default_factory=dict)
@@ -144,7 +144,7 @@ class Board:
 
     def deployments(self, group: str) -> tuple[Deployment, ...]:
         """Return all that was written down: these are the deployments of one group."""
-        return tuple(found.standing.deployment for found in self.known.values())
+        return tuple(found.status.deployment for found in self.known.values())
 
 
 class Witness(CustomLogger):  # type: ignore[misc]

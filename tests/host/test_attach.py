@@ -50,11 +50,11 @@ async def test_an_attached_router_finds_the_faster_deployment(url: str) -> None:
     """After a few requests have shown it, the slow one is asked no more; closed, LiteLLM draws as before."""
     over = pair(url, "fast", "lame-slow-400")
     async with neuronode_router.attach(over) as attached:
-        board = attached.health.monitor
+        monitor = attached.health.monitor
         await ask(over, 12)
         await eventually(
             lambda: all(
-                found and found.latency_ms for found in map(board.candidate, ("fast", "lame-slow-400"))
+                found and found.latency_ms for found in map(monitor.candidate, ("fast", "lame-slow-400"))
             )
         )
 

@@ -12,7 +12,7 @@ from litellm.integrations.custom_logger import CustomLogger
 
 from neuronode_router.litellm_plugin.router.deployment_filter import DeploymentFilter
 from neuronode_router.routing.overload import Health
-from tests.host.routers import Board, add, bridged, change, cool_down, deployment, pick, router
+from tests.host.routers import FakeMonitor, add, bridged, change, cool_down, deployment, pick, router
 from tests.support.upstream import Upstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -28,28 +28,28 @@ def url() -> Iterator[str]:
 
 
 @pytest.fixture
-def board() -> Board:
-    return Board()
+def monitor() -> FakeMonitor:
+    return FakeMonitor()
 
 
 @pytest.fixture(params=[False, True], ids=["alone", "with us"])
-def steer(request: pytest.FixtureRequest, board: Board) -> Any:
+def steer(request: pytest.FixtureRequest, monitor: FakeMonitor) -> Any:
     """Build a router; with us it has our strategy, which knows `a` and `b` and finds `a` faster."""
 
     def build(entries: list[dict[str, Any]], **settings: Any) -> Any:
         built = router(entries, **settings)
         if request.param:
-            board.knows("a", latency_ms=50)
-            board.knows("b", latency_ms=500)
-            chosen_by(built, board)
+            monitor.knows("a", latency_ms=50)
+            monitor.knows("b", latency_ms=500)
+            chosen_by(built, monitor)
         return built
 
     return build
 
 
-def chosen_by(over: Any, board: Any) -> DeploymentFilter:
+def chosen_by(over: Any, monitor: Any) -> DeploymentFilter:
     """Let LiteLLM ask our filter about the deployments of `over`."""
-    choice = DeploymentFilter(bridged(over), board)
+    choice = DeploymentFilter(bridged(over), monitor)
     litellm.logging_callback_manager.add_litellm_callback(choice)
     return choice
 
@@ -205,29 +205,29 @@ async def test_pipeline_fallback(steer: Any, url: str) -> None:
 
 
 @pytest.fixture
-def ours(board: Board) -> Any:
+def ours(monitor: FakeMonitor) -> Any:
     """Build a router with our strategy."""
 
     def build(entries: list[dict[str, Any]], **settings: Any) -> Any:
         built = router(entries, **settings)
-        chosen_by(built, board)
+        chosen_by(built, monitor)
         return built
 
     return build
 
 
-async def test_the_faster_one_is_preferred(ours: Any, board: Board) -> None:
+async def test_the_faster_one_is_preferred(ours: Any, monitor: FakeMonitor) -> None:
     """Idle, all requests go to the shorter expected wait."""
-    board.knows("a", latency_ms=50)
-    board.knows("b", latency_ms=500)
+    monitor.knows("a", latency_ms=50)
+    monitor.knows("b", latency_ms=500)
 
     assert await chosen(ours(pair())) == {"a": TIMES}
 
 
-async def test_equals_share(ours: Any, board: Board) -> None:
+async def test_equals_share(ours: Any, monitor: FakeMonitor) -> None:
     """Equally fast ones share the requests."""
-    board.knows("a")
-    board.knows("b")
+    monitor.knows("a")
+    monitor.knows("b")
 
     found = await chosen(ours(pair()), times=400)
 
@@ -237,44 +237,44 @@ async def test_equals_share(ours: Any, board: Board) -> None:
 @pytest.mark.parametrize("health", [Health.SLOW, Health.FAILING, Health.COOLDOWN, Health.UNAVAILABLE])
 @pytest.mark.parametrize("latency_ms", [1.0, None])
 async def test_what_is_not_well_is_avoided(
-    ours: Any, board: Board, health: Health, latency_ms: float | None
+    ours: Any, monitor: FakeMonitor, health: Health, latency_ms: float | None
 ) -> None:
     """Also where nothing was measured yet, and where LiteLLM draws by shares."""
-    board.knows("a", health=health, latency_ms=latency_ms)
-    board.knows("b", latency_ms=None)
+    monitor.knows("a", health=health, latency_ms=latency_ms)
+    monitor.knows("b", latency_ms=None)
 
     assert await chosen(ours(pair())) == {"b": TIMES}
     assert await chosen(ours(pair(a_weight=9, b_weight=1))) == {"b": TIMES}
 
 
-async def test_a_trickle_probes(ours: Any, board: Board) -> None:
+async def test_a_trickle_probes(ours: Any, monitor: FakeMonitor) -> None:
     """A tenth of the requests find out whether one is well again."""
-    board.knows("a", health=Health.PROBING)
-    board.knows("b")
+    monitor.knows("a", health=Health.PROBING)
+    monitor.knows("b")
 
     found = await chosen(ours(pair()), times=600)
 
     assert 0.05 < found["a"] / 600 < 0.16
 
 
-async def test_a_session_keeps_its_deployment(ours: Any, board: Board) -> None:
+async def test_a_session_keeps_its_deployment(ours: Any, monitor: FakeMonitor) -> None:
     """The one that admission stamped, while it is well."""
-    board.knows("a", latency_ms=50)
-    board.knows("b", latency_ms=500)
+    monitor.knows("a", latency_ms=50)
+    monitor.knows("b", latency_ms=500)
     mark = {"neuronode": {"keep": "b"}}
     over = ours(pair())
 
     kept = await chosen(over, metadata=mark)
-    board.knows("b", health=Health.SLOW)
+    monitor.knows("b", health=Health.SLOW)
     left = await chosen(over, litellm_metadata=mark)
 
     assert (kept, left) == ({"b": TIMES}, {"a": TIMES})
 
 
-async def test_a_retry_goes_elsewhere(ours: Any, board: Board) -> None:
+async def test_a_retry_goes_elsewhere(ours: Any, monitor: FakeMonitor) -> None:
     """What failed this very request a moment ago is not asked again while another is there."""
-    board.knows("a", latency_ms=50)
-    board.knows("b", latency_ms=500)
+    monitor.knows("a", latency_ms=50)
+    monitor.knows("b", latency_ms=500)
     over = ours(pair())
     failed = {"previous_models": ({"deployment_id": "a"},)}
 
@@ -283,10 +283,10 @@ async def test_a_retry_goes_elsewhere(ours: Any, board: Board) -> None:
     assert await chosen(over, metadata=failed) == {"a": TIMES}
 
 
-async def test_retries_of_a_real_request_go_elsewhere(ours: Any, board: Board, url: str) -> None:
+async def test_retries_of_a_real_request_go_elsewhere(ours: Any, monitor: FakeMonitor, url: str) -> None:
     """The fast one fails; the second attempt of the same request is answered by the other."""
-    board.knows("a-fail-500", latency_ms=1)
-    board.knows("b", latency_ms=500)
+    monitor.knows("a-fail-500", latency_ms=1)
+    monitor.knows("b", latency_ms=500)
     over = ours([deployment("g", name, url) for name in ("a-fail-500", "b")], disable_cooldowns=True)
 
     answer = await over.acompletion(model="g", messages=[{"role": "user", "content": "hello"}], num_retries=1)
@@ -294,10 +294,10 @@ async def test_retries_of_a_real_request_go_elsewhere(ours: Any, board: Board, u
     assert answer.choices[0].message.content.startswith("b")
 
 
-async def test_a_request_that_only_one_can_hold_goes_there(ours: Any, board: Board) -> None:
+async def test_a_request_that_only_one_can_hold_goes_there(ours: Any, monitor: FakeMonitor) -> None:
     """Window and modality are looked at where the deployments of a group differ."""
-    board.knows("a", latency_ms=50, context_window=100)
-    board.knows("b", latency_ms=500, context_window=10_000)
+    monitor.knows("a", latency_ms=50, context_window=100)
+    monitor.knows("b", latency_ms=500, context_window=10_000)
     over = ours(pair())
 
     assert await chosen(over) == {"a": TIMES}
@@ -305,13 +305,13 @@ async def test_a_request_that_only_one_can_hold_goes_there(ours: Any, board: Boa
 
 
 async def test_where_nothing_is_known_litellm_chooses(ours: Any) -> None:
-    """An empty board leaves LiteLLM's shuffle as it is."""
+    """An empty monitor leaves LiteLLM's shuffle as it is."""
     found = await chosen(ours(pair()), times=400)
 
     assert 0.4 < found["a"] / 400 < 0.6
 
 
-async def test_a_broken_board_does_no_harm() -> None:
+async def test_a_broken_monitor_does_no_harm() -> None:
     """It is counted, and LiteLLM chooses."""
 
     class Broken:
@@ -328,10 +328,12 @@ async def test_a_broken_board_does_no_harm() -> None:
 
 
 @pytest.mark.parametrize("strategy", ["latency-based-routing", "least-busy", "simple-shuffle"])
-async def test_it_survives_changes_of_litellms_strategy(ours: Any, board: Board, strategy: str) -> None:
+async def test_it_survives_changes_of_litellms_strategy(
+    ours: Any, monitor: FakeMonitor, strategy: str
+) -> None:
     """A save in LiteLLM's UI or a reload sets the strategy anew: what was an operator's choice is ours again."""
-    board.knows("a", latency_ms=50)
-    board.knows("b", latency_ms=500)
+    monitor.knows("a", latency_ms=50)
+    monitor.knows("b", latency_ms=500)
     over = ours(pair(), routing_strategy="cost-based-routing")
     before = bridged(over).strategy("g", {})
 
@@ -341,11 +343,11 @@ async def test_it_survives_changes_of_litellms_strategy(ours: Any, board: Board,
     assert await chosen(over) == {"a": TIMES}
 
 
-async def test_what_changes_in_the_router_is_seen(ours: Any, board: Board) -> None:
+async def test_what_changes_in_the_router_is_seen(ours: Any, monitor: FakeMonitor) -> None:
     """Deployments and aliases that come later are chosen from as on the router itself."""
     over = ours([deployment("g", "b", NOWHERE)])
-    board.knows("a", latency_ms=50)
-    board.knows("b", latency_ms=500)
+    monitor.knows("a", latency_ms=50)
+    monitor.knows("b", latency_ms=500)
 
     add(over, deployment("g", "a", NOWHERE))
     change(over, model_group_alias={"later": "g"})
@@ -353,14 +355,14 @@ async def test_what_changes_in_the_router_is_seen(ours: Any, board: Board) -> No
     assert await chosen(over, name="later") == {"a": TIMES}
 
 
-async def test_another_router_of_the_process_is_not_chosen_for(ours: Any, board: Board) -> None:
+async def test_another_router_of_the_process_is_not_chosen_for(ours: Any, monitor: FakeMonitor) -> None:
     """LiteLLM asks its callbacks for every router; the deployments of others are not ours to leave out."""
-    board.knows("a", latency_ms=50)
-    board.knows("b", latency_ms=500)
+    monitor.knows("a", latency_ms=50)
+    monitor.knows("b", latency_ms=500)
     ours(pair())
     other = router([deployment("g", name, NOWHERE) for name in ("c", "d")])
-    board.knows("c", latency_ms=50)
-    board.knows("d", latency_ms=500)
+    monitor.knows("c", latency_ms=50)
+    monitor.knows("d", latency_ms=500)
 
     found = await chosen(other, times=200)
 

@@ -14,7 +14,7 @@ from neuronode_router.litellm_plugin.hooks.response_state import deployment_with
 from neuronode_router.litellm_plugin.router.deployment_filter import DeploymentFilter
 from neuronode_router.litellm_plugin.router.model_facts import with_model_facts
 from neuronode_router.routing.inventory import Ability, read_inventory
-from tests.host.routers import Board, bridged, cool_down, deployment, pick, router
+from tests.host.routers import FakeMonitor, bridged, cool_down, deployment, pick, router
 from tests.support.upstream import Upstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -35,19 +35,19 @@ def upstream() -> Iterator[Upstream]:
 
 
 @pytest.fixture
-def board() -> Board:
-    return Board()
+def monitor() -> FakeMonitor:
+    return FakeMonitor()
 
 
 @pytest.fixture
-def ours(board: Board, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Build routers whose deployments our filter knows by the board, and no other filter."""
+def ours(monitor: FakeMonitor, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Build routers whose deployments our filter knows by the monitor, and no other filter."""
     monkeypatch.setattr(litellm, "callbacks", [])
     added: list[DeploymentFilter] = []
 
     def build(entries: list[dict[str, Any]], **settings: Any) -> Any:
         over = router(entries, **settings)
-        added.append(DeploymentFilter(bridged(over), board))
+        added.append(DeploymentFilter(bridged(over), monitor))
         litellm.logging_callback_manager.add_litellm_callback(added[-1])
         return over
 
@@ -65,11 +65,11 @@ async def served(over: Any, name: str = "g", **request: Any) -> str:
 @pytest.mark.parametrize("strategy", ["simple-shuffle", "usage-based-routing-v2"])
 @pytest.mark.parametrize("first", [1, None])
 async def test_order_does_not_lead_to_a_window_that_is_too_small(
-    ours: Any, board: Board, upstream: Upstream, strategy: str, first: int | None
+    ours: Any, monitor: FakeMonitor, upstream: Upstream, strategy: str, first: int | None
 ) -> None:
     """300,000 characters leave out the deployment that order or strategy would have picked; short ones do not."""
-    board.knows("a", context_window=8192)
-    board.knows("b", context_window=131_072)
+    monitor.knows("a", context_window=8192)
+    monitor.knows("b", context_window=131_072)
     entries = [
         deployment("g", "a", upstream.url, **({"order": first} if first else {})),
         deployment("g", "b", upstream.url, **({"order": 2} if first else {})),
@@ -92,20 +92,22 @@ async def test_order_does_not_lead_to_a_window_that_is_too_small(
     ],
 )
 async def test_what_a_request_needs_chooses_within_a_group(
-    ours: Any, board: Board, upstream: Upstream, request_: dict[str, Any], of_a: Any, of_b: Any
+    ours: Any, monitor: FakeMonitor, upstream: Upstream, request_: dict[str, Any], of_a: Any, of_b: Any
 ) -> None:
     """The faster one, which lacks it, is left out."""
-    board.knows("a", latency_ms=10, **of_a)
-    board.knows("b", latency_ms=900, **of_b)
+    monitor.knows("a", latency_ms=10, **of_a)
+    monitor.knows("b", latency_ms=900, **of_b)
     over = ours([deployment("g", name, upstream.url) for name in "ab"])
 
     assert await served(over, messages=SHORT) == "a"
     assert {await served(over, **request_) for _ in range(5)} == {"b"}
 
 
-async def test_where_nothing_fits_nobody_is_asked(ours: Any, board: Board, upstream: Upstream) -> None:
+async def test_where_nothing_fits_nobody_is_asked(
+    ours: Any, monitor: FakeMonitor, upstream: Upstream
+) -> None:
     """The error is LiteLLM's own, a 400, and names need and limits."""
-    board.knows("a", context_window=8192)
+    monitor.knows("a", context_window=8192)
     over = ours([deployment("g", "a", upstream.url)])
     before = upstream.counts()
 
@@ -117,9 +119,11 @@ async def test_where_nothing_fits_nobody_is_asked(ours: Any, board: Board, upstr
     assert upstream.counts() == before
 
 
-async def test_modalities_that_nothing_reads_are_refused(ours: Any, board: Board, upstream: Upstream) -> None:
+async def test_modalities_that_nothing_reads_are_refused(
+    ours: Any, monitor: FakeMonitor, upstream: Upstream
+) -> None:
     """An image that no deployment of the group sees is not sent to one that ignores it."""
-    board.knows("a", refuses=frozenset({"image"}))
+    monitor.knows("a", refuses=frozenset({"image"}))
     over = ours([deployment("g", "a", upstream.url)])
     before = upstream.counts()
 
@@ -130,18 +134,20 @@ async def test_modalities_that_nothing_reads_are_refused(ours: Any, board: Board
 
 
 async def test_the_least_bad_answers_where_a_profile_says_so(
-    ours: Any, board: Board, upstream: Upstream
+    ours: Any, monitor: FakeMonitor, upstream: Upstream
 ) -> None:
     """The mark that admission wrote lets it through."""
-    board.knows("a", context_window=8192)
+    monitor.knows("a", context_window=8192)
     over = ours([deployment("g", "a", upstream.url)])
 
     assert await served(over, messages=LONG, metadata={KEY: {LEAST_BAD: True}}) == "a"
 
 
-async def test_fallbacks_follow_what_does_not_fit(ours: Any, board: Board, upstream: Upstream) -> None:
+async def test_fallbacks_follow_what_does_not_fit(
+    ours: Any, monitor: FakeMonitor, upstream: Upstream
+) -> None:
     """Those of the request, and those that an operator configured for prompts that are too long."""
-    board.knows("a", context_window=8192)
+    monitor.knows("a", context_window=8192)
     entries = [deployment("g", "a", upstream.url), deployment("large", "b", upstream.url)]
 
     assert await served(ours(entries), messages=LONG, fallbacks=["large"]) == "b"
@@ -149,11 +155,11 @@ async def test_fallbacks_follow_what_does_not_fit(ours: Any, board: Board, upstr
 
 
 async def test_one_that_would_fit_and_rests_is_waited_for(
-    ours: Any, board: Board, upstream: Upstream
+    ours: Any, monitor: FakeMonitor, upstream: Upstream
 ) -> None:
     """It is in cooldown: LiteLLM says that there is none now, not that the request is too long."""
-    board.knows("a", context_window=8192)
-    board.knows("b", context_window=131_072)
+    monitor.knows("a", context_window=8192)
+    monitor.knows("b", context_window=131_072)
     over = ours([deployment("g", name, upstream.url) for name in "ab"])
     cool_down(over, "b")
 
@@ -162,10 +168,10 @@ async def test_one_that_would_fit_and_rests_is_waited_for(
 
 
 async def test_an_ollama_is_asked_for_the_window_that_a_request_needs(
-    ours: Any, board: Board, upstream: Upstream
+    ours: Any, monitor: FakeMonitor, upstream: Upstream
 ) -> None:
     """As far as the deployment allows, and only where its usual window is too small."""
-    board.knows("a", context_window=32_768, num_ctx=4096)
+    monitor.knows("a", context_window=32_768, num_ctx=4096)
     over = ours([deployment("g", "a", upstream.url, provider="ollama_chat")])
     asked: list[object] = []
 
@@ -213,11 +219,11 @@ def response_id(deployment_id: str) -> str:
 
 
 async def test_what_is_continued_goes_to_the_deployment_that_has_it(
-    ours: Any, board: Board, upstream: Upstream
+    ours: Any, monitor: FakeMonitor, upstream: Upstream
 ) -> None:
     """However slow it is: another one does not know what was said before."""
-    board.knows("a", latency_ms=10)
-    board.knows("b", latency_ms=900)
+    monitor.knows("a", latency_ms=10)
+    monitor.knows("b", latency_ms=900)
     over = ours([deployment("g", name, upstream.url) for name in "ab"])
 
     found = {await pick(over, "g", previous_response_id=response_id("b")) for _ in range(5)}
@@ -256,10 +262,10 @@ HIDDEN = SENTENCE * 900
     ],
 )
 async def test_nothing_unseen_is_sent(
-    ours: Any, board: Board, upstream: Upstream, call: str, body: dict[str, Any]
+    ours: Any, monitor: FakeMonitor, upstream: Upstream, call: str, body: dict[str, Any]
 ) -> None:
     """However it is hidden in a body, nobody is asked for what does not fit."""
-    board.knows("a", context_window=8192)
+    monitor.knows("a", context_window=8192)
     over = ours([deployment("g", "a", upstream.url)])
     before = upstream.counts()
 
@@ -271,10 +277,10 @@ async def test_nothing_unseen_is_sent(
 
 @pytest.mark.parametrize("prompt", [[SENTENCE * 200] * 6, SENTENCE * 200])
 async def test_prompts_need_to_fit_singly(
-    ours: Any, board: Board, upstream: Upstream, prompt: list[str] | str
+    ours: Any, monitor: FakeMonitor, upstream: Upstream, prompt: list[str] | str
 ) -> None:
     """Also where LiteLLM hands them over a second time, as messages."""
-    board.knows("a", context_window=8192)
+    monitor.knows("a", context_window=8192)
     over = ours([deployment("g", "a", upstream.url)])
 
     answer = await over.atext_completion(model="g", prompt=prompt)

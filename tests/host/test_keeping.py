@@ -34,7 +34,7 @@ def snapshot(active: str, revision: int) -> Snapshot:
     return build_snapshot(state, HostFacts(groups=GROUPS))
 
 
-class Desk:
+class AskedKeeper:
     """A keeper, and one client's conversation."""
 
     def __init__(self) -> None:
@@ -68,30 +68,30 @@ class Desk:
 
 def test_an_auto_conversation_stays_though_the_other_ladder_has_its_group() -> None:
     """It would go elsewhere there; back under its own profile `auto` decides again."""
-    desk = Desk()
+    asked = AskedKeeper()
     before, after, back = snapshot("balanced", 1), snapshot("premium", 2), snapshot("balanced", 3)
-    desk.ask(before, "auto", "chat_premium", Tier.COMPLEX)
+    asked.ask(before, "auto", "chat_premium", Tier.COMPLEX)
 
     for _ in range(3):
-        found = desk.ask(after, "auto", "chat_cost_effective", Tier.COMPLEX)
+        found = asked.ask(after, "auto", "chat_cost_effective", Tier.COMPLEX)
         assert (found.group, found.steps) == ("chat_premium", (Step.KEPT,))
 
-    assert desk.ask(back, "auto", "chat_balanced", Tier.FAST).group == "chat_balanced"
+    assert asked.ask(back, "auto", "chat_balanced", Tier.FAST).group == "chat_balanced"
 
 
 def test_it_moves_when_its_group_is_gone_or_it_was_silent_for_long() -> None:
     """And then stays where it went."""
-    desk = Desk()
+    asked = AskedKeeper()
     after = snapshot("premium", 2)
-    desk.ask(snapshot("balanced", 1), "chat", "chat_balanced")
-    assert desk.ask(after, "chat", "chat_premium").group == "chat_balanced"
+    asked.ask(snapshot("balanced", 1), "chat", "chat_balanced")
+    assert asked.ask(after, "chat", "chat_premium").group == "chat_balanced"
 
-    desk.well = False
-    assert desk.ask(after, "chat", "chat_premium").group == "chat_premium"
-    desk.well = True
-    assert desk.ask(after, "chat", "chat_premium").steps == ()
+    asked.well = False
+    assert asked.ask(after, "chat", "chat_premium").group == "chat_premium"
+    asked.well = True
+    assert asked.ask(after, "chat", "chat_premium").steps == ()
 
-    silent = Desk()
+    silent = AskedKeeper()
     silent.ask(snapshot("balanced", 1), "chat", "chat_balanced")
     silent.clock.now += 601
     assert silent.ask(after, "chat", "chat_premium").group == "chat_premium"
@@ -99,19 +99,19 @@ def test_it_moves_when_its_group_is_gone_or_it_was_silent_for_long() -> None:
 
 def test_a_cache_is_worth_something_while_it_is_warm() -> None:
     """To a conversation of `auto` in the profile in force, whose group's provider caches, for five minutes."""
-    desk = Desk()
+    asked = AskedKeeper()
     now = snapshot("balanced", 1)
-    desk.ask(now, "auto", "chat_premium", Tier.COMPLEX)
+    asked.ask(now, "auto", "chat_premium", Tier.COMPLEX)
 
     def warm() -> Any:
-        body = {"messages": desk.turns}
-        talk = desk.keeper.look(body, "acompletion", caller="me", session=None, continues=None)
-        return desk.keeper.warm(talk, now.decisions["auto"])
+        body = {"messages": asked.turns}
+        talk = asked.keeper.look(body, "acompletion", caller="me", session=None, continues=None)
+        return asked.keeper.warm(talk, now.decisions["auto"])
 
     assert warm() is None
-    desk.caches.saw("chat_premium", prompt=100, cached=80)
+    asked.caches.saw("chat_premium", prompt=100, cached=80)
     assert (warm().tier, warm().share) == (Tier.COMPLEX, pytest.approx(0.8))
-    desk.clock.now += 301
+    asked.clock.now += 301
     assert warm() is None
 
 

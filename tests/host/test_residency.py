@@ -116,7 +116,7 @@ def way(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
         lambda user: Principal(
             "somebody", Role.MEMBER, team="everybody", residency=kept.keys.get(user.api_key or "", ())
         ),
-        standings=lambda: {
+        statuses=lambda: {
             group: tuple(map(DeploymentStatus, found))
             for group, found in read_inventory(with_model_facts(bridge.entries())).groups.items()
         },

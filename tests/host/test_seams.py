@@ -85,7 +85,7 @@ def admission(max_tier: Tier = Tier.COMPLEX, current: CurrentSnapshot | None = N
             places=Locations(lambda: ()),
             place_of=lambda _: None,
         ),
-        AutoRouter(classifier=Classifier(lexicon.shipped(), None), standings=dict),
+        AutoRouter(classifier=Classifier(lexicon.shipped(), None), statuses=dict),
         current or CurrentSnapshot(),
         keeper_over(lambda _: None),
     )

@@ -30,8 +30,8 @@ HOOKS = (
 USER = UserAPIKeyAuth(team_id="a")
 
 
-class Desk:
-    """A feed with a clock to turn, and what it counted."""
+class CountingHooks:
+    """Hooks with a clock to turn, and what it counted."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -40,17 +40,17 @@ class Desk:
             lambda info: (str(info["model_id"]).removeprefix("id-") or None, False),
             {"chat", "rescue"}.__contains__,
         )
-        self.feed = UsageHooks(buffer=self.buffer, groups=groups, clock=lambda: self.now)
+        self.hooks = UsageHooks(buffer=self.buffer, groups=groups, clock=lambda: self.now)
 
     def counted(self) -> list[FinishedRequest]:
         batch = self.buffer.take()
-        assert self.feed.failures.total == 0
+        assert self.hooks.failures.total == 0
         return list(batch.requests) if batch else []
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def counting() -> CountingHooks:
+    return CountingHooks()
 
 
 def mark(group: str = "chat") -> dict[str, Any]:
@@ -79,18 +79,20 @@ def test_our_hooks_take_what_litellm_gives_by_name(hook: str) -> None:
     assert hook in vars(UsageHooks), "LiteLLM looks in the class itself"
 
 
-async def test_a_saved_attempt_and_its_answer_are_one_request(desk: Desk) -> None:
+async def test_a_saved_attempt_and_its_answer_are_one_request(counting: CountingHooks) -> None:
     """The failure of an attempt, before any answer began, counts for nothing; the answer counts, as a fallback."""
     one = mark()
 
-    await desk.feed.async_log_failure_event(logged(one) | {"exception": TimeoutError()}, None, None, None)
-    await desk.feed.async_post_call_response_headers_hook(answering(one), USER, None)
-    await desk.feed.async_log_success_event(logged(one, model_id="id-rescue"), None, None, None)
-    await desk.feed.async_log_success_event(logged(one), None, None, None)
-    desk.now += 2 * LOST_SECONDS
-    desk.feed.sweep()
+    await counting.hooks.async_log_failure_event(
+        logged(one) | {"exception": TimeoutError()}, None, None, None
+    )
+    await counting.hooks.async_post_call_response_headers_hook(answering(one), USER, None)
+    await counting.hooks.async_log_success_event(logged(one, model_id="id-rescue"), None, None, None)
+    await counting.hooks.async_log_success_event(logged(one), None, None, None)
+    counting.now += 2 * LOST_SECONDS
+    counting.hooks.sweep()
 
-    (found,) = desk.counted()
+    (found,) = counting.counted()
     expected = UsageKey(
         *("p", 3, "t", "fast", "chat", "rescue", "id-rescue", "a", "active_profile"),
         outcome=RequestOutcome.ANSWERED,
@@ -105,53 +107,53 @@ def answering(request_mark: object) -> dict[str, Any]:
     return {"metadata": {"neuronode": request_mark}, "litellm_call_id": "c-1"}
 
 
-async def test_a_failed_request_counts_once_whatever_else_is_told(desk: Desk) -> None:
+async def test_a_failed_request_counts_once_whatever_else_is_told(counting: CountingHooks) -> None:
     """Failure hook, failure log and the headers of the error answer together are one error."""
     one = mark()
     data = answering(one) | {"standard_logging_object": None}
 
-    await desk.feed.async_log_failure_event(logged(one), None, None, None)
-    await desk.feed.async_post_call_failure_hook(data, TimeoutError(), USER)
-    await desk.feed.async_post_call_failure_hook(data, TimeoutError(), USER)
-    await desk.feed.async_post_call_response_headers_hook(data, USER, None)
-    desk.now += 2 * LOST_SECONDS
-    desk.feed.sweep()
+    await counting.hooks.async_log_failure_event(logged(one), None, None, None)
+    await counting.hooks.async_post_call_failure_hook(data, TimeoutError(), USER)
+    await counting.hooks.async_post_call_failure_hook(data, TimeoutError(), USER)
+    await counting.hooks.async_post_call_response_headers_hook(data, USER, None)
+    counting.now += 2 * LOST_SECONDS
+    counting.hooks.sweep()
 
-    (found,) = desk.counted()
+    (found,) = counting.counted()
     assert (found.key.outcome, found.cost, found.latency_ms) == (RequestOutcome.TIMEOUT, None, None)
 
 
-async def test_a_stream_that_breaks_counts_when_nothing_saves_it(desk: Desk) -> None:
+async def test_a_stream_that_breaks_counts_when_nothing_saves_it(counting: CountingHooks) -> None:
     """The failure log after the answer began is the end, unless the answer goes on within a minute."""
     broken, saved = mark(), mark()
     for one in (broken, saved):
-        await desk.feed.async_post_call_response_headers_hook(answering(one), USER, None)
-        await desk.feed.async_log_failure_event(
+        await counting.hooks.async_post_call_response_headers_hook(answering(one), USER, None)
+        await counting.hooks.async_log_failure_event(
             logged(one) | {"exception": httpx.ReadError("cut")}, None, None, None
         )
-    desk.feed.sweep()
-    await desk.feed.async_log_success_event(logged(saved), None, None, None)
-    early = desk.counted()
-    desk.now += FAILED_SECONDS
-    desk.feed.sweep()
+    counting.hooks.sweep()
+    await counting.hooks.async_log_success_event(logged(saved), None, None, None)
+    early = counting.counted()
+    counting.now += FAILED_SECONDS
+    counting.hooks.sweep()
 
     assert [one.key.outcome for one in early] == [RequestOutcome.ANSWERED]
-    (late,) = desk.counted()
+    (late,) = counting.counted()
     assert (late.key.outcome, late.completion_tokens, late.cost) == (RequestOutcome.UNAVAILABLE, 3, 17e-6)
 
 
-async def test_an_answer_of_which_nothing_more_is_heard_is_lost(desk: Desk) -> None:
+async def test_an_answer_of_which_nothing_more_is_heard_is_lost(counting: CountingHooks) -> None:
     """A client that leaves /v1/messages in mid-stream is told by no hook: after an hour it counts, without tokens."""
     info: dict[str, object] = {"model_id": "id-chat"}
-    await desk.feed.async_post_call_response_headers_hook(answering(mark()), USER, None, None, info)
-    desk.now += LOST_SECONDS - 1
-    desk.feed.sweep()
-    before = desk.counted()
-    desk.now += 1
-    desk.feed.sweep()
+    await counting.hooks.async_post_call_response_headers_hook(answering(mark()), USER, None, None, info)
+    counting.now += LOST_SECONDS - 1
+    counting.hooks.sweep()
+    before = counting.counted()
+    counting.now += 1
+    counting.hooks.sweep()
 
     assert before == []
-    (found,) = desk.counted()
+    (found,) = counting.counted()
     assert (found.key.outcome, found.key.deployment, found.prompt_tokens) == (
         RequestOutcome.LOST,
         "id-chat",
@@ -159,47 +161,47 @@ async def test_an_answer_of_which_nothing_more_is_heard_is_lost(desk: Desk) -> N
     )
 
 
-async def test_what_admission_did_not_see_is_not_counted(desk: Desk) -> None:
+async def test_what_admission_did_not_see_is_not_counted(counting: CountingHooks) -> None:
     """Refused keys, pass-through bodies and calls of LiteLLM's own carry no mark of ours."""
     bare = logged(None)
     del bare["litellm_params"]["metadata"]["neuronode"]
 
-    await desk.feed.async_log_success_event(bare, None, None, None)
-    await desk.feed.async_post_call_failure_hook({"model": "x"}, ValueError(), USER)
-    await desk.feed.async_post_call_response_headers_hook({"model": "x"}, USER, None)
+    await counting.hooks.async_log_success_event(bare, None, None, None)
+    await counting.hooks.async_post_call_failure_hook({"model": "x"}, ValueError(), USER)
+    await counting.hooks.async_post_call_response_headers_hook({"model": "x"}, USER, None)
 
-    assert desk.counted() == []
+    assert counting.counted() == []
 
 
-async def test_a_request_that_went_litellms_own_way_is_counted(desk: Desk) -> None:
+async def test_a_request_that_went_litellms_own_way_is_counted(counting: CountingHooks) -> None:
     """Where admission failed open there is no decision, but a group that answered."""
-    await desk.feed.async_log_success_event(logged(None), None, None, None)
+    await counting.hooks.async_log_success_event(logged(None), None, None, None)
 
-    (found,) = desk.counted()
+    (found,) = counting.counted()
     assert (found.key.reason, found.key.profile, found.key.served_group) == ("fail_open", "", "chat")
 
 
-async def test_a_callers_own_words_are_not_kept(desk: Desk) -> None:
+async def test_a_callers_own_words_are_not_kept(counting: CountingHooks) -> None:
     """A name that no group has may be anything: it is kept as `other`."""
-    await desk.feed.async_post_call_failure_hook(answering(mark("tell me a secret")), ValueError(), USER)
+    await counting.hooks.async_post_call_failure_hook(answering(mark("tell me a secret")), ValueError(), USER)
 
-    (found,) = desk.counted()
+    (found,) = counting.counted()
     assert found.key.chosen_group == "other"
 
 
 async def test_a_payload_that_is_not_litellms_fails_nothing() -> None:
     """An exception of ours is counted as such, and nothing else happens."""
-    desk = Desk()
+    counting = CountingHooks()
 
-    await desk.feed.async_log_success_event(
+    await counting.hooks.async_log_success_event(
         {"litellm_params": {"metadata": {"neuronode": mark()}}, "standard_logging_object": {}},
         None,
         None,
         None,
     )
 
-    assert desk.feed.failures.total == 1
-    assert desk.buffer.take() is None
+    assert counting.hooks.failures.total == 1
+    assert counting.buffer.take() is None
 
 
 @pytest.fixture(scope="module")
@@ -209,8 +211,8 @@ def upstream() -> Iterator[Upstream]:
 
 
 @pytest.fixture
-async def live(desk: Desk, upstream: Upstream) -> AsyncIterator[litellm.Router]:
-    """A real router over the fake provider, with the feed as a callback."""
+async def live(counting: CountingHooks, upstream: Upstream) -> AsyncIterator[litellm.Router]:
+    """A real router over the fake provider, with the hooks as a callback."""
 
     def entry(group: str, name: str) -> dict[str, Any]:
         params = {"model": f"openai/{name}", "api_base": f"{upstream.url}/v1", "api_key": "none"}
@@ -218,26 +220,28 @@ async def live(desk: Desk, upstream: Upstream) -> AsyncIterator[litellm.Router]:
         return {"model_name": group, "litellm_params": params, "model_info": info}
 
     before = list(litellm.callbacks)
-    litellm.logging_callback_manager.add_litellm_callback(desk.feed)
+    litellm.logging_callback_manager.add_litellm_callback(counting.hooks)
     yield litellm.Router(
         model_list=[entry("chat", "chat"), entry("failing", "failing-fail-500"), entry("rescue", "rescue")],
         num_retries=0, fallbacks=[{"failing": ["rescue"]}],
     )  # fmt: skip
-    litellm.logging_callback_manager.remove_callback_from_all_lists(desk.feed)
+    litellm.logging_callback_manager.remove_callback_from_all_lists(counting.hooks)
     litellm.callbacks[:] = before
 
 
-async def heard(desk: Desk, condition: Callable[[list[FinishedRequest]], bool]) -> list[FinishedRequest]:
+async def heard(
+    counting: CountingHooks, condition: Callable[[list[FinishedRequest]], bool]
+) -> list[FinishedRequest]:
     """Wait until what was counted is as expected, then a moment more for what would be too much."""
     found: list[FinishedRequest] = []
     async with asyncio.timeout(60):
         while not condition(found):
             await asyncio.sleep(0.02)
-            found += desk.counted()
+            found += counting.counted()
     return found
 
 
-async def test_litellm_tells_of_each_answer_once(desk: Desk, live: litellm.Router) -> None:
+async def test_litellm_tells_of_each_answer_once(counting: CountingHooks, live: litellm.Router) -> None:
     """Plain, streamed and saved by a fallback: three requests, with LiteLLM's own tokens and dollars."""
     turns = [{"role": "user", "content": "Hello"}]
 
@@ -250,7 +254,7 @@ async def test_litellm_tells_of_each_answer_once(desk: Desk, live: litellm.Route
     await live.acompletion("failing", turns, metadata={"neuronode": mark("failing")})
     await live.acompletion("chat", turns, metadata={})
 
-    found = await heard(desk, lambda found: len(found) >= 3)
+    found = await heard(counting, lambda found: len(found) >= 3)
     assert sorted((one.key.served_group, one.prompt_tokens, one.completion_tokens) for one in found) == [
         ("chat", 11, 3), ("chat", 11, 3), ("rescue", 11, 3),
     ]  # fmt: skip

@@ -22,20 +22,20 @@ Series = Mapping[str, str]
 def metering(**changes: Any) -> Metering:
     """Return a Metering of a worker that knows nothing; `changes` replaces fields of its `MeteringSources`."""
     statistics = changes.pop("statistics", None) or MemoryStatistics()
-    board = changes.pop("board", None) or board_of(statistics, ())
+    monitor = changes.pop("monitor", None) or monitor_of(statistics, ())
     fields: dict[str, Any] = {
         "report": dict,
         "snapshot": lambda: None,
         "workers": tuple,
         "host_version": "1.0",
-        "monitor": board,
+        "monitor": monitor,
         "statistics": statistics,
     }
     return Metering(MeteringSources(**fields | changes))
 
 
-def board_of(statistics: MemoryStatistics, groups: tuple[str, ...]) -> HealthMonitor:
-    """Return a board over a router with one deployment of each group, `id-<group>`; refresh it before use."""
+def monitor_of(statistics: MemoryStatistics, groups: tuple[str, ...]) -> HealthMonitor:
+    """Return a monitor over a router with one deployment of each group, `id-<group>`; refresh it before use."""
 
     entries = [{"model_name": group, "model_info": {"id": f"id-{group}"}} for group in groups]
     return HealthMonitor(MonitorSources(entries=lambda: entries, statistics=statistics, cooling=frozenset))

@@ -20,7 +20,9 @@ from typing import Self
 import httpx
 import psutil
 
+from tests.support import preloaded
 from tests.support.place import Place
+from tests.support.preloaded import Forked
 from tests.support.servers import free_port, wait_until
 
 MASTER_KEY = "sk-test-e2e-master-3f9c1d7a5b8e4f60"
@@ -43,9 +45,11 @@ class Proxy:
     environ: Mapping[str, str] = field(default_factory=dict)
     arguments: Sequence[str] = ()
     """More of LiteLLM's command line."""
+    afresh: bool = False
+    """Start as users do, in an interpreter of its own; otherwise LiteLLM is imported already."""
     port: int = field(default_factory=free_port)
     start_seconds: float = field(init=False, default=0.0)
-    _process: subprocess.Popen[bytes] | None = field(init=False, default=None)
+    _process: Forked | subprocess.Popen[bytes] | None = field(init=False, default=None)
     _log_start: int = field(init=False, default=0)
 
     @property
@@ -74,13 +78,15 @@ class Proxy:
 
     def start(self) -> None:
         """Start and wait until every worker serves. Raises `RuntimeError` with the log's end otherwise."""
-        self._log_start = self.log_file.stat().st_size if self.log_file.exists() else 0
+        self.log_file.touch()
+        self._log_start = self.log_file.stat().st_size
         begun = time.monotonic()
-        with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command(), env=self._environment(), cwd=self.place.directory, stdout=log, stderr=log,
-                stdin=subprocess.DEVNULL, start_new_session=True,
-            )  # fmt: skip
+        if self.afresh:
+            self._process = self._opened(str(Path(sys.executable).parent / "litellm"))
+        elif preloaded.READ_BY_IMPORTS & self.environ.keys():
+            self._process = self._opened(sys.executable, "-m", preloaded.__name__)
+        else:
+            self._process = self._forked()
         try:
             wait_until(self._ready, seconds=START_SECONDS, what="the proxy's start")
         except (TimeoutError, ChildProcessError) as error:
@@ -115,7 +121,7 @@ class Proxy:
         assert self._process is not None
         if self.workers == 1:
             return [psutil.Process(self._process.pid)]
-        return [child for child in self._children() if "spawn_main" in " ".join(child.cmdline())]
+        return [child for child in self._children() if "resource_tracker" not in " ".join(child.cmdline())]
 
     def processes(self) -> list[psutil.Process]:
         """Return every process that serving takes: workers and who started them."""
@@ -131,6 +137,18 @@ class Proxy:
         """Return a client that sends `key` as bearer."""
         return httpx.Client(base_url=self.url, headers=bearer(key) | headers, timeout=30)
 
+    def _opened(self, *program: str) -> subprocess.Popen[bytes]:
+        with self.log_file.open("ab") as log:
+            return subprocess.Popen(
+                [*program, *self._arguments()], env=self._environment(), cwd=self.place.directory,
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
+
+    def _forked(self) -> Forked:
+        return preloaded.start(
+            self._arguments(), environ=self._environment(), folder=self.place.directory, log=self.log_file
+        )
+
     def _children(self) -> list[psutil.Process]:
         assert self._process is not None
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -139,17 +157,16 @@ class Proxy:
 
     def _ready(self) -> bool:
         assert self._process is not None
-        if self._process.poll() is not None:
-            raise ChildProcessError(f"the proxy ended with {self._process.returncode}")
+        if (code := self._process.poll()) is not None:
+            raise ChildProcessError(f"the proxy ended with {code}")
         if self.log().count(_READY) < self.workers:
             return False
         with contextlib.suppress(httpx.TransportError):  # a single worker listens a moment after it is ready
             return httpx.get(f"{self.url}/health/liveliness").status_code == 200
         return False
 
-    def _command(self) -> list[str]:
-        program = Path(sys.executable).parent / "litellm"
-        command = [str(program), "--config", str(self.place.config), "--host", "127.0.0.1"]
+    def _arguments(self) -> list[str]:
+        command = ["--config", str(self.place.config), "--host", "127.0.0.1"]
         # Clients that pause must not race with a proxy that hangs up on idle connections after 5 s.
         command += ["--port", str(self.port), "--keepalive_timeout", "600"]
         if self.workers > 1:

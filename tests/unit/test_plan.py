@@ -52,7 +52,7 @@ def route(
         )
         for group, found in (dict.fromkeys(GROUPS.values(), Health.OK) | dict(health or {})).items()
     }
-    router = AutoRouter(classifier=shipped(), standings=lambda: stand, mode=mode)
+    router = AutoRouter(classifier=shipped(), statuses=lambda: stand, mode=mode)
     decision = admit(snapshot, name, wanted_profile=None, may_override=lambda _: True)
     body = {"messages": [{"role": "user", "content": text}]}
     return router.route(decision, body, snapshot=snapshot, caller=Caller("me"))

@@ -13,12 +13,13 @@ from typing import Any
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from neuronode_router.cli.http import Connection, NotOffered, checked, problem_of, refusal
 from neuronode_router.cli.names import profile_names, task_names
 from neuronode_router.cli.options import PATH, json_option, online
 from neuronode_router.cli.profile.text import read_profile
-from neuronode_router.cli.terminal import answer, clean, moment, note, table
+from neuronode_router.cli.terminal import answer, clean, moment, note, problem, table
 from neuronode_router.errors import Problem
 
 WORDS = {
@@ -158,10 +159,11 @@ def _table(cells: Sequence[Mapping[str, Any]]) -> Table:
     return table(("task", *map(clean, profiles)), rows)
 
 
-def _reds(cells: Sequence[Mapping[str, Any]]) -> list[str]:
+def _reds(cells: Sequence[Mapping[str, Any]]) -> list[Text]:
     return [
-        f"{clean(cell['profile'])}.{clean(cell['task'])}: {clean(cell['group'])} {clean(cell['why'])}, "
-        f"{moment(cell['checked_at'])}"
+        problem(
+            f"{cell['profile']}.{cell['task']}: {cell['group']} {cell['why']}, {moment(cell['checked_at'])}"
+        )
         for cell in cells
         if cell["state"] == "red"
     ]

@@ -16,13 +16,16 @@ from rich.text import Text
 from neuronode_router.cli.http import Connection, Refused, Unreachable, problem_of
 from neuronode_router.cli.options import json_option, online
 from neuronode_router.cli.terminal import (
+    Part,
     answer,
     clean,
     facts,
     moment,
     print_json_line,
+    problem,
     table,
     terminal,
+    warning,
 )
 
 REFRESH_SECONDS = 2.0
@@ -131,9 +134,9 @@ def _convergence(status: Status) -> str:
     return f"in force in {current} of {len(live)} workers"
 
 
-def _parts(status: Status) -> list[Table | Text | str]:
+def _parts(status: Status) -> list[Part]:
     metadata = status["profile_metadata"] or {}
-    parts: list[Table | Text | str] = [
+    parts: list[Part] = [
         facts(
             [
                 ("profile", status["active_profile"]),
@@ -154,8 +157,8 @@ def _parts(status: Status) -> list[Table | Text | str]:
         parts += ["", f"Answered by the built-in tiny model: {clean(', '.join(status['embedded_groups']))}"]
     if status["warnings"] or status["problems"]:
         parts += [""]
-    parts += [Text(f"Warning: {clean(text)}", "yellow") for text in status["warnings"] or ()]
-    parts += [Text(f"Problem: {clean(problem_of(place))}", "bold red") for place in status["problems"] or ()]
+    parts += [warning(f"Warning: {text}") for text in status["warnings"] or ()]
+    parts += [problem(f"Problem: {problem_of(place)}") for place in status["problems"] or ()]
     return [*parts, "", table(("task", "group"), status["active_mappings"].items())]
 
 
@@ -179,5 +182,5 @@ def _workers(status: Status) -> Table:
     return table(("host", ">pid", "version", ">revision", "state", "detail"), rows)
 
 
-def _renderable(part: Table | Text | str) -> Table | Text:
+def _renderable(part: Part) -> Table | Text:
     return Text(part) if isinstance(part, str) else part

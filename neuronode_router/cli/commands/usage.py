@@ -134,8 +134,8 @@ def _cells(figures: Figures, before: Figures | None) -> tuple[object, ...]:
         milliseconds(figures["latency_p50_ms"]),
         milliseconds(figures["latency_p95_ms"]),
         milliseconds(figures["first_token_p50_ms"]),
-        _share(figures["error_rate"]),
-        _share(figures["fallback_rate"]),
+        share(figures["error_rate"]),
+        share(figures["fallback_rate"]),
     )
 
 
@@ -160,5 +160,6 @@ def milliseconds(value: float | None) -> str:
     return "-" if value is None else f"{value:.0f} ms"
 
 
-def _share(value: float | None) -> str:
+def share(value: float | None) -> str:
+    """Return a share in per cent."""
     return "-" if value is None else f"{value:.1%}"

@@ -27,16 +27,16 @@ def following(connection: Connection, after: int, *, every: float = 2.0) -> Iter
     Where nothing has come for `every` seconds, None comes. Ctrl-C ends the block, not the command. Raises what a
     proxy that answers refuses.
     """
-    feed = _Feed(connection, after)
-    threading.Thread(target=feed.run, daemon=True).start()
+    reader = _EventReader(connection, after)
+    threading.Thread(target=reader.run, daemon=True).start()
     try:
         with contextlib.suppress(KeyboardInterrupt):
-            yield feed.events(every)
+            yield reader.events(every)
     finally:
-        feed.stop.set()
+        reader.stop.set()
 
 
-class _Feed:
+class _EventReader:
     """Reads the stream in a thread of its own, so that whoever watches may also look at the clock."""
 
     def __init__(self, connection: Connection, after: int) -> None:

@@ -25,7 +25,7 @@ from neuronode_router.cli.options import (
     state_dir_option,
     url_option,
 )
-from neuronode_router.cli.terminal import clean, print_json, show
+from neuronode_router.cli.terminal import clean, print_json, problem, show, warning
 from neuronode_router.settings import Settings, process_environment
 
 ON_PAPER = (*deployments.CHECKS, *configuration.CHECKS, *launching.CHECKS)
@@ -77,9 +77,11 @@ def examine(subject: Subject, *, reach: bool) -> Iterator[Finding]:
 
 def _show(findings: Sequence[Finding], problems: int) -> None:
     for finding in findings:
-        level = "Problem" if finding.level == "problem" else "Advice "
+        headline = f"{finding.code}  {finding.where}"
         show(
-            f"{level}  {clean(finding.code)}  {clean(finding.where)}",
+            problem(f"Problem  {headline}")
+            if finding.level == "problem"
+            else warning(f"Advice   {headline}"),
             f"         {clean(finding.message)}",
             f"         Fix: {clean(finding.fix)}",
             "",

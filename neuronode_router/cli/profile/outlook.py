@@ -9,14 +9,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rich.text import Text
+
 from neuronode_router.cli.commands.plan import cache_loss
 from neuronode_router.cli.commands.usage import dollars
 from neuronode_router.cli.http import Connection
-from neuronode_router.cli.terminal import clean
+from neuronode_router.cli.terminal import Part, clean, problem
 from neuronode_router.errors import NeuronodeError
 
 
-def outlook(connection: Connection, profile: str) -> list[str]:
+def outlook(connection: Connection, profile: str) -> list[Part]:
     """Return one line on cost, with what would not fit, and one on proof. Never raises."""
     return [*_cost(connection, profile), _proof(connection, profile)]
 
@@ -41,11 +43,11 @@ def _per_day(amount: Mapping[str, Any]) -> str:
     return dollars(amount["usd_per_day"]) if amount["priced"] else "unpriced" if amount["unpriced"] else "-"
 
 
-def _proof(connection: Connection, profile: str) -> str:
+def _proof(connection: Connection, profile: str) -> Text | str:
     try:
         cells = connection.get("/proof/matrix").document["cells"]
     except NeuronodeError:
         return "Proof: not known here"
     states = Counter(cell["state"] for cell in cells if cell["profile"] == profile)
-    failing = f", {states['red']} FAIL" if states["red"] else ""
-    return f"Proof: {states['green']} of {states.total()} tasks proven to answer{failing}"
+    said = f"Proof: {states['green']} of {states.total()} tasks proven to answer"
+    return problem(f"{said}, {states['red']} FAIL") if states["red"] else said

@@ -1,4 +1,4 @@
-"""What `neuronode serve` tells its user: each step with its seconds, and a banner with three commands.
+"""What `neuronode serve` tells its user: each step with its seconds, and a banner with four commands.
 
 It must not know processes, and is never given a key: only where it is kept.
 """
@@ -6,9 +6,13 @@ It must not know processes, and is never given a key: only where it is kept.
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from neuronode_router.cli.effective import Plan
 from neuronode_router.cli.serve.embedded import DISPLAY_NAME
@@ -82,6 +86,8 @@ def ready_banner(
             f"  {switch_command(url, key, other)}",
             "Ask again, and see who answers now:",
             f"  {ask_command(url, key, flags='-sSD - -o /dev/null')} | grep -i x-neuronode",
+            "Look from another terminal:",
+            f"  {status_command(url, key)}",
             "",
         ]
     )
@@ -100,6 +106,18 @@ def ask_command(url: str, key: MasterKey, *, flags: str = PLAIN) -> str:
 def switch_command(url: str, key: MasterKey, profile: str) -> str:
     """Return a command that makes `profile` the active one."""
     return _curl(f"{url}/admin/profiles/switch", key, {"profile": profile, "reason": "trying it out"}, PLAIN)
+
+
+def status_command(url: str, key: MasterKey) -> str:
+    """Return a command that shows the status, from whatever folder it is pasted in."""
+    return f'LITELLM_API_KEY="{key.shell}" {shlex.quote(program())} status --url {url}'
+
+
+def program() -> str:
+    """Return what starts this command line in a shell like the one that started us."""
+    here = Path(sys.executable).parent / "neuronode"
+    found = shutil.which("neuronode")
+    return "neuronode" if found and Path(found) == here else str(here)
 
 
 def _curl(url: str, key: MasterKey, body: object, flags: str) -> str:

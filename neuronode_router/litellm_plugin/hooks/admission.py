@@ -33,18 +33,12 @@ from neuronode_router.errors import (
     UnknownTier,
 )
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
-from neuronode_router.litellm_plugin.hooks import (
-    chosen_group,
-    gate,
-    keeping,
-    moving,
-    request_metadata,
-    tracing,
-)
+from neuronode_router.litellm_plugin.hooks import chosen_group, gate, keeping, moving, request_metadata
 from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost, Asking, Way
 from neuronode_router.litellm_plugin.hooks.keeping import Keeper, Talk
 from neuronode_router.litellm_plugin.hooks.redirections import refuse_redirections
 from neuronode_router.litellm_plugin.hooks.response_state import deployment_with_state
+from neuronode_router.litellm_plugin.hooks.tracing import Tracing
 from neuronode_router.litellm_plugin.hooks.usage_reading import attempted_fallbacks
 from neuronode_router.routing import targets
 from neuronode_router.routing.conversations import Standing
@@ -102,6 +96,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         self._current = current
         self._auto = auto
         self._opened = asyncio.Event()
+        self._tracing = Tracing()
         self.failures = Failures()
 
     def open(self) -> None:
@@ -222,7 +217,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         marks = [{**(way.mark or {}), request_metadata.CONVERSATION: known} for way in ways]
         decisions = [way.decision for way in ways]
         request_metadata.stamp_all(bucket, list(zip(decisions, marks, strict=True)), tags=self._host.tags())
-        tracing.describe(user.parent_otel_span, bucket[request_metadata.KEY])
+        self._tracing.describe(user.parent_otel_span, bucket[request_metadata.KEY])
         return data
 
     def _must_fail(self, user: UserAPIKeyAuth, data: Mapping[str, Any]) -> bool:

@@ -107,15 +107,15 @@ class DeploymentFilter(CustomLogger):  # type: ignore[misc]  # LiteLLM is untype
         """Ask an Ollama for the window that the request needs, where its usual one would cut it. Never raises."""
         with self._harmless:
             found = self._monitor.candidate(str((kwargs.get("model_info") or {}).get("id")))
-            if found is not None and found.standing.deployment.num_ctx is not None:
-                window = widened(found.standing.deployment, read_needs(kwargs))
+            if found is not None and found.status.deployment.num_ctx is not None:
+                window = widened(found.status.deployment, read_needs(kwargs))
                 return None if window is None else {**kwargs, "num_ctx": window}
         return None
 
     def _known(self, group: str, healthy: Sequence[Listed]) -> list[Deployment]:
         known = (self._monitor.candidate(_id(entry)) for entry in healthy)
         return [
-            _unknown("", group).standing.deployment if found is None else found.standing.deployment
+            _unknown("", group).status.deployment if found is None else found.status.deployment
             for found in known
         ]
 
@@ -178,7 +178,7 @@ class DeploymentFilter(CustomLogger):  # type: ignore[misc]  # LiteLLM is untype
         # Of one alone LiteLLM might find later that it cannot hold the prompt.
         several = self.router.checks_before_calls() or _is_shared(entries, request)
         one = None if several else quickest(among, random=self._chance)
-        return {found.standing.deployment.id for found in among} if one is None else {one}
+        return {found.status.deployment.id for found in among} if one is None else {one}
 
 
 def _is_prompt(messages: list[Any], prompt: object) -> bool:

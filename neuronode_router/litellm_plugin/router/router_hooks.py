@@ -102,7 +102,7 @@ class RouterHooks:
 
     def _is_cold(self, deployment_id: str) -> bool:
         known = self._monitor.candidate(deployment_id)
-        return known is not None and known.standing.deployment.loaded is False
+        return known is not None and known.status.deployment.loaded is False
 
 
 def _is_last(choice: DeploymentFilter) -> bool:

@@ -36,7 +36,7 @@ def test_what_has_outgrown_its_group_is_not_kept() -> None:
     """The window there is too small by now."""
     worker = Worker()
     small = DeploymentStatus(Deployment("before-1", "before", context_window=600))
-    worker.router._standings = lambda: {"before": (small,)}
+    worker.router._statuses = lambda: {"before": (small,)}
     caller = Caller("me", kept=Held(Tier.FAST, "before"))
 
     assert worker.ask(SENTIMENT, caller=caller).decision.group == "before"

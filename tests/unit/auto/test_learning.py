@@ -54,7 +54,7 @@ class Worker:
         self.recorder = self.learning.recorder
         self.auto = AutoRouter(
             classifier=self.learning.first(),
-            standings=dict,
+            statuses=dict,
             mode="shadow" if shadow else "on",
             watchers=[self.recorder] if self.recorder else [],
         )
@@ -212,7 +212,7 @@ def test_a_stuck_disk_drops_and_counts(tmp_path: Path, monkeypatch: pytest.Monke
     history = StuckHistory(tmp_path)
     recorder = DecisionRecorder(history, sampled=0, failures=Failures())
     worker = Worker(tmp_path, NEURONODE_HISTORY="off")
-    worker.auto = AutoRouter(classifier=worker.learning.first(), standings=dict, watchers=[recorder])
+    worker.auto = AutoRouter(classifier=worker.learning.first(), statuses=dict, watchers=[recorder])
     recorder.start()
 
     worker.ask(TEXT, call_id="stuck")

@@ -67,10 +67,10 @@ class Worker:
         self.health: dict[str, Health] = {}
         self.snapshot = snapshot(stickiness, nothing_fits)
         self.router = AutoRouter(
-            classifier=Classifier(lexicon.shipped(), None), standings=self.standings, **options
+            classifier=Classifier(lexicon.shipped(), None), statuses=self.statuses, **options
         )
 
-    def standings(self) -> Mapping[str, tuple[DeploymentStatus, ...]]:
+    def statuses(self) -> Mapping[str, tuple[DeploymentStatus, ...]]:
         return {
             group: (DeploymentStatus(Deployment(f"{group}-1", group), state),)
             for group, state in self.health.items()
@@ -271,7 +271,7 @@ class Knowing(Worker):
         super().__init__(**options)
         self.known = known
 
-    def standings(self) -> Mapping[str, tuple[DeploymentStatus, ...]]:
+    def statuses(self) -> Mapping[str, tuple[DeploymentStatus, ...]]:
         return {
             group: (
                 DeploymentStatus(

@@ -145,6 +145,7 @@ def test_contradicting_labels_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.campaign
 def test_weights_that_forget_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A gain on one's own prompts does not pay for a loss on general ones."""
     monkeypatch.setattr(retraining, "_rehearsed", lambda: adjust.features(["."]))
@@ -233,6 +234,7 @@ def retrained_lesson(entry: Entry, signs: list[Sign]) -> Lesson:
     return _lesson(entry, signs)
 
 
+@pytest.mark.campaign
 @pytest.mark.usefixtures("quick")
 def test_difficulty_is_learned_from_outcomes(tmp_path: Path) -> None:
     """What was escalated again and again looks harder afterwards; tasks stay as they were."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+
+import pytest
 
 from neuronode_router.cli.effective import Plan
 from neuronode_router.cli.serve.banner import Progress, embedded_lines, ready_banner
@@ -25,18 +28,30 @@ def test_the_key_is_never_shown() -> None:
     text = banner(Plan(DEPLOYMENTS, {}, ()))
 
     assert "sk-very-secret" not in text
-    assert text.count("$(cat '/state dir/master_key')") == 3
+    assert text.count("$(cat '/state dir/master_key')") == 4
 
 
 def test_a_key_of_the_operators_own_is_taken_from_the_environment() -> None:
     """There is no file then."""
-    assert banner(Plan(DEPLOYMENTS, {}, ()), key=MasterKey("sk-x", None)).count("$LITELLM_MASTER_KEY") == 3
+    assert banner(Plan(DEPLOYMENTS, {}, ()), key=MasterKey("sk-x", None)).count("$LITELLM_MASTER_KEY") == 4
 
 
 def test_it_switches_to_a_profile_that_is_not_active() -> None:
     """A switch that changes nothing would show nothing."""
     assert '{"profile": "balanced"' in banner(Plan(DEPLOYMENTS, {}, ()), active="premium")
     assert '{"profile": "cost_effective"' in banner(Plan(DEPLOYMENTS, {}, ()), active="balanced")
+
+
+def test_the_command_line_is_named_as_this_shell_finds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its name where that is it, by its path where the shell would find none or another."""
+    installed = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", str(installed))
+    by_name = banner(Plan(DEPLOYMENTS, {}, ()))
+    monkeypatch.setenv("PATH", "/nowhere")
+    by_path = banner(Plan(DEPLOYMENTS, {}, ()))
+
+    assert '" neuronode status --url http://127.0.0.1:4000' in by_name
+    assert f'" {installed}/neuronode status --url http://127.0.0.1:4000' in by_path
 
 
 def test_it_says_which_groups_are_embedded_and_why() -> None:

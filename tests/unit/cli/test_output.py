@@ -120,6 +120,29 @@ def test_the_help_loads_nothing_heavy() -> None:
     assert (outcome.returncode, outcome.stderr) == (0, "")
 
 
+OPTIONAL = ("httpx._main", "h2", "attr", "pydantic", "sqlalchemy", "fastapi", "litellm", "asyncio")
+
+
+def test_the_status_loads_nothing_that_it_does_not_need(remote: Remote) -> None:
+    """A glance is quick because of what is not imported: parts of libraries included, which stay importable."""
+    code = (
+        "import sys\n"
+        "from neuronode_router.cli.main import cli\n"
+        "try: cli(['status'])\n"
+        "except SystemExit: pass\n"
+        f"print(*(name for name in {OPTIONAL} if name in sys.modules), file=sys.stderr, end='')\n"
+        "import attr, h2"
+    )
+    environ = {**os.environ, "LITELLM_BASE_URL": remote.url, "LITELLM_API_KEY": remote.world.keys["admin"]}
+
+    outcome = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, env=environ
+    )
+
+    assert (outcome.returncode, outcome.stderr) == (0, "")
+    assert "premium" in outcome.stdout
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_entry_of_the_table_is_a_command(name: str) -> None:
     """Of that name, with a line that fits the help of a narrow terminal."""

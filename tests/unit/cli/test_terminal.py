@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from neuronode_router.domain import Actor
 from tests.support.servers import wait_until
 from tests.unit.cli.conftest import Remote
@@ -111,3 +113,17 @@ def test_a_key_that_is_typed_is_not_echoed(remote: Remote, tmp_path: Path) -> No
         wait_until(lambda: terminal.shows("ultra_fast"), what="the list")
 
         assert not terminal.shows(key)
+
+
+@pytest.mark.parametrize(("environ", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_what_is_wrong_is_coloured_on_a_terminal_only(
+    remote: Remote, tmp_path: Path, environ: dict[str, str], *, coloured: bool
+) -> None:
+    """A warning is yellow; with NO_COLOR the words alone say it."""
+    remote.world.reported |= {"warnings": ["look at this"]}
+
+    with screen(remote, tmp_path, "status", **environ) as terminal:
+        wait_until(lambda: terminal.shows("Warning: look at this"), what="the status")
+        assert terminal.process.wait(10) in (0, 1)
+
+        assert terminal.shows("\x1b[33mWarning: look at this") is coloured

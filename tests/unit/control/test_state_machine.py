@@ -250,6 +250,6 @@ class ControlHistory(RuleBasedStateMachine):
 
 
 ControlHistory.TestCase.settings = settings(
-    max_examples=30, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=15, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestControlHistory = ControlHistory.TestCase

@@ -84,7 +84,7 @@ async def test_refused_revision_leaves_the_last_good_one_and_is_tried_again(
     applier.refusal = None
 
     await eventually(lambda: worker.revision == 2)
-    await eventually(lambda: worker.standing.refused is None)
+    await eventually(lambda: worker.served.refused is None)
 
 
 async def test_dead_store_leaves_the_snapshot_and_heals(
@@ -177,14 +177,14 @@ async def test_other_surroundings_are_taken_up_without_a_new_revision(
     ready: ProfileManager, worker: Worker[ControlState], applier: RecordingApplier
 ) -> None:
     """When the host's model groups change the same revision is prepared anew, and served since when it was."""
-    since, taken_up = worker.standing.applied_at, len(applier.applied)
+    since, taken_up = worker.served.applied_at, len(applier.applied)
 
     applier.host = HostFacts(groups=frozenset({"another"}))
 
     await eventually(lambda: len(applier.applied) > taken_up)
-    assert worker.standing.revision == 1
-    assert worker.standing.applied_at == since
-    assert worker.standing.refused is None
+    assert worker.served.revision == 1
+    assert worker.served.applied_at == since
+    assert worker.served.refused is None
 
 
 async def test_the_same_surroundings_are_taken_up_once(

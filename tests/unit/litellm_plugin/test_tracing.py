@@ -7,10 +7,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
-from opentelemetry.trace import Span
+from opentelemetry.trace import Span, SpanKind, set_span_in_context
 
 from neuronode_router.domain import Decision, Reason, Step, Tier
-from neuronode_router.litellm_plugin.hooks import request_metadata, tracing
+from neuronode_router.litellm_plugin.hooks import request_metadata
+from neuronode_router.litellm_plugin.hooks.tracing import Tracing
 
 ROUTED = Decision(
     original_model="auto",
@@ -42,7 +43,7 @@ def test_a_span_says_how_its_request_was_routed() -> None:
     exporter = InMemorySpanExporter()
     span = span_of(exporter)
 
-    tracing.describe(span, mark_of(ROUTED))
+    Tracing(object).describe(span, mark_of(ROUTED))
     span.end()
 
     (told,) = exporter.get_finished_spans()
@@ -64,8 +65,38 @@ def test_nothing_is_written_where_nobody_looks(caplog: pytest.LogCaptureFixture,
     if ended:
         span.end()
 
-    tracing.describe(None, mark_of(ROUTED))
-    tracing.describe(span, mark_of(ROUTED))
+    Tracing(object).describe(None, mark_of(ROUTED))
+    Tracing(object).describe(span, mark_of(ROUTED))
 
     assert [dict(told.attributes or {}) for told in exporter.get_finished_spans()] == [{}] * ended
     assert not caplog.records
+
+
+def test_spans_of_providers_calls_say_it_too() -> None:
+    """Those that carry OpenTelemetry's own attributes, in either of LiteLLM's ways; other spans of a request do not."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer, tracing = provider.get_tracer("test"), Tracing(lambda: provider)
+    request = tracer.start_span("request")
+
+    tracing.describe(request, mark_of(ROUTED))
+    tracing.describe(request, mark_of(ROUTED))
+    request.end()  # LiteLLM tells of a call when it is over
+    for name, kind in (
+        ("chat tier_fast", SpanKind.CLIENT),
+        ("litellm_request", SpanKind.INTERNAL),
+        ("router", SpanKind.INTERNAL),
+    ):
+        tracer.start_span(name, set_span_in_context(request), kind).end()
+    tracer.start_span("chat alone", kind=SpanKind.CLIENT).end()
+
+    told = {
+        span.name: (span.attributes or {}).get("neuronode.group") for span in exporter.get_finished_spans()
+    }
+    assert told == {
+        "request": "tier_fast",
+        "chat tier_fast": "tier_fast",
+        "litellm_request": "tier_fast",
+        "router": None,
+        "chat alone": None,
+    }

@@ -17,7 +17,7 @@ from neuronode_router.routing.snapshot import build_snapshot
 from neuronode_router.stats.memory import MemoryStatistics
 from neuronode_router.usage.finished import RequestOutcome
 from tests.support.control import HOST, make_set
-from tests.support.metering import board_of, metering, value, worker_at
+from tests.support.metering import metering, monitor_of, value, worker_at
 from tests.support.usage import finished
 
 LABELS = {"profile": "premium", "task": "chat"}
@@ -145,9 +145,9 @@ async def test_every_fault_is_told_before_it_happens() -> None:
 async def test_attempts_that_run_are_told_by_group() -> None:
     """They rise and fall with the attempts of this process."""
     statistics = MemoryStatistics()
-    board = board_of(statistics, ("tier_fast", "tier_complex"))
-    await board.refresh()
-    meter = metering(statistics=statistics, board=board)
+    monitor = monitor_of(statistics, ("tier_fast", "tier_complex"))
+    await monitor.refresh()
+    meter = metering(statistics=statistics, monitor=monitor)
 
     statistics.recorder.begin("a", "id-tier_fast")
     statistics.recorder.begin("b", "id-tier_fast")
@@ -164,12 +164,12 @@ async def test_attempts_that_run_are_told_by_group() -> None:
 async def test_how_things_stand_is_told() -> None:
     """Revision, profile in force, deployments by state, modes: each as a number."""
     statistics = MemoryStatistics()
-    board = board_of(statistics, ("tier_fast",))
-    await board.refresh()
+    monitor = monitor_of(statistics, ("tier_fast",))
+    await monitor.refresh()
     state = ControlState(7, "premium", make_set(), committed_at=0.0)
     text = await metering(
         statistics=statistics,
-        board=board,
+        monitor=monitor,
         snapshot=lambda: build_snapshot(state, HOST),
         report=lambda: {"auto_routing": "shadow"},
     ).exposition()

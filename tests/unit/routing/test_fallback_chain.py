@@ -30,13 +30,13 @@ NAMES = ("f1", "f2", "m1", "m2", "c1", "c2")
 IMAGE = Needs(modalities=TEXT | {"image"})
 
 
-def standing(name: str, health: Health = Health.OK, **known: object) -> DeploymentStatus:
+def status_of(name: str, health: Health = Health.OK, **known: object) -> DeploymentStatus:
     return DeploymentStatus(Deployment(id=f"{name}-1", group=name, **known), health)  # type: ignore[arg-type]
 
 
-def board(**health: Health) -> dict[str, tuple[DeploymentStatus, ...]]:
+def statuses(**health: Health) -> dict[str, tuple[DeploymentStatus, ...]]:
     """Return one deployment for each group, well unless said otherwise."""
-    return {name: (standing(name, health.get(name, Health.OK)),) for name in NAMES}
+    return {name: (status_of(name, health.get(name, Health.OK)),) for name in NAMES}
 
 
 ALONE = "what LiteLLM alone would serve"
@@ -63,10 +63,10 @@ def moved(chain: Decision) -> bool:
 
 
 healths = st.sampled_from(Health)
-boards = st.fixed_dictionaries(
+any_statuses = st.fixed_dictionaries(
     {
         name: st.lists(
-            st.builds(standing, st.just(name), healths, context_window=st.sampled_from([None, 600, 8192])),
+            st.builds(status_of, st.just(name), healths, context_window=st.sampled_from([None, 600, 8192])),
             max_size=3,
         )
         for name in NAMES
@@ -115,7 +115,7 @@ class TestOneModelATier:
     ) -> None:
         """Not available: next lower tier, and it says that it was a fallback."""
         missing = {
-            name: (standing(name, Health.OK if name in there else Health.UNAVAILABLE),)
+            name: (status_of(name, Health.OK if name in there else Health.UNAVAILABLE),)
             for name in ("8b", "13b", "70b")
         }
 
@@ -126,7 +126,7 @@ class TestOneModelATier:
     @pytest.mark.parametrize("state", [Health.SLOW, Health.FAILING, Health.COOLDOWN, Health.PROBING])
     def test_the_overloaded_go_down_too(self, state: Health) -> None:
         """An overloaded model's requests go to an alternative."""
-        chain = chained(Constraints(COMPLEX), ONE_EACH, {"70b": (standing("70b", state),)})
+        chain = chained(Constraints(COMPLEX), ONE_EACH, {"70b": (status_of("70b", state),)})
 
         assert groups_of(chain) == ("13b", "8b", "70b")
         assert (moved(chain), chain.steps) == (True, (Step.CLASSIFIED, Step.OVERLOADED))
@@ -158,7 +158,7 @@ def test_policies(tier: Tier, policy: OnOverload, order: tuple[Tier, ...]) -> No
 def test_the_overloaded_go_last_the_worst_at_the_end() -> None:
     """Within the tier and behind the other tiers, in the order of their states."""
     chain = chained(
-        Constraints(MEDIUM), PROFILE, board(m1=Health.FAILING, f1=Health.SLOW, c2=Health.UNAVAILABLE)
+        Constraints(MEDIUM), PROFILE, statuses(m1=Health.FAILING, f1=Health.SLOW, c2=Health.UNAVAILABLE)
     )
 
     assert groups_of(chain) == ("m2", "f2", "c1", "f1", "m1", "c2")
@@ -168,7 +168,7 @@ def test_the_overloaded_go_last_the_worst_at_the_end() -> None:
 
 def test_when_all_are_overloaded_the_order_says_so() -> None:
     """There is always somewhere to go, best state first."""
-    chain = chained(Constraints(FAST), PROFILE, board(**dict.fromkeys(NAMES, Health.SLOW)))
+    chain = chained(Constraints(FAST), PROFILE, statuses(**dict.fromkeys(NAMES, Health.SLOW)))
 
     assert groups_of(chain) == ("f1", "f2", "m1", "m2", "c1", "c2")
     assert Step.ALL_OVERLOADED in chain.steps
@@ -176,7 +176,7 @@ def test_when_all_are_overloaded_the_order_says_so() -> None:
 
 def test_a_group_is_as_good_as_its_best_deployment() -> None:
     """One deployment that is well suffices."""
-    groups = {**board(), "f1": (standing("f1", Health.FAILING), standing("f1"))}
+    groups = {**statuses(), "f1": (status_of("f1", Health.FAILING), status_of("f1"))}
 
     assert groups_of(chained(Constraints(FAST), PROFILE, groups))[0] == "f1"
 
@@ -184,7 +184,7 @@ def test_a_group_is_as_good_as_its_best_deployment() -> None:
 @pytest.mark.parametrize(("chance", "first"), [(0.0, "f1"), (PROBE_SHARE, "f2"), (0.99, "f2")])
 def test_a_trickle_probes(chance: float, first: str) -> None:
     """A tenth of the requests go to a group that must show that it is well."""
-    chain = chained(Constraints(FAST, chance=chance), PROFILE, board(f1=Health.PROBING))
+    chain = chained(Constraints(FAST, chance=chance), PROFILE, statuses(f1=Health.PROBING))
 
     assert groups_of(chain)[0] == first
     assert (Step.PROBE in chain.steps) == (first == "f1")
@@ -192,7 +192,7 @@ def test_a_trickle_probes(chance: float, first: str) -> None:
 
 def test_a_small_window_is_left_out() -> None:
     """A prompt that does not fit goes to the next group that holds it, and the ladder says why."""
-    groups = {**board(), "f1": (standing("f1", context_window=8192),)}
+    groups = {**statuses(), "f1": (status_of("f1", context_window=8192),)}
 
     chain = chained(Constraints(FAST, needs=Needs(tokens=8192 - ROOM + 1)), PROFILE, groups)
 
@@ -203,8 +203,8 @@ def test_a_small_window_is_left_out() -> None:
 
 def test_only_deployments_that_fit_speak_for_their_group() -> None:
     """A group whose only large deployment is overloaded is overloaded for a large prompt."""
-    large = standing("f1", Health.SLOW, context_window=100_000)
-    groups = {**board(), "f1": (standing("f1", context_window=100), large)}
+    large = status_of("f1", Health.SLOW, context_window=100_000)
+    groups = {**statuses(), "f1": (status_of("f1", context_window=100), large)}
 
     assert groups_of(chained(Constraints(FAST), PROFILE, groups))[0] == "f1"
     assert groups_of(chained(Constraints(FAST, needs=Needs(tokens=5000)), PROFILE, groups))[0] == "f2"
@@ -215,7 +215,7 @@ def test_a_cap_holds_for_constraints_and_fallbacks(why: Step) -> None:
     """With max_tier fast even a forced complex prompt stays fast, overloaded or not."""
     limits = Constraints(COMPLEX, why=why, max_tier=FAST, policy=OnOverload.UP)
 
-    chain = chained(limits, PROFILE, board(f1=Health.SLOW, f2=Health.SLOW))
+    chain = chained(limits, PROFILE, statuses(f1=Health.SLOW, f2=Health.SLOW))
 
     assert (groups_of(chain), chain.tier, moved(chain)) == (("f1", "f2"), FAST, False)
     assert Step.CAPPED in chain.steps
@@ -226,13 +226,13 @@ class TestSessions:
 
     def test_without_stickiness_nothing_is_kept(self) -> None:
         """Off is the default: each request is decided anew."""
-        chain = chained(Constraints(FAST, held=self.HELD), PROFILE, board())
+        chain = chained(Constraints(FAST, held=self.HELD), PROFILE, statuses())
 
         assert (groups_of(chain)[0], chain.keep, chain.steps) == ("f1", None, (Step.CLASSIFIED,))
 
     def test_a_session_keeps_its_tier(self) -> None:
         """The tier of the last request, and its best group."""
-        chain = chained(Constraints(FAST, held=self.HELD, stickiness=Stickiness.TIER), PROFILE, board())
+        chain = chained(Constraints(FAST, held=self.HELD, stickiness=Stickiness.TIER), PROFILE, statuses())
 
         assert (groups_of(chain)[0], chain.keep, chain.steps) == ("m1", None, (Step.SESSION,))
 
@@ -240,8 +240,8 @@ class TestSessions:
         """Its group comes first, its deployment is kept; overloaded, it is let go."""
         limits = Constraints(FAST, held=self.HELD, stickiness=Stickiness.DEPLOYMENT)
 
-        kept = chained(limits, PROFILE, board())
-        let_go = chained(limits, PROFILE, board(m2=Health.SLOW))
+        kept = chained(limits, PROFILE, statuses())
+        let_go = chained(limits, PROFILE, statuses(m2=Health.SLOW))
 
         assert (groups_of(kept)[0], kept.keep) == ("m2", "m2-1")
         assert (groups_of(let_go)[0], let_go.keep) == ("m1", None)
@@ -250,7 +250,7 @@ class TestSessions:
         """Who forces a tier wants it now."""
         limits = Constraints(FAST, why=Step.FORCED_TIER, held=self.HELD, stickiness=Stickiness.DEPLOYMENT)
 
-        assert groups_of(chained(limits, PROFILE, board()))[0] == "f1"
+        assert groups_of(chained(limits, PROFILE, statuses()))[0] == "f1"
 
     @pytest.mark.parametrize("stickiness", Stickiness)
     @pytest.mark.parametrize("why", [Step.CLASSIFIED, Step.FORCED_TIER])
@@ -258,7 +258,7 @@ class TestSessions:
         """Not for overload, not for a forced tier, not without stickiness."""
         limits = Constraints(FAST, why=why, held=self.HELD, stickiness=stickiness, in_tool_loop=True)
 
-        chain = chained(limits, PROFILE, board(m1=Health.OK, m2=Health.FAILING))
+        chain = chained(limits, PROFILE, statuses(m1=Health.OK, m2=Health.FAILING))
 
         assert (groups_of(chain)[:2], chain.keep) == (("m2", "m1"), "m2-1")
         assert (chain.steps[0], moved(chain)) == (Step.TOOL_LOOP, False)
@@ -266,11 +266,11 @@ class TestSessions:
     def test_a_tool_loop_leaves_a_group_that_is_gone(self) -> None:
         """Within its tier, then upwards."""
         limits = Constraints(FAST, held=self.HELD, in_tool_loop=True)
-        gone = board(m1=Health.UNAVAILABLE, m2=Health.UNAVAILABLE)
+        gone = statuses(m1=Health.UNAVAILABLE, m2=Health.UNAVAILABLE)
 
         chain = chained(limits, PROFILE, gone)
 
-        assert groups_of(chained(limits, PROFILE, board(m2=Health.UNAVAILABLE)))[0] == "m1"
+        assert groups_of(chained(limits, PROFILE, statuses(m2=Health.UNAVAILABLE)))[0] == "m1"
         assert (chain.group, chain.tier, Step.LOOP_MOVED in chain.steps) == ("c1", COMPLEX, True)
 
     @pytest.mark.parametrize(
@@ -280,7 +280,7 @@ class TestSessions:
     def test_a_tool_loop_leaves_its_tier_when_it_must(self, needs: Needs, of_others: dict[str, Any]) -> None:
         """An outgrown window, or an image among the results: upwards first, as far as the cap allows."""
         limits = Constraints(FAST, held=self.HELD, in_tool_loop=True, needs=needs)
-        groups = {**board(), **{name: (standing(name, **of_others),) for name in ("m1", "m2")}}
+        groups = {**statuses(), **{name: (status_of(name, **of_others),) for name in ("m1", "m2")}}
 
         chain = chained(limits, PROFILE, groups)
         capped = chained(replace(limits, max_tier=MEDIUM), PROFILE, groups)
@@ -294,7 +294,7 @@ def _there(entry: DeploymentStatus) -> bool:
 
 
 class TestLaws:
-    @given(constraints, profiles, boards)
+    @given(constraints, profiles, any_statuses)
     def test_somewhere_to_go_and_never_twice(
         self,
         limits: Constraints,
@@ -309,7 +309,7 @@ class TestLaws:
         assert set(groups_of(chain)) <= {name for names in tiers.values() for name in names}
         assert not {name for name, _ in chain.left_out} & set(groups_of(chain))
 
-    @given(constraints, profiles, boards)
+    @given(constraints, profiles, any_statuses)
     def test_no_group_above_the_cap(
         self,
         limits: Constraints,
@@ -324,7 +324,7 @@ class TestLaws:
         assert set(groups_of(chain)) <= {name for tier in allowed for name in tiers[tier]}
         assert chain.tier in allowed
 
-    @given(constraints, boards)
+    @given(constraints, any_statuses)
     def test_who_is_well_comes_first(
         self, limits: Constraints, groups: dict[str, list[DeploymentStatus]]
     ) -> None:
@@ -338,7 +338,7 @@ class TestLaws:
 
         assert ranks == sorted(ranks)
 
-    @given(constraints, boards)
+    @given(constraints, any_statuses)
     def test_a_tool_loop_stays_in_its_tier_while_it_can(
         self, limits: Constraints, groups: dict[str, list[DeploymentStatus]]
     ) -> None:
@@ -353,7 +353,7 @@ class TestLaws:
         assert not there or not moved(chain)
         assert moved(chain) == (Step.LOOP_MOVED in chain.steps)
 
-    @given(constraints, profiles, boards)
+    @given(constraints, profiles, any_statuses)
     def test_it_is_a_function(
         self,
         limits: Constraints,

@@ -16,22 +16,22 @@ from tests.unit.routing.test_fallback_chain import (
     MEDIUM,
     NAMES,
     PROFILE,
-    board,
     chained,
     groups_of,
     moved,
-    standing,
+    status_of,
+    statuses,
 )
 
 
 def blind(*names: str) -> dict[str, tuple[DeploymentStatus, ...]]:
-    """Return a board on which these are known not to see images."""
-    return {**board(), **{name: (standing(name, refuses=frozenset({"image"})),) for name in names}}
+    """Return a statuses on which these are known not to see images."""
+    return {**statuses(), **{name: (status_of(name, refuses=frozenset({"image"})),) for name in names}}
 
 
 def test_images_go_where_they_are_seen() -> None:
     """Groups that are known to be blind are left out; those of which nobody said anything come last."""
-    groups = {**blind("f1", "m1"), "c1": (standing("c1", modalities=TEXT | {"image"}),)}
+    groups = {**blind("f1", "m1"), "c1": (status_of("c1", modalities=TEXT | {"image"}),)}
 
     chain = chained(Constraints(FAST, needs=IMAGE), PROFILE, groups)
 
@@ -42,7 +42,7 @@ def test_images_go_where_they_are_seen() -> None:
 @pytest.mark.parametrize(("ability", "why"), [(Ability.TOOLS, Misfit.TOOLS), (Ability.SCHEMA, Misfit.SCHEMA)])
 def test_abilities_are_asked_of_a_group(ability: Ability, why: Misfit) -> None:
     """What is known not to be able to is left out."""
-    groups = {**board(), "f1": (standing("f1", cannot=frozenset({ability})),)}
+    groups = {**statuses(), "f1": (status_of("f1", cannot=frozenset({ability})),)}
 
     chain = chained(Constraints(FAST, needs=Needs(abilities=frozenset({ability}))), PROFILE, groups)
 
@@ -51,7 +51,7 @@ def test_abilities_are_asked_of_a_group(ability: Ability, why: Misfit) -> None:
 
 def test_what_would_be_left_out_or_cut_comes_behind() -> None:
     """A deployment that takes not every parameter, or writes shorter answers, is worse and not impossible."""
-    groups = {**board(), "f1": (standing("f1", accepts=frozenset({"n"}), max_tokens=1000),)}
+    groups = {**statuses(), "f1": (status_of("f1", accepts=frozenset({"n"}), max_tokens=1000),)}
 
     def first(**needs: Any) -> tuple[str, str]:
         chain = chained(Constraints(FAST, needs=Needs(**needs)), PROFILE, groups)
@@ -66,11 +66,11 @@ def test_what_would_be_left_out_or_cut_comes_behind() -> None:
 
 def test_a_policy_of_staying_is_about_load_only() -> None:
     """What no group of the tier can hold goes to one that can, upwards first."""
-    small = {name: (standing(name, context_window=100),) for name in ("m1", "m2")}
+    small = {name: (status_of(name, context_window=100),) for name in ("m1", "m2")}
     limits = Constraints(MEDIUM, policy=OnOverload.STAY, needs=Needs(tokens=5000))
 
-    assert groups_of(chained(limits, PROFILE, {**board(), **small})) == ("c1", "c2", "f1", "f2")
-    assert groups_of(chained(limits, PROFILE, board())) == ("m1", "m2")
+    assert groups_of(chained(limits, PROFILE, {**statuses(), **small})) == ("c1", "c2", "f1", "f2")
+    assert groups_of(chained(limits, PROFILE, statuses())) == ("m1", "m2")
 
 
 def test_when_nothing_fits_it_is_said() -> None:

@@ -62,7 +62,7 @@ candidates_of_a_group = st.lists(
 @given(candidates_of_a_group, st.integers(0, 10**6), st.sampled_from([0, 200]))
 def test_one_of_them_or_none(candidates: list[Candidate], seed: int, tokens: int) -> None:
     """It never fails, never invents, and is decided by its inputs and the random numbers alone."""
-    names = {found.standing.deployment.id for found in candidates}
+    names = {found.status.deployment.id for found in candidates}
     needs = Needs(tokens=tokens)
 
     picked = pick(candidates, needs=needs, random=random.Random(seed).random)
@@ -142,6 +142,6 @@ def test_a_session_keeps_its_deployment_while_it_is_well() -> None:
 
     assert shares(kept, candidate("a"), keep="kept") == {"kept": 1.0}
     assert shares(
-        replace(kept, standing=replace(kept.standing, health=Health.SLOW)), candidate("a"), keep="kept"
+        replace(kept, status=replace(kept.status, health=Health.SLOW)), candidate("a"), keep="kept"
     ) == {"a": 1.0}
     assert shares(candidate("a"), keep="gone") == {"a": 1.0}

@@ -24,7 +24,7 @@ from neuronode_router.routing.residency import (
     read_requirement,
     required,
 )
-from tests.unit.routing.test_fallback_chain import FAST, PROFILE, board, chained, groups_of, standing
+from tests.unit.routing.test_fallback_chain import FAST, PROFILE, chained, groups_of, status_of, statuses
 
 FRANKFURT = ("eu-central-1",)
 
@@ -171,9 +171,9 @@ def test_no_name_under_a_public_suffix_is_local(name: str) -> None:
 
 def test_the_ladder_skips_groups_that_are_elsewhere() -> None:
     """Even where nothing else fits: of all others the reason is told, of these they are only left out."""
-    groups = {name: (standing(name, location="openai"),) for name in board()}
-    groups["m1"] = (standing("m1", location="openai"), standing("m1b", location="de"))
-    groups["c2"] = (standing("c2", location=LOCAL),)
+    groups = {name: (status_of(name, location="openai"),) for name in statuses()}
+    groups["m1"] = (status_of("m1", location="openai"), status_of("m1b", location="de"))
+    groups["c2"] = (status_of("c2", location=LOCAL),)
     needs = Needs(places=required(["eu"]))
 
     chain = chained(Constraints(FAST, needs=needs), PROFILE, groups)
@@ -184,7 +184,7 @@ def test_the_ladder_skips_groups_that_are_elsewhere() -> None:
 
 def test_a_ladder_without_any_group_within_says_so() -> None:
     """The Decision stays as LiteLLM alone would serve it, for admission to refuse."""
-    groups = {name: (standing(name),) for name in board()}
+    groups = {name: (status_of(name),) for name in statuses()}
 
     chain = chained(Constraints(FAST, needs=Needs(places=required([LOCAL]))), PROFILE, groups)
 

@@ -1,4 +1,4 @@
-"""Two workers with boards of their own over one real Redis: what one measures, the other judges by."""
+"""Two workers with monitors of their own over one real Redis: what one measures, the other judges by."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ LISTED = SimpleNamespace(
 )
 
 
-def health(board: HealthMonitor) -> Health:
-    (standing,) = board.standings["tier_fast"]
-    return standing.health
+def health(monitor: HealthMonitor) -> Health:
+    (status,) = monitor.statuses["tier_fast"]
+    return status.health
 
 
 async def test_a_worker_judges_by_what_another_has_measured(redis_server: RedisServer) -> None:
-    """A deployment that only worker A saw degrade is slow on worker B's board too."""
+    """A deployment that only worker A saw degrade is slow on worker B's monitor too."""
     statistics = [RedisStatistics(redis_server.url) for _ in range(2)]
-    boards = [
+    monitors = [
         HealthMonitor(MonitorSources(entries=lambda: LISTED.model_list, statistics=each, cooling=frozenset))
         for each in statistics
     ]
-    for each in (*statistics, *boards):
+    for each in (*statistics, *monitors):
         await each.start()
     await eventually(lambda: [each.mode for each in statistics] == ["redis", "redis"])
-    before = [health(board) for board in boards]
+    before = [health(monitor) for monitor in monitors]
 
     for _ in range(6):
         statistics[0].recorder.record("a", Attempt(450, tokens=10))
-    await eventually(lambda: [health(board) for board in boards] == [Health.SLOW, Health.SLOW])
-    for each in (*boards, *statistics):
+    await eventually(lambda: [health(monitor) for monitor in monitors] == [Health.SLOW, Health.SLOW])
+    for each in (*monitors, *statistics):
         await each.stop()
 
     assert before == [Health.OK, Health.OK]

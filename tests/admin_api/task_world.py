@@ -37,7 +37,7 @@ LADDER = {Tier.FAST: ("gone", "tier_fast"), Tier.MEDIUM: ("tier_medium",), Tier.
 
 
 @dataclass
-class Desk:
+class TaskWorld:
     """A worker's task API, and what stands behind it."""
 
     world: World
@@ -75,7 +75,7 @@ class Desk:
             return await client.get(TASK_PREFIX + path)
 
 
-def set_up(world: World, directory: Path) -> Desk:
+def set_up(world: World, directory: Path) -> TaskWorld:
     """Return a task API with a folder of its own, three known groups and empty books."""
     (directory / "tasks").mkdir()
     (directory / "tasks" / "urgency.yaml").write_text(URGENCY)
@@ -87,7 +87,7 @@ def set_up(world: World, directory: Path) -> Desk:
         proxy=SimpleNamespace(app=chat, general_settings={}),
         folder=TaskFolder(directory / "tasks"),
         names=tier_names(None, None, None),
-        standings=lambda: {
+        statuses=lambda: {
             "tier_fast": (DeploymentStatus(Deployment("1", "tier_fast", tier=Tier.FAST, expected_ms=200)),),
             "tier_medium": (DeploymentStatus(Deployment("2", "tier_medium", context_window=8192)),),
             "gone": (DeploymentStatus(Deployment("3", "gone", available=False)),),
@@ -95,4 +95,4 @@ def set_up(world: World, directory: Path) -> Desk:
         ladder=lambda: LADDER,
         usage=books,
     )
-    return Desk(world, chat, view, buffer)
+    return TaskWorld(world, chat, view, buffer)

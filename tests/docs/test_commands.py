@@ -1,0 +1,93 @@
+"""Every `neuronode` command that a page or a message of ours names exists, with the options that it is named with."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from admin_api.agents.routes import PATH as AGENTS
+from admin_api.router import ENDPOINTS
+from neuronode_router.cli.main import cli
+
+ROOT = Path(__file__).parents[2]
+PAGES = ("README.md", "CHANGELOG.md", "docs/*.md", "deploy/**/*.y*ml", "docker-compose.yml", "scripts/*")
+SOURCES = ("neuronode_router/**/*.py", "admin_api/**/*.py", "admin_api/ui/static/js/*.js")
+IN_BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+IN_LINE = re.compile(r"`+(neuronode [^`\n]+)`+")
+ENDS = {"|", "||", "&&", ";", "#", ">"}
+
+
+def named(text: str) -> Iterator[str]:
+    """Yield the command lines of a text: those of its blocks, and those between backticks."""
+    yield from IN_LINE.findall(text)
+    for block in IN_BLOCK.findall(text):
+        for line in block.replace("\\\n", " ").splitlines():
+            if line.startswith("neuronode"):
+                yield line
+
+
+FOUND = sorted(
+    {
+        line
+        for pattern in (*PAGES, *SOURCES)
+        for file in ROOT.glob(pattern)
+        if file.is_file()
+        for line in named(file.read_text())
+    }
+)
+
+
+def words(line: str) -> list[str]:
+    """Return what is typed after `neuronode`, up to what the shell does with it."""
+    found: list[str] = []
+    for word in shlex.split(line, comments=True)[1:]:
+        if word in ENDS:
+            break
+        found.append(word)
+    return found
+
+
+@pytest.mark.parametrize("line", FOUND)
+def test_a_command_that_is_named_exists_with_its_options(line: str) -> None:
+    """Only its values are not looked at: `FILE` may stand for one."""
+    command: click.Command = cli
+    rest = words(line)
+    while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+        context = click.Context(command)
+        inner = command.get_command(context, rest[0])
+        assert inner is not None, f"there is no {rest[0]}"
+        command, rest = inner, rest[1:]
+    rest = [word for word in rest if word not in ("--help", "--version", "...")]
+
+    command.make_parser(click.Context(command)).parse_args([*rest, "A VALUE"])
+
+
+def test_commands_are_found_at_all() -> None:
+    """In blocks and in sentences, of pages and of messages."""
+    assert {"neuronode doctor", "neuronode mcp", "neuronode train --back"} <= set(FOUND)
+    assert len(FOUND) > 40
+
+
+ADDRESS = re.compile(r"(?<![\w.])/(?:admin|neuronode)(/[a-z][\w{}$./-]*)")
+ROUTES = [
+    *(re.compile(re.sub(r"\{\w+\}", "[^/]+", endpoint.path)) for endpoint in ENDPOINTS),
+    *(
+        re.compile(re.escape(path))
+        for path in (AGENTS, "/health/readiness", "/ui", "/ui/", "/profiles", "/ui/session")
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    "page", sorted(file for pattern in PAGES for file in ROOT.glob(pattern) if file.is_file())
+)
+def test_an_address_that_is_named_is_a_route(page: Path) -> None:
+    """Of the admin API, under either of its prefixes; what stands for a name may be anything."""
+    named = {match.rstrip("./") for match in ADDRESS.findall(page.read_text())}
+
+    assert {path for path in named if not any(route.fullmatch(path) for route in ROUTES)} == set()
