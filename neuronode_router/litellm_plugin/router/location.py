@@ -19,6 +19,9 @@ NOTED = "location"
 """Key of the operator's note: it goes before everything that could be derived."""
 
 CREDENTIAL = "litellm_credential_name"
+RELAYED = "use_litellm_proxy"
+"""What has LiteLLM ask another LiteLLM, whatever stands beside it."""
+
 BASES = ("api_base", "base_url", "aws_bedrock_runtime_endpoint")
 """Where a deployment says whom it asks."""
 
@@ -60,7 +63,7 @@ def location_of(entry: Mapping[str, Any]) -> str | None:
     note = about.get(NOTE) if isinstance(about, Mapping) else None
     if isinstance(note, Mapping) and note.get(NOTED) is not None:
         return note[NOTED] if is_place(note[NOTED]) else None
-    if not isinstance(params, Mapping) or params.get("use_litellm_proxy") or litellm.use_litellm_proxy:
+    if not isinstance(params, Mapping) or params.get(RELAYED) or getattr(litellm, RELAYED, False):
         return None
     if params.get(CREDENTIAL) is not None:
         credential = _credential(params[CREDENTIAL])
