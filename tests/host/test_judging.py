@@ -217,7 +217,9 @@ async def test_a_group_that_fails_is_one_word(bench: Bench, upstream: Upstream) 
 
     for over in (made, None):
         with pytest.raises(GroupFailed, match=r"^g$"):
-            await JudgedGroups(bridged(over)).answer("g", messages, max_tokens=9, form=None, seconds=5)
+            await JudgedGroups(bridged(over)).answer(
+                "g", messages, max_tokens=9, form=None, seconds=5, places=()
+            )
 
     assert upstream.counts()["out-fail-500"]["requests"] - before == 1
 
