@@ -325,9 +325,15 @@ async def test_the_matrix_says_what_residency_forbids(world: World, admin: httpx
         for entry in entries
     ] + [second]
     await world.routing.look()
-    profile = (await admin.get(f"{BASE}/premium")).json()
+    read = await admin.get(f"{BASE}/premium")
 
-    (await admin.put(f"{BASE}/premium", json=profile | {"residency": ["eu"]})).raise_for_status()
+    written = await admin.put(
+        f"{BASE}/premium",
+        json=read.json() | {"residency": ["eu"]},
+        headers={"If-Match": read.headers["etag"]},
+    )
+
+    written.raise_for_status()
 
     found = await cells(admin)
     said = {name: found["premium", name]["residency"] for name in (task, other, "strategy")}
