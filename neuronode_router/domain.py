@@ -550,6 +550,19 @@ class WorkerStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheLoss:
+    """What providers' caches have done for the requests that leave their group: a move loses it at first."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    """Of the prompts' tokens, those that caches answered."""
+    usd: float | None = 0.0
+    """What the caches have saved; None where the price of a cached token is unknown for some of them."""
+    share: float | None = None
+    """Of the prompts' tokens that caches answered, 0 to 1; None without tokens."""
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """The proof of a switch, edit, rollback or reload."""
 
@@ -574,6 +587,10 @@ class Receipt:
     """Conversations that stay with the group they began on, in the workers that have applied the revision."""
     drained: int = 0
     """Those of them that have ended, or have moved, since."""
+    caches: CacheLoss | None = None
+    """Of the requests of the last ten minutes that would go to another group now: what moving their conversations
+    costs at most. None where nothing changes its group, or it is not known.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,22 @@ Rows name every tier that would do (`ok_tiers`) and every task (`ok_tasks`). It 
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+
+import numpy as np
+from sklearn.preprocessing import normalize
 
 from benchmarks.classifier.adapter import classify_messages
 from benchmarks.classifier.baselines import LiteLLMRouter, plan
 from neuronode_router.classifier.evaluation import COSTS, Judged, by_length, judge
+from neuronode_router.classifier.training.fit import cut
 from neuronode_router.domain import TIERS, Tier
+
+NEIGHBOURS = 20
+OWN = "own"
+"""The source of rows that were written for the set."""
 
 Row = Mapping[str, Any]
 Decide = Callable[[Sequence[Mapping[str, Any]]], Mapping[str, Any]]
@@ -34,6 +42,8 @@ def report(rows: Sequence[Row]) -> Iterator[str]:
     yield _line("ours, shipped", ours)
     for name, decide in _ways([item.tier.value for _, item in ours]).items():
         yield _line(name, [judged_row(row, decide(row["messages"])) for row in rows])
+    alike = zip(rows, neighbours(rows), strict=True)
+    yield _line(f"{NEIGHBOURS} nearest last turns", [judged_row(row, said) for row, said in alike])
     yield "\n| ours by kind | task | tier | too cheap | too dear | hard sent to the light tier | mean cost |"
     yield "|---|---|---|---|---|---|---|"
     kinds: dict[str, list[tuple[bool, Judged]]] = defaultdict(list)
@@ -41,6 +51,33 @@ def report(rows: Sequence[Row]) -> Iterator[str]:
         kinds[row["kind"]].append(item)
     for kind in sorted(kinds, key=lambda kind: -len(kinds[kind])):
         yield _line(f"{kind} ({len(kinds[kind])})", kinds[kind])
+
+
+def neighbours(rows: Sequence[Row]) -> Iterator[Mapping[str, Any]]:
+    """Yield for each row the tier and the task that most of the nearest other rows allow, by our features.
+
+    A row that allows several has one voice for all of them together. Rows of one foreign source are left out together;
+    those written for the set are alike in style and left out singly, which flatters this way.
+    """
+    pieces = cut([_last(row["messages"]) or " " for row in rows])
+    matrix = normalize(pieces.matrix[pieces.window])
+    alike = (matrix @ matrix.T).toarray()
+    sources = np.array([row["id"] if row["source"] == OWN else row["source"] for row in rows])
+    for number, row in enumerate(rows):
+        others = np.flatnonzero(sources != row["source"])
+        nearest = others[np.argsort(-alike[number, others], kind="stable")[:NEIGHBOURS]]
+        near = [rows[each] for each in nearest]
+        yield {
+            "task_type": _most([each["ok_tasks"] for each in near]),
+            "tier": _most([each["ok_tiers"] for each in near]),
+        }
+
+
+def _most(allowed: Sequence[Sequence[str]]) -> str:
+    voices: Counter[str] = Counter()
+    for names in allowed:
+        voices.update(dict.fromkeys(names, 1 / len(names)))  # type: ignore[arg-type]  # a share of a voice
+    return max(sorted(voices), key=voices.__getitem__)
 
 
 def _line(name: str, judged: Sequence[tuple[bool, Judged]]) -> str:

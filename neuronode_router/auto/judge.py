@@ -22,7 +22,7 @@ from neuronode_router.auto.comparison import (
 )
 from neuronode_router.auto.judged_days import JudgedDay, JudgedDays
 from neuronode_router.background import Failures
-from neuronode_router.routing.residency import Required
+from neuronode_router.routing.residency import NOTHING_REQUIRED, Required
 from neuronode_router.usage.prices import Price
 
 WAITING = 50
@@ -46,6 +46,21 @@ class GroupAnswer:
     """None where LiteLLM does not say."""
 
 
+@dataclass(frozen=True, slots=True)
+class GroupQuestion:
+    """What a group is asked in the background."""
+
+    group: str
+    messages: Sequence[Message]
+    max_tokens: int
+    """How long the answer may be."""
+    form: Mapping[str, Any] | None
+    """The `response_format`, None where any text will do."""
+    seconds: float = SECONDS
+    places: Required = NOTHING_REQUIRED
+    """Where what is asked may go: where the request's own data may."""
+
+
 class AskedGroups(Protocol):
     """Who asks groups in the background: on nobody's key, itself and no fallback."""
 
@@ -53,17 +68,8 @@ class AskedGroups(Protocol):
         """Return the price of the group's dearest deployment, None where one of them has none."""
         ...
 
-    async def answer(
-        self,
-        group: str,
-        messages: Sequence[Message],
-        *,
-        max_tokens: int,
-        form: Mapping[str, Any] | None,
-        seconds: float,
-        places: Required,
-    ) -> GroupAnswer:
-        """Return the answer. Raises `GroupFailed`, at the latest after about `seconds`."""
+    async def answer(self, question: GroupQuestion) -> GroupAnswer:
+        """Return the answer. Raises `GroupFailed`, at the latest after about `question.seconds`."""
         ...
 
     def stays(self, group: str, places: Required) -> bool:
@@ -198,12 +204,13 @@ class AnswerJudge:
         """
         try:
             better = await self._groups.answer(
-                comparison.rival,
-                comparison.messages,
-                max_tokens=comparison.max_tokens,
-                form=comparison.form,
-                seconds=SECONDS,
-                places=comparison.places,
+                GroupQuestion(
+                    comparison.rival,
+                    comparison.messages,
+                    comparison.max_tokens,
+                    comparison.form,
+                    places=comparison.places,
+                )
             )
         except GroupFailed:
             return None, heavy
@@ -212,13 +219,11 @@ class AnswerJudge:
             return None, cost
         light_first = self._chance() < 0.5
         try:
+            asked = question(comparison, better.text, light_first=light_first)
             said = await self._groups.answer(
-                self.settings.group,
-                question(comparison, better.text, light_first=light_first),
-                max_tokens=VERDICT_TOKENS,
-                seconds=SECONDS,
-                form=VERDICT_FORM,
-                places=comparison.places,
+                GroupQuestion(
+                    self.settings.group, asked, VERDICT_TOKENS, VERDICT_FORM, places=comparison.places
+                )
             )
         except GroupFailed:
             return None, cost + judge

@@ -114,7 +114,7 @@ def expected_cost(chances: Sequence[float], tier: Tier, *, too_cheap: float, too
     """Return what taking a request for `tier` costs on average; `chances` are those of `TIERS`. Never raises."""
     place = TIERS.index(tier)
     return sum(
-        chance * (too_cheap * max(0, right - place) + too_dear * max(0, place - right))
+        chance * (too_cheap * (right - place) if right > place else too_dear * (place - right))
         for right, chance in enumerate(chances)
     )
 

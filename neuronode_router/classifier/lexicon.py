@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from itertools import chain
 from pathlib import Path
 
 from neuronode_router.classifier.excerpt import fold
@@ -85,8 +84,8 @@ class Lexicon:
 
     def _negated(self, tokens: Tokens, at: int) -> bool:
         """Tell whether a negation stands up to two words before, or right after the cue's first word."""
-        around = chain(tokens.words[max(0, at - 2) : at], tokens.words[at + 1 : at + 2])
-        return any(word in self._negations for word in around)
+        before, after = tokens.words[max(0, at - 2) : at], tokens.words[at + 1 : at + 2]
+        return not (self._negations.isdisjoint(before) and self._negations.isdisjoint(after))
 
 
 def tokenise(text: str) -> Tokens:

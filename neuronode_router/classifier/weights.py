@@ -178,7 +178,8 @@ def combine(shares: Floats, window: float = 0.3) -> Floats:
         labels: Floats = shares[0, :DOCUMENT] / shares[0, :DOCUMENT].sum()
         return labels
     others = shares[:, FIRST_KIND:DOCUMENT]
-    tasks = _loudest(np.column_stack((shares[:, :FIRST_KIND], others.sum(axis=1))), window)
+    together = np.add.reduce(others, axis=1, keepdims=True)
+    tasks = _loudest(np.concatenate((shares[:, :FIRST_KIND], together), axis=1), window)
     kinds = _loudest(others, window)
     labels = np.concatenate((tasks[:-1], tasks[-1] * kinds / kinds.sum()))
     labels /= labels.sum()
@@ -186,7 +187,7 @@ def combine(shares: Floats, window: float = 0.3) -> Floats:
 
 
 def _loudest(shares: Floats, window: float) -> Floats:
-    mixed: Floats = window * shares[0] + (1 - window) * shares.max(axis=0)
+    mixed: Floats = window * shares[0] + (1 - window) * np.maximum.reduce(shares, axis=0)
     return mixed
 
 

@@ -6,12 +6,13 @@ It must not know which change it is.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
+from neuronode_router.cli.commands.usage import dollars
 from neuronode_router.cli.http import Connection, HttpAnswer
 from neuronode_router.cli.terminal import Part, answer, changes_table, clean, note, show, table, warning
 from neuronode_router.errors import SettingsError
@@ -113,7 +114,14 @@ def _planned(receipt: Receipt, outlook: Callable[[], Sequence[Part]]) -> list[Pa
         ]
     headline = f"{_profiles(receipt)}, a new revision after {receipt['revision']}"
     told = outlook()
-    return [headline, *_changes(receipt), *([""] if told else []), *told, *_warnings(receipt)]
+    return [
+        headline,
+        *_changes(receipt),
+        *([""] if told else []),
+        *told,
+        *_running(receipt),
+        *_warnings(receipt),
+    ]
 
 
 def _made(receipt: Receipt, *, changes: bool) -> list[Part]:
@@ -126,6 +134,7 @@ def _made(receipt: Receipt, *, changes: bool) -> list[Part]:
     return [
         f"{_profiles(receipt)}, revision {receipt['revision']} {outcome}",
         *_conversations(receipt),
+        *_running(receipt),
         *_warnings(receipt),
         *(_changes(receipt) if changes else ()),
         "",
@@ -150,6 +159,15 @@ def _conversations(receipt: Receipt) -> list[Part]:
     if receipt.get("held"):
         return [f"{receipt['held']} conversations that have begun stay with their group for now."]
     return ["Conversations that have begun move too."] if receipt.get("conversations") == "move" else []
+
+
+def _running(receipt: Receipt) -> Iterator[str]:
+    """Yield what moving the running conversations costs; nothing where that is nothing, or nobody says."""
+    caches = receipt.get("caches") or {}
+    if caches.get("cached_tokens"):
+        worth = "" if caches["usd"] is None else f", {dollars(caches['usd'])}"
+        much = f"{caches['share']:.0%} ({caches['cached_tokens']:,} tokens{worth})"
+        yield f"Running: caches answered {much} of what these tasks asked in the last 10 minutes."
 
 
 def _changes(receipt: Receipt) -> list[Part]:

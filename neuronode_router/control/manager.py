@@ -6,6 +6,7 @@ It must not know HTTP, file formats or LiteLLM. Every change goes: prepare, comm
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -31,15 +32,17 @@ from neuronode_router.domain import (
     Actor,
     AuditEntry,
     Binding,
+    CacheLoss,
     ControlState,
     HostFacts,
+    Profile,
     ProfileSet,
     Receipt,
     TaskChange,
     WorkerStatus,
     task_changes,
 )
-from neuronode_router.errors import Problem, ProfilesInvalid, StaleFiles, UnknownProfile
+from neuronode_router.errors import Problem, ProfilesInvalid, StaleFiles, StoreUnavailable, UnknownProfile
 from neuronode_router.profiles.edits import StagedFiles
 from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.proof.gate import ProofGate
@@ -64,7 +67,7 @@ class ProfileManager:
     `IdempotencyMismatch`, `ProfilesInvalid`. When it raises, nothing was changed. `host` tells what the proxy
     offers now; `default_profile` is the active one of a first start; `on_receipt` is called, on the event loop, after
     the receipt of a revision was handed out; `refresh` lets the host look for model groups, once, before a change is
-    refused for want of one.
+    refused for want of one; `caches` tells what moving running conversations to a profile costs.
     """
 
     def __init__(  # noqa: PLR0913  one argument per collaborator, all by keyword
@@ -80,6 +83,7 @@ class ProfileManager:
         default_profile: str = "balanced",
         on_receipt: Callable[[Receipt], None] | None = None,
         refresh: Callable[[], Awaitable[None]] = no_news,
+        caches: Callable[[Profile], Awaitable[CacheLoss]] | None = None,
     ) -> None:
         self._store = store
         self._source = source
@@ -91,6 +95,7 @@ class ProfileManager:
         self._default_profile = default_profile
         self._on_receipt = on_receipt
         self._refresh = refresh
+        self._caches = caches
         self._single_flight = asyncio.Lock()
         # Apart from asyncio's own threads: waiting for a frozen worker must not keep others from theirs.
         self._witnesses = ThreadPoolExecutor(WITNESSES, thread_name_prefix="neuronode-receipt")
@@ -233,13 +238,28 @@ class ProfileManager:
             outcome = await self._carry_out(order, prepare)
             if outcome.entry is not None and not outcome.replayed:
                 await self._wake.signal(outcome.entry.revision)
-        receipt = await asyncio.get_running_loop().run_in_executor(
-            self._witnesses, partial(write_receipt, self._store, outcome, timeout=self._receipt_timeout)
+        receipt, caches = await asyncio.gather(
+            asyncio.get_running_loop().run_in_executor(
+                self._witnesses, partial(write_receipt, self._store, outcome, timeout=self._receipt_timeout)
+            ),
+            self._lost(outcome),
         )
-        receipt = replace(receipt, duration_ms=round((self._clock() - started) * 1000, 3))
+        duration = round((self._clock() - started) * 1000, 3)
+        receipt = replace(receipt, duration_ms=duration, caches=caches)
         if self._on_receipt is not None and outcome.entry is not None and not outcome.replayed:
             asyncio.get_running_loop().call_soon(self._on_receipt, receipt)
         return receipt
+
+    async def _lost(self, outcome: ChangeResult) -> CacheLoss | None:
+        """Return what moving costs; what was committed is committed, so that nobody can say is no failure."""
+        target = outcome.target
+        if self._caches is None or target is None or outcome.before is None or not outcome.changed:
+            return None
+        if outcome.order.action == "bind":  # who manages a team is not told what all of them use
+            return None
+        with contextlib.suppress(StoreUnavailable):
+            return await self._caches(target.profiles.profiles[target.active])
+        return None
 
     async def _carry_out(self, order: ChangeOrder, prepare: Prepare) -> ChangeResult:
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import yaml
@@ -27,7 +27,9 @@ from neuronode_router.domain import (
     STABLE_ALIAS_PREFIX,
     STABLE_ALIAS_PROFILE,
     TASK_ALIASES,
+    CacheLoss,
     HostFacts,
+    Profile,
     Receipt,
 )
 from neuronode_router.errors import NeuronodeError, Problem
@@ -65,6 +67,7 @@ class ControlWiring:
         deployments: Deployments,
         gate: ProofGate,
         on_receipt: Callable[[Receipt], None],
+        caches: Callable[[Profile], Awaitable[CacheLoss]],
         report: Callable[[], Mapping[str, Any]],
         failures: Failures,
     ) -> None:
@@ -92,6 +95,7 @@ class ControlWiring:
             default_profile=_first_profile(settings),
             on_receipt=self._on_receipt,
             refresh=models.refresh,
+            caches=caches,
         )
         self.worker: Worker[Snapshot] = Worker(
             store=store,

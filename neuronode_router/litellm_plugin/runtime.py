@@ -157,6 +157,7 @@ class Runtime:
             deployments=self.deployments,
             gate=self.proof.gate,
             on_receipt=self.metering.switched,
+            caches=self.usage.service.running_caches,
             report=self.report,
             failures=self._failures,
         )

@@ -133,7 +133,7 @@ def read(body: Mapping[str, object]) -> Conversation:
     What is in none of these formats is an empty conversation.
     """
     needs, body = read_needs(body), _sent(body)
-    (raw, to_turn), system = _raw(body), _system(body)
+    (raw, to_turn), system = _raw(body), system_beside(body)
     uses_tools = bool(body.get("tools") or body.get("functions"))
     if isinstance(raw, str):
         known = (_known_by(raw),) if uses_tools else ()
@@ -206,7 +206,7 @@ def _looked_at(raw: Sequence[object], until: int, to_turn: Callable[[Turn], Turn
     return [to_turn(first), {}, *recent] if isinstance(first, Mapping) else recent
 
 
-def _system(body: Mapping[str, object]) -> str:
+def system_beside(body: Mapping[str, object]) -> str:
     """Return the system prompt that the messages, responses and Gemini formats keep beside the turns."""
     texts: list[str] = []
     for given in (body[key] for key in SYSTEM if key in body):

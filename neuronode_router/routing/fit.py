@@ -64,6 +64,8 @@ def misfit(deployment: Deployment, needs: Needs) -> Misfit | None:
     if deployment.context_window is not None and needs.least(deployment) > deployment.context_window:
         return Misfit.CONTEXT_WINDOW
     lacking = needs.abilities & deployment.cannot
+    if not lacking:
+        return None
     return next((_OF_ABILITY[ability] for ability in _OF_ABILITY if ability in lacking), None)
 
 

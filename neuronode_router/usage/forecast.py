@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from neuronode_router.domain import Profile
+from neuronode_router.domain import CacheLoss, Profile
 from neuronode_router.histogram import Histogram
 from neuronode_router.usage.finished import RequestOutcome, UsageKey
 from neuronode_router.usage.periods import MINUTE, TimeSpan
@@ -48,28 +48,6 @@ class Amount:
         self.high += other.high
         self.priced += other.priced
         self.unpriced += other.unpriced
-
-
-@dataclass(slots=True)
-class CacheLoss:
-    """What providers' caches have done for the requests that would leave their group."""
-
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    usd: float | None = 0.0
-    """What the caches have saved; None where the price of a cached token is unknown for some of them."""
-
-    @property
-    def share(self) -> float | None:
-        """Of the prompts' tokens that caches answered, 0 to 1; None without tokens."""
-        return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else None
-
-    def add(self, sums: Sums, saved: float | None) -> None:
-        """Count requests, and what caches saved of their cost. Never raises."""
-        self.prompt_tokens += sums.prompt_tokens
-        self.cached_tokens += sums.cached_tokens
-        if sums.cached_tokens:
-            self.usd = None if self.usd is None or saved is None else self.usd + saved
 
 
 @dataclass(slots=True)
@@ -118,7 +96,7 @@ def forecast(
     """Replay the rows of `span` through `candidate`. Never raises."""
     moves: dict[tuple[str, str, str], Move] = {}
     moved: dict[tuple[str, str], Sums] = {}
-    habits, caches = _Habits(rows), CacheLoss()
+    habits = _Habits(rows)
     for (_, key), sums in rows.items():
         after = target(key, candidate)
         move = moves.get((key.task, key.chosen_group, after))
@@ -129,7 +107,6 @@ def forecast(
         move.cost_after.add(_replayed(key, sums, after, prices.of(after), habits))
         if after != key.chosen_group:
             moved.setdefault((key.task, after), Sums()).merge(sums)
-            caches.add(sums, prices.saved(key.served_group, sums.cached_tokens))
     before, later = Amount(), Amount()
     for move in moves.values():
         before.add(move.cost_before)
@@ -147,8 +124,23 @@ def forecast(
             for (task, group), sums in sorted(moved.items(), key=lambda move: move[0])
             for finding in findings(task, sums, group, notes)
         ],
-        caches=caches,
+        caches=cache_loss(rows, candidate, prices),
     )
+
+
+def cache_loss(rows: Rows, candidate: Profile, prices: Prices) -> CacheLoss:
+    """Return what caches have done for the requests that would leave their group under `candidate`. Never raises."""
+    prompt = cached = 0
+    usd: float | None = 0.0
+    for (_, key), sums in rows.items():
+        if target(key, candidate) == key.chosen_group:
+            continue
+        prompt += sums.prompt_tokens
+        cached += sums.cached_tokens
+        if sums.cached_tokens:
+            saved = prices.saved(key.served_group, sums.cached_tokens)
+            usd = None if usd is None or saved is None else usd + saved
+    return CacheLoss(prompt, cached, usd, cached / prompt if prompt else None)
 
 
 class _Habits:

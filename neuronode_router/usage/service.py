@@ -9,11 +9,11 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from neuronode_router.domain import Profile
+from neuronode_router.domain import CacheLoss, Profile
 from neuronode_router.usage.explain import Explanation, explain
 from neuronode_router.usage.finished import OTHER, FinishedRequest
-from neuronode_router.usage.forecast import Forecast, forecast
-from neuronode_router.usage.periods import DAY, TimeSpan, aligned
+from neuronode_router.usage.forecast import Forecast, cache_loss, forecast
+from neuronode_router.usage.periods import DAY, MINUTE, TimeSpan, aligned
 from neuronode_router.usage.prices import Listed, Prices
 from neuronode_router.usage.report import Report, report
 from neuronode_router.usage.store import UsageStore
@@ -25,6 +25,9 @@ Clock = Callable[[], float]
 
 PRICE_DAYS = 1
 """Days whose requests say what a token costs, where a single request is explained."""
+
+RUNNING_SECONDS = 10 * MINUTE
+"""A conversation that asked so long ago counts as running."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,13 @@ class UsageService:
         """Return what the recorded requests would have cost under `candidate`."""
         await self.writer.flush()
         return await asyncio.to_thread(self._forecast, candidate, self._aligned(since, until))
+
+    async def running_caches(self, candidate: Profile) -> CacheLoss:
+        """Return what caches have lately done for requests that would leave their group under `candidate`. What was not
+        written down yet is missing: a switch does not wait for it.
+        """
+        rows = await asyncio.to_thread(self.store.cached, self.clock() - RUNNING_SECONDS)
+        return cache_loss(rows, candidate, Prices({}, self.listed))
 
     async def explain(
         self, call_id: str, profiles: Mapping[str, Profile], *, team: str | None = None

@@ -98,6 +98,23 @@ class UsageStore:
                     found[at] = sums
         return found
 
+    def cached(self, since: float) -> Rows:
+        """Return the tokens of prompts that began from `since` (Unix seconds) on, and how many of them caches answered:
+        only what tells where a request would go is told apart.
+        """
+        names = ("task", "tier", "chosen_group", "served_group", "reason")
+        columns = [usage.c[name] for name in names]
+        sums = (func.sum(usage.c.prompt_tokens), func.sum(usage.c.cached_tokens))
+        wanted = select(*columns, *sums).where(usage.c.start >= int(since)).group_by(*columns)
+        with self._database.reading() as connection:
+            found = connection.execute(wanted).all()
+        return {
+            (int(since), UsageKey(**dict(zip(names, told, strict=True)))): Sums(
+                prompt_tokens=int(prompt), cached_tokens=int(cached)
+            )
+            for *told, prompt, cached in found
+        }
+
     def costs_by_team(self, since: float) -> dict[str, float]:
         """Return what each team has cost from `since` (Unix seconds) on, in USD; unpriced use counts nothing."""
         wanted = select(usage.c.team, func.sum(usage.c.cost_nano)).where(usage.c.start >= int(since))

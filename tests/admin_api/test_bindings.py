@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
 from admin_api.router import PREFIX
 from tests.admin_api.world import BASE, World
+from tests.support.usage import finished
 
 TEAM_A, TEAM_B, KEY = "bindings/team/a", "bindings/team/b", "bindings/key/app-a"
 RULE = {"share": 0.8, "profile": "balanced"}
@@ -59,6 +61,24 @@ async def test_a_manager_stays_within_allowed_teams_and_learns_nothing(
 
     assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
     assert "nope" not in answer.text
+
+
+async def test_a_manager_is_not_told_what_all_teams_use(world: World) -> None:
+    """The receipt of a binding has no tokens that caches answered, where that of a switch would have some."""
+    await allow_team_a(world, "balanced")
+    assert world.usage is not None
+    kept = {"chosen_group": "chat_balanced", "served_group": "chat_balanced"}
+    world.buffer.count(finished(at=time.time(), prompt_tokens=100, cached_tokens=60, **kept))
+    await world.usage.writer.flush()
+
+    async with world.client("manager") as manager, world.client() as admin:
+        bound = (await manager.put(f"{PREFIX}/{TEAM_A}", json={"profile": "balanced"})).raise_for_status()
+        moved = (
+            await admin.post(f"{BASE}/switch", json={"profile": "premium", "conversations": "move"})
+        ).raise_for_status()
+
+    assert bound.json()["caches"] is None
+    assert moved.json()["caches"]["cached_tokens"] == 60
 
 
 async def test_a_binding_is_a_revision_with_receipt_audit_and_rollback(world: World) -> None:

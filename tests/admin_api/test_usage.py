@@ -55,6 +55,40 @@ async def test_a_series_has_steps(world: World, admin: httpx.AsyncClient) -> Non
     assert lines[0]["before"] is None
 
 
+@pytest.mark.parametrize("action", ["switch", "rollback"])
+async def test_a_receipt_says_what_moving_running_conversations_costs(
+    world: World, admin: httpx.AsyncClient, action: str
+) -> None:
+    """Planned and made alike: of the last ten minutes, and of what leaves its group; dollars where a price is known."""
+    await admin.post("/admin/profiles/switch", json={"profile": "balanced"})
+    used = {"prompt_tokens": 100, "profile": "balanced", "chosen_group": "chat_balanced"}
+    count(world, cached_tokens=60, served_group="chat_balanced", **used)
+    count(world, cached_tokens=90, served_group="chat_balanced", at=time.time() - 700, **used)
+    count(world, cached_tokens=80, task="summary", chosen_group="summary_premium")
+    assert world.usage is not None
+    await world.usage.writer.flush()
+    change = {"path": "/admin/rollback", "body": {}}
+    if action == "switch":
+        change = {"path": "/admin/profiles/switch", "body": {"profile": "premium"}}
+
+    async def receipt(**options: object) -> dict[str, Any]:
+        answer = await admin.post(str(change["path"]), json={**dict(change["body"]), **options})
+        return dict(answer.raise_for_status().json())
+
+    planned = await receipt(dry_run=True)
+    made = await receipt()
+    again = await receipt(dry_run=True) if action == "switch" else {"caches": None}
+
+    assert planned["caches"] == made["caches"]
+    assert made["caches"] == {
+        "prompt_tokens": 100,
+        "cached_tokens": 60,
+        "share": 0.6,
+        "usd": pytest.approx(60 * 0.4e-6),
+    }
+    assert again["caches"] is None
+
+
 async def test_what_has_no_price_is_unpriced(world: World, admin: httpx.AsyncClient) -> None:
     """Neither JSON nor CSV ever says 0.00 for it."""
     count(world, profile="local", cost=None)

@@ -20,7 +20,7 @@ from tests.support.place import GROUPS
 def open_books(store: ControlStore, buffer: UsageBuffer) -> UsageService:
     """Return books in which every group of `balanced` is listed at half the price of `premium`'s, and no other."""
     books = UsageStore(store.database)
-    cheap = Price(0.5e-6, 1e-6)
+    cheap = Price(0.5e-6, 1e-6, cached=0.1e-6)
     notes = {group: GroupNote() for tasks in GROUPS.values() for group in tasks.values()}
     return UsageService(
         writer=UsageWriter(buffer=buffer, store=books, worker="worker-1", clock=time.time, days=90),

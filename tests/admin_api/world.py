@@ -195,6 +195,9 @@ async def running_world(
     (directory / "control.db").write_bytes(_migrated())
     store = ControlStore(f"sqlite:///{directory / 'control.db'}")
     proving = Proving(store, gate)
+    buffer = UsageBuffer()
+    buffer.count(finished(call_id=KNOWN_CALL, at=time.time()))
+    usage, keys = open_books(store, buffer), _write_keys(directory / "access.yaml")
     manager = ProfileManager(
         store=store,
         source=files(profiles, standstill=store.standstill),
@@ -202,6 +205,7 @@ async def running_world(
         wake=wake,
         gate=proving.room.gate,
         default_profile="premium",
+        caches=usage.running_caches,
     )
     identity = WorkerIdentity("worker-1", "host-1", os.getpid(), "0.1.0", time.time())
     worker = Worker(store=store, applier=applier, wake=wake, identity=identity)
@@ -210,9 +214,6 @@ async def running_world(
     meter = metering(
         monitor=routing.monitor, statistics=routing.statistics, workers=lambda: store.registry.workers()
     )
-    buffer = UsageBuffer()
-    buffer.count(finished(call_id=KNOWN_CALL, at=time.time()))
-    usage, keys = open_books(store, buffer), _write_keys(directory / "access.yaml")
     world = World(profiles, store, manager, worker, applier, routing, meter, buffer, usage, keys)
     world.proving = proving
     world.judged = Judged(directory, store.database)

@@ -70,6 +70,33 @@ def test_a_switch_by_keyboard_never_loses_the_focus(
     assert ask(api) == "chat_balanced"
 
 
+@pytest.mark.parametrize(
+    ("locale", "words"),
+    [
+        ("en", ("Conversations that have begun", "Switch to balanced", "move too")),
+        ("de", ("Begonnene Gespräche", "Zu balanced wechseln", "ziehen mit um")),
+    ],
+)
+def test_a_switch_can_move_the_conversations(
+    another: Another, api: httpx.Client, keys: Mapping[str, str], locale: str, words: tuple[str, str, str]
+) -> None:
+    """The choice begins with what the profile says, is made with the keyboard, and stands in receipt and audit log."""
+    label, switch, made = words
+
+    with another(locale=locale) as tab:
+        tab.sign_in(keys["admin"])
+        tab.button(switch).press("Enter")
+        choice = tab.dialog.get_by_label(label)
+        expect(choice).to_have_value("keep")
+        choice.press("ArrowDown")
+        expect(choice).to_have_value("move")
+        tab.dialog.get_by_role("button", name=switch).press("Enter")
+
+        expect(tab.dialog.locator("[data-complete=true]")).to_contain_text(made)
+
+    assert "conversations moved" in api.get("/admin/audit?limit=1").json()["entries"][0]["reason"]
+
+
 def test_other_tabs_follow_at_once(tab: Tab, another: Another, keys: Mapping[str, str]) -> None:
     """A second window shows the switch without being touched, and says so to a screen reader's user."""
     with another(locale="de") as second:

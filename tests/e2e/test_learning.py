@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from neuronode_router.access import AccessKey
 from neuronode_router.classifier.artefacts import FOLDER, POINTER, ArtefactStore
 from neuronode_router.classifier.history import History
 from neuronode_router.classifier.weights import TABLE
-from tests.e2e.asking import answered_by, chat, decision
+from tests.e2e.asking import chat, decision
+from tests.e2e.test_cli import neuronode
 from tests.support.biased import PROMPT, write_biased
 from tests.support.place import Place
 from tests.support.proxy import Proxy
@@ -124,14 +126,21 @@ def test_one_flipped_byte_is_refused_and_said_so(admin: httpx.Client, state: Pat
 VERDICT = base64.urlsafe_b64encode(b'{"better": "both"}').decode()
 
 
-def test_a_judge_compares_light_answers_in_the_background(
-    upstream: Upstream, generated: Mapping[str, tuple[str, AccessKey]], tmp_path: Path
-) -> None:
-    """Two workers share one budget; the caller is answered as ever, and no text is kept. A capped key is left alone."""
+OUTCOMES = "/admin/router/outcomes"
+REVIEW = f"Is this review positive? It is about the {CANARY}."
+
+
+@pytest.fixture(scope="module")
+def learning(
+    upstream: Upstream,
+    generated: Mapping[str, tuple[str, AccessKey]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Proxy]:
+    """Two workers that learn from outcomes and have a judge, who is content with every answer."""
     judge = {"model": f"openai/judge-say-{VERDICT}", "api_base": f"{upstream.url}/v1", "api_key": "k"}
     priced = {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}
     place = Place(
-        directory=tmp_path,
+        directory=tmp_path_factory.mktemp("learning"),
         upstream=upstream.url,
         keys=[entry for _, entry in generated.values()],
         deployments=[{"model_name": "judge", "litellm_params": judge, "model_info": priced}],
@@ -142,19 +151,39 @@ def test_a_judge_compares_light_answers_in_the_background(
         "NEURONODE_JUDGE_BUDGET": "5",
         "NEURONODE_USAGE_FLUSH_SECONDS": "0.5",
     }
+    with Proxy(place, workers=2, environ=environ) as running:
+        yield running
 
-    with Proxy(place, workers=2, environ=environ) as running, running.client() as admin:
+
+def test_a_judge_compares_light_answers_in_the_background(
+    learning: Proxy, generated: Mapping[str, tuple[str, AccessKey]]
+) -> None:
+    """Of any format, streams too; two workers share one budget; the caller is answered as ever, and no text is kept. A
+    capped key is left alone.
+    """
+    message = {"role": "user", "content": REVIEW}
+    plain: dict[str, Any] = {"model": "auto", "messages": [message]}
+    bodies: list[tuple[str, dict[str, Any]]] = [
+        ("/v1/chat/completions", plain),
+        ("/v1/messages", plain | {"max_tokens": 60, "system": "Be brief."}),
+        ("/v1/messages", plain | {"max_tokens": 60, "stream": True}),
+        ("/v1/responses", {"model": "auto", "input": REVIEW}),
+        ("/v1/responses", {"model": "auto", "input": [message], "instructions": "Be brief.", "stream": True}),
+    ]
+
+    with learning.client() as admin:
 
         def outcomes() -> dict[str, Any]:
-            return dict(admin.get("/admin/router/outcomes").raise_for_status().json())
+            return dict(admin.get(OUTCOMES).raise_for_status().json())
 
-        for key in ("low", "ordinary", "ordinary"):
-            with running.client(generated[key][0]) as client:
-                said = chat(client, "auto", prompt=f"Is this review positive? It is about the {CANARY}.")
-            assert answered_by(said) == "tier_fast"
-        wait_until(lambda: outcomes()["judge"]["enough"] == 2, seconds=30, what="two verdicts")
+        for key, asked in (("low", bodies[:1]), ("ordinary", bodies)):
+            with learning.client(generated[key][0]) as client:
+                for path, body in asked:
+                    said = client.post(path, json=body).raise_for_status()
+                    assert decision(said)["group"] == "tier_fast"
+        wait_until(lambda: outcomes()["judge"]["enough"] == len(bodies), seconds=30, what="every verdict")
         wait_until(
-            lambda: sum(kind["good"] for kind in outcomes()["kinds"]) == 2,
+            lambda: sum(kind["good"] for kind in outcomes()["kinds"]) == len(bodies),
             seconds=45,
             what="the outcomes of both workers",
         )
@@ -166,12 +195,47 @@ def test_a_judge_compares_light_answers_in_the_background(
             what="the judge in our usage",
         )
 
-    stored = b"".join(path.read_bytes() for path in (tmp_path / ".neuronode").rglob("*") if path.is_file())
-    assert [(kind["tier"], kind["good"], kind["bad"]) for kind in found["kinds"]] == [("fast", 2, 0)]
-    assert found["judge"]["cost_usd"] == pytest.approx(4 * 11e-6 + 4 * 3 * 2e-6)
+    state = learning.place.directory / ".neuronode"
+    stored = b"".join(path.read_bytes() for path in state.rglob("*") if path.is_file())
+    assert [(kind["tier"], kind["good"], kind["bad"]) for kind in found["kinds"]] == [
+        ("fast", len(bodies), 0)
+    ]
+    assert found["judge"]["cost_usd"] == pytest.approx(2 * len(bodies) * (11e-6 + 3 * 2e-6))
     assert any("A judge is on" in said for said in status["warnings"])
     assert (status["host"]["failures"], status["host"]["loop_failures"]) == (0, 0)
     assert CANARY.lower().encode() not in stored.lower()
+
+
+def test_the_report_says_what_learning_changed(learning: Proxy) -> None:
+    """Light answers that were not good enough lead the next ones one tier up, and the command line tells of it."""
+    # The judge leaves requests for log probabilities alone: people alone say here how they turned out.
+    with learning.client() as admin:
+
+        def asked() -> httpx.Response:
+            return chat(admin, "auto", prompt=REVIEW, logprobs=True).raise_for_status()
+
+        def wrong(call_id: str) -> bool:
+            verdict = {"call_id": call_id, "verdict": "wrong", "tier": "complex"}
+            return admin.post(FEEDBACK, json=verdict).status_code == 200
+
+        for call_id in [asked().headers["x-litellm-call-id"] for _ in range(20)]:
+            wait_until(lambda of=call_id: wrong(of), seconds=10, what="the decision in the history")
+        wait_until(
+            lambda: decision(asked())["group"] == "tier_medium", seconds=45, what="a request that was moved"
+        )
+
+        def told() -> list[dict[str, Any]]:
+            said = neuronode(learning.url, "outcomes", "report", "--json")
+            assert said.returncode == 0, said.stderr
+            return [line for line in json.loads(said.stdout)["diverted"] if line["step"] == "learned"]
+
+        wait_until(told, seconds=30, what="the report of both workers")
+        (line,) = told()
+        shown = neuronode(learning.url, "outcomes", "report").stdout
+
+    assert (line["profile"], line["instead"], line["tier"]) == ("premium", "fast", "medium")
+    assert line["requests"] >= 1
+    assert all(word in shown for word in ("premium", "learned", "fast", "medium"))
 
 
 def flip_last_byte(file: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,11 +11,13 @@ import litellm
 import pytest
 from litellm.integrations.custom_logger import CustomLogger
 
+from neuronode_router.auto.comparison import Comparison
 from neuronode_router.auto.history_writer import DecisionRecorder
-from neuronode_router.auto.judge import AnswerJudge, GroupFailed, JudgeSettings
+from neuronode_router.auto.judge import AnswerJudge, GroupFailed, GroupQuestion, JudgeSettings
 from neuronode_router.auto.judged_days import JudgedDays
 from neuronode_router.background import Failures
 from neuronode_router.classifier.history import FeedbackOutcome
+from neuronode_router.litellm_plugin.hooks.compared import HELD, HeldRequests, comparison_of
 from neuronode_router.litellm_plugin.hooks.outcomes import OutcomeHooks
 from neuronode_router.litellm_plugin.hooks.usage import Groups, UsageHooks
 from neuronode_router.litellm_plugin.router.judging import NAME, JudgedGroups
@@ -72,16 +74,16 @@ class Bench:
                 deployment(group, name, f"{url}/v1", info=PRICED | {"id": f"id-{group}"})
                 for group, name in names.items()
             ]
+            + [deployment("claude", "claude", url, provider="anthropic", info=PRICED | {"id": "id-claude"})]
         )
+        self.offered: list[Comparison] = []
         self.outcomes: list[tuple[str, FeedbackOutcome, tuple[str, ...]]] = []
         self.groups = JudgedGroups(bridged(self.over))
         self.judge = AnswerJudge(
             JudgeSettings("large", 1.0),
             days=JudgedDays(database, budget_usd=1.0),
             groups=self.groups,
-            told=lambda comparison, enough: DecisionRecorder.judged(
-                cast(DecisionRecorder, self), comparison, enough
-            ),
+            told=self._told,
             failures=Failures(),
         )
         self.hooks = OutcomeHooks(cast(DecisionRecorder, self), group_of=self._group_of, judge=self.judge)
@@ -93,8 +95,24 @@ class Bench:
         """Hear of an outcome, as a recorder does."""
         self.outcomes.append((call_id, kind, callers))
 
+    def _told(self, comparison: Comparison, enough: bool) -> None:
+        self.offered.append(comparison)
+        DecisionRecorder.judged(cast(DecisionRecorder, self), comparison, enough)
+
     def answered(self, call_id: str) -> None:
         """Hear of an answer."""
+
+    async def ask_by(self, wire: str, *, group: str, stream: bool, **body: Any) -> None:
+        """Send one light request in the messages or responses format and read its answer."""
+        mark = {"tiers": {group: "fast"}, "group": group, "asked": f"id-{group}", "reason": "active_profile"}
+        ask = {"messages": self.over.aanthropic_messages, "responses": self.over.aresponses}[wire]
+        bucket = {"neuronode": mark | {"rival": "middle"}, "user_api_key_hash": "hash"}
+        answer = await ask(
+            model=group, litellm_metadata=bucket, litellm_call_id="call-1", stream=stream, **body
+        )
+        if stream:
+            async for _ in answer:
+                pass
 
     async def ask(self, *, rival: str | None = "middle", stream: bool = False, **body: Any) -> None:
         """Send one light request and read its answer."""
@@ -158,6 +176,70 @@ async def test_an_answer_is_compared_and_shown_as_the_judges(
     assert not bench.usage.unseen
 
 
+SYSTEM, HELLO = "Be brief.", {"role": "assistant", "content": [{"type": "text", "text": "Hello."}]}
+SAID = [{"role": "user", "content": "Hi."}, HELLO, {"role": "user", "content": QUESTION}]
+ITEMS: list[dict[str, Any]] = [
+    SAID[0],
+    {"role": "assistant", "content": [{"type": "output_text", "text": "Hello."}]},
+    {"type": "message", "role": "user", "content": [{"type": "input_text", "text": QUESTION}]},
+]
+BODIES: Mapping[str, dict[str, Any]] = {
+    "messages": {"system": SYSTEM, "messages": SAID, "max_tokens": 60},
+    "responses": {"instructions": SYSTEM, "input": ITEMS, "max_output_tokens": 60},
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("group", ["small", "claude"])
+@pytest.mark.parametrize("wire", list(BODIES))
+async def test_other_formats_are_compared_as_the_same_conversation(
+    bench: Bench, wire: str, group: str, *, stream: bool
+) -> None:
+    """By the provider's own format or translated by LiteLLM: system prompt, turns and answer, once, and then let go."""
+    await bench.ask_by(wire, group=group, stream=stream, **BODIES[wire])
+    await eventually(lambda: bench.offered)
+
+    (found,) = bench.offered
+    assert [(message["role"], message["content"]) for message in found.messages] == [
+        ("system", SYSTEM),
+        ("user", "Hi."),
+        ("assistant", "Hello."),
+        ("user", QUESTION),
+    ]
+    assert (found.answer.split(), found.rival, found.max_tokens) == ([group] * 3, "middle", 60)
+    assert bench.outcomes == [("call-1", FeedbackOutcome.JUDGED_ENOUGH, ("hash",))]
+    assert bench.hooks._held.take(("call-1", "hash")) is None
+
+
+@pytest.mark.parametrize(
+    ("wire", "body"),
+    [
+        ("responses", {"previous_response_id": "resp_1"}),
+        ("responses", {"text": {"format": {"type": "json_object"}}}),
+        ("responses", {"input": [*ITEMS, {"type": "reasoning", "summary": []}]}),
+        ("messages", {"messages": [{"role": "user", "content": [{"type": "document", "source": {}}]}]}),
+        ("messages", {"output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}}),
+    ],
+)
+async def test_more_than_text_is_not_held(wire: str, body: dict[str, Any]) -> None:
+    """What another group would not be asked again is not compared: earlier turns elsewhere, forms, documents."""
+    held, whose = HeldRequests(), ("c", "h")
+
+    held.hold(whose, BODIES[wire] | body, {"messages": "anthropic_messages", "responses": "aresponses"}[wire])
+
+    assert comparison_of({}, held=held.take(whose), answer="fine", rival="r", whose=whose) is None
+
+
+def test_no_more_requests_are_held_than_may_wait() -> None:
+    """The oldest is let go, and one whose answer is there."""
+    held = HeldRequests()
+    for number in range(HELD + 1):
+        held.hold((str(number), "h"), {"input": QUESTION}, "aresponses")
+
+    assert held.take(("0", "h")) is None
+    assert [held.take((str(HELD), "h")) is None for _ in range(2)] == [False, True]
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -217,9 +299,7 @@ async def test_a_group_that_fails_is_one_word(bench: Bench, upstream: Upstream) 
 
     for over in (made, None):
         with pytest.raises(GroupFailed, match=r"^g$"):
-            await JudgedGroups(bridged(over)).answer(
-                "g", messages, max_tokens=9, form=None, seconds=5, places=()
-            )
+            await JudgedGroups(bridged(over)).answer(GroupQuestion("g", messages, 9, None, seconds=5))
 
     assert upstream.counts()["out-fail-500"]["requests"] - before == 1
 

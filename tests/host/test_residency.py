@@ -18,7 +18,7 @@ from litellm.proxy.utils import ProxyLogging
 from litellm.types.utils import CredentialItem
 
 from neuronode_router.access import Principal, Role
-from neuronode_router.auto.judge import GroupFailed
+from neuronode_router.auto.judge import GroupFailed, GroupQuestion
 from neuronode_router.domain import (
     STABLE_ALIAS_PROFILE,
     TASK_ALIASES,
@@ -277,14 +277,7 @@ async def test_the_judge_asks_only_where_the_requests_data_may_go(way: Way, grou
     way.spy.seen = set()
 
     with pytest.raises(GroupFailed):
-        await groups.answer(
-            group,
-            [{"role": "user", "content": "hi"}],
-            max_tokens=5,
-            form=None,
-            seconds=5.0,
-            places=places,
-        )
+        await groups.answer(GroupQuestion(group, [{"role": "user", "content": "hi"}], 5, None, places=places))
 
     assert way.spy.seen == ({"own"} if group == "own" else set())
     assert groups.stays(group, places) is (group == "own")

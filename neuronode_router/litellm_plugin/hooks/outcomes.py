@@ -18,7 +18,13 @@ from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.background import Failures
 from neuronode_router.classifier.history import FeedbackOutcome
 from neuronode_router.domain import Step, Tier
-from neuronode_router.litellm_plugin.hooks.compared import comparison_of, limits_of
+from neuronode_router.litellm_plugin.hooks.compared import (
+    HeldRequests,
+    Whose,
+    comparison_of,
+    limits_of,
+    whole_answer,
+)
 from neuronode_router.litellm_plugin.hooks.request_metadata import (
     BUCKETS,
     DIVERTED,
@@ -59,7 +65,24 @@ class OutcomeHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
         self._judge = judge
         self._outcomes = outcomes
         self._price_of = price_of
+        self._held = HeldRequests()
         self.failures = Failures()
+
+    async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: object) -> None:
+        """Hold what a sampled request asks, as it is sent after everything that may change it. Never raises."""
+        if self._judge is not None:
+            with self.failures.harmless("holding a request for the judge"):
+                mark = stamped(kwargs)
+                whose = _whose(kwargs, kwargs)
+                if mark and mark.get(RIVAL) is not None and whose is not None:
+                    self._held.hold(whose, kwargs, call_type)
+
+    async def async_log_failure_event(
+        self, kwargs: Mapping[str, Any], response_obj: object, start_time: object, end_time: object
+    ) -> None:
+        """Hold the request no longer. Never raises."""
+        with self.failures.harmless("holding a request for the judge"):
+            self._held.take(_whose(kwargs, kwargs.get("litellm_params") or {}))
 
     async def async_log_success_event(
         self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
@@ -69,18 +92,31 @@ class OutcomeHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
         """
         with self.failures.harmless("the outcome of an answer"):
             request = kwargs.get("litellm_params") or {}
+            whose = _whose(kwargs, request)
+            held = self._held.take(whose)
             mark = stamped(request)
             if not mark or "tiers" not in mark or kwargs.get("cache_hit"):
                 return
-            call_id, caller = kwargs.get("litellm_call_id"), _caller(request)
-            if not self._as_chosen(mark, request) or not isinstance(call_id, str) or not caller:
+            if whose is None or not self._as_chosen(mark, request):
                 return
+            call_id, caller = whose
             self._recorder.answered(call_id)
             self._count_diverted(mark, kwargs, request)
             choice = _choice(response_obj)
             right = None if choice is None else _form(kwargs, choice)
-            if right is not False and self._offered(kwargs, choice, mark, (call_id, caller)):
-                return
+            rival = mark.get(RIVAL)
+            if right is not False and self._judge is not None and rival is not None:
+                compared = comparison_of(
+                    kwargs,
+                    held=held,
+                    answer=whole_answer(response_obj),
+                    rival=rival,
+                    whose=whose,
+                    places=required(*mark.get(PLACES, ())),
+                )
+                if compared is not None:  # its verdict says more than a right form
+                    self._judge.offer(compared)
+                    return
             if right is not None:
                 kind = FeedbackOutcome.SUFFICED if right else FeedbackOutcome.LABEL_FAILURE
                 self._recorder.outcome(call_id, kind, callers=(caller,))
@@ -105,23 +141,6 @@ class OutcomeHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
         of = DivertedOf(kind, Step(mark["steps"][0]), Tier(diverted["tier"]), Tier(mark["tier"]))
         self._outcomes.diverted(of, saved_usd=saved)
 
-    def _offered(
-        self, kwargs: Mapping[str, Any], choice: object, mark: Mapping[str, Any], whose: tuple[str, str]
-    ) -> bool:
-        """Offer a whole answer of a sampled request to the judge. Its verdict says more than a right form."""
-        rival = mark.get(RIVAL)
-        if self._judge is None or rival is None or getattr(choice, "finish_reason", None) != "stop":
-            return False
-        answer = getattr(getattr(choice, "message", None), "content", None)
-        call_id, caller = whose
-        places = required(*mark.get(PLACES, ()))
-        found = comparison_of(
-            kwargs, answer=answer, rival=rival, places=places, call_id=call_id, caller=caller
-        )
-        if found is not None:
-            self._judge.offer(found)
-        return found is not None
-
 
 def _choice(response: object) -> object | None:
     choices = getattr(response, "choices", None)
@@ -143,7 +162,10 @@ def _form(kwargs: Mapping[str, Any], choice: Any) -> bool | None:
     )
 
 
-def _caller(request: Mapping[str, Any]) -> str | None:
+def _whose(kwargs: Mapping[str, Any], request: Mapping[str, Any]) -> Whose | None:
+    """Return LiteLLM's call id and the caller's hash, None where one is missing."""
+    call_id = kwargs.get("litellm_call_id")
     buckets = (request.get(name) for name in BUCKETS)
     hashes = (bucket.get("user_api_key_hash") for bucket in buckets if isinstance(bucket, Mapping))
-    return next((found for found in hashes if isinstance(found, str)), None)
+    caller = next((found for found in hashes if isinstance(found, str)), "")
+    return (call_id, caller) if isinstance(call_id, str) and caller else None

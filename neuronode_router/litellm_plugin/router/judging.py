@@ -5,11 +5,9 @@ Spend logs carry the tag `neuronode-judge`, our usage the reason `judge`. No tex
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-from neuronode_router.auto.comparison import Message
-from neuronode_router.auto.judge import GroupAnswer, GroupFailed
+from neuronode_router.auto.judge import GroupAnswer, GroupFailed, GroupQuestion
 from neuronode_router.domain import Reason
 from neuronode_router.litellm_plugin.hooks.gate import confined
 from neuronode_router.litellm_plugin.hooks.request_metadata import ASKED, KEY
@@ -38,34 +36,25 @@ class JudgedGroups:
         """Return whether a deployment of the group is at one of these places."""
         return any(is_within(place, places) for place in Locations(self._bridge.entries).of_group(group))
 
-    async def answer(
-        self,
-        group: str,
-        messages: Sequence[Message],
-        *,
-        max_tokens: int,
-        form: Mapping[str, Any] | None,
-        seconds: float,
-        places: Required,
-    ) -> GroupAnswer:
-        """Return the answer. Raises `GroupFailed`, at the latest after about `seconds`."""
+    async def answer(self, question: GroupQuestion) -> GroupAnswer:
+        """Return the answer. Raises `GroupFailed`, at the latest after about `question.seconds`."""
         try:
-            with confined(places):
+            with confined(question.places):
                 response = await ask_group(
                     self._bridge.live(),
-                    group,
-                    [dict(message) for message in messages],
-                    metadata=account(NAME) | self._shown(group),
-                    seconds=seconds,
-                    max_tokens=max_tokens,
-                    **({} if form is None else {"response_format": form}),
+                    question.group,
+                    [dict(message) for message in question.messages],
+                    metadata=account(NAME) | self._shown(question.group),
+                    seconds=question.seconds,
+                    max_tokens=question.max_tokens,
+                    **({} if question.form is None else {"response_format": question.form}),
                 )
             choice = response.choices[0]
             whole = choice.finish_reason == "stop" and not choice.message.tool_calls
             return GroupAnswer((choice.message.content or "") if whole else "", cost_of(response))
         except Exception as error:
             # Of LiteLLM's errors only that there was one is told: their texts quote addresses and keys.
-            raise GroupFailed(group) from error
+            raise GroupFailed(question.group) from error
 
     def _shown(self, group: str) -> dict[str, Any]:
         """Return what usage and spend logs show the request by. Where tags choose deployments it carries none."""

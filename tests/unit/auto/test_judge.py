@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,14 @@ from neuronode_router.auto.comparison import (
     Message,
     verdict,
 )
-from neuronode_router.auto.judge import WAITING, AnswerJudge, GroupAnswer, GroupFailed, JudgeSettings
+from neuronode_router.auto.judge import (
+    WAITING,
+    AnswerJudge,
+    GroupAnswer,
+    GroupFailed,
+    GroupQuestion,
+    JudgeSettings,
+)
 from neuronode_router.auto.judged_days import JudgedDay, JudgedDays
 from neuronode_router.auto.router import Caller
 from neuronode_router.background import Failures
@@ -54,17 +61,9 @@ class Groups:
     def price(self, group: str) -> Price | None:
         return self.prices[group]
 
-    async def answer(
-        self,
-        group: str,
-        messages: Sequence[Message],
-        *,
-        max_tokens: int,
-        form: Mapping[str, Any] | None,
-        seconds: float,
-        places: Required,
-    ) -> GroupAnswer:
-        assert all(self.stays(each, places) for each in (group, "judge"))
+    async def answer(self, question: GroupQuestion) -> GroupAnswer:
+        group, messages = question.group, question.messages
+        assert all(self.stays(each, question.places) for each in (group, "judge"))
         self.asked.append((group, messages))
         if group in self.failing:
             raise GroupFailed(group)

@@ -10,6 +10,7 @@ import pytest
 
 from neuronode_router.control.workers import DRAINED, HELD, ServedRevision, WorkerIdentity
 from neuronode_router.domain import Actor
+from tests.support.usage import finished
 from tests.unit.cli.conftest import Remote, Terminal
 
 
@@ -89,6 +90,21 @@ def test_a_switch_can_keep_no_conversation(remote: Remote, neuronode: Terminal) 
 
     assert "12 conversations that have begun stay" in kept.out
     assert "12 stay with their group, 3 no longer" in neuronode("status").out
+
+
+def test_what_running_conversations_would_lose_is_said(remote: Remote, neuronode: Terminal) -> None:
+    """Before the switch and in its receipt, without dollars where no price of a cached token is known."""
+    usage = remote.world.usage
+    assert usage is not None
+    remote.world.buffer.count(finished(at=time.time(), prompt_tokens=2989, cached_tokens=1500))
+    remote.do(usage.writer.flush())
+
+    planned = neuronode("profile", "switch", "balanced", "--dry-run")
+    made = neuronode("profile", "switch", "balanced", "-y")
+
+    said = "Running: caches answered 50% (1,500 tokens) of what these tasks asked in the last 10 minutes."
+    assert said in planned.out
+    assert said in made.out
 
 
 def test_a_rollback_brings_back_a_revision(remote: Remote, neuronode: Terminal) -> None:

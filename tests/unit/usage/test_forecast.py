@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.domain import Profile, Reason, Tier
+from neuronode_router.domain import CacheLoss, Profile, Reason, Tier
 from neuronode_router.usage.explain import explain
 from neuronode_router.usage.finished import FinishedRequest, RequestOutcome
-from neuronode_router.usage.forecast import ENOUGH, CacheLoss, Forecast, forecast
+from neuronode_router.usage.forecast import ENOUGH, Forecast, forecast
 from neuronode_router.usage.periods import DAY, HOUR, MINUTE, TimeSpan
 from neuronode_router.usage.prices import Basis, Price, Prices
 from neuronode_router.usage.store import Rows

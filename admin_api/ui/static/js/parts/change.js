@@ -4,7 +4,7 @@
 import { html, useEffect, useRef, useState } from "../dom.js";
 import { ask } from "../api.js";
 import { useData } from "../data.js";
-import { milliseconds } from "../format.js";
+import { milliseconds, money, number, percent } from "../format.js";
 import { t, word } from "../i18n.js";
 import { refresh, useLive } from "../live.js";
 import { Badge, Button, Code, Dialog, Failure, Field, Loading, Name, Said, say, Table } from "./basics.js";
@@ -21,6 +21,7 @@ export function ChangeDialog({ change, active, onClose }) {
   const [preview, setPreview] = useState(null); // {receipt, etag}
   const [refused, setRefused] = useState(null);
   const [reason, setReason] = useState("");
+  const [rule, setRule] = useState(null); // what becomes of conversations, once somebody says other than the profile
   const [phase, setPhase] = useState("review"); // review | sending | done
   const [receipt, setReceipt] = useState(null);
   const [force, setForce] = useState({}); // {force: true} once somebody wants an unproven profile all the same
@@ -46,7 +47,7 @@ export function ChangeDialog({ change, active, onClose }) {
   async function commit() {
     setPhase("sending");
     setRefused(null);
-    const [path, options] = order(change, { reason, ...force });
+    const [path, options] = order(change, { reason, ...force, ...(rule === "move" && { conversations: rule }) });
     try {
       const { data } = await ask(path, { ...options, ifMatch: preview.etag });
       setReceipt(data);
@@ -77,12 +78,12 @@ export function ChangeDialog({ change, active, onClose }) {
     ${refused && html`<${Failure} error=${refused} />`}
     ${phase === "done" ? html`<${ReceiptView} receipt=${receipt} />`
       : phase === "sending" ? html`<${Progress} revision=${preview.receipt.revision} />`
-      : preview ? html`<${Review} preview=${preview.receipt} target=${target} reason=${reason} onReason=${setReason} />`
+      : preview ? html`<${Review} preview=${preview.receipt} target=${target} reason=${reason} onReason=${setReason} rule=${rule} onRule=${change.kind === "switch" && setRule} />`
       : !refused && html`<${Loading} rows=${5} />`}
   <//>`;
 }
 
-function Review({ preview, target, reason, onReason }) {
+function Review({ preview, target, reason, onReason, rule, onRule }) {
   return html`
     ${preview.warnings.map((warning) => html`<div class="notice warn"><${Said} instead=${t("change.warning")}>${warning}<//></div>`)}
     <h3>${t("change.forecast")}</h3>
@@ -91,8 +92,25 @@ function Review({ preview, target, reason, onReason }) {
     <${Field} label=${t("change.reason")} hint=${t("change.reason.hint")}>
       <input maxlength="500" value=${reason} onInput=${(event) => onReason(event.target.value)} />
     <//>
+    ${onRule && html`<${Conversations} said=${preview.conversations} rule=${rule} onRule=${onRule} />`}
+    <${Running} caches=${preview.caches} />
     <h3>${t("change.tasks")}</h3>
     <${Changes} changes=${preview.changes} />`;
+}
+
+// A profile that moves conversations moves them: there is no keeping them against it.
+function Conversations({ said, rule, onRule }) {
+  const rules = said === "move" ? ["move"] : ["keep", "move"];
+  return html`<${Field} label=${t("change.conversations")} hint=${t("change.conversations.hint")}>
+    <select value=${rule ?? said} onChange=${(event) => onRule(event.target.value)}>
+      ${rules.map((name) => html`<option value=${name}>${word("conversations", name)}</option>`)}</select><//>`;
+}
+
+// What moving the conversations that run now costs at first.
+function Running({ caches }) {
+  if (!caches?.cached_tokens) return null;
+  return html`<p class="note">${t("change.running", { share: percent(caches.share), tokens: number(caches.cached_tokens) })}
+    ${caches.usd !== null && ` ${t("change.running.worth", { usd: money(caches.usd) })}`}</p>`;
 }
 
 export function Changes({ changes }) {
@@ -138,6 +156,8 @@ export function ReceiptView({ receipt }) {
   return html`<div class="receipt" data-complete=${receipt.complete}>
     <p class=${receipt.complete ? "good-text strong" : "warn-text strong"}>${t(!receipt.changed ? "receipt.unchanged" : receipt.complete ? "receipt.complete" : "receipt.partly",
       { revision: receipt.revision, ms: milliseconds(receipt.duration_ms) })}</p>
+    ${receipt.changed && html`<p>${receipt.conversations === "move" ? t("receipt.moved") : t("receipt.held", { held: number(receipt.held), drained: number(receipt.drained) })}</p>`}
+    <${Running} caches=${receipt.caches} />
     <${Table} label=${t("receipt.workers")} head=${[t("word.worker"), t("word.state"), { text: t("receipt.after"), right: true }]}>
       ${receipt.workers.map((ack) => html`<tr key=${ack.instance}><th scope="row">${ack.host} \u00b7 ${ack.pid}</th>
         <td><${Badge} tone=${TONES[ack.state]}>${word("ack", ack.state)}<//> <${Said}>${ack.detail}<//></td>
