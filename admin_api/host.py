@@ -16,6 +16,7 @@ from neuronode_router.access import AccessFile, Principal, UiSession
 from neuronode_router.auto.learning import Learning
 from neuronode_router.auto.router import AutoRouter
 from neuronode_router.control.manager import ProfileManager
+from neuronode_router.control.rollouts import Rollouts
 from neuronode_router.control.worker import Worker
 from neuronode_router.domain import Tier
 from neuronode_router.health.monitor import HealthMonitor
@@ -99,6 +100,7 @@ class AdminHost:
     usage: UsageService | None = None
     metrics: Metering | None = None
     proof: ProofService | None = None
+    rollouts: Rollouts | None = None
     agents: Literal["off", "read", "write"] = "read"
     """Whether agents get tools, and those that change too."""
     feedback: Learning | None = None

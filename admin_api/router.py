@@ -20,6 +20,7 @@ from admin_api.http.guard import guarded_route
 from admin_api.http.problems import KINDS, TASK_KINDS
 from admin_api.profiles import routes as profiles
 from admin_api.proof import routes as proof
+from admin_api.rollouts import routes as rollouts
 from admin_api.routing import routes as routing
 from admin_api.tasks import routes as tasks
 from admin_api.ui.routes import build_ui
@@ -42,6 +43,7 @@ ENDPOINTS = (
     *routing.ENDPOINTS,
     *usage.ENDPOINTS,
     *proof.ENDPOINTS,
+    *rollouts.ENDPOINTS,
 )
 """The admin API: under both prefixes. The first word of a path is its group on the OpenAPI page."""
 

@@ -395,10 +395,11 @@ Bindings = Mapping[str, Binding]
 NO_BINDINGS: Bindings = MappingProxyType({})
 
 
-def in_use(active: str, bindings: Bindings) -> tuple[str, ...]:
+def in_use(active: str, bindings: Bindings, canary: Canary | None) -> tuple[str, ...]:
     """Return the names of the profiles that answer somebody who chose none, sorted."""
     bound = {name for binding in bindings.values() for name in binding.profiles}
-    return tuple(sorted({active, STABLE_ALIAS_PROFILE} | bound))
+    tried = {canary.profile} if canary else set()
+    return tuple(sorted({active, STABLE_ALIAS_PROFILE} | tried | bound))
 
 
 def bindings_text(bindings: Bindings) -> str:
@@ -418,6 +419,44 @@ def bindings_from_text(text: str) -> Bindings:
     return MappingProxyType(found)
 
 
+class Arm(StrEnum):
+    """Which of the two profiles of a rollout answers."""
+
+    CONTROL = "control"
+    """The active one."""
+    CANARY = "canary"
+    """The one that is tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """The second arm of a revision: another profile than the active one answers a share of those who chose none."""
+
+    rollout: str
+    """The id of the rollout that it belongs to."""
+    profile: str
+    salt: str
+    """Hexadecimal; keys the hash by which arms are chosen: another one in each rollout."""
+    share: int
+    """Thousandths of the conversations."""
+    since: float
+    """Unix time at which the share became that: who was placed before is not compared with those placed after."""
+
+    def __str__(self) -> str:
+        """Return it as receipts and the audit log tell it."""
+        return f"{self.profile} {self.share / 10:g} %"
+
+
+def canary_text(canary: Canary | None) -> str:
+    """Return a canary as canonical JSON; the empty text where there is none."""
+    return "" if canary is None else json.dumps(asdict(canary), sort_keys=True, separators=(",", ":"))
+
+
+def canary_from_text(text: str) -> Canary | None:
+    """Rebuild a canary from `canary_text`'s form."""
+    return Canary(**json.loads(text)) if text else None
+
+
 @dataclass(frozen=True, slots=True)
 class ControlState:
     """What is committed: a revision names one active profile, one exact set of profiles, and who is bound to which."""
@@ -430,6 +469,8 @@ class ControlState:
     bindings: Bindings = field(default_factory=lambda: NO_BINDINGS)
     moved: int = 0
     """The last revision that moved all conversations, whatever the profiles say; 0 for none."""
+    canary: Canary | None = None
+    """None while no rollout runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -465,7 +506,7 @@ def alias_map(profiles: ProfileSet, active: str) -> dict[str, str]:
     return aliases
 
 
-Action = Literal["bootstrap", "switch", "rollback", "edit", "reload", "bind"]
+Action = Literal["bootstrap", "switch", "rollback", "edit", "reload", "bind", "rollout"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -494,6 +535,8 @@ class AuditEntry:
     hash: str
     bindings: str = ""
     """All bindings after the change, as `bindings_text` writes them."""
+    canary: str = ""
+    """The second arm after the change, as `canary_text` writes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -625,5 +668,7 @@ class Decision:
     """How sure the classification is, 0 to 1; None where nothing was classified."""
     keep: str | None = None
     """The deployment id that the session keeps while it is well."""
+    arm: Arm | None = None
+    """Whose answer it gets while a rollout runs; None where it takes no part in one."""
     instead: Tier | None = None
     """What the text alone would have chosen, where outcomes or a trial led to another tier."""

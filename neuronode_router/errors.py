@@ -21,6 +21,9 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
     - IdempotencyMismatch   an Idempotency-Key came back with another request
     - AuditBroken           the audit chain does not verify
     - UnprovenProfile       a switch onto a profile whose cells are red or too old
+    - UnknownRollout        no rollout has this id, or none runs
+    - RolloutRefused        a rollout that cannot begin, or an act that cannot be done where it stands
+    - LeaseLost             another worker leads now; what this one was about to write is not written
   + AccessError
     - NotAuthenticated      no key, or a key nobody knows
     - NotAllowed            a known caller who may not do this
@@ -238,6 +241,27 @@ class UnprovenProfile(ControlError):
         self.problems = tuple(problems)
         cells = ", ".join(f"{problem.path} ({problem.code})" for problem in self.problems)
         super().__init__(f"Not proven to answer: {cells}.")
+
+
+class UnknownRollout(ControlError):
+    """No rollout has this id, or none runs."""
+
+    code = "unknown_rollout"
+    fix = "List them with GET /admin/rollouts or `neuronode rollout history`."
+
+
+class RolloutRefused(ControlError):
+    """A rollout cannot begin, or what was asked cannot be done where it stands."""
+
+    code = "rollout_refused"
+    fix = "Look at it with GET /admin/rollouts or `neuronode rollout status`; abort or promote it first."
+
+
+class LeaseLost(ControlError):
+    """Another worker leads now. What this one was about to write is not written."""
+
+    code = "lease_lost"
+    fix = "Nothing: the other worker goes on."
 
 
 class AccessError(NeuronodeError):

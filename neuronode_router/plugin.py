@@ -60,6 +60,7 @@ def _admin_host() -> AdminHost:
         usage=runtime.usage.service,
         metrics=runtime.metering,
         proof=runtime.proof,
+        rollouts=runtime.rollout.rollouts,
         agents=runtime.settings.mcp,
         feedback=runtime.learning if runtime.learning.recorder else None,
     )

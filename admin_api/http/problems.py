@@ -70,6 +70,8 @@ KINDS: Mapping[str, Kind] = {
     "profiles_read_only": Kind(409, "The profile files cannot be written"),
     "stale_files": Kind(409, "The profile files are an old copy"),
     "unproven_profile": Kind(409, "The profile is not proven to answer"),
+    "unknown_rollout": Kind(404, "No such rollout"),
+    "rollout_refused": Kind(409, "The rollout cannot do that now"),
     "body_too_slow": Kind(408, "The body did not arrive in time"),
     "revision_conflict": Kind(412, "Another revision is current"),
     "body_too_large": Kind(413, "The body is too large"),

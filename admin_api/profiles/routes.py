@@ -6,10 +6,12 @@ They hold no decisions: each calls one method of the ProfileManager. Members see
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Query, Response
+from pydantic import JsonValue
 
 from admin_api.http.endpoints import READ, WRITE, Endpoint
 from admin_api.http.guard import Call, Caller, Committed, etag
@@ -31,6 +33,7 @@ from admin_api.workers.routes import converged, stalled
 from neuronode_router.access import may_read_all
 from neuronode_router.domain import ControlState, Profile, task_changes
 from neuronode_router.errors import NotAllowed, Problem, ProfilesInvalid, UnknownProfile
+from neuronode_router.profiles.schema import json_schema
 
 
 async def list_profiles(call: Caller, state: Committed) -> ProfileListDocument:
@@ -45,6 +48,12 @@ async def list_profiles(call: Caller, state: Committed) -> ProfileListDocument:
 async def read_profile(call: Caller, state: Committed, name: str) -> ProfileDocument:
     """One profile, with all its mappings."""
     return _document(_find(call, state, name))
+
+
+async def read_schema(call: Caller) -> dict[str, JsonValue]:
+    """The JSON Schema of a profile: every key, what it means, and what may stand there."""
+    found: dict[str, JsonValue] = json.loads(json_schema())
+    return found
 
 
 async def compare_profiles(
@@ -164,6 +173,7 @@ ENDPOINTS = (
     Endpoint("GET", "/profiles/{name}", read_profile, (*READ, 404)),
     Endpoint("PUT", "/profiles/{name}", put_profile, (*WRITE, 428)),
     Endpoint("PUT", "/profiles/{name}/tasks/{task}", put_task, (*WRITE, 428)),
+    Endpoint("GET", "/schema", read_schema),
     Endpoint("GET", "/diff", compare_profiles, (*READ, 404)),
     Endpoint("POST", "/rollback", rollback, WRITE),
     Endpoint("POST", "/reload", reload, WRITE),

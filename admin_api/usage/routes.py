@@ -33,6 +33,14 @@ from admin_api.usage.schemas import (
     UsageLineDocument,
     UsageQuery,
 )
+from admin_api.usage.series import (
+    NewestQuery,
+    RequestsDocument,
+    SeriesDocument,
+    SeriesQuery,
+    request_document,
+    series_document,
+)
 from neuronode_router.errors import NotAllowed, Problem, UnknownCall, UnknownProfile
 from neuronode_router.routing.residency import is_within, required
 from neuronode_router.usage.explain import Explanation
@@ -85,6 +93,23 @@ async def read_residency(call: LimitedCaller, query: Annotated[ResidencyQuery, Q
         required=wanted,
         places=dict(found.places),
     )
+
+
+async def read_series(call: LimitedCaller, query: Annotated[SeriesQuery, Query()]) -> SeriesDocument:
+    """Recorded usage of all workers step by step, for curves. Members see their own team's."""
+    service = started(call.host.usage, LACKING)
+    since, until = query.ends(service.clock(), default=LAST_DAY)
+    if query.step and (until - since) / query.step > MAX_STEPS:
+        raise InvalidRequestError([_too_many_steps()])
+    found = await service.series(since, until, step=query.step, only=query.only(), team=call.own_team())
+    return series_document(found, _figures(found.total))
+
+
+async def newest_requests(call: LimitedCaller, query: Annotated[NewestQuery, Query()]) -> RequestsDocument:
+    """The newest requests of the last hour: who asked, what was decided, how it ended. Members see their own team's."""
+    service = started(call.host.usage, LACKING)
+    found = await service.newest(query.limit, team=call.own_team())
+    return RequestsDocument(requests=[request_document(request) for request in found])
 
 
 async def plan(call: LimitedReader, state: Committed, body: PlanBody) -> PlanDocument:
@@ -196,6 +221,8 @@ ENDPOINTS = (
         also(MEDIA_TYPE, "The report, or the same as CSV.", UsageDocument),
     ),
     Endpoint("GET", "/usage/residency", read_residency, (*READ, 429)),
+    Endpoint("GET", "/usage/series", read_series, (*READ, 429)),
+    Endpoint("GET", "/requests", newest_requests, (*READ, 429)),
     Endpoint("POST", "/plan", plan, (*READ, 404, 429)),
     Endpoint("GET", "/requests/{call_id}/explain", explain_request, (*READ, 404, 429)),
 )

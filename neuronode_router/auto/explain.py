@@ -57,5 +57,6 @@ def brief(routed: Routed) -> dict[str, Any]:
         "reason": decision.reason.value,
         "steps": [step.value for step in decision.steps],
         "confidence": None if decision.confidence is None else round(decision.confidence, 3),
+        **({} if decision.arm is None else {"arm": decision.arm.value}),
         "in_force": routed.decision == decision,
     }

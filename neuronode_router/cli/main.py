@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "status": ("commands.status", "Show what is in force, in every worker."),
         "top": ("commands.top", "Watch what goes through the proxy now."),
         "profile": ("profile.command", "Show, compare, check and change profiles."),
+        "rollout": ("commands.rollout", "Let a share of the requests try a profile, and go on or back."),
         "team": ("commands.team", "Let a team or key have a profile of its own."),
         "usage": ("commands.usage", "Show what was used, and what it cost."),
         "classify": ("commands.classify", "Show what a prompt is taken for, and where it would go."),

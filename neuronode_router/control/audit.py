@@ -183,11 +183,11 @@ def _readable(row: Row[*tuple[Any, ...]]) -> AuditEntry:
 
 def _check_head(head: Row[*tuple[Any, ...]], last: AuditEntry | None) -> None:
     found = (
-        (0, chain.GENESIS, None, None, "")
+        (0, chain.GENESIS, None, None, "", "")
         if last is None
-        else (last.revision, last.hash, last.profile_after, last.digest_after, last.bindings)
+        else (last.revision, last.hash, last.profile_after, last.digest_after, last.bindings, last.canary)
     )
-    if found != (head.revision, head.head, head.active, head.digest, head.bindings):
+    if found != (head.revision, head.head, head.active, head.digest, head.bindings, head.canary):
         first_bad = min(head.revision, found[0] + 1)  # the row that was cut off, or else the last one
         raise AuditBroken("The audit log does not end where the state says it does.", revision=first_bad)
 

@@ -23,6 +23,8 @@ def entry_hash(entry: AuditEntry) -> str:
     del document["hash"]
     if not entry.bindings:
         del document["bindings"]  # rows from before there were bindings keep their hash
+    if not entry.canary:
+        del document["canary"]  # and so do those from before there were rollouts
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -5,8 +5,11 @@ It must not know how any of it is done.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, Required, TypedDict
+from typing import Literal, Required, TypeAlias, TypedDict
+
+from sqlalchemy import Connection
 
 from neuronode_router.control.idempotency import Idempotency
 from neuronode_router.domain import (
@@ -15,6 +18,7 @@ from neuronode_router.domain import (
     Actor,
     AuditEntry,
     Bindings,
+    Canary,
     ControlState,
     GateResult,
     ProfileSet,
@@ -29,6 +33,9 @@ When = Literal["always", "unless_stale", "if_empty"]
 """When the profile files are put in force: always; unless they say what only an earlier revision said; or only where
 nothing was ever committed.
 """
+
+Along: TypeAlias = Callable[[Connection, AuditEntry], None]
+"""What a change writes beside its revision, in the same transaction. Whatever it raises undoes both."""
 
 REASON_LIMIT = 500
 """Characters of a reason that are kept."""
@@ -85,6 +92,10 @@ class ChangeTarget:
     gate_result: GateResult = field(default_factory=GateResult)
     warnings: tuple[str, ...] = ()
     """For the receipt: what is amiss and no reason to refuse the change."""
+    canary: Canary | None = None
+    """Whatever does not say that the rollout goes on ends it."""
+    along: Along | None = None
+    """It is a change even where nothing else is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +109,24 @@ class ChangeResult:
     changed: bool
     entry: AuditEntry | None
     replayed: bool = False
+
+
+def going_on(state: ControlState, profiles: ProfileSet) -> Canary | None:
+    """Return the rollout that goes on when the profiles become these.
+
+    None where one of its two profiles changes: it would be compared with what it was.
+    """
+    canary = state.canary
+    arms = (state.active, canary.profile) if canary else ()
+    same = all(profiles.profiles.get(name) == state.profiles.profiles[name] for name in arms)
+    return canary if same else None
+
+
+def is_dropped(state: ControlState | None, target: ChangeTarget) -> bool:
+    """Return whether a change takes everybody off a profile that was tried: no conversation may stay with it."""
+    tried = state.canary.profile if state and state.canary else None
+    kept = target.canary is not None and target.canary.profile == tried
+    return tried is not None and not kept and target.active != tried
 
 
 def storable(text: str, limit: int) -> str:

@@ -16,7 +16,14 @@ from types import MappingProxyType
 from typing import Any, Literal, Unpack
 
 from neuronode_router.control.audit import AuditQuery
-from neuronode_router.control.change import ChangeOrder, ChangeResult, ChangeTarget, Options, When
+from neuronode_router.control.change import (
+    ChangeOrder,
+    ChangeResult,
+    ChangeTarget,
+    Options,
+    When,
+    going_on,
+)
 from neuronode_router.control.checks import (
     UNKNOWN_GROUP,
     newly_in_force,
@@ -143,7 +150,8 @@ class ProfileManager:
                 _require_profile(name, state.profiles)
             others = {known: bound for known, bound in state.bindings.items() if known != subject}
             bindings = MappingProxyType(others | ({subject: binding} if binding else {}))
-            return self._admitted(ChangeTarget(state.active, state.profiles, bindings), state, order)
+            target = ChangeTarget(state.active, state.profiles, bindings, canary=state.canary)
+            return self._admitted(target, state, order)
 
         return await self._change(order, prepare)
 
@@ -157,6 +165,18 @@ class ProfileManager:
         """Let `group` serve `task` in profile `name`. Raises `UnknownProfile`, `UnknownTask`, `ProfilesReadOnly`."""
         return await self._edit(lambda host: self._source.stage_task(name, task, group, host), options)
 
+    async def roll(
+        self, prepare: Callable[[ControlState], ChangeTarget], **options: Unpack[Options]
+    ) -> Receipt:
+        """Carry out an act of a rollout, which `prepare` describes. Raises what it raises, and `UnprovenProfile`."""
+        order = ChangeOrder("rollout", **options)
+
+        def prepared(before: ControlState | None) -> ChangeTarget:
+            state = require_state(before)
+            return self._admitted(prepare(state), state, order)
+
+        return await self._change(order, prepared)
+
     async def reload(self, when: When = "always", **options: Unpack[Options]) -> Receipt:
         """Put in force what the files say; on an empty store this is the first revision, with `default_profile`.
 
@@ -168,10 +188,10 @@ class ProfileManager:
             if before is None:
                 return self._servable(ChangeTarget(self._default_profile, profiles), None)
             if when == "if_empty":
-                return ChangeTarget(before.active, before.profiles, before.bindings)
+                return ChangeTarget(before.active, before.profiles, before.bindings, canary=before.canary)
             if when == "unless_stale":
                 self._refuse_stale(profiles, before)
-            return self._servable(ChangeTarget(before.active, profiles, before.bindings), before)
+            return self._servable(_with_profiles(before, profiles), before)
 
         state = await self.current()
         return await self._change(ChangeOrder("reload" if state else "bootstrap", **options), prepare)
@@ -228,7 +248,7 @@ class ProfileManager:
             # Staged on this host's files: were they an old copy, the edit would bring all of it back.
             self._refuse_stale(self._source.load(host), state)
             staged = stage(host)
-            return self._servable(ChangeTarget(state.active, staged.profiles, state.bindings, staged), state)
+            return self._servable(replace(_with_profiles(state, staged.profiles), edit=staged), state)
 
         return await self._change(ChangeOrder("edit", **options), prepare)
 
@@ -295,6 +315,11 @@ class ProfileManager:
         """Return what the host offers, and what is committed: a change answers only for what it changes."""
         profiles = before.profiles.profiles.values() if before else ()
         return replace(self._host(), committed=frozenset(use for each in profiles for use in each.uses()))
+
+
+def _with_profiles(state: ControlState, profiles: ProfileSet) -> ChangeTarget:
+    """Return the same with other profiles: a rollout goes on beside that unless it is one of its own."""
+    return ChangeTarget(state.active, profiles, state.bindings, canary=going_on(state, profiles))
 
 
 def _require_profile(name: str, profiles: ProfileSet) -> None:

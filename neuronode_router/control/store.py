@@ -16,7 +16,9 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, literal, select
 
 from neuronode_router.control.audit import AuditLog, entry_row, set_strays_aside
 from neuronode_router.control.chain import entry_hash
+from neuronode_router.control.change import Along
 from neuronode_router.control.idempotency import Idempotency, IdempotencyKeys
+from neuronode_router.control.rollout_store import RolloutStore
 from neuronode_router.control.workers import WorkerRegistry
 from neuronode_router.domain import (
     NO_BINDINGS,
@@ -24,11 +26,14 @@ from neuronode_router.domain import (
     Actor,
     AuditEntry,
     Bindings,
+    Canary,
     ControlState,
     ProfileSet,
     TaskChange,
     bindings_from_text,
     bindings_text,
+    canary_from_text,
+    canary_text,
 )
 from neuronode_router.errors import RevisionConflict, UnknownRevision
 from neuronode_router.profiles.edits import StagedFiles
@@ -45,6 +50,7 @@ _AT = (
         audit.c.at.label("committed_at"),
         audit.c.bindings,
         literal(0).label("moved"),
+        literal("").label("canary"),  # what was tried then is not tried again by going back to it
         profile_set.c.document,
     )
     .join(profile_set, profile_set.c.digest == audit.c.digest_after)
@@ -80,10 +86,12 @@ class Proposal:
     idempotency: Idempotency | None = None
     moves: bool = False
     """Whether all conversations are moved."""
+    canary: Canary | None = None
+    along: Along | None = None
 
 
 class ControlStore:
-    """The truth about revisions. `registry`, `audit` and `keys` are the other tables of the same database.
+    """The truth about revisions. `registry`, `audit`, `keys` and `rollouts` are other tables of the same database.
 
     `url`: see `Database`. Nothing is connected before the first call, so building one never fails for a dead database;
     it raises `SettingsError` for a URL that can never work. `worker_ttl`: see `WorkerRegistry`.
@@ -104,6 +112,7 @@ class ControlStore:
         self.registry = WorkerRegistry(self.database, clock=clock, ttl=worker_ttl)
         self.audit = AuditLog(self.database)
         self.keys = IdempotencyKeys(self.database, clock=clock)
+        self.rollouts = RolloutStore(self.database)
 
     def revision(self) -> int:
         """Return the current revision; 0 when nothing was ever committed."""
@@ -143,6 +152,7 @@ class ControlStore:
             self._fault("locked")
             entry = self._next_entry(connection, proposal)
             self._write(connection, proposal, entry)
+            self._settle_rollout(connection, proposal, entry)
             self._fault("written")
             with _published(proposal.edit):
                 self._fault("published")
@@ -179,6 +189,7 @@ class ControlStore:
             previous_hash=current.head,
             hash="",
             bindings=bindings_text(proposal.bindings),
+            canary=canary_text(proposal.canary),
         )
         return replace(entry, hash=entry_hash(entry))
 
@@ -188,12 +199,20 @@ class ControlStore:
             connection.execute(_ADD_SET, {"digest": digest, "document": proposal.profiles.canonical()})
         connection.execute(_ADD_ENTRY, entry_row(entry))
         moved: dict[str, Any] = {"revision": entry.revision, "active": entry.profile_after, "digest": digest}
-        moved |= {"committed_at": entry.at, "head": entry.hash, "bindings": entry.bindings}
+        moved |= {"committed_at": entry.at, "head": entry.hash}
+        moved |= {"bindings": entry.bindings, "canary": entry.canary}
         if proposal.moves:
             moved["moved"] = entry.revision
         connection.execute(_MOVE, moved)
         if proposal.idempotency is not None:
             self.keys.claim(connection, proposal.idempotency, actor=entry.actor.name, revision=entry.revision)
+
+    def _settle_rollout(self, connection: Connection, proposal: Proposal, entry: AuditEntry) -> None:
+        """Write what the change does to a rollout; where it does nothing and tries nothing, it ends what ran."""
+        if proposal.along is not None:
+            proposal.along(connection, entry)
+        elif proposal.canary is None:
+            self.rollouts.supersede(connection, entry)
 
 
 @contextmanager
@@ -219,4 +238,5 @@ def _to_state(row: Row[*tuple[Any, ...]]) -> ControlState:
         committed_at=row.committed_at,
         bindings=bindings_from_text(row.bindings),
         moved=row.moved,
+        canary=canary_from_text(row.canary),
     )

@@ -11,9 +11,23 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from neuronode_router.control.audit import AuditQuery
-from neuronode_router.control.change import REASON_LIMIT, ChangeOrder, ChangeResult, ChangeTarget, storable
+from neuronode_router.control.change import (
+    REASON_LIMIT,
+    ChangeOrder,
+    ChangeResult,
+    ChangeTarget,
+    is_dropped,
+    storable,
+)
 from neuronode_router.control.store import ControlStore, Proposal
-from neuronode_router.domain import AuditEntry, ControlState, alias_map, bindings_text, task_changes
+from neuronode_router.domain import (
+    AuditEntry,
+    ControlState,
+    alias_map,
+    bindings_text,
+    canary_text,
+    task_changes,
+)
 from neuronode_router.errors import NotReady, RevisionConflict
 
 logger = logging.getLogger(__name__)
@@ -23,6 +37,9 @@ ATTEMPTS = 100
 
 MOVED = "conversations moved"
 """What the audit log says of a switch that kept none of them, before the reason given."""
+
+TRIED = "@rollout"
+"""Under which name receipts and the audit log tell of the second arm. No alias is called so."""
 
 Prepare = Callable[[ControlState | None], ChangeTarget]
 """From the current state to where the change leads. Raises `NeuronodeError` when it cannot lead there."""
@@ -43,7 +60,7 @@ def carry_out(store: ControlStore, order: ChangeOrder, prepare: Prepare) -> Chan
         if order.if_match not in (None, revision):
             raise RevisionConflict(expected=order.if_match or 0, actual=revision)
         target = prepare(before)
-        outcome = _compare(order, before, target)
+        outcome = _compare(replace(order, moves=order.moves or is_dropped(before, target)), before, target)
         if order.dry_run or not outcome.changed:
             return outcome
         try:
@@ -78,18 +95,20 @@ def _recall(store: ControlStore, order: ChangeOrder) -> ChangeResult | None:
 def _compare(order: ChangeOrder, before: ControlState | None, target: ChangeTarget) -> ChangeResult:
     old = _told(before) if before else {}
     changes = task_changes(old, _told(target))
-    changed = before is None or order.moves or _content(before) != _content(target)
+    same = before is not None and _content(before) == _content(target) and target.along is None
+    changed = order.moves or not same
     return ChangeResult(order, before, target, changes, changed=changed, entry=None)
 
 
 def _told(state: ControlState | ChangeTarget) -> dict[str, str]:
     """Return what a receipt and the audit log compare: what names mean, and who is bound to which profile."""
     bound = {subject: str(binding) for subject, binding in state.bindings.items()}
-    return alias_map(state.profiles, state.active) | bound
+    tried = {TRIED: str(state.canary)} if state.canary else {}
+    return alias_map(state.profiles, state.active) | bound | tried
 
 
-def _content(state: ControlState | ChangeTarget) -> tuple[str, str, str]:
-    return state.active, state.profiles.digest, bindings_text(state.bindings)
+def _content(state: ControlState | ChangeTarget) -> tuple[str, ...]:
+    return state.active, state.profiles.digest, bindings_text(state.bindings), canary_text(state.canary)
 
 
 def _proposal(outcome: ChangeResult, target: ChangeTarget, revision: int) -> Proposal:
@@ -106,6 +125,8 @@ def _proposal(outcome: ChangeResult, target: ChangeTarget, revision: int) -> Pro
         edit=target.edit,
         idempotency=order.idempotency,
         moves=order.moves,
+        canary=target.canary,
+        along=target.along,
     )
 
 

@@ -38,6 +38,7 @@ from neuronode_router.litellm_plugin.hooks.admission import Admission
 from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
 from neuronode_router.litellm_plugin.hooks.offers import Offers
 from neuronode_router.litellm_plugin.learning_wiring import LearningWiring
+from neuronode_router.litellm_plugin.rollout_wiring import WATCH_SECONDS, RolloutWiring
 from neuronode_router.litellm_plugin.router.bridge import bridge_of
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.location import Locations
@@ -161,6 +162,13 @@ class Runtime:
             report=self.report,
             failures=self._failures,
         )
+        self.rollout = RolloutWiring(
+            manager=self.control.manager,
+            worker=self.control.worker,
+            store=self.store,
+            current=self.current,
+            flush=self.usage.flush,
+        )
 
     def _build_routing(self) -> None:
         settings = self.settings
@@ -244,6 +252,7 @@ class Runtime:
         await self.control.start()
 
     async def _end(self) -> None:
+        await self.rollout.stop()
         await self.control.stop()
         await self.budgets.stop()
         self.router_hooks.release()
@@ -261,6 +270,7 @@ class Runtime:
         yield PeriodicTask(GUARD_SECONDS, "following the classifier's weights", self._follow_weights)
         yield PeriodicTask(self.settings.usage_flush_seconds, "keeping usage", self.usage.flush)
         yield PeriodicTask(TIDY_SECONDS, "adding usage up", self.usage.tidy)
+        yield PeriodicTask(WATCH_SECONDS, "watching rollouts", self.rollout.watch)
         if shared_directory() is not None:  # who shows the metrics of this process alone observes it then
             yield PeriodicTask(OBSERVE_SECONDS, "keeping the metrics", self.metering.observe)
         yield PeriodicTask.blocking(BUDGET_SECONDS, "reading what teams have spent", self.budgets.refresh)
@@ -321,6 +331,7 @@ class Runtime:
                 *self.health.monitor.problems(),
                 *self._templates.problems,
                 *self.usage.problems(),
+                *self.rollout.problems(),
                 *self._own_problems(),
             ],
             "warnings": [warning for warning in warnings if warning],
@@ -384,5 +395,5 @@ class Runtime:
 
 def _dead_in_use(snapshot: Snapshot) -> bool:
     """Return whether a profile that answers somebody who chose none names a group that LiteLLM has not."""
-    names = in_use(snapshot.state.active, snapshot.state.bindings)
+    names = in_use(snapshot.state.active, snapshot.state.bindings, snapshot.state.canary)
     return any(dead.use.profile in names for dead in snapshot.dead)

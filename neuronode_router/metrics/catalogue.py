@@ -49,6 +49,11 @@ class Catalogue:
         self.fallbacks = self._counter(
             "fallbacks", "Requests that another group answered than the one chosen.", "profile", "group"
         )
+        self.rollout_requests = self._counter(
+            "rollout_requests",
+            "Requests that ended while a rollout ran and that it compares, by the arm that answered.",
+            *("profile", "arm", "outcome"),
+        )
         self.tokens = self._counter(
             "tokens",
             "Tokens that were used; `cached` is the part of `prompt` that providers read from their cache.",

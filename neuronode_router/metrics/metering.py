@@ -16,7 +16,7 @@ from prometheus_client import Metric
 
 from neuronode_router.auto.router import Routed
 from neuronode_router.background import Failures
-from neuronode_router.domain import Receipt, WorkerStatus
+from neuronode_router.domain import Arm, Receipt, WorkerStatus
 from neuronode_router.errors import StoreUnavailable
 from neuronode_router.health.monitor import HealthMonitor
 from neuronode_router.metrics import Catalogue, gauge, render
@@ -121,6 +121,8 @@ class Metering:
         ):
             if number > 0:
                 counted.tokens.labels(*names, kind).inc(number)
+        if key.arm in tuple(Arm):
+            counted.rollout_requests.labels(key.profile, key.arm, key.outcome).inc()
         if finished.fallback:
             counted.fallbacks.labels(key.profile, key.chosen_group).inc()
         if finished.cost is not None and finished.cost >= 0:
@@ -177,6 +179,10 @@ class Metering:
                 "active_profile", "1 for the profile in force.", "profile",
                 sorted(state.profiles.profiles), state.active,
             )  # fmt: skip
+            tried: dict[tuple[str, ...], float] = {}
+            if state.canary is not None:
+                tried[state.canary.profile,] = state.canary.share / 1000
+            yield gauge("rollout_share", "The share of a profile that is tried, 0 to 1.", ("profile",), tried)
         states: dict[tuple[str, ...], float] = {}
         for group, deployments in monitor.registry.groups.items():
             found = Counter(monitor.verdicts.get(one.id, NEW).health for one in deployments)

@@ -24,14 +24,16 @@ def admit(
     wanted_profile: str | None,
     may_override: Callable[[Profile], bool],
     bound: Callable[[], str | None] = _to_none,
+    tries: bool = False,
 ) -> Decision:
     """Decide where a request goes.
 
     `wanted_profile` is the request header's wish and `may_override` says whether the caller may choose a
     profile; it is asked only when one is chosen. `bound` tells the profile that the caller is bound to, None
-    for the active one; it is asked only where there are bindings. Raises `NotAllowed` for an override name the
-    caller may not use and `UnknownProfile` for `@profile/<name>` without such a profile. A wish by header that is not
-    allowed is ignored, with the reason `override_denied`. Names that are none of ours come back as
+    for the active one; it is asked only where there are bindings. `tries` says whether the request belongs to those who
+    try the profile of a rollout; whoever is bound or chooses takes no part in one. Raises `NotAllowed` for an override
+    name the caller may not use and `UnknownProfile` for `@profile/<name>` without such a profile. A wish by header that
+    is not allowed is ignored, with the reason `override_denied`. Names that are none of ours come back as
     `passthrough`, untouched.
     """
     decision = snapshot.decisions.get(original_model)
@@ -41,8 +43,10 @@ def admit(
         return _allowed(snapshot, decision, may_override)
     if decision.reason is not Reason.ACTIVE_PROFILE:
         return decision
-    if snapshot.state.bindings and (name := bound()) is not None and name != snapshot.state.active:
-        decision = _in_profile(snapshot, decision, name, Reason.BINDING)
+    if snapshot.state.bindings and (name := bound()) is not None:
+        decision = _bound_to(snapshot, decision, name)
+    elif tries:
+        decision = snapshot.canary.get(original_model, decision)
     if wanted_profile is not None:
         return _by_header(snapshot, decision, wanted_profile, may_override)
     return decision
@@ -74,6 +78,12 @@ def _allowed(snapshot: Snapshot, decision: Decision, may_override: Callable[[Pro
             "added to the profile's allowed_teams.",
         )
     return decision
+
+
+def _bound_to(snapshot: Snapshot, decision: Decision, name: str) -> Decision:
+    if name == snapshot.state.active:
+        return decision if decision.arm is None else replace(decision, arm=None)
+    return _in_profile(snapshot, decision, name, Reason.BINDING)
 
 
 def _by_header(

@@ -61,6 +61,8 @@ class Standing:
     made: tuple[Made, ...] = ()
     here: bool = True
     """Whether its last request came to this process."""
+    placed_at: float = 0.0
+    """Unix time at which it was first seen, and so given its arm of a rollout; 0 where that is unknown."""
 
 
 class Conversations:
@@ -147,11 +149,17 @@ class Conversations:
             if standing.at < oldest:
                 return
             if standing.here and (standing.kept or standing.revision < snapshot.revision):
-                meant = snapshot.decisions
+                meant = snapshot.canary if is_tried(standing, snapshot) else snapshot.decisions
                 if standing.reason is Reason.BINDING:
                     meant = snapshot.meanings.get(standing.profile or "", {})
                 decision = meant.get(standing.name)
                 yield decision is not None and is_kept(standing, decision, snapshot, now=self.clock())
+
+
+def is_tried(standing: Standing, snapshot: Snapshot) -> bool:
+    """Return whether a conversation went to the profile of the rollout that runs when it was last heard of."""
+    canary = snapshot.state.canary
+    return canary is not None and standing.profile == canary.profile and standing.reason in FOLLOWING
 
 
 def is_kept(standing: Standing, decision: Decision, snapshot: Snapshot, *, now: float) -> bool:

@@ -6,7 +6,7 @@ A request reads it once, at admission. It knows nothing of LiteLLM and does no I
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from neuronode_router.domain import (
@@ -16,6 +16,7 @@ from neuronode_router.domain import (
     STABLE_ALIAS_PREFIX,
     STABLE_ALIAS_PROFILE,
     TIERS,
+    Arm,
     ControlState,
     DeadMapping,
     Decision,
@@ -42,7 +43,8 @@ class Snapshot:
     `aliases` is what LiteLLM's `model_group_alias` must say about our names; `ladders` are the groups of each profile
     by tier, as far as the host has them; `meanings` say of each profile what its names mean; `dead` are the places
     that name a group the host has not; `lightest` says of each profile, and under "" of all together, the lightest tier
-    that names a group.
+    that names a group; `canary` is what the plain names mean to those who try a rollout's profile, empty
+    while none runs.
     """
 
     state: ControlState
@@ -52,6 +54,7 @@ class Snapshot:
     meanings: Mapping[str, Mapping[str, Decision]]
     dead: tuple[DeadMapping, ...]
     lightest: Mapping[str, Mapping[str, Tier]]
+    canary: Mapping[str, Decision] = field(default_factory=dict)
 
     @property
     def revision(self) -> int:
@@ -90,7 +93,8 @@ def build_snapshot(state: ControlState, host: HostFacts) -> Snapshot:
     for name, meaning in meanings.items():
         decisions.update(_override_names(name, meaning))
     decisions.update(_stable_aliases(profiles[STABLE_ALIAS_PROFILE], meanings[STABLE_ALIAS_PROFILE]))
-    decisions.update(meanings[state.active])
+    tried = state.canary.profile if state.canary else None
+    decisions.update(_arm(meanings[state.active], Arm.CONTROL if tried else None))
     kept = {name: found for name, found in decisions.items() if name not in groups and found.group in groups}
     return Snapshot(
         state=state,
@@ -103,7 +107,12 @@ def build_snapshot(state: ControlState, host: HostFacts) -> Snapshot:
             {name: _lightest((profile,)) for name, profile in profiles.items()}
             | {ANY_PROFILE: _lightest(tuple(profiles.values()))}
         ),
+        canary=MappingProxyType(_arm(meanings[tried], Arm.CANARY) if tried else {}),
     )
+
+
+def _arm(meanings: Mapping[str, Decision], arm: Arm | None) -> dict[str, Decision]:
+    return {name: replace(meaning, arm=arm) for name, meaning in meanings.items()}
 
 
 def _meanings(state: ControlState, profile: Profile, groups: frozenset[str]) -> Mapping[str, Decision]:

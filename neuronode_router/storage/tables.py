@@ -27,6 +27,7 @@ state = Table(
     Column("head", String(64), nullable=False),
     Column("bindings", Text, nullable=False, server_default=""),
     Column("moved", Integer, nullable=False, server_default="0"),
+    Column("canary", Text, nullable=False, server_default=""),
 )
 """One row, id 1, made by the migration with revision 0 ("nothing committed"), so that there is always a row to lock.
 
@@ -57,6 +58,7 @@ audit = Table(
     Column("previous_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
     Column("bindings", Text, nullable=False, server_default=""),
+    Column("canary", Text, nullable=False, server_default=""),
 )
 
 worker = Table(
@@ -122,10 +124,12 @@ usage = Table(
     Column("team", String(NAME_LENGTH), nullable=False),
     Column("reason", String(NAME_LENGTH), nullable=False),
     Column("outcome", String(NAME_LENGTH), nullable=False),
+    Column("arm", String(NAME_LENGTH), nullable=False, server_default=""),
     Column("location", String(NAME_LENGTH), nullable=False, server_default=""),
     *(Column(name, BigInteger, nullable=False) for name in USAGE_COUNTERS),
     Column("latency", Text, nullable=False),
     Column("first_token", Text, nullable=False),
+    Column("cost", Text, nullable=False, server_default="{}"),
 )
 """Sums of one key over `period` seconds from `start` (Unix time) on. `key` is a digest of the names that follow."""
 
@@ -217,3 +221,42 @@ diverted = Table(
 """Requests that outcomes or a trial sent to `tier` and not to `instead`, answered in the hour from `hour` (Unix time)
 on; what those with two known prices saved in US dollars, and the sum of the squares of that.
 """
+
+rollout = Table(
+    "neuronode_rollout",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("phase", String(16), nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("since_revision", Integer, nullable=False),
+    Column("held", Double, nullable=False),
+    Column("watched_at", Double, nullable=False),
+    Column("document", Text, nullable=False),
+)
+"""Rollouts. `document` is the whole of one, as `rollouts.course` writes it; the other columns go before it."""
+
+rollout_event = Table(
+    "neuronode_rollout_event",
+    metadata,
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("rollout", String(32), nullable=False),
+    Column("act", String(16), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Index("neuronode_rollout_event_rollout", "rollout"),
+)
+"""What was done to rollouts: a row for each revision that did something. `evidence` is JSON: the
+figures of both arms.
+"""
+
+lease = Table(
+    "neuronode_lease",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("holder", String(64), nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("expires_at", Double, nullable=False),
+)
+"""Who leads what, until when by the database's clock. `fence` grows whenever it passes to another."""

@@ -60,6 +60,10 @@ class UsageKey(NamedTuple):
     reason: str = ""
     """Why that profile decided: a `domain.Reason`."""
     outcome: str = RequestOutcome.ANSWERED
+    arm: str = ""
+    """Which arm of a rollout answered: `control` or `canary`, with `_begun` where the conversation was placed before
+    the step began and is not compared.
+    """
     location: str = ""
     """Where the deployments are that were asked, retries and fallbacks included, joined by `+`."""
 
@@ -91,6 +95,10 @@ class FinishedRequest:
     """How tier and group of an `auto` request came about: `domain.Step`s."""
     confidence: float | None = None
     """How sure the classification was, 0 to 1."""
+    caller: str = ""
+    """What the key is called that asked; empty where nobody knows."""
+    asked: str = ""
+    """The name that the caller sent as `model`."""
 
     @property
     def fallback(self) -> bool:

@@ -13,9 +13,10 @@ from neuronode_router.domain import CacheLoss, Profile
 from neuronode_router.usage.explain import Explanation, explain
 from neuronode_router.usage.finished import OTHER, FinishedRequest
 from neuronode_router.usage.forecast import Forecast, cache_loss, forecast
-from neuronode_router.usage.periods import DAY, MINUTE, TimeSpan, aligned
+from neuronode_router.usage.periods import DAY, MINUTE, TimeSpan, aligned, resolution
 from neuronode_router.usage.prices import Listed, Prices
 from neuronode_router.usage.report import Report, report
+from neuronode_router.usage.series import Series, fitting, series
 from neuronode_router.usage.store import UsageStore
 from neuronode_router.usage.targets import GroupNote
 from neuronode_router.usage.whereabouts import Whereabouts, whereabouts
@@ -63,6 +64,28 @@ class UsageService:
         """Return where requests went, those of `team` only where it is given."""
         await self.writer.flush()
         return await asyncio.to_thread(self._whereabouts, self._aligned(since, until), is_within, team)
+
+    async def series(
+        self,
+        since: float,
+        until: float,
+        *,
+        step: int | None = None,
+        only: Mapping[str, str] | None = None,
+        team: str | None = None,
+    ) -> Series:
+        """Return figures step by step, of the rows whose names are as `only` says, and of `team` where it is given."""
+        await self.writer.flush()
+        span = self._aligned(since, until)
+        told_apart = resolution(span.since, now=self.clock())
+        chosen = max(step, told_apart) if step else fitting(span, told_apart)
+        rows = await asyncio.to_thread(self.store.collect, span, team=team)
+        return series(rows, span=span, step=chosen, told_apart=told_apart, only=only or {})
+
+    async def newest(self, limit: int, *, team: str | None = None) -> list[FinishedRequest]:
+        """Return the newest requests of the last hour, of `team` only where it is given; those of this process too."""
+        await self.writer.flush()
+        return await asyncio.to_thread(self.store.newest, limit, team=team)
 
     async def forecast(self, candidate: Profile, since: float, until: float) -> Forecast:
         """Return what the recorded requests would have cost under `candidate`."""

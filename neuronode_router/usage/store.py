@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
@@ -21,7 +22,7 @@ from neuronode_router.storage.tables import usage_batch as batches
 from neuronode_router.storage.tables import usage_request as requests
 from neuronode_router.usage.buffer import Batch
 from neuronode_router.usage.finished import FinishedRequest, UsageKey, newest
-from neuronode_router.usage.periods import MINUTE, TimeSpan
+from neuronode_router.usage.periods import DAY, MINUTE, TimeSpan
 from neuronode_router.usage.sums import ADDED, NANO, Sums
 
 GATE = ""
@@ -30,9 +31,15 @@ GATE = ""
 Rows = dict[tuple[int, UsageKey], Sums]
 """Sums by start (Unix seconds) and key."""
 
+LATER = frozenset({"arm"})
+"""Names of a key that earlier releases did not have."""
+
 _NUMBERS = (*ADDED, "largest")
-_COLUMNS = [usage.c[name] for name in ("start", *UsageKey._fields, *_NUMBERS, "latency", "first_token")]
+_HISTOGRAMS = {"latency": "latency", "first_token": "first_token", "cost": "cost_micro"}
+"""Columns that are histograms, and what `Sums` calls them."""
+_COLUMNS = [usage.c[name] for name in ("start", *UsageKey._fields, *_NUMBERS, *_HISTOGRAMS)]
 _KEY_ENDS = 1 + len(UsageKey._fields)
+_NUMBERS_END = _KEY_ENDS + len(_NUMBERS)
 _LOCK = select(batches).where(batches.c.worker == GATE).with_for_update()
 _LAST = select(batches.c.sequence).where(batches.c.worker == bindparam("from_worker"))
 _MOVE = update(batches).where(batches.c.worker == bindparam("from_worker"))
@@ -47,7 +54,7 @@ _REPLACE = update(usage).where(
     usage.c.key == bindparam("of_key"),
 )
 MAX_SAME_ID = 10_000
-"""Requests of one call id that are looked through: a client may give the same to all of its own."""
+"""Requests that are looked through: a client may give one call id to all of its own, and one team's may be rare."""
 
 _CALLED = (
     select(requests.c.document)
@@ -55,6 +62,7 @@ _CALLED = (
     .order_by(requests.c.at.desc())
     .limit(MAX_SAME_ID)
 )
+_NEWEST = select(requests.c.document).order_by(requests.c.at.desc()).limit(MAX_SAME_ID)
 
 
 class UsageStore:
@@ -98,6 +106,19 @@ class UsageStore:
                     found[at] = sums
         return found
 
+    def arms(self, since: float, *, revision: int) -> dict[UsageKey, Sums]:
+        """Return the sums of each key that belongs to an arm of a rollout, from `revision` on; `since` is when that was
+        committed, Unix time.
+        """
+        wanted = select(*_COLUMNS).where(
+            usage.c.start >= int(since) - DAY, usage.c.arm != "", usage.c.revision >= revision
+        )
+        found: dict[UsageKey, Sums] = {}
+        with self._database.reading() as connection:
+            for (_, key), sums in map(_entry, connection.execute(wanted)):
+                found.setdefault(key, Sums()).merge(sums)
+        return found
+
     def cached(self, since: float) -> Rows:
         """Return the tokens of prompts that began from `since` (Unix seconds) on, and how many of them caches answered:
         only what tells where a request would go is told apart.
@@ -129,6 +150,12 @@ class UsageStore:
         with self._database.reading() as connection:
             found = connection.execute(_CALLED, {"wanted": call_id}).scalars()
             return newest(map(_request, found), call_id, team)
+
+    def newest(self, limit: int, *, team: str | None = None) -> list[FinishedRequest]:
+        """Return the newest requests of the last hour, at most `limit`; only those of `team` where it is given."""
+        with self._database.reading() as connection:
+            found = map(_request, connection.execute(_NEWEST).scalars())
+            return list(islice((one for one in found if team in (None, one.key.team)), limit))
 
     def condense(self, period: int, into: int, *, before: float) -> int:
         """Add rows of `period` seconds up to longer ones that ended by `before`, one of these per transaction.
@@ -193,23 +220,27 @@ def _merge(connection: Connection, period: int, rows: Mapping[tuple[int, UsageKe
 
 
 def _digest(key: UsageKey) -> str:
-    return hashlib.blake2b("\x1f".join(map(str, key)).encode(), digest_size=16).hexdigest()
+    # What came later counts only where there is something, so that older rows keep their digest.
+    told_apart = (
+        str(value) for name, value in zip(key._fields, key, strict=True) if value or name not in LATER
+    )
+    return hashlib.blake2b("\x1f".join(told_apart).encode(), digest_size=16).hexdigest()
 
 
 def _columns(sums: Sums) -> dict[str, Any]:
     return {
         **{name: getattr(sums, name) for name in _NUMBERS},
-        "latency": json.dumps(sums.latency),
-        "first_token": json.dumps(sums.first_token),
+        **{column: json.dumps(getattr(sums, name)) for column, name in _HISTOGRAMS.items()},
     }
 
 
 def _entry(row: Row[*tuple[Any, ...]]) -> tuple[tuple[int, UsageKey], Sums]:
     """Return one row of `_COLUMNS`, whose names stand in the order of `UsageKey`."""
     start, *names = row[:_KEY_ENDS]
-    *numbers, latency, first_token = row[_KEY_ENDS:]
+    numbers, texts = row[_KEY_ENDS:_NUMBERS_END], row[_NUMBERS_END:]
     counted = dict(zip(_NUMBERS, numbers, strict=True))
-    sums = Sums(**counted, latency=_buckets(latency), first_token=_buckets(first_token))
+    latency, first_token, cost = map(_buckets, texts)
+    sums = Sums(**counted, latency=latency, first_token=first_token, cost_micro=cost)
     return (start, UsageKey(*names)), sums
 
 

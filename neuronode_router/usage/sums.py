@@ -14,6 +14,8 @@ from neuronode_router.usage.finished import GOOD_ENDS, FinishedRequest
 NANO = 1_000_000_000
 """Costs are counted in billionths of a US dollar: the price of one token is hundreds of them."""
 
+MICRO = 1_000_000
+
 
 @dataclass(slots=True)
 class Sums:
@@ -38,6 +40,8 @@ class Sums:
     latency: Counter[int] = field(default_factory=Counter)
     """Buckets of `histogram`, in milliseconds."""
     first_token: Counter[int] = field(default_factory=Counter)
+    cost_micro: Counter[int] = field(default_factory=Counter)
+    """Buckets of what single requests cost, in millionths of a US dollar; only while a rollout compares them."""
 
     def add(self, finished: FinishedRequest) -> None:
         """Count one request. Never raises."""
@@ -50,6 +54,8 @@ class Sums:
             self.priced += 1
             self.cost_nano += round(finished.cost * NANO)
             self.output_nano += round(finished.output_cost * NANO)
+            if finished.key.arm:
+                self.cost_micro[bucket_of(finished.cost * MICRO)] += 1
         elif finished.key.outcome in GOOD_ENDS:
             self.unpriced += 1
         self.images += finished.images
@@ -67,6 +73,7 @@ class Sums:
         self.largest = max(self.largest, other.largest)
         self.latency.update(other.latency)
         self.first_token.update(other.first_token)
+        self.cost_micro.update(other.cost_micro)
 
     @property
     def cost(self) -> float | None:

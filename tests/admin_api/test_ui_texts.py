@@ -22,6 +22,8 @@ from neuronode_router.profiles.problems import Code
 from neuronode_router.proof.gate import GateMode
 from neuronode_router.proof.matrix import State
 from neuronode_router.proof.probes import ProbeReason as Found
+from neuronode_router.rollouts.course import Phase
+from neuronode_router.rollouts.guards import GuardVerdict, Limit, Metric
 from neuronode_router.routing.fit import Misfit
 from neuronode_router.routing.overload import Health, HealthReason
 from neuronode_router.usage.finished import RequestOutcome
@@ -72,6 +74,10 @@ VOCABULARIES = {
     "probe": Found,
     "problem": {*KINDS, *Code, *written_codes(), DEAD_MAPPING, *set(State) - {State.GREEN}},
     "role": Role,
+    "rollout_limit": Limit,
+    "rollout_metric": Metric,
+    "rollout_phase": Phase,
+    "rollout_verdict": GuardVerdict,
     "step": [*Reason, *Step],
     "sticky": Stickiness,
     "task": Task,

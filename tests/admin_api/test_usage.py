@@ -55,6 +55,50 @@ async def test_a_series_has_steps(world: World, admin: httpx.AsyncClient) -> Non
     assert lines[0]["before"] is None
 
 
+async def test_curves_have_a_value_for_every_step(world: World, admin: httpx.AsyncClient) -> None:
+    """As many values as steps, also where nothing was; they add up, and can be narrowed to a name."""
+    now = time.time()
+    for at, latency in ((now, 100.0), (now, 900.0), (now - 1800, 50.0)):
+        count(world, at=at, latency_ms=latency, task="summary", tier="fast")
+    since = {"from": str(now - 3600), "task": "summary"}
+
+    answer = (await admin.get(f"{PREFIX}/usage/series", params=since)).raise_for_status().json()
+    other = (await admin.get(f"{PREFIX}/usage/series", params=since | {"tier": "complex"})).json()
+
+    steps = len(answer["starts"])
+    assert (answer["step"], answer["told_apart"], steps) == (60, 60, 61)
+    assert {len(values) for values in answer["curves"].values()} == {steps}
+    assert answer["curves"]["requests"][-1] == 2
+    assert sum(answer["tiers"]["fast"]["requests"]) == answer["total"]["requests"] == 3
+    assert answer["curves"]["latency_p95_ms"][-1] == pytest.approx(900, rel=0.05)
+    assert answer["curves"]["latency_p95_ms"][0] is None
+    assert other["total"]["requests"] == 0
+    assert "fast" in other["names"]["tier"]
+
+
+async def test_a_curve_is_never_finer_than_the_records(admin: httpx.AsyncClient) -> None:
+    """Days ago only hours are told apart: a shorter step is widened, and the answer says so."""
+    since = str(time.time() - 3 * 86_400)
+
+    answer = (await admin.get(f"{PREFIX}/usage/series", params={"from": since, "step": "300"})).json()
+
+    assert (answer["step"], answer["told_apart"]) == (3600, 3600)
+
+
+async def test_the_newest_requests_are_listed(world: World) -> None:
+    """Newest first, at most as many as asked for; members see their own team's."""
+    count(world, call_id="late", team="b", caller="app-b", asked="auto", at=time.time() + 1)
+
+    async with world.client("admin") as admin, world.client("member") as member:
+        everybodys = (await admin.get(f"{PREFIX}/requests", params={"limit": "1"})).json()["requests"]
+        own = (await member.get(f"{PREFIX}/requests")).json()["requests"]
+
+    assert [(one["call_id"], one["caller"], one["asked"]) for one in everybodys] == [
+        ("late", "app-b", "auto")
+    ]
+    assert {one["team"] for one in own} == {"a"}
+
+
 @pytest.mark.parametrize("action", ["switch", "rollback"])
 async def test_a_receipt_says_what_moving_running_conversations_costs(
     world: World, admin: httpx.AsyncClient, action: str

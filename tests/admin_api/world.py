@@ -24,6 +24,8 @@ from admin_api.host import AdminHost
 from admin_api.router import PREFIX, build_router
 from neuronode_router.access import AccessFile, Principal, Role, UiSession, add_key, generate_key
 from neuronode_router.control.manager import ProfileManager
+from neuronode_router.control.rollout_facts import RecordedFacts
+from neuronode_router.control.rollouts import Rollouts
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.worker import Worker
 from neuronode_router.control.workers import WorkerIdentity
@@ -31,8 +33,10 @@ from neuronode_router.domain import Actor, ControlState, HostFacts
 from neuronode_router.errors import NotAuthenticated
 from neuronode_router.metrics.metering import Metering
 from neuronode_router.profiles.files import ProfileFiles
+from neuronode_router.storage.lease import Lease
 from neuronode_router.usage.buffer import UsageBuffer
 from neuronode_router.usage.service import UsageService
+from neuronode_router.usage.store import UsageStore
 from tests.admin_api.feedback_world import Judged
 from tests.admin_api.lent import LentApplication, alone
 from tests.admin_api.proof_world import Proving
@@ -112,6 +116,8 @@ class World:
     """The proof matrix, and who answers its probes; None before the start."""
     judged: Judged | None = None
     """The history that feedback is given on; None where it is off."""
+    rollouts: Rollouts | None = None
+    """None before the start."""
     closed: Exception | None = None
     """What the host raises instead of serving."""
     routes: bool = True
@@ -139,6 +145,7 @@ class World:
             usage=self.usage,
             metrics=self.metering,
             proof=self.proving.room if self.proving else None,
+            rollouts=self.rollouts,
             feedback=self.judged.learning if self.judged else None,
             access_file=self._access,
             sign_in=self.sign_in,
@@ -216,6 +223,13 @@ async def running_world(
     )
     world = World(profiles, store, manager, worker, applier, routing, meter, buffer, usage, keys)
     world.proving = proving
+    world.rollouts = Rollouts(
+        manager=manager,
+        store=store.rollouts,
+        facts=RecordedFacts(UsageStore(store.database)),
+        lease=Lease(store.database, "rollouts", holder="worker-1", ttl=10),
+        rest=0,
+    )
     world.judged = Judged(directory, store.database)
     world.judged.record(KNOWN_CALL, *keys)
     world.use_access_file(directory / "access.yaml")

@@ -83,12 +83,20 @@ def keys(generated: Mapping[str, tuple[str, AccessKey]]) -> Mapping[str, str]:
     return {"admin": MASTER_KEY, **{name: plain for name, (plain, _) in generated.items()}}
 
 
-@pytest.fixture
-def tab(browser: Browser, proxy: Proxy, api: httpx.Client, keys: Mapping[str, str]) -> Iterator[Tab]:
-    """An administrator's tab, in English, signed in."""
+@pytest.fixture(scope="package")
+def shared(browser: Browser, proxy: Proxy) -> Iterator[Tab]:
+    """An administrator's tab, in English: to sign in once for each test would take longer than most of them."""
     with opened(browser, proxy.url) as tab:
-        tab.sign_in(keys["admin"])
+        tab.sign_in(MASTER_KEY)
         yield tab
+
+
+@pytest.fixture
+def tab(shared: Tab, api: httpx.Client) -> Iterator[Tab]:
+    """An administrator's tab, as if it had just been opened and signed in."""
+    shared.begin(MASTER_KEY)
+    yield shared
+    assert shared.errors == []
 
 
 @pytest.fixture

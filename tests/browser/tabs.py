@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, ViewportSize, expect
 
 UI = "/admin/ui/"
+VIEWPORT: ViewportSize = {"width": 1280, "height": 900}
 
 WATCH_POLICY = """
 window.violations = [];
@@ -41,6 +42,21 @@ class Tab:
         expect(self.page.locator("nav a").first).to_be_visible()
         expect(self.page.locator("[data-active], .state").first).to_be_visible()
 
+    def begin(self, key: str) -> None:
+        """Forget all that was done in this tab, and show the first screen, signed in."""
+        self.errors.clear()
+        self.page.unroute_all(behavior="ignoreErrors")
+        self.page.context.set_offline(False)
+        self.page.set_viewport_size(VIEWPORT)
+        self.open()
+        self.page.evaluate(
+            "key => { localStorage.clear(); sessionStorage.clear(); sessionStorage.setItem('neuronode.key', key) }",
+            key,
+        )
+        self.page.reload()
+        expect(self.active).to_be_visible()
+        expect(self.page.locator(".connection.live")).to_be_visible()
+
     def go(self, screen: str) -> None:
         """Follow the navigation to a screen."""
         self.page.locator(f'nav a[href="#/{screen}"]').click()
@@ -50,10 +66,19 @@ class Tab:
         """Return the button of exactly this name."""
         return self.page.get_by_role("button", name=name, exact=True)
 
+    def settled(self) -> None:
+        """Wait until nothing of the screen is still being loaded."""
+        expect(self.page.locator(".loading, .bone")).to_have_count(0)
+
     @property
     def active(self) -> Locator:
         """The name of the active profile, as it stands on the first screen."""
         return self.page.locator("[data-active]")
+
+    @property
+    def undo(self) -> Locator:
+        """The bar that takes a switch back."""
+        return self.page.locator(".undo")
 
     @property
     def dialog(self) -> Locator:
@@ -69,7 +94,7 @@ class Tab:
 @contextmanager
 def opened(browser: Browser, url: str, **options: Any) -> Iterator[Tab]:
     """Yield a new tab; `options` are Playwright's for a browser context. At the end it must have no errors."""
-    context = browser.new_context(**{"locale": "en", "viewport": {"width": 1280, "height": 900}, **options})
+    context = browser.new_context(**{"locale": "en", "viewport": VIEWPORT, **options})
     try:
         context.add_init_script(WATCH_POLICY)
         tab = Tab(context.new_page(), url)

@@ -43,9 +43,10 @@ def test_litellm_lists_the_page(proxy: Proxy) -> None:
     """LiteLLM's UI is told of the page, and the address it will put into its frame is there."""
     with proxy.client() as client:
         (plugin,) = client.get("/api/plugins").raise_for_status().json()
+        page = client.get(plugin["url"] + "/")
 
     assert (plugin["name"], plugin["display_name"]) == (PLUGIN, "Profiles")
-    assert httpx.get(plugin["url"] + "/").status_code == 200
+    assert page.status_code == 200
 
 
 def test_a_claim_gives_its_owners_rights_and_no_more(proxy: Proxy) -> None:

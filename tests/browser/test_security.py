@@ -31,7 +31,7 @@ def hostile(api: httpx.Client) -> None:
 def test_names_and_reasons_are_text_everywhere(tab: Tab, hostile: None, api: httpx.Client) -> None:
     """T17: hostile text is shown as it is on every screen; nothing of it runs, and the policy has nothing to stop."""
     expect(tab.page.get_by_text("<img src=x").first).to_be_visible()
-    for screen in ("mappings", "matrix", "routing", "cost", "audit", "workers", "access", "now"):
+    for screen in ("charts", "mappings", "matrix", "routing", "cost", "audit", "workers", "access", "now"):
         tab.go(screen)
         expect(tab.page.locator(".loading, .bone")).to_have_count(0)
     tab.button("Undo last change …").click()
@@ -152,11 +152,12 @@ def test_a_screen_whose_route_is_not_there_says_so(tab: Tab, status: int) -> Non
     def missing(route: Route) -> None:
         route.fulfill(status=status, json={"code": "not_ready"})
 
-    for pattern in ("**/router/stats", "**/usage?*"):
+    for pattern in ("**/router/stats", "**/usage?*", "**/usage/series?*"):
         tab.page.route(pattern, missing)
     for screen, text in (
         ("routing", "Automatic routing has not started on this proxy."),
         ("cost", "Usage is not recorded on this proxy."),
+        ("charts", "Usage is not recorded on this proxy."),
     ):
         tab.go(screen)
         expect(tab.page.get_by_text(text)).to_be_visible()

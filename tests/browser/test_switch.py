@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
@@ -23,9 +24,54 @@ def ask(api: httpx.Client) -> str:
     return answer.headers["x-neuronode-group"]
 
 
-def test_a_switch_is_shown_confirmed_by_every_worker_and_in_force(tab: Tab, api: httpx.Client) -> None:
-    """Diff before, one click, a receipt of both workers, and requests are answered by the new profile."""
+def test_a_switch_is_one_click_and_taken_back_with_another(tab: Tab, api: httpx.Client) -> None:
+    """Nothing speaks against it: it is made at once, every worker confirms, and the bar names where undo leads."""
     tab.button("Switch to balanced").click()
+    expect(tab.undo).to_have_attribute("data-complete", "true")
+    expect(tab.undo).to_contain_text("2 of 2 workers")
+    expect(tab.active).to_have_text("balanced")
+    switched = ask(api)
+    tab.button("Undo: back to premium").click()
+    expect(tab.undo).to_contain_text("premium answers now")
+    expect(tab.active).to_have_text("premium")
+
+    assert (switched, ask(api)) == ("chat_balanced", "chat_premium")
+    assert [entry["action"] for entry in api.get("/admin/audit?limit=2").json()["entries"]] == [
+        "rollback",
+        "switch",
+    ]
+
+
+def test_what_speaks_against_a_switch_opens_the_dialog(tab: Tab, api: httpx.Client) -> None:
+    """A task that was shown to fail: nothing is switched before somebody has seen it."""
+    asked = {"live": "true", "profile": "specialized", "task": "trading_analysis"}
+    api.post("/admin/proof/validate", params=asked).raise_for_status()
+    tab.button("Switch to specialized").click()
+    expect(tab.dialog).to_contain_text("1 tasks are not proven to be answered.")
+    tab.page.keyboard.press("Escape")
+
+    expect(tab.dialog).to_have_count(0)
+    assert ask(api) == "chat_premium"
+
+
+def test_a_much_dearer_profile_is_looked_at_first(tab: Tab) -> None:
+    """More than a quarter above what the recorded requests have cost is said, with the share."""
+
+    def dearer(route: Route) -> None:
+        answer = route.fetch()
+        plan = answer.json()
+        plan["cost_after"]["usd"] = 1.5 * plan["cost_before"]["usd"]
+        route.fulfill(response=answer, json=plan)
+
+    tab.page.route("**/admin/plan", dearer)
+    tab.button("Switch to balanced").click()
+
+    expect(tab.dialog).to_contain_text("would have cost 50% more")
+
+
+def test_a_switch_is_shown_confirmed_by_every_worker_and_in_force(tab: Tab, api: httpx.Client) -> None:
+    """Diff before, a reason, a receipt of both workers, and requests are answered by the new profile."""
+    tab.button("Look at balanced first").click()
     expect(tab.dialog.get_by_role("row", name="chat ")).to_contain_text("chat_premium")
     expect(tab.dialog.get_by_role("row", name="chat ")).to_contain_text("chat_balanced")
     tab.dialog.get_by_label("Reason").fill("from the page")
@@ -55,11 +101,17 @@ def test_the_last_change_is_undone_with_two_clicks(tab: Tab, api: httpx.Client) 
 def test_a_switch_by_keyboard_never_loses_the_focus(
     another: Another, api: httpx.Client, keys: Mapping[str, str]
 ) -> None:
-    """After the sign-in a heading has it, Enter in the reason confirms, the receipt has it, and after it the page."""
+    """After the sign-in a heading has it, after a switch its undo, then the heading; in the dialog Enter confirms."""
     with another() as tab:
         tab.sign_in(keys["admin"])
         expect(tab.page.get_by_role("heading", level=1)).to_be_focused()
-        tab.button("Switch to balanced").press("Enter")
+        tab.button("Switch to ultra_fast").press("Enter")
+        expect(tab.button("Undo: back to premium")).to_be_focused()
+        tab.page.keyboard.press("Enter")
+        expect(tab.undo).to_contain_text("premium answers now")
+        tab.page.keyboard.press("Escape")
+        expect(tab.page.get_by_role("heading", level=1)).to_be_focused()
+        tab.button("Look at balanced first").press("Enter")
         tab.dialog.get_by_label("Reason").fill("by keyboard")
         tab.page.keyboard.press("Enter")
         expect(tab.dialog.locator("[data-complete=true]")).to_be_visible()
@@ -73,19 +125,19 @@ def test_a_switch_by_keyboard_never_loses_the_focus(
 @pytest.mark.parametrize(
     ("locale", "words"),
     [
-        ("en", ("Conversations that have begun", "Switch to balanced", "move too")),
-        ("de", ("Begonnene Gespräche", "Zu balanced wechseln", "ziehen mit um")),
+        ("en", ("Look at balanced first", "Conversations that have begun", "Switch to balanced", "move too")),
+        ("de", ("balanced erst ansehen", "Begonnene Gespräche", "Zu balanced wechseln", "ziehen mit um")),
     ],
 )
 def test_a_switch_can_move_the_conversations(
-    another: Another, api: httpx.Client, keys: Mapping[str, str], locale: str, words: tuple[str, str, str]
+    another: Another, api: httpx.Client, keys: Mapping[str, str], locale: str, words: tuple[str, ...]
 ) -> None:
     """The choice begins with what the profile says, is made with the keyboard, and stands in receipt and audit log."""
-    label, switch, made = words
+    look, label, switch, made = words
 
     with another(locale=locale) as tab:
         tab.sign_in(keys["admin"])
-        tab.button(switch).press("Enter")
+        tab.button(look).press("Enter")
         choice = tab.dialog.get_by_label(label)
         expect(choice).to_have_value("keep")
         choice.press("ArrowDown")
@@ -102,17 +154,16 @@ def test_other_tabs_follow_at_once(tab: Tab, another: Another, keys: Mapping[str
     with another(locale="de") as second:
         second.sign_in(keys["viewer"])
         expect(second.page.locator(".connection.live")).to_be_visible()
-        tab.button("Switch to specialized").click()
-        tab.dialog.get_by_role("button", name="Switch to specialized").click()
-        expect(tab.dialog.locator("[data-complete=true]")).to_be_visible()
+        tab.button("Switch to ultra_fast").click()
+        expect(tab.undo).to_be_visible()
 
-        expect(second.active).to_have_text("specialized", timeout=2_000)
-        expect(tab.page.locator("#said")).to_contain_text("specialized answers now")
+        expect(second.active).to_have_text("ultra_fast", timeout=2_000)
+        expect(tab.page.locator("#said")).to_contain_text("ultra_fast answers now")
 
 
 def test_a_switch_in_between_is_not_overruled_unseen(tab: Tab, api: httpx.Client) -> None:
     """Who confirms what is no longer true is told so, and looks again at what would change now."""
-    tab.button("Switch to balanced").click()
+    tab.button("Look at balanced first").click()
     expect(tab.dialog.get_by_role("table")).to_be_visible()
     api.post(f"{ADMIN}/switch", json={"profile": "ultra_fast"})
     tab.dialog.get_by_role("button", name="Switch to balanced").click()
@@ -125,7 +176,7 @@ def test_a_switch_in_between_is_not_overruled_unseen(tab: Tab, api: httpx.Client
 
 def test_a_dialog_is_worked_with_the_keyboard_alone(tab: Tab) -> None:
     """Enter opens it at the confirmation, Tab stays inside, Escape closes it and gives the focus back."""
-    opener = tab.button("Switch to balanced")
+    opener = tab.button("Look at balanced first")
     opener.focus()
     tab.page.keyboard.press("Enter")
     expect(tab.dialog.get_by_role("button", name="Switch to balanced")).to_be_focused()
@@ -249,6 +300,48 @@ def test_a_team_is_bound_and_released(tab: Tab, api: httpx.Client) -> None:
     assert api.get("/admin/bindings").json()["bindings"] == []
 
 
+def test_a_budget_rule_is_set_and_who_is_answered_by_what_is_shown(tab: Tab, api: httpx.Client) -> None:
+    """A team keeps to the active profile until its budget is nearly spent; the key's team leads to the answer."""
+    tab.go("access")
+    tab.page.get_by_label("Team or key").fill("a")
+    tab.page.get_by_label("Another one when the budget runs out").check()
+    tab.page.get_by_label("then").select_option("ultra_fast")
+    tab.page.get_by_label("Budget of a month (USD)").fill("500")
+    tab.button("Bind").click()
+    expect(tab.page.get_by_role("row", name="team:a")).to_contain_text("beyond 80%: ultra_fast")
+    (bound,) = api.get("/admin/bindings").json()["bindings"]
+    tab.page.get_by_label("Key", exact=True).fill("app-a")
+
+    expect(tab.page.locator(".effective")).to_contain_text("because team:a is bound to it")
+    assert bound["beyond"] == {"share": 0.8, "profile": "ultra_fast", "monthly_usd": 500}
+    api.delete("/admin/bindings/team/a").raise_for_status()
+    tab.go("audit")
+    expect(tab.page.locator(".log li").nth(1)).to_contain_text("team:a")
+
+
+def test_a_whole_profile_is_edited_with_every_mistake_at_its_line(
+    tab: Tab, api: httpx.Client, restored: Callable[[], None]
+) -> None:
+    """What is no JSON, and what the proxy refuses, stand at their lines; what is right is saved."""
+    tab.go("mappings")
+    tab.button("Edit the whole profile …").click()
+    text = tab.dialog.get_by_label("The profile as JSON")
+    before = text.input_value()
+    line = before[: before.index("chat_premium")].count("\n") + 1
+    text.fill(before.replace('"chat_premium",', '"chat_premium"'))
+    expect(tab.dialog.locator(".problems")).to_contain_text(f"line {line + 1}")
+    text.fill(before.replace('"chat_premium"', '"nobody"'))
+    expect(tab.dialog.locator(".problems")).to_contain_text(f"line {line} \u00b7 tasks.chat")
+    expect(tab.dialog.locator(".editor .wrong")).to_have_text(str(line))
+    text.fill(before.replace('"chat_premium"', '"rescue"'))
+    expect(tab.dialog.get_by_role("row", name="tasks.chat")).to_contain_text("rescue")
+    tab.button("Save").click()
+
+    expect(tab.dialog.locator("[data-complete=true]")).to_be_visible()
+    assert ask(api) == "rescue"
+    restored()
+
+
 def test_every_group_is_asked_and_the_matrix_shows_what_was_found(tab: Tab) -> None:
     """Probes run with progress: what answers is proven, and the one group that always fails is shown to."""
     tab.go("matrix")
@@ -260,6 +353,11 @@ def test_every_group_is_asked_and_the_matrix_shows_what_was_found(tab: Tab) -> N
     broken = tab.page.get_by_role("cell", name=FAILING)
     expect(broken.locator("[data-state=red]")).to_be_visible(timeout=60_000)
     expect(tab.button("Ask every group")).to_be_visible(timeout=60_000)
+    broken.get_by_role("button").click()
+    expect(tab.dialog).to_contain_text("fails")
+    tab.button("Ask this group again").click()
+
+    expect(tab.dialog.locator("time")).to_have_text(re.compile("now|seconds ago"))
 
 
 def test_an_unproven_profile_needs_a_second_word(tab: Tab, api: httpx.Client) -> None:

@@ -100,6 +100,13 @@ def test_rows_of_an_older_release_survive(make_store: MakeStore, state_url: str)
         "ALTER TABLE neuronode_state DROP COLUMN moved",
         "DROP TABLE neuronode_judged_day",
         "DROP TABLE neuronode_diverted",
+        "ALTER TABLE neuronode_state DROP COLUMN canary",
+        "ALTER TABLE neuronode_audit DROP COLUMN canary",
+        "ALTER TABLE neuronode_usage DROP COLUMN arm",
+        "ALTER TABLE neuronode_usage DROP COLUMN cost",
+        "DROP TABLE neuronode_rollout",
+        "DROP TABLE neuronode_rollout_event",
+        "DROP TABLE neuronode_lease",
         "UPDATE neuronode_version SET version_num = '0004'",
     ):
         tamper(state_url, statement)

@@ -16,7 +16,7 @@ from tests.support.database_mode.build import built
 from tests.support.database_mode.place import DatabasePlace, database_environ
 from tests.support.place import FALLING, FIRST_PROFILE, GROUPS
 from tests.support.proxy import Proxy
-from tests.support.servers import PostgresServer, missing
+from tests.support.servers import PostgresServer, free_port, missing
 from tests.support.upstream import Upstream
 
 HOUSE = "house"
@@ -74,13 +74,21 @@ def proxy(
     tmp_path_factory: pytest.TempPathFactory, upstream: Upstream, database_mode: Path, database_url: str
 ) -> Iterator[Proxy]:
     """The shared proxy: two workers, LiteLLM's models, keys and settings in its database."""
+    port = free_port()
+    page = {
+        "name": "neuronode-profiles",
+        "display_name": "Profiles",
+        "url": f"http://127.0.0.1:{port}/admin/ui",
+    }
     place = DatabasePlace(
         directory=tmp_path_factory.mktemp("database"),
         upstream=upstream.url,
         router=OPERATORS_SETTINGS,
         deployments=[wildcard(upstream)],
+        general={"plugins": [page], "password_policy_check_breached_passwords": False},
     )
-    with Proxy(place, workers=2, environ=database_environ(database_mode, database_url)) as running:
+    environ = database_environ(database_mode, database_url)
+    with Proxy(place, workers=2, port=port, environ=environ) as running:
         yield running
 
 

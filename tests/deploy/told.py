@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client.parser import text_string_to_metric_families
 
 from neuronode_router.auto.router import Routed
-from neuronode_router.domain import ControlState, Decision, Reason, Receipt, Step, Tier
+from neuronode_router.domain import Canary, ControlState, Decision, Reason, Receipt, Step, Tier
 from neuronode_router.metrics.metering import Metering
 from neuronode_router.routing.snapshot import build_snapshot
 from neuronode_router.stats.memory import MemoryStatistics
@@ -30,7 +30,8 @@ async def seen_everything() -> Metering:
     statistics = MemoryStatistics()
     monitor = monitor_of(statistics, ("tier_fast",))
     await monitor.refresh()
-    state = ControlState(7, "premium", make_set(), committed_at=0.0)
+    tried = Canary("r-1", "balanced", "00", share=10, since=0.0)
+    state = ControlState(7, "premium", make_set(), committed_at=0.0, canary=tried)
     meter = metering(
         statistics=statistics,
         monitor=monitor,
@@ -39,6 +40,7 @@ async def seen_everything() -> Metering:
     )
     meter.ended(finished(served_group="other", first_token_ms=1.0))
     meter.ended(finished(cost=None, cached_tokens=1))
+    meter.ended(finished(arm="canary"))
     decision = Decision("auto", "g", Reason.ACTIVE_PROFILE, tier=Tier.FAST, steps=(Step.CLASSIFIED,))
     meter.decided(Routed(decision, decision, None, None, (), 1.0, unaccepted=("logprobs",)), "me", {})
     receipt = Receipt(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from admin_api.router import PREFIX, SECOND_PREFIX
-from tests.admin_api.test_security import MEMBERS_MAY, VIEWERS_MAY
+from tests.admin_api.test_security import MEMBERS_MAY, TEAMS_MAY, VIEWERS_MAY
 from tests.e2e.conftest import ADMIN
 from tests.e2e.test_secrets import UNKNOWN_KEY, routes
 from tests.support.proxy import MASTER_KEY, Proxy
@@ -15,8 +15,8 @@ from tests.support.proxy import MASTER_KEY, Proxy
 pytestmark = pytest.mark.e2e
 
 MORE_THAN_THE_ROLE = {
-    *("put_binding", "delete_binding", "list_bindings"),
-    *("read_usage", "explain_request", "give_feedback"),
+    *TEAMS_MAY,
+    *("put_binding", "delete_binding", "list_bindings", "give_feedback"),
 }
 """Routes that also look at the caller's team or at whose request it was: tests/admin_api has them."""
 

@@ -189,6 +189,26 @@ async def test_a_callers_own_words_are_not_kept(counting: CountingHooks) -> None
     assert found.key.chosen_group == "other"
 
 
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        *[
+            (name, name)
+            for name in ("t", "task_t", "auto", "auto:fast", "@profile/p", "p/t", "p/auto", "chat")
+        ],
+        *[(name, "other") for name in ("tell me a secret", "@profile/my words", "p/my words")],
+    ],
+)
+async def test_who_asked_and_for_what_is_kept(counting: CountingHooks, name: str, kept: str) -> None:
+    """What the key is called, and the name it asked for, where that is a name of ours or of LiteLLM's."""
+    one = mark() | {"name": name, "caller": "app-a"}
+
+    await counting.hooks.async_log_success_event(logged(one), None, None, None)
+
+    (found,) = counting.counted()
+    assert (found.caller, found.asked) == ("app-a", kept)
+
+
 async def test_a_payload_that_is_not_litellms_fails_nothing() -> None:
     """An exception of ours is counted as such, and nothing else happens."""
     counting = CountingHooks()

@@ -205,6 +205,11 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         refuse_redirections(data, call_type, limited=limited)
         names = targets.asked(requested, several=call_type in SEVERAL)
         talk = self._talk(asking, call_type) if len(names) == 1 else None
+        if asking.snapshot.state.canary is not None:
+            session = request_metadata.session_id(data)
+            asking.placement = self._keeper.place(
+                talk, asking.snapshot, name=names[0], caller=asking.identity, session=session
+            )
         ways = [self._way(name, asking, talk) for name in names]
         await asking.enter(ways)
         await asking.settle_fallbacks(ways)
@@ -214,7 +219,8 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         gate.let(asking.passing())
         chosen_group.choose(user, requested, ",".join(way.decision.group for way in ways))
         known = self._keeper.sent(talk, ways[0].decision, asking.snapshot)
-        marks = [{**(way.mark or {}), request_metadata.CONVERSATION: known} for way in ways]
+        shared = {request_metadata.CONVERSATION: known, request_metadata.CALLER: asking.principal.name}
+        marks = [{**(way.mark or {}), **shared} for way in ways]
         decisions = [way.decision for way in ways]
         request_metadata.stamp_all(bucket, list(zip(decisions, marks, strict=True)), tags=self._host.tags())
         self._tracing.describe(user.parent_otel_span, bucket[request_metadata.KEY])
@@ -242,7 +248,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         return self._keeper.look(
             asking.data,
             call_type,
-            caller=_identity(asking),
+            caller=asking.identity,
             session=request_metadata.session_id(asking.data),
             continues=deployment_with_state(asking.data),
         )
@@ -255,6 +261,9 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             mark |= routed
         elif kept := self._kept(talk, decision, asking):
             decision = keeping.staying(decision, kept)
+        if decision.arm is not None:
+            decision = keeping.in_its_arm(decision)
+            mark |= {request_metadata.COMPARED: asking.placement is not None and asking.placement.compared}
         return Way(name, decision, mark)
 
     def _route(
@@ -268,7 +277,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         kept = self._kept(talk, decision, asking)
         places = asking.places_under(decision)
         caller = Caller(
-            identity=_identity(asking),
+            identity=asking.identity,
             max_tier=asking.principal.max_tier,
             session=request_metadata.session_id(data),
             continues=talk.continues if talk else deployment_with_state(data),
@@ -372,11 +381,6 @@ def _all_names(data: Mapping[str, Any]) -> Iterable[str]:
     for place in (data, override if isinstance(override, Mapping) else {}):
         for field in targets.FALLBACK_FIELDS:
             yield from targets.names(targets.read_fallbacks(place.get(field)))
-
-
-def _identity(asking: Asking) -> str:
-    """Return what tells callers apart: a hash of the key, or a name."""
-    return asking.user.token or asking.principal.name
 
 
 def _tier(name: str) -> Tier:

@@ -29,6 +29,7 @@ from neuronode_router.litellm_plugin.hooks.gate import (
 from neuronode_router.litellm_plugin.hooks.operators_fallbacks import GENERAL, Configured, follow
 from neuronode_router.routing import targets
 from neuronode_router.routing.admit import admit
+from neuronode_router.routing.arms import Placement
 from neuronode_router.routing.binding import bound_profile
 from neuronode_router.routing.passage import Passage
 from neuronode_router.routing.residency import Required, is_within, required
@@ -99,9 +100,16 @@ class Asking:
         self._deciding = self._bound or snapshot.state.active
         self._approved: set[str] = set()
         self._unnamed = False
+        self.placement: Placement | None = None
+        """The arm of the request, None while no rollout runs."""
         self._decided = {self._deciding}
         self.places = self._required(self._decided)
         """Where the request's data may go, by what is known of it so far."""
+
+    @property
+    def identity(self) -> str:
+        """What tells callers apart: a hash of the key, or a name."""
+        return self.user.token or self.principal.name
 
     @property
     def is_denied(self) -> bool:
@@ -121,6 +129,7 @@ class Asking:
             wanted_profile=request_metadata.wish(self.data, request_metadata.PROFILE_HEADER),
             may_override=self._may_override,
             bound=lambda: self._bound,
+            tries=self.placement is not None and self.placement.tries,
         )
 
     async def enter(self, ways: Sequence[Way]) -> None:

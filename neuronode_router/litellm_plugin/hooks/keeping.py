@@ -11,6 +11,7 @@ from typing import Any
 
 from neuronode_router.domain import Decision, Step
 from neuronode_router.litellm_plugin.hooks import moving
+from neuronode_router.routing import arms
 from neuronode_router.routing.caches import WARM_SECONDS, CacheShares
 from neuronode_router.routing.conversation import read_opening
 from neuronode_router.routing.conversations import (
@@ -49,6 +50,8 @@ class Talk:
     standing: Standing | None
     continues: str | None
     """The deployment that keeps what was said before."""
+    root: bytes
+    """What all of its requests have in common."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,23 @@ class Keeper:
         keys = self.conversations.keys(opening, caller=caller, session=session or "")
         begun = opening.begun or continues is not None
         standing = self.conversations.find(keys) if opening.begun else None
-        return Talk(keys[0], opening.turns, begun, standing, continues)
+        return Talk(keys[0], opening.turns, begun, standing, continues, root=keys[-1])
+
+    def place(
+        self, talk: Talk | None, snapshot: Snapshot, *, name: str, caller: str, session: str | None
+    ) -> arms.Placement | None:
+        """Return the arm of a request, None while no rollout runs."""
+        canary = snapshot.state.canary
+        if canary is None:
+            return None
+        if talk is not None and talk.standing is None and talk.continues is not None:
+            group = self._host.group_of(talk.continues)
+            tried = arms.only_in_one(snapshot, name, group) if group is not None else None
+            if tried is not None:
+                return arms.Placement(tried, compared=False)
+        said = f"{caller}\x00{session or ''}".encode("utf-8", "surrogatepass")
+        unit = talk.root if talk is not None and session is None else said
+        return arms.place(canary, snapshot, unit, talk.standing if talk is not None else None)
 
     def kept(self, talk: Talk | None, decision: Decision, snapshot: Snapshot) -> Standing | None:
         """Return where a switch has left the conversation, None where it goes where everybody goes."""
@@ -125,6 +144,7 @@ class Keeper:
                 begun=talk.begun,
                 kept=kept,
                 made=before.made if before else (),
+                placed_at=before.placed_at if before else self.conversations.clock(),
             ),
         )
         return talk.key.hex(), talk.turns
@@ -161,3 +181,8 @@ class Keeper:
 def staying(decision: Decision, standing: Standing) -> Decision:
     """Return the Decision for a task's conversation that stays with its group."""
     return replace(decision, group=standing.group, steps=(*decision.steps, Step.KEPT))
+
+
+def in_its_arm(decision: Decision) -> Decision:
+    """Return the Decision without its arm where an earlier switch has left the conversation with a third profile."""
+    return replace(decision, arm=None) if Step.KEPT in decision.steps else decision

@@ -47,6 +47,9 @@ PLACES = "places"
 CONVERSATION = "conversation"
 """Entry of the mark: under which key the request's conversation is known, and how many turns the request brought."""
 
+CALLER = "caller"
+"""Entry of the mark: what the caller's key is called."""
+
 MOVED = "moved"
 """Entry of the mark: what was taken out of the last attempt because another provider had written it."""
 
@@ -57,6 +60,12 @@ _KEPT = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%")
 """What stays as it is in a header's value of which something must be encoded."""
 LEAST_BAD = "least_bad"
 """Entry of the mark: whether what no deployment can hold is sent all the same."""
+
+ARM = "arm"
+"""Entry of the mark: which arm of a rollout answers; None where the request takes no part in one."""
+
+COMPARED = "compared"
+"""Entry of the mark: whether the request counts in that rollout."""
 
 SPEND_PREFIX = "neuronode_"
 TAG_PREFIXES = ("profile:", "task:")
@@ -75,12 +84,12 @@ RESPONSE_HEADERS = tuple(
     HEADER_PREFIX + name
     for name in (
         *("profile", "revision", "task", "tier", "group", "reason", "fallback", "embedded", "moved"),
-        *("location", "explain"),
+        *("arm", "location", "explain"),
     )
 )
 """What answers carry. `task`, `profile` and `tier` only where there is one, `fallback` only where it is known;
-`embedded` only as 1; `moved` only where something was taken out; `location` only where somebody can tell; `explain` on
-request.
+`embedded` only as 1; `moved` only where something was taken out; `arm` only while a rollout runs; `location` only where
+somebody can tell; `explain` on request.
 """
 
 
@@ -156,6 +165,7 @@ def _mark(decision: Decision, routed: Mapping[str, Any] | None) -> dict[str, Any
         "name": decision.original_model,
         "reason": decision.reason.value,
         "steps": [step.value for step in decision.steps],
+        **({} if decision.arm is None else {ARM: decision.arm.value}),
         **(routed or {}),
     }
 
@@ -265,6 +275,14 @@ def sessions(data: Mapping[str, Any]) -> list[bytes]:
     return [bytes.fromhex(session) for session in (mark or {}).get("sessions", ())]
 
 
+def counted_arm(mark: Mapping[str, Any]) -> str:
+    """Return the arm as usage counts it: `_begun` marks what was placed under another share and is not compared."""
+    arm = mark.get(ARM)
+    if not arm:
+        return ""
+    return str(arm) if mark.get(COMPARED) else f"{arm}_begun"
+
+
 def session_id(data: Mapping[str, Any]) -> str | None:
     """Return the session that a client names: by header, `litellm_session_id`, or `session_id` of its metadata."""
     places = ((data, "litellm_session_id"), *((data.get(name), "session_id") for name in BUCKETS))
@@ -336,7 +354,8 @@ def answer_headers(
     }
     if moved is not None:
         headers[HEADER_PREFIX + "fallback"] = "1" if moved else "0"
-    said = {"profile": mark["profile"], "task": mark["task"], "tier": tier, "location": location}
+    said = {"profile": mark["profile"], "task": mark["task"], "tier": tier}
+    said |= {ARM: mark.get(ARM), "location": location}
     for name, value in said.items():
         if value is not None:
             headers[HEADER_PREFIX + name] = header_value(str(value))

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 PREFIX = "neuronode."
 
-ATTRIBUTES = ("profile", "revision", "task", "tier", "group", "reason", "steps")
+ATTRIBUTES = ("profile", "revision", "task", "tier", "group", "reason", "steps", "arm")
 """What a span says of its request, each under `PREFIX`; what a request has not, its span leaves out."""
 
 PROVIDER_CALL = "litellm_request"

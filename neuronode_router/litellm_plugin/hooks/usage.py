@@ -20,9 +20,16 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import UserAPIKeyAuth
 
 from neuronode_router.background import Failures
-from neuronode_router.domain import Reason
+from neuronode_router.domain import AUTO_NAMES, PROFILE_NAME_PREFIX, STABLE_ALIAS_PREFIX, Reason
 from neuronode_router.litellm_plugin.auth.identity import UI_TEAM
-from neuronode_router.litellm_plugin.hooks.request_metadata import ASKED, SEVERAL, WENT, stamped
+from neuronode_router.litellm_plugin.hooks.request_metadata import (
+    ASKED,
+    CALLER,
+    SEVERAL,
+    WENT,
+    counted_arm,
+    stamped,
+)
 from neuronode_router.litellm_plugin.hooks.usage_reading import (
     Usage,
     call_id,
@@ -222,6 +229,7 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
             team=(team or "")[:MAX_NAME] if team != UI_TEAM else "",
             reason=mark.get("reason") or Reason.FAIL_OPEN.value,
             outcome=usage.outcome,
+            arm=counted_arm(mark),
             location=self._location(mark, usage),
         )
         return FinishedRequest(
@@ -239,6 +247,8 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
             audio=usage.audio,
             steps=tuple(mark.get("steps", ())),
             confidence=mark.get("confidence"),
+            caller=str(mark.get(CALLER) or "")[:MAX_NAME],
+            asked=self._asked(mark),
         )
 
     def _location(self, mark: Mapping[str, Any], usage: Usage) -> str:
@@ -249,6 +259,13 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
             went = [self._groups.place_of(usage.deployment)] if asked else []
         places = "+".join(sorted({place or UNKNOWN_PLACE for place in went}))
         return places if len(places) <= MAX_NAME else OTHER
+
+    def _asked(self, mark: Mapping[str, Any]) -> str:
+        """Return the name the caller sent, where it is one of ours or LiteLLM's: others are the caller's own words."""
+        name, profile, task = mark.get("name") or "", mark.get("profile"), mark.get("task")
+        tasks = (*AUTO_NAMES, *((task,) if task else ()))
+        ours = {*tasks, f"{STABLE_ALIAS_PREFIX}{task}", f"{PROFILE_NAME_PREFIX}{profile}"}
+        return name if name in ours | {f"{profile}/{each}" for each in tasks} else self._name(name)
 
     def _one_of(self, mark: Mapping[str, Any] | None, kwargs: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Return the mark of one of several names, by whom was asked for it, that is not counted yet."""

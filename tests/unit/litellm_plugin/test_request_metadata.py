@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from neuronode_router.domain import Decision, Reason, Step, Tier
+from neuronode_router.domain import Arm, Decision, Reason, Step, Tier
 from neuronode_router.litellm_plugin.hooks import request_metadata
 
 DECISION = Decision(
@@ -137,7 +137,8 @@ def test_every_header_is_in_the_published_list() -> None:
     """What `answer_headers` can emit is exactly what RESPONSE_HEADERS publishes."""
     data: dict[str, Any] = {"metadata": {}}
     mark = request_metadata.routed_mark(AUTOMATIC, explanation={"tier": "medium"})
-    request_metadata.stamp(request_metadata.scrub(data), AUTOMATIC, tags=True, routed=mark)
+    tried = replace(AUTOMATIC, arm=Arm.CANARY)
+    request_metadata.stamp(request_metadata.scrub(data), tried, tags=True, routed=mark)
     request_metadata.note_moved(data, {"thinking_blocks", "seed"})
 
     assert headers(data)["x-neuronode-moved"] == "seed,thinking_blocks"

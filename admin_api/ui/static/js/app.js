@@ -1,12 +1,14 @@
 // The frame around every screen: header, navigation, sign-in, and which screen the address names.
 // It must not know what a screen shows.
 
-import { html, useEffect, useLayoutEffect, useRef, useState } from "./dom.js";
+import { html, useEffect, useLayoutEffect, useRef } from "./dom.js";
+import { useAddress } from "./address.js";
 import { LANGUAGES, preferences, prefer, t, THEMES } from "./i18n.js";
 import { refresh, signOut, useLive } from "./live.js";
 import { AsOf, Button, Failure, Loading } from "./parts/basics.js";
 import { Access } from "./screens/access.js";
 import { Audit } from "./screens/audit.js";
+import { Charts } from "./screens/charts.js";
 import { Cost } from "./screens/cost.js";
 import { Mappings } from "./screens/mappings.js";
 import { Matrix } from "./screens/matrix.js";
@@ -19,24 +21,16 @@ import { useStore } from "./store.js";
 
 const ICON = new URL("../icon.svg", import.meta.url).href;
 const SCREENS = {
-  now: Now, mappings: Mappings, matrix: Matrix, routing: Routing, cost: Cost, audit: Audit, workers: Workers, access: Access,
+  now: Now, charts: Charts, mappings: Mappings, matrix: Matrix, routing: Routing, cost: Cost, audit: Audit, workers: Workers, access: Access,
 };
 
-const screenOf = (hash) => {
-  const name = hash.replace(/^#\//, "");
-  return name in SCREENS ? name : "now";
-};
+const screenOf = (name) => (name in SCREENS ? name : "now");
 
 export function App() {
   const { language, theme } = useStore(preferences);
   const state = useLive();
-  const [screen, setScreen] = useState(screenOf(location.hash));
+  const screen = screenOf(useAddress().screen);
 
-  useEffect(() => {
-    const moved = () => setScreen(screenOf(location.hash));
-    window.addEventListener("hashchange", moved);
-    return () => window.removeEventListener("hashchange", moved);
-  }, []);
   useLayoutEffect(() => {
     document.documentElement.lang = language;
     if (theme === "auto") delete document.documentElement.dataset.theme;
@@ -82,10 +76,15 @@ function Inside({ state, screen }) {
   const told = useRef(state.entered ? null : screen); // the screen whose heading had the focus
   const shown = state.status !== null;
   useEffect(() => {
-    const here = nav.current.querySelector("[aria-current]");
-    // On a phone the tabs scroll: the one in use is never out of sight.
-    nav.current.scrollTo({ left: here.offsetLeft - (nav.current.clientWidth - here.offsetWidth) / 2 });
+    // Where the tabs scroll, the one in use is never out of sight, also after a phone was turned.
+    const center = () => {
+      const here = nav.current.querySelector("[aria-current]");
+      nav.current.scrollTo({ left: here.offsetLeft - (nav.current.clientWidth - here.offsetWidth) / 2 });
+    };
+    center();
     window.scrollTo(0, 0);
+    window.addEventListener("resize", center);
+    return () => window.removeEventListener("resize", center);
   }, [screen]);
   useEffect(() => {
     // After a sign-in or a move the new heading gets the focus, so that a screen reader says where one is.

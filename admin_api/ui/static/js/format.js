@@ -79,4 +79,7 @@ export function ago(seconds, now = Date.now() / 1000) {
   return formatter(Intl.RelativeTimeFormat, { numeric: "auto" }).format(-Math.floor(past / size), unit);
 }
 
+// A name without what tells it from others of that name: the log writes "name (id)".
+export const shortName = ({ name }) => name.replace(/ \([^()]+\)$/, "");
+
 export const isoTime = (seconds) => (known(seconds) ? new Date(seconds * 1000).toISOString() : undefined);

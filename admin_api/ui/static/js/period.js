@@ -1,10 +1,12 @@
 // The periods that recorded usage is asked for. It must not know what is shown of it.
 
 import { useEffect, useState } from "./dom.js";
+import { narrow, useAddress } from "./address.js";
 
-const HOUR = 3_600;
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
-const LENGTHS = { day: [DAY, HOUR], week: [7 * DAY, DAY], month: [30 * DAY, DAY] };
+const LENGTHS = { "15m": 15 * MINUTE, "1h": HOUR, "6h": 6 * HOUR, "24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY };
 const EVERY_MS = 5_000;
 export const PERIODS = Object.keys(LENGTHS);
 
@@ -17,6 +19,12 @@ export function usePeriod(name) {
     const timer = setInterval(() => setMinute(nextMinute()), EVERY_MS);
     return () => clearInterval(timer);
   }, []);
-  const [length, step] = LENGTHS[name];
-  return { query: new URLSearchParams({ from: minute * 60 - length, to: minute * 60 }).toString(), step };
+  const until = minute * 60;
+  return { query: new URLSearchParams({ from: until - LENGTHS[name], to: until }).toString(), since: until - LENGTHS[name] };
+}
+
+// The period that the address names, and what changes it there.
+export function useAskedPeriod(usual) {
+  const { asked } = useAddress();
+  return [PERIODS.includes(asked.period) ? asked.period : usual, (name) => narrow({ period: name === usual ? "" : name })];
 }

@@ -25,9 +25,9 @@ export function Card({ title, note, tools, children, class: kind = "card", ...re
     ${children}</section>`;
 }
 
-// One figure with its unit and what it means.
-export function Figure({ label, value, note, tone }) {
-  return html`<div class=${`figure ${tone ?? ""}`}><dt>${label}</dt><dd>${value}${note && html`<small>${note}</small>`}</dd></div>`;
+// One figure with its unit and what it means; below it what else there is to see.
+export function Figure({ label, value, note, tone, children }) {
+  return html`<div class=${`figure ${tone ?? ""}`}><dt>${label}</dt><dd>${value}${note && html`<small>${note}</small>`}${children}</dd></div>`;
 }
 
 export const Figures = ({ children }) => html`<dl class="figures">${children}</dl>`;
@@ -73,7 +73,7 @@ export function Failure({ error, children }) {
 export function Problems({ problems }) {
   if (!problems?.length) return null;
   return html`<ul class="problems">${problems.map((problem) => html`<li>
-      <code>${place(problem)}</code> <${Said} instead=${meaning(problem.code)}>${`${problem.message} ${problem.fix}`}<//></li>`)}</ul>`;
+      <code>${place(problem)}</code> ${problem.message ? html`<${Said} instead=${meaning(problem.code)}>${`${problem.message} ${problem.fix}`}<//>` : meaning(problem.code)}</li>`)}</ul>`;
 }
 
 // Of when something is that may have changed since.
@@ -98,7 +98,7 @@ export function Loaded({ of, rows, absent, children }) {
 
 // The browser's own modal dialog: it keeps the focus inside, closes on Escape and gives the focus back. Enter in a field
 // is `onSubmit`, as its button of type "submit" is. What opened it is about to go where something is `changed`.
-export function Dialog({ title, onClose, onSubmit, changed = false, children, actions }) {
+export function Dialog({ title, onClose, onSubmit, changed = false, wide = false, children, actions }) {
   const ref = useRef(null);
   const leaving = useRef(false);
   leaving.current = changed;
@@ -121,7 +121,7 @@ export function Dialog({ title, onClose, onSubmit, changed = false, children, ac
     event.preventDefault();
     onClose();
   };
-  return html`<dialog ref=${ref} aria-labelledby="dialog-title" onCancel=${cancel}
+  return html`<dialog ref=${ref} class=${wide ? "wide" : undefined} aria-labelledby="dialog-title" onCancel=${cancel}
       onClick=${(event) => event.target === ref.current && onClose()}>
     <form class="dialog" onSubmit=${(event) => (event.preventDefault(), onSubmit?.())}>
       <div class="dialog-head"><h2 id="dialog-title" tabindex="-1">${title}</h2>

@@ -9,6 +9,7 @@ import { t, word } from "../i18n.js";
 import { refresh, useLive } from "../live.js";
 import { Badge, Button, Code, Dialog, Failure, Field, Loading, Name, Said, say, Table } from "./basics.js";
 import { ForecastSummary } from "./forecast.js";
+import { Objections } from "./undo.js";
 
 const WATCH_MS = 250;
 
@@ -17,9 +18,10 @@ function order(change, extra) {
   return [change.kind === "switch" ? "profiles/switch" : "rollback", { method: "POST", body: { ...body, ...extra } }];
 }
 
+// `change` is {kind, profile | to}; it may bring `objections` to a switch that was not made at once, and what `refused` it.
 export function ChangeDialog({ change, active, onClose }) {
   const [preview, setPreview] = useState(null); // {receipt, etag}
-  const [refused, setRefused] = useState(null);
+  const [refused, setRefused] = useState(change.refused ?? null);
   const [reason, setReason] = useState("");
   const [rule, setRule] = useState(null); // what becomes of conversations, once somebody says other than the profile
   const [phase, setPhase] = useState("review"); // review | sending | done
@@ -36,7 +38,9 @@ export function ChangeDialog({ change, active, onClose }) {
     const [path, options] = order(change, { dry_run: true, ...forced });
     ask(path, options).then(({ data, etag }) => setPreview({ receipt: data, etag }), setRefused);
   };
-  useEffect(() => review(), []);
+  useEffect(() => {
+    if (!change.refused) review();
+  }, []);
   useEffect(() => {
     if (preview) confirm.current?.focus();
   }, [preview]);
@@ -78,13 +82,14 @@ export function ChangeDialog({ change, active, onClose }) {
     ${refused && html`<${Failure} error=${refused} />`}
     ${phase === "done" ? html`<${ReceiptView} receipt=${receipt} />`
       : phase === "sending" ? html`<${Progress} revision=${preview.receipt.revision} />`
-      : preview ? html`<${Review} preview=${preview.receipt} target=${target} reason=${reason} onReason=${setReason} rule=${rule} onRule=${change.kind === "switch" && setRule} />`
+      : preview ? html`<${Review} preview=${preview.receipt} target=${target} objections=${change.objections} reason=${reason} onReason=${setReason} rule=${rule} onRule=${change.kind === "switch" && setRule} />`
       : !refused && html`<${Loading} rows=${5} />`}
   <//>`;
 }
 
-function Review({ preview, target, reason, onReason, rule, onRule }) {
+function Review({ preview, target, objections, reason, onReason, rule, onRule }) {
   return html`
+    <${Objections} objections=${objections} />
     ${preview.warnings.map((warning) => html`<div class="notice warn"><${Said} instead=${t("change.warning")}>${warning}<//></div>`)}
     <h3>${t("change.forecast")}</h3>
     <${Forecast} profile=${target} />
@@ -113,9 +118,9 @@ function Running({ caches }) {
     ${caches.usd !== null && ` ${t("change.running.worth", { usd: money(caches.usd) })}`}</p>`;
 }
 
-export function Changes({ changes }) {
+export function Changes({ changes, of = "word.task" }) {
   if (!changes.length) return html`<p class="note">${t("change.none")}</p>`;
-  return html`<${Table} label=${t("change.tasks")} head=${[t("word.task"), t("change.before"), t("change.after")]}>
+  return html`<${Table} label=${t("change.tasks")} head=${[t(of), t("change.before"), t("change.after")]}>
     ${changes.map(({ task, before, after }) => html`<tr key=${task}><th scope="row"><${Name} of=${task} /></th>
       <td><${Code} was of=${before ?? "\u2013"} /></td><td><${Code} of=${after ?? "\u2013"} /></td></tr>`)}<//>`;
 }

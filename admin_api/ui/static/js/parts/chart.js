@@ -35,7 +35,7 @@ export function Bars({ label, parts }) {
 // How values went; gaps stay gaps. Each of `lines` is a list as long as the others.
 export function Spark({ label, lines }) {
   const values = lines.flat().filter((value) => value !== null);
-  const top = Math.max(...values, 1) * 1.1;
+  const top = (Math.max(...values, 0) || 1) * 1.1;
   const steps = Math.max(...lines.map((line) => line.length), 2) - 1;
   return html`<svg class="spark" viewBox="0 0 100 30" preserveAspectRatio="none" role="img" aria-label=${label}>
     ${lines.map((line, place) => html`<path key=${place} class=${`line ${tone(place)}`} d=${path(line, steps, top)} />`)}</svg>`;
@@ -54,16 +54,16 @@ function path(line, steps, top) {
   }).join("");
 }
 
-// Amounts over time. `parts` are [{name, value, text}], oldest first; the largest is named beside the chart.
-export function Columns({ label, parts }) {
-  const most = Math.max(...parts.map(({ value }) => value), 0);
-  const width = 100 / parts.length;
-  const top = parts.find(({ value }) => value === most);
-  return html`<figure class="columns"><svg viewBox="0 0 100 40" preserveAspectRatio="none" role="img" aria-label=${`${label}. ${top.name}: ${top.text}`}>
-      ${parts.map(({ name, value, text }, place) => html`<rect key=${name} x=${(place * width + width * 0.12).toFixed(3)} width=${(width * 0.76).toFixed(3)} y=${(40 - column(value, most)).toFixed(3)} height=${column(value, most).toFixed(3)}>
-        <title>${name}: ${text}</title></rect>`)}</svg>
-    <figcaption class="note"><span>${parts[0].name}</span><span>${top.text}</span><span>${parts.at(-1).name}</span></figcaption></figure>`;
+// Shares of a whole as one bar, with their names below. `parts` are [{name, value}].
+export function Split({ label, parts }) {
+  const whole = parts.reduce((sum, { value }) => sum + value, 0);
+  let past = 0;
+  return html`<div class="split">
+    <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">${parts.map(({ name, value }, place) => {
+      const width = whole ? (100 * value) / whole : 0;
+      const bar = html`<rect key=${name} class=${tone(place)} x=${past} width=${width} height="10" />`;
+      past += width;
+      return bar;
+    })}</svg>
+    <ul aria-label=${label}>${parts.map(({ name, value }, place) => html`<li key=${name}><i class=${`swatch ${tone(place)}`} aria-hidden="true"></i>${name} <b>${whole ? percent(value / whole, 0) : "\u2013"}</b></li>`)}</ul></div>`;
 }
-
-// Nothing still shows as a line, so that the steps can be counted.
-const column = (value, most) => 0.4 + (most ? (39 * value) / most : 0);

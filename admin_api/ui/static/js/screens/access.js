@@ -32,7 +32,7 @@ export function Access({ state }) {
           ${RIGHTS.map(([right, roles]) => html`<tr key=${right}><th scope="row">${t(`right.${right}`)}</th>
             ${ROLES.map((role) => html`<td>${roles.includes(role) ? html`<span class="good-text">${t("word.yes")}</span>` : t("word.no")}</td>`)}</tr>`)}
         <//><//>
-      <${Bindings} state=${state} manages=${data.you.manages ?? []} />
+      <${Bindings} state=${state} manages=${data.you.manages ?? []} keys=${data.keys} />
       <${Teams} profiles=${state.profiles} />
       <${Keys} keys=${data.keys} all=${mayReadAll(state)} />`}<//>`;
 }

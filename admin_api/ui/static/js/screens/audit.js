@@ -8,8 +8,8 @@ import { t, word } from "../i18n.js";
 import { mayWrite } from "../live.js";
 import { Ago, Badge, Button, Code, Empty, Failure, Field, Loaded, Page } from "../parts/basics.js";
 import { ChangeDialog, Changes } from "../parts/change.js";
-import { dateTime } from "../format.js";
-import { ordered } from "./now.js";
+import { dateTime, shortName } from "../format.js";
+import { ordered } from "../vocabulary.js";
 
 const ACTIONS = ["bootstrap", "switch", "rollback", "edit", "reload", "bind"];
 const PAGE = 25;
@@ -60,14 +60,15 @@ function useLog(filter) {
 function Entry({ entry, current, may, onReturn }) {
   return html`<li class="card entry"><details>
     <summary><span class="rev">${entry.revision}</span>
-      <span class="what"><strong>${word("action", entry.action)}</strong> ${entry.profile_before !== entry.profile_after && entry.profile_before
+      <span class="what"><strong>${word("action", entry.action)}</strong> ${entry.action === "bind" ? entry.changes.map(({ task, before, after }) => html`<${Code} of=${task} />: ${before ?? t("play.active")} \u2192 <strong>${after ?? t("play.active")}</strong> `)
+        : entry.profile_before !== entry.profile_after && entry.profile_before
         ? html`<${Code} was of=${entry.profile_before} /> \u2192 <${Code} of=${entry.profile_after} />` : html`<${Code} of=${entry.profile_after} />`}
         ${current && html` <${Badge} tone="accent">${t("audit.current")}<//>`}
         ${entry.reason && html`<span class="reason">${entry.reason}</span>`}</span>
-      <span class="who">${entry.actor.name}<br /><${Ago} at=${entry.at} /></span></summary>
+      <span class="who" title=${entry.actor.name}>${shortName(entry.actor)}<br /><${Ago} at=${entry.at} /></span></summary>
     <div class="entry-body">
-      <p class="note">${dateTime(entry.at)}</p>
-      <${Changes} changes=${entry.changes} />
+      <p class="note">${entry.actor.name}, ${dateTime(entry.at)}</p>
+      <${Changes} changes=${entry.changes} of=${entry.action === "bind" ? "bind.subject" : "word.task"} />
       <dl class="hashes"><div><dt>${t("audit.hash")}</dt><dd><code>${entry.hash}</code></dd></div>
         <div><dt>${t("audit.previous")}</dt><dd><code>${entry.previous_hash || "\u2013"}</code></dd></div></dl>
       ${may && !current && html`<${Button} onClick=${onReturn}>${t("audit.return", { revision: entry.revision })}<//>`}

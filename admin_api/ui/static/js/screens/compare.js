@@ -6,7 +6,7 @@ import { RETRY_MS } from "../data.js";
 import { t } from "../i18n.js";
 import { Badge, Button, Card, Table } from "../parts/basics.js";
 import { Delta, Findings, Moves, price } from "../parts/forecast.js";
-import { ordered } from "./now.js";
+import { ordered } from "../vocabulary.js";
 
 const ASSUMPTIONS = ["assumed.again", "assumed.tokens", "assumed.tier", "assumed.failures"];
 

@@ -3,13 +3,15 @@
 import { html, useState } from "../dom.js";
 import { send } from "../api.js";
 import { useData } from "../data.js";
-import { clock, compact, day, milliseconds, money, number, percent } from "../format.js";
+import { compact, milliseconds, money, number, percent } from "../format.js";
 import { t, word } from "../i18n.js";
 import { mayReadAll } from "../live.js";
 import { Button, Card, Empty, Figure, Figures, Loaded, Name, Page, Segments, Table } from "../parts/basics.js";
-import { Columns } from "../parts/chart.js";
+import { Curve } from "../parts/curve.js";
 import { cost, Delta } from "../parts/forecast.js";
-import { DAY, PERIODS, usePeriod } from "../period.js";
+import { costLines } from "../parts/lines.js";
+import { PeriodChoice } from "../parts/period.js";
+import { useAskedPeriod, usePeriod } from "../period.js";
 import { Compare } from "./compare.js";
 import { Explain } from "./explain.js";
 
@@ -19,15 +21,15 @@ const WORDS = { served_group: "group" };
 
 export function Cost({ state }) {
   const [by, setBy] = useState("profile");
-  const [name, setName] = useState("day");
-  const { query, step } = usePeriod(name);
+  const [name, setName] = useAskedPeriod("24h");
+  const { query } = usePeriod(name);
   const usage = useData(`usage?by=${by}&${query}`, { name: `${by} ${name}`, every: EVERY_MS });
-  const series = useData(`usage?by=profile&step=${step}&${query}`, { name, every: EVERY_MS });
-  const tools = html`<${Segments} label=${t("cost.period")} value=${name} onChange=${setName} options=${PERIODS.map((each) => [each, t(`cost.${each}`)])} />`;
+  const series = useData(`usage/series?${query}`, { name, every: EVERY_MS });
+  const tools = html`<${PeriodChoice} value=${name} onChange=${setName} />`;
   return html`<${Page} title=${t("nav.cost")} intro=${t("cost.intro")} tools=${tools} />
     <${Loaded} of=${usage} rows=${7} absent=${t("cost.absent")}>${(data) => html`
       <${Total} now=${data.total} before=${data.total_before} />
-      ${series.data && series.data.lines.length > 0 && html`<${Card} title=${t(`cost.series.${name}`)}><${Series} data=${series.data} step=${step} /><//>`}
+      ${data.total.cost_usd > 0 && html`<${Card} title=${t("charts.cost")}><${Loaded} of=${series} rows=${5}>${(steps) => html`<${Curve} label=${t("charts.cost")} over=${steps} lines=${costLines(steps)} show=${money} stacked />`}<//><//>`}
       <${Card} title=${t("cost.by_name", { name: t(`word.${WORDS[by] ?? by}`) })} tools=${html`<span class="grow"></span><${Button} onClick=${() => download(by, query)}>CSV<//>`}>
         <${Segments} label=${t("cost.by")} value=${by} onChange=${setBy} options=${GROUPINGS.map((each) => [each, t(`word.${WORDS[each] ?? each}`)])} />
         ${data.lines.length ? html`<${Lines} by=${by} lines=${data.lines} />` : html`<${Empty} title=${t("cost.none")}>${t("cost.none.fix")}<//>`}<//>`}<//>
@@ -42,16 +44,6 @@ function Total({ now, before }) {
     <${Figure} label=${t("cost.tokens")} value=${compact(now.prompt_tokens + now.completion_tokens)} note=${t("cost.tokens.note", { prompt: compact(now.prompt_tokens), completion: compact(now.completion_tokens) })} />
     <${Figure} label="p95" value=${milliseconds(now.latency_p95_ms)} note=${t("cost.p50", { p50: milliseconds(now.latency_p50_ms) })} />
     <${Figure} label=${t("cost.errors")} value=${percent(now.error_rate)} tone=${now.error_rate > 0.05 ? "warn" : undefined} note=${t("cost.fallbacks", { share: percent(now.fallback_rate) })} /><//>`;
-}
-
-function Series({ data, step }) {
-  const sums = new Map();
-  for (const { start, figures } of data.lines) sums.set(start, (sums.get(start) ?? 0) + (figures.cost_usd ?? 0));
-  const first = Math.floor(data.from / step) * step;
-  const show = step < DAY ? clock : day;
-  const parts = [];
-  for (let start = first; start < data.to; start += step) parts.push({ name: show(start), value: sums.get(start) ?? 0, text: money(sums.get(start) ?? 0) });
-  return html`<${Columns} label=${t("cost.cost")} parts=${parts} />`;
 }
 
 function Lines({ by, lines }) {

@@ -6,12 +6,14 @@ import { t, word } from "../i18n.js";
 import { mayWrite } from "../live.js";
 import { Badge, Button, Card, Code, Empty, Name, Page, Segments, Table } from "../parts/basics.js";
 import { EditDialog } from "./edit.js";
-import { ordered } from "./now.js";
+import { WholeDialog } from "./whole.js";
+import { ordered } from "../vocabulary.js";
 
 export function Mappings({ state }) {
   const profiles = ordered(state.profiles);
   const [chosen, setChosen] = useState(state.status.active_profile);
   const [edit, setEdit] = useState(null);
+  const [whole, setWhole] = useState(null);
   const profile = profiles.find(({ name }) => name === chosen) ?? profiles[0];
   const groups = useGroups(profiles);
   if (!profile) return html`<${Page} title=${t("nav.mappings")} /><${Empty} title=${t("now.not_ready")} />`;
@@ -19,7 +21,7 @@ export function Mappings({ state }) {
   return html`<${Page} title=${t("nav.mappings")} intro=${t("mappings.intro")} />
     <${Segments} label=${t("word.profile")} value=${profile.name} onChange=${setChosen}
       options=${profiles.map(({ name }) => [name, html`${name}${name === state.status.active_profile && html` <span class="dot" title=${t("now.is_active")}></span>`}`])} />
-    <${Card} title=${t("mappings.tasks")} note=${profile.description}>
+    <${Card} title=${t("mappings.tasks")} note=${profile.description} tools=${html`<span class="grow"></span><${Button} disabled=${!mayWrite(state)} onClick=${() => setWhole({ profile, etag: state.etag })}>${t("whole.open")}<//>`}>
       <${Table} label=${t("mappings.tasks")} head=${[t("word.task"), t("word.group"), t("mappings.versus"), { text: t("mappings.edit"), right: true }]}>
         ${Object.entries(profile.tasks).map(([task, group]) => html`<tr key=${task}>
           <th scope="row"><${Name} of=${task} /></th>
@@ -35,6 +37,7 @@ export function Mappings({ state }) {
         <dd>${(profile.tiers[tier] ?? []).map((group, place) => html`${place > 0 && " \u2192 "}<code>${group}</code>`)}</dd></div>`)}</dl>
       <p class="note">${t("mappings.auto", { uncertain: word("tier", profile.uncertain), overload: word("overload", profile.on_overload), sticky: word("sticky", profile.stickiness) })}</p>
     <//>
+    ${whole && html`<${WholeDialog} ...${whole} onClose=${() => setWhole(null)} />`}
     ${edit && html`<${EditDialog} edit=${edit} groups=${groups} onClose=${() => setEdit(null)} />`}`;
 }
 

@@ -3,14 +3,17 @@
 import { html, useRef, useState } from "../dom.js";
 import { ask, Refusal, send } from "../api.js";
 import { useData } from "../data.js";
-import { dateTime, milliseconds, money, number } from "../format.js";
+import { milliseconds, money, number } from "../format.js";
 import { t, word } from "../i18n.js";
 import { mayReadAll, mayWrite } from "../live.js";
-import { AsOf, Badge, Button, Card, Code, Failure, Name, Page, Problems, Said, say, Table } from "../parts/basics.js";
+import { Ago, AsOf, Badge, Button, Card, Code, Failure, Name, Page, Problems, say, Table } from "../parts/basics.js";
+import { CellDialog, TONES } from "../parts/cell.js";
 import { readEvents } from "../sse.js";
-import { ordered } from "./now.js";
+import { ordered } from "../vocabulary.js";
 
-const TONES = { green: "good", red: "bad", not_loaded: "plain", too_old: "warn", unknown: "plain" };
+const STATS_MS = 5_000;
+const FAILING = ["failing", "unavailable", "cooldown"];
+const STATES = ["green", "red", "too_old", "not_loaded", "unknown"];
 
 export function Matrix({ state }) {
   const profiles = ordered(state.profiles);
@@ -18,6 +21,10 @@ export function Matrix({ state }) {
   const proof = useData("proof/matrix");
   const [check, setCheck] = useState({ busy: false, found: null, error: null });
   const live = useRun(proof.reload);
+  const stats = useData(mayReadAll(state) ? "router/stats" : null, { every: STATS_MS });
+  const [open, setOpen] = useState(null); // {profile, task} of the cell that is looked into
+  const cells = proof.data?.cells ?? [];
+  const cellOf = (profile, task) => cells.find((cell) => cell.profile === profile && cell.task === task);
 
   async function run() {
     setCheck({ busy: true, found: null, error: null });
@@ -34,13 +41,17 @@ export function Matrix({ state }) {
     ${check.error && html`<${Failure} error=${check.error} />`}
     ${check.found && html`<div class=${`notice ${check.found.valid ? "good" : "bad"}`} role="status">
       <strong>${t(check.found.valid ? "matrix.valid" : "matrix.invalid")}</strong><${Problems} problems=${check.found.problems} /></div>`}
+    <${Failing} active=${state.status.active_profile} mappings=${state.status.active_mappings} cells=${cells} stats=${stats.data} />
+    ${proof.data && html`<${Totals} cells=${cells} />`}
     ${proof.data && mayWrite(state) && html`<${Prove} live=${live} gate=${proof.data.gate} />`}
     <${Card} class="card matrix">
       <${Table} label=${t("matrix.title")} head=${[t("word.task"), ...profiles.map(({ name }) => ({ text: name }))]}>
         ${tasks.map((task) => html`<tr key=${task}><th scope="row"><${Name} of=${task} /></th>
           ${profiles.map((profile) => html`<${Cell} key=${profile.name} profile=${profile} task=${task} check=${check.found} found=${live.found}
-            proven=${proof.data?.cells.find((cell) => cell.profile === profile.name && cell.task === task)} active=${profile.name === state.status.active_profile} />`)}</tr>`)}
+            proven=${cellOf(profile.name, task)} onOpen=${() => setOpen({ profile: profile.name, task })} active=${profile.name === state.status.active_profile} />`)}</tr>`)}
       <//>
+      ${open && html`<${CellDialog} ...${open} group=${profiles.find(({ name }) => name === open.profile).tasks[open.task]} cell=${cellOf(open.profile, open.task)}
+        problems=${problemsOf(check.found, open.profile, open.task)} may=${mayWrite(state) && proof.data !== null} onProven=${proof.reload} onClose=${() => setOpen(null)} />`}
       ${proof.error && html`<p class="note">${proof.error.status === 403 ? t("matrix.live.denied") : proof.error.absent ? t("matrix.live.absent") : proof.data ? html`<${AsOf} at=${proof.at} />` : t("state.loading")}</p>`}
     <//>`;
 }
@@ -84,13 +95,37 @@ function Prove({ live, gate }) {
       <p class="note">${t("matrix.progress", { done: number(live.done), wanted: live.wanted === null ? "\u2026" : number(live.wanted), cost: money(live.cost) })}</p></div>`}<//>`;
 }
 
-function Cell({ profile, task, check, proven, found, active }) {
-  const wrong = check?.problems.filter(({ file, path }) => file.startsWith(`${profile.name}.`) && path === `tasks.${task}`) ?? [];
+// The one warning: what answers now leads to a group that was shown to fail, or that fails right now.
+function Failing({ active, mappings, cells, stats }) {
+  const red = new Set(cells.filter(({ profile, state }) => profile === active && state === "red").map(({ task }) => task));
+  const failing = (group) => {
+    const there = (stats?.deployments ?? []).filter((entry) => entry.group === group);
+    return there.length > 0 && there.every(({ health }) => FAILING.includes(health));
+  };
+  const wrong = Object.entries(mappings).filter(([task, group]) => red.has(task) || failing(group));
+  if (!wrong.length) return null;
+  return html`<div class="notice bad" role="status"><strong>${t("matrix.failing", { count: number(wrong.length), profile: active })}</strong>
+    <ul class="problems">${wrong.map(([task, group]) => html`<li key=${task}>${task} \u2192 <${Code} of=${group} /></li>`)}</ul></div>`;
+}
+
+function Totals({ cells }) {
+  const count = (state) => cells.filter((cell) => cell.state === state).length;
+  const oldest = Math.min(...cells.map(({ checked_at: at }) => at ?? Infinity));
+  return html`<p class="badges" aria-label=${t("matrix.totals")}>
+    ${STATES.filter(count).map((state) => html`<${Badge} key=${state} tone=${TONES[state]}>${word("cell", state)} ${number(count(state))}<//>`)}
+    <span class="note">${t("matrix.of", { count: number(cells.length) })}${Number.isFinite(oldest) && html`, ${t("matrix.oldest")} <${Ago} at=${oldest} />`}</span></p>`;
+}
+
+const problemsOf = (check, profile, task) => check?.problems.filter(({ file, path }) => file.startsWith(`${profile}.`) && path === `tasks.${task}`) ?? [];
+
+function Cell({ profile, task, check, proven, found, active, onOpen }) {
+  const wrong = problemsOf(check, profile.name, task);
   const group = profile.tasks[task];
   // What a run has found so far goes before what was stored when the screen was opened.
   const cell = proven && (found[`${proven.group} ${proven.shape}`] ?? proven);
-  return html`<td class=${active ? "column-active" : undefined}>${group ? html`<${Code} of=${group} />` : "\u2013"}
-    ${wrong.length > 0 && html` <${Badge} tone="bad">${word("problem", wrong[0].code)}<//><${Said}>${wrong[0].message}<//>`}
-    ${cell && html`<div class="proof" data-state=${cell.state} title=${dateTime(cell.checked_at)}><${Badge} tone=${TONES[cell.state] ?? "plain"}>${word("cell", cell.state)}<//>
-      <small>${cell.state === "red" || cell.state === "not_loaded" ? word("probe", cell.why) : cell.latency_ms !== null && milliseconds(cell.latency_ms)}</small></div>`}</td>`;
+  return html`<td class=${active ? "column-active" : undefined}>${!group ? "\u2013" : html`<button type="button" class="cell" onClick=${onOpen}><${Code} of=${group} />
+    ${wrong.length > 0 && html` <${Badge} tone="bad">${word("problem", wrong[0].code)}<//>`}
+    ${cell && html`<span class="proof" data-state=${cell.state}><${Badge} tone=${TONES[cell.state] ?? "plain"}>${word("cell", cell.state)}<//>
+      <small>${cell.state === "red" || cell.state === "not_loaded" ? word("probe", cell.why) : cell.latency_ms !== null && milliseconds(cell.latency_ms)}</small>
+      ${cell.checked_at && html`<small><${Ago} at=${cell.checked_at} /></small>`}</span>`}</button>`}</td>`;
 }

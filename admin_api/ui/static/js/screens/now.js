@@ -1,32 +1,51 @@
 // Which profile answers, and the others to switch to.
 
 import { html, useState } from "../dom.js";
+import { useData } from "../data.js";
+import { shortName } from "../format.js";
 import { t, word } from "../i18n.js";
 import { fresh, mayReadAll, mayWrite } from "../live.js";
-import { Ago, Badge, Button, Empty, Page, Problems, Said } from "../parts/basics.js";
+import { Ago, Badge, Button, Card, Empty, Page, Problems, Said } from "../parts/basics.js";
 import { ChangeDialog } from "../parts/change.js";
+import { RolloutCard } from "../parts/rollout.js";
+import { Health } from "../parts/health.js";
+import { Traffic } from "../parts/traffic.js";
+import { useQuickSwitch } from "../parts/undo.js";
+import { ordered } from "../vocabulary.js";
 
-const ORDER = ["premium", "balanced", "cost_effective", "specialized", "ultra_fast"];
-
-export function ordered(profiles) {
-  const rank = ({ name }) => (ORDER.indexOf(name) + 1 || ORDER.length + 1);
-  return [...profiles].sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name));
-}
+const LAST = 5;
 
 export function Now({ state }) {
   const { status, profiles, lastEntry } = state;
   const [change, setChange] = useState(null);
+  const { busy, go, bar } = useQuickSwitch(setChange);
+  const may = mayWrite(state);
   const undo = mayReadAll(state) && status.revision > 1 && (() => setChange({ kind: "rollback", to: "previous" }));
   return html`<${Page} title=${t("now.title")} intro=${t("now.intro")} />
+    <${Health} state=${state} />
     <${Warnings} status=${status} />
     ${status.ready
-      ? html`<${Active} status=${status} fresh=${fresh(state)} entry=${lastEntry} undo=${mayWrite(state) && undo} />`
+      ? html`<${Active} status=${status} fresh=${fresh(state)} entry=${lastEntry} undo=${may && undo} />`
       : html`<section class="card"><${Empty} title=${t("now.not_ready")}>${t("now.not_ready.fix")}<//></section>`}
+    <${RolloutCard} state=${state} />
+    <${Traffic} all=${mayReadAll(state)} />
     <h2 class="section">${t("now.others")}</h2>
-    <div class="profiles">${ordered(profiles).map((profile) => html`<${ProfileCard} key=${profile.name} profile=${profile}
-      active=${profile.name === status.active_profile} may=${mayWrite(state)} onSwitch=${() => setChange({ kind: "switch", profile: profile.name })} />`)}</div>
-    ${!mayWrite(state) && html`<p class="note">${t("now.read_only")}</p>`}
+    <div class="profiles">${ordered(profiles).map((profile) => html`<${ProfileCard} key=${profile.name} profile=${profile} busy=${busy === profile.name}
+      active=${profile.name === status.active_profile} may=${may && busy === null} onSwitch=${() => go(profile.name)} onLook=${() => setChange({ kind: "switch", profile: profile.name })} />`)}</div>
+    ${!may && html`<p class="note">${t("now.read_only")}</p>`}
+    ${mayReadAll(state) && html`<${LastChanges} />`}
+    ${bar}
     ${change && html`<${ChangeDialog} change=${change} active=${status.active_profile} onClose=${() => setChange(null)} />`}`;
+}
+
+function LastChanges() {
+  const log = useData(`audit?limit=${LAST}`);
+  if (!log.data?.entries.length) return null;
+  return html`<${Card} title=${t("now.last")} tools=${html`<span class="grow"></span><a href="#/audit">${t("now.all")}</a>`}>
+    <ul class="marks">${log.data.entries.map((entry) => html`<li key=${entry.revision}><span class="rev">${entry.revision}</span>
+      <span><strong>${word("action", entry.action)}</strong> ${entry.profile_before && entry.profile_before !== entry.profile_after
+        ? html`${entry.profile_before} \u2192 ${entry.profile_after}` : entry.profile_after}${entry.reason && html` <span class="note">\u201c${entry.reason}\u201d</span>`}</span>
+      <span class="note"><span title=${entry.actor.name}>${shortName(entry.actor)}</span> \u00b7 <${Ago} at=${entry.at} /></span></li>`)}</ul><//>`;
 }
 
 function Warnings({ status }) {
@@ -52,7 +71,7 @@ function Active({ status, fresh: certain, entry, undo }) {
     <dl class="facts">
       <div><dt>${t("now.revision")}</dt><dd>${status.revision}</dd></div>
       <div><dt>${t("now.since")}</dt><dd><${Ago} at=${status.committed_at} /></dd></div>
-      ${entry && entry.revision === status.revision && html`<div><dt>${t("now.by")}</dt><dd>${entry.actor.name} \u00b7 ${word("action", entry.action)}
+      ${entry && entry.revision === status.revision && html`<div><dt>${t("now.by")}</dt><dd title=${entry.actor.name}>${shortName(entry.actor)} \u00b7 ${word("action", entry.action)}
         ${entry.reason && html`<small>${entry.reason}</small>`}</dd></div>`}
       ${workers && html`<div><dt>${t("now.workers")}</dt><dd><span class=${current.length < workers.length ? "warn-text" : certain ? "good-text" : "note"}>${t("now.workers.of", { done: current.length, all: workers.length })}</span></dd></div>`}
       ${status.embedded_groups.length > 0 && html`<div><dt>${t("now.embedded")}</dt><dd>${t("now.embedded.count", { count: status.embedded_groups.length })}</dd></div>`}
@@ -60,7 +79,7 @@ function Active({ status, fresh: certain, entry, undo }) {
   </section>`;
 }
 
-function ProfileCard({ profile, active, may, onSwitch }) {
+function ProfileCard({ profile, active, may, busy, onSwitch, onLook }) {
   const groups = new Set(Object.values(profile.tasks)).size;
   return html`<section class=${`card profile ${active ? "active" : ""}`} aria-label=${profile.name}>
     <h3>${profile.name}</h3>
@@ -72,6 +91,7 @@ function ProfileCard({ profile, active, may, onSwitch }) {
     <p class="note">${t("now.tasks", { tasks: Object.keys(profile.tasks).length, groups })}</p>
     ${active
       ? html`<p class="is-active">${t("now.is_active")}</p>`
-      : html`<${Button} kind="main" disabled=${!may} aria-label=${t("now.switch_to", { profile: profile.name })} onClick=${onSwitch}>${t("now.switch")}<//>`}
+      : html`<div class="both"><${Button} kind="main" busy=${busy} disabled=${!may} aria-label=${t("now.switch_to", { profile: profile.name })} onClick=${onSwitch}>${t("now.switch")}<//>
+        <${Button} disabled=${!may} aria-label=${t("now.look_at", { profile: profile.name })} onClick=${onLook}>${t("now.look")}<//></div>`}
   </section>`;
 }

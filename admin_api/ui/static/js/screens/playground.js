@@ -6,7 +6,7 @@ import { markCues } from "../cues.js";
 import { percent } from "../format.js";
 import { t, word } from "../i18n.js";
 import { Badge, Button, Card, Empty, Failure, Field } from "../parts/basics.js";
-import { ordered } from "./now.js";
+import { ordered } from "../vocabulary.js";
 
 export function Playground({ profiles }) {
   const [text, setText] = useState("");

@@ -4,44 +4,52 @@ import { html, useEffect, useRef, useState } from "../dom.js";
 import { useData } from "../data.js";
 import { clock, milliseconds, number, percent } from "../format.js";
 import { t, word } from "../i18n.js";
-import { Badge, Button, Card, Code, Empty, Figure, Figures, Loaded, Page, Segments, Table } from "../parts/basics.js";
+import { Badge, Button, Card, Code, Empty, Figure, Figures, Loaded, Page, Table } from "../parts/basics.js";
 import { Bars, Donut, Spark } from "../parts/chart.js";
-import { PERIODS, usePeriod } from "../period.js";
+import { PeriodChoice } from "../parts/period.js";
+import { ToldDialog } from "../parts/told.js";
+import { useAskedPeriod, usePeriod } from "../period.js";
+import { TIERS } from "../vocabulary.js";
+import { Decisions } from "./decisions.js";
 import { Playground } from "./playground.js";
 
 const EVERY_MS = 3_000;
 const RECORDED_MS = 5_000;
 const KEPT = 60; // samples of the curves: three minutes
 const HEALTH_TONES = { ok: "good", probing: "accent", slow: "warn", failing: "bad", cooldown: "bad", unavailable: "bad" };
-const TIERS = ["fast", "medium", "complex"];
 
 export function Routing({ state }) {
   const found = useData("router/stats", { every: EVERY_MS });
   const history = useHistory(found);
-  const [period, setPeriod] = useState("day");
+  const [period, setPeriod] = useAskedPeriod("24h");
   const { query } = usePeriod(period);
   const routed = useData(`usage?by=tier,task&${query}`, { name: `routed ${period}`, every: RECORDED_MS });
   const served = useData(`usage?by=served_group&${query}`, { name: `served ${period}`, every: RECORDED_MS });
-  const tools = html`<${Segments} label=${t("cost.period")} value=${period} onChange=${setPeriod} options=${PERIODS.map((each) => [each, t(`cost.${each}`)])} />`;
-  return html`<${Page} title=${t("nav.routing")} intro=${t("routing.intro")} tools=${tools} />
-    <${Loaded} of=${routed} rows=${4} absent=${t("cost.absent")}>${(usage) => html`<${Recorded} lines=${usage.lines.filter(({ names }) => names.tier)} />`}<//>
-    <${Loaded} of=${served} rows=${4} absent=${t("cost.absent")}>${(usage) => html`<${Groups} usage=${usage} />`}<//>
+  return html`<${Page} title=${t("nav.routing")} intro=${t("routing.intro")} tools=${html`<${PeriodChoice} value=${period} onChange=${setPeriod} />`} />
+    <${Card} title=${t("routing.models")} note=${t("routing.recorded")}>
+      <${Loaded} of=${routed} rows=${4} absent=${t("cost.absent")}>${(usage) => html`<${Recorded} lines=${usage.lines.filter(({ names }) => names.tier)} total=${usage.total} />`}<//>
+      <${Loaded} of=${served} rows=${4} absent=${t("cost.absent")}>${(usage) => html`<${Groups} usage=${usage} />`}<//><//>
+    <${Decisions} />
     <${Loaded} of=${found} rows=${8} absent=${t("routing.absent")}>${(stats) => html`
       <${Summary} stats=${stats} />
       <${Deployments} stats=${stats} history=${history} alone=${stats.statistics === "memory" && (state.status.workers ?? []).filter(({ live }) => live).length > 1} />`}<//>
-    <${Playground} profiles=${state.profiles} />`;
+    <${Playground} profiles=${state.profiles} />
+    <${ToldDialog} />`;
 }
 
-// Requests for auto by tier and task: what all workers have recorded, so it outlives them.
-function Recorded({ lines }) {
+// Requests for auto by tier and task, and how often another model than the chosen one answered: what all workers have
+// recorded, so it outlives them.
+function Recorded({ lines, total }) {
   const sum = (of) => {
     const counts = {};
     for (const { names, figures } of lines) counts[names[of]] = (counts[names[of]] ?? 0) + figures.requests;
     return counts;
   };
   return html`<div class="grid">
-    <${Card} title=${t("routing.tiers")} note=${t("routing.recorded")}><${Tiers} counts=${sum("tier")} /><//>
-    <${Card} title=${t("routing.tasks")} note=${t("routing.recorded")}><${Counts} label=${t("routing.tasks")} counts=${sum("task")} of="task" /><//></div>`;
+    <div class="part"><h3>${t("routing.tiers")}</h3><${Tiers} counts=${sum("tier")} />
+      <h3>${t("routing.fallback_rate")}</h3><p class="giant small">${percent(total.fallback_rate)}</p>
+      <p class="note">${t("routing.fallback_rate.note", { fallbacks: number(total.fallbacks), requests: number(total.requests) })}</p></div>
+    <div class="part"><h3>${t("routing.tasks")}</h3><${Counts} label=${t("routing.tasks")} counts=${sum("task")} of="task" /></div></div>`;
 }
 
 function Tiers({ counts }) {
@@ -57,14 +65,14 @@ function Counts({ label, counts, of }) {
 
 // Who answered all requests of the period, and how well.
 function Groups({ usage: { lines, total } }) {
-  const head = [t("word.group"), ...["cost.requests", "routing.mean", "cost.p95_head", "cost.errors", "cost.fallback"].map((key) => ({ text: t(key), right: true }))];
+  const head = [t("routing.model"), ...["cost.requests", "routing.mean", "cost.p95_head", "routing.fallback_rate"].map((key) => ({ text: t(key), right: true }))];
   const row = (name, figures) => html`<tr><th scope="row">${name}</th><td class="right">${number(figures.requests)}</td>
     <td class="right">${milliseconds(figures.latency_mean_ms)}</td><td class="right">${milliseconds(figures.latency_p95_ms)}</td>
-    <td class="right">${percent(figures.error_rate)}</td><td class="right">${percent(figures.fallback_rate)}</td></tr>`;
-  return html`<${Card} title=${t("routing.groups")} note=${t("routing.recorded")}>
-    ${lines.length === 0 ? html`<${Empty} title=${t("cost.none")}>${t("cost.none.fix")}<//>` : html`<${Table} label=${t("routing.groups")} head=${head}>
+    <td class="right">${percent(figures.fallback_rate)}</td></tr>`;
+  if (!lines.length) return html`<${Empty} title=${t("cost.none")}>${t("cost.none.fix")}<//>`;
+  return html`<${Table} label=${t("routing.groups")} head=${head}>
       ${lines.map(({ names, figures }) => row(html`<${Code} of=${names.served_group || t("cost.no_name")} />`, figures))}
-      ${row(t("routing.all"), total)}<//>`}<//>`;
+      ${row(t("routing.all"), total)}<//>`;
 }
 
 // How it stands now: not counted up, but measured.

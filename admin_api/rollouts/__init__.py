@@ -1,0 +1,1 @@
+"""Whether the profiles are valid, and whether their groups answer."""

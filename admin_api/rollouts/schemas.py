@@ -1,0 +1,174 @@
+"""Bodies and answers of rollouts, as the OpenAPI page shows them. Shares are percent here, thousandths inside.
+
+It must not know how arms are compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from admin_api.http.schemas import Body, Document, GatedOptions, Name
+from neuronode_router.control.rollout_store import RolloutEvent
+from neuronode_router.control.rollouts import RolloutView
+from neuronode_router.rollouts.course import (
+    DEFAULT_HOLD_SECONDS,
+    DEFAULT_LEAST,
+    MOST_STEPS,
+    WHOLE,
+    Act,
+    OnBreach,
+    OnDone,
+    Phase,
+    Rollout,
+    RolloutPlan,
+)
+from neuronode_router.rollouts.guards import DEFAULT_GUARDS, Guard, GuardFinding, Metric
+
+PERCENT = WHOLE / 100
+WORST = 1e9
+
+Bound = Annotated[float | None, Field(ge=0, le=WORST, allow_inf_nan=False)]
+
+
+class GuardBody(Body):
+    """The bounds of one metric, at least one. Rates are 0 to 1, latencies milliseconds, costs US dollars a request."""
+
+    metric: Metric
+    at_most: Bound = None
+    """What the canary may reach, whatever the control does."""
+    worse_by: Bound = None
+    """How far the canary may be above the control."""
+    times: Bound = None
+    """How many times the control's figure the canary may reach."""
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self.at_most is None and self.worse_by is None and self.times is None:
+            raise ValueError("a guard needs at_most, worse_by or times")
+        return self
+
+    def guard(self) -> Guard:
+        """Return the guard."""
+        return Guard(**self.model_dump())
+
+
+class RolloutBody(GatedOptions):
+    """A profile that is to be tried, step by step, and become the active one."""
+
+    profile: Name
+    steps: Annotated[
+        list[Annotated[float, Field(ge=0.1, le=100, allow_inf_nan=False)]],
+        Field(min_length=1, max_length=MOST_STEPS),
+    ] = [1, 10, 50, 100]
+    """Percent of the conversations, growing, in tenths. 100 is the promotion: then nobody is left to compare with."""
+    hold: Annotated[float, Field(ge=0, le=7 * 86_400, allow_inf_nan=False)] = DEFAULT_HOLD_SECONDS
+    """For how many seconds each step is watched before the next."""
+    guards: Annotated[list[GuardBody] | None, Field(min_length=1, max_length=20)] = None
+    """How much worse it may be. Default: errors 2 and fallbacks 5 of 100 requests more, p95 latency 1.5 times."""
+    on_breach: OnBreach = OnBreach.ROLLBACK
+    on_done: OnDone = OnDone.ASK
+    least: Annotated[int, Field(ge=1, le=1_000_000)] = DEFAULT_LEAST
+    """Requests of each arm without which no step is left behind."""
+
+    @model_validator(mode="after")
+    def _growing(self) -> Self:
+        shares = [*map(_thousandths, self.steps)]
+        if any(after <= before for before, after in pairwise(shares)) or shares[0] >= WHOLE:
+            raise ValueError("steps must grow, and begin below 100")
+        return self
+
+    def plan(self) -> RolloutPlan:
+        """Return what is ordered."""
+        shares = tuple(share for share in map(_thousandths, self.steps) if share < WHOLE)
+        guards = tuple(one.guard() for one in self.guards) if self.guards else DEFAULT_GUARDS
+        return RolloutPlan(self.profile, shares, self.hold, guards, self.on_breach, self.on_done, self.least)
+
+
+class RolloutDocument(Document):
+    """A rollout as it stands."""
+
+    id: str
+    profile: str
+    """Which is tried."""
+    control: str
+    """Which was active when it began."""
+    phase: Phase
+    share: float
+    """Percent of the conversations that try it now."""
+    step: int
+    """Index in `steps`."""
+    steps: list[float]
+    hold: float
+    """Seconds."""
+    held: float
+    """Seconds of this step in which it was watched."""
+    guards: list[Guard]
+    on_breach: OnBreach
+    on_done: OnDone
+    least: int
+    started_at: float
+    """Unix time in seconds, as all times."""
+    since: float
+    """When this step began: only what began later is compared."""
+    ended_at: float | None
+
+
+class LiveRolloutDocument(RolloutDocument):
+    """A rollout, and what its guards say now."""
+
+    findings: Sequence[GuardFinding]
+    """Of each bound, for all tasks together and for each task, the figures of both arms. Empty when it is over."""
+    next: Act | None
+    """What it would do by itself now; null for nothing."""
+    why: str
+    """Why that, or why nothing."""
+
+
+class RolloutListDocument(Document):
+    """The newest rollouts."""
+
+    running: LiveRolloutDocument | None
+    """The one that is not over."""
+    rollouts: list[RolloutDocument]
+    """Newest first."""
+
+
+class RolloutHistoryDocument(Document):
+    """What was done to a rollout, newest first, each with the evidence of its moment."""
+
+    rollout: str
+    events: Sequence[RolloutEvent]
+
+
+def shown(rollout: Rollout) -> RolloutDocument:
+    """Return a rollout as it is answered."""
+    return RolloutDocument(**_fields(rollout))
+
+
+def shown_live(view: RolloutView) -> LiveRolloutDocument:
+    """Return a rollout and what its guards say."""
+    return LiveRolloutDocument(
+        **_fields(view.rollout), findings=view.findings, next=view.next.act, why=view.next.why
+    )
+
+
+def _fields(rollout: Rollout) -> Mapping[str, Any]:
+    plan = rollout.plan
+    names = ("id", "control", "phase", "step", "held", "started_at", "since", "ended_at")
+    planned = ("profile", "on_breach", "on_done", "least")
+    return {
+        **{name: getattr(rollout, name) for name in names},
+        **{name: getattr(plan, name) for name in planned},
+        "share": rollout.share / PERCENT,
+        "steps": [share / PERCENT for share in plan.steps],
+        "hold": plan.hold_seconds,
+        "guards": list(plan.guards),
+    }
+
+
+def _thousandths(percent: float) -> int:
+    return round(percent * PERCENT)

@@ -1,0 +1,66 @@
+// The rollout that runs: both arms side by side, what comes next, and what a person may do. It must not know which screen it is on.
+
+import { html, useState } from "../dom.js";
+import { ask } from "../api.js";
+import { useData } from "../data.js";
+import { milliseconds, money, number, percent } from "../format.js";
+import { t, word } from "../i18n.js";
+import { mayReadAll, mayWrite } from "../live.js";
+import { Badge, Button, Card, Failure, Name, Said, Table } from "./basics.js";
+
+const EVERY_MS = 2_000;
+const TONES = { good: "good", unsure: "warn", no_data: "plain", breached: "bad" };
+const ACTS = { running: ["pause", "promote", "abort"], paused: ["resume", "promote", "abort"], asking: ["promote", "abort"] };
+const SHOWN = { error_rate: percent, fallback_rate: percent, latency_p95_ms: milliseconds, first_token_p95_ms: milliseconds, cost_usd: money };
+
+// Nothing while no rollout runs: it is then asked for once a revision.
+export function RolloutCard({ state }) {
+  const [runs, setRuns] = useState(false);
+  const { data, reload } = useData(mayReadAll(state) ? "rollouts?limit=1" : null, { every: runs ? EVERY_MS : 0 });
+  const running = data?.running ?? null;
+  if (runs !== (running !== null)) setRuns(running !== null);
+  if (running === null) return null;
+  return html`<${Card} title=${t("rollout.title")} data-rollout=${running.id} tools=${html`<${Badge} tone=${running.phase === "running" ? "good" : "warn"}>${word("rollout_phase", running.phase)}<//>`}>
+    <p class="intro">${t("rollout.tries", { profile: running.profile, control: running.control, share: percent(running.share / 100) })}</p>
+    <p class="note">${t("rollout.held", { held: number(running.held), hold: number(running.hold) })} <${Said} instead=${t("rollout.next")}>${running.why}<//></p>
+    <${Findings} findings=${running.findings} />
+    ${mayWrite(state) && html`<${Acts} rollout=${running} done=${reload} />`}<//>`;
+}
+
+function Findings({ findings }) {
+  if (!findings.length) return null;
+  const right = (name) => ({ text: t(`rollout.${name}`), right: true });
+  return html`<${Table} label=${t("rollout.arms")} head=${[t("rollout.guard"), t("word.task"), right("bound"), right("control"), right("canary"), t("rollout.verdict")]}>
+    ${findings.map((one) => html`<tr key=${one.metric + one.task + one.limit}><th scope="row">${word("rollout_metric", one.metric)}</th>
+      <td>${one.task ? html`<${Name} of=${one.task} />` : t("rollout.all")}</td><td class="right">${word("rollout_limit", one.limit)} ${one.limit === "times" ? number(one.bound, 2) : SHOWN[one.metric](one.bound)}</td>
+      <td class="right"><${Arm} metric=${one.metric} figure=${one.control} /></td><td class="right"><${Arm} metric=${one.metric} figure=${one.canary} /></td>
+      <td><${Badge} tone=${TONES[one.verdict]}>${word("rollout_verdict", one.verdict)}<//></td></tr>`)}<//>`;
+}
+
+function Arm({ metric, figure }) {
+  const shown = SHOWN[metric];
+  return html`${shown(figure.value)} <small class="note">${t("rollout.samples", { count: number(figure.samples) })}</small>`;
+}
+
+// What is pressed is asked once more: each of them counts for everybody.
+function Acts({ rollout, done }) {
+  const [asked, setAsked] = useState(null);
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState(null);
+  const act = async () => {
+    setBusy(true);
+    setError(null);
+    try {
+      await ask(`rollouts/${rollout.id}/${asked}`, { method: "POST", body: {} });
+      setAsked(null);
+    } catch (refused) {
+      setError(refused);
+    }
+    setBusy(false);
+    done();
+  };
+  const possible = ACTS[rollout.phase] ?? [];
+  return html`${error && html`<${Failure} error=${error} />`}<div class="hero-actions">${asked && possible.includes(asked)
+    ? html`<span>${t(`rollout.sure.${asked}`)}</span> <${Button} kind="main" busy=${busy} onClick=${act}>${t(`rollout.${asked}`)}<//> <${Button} onClick=${() => setAsked(null)}>${t("act.cancel")}<//>`
+    : possible.map((name) => html`<${Button} key=${name} onClick=${() => setAsked(name)}>${t(`rollout.${name}`)}<//> `)}</div>`;
+}

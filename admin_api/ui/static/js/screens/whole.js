@@ -1,0 +1,141 @@
+// The dialog that edits a profile as a whole: its text with numbered lines, checked by the proxy while it is typed, what differs,
+// and what may stand where. Nothing is in force before it is saved.
+
+import { html, useEffect, useRef, useState } from "../dom.js";
+import { ask } from "../api.js";
+import { useData } from "../data.js";
+import { language, t } from "../i18n.js";
+import { differences, lineOf, readJson } from "../json_text.js";
+import { refresh } from "../live.js";
+import { Button, Code, Dialog, Failure, Field, Loaded, Problems, Said, say, Table } from "../parts/basics.js";
+import { ReceiptView } from "../parts/change.js";
+
+const SETTLE_MS = 400;
+const FRESH = { state: "same", problems: [], error: null };
+
+const path = (name, query) => `profiles/${encodeURIComponent(name)}?${new URLSearchParams(query)}`;
+const written = (document) => JSON.stringify(document, null, 2);
+
+function without({ name, ...document }) {
+  return document;
+}
+
+export function WholeDialog({ profile, etag, onClose }) {
+  const [base, setBase] = useState({ document: without(profile), etag });
+  const [text, setText] = useState(written(without(profile)));
+  const [reason, setReason] = useState("");
+  const [conflict, setConflict] = useState(false);
+  const [refused, setRefused] = useState(null);
+  const [receipt, setReceipt] = useState(null);
+  const [busy, setBusy] = useState(false);
+  const read = reading(text);
+  const differs = read.value ? differences(base.document, read.value) : [];
+  const check = useCheck(profile.name, read, differs.length > 0);
+
+  async function save() {
+    if (busy || check.state !== "good") return;
+    setBusy(true);
+    setRefused(null);
+    try {
+      const { data } = await ask(path(profile.name, reason ? { reason } : {}), { method: "PUT", body: read.value, ifMatch: base.etag });
+      setReceipt(data);
+      say(t("whole.said", { profile: profile.name }));
+    } catch (error) {
+      if (error.code === "revision_conflict") await rebase();
+      else setRefused(error);
+    }
+    setBusy(false);
+    refresh();
+  }
+
+  // Somebody committed in between: the differences are shown against what is there now, and saving is a second decision.
+  async function rebase() {
+    try {
+      const [{ data }, { etag: now }] = await Promise.all([ask(`profiles/${encodeURIComponent(profile.name)}`), ask("profiles/status")]);
+      setBase({ document: without(data), etag: now });
+      setConflict(true);
+    } catch (error) {
+      setRefused(error);
+    }
+  }
+
+  const title = t("whole.title", { profile: profile.name });
+  if (receipt) {
+    return html`<${Dialog} title=${title} onClose=${onClose} actions=${html`<${Button} kind="main" onClick=${onClose}>${t("act.done")}<//>`}><${ReceiptView} receipt=${receipt} /><//>`;
+  }
+  const actions = html`<${Button} onClick=${onClose}>${t("act.cancel")}<//><${Button} kind="main" type="submit" busy=${busy} disabled=${check.state !== "good"}>${t("act.save")}<//>`;
+  return html`<${Dialog} wide title=${title} onClose=${onClose} onSubmit=${save} actions=${actions}>
+    ${refused && html`<${Failure} error=${refused} />`}
+    ${conflict && html`<div class="notice warn" role="alert"><strong>${t("edit.conflict")}</strong><p>${t("whole.conflict")}</p></div>`}
+    <${Editor} text=${text} onText=${setText} wrong=${new Set(check.problems.map(({ line }) => line))} bad=${check.state === "bad"} />
+    <div id="whole-check" class=${`check ${check.state}`} role="status">${t(`check.${check.state === "same" ? "unchanged" : check.state}`)}
+      ${check.error && html` <${Said}>${check.error.detail}<//>`}<${Problems} problems=${check.problems.map(atLine)} /></div>
+    ${differs.length > 0 && html`<${Differences} differs=${differs} />`}
+    <${Field} label=${t("change.reason")} hint=${t("change.reason.hint")}><input maxlength="500" value=${reason} onInput=${(event) => setReason(event.target.value)} /><//>
+    <${Keys} /><//>`;
+}
+
+function reading(text) {
+  try {
+    return readJson(text);
+  } catch (mistake) {
+    return { value: null, line: mistake.line };
+  }
+}
+
+// What the proxy says of the text: nothing is sent before it is JSON, and before the typing rests.
+function useCheck(name, read, changed) {
+  const [check, setCheck] = useState(FRESH);
+  const sent = read.value && changed ? JSON.stringify(read.value) : null;
+  useEffect(() => {
+    if (sent === null) return setCheck(FRESH);
+    setCheck({ ...FRESH, state: "checking" });
+    const abort = new AbortController();
+    const timer = setTimeout(() => {
+      ask(path(name, { dry_run: true }), { method: "PUT", body: read.value, ifMatch: "*", signal: abort.signal }).then(
+        () => setCheck({ ...FRESH, state: "good" }),
+        (error) => error.name !== "AbortError" && setCheck({ state: "bad", problems: error.problems, error: error.problems.length ? null : error }),
+      );
+    }, SETTLE_MS);
+    return () => (clearTimeout(timer), abort.abort());
+  }, [name, sent]);
+  if (!read.value) return { ...FRESH, state: "bad", problems: [{ code: "json_invalid", path: "", message: "", fix: "", line: read.line }] };
+  return { ...check, problems: check.problems.map((problem) => ({ ...problem, line: lineOf(read.lines, problem.path) })) };
+}
+
+const atLine = ({ line, ...problem }) => ({ ...problem, file: t("whole.line", { line }) });
+
+function Editor({ text, onText, wrong, bad }) {
+  const numbers = useRef(null);
+  const count = text.split("\n").length;
+  return html`<div class="editor"><ol ref=${numbers} aria-hidden="true">${Array.from({ length: count }, (_, place) => html`<li key=${place} class=${wrong.has(place + 1) ? "wrong" : undefined}>${place + 1}</li>`)}</ol>
+    <textarea aria-label=${t("whole.text")} aria-describedby="whole-check" aria-invalid=${bad || undefined} rows="18" wrap="off" spellcheck=${false} autocomplete="off" value=${text}
+      onInput=${(event) => onText(event.target.value)} onScroll=${(event) => (numbers.current.style.transform = `translateY(${-event.target.scrollTop}px)`)}></textarea></div>`;
+}
+
+const shown = (value) => (value === undefined ? "\u2013" : typeof value === "string" ? value : JSON.stringify(value));
+
+function Differences({ differs }) {
+  return html`<${Table} label=${t("whole.differs")} head=${[t("whole.key"), t("change.before"), t("change.after")]}>
+    ${differs.map(({ path: key, before, after }) => html`<tr key=${key}><th scope="row"><${Code} of=${key} /></th><td><${Code} was of=${shown(before)} /></td><td><${Code} of=${shown(after)} /></td></tr>`)}<//>`;
+}
+
+// What may stand there: from the schema by which the proxy checks.
+function Keys() {
+  const [open, setOpen] = useState(false);
+  return html`<details class="original" onToggle=${(event) => setOpen(event.target.open)}><summary>${t("whole.keys")}</summary>${open && html`<${Schema} />`}</details>`;
+}
+
+function Schema() {
+  const found = useData("schema");
+  return html`<${Loaded} of=${found} rows=${4}>${(schema) => html`<${Table} label=${t("whole.keys")} head=${[t("whole.key"), t("whole.values"), t("whole.meaning")]}>
+    ${Object.entries(schema.properties).map(([name, rule]) => html`<tr key=${name}><th scope="row"><${Code} of=${name} /></th><td>${values(rule, schema.$defs)}</td>
+      <td lang=${language() === "en" ? undefined : "en"}>${rule.description}</td></tr>`)}<//>`}<//>`;
+}
+
+function values(rule, known) {
+  const meant = rule.$ref ? known[rule.$ref.split("/").at(-1)] : rule;
+  if (meant.enum) return meant.enum.join(", ");
+  if (meant.properties) return Object.keys(meant.properties).join(", ");
+  return [meant.type].flat().join(", ");
+}

@@ -1,0 +1,43 @@
+"""What usage has recorded of the two arms of a rollout, since its step began, in all workers.
+
+It must not know what the facts are compared for.
+"""
+
+from __future__ import annotations
+
+from neuronode_router.domain import AUTO, Arm
+from neuronode_router.rollouts.course import Rollout
+from neuronode_router.rollouts.facts import ArmFacts, BothArms
+from neuronode_router.usage.finished import GOOD_ENDS, UsageKey
+from neuronode_router.usage.store import UsageStore
+from neuronode_router.usage.sums import Sums
+
+
+class RecordedFacts:
+    """Reads the facts. Calling it blocks and may raise `StoreUnavailable`."""
+
+    def __init__(self, store: UsageStore) -> None:
+        self._store = store
+
+    def __call__(self, rollout: Rollout) -> dict[str, BothArms]:
+        """Return the facts of each task; what names `auto` itself is under `auto`."""
+        found: dict[str, dict[str, ArmFacts]] = {}
+        for key, sums in self._store.arms(rollout.since, revision=rollout.since_revision).items():
+            arms = found.setdefault(key.task or AUTO, {})
+            arms[key.arm] = arms.get(key.arm, ArmFacts()).plus(_facts(key, sums))
+        nothing = ArmFacts()
+        return {
+            task: BothArms(arms.get(Arm.CONTROL, nothing), arms.get(Arm.CANARY, nothing))
+            for task, arms in sorted(found.items())
+        }
+
+
+def _facts(key: UsageKey, sums: Sums) -> ArmFacts:
+    return ArmFacts(
+        requests=sums.requests,
+        errors=0 if key.outcome in GOOD_ENDS else sums.requests,
+        fallbacks=sums.fallbacks,
+        latency=sums.latency,
+        first_token=sums.first_token,
+        cost=sums.cost_micro,
+    )

@@ -1,0 +1,257 @@
+"""Rollouts of one proxy: begun, promoted, paused and aborted by people; watched, moved on and taken back by one worker.
+
+Every act is a change of the ProfileManager: committed, acknowledged, with a receipt and a row in the audit log. It must
+not know HTTP, LiteLLM, or where facts are recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Unpack
+
+from neuronode_router.control.change import REASON_LIMIT, ChangeTarget, Options
+from neuronode_router.control.manager import ProfileManager
+from neuronode_router.control.rollout_store import RolloutEvent, RolloutStore
+from neuronode_router.domain import Actor, Canary, ControlState, Receipt
+from neuronode_router.errors import LeaseLost, RolloutRefused, UnknownProfile, UnknownRollout
+from neuronode_router.rollouts.course import (
+    Act,
+    NextAct,
+    Phase,
+    Rollout,
+    RolloutPlan,
+    after,
+    next_act,
+    watched,
+)
+from neuronode_router.rollouts.facts import BothArms
+from neuronode_router.rollouts.guards import GuardFinding, judge
+from neuronode_router.storage.lease import Fence, Lease
+
+logger = logging.getLogger(__name__)
+
+LEASE = "rollouts"
+"""Under which name the lease of the watching worker is kept."""
+
+LEASE_SECONDS = 10.0
+"""After so long without a word from the watching worker another one watches."""
+
+REST = 20
+"""How many times longer than a look at the facts took nobody looks again: hours of minutes take a while to add up."""
+
+SPARE_TASKS = 2
+"""Names under which facts are looked at beside the tasks of a profile: all together, and `auto`."""
+
+Facts = Callable[[Rollout], Mapping[str, BothArms]]
+"""From a rollout to what was recorded since its step began, by task. Blocks; may raise `StoreUnavailable`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutView:
+    """A rollout as it stands, with what the facts say now."""
+
+    rollout: Rollout
+    findings: tuple[GuardFinding, ...]
+    next: NextAct
+    """What it would do itself now, and why."""
+
+
+class Rollouts:
+    """The rollouts of the proxies that share a store. `clock` is Unix time in seconds.
+
+    `rest` is how many times longer than a look at the facts took this process does not look again.
+    """
+
+    def __init__(
+        self,
+        *,
+        manager: ProfileManager,
+        store: RolloutStore,
+        facts: Facts,
+        lease: Lease,
+        clock: Callable[[], float] = time.time,
+        rest: float = REST,
+    ) -> None:
+        self._manager = manager
+        self._store = store
+        self._facts = facts
+        self._lease = lease
+        self._clock = clock
+        self._rest = rest
+        self._look_again = float("-inf")
+
+    async def start(self, plan: RolloutPlan, **options: Unpack[Options]) -> Receipt:
+        """Begin a rollout at its first step. Raises `UnknownProfile`, `RolloutRefused` and what a switch raises."""
+        name, salt = f"r-{secrets.token_hex(4)}", secrets.token_hex(16)
+
+        def prepare(state: ControlState) -> ChangeTarget:
+            _require_startable(plan, state)
+            now = self._clock()
+            tasks = len(state.profiles.profiles[plan.profile].tasks) + SPARE_TASKS
+            bounds = sum(len(list(guard.limits())) for guard in plan.guards)
+            begun = Rollout(
+                id=name,
+                plan=plan,
+                control=state.active,
+                salt=salt,
+                tests=bounds * tasks * len(plan.steps),
+                started_at=now,
+                since=now,
+            )
+            return replace(
+                _target(state, begun),
+                along=lambda connection, entry: self._store.begin(connection, begun, entry),
+            )
+
+        return await self._manager.roll(prepare, **options)
+
+    async def act(self, act: Act, name: str | None = None, **options: Unpack[Options]) -> Receipt:
+        """Do what a person says to the rollout that runs. Raises `UnknownRollout` and `RolloutRefused`.
+
+        `name` is its id; None: whichever runs. An abort moves every conversation off the profile that was tried.
+        """
+        reason = options.get("reason", "")
+
+        def prepare(state: ControlState) -> ChangeTarget:
+            running = self._require_running(name)
+            findings = self._findings(running) if act in (Act.ABORT, Act.PROMOTE) else ()
+            return self._changed(state, running, NextAct(act, reason, findings), None)
+
+        return await self._manager.roll(prepare, **options)
+
+    async def running(self) -> RolloutView | None:
+        """Return the rollout that is not over, None when there is none. Raises `StoreUnavailable`."""
+        found = await asyncio.to_thread(self._store.running)
+        return None if found is None else await self._viewed(found)
+
+    async def read(self, name: str) -> RolloutView:
+        """Return one rollout. Raises `UnknownRollout` and `StoreUnavailable`."""
+        return await self._viewed(await asyncio.to_thread(self._store.read, name))
+
+    async def of(self, revision: int) -> str:
+        """Return the id of the rollout that a revision did something to. Raises as `read`."""
+        return await asyncio.to_thread(self._store.at, revision)
+
+    async def page(self, limit: int) -> tuple[Rollout, ...]:
+        """Return the newest rollouts. Raises `StoreUnavailable`."""
+        return await asyncio.to_thread(self._store.page, limit)
+
+    async def history(self, name: str) -> tuple[RolloutEvent, ...]:
+        """Return what was done to a rollout, newest first. Raises `UnknownRollout` and `StoreUnavailable`."""
+        await asyncio.to_thread(self._store.read, name)
+        return await asyncio.to_thread(self._store.events, name)
+
+    async def turn(self) -> Receipt | None:
+        """Look after the rollout that runs, if this worker leads: move it on or take it back. Raises what acts raise.
+
+        Return the receipt of what was done, None where nothing was. A worker that cannot reach the store does nothing.
+        """
+        fence, now = await asyncio.to_thread(self._lease.take)
+        if fence is None:
+            return None
+        running = await asyncio.to_thread(self._store.running)
+        if running is None:
+            return None
+        running = watched(running, now)
+        await asyncio.to_thread(self._store.watch, running, fence)
+        began = time.monotonic()
+        if began < self._look_again:
+            return None
+        view = await self._viewed(running)
+        self._look_again = time.monotonic() + self._rest * (time.monotonic() - began)
+        return None if view.next.act is None else await self._do(running, view.next, fence)
+
+    async def stop(self) -> None:
+        """Let another worker watch at once. Raises `StoreUnavailable`."""
+        await asyncio.to_thread(self._lease.release)
+
+    async def _do(self, running: Rollout, done: NextAct, fence: Fence) -> Receipt | None:
+        def prepare(state: ControlState) -> ChangeTarget:
+            current = self._store.running()
+            # A step that somebody has changed since is judged anew, by its own facts.
+            if current is None or (current.id, current.phase, current.since_revision) != _stand(running):
+                raise RolloutRefused("The rollout stands elsewhere by now.")
+            return self._changed(state, current, done, fence)
+
+        assert done.act is not None
+        actor = Actor(f"rollout {running.id}", kind="rollout")
+        reason = _told(running, done)[:REASON_LIMIT]
+        try:
+            receipt = await self._manager.roll(prepare, actor=actor, reason=reason)
+        except (LeaseLost, RolloutRefused) as overtaken:
+            logger.info("neuronode: rollout %s: %s", running.id, overtaken.message)
+            return None
+        logger.warning("neuronode: rollout %s: revision %d: %s", running.id, receipt.revision, reason)
+        return receipt
+
+    async def _viewed(self, rollout: Rollout) -> RolloutView:
+        findings = await asyncio.to_thread(self._findings, rollout)
+        return RolloutView(rollout, findings, next_act(rollout, findings))
+
+    def _findings(self, rollout: Rollout) -> tuple[GuardFinding, ...]:
+        if rollout.phase.over:
+            return ()  # nothing of it is recorded any more: its history has the figures
+        plan = rollout.plan
+        return judge(plan.guards, self._facts(rollout), alpha=rollout.alpha, least=plan.least)
+
+    def _changed(
+        self, state: ControlState, running: Rollout, done: NextAct, fence: Fence | None
+    ) -> ChangeTarget:
+        assert done.act is not None
+        if state.canary is None or state.canary.rollout != running.id:
+            raise UnknownRollout("The rollout has just ended.")
+        try:
+            changed = after(running, done.act, now=self._clock())
+        except ValueError as error:
+            raise RolloutRefused(str(error)) from error
+        return replace(
+            _target(state, changed),
+            along=lambda connection, entry: self._store.change(connection, changed, done, entry, fence),
+        )
+
+    def _require_running(self, name: str | None) -> Rollout:
+        running = self._store.running()
+        if running is not None and name in (None, running.id):
+            return running
+        if name is not None:
+            over = self._store.read(name)
+            raise RolloutRefused(f"The rollout {name} is {over.phase}.", fix="Start another one.")
+        raise UnknownRollout("No rollout runs.")
+
+
+def _require_startable(plan: RolloutPlan, state: ControlState) -> None:
+    if plan.profile not in state.profiles.profiles:
+        raise UnknownProfile(plan.profile, tuple(state.profiles.profiles))
+    if state.canary is not None:
+        raise RolloutRefused(f"The rollout {state.canary.rollout} runs already.")
+    if plan.profile == state.active:
+        raise RolloutRefused(
+            f"The profile {plan.profile!r} is the active one.", fix="Name the profile that is to be tried."
+        )
+
+
+def _target(state: ControlState, rollout: Rollout) -> ChangeTarget:
+    """Return what the state becomes when the rollout stands like that."""
+    plan = rollout.plan
+    if rollout.phase is Phase.PROMOTED:
+        return ChangeTarget(plan.profile, state.profiles, state.bindings)
+    canary = (
+        None
+        if rollout.phase.over
+        else Canary(rollout.id, plan.profile, rollout.salt, rollout.share, rollout.since)
+    )
+    return ChangeTarget(state.active, state.profiles, state.bindings, canary=canary)
+
+
+def _stand(rollout: Rollout) -> tuple[str, Phase, int]:
+    return rollout.id, rollout.phase, rollout.since_revision
+
+
+def _told(rollout: Rollout, done: NextAct) -> str:
+    """Return what the audit log says of an act that nobody but the rollout has ordered."""
+    return f"{done.act} at {rollout.share / 10:g} % of {rollout.plan.profile}: {done.why}"

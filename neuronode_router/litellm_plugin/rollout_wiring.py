@@ -1,0 +1,78 @@
+"""Rollouts in one worker: facts out of usage, the lease, and the look that each worker takes while one runs.
+
+It decides nothing itself. While no rollout runs it reads one attribute every two seconds, and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from neuronode_router.control.manager import ProfileManager
+from neuronode_router.control.rollout_facts import RecordedFacts
+from neuronode_router.control.rollouts import LEASE, LEASE_SECONDS, Rollouts
+from neuronode_router.control.store import ControlStore
+from neuronode_router.control.worker import Worker
+from neuronode_router.domain import Canary
+from neuronode_router.errors import NeuronodeError, Problem
+from neuronode_router.litellm_plugin.current import CurrentSnapshot
+from neuronode_router.storage.lease import Lease
+from neuronode_router.usage.store import UsageStore
+
+WATCH_SECONDS = 2.0
+"""How often a rollout is looked at while one runs, by the worker that leads, and its facts are shared by all."""
+
+
+class RolloutWiring:
+    """The parts, wired. `flush` carries what this worker counted to the store."""
+
+    def __init__(
+        self,
+        *,
+        manager: ProfileManager,
+        worker: Worker[Any],
+        store: ControlStore,
+        current: CurrentSnapshot,
+        flush: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._current = current
+        self._worker = worker
+        self._flush = flush
+        self.rollouts = Rollouts(
+            manager=manager,
+            store=store.rollouts,
+            facts=RecordedFacts(UsageStore(store.database)),
+            lease=Lease(store.database, LEASE, holder=worker.instance, ttl=LEASE_SECONDS),
+        )
+
+    async def watch(self) -> None:
+        """Share what was counted, and look after the rollout if this worker leads. Raises `StoreUnavailable`."""
+        if self._canary is not None:
+            await self._flush()
+            await self.rollouts.turn()
+
+    async def stop(self) -> None:
+        """Let another worker lead at once. Never raises for a dead store."""
+        if self._canary is not None:
+            with contextlib.suppress(NeuronodeError):
+                await self.rollouts.stop()
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return that a rollout stands still here because the store does not answer."""
+        canary = self._canary
+        if canary is None or not self._worker.store_failures:
+            return ()
+        return (
+            Problem(
+                code="rollout_stands_still",
+                message=f"This host cannot reach the SQL store: {canary} of rollout {canary.rollout} stays as it is.",
+                fix="Restore the store. Nothing of the rollout goes on or back here until then; requests are served.",
+                path=canary.rollout,
+            ),
+        )
+
+    @property
+    def _canary(self) -> Canary | None:
+        snapshot = self._current.snapshot
+        return None if snapshot is None else snapshot.state.canary

@@ -1,0 +1,241 @@
+"""The course of a rollout: its plan, where it stands, and what is to be done next. Pure; time comes in as a number.
+
+It must not know who acts, how a step is committed or where the facts come from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from neuronode_router.rollouts.guards import DEFAULT_GUARDS, Guard, GuardFinding, GuardVerdict, Metric
+
+WHOLE = 1000
+"""Shares are in thousandths."""
+
+DEFAULT_STEPS = (10, 100, 500)
+DEFAULT_HOLD_SECONDS = 600.0
+DEFAULT_LEAST = 100
+
+FALSE_ALARMS = 0.01
+"""Chance that a rollout whose arms are equal is ever called breached: over all steps, guards and tasks together."""
+
+MAX_GAP_SECONDS = 15.0
+"""So much at most counts as watched between two looks, whatever a clock jumps, or however long nobody led."""
+
+
+MOST_STEPS = 20
+
+
+class OnBreach(StrEnum):
+    """What a breached guard leads to."""
+
+    ROLLBACK = "rollback"
+    PAUSE = "pause"
+
+
+class OnDone(StrEnum):
+    """What follows the last step."""
+
+    PROMOTE = "promote"
+    ASK = "ask"
+
+
+class Phase(StrEnum):
+    """Where a rollout stands. The last three are ends."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    """The share stays. Guards are watched."""
+    ASKING = "asking"
+    """All steps went well; a person must say that it becomes the active profile. Guards are watched."""
+    PROMOTED = "promoted"
+    ABORTED = "aborted"
+    SUPERSEDED = "superseded"
+    """Somebody switched, rolled back, or edited one of its profiles: that goes before."""
+
+    @property
+    def over(self) -> bool:
+        """Whether it is an end."""
+        return self in (Phase.PROMOTED, Phase.ABORTED, Phase.SUPERSEDED)
+
+
+class Act(StrEnum):
+    """What is done to a rollout, by a person or by itself. Each is one committed revision."""
+
+    START = "start"
+    STEP = "step"
+    ASK = "ask"
+    PAUSE = "pause"
+    RESUME = "resume"
+    PROMOTE = "promote"
+    ABORT = "abort"
+    SUPERSEDE = "supersede"
+
+
+LEADS_TO = {
+    Act.START: Phase.RUNNING,
+    Act.STEP: Phase.RUNNING,
+    Act.ASK: Phase.ASKING,
+    Act.PAUSE: Phase.PAUSED,
+    Act.RESUME: Phase.RUNNING,
+    Act.PROMOTE: Phase.PROMOTED,
+    Act.ABORT: Phase.ABORTED,
+    Act.SUPERSEDE: Phase.SUPERSEDED,
+}
+
+ALLOWED = {
+    Phase.RUNNING: frozenset({Act.STEP, Act.ASK, Act.PAUSE, Act.PROMOTE, Act.ABORT, Act.SUPERSEDE}),
+    Phase.PAUSED: frozenset({Act.RESUME, Act.PROMOTE, Act.ABORT, Act.SUPERSEDE}),
+    Phase.ASKING: frozenset({Act.PAUSE, Act.PROMOTE, Act.ABORT, Act.SUPERSEDE}),
+}
+"""What can be done where. Nothing can be done to a rollout that is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutPlan:
+    """What somebody has ordered."""
+
+    profile: str
+    """Which is tried, and becomes the active one."""
+    steps: tuple[int, ...] = DEFAULT_STEPS
+    """Shares in thousandths, growing, below the whole: with that nobody is left to compare. It is the promotion."""
+    hold_seconds: float = DEFAULT_HOLD_SECONDS
+    """How long each step is watched before the next."""
+    guards: tuple[Guard, ...] = DEFAULT_GUARDS
+    on_breach: OnBreach = OnBreach.ROLLBACK
+    on_done: OnDone = OnDone.ASK
+    least: int = DEFAULT_LEAST
+    """Requests of each arm without which no step is left behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One rollout, as it stands."""
+
+    id: str
+    plan: RolloutPlan
+    control: str
+    """The profile that was active when it began."""
+    salt: str
+    """Hexadecimal; keys the hash that chooses arms."""
+    tests: int
+    """Bounds, times tasks, times steps: among so many the chance of false alarms is shared."""
+    started_at: float
+    phase: Phase = Phase.RUNNING
+    step: int = 0
+    """Index in `plan.steps`."""
+    since: float = 0.0
+    """Unix time of the beginning of the step."""
+    since_revision: int = 0
+    """The revision that began the step; 0 before it is committed."""
+    held: float = 0.0
+    """Seconds of this step in which it was watched."""
+    watched_at: float = 0.0
+    """When it was looked at last, by the database's clock; 0 for never."""
+    ended_at: float | None = None
+
+    @property
+    def share(self) -> int:
+        """Thousandths of the requests that try the profile; none and all of them when it is over."""
+        if self.phase.over:
+            return WHOLE if self.phase is Phase.PROMOTED else 0
+        return self.plan.steps[self.step]
+
+    @property
+    def alpha(self) -> float:
+        """The chance of a false alarm that each test may have."""
+        return FALSE_ALARMS / max(1, self.tests)
+
+
+@dataclass(frozen=True, slots=True)
+class NextAct:
+    """What is to be done now, None for nothing, and why."""
+
+    act: Act | None
+    why: str
+    findings: tuple[GuardFinding, ...] = field(default=())
+    """The evidence of a breach."""
+
+
+def watched(rollout: Rollout, now: float) -> Rollout:
+    """Return the rollout after somebody has looked at it; `now` is the database's clock.
+
+    A clock that was set back counts nothing, one that jumps ahead a little at most. Only a running one is held.
+    """
+    if rollout.phase is not Phase.RUNNING:
+        return replace(rollout, watched_at=now)
+    gap = now - rollout.watched_at if rollout.watched_at else 0.0
+    return replace(rollout, held=rollout.held + min(max(gap, 0.0), MAX_GAP_SECONDS), watched_at=now)
+
+
+def next_act(rollout: Rollout, findings: Sequence[GuardFinding]) -> NextAct:
+    """Return what a rollout itself does, and why it does nothing. Never raises.
+
+    It may go back at any time. It goes on only while it runs, when its hold is over, every bound has its data and
+    nothing that was seen for all tasks together is beyond its bound.
+    """
+    if rollout.phase.over:
+        return NextAct(None, f"it is {rollout.phase}")
+    breached = tuple(one for one in findings if one.verdict is GuardVerdict.BREACHED)
+    if breached:
+        return _on_breach(rollout, breached)
+    if rollout.phase is not Phase.RUNNING:
+        return NextAct(None, "a person must say how it goes on")
+    if rollout.held < rollout.plan.hold_seconds:
+        left = rollout.plan.hold_seconds - rollout.held
+        return NextAct(None, f"the step is watched for another {left:.0f} s")
+    waiting = [one for one in findings if one.task == "" and one.verdict is not GuardVerdict.GOOD]
+    if waiting or not findings:
+        return NextAct(None, _what_lacks(waiting, rollout.plan.least))
+    if rollout.step + 1 < len(rollout.plan.steps):
+        return NextAct(Act.STEP, "every guard is kept")
+    done = Act.PROMOTE if rollout.plan.on_done is OnDone.PROMOTE else Act.ASK
+    return NextAct(done, "every guard is kept in every step")
+
+
+def after(rollout: Rollout, act: Act, *, now: float) -> Rollout:
+    """Return the rollout after an act; `now` is Unix time. Raises `ValueError` where it cannot be done."""
+    if act not in ALLOWED.get(rollout.phase, frozenset()):
+        raise ValueError(f"A rollout that is {rollout.phase} cannot {act}.")
+    changed = replace(rollout, phase=LEADS_TO[act])
+    if act is Act.STEP:
+        return replace(changed, step=rollout.step + 1, since=now, since_revision=0, held=0.0, watched_at=0.0)
+    return replace(changed, ended_at=now) if changed.phase.over else changed
+
+
+def to_text(rollout: Rollout) -> str:
+    """Return a rollout as JSON."""
+    return json.dumps(asdict(rollout), sort_keys=True, separators=(",", ":"))
+
+
+def from_text(text: str) -> Rollout:
+    """Rebuild a rollout from `to_text`'s form."""
+    fields: dict[str, Any] = json.loads(text)
+    plan = fields.pop("plan")
+    guards = tuple(Guard(**{**one, "metric": Metric(one["metric"])}) for one in plan.pop("guards"))
+    plan |= {
+        "guards": guards,
+        "steps": tuple(plan["steps"]),
+        "on_breach": OnBreach(plan["on_breach"]),
+        "on_done": OnDone(plan["on_done"]),
+    }
+    return Rollout(**{**fields, "phase": Phase(fields["phase"])}, plan=RolloutPlan(**plan))
+
+
+def _on_breach(rollout: Rollout, breached: tuple[GuardFinding, ...]) -> NextAct:
+    why = "; ".join(str(one) for one in breached)
+    if rollout.plan.on_breach is OnBreach.ROLLBACK:
+        return NextAct(Act.ABORT, why, breached)
+    return NextAct(None if rollout.phase is Phase.PAUSED else Act.PAUSE, why, breached)
+
+
+def _what_lacks(waiting: Sequence[GuardFinding], least: int) -> str:
+    """Return in words why no step is left behind."""
+    lacking = sorted({str(one.metric) for one in waiting if one.verdict is GuardVerdict.NO_DATA})
+    if lacking or not waiting:
+        return f"fewer than {least} samples of an arm for {', '.join(lacking) or 'any guard'}"
+    return "seen beyond its bound, which may be chance: " + "; ".join(str(one) for one in waiting)

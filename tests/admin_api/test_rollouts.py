@@ -1,0 +1,189 @@
+"""Rollouts over HTTP: begun, shown with both arms, moved on, taken back with the evidence; and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from admin_api.router import PREFIX
+from neuronode_router.usage.buffer import Batch
+from neuronode_router.usage.finished import RequestOutcome
+from neuronode_router.usage.store import UsageStore
+from neuronode_router.usage.sums import Sums
+from tests.admin_api.world import BASE, World
+from tests.support.usage import finished
+
+ROLLOUTS = f"{PREFIX}/rollouts"
+PLAN = {"profile": "balanced", "hold": 0, "least": 10, "guards": [{"metric": "error_rate", "worse_by": 0.02}]}
+
+
+async def count(world: World, *, broken: int, sequence: int = 1) -> None:
+    """Count 50 requests of each arm, as a worker's flush does; `broken` ones of the canary failed."""
+    state = await world.manager.current()
+    assert state is not None
+    assert state.canary is not None
+    rows: dict[Any, Sums] = {}
+    for number in range(100):
+        canary = number % 2 == 0
+        outcome = RequestOutcome.UNAVAILABLE if canary and number < 2 * broken else RequestOutcome.ANSWERED
+        one = finished(
+            arm="canary" if canary else "control",
+            revision=state.revision,
+            outcome=outcome,
+            at=state.canary.since,
+        )
+        minute = int(one.at) // 60 * 60
+        rows.setdefault((minute, one.key), Sums()).add(one)
+    UsageStore(world.store.database).add("w", Batch(sequence, rows, ()), at=state.canary.since)
+
+
+async def start(world: World, **changed: Any) -> str:
+    """Begin a rollout and return its id."""
+    async with world.client() as admin:
+        answer = await admin.post(ROLLOUTS, json=PLAN | changed)
+    answer.raise_for_status()
+    return str(answer.headers["location"].rpartition("/")[2])
+
+
+async def test_a_rollout_begins_with_a_receipt_and_is_shown(world: World) -> None:
+    """Its first step is a revision that every worker has taken up."""
+    async with world.client() as admin:
+        answer = await admin.post(ROLLOUTS, json={"profile": "balanced", "reason": "cheaper"})
+        shown = (await admin.get(ROLLOUTS)).json()
+
+    receipt = answer.json()
+    assert (answer.status_code, receipt["action"], receipt["complete"]) == (200, "rollout", True)
+    assert receipt["changes"] == [{"task": "@rollout", "before": None, "after": "balanced 1 %"}]
+    running = shown["running"]
+    assert answer.headers["location"].endswith(f"/{running['id']}")
+    assert (running["phase"], running["share"], running["steps"]) == ("running", 1, [1, 10, 50])
+    assert (running["control"], running["profile"], running["on_done"]) == ("premium", "balanced", "ask")
+    assert running["why"] == "the step is watched for another 600 s"
+    assert "salt" not in answer.text + str(shown)
+
+
+async def test_a_dry_run_begins_nothing(world: World) -> None:
+    """It says what would change."""
+    async with world.client() as admin:
+        answer = await admin.post(ROLLOUTS, json=PLAN | {"dry_run": True})
+        shown = (await admin.get(ROLLOUTS)).json()
+
+    assert (answer.json()["changed"], answer.json()["dry_run"]) == (True, True)
+    assert shown == {"running": None, "rollouts": []}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"profile": "nothing"}, 404, "unknown_profile"),
+        ({"profile": "premium"}, 409, "rollout_refused"),
+        ({"profile": "balanced", "steps": []}, 422, "invalid_request"),
+        ({"profile": "balanced", "steps": [10, 1]}, 422, "invalid_request"),
+        ({"profile": "balanced", "steps": [100]}, 422, "invalid_request"),
+        ({"profile": "balanced", "guards": [{"metric": "error_rate"}]}, 422, "invalid_request"),
+        ({"profile": "balanced", "share": 5}, 422, "invalid_request"),
+    ],
+)
+async def test_what_cannot_begin(world: World, body: dict[str, Any], status: int, code: str) -> None:
+    """It is refused before anything changes."""
+    async with world.client() as admin:
+        answer = await admin.post(ROLLOUTS, json=body)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+async def test_one_runs_at_a_time(world: World) -> None:
+    """A second one is refused, and told what to do."""
+    await start(world)
+
+    async with world.client() as admin:
+        answer = await admin.post(ROLLOUTS, json={"profile": "cost_effective"})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "rollout_refused")
+    assert "abort or promote it first" in answer.json()["fix"]
+
+
+async def test_a_broken_canary_is_taken_back_with_the_evidence(world: World) -> None:
+    """A revision of its own, with a row in the audit log and the figures of both arms."""
+    name = await start(world)
+    await count(world, broken=50)
+
+    assert world.rollouts is not None
+    receipt = await world.rollouts.turn()
+
+    assert receipt is not None
+    assert (receipt.profile, receipt.complete, receipt.conversations) == ("premium", True, "move")
+    async with world.client() as admin:
+        over = (await admin.get(f"{ROLLOUTS}/{name}")).json()
+        (event, begun) = (await admin.get(f"{ROLLOUTS}/{name}/history")).json()["events"]
+        (row,) = (await admin.get(f"{PREFIX}/audit", params={"limit": 1})).json()["entries"]
+    assert (over["phase"], over["share"]) == ("aborted", 0)
+    assert (begun["act"], event["act"], event["revision"]) == ("start", "abort", receipt.revision)
+    figures = {one["task"]: one for one in event["evidence"]}
+    assert (figures["chat"]["canary"]["value"], figures["chat"]["control"]["value"]) == (1, 0)
+    assert (row["actor"]["kind"], row["action"]) == ("rollout", "rollout")
+    assert "canary 100.00% in 50 requests, control 0.00% in 50 requests" in row["reason"]
+    assert world.store.audit.verify() == receipt.revision
+
+
+async def test_a_good_canary_goes_on_step_by_step_and_asks(world: World) -> None:
+    """Each step by data of its own; the promotion is a person's word."""
+    name = await start(world, steps=[1, 10, 100])
+    rollouts = world.rollouts
+    assert rollouts is not None
+
+    done = []
+    for sequence in (1, 2):
+        assert await rollouts.turn() is None  # nothing was recorded yet
+        await count(world, broken=0, sequence=sequence)
+        done.append(await rollouts.turn())
+    async with world.client() as admin:
+        asking = (await admin.get(f"{ROLLOUTS}/{name}")).json()
+        answer = await admin.post(f"{ROLLOUTS}/{name}/promote", json={"reason": "good"})
+        status = (await admin.get(f"{BASE}/status")).json()
+
+    assert all(done)
+    assert (asking["phase"], asking["share"], asking["findings"][0]["verdict"]) == ("asking", 10, "good")
+    assert (answer.status_code, status["active_profile"]) == (200, "balanced")
+
+
+@pytest.mark.parametrize("act", ["pause", "resume", "promote", "abort"])
+async def test_acts_are_for_administrators(world: World, act: str) -> None:
+    """Viewers see both arms, and change nothing; members see nothing."""
+    name = await start(world)
+
+    async with world.client("viewer") as viewer, world.client("member") as member:
+        answers = [
+            await viewer.get(f"{ROLLOUTS}/{name}"),
+            await viewer.post(f"{ROLLOUTS}/{name}/{act}"),
+            await member.get(ROLLOUTS),
+        ]
+
+    assert [answer.status_code for answer in answers] == [200, 403, 403]
+
+
+async def test_pause_resume_abort(world: World) -> None:
+    """Each is a revision; what cannot be done where it stands is refused."""
+    name = await start(world)
+
+    async with world.client() as admin:
+        words = ("resume", "pause", "pause", "resume", "abort", "abort")
+        answers = [await admin.post(f"{ROLLOUTS}/{name}/{act}") for act in words]
+        unknown = await admin.post(f"{ROLLOUTS}/r-nothing/abort")
+
+    assert [answer.status_code for answer in answers] == [409, 200, 409, 200, 200, 409]
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_rollout")
+
+
+async def test_a_switch_goes_before(world: World) -> None:
+    """It ends the rollout, also onto the profile that is active: then everybody is on that again."""
+    name = await start(world)
+
+    async with world.client() as admin:
+        answer = await admin.post(f"{BASE}/switch", json={"profile": "premium"})
+        over = (await admin.get(f"{ROLLOUTS}/{name}")).json()
+        (event, _) = (await admin.get(f"{ROLLOUTS}/{name}/history")).json()["events"]
+
+    assert (answer.json()["changed"], answer.json()["conversations"]) == (True, "move")
+    assert (over["phase"], event["act"], event["why"]) == ("superseded", "supersede", "switch to premium")

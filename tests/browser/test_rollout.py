@@ -1,0 +1,24 @@
+"""The card of a rollout: both arms on the page while one runs, and an end that is asked for twice."""
+
+from __future__ import annotations
+
+import httpx
+from playwright.sync_api import expect
+
+from tests.browser.tabs import Tab
+
+
+def test_a_rollout_is_shown_with_both_arms_and_can_be_ended(tab: Tab, api: httpx.Client) -> None:
+    """It appears by itself, says what it tries, and goes when it is aborted."""
+    card = tab.page.locator("[data-rollout]")
+    expect(tab.active).to_have_text("premium")
+    expect(card).to_have_count(0)
+
+    api.post("/admin/rollouts", json={"profile": "balanced", "steps": [50]}).raise_for_status()
+
+    expect(card).to_contain_text("balanced")
+    expect(card.get_by_role("row", name="Errors")).to_contain_text("all tasks")
+    tab.button("Abort").click()
+    tab.button("Abort").click()
+    expect(card).to_have_count(0)
+    assert api.get("/admin/rollouts").json()["rollouts"][0]["phase"] == "aborted"

@@ -1,0 +1,135 @@
+"""Rollouts, over SQLite and PostgreSQL: each act in the transaction of its revision, facts by arm and task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from neuronode_router.control.manager import FILES, ProfileManager
+from neuronode_router.control.rollout_facts import RecordedFacts
+from neuronode_router.control.rollouts import Rollouts
+from neuronode_router.control.store import ControlStore
+from neuronode_router.control.wake import WakeGroup
+from neuronode_router.domain import Actor
+from neuronode_router.rollouts.course import Act, Phase, RolloutPlan
+from neuronode_router.rollouts.guards import Guard, Metric
+from neuronode_router.storage.lease import Lease
+from neuronode_router.usage.buffer import Batch
+from neuronode_router.usage.finished import FinishedRequest, RequestOutcome
+from neuronode_router.usage.store import UsageStore
+from neuronode_router.usage.sums import Sums
+from tests.support.control import HOST, MemorySource
+from tests.support.usage import finished
+
+ANNA = Actor("anna")
+PLAN = RolloutPlan(
+    "premium", steps=(100,), hold_seconds=0, guards=(Guard(Metric.ERROR_RATE, worse_by=0.02),), least=10
+)
+
+
+class RolloutDesk:
+    """One worker's manager and rollouts over a store."""
+
+    def __init__(self, store: ControlStore, holder: str = "w") -> None:
+        self.store = store
+        self.usage = UsageStore(store.database)
+        self.manager = ProfileManager(
+            store=store, source=MemorySource(), host=lambda: HOST, wake=WakeGroup(())
+        )
+        self.rollouts = Rollouts(
+            manager=self.manager,
+            store=store.rollouts,
+            facts=RecordedFacts(self.usage),
+            lease=Lease(store.database, "rollouts", holder=holder, ttl=10),
+            rest=0,
+        )
+
+    def count(self, *requests: FinishedRequest, sequence: int = 1) -> None:
+        """Add requests as a worker's flush does."""
+        rows: dict[Any, Sums] = {}
+        for one in requests:
+            rows.setdefault((int(one.at) // 60 * 60, one.key), Sums()).add(one)
+        self.usage.add("w", Batch(sequence, rows, ()), at=0.0)
+
+
+@pytest.fixture
+async def desk(store: ControlStore) -> RolloutDesk:
+    """A worker at revision 1, which nobody tries anything beside."""
+    found = RolloutDesk(store)
+    await found.manager.reload(actor=FILES)
+    return found
+
+
+def begun(store: ControlStore) -> tuple[int, float]:
+    """Return the revision and the time at which the step began."""
+    running = store.rollouts.running()
+    assert running is not None
+    return running.since_revision, running.since
+
+
+async def test_facts_are_those_of_the_step_by_arm_and_task(desk: RolloutDesk) -> None:
+    """Not those of others, of earlier revisions, or of conversations that were placed before."""
+    await desk.rollouts.start(PLAN, actor=ANNA)
+    revision, since = begun(desk.store)
+    at = {"at": since, "revision": revision}
+    desk.count(
+        finished(arm="canary", cost=0.004, **at),
+        finished(arm="canary", outcome=RequestOutcome.TIMEOUT, latency_ms=None, cost=None, **at),
+        finished(arm="control", task="summary", **at),
+        finished(arm="control", task="", served_group="rescue", **at),
+        finished(arm="canary_begun", **at),
+        finished(**at),
+        finished(arm="canary", at=since, revision=revision - 1),
+    )
+
+    found = RecordedFacts(desk.usage)(desk.store.rollouts.running())  # type: ignore[arg-type]
+
+    assert set(found) == {"auto", "chat", "summary"}
+    canary = found["chat"].canary
+    assert (canary.requests, canary.errors, sum(canary.latency.values())) == (2, 1, 1)
+    assert dict(canary.cost) == {87: 1}
+    assert (found["chat"].control.requests, found["summary"].control.requests) == (0, 1)
+    assert found["auto"].control.fallbacks == 1
+
+
+async def test_the_leader_takes_a_broken_canary_back(desk: RolloutDesk, make_store: Any) -> None:
+    """Another worker does nothing meanwhile, and knows of it afterwards."""
+    await desk.rollouts.start(PLAN, actor=ANNA)
+    revision, since = begun(desk.store)
+    other = RolloutDesk(make_store(), "other")
+    assert await desk.rollouts.turn() is None
+    at = {"at": since, "revision": revision}
+    desk.count(
+        *(finished(arm="control", **at) for _ in range(200)),
+        *(finished(arm="canary", outcome=RequestOutcome.UNAVAILABLE, **at) for _ in range(20)),
+    )
+
+    assert await other.rollouts.turn() is None
+    receipt = await desk.rollouts.turn()
+
+    assert receipt is not None
+    (over,) = await other.rollouts.page(10)
+    (event, _) = await other.rollouts.history(over.id)
+    assert (over.phase, event.act, event.revision) == (Phase.ABORTED, Act.ABORT, receipt.revision)
+    assert {one["verdict"] for one in event.evidence} == {"breached"}
+    state = other.store.read()
+    assert state is not None
+    assert (state.active, state.canary, state.moved) == ("balanced", None, receipt.revision)
+    assert other.store.audit.verify() == receipt.revision
+
+
+async def test_a_switch_and_the_end_of_a_rollout_are_one_transaction(desk: RolloutDesk) -> None:
+    """Whoever reads sees both or neither; a rollback does not bring a rollout back."""
+    await desk.rollouts.start(PLAN, actor=ANNA)
+    running = desk.store.rollouts.running()
+    assert running is not None
+
+    await desk.manager.switch("cost_effective", actor=ANNA)
+    await desk.manager.rollback(2, actor=ANNA)
+
+    assert desk.store.rollouts.running() is None
+    assert desk.store.rollouts.read(running.id).phase is Phase.SUPERSEDED
+    state = desk.store.read()
+    assert state is not None
+    assert (state.active, state.canary) == ("balanced", None)

@@ -1,0 +1,167 @@
+"""The course of a rollout: what it does itself, what may be done to it, and what time counts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuronode_router.rollouts.course import (
+    ALLOWED,
+    MAX_GAP_SECONDS,
+    Act,
+    OnBreach,
+    OnDone,
+    Phase,
+    Rollout,
+    RolloutPlan,
+    after,
+    from_text,
+    next_act,
+    to_text,
+    watched,
+)
+from neuronode_router.rollouts.facts import ArmFacts, BothArms
+from neuronode_router.rollouts.guards import Guard, GuardVerdict, Metric, judge
+
+ERRORS = (Guard(Metric.ERROR_RATE, worse_by=0.02),)
+
+
+def rollout(**changed: object) -> Rollout:
+    """Return a rollout in its first step, whose hold is over."""
+    plan = RolloutPlan("premium", steps=(10, 100), hold_seconds=60, guards=ERRORS, least=50)
+    begun = Rollout("r-1", plan, "balanced", "00", tests=10, started_at=0.0, held=60.0, since_revision=3)
+    return replace(begun, **changed)  # type: ignore[arg-type]
+
+
+def arms(canary: tuple[int, int], control: tuple[int, int] = (0, 1000)) -> dict[str, BothArms]:
+    """Return facts of one task: errors and requests of each arm."""
+    (failed, asked), (broken, total) = canary, control
+    return {"chat": BothArms(ArmFacts(total, broken), ArmFacts(asked, failed))}
+
+
+def verdict(found: Rollout, facts: dict[str, BothArms]) -> tuple[Act | None, str]:
+    """Return what the rollout does by these facts."""
+    findings = judge(found.plan.guards, facts, alpha=found.alpha, least=found.plan.least)
+    done = next_act(found, findings)
+    return done.act, done.why
+
+
+@pytest.mark.parametrize(
+    ("changed", "facts", "act"),
+    [
+        ({}, arms((0, 100)), Act.STEP),
+        ({"step": 1}, arms((0, 100)), Act.ASK),
+        ({"held": 59.0}, arms((0, 100)), None),
+        ({}, arms((0, 49)), None),
+        ({}, arms((0, 100), (0, 49)), None),
+        ({}, {}, None),
+        ({}, arms((4, 100)), None),
+        ({}, arms((20, 20)), Act.ABORT),
+        ({"held": 0.0}, arms((20, 20)), Act.ABORT),
+        ({"phase": Phase.PAUSED}, arms((20, 20)), Act.ABORT),
+        ({"phase": Phase.ASKING}, arms((20, 20)), Act.ABORT),
+        ({"phase": Phase.PAUSED}, arms((0, 100)), None),
+        ({"phase": Phase.ASKING}, arms((0, 100)), None),
+        ({"phase": Phase.ABORTED}, arms((20, 20)), None),
+        ({}, arms((20, 20), (1000, 1000)), None),
+        ({}, arms((50, 50), (0, 0)), None),
+    ],
+)
+def test_what_a_rollout_does_itself(
+    changed: dict[str, object], facts: dict[str, BothArms], act: Act | None
+) -> None:
+    """It goes on by evidence only, and back at any time; while nothing can be compared it does nothing."""
+    assert verdict(rollout(**changed), facts)[0] is act
+
+
+def test_it_promotes_only_where_it_was_told_to() -> None:
+    """After the last step."""
+    told = rollout(step=1)
+    told = replace(told, plan=replace(told.plan, on_done=OnDone.PROMOTE))
+
+    assert verdict(told, arms((0, 100)))[0] is Act.PROMOTE
+
+
+def test_a_breach_pauses_where_it_was_told_to() -> None:
+    """And then only once; the share stays."""
+    told = rollout()
+    told = replace(told, plan=replace(told.plan, on_breach=OnBreach.PAUSE))
+
+    assert verdict(told, arms((20, 20)))[0] is Act.PAUSE
+    assert verdict(after(told, Act.PAUSE, now=1.0), arms((20, 20)))[0] is None
+
+
+def test_one_broken_task_is_enough() -> None:
+    """Among others that are well and many."""
+    facts = {
+        "chat": BothArms(ArmFacts(90_000), ArmFacts(900)),
+        "summary": BothArms(ArmFacts(2_000), ArmFacts(20, 20)),
+    }
+
+    act, why = verdict(rollout(), facts)
+
+    assert act is Act.ABORT
+    assert "error_rate of summary: canary 100.00% in 20 requests, control 0.00% in 2000 requests" in why
+
+
+def test_a_guard_without_data_holds_it() -> None:
+    """Of what was to be guarded and was never recorded nobody knows that it is good."""
+    guarded = rollout()
+    guarded = replace(guarded, plan=replace(guarded.plan, guards=(*ERRORS, Guard(Metric.COST_USD, times=2))))
+
+    act, why = verdict(guarded, arms((0, 100)))
+
+    assert (act, why) == (None, "fewer than 50 samples of an arm for cost_usd")
+
+
+@pytest.mark.parametrize(
+    ("metric", "field", "unit"),
+    [
+        (Metric.LATENCY_P95_MS, "latency", 1.0),
+        (Metric.FIRST_TOKEN_P95_MS, "first_token", 1.0),
+        (Metric.COST_USD, "cost", 1e-6),
+    ],
+)
+def test_slower_and_dearer_are_seen(metric: Metric, field: str, unit: float) -> None:
+    """Twice as much in each request is a breach of 1.5 times, and none of 2.5 times."""
+    guards = (Guard(metric, times=1.5), Guard(metric, times=2.5))
+    facts = BothArms(ArmFacts(2000, **{field: {50: 2000}}), ArmFacts(2000, **{field: {58: 2000}}))
+
+    closer, wider = judge(guards, {"chat": facts}, alpha=1e-5, least=100)[::2]
+
+    assert (closer.verdict, wider.verdict) == (GuardVerdict.BREACHED, GuardVerdict.GOOD)
+    assert closer.control.value == pytest.approx(unit * 1.1**50.5)
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+@pytest.mark.parametrize("act", list(Act))
+def test_only_what_is_allowed_can_be_done(phase: Phase, act: Act) -> None:
+    """Everything else raises; nothing can be done to what is over."""
+    if act in ALLOWED.get(phase, ()):
+        assert after(rollout(phase=phase), act, now=5.0).phase is not Phase.RUNNING or act in (
+            Act.STEP,
+            Act.RESUME,
+        )
+    else:
+        with pytest.raises(ValueError, match="cannot"):
+            after(rollout(phase=phase), act, now=5.0)
+    assert not (phase.over and act in ALLOWED.get(phase, ()))
+
+
+@given(st.lists(st.floats(0, 2e9), max_size=20))
+def test_clocks_that_jump_hold_nothing(moments: list[float]) -> None:
+    """Whatever a clock says, each look counts a little at most and never takes time away."""
+    found = rollout(held=0.0)
+    for moment in moments:
+        before, found = found, watched(found, moment)
+        assert 0 <= found.held - before.held <= MAX_GAP_SECONDS + 1e-6
+
+
+def test_text_and_back() -> None:
+    """A rollout is kept as it is."""
+    found = rollout(phase=Phase.PAUSED)
+
+    assert from_text(to_text(found)) == found
