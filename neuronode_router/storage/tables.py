@@ -13,7 +13,7 @@ metadata = MetaData()
 VERSION_TABLE = "neuronode_version"
 """Alembic's table: which migration the database has."""
 
-HEAD_VERSION = "0009"
+HEAD_VERSION = "0010"
 """The newest migration. Kept here so that a start with an up-to-date database need not import Alembic."""
 
 state = Table(
@@ -125,6 +125,7 @@ usage = Table(
     Column("reason", String(NAME_LENGTH), nullable=False),
     Column("outcome", String(NAME_LENGTH), nullable=False),
     Column("arm", String(NAME_LENGTH), nullable=False, server_default=""),
+    Column("location", String(NAME_LENGTH), nullable=False, server_default=""),
     *(Column(name, BigInteger, nullable=False) for name in USAGE_COUNTERS),
     Column("latency", Text, nullable=False),
     Column("first_token", Text, nullable=False),
