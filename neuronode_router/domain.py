@@ -223,6 +223,8 @@ class Profile:
     """What it costs that it takes one for a tier heavier."""
     conversations: ConversationRule = ConversationRule.KEEP
     """What becomes of conversations that have begun when this profile begins to answer them."""
+    residency: tuple[str, ...] = ()
+    """The places, one of which must be where the data of its requests goes; empty where it may go anywhere."""
 
     def group_of(self, name: str) -> str:
         """Return the group that a task alias, `auto` or `auto:<tier>` means to LiteLLM alone. Raises `KeyError`.
@@ -281,6 +283,7 @@ class Profile:
             "too_cheap": self.too_cheap,
             "too_dear": self.too_dear,
             "conversations": self.conversations.value,
+            "residency": list(self.residency),
         }
 
     def uses(self) -> Iterator[GroupUse]:
@@ -313,6 +316,7 @@ class Profile:
             too_cheap=float(document.get("too_cheap", TOO_CHEAP)),
             too_dear=float(document.get("too_dear", TOO_DEAR)),
             conversations=ConversationRule(document.get("conversations", ConversationRule.KEEP)),
+            residency=tuple(document.get("residency", ())),
         )
 
 
@@ -346,6 +350,8 @@ class HostFacts:
     """`model_name`s of the model list."""
     aliases: frozenset[str] = frozenset()
     """The operator's own `model_group_alias` names: not ours, and no valid targets (aliases hop only once)."""
+    places: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
+    """Where the deployments of each group are, None where nobody can tell."""
     committed: frozenset[GroupUse] = frozenset()
     """What is committed already: where its group has vanished that is no reason to refuse a change."""
 

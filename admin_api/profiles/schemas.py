@@ -86,6 +86,7 @@ class ProfileDocument(Document):
     too_cheap: float
     too_dear: float
     conversations: str
+    residency: list[str]
 
 
 class ProfileListDocument(Document):

@@ -37,6 +37,7 @@ from neuronode_router.errors import NeuronodeError, Problem, ProfilesInvalid, Un
 from neuronode_router.proof.matrix import Cell, ProbeEvidence, ProbeTarget, State, target_of
 from neuronode_router.proof.runner import RunLimits
 from neuronode_router.proof.service import ProofService
+from neuronode_router.routing.residency import outside, required
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ async def read_matrix(call: Reader, state: Committed) -> MatrixDocument:
         max_age_seconds=service.matrix.max_age,
         profiles=[profile.name for profile in profiles],
         tasks=list(dict.fromkeys(task for profile in profiles for task in profile.tasks)),
-        cells=_cells(await service.cells(profiles)),
+        cells=_cells(await service.cells(profiles), profiles, call.host),
     )
 
 
@@ -141,7 +142,7 @@ async def _carried_out(order: _Order, told: Callable[[ProbeEvidence], None]) -> 
     return LiveValidationDocument(
         valid=not problems and all(cell.state is not State.RED for cell in cells),
         problems=problems,
-        live=RunDocument.of(run, done=len(run.found), cells=_cells(cells)),
+        live=RunDocument.of(run, done=len(run.found), cells=_cells(cells, order.profiles, order.host)),
     )
 
 
@@ -176,8 +177,20 @@ def _event(name: str, document: BaseModel) -> ServerSentEvent:
     return ServerSentEvent(event=name, data=document.model_dump_json(), sep="\n")
 
 
-def _cells(cells: Sequence[Cell]) -> list[CellDocument]:
-    return [CellDocument.of(cell, cell.target, cell.evidence) for cell in cells]
+def _cells(cells: Sequence[Cell], profiles: Sequence[Profile], host: AdminHost) -> list[CellDocument]:
+    registry = {} if host.router is None else host.router.monitor.registry.groups
+    places = {group: [entry.location for entry in entries] for group, entries in registry.items()}
+    wrong = {
+        (profile.name, found.group): "outside" if found.whole else "partly"
+        for profile in profiles
+        for found in outside(places, (use.group for use in profile.uses()), required(profile.residency))
+    }
+    return [
+        CellDocument.of(
+            cell, cell.target, cell.evidence, residency=wrong.get((cell.profile, cell.target.group))
+        )
+        for cell in cells
+    ]
 
 
 def _nothing_to_ask() -> Problem:

@@ -5,7 +5,7 @@ It must not know how a probe is made or judged.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -69,6 +69,8 @@ class CellDocument(Document):
     checked_at: float | None = None
     """Unix time in seconds."""
     age_seconds: float | None
+    residency: Literal["outside", "partly"] | None = None
+    """Whether the group, or some of its deployments, may not be asked under the profile's residency."""
 
 
 class MatrixDocument(Document):

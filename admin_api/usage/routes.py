@@ -27,6 +27,8 @@ from admin_api.usage.schemas import (
     MoveDocument,
     PlanBody,
     PlanDocument,
+    ResidencyDocument,
+    ResidencyQuery,
     UsageDocument,
     UsageLineDocument,
     UsageQuery,
@@ -39,7 +41,8 @@ from admin_api.usage.series import (
     request_document,
     series_document,
 )
-from neuronode_router.errors import Problem, UnknownCall, UnknownProfile
+from neuronode_router.errors import NotAllowed, Problem, UnknownCall, UnknownProfile
+from neuronode_router.routing.residency import is_within, required
 from neuronode_router.usage.explain import Explanation
 from neuronode_router.usage.forecast import Amount, Forecast
 from neuronode_router.usage.report import Figures, Report
@@ -69,6 +72,27 @@ async def read_usage(call: LimitedCaller, query: Annotated[UsageQuery, Query()])
     if query.format == "csv":
         return Response(to_csv(document), media_type=MEDIA_TYPE)
     return Response(document.model_dump_json(by_alias=True), media_type="application/json")
+
+
+async def read_residency(call: LimitedCaller, query: Annotated[ResidencyQuery, Query()]) -> ResidencyDocument:
+    """Where requests went, for an audit: how many left the places named. Members see their own team's."""
+    service = started(call.host.usage, LACKING)
+    since, until = query.ends(service.clock(), default=LAST_DAY)
+    own, wanted = call.own_team(), query.within.split(",")
+    team = query.team or own
+    if own not in (None, team):
+        raise NotAllowed("This key sees its own team's usage only.")
+    found = await service.whereabouts(
+        since, until, is_within=lambda place: is_within(place, required(wanted)), team=team
+    )
+    return ResidencyDocument.of(
+        found,
+        from_=found.span.since,
+        to=found.span.until,
+        team=team,
+        required=wanted,
+        places=dict(found.places),
+    )
 
 
 async def read_series(call: LimitedCaller, query: Annotated[SeriesQuery, Query()]) -> SeriesDocument:
@@ -196,6 +220,7 @@ ENDPOINTS = (
         (*READ, 429),
         also(MEDIA_TYPE, "The report, or the same as CSV.", UsageDocument),
     ),
+    Endpoint("GET", "/usage/residency", read_residency, (*READ, 429)),
     Endpoint("GET", "/usage/series", read_series, (*READ, 429)),
     Endpoint("GET", "/requests", newest_requests, (*READ, 429)),
     Endpoint("POST", "/plan", plan, (*READ, 404, 429)),

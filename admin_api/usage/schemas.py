@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from admin_api.http.schemas import Body, Document, Name
+from neuronode_router.domain import NAME_PATTERN
 from neuronode_router.usage.periods import DAY, HOUR, MINUTE
 from neuronode_router.usage.prices import Basis
 from neuronode_router.usage.report import GROUPINGS
@@ -81,6 +82,45 @@ class UsageQuery(AskedPeriod):
     """Seconds of one step of a series: 60, 3600 or 86400. Default: the whole period."""
     format: Literal["json", "csv"] = "json"
     """`csv` is the same, for a spreadsheet."""
+
+
+class ResidencyQuery(AskedPeriod):
+    """Whose requests, and where they should have stayed."""
+
+    team: Name | None = None
+    """A team id. Default: all requests; for members of teams, their own team's."""
+    within: Annotated[
+        str,
+        Field(
+            max_length=256,
+            pattern=f"^{NAME_PATTERN.pattern}(,{NAME_PATTERN.pattern})*$",
+            description="Places, separated by commas; local is always within.",
+        ),
+    ] = "local"
+
+
+class ResidencyDocument(Document):
+    """Where requests went. One that was tried at several places counts at the worst of them."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    from_: float = Field(alias="from")
+    to: float
+    team: str | None
+    required: list[str]
+    """What `within` was."""
+    requests: int
+    within: int
+    """Sent to nowhere else."""
+    elsewhere: int
+    unknown: int
+    """Sent to a deployment of which nobody can tell where it is, or counted before places were."""
+    unasked: int
+    """Refused beforehand, or answered from LiteLLM's cache."""
+    unattributed: int
+    """Requests of any team that were counted without telling teams apart: they may be this one's."""
+    places: dict[str, int]
+    """Requests by the places they were sent to, joined by +."""
 
 
 class PlanBody(AskedPeriod):

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from neuronode_router.access.keys import AccessKey
 from neuronode_router.access.rules import Role
-from neuronode_router.domain import Tier
+from neuronode_router.domain import NAME_PATTERN, Tier
 from neuronode_router.errors import Problem
 from neuronode_router.safe_yaml import Source, YamlCaps, read_yaml
 
@@ -22,6 +22,7 @@ CAPS = YamlCaps(bytes=256 * 1024, depth=5, nodes=10_000)
 
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
+Place = Annotated[str, Field(pattern=f"^{NAME_PATTERN.pattern}$")]
 
 
 class _Entry(BaseModel):
@@ -36,6 +37,7 @@ class _Entry(BaseModel):
     expires: datetime | date | None = None
     max_tier: Literal["fast", "medium", "complex"] = "complex"
     manages: list[Name] = []
+    residency: Place | Annotated[list[Place], Field(min_length=1, max_length=16)] | None = None
 
     def to_key(self) -> AccessKey:
         return AccessKey(
@@ -48,6 +50,7 @@ class _Entry(BaseModel):
             expires=None if self.expires is None else _unix_time(self.expires),
             max_tier=Tier(self.max_tier),
             manages=tuple(self.manages),
+            residency=(self.residency,) if isinstance(self.residency, str) else tuple(self.residency or ()),
         )
 
 
@@ -99,7 +102,7 @@ def entry_document(key: AccessKey) -> dict[str, Any]:
     """Return an entry as it is written into the file. Never raises."""
     fields: dict[str, Any] = {"name": key.name, "sha256": key.sha256, "role": key.role.value}
     optional = {"team": key.team, "tasks": list(key.tasks), "profiles": list(key.profiles)}
-    optional["manages"] = list(key.manages)
+    optional |= {"manages": list(key.manages), "residency": list(key.residency)}
     fields |= {name: value for name, value in optional.items() if value}
     if key.max_tier is not Tier.COMPLEX:
         fields["max_tier"] = key.max_tier.value

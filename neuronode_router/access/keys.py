@@ -31,6 +31,7 @@ class AccessKey:
     """Unix time in seconds; None means never."""
     max_tier: Tier = Tier.COMPLEX
     manages: tuple[str, ...] = ()
+    residency: tuple[str, ...] = ()
 
     @property
     def principal(self) -> Principal:
@@ -42,6 +43,7 @@ class AccessKey:
             profiles=self.profiles,
             max_tier=self.max_tier,
             manages=self.manages,
+            residency=self.residency,
         )
 
 

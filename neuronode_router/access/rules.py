@@ -38,6 +38,8 @@ class Principal:
     """The highest tier that `auto` may use for this caller."""
     manages: tuple[str, ...] = ()
     """Team ids whose profile this caller may choose, among those that allow the team."""
+    residency: tuple[str, ...] = ()
+    """The places, one of which must be where the data of the caller's requests goes; empty: anywhere."""
     id: str = ""
     """What LiteLLM knows the caller by, which nobody can choose: the key's hash, else `user:<id>`. Empty for keys of
     the access file, whose names are administrators' choice.

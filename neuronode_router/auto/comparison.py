@@ -13,6 +13,7 @@ from typing import Any
 from neuronode_router.domain import TIERS, Decision, Step, Tier
 from neuronode_router.routing.fit import Needs
 from neuronode_router.routing.inventory import TEXT
+from neuronode_router.routing.residency import NOTHING_REQUIRED, Required
 from neuronode_router.tasks.json_answers import find_object
 
 Message = Mapping[str, str]
@@ -71,6 +72,8 @@ class Comparison:
     """How long the heavier answer may be."""
     form: Mapping[str, Any] | None = None
     """The `response_format` that the request demanded."""
+    places: Required = NOTHING_REQUIRED
+    """Where the request's data may go."""
 
     @property
     def prompt_tokens(self) -> int:

@@ -22,6 +22,7 @@ from neuronode_router.auto.comparison import (
 )
 from neuronode_router.auto.judged_days import JudgedDay, JudgedDays
 from neuronode_router.background import Failures
+from neuronode_router.routing.residency import NOTHING_REQUIRED, Required
 from neuronode_router.usage.prices import Price
 
 WAITING = 50
@@ -56,6 +57,8 @@ class GroupQuestion:
     form: Mapping[str, Any] | None
     """The `response_format`, None where any text will do."""
     seconds: float = SECONDS
+    places: Required = NOTHING_REQUIRED
+    """Where what is asked may go: where the request's own data may."""
 
 
 class AskedGroups(Protocol):
@@ -67,6 +70,10 @@ class AskedGroups(Protocol):
 
     async def answer(self, question: GroupQuestion) -> GroupAnswer:
         """Return the answer. Raises `GroupFailed`, at the latest after about `question.seconds`."""
+        ...
+
+    def stays(self, group: str, places: Required) -> bool:
+        """Return whether a deployment of the group is at one of these places."""
         ...
 
 
@@ -133,7 +140,13 @@ class AnswerJudge:
             self.dropped += 1
 
     async def compare(self, comparison: Comparison) -> None:
-        """Ask the heavier group and the judge, and tell of the verdict. Raises `StoreUnavailable`."""
+        """Ask the heavier group and the judge, and tell of the verdict. Raises `StoreUnavailable`.
+
+        Where the request's data may not go to both, nobody is asked.
+        """
+        groups = (comparison.rival, self.settings.group)
+        if comparison.places and not all(self._groups.stays(each, comparison.places) for each in groups):
+            return
         heavy = self._most(comparison.rival, comparison.prompt_tokens, comparison.max_tokens)
         judge = self._most(self.settings.group, comparison.verdict_tokens, VERDICT_TOKENS)
         if heavy is None or judge is None:
@@ -191,7 +204,13 @@ class AnswerJudge:
         """
         try:
             better = await self._groups.answer(
-                GroupQuestion(comparison.rival, comparison.messages, comparison.max_tokens, comparison.form)
+                GroupQuestion(
+                    comparison.rival,
+                    comparison.messages,
+                    comparison.max_tokens,
+                    comparison.form,
+                    places=comparison.places,
+                )
             )
         except GroupFailed:
             return None, heavy
@@ -202,7 +221,9 @@ class AnswerJudge:
         try:
             asked = question(comparison, better.text, light_first=light_first)
             said = await self._groups.answer(
-                GroupQuestion(self.settings.group, asked, VERDICT_TOKENS, VERDICT_FORM)
+                GroupQuestion(
+                    self.settings.group, asked, VERDICT_TOKENS, VERDICT_FORM, places=comparison.places
+                )
             )
         except GroupFailed:
             return None, cost + judge

@@ -29,6 +29,7 @@ from neuronode_router.routing.conversation import Conversation
 from neuronode_router.routing.fallback_chain import Constraints, DeploymentStatus, Held, Warm
 from neuronode_router.routing.fit import NO_NEEDS, Needs, described, unaccepted, why_not
 from neuronode_router.routing.inventory import Deployment
+from neuronode_router.routing.residency import NOTHING_REQUIRED, Required
 from neuronode_router.routing.sessions import Sessions, keyed_hash
 from neuronode_router.routing.snapshot import Snapshot
 
@@ -58,6 +59,8 @@ class Caller:
     """Where a switch has left the conversation."""
     warm: Warm | None = None
     """What the conversation loses where it leaves its tier; None where that is nothing."""
+    places: Required = NOTHING_REQUIRED
+    """Where the request's data may go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +179,8 @@ class AutoRouter:
         began = time.perf_counter()
         assert decision.profile is not None
         said = conversation.read(body)
+        if caller.places:
+            said = replace(said, needs=replace(said.needs, places=caller.places))
         profile = snapshot.state.profiles.profiles[decision.profile]
         excerpt, classification = self._read(decision, said)
         # What a front end asks in passing is no part of the session that it asks about.

@@ -19,6 +19,7 @@ from neuronode_router.domain import (
     in_use,
 )
 from neuronode_router.errors import Problem, ProfilesInvalid
+from neuronode_router.routing.residency import in_words, outside, required
 
 DEAD_MAPPING = "dead_mapping"
 """The code of what is in force and names a group that has vanished."""
@@ -28,12 +29,14 @@ UNKNOWN_GROUP = "unknown_group"
 
 
 def require_servable(before: ControlState | None, after: ChangeTarget, host: HostFacts) -> tuple[str, ...]:
-    """Return what is amiss with `after` and no reason to refuse it, as sentences: mappings whose group is gone.
+    """Return what is amiss with `after` and no reason to refuse it, as sentences: mappings whose group is gone, and
+    those whose deployments are elsewhere than the profile has its data stay.
 
     Raises `ProfilesInvalid` for what the change itself breaks: a profile that comes into force names a group that the
     host has not and that was not committed at this place, or has a task that nothing at all can answer.
     """
-    dead = [found for profile in _entering(before, after) for found in profile.dead(host.groups)]
+    entering = tuple(_entering(before, after))
+    dead = [found for profile in entering for found in profile.dead(host.groups)]
     unanswered = {(use.profile, use.place) for use in _unanswered(before, host)}
     problems = [
         dead_mapping(found, code=UNKNOWN_GROUP)
@@ -43,7 +46,18 @@ def require_servable(before: ControlState | None, after: ChangeTarget, host: Hos
     ]
     if problems:
         raise ProfilesInvalid(problems)
-    return tuple(str(found) for found in dead)
+    return (*map(str, dead), *(said for profile in entering for said in _elsewhere(profile, host)))
+
+
+def _elsewhere(profile: Profile, host: HostFacts) -> Iterator[str]:
+    """Yield a sentence for each group that may not be asked, or not as a whole."""
+    wanted = required(profile.residency)
+    for found in outside(host.places, [use.group for use in profile.uses()], wanted):
+        then = "is refused" if found.whole else "keeps to its other deployments"
+        yield (
+            f"{profile.name}: its data must stay in {in_words(wanted)}; what goes to the model group "
+            f"{found.group!r} {then}, for it is at {', '.join(found.places)}."
+        )
 
 
 def dead_mapping(dead: DeadMapping, *, code: str = DEAD_MAPPING) -> Problem:

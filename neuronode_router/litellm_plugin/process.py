@@ -17,10 +17,11 @@ import litellm
 from fastapi import FastAPI
 
 from neuronode_router.errors import AdminClosed, NotReady
-from neuronode_router.litellm_plugin import releases, seams
+from neuronode_router.litellm_plugin import listing, releases, seams
 from neuronode_router.litellm_plugin.auth import door
 from neuronode_router.litellm_plugin.auth.identity import access_file_auth
 from neuronode_router.litellm_plugin.runtime import Runtime
+from neuronode_router.litellm_plugin.seams import Part
 from neuronode_router.settings import Settings, process_environment
 
 logger = logging.getLogger(__name__)
@@ -42,11 +43,14 @@ def start(mount: Callable[[FastAPI], None]) -> None:
     proxy = sys.modules[PROXY_MODULE]
     version = releases.installed_version()
     releases.check_version(version)
-    _runtime = Runtime(proxy=proxy, settings=_settings(), host_version=version, off=seams.lacking())
+    off = seams.lacking()
+    _runtime = Runtime(proxy=proxy, settings=_settings(), host_version=version, off=off)
     for callback in _runtime.callbacks:
         litellm.logging_callback_manager.add_litellm_callback(callback)
     mount(proxy.app)
     door.guard(proxy.app, _runtime.admission)
+    if Part.LISTING not in off:
+        listing.amend_listings(proxy.app, _runtime.offers, _runtime.admission.failures)
     gc.enable()  # `neuronode serve` keeps it off until here
     _life = asyncio.get_running_loop().create_task(_runtime.run(), name="neuronode")
     _life.add_done_callback(_report_end)

@@ -36,11 +36,14 @@ from neuronode_router.litellm_plugin.health_wiring import HealthWiring
 from neuronode_router.litellm_plugin.hooks import chosen_group
 from neuronode_router.litellm_plugin.hooks.admission import Admission
 from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
+from neuronode_router.litellm_plugin.hooks.offers import Offers
 from neuronode_router.litellm_plugin.learning_wiring import LearningWiring
 from neuronode_router.litellm_plugin.policy_wiring import LOOK_SECONDS, PolicyWiring
 from neuronode_router.litellm_plugin.rollout_wiring import WATCH_SECONDS, RolloutWiring
 from neuronode_router.litellm_plugin.router.bridge import bridge_of
 from neuronode_router.litellm_plugin.router.deployments import Deployments
+from neuronode_router.litellm_plugin.router.location import Locations
+from neuronode_router.litellm_plugin.router.prices import rates
 from neuronode_router.litellm_plugin.router.probing import RouterAsker
 from neuronode_router.litellm_plugin.router.router_hooks import RouterHooks
 from neuronode_router.litellm_plugin.seams import Part
@@ -135,6 +138,7 @@ class Runtime:
             bridge=bridge,
             deployments=self.deployments,
             registry=self.health.inventory,
+            place_of=self.health.place_of,
             watch=self._ended,
         )
         self.budgets = Budgets(
@@ -204,22 +208,21 @@ class Runtime:
             watchers=[watcher for watcher in watchers if watcher],
         )
         self.auto.outcomes, self.auto.judge = self._learns.outcomes, self._learns.judge
-        self.admission = Admission(
-            AdmissionHost(
-                principal=self.identity.principal,
-                served_by=self.deployments.served_by,
-                tags=lambda: not self._bridge.filters_by_tag(),
-                spent=self.budgets.spent,
-                may_use=self._group_access.may_use,
-                fallbacks=self._bridge.fallbacks,
-                grants=self._group_access.grants,
-                named=self._group_access.named,
-                noted_tier=self.health.noted_tier,
-            ),
-            self.auto,
-            self.current,
-            self.conversations.keeper,
+        host = AdmissionHost(
+            principal=self.identity.principal,
+            served_by=self.deployments.served_by,
+            tags=lambda: not self._bridge.filters_by_tag(),
+            spent=self.budgets.spent,
+            may_use=self._group_access.may_use,
+            fallbacks=self._bridge.fallbacks,
+            grants=self._group_access.grants,
+            named=self._group_access.named,
+            noted_tier=self.health.noted_tier,
+            places=Locations(self._bridge.entries),
+            place_of=self.health.place_of,
         )
+        self.admission = Admission(host, self.auto, self.current, self.conversations.keeper)
+        self.offers = Offers(host, self.current, self.health.inventory, lambda: rates(self._bridge.entries()))
         self.renaming = chosen_group.Renaming()
 
     def _build_tasks_and_proof(self) -> None:

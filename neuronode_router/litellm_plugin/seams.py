@@ -86,6 +86,7 @@ SEAMS = (
     Seam(Part.ADMISSION, "litellm:logging_callback_manager.remove_callback_from_all_lists"),
     Seam(Part.HEADERS, _LOGGER + "async_post_call_response_headers_hook", _HEADERS),
     Seam(Part.LISTING, _LOGGER + "async_filter_listed_models", ("user_api_key_dict", "model_names")),
+    Seam(Part.LISTING, _PROXY + "app.router.middleware_stack"),
     Seam(
         Part.AUTHENTICATION,
         "litellm.proxy.auth.user_api_key_auth:user_api_key_auth",
@@ -146,6 +147,9 @@ SEAMS = (
     ),
     Seam(Part.CHOICE, "litellm.proxy.hooks.responses_id_security:ResponsesIDSecurity._decrypt_response_id"),
     Seam(Part.INVENTORY, "litellm:get_supported_openai_params", ("model", "custom_llm_provider")),
+    Seam(Part.INVENTORY, "litellm:credential_list"),
+    Seam(Part.INVENTORY, "litellm:provider_list"),
+    Seam(Part.INVENTORY, "litellm:get_llm_provider", ("model", "custom_llm_provider", "api_base")),
     Seam(Part.CHOICE, _ROUTER + "settings", era=Era.ENTRY_POINTS),
     Seam(Part.CHOICE, _API + "RouterSettings", _SETTINGS, Era.ENTRY_POINTS),
     Seam(Part.CHOICE, _API + "RouterRegistry.routing_groups", era=Era.ENTRY_POINTS),

@@ -36,10 +36,11 @@ class UsageWiring:
         bridge: RouterBridge,
         deployments: Deployments,
         registry: Callable[[], Inventory],
+        place_of: Callable[[str], str | None],
         watch: Callable[[FinishedRequest], None],
     ) -> None:
         self._buffer = UsageBuffer()
-        groups = Groups(of_deployment=deployments.served_by, known=bridge.has_group)
+        groups = Groups(of_deployment=deployments.served_by, known=bridge.has_group, place_of=place_of)
         self.hooks = UsageHooks(buffer=self._buffer, groups=groups, watch=watch)
         self._store = store = UsageStore(database)
         self._writer = UsageWriter(

@@ -39,6 +39,7 @@ CAPS = YamlCaps(bytes=256 * 1024, depth=6, nodes=2000)
 SCHEMA_FILE = FilePath(__file__).with_name("profile.schema.json")
 MAX_TASKS = 64
 MAX_LADDER = 16
+MAX_PLACES = 16
 DEPTH = 3
 """Levels of a profile: the file, `tiers`, a ladder."""
 
@@ -56,6 +57,11 @@ def _off(word: object) -> object:
     return Stickiness.OFF if word is False else word
 
 
+def _listed(given: object) -> object:
+    """A single place need not be written as a list."""
+    return (given,) if isinstance(given, str) else given
+
+
 def _number(given: object) -> object:
     """A profile's file holds texts and switches only: a number is written as a quoted text there."""
     if not isinstance(given, str):
@@ -67,6 +73,12 @@ def _number(given: object) -> object:
 
 
 TaskName = Annotated[str, Field(pattern=f"^{NAME_PATTERN.pattern}$")]
+Places = Annotated[
+    tuple[TaskName, ...],
+    BeforeValidator(_listed),
+    Field(max_length=MAX_PLACES, json_schema_extra={"uniqueItems": True, "type": ["array", "string"]}),
+    AfterValidator(_unique),
+]
 GroupName = Annotated[str, Field(min_length=1, max_length=256, pattern=_PRINTABLE)]
 Label = Annotated[str, Field(min_length=1, max_length=64, pattern=_PRINTABLE)]
 Price = Annotated[
@@ -178,6 +190,13 @@ class ProfileFile(BaseModel):
             "are for a while, or move them.",
         ),
     ] = ConversationRule.KEEP
+    residency: Annotated[
+        Places,
+        Field(
+            description="Where the data of its requests may go: places such as local, eu, us, de or a provider. "
+            "local is always within.",
+        ),
+    ] = ()
 
 
 _DEFAULTS: Mapping[str, object] = {
@@ -191,6 +210,7 @@ _DEFAULTS: Mapping[str, object] = {
     "too_cheap": TOO_CHEAP,
     "too_dear": TOO_DEAR,
     "conversations": ConversationRule.KEEP,
+    "residency": [],
 }
 """What a profile's file need not say."""
 
@@ -224,6 +244,7 @@ def to_profile(
         too_cheap=valid.too_cheap,
         too_dear=valid.too_dear,
         conversations=valid.conversations,
+        residency=valid.residency,
     )
     return profile, []
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from neuronode_router.domain import TIERS, TOO_CHEAP, TOO_DEAR, Decision, OnOverload, Step, Stickiness, Tier
-from neuronode_router.routing.fit import NO_NEEDS, Misfit, Needs, doubts, misfit
+from neuronode_router.routing.fit import NO_NEEDS, Misfit, Needs, doubts, misfit, why_not
 from neuronode_router.routing.inventory import Deployment
 from neuronode_router.routing.overload import Health
 
@@ -107,7 +107,8 @@ def climb(
     LiteLLM alone would serve.
     """
     wanted, steps = _wanted(constraints)
-    rungs = _reachable(wanted, constraints, tiers, groups)
+    reachable = _reachable(wanted, constraints, tiers, groups)
+    rungs = [rung for rung in reachable if rung.misfit is not Misfit.RESIDENCY]
     if not rungs:
         return replace(decision, tier=wanted, wanted=wanted, steps=(*steps, Step.NO_GROUP))
     fitting = [rung for rung in rungs if rung.misfit is None]
@@ -121,7 +122,7 @@ def climb(
         tier=first.tier,
         wanted=wanted,
         steps=(*steps, *_steps(fitting, ordered, wanted, constraints)),
-        left_out=tuple((rung.group, rung.misfit) for rung in rungs if rung.misfit and fitting),
+        left_out=tuple((rung.group, rung.misfit) for rung in reachable if rung.misfit and fitting),
         keep=_kept_deployment(constraints, first),
     )
 
@@ -185,11 +186,11 @@ def _named(
 
 def _rung(name: str, tier: Tier, deployments: Sequence[DeploymentStatus], constraints: Constraints) -> _Rung:
     """Return the group as good as the best of its deployments that can hold the request."""
-    misfits = [misfit(entry.deployment, constraints.needs) for entry in deployments]
-    fitting = [entry for entry, wrong in zip(deployments, misfits, strict=True) if wrong is None]
+    fitting = [entry for entry in deployments if misfit(entry.deployment, constraints.needs) is None]
+    why = None if fitting else why_not([entry.deployment for entry in deployments], constraints.needs)
     best = min((entry.health for entry in fitting), key=lambda health: health.rank, default=Health.OK)
     least = min((doubts(entry.deployment, constraints.needs) for entry in fitting), default=0)
-    return _Rung(name, tier, best, misfits[0] if misfits and not fitting else None, least)
+    return _Rung(name, tier, best, why, least)
 
 
 def _ordered(rungs: Sequence[_Rung], wanted: Tier, constraints: Constraints) -> list[_Rung]:

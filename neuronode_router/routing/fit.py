@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from neuronode_router.routing.inventory import TEXT, Ability, Deployment, Modality
+from neuronode_router.routing.residency import NOTHING_REQUIRED, Required, is_within
 
 ROOM = 512
 """Tokens that must be left for an answer: what asks for a longer one is not refused for that, only placed better."""
@@ -22,6 +23,8 @@ class Misfit(StrEnum):
     MODALITY = "modality"
     TOOLS = "tools"
     SCHEMA = "schema"
+    RESIDENCY = "residency"
+    """It is where the request's data may not go: not even where nothing else is left."""
 
 
 _OF_ABILITY = {Ability.TOOLS: Misfit.TOOLS, Ability.SCHEMA: Misfit.SCHEMA}
@@ -39,6 +42,8 @@ class Needs:
     abilities: frozenset[Ability] = frozenset()
     parameters: frozenset[str] = frozenset()
     """OpenAI's names of what the request sets."""
+    places: Required = NOTHING_REQUIRED
+    """Where its data may go."""
 
     def least(self, deployment: Deployment) -> int:
         """Return the window without which a deployment cannot answer: small ones are left more of it."""
@@ -52,6 +57,8 @@ NO_NEEDS = Needs()
 
 def misfit(deployment: Deployment, needs: Needs) -> Misfit | None:
     """Return why a deployment cannot hold a request, None when it can or nobody said how much it holds."""
+    if needs.places and not is_within(deployment.location, needs.places):
+        return Misfit.RESIDENCY
     if needs.modalities & deployment.refuses:
         return Misfit.MODALITY
     if deployment.context_window is not None and needs.least(deployment) > deployment.context_window:
@@ -89,9 +96,14 @@ def unaccepted(deployment: Deployment, needs: Needs) -> frozenset[str]:
 
 
 def why_not(deployments: Sequence[Deployment], needs: Needs) -> Misfit | None:
-    """Return why none of a group's deployments can hold a request; None where one can, or none is known."""
+    """Return why none of a group's deployments can hold a request; None where one can, or none is known.
+
+    What holds for a place alone goes last: another deployment, where the data may go, has a reason of its own.
+    """
     wrong = [misfit(deployment, needs) for deployment in deployments]
-    return next(iter(wrong), None) if all(wrong) else None
+    if not all(wrong):
+        return None
+    return next((why for why in wrong if why is not Misfit.RESIDENCY), next(iter(wrong), None))
 
 
 def described(deployments: Sequence[Deployment], needs: Needs) -> str:

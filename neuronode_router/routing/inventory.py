@@ -13,8 +13,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from neuronode_router.domain import Tier
+from neuronode_router.domain import NAME_PATTERN, Tier
 from neuronode_router.errors import Problem
+
+PLACE = "neuronode_place"
+"""Where `model_info` carries what the host found out about the place of a deployment."""
 
 NOTE = "neuronode"
 """Key in `model_info`. A key of its own: LiteLLM's `tier` means free or paid."""
@@ -65,6 +68,8 @@ class Note(BaseModel):
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     parallel: Annotated[int, Field(gt=0, le=10_000)] | None = None
     capabilities: tuple[str, ...] = ()
+    location: Annotated[str, Field(pattern=f"^{NAME_PATTERN.pattern}$")] | None = None
+    """Where it is: `local`, a country, `eu`, `us`, a provider. The host reads it, with what it derives without it."""
     modalities: tuple[Modality, ...] | None = None
     """All that it reads; what is not named it does not."""
     abilities: Mapping[Ability, bool] = {}
@@ -94,6 +99,8 @@ class Deployment:
     """What it is known not to read; of what stands in neither nobody said anything."""
     cannot: frozenset[Ability] = frozenset()
     """What it is known not to be able to."""
+    able: frozenset[Ability] = frozenset()
+    """What it is known to be able to."""
     answers: bool = True
     """Whether it writes anything: what only embeds needs no room for an answer."""
     accepts: frozenset[str] | None = None
@@ -106,6 +113,8 @@ class Deployment:
     """Whether its server has it."""
     loaded: bool | None = None
     """Whether its weights are in memory; None where that is no question."""
+    location: str | None = None
+    """Where it is, None where nobody can tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +206,7 @@ def _deployment(group: str, about: Mapping[str, Any], note: Note) -> Deployment:
         capabilities=note.capabilities,
         answers=about.get("mode") not in SILENT,
         accepts=frozenset(map(str, accepts)) if isinstance(accepts, list) else None,
+        location=about.get(PLACE),
     )
     said.update(note.abilities.items())
     return _able(bare, said)
@@ -209,7 +219,10 @@ def _able(entry: Deployment, said: Mapping[Modality | Ability, bool]) -> Deploym
         entry,
         modalities=entry.modalities.union(each for each in SEEN if said.get(each) and each not in known),
         refuses=entry.refuses.union(each for each in SEEN if said.get(each) is False and each not in known),
-        cannot=entry.cannot.union(each for each in Ability if said.get(each) is False),
+        cannot=entry.cannot.union(
+            each for each in Ability if said.get(each) is False and each not in entry.able
+        ),
+        able=entry.able.union(each for each in Ability if said.get(each) and each not in entry.cannot),
     )
 
 

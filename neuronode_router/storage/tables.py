@@ -127,6 +127,7 @@ usage = Table(
     Column("reason", String(NAME_LENGTH), nullable=False),
     Column("outcome", String(NAME_LENGTH), nullable=False),
     Column("arm", String(NAME_LENGTH), nullable=False, server_default=""),
+    Column("location", String(NAME_LENGTH), nullable=False, server_default=""),
     *(Column(name, BigInteger, nullable=False) for name in USAGE_COUNTERS),
     Column("latency", Text, nullable=False),
     Column("first_token", Text, nullable=False),

@@ -90,4 +90,5 @@ class UsageBuffer:
             rows[key] = Sums()
             return rows[key]
         self.overflowed += 1
-        return rows.setdefault(OVERFLOW._replace(outcome=key.outcome), Sums())
+        # What left must be told even then, whoever it was.
+        return rows.setdefault(OVERFLOW._replace(outcome=key.outcome, location=key.location), Sums())

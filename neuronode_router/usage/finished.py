@@ -64,6 +64,8 @@ class UsageKey(NamedTuple):
     """Which arm of a rollout answered: `control` or `canary`, with `_begun` where the conversation was placed before
     the step began and is not compared.
     """
+    location: str = ""
+    """Where the deployments are that were asked, retries and fallbacks included, joined by `+`."""
 
 
 @dataclass(frozen=True, slots=True)

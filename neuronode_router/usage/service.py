@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from neuronode_router.domain import CacheLoss, Profile
 from neuronode_router.usage.explain import Explanation, explain
-from neuronode_router.usage.finished import FinishedRequest
+from neuronode_router.usage.finished import OTHER, FinishedRequest
 from neuronode_router.usage.forecast import Forecast, cache_loss, forecast
 from neuronode_router.usage.periods import DAY, MINUTE, TimeSpan, aligned, resolution
 from neuronode_router.usage.prices import Listed, Prices
@@ -19,6 +19,7 @@ from neuronode_router.usage.report import Report, report
 from neuronode_router.usage.series import Series, fitting, series
 from neuronode_router.usage.store import UsageStore
 from neuronode_router.usage.targets import GroupNote
+from neuronode_router.usage.whereabouts import Whereabouts, whereabouts
 from neuronode_router.usage.writer import UsageWriter
 
 Clock = Callable[[], float]
@@ -56,6 +57,13 @@ class UsageService:
         span = self._aligned(since, until)
         earlier = self._aligned(span.before.since, span.before.until)
         return await asyncio.to_thread(self._report, span, earlier, by, step, team)
+
+    async def whereabouts(
+        self, since: float, until: float, *, is_within: Callable[[str], bool], team: str | None = None
+    ) -> Whereabouts:
+        """Return where requests went, those of `team` only where it is given."""
+        await self.writer.flush()
+        return await asyncio.to_thread(self._whereabouts, self._aligned(since, until), is_within, team)
 
     async def series(
         self,
@@ -110,6 +118,11 @@ class UsageService:
     ) -> Report:
         now, before = self.store.collect(span, team=team), self.store.collect(earlier, team=team)
         return report(now, before, span=span, by=by, step=step)
+
+    def _whereabouts(self, span: TimeSpan, is_within: Callable[[str], bool], team: str | None) -> Whereabouts:
+        rows = self.store.collect(span, team=team)
+        unattributed = {} if team is None else self.store.collect(span, team=OTHER)
+        return whereabouts(rows, unattributed, span=span, is_within=is_within)
 
     def _forecast(self, candidate: Profile, span: TimeSpan) -> Forecast:
         rows = self.store.collect(span)

@@ -13,6 +13,7 @@ import pytest
 
 from admin_api.router import PREFIX
 from neuronode_router.proof.probes import ProbeReason
+from neuronode_router.routing.inventory import PLACE
 from tests.admin_api.proof_world import Proving
 from tests.admin_api.world import BASE, World, running_world
 from tests.support.place import GROUPS, PROFILES
@@ -309,3 +310,32 @@ class TestGate:
         receipt = (await admin.post(f"{BASE}/switch", json={"profile": "balanced"})).json()
 
         assert receipt["warnings"] == []
+
+
+async def test_the_matrix_says_what_residency_forbids(world: World, admin: httpx.AsyncClient) -> None:
+    """Of a profile whose data must stay: which groups may not be asked at all, and which only partly."""
+    task, other = "chat", "summary"
+    own, mixed = GROUPS["premium"][task], GROUPS["premium"][other]
+    entries = world.routing.model_list
+    away = next(entry for entry in entries if entry["model_name"] == mixed)
+    second = {**away, "model_info": {**away["model_info"], "id": "second", PLACE: "local"}}
+    at_home = {own: "local", mixed: "us"}
+    world.routing.model_list = [
+        {**entry, "model_info": {**entry["model_info"], PLACE: at_home.get(entry["model_name"])}}
+        for entry in entries
+    ] + [second]
+    await world.routing.look()
+    read = await admin.get(f"{BASE}/premium")
+
+    written = await admin.put(
+        f"{BASE}/premium",
+        json=read.json() | {"residency": ["eu"]},
+        headers={"If-Match": read.headers["etag"]},
+    )
+
+    written.raise_for_status()
+
+    found = await cells(admin)
+    said = {name: found["premium", name]["residency"] for name in (task, other, "strategy")}
+    assert said == {task: None, other: "partly", "strategy": "outside"}
+    assert found["balanced", task]["residency"] is None

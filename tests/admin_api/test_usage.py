@@ -283,3 +283,32 @@ async def test_reports_are_limited_like_writes(world: World, admin: httpx.AsyncC
     statuses = [(await admin.get(f"{PREFIX}/usage")).status_code for _ in range(3)]
 
     assert statuses == [200, 200, 429]
+
+
+async def test_an_audit_of_where_requests_went(world: World, admin: httpx.AsyncClient) -> None:
+    """By team and places; what left is told, and so is what nobody can tell."""
+    count(world, times=3, team="x", location="local")
+    count(world, team="x", location="de+local")
+    count(world, times=2, team="b", location="openai")
+
+    own = (await admin.get(f"{PREFIX}/usage/residency", params={"team": "x"})).raise_for_status().json()
+    eu = (
+        (await admin.get(f"{PREFIX}/usage/residency", params={"team": "x", "within": "eu,us"}))
+        .raise_for_status()
+        .json()
+    )
+    everybody = (await admin.get(f"{PREFIX}/usage/residency")).raise_for_status().json()
+
+    assert (own["requests"], own["within"], own["elsewhere"]) == (4, 3, 1)
+    assert (eu["within"], eu["elsewhere"], eu["required"]) == (4, 0, ["eu", "us"])
+    assert everybody["places"].items() >= {"local": 3, "de+local": 1, "openai": 2}.items()
+
+
+async def test_members_audit_their_own_team(world: World) -> None:
+    """And are refused another's."""
+    async with world.client("member") as member:
+        own = await member.get(f"{PREFIX}/usage/residency")
+        other = await member.get(f"{PREFIX}/usage/residency", params={"team": "another"})
+
+    assert own.raise_for_status().json()["team"] is not None
+    assert other.status_code == 403

@@ -171,6 +171,13 @@ class Callers:
         return self.ask(key, lambda client: chat(client, name, **body))
 
 
+def placed(upstream: Upstream, group: str, location: str | None) -> dict[str, Any]:
+    """Return a deployment of a group at a place: it is asked for by group and place."""
+    params = {"model": f"openai/{group}-{location}", "api_base": f"{upstream.url}/v1", "api_key": "none"}
+    note = {} if location is None else {"neuronode": {"location": location}}
+    return {"model_name": group, "litellm_params": params, "model_info": note}
+
+
 @pytest.fixture(scope="module")
 def callers(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Callers]:
     """A proxy of its own, since these tests make deployments fail, with a key for each kind of caller."""
@@ -182,11 +189,18 @@ def callers(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Ite
         "ordinary": generate_key("ordinary"),
         "bound": generate_key("bound"),
     }
+    resident, entry = generate_key("resident")
+    generated["resident"] = (resident, replace(entry, residency=("local",)))
     place = Place(
         directory=tmp_path_factory.mktemp("gate"),
         upstream=upstream.url,
         keys=[entry for _, entry in generated.values()],
         litellm={"context_window_fallbacks": [{"tier_fast": ["tier_complex"]}]},
+        deployments=[
+            placed(upstream, "away", "us"),
+            placed(upstream, "mixed", "us"),
+            placed(upstream, "mixed", None),
+        ],
     )
     with Proxy(place) as proxy, proxy.client() as admin:
         admin.put("/admin/bindings/key/bound", json={"profile": BOUND}).raise_for_status()
@@ -603,3 +617,64 @@ def test_what_cannot_be_sent_is_refused_and_blames_nobody(callers: Callers, fiel
 def test_a_name_with_control_characters_is_refused(callers: Callers, name: str) -> None:
     """No header could say it."""
     assert callers.chat("ordinary", name).answer.status_code == 400
+
+
+@pytest.mark.parametrize("call", [*NAMED, *COUNTS])
+def test_no_call_leaves_the_place_of_its_caller(callers: Callers, call: str) -> None:
+    """A key that must stay on own machines is refused a group elsewhere by every call, and no provider is asked."""
+    asked = callers.ask("resident", lambda client: (NAMED | COUNTS)[call](client, "away"))
+
+    assert asked.answer.status_code == 403, asked.answer.text
+    assert asked.seen == set()
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_an_answer_says_where_it_was_given(callers: Callers, wire: str) -> None:
+    """Of a group at two places the one within is asked, on every wire, plain and streamed."""
+    within = callers.ask("resident", lambda client: NAMED[wire](client, "mixed"))
+    away = callers.ask("ordinary", lambda client: NAMED[wire](client, "away"))
+
+    assert (within.seen, decision(within.answer)["location"]) == ({"mixed-None"}, "local")
+    assert (away.seen, decision(away.answer)["location"]) == ({"away-us"}, "us")
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_no_fallback_leaves_the_place_of_its_caller(callers: Callers, call: str) -> None:
+    """What is elsewhere is skipped on every wire, and what comes after it is asked."""
+    body = {"fallbacks": [{"model": "away"}, "mixed", "rescue"]}
+
+    asked = callers.ask("resident", lambda client: CALLS[call](client, "tier_fast", **body))
+
+    assert {"tier_fast", "mixed-None"} <= asked.seen
+    assert asked.seen <= {"tier_fast", "mixed-None", "rescue"}
+
+
+def test_no_id_leads_to_another_place(callers: Callers) -> None:
+    """A deployment that is named by its id is judged by itself, not by its group."""
+    with callers.proxy.client() as admin:
+        rows = admin.get("/model/info").raise_for_status().json()["data"]
+    ids = {
+        row["litellm_params"]["model"]: row["model_info"]["id"]
+        for row in rows
+        if row["model_name"] == "mixed"
+    }
+
+    refused = callers.chat("resident", ids["openai/mixed-us"])
+    answered = callers.chat("resident", ids["openai/mixed-None"])
+
+    assert (refused.answer.status_code, refused.seen) == (403, set())
+    assert answered.seen == {"mixed-None"}
+
+
+def test_the_books_say_that_nothing_left(callers: Callers) -> None:
+    """By all places that were asked: of a request that failed elsewhere first, both."""
+    callers.chat("ordinary", "chat,away")
+
+    def places() -> dict[str, int]:
+        with callers.proxy.client() as admin:
+            found: dict[str, int] = admin.get("/admin/usage/residency").raise_for_status().json()["places"]
+        return found
+
+    callers.chat("ordinary", "away", prompt="fail-503", fallbacks=["rescue"])
+
+    wait_until(lambda: {"local", "us", "local+us"} <= places().keys(), what="books of places")

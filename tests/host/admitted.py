@@ -10,7 +10,7 @@ from collections.abc import Callable
 from litellm.proxy._types import UserAPIKeyAuth
 
 from neuronode_router.access import Principal
-from neuronode_router.auto.router import AutoRouter
+from neuronode_router.auto.router import AutoRouter, Statuses
 from neuronode_router.classifier import Classifier, lexicon
 from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
@@ -18,6 +18,7 @@ from neuronode_router.litellm_plugin.hooks.admission import Admission
 from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
 from neuronode_router.litellm_plugin.hooks.keeping import Keeper, KeeperHost
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
+from neuronode_router.litellm_plugin.router.location import Locations
 from neuronode_router.routing.caches import CacheShares
 from neuronode_router.routing.conversations import Conversations
 
@@ -27,8 +28,9 @@ def admission_over(
     current: CurrentSnapshot,
     access: GroupAccess,
     principal: Callable[[UserAPIKeyAuth], Principal],
+    statuses: Statuses = dict,
 ) -> Admission:
-    """Return the hook, which classifies by cues alone and knows of no deployment how it stands."""
+    """Return the hook, which classifies by cues alone and knows of deployments what the test says."""
     host = AdmissionHost(
         principal=principal,
         served_by=lambda _: (None, False),
@@ -39,8 +41,10 @@ def admission_over(
         grants=access.grants,
         named=access.named,
         noted_tier=lambda _: None,
+        places=Locations(bridge.entries),
+        place_of=Locations(bridge.entries).of,
     )
-    auto = AutoRouter(classifier=Classifier(lexicon.shipped(), None), statuses=dict)
+    auto = AutoRouter(classifier=Classifier(lexicon.shipped(), None), statuses=statuses)
     return Admission(host, auto, current, keeper_over(access.named))
 
 

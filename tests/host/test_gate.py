@@ -40,6 +40,7 @@ from neuronode_router.litellm_plugin.hooks.request_metadata import RIVAL
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.fallback_access import FallbackAccess
+from neuronode_router.litellm_plugin.router.location import Locations, location_of
 from neuronode_router.routing.passage import Passage
 from neuronode_router.routing.snapshot import build_snapshot
 from neuronode_router.routing.targets import FALLBACK_FIELDS
@@ -137,9 +138,16 @@ def way(monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
     )
     spy = Spy()
     bridge.set_access_check(anybody)  # LiteLLM's own may be switched off
-    checks = FallbackAccess(bridge, grants=access.grants)
+    places = Locations(bridge.entries)
+    checks = FallbackAccess(bridge, grants=access.grants, places=places)
     checks.hold()
-    guard = gate.Gate(group_of=deployments.group_of, grants=access.grants, lists=lambda: True)
+    guard = gate.Gate(
+        group_of=deployments.group_of,
+        grants=access.grants,
+        lists=lambda: True,
+        place_of=location_of,
+        places=places,
+    )
     before = list(litellm.callbacks)
     litellm.callbacks[:] = [admission, Renaming(), guard, spy]
     yield Way(ProxyLogging(user_api_key_cache=DualCache()), live, spy, admission, current)
@@ -349,9 +357,7 @@ async def test_a_call_within_a_request_is_the_operators_only_where_the_client_sa
     snapshot = way.current.snapshot
     assert snapshot is not None
     asking = Asking(way.admission._host, snapshot, user, {"model": "small", **body})
-    asks = asking.passing()
-    assert asks is not None
-    gate.let(asks)
+    gate.let(asking.passing())
     litellm.callbacks.remove(way.admission)
     way.spy.seen = set()
 

@@ -34,6 +34,7 @@ from neuronode_router.litellm_plugin.hooks.chosen_group import Renaming
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
 from neuronode_router.litellm_plugin.router.bridge import bridge_of
 from neuronode_router.litellm_plugin.router.deployments import Deployments
+from neuronode_router.litellm_plugin.router.location import Locations
 from neuronode_router.litellm_plugin.seams import Part
 from neuronode_router.routing.snapshot import build_snapshot
 from tests.host.admitted import keeper_over
@@ -81,6 +82,8 @@ def admission(max_tier: Tier = Tier.COMPLEX, current: CurrentSnapshot | None = N
             grants=allow,
             named=lambda name: name,
             noted_tier=lambda _: None,
+            places=Locations(lambda: ()),
+            place_of=lambda _: None,
         ),
         AutoRouter(classifier=Classifier(lexicon.shipped(), None), statuses=dict),
         current or CurrentSnapshot(),

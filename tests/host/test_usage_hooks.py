@@ -94,7 +94,9 @@ async def test_a_saved_attempt_and_its_answer_are_one_request(counting: Counting
 
     (found,) = counting.counted()
     expected = UsageKey(
-        "p", 3, "t", "fast", "chat", "rescue", "id-rescue", "a", "active_profile", RequestOutcome.ANSWERED
+        *("p", 3, "t", "fast", "chat", "rescue", "id-rescue", "a", "active_profile"),
+        outcome=RequestOutcome.ANSWERED,
+        location="unknown",
     )
     assert found.key == expected
     assert found.fallback

@@ -34,6 +34,9 @@ FAILING = "trading_analysis_specialized"
 PATIENCE_MS = 60_000
 """What the tiers' groups are expected to take: a busy machine is no overload, so `auto` stays in its tier."""
 
+WINDOWS = {"chat_premium": 40_000, "chat_cost_effective": 8_000}
+"""Groups whose windows are known: a switch makes that of `chat` smaller."""
+
 PAIR, QUICK, LAME = "pair", "pair-quick", "pair-lame-slow-200"
 """A group of two deployments whose ids are their names, and one of them is slow."""
 
@@ -128,6 +131,8 @@ class Place:
         info: dict[str, Any] = {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}
         if group.startswith("tier_"):
             info["neuronode"] = {"avg_latency_ms": PATIENCE_MS}
+        if group in WINDOWS:
+            info["neuronode"] = {"context_window": WINDOWS[group]}
         return {
             "model_name": group,
             "litellm_params": {"model": provider_name, "api_base": base, "api_key": PROVIDER_KEY},

@@ -170,7 +170,9 @@ class Proxy:
         # Clients that pause must not race with a proxy that hangs up on idle connections after 5 s.
         command += ["--port", str(self.port), "--keepalive_timeout", "600"]
         if self.workers > 1:
-            command += ["--num_workers", str(self.workers), "--timeout_worker_healthcheck", "120"]
+            # Of forks, one keeps the other's pipe open: that one is killed is noticed when it does not answer.
+            patience = 120 if self.afresh else 15
+            command += ["--num_workers", str(self.workers), "--timeout_worker_healthcheck", str(patience)]
         return [*command, *self.arguments]
 
     def _environment(self) -> dict[str, str]:

@@ -14,7 +14,7 @@ from rich.table import Table
 from neuronode_router.cli.http import Connection
 from neuronode_router.cli.moment import since_option, until_option
 from neuronode_router.cli.options import json_option, online
-from neuronode_router.cli.terminal import answer, moment, table
+from neuronode_router.cli.terminal import answer, clean, moment, table
 from neuronode_router.errors import SettingsError
 from neuronode_router.usage.finished import UsageKey
 
@@ -26,7 +26,7 @@ GROUPINGS = UsageKey._fields
 Figures = Mapping[str, Any]
 
 
-@click.command("usage")
+@click.group("usage", invoke_without_command=True)
 @click.option(
     "--by",
     default="profile",
@@ -38,14 +38,24 @@ Figures = Mapping[str, Any]
 @click.option("--step", type=click.Choice(list(STEPS)), help="One line for each step of time.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for a spreadsheet.")
 @json_option
+@click.pass_context
 @online
 def command(
-    connection: Connection, *, by: str, step: str | None, as_csv: bool, as_json: bool, **period: Any
+    connection: Connection,
+    context: click.Context,
+    *,
+    by: str,
+    step: str | None,
+    as_csv: bool,
+    as_json: bool,
+    **period: Any,
 ) -> None:
     """Show what was used, and what it cost.
 
     The last 24 hours unless --since says otherwise.
     """
+    if context.invoked_subcommand is not None:
+        return
     if unknown := [name for name in by.split(",") if name not in GROUPINGS]:
         fix = f"Use one of {', '.join(GROUPINGS)}, or several with commas."
         raise SettingsError(f"There is no grouping {unknown[0]!r}.", fix=fix)
@@ -55,6 +65,49 @@ def command(
         return
     report = connection.get("/usage", **asked).document
     answer(report, lambda: _parts(report), as_json=as_json)
+
+
+@command.command("residency")
+@click.option("--team", help="Only the requests of this team id.")
+@click.option(
+    "--within", default="local", show_default=True, help="Places, with commas; local is always within."
+)
+@since_option
+@until_option
+@json_option
+@online
+def residency(connection: Connection, *, team: str | None, within: str, as_json: bool, **period: Any) -> None:
+    """Show where requests went, for an audit. Exit code 1 where any went, or may have gone, elsewhere."""
+    asked = {"team": team, "within": within, "from": period["since"], "to": period["until"]}
+    found = connection.get("/usage/residency", **asked).document
+    answer(found, lambda: _whereabouts(found), as_json=as_json)
+    if found["elsewhere"] or found["unknown"] or found["unattributed"]:
+        raise SystemExit(1)
+
+
+def _whereabouts(found: Mapping[str, Any]) -> list[Table | str]:
+    whose = "any team" if found["team"] is None else f"team {found['team']}"
+    places = " or ".join(found["required"])
+    left, sure = found["elsewhere"], not (found["unknown"] or found["unattributed"])
+    verdict = (
+        f"No request of {whose} left {places}"
+        if sure and not left
+        else f"{left:,} requests of {whose} left {places}"
+        if left
+        else f"Nobody can tell whether a request of {whose} left {places}"
+    )
+    lines = [
+        f"{moment(found['from'])} to {moment(found['to'])}",
+        clean(f"{verdict}: {found['requests']:,} requests, {left:,} elsewhere."),
+    ]
+    told = {
+        "unknown": "sent to deployments of which nobody can tell where they are",
+        "unattributed": "of some team, counted without telling teams apart",
+        "unasked": "refused beforehand or answered from the cache",
+    }
+    lines += [f"{found[name]:,} {text}" for name, text in told.items() if found[name]]
+    rows = sorted(found["places"].items(), key=lambda each: -each[1])
+    return [*lines, "", table(("sent to", ">requests"), rows)]
 
 
 def _parts(report: Mapping[str, Any]) -> list[Table | str]:

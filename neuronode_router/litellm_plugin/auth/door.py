@@ -36,6 +36,9 @@ COUNTING = re.compile(r"/(?:count_tokens|input_tokens|token_counter)/?$|:countTo
 ASKING = re.compile(r"^/health/?$|^/health/test_connection|/rag/|^/v\d+/decisions|^/v\d+/systemone")
 """Calls that ask models although LiteLLM does not have them among its calls of models, and whatever their method."""
 
+CALLER = "neuronode.caller"
+"""Entry of the scope of a request that somebody outside wants to know the caller of: a list that is given it."""
+
 HARMLESS = re.compile(r"/cancel/?$|^/mcp|/mcp(?:/|$)|/search(?:/|$)|/traces|/logs|/transform_request/?$")
 """Calls that ask no model, among those by which models are asked."""
 
@@ -69,6 +72,7 @@ def authenticator(judge: Judge) -> Callable[[Request], Awaitable[UserAPIKeyAuth]
     async def authenticate(request: Request) -> UserAPIKeyAuth:
         given = {name: await key(request) for name, key in keys.items()}
         user: UserAPIKeyAuth = await user_api_key_auth(request=request, **given)
+        request.scope.get(CALLER, []).append(user)
         await _enter(request, user, judge)
         return user
 

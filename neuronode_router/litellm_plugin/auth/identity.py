@@ -19,6 +19,7 @@ from neuronode_router.access import AccessFile, Principal, Role, key_hash
 from neuronode_router.domain import TIERS, Tier
 from neuronode_router.errors import AdminClosed, NotAllowed, NotAuthenticated
 from neuronode_router.litellm_plugin.auth.ui_sessions import KEY_PREFIX, UiSessions
+from neuronode_router.routing.residency import read_requirement
 
 ANY_KEY_ROUTE = "/v1/models"
 """A route of LiteLLM's that every valid key may read: asked only to learn who a refused caller is."""
@@ -28,6 +29,9 @@ UI_TEAM = "litellm-dashboard"
 
 MAX_TIER = "neuronode_max_tier"
 """Key in a team's metadata: the highest tier that `auto` may use for the team."""
+
+RESIDENCY = "neuronode_residency"
+"""Key in a team's metadata: where the data of the team's requests may go, a place or a list of places."""
 
 MANAGERS = "neuronode_managers"
 """Key in a team's metadata: ids of the users who may choose the team's profile."""
@@ -68,6 +72,7 @@ class Identity:
             team=team,
             max_tier=_max_tier(user),
             manages=_managed(user, team),
+            residency=read_requirement((user.team_metadata or {}).get(RESIDENCY)),
             id=_id(user),
         )
 

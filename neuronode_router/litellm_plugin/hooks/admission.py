@@ -36,13 +36,13 @@ from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks import chosen_group, gate, keeping, moving, request_metadata
 from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost, Asking, Way
 from neuronode_router.litellm_plugin.hooks.keeping import Keeper, Talk
+from neuronode_router.litellm_plugin.hooks.redirections import refuse_redirections
 from neuronode_router.litellm_plugin.hooks.response_state import deployment_with_state
 from neuronode_router.litellm_plugin.hooks.tracing import Tracing
 from neuronode_router.litellm_plugin.hooks.usage_reading import attempted_fallbacks
 from neuronode_router.routing import targets
 from neuronode_router.routing.conversations import Standing
 from neuronode_router.routing.fallback_chain import Held
-from neuronode_router.routing.fields import credentials, unchecked
 from neuronode_router.routing.sendable import unsendable
 from neuronode_router.routing.snapshot import Snapshot
 
@@ -66,9 +66,6 @@ ROUTED_CALLS = frozenset(
 
 SEVERAL = frozenset({"completion", "acompletion"})
 """The calls that LiteLLM sends to each of several names between commas."""
-
-OF_A_PROVIDER = frozenset({"create_interaction", "acreate_interaction"})
-"""The calls into whose body LiteLLM itself writes a provider, which it needs only where there is no model."""
 
 HARMLESS = frozenset(
     {"get", "list", "retrieve", "delete", "cancel", "content", "status", "mcp", "search", "message"}
@@ -179,7 +176,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             raise gate.unseen(kind)
         for name in set(_all_names(body)):
             await self._judge_name(asking, name)
-        gate.let(asking.passing() or gate.FREE)
+        gate.let(asking.passing())
 
     async def _judge_name(self, asking: Asking, name: str) -> None:
         decision = asking.decide(name)
@@ -204,7 +201,8 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             {key: value for key, value in data.items() if key not in request_metadata.LITELLMS}
         ):
             raise InvalidRequest(f"The request holds {wrong}, which JSON has not.")
-        _refuse_redirections(_written(data, call_type), limited=asking.is_denied)
+        limited = asking.is_denied
+        refuse_redirections(data, call_type, limited=limited)
         names = targets.asked(requested, several=call_type in SEVERAL)
         talk = self._talk(asking, call_type) if len(names) == 1 else None
         if asking.snapshot.state.canary is not None:
@@ -216,7 +214,9 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         await asking.enter(ways)
         await asking.settle_fallbacks(ways)
         await asking.settle_tools()
-        gate.let(asking.passing() or gate.FREE)
+        if asking.is_denied > limited:  # by the profile that decides
+            refuse_redirections(data, call_type, limited=True)
+        gate.let(asking.passing())
         chosen_group.choose(user, requested, ",".join(way.decision.group for way in ways))
         known = self._keeper.sent(talk, ways[0].decision, asking.snapshot)
         shared = {request_metadata.CONVERSATION: known, request_metadata.CALLER: asking.principal.name}
@@ -234,7 +234,9 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             subjects = (f"key:{principal.identity}", f"team:{principal.team}")
             return (
                 principal.max_tier is not TIERS[-1]
+                or bool(principal.residency)
                 or gate.is_listed(user)
+                or any(profile.residency for profile in self._profiles().values())
                 or any(subject in bindings for subject in subjects)
                 or any(name.startswith(PROFILE_NAME_PREFIX) for name in _all_names(data))
             )
@@ -257,7 +259,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         if decision.auto:
             decision, routed = self._route(decision, asking, talk)
             mark |= routed
-        elif kept := self._keeper.kept(talk, decision, asking.snapshot):
+        elif kept := self._kept(talk, decision, asking):
             decision = keeping.staying(decision, kept)
         if decision.arm is not None:
             decision = keeping.in_its_arm(decision)
@@ -272,7 +274,8 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         tier = request_metadata.wish(data, request_metadata.TIER_HEADER)
         if tier is not None:
             decision = replace(decision, tier=_tier(tier))
-        kept = self._keeper.kept(talk, decision, asking.snapshot)
+        kept = self._kept(talk, decision, asking)
+        places = asking.places_under(decision)
         caller = Caller(
             identity=asking.identity,
             max_tier=asking.highest(decision),
@@ -280,6 +283,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             continues=talk.continues if talk else deployment_with_state(data),
             kept=None if kept is None else self._held(kept, decision, asking),
             warm=self._keeper.warm(talk, decision),
+            places=places,
         )
         routed = self._auto.route(decision, data, snapshot=asking.snapshot, caller=caller)
         if routed.refusal is not None:
@@ -289,13 +293,24 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         )
         # Of keys with a list nobody has asked LiteLLM whether the other group is on it.
         rival = None if asking.is_listed else self._auto.rival(routed, caller, asking.snapshot)
+        if rival is not None and not asking.stays(rival, places):
+            rival = None
         return routed.decision, request_metadata.routed_mark(
             routed.decision,
             sessions=routed.sessions,
             explanation=explained,
             rival=rival,
             diverted=self._auto.diverted_from(routed, asking.snapshot),
+            places=places,
         )
+
+    def _kept(self, talk: Talk | None, decision: Decision, asking: Asking) -> Standing | None:
+        """Return where a switch has left the conversation, None where its data may not stay there any more."""
+        kept = self._keeper.kept(talk, decision, asking.snapshot)
+        return kept if kept and asking.stays(kept.group, asking.places_under(decision)) else None
+
+    def _profiles(self) -> Mapping[str, Profile]:
+        return self._current.snapshot.state.profiles.profiles if self._current.snapshot else {}
 
     def _held(self, kept: Standing, decision: Decision, asking: Asking) -> Held | None:
         """Return where an `auto` conversation stays; None where its group's tier is unknown or above the cap."""
@@ -324,16 +339,17 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         with self.failures.harmless("response headers"):
             info = dict(litellm_call_info or {})
             # Of plain /v1/messages LiteLLM does not say who answered: then it is whom we saw asked last.
-            info["model_id"] = info.get("model_id") or request_metadata.asked(data)
+            answered = info["model_id"] = info.get("model_id") or request_metadata.asked(data)
             group, embedded = self._host.served_by(info)
-            self._auto.answered(request_metadata.sessions(data), info.get("model_id"))
-            self._keeper.answered(request_metadata.conversation(data), info.get("model_id"))
+            self._auto.answered(request_metadata.sessions(data), answered)
+            self._keeper.answered(request_metadata.conversation(data), answered)
             return request_metadata.answer_headers(
                 data,
                 group=group,
                 embedded=embedded,
                 attempted=attempted_fallbacks(response),
                 means=self._host.named,
+                location=self._host.place_of(answered) if isinstance(answered, str) else None,
             )
         return None
 
@@ -343,7 +359,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         """Leave out of LiteLLM's listings the profiles that this key may not choose. Never raises."""
         with self.failures.harmless("model listing"):
             principal = self._host.principal(user_api_key_dict)
-            profiles = self._current.snapshot.state.profiles.profiles if self._current.snapshot else {}
+            profiles = self._profiles()
             return [name for name in model_names if _listed(name, principal, profiles)]
         return [name for name in model_names if not name.startswith(PROFILE_NAME_PREFIX)]
 
@@ -355,25 +371,6 @@ def _least_bad(decision: Decision, snapshot: Snapshot) -> bool:
 
 def _is_harmless(call_type: str) -> bool:
     return not HARMLESS.isdisjoint(call_type.strip("_").removeprefix("a").split("_"))
-
-
-def _written(data: Mapping[str, Any], call_type: str) -> Mapping[str, Any]:
-    """Return the fields of the client's body."""
-    body = request_metadata.client_body(data)
-    if call_type not in OF_A_PROVIDER:
-        return body
-    return {name: value for name, value in body.items() if name != "custom_llm_provider"}
-
-
-def _refuse_redirections(body: Mapping[str, Any], *, limited: bool) -> None:
-    """Raise for what has a deployment asked by another name, or with credentials that are not its operator's."""
-    if named := next(credentials(body), None):
-        raise InvalidRequest(
-            f"The request sets the header {named}, which belongs to the deployment.",
-            fix="Leave it out: the operator's configuration has what a deployment is asked with.",
-        )
-    if limited and (named := next(unchecked(body), None)):
-        raise gate.unseen(f"the field {named}")
 
 
 def _all_names(data: Mapping[str, Any]) -> Iterable[str]:

@@ -18,13 +18,21 @@ from neuronode_router.access import Principal, may_override
 from neuronode_router.domain import TIERS, Beyond, Decision, Profile, Reason, Step, Tier
 from neuronode_router.errors import InvalidRequest, NotAllowed, UnknownProfile
 from neuronode_router.litellm_plugin.hooks import request_metadata
-from neuronode_router.litellm_plugin.hooks.gate import Passing, is_listed
+from neuronode_router.litellm_plugin.hooks.gate import (
+    OUTSIDE_FIX,
+    Free,
+    Passing,
+    Places,
+    is_listed,
+    outside,
+)
 from neuronode_router.litellm_plugin.hooks.operators_fallbacks import GENERAL, Configured, follow
 from neuronode_router.routing import targets
 from neuronode_router.routing.admit import admit
 from neuronode_router.routing.arms import Placement
 from neuronode_router.routing.binding import bound_profile
 from neuronode_router.routing.passage import Passage
+from neuronode_router.routing.residency import Required, is_within, required
 from neuronode_router.routing.snapshot import Snapshot
 
 MAX_NAMES = 200
@@ -52,6 +60,10 @@ class AdmissionHost:
     """From a name that is none of ours to the group it means, None where only LiteLLM can tell."""
     noted_tier: Callable[[str], Tier | None]
     """From a group to the lightest tier that is noted at its deployments."""
+    places: Places
+    """Where deployments are, as LiteLLM's list says at this moment."""
+    place_of: Callable[[str], str | None]
+    """The same of one deployment that has answered: from what is known of it anyhow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +102,9 @@ class Asking:
         self._unnamed = False
         self.placement: Placement | None = None
         """The arm of the request, None while no rollout runs."""
+        self._decided = {self._deciding}
+        self.places = self._required(self._decided)
+        """Where the request's data may go, by what is known of it so far."""
 
     @property
     def identity(self) -> str:
@@ -99,7 +114,7 @@ class Asking:
     @property
     def is_denied(self) -> bool:
         """Whether there is anything that the caller may not reach."""
-        return self.is_capped or self.is_listed or self._bound is not None
+        return self.is_capped or self.is_listed or self._bound is not None or bool(self.places)
 
     @property
     def is_capped(self) -> bool:
@@ -128,6 +143,7 @@ class Asking:
     async def enter(self, ways: Sequence[Way]) -> None:
         """Judge where the request's own names lead. Raises `NotAllowed`."""
         self._deciding = ways[0].decision.profile or self._deciding
+        self._decide_places({way.decision.profile or self._deciding for way in ways})
         self._granted.update(way.decision.group for way in ways if _is_mapped(way.decision))
         door = None
         for way in ways:
@@ -138,6 +154,9 @@ class Asking:
                 group = named or group
             if self.is_capped and not self.passage.reaches(group):
                 raise _above(way, group)
+            if not self.stays(group, self.places):
+                found = self.host.places.of_group(group)
+                raise NotAllowed(outside(group, self.places, found), fix=OUTSIDE_FIX)
             if self.is_listed and door is None:
                 door = _judged_at_the_door(self.user, self.data)
             if not await self._may_use(way.name, way.decision.group, at_door=way.name in (door or ())):
@@ -158,7 +177,7 @@ class Asking:
             leads = await self._leads(name for entries in theirs.values() for name in targets.names(entries))
         named = {way.name: way.decision.group for way in ways}
         configured = self.host.fallbacks()
-        reaches = self.passage.reaches if self.is_capped else None
+        reaches = self._reaches if self.is_capped or self.places else None
         for field in targets.FALLBACK_FIELDS:
             ladders = {
                 way.decision.group: way.decision.ladder
@@ -175,15 +194,29 @@ class Asking:
                 if found is not None:
                     data[field] = found
 
+    def _reaches(self, group: str) -> bool:
+        return self.passage.reaches(group) and self.stays(group, self.places)
+
     @property
     def passage(self) -> Passage:
         """What the request may reach, by what is known of it so far."""
         return Passage(self.principal.max_tier, frozenset(self._granted), self._tier_of)
 
-    def passing(self) -> Passing | None:
-        """Return what the gate must know, None where nothing is denied to the caller."""
+    def places_under(self, decision: Decision) -> Required:
+        """Return where the data may go of a request that is decided so."""
+        return self._required({decision.profile or self._deciding})
+
+    def stays(self, group: str, places: Required) -> bool:
+        """Return whether a deployment of a group may be asked. What is no group the gate will judge."""
+        if not places:
+            return True
+        found = self.host.places.of_group(group)
+        return not found or any(is_within(place, places) for place in found)
+
+    def passing(self) -> Passing | Free:
+        """Return what the gate must know."""
         if not (self.is_capped or self.is_listed):
-            return None
+            return Free(self.places)
         return Passing(
             self.user,
             self.passage,
@@ -191,6 +224,7 @@ class Asking:
             approved=self._approved,
             unnamed=self._unnamed,
             said=self._said,
+            places=self.places,
         )
 
     async def settle_tools(self) -> None:
@@ -229,26 +263,43 @@ class Asking:
             decision = self.decide(name)
         except (NotAllowed, UnknownProfile):
             return ()
-        group = self._lightened(decision) if decision.auto else decision.group
+        # What a stricter profile decides makes the whole request stay where that profile says.
+        stricter = self._decided | {decision.profile or self._deciding}
+        places = self._required(stricter)
+        group = self._lightened(decision, places) if decision.auto else decision.group
         if group is None:
             return ()
         known = self.host.named(group) or group if self.is_denied else group
+        if not self.stays(known, places):
+            return ()
         granted = {group} if _is_mapped(decision) else set()
         if not replace(self.passage, granted=self.passage.granted | granted).reaches(known):
             return ()
         if not await self._may_use(name, group, at_door=False):
             return ()
+        self._decide_places(stricter)
         self._granted |= granted
         self._approved.add(known)
         return (group,)
 
-    def _lightened(self, decision: Decision) -> str | None:
-        """Return where `auto` leads as a fallback: its tier's first group, or a lighter tier's, within the cap."""
+    def _lightened(self, decision: Decision, places: Required) -> str | None:
+        """Return where `auto` leads as a fallback: the first group of its tier, or a lighter one, in reach."""
         assert decision.profile is not None
         profile = self.snapshot.state.profiles.profiles[decision.profile]
         highest = min(TIERS.index(decision.tier or profile.uncertain), TIERS.index(self.highest(decision)))
         ladder = self.snapshot.ladders[decision.profile]
-        return next((ladder[tier][0] for tier in TIERS[highest::-1] if ladder[tier]), None)
+        groups = (group for tier in TIERS[highest::-1] for group in ladder[tier])
+        return next((group for group in groups if self.stays(group, places)), None)
+
+    def _required(self, profiles: set[str]) -> Required:
+        known = self.snapshot.state.profiles.profiles
+        # A binding may lead to a profile that is gone: what it names is refused then.
+        named = (known[name].residency for name in sorted(profiles) if name in known)
+        return required(self.principal.residency, *named)
+
+    def _decide_places(self, profiles: set[str]) -> None:
+        if profiles != self._decided:
+            self._decided, self.places = profiles, self._required(profiles)
 
     async def _may_use(self, name: str, group: str, *, at_door: bool) -> bool:
         if at_door or not self.is_listed:

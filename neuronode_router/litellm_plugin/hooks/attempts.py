@@ -78,6 +78,7 @@ class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
         *,
         deployments: RouterBridge,
         is_cold: Callable[[str], bool],
+        place_of: Callable[[str], str | None] = lambda _: None,
         failures: Failures | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -86,6 +87,7 @@ class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
         self._recorder = recorder
         self._deployments = deployments
         self._is_cold = is_cold
+        self._place_of = place_of
         self._clock = clock
         self._harmless = self.failures.harmless("measuring")
         self._open: dict[object, _Attempt] = {}
@@ -158,7 +160,7 @@ class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
         deployment_id = (kwargs.get("model_info") or {}).get("id")
         if not isinstance(deployment_id, str) or not self._deployments.has_deployment(deployment_id):
             return
-        note_asked(kwargs, deployment_id)
+        note_asked(kwargs, deployment_id, self._place_of(deployment_id))
         call_id = kwargs.get("litellm_call_id")
         before = self._mine()
         if before is not None:

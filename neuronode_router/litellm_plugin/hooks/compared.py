@@ -12,6 +12,7 @@ from typing import Any
 from neuronode_router.auto.comparison import ANSWER_TOKENS, Comparison, Message
 from neuronode_router.routing.contents import SYSTEM
 from neuronode_router.routing.conversation import system_beside
+from neuronode_router.routing.residency import NOTHING_REQUIRED, Required
 
 CHAT = frozenset({"completion", "acompletion"})
 OTHERS = {
@@ -64,6 +65,7 @@ def comparison_of(
     answer: str | None,
     rival: str,
     whose: Whose,
+    places: Required = NOTHING_REQUIRED,
 ) -> Comparison | None:
     """Return what is to be compared, None for a request or an answer that is not plain text, or too long."""
     asked = {"messages": kwargs.get("messages")} if kwargs.get("call_type") in CHAT else held
@@ -79,6 +81,7 @@ def comparison_of(
         rival,
         max_tokens=min((ANSWER_TOKENS, *limits_of(parameters))),
         form=form if isinstance(form, Mapping) else None,
+        places=places,
     )
     return found if found.fits else None
 

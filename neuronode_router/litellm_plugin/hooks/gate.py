@@ -1,16 +1,18 @@
 """The last gate: before LiteLLM asks a deployment, whether the request that it serves may reach the group.
 
-It decides nothing itself: `routing.passage` has the rule for caps, LiteLLM has the one for lists of models. What is
-decided stands in a context variable, which no body reaches: the door of the proxy writes down that somebody came in,
-admission what may be reached. What nobody has decided passes for callers to whom nothing is denied, and for no others.
+It decides nothing itself: `routing.passage` has the rule for caps, `routing.residency` the one for places, which holds
+for all that is called within a request, and LiteLLM the one for lists of models. What is decided stands in a context
+variable, which no body reaches: the door of the proxy writes down that somebody came in, admission what may be reached.
+What nobody has decided passes for callers to whom nothing is denied, and for no others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import HTTPException
 from litellm.integrations.custom_logger import CustomLogger
@@ -18,6 +20,7 @@ from litellm.proxy._types import UserAPIKeyAuth
 
 from neuronode_router.litellm_plugin.hooks.request_metadata import BUCKETS
 from neuronode_router.routing.passage import Passage
+from neuronode_router.routing.residency import NOTHING_REQUIRED, Required, in_words, is_within
 
 NO_LIST = frozenset({"all-proxy-models", "all-team-models", "*"})
 """Entries of LiteLLM's lists that mean all groups, or refer to another list."""
@@ -37,9 +40,22 @@ class Undecided:
     """Whether anything is denied to the caller."""
 
 
+class Places(Protocol):
+    """Where deployments are."""
+
+    def of(self, deployment_id: str) -> str | None:
+        """Return the place of a deployment, None where nobody can tell."""
+
+    def of_group(self, group: str) -> Sequence[str | None]:
+        """Return the places of a group's deployments."""
+
+
 @dataclass(frozen=True, slots=True)
 class Free:
-    """A request to which nothing is denied."""
+    """A request to which no group is denied."""
+
+    places: Required = NOTHING_REQUIRED
+    """Where its data may go."""
 
 
 @dataclass(slots=True)
@@ -56,9 +72,15 @@ class Passing:
     """Whether LiteLLM alone knows what the name means (a wildcard, a router of its own): it judged the name."""
     said: Callable[[str, str | None], bool] = lambda _model, _group: True
     """Whether anything that the client wrote leads to a name or to a group."""
+    places: Required = NOTHING_REQUIRED
+    """Where its data may go."""
 
 
 FREE = Free()
+
+OUTSIDE_FIX = (
+    "Have the profile name a group that is, or write its deployments' model_info.neuronode.location."
+)
 
 _state: ContextVar[Undecided | Free | Passing | None] = ContextVar("neuronode_passing", default=None)
 
@@ -66,6 +88,16 @@ _state: ContextVar[Undecided | Free | Passing | None] = ContextVar("neuronode_pa
 def let(state: Undecided | Free | Passing) -> None:
     """Say what is decided, for all that follows in this request."""
     _state.set(state)
+
+
+@contextmanager
+def confined(places: Required) -> Iterator[None]:
+    """Have what is asked in the background for a request go only where the request's own data may go."""
+    token = _state.set(Free(places))
+    try:
+        yield
+    finally:
+        _state.reset(token)
 
 
 def passing() -> Passing | None:
@@ -77,6 +109,12 @@ def passing() -> Passing | None:
     if isinstance(state, Undecided) and state.limited():
         raise unseen("a call that this proxy's admission has not seen")
     return state if isinstance(state, Passing) else None
+
+
+def places() -> Required:
+    """Return where the data of the request may go. Of who is limited and was let in by nobody `passing` raises."""
+    state = _state.get()
+    return NOTHING_REQUIRED if state is None or isinstance(state, Undecided) else state.places
 
 
 def is_listed(user: UserAPIKeyAuth) -> bool:
@@ -97,18 +135,41 @@ def refusal(group: str | None) -> HTTPException:
 
 def unseen(what: str) -> HTTPException:
     """Return what a caller to whom something is denied is told of what cannot be checked."""
-    text = f"This key is limited to certain models, and {what} cannot be checked against that. Ask an administrator."
+    text = (
+        f"This key is limited to certain models or places, and {what} cannot be checked against that. "
+        "Ask an administrator."
+    )
     return HTTPException(status_code=403, detail={"error": text})
+
+
+def outside(group: str, wanted: Required, found: Sequence[str | None]) -> str:
+    """Return what is said of a group none of whose deployments is where the request's data must stay."""
+    where = ", ".join(sorted({place or "at an unknown place" for place in found})) or "nowhere"
+    return (
+        f"The data of this request must stay in {in_words(wanted)}, and no deployment of the model group {group!r} is "
+        f"there ({where})."
+    )
 
 
 class Gate(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
     """LiteLLM's callback for each attempt. LiteLLM looks for hooks in this very class.
 
-    `lists` tells whether LiteLLM asks us before fallbacks: only then is it known which groups were judged.
+    `lists` tells whether LiteLLM asks us before fallbacks: only then is it known which groups were judged. `place_of`
+    is of an entry of LiteLLM's list, `places` of what has an id or a group.
     """
 
-    def __init__(self, *, group_of: GroupOf, grants: Grants, lists: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        *,
+        group_of: GroupOf,
+        grants: Grants,
+        lists: Callable[[], bool],
+        place_of: Callable[[Mapping[str, Any]], str | None],
+        places: Places,
+    ) -> None:
         super().__init__()
+        self._place_of = place_of
+        self._places = places
         self._group_of = group_of
         self._grants = grants
         self._lists = lists
@@ -121,27 +182,50 @@ class Gate(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         request_kwargs: dict[str, Any] | None = None,
         parent_otel_span: object = None,
     ) -> list[Any]:
-        """Return the deployments of the group. Raises HTTPException 403 for a group out of reach."""
+        """Return the deployments of the group that are where the request's data may go.
+
+        Raises HTTPException 403 for a group out of reach, or one that has no such deployment.
+        """
         asks = passing()
         if asks is not None and healthy_deployments:
             group = self._group_of(healthy_deployments[0]["model_info"]["id"]) or model
             if not _is_operators(asks, request_kwargs, model, group):
                 await self._check(asks, group)
-        return healthy_deployments
+        wanted = places()
+        return self._within(model, healthy_deployments, wanted) if wanted else healthy_deployments
 
     async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: object) -> None:
-        """Let the call go on. Raises HTTPException 403 for a group out of reach, or one that nobody can tell."""
-        asks = passing()
-        if asks is None:
+        """Let the call go on. Raises HTTPException 403 for a group out of reach, or one that nobody can tell, and for a
+        deployment that is elsewhere than the request's data may go.
+        """
+        asks, wanted = passing(), places()
+        if asks is None and not wanted:
             return
         about = kwargs.get("model_info")
         known = about.get("id") if isinstance(about, Mapping) else None
+        if wanted:
+            place = self._places.of(known) if isinstance(known, str) else None
+            if not is_within(place, wanted):
+                raise _outside(str(kwargs.get("model")), wanted, (place,))
+        if asks is None:
+            return
         group = self._group_of(known) if isinstance(known, str) else None
         if _is_operators(asks, kwargs, str(kwargs.get("model")), group):
             return
         if group is None:
             raise refusal(None)
         await self._check(asks, group)
+
+    def _within(self, model: str, healthy: list[Any], wanted: Required) -> list[Any]:
+        """Return what is within; nothing where only what is in cooldown is, so that LiteLLM says that."""
+        found = [entry for entry in healthy if is_within(self._place_of(entry), wanted)]
+        if found or not healthy:
+            return found
+        group = self._group_of(healthy[0]["model_info"]["id"]) or model
+        everyone = self._places.of_group(group)
+        if not any(is_within(place, wanted) for place in everyone):
+            raise _outside(group, wanted, everyone)
+        return []
 
     async def _check(self, asks: Passing, group: str) -> None:
         if not asks.passage.reaches(group):
@@ -151,6 +235,11 @@ class Gate(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         if not await self._grants(asks.user, group, group):
             raise refusal(group)
         asks.approved.add(group)
+
+
+def _outside(group: str, wanted: Required, found: Sequence[str | None]) -> HTTPException:
+    text = f"{outside(group, wanted, found)} {OUTSIDE_FIX}"
+    return HTTPException(status_code=403, detail={"error": text})
 
 
 def _is_operators(asks: Passing, kwargs: Mapping[str, Any] | None, model: str, group: str | None) -> bool:

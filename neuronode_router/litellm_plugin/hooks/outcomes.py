@@ -25,8 +25,16 @@ from neuronode_router.litellm_plugin.hooks.compared import (
     limits_of,
     whole_answer,
 )
-from neuronode_router.litellm_plugin.hooks.request_metadata import BUCKETS, DIVERTED, RIVAL, asked, stamped
+from neuronode_router.litellm_plugin.hooks.request_metadata import (
+    BUCKETS,
+    DIVERTED,
+    PLACES,
+    RIVAL,
+    asked,
+    stamped,
+)
 from neuronode_router.litellm_plugin.hooks.usage_reading import read_usage
+from neuronode_router.routing.residency import required
 from neuronode_router.routing.sufficiency import RequestKind
 from neuronode_router.tasks.answer_form import has_form
 from neuronode_router.usage.prices import Price
@@ -98,8 +106,14 @@ class OutcomeHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
             right = None if choice is None else _form(kwargs, choice)
             rival = mark.get(RIVAL)
             if right is not False and self._judge is not None and rival is not None:
-                answer = whole_answer(response_obj)
-                compared = comparison_of(kwargs, held=held, answer=answer, rival=rival, whose=whose)
+                compared = comparison_of(
+                    kwargs,
+                    held=held,
+                    answer=whole_answer(response_obj),
+                    rival=rival,
+                    whose=whose,
+                    places=required(*mark.get(PLACES, ())),
+                )
                 if compared is not None:  # its verdict says more than a right form
                     self._judge.offer(compared)
                     return

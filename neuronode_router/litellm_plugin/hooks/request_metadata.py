@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from neuronode_router.domain import Decision, Reason, fits_header
+from neuronode_router.routing.residency import NOTHING_REQUIRED, Required
 
 KEY = "neuronode"
 """Our entry in LiteLLM's request metadata."""
@@ -25,6 +26,9 @@ LITELLMS = frozenset(
 ASKED = "asked"
 """Entry of the mark: the id of the deployment that LiteLLM asked last."""
 
+WENT = "went"
+"""Entry of the mark: the places of all deployments that were asked, in their order; None where nobody can tell."""
+
 HOPS = "hops"
 """Entry of the mark: how many fallbacks LiteLLM had gone through then."""
 
@@ -36,6 +40,9 @@ RIVAL = "rival"
 
 DIVERTED = "diverted_from"
 """Entry of the mark: `label`, `tier` and `group` of a request that its text alone would have sent elsewhere."""
+
+PLACES = "places"
+"""Entry of the mark: where the judge may have the answers of a sampled request compared."""
 
 CONVERSATION = "conversation"
 """Entry of the mark: under which key the request's conversation is known, and how many turns the request brought."""
@@ -77,11 +84,12 @@ RESPONSE_HEADERS = tuple(
     HEADER_PREFIX + name
     for name in (
         *("profile", "revision", "task", "tier", "group", "reason", "fallback", "embedded", "moved"),
-        *("arm", "explain"),
+        *("arm", "location", "explain"),
     )
 )
 """What answers carry. `task`, `profile` and `tier` only where there is one, `fallback` only where it is known;
-`embedded` only as 1; `moved` only where something was taken out; `arm` only while a rollout runs; `explain` on request.
+`embedded` only as 1; `moved` only where something was taken out; `arm` only while a rollout runs; `location` only where
+somebody can tell; `explain` on request.
 """
 
 
@@ -191,6 +199,7 @@ def routed_mark(
     explanation: Mapping[str, Any] | None = None,
     rival: str | None = None,
     diverted: Mapping[str, str] | None = None,
+    places: Required = NOTHING_REQUIRED,
 ) -> dict[str, Any]:
     """Return what an `auto` request carries through retries and fallbacks: names, numbers and hashes."""
     return {
@@ -202,6 +211,7 @@ def routed_mark(
         "explain": explanation,
         RIVAL: rival,
         DIVERTED: diverted,
+        PLACES: [sorted(each) for each in places] if rival else [],
     }
 
 
@@ -227,11 +237,15 @@ def stamped(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return None
 
 
-def note_asked(request: Mapping[str, Any], deployment_id: str) -> None:
-    """Note in the mark, which all hooks of a request share, whom LiteLLM is about to ask. Never raises."""
+def note_asked(request: Mapping[str, Any], deployment_id: str, place: str | None) -> None:
+    """Note in the mark, which all hooks of a request share, whom LiteLLM is about to ask, and where. Never raises."""
     mark = stamped(request)
     if isinstance(mark, dict) and mark:
         mark[ASKED] = deployment_id
+        for each in (mark, *mark.get(SEVERAL, ())):  # of several, whose attempt it is cannot be told
+            went = each.setdefault(WENT, [])
+            if place not in went:
+                went.append(place)
         hops = [bucket.get(ATTEMPTED) for name in BUCKETS if isinstance(bucket := request.get(name), Mapping)]
         mark[HOPS] = max((count for count in hops if isinstance(count, int)), default=0)
 
@@ -313,8 +327,9 @@ def answer_headers(
     embedded: bool,
     attempted: int | None = None,
     means: Callable[[str], str | None] = lambda _: None,
+    location: str | None = None,
 ) -> dict[str, str]:
-    """Return our response headers for one request.
+    """Return our response headers for one request, with the location of the deployment that answered.
 
     `group` is the model group that answered (None when nobody did). A fallback is another group than the one
     admission chose, or another tier than the one it wanted. A name that is none of ours leads to the group that it
@@ -339,8 +354,9 @@ def answer_headers(
     }
     if moved is not None:
         headers[HEADER_PREFIX + "fallback"] = "1" if moved else "0"
-    named = (("profile", mark["profile"]), ("task", mark["task"]), ("tier", tier), (ARM, mark.get(ARM)))
-    for name, value in named:
+    said = {"profile": mark["profile"], "task": mark["task"], "tier": tier}
+    said |= {ARM: mark.get(ARM), "location": location}
+    for name, value in said.items():
         if value is not None:
             headers[HEADER_PREFIX + name] = header_value(str(value))
     if mark.get(MOVED):

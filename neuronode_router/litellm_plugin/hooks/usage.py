@@ -26,6 +26,7 @@ from neuronode_router.litellm_plugin.hooks.request_metadata import (
     ASKED,
     CALLER,
     SEVERAL,
+    WENT,
     counted_arm,
     stamped,
 )
@@ -38,6 +39,7 @@ from neuronode_router.litellm_plugin.hooks.usage_reading import (
 )
 from neuronode_router.usage.buffer import UsageBuffer
 from neuronode_router.usage.finished import MAX_NAME, OTHER, FinishedRequest, RequestOutcome, UsageKey
+from neuronode_router.usage.whereabouts import UNKNOWN_PLACE
 
 COUNTED = "counted"
 """Entry in our mark on a request: the mark is the one object that all hooks of a request share."""
@@ -59,6 +61,8 @@ class Groups:
     """From `{"model_id": ...}` to (group, embedded)."""
     known: Callable[[str], bool]
     """Whether LiteLLM has a group of this name: other names are the caller's own words, and are not kept."""
+    place_of: Callable[[str], str | None] = lambda _: None
+    """From a deployment's id to where it is, None where nobody can tell."""
 
 
 @dataclass(slots=True)
@@ -226,6 +230,7 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
             reason=mark.get("reason") or Reason.FAIL_OPEN.value,
             outcome=usage.outcome,
             arm=counted_arm(mark),
+            location=self._location(mark, usage),
         )
         return FinishedRequest(
             call_id=call_id(given_id),
@@ -245,6 +250,15 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
             caller=str(mark.get(CALLER) or "")[:MAX_NAME],
             asked=self._asked(mark),
         )
+
+    def _location(self, mark: Mapping[str, Any], usage: Usage) -> str:
+        """Return every place that was asked, empty where nobody was."""
+        went = mark.get(WENT)
+        if went is None:
+            asked = usage.deployment and usage.outcome is not RequestOutcome.CACHED
+            went = [self._groups.place_of(usage.deployment)] if asked else []
+        places = "+".join(sorted({place or UNKNOWN_PLACE for place in went}))
+        return places if len(places) <= MAX_NAME else OTHER
 
     def _asked(self, mark: Mapping[str, Any]) -> str:
         """Return the name the caller sent, where it is one of ours or LiteLLM's: others are the caller's own words."""

@@ -13,6 +13,7 @@ import litellm
 
 from neuronode_router.domain import HostFacts
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
+from neuronode_router.litellm_plugin.router.location import Locations
 
 EMBEDDED_MARK = "neuronode_embedded"
 """`model_info` entry of a deployment that is the built-in tiny model."""
@@ -27,9 +28,11 @@ class Deployments:
         self._makers: dict[str, str] = {}
 
     def facts(self, aliases: frozenset[str]) -> HostFacts:
-        """Return the model groups of the live router, beside the operator's own `aliases`."""
+        """Return the model groups of the live router and where they are, beside the operator's own `aliases`."""
         return HostFacts(
-            groups=frozenset(entry["model_name"] for entry in self._bridge.entries()), aliases=aliases
+            groups=frozenset(entry["model_name"] for entry in self._bridge.entries()),
+            aliases=aliases,
+            places=Locations(self._bridge.entries).by_group(),
         )
 
     def embedded_groups(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 from neuronode_router.litellm_plugin.hooks import gate
 from neuronode_router.litellm_plugin.hooks.request_metadata import BUCKETS, stamped
 from neuronode_router.litellm_plugin.router.bridge import AccessCheck, RouterBridge
+from neuronode_router.routing.residency import is_within
 
 Grants = Callable[[Any, str, str], Awaitable[bool]]
 """From LiteLLM's caller, the name it sent and a group to whether it may use the one or the other."""
@@ -20,8 +21,11 @@ Grants = Callable[[Any, str, str], Awaitable[bool]]
 class FallbackAccess:
     """Our check of one router, around LiteLLM's own."""
 
-    def __init__(self, bridge: RouterBridge, *, grants: Grants | None = None) -> None:
+    def __init__(
+        self, bridge: RouterBridge, *, grants: Grants | None = None, places: gate.Places | None = None
+    ) -> None:
         """Without `grants`, as where there are no keys, every step is granted."""
+        self._places = places
         self._bridge = bridge
         self._grants = grants
         self._theirs: AccessCheck | None = None
@@ -40,7 +44,11 @@ class FallbackAccess:
 
     async def check(self, *, model: str, request_kwargs: Any, **context: Any) -> bool:
         """Return whether the request may go on to the group `model`. Raises what LiteLLM's own check raises."""
-        asks = gate.passing()
+        asks, wanted = gate.passing(), gate.places()
+        if wanted and self._places is not None:
+            found = self._places.of_group(model)
+            if found and not any(is_within(place, wanted) for place in found):
+                return False
         if asks is not None:
             if not asks.passage.reaches(model):
                 return False

@@ -9,10 +9,13 @@ from typing import Any
 
 from neuronode_router.auto.judge import GroupAnswer, GroupFailed, GroupQuestion
 from neuronode_router.domain import Reason
+from neuronode_router.litellm_plugin.hooks.gate import confined
 from neuronode_router.litellm_plugin.hooks.request_metadata import ASKED, KEY
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
+from neuronode_router.litellm_plugin.router.location import Locations
 from neuronode_router.litellm_plugin.router.prices import dearest_price
 from neuronode_router.litellm_plugin.router.probing import account, ask_group, cost_of
+from neuronode_router.routing.residency import Required, is_within
 from neuronode_router.usage.prices import Price
 
 NAME = "neuronode-judge"
@@ -29,18 +32,23 @@ class JudgedGroups:
         """Return the price of the group's dearest deployment, None where one of them has none."""
         return dearest_price(self._bridge.entries(), group)
 
+    def stays(self, group: str, places: Required) -> bool:
+        """Return whether a deployment of the group is at one of these places."""
+        return any(is_within(place, places) for place in Locations(self._bridge.entries).of_group(group))
+
     async def answer(self, question: GroupQuestion) -> GroupAnswer:
         """Return the answer. Raises `GroupFailed`, at the latest after about `question.seconds`."""
         try:
-            response = await ask_group(
-                self._bridge.live(),
-                question.group,
-                [dict(message) for message in question.messages],
-                metadata=account(NAME) | self._shown(question.group),
-                seconds=question.seconds,
-                max_tokens=question.max_tokens,
-                **({} if question.form is None else {"response_format": question.form}),
-            )
+            with confined(question.places):
+                response = await ask_group(
+                    self._bridge.live(),
+                    question.group,
+                    [dict(message) for message in question.messages],
+                    metadata=account(NAME) | self._shown(question.group),
+                    seconds=question.seconds,
+                    max_tokens=question.max_tokens,
+                    **({} if question.form is None else {"response_format": question.form}),
+                )
             choice = response.choices[0]
             whole = choice.finish_reason == "stop" and not choice.message.tool_calls
             return GroupAnswer((choice.message.content or "") if whole else "", cost_of(response))

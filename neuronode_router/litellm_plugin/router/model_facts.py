@@ -13,6 +13,8 @@ from typing import Any
 import litellm
 
 from neuronode_router.health.ollama import OLLAMA_PROVIDERS
+from neuronode_router.litellm_plugin.router.location import location_of
+from neuronode_router.routing.inventory import PLACE
 
 _LIMITS = ("max_input_tokens", "max_output_tokens", "mode")
 _PREFIX = "supports_"
@@ -30,7 +32,7 @@ def with_model_facts(entries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, 
 
 def _about(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     about, params = entry.get("model_info"), entry.get("litellm_params")
-    about = about if isinstance(about, Mapping) else {}
+    about = {**(about if isinstance(about, Mapping) else {}), PLACE: location_of(entry)}
     if not isinstance(params, Mapping):
         return about
     name = str(about.get("base_model") or params.get("model") or "")

@@ -41,6 +41,14 @@ def dearest_price(entries: Iterable[Mapping[str, Any]], group: str) -> Price | N
     return Price(max(price.prompt for price in known), max(price.completion for price in known))
 
 
+def rates(entries: Iterable[Mapping[str, Any]]) -> Mapping[str, tuple[float, float]]:
+    """Return the prices of a token of prompt and answer of each deployment that has any, by its id. Never raises."""
+    priced = ((entry.get("model_info") or {}, _price(entry)) for entry in entries)
+    return {
+        str(about.get("id")): (price.prompt, price.completion) for about, price in priced if price is not None
+    }
+
+
 def group_notes(registry: Inventory) -> Mapping[str, GroupNote]:
     """Return what is known of every group. Never raises."""
     return {group: _note(deployments) for group, deployments in registry.groups.items()}

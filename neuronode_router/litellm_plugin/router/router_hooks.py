@@ -22,6 +22,7 @@ from neuronode_router.litellm_plugin.hooks.moving import MovedHistory, Target
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge, bridge_of
 from neuronode_router.litellm_plugin.router.deployment_filter import DeploymentFilter
 from neuronode_router.litellm_plugin.router.fallback_access import FallbackAccess, Grants
+from neuronode_router.litellm_plugin.router.location import Locations, location_of
 from neuronode_router.litellm_plugin.seams import Part
 from neuronode_router.settings import process_environment
 
@@ -46,10 +47,17 @@ class RouterHooks:
         self.failures = Failures()
         self._monitor = health.monitor
         self.attempts = AttemptHooks(
-            health.statistics.recorder, deployments=bridge, is_cold=self._is_cold, failures=self.failures
+            health.statistics.recorder,
+            deployments=bridge,
+            is_cold=self._is_cold,
+            place_of=health.place_of,
+            failures=self.failures,
         )
         self.choice = DeploymentFilter(bridge, health.monitor, failures=self.failures)
-        self._access = None if Part.FALLBACK_ACCESS in off else FallbackAccess(bridge, grants=grants)
+        places = Locations(bridge.entries)
+        self._access = (
+            None if Part.FALLBACK_ACCESS in off else FallbackAccess(bridge, grants=grants, places=places)
+        )
         callbacks: list[tuple[Part, CustomLogger]] = []
         if target is not None:
             callbacks.append((Part.MOVING, MovedHistory(target=target, failures=self.failures)))
@@ -58,7 +66,14 @@ class RouterHooks:
         if grants is not None:
             # Before the others: what it refuses is no attempt.
             self._callbacks.insert(
-                0, Gate(group_of=group_of, grants=grants, lists=self._asks_before_fallbacks)
+                0,
+                Gate(
+                    group_of=group_of,
+                    grants=grants,
+                    lists=self._asks_before_fallbacks,
+                    place_of=location_of,
+                    places=places,
+                ),
             )
         self.hold()
 

@@ -31,6 +31,7 @@ from neuronode_router.auto.router import Caller
 from neuronode_router.background import Failures
 from neuronode_router.domain import Tier
 from neuronode_router.errors import SettingsError, StoreUnavailable
+from neuronode_router.routing.residency import Required, is_within, required
 from neuronode_router.settings import Settings
 from neuronode_router.storage.database import Database
 from neuronode_router.usage.prices import Price
@@ -52,12 +53,17 @@ class Groups:
         self.prices: dict[str, Price | None] = {"middle": CHEAP, "judge": CHEAP}
         self.failing: set[str] = set()
         self.asked: list[tuple[str, Sequence[Message]]] = []
+        self.places: dict[str, str | None] = {}
+
+    def stays(self, group: str, places: Required) -> bool:
+        return is_within(self.places.get(group), places)
 
     def price(self, group: str) -> Price | None:
         return self.prices[group]
 
     async def answer(self, question: GroupQuestion) -> GroupAnswer:
         group, messages = question.group, question.messages
+        assert all(self.stays(each, question.places) for each in (group, "judge"))
         self.asked.append((group, messages))
         if group in self.failing:
             raise GroupFailed(group)
@@ -291,3 +297,26 @@ def test_a_judge_needs_outcomes_and_a_budget(given: dict[str, str], wrong: str) 
     switched = {"HISTORY": "on", "OUTCOMES": "on", "JUDGE": "large"} | given
     with pytest.raises(SettingsError, match=wrong):
         Settings.load({f"NEURONODE_{name}": value for name, value in switched.items()})
+
+
+@pytest.mark.parametrize(
+    ("middle", "judge", "asked"),
+    [
+        ("local", "de", ["middle", "judge"]),
+        ("openai", "local", []),
+        ("local", "openai", []),
+        ("local", None, []),
+    ],
+)
+async def test_nothing_is_compared_where_the_requests_data_may_not_go(
+    court: MakeCourt, middle: str, judge: str | None, asked: list[str]
+) -> None:
+    """Neither group is asked, and no money is set aside, unless both are where the request had to stay."""
+    groups = Groups()
+    groups.places = {"middle": middle, "judge": judge}
+    made = court(groups)
+
+    await made.judge.compare(replace(LIGHT, places=required(["eu"])))
+
+    assert [group for group, _ in groups.asked] == asked
+    assert ((await made.judge.today()).cost_usd > 0) is bool(asked)

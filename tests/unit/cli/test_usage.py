@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from neuronode_router.usage.prices import Price, Prices
 from neuronode_router.usage.report import Report, report
 from neuronode_router.usage.store import Rows
 from neuronode_router.usage.sums import Sums
+from neuronode_router.usage.whereabouts import Whereabouts, whereabouts
 from tests.admin_api.world import World
 from tests.support.usage import NOW, finished
 from tests.unit.cli.conftest import Remote, Terminal, remote_world
@@ -44,6 +45,7 @@ class Counted:
 
     def __init__(self) -> None:
         self.asked: list[tuple[float, float]] = []
+        self.places: dict[str, int] = {}
 
     def clock(self) -> float:
         """The moment after the last request."""
@@ -55,6 +57,14 @@ class Counted:
         """Report on all of them."""
         self.asked.append((since, until))
         return report(rows(*REQUESTS), {}, span=TimeSpan(int(NOW) - DAY, int(NOW) + 60), by=by, step=step)
+
+    async def whereabouts(
+        self, since: float, until: float, *, is_within: Callable[[str], bool], team: str | None
+    ) -> Whereabouts:
+        """Tell of as many requests to each place as the test says."""
+        each = [finished(location=place) for place, count in self.places.items() for _ in range(count)]
+        span = TimeSpan(int(NOW) - DAY, int(NOW) + 60)
+        return whereabouts(rows(*each), {}, span=span, is_within=is_within)
 
     async def forecast(self, candidate: Profile, since: float, until: float) -> Forecast:
         """Replay all of them; other groups have a listed price, except `summary_balanced`."""
@@ -196,3 +206,32 @@ def test_what_a_move_loses_of_caches(caches: dict[str, float | None] | None, tol
     assert bool(text) is bool(told)
     assert all(word in text for word in told)
     assert ("worth" in text) is (len(told) > 1)
+
+
+@pytest.mark.parametrize(
+    ("within", "code", "verdict"),
+    [
+        ("eu", 1, "1 requests of any team left eu: 43 requests, 1 elsewhere."),
+        ("eu,us", 0, "No request of any team left eu or us: 43 requests, 0 elsewhere."),
+    ],
+)
+def test_an_audit_says_whether_anything_left(
+    within: str, code: int, verdict: str, books: Counted, counting: Remote, neuronode: Terminal
+) -> None:
+    """In one sentence for people, and by its exit code for programs."""
+    books.places = {"local": 40, "de+local": 2, "us": 1}
+
+    said = neuronode("usage", "residency", "--within", within)
+
+    assert (said.code, verdict in said.out) == (code, True), said.out
+    assert "de+local" in said.out
+
+
+def test_an_audit_that_nobody_can_tell_is_none(books: Counted, counting: Remote, neuronode: Terminal) -> None:
+    """What was sent to an unknown place has not stayed, as far as anybody knows."""
+    books.places = {"unknown": 3}
+
+    said = neuronode("usage", "residency", "--team", "a")
+
+    assert said.code == 1
+    assert "Nobody can tell whether a request of team a left local" in said.out

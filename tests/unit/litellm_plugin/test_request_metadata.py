@@ -37,8 +37,10 @@ AUTOMATIC = replace(
 )
 
 
-def headers(data: dict[str, Any], group: str | None = None, *, embedded: bool = False) -> dict[str, str]:
-    return request_metadata.answer_headers(data, group=group, embedded=embedded)
+def headers(
+    data: dict[str, Any], group: str | None = None, *, embedded: bool = False, location: str | None = None
+) -> dict[str, str]:
+    return request_metadata.answer_headers(data, group=group, embedded=embedded, location=location)
 
 
 @pytest.mark.parametrize("bucket", ["metadata", "litellm_metadata"])
@@ -140,7 +142,7 @@ def test_every_header_is_in_the_published_list() -> None:
     request_metadata.note_moved(data, {"thinking_blocks", "seed"})
 
     assert headers(data)["x-neuronode-moved"] == "seed,thinking_blocks"
-    assert set(headers(data, embedded=True)) == set(request_metadata.RESPONSE_HEADERS)
+    assert set(headers(data, embedded=True, location="local")) == set(request_metadata.RESPONSE_HEADERS)
 
 
 def test_an_automatic_decision_tells_its_steps_and_what_was_wanted() -> None:

@@ -1,0 +1,90 @@
+"""What each name of ours can do now for one caller: by its binding, cap and residency, in the revision that is served.
+
+It must not know how it is told. Nothing here waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from litellm.proxy._types import UserAPIKeyAuth
+
+from neuronode_router.domain import Decision
+from neuronode_router.errors import NeuronodeError
+from neuronode_router.litellm_plugin.current import CurrentSnapshot
+from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost, Asking
+from neuronode_router.routing.inventory import Inventory
+from neuronode_router.routing.offer import Guarantee, Rate, offer_of, reachable
+from neuronode_router.routing.residency import is_within
+
+
+@dataclass(frozen=True, slots=True)
+class NameOffer:
+    """What a name means to a caller, and what that can do."""
+
+    decision: Decision
+    groups: tuple[str, ...]
+    """Who may answer."""
+    offer: Guarantee
+
+
+class Offers:
+    """Names of one proxy worker, as callers may count on them."""
+
+    def __init__(
+        self,
+        host: AdmissionHost,
+        current: CurrentSnapshot,
+        registry: Callable[[], Inventory],
+        rates: Callable[[], Mapping[str, Rate]],
+    ) -> None:
+        self._host = host
+        self._current = current
+        self._registry = registry
+        self._rates = rates
+
+    def of(self, user: UserAPIKeyAuth, names: Sequence[str]) -> Mapping[str, NameOffer]:
+        """Return what those of the names that are ours offer the caller; none that it may not send."""
+        snapshot = self._current.snapshot
+        ours = [name for name in dict.fromkeys(names) if snapshot and name in snapshot.decisions]
+        if snapshot is None or not ours:
+            return {}
+        asking, rates = Asking(self._host, snapshot, user, {}), self._rates()
+        found: dict[str, NameOffer] = {}
+        for name in ours:
+            try:
+                decision = asking.decide(name)
+            except NeuronodeError:
+                continue
+            groups = self._groups(asking, decision)
+            found[name] = NameOffer(decision, groups, self._offer(asking, decision, groups, rates))
+        return found
+
+    def _groups(self, asking: Asking, decision: Decision) -> tuple[str, ...]:
+        places = asking.places_under(decision)
+        groups: Sequence[str] = (decision.group,)
+        if decision.auto and decision.profile is not None:
+            profile = asking.snapshot.state.profiles.profiles[decision.profile]
+            ladder = asking.snapshot.ladders[decision.profile]
+            groups = tuple(
+                reachable(
+                    ladder,
+                    tier=decision.tier,
+                    policy=profile.on_overload,
+                    max_tier=asking.principal.max_tier,
+                )
+            )
+        return tuple(group for group in groups if asking.stays(group, places))
+
+    def _offer(
+        self, asking: Asking, decision: Decision, groups: Sequence[str], rates: Mapping[str, Rate]
+    ) -> Guarantee:
+        known, places = self._registry().groups, asking.places_under(decision)
+        able = [
+            each
+            for group in groups
+            for each in known.get(group, ())
+            if not places or is_within(each.location, places)
+        ]
+        return offer_of(able, rates)

@@ -1,0 +1,373 @@
+"""Data stays where profile, key and team have it: every way of a request through LiteLLM, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import litellm
+import pytest
+from fastapi import HTTPException
+from litellm.caching.caching import DualCache
+from litellm.proxy._types import UserAPIKeyAuth
+from litellm.proxy.utils import ProxyLogging
+from litellm.types.utils import CredentialItem
+
+from neuronode_router.access import Principal, Role
+from neuronode_router.auto.judge import GroupFailed, GroupQuestion
+from neuronode_router.domain import (
+    STABLE_ALIAS_PROFILE,
+    TASK_ALIASES,
+    ControlState,
+    HostFacts,
+    Profile,
+    ProfileSet,
+    Tier,
+)
+from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
+from neuronode_router.litellm_plugin.auth.identity import RESIDENCY, Identity
+from neuronode_router.litellm_plugin.current import CurrentSnapshot
+from neuronode_router.litellm_plugin.hooks import gate
+from neuronode_router.litellm_plugin.hooks.chosen_group import Renaming
+from neuronode_router.litellm_plugin.router.deployments import Deployments
+from neuronode_router.litellm_plugin.router.fallback_access import FallbackAccess
+from neuronode_router.litellm_plugin.router.judging import JudgedGroups
+from neuronode_router.litellm_plugin.router.location import Locations, location_of
+from neuronode_router.litellm_plugin.router.model_facts import with_model_facts
+from neuronode_router.routing.fallback_chain import DeploymentStatus
+from neuronode_router.routing.inventory import read_inventory
+from neuronode_router.routing.residency import NOTHING_REQUIRED, required
+from neuronode_router.routing.snapshot import build_snapshot
+from neuronode_router.routing.targets import FALLBACK_FIELDS
+from tests.host.admitted import admission_over
+from tests.host.routers import bridged, deployment, router
+from tests.host.test_gate import FAILS, Spy, Way, anybody
+
+HERE = "http://127.0.0.1:9"
+ELSEWHERE = {"own": None, "german": "de", "american": "us", "unknown": "No Place!", "provider": "openai"}
+"""Groups of one deployment each, and what is noted of its location."""
+
+DEPLOYMENTS = [*ELSEWHERE, "mixed-own", "mixed-american"]
+WITHIN = {"local": {"own", "mixed-own"}, "eu": {"own", "mixed-own", "german"}}
+
+
+@dataclass
+class Kept:
+    """What a test has profiles and keys require."""
+
+    profiles: Mapping[str, tuple[str, ...]]
+    keys: Mapping[str, tuple[str, ...]]
+
+
+def entries() -> list[dict[str, Any]]:
+    """Return the model list: everything fails, so that every fallback is tried."""
+
+    def made(group: str, name: str, place: str | None) -> dict[str, Any]:
+        note = {} if place is None else {"neuronode": {"location": place}}
+        return deployment(group, name, HERE, mock_response=FAILS, info=note)
+
+    alone = [made(group, group, place) for group, place in ELSEWHERE.items()]
+    return [*alone, made("mixed", "mixed-own", None), made("mixed", "mixed-american", "us")]
+
+
+def profile(name: str, residency: tuple[str, ...]) -> Profile:
+    return Profile(
+        name=name,
+        description="",
+        cost_level="low",
+        performance_level="good",
+        tasks=dict.fromkeys(TASK_ALIASES, "american")
+        | {"chat": "own", "summary": "mixed", "sentiment": "auto"},
+        tiers={Tier.FAST: ("american", "own"), Tier.MEDIUM: ("mixed",), Tier.COMPLEX: ("german", "provider")},
+        allowed_teams=("everybody",),
+        residency=residency,
+    )
+
+
+@pytest.fixture
+def kept(request: pytest.FixtureRequest) -> Kept:
+    """Nothing but the key `confined` requires anything, unless a test says so."""
+    return getattr(request, "param", Kept({}, {"confined": ("local",), "european": ("eu",)}))
+
+
+@pytest.fixture
+def way(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
+    """A proxy's hooks over groups in several places."""
+    live = router(entries(), disable_cooldowns=True)
+    monkeypatch.setattr("litellm.proxy.proxy_server.llm_router", live)
+    names = ("active", "strict", STABLE_ALIAS_PROFILE)
+    profiles = ProfileSet({name: profile(name, kept.profiles.get(name, ())) for name in names})
+    groups = frozenset({*ELSEWHERE, "mixed"})
+    current = CurrentSnapshot()
+    current.take(
+        build_snapshot(ControlState(1, "active", profiles, committed_at=0.0), HostFacts(groups=groups))
+    )
+    bridge = bridged(live)
+    deployments, places = Deployments(bridge), Locations(bridge.entries)
+    access = GroupAccess(bridge, group_of=deployments.group_of)
+    admission = admission_over(
+        bridge,
+        current,
+        access,
+        lambda user: Principal(
+            "somebody", Role.MEMBER, team="everybody", residency=kept.keys.get(user.api_key or "", ())
+        ),
+        statuses=lambda: {
+            group: tuple(map(DeploymentStatus, found))
+            for group, found in read_inventory(with_model_facts(bridge.entries())).groups.items()
+        },
+    )
+    spy = Spy()
+    bridge.set_access_check(anybody)
+    FallbackAccess(bridge, grants=access.grants, places=places).hold()
+    guard = gate.Gate(
+        group_of=deployments.group_of,
+        grants=access.grants,
+        lists=lambda: True,
+        place_of=location_of,
+        places=places,
+    )
+    before = list(litellm.callbacks)
+    litellm.callbacks[:] = [admission, Renaming(), guard, spy]
+    yield Way(ProxyLogging(user_api_key_cache=DualCache()), live, spy, admission, current)
+    litellm.callbacks[:] = before
+    gate.let(gate.FREE)
+
+
+NAMES = (
+    *(
+        "own",
+        "german",
+        "american",
+        "unknown",
+        "provider",
+        "mixed",
+        "chat",
+        "summary",
+        "strategy",
+        "sentiment",
+    ),
+    *(
+        "auto",
+        "auto:complex",
+        "task_chat",
+        "@profile/strict",
+        "strict/strategy",
+        "own,american",
+        "chat,summary",
+    ),
+    *("mixed-american", "mixed-own", "openai/american", "nothing-of-this-name"),
+)
+ANSWERED = {"own", "mixed", "chat", "summary", "auto", "sentiment", "mixed-own"}
+"""Those of the names that lead to own machines."""
+
+
+@pytest.mark.parametrize(("caller", "within"), [("confined", "local"), ("european", "eu")])
+async def test_no_name_leads_a_confined_caller_elsewhere(way: Way, caller: str, within: str) -> None:
+    """Groups, tasks, `auto`, overrides, lists, ids of deployments and their own names; what is within is asked."""
+    for name in NAMES:
+        seen = await way.ask(caller, {"model": name})
+
+        assert seen <= WITHIN[within], name
+        assert bool(seen) or name not in ANSWERED
+
+
+@pytest.mark.parametrize("shape", ["names", "objects", "settings"])
+async def test_no_fallback_leads_a_confined_caller_elsewhere(way: Way, shape: str) -> None:
+    """In any shape and field: what is elsewhere is skipped, and what comes after it is tried."""
+    targets = (*ELSEWHERE, "mixed", "strategy", "auto:complex", "american,own", "*")
+    for target, field in itertools.product(targets, FALLBACK_FIELDS):
+        seen = await way.ask("confined", {"model": "own", **fallbacks(shape, field, target)})
+
+        assert "own" in seen
+        assert seen <= WITHIN["local"], (target, field)
+        assert field != "fallbacks" or shape != "names" or "mixed-own" in seen
+
+
+def fallbacks(shape: str, field: str, target: str) -> dict[str, Any]:
+    """Return the fields of a body."""
+    by_group = [{"own": [target, "mixed"], "*": [target]}]
+    shapes: Mapping[str, dict[str, Any]] = {
+        "names": {field: by_group if field != "fallbacks" else [target, "mixed"]},
+        "objects": {field: [{"model": target}, {"model": "mixed"}]},
+        "settings": {"router_settings_override": {field: by_group}},
+    }
+    return shapes[shape]
+
+
+async def test_who_is_not_confined_goes_anywhere(way: Way) -> None:
+    """Without a requirement nothing is held back, nor is anything for want of a place."""
+    for name in ("american", "unknown", "provider", "german"):
+        assert await way.ask("ordinary", {"model": name}) == {name}
+
+
+@pytest.mark.parametrize("kept", [Kept({"active": ("local",)}, {})], indirect=True)
+async def test_the_active_profile_confines_everybody_who_does_not_choose_another(way: Way) -> None:
+    """Groups by their own names too; another profile decides for itself."""
+    names = ("american", "strategy", "auto", "mixed", "openai/american", "provider")
+    for name in names:
+        assert await way.ask("ordinary", {"model": name}) <= WITHIN["local"], name
+
+    assert await way.ask("ordinary", {"model": "strict/strategy"}) == {"american"}
+
+
+@pytest.mark.parametrize("kept", [Kept({"strict": ("eu",)}, {"confined": ("us",)})], indirect=True)
+async def test_all_that_is_required_holds_together(way: Way) -> None:
+    """A key that must stay in America under a profile that must stay in Europe: only own machines are left."""
+    assert await way.ask("confined", {"model": "strategy"}) == {"american"}
+    assert await way.ask("confined", {"model": "strict/strategy"}) == set()
+    assert await way.ask("confined", {"model": "strict/auto:complex"}) <= WITHIN["local"]
+    assert await way.ask("confined", {"model": "strict/chat"}) == {"own"}
+
+
+@pytest.mark.parametrize("kept", [Kept({"strict": ("eu",)}, {})], indirect=True)
+async def test_a_fallback_of_a_stricter_profile_makes_the_whole_request_strict(way: Way) -> None:
+    """Its data cannot be told apart from that of the first name."""
+    seen = await way.ask("ordinary", {"model": "own", "fallbacks": ["strict/chat", "american"]})
+
+    assert seen == {"own"}
+
+
+@pytest.mark.parametrize("kept", [Kept({"strict": ("local",)}, {})], indirect=True)
+async def test_a_profile_that_is_chosen_has_what_cannot_be_checked_refused(way: Way) -> None:
+    """A field that may lead to another server is refused although the caller alone is not limited."""
+    seen = await way.ask("ordinary", {"model": "strict/chat", "api_base": "http://127.0.0.1:8"})
+
+    assert seen == set()
+
+
+async def test_calls_within_a_request_stay_too(way: Way) -> None:
+    """A guardrail's model is the operator's choice, and the data is the same."""
+    litellm.callbacks.remove(way.admission)
+    gate.let(gate.Free(required(["local"])))
+    for group in (*ELSEWHERE, "mixed"):
+        way.spy.seen = set()
+
+        with contextlib.suppress(HTTPException, litellm.exceptions.InternalServerError):
+            await way.live.acompletion(
+                model=group, messages=[{"role": "user", "content": "hi"}], metadata={"own": 1}, num_retries=0
+            )
+
+        assert way.spy.seen <= WITHIN["local"]
+        assert bool(way.spy.seen) is (group in ("own", "mixed"))
+
+
+async def test_a_call_past_the_router_is_refused(way: Way) -> None:
+    """Of what LiteLLM asks without a deployment of its list nobody can tell where it goes."""
+    litellm.callbacks.remove(way.admission)
+    gate.let(gate.Free(required(["eu"])))
+
+    with pytest.raises(HTTPException) as refusal:
+        await litellm.acompletion(
+            model="openai/own", api_base=HERE, api_key="none", messages=[], mock_response="hi"
+        )
+
+    assert refusal.value.status_code == 403
+
+
+@pytest.mark.parametrize("group", ["own", "american"])
+async def test_the_judge_asks_only_where_the_requests_data_may_go(way: Way, group: str) -> None:
+    """It runs in the background, where no request stands in the context; it brings the request's places along."""
+    groups = JudgedGroups(bridged(way.live))
+    places = required(["local"])
+    way.spy.seen = set()
+
+    with pytest.raises(GroupFailed):
+        await groups.answer(GroupQuestion(group, [{"role": "user", "content": "hi"}], 5, None, places=places))
+
+    assert way.spy.seen == ({"own"} if group == "own" else set())
+    assert groups.stays(group, places) is (group == "own")
+    assert gate.places() == NOTHING_REQUIRED
+
+
+async def test_the_refusal_names_places_and_the_cure(way: Way) -> None:
+    """Who is refused, and who runs the proxy, learn what is where."""
+    user = UserAPIKeyAuth(api_key="confined")
+    data = {"model": "strategy", "messages": [], "proxy_server_request": {"body": {"model": "strategy"}}}
+
+    with pytest.raises(HTTPException) as refusal:
+        await way.admission.async_pre_call_hook(user, DualCache(), data, "acompletion")
+
+    text = refusal.value.detail["error"]  # type: ignore[index]
+    assert (refusal.value.status_code, "'american'" in text) == (403, True)
+    assert "must stay in local" in text
+    assert "model_info.neuronode.location" in text
+
+
+async def test_a_place_that_is_edited_counts_at_once(way: Way) -> None:
+    """What the last answer found is not remembered: the next request goes nowhere else."""
+    assert await way.ask("european", {"model": "german"}) == {"german"}
+    bridge = bridged(way.live)
+    entry = next(one for one in bridge.entries() if one["model_name"] == "german")
+    entry["model_info"]["neuronode"]["location"] = "us"  # type: ignore[index]
+
+    assert await way.ask("european", {"model": "german"}) == set()
+
+
+async def test_many_requests_at_once_keep_their_own_places(way: Way) -> None:
+    """One caller's requirement is no other's."""
+    asked = [way.ask(caller, {"model": "american"}) for caller in ("confined", "ordinary") * 20]
+
+    await asyncio.gather(*asked)
+
+    assert way.spy.seen <= {"american"}
+
+
+@pytest.mark.parametrize(
+    ("params", "place"),
+    [
+        ({"model": "openai/gpt-4o"}, "openai"),
+        ({"model": "gpt-4o"}, "openai"),
+        ({"model": "*"}, None),
+        ({"model": "github_copilot/gpt-4o"}, "github_copilot"),
+        ({"model": "ollama_chat/llama3.1"}, "local"),
+        (
+            {"model": "gpt-4o", "custom_llm_provider": "azure", "api_base": "https://x.openai.azure.com"},
+            "azure",
+        ),
+        ({"model": "bedrock/anthropic.claude", "aws_region_name": "eu-central-1"}, "de"),
+        ({"model": "vertex_ai/gemini-2.0-flash", "vertex_location": "europe-west9"}, "fr"),
+        ({"model": "openai/x", "litellm_credential_name": "here"}, "local"),
+        ({"model": "openai/x", "litellm_credential_name": "away"}, None),
+        ({"model": "openai/x", "litellm_credential_name": "gone"}, None),
+        ({"model": "openai/x", "api_base": "http://127.0.0.1", "use_litellm_proxy": True}, None),
+        ({"model": "no-such-thing-at-all"}, None),
+    ],
+    ids=str,
+)
+def test_a_place_is_read_from_what_litellm_is_told(
+    monkeypatch: pytest.MonkeyPatch, params: dict[str, Any], place: str | None
+) -> None:
+    """From parameters, credentials by name, and the provider; a sign-in is never begun for it."""
+    monkeypatch.setattr(
+        litellm,
+        "credential_list",
+        [
+            CredentialItem(credential_name=name, credential_values={"api_base": base}, credential_info={})
+            for name, base in (("here", HERE), ("away", "https://away.example.com"))
+        ],
+    )
+
+    assert location_of({"model_name": "g", "litellm_params": params, "model_info": {"id": "1"}}) == place
+
+
+def test_an_address_of_the_environment_is_as_good_as_a_written_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LiteLLM takes it for every deployment that has none."""
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://gateway.example.com")
+
+    assert location_of({"model_name": "g", "litellm_params": {"model": "openai/gpt-4o"}}) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [(None, ()), ("eu", ("eu",)), (["de", "us"], ("de", "us")), ({"x": 1}, ("local",))]
+)
+def test_a_team_requires_what_its_metadata_says(written: object, read: tuple[str, ...]) -> None:
+    """Only administrators write it; what the key's own metadata says counts nothing."""
+    metadata = {} if written is None else {RESIDENCY: written}
+    user = UserAPIKeyAuth(team_id="t", team_metadata=metadata, metadata={RESIDENCY: "us"})
+
+    assert Identity(proxy=None, access=None).principal(user).residency == read

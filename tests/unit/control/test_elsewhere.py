@@ -1,0 +1,46 @@
+"""Before a profile comes into force it is said which of its groups are not where its data must stay."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from neuronode_router.control.change import ChangeTarget
+from neuronode_router.control.checks import require_servable
+from neuronode_router.domain import STABLE_ALIAS_PROFILE, ControlState, HostFacts, ProfileSet
+from tests.support.usage import profile
+
+NAMES = ("plain", STABLE_ALIAS_PROFILE, "strict")
+PROFILES = ProfileSet({name: profile(name, residency=("eu",) if name == "strict" else ()) for name in NAMES})
+GROUPS = frozenset(use.group for each in PROFILES.profiles.values() for use in each.uses())
+BEFORE = ControlState(1, "plain", PROFILES, committed_at=0.0)
+EVERYWHERE = HostFacts(groups=GROUPS, places=dict.fromkeys(GROUPS, ("de", "local")))
+
+
+def warnings(places: dict[str, tuple[str | None, ...]], active: str = "strict") -> tuple[str, ...]:
+    """Return what is said of a switch where some groups are elsewhere."""
+    host = replace(EVERYWHERE, places={**EVERYWHERE.places, **places})
+    return require_servable(BEFORE, ChangeTarget(active, PROFILES), host)
+
+
+@pytest.mark.parametrize(
+    ("places", "said"),
+    [
+        (("openai",), "'chat_strict' is refused, for it is at openai"),
+        (("local", "us", None), "'chat_strict' keeps to its other deployments, for it is at unknown, us"),
+    ],
+)
+def test_a_switch_says_what_would_be_refused(places: tuple[str | None, ...], said: str) -> None:
+    """Each group once, with its places, whether all of it or some of its deployments."""
+    found = warnings({"chat_strict": places})
+
+    assert len(found) == 1
+    assert said in found[0]
+    assert "must stay in eu" in found[0]
+
+
+def test_nothing_is_said_of_what_is_within_or_not_required() -> None:
+    """Nor of another profile's groups."""
+    assert warnings({"chat_plain": ("openai",)}) == ()
+    assert warnings({"chat_plain": ("openai",)}, active="plain") == ()
