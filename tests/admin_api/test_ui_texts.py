@@ -73,6 +73,7 @@ VOCABULARIES = {
     "overload": OnOverload,
     "probe": Found,
     "problem": {*KINDS, *Code, *written_codes(), DEAD_MAPPING, *set(State) - {State.GREEN}},
+    "residency": ("outside", "partly"),
     "role": Role,
     "rollout_limit": Limit,
     "rollout_metric": Metric,

@@ -59,7 +59,7 @@ export const en = {
   "probe.authentication": "key refused", "probe.not_found": "not found", "probe.bad_request": "request refused", "probe.unavailable": "unavailable", "probe.failed": "failed",
   "matrix.check": "Check all profiles", "matrix.intro": "Every profile and every task: which group answers.", "matrix.invalid": "Some mappings cannot serve.",
   "matrix.live.absent": "Checked are names and rules. Proof by real requests is not available on this proxy.", "matrix.title": "Matrix", "matrix.valid": "Every mapping leads to a group this proxy has.",
-  "misfit.context_window": "too long for it", "misfit.modality": "cannot read this kind of content", "misfit.tools": "cannot call tools", "misfit.schema": "keeps to no schema",
+  "misfit.context_window": "too long for it", "misfit.modality": "cannot read this kind of content", "misfit.tools": "cannot call tools", "misfit.schema": "keeps to no schema", "misfit.residency": "stands where its data may not go", "residency.outside": "elsewhere", "residency.partly": "partly elsewhere", "cell.residency": "Deployments of this group stand outside the places where this profile keeps data; they are never asked.",
   "mode.off": "off", "mode.on": "on", "mode.shadow": "shadow",
   "nav.access": "Access", "nav.audit": "Audit", "nav.cost": "Cost", "nav.label": "Screens", "nav.mappings": "Mappings", "nav.matrix": "Matrix", "nav.now": "Now", "nav.routing": "Routing", "nav.skip": "Skip to content", "nav.workers": "Workers",
   "now.active": "Answers now", "now.attention": "Needs attention", "now.by": "By", "now.embedded": "Built-in model", "now.embedded.count": "answers {count} groups",

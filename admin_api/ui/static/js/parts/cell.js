@@ -6,6 +6,7 @@ import { dateTime, milliseconds, money } from "../format.js";
 import { t, word } from "../i18n.js";
 import { Ago, Badge, Button, Code, Dialog, Failure, Problems } from "./basics.js";
 
+export const ELSEWHERE = { outside: "bad", partly: "warn" }; // how a group stands to the places where the profile keeps data
 export const TONES = { green: "good", red: "bad", not_loaded: "plain", too_old: "warn", unknown: "plain" };
 
 export function CellDialog({ profile, task, group, cell, problems, may, onProven, onClose }) {
@@ -32,6 +33,7 @@ export function CellDialog({ profile, task, group, cell, problems, may, onProven
       ${cell?.checked_at && html`<div><dt>${t("cell.when")}</dt><dd><${Ago} at=${cell.checked_at} /><small>${dateTime(cell.checked_at)}</small></dd></div>
         <div><dt>${t("explain.latency")}</dt><dd>${milliseconds(cell.latency_ms)}</dd></div><div><dt>${t("cost.cost")}</dt><dd>${money(cell.cost_usd)}</dd></div>`}
     </dl>
+    ${cell?.residency && html`<p><${Badge} tone=${ELSEWHERE[cell.residency]}>${word("residency", cell.residency)}<//> ${t("cell.residency")}</p>`}
     <${Problems} problems=${problems} />
     <p class="note">${t(cell?.checked_at ? "cell.note" : "cell.never")}</p><//>`;
 }

@@ -7,7 +7,7 @@ import { milliseconds, money, number } from "../format.js";
 import { t, word } from "../i18n.js";
 import { mayReadAll, mayWrite } from "../live.js";
 import { Ago, AsOf, Badge, Button, Card, Code, Failure, Name, Page, Problems, say, Table } from "../parts/basics.js";
-import { CellDialog, TONES } from "../parts/cell.js";
+import { CellDialog, ELSEWHERE, TONES } from "../parts/cell.js";
 import { readEvents } from "../sse.js";
 import { ordered } from "../vocabulary.js";
 
@@ -125,6 +125,7 @@ function Cell({ profile, task, check, proven, found, active, onOpen }) {
   const cell = proven && (found[`${proven.group} ${proven.shape}`] ?? proven);
   return html`<td class=${active ? "column-active" : undefined}>${!group ? "\u2013" : html`<button type="button" class="cell" onClick=${onOpen}><${Code} of=${group} />
     ${wrong.length > 0 && html` <${Badge} tone="bad">${word("problem", wrong[0].code)}<//>`}
+    ${proven?.residency && html` <${Badge} tone=${ELSEWHERE[proven.residency]}>${word("residency", proven.residency)}<//>`}
     ${cell && html`<span class="proof" data-state=${cell.state}><${Badge} tone=${TONES[cell.state] ?? "plain"}>${word("cell", cell.state)}<//>
       <small>${cell.state === "red" || cell.state === "not_loaded" ? word("probe", cell.why) : cell.latency_ms !== null && milliseconds(cell.latency_ms)}</small>
       ${cell.checked_at && html`<small><${Ago} at=${cell.checked_at} /></small>`}</span>`}</button>`}</td>`;
