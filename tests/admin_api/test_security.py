@@ -25,7 +25,7 @@ CALLERS = (None, "wrong", "member", "stranger", "viewer", "admin")
 REFUSED = {None: 401, "wrong": 401}
 MEMBERS_MAY = {"list_profiles", "read_access", "read_status", "read_profile", "compare_profiles", "classify"}
 MEMBERS_MAY |= {"list_bindings", "give_feedback", "read_schema"}
-TEAMS_MAY = {"read_usage", "read_series", "newest_requests", "explain_request"}
+TEAMS_MAY = {"read_usage", "read_residency", "read_series", "newest_requests", "explain_request"}
 """Members of a team may, and only see its own."""
 VIEWERS_MAY = (
     MEMBERS_MAY

@@ -49,6 +49,7 @@ def test_every_wire_format_follows_the_switch(
         "group": "extraction_balanced",
         "reason": "active_profile",
         "fallback": "0",
+        "location": "local",
     }
 
 
