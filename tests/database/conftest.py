@@ -69,7 +69,7 @@ def database_url(postgres: PostgresServer, litellm_database: str) -> str:
     return postgres.new_database(like=litellm_database)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def proxy(
     tmp_path_factory: pytest.TempPathFactory, upstream: Upstream, database_mode: Path, database_url: str
 ) -> Iterator[Proxy]:
@@ -98,7 +98,7 @@ def lone_url(postgres: PostgresServer, litellm_database: str) -> str:
     return postgres.new_database(like=litellm_database)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lone(
     tmp_path_factory: pytest.TempPathFactory, upstream: Upstream, database_mode: Path, lone_url: str
 ) -> Iterator[Proxy]:

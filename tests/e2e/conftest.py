@@ -52,14 +52,14 @@ def keys(generated: Mapping[str, tuple[str, AccessKey]]) -> Mapping[str, str]:
     return {name: plain for name, (plain, _) in generated.items()}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """The Redis server of the shared proxy."""
     with running_redis(tmp_path_factory.mktemp("redis")) as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def proxy(
     tmp_path_factory: pytest.TempPathFactory,
     upstream: Upstream,
