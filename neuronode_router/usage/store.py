@@ -31,7 +31,7 @@ GATE = ""
 Rows = dict[tuple[int, UsageKey], Sums]
 """Sums by start (Unix seconds) and key."""
 
-LATER = frozenset({"arm"})
+LATER = frozenset({"arm", "location"})
 """Names of a key that earlier releases did not have."""
 
 _NUMBERS = (*ADDED, "largest")
@@ -207,14 +207,14 @@ def _merge(connection: Connection, period: int, rows: Mapping[tuple[int, UsageKe
     """Add rows to those stored. The caller holds the gate, so nobody else writes between reading and writing."""
     by_start: dict[int, dict[str, tuple[UsageKey, Sums]]] = {}
     for (start, key), sums in rows.items():
-        by_start.setdefault(start, {})[_digest(key)] = (key, sums)
+        by_start.setdefault(start, {})[row_digest(key)] = (key, sums)
     new: list[dict[str, Any]] = []
     changed: list[dict[str, Any]] = []
     for start, keyed in by_start.items():
         where = {"of_period": period, "of_start": start}
         for row in connection.execute(_STORED, {**where, "of_keys": list(keyed)}):
             (_, key), total = _entry(row)
-            digest = _digest(key)
+            digest = row_digest(key)
             total.merge(keyed.pop(digest)[1])
             changed.append({**where, "of_key": digest, **_columns(total)})
         new += [
@@ -227,11 +227,14 @@ def _merge(connection: Connection, period: int, rows: Mapping[tuple[int, UsageKe
         connection.execute(_REPLACE, changed)
 
 
-def _digest(key: UsageKey) -> str:
-    # What came later counts only where there is something, so that older rows keep their digest.
-    told_apart = (
-        str(value) for name, value in zip(key._fields, key, strict=True) if value or name not in LATER
-    )
+def row_digest(key: UsageKey) -> str:
+    """Return what identifies a row of a period. What came later counts only where there is something.
+
+    So rows of earlier releases keep theirs.
+    """
+    named = key._asdict()
+    told_apart = [str(value) for name, value in named.items() if name not in LATER]
+    told_apart += [f"{name}={value}" for name, value in named.items() if name in LATER and value]
     return hashlib.blake2b("\x1f".join(told_apart).encode(), digest_size=16).hexdigest()
 
 

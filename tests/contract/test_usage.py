@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import signal
 import subprocess
 import sys
@@ -19,9 +20,9 @@ from sqlalchemy import Connection
 from neuronode_router.control.store import ControlStore
 from neuronode_router.errors import StoreUnavailable
 from neuronode_router.usage.buffer import Batch, UsageBuffer
-from neuronode_router.usage.finished import FinishedRequest
+from neuronode_router.usage.finished import FinishedRequest, UsageKey
 from neuronode_router.usage.periods import DAY, HOUR, HOURS_KEPT, MINUTE, MINUTES_KEPT, TimeSpan
-from neuronode_router.usage.store import Rows, UsageStore
+from neuronode_router.usage.store import Rows, UsageStore, row_digest
 from neuronode_router.usage.sums import Sums
 from neuronode_router.usage.writer import REQUESTS_KEPT, UsageWriter
 from tests.contract.conftest import MakeStore
@@ -107,6 +108,10 @@ def test_rows_of_an_older_release_survive(make_store: MakeStore, state_url: str)
         "DROP TABLE neuronode_rollout",
         "DROP TABLE neuronode_rollout_event",
         "DROP TABLE neuronode_lease",
+        "ALTER TABLE neuronode_state DROP COLUMN steering",
+        "ALTER TABLE neuronode_audit DROP COLUMN steering",
+        "DROP TABLE neuronode_policy",
+        "DROP TABLE neuronode_policy_memory",
         "UPDATE neuronode_version SET version_num = '0004'",
     ):
         tamper(state_url, statement)
@@ -115,6 +120,16 @@ def test_rows_of_an_older_release_survive(make_store: MakeStore, state_url: str)
 
     assert migrated.collect(ALWAYS) == batch.rows
     assert migrated.add("w", batch_of(2, [finished()]), at=NOW)
+
+
+def test_rows_of_an_older_release_are_added_to() -> None:
+    """A row without what came later is the one that earlier releases wrote; each later name tells rows apart."""
+    known = UsageKey(profile="premium", revision=3, task="chat", reason="active_profile")
+    former = [str(value) for name, value in known._asdict().items() if name not in ("arm", "location")]
+
+    assert row_digest(known) == hashlib.blake2b("\x1f".join(former).encode(), digest_size=16).hexdigest()
+    later = [known, known._replace(arm="x"), known._replace(location="x")]
+    assert len({row_digest(key) for key in later}) == 3
 
 
 def test_a_batch_counts_once(books: UsageStore) -> None:
