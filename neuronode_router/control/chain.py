@@ -13,6 +13,9 @@ from typing import Any
 
 from neuronode_router.domain import AuditEntry
 
+LATER = ("bindings", "canary", "steering")
+"""Fields that earlier releases did not have. Where they are empty, rows are hashed without them, as those were."""
+
 GENESIS = ""
 """What stands for the hash before the first row."""
 
@@ -21,12 +24,9 @@ def entry_hash(entry: AuditEntry) -> str:
     """Return the SHA-256 over the canonical JSON of all fields of `entry` but `hash` itself. Never raises."""
     document: dict[str, Any] = asdict(entry)
     del document["hash"]
-    if not entry.bindings:
-        del document["bindings"]  # rows from before there were bindings keep their hash
-    if not entry.canary:
-        del document["canary"]  # and so do those from before there were rollouts
-    if not entry.steering:
-        del document["steering"]  # and those from before there were policies
+    for name in LATER:
+        if not document[name]:
+            del document[name]
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -12,6 +12,7 @@ import pytest
 
 from admin_api.router import PREFIX, SECOND_PREFIX
 from admin_api.ui.routes import MAX_CLAIM_BYTES, STATIC, read_site
+from neuronode_router.control.chain import LATER
 from neuronode_router.errors import AdminClosed
 from tests.admin_api.world import World
 
@@ -235,3 +236,11 @@ async def test_every_likely_address_leads_to_the_page(
     answer = await anyone.get(prefix + path, follow_redirects=True)
 
     assert (answer.status_code, answer.url.path) == (200, f"{prefix}/ui/")
+
+
+def test_the_page_hashes_what_the_audit_log_hashes() -> None:
+    """Both leave out the same fields where they are empty: else every chain of an older database would look broken."""
+    said = re.search(r"const LATER = \[([^\]]*)\]", (STATIC / "js/chain.js").read_text())
+
+    assert said is not None
+    assert tuple(re.findall(r'"(\w+)"', said[1])) == LATER

@@ -1,9 +1,8 @@
 """Starts LiteLLM's command line in a process that has LiteLLM imported already: a fork of one that did nothing else.
 
 It must not know tests or the plugin. Importing LiteLLM takes 6 to 12 s of a core, for every process of every proxy, and
-is the same each time; all that follows it (configuration, plugin, start-up hooks, workers) happens in the new process.
-As a program it is LiteLLM's command line in an interpreter of its own, whose workers are forks: for an environment that
-an import reads.
+is the same each time; all that follows it (configuration, plugin, start-up hooks) happens in the new process. For one
+worker only: a supervisor has threads by the time it starts its workers, and forks of it were seen to hang.
 """
 
 from __future__ import annotations
@@ -90,17 +89,7 @@ def _run(arguments: tuple[str, ...], environ: dict[str, str], folder: Path, log:
         os.dup2(os.open(name, flags), number)
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    _serve(arguments)
-
-
-def _serve(arguments: Sequence[str]) -> None:
-    import uvicorn._subprocess
+    sys.argv = ["litellm", *arguments]
     from litellm.proxy.proxy_cli import run_server
 
-    uvicorn._subprocess.spawn = multiprocessing.get_context("fork")
-    sys.argv = ["litellm", *arguments]
     run_server()
-
-
-if __name__ == "__main__":
-    _serve(sys.argv[1:])

@@ -46,7 +46,7 @@ class Proxy:
     arguments: Sequence[str] = ()
     """More of LiteLLM's command line."""
     afresh: bool = False
-    """Start as users do, in an interpreter of its own; otherwise LiteLLM is imported already."""
+    """Start as users do, in an interpreter of its own; otherwise one worker has LiteLLM imported already."""
     port: int = field(default_factory=free_port)
     start_seconds: float = field(init=False, default=0.0)
     _process: Forked | subprocess.Popen[bytes] | None = field(init=False, default=None)
@@ -81,12 +81,8 @@ class Proxy:
         self.log_file.touch()
         self._log_start = self.log_file.stat().st_size
         begun = time.monotonic()
-        if self.afresh:
-            self._process = self._opened(str(Path(sys.executable).parent / "litellm"))
-        elif preloaded.READ_BY_IMPORTS & self.environ.keys():
-            self._process = self._opened(sys.executable, "-m", preloaded.__name__)
-        else:
-            self._process = self._forked()
+        afresh = self.afresh or self.workers > 1 or preloaded.READ_BY_IMPORTS & self.environ.keys()
+        self._process = self._opened() if afresh else self._forked()
         try:
             wait_until(self._ready, seconds=START_SECONDS, what="the proxy's start")
         except (TimeoutError, ChildProcessError) as error:
@@ -137,10 +133,11 @@ class Proxy:
         """Return a client that sends `key` as bearer."""
         return httpx.Client(base_url=self.url, headers=bearer(key) | headers, timeout=30)
 
-    def _opened(self, *program: str) -> subprocess.Popen[bytes]:
+    def _opened(self) -> subprocess.Popen[bytes]:
+        program = Path(sys.executable).parent / "litellm"
         with self.log_file.open("ab") as log:
             return subprocess.Popen(
-                [*program, *self._arguments()], env=self._environment(), cwd=self.place.directory,
+                [str(program), *self._arguments()], env=self._environment(), cwd=self.place.directory,
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
 
@@ -170,9 +167,7 @@ class Proxy:
         # Clients that pause must not race with a proxy that hangs up on idle connections after 5 s.
         command += ["--port", str(self.port), "--keepalive_timeout", "600"]
         if self.workers > 1:
-            # Of forks, one keeps the other's pipe open: that one is killed is noticed when it does not answer.
-            patience = 120 if self.afresh else 15
-            command += ["--num_workers", str(self.workers), "--timeout_worker_healthcheck", str(patience)]
+            command += ["--num_workers", str(self.workers), "--timeout_worker_healthcheck", "120"]
         return [*command, *self.arguments]
 
     def _environment(self) -> dict[str, str]:

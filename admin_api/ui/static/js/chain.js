@@ -16,8 +16,10 @@ function canonical(value, name) {
 const text = (value) =>
   JSON.stringify(value).replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
-export async function entryHash({ hash, bindings, ...fields }) {
-  const entry = bindings ? { ...fields, bindings } : fields; // rows without bindings are hashed without the word
+const LATER = ["bindings", "canary", "steering"]; // fields without which rows are hashed where they are empty
+
+export async function entryHash({ hash, ...fields }) {
+  const entry = Object.fromEntries(Object.entries(fields).filter(([name, value]) => value || !LATER.includes(name)));
   const bytes = new TextEncoder().encode(canonical(entry));
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");

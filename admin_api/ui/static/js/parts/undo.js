@@ -60,6 +60,7 @@ function UndoBar({ done: { receipt, undone }, onUndo, onEnd }) {
     box.current.querySelector("button").focus();
     let left = SHOWN_MS;
     const timer = setInterval(() => {
+      if (box.current === null) return; // the screen has gone meanwhile
       const held = box.current.matches(":hover") || box.current.querySelector(":focus-visible");
       if (!held && (left -= LOOK_MS) <= 0) onEnd();
     }, LOOK_MS);
