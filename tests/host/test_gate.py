@@ -38,6 +38,7 @@ from neuronode_router.litellm_plugin.hooks.asking import Asking
 from neuronode_router.litellm_plugin.hooks.chosen_group import Renaming
 from neuronode_router.litellm_plugin.hooks.request_metadata import RIVAL
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
+from neuronode_router.litellm_plugin.router.bridge import RouterBridge
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.fallback_access import FallbackAccess
 from neuronode_router.litellm_plugin.router.location import Locations, location_of
@@ -114,6 +115,28 @@ async def anybody(**_: object) -> bool:
     return True
 
 
+@contextlib.contextmanager
+def guarded(
+    bridge: RouterBridge, access: GroupAccess, admission: Admission, current: CurrentSnapshot
+) -> Iterator[Way]:
+    """Hold all our hooks over a router, with a spy behind them; LiteLLM has its own again at the end."""
+    spy, places = Spy(), Locations(bridge.entries)
+    bridge.set_access_check(anybody)  # LiteLLM's own may be switched off
+    FallbackAccess(bridge, grants=access.grants, places=places).hold()
+    guard = gate.Gate(
+        group_of=Deployments(bridge).group_of,
+        grants=access.grants,
+        lists=lambda: True,
+        place_of=location_of,
+        places=places,
+    )
+    before = list(litellm.callbacks)
+    litellm.callbacks[:] = [admission, Renaming(), guard, spy]
+    yield Way(ProxyLogging(user_api_key_cache=DualCache()), bridge.live(), spy, admission, current)
+    litellm.callbacks[:] = before
+    gate.let(gate.FREE)
+
+
 @pytest.fixture
 def way(monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
     """A proxy's hooks over a router whose deployments all fail."""
@@ -136,23 +159,8 @@ def way(monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
         access,
         lambda user: Principal("somebody", Role.MEMBER, max_tier=caps.get(user.api_key or "", Tier.COMPLEX)),
     )
-    spy = Spy()
-    bridge.set_access_check(anybody)  # LiteLLM's own may be switched off
-    places = Locations(bridge.entries)
-    checks = FallbackAccess(bridge, grants=access.grants, places=places)
-    checks.hold()
-    guard = gate.Gate(
-        group_of=deployments.group_of,
-        grants=access.grants,
-        lists=lambda: True,
-        place_of=location_of,
-        places=places,
-    )
-    before = list(litellm.callbacks)
-    litellm.callbacks[:] = [admission, Renaming(), guard, spy]
-    yield Way(ProxyLogging(user_api_key_cache=DualCache()), live, spy, admission, current)
-    litellm.callbacks[:] = before
-    gate.let(gate.FREE)
+    with guarded(bridge, access, admission, current) as guarded_way:
+        yield guarded_way
 
 
 class Sampled:

@@ -14,7 +14,6 @@ import pytest
 from fastapi import HTTPException
 from litellm.caching.caching import DualCache
 from litellm.proxy._types import UserAPIKeyAuth
-from litellm.proxy.utils import ProxyLogging
 from litellm.types.utils import CredentialItem
 
 from neuronode_router.access import Principal, Role
@@ -32,11 +31,9 @@ from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.auth.identity import RESIDENCY, Identity
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks import gate
-from neuronode_router.litellm_plugin.hooks.chosen_group import Renaming
 from neuronode_router.litellm_plugin.router.deployments import Deployments
-from neuronode_router.litellm_plugin.router.fallback_access import FallbackAccess
 from neuronode_router.litellm_plugin.router.judging import JudgedGroups
-from neuronode_router.litellm_plugin.router.location import Locations, location_of
+from neuronode_router.litellm_plugin.router.location import location_of
 from neuronode_router.litellm_plugin.router.model_facts import with_model_facts
 from neuronode_router.routing.fallback_chain import DeploymentStatus
 from neuronode_router.routing.inventory import read_inventory
@@ -45,7 +42,7 @@ from neuronode_router.routing.snapshot import build_snapshot
 from neuronode_router.routing.targets import FALLBACK_FIELDS
 from tests.host.admitted import admission_over
 from tests.host.routers import bridged, deployment, router
-from tests.host.test_gate import FAILS, Spy, Way, anybody
+from tests.host.test_gate import FAILS, Way, guarded
 
 HERE = "http://127.0.0.1:9"
 ELSEWHERE = {"own": None, "german": "de", "american": "us", "unknown": "No Place!", "provider": "openai"}
@@ -107,8 +104,7 @@ def way(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
         build_snapshot(ControlState(1, "active", profiles, committed_at=0.0), HostFacts(groups=groups))
     )
     bridge = bridged(live)
-    deployments, places = Deployments(bridge), Locations(bridge.entries)
-    access = GroupAccess(bridge, group_of=deployments.group_of)
+    access = GroupAccess(bridge, group_of=Deployments(bridge).group_of)
     admission = admission_over(
         bridge,
         current,
@@ -121,21 +117,8 @@ def way(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
             for group, found in read_inventory(with_model_facts(bridge.entries())).groups.items()
         },
     )
-    spy = Spy()
-    bridge.set_access_check(anybody)
-    FallbackAccess(bridge, grants=access.grants, places=places).hold()
-    guard = gate.Gate(
-        group_of=deployments.group_of,
-        grants=access.grants,
-        lists=lambda: True,
-        place_of=location_of,
-        places=places,
-    )
-    before = list(litellm.callbacks)
-    litellm.callbacks[:] = [admission, Renaming(), guard, spy]
-    yield Way(ProxyLogging(user_api_key_cache=DualCache()), live, spy, admission, current)
-    litellm.callbacks[:] = before
-    gate.let(gate.FREE)
+    with guarded(bridge, access, admission, current) as guarded_way:
+        yield guarded_way
 
 
 NAMES = (

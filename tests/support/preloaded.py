@@ -25,7 +25,6 @@ READ_BY_IMPORTS = frozenset({"PYTHONPATH", "PROMETHEUS_MULTIPROC_DIR"})
 IMPORTED = (
     "litellm.proxy.proxy_server",
     "litellm.proxy.proxy_cli",
-    "uvicorn.workers",
     "sqlalchemy",
     "alembic",
 )
@@ -78,9 +77,6 @@ def _run(arguments: tuple[str, ...], environ: dict[str, str], folder: Path, log:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environ)
-    sys.path[:0] = [
-        place for place in environ.get("PYTHONPATH", "").split(os.pathsep) if place not in sys.path
-    ]
     for name, flags, number in (
         (os.devnull, os.O_RDONLY, 0),
         (log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 1),

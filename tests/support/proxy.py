@@ -117,7 +117,7 @@ class Proxy:
         assert self._process is not None
         if self.workers == 1:
             return [psutil.Process(self._process.pid)]
-        return [child for child in self._children() if "resource_tracker" not in " ".join(child.cmdline())]
+        return [child for child in self._children() if "spawn_main" in " ".join(child.cmdline())]
 
     def processes(self) -> list[psutil.Process]:
         """Return every process that serving takes: workers and who started them."""
