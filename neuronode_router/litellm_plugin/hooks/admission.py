@@ -155,7 +155,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
     def is_limited(self, user: UserAPIKeyAuth) -> bool:
         """Return whether anything is denied to a caller, or nobody can tell. Never raises."""
         try:
-            return self.asking(user, {}).is_denied
+            return self.asking(user, {}).is_unreadable
         except Exception as error:  # noqa: BLE001 - who cannot be known is not let through
             self.failures.record("admission", error)
             return self._must_fail(user, {})
@@ -173,7 +173,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         self, user: UserAPIKeyAuth, body: Mapping[str, Any], *, kind: str, counts: bool = False
     ) -> None:
         asking = self.asking(user, dict(body))
-        if asking.is_denied and not (counts and isinstance(body.get("model"), str)):
+        if asking.is_unreadable and not (counts and isinstance(body.get("model"), str)):
             raise gate.unseen(kind)
         for name in set(_all_names(body)):
             await self._judge_name(asking, name)
@@ -221,6 +221,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         chosen_group.choose(user, requested, ",".join(way.decision.group for way in ways))
         known = self._keeper.sent(talk, ways[0].decision, asking.snapshot)
         shared = {request_metadata.CONVERSATION: known, request_metadata.CALLER: asking.principal.name}
+        shared |= asking.personal_mark()
         marks = [{**(way.mark or {}), **shared} for way in ways]
         decisions = [way.decision for way in ways]
         request_metadata.stamp_all(bucket, list(zip(decisions, marks, strict=True)), tags=self._host.tags())
@@ -237,7 +238,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
                 principal.max_tier is not TIERS[-1]
                 or bool(principal.residency)
                 or gate.is_listed(user)
-                or any(profile.residency for profile in self._profiles().values())
+                or any(profile.confines for profile in self._profiles().values())
                 or any(subject in bindings for subject in subjects)
                 or any(name.startswith(PROFILE_NAME_PREFIX) for name in _all_names(data))
             )
