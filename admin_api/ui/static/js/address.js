@@ -8,7 +8,19 @@ function read() {
 }
 
 const address = createStore(read());
-window.addEventListener("hashchange", () => address.set(read()));
+let held = () => false;
+window.addEventListener("hashchange", () => {
+  if (held()) history.pushState(null, "", hashOf(address.get()));
+  else address.set(read());
+});
+
+// While `holds` returns true the screen stays, as where something typed would be lost. Returns what ends it.
+export function holdScreen(holds) {
+  held = holds;
+  return () => {
+    held = () => false;
+  };
+}
 
 export const useAddress = () => useStore(address);
 
@@ -16,7 +28,11 @@ export const useAddress = () => useStore(address);
 export function narrow(changes) {
   const { screen, asked } = read();
   const left = Object.entries({ ...asked, ...changes }).filter(([, value]) => value !== "" && value !== null);
-  const query = new URLSearchParams(left).toString();
-  history.replaceState(null, "", `#/${screen}${query && `?${query}`}`);
+  history.replaceState(null, "", hashOf({ screen, asked: left }));
   address.set(read());
+}
+
+function hashOf({ screen, asked }) {
+  const query = new URLSearchParams(asked).toString();
+  return `#/${screen}${query && `?${query}`}`;
 }

@@ -41,6 +41,7 @@ export const de = {
   "explain.elsewhere": "Unter", "explain.ended": "Beendet", "explain.id": "Kennung", "explain.latency": "Antwortzeit", "explain.look": "Nachsehen", "explain.note": "Die Kennung steht im Antwortkopf x-litellm-call-id.", "explain.outcome": "Ausgang", "explain.title": "Eine Anfrage erklären",
   "violation.capability": "Fähigkeit", "violation.context_window": "zu lang dafür", "violation.modality": "Art des Inhalts", "violation.unknown_group": "Gruppe fehlt",
   "cost.low": "niedrig", "cost.medium": "mittel", "cost.high": "hoch",
+  "dialog.discard": "Verwerfen", "dialog.stay": "Weiter bearbeiten", "dialog.unsaved": "Ihre Eingaben sind nicht gespeichert.",
   "edit.base": "Beim Öffnen", "edit.conflict": "Inzwischen hat jemand etwas geändert.", "edit.conflict.by": "Revision {revision} von {actor}.",
   "edit.hint": "Eine Modellgruppe dieses Proxys.", "edit.keep_theirs": "Dabei belassen", "edit.mine": "Ihre Wahl", "edit.said": "{task} geht jetzt an {group}.",
   "edit.theirs": "Jetzt dort", "edit.title": "{profile}: {task}", "edit.use_mine": "Meine nehmen",

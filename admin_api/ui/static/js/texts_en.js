@@ -41,6 +41,7 @@ export const en = {
   "explain.elsewhere": "Under", "explain.ended": "Ended", "explain.id": "Call id", "explain.latency": "Latency", "explain.look": "Look up", "explain.note": "The id is in the response header x-litellm-call-id.", "explain.outcome": "Outcome", "explain.title": "Explain a request",
   "violation.capability": "capability", "violation.context_window": "too long for it", "violation.modality": "kind of content", "violation.unknown_group": "no such group",
   "cost.low": "low", "cost.medium": "medium", "cost.high": "high",
+  "dialog.discard": "Discard it", "dialog.stay": "Go on", "dialog.unsaved": "What you typed is not saved.",
   "edit.base": "When you opened it", "edit.conflict": "Somebody changed something in between.", "edit.conflict.by": "Revision {revision} by {actor}.",
   "edit.hint": "A model group of this proxy.", "edit.keep_theirs": "Keep theirs", "edit.mine": "Yours", "edit.said": "{task} goes to {group} now.",
   "edit.theirs": "There now", "edit.title": "{profile}: {task}", "edit.use_mine": "Use mine",

@@ -96,41 +96,6 @@ export function Loaded({ of, rows, absent, children }) {
   return html`<${Failure} error=${of.error}><${Button} onClick=${of.reload}>${t("act.retry")}<//><//>`;
 }
 
-// The browser's own modal dialog: it keeps the focus inside, closes on Escape and gives the focus back. Enter in a field
-// is `onSubmit`, as its button of type "submit" is. What opened it is about to go where something is `changed`.
-export function Dialog({ title, onClose, onSubmit, changed = false, wide = false, children, actions }) {
-  const ref = useRef(null);
-  const leaving = useRef(false);
-  leaving.current = changed;
-  useEffect(() => {
-    const dialog = ref.current;
-    const opener = document.activeElement;
-    dialog.showModal();
-    return () => {
-      dialog.close();
-      // As the button of a profile that is now active.
-      const back = !leaving.current && opener?.isConnected && !opener.disabled ? opener : document.querySelector("main h1");
-      back?.focus();
-    };
-  }, []);
-  useEffect(() => {
-    // What had the focus may be gone: then the title has it.
-    if (!ref.current.contains(document.activeElement)) ref.current.querySelector("h2").focus();
-  });
-  const cancel = (event) => {
-    event.preventDefault();
-    onClose();
-  };
-  return html`<dialog ref=${ref} class=${wide ? "wide" : undefined} aria-labelledby="dialog-title" onCancel=${cancel}
-      onClick=${(event) => event.target === ref.current && onClose()}>
-    <form class="dialog" onSubmit=${(event) => (event.preventDefault(), onSubmit?.())}>
-      <div class="dialog-head"><h2 id="dialog-title" tabindex="-1">${title}</h2>
-        <button type="button" class="icon" aria-label=${t("act.close")} onClick=${onClose}>\u00d7</button></div>
-      <div class="dialog-body">${children}</div>
-      ${actions && html`<div class="dialog-actions">${actions}</div>`}
-    </form></dialog>`;
-}
-
 // A name of the API, which may be broken where its words meet.
 export const Name = ({ of }) => String(of).split(/(?<=[_\-/.:])/).map((part, place) => html`${place > 0 && html`<wbr />`}${part}`);
 export const Code = ({ of, was }) => html`<code class=${was ? "was" : undefined}><${Name} of=${of} /></code>`;

@@ -4,7 +4,8 @@ import { html, useState } from "../dom.js";
 import { ask } from "../api.js";
 import { dateTime, milliseconds, money } from "../format.js";
 import { t, word } from "../i18n.js";
-import { Ago, Badge, Button, Code, Dialog, Failure, Problems } from "./basics.js";
+import { Ago, Badge, Button, Code, Failure, Problems } from "./basics.js";
+import { closing, Dialog } from "./dialog.js";
 
 export const ELSEWHERE = { outside: "bad", partly: "warn" }; // how a group stands to the places where the profile keeps data
 export const TONES = { green: "good", red: "bad", not_loaded: "plain", too_old: "warn", unknown: "plain" };
@@ -23,7 +24,7 @@ export function CellDialog({ profile, task, group, cell, problems, may, onProven
     onProven();
   }
 
-  const actions = html`${may && html`<${Button} busy=${run.busy} onClick=${prove}>${t("cell.ask")}<//>`}<${Button} kind="main" onClick=${onClose}>${t("act.close")}<//>`;
+  const actions = (leave) => html`${may && html`<${Button} busy=${run.busy} onClick=${prove}>${t("cell.ask")}<//>`}${closing("act.close")(leave)}`;
   return html`<${Dialog} title=${t("edit.title", { profile, task })} onClose=${onClose} actions=${actions}>
     ${run.error && html`<${Failure} error=${run.error} />`}
     <dl class="facts wide">

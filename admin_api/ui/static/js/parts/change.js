@@ -7,7 +7,8 @@ import { useData } from "../data.js";
 import { milliseconds, money, number, percent } from "../format.js";
 import { t, word } from "../i18n.js";
 import { refresh, useLive } from "../live.js";
-import { Badge, Button, Code, Dialog, Failure, Field, Loading, Name, Said, say, Table } from "./basics.js";
+import { Badge, Button, Code, Failure, Field, Loading, Name, Said, say, Table } from "./basics.js";
+import { Dialog } from "./dialog.js";
 import { ForecastSummary } from "./forecast.js";
 import { Objections } from "./undo.js";
 
@@ -70,15 +71,15 @@ export function ChangeDialog({ change, active, onClose }) {
     : target ? t("change.rollback_to", { from: active, to: target, revision: change.to === "previous" ? preview.receipt.revision - 1 : change.to }) : t("change.rollback");
   const conflict = refused?.code === "revision_conflict";
   const unproven = refused?.code === "unproven_profile";
-  const actions = phase === "done"
+  const actions = (leave) => phase === "done"
     ? html`<button ref=${done} type="button" class="button main" onClick=${onClose}>${t("act.done")}</button>`
-    : html`<${Button} onClick=${onClose}>${t("act.cancel")}<//>
+    : html`<${Button} onClick=${leave}>${t("act.cancel")}<//>
       ${conflict ? html`<${Button} kind="main" onClick=${() => review()}>${t("change.again")}<//>`
         : unproven ? html`<${Button} kind="main" onClick=${() => review({ force: true })}>${t("change.force")}<//>`
         : html`<button ref=${confirm} type="submit" class="button main" disabled=${!preview || phase === "sending"} aria-busy=${phase === "sending" || undefined}>
             ${change.kind === "switch" ? t("change.confirm", { to: target }) : t("change.confirm_rollback", { to: target ?? "" })}</button>`}`;
 
-  return html`<${Dialog} title=${title} onClose=${onClose} changed=${phase === "done"} actions=${actions} onSubmit=${() => preview && phase === "review" && !refused && commit()}>
+  return html`<${Dialog} title=${title} onClose=${onClose} saved=${phase === "done"} changed=${phase === "done"} actions=${actions} onSubmit=${() => preview && phase === "review" && !refused && commit()}>
     ${refused && html`<${Failure} error=${refused} />`}
     ${phase === "done" ? html`<${ReceiptView} receipt=${receipt} />`
       : phase === "sending" ? html`<${Progress} revision=${preview.receipt.revision} />`

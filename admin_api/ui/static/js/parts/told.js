@@ -5,7 +5,8 @@ import { narrow, useAddress } from "../address.js";
 import { useData } from "../data.js";
 import { dateTime, milliseconds, number } from "../format.js";
 import { t, word } from "../i18n.js";
-import { Badge, Button, Code, Dialog, Loaded, Name, Table } from "./basics.js";
+import { Badge, Code, Loaded, Name, Table } from "./basics.js";
+import { closing, Dialog } from "./dialog.js";
 import { price } from "./forecast.js";
 
 // The request that the address names, in a dialog.
@@ -17,7 +18,7 @@ export function ToldDialog() {
 function Shown({ call }) {
   const found = useData(`requests/${encodeURIComponent(call)}/explain`);
   const close = () => narrow({ call: "" });
-  return html`<${Dialog} title=${t("explain.title")} onClose=${close} actions=${html`<${Button} kind="main" onClick=${close}>${t("act.close")}<//>`}>
+  return html`<${Dialog} title=${t("explain.title")} onClose=${close} actions=${closing("act.close")}>
     <p class="note"><${Code} of=${call} /></p>
     <${Loaded} of=${found} rows=${5}>${(data) => html`<${Told} data=${data} />`}<//><//>`;
 }

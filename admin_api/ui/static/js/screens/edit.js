@@ -4,8 +4,9 @@ import { html, useEffect, useRef, useState } from "../dom.js";
 import { ask } from "../api.js";
 import { t } from "../i18n.js";
 import { refresh } from "../live.js";
-import { Button, Dialog, Failure, Field, Problems, Said, say } from "../parts/basics.js";
+import { Button, Failure, Field, Problems, Said, say } from "../parts/basics.js";
 import { ReceiptView } from "../parts/change.js";
+import { closing, Dialog } from "../parts/dialog.js";
 
 const SETTLE_MS = 350;
 
@@ -69,13 +70,13 @@ export function EditDialog({ edit, groups, onClose }) {
 
   const title = t("edit.title", { profile: edit.profile, task: edit.task });
   if (receipt) {
-    return html`<${Dialog} title=${title} onClose=${onClose} actions=${html`<${Button} kind="main" onClick=${onClose}>${t("act.done")}<//>`}>
+    return html`<${Dialog} title=${title} onClose=${onClose} saved actions=${closing("act.done")}>
       <${ReceiptView} receipt=${receipt} /><//>`;
   }
-  const actions = theirs
+  const actions = (leave) => theirs
     ? html`<${Button} onClick=${onClose}>${t("edit.keep_theirs")}<//>
         <${Button} kind="main" type="submit" busy=${busy}>${t("edit.use_mine")}<//>`
-    : html`<${Button} onClick=${onClose}>${t("act.cancel")}<//>
+    : html`<${Button} onClick=${leave}>${t("act.cancel")}<//>
         <${Button} kind="main" type="submit" busy=${busy} disabled=${check.state !== "good"}>${t("act.save")}<//>`;
   return html`<${Dialog} title=${title} onClose=${onClose} actions=${actions} onSubmit=${() => !busy && (theirs || check.state === "good") && save(etag)}>
     ${refused && html`<${Failure} error=${refused} />`}

@@ -7,8 +7,9 @@ import { useData } from "../data.js";
 import { language, t } from "../i18n.js";
 import { differences, lineOf, readJson } from "../json_text.js";
 import { refresh } from "../live.js";
-import { Button, Code, Dialog, Failure, Field, Loaded, Problems, Said, say, Table } from "../parts/basics.js";
+import { Button, Code, Failure, Field, Loaded, Problems, Said, say, Table } from "../parts/basics.js";
 import { ReceiptView } from "../parts/change.js";
+import { closing, Dialog } from "../parts/dialog.js";
 
 const SETTLE_MS = 400;
 const FRESH = { state: "same", problems: [], error: null };
@@ -61,9 +62,9 @@ export function WholeDialog({ profile, etag, onClose }) {
 
   const title = t("whole.title", { profile: profile.name });
   if (receipt) {
-    return html`<${Dialog} title=${title} onClose=${onClose} actions=${html`<${Button} kind="main" onClick=${onClose}>${t("act.done")}<//>`}><${ReceiptView} receipt=${receipt} /><//>`;
+    return html`<${Dialog} title=${title} onClose=${onClose} saved actions=${closing("act.done")}><${ReceiptView} receipt=${receipt} /><//>`;
   }
-  const actions = html`<${Button} onClick=${onClose}>${t("act.cancel")}<//><${Button} kind="main" type="submit" busy=${busy} disabled=${check.state !== "good"}>${t("act.save")}<//>`;
+  const actions = (leave) => html`<${Button} onClick=${leave}>${t("act.cancel")}<//><${Button} kind="main" type="submit" busy=${busy} disabled=${check.state !== "good"}>${t("act.save")}<//>`;
   return html`<${Dialog} wide title=${title} onClose=${onClose} onSubmit=${save} actions=${actions}>
     ${refused && html`<${Failure} error=${refused} />`}
     ${conflict && html`<div class="notice warn" role="alert"><strong>${t("edit.conflict")}</strong><p>${t("whole.conflict")}</p></div>`}
