@@ -1,4 +1,5 @@
 // Follows the event stream: server-sent events over fetch (EventSource cannot send a key), reconnecting with back-off.
+// One tab of the browser holds it and tells the others: over HTTP/1.1 a browser has six connections to a host, for all its tabs.
 // It must not know what an event means.
 
 import { send } from "./api.js";
@@ -7,12 +8,40 @@ import { readEvents } from "./sse.js";
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 2_000; // a page that recovers later than the proxy shows what is not so
 const SILENCE_MS = 40_000; // the stream says something every 15 s
+const NAME = `neuronode events ${new URL("../", document.baseURI).pathname}`;
 
-// Calls onEvent(id, data) for each event and onState("live" | "waiting" | "denied"). Returns what stops it.
-export function follow({ onEvent, onState }) {
-  const stop = new AbortController();
-  run(stop.signal, onEvent, onState);
-  return () => stop.abort();
+// Calls onChange() when something was committed, which is all that tabs tell each other: their keys may see different things.
+// Calls onState("live" | "waiting" | "denied"); a tab that leaves the stream to another one is live. Returns what stops it.
+export function follow({ onChange, onState }) {
+  const others = new BroadcastChannel(NAME);
+  others.onmessage = onChange;
+  const told = () => (others.postMessage(null), onChange());
+  let turn = new AbortController();
+  // A tab that nobody sees holds no stream: the page asks anew when it is shown.
+  const look = () => {
+    turn.abort();
+    if (document.hidden) return;
+    turn = new AbortController();
+    inTurn(turn.signal, () => run(turn.signal, told, onState), () => onState("live"));
+  };
+  document.addEventListener("visibilitychange", look);
+  look();
+  return () => (document.removeEventListener("visibilitychange", look), turn.abort(), others.close());
+}
+
+// Runs `hold` once no other tab does so; calls `wait` where one does. A browser offers locks on https and localhost only, and not
+// in every frame: without them each tab that is seen holds a stream.
+async function inTurn(signal, hold, wait) {
+  let held;
+  try {
+    ({ held } = await navigator.locks.query());
+  } catch {
+    return hold();
+  }
+  if (held.some(({ name }) => name === NAME)) wait();
+  await navigator.locks.request(NAME, { signal }, hold).catch((error) => {
+    if (error.name !== "AbortError") throw error;
+  });
 }
 
 async function run(stopped, onEvent, onState) {
@@ -25,9 +54,9 @@ async function run(stopped, onEvent, onState) {
           wait = FIRST_WAIT_MS;
           onState("live");
         },
-        event(id, data) {
+        event(id) {
           lastId = id;
-          onEvent(id, data);
+          onEvent();
         },
       });
     } catch (error) {
@@ -55,7 +84,7 @@ async function readStream(stopped, lastId, { opened, event }) {
         clearTimeout(silence);
         silence = setTimeout(end, SILENCE_MS);
       },
-      onEvent: (name, id, data) => name === "revision" && event(id, data),
+      onEvent: (name, id) => name === "revision" && event(id),
     });
   } finally {
     clearTimeout(silence);

@@ -14,7 +14,6 @@ const signedOut = {
   status: null,
   profiles: null,
   etag: null,
-  lastEntry: null,
   connection: "waiting", // live | waiting | polling
   failure: null, // the Refusal of the last refresh
   at: 0, // when the last refresh succeeded: what is shown is of then
@@ -62,10 +61,7 @@ export function resume({ entered = false } = {}) {
   const poll = setInterval(look, POLL_MS);
   document.addEventListener("visibilitychange", look);
   const unfollow = follow({
-    onEvent(id, entry) {
-      live.set({ lastEntry: entry });
-      refresh();
-    },
+    onChange: look,
     onState(state) {
       live.set({ connection: state === "denied" ? "polling" : state });
       refresh();
