@@ -70,3 +70,43 @@ def test_a_selection_that_ends_beside_a_dialog_does_not_close_it(tab: Tab) -> No
     tab.page.mouse.up()
 
     expect(tab.dialog).to_be_visible()
+
+
+def test_a_dialog_that_was_opened_during_an_outage_fills_by_itself(tab: Tab) -> None:
+    """It says that it tries again, and does."""
+    tab.page.context.set_offline(True)
+    tab.button("Switch to balanced").click()
+    expect(tab.dialog.get_by_role("alert")).to_contain_text("tries again by itself")
+    tab.page.context.set_offline(False)
+
+    expect(tab.dialog.get_by_role("row", name="chat ")).to_contain_text("chat_balanced")
+    expect(tab.dialog.get_by_role("alert")).to_have_count(0)
+    expect(tab.dialog.get_by_role("button", name="Switch to balanced")).to_be_enabled()
+
+
+def test_what_is_checked_while_it_is_typed_is_checked_once_the_proxy_answers(tab: Tab) -> None:
+    """Nobody has to type another letter after an outage."""
+    for opened, text in ((mapping, "rescue"), (whole_profile, None)):
+        field = tab.dialog.get_by_label(opened(tab))
+        tab.page.context.set_offline(True)
+        field.fill(text or field.input_value().replace("chat_premium", "rescue"))
+        expect(tab.dialog.locator(".check")).to_contain_text("The proxy does not answer")
+        tab.page.context.set_offline(False)
+
+        expect(tab.dialog.locator(".check")).to_contain_text("This can be saved.")
+        tab.page.keyboard.press("Escape")
+        tab.dialog.get_by_role("button", name="Discard it").click()
+
+
+def test_an_act_that_got_no_answer_is_not_said_to_be_tried_again(tab: Tab) -> None:
+    """A switch that was sent into an outage is not repeated by itself; the button is, once somebody presses it."""
+    tab.dialog.get_by_label(switch(tab)).fill("by hand")
+    confirm = tab.dialog.get_by_role("button", name="Switch to balanced")
+    tab.page.route("**/profiles/switch", lambda route: route.abort())
+    confirm.click()
+    expect(tab.dialog.get_by_role("alert")).to_contain_text("Nothing says whether it was done")
+    expect(tab.dialog.get_by_role("alert")).not_to_contain_text("by itself")
+    tab.page.unroute_all()
+    confirm.click()
+
+    expect(tab.dialog.locator("[data-complete=true]")).to_be_visible()

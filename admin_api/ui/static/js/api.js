@@ -6,6 +6,7 @@ import { storedKey } from "./session.js";
 // The page stands at <prefix>/ui/, so this is <prefix>/ whatever the prefix and root path are.
 const ROOT = new URL("../", document.baseURI);
 const READ_MS = 10_000; // a read that hangs must not keep a screen from asking again
+const WORK_MS = 30_000; // one that has the proxy work out something, as a forecast
 
 export class Refusal extends Error {
   constructor({ status, code, title = "", detail = "", fix = "", problems = [], etag = null }) {
@@ -44,9 +45,10 @@ export async function send(path, { method = "GET", body, ifMatch, headers = {}, 
   return response;
 }
 
-export async function ask(path, options = {}) {
-  const reads = (options.method ?? "GET") === "GET";
-  const limited = reads ? { ...options, signal: within(READ_MS, options.signal) } : options;
+// What `reads`, as all that is asked with GET, is given up in time.
+export async function ask(path, { reads, ...options } = {}) {
+  const ms = (options.method ?? "GET") === "GET" ? READ_MS : reads ? WORK_MS : null;
+  const limited = ms ? { ...options, signal: within(ms, options.signal) } : options;
   const response = await send(path, limited);
   return { data: await response.json().catch(() => lost(options.signal)), etag: response.headers.get("ETag") };
 }

@@ -97,7 +97,7 @@ function Inside({ state, screen }) {
     <nav ref=${nav} aria-label=${t("nav.label")}>${Object.keys(SCREENS).map((name) => html`
       <a key=${name} href=${`#/${name}`} aria-current=${name === screen ? "page" : undefined}>${t(`nav.${name}`)}</a>`)}</nav>
     <main id="main" ref=${main} tabindex="-1">
-      ${state.failure && html`<${Failure} error=${state.failure}>${shown && html`<p><${AsOf} at=${state.at} /></p>`}<${Button} onClick=${refresh}>${t("act.retry")}<//><//>`}
+      ${state.failure && html`<${Failure} error=${state.failure} again>${shown && html`<p><${AsOf} at=${state.at} /></p>`}<${Button} onClick=${refresh}>${t("act.retry")}<//><//>`}
       ${!shown ? !state.failure && html`<${Loading} rows=${6} />` : html`<${Screen} key=${screen} state=${state} />`}
     </main></div>`;
 }

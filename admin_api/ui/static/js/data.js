@@ -10,7 +10,7 @@ const NOTHING = { data: null, error: null, etag: null, at: 0 };
 
 // Returns {data, error, etag, at, reload}. Loads again when the path, the body or the revision changes, every `every` ms,
 // and soon after a failure that may pass. Data of another `name` (by default of another path) is never shown.
-export function useData(path, { body, every = 0, name } = {}) {
+export function useData(path, { body, method = body === undefined ? "GET" : "POST", ifMatch, every = 0, name } = {}) {
   const { status } = useLive();
   const sent = body === undefined ? undefined : JSON.stringify(body);
   const id = name ?? `${path} ${sent}`;
@@ -22,8 +22,7 @@ export function useData(path, { body, every = 0, name } = {}) {
   useEffect(() => {
     if (path === null) return undefined;
     const abort = new AbortController();
-    const method = sent === undefined ? "GET" : "POST";
-    ask(path, { method, body, signal: abort.signal }).then(
+    ask(path, { reads: true, method, body, ifMatch, signal: abort.signal }).then(
       ({ data, etag }) => latest.current === id && setFound({ id, data, etag, error: null, at: Date.now() }),
       (error) =>
         error.name !== "AbortError" && latest.current === id &&

@@ -60,9 +60,9 @@ export function Said({ children, instead }) {
 // What a code of the API means, in the page's language; a code that this page does not know yet is still said to be one.
 const meaning = (code) => (known("problem", code) ? word("problem", code) : t("state.problem", { code }));
 
-// Why something was refused, and what to do.
-export function Failure({ error, children }) {
-  if (error.status === 0) return html`<div class="notice bad" role="alert"><strong>${t("state.offline")}</strong><p>${t("state.offline.fix")}</p>${children}</div>`;
+// Why something was refused, and what to do. What the page asks for `again` by itself is said to be.
+export function Failure({ error, again = false, children }) {
+  if (error.status === 0) return html`<div class="notice bad" role="alert"><strong>${t("state.offline")}</strong><p>${t(again ? "state.offline.fix" : "state.offline.act")}</p>${children}</div>`;
   return html`<div class="notice bad" role="alert">
     <strong>${meaning(error.code)}</strong>
     ${error.detail && html`<div><${Said}>${`${error.detail} ${error.fix}`}<//></div>`}
@@ -93,7 +93,7 @@ export function Loaded({ of, rows, absent, children }) {
   if (of.error === null || (of.error.status === 0 && everywhere)) return html`<${Loading} rows=${rows} />`;
   if (of.error.status === 403) return html`<${Empty} title=${t("state.denied")}>${t("state.denied.fix")}<//>`;
   if (of.error.absent) return html`<${Empty} title=${t("state.absent")}>${absent ?? t("state.absent.fix")}<//>`;
-  return html`<${Failure} error=${of.error}><${Button} onClick=${of.reload}>${t("act.retry")}<//><//>`;
+  return html`<${Failure} error=${of.error} again><${Button} onClick=${of.reload}>${t("act.retry")}<//><//>`;
 }
 
 // A name of the API, which may be broken where its words meet.

@@ -19,42 +19,50 @@ function order(change, extra) {
   return [change.kind === "switch" ? "profiles/switch" : "rollback", { method: "POST", body: { ...body, ...extra } }];
 }
 
-// `change` is {kind, profile | to}; it may bring `objections` to a switch that was not made at once, and what `refused` it.
-export function ChangeDialog({ change, active, onClose }) {
-  const [preview, setPreview] = useState(null); // {receipt, etag}
-  const [refused, setRefused] = useState(change.refused ?? null);
+// `change` is {kind, profile} and for a rollback `to`; it may bring `objections` to a switch that was not made at once, and what
+// `refused` it. All that is shown is of one revision: where another one comes meanwhile, somebody has to look again.
+export function ChangeDialog({ change, onClose }) {
+  const { status } = useLive();
+  const [refused, setRefused] = useState(change.refused?.passing ? null : (change.refused ?? null));
+  const [objections, setObjections] = useState(change.objections);
   const [reason, setReason] = useState("");
   const [rule, setRule] = useState(null); // what becomes of conversations, once somebody says other than the profile
   const [phase, setPhase] = useState("review"); // review | sending | done
   const [receipt, setReceipt] = useState(null);
   const [force, setForce] = useState({}); // {force: true} once somebody wants an unproven profile all the same
+  const [seen, setSeen] = useState(null); // the revision that what is shown is of
   const confirm = useRef(null);
   const done = useRef(null);
+  const [path, { body }] = order(change, { dry_run: true, ...force });
+  const preview = useData(phase === "review" ? path : null, { body, name: JSON.stringify(body) });
+  const newest = Math.max(status.revision, preview.data?.revision ?? 0);
+  const moved = phase === "review" && seen !== null && newest > seen;
+  const shown = preview.data?.revision === seen && !moved ? preview.data : null;
 
-  const review = (forced = force) => {
-    setForce(forced);
-    setRefused(null);
-    setPreview(null);
-    setPhase("review");
-    const [path, options] = order(change, { dry_run: true, ...forced });
-    ask(path, options).then(({ data, etag }) => setPreview({ receipt: data, etag }), setRefused);
-  };
   useEffect(() => {
-    if (!change.refused) review();
-  }, []);
+    if (seen === null && preview.data?.revision === newest) setSeen(newest);
+  }, [seen, preview.data, newest]);
   useEffect(() => {
-    if (preview) confirm.current?.focus();
-  }, [preview]);
+    if (shown) confirm.current?.focus();
+  }, [shown !== null]);
   useEffect(() => {
     if (phase === "done") done.current?.focus();
   }, [phase]);
 
+  function review(forced = force) {
+    setForce(forced);
+    setRefused(null);
+    setObjections(null);
+    setSeen(null);
+    preview.reload();
+  }
+
   async function commit() {
     setPhase("sending");
     setRefused(null);
-    const [path, options] = order(change, { reason, ...force, ...(rule === "move" && { conversations: rule }) });
+    const [to, options] = order(change, { reason, ...force, ...(rule === "move" && { conversations: rule }) });
     try {
-      const { data } = await ask(path, { ...options, ifMatch: preview.etag });
+      const { data } = await ask(to, { ...options, ifMatch: preview.etag });
       setReceipt(data);
       setPhase("done");
       say(t(data.complete ? "change.said" : "change.said_partly", { profile: data.profile, revision: data.revision }));
@@ -65,26 +73,28 @@ export function ChangeDialog({ change, active, onClose }) {
     refresh();
   }
 
-  const target = preview?.receipt.profile ?? change.profile;
+  const target = change.profile;
+  const from = shown?.previous_profile ?? status.active_profile;
   const title = phase === "done" ? t("change.done", { profile: receipt.profile })
-    : change.kind === "switch" ? t("change.switch", { from: active, to: change.profile })
-    : target ? t("change.rollback_to", { from: active, to: target, revision: change.to === "previous" ? preview.receipt.revision - 1 : change.to }) : t("change.rollback");
-  const conflict = refused?.code === "revision_conflict";
-  const unproven = refused?.code === "unproven_profile";
+    : change.kind === "switch" ? t("change.switch", { from, to: target }) : t("change.rollback_to", { from, to: target, revision: change.to });
+  const error = refused ?? (preview.data ? null : preview.error);
+  const again = moved || error?.code === "revision_conflict";
+  const ready = shown !== null && phase === "review" && (error === null || error.passing);
   const actions = (leave) => phase === "done"
     ? html`<button ref=${done} type="button" class="button main" onClick=${onClose}>${t("act.done")}</button>`
     : html`<${Button} onClick=${leave}>${t("act.cancel")}<//>
-      ${conflict ? html`<${Button} kind="main" onClick=${() => review()}>${t("change.again")}<//>`
-        : unproven ? html`<${Button} kind="main" onClick=${() => review({ force: true })}>${t("change.force")}<//>`
-        : html`<button ref=${confirm} type="submit" class="button main" disabled=${!preview || phase === "sending"} aria-busy=${phase === "sending" || undefined}>
-            ${change.kind === "switch" ? t("change.confirm", { to: target }) : t("change.confirm_rollback", { to: target ?? "" })}</button>`}`;
+      ${again ? html`<${Button} kind="main" onClick=${() => review()}>${t("change.again")}<//>`
+        : error?.code === "unproven_profile" ? html`<${Button} kind="main" onClick=${() => review({ force: true })}>${t("change.force")}<//>`
+        : html`<button ref=${confirm} type="submit" class="button main" disabled=${!ready} aria-busy=${phase === "sending" || undefined}>
+            ${t(change.kind === "switch" ? "change.confirm" : "change.confirm_rollback", { to: target })}</button>`}`;
 
-  return html`<${Dialog} title=${title} onClose=${onClose} saved=${phase === "done"} changed=${phase === "done"} actions=${actions} onSubmit=${() => preview && phase === "review" && !refused && commit()}>
-    ${refused && html`<${Failure} error=${refused} />`}
+  return html`<${Dialog} title=${title} onClose=${onClose} saved=${phase === "done"} changed=${phase === "done"} actions=${actions} onSubmit=${() => ready && !again && commit()}>
+    ${moved ? html`<div class="notice warn" role="alert"><strong>${t("change.moved", { revision: newest, profile: status.active_profile })}</strong><p>${t("change.moved.fix")}</p></div>`
+      : error && html`<${Failure} error=${error} again=${error === preview.error} />`}
     ${phase === "done" ? html`<${ReceiptView} receipt=${receipt} />`
-      : phase === "sending" ? html`<${Progress} revision=${preview.receipt.revision} />`
-      : preview ? html`<${Review} preview=${preview.receipt} target=${target} objections=${change.objections} reason=${reason} onReason=${setReason} rule=${rule} onRule=${change.kind === "switch" && setRule} />`
-      : !refused && html`<${Loading} rows=${5} />`}
+      : phase === "sending" ? html`<${Progress} revision=${shown.revision + 1} />`
+      : shown ? html`<${Review} preview=${shown} target=${target} objections=${objections} reason=${reason} onReason=${setReason} rule=${rule} onRule=${change.kind === "switch" && setRule} />`
+      : !moved && (!error || error.passing) && html`<${Loading} rows=${5} />`}
   <//>`;
 }
 
@@ -128,7 +138,7 @@ export function Changes({ changes, of = "word.task" }) {
 
 function Forecast({ profile }) {
   const plan = useData("plan", { body: { profile } });
-  if (plan.data === null && plan.error === null) return html`<div class="bone"></div>`;
+  if (plan.data === null && (plan.error === null || plan.error.passing)) return html`<div class="bone"></div>`;
   if (plan.data === null) return html`<p class="note">${plan.error.absent ? t("change.forecast.absent") : t("state.failed")}</p>`;
   return html`<${ForecastSummary} plan=${plan.data} />`;
 }
@@ -158,7 +168,7 @@ function Progress({ revision }) {
 const TONES = { applied: "good", refused: "bad", waiting: "warn" };
 
 export function ReceiptView({ receipt }) {
-  const { lastEntry } = useLive();
+  const { status } = useLive();
   return html`<div class="receipt" data-complete=${receipt.complete}>
     <p class=${receipt.complete ? "good-text strong" : "warn-text strong"}>${t(!receipt.changed ? "receipt.unchanged" : receipt.complete ? "receipt.complete" : "receipt.partly",
       { revision: receipt.revision, ms: milliseconds(receipt.duration_ms) })}</p>
@@ -170,6 +180,6 @@ export function ReceiptView({ receipt }) {
         <td class="right">${milliseconds(ack.after_ms)}</td></tr>`)}
     <//>
     ${receipt.warnings.map((warning) => html`<div class="notice warn"><${Said} instead=${t("change.warning")}>${warning}<//></div>`)}
-    ${lastEntry && lastEntry.revision > receipt.revision && html`<p class="notice warn" role="status">${t("receipt.overtaken", { revision: lastEntry.revision, profile: lastEntry.profile_after })}</p>`}
+    ${status.revision > receipt.revision && html`<p class="notice warn" role="status">${t("receipt.overtaken", { revision: status.revision, profile: status.active_profile })}</p>`}
   </div>`;
 }

@@ -5,7 +5,7 @@ import { html, useEffect, useRef, useState } from "../dom.js";
 import { ask } from "../api.js";
 import { milliseconds, percent } from "../format.js";
 import { t } from "../i18n.js";
-import { refresh } from "../live.js";
+import { refresh, useLive } from "../live.js";
 import { Button, say } from "./basics.js";
 import { objectionsTo } from "./objections.js";
 
@@ -45,10 +45,13 @@ export function useQuickSwitch(onDoubt) {
   }
 
   const undo = () => {
-    const to = done.receipt.revision - 1;
-    return send("rollback", { to }, done.etag, { kind: "rollback", to }, true);
+    const { revision, previous_profile: profile } = done.receipt;
+    return send("rollback", { to: revision - 1 }, done.etag, { kind: "rollback", to: revision - 1, profile }, true);
   };
-  const bar = done && html`<${UndoBar} key=${done.receipt.revision} done=${done} onUndo=${undo} onEnd=${() => setDone(null)} />`;
+  const { status } = useLive();
+  // Somebody else's change is not ours to take back, nor is ours without theirs.
+  const ours = done !== null && status.revision <= done.receipt.revision;
+  const bar = ours && html`<${UndoBar} key=${done.receipt.revision} done=${done} onUndo=${undo} onEnd=${() => setDone(null)} />`;
   return { busy, go, bar };
 }
 

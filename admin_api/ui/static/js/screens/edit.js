@@ -4,11 +4,10 @@ import { html, useEffect, useRef, useState } from "../dom.js";
 import { ask } from "../api.js";
 import { t } from "../i18n.js";
 import { refresh } from "../live.js";
-import { Button, Failure, Field, Problems, Said, say } from "../parts/basics.js";
+import { Button, Failure, Field, say } from "../parts/basics.js";
 import { ReceiptView } from "../parts/change.js";
+import { Checked, useCheck } from "../parts/check.js";
 import { closing, Dialog } from "../parts/dialog.js";
-
-const SETTLE_MS = 350;
 
 const path = (edit, query) =>
   `profiles/${encodeURIComponent(edit.profile)}/tasks/${encodeURIComponent(edit.task)}?${new URLSearchParams(query)}`;
@@ -16,7 +15,6 @@ const path = (edit, query) =>
 export function EditDialog({ edit, groups, onClose }) {
   const [group, setGroup] = useState(edit.group);
   const [reason, setReason] = useState("");
-  const [check, setCheck] = useState({ state: "same", problems: [] }); // same | checking | good | bad
   const [etag, setEtag] = useState(edit.etag);
   const [refused, setRefused] = useState(null);
   const [theirs, setTheirs] = useState(null);
@@ -25,29 +23,17 @@ export function EditDialog({ edit, groups, onClose }) {
   const input = useRef(null);
   useEffect(() => input.current?.select(), []);
 
-  useEffect(() => {
-    const wanted = group.trim();
-    if (wanted === edit.group || !wanted) return setCheck({ state: "same", problems: [] });
-    setCheck({ state: "checking", problems: [] });
-    const abort = new AbortController();
-    const timer = setTimeout(() => {
-      const options = { method: "PUT", body: { group: wanted }, ifMatch: "*", signal: abort.signal };
-      ask(path(edit, { dry_run: true }), options).then(
-        () => setCheck({ state: "good", problems: [] }),
-        (error) => error.name !== "AbortError" && setCheck({ state: "bad", problems: error.problems, error }),
-      );
-    }, SETTLE_MS);
-    return () => (clearTimeout(timer), abort.abort());
-  }, [group]);
+  const wanted = group.trim();
+  const check = useCheck(path(edit, { dry_run: true }), wanted === edit.group || !wanted ? null : { group: wanted });
 
   async function save(basis) {
     setBusy(true);
     setRefused(null);
     try {
-      const { data } = await ask(path(edit, reason ? { reason } : {}), { method: "PUT", body: { group: group.trim() }, ifMatch: basis });
+      const { data } = await ask(path(edit, reason ? { reason } : {}), { method: "PUT", body: { group: wanted }, ifMatch: basis });
       setTheirs(null);
       setReceipt(data);
-      say(t("edit.said", { task: edit.task, group: group.trim() }));
+      say(t("edit.said", { task: edit.task, group: wanted }));
     } catch (error) {
       if (error.code === "revision_conflict") await showTheirs(error.etag);
       else setRefused(error);
@@ -80,13 +66,12 @@ export function EditDialog({ edit, groups, onClose }) {
         <${Button} kind="main" type="submit" busy=${busy} disabled=${check.state !== "good"}>${t("act.save")}<//>`;
   return html`<${Dialog} title=${title} onClose=${onClose} actions=${actions} onSubmit=${() => !busy && (theirs || check.state === "good") && save(etag)}>
     ${refused && html`<${Failure} error=${refused} />`}
-    ${theirs ? html`<${Conflict} mine=${group.trim()} base=${edit.group} theirs=${theirs} />` : html`
+    ${theirs ? html`<${Conflict} mine=${wanted} base=${edit.group} theirs=${theirs} />` : html`
       <${Field} label=${t("word.group")} hint=${t("edit.hint")}>
         <input ref=${input} list="groups" value=${group} autocomplete="off" spellcheck=${false} aria-describedby="check" aria-invalid=${check.state === "bad" || undefined} onInput=${(event) => setGroup(event.target.value)} />
       <//>
       <datalist id="groups">${groups.map((each) => html`<option value=${each}></option>`)}</datalist>
-      <div id="check" class=${`check ${check.state}`} role="status">${t(`check.${check.state}`)}
-        ${check.error && !check.problems.length && html` <${Said}>${check.error.detail}<//>`}<${Problems} problems=${check.problems} /></div>
+      <${Checked} id="check" check=${check} same=${t("check.same")} />
       <${Field} label=${t("change.reason")} hint=${t("change.reason.hint")}>
         <input maxlength="500" value=${reason} onInput=${(event) => setReason(event.target.value)} />
       <//>`}
