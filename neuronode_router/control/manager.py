@@ -58,6 +58,9 @@ from neuronode_router.proof.gate import ProofGate
 FILES = Actor("files", kind="watcher")
 """Who acts when the files changed by hand or by a ConfigMap, or fill an empty store."""
 
+FILES_CHANGED = "the profile files changed"
+"""The reason for which they act."""
+
 
 WITNESSES = 8
 """Receipts of one process that wait for acknowledgements at the same time; more of them queue."""

@@ -15,7 +15,7 @@ import yaml
 from neuronode_router.background import Failures
 from neuronode_router.control.change import When
 from neuronode_router.control.checks import dead_mapping
-from neuronode_router.control.manager import FILES, ProfileManager
+from neuronode_router.control.manager import FILES, FILES_CHANGED, ProfileManager
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import FileWake, RedisWake, WakeGroup
 from neuronode_router.control.watcher import TAKING_UP, ProfileWatcher
@@ -175,7 +175,7 @@ class ControlWiring:
             await self.worker.wait_beyond(0, FIRST_SNAPSHOT_SECONDS)
 
     async def _reload(self, when: When) -> None:
-        await self.manager.reload(when, actor=FILES, reason="the profile files changed", wait="none")
+        await self.manager.reload(when, actor=FILES, reason=FILES_CHANGED, wait="none")
 
     def _on_receipt(self, receipt: Receipt) -> None:
         self.renderer.hurry()

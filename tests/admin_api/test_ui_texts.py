@@ -17,6 +17,10 @@ from neuronode_router.access import Role
 from neuronode_router.classifier import Layer, Task
 from neuronode_router.classifier.classification import KINDS as DETAILS
 from neuronode_router.control.checks import DEAD_MAPPING
+from neuronode_router.control.manager import FILES, FILES_CHANGED
+from neuronode_router.control.policies import POLICY_ACTOR
+from neuronode_router.control.policy_file import POLICY_FILE
+from neuronode_router.control.transition import CAP, HOLD, MOVED, POLICY, TRIED
 from neuronode_router.domain import AckState, Action, OnOverload, Reason, Step, Stickiness, Tier
 from neuronode_router.profiles.problems import Code
 from neuronode_router.proof.gate import GateMode
@@ -62,8 +66,11 @@ def written_codes() -> Iterator[str]:
 VOCABULARIES = {
     "ack": get_args(AckState),
     "action": get_args(Action),
+    "actor": {actor.name.replace(" ", "_") for actor in (FILES, POLICY_ACTOR, POLICY_FILE)},
     "basis": Basis,
+    "because": {MOVED.replace(" ", "_"), FILES_CHANGED.replace(" ", "_")},
     "cell": State,
+    "deed": {name.removeprefix("@") for name in (TRIED, POLICY, HOLD, CAP)},
     "gate": get_args(GateMode),
     "health": Health,
     "kind": DETAILS,

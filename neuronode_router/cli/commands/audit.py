@@ -5,6 +5,7 @@ It must not know how the log is kept.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,11 @@ from neuronode_router.domain import Action
 from neuronode_router.errors import AuditBroken
 
 ACTIONS = get_args(Action)
+BOUND = ("team:", "key:")
+SUBJECTS = ("@", *BOUND)
+"""What is no task in a row's changes: who is bound, a rollout, a policy."""
+SHOWN = 2
+"""Changes of a row that are told."""
 
 
 @click.group("audit")
@@ -45,7 +51,7 @@ def tail(connection: Connection, *, lines: int, follow: bool, as_json: bool, **w
         for entry in entries:
             _print_line(entry, as_json=as_json)
     else:
-        show(table(("revision", "when", "action", "profile", "actor", "reason"), map(_row, entries)))
+        show(table(("revision", "when", "action", "what", "actor", "reason"), map(_row, entries)))
     if follow:
         _follow(connection, now, as_json=as_json, wanted=wanted)
 
@@ -110,8 +116,28 @@ def entry_line(entry: Mapping[str, Any]) -> str:
 
 
 def _row(entry: Mapping[str, Any]) -> tuple[object, ...]:
-    before, after = entry["profile_before"], entry["profile_after"]
-    profile = after if before in (None, after) else f"{before} -> {after}"
     return (
-        entry["revision"], moment(entry["at"]), entry["action"], profile, entry["actor"]["name"], entry["reason"],
+        entry["revision"], moment(entry["at"]), entry["action"], _deed(entry), entry["actor"]["name"], entry["reason"],
     )  # fmt: skip
+
+
+def _deed(entry: Mapping[str, Any]) -> str:
+    """Return from what to what, as the page's `parts/deed.js` says it: where the profile changed, its tasks go unsaid."""
+    before, after = entry["profile_before"], entry["profile_after"]
+    switched = before != after
+    told = [f"{before} -> {after}" if before else str(after)] if switched else []
+    told += [_change(**each) for each in entry["changes"] if not switched or each["task"].startswith(SUBJECTS)]
+    if len(told) > SHOWN + 1:
+        told[SHOWN:] = [f"and {len(told) - SHOWN} more"]
+    return "; ".join(told) or str(after)
+
+
+def _change(*, task: str, before: str | None, after: str | None) -> str:
+    kind, _, name = task.partition(":")
+    if task.startswith(BOUND):
+        return f"{kind} {name}: {_bound(before)} -> {_bound(after)}"
+    return f"{task.removeprefix('@')}: {before or '-'} -> {after or '-'}"
+
+
+def _bound(binding: str | None) -> str:
+    return re.sub(r"^active\b", "the active one", binding or "active")

@@ -6,9 +6,10 @@ import { checkChain } from "../chain.js";
 import { useData } from "../data.js";
 import { t, word } from "../i18n.js";
 import { mayWrite } from "../live.js";
-import { Ago, Badge, Button, Code, Empty, Failure, Field, Loaded, Page } from "../parts/basics.js";
+import { Ago, Badge, Button, Empty, Failure, Field, Loaded, Page } from "../parts/basics.js";
 import { ChangeDialog, Changes } from "../parts/change.js";
-import { dateTime, shortName } from "../format.js";
+import { because, Deed, who } from "../parts/deed.js";
+import { dateTime } from "../format.js";
 import { ordered } from "../vocabulary.js";
 
 const ACTIONS = ["bootstrap", "switch", "rollback", "edit", "reload", "bind"];
@@ -31,10 +32,10 @@ export function Audit({ state }) {
     </form>
     <${Loaded} of=${log.newest} rows=${6}>${(entries) => (entries.length === 0 ? html`<${Empty} title=${t("audit.none")} />`
       : html`<ol class="log">${entries.map((entry) => html`<${Entry} key=${entry.revision} entry=${entry}
-          current=${entry.revision === state.status.revision} may=${mayWrite(state)} onReturn=${() => setChange({ kind: "rollback", to: entry.revision })} />`)}</ol>`)}<//>
+          current=${entry.revision === state.status.revision} may=${mayWrite(state)} onReturn=${() => setChange({ kind: "rollback", to: entry.revision, profile: entry.profile_after })} />`)}</ol>`)}<//>
     ${log.error && html`<${Failure} error=${log.error} />`}
     ${log.next && html`<p class="more"><${Button} onClick=${log.more}>${t("audit.more")}<//></p>`}
-    ${change && html`<${ChangeDialog} change=${change} active=${state.status.active_profile} onClose=${() => setChange(null)} />`}`;
+    ${change && html`<${ChangeDialog} change=${change} onClose=${() => setChange(null)} />`}`;
 }
 
 // The newest entries, kept fresh like all data, and the older ones that were asked for.
@@ -60,12 +61,10 @@ function useLog(filter) {
 function Entry({ entry, current, may, onReturn }) {
   return html`<li class="card entry"><details>
     <summary><span class="rev">${entry.revision}</span>
-      <span class="what"><strong>${word("action", entry.action)}</strong> ${entry.action === "bind" ? entry.changes.map(({ task, before, after }) => html`<${Code} of=${task} />: ${before ?? t("play.active")} \u2192 <strong>${after ?? t("play.active")}</strong> `)
-        : entry.profile_before !== entry.profile_after && entry.profile_before
-        ? html`<${Code} was of=${entry.profile_before} /> \u2192 <${Code} of=${entry.profile_after} />` : html`<${Code} of=${entry.profile_after} />`}
+      <span class="what"><${Deed} entry=${entry} />
         ${current && html` <${Badge} tone="accent">${t("audit.current")}<//>`}
-        ${entry.reason && html`<span class="reason">${entry.reason}</span>`}</span>
-      <span class="who" title=${entry.actor.name}>${shortName(entry.actor)}<br /><${Ago} at=${entry.at} /></span></summary>
+        ${entry.reason && html`<span class="reason">${because(entry)}</span>`}</span>
+      <span class="who" title=${entry.actor.name}>${who(entry)}<br /><${Ago} at=${entry.at} /></span></summary>
     <div class="entry-body">
       <p class="note">${entry.actor.name}, ${dateTime(entry.at)}</p>
       <${Changes} changes=${entry.changes} of=${entry.action === "bind" ? "bind.subject" : "word.task"} />

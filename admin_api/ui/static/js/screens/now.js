@@ -2,11 +2,11 @@
 
 import { html, useState } from "../dom.js";
 import { useData } from "../data.js";
-import { shortName } from "../format.js";
 import { t, word } from "../i18n.js";
 import { fresh, mayReadAll, mayWrite } from "../live.js";
 import { Ago, Badge, Button, Card, Empty, Page, Problems, Said } from "../parts/basics.js";
 import { ChangeDialog } from "../parts/change.js";
+import { because, Deed, who } from "../parts/deed.js";
 import { RolloutCard } from "../parts/rollout.js";
 import { Health } from "../parts/health.js";
 import { Traffic } from "../parts/traffic.js";
@@ -16,16 +16,18 @@ import { ordered } from "../vocabulary.js";
 const LAST = 5;
 
 export function Now({ state }) {
-  const { status, profiles, lastEntry } = state;
+  const { status, profiles } = state;
+  const log = useData(mayReadAll(state) ? `audit?limit=${LAST}` : null);
+  const entry = log.data?.entries.find(({ revision }) => revision === status.revision);
   const [change, setChange] = useState(null);
   const { busy, go, bar } = useQuickSwitch(setChange);
   const may = mayWrite(state);
-  const undo = mayReadAll(state) && status.revision > 1 && (() => setChange({ kind: "rollback", to: "previous" }));
+  const undo = entry?.profile_before && (() => setChange({ kind: "rollback", to: entry.revision - 1, profile: entry.profile_before }));
   return html`<${Page} title=${t("now.title")} intro=${t("now.intro")} />
     <${Health} state=${state} />
     <${Warnings} status=${status} />
     ${status.ready
-      ? html`<${Active} status=${status} fresh=${fresh(state)} entry=${lastEntry} undo=${may && undo} />`
+      ? html`<${Active} status=${status} fresh=${fresh(state)} entry=${entry} undo=${may && undo} />`
       : html`<section class="card"><${Empty} title=${t("now.not_ready")}>${t("now.not_ready.fix")}<//></section>`}
     <${RolloutCard} state=${state} />
     <${Traffic} all=${mayReadAll(state)} />
@@ -33,19 +35,17 @@ export function Now({ state }) {
     <div class="profiles">${ordered(profiles).map((profile) => html`<${ProfileCard} key=${profile.name} profile=${profile} busy=${busy === profile.name}
       active=${profile.name === status.active_profile} may=${may && busy === null} onSwitch=${() => go(profile.name)} onLook=${() => setChange({ kind: "switch", profile: profile.name })} />`)}</div>
     ${!may && html`<p class="note">${t("now.read_only")}</p>`}
-    ${mayReadAll(state) && html`<${LastChanges} />`}
+    <${LastChanges} entries=${log.data?.entries ?? []} />
     ${bar}
-    ${change && html`<${ChangeDialog} change=${change} active=${status.active_profile} onClose=${() => setChange(null)} />`}`;
+    ${change && html`<${ChangeDialog} change=${change} onClose=${() => setChange(null)} />`}`;
 }
 
-function LastChanges() {
-  const log = useData(`audit?limit=${LAST}`);
-  if (!log.data?.entries.length) return null;
+function LastChanges({ entries }) {
+  if (!entries.length) return null;
   return html`<${Card} title=${t("now.last")} tools=${html`<span class="grow"></span><a href="#/audit">${t("now.all")}</a>`}>
-    <ul class="marks">${log.data.entries.map((entry) => html`<li key=${entry.revision}><span class="rev">${entry.revision}</span>
-      <span><strong>${word("action", entry.action)}</strong> ${entry.profile_before && entry.profile_before !== entry.profile_after
-        ? html`${entry.profile_before} \u2192 ${entry.profile_after}` : entry.profile_after}${entry.reason && html` <span class="note">\u201c${entry.reason}\u201d</span>`}</span>
-      <span class="note"><span title=${entry.actor.name}>${shortName(entry.actor)}</span> \u00b7 <${Ago} at=${entry.at} /></span></li>`)}</ul><//>`;
+    <ul class="marks">${entries.map((entry) => html`<li key=${entry.revision}><span class="rev">${entry.revision}</span>
+      <span><${Deed} entry=${entry} />${entry.reason && html` <span class="note">\u201c${because(entry)}\u201d</span>`}</span>
+      <span class="note"><span title=${entry.actor.name}>${who(entry)}</span> \u00b7 <${Ago} at=${entry.at} /></span></li>`)}</ul><//>`;
 }
 
 function Warnings({ status }) {
@@ -71,8 +71,8 @@ function Active({ status, fresh: certain, entry, undo }) {
     <dl class="facts">
       <div><dt>${t("now.revision")}</dt><dd>${status.revision}</dd></div>
       <div><dt>${t("now.since")}</dt><dd><${Ago} at=${status.committed_at} /></dd></div>
-      ${entry && entry.revision === status.revision && html`<div><dt>${t("now.by")}</dt><dd title=${entry.actor.name}>${shortName(entry.actor)} \u00b7 ${word("action", entry.action)}
-        ${entry.reason && html`<small>${entry.reason}</small>`}</dd></div>`}
+      ${entry && html`<div><dt>${t("now.by")}</dt><dd title=${entry.actor.name}>${who(entry)} \u00b7 ${word("action", entry.action)}
+        ${entry.reason && html`<small>${because(entry)}</small>`}</dd></div>`}
       ${workers && html`<div><dt>${t("now.workers")}</dt><dd><span class=${current.length < workers.length ? "warn-text" : certain ? "good-text" : "note"}>${t("now.workers.of", { done: current.length, all: workers.length })}</span></dd></div>`}
       ${status.embedded_groups.length > 0 && html`<div><dt>${t("now.embedded")}</dt><dd>${t("now.embedded.count", { count: status.embedded_groups.length })}</dd></div>`}
     </dl>
