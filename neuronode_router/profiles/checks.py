@@ -5,7 +5,8 @@ It must not know files. It looks at drafts, valid or not, so that one broken key
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -77,9 +78,11 @@ def check_drafts(drafts: Sequence[Draft], host: HostFacts) -> tuple[dict[str, Pr
     """Return the valid profiles by name, and every problem of every draft. Never raises."""
     profiles: dict[str, Profile] = {}
     problems: list[Problem] = []
-    tasks = dict.fromkeys(
-        (*TASK_ALIASES, *(task for draft in drafts for task in draft.tasks() if _can_name(task)))
-    )
+    named = Counter(task for draft in drafts for task in draft.tasks() if _can_name(task))
+    tasks = dict.fromkeys((*TASK_ALIASES, *named))
+    # What one profile alone has is said once, where it stands: it may be a slip of the finger.
+    several = sum(bool(draft.tasks()) for draft in drafts) > 1
+    alone = {task for task, count in named.items() if several and count == 1} - set(TASK_ALIASES)
     for draft in drafts:
         problems += draft.problems
         if draft.document is None:
@@ -88,7 +91,7 @@ def check_drafts(drafts: Sequence[Draft], host: HostFacts) -> tuple[dict[str, Pr
         # What reading refused already (`hidden: yes`, `<<`) has no right type or name either: one problem is enough.
         refused = {problem.path for problem in draft.problems}
         problems += [c for c in complaints if c.code not in _FOLLOW_UPS or c.path not in refused]
-        found = chain(_check_tasks(draft, tasks, host), _check_groups(draft, tasks, host))
+        found = chain(_check_tasks(draft, tasks, alone, host), _check_groups(draft, tasks, host))
         problems += islice(found, MAX_PROBLEMS)
         if profile is not None:
             profiles[draft.name] = profile
@@ -97,10 +100,16 @@ def check_drafts(drafts: Sequence[Draft], host: HostFacts) -> tuple[dict[str, Pr
     return profiles, problems
 
 
-def _check_tasks(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> Iterator[Problem]:
+def _check_tasks(
+    draft: Draft, tasks: Mapping[str, None], alone: Set[str], host: HostFacts
+) -> Iterator[Problem]:
     mine = draft.tasks()
     for task in tasks if mine else ():
-        if task not in mine:
+        if task in alone and task in mine:
+            message = f"No other profile has the task {task!r}, and all must have the same tasks."
+            fix = f"{suggestion(task, tasks.keys() - mine.keys())}Add it to the others, or take it out here."
+            yield draft.source.problem(Code.MISSING_TASK, ("tasks", task), message, fix)
+        elif task not in mine and task not in alone:
             why = "" if task in TASK_ALIASES else " Other profiles have it, and all must have the same tasks."
             fix = f"Add `{task}: <model group>`."
             yield draft.source.problem(

@@ -61,6 +61,34 @@ def test_problems_of_all_files_come_at_once(shelf: Shelf) -> None:
     assert problems == shelf.check()
 
 
+def test_a_slip_in_a_tasks_name_is_told_where_it_is(shelf: Shelf) -> None:
+    """What one profile alone has is no fault of all the others: it is said once, with the name that was meant."""
+    good = (TESTDATA / "unknown_key.good.yaml").read_bytes()
+    shelf.put("ultra", good)
+    shelf.put("premium", good.replace(b"  chat:", b"  chatt:"))
+
+    slip, missing = sorted(shelf.check(), key=lambda problem: problem.message, reverse=False)
+
+    assert (slip.file, slip.path, missing.path) == ("premium.yaml", "tasks.chatt", "tasks.chat")
+    assert slip.message == "No other profile has the task 'chatt', and all must have the same tasks."
+    assert "chat" in slip.fix
+    assert missing.message == "The task 'chat' is missing."
+
+
+def test_a_task_that_several_profiles_have_is_missing_in_the_others(shelf: Shelf) -> None:
+    """Then it is meant."""
+    good = (TESTDATA / "task_of_one_profile.bad.yaml").read_bytes()
+    shelf.put("ultra", good)
+    shelf.put("premium", good)
+
+    (missing,) = shelf.check()
+
+    assert (missing.file, missing.message) == (
+        "balanced.yaml",
+        "The task 'translation' is missing. Other profiles have it, and all must have the same tasks.",
+    )
+
+
 def test_codes_of_the_directory(shelf: Shelf) -> None:
     """What only a directory can have wrong carries a code too, so that the vocabulary is complete."""
     in_pairs = {code for rows in EXPECTED.values() for code, _ in rows}

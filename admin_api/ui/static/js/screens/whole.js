@@ -1,18 +1,16 @@
 // The dialog that edits a profile as a whole: its text with numbered lines, checked by the proxy while it is typed, what differs,
 // and what may stand where. Nothing is in force before it is saved.
 
-import { html, useEffect, useRef, useState } from "../dom.js";
+import { html, useRef, useState } from "../dom.js";
 import { ask } from "../api.js";
 import { useData } from "../data.js";
 import { language, t } from "../i18n.js";
 import { differences, lineOf, readJson } from "../json_text.js";
 import { refresh } from "../live.js";
-import { Button, Code, Failure, Field, Loaded, Problems, Said, say, Table } from "../parts/basics.js";
+import { Button, Code, Failure, Field, Loaded, say, Table } from "../parts/basics.js";
 import { ReceiptView } from "../parts/change.js";
+import { Checked, useCheck } from "../parts/check.js";
 import { closing, Dialog } from "../parts/dialog.js";
-
-const SETTLE_MS = 400;
-const FRESH = { state: "same", problems: [], error: null };
 
 const path = (name, query) => `profiles/${encodeURIComponent(name)}?${new URLSearchParams(query)}`;
 const written = (document) => JSON.stringify(document, null, 2);
@@ -31,7 +29,7 @@ export function WholeDialog({ profile, etag, onClose }) {
   const [busy, setBusy] = useState(false);
   const read = reading(text);
   const differs = read.value ? differences(base.document, read.value) : [];
-  const check = useCheck(profile.name, read, differs.length > 0);
+  const check = located(`${profile.name}.yaml`, read, useCheck(path(profile.name, { dry_run: true }), differs.length > 0 ? read.value : null));
 
   async function save() {
     if (busy || check.state !== "good") return;
@@ -69,42 +67,31 @@ export function WholeDialog({ profile, etag, onClose }) {
     ${refused && html`<${Failure} error=${refused} />`}
     ${conflict && html`<div class="notice warn" role="alert"><strong>${t("edit.conflict")}</strong><p>${t("whole.conflict")}</p></div>`}
     <${Editor} text=${text} onText=${setText} wrong=${new Set(check.problems.map(({ line }) => line))} bad=${check.state === "bad"} />
-    <div id="whole-check" class=${`check ${check.state}`} role="status">${t(`check.${check.state === "same" ? "unchanged" : check.state}`)}
-      ${check.error && html` <${Said}>${check.error.detail}<//>`}<${Problems} problems=${check.problems.map(atLine)} /></div>
+    <${Checked} id="whole-check" check=${{ ...check, problems: check.problems.map(atLine) }} same=${t("check.unchanged")} />
     ${differs.length > 0 && html`<${Differences} differs=${differs} />`}
     <${Field} label=${t("change.reason")} hint=${t("change.reason.hint")}><input maxlength="500" value=${reason} onInput=${(event) => setReason(event.target.value)} /><//>
     <${Keys} /><//>`;
 }
 
+// Returns {value, lines}, or {value: null, code, line} of why it cannot be a profile.
 function reading(text) {
   try {
-    return readJson(text);
+    const read = readJson(text);
+    const isMap = read.value !== null && typeof read.value === "object" && !Array.isArray(read.value);
+    return isMap ? read : { value: null, code: "wrong_type", line: lineOf(read.lines, "") };
   } catch (mistake) {
-    return { value: null, line: mistake.line };
+    return { value: null, code: mistake.message, line: mistake.line };
   }
 }
 
-// What the proxy says of the text: nothing is sent before it is JSON, and before the typing rests.
-function useCheck(name, read, changed) {
-  const [check, setCheck] = useState(FRESH);
-  const sent = read.value && changed ? JSON.stringify(read.value) : null;
-  useEffect(() => {
-    if (sent === null) return setCheck(FRESH);
-    setCheck({ ...FRESH, state: "checking" });
-    const abort = new AbortController();
-    const timer = setTimeout(() => {
-      ask(path(name, { dry_run: true }), { method: "PUT", body: read.value, ifMatch: "*", signal: abort.signal }).then(
-        () => setCheck({ ...FRESH, state: "good" }),
-        (error) => error.name !== "AbortError" && setCheck({ state: "bad", problems: error.problems, error: error.problems.length ? null : error }),
-      );
-    }, SETTLE_MS);
-    return () => (clearTimeout(timer), abort.abort());
-  }, [name, sent]);
-  if (!read.value) return { ...FRESH, state: "bad", problems: [{ code: "json_invalid", path: "", message: "", fix: "", line: read.line }] };
-  return { ...check, problems: check.problems.map((problem) => ({ ...problem, line: lineOf(read.lines, problem.path) })) };
+// Nothing is sent before it can be a profile. Each problem of this profile stands at its line, one of another profile in its file.
+function located(file, { value, code, line, lines }, check) {
+  if (value === null) return { state: "bad", error: null, problems: [{ code, path: "", message: "", fix: "", line }] };
+  const here = (problem) => !problem.file || problem.file === file;
+  return { ...check, problems: check.problems.map((problem) => ({ ...problem, line: here(problem) && lineOf(lines, problem.path) })) };
 }
 
-const atLine = ({ line, ...problem }) => ({ ...problem, file: t("whole.line", { line }) });
+const atLine = ({ line, ...problem }) => (line ? { ...problem, file: t("whole.line", { line }) } : problem);
 
 function Editor({ text, onText, wrong, bad }) {
   const numbers = useRef(null);
