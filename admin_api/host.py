@@ -92,6 +92,8 @@ class AdminHost:
     """Writes that one principal may make, in the notation of the `limits` library."""
     access_file: AccessFile | None = None
     """None where keys are kept elsewhere."""
+    knows_key: Callable[[str], Awaitable[bool | None]] | None = None
+    """Tells whether there is a key of this name or hash; None, and where it says so, nobody can tell."""
     sign_in: Callable[[str], UiSession] | None = None
     """Gives a session for the identity claim of LiteLLM's UI. Raises `NotAuthenticated`."""
     frame_origin: str | None = None

@@ -48,6 +48,7 @@ def _admin_host() -> AdminHost:
         readiness=runtime.readiness,
         write_limit=runtime.settings.write_limit,
         access_file=runtime.access,
+        knows_key=runtime.identity.knows,
         sign_in=runtime.ui_sessions.sign_in,
         frame_origin=runtime.settings.ui_frame_origin,
         tasks=runtime.tasks,

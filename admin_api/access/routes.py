@@ -6,6 +6,7 @@ their hashes are shown.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import Path, Response
@@ -35,6 +36,8 @@ Subject = Annotated[
         description="A team id, or a key: its hash as LiteLLM shows it (`token`), or its name in the access file.",
     ),
 ]
+
+UNKNOWN_KEY = "Nobody knows a key of this name or hash: the binding answers nobody until there is one."
 
 
 async def read_access(call: Caller) -> AccessDocument:
@@ -73,12 +76,21 @@ async def put_binding(
         fix = "Leave it out: for a key only the budget that LiteLLM keeps counts."
         path = "body.beyond.monthly_usd"
         raise InvalidRequestError([Problem("key_budget", "Our sums are kept by team.", fix, path=path)])
+    if beyond is not None and beyond.profile == body.profile:
+        fix = "Name another profile, or leave the rule out."
+        path = "body.beyond.profile"
+        raise InvalidRequestError(
+            [Problem("idle_rule", "The rule leads to the profile that answers anyway.", fix, path=path)]
+        )
     if body.force:
         require_writer(write.call.principal)
     name, binding = _subject(kind, subject), Binding(body.profile, beyond)
     await _require(write.call, name, binding)
     options = write.options(f"bind {name}", body.model_dump())
-    return present(await write.call.host.manager.bind(name, binding, **options), response)
+    receipt = await write.call.host.manager.bind(name, binding, **options)
+    if kind == "key" and await _is_unknown(write.call, name):
+        receipt = replace(receipt, warnings=(*receipt.warnings, UNKNOWN_KEY))
+    return present(receipt, response)
 
 
 async def delete_binding(
@@ -89,6 +101,11 @@ async def delete_binding(
     await _require(write.call, name, None)
     options = write.options(f"unbind {name}", query.model_dump())
     return present(await write.call.host.manager.bind(name, None, **options), response)
+
+
+async def _is_unknown(call: Call, subject: str) -> bool:
+    knows = call.host.knows_key
+    return knows is not None and await knows(subject.removeprefix("key:")) is False
 
 
 def _subject(kind: str, name: str) -> str:

@@ -365,6 +365,7 @@ class Runtime:
             "warnings": [warning for warning in warnings if warning],
             "litellm": self._host_version,
             "plugin": VERSION,
+            "database": "off" if getattr(self._proxy, "prisma_client", None) is None else "on",
             "rendering": "on" if self.control.renders() else "off",
             **self._learns.status(),
             **self.report(),

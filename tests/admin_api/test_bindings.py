@@ -103,8 +103,8 @@ async def test_a_binding_is_a_revision_with_receipt_audit_and_rollback(world: Wo
 async def test_the_same_binding_again_changes_nothing(world: World) -> None:
     """No revision is made for nothing, also when what does not exist is ended."""
     async with world.client() as admin:
-        await admin.put(f"{PREFIX}/{TEAM_A}", json={"profile": "balanced", "beyond": RULE})
-        again = (await admin.put(f"{PREFIX}/{TEAM_A}", json={"profile": "balanced", "beyond": RULE})).json()
+        await admin.put(f"{PREFIX}/{TEAM_A}", json={"profile": "premium", "beyond": RULE})
+        again = (await admin.put(f"{PREFIX}/{TEAM_A}", json={"profile": "premium", "beyond": RULE})).json()
         ended = (await admin.delete(f"{PREFIX}/{TEAM_B}")).json()
 
     assert (again["changed"], ended["changed"]) == (False, False)
@@ -139,6 +139,8 @@ async def test_a_member_sees_its_own_bindings_only(world: World) -> None:
         (TEAM_A, {"profile": "balanced", "beyond": {**RULE, "share": 1.5}}, "body_invalid"),
         (TEAM_A, {"profile": "balanced", "unknown": 1}, "body_invalid"),
         (KEY, {"beyond": {**RULE, "monthly_usd": 5}}, "key_budget"),
+        (TEAM_A, {"profile": "balanced", "beyond": RULE}, "idle_rule"),
+        (KEY, {"profile": "balanced", "beyond": RULE}, "idle_rule"),
         ("bindings/team/a%20b", {"profile": "balanced"}, "bad_subject"),
         ("bindings/user/a", {"profile": "balanced"}, "path_invalid"),
     ],
@@ -154,6 +156,20 @@ async def test_what_cannot_be_bound_is_refused_with_its_place(
     assert answer.status_code == 422
     assert answer.json()["problems"][0]["path"], answer.text
     assert status["revision"] == 1
+
+
+@pytest.mark.parametrize(("name", "known"), [("member", True), ("nobody", False)])
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_a_key_that_nobody_knows_is_warned_of(
+    world: World, name: str, *, known: bool, dry_run: bool
+) -> None:
+    """It may come later, so it is bound; a slip of the finger is seen in the receipt, and before."""
+    async with world.client() as admin:
+        body = {"profile": "balanced", "dry_run": dry_run}
+        receipt = (await admin.put(f"{PREFIX}/bindings/key/{name}", json=body)).json()
+
+    assert receipt["changed"]
+    assert any("Nobody knows a key" in warning for warning in receipt["warnings"]) is not known
 
 
 async def test_an_unknown_profile_is_404_and_a_stale_if_match_412(world: World) -> None:

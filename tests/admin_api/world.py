@@ -157,10 +157,15 @@ class World:
             policies=self.policies,
             feedback=self.judged.learning if self.judged else None,
             access_file=self._access,
+            knows_key=self.knows_key,
             sign_in=self.sign_in,
             frame_origin=self.frame_origin,
             agents=self.agents,
         )
+
+    async def knows_key(self, name: str) -> bool | None:
+        """Look the name up in the access file."""
+        return name in {key.name for key in self._access.entries()}
 
     def sign_in(self, claim: str) -> UiSession:
         """Give out the administrator's key for one claim; the real sealing of sessions is tested with LiteLLM."""

@@ -109,7 +109,7 @@ class Identity:
 
     async def _blocked(self, key: str) -> bool:
         """Return whether LiteLLM's database has this key, blocked: LiteLLM refuses it like one that nobody knows."""
-        found = await self._stored(key)
+        found = await self._stored(key_hash(key))
         return found is not None and found.blocked is True
 
     async def known(self, key: str) -> UserAPIKeyAuth | None:
@@ -118,14 +118,25 @@ class Identity:
         It is no authentication: whether the key is valid now LiteLLM alone says.
         """
         entry = self._access.by_hash(key_hash(key)) if self._access is not None else None
-        return _as_litellm(entry, key) if entry is not None else await self._stored(key)
+        return _as_litellm(entry, key) if entry is not None else await self._stored(key_hash(key))
 
-    async def _stored(self, key: str) -> UserAPIKeyAuth | None:
+    async def knows(self, name: str) -> bool | None:
+        """Return whether there is a key of this name in the access file or hash in LiteLLM's database. Never raises.
+
+        None where neither can tell.
+        """
+        if self._access is not None and name in {key.name for key in self._access.entries()}:
+            return True
+        if getattr(self._proxy, "prisma_client", None) is None:
+            return None if self._access is None else False
+        return await self._stored(name) is not None
+
+    async def _stored(self, token: str) -> UserAPIKeyAuth | None:
         if getattr(self._proxy, "prisma_client", None) is None:
             return None
         try:
             found: UserAPIKeyAuth = await get_key_object(
-                hashed_token=key_hash(key),
+                hashed_token=token,
                 prisma_client=self._proxy.prisma_client,
                 user_api_key_cache=self._proxy.user_api_key_cache,
             )
