@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import yaml
 
@@ -22,6 +23,9 @@ CUSTOM_AUTH = "neuronode_router.plugin.authenticate"
 CHAT_MODES = (None, "chat", "completion", "responses")
 """What the embedded model can stand in for; a group for embeddings or images is left as it is."""
 PRICE_FREE = ("input_cost_per_token", "output_cost_per_token")
+PAGE = "neuronode-profiles"
+"""The name under which LiteLLM's UI lists our page."""
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 NOT_KEPT = ("id", "base_model")
 """Entries of `model_info` by which LiteLLM would take the embedded deployment for the original."""
 
@@ -100,9 +104,9 @@ def make_plan(deployments: list[Deployment], missing: Callable[[Deployment], str
 
 
 def effective_config(
-    config: Config, plan: Plan, *, embedded: EmbeddedAddress | None, custom_auth: bool
+    config: Config, plan: Plan, *, embedded: EmbeddedAddress | None, custom_auth: bool, port: int
 ) -> Config:
-    """Return a new configuration for LiteLLM; `config` is left as it is.
+    """Return a new configuration for LiteLLM, which will listen on `port`; `config` is left as it is.
 
     `embedded` may be None only where the plan embeds nothing. `custom_auth` has our access file judge keys.
     """
@@ -118,6 +122,8 @@ def effective_config(
         **(config.get("general_settings") or {}),
         "master_key": "os.environ/LITELLM_MASTER_KEY",
     }
+    if isinstance(plugins := result["general_settings"].get("plugins"), list):
+        result["general_settings"]["plugins"] = [_reached(plugin, port) for plugin in plugins]
     if custom_auth:
         result["general_settings"] |= {"custom_auth": CUSTOM_AUTH, "custom_auth_run_common_checks": True}
         result["litellm_settings"] = {
@@ -126,6 +132,17 @@ def effective_config(
             "enable_post_custom_auth_checks": True,
         }
     return result
+
+
+def _reached(plugin: object, port: int) -> object:
+    """Return an entry of LiteLLM's `plugins`; our page's address on this machine names the port that is listened on."""
+    if not isinstance(plugin, dict) or plugin.get("name") != PAGE:
+        return plugin
+    address = urlsplit(str(plugin.get("url")))
+    if address.hostname not in LOOPBACK:
+        return plugin  # as browsers reach it from elsewhere: the operator knows better
+    host = f"[{address.hostname}]" if ":" in address.hostname else address.hostname
+    return {**plugin, "url": urlunsplit(address._replace(netloc=f"{host}:{port}"))}
 
 
 def dump_config(config: Config) -> str:

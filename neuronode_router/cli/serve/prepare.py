@@ -87,7 +87,11 @@ async def prepared(settings: Settings, environ: Mapping[str, str], listen: Liste
             find_weights()
         address = EmbeddedAddress(port, secrets.token_urlsafe(24)) if plan.embedded else None
         derived = effective_config(
-            config, plan, embedded=address, custom_auth=_uses_access_file(settings, environ, config)
+            config,
+            plan,
+            embedded=address,
+            custom_auth=_uses_access_file(settings, environ, config),
+            port=listen.port,
         )
         effective = settings.state_dir / "effective_config.yaml"
         _write_private(effective, dump_config(derived))

@@ -37,7 +37,7 @@ def missing(deployment: Deployment) -> str | None:
 def derive(config: Config, *, custom_auth: bool = False) -> tuple[Plan, Config]:
     """Plan and effective configuration in one go."""
     plan = make_plan(deployments_of(config), missing)
-    return plan, effective_config(config, plan, embedded=ADDRESS, custom_auth=custom_auth)
+    return plan, effective_config(config, plan, embedded=ADDRESS, custom_auth=custom_auth, port=4200)
 
 
 def test_a_group_without_backend_gets_one_embedded_deployment() -> None:
@@ -180,3 +180,23 @@ def test_a_configuration_without_deployments_is_refused(model_list: object) -> N
     """LiteLLM would start and answer nothing."""
     with pytest.raises(SettingsError, match="model_"):
         deployments_of({"model_list": model_list})
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://127.0.0.1:4000/admin/ui", "http://127.0.0.1:4200/admin/ui"),
+        ("http://localhost/admin/ui?a=b", "http://localhost:4200/admin/ui?a=b"),
+        ("http://[::1]:4000/admin/ui", "http://[::1]:4200/admin/ui"),
+        ("https://llm.example.org/admin/ui", "https://llm.example.org/admin/ui"),
+    ],
+)
+def test_the_page_is_listed_where_the_proxy_listens(url: str, expected: str) -> None:
+    """An address on this machine follows `--port`; one that browsers elsewhere use, and other plugins, stay."""
+    plugins = [{"name": "neuronode-profiles", "url": url}, {"name": "other", "url": "http://127.0.0.1:1"}]
+
+    _, effective = derive({"model_list": [entry("a", usable=True)], "general_settings": {"plugins": plugins}})
+
+    found = effective["general_settings"]["plugins"]
+    assert [plugin["url"] for plugin in found] == [expected, "http://127.0.0.1:1"]
+    assert plugins[0]["url"] == url
