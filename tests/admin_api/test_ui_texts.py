@@ -14,7 +14,7 @@ from admin_api.http.problems import KINDS
 from admin_api.ui.routes import STATIC
 from admin_api.usage.routes import ASSUMPTIONS
 from neuronode_router.access import Role
-from neuronode_router.classifier import Layer, Task
+from neuronode_router.classifier import Layer
 from neuronode_router.classifier.classification import KINDS as DETAILS
 from neuronode_router.control.checks import DEAD_MAPPING
 from neuronode_router.control.manager import FILES, FILES_CHANGED
@@ -88,7 +88,6 @@ VOCABULARIES = {
     "rollout_verdict": GuardVerdict,
     "step": [*Reason, *Step],
     "sticky": Stickiness,
-    "task": Task,
     "tier": Tier,
     "violation": Violation,
     "why": HealthReason,
@@ -113,10 +112,32 @@ def test_every_text_that_is_asked_for_exists() -> None:
     assert asked - TEXTS["en"].keys() == set()
 
 
+COUNTS = re.compile(r"\{(?:count|all|requests|tasks|groups|wanted|held|minutes)\} (?!\{)[A-Za-z]\w+")
+"""A count and a word after it that stays the same, whatever the count is."""
+SAME_FOR_ONE = {
+    "chain.broken", "cost.unpriced.count", "deed.more", "routing.window", "routing.window_alone", "workers.late",
+    "now.workers.of", "charts.requests.note", "rollout.held", "routing.show_all", "routing.tokens",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", TEXTS)
+def test_what_is_counted_has_a_plural(language: str) -> None:
+    """`1 groups` is no English, `1 Gruppen` no German."""
+    stiff = {key for key, text in TEXTS[language].items() if COUNTS.search(text) and "|" not in text}
+
+    assert stiff - SAME_FOR_ONE == set()
+
+
+def test_names_of_tasks_are_nobodys_words() -> None:
+    """A client sends them, and operators add their own: they are the same in every language, and on every screen."""
+    assert not any(key.startswith("task.") for key in TEXTS["en"])
+    assert 'word("task"' not in CODE
+
+
 def test_no_text_is_left_over() -> None:
     """Each key stands in the code, or belongs to a group whose keys are put together there."""
     composed = set(re.findall(r'word\("(\w+)"|`(\w+)\.\$\{', CODE))
-    groups = {name for pair in composed for name in pair if name} | {"task", "step"}
+    groups = {name for pair in composed for name in pair if name} | {"step"}
 
     left_over = {key for key in TEXTS["en"] if f'"{key}"' not in CODE and key.split(".")[0] not in groups}
 

@@ -218,3 +218,42 @@ def _looked_up(tab: Tab) -> bool:
         tab.page.get_by_text("chat_premium").last.wait_for(timeout=2_000)
         return True
     return False
+
+
+WRITTEN = """async () => {
+  const script = document.querySelector("script[type=module]").src;
+  const { timesLike } = await import(new URL("format.js", script));
+  const { prefer, t } = await import(new URL("i18n.js", script));
+  const column = (...values) => values.map(timesLike(values));
+  const counted = ["en", "de"].flatMap((language) => {
+    prefer("language", language);
+    return [0, 1, 2].map((count) => t("health.embedded", { count }));
+  });
+  prefer("language", "en");
+  return [column(3.2, null, 8), column(27, 828), column(27, 12_400), counted];
+}"""
+
+
+def test_columns_have_one_unit_and_counts_their_plural(tab: Tab) -> None:
+    """Times of a column can be compared at a glance; one group is a group, in both languages."""
+    tiny, small, large, counted = tab.page.evaluate(WRITTEN)
+
+    assert tiny == ["3.2\u00a0ms", "\u2013", "8.0\u00a0ms"]
+    assert small == ["27\u00a0ms", "828\u00a0ms"]
+    assert large == ["0.0\u00a0s", "12.4\u00a0s"]
+    assert [text.split(" ")[-1] for text in counted] == ["groups", "group", "groups", "Gruppen", "Gruppe", "Gruppen"]
+
+
+def test_a_member_is_told_whose_figures_it_sees(another: Another, keys: Mapping[str, str]) -> None:
+    """Of its team alone, and no filters stand above what it may not see; an unknown period leaves the address."""
+    with another() as tab:
+        tab.sign_in(keys["member"])
+        tab.go("audit")
+        expect(tab.page.get_by_text("Your key may not see this")).to_be_visible()
+        expect(tab.page.locator("form.filters")).to_have_count(0)
+        tab.go("routing")
+        expect(tab.page.get_by_text("of your team, as recorded")).to_be_visible()
+        tab.open("charts?period=99y")
+        expect(tab.page.get_by_text("What was recorded of your team")).to_be_visible()
+        expect(tab.page.get_by_role("button", name="1 h", exact=True)).to_have_attribute("aria-pressed", "true")
+        tab.page.wait_for_url("**/#/charts")

@@ -47,7 +47,7 @@ def test_what_speaks_against_a_switch_opens_the_dialog(tab: Tab, api: httpx.Clie
     asked = {"live": "true", "profile": "specialized", "task": "trading_analysis"}
     api.post("/admin/proof/validate", params=asked).raise_for_status()
     tab.button("Switch to specialized").click()
-    expect(tab.dialog).to_contain_text("1 tasks are not proven to be answered.")
+    expect(tab.dialog).to_contain_text("1 task was shown to fail.")
     tab.page.keyboard.press("Escape")
 
     expect(tab.dialog).to_have_count(0)

@@ -9,6 +9,7 @@ from typing import Any
 import litellm
 import pytest
 
+from admin_api.ui.routes import STATIC
 from neuronode_router.litellm_plugin.runtime import Runtime
 from neuronode_router.settings import Settings
 from tests.host.test_seams import GROUPS, entry
@@ -67,3 +68,11 @@ async def test_our_own_names_are_not_the_operators_aliases(tmp_path: Path) -> No
 
     assert facts.aliases == {"mine"}
     assert facts.groups == set(GROUPS)
+
+
+async def test_every_fact_that_the_page_shows_of_a_worker_has_words(tmp_path: Path) -> None:
+    """What has none would stand there as its key, or not at all."""
+    texts = (STATIC / "js/texts_de.js").read_text()
+    plain = {name for name, value in build(tmp_path).status().items() if isinstance(value, str | int | float)}
+
+    assert {name for name in plain if f'"host.{name}"' not in texts} == set()

@@ -44,6 +44,15 @@ export function milliseconds(value) {
   return `${number(value, value < 10 ? 1 : 0)}\u00a0ms`;
 }
 
+// Returns what writes the times of one column: all in the same unit, that of the longest.
+export function timesLike(values) {
+  const longest = Math.max(0, ...values.filter(known));
+  if (longest >= 10_000) return (value) => (known(value) ? `${fixed(value / 1000, 1)}\u00a0s` : NONE);
+  return (value) => (known(value) ? `${fixed(value, longest < 10 ? 1 : 0)}\u00a0ms` : NONE);
+}
+
+const fixed = (value, digits) => formatter(Intl.NumberFormat, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+
 // A length of time in days, in the largest unit of which there are at least two.
 export function duration(days) {
   const [unit, each] = [["day", 1], ["hour", 1 / 24], ["minute", 1 / 1440]].find(([, size]) => days >= 2 * size) ?? ["minute", 1 / 1440];

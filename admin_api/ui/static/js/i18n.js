@@ -38,13 +38,28 @@ export function prefer(name, value) {
 
 export const language = () => preferences.get().language;
 
-// Returns the text of a key with its {places} filled in. An unknown key shows itself.
+// A key without a text is a fault of the page: it shows itself, and tests see it in the console.
+function textOf(key, instead) {
+  const text = TEXTS[language()][key];
+  if (text === undefined) console.error(`no text: ${key}`);
+  return text ?? instead;
+}
+
+// Returns the text of a key with its {places} filled in. What follows a count stands in its plural: {count|request|requests}.
 export function t(key, places = {}) {
-  const text = TEXTS[language()][key] ?? key;
-  return text.replace(/\{(\w+)\}/g, (_, name) => places[name] ?? "");
+  return textOf(key, key).replace(/\{(\w+)(?:\|([^|}]*)\|([^}]*))?\}/g, (_, name, one, other) =>
+    one === undefined ? (places[name] ?? "") : plural(places[name]) === "one" ? one : other);
+}
+
+const rules = {};
+
+// Counts come as numbers or as they are written for people.
+function plural(count) {
+  const of = (rules[language()] ??= new Intl.PluralRules(language()));
+  return of.select(typeof count === "number" ? count : count === "1" ? 1 : 2);
 }
 
 export const known = (group, value) => `${group}.${value}` in TEXTS[language()];
 
-// A word of a closed vocabulary of the API, such as a state: translated where known, as it is where not.
-export const word = (group, value) => TEXTS[language()][`${group}.${value}`] ?? String(value ?? "");
+// A word of a closed vocabulary of the API, such as a state.
+export const word = (group, value) => (value === null || value === undefined || value === "" ? "" : textOf(`${group}.${value}`, String(value)));

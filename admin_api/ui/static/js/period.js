@@ -26,5 +26,10 @@ export function usePeriod(name) {
 // The period that the address names, and what changes it there.
 export function useAskedPeriod(usual) {
   const { asked } = useAddress();
+  const unknown = "period" in asked && !PERIODS.includes(asked.period);
+  // The address says what is shown, also where it was asked for something else.
+  useEffect(() => {
+    if (unknown) narrow({ period: "" });
+  }, [unknown]);
   return [PERIODS.includes(asked.period) ? asked.period : usual, (name) => narrow({ period: name === usual ? "" : name })];
 }

@@ -60,12 +60,12 @@ export function Said({ children, instead }) {
 // What a code of the API means, in the page's language; a code that this page does not know yet is still said to be one.
 const meaning = (code) => (known("problem", code) ? word("problem", code) : t("state.problem", { code }));
 
-// Why something was refused, and what to do. What the page asks for `again` by itself is said to be.
+// Why something was refused, and what to do: in the page's words where the proxy's are for who writes requests by hand. What the page asks for `again` by itself is said to be.
 export function Failure({ error, again = false, children }) {
   if (error.status === 0) return html`<div class="notice bad" role="alert"><strong>${t("state.offline")}</strong><p>${t(again ? "state.offline.fix" : "state.offline.act")}</p>${children}</div>`;
   return html`<div class="notice bad" role="alert">
     <strong>${meaning(error.code)}</strong>
-    ${error.detail && html`<div><${Said}>${`${error.detail} ${error.fix}`}<//></div>`}
+    ${known("fix", error.code) ? html`<p>${word("fix", error.code)}</p>` : error.detail && html`<div><${Said}>${`${error.detail} ${error.fix}`}<//></div>`}
     <${Problems} problems=${error.problems} />
     ${children}</div>`;
 }

@@ -4,10 +4,10 @@
 import { html, useEffect, useRef, useState } from "../dom.js";
 import { ask } from "../api.js";
 import { useData } from "../data.js";
-import { milliseconds, money, number, percent } from "../format.js";
+import { milliseconds, money, number, percent, timesLike } from "../format.js";
 import { t, word } from "../i18n.js";
 import { refresh, useLive } from "../live.js";
-import { Badge, Button, Code, Failure, Field, Loading, Name, Said, say, Table } from "./basics.js";
+import { Badge, Button, Code, Failure, Field, Loading, Said, say, Table } from "./basics.js";
 import { Dialog } from "./dialog.js";
 import { ForecastSummary } from "./forecast.js";
 import { Objections } from "./undo.js";
@@ -132,7 +132,7 @@ function Running({ caches }) {
 export function Changes({ changes, of = "word.task" }) {
   if (!changes.length) return html`<p class="note">${t("change.none")}</p>`;
   return html`<${Table} label=${t("change.tasks")} head=${[t(of), t("change.before"), t("change.after")]}>
-    ${changes.map(({ task, before, after }) => html`<tr key=${task}><th scope="row"><${Name} of=${task} /></th>
+    ${changes.map(({ task, before, after }) => html`<tr key=${task}><th scope="row"><${Code} of=${task} /></th>
       <td><${Code} was of=${before ?? "\u2013"} /></td><td><${Code} of=${after ?? "\u2013"} /></td></tr>`)}<//>`;
 }
 
@@ -152,7 +152,7 @@ function Proof({ profile }) {
   const green = cells.filter(({ state }) => state === "green").length;
   return html`<h3>${t("change.proof")}</h3>
     <p class="badges"><${Badge} tone=${red.length ? "bad" : green === cells.length ? "good" : "plain"}>${t("change.proof.count", { done: green, all: cells.length })}<//>
-      ${red.map(({ task, why }) => html` <${Badge} tone="bad">${task}: ${word("probe", why)}<//>`)}</p>`;
+      ${red.map(({ task, why }) => html` <${Badge} tone="bad"><${Code} of=${task} />: ${word("probe", why)}<//>`)}</p>`;
 }
 
 // What the workers serve while the answer to the switch is awaited.
@@ -169,6 +169,7 @@ const TONES = { applied: "good", refused: "bad", waiting: "warn" };
 
 export function ReceiptView({ receipt }) {
   const { status } = useLive();
+  const after = timesLike(receipt.workers.map((ack) => ack.after_ms));
   return html`<div class="receipt" data-complete=${receipt.complete}>
     <p class=${receipt.complete ? "good-text strong" : "warn-text strong"}>${t(!receipt.changed ? "receipt.unchanged" : receipt.complete ? "receipt.complete" : "receipt.partly",
       { revision: receipt.revision, ms: milliseconds(receipt.duration_ms) })}</p>
@@ -177,7 +178,7 @@ export function ReceiptView({ receipt }) {
     <${Table} label=${t("receipt.workers")} head=${[t("word.worker"), t("word.state"), { text: t("receipt.after"), right: true }]}>
       ${receipt.workers.map((ack) => html`<tr key=${ack.instance}><th scope="row">${ack.host} \u00b7 ${ack.pid}</th>
         <td><${Badge} tone=${TONES[ack.state]}>${word("ack", ack.state)}<//> <${Said}>${ack.detail}<//></td>
-        <td class="right">${milliseconds(ack.after_ms)}</td></tr>`)}
+        <td class="right">${after(ack.after_ms)}</td></tr>`)}
     <//>
     ${receipt.warnings.map((warning) => html`<div class="notice warn"><${Said} instead=${t("change.warning")}>${warning}<//></div>`)}
     ${status.revision > receipt.revision && html`<p class="notice warn" role="status">${t("receipt.overtaken", { revision: status.revision, profile: status.active_profile })}</p>`}

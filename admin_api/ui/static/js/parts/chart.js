@@ -27,7 +27,7 @@ export function Donut({ label, parts }) {
 // Amounts beside each other. `parts` are [{name, value, text}]; the longest bar is the largest value.
 export function Bars({ label, parts }) {
   const most = Math.max(...parts.map(({ value }) => value), 0) || 1;
-  return html`<ul class="bars" aria-label=${label}>${parts.map(({ name, value, text }) => html`<li key=${name}>
+  return html`<ul class="bars" aria-label=${label}>${parts.map(({ name, value, text }, place) => html`<li key=${place}>
     <span>${name}</span><span>${text}</span>
     <svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true"><rect width=${(100 * value) / most} height="8" /></svg></li>`)}</ul>`;
 }

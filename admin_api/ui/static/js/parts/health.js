@@ -15,11 +15,13 @@ export function Health({ state }) {
   const matrix = useData(all ? "proof/matrix" : null, { every: MATRIX_MS });
   const stats = useData(all ? "router/stats" : null, { every: STATS_MS });
   if (!all) return null;
-  const chips = [...ofStatus(state.status), ...ofMatrix(matrix.data, state.status.active_profile), ...ofDeployments(stats.data)];
-  const wrong = chips.filter(({ tone }) => tone !== "good");
+  const found = [...ofStatus(state.status), ...ofMatrix(matrix.data, state.status.active_profile), ...ofDeployments(stats.data)];
+  // Nobody knows whether what was well still is.
+  const chips = found.filter(({ tone }) => fresh(state) || tone !== "good");
+  const wrong = found.filter(({ tone }) => tone !== "good");
   return html`<ul class="health" aria-label=${t("health.title")}>
     ${fresh(state) && !wrong.length && html`<li><span class="chip good"><i aria-hidden="true"></i>${t("health.well")}</span></li>`}
-    ${chips.map(({ key, tone, screen, places }) => html`<li key=${key}><a class=${`chip ${fresh(state) || tone !== "good" ? tone : ""}`} href=${`#/${screen}`}><i aria-hidden="true"></i>${t(`health.${key}`, places)}</a></li>`)}</ul>`;
+    ${chips.map(({ key, tone, screen, places }) => html`<li key=${key}><a class=${`chip ${tone}`} href=${`#/${screen}`}><i aria-hidden="true"></i>${t(`health.${key}`, places)}</a></li>`)}</ul>`;
 }
 
 const chip = (key, tone, screen, places = {}) => ({ key, tone, screen, places });

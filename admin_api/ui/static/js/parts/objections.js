@@ -26,8 +26,9 @@ const warned = ({ warnings }) => (warnings.length ? [{ kind: "warned" }] : []);
 // Red always counts; what was never asked only where the operator wants proof.
 function unproven(matrix, profile) {
   const cells = (matrix?.cells ?? []).filter((cell) => cell.profile === profile);
-  const count = cells.filter(({ state }) => state === "red" || (matrix.gate !== "off" && state !== "green")).length;
-  return count ? [{ kind: "unproven", count }] : [];
+  const failing = cells.filter(({ state }) => state === "red").length;
+  const unproven = matrix && matrix.gate !== "off" ? cells.filter(({ state }) => state !== "red" && state !== "green").length : 0;
+  return [{ kind: "failing", count: failing }, { kind: "unproven", count: unproven }].filter(({ count }) => count);
 }
 
 function dearer(plan) {

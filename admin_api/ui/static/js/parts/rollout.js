@@ -6,7 +6,7 @@ import { useData } from "../data.js";
 import { milliseconds, money, number, percent } from "../format.js";
 import { t, word } from "../i18n.js";
 import { mayReadAll, mayWrite } from "../live.js";
-import { Badge, Button, Card, Failure, Name, Said, Table } from "./basics.js";
+import { Badge, Button, Card, Code, Failure, Said, Table } from "./basics.js";
 
 const EVERY_MS = 2_000;
 const TONES = { good: "good", unsure: "warn", no_data: "plain", breached: "bad" };
@@ -32,7 +32,7 @@ function Findings({ findings }) {
   const right = (name) => ({ text: t(`rollout.${name}`), right: true });
   return html`<${Table} label=${t("rollout.arms")} head=${[t("rollout.guard"), t("word.task"), right("bound"), right("control"), right("canary"), t("rollout.verdict")]}>
     ${findings.map((one) => html`<tr key=${one.metric + one.task + one.limit}><th scope="row">${word("rollout_metric", one.metric)}</th>
-      <td>${one.task ? html`<${Name} of=${one.task} />` : t("rollout.all")}</td><td class="right">${word("rollout_limit", one.limit)} ${one.limit === "times" ? number(one.bound, 2) : SHOWN[one.metric](one.bound)}</td>
+      <td>${one.task ? html`<${Code} of=${one.task} />` : t("rollout.all")}</td><td class="right">${word("rollout_limit", one.limit)} ${one.limit === "times" ? number(one.bound, 2) : SHOWN[one.metric](one.bound)}</td>
       <td class="right"><${Arm} metric=${one.metric} figure=${one.control} /></td><td class="right"><${Arm} metric=${one.metric} figure=${one.canary} /></td>
       <td><${Badge} tone=${TONES[one.verdict]}>${word("rollout_verdict", one.verdict)}<//></td></tr>`)}<//>`;
 }

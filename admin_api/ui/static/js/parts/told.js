@@ -28,7 +28,7 @@ export function Told({ data }) {
   return html`<div class="chart">
     <dl class="facts wide">
       <div><dt>${t("word.profile")}</dt><dd>${data.profile ?? "\u2013"} ${data.revision !== null && html`<small>${t("now.revision")} ${data.revision}</small>`}</dd></div>
-      <div><dt>${t("word.task")}</dt><dd>${data.task ?? "\u2013"}</dd></div>
+      <div><dt>${t("word.task")}</dt><dd>${data.task ? html`<${Code} of=${data.task} />` : "\u2013"}</dd></div>
       <div><dt>${t("word.group")}</dt><dd><code>${data.served_group}</code>${data.fallback && html` <${Badge} tone="warn">${t("cost.fallback")}<//>`}</dd></div>
       <div><dt>${t("cost.cost")}</dt><dd>${price(data.cost_usd)}</dd></div>
       <div><dt>${t("explain.latency")}</dt><dd>${milliseconds(data.latency_ms)}</dd></div>

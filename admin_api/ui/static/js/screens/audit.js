@@ -22,14 +22,14 @@ export function Audit({ state }) {
   const filtered = Object.values(filter).some(Boolean);
   const set = (name) => (event) => setFilter({ ...filter, [name]: event.target.value });
   return html`<${Page} title=${t("nav.audit")} intro=${t("audit.intro")} />
-    <form class="filters" role="search" onSubmit=${(event) => event.preventDefault()}>
+    ${log.newest.error?.status !== 403 && html`<form class="filters" role="search" onSubmit=${(event) => event.preventDefault()}>
       <${Field} label=${t("audit.action")}><select value=${filter.action} onChange=${set("action")}><option value="">${t("audit.all")}</option>
         ${ACTIONS.map((action) => html`<option value=${action}>${word("action", action)}</option>`)}</select><//>
       <${Field} label=${t("word.profile")}><select value=${filter.profile} onChange=${set("profile")}><option value="">${t("audit.all")}</option>
         ${ordered(state.profiles).map(({ name }) => html`<option value=${name}>${name}</option>`)}</select><//>
       <${Field} label=${t("audit.actor")}><input value=${filter.actor} maxlength="256" onChange=${set("actor")} /><//>
       <${Chain} entries=${log.newest.data} filtered=${filtered} />
-    </form>
+    </form>`}
     <${Loaded} of=${log.newest} rows=${6}>${(entries) => (entries.length === 0 ? html`<${Empty} title=${t("audit.none")} />`
       : html`<ol class="log">${entries.map((entry) => html`<${Entry} key=${entry.revision} entry=${entry}
           current=${entry.revision === state.status.revision} may=${mayWrite(state)} onReturn=${() => setChange({ kind: "rollback", to: entry.revision, profile: entry.profile_after })} />`)}</ol>`)}<//>

@@ -29,7 +29,7 @@ export function Charts({ state }) {
   const narrowed = only.map(([name, value]) => `&${name}=${encodeURIComponent(value)}`).join("");
   const series = useData(`usage/series?${query}${narrowed}`, { name: `${period}${narrowed}`, every: EVERY_MS });
   const marks = useMarks(mayReadAll(state) ? since : null, period);
-  return html`<${Page} title=${t("nav.charts")} intro=${t("charts.intro")} tools=${html`<${PeriodChoice} value=${period} onChange=${setPeriod} />`} />
+  return html`<${Page} title=${t("nav.charts")} intro=${t(mayReadAll(state) ? "charts.intro" : "charts.intro_team")} tools=${html`<${PeriodChoice} value=${period} onChange=${setPeriod} />`} />
     <${Loaded} of=${series} rows=${8} absent=${t("cost.absent")}>${(data) => html`
       <${Narrowing} names=${data.names} asked=${asked} />
       ${data.total.requests === 0 ? html`<${Empty} title=${t("cost.none")}>${t("cost.none.fix")}<//>` : html`<${Drawn} data=${data} marks=${marks} />`}

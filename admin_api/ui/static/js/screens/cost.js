@@ -3,7 +3,7 @@
 import { html, useState } from "../dom.js";
 import { send } from "../api.js";
 import { useData } from "../data.js";
-import { compact, milliseconds, money, number, percent } from "../format.js";
+import { compact, milliseconds, money, number, percent, timesLike } from "../format.js";
 import { t, word } from "../i18n.js";
 import { mayReadAll } from "../live.js";
 import { Button, Card, Empty, Figure, Figures, Loaded, Name, Page, Segments, Table } from "../parts/basics.js";
@@ -17,6 +17,7 @@ import { Explain } from "./explain.js";
 
 const GROUPINGS = ["profile", "task", "served_group", "tier", "team"];
 const EVERY_MS = 10_000;
+const TIMES = ["latency_p50_ms", "latency_p95_ms", "first_token_p50_ms"];
 const WORDS = { served_group: "group" };
 
 export function Cost({ state }) {
@@ -48,11 +49,12 @@ function Total({ now, before }) {
 
 function Lines({ by, lines }) {
   const head = [t(`word.${WORDS[by] ?? by}`), ...["requests", "cost", "versus", "p50_head", "p95_head", "first_token", "errors", "fallback"].map((name) => ({ text: t(`cost.${name}`), right: true }))];
+  const times = Object.fromEntries(TIMES.map((name) => [name, timesLike(lines.map(({ figures }) => figures[name]))]));
   return html`<${Table} label=${t("cost.by_name", { name: t(`word.${WORDS[by] ?? by}`) })} head=${head}>${lines.map(({ names, figures, before }) => html`<tr key=${names[by]}>
     <th scope="row"><${Name} of=${title(by, names[by])} /></th>
     <td class="right">${number(figures.requests)}</td><td class="right">${cost(figures)}</td>
     <td class="right"><${Delta} before=${before?.cost_usd ?? null} after=${figures.cost_usd} /></td>
-    <td class="right">${milliseconds(figures.latency_p50_ms)}</td><td class="right">${milliseconds(figures.latency_p95_ms)}</td><td class="right">${milliseconds(figures.first_token_p50_ms)}</td>
+    ${TIMES.map((name) => html`<td class="right">${times[name](figures[name])}</td>`)}
     <td class="right">${percent(figures.error_rate)}</td><td class="right">${percent(figures.fallback_rate)}</td></tr>`)}<//>`;
 }
 

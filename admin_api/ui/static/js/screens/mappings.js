@@ -4,7 +4,7 @@ import { html, useState } from "../dom.js";
 import { useData } from "../data.js";
 import { t, word } from "../i18n.js";
 import { mayWrite } from "../live.js";
-import { Badge, Button, Card, Code, Empty, Name, Page, Segments, Table } from "../parts/basics.js";
+import { Badge, Button, Card, Code, Empty, Page, Segments, Table } from "../parts/basics.js";
 import { EditDialog } from "./edit.js";
 import { WholeDialog } from "./whole.js";
 import { ordered } from "../vocabulary.js";
@@ -24,7 +24,7 @@ export function Mappings({ state }) {
     <${Card} title=${t("mappings.tasks")} note=${profile.description} tools=${html`<span class="grow"></span><${Button} disabled=${!mayWrite(state)} onClick=${() => setWhole({ profile, etag: state.etag })}>${t("whole.open")}<//>`}>
       <${Table} label=${t("mappings.tasks")} head=${[t("word.task"), t("word.group"), t("mappings.versus"), { text: t("mappings.edit"), right: true }]}>
         ${Object.entries(profile.tasks).map(([task, group]) => html`<tr key=${task}>
-          <th scope="row"><${Name} of=${task} /></th>
+          <th scope="row"><${Code} of=${task} /></th>
           <td><${Code} of=${group} />${state.status.embedded_groups.includes(group) && html` <${Badge}>${t("mappings.embedded")}<//>`}</td>
           <td>${group === active[task] ? html`<span class="note">${t("mappings.same")}</span>` : html`<${Code} was of=${active[task] ?? "\u2013"} />`}</td>
           <td class="right"><${Button} disabled=${!mayWrite(state)} aria-label=${t("mappings.edit_task", { task })}

@@ -6,7 +6,7 @@ import { useData } from "../data.js";
 import { milliseconds, money, number } from "../format.js";
 import { t, word } from "../i18n.js";
 import { mayReadAll, mayWrite } from "../live.js";
-import { Ago, AsOf, Badge, Button, Card, Code, Failure, Name, Page, Problems, say, Table } from "../parts/basics.js";
+import { Ago, AsOf, Badge, Button, Card, Code, Failure, Page, Problems, say, Table } from "../parts/basics.js";
 import { CellDialog, ELSEWHERE, TONES } from "../parts/cell.js";
 import { readEvents } from "../sse.js";
 import { ordered } from "../vocabulary.js";
@@ -46,7 +46,7 @@ export function Matrix({ state }) {
     ${proof.data && mayWrite(state) && html`<${Prove} live=${live} gate=${proof.data.gate} />`}
     <${Card} class="card matrix">
       <${Table} label=${t("matrix.title")} head=${[t("word.task"), ...profiles.map(({ name }) => ({ text: name }))]}>
-        ${tasks.map((task) => html`<tr key=${task}><th scope="row"><${Name} of=${task} /></th>
+        ${tasks.map((task) => html`<tr key=${task}><th scope="row"><${Code} of=${task} /></th>
           ${profiles.map((profile) => html`<${Cell} key=${profile.name} profile=${profile} task=${task} check=${check.found} found=${live.found}
             proven=${cellOf(profile.name, task)} onOpen=${() => setOpen({ profile: profile.name, task })} active=${profile.name === state.status.active_profile} />`)}</tr>`)}
       <//>
@@ -105,7 +105,7 @@ function Failing({ active, mappings, cells, stats }) {
   const wrong = Object.entries(mappings).filter(([task, group]) => red.has(task) || failing(group));
   if (!wrong.length) return null;
   return html`<div class="notice bad" role="status"><strong>${t("matrix.failing", { count: number(wrong.length), profile: active })}</strong>
-    <ul class="problems">${wrong.map(([task, group]) => html`<li key=${task}>${task} \u2192 <${Code} of=${group} /></li>`)}</ul></div>`;
+    <ul class="problems">${wrong.map(([task, group]) => html`<li key=${task}><${Code} of=${task} /> \u2192 <${Code} of=${group} /></li>`)}</ul></div>`;
 }
 
 function Totals({ cells }) {

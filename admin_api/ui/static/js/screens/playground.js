@@ -5,7 +5,7 @@ import { ask } from "../api.js";
 import { markCues } from "../cues.js";
 import { percent } from "../format.js";
 import { t, word } from "../i18n.js";
-import { Badge, Button, Card, Empty, Failure, Field } from "../parts/basics.js";
+import { Badge, Button, Card, Code, Empty, Failure, Field } from "../parts/basics.js";
 import { ordered } from "../vocabulary.js";
 
 export function Playground({ profiles }) {
@@ -44,7 +44,7 @@ function Verdict({ found }) {
   const cues = classification.evidence.map((each) => each.slice(each.indexOf(": ") + 2));
   return html`<div class="chart verdict" data-task=${classification.task}>
     <dl class="facts wide">
-      <div><dt>${t("word.task")}</dt><dd class="strong">${word("task", classification.task)} ${classification.detail && html`<small>${word("kind", classification.detail)}</small>`}</dd></div>
+      <div><dt>${t("word.task")}</dt><dd class="strong"><${Code} of=${classification.task} /> ${classification.detail && html`<small>${word("kind", classification.detail)}</small>`}</dd></div>
       <div><dt>${t("word.tier")}</dt><dd class="strong">${word("tier", classification.tier)}</dd></div>
       <div><dt>${t("play.confidence")}</dt><dd>${percent(classification.confidence, 0)} ${!classification.confident && html`<${Badge} tone="warn">${t("play.unsure")}<//>`}</dd></div>
       <div><dt>${t("play.difficulty")}</dt><dd>${percent(classification.difficulty, 0)}</dd></div>
