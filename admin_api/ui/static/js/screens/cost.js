@@ -48,7 +48,7 @@ function Total({ now, before }) {
 }
 
 function Lines({ by, lines }) {
-  const head = [t(`word.${WORDS[by] ?? by}`), ...["requests", "cost", "versus", "p50_head", "p95_head", "first_token", "errors", "fallback"].map((name) => ({ text: t(`cost.${name}`), right: true }))];
+  const head = [t(`word.${WORDS[by] ?? by}`), ...["requests", "cost", "versus", "p50_head", "p95_head", "first_token", "errors", by === "served_group" ? "stood_in" : "fallback"].map((name) => ({ text: t(`cost.${name}`), right: true }))];
   const times = Object.fromEntries(TIMES.map((name) => [name, timesLike(lines.map(({ figures }) => figures[name]))]));
   return html`<${Table} label=${t("cost.by_name", { name: t(`word.${WORDS[by] ?? by}`) })} head=${head}>${lines.map(({ names, figures, before }) => html`<tr key=${names[by]}>
     <th scope="row"><${Name} of=${title(by, names[by])} /></th>
