@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import httpx
 import pytest
 from playwright.sync_api import expect
 
@@ -43,7 +44,7 @@ WAYS_OUT: dict[str, Callable[[Tab], None]] = {
 
 @pytest.mark.parametrize("opened", [whole_profile, mapping, switch])
 def test_no_way_out_of_a_dialog_loses_what_was_typed(tab: Tab, opened: Callable[[Tab], str]) -> None:
-    """Escape, a click beside, the cross, Cancel and the way back ask; twice Escape stays; nothing typed, nothing asked."""
+    """Escape, a click beside, the cross, Cancel and the way back ask; twice Escape stays; nothing typed, not asked."""
     field = opened(tab)
     tab.dialog.get_by_label(field).fill("kept")
     for leave in WAYS_OUT.values():
@@ -110,3 +111,58 @@ def test_an_act_that_got_no_answer_is_not_said_to_be_tried_again(tab: Tab) -> No
     confirm.click()
 
     expect(tab.dialog.locator("[data-complete=true]")).to_be_visible()
+
+
+def test_a_profile_is_made_as_a_copy_and_no_other_is_overwritten(tab: Tab, api: httpx.Client) -> None:
+    """It needs a name that nobody has; groups are offered where one is typed; saved, it can be switched to."""
+    tab.go("mappings")
+    tab.button("New profile …").click()
+    tab.dialog.get_by_label("Name").fill("balanced")
+    expect(tab.dialog.get_by_text("There is a profile of this name already.")).to_be_visible()
+    expect(tab.button("Save")).to_be_disabled()
+    tab.dialog.get_by_label("Name").fill("night")
+    text = tab.dialog.get_by_label("The profile as JSON")
+    text.fill(text.input_value().replace('"chat_premium"', '"rescu"'))
+    text.evaluate("area => area.setSelectionRange(...Array(2).fill(area.value.indexOf('rescu') + 5))")
+    text.press("Shift")
+    tab.button("rescue").click()
+    expect(text).to_be_focused()
+    expect(tab.dialog.get_by_text("This can be saved.")).to_be_visible()
+    tab.button("Save").click()
+    expect(tab.dialog.locator("[data-complete=true]")).to_be_visible()
+    made = api.get("/admin/profiles/night").json()
+    api.post("/admin/rollback", json={}).raise_for_status()
+
+    assert made["tasks"]["chat"] == "rescue"
+
+
+def test_an_empty_profile_says_what_it_needs(tab: Tab) -> None:
+    """Every task stands there, to be filled in."""
+    tab.go("mappings")
+    tab.button("New profile …").click()
+    tab.dialog.get_by_label("Name").fill("night")
+    tab.dialog.get_by_label("Begin with").select_option("bare")
+    expect(tab.dialog.locator(".problems")).to_contain_text("tasks.chat")
+
+    expect(tab.dialog.locator(".editor .wrong").first).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("[]", "line 1 This must be another kind"), ("null", "line 1 This must"), ("{", "line 1 This is not")],
+)
+def test_what_is_no_profile_is_said_with_its_line(tab: Tab, text: str, told: str) -> None:
+    """Also what is JSON, and no map."""
+    tab.dialog.get_by_label(whole_profile(tab)).fill(text)
+
+    expect(tab.dialog.locator(".problems")).to_contain_text(told)
+
+
+def test_a_renamed_task_is_told_where_it_stands(tab: Tab) -> None:
+    """The other profiles lack it: they are not said to have a mistake at this profile's line."""
+    field = tab.dialog.get_by_label(whole_profile(tab))
+    field.fill(field.input_value().replace('"chat":', '"chatt":'))
+
+    expect(tab.dialog.locator(".problems")).to_contain_text("No other profile has the task 'chatt'")
+    expect(tab.dialog.locator(".problems")).to_contain_text("The task 'chat' is missing.")
+    expect(tab.dialog.locator(".problems li")).to_have_count(2)

@@ -7,8 +7,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import ADMIN
 from tests.browser.tabs import UI, VIEWPORT
-from tests.support.proxy import MASTER_KEY, Proxy
 from tests.support.cable import Cable
+from tests.support.proxy import MASTER_KEY, Proxy
 
 TABS = 9
 
@@ -59,7 +59,9 @@ def test_only_one_tab_holds_the_stream(browser: Browser, proxy: Proxy, api: http
     streams: list[Page] = []
     pages = [context.new_page() for _ in range(3)]
     for page in pages:
-        page.on("request", lambda request, page=page: request.url.endswith("/events") and streams.append(page))
+        page.on(
+            "request", lambda request, page=page: request.url.endswith("/events") and streams.append(page)
+        )
         sign_in(page, proxy.url)
         expect(page.locator(".connection.live")).to_be_visible()
     first = list(streams)

@@ -241,7 +241,14 @@ def test_columns_have_one_unit_and_counts_their_plural(tab: Tab) -> None:
     assert tiny == ["3.2\u00a0ms", "\u2013", "8.0\u00a0ms"]
     assert small == ["27\u00a0ms", "828\u00a0ms"]
     assert large == ["0.0\u00a0s", "12.4\u00a0s"]
-    assert [text.split(" ")[-1] for text in counted] == ["groups", "group", "groups", "Gruppen", "Gruppe", "Gruppen"]
+    assert [text.split(" ")[-1] for text in counted] == [
+        "groups",
+        "group",
+        "groups",
+        "Gruppen",
+        "Gruppe",
+        "Gruppen",
+    ]
 
 
 def test_a_member_is_told_whose_figures_it_sees(another: Another, keys: Mapping[str, str]) -> None:
@@ -255,5 +262,7 @@ def test_a_member_is_told_whose_figures_it_sees(another: Another, keys: Mapping[
         expect(tab.page.get_by_text("of your team, as recorded")).to_be_visible()
         tab.open("charts?period=99y")
         expect(tab.page.get_by_text("What was recorded of your team")).to_be_visible()
-        expect(tab.page.get_by_role("button", name="1 h", exact=True)).to_have_attribute("aria-pressed", "true")
+        expect(tab.page.get_by_role("button", name="1 h", exact=True)).to_have_attribute(
+            "aria-pressed", "true"
+        )
         tab.page.wait_for_url("**/#/charts")

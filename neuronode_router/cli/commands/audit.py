@@ -122,11 +122,13 @@ def _row(entry: Mapping[str, Any]) -> tuple[object, ...]:
 
 
 def _deed(entry: Mapping[str, Any]) -> str:
-    """Return from what to what, as the page's `parts/deed.js` says it: where the profile changed, its tasks go unsaid."""
+    """Return from what to what, as the page's `parts/deed.js` says it: of a switch the tasks go unsaid."""
     before, after = entry["profile_before"], entry["profile_after"]
     switched = before != after
     told = [f"{before} -> {after}" if before else str(after)] if switched else []
-    told += [_change(**each) for each in entry["changes"] if not switched or each["task"].startswith(SUBJECTS)]
+    told += [
+        _change(**each) for each in entry["changes"] if not switched or each["task"].startswith(SUBJECTS)
+    ]
     if len(told) > SHOWN + 1:
         told[SHOWN:] = [f"and {len(told) - SHOWN} more"]
     return "; ".join(told) or str(after)

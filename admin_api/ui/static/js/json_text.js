@@ -78,6 +78,17 @@ export function lineOf(lines, path) {
   return 1;
 }
 
+// The text value in which a place lies, as {from, to, value}; null where it lies in none, or in a key.
+export function stringAt(text, at) {
+  const start = text.lastIndexOf("\n", at - 1) + 1;
+  const quotes = [...text.slice(start, at).matchAll(/(?<!\\)"/g)];
+  if (quotes.length % 2 === 0) return null;
+  const from = start + quotes.at(-1).index + 1;
+  const rest = /^[^"\n]*/.exec(text.slice(at))[0];
+  const to = at + rest.length;
+  return /^"\s*:/.test(text.slice(to)) ? null : { from, to, value: text.slice(from, to) };
+}
+
 // What differs between two documents, as [{path, before, after}]; lists count as one value.
 export function differences(before, after, path = "") {
   const isMap = (value) => value !== null && typeof value === "object" && !Array.isArray(value);

@@ -21,7 +21,7 @@ export function Mappings({ state }) {
   return html`<${Page} title=${t("nav.mappings")} intro=${t("mappings.intro")} />
     <${Segments} label=${t("word.profile")} value=${profile.name} onChange=${setChosen}
       options=${profiles.map(({ name }) => [name, html`${name}${name === state.status.active_profile && html` <span class="dot" title=${t("now.is_active")}></span>`}`])} />
-    <${Card} title=${t("mappings.tasks")} note=${profile.description} tools=${html`<span class="grow"></span><${Button} disabled=${!mayWrite(state)} onClick=${() => setWhole({ profile, etag: state.etag })}>${t("whole.open")}<//>`}>
+    <${Card} title=${t("mappings.tasks")} note=${profile.description} tools=${html`<span class="grow"></span><${Button} disabled=${!mayWrite(state)} onClick=${() => setWhole({ profile, etag: state.etag, fresh: true })}>${t("whole.new")}<//><${Button} disabled=${!mayWrite(state)} onClick=${() => setWhole({ profile, etag: state.etag })}>${t("whole.open")}<//>`}>
       <${Table} label=${t("mappings.tasks")} head=${[t("word.task"), t("word.group"), t("mappings.versus"), { text: t("mappings.edit"), right: true }]}>
         ${Object.entries(profile.tasks).map(([task, group]) => html`<tr key=${task}>
           <th scope="row"><${Code} of=${task} /></th>
@@ -37,7 +37,7 @@ export function Mappings({ state }) {
         <dd>${(profile.tiers[tier] ?? []).map((group, place) => html`${place > 0 && " \u2192 "}<code>${group}</code>`)}</dd></div>`)}</dl>
       <p class="note">${t("mappings.auto", { uncertain: word("tier", profile.uncertain), overload: word("overload", profile.on_overload), sticky: word("sticky", profile.stickiness) })}</p>
     <//>
-    ${whole && html`<${WholeDialog} ...${whole} onClose=${() => setWhole(null)} />`}
+    ${whole && html`<${WholeDialog} profile=${whole.profile} etag=${whole.etag} taken=${whole.fresh && profiles.map(({ name }) => name)} groups=${groups} onClose=${() => setWhole(null)} />`}
     ${edit && html`<${EditDialog} edit=${edit} groups=${groups} onClose=${() => setEdit(null)} />`}`;
 }
 

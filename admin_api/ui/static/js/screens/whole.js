@@ -5,12 +5,14 @@ import { html, useRef, useState } from "../dom.js";
 import { ask } from "../api.js";
 import { useData } from "../data.js";
 import { language, t } from "../i18n.js";
-import { differences, lineOf, readJson } from "../json_text.js";
+import { differences, lineOf, readJson, stringAt } from "../json_text.js";
 import { refresh } from "../live.js";
 import { Button, Code, Failure, Field, Loaded, say, Table } from "../parts/basics.js";
 import { ReceiptView } from "../parts/change.js";
 import { Checked, useCheck } from "../parts/check.js";
 import { closing, Dialog } from "../parts/dialog.js";
+
+const OFFERED = 6;
 
 const path = (name, query) => `profiles/${encodeURIComponent(name)}?${new URLSearchParams(query)}`;
 const written = (document) => JSON.stringify(document, null, 2);
@@ -19,7 +21,16 @@ function without({ name, ...document }) {
   return document;
 }
 
-export function WholeDialog({ profile, etag, onClose }) {
+// The profile that is none yet: what each key may be is in the schema, what must not be missing is said at once.
+const bare = ({ tasks, tiers, ...others }) => ({
+  ...others, description: "", allowed_teams: [], tasks: Object.fromEntries(Object.keys(tasks).map((task) => [task, ""])),
+  tiers: Object.fromEntries(Object.keys(tiers).map((tier) => [tier, []])),
+});
+
+// With `taken`, the names that there are, it is a new one that begins as a copy of `profile`, or as a bare one.
+export function WholeDialog({ profile, etag, groups, taken, onClose }) {
+  const [name, setName] = useState(taken ? "" : profile.name);
+  const [start, setStart] = useState("copy");
   const [base, setBase] = useState({ document: without(profile), etag });
   const [text, setText] = useState(written(without(profile)));
   const [reason, setReason] = useState("");
@@ -28,17 +39,24 @@ export function WholeDialog({ profile, etag, onClose }) {
   const [receipt, setReceipt] = useState(null);
   const [busy, setBusy] = useState(false);
   const read = reading(text);
+  const wanted = name.trim();
+  const ready = taken ? wanted && !taken.includes(wanted) : true;
   const differs = read.value ? differences(base.document, read.value) : [];
-  const check = located(`${profile.name}.yaml`, read, useCheck(path(profile.name, { dry_run: true }), differs.length > 0 ? read.value : null));
+  const check = located(`${wanted}.yaml`, read, useCheck(path(wanted, { dry_run: true }), ready && (taken || differs.length > 0) ? read.value : null));
+  const begin = (how) => {
+    setStart(how);
+    setText(written(how === "copy" ? base.document : bare(base.document)));
+  };
+  const untouched = text === written(start === "copy" ? base.document : bare(base.document));
 
   async function save() {
     if (busy || check.state !== "good") return;
     setBusy(true);
     setRefused(null);
     try {
-      const { data } = await ask(path(profile.name, reason ? { reason } : {}), { method: "PUT", body: read.value, ifMatch: base.etag });
+      const { data } = await ask(path(wanted, reason ? { reason } : {}), { method: "PUT", body: read.value, ifMatch: base.etag });
       setReceipt(data);
-      say(t("whole.said", { profile: profile.name }));
+      say(t("whole.said", { profile: wanted }));
     } catch (error) {
       if (error.code === "revision_conflict") await rebase();
       else setRefused(error);
@@ -58,7 +76,7 @@ export function WholeDialog({ profile, etag, onClose }) {
     }
   }
 
-  const title = t("whole.title", { profile: profile.name });
+  const title = taken ? t("whole.new") : t("whole.title", { profile: profile.name });
   if (receipt) {
     return html`<${Dialog} title=${title} onClose=${onClose} saved actions=${closing("act.done")}><${ReceiptView} receipt=${receipt} /><//>`;
   }
@@ -66,8 +84,12 @@ export function WholeDialog({ profile, etag, onClose }) {
   return html`<${Dialog} wide title=${title} onClose=${onClose} onSubmit=${save} actions=${actions}>
     ${refused && html`<${Failure} error=${refused} />`}
     ${conflict && html`<div class="notice warn" role="alert"><strong>${t("edit.conflict")}</strong><p>${t("whole.conflict")}</p></div>`}
-    <${Editor} text=${text} onText=${setText} wrong=${new Set(check.problems.map(({ line }) => line))} bad=${check.state === "bad"} />
-    <${Checked} id="whole-check" check=${{ ...check, problems: check.problems.map(atLine) }} same=${t("check.unchanged")} />
+    ${taken && html`<div class="filters"><${Field} label=${t("access.name")}><input required maxlength="64" autocomplete="off" spellcheck=${false} value=${name} onInput=${(event) => setName(event.target.value)} /><//>
+      <${Field} label=${t("whole.begin")}><select value=${start} disabled=${!untouched} onChange=${(event) => begin(event.target.value)}>
+        <option value="copy">${t("whole.copy", { profile: profile.name })}</option><option value="bare">${t("whole.bare")}</option></select><//></div>
+      ${taken.includes(wanted) && html`<p class="warn-text" role="status">${t("whole.taken")}</p>`}`}
+    <${Editor} text=${text} onText=${setText} groups=${groups} wrong=${new Set(check.problems.map(({ line }) => line))} bad=${check.state === "bad"} />
+    <${Checked} id="whole-check" check=${{ ...check, problems: check.problems.map(atLine) }} same=${t(taken ? "whole.unnamed" : "check.unchanged")} />
     ${differs.length > 0 && html`<${Differences} differs=${differs} />`}
     <${Field} label=${t("change.reason")} hint=${t("change.reason.hint")}><input maxlength="500" value=${reason} onInput=${(event) => setReason(event.target.value)} /><//>
     <${Keys} /><//>`;
@@ -93,12 +115,23 @@ function located(file, { value, code, line, lines }, check) {
 
 const atLine = ({ line, ...problem }) => (line ? { ...problem, file: t("whole.line", { line }) } : problem);
 
-function Editor({ text, onText, wrong, bad }) {
+function Editor({ text, onText, groups, wrong, bad }) {
   const numbers = useRef(null);
+  const area = useRef(null);
+  const [caret, setCaret] = useState(null);
+  const look = (event) => setCaret(event.target.selectionStart);
+  const here = caret === null ? null : stringAt(text, caret);
+  const offered = here ? groups.filter((group) => group !== here.value && group.includes(here.value)).slice(0, OFFERED) : [];
+  const take = (group) => {
+    onText(text.slice(0, here.from) + group + text.slice(here.to));
+    setCaret(null);
+    area.current.focus();
+  };
   const count = text.split("\n").length;
   return html`<div class="editor"><ol ref=${numbers} aria-hidden="true">${Array.from({ length: count }, (_, place) => html`<li key=${place} class=${wrong.has(place + 1) ? "wrong" : undefined}>${place + 1}</li>`)}</ol>
-    <textarea aria-label=${t("whole.text")} aria-describedby="whole-check" aria-invalid=${bad || undefined} rows="18" wrap="off" spellcheck=${false} autocomplete="off" value=${text}
-      onInput=${(event) => onText(event.target.value)} onScroll=${(event) => (numbers.current.style.transform = `translateY(${-event.target.scrollTop}px)`)}></textarea></div>`;
+    <textarea ref=${area} aria-label=${t("whole.text")} aria-describedby="whole-check" aria-invalid=${bad || undefined} rows="18" wrap="off" spellcheck=${false} autocomplete="off" value=${text}
+      onClick=${look} onKeyUp=${look} onInput=${(event) => (look(event), onText(event.target.value))} onScroll=${(event) => (numbers.current.style.transform = `translateY(${-event.target.scrollTop}px)`)}></textarea></div>
+    ${offered.length > 0 && html`<p class="badges" aria-label=${t("whole.groups")}>${offered.map((group) => html`<button type="button" class="offer" key=${group} onClick=${() => take(group)}><${Code} of=${group} /></button>`)}</p>`}`;
 }
 
 const shown = (value) => (value === undefined ? "\u2013" : typeof value === "string" ? value : JSON.stringify(value));
