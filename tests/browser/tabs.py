@@ -48,6 +48,7 @@ class Tab:
         self.page.unroute_all(behavior="ignoreErrors")
         self.page.context.set_offline(False)
         self.page.set_viewport_size(VIEWPORT)
+        self.page.goto("about:blank")  # a dialog with something typed would not let the address change
         self.open()
         self.page.evaluate(
             "key => { localStorage.clear(); sessionStorage.clear(); sessionStorage.setItem('neuronode.key', key) }",
@@ -61,6 +62,11 @@ class Tab:
         """Follow the navigation to a screen."""
         self.page.locator(f'nav a[href="#/{screen}"]').click()
         expect(self.page.locator(f'nav a[href="#/{screen}"]')).to_have_attribute("aria-current", "page")
+
+    def discard(self) -> None:
+        """Leave the dialog, and with it what was typed."""
+        self.page.keyboard.press("Escape")
+        self.dialog.get_by_role("button", name="Discard it").click()
 
     def button(self, name: str) -> Locator:
         """Return the button of exactly this name."""

@@ -53,8 +53,7 @@ def test_no_way_out_of_a_dialog_loses_what_was_typed(tab: Tab, opened: Callable[
         tab.page.keyboard.press("Escape")
         expect(tab.dialog.get_by_text(UNSAVED)).to_have_count(0)
         expect(tab.dialog.get_by_label(field)).to_have_value("kept")
-    tab.page.keyboard.press("Escape")
-    tab.dialog.get_by_role("button", name="Discard it").click()
+    tab.discard()
     expect(tab.dialog).to_have_count(0)
     opened(tab)
     expect(tab.dialog.get_by_label(field)).to_be_visible()
@@ -95,8 +94,7 @@ def test_what_is_checked_while_it_is_typed_is_checked_once_the_proxy_answers(tab
         tab.page.context.set_offline(False)
 
         expect(tab.dialog.locator(".check")).to_contain_text("This can be saved.")
-        tab.page.keyboard.press("Escape")
-        tab.dialog.get_by_role("button", name="Discard it").click()
+        tab.discard()
 
 
 def test_an_act_that_got_no_answer_is_not_said_to_be_tried_again(tab: Tab) -> None:
