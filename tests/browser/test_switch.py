@@ -161,59 +161,6 @@ def test_other_tabs_follow_at_once(tab: Tab, another: Another, keys: Mapping[str
         expect(tab.page.locator("#said")).to_contain_text("ultra_fast answers now")
 
 
-def test_a_switch_in_between_is_not_overruled_unseen(tab: Tab, api: httpx.Client) -> None:
-    """All that the dialog shows is of one state: where that goes, it is said, and looked at again as a whole."""
-    tab.button("Look at balanced first").click()
-    tab.dialog.get_by_label("Reason").fill("kept")
-    api.post(f"{ADMIN}/switch", json={"profile": "ultra_fast"})
-    expect(tab.dialog.get_by_role("alert")).to_contain_text("ultra_fast answers")
-    expect(tab.dialog.get_by_role("table")).to_have_count(0)
-    expect(tab.dialog.get_by_role("button", name="Switch to balanced")).to_have_count(0)
-    tab.button("Look again").click()
-
-    expect(tab.dialog.get_by_role("heading", level=2)).to_have_text("ultra_fast \u2192 balanced")
-    expect(tab.dialog.get_by_role("row", name="chat ")).to_contain_text("chat_ultra_fast")
-    expect(tab.dialog.get_by_label("Reason")).to_have_value("kept")
-    assert ask(api) == "chat_ultra_fast"
-
-
-def test_what_was_looked_at_is_what_is_switched_from(tab: Tab, api: httpx.Client) -> None:
-    """A change that the page has not heard of yet: the proxy refuses, nothing is overruled."""
-    tab.page.route("**/profiles/status", lambda route: route.abort())
-    tab.button("Look at balanced first").click()
-    expect(tab.dialog.get_by_role("table")).to_be_visible()
-    api.post(f"{ADMIN}/switch", json={"profile": "ultra_fast"})
-    tab.dialog.get_by_role("button", name="Switch to balanced").click()
-
-    expect(tab.dialog.get_by_role("alert")).to_contain_text("Another revision is current")
-    expect(tab.button("Look again")).to_be_visible()
-    assert ask(api) == "chat_ultra_fast"
-
-
-def test_undo_goes_when_somebody_else_changed_something(tab: Tab, api: httpx.Client) -> None:
-    """Taking back would take back theirs: the bar is gone."""
-    tab.button("Switch to balanced").click()
-    tab.undo.hover()  # it stays while somebody is at it
-    expect(tab.button("Undo: back to premium")).to_be_visible()
-    api.post(f"{ADMIN}/switch", json={"profile": "ultra_fast"})
-
-    expect(tab.undo).to_have_count(0)
-    expect(tab.active).to_have_text("ultra_fast")
-
-
-def test_an_undo_that_comes_too_late_names_its_target(tab: Tab, api: httpx.Client) -> None:
-    """Somebody was quicker than the page could know: what would be returned to is said, and has to be looked at."""
-    tab.page.route("**/profiles/status", lambda route: route.abort())
-    tab.button("Switch to balanced").click()
-    expect(tab.button("Undo: back to premium")).to_be_visible()
-    api.post(f"{ADMIN}/switch", json={"profile": "ultra_fast"})
-    tab.button("Undo: back to premium").click()
-
-    expect(tab.dialog.get_by_role("heading", level=2)).to_contain_text("\u2192 premium")
-    expect(tab.button("Look again")).to_be_visible()
-    assert ask(api) == "chat_ultra_fast"
-
-
 def test_a_dialog_is_worked_with_the_keyboard_alone(tab: Tab) -> None:
     """Enter opens it at the confirmation, Tab stays inside, Escape closes it and gives the focus back."""
     opener = tab.button("Look at balanced first")
