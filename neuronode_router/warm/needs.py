@@ -6,12 +6,12 @@ It asks no server. What a deployment is comes from LiteLLM's model list; where i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from neuronode_router.domain import Profile
-from neuronode_router.health.ollama import Defaults, OllamaHost, Place, read_places
+from neuronode_router.health.ollama import Defaults, OllamaHost, read_places
 from neuronode_router.routing.inventory import NOTE
 from neuronode_router.routing.residency import is_within, required
 
@@ -19,6 +19,9 @@ GIB = 2**30
 VRAM = "vram_gib"
 """Key of a deployment's note: the memory of its server for weights."""
 
+
+Weights: TypeAlias = tuple[OllamaHost, str]
+"""A server and a tag."""
 
 _NOTHING = re.compile(r"[-+]?(0+(\.0*)?(ns|us|µs|ms|s|m|h)?)+")
 """How a `keep_alive` of no time at all is written."""
@@ -33,8 +36,11 @@ class WarmTarget:
     options: tuple[tuple[str, object], ...] = ()
     keep_alive: str | float | None = None
     embeds: bool = False
-    groups: frozenset[str] = frozenset()
-    """The model groups that it answers."""
+
+    @property
+    def key(self) -> Weights:
+        """Which weights these are: a server has them loaded once, whoever asks."""
+        return self.host, self.tag
 
     @property
     def num_ctx(self) -> object:
@@ -82,11 +88,11 @@ class Fleet:
     def targets(self, profile: Profile) -> tuple[WarmTarget, ...]:
         """Return what a profile has loaded where its data may go, in its own order and once each."""
         wanted = required(profile.residency)
-        found: dict[tuple[OllamaHost, str], WarmTarget] = {}
+        found: dict[Weights, WarmTarget] = {}
         for use in profile.uses():
             for member in self.members.get(use.group, ()):
                 if member.target is not None and is_within(member.location, wanted):
-                    found.setdefault((member.target.host, member.target.tag), member.target)
+                    found.setdefault(member.target.key, member.target)
         return tuple(found.values())
 
     def of_groups(self, groups: Iterable[str]) -> tuple[WarmTarget, ...]:
@@ -94,10 +100,10 @@ class Fleet:
         members = (member for group in groups for member in self.members.get(group, ()))
         return tuple(member.target for member in members if member.target is not None)
 
-    def depends_on(self, group: str, cold: frozenset[tuple[OllamaHost, str]]) -> bool:
+    def depends_on(self, group: str, cold: Container[Weights]) -> bool:
         """Return whether nothing else answers a group than what stayed cold."""
         targets = [member.target for member in self.members.get(group, ())]
-        return all(target is not None and (target.host, target.tag) in cold for target in targets)
+        return bool(targets) and all(target is not None and target.key in cold for target in targets)
 
 
 def read_fleet(
@@ -120,16 +126,13 @@ def read_fleet(
         if place is None:
             members.setdefault(group, []).append(_Member(None, None))
             continue
-        target = _target(place, group, embeds=about.get("mode") == "embedding")
+        embeds = about.get("mode") == "embedding"
+        target = WarmTarget(place.host, place.tag, place.runner, place.keep_alive, embeds)
         members.setdefault(group, []).append(_Member(target, place_of(name)))
         gib = _gib(about.get(NOTE)) or vram_gib
         if gib is not None:
             bounds[place.host] = min(int(gib * GIB), bounds.get(place.host, int(gib * GIB)))
     return Fleet({group: tuple(found) for group, found in members.items()}, bounds)
-
-
-def _target(place: Place, group: str, *, embeds: bool) -> WarmTarget:
-    return WarmTarget(place.host, place.tag, place.runner, place.keep_alive, embeds, frozenset((group,)))
 
 
 def _gib(note: object) -> float | None:

@@ -87,7 +87,7 @@ def test_the_bound_of_a_server_is_the_smallest_that_is_noted_else_the_settings()
 def test_a_group_depends_on_what_alone_answers_it() -> None:
     """Something else that answers a group makes it bearable that weights stay cold."""
     built = fleet(entry("a", "ollama/a"), entry("b", "ollama/a"), entry("b", "gpt-4o-mini", api_base=None))
-    cold = frozenset((each.host, each.tag) for each in built.of_groups("a"))
+    cold = {each.key for each in built.of_groups("a")}
 
     assert built.depends_on("a", cold)
     assert not built.depends_on("b", cold)
