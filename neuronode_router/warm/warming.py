@@ -100,6 +100,7 @@ class Warming:
         self._failures = failures or Failures()
         self._progress: dict[Weights, WarmProgress] = {}
         self._work: asyncio.Task[None] | None = None
+        self._ahead: asyncio.Task[None] | None = None
 
     def mode(self, order: ChangeOrder) -> WarmMode:
         """Return what a change does about local models. Never raises."""
@@ -140,21 +141,20 @@ class Warming:
         self._replace(self._drain(up.idle))
 
     async def ahead(self) -> None:
-        """Have in memory what the policy will make active soon, where nothing need go for it.
+        """Have in memory, in the background, what the policy will make active soon and nothing needed must go for.
 
         Raises `StoreUnavailable`.
         """
+        if self._ahead is not None and not self._ahead.done():
+            return
         state = await self._sources.state()
         coming = () if state is None else await self._sources.coming()
         for name in coming:
-            assert state is not None
-            if name != state.active and name in state.profiles.profiles:
-                after = ChangeTarget(name, state.profiles, state.bindings, canary=state.canary)
-                ask = await self._ask(state, after)
-                if ask is not None:
-                    up = self._warm_up(ask, WarmOrders("background", self._settings.seconds, force=True))
-                    await up.plan()
-                    await up.first()
+            if state is not None and name != state.active and name in state.profiles.profiles:
+                self._ahead = asyncio.create_task(
+                    self._load_ahead(state, name), name="neuronode-warming-ahead"
+                )
+                return
 
     def report(self) -> Mapping[str, Any]:
         """Return what a heartbeat tells of models that are being fetched or loaded now, if there are any."""
@@ -166,9 +166,10 @@ class Warming:
 
     async def stop(self) -> None:
         """End what is being done, and close the client."""
-        if self._work is not None:
-            self._work.cancel()
-            await asyncio.gather(self._work, return_exceptions=True)
+        tasks = [task for task in (self._work, self._ahead) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._servers.stop()
 
     def _warm_up(self, ask: WarmAsk, orders: WarmOrders) -> ModelWarmUp:
@@ -204,6 +205,16 @@ class Warming:
         if self._work is not None:
             self._work.cancel()
         self._work = asyncio.create_task(work, name="neuronode-warming")
+
+    async def _load_ahead(self, state: ControlState, name: str) -> None:
+        with self._failures.survived("warming models ahead of the policy"):
+            ask = await self._ask(
+                state, ChangeTarget(name, state.profiles, state.bindings, canary=state.canary)
+            )
+            if ask is not None:
+                up = self._warm_up(ask, WarmOrders("background", self._settings.seconds, force=True))
+                await up.plan()
+                await up.first()
 
     async def _ask(self, before: ControlState, after: ChangeTarget) -> WarmAsk | None:
         fleet = self._fleet()

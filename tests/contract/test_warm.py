@@ -270,7 +270,7 @@ async def test_what_comes_soon_is_loaded_ahead_and_not_let_go(ollama: OllamaServ
     async with warm_world(tmp_path, ollama.url, models, settings=QUICKLY) as world:
         world.coming.add("premium")
         await world.warming.ahead()
-        assert "new:latest" in ollama.loaded()
+        await eventually(lambda: "new:latest" in ollama.loaded())
         await switched(world, "cost_effective")
         await world.manager.switch("balanced", actor=ANNA)
         await eventually(lambda: "old:latest" not in ollama.loaded())

@@ -109,6 +109,7 @@ export const de = {
   "change.conversations": "Begonnene Gespräche", "change.conversations.hint": "Vorgewählt ist, was das Profil sagt.", "conversations.keep": "bleiben vorerst bei ihrer Gruppe", "conversations.move": "ziehen mit um",
   "change.running": "Caches der Anbieter haben {share} ({tokens} Tokens) von dem beantwortet, was diese Aufgaben in den letzten 10 Minuten fragten: Das verlieren Gespräche zunächst, die umziehen.", "change.running.worth": "Es hat {usd} gespart.",
   "receipt.held": "{held} Gespräche bleiben vorerst bei ihrer Gruppe, {drained} nicht mehr.", "receipt.moved": "Begonnene Gespräche ziehen mit um.",
+  "change.models": "Lokale Modelle", "change.models.said": "Der Proxy sagt, was aus einem lokalen Modell wird.",
   "change.warning": "Der Proxy warnt.", "change.rollback_to": "Zurück: {from} \u2192 {to} (Revision {revision})",
   "bind.none_yours": "Nichts, was Ihren Schlüssel betrifft, ist gebunden.",
   "matrix.live.denied": "Geprüft werden Namen und Regeln. Was echte Anfragen gezeigt haben, darf Ihr Schlüssel nicht sehen.",

@@ -108,6 +108,7 @@ export const en = {
   "change.conversations": "Conversations that have begun", "change.conversations.hint": "The profile says what is chosen at first.", "conversations.keep": "stay with their group for now", "conversations.move": "move too",
   "change.running": "Providers' caches answered {share} ({tokens} tokens) of what these tasks asked in the last 10 minutes: moved conversations lose that at first.", "change.running.worth": "It saved {usd}.",
   "receipt.held": "{held} conversations stay with their group for now, {drained} no longer.", "receipt.moved": "Conversations that have begun move too.",
+  "change.models": "Local models", "change.models.said": "The proxy says what becomes of a local model.",
   "change.warning": "The proxy warns.", "change.rollback_to": "Return: {from} \u2192 {to} (revision {revision})",
   "bind.none_yours": "Nothing that concerns your key is bound.",
   "matrix.live.denied": "Checked are names and rules. Your key may not see what real requests have shown.",
