@@ -260,7 +260,7 @@ class ModelWarmUp:
                     if not each.why
                     else "Mend the server, or wait longer."
                 )
-                found.append(Problem("cold", message, fix, path=group))
+                found.append(Problem("cold_model", message, fix, path=group))
         return found
 
 

@@ -69,7 +69,7 @@ export function ChangeDialog({ change, active, onClose }) {
     : change.kind === "switch" ? t("change.switch", { from: active, to: change.profile })
     : target ? t("change.rollback_to", { from: active, to: target, revision: change.to === "previous" ? preview.receipt.revision - 1 : change.to }) : t("change.rollback");
   const conflict = refused?.code === "revision_conflict";
-  const unproven = refused?.code === "unproven_profile";
+  const unproven = ["unproven_profile", "warm_failed"].includes(refused?.code);
   const actions = phase === "done"
     ? html`<button ref=${done} type="button" class="button main" onClick=${onClose}>${t("act.done")}</button>`
     : html`<${Button} onClick=${onClose}>${t("act.cancel")}<//>
