@@ -52,6 +52,7 @@ from neuronode_router.domain import (
     task_changes,
 )
 from neuronode_router.errors import (
+    NeuronodeError,
     Problem,
     ProfilesInvalid,
     RevisionConflict,
@@ -305,8 +306,10 @@ class ProfileManager:
                 outcome = await self._carry_out(order, prepare)
                 if outcome.entry is not None and not outcome.replayed:
                     await self._wake.signal(outcome.entry.revision)
-        except RevisionConflict as conflict:
-            conflict.fix = conflict.fix if waited is None else OVERTAKEN
+        except NeuronodeError as error:
+            self._warmth.in_vain(warmed)
+            if waited is not None and isinstance(error, RevisionConflict):
+                error.fix = OVERTAKEN
             raise
         return outcome
 

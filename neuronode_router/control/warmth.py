@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from neuronode_router.control.change import ChangeOrder, ChangeResult, ChangeTarget
 from neuronode_router.domain import ControlState, WarmMode, WarmReport
+from neuronode_router.errors import WarmFailed
 
 OVERTAKEN = "Somebody else changed what is in force while models were loaded. Look at it, and repeat: they are loaded."
 
@@ -51,7 +52,7 @@ class Warmth(Protocol[Up]):
         ...
 
     def drain(self, up: Up) -> None:
-        """Let go, in the background, what nobody needs after a change that was waited for. Never raises."""
+        """Let go, in the background, what nobody needs after a change that was waited for or not made. Never raises."""
         ...
 
     async def go_on(self, before: ControlState, after: ChangeTarget, order: ChangeOrder) -> WarmReport | None:
@@ -87,8 +88,17 @@ class WarmChanges:
         up = await warmth.begin(foreseen.before, foreseen.target, order)
         if up is None:
             return None
-        waited = await up.first()
+        try:
+            waited = await up.first()
+        except WarmFailed:
+            warmth.drain(up)
+            raise
         return WarmedChange(up, foreseen.before.revision if waited else None)
+
+    def in_vain(self, warmed: WarmedChange | None) -> None:
+        """Let go of what was loaded for a change that was not made. Never raises."""
+        if self._warmth is not None and warmed is not None:
+            self._warmth.drain(warmed.up)
 
     async def then(self, warmed: WarmedChange | None, outcome: ChangeResult) -> WarmReport | None:
         """Return what becomes of the models. What was committed is committed, so nothing here is a failure."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from neuronode_router.domain import LocalWeights, WarmMode, WarmOrder, WarmReport
@@ -20,8 +20,8 @@ from neuronode_router.warm.wire import NotLoaded, OllamaServers
 
 AWAY = "the server does not answer as an Ollama"
 
-May = Callable[[Weights], Awaitable[bool]]
-"""Whether weights may be loaded, or let go, as things stand now."""
+Needed = Callable[[], Awaitable[Container[Weights] | None]]
+"""What is needed as things stand now; None where nobody can tell."""
 
 Watch = Callable[[str, float], None]
 """Hears of each `loaded`, `unloaded`, `pulled` and `failed`, and how many seconds it took."""
@@ -65,6 +65,7 @@ class _Told:
     loaded: list[LocalWeights] = field(default_factory=list)
     unloaded: list[LocalWeights] = field(default_factory=list)
     failed: list[LocalWeights] = field(default_factory=list)
+    warm: list[Weights] = field(default_factory=list)
     cold: set[Weights] = field(default_factory=set)
 
 
@@ -77,14 +78,15 @@ class ModelWarmUp:
         ask: WarmAsk,
         orders: WarmOrders,
         *,
-        may_unload: May,
+        needed: Needed,
         watch: Watch,
         progress: dict[Weights, WarmProgress],
     ) -> None:
         self._servers = servers
         self._ask = ask
         self._orders = orders
-        self._may_unload = may_unload
+        self._needed = needed
+        self._committed = orders.mode != "wait"
         self._watch = watch
         self._progress = progress
         self._plans: dict[OllamaHost, ServerPlan] = {}
@@ -96,6 +98,11 @@ class ModelWarmUp:
     def idle(self) -> tuple[Weights, ...]:
         """What is to be let go once nobody asks for it any more."""
         return tuple((host, tag) for host, plan in self._plans.items() for tag in plan.idle)
+
+    @property
+    def loaded(self) -> tuple[Weights, ...]:
+        """What it has loaded so far."""
+        return tuple(self._told.warm)
 
     async def plan(self) -> None:
         """Look at every server, and plan."""
@@ -124,6 +131,7 @@ class ModelWarmUp:
     async def then(self) -> WarmReport:
         """Let go and load what had to wait for the commit, and report. Never raises."""
         began = time.monotonic()
+        self._committed = True
         await asyncio.gather(*map(self._swap, self._plans.values()))
         self._waited += time.monotonic() - began
         return self.report(over=True)
@@ -195,18 +203,33 @@ class ModelWarmUp:
     async def _load(self, plan: ServerPlan, targets: tuple[WarmTarget, ...]) -> None:
         # One after the other: a disk that reads two models at once gives neither of them early.
         for target in targets:
+            if not await self._may_load(target.key):
+                continue
             self._progress[target.key] = WarmProgress("loading", total=plan.bytes.get(target.tag, 0))
             took = await self._timed(target.key, "loaded", self._servers.load(target))
             if took is not None:
                 weights = replace(_weights(plan, target), seconds=round(took, 3))
                 self._told.loaded.append(weights)
+                self._told.warm.append(target.key)
 
     async def _unload(self, host: OllamaHost, tags: tuple[str, ...]) -> None:
         for tag in tags:
-            if await self._may_unload((host, tag)):
+            if await self._may_unload(host, tag):
                 took = await self._timed((host, tag), "unloaded", self._servers.unload(host, tag))
                 if took is not None:
                     self._told.unloaded.append(LocalWeights(shown(host), tag, seconds=round(took, 3)))
+
+    async def _may_load(self, weights: Weights) -> bool:
+        """Return whether nobody has changed things since in such a way that these are not needed."""
+        if not self._committed:
+            return True
+        needed = await self._needed()
+        return needed is None or weights in needed
+
+    async def _may_unload(self, host: OllamaHost, tag: str) -> bool:
+        """Return whether nobody needs these, neither now nor once the change is made."""
+        needed = await self._needed()
+        return needed is not None and (host, tag) not in needed and tag not in self._ask.needs[host].after
 
     async def _timed(self, weights: Weights, what: str, work: Awaitable[None]) -> float | None:
         """Do something within the time that is left; return its seconds, None where it failed."""

@@ -81,6 +81,7 @@ class _Idle:
     """What is known of a left-over."""
 
     expires_at: str = ""
+    began: float = field(default_factory=time.monotonic)
     since: float = field(default_factory=time.monotonic)
 
 
@@ -99,7 +100,10 @@ class Warming:
         self._settings = settings
         self._failures = failures or Failures()
         self._progress: dict[Weights, WarmProgress] = {}
-        self._work: asyncio.Task[None] | None = None
+        self._work: set[asyncio.Task[None]] = set()
+        self._left: dict[Weights, _Idle] = {}
+        """What is to be let go once it is idle."""
+        self._draining: asyncio.Task[None] | None = None
         self._ahead: asyncio.Task[None] | None = None
 
     def mode(self, order: ChangeOrder) -> WarmMode:
@@ -130,15 +134,24 @@ class Warming:
     async def go_on(self, before: ControlState, after: ChangeTarget, order: ChangeOrder) -> WarmReport | None:
         """Have them in memory after the commit, in the background; return what that will be. Never raises."""
         beginning = asyncio.ensure_future(self.begin(before, after, order))
-        self._replace(self._in_background(beginning))
+        self._spawn(self._in_background(beginning))
         with contextlib.suppress(TimeoutError):
             up = await asyncio.wait_for(asyncio.shield(beginning), PLAN_SECONDS)
             return None if up is None or is_empty(up.report()) else up.report()
         return nothing_yet(self.mode(order))
 
     def drain(self, up: ModelWarmUp) -> None:
-        """Let go, in the background, what the change has left idle. Never raises."""
-        self._replace(self._drain(up.idle))
+        """Let go, in the background, what a change has left idle, or has loaded in vain. Never raises."""
+        if self._settings.drain > 0:
+            self._spawn(self._leave(up))
+
+    async def _leave(self, up: ModelWarmUp) -> None:
+        needed = await self._needed_now()
+        vain = () if needed is None else (weights for weights in up.loaded if weights not in needed)
+        for weights in (*up.idle, *vain):
+            self._left.setdefault(weights, _Idle())
+        if self._left and (self._draining is None or self._draining.done()):
+            self._draining = self._spawn(self._drain())
 
     async def ahead(self) -> None:
         """Have in memory, in the background, what the policy will make active soon and nothing needed must go for.
@@ -151,9 +164,7 @@ class Warming:
         coming = () if state is None else await self._sources.coming()
         for name in coming:
             if state is not None and name != state.active and name in state.profiles.profiles:
-                self._ahead = asyncio.create_task(
-                    self._load_ahead(state, name), name="neuronode-warming-ahead"
-                )
+                self._ahead = self._spawn(self._load_ahead(state, name))
                 return
 
     def report(self) -> Mapping[str, Any]:
@@ -166,7 +177,7 @@ class Warming:
 
     async def stop(self) -> None:
         """End what is being done, and close the client."""
-        tasks = [task for task in (self._work, self._ahead) if task is not None]
+        tasks = [*self._work]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -177,7 +188,7 @@ class Warming:
             self._servers,
             ask,
             orders,
-            may_unload=self._is_free(ask),
+            needed=self._needed_now,
             watch=self._sources.watch,
             progress=self._progress,
         )
@@ -198,13 +209,13 @@ class Warming:
         report = await up.then()
         for sentence in report.said:
             logger.info("neuronode: %s", sentence)
-        await self._drain(up.idle)
+        self.drain(up)
 
-    def _replace(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do this, and no more what an earlier change wanted done."""
-        if self._work is not None:
-            self._work.cancel()
-        self._work = asyncio.create_task(work, name="neuronode-warming")
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name="neuronode-warming")
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+        return task
 
     async def _load_ahead(self, state: ControlState, name: str) -> None:
         with self._failures.survived("warming models ahead of the policy"):
@@ -255,30 +266,20 @@ class Warming:
         named = {use.group for profile in profiles.values() for use in profile.uses()}
         return soon | {target.key for target in fleet.of_groups(fleet.members.keys() - named)}
 
-    def _is_free(self, ask: WarmAsk) -> Callable[[Weights], Awaitable[bool]]:
-        """Return who tells whether nobody needs something, neither now nor once the change is made."""
+    async def _needed_now(self) -> set[Weights] | None:
+        """Return what is needed by what is committed and by what comes; None where nobody can tell."""
+        try:
+            state = await self._sources.state()
+            return None if state is None else await self._needed(self._fleet(), state)
+        except NeuronodeError:
+            return None
 
-        async def may(weights: Weights) -> bool:
-            host, tag = weights
-            try:
-                state = await self._sources.state()
-                fleet = self._fleet()
-                needed = set() if state is None else await self._needed(fleet, state)
-            except NeuronodeError:  # who does not know lets nothing go
-                return False
-            return state is not None and weights not in needed and tag not in ask.needs[host].after
-
-        return may
-
-    async def _drain(self, idle: Collection[Weights]) -> None:
-        drain = self._settings.drain
-        left = {weights: _Idle() for weights in idle} if drain > 0 else {}
-        end = time.monotonic() + max(MOST_DRAIN_SECONDS, LOOKS * drain)
-        while left and time.monotonic() < end:
-            await asyncio.sleep(drain / LOOKS)
+    async def _drain(self) -> None:
+        while self._left:
+            await asyncio.sleep(self._settings.drain / LOOKS)
             with self._failures.survived("letting go of local models"):
-                for host in {host for host, _ in left}:
-                    await self._drain_host(host, left)
+                for host in {host for host, _ in self._left}:
+                    await self._drain_host(host, self._left)
 
     async def _drain_host(self, host: OllamaHost, left: dict[Weights, _Idle]) -> None:
         look = await self._servers.look(host, None)
@@ -289,14 +290,16 @@ class Warming:
             if resident is None:
                 del left[weights]
             elif resident.expires_at != left[weights].expires_at:  # somebody has asked since
-                left[weights] = _Idle(resident.expires_at)
+                left[weights] = _Idle(resident.expires_at, left[weights].began)
+                if time.monotonic() - left[weights].began > MOST_DRAIN_SECONDS:
+                    del left[weights]
             elif time.monotonic() - left[weights].since >= self._settings.drain:
                 del left[weights]
                 await self._let_go(weights)
 
     async def _let_go(self, weights: Weights) -> None:
-        state = await self._sources.state()
-        if state is None or weights in await self._needed(self._fleet(), state):
+        needed = await self._needed_now()
+        if needed is None or weights in needed:
             return
         began = time.monotonic()
         with contextlib.suppress(NotLoaded):

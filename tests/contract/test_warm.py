@@ -224,6 +224,22 @@ async def test_in_the_background_the_switch_does_not_wait(ollama: OllamaServer, 
     assert (names(report.to_load), report.loaded, report.waited_s) == (["new:latest"], (), 0)
 
 
+async def test_what_a_later_switch_has_made_needless_is_not_loaded(
+    ollama: OllamaServer, tmp_path: Path
+) -> None:
+    """A background that is behind the times loads nothing more, and what it has loaded goes."""
+    settings = WarmSettings(mode="background", drain=0.4)
+    models = {"classification_premium": "huge", "premium": "new"}  # `chat` comes first
+    async with warm_world(tmp_path, ollama.url, models, settings=settings) as world:
+        before = ollama.counts("huge")["loads"]
+        await switched(world)
+        await eventually(lambda: bool(world.warming.report()))
+        await world.manager.switch("balanced", actor=ANNA)
+        await eventually(lambda: world.heard == ["loaded", "unloaded"])
+
+    assert ollama.counts("huge")["loads"] == before
+
+
 async def test_off_asks_nobody(ollama: OllamaServer, tmp_path: Path) -> None:
     """A switch may leave loading to the first request."""
     async with warm_world(tmp_path, ollama.url, {"premium": "new"}, settings=QUICKLY) as world:
@@ -234,14 +250,16 @@ async def test_off_asks_nobody(ollama: OllamaServer, tmp_path: Path) -> None:
 
 
 async def test_another_switch_during_the_wait_wins(ollama: OllamaServer, tmp_path: Path) -> None:
-    """Who waited is told that somebody else was faster, and nothing of theirs is undone."""
-    async with warm_world(tmp_path, ollama.url, {"premium": "new"}, settings=QUICKLY) as world:
+    """Who waited is told that somebody else was faster; nothing of theirs is undone, and what was loaded goes."""
+    models = {"premium": "new", "cost_effective": None}
+    async with warm_world(tmp_path, ollama.url, models, settings=QUICKLY) as world:
         waiting = asyncio.create_task(switched(world))
         await eventually(lambda: bool(world.warming.report()))
         await world.manager.switch("cost_effective", actor=ANNA)
         with pytest.raises(RevisionConflict) as refused:
             await waiting
         state = await world.manager.current()
+        await eventually(lambda: "new:latest" not in ollama.loaded())
 
     assert "while models were loaded" in refused.value.fix
     assert state is not None

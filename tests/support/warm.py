@@ -13,10 +13,12 @@ from typing import Any
 
 import httpx
 
+from neuronode_router.control.change import ChangeOrder, ChangeTarget
 from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
-from neuronode_router.domain import Actor
+from neuronode_router.domain import Actor, ControlState, WarmMode, WarmReport
+from neuronode_router.errors import WarmFailed
 from neuronode_router.health.ollama import Defaults
 from neuronode_router.warm.warming import Warming, WarmSettings, WarmSources
 from neuronode_router.warm.wire import OllamaServers
@@ -35,6 +37,42 @@ def listed(group: str, name: str | None, address: str, **params: Any) -> dict[st
         "litellm_params": {**served, **params},
         "model_info": {"id": f"{group} {name}"},
     }
+
+
+class ToldWarmth:
+    """A `Warmth` that says what it was told to say, and remembers the orders; without a report there are no models."""
+
+    def __init__(self) -> None:
+        self.orders: list[ChangeOrder] = []
+        self.says: WarmReport | None = None
+        self.refusal: WarmFailed | None = None
+
+    def mode(self, order: ChangeOrder) -> WarmMode:
+        return order.warm or "background"
+
+    async def begin(self, before: ControlState, after: ChangeTarget, order: ChangeOrder) -> ToldWarmth | None:
+        self.orders.append(order)
+        return self if self.says else None
+
+    async def outlook(
+        self, before: ControlState, after: ChangeTarget, order: ChangeOrder
+    ) -> WarmReport | None:
+        self.orders.append(order)
+        return self.says
+
+    go_on = outlook
+
+    def drain(self, up: ToldWarmth) -> None:
+        """Nothing is there to be let go."""
+
+    async def first(self) -> bool:
+        if self.refusal is not None:
+            raise self.refusal
+        return True
+
+    async def then(self) -> WarmReport:
+        assert self.says is not None
+        return self.says
 
 
 @dataclass
@@ -56,9 +94,9 @@ class WarmWorld:
 async def warm_world(
     directory: Path, address: str, models: Mapping[str, str | None], *, settings: WarmSettings, **params: Any
 ) -> AsyncIterator[WarmWorld]:
-    """Yield a world at revision 1 with `balanced` active. `models` are those of `chat` by profile."""
+    """Yield a world at revision 1 with `balanced` active. `models` are those of `chat` by profile, or of groups."""
     store = ControlStore(f"sqlite:///{directory}/control.db")
-    chats = {f"chat_{profile}": name for profile, name in models.items()}
+    chats = {name if name in GROUPS else f"chat_{name}": model for name, model in models.items()}
     entries = [
         listed(group, chats.get(group), address, **(params if group in chats else {})) for group in GROUPS
     ]
