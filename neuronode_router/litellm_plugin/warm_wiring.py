@@ -15,7 +15,7 @@ from neuronode_router.domain import NOT_STEERED, ControlState
 from neuronode_router.health.ollama import LOCAL_BASE, Defaults
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
-from neuronode_router.litellm_plugin.router.location import Locations
+from neuronode_router.litellm_plugin.router.location import location_of
 from neuronode_router.policy.engine import DAY
 from neuronode_router.settings import Settings
 from neuronode_router.warm.warm_up import Watch
@@ -52,7 +52,7 @@ class WarmWiring:
                     api_base=environ.get("OLLAMA_API_BASE") or LOCAL_BASE,
                     api_key=environ.get("OLLAMA_API_KEY"),
                 ),
-                place_of=Locations(bridge.entries).of,
+                place_of=location_of,
                 state=state,
                 coming=self._coming,
                 watch=watch,

@@ -109,7 +109,7 @@ class Fleet:
 def read_fleet(
     entries: Iterable[Mapping[str, Any]],
     defaults: Defaults,
-    place_of: Callable[[str], str | None],
+    place_of: Callable[[Mapping[str, Any]], str | None],
     *,
     vram_gib: float | None,
 ) -> Fleet:
@@ -128,7 +128,7 @@ def read_fleet(
             continue
         embeds = about.get("mode") == "embedding"
         target = WarmTarget(place.host, place.tag, place.runner, place.keep_alive, embeds)
-        members.setdefault(group, []).append(_Member(target, place_of(name)))
+        members.setdefault(group, []).append(_Member(target, place_of(entry)))
         gib = _gib(about.get(NOTE)) or vram_gib
         if gib is not None:
             bounds[place.host] = min(int(gib * GIB), bounds.get(place.host, int(gib * GIB)))

@@ -55,8 +55,8 @@ class WarmSources:
     entries: Callable[[], Sequence[Mapping[str, Any]]]
     """LiteLLM's model list."""
     defaults: Defaults
-    place_of: Callable[[str], str | None]
-    """Where a deployment is, by its id."""
+    place_of: Callable[[Mapping[str, Any]], str | None]
+    """Where a deployment of that list is."""
     state: Callable[[], Awaitable[ControlState | None]]
     """What is committed. May raise `StoreUnavailable`."""
     coming: Callable[[], Awaitable[Collection[str]]]

@@ -136,7 +136,7 @@ async def _follow_pull(response: httpx.Response, fetched: Fetched) -> None:
         if not isinstance(event, Mapping):
             raise NotAnOllama("no event")
         if "error" in event:
-            raise NotLoaded(str(event["error"])[:SAID_CHARS])
+            raise NotLoaded(_plain(str(event["error"])))
         status = str(event.get("status", status))
         total, completed = event.get("total"), event.get("completed", 0)
         if isinstance(total, int) and isinstance(completed, int):
@@ -150,8 +150,13 @@ def _said(status: int, answer: bytes) -> str:
     with contextlib.suppress(ValueError):
         document = json.loads(answer)
         if isinstance(document, Mapping) and isinstance(document.get("error"), str):
-            return str(document["error"])[:SAID_CHARS]
+            return _plain(document["error"])
     return f"the server answered {status}"
+
+
+def _plain(text: str) -> str:
+    """Return a server's own words as one short line, whatever they are: they come into logs."""
+    return "".join(each if each.isprintable() else " " for each in text[:SAID_CHARS])
 
 
 def _why(error: Exception) -> str:

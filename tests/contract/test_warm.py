@@ -9,6 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from neuronode_router.domain import WarmOrder, WarmReport
 from neuronode_router.errors import RevisionConflict, WarmFailed
@@ -20,6 +24,7 @@ from tests.support.ollama import OllamaServer, Served, running_ollama
 from tests.support.servers import free_port
 from tests.support.waiting import eventually
 from tests.support.warm import ANNA, WarmWorld, listed, warm_world
+from tests.support.web import serving
 
 GB = 10**9
 OLD = Served("old", size=4 * GB)
@@ -304,6 +309,56 @@ async def test_a_mapping_without_local_models_asks_nobody(tmp_path: Path) -> Non
 
     assert receipt.warm is None
     assert world.heard == []
+
+
+async def test_a_server_that_hangs_delays_no_receipt(ollama: OllamaServer, tmp_path: Path) -> None:
+    """Where models are not waited for, their servers are not either: the receipt says that they take their time."""
+    async with warm_world(tmp_path, ollama.url, {"premium": "new"}, settings=QUICKLY) as world:
+        ollama.freeze()
+        try:
+            report = await switched(world, warm="background")
+        finally:
+            ollama.thaw()
+
+    assert report.order is None
+    assert "not answered yet" in report.said[0]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "why"),
+    [
+        (500, b'{"error": "out of\\nmemory"}', "out of memory"),
+        (404, b"nothing here", "answered 404"),
+        (403, b"[]", "answered 403"),
+        (200, b'{"error": "no such tag"}\n', "no such tag"),
+        (200, b"{", "no Ollama"),
+        (200, b"[1]\n", "no Ollama"),
+        (200, b"", "before its end"),
+    ],
+)
+async def test_whatever_answers_instead_of_an_ollama_has_not_loaded(
+    status: int, body: bytes, why: str
+) -> None:
+    """One line that says why, of every answer that is not what was asked for; also of a pull that breaks off."""
+
+    async def answer(_: Request) -> Response:
+        return Response(body, status)
+
+    servers = OllamaServers(lambda: httpx.AsyncClient(trust_env=False))
+    async with serving(Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])) as (
+        url,
+        _,
+    ):
+        host = OllamaHost(url)
+        with pytest.raises(NotLoaded, match=why):
+            await servers.pull(host, "some:latest", lambda done, total: None)
+        if status != 200:
+            with pytest.raises(NotLoaded, match=why):
+                await servers.load(WarmTarget(host, "some:latest"))
+            with pytest.raises(NotLoaded, match=why):
+                await servers.unload(host, "some:latest")
+        assert await servers.look(host, None) is None
+        await servers.stop()
 
 
 async def test_what_only_embeds_is_loaded_too(ollama: OllamaServer) -> None:

@@ -27,7 +27,9 @@ def fleet(
     *entries: dict[str, Any], vram_gib: float | None = None, places: dict[str, str] | None = None
 ) -> Fleet:
     known = places or {}
-    return read_fleet(entries, Defaults(), lambda name: known.get(name, "local"), vram_gib=vram_gib)
+    return read_fleet(
+        entries, Defaults(), lambda each: known.get(each["model_info"]["id"], "local"), vram_gib=vram_gib
+    )
 
 
 PROFILE = make_profile("premium", classification="small", chat="large")
