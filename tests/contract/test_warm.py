@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from neuronode_router.domain import WarmOrder, WarmReport
+from neuronode_router.control.change import ChangeTarget
+from neuronode_router.domain import Canary, ControlState, WarmOrder, WarmReport
 from neuronode_router.errors import RevisionConflict, WarmFailed
 from neuronode_router.health.ollama import OllamaHost
 from neuronode_router.warm.needs import WarmTarget
@@ -285,6 +286,28 @@ async def test_who_goes_away_changes_nothing(ollama: OllamaServer, tmp_path: Pat
         assert not world.warming.report()
     assert state is not None
     assert state.revision == 1
+
+
+async def test_a_rollout_warms_what_it_tries_and_keeps_both_arms(
+    ollama: OllamaServer, tmp_path: Path
+) -> None:
+    """Before its first step, and until it is over: then what was tried goes."""
+    models = {"balanced": None, "cost_effective": "old", "premium": "new"}
+
+    def arms(canary: Canary | None) -> Callable[[ControlState], ChangeTarget]:
+        return lambda state: ChangeTarget(state.active, state.profiles, state.bindings, canary=canary)
+
+    async with warm_world(tmp_path, ollama.url, models, settings=QUICKLY) as world:
+        await switched(world, "cost_effective")
+        begun = await world.manager.roll(arms(Canary("r-1", "premium", "0a", 10, 0.0)), actor=ANNA)
+        both = {*ollama.loaded()}
+        await world.manager.roll(arms(None), actor=ANNA)
+        await eventually(lambda: "new:latest" not in ollama.loaded())
+
+        assert "old:latest" in ollama.loaded()
+    assert begun.warm is not None
+    assert names(begun.warm.loaded) == ["new:latest"]
+    assert both == {"old:latest", "new:latest"}
 
 
 async def test_what_comes_soon_is_loaded_ahead_and_not_let_go(ollama: OllamaServer, tmp_path: Path) -> None:
