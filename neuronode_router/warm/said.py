@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from neuronode_router.domain import LocalWeights, WarmOrder
 from neuronode_router.health.ollama import OllamaHost
+from neuronode_router.warm.needs import WarmTarget
 from neuronode_router.warm.plan import ServerPlan
 
 
@@ -54,6 +55,14 @@ def foretold(plan: ServerPlan) -> Iterator[str]:
     for target in plan.too_big:
         named = f"{target.tag} ({size(plan.bytes[target.tag])})"
         yield f"{named} does not fit on {server} beside what is needed there: it is not loaded."
+
+
+def not_for(target: WarmTarget, host: OllamaHost, gone: Iterable[str]) -> str:
+    """Return that something is not loaded, because a server has let go of something else that is needed."""
+    names = ", ".join(sorted(gone))
+    return (
+        f"{target.tag} is not loaded on {shown(host)}: that has no room, and has let go of {names} already."
+    )
 
 
 def was_done(loaded: Iterable[LocalWeights], failed: Iterable[LocalWeights]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from neuronode_router.errors import Problem, WarmFailed
 from neuronode_router.health.ollama import OllamaHost
 from neuronode_router.warm.needs import Fleet, ServerNeeds, WarmTarget, Weights
 from neuronode_router.warm.plan import ServerPlan, plan_server
-from neuronode_router.warm.said import foretold, overall, shown, was_done
+from neuronode_router.warm.said import foretold, not_for, overall, shown, was_done
 from neuronode_router.warm.wire import NotLoaded, OllamaServers
 
 AWAY = "the server does not answer as an Ollama"
@@ -65,6 +65,7 @@ class _Told:
     loaded: list[LocalWeights] = field(default_factory=list)
     unloaded: list[LocalWeights] = field(default_factory=list)
     failed: list[LocalWeights] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
     warm: list[Weights] = field(default_factory=list)
     cold: set[Weights] = field(default_factory=set)
 
@@ -90,6 +91,8 @@ class ModelWarmUp:
         self._watch = watch
         self._progress = progress
         self._plans: dict[OllamaHost, ServerPlan] = {}
+        self._held: dict[OllamaHost, frozenset[str]] = {}
+        """What was in memory at first, and is needed."""
         self._told = _Told()
         self._waited = 0.0
         self._end = time.monotonic() + orders.seconds
@@ -142,7 +145,11 @@ class ModelWarmUp:
         said = [sentence for plan in plans for sentence in foretold(plan)]
         if over:
             left = (replace(plan, early=(), late=(), first=()) for plan in plans)
-            said = [*was_done(told.loaded, told.failed), *(line for plan in left for line in foretold(plan))]
+            said = [
+                *was_done(told.loaded, told.failed),
+                *told.said,
+                *(line for plan in left for line in foretold(plan)),
+            ]
         else:
             said += was_done((), told.failed)
         return WarmReport(
@@ -162,6 +169,7 @@ class ModelWarmUp:
         look = await self._servers.look(host, self._ask.fleet.bounds.get(host))
         if look is not None:
             self._plans[host] = plan_server(host, needs, look)
+            self._held[host] = needs.after & look.residents.keys()
             return
         for target in needs.wanted:
             self._failed(target.key, AWAY, 0.0)
@@ -205,12 +213,21 @@ class ModelWarmUp:
         for target in targets:
             if not await self._may_load(target.key):
                 continue
+            if plan.order is WarmOrder.UNKNOWN and (gone := await self._pushed_out(plan.host)):
+                self._told.said.append(not_for(target, plan.host, gone))
+                continue
             self._progress[target.key] = WarmProgress("loading", total=plan.bytes.get(target.tag, 0))
             took = await self._timed(target.key, "loaded", self._servers.load(target))
             if took is not None:
                 weights = replace(_weights(plan, target), seconds=round(took, 3))
                 self._told.loaded.append(weights)
                 self._told.warm.append(target.key)
+
+    async def _pushed_out(self, host: OllamaHost) -> frozenset[str]:
+        """Return what a server has let go of that is needed: it has room for no more."""
+        look = await self._servers.look(host, None)
+        held = self._held.get(host, frozenset()) | {tag for server, tag in self._told.warm if server == host}
+        return frozenset() if look is None else held - look.residents.keys()
 
     async def _unload(self, host: OllamaHost, tags: tuple[str, ...]) -> None:
         for tag in tags:

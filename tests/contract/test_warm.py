@@ -43,7 +43,8 @@ QUICKLY = WarmSettings(mode="wait", seconds=20, drain=0.4, vram_gib=13)
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[OllamaServer]:
-    with running_ollama(OLD, NEW, HUGE, SPARE, ABSENT, BROKEN, SLEEPY, EMBEDS) as running:
+    served = (OLD, NEW, HUGE, SPARE, ABSENT, BROKEN, SLEEPY, EMBEDS)
+    with running_ollama(*served, capacity=14 * GB) as running:
         yield running
 
 
@@ -244,6 +245,22 @@ async def test_what_a_later_switch_has_made_needless_is_not_loaded(
         await eventually(lambda: world.heard == ["loaded", "unloaded"])
 
     assert ollama.counts("huge")["loads"] == before
+
+
+async def test_where_nobody_said_how_much_room_there_is_the_server_shows_it(
+    ollama: OllamaServer, tmp_path: Path
+) -> None:
+    """As soon as it has let go of something needed nothing more is loaded: they would only push each other out."""
+    settings = WarmSettings(mode="wait", drain=0)
+    models = {"balanced": "old", "chat_premium": "huge", "classification_premium": "spare", "tier": "new"}
+    async with warm_world(tmp_path, ollama.url, models, settings=settings) as world:
+        load(ollama, "old")
+        report = await switched(world)
+
+        assert {*ollama.loaded()} == {"huge:latest", "spare:latest"}
+    assert (report.order, report.failed) == (WarmOrder.UNKNOWN, ())
+    assert "new:latest is not loaded" in report.said[-1]
+    assert "let go of old:latest" in report.said[-1]
 
 
 async def test_off_asks_nobody(ollama: OllamaServer, tmp_path: Path) -> None:

@@ -52,9 +52,10 @@ class Refusal(Exception):
 class Ollama:
     """The names that are served, and the routes."""
 
-    def __init__(self, served: Sequence[Served]) -> None:
+    def __init__(self, served: Sequence[Served], *, capacity: int | None = None) -> None:
         self._engine = Engine()
-        self._residents = {each.tag: Resident(each) for each in served}
+        self._capacity = capacity
+        self._residents = {each.tag: Resident(each, make_room=self._make_room) for each in served}
         self._started = datetime.now(UTC)
 
     def app(self) -> Starlette:
@@ -232,6 +233,18 @@ class Ollama:
                         "eval_count": timings["predicted_n"],
                         "eval_duration": int(timings["predicted_ms"] * NANOSECONDS),
                     }
+
+    def _make_room(self, comes: Resident) -> None:
+        """Have the longest idle ones go until there is room, where it is bounded."""
+        loaded = sorted(
+            (each for each in self._residents.values() if each.loaded), key=lambda one: one.expires_at
+        )
+        needed = sum(each.served.size or 0 for each in (*loaded, comes))
+        for each in loaded:
+            if self._capacity is None or needed <= self._capacity:
+                return
+            each.go()
+            needed -= each.served.size or 0
 
     def _listed(self, resident: Resident) -> dict[str, Any]:
         tag = resident.served.tag

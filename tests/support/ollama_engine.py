@@ -11,7 +11,7 @@ import json
 import secrets
 import sys
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -145,6 +145,8 @@ class Resident:
     """The window that it is loaded with."""
     expires_at: float = 0.0
     """Unix time at which it unloads when nothing asks for it; far off when it stays."""
+    make_room: Callable[[Resident], None] = lambda _: None
+    """Has others go, if they must, before this one is loaded."""
     _waiting: int = 0
     _running: int = 0
     _slots: asyncio.Semaphore = field(init=False)
@@ -186,6 +188,10 @@ class Resident:
         """Return what `GET /counts` says of it."""
         return asdict(self.counts) | {"running": self._running, "waiting": self._waiting}
 
+    def go(self) -> None:
+        """Unload, unless it is answering."""
+        self._unload()
+
     async def pull(self) -> None:
         """Be there, after as long as that takes."""
         await asyncio.sleep(self.served.pull_seconds)
@@ -200,6 +206,7 @@ class Resident:
             if self.served.fault:
                 raise LoadFault(self.served.fault)
             if not self.loaded or self.num_ctx != num_ctx:
+                self.make_room(self)
                 await asyncio.sleep(self.served.load_seconds)
                 self.loaded, self.num_ctx = True, num_ctx
                 self.counts.loads += 1
