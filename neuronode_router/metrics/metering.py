@@ -97,6 +97,13 @@ class Metering:
             complete = str(receipt.complete).lower()
             self._catalogue.switches.labels(receipt.action, complete).observe(receipt.duration_ms / 1000)
 
+    def warmed(self, what: str, seconds: float) -> None:
+        """Count what was done about a local model. Never raises."""
+        with self._harmless:
+            self._catalogue.warm_models.labels(what).inc()
+            if what == "loaded":
+                self._catalogue.warm_load.observe(seconds)
+
     async def observe(self) -> None:
         """Take up what other parts of this worker have counted since, and what runs now. Call it now and then."""
         self._observe_faults()

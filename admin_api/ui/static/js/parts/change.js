@@ -13,6 +13,7 @@ import { ForecastSummary } from "./forecast.js";
 import { Objections } from "./undo.js";
 
 const WATCH_MS = 250;
+const FORCED = ["unproven_profile", "warm_failed"]; // refusals that a second word goes past
 
 function order(change, extra) {
   const body = change.kind === "switch" ? { profile: change.profile } : { to: change.to };
@@ -84,7 +85,7 @@ export function ChangeDialog({ change, onClose }) {
     ? html`<button ref=${done} type="button" class="button main" onClick=${onClose}>${t("act.done")}</button>`
     : html`<${Button} onClick=${leave}>${t("act.cancel")}<//>
       ${again ? html`<${Button} kind="main" onClick=${() => review()}>${t("change.again")}<//>`
-        : error?.code === "unproven_profile" ? html`<${Button} kind="main" onClick=${() => review({ force: true })}>${t("change.force")}<//>`
+        : FORCED.includes(error?.code) ? html`<${Button} kind="main" onClick=${() => review({ force: true })}>${t("change.force")}<//>`
         : html`<button ref=${confirm} type="submit" class="button main" disabled=${!ready} aria-busy=${phase === "sending" || undefined}>
             ${t(change.kind === "switch" ? "change.confirm" : "change.confirm_rollback", { to: target })}</button>`}`;
 
@@ -110,6 +111,7 @@ function Review({ preview, target, objections, reason, onReason, rule, onRule })
     <//>
     ${onRule && html`<${Conversations} said=${preview.conversations} rule=${rule} onRule=${onRule} />`}
     <${Running} caches=${preview.caches} />
+    <${Models} warm=${preview.warm} />
     <h3>${t("change.tasks")}</h3>
     <${Changes} changes=${preview.changes} />`;
 }
@@ -127,6 +129,13 @@ function Running({ caches }) {
   if (!caches?.cached_tokens) return null;
   return html`<p class="note">${t("change.running", { share: percent(caches.share), tokens: number(caches.cached_tokens) })}
     ${caches.usd !== null && ` ${t("change.running.worth", { usd: money(caches.usd) })}`}</p>`;
+}
+
+// What becomes of the local models that a switch needs, in the proxy's own words.
+function Models({ warm }) {
+  if (!warm?.said.length) return null;
+  return html`<h3>${t("change.models")}</h3>
+    ${warm.said.map((sentence) => html`<p class="note"><${Said} instead=${t("change.models.said")}>${sentence}<//></p>`)}`;
 }
 
 export function Changes({ changes, of = "word.task" }) {
@@ -175,6 +184,7 @@ export function ReceiptView({ receipt }) {
       { revision: receipt.revision, ms: milliseconds(receipt.duration_ms) })}</p>
     ${receipt.changed && html`<p>${receipt.conversations === "move" ? t("receipt.moved") : t("receipt.held", { held: number(receipt.held), drained: number(receipt.drained) })}</p>`}
     <${Running} caches=${receipt.caches} />
+    <${Models} warm=${receipt.warm} />
     <${Table} label=${t("receipt.workers")} head=${[t("word.worker"), t("word.state"), { text: t("receipt.after"), right: true }]}>
       ${receipt.workers.map((ack) => html`<tr key=${ack.instance}><th scope="row">${ack.host} \u00b7 ${ack.pid}</th>
         <td><${Badge} tone=${TONES[ack.state]}>${word("ack", ack.state)}<//> <${Said}>${ack.detail}<//></td>
