@@ -28,6 +28,9 @@ def test_every_screen_keeps_its_figures_and_recovers(tab: Tab) -> None:
         if screen in ("now", "workers"):
             expect(tab.page.locator("main .good-text, main .figure.good, main .chip.good")).to_have_count(0)
 
+        if screen == "now":
+            expect(tab.page.locator("main")).not_to_contain_text("up to date")
+
         tab.page.context.set_offline(False)
 
         expect(tab.page.locator("[role=alert], .stale")).to_have_count(0)

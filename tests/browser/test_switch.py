@@ -305,6 +305,22 @@ def test_a_team_is_bound_and_released(tab: Tab, api: httpx.Client) -> None:
     assert api.get("/admin/bindings").json()["bindings"] == []
 
 
+def test_a_rule_leads_elsewhere_and_an_unknown_key_is_warned_of(tab: Tab, api: httpx.Client) -> None:
+    """The profile that answers anyway is not offered; a key that nobody knows is bound, and said to be unknown."""
+    tab.go("access")
+    tab.page.locator("form.filters select").first.select_option("key")
+    tab.page.get_by_label("Team or key").fill("nobody")
+    expect(tab.page.get_by_text("No key of this name or hash is known here.")).to_be_visible()
+    tab.page.get_by_label("Another one when the budget runs out").check()
+    offered = tab.page.get_by_label("then").locator("option").all_inner_texts()
+    tab.button("Bind").click()
+
+    expect(tab.page.get_by_text("Nobody knows a key of this name or hash")).to_be_visible()
+    assert "premium" not in offered
+    assert len(offered) == 4
+    api.delete("/admin/bindings/key/nobody").raise_for_status()
+
+
 def test_a_budget_rule_is_set_and_who_is_answered_by_what_is_shown(tab: Tab, api: httpx.Client) -> None:
     """A team keeps to the active profile until its budget is nearly spent; the key's team leads to the answer."""
     tab.go("access")
@@ -318,10 +334,14 @@ def test_a_budget_rule_is_set_and_who_is_answered_by_what_is_shown(tab: Tab, api
     tab.page.get_by_label("Key", exact=True).fill("app-a")
 
     expect(tab.page.locator(".effective")).to_contain_text("because team:a is bound to it")
+    tab.page.get_by_label("Key", exact=True).fill("nobody")
+    expect(tab.page.locator(".effective")).to_have_text("No key of this name or hash is known here.")
     assert bound["beyond"] == {"share": 0.8, "profile": "ultra_fast", "monthly_usd": 500}
     api.delete("/admin/bindings/team/a").raise_for_status()
     tab.go("audit")
-    expect(tab.page.locator(".log li").nth(1)).to_contain_text("team:a")
+    expect(tab.page.locator(".log summary").nth(1)).to_contain_text(
+        "Binding Team a: the active one \u2192 the active one, beyond 80%: ultra_fast"
+    )
 
 
 def test_a_whole_profile_is_edited_with_every_mistake_at_its_line(
