@@ -47,6 +47,7 @@ from neuronode_router.litellm_plugin.router.prices import rates
 from neuronode_router.litellm_plugin.router.probing import RouterAsker
 from neuronode_router.litellm_plugin.router.router_hooks import RouterHooks
 from neuronode_router.litellm_plugin.seams import Part
+from neuronode_router.litellm_plugin.shadow_wiring import SHARE_SECONDS, ShadowWiring
 from neuronode_router.litellm_plugin.task_host import TaskHost
 from neuronode_router.litellm_plugin.usage_wiring import UsageWiring
 from neuronode_router.metrics.catalogue import shared_directory
@@ -181,6 +182,16 @@ class Runtime:
             current=self.current,
             flush=self.usage.flush,
         )
+        self.shadow = ShadowWiring(
+            manager=self.control.manager,
+            database=self.store.database,
+            worker=worker.instance,
+            current=self.current,
+            bridge=bridge,
+            inventory=self.health.inventory,
+            failures=self._failures,
+        )
+        self.admission.mirrored = self.shadow.hooks.choose
 
     def _build_routing(self) -> None:
         settings = self.settings
@@ -264,6 +275,7 @@ class Runtime:
         await self.control.start()
 
     async def _end(self) -> None:
+        await self.shadow.stop()
         await self.rollout.stop()
         await self.policy.stop()
         await self.control.stop()
@@ -285,6 +297,7 @@ class Runtime:
         yield PeriodicTask(TIDY_SECONDS, "adding usage up", self.usage.tidy)
         yield PeriodicTask(WATCH_SECONDS, "watching rollouts", self.rollout.watch)
         yield PeriodicTask(LOOK_SECONDS, "following the policy", self.policy.look)
+        yield PeriodicTask(SHARE_SECONDS, "sharing what a shadow comparison found", self.shadow.look)
         if shared_directory() is not None:  # who shows the metrics of this process alone observes it then
             yield PeriodicTask(OBSERVE_SECONDS, "keeping the metrics", self.metering.observe)
         yield PeriodicTask.blocking(BUDGET_SECONDS, "reading what teams have spent", self.budgets.refresh)
@@ -304,7 +317,7 @@ class Runtime:
         """What LiteLLM must call, in this order, beside the callbacks of the router."""
         usage = () if Part.USAGE in self._off else (self.usage.hooks,)
         outcomes = () if self._learns.hooks is None else (self._learns.hooks,)
-        return (self.admission, *usage, *outcomes, self.renaming)
+        return (self.admission, *usage, *outcomes, self.shadow.hooks, self.renaming)
 
     def _ended(self, finished: FinishedRequest) -> None:
         self.metering.ended(finished)
@@ -323,6 +336,7 @@ class Runtime:
             "statistics": self.health.statistics.mode,
             **self.router_hooks.report(),
             **self.policy.report(),
+            **self.shadow.report(),
             "routing_log_dropped": self.routing_log.dropped if self.routing_log else 0,
             "history_dropped": self.learning.recorder.dropped if self.learning.recorder else 0,
             **self.usage.status(),

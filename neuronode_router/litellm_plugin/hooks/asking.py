@@ -76,6 +76,10 @@ class Way:
     """What a routed `auto` request carries along."""
 
 
+Mirrored = Callable[["Asking", Decision, str], Mapping[str, Any]]
+"""From a request that is admitted, its Decision and the kind of call to what its mark says of a shadow comparison."""
+
+
 class Asking:
     """One request of one caller, on one snapshot."""
 
@@ -193,6 +197,21 @@ class Asking:
                 found = follow(configured.get(field, ()), named, ladders, reaches=reaches)
                 if found is not None:
                     data[field] = found
+
+    def anew(self) -> Asking:
+        """Return the same request with nothing decided yet."""
+        return Asking(self.host, self.snapshot, self.user, self.data)
+
+    async def admit_again(self, decision: Decision, *, answered_by: str) -> Passing | Free:
+        """Return what the gate must know of the same request where another profile sends it, unseen by its client.
+
+        Its data stays where both profiles say. Raises `NotAllowed`, and what the host raises.
+        """
+        await self.enter([Way(decision.original_model, decision)])
+        self._decide_places({answered_by, self._deciding})
+        state = self.passing()
+        # Nothing of it is LiteLLM's own call for its operator, whatever the client's body says.
+        return state if isinstance(state, Free) else replace(state, said=lambda _model, _group: True)
 
     def _reaches(self, group: str) -> bool:
         return self.passage.reaches(group) and self.stays(group, self.places)
