@@ -38,7 +38,7 @@ from neuronode_router.litellm_plugin.hooks.admission import Admission
 from neuronode_router.litellm_plugin.model_table import ModelTable
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
 from neuronode_router.litellm_plugin.router.applier import SnapshotApplier
-from neuronode_router.litellm_plugin.router.bridge import RouterBridge
+from neuronode_router.litellm_plugin.router.bridge import AliasTable, RouterBridge
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.profiles.config_writer import Renderer
 from neuronode_router.profiles.files import ProfileFiles
@@ -139,9 +139,13 @@ class ControlWiring:
         self.aliases.release()
         await self.worker.stop()
 
+    def operators_aliases(self) -> AliasTable:
+        """Return LiteLLM's live map of aliases without our names, also those that it has stored once."""
+        return {name: led for name, led in self.aliases.foreign().items() if not _is_ours_by_form(name)}
+
     def facts(self) -> HostFacts:
         """Return what this worker's LiteLLM offers now; our own names are not the operator's aliases."""
-        foreign = frozenset(name for name in self.aliases.foreign() if not _is_ours_by_form(name))
+        foreign = frozenset(self.operators_aliases())
         return self._deployments.facts(foreign)
 
     def report(self) -> Mapping[str, Any]:

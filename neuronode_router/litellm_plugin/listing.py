@@ -1,22 +1,18 @@
 """LiteLLM's listings tell of our names what they can do now: its own answers, with the facts of the rows amended.
 
 LiteLLM builds its rows from the group that a name mirrors, which is right for nobody who is bound elsewhere, capped or
-kept to a place, and for `auto` is one group of many. It must not know how an offer comes about. Where anything is not
-as expected, LiteLLM's own answer goes out.
+kept to a place, and for `auto` is one group of many. It must not know how an offer comes about.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fastapi import FastAPI
 from litellm.proxy._types import UserAPIKeyAuth
 
-from neuronode_router.background import Failures
-from neuronode_router.litellm_plugin.auth.door import CALLER
+from neuronode_router.litellm_plugin.amending import Amendment
 from neuronode_router.litellm_plugin.hooks.offers import NameOffer, Offers
 from neuronode_router.routing.inventory import Ability
 
@@ -26,64 +22,21 @@ LISTING = re.compile(r"/models(?:/[^/].*)?$|/model/info$|/model_group/info$")
 NAMED_BY = ("model_name", "model_group", "id", "slug")
 """The fields of a row that may say its name: of deployments, groups, OpenAI's list and Codex' catalogue."""
 
-OK = 200
-
 NOTE = "neuronode"
 """Our own field of a row, with all that is known."""
 
-Message = MutableMapping[str, Any]
-Application = Callable[[MutableMapping[str, Any], Any, Any], Any]
 
+def listings(offers: Offers) -> Amendment:
+    """Return what is changed in listings."""
 
-def amend_listings(app: FastAPI, offers: Offers, failures: Failures) -> None:
-    """Stand between LiteLLM's middleware and its routes. A second call is nothing."""
-    router = app.router
-    if not isinstance(router.middleware_stack, _Amending):
-        router.middleware_stack = _Amending(router.middleware_stack, offers, failures)
-
-
-class _Amending:
-    """All of LiteLLM's routes, with the answers of those that list names amended."""
-
-    def __init__(self, inner: Application, offers: Offers, failures: Failures) -> None:
-        self._inner = inner
-        self._offers = offers
-        self._failures = failures
-
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
-        if scope.get("method") != "GET" or LISTING.search(scope["path"]) is None:
-            await self._inner(scope, receive, send)
-            return
-        held: list[Message] = []
-        callers: list[UserAPIKeyAuth] = []
-
-        async def hold(message: Message) -> None:
-            held.append(message)
-
-        scope[CALLER] = callers
-        await self._inner(scope, receive, hold)
-        with self._failures.harmless("telling what names can do"):
-            held = self._amended(callers, held) or held
-        for message in held:
-            await send(message)
-
-    def _amended(self, callers: Sequence[UserAPIKeyAuth], held: Sequence[Message]) -> list[Message] | None:
-        """Return another answer, None where LiteLLM's stays."""
-        start, body = held[0], b"".join(message.get("body", b"") for message in held[1:])
-        headers = {name.lower(): value for name, value in start.get("headers", ())}
-        plain = headers.get(b"content-type", b"").startswith(b"application/json")
-        if start.get("status") != OK or not plain or b"content-encoding" in headers or not callers:
-            return None
-        document = json.loads(body)
+    def amend_rows(document: Any, caller: UserAPIKeyAuth) -> None:
         rows = list(_rows(document))
-        found = self._offers.of(callers[0], [name for name, _ in rows])
+        found = offers.of(caller, [name for name, _ in rows])
         for name, row in rows:
             if name in found:
                 amend(row, found[name])
-        body = json.dumps(document, separators=(",", ":")).encode()
-        kept = [pair for pair in start.get("headers", ()) if pair[0].lower() != b"content-length"]
-        length = (b"content-length", str(len(body)).encode())
-        return [{**start, "headers": [*kept, length]}, {"type": "http.response.body", "body": body}]
+
+    return Amendment(LISTING, amend_rows)
 
 
 def _rows(document: Any) -> Iterator[tuple[str, dict[str, Any]]]:

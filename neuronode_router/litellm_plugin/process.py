@@ -17,7 +17,7 @@ import litellm
 from fastapi import FastAPI
 
 from neuronode_router.errors import AdminClosed, NotReady
-from neuronode_router.litellm_plugin import listing, releases, seams
+from neuronode_router.litellm_plugin import amending, releases, seams
 from neuronode_router.litellm_plugin.auth import door
 from neuronode_router.litellm_plugin.auth.identity import access_file_auth
 from neuronode_router.litellm_plugin.runtime import Runtime
@@ -48,9 +48,9 @@ def start(mount: Callable[[FastAPI], None]) -> None:
     for callback in _runtime.callbacks:
         litellm.logging_callback_manager.add_litellm_callback(callback)
     mount(proxy.app)
-    door.guard(proxy.app, _runtime.admission)
+    door.guard(proxy.app, _runtime.admission, _runtime.naming)
     if Part.LISTING not in off:
-        listing.amend_listings(proxy.app, _runtime.offers, _runtime.admission.failures)
+        amending.amend_answers(proxy.app, _runtime.amendments, _runtime.admission.failures)
     gc.enable()  # `neuronode serve` keeps it off until here
     _life = asyncio.get_running_loop().create_task(_runtime.run(), name="neuronode")
     _life.add_done_callback(_report_end)

@@ -28,6 +28,7 @@ from neuronode_router.litellm_plugin import releases, seams
 from neuronode_router.litellm_plugin.auth.budgets import Budgets
 from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.auth.identity import Identity, role_of
+from neuronode_router.litellm_plugin.auth.name_at_the_door import NameAtTheDoor
 from neuronode_router.litellm_plugin.auth.ui_sessions import UiSessions
 from neuronode_router.litellm_plugin.control_wiring import ControlWiring
 from neuronode_router.litellm_plugin.conversation_wiring import ConversationWiring
@@ -38,6 +39,7 @@ from neuronode_router.litellm_plugin.hooks.admission import Admission
 from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
 from neuronode_router.litellm_plugin.hooks.offers import Offers
 from neuronode_router.litellm_plugin.learning_wiring import LearningWiring
+from neuronode_router.litellm_plugin.listing import listings
 from neuronode_router.litellm_plugin.policy_wiring import LOOK_SECONDS, PolicyWiring
 from neuronode_router.litellm_plugin.rollout_wiring import WATCH_SECONDS, RolloutWiring
 from neuronode_router.litellm_plugin.router.bridge import bridge_of
@@ -47,6 +49,7 @@ from neuronode_router.litellm_plugin.router.prices import rates
 from neuronode_router.litellm_plugin.router.probing import RouterAsker
 from neuronode_router.litellm_plugin.router.router_hooks import RouterHooks
 from neuronode_router.litellm_plugin.seams import Part
+from neuronode_router.litellm_plugin.settings_page import shown_settings
 from neuronode_router.litellm_plugin.shadow_wiring import SHARE_SECONDS, ShadowWiring
 from neuronode_router.litellm_plugin.task_host import TaskHost
 from neuronode_router.litellm_plugin.usage_wiring import UsageWiring
@@ -233,7 +236,16 @@ class Runtime:
             place_of=self.health.place_of,
         )
         self.admission = Admission(host, self.auto, self.current, self.conversations.keeper)
-        self.offers = Offers(host, self.current, self.health.inventory, lambda: rates(self._bridge.entries()))
+        self.naming = NameAtTheDoor(
+            proxy=self._proxy,
+            identity=self.identity,
+            access=self._group_access,
+            current=self.current,
+            asking=self.admission.asking,
+            failures=self.admission.failures,
+        )
+        offers = Offers(host, self.current, self.health.inventory, lambda: rates(self._bridge.entries()))
+        self.amendments = (listings(offers), shown_settings(lambda: self.control.operators_aliases()))
         self.renaming = chosen_group.Renaming()
 
     def _build_tasks_and_proof(self) -> None:

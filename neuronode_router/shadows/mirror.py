@@ -71,7 +71,7 @@ class Original:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class JudgedAnswer:
     """What the judge said."""
 
     enough: bool | None
@@ -89,7 +89,7 @@ class Ready:
     """Raises `MirrorFailed`."""
     answer_usd: float
     """What the answer alone may cost: it counts where nobody says what it did."""
-    judge: Callable[[FullAnswer], Awaitable[Verdict]] | None = None
+    judge: Callable[[FullAnswer], Awaitable[JudgedAnswer]] | None = None
     """Asks whether the other answer would have done. Never raises."""
     text: str = ""
     """What was asked, for a sample."""

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from neuronode_router.domain import Shadow
 from neuronode_router.histogram import bucket_of
-from neuronode_router.tasks.agreement import Basis
+from neuronode_router.tasks.agreement import ComparedBy
 from neuronode_router.usage.sums import NANO
 
 WHOLE = 1000
@@ -96,7 +96,7 @@ class Pair:
 
     client: AnswerFacts
     other: AnswerFacts
-    agrees: tuple[Basis, bool] | None = None
+    agrees: tuple[ComparedBy, bool] | None = None
     """What was compared, and whether it is the same."""
     judged: bool | None = None
     """Whether the judge says that the other answer would have done."""

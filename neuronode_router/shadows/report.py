@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from neuronode_router.histogram import Histogram
 from neuronode_router.shadows.pairs import REFUSED, WHOLE, PairSums
-from neuronode_router.tasks.agreement import Basis
+from neuronode_router.tasks.agreement import ComparedBy
 from neuronode_router.usage.sums import NANO
 
 Z = 1.959964
@@ -22,7 +22,7 @@ ALL_TASKS = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class ShadowEstimate:
     """A share or a ratio as it was seen, and where it lies with 95 %. All None where nothing was seen."""
 
     value: float | None = None
@@ -43,8 +43,8 @@ class Spread:
 class BothSides:
     """The same of what clients got and of what the other profile said."""
 
-    client: Estimate
-    other: Estimate
+    client: ShadowEstimate
+    other: ShadowEstimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +71,22 @@ class ShadowFinding:
     """Those that the other profile has answered with an error, by its class."""
     same_group: int
     """Those that the other profile would have sent to the same group: nothing would have changed."""
-    answers: Estimate
+    answers: ShadowEstimate
     """The share of what was asked that was answered."""
     refused_by_gate: int
     """Those that this proxy would have refused under the other profile."""
-    agreement: Estimate
+    agreement: ShadowEstimate
     """The share of comparable answers that say the same."""
-    by_basis: Mapping[str, Estimate]
+    by_basis: Mapping[str, ShadowEstimate]
     """The same by what was compared."""
     forms: BothSides
     """The share of answers in the form that was demanded."""
     refusals: BothSides
     """The share of answers that decline."""
-    judged: Estimate
+    judged: ShadowEstimate
     """The share of which the judge says that the other answer would have done."""
     judge_failed: int
-    cost_ratio: Estimate
+    cost_ratio: ShadowEstimate
     """What the other profile costs for each dollar that clients' answers cost, where both are known."""
     cost_client_usd: float
     cost_other_usd: float
@@ -120,7 +120,9 @@ def finding(task: str, sums: PairSums) -> ShadowFinding:
         refused_by_gate=sum(skipped.get(why, 0) for why in REFUSED),
         agreement=share(sum(agreed.values()), sum(compared.values())),
         by_basis={
-            basis.value: share(agreed.get(basis, 0), compared[basis]) for basis in Basis if basis in compared
+            basis.value: share(agreed.get(basis, 0), compared[basis])
+            for basis in ComparedBy
+            if basis in compared
         },
         forms=_both(sums, "formed", counts["forms"]),
         refusals=_both(sums, "refused", answered),
@@ -135,13 +137,13 @@ def finding(task: str, sums: PairSums) -> ShadowFinding:
     )
 
 
-def share(hits: int, trials: int) -> Estimate:
+def share(hits: int, trials: int) -> ShadowEstimate:
     """Return a share with Wilson's interval: E. B. Wilson, "Probable inference, the law of succession, and statistical
     inference", JASA 22 (1927). It is right for few trials and near 0 and 1 too; see Brown, Cai and DasGupta, "Interval
     estimation for a binomial proportion", Statistical Science 16(2), 2001.
     """
     if not trials:
-        return Estimate()
+        return ShadowEstimate()
     seen, squared = hits / trials, Z * Z
     middle = (seen + squared / (2 * trials)) / (1 + squared / trials)
     half = (
@@ -149,10 +151,10 @@ def share(hits: int, trials: int) -> Estimate:
     )
     low = 0.0 if hits == 0 else max(0.0, middle - half)
     high = 1.0 if hits == trials else min(1.0, middle + half)
-    return Estimate(seen, low, high, trials)
+    return ShadowEstimate(seen, low, high, trials)
 
 
-def cost_ratio(sums: PairSums) -> Estimate:
+def cost_ratio(sums: PairSums) -> ShadowEstimate:
     """Return the ratio of the two costs' sums. Its interval is that of a ratio estimator for pairs (W. G. Cochran,
     "Sampling Techniques", 3rd edition 1977, section 6.4); below two pairs, and where clients' answers cost nothing,
     there is none.
@@ -160,10 +162,10 @@ def cost_ratio(sums: PairSums) -> Estimate:
     counts = sums.counts
     pairs, client, other = counts["priced"], counts["cost.client"], counts["cost.other"]
     if not client:
-        return Estimate(samples=pairs)
+        return ShadowEstimate(samples=pairs)
     ratio = other / client
     if pairs < 2:
-        return Estimate(ratio, samples=pairs)
+        return ShadowEstimate(ratio, samples=pairs)
     # The sum of (other - ratio * client)^2, whose mean is 0.
     spread = (
         counts["cost.other_squared"]
@@ -171,7 +173,7 @@ def cost_ratio(sums: PairSums) -> Estimate:
         + ratio * ratio * counts["cost.client_squared"]
     )
     error = math.sqrt(max(0.0, spread) / (pairs - 1) / pairs) / (client / pairs)
-    return Estimate(ratio, max(0.0, ratio - Z * error), ratio + Z * error, pairs)
+    return ShadowEstimate(ratio, max(0.0, ratio - Z * error), ratio + Z * error, pairs)
 
 
 def headline(profile: str, found: ShadowFinding) -> str:
@@ -191,7 +193,7 @@ def headline(profile: str, found: ShadowFinding) -> str:
     return f"{profile} would {' and '.join(parts)}."
 
 
-def in_percent(estimate: Estimate) -> str:
+def in_percent(estimate: ShadowEstimate) -> str:
     """Return an estimate as people read it: 97.1 % [96.2, 97.9]."""
     if estimate.value is None:
         return "-"

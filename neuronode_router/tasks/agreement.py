@@ -42,7 +42,7 @@ _PHRASES = (
 _REFUSES = re.compile("|".join(_PHRASES))
 
 
-class Basis(StrEnum):
+class ComparedBy(StrEnum):
     """What was held against each other."""
 
     FIELDS = "fields"
@@ -66,7 +66,7 @@ class Said:
     """Whether it came to its end: false where a limit has cut it off."""
 
 
-def agreement(one: Said, other: Said) -> tuple[Basis, bool] | None:
+def agreement(one: Said, other: Said) -> tuple[ComparedBy, bool] | None:
     """Return what was compared and whether it is the same; None for free texts, which only a reader can compare.
 
     `one` is what the client was given: whether it is short or JSON decides what is compared. Never raises.
@@ -74,17 +74,17 @@ def agreement(one: Said, other: Said) -> tuple[Basis, bool] | None:
     if len(one.text) > MAX_CHARS or len(other.text) > MAX_CHARS or not (one.ended and other.ended):
         return None
     if one.calls or other.calls:
-        return Basis.CALLS, _calls(one) == _calls(other)
+        return ComparedBy.CALLS, _calls(one) == _calls(other)
     given = _object(one.text)
     if given is not None:
         wanted = dict(_values(given))
         found = _object(other.text)
         if not wanted:
             return None
-        return Basis.FIELDS, found is not None and _same(wanted, dict(_values(found)))
+        return ComparedBy.FIELDS, found is not None and _same(wanted, dict(_values(found)))
     if not plain(one.text) or len(one.text) > SHORT:
         return None
-    return Basis.SHORT, len(other.text) <= WORDY and _says(one.text, other.text)
+    return ComparedBy.SHORT, len(other.text) <= WORDY and _says(one.text, other.text)
 
 
 def refuses(said: Said) -> bool:

@@ -46,6 +46,7 @@ def neuronode(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.campaign
 def test_a_worker_follows_what_another_process_trained(worker: subprocess.Popen[str], tmp_path: Path) -> None:
     """`neuronode train` puts better weights in use and `--back` the former ones; the worker is never restarted."""
     assert worker.stdout is not None

@@ -43,29 +43,59 @@ def test_a_binding_leads_to_no_group_that_the_key_is_kept_from(proxy: Proxy, adm
     assert answered_by(allowed) == "classification_balanced"
 
 
-@pytest.mark.xfail(strict=True, reason="LiteLLM judges a request at its door by the active profile's map")
-def test_a_key_that_names_only_its_bound_profiles_group_is_let_in(proxy: Proxy, admin: httpx.Client) -> None:
-    """A key whose list has nothing but the group that its binding leads to is answered by it."""
-    team = new_team(admin)
+@pytest.mark.parametrize("held", ["key", "team"])
+@pytest.mark.parametrize("wire", ["chat/completions", "messages"])
+def test_a_key_that_names_only_its_bound_profiles_group_is_let_in(
+    proxy: Proxy, admin: httpx.Client, held: str, wire: str
+) -> None:
+    """A key or a team whose list has nothing but the group that its binding leads to is answered by it."""
+    models = ["classification_balanced"]
+    team = new_team(admin, **({"models": models} if held == "team" else {}))
     bind(admin, f"team/{team}", profile="balanced")
+    key = new_key(admin, team_id=team, **({"models": models} if held == "key" else {}))
 
-    with proxy.client(new_key(admin, team_id=team, models=["classification_balanced"])) as client:
-        answer = chat(client, "classification")
+    with proxy.client(key) as client:
+        body = {
+            "model": "classification",
+            "max_tokens": 5,
+            "messages": [{"role": "user", "content": "Hallo"}],
+        }
+        answer = client.post(f"/v1/{wire}", json=body)
+        elsewhere = client.post(f"/v1/{wire}", json=body | {"model": "extraction"})
 
     admin.delete(f"/admin/bindings/team/{team}").raise_for_status()
-    assert answered_by(answer) == "classification_balanced"
+    assert answer.raise_for_status()
+    assert decision(answer)["group"] == "classification_balanced"
+    assert decision(answer)["task"] == "classification"
+    assert elsewhere.status_code in {401, 403}
+
+
+def test_a_wish_that_leads_to_the_only_group_of_a_key_is_granted(proxy: Proxy, admin: httpx.Client) -> None:
+    """Who may choose the profile is judged by the group that it leads to, not by that of the active one."""
+    made = admin.post("/user/new", json={"user_role": "proxy_admin"}).raise_for_status().json()
+    key = new_key(admin, models=["classification_balanced"], user_id=made["user_id"])
+
+    with proxy.client(key) as client:
+        wished = chat(client, "classification", headers={"x-neuronode-profile": "balanced"})
+        plain = chat(client, "classification")
+
+    assert wished.status_code == 200, wished.text
+    assert answered_by(wished) == "classification_balanced"
+    assert plain.status_code in {401, 403}
 
 
 def test_a_profile_by_header_leads_to_no_group_that_the_key_is_kept_from(
     proxy: Proxy, admin: httpx.Client
 ) -> None:
     """An administrator's key that names groups may choose the profile, and is refused where its group is another."""
-    key = new_key(admin, models=["classification_premium"], user_id="default_user_id")
+    made = admin.post("/user/new", json={"user_role": "proxy_admin"}).raise_for_status().json()
+    key = new_key(admin, models=["classification_premium"], user_id=made["user_id"])
 
     with proxy.client(key) as client:
-        answer = chat(client, "classification", headers={"x-neuronode-profile": "balanced"})
+        assert answered_by(chat(client, "classification")) == "classification_premium"
+        refused = chat(client, "classification", headers={"x-neuronode-profile": "balanced"})
 
-    assert answer.status_code == 403 or answered_by(answer) == "classification_premium"
+    assert refused.status_code == 403
 
 
 def test_a_blocked_key_is_known_and_refused(proxy: Proxy, admin: httpx.Client) -> None:

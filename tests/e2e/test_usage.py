@@ -1,4 +1,4 @@
-"""A thousand requests of all kinds through a real proxy of two workers: the books say what the provider says."""
+"""Two hundred requests of all kinds through a real proxy of two workers: the books say what the provider says."""
 
 from __future__ import annotations
 
@@ -67,31 +67,31 @@ MESSAGES, RESPONSES, COMPLETIONS, EMBEDDINGS = (
     "/v1/embeddings",
 )
 KINDS = (
-    Kind(220, "classification"),
-    Kind(120, "extraction", stream=True),
-    Kind(70, "summary", path=MESSAGES),
-    Kind(60, "summary", path=MESSAGES, stream=True),
-    Kind(50, "sentiment", path=RESPONSES),
-    Kind(50, "sentiment", path=RESPONSES, stream=True),
-    Kind(40, "rag_query", path=COMPLETIONS),
-    Kind(30, "rag_query", path=COMPLETIONS, stream=True),
-    Kind(40, "embed", path=EMBEDDINGS),
-    Kind(30, "task_synthesis"),
-    Kind(30, "ultra_fast/strategy"),
-    Kind(20, "@profile/cost_effective", stream=True),
-    Kind(30, UNPRICED),
-    Kind(40, f"specialized/{FALLING[0].rpartition('_')[0]}"),
-    Kind(20, FALLING[0], stream=True),
-    Kind(40, FAILING, "unavailable", prompt="fail-500"),
-    Kind(20, FAILING, "rate_limit", prompt="fail-429"),
-    Kind(10, FAILING, "unavailable", prompt="fail-503", stream=True),
-    Kind(10, FAILING, "unavailable", path=RESPONSES, prompt="fail-500"),
-    Kind(10, f"sk-{CANARY}", "not_found"),
-    Kind(10, LEFT, "cancelled", prompt="words-40 pause-40", stream=True, leaves=True),
-    Kind(10, BROKEN, "unavailable", prompt="words-9 break-stream", stream=True),
+    Kind(44, "classification"),
+    Kind(24, "extraction", stream=True),
+    Kind(14, "summary", path=MESSAGES),
+    Kind(12, "summary", path=MESSAGES, stream=True),
+    Kind(10, "sentiment", path=RESPONSES),
+    Kind(10, "sentiment", path=RESPONSES, stream=True),
+    Kind(8, "rag_query", path=COMPLETIONS),
+    Kind(6, "rag_query", path=COMPLETIONS, stream=True),
+    Kind(8, "embed", path=EMBEDDINGS),
+    Kind(6, "task_synthesis"),
+    Kind(6, "ultra_fast/strategy"),
+    Kind(4, "@profile/cost_effective", stream=True),
+    Kind(6, UNPRICED),
+    Kind(8, f"specialized/{FALLING[0].rpartition('_')[0]}"),
+    Kind(4, FALLING[0], stream=True),
+    Kind(8, FAILING, "unavailable", prompt="fail-500"),
+    Kind(4, FAILING, "rate_limit", prompt="fail-429"),
+    Kind(2, FAILING, "unavailable", prompt="fail-503", stream=True),
+    Kind(2, FAILING, "unavailable", path=RESPONSES, prompt="fail-500"),
+    Kind(2, f"sk-{CANARY}", "not_found"),
+    Kind(2, LEFT, "cancelled", prompt="words-40 pause-40", stream=True, leaves=True),
+    Kind(2, BROKEN, "unavailable", prompt="words-9 break-stream", stream=True),
 )
 CACHED_KIND = Kind(1, CACHED, cached=True)
-TOTAL = 1000
+TOTAL = 200
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +194,7 @@ async def ask(client: httpx.AsyncClient, kind: Kind) -> httpx.Response:
 
 
 def test_every_request_is_counted_once_by_how_it_ended(books: list[dict[str, Any]]) -> None:
-    """A thousand requests are a thousand in the books, each under its outcome: none twice, none missing."""
+    """As many requests as were sent are in the books, each under its outcome: none twice, none missing."""
     expected: Counter[str] = Counter()
     for kind in KINDS:
         expected[kind.outcome] += kind.count
@@ -238,7 +238,7 @@ def test_a_saved_request_is_one_request_with_a_fallback(
     fell = [line for line in books if line["names"]["chosen_group"] == FALLING[0]]
 
     requests = sum(line["figures"]["requests"] for line in fell)
-    assert requests == provider.counts()[f"{FALLING[0]}-fail-500"]["requests"] == 60
+    assert requests == provider.counts()[f"{FALLING[0]}-fail-500"]["requests"] == 12
     assert sum(line["figures"]["fallbacks"] for line in fell) == requests
     assert {(line["names"]["served_group"], line["names"]["outcome"]) for line in fell} == {
         (FALLING[1], "answered")
@@ -251,10 +251,10 @@ def test_dollars_are_litellms_own(books: list[dict[str, Any]], running: Proxy) -
     spent = sum(row["cost"] for row in rows)
     unpriced = [line["figures"] for line in books if line["names"]["chosen_group"] == UNPRICED]
 
-    assert spent > 0.01
+    assert spent > 0.001
     assert sum(line["figures"]["cost_usd"] or 0.0 for line in books) == pytest.approx(spent, abs=1e-6)
     assert [(figures["cost_usd"], figures["unpriced"], figures["priced"]) for figures in unpriced] == [
-        (None, 30, 0)
+        (None, 6, 0)
     ]
 
 
@@ -286,7 +286,7 @@ def test_rates_and_times_are_plausible(running: Proxy, books: list[dict[str, Any
     assert figures["requests"] == TOTAL
     assert 0 < figures["latency_p50_ms"] <= figures["latency_p95_ms"]
     assert 0 < streams["figures"]["first_token_p50_ms"] <= streams["figures"]["latency_p95_ms"]
-    assert figures["error_rate"] == pytest.approx(100 / TOTAL)
+    assert figures["error_rate"] == pytest.approx(20 / TOTAL)
 
 
 def test_any_worker_explains_a_request(running: Proxy, sent: Mapping[str, str], books: list[Any]) -> None:
@@ -320,7 +320,7 @@ def test_a_plan_costs_what_the_groups_cost(running: Proxy, books: list[dict[str,
         )
 
     assert active["cost_after"]["usd"] == active["cost_before"]["usd"]
-    assert active["followed"] == other["followed"] > 600
+    assert active["followed"] == other["followed"] > 120
     assert other["cost_after"]["usd"] == pytest.approx(active["cost_before"]["usd"], rel=0.01)
     moved = {move["task"]: move["after"] for move in other["moves"] if move["before"] != move["after"]}
     assert moved["classification"] == "classification_balanced"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, Protocol
 
@@ -56,12 +57,19 @@ class Judge(Protocol):
         """Raise HTTPException where a caller may not make a call that comes by no hook."""
 
 
-def guard(app: FastAPI, judge: Judge) -> None:
+class Naming(Protocol):
+    """What tells LiteLLM which name to judge."""
+
+    def told(self, request: Request, keys: Mapping[str, Any]) -> AbstractAsyncContextManager[None]:
+        """While it is open the parsed body of `request` holds the name that is judged."""
+
+
+def guard(app: FastAPI, judge: Judge, naming: Naming) -> None:
     """Let every route of the application authenticate by `authenticator`."""
-    app.dependency_overrides[user_api_key_auth] = authenticator(judge)
+    app.dependency_overrides[user_api_key_auth] = authenticator(judge, naming)
 
 
-def authenticator(judge: Judge) -> Callable[[Request], Awaitable[UserAPIKeyAuth]]:
+def authenticator(judge: Judge, naming: Naming) -> Callable[[Request], Awaitable[UserAPIKeyAuth]]:
     """Return LiteLLM's authentication of a request with the door behind it. Raises what LiteLLM's raises."""
     keys = {
         name: parameter.default.dependency
@@ -71,7 +79,8 @@ def authenticator(judge: Judge) -> Callable[[Request], Awaitable[UserAPIKeyAuth]
 
     async def authenticate(request: Request) -> UserAPIKeyAuth:
         given = {name: await key(request) for name, key in keys.items()}
-        user: UserAPIKeyAuth = await user_api_key_auth(request=request, **given)
+        async with naming.told(request, given):
+            user: UserAPIKeyAuth = await user_api_key_auth(request=request, **given)
         request.scope.get(CALLER, []).append(user)
         await _enter(request, user, judge)
         return user

@@ -35,12 +35,16 @@ class GroupAccess:
 
     async def grants(self, user: UserAPIKeyAuth, name: str, group: str) -> bool:
         """Return the same, for a group that nobody has judged."""
+        return await self._granted(user, name, _RouterWithAlias(self._bridge.live(), name, group))
+
+    async def lets_in(self, user: UserAPIKeyAuth, name: str) -> bool:
+        """Return whether LiteLLM grants the name by the map that it knows."""
+        return await self._granted(user, name, self._bridge.live())
+
+    async def _granted(self, user: UserAPIKeyAuth, name: str, router: Any) -> bool:
         try:
             await can_key_call_resolved_model(
-                model=name,
-                llm_model_list=None,
-                valid_token=user,
-                llm_router=_RouterWithAlias(self._bridge.live(), name, group),
+                model=name, llm_model_list=None, valid_token=user, llm_router=router
             )
         except ProxyException:
             return False

@@ -15,7 +15,7 @@ from litellm.proxy._types import LitellmUserRoles, UserAPIKeyAuth
 from litellm.proxy.auth.auth_checks import get_key_object
 from litellm.proxy.auth.user_api_key_auth import user_api_key_auth
 
-from neuronode_router.access import AccessFile, Principal, Role, key_hash
+from neuronode_router.access import AccessFile, AccessKey, Principal, Role, key_hash
 from neuronode_router.domain import TIERS, Tier
 from neuronode_router.errors import AdminClosed, NotAllowed, NotAuthenticated
 from neuronode_router.litellm_plugin.auth.ui_sessions import KEY_PREFIX, UiSessions
@@ -91,14 +91,14 @@ class Identity:
             with contextlib.suppress(NotAuthenticated):
                 return self._access.find(key).principal
         try:
-            return self.principal(await self._ask(request, key, path=request.scope["path"]))
+            return self.principal(await self.ask(request, key, path=request.scope["path"]))
         except Exception as refusal:  # noqa: BLE001 - without `prisma` LiteLLM's own refusal ends in ImportError
             return await self._as_member(request, key, refusal)
 
     async def _as_member(self, request: Request, key: str, refusal: Exception) -> Principal:
         """LiteLLM keeps unknown management routes to proxy admins. Any other valid key is known, without rights."""
         try:
-            user = await self._ask(request, key, path=ANY_KEY_ROUTE)
+            user = await self.ask(request, key, path=ANY_KEY_ROUTE)
         except Exception as error:
             raise NotAllowed(KNOWN) if await self._blocked(key) else _refused(error) from error
         known = self.principal(user)
@@ -109,21 +109,34 @@ class Identity:
 
     async def _blocked(self, key: str) -> bool:
         """Return whether LiteLLM's database has this key, blocked: LiteLLM refuses it like one that nobody knows."""
+        found = await self._stored(key)
+        return found is not None and found.blocked is True
+
+    async def known(self, key: str) -> UserAPIKeyAuth | None:
+        """Return whose key it is by the access file or LiteLLM's database, None where neither tells. Never raises.
+
+        It is no authentication: whether the key is valid now LiteLLM alone says.
+        """
+        entry = self._access.by_hash(key_hash(key)) if self._access is not None else None
+        return _as_litellm(entry, key) if entry is not None else await self._stored(key)
+
+    async def _stored(self, key: str) -> UserAPIKeyAuth | None:
         if getattr(self._proxy, "prisma_client", None) is None:
-            return False
+            return None
         try:
-            found = await get_key_object(
+            found: UserAPIKeyAuth = await get_key_object(
                 hashed_token=key_hash(key),
                 prisma_client=self._proxy.prisma_client,
                 user_api_key_cache=self._proxy.user_api_key_cache,
             )
         except Exception:  # noqa: BLE001 - unknown, or nobody can say: it stays with LiteLLM's refusal
-            return False
-        return found.blocked is True
+            return None
+        return found
 
-    async def _ask(self, request: Request, key: str, *, path: str) -> UserAPIKeyAuth:
-        # Only what authentication needs: a GET of `path` without the caller's body, so that LiteLLM neither
-        # consumes # the body stream nor takes fields of it for its own.
+    async def ask(self, request: Request, key: str, *, path: str) -> UserAPIKeyAuth:
+        """Return whom LiteLLM's authentication finds for a GET of `path`. Raises what LiteLLM's raises."""
+        # Only what authentication needs, without the caller's body, so that LiteLLM neither consumes the body stream
+        # nor takes fields of it for its own.
         name = (self._proxy.general_settings or {}).get("litellm_key_header_name") or "authorization"
         headers = [
             (b"authorization", f"Bearer {key}".encode()),
@@ -163,7 +176,6 @@ def access_file_auth(
     common checks enforce (`custom_auth_run_common_checks` and `enable_post_custom_auth_checks` switch them
     on).
     """
-    to_litellm = {ours: theirs for theirs, ours in ROLES.items()}
 
     async def authenticate(request: Request, api_key: str) -> UserAPIKeyAuth:
         key = api_key.removeprefix("Bearer ")
@@ -183,17 +195,22 @@ def access_file_auth(
             entry = file.find(key)
         except NotAuthenticated as error:
             raise HTTPException(status_code=401, detail=error.message) from error
-        return UserAPIKeyAuth(
-            api_key=key,
-            key_alias=entry.name,
-            user_id=entry.name,
-            team_id=entry.team,
-            models=list(entry.tasks),
-            user_role=to_litellm.get(entry.role, LitellmUserRoles.INTERNAL_USER),
-            parent_otel_span=span,
-        )
+        return _as_litellm(entry, key, span=span)
 
     return authenticate
+
+
+def _as_litellm(entry: AccessKey, key: str, *, span: object = None) -> UserAPIKeyAuth:
+    to_litellm = {ours: theirs for theirs, ours in ROLES.items()}
+    return UserAPIKeyAuth(
+        api_key=key,
+        key_alias=entry.name,
+        user_id=entry.name,
+        team_id=entry.team,
+        models=list(entry.tasks),
+        user_role=to_litellm.get(entry.role, LitellmUserRoles.INTERNAL_USER),
+        parent_otel_span=span,
+    )
 
 
 def _bearer(request: Request) -> str:

@@ -146,7 +146,8 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
                 text = "Nobody can tell now what this key may use, and it is limited. Ask again later."
                 raise HTTPException(status_code=503, detail={"error": text}) from error
 
-    def _asking(self, user: UserAPIKeyAuth, data: dict[str, Any]) -> Asking:
+    def asking(self, user: UserAPIKeyAuth, data: dict[str, Any]) -> Asking:
+        """Return what a request means to a caller. Raises `NotReady`."""
         snapshot = self._current.snapshot
         if snapshot is None:
             raise NotReady("No control state could be read yet.")
@@ -155,7 +156,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
     def is_limited(self, user: UserAPIKeyAuth) -> bool:
         """Return whether anything is denied to a caller, or nobody can tell. Never raises."""
         try:
-            return self._asking(user, {}).is_denied
+            return self.asking(user, {}).is_denied
         except Exception as error:  # noqa: BLE001 - who cannot be known is not let through
             self.failures.record("admission", error)
             return self._must_fail(user, {})
@@ -172,7 +173,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
     async def _judge(
         self, user: UserAPIKeyAuth, body: Mapping[str, Any], *, kind: str, counts: bool = False
     ) -> None:
-        asking = self._asking(user, dict(body))
+        asking = self.asking(user, dict(body))
         if asking.is_denied and not (counts and isinstance(body.get("model"), str)):
             raise gate.unseen(kind)
         for name in set(_all_names(body)):
@@ -190,7 +191,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         self, user: UserAPIKeyAuth, data: dict[str, Any], call_type: str
     ) -> dict[str, Any] | None:
         bucket = request_metadata.scrub(data)
-        asking, requested = self._asking(user, data), data["model"]
+        asking, requested = self.asking(user, data), data["model"]
         if not isinstance(requested, str):
             if asking.is_denied:
                 raise gate.unseen("a model that is no text")

@@ -36,7 +36,7 @@ from neuronode_router.routing.counterpart import counterpart
 from neuronode_router.routing.fit import Misfit, why_not
 from neuronode_router.routing.inventory import TEXT, Inventory
 from neuronode_router.routing.repeatable import MAX_BYTES, Repeated, Repetition, repetition, wanted_form
-from neuronode_router.shadows.mirror import FullAnswer, MirrorFailed, Original, Ready, Verdict
+from neuronode_router.shadows.mirror import FullAnswer, JudgedAnswer, MirrorFailed, Original, Ready
 from neuronode_router.shadows.pairs import Skip
 from neuronode_router.usage.finished import RequestOutcome
 
@@ -198,11 +198,11 @@ class MirroredGroups:
         messages: Sequence[Mapping[str, str]],
         other: FullAnswer,
         most_usd: float,
-    ) -> Verdict:
+    ) -> JudgedAnswer:
         """Return whether the other answer would have done. A call that fails costs the most it may. Never raises."""
         group, comparison = again.chosen.shadow.judge, _comparison(messages, other.said.text, again)
         if group is None or not comparison.fits or not original.answer.said.text or other.said.calls:
-            return Verdict(None, 0.0)
+            return JudgedAnswer(None, 0.0)
         first = self._chance() < 0.5
         asked = question(comparison, original.answer.said.text, light_first=first)
         try:
@@ -210,9 +210,9 @@ class MirroredGroups:
                 GroupQuestion(group, asked, VERDICT_TOKENS, VERDICT_FORM, places=again.state.places)
             )
         except GroupFailed:
-            return Verdict(None, most_usd)
+            return JudgedAnswer(None, most_usd)
         cost = most_usd if said.cost_usd is None else said.cost_usd
-        return Verdict(verdict(said.text, light_first=first), cost)
+        return JudgedAnswer(verdict(said.text, light_first=first), cost)
 
     def _shown(self, group: str, number: int) -> dict[str, Any]:
         """Return what usage and spend logs show the request by. Where tags choose deployments it carries none."""

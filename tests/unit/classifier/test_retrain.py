@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,16 +80,18 @@ def learn(lessons: list[Lesson], into: Path) -> Verdict:
     return retrain(lessons, into, in_use=SHIPPED)
 
 
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def quick() -> Iterator[None]:
     """A quarter of the general phrases, to rehearse and to be asked: enough where nothing is said of all of them."""
     phrases = retraining._rehearsed()[::4]
-    monkeypatch.setattr(retraining, "_rehearsed", lambda: phrases)
-    monkeypatch.setattr(retraining, "JUDGED", retraining.JUDGED * 4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retraining, "_rehearsed", lambda: phrases)
+        patch.setattr(retraining, "JUDGED", retraining.JUDGED * 4)
+        yield
 
 
 @pytest.fixture(scope="module")
-def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Verdict, Path]:
+def learned(quick: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Verdict, Path]:
     """What comes of a history of 200 requests in the company's own words, judged over ten days: features only."""
     directory = tmp_path_factory.mktemp("own")
     history = History(directory)

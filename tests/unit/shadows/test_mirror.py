@@ -17,11 +17,11 @@ from neuronode_router.errors import StoreUnavailable
 from neuronode_router.shadows.mirror import (
     WAITING,
     FullAnswer,
+    JudgedAnswer,
     Mirror,
     MirrorFailed,
     Original,
     Ready,
-    Verdict,
 )
 from neuronode_router.shadows.pairs import AnswerFacts, PairSums, Skip
 from neuronode_router.shadows.store import ShadowBatch, ShadowStore
@@ -76,7 +76,7 @@ class Asks:
     fails: RequestOutcome | None = None
     breaks: bool = False
     cost: float | None = 0.25
-    judge: Callable[[FullAnswer], Awaitable[Verdict]] | None = None
+    judge: Callable[[FullAnswer], Awaitable[JudgedAnswer]] | None = None
     held: asyncio.Event | None = None
     running: int = 0
     most: int = 0
@@ -197,8 +197,8 @@ async def test_errors_cost_what_they_may(outcome: RequestOutcome, left: float) -
 async def test_a_verdict_is_paid_from_the_same_money() -> None:
     """One that failed counts as such."""
 
-    async def says(other: FullAnswer) -> Verdict:
-        return Verdict(None if other.said.text != "Yes." else True, 0.1)
+    async def says(other: FullAnswer) -> JudgedAnswer:
+        return JudgedAnswer(None if other.said.text != "Yes." else True, 0.1)
 
     books = Books()
     made = mirror(Asks(judge=says), books)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from neuronode_router.domain import Shadow, shadow_from_text, shadow_text
 from neuronode_router.shadows.pairs import AnswerFacts, Pair, PairSums, Skip, is_chosen
 from neuronode_router.shadows.report import (
-    Estimate,
+    ShadowEstimate,
     ShadowFinding,
     by_task,
     cost_ratio,
@@ -22,7 +22,7 @@ from neuronode_router.shadows.report import (
     in_percent,
     share,
 )
-from neuronode_router.tasks.agreement import Basis
+from neuronode_router.tasks.agreement import ComparedBy
 
 
 def shadow(share_of: int, salt: str = "ab" * 16) -> Shadow:
@@ -83,7 +83,7 @@ _PAIRS = st.builds(
     Pair,
     client=_FACTS,
     other=_FACTS,
-    agrees=st.none() | st.tuples(st.sampled_from(Basis), st.booleans()),
+    agrees=st.none() | st.tuples(st.sampled_from(ComparedBy), st.booleans()),
     judged=st.none() | st.booleans(),
     judge_failed=st.booleans(),
 )
@@ -142,7 +142,7 @@ def test_shares_have_wilsons_interval(hits: int, trials: int, low: float, high: 
     found = share(hits, trials)
 
     assert (found.low, found.high) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
-    assert share(0, 0) == Estimate()
+    assert share(0, 0) == ShadowEstimate()
 
 
 def priced(pairs: list[tuple[float, float]]) -> PairSums:
@@ -167,20 +167,22 @@ def test_the_ratio_of_costs_covers_the_truth() -> None:
 @pytest.mark.parametrize(
     ("pairs", "expected"),
     [
-        ([], Estimate()),
-        ([(0.2, 0.1)], Estimate(0.5, samples=1)),
-        ([(0.0, 0.1), (0.0, 0.2)], Estimate(samples=2)),
+        ([], ShadowEstimate()),
+        ([(0.2, 0.1)], ShadowEstimate(0.5, samples=1)),
+        ([(0.0, 0.1), (0.0, 0.2)], ShadowEstimate(samples=2)),
     ],
 )
-def test_of_too_little_no_ratio_is_told(pairs: list[tuple[float, float]], expected: Estimate) -> None:
+def test_of_too_little_no_ratio_is_told(pairs: list[tuple[float, float]], expected: ShadowEstimate) -> None:
     """No interval of one pair; no ratio to what costs nothing."""
     assert cost_ratio(priced(pairs)) == expected
 
 
 def test_a_finding_is_one_sentence() -> None:
     """What could be compared, what the judge says, and the cost, each with its interval."""
-    alike = Pair(AnswerFacts(cost_usd=0.01), AnswerFacts(cost_usd=0.004), (Basis.SHORT, True), judged=True)
-    unlike = Pair(AnswerFacts(cost_usd=0.01), AnswerFacts(cost_usd=0.004), (Basis.SHORT, False))
+    alike = Pair(
+        AnswerFacts(cost_usd=0.01), AnswerFacts(cost_usd=0.004), (ComparedBy.SHORT, True), judged=True
+    )
+    unlike = Pair(AnswerFacts(cost_usd=0.01), AnswerFacts(cost_usd=0.004), (ComparedBy.SHORT, False))
 
     told = headline("cheap", finding("chat", summed([alike] * 97 + [unlike] * 3)))
 
@@ -196,7 +198,7 @@ def test_nothing_is_made_of_nothing() -> None:
 
     assert "nothing of it could be compared" in headline("cheap", bare)
     assert "answered nothing yet" in headline("cheap", finding("", PairSums()))
-    assert (in_percent(Estimate()), in_percent(Estimate(0.5))) == ("-", "50.0 %")
+    assert (in_percent(ShadowEstimate()), in_percent(ShadowEstimate(0.5))) == ("-", "50.0 %")
 
 
 def test_tasks_stand_beside_all_together() -> None:

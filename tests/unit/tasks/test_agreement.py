@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.tasks.agreement import Basis, Said, agreement, refuses
+from neuronode_router.tasks.agreement import ComparedBy, Said, agreement, refuses
 
 SHORT: list[tuple[str, str, bool]] = [
     ("positiv", "Positiv.", True),
@@ -56,7 +56,7 @@ def test_short_answers(one: str, other: str, same: bool) -> None:
     if not any(map(str.isalnum, one)):
         assert agreement(Said(one), Said(other)) is None
         return
-    assert agreement(Said(one), Said(other)) == (Basis.SHORT, same)
+    assert agreement(Said(one), Said(other)) == (ComparedBy.SHORT, same)
 
 
 @pytest.mark.parametrize(("one", "other", "same"), FIELDS)
@@ -66,12 +66,12 @@ def test_fields_of_json(one: Any, other: Any, same: bool | None) -> None:
 
     found = agreement(Said(json.dumps(one)), Said(fenced))
 
-    assert found == (None if same is None else (Basis.FIELDS, same))
+    assert found == (None if same is None else (ComparedBy.FIELDS, same))
 
 
 def test_json_against_words_differs() -> None:
     """Who was given JSON would miss it."""
-    assert agreement(Said('{"city": "Berlin"}'), Said("Berlin")) == (Basis.FIELDS, False)
+    assert agreement(Said('{"city": "Berlin"}'), Said("Berlin")) == (ComparedBy.FIELDS, False)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_json_against_words_differs() -> None:
 )
 def test_calls_of_tools(one: list[tuple[str, str]], other: list[tuple[str, str]], same: bool) -> None:
     """The same tools with the same arguments, however those are written."""
-    assert agreement(Said("Moment.", one), Said("", other)) == (Basis.CALLS, same)
+    assert agreement(Said("Moment.", one), Said("", other)) == (ComparedBy.CALLS, same)
 
 
 def test_free_texts_are_for_readers() -> None:
@@ -138,7 +138,7 @@ _TEXTS = st.text(max_size=80) | _JSON.map(json.dumps)
 @given(one=_TEXTS, other=_TEXTS)
 def test_an_answer_agrees_with_itself(one: str, other: str) -> None:
     """Nothing raises, and what is compared at all is the same as itself."""
-    assert agreement(Said(one), Said(one)) in (None, *((basis, True) for basis in Basis))
+    assert agreement(Said(one), Said(one)) in (None, *((basis, True) for basis in ComparedBy))
     agreement(Said(one), Said(other))
     refuses(Said(other))
 
