@@ -72,6 +72,8 @@ KINDS: Mapping[str, Kind] = {
     "stale_files": Kind(409, "The profile files are an old copy"),
     "unproven_profile": Kind(409, "The profile is not proven to answer"),
     "unknown_rollout": Kind(404, "No such rollout"),
+    "unknown_shadow": Kind(404, "No such shadow comparison"),
+    "shadow_refused": Kind(409, "The shadow comparison cannot do that now"),
     "nothing_held": Kind(409, "Nobody holds a profile"),
     "rollout_refused": Kind(409, "The rollout cannot do that now"),
     "body_too_slow": Kind(408, "The body did not arrive in time"),

@@ -192,6 +192,7 @@ class Runtime:
             current=self.current,
             bridge=bridge,
             inventory=self.health.inventory,
+            told=self.metering.mirrored,
             failures=self._failures,
         )
         self.admission.mirrored = self.shadow.hooks.choose

@@ -20,7 +20,7 @@ from neuronode_router.litellm_plugin.router.judging import JudgedGroups
 from neuronode_router.litellm_plugin.router.mirroring import MirroredGroups
 from neuronode_router.routing.inventory import Inventory
 from neuronode_router.shadows.acts import SPENT, TIME_OVER, Shadows
-from neuronode_router.shadows.mirror import Mirror
+from neuronode_router.shadows.mirror import Mirror, Told
 from neuronode_router.shadows.store import ShadowStore
 from neuronode_router.storage.database import Database
 
@@ -29,7 +29,7 @@ SHARE_SECONDS = 1.0
 
 
 class ShadowWiring:
-    """The parts, wired. `worker` names this process, never the same again."""
+    """The parts, wired. `worker` names this process, never the same again; `told` hears of each chosen request."""
 
     def __init__(  # noqa: PLR0913  one argument per collaborator, all by keyword
         self,
@@ -40,6 +40,7 @@ class ShadowWiring:
         current: CurrentSnapshot,
         bridge: RouterBridge,
         inventory: Callable[[], Inventory],
+        told: Told,
         failures: Failures,
     ) -> None:
         self._current = current
@@ -51,6 +52,7 @@ class ShadowWiring:
             ),
             store=store,
             worker=worker,
+            told=told,
             failures=failures,
         )
         self.hooks = MirrorHooks(self._mirror)

@@ -54,6 +54,11 @@ class Catalogue:
             "Requests that ended while a rollout ran and that it compares, by the arm that answered.",
             *("profile", "arm", "outcome"),
         )
+        self.shadow_requests = self._counter(
+            "shadow_requests",
+            "Requests that a shadow comparison chose, by what became of them.",
+            *("profile", "outcome"),
+        )
         self.tokens = self._counter(
             "tokens",
             "Tokens that were used; `cached` is the part of `prompt` that providers read from their cache.",

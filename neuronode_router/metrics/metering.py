@@ -34,6 +34,7 @@ FAULTS: Mapping[str, str] = {
     "metrics_failures": "metrics",
     "loop_failures": "background",
     "store_failures": "store",
+    "shadow_failures": "shadow",
     "drifts": "drift",
     "usage_overflowed": "usage_overflowed",
     "usage_uncounted": "usage_uncounted",
@@ -96,6 +97,11 @@ class Metering:
         with self._harmless:
             complete = str(receipt.complete).lower()
             self._catalogue.switches.labels(receipt.action, complete).observe(receipt.duration_ms / 1000)
+
+    def mirrored(self, profile: str, outcome: str) -> None:
+        """Count a request that a shadow comparison of a profile chose. Never raises."""
+        with self._harmless:
+            self._catalogue.shadow_requests.labels(profile, outcome).inc()
 
     async def observe(self) -> None:
         """Take up what other parts of this worker have counted since, and what runs now. Call it now and then."""

@@ -41,6 +41,10 @@ UNBILLED = frozenset(
 """Errors that say that the request was not worked on. Of any other the whole of what was set aside counts as spent."""
 
 
+Told = Callable[[str, str], None]
+"""Is told of a profile and of what became of one chosen request. It must be quick and never raise."""
+
+
 class MirrorFailed(Exception):
     """A group gave no answer. Carries no text of the provider."""
 
@@ -128,12 +132,14 @@ class Mirror:
         store: ShadowStore,
         worker: str,
         failures: Failures,
+        told: Told = lambda _profile, _outcome: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._asks = asks
         self._store = store
         self._worker = worker
         self._failures = failures
+        self._told = told
         self._clock = clock
         self._waiting: deque[Original] = deque()
         self._running: set[asyncio.Task[None]] = set()
@@ -156,6 +162,7 @@ class Mirror:
     def skip(self, shadow: Shadow, profile: str, task: str, why: Skip) -> None:
         """Count a chosen request that is not answered again."""
         self._of(shadow).of(profile, task).skip(why)
+        self._told(shadow.profile, why)
 
     def offer(self, original: Original) -> None:
         """Have a request answered once more, if there is room."""
@@ -237,6 +244,7 @@ class Mirror:
             other = await ready.ask()
         except MirrorFailed as failed:
             self._sums(original).fail(failed.outcome)
+            self._told(original.shadow.profile, failed.outcome)
             return 0.0 if failed.outcome in UNBILLED else ready.most_usd
         cost = ready.answer_usd if other.facts.cost_usd is None else other.facts.cost_usd
         verdict = None if ready.judge is None else await ready.judge(other)
@@ -248,6 +256,7 @@ class Mirror:
             judge_failed=verdict is not None and verdict.enough is None,
         )
         self._sums(original).add(pair)
+        self._told(original.shadow.profile, RequestOutcome.ANSWERED)
         if original.shadow.sample_text:
             self._sample(original, ready.text, other, pair)
         return cost + (0.0 if verdict is None else verdict.cost_usd)

@@ -35,6 +35,8 @@ from neuronode_router.domain import Actor, ControlState, HostFacts
 from neuronode_router.errors import NotAuthenticated
 from neuronode_router.metrics.metering import Metering
 from neuronode_router.profiles.files import ProfileFiles
+from neuronode_router.shadows.acts import Shadows
+from neuronode_router.shadows.store import ShadowStore
 from neuronode_router.storage.lease import Lease
 from neuronode_router.usage.buffer import UsageBuffer
 from neuronode_router.usage.service import UsageService
@@ -126,6 +128,8 @@ class World:
     """None before the start."""
     policies: Policies | None = None
     """None before the start."""
+    shadows: Shadows | None = None
+    """None before the start."""
     closed: Exception | None = None
     """What the host raises instead of serving."""
     routes: bool = True
@@ -155,6 +159,7 @@ class World:
             proof=self.proving.room if self.proving else None,
             rollouts=self.rollouts,
             policies=self.policies,
+            shadows=self.shadows,
             feedback=self.judged.learning if self.judged else None,
             access_file=self._access,
             sign_in=self.sign_in,
@@ -232,6 +237,7 @@ async def running_world(
     )
     world = World(profiles, store, manager, worker, applier, routing, meter, buffer, usage, keys)
     world.proving = proving
+    world.shadows = Shadows(manager=manager, store=ShadowStore(store.database))
     world.rollouts = Rollouts(
         manager=manager,
         store=store.rollouts,

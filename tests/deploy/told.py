@@ -48,4 +48,5 @@ async def seen_everything() -> Metering:
         changes=(), committed_at=0.0, workers=(), complete=True, duration_ms=1.0,
     )  # fmt: skip
     meter.switched(receipt)
+    meter.mirrored("balanced", "answered")
     return meter
