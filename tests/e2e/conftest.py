@@ -84,6 +84,14 @@ def proxy(
         yield running
 
 
+@pytest.fixture(scope="package")
+def mortal(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Proxy]:
+    """A proxy of two workers that tests may kill. It serves the first profile, and nothing runs on it."""
+    place = Place(directory=tmp_path_factory.mktemp("mortal"), upstream=upstream.url)
+    with Proxy(place, workers=2) as running:
+        yield running
+
+
 @pytest.fixture
 def admin(proxy: Proxy) -> Iterator[httpx.Client]:
     """A client with the master key, on a proxy that serves the first profile again."""

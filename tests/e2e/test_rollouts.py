@@ -13,10 +13,8 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import ADMIN
-from tests.support.place import Place
 from tests.support.proxy import Proxy
 from tests.support.servers import wait_until
-from tests.support.upstream import Upstream
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -31,18 +29,10 @@ PLAN = {
 }
 
 
-@pytest.fixture(scope="module")
-def rolling(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Proxy]:
-    """A proxy of two workers that tests may kill."""
-    place = Place(directory=tmp_path_factory.mktemp("rolling"), upstream=upstream.url)
-    with Proxy(place, workers=2) as proxy:
-        yield proxy
-
-
 @pytest.fixture
-def admin(rolling: Proxy) -> Iterator[httpx.Client]:
+def admin(mortal: Proxy) -> Iterator[httpx.Client]:
     """A client with the master key that takes a new connection for each request, so any worker may answer."""
-    with rolling.client(connection="close") as client:
+    with mortal.client(connection="close") as client:
         yield client
 
 
@@ -89,7 +79,7 @@ def counted(admin: httpx.Client) -> dict[str, int]:
 
 
 def test_a_broken_canary_goes_back_by_itself_though_its_leader_is_killed(
-    rolling: Proxy, admin: httpx.Client
+    mortal: Proxy, admin: httpx.Client
 ) -> None:
     """Conversations stay in their arm, every answer says which, and usage counts it; then all of that is over."""
     started = admin.post(ROLLOUTS, json=PLAN)
@@ -104,10 +94,10 @@ def test_a_broken_canary_goes_back_by_itself_though_its_leader_is_killed(
     assert routed == {"control", "canary"}
     wait_until(lambda: sum(counted(admin).get(arm, 0) for arm in ("control", "canary")) == 48, what="usage")
 
-    wait_until(lambda: leader(rolling) in workers(admin), what="a leader")
-    first = leader(rolling)
+    wait_until(lambda: leader(mortal) in workers(admin), what="a leader")
+    first = leader(mortal)
     os.kill(workers(admin)[first], signal.SIGKILL)
-    wait_until(lambda: leader(rolling) not in ("", first), seconds=60, what="another leader")
+    wait_until(lambda: leader(mortal) not in ("", first), seconds=60, what="another leader")
 
     statuses = set()
     for number in range(300):
