@@ -8,6 +8,7 @@ import { fresh, mayReadAll, mayWrite } from "../live.js";
 import { Ago, Badge, Button, Card, Empty, Page, Problems, Said } from "../parts/basics.js";
 import { ChangeDialog } from "../parts/change.js";
 import { RolloutCard } from "../parts/rollout.js";
+import { ShadowCard } from "../parts/shadow.js";
 import { Health } from "../parts/health.js";
 import { Traffic } from "../parts/traffic.js";
 import { useQuickSwitch } from "../parts/undo.js";
@@ -28,6 +29,7 @@ export function Now({ state }) {
       ? html`<${Active} status=${status} fresh=${fresh(state)} entry=${lastEntry} undo=${may && undo} />`
       : html`<section class="card"><${Empty} title=${t("now.not_ready")}>${t("now.not_ready.fix")}<//></section>`}
     <${RolloutCard} state=${state} />
+    <${ShadowCard} state=${state} />
     <${Traffic} all=${mayReadAll(state)} />
     <h2 class="section">${t("now.others")}</h2>
     <div class="profiles">${ordered(profiles).map((profile) => html`<${ProfileCard} key=${profile.name} profile=${profile} busy=${busy === profile.name}
