@@ -18,7 +18,15 @@ from litellm.proxy.utils import ProxyLogging
 
 from neuronode_router.access import Principal, Role
 from neuronode_router.background import Failures
-from neuronode_router.domain import ControlState, HostFacts, Profile, ProfileSet, Shadow, Tier
+from neuronode_router.domain import (
+    ControlState,
+    HostFacts,
+    PersonalDataRule,
+    Profile,
+    ProfileSet,
+    Shadow,
+    Tier,
+)
 from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.mirroring import MirrorHooks
@@ -164,9 +172,10 @@ class Bench:
         self.logging = ProxyLogging(user_api_key_cache=DualCache())
         self.run(SHADOW)
 
-    def run(self, shadow: Shadow | None) -> None:
-        """Serve a revision by which this comparison runs."""
-        profiles = ProfileSet({name: profile(name) for name in ("active", "other", "balanced")})
+    def run(self, shadow: Shadow | None, *, personal: PersonalDataRule = PersonalDataRule.ALLOW) -> None:
+        """Serve a revision by which this comparison runs; the other profile has this rule for personal data."""
+        made = {name: profile(name) for name in ("active", "other", "balanced")}
+        profiles = ProfileSet(made | {"other": replace(made["other"], personal_data=personal)})
         state = ControlState(1, "active", profiles, committed_at=0.0, shadow=shadow)
         self.current.take(build_snapshot(state, HostFacts(groups=frozenset(NAMES))))
 
@@ -340,6 +349,28 @@ async def test_it_goes_only_where_the_caller_may(
 
     assert sums.counts[f"skipped.{why}"] == (why is not None)
     assert sums.counts["answered"] == (why is None)
+
+
+@pytest.mark.parametrize(
+    ("rule", "moved", "answered"),
+    [("allow", True, True), ("local", False, True), ("local", True, False), ("refuse", False, False)],
+)
+async def test_personal_data_goes_only_where_the_other_profile_has_it(
+    bench: Bench, rule: str, moved: bool, answered: bool
+) -> None:
+    """What that profile would keep at home or refuse is not asked of a group elsewhere, or at all."""
+    bench.run(SHADOW, personal=PersonalDataRule(rule))
+    if moved:
+        bench.move("chat_other", "us")
+        bench.move("tier", "us")
+
+    await bench.ask(
+        "chat", messages=[{"role": "user", "content": "Write to anna.muster@example.org, please."}]
+    )
+    (sums,) = (await bench.settled(1)).values()
+
+    assert dict(+sums.counts).get("skipped.residency", 0) == (not answered)
+    assert sums.counts["answered"] == answered
 
 
 async def test_a_list_that_names_neither_keeps_the_caller_out(bench: Bench) -> None:

@@ -34,8 +34,9 @@ from neuronode_router.errors import (
 )
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks import chosen_group, gate, keeping, moving, request_metadata
-from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost, Asking, Mirrored, Way
+from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost, Asking, Way
 from neuronode_router.litellm_plugin.hooks.keeping import Keeper, Talk
+from neuronode_router.litellm_plugin.hooks.mirroring import Mirrored
 from neuronode_router.litellm_plugin.hooks.redirections import refuse_redirections
 from neuronode_router.litellm_plugin.hooks.response_state import deployment_with_state
 from neuronode_router.litellm_plugin.hooks.tracing import Tracing
@@ -156,7 +157,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
     def is_limited(self, user: UserAPIKeyAuth) -> bool:
         """Return whether anything is denied to a caller, or nobody can tell. Never raises."""
         try:
-            return self.asking(user, {}).is_denied
+            return self.asking(user, {}).is_unreadable
         except Exception as error:  # noqa: BLE001 - who cannot be known is not let through
             self.failures.record("admission", error)
             return self._must_fail(user, {})
@@ -174,7 +175,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         self, user: UserAPIKeyAuth, body: Mapping[str, Any], *, kind: str, counts: bool = False
     ) -> None:
         asking = self.asking(user, dict(body))
-        if asking.is_denied and not (counts and isinstance(body.get("model"), str)):
+        if asking.is_unreadable and not (counts and isinstance(body.get("model"), str)):
             raise gate.unseen(kind)
         for name in set(_all_names(body)):
             await self._judge_name(asking, name)
@@ -222,8 +223,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         chosen_group.choose(user, requested, ",".join(way.decision.group for way in ways))
         known = self._keeper.sent(talk, ways[0].decision, asking.snapshot)
         shared = {request_metadata.CONVERSATION: known, request_metadata.CALLER: asking.principal.name}
-        if asking.snapshot.state.shadow is not None and len(ways) == 1:
-            shared |= self.mirrored(asking, ways[0].decision, call_type)
+        shared |= {**asking.personal_mark(), **self.mirrored(asking, ways, call_type)}
         marks = [{**(way.mark or {}), **shared} for way in ways]
         decisions = [way.decision for way in ways]
         request_metadata.stamp_all(bucket, list(zip(decisions, marks, strict=True)), tags=self._host.tags())
@@ -240,7 +240,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
                 principal.max_tier is not TIERS[-1]
                 or bool(principal.residency)
                 or gate.is_listed(user)
-                or any(profile.residency for profile in self._profiles().values())
+                or any(profile.confines for profile in self._profiles().values())
                 or any(subject in bindings for subject in subjects)
                 or any(name.startswith(PROFILE_NAME_PREFIX) for name in _all_names(data))
             )

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
+from types import MappingProxyType
 from typing import Any
 
 from litellm.integrations.custom_logger import CustomLogger
@@ -23,7 +24,7 @@ from neuronode_router.background import Failures
 from neuronode_router.domain import AUTO, Decision, Shadow
 from neuronode_router.litellm_plugin.hooks import moving
 from neuronode_router.litellm_plugin.hooks.answers import EndedCall, full_answer
-from neuronode_router.litellm_plugin.hooks.asking import Asking
+from neuronode_router.litellm_plugin.hooks.asking import Asking, Way
 from neuronode_router.litellm_plugin.hooks.request_metadata import (
     ANSWERS,
     MIRRORED,
@@ -38,6 +39,12 @@ from neuronode_router.shadows.pairs import Skip, is_chosen
 
 HELD = 256
 """Requests that are held until they end; the oldest is let go."""
+
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+Mirrored = Callable[[Asking, Sequence[Way], str], Mapping[str, Any]]
+"""From a request that is admitted, where it goes and the kind of call to what its mark says of a shadow comparison."""
 
 
 @dataclass(slots=True, eq=False)
@@ -82,23 +89,24 @@ class MirrorHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to 
         self._numbers = count(1)
         self.failures = Failures()
 
-    def choose(self, asking: Asking, decision: Decision, call_type: str) -> Mapping[str, Any]:
+    def choose(self, asking: Asking, ways: Sequence[Way], call_type: str) -> Mapping[str, Any]:
         """Return what a request's mark says of the comparison that runs: nothing for most. Never raises."""
+        shadow = asking.snapshot.state.shadow
+        if shadow is None or len(ways) != 1:
+            return NOTHING
         with self.failures.harmless("choosing for a shadow comparison"):
-            shadow, call_id = asking.snapshot.state.shadow, asking.data.get("litellm_call_id")
-            if shadow is None or not isinstance(call_id, str) or not is_chosen(shadow, call_id):
-                return {}
+            decision, call_id = ways[0].decision, asking.data.get("litellm_call_id")
+            if not isinstance(call_id, str) or not is_chosen(shadow, call_id):
+                return NOTHING
             if not _concerns(shadow, decision) or self._clock() >= shadow.until:
-                return {}
+                return NOTHING
             kind = FORMATS.get(call_type)
-            if kind is None:
-                self._mirror.skip(shadow, decision.profile or "", decision.task or AUTO, Skip.WIRE)
-                return {}
-            fields = frozenset(client_body(asking.data))
-            return {
-                MIRRORED: self._hold(ChosenRequest(shadow, asking, decision, kind, fields, moving.known()))
-            }
-        return {}
+            if kind is not None:
+                fields = frozenset(client_body(asking.data))
+                chosen = ChosenRequest(shadow, asking, decision, kind, fields, moving.known())
+                return {MIRRORED: self._hold(chosen)}
+            self._mirror.skip(shadow, decision.profile or "", decision.task or AUTO, Skip.WIRE)
+        return NOTHING
 
     @contextmanager
     def awaited(self) -> Iterator[tuple[int, asyncio.Future[EndedCall]]]:

@@ -109,7 +109,15 @@ class MirroredGroups:
         return self._priced(original, again)
 
     def _counterpart(self, chosen: ChosenRequest) -> Decision | Skip:
-        found = counterpart(chosen.asking.snapshot, chosen.decision, chosen.shadow.profile)
+        asking, profile = chosen.asking.anew(), chosen.shadow.profile
+        places = asking.places_of(chosen.profile, profile)
+        found = counterpart(
+            asking.snapshot,
+            chosen.decision,
+            profile,
+            may_go=lambda group: asking.stays(group, places),
+        )
+        found = None if found is None else asking.at_home(found)
         if found is None or not self._bridge.has_group(found.group):
             return Skip.NO_GROUP
         return Skip.SAME_GROUP if found.group == chosen.decision.group else found
@@ -238,6 +246,8 @@ async def _admitted(chosen: ChosenRequest, decision: Decision) -> gate.Passing |
     try:
         state = await asking.admit_again(decision, answered_by=chosen.profile)
     except NotAllowed:
+        if asking.personal.refusal({chosen.shadow.profile}):
+            return Skip.RESIDENCY
         return Skip.ACCESS if asking.stays(decision.group, asking.places) else Skip.RESIDENCY
     return state if asking.stays(decision.group, state.places) else Skip.RESIDENCY
 

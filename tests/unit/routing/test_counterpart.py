@@ -49,6 +49,18 @@ def test_auto_keeps_its_tier() -> None:
     }
 
 
+def test_auto_goes_where_the_data_may() -> None:
+    """Another group of the tier, or of a lighter one; where none may, it is the first, which is refused then."""
+    now = snapshot()
+    auto = replace(now.decisions["auto"], tier=Tier.COMPLEX)
+
+    def group(*within: str) -> str | None:
+        found = counterpart(now, auto, "premium", may_go=lambda name: name in within)
+        return found and found.group
+
+    assert [group("larger"), group("small"), group()] == ["larger", "small", "large"]
+
+
 def test_a_task_that_only_the_other_profile_classifies() -> None:
     """Goes to its uncertain tier: the text is not classified again."""
     now = snapshot()
