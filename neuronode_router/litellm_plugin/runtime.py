@@ -195,7 +195,8 @@ class Runtime:
             told=self.metering.mirrored,
             failures=self._failures,
         )
-        self.admission.mirrored = self.shadow.hooks.choose
+        if Part.MIRRORING not in self._off:
+            self.admission.mirrored = self.shadow.hooks.choose
 
     def _build_routing(self) -> None:
         settings = self.settings
@@ -330,7 +331,8 @@ class Runtime:
         """What LiteLLM must call, in this order, beside the callbacks of the router."""
         usage = () if Part.USAGE in self._off else (self.usage.hooks,)
         outcomes = () if self._learns.hooks is None else (self._learns.hooks,)
-        return (self.admission, *usage, *outcomes, self.shadow.hooks, self.renaming)
+        mirrors = () if Part.MIRRORING in self._off else (self.shadow.hooks,)
+        return (self.admission, *usage, *outcomes, *mirrors, self.renaming)
 
     def _ended(self, finished: FinishedRequest) -> None:
         self.metering.ended(finished)

@@ -25,6 +25,7 @@ from neuronode_router.domain import AUTO, Decision, Shadow
 from neuronode_router.litellm_plugin.hooks import moving
 from neuronode_router.litellm_plugin.hooks.answers import EndedCall, full_answer
 from neuronode_router.litellm_plugin.hooks.asking import Asking, Way
+from neuronode_router.litellm_plugin.hooks.compared import limits_of
 from neuronode_router.litellm_plugin.hooks.request_metadata import (
     ANSWERS,
     MIRRORED,
@@ -167,7 +168,7 @@ class MirrorHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to 
         why = _unfit_end(call.kwargs)
         sent = held.sent
         if why is None and sent is not None:
-            form, limited = wanted_form(held.format, sent), any("max" in name for name in sent)
+            form, limited = wanted_form(held.format, sent), bool(limits_of(sent))
             answer = full_answer(call, form=form, limited=limited)
             if answer is not None and answer.said.text != REDACTED:
                 original = Original(held.shadow, held.profile, held.task, answer, held)
