@@ -60,6 +60,7 @@ class ShadowWiring:
     async def look(self) -> None:
         """Share what was found out, and end what is over. Raises `StoreUnavailable`."""
         shadow = self._shadow
+        self.hooks.sweep()
         if self._mirror.busy:
             await self._mirror.flush()
         if shadow is None:

@@ -44,7 +44,7 @@ _SAID: Mapping[Repeated, frozenset[str]] = {
                 "seed",
             ),
             *("presence_penalty", "frequency_penalty", "logit_bias", "reasoning_effort", "verbosity"),
-            *("thinking", "top_k"),
+            *("thinking", "top_k", "logprobs", "top_logprobs"),
         }
     ),
     Repeated.MESSAGES: frozenset(
@@ -91,7 +91,7 @@ _UNSAID = frozenset(
             "additional_drop_params",
             "drop_params",
         ),
-        *("anthropic_version", "no-log"),
+        *("anthropic_version", "no-log", "include"),
     }
 )
 """What says nothing to a model, or only how LiteLLM handles the request: it is left out."""

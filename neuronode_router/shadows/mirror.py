@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from neuronode_router.background import Failures
 from neuronode_router.domain import Shadow
 from neuronode_router.shadows.pairs import AnswerFacts, Pair, PairSums, Skip
-from neuronode_router.shadows.store import ShadowBatch, ShadowStore, to_nano
+from neuronode_router.shadows.store import SetAside, ShadowBatch, ShadowStore, to_nano
 from neuronode_router.tasks.agreement import Said, agreement
 from neuronode_router.usage.finished import RequestOutcome
 
@@ -229,9 +229,9 @@ class Mirror:
         name, most = original.shadow.id, to_nano(ready.most_usd)
         self._aside[name] = self._aside.get(name, 0) + 1
         try:
-            if not await asyncio.to_thread(self._store.set_aside, name, most):
-                self._refused(name)
-                self._skipped(original, Skip.BUDGET)
+            done = await asyncio.to_thread(self._store.set_aside, name, most)
+            if done is not SetAside.DONE:
+                self._refused(original, done)
                 return
             cost = await self._asked(original, ready)
             self._of(original.shadow).unspent += most - to_nano(cost)
@@ -269,12 +269,14 @@ class Mirror:
             cut = {name: _storable(text) for name, text in texts.items()}
             kept.append((self._clock(), {**about, **cut}))
 
-    def _refused(self, name: str) -> None:
+    def _refused(self, original: Original, why: SetAside) -> None:
         """Note that the budget is used up, unless something of it may come back from what runs here."""
+        name = original.shadow.id
         found = self._found.get(name)
         unspent = found.unspent if found else 0
-        if self._aside[name] == 1 and not unspent and self._unsure is None:
+        if why is SetAside.TOO_MUCH and self._aside[name] == 1 and not unspent and self._unsure is None:
             self.spent.add(name)
+        self._skipped(original, Skip.ENDED if why is SetAside.OVER else Skip.BUDGET)
 
     def _skipped(self, original: Original, why: Skip) -> None:
         self.skip(original.shadow, original.profile, original.task, why)

@@ -57,6 +57,8 @@ class Skip(StrEnum):
     """Too many waited to be answered again."""
     BUDGET = "budget"
     """What may still be spent did not allow it."""
+    ENDED = "ended"
+    """The comparison was over before it could be asked again."""
     UNPRICED = "unpriced"
     """Nobody knows what the group costs, so no budget could bound it."""
     FAULT = "fault"

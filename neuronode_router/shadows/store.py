@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
@@ -56,6 +57,16 @@ _GIVE_BACK = (
     .where(table.c.id == bindparam("wanted"))
     .values(spent_nano=table.c.spent_nano - bindparam("nano"))
 )
+
+
+class SetAside(Enum):
+    """What became of money that was to be set aside."""
+
+    DONE = auto()
+    TOO_MUCH = auto()
+    """The budget does not allow it."""
+    OVER = auto()
+    """The comparison is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +158,13 @@ class ShadowStore:
         if connection.execute(over.values(ended_at=entry.at, why=why)).rowcount != 1:
             raise ShadowRefused("The shadow comparison is over.")
 
-    def set_aside(self, name: str, nano: int) -> bool:
-        """Set money (1e-9 US dollars) aside for a request; return whether budget and time allowed it."""
+    def set_aside(self, name: str, nano: int) -> SetAside:
+        """Set money (1e-9 US dollars) aside for a request, if the comparison runs and its budget allows that."""
         with self._database.writing(durable=False) as connection:
-            return connection.execute(_SET_ASIDE, {"wanted": name, "nano": nano}).rowcount == 1
+            if connection.execute(_SET_ASIDE, {"wanted": name, "nano": nano}).rowcount == 1:
+                return SetAside.DONE
+            row = connection.execute(_ONE, {"wanted": name}).one_or_none()
+            return SetAside.OVER if row is None or row.ended_at is not None else SetAside.TOO_MUCH
 
     def add(self, worker: str, batch: ShadowBatch) -> bool:
         """Add what a worker found out, once, also to one that is over; return whether that was new and is kept."""

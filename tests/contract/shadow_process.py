@@ -9,7 +9,7 @@ import itertools
 import sys
 
 from neuronode_router.shadows.pairs import AnswerFacts, Pair, PairSums
-from neuronode_router.shadows.store import ShadowBatch, ShadowStore
+from neuronode_router.shadows.store import SetAside, ShadowBatch, ShadowStore
 from neuronode_router.storage.database import Database
 
 
@@ -20,7 +20,7 @@ def main() -> None:
     for count in itertools.count(1):
         sums = PairSums()
         sums.add(Pair(AnswerFacts(cost_usd=0.002), AnswerFacts(cost_usd=0.001)))
-        assert store.set_aside(shadow, 3_000_000)
+        assert store.set_aside(shadow, 3_000_000) is SetAside.DONE
         assert store.add(worker, ShadowBatch(shadow, count, {("balanced", "chat"): sums}, 2_000_000))
         print(count, flush=True)
 

@@ -21,7 +21,7 @@ from neuronode_router.domain import Actor
 from neuronode_router.errors import ShadowRefused, UnknownProfile, UnknownShadow, UnknownTask
 from neuronode_router.shadows.acts import SPENT, ShadowPlan, Shadows
 from neuronode_router.shadows.pairs import AnswerFacts, Pair, PairSums, Skip
-from neuronode_router.shadows.store import KEPT, SAMPLES, ShadowBatch, ShadowStore, to_nano
+from neuronode_router.shadows.store import KEPT, SAMPLES, SetAside, ShadowBatch, ShadowStore, to_nano
 from tests.contract.conftest import MakeStore
 from tests.support.control import HOST, MemorySource
 from tests.support.servers import wait_until
@@ -117,7 +117,7 @@ async def test_what_cannot_begin_or_end(desk: ShadowDesk) -> None:
 
     assert await desk.shadows.end(name, SPENT) is None
     assert await desk.shadows.running() is None
-    assert not desk.books.set_aside(name, 1), "nothing is spent on what is over"
+    assert desk.books.set_aside(name, 1) is SetAside.OVER, "nothing is spent on what is over"
 
 
 async def test_a_dry_run_begins_nothing(desk: ShadowDesk) -> None:
@@ -130,7 +130,7 @@ async def test_a_dry_run_begins_nothing(desk: ShadowDesk) -> None:
 async def test_a_batch_counts_once(desk: ShadowDesk) -> None:
     """Sent again it changes nothing, neither sums nor money; another worker's has numbers of its own."""
     name = await desk.start()
-    assert desk.books.set_aside(name, to_nano(0.5))
+    assert desk.books.set_aside(name, to_nano(0.5)) is SetAside.DONE
     first = ShadowBatch(name, 1, {KEY: answered(2)}, to_nano(0.3))
 
     added = [
@@ -171,7 +171,7 @@ async def test_workers_together_never_spend_more_than_the_budget(
     running: list[tuple[int, int, int]] = []
     spent, numbers = 0, [0, 0]
     for worker, nano, share, ends in tries:
-        if workers[worker].set_aside(name, nano):
+        if workers[worker].set_aside(name, nano) is SetAside.DONE:
             running.append((worker, nano, int(nano * share)))
         assert desk.spent(name) <= 1.0
         if running and ends:
@@ -192,7 +192,7 @@ async def test_workers_that_set_aside_at_once_share_what_there_is(
     workers = [desk.books, ShadowStore(make_store().database)]
     with ThreadPoolExecutor(8) as pool:
         tries = [pool.submit(workers[n % 2].set_aside, name, to_nano(0.1)) for n in range(40)]
-        granted = sum(one.result() for one in tries)
+        granted = [one.result() for one in tries].count(SetAside.DONE)
 
     assert (granted, desk.spent(name)) == (10, 1.0)
 

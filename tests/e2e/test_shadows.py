@@ -174,4 +174,4 @@ def test_it_ends_by_itself(admin: httpx.Client, upstream: Upstream) -> None:
     found = report(admin, path)
     assert found["spent_usd"] <= 0.0009
     assert found["findings"][0]["answered"] == asked(upstream, before, "extraction") > 0
-    assert set(found["findings"][0]["skipped"]) <= {"budget", "queue"}
+    assert set(found["findings"][0]["skipped"]) <= {"budget", "queue", "ended"}

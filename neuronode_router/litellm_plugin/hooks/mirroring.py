@@ -40,6 +40,8 @@ from neuronode_router.shadows.pairs import Skip, is_chosen
 
 HELD = 256
 """Requests that are held until they end; the oldest is let go."""
+HELD_SECONDS = 900.0
+"""How long one is held."""
 
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -59,6 +61,8 @@ class ChosenRequest:
     fields: frozenset[str]
     """What the client wrote."""
     journey: moving.Journey | None
+    since: float
+    """Unix time at which it was chosen."""
     sent: Mapping[str, Any] | None = None
     """The values of these fields as they went to a provider, after everything that may change them."""
 
@@ -104,10 +108,16 @@ class MirrorHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to 
             kind = FORMATS.get(call_type)
             if kind is not None:
                 fields = frozenset(client_body(asking.data))
-                chosen = ChosenRequest(shadow, asking, decision, kind, fields, moving.known())
+                chosen = ChosenRequest(shadow, asking, decision, kind, fields, moving.known(), self._clock())
                 return {MIRRORED: self._hold(chosen)}
             self._mirror.skip(shadow, decision.profile or "", decision.task or AUTO, Skip.WIRE)
         return NOTHING
+
+    def sweep(self) -> None:
+        """Let go of what LiteLLM never told the end of. Call it now and then; never raises."""
+        late = self._clock() - HELD_SECONDS
+        while self._held and next(iter(self._held.values())).since <= late:
+            self._skip(self._held.pop(next(iter(self._held))), Skip.UNTOLD)
 
     @contextmanager
     def awaited(self) -> Iterator[tuple[int, asyncio.Future[EndedCall]]]:

@@ -178,7 +178,7 @@ class MirroredGroups:
             # Of LiteLLM's errors only the class is told: their texts quote addresses and keys.
             raise MirrorFailed(outcome_of(error)) from error
         form = wanted_form(again.how.format, again.chosen.sent or {})
-        found = full_answer(call, form=form, limited=again.how.limit is not None)
+        found = full_answer(call, form=form, limited=True)  # by the client, or by us
         if found is None:
             raise MirrorFailed(RequestOutcome.LOST)
         return found

@@ -24,7 +24,7 @@ from neuronode_router.shadows.mirror import (
     Ready,
 )
 from neuronode_router.shadows.pairs import AnswerFacts, PairSums, Skip
-from neuronode_router.shadows.store import ShadowBatch, ShadowStore
+from neuronode_router.shadows.store import SetAside, ShadowBatch, ShadowStore
 from neuronode_router.tasks.agreement import Said
 from neuronode_router.usage.finished import RequestOutcome
 from tests.support.waiting import eventually
@@ -52,11 +52,14 @@ class Books(ShadowStore):
         self.batches: list[ShadowBatch] = []
         self.found = PairSums()
         self.away = False
+        self.over = False
 
-    def set_aside(self, name: str, nano: int) -> bool:
+    def set_aside(self, name: str, nano: int) -> SetAside:
+        if self.over:
+            return SetAside.OVER
         allowed = nano <= self.left
         self.left -= nano if allowed else 0
-        return allowed
+        return SetAside.DONE if allowed else SetAside.TOO_MUCH
 
     def add(self, worker: str, batch: ShadowBatch) -> bool:
         self.batches.append(batch)
@@ -176,6 +179,18 @@ async def test_a_budget_that_allows_nothing_more_is_told_once_nothing_can_come_b
 
     assert (early, made.spent) == (set(), {"s-1"})
     assert books.found.counts["skipped.budget"] == 2
+
+
+async def test_what_comes_after_the_end_is_not_asked() -> None:
+    """It says so, and nothing about the budget."""
+    asks, books = Asks(), Books()
+    books.over = True
+    made = mirror(asks, books)
+
+    made.offer(original())
+    await over(made)
+
+    assert (asks.asked, made.spent, books.found.counts["skipped.ended"]) == (0, set(), 1)
 
 
 @pytest.mark.parametrize(
