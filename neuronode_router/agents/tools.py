@@ -13,6 +13,8 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from neuronode_router.usage.finished import UsageKey
+
 HOUR = 3600.0
 DAY_HOURS = 24.0
 WEEK_HOURS = 168.0
@@ -75,8 +77,8 @@ class UsageArguments(ToolArguments):
         str,
         Field(
             max_length=256,
-            description="Grouping, several with commas: profile, task, tier, chosen_group, served_group, team,"
-            " deployment, revision, reason, outcome.",
+            description=f"Grouping, several with commas: {', '.join(UsageKey._fields)}. By served_group alone,"
+            " fallback_rate is the share that a group answered in the place of another.",
         ),
     ] = "profile"
     hours: Hours = DAY_HOURS
@@ -95,7 +97,7 @@ class SwitchArguments(ToolArguments):
     """The profile that is to answer."""
 
     profile: ProfileName
-    reason: Reason
+    reason: Reason = ""
     dry_run: Annotated[bool, Field(description="Only show the receipt that a switch would get.")] = False
 
 
