@@ -12,6 +12,7 @@ import pytest
 
 from tests.e2e.asking import decision
 from tests.e2e.conftest import ADMIN
+from tests.e2e.test_rollouts import workers
 from tests.support.proxy import Proxy
 from tests.support.servers import wait_until
 from tests.support.upstream import Upstream
@@ -129,8 +130,9 @@ def test_figures_are_what_the_provider_counted(
     assert CANARY.lower().encode() not in stored.lower()
 
 
-def test_a_killed_worker_doubles_nothing(mortal: Proxy, admin: httpx.Client, upstream: Upstream) -> None:
+def test_a_killed_worker_doubles_nothing(admin: httpx.Client, upstream: Upstream) -> None:
     """What it had shared stays as it was; the others go on, and no answer counts that was not asked for."""
+    wait_until(lambda: len(workers(admin)) == 2, seconds=60, what="both workers")
     before = upstream.counts()
     path = start(admin)
     where, body = bodies("sentiment", ALIKE)[0]
@@ -138,7 +140,8 @@ def test_a_killed_worker_doubles_nothing(mortal: Proxy, admin: httpx.Client, ups
         admin.post(where, json=body).raise_for_status()
     wait_until(lambda: sampled(admin, path) == 12, seconds=40, what="every pair")
 
-    os.kill(mortal.worker_processes()[0].pid, signal.SIGKILL)
+    killed, pid = next(iter(workers(admin).items()))
+    os.kill(pid, signal.SIGKILL)
     sent = 0
     while sent < 12:
         try:
@@ -153,7 +156,9 @@ def test_a_killed_worker_doubles_nothing(mortal: Proxy, admin: httpx.Client, ups
     assert everything["answered"] == everything["sampled"]
     assert 24 <= everything["answered"] <= counted
     assert everything["cost_other_usd"] == pytest.approx(everything["answered"] * (COST + 2e-6))
-    wait_until(lambda: len(mortal.worker_processes()) == 2, seconds=60, what="another worker")
+    wait_until(
+        lambda: killed not in (now := workers(admin)) and len(now) == 2, seconds=90, what="another worker"
+    )
 
 
 def test_it_ends_by_itself(admin: httpx.Client, upstream: Upstream) -> None:
