@@ -13,8 +13,6 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from neuronode_router.usage.finished import UsageKey
-
 HOUR = 3600.0
 DAY_HOURS = 24.0
 WEEK_HOURS = 168.0
@@ -77,8 +75,9 @@ class UsageArguments(ToolArguments):
         str,
         Field(
             max_length=256,
-            description=f"Grouping, several with commas: {', '.join(UsageKey._fields)}. By served_group alone,"
-            " fallback_rate is the share that a group answered in the place of another.",
+            description="Grouping, several with commas: profile, revision, task, tier, chosen_group, served_group,"
+            " deployment, team, reason, outcome, arm, location. By served_group alone, fallback_rate is the share that"
+            " a group answered in the place of another.",
         ),
     ] = "profile"
     hours: Hours = DAY_HOURS

@@ -123,6 +123,8 @@ class Policies:
         self._asked_again: dict[str, float] = {}
         """From when on a rule's group may be asked again."""
         self._refused: tuple[float, Problem] | None = None
+        self.leads = False
+        """Whether this worker was the acting one when it looked last."""
 
     async def take_up(self, policy: Policy, **options: Unpack[Options]) -> Receipt:
         """Put a policy in force; an empty one ends what is. Raises `PolicyInvalid` and what a switch raises.
@@ -213,6 +215,7 @@ class Policies:
         Return the receipt of what was done, None where nothing was.
         """
         fence, now = await asyncio.to_thread(self._lease.take)
+        self.leads = fence is not None
         if fence is None:
             return None
         state = await self._manager.current()

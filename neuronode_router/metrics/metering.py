@@ -103,6 +103,13 @@ class Metering:
         with self._harmless:
             self._catalogue.shadow_requests.labels(profile, outcome).inc()
 
+    def warmed(self, what: str, seconds: float) -> None:
+        """Count what was done about a local model. Never raises."""
+        with self._harmless:
+            self._catalogue.warm_models.labels(what).inc()
+            if what == "loaded":
+                self._catalogue.warm_load.observe(seconds)
+
     async def observe(self) -> None:
         """Take up what other parts of this worker have counted since, and what runs now. Call it now and then."""
         self._observe_faults()

@@ -11,6 +11,8 @@ from mcp.client.client import Client
 
 from admin_api.agents.routes import PATH
 from admin_api.router import PREFIX, SECOND_PREFIX
+from neuronode_router.agents.tools import UsageArguments
+from neuronode_router.usage.finished import UsageKey
 from tests.admin_api.world import KNOWN_CALL, World
 from tests.support.agent import ask, over_http, refusal, tools_of, why_slow
 from tests.support.usage import finished
@@ -139,3 +141,10 @@ async def test_an_operator_can_close_it(world: World) -> None:
         answer = await client.post(PREFIX + PATH, json=INITIALIZE)
 
     assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
+
+
+def test_an_agent_is_told_every_grouping() -> None:
+    """Those of the report, in its order."""
+    told = UsageArguments.model_json_schema()["properties"]["by"]["description"]
+
+    assert f"commas: {', '.join(UsageKey._fields)}." in told
