@@ -76,8 +76,8 @@ class UsageArguments(ToolArguments):
         Field(
             max_length=256,
             description="Grouping, several with commas: profile, revision, task, tier, chosen_group, served_group,"
-            " deployment, team, reason, outcome, arm, location. By served_group alone, fallback_rate is the share that"
-            " a group answered in the place of another.",
+            " deployment, team, reason, outcome, arm, location. By served_group alone, fallback_rate is the share"
+            " that a group answered in the place of another.",
         ),
     ] = "profile"
     hours: Hours = DAY_HOURS
