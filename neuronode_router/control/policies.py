@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Unpack
@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from neuronode_router.control.change import REASON_LIMIT, ChangeTarget, Options
 from neuronode_router.control.manager import ProfileManager
+from neuronode_router.control.outage_probes import OutageProbes
 from neuronode_router.control.policy_store import PolicyStore
 from neuronode_router.control.transition import SHORT_DIGEST
 from neuronode_router.domain import NOT_STEERED, Actor, AuditEntry, ControlState, HostFacts, Receipt
@@ -31,10 +32,10 @@ from neuronode_router.errors import (
     RevisionConflict,
     StoreUnavailable,
 )
-from neuronode_router.policy.document import OutageTrigger, Policy, PolicyRule, Want, difference
+from neuronode_router.policy.document import Policy, Want, difference
 from neuronode_router.policy.engine import Level, PolicyVerdict, PreviewStretch, Situation, decide, preview
 from neuronode_router.policy.file import written
-from neuronode_router.policy.rules import Facts, Memory, RuleFact, RuleMemory, is_due, probed, remember, told
+from neuronode_router.policy.rules import Facts, Memory, RuleFact, RuleMemory, remember, told
 from neuronode_router.profiles.edits import StagedFiles
 from neuronode_router.profiles.intent import FileChange
 from neuronode_router.storage.lease import Fence, Lease
@@ -50,16 +51,10 @@ LEASE_SECONDS = 10.0
 REFUSED_SECONDS = 15.0
 """How long what was refused is not tried again."""
 
-AFTER_SUCCESS, AFTER_FAILURE = 3.0, 15.0
-"""Seconds between a probe and the next one of the same group: each is a real request."""
-
 POLICY_ACTOR = Actor("policy", kind="policy")
 
 ReadFacts = Callable[[Policy, float], Facts]
 """From a policy and Unix time to what is known of its rules. Blocks; may raise `StoreUnavailable`."""
-
-AskGroup = Callable[[str], Awaitable[bool]]
-"""Ask a model group something small; whether it is there. Bounded, never raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +99,7 @@ class Policies:
         manager: ProfileManager,
         store: PolicyStore,
         facts: ReadFacts,
-        ask: AskGroup,
+        probes: OutageProbes,
         lease: Lease,
         host: Callable[[], HostFacts],
         file: Path,
@@ -113,15 +108,12 @@ class Policies:
         self._manager = manager
         self._store = store
         self._facts = facts
-        self._ask = ask
+        self._probes = probes
         self._lease = lease
         self._host = host
         self._file = file
         self._clock = clock
         self._known: Policy = Policy()
-        self._asking: dict[str, asyncio.Task[bool]] = {}
-        self._asked_again: dict[str, float] = {}
-        """From when on a rule's group may be asked again."""
         self._refused: tuple[float, Problem] | None = None
 
     async def take_up(self, policy: Policy, **options: Unpack[Options]) -> Receipt:
@@ -219,7 +211,7 @@ class Policies:
         if state is None or state.steering == NOT_STEERED:
             return None
         policy, before, memory = await asyncio.to_thread(self._looked, state, now)
-        memory = self._probes(policy, memory, now)
+        memory = self._probes.look(policy, memory, now)
         verdict = decide(policy, memory, _situation(state), now=now)
         if not verdict.differs(_situation(state)):
             self._refused = None
@@ -237,9 +229,7 @@ class Policies:
 
     async def stop(self) -> None:
         """Let another worker act at once. Raises `StoreUnavailable`."""
-        for task in self._asking.values():
-            task.cancel()
-        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+        await self._probes.stop()
         await asyncio.to_thread(self._lease.release)
 
     async def _do(
@@ -288,30 +278,6 @@ class Policies:
             self._store.remember(memory, fence)
         except LeaseLost as overtaken:
             logger.info("neuronode: policy: %s", overtaken.message)
-
-    def _probes(self, policy: Policy, memory: Memory, now: float) -> dict[str, RuleMemory]:
-        """Take in the answers of probes, and send the next ones: one at a time for each rule."""
-        found = dict(memory)
-        for rule in policy.rules:
-            task = self._asking.get(rule.name)
-            if task is not None and not task.done():
-                continue
-            self._asking.pop(rule.name, None)
-            if not is_due(rule, found[rule.name], now=now):
-                continue
-            if task is not None and not task.cancelled():
-                succeeded = task.exception() is None and task.result()
-                found[rule.name] = probed(found[rule.name], succeeded=succeeded)
-                self._asked_again[rule.name] = now + (AFTER_SUCCESS if succeeded else AFTER_FAILURE)
-            self._ask_next(rule, found[rule.name], now)
-        return found
-
-    def _ask_next(self, rule: PolicyRule, memory: RuleMemory, now: float) -> None:
-        waits = (
-            0 < self._asked_again.get(rule.name, now) - now <= AFTER_FAILURE
-        )  # more: the clock was set back
-        if not waits and is_due(rule, memory, now=now) and isinstance(rule.trigger, OutageTrigger):
-            self._asking[rule.name] = asyncio.ensure_future(self._ask(rule.trigger.group))
 
     def _policy(self, state: ControlState) -> Policy:
         digest = state.steering.policy

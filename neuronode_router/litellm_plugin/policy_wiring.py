@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from neuronode_router.control.manager import ProfileManager
-from neuronode_router.control.policies import LEASE, LEASE_SECONDS, AskGroup, Policies
+from neuronode_router.control.outage_probes import AskGroup, OutageProbes
+from neuronode_router.control.policies import LEASE, LEASE_SECONDS, Policies
 from neuronode_router.control.policy_facts import ATTEMPTS, PolicyFacts, Slots, attempts_of
 from neuronode_router.control.policy_file import PolicyFile
 from neuronode_router.control.store import ControlStore
@@ -68,7 +69,7 @@ class PolicyWiring:
             manager=manager,
             store=store.policies,
             facts=PolicyFacts(usage=UsageStore(store.database), workers=store.registry.workers),
-            ask=asking(asker),
+            probes=OutageProbes(asking(asker)),
             lease=Lease(store.database, LEASE, holder=worker.instance, ttl=LEASE_SECONDS),
             host=host,
             file=file,

@@ -24,6 +24,7 @@ from admin_api.host import AdminHost
 from admin_api.router import PREFIX, build_router
 from neuronode_router.access import AccessFile, Principal, Role, UiSession, add_key, generate_key
 from neuronode_router.control.manager import ProfileManager
+from neuronode_router.control.outage_probes import OutageProbes
 from neuronode_router.control.policies import Policies
 from neuronode_router.control.policy_facts import PolicyFacts
 from neuronode_router.control.rollout_facts import RecordedFacts
@@ -243,7 +244,7 @@ async def running_world(
         manager=manager,
         store=store.policies,
         facts=PolicyFacts(usage=UsageStore(store.database), workers=store.registry.workers),
-        ask=_answers,
+        probes=OutageProbes(_answers),
         lease=Lease(store.database, "policy", holder="worker-1", ttl=10),
         host=lambda: HostFacts(groups=GROUP_NAMES),
         file=directory / "policy.yaml",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from neuronode_router.control.manager import FILES, ProfileManager
+from neuronode_router.control.outage_probes import OutageProbes
 from neuronode_router.control.policies import Policies
 from neuronode_router.control.policy_file import PolicyFile
 from neuronode_router.control.store import ControlStore
@@ -31,7 +32,7 @@ class FileHost:
             manager=self.manager,
             store=self.store.policies,
             facts=lambda _policy, _now: {},
-            ask=self._ask,
+            probes=OutageProbes(self._ask),
             lease=Lease(self.store.database, "policy", holder="w", ttl=10),
             host=lambda: HOST,
             file=self.path,

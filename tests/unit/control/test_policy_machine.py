@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from neuronode_router.control.manager import FILES, ProfileManager
+from neuronode_router.control.outage_probes import OutageProbes
 from neuronode_router.control.policies import LEASE_SECONDS, Policies
 from neuronode_router.control.rollouts import Rollouts
 from neuronode_router.control.store import ControlStore
@@ -113,7 +114,7 @@ class PolicyProcess:
             manager=self.manager,
             store=self.store.policies,
             facts=lambda _policy, _now: history.facts,
-            ask=history.ask,
+            probes=OutageProbes(history.ask),
             lease=self._lease("policy", number, clock),
             host=lambda: HOST,
             file=Path(place) / "policy.yaml",
