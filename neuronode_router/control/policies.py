@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
@@ -20,6 +20,7 @@ from neuronode_router.control.change import REASON_LIMIT, ChangeTarget, Options
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.outage_probes import OutageProbes
 from neuronode_router.control.policy_store import PolicyStore
+from neuronode_router.control.policy_view import PolicyView, rule_views
 from neuronode_router.control.transition import SHORT_DIGEST
 from neuronode_router.domain import NOT_STEERED, Actor, AuditEntry, ControlState, HostFacts, Receipt
 from neuronode_router.errors import (
@@ -35,7 +36,7 @@ from neuronode_router.errors import (
 from neuronode_router.policy.document import Policy, Want, difference
 from neuronode_router.policy.engine import Level, PolicyVerdict, PreviewStretch, Situation, decide, preview
 from neuronode_router.policy.file import written
-from neuronode_router.policy.rules import Facts, Memory, RuleFact, RuleMemory, remember, told
+from neuronode_router.policy.rules import Facts, Memory, RuleMemory, remember
 from neuronode_router.profiles.edits import StagedFiles
 from neuronode_router.profiles.intent import FileChange
 from neuronode_router.storage.lease import Fence, Lease
@@ -55,37 +56,6 @@ POLICY_ACTOR = Actor("policy", kind="policy")
 
 ReadFacts = Callable[[Policy, float], Facts]
 """From a policy and Unix time to what is known of its rules. Blocks; may raise `StoreUnavailable`."""
-
-
-@dataclass(frozen=True, slots=True)
-class RuleView:
-    """A rule as it stands."""
-
-    name: str
-    wants: str
-    active: bool
-    emergency: bool
-    dry_run: bool
-    since: float | None
-    """Unix time of its last beginning or end; None: never."""
-    changes: int
-    """Beginnings and ends within the last hour."""
-    probes: int
-    evidence: str
-    """Why it began or ended last."""
-    facts: str
-    """What is known now."""
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyView:
-    """The policy as it stands, and what it makes of the present moment."""
-
-    policy: Policy
-    verdict: PolicyVerdict
-    active: str
-    rules: tuple[RuleView, ...]
-    revision: int
 
 
 class Policies:
@@ -186,6 +156,18 @@ class Policies:
         if state is None:
             return None
         return await asyncio.to_thread(self._viewed, state)
+
+    async def verdict(self) -> PolicyVerdict | None:
+        """Return why what is active is; None while nothing is committed. Raises `StoreUnavailable`.
+
+        Facts are not looked at, and the store only where something is steered: whoever asks for the status asks this.
+        """
+        state = await self._manager.current()
+        if state is None:
+            return None
+        if state.steering == NOT_STEERED:
+            return decide(Policy(), {}, _situation(state), now=self._clock())
+        return await asyncio.to_thread(self._decided, state)
 
     async def preview(self, days: float) -> tuple[PreviewStretch, ...]:
         """Return what will be active, if rules and rollouts stay as they are. Raises `StoreUnavailable`."""
@@ -288,14 +270,15 @@ class Policies:
             self._known = found
         return self._known
 
+    def _decided(self, state: ControlState, memory: Memory | None = None) -> PolicyVerdict:
+        known = self._store.memory() if memory is None else memory
+        return decide(self._policy(state), known, _situation(state), now=self._clock())
+
     def _viewed(self, state: ControlState) -> PolicyView:
         policy, memory, now = self._policy(state), self._store.memory(), self._clock()
         facts = self._facts(policy, now) if policy.rules else {}
-        rules = tuple(
-            _rule_view(policy, memory.get(rule.name, RuleMemory()), facts, index)
-            for index, rule in enumerate(policy.rules)
-        )
-        verdict = decide(policy, memory, _situation(state), now=now)
+        rules = tuple(rule_views(policy, memory, facts))
+        verdict = self._decided(state, memory)
         return PolicyView(policy, verdict, state.active, rules, state.revision)
 
     def _require_known(self, policy: Policy, state: ControlState) -> None:
@@ -359,22 +342,6 @@ def _is_emergency(state: ControlState, verdict: PolicyVerdict) -> bool:
     """Return whether something leaves what fails: then begun conversations leave it too."""
     fresh = [bend for bend in verdict.bends if bend.emergency and bend not in state.steering.bends]
     return bool(fresh) or (verdict.level is Level.EMERGENCY and verdict.profile != state.active)
-
-
-def _rule_view(policy: Policy, memory: RuleMemory, facts: Mapping[str, RuleFact], index: int) -> RuleView:
-    rule = policy.rules[index]
-    return RuleView(
-        name=rule.name,
-        wants=str(rule.want),
-        active=memory.active,
-        emergency=rule.emergency,
-        dry_run=rule.dry_run,
-        since=memory.since or None,
-        changes=len(memory.changes),
-        probes=memory.probes,
-        evidence=memory.evidence,
-        facts=told(rule, facts.get(rule.name, RuleFact())),
-    )
 
 
 def _refusal(refusal: NeuronodeError, verdict: PolicyVerdict) -> Problem:

@@ -29,7 +29,7 @@ class Level(StrEnum):
     SCHEDULE = "schedule"
     DEFAULT = "default"
     NOTHING = "nothing"
-    """The policy decides about no profile."""
+    """Nothing decides about a profile: what was put in force last stays."""
 
 
 PRECEDENCE = tuple(level for level in Level if level is not Level.NOTHING)
@@ -165,7 +165,7 @@ def _profile(
     ended = situation.steering.hold if hold is None else None
     if ended is not None and ended.before is not None and ended.before in situation.profiles:
         return ended.before, Level.DEFAULT, f"what {ended.by} held has ended"
-    return situation.active, Level.NOTHING, "the policy names no profile"
+    return situation.active, Level.NOTHING, "what was put in force last"
 
 
 def _chosen(wish: _Wish) -> tuple[str, Level, str]:

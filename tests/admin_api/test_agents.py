@@ -66,6 +66,7 @@ async def test_status_plan_usage_and_deployments(world: World) -> None:
         group = whole["deployments"][0]["group"]
         part = await ask(client, "deployments", group=group)
 
+    assert status["why"] == "premium: what was put in force last"
     assert status["active_profile"] == plan["active_profile"] == "premium"
     assert {change["task"] for change in plan["changes"]} == status["active_mappings"].keys()
     assert plan["forecast"]["requests"] == usage["total"]["requests"] == 1

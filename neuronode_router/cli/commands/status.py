@@ -27,7 +27,6 @@ from neuronode_router.cli.terminal import (
     terminal,
     warning,
 )
-from neuronode_router.errors import NeuronodeError
 
 REFRESH_SECONDS = 2.0
 """How often a watched status is read again where no event says to: a worker may die without one."""
@@ -49,24 +48,13 @@ def command(connection: Connection, *, watch: bool, as_json: bool) -> None:
     if watch:
         _watch(connection, status, as_json=as_json)
         return
-    answer(status, lambda: _parts(status, why(connection)), as_json=as_json)
+    answer(status, lambda: _parts(status), as_json=as_json)
     sys.exit(0 if healthy(status) else 1)
 
 
 def healthy(status: Status) -> bool:
     """Whether all is as it should be, as far as this key may see."""
     return bool(status["ready"]) and status["converged"] is not False and not status["problems"]
-
-
-def why(connection: Connection) -> str | None:
-    """Return in one line why what is active is; None where no policy and nobody's hold decides."""
-    try:
-        now = connection.get("/policy").document["now"]
-    except (
-        NeuronodeError
-    ):  # an older proxy, or one that has not started: the status itself says what is wrong
-        return None
-    return None if now["level"] == "nothing" else str(now["why"])
 
 
 def _watch(connection: Connection, status: Status, *, as_json: bool) -> None:
@@ -146,8 +134,9 @@ def _convergence(status: Status) -> str:
     return f"in force in {current} of {len(live)} workers"
 
 
-def _parts(status: Status, why: str | None = None) -> list[Part]:
+def _parts(status: Status) -> list[Part]:
     metadata = status["profile_metadata"] or {}
+    why = status.get("why")  # a member is not told, and an older proxy does not tell
     parts: list[Part] = [
         facts(
             [

@@ -73,6 +73,7 @@ function Active({ status, fresh: certain, entry, undo }) {
       <div><dt>${t("now.since")}</dt><dd><${Ago} at=${status.committed_at} /></dd></div>
       ${entry && entry.revision === status.revision && html`<div><dt>${t("now.by")}</dt><dd title=${entry.actor.name}>${shortName(entry.actor)} \u00b7 ${word("action", entry.action)}
         ${entry.reason && html`<small>${entry.reason}</small>`}</dd></div>`}
+      ${status.why && html`<div><dt>${t("now.why")}</dt><dd><small data-why><${Said} instead=${word("policy_level", status.decided_by)}>${status.why}<//></small></dd></div>`}
       ${workers && html`<div><dt>${t("now.workers")}</dt><dd><span class=${current.length < workers.length ? "warn-text" : certain ? "good-text" : "note"}>${t("now.workers.of", { done: current.length, all: workers.length })}</span></dd></div>`}
       ${status.embedded_groups.length > 0 && html`<div><dt>${t("now.embedded")}</dt><dd>${t("now.embedded.count", { count: status.embedded_groups.length })}</dd></div>`}
     </dl>
