@@ -155,7 +155,7 @@ def _profile(
     if wish is not None and wish.level is Level.EMERGENCY:
         return _chosen(wish)
     if hold is not None and hold.profile in situation.profiles:
-        return hold.profile, Level.MANUAL, f"held by {hold.by}{_ending(hold)}"
+        return hold.profile, Level.MANUAL, f"held by {_name(hold)}{_ending(hold)}"
     if situation.rolling is not None:
         return situation.active, Level.ROLLOUT, f"rollout {situation.rolling} runs"
     if wish is not None:
@@ -164,13 +164,19 @@ def _profile(
         return policy.default, Level.DEFAULT, "no rule and no window applies"
     ended = situation.steering.hold if hold is None else None
     if ended is not None and ended.before is not None and ended.before in situation.profiles:
-        return ended.before, Level.DEFAULT, f"what {ended.by} held has ended"
+        return ended.before, Level.DEFAULT, f"what {_name(ended)} held has ended"
     return situation.active, Level.NOTHING, "what was put in force last"
 
 
 def _chosen(wish: _Wish) -> tuple[str, Level, str]:
     assert wish.want.profile is not None
     return wish.want.profile, wish.level, f"{_KINDS[wish.level]} {wish.by} ({wish.why})"
+
+
+def _name(hold: Hold) -> str:
+    """Return who holds, without the digest or id that follows a name in brackets; the audit log has it."""
+    name, bracket, identity = hold.by.rpartition(" (")
+    return name if bracket and identity.endswith(")") else hold.by
 
 
 def _ending(hold: Hold) -> str:

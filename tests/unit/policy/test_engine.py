@@ -172,8 +172,15 @@ def test_why_is_one_line() -> None:
     )
     assert (
         "held by anna until 2026-11-30 11:00 UTC"
-        in verdict(hold=Hold("premium", "anna", until=NOON), now=NOON - 1).why
+        in verdict(hold=Hold("premium", "anna (4f0c9a)", until=NOON), now=NOON - 1).why
     )
+
+
+def test_where_nothing_decides_why_speaks_of_no_policy() -> None:
+    """What was put in force last stays, whether there is no policy or one that says nothing of profiles."""
+    found = decide(Policy(), {}, Situation("balanced", Steering(""), None, PROFILES), now=NOON)
+
+    assert (found.level, found.why) == (Level.NOTHING, "balanced: what was put in force last")
 
 
 def test_a_preview_is_what_will_be_decided() -> None:

@@ -7,6 +7,7 @@ import { t, word } from "../i18n.js";
 import { fresh, mayReadAll, mayWrite } from "../live.js";
 import { Ago, Badge, Button, Card, Empty, Page, Problems, Said } from "../parts/basics.js";
 import { ChangeDialog } from "../parts/change.js";
+import { PolicyCard } from "../parts/policy.js";
 import { RolloutCard } from "../parts/rollout.js";
 import { Health } from "../parts/health.js";
 import { Traffic } from "../parts/traffic.js";
@@ -33,6 +34,7 @@ export function Now({ state }) {
     <div class="profiles">${ordered(profiles).map((profile) => html`<${ProfileCard} key=${profile.name} profile=${profile} busy=${busy === profile.name}
       active=${profile.name === status.active_profile} may=${may && busy === null} onSwitch=${() => go(profile.name)} onLook=${() => setChange({ kind: "switch", profile: profile.name })} />`)}</div>
     ${!may && html`<p class="note">${t("now.read_only")}</p>`}
+    <${PolicyCard} state=${state} />
     ${mayReadAll(state) && html`<${LastChanges} />`}
     ${bar}
     ${change && html`<${ChangeDialog} change=${change} active=${status.active_profile} onClose=${() => setChange(null)} />`}`;
