@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import Protocol, Unpack
 
 from sqlalchemy import Connection
 
@@ -33,8 +33,16 @@ from neuronode_router.errors import (
     RevisionConflict,
     StoreUnavailable,
 )
-from neuronode_router.policy.document import Policy, Want, difference
-from neuronode_router.policy.engine import Level, PolicyVerdict, PreviewStretch, Situation, decide, preview
+from neuronode_router.policy.document import Policy, RuleMode, Want, difference
+from neuronode_router.policy.engine import (
+    Level,
+    PolicyVerdict,
+    PreviewStretch,
+    Situation,
+    acting,
+    decide,
+    preview,
+)
 from neuronode_router.policy.file import written
 from neuronode_router.policy.rules import Facts, Memory, RuleMemory, remember
 from neuronode_router.profiles.edits import StagedFiles
@@ -58,6 +66,18 @@ ReadFacts = Callable[[Policy, float], Facts]
 """From a policy and Unix time to what is known of its rules. Blocks; may raise `StoreUnavailable`."""
 
 
+class Heard(Protocol):
+    """Who is told what the policy did."""
+
+    def __call__(self, level: Level, *, done: bool) -> None:
+        """Take in at which level it acted, or was refused to. Never raises."""
+        ...
+
+
+def _unheard(level: Level, *, done: bool) -> None:
+    """Nobody listens."""
+
+
 class Policies:
     """The policy of the proxies that share a store. `host` tells what this proxy offers now, `file` is
     where the policy is written.
@@ -73,6 +93,7 @@ class Policies:
         lease: Lease,
         host: Callable[[], HostFacts],
         file: Path,
+        heard: Heard = _unheard,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._manager = manager
@@ -82,6 +103,7 @@ class Policies:
         self._lease = lease
         self._host = host
         self._file = file
+        self._heard = heard
         self._clock = clock
         self._known: Policy = Policy()
         self._refused: tuple[float, Problem] | None = None
@@ -205,6 +227,16 @@ class Policies:
         ended = _ended(policy, before, memory)
         return await self._do(state, verdict, memory, fence, now, "; ".join((*ended, verdict.why)))
 
+    def standing(self, state: ControlState) -> dict[tuple[str, RuleMode], bool]:
+        """Return of each rule in force whether it applies. Blocks; raises `StoreUnavailable`."""
+        if not state.steering.policy:
+            return {}
+        memory = self._store.memory()
+        return {
+            (rule.name, rule.mode): memory.get(rule.name, RuleMemory()).active
+            for rule in self._policy(state).rules
+        }
+
     def problems(self) -> tuple[Problem, ...]:
         """Return what this worker was refused when it acted last."""
         return () if self._refused is None else (self._refused[1],)
@@ -223,6 +255,7 @@ class Policies:
         now: float,
         why: str,
     ) -> Receipt | None:
+        level = acting(self._known, verdict, _situation(state))
         target = replace(
             _target(state, verdict),
             along=lambda connection, _: self._store.keep(connection, memory, fence),
@@ -244,9 +277,11 @@ class Policies:
             raise
         except NeuronodeError as refusal:
             self._refused = (now, _refusal(refusal, verdict))
+            self._heard(level, done=False)
             logger.warning("neuronode: policy: %s: refused: %s", verdict.why, refusal)
             return None
         self._refused = None
+        self._heard(level, done=True)
         logger.warning("neuronode: policy: revision %d: %s", receipt.revision, why)
         return receipt
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.outage_probes import AskGroup, OutageProbes
-from neuronode_router.control.policies import LEASE, LEASE_SECONDS, Policies
+from neuronode_router.control.policies import LEASE, LEASE_SECONDS, Heard, Policies
 from neuronode_router.control.policy_facts import ATTEMPTS, PolicyFacts, Slots, attempts_of
 from neuronode_router.control.policy_file import PolicyFile
 from neuronode_router.control.store import ControlStore
@@ -20,7 +20,7 @@ from neuronode_router.control.worker import Worker
 from neuronode_router.domain import NOT_STEERED, HostFacts, Steering
 from neuronode_router.errors import NeuronodeError, Problem
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
-from neuronode_router.policy.document import OutageTrigger
+from neuronode_router.policy.document import OutageTrigger, RuleMode
 from neuronode_router.proof.probes import PROBES, ProbeReason, Shape
 from neuronode_router.proof.runner import Asker, ProbeFailed
 from neuronode_router.storage.lease import Lease
@@ -60,6 +60,7 @@ class PolicyWiring:
         asker: Asker,
         slots: Callable[[], Slots],
         group_of: Callable[[str], str | None],
+        heard: Heard,
     ) -> None:
         self._current = current
         self._slots = slots
@@ -73,6 +74,7 @@ class PolicyWiring:
             lease=Lease(store.database, LEASE, holder=worker.instance, ttl=LEASE_SECONDS),
             host=host,
             file=file,
+            heard=heard,
         )
         self._file = PolicyFile(file, self.policies)
 
@@ -96,6 +98,11 @@ class PolicyWiring:
         """Return what a heartbeat tells of attempts at the groups that the policy watches, if it watches any."""
         groups = self._watched[1]
         return {ATTEMPTS: attempts_of(self._slots(), groups, self._group_of)} if groups else {}
+
+    def standing(self) -> Mapping[tuple[str, RuleMode], bool]:
+        """Return of each rule in force whether it applies. Blocks where there are any; raises `StoreUnavailable`."""
+        snapshot = self._current.snapshot
+        return {} if snapshot is None else self.policies.standing(snapshot.state)
 
     def problems(self) -> tuple[Problem, ...]:
         """Return what is wrong with the file, and what was refused."""

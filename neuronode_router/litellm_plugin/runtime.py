@@ -131,6 +131,7 @@ class Runtime:
                 monitor=self.health.monitor,
                 statistics=self.health.statistics,
                 host_version=host_version,
+                rules=lambda: self.policy.standing(),
             )
         )
         worker = WorkerIdentity.of_this_process(VERSION)
@@ -176,6 +177,7 @@ class Runtime:
             asker=RouterAsker(self._router, self.health.inventory),
             slots=lambda: self.health.statistics.recorder.window.slots,
             group_of=self.deployments.group_of,
+            heard=self.metering.policy_acted,
         )
         self.rollout = RolloutWiring(
             manager=self.control.manager,

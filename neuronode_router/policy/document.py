@@ -118,6 +118,14 @@ class LatencyTrigger:
 Trigger: TypeAlias = BudgetTrigger | OutageTrigger | LatencyTrigger
 
 
+class RuleMode(StrEnum):
+    """What a rule may do."""
+
+    EMERGENCY = "emergency"
+    ORDINARY = "ordinary"
+    DRY_RUN = "dry_run"
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyRule:
     """While its trigger says so, it wants something."""
@@ -132,6 +140,13 @@ class PolicyRule:
     changes: int
     """How often it may begin and end, together, within an hour."""
     dry_run: bool
+
+    @property
+    def mode(self) -> RuleMode:
+        """Whether it goes before people, before windows, or does nothing."""
+        if self.dry_run:
+            return RuleMode.DRY_RUN
+        return RuleMode.EMERGENCY if self.emergency else RuleMode.ORDINARY
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,8 +96,18 @@ def decide(policy: Policy, memory: Memory, situation: Situation, *, now: float) 
     wishes = list(_wishes(policy, memory, situation, hold, now))
     profile, level, why = _profile(policy, wishes, situation, hold)
     bends = _bends(wishes, situation, hold)
-    more = [f"{_what(bend)}: {_level(bend, policy)} {bend.by}{_because(bend, memory)}" for bend in bends]
+    more = [
+        f"{_what(bend)}: {_KINDS[_level(bend, policy)]} {bend.by}{_because(bend, memory)}" for bend in bends
+    ]
     return PolicyVerdict(profile, level, "; ".join([f"{profile}: {why}", *more]), hold, bends)
+
+
+def acting(policy: Policy, verdict: PolicyVerdict, situation: Situation) -> Level:
+    """Return at which level lies what a verdict changes: the highest, where it changes several things. Never raises."""
+    changed = {verdict.level} if verdict.profile != situation.active else set()
+    for bend in set(verdict.bends) ^ set(situation.steering.bends):
+        changed.add(_level(bend, policy))
+    return min(changed or {verdict.level}, key=list(Level).index)
 
 
 def preview(
@@ -209,7 +219,7 @@ def _what(bend: Bend) -> str:
     return f"task {bend.task} to {bend.group}" if bend.task else f"no tier above {bend.max_tier}"
 
 
-def _level(bend: Bend, policy: Policy) -> str:
+def _level(bend: Bend, policy: Policy) -> Level:
     if bend.emergency:
-        return "emergency rule"
-    return "window" if any(window.name == bend.by for window in policy.schedule) else "rule"
+        return Level.EMERGENCY
+    return Level.SCHEDULE if any(window.name == bend.by for window in policy.schedule) else Level.RULE

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from admin_api.router import PREFIX
+from neuronode_router.control.policies import LEASE
+from neuronode_router.policy.document import RuleMode
 from neuronode_router.policy.file import parse_policy
-from tests.admin_api.world import BASE, World
+from neuronode_router.policy.rules import RuleMemory
+from neuronode_router.storage.lease import Lease
+from tests.admin_api.world import BASE, World, running_world
+from tests.support.metering import value
 
 POLICY = f"{PREFIX}/policy"
 ANY = {"If-Match": "*"}
@@ -63,6 +69,48 @@ async def test_a_policy_is_put_in_force_and_acts(world: World) -> None:
     assert (found["active"], found["now"]["level"]) == ("cost_effective", "schedule")
     assert found["document"] == DOCUMENT
     assert found["precedence"] == ["emergency", "manual", "rollout", "rule", "schedule", "default"]
+
+
+async def test_what_the_policy_is_refused_is_shown_and_counted(tmp_path: Path) -> None:
+    """A window that leads to what nobody has proven changes nothing where proof is wanted."""
+    async with running_world(tmp_path, gate="enforce") as world:
+        await put(world, DOCUMENT)
+        assert await act(world) is None
+        assert world.policies is not None
+        assert world.metering is not None
+        (problem,) = world.policies.problems()
+        told = await world.metering.exposition()
+
+    assert problem.code == "policy_refused"
+    assert value(told, "policy_refusals_total", level="schedule") == 1
+    assert value(told, "policy_acts_total", level="schedule") == 0
+
+
+async def test_the_standing_of_rules_is_told(world: World) -> None:
+    """What applies, and what only would; nothing without a policy."""
+    budget = {"usd": 1e9, "enter": 0.8, "return": 0.6}
+    rules = [
+        {"name": "trial", "budget": budget, "then": {"max_tier": "fast"}, "dry_run": True},
+        {"name": "spared", "budget": budget, "then": {"max_tier": "fast"}},
+    ]
+
+    def standing() -> dict[tuple[str, RuleMode], bool]:
+        state = world.store.read()
+        assert state is not None
+        assert world.policies is not None
+        return world.policies.standing(state)
+
+    before = standing()
+    await put(world, {"rules": rules})
+    fence, _ = Lease(world.store.database, LEASE, holder="worker-1", ttl=10).take()
+    assert fence is not None
+    world.store.policies.remember({"trial": RuleMemory(active=True)}, fence)
+
+    assert before == {}
+    assert standing() == {
+        ("trial", RuleMode.DRY_RUN): True,
+        ("spared", RuleMode.ORDINARY): False,
+    }
 
 
 async def test_what_is_put_is_in_the_file(world: World) -> None:

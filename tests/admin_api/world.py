@@ -248,6 +248,7 @@ async def running_world(
         lease=Lease(store.database, "policy", holder="worker-1", ttl=10),
         host=lambda: HostFacts(groups=GROUP_NAMES),
         file=directory / "policy.yaml",
+        heard=meter.policy_acted,
     )
     world.judged = Judged(directory, store.database)
     world.judged.record(KNOWN_CALL, *keys)
