@@ -8,24 +8,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from neuronode_router.policy.document import OutageTrigger, Policy, PolicyRule
+from neuronode_router.policy.document import OutageTarget, OutageTrigger, Policy, PolicyRule
 from neuronode_router.policy.rules import Memory, RuleMemory, is_due, probed
 
 AFTER_SUCCESS, AFTER_FAILURE = 3.0, 15.0
-"""Seconds between a probe and the next one of the same group: each is a real request."""
+"""Seconds between a probe and the next one of the same rule: each is a real request."""
 
-AskGroup = Callable[[str], Awaitable[bool]]
-"""Ask a model group something small; whether it is there. Bounded, never raises."""
+AskTarget = Callable[[OutageTarget], Awaitable[bool]]
+"""Ask one of a target's deployments something small; whether it is there. Bounded, never raises."""
 
 
 class OutageProbes:
     """The probes of one worker: those that run, and when the next ones may."""
 
-    def __init__(self, ask: AskGroup) -> None:
+    def __init__(self, ask: AskTarget) -> None:
         self._ask = ask
         self._asking: dict[str, asyncio.Task[bool]] = {}
         self._asked_again: dict[str, float] = {}
-        """From when on a rule's group may be asked again."""
+        """From when on a rule may ask again."""
 
     def look(self, policy: Policy, memory: Memory, now: float) -> dict[str, RuleMemory]:
         """Take in the answers of probes, and send the next ones. Return what rules remember then."""
@@ -54,4 +54,4 @@ class OutageProbes:
         # More than the longest pause: the clock was set back.
         waits = 0 < self._asked_again.get(rule.name, now) - now <= AFTER_FAILURE
         if not waits and is_due(rule, memory, now=now) and isinstance(rule.trigger, OutageTrigger):
-            self._asking[rule.name] = asyncio.ensure_future(self._ask(rule.trigger.group))
+            self._asking[rule.name] = asyncio.ensure_future(self._ask(rule.trigger.target))

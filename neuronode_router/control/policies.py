@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, Unpack
@@ -33,7 +33,7 @@ from neuronode_router.errors import (
     RevisionConflict,
     StoreUnavailable,
 )
-from neuronode_router.policy.document import Policy, RuleMode, Want, difference
+from neuronode_router.policy.document import OutageTarget, Policy, RuleMode, Want, difference
 from neuronode_router.policy.engine import (
     Level,
     PolicyVerdict,
@@ -79,8 +79,8 @@ def _unheard(level: Level, *, done: bool) -> None:
 
 
 class Policies:
-    """The policy of the proxies that share a store. `host` tells what this proxy offers now, `file` is
-    where the policy is written.
+    """The policy of the proxies that share a store. `host` tells what this proxy offers now, `members`
+    which deployments an outage is about; `file` is where the policy is written.
     """
 
     def __init__(  # noqa: PLR0913  one argument per collaborator, all by keyword
@@ -92,6 +92,7 @@ class Policies:
         probes: OutageProbes,
         lease: Lease,
         host: Callable[[], HostFacts],
+        members: Callable[[OutageTarget], Collection[str]],
         file: Path,
         heard: Heard = _unheard,
         clock: Callable[[], float] = time.time,
@@ -102,6 +103,7 @@ class Policies:
         self._probes = probes
         self._lease = lease
         self._host = host
+        self._members = members
         self._file = file
         self._heard = heard
         self._clock = clock
@@ -317,13 +319,18 @@ class Policies:
         return PolicyView(policy, verdict, state.active, rules, state.revision)
 
     def _require_known(self, policy: Policy, state: ControlState) -> None:
-        problems = [
-            Problem("policy_unknown", message, "Correct it, or add what is missing first.", path=f"{place}")
-            for place, want in policy.names()
-            for message in _unknown(want, state, self._host())
+        host = self._host()
+        found = [
+            *((place, text) for place, want in policy.names() for text in _unknown(want, state, host)),
+            *(
+                (place, f"This proxy has no deployment of {target.named} {target.name!r}.")
+                for place, target in policy.targets()
+                if not self._members(target)
+            ),
         ]
-        if problems:
-            raise PolicyInvalid(problems)
+        if found:
+            fix = "Correct it, or add what is missing first."
+            raise PolicyInvalid([Problem("policy_unknown", text, fix, path=place) for place, text in found])
 
 
 def _unknown(want: Want, state: ControlState, host: HostFacts) -> list[str]:

@@ -84,11 +84,43 @@ class BudgetTrigger:
     """By what will be spent at the end of the period, and not by what is."""
 
 
+class OutageScope(StrEnum):
+    """By what deployments belong together in an outage."""
+
+    GROUP = "group"
+    PROVIDER = "provider"
+    """As LiteLLM calls it."""
+    API_BASE = "api_base"
+    """The address of a server."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutageTarget:
+    """The deployments that an outage rule watches."""
+
+    scope: OutageScope
+    name: str
+
+    @property
+    def named(self) -> str:
+        """What its name is the name of."""
+        return {OutageScope.GROUP: "model group", OutageScope.API_BASE: "address"}.get(self.scope, "provider")
+
+    @property
+    def key(self) -> str:
+        """Under which name workers report attempts."""
+        return f"{self.scope}:{self.name}"
+
+    def __str__(self) -> str:
+        """Return it as people read it."""
+        return f"provider {self.name}" if self.scope is OutageScope.PROVIDER else self.name
+
+
 @dataclass(frozen=True, slots=True)
 class OutageTrigger:
-    """Enough attempts at a model group fail."""
+    """Enough attempts at the deployments of a model group, a provider or a server fail."""
 
-    group: str
+    target: OutageTarget
     enter: float
     """Share of the attempts that fail."""
     back: float
@@ -99,6 +131,8 @@ class OutageTrigger:
     """Seconds over which attempts are counted, in tens."""
     probes: int
     """Probes in a row that must succeed before it ends."""
+    every: bool = False
+    """Whether it takes every deployment: then shares are those of the one that fails least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,15 +205,21 @@ class Policy:
         return self.default is None and not self.schedule and not self.rules
 
     def names(self) -> Iterator[tuple[str, Want]]:
-        """Yield all that must be there, under the path that says so: what it wants, and the groups it watches."""
+        """Yield what must be there, under the path that says so: what it wants, and whose latency it watches."""
         if self.default is not None:
             yield "default", Want(profile=self.default)
         for index, window in enumerate(self.schedule):
             yield f"schedule[{index}].then", window.want
         for index, rule in enumerate(self.rules):
             yield f"rules[{index}].then", rule.want
-            if not isinstance(rule.trigger, BudgetTrigger):
+            if isinstance(rule.trigger, LatencyTrigger):
                 yield f"rules[{index}]", Want(group=rule.trigger.group)
+
+    def targets(self) -> Iterator[tuple[str, OutageTarget]]:
+        """Yield what its outage rules watch, under the path that says so."""
+        for index, rule in enumerate(self.rules):
+            if isinstance(rule.trigger, OutageTrigger):
+                yield f"rules[{index}]", rule.trigger.target
 
 
 def canonical(document: Mapping[str, Any]) -> str:

@@ -33,6 +33,8 @@ from neuronode_router.policy.document import (
     BudgetPeriod,
     BudgetTrigger,
     LatencyTrigger,
+    OutageScope,
+    OutageTarget,
     OutageTrigger,
     Policy,
     PolicyRule,
@@ -162,15 +164,36 @@ class _Budget(_Entry):
 
 
 class _Outage(_Entry):
-    group: Named
+    group: Named | None = None
+    provider: Named | None = None
+    api_base: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    every_deployment: bool = False
     enter: Share = 0.5
     back: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(0.1, alias="return")
     attempts: Count = 3
     within: Duration = 30.0
     probes: Annotated[int, Field(ge=1, le=100)] = 10
 
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        if len(self._named()) != 1:
+            raise ValueError("exactly one of group, provider, api_base")
+        return self
+
+    def _named(self) -> list[OutageTarget]:
+        found = {scope: getattr(self, scope) for scope in OutageScope}
+        return [OutageTarget(scope, name) for scope, name in found.items() if name is not None]
+
     def made(self) -> Trigger:
-        return OutageTrigger(self.group, self.enter, self.back, self.attempts, self.within, self.probes)
+        return OutageTrigger(
+            target=self._named()[0],
+            enter=self.enter,
+            back=self.back,
+            attempts=self.attempts,
+            within=self.within,
+            probes=self.probes,
+            every=self.every_deployment,
+        )
 
 
 class _Latency(_Entry):
@@ -202,7 +225,7 @@ class _Rule(_Entry):
             raise ValueError("exactly one of budget, outage, latency")
         if found[0].back >= found[0].enter:
             raise ValueError("return must be below enter: between the two nothing changes")
-        if self.outage is not None and self.then.group == self.outage.group:
+        if self.outage is not None and self.then.group is not None and self.then.group == self.outage.group:
             raise ValueError("the task would go to the very group that fails")
         return self
 

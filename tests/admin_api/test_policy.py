@@ -20,6 +20,7 @@ from tests.support.metering import value
 POLICY = f"{PREFIX}/policy"
 ANY = {"If-Match": "*"}
 ALWAYS = {"name": "always", "zone": "Europe/Berlin", "then": {"profile": "cost_effective"}}
+LATENCY = {"group": "nobody", "enter_ms": 2, "return_ms": 1}
 DOCUMENT: dict[str, Any] = {"default": "balanced", "schedule": [ALWAYS]}
 
 
@@ -183,7 +184,15 @@ async def test_a_preview_is_stretches_with_reasons(world: World) -> None:
         (DOCUMENT | {"default": "nobody"}, "no profile 'nobody'"),
         (
             {"rules": [{"name": "r", "outage": {"group": "nobody"}, "then": {"max_tier": "fast"}}]},
-            "no model group",
+            "no deployment of model group 'nobody'",
+        ),
+        (
+            {"rules": [{"name": "r", "outage": {"provider": "nobody"}, "then": {"max_tier": "fast"}}]},
+            "no deployment of provider 'nobody'",
+        ),
+        (
+            {"rules": [{"name": "r", "latency": LATENCY, "then": {"max_tier": "fast"}}]},
+            "no model group 'nobody'",
         ),
         (
             {

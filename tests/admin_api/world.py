@@ -35,6 +35,7 @@ from neuronode_router.control.workers import WorkerIdentity
 from neuronode_router.domain import Actor, ControlState, HostFacts
 from neuronode_router.errors import NotAuthenticated
 from neuronode_router.metrics.metering import Metering
+from neuronode_router.policy.document import OutageTarget
 from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.storage.lease import Lease
 from neuronode_router.usage.buffer import UsageBuffer
@@ -97,7 +98,7 @@ class TakesAll:
         self.state = prepared
 
 
-async def _answers(_group: str) -> bool:
+async def _answers(_target: OutageTarget) -> bool:
     return True
 
 
@@ -247,6 +248,7 @@ async def running_world(
         probes=OutageProbes(_answers),
         lease=Lease(store.database, "policy", holder="worker-1", ttl=10),
         host=lambda: HostFacts(groups=GROUP_NAMES),
+        members=lambda target: GROUP_NAMES & {target.name},
         file=directory / "policy.yaml",
         heard=meter.policy_acted,
     )

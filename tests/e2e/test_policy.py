@@ -80,7 +80,7 @@ def policy(client: httpx.Client) -> dict[str, Any]:
 def watching(client: httpx.Client) -> bool:
     """Return whether every worker counts attempts for the rule."""
     workers = client.get(f"{ADMIN}/status").raise_for_status().json()["workers"]
-    return all("policy_attempts" in one["report"] for one in workers if one["live"])
+    return all("policy_deployments" in one["report"] for one in workers if one["live"])
 
 
 def latest_changes(client: httpx.Client) -> set[str]:

@@ -25,13 +25,13 @@ from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
 from neuronode_router.domain import Actor, ControlState
 from neuronode_router.errors import NothingHeld, RolloutRefused, UnknownRollout
-from neuronode_router.policy.document import Policy
+from neuronode_router.policy.document import OutageTarget, Policy
 from neuronode_router.policy.file import parse_policy
 from neuronode_router.policy.rules import HOUR, Facts, RuleFact
 from neuronode_router.rollouts.course import Act, OnBreach, OnDone, RolloutPlan
 from neuronode_router.storage.lease import Lease
 from tests.support.clock import Clock
-from tests.support.control import HOST, NAMES, FileSource
+from tests.support.control import GROUPS, HOST, NAMES, FileSource
 
 ANNA = Actor("anna")
 STEPS = ("locked", "written", "published", "committed")
@@ -117,6 +117,7 @@ class PolicyProcess:
             probes=OutageProbes(history.ask),
             lease=self._lease("policy", number, clock),
             host=lambda: HOST,
+            members=lambda target: GROUPS & {target.name},
             file=Path(place) / "policy.yaml",
             clock=clock,
         )
@@ -157,8 +158,8 @@ class PolicyHistory(RuleBasedStateMachine):
         self.known = dict.fromkeys(("down", "all-down", "month"), False)
         self.backwards = False
 
-    async def ask(self, group: str) -> bool:
-        name = "down" if group == "chat_balanced" else "all-down"
+    async def ask(self, target: OutageTarget) -> bool:
+        name = "down" if target.name == "chat_balanced" else "all-down"
         return self.facts.get(name, WELL) == WELL
 
     def state(self) -> ControlState:
