@@ -44,7 +44,9 @@ class ProxyTasks(Protocol):
         """What is sent as `model` to ask each tier."""
         ...
 
-    def completions(self, request: Request) -> AbstractAsyncContextManager[Complete]:
+    def completions(
+        self, request: Request, *, task: str | None = None
+    ) -> AbstractAsyncContextManager[Complete]:
         """Return how chat requests are sent in the name of the caller of `request`."""
         ...
 

@@ -98,6 +98,17 @@ class NothingFits(StrEnum):
     """To the first group all the same, which may cut it or refuse it itself."""
 
 
+class PersonalDataRule(StrEnum):
+    """What becomes of requests that hold personal data of a kind that is recognised."""
+
+    ALLOW = "allow"
+    """They go wherever others go."""
+    LOCAL = "local"
+    """They go to the own machines only: elsewhere than others, if need be."""
+    REFUSE = "refuse"
+    """They are refused."""
+
+
 class ConversationRule(StrEnum):
     """What a switch does to conversations that have begun."""
 
@@ -170,6 +181,8 @@ class Step(StrEnum):
     """The conversation keeps its tier: another one would gain less than what the provider has cached is worth."""
     POLICY = "policy"
     """The policy sends the task elsewhere for a while."""
+    PERSONAL_DATA = "personal_data"
+    """The request holds personal data, and the group that the profile names is not on the own machines."""
     GROUP_MISSING = "group_missing"
     """The host has not the group that the profile names: the task went to the profile's ladder."""
 
@@ -225,6 +238,12 @@ class Profile:
     """What becomes of conversations that have begun when this profile begins to answer them."""
     residency: tuple[str, ...] = ()
     """The places, one of which must be where the data of its requests goes; empty where it may go anywhere."""
+    personal_data: PersonalDataRule = PersonalDataRule.ALLOW
+
+    @property
+    def confines(self) -> bool:
+        """Whether it says anything of where the data of its requests may go."""
+        return bool(self.residency) or self.personal_data is not PersonalDataRule.ALLOW
 
     def group_of(self, name: str) -> str:
         """Return the group that a task alias, `auto` or `auto:<tier>` means to LiteLLM alone. Raises `KeyError`.
@@ -284,6 +303,7 @@ class Profile:
             "too_dear": self.too_dear,
             "conversations": self.conversations.value,
             "residency": list(self.residency),
+            "personal_data": self.personal_data.value,
         }
 
     def uses(self) -> Iterator[GroupUse]:
@@ -317,6 +337,7 @@ class Profile:
             too_dear=float(document.get("too_dear", TOO_DEAR)),
             conversations=ConversationRule(document.get("conversations", ConversationRule.KEEP)),
             residency=tuple(document.get("residency", ())),
+            personal_data=PersonalDataRule(document.get("personal_data", PersonalDataRule.ALLOW)),
         )
 
 

@@ -184,13 +184,19 @@ def from_validation(error: RequestValidationError) -> InvalidRequestError:
         [
             Problem(
                 code=detail["type"],
-                message=f"{detail['msg']}.",
+                message=f"{_said(detail)}.",
                 fix="Remove it." if detail["type"] == "extra_forbidden" else "Correct it.",
                 path=".".join(str(part) for part in detail["loc"]),
             )
             for detail in error.errors()
         ]
     )
+
+
+def _said(detail: Mapping[str, Any]) -> str:
+    """Return what a validator said: of one of ours its own words, without the name that Python has for them."""
+    raised = (detail.get("ctx") or {}).get("error")
+    return str(raised if isinstance(raised, Exception) else detail["msg"]).rstrip(".")
 
 
 def from_http(error: HTTPException) -> NeuronodeError:

@@ -88,6 +88,7 @@ class ProfileDocument(Document):
     too_dear: float
     conversations: str
     residency: list[str]
+    personal_data: str
 
 
 class ProfileListDocument(Document):

@@ -5,7 +5,7 @@ It must repeat nothing of a prompt. Members get the dry run only, under their ow
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import Request
@@ -15,7 +15,6 @@ from admin_api.http.endpoints import READ, Endpoint
 from admin_api.http.guard import Call, Caller, LimitedCaller, Reader, Writer, bearer, started
 from admin_api.routing.schemas import (
     ClassificationDocument,
-    DecisionCountsDocument,
     DecisionDocument,
     DeploymentStatusDocument,
     DivertedDocument,
@@ -56,7 +55,7 @@ LACKING = "Automatic routing has not started in this worker."
 
 
 async def read_router_stats(call: Reader) -> RouterStatsDocument:
-    """How every deployment stands and why, what was measured of it, and what was decided for `auto`."""
+    """How every deployment stands and why, and what was measured of it."""
     parts = started(call.host.router, LACKING)
     measured, verdicts = parts.statistics.snapshot(), parts.monitor.verdicts
     return RouterStatsDocument(
@@ -64,7 +63,6 @@ async def read_router_stats(call: Reader) -> RouterStatsDocument:
         statistics=parts.statistics.mode,
         window_seconds=WINDOW_SLOTS * SLOT_SECONDS,
         recent_seconds=RECENT_SLOTS * SLOT_SECONDS,
-        decisions=_counts(parts.auto.decisions()),
         deployments=[
             MeasuredDocument.of(
                 entry,
@@ -169,16 +167,6 @@ def _outcomes(call: Call) -> Outcomes | None:
 def _deployments(parts: RoutingParts) -> Iterator[Deployment]:
     for entries in parts.monitor.registry.groups.values():
         yield from entries
-
-
-def _counts(decisions: Mapping[str, Mapping[str, int]]) -> DecisionCountsDocument:
-    total, fallbacks = sum(decisions["tier"].values()), sum(decisions["fallback"].values())
-    return DecisionCountsDocument(
-        total=total,
-        **{name: dict(decisions[name]) for name in ("tier", "task", "group", "step", "unaccepted")},
-        fallbacks=fallbacks,
-        fallback_rate=fallbacks / total if total else 0.0,
-    )
 
 
 def _statuses(parts: RoutingParts, decision: Decision) -> list[DeploymentStatusDocument]:

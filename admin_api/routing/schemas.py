@@ -196,24 +196,8 @@ class MeasuredDocument(DeploymentStatusDocument):
     """The last `recent_seconds`, by which it is judged."""
 
 
-class DecisionCountsDocument(Document):
-    """`auto` requests that the process which answers has routed since its start."""
-
-    total: int
-    tier: dict[str, int]
-    task: dict[str, int]
-    group: dict[str, int]
-    step: dict[str, int]
-    unaccepted: dict[str, int]
-    """By parameter that no deployment of the chosen group takes."""
-    fallbacks: int
-    """Requests that overload moved to another tier than the wanted one."""
-    fallback_rate: float
-    """`fallbacks` per request, 0 to 1."""
-
-
 class RouterStatsDocument(Document):
-    """How every deployment stands, and what was decided."""
+    """How every deployment stands."""
 
     routing: str
     """Automatic routing: on, shadow or off."""
@@ -221,7 +205,6 @@ class RouterStatsDocument(Document):
     """Where figures come from: memory, redis, or "redis (down)"."""
     window_seconds: int
     recent_seconds: int
-    decisions: DecisionCountsDocument
     deployments: list[MeasuredDocument]
 
 

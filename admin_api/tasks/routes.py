@@ -98,7 +98,7 @@ class TaskRunner:
             names=self._proxy.names,
             language=language,
         )
-        async with self._proxy.completions(self._request) as complete:
+        async with self._proxy.completions(self._request, task=order.task.name) as complete:
             outcome = await self._while_listening(run(order, complete))
         if self._call.host.feedback is not None:
             by, key = self._call.principal, key_hash(bearer(self._request))

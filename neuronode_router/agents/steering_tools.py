@@ -41,7 +41,7 @@ class RolloutStartArguments(ToolArguments):
     """The profile that is to be tried, and how."""
 
     profile: ProfileName
-    reason: Reason
+    reason: Reason = ""
     steps: Annotated[
         list[float] | None,
         Field(min_length=1, description="Percent of the conversations, growing. Default: 1, 10, 50, 100."),
@@ -61,7 +61,7 @@ class RolloutStartArguments(ToolArguments):
 class ReasonArguments(ToolArguments):
     """Why."""
 
-    reason: Reason
+    reason: Reason = ""
 
 
 async def _rollout_status(call: AdminCall, asked: RolloutArguments) -> Document:

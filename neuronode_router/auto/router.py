@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -112,7 +111,6 @@ class AutoRouter:
         self._chance = chance
         self._salt = secrets.token_bytes(16)
         self._known: LRUCache[bytes, Classification] = LRUCache(REMEMBERED)
-        self._counts: Counter[tuple[str, str]] = Counter()
         self.sessions = sessions or Sessions()
         self.outcomes: Outcomes | None = None
         """What outcomes have taught; None while they do not count."""
@@ -121,16 +119,6 @@ class AutoRouter:
     def use(self, classifier: Classifier) -> None:
         """Classify with another classifier from now on. What the old one said is forgotten."""
         self._classifier, self._known = classifier, LRUCache(REMEMBERED)
-
-    def decisions(self) -> dict[str, dict[str, int]]:
-        """Return how many requests were routed since the start: by tier, task and step, as a fallback, and by parameter
-        that was not accepted.
-        """
-        kinds = ("tier", "task", "group", "step", "fallback", "unaccepted")
-        found: dict[str, dict[str, int]] = {kind: {} for kind in kinds}
-        for (kind, name), count in self._counts.items():
-            found[kind][name] = count
-        return found
 
     def classify(self, turns: Sequence[Mapping[str, object]] | str) -> Classification:
         """Return what a conversation asks for. Never raises."""
@@ -145,7 +133,6 @@ class AutoRouter:
         if routed.refusal is None:
             for session in routed.sessions:
                 self.sessions.hold(session, Held(routed.decision.tier, routed.decision.group))
-        self._count(routed)
         for watcher in self._watchers:
             watcher(routed, caller.identity, body)
         return routed
@@ -279,21 +266,6 @@ class AutoRouter:
         """A loop goes on where it began; another request of a session where that went last."""
         keys = sessions if in_tool_loop else sessions[-1:] if sticky else ()
         return next((held for key in keys if (held := self.sessions.held(key)) is not None), None)
-
-    def _count(self, routed: Routed) -> None:
-        decision = routed.decision
-        tier = decision.tier
-        assert tier is not None
-        self._counts["tier", tier.value] += 1
-        self._counts["group", decision.group] += 1
-        if decision.task is not None:
-            self._counts["task", decision.task] += 1
-        for step in decision.steps:
-            self._counts["step", step.value] += 1
-        for name in routed.unaccepted:
-            self._counts["unaccepted", name] += 1
-        if tier is not decision.wanted:
-            self._counts["fallback", "overload"] += 1
 
 
 def _with_state(

@@ -245,11 +245,15 @@ def find_key(*, nearby: bool, state_dir: Path | None = None, may_ask: bool = Tru
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"The key file {kept} cannot be read.", fix=_KEY_MEND) from error
     if not (may_ask and sys.stdin.isatty()):
-        raise SettingsError("There is no key to send.", fix=_KEY_MEND)
+        looked = f", and {kept} is not there" if nearby else ""
+        raise SettingsError(f"There is no key to send: {KEY_VARIABLE} is not set{looked}.", fix=_KEY_MEND)
     return Key(str(click.prompt("Key of the proxy", hide_input=True, err=True)), "the one you typed")
 
 
-_KEY_MEND = f"Set {KEY_VARIABLE} to a key of the proxy, or name with --state-dir where `neuronode serve` keeps its own."
+_KEY_MEND = (
+    f"Set {KEY_VARIABLE} to a key of the proxy, or say where `neuronode serve` keeps its own: `neuronode status "
+    "--state-dir DIRECTORY`."
+)
 
 
 def segment(name: str) -> str:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 import click
 from click.shell_completion import CompletionItem
 
 from neuronode_router.cli.lean import without
+from neuronode_router.cli.options import state_dir_option, url_option
 from neuronode_router.errors import NeuronodeError, SettingsError
 from neuronode_router.version import VERSION
 
@@ -80,16 +82,25 @@ class LazyGroup(click.Group):
     cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
 )
 @click.version_option(VERSION, prog_name="neuronode")
+@url_option
+@state_dir_option
 @click.pass_context
-def cli(context: click.Context) -> None:
+def cli(context: click.Context, *, url: str, state_dir: Path | None) -> None:
     """Runtime control of which model answers behind a LiteLLM proxy.
 
     Alone it shows the status. Commands that talk to a running proxy find it by LITELLM_BASE_URL and LITELLM_API_KEY.
     """
     if context.invoked_subcommand is None:
         status = context.command.get_command(context, "status")  # type: ignore[attr-defined]
-        with status.make_context("status", [], parent=context) as alone:
+        given = ["--url", url, *(("--state-dir", str(state_dir)) if state_dir else ())]
+        with status.make_context("status", given, parent=context) as alone:
             status.invoke(alone)
+        return
+    for name in ("url", "state_dir"):
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            option = f"--{name.replace('_', '-')}"
+            command = f"neuronode {context.invoked_subcommand} {option} ..."
+            raise click.UsageError(f"Write {option} after the command: {command}")
 
 
 def main() -> None:

@@ -51,5 +51,11 @@ def to_future(context: click.Context, parameter: click.Parameter, text: str | No
     return at
 
 
+def in_order(since: float | None, until: float | None) -> None:
+    """Raise `click.BadParameter` where a period ends before it begins."""
+    if since is not None and since >= (time.time() if until is None else until):
+        raise click.BadParameter("The period ends before it begins.", param_hint="'--since'")
+
+
 since_option = click.option("--since", callback=to_moment, help="From when on: 24h, 7d, or 2026-11-01T08:00.")
 until_option = click.option("--until", callback=to_moment, help="Until when, likewise. Default: now.")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import httpx
@@ -15,6 +15,7 @@ from fastapi import Request
 
 from neuronode_router.domain import AUTO_NAMES, Tier
 from neuronode_router.histogram import Histogram
+from neuronode_router.litellm_plugin.hooks.asked_task import asking_for
 from neuronode_router.routing.fallback_chain import DeploymentStatus
 from neuronode_router.tasks import Catalogue
 from neuronode_router.tasks.completions import Completions
@@ -67,22 +68,29 @@ class TaskHost:
         return self._folder.catalogue
 
     @asynccontextmanager
-    async def completions(self, request: Request) -> AsyncIterator[Completions]:
-        """Yield how the proxy is asked in the name of the caller of `request`: in this process, by his own key."""
+    async def completions(self, request: Request, *, task: str | None = None) -> AsyncIterator[Completions]:
+        """Yield how the proxy is asked in the name of the caller of `request`: in this process, by his own key.
+
+        What is asked is counted under `task`.
+        """
         client = request.client
         transport = httpx.ASGITransport(
             self._proxy.app,
             raise_app_exceptions=False,
             client=(client.host, client.port) if client else ("unknown", 0),
         )
-        async with httpx.AsyncClient(
+        with asking_for(task) if task else nullcontext():
+            async with self._to_proxy(request, transport) as to_proxy:
+                yield Completions(to_proxy)
+
+    def _to_proxy(self, request: Request, transport: httpx.ASGITransport) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
             transport=transport,
             base_url="http://proxy",
             headers=self._headers(request),
             timeout=None,  # noqa: S113 - LiteLLM's own time-outs apply
             trust_env=False,
-        ) as to_proxy:
-            yield Completions(to_proxy)
+        )
 
     async def offer(self, request: Request) -> Offer:
         """Return what the caller of `request` can ask by name, and what answers for each tier."""

@@ -24,6 +24,7 @@ from neuronode_router.domain import (
     NothingFits,
     OnMissing,
     OnOverload,
+    PersonalDataRule,
     Profile,
     Stickiness,
     Tier,
@@ -197,6 +198,14 @@ class ProfileFile(BaseModel):
             "local is always within.",
         ),
     ] = ()
+    personal_data: Annotated[
+        PersonalDataRule,
+        Field(
+            strict=False,
+            description="What becomes of requests with personal data (e-mail, telephone, IBAN, card, German tax and "
+            "social security numbers): they go anywhere, to local groups only, or are refused.",
+        ),
+    ] = PersonalDataRule.ALLOW
 
 
 _DEFAULTS: Mapping[str, object] = {
@@ -211,6 +220,7 @@ _DEFAULTS: Mapping[str, object] = {
     "too_dear": TOO_DEAR,
     "conversations": ConversationRule.KEEP,
     "residency": [],
+    "personal_data": PersonalDataRule.ALLOW,
 }
 """What a profile's file need not say."""
 
@@ -245,6 +255,7 @@ def to_profile(
         too_dear=valid.too_dear,
         conversations=valid.conversations,
         residency=valid.residency,
+        personal_data=valid.personal_data,
     )
     return profile, []
 

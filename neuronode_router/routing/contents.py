@@ -103,8 +103,10 @@ class Contents:
 
     texts: list[str] = field(default_factory=list)
     modalities: set[Modality] = field(default_factory=set)
+    apart: list[str] = field(default_factory=list)
+    """Texts that are served each on its own."""
     other: int = 0
-    """Tokens of what is no text."""
+    """Tokens of what is no text, and of the longest of those apart."""
 
     @property
     def tokens(self) -> int:
@@ -231,6 +233,7 @@ def _fields(body: Mapping[str, object], found: Contents, *, inner: bool = False)
             continue
         if key in _EACH_ON_ITS_OWN and form is list and (one := _one_of_many(given)) is not None:  # type: ignore[arg-type]
             found.other += one
+            found.apart.extend(text for text in given if text.__class__ is str)  # type: ignore[attr-defined]
         elif key in _CONTENT or form is str:
             found.walk(given)
         elif inner or key != EXTRA or form is not dict:

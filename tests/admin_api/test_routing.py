@@ -11,7 +11,6 @@ import pytest
 from admin_api.router import PREFIX, SECOND_PREFIX
 from neuronode_router.access import Principal, Role
 from neuronode_router.auto.preview import preview
-from neuronode_router.auto.router import Caller
 from neuronode_router.domain import AUTO, Tier
 from neuronode_router.errors import NotAllowed
 from neuronode_router.routing.snapshot import build_snapshot
@@ -83,24 +82,6 @@ async def test_the_statistics_tell_how_a_deployment_stands_and_why(
     assert (fast["window"]["answers"], fast["window"]["errors"], fast["in_flight"]) == (6, 1, 1)
     assert fast["window"]["error_rate"] == pytest.approx(1 / 7)
     assert (medium["health"], medium["window"], medium["unit"], medium["since"]) == ("ok", None, None, None)
-
-
-async def test_decisions_are_counted_and_a_dry_run_is_not(world: World, admin: httpx.AsyncClient) -> None:
-    """Requests that were routed appear by tier, task, group and step, with the rate of fallbacks."""
-    await overload(world, "tier_medium")
-    assert world.applier.state is not None
-    snapshot = build_snapshot(world.applier.state, world.manager_facts())
-    body = {"messages": [{"role": "user", "content": SUMMARY}]}
-
-    await classify(world, text=SUMMARY)
-    before = (await admin.get(f"{BASE}/stats")).json()["decisions"]
-    world.routing.auto.route(snapshot.decisions[AUTO], body, snapshot=snapshot, caller=Caller("somebody"))
-    after = (await admin.get(f"{BASE}/stats")).json()["decisions"]
-
-    assert (before["total"], before["fallback_rate"]) == (0, 0)
-    assert (after["total"], after["tier"], after["group"]) == (1, {"fast": 1}, {"tier_fast": 1})
-    assert (after["task"], after["fallbacks"], after["fallback_rate"]) == ({"summary": 1}, 1, 1.0)
-    assert after["step"]["overloaded"] == 1
 
 
 async def test_a_prompt_is_classified_and_decided_about(world: World) -> None:

@@ -9,6 +9,7 @@ import httpx
 from playwright.sync_api import expect
 
 from tests.browser.tabs import Tab
+from tests.support.place import FALLING
 from tests.support.proxy import Proxy
 from tests.support.servers import wait_until
 
@@ -63,3 +64,18 @@ def test_figures_are_the_providers_own_also_after_a_restart(
     assert asked.total() == REQUESTS
     expect(tab.page.get_by_role("table", name="Who answered")).to_be_visible()
     assert shown(tab) == after
+
+
+def test_a_fallback_is_the_failing_groups_own(tab: Tab, api: httpx.Client, proxy: Proxy) -> None:
+    """The group that another one stood in for has the rate of fallbacks, and the one that helped out has none of it."""
+    failing, helping = FALLING[0], FALLING[1]
+    body = {"model": failing, "messages": [{"role": "user", "content": "hi"}]}
+    httpx.post(
+        f"{proxy.url}/v1/chat/completions", json=body, headers=dict(api.headers), timeout=60
+    ).raise_for_status()
+
+    tab.go("routing")
+    row = tab.page.get_by_role("table", name="Who answered").get_by_role("row")
+
+    expect(row.filter(has_text=failing)).to_contain_text("100")
+    expect(row.filter(has_text=helping)).not_to_contain_text("100")

@@ -188,6 +188,7 @@ def callers(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Ite
         "chooser": generate_key("chooser", profiles=("balanced",)),
         "ordinary": generate_key("ordinary"),
         "bound": generate_key("bound"),
+        "watched": generate_key("watched", profiles=("watchful",)),
     }
     resident, entry = generate_key("resident")
     generated["resident"] = (resident, replace(entry, residency=("local",)))
@@ -678,3 +679,60 @@ def test_the_books_say_that_nothing_left(callers: Callers) -> None:
     callers.chat("ordinary", "away", prompt="fail-503", fallbacks=["rescue"])
 
     wait_until(lambda: {"local", "us", "local+us"} <= places().keys(), what="books of places")
+
+
+MAIL = "Schreib an anna.meyer@firma.de"
+SPOKEN: Mapping[str, Callable[[httpx.Client, str], httpx.Response]] = {
+    "chat": lambda client, name: NAMED["chat"](client, name, messages=[{"role": "user", "content": MAIL}]),
+    "chat stream": lambda client, name: NAMED["chat stream"](
+        client, name, messages=[{"role": "system", "content": MAIL}, *PROMPT]
+    ),
+    "completions": lambda client, name: NAMED["completions"](client, name, prompt=MAIL),
+    "embeddings": lambda client, name: NAMED["embeddings"](client, name, input=["hi", MAIL]),
+    "responses": lambda client, name: NAMED["responses"](client, name, instructions=MAIL),
+    "messages": lambda client, name: NAMED["messages"](client, name, system=MAIL),
+    "messages stream": lambda client, name: NAMED["messages stream"](client, name, system=MAIL),
+    "generateContent": lambda client, name: client.post(
+        f"/v1beta/models/{name}:generateContent", json={"contents": [{"role": "user", "parts": [{"text": MAIL}]}]}
+    ),
+    "speech": lambda client, name: NAMED["speech"](client, name, input=MAIL),
+    "moderations": lambda client, name: NAMED["moderations"](client, name, input=MAIL),
+    "images": lambda client, name: NAMED["images"](client, name, prompt=MAIL),
+}  # fmt: skip
+
+
+MUTE = frozenset({"speech", "moderations", "images"})
+"""Calls that the fake provider counts, and does not answer."""
+
+
+@pytest.fixture(scope="module")
+def watchful(callers: Callers) -> str:
+    """A profile with a rule for personal data: two of its tasks lead away, and one of its tiers is at home."""
+    with callers.proxy.client() as admin:
+        found = admin.get("/admin/profiles/balanced").raise_for_status()
+        given = {
+            key: found.json()[key]
+            for key in ("description", "cost_level", "performance_level", "tasks", "tiers")
+        }
+        away = {"tasks": given["tasks"] | {"chat": "away", "summary": "away"}, "personal_data": "local"}
+        made = admin.put(
+            "/admin/profiles/watchful", json=given | away, headers={"if-match": found.headers["etag"]}
+        )
+        assert made.raise_for_status().json()["complete"]
+    return "watchful"
+
+
+@pytest.mark.parametrize("wire", SPOKEN)
+def test_personal_data_leaves_by_no_wire(callers: Callers, watchful: str, wire: str) -> None:
+    """A task whose group is away is answered at home, and the answer says why; without such data it goes away."""
+    asked = callers.ask("watched", lambda client: SPOKEN[wire](client, f"{watchful}/chat"))
+    away = callers.ask("watched", lambda client: SPOKEN[wire](client, "away"))
+    plain = callers.chat("watched", f"{watchful}/chat")
+
+    assert asked.seen == {"tier_complex"}
+    assert away.seen == {"away-us"}
+    assert plain.seen == {"away-us"}
+    if wire not in MUTE:
+        said = decision(asked.answer)
+        assert (said["personal-data"], said["location"]) == ("email", "local")
+        assert said["reason"].endswith("personal_data")

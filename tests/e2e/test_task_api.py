@@ -384,6 +384,19 @@ def test_routing_stats_count_every_workers_requests(admin: httpx.Client, member:
     assert page["routing_stats"]["total_requests"] == page["total_requests"] >= 6
 
 
+def test_what_a_task_asks_is_counted_under_it(admin: httpx.Client, member: httpx.Client) -> None:
+    """Usage has the requests of a template under the template's name, though they ask for a tier."""
+
+    def counted() -> int:
+        lines = admin.get("/admin/usage", params={"by": "task"}).raise_for_status().json()["lines"]
+        return sum(line["figures"]["requests"] for line in lines if line["names"]["task"] == "sentiment")
+
+    before = counted()
+    member.post("/api/v1/llm/sentiment", json={"text": "Wunderbar, danke!"}).raise_for_status()
+
+    wait_until(lambda: counted() > before, seconds=60, what="the request in the books")
+
+
 async def test_model_router_speaks_to_the_same_proxy(proxy: Proxy, keys: Mapping[str, str]) -> None:
     """The Python class gets from a real proxy what the task API gives."""
     async with ModelRouter(proxy.url, keys["ordinary"]) as router:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import litellm
@@ -23,6 +23,7 @@ from neuronode_router.domain import (
     TASK_ALIASES,
     ControlState,
     HostFacts,
+    PersonalDataRule,
     Profile,
     ProfileSet,
     Tier,
@@ -30,7 +31,7 @@ from neuronode_router.domain import (
 from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.auth.identity import RESIDENCY, Identity
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
-from neuronode_router.litellm_plugin.hooks import gate
+from neuronode_router.litellm_plugin.hooks import gate, personal
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.judging import JudgedGroups
 from neuronode_router.litellm_plugin.router.location import location_of
@@ -58,6 +59,7 @@ class Kept:
 
     profiles: Mapping[str, tuple[str, ...]]
     keys: Mapping[str, tuple[str, ...]]
+    personal: Mapping[str, PersonalDataRule] = field(default_factory=dict)
 
 
 def entries() -> list[dict[str, Any]]:
@@ -97,7 +99,9 @@ def way(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
     live = router(entries(), disable_cooldowns=True)
     monkeypatch.setattr("litellm.proxy.proxy_server.llm_router", live)
     names = ("active", "strict", STABLE_ALIAS_PROFILE)
-    profiles = ProfileSet({name: profile(name, kept.profiles.get(name, ())) for name in names})
+    made = {name: profile(name, kept.profiles.get(name, ())) for name in names}
+    rules = {name: kept.personal.get(name, PersonalDataRule.ALLOW) for name in names}
+    profiles = ProfileSet({name: replace(made[name], personal_data=rules[name]) for name in names})
     groups = frozenset({*ELSEWHERE, "mixed"})
     current = CurrentSnapshot()
     current.take(
@@ -163,12 +167,12 @@ async def test_no_name_leads_a_confined_caller_elsewhere(way: Way, caller: str, 
 async def test_no_fallback_leads_a_confined_caller_elsewhere(way: Way, shape: str) -> None:
     """In any shape and field: what is elsewhere is skipped, and what comes after it is tried."""
     targets = (*ELSEWHERE, "mixed", "strategy", "auto:complex", "american,own", "*")
-    for target, field in itertools.product(targets, FALLBACK_FIELDS):
-        seen = await way.ask("confined", {"model": "own", **fallbacks(shape, field, target)})
+    for target, key in itertools.product(targets, FALLBACK_FIELDS):
+        seen = await way.ask("confined", {"model": "own", **fallbacks(shape, key, target)})
 
         assert "own" in seen
-        assert seen <= WITHIN["local"], (target, field)
-        assert field != "fallbacks" or shape != "names" or "mixed-own" in seen
+        assert seen <= WITHIN["local"], (target, key)
+        assert key != "fallbacks" or shape != "names" or "mixed-own" in seen
 
 
 def fallbacks(shape: str, field: str, target: str) -> dict[str, Any]:
@@ -221,6 +225,75 @@ async def test_a_profile_that_is_chosen_has_what_cannot_be_checked_refused(way: 
     seen = await way.ask("ordinary", {"model": "strict/chat", "api_base": "http://127.0.0.1:8"})
 
     assert seen == set()
+
+
+LOCAL_ONLY = Kept({}, {}, {"active": PersonalDataRule.LOCAL})
+MAIL = "Schreib an anna.meyer@firma.de"
+HOLDING: Mapping[str, dict[str, Any]] = {
+    "turn": {"messages": [{"role": "user", "content": MAIL}]},
+    "part": {"messages": [{"role": "user", "content": [{"type": "text", "text": MAIL}]}]},
+    "system": {"messages": [{"role": "system", "content": MAIL}, {"role": "user", "content": "hi"}]},
+    "tool result": {
+        "messages": [
+            {"role": "user", "content": "hi"},
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"id": "a", "type": "function", "function": {}}],
+            },
+            {"role": "tool", "tool_call_id": "a", "content": MAIL},
+        ]
+    },
+    "user": {"user": "anna.meyer@firma.de"},
+}
+
+
+@pytest.mark.parametrize("kept", [LOCAL_ONLY], indirect=True)
+@pytest.mark.parametrize("place", HOLDING)
+async def test_personal_data_goes_to_own_machines_only(way: Way, place: str) -> None:
+    """Wherever it stands: tasks and `auto` lead to a local group instead, and what cannot is refused."""
+    for name in NAMES:
+        seen = await way.ask("ordinary", {"model": name, **HOLDING[place]})
+
+        assert seen <= WITHIN["local"] or name.startswith(("strict/", "@profile/")), name
+        assert bool(seen) or name not in {*ANSWERED, "strategy"}
+
+
+@pytest.mark.parametrize("kept", [LOCAL_ONLY], indirect=True)
+async def test_without_personal_data_a_request_goes_anywhere(way: Way) -> None:
+    """The rule holds nothing back that is not personal."""
+    for name in ("strategy", "american", "provider"):
+        assert await way.ask("ordinary", {"model": name}) == {"american" if name == "strategy" else name}
+
+
+@pytest.mark.parametrize("kept", [LOCAL_ONLY], indirect=True)
+async def test_a_fallback_is_kept_local_too(way: Way) -> None:
+    """Of the client's fallbacks those elsewhere are skipped."""
+    body = {"model": "own", "fallbacks": ["american", "strategy", "mixed"], **HOLDING["turn"]}
+
+    assert await way.ask("ordinary", body) == {"own", "mixed-own"}
+
+
+@pytest.mark.parametrize("kept", [Kept({}, {}, {"active": PersonalDataRule.REFUSE})], indirect=True)
+async def test_personal_data_is_refused_by_kind(way: Way) -> None:
+    """Nobody is asked; the refusal says what was found, and not how it reads."""
+    data = {"model": "chat", **HOLDING["turn"], "proxy_server_request": {"body": {}, "headers": {}}}
+
+    assert await way.ask("ordinary", {"model": "chat", **HOLDING["turn"]}) == set()
+    assert await way.ask("ordinary", {"model": "chat"}) == {"own"}
+    with pytest.raises(HTTPException) as refusal:
+        await way.admission.async_pre_call_hook(UserAPIKeyAuth(), DualCache(), data, "acompletion")
+
+    assert refusal.value.status_code == 403
+    assert "(email)" in str(refusal.value.detail)
+    assert "anna" not in str(refusal.value.detail)
+
+
+async def test_nothing_is_read_where_no_profile_has_a_rule(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look costs nothing where nobody asked for it."""
+    monkeypatch.setattr(personal, "kinds_in", lambda _: pytest.fail("the request was read"))
+
+    assert await way.ask("ordinary", {"model": "american", **HOLDING["turn"]}) == {"american"}
 
 
 async def test_calls_within_a_request_stay_too(way: Way) -> None:

@@ -6,13 +6,15 @@ It must not know how a proxy comes to it; the screen shows what `GET /status` an
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 from rich.table import Table
 from rich.text import Text
 
+from neuronode_router.cli.commands.usage import dollars, milliseconds, share
 from neuronode_router.cli.http import Connection, Refused, Unreachable, problem_of
 from neuronode_router.cli.options import json_option, online
 from neuronode_router.cli.terminal import (
@@ -27,9 +29,16 @@ from neuronode_router.cli.terminal import (
     terminal,
     warning,
 )
+from neuronode_router.errors import NeuronodeError
 
 REFRESH_SECONDS = 2.0
 """How often a watched status is read again where no event says to: a worker may die without one."""
+
+TRAFFIC_SECONDS = 900
+"""What the line about traffic looks back on."""
+
+FEW = 3
+"""Groups that are named where there are many."""
 
 Status = Mapping[str, Any]
 
@@ -48,13 +57,30 @@ def command(connection: Connection, *, watch: bool, as_json: bool) -> None:
     if watch:
         _watch(connection, status, as_json=as_json)
         return
-    answer(status, lambda: _parts(status), as_json=as_json)
+    answer(status, lambda: _parts(status, traffic(connection)), as_json=as_json)
     sys.exit(0 if healthy(status) else 1)
 
 
 def healthy(status: Status) -> bool:
     """Whether all is as it should be, as far as this key may see."""
     return bool(status["ready"]) and status["converged"] is not False and not status["problems"]
+
+
+def traffic(connection: Connection) -> str | None:
+    """Return in one line how well it goes and what it costs; None where nobody counts, or this key may not see it."""
+    now = time.time()
+    try:
+        total = connection.get("/usage", **{"from": now - TRAFFIC_SECONDS, "to": now}).document["total"]
+    except NeuronodeError:
+        return None
+    minutes = TRAFFIC_SECONDS // 60
+    if not total["requests"]:
+        return f"no requests in {minutes} minutes"
+    hourly = None if total["cost_usd"] is None else round(total["cost_usd"] * 3600 / TRAFFIC_SECONDS, 4)
+    counted = f"{total['requests']:,} request{'s' * (total['requests'] != 1)} in {minutes} minutes"
+    rates = f"{share(total['error_rate'])} errors, {share(total['fallback_rate'])} fallbacks"
+    unpriced = f", {total['unpriced']} unpriced" if total["unpriced"] else ""
+    return f"{counted}, p95 {milliseconds(total['latency_p95_ms'])}, {rates}, {dollars(hourly)} an hour{unpriced}"
 
 
 def _watch(connection: Connection, status: Status, *, as_json: bool) -> None:
@@ -134,7 +160,7 @@ def _convergence(status: Status) -> str:
     return f"in force in {current} of {len(live)} workers"
 
 
-def _parts(status: Status) -> list[Part]:
+def _parts(status: Status, traffic: str | None = None) -> list[Part]:
     metadata = status["profile_metadata"] or {}
     why = status.get("why")  # a member is not told, and an older proxy does not tell
     parts: list[Part] = [
@@ -149,6 +175,7 @@ def _parts(status: Status) -> list[Part]:
                 ("revision", f"{status['revision']}, committed {moment(status['committed_at'])}"),
                 ("state", Text(_convergence(status), "green" if healthy(status) else "bold red")),
                 *([("why", why)] if why else []),
+                *([("traffic", traffic)] if traffic else []),
                 *_conversations(status),
             ]
         ),
@@ -156,12 +183,17 @@ def _parts(status: Status) -> list[Part]:
     if status["workers"]:
         parts += ["", _workers(status)]
     if status["embedded_groups"]:
-        parts += ["", f"Answered by the built-in tiny model: {clean(', '.join(status['embedded_groups']))}"]
+        parts += ["", _embedded(status["embedded_groups"])]
     if status["warnings"] or status["problems"]:
         parts += [""]
     parts += [warning(f"Warning: {text}") for text in status["warnings"] or ()]
     parts += [problem(f"Problem: {problem_of(place)}") for place in status["problems"] or ()]
     return [*parts, "", table(("task", "group"), status["active_mappings"].items())]
+
+
+def _embedded(groups: Sequence[str]) -> str:
+    shown = clean(", ".join(groups[:FEW])) + (", ..." if len(groups) > FEW else "")
+    return f"Answered by the built-in tiny model: {len(groups)} of the model groups ({shown})"
 
 
 def _conversations(status: Status) -> list[tuple[str, str]]:

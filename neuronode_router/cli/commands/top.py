@@ -16,7 +16,7 @@ from typing import Any
 import click
 from rich.text import Text
 
-from neuronode_router.cli.commands.usage import dollars, milliseconds, share
+from neuronode_router.cli.commands.usage import dollars, fallbacks_of, milliseconds, share
 from neuronode_router.cli.http import Connection, Refused, Unreachable
 from neuronode_router.cli.options import json_option, online
 from neuronode_router.cli.terminal import Part, answer, clean, facts, problem, table, terminal
@@ -25,7 +25,7 @@ REFRESH_SECONDS = 2.0
 LEAVE = frozenset(b"qQ\x1b")
 ROWS = {"task": "task", "group": "served_group", "profile": "profile"}
 """What a row can be -> the grouping of the usage report."""
-FIGURES = (">requests", ">per second", ">p50", ">p95", ">errors", ">fallbacks", ">cost/h")
+FIGURES = (">requests", ">per second", ">p50", ">p95", ">errors")
 
 Document = Mapping[str, Any]
 
@@ -136,12 +136,12 @@ def _parts(found: Document, lost: str = "") -> list[Part]:
         facts(
             [
                 ("profile", f"{found['profile']}, revision {found['revision']}"),
-                ("figures", f"of the {minutes:.1f} minutes until {_clock(found)}"),
+                ("figures", f"of the {minutes:.1f} minutes until {_clock(found)}, from a whole minute on"),
             ]
         ),
         *([problem(lost)] if lost else []),
         "",
-        table((found["by"], *FIGURES), rows),
+        table((found["by"], *FIGURES, fallbacks_of((ROWS[found["by"]],)), ">cost/h"), rows),
     ]
 
 

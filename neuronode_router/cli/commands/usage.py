@@ -5,25 +5,33 @@ It must not know how it is counted. What nobody has set a price for is unpriced,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 from rich.table import Table
 
 from neuronode_router.cli.http import Connection
-from neuronode_router.cli.moment import since_option, until_option
+from neuronode_router.cli.moment import in_order, since_option, until_option
 from neuronode_router.cli.options import json_option, online
 from neuronode_router.cli.terminal import answer, clean, moment, table
 from neuronode_router.errors import SettingsError
 from neuronode_router.usage.finished import UsageKey
 
 STEPS = {"minute": 60, "hour": 3600, "day": 86_400}
-COLUMNS = (">requests", ">cost", ">period before", ">p50", ">p95", ">first token", ">errors", ">fallbacks")
+COLUMNS = (">requests", ">cost", ">period before", ">p50", ">p95", ">first token", ">errors")
+FALLBACKS, STOOD_IN = ">fallbacks", ">stood in"
+"""The share that another group answered than was chosen; by who answered alone it tells of the one that helped out."""
 
 GROUPINGS = UsageKey._fields
 
 Figures = Mapping[str, Any]
+
+
+def groupings(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    """Return what a list of groupings can end with."""
+    given, _, last = begun.rpartition(",")
+    return [f"{given},{name}" if given else name for name in GROUPINGS if name.startswith(last)]
 
 
 @click.group("usage", invoke_without_command=True)
@@ -31,6 +39,7 @@ Figures = Mapping[str, Any]
     "--by",
     default="profile",
     show_default=True,
+    shell_complete=groupings,
     help=f"Grouping: {', '.join(GROUPINGS)}; or several, with commas.",
 )
 @since_option
@@ -56,6 +65,7 @@ def command(
     """
     if context.invoked_subcommand is not None:
         return
+    in_order(period["since"], period["until"])
     if unknown := [name for name in by.split(",") if name not in GROUPINGS]:
         fix = f"Use one of {', '.join(GROUPINGS)}, or several with commas."
         raise SettingsError(f"There is no grouping {unknown[0]!r}.", fix=fix)
@@ -78,6 +88,7 @@ def command(
 @online
 def residency(connection: Connection, *, team: str | None, within: str, as_json: bool, **period: Any) -> None:
     """Show where requests went, for an audit. Exit code 1 where any went, or may have gone, elsewhere."""
+    in_order(period["since"], period["until"])
     asked = {"team": team, "within": within, "from": period["since"], "to": period["until"]}
     found = connection.get("/usage/residency", **asked).document
     answer(found, lambda: _whereabouts(found), as_json=as_json)
@@ -122,8 +133,13 @@ def _parts(report: Mapping[str, Any]) -> list[Table | str]:
     ]
     blank = ("",) * (len(report["by"]) + stepped - 1)
     rows.append(("total", *blank, *_cells(report["total"], report["total_before"])))
-    columns = (*(("from",) if stepped else ()), *report["by"], *COLUMNS)
+    columns = (*(("from",) if stepped else ()), *report["by"], *COLUMNS, fallbacks_of(report["by"]))
     return [f"{moment(report['from'])} to {moment(report['to'])}", "", table(columns, rows)]
+
+
+def fallbacks_of(by: Sequence[str]) -> str:
+    """Return the head of the column of fallbacks under a grouping."""
+    return STOOD_IN if "served_group" in by and "chosen_group" not in by else FALLBACKS
 
 
 def _cells(figures: Figures, before: Figures | None) -> tuple[object, ...]:

@@ -7,7 +7,7 @@ sent it, and is counted. Whoever is denied something is refused then: nobody cou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -33,7 +33,15 @@ from neuronode_router.errors import (
     UnknownTier,
 )
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
-from neuronode_router.litellm_plugin.hooks import chosen_group, gate, keeping, moving, request_metadata
+from neuronode_router.litellm_plugin.hooks import (
+    asked_task,
+    calls,
+    chosen_group,
+    gate,
+    keeping,
+    moving,
+    request_metadata,
+)
 from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost, Asking, Way
 from neuronode_router.litellm_plugin.hooks.keeping import Keeper, Talk
 from neuronode_router.litellm_plugin.hooks.redirections import refuse_redirections
@@ -48,29 +56,6 @@ from neuronode_router.routing.snapshot import Snapshot
 
 STARTUP_WAIT_SECONDS = 5.0
 """How long the very first requests of a worker may wait for its first snapshot."""
-
-ROUTED_CALLS = frozenset(
-    {
-        *("completion", "acompletion", "text_completion", "atext_completion", "embedding", "aembedding"),
-        *("responses", "aresponses", "compact_responses", "acompact_responses"),
-        *("anthropic_messages", "aanthropic_messages"),
-        *("generate_content", "agenerate_content", "generate_content_stream", "agenerate_content_stream"),
-        *("image_generation", "aimage_generation", "image_edit", "aimage_edit", "ocr", "aocr"),
-        *("speech", "aspeech", "transcription", "atranscription", "_arealtime"),
-        *("moderation", "amoderation", "rerank", "arerank"),
-        *("create_video", "acreate_video", "video_generation", "avideo_generation"),
-        *("create_interaction", "acreate_interaction"),
-    }
-)
-"""The calls whose `model` LiteLLM's router resolves: they are admitted. Others are not changed."""
-
-SEVERAL = frozenset({"completion", "acompletion"})
-"""The calls that LiteLLM sends to each of several names between commas."""
-
-HARMLESS = frozenset(
-    {"get", "list", "retrieve", "delete", "cancel", "content", "status", "mcp", "search", "message"}
-)
-"""Words in the names of calls that run no model: they look at or end what a call has made, or ask tools and agents."""
 
 REFUSALS: Mapping[type[NeuronodeError], int] = {
     NotAllowed: 403,
@@ -115,11 +100,11 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         moving.begin(None)
         if self._current.snapshot is None and not self._opened.is_set():
             await self._startup()
-        routed = call_type in ROUTED_CALLS and "model" in data
+        routed = call_type in calls.ROUTED and "model" in data
         with self._refusing(user_api_key_dict, data, routed=routed):
             if routed:
                 return await self._admit(user_api_key_dict, data, call_type)
-            if _is_harmless(call_type):
+            if calls.is_harmless(call_type):
                 gate.let(gate.FREE)
             else:
                 await self._judge(user_api_key_dict, data, kind=f"a call of the kind {call_type!r}")
@@ -155,7 +140,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
     def is_limited(self, user: UserAPIKeyAuth) -> bool:
         """Return whether anything is denied to a caller, or nobody can tell. Never raises."""
         try:
-            return self.asking(user, {}).is_denied
+            return self.asking(user, {}).is_unreadable
         except Exception as error:  # noqa: BLE001 - who cannot be known is not let through
             self.failures.record("admission", error)
             return self._must_fail(user, {})
@@ -173,9 +158,9 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         self, user: UserAPIKeyAuth, body: Mapping[str, Any], *, kind: str, counts: bool = False
     ) -> None:
         asking = self.asking(user, dict(body))
-        if asking.is_denied and not (counts and isinstance(body.get("model"), str)):
+        if asking.is_unreadable and not (counts and isinstance(body.get("model"), str)):
             raise gate.unseen(kind)
-        for name in set(_all_names(body)):
+        for name in set(calls.names(body)):
             await self._judge_name(asking, name)
         gate.let(asking.passing())
 
@@ -204,7 +189,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             raise InvalidRequest(f"The request holds {wrong}, which JSON has not.")
         limited = asking.is_denied
         refuse_redirections(data, call_type, limited=limited)
-        names = targets.asked(requested, several=call_type in SEVERAL)
+        names = targets.asked(requested, several=call_type in calls.SEVERAL)
         talk = self._talk(asking, call_type) if len(names) == 1 else None
         if asking.snapshot.state.canary is not None:
             session = request_metadata.session_id(data)
@@ -221,6 +206,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         chosen_group.choose(user, requested, ",".join(way.decision.group for way in ways))
         known = self._keeper.sent(talk, ways[0].decision, asking.snapshot)
         shared = {request_metadata.CONVERSATION: known, request_metadata.CALLER: asking.principal.name}
+        shared |= asking.personal_mark()
         marks = [{**(way.mark or {}), **shared} for way in ways]
         decisions = [way.decision for way in ways]
         request_metadata.stamp_all(bucket, list(zip(decisions, marks, strict=True)), tags=self._host.tags())
@@ -237,9 +223,9 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
                 principal.max_tier is not TIERS[-1]
                 or bool(principal.residency)
                 or gate.is_listed(user)
-                or any(profile.residency for profile in self._profiles().values())
+                or any(profile.confines for profile in self._profiles().values())
                 or any(subject in bindings for subject in subjects)
-                or any(name.startswith(PROFILE_NAME_PREFIX) for name in _all_names(data))
+                or any(name.startswith(PROFILE_NAME_PREFIX) for name in calls.names(data))
             )
         except Exception as error:  # noqa: BLE001 - on the request path: who cannot be known is not let through
             self.failures.record("admission", error)
@@ -265,7 +251,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         if decision.arm is not None:
             decision = keeping.in_its_arm(decision)
             mark |= {request_metadata.COMPARED: asking.placement is not None and asking.placement.compared}
-        return Way(name, decision, mark)
+        return Way(name, asked_task.named(decision), mark)
 
     def _route(
         self, decision: Decision, asking: Asking, talk: Talk | None
@@ -368,20 +354,6 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
 def _least_bad(decision: Decision, snapshot: Snapshot) -> bool:
     profile = snapshot.state.profiles.profiles.get(decision.profile or "")
     return profile is not None and profile.nothing_fits is NothingFits.LEAST_BAD
-
-
-def _is_harmless(call_type: str) -> bool:
-    return not HARMLESS.isdisjoint(call_type.strip("_").removeprefix("a").split("_"))
-
-
-def _all_names(data: Mapping[str, Any]) -> Iterable[str]:
-    model = data.get("model")
-    if isinstance(model, str):
-        yield from targets.asked(model, several=True)
-    override = data.get(targets.OVERRIDE)
-    for place in (data, override if isinstance(override, Mapping) else {}):
-        for field in targets.FALLBACK_FIELDS:
-            yield from targets.names(targets.read_fallbacks(place.get(field)))
 
 
 def _tier(name: str) -> Tier:

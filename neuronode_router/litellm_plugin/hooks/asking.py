@@ -15,7 +15,7 @@ import litellm
 from litellm.proxy._types import UserAPIKeyAuth
 
 from neuronode_router.access import Principal, may_override
-from neuronode_router.domain import TIERS, Beyond, Decision, Profile, Reason, Step, Tier
+from neuronode_router.domain import TIERS, Beyond, Decision, PersonalDataRule, Profile, Reason, Step, Tier
 from neuronode_router.errors import InvalidRequest, NotAllowed, UnknownProfile
 from neuronode_router.litellm_plugin.hooks import request_metadata
 from neuronode_router.litellm_plugin.hooks.gate import (
@@ -27,6 +27,7 @@ from neuronode_router.litellm_plugin.hooks.gate import (
     outside,
 )
 from neuronode_router.litellm_plugin.hooks.operators_fallbacks import GENERAL, Configured, follow
+from neuronode_router.litellm_plugin.hooks.personal import PersonalData
 from neuronode_router.routing import targets
 from neuronode_router.routing.admit import admit
 from neuronode_router.routing.arms import Placement
@@ -102,6 +103,7 @@ class Asking:
         self._unnamed = False
         self.placement: Placement | None = None
         """The arm of the request, None while no rollout runs."""
+        self.personal = PersonalData(snapshot.state.profiles.profiles, data)
         self._decided = {self._deciding}
         self.places = self._required(self._decided)
         """Where the request's data may go, by what is known of it so far."""
@@ -115,6 +117,13 @@ class Asking:
     def is_denied(self) -> bool:
         """Whether there is anything that the caller may not reach."""
         return self.is_capped or self.is_listed or self._bound is not None or bool(self.places)
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether a call whose content nobody reads is kept from the caller: he is limited, or his profile looks for
+        personal data.
+        """
+        return self.is_denied or self.personal.rule(self._deciding) is not PersonalDataRule.ALLOW
 
     @property
     def is_capped(self) -> bool:
@@ -131,13 +140,32 @@ class Asking:
 
     def decide(self, name: str) -> Decision:
         """Return what a name means to this caller. Raises `NotAllowed` and `UnknownProfile`."""
-        return admit(
+        decision = admit(
             self.snapshot,
             name,
             wanted_profile=request_metadata.wish(self.data, request_metadata.PROFILE_HEADER),
             may_override=self._may_override,
             bound=lambda: self._bound,
             tries=self.placement is not None and self.placement.tries,
+        )
+        if decision.auto or decision.profile is None or not self.personal.is_kept_local({decision.profile}):
+            return decision
+        return self._at_home(decision)
+
+    def _at_home(self, decision: Decision) -> Decision:
+        """Return where a request with personal data goes: to the heaviest tier that stands on the own machines.
+
+        Where there is none it stays as it is, and is refused.
+        """
+        assert decision.profile is not None
+        places = self.places_under(decision)
+        if self.stays(decision.group, places):
+            return decision
+        ladder, highest = self.snapshot.ladders[decision.profile], TIERS.index(self.highest(decision))
+        groups = (group for tier in TIERS[highest::-1] for group in ladder[tier])
+        local = next((group for group in groups if self.stays(group, places)), None)
+        return (
+            replace(decision, group=local, steps=(*decision.steps, Step.PERSONAL_DATA)) if local else decision
         )
 
     async def enter(self, ways: Sequence[Way]) -> None:
@@ -243,6 +271,11 @@ class Asking:
             leads[name] = found[0]
         targets.lead_tools(self.data, leads)
 
+    def personal_mark(self) -> dict[str, str]:
+        """Return what the stamp says of personal data that was found under a rule."""
+        found = self.personal.found_under(self._decided)
+        return {request_metadata.PERSONAL: ",".join(sorted(found))} if found else {}
+
     def _said(self, model: str, group: str | None) -> bool:
         """Return whether anything in the client's body is this name, or a name that leads to this group."""
         said = targets.spoken(request_metadata.client_body(self.data))
@@ -265,6 +298,8 @@ class Asking:
             return ()
         # What a stricter profile decides makes the whole request stay where that profile says.
         stricter = self._decided | {decision.profile or self._deciding}
+        if self.personal.refusal(stricter):
+            return ()
         places = self._required(stricter)
         group = self._lightened(decision, places) if decision.auto else decision.group
         if group is None:
@@ -295,9 +330,11 @@ class Asking:
         known = self.snapshot.state.profiles.profiles
         # A binding may lead to a profile that is gone: what it names is refused then.
         named = (known[name].residency for name in sorted(profiles) if name in known)
-        return required(self.principal.residency, *named)
+        return required(self.principal.residency, self.personal.places(profiles), *named)
 
     def _decide_places(self, profiles: set[str]) -> None:
+        if refusal := self.personal.refusal(profiles):
+            raise refusal
         if profiles != self._decided:
             self._decided, self.places = profiles, self._required(profiles)
 
@@ -315,7 +352,10 @@ class Asking:
 
 def _is_mapped(decision: Decision) -> bool:
     """Return whether the operator's profile maps the very task to the group: that is a grant, whatever its tier."""
-    return decision.profile is not None and not decision.auto and Step.GROUP_MISSING not in decision.steps
+    return decision.profile is not None and not decision.auto and _NOT_AS_MAPPED.isdisjoint(decision.steps)
+
+
+_NOT_AS_MAPPED = frozenset({Step.GROUP_MISSING, Step.PERSONAL_DATA})
 
 
 def _judged_at_the_door(user: UserAPIKeyAuth, data: Mapping[str, Any]) -> set[str]:

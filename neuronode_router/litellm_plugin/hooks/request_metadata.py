@@ -61,6 +61,9 @@ _KEPT = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%")
 LEAST_BAD = "least_bad"
 """Entry of the mark: whether what no deployment can hold is sent all the same."""
 
+PERSONAL = "personal-data"
+"""Entry of the mark, and name of the header: kinds of personal data that were found under a profile's rule."""
+
 ARM = "arm"
 """Entry of the mark: which arm of a rollout answers; None where the request takes no part in one."""
 
@@ -355,7 +358,7 @@ def answer_headers(
     if moved is not None:
         headers[HEADER_PREFIX + "fallback"] = "1" if moved else "0"
     said = {"profile": mark["profile"], "task": mark["task"], "tier": tier}
-    said |= {ARM: mark.get(ARM), "location": location}
+    said |= {ARM: mark.get(ARM), PERSONAL: mark.get(PERSONAL), "location": location}
     for name, value in said.items():
         if value is not None:
             headers[HEADER_PREFIX + name] = header_value(str(value))

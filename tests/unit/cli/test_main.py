@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sqlite3
 import stat
@@ -46,6 +47,27 @@ def test_a_missing_configuration_is_one_line_and_exit_code_2(
     error = capsys.readouterr().err
     assert str(tmp_path / "none.yaml") in error
     assert "--config" in error
+
+
+def test_an_option_of_a_command_stands_behind_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Alone the command takes the status's options; before another command they would do nothing, and are refused."""
+    assert run(monkeypatch, "--state-dir", "nowhere", "usage") == 2
+    assert "neuronode usage --state-dir" in capsys.readouterr().err
+
+
+def test_without_a_key_it_is_said_where_one_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The folder by its name, and a command that can be pasted."""
+    monkeypatch.delenv("LITELLM_API_KEY", raising=False)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+
+    assert run(monkeypatch, "--state-dir", tmp_path / "none") == 2
+    said = capsys.readouterr().err
+    assert str(tmp_path / "none" / "master_key") in said
+    assert "neuronode status --state-dir DIRECTORY" in said
 
 
 def test_a_key_is_shown_once_and_known_afterwards(

@@ -13,6 +13,7 @@ import pytest
 
 from admin_api.host import AdminHost
 from neuronode_router.cli.commands.plan import cache_loss
+from neuronode_router.cli.commands.usage import groupings
 from neuronode_router.domain import Profile
 from neuronode_router.usage.finished import FinishedRequest
 from neuronode_router.usage.forecast import Forecast, forecast
@@ -178,6 +179,34 @@ def test_a_wrong_grouping_is_wrong_usage(counting: Remote, neuronode: Terminal) 
     assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
     assert "'colour'" in outcome.err
     assert "deployment" in outcome.err
+
+
+@pytest.mark.parametrize("command", ["usage", "usage residency"])
+@pytest.mark.parametrize("period", ["--since 1h --until 2h", "--since 2099-01-01"])
+def test_a_period_that_ends_before_it_begins_is_wrong_usage(
+    command: str, period: str, counting: Remote, neuronode: Terminal
+) -> None:
+    """Said in one line, before anybody is asked."""
+    outcome = neuronode(*command.split(), *period.split())
+
+    assert outcome.code == 2
+    assert "ends before it begins" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("by", "head"), [("task", "fallbacks"), ("served_group", "stood in"), ("chosen_group,served_group", "fallbacks")]
+)  # fmt: skip
+def test_the_group_that_helped_out_is_not_told_to_have_failed(
+    by: str, head: str, counting: Remote, neuronode: Terminal
+) -> None:
+    """By who answered alone, a fallback is an answer in the place of another group."""
+    assert head in neuronode("usage", "--by", by).out
+
+
+def test_groupings_are_completed_one_by_one() -> None:
+    """Also the second of a list."""
+    assert groupings(None, None, "ta") == ["task"]  # type: ignore[arg-type]  # it asks nobody
+    assert groupings(None, None, "task,served") == ["task,served_group"]  # type: ignore[arg-type]
 
 
 def test_a_proxy_that_does_not_count_says_so(remote: Remote, neuronode: Terminal) -> None:

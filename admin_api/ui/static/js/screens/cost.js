@@ -47,7 +47,7 @@ function Total({ now, before }) {
 }
 
 function Lines({ by, lines }) {
-  const head = [t(`word.${WORDS[by] ?? by}`), ...["requests", "cost", "versus", "p50_head", "p95_head", "first_token", "errors", "fallback"].map((name) => ({ text: t(`cost.${name}`), right: true }))];
+  const head = [t(`word.${WORDS[by] ?? by}`), ...["requests", "cost", "versus", "p50_head", "p95_head", "first_token", "errors", by === "served_group" ? "stood_in" : "fallback"].map((name) => ({ text: t(`cost.${name}`), right: true }))];
   return html`<${Table} label=${t("cost.by_name", { name: t(`word.${WORDS[by] ?? by}`) })} head=${head}>${lines.map(({ names, figures, before }) => html`<tr key=${names[by]}>
     <th scope="row"><${Name} of=${title(by, names[by])} /></th>
     <td class="right">${number(figures.requests)}</td><td class="right">${cost(figures)}</td>

@@ -25,10 +25,11 @@ export function Routing({ state }) {
   const { query } = usePeriod(period);
   const routed = useData(`usage?by=tier,task&${query}`, { name: `routed ${period}`, every: RECORDED_MS });
   const served = useData(`usage?by=served_group&${query}`, { name: `served ${period}`, every: RECORDED_MS });
+  const chosen = useData(`usage?by=chosen_group&${query}`, { name: `chosen ${period}`, every: RECORDED_MS });
   return html`<${Page} title=${t("nav.routing")} intro=${t("routing.intro")} tools=${html`<${PeriodChoice} value=${period} onChange=${setPeriod} />`} />
     <${Card} title=${t("routing.models")} note=${t("routing.recorded")}>
       <${Loaded} of=${routed} rows=${4} absent=${t("cost.absent")}>${(usage) => html`<${Recorded} lines=${usage.lines.filter(({ names }) => names.tier)} total=${usage.total} />`}<//>
-      <${Loaded} of=${served} rows=${4} absent=${t("cost.absent")}>${(usage) => html`<${Groups} usage=${usage} />`}<//><//>
+      <${Loaded} of=${served} rows=${4} absent=${t("cost.absent")}>${(usage) => html`<${Groups} usage=${usage} chosen=${chosen.data?.lines ?? []} />`}<//><//>
     <${Decisions} />
     <${Loaded} of=${found} rows=${8} absent=${t("routing.absent")}>${(stats) => html`
       <${Summary} stats=${stats} />
@@ -63,16 +64,20 @@ function Counts({ label, counts, of }) {
   return parts.length ? html`<${Bars} label=${label} parts=${parts} />` : html`<${Empty} title=${t("routing.none")}>${t("routing.none.fix")}<//>`;
 }
 
-// Who answered all requests of the period, and how well.
-function Groups({ usage: { lines, total } }) {
+// Who answered all requests of the period, and how well; and how often another one had to in the place of a group.
+function Groups({ usage: { lines, total }, chosen }) {
+  const left = new Map(chosen.map(({ names, figures }) => [names.chosen_group, figures.fallback_rate]));
+  const silent = chosen.map(({ names }) => names.chosen_group).filter((name) => !lines.some(({ names }) => names.served_group === name));
   const head = [t("routing.model"), ...["cost.requests", "routing.mean", "cost.p95_head", "routing.fallback_rate"].map((key) => ({ text: t(key), right: true }))];
-  const row = (name, figures) => html`<tr><th scope="row">${name}</th><td class="right">${number(figures.requests)}</td>
-    <td class="right">${milliseconds(figures.latency_mean_ms)}</td><td class="right">${milliseconds(figures.latency_p95_ms)}</td>
-    <td class="right">${percent(figures.fallback_rate)}</td></tr>`;
+  const row = (name, figures, rate) => html`<tr><th scope="row">${name}</th><td class="right">${number(figures?.requests ?? 0)}</td>
+    <td class="right">${milliseconds(figures?.latency_mean_ms)}</td><td class="right">${milliseconds(figures?.latency_p95_ms)}</td>
+    <td class="right">${percent(rate)}</td></tr>`;
+  const named = (name, figures) => row(html`<${Code} of=${name || t("cost.no_name")} />`, figures, left.get(name));
   if (!lines.length) return html`<${Empty} title=${t("cost.none")}>${t("cost.none.fix")}<//>`;
   return html`<${Table} label=${t("routing.groups")} head=${head}>
-      ${lines.map(({ names, figures }) => row(html`<${Code} of=${names.served_group || t("cost.no_name")} />`, figures))}
-      ${row(t("routing.all"), total)}<//>`;
+      ${lines.map(({ names, figures }) => named(names.served_group, figures))}
+      ${silent.map((name) => named(name))}
+      ${row(t("routing.all"), total, total.fallback_rate)}<//>`;
 }
 
 // How it stands now: not counted up, but measured.

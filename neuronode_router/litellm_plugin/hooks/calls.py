@@ -1,0 +1,50 @@
+"""Which calls of LiteLLM's there are: by what its hooks and bodies call them.
+
+It must not know who calls, nor where a name leads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from neuronode_router.routing import targets
+
+ROUTED = frozenset(
+    {
+        *("completion", "acompletion", "text_completion", "atext_completion", "embedding", "aembedding"),
+        *("responses", "aresponses", "compact_responses", "acompact_responses"),
+        *("anthropic_messages", "aanthropic_messages"),
+        *("generate_content", "agenerate_content", "generate_content_stream", "agenerate_content_stream"),
+        *("image_generation", "aimage_generation", "image_edit", "aimage_edit", "ocr", "aocr"),
+        *("speech", "aspeech", "transcription", "atranscription", "_arealtime"),
+        *("moderation", "amoderation", "rerank", "arerank"),
+        *("create_video", "acreate_video", "video_generation", "avideo_generation"),
+        *("create_interaction", "acreate_interaction"),
+    }
+)
+"""The calls whose `model` LiteLLM's router resolves: they are admitted. Others are not changed."""
+
+SEVERAL = frozenset({"completion", "acompletion"})
+"""The calls that LiteLLM sends to each of several names between commas."""
+
+HARMLESS = frozenset(
+    {"get", "list", "retrieve", "delete", "cancel", "content", "status", "mcp", "search", "message"}
+)
+"""Words in the names of calls that run no model: they look at or end what a call has made, or ask tools and agents."""
+
+
+def is_harmless(call_type: str) -> bool:
+    """Return whether a call runs no model."""
+    return not HARMLESS.isdisjoint(call_type.strip("_").removeprefix("a").split("_"))
+
+
+def names(data: Mapping[str, Any]) -> Iterable[str]:
+    """Yield every name that a body asks for, fallbacks included."""
+    model = data.get("model")
+    if isinstance(model, str):
+        yield from targets.asked(model, several=True)
+    override = data.get(targets.OVERRIDE)
+    for place in (data, override if isinstance(override, Mapping) else {}):
+        for field in targets.FALLBACK_FIELDS:
+            yield from targets.names(targets.read_fallbacks(place.get(field)))

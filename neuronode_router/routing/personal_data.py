@@ -1,0 +1,204 @@
+"""Personal data in texts, of kinds that a form or a check digit tells: which kinds there are, and nothing else.
+
+E-mail addresses, telephone numbers, IBANs, payment cards, German tax and social security numbers. Names, addresses,
+images and files are out of its scope. It must not know who asks, and keeps nothing of what it read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import StrEnum
+
+from neuronode_router.routing.contents import collect
+
+
+class PersonalDataKind(StrEnum):
+    """What a text holds."""
+
+    EMAIL = "email"
+    PHONE = "phone"
+    IBAN = "iban"
+    CARD = "card"
+    TAX_NUMBER = "tax_number"
+    """Germany's identification number for taxes, and the number of a tax office."""
+    SOCIAL_SECURITY_NUMBER = "social_security_number"
+    """Germany's."""
+
+
+def kinds_in(body: Mapping[str, object]) -> frozenset[PersonalDataKind]:
+    """Return the kinds of personal data in whatever a body of any wire sends as text. Never raises."""
+    found = collect(body)
+    named = (body.get(field) for field in NAMES_OF_USERS)
+    return kinds((*found.texts, *found.apart, *(name for name in named if isinstance(name, str))))
+
+
+def kinds(texts: Iterable[str]) -> frozenset[PersonalDataKind]:
+    """Return the kinds of personal data in the texts. Never raises."""
+    found: set[PersonalDataKind] = set()
+    for text in texts:
+        if "@" in text and PersonalDataKind.EMAIL not in found and _has_email(text):
+            found.add(PersonalDataKind.EMAIL)
+        if len(text) >= SHORTEST and (around := _around_numbers(text)):
+            found.update(_numbered(around, found))
+    return frozenset(found)
+
+
+NAMES_OF_USERS = ("user", "safety_identifier")
+"""Fields that no model reads, and that providers are sent."""
+
+SHORTEST = 7
+"""Digits of the shortest number that tells anything."""
+
+_RUN = re.compile(r"\d(?:[ ()/.\u00a0\u2011-]{0,3}\d){6,}")
+"""What every number of ours has. Little else has it, and only around it the others are looked for."""
+
+BEFORE, AFTER = 12, 30
+"""Characters around a run that may belong to the number, or tell that it is none."""
+
+_LOCAL = re.compile(r"[^\W_][\w.+-]{0,63}\Z")
+_DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_]{2,24}(?![\w-])")
+_SEPARATOR = r"[ \u00a0\u2011/.-]"
+
+_IBAN = re.compile(r"(?<![^\W_])[A-Za-z]{2}[0-9]{2}(?:[ \u00a0-]?[0-9A-Za-z]){11,30}")
+_END = r"(?!\w|[.,/-]\d)"
+_CARD = re.compile(
+    r"(?<![\w.,/-])(?:\d{13,19}|\d{4}([ \u00a0-])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ \u00a0-])\d{6}\2\d{4,5})"
+    + _END
+)
+_TAX = re.compile(r"(?<![\w.,/+-])[1-9]\d(?: ?\d{3}){3}" + _END)
+_TAX_OFFICE = re.compile(r"(?<![\w.,/+-])\d{2,3}/\d{3,4}/\d{4,5}" + _END)
+_SOCIAL = re.compile(r"(?<![\w.,/+-])\d\d[ -]?\d{6}[ -]?[A-Za-z][ -]?\d\d[ -]?\d" + _END)
+_PHONE = re.compile(
+    rf"(?<![\w.,/:=#-])(?<!\d[ \u00a0])(?:(?:\+|00)[1-9]\d{{0,2}}(?:{_SEPARATOR}{{0,3}}(?:\(0?\)|\(\d{{2,5}}\)))?"
+    rf"(?:{_SEPARATOR}{{0,3}}\d){{5,13}}"
+    rf"|\(?0[1-9]\d{{1,4}}\)?{_SEPARATOR}{{0,3}}\d(?:{_SEPARATOR}?\d){{4,9}}"
+    r"|\([2-9]\d\d\) ?\d{3}[ .-]\d{4}|[2-9]\d\d([.-])\d{3}\1\d{4})(?!\d|[.,/:-]\d|%)"
+)
+
+_DATE = re.compile(r"\d{1,2}([./-])\d{1,2}\1\d{2,4}")
+
+_REGIONS = ("DE", "AT", "CH", "GB")
+"""Where a number without the code of a country may be at home, if it begins with 0."""
+
+
+def _has_email(text: str) -> bool:
+    at = text.find("@")
+    while at >= 0:
+        local = _LOCAL.search(text, max(0, at - 64), at)
+        if local is not None and _DOMAIN.match(text, at + 1) and local[0] != "git":  # git@host is nobody
+            return True
+        at = text.find("@", at + 1)
+    return False
+
+
+def _around_numbers(text: str) -> str:
+    """Return what stands around the runs, with a line's end wherever something was left out."""
+    windows, end = [], 0
+    for run in _RUN.finditer(text):
+        start = max(run.start() - BEFORE, 0)
+        windows.append(
+            text[end : run.end() + AFTER] if start <= end else "\n" + text[start : run.end() + AFTER]
+        )
+        end = min(run.end() + AFTER, len(text))
+    return "".join(windows)
+
+
+def _numbered(text: str, known: set[PersonalDataKind]) -> Iterator[PersonalDataKind]:
+    for kind, candidates, is_one in _NUMBERS:
+        if kind not in known and any(is_one(match[0]) for match in candidates.finditer(text)):
+            yield kind
+
+
+def _is_iban(candidate: str) -> bool:
+    from stdnum import iban
+
+    written = re.sub(r"[ \u00a0-]", "", candidate).upper()
+    # Words in capitals may follow: the country says how long it is.
+    return any(
+        _remainder(written[:length]) == 1 and iban.is_valid(written[:length])
+        for length in range(15, min(34, len(written)) + 1)
+    )
+
+
+def _remainder(written: str) -> int:
+    """Return the remainder by which the check digits of ISO 7064 (mod 97) are right if it is 1."""
+    return int("".join(str(int(sign, 36)) for sign in written[4:] + written[:4])) % 97
+
+
+def _is_card(candidate: str) -> bool:
+    from stdnum import luhn
+
+    digits = re.sub(r"\D", "", candidate)
+    return _is_issued(digits) and len(set(digits)) > 1 and luhn.is_valid(digits)
+
+
+def _is_issued(digits: str) -> bool:
+    """Return whether a payment network gives out such numbers: by their first digits and length (ISO/IEC 7812)."""
+    size, four = len(digits), int(digits[:4])
+    return (
+        (digits[0] == "4" and size in (13, 16, 19))
+        or (size == 16 and (5100 <= four <= 5599 or 2221 <= four <= 2720 or 3528 <= four <= 3589))
+        or (size == 15 and four // 100 in (34, 37))
+        or (size == 14 and (four // 100 in (36, 38) or 3000 <= four <= 3059))
+        or (16 <= size <= 19 and (four == 6011 or 6440 <= four <= 6599))
+    )
+
+
+def _is_tax_number(candidate: str) -> bool:
+    from stdnum.de import idnr
+
+    return bool(idnr.is_valid(candidate.replace(" ", "")))
+
+
+def _is_tax_office_number(candidate: str) -> bool:
+    from stdnum.de import stnr
+
+    return bool(stnr.is_valid(candidate))
+
+
+def _is_social_security_number(candidate: str) -> bool:
+    """Return whether date and check digit are right (VKVV, § 2 and § 4).
+
+    The letter counts as two digits, its place in the alphabet; each digit is weighted, and the digits of the products
+    are added up.
+    """
+    written = re.sub(r"[ -]", "", candidate).upper()
+    day, month = int(written[2:4]), int(written[4:6])
+    if not (1 <= day <= 31 and 1 <= month <= 12):
+        return False
+    digits = written[:8] + f"{ord(written[8]) - 64:02}" + written[9:11]
+    weighted = (int(digit) * weight for digit, weight in zip(digits, _WEIGHTS, strict=True))
+    return sum(sum(map(int, str(product))) for product in weighted) % 10 == int(written[11])
+
+
+_WEIGHTS = (2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1)
+
+
+def _is_phone(candidate: str) -> bool:
+    import phonenumbers
+
+    if _DATE.match(candidate) or re.sub(r"\D", "", candidate) in "0123456789":
+        return False
+    first = candidate.lstrip("(")[0]
+    regions = (None,) if first == "+" else _REGIONS if first == "0" else ("US",)
+    if candidate.startswith("00"):
+        candidate, regions = "+" + candidate[2:], (None,)
+    for region in regions:
+        try:
+            number = phonenumbers.parse(candidate, region)
+        except phonenumbers.NumberParseException:
+            continue
+        if phonenumbers.is_valid_number(number):
+            return True
+    return False
+
+
+_NUMBERS: tuple[tuple[PersonalDataKind, re.Pattern[str], Callable[[str], bool]], ...] = (
+    (PersonalDataKind.IBAN, _IBAN, _is_iban),
+    (PersonalDataKind.CARD, _CARD, _is_card),
+    (PersonalDataKind.TAX_NUMBER, _TAX, _is_tax_number),
+    (PersonalDataKind.TAX_NUMBER, _TAX_OFFICE, _is_tax_office_number),
+    (PersonalDataKind.SOCIAL_SECURITY_NUMBER, _SOCIAL, _is_social_security_number),
+    (PersonalDataKind.PHONE, _PHONE, _is_phone),
+)
