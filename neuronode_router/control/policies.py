@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, Unpack
@@ -33,7 +33,16 @@ from neuronode_router.errors import (
     RevisionConflict,
     StoreUnavailable,
 )
-from neuronode_router.policy.document import OutageTarget, Policy, RuleMode, Want, difference
+from neuronode_router.policy.document import (
+    OutageScope,
+    OutageTarget,
+    OutageTrigger,
+    Policy,
+    PolicyRule,
+    RuleMode,
+    Want,
+    difference,
+)
 from neuronode_router.policy.engine import (
     Level,
     PolicyVerdict,
@@ -318,15 +327,23 @@ class Policies:
         verdict = self._decided(state, memory)
         return PolicyView(policy, verdict, state.active, rules, state.revision)
 
+    def _unusable(self, rule: PolicyRule) -> Iterator[str]:
+        """Yield why an outage rule cannot do its work here."""
+        assert isinstance(rule.trigger, OutageTrigger)
+        target = rule.trigger.target
+        failing = set(self._members(target))
+        if not failing:
+            yield f"This proxy has no deployment of {target.named} {target.name!r}."
+        elif rule.want.group is not None:
+            spared = set(self._members(OutageTarget(OutageScope.GROUP, rule.want.group)))
+            if spared and spared <= failing:
+                yield f"All of {rule.want.group!r} is of {target.named} {target.name!r} too: it would fail with it."
+
     def _require_known(self, policy: Policy, state: ControlState) -> None:
         host = self._host()
         found = [
             *((place, text) for place, want in policy.names() for text in _unknown(want, state, host)),
-            *(
-                (place, f"This proxy has no deployment of {target.named} {target.name!r}.")
-                for place, target in policy.targets()
-                if not self._members(target)
-            ),
+            *((place, text) for place, rule in policy.outages() for text in self._unusable(rule)),
         ]
         if found:
             fix = "Correct it, or add what is missing first."

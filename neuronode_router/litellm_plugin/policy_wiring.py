@@ -113,7 +113,7 @@ class PolicyWiring:
     async def _follow(self, steering: Steering) -> None:
         if self._watched[0] != steering.policy:
             policy = await self.policies.in_force()
-            self._watched = (steering.policy, frozenset(target for _, target in policy.targets()))
+            self._watched = (steering.policy, policy.watched())
 
     @property
     def _steering(self) -> Steering:

@@ -215,11 +215,17 @@ class Policy:
             if isinstance(rule.trigger, LatencyTrigger):
                 yield f"rules[{index}]", Want(group=rule.trigger.group)
 
-    def targets(self) -> Iterator[tuple[str, OutageTarget]]:
-        """Yield what its outage rules watch, under the path that says so."""
+    def outages(self) -> Iterator[tuple[str, PolicyRule]]:
+        """Yield its outage rules, each under its path."""
         for index, rule in enumerate(self.rules):
             if isinstance(rule.trigger, OutageTrigger):
-                yield f"rules[{index}]", rule.trigger.target
+                yield f"rules[{index}]", rule
+
+    def watched(self) -> frozenset[OutageTarget]:
+        """Return what its outage rules watch."""
+        return frozenset(
+            rule.trigger.target for rule in self.rules if isinstance(rule.trigger, OutageTrigger)
+        )
 
 
 def canonical(document: Mapping[str, Any]) -> str:

@@ -106,7 +106,7 @@ async def test_a_switch_needs_the_operators_word_and_the_callers_right(world: Wo
 
 def test_agents_are_told_every_grouping() -> None:
     """Those of the admin API, in its order."""
-    assert GROUPINGS == UsageKey._fields
+    assert UsageKey._fields == GROUPINGS
 
 
 async def test_requests_and_their_residency(world: World) -> None:

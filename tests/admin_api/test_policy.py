@@ -213,6 +213,27 @@ async def test_what_nobody_knows_is_refused(world: World, document: dict[str, An
     assert (await shown(world))["digest"] == ""
 
 
+async def test_a_task_is_not_moved_to_what_fails_with_it(world: World) -> None:
+    """A rule for a provider whose group has no other deployment is refused; one other deployment is enough."""
+    deployments = {"openai": {"a", "b"}, "chat_premium": {"a", "b"}, "chat_balanced": {"b", "c"}}
+    world.deployments = deployments
+
+    answers = [
+        await put(
+            world,
+            {
+                "rules": [
+                    {"name": "r", "outage": {"provider": "openai"}, "then": {"task": "chat", "group": group}}
+                ]
+            },
+        )
+        for group in ("chat_premium", "chat_balanced")
+    ]
+
+    assert [answer.status_code for answer in answers] == [422, 200]
+    assert "would fail with it" in answers[0].json()["problems"][0]["message"]
+
+
 async def test_a_policy_is_replaced_only_by_who_says_what_it_is_based_on(world: World) -> None:
     """Without If-Match, or with the ETag of an earlier revision, nothing is changed."""
     async with world.client() as admin:

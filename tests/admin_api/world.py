@@ -9,7 +9,7 @@ import os
 import sqlite3
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -127,6 +127,8 @@ class World:
     rollouts: Rollouts | None = None
     """None before the start."""
     policies: Policies | None = None
+    deployments: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """By group, provider or address, where it is not one deployment of the group's name."""
     """None before the start."""
     closed: Exception | None = None
     """What the host raises instead of serving."""
@@ -248,7 +250,7 @@ async def running_world(
         probes=OutageProbes(_answers),
         lease=Lease(store.database, "policy", holder="worker-1", ttl=10),
         host=lambda: HostFacts(groups=GROUP_NAMES),
-        members=lambda target: GROUP_NAMES & {target.name},
+        members=lambda target: world.deployments.get(target.name, GROUP_NAMES & {target.name}),
         file=directory / "policy.yaml",
         heard=meter.policy_acted,
     )
