@@ -714,6 +714,59 @@ class CacheLoss:
     """Of the prompts' tokens that caches answered, 0 to 1; None without tokens."""
 
 
+WarmMode = Literal["wait", "background", "off"]
+"""Whether a change waits until the local models of what it puts in force are in memory, has them loaded afterwards, or
+leaves that to the first request."""
+
+
+class WarmOrder(StrEnum):
+    """In which order local models are loaded and let go."""
+
+    READY = "ready"
+    """Nothing is to be loaded."""
+    MAKE_BEFORE_BREAK = "make_before_break"
+    """There is room for what comes beside what is there."""
+    ORDERED_SWAP = "ordered_swap"
+    """Something that nobody needs any more goes first."""
+    UNKNOWN = "unknown"
+    """Nobody said how much room there is: it is loaded, and the server makes room as it sees fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalWeights:
+    """The weights of a local model on one server."""
+
+    server: str
+    """Host and port, no more."""
+    model: str
+    bytes: int | None = None
+    """What they are taken to need in memory; None where unknown."""
+    seconds: float | None = None
+    """How long loading or pulling took."""
+    why: str = ""
+    """Why that failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class WarmReport:
+    """What became of the local models of what a change puts in force."""
+
+    mode: WarmMode
+    order: WarmOrder | None
+    """None where the servers have not answered yet."""
+    to_load: tuple[LocalWeights, ...] = ()
+    """What is still to be loaded: on a dry run, and in the background."""
+    loaded: tuple[LocalWeights, ...] = ()
+    unloaded: tuple[LocalWeights, ...] = ()
+    missing: tuple[LocalWeights, ...] = ()
+    """What a server does not have; `pull` fetches it."""
+    failed: tuple[LocalWeights, ...] = ()
+    waited_s: float = 0.0
+    """How long the change waited."""
+    said: tuple[str, ...] = ()
+    """All of it as sentences for people."""
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """The proof of a switch, edit, rollback or reload."""
@@ -743,6 +796,8 @@ class Receipt:
     """Of the requests of the last ten minutes that would go to another group now: what moving their conversations
     costs at most. None where nothing changes its group, or it is not known.
     """
+    warm: WarmReport | None = None
+    """None where no Ollama answers for what comes into force, or warmth is off."""
 
 
 @dataclass(frozen=True, slots=True)

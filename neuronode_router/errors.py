@@ -21,6 +21,7 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
     - IdempotencyMismatch   an Idempotency-Key came back with another request
     - AuditBroken           the audit chain does not verify
     - UnprovenProfile       a switch onto a profile whose cells are red or too old
+    - WarmFailed            local models that a switch was to wait for are not in memory
     - PolicyInvalid         a policy with problems, all of them listed
     - NothingHeld           a release where nobody holds a profile
     - UnknownRollout        no rollout has this id, or none runs
@@ -206,6 +207,13 @@ class StoreUnavailable(ControlError):
     fix = "Check the database named by NEURONODE_STATE_URL, then repeat."
 
 
+class NothingToArchive(ControlError):
+    """No row of the audit log is old enough."""
+
+    code = "nothing_to_archive"
+    fix = "Name a shorter time with --older-than."
+
+
 class NotReady(ControlError):
     """Nothing valid has been committed yet, so there is nothing to switch."""
 
@@ -243,6 +251,20 @@ class UnprovenProfile(ControlError):
         self.problems = tuple(problems)
         cells = ", ".join(f"{problem.path} ({problem.code})" for problem in self.problems)
         super().__init__(f"Not proven to answer: {cells}.")
+
+
+class WarmFailed(ControlError):
+    """The local models that a change was to wait for did not come into memory; which ones is in `problems`."""
+
+    code = "warm_failed"
+    fix = (
+        "Mend what is listed, or repeat with `warm: background`, or with `force`, which the audit log shows; "
+        "`pull` fetches what is missing."
+    )
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("Nothing was changed: " + " ".join(problem.message for problem in self.problems))
 
 
 class PolicyInvalid(ControlError):

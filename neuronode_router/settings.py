@@ -123,6 +123,17 @@ class Settings(BaseModel):
     usage_flush_seconds: Seconds = 10
     """How often a worker carries what it counted to the SQL store: what `kill -9` can lose of it."""
 
+    warm: Literal["wait", "background", "off"] = "background"
+    """Whether a switch waits until its profile's Ollama models are in memory, has them loaded afterwards, or not."""
+    warm_timeout: Seconds = 120
+    """How many seconds the models of one switch may take."""
+    warm_drain: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 120
+    """How many seconds an Ollama model that no profile in force needs must be idle before it is let go; 0: never."""
+    warm_ahead: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 3
+    """How many minutes before a policy's window its profile's models are loaded; 0: not before."""
+    ollama_vram: Annotated[float | None, Field(gt=0, le=1_000_000, allow_inf_nan=False)] = None
+    """GiB of memory for models on each Ollama whose deployments do not say `vram_gib`. Default: unknown."""
+
     @property
     def auto_routing(self) -> Literal["on", "shadow", "off"]:
         """What becomes of `auto` requests."""

@@ -23,6 +23,7 @@ from neuronode_router.errors import (
     ProfilesInvalid,
     RevisionConflict,
     UnprovenProfile,
+    WarmFailed,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -71,6 +72,7 @@ KINDS: Mapping[str, Kind] = {
     "profiles_read_only": Kind(409, "The profile files cannot be written"),
     "stale_files": Kind(409, "The profile files are an old copy"),
     "unproven_profile": Kind(409, "The profile is not proven to answer"),
+    "warm_failed": Kind(409, "Local models are not in memory"),
     "unknown_rollout": Kind(404, "No such rollout"),
     "nothing_held": Kind(409, "Nobody holds a profile"),
     "rollout_refused": Kind(409, "The rollout cannot do that now"),
@@ -162,7 +164,9 @@ def problem_document(error: NeuronodeError) -> ProblemDocument:
         code=error.code,
         fix=error.fix,
         problems=list(error.problems)
-        if isinstance(error, ProfilesInvalid | PolicyInvalid | UnprovenProfile | InvalidRequestError)
+        if isinstance(
+            error, ProfilesInvalid | PolicyInvalid | UnprovenProfile | WarmFailed | InvalidRequestError
+        )
         else [],
     )
 

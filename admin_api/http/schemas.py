@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Ro
 
 from admin_api.http.described import Described
 from neuronode_router.control.change import Wait
+from neuronode_router.domain import WarmMode
 
 MAX_REASON_CHARS = 500
 
@@ -90,4 +91,11 @@ class GatedOptions(WriteOptions):
     """What a write may be told that can put an unproven profile in force."""
 
     force: bool = False
-    """Also onto a profile that is not proven to answer; the audit log shows it."""
+    """Also onto a profile that is not proven to answer, or whose local models stay cold; the audit log shows it."""
+    warm: WarmMode | None = None
+    """Whether it waits until Ollama models are in memory, has them loaded afterwards, or leaves them alone. Default:
+    the proxy's setting, which is `background` where nobody changed it."""
+    warm_timeout_s: Annotated[float | None, Field(gt=0, le=3600, allow_inf_nan=False)] = None
+    """How many seconds the models may take. Default: the proxy's setting, 120 where nobody changed it."""
+    pull: bool = False
+    """Fetch the models that an Ollama does not have."""

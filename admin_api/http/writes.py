@@ -79,6 +79,10 @@ class Write:
             "moves": given.get("conversations") == "move",
             "until": given.get("until"),
             "hold": given.get("hold", False),
+            "warm": given.get("warm"),
+            "warm_timeout": given.get("warm_timeout_s"),
+            "pull": given.get("pull", False),
+            "gone": self.call.gone,
             "idempotency": None if key is None else Idempotency(key, _fingerprint(operation, given)),
         }
 

@@ -27,12 +27,6 @@ HOUR = 3600.0
 DAY_HOURS = 24.0
 WEEK_HOURS = 168.0
 
-GROUPINGS = (
-    *("profile", "revision", "task", "tier", "chosen_group", "served_group"),
-    *("deployment", "team", "reason", "outcome", "arm", "location"),
-)
-"""What usage can be grouped by, as the admin API names it."""
-
 
 class PlanArguments(ToolArguments):
     """The profile to look at, and the requests it is reckoned with."""
@@ -59,8 +53,9 @@ class UsageArguments(ToolArguments):
         str,
         Field(
             max_length=256,
-            description=f"Grouping, several with commas: {', '.join(GROUPINGS)}. By served_group alone, fallback_rate"
-            " is the share that a group answered in the place of another.",
+            description="Grouping, several with commas: profile, revision, task, tier, chosen_group, served_group,"
+            " deployment, team, reason, outcome, arm, location. By served_group alone, fallback_rate is the share"
+            " that a group answered in the place of another.",
         ),
     ] = "profile"
     hours: Hours = DAY_HOURS

@@ -14,6 +14,7 @@ import click
 
 from neuronode_router.cli.commands.usage import dollars
 from neuronode_router.cli.http import Connection, HttpAnswer
+from neuronode_router.cli.options import WARM_SECONDS
 from neuronode_router.cli.terminal import Part, answer, changes_table, clean, note, show, table, warning
 from neuronode_router.errors import SettingsError
 
@@ -47,6 +48,8 @@ class PendingChange:
     """The state it is based on; None: whatever it is when the change is first looked at."""
     options_in_query: bool = False
     """Where the route takes its options: in the query where the body is the edit itself, else in the body."""
+    patience: float = 0.0
+    """Seconds that the proxy may take beyond what a request may."""
 
     def preview(self, connection: Connection, how: How) -> HttpAnswer:
         """Return the receipt it would get, under the ETag of the state it would change. Nothing is changed."""
@@ -61,12 +64,25 @@ class PendingChange:
     ) -> HttpAnswer:
         if self.options_in_query:
             return connection.send(self.method, self.path, self.body, if_match=if_match, params=options)
-        return connection.send(self.method, self.path, {**(self.body or {}), **options}, if_match=if_match)
+        body = {**(self.body or {}), **options}
+        return connection.send(self.method, self.path, body, if_match=if_match, patience=self.patience)
 
 
 def forced(*, force: bool) -> dict[str, object]:
     """Return what a body says so: nothing where nothing is forced, which an older proxy understands too."""
     return {"force": True} if force else {}
+
+
+def warmed(given: dict[str, Any]) -> tuple[dict[str, object], float]:
+    """Take what `options.warm_options` gave; return what a body says of it, and how long the proxy may take for it.
+
+    Nothing is said where nothing was given, which an older proxy understands too.
+    """
+    warm, seconds, pull = given.pop("warm"), given.pop("warm_timeout"), given.pop("pull")
+    if warm == "wait" and seconds is None:
+        seconds = WARM_SECONDS
+    said = {"warm": warm, "warm_timeout_s": seconds, "pull": pull or None}
+    return {name: value for name, value in said.items() if value is not None}, seconds or WARM_SECONDS
 
 
 def carry_out(
@@ -91,6 +107,8 @@ def carry_out(
         show(*_planned(preview.document, outlook), err=True)
         require_consent("Make this change?")
         if_match = preview.etag
+    if (change.body or {}).get("warm") == "wait":
+        note("Loading models; `neuronode status` shows how far that is.")
     receipt = change.make(connection, how, if_match=if_match)
     answer(receipt, lambda: _made(receipt, changes=how.yes), as_json=how.as_json)
     _say_who_lags(receipt)
@@ -119,6 +137,7 @@ def _planned(receipt: Receipt, outlook: Callable[[], Sequence[Part]]) -> list[Pa
         *_changes(receipt),
         *([""] if told else []),
         *told,
+        *_models(receipt),
         *_running(receipt),
         *_warnings(receipt),
     ]
@@ -134,6 +153,7 @@ def _made(receipt: Receipt, *, changes: bool) -> list[Part]:
     return [
         f"{_profiles(receipt)}, revision {receipt['revision']} {outcome}",
         *_conversations(receipt),
+        *_models(receipt),
         *_running(receipt),
         *_warnings(receipt),
         *(_changes(receipt) if changes else ()),
@@ -168,6 +188,14 @@ def _running(receipt: Receipt) -> Iterator[str]:
         worth = "" if caches["usd"] is None else f", {dollars(caches['usd'])}"
         much = f"{caches['share']:.0%} ({caches['cached_tokens']:,} tokens{worth})"
         yield f"Running: caches answered {much} of what these tasks asked in the last 10 minutes."
+
+
+def _models(receipt: Receipt) -> Iterator[str]:
+    """Yield what becomes of local models; nothing where there are none, or an older proxy does not say."""
+    told = receipt.get("warm") or {}
+    yield from (clean(f"Models: {sentence}") for sentence in told.get("said", ()))
+    if told.get("waited_s"):
+        yield f"Models: the switch waited {told['waited_s']:.1f} s for them."
 
 
 def _changes(receipt: Receipt) -> list[Part]:

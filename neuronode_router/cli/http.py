@@ -115,14 +115,19 @@ class Connection:
         *,
         if_match: str | None = None,
         params: Mapping[str, object] | None = None,
+        patience: float = 0.0,
     ) -> HttpAnswer:
-        """Send a write, again when its answer was lost: an Idempotency-Key makes sure that it is done once."""
+        """Send a write, again when its answer was lost: an Idempotency-Key makes sure that it is done once.
+
+        `patience` is how many seconds the answer may take beyond what any may.
+        """
+        options = {"params": _given(params or {}), "json": body}
+        if patience:
+            options["timeout"] = httpx.Timeout(60 + patience, connect=5)
         headers = {"Idempotency-Key": secrets.token_hex(16)} | ({"If-Match": if_match} if if_match else {})
         for attempt in range(1, WRITE_ATTEMPTS + 1):
             try:
-                return self._answer(
-                    self._send(method, path, params=_given(params or {}), json=body, headers=headers)
-                )
+                return self._answer(self._send(method, path, headers=headers, **options))
             except Unreachable:
                 if attempt == WRITE_ATTEMPTS:
                     raise

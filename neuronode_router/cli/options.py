@@ -41,6 +41,29 @@ url_option = click.option(
 )
 
 
+WARM_SECONDS = 120.0
+"""How long local models may take where nobody says it. A proxy may be set otherwise, and then is told this."""
+
+
+def warm_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command `--warm`, `--warm-timeout` and `--pull`, which `consent.warmed` takes."""
+    for option in (
+        click.option("--pull", is_flag=True, help="Fetch the models that an Ollama does not have."),
+        click.option(
+            "--warm-timeout",
+            type=click.FloatRange(0, 3600, min_open=True),
+            help="Seconds that Ollama models may take. Default: the proxy's setting; 120 with --warm wait.",
+        ),
+        click.option(
+            "--warm",
+            type=click.Choice(["wait", "background", "off"]),
+            help="Wait until Ollama models are in memory, load them afterwards, or not. Default: the proxy's setting.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
 def settings_with(paths: Mapping[str, Path | None]) -> Settings:
     """Return the settings, with flags going before the environment. Raises `SettingsError`."""
     from neuronode_router.settings import Settings, process_environment, variable

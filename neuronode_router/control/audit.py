@@ -20,7 +20,7 @@ from neuronode_router.control import chain
 from neuronode_router.domain import Action, Actor, AuditEntry, TaskChange
 from neuronode_router.errors import AuditBroken
 from neuronode_router.storage.database import Database
-from neuronode_router.storage.tables import audit, profile_set, state
+from neuronode_router.storage.tables import audit, audit_archive, profile_set, state
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class AuditLog:
             return tuple(_to_entry(row) for row in connection.execute(_select(query)))
 
     def verify(self, *, against: Mapping[int, str] | None = None) -> int:
-        """Check every row, the head, the stored sets, and a copy if one is given; return how many rows are good.
+        """Check every row, the head, the stored sets, and a copy if one is given; return the newest revision.
 
         `against` is the hash of each revision in a copy, as `read_copy` returns it. Raises `AuditBroken` naming the
         first revision that is wrong.
@@ -66,16 +66,16 @@ class AuditLog:
         copied = dict(against or {})
         with self._database.reading() as connection:
             head = connection.execute(select(state)).one()
-            previous: AuditEntry | None = None
-            for entry in _entries_up_to(connection, head.revision):
-                expected = 1 if previous is None else previous.revision + 1
-                fault = chain.fault(entry, previous=previous)
+            place, previous = archived_until(connection), None
+            _compare_archived(place, copied)
+            for entry in entries(connection, after=place.revision, until=head.revision):
+                fault = chain.fault(entry, after=place)
                 if fault:
-                    raise AuditBroken(f"The audit log is broken: {fault}.", revision=expected)
+                    raise AuditBroken(f"The audit log is broken: {fault}.", revision=place.revision + 1)
                 if copied.pop(entry.revision, entry.hash) != entry.hash:
                     message = f"Row {entry.revision} is another one than in the copy."
                     raise AuditBroken(message, revision=entry.revision)
-                previous = entry
+                place, previous = chain.Place(entry.revision, entry.hash), entry
             _check_head(head, previous)
             _check_sets(connection)
             _check_strays(connection)
@@ -104,6 +104,21 @@ def read_copy(lines: Iterable[str]) -> dict[int, str]:
             raise AuditBroken(message, revision=entry.revision, fix=_EXPORT)
         found[entry.revision] = entry.hash
     return found
+
+
+def archived_until(connection: Connection) -> chain.Place:
+    """Return what the first row follows: the newest one that was archived, or the start."""
+    row = connection.execute(select(audit_archive.c.revision, audit_archive.c.hash)).first()
+    return chain.START if row is None else chain.Place(*row)
+
+
+def _compare_archived(place: chain.Place, copied: dict[int, str]) -> None:
+    """Take out of a copy what is archived; its newest row must be the one that the log goes on from."""
+    if copied.get(place.revision, place.hash) != place.hash:
+        message = f"Row {place.revision}, which the log follows, is another one than in the copy."
+        raise AuditBroken(message, revision=place.revision)
+    for revision in [each for each in copied if each <= place.revision]:
+        del copied[revision]
 
 
 def set_strays_aside(connection: Connection, *, head: int) -> None:
@@ -157,12 +172,12 @@ def _select(query: AuditQuery) -> Select[Any]:
     return statement
 
 
-def _entries_up_to(connection: Connection, revision: int) -> Iterator[AuditEntry]:
-    # Bounded by the revision read first: rows that are committed while we read do not disturb. In pages, because a log
-    # may be long.
-    last = 0
+def entries(connection: Connection, *, after: int, until: int) -> Iterator[AuditEntry]:
+    """Yield the rows of some revisions, oldest first. Raises `AuditBroken` for one that cannot be read."""
+    # Bounded by a revision: rows that are committed while we read do not disturb. In pages, because a log may be long.
+    last = after
     while True:
-        window = audit.c.revision.between(last + 1, revision)
+        window = audit.c.revision.between(last + 1, until)
         page = select(audit).where(window).order_by(audit.c.revision).limit(PAGE_LIMIT)
         rows = connection.execute(page).all()
         if not rows:
@@ -210,14 +225,19 @@ def _check_head(head: Row[*tuple[Any, ...]], last: AuditEntry | None) -> None:
 
 def _check_strays(connection: Connection) -> None:
     """Every row is a committed revision. In one statement: what is committed meanwhile is none beyond the head."""
-    outside = or_(audit.c.revision < 1, audit.c.revision > _HEAD)
+    first = select(func.coalesce(func.max(audit_archive.c.revision), 0)).scalar_subquery()
+    outside = or_(audit.c.revision <= first, audit.c.revision > _HEAD)
     stray = (
         connection.execute(select(audit.c.revision).where(outside).order_by(audit.c.revision))
         .scalars()
         .first()
     )
     if stray is not None:
-        why = "it is no revision" if stray < 1 else "it stands beyond the newest revision"
+        why = (
+            "it is no revision"
+            if stray < 1
+            else "it stands beyond the newest revision or before the oldest one"
+        )
         raise AuditBroken(
             f"Nobody committed row {stray}: {why}.",
             revision=stray,

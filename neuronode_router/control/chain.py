@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 from neuronode_router.domain import AuditEntry
 
@@ -18,6 +18,17 @@ LATER = ("bindings", "canary", "steering")
 
 GENESIS = ""
 """What stands for the hash before the first row."""
+
+
+class Place(NamedTuple):
+    """A place in the chain: a row, by what the next one says of it."""
+
+    revision: int
+    hash: str
+
+
+START = Place(0, GENESIS)
+"""Before the first row of all."""
 
 
 def entry_hash(entry: AuditEntry) -> str:
@@ -31,13 +42,13 @@ def entry_hash(entry: AuditEntry) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def fault(entry: AuditEntry, *, previous: AuditEntry | None) -> str:
-    """Return what is wrong with `entry` as the successor of `previous` (None: it is the first), or "". Never raises."""
-    expected = 1 if previous is None else previous.revision + 1
+def fault(entry: AuditEntry, *, after: Place) -> str:
+    """Return what is wrong with `entry` as the successor of the row at `after`, or "". Never raises."""
+    expected = after.revision + 1
     if entry.revision != expected:
         return f"row {expected} is missing"
     if entry.hash != entry_hash(entry):
         return f"row {entry.revision} was edited"
-    if entry.previous_hash != (GENESIS if previous is None else previous.hash):
+    if entry.previous_hash != after.hash:
         return f"row {entry.revision} does not follow the row before it"
     return ""

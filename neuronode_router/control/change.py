@@ -5,7 +5,7 @@ It must not know how any of it is done.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal, Required, TypeAlias, TypedDict
 
@@ -24,6 +24,7 @@ from neuronode_router.domain import (
     ProfileSet,
     Steering,
     TaskChange,
+    WarmMode,
 )
 from neuronode_router.profiles.edits import StagedFiles
 
@@ -64,6 +65,15 @@ class Options(TypedDict, total=False):
     """A switch is held until it is released, also where no policy is in force."""
     wait: Wait
     idempotency: Idempotency | None
+    warm: WarmMode | None
+    """Whether it waits for local models; None: as the host's settings say."""
+    warm_timeout: float | None
+    """Seconds that they may take; None: as the settings say."""
+    pull: bool
+    """Fetch models that their server does not have."""
+    gone: Callable[[], Awaitable[object]] | None
+    """Returns once nobody waits for the receipt any more: then it does not wait for models either, and changes
+    nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +91,10 @@ class ChangeOrder:
     hold: bool = False
     wait: Wait = "all"
     idempotency: Idempotency | None = None
+    warm: WarmMode | None = None
+    warm_timeout: float | None = None
+    pull: bool = False
+    gone: Callable[[], Awaitable[object]] | None = None
 
     def __post_init__(self) -> None:
         actor = Actor(storable(self.actor.name, ACTOR_LIMIT), storable(self.actor.kind, ACTOR_LIMIT))

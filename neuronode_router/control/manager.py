@@ -34,6 +34,7 @@ from neuronode_router.control.receipts import write_receipt
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.transition import Prepare, carry_out, require_state
 from neuronode_router.control.wake import Wake
+from neuronode_router.control.warmth import OVERTAKEN, WarmChanges, WarmedChange, Warmth
 from neuronode_router.domain import (
     NO_BINDINGS,
     Action,
@@ -50,7 +51,15 @@ from neuronode_router.domain import (
     WorkerStatus,
     task_changes,
 )
-from neuronode_router.errors import Problem, ProfilesInvalid, StaleFiles, StoreUnavailable, UnknownProfile
+from neuronode_router.errors import (
+    NeuronodeError,
+    Problem,
+    ProfilesInvalid,
+    RevisionConflict,
+    StaleFiles,
+    StoreUnavailable,
+    UnknownProfile,
+)
 from neuronode_router.profiles.edits import StagedFiles
 from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.proof.gate import ProofGate
@@ -75,7 +84,8 @@ class ProfileManager:
     `IdempotencyMismatch`, `ProfilesInvalid`. When it raises, nothing was changed. `host` tells what the proxy
     offers now; `default_profile` is the active one of a first start; `on_receipt` is called, on the event loop, after
     the receipt of a revision was handed out; `refresh` lets the host look for model groups, once, before a change is
-    refused for want of one; `caches` tells what moving running conversations to a profile costs.
+    refused for want of one; `caches` tells what moving running conversations to a profile costs; `warmth` has local
+    models in memory.
     """
 
     def __init__(  # noqa: PLR0913  one argument per collaborator, all by keyword
@@ -92,6 +102,7 @@ class ProfileManager:
         on_receipt: Callable[[Receipt], None] | None = None,
         refresh: Callable[[], Awaitable[None]] = no_news,
         caches: Callable[[Profile], Awaitable[CacheLoss]] | None = None,
+        warmth: Warmth[Any] | None = None,
     ) -> None:
         self._store = store
         self._source = source
@@ -104,6 +115,7 @@ class ProfileManager:
         self._on_receipt = on_receipt
         self._refresh = refresh
         self._caches = caches
+        self._warmth = WarmChanges(warmth)
         self._single_flight = asyncio.Lock()
         # Apart from asyncio's own threads: waiting for a frozen worker must not keep others from theirs.
         self._witnesses = ThreadPoolExecutor(WITNESSES, thread_name_prefix="neuronode-receipt")
@@ -265,11 +277,12 @@ class ProfileManager:
         return await self._change(order, prepared)
 
     async def _change(self, order: ChangeOrder, prepare: Prepare) -> Receipt:
+        warmed = await self._warmth.first(
+            order, lambda foreseen: self._carry_out(replace(foreseen, dry_run=True), prepare)
+        )
         started = self._clock()
-        async with self._single_flight:
-            outcome = await self._carry_out(order, prepare)
-            if outcome.entry is not None and not outcome.replayed:
-                await self._wake.signal(outcome.entry.revision)
+        outcome = await self._committed(order, prepare, warmed)
+        warming = asyncio.ensure_future(self._warmth.then(warmed, outcome))
         receipt, caches = await asyncio.gather(
             asyncio.get_running_loop().run_in_executor(
                 self._witnesses, partial(write_receipt, self._store, outcome, timeout=self._receipt_timeout)
@@ -277,10 +290,28 @@ class ProfileManager:
             self._lost(outcome),
         )
         duration = round((self._clock() - started) * 1000, 3)
-        receipt = replace(receipt, duration_ms=duration, caches=caches)
+        receipt = replace(receipt, duration_ms=duration, caches=caches, warm=await warming)
         if self._on_receipt is not None and outcome.entry is not None and not outcome.replayed:
             asyncio.get_running_loop().call_soon(self._on_receipt, receipt)
         return receipt
+
+    async def _committed(
+        self, order: ChangeOrder, prepare: Prepare, warmed: WarmedChange | None
+    ) -> ChangeResult:
+        """Commit; after a wait for models only what was committed then may be in force still."""
+        waited = None if warmed is None else warmed.waited
+        order = order if waited is None else replace(order, if_match=waited)
+        try:
+            async with self._single_flight:
+                outcome = await self._carry_out(order, prepare)
+                if outcome.entry is not None and not outcome.replayed:
+                    await self._wake.signal(outcome.entry.revision)
+        except NeuronodeError as error:
+            self._warmth.in_vain(warmed)
+            if waited is not None and isinstance(error, RevisionConflict):
+                error.fix = OVERTAKEN
+            raise
+        return outcome
 
     async def _lost(self, outcome: ChangeResult) -> CacheLoss | None:
         """Return what moving costs; what was committed is committed, so that nobody can say is no failure."""

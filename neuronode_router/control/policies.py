@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, Unpack
@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from neuronode_router.control.change import REASON_LIMIT, ChangeTarget, Options
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.outage_probes import OutageProbes
+from neuronode_router.control.policy_known import Members, unusable
 from neuronode_router.control.policy_store import PolicyStore
 from neuronode_router.control.policy_view import PolicyView, rule_views
 from neuronode_router.control.transition import SHORT_DIGEST
@@ -34,13 +35,8 @@ from neuronode_router.errors import (
     StoreUnavailable,
 )
 from neuronode_router.policy.document import (
-    OutageScope,
-    OutageTarget,
-    OutageTrigger,
     Policy,
-    PolicyRule,
     RuleMode,
-    Want,
     difference,
 )
 from neuronode_router.policy.engine import (
@@ -101,7 +97,7 @@ class Policies:
         probes: OutageProbes,
         lease: Lease,
         host: Callable[[], HostFacts],
-        members: Callable[[OutageTarget], Collection[str]],
+        members: Members,
         file: Path,
         heard: Heard = _unheard,
         clock: Callable[[], float] = time.time,
@@ -118,6 +114,8 @@ class Policies:
         self._clock = clock
         self._known: Policy = Policy()
         self._refused: tuple[float, Problem] | None = None
+        self.leads = False
+        """Whether this worker was the acting one when it looked last."""
 
     async def take_up(self, policy: Policy, **options: Unpack[Options]) -> Receipt:
         """Put a policy in force; an empty one ends what is. Raises `PolicyInvalid` and what a switch raises.
@@ -220,6 +218,7 @@ class Policies:
         Return the receipt of what was done, None where nothing was.
         """
         fence, now = await asyncio.to_thread(self._lease.take)
+        self.leads = fence is not None
         if fence is None:
             return None
         state = await self._manager.current()
@@ -327,39 +326,9 @@ class Policies:
         verdict = self._decided(state, memory)
         return PolicyView(policy, verdict, state.active, rules, state.revision)
 
-    def _unusable(self, rule: PolicyRule) -> Iterator[str]:
-        """Yield why an outage rule cannot do its work here."""
-        assert isinstance(rule.trigger, OutageTrigger)
-        target = rule.trigger.target
-        failing = set(self._members(target))
-        if not failing:
-            yield f"This proxy has no deployment of {target.named} {target.name!r}."
-        elif rule.want.group is not None:
-            spared = set(self._members(OutageTarget(OutageScope.GROUP, rule.want.group)))
-            if spared and spared <= failing:
-                yield f"All of {rule.want.group!r} is of {target.named} {target.name!r} too: it would fail with it."
-
     def _require_known(self, policy: Policy, state: ControlState) -> None:
-        host = self._host()
-        found = [
-            *((place, text) for place, want in policy.names() for text in _unknown(want, state, host)),
-            *((place, text) for place, rule in policy.outages() for text in self._unusable(rule)),
-        ]
-        if found:
-            fix = "Correct it, or add what is missing first."
-            raise PolicyInvalid([Problem("policy_unknown", text, fix, path=place) for place, text in found])
-
-
-def _unknown(want: Want, state: ControlState, host: HostFacts) -> list[str]:
-    profiles = state.profiles.profiles
-    found = []
-    if want.profile is not None and want.profile not in profiles:
-        found.append(f"There is no profile {want.profile!r}.")
-    if want.task is not None and want.task not in profiles[state.active].tasks:
-        found.append(f"No profile has a task {want.task!r}.")
-    if want.group is not None and want.group not in host.groups:
-        found.append(f"This proxy has no model group {want.group!r}.")
-    return found
+        if problems := tuple(unusable(policy, state, self._host(), self._members)):
+            raise PolicyInvalid(problems)
 
 
 def _staged(file: Path, policy: Policy, state: ControlState) -> StagedFiles:

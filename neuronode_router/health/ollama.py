@@ -25,6 +25,8 @@ DEFAULT_NUM_CTX = 4096
 """What an Ollama gives that was told nothing else, at least."""
 LIBRARY = ("registry.ollama.ai/", "library/")
 """What a full name begins with and a listed name leaves out."""
+RUNNER = ("num_ctx", "num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread")
+"""The options that belong to loaded weights: a request with others of these makes an Ollama load anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,10 @@ class Place:
     """The window that the deployment itself asks for with every request."""
     asks: bool = True
     """Whether a request may ask for a window: OpenAI's wire has no word for it."""
+    runner: tuple[tuple[str, object], ...] = ()
+    """Those of `RUNNER` that the deployment sends with every request."""
+    keep_alive: str | float | None = None
+    """How long it asks its weights to stay; None where LiteLLM does not hand that on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,17 @@ class Defaults:
 
     api_base: str = field(default=LOCAL_BASE, repr=False)
     api_key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """Weights in memory, as /api/ps tells of them."""
+
+    size: int | None
+    """Bytes on the GPU; where there is none, bytes in all. None where it does not tell."""
+    num_ctx: int | None
+    expires_at: str
+    """When they go if nobody asks: another value than a while ago means that somebody has asked."""
 
 
 class NotAnOllama(ValueError):
@@ -99,7 +116,8 @@ def read_places(
         if isinstance(params, Mapping) and isinstance(about, Mapping) and isinstance(about.get("id"), str):
             provider, served = _provider(params)
             if served and provider in OLLAMA_PROVIDERS:
-                named[about["id"]] = _place(provider, served, params, defaults or Defaults())
+                embeds = about.get("mode") == "embedding"
+                named[about["id"]] = _place(provider, served, params, defaults or Defaults(), embeds=embeds)
             elif served and provider in OPENAI_PROVIDERS and (place := _behind_openai(served, params)):
                 maybe[about["id"]] = place
     known = {place.host.address for place in named.values()}
@@ -142,6 +160,23 @@ def read_loaded(document: object) -> Mapping[str, int | None]:
     return {tag_of(_text(entry, "name")): _count(entry.get("context_length")) for entry in _listed(document)}
 
 
+def read_sizes(document: object) -> Mapping[str, int]:
+    """Return the tags of /api/tags with the bytes of their weights, 0 where unknown. Raises `NotAnOllama`."""
+    return {tag_of(_text(entry, "name")): _count(entry.get("size")) or 0 for entry in _listed(document)}
+
+
+def read_residents(document: object) -> Mapping[str, Resident]:
+    """Return what /api/ps says of everything that is loaded, by tag. Raises `NotAnOllama`."""
+    return {
+        tag_of(_text(entry, "name")): Resident(
+            size=_count(entry.get("size_vram")) or _count(entry.get("size")),
+            num_ctx=_count(entry.get("context_length")),
+            expires_at=str(entry.get("expires_at", "")),
+        )
+        for entry in _listed(document)
+    }
+
+
 def read_limits(document: object) -> OllamaLimits:
     """Return the limits in an answer of /api/show. Raises `NotAnOllama`."""
     if not isinstance(document, Mapping):
@@ -174,10 +209,20 @@ def _provider(params: Mapping[str, Any]) -> tuple[str, str]:
     return first, rest
 
 
-def _place(provider: str, served: str, params: Mapping[str, Any], defaults: Defaults) -> Place:
+def _place(
+    provider: str, served: str, params: Mapping[str, Any], defaults: Defaults, *, embeds: bool
+) -> Place:
     base = params.get("api_base") or params.get("base_url") or defaults.api_base
     key = params.get("api_key") or (defaults.api_key if provider == "ollama_chat" else None)
-    return Place(_host(str(base), key, params), tag_of(served), _count(params.get("num_ctx")))
+    # With the prefix `ollama/` LiteLLM puts it among the options of a completion, where an Ollama overlooks it.
+    kept = params.get("keep_alive") if provider == "ollama_chat" or embeds else None
+    return Place(
+        _host(str(base), key, params),
+        tag_of(served),
+        _count(params.get("num_ctx")),
+        runner=tuple((name, params[name]) for name in RUNNER if params.get(name) is not None),
+        keep_alive=kept if isinstance(kept, str | int | float) else None,
+    )
 
 
 def _behind_openai(served: str, params: Mapping[str, Any]) -> Place | None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -25,6 +24,7 @@ from neuronode_router.health.ollama import (
     read_limits,
     read_loaded,
 )
+from neuronode_router.health.ollama_wire import Away, ask
 from neuronode_router.routing.inventory import ProbedFacts
 
 INTERVAL_SECONDS = 5.0
@@ -32,14 +32,8 @@ CHECK_SECONDS = 1.0
 """After how long a first failure is looked into."""
 LONGEST_SECONDS = 60.0
 """The longest pause, while a host stays away."""
-TIMEOUT_SECONDS = 2.0
 LOST_AFTER = 2
 """Failures in a row that make a host's deployments unavailable: a single lost answer does not."""
-MAX_ANSWER_BYTES = 4 * 1024 * 1024
-
-
-class Away(Exception):
-    """The host could not be reached in time, or a gateway before it could not."""
 
 
 class HostProbe:
@@ -89,23 +83,7 @@ class HostProbe:
         return Seen(digests, loaded, {tag: limits for (tag, _), limits in self._shown.items()})
 
     async def _get(self, path: str, **asked: str) -> Any:
-        """Return an answer's document. Raises `Away`, `NotAnOllama`, `ValueError` or what httpx raises."""
-        request = self._client.build_request(
-            "POST" if asked else "GET",
-            self._host.address + path,
-            json=asked or None,
-            headers=dict(self._host.headers),
-        )
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            response = await self._client.send(request, stream=True)
-            try:
-                if response.status_code >= 500:
-                    raise Away
-                if response.status_code != 200:
-                    raise NotAnOllama("refused")
-                return json.loads(await _body(response))
-            finally:
-                await response.aclose()
+        return await ask(self._client, self._host, path, asked or None)
 
 
 class OllamaProbes:
@@ -175,12 +153,3 @@ def pause(failures: int, interval: float) -> float:
     if failures == 1:
         return min(CHECK_SECONDS, interval)
     return min(LONGEST_SECONDS, interval * 2.0 ** min(10, max(0, failures - 2)))
-
-
-async def _body(response: httpx.Response) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            raise NotAnOllama("endless")
-    return bytes(body)

@@ -45,6 +45,7 @@ from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.proof.gate import ProofGate
 from neuronode_router.routing.snapshot import Snapshot
 from neuronode_router.settings import Settings
+from neuronode_router.warm.warming import Warming
 from neuronode_router.yaml11 import read
 
 FIRST_SNAPSHOT_SECONDS = 2.0
@@ -68,6 +69,7 @@ class ControlWiring:
         gate: ProofGate,
         on_receipt: Callable[[Receipt], None],
         caches: Callable[[Profile], Awaitable[CacheLoss]],
+        warmth: Warming,
         report: Callable[[], Mapping[str, Any]],
         failures: Failures,
     ) -> None:
@@ -96,6 +98,7 @@ class ControlWiring:
             on_receipt=self._on_receipt,
             refresh=models.refresh,
             caches=caches,
+            warmth=warmth,
         )
         self.worker: Worker[Snapshot] = Worker(
             store=store,

@@ -47,7 +47,7 @@ class HealthWiring:
                 statistics=self.statistics,
                 cooling=bridge.cooling if cooldowns else frozenset,
                 described=with_model_facts,
-                probes=OllamaProbes(_client, random=random.random, failures=failures),
+                probes=OllamaProbes(ollama_client, random=random.random, failures=failures),
                 defaults=Defaults(
                     api_base=environ.get("OLLAMA_API_BASE") or LOCAL_BASE,
                     api_key=environ.get("OLLAMA_API_KEY"),
@@ -86,6 +86,6 @@ class HealthWiring:
         await self.statistics.stop()
 
 
-def _client() -> httpx.AsyncClient:
+def ollama_client() -> httpx.AsyncClient:
     """Return a client that goes LiteLLM's way: its certificates, and the proxies of the environment."""
     return httpx.AsyncClient(verify=get_ssl_configuration(), trust_env=True, follow_redirects=False)

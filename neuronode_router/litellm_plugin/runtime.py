@@ -33,7 +33,7 @@ from neuronode_router.litellm_plugin.auth.ui_sessions import UiSessions
 from neuronode_router.litellm_plugin.control_wiring import ControlWiring
 from neuronode_router.litellm_plugin.conversation_wiring import ConversationWiring
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
-from neuronode_router.litellm_plugin.health_wiring import HealthWiring
+from neuronode_router.litellm_plugin.health_wiring import HealthWiring, ollama_client
 from neuronode_router.litellm_plugin.hooks import chosen_group
 from neuronode_router.litellm_plugin.hooks.admission import Admission
 from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
@@ -53,6 +53,7 @@ from neuronode_router.litellm_plugin.seams import Part
 from neuronode_router.litellm_plugin.settings_page import shown_settings
 from neuronode_router.litellm_plugin.task_host import TaskHost
 from neuronode_router.litellm_plugin.usage_wiring import UsageWiring
+from neuronode_router.litellm_plugin.warm_wiring import AHEAD_SECONDS, WarmWiring
 from neuronode_router.metrics.catalogue import shared_directory
 from neuronode_router.metrics.metering import OBSERVE_SECONDS, Metering, MeteringSources
 from neuronode_router.proof.service import ProofService
@@ -153,6 +154,17 @@ class Runtime:
         )
         self._build_routing()
         self._build_tasks_and_proof()
+        self.warm = WarmWiring(
+            bridge,
+            settings=settings,
+            environ=environ,
+            client=ollama_client,
+            current=self.current,
+            state=lambda: self.control.manager.current(),
+            policies=lambda: self.policy.policies,
+            watch=self.metering.warmed,
+            failures=self._failures,
+        )
         self.control = ControlWiring(
             proxy=proxy,
             settings=settings,
@@ -165,6 +177,7 @@ class Runtime:
             gate=self.proof.gate,
             on_receipt=self.metering.switched,
             caches=self.usage.service.running_caches,
+            warmth=self.warm.warming,
             report=self.report,
             failures=self._failures,
         )
@@ -281,6 +294,7 @@ class Runtime:
     async def _end(self) -> None:
         await self.rollout.stop()
         await self.policy.stop()
+        await self.warm.warming.stop()
         await self.control.stop()
         await self.budgets.stop()
         self.router_hooks.release()
@@ -300,6 +314,7 @@ class Runtime:
         yield PeriodicTask(TIDY_SECONDS, "adding usage up", self.usage.tidy)
         yield PeriodicTask(WATCH_SECONDS, "watching rollouts", self.rollout.watch)
         yield PeriodicTask(LOOK_SECONDS, "following the policy", self.policy.look)
+        yield PeriodicTask(AHEAD_SECONDS, "warming models ahead of the policy", self.warm.ahead)
         if shared_directory() is not None:  # who shows the metrics of this process alone observes it then
             yield PeriodicTask(OBSERVE_SECONDS, "keeping the metrics", self.metering.observe)
         yield PeriodicTask.blocking(BUDGET_SECONDS, "reading what teams have spent", self.budgets.refresh)
@@ -338,6 +353,7 @@ class Runtime:
             "statistics": self.health.statistics.mode,
             **self.router_hooks.report(),
             **self.policy.report(),
+            **self.warm.warming.report(),
             "routing_log_dropped": self.routing_log.dropped if self.routing_log else 0,
             "history_dropped": self.learning.recorder.dropped if self.learning.recorder else 0,
             **self.usage.status(),

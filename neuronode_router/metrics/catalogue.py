@@ -24,6 +24,8 @@ DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 ANSWER_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160)
 SWITCH_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+WARM_SECONDS = (0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320)
+WARM_OUTCOMES = ("loaded", "unloaded", "pulled", "failed")
 DECISION_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1)
 
 
@@ -111,6 +113,16 @@ class Catalogue:
         for level in Level:
             self.policy_acts.labels(level)
             self.policy_refusals.labels(level)
+        self.warm_models = self._counter(
+            "warm_models",
+            "What was done about Ollama models around switches: loaded, unloaded, pulled, failed.",
+            "outcome",
+        )
+        for outcome in WARM_OUTCOMES:
+            self.warm_models.labels(outcome)
+        self.warm_load = self._histogram(
+            "warm_load_seconds", "What loading an Ollama model took around switches.", upto=WARM_SECONDS
+        )
         self.faults = self._counter(
             "faults", "What went wrong in the plugin and was survived: no request failed for it.", "kind"
         )

@@ -107,6 +107,13 @@ class Metering:
             counted = self._catalogue.policy_acts if done else self._catalogue.policy_refusals
             counted.labels(level).inc()
 
+    def warmed(self, what: str, seconds: float) -> None:
+        """Count what was done about a local model. Never raises."""
+        with self._harmless:
+            self._catalogue.warm_models.labels(what).inc()
+            if what == "loaded":
+                self._catalogue.warm_load.observe(seconds)
+
     async def observe(self) -> None:
         """Take up what other parts of this worker have counted since, and what runs now. Call it now and then."""
         self._observe_faults()

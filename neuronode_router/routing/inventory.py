@@ -70,6 +70,8 @@ class Note(BaseModel):
     capabilities: tuple[str, ...] = ()
     location: Annotated[str, Field(pattern=f"^{NAME_PATTERN.pattern}$")] | None = None
     """Where it is: `local`, a country, `eu`, `us`, a provider. The host reads it, with what it derives without it."""
+    vram_gib: Positive | None = None
+    """The memory for weights of the Ollama that it is on, in GiB: whoever warms models reads it there."""
     modalities: tuple[Modality, ...] | None = None
     """All that it reads; what is not named it does not."""
     abilities: Mapping[Ability, bool] = {}

@@ -13,7 +13,7 @@ metadata = MetaData()
 VERSION_TABLE = "neuronode_version"
 """Alembic's table: which migration the database has."""
 
-HEAD_VERSION = "0011"
+HEAD_VERSION = "0012"
 """The newest migration. Kept here so that a start with an up-to-date database need not import Alembic."""
 
 state = Table(
@@ -62,6 +62,15 @@ audit = Table(
     Column("canary", Text, nullable=False, server_default=""),
     Column("steering", Text, nullable=False, server_default=""),
 )
+
+audit_archive = Table(
+    "neuronode_audit_archive",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("revision", Integer, nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+"""One row, id 1, once rows were archived: the newest of them, which the first row of the audit log follows."""
 
 worker = Table(
     "neuronode_worker",

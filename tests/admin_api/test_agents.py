@@ -11,7 +11,7 @@ from mcp.client.client import Client
 
 from admin_api.agents.routes import PATH
 from admin_api.router import PREFIX, SECOND_PREFIX
-from neuronode_router.agents.tools import GROUPINGS
+from neuronode_router.agents.tools import UsageArguments
 from neuronode_router.usage.finished import UsageKey
 from tests.admin_api.world import KNOWN_CALL, World
 from tests.support.agent import ask, over_http, refusal, tools_of, why_slow
@@ -102,11 +102,6 @@ async def test_a_switch_needs_the_operators_word_and_the_callers_right(world: Wo
     assert (looked["changed"], looked["revision"]) == (True, 1)
     assert (receipt["profile"], receipt["complete"]) == ("balanced", True)
     assert (back["profile"], back["revision"]) == ("premium", 3)
-
-
-def test_agents_are_told_every_grouping() -> None:
-    """Those of the admin API, in its order."""
-    assert UsageKey._fields == GROUPINGS
 
 
 async def test_requests_and_their_residency(world: World) -> None:
@@ -217,3 +212,10 @@ async def test_an_operator_can_close_it(world: World) -> None:
         answer = await client.post(PREFIX + PATH, json=INITIALIZE)
 
     assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
+
+
+def test_an_agent_is_told_every_grouping() -> None:
+    """Those of the report, in its order."""
+    told = UsageArguments.model_json_schema()["properties"]["by"]["description"]
+
+    assert f"commas: {', '.join(UsageKey._fields)}." in told

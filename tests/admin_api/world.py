@@ -49,6 +49,7 @@ from tests.admin_api.usage_world import open_books
 from tests.support.metering import metering
 from tests.support.place import GROUPS, PROFILES, TIERS, profile_text
 from tests.support.usage import finished
+from tests.support.warm import ToldWarmth
 
 GROUP_NAMES = frozenset(g for tasks in GROUPS.values() for g in tasks.values()) | {f"tier_{t}" for t in TIERS}
 BASE = f"{PREFIX}/profiles"
@@ -122,6 +123,8 @@ class World:
     """Codes of what keeps this worker from being ready."""
     proving: Proving | None = None
     """The proof matrix, and who answers its probes; None before the start."""
+    warmth: ToldWarmth = field(default_factory=ToldWarmth)
+    """What is said of local models; nothing, unless it is told."""
     judged: Judged | None = None
     """The history that feedback is given on; None where it is off."""
     rollouts: Rollouts | None = None
@@ -218,6 +221,7 @@ async def running_world(
     buffer = UsageBuffer()
     buffer.count(finished(call_id=KNOWN_CALL, at=time.time()))
     usage, keys = open_books(store, buffer), _write_keys(directory / "access.yaml")
+    warmth = ToldWarmth()
     manager = ProfileManager(
         store=store,
         source=files(profiles, standstill=store.standstill),
@@ -226,6 +230,7 @@ async def running_world(
         gate=proving.room.gate,
         default_profile="premium",
         caches=usage.running_caches,
+        warmth=warmth,
     )
     identity = WorkerIdentity("worker-1", "host-1", os.getpid(), "0.1.0", time.time())
     worker = Worker(store=store, applier=applier, wake=wake, identity=identity)
@@ -235,7 +240,7 @@ async def running_world(
         monitor=routing.monitor, statistics=routing.statistics, workers=lambda: store.registry.workers()
     )
     world = World(profiles, store, manager, worker, applier, routing, meter, buffer, usage, keys)
-    world.proving = proving
+    world.proving, world.warmth = proving, warmth
     world.rollouts = Rollouts(
         manager=manager,
         store=store.rollouts,

@@ -69,6 +69,24 @@ def test_a_much_dearer_profile_is_looked_at_first(tab: Tab) -> None:
     expect(tab.dialog).to_contain_text("would have cost 50% more")
 
 
+def test_a_model_that_is_not_there_is_looked_at_first(tab: Tab) -> None:
+    """The dialog says why it asks, and what the proxy says of each model."""
+    sentence = "llama3.1:70b is not present on gpu:11434; `pull` has it fetched."
+    missing = [{"server": "gpu:11434", "model": "llama3.1:70b", "bytes": None, "seconds": None, "why": ""}]
+
+    def cold(route: Route) -> None:
+        answer = route.fetch()
+        warm = {"mode": "background", "order": "ready", "missing": missing, "said": [sentence], "waited_s": 0}
+        rest = {name: [] for name in ("to_load", "loaded", "unloaded", "failed")}
+        route.fulfill(response=answer, json={**answer.json(), "warm": {**warm, **rest}})
+
+    tab.page.route("**/profiles/switch", cold)
+    tab.button("Switch to balanced").click()
+
+    expect(tab.dialog).to_contain_text("1 local models are not there.")
+    expect(tab.dialog).to_contain_text(sentence)
+
+
 def test_a_switch_is_shown_confirmed_by_every_worker_and_in_force(tab: Tab, api: httpx.Client) -> None:
     """Diff before, a reason, a receipt of both workers, and requests are answered by the new profile."""
     tab.button("Look at balanced first").click()

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from neuronode_router.health import ollama_probe
+from neuronode_router.health import ollama_wire
 from neuronode_router.health.ollama import OllamaHost, Place, read_places
 from neuronode_router.health.ollama_probe import HostProbe, OllamaProbes
 from neuronode_router.routing.inventory import ProbedFacts
@@ -134,7 +134,7 @@ async def test_a_host_that_hangs_costs_one_timeout(
     server: OllamaServer, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A frozen Ollama is waited for once per question, then it counts as away."""
-    monkeypatch.setattr(ollama_probe, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(ollama_wire, "TIMEOUT_SECONDS", 0.2)
     places = dict(read_places(entries(server.url, "ollama_chat/big")))
     probe = probe_of(places, client)
     server.freeze()
@@ -145,7 +145,7 @@ async def test_a_host_that_hangs_costs_one_timeout(
         frozen = probe.found(places["ollama_chat/big"])
     finally:
         server.thaw()
-    monkeypatch.setattr(ollama_probe, "TIMEOUT_SECONDS", 5.0)
+    monkeypatch.setattr(ollama_wire, "TIMEOUT_SECONDS", 5.0)
     await probe.ask()
 
     assert frozen == ProbedFacts(available=False)

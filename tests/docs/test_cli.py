@@ -25,7 +25,7 @@ ELSEWHERE = {"neuronode serve": {"--port", "--host", "--workers"}}
 
 def commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
     """Every command that does something, by what is typed."""
-    context = click.Context(group)
+    context = click.Context(group, **group.context_settings)
     for word in group.list_commands(context):
         command = group.get_command(context, word)
         assert command is not None

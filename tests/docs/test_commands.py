@@ -58,13 +58,13 @@ def test_a_command_that_is_named_exists_with_its_options(line: str) -> None:
     command: click.Command = cli
     rest = words(line)
     while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
-        context = click.Context(command)
+        context = click.Context(command, **command.context_settings)
         inner = command.get_command(context, rest[0])
         assert inner is not None, f"there is no {rest[0]}"
         command, rest = inner, rest[1:]
     rest = [word for word in rest if word not in ("--help", "--version", "...")]
 
-    command.make_parser(click.Context(command)).parse_args([*rest, "A VALUE"])
+    command.make_parser(click.Context(command, **command.context_settings)).parse_args([*rest, "A VALUE"])
 
 
 def test_commands_are_found_at_all() -> None:

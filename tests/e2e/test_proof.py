@@ -1,9 +1,12 @@
-"""The proof matrix on a real proxy: what fails is red, the gate holds in every worker, nothing is woken."""
+"""The proof matrix on a real proxy: what fails is red, the gate holds in every worker, nothing is woken.
+
+On the same proxy, which has an Ollama: switches that have its models in memory.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -19,14 +22,16 @@ from tests.support.upstream import Upstream
 
 pytestmark = pytest.mark.e2e
 
-IDLE = "idle"
+IDLE, WARM, SLOW = "idle", "warm", "slow"
 RED = {("specialized", "strategy"), ("specialized", "trading_analysis")}
 
 
 @pytest.fixture(scope="module")
 def ollama() -> Iterator[OllamaServer]:
-    """An Ollama that has a model and has not loaded it."""
-    with running_ollama(Served(IDLE)) as server:
+    """An Ollama that has three models and has loaded none."""
+    with running_ollama(
+        Served(IDLE), Served(WARM, load_seconds=0.5), Served(SLOW, load_seconds=60)
+    ) as server:
         yield server
 
 
@@ -35,13 +40,26 @@ def strict(
     tmp_path_factory: pytest.TempPathFactory, upstream: Upstream, ollama: OllamaServer
 ) -> Iterator[Proxy]:
     """Two workers whose gate refuses what is not proven."""
-    params = {"model": f"ollama_chat/{Served(IDLE).tag}", "api_base": ollama.url}
     place = Place(
         directory=tmp_path_factory.mktemp("strict"),
         upstream=upstream.url,
-        deployments=({"model_name": IDLE, "litellm_params": params},),
+        deployments=tuple(
+            {
+                "model_name": name,
+                "litellm_params": {
+                    "model": f"ollama_chat/{name}",
+                    "api_base": ollama.url,
+                    **({"num_ctx": 2048, "keep_alive": "1h"} if name != IDLE else {}),
+                },
+            }
+            for name in (IDLE, WARM, SLOW)
+        ),
     )
-    environ = {"NEURONODE_PROOF_GATE": "enforce", "NEURONODE_WRITE_LIMIT": "1000/second"}
+    environ = {
+        "NEURONODE_PROOF_GATE": "enforce",
+        "NEURONODE_WRITE_LIMIT": "1000/second",
+        "NEURONODE_WARM_DRAIN": "1",
+    }
     with Proxy(place, workers=2, environ=environ) as running:
         yield running
 
@@ -147,3 +165,54 @@ def known_as_idle(client: httpx.Client) -> bool:
         [entry["loaded"] for entry in registry["deployments"] if entry["group"] == IDLE] == [False]
         for registry in (client.get("/admin/router/registry").json() for _ in range(6))
     )
+
+
+@pytest.fixture
+def mapped(client: httpx.Client) -> Iterator[Callable[[str], None]]:
+    """Let a group answer `chat` of ultra_fast; afterwards it is as it was."""
+    place, any_state = "/admin/profiles/ultra_fast/tasks/chat", {"If-Match": "*"}
+    yield (
+        lambda group: client.put(place, json={"group": group}, headers=any_state).raise_for_status() and None
+    )
+    client.post(f"{ADMIN}/switch", json={"profile": "premium", "force": True}).raise_for_status()
+    client.put(place, json={"group": "chat_ultra_fast"}, headers=any_state).raise_for_status()
+
+
+def test_a_switch_waits_until_a_local_model_is_in_memory_and_lets_it_go_after(
+    client: httpx.Client, ollama: OllamaServer, mapped: Callable[[str], None]
+) -> None:
+    """Loaded once, as LiteLLM asks for it: the first real request finds it, and a switch back unloads it when idle."""
+    mapped(WARM)
+    order = {"profile": "ultra_fast", "force": True, "warm": "wait"}
+    ask = {"model": "chat", "messages": [{"role": "user", "content": "Hello."}], "max_tokens": 2}
+
+    dry = client.post(f"{ADMIN}/switch", json={**order, "dry_run": True}).raise_for_status().json()
+    receipt = client.post(f"{ADMIN}/switch", json=order, timeout=60).raise_for_status().json()
+    answer = client.post("/v1/chat/completions", json=ask, timeout=60).raise_for_status()
+    loads, window = ollama.counts(WARM)["loads"], ollama.loaded()["warm:latest"]["context_length"]
+    client.post(f"{ADMIN}/switch", json={"profile": "premium", "force": True}).raise_for_status()
+    wait_until(lambda: ollama.counts(WARM)["unloads"] == 1, seconds=20, what="the drain")
+
+    assert [each["model"] for each in dry["warm"]["to_load"]] == ["warm:latest"]
+    assert [each["model"] for each in receipt["warm"]["loaded"]] == ["warm:latest"]
+    assert receipt["warm"]["waited_s"] >= 0.5
+    assert (receipt["complete"], answer.headers["x-neuronode-group"]) == (True, WARM)
+    assert (loads, window) == (1, 2048)
+
+
+def test_who_hangs_up_while_a_model_is_loaded_has_not_switched(
+    client: httpx.Client, mapped: Callable[[str], None]
+) -> None:
+    """Nothing is half done, and no worker goes on with it."""
+    mapped(SLOW)
+    order = {"profile": "ultra_fast", "force": True, "warm": "wait"}
+
+    def warming() -> list[object]:
+        workers = client.get(f"{ADMIN}/status").json()["workers"]
+        return [each for worker in workers for each in worker["report"].get("warming", ())]
+
+    with pytest.raises(httpx.ReadTimeout):
+        client.post(f"{ADMIN}/switch", json=order, timeout=5)
+    wait_until(lambda: not warming(), seconds=20, what="the end of the warm-up")
+
+    assert client.get(f"{ADMIN}/status").json()["active_profile"] == "premium"

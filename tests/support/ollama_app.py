@@ -1,7 +1,7 @@
 """Ollama's HTTP interface, as far as its clients need it to generate and to look around.
 
-It must not know who generates: `ollama_engine` does. Served: /api/tags, ps, show, version, chat, generate, and
-/counts for tests. Unlike Ollama's, the queue is bounded per name, not per server.
+It must not know who generates: `ollama_engine` does. Served: /api/tags, ps, show, version, chat, generate,
+embed (of nothing: it only loads), pull, and /counts for tests. Unlike Ollama's, the queue is bounded per name.
 """
 
 from __future__ import annotations
@@ -17,16 +17,15 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from neuronode_router.cli.serve.embedded import WEIGHTS_SHA256
-from tests.support.ollama_engine import Busy, Engine, EngineRefused, Resident, Served
+from tests.support.ollama_engine import Busy, Engine, EngineRefused, LoadFault, Resident, Served
 
 VERSION = "0.13.0"
 DEFAULT_KEEP_ALIVE = 300.0
-FOREVER = datetime(2318, 1, 1, tzinfo=UTC)
 NANOSECONDS = 1_000_000
 """Per millisecond: the engine tells milliseconds, Ollama nanoseconds."""
 
@@ -53,9 +52,10 @@ class Refusal(Exception):
 class Ollama:
     """The names that are served, and the routes."""
 
-    def __init__(self, served: Sequence[Served]) -> None:
+    def __init__(self, served: Sequence[Served], *, capacity: int | None = None) -> None:
         self._engine = Engine()
-        self._residents = {each.tag: Resident(each) for each in served}
+        self._capacity = capacity
+        self._residents = {each.tag: Resident(each, make_room=self._make_room) for each in served}
         self._started = datetime.now(UTC)
 
     def app(self) -> Starlette:
@@ -68,22 +68,26 @@ class Ollama:
             Route("/api/show", self.show, methods=["POST"]),
             Route("/api/chat", self.chat, methods=["POST"]),
             Route("/api/generate", self.generate, methods=["POST"]),
+            Route("/api/embed", self.embed, methods=["POST"]),
+            Route("/api/pull", self.pull, methods=["POST"]),
             Route("/counts", self.counts),
         ]
         return Starlette(routes=routes, lifespan=self._lifespan, exception_handlers={Refusal: _refused})
 
     async def tags(self, _: Request) -> Response:
         """What could be loaded."""
-        return JSONResponse({"models": [self._listed(each) for each in self._residents.values()]})
+        return JSONResponse(
+            {"models": [self._listed(each) for each in self._residents.values() if each.present]}
+        )
 
     async def ps(self, _: Request) -> Response:
         """What is loaded, and until when."""
         loaded = [
             {
                 **self._listed(each),
-                "expires_at": _expiry(each),
-                "size_vram": 0,
-                "context_length": each.served.context_length,
+                "expires_at": datetime.fromtimestamp(each.expires_at, UTC).isoformat(),
+                "size_vram": each.served.size or 0,
+                "context_length": each.num_ctx,
             }
             for each in self._residents.values()
             if each.loaded
@@ -124,6 +128,8 @@ class Ollama:
     async def generate(self, request: Request) -> Response:
         """Answer a prompt; without one only load, or unload."""
         resident, body = await self._asked(request)
+        if resident.served.embeds and (body.get("keep_alive") != 0 or body.get("prompt")):
+            raise Refusal(400, f'"{resident.served.tag}" does not support generate')
         prompt, system = str(body.get("prompt") or ""), body.get("system")
         if body.get("raw") and prompt:
             return self._answer(resident, body, _say_text, "/v1/completions", {"prompt": prompt})
@@ -132,6 +138,31 @@ class Ollama:
         return self._answer(
             resident, body, _say_text, "/v1/chat/completions", {"messages": messages} if prompt else None
         )
+
+    async def embed(self, request: Request) -> Response:
+        """Load what shall embed nothing."""
+        resident, body = await self._asked(request)
+        if body.get("input") not in ([], "", None):
+            raise Refusal(501, "this Ollama embeds nothing")
+        try:
+            async with resident.turn(_seconds(body.get("keep_alive")), _num_ctx(body)):
+                return JSONResponse({"model": resident.served.tag, "embeddings": []})
+        except LoadFault as error:
+            raise Refusal(500, str(error)) from error
+
+    async def pull(self, request: Request) -> Response:
+        """Fetch what is absent, in two parts, and tell how far it is."""
+        resident, _ = await self._asked(request, absent=True)
+        total = resident.served.size or 100
+
+        async def events() -> AsyncIterator[bytes]:
+            for completed in (0, total // 2):
+                told = {"status": "pulling", "digest": WEIGHTS_SHA256, "total": total, "completed": completed}
+                yield json.dumps(told).encode() + b"\n"
+            await resident.pull()
+            yield json.dumps({"status": "success"}).encode() + b"\n"
+
+        return StreamingResponse(events(), media_type="application/x-ndjson")
 
     async def counts(self, _: Request) -> Response:
         """What happened to each name since the start: for tests."""
@@ -143,7 +174,7 @@ class Ollama:
         yield
         await self._engine.stop()
 
-    async def _asked(self, request: Request) -> tuple[Resident, dict[str, Any]]:
+    async def _asked(self, request: Request, *, absent: bool = False) -> tuple[Resident, dict[str, Any]]:
         """Return the resident a request names, and its body. Raises `Refusal`."""
         try:
             body = await request.json()
@@ -153,7 +184,7 @@ class Ollama:
         if not name:
             raise Refusal(400, "model is required")
         resident = self._residents.get(name if ":" in name else f"{name}:latest")
-        if resident is None:
+        if resident is None or not (resident.present or absent):
             raise Refusal(404, f"model '{name}' not found")
         return resident, body
 
@@ -167,19 +198,19 @@ class Ollama:
     ) -> Response:
         keep_alive = _seconds(body.get("keep_alive"))
         if wanted is None:
-            events = _load_only(resident, keep_alive)
+            events = _load_only(resident, keep_alive, _num_ctx(body))
         else:
             request = {**wanted, **_engine_options(body), "stream": True, "cache_prompt": False}
-            events = self._generated(resident, keep_alive, path, request)
+            events = self._generated(resident, (keep_alive, _num_ctx(body)), path, request)
         return Answer(events, say, name=str(body["model"]), streamed=body.get("stream", True))
 
     async def _generated(
-        self, resident: Resident, keep_alive: float, path: str, request: Mapping[str, Any]
+        self, resident: Resident, how: tuple[float, int | None], path: str, request: Mapping[str, Any]
     ) -> Events:
         began = time.perf_counter_ns()
         reason = "stop"
         async with (
-            resident.turn(keep_alive) as loading,
+            resident.turn(*how) as loading,
             aclosing(self._engine.generate(path, request)) as chunks,
         ):
             await asyncio.sleep(resident.served.delay_seconds)
@@ -203,13 +234,25 @@ class Ollama:
                         "eval_duration": int(timings["predicted_ms"] * NANOSECONDS),
                     }
 
+    def _make_room(self, comes: Resident) -> None:
+        """Have the longest idle ones go until there is room, where it is bounded."""
+        loaded = sorted(
+            (each for each in self._residents.values() if each.loaded), key=lambda one: one.expires_at
+        )
+        needed = sum(each.served.size or 0 for each in (*loaded, comes))
+        for each in loaded:
+            if self._capacity is None or needed <= self._capacity:
+                return
+            each.go()
+            needed -= each.served.size or 0
+
     def _listed(self, resident: Resident) -> dict[str, Any]:
         tag = resident.served.tag
         return {
             "name": tag,
             "model": tag,
             "modified_at": self._started.isoformat(),
-            "size": self._engine.facts["size"],
+            "size": resident.served.size or self._engine.facts["size"],
             "digest": WEIGHTS_SHA256,
             "details": self._details(),
         }
@@ -253,6 +296,8 @@ class Answer(Response):
             except Busy:
                 message = "server busy, please try again.  maximum pending requests exceeded"
                 await JSONResponse({"error": message}, 503)(scope, receive, send)
+            except LoadFault as error:
+                await JSONResponse({"error": str(error)}, 500)(scope, receive, send)
             except EngineRefused as error:
                 await JSONResponse({"error": str(error)}, 400)(scope, receive, send)
             else:
@@ -287,9 +332,9 @@ class Answer(Response):
         }
 
 
-async def _load_only(resident: Resident, keep_alive: float) -> Events:
+async def _load_only(resident: Resident, keep_alive: float, num_ctx: int | None) -> Events:
     if keep_alive > 0 or resident.loaded:
-        async with resident.turn(keep_alive):
+        async with resident.turn(keep_alive, num_ctx if keep_alive > 0 else resident.num_ctx):
             pass
     yield {"text": "", "done": True, "done_reason": "load" if keep_alive > 0 else "unload"}
 
@@ -332,6 +377,11 @@ def _engine_options(body: Mapping[str, Any]) -> dict[str, Any]:
     return options
 
 
+def _num_ctx(body: Mapping[str, Any]) -> int | None:
+    asked = (body.get("options") or {}).get("num_ctx")
+    return asked if isinstance(asked, int) else None
+
+
 def _seconds(keep_alive: object) -> float:
     """Return a keep_alive (seconds, or a Go duration such as "1m30s") in seconds; negative is for ever."""
     if keep_alive is None:
@@ -346,9 +396,3 @@ def _seconds(keep_alive: object) -> float:
         seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
         seconds = -seconds if str(keep_alive).startswith("-") else seconds
     return float("inf") if seconds < 0 else seconds
-
-
-def _expiry(resident: Resident) -> str:
-    if resident.expires_at == float("inf"):
-        return FOREVER.isoformat()
-    return datetime.fromtimestamp(resident.expires_at, UTC).isoformat()

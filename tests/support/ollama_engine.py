@@ -11,7 +11,7 @@ import json
 import secrets
 import sys
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -22,10 +22,16 @@ from neuronode_router.cli.serve.embedded import EmbeddedAddress
 from tests.support.servers import free_port
 
 START_SECONDS = 60.0
+FOREVER = 292 * 365.25 * 86_400
+"""Seconds that Ollama says of what stays: the longest that it can count."""
 
 
 class Busy(Exception):
     """The queue is full."""
+
+
+class LoadFault(Exception):
+    """The weights could not be loaded."""
 
 
 class EngineRefused(Exception):
@@ -96,6 +102,15 @@ class Served:
     queue: int = 512
     """Requests that may wait for a slot; one more is refused."""
     context_length: int = 8192
+    size: int | None = None
+    """Bytes that it says it has; None: those of the weights that really answer."""
+    present: bool = True
+    """Whether it is there from the start; a pull brings it."""
+    pull_seconds: float = 0.0
+    embeds: bool = False
+    """Whether it only embeds."""
+    fault: str = ""
+    """What loading it is answered with, if it fails."""
 
     @property
     def tag(self) -> str:
@@ -113,6 +128,7 @@ class Counts:
     """Requests whose client went away before the answer was complete."""
     loads: int = 0
     unloads: int = 0
+    pulls: int = 0
     peak: int = 0
     """The most requests that held a slot at the same time."""
 
@@ -124,8 +140,13 @@ class Resident:
     served: Served
     counts: Counts = field(default_factory=Counts)
     loaded: bool = False
+    present: bool = True
+    num_ctx: int = 0
+    """The window that it is loaded with."""
     expires_at: float = 0.0
-    """Unix time at which it unloads when nothing asks for it; infinite when it stays."""
+    """Unix time at which it unloads when nothing asks for it; far off when it stays."""
+    make_room: Callable[[Resident], None] = lambda _: None
+    """Has others go, if they must, before this one is loaded."""
     _waiting: int = 0
     _running: int = 0
     _slots: asyncio.Semaphore = field(init=False)
@@ -134,10 +155,14 @@ class Resident:
 
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.served.slots)
+        self.present = self.served.present
 
     @asynccontextmanager
-    async def turn(self, keep_alive: float) -> AsyncIterator[int]:
-        """Hold a slot, loaded, and yield how many nanoseconds loading took. Raises `Busy` when the queue is full."""
+    async def turn(self, keep_alive: float, num_ctx: int | None = None) -> AsyncIterator[int]:
+        """Hold a slot, loaded, and yield how many nanoseconds loading took. Raises `Busy` when the queue is full.
+
+        Another window than it is loaded with has it loaded anew, as with Ollama.
+        """
         if self._slots.locked() and self._waiting >= self.served.queue:
             self.counts.refused += 1
             raise Busy
@@ -150,7 +175,7 @@ class Resident:
         self.counts.admitted += 1
         self.counts.peak = max(self.counts.peak, self._running)
         try:
-            yield await self._load()
+            yield await self._load(num_ctx or self.served.context_length)
         except (asyncio.CancelledError, GeneratorExit):
             self.counts.abandoned += 1
             raise
@@ -163,14 +188,27 @@ class Resident:
         """Return what `GET /counts` says of it."""
         return asdict(self.counts) | {"running": self._running, "waiting": self._waiting}
 
-    async def _load(self) -> int:
+    def go(self) -> None:
+        """Unload, unless it is answering."""
+        self._unload()
+
+    async def pull(self) -> None:
+        """Be there, after as long as that takes."""
+        await asyncio.sleep(self.served.pull_seconds)
+        self.present = True
+        self.counts.pulls += 1
+
+    async def _load(self, num_ctx: int) -> int:
         began = time.perf_counter_ns()
         if self._timer is not None:
             self._timer.cancel()
         async with self._loading:
-            if not self.loaded:
+            if self.served.fault:
+                raise LoadFault(self.served.fault)
+            if not self.loaded or self.num_ctx != num_ctx:
+                self.make_room(self)
                 await asyncio.sleep(self.served.load_seconds)
-                self.loaded = True
+                self.loaded, self.num_ctx = True, num_ctx
                 self.counts.loads += 1
         return time.perf_counter_ns() - began
 
@@ -178,7 +216,7 @@ class Resident:
         """Unload after `seconds` without a request."""
         if self._timer is not None:
             self._timer.cancel()
-        self.expires_at = time.time() + seconds
+        self.expires_at = time.time() + min(seconds, FOREVER)
         if seconds <= 0:
             self._unload()
         elif seconds != float("inf"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,11 +15,12 @@ import click
 
 from neuronode_router.cli.commands.watch import following
 from neuronode_router.cli.http import Connection
+from neuronode_router.cli.moment import to_moment
 from neuronode_router.cli.names import profile_names
 from neuronode_router.cli.options import config_option, json_option, online, settings_with, state_dir_option
 from neuronode_router.cli.terminal import answer, clean, moment, print_json_line, show, table
 from neuronode_router.domain import Action
-from neuronode_router.errors import AuditBroken
+from neuronode_router.errors import AuditBroken, SettingsError
 
 ACTIONS = get_args(Action)
 
@@ -102,6 +104,40 @@ def verify(*, as_json: bool, against: Path | None, **paths: Path | None) -> None
         store.close()
     intact = f"The audit log is intact: {count} revisions."
     answer({"ok": True, "revisions": count}, lambda: [intact], as_json=as_json)
+
+
+@command.command("archive")
+@state_dir_option
+@config_option
+@click.option("--older-than", required=True, callback=to_moment, help="Which rows: 90d, 52w, or 2026-01-01.")
+@click.option(
+    "--to",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The new file, one JSON object a line.",
+)
+@json_option
+def archive_rows(*, as_json: bool, older_than: float, to: Path, **paths: Path | None) -> None:
+    """Move old rows of the audit log into a file, which `audit verify --against` reads. The proxy may run."""
+    from neuronode_router.control.archive import archive
+    from neuronode_router.control.store import ControlStore
+
+    store = ControlStore(settings_with(paths).state_url)
+    try:
+        moved = archive(store.database, to, before=older_than)
+    except FileExistsError as error:
+        raise SettingsError(
+            f"{to} exists.", fix="Name a new file: an archive is never overwritten."
+        ) from error
+    except OSError as error:
+        raise SettingsError(f"{to} cannot be written: {error.strerror}.", fix="Name another file.") from error
+    finally:
+        store.close()
+    lines = [
+        f"Revisions {moved.first} to {moved.last} are in {to}, and no longer in the database.",
+        f"{moved.sets} sets of profiles that only they named are gone: no rollback leads there any more.",
+    ]
+    answer(asdict(moved) | {"file": str(to)}, lambda: lines, as_json=as_json)
 
 
 def entry_line(entry: Mapping[str, Any]) -> str:

@@ -13,10 +13,10 @@ from typing import Any
 import click
 from rich.table import Table
 
-from neuronode_router.cli.consent import How, PendingChange, carry_out
+from neuronode_router.cli.consent import How, PendingChange, carry_out, warmed
 from neuronode_router.cli.http import Connection, segment
 from neuronode_router.cli.names import profile_names
-from neuronode_router.cli.options import change_options, force_option, json_option, online
+from neuronode_router.cli.options import change_options, force_option, json_option, online, warm_options
 from neuronode_router.cli.terminal import answer, clean, facts, moment, table
 from neuronode_router.durations import seconds_of
 from neuronode_router.errors import UnknownRollout
@@ -71,6 +71,7 @@ def _guards(
 @click.option("--least", type=click.IntRange(1), help="Requests of each arm that a step needs. Default: 100.")
 @click.option("--on-breach", type=click.Choice(["rollback", "pause"]), help="Default: rollback.")
 @click.option("--on-done", type=click.Choice(["promote", "ask"]), help="Default: ask.")
+@warm_options
 @force_option
 @change_options
 @online
@@ -80,8 +81,10 @@ def start(connection: Connection, profile: str, *, force: bool, **given: Any) ->
     It goes back by itself when it is worse than the active one, and on when it is not.
     """
     planned = {name: given.pop(name) for name in ("steps", "hold", "guards", "least", "on_breach", "on_done")}
-    body = {name: value for name, value in planned.items() if value is not None}
-    change = PendingChange("POST", "/rollouts", {"profile": profile, "force": force, **body})
+    warm, patience = warmed(given)
+    body = {name: value for name, value in planned.items() if value is not None} | warm
+    body |= {"profile": profile, "force": force}
+    change = PendingChange("POST", "/rollouts", body, patience=patience)
     sys.exit(carry_out(connection, change, How(**given)))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -181,7 +181,7 @@ def _parts(status: Status, traffic: str | None = None) -> list[Part]:
         ),
     ]
     if status["workers"]:
-        parts += ["", _workers(status)]
+        parts += ["", _workers(status), *map(clean, _warming(status))]
     if status["embedded_groups"]:
         parts += ["", _embedded(status["embedded_groups"])]
     if status["warnings"] or status["problems"]:
@@ -206,6 +206,14 @@ def _conversations(status: Status) -> list[tuple[str, str]]:
     return (
         [("conversations", f"{held} stay with their group, {drained} no longer")] if held or drained else []
     )
+
+
+def _warming(status: Status) -> Iterator[str]:
+    """Yield which models are being fetched or loaded now."""
+    reports = [worker["report"] for worker in status["workers"] or () if worker["live"]]
+    for each in (found for report in reports for found in report.get("warming", ())):
+        far = f", {each['done'] / 1e9:.1f} of {each['total'] / 1e9:.1f} GB" if each["done"] else ""
+        yield f"{each['step']} {each['model']} on {each['server']}{far}"
 
 
 def _workers(status: Status) -> Table:

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from neuronode_router.cli.commands.plan import plan
 from neuronode_router.cli.commands.proof import matrix, validate
-from neuronode_router.cli.consent import How, PendingChange, carry_out, forced
+from neuronode_router.cli.consent import How, PendingChange, carry_out, forced, warmed
 from neuronode_router.cli.http import Connection
 from neuronode_router.cli.moment import to_future
 from neuronode_router.cli.names import profile_names
@@ -23,6 +23,7 @@ from neuronode_router.cli.options import (
     force_option,
     json_option,
     online,
+    warm_options,
 )
 from neuronode_router.cli.profile.edit import edit
 from neuronode_router.cli.profile.outlook import outlook
@@ -108,6 +109,7 @@ def diff(connection: Connection, before: str, after: str, *, as_json: bool) -> N
     "--until", callback=to_future, help="When the policy decides again: 18:00, 2h, 2026-11-01T08:00."
 )
 @click.option("--hold", is_flag=True, help="Hold it until `neuronode policy release`, also without a policy.")
+@warm_options
 @force_option
 @change_options
 @online
@@ -118,17 +120,19 @@ def switch(
 
     While a policy is in force the switch is held: rules and windows wait until `neuronode policy release`, or --until.
     """
-    body = {"profile": name, **forced(force=force)}
+    warm, patience = warmed(how)
+    body = {"profile": name, **warm, **forced(force=force)}
     body |= {"until": until} if until is not None else {}
     body |= {"hold": True} if hold else {}
     if move:  # an older proxy understands a body without it
         body["conversations"] = "move"
-    change = PendingChange("POST", "/profiles/switch", body)
+    change = PendingChange("POST", "/profiles/switch", body, patience=patience)
     sys.exit(carry_out(connection, change, How(**how), outlook=lambda: outlook(connection, name)))
 
 
 @command.command("rollback")
 @click.argument("revision", required=False, type=click.IntRange(min=1))
+@warm_options
 @force_option
 @change_options
 @online
@@ -136,5 +140,6 @@ def rollback(connection: Connection, revision: int | None, *, force: bool, **how
     """Bring back an earlier revision.
 
     Profile and mappings of REVISION, or of the revision before, return as a new revision."""
-    body = {"to": revision or "previous", **forced(force=force)}
-    sys.exit(carry_out(connection, PendingChange("POST", "/rollback", body), How(**how)))
+    warm, patience = warmed(how)
+    body = {"to": revision or "previous", **warm, **forced(force=force)}
+    sys.exit(carry_out(connection, PendingChange("POST", "/rollback", body, patience=patience), How(**how)))

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from neuronode_router.control.workers import DRAINED, HELD, ServedRevision, WorkerIdentity
-from neuronode_router.domain import Actor
+from neuronode_router.domain import Actor, WarmOrder, WarmReport
 from tests.support.usage import finished
 from tests.unit.cli.conftest import Remote, Terminal
 
@@ -133,3 +133,43 @@ def test_a_worker_that_lags_behind_is_exit_code_1(remote: Remote, neuronode: Ter
     assert "1 of 2 workers" in outcome.err
     assert active(remote) == (2, "balanced")
     assert neuronode("profile", "switch", "balanced", "-y", "--wait", "none").code == 0
+
+
+def test_what_becomes_of_local_models_is_shown_before_and_after(remote: Remote, neuronode: Terminal) -> None:
+    """Each sentence of the proxy's, and how long the switch has waited; the proxy is told how long it may."""
+    remote.world.warmth.says = WarmReport(
+        "wait", WarmOrder.READY, waited_s=3.25, said=("llama is in memory on gpu.",)
+    )
+
+    outcome = neuronode("profile", "switch", "balanced", "--warm", "wait", "--pull", typed="y\n")
+    order = remote.world.warmth.orders[-1]
+
+    assert outcome.code == 0
+    assert "Models: llama is in memory on gpu." in outcome.err
+    assert "Models: llama is in memory on gpu." in outcome.out
+    assert "waited 3.2 s" in outcome.out
+    assert (order.warm, order.warm_timeout, order.pull) == ("wait", 120, True)
+
+
+def test_who_says_nothing_of_models_leaves_it_to_the_proxy(remote: Remote, neuronode: Terminal) -> None:
+    """An older proxy, which would refuse unknown fields, is not told any."""
+    neuronode("profile", "switch", "balanced", "-y")
+
+    order = remote.world.warmth.orders[-1]
+    assert (order.warm, order.warm_timeout, order.pull) == (None, None, False)
+
+
+def test_what_is_loaded_now_is_in_the_status(remote: Remote, neuronode: Terminal) -> None:
+    """From the workers' own reports, with how far a pull is."""
+    told = {
+        "server": "gpu",
+        "model": "llama",
+        "step": "pulling",
+        "done": 1_000_000_000,
+        "total": 4_000_000_000,
+    }
+    served = ServedRevision(revision=1, report={"warming": [told]})
+    identity = WorkerIdentity("loading", "host-2", os.getpid(), "0.1.0", time.time())
+    remote.world.store.registry.announce(identity, served)
+
+    assert "pulling llama on gpu, 1.0 of 4.0 GB" in neuronode("status").out

@@ -120,6 +120,27 @@ def test_an_intact_audit_log_verifies(
     assert json.loads(capsys.readouterr().out) == {"ok": True, "revisions": 2}
 
 
+def test_old_rows_are_archived_and_verify_with_the_rest(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The file is what `verify --against` reads; a second one of the name is refused, and too little is said so."""
+    commit_two(tmp_path)
+    file, where = tmp_path / "old.ndjson", ("--state-dir", tmp_path)
+
+    assert (
+        run(monkeypatch, "audit", "archive", "--older-than", "2099-01-01", "--to", file, *where, "--json")
+        == 0
+    )
+    moved = json.loads(capsys.readouterr().out)
+    assert (moved["first"], moved["last"]) == (1, 1)
+    assert run(monkeypatch, "audit", "verify", "--against", file, *where) == 0
+    assert (
+        run(monkeypatch, "audit", "archive", "--older-than", "2099-01-01", "--to", tmp_path / "b", *where)
+        == 1
+    )
+    assert "as old as that" in capsys.readouterr().err
+
+
 def test_an_edited_row_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -15,12 +15,15 @@ from neuronode_router.health.ollama import (
     NotAnOllama,
     OllamaLimits,
     Place,
+    Resident,
     Seen,
     found,
     read_digests,
     read_limits,
     read_loaded,
     read_places,
+    read_residents,
+    read_sizes,
     tag_of,
 )
 from neuronode_router.health.ollama_probe import LONGEST_SECONDS, pause
@@ -214,7 +217,7 @@ def test_answers_are_read_as_ollama_writes_them() -> None:
 @given(anything)
 def test_whatever_a_server_says_is_read_or_refused(document: object) -> None:
     """A server that lies or is none stops nothing."""
-    for read in (read_digests, read_loaded, read_limits):
+    for read in (read_digests, read_loaded, read_limits, read_sizes, read_residents):
         try:
             read(document)
         except NotAnOllama:
@@ -233,6 +236,21 @@ def test_no_entry_stops_the_reading(served: object, base: object, headers: objec
     )
 
     assert places["two"].tag == "a:latest"
+
+
+def test_what_is_in_memory_counts_on_the_card_or_else_in_all() -> None:
+    """A server without a card says 0 of it, and an old one nothing."""
+    listed = [
+        {"name": "a", "size": 9, "size_vram": 7, "context_length": 4096, "expires_at": "soon"},
+        {"name": "b", "size": 9, "size_vram": 0},
+        {"name": "c"},
+    ]
+
+    residents = read_residents({"models": listed})
+
+    assert residents["a:latest"] == Resident(7, 4096, "soon")
+    assert [residents[tag].size for tag in ("b:latest", "c:latest")] == [9, None]
+    assert read_sizes({"models": listed}) == {"a:latest": 9, "b:latest": 9, "c:latest": 0}
 
 
 @given(st.from_regex(r"([a-zA-Z0-9.]{1,6}/){0,2}[a-zA-Z0-9.]{1,6}(:[a-zA-Z0-9]{1,4})?", fullmatch=True))

@@ -138,6 +138,21 @@ async def test_what_the_policy_does_is_told_before_it_happens_and_when() -> None
     assert value(text, "policy_rule", rule="trial", mode="dry_run") == 0
 
 
+async def test_what_is_done_about_local_models_is_counted() -> None:
+    """Each outcome is there before it happens; what loading took is timed."""
+    meter = metering()
+    before = await meter.exposition()
+
+    meter.warmed("loaded", 3.0)
+    meter.warmed("failed", 120.0)
+    text = await meter.exposition()
+
+    assert value(before, "warm_models_total", outcome="failed") == 0
+    assert value(text, "warm_models_total", outcome="failed") == 1
+    assert value(text, "warm_models_total", outcome="loaded") == 1
+    assert value(text, "warm_load_seconds_sum") == 3
+
+
 @given(counts=st.lists(st.integers(0, 5), max_size=8))
 def test_faults_follow_a_count_that_may_begin_anew(counts: list[int]) -> None:
     """What is told never falls, and rises by what was added: `store_failures` is 0 again after each good answer."""

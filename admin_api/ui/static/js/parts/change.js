@@ -69,7 +69,7 @@ export function ChangeDialog({ change, active, onClose }) {
     : change.kind === "switch" ? t("change.switch", { from: active, to: change.profile })
     : target ? t("change.rollback_to", { from: active, to: target, revision: change.to === "previous" ? preview.receipt.revision - 1 : change.to }) : t("change.rollback");
   const conflict = refused?.code === "revision_conflict";
-  const unproven = refused?.code === "unproven_profile";
+  const unproven = ["unproven_profile", "warm_failed"].includes(refused?.code);
   const actions = phase === "done"
     ? html`<button ref=${done} type="button" class="button main" onClick=${onClose}>${t("act.done")}</button>`
     : html`<${Button} onClick=${onClose}>${t("act.cancel")}<//>
@@ -99,6 +99,7 @@ function Review({ preview, target, objections, reason, onReason, rule, onRule })
     <//>
     ${onRule && html`<${Conversations} said=${preview.conversations} rule=${rule} onRule=${onRule} />`}
     <${Running} caches=${preview.caches} />
+    <${Models} warm=${preview.warm} />
     <h3>${t("change.tasks")}</h3>
     <${Changes} changes=${preview.changes} />`;
 }
@@ -116,6 +117,13 @@ function Running({ caches }) {
   if (!caches?.cached_tokens) return null;
   return html`<p class="note">${t("change.running", { share: percent(caches.share), tokens: number(caches.cached_tokens) })}
     ${caches.usd !== null && ` ${t("change.running.worth", { usd: money(caches.usd) })}`}</p>`;
+}
+
+// What becomes of the local models that a switch needs, in the proxy's own words.
+function Models({ warm }) {
+  if (!warm?.said.length) return null;
+  return html`<h3>${t("change.models")}</h3>
+    ${warm.said.map((sentence) => html`<p class="note"><${Said} instead=${t("change.models.said")}>${sentence}<//></p>`)}`;
 }
 
 export function Changes({ changes, of = "word.task" }) {
@@ -163,6 +171,7 @@ export function ReceiptView({ receipt }) {
       { revision: receipt.revision, ms: milliseconds(receipt.duration_ms) })}</p>
     ${receipt.changed && html`<p>${receipt.conversations === "move" ? t("receipt.moved") : t("receipt.held", { held: number(receipt.held), drained: number(receipt.drained) })}</p>`}
     <${Running} caches=${receipt.caches} />
+    <${Models} warm=${receipt.warm} />
     <${Table} label=${t("receipt.workers")} head=${[t("word.worker"), t("word.state"), { text: t("receipt.after"), right: true }]}>
       ${receipt.workers.map((ack) => html`<tr key=${ack.instance}><th scope="row">${ack.host} \u00b7 ${ack.pid}</th>
         <td><${Badge} tone=${TONES[ack.state]}>${word("ack", ack.state)}<//> <${Said}>${ack.detail}<//></td>

@@ -18,7 +18,7 @@ export async function objectionsTo(profile) {
     ask("proof/matrix").catch(orNothing),
     ask("rollouts?limit=1").catch(orNothing),
   ]);
-  return { receipt, etag, objections: [...warned(receipt), ...overtaken(rollouts), ...unproven(matrix, profile), ...dearer(plan), ...unfitting(plan), ...talking(receipt)] };
+  return { receipt, etag, objections: [...warned(receipt), ...overtaken(rollouts), ...unproven(matrix, profile), ...dearer(plan), ...unfitting(plan), ...cold(receipt), ...talking(receipt)] };
 }
 
 const warned = ({ warnings }) => (warnings.length ? [{ kind: "warned" }] : []);
@@ -40,6 +40,12 @@ function dearer(plan) {
 const overtaken = (rollouts) => (rollouts?.running ? [{ kind: "rollout" }] : []);
 
 const unfitting = (plan) => (plan?.findings.length ? [{ kind: "unfitting", count: plan.findings.length }] : []);
+
+// Local models that clients would wait for, or in vain.
+function cold({ warm }) {
+  const count = (warm?.missing.length ?? 0) + (warm?.failed.length ?? 0);
+  return count ? [{ kind: "cold", count }] : warm?.order === "ordered_swap" ? [{ kind: "swap" }] : [];
+}
 
 // Conversations of an earlier switch that still stay where they began, and a profile that takes every conversation along.
 function talking({ conversations, held, drained }) {

@@ -1,0 +1,85 @@
+"""Moves the oldest rows of the audit log, and the sets of profiles that only they name, into a file.
+
+The file goes on to prove what it proved in the database: it is the same chain, and the log remembers the hash that its
+first row follows. It must not know when this is done.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
+
+from neuronode_router.control.audit import AuditLog, archived_until, entries
+from neuronode_router.domain import AuditEntry
+from neuronode_router.errors import NothingToArchive
+from neuronode_router.storage.database import Database
+from neuronode_router.storage.tables import audit, audit_archive, profile_set, state
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """What was moved."""
+
+    first: int
+    last: int
+    """Revisions."""
+    sets: int
+    """Sets of profiles that nothing names any more."""
+
+
+def archive(database: Database, file: Path, *, before: float) -> Archived:
+    """Move the rows that are older than `before` (Unix time) into a new file, one JSON object a line.
+
+    The newest row stays, whatever its age. The whole log is verified first, and the file is on the disk before a row is
+    deleted: after a crash rows may be in both, in no case in neither. Raises `AuditBroken`, `NothingToArchive`,
+    `StoreUnavailable`, and `OSError` for the file, which must not exist.
+    """
+    AuditLog(database).verify()
+    with database.reading() as connection:
+        rows = _older(connection, before)
+    if not rows:
+        raise NothingToArchive("No revision but the newest is as old as that.")
+    _write(file, rows)
+    with database.writing() as connection:
+        connection.execute(select(state).with_for_update()).one()
+        if archived_until(connection).revision + 1 != rows[0].revision:
+            raise NothingToArchive("Somebody else has archived these rows meanwhile.")
+        sets = _drop(connection, rows[-1])
+        connection.commit()
+    return Archived(rows[0].revision, rows[-1].revision, sets)
+
+
+def _older(connection: Connection, before: float) -> list[AuditEntry]:
+    """Return the rows before the first one that is not older: clocks may have been set back in between."""
+    head = connection.execute(select(state.c.revision)).scalar_one()
+    young = select(func.min(audit.c.revision)).where(audit.c.revision >= 1, audit.c.at >= before)
+    first = connection.execute(young).scalar_one()
+    until = head - 1 if first is None else min(head, first) - 1
+    return list(entries(connection, after=archived_until(connection).revision, until=until))
+
+
+def _write(file: Path, rows: Sequence[AuditEntry]) -> None:
+    with file.open("x", encoding="utf-8") as lines:
+        file.chmod(0o600)
+        for row in rows:
+            lines.write(json.dumps(asdict(row), separators=(",", ":")) + "\n")
+        lines.flush()
+        os.fsync(lines.fileno())
+
+
+def _drop(connection: Connection, last: AuditEntry) -> int:
+    place = {"revision": last.revision, "hash": last.hash}
+    connection.execute(delete(audit).where(audit.c.revision.between(1, last.revision)))
+    if not connection.execute(update(audit_archive).values(**place)).rowcount:
+        connection.execute(insert(audit_archive).values(id=1, **place))
+    named = or_(
+        profile_set.c.digest.in_(select(audit.c.digest_after)),
+        profile_set.c.digest.in_(select(audit.c.digest_before).where(audit.c.digest_before.is_not(None))),
+        profile_set.c.digest.in_(select(state.c.digest).where(state.c.digest.is_not(None))),
+    )
+    return int(connection.execute(delete(profile_set).where(~named)).rowcount)
