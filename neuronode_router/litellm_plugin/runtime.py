@@ -48,6 +48,7 @@ from neuronode_router.litellm_plugin.router.location import Locations
 from neuronode_router.litellm_plugin.router.prices import rates
 from neuronode_router.litellm_plugin.router.probing import RouterAsker
 from neuronode_router.litellm_plugin.router.router_hooks import RouterHooks
+from neuronode_router.litellm_plugin.router.watched import WatchedDeployments
 from neuronode_router.litellm_plugin.seams import Part
 from neuronode_router.litellm_plugin.settings_page import shown_settings
 from neuronode_router.litellm_plugin.shadow_wiring import SHARE_SECONDS, ShadowWiring
@@ -133,6 +134,7 @@ class Runtime:
                 monitor=self.health.monitor,
                 statistics=self.health.statistics,
                 host_version=host_version,
+                rules=lambda: self.policy.standing(),
             )
         )
         worker = WorkerIdentity.of_this_process(VERSION)
@@ -189,7 +191,8 @@ class Runtime:
             file=settings.policy,
             asker=RouterAsker(self._router, self.health.inventory),
             slots=lambda: self.health.statistics.recorder.window.slots,
-            group_of=self.deployments.group_of,
+            members=WatchedDeployments(bridge.entries).of,
+            heard=self.metering.policy_acted,
         )
         self.rollout = RolloutWiring(
             manager=self.control.manager,

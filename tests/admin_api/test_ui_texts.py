@@ -18,6 +18,7 @@ from neuronode_router.classifier import Layer, Task
 from neuronode_router.classifier.classification import KINDS as DETAILS
 from neuronode_router.control.checks import DEAD_MAPPING
 from neuronode_router.domain import AckState, Action, OnOverload, Reason, Step, Stickiness, Tier
+from neuronode_router.policy.engine import Level
 from neuronode_router.profiles.problems import Code
 from neuronode_router.proof.gate import GateMode
 from neuronode_router.proof.matrix import State
@@ -75,6 +76,7 @@ VOCABULARIES = {
     "problem": {*KINDS, *Code, *written_codes(), DEAD_MAPPING, *set(State) - {State.GREEN}},
     "residency": ("outside", "partly"),
     "role": Role,
+    "policy_level": Level,
     "rollout_limit": Limit,
     "rollout_metric": Metric,
     "rollout_phase": Phase,

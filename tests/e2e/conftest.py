@@ -84,20 +84,27 @@ def proxy(
         yield running
 
 
-@pytest.fixture(scope="package")
-def mortal(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Proxy]:
-    """A proxy of two workers that tests may kill. It serves the first profile, and nothing runs on it."""
-    place = Place(directory=tmp_path_factory.mktemp("mortal"), upstream=upstream.url)
-    with Proxy(place, workers=2) as running:
-        yield running
-
-
 @pytest.fixture
 def admin(proxy: Proxy) -> Iterator[httpx.Client]:
     """A client with the master key, on a proxy that serves the first profile again."""
     with proxy.client() as client:
         receipt = client.post(f"{ADMIN}/switch", json={"profile": FIRST_PROFILE}).raise_for_status().json()
         assert receipt["complete"]
+        yield client
+
+
+@pytest.fixture(scope="package")
+def pair(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Proxy]:
+    """A proxy of two workers whose policy and profile tests may change, and whose workers they may kill."""
+    place = Place(directory=tmp_path_factory.mktemp("pair"), upstream=upstream.url)
+    with Proxy(place, workers=2) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def any_worker(pair: Proxy) -> Iterator[httpx.Client]:
+    """An administrator of it who takes a new connection for each request, so any worker may answer."""
+    with pair.client(connection="close") as client:
         yield client
 
 

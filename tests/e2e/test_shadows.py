@@ -31,12 +31,12 @@ ALIKE = f"Which label? echo-positive words-1, says the {CANARY}"
 
 
 @pytest.fixture
-def admin(mortal: Proxy) -> Iterator[httpx.Client]:
+def admin(pair: Proxy) -> Iterator[httpx.Client]:
     """A client with the master key that takes a new connection for each request, so any worker may answer.
 
     Nothing is compared any more when the test is over.
     """
-    with mortal.client(connection="close") as client:
+    with pair.client(connection="close") as client:
         yield client
         running = client.get(SHADOWS).json()["running"]
         if running is not None:
@@ -86,9 +86,7 @@ def ended(admin: httpx.Client, path: str) -> str:
     return str(report(admin, path)["why"])
 
 
-def test_figures_are_what_the_provider_counted(
-    mortal: Proxy, admin: httpx.Client, upstream: Upstream
-) -> None:
+def test_figures_are_what_the_provider_counted(pair: Proxy, admin: httpx.Client, upstream: Upstream) -> None:
     """Of every format, plain and streamed, from both workers; clients are answered as ever, and no text is kept."""
     before = upstream.counts()
     path = start(admin)
@@ -125,7 +123,7 @@ def test_figures_are_what_the_provider_counted(
     admin.post(f"{path}/stop").raise_for_status()
     status = admin.get(f"{ADMIN}/status").json()["host"]
     assert (status["failures"], status["loop_failures"], status["shadow_failures"]) == (0, 0, 0)
-    state = mortal.place.directory / ".neuronode"
+    state = pair.place.directory / ".neuronode"
     stored = b"".join(file.read_bytes() for file in state.rglob("*") if file.is_file())
     assert CANARY.lower().encode() not in stored.lower()
 

@@ -7,6 +7,7 @@ import { t, word } from "../i18n.js";
 import { fresh, mayReadAll, mayWrite } from "../live.js";
 import { Ago, Badge, Button, Card, Empty, Page, Problems, Said } from "../parts/basics.js";
 import { ChangeDialog } from "../parts/change.js";
+import { PolicyCard } from "../parts/policy.js";
 import { RolloutCard } from "../parts/rollout.js";
 import { ShadowCard } from "../parts/shadow.js";
 import { Health } from "../parts/health.js";
@@ -35,6 +36,7 @@ export function Now({ state }) {
     <div class="profiles">${ordered(profiles).map((profile) => html`<${ProfileCard} key=${profile.name} profile=${profile} busy=${busy === profile.name}
       active=${profile.name === status.active_profile} may=${may && busy === null} onSwitch=${() => go(profile.name)} onLook=${() => setChange({ kind: "switch", profile: profile.name })} />`)}</div>
     ${!may && html`<p class="note">${t("now.read_only")}</p>`}
+    <${PolicyCard} state=${state} />
     ${mayReadAll(state) && html`<${LastChanges} />`}
     ${bar}
     ${change && html`<${ChangeDialog} change=${change} active=${status.active_profile} onClose=${() => setChange(null)} />`}`;
@@ -75,6 +77,7 @@ function Active({ status, fresh: certain, entry, undo }) {
       <div><dt>${t("now.since")}</dt><dd><${Ago} at=${status.committed_at} /></dd></div>
       ${entry && entry.revision === status.revision && html`<div><dt>${t("now.by")}</dt><dd title=${entry.actor.name}>${shortName(entry.actor)} \u00b7 ${word("action", entry.action)}
         ${entry.reason && html`<small>${entry.reason}</small>`}</dd></div>`}
+      ${status.why && html`<div><dt>${t("now.why")}</dt><dd><small data-why><${Said} instead=${word("policy_level", status.decided_by)}>${status.why}<//></small></dd></div>`}
       ${workers && html`<div><dt>${t("now.workers")}</dt><dd><span class=${current.length < workers.length ? "warn-text" : certain ? "good-text" : "note"}>${t("now.workers.of", { done: current.length, all: workers.length })}</span></dd></div>`}
       ${status.embedded_groups.length > 0 && html`<div><dt>${t("now.embedded")}</dt><dd>${t("now.embedded.count", { count: status.embedded_groups.length })}</dd></div>`}
     </dl>
