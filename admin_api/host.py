@@ -24,6 +24,7 @@ from neuronode_router.health.monitor import HealthMonitor
 from neuronode_router.metrics.metering import Metering
 from neuronode_router.proof.service import ProofService
 from neuronode_router.routing.snapshot import Snapshot
+from neuronode_router.shadows.acts import Shadows
 from neuronode_router.stats.ports import Statistics
 from neuronode_router.tasks import Catalogue
 from neuronode_router.tasks.engine import Complete
@@ -107,6 +108,7 @@ class AdminHost:
     proof: ProofService | None = None
     rollouts: Rollouts | None = None
     policies: Policies | None = None
+    shadows: Shadows | None = None
     agents: Literal["off", "read", "write"] = "read"
     """Whether agents get tools, and those that change too."""
     feedback: Learning | None = None

@@ -23,6 +23,7 @@ from admin_api.profiles import routes as profiles
 from admin_api.proof import routes as proof
 from admin_api.rollouts import routes as rollouts
 from admin_api.routing import routes as routing
+from admin_api.shadows import routes as shadows
 from admin_api.tasks import routes as tasks
 from admin_api.ui.routes import build_ui
 from admin_api.usage import routes as usage
@@ -45,6 +46,7 @@ ENDPOINTS = (
     *usage.ENDPOINTS,
     *proof.ENDPOINTS,
     *rollouts.ENDPOINTS,
+    *shadows.ENDPOINTS,
     *policy.ENDPOINTS,
 )
 """The admin API: under both prefixes. The first word of a path is its group on the OpenAPI page."""

@@ -142,6 +142,8 @@ class Reason(StrEnum):
     FAIL_OPEN = "fail_open"
     JUDGE = "judge"
     """No client's request: the judge has answers compared."""
+    MIRROR = "mirror"
+    """No client's request: a shadow comparison has another profile answer one again."""
 
 
 class Step(StrEnum):
@@ -482,6 +484,43 @@ def canary_from_text(text: str) -> Canary | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Shadow:
+    """Another profile that answers a share of the requests once more, unseen, to be compared with what clients got."""
+
+    id: str
+    profile: str
+    salt: str
+    """Hexadecimal; keys the hash by which requests are chosen, so that no client can choose its own."""
+    share: int
+    """Thousandths of the requests."""
+    until: float
+    """Unix time at which it ends by itself."""
+    budget_usd: float
+    """What its answers and the judge's may cost in all workers together."""
+    concurrency: int
+    """How many requests one worker answers again at the same time."""
+    tasks: tuple[str, ...] = ()
+    """The tasks it is for, `auto` for what names no task; empty for all."""
+    judge: str | None = None
+    """The model group that is asked whether the other answer would have done."""
+    sample_text: bool = False
+    """Whether a few requests are kept with both answers."""
+
+
+def shadow_text(shadow: Shadow) -> str:
+    """Return it as canonical JSON."""
+    return json.dumps(asdict(shadow), sort_keys=True, separators=(",", ":"))
+
+
+def shadow_from_text(text: str | None) -> Shadow | None:
+    """Rebuild it from `shadow_text`'s form; None where there is none."""
+    if not text:
+        return None
+    told = json.loads(text)
+    return Shadow(**{**told, "tasks": tuple(told["tasks"])})
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """What a person switched to while a policy is in force: it goes before windows and ordinary rules."""
 
@@ -578,6 +617,8 @@ class ControlState:
     canary: Canary | None = None
     """None while no rollout runs."""
     steering: Steering = NOT_STEERED
+    shadow: Shadow | None = None
+    """None while no profile is compared with what clients get."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -613,7 +654,7 @@ def alias_map(profiles: ProfileSet, active: str) -> dict[str, str]:
     return aliases
 
 
-Action = Literal["bootstrap", "switch", "rollback", "edit", "reload", "bind", "rollout", "policy"]
+Action = Literal["bootstrap", "switch", "rollback", "edit", "reload", "bind", "rollout", "policy", "shadow"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -300,6 +300,20 @@ class RolloutRefused(ControlError):
     fix = "Look at it with GET /admin/rollouts or `neuronode rollout status`; abort or promote it first."
 
 
+class UnknownShadow(ControlError):
+    """No shadow comparison has this id."""
+
+    code = "unknown_shadow"
+    fix = "List them with GET /admin/shadows or `neuronode shadow status`."
+
+
+class ShadowRefused(ControlError):
+    """A shadow comparison cannot begin, or is over."""
+
+    code = "shadow_refused"
+    fix = "Look at it with GET /admin/shadows or `neuronode shadow status`; stop it first."
+
+
 class LeaseLost(ControlError):
     """Another worker leads now. What this one was about to write is not written."""
 

@@ -63,6 +63,7 @@ def _admin_host() -> AdminHost:
         proof=runtime.proof,
         rollouts=runtime.rollout.rollouts,
         policies=runtime.policy.policies,
+        shadows=runtime.shadow.shadows,
         agents=runtime.settings.mcp,
         feedback=runtime.learning if runtime.learning.recorder else None,
     )

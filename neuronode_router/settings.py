@@ -109,7 +109,7 @@ class Settings(BaseModel):
     ui_frame_origin: Annotated[str | None, Field(pattern=r"^https?://[A-Za-z0-9.\-\[\]:]+$")] = None
     """The origin of LiteLLM's UI where it is not the proxy's own: it may embed the dashboard. Default: none."""
     mcp: Literal["off", "read", "write"] = "read"
-    """Tools for agents at `/admin/agents/mcp`: none, those that only read, or switch and rollback too."""
+    """Tools for agents at `/admin/agents/mcp`: none, those that only read, or those that change something too."""
     poll_seconds: Seconds = 0.5
     """How often a worker looks for a newer revision, should a wake-up have been lost."""
     heartbeat_seconds: Seconds = 2

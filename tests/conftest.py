@@ -11,10 +11,15 @@ from typing import Any
 
 import httpx
 import httpx._transports.default as transports
+import hypothesis
 import pytest
 
 from tests.support.scheduling import SharedStarts, is_loud, turn_of
 from tests.support.servers import PostgresServer, RedisServer, running_postgres, running_redis
+
+# Tests share a busy machine: how long one example takes says nothing about the law.
+hypothesis.settings.register_profile("shared-machine", deadline=None)
+hypothesis.settings.load_profile("shared-machine")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message
 
 from admin_api.http.guard import MAX_BODY_BYTES, Call, Caller
-from neuronode_router.agents.tools import AdminCall
+from neuronode_router.agents.tool import AdminCall
 from neuronode_router.errors import NeuronodeError, NotAllowed, NotReady
 
 PATH = "/agents/mcp"

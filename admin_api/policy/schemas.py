@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, JsonValue
 
 from admin_api.http.schemas import Document, storable
-from neuronode_router.control.policies import PolicyView, RuleView
+from neuronode_router.control.policy_view import PolicyView, RuleView
 from neuronode_router.domain import Bend, Hold
 from neuronode_router.policy.engine import PRECEDENCE, Level, PreviewStretch
 

@@ -90,7 +90,10 @@ async def read_status(call: Caller, response: Response) -> StatusDocument:
 async def _inside(call: Call, revision: int, reported: dict[str, Any]) -> Mapping[str, Any]:
     """Return the fields of the status that only administrators and viewers see."""
     workers = await call.host.manager.workers()
+    verdict = await call.host.policies.verdict() if call.host.policies else None
     return {
+        "decided_by": verdict and verdict.level,
+        "why": verdict and verdict.why,
         "converged": converged(workers, revision),
         "workers": workers,
         "problems": [*reported.pop("problems", ()), *stalled(workers, but=call.host.worker.instance)],

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, ConfigDict, Field, JsonValue
 from admin_api.http.schemas import Body, Document, GatedOptions, GroupName, Name, WriteOptions, storable
 from neuronode_router.domain import TaskChange, WorkerStatus
 from neuronode_router.errors import Problem
+from neuronode_router.policy.engine import Level
 
 ProfileBody = Annotated[
     dict[str, JsonValue],
@@ -107,7 +108,7 @@ class MetadataDocument(Document):
 
 
 class StatusDocument(Document):
-    """What is in force. The last five are for administrators and viewers; others get null."""
+    """What is in force. The last seven are for administrators and viewers; others get null."""
 
     ready: bool
     """False until a valid set of profiles was committed."""
@@ -120,6 +121,10 @@ class StatusDocument(Document):
     """What the process that answered serves."""
     embedded_groups: list[str]
     """Groups that the built-in tiny language model answers."""
+    decided_by: Level | None = None
+    """Who decides which profile is active."""
+    why: str | None = None
+    """Why what is active is: one line, for people."""
     converged: bool | None = None
     workers: tuple[WorkerStatus, ...] | None = None
     problems: list[Problem] | None = None

@@ -21,7 +21,8 @@ from mcp.types import (
 )
 from pydantic import ValidationError
 
-from neuronode_router.agents.tools import AdminCall, AgentTool, offered
+from neuronode_router.agents.tool import AdminCall, AgentTool
+from neuronode_router.agents.tools import offered
 from neuronode_router.errors import NeuronodeError
 from neuronode_router.version import VERSION
 

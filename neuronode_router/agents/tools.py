@@ -6,48 +6,26 @@ It must not know the protocol that tools are offered by, nor any rule of its own
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from neuronode_router.agents.steering_tools import STEERING_TOOLS
+from neuronode_router.agents.tool import (
+    AdminCall,
+    AgentTool,
+    Document,
+    Hours,
+    NoArguments,
+    ProfileName,
+    Reason,
+    ToolArguments,
+)
 
 HOUR = 3600.0
 DAY_HOURS = 24.0
 WEEK_HOURS = 168.0
-
-Document = Mapping[str, Any]
-
-
-class AdminCall(Protocol):
-    """One request to the admin API. Raises `NeuronodeError` for whatever is refused or does not answer."""
-
-    async def __call__(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, object] | None = None,
-        body: object = None,
-    ) -> Document:
-        """Return the document that a route answers with."""
-        ...
-
-
-Hours = Annotated[float, Field(gt=0, le=87_600, description="How many hours back from now.")]
-ProfileName = Annotated[str, Field(min_length=1, max_length=64, description="The name of a profile.")]
-Reason = Annotated[str, Field(max_length=500, description="Why, for the audit log.")]
-
-
-class ToolArguments(BaseModel):
-    """What a tool is called with; what it does not know it refuses."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class NoArguments(ToolArguments):
-    """Nothing."""
 
 
 class PlanArguments(ToolArguments):
@@ -90,6 +68,27 @@ class DeploymentsArguments(ToolArguments):
     """Whose state is asked for."""
 
     group: Annotated[str | None, Field(max_length=256, description="Only this model group.")] = None
+
+
+class RequestsArguments(ToolArguments):
+    """How many requests are listed."""
+
+    limit: Annotated[int, Field(ge=1, le=200, description="How many at most.")] = 20
+
+
+class ResidencyArguments(ToolArguments):
+    """Whose requests, and where they should have stayed."""
+
+    within: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=256,
+            description="Places, with commas: local, eu, us, a country, a provider.",
+        ),
+    ] = "local"
+    team: Annotated[str | None, Field(min_length=1, max_length=64, description="Only this team's.")] = None
+    hours: Hours = DAY_HOURS
 
 
 class SwitchArguments(ToolArguments):
@@ -143,23 +142,23 @@ async def _deployments(call: AdminCall, asked: DeploymentsArguments) -> Document
     return {**found, "deployments": wanted}
 
 
+async def _requests(call: AdminCall, asked: RequestsArguments) -> Document:
+    return await call("GET", "/requests", params={"limit": asked.limit})
+
+
+async def _residency(call: AdminCall, asked: ResidencyArguments) -> Document:
+    wanted = {"within": asked.within, "from": time.time() - asked.hours * HOUR, "team": asked.team}
+    return await call(
+        "GET", "/usage/residency", params={name: value for name, value in wanted.items() if value is not None}
+    )
+
+
 async def _switch(call: AdminCall, asked: SwitchArguments) -> Document:
     return await call("POST", "/profiles/switch", body=asked.model_dump())
 
 
 async def _rollback(call: AdminCall, asked: RollbackArguments) -> Document:
     return await call("POST", "/rollback", body={"to": asked.revision or "previous", "reason": asked.reason})
-
-
-@dataclass(frozen=True, slots=True)
-class AgentTool:
-    """One tool."""
-
-    name: str
-    about: str
-    arguments: type[ToolArguments]
-    run: Callable[[AdminCall, Any], Awaitable[Document]]
-    writes: bool = False
 
 
 TOOLS = (
@@ -197,6 +196,20 @@ TOOLS = (
         _deployments,
     ),
     AgentTool(
+        "requests",
+        "The newest requests of the last hour: who asked for what, profile, task, tier, group and why, how"
+        " each ended. No text. `explain` tells more of one.",
+        RequestsArguments,
+        _requests,
+    ),
+    AgentTool(
+        "residency",
+        "Where the requests of a period went, for an audit: how many to places within those named, how many elsewhere,"
+        " and of how many nobody can tell.",
+        ResidencyArguments,
+        _residency,
+    ),
+    AgentTool(
         "switch",
         "Let another profile answer, for everybody and in every worker. Returns the receipt.",
         SwitchArguments,
@@ -210,6 +223,7 @@ TOOLS = (
         _rollback,
         writes=True,
     ),
+    *STEERING_TOOLS,
 )
 """Those that write are offered only where an operator said so."""
 

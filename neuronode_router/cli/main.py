@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "top": ("commands.top", "Watch what goes through the proxy now."),
         "profile": ("profile.command", "Show, compare, check and change profiles."),
         "rollout": ("commands.rollout", "Let a share of the requests try a profile, and go on or back."),
+        "shadow": ("commands.shadow", "Have a profile answer requests once more, unseen."),
         "policy": ("commands.policy", "See what is active by the clock and by rules, and why."),
         "team": ("commands.team", "Let a team or key have a profile of its own."),
         "usage": ("commands.usage", "Show what was used, and what it cost."),

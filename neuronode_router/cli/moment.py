@@ -12,17 +12,17 @@ from datetime import time as clock_time
 
 import click
 
-UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+from neuronode_router.durations import seconds_of
+
 _CLOCK = re.compile(r"\d\d:\d\d", re.ASCII)
-_AGO = re.compile(r"(\d{1,6})([mhdw])", re.ASCII)
 
 
 def to_moment(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
     """Return Unix seconds, None where nothing was given. Raises `click.BadParameter` for what is no time."""
     if text is None:
         return None
-    if ago := _AGO.fullmatch(text):
-        return time.time() - int(ago[1]) * UNITS[ago[2]]
+    if (ago := seconds_of(text)) is not None:
+        return time.time() - ago
     try:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError) as error:
@@ -35,8 +35,8 @@ def to_future(context: click.Context, parameter: click.Parameter, text: str | No
     """Return Unix seconds of a time to come, None where none was given. Raises `click.BadParameter`."""
     if text is None:
         return None
-    if ahead := _AGO.fullmatch(text):
-        return time.time() + int(ahead[1]) * UNITS[ahead[2]]
+    if (ahead := seconds_of(text)) is not None:
+        return time.time() + ahead
     now = datetime.now().astimezone()
     try:
         if _CLOCK.fullmatch(text):

@@ -75,7 +75,7 @@ class AuditLog:
                 if copied.pop(entry.revision, entry.hash) != entry.hash:
                     message = f"Row {entry.revision} is another one than in the copy."
                     raise AuditBroken(message, revision=entry.revision)
-                place, previous = chain.Place(entry.revision, entry.hash), entry
+                place, previous = chain.ChainLink(entry.revision, entry.hash), entry
             _check_head(head, previous)
             _check_sets(connection)
             _check_strays(connection)
@@ -106,13 +106,13 @@ def read_copy(lines: Iterable[str]) -> dict[int, str]:
     return found
 
 
-def archived_until(connection: Connection) -> chain.Place:
+def archived_until(connection: Connection) -> chain.ChainLink:
     """Return what the first row follows: the newest one that was archived, or the start."""
     row = connection.execute(select(audit_archive.c.revision, audit_archive.c.hash)).first()
-    return chain.START if row is None else chain.Place(*row)
+    return chain.START if row is None else chain.ChainLink(*row)
 
 
-def _compare_archived(place: chain.Place, copied: dict[int, str]) -> None:
+def _compare_archived(place: chain.ChainLink, copied: dict[int, str]) -> None:
     """Take out of a copy what is archived; its newest row must be the one that the log goes on from."""
     if copied.get(place.revision, place.hash) != place.hash:
         message = f"Row {place.revision}, which the log follows, is another one than in the copy."

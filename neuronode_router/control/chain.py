@@ -20,14 +20,14 @@ GENESIS = ""
 """What stands for the hash before the first row."""
 
 
-class Place(NamedTuple):
+class ChainLink(NamedTuple):
     """A place in the chain: a row, by what the next one says of it."""
 
     revision: int
     hash: str
 
 
-START = Place(0, GENESIS)
+START = ChainLink(0, GENESIS)
 """Before the first row of all."""
 
 
@@ -42,7 +42,7 @@ def entry_hash(entry: AuditEntry) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def fault(entry: AuditEntry, *, after: Place) -> str:
+def fault(entry: AuditEntry, *, after: ChainLink) -> str:
     """Return what is wrong with `entry` as the successor of the row at `after`, or "". Never raises."""
     expected = after.revision + 1
     if entry.revision != expected:

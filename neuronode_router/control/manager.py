@@ -193,6 +193,12 @@ class ProfileManager:
         """Carry out an act of the policy, as `roll` does one of a rollout."""
         return await self._prepared("policy", prepare, options)
 
+    async def mirror(
+        self, prepare: Callable[[ControlState], ChangeTarget], **options: Unpack[Options]
+    ) -> Receipt:
+        """Carry out an act of a shadow comparison, as `roll` does one of a rollout."""
+        return await self._prepared("shadow", prepare, options)
+
     async def reload(self, when: When = "always", **options: Unpack[Options]) -> Receipt:
         """Put in force what the files say; on an empty store this is the first revision, with `default_profile`.
 

@@ -9,16 +9,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import Protocol, Unpack
 
 from sqlalchemy import Connection
 
 from neuronode_router.control.change import REASON_LIMIT, ChangeTarget, Options
 from neuronode_router.control.manager import ProfileManager
+from neuronode_router.control.outage_probes import OutageProbes
+from neuronode_router.control.policy_known import Members, unusable
 from neuronode_router.control.policy_store import PolicyStore
+from neuronode_router.control.policy_view import PolicyView, rule_views
 from neuronode_router.control.transition import SHORT_DIGEST
 from neuronode_router.domain import NOT_STEERED, Actor, AuditEntry, ControlState, HostFacts, Receipt
 from neuronode_router.errors import (
@@ -31,10 +34,22 @@ from neuronode_router.errors import (
     RevisionConflict,
     StoreUnavailable,
 )
-from neuronode_router.policy.document import OutageTrigger, Policy, PolicyRule, Want, difference
-from neuronode_router.policy.engine import Level, PolicyVerdict, PreviewStretch, Situation, decide, preview
+from neuronode_router.policy.document import (
+    Policy,
+    RuleMode,
+    difference,
+)
+from neuronode_router.policy.engine import (
+    Level,
+    PolicyVerdict,
+    PreviewStretch,
+    Situation,
+    acting,
+    decide,
+    preview,
+)
 from neuronode_router.policy.file import written
-from neuronode_router.policy.rules import Facts, Memory, RuleFact, RuleMemory, is_due, probed, remember, told
+from neuronode_router.policy.rules import Facts, Memory, RuleMemory, remember
 from neuronode_router.profiles.edits import StagedFiles
 from neuronode_router.profiles.intent import FileChange
 from neuronode_router.storage.lease import Fence, Lease
@@ -50,52 +65,27 @@ LEASE_SECONDS = 10.0
 REFUSED_SECONDS = 15.0
 """How long what was refused is not tried again."""
 
-AFTER_SUCCESS, AFTER_FAILURE = 3.0, 15.0
-"""Seconds between a probe and the next one of the same group: each is a real request."""
-
 POLICY_ACTOR = Actor("policy", kind="policy")
 
 ReadFacts = Callable[[Policy, float], Facts]
 """From a policy and Unix time to what is known of its rules. Blocks; may raise `StoreUnavailable`."""
 
-AskGroup = Callable[[str], Awaitable[bool]]
-"""Ask a model group something small; whether it is there. Bounded, never raises."""
+
+class Heard(Protocol):
+    """Who is told what the policy did."""
+
+    def __call__(self, level: Level, *, done: bool) -> None:
+        """Take in at which level it acted, or was refused to. Never raises."""
+        ...
 
 
-@dataclass(frozen=True, slots=True)
-class RuleView:
-    """A rule as it stands."""
-
-    name: str
-    wants: str
-    active: bool
-    emergency: bool
-    dry_run: bool
-    since: float | None
-    """Unix time of its last beginning or end; None: never."""
-    changes: int
-    """Beginnings and ends within the last hour."""
-    probes: int
-    evidence: str
-    """Why it began or ended last."""
-    facts: str
-    """What is known now."""
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyView:
-    """The policy as it stands, and what it makes of the present moment."""
-
-    policy: Policy
-    verdict: PolicyVerdict
-    active: str
-    rules: tuple[RuleView, ...]
-    revision: int
+def _unheard(level: Level, *, done: bool) -> None:
+    """Nobody listens."""
 
 
 class Policies:
-    """The policy of the proxies that share a store. `host` tells what this proxy offers now, `file` is
-    where the policy is written.
+    """The policy of the proxies that share a store. `host` tells what this proxy offers now, `members`
+    which deployments an outage is about; `file` is where the policy is written.
     """
 
     def __init__(  # noqa: PLR0913  one argument per collaborator, all by keyword
@@ -104,24 +94,25 @@ class Policies:
         manager: ProfileManager,
         store: PolicyStore,
         facts: ReadFacts,
-        ask: AskGroup,
+        probes: OutageProbes,
         lease: Lease,
         host: Callable[[], HostFacts],
+        members: Members,
         file: Path,
+        heard: Heard = _unheard,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._manager = manager
         self._store = store
         self._facts = facts
-        self._ask = ask
+        self._probes = probes
         self._lease = lease
         self._host = host
+        self._members = members
         self._file = file
+        self._heard = heard
         self._clock = clock
         self._known: Policy = Policy()
-        self._asking: dict[str, asyncio.Task[bool]] = {}
-        self._asked_again: dict[str, float] = {}
-        """From when on a rule's group may be asked again."""
         self._refused: tuple[float, Problem] | None = None
         self.leads = False
         """Whether this worker was the acting one when it looked last."""
@@ -197,6 +188,18 @@ class Policies:
             return None
         return await asyncio.to_thread(self._viewed, state)
 
+    async def verdict(self) -> PolicyVerdict | None:
+        """Return why what is active is; None while nothing is committed. Raises `StoreUnavailable`.
+
+        Facts are not looked at, and the store only where something is steered: whoever asks for the status asks this.
+        """
+        state = await self._manager.current()
+        if state is None:
+            return None
+        if state.steering == NOT_STEERED:
+            return decide(Policy(), {}, _situation(state), now=self._clock())
+        return await asyncio.to_thread(self._decided, state)
+
     async def preview(self, days: float) -> tuple[PreviewStretch, ...]:
         """Return what will be active, if rules and rollouts stay as they are. Raises `StoreUnavailable`."""
         state = await self._manager.current()
@@ -222,7 +225,7 @@ class Policies:
         if state is None or state.steering == NOT_STEERED:
             return None
         policy, before, memory = await asyncio.to_thread(self._looked, state, now)
-        memory = self._probes(policy, memory, now)
+        memory = self._probes.look(policy, memory, now)
         verdict = decide(policy, memory, _situation(state), now=now)
         if not verdict.differs(_situation(state)):
             self._refused = None
@@ -234,15 +237,23 @@ class Policies:
         ended = _ended(policy, before, memory)
         return await self._do(state, verdict, memory, fence, now, "; ".join((*ended, verdict.why)))
 
+    def standing(self, state: ControlState) -> dict[tuple[str, RuleMode], bool]:
+        """Return of each rule in force whether it applies. Blocks; raises `StoreUnavailable`."""
+        if not state.steering.policy:
+            return {}
+        memory = self._store.memory()
+        return {
+            (rule.name, rule.mode): memory.get(rule.name, RuleMemory()).active
+            for rule in self._policy(state).rules
+        }
+
     def problems(self) -> tuple[Problem, ...]:
         """Return what this worker was refused when it acted last."""
         return () if self._refused is None else (self._refused[1],)
 
     async def stop(self) -> None:
         """Let another worker act at once. Raises `StoreUnavailable`."""
-        for task in self._asking.values():
-            task.cancel()
-        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+        await self._probes.stop()
         await asyncio.to_thread(self._lease.release)
 
     async def _do(
@@ -254,6 +265,7 @@ class Policies:
         now: float,
         why: str,
     ) -> Receipt | None:
+        level = acting(self._known, verdict, _situation(state))
         target = replace(
             _target(state, verdict),
             along=lambda connection, _: self._store.keep(connection, memory, fence),
@@ -275,9 +287,11 @@ class Policies:
             raise
         except NeuronodeError as refusal:
             self._refused = (now, _refusal(refusal, verdict))
+            self._heard(level, done=False)
             logger.warning("neuronode: policy: %s: refused: %s", verdict.why, refusal)
             return None
         self._refused = None
+        self._heard(level, done=True)
         logger.warning("neuronode: policy: revision %d: %s", receipt.revision, why)
         return receipt
 
@@ -292,30 +306,6 @@ class Policies:
         except LeaseLost as overtaken:
             logger.info("neuronode: policy: %s", overtaken.message)
 
-    def _probes(self, policy: Policy, memory: Memory, now: float) -> dict[str, RuleMemory]:
-        """Take in the answers of probes, and send the next ones: one at a time for each rule."""
-        found = dict(memory)
-        for rule in policy.rules:
-            task = self._asking.get(rule.name)
-            if task is not None and not task.done():
-                continue
-            self._asking.pop(rule.name, None)
-            if not is_due(rule, found[rule.name], now=now):
-                continue
-            if task is not None and not task.cancelled():
-                succeeded = task.exception() is None and task.result()
-                found[rule.name] = probed(found[rule.name], succeeded=succeeded)
-                self._asked_again[rule.name] = now + (AFTER_SUCCESS if succeeded else AFTER_FAILURE)
-            self._ask_next(rule, found[rule.name], now)
-        return found
-
-    def _ask_next(self, rule: PolicyRule, memory: RuleMemory, now: float) -> None:
-        waits = (
-            0 < self._asked_again.get(rule.name, now) - now <= AFTER_FAILURE
-        )  # more: the clock was set back
-        if not waits and is_due(rule, memory, now=now) and isinstance(rule.trigger, OutageTrigger):
-            self._asking[rule.name] = asyncio.ensure_future(self._ask(rule.trigger.group))
-
     def _policy(self, state: ControlState) -> Policy:
         digest = state.steering.policy
         if self._known.digest != digest:
@@ -325,36 +315,20 @@ class Policies:
             self._known = found
         return self._known
 
+    def _decided(self, state: ControlState, memory: Memory | None = None) -> PolicyVerdict:
+        known = self._store.memory() if memory is None else memory
+        return decide(self._policy(state), known, _situation(state), now=self._clock())
+
     def _viewed(self, state: ControlState) -> PolicyView:
         policy, memory, now = self._policy(state), self._store.memory(), self._clock()
         facts = self._facts(policy, now) if policy.rules else {}
-        rules = tuple(
-            _rule_view(policy, memory.get(rule.name, RuleMemory()), facts, index)
-            for index, rule in enumerate(policy.rules)
-        )
-        verdict = decide(policy, memory, _situation(state), now=now)
+        rules = tuple(rule_views(policy, memory, facts))
+        verdict = self._decided(state, memory)
         return PolicyView(policy, verdict, state.active, rules, state.revision)
 
     def _require_known(self, policy: Policy, state: ControlState) -> None:
-        problems = [
-            Problem("policy_unknown", message, "Correct it, or add what is missing first.", path=f"{place}")
-            for place, want in policy.names()
-            for message in _unknown(want, state, self._host())
-        ]
-        if problems:
+        if problems := tuple(unusable(policy, state, self._host(), self._members)):
             raise PolicyInvalid(problems)
-
-
-def _unknown(want: Want, state: ControlState, host: HostFacts) -> list[str]:
-    profiles = state.profiles.profiles
-    found = []
-    if want.profile is not None and want.profile not in profiles:
-        found.append(f"There is no profile {want.profile!r}.")
-    if want.task is not None and want.task not in profiles[state.active].tasks:
-        found.append(f"No profile has a task {want.task!r}.")
-    if want.group is not None and want.group not in host.groups:
-        found.append(f"This proxy has no model group {want.group!r}.")
-    return found
 
 
 def _staged(file: Path, policy: Policy, state: ControlState) -> StagedFiles:
@@ -396,22 +370,6 @@ def _is_emergency(state: ControlState, verdict: PolicyVerdict) -> bool:
     """Return whether something leaves what fails: then begun conversations leave it too."""
     fresh = [bend for bend in verdict.bends if bend.emergency and bend not in state.steering.bends]
     return bool(fresh) or (verdict.level is Level.EMERGENCY and verdict.profile != state.active)
-
-
-def _rule_view(policy: Policy, memory: RuleMemory, facts: Mapping[str, RuleFact], index: int) -> RuleView:
-    rule = policy.rules[index]
-    return RuleView(
-        name=rule.name,
-        wants=str(rule.want),
-        active=memory.active,
-        emergency=rule.emergency,
-        dry_run=rule.dry_run,
-        since=memory.since or None,
-        changes=len(memory.changes),
-        probes=memory.probes,
-        evidence=memory.evidence,
-        facts=told(rule, facts.get(rule.name, RuleFact())),
-    )
 
 
 def _refusal(refusal: NeuronodeError, verdict: PolicyVerdict) -> Problem:

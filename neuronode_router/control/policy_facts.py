@@ -24,8 +24,9 @@ from neuronode_router.usage.finished import RequestOutcome
 from neuronode_router.usage.periods import DAY, MINUTE, TimeSpan
 from neuronode_router.usage.store import UsageStore
 
-ATTEMPTS = "policy_attempts"
-"""Entry of a worker's report: by model group, how many attempts were answered and failed in each slot."""
+ATTEMPTS = "policy_deployments"
+"""Entry of a worker's report: by what rules watch and by deployment, how many attempts were answered and failed in each
+slot. A deployment that nobody asked stands there too."""
 
 SLOT_SECONDS = 10
 
@@ -34,6 +35,9 @@ FRESH_SECONDS = 15.0
 
 HABIT = {BudgetPeriod.DAY: DAY, BudgetPeriod.MONTH: 7 * DAY}
 """Seconds whose spending a forecast goes on with: the last day until midnight, the last week until the month's end."""
+
+Counted = Mapping[str, Mapping[int, Counter[str]]]
+"""Attempts by deployment and slot."""
 
 Slots = Mapping[int, Mapping[str, Mapping[str, int]]]
 """Tallies of one process, by slot and deployment."""
@@ -49,7 +53,7 @@ class PolicyFacts:
 
     def __call__(self, policy: Policy, now: float) -> dict[str, RuleFact]:
         """Return what is known of each rule. `now` is Unix time."""
-        attempts: Mapping[str, Mapping[int, Counter[str]]] | None = None
+        attempts: Mapping[str, Counted] | None = None
         found: dict[str, RuleFact] = {}
         for rule in policy.rules:
             if isinstance(rule.trigger, OutageTrigger):
@@ -94,37 +98,44 @@ class PolicyFacts:
 
 
 def attempts_of(
-    slots: Slots, groups: Iterable[str], group_of: Callable[[str], str | None]
-) -> dict[str, dict[str, list[int]]]:
-    """Return what a worker reports of the attempts at some groups: answered and failed, by number of slot."""
-    wanted = frozenset(groups)
-    found: dict[str, dict[str, list[int]]] = {}
-    for number, tallies in slots.items():
-        for deployment, tally in tallies.items():
-            group = group_of(deployment)
-            if group in wanted:
-                counted = found.setdefault(str(group), {}).setdefault(str(number), [0, 0])
-                counted[0] += tally.get("answers", 0)
-                counted[1] += tally.get("errors", 0)
+    slots: Slots, members: Mapping[str, Iterable[str]]
+) -> dict[str, dict[str, dict[str, list[int]]]]:
+    """Return what a worker reports of deployments, by the key of what watches them: answered and failed by slot."""
+    found: dict[str, dict[str, dict[str, list[int]]]] = {}
+    for key, deployments in members.items():
+        counted = found[key] = {deployment: {} for deployment in deployments}
+        for number, tallies in slots.items():
+            for deployment in counted.keys() & tallies.keys():
+                tally = tallies[deployment]
+                counted[deployment][str(number)] = [tally.get("answers", 0), tally.get("errors", 0)]
     return found
 
 
-def _attempts(workers: Iterable[WorkerStatus]) -> dict[str, dict[int, Counter[str]]]:
+def _attempts(workers: Iterable[WorkerStatus]) -> dict[str, Counted]:
     """Return the sum of what workers reported."""
-    found: dict[str, dict[int, Counter[str]]] = {}
+    found: dict[str, dict[str, dict[int, Counter[str]]]] = {}
     for worker in workers:
-        for group, slots in (worker.report.get(ATTEMPTS) or {}).items():
-            for number, (answered, failed) in slots.items():
-                counted = found.setdefault(group, {}).setdefault(int(number), Counter())
-                counted.update(answered=answered, failed=failed)
-    return found
+        for key, deployments in (worker.report.get(ATTEMPTS) or {}).items():
+            for deployment, slots in deployments.items():
+                known = found.setdefault(key, {}).setdefault(deployment, {})
+                for number, (answered, failed) in slots.items():
+                    known.setdefault(int(number), Counter()).update(answered=answered, failed=failed)
+    return {key: dict(deployments) for key, deployments in found.items()}
 
 
-def _outage(
-    trigger: OutageTrigger, attempts: Mapping[str, Mapping[int, Mapping[str, int]]], now: float
-) -> RuleFact:
+def _outage(trigger: OutageTrigger, attempts: Mapping[str, Counted], now: float) -> RuleFact:
     oldest = int((now - trigger.within) // SLOT_SECONDS)
-    recent = [counted for number, counted in attempts.get(trigger.group, {}).items() if number >= oldest]
-    failed = sum(counted["failed"] for counted in recent)
-    samples = failed + sum(counted["answered"] for counted in recent)
-    return RuleFact(failed / samples if samples else None, samples, failed)
+    counted = [
+        sum((one for number, one in slots.items() if number >= oldest), Counter())
+        for slots in attempts.get(trigger.target.key, {}).values()
+    ]
+    whole = sum(counted, Counter[str]())
+    if not whole.total():
+        return RuleFact()
+    share = min(map(_share, counted)) if trigger.every else _share(whole)
+    return RuleFact(share, whole.total(), whole["failed"])
+
+
+def _share(counted: Counter[str]) -> float:
+    """Return the share of attempts that failed; none of a deployment that nobody asked: it may stand."""
+    return counted["failed"] / counted.total() if counted.total() else 0.0

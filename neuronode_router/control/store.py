@@ -37,16 +37,21 @@ from neuronode_router.domain import (
     bindings_text,
     canary_from_text,
     canary_text,
+    shadow_from_text,
     steering_from_text,
     steering_text,
 )
 from neuronode_router.errors import RevisionConflict, UnknownRevision
 from neuronode_router.profiles.edits import StagedFiles
 from neuronode_router.storage.database import Database
-from neuronode_router.storage.tables import audit, profile_set, state
+from neuronode_router.storage.tables import audit, profile_set, shadow, state
 
 # Built once: building a statement costs more than running it.
-_CURRENT = select(state, profile_set.c.document).join(profile_set, profile_set.c.digest == state.c.digest)
+_CURRENT = (
+    select(state, profile_set.c.document, shadow.c.document.label("shadow"))
+    .join(profile_set, profile_set.c.digest == state.c.digest)
+    .outerjoin(shadow, shadow.c.ended_at.is_(None))
+)
 _CURRENT_UNLESS = _CURRENT.where(state.c.revision != bindparam("unless"))
 _AT = (
     select(
@@ -57,6 +62,7 @@ _AT = (
         literal(0).label("moved"),
         literal("").label("canary"),  # what was tried then is not tried again by going back to it
         literal("").label("steering"),  # nor is what a policy made of it
+        literal("").label("shadow"),
         profile_set.c.document,
     )
     .join(profile_set, profile_set.c.digest == audit.c.digest_after)
@@ -249,4 +255,5 @@ def _to_state(row: Row[*tuple[Any, ...]]) -> ControlState:
         moved=row.moved,
         canary=canary_from_text(row.canary),
         steering=steering_from_text(row.steering),
+        shadow=shadow_from_text(row.shadow),
     )

@@ -6,12 +6,14 @@ It decides nothing itself. While no policy is in force it looks at one file and 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from neuronode_router.control.manager import ProfileManager
-from neuronode_router.control.policies import LEASE, LEASE_SECONDS, AskGroup, Policies
+from neuronode_router.control.outage_probes import AskTarget, OutageProbes
+from neuronode_router.control.policies import LEASE, LEASE_SECONDS, Heard, Policies
 from neuronode_router.control.policy_facts import ATTEMPTS, PolicyFacts, Slots, attempts_of
 from neuronode_router.control.policy_file import PolicyFile
 from neuronode_router.control.store import ControlStore
@@ -19,7 +21,7 @@ from neuronode_router.control.worker import Worker
 from neuronode_router.domain import NOT_STEERED, HostFacts, Steering
 from neuronode_router.errors import NeuronodeError, Problem
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
-from neuronode_router.policy.document import OutageTrigger
+from neuronode_router.policy.document import OutageScope, OutageTarget, RuleMode
 from neuronode_router.proof.probes import PROBES, ProbeReason, Shape
 from neuronode_router.proof.runner import Asker, ProbeFailed
 from neuronode_router.storage.lease import Lease
@@ -58,20 +60,23 @@ class PolicyWiring:
         file: Path,
         asker: Asker,
         slots: Callable[[], Slots],
-        group_of: Callable[[str], str | None],
+        members: Callable[[OutageTarget], Sequence[str]],
+        heard: Heard,
     ) -> None:
         self._current = current
         self._slots = slots
-        self._group_of = group_of
-        self._watched: tuple[str, frozenset[str]] = ("", frozenset())
+        self._members = members
+        self._watched: tuple[str, frozenset[OutageTarget]] = ("", frozenset())
         self.policies = Policies(
             manager=manager,
             store=store.policies,
             facts=PolicyFacts(usage=UsageStore(store.database), workers=store.registry.workers),
-            ask=asking(asker),
+            probes=OutageProbes(asking(asker, members)),
             lease=Lease(store.database, LEASE, holder=worker.instance, ttl=LEASE_SECONDS),
             host=host,
+            members=members,
             file=file,
+            heard=heard,
         )
         self._file = PolicyFile(file, self.policies)
 
@@ -92,9 +97,14 @@ class PolicyWiring:
                 await self.policies.stop()
 
     def report(self) -> Mapping[str, Any]:
-        """Return what a heartbeat tells of attempts at the groups that the policy watches, if it watches any."""
-        groups = self._watched[1]
-        return {ATTEMPTS: attempts_of(self._slots(), groups, self._group_of)} if groups else {}
+        """Return what a heartbeat tells of attempts at what the policy watches, if it watches anything."""
+        members = {target.key: self._members(target) for target in self._watched[1]}
+        return {ATTEMPTS: attempts_of(self._slots(), members)} if members else {}
+
+    def standing(self) -> Mapping[tuple[str, RuleMode], bool]:
+        """Return of each rule in force whether it applies. Blocks where there are any; raises `StoreUnavailable`."""
+        snapshot = self._current.snapshot
+        return {} if snapshot is None else self.policies.standing(snapshot.state)
 
     def problems(self) -> tuple[Problem, ...]:
         """Return what is wrong with the file, and what was refused."""
@@ -103,9 +113,7 @@ class PolicyWiring:
     async def _follow(self, steering: Steering) -> None:
         if self._watched[0] != steering.policy:
             policy = await self.policies.in_force()
-            triggers = (rule.trigger for rule in policy.rules)
-            groups = frozenset(one.group for one in triggers if isinstance(one, OutageTrigger))
-            self._watched = (steering.policy, groups)
+            self._watched = (steering.policy, policy.watched())
 
     @property
     def _steering(self) -> Steering:
@@ -113,12 +121,18 @@ class PolicyWiring:
         return NOT_STEERED if snapshot is None else snapshot.state.steering
 
 
-def asking(asker: Asker) -> AskGroup:
-    """Return who tells whether a group is there, by the smallest request of the proof matrix."""
+def asking(asker: Asker, members: Callable[[OutageTarget], Sequence[str]]) -> AskTarget:
+    """Return who tells whether a target is there, by the smallest request of the proof matrix.
 
-    async def ask(group: str) -> bool:
+    A group is asked as clients ask it; of a provider or a server one deployment after the other.
+    """
+    turn = itertools.count()
+
+    async def ask(target: OutageTarget) -> bool:
+        known = () if target.scope is OutageScope.GROUP else members(target)
+        name = known[next(turn) % len(known)] if known else target.name
         try:
-            await asker.ask(group, PROBES[Shape.TEXT], seconds=PROBE_SECONDS)
+            await asker.ask(name, PROBES[Shape.TEXT], seconds=PROBE_SECONDS)
         except ProbeFailed as failed:
             return failed.why not in DOWN
         return True

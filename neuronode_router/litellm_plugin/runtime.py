@@ -48,8 +48,10 @@ from neuronode_router.litellm_plugin.router.location import Locations
 from neuronode_router.litellm_plugin.router.prices import rates
 from neuronode_router.litellm_plugin.router.probing import RouterAsker
 from neuronode_router.litellm_plugin.router.router_hooks import RouterHooks
+from neuronode_router.litellm_plugin.router.watched import WatchedDeployments
 from neuronode_router.litellm_plugin.seams import Part
 from neuronode_router.litellm_plugin.settings_page import shown_settings
+from neuronode_router.litellm_plugin.shadow_wiring import SHARE_SECONDS, ShadowWiring
 from neuronode_router.litellm_plugin.task_host import TaskHost
 from neuronode_router.litellm_plugin.usage_wiring import UsageWiring
 from neuronode_router.litellm_plugin.warm_wiring import AHEAD_SECONDS, WarmWiring
@@ -132,6 +134,7 @@ class Runtime:
                 monitor=self.health.monitor,
                 statistics=self.health.statistics,
                 host_version=host_version,
+                rules=lambda: self.policy.standing(),
             )
         )
         worker = WorkerIdentity.of_this_process(VERSION)
@@ -188,7 +191,8 @@ class Runtime:
             file=settings.policy,
             asker=RouterAsker(self._router, self.health.inventory),
             slots=lambda: self.health.statistics.recorder.window.slots,
-            group_of=self.deployments.group_of,
+            members=WatchedDeployments(bridge.entries).of,
+            heard=self.metering.policy_acted,
         )
         self.rollout = RolloutWiring(
             manager=self.control.manager,
@@ -197,6 +201,18 @@ class Runtime:
             current=self.current,
             flush=self.usage.flush,
         )
+        self.shadow = ShadowWiring(
+            manager=self.control.manager,
+            database=self.store.database,
+            worker=worker.instance,
+            current=self.current,
+            bridge=bridge,
+            inventory=self.health.inventory,
+            told=self.metering.mirrored,
+            failures=self._failures,
+        )
+        if Part.MIRRORING not in self._off:
+            self.admission.mirrored = self.shadow.hooks.choose
 
     def _build_routing(self) -> None:
         settings = self.settings
@@ -289,6 +305,7 @@ class Runtime:
         await self.control.start()
 
     async def _end(self) -> None:
+        await self.shadow.stop()
         await self.rollout.stop()
         await self.policy.stop()
         await self.warm.warming.stop()
@@ -312,6 +329,7 @@ class Runtime:
         yield PeriodicTask(WATCH_SECONDS, "watching rollouts", self.rollout.watch)
         yield PeriodicTask(LOOK_SECONDS, "following the policy", self.policy.look)
         yield PeriodicTask(AHEAD_SECONDS, "warming models ahead of the policy", self.warm.ahead)
+        yield PeriodicTask(SHARE_SECONDS, "sharing what a shadow comparison found", self.shadow.look)
         if shared_directory() is not None:  # who shows the metrics of this process alone observes it then
             yield PeriodicTask(OBSERVE_SECONDS, "keeping the metrics", self.metering.observe)
         yield PeriodicTask.blocking(BUDGET_SECONDS, "reading what teams have spent", self.budgets.refresh)
@@ -331,7 +349,8 @@ class Runtime:
         """What LiteLLM must call, in this order, beside the callbacks of the router."""
         usage = () if Part.USAGE in self._off else (self.usage.hooks,)
         outcomes = () if self._learns.hooks is None else (self._learns.hooks,)
-        return (self.admission, *usage, *outcomes, self.renaming)
+        mirrors = () if Part.MIRRORING in self._off else (self.shadow.hooks,)
+        return (self.admission, *usage, *outcomes, *mirrors, self.renaming)
 
     def _ended(self, finished: FinishedRequest) -> None:
         self.metering.ended(finished)
@@ -351,6 +370,7 @@ class Runtime:
             **self.router_hooks.report(),
             **self.policy.report(),
             **self.warm.warming.report(),
+            **self.shadow.report(),
             "routing_log_dropped": self.routing_log.dropped if self.routing_log else 0,
             "history_dropped": self.learning.recorder.dropped if self.learning.recorder else 0,
             **self.usage.status(),

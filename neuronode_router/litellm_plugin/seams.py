@@ -33,6 +33,7 @@ class Part(StrEnum):
     MOVING = "moving conversations"
     USAGE = "usage"
     PROOF = "proof probes"
+    MIRRORING = "shadow comparisons"
     LIMITS = "limits by the group that bindings, overrides and `auto` choose"
     BUDGETS = "live budgets"
 
@@ -202,6 +203,14 @@ SEAMS = (
     Seam(Part.BUDGETS, _PROXY + "get_current_spend", ("counter_key", "fallback_spend", "max_budget")),
     Seam(Part.PROOF, "litellm.constants:LITTELM_INTERNAL_HEALTH_SERVICE_ACCOUNT_NAME"),
     Seam(Part.PROOF, _ROUTER + "acompletion"),
+    Seam(Part.MIRRORING, _LOGGER + "async_pre_call_deployment_hook", ("kwargs", "call_type")),
+    Seam(Part.MIRRORING, _LOGGER + "async_log_success_event", _EVENT),
+    Seam(Part.MIRRORING, _LOGGER + "async_post_call_failure_hook", _FAILED),
+    Seam(Part.MIRRORING, _ROUTER + "acompletion"),
+    Seam(
+        Part.MIRRORING, _ROUTER + "aanthropic_messages", era=Era.ENTRY_POINTS
+    ),  # before that, of each router only
+    Seam(Part.MIRRORING, _ROUTER + "aresponses", era=Era.ENTRY_POINTS),
 )
 """In the order of a request, and of its parts."""
 

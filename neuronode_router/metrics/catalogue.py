@@ -13,6 +13,7 @@ from typing import get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from neuronode_router.domain import Action
+from neuronode_router.policy.engine import Level
 from neuronode_router.private_files import make_directory
 from neuronode_router.settings import process_environment
 
@@ -55,6 +56,11 @@ class Catalogue:
             "rollout_requests",
             "Requests that ended while a rollout ran and that it compares, by the arm that answered.",
             *("profile", "arm", "outcome"),
+        )
+        self.shadow_requests = self._counter(
+            "shadow_requests",
+            "Requests that a shadow comparison chose, by what became of them.",
+            *("profile", "outcome"),
         )
         self.tokens = self._counter(
             "tokens",
@@ -103,6 +109,15 @@ class Catalogue:
         # Before anything happens: the first of a series that begins with it is no increase to Prometheus.
         for action, complete in itertools.product(get_args(Action), ("true", "false")):
             self.switches.labels(action, complete)
+        self.policy_acts = self._counter(
+            "policy_acts", "What the policy did, by the level of what it changed.", "level"
+        )
+        self.policy_refusals = self._counter(
+            "policy_refusals", "What the policy wanted and was refused; it is tried again.", "level"
+        )
+        for level in Level:
+            self.policy_acts.labels(level)
+            self.policy_refusals.labels(level)
         self.warm_models = self._counter(
             "warm_models",
             "What was done about Ollama models around switches: loaded, unloaded, pulled, failed.",

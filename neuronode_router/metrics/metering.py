@@ -21,6 +21,8 @@ from neuronode_router.errors import StoreUnavailable
 from neuronode_router.health.monitor import HealthMonitor
 from neuronode_router.metrics import Catalogue, gauge, render
 from neuronode_router.metrics.catalogue import shared_directory
+from neuronode_router.policy.document import RuleMode
+from neuronode_router.policy.engine import Level
 from neuronode_router.routing.overload import NEW, Health
 from neuronode_router.routing.snapshot import Snapshot
 from neuronode_router.stats.ports import Statistics
@@ -34,6 +36,7 @@ FAULTS: Mapping[str, str] = {
     "metrics_failures": "metrics",
     "loop_failures": "background",
     "store_failures": "store",
+    "shadow_failures": "shadow",
     "drifts": "drift",
     "usage_overflowed": "usage_overflowed",
     "usage_uncounted": "usage_uncounted",
@@ -51,7 +54,7 @@ ROUTING_MODES = ("on", "shadow", "off")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeteringSources:
-    """Where the facts of this moment come from. Only `workers` may block."""
+    """Where the facts of this moment come from. Only `workers` and `rules` may block."""
 
     report: Callable[[], Mapping[str, Any]]
     """What this worker says of itself: the counts of `FAULTS`, and `auto_routing`."""
@@ -61,6 +64,8 @@ class MeteringSources:
     statistics: Statistics
     workers: Callable[[], Sequence[WorkerStatus]]
     """May raise `StoreUnavailable`."""
+    rules: Callable[[], Mapping[tuple[str, RuleMode], bool]]
+    """Of each rule of the policy whether it applies. May raise `StoreUnavailable`."""
     host_version: str
 
 
@@ -96,6 +101,17 @@ class Metering:
         with self._harmless:
             complete = str(receipt.complete).lower()
             self._catalogue.switches.labels(receipt.action, complete).observe(receipt.duration_ms / 1000)
+
+    def mirrored(self, profile: str, outcome: str) -> None:
+        """Count a request that a shadow comparison of a profile chose. Never raises."""
+        with self._harmless:
+            self._catalogue.shadow_requests.labels(profile, outcome).inc()
+
+    def policy_acted(self, level: Level, *, done: bool) -> None:
+        """Count what the policy did, or was refused to do. Never raises."""
+        with self._harmless:
+            counted = self._catalogue.policy_acts if done else self._catalogue.policy_refusals
+            counted.labels(level).inc()
 
     def warmed(self, what: str, seconds: float) -> None:
         """Count what was done about a local model. Never raises."""
@@ -199,9 +215,9 @@ class Metering:
         )
 
     def _workers(self) -> Iterator[Metric]:
-        """Yield what the store knows of the workers of this host. Blocks."""
+        """Yield what the store knows of the workers of this host, and of the policy's rules. Blocks."""
         try:
-            workers = self._sources.workers()
+            workers, rules = self._sources.workers(), self._sources.rules()
         except StoreUnavailable:
             yield gauge("store_up", "Whether the SQL store answers.", (), {(): 0})
             return
@@ -228,6 +244,12 @@ class Metering:
             "Workers of this host in which a part is off, because LiteLLM lacks what it needs.",
             ("part",),
             _said_by(here, "parts_off"),
+        )
+        yield gauge(
+            "policy_rule",
+            "Whether a rule of the policy applies; one in `dry_run` only would.",
+            ("rule", "mode"),
+            {(name, str(mode)): applies for (name, mode), applies in rules.items()},
         )
 
 

@@ -84,11 +84,43 @@ class BudgetTrigger:
     """By what will be spent at the end of the period, and not by what is."""
 
 
+class OutageScope(StrEnum):
+    """By what deployments belong together in an outage."""
+
+    GROUP = "group"
+    PROVIDER = "provider"
+    """As LiteLLM calls it."""
+    API_BASE = "api_base"
+    """The address of a server."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutageTarget:
+    """The deployments that an outage rule watches."""
+
+    scope: OutageScope
+    name: str
+
+    @property
+    def named(self) -> str:
+        """What its name is the name of."""
+        return {OutageScope.GROUP: "model group", OutageScope.API_BASE: "address"}.get(self.scope, "provider")
+
+    @property
+    def key(self) -> str:
+        """Under which name workers report attempts."""
+        return f"{self.scope}:{self.name}"
+
+    def __str__(self) -> str:
+        """Return it as people read it."""
+        return f"provider {self.name}" if self.scope is OutageScope.PROVIDER else self.name
+
+
 @dataclass(frozen=True, slots=True)
 class OutageTrigger:
-    """Enough attempts at a model group fail."""
+    """Enough attempts at the deployments of a model group, a provider or a server fail."""
 
-    group: str
+    target: OutageTarget
     enter: float
     """Share of the attempts that fail."""
     back: float
@@ -99,6 +131,8 @@ class OutageTrigger:
     """Seconds over which attempts are counted, in tens."""
     probes: int
     """Probes in a row that must succeed before it ends."""
+    every: bool = False
+    """Whether it takes every deployment: then shares are those of the one that fails least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +152,14 @@ class LatencyTrigger:
 Trigger: TypeAlias = BudgetTrigger | OutageTrigger | LatencyTrigger
 
 
+class RuleMode(StrEnum):
+    """What a rule may do."""
+
+    EMERGENCY = "emergency"
+    ORDINARY = "ordinary"
+    DRY_RUN = "dry_run"
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyRule:
     """While its trigger says so, it wants something."""
@@ -132,6 +174,13 @@ class PolicyRule:
     changes: int
     """How often it may begin and end, together, within an hour."""
     dry_run: bool
+
+    @property
+    def mode(self) -> RuleMode:
+        """Whether it goes before people, before windows, or does nothing."""
+        if self.dry_run:
+            return RuleMode.DRY_RUN
+        return RuleMode.EMERGENCY if self.emergency else RuleMode.ORDINARY
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,15 +205,27 @@ class Policy:
         return self.default is None and not self.schedule and not self.rules
 
     def names(self) -> Iterator[tuple[str, Want]]:
-        """Yield all that must be there, under the path that says so: what it wants, and the groups it watches."""
+        """Yield what must be there, under the path that says so: what it wants, and whose latency it watches."""
         if self.default is not None:
             yield "default", Want(profile=self.default)
         for index, window in enumerate(self.schedule):
             yield f"schedule[{index}].then", window.want
         for index, rule in enumerate(self.rules):
             yield f"rules[{index}].then", rule.want
-            if not isinstance(rule.trigger, BudgetTrigger):
+            if isinstance(rule.trigger, LatencyTrigger):
                 yield f"rules[{index}]", Want(group=rule.trigger.group)
+
+    def outages(self) -> Iterator[tuple[str, PolicyRule]]:
+        """Yield its outage rules, each under its path."""
+        for index, rule in enumerate(self.rules):
+            if isinstance(rule.trigger, OutageTrigger):
+                yield f"rules[{index}]", rule
+
+    def watched(self) -> frozenset[OutageTarget]:
+        """Return what its outage rules watch."""
+        return frozenset(
+            rule.trigger.target for rule in self.rules if isinstance(rule.trigger, OutageTrigger)
+        )
 
 
 def canonical(document: Mapping[str, Any]) -> str:

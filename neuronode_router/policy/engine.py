@@ -29,7 +29,7 @@ class Level(StrEnum):
     SCHEDULE = "schedule"
     DEFAULT = "default"
     NOTHING = "nothing"
-    """The policy decides about no profile."""
+    """Nothing decides about a profile: what was put in force last stays."""
 
 
 PRECEDENCE = tuple(level for level in Level if level is not Level.NOTHING)
@@ -96,8 +96,18 @@ def decide(policy: Policy, memory: Memory, situation: Situation, *, now: float) 
     wishes = list(_wishes(policy, memory, situation, hold, now))
     profile, level, why = _profile(policy, wishes, situation, hold)
     bends = _bends(wishes, situation, hold)
-    more = [f"{_what(bend)}: {_level(bend, policy)} {bend.by}{_because(bend, memory)}" for bend in bends]
+    more = [
+        f"{_what(bend)}: {_KINDS[_level(bend, policy)]} {bend.by}{_because(bend, memory)}" for bend in bends
+    ]
     return PolicyVerdict(profile, level, "; ".join([f"{profile}: {why}", *more]), hold, bends)
+
+
+def acting(policy: Policy, verdict: PolicyVerdict, situation: Situation) -> Level:
+    """Return at which level lies what a verdict changes: the highest, where it changes several things. Never raises."""
+    changed = {verdict.level} if verdict.profile != situation.active else set()
+    for bend in set(verdict.bends) ^ set(situation.steering.bends):
+        changed.add(_level(bend, policy))
+    return min(changed or {verdict.level}, key=list(Level).index)
 
 
 def preview(
@@ -155,7 +165,7 @@ def _profile(
     if wish is not None and wish.level is Level.EMERGENCY:
         return _chosen(wish)
     if hold is not None and hold.profile in situation.profiles:
-        return hold.profile, Level.MANUAL, f"held by {hold.by}{_ending(hold)}"
+        return hold.profile, Level.MANUAL, f"held by {_name(hold)}{_ending(hold)}"
     if situation.rolling is not None:
         return situation.active, Level.ROLLOUT, f"rollout {situation.rolling} runs"
     if wish is not None:
@@ -164,13 +174,19 @@ def _profile(
         return policy.default, Level.DEFAULT, "no rule and no window applies"
     ended = situation.steering.hold if hold is None else None
     if ended is not None and ended.before is not None and ended.before in situation.profiles:
-        return ended.before, Level.DEFAULT, f"what {ended.by} held has ended"
-    return situation.active, Level.NOTHING, "the policy names no profile"
+        return ended.before, Level.DEFAULT, f"what {_name(ended)} held has ended"
+    return situation.active, Level.NOTHING, "what was put in force last"
 
 
 def _chosen(wish: _Wish) -> tuple[str, Level, str]:
     assert wish.want.profile is not None
     return wish.want.profile, wish.level, f"{_KINDS[wish.level]} {wish.by} ({wish.why})"
+
+
+def _name(hold: Hold) -> str:
+    """Return who holds, without the digest or id that follows a name in brackets; the audit log has it."""
+    name, bracket, identity = hold.by.rpartition(" (")
+    return name if bracket and identity.endswith(")") else hold.by
 
 
 def _ending(hold: Hold) -> str:
@@ -203,7 +219,7 @@ def _what(bend: Bend) -> str:
     return f"task {bend.task} to {bend.group}" if bend.task else f"no tier above {bend.max_tier}"
 
 
-def _level(bend: Bend, policy: Policy) -> str:
+def _level(bend: Bend, policy: Policy) -> Level:
     if bend.emergency:
-        return "emergency rule"
-    return "window" if any(window.name == bend.by for window in policy.schedule) else "rule"
+        return Level.EMERGENCY
+    return Level.SCHEDULE if any(window.name == bend.by for window in policy.schedule) else Level.RULE

@@ -14,16 +14,27 @@ from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from neuronode_router.domain import NAME_PATTERN, Tier
+from neuronode_router.durations import seconds_of
 from neuronode_router.errors import Problem
 from neuronode_router.policy.document import (
     DAYS,
     BudgetPeriod,
     BudgetTrigger,
     LatencyTrigger,
+    OutageScope,
+    OutageTarget,
     OutageTrigger,
     Policy,
     PolicyRule,
@@ -36,8 +47,6 @@ from neuronode_router.safe_yaml import Source, YamlCaps, read_yaml
 
 CAPS = YamlCaps(bytes=64 * 1024, depth=6, nodes=4000)
 
-_DURATION = re.compile(r"(\d{1,5})(s|m|h)", re.ASCII)
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
 _QUOTE = "Write a text in quotes: YAML takes 20:00 for a number, and 2026-12-24 for a date."
 
 
@@ -66,10 +75,11 @@ def _day(text: str) -> str:
     return text
 
 
-def _duration(text: str) -> str:
-    if not _DURATION.fullmatch(text):
+def _duration(text: object) -> float:
+    seconds = seconds_of(text) if isinstance(text, str) else None
+    if seconds is None:
         raise ValueError("a duration is written 30s, 10m or 2h")
-    return text
+    return seconds
 
 
 Label = Annotated[str, Field(pattern=NAME_PATTERN.pattern, max_length=64)]
@@ -77,7 +87,7 @@ Named = Annotated[str, Field(min_length=1, max_length=128)]
 Zone = Annotated[str, AfterValidator(_zone)]
 ClockTime = Annotated[str, AfterValidator(_clock)]
 Date = Annotated[str, AfterValidator(_day)]
-Duration = Annotated[str, AfterValidator(_duration)]
+Duration = Annotated[float, BeforeValidator(_duration)]
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 BudgetShare = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]
 Milliseconds = Annotated[float, Field(gt=0, le=3_600_000, allow_inf_nan=False)]
@@ -154,16 +164,36 @@ class _Budget(_Entry):
 
 
 class _Outage(_Entry):
-    group: Named
+    group: Named | None = None
+    provider: Named | None = None
+    api_base: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    every_deployment: bool = False
     enter: Share = 0.5
     back: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(0.1, alias="return")
     attempts: Count = 3
-    within: Duration = "30s"
+    within: Duration = 30.0
     probes: Annotated[int, Field(ge=1, le=100)] = 10
 
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        if len(self._named()) != 1:
+            raise ValueError("exactly one of group, provider, api_base")
+        return self
+
+    def _named(self) -> list[OutageTarget]:
+        found = {scope: getattr(self, scope) for scope in OutageScope}
+        return [OutageTarget(scope, name) for scope, name in found.items() if name is not None]
+
     def made(self) -> Trigger:
-        within = _seconds(self.within)
-        return OutageTrigger(self.group, self.enter, self.back, self.attempts, within, self.probes)
+        return OutageTrigger(
+            target=self._named()[0],
+            enter=self.enter,
+            back=self.back,
+            attempts=self.attempts,
+            within=self.within,
+            probes=self.probes,
+            every=self.every_deployment,
+        )
 
 
 class _Latency(_Entry):
@@ -171,10 +201,10 @@ class _Latency(_Entry):
     enter: Milliseconds = Field(alias="enter_ms")
     back: Milliseconds = Field(alias="return_ms")
     attempts: Count = 20
-    within: Duration = "5m"
+    within: Duration = 300.0
 
     def made(self) -> Trigger:
-        return LatencyTrigger(self.group, self.enter, self.back, self.attempts, _seconds(self.within))
+        return LatencyTrigger(self.group, self.enter, self.back, self.attempts, self.within)
 
 
 class _Rule(_Entry):
@@ -195,20 +225,20 @@ class _Rule(_Entry):
             raise ValueError("exactly one of budget, outage, latency")
         if found[0].back >= found[0].enter:
             raise ValueError("return must be below enter: between the two nothing changes")
-        if self.outage is not None and self.then.group == self.outage.group:
+        if self.outage is not None and self.then.group is not None and self.then.group == self.outage.group:
             raise ValueError("the task would go to the very group that fails")
         return self
 
     def made(self) -> PolicyRule:
         trigger = self.budget or self.outage or self.latency
         assert trigger is not None
-        dwell = self.dwell or ("1m" if self.outage else "10m")
+        usual = 60.0 if self.outage else 600.0
         return PolicyRule(
             name=self.name,
             trigger=trigger.made(),
             want=self.then.made(),
             emergency=self.emergency,
-            dwell=_seconds(dwell),
+            dwell=usual if self.dwell is None else self.dwell,
             changes=self.changes,
             dry_run=self.dry_run,
         )
@@ -285,9 +315,3 @@ def _undecided(source: Source, policy: Policy) -> Iterator[Problem]:
     if named and policy.default is None:
         message = "Windows or rules name profiles, and nothing says which one is active where none applies."
         yield source.problem("policy_no_default", (), message, "Add `default: <profile>`.")
-
-
-def _seconds(text: str) -> float:
-    found = _DURATION.fullmatch(text)
-    assert found is not None  # validated
-    return float(int(found[1]) * _SECONDS[found[2]])

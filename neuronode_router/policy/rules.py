@@ -24,7 +24,8 @@ class RuleFact:
     """What is known of a rule's trigger now."""
 
     value: float | None = None
-    """A share of the budget, a share of failing attempts, or milliseconds; None where nobody knows."""
+    """A share of the budget, a share of failing attempts (of the deployment that fails least, where a rule is about
+    every one), or milliseconds; None where nobody knows."""
     samples: int = 0
     """Attempts or answers that it is made of."""
     failed: int = 0
@@ -90,8 +91,9 @@ def told(rule: PolicyRule, fact: RuleFact) -> str:
         case BudgetTrigger(usd=usd, per=per, forecast=forecast):
             ahead = " expected by its end" if forecast else ""
             return f"{fact.value:.0%} of {usd:g} USD a {per}{ahead}"
-        case OutageTrigger(group=group, within=within):
-            return f"{fact.failed} of {fact.samples} attempts at {group} failed within {within:g} s"
+        case OutageTrigger(target=target, within=within, every=every):
+            least = f", {fact.value:.0%} or more of those at each deployment" if every else ""
+            return f"{fact.failed} of {fact.samples} attempts at {target} failed within {within:g} s{least}"
         case LatencyTrigger(group=group):
             return f"p95 of {group} {fact.value:.0f} ms, {fact.samples} answers"
 

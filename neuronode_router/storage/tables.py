@@ -13,7 +13,7 @@ metadata = MetaData()
 VERSION_TABLE = "neuronode_version"
 """Alembic's table: which migration the database has."""
 
-HEAD_VERSION = "0012"
+HEAD_VERSION = "0013"
 """The newest migration. Kept here so that a start with an up-to-date database need not import Alembic."""
 
 state = Table(
@@ -288,3 +288,52 @@ policy_memory = Table(
     Column("document", Text, nullable=False),
 )
 """One row, id 1: what the engine of rules must remember, as JSON by name of the rule."""
+
+shadow = Table(
+    "neuronode_shadow",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("started_at", Double, nullable=False),
+    Column("ended_at", Double),
+    Column("why", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("budget_nano", BigInteger, nullable=False),
+    Column("spent_nano", BigInteger, nullable=False),
+    Column("document", Text, nullable=False),
+)
+"""Comparisons of a profile with what clients get; at most one has no `ended_at`; `revision` is that of its beginning.
+`spent_nano` is in 1e-9 US dollars, what requests that run may still cost included.
+"""
+
+shadow_batch = Table(
+    "neuronode_shadow_batch",
+    metadata,
+    Column("shadow", String(32), primary_key=True),
+    Column("worker", String(64), primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+)
+"""The last batch of each worker that a comparison's sums hold: one that comes again is left out."""
+
+shadow_sums = Table(
+    "neuronode_shadow_sums",
+    metadata,
+    Column("shadow", String(32), primary_key=True),
+    Column("profile", String(64), primary_key=True),
+    Column("task", String(64), primary_key=True),
+    Column("document", Text, nullable=False),
+)
+"""What a comparison found out, by the profile that answered the clients, and by task. `document` is JSON that adds up.
+"""
+
+shadow_sample = Table(
+    "neuronode_shadow_sample",
+    metadata,
+    Column("shadow", String(32), primary_key=True),
+    Column("worker", String(64), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("document", Text, nullable=False),
+)
+"""Requests with both answers, only of comparisons that sample texts, and only the newest."""

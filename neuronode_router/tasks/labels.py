@@ -32,15 +32,29 @@ def find(answer: str, labels: Iterable[str]) -> str | None:
     by_plain = {plain(label): label for label in labels}
     if whole := by_plain.get(plain(answer)):
         return whole
-    alone = {
-        form for clause in _CLAUSE_END.split(_ASIDE.sub(" ", answer)) if (form := plain(clause)) in by_plain
-    }
+    alone = by_plain.keys() & _clauses(answer)
     if not alone:
         text, pattern = plain(answer), _among_words(by_plain)
         alone = set(pattern.findall(text))
         if _NEGATION.search(pattern.sub("", text)):
             return None
     return by_plain[alone.pop()] if len(alone) == 1 else None
+
+
+def stands_alone(label: str, answer: str) -> bool:
+    """Return whether an answer says a label and then why, or leads up to it: "Positiv. Das Lob überwiegt.".
+
+    Of numbers that is never said: their points are no ends of sentences. Never raises.
+    """
+    form = plain(label)
+    if not any(map(str.isalpha, form)):
+        return False
+    clauses = [found for found in _clauses(answer) if found]
+    return form in (clauses[:1] + clauses[-1:])
+
+
+def _clauses(answer: str) -> list[str]:
+    return [plain(clause) for clause in _CLAUSE_END.split(_ASIDE.sub(" ", answer))]
 
 
 def _among_words(forms: Iterable[str]) -> re.Pattern[str]:

@@ -18,8 +18,14 @@ from tests.support.agent import ask, over_http, refusal, tools_of, why_slow
 from tests.support.usage import finished
 from tests.support.web import serving
 
-READS = {"status", "plan", "explain", "usage", "deployments"}
-WRITES = {"switch", "rollback"}
+READS = {
+    *("status", "plan", "explain", "usage", "deployments", "requests", "residency"),
+    *("rollout_status", "policy_show", "policy_preview"),
+}
+WRITES = {
+    *("switch", "rollback", "policy_release"),
+    *("rollout_start", "rollout_promote", "rollout_pause", "rollout_resume", "rollout_abort"),
+}
 INITIALIZE = {
     "jsonrpc": "2.0",
     "id": 1,
@@ -68,6 +74,7 @@ async def test_status_plan_usage_and_deployments(world: World) -> None:
         group = whole["deployments"][0]["group"]
         part = await ask(client, "deployments", group=group)
 
+    assert status["why"] == "premium: what was put in force last"
     assert status["active_profile"] == plan["active_profile"] == "premium"
     assert {change["task"] for change in plan["changes"]} == status["active_mappings"].keys()
     assert plan["forecast"]["requests"] == usage["total"]["requests"] == 1
@@ -95,6 +102,70 @@ async def test_a_switch_needs_the_operators_word_and_the_callers_right(world: Wo
     assert (looked["changed"], looked["revision"]) == (True, 1)
     assert (receipt["profile"], receipt["complete"]) == ("balanced", True)
     assert (back["profile"], back["revision"]) == ("premium", 3)
+
+
+async def test_requests_and_their_residency(world: World) -> None:
+    """The newest requests, one of which can be explained, and where they went."""
+    async with agent(world) as client:
+        listed = await ask(client, "requests", limit=1)
+        explained = await ask(client, "explain", call_id=listed["requests"][0]["call_id"])
+        audit = await ask(client, "residency", within="local,eu", hours=1)
+    async with agent(world, "member") as client:
+        said = await refusal(client, "residency", team="b")
+
+    assert len(listed["requests"]) == 1
+    assert explained["request"]["call_id"] == KNOWN_CALL
+    assert audit["required"] == ["local", "eu"]
+    assert audit["requests"] == audit["within"] + audit["elsewhere"] + audit["unknown"] == 1
+    assert "own team" in said
+
+
+async def test_an_agent_leads_a_rollout(world: World) -> None:
+    """By the same receipts as anybody else, one rollout after the other; what does not run cannot be ended."""
+    world.agents = "write"
+
+    async with agent(world) as client:
+        looked = await ask(client, "rollout_start", profile="balanced", reason="look", dry_run=True)
+        idle = await ask(client, "rollout_status")
+        said = await refusal(client, "rollout_abort", reason="a mistake")
+        began = await ask(client, "rollout_start", profile="balanced", reason="try", steps=[5, 100], hold=60)
+        status = await ask(client, "rollout_status")
+        acts = [await ask(client, f"rollout_{act}", reason="so") for act in ("pause", "resume", "abort")]
+        over = await ask(client, "rollout_status", rollout=status["running"]["id"])
+        await ask(client, "rollout_start", profile="balanced", reason="again")
+        promoted = await ask(client, "rollout_promote", reason="good")
+
+    assert (looked["dry_run"], idle["running"]) == (True, None)
+    assert "No rollout runs" in said
+    assert (began["profile"], status["running"]["share"]) == ("premium", 5)
+    assert [act["complete"] for act in acts] == [True] * 3
+    assert over["phase"] == "aborted"
+    assert promoted["profile"] == "balanced"
+
+
+async def test_an_agent_sees_the_policy_and_releases_a_hold(world: World) -> None:
+    """What is active now and why, what will be, and the end of what a person holds, where writes are allowed."""
+    window = {"name": "always", "zone": "UTC", "then": {"profile": "cost_effective"}}
+    async with world.client() as admin:
+        policy = {"default": "balanced", "schedule": [window]}
+        await admin.put(f"{PREFIX}/policy", json=policy, headers={"If-Match": "*"})
+        await admin.post(f"{PREFIX}/profiles/switch", json={"profile": "premium"})
+
+    async with agent(world) as client:
+        shown = await ask(client, "policy_show")
+        status = await ask(client, "status")
+        foreseen = await ask(client, "policy_preview", days=2)
+        assert "There is no tool of this name" in await refusal(client, "policy_release", reason="x")
+    world.agents = "write"
+    async with agent(world, "viewer") as client:
+        said = await refusal(client, "policy_release", reason="an agent's idea")
+    async with agent(world) as client:
+        released = await ask(client, "policy_release", reason="lunch is over")
+
+    assert (shown["now"]["level"], shown["now"]["why"]) == ("manual", status["why"])
+    assert [one["profile"] for one in foreseen["stretches"]] == ["premium"]
+    assert "administrator" in said
+    assert (released["profile"], released["complete"]) == ("cost_effective", True)
 
 
 async def test_a_tool_sees_what_the_callers_key_may_see(world: World) -> None:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from admin_api.router import PREFIX
+from neuronode_router.control.policies import LEASE
+from neuronode_router.policy.document import RuleMode
 from neuronode_router.policy.file import parse_policy
-from tests.admin_api.world import BASE, World
+from neuronode_router.policy.rules import RuleMemory
+from neuronode_router.storage.lease import Lease
+from tests.admin_api.world import BASE, World, running_world
+from tests.support.metering import value
 
 POLICY = f"{PREFIX}/policy"
 ANY = {"If-Match": "*"}
 ALWAYS = {"name": "always", "zone": "Europe/Berlin", "then": {"profile": "cost_effective"}}
+LATENCY = {"group": "nobody", "enter_ms": 2, "return_ms": 1}
 DOCUMENT: dict[str, Any] = {"default": "balanced", "schedule": [ALWAYS]}
 
 
@@ -63,6 +70,48 @@ async def test_a_policy_is_put_in_force_and_acts(world: World) -> None:
     assert (found["active"], found["now"]["level"]) == ("cost_effective", "schedule")
     assert found["document"] == DOCUMENT
     assert found["precedence"] == ["emergency", "manual", "rollout", "rule", "schedule", "default"]
+
+
+async def test_what_the_policy_is_refused_is_shown_and_counted(tmp_path: Path) -> None:
+    """A window that leads to what nobody has proven changes nothing where proof is wanted."""
+    async with running_world(tmp_path, gate="enforce") as world:
+        await put(world, DOCUMENT)
+        assert await act(world) is None
+        assert world.policies is not None
+        assert world.metering is not None
+        (problem,) = world.policies.problems()
+        told = await world.metering.exposition()
+
+    assert problem.code == "policy_refused"
+    assert value(told, "policy_refusals_total", level="schedule") == 1
+    assert value(told, "policy_acts_total", level="schedule") == 0
+
+
+async def test_the_standing_of_rules_is_told(world: World) -> None:
+    """What applies, and what only would; nothing without a policy."""
+    budget = {"usd": 1e9, "enter": 0.8, "return": 0.6}
+    rules = [
+        {"name": "trial", "budget": budget, "then": {"max_tier": "fast"}, "dry_run": True},
+        {"name": "spared", "budget": budget, "then": {"max_tier": "fast"}},
+    ]
+
+    def standing() -> dict[tuple[str, RuleMode], bool]:
+        state = world.store.read()
+        assert state is not None
+        assert world.policies is not None
+        return world.policies.standing(state)
+
+    before = standing()
+    await put(world, {"rules": rules})
+    fence, _ = Lease(world.store.database, LEASE, holder="worker-1", ttl=10).take()
+    assert fence is not None
+    world.store.policies.remember({"trial": RuleMemory(active=True)}, fence)
+
+    assert before == {}
+    assert standing() == {
+        ("trial", RuleMode.DRY_RUN): True,
+        ("spared", RuleMode.ORDINARY): False,
+    }
 
 
 async def test_what_is_put_is_in_the_file(world: World) -> None:
@@ -135,7 +184,15 @@ async def test_a_preview_is_stretches_with_reasons(world: World) -> None:
         (DOCUMENT | {"default": "nobody"}, "no profile 'nobody'"),
         (
             {"rules": [{"name": "r", "outage": {"group": "nobody"}, "then": {"max_tier": "fast"}}]},
-            "no model group",
+            "no deployment of model group 'nobody'",
+        ),
+        (
+            {"rules": [{"name": "r", "outage": {"provider": "nobody"}, "then": {"max_tier": "fast"}}]},
+            "no deployment of provider 'nobody'",
+        ),
+        (
+            {"rules": [{"name": "r", "latency": LATENCY, "then": {"max_tier": "fast"}}]},
+            "no model group 'nobody'",
         ),
         (
             {
@@ -154,6 +211,27 @@ async def test_what_nobody_knows_is_refused(world: World, document: dict[str, An
     assert (answer.status_code, answer.json()["code"]) == (422, "policy_invalid")
     assert message in answer.json()["problems"][0]["message"]
     assert (await shown(world))["digest"] == ""
+
+
+async def test_a_task_is_not_moved_to_what_fails_with_it(world: World) -> None:
+    """A rule for a provider whose group has no other deployment is refused; one other deployment is enough."""
+    deployments = {"openai": {"a", "b"}, "chat_premium": {"a", "b"}, "chat_balanced": {"b", "c"}}
+    world.deployments = deployments
+
+    answers = [
+        await put(
+            world,
+            {
+                "rules": [
+                    {"name": "r", "outage": {"provider": "openai"}, "then": {"task": "chat", "group": group}}
+                ]
+            },
+        )
+        for group in ("chat_premium", "chat_balanced")
+    ]
+
+    assert [answer.status_code for answer in answers] == [422, 200]
+    assert "would fail with it" in answers[0].json()["problems"][0]["message"]
 
 
 async def test_a_policy_is_replaced_only_by_who_says_what_it_is_based_on(world: World) -> None:

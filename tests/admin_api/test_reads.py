@@ -51,6 +51,7 @@ async def test_the_status_has_the_plans_fields_and_the_workers(
     assert body["active_mappings"] == dict(GROUPS["premium"])
     assert body["profile_metadata"]["cost_level"] == "medium"
     assert (body["revision"], body["served_revision"], body["ready"], body["converged"]) == (1, 1, True, True)
+    assert (body["decided_by"], body["why"]) == ("nothing", "premium: what was put in force last")
     assert [worker["instance"] for worker in body["workers"]] == ["worker-1"]
     assert body["problems"][0]["line"] == 3
     assert body["warnings"] == ["read-only"]

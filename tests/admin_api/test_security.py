@@ -43,7 +43,7 @@ VIEWERS_MAY = (
             "read_policy",
             "preview_policy",
         ),
-        *("list_rollouts", "read_rollout", "read_rollout_history"),
+        *("list_rollouts", "read_rollout", "read_rollout_history", "list_shadows", "read_shadow"),
     }
 )
 
@@ -54,6 +54,7 @@ BODIES: dict[str, Any] = {
     "rollback": {"to": 1},
     "reload": {},
     "start_rollout": {"profile": "balanced"},
+    "start_shadow": {"profile": "cost_effective", "budget_usd": 1},
     "validate": {"name": "premium", "profile": {}},
     "put_profile": {"description": "x"},
     "put_task": {"group": "chat_balanced"},
@@ -71,7 +72,8 @@ def expected(endpoint: Endpoint, caller: str | None) -> set[int]:
     allowed = caller == "admin" or name in (VIEWERS_MAY if caller == "viewer" else MEMBERS_MAY)
     allowed = allowed or (caller == "member" and name in TEAMS_MAY)
     # 422: the made-up profile of PUT, and of a rollback to what never changed, is refused after the access check.
-    found = {404} if endpoint.path.startswith("/rollouts/") else {200, 422}  # none of them has this name
+    nobodys = endpoint.path.startswith(("/rollouts/", "/shadows/"))  # none of them has this name
+    found = {404} if nobodys else {200, 422}
     if name == "release_policy":
         found = {409}  # nobody holds anything
     return found if allowed else {403}

@@ -22,6 +22,7 @@ from neuronode_router.control.policies import POLICY_ACTOR
 from neuronode_router.control.policy_file import POLICY_FILE
 from neuronode_router.control.transition import CAP, HOLD, MOVED, POLICY, TRIED
 from neuronode_router.domain import AckState, Action, OnOverload, Reason, Step, Stickiness, Tier
+from neuronode_router.policy.engine import Level
 from neuronode_router.profiles.problems import Code
 from neuronode_router.proof.gate import GateMode
 from neuronode_router.proof.matrix import State
@@ -82,6 +83,7 @@ VOCABULARIES = {
     "problem": {*KINDS, *Code, *written_codes(), DEAD_MAPPING, *set(State) - {State.GREEN}},
     "residency": ("outside", "partly"),
     "role": Role,
+    "policy_level": Level,
     "rollout_limit": Limit,
     "rollout_metric": Metric,
     "rollout_phase": Phase,

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -24,6 +24,7 @@ from admin_api.host import AdminHost
 from admin_api.router import PREFIX, build_router
 from neuronode_router.access import AccessFile, Principal, Role, UiSession, add_key, generate_key
 from neuronode_router.control.manager import ProfileManager
+from neuronode_router.control.outage_probes import OutageProbes
 from neuronode_router.control.policies import Policies
 from neuronode_router.control.policy_facts import PolicyFacts
 from neuronode_router.control.rollout_facts import RecordedFacts
@@ -34,7 +35,10 @@ from neuronode_router.control.workers import WorkerIdentity
 from neuronode_router.domain import Actor, ControlState, HostFacts
 from neuronode_router.errors import NotAuthenticated
 from neuronode_router.metrics.metering import Metering
+from neuronode_router.policy.document import OutageTarget
 from neuronode_router.profiles.files import ProfileFiles
+from neuronode_router.shadows.acts import Shadows
+from neuronode_router.shadows.store import ShadowStore
 from neuronode_router.storage.lease import Lease
 from neuronode_router.usage.buffer import UsageBuffer
 from neuronode_router.usage.service import UsageService
@@ -97,7 +101,7 @@ class TakesAll:
         self.state = prepared
 
 
-async def _answers(_group: str) -> bool:
+async def _answers(_target: OutageTarget) -> bool:
     return True
 
 
@@ -128,6 +132,10 @@ class World:
     rollouts: Rollouts | None = None
     """None before the start."""
     policies: Policies | None = None
+    deployments: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """By group, provider or address, where it is not one deployment of the group's name."""
+    """None before the start."""
+    shadows: Shadows | None = None
     """None before the start."""
     closed: Exception | None = None
     """What the host raises instead of serving."""
@@ -158,6 +166,7 @@ class World:
             proof=self.proving.room if self.proving else None,
             rollouts=self.rollouts,
             policies=self.policies,
+            shadows=self.shadows,
             feedback=self.judged.learning if self.judged else None,
             access_file=self._access,
             knows_key=self.knows_key,
@@ -242,6 +251,7 @@ async def running_world(
     )
     world = World(profiles, store, manager, worker, applier, routing, meter, buffer, usage, keys)
     world.proving, world.warmth = proving, warmth
+    world.shadows = Shadows(manager=manager, store=ShadowStore(store.database))
     world.rollouts = Rollouts(
         manager=manager,
         store=store.rollouts,
@@ -253,10 +263,12 @@ async def running_world(
         manager=manager,
         store=store.policies,
         facts=PolicyFacts(usage=UsageStore(store.database), workers=store.registry.workers),
-        ask=_answers,
+        probes=OutageProbes(_answers),
         lease=Lease(store.database, "policy", holder="worker-1", ttl=10),
         host=lambda: HostFacts(groups=GROUP_NAMES),
+        members=lambda target: world.deployments.get(target.name, GROUP_NAMES & {target.name}),
         file=directory / "policy.yaml",
+        heard=meter.policy_acted,
     )
     world.judged = Judged(directory, store.database)
     world.judged.record(KNOWN_CALL, *keys)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from neuronode_router.domain import ControlState, Receipt, WorkerStatus
 from neuronode_router.errors import StoreUnavailable
 from neuronode_router.health.monitor import HealthMonitor, MonitorSources
 from neuronode_router.metrics.metering import Metering
+from neuronode_router.policy.document import RuleMode
+from neuronode_router.policy.engine import Level
 from neuronode_router.routing.snapshot import build_snapshot
 from neuronode_router.stats.memory import MemoryStatistics
 from neuronode_router.usage.finished import RequestOutcome
@@ -34,6 +36,7 @@ def healthy(meter: Metering) -> None:
     for outcome in (RequestOutcome.BAD_REQUEST, RequestOutcome.CANCELLED):
         meter.ended(finished(outcome=outcome, latency_ms=None))
     meter.ended(finished(served_group="spare"))
+    meter.policy_acted(Level.SCHEDULE, done=True)
 
 
 def also(times: int, **changes: Any) -> Traffic:
@@ -70,6 +73,20 @@ def incomplete(meter: Metering) -> None:
     )
 
 
+def refused(meter: Metering) -> None:
+    """Let the policy be refused what it wants."""
+    healthy(meter)
+    meter.policy_acted(Level.SCHEDULE, done=False)
+
+
+RULES_AT_EASE = {
+    ("smart-down", RuleMode.EMERGENCY): False,
+    ("month", RuleMode.ORDINARY): True,
+    ("trial", RuleMode.DRY_RUN): True,
+}
+"""An ordinary rule and one that only would: nobody is woken for what an operator asked for."""
+
+
 class RedisGone(MemoryStatistics):
     """What statistics say of themselves while Redis does not answer."""
 
@@ -91,6 +108,7 @@ class Worker:
     workers: Callable[[], tuple[WorkerStatus, ...]] = lambda: (worker_at(7),)
     cooling: frozenset[str] = frozenset()
     statistics: type[MemoryStatistics] = MemoryStatistics
+    rules: Mapping[tuple[str, RuleMode], bool] = field(default_factory=lambda: RULES_AT_EASE)
     failing: int = 0
     """Failures of admission in a minute."""
     instance: str = "one:4000"
@@ -109,6 +127,7 @@ class Worker:
             monitor=monitor,
             snapshot=lambda: build_snapshot(state, HOST),
             workers=self.workers,
+            rules=lambda: self.rules,
             report=lambda: counted,
         )
         texts = []
@@ -132,6 +151,8 @@ FAULTS: Mapping[str, tuple[Worker, ...]] = {
     "NeuronodeFallbacks": (Worker(traffic=also(20, served_group="spare")),),
     "NeuronodeFaults": (Worker(failing=1),),
     "NeuronodeSwitchIncomplete": (Worker(once=incomplete),),
+    "NeuronodePolicyRefused": (Worker(traffic=refused),),
+    "NeuronodePolicyEmergency": (Worker(rules={("smart-down", RuleMode.EMERGENCY): True}),),
     "NeuronodeUnpriced": (Worker(traffic=also(1, cost=None)),),
     "NeuronodeCountsApart": (Worker(workers=lambda: (worker_at(7), worker_at(7))),),
 }

@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from neuronode_router.auto.router import Routed
 from neuronode_router.domain import Canary, ControlState, Decision, Reason, Receipt, Step, Tier
 from neuronode_router.metrics.metering import Metering
+from neuronode_router.policy.document import RuleMode
 from neuronode_router.routing.snapshot import build_snapshot
 from neuronode_router.stats.memory import MemoryStatistics
 from tests.support.control import HOST, make_set
@@ -37,6 +38,7 @@ async def seen_everything() -> Metering:
         monitor=monitor,
         snapshot=lambda: build_snapshot(state, HOST),
         workers=lambda: (worker_at(7, stalled=["judging"], parts_off=["usage"]),),
+        rules=lambda: {("smart-down", RuleMode.EMERGENCY): True},
     )
     meter.ended(finished(served_group="other", first_token_ms=1.0))
     meter.ended(finished(cost=None, cached_tokens=1))
@@ -48,4 +50,5 @@ async def seen_everything() -> Metering:
         changes=(), committed_at=0.0, workers=(), complete=True, duration_ms=1.0,
     )  # fmt: skip
     meter.switched(receipt)
+    meter.mirrored("balanced", "answered")
     return meter

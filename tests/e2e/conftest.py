@@ -93,6 +93,21 @@ def admin(proxy: Proxy) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.fixture(scope="package")
+def pair(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Proxy]:
+    """A proxy of two workers whose policy and profile tests may change, and whose workers they may kill."""
+    place = Place(directory=tmp_path_factory.mktemp("pair"), upstream=upstream.url)
+    with Proxy(place, workers=2) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def any_worker(pair: Proxy) -> Iterator[httpx.Client]:
+    """An administrator of it who takes a new connection for each request, so any worker may answer."""
+    with pair.client(connection="close") as client:
+        yield client
+
+
 @pytest.fixture
 def record(proxy: Proxy) -> Path:
     """The file in which the recording callback notes what LiteLLM logs."""

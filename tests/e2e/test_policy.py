@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.e2e.asking import chat
 from tests.e2e.conftest import ADMIN
-from tests.support.place import Place
+from tests.support.place import FIRST_PROFILE
 from tests.support.proxy import Proxy
 from tests.support.servers import wait_until
-from tests.support.upstream import Upstream
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -40,30 +40,19 @@ schedule:
 """
 
 
-@pytest.fixture(scope="module")
-def steered(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Proxy]:
-    """A proxy of two workers with a policy of its own."""
-    place = Place(directory=tmp_path_factory.mktemp("steered"), upstream=upstream.url)
-    with Proxy(place, workers=2) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def admin(steered: Proxy) -> Iterator[httpx.Client]:
-    """A client with the master key that takes a new connection for each request, so any worker may answer."""
-    with steered.client(connection="close") as client:
-        yield client
-
-
-def ask(client: httpx.Client, text: str) -> httpx.Response:
-    """Ask the task `chat`."""
-    messages = [{"role": "user", "content": text}]
-    return client.post("/v1/chat/completions", json={"model": "chat", "messages": messages})
+@pytest.fixture(scope="module", autouse=True)
+def unsteered(pair: Proxy) -> Iterator[None]:
+    """Leave the proxy as it was found: without a policy, and with its first profile."""
+    yield
+    (pair.place.directory / "policy.yaml").unlink(missing_ok=True)
+    with pair.client(connection="close") as client:
+        wait_until(lambda: not policy(client)["digest"], seconds=60, what="no policy")
+        client.post(f"{ADMIN}/switch", json={"profile": FIRST_PROFILE}).raise_for_status()
 
 
 def group(client: httpx.Client) -> str:
     """Return the group that answers the task `chat` now."""
-    return ask(client, "How are you?").raise_for_status().headers["x-neuronode-group"]
+    return chat(client, "chat", prompt="How are you?").raise_for_status().headers["x-neuronode-group"]
 
 
 def write(proxy: Proxy, text: str) -> None:
@@ -80,7 +69,7 @@ def policy(client: httpx.Client) -> dict[str, Any]:
 def watching(client: httpx.Client) -> bool:
     """Return whether every worker counts attempts for the rule."""
     workers = client.get(f"{ADMIN}/status").raise_for_status().json()["workers"]
-    return all("policy_attempts" in one["report"] for one in workers if one["live"])
+    return all("policy_deployments" in one["report"] for one in workers if one["live"])
 
 
 def latest_changes(client: httpx.Client) -> set[str]:
@@ -95,70 +84,71 @@ def acts(client: httpx.Client) -> list[dict[str, Any]]:
     return [one for one in entries if one["actor"]["kind"] == "policy"]
 
 
-def test_an_outage_moves_one_task_away_and_back(steered: Proxy, admin: httpx.Client) -> None:
+def test_an_outage_moves_one_task_away_and_back(pair: Proxy, any_worker: httpx.Client) -> None:
     """Three failing attempts, in whichever workers, are enough; probes lead back; other tasks stay where they are."""
-    write(steered, RULE)
-    wait_until(lambda: watching(admin), seconds=60, what="workers that watch")
+    write(pair, RULE)
+    wait_until(lambda: watching(any_worker), seconds=60, what="workers that watch")
 
-    statuses = [ask(admin, f"Question {number}: fail-503").status_code for number in range(3)]
+    statuses = [
+        chat(any_worker, "chat", prompt=f"Question {number}: fail-503").status_code for number in range(3)
+    ]
     # Who asked meanwhile would be answered: those were attempts that do not fail.
-    wait_until(lambda: bool(acts(admin)), seconds=60, what="the other group")
-    wait_until(lambda: len(acts(admin)) == 2, seconds=60, what="the return")
-    wait_until(lambda: group(admin) == "chat_premium", seconds=60, what="the group that was left")
+    wait_until(lambda: bool(acts(any_worker)), seconds=60, what="the other group")
+    wait_until(lambda: len(acts(any_worker)) == 2, seconds=60, what="the return")
+    wait_until(lambda: group(any_worker) == "chat_premium", seconds=60, what="the group that was left")
 
     assert statuses == [503, 503, 503]
-    back, away = acts(admin)
+    back, away = acts(any_worker)
     assert (away["action"], away["profile_after"]) == ("policy", "premium")
     assert away["changes"] == [{"task": "chat", "before": "chat_premium", "after": "chat_balanced"}]
     assert back["changes"] == [{"task": "chat", "before": "chat_balanced", "after": "chat_premium"}]
     assert "emergency rule premium-down (3 of 3 attempts at chat_premium failed" in away["reason"]
     assert "rule premium-down ended" in back["reason"]
-    (rule,) = policy(admin)["rules"]
+    (rule,) = policy(any_worker)["rules"]
     assert (rule["active"], rule["changes"]) == (False, 2)
     assert "2 probes in a row succeeded" in rule["evidence"]
 
 
-def test_a_window_is_active_and_a_switch_is_held(steered: Proxy, admin: httpx.Client) -> None:
+def test_a_window_is_active_and_a_switch_is_held(pair: Proxy, any_worker: httpx.Client) -> None:
     """The profile of the window answers; who switches is held to it until it is released."""
-    write(steered, ALL_DAY)
-    wait_until(lambda: group(admin) == "chat_balanced", seconds=60, what="the window")
+    write(pair, ALL_DAY)
+    wait_until(lambda: group(any_worker) == "chat_balanced", seconds=60, what="the window")
 
-    held = admin.post(f"{ADMIN}/switch", json={"profile": "cost_effective"}).raise_for_status().json()
-    why = policy(admin)["now"]["why"]
-    released = admin.post(f"{POLICY}/release", json={}).raise_for_status().json()
+    held = any_worker.post(f"{ADMIN}/switch", json={"profile": "cost_effective"}).raise_for_status().json()
+    why = policy(any_worker)["now"]["why"]
+    released = any_worker.post(f"{POLICY}/release", json={}).raise_for_status().json()
 
     assert (held["profile"], held["complete"]) == ("cost_effective", True)
     assert why.startswith("cost_effective: held by ")
     assert (released["profile"], released["complete"]) == ("balanced", True)
 
 
-def test_a_cap_makes_auto_lighter(steered: Proxy, admin: httpx.Client) -> None:
+def test_a_cap_makes_auto_lighter(pair: Proxy, any_worker: httpx.Client) -> None:
     """Whoever asks for the heaviest tier gets the highest that the policy leaves, and is told so."""
-    write(steered, CAP)
+    write(pair, CAP)
 
-    wait_until(lambda: "@max_tier" in latest_changes(admin), seconds=60, what="the cap")
-    wait_until(lambda: admin.get(f"{ADMIN}/status").json()["converged"], seconds=60, what="every worker")
+    wait_until(lambda: "@max_tier" in latest_changes(any_worker), seconds=60, what="the cap")
+    wait_until(lambda: any_worker.get(f"{ADMIN}/status").json()["converged"], seconds=60, what="every worker")
 
-    messages = [{"role": "user", "content": "Prove it."}]
-    answer = admin.post("/v1/chat/completions", json={"model": "auto:complex", "messages": messages})
+    answer = chat(any_worker, "auto:complex", prompt="Prove it.")
 
     headers = answer.raise_for_status().headers
     assert (headers["x-neuronode-tier"], headers["x-neuronode-group"]) == ("medium", "tier_medium")
     assert "capped" in headers["x-neuronode-reason"]
 
 
-def test_a_broken_file_is_shown_and_changes_nothing(steered: Proxy, admin: httpx.Client) -> None:
+def test_a_broken_file_is_shown_and_changes_nothing(pair: Proxy, any_worker: httpx.Client) -> None:
     """The last good policy stays in force, and the status says what is wrong and where."""
-    digest = policy(admin)["digest"]
-    write(steered, "schedule: [1]\n")
+    digest = policy(any_worker)["digest"]
+    write(pair, "schedule: [1]\n")
 
     shown: list[dict[str, Any]] = []
 
     def told() -> bool:
-        shown[:] = admin.get(f"{ADMIN}/status").raise_for_status().json()["problems"]
+        shown[:] = any_worker.get(f"{ADMIN}/status").raise_for_status().json()["problems"]
         return any(one["code"] == "policy_invalid" for one in shown)
 
     wait_until(told, seconds=60, what="the problem")
     (problem,) = (one for one in shown if one["code"] == "policy_invalid")
     assert (problem["file"], problem["line"]) == ("policy.yaml", 1)
-    assert policy(admin)["digest"] == digest
+    assert policy(any_worker)["digest"] == digest

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
@@ -13,10 +12,8 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import ADMIN
-from tests.support.place import Place
 from tests.support.proxy import Proxy
 from tests.support.servers import wait_until
-from tests.support.upstream import Upstream
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -29,21 +26,6 @@ PLAN = {
     "hold": 3600,
     "guards": [{"metric": "error_rate", "worse_by": 0.02}],
 }
-
-
-@pytest.fixture(scope="module")
-def rolling(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Proxy]:
-    """A proxy of two workers that tests may kill."""
-    place = Place(directory=tmp_path_factory.mktemp("rolling"), upstream=upstream.url)
-    with Proxy(place, workers=2) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def admin(rolling: Proxy) -> Iterator[httpx.Client]:
-    """A client with the master key that takes a new connection for each request, so any worker may answer."""
-    with rolling.client(connection="close") as client:
-        yield client
 
 
 def ask(client: httpx.Client, task: str, *turns: str) -> httpx.Response:
@@ -66,7 +48,7 @@ def arms(client: httpx.Client, conversation: int, turns: int) -> set[tuple[str, 
 def leader(proxy: Proxy) -> str:
     """Return the worker that leads."""
     with closing(sqlite3.connect(proxy.place.directory / ".neuronode" / "control.db")) as database:
-        row = database.execute("SELECT holder FROM neuronode_lease").fetchone()
+        row = database.execute("SELECT holder FROM neuronode_lease WHERE name = 'rollouts'").fetchone()
     return str(row[0]) if row else ""
 
 
@@ -89,42 +71,46 @@ def counted(admin: httpx.Client) -> dict[str, int]:
 
 
 def test_a_broken_canary_goes_back_by_itself_though_its_leader_is_killed(
-    rolling: Proxy, admin: httpx.Client
+    pair: Proxy, any_worker: httpx.Client
 ) -> None:
     """Conversations stay in their arm, every answer says which, and usage counts it; then all of that is over."""
-    started = admin.post(ROLLOUTS, json=PLAN)
+    started = any_worker.post(ROLLOUTS, json=PLAN)
     assert started.raise_for_status().json()["complete"]
     name = started.headers["location"].rpartition("/")[2]
 
-    told = [arms(admin, conversation, turns=3) for conversation in range(12)]
+    told = [arms(any_worker, conversation, turns=3) for conversation in range(12)]
 
     assert all(len(one) == 1 for one in told)
     assert set.union(*told) == {("control", "chat_premium"), ("canary", f"chat_{CANARY}")}
-    routed = {ask(admin, "auto", f"Question {number}.").headers["x-neuronode-arm"] for number in range(12)}
+    routed = {
+        ask(any_worker, "auto", f"Question {number}.").headers["x-neuronode-arm"] for number in range(12)
+    }
     assert routed == {"control", "canary"}
-    wait_until(lambda: sum(counted(admin).get(arm, 0) for arm in ("control", "canary")) == 48, what="usage")
+    wait_until(
+        lambda: sum(counted(any_worker).get(arm, 0) for arm in ("control", "canary")) == 48, what="usage"
+    )
 
-    wait_until(lambda: leader(rolling) in workers(admin), what="a leader")
-    first = leader(rolling)
-    os.kill(workers(admin)[first], signal.SIGKILL)
-    wait_until(lambda: leader(rolling) not in ("", first), seconds=60, what="another leader")
+    wait_until(lambda: leader(pair) in workers(any_worker), what="a leader")
+    first = leader(pair)
+    os.kill(workers(any_worker)[first], signal.SIGKILL)
+    wait_until(lambda: leader(pair) not in ("", first), seconds=60, what="another leader")
 
     statuses = set()
     for number in range(300):
-        if running(admin) is None:
+        if running(any_worker) is None:
             break
-        statuses.add(ask(admin, "trading_analysis", f"Question {number}.").status_code)
+        statuses.add(ask(any_worker, "trading_analysis", f"Question {number}.").status_code)
 
     assert statuses == {200, 503}
-    (abort, begun) = admin.get(f"{ROLLOUTS}/{name}/history").raise_for_status().json()["events"]
+    (abort, begun) = any_worker.get(f"{ROLLOUTS}/{name}/history").raise_for_status().json()["events"]
     assert (begun["act"], abort["act"], abort["actor"]) == ("start", "abort", f"rollout {name}")
     broken = next(one for one in abort["evidence"] if one["task"] == "trading_analysis")
     assert (broken["canary"]["value"], broken["control"]["value"]) == (1, 0)
-    (entry,) = admin.get("/admin/audit", params={"limit": 1}).json()["entries"]
+    (entry,) = any_worker.get("/admin/audit", params={"limit": 1}).json()["entries"]
     assert (entry["revision"], entry["action"]) == (abort["revision"], "rollout")
     assert "error_rate of trading_analysis: canary 100.00%" in entry["reason"]
     # Only now who asks may meet a worker that had not heard of it: a receipt waits for all of them.
-    wait_until(lambda: admin.get(f"{ADMIN}/status").json()["converged"], seconds=60, what="every worker")
-    answers = [ask(admin, "trading_analysis", f"After all {number}.") for number in range(8)]
+    wait_until(lambda: any_worker.get(f"{ADMIN}/status").json()["converged"], seconds=60, what="every worker")
+    answers = [ask(any_worker, "trading_analysis", f"After all {number}.") for number in range(8)]
     assert {answer.status_code for answer in answers} == {200}
     assert all("x-neuronode-arm" not in answer.headers for answer in answers)

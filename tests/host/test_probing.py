@@ -10,11 +10,11 @@ import litellm
 import pytest
 from litellm.integrations.custom_logger import CustomLogger
 
-from neuronode_router.litellm_plugin.router.probing import ACCOUNT, RouterAsker
+from neuronode_router.litellm_plugin.router.probing import ACCOUNT, ITSELF, RouterAsker
 from neuronode_router.proof.probes import PROBES, TOOL, ProbeReason, Shape, judge
 from neuronode_router.proof.runner import ProbeFailed
 from neuronode_router.routing.inventory import Deployment, Inventory
-from tests.host.routers import deployment, measured, router
+from tests.host.routers import bridged, deployment, measured, router
 from tests.support.upstream import Upstream
 from tests.support.waiting import eventually
 
@@ -171,3 +171,23 @@ class TestAddress:
         await probe(router(entries), "two")
 
         assert upstream.counts()["two"]["requests"] == before + 1
+
+
+@pytest.mark.parametrize("method", ["acompletion", "aanthropic_messages", "aresponses"])
+@pytest.mark.parametrize(("how", "cools"), [({}, True), (ITSELF, False)], ids=["a client's", "ours"])
+async def test_what_we_ask_keeps_no_client_from_a_deployment(
+    upstream: Upstream, method: str, how: dict[str, Any], *, cools: bool
+) -> None:
+    """An error that would put a deployment into LiteLLM's cooldown for a client does not for us."""
+    url = f"{upstream.url}/v1"
+    made = router([deployment("g", "out-fail-429", url), deployment("g", "well", url)], allowed_fails=0)
+    said = [{"role": "user", "content": "hi"}]
+    body = {"input": said} if method == "aresponses" else {"messages": said, "max_tokens": 9}
+
+    with pytest.raises(litellm.exceptions.RateLimitError):
+        await getattr(made, method)(model="out-fail-429", **body, **(how or {"num_retries": 0}))
+
+    if cools:
+        await eventually(lambda: "out-fail-429" in bridged(made).cooling())
+    await getattr(made, method)(model="well", **body, **how)
+    assert ("out-fail-429" in bridged(made).cooling()) is cools

@@ -27,6 +27,7 @@ def metering(**changes: Any) -> Metering:
         "report": dict,
         "snapshot": lambda: None,
         "workers": tuple,
+        "rules": dict,
         "host_version": "1.0",
         "monitor": monitor,
         "statistics": statistics,

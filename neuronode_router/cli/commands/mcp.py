@@ -11,14 +11,14 @@ from typing import Any
 
 import click
 
-from neuronode_router.agents.tools import AdminCall
+from neuronode_router.agents.tool import AdminCall
 from neuronode_router.cli.http import Connection
 from neuronode_router.cli.options import online
 from neuronode_router.errors import NeuronodeError
 
 
 @click.command("mcp")
-@click.option("--allow-writes", is_flag=True, help="Offer switch and rollback too.")
+@click.option("--allow-writes", is_flag=True, help="Offer those that change something too.")
 @online
 def command(connection: Connection, *, allow_writes: bool) -> None:
     """Serve tools for agents (Model Context Protocol) on standard input and output.

@@ -15,13 +15,12 @@ from rich.table import Table
 
 from neuronode_router.cli.consent import How, PendingChange, carry_out, warmed
 from neuronode_router.cli.http import Connection, segment
-from neuronode_router.cli.moment import UNITS
 from neuronode_router.cli.names import profile_names
 from neuronode_router.cli.options import change_options, force_option, json_option, online, warm_options
 from neuronode_router.cli.terminal import answer, clean, facts, moment, table
+from neuronode_router.durations import seconds_of
 from neuronode_router.errors import UnknownRollout
 
-_DURATION = re.compile(r"(\d{1,6})(s|[mhd])", re.ASCII)
 _GUARD = re.compile(r"(\w+):(at_most|worse_by|times)=([0-9.]{1,16})", re.ASCII)
 
 WORDS = {"good": "ok", "unsure": "not sure", "no_data": "no data", "breached": "BREACHED"}
@@ -38,10 +37,9 @@ def command() -> None:
 def _seconds(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
     if text is None:
         return None
-    found = _DURATION.fullmatch(text)
-    if found is None:
+    if (seconds := seconds_of(text)) is None:
         raise click.BadParameter(f"{text!r} is no duration: write 30s, 10m, 2h or 1d.")
-    return int(found[1]) * {"s": 1, **UNITS}[found[2]]
+    return seconds
 
 
 def _shares(context: click.Context, parameter: click.Parameter, text: str | None) -> list[float] | None:

@@ -57,24 +57,13 @@ def command(connection: Connection, *, watch: bool, as_json: bool) -> None:
     if watch:
         _watch(connection, status, as_json=as_json)
         return
-    answer(status, lambda: _parts(status, why(connection), traffic(connection)), as_json=as_json)
+    answer(status, lambda: _parts(status, traffic(connection)), as_json=as_json)
     sys.exit(0 if healthy(status) else 1)
 
 
 def healthy(status: Status) -> bool:
     """Whether all is as it should be, as far as this key may see."""
     return bool(status["ready"]) and status["converged"] is not False and not status["problems"]
-
-
-def why(connection: Connection) -> str | None:
-    """Return in one line why what is active is; None where no policy and nobody's hold decides."""
-    try:
-        now = connection.get("/policy").document["now"]
-    except (
-        NeuronodeError
-    ):  # an older proxy, or one that has not started: the status itself says what is wrong
-        return None
-    return None if now["level"] == "nothing" else str(now["why"])
 
 
 def traffic(connection: Connection) -> str | None:
@@ -171,8 +160,9 @@ def _convergence(status: Status) -> str:
     return f"in force in {current} of {len(live)} workers"
 
 
-def _parts(status: Status, why: str | None = None, traffic: str | None = None) -> list[Part]:
+def _parts(status: Status, traffic: str | None = None) -> list[Part]:
     metadata = status["profile_metadata"] or {}
+    why = status.get("why")  # a member is not told, and an older proxy does not tell
     parts: list[Part] = [
         facts(
             [

@@ -44,6 +44,7 @@ from neuronode_router.litellm_plugin.hooks import (
 )
 from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost, Asking, Way
 from neuronode_router.litellm_plugin.hooks.keeping import Keeper, Talk
+from neuronode_router.litellm_plugin.hooks.mirroring import Mirrored
 from neuronode_router.litellm_plugin.hooks.redirections import refuse_redirections
 from neuronode_router.litellm_plugin.hooks.response_state import deployment_with_state
 from neuronode_router.litellm_plugin.hooks.tracing import Tracing
@@ -83,6 +84,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         self._opened = asyncio.Event()
         self._tracing = Tracing()
         self.failures = Failures()
+        self.mirrored: Mirrored = lambda *_: {}
 
     def open(self) -> None:
         """End the start-up wait, whether there is a snapshot or none could be had."""
@@ -206,7 +208,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         chosen_group.choose(user, requested, ",".join(way.decision.group for way in ways))
         known = self._keeper.sent(talk, ways[0].decision, asking.snapshot)
         shared = {request_metadata.CONVERSATION: known, request_metadata.CALLER: asking.principal.name}
-        shared |= asking.personal_mark()
+        shared |= {**asking.personal_mark(), **self.mirrored(asking, ways, call_type)}
         marks = [{**(way.mark or {}), **shared} for way in ways]
         decisions = [way.decision for way in ways]
         request_metadata.stamp_all(bucket, list(zip(decisions, marks, strict=True)), tags=self._host.tags())

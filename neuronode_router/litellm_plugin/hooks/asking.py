@@ -148,16 +148,15 @@ class Asking:
             bound=lambda: self._bound,
             tries=self.placement is not None and self.placement.tries,
         )
+        return self.at_home(decision)
+
+    def at_home(self, decision: Decision) -> Decision:
+        """Return where a request goes that holds personal data under a rule: to the heaviest tier on the own machines.
+
+        Where there is none it stays as it is, and is refused. Any other goes where it goes.
+        """
         if decision.auto or decision.profile is None or not self.personal.is_kept_local({decision.profile}):
             return decision
-        return self._at_home(decision)
-
-    def _at_home(self, decision: Decision) -> Decision:
-        """Return where a request with personal data goes: to the heaviest tier that stands on the own machines.
-
-        Where there is none it stays as it is, and is refused.
-        """
-        assert decision.profile is not None
         places = self.places_under(decision)
         if self.stays(decision.group, places):
             return decision
@@ -221,6 +220,25 @@ class Asking:
                 found = follow(configured.get(field, ()), named, ladders, reaches=reaches)
                 if found is not None:
                     data[field] = found
+
+    def anew(self) -> Asking:
+        """Return the same request with nothing decided yet."""
+        return Asking(self.host, self.snapshot, self.user, self.data)
+
+    def places_of(self, *profiles: str) -> Required:
+        """Return where the data may go of a request that all of these profiles decide."""
+        return self._required(set(profiles))
+
+    async def admit_again(self, decision: Decision, *, answered_by: str) -> Passing | Free:
+        """Return what the gate must know of the same request where another profile sends it, unseen by its client.
+
+        Its data stays where both profiles say. Raises `NotAllowed`, and what the host raises.
+        """
+        await self.enter([Way(decision.original_model, decision)])
+        self._decide_places({answered_by, self._deciding})
+        state = self.passing()
+        # Nothing of it is LiteLLM's own call for its operator, whatever the client's body says.
+        return state if isinstance(state, Free) else replace(state, said=lambda _model, _group: True)
 
     def _reaches(self, group: str) -> bool:
         return self.passage.reaches(group) and self.stays(group, self.places)

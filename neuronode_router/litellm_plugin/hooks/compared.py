@@ -69,7 +69,7 @@ def comparison_of(
 ) -> Comparison | None:
     """Return what is to be compared, None for a request or an answer that is not plain text, or too long."""
     asked = {"messages": kwargs.get("messages")} if kwargs.get("call_type") in CHAT else held
-    messages = None if asked is None else _asked(asked)
+    messages = None if asked is None else as_messages(asked)
     if answer is None or messages is None:
         return None
     parameters = kwargs.get("optional_params") or {}
@@ -114,8 +114,8 @@ def limits_of(parameters: Mapping[str, Any]) -> list[int]:
     ]
 
 
-def _asked(body: Mapping[str, Any]) -> tuple[Message, ...] | None:
-    """Return what is asked as chat messages, None where that is more than text."""
+def as_messages(body: Mapping[str, Any]) -> tuple[Message, ...] | None:
+    """Return what a body of any of the formats asks as chat messages, None where that is more than text."""
     given = body.get("messages", body.get("input"))
     turns = [{"role": "user", "content": given}] if isinstance(given, str) else given
     if not isinstance(turns, list):

@@ -38,6 +38,8 @@ class Journey:
     """The deployment that keeps what was said before."""
     call_type: object = None
     """What the client called: LiteLLM translates some calls into others, by a call within the call."""
+    again: bool = False
+    """Whether a conversation's request is asked once more, on nobody's key."""
 
     def maker_of(self, turn: int) -> str | None:
         """Return who wrote a turn, None where nobody knows."""
@@ -54,6 +56,11 @@ _journey: ContextVar[Journey | None] = ContextVar("neuronode_journey", default=N
 def begin(journey: Journey | None) -> None:
     """Say what is known of this request's conversation, None where there is nothing to take out."""
     _journey.set(journey)
+
+
+def known() -> Journey | None:
+    """Return what was said of this request's conversation."""
+    return _journey.get()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,7 @@ class MovedHistory(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
     ) -> dict[str, Any] | None:
         """Return the request as the deployment's provider can accept it, None where it can already. Never raises."""
         journey = _journey.get()
-        if journey is None or is_inner(kwargs):
+        if journey is None or (is_inner(kwargs) and not journey.again):
             return None
         with self._harmless:
             kind = getattr(call_type, "value", call_type)

@@ -44,6 +44,12 @@ DIVERTED = "diverted_from"
 PLACES = "places"
 """Entry of the mark: where the judge may have the answers of a sampled request compared."""
 
+MIRRORED = "mirrored"
+"""Entry of the mark: under which number this worker knows a request that is to be answered once more."""
+
+ANSWERS = "answers"
+"""Entry of the mark: under which number this worker waits for the answer to one that it asks once more."""
+
 CONVERSATION = "conversation"
 """Entry of the mark: under which key the request's conversation is known, and how many turns the request brought."""
 

@@ -1,6 +1,6 @@
 """Where the deployments of LiteLLM's list are: what operators noted, else what LiteLLM's parameters say.
 
-It reads addresses and never returns one: only the names of places leave it. It decides nothing.
+Addresses that it reads are for comparing and leave the plugin nowhere: only names of places do. It decides nothing.
 """
 
 from __future__ import annotations
@@ -63,6 +63,15 @@ def location_of(entry: Mapping[str, Any]) -> str | None:
     note = about.get(NOTE) if isinstance(about, Mapping) else None
     if isinstance(note, Mapping) and note.get(NOTED) is not None:
         return note[NOTED] if is_place(note[NOTED]) else None
+    server = server_of(params)
+    return None if server is None else place_of(server)
+
+
+def server_of(params: object) -> Server | None:
+    """Return whom `litellm_params` ask, None where nobody can tell. Never raises.
+
+    A base that only the environment has counts as written. Its address is for comparing, never for showing.
+    """
     if not isinstance(params, Mapping) or params.get(RELAYED) or getattr(litellm, RELAYED, False):
         return None
     if params.get(CREDENTIAL) is not None:
@@ -70,16 +79,11 @@ def location_of(entry: Mapping[str, Any]) -> str | None:
         if credential is None:
             return None
         params = {**params, **credential}
-    base = next((str(params[name]) for name in BASES if params.get(name)), None)
+    known, bare = _provider(str(params.get("model") or ""), _text(params.get("custom_llm_provider")))
+    written = next((str(params[name]) for name in BASES if params.get(name)), None)
+    base = written or next(_bases_around(known), None) or _OWN_BASES.get(known or "")
     regions = tuple(str(params[name]) for name in REGIONS if params.get(name))
-    return _located(str(params.get("model") or ""), _text(params.get("custom_llm_provider")), base, regions)
-
-
-def _located(name: str, provider: str | None, base: str | None, regions: tuple[str, ...]) -> str | None:
-    """Return the place of what these parameters ask; a base that only the environment has counts as written."""
-    known, bare = _provider(name, provider)
-    base = base or next(_bases_around(known), None)
-    return place_of(Server(known, bare, base or _OWN_BASES.get(known or ""), regions=regions))
+    return Server(known, bare, base, regions=regions)
 
 
 def _bases_around(provider: str | None) -> Iterator[str]:

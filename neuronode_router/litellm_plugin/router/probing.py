@@ -28,12 +28,15 @@ _WHYS: Mapping[RequestOutcome, ProbeReason] = {
     RequestOutcome.UNAVAILABLE: ProbeReason.UNAVAILABLE,
 }
 
-_HOW: Mapping[str, Any] = {
-    "drop_params": True,  # a deployment that knows no JSON mode is asked without it
+ITSELF: Mapping[str, Any] = {
     "num_retries": 0,
     "disable_fallbacks": True,  # the group itself, and no other
     "cache": {"no-cache": True, "no-store": True},
+    "cooldown_time": 0,  # an error keeps no client from the deployment
 }
+"""How a group itself is asked, anew, so that nothing of it is felt by clients."""
+_HOW: Mapping[str, Any] = {**ITSELF, "drop_params": True}
+"""A deployment that knows no JSON mode is asked without it."""
 
 
 class RouterAsker:

@@ -20,6 +20,12 @@ schedule:
 """
 
 
+def told(shown: str) -> str:
+    """Return the line that says why."""
+    (line,) = [line for line in shown.splitlines() if line.startswith("why ")]
+    return line.removeprefix("why ").strip()
+
+
 def test_a_file_is_checked_without_a_proxy(neuronode: Terminal, tmp_path: Path) -> None:
     """Each problem has its line; the exit code says whether there are any."""
     file = tmp_path / "policy.yaml"
@@ -36,7 +42,7 @@ def test_a_file_is_checked_without_a_proxy(neuronode: Terminal, tmp_path: Path) 
 def test_a_switch_is_held_shown_and_released(
     neuronode: Terminal, remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Status and policy say in one line why the profile is active."""
+    """Status and policy say in one line, the same, why the profile is active."""
     remote.use(monkeypatch)
     switched = neuronode("profile", "switch", "balanced", "--until", "2h", "--yes", "--json")
     status, shown = neuronode("status"), neuronode("policy", "show")
@@ -44,7 +50,8 @@ def test_a_switch_is_held_shown_and_released(
     released = neuronode("policy", "release", "--yes", "--json")
 
     assert json.loads(switched.out)["profile"] == "balanced"
-    assert "balanced: held by " in status.out
+    assert told(status.out) == told(shown.out)
+    assert told(status.out).startswith("balanced: held by ")
     assert "emergency > manual > rollout > rule > schedule > default" in shown.out
     assert [one["profile"] for one in json.loads(preview.out)] == ["balanced", "premium"]
     assert json.loads(released.out)["profile"] == "premium"

@@ -116,26 +116,66 @@ def test_what_usage_says_is_read_again_after_a_while(store: ControlStore) -> Non
     assert facts(policy, NOON + FRESH_SECONDS)["r"].value == pytest.approx(0.5)
 
 
+SLOT = int(NOON // 10)
+
+
+def outage(store: ControlStore, *reports: dict[str, Any], **trigger: Any) -> RuleFact:
+    """Return what is known of an outage after workers reported."""
+    for number, report in enumerate(reports):
+        identity = WorkerIdentity(f"w{number}", "host", number, "1", NOON)
+        store.registry.announce(identity, ServedRevision(report={"policy_deployments": report}))
+    live = [worker for worker in store.registry.workers() if worker.live]
+    assert len(live) == len(reports)
+    facts = PolicyFacts(usage=UsageStore(store.database), workers=lambda: live)
+    return facts(one_rule(outage=trigger), NOON)["r"]
+
+
 def test_attempts_of_all_workers_are_one_sum(store: ControlStore) -> None:
     """One failing attempt in each of three workers are three; what is older than the window is none."""
-    slot = int(NOON // 10)
-    for number in range(3):
-        groups = {"smart": {str(slot): [number, 1], str(slot - 30): [0, 9]}, "other": {str(slot): [0, 5]}}
-        identity = WorkerIdentity(f"w{number}", "host", number, "1", NOON)
-        store.registry.announce(identity, ServedRevision(report={"policy_attempts": groups}))
-    live = [worker for worker in store.registry.workers() if worker.live]
+    reports = [
+        {
+            "group:smart": {"a": {str(SLOT): [number, 1]}, "b": {str(SLOT - 30): [0, 9]}},
+            "group:other": {"c": {str(SLOT): [0, 5]}},
+        }
+        for number in range(3)
+    ]
 
-    found = PolicyFacts(usage=UsageStore(store.database), workers=lambda: live)(
-        one_rule(outage={"group": "smart"}), NOON
-    )["r"]
+    found = outage(store, *reports, group="smart")
 
-    assert len(live) == 3
     assert (found.failed, found.samples, found.value) == (3, 6, 0.5)
 
 
-def test_a_worker_reports_the_groups_that_are_watched() -> None:
-    """Deployments of one group are added up; others, and those nobody knows, are left out."""
-    slots = {7: {"a": {"answers": 2}, "b": {"errors": 1}, "c": {"errors": 9}, "gone": {"errors": 9}}}
-    groups = {"a": "smart", "b": "smart", "c": "other"}
+@pytest.mark.parametrize(
+    ("second", "share"),
+    [([0, 4], 1.0), ([1, 1], 0.5), ([3, 0], 0.0), (None, 0.0)],
+    ids=["both fail", "one fails half", "one answers", "one is asked by nobody"],
+)
+def test_an_outage_of_every_deployment_is_that_of_the_one_that_fails_least(
+    store: ControlStore, second: list[int] | None, share: float
+) -> None:
+    """Attempts of several workers at one deployment are one sum; who is asked by nobody may stand."""
+    one = {"provider:openai": {"a": {str(SLOT): [0, 3]}, "b": {}}}
+    other = {"provider:openai": {"a": {}, "b": {} if second is None else {str(SLOT): second}}}
 
-    assert attempts_of(slots, ["smart"], groups.get) == {"smart": {"7": [2, 1]}}
+    found = outage(store, one, other, provider="openai", every_deployment=True)
+
+    assert found.value == share
+    assert found.failed == 3 + (second[1] if second else 0)
+
+
+def test_nobody_asked_is_nothing_known(store: ControlStore) -> None:
+    """Neither that all is well, nor that it is not."""
+    quiet = {"api_base:http://gpu:11434": {"a": {}, "b": {str(SLOT - 60): [0, 3]}}}
+
+    assert outage(store, quiet, api_base="http://gpu:11434", every_deployment=True) == RuleFact()
+
+
+def test_a_worker_reports_the_deployments_that_are_watched() -> None:
+    """Each by itself, also one that nobody asked; others are left out."""
+    slots = {7: {"a": {"answers": 2}, "b": {"errors": 1}, "c": {"errors": 9}}, 8: {"a": {"errors": 1}}}
+    members = {"group:smart": ("a", "b"), "provider:openai": ("b", "new")}
+
+    assert attempts_of(slots, members) == {
+        "group:smart": {"a": {"7": [2, 0], "8": [0, 1]}, "b": {"7": [0, 1]}},
+        "provider:openai": {"b": {"7": [0, 1]}, "new": {}},
+    }

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from neuronode_router.control.manager import FILES, ProfileManager
+from neuronode_router.control.outage_probes import OutageProbes
 from neuronode_router.control.policies import Policies
 from neuronode_router.control.policy_file import PolicyFile
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
+from neuronode_router.policy.document import OutageTarget
 from neuronode_router.storage.lease import Lease
-from tests.support.control import HOST, FileSource
+from tests.support.control import GROUPS, HOST, FileSource
 
 NIGHT = "default: balanced\nschedule:\n  - {name: all, zone: UTC, then: {profile: premium}}\n"
 DAY = NIGHT.replace("premium", "cost_effective")
@@ -31,9 +33,10 @@ class FileHost:
             manager=self.manager,
             store=self.store.policies,
             facts=lambda _policy, _now: {},
-            ask=self._ask,
+            probes=OutageProbes(self._ask),
             lease=Lease(self.store.database, "policy", holder="w", ttl=10),
             host=lambda: HOST,
+            members=lambda target: GROUPS & {target.name},
             file=self.path,
         )
         self.restart()
@@ -53,7 +56,7 @@ class FileHost:
     def codes(self) -> list[str]:
         return [problem.code for problem in self.file.problems]
 
-    async def _ask(self, group: str) -> bool:
+    async def _ask(self, target: OutageTarget) -> bool:
         return True
 
 

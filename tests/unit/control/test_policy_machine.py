@@ -15,22 +15,23 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from neuronode_router.control.manager import FILES, ProfileManager
+from neuronode_router.control.outage_probes import OutageProbes
 from neuronode_router.control.policies import LEASE_SECONDS, Policies
 from neuronode_router.control.rollouts import Rollouts
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
 from neuronode_router.domain import Actor, ControlState
 from neuronode_router.errors import NothingHeld, RolloutRefused, UnknownRollout
-from neuronode_router.policy.document import Policy
+from neuronode_router.policy.document import OutageTarget, Policy
 from neuronode_router.policy.file import parse_policy
 from neuronode_router.policy.rules import HOUR, Facts, RuleFact
 from neuronode_router.rollouts.course import Act, OnBreach, OnDone, RolloutPlan
 from neuronode_router.storage.lease import Lease
 from tests.support.clock import Clock
-from tests.support.control import HOST, NAMES, FileSource
+from tests.support.control import GROUPS, HOST, NAMES, FileSource
 
 ANNA = Actor("anna")
 STEPS = ("locked", "written", "published", "committed")
@@ -79,6 +80,8 @@ WORLDS: tuple[Facts, ...] = (
     CALM | {"all-down": FAILS},
 )
 """In this order, because Hypothesis takes the first one more often."""
+MOST = {"down": 4, "all-down": 3, "month": 4}
+"""How often each rule may change within an hour."""
 
 names = st.sampled_from(NAMES)
 workers = st.integers(0, 1)
@@ -113,9 +116,10 @@ class PolicyProcess:
             manager=self.manager,
             store=self.store.policies,
             facts=lambda _policy, _now: history.facts,
-            ask=history.ask,
+            probes=OutageProbes(history.ask),
             lease=self._lease("policy", number, clock),
             host=lambda: HOST,
+            members=lambda target: GROUPS & {target.name},
             file=Path(place) / "policy.yaml",
             clock=clock,
         )
@@ -154,10 +158,10 @@ class PolicyHistory(RuleBasedStateMachine):
         self.settled = False
         self.begun: dict[str, list[float]] = defaultdict(list)
         self.known = dict.fromkeys(("down", "all-down", "month"), False)
-        self.backwards = False
+        self.backwards = self.flapped = False
 
-    async def ask(self, group: str) -> bool:
-        name = "down" if group == "chat_balanced" else "all-down"
+    async def ask(self, target: OutageTarget) -> bool:
+        name = "down" if target.name == "chat_balanced" else "all-down"
         return self.facts.get(name, WELL) == WELL
 
     def state(self) -> ControlState:
@@ -219,6 +223,15 @@ class PolicyHistory(RuleBasedStateMachine):
     def time_passes(self, seconds: float, look: bool) -> None:
         self.clock.now += seconds
         self.go_on(look=look)
+
+    @precondition(lambda self: not self.flapped)
+    @rule()
+    def a_group_comes_and_goes(self) -> None:
+        """More often within the hour than its rule may change: in the end it rests where it is safe."""
+        self.flapped = True
+        for world in (WORLDS[-1], CALM, CALM, WORLDS[-1], CALM):  # a return takes a while longer
+            self.facts = world
+            self.settle()
 
     @rule(seconds=st.sampled_from([-3600.0, -86_400.0]))
     def the_clock_is_set_back(self, seconds: float) -> None:
@@ -313,9 +326,16 @@ class PolicyHistory(RuleBasedStateMachine):
     def no_rule_changes_too_often(self) -> None:
         if getattr(self, "backwards", True):
             return
-        for name, most in (("down", 4), ("all-down", 3), ("month", 4)):
+        for name, most in MOST.items():
             for at in self.begun[name]:
                 assert sum(at - HOUR < other <= at for other in self.begun[name]) <= most
+
+    @invariant()
+    def a_rule_that_may_not_change_any_more_applies(self) -> None:
+        for name, memory in (
+            self.workers[0].store.policies.memory().items() if hasattr(self, "workers") else ()
+        ):
+            assert memory.active or len(memory.changes) < MOST[name]
 
     @invariant()
     def every_act_is_a_revision_of_an_audit_log_that_is_intact(self) -> None:
@@ -326,6 +346,7 @@ class PolicyHistory(RuleBasedStateMachine):
         if not hasattr(self, "workers"):
             return
         self.facts = CALM
+        self.settle()  # where the clock was set back, the hour of a rule that changed begins now
         self.clock.now += 2 * HOUR
         for _ in range(3):
             self.settle()

@@ -13,6 +13,8 @@ from neuronode_router.domain import ControlState, Reason, Receipt, Step, Tier
 from neuronode_router.domain import Decision as Decided
 from neuronode_router.errors import StoreUnavailable
 from neuronode_router.metrics.metering import FAULTS
+from neuronode_router.policy.document import RuleMode
+from neuronode_router.policy.engine import Level
 from neuronode_router.routing.snapshot import build_snapshot
 from neuronode_router.stats.memory import MemoryStatistics
 from neuronode_router.usage.finished import RequestOutcome
@@ -116,6 +118,24 @@ async def test_a_switch_is_timed() -> None:
 
     assert value(text, "switch_seconds_count", action="switch", complete="true") == 1
     assert value(text, "switch_seconds_sum", action="switch", complete="true") == pytest.approx(0.02)
+
+
+async def test_what_the_policy_does_is_told_before_it_happens_and_when() -> None:
+    """Acts and refusals of every level begin at none; of each rule it is told whether it applies."""
+    rules = {("smart-down", RuleMode.EMERGENCY): True, ("trial", RuleMode.DRY_RUN): False}
+    meter = metering(rules=lambda: rules)
+    before = await meter.exposition()
+
+    meter.policy_acted(Level.EMERGENCY, done=True)
+    meter.policy_acted(Level.SCHEDULE, done=False)
+    text = await meter.exposition()
+
+    for level in Level:
+        assert value(before, "policy_acts_total", level=level) == 0
+        assert value(text, "policy_acts_total", level=level) == (level is Level.EMERGENCY)
+        assert value(text, "policy_refusals_total", level=level) == (level is Level.SCHEDULE)
+    assert value(text, "policy_rule", rule="smart-down", mode="emergency") == 1
+    assert value(text, "policy_rule", rule="trial", mode="dry_run") == 0
 
 
 async def test_what_is_done_about_local_models_is_counted() -> None:

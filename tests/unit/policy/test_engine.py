@@ -9,7 +9,15 @@ import pytest
 
 from neuronode_router.domain import Bend, Hold, Steering, Tier
 from neuronode_router.policy.document import Policy
-from neuronode_router.policy.engine import PRECEDENCE, Level, PolicyVerdict, Situation, decide, preview
+from neuronode_router.policy.engine import (
+    PRECEDENCE,
+    Level,
+    PolicyVerdict,
+    Situation,
+    acting,
+    decide,
+    preview,
+)
 from neuronode_router.policy.file import parse_policy
 from neuronode_router.policy.rules import Memory, RuleMemory
 
@@ -172,8 +180,36 @@ def test_why_is_one_line() -> None:
     )
     assert (
         "held by anna until 2026-11-30 11:00 UTC"
-        in verdict(hold=Hold("premium", "anna", until=NOON), now=NOON - 1).why
+        in verdict(hold=Hold("premium", "anna (4f0c9a)", until=NOON), now=NOON - 1).why
     )
+
+
+@pytest.mark.parametrize(
+    ("active", "now", "bends", "level"),
+    [
+        ((), EVENING, (), Level.SCHEDULE),
+        (("month",), NOON, (), Level.RULE),
+        (("smart-down",), EVENING, (), Level.EMERGENCY),
+        (("dear",), NOON, (), Level.RULE),
+        ((), LATE, (), Level.SCHEDULE),
+        ((), NOON, (Bend("smart-down", True, task="chat", group="local"),), Level.EMERGENCY),
+        ((), NOON, (), Level.DEFAULT),
+    ],
+)
+def test_an_act_is_of_the_highest_level_that_it_changes(
+    active: tuple[str, ...], now: float, bends: tuple[Bend, ...], level: Level
+) -> None:
+    """Beginning or ending: a task that an emergency moves while a window opens is an emergency's act."""
+    situation = Situation("balanced", Steering("digest", None, bends), None, PROFILES)
+
+    assert acting(policy(), verdict(*active, now=now), situation) is level
+
+
+def test_where_nothing_decides_why_speaks_of_no_policy() -> None:
+    """What was put in force last stays, whether there is no policy or one that says nothing of profiles."""
+    found = decide(Policy(), {}, Situation("balanced", Steering(""), None, PROFILES), now=NOON)
+
+    assert (found.level, found.why) == (Level.NOTHING, "balanced: what was put in force last")
 
 
 def test_a_preview_is_what_will_be_decided() -> None:

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from neuronode_router.policy.document import (
     BudgetTrigger,
+    OutageScope,
+    OutageTarget,
     OutageTrigger,
     Policy,
     Want,
@@ -58,8 +60,27 @@ def test_a_rule_has_defaults() -> None:
     """An outage rule needs a group and what it wants, and nothing else."""
     (rule,) = read(DOWN).rules
 
-    assert rule.trigger == OutageTrigger("smart", 0.5, 0.1, attempts=3, within=30.0, probes=10)
+    target = OutageTarget(OutageScope.GROUP, "smart")
+    assert rule.trigger == OutageTrigger(target, 0.5, 0.1, attempts=3, within=30.0, probes=10)
     assert (rule.dwell, rule.changes, rule.dry_run, rule.emergency) == (60.0, 4, False, True)
+
+
+@pytest.mark.parametrize(
+    ("written", "target", "every"),
+    [
+        ("{provider: openai}", OutageTarget(OutageScope.PROVIDER, "openai"), False),
+        ("{api_base: 'http://gpu:11434'}", OutageTarget(OutageScope.API_BASE, "http://gpu:11434"), False),
+        ("{group: smart, every_deployment: true}", OutageTarget(OutageScope.GROUP, "smart"), True),
+    ],
+)
+def test_an_outage_is_of_a_group_a_provider_or_a_server(
+    written: str, target: OutageTarget, every: bool
+) -> None:
+    """Of all its deployments together, or of every single one."""
+    (rule,) = read(DOWN.replace("{group: smart}", written)).rules
+
+    assert isinstance(rule.trigger, OutageTrigger)
+    assert (rule.trigger.target, rule.trigger.every) == (target, every)
 
 
 def test_a_budget_is_read() -> None:
@@ -91,6 +112,9 @@ rules:
         (NIGHT.replace("{profile: cost_effective}", "{task: chat}"), 9, "belong together"),
         (DOWN.replace("{group: smart}", "{group: smart, enter: 0.1, return: 0.5}"), 2, "below enter"),
         (DOWN.replace("group: local", "group: smart"), 2, "the very group"),
+        (DOWN.replace("{group: smart}", "{}"), 3, "exactly one of group"),
+        (DOWN.replace("{group: smart}", "{group: smart, provider: openai}"), 3, "exactly one of group"),
+        (DOWN.replace("{group: smart}", "{provider: [openai]}"), 3, "valid string"),
         (DOWN.replace("    outage: {group: smart}\n", ""), 2, "exactly one of budget"),
         (DOWN + "    changes: 1\n", 6, "greater than or equal to 2"),
         (DOWN + "    dwell: 5 minutes\n", 6, "a duration is written"),

@@ -11,6 +11,8 @@ from neuronode_router.policy.document import (
     BudgetPeriod,
     BudgetTrigger,
     LatencyTrigger,
+    OutageScope,
+    OutageTarget,
     OutageTrigger,
     Policy,
     PolicyRule,
@@ -26,7 +28,7 @@ from neuronode_router.policy.rules import (
     remember,
 )
 
-OUTAGE = OutageTrigger("smart", 0.5, 0.1, attempts=3, within=30.0, probes=10)
+OUTAGE = OutageTrigger(OutageTarget(OutageScope.GROUP, "smart"), 0.5, 0.1, attempts=3, within=30.0, probes=10)
 BUDGET = BudgetTrigger(500.0, BudgetPeriod.MONTH, 0.8, 0.6)
 LATENCY = LatencyTrigger("smart", 4000.0, 2000.0, attempts=20, within=300.0)
 

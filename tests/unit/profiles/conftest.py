@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import hypothesis
 import pytest
 
 from tests.unit.profiles.shelf import Shelf
-
-# These tests share a busy machine and touch files: how long one example takes says nothing about the law.
-hypothesis.settings.register_profile("shared-machine", deadline=None)
-hypothesis.settings.load_profile("shared-machine")
 
 
 @pytest.fixture

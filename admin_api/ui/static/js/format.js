@@ -69,6 +69,11 @@ export function day(seconds) {
   return formatter(Intl.DateTimeFormat, { day: "numeric", month: "short" }).format(seconds * 1000);
 }
 
+export function weekday(seconds) {
+  if (!known(seconds)) return NONE;
+  return formatter(Intl.DateTimeFormat, { weekday: "short", day: "numeric", month: "numeric" }).format(seconds * 1000);
+}
+
 export function clock(seconds) {
   if (!known(seconds)) return NONE;
   return formatter(Intl.DateTimeFormat, { hour: "2-digit", minute: "2-digit" }).format(seconds * 1000);

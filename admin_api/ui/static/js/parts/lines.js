@@ -7,16 +7,19 @@ const NAMELESS_TONE = 4;
 const TONES = [0, 1, 2, 3, 6]; // of the shipped profiles: always the same, whichever of them there are
 const OTHERS = [7, 5];
 
-function toneOf(name) {
-  if (!name) return NAMELESS_TONE;
-  const rank = rankOf(name) - 1;
-  return TONES[rank] ?? OTHERS[name.length % OTHERS.length];
+// A tone for each name, in the order of `byRank`: they repeat only where there are more names than tones.
+export function tonesOf(names) {
+  const fixed = names.map((name) => (name ? TONES[rankOf(name) - 1] : NAMELESS_TONE));
+  const free = [...OTHERS, ...TONES].filter((tone) => !fixed.includes(tone));
+  let place = 0;
+  return fixed.map((tone) => tone ?? free[place++ % free.length]);
 }
 
 // What each profile's requests cost, where anything is known to have.
 export function costLines({ profiles }) {
   const names = Object.keys(profiles).sort(byRank).filter((name) => profiles[name].cost_usd.some(Boolean));
-  return names.map((name) => ({ name: name || t("cost.no_name"), values: profiles[name].cost_usd, tone: toneOf(name) }));
+  const tones = tonesOf(names);
+  return names.map((name, place) => ({ name: name || t("cost.no_name"), values: profiles[name].cost_usd, tone: tones[place] }));
 }
 
 // Of the requests that have a tier, how many each one took.

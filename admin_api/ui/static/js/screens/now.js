@@ -7,7 +7,9 @@ import { fresh, mayReadAll, mayWrite } from "../live.js";
 import { Ago, Badge, Button, Card, Empty, Page, Problems, Said } from "../parts/basics.js";
 import { ChangeDialog } from "../parts/change.js";
 import { because, Deed, who } from "../parts/deed.js";
+import { PolicyCard } from "../parts/policy.js";
 import { RolloutCard } from "../parts/rollout.js";
+import { ShadowCard } from "../parts/shadow.js";
 import { Health } from "../parts/health.js";
 import { Traffic } from "../parts/traffic.js";
 import { useQuickSwitch } from "../parts/undo.js";
@@ -30,11 +32,13 @@ export function Now({ state }) {
       ? html`<${Active} status=${status} fresh=${fresh(state)} entry=${entry} undo=${may && undo} />`
       : html`<section class="card"><${Empty} title=${t("now.not_ready")}>${t("now.not_ready.fix")}<//></section>`}
     <${RolloutCard} state=${state} />
+    <${ShadowCard} state=${state} />
     <${Traffic} all=${mayReadAll(state)} />
     <h2 class="section">${t("now.others")}</h2>
     <div class="profiles">${ordered(profiles).map((profile) => html`<${ProfileCard} key=${profile.name} profile=${profile} busy=${busy === profile.name}
       active=${profile.name === status.active_profile} may=${may && busy === null} onSwitch=${() => go(profile.name)} onLook=${() => setChange({ kind: "switch", profile: profile.name })} />`)}</div>
     ${!may && html`<p class="note">${t("now.read_only")}</p>`}
+    <${PolicyCard} state=${state} />
     <${LastChanges} entries=${log.data?.entries ?? []} />
     ${bar}
     ${change && html`<${ChangeDialog} change=${change} onClose=${() => setChange(null)} />`}`;
@@ -73,6 +77,7 @@ function Active({ status, fresh: certain, entry, undo }) {
       <div><dt>${t("now.since")}</dt><dd><${Ago} at=${status.committed_at} /></dd></div>
       ${entry && html`<div><dt>${t("now.by")}</dt><dd title=${entry.actor.name}>${who(entry)} \u00b7 ${word("action", entry.action)}
         ${entry.reason && html`<small>${because(entry)}</small>`}</dd></div>`}
+      ${status.why && html`<div><dt>${t("now.why")}</dt><dd><small data-why><${Said} instead=${word("policy_level", status.decided_by)}>${status.why}<//></small></dd></div>`}
       ${workers && html`<div><dt>${t("now.workers")}</dt><dd>${certain ? html`<span class=${current.length < workers.length ? "warn-text" : "good-text"}>${t("now.workers.of", { done: current.length, all: workers.length })}</span>` : "\u2013"}</dd></div>`}
       ${status.embedded_groups.length > 0 && html`<div><dt>${t("now.embedded")}</dt><dd>${t("now.embedded.count", { count: status.embedded_groups.length })}</dd></div>`}
     </dl>
