@@ -192,7 +192,7 @@ def test_what_was_looked_at_is_what_is_switched_from(tab: Tab, api: httpx.Client
     api.post(f"{ADMIN}/switch", json={"profile": "ultra_fast"})
     tab.dialog.get_by_role("button", name="Switch to balanced").click()
 
-    expect(tab.dialog.get_by_role("alert")).to_contain_text("Another revision is current")
+    expect(tab.dialog.get_by_role("alert")).to_contain_text("ultra_fast answers")
     expect(tab.button("Look again")).to_be_visible()
     assert ask(api) == "chat_ultra_fast"
 

@@ -75,7 +75,9 @@ export function ChangeDialog({ change, onClose }) {
   }
 
   const target = change.profile;
-  const from = shown?.previous_profile ?? status.active_profile;
+  // The preview may have heard of a revision before the page has.
+  const active = preview.data?.revision === newest ? preview.data.previous_profile : status.active_profile;
+  const from = shown?.previous_profile ?? active;
   const title = phase === "done" ? t("change.done", { profile: receipt.profile })
     : change.kind === "switch" ? t("change.switch", { from, to: target }) : t("change.rollback_to", { from, to: target, revision: change.to });
   const error = refused ?? (preview.data ? null : preview.error);
@@ -90,7 +92,7 @@ export function ChangeDialog({ change, onClose }) {
             ${t(change.kind === "switch" ? "change.confirm" : "change.confirm_rollback", { to: target })}</button>`}`;
 
   return html`<${Dialog} title=${title} onClose=${onClose} saved=${phase === "done"} changed=${phase === "done"} actions=${actions} onSubmit=${() => ready && !again && commit()}>
-    ${moved ? html`<div class="notice warn" role="alert"><strong>${t("change.moved", { revision: newest, profile: status.active_profile })}</strong><p>${t("change.moved.fix")}</p></div>`
+    ${moved ? html`<div class="notice warn" role="alert"><strong>${t("change.moved", { revision: newest, profile: active })}</strong><p>${t("change.moved.fix")}</p></div>`
       : error && html`<${Failure} error=${error} again=${error === preview.error} />`}
     ${phase === "done" ? html`<${ReceiptView} receipt=${receipt} />`
       : phase === "sending" ? html`<${Progress} revision=${shown.revision + 1} />`
