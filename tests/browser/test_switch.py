@@ -83,7 +83,7 @@ def test_a_model_that_is_not_there_is_looked_at_first(tab: Tab) -> None:
     tab.page.route("**/profiles/switch", cold)
     tab.button("Switch to balanced").click()
 
-    expect(tab.dialog).to_contain_text("1 local models are not there.")
+    expect(tab.dialog).to_contain_text("1 local model is not there.")
     expect(tab.dialog).to_contain_text(sentence)
 
 
@@ -340,7 +340,7 @@ def test_a_budget_rule_is_set_and_who_is_answered_by_what_is_shown(tab: Tab, api
     api.delete("/admin/bindings/team/a").raise_for_status()
     tab.go("audit")
     expect(tab.page.locator(".log summary").nth(1)).to_contain_text(
-        "Binding Team a: the active one \u2192 the active one, beyond 80%: ultra_fast"
+        "Binding Team a: the active one \u2192 premium, beyond 80%: ultra_fast"
     )
 
 

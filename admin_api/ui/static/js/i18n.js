@@ -61,5 +61,8 @@ function plural(count) {
 
 export const known = (group, value) => `${group}.${value}` in TEXTS[language()];
 
+// A word that people may have chosen themselves: translated where it is one of ours, as it is where not.
+export const label = (group, value) => (known(group, value) ? word(group, value) : String(value));
+
 // A word of a closed vocabulary of the API, such as a state.
 export const word = (group, value) => (value === null || value === undefined || value === "" ? "" : textOf(`${group}.${value}`, String(value)));

@@ -86,7 +86,7 @@ export const de = {
   "routing.intro": "Anfragen an \u201eauto\u201c werden eingeordnet und gehen an die leichteste Stufe, die gut genug und nicht überlastet ist.", "routing.mode": "Automatische Wahl", "routing.no_deployments": "Keine Modelle bekannt",
   "routing.none": "Noch nichts", "routing.none.fix": "Anfragen mit dem Modellnamen auto erscheinen hier.", "routing.of": "von {count}", "routing.p50": "p50", "routing.p95": "p95", "routing.show_all": "Alle {count} zeigen", "routing.show_busy": "Nur genutzte", "routing.since": "seit {time}",
   "routing.speed": "Tempo", "routing.statistics": "Statistik: {mode}", "routing.tasks": "Entscheidungen nach Aufgabe", "routing.tiers": "Entscheidungen nach Stufe", "routing.tokens": "{count} Token/s",
-  "routing.ttft": "Erstes Token", "routing.unjudged": "zu wenig für ein Urteil", "routing.unwell": "Beeinträchtigt", "routing.window": "letzte {minutes} Minuten",
+  "routing.ttft": "Erstes Token", "routing.unjudged": "ohne Urteil", "routing.unwell": "Beeinträchtigt", "routing.window": "letzte {minutes} Minuten",
   "sign.expired": "Ihr Schlüssel gilt nicht mehr. Bitte melden Sie sich neu an.", "sign.hint": "Er bleibt in diesem Browser-Tab und wird mit ihm vergessen.", "sign.in": "Anmelden",
   "sign.intro": "Mit dem Hauptschlüssel oder einem anderen Schlüssel dieses Proxys. Was Sie sehen, hängt davon ab, was er darf.", "sign.key": "Schlüssel", "sign.title": "Anmelden",
   "state.absent": "Auf diesem Proxy nicht verfügbar", "state.absent.fix": "Dieser Teil ist hier nicht eingeschaltet oder startet noch.", "state.denied": "Ihr Schlüssel darf das nicht sehen", "state.denied.fix": "Nötig ist die Rolle Verwalter oder Betrachter.",

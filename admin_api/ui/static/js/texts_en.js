@@ -86,7 +86,7 @@ export const en = {
   "routing.intro": "Requests for \u201cauto\u201d are classified and go to the lightest tier that is good enough and not overloaded.", "routing.mode": "Automatic routing", "routing.no_deployments": "No deployments are known",
   "routing.none": "Nothing yet", "routing.none.fix": "Requests with the model name auto show up here.", "routing.of": "of {count} {count|deployment|deployments}", "routing.p50": "p50", "routing.p95": "p95", "routing.show_all": "Show all {count}", "routing.show_busy": "Only those in use", "routing.since": "since {time}",
   "routing.speed": "Speed", "routing.statistics": "statistics: {mode}", "routing.tasks": "Decisions by task", "routing.tiers": "Decisions by tier", "routing.tokens": "{count} tokens/s",
-  "routing.ttft": "First token", "routing.unjudged": "too little to judge by", "routing.unwell": "Not well", "routing.window": "last {minutes} {minutes|minute|minutes}",
+  "routing.ttft": "First token", "routing.unjudged": "not judged", "routing.unwell": "Not well", "routing.window": "last {minutes} {minutes|minute|minutes}",
   "sign.expired": "Your key is no longer accepted. Please sign in again.", "sign.hint": "It stays in this browser tab and is forgotten with it.", "sign.in": "Sign in",
   "sign.intro": "With the master key, or any key of this proxy. What you see depends on what it may do.", "sign.key": "Key", "sign.title": "Sign in",
   "state.absent": "Not available on this proxy", "state.absent.fix": "This part is not switched on here, or is still starting.", "state.denied": "Your key may not see this", "state.denied.fix": "It needs the role administrator or viewer.",

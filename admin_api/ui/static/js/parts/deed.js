@@ -43,4 +43,4 @@ export function Deed({ entry }) {
 // What the proxy writes as a reason by itself is said in the page's words; what people wrote stays theirs.
 export const because = ({ reason }) => reason.split("; ").map((part) => (known("because", part.replaceAll(" ", "_")) ? word("because", part.replaceAll(" ", "_")) : part)).join("; ");
 
-export const who = ({ actor }) => (actor.kind === "operator" ? shortName(actor) : word("actor", actor.name.replaceAll(" ", "_")));
+export const who = ({ actor }) => (actor.kind !== "operator" && known("actor", actor.name.replaceAll(" ", "_")) ? word("actor", actor.name.replaceAll(" ", "_")) : shortName(actor));

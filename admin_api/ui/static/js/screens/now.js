@@ -2,7 +2,7 @@
 
 import { html, useState } from "../dom.js";
 import { useData } from "../data.js";
-import { t, word } from "../i18n.js";
+import { label, t, word } from "../i18n.js";
 import { fresh, mayReadAll, mayWrite } from "../live.js";
 import { Ago, Badge, Button, Card, Empty, Page, Problems, Said } from "../parts/basics.js";
 import { ChangeDialog } from "../parts/change.js";
@@ -69,7 +69,7 @@ function Active({ status, fresh: certain, entry, undo }) {
       <span class="eyebrow">${t("now.active")}</span>
       <p class="giant" data-active=${status.active_profile}>${status.active_profile}</p>
       <p class="intro">${meta.description}</p>
-      <p class="badges"><${Badge}>${t("level.cost")}: ${word("cost", meta.cost_level)}<//><${Badge}>${t("level.performance")}: ${word("performance", meta.performance_level)}<//></p>
+      <p class="badges"><${Badge}>${t("level.cost")}: ${label("cost", meta.cost_level)}<//><${Badge}>${t("level.performance")}: ${label("performance", meta.performance_level)}<//></p>
       ${undo && html`<div class="hero-actions"><${Button} onClick=${undo}>${t("now.undo")}<//></div>`}
     </div>
     <dl class="facts">
@@ -90,8 +90,8 @@ function ProfileCard({ profile, active, may, busy, onSwitch, onLook }) {
     <h3>${profile.name}</h3>
     <p class="intro">${profile.description}</p>
     <dl class="levels">
-      <div><dt>${t("level.cost")}</dt><dd>${word("cost", profile.cost_level)}</dd></div>
-      <div><dt>${t("level.performance")}</dt><dd>${word("performance", profile.performance_level)}</dd></div>
+      <div><dt>${t("level.cost")}</dt><dd>${label("cost", profile.cost_level)}</dd></div>
+      <div><dt>${t("level.performance")}</dt><dd>${label("performance", profile.performance_level)}</dd></div>
     </dl>
     <p class="note">${t("now.tasks", { tasks: Object.keys(profile.tasks).length, groups })}</p>
     ${active

@@ -3,7 +3,7 @@
 import { html } from "../dom.js";
 import { useData } from "../data.js";
 import { number, timesLike } from "../format.js";
-import { known, t, word } from "../i18n.js";
+import { known, label, t, word } from "../i18n.js";
 import { fresh } from "../live.js";
 import { Ago, Badge, Card, Figure, Figures, Loaded, Page, Said, Table } from "../parts/basics.js";
 
@@ -70,5 +70,5 @@ function HostFacts({ host }) {
   if (!host) return null;
   const plain = Object.entries(host).filter(([name, value]) => known("host", name) && ["string", "number"].includes(typeof value));
   return html`<${Card} title=${t("workers.host")} note=${t("workers.host.note")}><dl class="facts wide">${plain.map(([name, value]) => html`
-    <div key=${name}><dt>${word("host", name)}</dt><dd>${known("host_value", value) ? word("host_value", value) : value}</dd></div>`)}</dl><//>`;
+    <div key=${name}><dt>${word("host", name)}</dt><dd>${label("host_value", value)}</dd></div>`)}</dl><//>`;
 }
