@@ -207,13 +207,6 @@ class StoreUnavailable(ControlError):
     fix = "Check the database named by NEURONODE_STATE_URL, then repeat."
 
 
-class NothingToArchive(ControlError):
-    """No row of the audit log is old enough."""
-
-    code = "nothing_to_archive"
-    fix = "Name a shorter time with --older-than."
-
-
 class NotReady(ControlError):
     """Nothing valid has been committed yet, so there is nothing to switch."""
 

@@ -77,7 +77,6 @@ KINDS: Mapping[str, Kind] = {
     "unknown_shadow": Kind(404, "No such shadow comparison"),
     "shadow_refused": Kind(409, "The shadow comparison cannot do that now"),
     "nothing_held": Kind(409, "Nobody holds a profile"),
-    "nothing_to_archive": Kind(409, "No revision is that old"),
     "rollout_refused": Kind(409, "The rollout cannot do that now"),
     "body_too_slow": Kind(408, "The body did not arrive in time"),
     "revision_conflict": Kind(412, "Another revision is current"),

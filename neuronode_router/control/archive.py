@@ -16,9 +16,11 @@ from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from neuronode_router.control.audit import AuditLog, archived_until, entries
 from neuronode_router.domain import AuditEntry
-from neuronode_router.errors import NothingToArchive
+from neuronode_router.errors import SettingsError
 from neuronode_router.storage.database import Database
 from neuronode_router.storage.tables import audit, audit_archive, profile_set, state
+
+SHORTER = "Name a shorter time with --older-than."
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +38,19 @@ def archive(database: Database, file: Path, *, before: float) -> Archived:
     """Move the rows that are older than `before` (Unix time) into a new file, one JSON object a line.
 
     The newest row stays, whatever its age. The whole log is verified first, and the file is on the disk before a row is
-    deleted: after a crash rows may be in both, in no case in neither. Raises `AuditBroken`, `NothingToArchive`,
-    `StoreUnavailable`, and `OSError` for the file, which must not exist.
+    deleted: after a crash rows may be in both, in no case in neither. Raises `AuditBroken`, `SettingsError` where
+    nothing is that old, `StoreUnavailable`, and `OSError` for the file, which must not exist.
     """
     AuditLog(database).verify()
     with database.reading() as connection:
         rows = _older(connection, before)
     if not rows:
-        raise NothingToArchive("No revision but the newest is as old as that.")
+        raise SettingsError("No revision but the newest is as old as that.", fix=SHORTER)
     _write(file, rows)
     with database.writing() as connection:
         connection.execute(select(state).with_for_update()).one()
         if archived_until(connection).revision + 1 != rows[0].revision:
-            raise NothingToArchive("Somebody else has archived these rows meanwhile.")
+            raise SettingsError("Somebody else has archived these rows meanwhile.", fix=SHORTER)
         sets = _drop(connection, rows[-1])
         connection.commit()
     return Archived(rows[0].revision, rows[-1].revision, sets)

@@ -12,7 +12,7 @@ from neuronode_router.control.archive import Archived, archive
 from neuronode_router.control.audit import AuditQuery, read_copy
 from neuronode_router.control.store import ControlStore
 from neuronode_router.domain import ProfileSet
-from neuronode_router.errors import AuditBroken, NothingToArchive, UnknownRevision
+from neuronode_router.errors import AuditBroken, SettingsError, UnknownRevision
 from tests.contract.conftest import MakeStore
 from tests.contract.test_store import fill, propose, tamper
 from tests.support.control import make_profile
@@ -66,7 +66,7 @@ def test_sets_that_only_old_rows_name_are_gone(store: ControlStore, tmp_path: Pa
 def test_the_newest_row_stays(store: ControlStore, tmp_path: Path) -> None:
     """However old it is; and where nothing is old enough no file is made."""
     assert archive(store.database, tmp_path / "all.ndjson", before=99.0).last == 9
-    with pytest.raises(NothingToArchive):
+    with pytest.raises(SettingsError):
         archive(store.database, tmp_path / "none.ndjson", before=99.0)
 
     assert not (tmp_path / "none.ndjson").exists()
