@@ -138,7 +138,7 @@ def test_names_of_tasks_are_nobodys_words() -> None:
 
 def test_no_text_is_left_over() -> None:
     """Each key stands in the code, or belongs to a group whose keys are put together there."""
-    composed = set(re.findall(r'word\("(\w+)"|`(\w+)\.\$\{', CODE))
+    composed = set(re.findall(r'(?:word|label)\("(\w+)"|`(\w+)\.\$\{', CODE))
     groups = {name for pair in composed for name in pair if name} | {"step"}
 
     left_over = {key for key in TEXTS["en"] if f'"{key}"' not in CODE and key.split(".")[0] not in groups}
