@@ -1,4 +1,4 @@
-"""Names that a shell completes: the profiles and tasks of the proxy that a command would talk to.
+"""Names that a shell completes: the profiles, tasks and model groups of the proxy that a command would talk to.
 
 It must not know shells. Whoever presses the key waits for it: a proxy has a second, nobody is asked for anything, and
 what cannot be had is no name.
@@ -23,6 +23,22 @@ def profile_names(context: click.Context, parameter: click.Parameter, begun: str
 def task_names(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
     """Return the tasks of any profile that begin so. Never raises."""
     return sorted({task for p in _profiles(context) for task in p["tasks"] if task.startswith(begun)})
+
+
+def group_names(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    """Return the model groups that any profile names and that begin so. Never raises."""
+    named = (
+        group
+        for profile in _profiles(context)
+        for groups in (profile["tasks"].values(), *profile["tiers"].values())
+        for group in groups
+    )
+    return sorted({group for group in named if group.startswith(begun)})
+
+
+def askable_names(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    """Return the tasks and model groups that begin so. Never raises."""
+    return [*task_names(context, parameter, begun), *group_names(context, parameter, begun)]
 
 
 def _profiles(context: click.Context) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from neuronode_router.cli.names import askable_names, profile_names
 from neuronode_router.cli.options import PATH, json_option, settings_with
 from neuronode_router.cli.terminal import note, print_json
 from neuronode_router.errors import SettingsError
@@ -22,8 +23,20 @@ def command() -> None:
 @click.option("--name", required=True, help="What the key is called in logs and in the audit log.")
 @click.option("--role", default="member", show_default=True, type=click.Choice(["member", "viewer", "admin"]))
 @click.option("--team", help="The team the key belongs to.")
-@click.option("--task", "tasks", multiple=True, help="A task alias or group it may ask for; none means all.")
-@click.option("--profile", "profiles", multiple=True, help='A profile it may choose per request; "*" is all.')
+@click.option(
+    "--task",
+    "tasks",
+    multiple=True,
+    shell_complete=askable_names,
+    help="A task alias or group it may ask for; none means all.",
+)
+@click.option(
+    "--profile",
+    "profiles",
+    multiple=True,
+    shell_complete=profile_names,
+    help='A profile it may choose per request; "*" is all.',
+)
 @click.option("--expires", type=click.DateTime(), help="When it ends, in local time.")
 @click.option("--file", "file", type=PATH, help="The access file. Default: NEURONODE_ACCESS_FILE.")
 @json_option

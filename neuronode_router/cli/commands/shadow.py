@@ -15,7 +15,7 @@ from rich.table import Table
 from neuronode_router.cli.commands.usage import dollars
 from neuronode_router.cli.consent import How, PendingChange, carry_out
 from neuronode_router.cli.http import Connection, segment
-from neuronode_router.cli.names import profile_names
+from neuronode_router.cli.names import group_names, profile_names, task_names
 from neuronode_router.cli.options import change_options, json_option, online
 from neuronode_router.cli.terminal import answer, clean, facts, moment, table
 from neuronode_router.errors import UnknownShadow
@@ -34,8 +34,18 @@ def command() -> None:
 @click.option("--share", type=click.FloatRange(0.1, 100), help="Percent of the requests. Default: 5.")
 @click.option("--hours", type=click.FloatRange(0, min_open=True), help="After so long it ends. Default: 24.")
 @click.option("--concurrency", type=click.IntRange(1), help="At the same time in each worker. Default: 2.")
-@click.option("--task", "tasks", multiple=True, help="Only this task; repeatable. Default: all.")
-@click.option("--judge", help="A model group that says whether the other answer would have done.")
+@click.option(
+    "--task",
+    "tasks",
+    multiple=True,
+    shell_complete=task_names,
+    help="Only this task; repeatable. Default: all.",
+)
+@click.option(
+    "--judge",
+    shell_complete=group_names,
+    help="A model group that says whether the other answer would have done.",
+)
 @click.option("--sample-text", is_flag=True, help="Keep the newest texts, for administrators.")
 @change_options
 @online

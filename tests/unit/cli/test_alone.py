@@ -12,6 +12,7 @@ from click.shell_completion import ShellComplete
 
 from neuronode_router.cli.http import KEY_VARIABLE
 from neuronode_router.cli.main import cli
+from tests.support.place import PROFILES
 from tests.unit.cli.conftest import Remote, Terminal
 
 
@@ -63,6 +64,8 @@ def test_names_of_the_proxy_are_completed(remote: Remote) -> None:
     assert completed("profile", "switch", "b") == {"balanced"}
     assert completed("profile", "diff", "premium", "ultra") == {"ultra_fast"}
     assert completed("classify", "--task", "classi") == {"classification"}
+    assert completed("shadow", "start", "balanced", "--judge", "chat_u") == {"chat_ultra_fast"}
+    assert completed("key", "create", "--task", "chat") == {"chat", *(f"chat_{name}" for name in PROFILES)}
 
 
 def test_nothing_is_completed_where_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
