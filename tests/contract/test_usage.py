@@ -112,6 +112,8 @@ def test_rows_of_an_older_release_survive(make_store: MakeStore, state_url: str)
         "ALTER TABLE neuronode_audit DROP COLUMN steering",
         "DROP TABLE neuronode_policy",
         "DROP TABLE neuronode_policy_memory",
+        "DROP TABLE neuronode_audit_archive",
+        *(f"DROP TABLE neuronode_shadow{part}" for part in ("", "_batch", "_sums", "_sample")),
         "UPDATE neuronode_version SET version_num = '0004'",
     ):
         tamper(state_url, statement)

@@ -12,6 +12,7 @@ import litellm
 import pytest
 from litellm.caching.caching import DualCache
 from litellm.integrations.custom_logger import CustomLogger
+from litellm.llms.custom_httpx.async_client_cleanup import close_litellm_async_clients
 from litellm.proxy._types import UserAPIKeyAuth
 from litellm.proxy.route_llm_request import route_request
 from litellm.proxy.utils import ProxyLogging
@@ -259,6 +260,9 @@ async def bench(upstream: Upstream, monkeypatch: pytest.MonkeyPatch, tmp_path: P
             litellm.logging_callback_manager.add_litellm_callback(callback)
         yield found
         await found.mirror.stop()
+    # LiteLLM keeps its clients for longer than a test's event loop lives.
+    await close_litellm_async_clients()
+    litellm.in_memory_llm_clients_cache.flush_cache()
     assert (found.hooks.failures.total, found.usage.failures.total, found.failures.total) == (0, 0, 0)
 
 

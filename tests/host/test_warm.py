@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from neuronode_router.background import Failures
 from neuronode_router.control.manager import FILES, ProfileManager
+from neuronode_router.control.outage_probes import OutageProbes
 from neuronode_router.control.policies import Policies
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
@@ -128,7 +129,8 @@ async def test_models_are_loaded_before_their_window_by_the_worker_that_acts(
         manager=manager,
         store=store.policies,
         facts=lambda *_: {},
-        ask=nobody,
+        probes=OutageProbes(nobody),
+        members=lambda _: (),
         lease=Lease(store.database, "policy", holder="me", ttl=10, clock=lambda: now),
         host=lambda: HOST,
         file=tmp_path / "policy.yaml",

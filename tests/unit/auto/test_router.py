@@ -218,22 +218,6 @@ def test_no_text_is_kept() -> None:
     )
 
 
-def test_counts_are_by_tier_task_group_and_step() -> None:
-    """What the statistics page shows of decisions."""
-    worker = Worker()
-    worker.health["large"] = Health.SLOW
-
-    worker.ask(SENTIMENT)
-    worker.ask(STRATEGY)
-
-    counts = worker.router.decisions()
-    assert counts["tier"] == {"fast": 1, "medium": 1}
-    assert counts["task"] == {"sentiment": 1, "strategy": 1}
-    assert counts["group"] == {"small": 1, "middle": 1}
-    assert counts["step"] == {"classified": 2, "overloaded": 1}
-    assert counts["fallback"] == {"overload": 1}
-
-
 def test_the_routing_log_is_json_lines_without_text() -> None:
     """One line per decision, with reasons of the closed set; no word of the prompt."""
     stream = StringIO()
@@ -363,7 +347,7 @@ def test_what_nothing_holds_is_refused_unless_the_profile_says_otherwise() -> No
     assert (sent.refusal, Step.NOTHING_FITS in sent.decision.steps) == (None, True)
 
 
-def test_parameters_that_are_not_accepted_are_named_and_counted() -> None:
+def test_parameters_that_are_not_accepted_are_named() -> None:
     """Only those that no deployment of the chosen group takes."""
     accepts = {"accepts": frozenset({"temperature"})}
     worker = Knowing(dict.fromkeys(("small", "middle", "large"), accepts))
@@ -373,7 +357,6 @@ def test_parameters_that_are_not_accepted_are_named_and_counted() -> None:
     assert found.unaccepted == ("logprobs",)
     assert explain(found)["unaccepted"] == ["logprobs"]
     assert explain(found)["needs"]["modalities"] == ["text"]
-    assert worker.router.decisions()["unaccepted"] == {"logprobs": 1}
 
 
 def test_what_is_continued_stays_with_the_deployment_that_keeps_it() -> None:

@@ -8,7 +8,7 @@ import { readEvents } from "./sse.js";
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 2_000; // a page that recovers later than the proxy shows what is not so
 const SILENCE_MS = 40_000; // the stream says something every 15 s
-const NAME = `neuronode events ${new URL("../", document.baseURI).pathname}`;
+const NAME = `neuronode-events ${new URL("../", document.baseURI).pathname}`;
 
 // Calls onChange() when something was committed, which is all that tabs tell each other: their keys may see different things.
 // Calls onState("live" | "waiting" | "denied"); a tab that leaves the stream to another one is live. Returns what stops it.
