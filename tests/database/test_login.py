@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import httpx
 import psycopg
 import pytest
 from playwright.sync_api import FrameLocator, Page, expect
+from playwright.sync_api import TimeoutError as PageTimeout
 
 from tests.browser import chromium
 from tests.support.database_mode.place import UI_PASSWORD, UI_USER
@@ -17,6 +19,7 @@ VIEWER, VIEWERS_PASSWORD = "anna@example.test", "Viewer-password-91c3"
 TEAM = "research-and-development"
 SLOW_MS = 30_000
 """LiteLLM's UI loads some megabytes first."""
+OPENS_MS = 5_000
 
 
 @pytest.fixture
@@ -51,8 +54,14 @@ def profiles_view(page: Page, proxy: Proxy, name: str, password: str) -> FrameLo
     page.get_by_placeholder("username").fill(name)
     page.get_by_placeholder("password").fill(password)
     page.keyboard.press("Enter")
-    page.get_by_role("button", name="AI Gateway").click()
-    page.get_by_role("menuitem", name="Profiles").or_(page.get_by_text("Profiles", exact=True)).first.click()
+    views = page.get_by_role("button", name="AI Gateway")
+    ours = page.get_by_role("menuitem", name="Profiles").or_(page.get_by_text("Profiles", exact=True)).first
+    for _ in range(int(SLOW_MS / OPENS_MS)):  # a page that is still being set up does nothing about a click
+        views.click()
+        with contextlib.suppress(PageTimeout):
+            ours.wait_for(timeout=OPENS_MS)
+            break
+    ours.click()
     return page.frame_locator(f'iframe[src="{proxy.url}/admin/ui/"]')
 
 
