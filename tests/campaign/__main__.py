@@ -28,7 +28,7 @@ import aiohttp
 
 from benchmarks.load import machine
 from tests.campaign.link import Link, LinkState, Streams
-from tests.support.history import History, Seen
+from tests.support.history import History, Seen, Switched
 from tests.support.place import GROUPS, PROFILES, Place
 from tests.support.proxy import Proxy
 from tests.support.servers import PostgresServer, RedisServer, running_postgres, running_redis
@@ -71,8 +71,8 @@ class Campaign:
     redis: RedisServer
     rng: random.Random
     refused: int = 0
-    unknown: list[str] = field(default_factory=list)
-    """Profiles of switches whose receipt never came: they may be in force."""
+    unknown: list[tuple[str, float]] = field(default_factory=list)
+    """Switches whose receipt never came, and when they were sent: they may be in force."""
     healed: dict[str, list[float]] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
 
@@ -120,14 +120,14 @@ class Campaign:
         for profile in itertools.cycle(PROFILES):
             if stop.is_set():
                 return
-            site = self.rng.choice(self.sites)
+            site, posted_at = self.rng.choice(self.sites), time.monotonic()
             try:
                 async with asyncio.timeout(20):
                     await site.driver.switch(profile)
             except RuntimeError:
                 self.refused += 1
             except (aiohttp.ClientError, TimeoutError, ValueError):
-                self.unknown.append(profile)
+                self.unknown.append((profile, posted_at))
             await asyncio.sleep(SWITCH_SECONDS)
 
     async def heal(self, name: str) -> None:
@@ -219,6 +219,17 @@ def _in_turn(rng: random.Random, names: list[str]) -> Iterator[str]:
         yield from names
 
 
+def _add_untold(history: History, audit: list[tuple[int, str]], unknown: list[tuple[str, float]]) -> None:
+    """Add the switches that were committed although nobody got a receipt; others in the audit log are faults."""
+    told, left = {switch.revision for switch in history.switches}, list(unknown)
+    for revision, profile in audit:
+        asked = next((each for each in left if each[0] == profile), None) if revision not in told else None
+        if asked is not None:
+            left.remove(asked)
+            history.switches.append(Switched(profile, revision, asked[1], float("inf"), complete=False))
+    history.switches.sort(key=lambda switch: switch.revision)
+
+
 async def _usage(campaign: Campaign) -> int:
     """Return how many requests the books have, once they say no more."""
     before, since = -1, time.monotonic()
@@ -234,19 +245,14 @@ async def judge(campaign: Campaign, upstream: Upstream) -> bool:
     """Print the table; return whether every promise was kept."""
     history = campaign.history()
     audit = await campaign.sites[0].driver.audit()
-    told = {switch.revision for switch in history.switches}
-    untold = [row for row in audit if row[0] not in told]
-    surplus = len(untold) - len(campaign.unknown)
-    broken = history.faults([row for row in audit if row[0] in told]) + campaign.lost
-    if surplus > 0:
-        broken.append(f"{surplus} revisions that nobody asked for: {untold}")
+    told = len(history.switches)
+    _add_untold(history, audit, campaign.unknown)
+    broken = history.faults(audit) + campaign.lost
     counted, provided = await _usage(campaign), sum(each["requests"] for each in upstream.counts().values())
     everything = [seen for site in campaign.sites for seen in site.driver.history.requests]
     meant = len(everything) - len(history.requests)
     print(f"{'requests':>34}: {len(everything)}, of which {meant} met a proxy that was killed on purpose")
-    print(
-        f"{'switches':>34}: {len(history.switches)} told, {campaign.refused} refused, {len(campaign.unknown)} cut"
-    )
+    print(f"{'switches':>34}: {told} told, {campaign.refused} refused, {len(campaign.unknown)} cut")
     print(f"{'receipts of all workers':>34}: {sum(switch.complete for switch in history.switches)}")
     print(f"{'usage':>34}: {counted} in the books, {provided} at the provider")
     for name, times in sorted(campaign.healed.items()):
