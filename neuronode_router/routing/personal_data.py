@@ -112,18 +112,14 @@ def _numbered(text: str, known: set[PersonalDataKind]) -> Iterator[PersonalDataK
 
 def _is_iban(candidate: str) -> bool:
     from stdnum import iban
+    from stdnum.iso7064 import mod_97_10
 
     written = re.sub(r"[ \u00a0-]", "", candidate).upper()
-    # Words in capitals may follow: the country says how long it is.
+    # Words in capitals may follow: the country says how long it is. The check digits alone rule nearly everything out.
     return any(
-        _remainder(written[:length]) == 1 and iban.is_valid(written[:length])
+        mod_97_10.checksum(written[4:length] + written[:4]) == 1 and iban.is_valid(written[:length])
         for length in range(15, min(34, len(written)) + 1)
     )
-
-
-def _remainder(written: str) -> int:
-    """Return the remainder by which the check digits of ISO 7064 (mod 97) are right if it is 1."""
-    return int("".join(str(int(sign, 36)) for sign in written[4:] + written[:4])) % 97
 
 
 def _is_card(candidate: str) -> bool:
