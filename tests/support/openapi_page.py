@@ -47,8 +47,8 @@ def page() -> FastAPI:
 def hold_to_the_page(subtests: pytest.Subtests, *, url: str, key: str, examples: int) -> int:
     """Send every operation the same `examples` each time, inside its schema and outside; return how many there are.
 
-    Not by schemathesis' own tests: those are made when tests are collected, which takes each process ten seconds of CPU,
-    and have one name for all operations, of which several processes run one alone.
+    Not by schemathesis' own tests: those are made when tests are collected, which takes each process ten seconds of
+    CPU, and have one name for all operations, of which several processes run one alone.
     """
     operations = _operations()
     for operation in operations:
