@@ -46,7 +46,7 @@ class Proxy:
     arguments: Sequence[str] = ()
     """More of LiteLLM's command line."""
     afresh: bool = False
-    """Start as users do, in an interpreter of its own; otherwise one worker has LiteLLM imported already."""
+    """Start as users do, in an interpreter of its own; otherwise LiteLLM is imported already."""
     port: int = field(default_factory=free_port)
     start_seconds: float = field(init=False, default=0.0)
     _process: Forked | subprocess.Popen[bytes] | None = field(init=False, default=None)
@@ -81,8 +81,7 @@ class Proxy:
         self.log_file.touch()
         self._log_start = self.log_file.stat().st_size
         begun = time.monotonic()
-        afresh = self.afresh or self.workers > 1 or preloaded.READ_BY_IMPORTS & self.environ.keys()
-        self._process = self._opened() if afresh else self._forked()
+        self._process = self._opened() if self.afresh else self._forked()
         try:
             wait_until(self._ready, seconds=START_SECONDS, what="the proxy's start")
         except (TimeoutError, ChildProcessError) as error:
@@ -117,7 +116,9 @@ class Proxy:
         assert self._process is not None
         if self.workers == 1:
             return [psutil.Process(self._process.pid)]
-        return [child for child in self._children() if "spawn_main" in " ".join(child.cmdline())]
+        children = self._children()
+        spawned = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        return spawned or [worker for forker in children for worker in forker.children()]
 
     def processes(self) -> list[psutil.Process]:
         """Return every process that serving takes: workers and who started them."""
@@ -167,7 +168,7 @@ class Proxy:
         # Clients that pause must not race with a proxy that hangs up on idle connections after 5 s.
         command += ["--port", str(self.port), "--keepalive_timeout", "600"]
         if self.workers > 1:
-            command += ["--num_workers", str(self.workers), "--timeout_worker_healthcheck", "120"]
+            command += [preloaded.WORKERS, str(self.workers), "--timeout_worker_healthcheck", "120"]
         return [*command, *self.arguments]
 
     def _environment(self) -> dict[str, str]:
