@@ -45,10 +45,12 @@ from neuronode_router.domain import (
     ControlState,
     HostFacts,
     Profile,
+    ProfileEdit,
     ProfileSet,
     Receipt,
     TaskChange,
     WorkerStatus,
+    edited_name,
     task_changes,
 )
 from neuronode_router.errors import (
@@ -179,7 +181,15 @@ class ProfileManager:
 
     async def edit_task(self, name: str, task: str, group: str, **options: Unpack[Options]) -> Receipt:
         """Let `group` serve `task` in profile `name`. Raises `UnknownProfile`, `UnknownTask`, `ProfilesReadOnly`."""
-        return await self._edit(lambda host: self._source.stage_task(name, task, group, host), options)
+        edit = ProfileEdit({task: group})
+        return await self._edit(lambda host: self._source.stage_edit(name, edit, host), options)
+
+    def stage_edit(self, state: ControlState, edit: ProfileEdit) -> StagedFiles:
+        """Return an edit of the active profile, checked and not yet written: for `roll`. It blocks.
+
+        Raises `StaleFiles`, `UnknownTask`, `ProfilesInvalid`, `ProfilesReadOnly`.
+        """
+        return self._staged(state, lambda host: self._source.stage_edit(state.active, edit, host))
 
     async def roll(
         self, prepare: Callable[[ControlState], ChangeTarget], **options: Unpack[Options]
@@ -266,13 +276,16 @@ class ProfileManager:
     async def _edit(self, stage: Callable[[HostFacts], StagedFiles], options: Options) -> Receipt:
         def prepare(before: ControlState | None) -> ChangeTarget:
             state = require_state(before)
-            host = self._facts(state)
-            # Staged on this host's files: were they an old copy, the edit would bring all of it back.
-            self._refuse_stale(self._source.load(host), state)
-            staged = stage(host)
+            staged = self._staged(state, stage)
             return self._servable(replace(_with_profiles(state, staged.profiles), edit=staged), state)
 
         return await self._change(ChangeOrder("edit", **options), prepare)
+
+    def _staged(self, state: ControlState, stage: Callable[[HostFacts], StagedFiles]) -> StagedFiles:
+        host = self._facts(state)
+        # Staged on this host's files: were they an old copy, the edit would bring all of it back.
+        self._refuse_stale(self._source.load(host), state)
+        return stage(host)
 
     async def _prepared(
         self, action: Action, prepare: Callable[[ControlState], ChangeTarget], options: Options
@@ -365,8 +378,13 @@ class ProfileManager:
 
     def _facts(self, before: ControlState | None) -> HostFacts:
         """Return what the host offers, and what is committed: a change answers only for what it changes."""
-        profiles = before.profiles.profiles.values() if before else ()
-        return replace(self._host(), committed=frozenset(use for each in profiles for use in each.uses()))
+        if before is None:
+            return replace(self._host(), committed=frozenset())
+        uses = {use for each in before.profiles.profiles.values() for use in each.uses()}
+        # An edit of the active profile that is tried answers for no more than the edit.
+        edited, active = edited_name(before.active), before.profiles.profiles[before.active]
+        uses |= {replace(use, profile=edited) for use in active.uses()}
+        return replace(self._host(), committed=frozenset(uses))
 
 
 def _with_profiles(state: ControlState, profiles: ProfileSet) -> ChangeTarget:

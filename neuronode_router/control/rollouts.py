@@ -17,7 +17,7 @@ from typing import Unpack
 from neuronode_router.control.change import REASON_LIMIT, ChangeTarget, Options
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.rollout_store import RolloutEvent, RolloutStore
-from neuronode_router.domain import Actor, Canary, ControlState, Receipt
+from neuronode_router.domain import Actor, Canary, ControlState, Profile, Receipt, edited_name
 from neuronode_router.errors import LeaseLost, RolloutRefused, UnknownProfile, UnknownRollout
 from neuronode_router.rollouts.course import (
     Act,
@@ -90,21 +90,21 @@ class Rollouts:
         name, salt = f"r-{secrets.token_hex(4)}", secrets.token_hex(16)
 
         def prepare(state: ControlState) -> ChangeTarget:
-            _require_startable(plan, state)
+            ordered = plan if plan.edit is None else replace(plan, profile=edited_name(state.active))
+            tried = self._startable(ordered, state)
             now = self._clock()
-            tasks = len(state.profiles.profiles[plan.profile].tasks) + SPARE_TASKS
             bounds = sum(len(list(guard.limits())) for guard in plan.guards)
             begun = Rollout(
                 id=name,
-                plan=plan,
+                plan=ordered,
                 control=state.active,
                 salt=salt,
-                tests=bounds * tasks * len(plan.steps),
+                tests=bounds * (len(tried.tasks) + SPARE_TASKS) * len(plan.steps),
                 started_at=now,
                 since=now,
             )
             return replace(
-                _target(state, begun),
+                self._target(state, begun),
                 along=lambda connection, entry: self._store.begin(connection, begun, entry),
             )
 
@@ -210,7 +210,7 @@ class Rollouts:
         except ValueError as error:
             raise RolloutRefused(str(error)) from error
         return replace(
-            _target(state, changed),
+            self._target(state, changed),
             along=lambda connection, entry: self._store.change(connection, changed, done, entry, fence),
         )
 
@@ -223,29 +223,48 @@ class Rollouts:
             raise RolloutRefused(f"The rollout {name} is {over.phase}.", fix="Start another one.")
         raise UnknownRollout("No rollout runs.")
 
+    def _startable(self, plan: RolloutPlan, state: ControlState) -> Profile:
+        """Return the profile that is to be tried. Raises what `start` does."""
+        if state.canary is not None:
+            raise RolloutRefused(f"The rollout {state.canary.rollout} runs already.")
+        if plan.edit is not None:
+            # What could not be written in the end is not begun.
+            tried = self._manager.stage_edit(state, plan.edit).profiles.profiles[state.active]
+            if tried == state.profiles.profiles[state.active]:
+                raise RolloutRefused("The edit changes nothing.", fix="Name what is to be changed.")
+            return tried
+        if plan.profile not in state.profiles.profiles:
+            raise UnknownProfile(plan.profile, tuple(state.profiles.profiles))
+        if plan.profile == state.active:
+            raise RolloutRefused(
+                f"The profile {plan.profile!r} is the active one.",
+                fix="Name the profile that is to be tried.",
+            )
+        return state.profiles.profiles[plan.profile]
 
-def _require_startable(plan: RolloutPlan, state: ControlState) -> None:
-    if plan.profile not in state.profiles.profiles:
-        raise UnknownProfile(plan.profile, tuple(state.profiles.profiles))
-    if state.canary is not None:
-        raise RolloutRefused(f"The rollout {state.canary.rollout} runs already.")
-    if plan.profile == state.active:
-        raise RolloutRefused(
-            f"The profile {plan.profile!r} is the active one.", fix="Name the profile that is to be tried."
+    def _target(self, state: ControlState, rollout: Rollout) -> ChangeTarget:
+        """Return what the state becomes when the rollout stands like that."""
+        plan = rollout.plan
+        if rollout.phase is Phase.PROMOTED:
+            return self._promoted(state, plan)
+        canary = (
+            None
+            if rollout.phase.over
+            else Canary(rollout.id, plan.profile, rollout.salt, rollout.share, rollout.since, plan.edit)
         )
+        return ChangeTarget(state.active, state.profiles, state.bindings, canary=canary)
 
-
-def _target(state: ControlState, rollout: Rollout) -> ChangeTarget:
-    """Return what the state becomes when the rollout stands like that."""
-    plan = rollout.plan
-    if rollout.phase is Phase.PROMOTED:
-        return ChangeTarget(plan.profile, state.profiles, state.bindings)
-    canary = (
-        None
-        if rollout.phase.over
-        else Canary(rollout.id, plan.profile, rollout.salt, rollout.share, rollout.since)
-    )
-    return ChangeTarget(state.active, state.profiles, state.bindings, canary=canary)
+    def _promoted(self, state: ControlState, plan: RolloutPlan) -> ChangeTarget:
+        if plan.edit is None:
+            return ChangeTarget(plan.profile, state.profiles, state.bindings)
+        staged = self._manager.stage_edit(state, plan.edit)
+        tried = plan.edit.of(state.profiles.profiles[state.active])
+        if staged.profiles.profiles[state.active] != tried:
+            raise RolloutRefused(
+                f"The file of {state.active!r} says by now what was not tried.",
+                fix="What the files say is put in force first, which ends the rollout; then start another one.",
+            )
+        return ChangeTarget(state.active, staged.profiles, state.bindings, edit=staged)
 
 
 def _stand(rollout: Rollout) -> tuple[str, Phase, int]:

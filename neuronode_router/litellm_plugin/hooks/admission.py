@@ -299,7 +299,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         return kept if kept and asking.stays(kept.group, asking.places_under(decision)) else None
 
     def _profiles(self) -> Mapping[str, Profile]:
-        return self._current.snapshot.state.profiles.profiles if self._current.snapshot else {}
+        return self._current.snapshot.profiles if self._current.snapshot else {}
 
     def _held(self, kept: Standing, decision: Decision, asking: Asking) -> Held | None:
         """Return where an `auto` conversation stays; None where its group's tier is unknown or above the cap."""
@@ -354,7 +354,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
 
 
 def _least_bad(decision: Decision, snapshot: Snapshot) -> bool:
-    profile = snapshot.state.profiles.profiles.get(decision.profile or "")
+    profile = snapshot.profiles.get(decision.profile or "")
     return profile is not None and profile.nothing_fits is NothingFits.LEAST_BAD
 
 

@@ -103,7 +103,7 @@ class Asking:
         self._unnamed = False
         self.placement: Placement | None = None
         """The arm of the request, None while no rollout runs."""
-        self.personal = PersonalData(snapshot.state.profiles.profiles, data)
+        self.personal = PersonalData(snapshot.profiles, data)
         self._decided = {self._deciding}
         self.places = self._required(self._decided)
         """Where the request's data may go, by what is known of it so far."""
@@ -338,14 +338,14 @@ class Asking:
     def _lightened(self, decision: Decision, places: Required) -> str | None:
         """Return where `auto` leads as a fallback: the first group of its tier, or a lighter one, in reach."""
         assert decision.profile is not None
-        profile = self.snapshot.state.profiles.profiles[decision.profile]
+        profile = self.snapshot.profiles[decision.profile]
         highest = min(TIERS.index(decision.tier or profile.uncertain), TIERS.index(self.highest(decision)))
         ladder = self.snapshot.ladders[decision.profile]
         groups = (group for tier in TIERS[highest::-1] for group in ladder[tier])
         return next((group for group in groups if self.stays(group, places)), None)
 
     def _required(self, profiles: set[str]) -> Required:
-        known = self.snapshot.state.profiles.profiles
+        known = self.snapshot.profiles
         # A binding may lead to a profile that is gone: what it names is refused then.
         named = (known[name].residency for name in sorted(profiles) if name in known)
         return required(self.principal.residency, self.personal.places(profiles), *named)
