@@ -22,9 +22,17 @@ export function RolloutCard({ state }) {
   if (running === null) return null;
   return html`<${Card} title=${t("rollout.title")} data-rollout=${running.id} tools=${html`<${Badge} tone=${running.phase === "running" ? "good" : "warn"}>${word("rollout_phase", running.phase)}<//>`}>
     <p class="intro">${t("rollout.tries", { profile: running.profile, control: running.control, share: percent(running.share / 100) })}</p>
+    <${Edited} edit=${running.edit} />
     <p class="note">${t("rollout.held", { held: number(running.held), hold: number(running.hold) })} <${Said} instead=${t("rollout.next")}>${running.why}<//></p>
     <${Findings} findings=${running.findings} />
     ${mayWrite(state) && html`<${Acts} rollout=${running} done=${reload} />`}<//>`;
+}
+
+// What an edit of the active profile changes, in the words of its file.
+function Edited({ edit }) {
+  if (!edit) return null;
+  const ladders = Object.entries(edit.tiers).map(([tier, groups]) => [`tiers.${tier}`, groups.join(", ")]);
+  return html`<p class="note">${[...Object.entries(edit.tasks), ...ladders].map(([place, group], at) => html`${at > 0 && "; "}<${Code} of=${place} /> \u2192 <${Code} of=${group} />`)}</p>`;
 }
 
 function Findings({ findings }) {
