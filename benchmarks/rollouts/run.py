@@ -17,7 +17,7 @@ import numpy as np
 
 from neuronode_router.histogram import BUCKETS, GROWTH
 from neuronode_router.rollouts.course import Act, Phase, Rollout, RolloutPlan, after, next_act
-from neuronode_router.rollouts.facts import MICRO_USD, ArmFacts, BothArms
+from neuronode_router.rollouts.facts import MICRO_USD, AnswerOutcome, ArmFacts, BothArms
 from neuronode_router.rollouts.guards import DEFAULT_GUARDS, Guard, Metric, judge
 
 RATE = 50
@@ -29,7 +29,13 @@ GUARDS = (
     *DEFAULT_GUARDS,
     Guard(Metric.FIRST_TOKEN_P95_MS, times=1.5),
     Guard(Metric.COST_USD, times=1.2),
+    Guard(Metric.LABEL_FAILURE_RATE, worse_by=0.02),
+    Guard(Metric.SCHEMA_FAILURE_RATE, worse_by=0.02),
+    Guard(Metric.ESCALATION_RATE, worse_by=0.05),
+    Guard(Metric.NEGATIVE_FEEDBACK_RATE, worse_by=0.01),
 )
+RUNS, LABELS = 0.3, 0.5
+"""Shares: of requests that are runs of the task API, and of these that want a label; the others want a schema."""
 PERSON_SECONDS = 600
 """When a person who was called looks at a dashboard, and switches back."""
 RESULTS = Path(__file__).with_name("results.md")
@@ -45,6 +51,12 @@ class ArmNature:
     first_token: float = 300.0
     cost: float = 0.002
     spread: float = 0.8
+    formless: float = 0.02
+    """Of answers that should have a form, those that have not."""
+    escalated: float = 0.05
+    """Of runs of the task API."""
+    blamed: float = 0.005
+    """Of all requests, those that somebody calls wrong."""
 
 
 class Traffic:
@@ -74,7 +86,21 @@ class Traffic:
             self._buckets(nature.latency, answered),
             self._buckets(nature.first_token, answered),
             self._buckets(nature.cost / MICRO_USD, answered),
+            self._outcomes(count, int(generator.binomial(answered, RUNS))),
         )
+
+    def _outcomes(self, count: int, runs: int) -> dict[AnswerOutcome, int]:
+        nature, generator = self._nature, self._generator
+        labels = int(generator.binomial(runs, LABELS))
+        return {
+            AnswerOutcome.RUN: runs,
+            AnswerOutcome.ESCALATED: int(generator.binomial(runs, nature.escalated)),
+            AnswerOutcome.LABEL: labels,
+            AnswerOutcome.NO_LABEL: int(generator.binomial(labels, nature.formless)),
+            AnswerOutcome.SCHEMA: runs - labels,
+            AnswerOutcome.NO_SCHEMA: int(generator.binomial(runs - labels, nature.formless)),
+            AnswerOutcome.NEGATIVE: int(generator.binomial(count, nature.blamed)),
+        }
 
     def _buckets(self, median: float, count: int) -> Counter[int]:
         values = self._generator.normal(math.log(median), self._nature.spread, count)
@@ -134,8 +160,8 @@ def equal_arms(rollouts: int) -> str:
     false = sum(one.phase is Phase.ABORTED for one in found)
     looks = sum(one.looks for one in found)
     return (
-        f"{rollouts} rollouts of equal arms (1 % errors, 1 % fallbacks; steps of 1, 10 and 50 % for two minutes at "
-        f"{RATE} requests a second; {len(TASKS)} tasks, {len(GUARDS)} guards; {looks} looks): "
+        f"{rollouts} rollouts of equal arms (1 % errors, 1 % fallbacks, 2 % missed forms, 5 % escalations, 0.5 % called "
+        f"wrong; steps of 1, 10 and 50 % for two minutes at {RATE} requests a second; {len(TASKS)} tasks, {len(GUARDS)} guards; {looks} looks): "
         f"**{false} aborted ({false / rollouts:.2%})**.\n"
     )
 
@@ -148,6 +174,9 @@ def worse_arms(rollouts: int) -> str:
         "every request fails": ArmNature(errors=1.0),
         "twice as slow": ArmNature(latency=1800.0, first_token=600.0),
         "1.5 times as dear": ArmNature(cost=0.003),
+        "10 of 100 labels and schemas more are missed": ArmNature(formless=0.12),
+        "20 of 100 runs more escalate": ArmNature(escalated=0.25),
+        "5 of 100 requests more are called wrong": ArmNature(blamed=0.055),
     }
     text = [
         "| canary | aborted | in the first step | requests until then, p50 and p95 | of these tried | failed for it |"

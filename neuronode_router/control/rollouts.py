@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Unpack
 
@@ -18,7 +18,7 @@ from neuronode_router.control.change import REASON_LIMIT, ChangeTarget, Options
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.rollout_store import RolloutEvent, RolloutStore
 from neuronode_router.domain import Actor, Canary, ControlState, Profile, Receipt, edited_name
-from neuronode_router.errors import LeaseLost, RolloutRefused, UnknownProfile, UnknownRollout
+from neuronode_router.errors import FactNotRecorded, LeaseLost, RolloutRefused, UnknownProfile, UnknownRollout
 from neuronode_router.rollouts.course import (
     Act,
     NextAct,
@@ -30,7 +30,7 @@ from neuronode_router.rollouts.course import (
     watched,
 )
 from neuronode_router.rollouts.facts import BothArms
-from neuronode_router.rollouts.guards import GuardFinding, judge
+from neuronode_router.rollouts.guards import GuardFinding, Metric, judge
 from neuronode_router.storage.lease import Fence, Lease
 
 logger = logging.getLogger(__name__)
@@ -64,29 +64,37 @@ class RolloutView:
 class Rollouts:
     """The rollouts of the proxies that share a store. `clock` is Unix time in seconds.
 
-    `rest` is how many times longer than a look at the facts took this process does not look again.
+    `unrecorded` is what nothing is recorded of here; `rest` is how many times longer than a look at the facts took this
+    process does not look again.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  one argument per collaborator, all by keyword
         self,
         *,
         manager: ProfileManager,
         store: RolloutStore,
         facts: Facts,
         lease: Lease,
+        unrecorded: Collection[Metric] = (),
         clock: Callable[[], float] = time.time,
         rest: float = REST,
     ) -> None:
         self._manager = manager
         self._store = store
         self._facts = facts
+        self._unrecorded = frozenset(unrecorded)
         self._lease = lease
         self._clock = clock
         self._rest = rest
         self._look_again = float("-inf")
 
     async def start(self, plan: RolloutPlan, **options: Unpack[Options]) -> Receipt:
-        """Begin a rollout at its first step. Raises `UnknownProfile`, `RolloutRefused` and what a switch raises."""
+        """Begin a rollout at its first step.
+
+        Raises `UnknownProfile`, `RolloutRefused`, `FactNotRecorded` and what a switch and an edit raise.
+        """
+        if missing := sorted(self._unrecorded & {guard.metric for guard in plan.guards}):
+            raise FactNotRecorded(f"Nothing is recorded here by which {missing[0]} could be watched.")
         name, salt = f"r-{secrets.token_hex(4)}", secrets.token_hex(16)
 
         def prepare(state: ControlState) -> ChangeTarget:

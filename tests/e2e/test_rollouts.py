@@ -58,11 +58,6 @@ def workers(admin: httpx.Client) -> dict[str, int]:
     return {one["instance"]: one["pid"] for one in found if one["live"]}
 
 
-def started_anew(killed: str, live: dict[str, int]) -> bool:
-    """Return whether another worker stands in the place of one that was killed."""
-    return len(live) == 2 and killed not in live
-
-
 def running(admin: httpx.Client) -> dict[str, Any] | None:
     """Return the rollout that runs."""
     found: dict[str, Any] | None = admin.get(ROLLOUTS).raise_for_status().json()["running"]
@@ -121,19 +116,14 @@ def test_a_broken_canary_goes_back_by_itself_though_its_leader_is_killed(
     assert all("x-neuronode-arm" not in answer.headers for answer in answers)
 
 
-def test_an_edit_is_tried_by_some_and_then_written_though_a_worker_is_killed(
-    pair: Proxy, any_worker: httpx.Client
-) -> None:
-    """While it is tried every worker, also one that has just started, has both arms; then the file says it."""
+def test_an_edit_is_tried_by_some_and_then_written(pair: Proxy, any_worker: httpx.Client) -> None:
+    """While it is tried every worker has both arms and the file says nothing of it; promoted it is everybody's."""
     file = pair.place.profiles / "premium.yaml"
     before, mapping = file.read_bytes(), f"{ADMIN}/premium/tasks/chat"
     edit = {"edit": {"tasks": {"chat": "chat_balanced"}}, "steps": [50], "hold": 3600}
     started = any_worker.post(ROLLOUTS, json=edit).raise_for_status()
     name = started.headers["location"].rpartition("/")[2]
     try:
-        killed, process = workers(any_worker).popitem()
-        os.kill(process, signal.SIGKILL)
-        wait_until(lambda: started_anew(killed, workers(any_worker)), seconds=60, what="another worker")
         told = [arms(any_worker, conversation, turns=2) for conversation in range(20, 32)]
         tried = ask(any_worker, "premium/chat", "By its name.").headers["x-neuronode-group"]
         meanwhile = file.read_bytes()

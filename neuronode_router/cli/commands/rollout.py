@@ -31,8 +31,6 @@ PLANNED = ("profile", "edit", "steps", "hold", "guards", "least", "on_breach", "
 
 TIER_PLACE = "tiers."
 
-RATES = ("error_rate", "fallback_rate")
-
 
 @click.group("rollout")
 def command() -> None:
@@ -231,7 +229,7 @@ def _figure(metric: str, figure: Mapping[str, Any]) -> str:
     value, low, high = figure["value"], figure["low"], figure["high"]
     if value is None:
         return "-"
-    style = ".1%" if metric in RATES else ".4g"
+    style = ".1%" if metric.endswith("_rate") else ".4g"
     above = "" if high is None else format(high, style)
     return f"{value:{style}} [{low or 0:{style}}, {above}]"
 
