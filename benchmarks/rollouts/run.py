@@ -160,8 +160,9 @@ def equal_arms(rollouts: int) -> str:
     false = sum(one.phase is Phase.ABORTED for one in found)
     looks = sum(one.looks for one in found)
     return (
-        f"{rollouts} rollouts of equal arms (1 % errors, 1 % fallbacks, 2 % missed forms, 5 % escalations, 0.5 % called "
-        f"wrong; steps of 1, 10 and 50 % for two minutes at {RATE} requests a second; {len(TASKS)} tasks, {len(GUARDS)} guards; {looks} looks): "
+        f"{rollouts} rollouts of equal arms (1 % errors, 1 % fallbacks, 2 % missed forms, 5 % escalations, 0.5 % "
+        f"called wrong; steps of 1, 10 and 50 % for two minutes at {RATE} requests a second; {len(TASKS)} tasks, "
+        f"{len(GUARDS)} guards; {looks} looks): "
         f"**{false} aborted ({false / rollouts:.2%})**.\n"
     )
 
