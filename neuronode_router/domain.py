@@ -108,6 +108,11 @@ class PersonalDataRule(StrEnum):
     REFUSE = "refuse"
     """They are refused."""
 
+    @classmethod
+    def strictest(cls, *rules: PersonalDataRule) -> PersonalDataRule:
+        """Return what holds where all of them hold together."""
+        return max(rules, key=list(cls).index, default=cls.ALLOW)
+
 
 class ConversationRule(StrEnum):
     """What a switch does to conversations that have begun."""

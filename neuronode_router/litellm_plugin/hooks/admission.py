@@ -223,7 +223,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             subjects = (f"key:{principal.identity}", f"team:{principal.team}")
             return (
                 principal.max_tier is not TIERS[-1]
-                or bool(principal.residency)
+                or principal.confines
                 or gate.is_listed(user)
                 or any(profile.confines for profile in self._profiles().values())
                 or any(subject in bindings for subject in subjects)

@@ -19,11 +19,17 @@ NOTHING: frozenset[PersonalDataKind] = frozenset()
 
 
 class PersonalData:
-    """What one request holds, under the rules of profiles."""
+    """What one request holds, under the rules of profiles, and under the caller's own whichever of them decides."""
 
-    def __init__(self, profiles: Mapping[str, Profile], data: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        profiles: Mapping[str, Profile],
+        data: Mapping[str, Any],
+        own: PersonalDataRule = PersonalDataRule.ALLOW,
+    ) -> None:
         self._profiles = profiles
         self._data = data
+        self._own = own
 
     @cached_property
     def kinds(self) -> frozenset[PersonalDataKind]:
@@ -31,9 +37,9 @@ class PersonalData:
         return kinds_in(self._data)
 
     def rule(self, name: str | None) -> PersonalDataRule:
-        """Return what a profile says; of one that is gone the requests are refused anyway."""
+        """Return what holds under a profile; of one that is gone the requests are refused anyway."""
         profile = self._profiles.get(name or "")
-        return PersonalDataRule.ALLOW if profile is None else profile.personal_data
+        return self._own if profile is None else PersonalDataRule.strictest(self._own, profile.personal_data)
 
     def found_under(self, names: Iterable[str]) -> frozenset[PersonalDataKind]:
         """Return the kinds that one of the profiles has a rule for; nothing is read where none has."""
@@ -52,8 +58,10 @@ class PersonalData:
         strict = [name for name in sorted(names) if self.rule(name) is PersonalDataRule.REFUSE]
         if not strict or not self.kinds:
             return None
+        own = self._own is PersonalDataRule.REFUSE
+        who = "this key or its team" if own else f"the profile {strict[0]!r}"
+        whose = "of the key or its team" if own else "of the profile"
         return NotAllowed(
-            f"This request holds personal data ({', '.join(sorted(self.kinds))}), which the profile {strict[0]!r} "
-            "refuses.",
-            fix="Take it out of the request, also out of earlier turns, or have the profile's personal_data say local.",
+            f"This request holds personal data ({', '.join(sorted(self.kinds))}), which {who} refuses.",
+            fix=f"Take it out of the request, also out of earlier turns, or have the personal_data {whose} say local.",
         )
