@@ -49,6 +49,7 @@ from neuronode_router.domain import (
     ProfileSet,
     Receipt,
     TaskChange,
+    WarmReport,
     WorkerStatus,
     edited_name,
     task_changes,
@@ -247,6 +248,16 @@ class ProfileManager:
         for name in (a, b):
             _require_profile(name, profiles)
         return task_changes(profiles.profiles[a].tasks, profiles.profiles[b].tasks)
+
+    async def outlook(self, profile: str, *, actor: Actor) -> WarmReport | None:
+        """Return what a switch to a profile would do about local models; None where it has to do with none.
+
+        Raises `UnknownProfile`.
+        """
+        state = require_state(await self.current())
+        _require_profile(profile, state.profiles)
+        target = ChangeTarget(profile, state.profiles, state.bindings)
+        return await self._warmth.outlook(ChangeOrder("switch", actor=actor), state, target)
 
     async def get_current_profile(self) -> dict[str, Any]:
         """Return `active_profile`, `active_mappings` (task to group), `profile_metadata` and `revision`."""

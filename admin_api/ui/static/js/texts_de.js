@@ -45,6 +45,8 @@ export const de = {
   "actor.files": "Profildateien", "actor.policy": "Regelwerk", "actor.policy_file": "Datei des Regelwerks", "because.conversations_moved": "Gespräche zogen mit um", "because.the_profile_files_changed": "die Profildateien haben sich geändert",
   "deed.hold": "Gehalten", "deed.max_tier": "Höchste Stufe", "deed.more": "und {count} weitere", "deed.policy": "Regelwerk", "deed.rollout": "Rollout",
   "dialog.discard": "Verwerfen", "dialog.stay": "Weiter bearbeiten", "dialog.unsaved": "Ihre Eingaben sind nicht gespeichert.",
+  "change.warm": "Lokale Modelle", "change.warm.hint": "Ob der Wechsel wartet, bis sie im Speicher sind.", "change.pull": "{count} {count|Modell|Modelle} holen, {count|das|die} der Server nicht hat", "warm.wait": "warten, bis sie geladen sind", "warm.background": "danach laden", "warm.off": "der ersten Anfrage überlassen",
+  "access.residency": "Daten bleiben in", "access.personal_data": "Personenbezogene Daten", "personal_data.allow": "gehen überallhin", "personal_data.local": "bleiben auf eigenen Rechnern", "personal_data.refuse": "werden abgelehnt",
   "edit.base": "Beim Öffnen", "edit.conflict": "Inzwischen hat jemand etwas geändert.", "edit.conflict.by": "Revision {revision} von {actor}.",
   "edit.hint": "Eine Modellgruppe dieses Proxys.", "edit.keep_theirs": "Dabei belassen", "edit.mine": "Ihre Wahl", "edit.said": "{task} geht jetzt an {group}.", "edit.tried": "Einige Gespräche versuchen jetzt {group} für {task}.",
   "edit.theirs": "Jetzt dort", "edit.title": "{profile}: {task}", "edit.try": "In Schritten ausrollen", "edit.use_mine": "Meine nehmen",

@@ -45,6 +45,8 @@ export const en = {
   "actor.files": "profile files", "actor.policy": "policy", "actor.policy_file": "policy file", "because.conversations_moved": "conversations moved too", "because.the_profile_files_changed": "the profile files changed",
   "deed.hold": "Hold", "deed.max_tier": "Highest tier", "deed.more": "and {count} more", "deed.policy": "Policy", "deed.rollout": "Rollout",
   "dialog.discard": "Discard it", "dialog.stay": "Go on", "dialog.unsaved": "What you typed is not saved.",
+  "change.warm": "Local models", "change.warm.hint": "Whether the switch waits until they are in memory.", "change.pull": "Fetch {count} {count|model|models} that the server does not have", "warm.wait": "wait until they are loaded", "warm.background": "load them afterwards", "warm.off": "leave it to the first request",
+  "access.residency": "Data stays in", "access.personal_data": "Personal data", "personal_data.allow": "goes anywhere", "personal_data.local": "stays on own machines", "personal_data.refuse": "is refused",
   "edit.base": "When you opened it", "edit.conflict": "Somebody changed something in between.", "edit.conflict.by": "Revision {revision} by {actor}.",
   "edit.hint": "A model group of this proxy.", "edit.keep_theirs": "Keep theirs", "edit.mine": "Yours", "edit.said": "{task} goes to {group} now.", "edit.tried": "Some conversations try {group} for {task} now.",
   "edit.theirs": "There now", "edit.title": "{profile}: {task}", "edit.try": "Roll out in steps", "edit.use_mine": "Use mine",
