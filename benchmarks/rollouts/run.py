@@ -1,6 +1,7 @@
 """Simulated rollouts: false alarms of equal arms, requests until a worse arm goes back, and requests it harms.
 
-Usage: python -m benchmarks.rollouts.run [--rollouts 1000]. Writes benchmarks/rollouts/results.md. The engine is the
+Usage: python -m benchmarks.rollouts.run [--rollouts 1000] [--answers]. Writes benchmarks/rollouts/results.md, and with
+`--answers` benchmarks/rollouts/answers.md: the same of how answers turned out. The engine is the
 real one (`judge`, `next_act`); only requests are drawn. Nothing is timed, so other load does not matter.
 """
 
@@ -11,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from neuronode_router.rollouts.course import Act, Phase, Rollout, RolloutPlan, a
 from neuronode_router.rollouts.facts import MICRO_USD, AnswerOutcome, ArmFacts, BothArms
 from neuronode_router.rollouts.guards import DEFAULT_GUARDS, Guard, Metric, judge
 
+STEPS = (10, 100, 500)
 RATE = 50
 """Requests a second."""
 LOOK_SECONDS = 4
@@ -29,6 +32,8 @@ GUARDS = (
     *DEFAULT_GUARDS,
     Guard(Metric.FIRST_TOKEN_P95_MS, times=1.5),
     Guard(Metric.COST_USD, times=1.2),
+)
+ANSWERS = (
     Guard(Metric.LABEL_FAILURE_RATE, worse_by=0.02),
     Guard(Metric.SCHEMA_FAILURE_RATE, worse_by=0.02),
     Guard(Metric.ESCALATION_RATE, worse_by=0.05),
@@ -62,8 +67,9 @@ class ArmNature:
 class Traffic:
     """Draws requests of one arm and adds them up by task, as usage does."""
 
-    def __init__(self, nature: ArmNature, generator: np.random.Generator) -> None:
+    def __init__(self, nature: ArmNature, generator: np.random.Generator, *, answers: bool) -> None:
         self._nature = nature
+        self._facts = self._turned_out if answers else self._asked
         self._generator = generator
         self.facts = dict.fromkeys(TASKS, ArmFacts())
         self.harmed = 0
@@ -74,7 +80,23 @@ class Traffic:
         for task, count in zip(TASKS, by_task, strict=True):
             self.facts[task] = self.facts[task].plus(self._facts(int(count)))
 
-    def _facts(self, count: int) -> ArmFacts:
+    def _turned_out(self, count: int) -> ArmFacts:
+        nature, drawn = self._nature, self._generator.binomial
+        runs = int(drawn(count, RUNS))
+        labels = int(drawn(runs, LABELS))
+        found = {
+            AnswerOutcome.RUN: runs,
+            AnswerOutcome.ESCALATED: int(drawn(runs, nature.escalated)),
+            AnswerOutcome.LABEL: labels,
+            AnswerOutcome.NO_LABEL: int(drawn(labels, nature.formless)),
+            AnswerOutcome.SCHEMA: runs - labels,
+            AnswerOutcome.NO_SCHEMA: int(drawn(runs - labels, nature.formless)),
+            AnswerOutcome.NEGATIVE: int(drawn(count, nature.blamed)),
+        }
+        self.harmed += found[AnswerOutcome.NO_LABEL] + found[AnswerOutcome.NO_SCHEMA]
+        return ArmFacts(count, outcomes=found)
+
+    def _asked(self, count: int) -> ArmFacts:
         nature, generator = self._nature, self._generator
         errors = int(generator.binomial(count, nature.errors))
         self.harmed += errors
@@ -86,21 +108,7 @@ class Traffic:
             self._buckets(nature.latency, answered),
             self._buckets(nature.first_token, answered),
             self._buckets(nature.cost / MICRO_USD, answered),
-            self._outcomes(count, int(generator.binomial(answered, RUNS))),
         )
-
-    def _outcomes(self, count: int, runs: int) -> dict[AnswerOutcome, int]:
-        nature, generator = self._nature, self._generator
-        labels = int(generator.binomial(runs, LABELS))
-        return {
-            AnswerOutcome.RUN: runs,
-            AnswerOutcome.ESCALATED: int(generator.binomial(runs, nature.escalated)),
-            AnswerOutcome.LABEL: labels,
-            AnswerOutcome.NO_LABEL: int(generator.binomial(labels, nature.formless)),
-            AnswerOutcome.SCHEMA: runs - labels,
-            AnswerOutcome.NO_SCHEMA: int(generator.binomial(runs - labels, nature.formless)),
-            AnswerOutcome.NEGATIVE: int(generator.binomial(count, nature.blamed)),
-        }
 
     def _buckets(self, median: float, count: int) -> Counter[int]:
         values = self._generator.normal(math.log(median), self._nature.spread, count)
@@ -124,13 +132,16 @@ class Course:
     looks: int
 
 
-def roll(canary: ArmNature, control: ArmNature, seed: int, *, hold: float, steps: Sequence[int]) -> Course:
+def roll(
+    canary: ArmNature, control: ArmNature, seed: int, *, hold: float, guards: Sequence[Guard] = GUARDS
+) -> Course:
     """Run one rollout to its end, or until it asks."""
     generator = np.random.default_rng(seed)
-    plan = RolloutPlan("canary", steps=tuple(steps), hold_seconds=hold, guards=GUARDS)
-    tests = sum(len(list(guard.limits())) for guard in GUARDS) * (len(TASKS) + 2) * len(steps)
+    plan = RolloutPlan("canary", steps=STEPS, hold_seconds=hold, guards=tuple(guards))
+    tests = sum(len(list(guard.limits())) for guard in guards) * (len(TASKS) + 2) * len(STEPS)
     rollout = Rollout("r", plan, "control", "00", tests=tests, started_at=0.0)
-    stays, tries = Traffic(control, generator), Traffic(canary, generator)
+    traffic = partial(Traffic, generator=generator, answers=guards is ANSWERS)
+    stays, tries = traffic(control), traffic(canary)
     requests = tried = failed = looks = 0
     while rollout.phase is Phase.RUNNING:
         count = RATE * LOOK_SECONDS
@@ -140,12 +151,12 @@ def roll(canary: ArmNature, control: ArmNature, seed: int, *, hold: float, steps
         requests, tried, looks = requests + count, tried + trying, looks + 1
         rollout = replace(rollout, held=rollout.held + LOOK_SECONDS)
         facts = {task: BothArms(stays.facts[task], tries.facts[task]) for task in TASKS}
-        done = next_act(rollout, judge(GUARDS, facts, alpha=rollout.alpha, least=plan.least))
+        done = next_act(rollout, judge(guards, facts, alpha=rollout.alpha, least=plan.least))
         if done.act is not None:
             rollout = after(rollout, done.act, now=0.0)
             if done.act is Act.STEP:
                 failed += tries.harmed
-                stays, tries = Traffic(control, generator), Traffic(canary, generator)
+                stays, tries = traffic(control), traffic(canary)
     return Course(rollout.phase, rollout.step, requests, tried, failed + tries.harmed, looks)
 
 
@@ -153,16 +164,21 @@ def _quantile(values: Sequence[int], share: float) -> int:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
-def equal_arms(rollouts: int) -> str:
+NATURES = (
+    "1 % errors, 1 % fallbacks",
+    "30 % runs of the task API: 2 % of their answers without their form, 5 % escalated; 0.5 % of all called wrong",
+)
+
+
+def equal_arms(rollouts: int, guards: Sequence[Guard] = GUARDS) -> str:
     """Return how often equal arms are aborted, looked at after every 200 requests."""
     arms = ArmNature()
-    found = [roll(arms, arms, seed, hold=120, steps=(10, 100, 500)) for seed in range(rollouts)]
+    found = [roll(arms, arms, seed, hold=120, guards=guards) for seed in range(rollouts)]
     false = sum(one.phase is Phase.ABORTED for one in found)
     looks = sum(one.looks for one in found)
     return (
-        f"{rollouts} rollouts of equal arms (1 % errors, 1 % fallbacks, 2 % missed forms, 5 % escalations, 0.5 % "
-        f"called wrong; steps of 1, 10 and 50 % for two minutes at {RATE} requests a second; {len(TASKS)} tasks, "
-        f"{len(GUARDS)} guards; {looks} looks): "
+        f"{rollouts} rollouts of equal arms ({NATURES[guards is ANSWERS]}; steps of 1, 10 and 50 % for two minutes at "
+        f"{RATE} requests a second; {len(TASKS)} tasks, {len(guards)} guards; {looks} looks): "
         f"**{false} aborted ({false / rollouts:.2%})**.\n"
     )
 
@@ -175,9 +191,6 @@ def worse_arms(rollouts: int) -> str:
         "every request fails": ArmNature(errors=1.0),
         "twice as slow": ArmNature(latency=1800.0, first_token=600.0),
         "1.5 times as dear": ArmNature(cost=0.003),
-        "10 of 100 labels and schemas more are missed": ArmNature(formless=0.12),
-        "20 of 100 runs more escalate": ArmNature(escalated=0.25),
-        "5 of 100 requests more are called wrong": ArmNature(blamed=0.055),
     }
     text = [
         "| canary | aborted | in the first step | requests until then, p50 and p95 | of these tried | failed for it |"
@@ -185,7 +198,7 @@ def worse_arms(rollouts: int) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for name, nature in rows.items():
-        found = [roll(nature, ArmNature(), seed, hold=3600, steps=(10, 100, 500)) for seed in range(rollouts)]
+        found = [roll(nature, ArmNature(), seed, hold=3600) for seed in range(rollouts)]
         aborted = [one for one in found if one.phase is Phase.ABORTED]
         first = sum(one.step == 0 for one in aborted)
         asked = [one.requests for one in aborted] or [0]
@@ -199,11 +212,50 @@ def worse_arms(rollouts: int) -> str:
     return "\n".join(text) + "\n"
 
 
+def worse_answers(rollouts: int) -> str:
+    """Return a table: what it takes until a canary goes back that answers worse."""
+    rows = {
+        "10 of 100 labels and schemas more are missed": ArmNature(formless=0.12),
+        "20 of 100 runs more escalate": ArmNature(escalated=0.25),
+        "5 of 100 requests more are called wrong": ArmNature(blamed=0.055),
+    }
+    text = [
+        "| canary | aborted | in the first step | requests until then, p50 and p95 | of these tried |",
+        "|---|---|---|---|---|",
+    ]
+    for name, nature in rows.items():
+        found = [roll(nature, ArmNature(), seed, hold=3600, guards=ANSWERS) for seed in range(rollouts)]
+        aborted = [one for one in found if one.phase is Phase.ABORTED]
+        asked, tried = [one.requests for one in aborted] or [0], [one.tried for one in aborted] or [0]
+        text.append(
+            f"| {name} | {len(aborted)} of {rollouts} | {sum(one.step == 0 for one in aborted)} "
+            f"| {_quantile(asked, 0.5)}, {_quantile(asked, 0.95)} | {_quantile(tried, 0.5)}, {_quantile(tried, 0.95)} |"
+        )
+    return "\n".join(text) + "\n"
+
+
+def write_answers(rollouts: int) -> None:
+    """Write the results of guards on how answers turned out."""
+    few = max(1, rollouts // 40)
+    RESULTS.with_name("answers.md").write_text(
+        "# Guards on how answers turned out, simulated\n\n"
+        f"`python -m benchmarks.rollouts.run --answers --rollouts {rollouts}`, otherwise as in "
+        "[results.md](results.md).\n\n"
+        f"{equal_arms(rollouts, ANSWERS)}\n"
+        f"Worse arms, {few} rollouts each, steps of 1, 10 and 50 % for an hour each, {RATE} requests a second:\n\n"
+        f"{worse_answers(few)}"
+    )
+
+
 def main() -> None:
     """Write the results."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rollouts", type=int, default=1000)
+    parser.add_argument("--answers", action="store_true", help="Guards on how answers turned out instead.")
     options = parser.parse_args()
+    if options.answers:
+        write_answers(options.rollouts)
+        return
     few = max(1, options.rollouts // 40)
     RESULTS.write_text(
         "# Rollouts, simulated\n\n"
