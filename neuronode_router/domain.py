@@ -111,7 +111,7 @@ class PersonalDataRule(StrEnum):
     @classmethod
     def strictest(cls, *rules: PersonalDataRule) -> PersonalDataRule:
         """Return what holds where all of them hold together."""
-        return max(rules, key=list(cls).index, default=cls.ALLOW)
+        return next((rule for rule in (cls.REFUSE, cls.LOCAL) if rule in rules), cls.ALLOW)
 
 
 class ConversationRule(StrEnum):

@@ -43,12 +43,14 @@ class Snapshot:
     `aliases` is what LiteLLM's `model_group_alias` must say about our names; `ladders` are the groups of each profile
     by tier, as far as the host has them; `meanings` say of each profile what its names mean; `dead` are the places
     that name a group the host has not; `lightest` says of each profile, and under "" of all together, the lightest tier
-    that names a group; `profiles` are all that can answer, an edited one that is tried included; `canary` is what the
-    plain names mean to those who try a rollout's profile, empty while none runs.
+    that names a group; `profiles` are all that can answer, an edited one that is tried included; `confined` those of
+    them that say where the data of their requests may go; `canary` is what the plain names mean to those who try a
+    rollout's profile, empty while none runs.
     """
 
     state: ControlState
     profiles: Mapping[str, Profile]
+    confined: Mapping[str, Profile]
     decisions: Mapping[str, Decision]
     aliases: Mapping[str, str]
     ladders: Mapping[str, Mapping[Tier, tuple[str, ...]]]
@@ -101,6 +103,7 @@ def build_snapshot(state: ControlState, host: HostFacts) -> Snapshot:
     return Snapshot(
         state=state,
         profiles=profiles,
+        confined=MappingProxyType({name: each for name, each in profiles.items() if each.confines}),
         decisions=MappingProxyType(kept),
         aliases=MappingProxyType({name: kept[name].group for name in _listed(state) if name in kept}),
         ladders=MappingProxyType({name: _ladder(profile, host) for name, profile in profiles.items()}),

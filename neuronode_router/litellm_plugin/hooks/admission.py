@@ -225,7 +225,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
                 principal.max_tier is not TIERS[-1]
                 or principal.confines
                 or gate.is_listed(user)
-                or any(profile.confines for profile in self._profiles().values())
+                or bool(self._current.snapshot and self._current.snapshot.confined)
                 or any(subject in bindings for subject in subjects)
                 or any(name.startswith(PROFILE_NAME_PREFIX) for name in calls.names(data))
             )

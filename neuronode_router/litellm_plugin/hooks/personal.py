@@ -19,7 +19,10 @@ NOTHING: frozenset[PersonalDataKind] = frozenset()
 
 
 class PersonalData:
-    """What one request holds, under the rules of profiles, and under the caller's own whichever of them decides."""
+    """What one request holds, under the rules of profiles, and under the caller's own whichever of them decides.
+
+    `profiles` are at least those that have a rule.
+    """
 
     def __init__(
         self,
@@ -36,6 +39,11 @@ class PersonalData:
         """The kinds that the request holds. The first look reads all of its text."""
         return kinds_in(self._data)
 
+    @property
+    def is_free(self) -> bool:
+        """Whether nobody has a rule: then nothing is looked at."""
+        return not self._profiles and self._own is PersonalDataRule.ALLOW
+
     def rule(self, name: str | None) -> PersonalDataRule:
         """Return what holds under a profile; of one that is gone the requests are refused anyway."""
         profile = self._profiles.get(name or "")
@@ -43,11 +51,15 @@ class PersonalData:
 
     def found_under(self, names: Iterable[str]) -> frozenset[PersonalDataKind]:
         """Return the kinds that one of the profiles has a rule for; nothing is read where none has."""
-        return self.kinds if any(self.rule(name) is not PersonalDataRule.ALLOW for name in names) else NOTHING
+        if self.is_free or all(self.rule(name) is PersonalDataRule.ALLOW for name in names):
+            return NOTHING
+        return self.kinds
 
     def is_kept_local(self, names: Iterable[str]) -> bool:
         """Return whether one of the profiles keeps this request on the own machines."""
-        return any(self.rule(name) is PersonalDataRule.LOCAL for name in names) and bool(self.kinds)
+        if self.is_free or all(self.rule(name) is not PersonalDataRule.LOCAL for name in names):
+            return False
+        return bool(self.kinds)
 
     def places(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return where the profiles, together, let this request go; nothing is anywhere."""
@@ -55,6 +67,8 @@ class PersonalData:
 
     def refusal(self, names: Iterable[str]) -> NotAllowed | None:
         """Return why a request is refused that these profiles decide, None where it is not."""
+        if self.is_free:
+            return None
         strict = [name for name in sorted(names) if self.rule(name) is PersonalDataRule.REFUSE]
         if not strict or not self.kinds:
             return None
