@@ -186,29 +186,26 @@ class ProfileManager:
         return await self._edit(lambda host: self._source.stage_edit(name, edit, host), options)
 
     def stage_edit(self, state: ControlState, edit: ProfileEdit) -> StagedFiles:
-        """Return an edit of the active profile, checked and not yet written: for `roll`. It blocks.
+        """Return an edit of the active profile, checked and not yet written: for `act`. It blocks.
 
         Raises `StaleFiles`, `UnknownTask`, `ProfilesInvalid`, `ProfilesReadOnly`.
         """
         return self._staged(state, lambda host: self._source.stage_edit(state.active, edit, host))
 
-    async def roll(
-        self, prepare: Callable[[ControlState], ChangeTarget], **options: Unpack[Options]
+    async def act(
+        self, action: Action, prepare: Callable[[ControlState], ChangeTarget], **options: Unpack[Options]
     ) -> Receipt:
-        """Carry out an act of a rollout, which `prepare` describes. Raises what it raises, and `UnprovenProfile`."""
-        return await self._prepared("rollout", prepare, options)
+        """Carry out an act of a rollout, the policy or a shadow comparison, which `prepare` describes.
 
-    async def steer(
-        self, prepare: Callable[[ControlState], ChangeTarget], **options: Unpack[Options]
-    ) -> Receipt:
-        """Carry out an act of the policy, as `roll` does one of a rollout."""
-        return await self._prepared("policy", prepare, options)
+        Raises what that raises, and `UnprovenProfile`.
+        """
+        order = ChangeOrder(action, **options)
 
-    async def mirror(
-        self, prepare: Callable[[ControlState], ChangeTarget], **options: Unpack[Options]
-    ) -> Receipt:
-        """Carry out an act of a shadow comparison, as `roll` does one of a rollout."""
-        return await self._prepared("shadow", prepare, options)
+        def prepared(before: ControlState | None) -> ChangeTarget:
+            state = require_state(before)
+            return self._admitted(prepare(state), state, order)
+
+        return await self._change(order, prepared)
 
     async def reload(self, when: When = "always", **options: Unpack[Options]) -> Receipt:
         """Put in force what the files say; on an empty store this is the first revision, with `default_profile`.
@@ -297,17 +294,6 @@ class ProfileManager:
         # Staged on this host's files: were they an old copy, the edit would bring all of it back.
         self._refuse_stale(self._source.load(host), state)
         return stage(host)
-
-    async def _prepared(
-        self, action: Action, prepare: Callable[[ControlState], ChangeTarget], options: Options
-    ) -> Receipt:
-        order = ChangeOrder(action, **options)
-
-        def prepared(before: ControlState | None) -> ChangeTarget:
-            state = require_state(before)
-            return self._admitted(prepare(state), state, order)
-
-        return await self._change(order, prepared)
 
     async def _change(self, order: ChangeOrder, prepare: Prepare) -> Receipt:
         warmed = await self._warmth.first(

@@ -116,7 +116,7 @@ class Rollouts:
                 along=lambda connection, entry: self._store.begin(connection, begun, entry),
             )
 
-        return await self._manager.roll(prepare, **options)
+        return await self._manager.act("rollout", prepare, **options)
 
     async def act(self, act: Act, name: str | None = None, **options: Unpack[Options]) -> Receipt:
         """Do what a person says to the rollout that runs. Raises `UnknownRollout` and `RolloutRefused`.
@@ -130,7 +130,7 @@ class Rollouts:
             findings = self._findings(running) if act in (Act.ABORT, Act.PROMOTE) else ()
             return self._changed(state, running, NextAct(act, reason, findings), None)
 
-        return await self._manager.roll(prepare, **options)
+        return await self._manager.act("rollout", prepare, **options)
 
     async def running(self) -> RolloutView | None:
         """Return the rollout that is not over, None when there is none. Raises `StoreUnavailable`."""
@@ -190,7 +190,7 @@ class Rollouts:
         actor = Actor(f"rollout {running.id}", kind="rollout")
         reason = _told(running, done)[:REASON_LIMIT]
         try:
-            receipt = await self._manager.roll(prepare, actor=actor, reason=reason)
+            receipt = await self._manager.act("rollout", prepare, actor=actor, reason=reason)
         except (LeaseLost, RolloutRefused) as overtaken:
             logger.info("neuronode: rollout %s: %s", running.id, overtaken.message)
             return None
