@@ -27,6 +27,7 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
     - NothingHeld           a release where nobody holds a profile
     - UnknownRollout        no rollout has this id, or none runs
     - RolloutRefused        a rollout that cannot begin, or an act that cannot be done where it stands
+    - FactNotRecorded       a guard on what is not recorded in this proxy
     - LeaseLost             another worker leads now; what this one was about to write is not written
   + AccessError
     - NotAuthenticated      no key, or a key nobody knows
@@ -299,6 +300,13 @@ class RolloutRefused(ControlError):
 
     code = "rollout_refused"
     fix = "Look at it with GET /admin/rollouts or `neuronode rollout status`; abort or promote it first."
+
+
+class FactNotRecorded(ControlError):
+    """A guard on what is not recorded in this proxy: it would wait for ever."""
+
+    code = "fact_not_recorded"
+    fix = "Set NEURONODE_HISTORY=on and restart the proxy, or leave that guard out."
 
 
 class UnknownShadow(ControlError):

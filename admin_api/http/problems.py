@@ -77,6 +77,7 @@ KINDS: Mapping[str, Kind] = {
     "unknown_shadow": Kind(404, "No such shadow comparison"),
     "shadow_refused": Kind(409, "The shadow comparison cannot do that now"),
     "nothing_held": Kind(409, "Nobody holds a profile"),
+    "fact_not_recorded": Kind(422, "Nothing is recorded by which that could be watched"),
     "rollout_refused": Kind(409, "The rollout cannot do that now"),
     "body_too_slow": Kind(408, "The body did not arrive in time"),
     "revision_conflict": Kind(412, "Another revision is current"),
