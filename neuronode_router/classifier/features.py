@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,9 +28,6 @@ Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
 
 _BREAK = "\n"
-_BREAK_CODE, _QUESTION, _ONE = np.uint32(ord(_BREAK)), np.uint32(ord("?")), np.uint32(1)
-_PAD = _BREAK * max(CHAR_ORDERS)
-"""So many breaks close all texts that no n-gram of any place ends beyond them."""
 _HIGH, _WORD_SHIFT = np.uint64(32), np.uint64(64 - 17)
 _BASE = 0x9E3779B97F4A7C15
 _MIX = np.uint64(0xD6E8FEB86659FD93)
@@ -54,17 +52,13 @@ _LETTERS[[*map(ord, string.ascii_lowercase), ord("0"), _OTHER]] = True
 
 def _powers(base: int) -> Hashes:
     powers = [1]
-    for _ in range(MAX_CHARS + max(CHAR_ORDERS)):
+    for _ in range(MAX_CHARS):
         powers.append(powers[-1] * base % 2**64)
     return np.array(powers, dtype=np.uint64)
 
 
 _POWERS = _powers(_BASE)
 _INVERSE_POWERS = _powers(pow(_BASE, -1, 2**64))
-_ORDERS = np.array(CHAR_ORDERS, dtype=np.uint64)[:, None]
-_AFTER = np.arange(MAX_CHARS) + np.array(CHAR_ORDERS)[:, None]
-"""The place after the n-gram that starts at a place, by order."""
-_LAST = _AFTER - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,45 +99,41 @@ def hash_rows(texts: Sequence[str], cues: Sequence[Sequence[int]] = ()) -> Rows:
 
     `cues[i]` are the `cue_rows` of all cues found in `texts[i]`.
     """
-    joined = (_BREAK + _BREAK.join(f" {text} " for text in texts))[: MAX_CHARS - 1]
-    codes = np.frombuffer(f"{joined}{_PAD}".encode("utf-32-le", "replace"), dtype=np.uint32)
-    at_break = codes == _BREAK_CODE
-    breaks = at_break.cumsum()
-    prefix = np.zeros(codes.size + 1, np.uint64)
-    ((codes + _ONE) * _POWERS[: codes.size]).cumsum(out=prefix[1:])
-    spans, owners = _character_spans(~at_break, breaks, prefix)
+    joined = (_BREAK + _BREAK.join(f" {text} " for text in texts))[: MAX_CHARS - 1] + _BREAK
+    codes = np.frombuffer(joined.encode("utf-32-le", "replace"), dtype=np.uint32)
+    breaks = np.cumsum(codes == ord(_BREAK))
+    prefix = np.concatenate(
+        (np.zeros(1, np.uint64), np.cumsum((codes + np.uint32(1)) * _POWERS[: codes.size]))
+    )
+    rows, owners = [], []
+    inside = codes != ord(_BREAK)
+    for order in CHAR_ORDERS:
+        places = max(0, codes.size - order + 1)
+        whole = inside[:places] & (breaks[:places] == breaks[order - 1 :])
+        # By slices, for every place at once: to pick the places first takes three times as long.
+        spans = (prefix[order:] - prefix[:places]) * _INVERSE_POWERS[:places]
+        rows.append(spans[whole] + np.uint64(order))
+        owners.append(breaks[:places][whole])
     ascii_codes = np.minimum(codes, _OTHER)
     words = _words(_LETTERS[ascii_codes], prefix, breaks)
-    rows, texts_of = [spans, words.hash ^ _WORD_SALT], [owners, words.text]
+    rows.append(words.hash ^ _WORD_SALT)
+    owners.append(words.text)
     for gap, salt in ((1, _PAIR_SALT), (2, _SKIP_SALT)):
         same = words.text[:-gap] == words.text[gap:]
         rows.append((words.mixed[:-gap] ^ words.hash[gap:])[same] ^ salt)
-        texts_of.append(words.text[gap:][same])
-    counted = sum(own.size for own in texts_of)
+        owners.append(words.text[:-gap][same])
+    counted = np.concatenate(owners).astype(np.int64) - 1
+    count = np.maximum(np.bincount(counted, minlength=len(texts))[: len(texts)], 1).astype(np.float32)
     for found, of in _openings(ascii_codes, words, asks="?" in joined):
         rows.append(found)
-        texts_of.append(of)
-    owner = np.concatenate(texts_of) - 1
+        owners.append(of)
+    owner = np.concatenate(owners).astype(np.int64) - 1
     row = np.maximum(_rows(np.concatenate(rows)), 1)
-    count = np.bincount(owner[:counted], minlength=len(texts)).clip(1).astype(np.float32)
     flat = [cue for found in cues for cue in found]
     if flat:
         row = np.concatenate((row, np.array(flat, dtype=np.int64)))
-        owner = np.concatenate((owner, np.arange(len(cues)).repeat([len(found) for found in cues])))
+        owner = np.concatenate((owner, np.repeat(np.arange(len(cues)), [len(found) for found in cues])))
     return Rows(row, owner, count, (words.mixed >> _WORD_SHIFT).astype(np.int64))
-
-
-def _character_spans(
-    inside: npt.NDArray[np.bool_], breaks: Places, prefix: Hashes
-) -> tuple[Hashes, Places]:
-    """Return the n-grams of all orders that cross no break, and their texts: all at once, for a call of numpy costs
-    more than the few hundred numbers in it.
-    """
-    size = inside.size - len(_PAD) + 1
-    starts = breaks[:size]
-    whole = inside[:size] & (breaks.take(_LAST[:, :size]) == starts)
-    spans = (prefix.take(_AFTER[:, :size]) - prefix[:size]) * _INVERSE_POWERS[:size] + _ORDERS
-    return spans[whole], np.broadcast_to(starts, whole.shape)[whole]
 
 
 def _rows(hashes: Hashes) -> npt.NDArray[np.int64]:
@@ -159,10 +149,10 @@ def _openings(codes: npt.NDArray[np.uint32], words: Words, *, asks: bool) -> Ite
     """
     if not words.hash.size:
         return
-    closed = _ENDS[codes].cumsum()
+    closed = _running(_ENDS[codes])
     first = np.ones(words.hash.size, np.bool_)
-    first[1:] = (words.text[1:] != words.text[:-1]) | (closed[words.start[1:]] > closed[words.end[:-1] - 1])
-    at = first.nonzero()[0]
+    first[1:] = (words.text[1:] != words.text[:-1]) | (closed[words.start[1:]] > closed[words.end[:-1]])
+    at = np.flatnonzero(first)
     text, opening = words.text[at], words.hash[at]
     yield opening ^ _FIRST_SALT, text
     following = np.minimum(at + 1, words.hash.size - 1)
@@ -170,12 +160,16 @@ def _openings(codes: npt.NDArray[np.uint32], words: Words, *, asks: bool) -> Ite
     yield ((words.mixed[at] ^ words.hash[following]) ^ _FIRST_PAIR_SALT)[same], text[same]
     if not asks:
         return
-    asked = (codes == _QUESTION).cumsum()
-    last = np.append(words.start[at[1:]], codes.size) - 1
-    until = np.minimum(last, (codes == _BREAK_CODE).nonzero()[0][text])
+    asked = _running(codes == ord("?"))
+    until = np.minimum(np.append(words.start[at[1:]], codes.size), np.flatnonzero(codes == ord(_BREAK))[text])
     asking = asked[until] > asked[words.start[at]]
     yield (opening ^ _ASKING_SALT)[asking], text[asking]
     yield np.full(int(asking.sum()), _ASKING_SALT), text[asking]
+
+
+def _running(flags: npt.NDArray[Any]) -> Places:
+    """Return how many flags are set before each place."""
+    return np.concatenate((np.zeros(1, np.int64), np.cumsum(flags)))
 
 
 def _spans(prefix: Hashes, starts: Places, ends: Places) -> Hashes:

@@ -29,13 +29,14 @@ _ENDS = frozenset(".!?:;\n")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One cue: its words, whether a gap may stand before each, and what it speaks for."""
+    """One cue: its words, and what it speaks for."""
 
     cue: str
     task: str
     weight: float
-    words: tuple[str, ...]
-    gaps: tuple[bool, ...]
+    first: str
+    rest: tuple[tuple[str, bool], ...]
+    """Its further words, and whether a gap may stand before each."""
     at_start: bool
 
 
@@ -49,7 +50,7 @@ class Lexicon:
         self._stems: dict[str, list[Rule]] = {}
         self._endings: dict[str, list[Rule]] = {}
         for rule in rules:
-            first = rule.words[0]
+            first = rule.first
             if first.startswith("*"):
                 self._endings.setdefault(first[-_ENDING:], []).append(rule)
             elif first.endswith("*"):
@@ -74,7 +75,7 @@ class Lexicon:
             *self._stems.get(word[:_HEAD], ()),
             *self._endings.get(word[-_ENDING:], ()),
         )
-        return tuple(rule for rule in near if _matches(rule.words[0], word))
+        return tuple(rule for rule in near if _matches(rule.first, word))
 
     def _negated(self, words: Sequence[str], at: int) -> bool:
         """Tell whether a negation stands up to two words before, or right after the cue's first word."""
@@ -98,7 +99,8 @@ def parse(line: str, *, task: str, weight: float) -> Rule:
             words.append(word)
             gaps.append(gap)
             gap = False
-    return Rule(" ".join(line.split()), task, weight, tuple(words), tuple(gaps), line.startswith("^"))
+    rest = tuple(zip(words[1:], gaps[1:], strict=True))
+    return Rule(" ".join(line.split()), task, weight, words[0], rest, line.startswith("^"))
 
 
 def shipped_rules() -> list[Rule]:
@@ -110,7 +112,7 @@ def shipped_rules() -> list[Rule]:
 def shipped() -> Lexicon:
     """Return the lexicon of `cues.txt`, read once in a process."""
     rules = shipped_rules()
-    negations = frozenset(rule.words[0] for rule in rules if rule.task == NEGATION)
+    negations = frozenset(rule.first for rule in rules if rule.task == NEGATION)
     return Lexicon((rule for rule in rules if rule.task != NEGATION), negations)
 
 
@@ -138,11 +140,11 @@ def _continues(rule: Rule, words: Sequence[str], at: int) -> bool:
     """Tell whether the rest of a rule follows its first word."""
     if rule.at_start and at and words[at - 1] not in _ENDS:
         return False
-    for wanted, gap in zip(rule.words[1:], rule.gaps[1:], strict=True):
+    for wanted, gap in rule.rest:
         at += 1
         if gap:
             within = range(at, min(at + REACH - 1, len(words)))
-            at = next((i for i in within if _matches(wanted, words[i])), len(words))
+            at = next((place for place in within if _matches(wanted, words[place])), len(words))
         if at >= len(words) or not _matches(wanted, words[at]):
             return False
     return True
