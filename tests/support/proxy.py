@@ -23,7 +23,7 @@ import psutil
 from tests.support import preloaded
 from tests.support.place import Place
 from tests.support.preloaded import Forked
-from tests.support.servers import free_port, wait_until
+from tests.support.servers import free_port, runs, wait_until
 
 MASTER_KEY = "sk-test-e2e-master-3f9c1d7a5b8e4f60"
 START_SECONDS = 150.0
@@ -96,9 +96,9 @@ class Proxy:
         self._process.terminate()
         try:
             self._process.wait(STOP_SECONDS)
-            wait_until(lambda: not any(map(_runs, children)), seconds=STOP_SECONDS, what="the workers' end")
+            wait_until(lambda: not any(map(runs, children)), seconds=STOP_SECONDS, what="the workers' end")
         except (subprocess.TimeoutExpired, TimeoutError):
-            for process in filter(_runs, children):
+            for process in filter(runs, children):
                 process.kill()
         self.kill()
 
@@ -188,12 +188,6 @@ class Proxy:
             if self.place.access_file:
                 environment["NEURONODE_ACCESS_FILE"] = str(self.place.access_file)
         return environment | dict(self.environ)
-
-
-def _runs(process: psutil.Process) -> bool:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return bool(process.status() != psutil.STATUS_ZOMBIE)  # nobody may be there to reap an orphan
-    return False
 
 
 def bearer(key: str | None) -> dict[str, str]:
