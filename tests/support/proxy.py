@@ -168,8 +168,8 @@ class Proxy:
         # Clients that pause must not race with a proxy that hangs up on idle connections after 5 s.
         command += ["--port", str(self.port), "--keepalive_timeout", "600"]
         if self.workers > 1:
-            # A worker that is killed while it is asked whether it lives is only missed at the end of this time. What has
-            # everything to import may be busy for long.
+            # A worker that is killed while it is asked whether it lives is missed at the end of this time only. Who has
+            # everything to import may not answer for long.
             patience = 120 if self.afresh else 30
             command += [preloaded.WORKERS, str(self.workers), "--timeout_worker_healthcheck", str(patience)]
         return [*command, *self.arguments]
