@@ -104,7 +104,8 @@ async def measure(name: str, texts: Iterator[str], requests: int) -> Spent:
     from neuronode_router.auto.router import AutoRouter
     from neuronode_router.litellm_plugin.current import CurrentSnapshot
     from neuronode_router.litellm_plugin.hooks.admission import Admission
-    from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
+    from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
+    from neuronode_router.litellm_plugin.router.location import Locations
     from tests.host.admitted import keeper_over
 
     async def allow(*_: object) -> bool:
@@ -121,6 +122,8 @@ async def measure(name: str, texts: Iterator[str], requests: int) -> Spent:
         grants=allow,
         named=lambda group: group,
         noted_tier=lambda _: None,
+        places=Locations(list),
+        place_of=lambda _: None,
     )
     current = CurrentSnapshot()
     current.take(snapshot())

@@ -39,7 +39,8 @@ from neuronode_router.domain import (
 )
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.admission import Admission
-from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost, Asking
+from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
+from neuronode_router.litellm_plugin.hooks.asking import Asking
 from neuronode_router.litellm_plugin.router.location import Locations
 from neuronode_router.routing.snapshot import Snapshot, build_snapshot
 from tests.host.admitted import keeper_over
