@@ -17,6 +17,7 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
     - RevisionConflict      If-Match named another revision than the current one
     - UnknownRevision       a rollback names a revision that was never committed
     - StoreUnavailable      the SQL store did not answer; the last snapshot keeps serving
+      - CommitUnknown       it did not answer the commit: the change may be in force
     - NotReady              no control state yet: nothing valid was ever committed
     - IdempotencyMismatch   an Idempotency-Key came back with another request
     - AuditBroken           the audit chain does not verify
@@ -206,6 +207,13 @@ class StoreUnavailable(ControlError):
 
     code = "store_unavailable"
     fix = "Check the database named by NEURONODE_STATE_URL, then repeat."
+
+
+class CommitUnknown(StoreUnavailable):
+    """The SQL store did not answer the commit itself: the change may be in force, now or once the store goes on."""
+
+    code = "commit_unknown"
+    fix = "Look at GET /admin/profiles/status, or repeat with the same Idempotency-Key: it is not done twice."
 
 
 class NotReady(ControlError):

@@ -22,27 +22,22 @@ REMEMBERED = 1 << 14
 
 HARDER, EASIER, NEGATION = "harder", "easier", "negation"
 _HEAD, _ENDING = 3, 4
-_TOKEN = re.compile(r"([.!?:;\n])|(```|\w+(?:[-/']\w+|\+\+|#)*)")
+_TOKEN = re.compile(r"[.!?:;\n]|```|\w+(?:[-/']\w+|\+\+|#)*")
+_ENDS = frozenset(".!?:;\n")
+"""They stand among the words of a text: no two words of a cue meet across one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One cue: its words, whether a gap may stand before each, and what it speaks for."""
+    """One cue: its words, and what it speaks for."""
 
     cue: str
     task: str
     weight: float
-    words: tuple[str, ...]
-    gaps: tuple[bool, ...]
+    first: str
+    rest: tuple[tuple[str, bool], ...]
+    """Its further words, and whether a gap may stand before each."""
     at_start: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """The words of a text, and whether each opens a sentence."""
-
-    words: Sequence[str]
-    opens: Sequence[bool]
 
 
 class Lexicon:
@@ -55,7 +50,7 @@ class Lexicon:
         self._stems: dict[str, list[Rule]] = {}
         self._endings: dict[str, list[Rule]] = {}
         for rule in rules:
-            first = rule.words[0]
+            first = rule.first
             if first.startswith("*"):
                 self._endings.setdefault(first[-_ENDING:], []).append(rule)
             elif first.endswith("*"):
@@ -65,11 +60,11 @@ class Lexicon:
 
     def find(self, text: str) -> list[Rule]:
         """Return every cue found in folded text, each once, in order of appearance. Never raises."""
-        tokens = tokenise(text)
+        words = tokenise(text)
         found: dict[tuple[str, str], Rule] = {}
-        for at, word in enumerate(tokens.words):
-            for rule in self._opening(word):
-                if _continues(rule, tokens, at) and not self._negated(tokens, at):
+        for at, rules in enumerate(map(self._opening, words)):
+            for rule in rules:
+                if _continues(rule, words, at) and not self._negated(words, at):
                     found.setdefault((rule.task, rule.cue), rule)
         return list(found.values())
 
@@ -80,29 +75,17 @@ class Lexicon:
             *self._stems.get(word[:_HEAD], ()),
             *self._endings.get(word[-_ENDING:], ()),
         )
-        return tuple(rule for rule in near if _matches(rule.words[0], word))
+        return tuple(rule for rule in near if _matches(rule.first, word))
 
-    def _negated(self, tokens: Tokens, at: int) -> bool:
+    def _negated(self, words: Sequence[str], at: int) -> bool:
         """Tell whether a negation stands up to two words before, or right after the cue's first word."""
-        before, after = tokens.words[max(0, at - 2) : at], tokens.words[at + 1 : at + 2]
+        before, after = words[max(0, at - 2) : at], words[at + 1 : at + 2]
         return not (self._negations.isdisjoint(before) and self._negations.isdisjoint(after))
 
 
-def tokenise(text: str) -> Tokens:
-    """Return the first `MAX_TOKENS` words of folded text. Never raises."""
-    words: list[str] = []
-    opens: list[bool] = []
-    start = True
-    for _, word in _TOKEN.findall(text):
-        if word:
-            words.append(word)
-            opens.append(start)
-            start = False
-            if len(words) == MAX_TOKENS:
-                break
-        else:
-            start = True
-    return Tokens(words, opens)
+def tokenise(text: str) -> Sequence[str]:
+    """Return the first `MAX_TOKENS` words of folded text, and what ends its sentences. Never raises."""
+    return _TOKEN.findall(text)[:MAX_TOKENS]
 
 
 def parse(line: str, *, task: str, weight: float) -> Rule:
@@ -116,7 +99,8 @@ def parse(line: str, *, task: str, weight: float) -> Rule:
             words.append(word)
             gaps.append(gap)
             gap = False
-    return Rule(" ".join(line.split()), task, weight, tuple(words), tuple(gaps), line.startswith("^"))
+    rest = tuple(zip(words[1:], gaps[1:], strict=True))
+    return Rule(" ".join(line.split()), task, weight, words[0], rest, line.startswith("^"))
 
 
 def shipped_rules() -> list[Rule]:
@@ -128,7 +112,7 @@ def shipped_rules() -> list[Rule]:
 def shipped() -> Lexicon:
     """Return the lexicon of `cues.txt`, read once in a process."""
     rules = shipped_rules()
-    negations = frozenset(rule.words[0] for rule in rules if rule.task == NEGATION)
+    negations = frozenset(rule.first for rule in rules if rule.task == NEGATION)
     return Lexicon((rule for rule in rules if rule.task != NEGATION), negations)
 
 
@@ -144,7 +128,7 @@ def _rules(text: str) -> Iterator[Rule]:
 
 def _rule_words(part: str) -> list[str]:
     star_before, star_after = part.startswith("*"), part.endswith("*")
-    words = [word for _, word in _TOKEN.findall(part) if word]
+    words = _TOKEN.findall(part)
     if star_before:
         words[0] = f"*{words[0]}"
     if star_after:
@@ -152,17 +136,15 @@ def _rule_words(part: str) -> list[str]:
     return words
 
 
-def _continues(rule: Rule, tokens: Tokens, at: int) -> bool:
+def _continues(rule: Rule, words: Sequence[str], at: int) -> bool:
     """Tell whether the rest of a rule follows its first word."""
-    if rule.at_start and not tokens.opens[at]:
+    if rule.at_start and at and words[at - 1] not in _ENDS:
         return False
-    words = tokens.words
-    for number in range(1, len(rule.words)):
-        wanted = rule.words[number]
+    for wanted, gap in rule.rest:
         at += 1
-        if rule.gaps[number]:
+        if gap:
             within = range(at, min(at + REACH - 1, len(words)))
-            at = next((i for i in within if _matches(wanted, words[i])), len(words))
+            at = next((place for place in within if _matches(wanted, words[place])), len(words))
         if at >= len(words) or not _matches(wanted, words[at]):
             return False
     return True

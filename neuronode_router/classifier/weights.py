@@ -83,7 +83,7 @@ class Table:
 
     def familiarity(self, rows: Rows) -> float:
         """Return the share of words that training saw, 0 to 1; 0 without words."""
-        return float(self.known[rows.words].mean()) if rows.words.size else 0.0
+        return np.count_nonzero(self.known[rows.words]) / rows.words.size if rows.words.size else 0.0
 
     def column(self, number: int) -> Floats:
         """Return one column in floating point."""
@@ -193,8 +193,9 @@ def _loudest(shares: Floats, window: float) -> Floats:
 
 def best(shares: Floats) -> tuple[Task, str, float]:
     """Return the likeliest task, its detail, and its share. The kinds of `other` count together."""
-    other = float(shares[FIRST_KIND:].sum())
-    task = int(np.argmax(shares[:FIRST_KIND]))
-    if float(shares[task]) >= other:
-        return Task(LABELS[task]), "", float(shares[task])
-    return Task.OTHER, LABELS[FIRST_KIND + int(np.argmax(shares[FIRST_KIND:]))], other
+    each: list[float] = shares.tolist()  # so few numbers are sooner added up without numpy
+    tasks, kinds = each[:FIRST_KIND], each[FIRST_KIND:]
+    other, share = sum(kinds), max(tasks)
+    if share >= other:
+        return Task(LABELS[tasks.index(share)]), "", share
+    return Task.OTHER, KINDS[kinds.index(max(kinds))], other

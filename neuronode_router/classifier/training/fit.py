@@ -67,7 +67,7 @@ class Recipe:
     per_phrase: int = PER_PHRASE
     inverse_penalty: float = 10.0
     iterations: int = 60
-    seeds: tuple[int, ...] = (1,)
+    seeds: tuple[int, ...] = (1, 2, 3)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,9 @@ EASIER = {
 }
 """The plan's signs, which move the tier of its own tasks by one step."""
 
+TAKE_REQUESTS = frozenset({"classification", "extraction", "sentiment", "translation", "rewriting"})
+"""Tasks of system prompts to which a request is material like any other text."""
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -141,7 +144,7 @@ def beside(own: PhraseLines, rng: random.Random, *, each: int) -> list[Example]:
 def cases(own: PhraseLines, rng: random.Random, *, count: int) -> list[Case]:
     """Return `count` conversations of each kind."""
     makers = (
-        _plain, _signed, _open, _standing_case, _standing_later, _goes_on, _goes_on_twice, _touched_up,
+        _plain, _signed, _open, _standing_case, _standing_later, _standing_over, _goes_on, _goes_on_twice, _touched_up,
         _closed, _new_request, _more_material, _behind_the_scenes,
     )  # fmt: skip
     return [
@@ -221,6 +224,14 @@ def _standing_later(own: PhraseLines, rng: random.Random) -> Case:
         _say("system", text), _say("user", _material(own, rng)), _say("assistant", "..."),
         _say("user", _material(own, rng)),
     )  # fmt: skip
+    return Case(messages, Carrier.SYSTEM, line.task, line.tier, "standing", own.language)
+
+
+def _standing_over(own: PhraseLines, rng: random.Random) -> Case:
+    """A request, under a prompt to which whatever comes is material: it is translated, sorted or named, not met."""
+    line = rng.choice([line for line in own.systems if line.task in TAKE_REQUESTS])
+    system = _say("system", expand(line.pattern, own.fillers, rng))
+    messages = (system, _say("user", _request(own, rng)[0]))
     return Case(messages, Carrier.SYSTEM, line.task, line.tier, "standing", own.language)
 
 

@@ -73,6 +73,31 @@ def test_a_system_prompt_with_a_task_decides_where_the_turn_is_material(
     assert used(said) in tiers
 
 
+@pytest.mark.parametrize(
+    ("system", "turn", "task"),
+    [
+        (
+            "Translate whatever is written to you into Dutch. Return the translation only.",
+            "Develop a pricing strategy for our ferry line, with risks.",
+            Task.OTHER,
+        ),
+        (
+            "Ordne jede Nachricht einer Abteilung zu: Einkauf, Verkauf, Lager. Antworte nur mit dem Namen.",
+            "Schreibe einen Parser für Lieferscheine in Rust, mit Tests für alle Sonderfälle.",
+            Task.CLASSIFICATION,
+        ),
+    ],
+)
+def test_a_request_is_material_to_a_system_prompt_that_only_handles_texts(
+    system: str, turn: str, task: Task
+) -> None:
+    """Who has texts translated or sorted does not want hard ones among them worked on."""
+    said = classify(say(turn, system=system))
+
+    assert (said.task, said.carrier) == (task, Carrier.SYSTEM)
+    assert used(said) is not COMPLEX
+
+
 GENERIC = (
     "You are a helpful assistant.",
     "Du bist ein hilfreicher Assistent. Antworte auf Deutsch und sei höflich.",
