@@ -17,6 +17,7 @@ from neuronode_router.auto.learning import Learning
 from neuronode_router.auto.router import AutoRouter
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.policies import Policies
+from neuronode_router.control.rollout_outcomes import RolloutOutcomes
 from neuronode_router.control.rollouts import Rollouts
 from neuronode_router.control.worker import Worker
 from neuronode_router.domain import Tier
@@ -107,6 +108,8 @@ class AdminHost:
     metrics: Metering | None = None
     proof: ProofService | None = None
     rollouts: Rollouts | None = None
+    answers: RolloutOutcomes | None = None
+    """Hears how answers turned out, for the rollout that runs."""
     policies: Policies | None = None
     shadows: Shadows | None = None
     agents: Literal["off", "read", "write"] = "read"

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -107,6 +107,11 @@ class PersonalDataRule(StrEnum):
     """They go to the own machines only: elsewhere than others, if need be."""
     REFUSE = "refuse"
     """They are refused."""
+
+    @classmethod
+    def strictest(cls, *rules: PersonalDataRule) -> PersonalDataRule:
+        """Return what holds where all of them hold together."""
+        return next((rule for rule in (cls.REFUSE, cls.LOCAL) if rule in rules), cls.ALLOW)
 
 
 class ConversationRule(StrEnum):
@@ -344,6 +349,51 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
+class ProfileEdit:
+    """A change to mappings of a profile: of tasks, and of ladders as wholes."""
+
+    tasks: Mapping[str, str] = field(default_factory=dict)
+    tiers: Mapping[Tier, tuple[str, ...]] = field(default_factory=dict)
+
+    def of(self, profile: Profile, *, name: str | None = None) -> Profile:
+        """Return the profile as the edit makes it, under another name if one is given. Never raises."""
+        return replace(
+            profile,
+            name=name or profile.name,
+            tasks=MappingProxyType({**profile.tasks, **self.tasks}),
+            tiers=MappingProxyType({**profile.tiers, **self.tiers}),
+        )
+
+    def __str__(self) -> str:
+        """Return it as receipts and the audit log tell it."""
+        ladders = {f"tiers.{tier}": ", ".join(groups) for tier, groups in self.tiers.items()}
+        return "; ".join(f"{place}: {group}" for place, group in sorted({**self.tasks, **ladders}.items()))
+
+    def to_document(self) -> dict[str, Any]:
+        """Return it as JSON-ready data, with the keys of a profile's file."""
+        ladders = {tier.value: list(groups) for tier, groups in sorted(self.tiers.items())}
+        return {"tasks": dict(sorted(self.tasks.items())), "tiers": ladders}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> ProfileEdit:
+        """Rebuild it from `to_document`'s form."""
+        ladders = {Tier(tier): tuple(groups) for tier, groups in document["tiers"].items()}
+        return cls(MappingProxyType(dict(document["tasks"])), MappingProxyType(ladders))
+
+
+EDITED = "+edit"
+"""What the name of an edited profile ends with while a rollout tries it. No profile is called so."""
+
+MOST_NAME = 64
+"""Characters of the name of a profile."""
+
+
+def edited_name(profile: str) -> str:
+    """Return what an edited profile is called while a rollout tries it."""
+    return profile[: MOST_NAME - len(EDITED)] + EDITED
+
+
+@dataclass(frozen=True, slots=True)
 class ProfileSet:
     """All profiles by name. Equal sets have equal digests, whatever the order of files and keys."""
 
@@ -461,26 +511,51 @@ class Canary:
     rollout: str
     """The id of the rollout that it belongs to."""
     profile: str
+    """Its name; `edited_name` of the active one where an edit of that is tried."""
     salt: str
     """Hexadecimal; keys the hash by which arms are chosen: another one in each rollout."""
     share: int
     """Thousandths of the conversations."""
     since: float
     """Unix time at which the share became that: who was placed before is not compared with those placed after."""
+    edit: ProfileEdit | None = None
+    """What is tried of the active profile; None where it is another profile that is tried."""
 
     def __str__(self) -> str:
         """Return it as receipts and the audit log tell it."""
-        return f"{self.profile} {self.share / 10:g} %"
+        edit = f" ({self.edit})" if self.edit else ""
+        return f"{self.profile} {self.share / 10:g} %{edit}"
 
 
 def canary_text(canary: Canary | None) -> str:
     """Return a canary as canonical JSON; the empty text where there is none."""
-    return "" if canary is None else json.dumps(asdict(canary), sort_keys=True, separators=(",", ":"))
+    if canary is None:
+        return ""
+    told = {each.name: getattr(canary, each.name) for each in fields(canary)}
+    told["edit"] = canary.edit.to_document() if canary.edit else None
+    # What has none reads as it did before there were edits.
+    told = {name: value for name, value in told.items() if value is not None}
+    return json.dumps(told, sort_keys=True, separators=(",", ":"))
 
 
 def canary_from_text(text: str) -> Canary | None:
     """Rebuild a canary from `canary_text`'s form."""
-    return Canary(**json.loads(text)) if text else None
+    if not text:
+        return None
+    told = json.loads(text)
+    edit = told.pop("edit", None)
+    return Canary(**told, edit=ProfileEdit.from_document(edit) if edit else None)
+
+
+def answering(profiles: ProfileSet, active: str, canary: Canary | None) -> Mapping[str, Profile]:
+    """Return the profiles that can answer requests, by name: those of the files, and the edited one that is tried.
+
+    Raises `KeyError` where an edit of a profile is tried that the set does not have.
+    """
+    if canary is None or canary.edit is None:
+        return profiles.profiles
+    tried = canary.edit.of(profiles.profiles[active], name=canary.profile)
+    return MappingProxyType({**profiles.profiles, tried.name: tried})
 
 
 @dataclass(frozen=True, slots=True)
@@ -619,6 +694,11 @@ class ControlState:
     steering: Steering = NOT_STEERED
     shadow: Shadow | None = None
     """None while no profile is compared with what clients get."""
+
+    @property
+    def answering(self) -> Mapping[str, Profile]:
+        """The profiles that can answer requests; see `answering`."""
+        return answering(self.profiles, self.active, self.canary)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
     - RevisionConflict      If-Match named another revision than the current one
     - UnknownRevision       a rollback names a revision that was never committed
     - StoreUnavailable      the SQL store did not answer; the last snapshot keeps serving
+      - CommitUnknown       it did not answer the commit: the change may be in force
     - NotReady              no control state yet: nothing valid was ever committed
     - IdempotencyMismatch   an Idempotency-Key came back with another request
     - AuditBroken           the audit chain does not verify
@@ -26,6 +27,7 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
     - NothingHeld           a release where nobody holds a profile
     - UnknownRollout        no rollout has this id, or none runs
     - RolloutRefused        a rollout that cannot begin, or an act that cannot be done where it stands
+    - FactNotRecorded       a guard on what is not recorded in this proxy
     - LeaseLost             another worker leads now; what this one was about to write is not written
   + AccessError
     - NotAuthenticated      no key, or a key nobody knows
@@ -207,6 +209,13 @@ class StoreUnavailable(ControlError):
     fix = "Check the database named by NEURONODE_STATE_URL, then repeat."
 
 
+class CommitUnknown(StoreUnavailable):
+    """The SQL store did not answer the commit itself: the change may be in force, now or once the store goes on."""
+
+    code = "commit_unknown"
+    fix = "Look at GET /admin/profiles/status, or repeat with the same Idempotency-Key: it is not done twice."
+
+
 class NotReady(ControlError):
     """Nothing valid has been committed yet, so there is nothing to switch."""
 
@@ -291,6 +300,13 @@ class RolloutRefused(ControlError):
 
     code = "rollout_refused"
     fix = "Look at it with GET /admin/rollouts or `neuronode rollout status`; abort or promote it first."
+
+
+class FactNotRecorded(ControlError):
+    """A guard on what is not recorded in this proxy: it would wait for ever."""
+
+    code = "fact_not_recorded"
+    fix = "Set NEURONODE_HISTORY=on and restart the proxy, or leave that guard out."
 
 
 class UnknownShadow(ControlError):

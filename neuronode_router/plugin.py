@@ -62,6 +62,7 @@ def _admin_host() -> AdminHost:
         metrics=runtime.metering,
         proof=runtime.proof,
         rollouts=runtime.rollout.rollouts,
+        answers=runtime.rollout.outcomes,
         policies=runtime.policy.policies,
         shadows=runtime.shadow.shadows,
         agents=runtime.settings.mcp,

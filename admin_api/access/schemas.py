@@ -8,7 +8,7 @@ from pydantic import Field
 
 from admin_api.http.schemas import Body, Document, GatedOptions, Name
 from neuronode_router.access import Role
-from neuronode_router.domain import Beyond
+from neuronode_router.domain import Beyond, PersonalDataRule
 
 
 class CallerDocument(Document):
@@ -23,6 +23,10 @@ class CallerDocument(Document):
     """The highest tier that `auto` uses for the caller."""
     manages: list[str]
     """Teams whose profile the caller may choose."""
+    residency: list[str]
+    """The places, one of which must be where the data of the caller's requests goes; empty: anywhere."""
+    personal_data: PersonalDataRule
+    """What becomes of the caller's requests that hold personal data, whatever profile decides."""
 
 
 class AccessKeyDocument(CallerDocument):

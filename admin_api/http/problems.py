@@ -77,6 +77,7 @@ KINDS: Mapping[str, Kind] = {
     "unknown_shadow": Kind(404, "No such shadow comparison"),
     "shadow_refused": Kind(409, "The shadow comparison cannot do that now"),
     "nothing_held": Kind(409, "Nobody holds a profile"),
+    "fact_not_recorded": Kind(422, "Nothing is recorded by which that could be watched"),
     "rollout_refused": Kind(409, "The rollout cannot do that now"),
     "body_too_slow": Kind(408, "The body did not arrive in time"),
     "revision_conflict": Kind(412, "Another revision is current"),
@@ -93,6 +94,7 @@ KINDS: Mapping[str, Kind] = {
     "not_ready": Kind(503, "Nothing has been committed yet"),
     "history_unavailable": Kind(503, "The history of decisions is off or cannot be used"),
     "store_unavailable": Kind(503, "The state store does not answer"),
+    "commit_unknown": Kind(503, "Nobody can tell whether the change was committed"),
 }
 """Every error code the admin API answers with."""
 

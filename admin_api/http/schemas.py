@@ -87,11 +87,9 @@ class WriteOptions(Body):
     """Check and show what would change; change nothing."""
 
 
-class GatedOptions(WriteOptions):
-    """What a write may be told that can put an unproven profile in force."""
+class WarmOptions(WriteOptions):
+    """What a write may be told that can put other groups in force."""
 
-    force: bool = False
-    """Also onto a profile that is not proven to answer, or whose local models stay cold; the audit log shows it."""
     warm: WarmMode | None = None
     """Whether it waits until Ollama models are in memory, has them loaded afterwards, or leaves them alone. Default:
     the proxy's setting, which is `background` where nobody changed it."""
@@ -99,3 +97,10 @@ class GatedOptions(WriteOptions):
     """How many seconds the models may take. Default: the proxy's setting, 120 where nobody changed it."""
     pull: bool = False
     """Fetch the models that an Ollama does not have."""
+
+
+class GatedOptions(WarmOptions):
+    """What a write may be told that can put an unproven profile in force."""
+
+    force: bool = False
+    """Also onto a profile that is not proven to answer, or whose local models stay cold; the audit log shows it."""

@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from admin_api.http.endpoints import READ, WRITE, Endpoint
 from admin_api.http.guard import Call, Caller, Committed, etag
 from admin_api.http.schemas import Name
-from admin_api.http.writes import Edit, Post, QueryOptions, ReceiptDocument, present
+from admin_api.http.writes import Edit, Post, ReceiptDocument, WarmQuery, present
 from admin_api.profiles.schemas import (
     DiffDocument,
     MappingBody,
@@ -122,7 +122,7 @@ async def reload(write: Post, response: Response, body: ReloadBody | None = None
 
 
 async def put_profile(
-    write: Edit, name: str, body: ProfileBody, query: QueryOptions, response: Response
+    write: Edit, name: str, body: ProfileBody, query: WarmQuery, response: Response
 ) -> ReceiptDocument:
     """Replace a profile, or add one: its file is written, and it takes effect like a switch."""
     document = file_document(name, body)
@@ -131,7 +131,7 @@ async def put_profile(
 
 
 async def put_task(
-    write: Edit, name: str, task: str, body: MappingBody, query: QueryOptions, response: Response
+    write: Edit, name: str, task: str, body: MappingBody, query: WarmQuery, response: Response
 ) -> ReceiptDocument:
     """Let another model group serve one task of one profile."""
     options = write.options(f"put {name} {task}", query.model_dump() | {"group": body.group})

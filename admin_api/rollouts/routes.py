@@ -28,8 +28,9 @@ LACKING = "Nothing can be rolled out here yet."
 
 
 async def start_rollout(write: Post, body: RolloutBody, response: Response) -> ReceiptDocument:
-    """Let a share of the conversations try another profile, and watch it. One rollout runs at a time.
+    """Let a share of the conversations try another profile, or an edit of the active one, and watch it.
 
+    One rollout runs at a time.
     The header Location of the answer names it.
     """
     options = write.options("start rollout", body.model_dump(mode="json"))
@@ -63,7 +64,7 @@ async def read_rollout_history(call: Reader, name: str) -> RolloutHistoryDocumen
 async def promote_rollout(
     write: Post, name: str, response: Response, body: WriteOptions | None = None
 ) -> ReceiptDocument:
-    """Make the profile that is tried the active one, now."""
+    """Make what is tried what answers everybody, now. An edit is written into the file of its profile."""
     return await _act(write, name, Act.PROMOTE, body, response)
 
 

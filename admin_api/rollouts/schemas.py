@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from admin_api.http.schemas import Body, Document, GatedOptions, Name
+from admin_api.http.schemas import Body, Document, GatedOptions, GroupName, Name
 from neuronode_router.control.rollout_store import RolloutEvent
 from neuronode_router.control.rollouts import RolloutView
+from neuronode_router.domain import ProfileEdit, Tier
+from neuronode_router.profiles.schema import MAX_LADDER, MAX_TASKS
 from neuronode_router.rollouts.course import (
     DEFAULT_HOLD_SECONDS,
     DEFAULT_LEAST,
@@ -56,10 +58,34 @@ class GuardBody(Body):
         return Guard(**self.model_dump())
 
 
-class RolloutBody(GatedOptions):
-    """A profile that is to be tried, step by step, and become the active one."""
+class EditBody(Body):
+    """Mappings of the active profile that are to be others, with the keys of its file. What is not named stays."""
 
-    profile: Name
+    model_config = ConfigDict(json_schema_extra={"example": {"tasks": {"chat": "chat_premium"}}})
+
+    tasks: Annotated[dict[Name, GroupName], Field(max_length=MAX_TASKS)] = {}
+    """The model group of a task, or `auto`."""
+    tiers: dict[Tier, Annotated[list[GroupName], Field(min_length=1, max_length=MAX_LADDER)]] = {}
+    """The ladder of a tier, as a whole."""
+
+    @model_validator(mode="after")
+    def _changing(self) -> Self:
+        if not self.tasks and not self.tiers:
+            raise ValueError("an edit needs tasks or tiers")
+        return self
+
+    def edit(self) -> ProfileEdit:
+        """Return what is ordered."""
+        return ProfileEdit(self.tasks, {tier: tuple(groups) for tier, groups in self.tiers.items()})
+
+
+class RolloutBody(GatedOptions):
+    """What is to be tried, step by step: another profile, or an edit of the active one. One of them is needed."""
+
+    profile: Name | None = None
+    """It becomes the active one in the end."""
+    edit: EditBody | None = None
+    """It is written into the active profile's file in the end."""
     steps: Annotated[
         list[Annotated[float, Field(ge=0.1, le=100, allow_inf_nan=False)]],
         Field(min_length=1, max_length=MOST_STEPS),
@@ -75,6 +101,12 @@ class RolloutBody(GatedOptions):
     """Requests of each arm without which no step is left behind."""
 
     @model_validator(mode="after")
+    def _one_thing(self) -> Self:
+        if (self.profile is None) is (self.edit is None):
+            raise ValueError("a rollout needs either profile or edit")
+        return self
+
+    @model_validator(mode="after")
     def _growing(self) -> Self:
         shares = [*map(_thousandths, self.steps)]
         if any(after <= before for before, after in pairwise(shares)) or shares[0] >= WHOLE:
@@ -85,7 +117,23 @@ class RolloutBody(GatedOptions):
         """Return what is ordered."""
         shares = tuple(share for share in map(_thousandths, self.steps) if share < WHOLE)
         guards = tuple(one.guard() for one in self.guards) if self.guards else DEFAULT_GUARDS
-        return RolloutPlan(self.profile, shares, self.hold, guards, self.on_breach, self.on_done, self.least)
+        return RolloutPlan(
+            profile=self.profile or "",
+            steps=shares,
+            hold_seconds=self.hold,
+            guards=guards,
+            on_breach=self.on_breach,
+            on_done=self.on_done,
+            least=self.least,
+            edit=self.edit.edit() if self.edit else None,
+        )
+
+
+class EditDocument(Document):
+    """Mappings that are tried, with the keys of a profile's file."""
+
+    tasks: dict[str, str]
+    tiers: dict[str, list[str]]
 
 
 class RolloutDocument(Document):
@@ -93,7 +141,9 @@ class RolloutDocument(Document):
 
     id: str
     profile: str
-    """Which is tried."""
+    """Which is tried. An edited one is called `<profile>+edit` for as long."""
+    edit: EditDocument | None
+    """What is tried of the active profile; null where another profile is tried."""
     control: str
     """Which was active when it began."""
     phase: Phase
@@ -167,6 +217,7 @@ def _fields(rollout: Rollout) -> Mapping[str, Any]:
         "steps": [share / PERCENT for share in plan.steps],
         "hold": plan.hold_seconds,
         "guards": list(plan.guards),
+        "edit": plan.edit and EditDocument(**plan.edit.to_document()),
     }
 
 

@@ -6,7 +6,7 @@ It must not know prompts, nor who answers: it makes an order of a request, has i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -35,7 +35,9 @@ from admin_api.tasks.schemas import (
 from neuronode_router.access import key_hash
 from neuronode_router.domain import AUTO, Tier
 from neuronode_router.errors import UnknownTemplate
+from neuronode_router.rollouts.facts import AnswerOutcome
 from neuronode_router.tasks.engine import TaskOrder, TaskOutcome, run
+from neuronode_router.tasks.escalation import EscalationReason
 from neuronode_router.tasks.inputs import Inputs
 from neuronode_router.tasks.presenters import (
     analysis_result,
@@ -49,6 +51,13 @@ from neuronode_router.tasks.template import FreeText, GivenLabels, JsonShape, La
 
 OUTPUTS = {Labels: "labels", GivenLabels: "labels_from", JsonShape: "json_schema", FreeText: "text"}
 
+
+FORMS: Mapping[type, tuple[AnswerOutcome, AnswerOutcome]] = {
+    Labels: (AnswerOutcome.LABEL, AnswerOutcome.NO_LABEL),
+    GivenLabels: (AnswerOutcome.LABEL, AnswerOutcome.NO_LABEL),
+    JsonShape: (AnswerOutcome.SCHEMA, AnswerOutcome.NO_SCHEMA),
+}
+"""How it is called that an answer should have had a form, and that it had not."""
 
 LACKING = "The task API has not been started in this worker."
 
@@ -100,6 +109,8 @@ class TaskRunner:
         )
         async with self._proxy.completions(self._request, task=order.task.name) as complete:
             outcome = await self._while_listening(run(order, complete))
+        if self._call.host.answers is not None:
+            self._call.host.answers.heard(outcome.first.call_id, *_turned_out(template, outcome))
         if self._call.host.feedback is not None:
             by, key = self._call.principal, key_hash(bearer(self._request))
             self._call.host.feedback.turned_out(outcome, by=by, key_hash=key)
@@ -117,6 +128,19 @@ class TaskRunner:
             working.cancel()
             leaving.cancel()
             await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+def _turned_out(template: TaskTemplate, outcome: TaskOutcome) -> Iterator[AnswerOutcome]:
+    """Yield what the first answer to a task says of whoever gave it."""
+    yield AnswerOutcome.RUN
+    if outcome.escalated:
+        yield AnswerOutcome.ESCALATED
+    form = FORMS.get(type(template.output))
+    if form is not None:
+        wanted, missed = form
+        yield wanted
+        if EscalationReason.INVALID in outcome.reasons:
+            yield missed
 
 
 async def _runner(call: Caller, request: Request) -> TaskRunner:

@@ -41,6 +41,7 @@ from admin_api.usage.series import (
     request_document,
     series_document,
 )
+from neuronode_router.domain import Actor, WarmReport
 from neuronode_router.errors import NotAllowed, Problem, UnknownCall, UnknownProfile
 from neuronode_router.routing.residency import is_within, required
 from neuronode_router.usage.explain import Explanation
@@ -118,7 +119,9 @@ async def plan(call: LimitedReader, state: Committed, body: PlanBody) -> PlanDoc
     if body.profile not in profiles:
         raise UnknownProfile(body.profile, list(profiles))
     since, until = body.ends(service.clock(), default=LAST_WEEK)
-    return _plan(await service.forecast(profiles[body.profile], since, until))
+    forecast = await service.forecast(profiles[body.profile], since, until)
+    warm = await call.host.manager.outlook(body.profile, actor=Actor(call.principal.signature))
+    return _plan(forecast, warm)
 
 
 async def explain_request(call: LimitedCaller, state: Committed, call_id: CallId) -> ExplanationDocument:
@@ -171,7 +174,7 @@ def _figures(figures: Figures) -> FiguresDocument:
     )
 
 
-def _plan(found: Forecast) -> PlanDocument:
+def _plan(found: Forecast, warm: WarmReport | None) -> PlanDocument:
     def amount(of: Amount) -> AmountDocument:
         if not of.priced:
             return AmountDocument(unpriced=of.unpriced)
@@ -191,6 +194,7 @@ def _plan(found: Forecast) -> PlanDocument:
             found.caches, usd_per_day=None if found.caches.usd is None else found.caches.usd / found.days
         ),
         basis=ASSUMPTIONS,
+        warm=warm,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from admin_api.http.schemas import Body, Document, Name
-from neuronode_router.domain import NAME_PATTERN
+from neuronode_router.domain import NAME_PATTERN, WarmReport
 from neuronode_router.usage.periods import DAY, HOUR, MINUTE
 from neuronode_router.usage.prices import Basis
 from neuronode_router.usage.report import GROUPINGS
@@ -262,6 +262,8 @@ class PlanDocument(Document):
     caches: CacheLossDocument
     basis: tuple[str, ...]
     """What the forecast assumes, in words."""
+    warm: WarmReport | None
+    """What a switch to it would do about local models now; null where it has to do with none."""
 
 
 class AlternativeDocument(Document):

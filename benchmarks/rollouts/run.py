@@ -1,6 +1,7 @@
 """Simulated rollouts: false alarms of equal arms, requests until a worse arm goes back, and requests it harms.
 
-Usage: python -m benchmarks.rollouts.run [--rollouts 1000]. Writes benchmarks/rollouts/results.md. The engine is the
+Usage: python -m benchmarks.rollouts.run [--rollouts 1000] [--answers]. Writes benchmarks/rollouts/results.md, and with
+`--answers` benchmarks/rollouts/answers.md: the same of how answers turned out. The engine is the
 real one (`judge`, `next_act`); only requests are drawn. Nothing is timed, so other load does not matter.
 """
 
@@ -11,15 +12,17 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from neuronode_router.histogram import BUCKETS, GROWTH
 from neuronode_router.rollouts.course import Act, Phase, Rollout, RolloutPlan, after, next_act
-from neuronode_router.rollouts.facts import MICRO_USD, ArmFacts, BothArms
+from neuronode_router.rollouts.facts import MICRO_USD, AnswerOutcome, ArmFacts, BothArms
 from neuronode_router.rollouts.guards import DEFAULT_GUARDS, Guard, Metric, judge
 
+STEPS = (10, 100, 500)
 RATE = 50
 """Requests a second."""
 LOOK_SECONDS = 4
@@ -30,6 +33,14 @@ GUARDS = (
     Guard(Metric.FIRST_TOKEN_P95_MS, times=1.5),
     Guard(Metric.COST_USD, times=1.2),
 )
+ANSWERS = (
+    Guard(Metric.LABEL_FAILURE_RATE, worse_by=0.02),
+    Guard(Metric.SCHEMA_FAILURE_RATE, worse_by=0.02),
+    Guard(Metric.ESCALATION_RATE, worse_by=0.05),
+    Guard(Metric.NEGATIVE_FEEDBACK_RATE, worse_by=0.01),
+)
+RUNS, LABELS = 0.3, 0.5
+"""Shares: of requests that are runs of the task API, and of these that want a label; the others want a schema."""
 PERSON_SECONDS = 600
 """When a person who was called looks at a dashboard, and switches back."""
 RESULTS = Path(__file__).with_name("results.md")
@@ -45,13 +56,20 @@ class ArmNature:
     first_token: float = 300.0
     cost: float = 0.002
     spread: float = 0.8
+    formless: float = 0.02
+    """Of answers that should have a form, those that have not."""
+    escalated: float = 0.05
+    """Of runs of the task API."""
+    blamed: float = 0.005
+    """Of all requests, those that somebody calls wrong."""
 
 
 class Traffic:
     """Draws requests of one arm and adds them up by task, as usage does."""
 
-    def __init__(self, nature: ArmNature, generator: np.random.Generator) -> None:
+    def __init__(self, nature: ArmNature, generator: np.random.Generator, *, answers: bool) -> None:
         self._nature = nature
+        self._facts = self._turned_out if answers else self._asked
         self._generator = generator
         self.facts = dict.fromkeys(TASKS, ArmFacts())
         self.harmed = 0
@@ -62,7 +80,23 @@ class Traffic:
         for task, count in zip(TASKS, by_task, strict=True):
             self.facts[task] = self.facts[task].plus(self._facts(int(count)))
 
-    def _facts(self, count: int) -> ArmFacts:
+    def _turned_out(self, count: int) -> ArmFacts:
+        nature, drawn = self._nature, self._generator.binomial
+        runs = int(drawn(count, RUNS))
+        labels = int(drawn(runs, LABELS))
+        found = {
+            AnswerOutcome.RUN: runs,
+            AnswerOutcome.ESCALATED: int(drawn(runs, nature.escalated)),
+            AnswerOutcome.LABEL: labels,
+            AnswerOutcome.NO_LABEL: int(drawn(labels, nature.formless)),
+            AnswerOutcome.SCHEMA: runs - labels,
+            AnswerOutcome.NO_SCHEMA: int(drawn(runs - labels, nature.formless)),
+            AnswerOutcome.NEGATIVE: int(drawn(count, nature.blamed)),
+        }
+        self.harmed += found[AnswerOutcome.NO_LABEL] + found[AnswerOutcome.NO_SCHEMA]
+        return ArmFacts(count, outcomes=found)
+
+    def _asked(self, count: int) -> ArmFacts:
         nature, generator = self._nature, self._generator
         errors = int(generator.binomial(count, nature.errors))
         self.harmed += errors
@@ -98,13 +132,16 @@ class Course:
     looks: int
 
 
-def roll(canary: ArmNature, control: ArmNature, seed: int, *, hold: float, steps: Sequence[int]) -> Course:
+def roll(
+    canary: ArmNature, control: ArmNature, seed: int, *, hold: float, guards: Sequence[Guard] = GUARDS
+) -> Course:
     """Run one rollout to its end, or until it asks."""
     generator = np.random.default_rng(seed)
-    plan = RolloutPlan("canary", steps=tuple(steps), hold_seconds=hold, guards=GUARDS)
-    tests = sum(len(list(guard.limits())) for guard in GUARDS) * (len(TASKS) + 2) * len(steps)
+    plan = RolloutPlan("canary", steps=STEPS, hold_seconds=hold, guards=tuple(guards))
+    tests = sum(len(list(guard.limits())) for guard in guards) * (len(TASKS) + 2) * len(STEPS)
     rollout = Rollout("r", plan, "control", "00", tests=tests, started_at=0.0)
-    stays, tries = Traffic(control, generator), Traffic(canary, generator)
+    traffic = partial(Traffic, generator=generator, answers=guards is ANSWERS)
+    stays, tries = traffic(control), traffic(canary)
     requests = tried = failed = looks = 0
     while rollout.phase is Phase.RUNNING:
         count = RATE * LOOK_SECONDS
@@ -114,12 +151,12 @@ def roll(canary: ArmNature, control: ArmNature, seed: int, *, hold: float, steps
         requests, tried, looks = requests + count, tried + trying, looks + 1
         rollout = replace(rollout, held=rollout.held + LOOK_SECONDS)
         facts = {task: BothArms(stays.facts[task], tries.facts[task]) for task in TASKS}
-        done = next_act(rollout, judge(GUARDS, facts, alpha=rollout.alpha, least=plan.least))
+        done = next_act(rollout, judge(guards, facts, alpha=rollout.alpha, least=plan.least))
         if done.act is not None:
             rollout = after(rollout, done.act, now=0.0)
             if done.act is Act.STEP:
                 failed += tries.harmed
-                stays, tries = Traffic(control, generator), Traffic(canary, generator)
+                stays, tries = traffic(control), traffic(canary)
     return Course(rollout.phase, rollout.step, requests, tried, failed + tries.harmed, looks)
 
 
@@ -127,15 +164,21 @@ def _quantile(values: Sequence[int], share: float) -> int:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
-def equal_arms(rollouts: int) -> str:
+NATURES = (
+    "1 % errors, 1 % fallbacks",
+    "30 % runs of the task API: 2 % of their answers without their form, 5 % escalated; 0.5 % of all called wrong",
+)
+
+
+def equal_arms(rollouts: int, guards: Sequence[Guard] = GUARDS) -> str:
     """Return how often equal arms are aborted, looked at after every 200 requests."""
     arms = ArmNature()
-    found = [roll(arms, arms, seed, hold=120, steps=(10, 100, 500)) for seed in range(rollouts)]
+    found = [roll(arms, arms, seed, hold=120, guards=guards) for seed in range(rollouts)]
     false = sum(one.phase is Phase.ABORTED for one in found)
     looks = sum(one.looks for one in found)
     return (
-        f"{rollouts} rollouts of equal arms (1 % errors, 1 % fallbacks; steps of 1, 10 and 50 % for two minutes at "
-        f"{RATE} requests a second; {len(TASKS)} tasks, {len(GUARDS)} guards; {looks} looks): "
+        f"{rollouts} rollouts of equal arms ({NATURES[guards is ANSWERS]}; steps of 1, 10 and 50 % for two minutes at "
+        f"{RATE} requests a second; {len(TASKS)} tasks, {len(guards)} guards; {looks} looks): "
         f"**{false} aborted ({false / rollouts:.2%})**.\n"
     )
 
@@ -155,7 +198,7 @@ def worse_arms(rollouts: int) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for name, nature in rows.items():
-        found = [roll(nature, ArmNature(), seed, hold=3600, steps=(10, 100, 500)) for seed in range(rollouts)]
+        found = [roll(nature, ArmNature(), seed, hold=3600) for seed in range(rollouts)]
         aborted = [one for one in found if one.phase is Phase.ABORTED]
         first = sum(one.step == 0 for one in aborted)
         asked = [one.requests for one in aborted] or [0]
@@ -169,11 +212,50 @@ def worse_arms(rollouts: int) -> str:
     return "\n".join(text) + "\n"
 
 
+def worse_answers(rollouts: int) -> str:
+    """Return a table: what it takes until a canary goes back that answers worse."""
+    rows = {
+        "10 of 100 labels and schemas more are missed": ArmNature(formless=0.12),
+        "20 of 100 runs more escalate": ArmNature(escalated=0.25),
+        "5 of 100 requests more are called wrong": ArmNature(blamed=0.055),
+    }
+    text = [
+        "| canary | aborted | in the first step | requests until then, p50 and p95 | of these tried |",
+        "|---|---|---|---|---|",
+    ]
+    for name, nature in rows.items():
+        found = [roll(nature, ArmNature(), seed, hold=3600, guards=ANSWERS) for seed in range(rollouts)]
+        aborted = [one for one in found if one.phase is Phase.ABORTED]
+        asked, tried = [one.requests for one in aborted] or [0], [one.tried for one in aborted] or [0]
+        text.append(
+            f"| {name} | {len(aborted)} of {rollouts} | {sum(one.step == 0 for one in aborted)} "
+            f"| {_quantile(asked, 0.5)}, {_quantile(asked, 0.95)} | {_quantile(tried, 0.5)}, {_quantile(tried, 0.95)} |"
+        )
+    return "\n".join(text) + "\n"
+
+
+def write_answers(rollouts: int) -> None:
+    """Write the results of guards on how answers turned out."""
+    few = max(1, rollouts // 40)
+    RESULTS.with_name("answers.md").write_text(
+        "# Guards on how answers turned out, simulated\n\n"
+        f"`python -m benchmarks.rollouts.run --answers --rollouts {rollouts}`, otherwise as in "
+        "[results.md](results.md).\n\n"
+        f"{equal_arms(rollouts, ANSWERS)}\n"
+        f"Worse arms, {few} rollouts each, steps of 1, 10 and 50 % for an hour each, {RATE} requests a second:\n\n"
+        f"{worse_answers(few)}"
+    )
+
+
 def main() -> None:
     """Write the results."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rollouts", type=int, default=1000)
+    parser.add_argument("--answers", action="store_true", help="Guards on how answers turned out instead.")
     options = parser.parse_args()
+    if options.answers:
+        write_answers(options.rollouts)
+        return
     few = max(1, options.rollouts // 40)
     RESULTS.write_text(
         "# Rollouts, simulated\n\n"

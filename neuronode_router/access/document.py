@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from neuronode_router.access.keys import AccessKey
 from neuronode_router.access.rules import Role
-from neuronode_router.domain import NAME_PATTERN, Tier
+from neuronode_router.domain import NAME_PATTERN, PersonalDataRule, Tier
 from neuronode_router.errors import Problem
 from neuronode_router.safe_yaml import Source, YamlCaps, read_yaml
 
@@ -38,6 +38,7 @@ class _Entry(BaseModel):
     max_tier: Literal["fast", "medium", "complex"] = "complex"
     manages: list[Name] = []
     residency: Place | Annotated[list[Place], Field(min_length=1, max_length=16)] | None = None
+    personal_data: Literal["allow", "local", "refuse"] = "allow"
 
     def to_key(self) -> AccessKey:
         return AccessKey(
@@ -51,6 +52,7 @@ class _Entry(BaseModel):
             max_tier=Tier(self.max_tier),
             manages=tuple(self.manages),
             residency=(self.residency,) if isinstance(self.residency, str) else tuple(self.residency or ()),
+            personal_data=PersonalDataRule(self.personal_data),
         )
 
 
@@ -106,6 +108,8 @@ def entry_document(key: AccessKey) -> dict[str, Any]:
     fields |= {name: value for name, value in optional.items() if value}
     if key.max_tier is not Tier.COMPLEX:
         fields["max_tier"] = key.max_tier.value
+    if key.personal_data is not PersonalDataRule.ALLOW:
+        fields["personal_data"] = key.personal_data.value
     if key.expires is not None:
         fields["expires"] = datetime.fromtimestamp(int(key.expires), UTC)
     return fields

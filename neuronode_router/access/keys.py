@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from neuronode_router.access.rules import Principal, Role
-from neuronode_router.domain import Tier
+from neuronode_router.domain import PersonalDataRule, Tier
 
 KEY_PREFIX = "sk-neuronode-"
 
@@ -32,6 +32,7 @@ class AccessKey:
     max_tier: Tier = Tier.COMPLEX
     manages: tuple[str, ...] = ()
     residency: tuple[str, ...] = ()
+    personal_data: PersonalDataRule = PersonalDataRule.ALLOW
 
     @property
     def principal(self) -> Principal:
@@ -44,6 +45,7 @@ class AccessKey:
             max_tier=self.max_tier,
             manages=self.manages,
             residency=self.residency,
+            personal_data=self.personal_data,
         )
 
 

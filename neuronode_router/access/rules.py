@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from neuronode_router.domain import Binding, Profile, Tier
+from neuronode_router.domain import Binding, PersonalDataRule, Profile, Tier
 from neuronode_router.errors import NotAllowed
 
 EVERY_PROFILE = "*"
@@ -40,10 +40,17 @@ class Principal:
     """Team ids whose profile this caller may choose, among those that allow the team."""
     residency: tuple[str, ...] = ()
     """The places, one of which must be where the data of the caller's requests goes; empty: anywhere."""
+    personal_data: PersonalDataRule = PersonalDataRule.ALLOW
+    """What becomes of the caller's requests that hold personal data, whatever the profile says that is not stricter."""
     id: str = ""
     """What LiteLLM knows the caller by, which nobody can choose: the key's hash, else `user:<id>`. Empty for keys of
     the access file, whose names are administrators' choice.
     """
+
+    @property
+    def confines(self) -> bool:
+        """Whether anything is said of where the data of the caller's requests may go."""
+        return bool(self.residency) or self.personal_data is not PersonalDataRule.ALLOW
 
     @property
     def identity(self) -> str:

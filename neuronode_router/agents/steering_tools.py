@@ -37,10 +37,18 @@ class PreviewArguments(ToolArguments):
     days: Annotated[float, Field(gt=0, le=62, description="Days from now.")] = 14
 
 
-class RolloutStartArguments(ToolArguments):
-    """The profile that is to be tried, and how."""
+class RolloutEditArguments(ToolArguments):
+    """What the active profile is to say, with the keys of its file."""
 
-    profile: ProfileName
+    tasks: Annotated[dict[str, str], Field(description="Model groups by task.")] = {}
+    tiers: Annotated[dict[str, list[str]], Field(description="Ladders of model groups by tier.")] = {}
+
+
+class RolloutStartArguments(ToolArguments):
+    """What is to be tried, and how: a profile, or an edit of the active one."""
+
+    profile: ProfileName | None = None
+    edit: RolloutEditArguments | None = None
     reason: Reason = ""
     steps: Annotated[
         list[float] | None,
@@ -120,14 +128,15 @@ STEERING_TOOLS = (
     ),
     AgentTool(
         "rollout_start",
-        "Let a growing share of the conversations try a profile, watched against the active one. Returns the receipt.",
+        "Let a growing share of the conversations try a profile, or an edit of the active one's mappings, watched"
+        " against the active one. Returns the receipt.",
         RolloutStartArguments,
         _rollout_start,
         writes=True,
     ),
     AgentTool(
         "rollout_promote",
-        "Make the profile that is tried the active one, for everybody, now. Returns the receipt.",
+        "Make what is tried what answers everybody, now; an edit is written into its profile. Returns the receipt.",
         ReasonArguments,
         _rollout("promote"),
         writes=True,

@@ -168,7 +168,7 @@ class AutoRouter:
         said = conversation.read(body)
         if caller.places:
             said = replace(said, needs=replace(said.needs, places=caller.places))
-        profile = snapshot.state.profiles.profiles[decision.profile]
+        profile = snapshot.profiles[decision.profile]
         excerpt, classification = self._read(decision, said)
         # What a front end asks in passing is no part of the session that it asks about.
         in_passing = excerpt is not None and excerpt.errand is not None

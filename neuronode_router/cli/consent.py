@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import click
@@ -19,6 +19,9 @@ from neuronode_router.cli.terminal import Part, answer, changes_table, clean, no
 from neuronode_router.errors import SettingsError
 
 Receipt = Mapping[str, Any]
+
+Warmed = tuple[dict[str, object], float]
+"""What a change is told of local models, and how many seconds more the proxy may take for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class PendingChange:
     body: Mapping[str, Any] | None
     if_match: str | None = None
     """The state it is based on; None: whatever it is when the change is first looked at."""
+    beside: Mapping[str, object] = field(default_factory=dict)
+    """Options of its own."""
     options_in_query: bool = False
     """Where the route takes its options: in the query where the body is the edit itself, else in the body."""
     patience: float = 0.0
@@ -62,10 +67,13 @@ class PendingChange:
     def _send(
         self, connection: Connection, options: Mapping[str, object], if_match: str | None
     ) -> HttpAnswer:
-        if self.options_in_query:
-            return connection.send(self.method, self.path, self.body, if_match=if_match, params=options)
-        body = {**(self.body or {}), **options}
-        return connection.send(self.method, self.path, body, if_match=if_match, patience=self.patience)
+        options = {**self.beside, **options}
+        body, params = (
+            (self.body, options) if self.options_in_query else ({**(self.body or {}), **options}, None)
+        )
+        return connection.send(
+            self.method, self.path, body, if_match=if_match, params=params, patience=self.patience
+        )
 
 
 def forced(*, force: bool) -> dict[str, object]:
@@ -73,7 +81,7 @@ def forced(*, force: bool) -> dict[str, object]:
     return {"force": True} if force else {}
 
 
-def warmed(given: dict[str, Any]) -> tuple[dict[str, object], float]:
+def warmed(given: dict[str, Any]) -> Warmed:
     """Take what `options.warm_options` gave; return what a body says of it, and how long the proxy may take for it.
 
     Nothing is said where nothing was given, which an older proxy understands too.
@@ -107,7 +115,7 @@ def carry_out(
         show(*_planned(preview.document, outlook), err=True)
         require_consent("Make this change?")
         if_match = preview.etag
-    if (change.body or {}).get("warm") == "wait":
+    if {**(change.body or {}), **change.beside}.get("warm") == "wait":
         note("Loading models; `neuronode status` shows how far that is.")
     receipt = change.make(connection, how, if_match=if_match)
     answer(receipt, lambda: _made(receipt, changes=how.yes), as_json=how.as_json)
@@ -137,7 +145,7 @@ def _planned(receipt: Receipt, outlook: Callable[[], Sequence[Part]]) -> list[Pa
         *_changes(receipt),
         *([""] if told else []),
         *told,
-        *_models(receipt),
+        *model_lines(receipt),
         *_running(receipt),
         *_warnings(receipt),
     ]
@@ -153,7 +161,7 @@ def _made(receipt: Receipt, *, changes: bool) -> list[Part]:
     return [
         f"{_profiles(receipt)}, revision {receipt['revision']} {outcome}",
         *_conversations(receipt),
-        *_models(receipt),
+        *model_lines(receipt),
         *_running(receipt),
         *_warnings(receipt),
         *(_changes(receipt) if changes else ()),
@@ -190,8 +198,8 @@ def _running(receipt: Receipt) -> Iterator[str]:
         yield f"Running: caches answered {much} of what these tasks asked in the last 10 minutes."
 
 
-def _models(receipt: Receipt) -> Iterator[str]:
-    """Yield what becomes of local models; nothing where there are none, or an older proxy does not say."""
+def model_lines(receipt: Receipt) -> Iterator[str]:
+    """Yield what becomes of local models, or would; nothing where there are none, or an older proxy does not say."""
     told = receipt.get("warm") or {}
     yield from (clean(f"Models: {sentence}") for sentence in told.get("said", ()))
     if told.get("waited_s"):

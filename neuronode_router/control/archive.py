@@ -52,7 +52,6 @@ def archive(database: Database, file: Path, *, before: float) -> Archived:
         if archived_until(connection).revision + 1 != rows[0].revision:
             raise SettingsError("Somebody else has archived these rows meanwhile.", fix=SHORTER)
         sets = _drop(connection, rows[-1])
-        connection.commit()
     return Archived(rows[0].revision, rows[-1].revision, sets)
 
 

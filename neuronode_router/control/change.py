@@ -5,7 +5,7 @@ It must not know how any of it is done.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Required, TypeAlias, TypedDict
 
@@ -21,10 +21,12 @@ from neuronode_router.domain import (
     Canary,
     ControlState,
     GateResult,
+    Profile,
     ProfileSet,
     Steering,
     TaskChange,
     WarmMode,
+    answering,
 )
 from neuronode_router.profiles.edits import StagedFiles
 
@@ -120,6 +122,11 @@ class ChangeTarget:
     steering: Steering | None = None
     """None: what the policy makes of it stays as it is."""
 
+    @property
+    def answering(self) -> Mapping[str, Profile]:
+        """The profiles that can answer requests; see `domain.answering`."""
+        return answering(self.profiles, self.active, self.canary)
+
 
 @dataclass(frozen=True, slots=True)
 class ChangeResult:
@@ -140,16 +147,25 @@ def going_on(state: ControlState, profiles: ProfileSet) -> Canary | None:
     None where one of its two profiles changes: it would be compared with what it was.
     """
     canary = state.canary
-    arms = (state.active, canary.profile) if canary else ()
+    if canary is None:
+        return None
+    # An edit is one of the active profile.
+    arms = {state.active} if canary.edit else {state.active, canary.profile}
     same = all(profiles.profiles.get(name) == state.profiles.profiles[name] for name in arms)
     return canary if same else None
 
 
 def is_dropped(state: ControlState | None, target: ChangeTarget) -> bool:
     """Return whether a change takes everybody off a profile that was tried: no conversation may stay with it."""
-    tried = state.canary.profile if state and state.canary else None
-    kept = target.canary is not None and target.canary.profile == tried
-    return tried is not None and not kept and target.active != tried
+    if state is None or state.canary is None:
+        return False
+    canary = state.canary
+    if target.canary is not None and target.canary.profile == canary.profile:
+        return False
+    if canary.edit is None:
+        return target.active != canary.profile
+    edited = canary.edit.of(state.profiles.profiles[state.active])
+    return target.profiles.profiles[target.active] != edited
 
 
 def storable(text: str, limit: int) -> str:

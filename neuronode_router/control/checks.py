@@ -90,14 +90,12 @@ def require_bound_profiles(profiles: ProfileSet, bindings: Bindings) -> None:
 
 def newly_in_force(before: ControlState, after: ChangeTarget) -> tuple[Profile, ...]:
     """Return the profiles that a change puts in force: made the active one, newly bound to, or mapped differently."""
-    known = before.profiles.profiles
-    answering = {before.active} | _tried(before)
-    entering = ({after.active} | _tried(after)) - answering | (
-        _bound(after.bindings) - _bound(before.bindings)
-    )
+    known, then = before.answering, after.answering
+    present = {before.active} | _tried(before)
+    entering = ({after.active} | _tried(after)) - present | (_bound(after.bindings) - _bound(before.bindings))
     staying = ({after.active} | _tried(after) | _bound(after.bindings)) - entering
-    entering |= {name for name in staying if after.profiles.profiles[name] != known.get(name)}
-    return tuple(after.profiles.profiles[name] for name in sorted(entering))
+    entering |= {name for name in staying if then[name] != known.get(name)}
+    return tuple(then[name] for name in sorted(entering))
 
 
 def _tried(state: ControlState | ChangeTarget) -> set[str]:
@@ -111,16 +109,16 @@ def _bound(bindings: Bindings) -> set[str]:
 def _entering(before: ControlState | None, after: ChangeTarget) -> Iterator[Profile]:
     """Yield the profiles in use after a change that were not, or not like that, before."""
     present = set(in_use(before.active, before.bindings, before.canary)) if before else set()
-    known = before.profiles.profiles if before else {}
+    known, then = before.answering if before else {}, after.answering
     for name in in_use(after.active, after.bindings, after.canary):
-        profile = after.profiles.profiles.get(name)
+        profile = then.get(name)
         if profile is not None and (name not in present or known.get(name) != profile):
             yield profile
 
 
 def _unanswered(before: ControlState | None, host: HostFacts) -> Iterator[GroupUse]:
     for name in in_use(before.active, before.bindings, before.canary) if before else ():
-        profile = before.profiles.profiles.get(name) if before else None
+        profile = before.answering.get(name) if before else None
         for found in profile.dead(host.groups) if profile else ():
             if found.instead is None:
                 yield found.use

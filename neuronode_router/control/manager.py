@@ -45,10 +45,13 @@ from neuronode_router.domain import (
     ControlState,
     HostFacts,
     Profile,
+    ProfileEdit,
     ProfileSet,
     Receipt,
     TaskChange,
+    WarmReport,
     WorkerStatus,
+    edited_name,
     task_changes,
 )
 from neuronode_router.errors import (
@@ -179,25 +182,30 @@ class ProfileManager:
 
     async def edit_task(self, name: str, task: str, group: str, **options: Unpack[Options]) -> Receipt:
         """Let `group` serve `task` in profile `name`. Raises `UnknownProfile`, `UnknownTask`, `ProfilesReadOnly`."""
-        return await self._edit(lambda host: self._source.stage_task(name, task, group, host), options)
+        edit = ProfileEdit({task: group})
+        return await self._edit(lambda host: self._source.stage_edit(name, edit, host), options)
 
-    async def roll(
-        self, prepare: Callable[[ControlState], ChangeTarget], **options: Unpack[Options]
-    ) -> Receipt:
-        """Carry out an act of a rollout, which `prepare` describes. Raises what it raises, and `UnprovenProfile`."""
-        return await self._prepared("rollout", prepare, options)
+    def stage_edit(self, state: ControlState, edit: ProfileEdit) -> StagedFiles:
+        """Return an edit of the active profile, checked and not yet written: for `act`. It blocks.
 
-    async def steer(
-        self, prepare: Callable[[ControlState], ChangeTarget], **options: Unpack[Options]
-    ) -> Receipt:
-        """Carry out an act of the policy, as `roll` does one of a rollout."""
-        return await self._prepared("policy", prepare, options)
+        Raises `StaleFiles`, `UnknownTask`, `ProfilesInvalid`, `ProfilesReadOnly`.
+        """
+        return self._staged(state, lambda host: self._source.stage_edit(state.active, edit, host))
 
-    async def mirror(
-        self, prepare: Callable[[ControlState], ChangeTarget], **options: Unpack[Options]
+    async def act(
+        self, action: Action, prepare: Callable[[ControlState], ChangeTarget], **options: Unpack[Options]
     ) -> Receipt:
-        """Carry out an act of a shadow comparison, as `roll` does one of a rollout."""
-        return await self._prepared("shadow", prepare, options)
+        """Carry out an act of a rollout, the policy or a shadow comparison, which `prepare` describes.
+
+        Raises what that raises, and `UnprovenProfile`.
+        """
+        order = ChangeOrder(action, **options)
+
+        def prepared(before: ControlState | None) -> ChangeTarget:
+            state = require_state(before)
+            return self._admitted(prepare(state), state, order)
+
+        return await self._change(order, prepared)
 
     async def reload(self, when: When = "always", **options: Unpack[Options]) -> Receipt:
         """Put in force what the files say; on an empty store this is the first revision, with `default_profile`.
@@ -238,6 +246,16 @@ class ProfileManager:
             _require_profile(name, profiles)
         return task_changes(profiles.profiles[a].tasks, profiles.profiles[b].tasks)
 
+    async def outlook(self, profile: str, *, actor: Actor) -> WarmReport | None:
+        """Return what a switch to a profile would do about local models; None where it has to do with none.
+
+        Raises `UnknownProfile`.
+        """
+        state = require_state(await self.current())
+        _require_profile(profile, state.profiles)
+        target = ChangeTarget(profile, state.profiles, state.bindings)
+        return await self._warmth.outlook(ChangeOrder("switch", actor=actor), state, target)
+
     async def get_current_profile(self) -> dict[str, Any]:
         """Return `active_profile`, `active_mappings` (task to group), `profile_metadata` and `revision`."""
         state = require_state(await self.current())
@@ -266,24 +284,16 @@ class ProfileManager:
     async def _edit(self, stage: Callable[[HostFacts], StagedFiles], options: Options) -> Receipt:
         def prepare(before: ControlState | None) -> ChangeTarget:
             state = require_state(before)
-            host = self._facts(state)
-            # Staged on this host's files: were they an old copy, the edit would bring all of it back.
-            self._refuse_stale(self._source.load(host), state)
-            staged = stage(host)
+            staged = self._staged(state, stage)
             return self._servable(replace(_with_profiles(state, staged.profiles), edit=staged), state)
 
         return await self._change(ChangeOrder("edit", **options), prepare)
 
-    async def _prepared(
-        self, action: Action, prepare: Callable[[ControlState], ChangeTarget], options: Options
-    ) -> Receipt:
-        order = ChangeOrder(action, **options)
-
-        def prepared(before: ControlState | None) -> ChangeTarget:
-            state = require_state(before)
-            return self._admitted(prepare(state), state, order)
-
-        return await self._change(order, prepared)
+    def _staged(self, state: ControlState, stage: Callable[[HostFacts], StagedFiles]) -> StagedFiles:
+        host = self._facts(state)
+        # Staged on this host's files: were they an old copy, the edit would bring all of it back.
+        self._refuse_stale(self._source.load(host), state)
+        return stage(host)
 
     async def _change(self, order: ChangeOrder, prepare: Prepare) -> Receipt:
         warmed = await self._warmth.first(
@@ -365,8 +375,13 @@ class ProfileManager:
 
     def _facts(self, before: ControlState | None) -> HostFacts:
         """Return what the host offers, and what is committed: a change answers only for what it changes."""
-        profiles = before.profiles.profiles.values() if before else ()
-        return replace(self._host(), committed=frozenset(use for each in profiles for use in each.uses()))
+        if before is None:
+            return replace(self._host(), committed=frozenset())
+        uses = {use for each in before.profiles.profiles.values() for use in each.uses()}
+        # An edit of the active profile that is tried answers for no more than the edit.
+        edited, active = edited_name(before.active), before.profiles.profiles[before.active]
+        uses |= {replace(use, profile=edited) for use in active.uses()}
+        return replace(self._host(), committed=frozenset(uses))
 
 
 def _with_profiles(state: ControlState, profiles: ProfileSet) -> ChangeTarget:

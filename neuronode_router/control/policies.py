@@ -150,7 +150,7 @@ class Policies:
                 along=None if same else along,
             )
 
-        return await self._manager.steer(prepare, **options)
+        return await self._manager.act("policy", prepare, **options)
 
     async def write(self, policy: Policy, **options: Unpack[Options]) -> Receipt:
         """Put a policy in force and into its file. Raises `ProfilesReadOnly` and what `take_up` raises."""
@@ -170,7 +170,7 @@ class Policies:
             )
             return _target(state, decide(policy, memory, released, now=now))
 
-        return await self._manager.steer(prepare, **options)
+        return await self._manager.act("policy", prepare, **options)
 
     async def in_force(self) -> Policy:
         """Return the policy in force, an empty one where there is none. Raises `StoreUnavailable`."""
@@ -271,7 +271,8 @@ class Policies:
             along=lambda connection, _: self._store.keep(connection, memory, fence),
         )
         try:
-            receipt = await self._manager.steer(
+            receipt = await self._manager.act(
+                "policy",
                 lambda _: target,
                 actor=POLICY_ACTOR,
                 reason=why[:REASON_LIMIT],

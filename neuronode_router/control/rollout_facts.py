@@ -5,6 +5,7 @@ It must not know what the facts are compared for.
 
 from __future__ import annotations
 
+from neuronode_router.control.rollout_outcomes import RolloutOutcomeStore
 from neuronode_router.domain import AUTO, Arm
 from neuronode_router.rollouts.course import Rollout
 from neuronode_router.rollouts.facts import ArmFacts, BothArms
@@ -16,12 +17,16 @@ from neuronode_router.usage.sums import Sums
 class RecordedFacts:
     """Reads the facts. Calling it blocks and may raise `StoreUnavailable`."""
 
-    def __init__(self, store: UsageStore) -> None:
+    def __init__(self, store: UsageStore, outcomes: RolloutOutcomeStore) -> None:
         self._store = store
+        self._outcomes = outcomes
 
     def __call__(self, rollout: Rollout) -> dict[str, BothArms]:
         """Return the facts of each task; what names `auto` itself is under `auto`."""
-        found: dict[str, dict[str, ArmFacts]] = {}
+        found: dict[str, dict[str, ArmFacts]] = {
+            task: {arm: ArmFacts(outcomes=counts) for arm, counts in arms.items()}
+            for task, arms in self._outcomes.read(revision=rollout.since_revision).items()
+        }
         for key, sums in self._store.arms(rollout.since, revision=rollout.since_revision).items():
             arms = found.setdefault(key.task or AUTO, {})
             arms[key.arm] = arms.get(key.arm, ArmFacts()).plus(_facts(key, sums))

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
+from neuronode_router.control.rollout_outcomes import RolloutOutcomeStore
 from neuronode_router.domain import AuditEntry
 from neuronode_router.errors import UnknownRollout
 from neuronode_router.rollouts.course import Act, NextAct, Phase, Rollout, after, from_text, to_text
@@ -97,6 +98,7 @@ class RolloutStore:
     def begin(self, connection: Connection, begun: Rollout, entry: AuditEntry) -> None:
         """Write a new rollout, in the transaction of its first revision."""
         begun = replace(begun, since_revision=entry.revision)
+        RolloutOutcomeStore.forget(connection)
         connection.execute(insert(rollout), {"id": begun.id, **_columns(begun)})
         _note(connection, begun, NextAct(Act.START, entry.reason), entry)
 

@@ -10,15 +10,15 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Unpack
 
 from neuronode_router.control.change import REASON_LIMIT, ChangeTarget, Options
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.rollout_store import RolloutEvent, RolloutStore
-from neuronode_router.domain import Actor, Canary, ControlState, Receipt
-from neuronode_router.errors import LeaseLost, RolloutRefused, UnknownProfile, UnknownRollout
+from neuronode_router.domain import Actor, Canary, ControlState, Profile, Receipt, edited_name
+from neuronode_router.errors import FactNotRecorded, LeaseLost, RolloutRefused, UnknownProfile, UnknownRollout
 from neuronode_router.rollouts.course import (
     Act,
     NextAct,
@@ -30,7 +30,7 @@ from neuronode_router.rollouts.course import (
     watched,
 )
 from neuronode_router.rollouts.facts import BothArms
-from neuronode_router.rollouts.guards import GuardFinding, judge
+from neuronode_router.rollouts.guards import GuardFinding, Metric, judge
 from neuronode_router.storage.lease import Fence, Lease
 
 logger = logging.getLogger(__name__)
@@ -64,51 +64,59 @@ class RolloutView:
 class Rollouts:
     """The rollouts of the proxies that share a store. `clock` is Unix time in seconds.
 
-    `rest` is how many times longer than a look at the facts took this process does not look again.
+    `unrecorded` is what nothing is recorded of here; `rest` is how many times longer than a look at the facts took this
+    process does not look again.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  one argument per collaborator, all by keyword
         self,
         *,
         manager: ProfileManager,
         store: RolloutStore,
         facts: Facts,
         lease: Lease,
+        unrecorded: Collection[Metric] = (),
         clock: Callable[[], float] = time.time,
         rest: float = REST,
     ) -> None:
         self._manager = manager
         self._store = store
         self._facts = facts
+        self._unrecorded = frozenset(unrecorded)
         self._lease = lease
         self._clock = clock
         self._rest = rest
         self._look_again = float("-inf")
 
     async def start(self, plan: RolloutPlan, **options: Unpack[Options]) -> Receipt:
-        """Begin a rollout at its first step. Raises `UnknownProfile`, `RolloutRefused` and what a switch raises."""
+        """Begin a rollout at its first step.
+
+        Raises `UnknownProfile`, `RolloutRefused`, `FactNotRecorded` and what a switch and an edit raise.
+        """
+        if missing := sorted(self._unrecorded & {guard.metric for guard in plan.guards}):
+            raise FactNotRecorded(f"Nothing is recorded here by which {missing[0]} could be watched.")
         name, salt = f"r-{secrets.token_hex(4)}", secrets.token_hex(16)
 
         def prepare(state: ControlState) -> ChangeTarget:
-            _require_startable(plan, state)
+            ordered = plan if plan.edit is None else replace(plan, profile=edited_name(state.active))
+            tried = self._startable(ordered, state)
             now = self._clock()
-            tasks = len(state.profiles.profiles[plan.profile].tasks) + SPARE_TASKS
             bounds = sum(len(list(guard.limits())) for guard in plan.guards)
             begun = Rollout(
                 id=name,
-                plan=plan,
+                plan=ordered,
                 control=state.active,
                 salt=salt,
-                tests=bounds * tasks * len(plan.steps),
+                tests=bounds * (len(tried.tasks) + SPARE_TASKS) * len(plan.steps),
                 started_at=now,
                 since=now,
             )
             return replace(
-                _target(state, begun),
+                self._target(state, begun),
                 along=lambda connection, entry: self._store.begin(connection, begun, entry),
             )
 
-        return await self._manager.roll(prepare, **options)
+        return await self._manager.act("rollout", prepare, **options)
 
     async def act(self, act: Act, name: str | None = None, **options: Unpack[Options]) -> Receipt:
         """Do what a person says to the rollout that runs. Raises `UnknownRollout` and `RolloutRefused`.
@@ -122,7 +130,7 @@ class Rollouts:
             findings = self._findings(running) if act in (Act.ABORT, Act.PROMOTE) else ()
             return self._changed(state, running, NextAct(act, reason, findings), None)
 
-        return await self._manager.roll(prepare, **options)
+        return await self._manager.act("rollout", prepare, **options)
 
     async def running(self) -> RolloutView | None:
         """Return the rollout that is not over, None when there is none. Raises `StoreUnavailable`."""
@@ -182,7 +190,7 @@ class Rollouts:
         actor = Actor(f"rollout {running.id}", kind="rollout")
         reason = _told(running, done)[:REASON_LIMIT]
         try:
-            receipt = await self._manager.roll(prepare, actor=actor, reason=reason)
+            receipt = await self._manager.act("rollout", prepare, actor=actor, reason=reason)
         except (LeaseLost, RolloutRefused) as overtaken:
             logger.info("neuronode: rollout %s: %s", running.id, overtaken.message)
             return None
@@ -210,7 +218,7 @@ class Rollouts:
         except ValueError as error:
             raise RolloutRefused(str(error)) from error
         return replace(
-            _target(state, changed),
+            self._target(state, changed),
             along=lambda connection, entry: self._store.change(connection, changed, done, entry, fence),
         )
 
@@ -223,29 +231,48 @@ class Rollouts:
             raise RolloutRefused(f"The rollout {name} is {over.phase}.", fix="Start another one.")
         raise UnknownRollout("No rollout runs.")
 
+    def _startable(self, plan: RolloutPlan, state: ControlState) -> Profile:
+        """Return the profile that is to be tried. Raises what `start` does."""
+        if state.canary is not None:
+            raise RolloutRefused(f"The rollout {state.canary.rollout} runs already.")
+        if plan.edit is not None:
+            # What could not be written in the end is not begun.
+            tried = self._manager.stage_edit(state, plan.edit).profiles.profiles[state.active]
+            if tried == state.profiles.profiles[state.active]:
+                raise RolloutRefused("The edit changes nothing.", fix="Name what is to be changed.")
+            return tried
+        if plan.profile not in state.profiles.profiles:
+            raise UnknownProfile(plan.profile, tuple(state.profiles.profiles))
+        if plan.profile == state.active:
+            raise RolloutRefused(
+                f"The profile {plan.profile!r} is the active one.",
+                fix="Name the profile that is to be tried.",
+            )
+        return state.profiles.profiles[plan.profile]
 
-def _require_startable(plan: RolloutPlan, state: ControlState) -> None:
-    if plan.profile not in state.profiles.profiles:
-        raise UnknownProfile(plan.profile, tuple(state.profiles.profiles))
-    if state.canary is not None:
-        raise RolloutRefused(f"The rollout {state.canary.rollout} runs already.")
-    if plan.profile == state.active:
-        raise RolloutRefused(
-            f"The profile {plan.profile!r} is the active one.", fix="Name the profile that is to be tried."
+    def _target(self, state: ControlState, rollout: Rollout) -> ChangeTarget:
+        """Return what the state becomes when the rollout stands like that."""
+        plan = rollout.plan
+        if rollout.phase is Phase.PROMOTED:
+            return self._promoted(state, plan)
+        canary = (
+            None
+            if rollout.phase.over
+            else Canary(rollout.id, plan.profile, rollout.salt, rollout.share, rollout.since, plan.edit)
         )
+        return ChangeTarget(state.active, state.profiles, state.bindings, canary=canary)
 
-
-def _target(state: ControlState, rollout: Rollout) -> ChangeTarget:
-    """Return what the state becomes when the rollout stands like that."""
-    plan = rollout.plan
-    if rollout.phase is Phase.PROMOTED:
-        return ChangeTarget(plan.profile, state.profiles, state.bindings)
-    canary = (
-        None
-        if rollout.phase.over
-        else Canary(rollout.id, plan.profile, rollout.salt, rollout.share, rollout.since)
-    )
-    return ChangeTarget(state.active, state.profiles, state.bindings, canary=canary)
+    def _promoted(self, state: ControlState, plan: RolloutPlan) -> ChangeTarget:
+        if plan.edit is None:
+            return ChangeTarget(plan.profile, state.profiles, state.bindings)
+        staged = self._manager.stage_edit(state, plan.edit)
+        tried = plan.edit.of(state.profiles.profiles[state.active])
+        if staged.profiles.profiles[state.active] != tried:
+            raise RolloutRefused(
+                f"The file of {state.active!r} says by now what was not tried.",
+                fix="What the files say is put in force first, which ends the rollout; then start another one.",
+            )
+        return ChangeTarget(state.active, staged.profiles, state.bindings, edit=staged)
 
 
 def _stand(rollout: Rollout) -> tuple[str, Phase, int]:

@@ -41,9 +41,9 @@ from neuronode_router.domain import (
     steering_from_text,
     steering_text,
 )
-from neuronode_router.errors import RevisionConflict, UnknownRevision
+from neuronode_router.errors import CommitUnknown, RevisionConflict, UnknownRevision
 from neuronode_router.profiles.edits import StagedFiles
-from neuronode_router.storage.database import Database
+from neuronode_router.storage.database import Database, commit
 from neuronode_router.storage.tables import audit, profile_set, shadow, state
 
 # Built once: building a statement costs more than running it.
@@ -160,7 +160,8 @@ class ControlStore:
         """Make `proposal` the next revision, in ONE transaction: state, set, audit row, files.
 
         Raises `RevisionConflict` when the current revision is not `proposal.expected`, `ProfilesReadOnly` from
-        publishing, `IdempotencyMismatch`. After any error nothing has changed and the files are as before.
+        publishing, `IdempotencyMismatch`. After any error nothing has changed and the files are as before; but after
+        `CommitUnknown` the change may be in force, and the next reader of the files makes them follow.
         """
         with self.database.writing() as connection:
             self._fault("locked")
@@ -170,7 +171,7 @@ class ControlStore:
             self._fault("written")
             with _published(proposal.edit):
                 self._fault("published")
-                connection.commit()
+                commit(connection)
         self._fault("committed")
         return entry
 
@@ -232,13 +233,19 @@ class ControlStore:
 
 @contextmanager
 def _published(edit: StagedFiles | None) -> Iterator[None]:
-    """Publish the files; put them back, still under the lock, when the body (the commit) fails, else let them stand."""
+    """Publish the files; put them back, still under the lock, when the body (the commit) fails, else let them stand.
+
+    Where nobody can tell which, they are left to the next reader.
+    """
     if edit is None:
         yield
         return
     edit.publish()
     try:
         yield
+    except CommitUnknown:
+        edit.leave()
+        raise
     except BaseException:
         edit.revert()
         raise

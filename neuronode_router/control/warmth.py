@@ -105,11 +105,18 @@ class WarmChanges:
         warmth, before, target, order = self._warmth, outcome.before, outcome.target, outcome.order
         if warmth is None or before is None or target is None or not outcome.changed:
             return None
-        mode = warmth.mode(order)
         if order.dry_run:
-            return None if mode == "off" else await warmth.outlook(before, target, order)
+            return await self.outlook(order, before, target)
         if warmed is not None:
             report = await warmed.up.then()
             warmth.drain(warmed.up)
             return report
-        return await warmth.go_on(before, target, order) if mode == "background" else None
+        return await warmth.go_on(before, target, order) if warmth.mode(order) == "background" else None
+
+    async def outlook(
+        self, order: ChangeOrder, before: ControlState, target: ChangeTarget
+    ) -> WarmReport | None:
+        """Return what a change would do about the models; None where it would do nothing. Never raises."""
+        if self._warmth is None or self._warmth.mode(order) == "off":
+            return None
+        return await self._warmth.outlook(before, target, order)

@@ -30,4 +30,4 @@ class CurrentSnapshot:
     def profiles(self) -> Iterable[Profile]:
         """Return all profiles that are served."""
         snapshot = self.snapshot
-        return snapshot.state.profiles.profiles.values() if snapshot else ()
+        return snapshot.profiles.values() if snapshot else ()

@@ -11,12 +11,14 @@ from typing import Any
 
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.rollout_facts import RecordedFacts
+from neuronode_router.control.rollout_outcomes import RolloutOutcomes, RolloutOutcomeStore
 from neuronode_router.control.rollouts import LEASE, LEASE_SECONDS, Rollouts
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.worker import Worker
 from neuronode_router.domain import Canary
 from neuronode_router.errors import NeuronodeError, Problem
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
+from neuronode_router.rollouts.guards import Metric
 from neuronode_router.storage.lease import Lease
 from neuronode_router.usage.store import UsageStore
 
@@ -25,7 +27,7 @@ WATCH_SECONDS = 2.0
 
 
 class RolloutWiring:
-    """The parts, wired. `flush` carries what this worker counted to the store."""
+    """The parts, wired. `flush` carries what this worker counted to the store; `feedback` says whether it is taken."""
 
     def __init__(
         self,
@@ -35,14 +37,20 @@ class RolloutWiring:
         store: ControlStore,
         current: CurrentSnapshot,
         flush: Callable[[], Awaitable[None]],
+        feedback: bool = False,
     ) -> None:
         self._current = current
         self._worker = worker
         self._flush = flush
+        usage, outcomes = UsageStore(store.database), RolloutOutcomeStore(store.database)
+        self.outcomes = RolloutOutcomes(
+            outcomes, keys_of=usage.keys_of, runs=lambda: self._canary is not None
+        )
         self.rollouts = Rollouts(
             manager=manager,
             store=store.rollouts,
-            facts=RecordedFacts(UsageStore(store.database)),
+            facts=RecordedFacts(usage, outcomes),
+            unrecorded=() if feedback else (Metric.NEGATIVE_FEEDBACK_RATE,),
             lease=Lease(store.database, LEASE, holder=worker.instance, ttl=LEASE_SECONDS),
         )
 
@@ -50,6 +58,7 @@ class RolloutWiring:
         """Share what was counted, and look after the rollout if this worker leads. Raises `StoreUnavailable`."""
         if self._canary is not None:
             await self._flush()
+            await self.outcomes.share()
             await self.rollouts.turn()
 
     async def stop(self) -> None:

@@ -200,6 +200,7 @@ class Runtime:
             store=self.store,
             current=self.current,
             flush=self.usage.flush,
+            feedback=self.learning.recorder is not None,
         )
         self.shadow = ShadowWiring(
             manager=self.control.manager,

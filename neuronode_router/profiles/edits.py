@@ -64,6 +64,15 @@ class StagedFiles:
         if undone:
             self.finish()
 
+    def leave(self) -> None:
+        """Leave what was published to the next reader, who will know whether it was committed. Never raises."""
+        if self._intent is not None:
+            return
+        try:
+            self._intent = declare(self.directory, self.changes, self.profiles.digest)
+        except OSError:
+            logger.exception("neuronode: the files may be ahead of what is committed; reload to commit them")
+
     def finish(self) -> None:
         """Let what was published stand: it is committed. Never raises."""
         if self._intent is None:

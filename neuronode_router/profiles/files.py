@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neuronode_router.domain import HostFacts, Profile, ProfileSet
+from neuronode_router.domain import HostFacts, Profile, ProfileEdit, ProfileSet
 from neuronode_router.errors import Problem, ProfilesInvalid, ProfilesReadOnly, UnknownProfile, UnknownTask
 from neuronode_router.profiles.checks import Draft, check_drafts, name_problem
 from neuronode_router.profiles.edits import StagedFiles
@@ -78,19 +78,18 @@ class ProfileFiles:
         profiles = _valid_set(*_checked([*others, Draft(name, document, source)], host))
         return self._staged(entries, profiles, {name})
 
-    def stage_task(self, name: str, task: str, group: str, host: HostFacts) -> StagedFiles:
-        """Prepare changing one mapping.
+    def stage_edit(self, name: str, edit: ProfileEdit, host: HostFacts) -> StagedFiles:
+        """Prepare changing some mappings.
 
         Raises `UnknownProfile`, `UnknownTask`, `ProfilesInvalid`, `ProfilesReadOnly`.
         """
         profiles = self.load(host).profiles
         if name not in profiles:
             raise UnknownProfile(name, tuple(profiles))
-        document = to_file_document(profiles[name])
-        if task not in document["tasks"]:
-            raise UnknownTask(task, tuple(document["tasks"]))
-        document["tasks"][task] = group
-        return self.stage_profile(name, document, host)
+        for task in edit.tasks:
+            if task not in profiles[name].tasks:
+                raise UnknownTask(task, tuple(profiles[name].tasks))
+        return self.stage_profile(name, to_file_document(edit.of(profiles[name])), host)
 
     def stage_set(self, profiles: ProfileSet, host: HostFacts) -> StagedFiles:
         """Prepare making the files say exactly `profiles` (a rollback): other profiles' files are removed.

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
+from neuronode_router.domain import ProfileEdit
 from neuronode_router.rollouts.guards import DEFAULT_GUARDS, Guard, GuardFinding, GuardVerdict, Metric
 
 WHOLE = 1000
@@ -100,7 +101,7 @@ class RolloutPlan:
     """What somebody has ordered."""
 
     profile: str
-    """Which is tried, and becomes the active one."""
+    """Which is tried, and becomes the active one; `edited_name` of the active one where an edit of that is tried."""
     steps: tuple[int, ...] = DEFAULT_STEPS
     """Shares in thousandths, growing, below the whole: with that nobody is left to compare. It is the promotion."""
     hold_seconds: float = DEFAULT_HOLD_SECONDS
@@ -110,6 +111,8 @@ class RolloutPlan:
     on_done: OnDone = OnDone.ASK
     least: int = DEFAULT_LEAST
     """Requests of each arm without which no step is left behind."""
+    edit: ProfileEdit | None = None
+    """What is tried of the active profile, and written into its file in the end; None: another profile is tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +212,9 @@ def after(rollout: Rollout, act: Act, *, now: float) -> Rollout:
 
 def to_text(rollout: Rollout) -> str:
     """Return a rollout as JSON."""
-    return json.dumps(asdict(rollout), sort_keys=True, separators=(",", ":"))
+    plan = {**_fields(rollout.plan), "guards": [asdict(guard) for guard in rollout.plan.guards]}
+    plan["edit"] = rollout.plan.edit.to_document() if rollout.plan.edit else None
+    return json.dumps(_fields(rollout) | {"plan": plan}, sort_keys=True, separators=(",", ":"))
 
 
 def from_text(text: str) -> Rollout:
@@ -222,8 +227,14 @@ def from_text(text: str) -> Rollout:
         "steps": tuple(plan["steps"]),
         "on_breach": OnBreach(plan["on_breach"]),
         "on_done": OnDone(plan["on_done"]),
+        # Rollouts that were stored before there were edits do not say so.
+        "edit": ProfileEdit.from_document(plan["edit"]) if plan.get("edit") else None,
     }
     return Rollout(**{**fields, "phase": Phase(fields["phase"])}, plan=RolloutPlan(**plan))
+
+
+def _fields(one: Rollout | RolloutPlan) -> dict[str, Any]:
+    return {each.name: getattr(one, each.name) for each in fields(one)}
 
 
 def _on_breach(rollout: Rollout, breached: tuple[GuardFinding, ...]) -> NextAct:

@@ -8,12 +8,35 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeVar
 
 ALL_TASKS = ""
 """The name under which all tasks are looked at together. No task is called so."""
 
+Counted = TypeVar("Counted")
+
 MICRO_USD = 1e-6
 """Costs are counted in buckets of `histogram`, in millionths of a US dollar."""
+
+
+class AnswerOutcome(StrEnum):
+    """How an answer turned out, as somebody has said who looked at it."""
+
+    LABEL = "label"
+    """A task wanted a label of it."""
+    NO_LABEL = "no_label"
+    """It had none, or two."""
+    SCHEMA = "schema"
+    """A task wanted JSON of a schema."""
+    NO_SCHEMA = "no_schema"
+    """It was none."""
+    RUN = "run"
+    """It was the first answer to a task."""
+    ESCALATED = "escalated"
+    """The answer that was given came from a higher tier."""
+    NEGATIVE = "negative"
+    """Somebody has called the decision wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +52,7 @@ class ArmFacts:
     """Streams only."""
     cost: Mapping[int, int] = field(default_factory=dict)
     """Requests whose cost is known only."""
+    outcomes: Mapping[AnswerOutcome, int] = field(default_factory=dict)
 
     def plus(self, other: ArmFacts) -> ArmFacts:
         """Return the facts of both. Never raises."""
@@ -39,6 +63,7 @@ class ArmFacts:
             _added(self.latency, other.latency),
             _added(self.first_token, other.first_token),
             _added(self.cost, other.cost),
+            _added(self.outcomes, other.outcomes),
         )
 
 
@@ -64,7 +89,7 @@ def _sum(facts: Iterable[ArmFacts]) -> ArmFacts:
     return total
 
 
-def _added(one: Mapping[int, int], other: Mapping[int, int]) -> Mapping[int, int]:
+def _added(one: Mapping[Counted, int], other: Mapping[Counted, int]) -> Mapping[Counted, int]:
     total = Counter(one)
     total.update(other)
     return total

@@ -13,6 +13,7 @@ from enum import StrEnum
 from neuronode_router.histogram import Histogram
 from neuronode_router.rollouts.confidence import Interval, mean_interval, quantile_interval, rate_interval
 from neuronode_router.rollouts.facts import ALL_TASKS, MICRO_USD, ArmFacts, BothArms, with_all
+from neuronode_router.rollouts.facts import AnswerOutcome as _Of
 
 HIGH_SHARE = 0.95
 """Of which requests a latency is guarded: 95 of 100 are as fast or faster."""
@@ -27,9 +28,17 @@ class Metric(StrEnum):
     FIRST_TOKEN_P95_MS = "first_token_p95_ms"  # noqa: S105  no password
     COST_USD = "cost_usd"
     """The mean of requests whose cost is known."""
+    LABEL_FAILURE_RATE = "label_failure_rate"
+    """Of first answers of the task API that should have been labels."""
+    SCHEMA_FAILURE_RATE = "schema_failure_rate"
+    """Of those that should have been JSON of a schema."""
+    ESCALATION_RATE = "escalation_rate"
+    """Runs of the task API that a higher tier had to answer."""
+    NEGATIVE_FEEDBACK_RATE = "negative_feedback_rate"
+    """Requests whose decision somebody has called wrong, of all."""
 
 
-RATES = (Metric.ERROR_RATE, Metric.FALLBACK_RATE)
+RATES = frozenset(metric for metric in Metric if metric.value.endswith("_rate"))
 
 
 class Limit(StrEnum):
@@ -167,6 +176,10 @@ def _rate(hits: int, trials: int, alpha: float) -> ArmFigure:
     return ArmFigure(hits / trials if trials else None, found.low, found.high, trials)
 
 
+def _turned(facts: ArmFacts, hit: _Of, trial: _Of, alpha: float) -> ArmFigure:
+    return _rate(facts.outcomes.get(hit, 0), facts.outcomes.get(trial, 0), alpha)
+
+
 def _high(counts: Mapping[int, int], alpha: float) -> ArmFigure:
     histogram = Histogram(counts)
     return _bounded(
@@ -191,6 +204,15 @@ _READ: Mapping[Metric, Callable[[ArmFacts, float], ArmFigure]] = {
     Metric.LATENCY_P95_MS: lambda facts, alpha: _high(facts.latency, alpha),
     Metric.FIRST_TOKEN_P95_MS: lambda facts, alpha: _high(facts.first_token, alpha),
     Metric.COST_USD: _cost,
+    Metric.LABEL_FAILURE_RATE: lambda facts, alpha: _turned(facts, _Of.NO_LABEL, _Of.LABEL, alpha),
+    Metric.SCHEMA_FAILURE_RATE: lambda facts, alpha: _turned(facts, _Of.NO_SCHEMA, _Of.SCHEMA, alpha),
+    Metric.ESCALATION_RATE: lambda facts, alpha: _turned(facts, _Of.ESCALATED, _Of.RUN, alpha),
+    Metric.NEGATIVE_FEEDBACK_RATE: lambda facts, alpha: _rate(
+        # Requests are counted by another table, which a reader may see a moment later.
+        min(facts.outcomes.get(_Of.NEGATIVE, 0), facts.requests),
+        facts.requests,
+        alpha,
+    ),
 }
 
 

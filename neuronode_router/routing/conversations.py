@@ -164,7 +164,7 @@ def is_tried(standing: Standing, snapshot: Snapshot) -> bool:
 
 def is_kept(standing: Standing, decision: Decision, snapshot: Snapshot, *, now: float) -> bool:
     """Return whether a switch leaves a begun conversation elsewhere than where `decision` would send it now."""
-    profile = snapshot.state.profiles.profiles.get(decision.profile or "")
+    profile = snapshot.profiles.get(decision.profile or "")
     return (
         profile is not None
         and standing.name == decision.original_model

@@ -26,7 +26,7 @@ def counterpart(
         return None
     if not meaning.auto:
         return meaning
-    tier = decision.tier or snapshot.state.profiles.profiles[profile].uncertain
+    tier = decision.tier or snapshot.profiles[profile].uncertain
     ladder = snapshot.ladders[profile]
     rungs = [(each, group) for each in TIERS[TIERS.index(tier) :: -1] for group in ladder.get(each, ())]
     if not rungs:

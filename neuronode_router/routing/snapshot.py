@@ -43,11 +43,14 @@ class Snapshot:
     `aliases` is what LiteLLM's `model_group_alias` must say about our names; `ladders` are the groups of each profile
     by tier, as far as the host has them; `meanings` say of each profile what its names mean; `dead` are the places
     that name a group the host has not; `lightest` says of each profile, and under "" of all together, the lightest tier
-    that names a group; `canary` is what the plain names mean to those who try a rollout's profile, empty
-    while none runs.
+    that names a group; `profiles` are all that can answer, an edited one that is tried included; `confined` those of
+    them that say where the data of their requests may go; `canary` is what the plain names mean to those who try a
+    rollout's profile, empty while none runs.
     """
 
     state: ControlState
+    profiles: Mapping[str, Profile]
+    confined: Mapping[str, Profile]
     decisions: Mapping[str, Decision]
     aliases: Mapping[str, str]
     ladders: Mapping[str, Mapping[Tier, tuple[str, ...]]]
@@ -87,11 +90,11 @@ def build_snapshot(state: ControlState, host: HostFacts) -> Snapshot:
     A name that is a model group of the host is left alone. A task whose group the host has not goes where its profile
     sends it then. A name that nothing can serve is left out: LiteLLM then says so itself.
     """
-    groups, profiles = host.groups, state.profiles.profiles
+    groups, profiles = host.groups, state.answering
     meanings = {name: _meanings(state, profile, groups) for name, profile in profiles.items()}
     decisions: dict[str, Decision] = {}
-    for name, meaning in meanings.items():
-        decisions.update(_override_names(name, meaning))
+    for name in state.profiles.profiles:  # an edited one that is tried can be chosen by nobody
+        decisions.update(_override_names(name, meanings[name]))
     decisions.update(_stable_aliases(profiles[STABLE_ALIAS_PROFILE], meanings[STABLE_ALIAS_PROFILE]))
     tried = state.canary.profile if state.canary else None
     bent = {task: group for task, group in state.steering.moved.items() if group in groups}
@@ -99,6 +102,8 @@ def build_snapshot(state: ControlState, host: HostFacts) -> Snapshot:
     kept = {name: found for name, found in decisions.items() if name not in groups and found.group in groups}
     return Snapshot(
         state=state,
+        profiles=profiles,
+        confined=MappingProxyType({name: each for name, each in profiles.items() if each.confines}),
         decisions=MappingProxyType(kept),
         aliases=MappingProxyType({name: kept[name].group for name in _listed(state) if name in kept}),
         ladders=MappingProxyType({name: _ladder(profile, host) for name, profile in profiles.items()}),

@@ -90,7 +90,7 @@ class Shadows:
             return _unchanged(state, lambda connection, entry: self._store.begin(connection, begun, entry))
 
         options["reason"] = _with(options.get("reason", ""), _told(begun))
-        return await self._manager.mirror(prepare, **options)
+        return await self._manager.act("shadow", prepare, **options)
 
     async def stop(self, name: str, **options: Unpack[Options]) -> Receipt:
         """End the comparison of this id. Raises `UnknownShadow` and `ShadowRefused`."""
@@ -103,7 +103,7 @@ class Shadows:
             return _unchanged(state, lambda connection, entry: self._store.end(connection, name, why, entry))
 
         options["reason"] = _with(options.get("reason", ""), f"shadow {name} ends")
-        return await self._manager.mirror(prepare, **options)
+        return await self._manager.act("shadow", prepare, **options)
 
     async def end(self, name: str, why: str) -> Receipt | None:
         """End it by itself; return None where that was done already. Raises what a switch raises."""

@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from neuronode_router import private_files
-from neuronode_router.errors import SettingsError, StoreUnavailable
+from neuronode_router.errors import CommitUnknown, SettingsError, StoreUnavailable
 from neuronode_router.foreign import described
 from neuronode_router.storage.tables import HEAD_VERSION, VERSION_TABLE, metadata
 
@@ -75,7 +75,8 @@ class Database:
 
     @contextmanager
     def writing(self, *, durable: bool = True) -> Iterator[Connection]:
-        """Open a transaction for writing; commits at the end, rolls back on any error. Raises `StoreUnavailable`.
+        """Open a transaction for writing; commits at the end, rolls back on any error. Raises `StoreUnavailable`, and
+        `CommitUnknown` where nobody can tell whether it was committed.
 
         `durable=False` is for rows that may be lost when the machine (not the process) dies: SQLite then does not
         wait for the disk.
@@ -84,8 +85,10 @@ class Database:
             self._ensure_migrated()
             with self._engine.connect() as connection:
                 connection = connection.execution_options(neuronode_write="FULL" if durable else "NORMAL")
-                with connection.begin():
+                with connection.begin() as transaction:
                     yield connection
+                    if transaction.is_active:
+                        commit(connection)
 
     def mark(self) -> Mark | None:
         """Return what differs once a transaction was committed, at the price of two stats; None where only a query can
@@ -112,6 +115,22 @@ class Database:
                     _make_file(Path(self._url.database))
                 _migrate(self._engine, lock=not self._sqlite)
                 self._migrated = True
+
+
+def commit(connection: Connection) -> None:
+    """Commit what was written. Raises `CommitUnknown` where the server never answered: it may still be done."""
+    try:
+        connection.commit()
+    except DBAPIError as error:
+        if isinstance(error.orig, sqlite3.Error) or not _cut_short(error.orig):
+            raise
+        message = f"The control state's database failed ({described(error)}) at the commit."
+        raise CommitUnknown(f"{message} Whether the change is in force is not known.") from error
+
+
+def _cut_short(error: BaseException | None) -> bool:
+    """Return whether PostgreSQL was gone, or was told to end, before it answered: it says no code, or one of those."""
+    return (getattr(error, "sqlstate", None) or "08")[:2] in ("08", "57")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ metadata = MetaData()
 VERSION_TABLE = "neuronode_version"
 """Alembic's table: which migration the database has."""
 
-HEAD_VERSION = "0013"
+HEAD_VERSION = "0014"
 """The newest migration. Kept here so that a start with an up-to-date database need not import Alembic."""
 
 state = Table(
@@ -261,6 +261,17 @@ rollout_event = Table(
 """What was done to rollouts: a row for each revision that did something. `evidence` is JSON: the
 figures of both arms.
 """
+
+rollout_outcome = Table(
+    "neuronode_rollout_outcome",
+    metadata,
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("task", String(NAME_LENGTH), primary_key=True),
+    Column("arm", String(16), primary_key=True),
+    Column("outcome", String(32), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+"""How answers of the rollout that runs turned out, as `rollouts.facts` names it; `revision` is that of the request."""
 
 lease = Table(
     "neuronode_lease",

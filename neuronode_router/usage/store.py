@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 from typing import Any
@@ -56,11 +56,19 @@ _REPLACE = update(usage).where(
 MAX_SAME_ID = 10_000
 """Requests that are looked through: a client may give one call id to all of its own, and one team's may be rare."""
 
+MAX_ASKED = 500
+"""Call ids of one statement: databases take so many parameters and not many times more."""
+
 _CALLED = (
     select(requests.c.document)
     .where(requests.c.call_id == bindparam("wanted"))
     .order_by(requests.c.at.desc())
     .limit(MAX_SAME_ID)
+)
+_KEYS = (
+    select(requests.c.call_id, requests.c.document)
+    .where(requests.c.call_id.in_(bindparam("wanted", expanding=True)))
+    .order_by(requests.c.at)
 )
 _NEWEST = select(requests.c.document).order_by(requests.c.at.desc()).limit(MAX_SAME_ID)
 
@@ -158,6 +166,18 @@ class UsageStore:
         with self._database.reading() as connection:
             found = connection.execute(_CALLED, {"wanted": call_id}).scalars()
             return newest(map(_request, found), call_id, team)
+
+    def keys_of(self, call_ids: Iterable[str]) -> dict[str, UsageKey]:
+        """Return under which key each of these calls was counted, as far as it was in the last hour; of calls with the
+        same id the newest.
+        """
+        asked = list(call_ids)
+        with self._database.reading() as connection:
+            return {
+                row.call_id: _request(row.document).key
+                for first in range(0, len(asked), MAX_ASKED)
+                for row in connection.execute(_KEYS, {"wanted": asked[first : first + MAX_ASKED]})
+            }
 
     def newest(self, limit: int, *, team: str | None = None) -> list[FinishedRequest]:
         """Return the newest requests of the last hour, at most `limit`; only those of `team` where it is given."""

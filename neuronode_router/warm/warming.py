@@ -260,7 +260,7 @@ class Warming:
 
     async def _besides(self, fleet: Fleet, state: ControlState) -> set[Weights]:
         """Return what stays for other reasons: it comes soon, or whoever knows its group's name may be using it."""
-        profiles = state.profiles.profiles
+        profiles = state.answering
         coming = [profiles[name] for name in await self._sources.coming() if name in profiles]
         soon = {target.key for profile in coming for target in fleet.targets(profile)}
         named = {use.group for profile in profiles.values() for use in profile.uses()}
@@ -310,21 +310,22 @@ class Warming:
 
 def _entering(before: ControlState, after: ChangeTarget) -> tuple[Profile, ...]:
     """Return the profiles that begin to answer somebody, the active one first."""
-    profiles = after.profiles.profiles
+    profiles = after.answering
     fresh = {profile.name: profile for profile in newly_in_force(before, after)}
     active = {after.active: profiles[after.active]} if after.active != before.active else {}
     return tuple({**active, **fresh}.values())
 
 
 def _in_force(fleet: Fleet, state: ControlState | ChangeTarget) -> Iterator[WarmTarget]:
+    profiles = state.answering
     for name in in_use(state.active, state.bindings, state.canary):
-        if name in state.profiles.profiles:
-            yield from fleet.targets(state.profiles.profiles[name])
+        if name in profiles:
+            yield from fleet.targets(profiles[name])
     yield from fleet.of_groups(state.steering.moved.values() if state.steering else ())
 
 
 def _of_profiles(fleet: Fleet, state: ChangeTarget) -> Iterator[WarmTarget]:
-    for profile in state.profiles.profiles.values():
+    for profile in state.answering.values():
         yield from fleet.of_groups(use.group for use in profile.uses())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -9,11 +10,16 @@ import pytest
 
 from neuronode_router.access import key_hash
 from neuronode_router.classifier.history import FeedbackOutcome
-from neuronode_router.domain import Tier
+from neuronode_router.control.rollout_outcomes import RolloutOutcomeStore
+from neuronode_router.domain import Arm, Tier
+from neuronode_router.rollouts.facts import AnswerOutcome
+from neuronode_router.usage.buffer import Batch
+from neuronode_router.usage.store import UsageStore
 from tests.admin_api.feedback_world import Judged
 from tests.admin_api.task_world import TaskWorld
 from tests.admin_api.world import KNOWN_CALL, World
 from tests.support.chat_app import Reply
+from tests.support.usage import finished
 
 ROUTE = "/admin/router/feedback"
 
@@ -170,3 +176,54 @@ async def test_a_tier_that_was_forced_says_nothing_of_the_classifier(tasks: Task
     mine.learning.stop()
 
     assert mine.signs() == {}
+
+
+async def tried(world: World, *call_ids: str) -> None:
+    """Let a rollout run whose canary has answered these calls."""
+    body = {"profile": "balanced", "guards": [{"metric": "negative_feedback_rate", "worse_by": 0.1}]}
+    async with world.client() as admin:
+        (await admin.post("/admin/rollouts", json=body)).raise_for_status()
+    running = world.store.rollouts.running()
+    assert running is not None
+    about = {"arm": "canary", "revision": running.since_revision, "task": "chat"}
+    requests = [finished(call_id=call_id, **about) for call_id in call_ids]
+    UsageStore(world.store.database).add("w", Batch(1, {}, requests), at=running.since)
+
+
+async def outcomes(world: World) -> Mapping[AnswerOutcome, int]:
+    """Return what the canary's answers to `chat` are known for."""
+    assert world.answers is not None
+    await world.answers.share()
+    return RolloutOutcomeStore(world.store.database).read(revision=0)["chat"][Arm.CANARY]
+
+
+async def test_a_verdict_counts_for_the_arm_that_answered(world: World, admin: httpx.AsyncClient) -> None:
+    """Once, however often it is said; that a decision was right is no complaint."""
+    await tried(world, KNOWN_CALL)
+
+    for verdict in ("right", "wrong", "wrong"):
+        assert (await give(admin, verdict=verdict)).status_code == 200
+
+    assert await outcomes(world) == {AnswerOutcome.NEGATIVE: 1}
+
+
+async def test_a_task_tells_of_the_arm_how_its_first_answer_was(tasks: TaskWorld) -> None:
+    """A label or a schema that it missed, and that a higher tier had to answer; free text is only a run."""
+    await tried(tasks.world, "label", "text")
+    first = Reply("neither", headers={"x-litellm-call-id": "label"})
+    tasks.chat.script.extend(
+        [first, "neither", "BULLISH", Reply("hi", headers={"x-litellm-call-id": "text"})]
+    )
+
+    answers = [
+        await tasks.post("/sentiment", {"text": "Up it goes."}),
+        await tasks.post("/chat", {"message": "hello"}),
+    ]
+
+    assert [one.status_code for one in answers] == [200, 200]
+    assert await outcomes(tasks.world) == {
+        AnswerOutcome.RUN: 2,
+        AnswerOutcome.LABEL: 1,
+        AnswerOutcome.NO_LABEL: 1,
+        AnswerOutcome.ESCALATED: 1,
+    }

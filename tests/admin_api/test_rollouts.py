@@ -12,6 +12,7 @@ from neuronode_router.usage.finished import RequestOutcome
 from neuronode_router.usage.store import UsageStore
 from neuronode_router.usage.sums import Sums
 from tests.admin_api.world import BASE, World
+from tests.support.place import PROFILES
 from tests.support.usage import finished
 
 ROLLOUTS = f"{PREFIX}/rollouts"
@@ -83,6 +84,13 @@ async def test_a_dry_run_begins_nothing(world: World) -> None:
         ({"profile": "balanced", "steps": [100]}, 422, "invalid_request"),
         ({"profile": "balanced", "guards": [{"metric": "error_rate"}]}, 422, "invalid_request"),
         ({"profile": "balanced", "share": 5}, 422, "invalid_request"),
+        ({}, 422, "invalid_request"),
+        ({"profile": "balanced", "edit": {"tasks": {"chat": "tier"}}}, 422, "invalid_request"),
+        ({"edit": {}}, 422, "invalid_request"),
+        ({"edit": {"tiers": {"huge": ["tier"]}}}, 422, "invalid_request"),
+        ({"edit": {"tasks": {"cooking": "tier"}}}, 404, "unknown_task"),
+        ({"edit": {"tasks": {"chat": "nobodys"}}}, 422, "profiles_invalid"),
+        ({"edit": {"tasks": {"chat": "chat_premium"}}}, 409, "rollout_refused"),
     ],
 )
 async def test_what_cannot_begin(world: World, body: dict[str, Any], status: int, code: str) -> None:
@@ -91,6 +99,82 @@ async def test_what_cannot_begin(world: World, body: dict[str, Any], status: int
         answer = await admin.post(ROLLOUTS, json=body)
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+EDIT = {"profile": None, "edit": {"tasks": {"chat": "chat_balanced"}, "tiers": {"fast": ["chat_balanced"]}}}
+
+
+async def test_an_edit_is_tried_and_then_written_into_its_file(world: World) -> None:
+    """While it is tried the file and the profile stay as they are; promoted it is an edit like any other."""
+    before = (world.profiles / "premium.yaml").read_text()
+    name = await start(world, **EDIT)
+
+    async with world.client() as admin:
+        tried = (await admin.get(f"{ROLLOUTS}/{name}")).json()
+        meanwhile = (await admin.get(f"{BASE}/premium")).json()
+        unwritten = (world.profiles / "premium.yaml").read_text()
+        answer = await admin.post(f"{ROLLOUTS}/{name}/promote", json={"reason": "better"})
+        after = (await admin.get(f"{BASE}/premium")).json()
+
+    assert (tried["profile"], tried["control"], tried["edit"]) == ("premium+edit", "premium", EDIT["edit"])
+    assert (unwritten, meanwhile["tasks"]["chat"]) == (before, "chat_premium")
+    assert answer.raise_for_status().json()["changes"] == [
+        {
+            "task": "@rollout",
+            "before": "premium+edit 1 % (chat: chat_balanced; tiers.fast: chat_balanced)",
+            "after": None,
+        },
+        {"task": "auto:fast", "before": "tier_fast", "after": "chat_balanced"},
+        {"task": "chat", "before": "chat_premium", "after": "chat_balanced"},
+    ]
+    assert (after["tasks"]["chat"], after["tiers"]["fast"]) == ("chat_balanced", ["chat_balanced"])
+    assert "chat: chat_balanced" in (world.profiles / "premium.yaml").read_text()
+
+
+async def test_an_edit_that_is_aborted_leaves_nothing(world: World) -> None:
+    """Neither in the file nor in force nor in the list of profiles; who tried it is moved back."""
+    before = (world.profiles / "premium.yaml").read_bytes()
+    name = await start(world, **EDIT)
+
+    async with world.client() as admin:
+        receipt = (await admin.post(f"{ROLLOUTS}/{name}/abort", json={})).raise_for_status().json()
+        listed = (await admin.get(f"{BASE}/list")).json()["profiles"]
+
+    assert receipt["conversations"] == "move"
+    assert [one["name"] for one in listed] == sorted(PROFILES)
+    assert (world.profiles / "premium.yaml").read_bytes() == before
+
+
+async def test_whoever_edits_the_profile_meanwhile_goes_before(world: World) -> None:
+    """The rollout of an edit ends as one of a profile does; an edit of another profile leaves it alone."""
+    name = await start(world, **EDIT)
+
+    async with world.client() as admin:
+        other = f"{BASE}/balanced/tasks/chat"
+        await admin.put(other, json={"group": "chat_premium"}, headers={"If-Match": "*"})
+        between = (await admin.get(f"{ROLLOUTS}/{name}")).json()["phase"]
+        mine = f"{BASE}/premium/tasks/chat"
+        await admin.put(mine, json={"group": "chat_cost_effective"}, headers={"If-Match": "*"})
+        found = (await admin.get(f"{ROLLOUTS}/{name}")).json()["phase"]
+        late = await admin.post(f"{ROLLOUTS}/{name}/promote", json={})
+        said = (await admin.get(f"{BASE}/premium")).json()["tasks"]["chat"]
+
+    assert (between, found) == ("running", "superseded")
+    assert (late.status_code, said) == (409, "chat_cost_effective")
+
+
+async def test_what_was_not_tried_is_not_promoted(world: World) -> None:
+    """A file that somebody changed a moment ago, and that nobody has taken up yet, is not published along."""
+    file = world.profiles / "premium.yaml"
+    name = await start(world, **EDIT)
+    changed = file.read_text().replace("classification: classification_premium", "classification: tier_fast")
+    file.write_text(changed)
+
+    async with world.client() as admin:
+        answer = await admin.post(f"{ROLLOUTS}/{name}/promote", json={})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "rollout_refused")
+    assert file.read_text() == changed
 
 
 async def test_one_runs_at_a_time(world: World) -> None:

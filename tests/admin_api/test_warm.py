@@ -73,3 +73,44 @@ async def test_a_word_that_is_no_way_is_refused(admin: httpx.AsyncClient) -> Non
     answer = await admin.post(SWITCH, json={"profile": "balanced", "warm": "maybe"})
 
     assert answer.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "in_query"),
+    [
+        ("profiles/premium/tasks/chat", {"group": "chat_balanced"}, True),
+        ("bindings/team/a", {"profile": "balanced"}, False),
+    ],
+)
+async def test_edits_and_bindings_wait_for_models_too(
+    world: World, admin: httpx.AsyncClient, path: str, body: dict[str, str], in_query: bool
+) -> None:
+    """An edit takes it in the query, where all its options are."""
+    world.warmth.says = TOLD
+    order = {"warm": "wait", "warm_timeout_s": 7, "pull": True}
+
+    answer = await admin.put(
+        f"/admin/{path}",
+        json=body if in_query else {**body, **order},
+        params=order if in_query else {},
+        headers={"If-Match": "*"},
+    )
+
+    given = world.warmth.orders[0]
+    assert (given.warm, given.warm_timeout, given.pull) == ("wait", 7, True)
+    assert answer.raise_for_status().json()["warm"]["waited_s"] == 3.3
+
+
+async def test_a_plan_tells_of_models_that_a_switch_would_load(
+    world: World, admin: httpx.AsyncClient
+) -> None:
+    """What they would be now; nothing is loaded, and nothing is changed."""
+    nothing = (await admin.post("/admin/plan", json={"profile": "balanced"})).raise_for_status().json()
+    world.warmth.says = TOLD
+
+    told = (await admin.post("/admin/plan", json={"profile": "balanced"})).raise_for_status().json()
+
+    assert nothing["warm"] is None
+    assert told["warm"]["said"] == list(TOLD.said)
+    assert [(order.action, order.warm) for order in world.warmth.orders] == [("switch", None)] * 2
+    assert (await admin.get("/admin/profiles/status")).json()["revision"] == 1

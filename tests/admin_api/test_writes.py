@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from admin_api.router import PREFIX
-from neuronode_router.domain import HostFacts
+from neuronode_router.domain import HostFacts, ProfileEdit
 from neuronode_router.errors import ProfilesReadOnly
 from neuronode_router.profiles.checks import RESERVED_PROFILE_NAMES
 from neuronode_router.profiles.files import ProfileFiles, StagedFiles
@@ -304,7 +304,7 @@ async def test_unknown_tasks_and_groups_are_told_apart(admin: httpx.AsyncClient)
 class MountedFiles(ProfileFiles):
     """Profile files on a read-only mount. (Permissions do not stop the root user, who may run the tests.)"""
 
-    def stage_task(self, name: str, task: str, group: str, host: HostFacts) -> StagedFiles:
+    def stage_edit(self, name: str, edit: ProfileEdit, host: HostFacts) -> StagedFiles:
         """Refuse, as the real one does where the directory cannot be written."""
         raise ProfilesReadOnly("The profiles are mounted read-only.")
 

@@ -28,6 +28,7 @@ from neuronode_router.control.outage_probes import OutageProbes
 from neuronode_router.control.policies import Policies
 from neuronode_router.control.policy_facts import PolicyFacts
 from neuronode_router.control.rollout_facts import RecordedFacts
+from neuronode_router.control.rollout_outcomes import RolloutOutcomes, RolloutOutcomeStore
 from neuronode_router.control.rollouts import Rollouts
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.worker import Worker
@@ -131,6 +132,8 @@ class World:
     """The history that feedback is given on; None where it is off."""
     rollouts: Rollouts | None = None
     """None before the start."""
+    answers: RolloutOutcomes | None = None
+    """None before the start."""
     policies: Policies | None = None
     deployments: Mapping[str, Collection[str]] = field(default_factory=dict)
     """By group, provider or address, where it is not one deployment of the group's name."""
@@ -165,6 +168,7 @@ class World:
             metrics=self.metering,
             proof=self.proving.room if self.proving else None,
             rollouts=self.rollouts,
+            answers=self.answers,
             policies=self.policies,
             shadows=self.shadows,
             feedback=self.judged.learning if self.judged else None,
@@ -255,9 +259,14 @@ async def running_world(
     world.rollouts = Rollouts(
         manager=manager,
         store=store.rollouts,
-        facts=RecordedFacts(UsageStore(store.database)),
+        facts=RecordedFacts(UsageStore(store.database), RolloutOutcomeStore(store.database)),
         lease=Lease(store.database, "rollouts", holder="worker-1", ttl=10),
         rest=0,
+    )
+    world.answers = RolloutOutcomes(
+        RolloutOutcomeStore(store.database),
+        keys_of=UsageStore(store.database).keys_of,
+        runs=lambda: store.rollouts.running() is not None,
     )
     world.policies = Policies(
         manager=manager,

@@ -1,4 +1,4 @@
-"""Nine tabs of one browser: over HTTP/1.1 they share six connections, and none of them may notice."""
+"""Seven tabs of one browser: over HTTP/1.1 they share six connections, and none of them may notice."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import httpx
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import ADMIN
-from tests.browser.tabs import UI, VIEWPORT
+from tests.browser.tabs import STILL, UI
 from tests.support.cable import Cable
 from tests.support.proxy import MASTER_KEY, Proxy
 
-TABS = 9
+TABS = 7
 
 
 def sign_in(page: Page, url: str) -> None:
@@ -21,12 +21,12 @@ def sign_in(page: Page, url: str) -> None:
     expect(page.locator("[data-active]")).to_be_visible()
 
 
-def test_nine_tabs_live_and_come_back_after_a_restart(
+def test_seven_tabs_live_and_come_back_after_a_restart(
     browser: Browser, proxy: Proxy, api: httpx.Client
 ) -> None:
     """Each can sign in and shows a switch at once; after the proxy was away each is live again, by itself."""
     with Cable(proxy.port) as cable:
-        context = browser.new_context(locale="en", viewport=VIEWPORT)
+        context = browser.new_context(**STILL)
         pages = [context.new_page() for _ in range(TABS)]
         for page in pages:
             sign_in(page, cable.url)
@@ -55,7 +55,7 @@ def test_nine_tabs_live_and_come_back_after_a_restart(
 
 def test_only_one_tab_holds_the_stream(browser: Browser, proxy: Proxy, api: httpx.Client) -> None:
     """The others learn from it; when it is closed, exactly one of them follows."""
-    context = browser.new_context(locale="en", viewport=VIEWPORT)
+    context = browser.new_context(**STILL)
     streams: list[Page] = []
     pages = [context.new_page() for _ in range(3)]
     for page in pages:

@@ -22,3 +22,21 @@ def test_a_rollout_is_shown_with_both_arms_and_can_be_ended(tab: Tab, api: httpx
     tab.button("Abort").click()
     expect(card).to_have_count(0)
     assert api.get("/admin/rollouts").json()["rollouts"][0]["phase"] == "aborted"
+
+
+def test_an_edit_of_a_mapping_can_be_rolled_out(tab: Tab, api: httpx.Client) -> None:
+    """The dialog of a mapping of the active profile offers it; the card says what is tried; aborted nothing is left."""
+    tab.go("mappings")
+    tab.button("Edit chat").click()
+    tab.dialog.get_by_label("Group").fill("chat_balanced")
+    tab.dialog.get_by_role("button", name="Roll out in steps").click()
+    tab.dialog.get_by_role("button", name="Done").click()
+
+    tab.go("now")
+    card = tab.page.locator("[data-rollout]")
+    expect(card).to_contain_text("premium+edit")
+    expect(card).to_contain_text("chat_balanced")
+    tab.button("Abort").click()
+    tab.button("Abort").click()
+    expect(card).to_have_count(0)
+    assert api.get("/admin/profiles/premium").json()["tasks"]["chat"] == "chat_premium"

@@ -403,3 +403,28 @@ def test_an_unproven_profile_needs_a_second_word(tab: Tab, api: httpx.Client) ->
 
     expect(tab.dialog.locator("[data-complete=true]")).to_be_visible()
     assert ask(api) == "chat_balanced"
+
+
+def test_a_switch_asks_what_becomes_of_local_models(tab: Tab) -> None:
+    """Only where they are concerned: whether it waits, and whether what a server lacks is fetched."""
+    missing = {"server": "gpu:11434", "model": "m:1b", "bytes": None, "seconds": None, "why": ""}
+    said = {"mode": "background", "order": "unknown", "said": ["m:1b is not present."], "missing": [missing]}
+    rest: dict[str, object] = {"to_load": [], "loaded": [], "unloaded": [], "failed": [], "waited_s": 0}
+    sent: list[dict[str, object]] = []
+
+    def answer(route: Route) -> None:
+        asked = route.request.post_data_json
+        told = route.fetch()
+        if not asked.get("dry_run"):
+            sent.append(asked)
+        route.fulfill(response=told, json={**told.json(), "warm": {**said, **rest}})
+
+    tab.page.route("**/profiles/switch", answer)
+    tab.button("Look at balanced first").click()
+    expect(tab.dialog.get_by_label("Local models")).to_have_value("background")
+    tab.dialog.get_by_label("Local models").select_option("wait")
+    tab.dialog.get_by_label("Fetch 1 model").check()
+    tab.dialog.get_by_role("button", name="Switch to balanced").click()
+
+    expect(tab.dialog.locator("[data-complete=true]")).to_be_visible()
+    assert [(one["warm"], one["pull"]) for one in sent] == [("wait", True)]

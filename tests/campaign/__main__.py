@@ -1,9 +1,11 @@
 """Three proxies with one PostgreSQL and one Redis, clients and an operator, and one fault after the other.
 
-    python -m tests.campaign [--minutes N] [--seed N]
+    python -m tests.campaign [--minutes N] [--switches N] [--seed N] [--pause SECONDS] [--no-faults]
 
-Each proxy reaches the servers by links of its own, so that one alone can be cut off. All that clients and the operator
-see goes to the history checker; what a fault is meant to break (connections to a proxy that is killed) is told apart.
+It ends after so many minutes, or so many switches if they are named. Each proxy reaches the servers by links of its
+own, so that one alone can be cut off. All that clients and the operator see goes to the history checker; what a fault
+is meant to break (connections to a proxy that is killed) is told apart. Memory, handles, threads and the database's
+size are measured all along; `--no-faults` makes it a soak.
 The exit code is 1 where a promise was broken.
 """
 
@@ -11,12 +13,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,10 +29,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
+import psutil
 
 from benchmarks.load import machine
-from tests.campaign.link import Link, LinkState, Streams
-from tests.support.history import History, Seen, Switched
+from tests.campaign.faults import Faults, Site, clock_environ, small_disk
+from tests.campaign.link import Link, Streams
+from tests.campaign.soak import Size, measure, table
+from tests.support.history import History, Switched
 from tests.support.place import GROUPS, PROFILES, Place
 from tests.support.proxy import Proxy
 from tests.support.servers import PostgresServer, RedisServer, running_postgres, running_redis
@@ -40,26 +47,9 @@ FAULT_SECONDS = 4.0
 HEAL_SECONDS = 60.0
 SWITCH_SECONDS = 0.25
 LOOK_SECONDS = 0.1
+SIZE_SECONDS = 5.0
 USAGE_SECONDS = 30.0
 """Usage of a worker is flushed within some seconds; SIGKILL loses what was not."""
-
-Undo = Callable[[], Any]
-
-
-@dataclass(slots=True)
-class Site:
-    """One proxy, its links and its client."""
-
-    proxy: Proxy
-    sql: Link
-    redis: Link
-    driver: Driver
-    down: list[list[float]] = field(default_factory=list)
-    """From when until when it was meant to be down, on the clients' clock."""
-
-    def excuses(self, seen: Seen) -> bool:
-        """Return whether a request met a proxy that was killed on purpose."""
-        return any(seen.sent_at <= until and seen.answered_at >= since - 60 for since, until in self.down)
 
 
 @dataclass(slots=True)
@@ -67,79 +57,67 @@ class Campaign:
     """What runs, and what was seen."""
 
     sites: list[Site]
-    postgres: PostgresServer
-    redis: RedisServer
+    faults: Faults
     rng: random.Random
+    pause: float
+    """Seconds between two switches."""
+    database: str
+    calm: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by a switch, and while the proxies come together: what is switched meanwhile is never the same anywhere."""
     refused: int = 0
     unknown: list[tuple[str, float]] = field(default_factory=list)
-    """Switches whose receipt never came, and when they were sent: they may be in force."""
+    """Switches of which nobody knows whether they were committed, and when they were sent."""
     healed: dict[str, list[float]] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
-
-    def faults(self) -> Mapping[str, Callable[[], Undo]]:
-        """Return what can go wrong: each begins a fault and returns how it ends."""
-        site = self.rng.choice(self.sites)
-        return {
-            "proxy killed": lambda: self._kill(site),
-            "proxy frozen": lambda: self._freeze(site),
-            "SQL frozen": lambda: _called(self.postgres.freeze, self.postgres.thaw),
-            "SQL cut off from one": lambda: _link(site.sql, LinkState.CUT),
-            "SQL half-open to one": lambda: _link(site.sql, LinkState.HALF_OPEN),
-            "SQL slow to one": lambda: _link(site.sql, LinkState.SLOW),
-            "Redis killed": lambda: _called(self.redis.kill, self.redis.start),
-            "Redis frozen": lambda: _called(self.redis.freeze, self.redis.thaw),
-            "Redis flushed": lambda: _called(lambda: self.redis.command("FLUSHALL"), lambda: None),
-            "Redis cut off from one": lambda: _link(site.redis, LinkState.CUT),
-            "Redis half-open to one": lambda: _link(site.redis, LinkState.HALF_OPEN),
-        }
-
-    def _kill(self, site: Site) -> Undo:
-        window = [time.monotonic(), float("inf")]
-        site.down.append(window)
-        site.proxy.kill()
-
-        def start() -> None:
-            site.proxy.start()
-            window[1] = time.monotonic()
-
-        return start
-
-    def _freeze(self, site: Site) -> Undo:
-        stopped = site.proxy.processes()
-        for process in stopped:
-            process.suspend()
-
-        def resume() -> None:
-            for process in stopped:
-                process.resume()
-
-        return resume
+    sizes: list[Size] = field(default_factory=list)
 
     async def operate(self, stop: asyncio.Event) -> None:
         """Switch again and again, at whichever proxy, until told to stop."""
         for profile in itertools.cycle(PROFILES):
             if stop.is_set():
                 return
-            site, posted_at = self.rng.choice(self.sites), time.monotonic()
-            try:
-                async with asyncio.timeout(20):
-                    await site.driver.switch(profile)
-            except RuntimeError:
-                self.refused += 1
-            except (aiohttp.ClientError, TimeoutError, ValueError):
+            async with self.calm:
+                await self._switch(profile)
+            await asyncio.sleep(self.pause)
+
+    async def _switch(self, profile: str) -> None:
+        site, posted_at = self.rng.choice(self.sites), time.monotonic()
+        try:
+            async with asyncio.timeout(20):
+                await site.driver.switch(profile)
+        except RuntimeError as error:
+            if "commit_unknown" in str(error):
                 self.unknown.append((profile, posted_at))
-            await asyncio.sleep(SWITCH_SECONDS)
+            else:
+                self.refused += 1
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            self.unknown.append((profile, posted_at))
+
+    async def watch(self, stop: asyncio.Event) -> None:
+        """Measure again and again what must stay flat, until told to stop."""
+        while not stop.is_set():
+            with contextlib.suppress(AssertionError, psutil.Error):  # a proxy is down
+                processes = [site.proxy.processes() for site in self.sites]
+                size = await asyncio.to_thread(measure, processes, self.database)
+                self.sizes += [size] if size else []
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), SIZE_SECONDS)
+
+    def told(self) -> int:
+        """Return how many switches got a receipt."""
+        return sum(len(site.driver.history.switches) for site in self.sites)
 
     async def heal(self, name: str) -> None:
         """Wait until all proxies serve one revision, and note how long that took."""
         began = time.monotonic()
-        while time.monotonic() - began < HEAL_SECONDS:
-            found = [await _status(site) for site in self.sites]
-            revisions = {each["revision"] for each in found if each and each["converged"]}
-            if all(found) and len(revisions) == 1 and all(each["converged"] for each in found if each):
-                self.healed.setdefault(name, []).append(time.monotonic() - began)
-                return
-            await asyncio.sleep(LOOK_SECONDS)
+        async with self.calm:
+            while time.monotonic() - began < HEAL_SECONDS:
+                found = await asyncio.gather(*map(_status, self.sites))
+                converged = [each["revision"] for each in found if each and each["converged"]]
+                if len(converged) == len(self.sites) and len(set(converged)) == 1:
+                    self.healed.setdefault(name, []).append(time.monotonic() - began)
+                    return
+                await asyncio.sleep(LOOK_SECONDS)
         self.lost.append(f"after {name!r} the proxies did not come together within {HEAL_SECONDS:.0f} s")
 
     def history(self) -> History:
@@ -156,16 +134,6 @@ class Campaign:
         merged.requests.sort(key=lambda seen: seen.sent_at)
         merged.switches.sort(key=lambda switch: switch.revision)
         return merged
-
-
-def _called(begin: Callable[[], object], end: Undo) -> Undo:
-    begin()
-    return end
-
-
-def _link(link: Link, state: LinkState) -> Undo:
-    link.be(state)
-    return lambda: link.be(LinkState.OPEN)
 
 
 async def _status(site: Site) -> dict[str, Any] | None:
@@ -194,39 +162,53 @@ def _through(url: str, port: int) -> str:
     return f"{parts.scheme}://{parts.username or 'postgres'}@127.0.0.1:{port}{parts.path}"
 
 
-async def run(campaign: Campaign, minutes: float) -> None:
+async def run(campaign: Campaign, arguments: argparse.Namespace) -> None:
     """Let one fault follow the other under load."""
-    stop, until = asyncio.Event(), time.monotonic() + 60 * minutes
+    stop, until = asyncio.Event(), time.monotonic() + 60 * arguments.minutes
+
+    def over() -> bool:
+        if arguments.switches:
+            return campaign.told() >= arguments.switches
+        return time.monotonic() > until
+
     async with AsyncExitStack() as stack:
         for site in campaign.sites:
             await stack.enter_async_context(site.driver.load(plain=1, streams=1))
-        operator = asyncio.create_task(campaign.operate(stop))
-        for name in _in_turn(campaign.rng, list(campaign.faults())):
-            if time.monotonic() > until:
+        watched = [asyncio.create_task(act(stop)) for act in (campaign.operate, campaign.watch)]
+        names = list(campaign.faults.all()) if arguments.faults else []
+        for name in _in_turn(campaign.rng, names):
+            if over():
                 break
-            undo = await asyncio.to_thread(campaign.faults()[name])
-            await asyncio.sleep(FAULT_SECONDS)
-            await asyncio.to_thread(undo)
-            await campaign.heal(name)
+            if name:
+                undo = await asyncio.to_thread(campaign.faults.all()[name])
+                await asyncio.sleep(FAULT_SECONDS)
+                await asyncio.to_thread(undo)
+                await campaign.heal(name)
+            else:
+                await asyncio.sleep(FAULT_SECONDS)
         stop.set()
-        await operator
+        await asyncio.gather(*watched)
     await campaign.heal("the end")
 
 
 def _in_turn(rng: random.Random, names: list[str]) -> Iterator[str]:
+    """Yield each name once in an order of chance, again and again; without any, empty ones."""
     while True:
         rng.shuffle(names)
-        yield from names
+        yield from names or [""]
 
 
 def _add_untold(history: History, audit: list[tuple[int, str]], unknown: list[tuple[str, float]]) -> None:
-    """Add the switches that were committed although nobody got a receipt; others in the audit log are faults."""
-    told, left = {switch.revision for switch in history.switches}, list(unknown)
+    """Add the switches that were committed although nobody got a receipt; others in the audit log are faults.
+
+    Which of several for one profile it was is not known: it was sent when the first of them was, or later.
+    """
+    told, left = {switch.revision for switch in history.switches}, Counter(name for name, _ in unknown)
     for revision, profile in audit:
-        asked = next((each for each in left if each[0] == profile), None) if revision not in told else None
-        if asked is not None:
-            left.remove(asked)
-            history.switches.append(Switched(profile, revision, asked[1], float("inf"), complete=False))
+        if revision not in told and left[profile] > 0:
+            left[profile] -= 1
+            first = min(at for name, at in unknown if name == profile)
+            history.switches.append(Switched(profile, revision, first, float("inf"), complete=False))
     history.switches.sort(key=lambda switch: switch.revision)
 
 
@@ -252,9 +234,15 @@ async def judge(campaign: Campaign, upstream: Upstream) -> bool:
     everything = [seen for site in campaign.sites for seen in site.driver.history.requests]
     meant = len(everything) - len(history.requests)
     print(f"{'requests':>34}: {len(everything)}, of which {meant} met a proxy that was killed on purpose")
-    print(f"{'switches':>34}: {told} told, {campaign.refused} refused, {len(campaign.unknown)} cut")
+    print(
+        f"{'switches':>34}: {told} told, {campaign.refused} refused, {len(campaign.unknown)} without an answer"
+    )
     print(f"{'receipts of all workers':>34}: {sum(switch.complete for switch in history.switches)}")
     print(f"{'usage':>34}: {counted} in the books, {provided} at the provider")
+    for line in table(campaign.sizes):
+        print(line)
+    for sentence in campaign.faults.missing():
+        print(f"{'not tried':>34}: {sentence}")
     for name, times in sorted(campaign.healed.items()):
         print(f"{name:>34}: together again after {', '.join(f'{each:.1f}' for each in times)} s")
     print(f"{'promises broken':>34}: {len(broken)}")
@@ -263,26 +251,63 @@ async def judge(campaign: Campaign, upstream: Upstream) -> bool:
     return not broken
 
 
-async def _hold(places: list[tuple[Proxy, Link, Link]], arguments: argparse.Namespace, servers: Any) -> bool:
-    postgres, redis, upstream = servers
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """The servers, the directory, and what the machine allows."""
+
+    directory: Path
+    postgres: PostgresServer
+    redis: RedisServer
+    upstream: Upstream
+    database: str
+
+
+def _site(number: int, ground: Ground, stack: ExitStack) -> tuple[Proxy, Callable[[Driver], Site]]:
+    """Start a proxy; return it, and what makes a site of it once it has a client."""
+    folder = ground.directory / f"host-{number}"
+    mounted = stack.enter_context(small_disk(folder))
+    clock = ground.directory / f"clock-{number}"
+    sql = stack.enter_context(Link(partial(_to_postgres, ground.database)))
+    cache = stack.enter_context(Link(partial(_to_redis, ground.redis.port)))
+    environ = {
+        "NEURONODE_STATE_URL": _through(ground.database, sql.port),
+        "NEURONODE_REDIS_URL": f"redis://127.0.0.1:{cache.port}/0",
+        "NEURONODE_WRITE_LIMIT": "100000/second",
+        "NEURONODE_USAGE_FLUSH_SECONDS": "1",
+        **clock_environ(clock),
+    }
+    place = Place(directory=folder, upstream=ground.upstream.url)
+    proxy = stack.enter_context(Proxy(place, environ=environ, afresh=True))
+    return proxy, partial(Site, proxy, sql, cache, clock=clock, disk=folder if mounted else None)
+
+
+async def _hold(
+    ground: Ground, places: list[tuple[Proxy, Callable[[Driver], Site]]], arguments: argparse.Namespace
+) -> bool:
     async with AsyncExitStack() as stack:
-        sites = [
-            Site(proxy, sql, cache, await stack.enter_async_context(driving(proxy)))
-            for proxy, sql, cache in places
-        ]
-        campaign = Campaign(sites, postgres, redis, random.Random(arguments.seed))
-        await run(campaign, arguments.minutes)
-        return await judge(campaign, upstream)
+        sites = [make(await stack.enter_async_context(driving(proxy))) for proxy, make in places]
+        rng = random.Random(arguments.seed)
+        faults = Faults(sites, ground.postgres, ground.redis, ground.upstream, rng)
+        campaign = Campaign(sites, faults, rng, arguments.pause, ground.database)
+        await run(campaign, arguments)
+        return await judge(campaign, ground.upstream)
 
 
-def main() -> None:
-    """Start everything, run, judge, stop."""
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--switches", type=int, default=0, help="end after so many instead")
     parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
+    parser.add_argument("--pause", type=float, default=SWITCH_SECONDS, help="seconds between two switches")
+    parser.add_argument("--no-faults", dest="faults", action="store_false")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Start everything, run, judge, stop."""
+    arguments = _arguments()
     print(machine())
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         directory = Path(name)
@@ -290,20 +315,9 @@ def main() -> None:
         redis = stack.enter_context(running_redis(directory / "redis"))
         postgres = stack.enter_context(running_postgres(directory / "postgres"))
         upstream = stack.enter_context(Upstream())
-        database = postgres.new_database()
-        places = []
-        for number in range(HOSTS):
-            sql = stack.enter_context(Link(partial(_to_postgres, database)))
-            cache = stack.enter_context(Link(partial(_to_redis, redis.port)))
-            environ = {
-                "NEURONODE_STATE_URL": _through(database, sql.port),
-                "NEURONODE_REDIS_URL": f"redis://127.0.0.1:{cache.port}/0",
-                "NEURONODE_WRITE_LIMIT": "100000/second",
-                "NEURONODE_USAGE_FLUSH_SECONDS": "1",
-            }
-            place = Place(directory=directory / f"host-{number}", upstream=upstream.url)
-            places.append((stack.enter_context(Proxy(place, environ=environ)), sql, cache))
-        kept = asyncio.run(_hold(places, arguments, (postgres, redis, upstream)))
+        ground = Ground(directory, postgres, redis, upstream, postgres.new_database())
+        places = [_site(number, ground, stack) for number in range(HOSTS)]
+        kept = asyncio.run(_hold(ground, places, arguments))
     sys.exit(0 if kept else 1)
 
 

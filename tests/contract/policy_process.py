@@ -9,9 +9,9 @@ Prints the revision of each of its acts, and ends when its standard input does. 
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 from neuronode_router.control.manager import ProfileManager
@@ -43,7 +43,7 @@ class Frozen:
         news, self._value = self._value not in (None, value), value
         if news and self._after and self.acts >= self._after:
             self.acts = 0
-            os.kill(os.getpid(), signal.SIGSTOP)
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)  # this thread, not any
         return {rule.name: RuleFact(value) for rule in policy.rules}
 
 

@@ -7,9 +7,9 @@ MOMENT is a step of the commit, or a number N: just before the file system's N-t
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,8 +50,10 @@ async def roll_back(url: str, directory: str, number: str, moment: str) -> None:
     """Roll back to the revision before, with the signal at `moment`."""
 
     def reached(name: str) -> None:
-        if name == moment:
-            os.kill(os.getpid(), signal.Signals(int(number)))
+        if (
+            name == moment
+        ):  # to this thread: sent to the process, another one stops, and this one goes on until then
+            signal.pthread_kill(threading.get_ident(), signal.Signals(int(number)))
 
     store = ControlStore(url, fault=reached)
     count_file_steps(directory, reached)

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,11 +15,13 @@ import pytest
 
 from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.store import ControlStore
-from neuronode_router.domain import ControlState
+from neuronode_router.domain import Actor, ControlState
+from neuronode_router.errors import CommitUnknown, StoreUnavailable
 from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.profiles.intent import intents
 from tests.contract.publish_process import HOST, make_manager
 from tests.support.place import profile_text
+from tests.support.servers import PostgresServer
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,11 +41,16 @@ def directory(tmp_path: Path) -> Path:
 @pytest.fixture
 async def manager(store: ControlStore, directory: Path) -> ProfileManager:
     """The manager of this process, at revision 2; a rollback rewrites two files and removes one."""
+    return await changed(store, directory, ("balanced", "premium", "specialized"))
+
+
+async def changed(store: ControlStore, directory: Path, names: Sequence[str]) -> ProfileManager:
+    """Return a manager at revision 2, which another `chat` in the files `names` has made."""
     manager = make_manager(store, directory)
     for name in ("balanced", "premium"):
         (directory / f"{name}.yaml").write_text(profile_text(name))
     await manager.reload(actor=FILES)
-    for name in ("balanced", "premium", "specialized"):
+    for name in names:
         (directory / f"{name}.yaml").write_text(profile_text(name, chat="chat_ultra_fast"))
     await manager.reload(actor=FILES)
     return manager
@@ -127,3 +134,37 @@ async def test_files_of_a_publisher_that_is_stuck_are_not_read(
     assert not receipt.changed
     assert receipt.revision == state.revision == (3 if fate == signal.SIGCONT else 2)
     assert said_by_files(directory) == state.profiles.digest
+
+
+@pytest.mark.parametrize("names", [("premium",), ("balanced", "premium", "specialized")], ids=["one", "all"])
+@pytest.mark.parametrize("committed", [True, False], ids=["committed", "lost"])
+async def test_a_commit_that_nobody_answered_is_told_and_the_files_follow_it(
+    postgres: PostgresServer, postgres_url: str, directory: Path, names: Sequence[str], committed: bool
+) -> None:
+    """Frozen at the commit, PostgreSQL does it later; killed just before, never: files and state agree both times."""
+
+    def reached(step: str) -> None:
+        if step == "published" and store.revision() == 2:
+            (postgres.freeze if committed else postgres.kill)()
+
+    store = ControlStore(postgres_url, fault=reached)
+    manager = await changed(store, directory, names)
+
+    with pytest.raises(CommitUnknown):
+        await manager.rollback(actor=Actor("anna"))
+    postgres.thaw() if committed else postgres.start()
+
+    await eventually(lambda: revision_of(store) == (3 if committed else 2), seconds=30)
+    receipt = await manager.reload(actor=FILES)
+    assert (receipt.changed, receipt.revision) == (False, 3 if committed else 2)
+    assert said_by_files(directory) == state_of(store).profiles.digest
+    assert intents(directory) == []
+    store.close()
+
+
+def revision_of(store: ControlStore) -> int:
+    """Return the revision of a store; 0 where its server does not answer yet."""
+    try:
+        return store.revision()
+    except StoreUnavailable:
+        return 0

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.rollout_facts import RecordedFacts
+from neuronode_router.control.rollout_outcomes import RolloutOutcomes, RolloutOutcomeStore
 from neuronode_router.control.rollouts import Rollouts
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
 from neuronode_router.domain import Actor
+from neuronode_router.errors import FactNotRecorded
 from neuronode_router.rollouts.course import Act, Phase, RolloutPlan
+from neuronode_router.rollouts.facts import AnswerOutcome
 from neuronode_router.rollouts.guards import Guard, Metric
 from neuronode_router.storage.lease import Lease
 from neuronode_router.usage.buffer import Batch
 from neuronode_router.usage.finished import FinishedRequest, RequestOutcome
 from neuronode_router.usage.store import UsageStore
 from neuronode_router.usage.sums import Sums
+from tests.support.clock import Clock
 from tests.support.control import HOST, MemorySource
 from tests.support.usage import finished
 
@@ -31,17 +37,27 @@ PLAN = RolloutPlan(
 class RolloutDesk:
     """One worker's manager and rollouts over a store."""
 
-    def __init__(self, store: ControlStore, holder: str = "w") -> None:
+    def __init__(self, store: ControlStore, holder: str = "w", *, unrecorded: Sequence[Metric] = ()) -> None:
         self.store = store
         self.usage = UsageStore(store.database)
+        outcomes = RolloutOutcomeStore(store.database)
+        self.facts = RecordedFacts(self.usage, outcomes)
+        self.clock = Clock()
+        self.outcomes = RolloutOutcomes(
+            outcomes,
+            keys_of=self.usage.keys_of,
+            runs=lambda: store.rollouts.running() is not None,
+            clock=self.clock,
+        )
         self.manager = ProfileManager(
             store=store, source=MemorySource(), host=lambda: HOST, wake=WakeGroup(())
         )
         self.rollouts = Rollouts(
             manager=self.manager,
             store=store.rollouts,
-            facts=RecordedFacts(self.usage),
+            facts=self.facts,
             lease=Lease(store.database, "rollouts", holder=holder, ttl=10),
+            unrecorded=unrecorded,
             rest=0,
         )
 
@@ -50,7 +66,7 @@ class RolloutDesk:
         rows: dict[Any, Sums] = {}
         for one in requests:
             rows.setdefault((int(one.at) // 60 * 60, one.key), Sums()).add(one)
-        self.usage.add("w", Batch(sequence, rows, ()), at=0.0)
+        self.usage.add("w", Batch(sequence, rows, requests), at=0.0)
 
 
 @pytest.fixture
@@ -83,7 +99,7 @@ async def test_facts_are_those_of_the_step_by_arm_and_task(desk: RolloutDesk) ->
         finished(arm="canary", at=since, revision=revision - 1),
     )
 
-    found = RecordedFacts(desk.usage)(desk.store.rollouts.running())  # type: ignore[arg-type]
+    found = desk.facts(desk.store.rollouts.running())  # type: ignore[arg-type]
 
     assert set(found) == {"auto", "chat", "summary"}
     canary = found["chat"].canary
@@ -91,6 +107,72 @@ async def test_facts_are_those_of_the_step_by_arm_and_task(desk: RolloutDesk) ->
     assert dict(canary.cost) == {87: 1}
     assert (found["chat"].control.requests, found["summary"].control.requests) == (0, 1)
     assert found["auto"].control.fallbacks == 1
+
+
+async def test_how_answers_turned_out_is_counted_by_arm_and_task(desk: RolloutDesk, make_store: Any) -> None:
+    """Of calls that usage knows, also by another worker, each once; what came before the step is not compared."""
+    desk.outcomes.heard("early", AnswerOutcome.RUN)
+    await desk.rollouts.start(PLAN, actor=ANNA)
+    revision, since = begun(desk.store)
+    at = {"at": since, "revision": revision}
+    other = RolloutDesk(make_store())
+    desk.count(
+        finished(call_id="early", arm="canary", **at),
+        finished(call_id="tried", arm="canary", **at),
+        finished(call_id="stayed", arm="control", task="", **at),
+        finished(call_id="begun", arm="canary_begun", **at),
+        finished(call_id="old", arm="canary", at=since, revision=revision - 1),
+    )
+
+    for call in ("tried", "tried", "begun", "old", "stayed", "unknown"):
+        desk.outcomes.heard(call, AnswerOutcome.LABEL, AnswerOutcome.NO_LABEL)
+    other.outcomes.heard("tried", AnswerOutcome.NEGATIVE)
+    await desk.outcomes.share()
+    await other.outcomes.share()
+    await other.outcomes.share()
+
+    found = desk.facts(desk.store.rollouts.running())  # type: ignore[arg-type]
+    assert found["chat"].canary.outcomes == {
+        AnswerOutcome.LABEL: 1,
+        AnswerOutcome.NO_LABEL: 1,
+        AnswerOutcome.NEGATIVE: 1,
+    }
+    assert found["auto"].control.outcomes == {AnswerOutcome.LABEL: 1, AnswerOutcome.NO_LABEL: 1}
+    assert (found["chat"].canary.requests, found["chat"].control.outcomes) == (2, {})
+
+
+async def test_what_usage_does_not_know_yet_is_counted_later_or_never(desk: RolloutDesk) -> None:
+    """A call is looked for until it is a minute old; another rollout begins with nothing."""
+    await desk.rollouts.start(PLAN, actor=ANNA)
+    revision, since = begun(desk.store)
+    for call in ("late", "lost"):
+        desk.outcomes.heard(call, AnswerOutcome.RUN)
+    await desk.outcomes.share()
+    desk.count(finished(call_id="late", arm="control", at=since, revision=revision))
+    await desk.outcomes.share()
+    desk.clock.now += 61
+    await desk.outcomes.share()
+    desk.count(finished(call_id="lost", arm="control", at=since, revision=revision), sequence=2)
+    await desk.outcomes.share()
+
+    found = desk.facts(desk.store.rollouts.running())  # type: ignore[arg-type]
+    assert found["chat"].control.outcomes == {AnswerOutcome.RUN: 1}
+
+    await desk.rollouts.act(Act.ABORT, actor=ANNA)
+    await desk.rollouts.start(PLAN, actor=ANNA)
+    assert RolloutOutcomeStore(desk.store.database).read(revision=0) == {}
+
+
+async def test_a_guard_on_what_is_not_recorded_begins_nothing(store: ControlStore) -> None:
+    """It would wait for ever: it is said what to switch on."""
+    desk = RolloutDesk(store, unrecorded=(Metric.NEGATIVE_FEEDBACK_RATE,))
+    await desk.manager.reload(actor=FILES)
+    guards = (Guard(Metric.NEGATIVE_FEEDBACK_RATE, worse_by=0.1),)
+
+    with pytest.raises(FactNotRecorded, match="negative_feedback_rate"):
+        await desk.rollouts.start(replace(PLAN, guards=guards), actor=ANNA)
+
+    assert desk.store.rollouts.running() is None
 
 
 async def test_the_leader_takes_a_broken_canary_back(desk: RolloutDesk, make_store: Any) -> None:

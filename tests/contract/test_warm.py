@@ -316,9 +316,9 @@ async def test_a_rollout_warms_what_it_tries_and_keeps_both_arms(
 
     async with warm_world(tmp_path, ollama.url, models, settings=QUICKLY) as world:
         await switched(world, "cost_effective")
-        begun = await world.manager.roll(arms(Canary("r-1", "premium", "0a", 10, 0.0)), actor=ANNA)
+        begun = await world.manager.act("rollout", arms(Canary("r-1", "premium", "0a", 10, 0.0)), actor=ANNA)
         both = {*ollama.loaded()}
-        await world.manager.roll(arms(None), actor=ANNA)
+        await world.manager.act("rollout", arms(None), actor=ANNA)
         await eventually(lambda: "new:latest" not in ollama.loaded())
 
         assert "old:latest" in ollama.loaded()

@@ -19,7 +19,8 @@ VIEWER, VIEWERS_PASSWORD = "anna@example.test", "Viewer-password-91c3"
 TEAM = "research-and-development"
 SLOW_MS = 30_000
 """LiteLLM's UI loads some megabytes first."""
-OPENS_MS = 5_000
+OPENS_MS = 10_000
+ATTEMPTS = 6
 
 
 @pytest.fixture
@@ -56,11 +57,14 @@ def profiles_view(page: Page, proxy: Proxy, name: str, password: str) -> FrameLo
     page.keyboard.press("Enter")
     views = page.get_by_role("button", name="AI Gateway")
     ours = page.get_by_role("menuitem", name="Profiles").or_(page.get_by_text("Profiles", exact=True)).first
-    for _ in range(int(SLOW_MS / OPENS_MS)):  # a page that is still being set up does nothing about a click
+    for _ in range(
+        ATTEMPTS
+    ):  # a page that is still being set up does nothing about a click, and asks for views once
         views.click()
         with contextlib.suppress(PageTimeout):
             ours.wait_for(timeout=OPENS_MS)
             break
+        page.reload()
     ours.click()
     return page.frame_locator(f'iframe[src="{proxy.url}/admin/ui/"]')
 

@@ -114,3 +114,28 @@ def test_a_broken_canary_goes_back_by_itself_though_its_leader_is_killed(
     answers = [ask(any_worker, "trading_analysis", f"After all {number}.") for number in range(8)]
     assert {answer.status_code for answer in answers} == {200}
     assert all("x-neuronode-arm" not in answer.headers for answer in answers)
+
+
+def test_an_edit_is_tried_by_some_and_then_written(pair: Proxy, any_worker: httpx.Client) -> None:
+    """While it is tried every worker has both arms and the file says nothing of it; promoted it is everybody's."""
+    file = pair.place.profiles / "premium.yaml"
+    before, mapping = file.read_bytes(), f"{ADMIN}/premium/tasks/chat"
+    edit = {"edit": {"tasks": {"chat": "chat_balanced"}}, "steps": [50], "hold": 3600}
+    started = any_worker.post(ROLLOUTS, json=edit).raise_for_status()
+    name = started.headers["location"].rpartition("/")[2]
+    try:
+        told = [arms(any_worker, conversation, turns=2) for conversation in range(20, 32)]
+        tried = ask(any_worker, "premium/chat", "By its name.").headers["x-neuronode-group"]
+        meanwhile = file.read_bytes()
+        promoted = any_worker.post(f"{ROLLOUTS}/{name}/promote", json={"wait": "all"}).raise_for_status()
+        groups = {ask(any_worker, "chat", f"All {n}.").headers["x-neuronode-group"] for n in range(8)}
+        said = file.read_text()
+    finally:
+        any_worker.put(mapping, json={"group": "chat_premium"}, headers={"If-Match": "*"}).raise_for_status()
+
+    assert all(len(one) == 1 for one in told)
+    assert set.union(*told) == {("control", "chat_premium"), ("canary", "chat_balanced")}
+    assert (tried, meanwhile) == ("chat_premium", before)
+    assert {"task": "chat", "before": "chat_premium", "after": "chat_balanced"} in promoted.json()["changes"]
+    assert groups == {"chat_balanced"}
+    assert "chat: chat_balanced" in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pathlib
 from collections.abc import Iterator
@@ -28,6 +29,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if here in item.path.parents:
             item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
             item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
+
+
+@pytest.fixture(scope="session")
+def _modules_are_no_garbage() -> None:
+    """Let the collector pass over what is there for good: with it, looking for garbage takes a second."""
+    import litellm.proxy.proxy_server  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _leaves_nothing(_modules_are_no_garbage: None) -> Iterator[None]:
+    """Collect what LiteLLM leaves at the end of a file, where it is ignored, and not in whatever test comes later."""
+    yield
+    import litellm
+
+    litellm.in_memory_llm_clients_cache.flush_cache()
+    gc.collect()
 
 
 @pytest.fixture(autouse=True)

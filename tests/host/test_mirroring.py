@@ -260,9 +260,7 @@ async def bench(upstream: Upstream, monkeypatch: pytest.MonkeyPatch, tmp_path: P
             litellm.logging_callback_manager.add_litellm_callback(callback)
         yield found
         await found.mirror.stop()
-    # LiteLLM keeps its clients for longer than a test's event loop lives.
     await close_litellm_async_clients()
-    litellm.in_memory_llm_clients_cache.flush_cache()
     assert (found.hooks.failures.total, found.usage.failures.total, found.failures.total) == (0, 0, 0)
 
 

@@ -29,7 +29,7 @@ from neuronode_router.domain import (
     Tier,
 )
 from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
-from neuronode_router.litellm_plugin.auth.identity import RESIDENCY, Identity
+from neuronode_router.litellm_plugin.auth.identity import PERSONAL_DATA, RESIDENCY, Identity
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks import gate, personal
 from neuronode_router.litellm_plugin.router.deployments import Deployments
@@ -60,6 +60,8 @@ class Kept:
     profiles: Mapping[str, tuple[str, ...]]
     keys: Mapping[str, tuple[str, ...]]
     personal: Mapping[str, PersonalDataRule] = field(default_factory=dict)
+    own: PersonalDataRule = PersonalDataRule.ALLOW
+    """Of the key."""
 
 
 def entries() -> list[dict[str, Any]]:
@@ -114,7 +116,11 @@ def way(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
         current,
         access,
         lambda user: Principal(
-            "somebody", Role.MEMBER, team="everybody", residency=kept.keys.get(user.api_key or "", ())
+            "somebody",
+            Role.MEMBER,
+            team="everybody",
+            residency=kept.keys.get(user.api_key or "", ()),
+            personal_data=kept.own,
         ),
         statuses=lambda: {
             group: tuple(map(DeploymentStatus, found))
@@ -274,6 +280,39 @@ async def test_a_fallback_is_kept_local_too(way: Way) -> None:
     assert await way.ask("ordinary", body) == {"own", "mixed-own"}
 
 
+@pytest.mark.parametrize("kept", [Kept({}, {}, own=PersonalDataRule.LOCAL)], indirect=True)
+@pytest.mark.parametrize("place", HOLDING)
+async def test_a_key_of_its_own_rule_is_kept_local_whatever_decides(way: Way, place: str) -> None:
+    """Also under a profile that was chosen, and by the own name of a group; what holds nothing goes anywhere."""
+    for name in NAMES:
+        assert await way.ask("ordinary", {"model": name, **HOLDING[place]}) <= WITHIN["local"], name
+    assert await way.ask("ordinary", {"model": "american"}) == {"american"}
+
+
+@pytest.mark.parametrize(
+    ("kept", "strictest"),
+    [
+        (Kept({}, {}, {"active": theirs}, own=own), PersonalDataRule.strictest(theirs, own))
+        for theirs in PersonalDataRule
+        for own in PersonalDataRule
+    ],
+    indirect=["kept"],
+)
+async def test_the_strictest_rule_wins(way: Way, strictest: PersonalDataRule) -> None:
+    """Whether the profile or the key has it."""
+    seen = await way.ask("ordinary", {"model": "strategy", **HOLDING["turn"]})
+
+    assert (
+        seen
+        <= {
+            PersonalDataRule.ALLOW: {"american"},
+            PersonalDataRule.LOCAL: WITHIN["local"],
+            PersonalDataRule.REFUSE: set(),
+        }[strictest]
+    )
+    assert bool(seen) is (strictest is not PersonalDataRule.REFUSE)
+
+
 @pytest.mark.parametrize("kept", [Kept({}, {}, {"active": PersonalDataRule.REFUSE})], indirect=True)
 async def test_personal_data_is_refused_by_kind(way: Way) -> None:
     """Nobody is asked; the refusal says what was found, and not how it reads."""
@@ -427,3 +466,22 @@ def test_a_team_requires_what_its_metadata_says(written: object, read: tuple[str
     user = UserAPIKeyAuth(team_id="t", team_metadata=metadata, metadata={RESIDENCY: "us"})
 
     assert Identity(proxy=None, access=None).principal(user).residency == read
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (None, "allow"),
+        ("allow", "allow"),
+        ("local", "local"),
+        ("refuse", "refuse"),
+        ("lokal", "refuse"),
+        ([], "refuse"),
+    ],
+)
+def test_a_teams_metadata_says_what_becomes_of_personal_data(written: object, read: str) -> None:
+    """What cannot be read is the strictest; what the key's own metadata says counts nothing."""
+    metadata = {} if written is None else {PERSONAL_DATA: written}
+    user = UserAPIKeyAuth(team_id="t", team_metadata=metadata, metadata={PERSONAL_DATA: "allow"})
+
+    assert Identity(proxy=None, access=None).principal(user).personal_data == read

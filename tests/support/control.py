@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from neuronode_router.domain import ControlState, HostFacts, Profile, ProfileSet, Tier
+from neuronode_router.domain import ControlState, HostFacts, Profile, ProfileEdit, ProfileSet, Tier
 from neuronode_router.errors import Problem, ProfilesInvalid, UnknownProfile, UnknownTask
 
 TASKS = ("classification", "chat")
@@ -79,15 +79,14 @@ class MemorySource:
         profile = Profile.from_document({**document, "name": name})
         return self.stage_set(ProfileSet({**self.load(host).profiles, name: profile}), host)
 
-    def stage_task(self, name: str, task: str, group: str, host: HostFacts) -> MemoryEdit:
+    def stage_edit(self, name: str, edit: ProfileEdit, host: HostFacts) -> MemoryEdit:
         profiles = self.load(host).profiles
         if name not in profiles:
             raise UnknownProfile(name, tuple(profiles))
-        document = profiles[name].to_document()
-        if task not in document["tasks"]:
-            raise UnknownTask(task, tuple(document["tasks"]))
-        document["tasks"][task] = group
-        return self.stage_profile(name, document, host)
+        for task in edit.tasks:
+            if task not in profiles[name].tasks:
+                raise UnknownTask(task, tuple(profiles[name].tasks))
+        return self.stage_profile(name, edit.of(profiles[name]).to_document(), host)
 
     def stage_set(self, profiles: ProfileSet, host: HostFacts) -> MemoryEdit:
         used = {use for profile in profiles.profiles.values() for use in profile.uses()}

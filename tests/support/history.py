@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Switched:
     revision: int
     posted_at: float
     receipt_at: float
+    """Infinite where nobody got one."""
     complete: bool
 
 
@@ -109,7 +111,8 @@ def _failures(requests: Iterable[Seen]) -> Iterator[str]:
 
 
 def _not_increasing(first: int, switches: Iterable[Switched]) -> Iterator[str]:
-    revisions = [first, *(s.revision for s in sorted(switches, key=lambda s: s.posted_at))]
+    told = (s for s in switches if s.receipt_at < inf)
+    revisions = [first, *(s.revision for s in sorted(told, key=lambda s: s.posted_at))]
     for before, after in pairwise(revisions):
         if after <= before:
             yield f"revision {after} came after {before}"

@@ -1,33 +1,43 @@
 """Starts LiteLLM's command line in a process that has LiteLLM imported already: a fork of one that did nothing else.
 
 It must not know tests or the plugin. Importing LiteLLM takes 6 to 12 s of a core, for every process of every proxy, and
-is the same each time; all that follows it (configuration, plugin, start-up hooks) happens in the new process. For one
-worker only: a supervisor has threads by the time it starts its workers, and forks of it were seen to hang.
+is the same each time; all that follows it (configuration, plugin, start-up hooks, workers) happens in the new process.
 """
 
 from __future__ import annotations
 
 import faulthandler
+import functools
 import multiprocessing
 import os
 import signal
+import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.context import ForkServerContext
+from multiprocessing import forkserver
+from multiprocessing.forkserver import ForkServer
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from subprocess import TimeoutExpired
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
 
-READ_BY_IMPORTS = frozenset({"PYTHONPATH", "PROMETHEUS_MULTIPROC_DIR"})
-"""Variables that mean nothing to a process that has imported everything."""
+WORKERS = "--num_workers"
+"""The option of LiteLLM's command line that makes it a supervisor of workers."""
 
 IMPORTED = (
     "litellm.proxy.proxy_server",
     "litellm.proxy.proxy_cli",
+    "litellm.proxy.pass_through_endpoints.llm_passthrough_endpoints",
+    "neuronode_router.plugin",
+    "admin_api.host",
     "sqlalchemy",
     "alembic",
 )
+
+_CONTEXT = multiprocessing.get_context("forkserver")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +70,27 @@ class Forked:
 
 def start(arguments: Sequence[str], *, environ: Mapping[str, str], folder: Path, log: Path) -> Forked:
     """Start `litellm` with `arguments`, in a session of its own, printing to the end of `log`."""
-    process = _server().Process(target=_run, args=(tuple(arguments), dict(environ), folder, log))
-    process.start()
+    server = _server(environ["PYTHONPATH"])
+    process = _CONTEXT.Process(target=_run, args=(tuple(arguments), dict(environ), folder, log))
+    with patch.object(forkserver, "connect_to_new_process", server.connect_to_new_process):
+        process.start()
     return Forked(process)
 
 
-def _server() -> ForkServerContext:
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # otherwise its import asks the internet
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(IMPORTED))
-    return context
+@functools.cache
+def _server(python_path: str) -> ForkServer:
+    """Return the fork server whose imports looked at `python_path` first."""
+    server = ForkServer()
+    server.set_forkserver_preload(list(IMPORTED))
+    read = {"PYTHONPATH": python_path, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}  # no question to the internet
+    with patch.dict(os.environ, read), patch.object(sys, "path", _searched(python_path)):
+        server.ensure_running()
+    return server
+
+
+def _searched(python_path: str) -> list[str]:
+    first = python_path.split(os.pathsep)
+    return [*first, *(place for place in sys.path if place not in first)]
 
 
 def _run(arguments: tuple[str, ...], environ: dict[str, str], folder: Path, log: Path) -> None:
@@ -77,6 +98,7 @@ def _run(arguments: tuple[str, ...], environ: dict[str, str], folder: Path, log:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environ)
+    sys.path[:] = _searched(environ["PYTHONPATH"])
     for name, flags, number in (
         (os.devnull, os.O_RDONLY, 0),
         (log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 1),
@@ -85,7 +107,44 @@ def _run(arguments: tuple[str, ...], environ: dict[str, str], folder: Path, log:
         os.dup2(os.open(name, flags), number)
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if WORKERS in arguments and sys.version_info < (3, 14):  # from then on, fork servers ask for a password
+        _fork_workers()
     sys.argv = ["litellm", *arguments]
     from litellm.proxy.proxy_cli import run_server
 
     run_server()
+
+
+def _fork_workers() -> None:
+    """Let a supervisor's workers be forks of a child that stays as this process is now.
+
+    The supervisor itself has threads by the time it starts them, and forks of a process with threads may hang.
+    """
+    import uvicorn._subprocess
+
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind("")  # a name of the kernel's choice, and no file
+    listener.listen()
+    alive, kept_open = os.pipe()
+    server: Any = forkserver._forkserver
+    server._forkserver_address, server._forkserver_alive_fd = listener.getsockname(), kept_open
+    server._forkserver_pid = os.fork()
+    if not server._forkserver_pid:
+        os.close(kept_open)
+        forkserver.main(
+            listener.detach(), alive, []
+        )  # ends this process when supervisor and workers have ended
+    listener.close()
+    os.close(alive)
+    patch.object(uvicorn._subprocess, "spawn", SimpleNamespace(Process=_worker)).start()
+
+
+def _worker(*, target: Callable[..., None], kwargs: Mapping[str, Any]) -> BaseProcess:
+    """Return what `spawn` returns: a worker that has the environment of its supervisor, as that is now."""
+    return _CONTEXT.Process(target=_in_environment, args=(dict(os.environ), target, kwargs))
+
+
+def _in_environment(environ: Mapping[str, str], work: Callable[..., None], kwargs: Mapping[str, Any]) -> None:
+    os.environ.clear()
+    os.environ.update(environ)
+    work(**kwargs)

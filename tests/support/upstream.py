@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import uvicorn
 
 from tests.support import signing, wire
@@ -258,6 +259,10 @@ class Upstream:
     def __exit__(self, *_: object) -> None:
         self._child.terminate()
         self._child.wait(10)
+
+    def process(self) -> psutil.Process:
+        """Return the provider's process."""
+        return psutil.Process(self._child.pid)
 
     def counts(self) -> dict[str, Counter[str]]:
         """Return requests, failures, streams and tokens per deployment name since the start."""

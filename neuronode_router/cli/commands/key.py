@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,20 @@ import click
 from neuronode_router.cli.names import askable_names, profile_names
 from neuronode_router.cli.options import PATH, json_option, settings_with
 from neuronode_router.cli.terminal import note, print_json
+from neuronode_router.domain import NAME_PATTERN, PersonalDataRule
 from neuronode_router.errors import SettingsError
 
 
 @click.group("key")
 def command() -> None:
     """Keys for a proxy without a database."""
+
+
+def _places(context: click.Context, parameter: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if NAME_PATTERN.fullmatch(name) is None:
+            raise click.BadParameter(f"{name!r} is no place: write local, eu, de or a provider's name.")
+    return names
 
 
 @command.command("create")
@@ -37,6 +46,19 @@ def command() -> None:
     shell_complete=profile_names,
     help='A profile it may choose per request; "*" is all.',
 )
+@click.option(
+    "--residency",
+    multiple=True,
+    callback=_places,
+    help="Where the data of its requests may go, such as local or eu.",
+)
+@click.option(
+    "--personal-data",
+    default="allow",
+    show_default=True,
+    type=click.Choice(["allow", "local", "refuse"]),
+    help="What becomes of its requests that hold personal data.",
+)
 @click.option("--expires", type=click.DateTime(), help="When it ends, in local time.")
 @click.option("--file", "file", type=PATH, help="The access file. Default: NEURONODE_ACCESS_FILE.")
 @json_option
@@ -48,10 +70,14 @@ def create(*, name: str, role: str, file: Path | None, as_json: bool, **grants: 
     if path is None:
         raise SettingsError("No access file is named.", fix="Pass --file FILE or set NEURONODE_ACCESS_FILE.")
     expires: datetime | None = grants.pop("expires")
+    rules = {
+        "residency": grants.pop("residency"),
+        "personal_data": PersonalDataRule(grants.pop("personal_data")),
+    }
     plain, entry = generate_key(
         name, role=Role(role), expires=None if expires is None else expires.timestamp(), **grants
     )
-    add_key(path, entry)
+    add_key(path, replace(entry, **rules))
     if as_json:
         print_json({"key": plain, "name": name, "file": str(path)})
         return

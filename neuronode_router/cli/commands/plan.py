@@ -12,6 +12,7 @@ import click
 from rich.table import Table
 
 from neuronode_router.cli.commands.usage import dollars, milliseconds
+from neuronode_router.cli.consent import model_lines
 from neuronode_router.cli.http import Connection
 from neuronode_router.cli.moment import since_option, until_option
 from neuronode_router.cli.names import profile_names
@@ -63,6 +64,7 @@ def _parts(forecast: Document) -> list[Table | str]:
             map(_row, forecast["moves"]),
         ),
         *cache_loss(forecast),
+        *model_lines(forecast),
         *(["", "What would not fit:"] if forecast["findings"] else []),
         *(clean(f"  {f['task']} on {f['group']}: {f['detail']}") for f in forecast["findings"]),
         "",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -26,7 +26,10 @@ _GUARD = re.compile(r"(\w+):(at_most|worse_by|times)=([0-9.]{1,16})", re.ASCII)
 WORDS = {"good": "ok", "unsure": "not sure", "no_data": "no data", "breached": "BREACHED"}
 """How a verdict is shown."""
 
-RATES = ("error_rate", "fallback_rate")
+PLANNED = ("profile", "edit", "steps", "hold", "guards", "least", "on_breach", "on_done")
+"""What a rollout is told; what is left out has the proxy's defaults."""
+
+TIER_PLACE = "tiers."
 
 
 @click.group("rollout")
@@ -61,8 +64,31 @@ def _guards(
     return list(found.values()) or None
 
 
+def _edit(
+    context: click.Context, parameter: click.Parameter, texts: Sequence[str]
+) -> dict[str, dict[str, object]] | None:
+    found: dict[str, dict[str, object]] = {}
+    for text in texts:
+        place, separator, named = text.partition("=")
+        if not (place and separator and named):
+            raise click.BadParameter(f"{text!r} is no edit: write chat=chat_premium, or tiers.fast=one,two.")
+        if place.startswith(TIER_PLACE):
+            found.setdefault("tiers", {})[place.removeprefix(TIER_PLACE)] = named.split(",")
+        else:
+            found.setdefault("tasks", {})[place] = named
+    return found or None
+
+
 @command.command("start")
-@click.argument("profile", shell_complete=profile_names)
+@click.argument("profile", required=False, shell_complete=profile_names)
+@click.option(
+    "--set",
+    "edit",
+    multiple=True,
+    callback=_edit,
+    help="Instead of PROFILE: what the active one is to say, such as chat=chat_premium or tiers.fast=one,two; "
+    "repeatable.",
+)
 @click.option("--steps", callback=_shares, help="Percent of the conversations. Default: 1,10,50,100.")
 @click.option("--hold", callback=_seconds, help="How long each step is watched: 30s, 10m, 2h. Default: 10m.")
 @click.option(
@@ -75,15 +101,17 @@ def _guards(
 @force_option
 @change_options
 @online
-def start(connection: Connection, profile: str, *, force: bool, **given: Any) -> None:
-    """Let PROFILE answer a growing share of the conversations.
+def start(connection: Connection, *, force: bool, **given: Any) -> None:
+    """Let PROFILE, or the active one with what --set says, answer a growing share of the conversations.
 
     It goes back by itself when it is worse than the active one, and on when it is not.
     """
-    planned = {name: given.pop(name) for name in ("steps", "hold", "guards", "least", "on_breach", "on_done")}
+    if (given["profile"] is None) is (given["edit"] is None):
+        raise click.UsageError("Name a profile, or what to change of the active one with --set.")
+    planned = {name: given.pop(name) for name in PLANNED}
     warm, patience = warmed(given)
     body = {name: value for name, value in planned.items() if value is not None} | warm
-    body |= {"profile": profile, "force": force}
+    body |= {"force": force}
     change = PendingChange("POST", "/rollouts", body, patience=patience)
     sys.exit(carry_out(connection, change, How(**given)))
 
@@ -122,7 +150,7 @@ def history(connection: Connection, rollout: str | None, *, as_json: bool) -> No
 @change_options
 @online
 def promote(connection: Connection, **how: Any) -> None:
-    """Make the profile that is tried the active one, now."""
+    """Make what is tried what answers everybody, now."""
     _act(connection, "promote", how)
 
 
@@ -163,6 +191,7 @@ def _shown(found: Mapping[str, Any]) -> list[Table | str]:
     told = [
         ("rollout", found["id"]),
         ("tries", f"{found['profile']}, against {found['control']}"),
+        *_edited(found),
         ("phase", found["phase"]),
         ("share", f"{found['share']:g} % (steps {steps}, then all)"),
         ("watched", f"{found['held']:.0f} of {found['hold']:.0f} s"),
@@ -172,6 +201,13 @@ def _shown(found: Mapping[str, Any]) -> list[Table | str]:
     if not found["findings"]:
         return [facts(told)]
     return [facts(told), "", table(columns, map(_row, found["findings"]))]
+
+
+def _edited(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    edit = found.get("edit") or {}
+    ladders = {f"{TIER_PLACE}{tier}": ", ".join(groups) for tier, groups in edit.get("tiers", {}).items()}
+    for place, group in ({**edit.get("tasks", {}), **ladders}).items():
+        yield "edits", clean(f"{place} -> {group}")
 
 
 def _row(finding: Mapping[str, Any]) -> tuple[object, ...]:
@@ -193,7 +229,7 @@ def _figure(metric: str, figure: Mapping[str, Any]) -> str:
     value, low, high = figure["value"], figure["low"], figure["high"]
     if value is None:
         return "-"
-    style = ".1%" if metric in RATES else ".4g"
+    style = ".1%" if metric.endswith("_rate") else ".4g"
     above = "" if high is None else format(high, style)
     return f"{value:{style}} [{low or 0:{style}}, {above}]"
 

@@ -13,7 +13,7 @@ import click
 
 from neuronode_router.access import key_id
 from neuronode_router.cli.commands.usage import dollars
-from neuronode_router.cli.consent import How, PendingChange, carry_out, forced
+from neuronode_router.cli.consent import How, PendingChange, carry_out, forced, warmed
 from neuronode_router.cli.http import Connection, segment
 from neuronode_router.cli.names import profile_names
 from neuronode_router.cli.options import (
@@ -21,6 +21,7 @@ from neuronode_router.cli.options import (
     force_option,
     json_option,
     online,
+    warm_options,
 )
 from neuronode_router.cli.terminal import answer, table
 
@@ -51,6 +52,7 @@ def list_bindings(connection: Connection, *, as_json: bool) -> None:
 @click.option("--then", shell_complete=profile_names, help="The profile from that share on.")
 @click.option("--monthly", type=click.FloatRange(0, min_open=True), help="The budget in US dollars a month.")
 @kind_option
+@warm_options
 @force_option
 @change_options
 @online
@@ -62,8 +64,10 @@ def bind(
     Without PROFILE it follows the active one until the share of --beyond is spent, and --then from there on.
     """
     beyond = _beyond(*(given.pop(option) for option in ("beyond", "then", "monthly")))
-    body = {"profile": profile, "beyond": beyond, **forced(force=force)}
-    sys.exit(carry_out(connection, PendingChange("PUT", _path(kind, name), body), How(**given)))
+    warm, patience = warmed(given)
+    body = {"profile": profile, "beyond": beyond, **forced(force=force), **warm}
+    change = PendingChange("PUT", _path(kind, name), body, patience=patience)
+    sys.exit(carry_out(connection, change, How(**given)))
 
 
 def _beyond(share: float | None, then: str | None, monthly: float | None) -> dict[str, object] | None:

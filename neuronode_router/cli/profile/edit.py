@@ -17,13 +17,14 @@ from typing import Any
 import click
 
 from neuronode_router.cli.commands.audit import entry_line
-from neuronode_router.cli.consent import How, PendingChange, carry_out
+from neuronode_router.cli.consent import How, PendingChange, Warmed, carry_out, warmed
 from neuronode_router.cli.http import Connection, Refused, checked, segment
 from neuronode_router.cli.names import profile_names
 from neuronode_router.cli.options import (
     PATH,
     change_options,
     online,
+    warm_options,
 )
 from neuronode_router.cli.profile.text import ProfileText, canonical, read_profile, write_profile
 from neuronode_router.cli.terminal import clean, note
@@ -45,6 +46,7 @@ class Base:
 @click.option(
     "--file", "file", type=PATH, help="Take this file instead of opening an editor; may add a profile."
 )
+@warm_options
 @change_options
 @online
 def edit(connection: Connection, name: str, file: Path | None, **how: Any) -> None:
@@ -53,13 +55,13 @@ def edit(connection: Connection, name: str, file: Path | None, **how: Any) -> No
     The proxy checks it before anything changes. If somebody else commits in between, nothing is overwritten: the text
     is kept and what changed is shown.
     """
-    base = _read_base(connection, name, may_be_new=file is not None)
+    base, warm = _read_base(connection, name, may_be_new=file is not None), warmed(how)
     if file is not None:
-        sys.exit(_apply(connection, base, file, How(**how)))
+        sys.exit(_apply(connection, base, file, How(**how), warm))
     edited = _new_file(base)
     try:
         _let_edit(connection, base, edited)
-        code = _apply(connection, base, edited, How(**how))
+        code = _apply(connection, base, edited, How(**how), warm)
     except (NeuronodeError, click.ClickException, click.Abort):
         note(f"Your text is kept in {edited}; apply it with: neuronode profile edit {name} --file {edited}")
         raise
@@ -67,12 +69,12 @@ def edit(connection: Connection, name: str, file: Path | None, **how: Any) -> No
     sys.exit(code)
 
 
-def _apply(connection: Connection, base: Base, file: Path, how: How) -> int:
+def _apply(connection: Connection, base: Base, file: Path, how: How, warm: Warmed) -> int:
     text = _validated(connection, base, file)
     if not _show_difference(base, text):
         note("Nothing was edited.")
         return 0
-    return _put(connection, base, text, how)
+    return _put(connection, base, text, how, warm)
 
 
 def _read_base(connection: Connection, name: str, *, may_be_new: bool) -> Base:
@@ -125,14 +127,19 @@ def _show_difference(base: Base, edited: ProfileText) -> bool:
     return bool(lines)
 
 
-def _put(connection: Connection, base: Base, text: ProfileText, how: How) -> int:
-    path = f"/profiles/{segment(base.name)}"
+def _put(connection: Connection, base: Base, text: ProfileText, how: How, warm: Warmed) -> int:
+    path, (beside, patience) = f"/profiles/{segment(base.name)}", warm
     try:
-        return carry_out(
-            connection,
-            PendingChange("PUT", path, text.document, if_match=base.etag, options_in_query=True),
-            how,
+        change = PendingChange(
+            "PUT",
+            path,
+            text.document,
+            if_match=base.etag,
+            options_in_query=True,
+            beside=beside,
+            patience=patience,
         )
+        return carry_out(connection, change, how)
     except Refused as error:
         if error.code == "revision_conflict":
             _show_what_came_between(connection, base)

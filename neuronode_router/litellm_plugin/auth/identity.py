@@ -16,7 +16,7 @@ from litellm.proxy.auth.auth_checks import get_key_object
 from litellm.proxy.auth.user_api_key_auth import user_api_key_auth
 
 from neuronode_router.access import AccessFile, AccessKey, Principal, Role, key_hash
-from neuronode_router.domain import TIERS, Tier
+from neuronode_router.domain import TIERS, PersonalDataRule, Tier
 from neuronode_router.errors import AdminClosed, NotAllowed, NotAuthenticated
 from neuronode_router.litellm_plugin.auth.ui_sessions import KEY_PREFIX, UiSessions
 from neuronode_router.routing.residency import read_requirement
@@ -32,6 +32,9 @@ MAX_TIER = "neuronode_max_tier"
 
 RESIDENCY = "neuronode_residency"
 """Key in a team's metadata: where the data of the team's requests may go, a place or a list of places."""
+
+PERSONAL_DATA = "neuronode_personal_data"
+"""Key in a team's metadata: what becomes of the team's requests that hold personal data, a `PersonalDataRule`."""
 
 MANAGERS = "neuronode_managers"
 """Key in a team's metadata: ids of the users who may choose the team's profile."""
@@ -73,6 +76,7 @@ class Identity:
             max_tier=_max_tier(user),
             manages=_managed(user, team),
             residency=read_requirement((user.team_metadata or {}).get(RESIDENCY)),
+            personal_data=_personal_data(user),
             id=_id(user),
         )
 
@@ -252,6 +256,14 @@ def _max_tier(user: UserAPIKeyAuth) -> Tier:
     if cap is None:
         return Tier.COMPLEX
     return Tier(cap) if cap in TIERS else Tier.FAST
+
+
+def _personal_data(user: UserAPIKeyAuth) -> PersonalDataRule:
+    """Return the team's rule, likewise; one that nobody knows is the strictest."""
+    said = (user.team_metadata or {}).get(PERSONAL_DATA)
+    if said is None:
+        return PersonalDataRule.ALLOW
+    return PersonalDataRule(said) if said in list(PersonalDataRule) else PersonalDataRule.REFUSE
 
 
 def _id(user: UserAPIKeyAuth) -> str:

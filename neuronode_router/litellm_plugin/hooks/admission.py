@@ -223,9 +223,9 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             subjects = (f"key:{principal.identity}", f"team:{principal.team}")
             return (
                 principal.max_tier is not TIERS[-1]
-                or bool(principal.residency)
+                or principal.confines
                 or gate.is_listed(user)
-                or any(profile.confines for profile in self._profiles().values())
+                or bool(self._current.snapshot and self._current.snapshot.confined)
                 or any(subject in bindings for subject in subjects)
                 or any(name.startswith(PROFILE_NAME_PREFIX) for name in calls.names(data))
             )
@@ -299,7 +299,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         return kept if kept and asking.stays(kept.group, asking.places_under(decision)) else None
 
     def _profiles(self) -> Mapping[str, Profile]:
-        return self._current.snapshot.state.profiles.profiles if self._current.snapshot else {}
+        return self._current.snapshot.profiles if self._current.snapshot else {}
 
     def _held(self, kept: Standing, decision: Decision, asking: Asking) -> Held | None:
         """Return where an `auto` conversation stays; None where its group's tier is unknown or above the cap."""
@@ -354,7 +354,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
 
 
 def _least_bad(decision: Decision, snapshot: Snapshot) -> bool:
-    profile = snapshot.state.profiles.profiles.get(decision.profile or "")
+    profile = snapshot.profiles.get(decision.profile or "")
     return profile is not None and profile.nothing_fits is NothingFits.LEAST_BAD
 
 

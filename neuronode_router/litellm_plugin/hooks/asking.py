@@ -33,7 +33,7 @@ from neuronode_router.routing.admit import admit
 from neuronode_router.routing.arms import Placement
 from neuronode_router.routing.binding import bound_profile
 from neuronode_router.routing.passage import Passage
-from neuronode_router.routing.residency import Required, is_within, required
+from neuronode_router.routing.residency import NOTHING_REQUIRED, Required, is_within, required
 from neuronode_router.routing.snapshot import Snapshot
 
 MAX_NAMES = 200
@@ -103,7 +103,7 @@ class Asking:
         self._unnamed = False
         self.placement: Placement | None = None
         """The arm of the request, None while no rollout runs."""
-        self.personal = PersonalData(snapshot.state.profiles.profiles, data)
+        self.personal = PersonalData(snapshot.confined, data, self.principal.personal_data)
         self._decided = {self._deciding}
         self.places = self._required(self._decided)
         """Where the request's data may go, by what is known of it so far."""
@@ -134,9 +134,10 @@ class Asking:
         """Return the highest tier of an `auto` request: the caller's cap, and of who follows the active profile the
         policy's.
         """
-        follows = decision.reason is Reason.ACTIVE_PROFILE
-        cap = self.snapshot.state.steering.cap if follows else TIERS[-1]
-        return min(self.principal.max_tier, cap, key=TIERS.index)
+        own, steering = self.principal.max_tier, self.snapshot.state.steering
+        if decision.reason is not Reason.ACTIVE_PROFILE or not steering.bends:
+            return own
+        return min(own, steering.cap, key=TIERS.index)
 
     def decide(self, name: str) -> Decision:
         """Return what a name means to this caller. Raises `NotAllowed` and `UnknownProfile`."""
@@ -338,14 +339,16 @@ class Asking:
     def _lightened(self, decision: Decision, places: Required) -> str | None:
         """Return where `auto` leads as a fallback: the first group of its tier, or a lighter one, in reach."""
         assert decision.profile is not None
-        profile = self.snapshot.state.profiles.profiles[decision.profile]
+        profile = self.snapshot.profiles[decision.profile]
         highest = min(TIERS.index(decision.tier or profile.uncertain), TIERS.index(self.highest(decision)))
         ladder = self.snapshot.ladders[decision.profile]
         groups = (group for tier in TIERS[highest::-1] for group in ladder[tier])
         return next((group for group in groups if self.stays(group, places)), None)
 
     def _required(self, profiles: set[str]) -> Required:
-        known = self.snapshot.state.profiles.profiles
+        known = self.snapshot.confined
+        if not known and not self.principal.confines:
+            return NOTHING_REQUIRED
         # A binding may lead to a profile that is gone: what it names is refused then.
         named = (known[name].residency for name in sorted(profiles) if name in known)
         return required(self.principal.residency, self.personal.places(profiles), *named)

@@ -65,7 +65,7 @@ class Offers:
         places = asking.places_under(decision)
         groups: Sequence[str] = (decision.group,)
         if decision.auto and decision.profile is not None:
-            profile = asking.snapshot.state.profiles.profiles[decision.profile]
+            profile = asking.snapshot.profiles[decision.profile]
             ladder = asking.snapshot.ladders[decision.profile]
             groups = tuple(
                 reachable(

@@ -13,7 +13,7 @@ import pytest
 from neuronode_router.access import AccessFile, Role
 from neuronode_router.cli.main import main
 from neuronode_router.control.store import ControlStore, Proposal
-from neuronode_router.domain import Actor, Profile, ProfileSet, Tier
+from neuronode_router.domain import Actor, PersonalDataRule, Profile, ProfileSet, Tier
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
@@ -85,6 +85,19 @@ def test_a_key_is_shown_once_and_known_afterwards(
     assert (entry.tasks, entry.profiles) == (("classification",), ("premium",))
     assert plain not in path.read_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_key_says_where_its_data_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Places and the rule for personal data are written as the file reads them; a place that is none is a mistake."""
+    path = tmp_path / "access.yaml"
+    rules = ["--residency", "local", "--residency", "de", "--personal-data", "refuse"]
+
+    assert run(monkeypatch, "key", "create", "--name", "ci", "--file", path, *rules) == 0
+    assert run(monkeypatch, "key", "create", "--name", "b", "--file", path, "--residency", "No place") == 2
+
+    (entry,) = AccessFile(path).entries()
+    assert (entry.residency, entry.personal_data) == (("local", "de"), PersonalDataRule.REFUSE)
+    assert entry.principal.confines
 
 
 def test_a_key_of_a_taken_name_is_refused(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from neuronode_router.domain import ProfileEdit, Tier
 from neuronode_router.rollouts.course import OnBreach, OnDone
 from neuronode_router.rollouts.guards import Guard, Metric
 from tests.admin_api.test_rollouts import count
@@ -43,6 +44,31 @@ def test_every_option_is_part_of_the_plan(remote: Remote, neuronode: Terminal) -
     assert (plan.steps, plan.hold_seconds, plan.least) == ((5, 200), 7200, 7)
     assert (plan.on_breach, plan.on_done) == (OnBreach.PAUSE, OnDone.PROMOTE)
     assert plan.guards == (Guard(Metric.ERROR_RATE, at_most=0.1, times=2),)
+
+
+def test_an_edit_of_the_active_profile_is_tried(remote: Remote, neuronode: Terminal) -> None:
+    """Tasks and ladders, as many as are named; the status says what is tried."""
+    changes = ("--set", "chat=chat_balanced", "--set", "tiers.fast=chat_balanced,tier_fast")
+
+    assert neuronode("rollout", "start", *changes, "-y").code == 0
+
+    found = remote.world.store.rollouts.running()
+    assert found is not None
+    assert found.plan.edit == ProfileEdit(
+        {"chat": "chat_balanced"}, {Tier.FAST: ("chat_balanced", "tier_fast")}
+    )
+    told = neuronode("rollout", "status").out
+    assert "premium+edit, against premium" in told
+    assert "tiers.fast -> chat_balanced, tier_fast" in told
+
+
+@pytest.mark.parametrize("named", [(), ("balanced", "--set", "chat=tier"), ("--set", "chat")])
+def test_either_a_profile_or_an_edit_is_named(
+    remote: Remote, neuronode: Terminal, named: tuple[str, ...]
+) -> None:
+    """Neither, both, or half of one is a mistake of whoever types."""
+    assert neuronode("rollout", "start", *named, "-y").code == 2
+    assert remote.world.store.rollouts.running() is None
 
 
 @pytest.mark.parametrize(

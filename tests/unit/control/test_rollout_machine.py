@@ -19,7 +19,7 @@ from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.rollouts import LEASE_SECONDS, Rollouts
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
-from neuronode_router.domain import Actor, Binding, ControlState
+from neuronode_router.domain import Actor, Binding, ControlState, ProfileEdit
 from neuronode_router.errors import NeuronodeError, RolloutRefused, UnknownRollout
 from neuronode_router.rollouts.course import Act, OnBreach, OnDone, Phase, Rollout, RolloutPlan
 from neuronode_router.rollouts.facts import ArmFacts, BothArms
@@ -81,6 +81,7 @@ class RolloutHistory(RuleBasedStateMachine):
         self.meanwhile: Callable[[], None] | None = None
         self.seen: list[dict[str, BothArms]] = []
         self.workers = [RolloutProcess(self.place.name, number, self.clock, self.look) for number in range(2)]
+        self.source = FileSource(Path(self.place.name) / "profiles.json")
         self.runner.run(self.workers[0].manager.reload(actor=FILES))
         self.start(0, "premium", OnBreach.ROLLBACK, OnDone.PROMOTE)
 
@@ -132,6 +133,22 @@ class RolloutHistory(RuleBasedStateMachine):
         else:
             assert possible
 
+    @rule(worker=workers, goal=names, on_done=st.sampled_from(OnDone))
+    def start_an_edit(self, worker: int, goal: str, on_done: OnDone) -> None:
+        state, edit = self.state(), ProfileEdit({"chat": f"chat_{goal}"})
+        guards = (Guard(Metric.ERROR_RATE, worse_by=0.02),)
+        plan = RolloutPlan("", (10, 100), HOLD, guards=guards, on_done=on_done, edit=edit)
+        changes = edit.of(state.profiles.profiles[state.active]) != state.profiles.profiles[state.active]
+        possible = self.running() is None and changes
+        try:
+            self.runner.run(self.workers[worker].rollouts.start(plan, actor=ANNA))
+        except RolloutRefused:
+            assert not possible
+            return
+        assert possible
+        assert self.state().profiles == state.profiles
+        assert self.state().answering[f"{state.active}+edit"].tasks["chat"] == f"chat_{goal}"
+
     @rule(facts=st.sampled_from([GOOD, GOOD, BAD, NOTHING]))
     def requests_come(self, facts: dict[str, BothArms]) -> None:
         self.facts = facts
@@ -176,17 +193,22 @@ class RolloutHistory(RuleBasedStateMachine):
 
     @rule(worker=workers, act=st.sampled_from([Act.PAUSE, Act.RESUME, Act.PROMOTE, Act.ABORT]))
     def somebody_acts(self, worker: int, act: Act) -> None:
-        before = self.running()
+        before, digest = self.running(), self.state().profiles.digest
         try:
             self.runner.run(self.workers[worker].rollouts.act(act, actor=ANNA))
         except (RolloutRefused, UnknownRollout):
             assert self.running() == before
             return
         assert before is not None
-        if act is Act.PROMOTE:
-            assert self.state().active == before.plan.profile
+        after = self.state()
+        if act is Act.PROMOTE and before.plan.edit is None:
+            assert after.active == before.plan.profile
+        elif act is Act.PROMOTE:
+            said = after.profiles.profiles[before.control].tasks["chat"]
+            assert (after.active, said) == (before.control, before.plan.edit.tasks["chat"])
+            assert after.moved < after.revision  # who tried it is where everybody is now
         if act is Act.ABORT:
-            assert self.state().active == before.control
+            assert (after.active, after.profiles.digest) == (before.control, digest)
             assert self.state().moved == self.state().revision
 
     @rule(worker=workers, name=names)
@@ -256,6 +278,12 @@ class RolloutHistory(RuleBasedStateMachine):
             assert told == (running.id, running.plan.profile, running.share, running.control)
             steps = [one.act for one in self.workers[0].store.rollouts.events(running.id)].count(Act.STEP)
             assert running.step == steps
+
+    @invariant()
+    def the_files_say_what_is_committed(self) -> None:
+        """An edit that is tried stands nowhere; one that was promoted is published with its revision."""
+        if hasattr(self, "workers"):
+            assert self.source.read() == self.state().profiles
 
     @invariant()
     def every_act_is_a_revision_of_an_audit_log_that_is_intact(self) -> None:

@@ -19,7 +19,16 @@ from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
 from neuronode_router.control.worker import Worker
-from neuronode_router.domain import Actor, ControlState, GroupUse, HostFacts, ProfileSet, Receipt, alias_map
+from neuronode_router.domain import (
+    Actor,
+    ControlState,
+    GroupUse,
+    HostFacts,
+    ProfileEdit,
+    ProfileSet,
+    Receipt,
+    alias_map,
+)
 from neuronode_router.errors import ProfilesInvalid, RevisionConflict
 from tests.support.control import GROUPS, HOST, NAMES, TASKS, FileSource, MemoryEdit, RecordingApplier
 from tests.unit.control.conftest import make_identity
@@ -123,7 +132,7 @@ class ControlHistory(RuleBasedStateMachine):
     @rule(name=names, task=tasks, goal=names)
     def edit(self, name: str, task: str, goal: str) -> None:
         group = f"{task}_{goal}"
-        if self.breaks(self.source.stage_task(name, task, group, HOST).profiles):
+        if self.breaks(self.source.stage_edit(name, ProfileEdit({task: group}), HOST).profiles):
             with pytest.raises(ProfilesInvalid):
                 self.runner.run(self.manager.edit_task(name, task, group, actor=ANNA))
             return
@@ -145,7 +154,7 @@ class ControlHistory(RuleBasedStateMachine):
 
     @rule(name=names, task=tasks, goal=names)
     def edit_by_hand(self, name: str, task: str, goal: str) -> None:
-        staged = self.source.stage_task(name, task, f"{task}_{goal}", HOST)
+        staged = self.source.stage_edit(name, ProfileEdit({task: f"{task}_{goal}"}), HOST)
         if self.breaks(staged.profiles):
             return
         self.source.write(staged.profiles)
@@ -174,7 +183,7 @@ class ControlHistory(RuleBasedStateMachine):
 
     @rule(name=names, task=tasks, goal=names, step=st.sampled_from(STEPS[:-1]))
     def edit_that_fails(self, name: str, task: str, goal: str, step: str) -> None:
-        wanted = self.source.stage_task(name, task, f"{task}_{goal}", HOST).profiles
+        wanted = self.source.stage_edit(name, ProfileEdit({task: f"{task}_{goal}"}), HOST).profiles
         if wanted == self.state().profiles or self.breaks(wanted):
             return
         self.fault_at = step
@@ -192,7 +201,7 @@ class ControlHistory(RuleBasedStateMachine):
     @rule(name=names, task=tasks, goal=names, step=steps)
     def edit_that_is_killed(self, name: str, task: str, goal: str, step: str) -> None:
         before = self.state()
-        wanted = self.source.stage_task(name, task, f"{task}_{goal}", HOST).profiles
+        wanted = self.source.stage_edit(name, ProfileEdit({task: f"{task}_{goal}"}), HOST).profiles
         if self.breaks(wanted):
             return
         self.die_in(step, self.manager.edit_task(name, task, f"{task}_{goal}", actor=ANNA))

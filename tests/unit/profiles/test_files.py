@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuronode_router.domain import HostFacts, ProfileSet
+from neuronode_router.domain import HostFacts, ProfileEdit, ProfileSet
 from neuronode_router.errors import ProfilesInvalid, ProfilesReadOnly, UnknownProfile, UnknownTask
 from neuronode_router.profiles.files import MAX_FILES, ProfileFiles
 from neuronode_router.profiles.problems import Code
@@ -156,7 +156,7 @@ def test_config_map_layout_is_read(shelf: Shelf) -> None:
 
 def test_task_edit_changes_one_word(shelf: Shelf) -> None:
     """Comments and order stay, the file is written only by publish, and revert restores it."""
-    staged = shelf.files.stage_task("balanced", "chat", "large", HOST)
+    staged = shelf.files.stage_edit("balanced", ProfileEdit({"chat": "large"}), HOST)
 
     assert shelf.content() == {"balanced.yaml": GOOD}
     assert staged.profiles.profiles["balanced"].tasks["chat"] == "large"
@@ -269,11 +269,11 @@ def test_no_name_escapes(tmp_path_factory: pytest.TempPathFactory, name: str) ->
 def test_unknown_profile_and_task(shelf: Shelf) -> None:
     """An edit of what does not exist names what does."""
     with pytest.raises(UnknownProfile, match="night"):
-        shelf.files.stage_task("night", "chat", "large", HOST)
+        shelf.files.stage_edit("night", ProfileEdit({"chat": "large"}), HOST)
     with pytest.raises(UnknownTask, match="cooking"):
-        shelf.files.stage_task("balanced", "cooking", "large", HOST)
+        shelf.files.stage_edit("balanced", ProfileEdit({"cooking": "large"}), HOST)
     with pytest.raises(ProfilesInvalid, match="lagre"):
-        shelf.files.stage_task("balanced", "chat", "lagre", HOST)
+        shelf.files.stage_edit("balanced", ProfileEdit({"chat": "lagre"}), HOST)
 
 
 def test_an_edit_may_mend_the_broken_file(shelf: Shelf) -> None:
@@ -326,7 +326,7 @@ def test_stage_set_checks_the_host(shelf: Shelf) -> None:
 
 def test_revert_leaves_later_work_alone(shelf: Shelf) -> None:
     """What somebody wrote after us is theirs."""
-    staged = shelf.files.stage_task("balanced", "chat", "large", HOST)
+    staged = shelf.files.stage_edit("balanced", ProfileEdit({"chat": "large"}), HOST)
     staged.publish()
     theirs = shelf.put("balanced", GOOD + b"# theirs\n")
 
@@ -359,14 +359,14 @@ def test_read_only_directory_is_said_so(shelf: Shelf, monkeypatch: pytest.Monkey
     )  # tests may run as root, who may write anywhere
 
     with pytest.raises(ProfilesReadOnly):
-        shelf.files.stage_task("balanced", "chat", "large", HOST)
+        shelf.files.stage_edit("balanced", ProfileEdit({"chat": "large"}), HOST)
 
 
 def test_publish_keeps_the_mode(shelf: Shelf) -> None:
     """A file that only its owner may read stays so."""
     shelf.path("balanced").chmod(0o600)
 
-    shelf.files.stage_task("balanced", "chat", "large", HOST).publish()
+    shelf.files.stage_edit("balanced", ProfileEdit({"chat": "large"}), HOST).publish()
 
     assert shelf.path("balanced").stat().st_mode & 0o777 == 0o600
 
@@ -385,7 +385,7 @@ def test_edits_undone_in_reverse_are_no_edits(
     shelf = Shelf(tmp_path_factory.mktemp("shelf"))
     done = []
     for task, group in edits:
-        staged = shelf.files.stage_task("balanced", task, group, HOST)
+        staged = shelf.files.stage_edit("balanced", ProfileEdit({task: group}), HOST)
         staged.publish()
         done.append(staged)
 

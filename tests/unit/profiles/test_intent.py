@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from neuronode_router.domain import ProfileSet
+from neuronode_router.domain import ProfileEdit, ProfileSet
 from neuronode_router.errors import ProfilesReadOnly, StoreUnavailable
 from neuronode_router.profiles.edits import StagedFiles
 from neuronode_router.profiles.files import ProfileFiles
@@ -156,7 +156,7 @@ def test_without_a_standstill_nothing_is_ended(staged: StagedFiles, shelf: Shelf
 
 def test_an_edit_of_one_file_declares_nothing(shelf: Shelf) -> None:
     """One file is replaced at once: whole before, whole after."""
-    staged = shelf.files.stage_task("balanced", "chat", "large", HOST)
+    staged = shelf.files.stage_edit("balanced", ProfileEdit({"chat": "large"}), HOST)
 
     staged.publish()
 

@@ -23,7 +23,7 @@ from neuronode_router.rollouts.course import (
     to_text,
     watched,
 )
-from neuronode_router.rollouts.facts import ArmFacts, BothArms
+from neuronode_router.rollouts.facts import AnswerOutcome, ArmFacts, BothArms
 from neuronode_router.rollouts.guards import Guard, GuardVerdict, Metric, judge
 
 ERRORS = (Guard(Metric.ERROR_RATE, worse_by=0.02),)
@@ -165,3 +165,34 @@ def test_text_and_back() -> None:
     found = rollout(phase=Phase.PAUSED)
 
     assert from_text(to_text(found)) == found
+
+
+TURNED = {
+    Metric.LABEL_FAILURE_RATE: (AnswerOutcome.NO_LABEL, AnswerOutcome.LABEL),
+    Metric.SCHEMA_FAILURE_RATE: (AnswerOutcome.NO_SCHEMA, AnswerOutcome.SCHEMA),
+    Metric.ESCALATION_RATE: (AnswerOutcome.ESCALATED, AnswerOutcome.RUN),
+    Metric.NEGATIVE_FEEDBACK_RATE: (AnswerOutcome.NEGATIVE, None),
+}
+
+
+@pytest.mark.parametrize("metric", TURNED)
+def test_how_answers_turned_out_is_a_share_like_errors(metric: Metric) -> None:
+    """Of what was looked at, per task; what nobody looked at is no data, and goes nowhere."""
+    hit, trial = TURNED[metric]
+
+    def facts(bad: int, of: int) -> ArmFacts:
+        return ArmFacts(of, outcomes={hit: bad} | ({trial: of} if trial else {}))
+
+    def done(canary: ArmFacts) -> tuple[Act | None, str]:
+        plan = replace(rollout().plan, guards=(Guard(metric, worse_by=0.02),))
+        arms_of = {"classify": BothArms(facts(5, 1000), canary)}
+        return verdict(rollout(plan=plan), arms_of)
+
+    assert done(facts(1, 200))[0] is Act.STEP
+    assert done(facts(150, 200)) == (
+        Act.ABORT,
+        f"{metric}: canary 75.00% in 200 requests, control 0.50% in 1000 requests (worse_by 0.02); "
+        f"{metric} of classify: canary 75.00% in 200 requests, control 0.50% in 1000 requests (worse_by 0.02)",
+    )
+    nothing = done(ArmFacts(0 if trial is None else 200))
+    assert nothing == (None, f"fewer than 50 samples of an arm for {metric}")

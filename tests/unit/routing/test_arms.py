@@ -8,7 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.domain import Arm, Canary, ControlState, HostFacts, ProfileSet, Reason, Tier
+from neuronode_router.domain import (
+    Arm,
+    Canary,
+    ControlState,
+    HostFacts,
+    ProfileEdit,
+    ProfileSet,
+    Reason,
+    Tier,
+    canary_from_text,
+    canary_text,
+    edited_name,
+)
+from neuronode_router.errors import UnknownProfile
 from neuronode_router.routing.admit import admit
 from neuronode_router.routing.arms import Placement, only_in_one, place, tries
 from neuronode_router.routing.conversations import Standing, is_kept
@@ -146,3 +159,44 @@ def test_an_abort_keeps_no_conversation_on_what_was_tried() -> None:
 
     assert not is_kept(tried, aborted.decisions["chat"], aborted, now=NOW)
     assert is_kept(stays, promoted.decisions["chat"], promoted, now=NOW)
+
+
+EDIT = ProfileEdit({"chat": "chat_premium"}, {Tier.FAST: ("chat_premium",)})
+EDITED = replace(CANARY, profile="balanced+edit", edit=EDIT)
+
+
+def test_an_edited_profile_answers_who_tries_it_and_nobody_else() -> None:
+    """Nobody can choose it, the names of the profile stay what they are, and what was not edited is the same."""
+    found = snapshot(EDITED)
+    no: dict[str, None] = {"wanted_profile": None}
+
+    tried = admit(found, "chat", may_override=lambda _: True, tries=True, bound=lambda: None, **no)
+    stays = admit(found, "chat", may_override=lambda _: True, tries=False, bound=lambda: None, **no)
+    chosen = admit(found, "balanced/chat", may_override=lambda _: True, tries=True, bound=lambda: None, **no)
+    unchanged = found.canary["classification"]
+
+    assert (tried.group, tried.profile, tried.arm) == ("chat_premium", "balanced+edit", Arm.CANARY)
+    assert (stays.group, stays.profile, stays.arm) == ("chat_balanced", "balanced", Arm.CONTROL)
+    assert (chosen.group, chosen.profile) == ("chat_balanced", "balanced")
+    assert unchanged.group == "classification_balanced"
+    assert found.ladders["balanced+edit"][Tier.FAST] == ("chat_premium",)
+    with pytest.raises(UnknownProfile):
+        admit(found, "@profile/balanced+edit", may_override=lambda _: True, bound=lambda: None, **no)
+    assert "balanced+edit/chat" not in found.decisions
+
+
+@given(
+    st.text("abcdefghij_", min_size=1, max_size=64),
+    st.dictionaries(st.sampled_from(["chat", "summary"]), st.text(min_size=1, max_size=9)),
+    st.dictionaries(st.sampled_from(Tier), st.lists(st.text(min_size=1, max_size=9), min_size=1).map(tuple)),
+)
+def test_a_canary_is_read_as_it_was_written(
+    name: str, tasks: dict[str, str], tiers: dict[Tier, tuple[str, ...]]
+) -> None:
+    """With and without an edit; and the name of an edited profile fits where names of profiles are kept."""
+    edited = replace(CANARY, profile=edited_name(name), edit=ProfileEdit(tasks, tiers))
+
+    assert canary_from_text(canary_text(edited)) == edited
+    assert canary_from_text(canary_text(CANARY)) == CANARY
+    assert "edit" not in canary_text(CANARY)
+    assert len(edited_name(name)) <= 64

@@ -13,6 +13,7 @@ import { ForecastSummary } from "./forecast.js";
 import { Objections } from "./undo.js";
 
 const WATCH_MS = 250;
+const WARM_MODES = ["wait", "background", "off"];
 const FORCED = ["unproven_profile", "warm_failed"]; // refusals that a second word goes past
 
 function order(change, extra) {
@@ -28,6 +29,7 @@ export function ChangeDialog({ change, onClose }) {
   const [objections, setObjections] = useState(change.objections);
   const [reason, setReason] = useState("");
   const [rule, setRule] = useState(null); // what becomes of conversations, once somebody says other than the profile
+  const [warm, setWarm] = useState({}); // {warm, pull}: what becomes of local models, once somebody says other than the proxy
   const [phase, setPhase] = useState("review"); // review | sending | done
   const [receipt, setReceipt] = useState(null);
   const [force, setForce] = useState({}); // {force: true} once somebody wants an unproven profile all the same
@@ -61,7 +63,7 @@ export function ChangeDialog({ change, onClose }) {
   async function commit() {
     setPhase("sending");
     setRefused(null);
-    const [to, options] = order(change, { reason, ...force, ...(rule === "move" && { conversations: rule }) });
+    const [to, options] = order(change, { reason, ...force, ...warm, ...(rule === "move" && { conversations: rule }) });
     try {
       const { data } = await ask(to, { ...options, ifMatch: preview.etag });
       setReceipt(data);
@@ -96,12 +98,12 @@ export function ChangeDialog({ change, onClose }) {
       : error && html`<${Failure} error=${error} again=${error === preview.error} />`}
     ${phase === "done" ? html`<${ReceiptView} receipt=${receipt} />`
       : phase === "sending" ? html`<${Progress} revision=${shown.revision + 1} />`
-      : shown ? html`<${Review} preview=${shown} target=${target} objections=${objections} reason=${reason} onReason=${setReason} rule=${rule} onRule=${change.kind === "switch" && setRule} />`
+      : shown ? html`<${Review} preview=${shown} target=${target} objections=${objections} reason=${reason} onReason=${setReason} rule=${rule} onRule=${change.kind === "switch" && setRule} warm=${warm} onWarm=${setWarm} />`
       : !moved && (!error || error.passing) && html`<${Loading} rows=${5} />`}
   <//>`;
 }
 
-function Review({ preview, target, objections, reason, onReason, rule, onRule }) {
+function Review({ preview, target, objections, reason, onReason, rule, onRule, warm, onWarm }) {
   return html`
     <${Objections} objections=${objections} />
     ${preview.warnings.map((warning) => html`<div class="notice warn"><${Said} instead=${t("change.warning")}>${warning}<//></div>`)}
@@ -114,6 +116,7 @@ function Review({ preview, target, objections, reason, onReason, rule, onRule })
     ${onRule && html`<${Conversations} said=${preview.conversations} rule=${rule} onRule=${onRule} />`}
     <${Running} caches=${preview.caches} />
     <${Models} warm=${preview.warm} />
+    ${preview.warm && html`<${Warmth} told=${preview.warm} warm=${warm} onWarm=${onWarm} />`}
     <h3>${t("change.tasks")}</h3>
     <${Changes} changes=${preview.changes} />`;
 }
@@ -138,6 +141,14 @@ function Models({ warm }) {
   if (!warm?.said.length) return null;
   return html`<h3>${t("change.models")}</h3>
     ${warm.said.map((sentence) => html`<p class="note"><${Said} instead=${t("change.models.said")}>${sentence}<//></p>`)}`;
+}
+
+// Whether the switch waits for them, and whether what their server lacks is fetched.
+function Warmth({ told, warm, onWarm }) {
+  return html`<${Field} label=${t("change.warm")} hint=${t("change.warm.hint")}>
+      <select value=${warm.warm ?? told.mode} onChange=${(event) => onWarm({ ...warm, warm: event.target.value })}>
+        ${WARM_MODES.map((mode) => html`<option value=${mode}>${word("warm", mode)}</option>`)}</select><//>
+    ${told.missing.length > 0 && html`<label class="check-line"><input type="checkbox" checked=${warm.pull ?? false} onChange=${(event) => onWarm({ ...warm, pull: event.target.checked })} /> ${t("change.pull", { count: told.missing.length })}</label>`}`;
 }
 
 export function Changes({ changes, of = "word.task" }) {

@@ -11,7 +11,8 @@ import { Badge, Button, Card, Code, Failure, Said, Table } from "./basics.js";
 const EVERY_MS = 2_000;
 const TONES = { good: "good", unsure: "warn", no_data: "plain", breached: "bad" };
 const ACTS = { running: ["pause", "promote", "abort"], paused: ["resume", "promote", "abort"], asking: ["promote", "abort"] };
-const SHOWN = { error_rate: percent, fallback_rate: percent, latency_p95_ms: milliseconds, first_token_p95_ms: milliseconds, cost_usd: money };
+const SHOWN = { latency_p95_ms: milliseconds, first_token_p95_ms: milliseconds, cost_usd: money };
+const shownAs = (metric) => SHOWN[metric] ?? percent;
 
 // Nothing while no rollout runs: it is then asked for once a revision.
 export function RolloutCard({ state }) {
@@ -22,9 +23,17 @@ export function RolloutCard({ state }) {
   if (running === null) return null;
   return html`<${Card} title=${t("rollout.title")} data-rollout=${running.id} tools=${html`<${Badge} tone=${running.phase === "running" ? "good" : "warn"}>${word("rollout_phase", running.phase)}<//>`}>
     <p class="intro">${t("rollout.tries", { profile: running.profile, control: running.control, share: percent(running.share / 100) })}</p>
+    <${Edited} edit=${running.edit} />
     <p class="note">${t("rollout.held", { held: number(running.held), hold: number(running.hold) })} <${Said} instead=${t("rollout.next")}>${running.why}<//></p>
     <${Findings} findings=${running.findings} />
     ${mayWrite(state) && html`<${Acts} rollout=${running} done=${reload} />`}<//>`;
+}
+
+// What an edit of the active profile changes, in the words of its file.
+function Edited({ edit }) {
+  if (!edit) return null;
+  const ladders = Object.entries(edit.tiers).map(([tier, groups]) => [`tiers.${tier}`, groups.join(", ")]);
+  return html`<p class="note">${[...Object.entries(edit.tasks), ...ladders].map(([place, group], at) => html`${at > 0 && "; "}<${Code} of=${place} /> \u2192 <${Code} of=${group} />`)}</p>`;
 }
 
 function Findings({ findings }) {
@@ -32,13 +41,13 @@ function Findings({ findings }) {
   const right = (name) => ({ text: t(`rollout.${name}`), right: true });
   return html`<${Table} label=${t("rollout.arms")} head=${[t("rollout.guard"), t("word.task"), right("bound"), right("control"), right("canary"), t("rollout.verdict")]}>
     ${findings.map((one) => html`<tr key=${one.metric + one.task + one.limit}><th scope="row">${word("rollout_metric", one.metric)}</th>
-      <td>${one.task ? html`<${Code} of=${one.task} />` : t("rollout.all")}</td><td class="right">${word("rollout_limit", one.limit)} ${one.limit === "times" ? number(one.bound, 2) : SHOWN[one.metric](one.bound)}</td>
+      <td>${one.task ? html`<${Code} of=${one.task} />` : t("rollout.all")}</td><td class="right">${word("rollout_limit", one.limit)} ${one.limit === "times" ? number(one.bound, 2) : shownAs(one.metric)(one.bound)}</td>
       <td class="right"><${Arm} metric=${one.metric} figure=${one.control} /></td><td class="right"><${Arm} metric=${one.metric} figure=${one.canary} /></td>
       <td><${Badge} tone=${TONES[one.verdict]}>${word("rollout_verdict", one.verdict)}<//></td></tr>`)}<//>`;
 }
 
 function Arm({ metric, figure }) {
-  const shown = SHOWN[metric];
+  const shown = shownAs(metric);
   return html`${shown(figure.value)} <small class="note">${t("rollout.samples", { count: number(figure.samples) })}</small>`;
 }
 

@@ -26,6 +26,7 @@ export function Access({ state }) {
         <div><dt>${t("word.team")}</dt><dd>${data.you.team ?? "\u2013"}</dd></div>
         <div><dt>${t("access.override")}</dt><dd>${list(data.you.profiles)}</dd></div>
         ${data.you.max_tier && html`<div><dt>${t("access.max_tier")}</dt><dd>${word("tier", data.you.max_tier)}</dd></div>`}
+        <${Confined} of=${data.you} />
         ${data.you.manages?.length > 0 && html`<div><dt>${t("access.manages")}</dt><dd>${list(data.you.manages)}</dd></div>`}</dl><//>
       <${Card} title=${t("access.roles")}>
         <${Table} label=${t("access.roles")} head=${[t("access.right"), ...ROLES.map((role) => word("role", role))]}>
@@ -35,6 +36,12 @@ export function Access({ state }) {
       <${Bindings} state=${state} manages=${data.you.manages ?? []} keys=${data.keys} />
       <${Teams} profiles=${state.profiles} />
       <${Keys} keys=${data.keys} all=${mayReadAll(state)} />`}<//>`;
+}
+
+// Where the data of a caller's requests may go, where anything is said of it.
+function Confined({ of }) {
+  return html`${of.residency.length > 0 && html`<div><dt>${t("access.residency")}</dt><dd>${list(of.residency)}</dd></div>`}
+    ${of.personal_data !== "allow" && html`<div><dt>${t("access.personal_data")}</dt><dd>${word("personal_data", of.personal_data)}</dd></div>`}`;
 }
 
 function list(names) {
@@ -55,9 +62,10 @@ function Keys({ keys, all }) {
   if (keys === null) return html`<${Card} title=${t("access.keys")}><${Empty} title=${t("access.keys.elsewhere")}>${t("access.keys.elsewhere.fix")}<//><//>`;
   if (!keys.length) return html`<${Card} title=${t("access.keys")}><${Empty} title=${t("access.keys.none")}>${t("access.keys.none.fix")}<//><//>`;
   return html`<${Card} title=${t("access.keys")} note=${t("access.keys.note")}>
-    <${Table} label=${t("access.keys")} head=${[t("access.name"), t("access.role"), t("word.team"), t("access.tasks"), t("access.override"), t("access.expires")]}>
+    <${Table} label=${t("access.keys")} head=${[t("access.name"), t("access.role"), t("word.team"), t("access.tasks"), t("access.override"), t("access.residency"), t("access.personal_data"), t("access.expires")]}>
       ${keys.map((key) => html`<tr key=${key.name}><th scope="row">${key.name}</th>
         <td><${Badge} tone=${key.role === "admin" ? "accent" : "plain"}>${word("role", key.role)}<//></td><td>${key.team ?? "\u2013"}</td>
         <td>${key.tasks.length ? list(key.tasks) : t("access.all_tasks")}</td><td>${list(key.profiles)}</td>
+        <td>${list(key.residency)}</td><td>${word("personal_data", key.personal_data)}</td>
         <td>${key.expires ? dateTime(key.expires) : t("access.never")}</td></tr>`)}<//><//>`;
 }

@@ -3,7 +3,7 @@
 import { html, useEffect, useRef, useState } from "../dom.js";
 import { ask } from "../api.js";
 import { t } from "../i18n.js";
-import { refresh } from "../live.js";
+import { refresh, useLive } from "../live.js";
 import { Button, Failure, Field, say } from "../parts/basics.js";
 import { ReceiptView } from "../parts/change.js";
 import { Checked, useCheck } from "../parts/check.js";
@@ -12,7 +12,10 @@ import { closing, Dialog } from "../parts/dialog.js";
 const path = (edit, query) =>
   `profiles/${encodeURIComponent(edit.profile)}/tasks/${encodeURIComponent(edit.task)}?${new URLSearchParams(query)}`;
 
+// What is typed is saved, or tried by a share of the conversations first where the profile is the active one.
 export function EditDialog({ edit, groups, onClose }) {
+  const { status } = useLive();
+  const active = edit.profile === status.active_profile;
   const [group, setGroup] = useState(edit.group);
   const [reason, setReason] = useState("");
   const [etag, setEtag] = useState(edit.etag);
@@ -21,19 +24,24 @@ export function EditDialog({ edit, groups, onClose }) {
   const [receipt, setReceipt] = useState(null);
   const [busy, setBusy] = useState(false);
   const input = useRef(null);
+  const trying = useRef(false); // what was pressed last: who overrules a change in between wants that
   useEffect(() => input.current?.select(), []);
 
   const wanted = group.trim();
   const check = useCheck(path(edit, { dry_run: true }), wanted === edit.group || !wanted ? null : { group: wanted });
 
-  async function save(basis) {
+  const sent = (basis) => ask(path(edit, reason ? { reason } : {}), { method: "PUT", body: { group: wanted }, ifMatch: basis });
+  const tried = (basis) => ask("rollouts", { method: "POST", body: { edit: { tasks: { [edit.task]: wanted } }, reason }, ifMatch: basis });
+
+  async function save(basis, tries = trying.current) {
+    trying.current = tries;
     setBusy(true);
     setRefused(null);
     try {
-      const { data } = await ask(path(edit, reason ? { reason } : {}), { method: "PUT", body: { group: wanted }, ifMatch: basis });
+      const { data } = await (tries ? tried : sent)(basis);
       setTheirs(null);
       setReceipt(data);
-      say(t("edit.said", { task: edit.task, group: wanted }));
+      say(t(tries ? "edit.tried" : "edit.said", { task: edit.task, group: wanted }));
     } catch (error) {
       if (error.code === "revision_conflict") await showTheirs(error.etag);
       else setRefused(error);
@@ -63,8 +71,9 @@ export function EditDialog({ edit, groups, onClose }) {
     ? html`<${Button} onClick=${onClose}>${t("edit.keep_theirs")}<//>
         <${Button} kind="main" type="submit" busy=${busy}>${t("edit.use_mine")}<//>`
     : html`<${Button} onClick=${leave}>${t("act.cancel")}<//>
+        ${active && html`<${Button} busy=${busy} disabled=${check.state !== "good"} onClick=${() => save(etag, true)}>${t("edit.try")}<//>`}
         <${Button} kind="main" type="submit" busy=${busy} disabled=${check.state !== "good"}>${t("act.save")}<//>`;
-  return html`<${Dialog} title=${title} onClose=${onClose} actions=${actions} onSubmit=${() => !busy && (theirs || check.state === "good") && save(etag)}>
+  return html`<${Dialog} title=${title} onClose=${onClose} actions=${actions} onSubmit=${() => !busy && (theirs ? save(etag) : check.state === "good" && save(etag, false))}>
     ${refused && html`<${Failure} error=${refused} />`}
     ${theirs ? html`<${Conflict} mine=${wanted} base=${edit.group} theirs=${theirs} />` : html`
       <${Field} label=${t("word.group")} hint=${t("edit.hint")}>
