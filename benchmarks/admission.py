@@ -14,9 +14,9 @@ import asyncio
 import gc
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.load import machine, percentile
 from neuronode_router.access import Principal, Role
@@ -26,6 +26,9 @@ from neuronode_router.routing.fallback_chain import DeploymentStatus
 from neuronode_router.routing.inventory import Deployment
 from neuronode_router.routing.snapshot import Snapshot, build_snapshot
 from tests.support.place import FIRST_PROFILE, GROUPS
+
+if TYPE_CHECKING:
+    from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
 
 LENGTHS = (40, 400, 4_000, 34_000, 100_000)
 HOSTILE = "first x 20000"
@@ -95,23 +98,16 @@ def request(name: str, prompt: str) -> dict[str, Any]:
     }
 
 
-async def measure(name: str, texts: Iterator[str], requests: int) -> Spent:
-    """Return what both hooks take for each of the prompts."""
-    # Imported here: LiteLLM takes seconds, and --help needs none of it.
-    from litellm.caching.caching import DualCache
-    from litellm.proxy._types import UserAPIKeyAuth
-
-    from neuronode_router.auto.router import AutoRouter
-    from neuronode_router.litellm_plugin.current import CurrentSnapshot
-    from neuronode_router.litellm_plugin.hooks.admission import Admission
-    from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
-    from tests.host.admitted import keeper_over
+def open_host(entries: Callable[[], Sequence[Mapping[str, Any]]]) -> AdmissionHost:
+    """Return a host of one caller to whom nothing is denied; `entries` is LiteLLM's model list."""
+    from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
+    from neuronode_router.litellm_plugin.router.location import Locations
 
     async def allow(*_: object) -> bool:
         return True
 
-    caller, stand = Principal(name="caller", role=Role.MEMBER), statuses()
-    host = AdmissionHost(
+    caller, places = Principal(name="caller", role=Role.MEMBER), Locations(entries)
+    return AdmissionHost(
         principal=lambda _: caller,
         served_by=lambda _: (None, False),
         tags=lambda: True,
@@ -121,7 +117,23 @@ async def measure(name: str, texts: Iterator[str], requests: int) -> Spent:
         grants=allow,
         named=lambda group: group,
         noted_tier=lambda _: None,
+        places=places,
+        place_of=places.of,
     )
+
+
+async def measure(name: str, texts: Iterator[str], requests: int) -> Spent:
+    """Return what both hooks take for each of the prompts."""
+    # Imported here: LiteLLM takes seconds, and --help needs none of it.
+    from litellm.caching.caching import DualCache
+    from litellm.proxy._types import UserAPIKeyAuth
+
+    from neuronode_router.auto.router import AutoRouter
+    from neuronode_router.litellm_plugin.current import CurrentSnapshot
+    from neuronode_router.litellm_plugin.hooks.admission import Admission
+    from tests.host.admitted import keeper_over
+
+    host, stand = open_host(list), statuses()
     current = CurrentSnapshot()
     current.take(snapshot())
     auto = AutoRouter(classifier=shipped(), statuses=lambda: stand)

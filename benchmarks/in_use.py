@@ -21,9 +21,8 @@ from typing import Any
 from litellm.caching.caching import DualCache
 from litellm.proxy._types import UserAPIKeyAuth
 
-from benchmarks.admission import request, statuses
+from benchmarks.admission import open_host, request, statuses
 from benchmarks.load import machine, ratios
-from neuronode_router.access import Principal, Role
 from neuronode_router.auto.router import AutoRouter
 from neuronode_router.classifier import shipped
 from neuronode_router.domain import (
@@ -39,8 +38,8 @@ from neuronode_router.domain import (
 )
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.admission import Admission
-from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost, Asking
-from neuronode_router.litellm_plugin.router.location import Locations
+from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
+from neuronode_router.litellm_plugin.hooks.asking import Asking
 from neuronode_router.routing.snapshot import Snapshot, build_snapshot
 from tests.host.admitted import keeper_over
 from tests.support.place import FIRST_PROFILE, GROUPS
@@ -108,11 +107,7 @@ class Desk:
 
 def desk() -> Desk:
     """Return an admission over deployments on this machine."""
-
-    async def allow(*_: object) -> bool:
-        return True
-
-    caller, stand = Principal(name="caller", role=Role.MEMBER), statuses()
+    stand = statuses()
     entries = [
         {
             "model_name": group,
@@ -121,20 +116,7 @@ def desk() -> Desk:
         }
         for group in sorted(groups())
     ]
-    places = Locations(lambda: entries)
-    host = AdmissionHost(
-        principal=lambda _: caller,
-        served_by=lambda _: (None, False),
-        tags=lambda: True,
-        spent=lambda *_: None,
-        may_use=allow,
-        fallbacks=dict,
-        grants=allow,
-        named=lambda group: group,
-        noted_tier=lambda _: None,
-        places=places,
-        place_of=places.of,
-    )
+    host = open_host(lambda: entries)
     current = CurrentSnapshot()
     auto = AutoRouter(classifier=shipped(), statuses=lambda: stand)
     return Desk(current, host, Admission(host, auto, current, keeper_over(lambda group: group)))

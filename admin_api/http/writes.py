@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -97,6 +97,19 @@ def present(receipt: Receipt, response: Response) -> ReceiptDocument:
     if receipt.replayed:
         response.headers[REPLAYED_HEADER] = "true"
     return ReceiptDocument(receipt)
+
+
+async def begun(
+    receipt: Receipt, response: Response, *, under: str, name_at: Callable[[int], Awaitable[str | None]]
+) -> ReceiptDocument:
+    """Return the receipt of what has begun something of its own, whose address the header Location tells.
+
+    `name_at` tells from a revision what that is called, None where it is gone again.
+    """
+    name = None if receipt.dry_run else await name_at(receipt.revision)
+    if name is not None:
+        response.headers["Location"] = f"/admin/{under}/{name}"
+    return present(receipt, response)
 
 
 async def _anybodys(

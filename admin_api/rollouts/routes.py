@@ -12,7 +12,7 @@ from fastapi import Query, Response
 from admin_api.http.endpoints import READ, WRITE, Endpoint
 from admin_api.http.guard import Call, Reader, started
 from admin_api.http.schemas import WriteOptions
-from admin_api.http.writes import Post, ReceiptDocument, Write, present
+from admin_api.http.writes import Post, ReceiptDocument, Write, begun, present
 from admin_api.rollouts.schemas import (
     LiveRolloutDocument,
     RolloutBody,
@@ -36,9 +36,7 @@ async def start_rollout(write: Post, body: RolloutBody, response: Response) -> R
     options = write.options("start rollout", body.model_dump(mode="json"))
     rollouts = _rollouts(write.call)
     receipt = await rollouts.start(body.plan(), **options)
-    if not receipt.dry_run:
-        response.headers["Location"] = f"/admin/rollouts/{await rollouts.of(receipt.revision)}"
-    return present(receipt, response)
+    return await begun(receipt, response, under="rollouts", name_at=rollouts.of)
 
 
 async def list_rollouts(call: Reader, limit: Annotated[int, Query(ge=1, le=200)] = 20) -> RolloutListDocument:

@@ -13,7 +13,7 @@ from fastapi import Query, Response
 from admin_api.http.endpoints import READ, WRITE, Endpoint
 from admin_api.http.guard import Call, Reader, started
 from admin_api.http.schemas import WriteOptions
-from admin_api.http.writes import Post, ReceiptDocument, present
+from admin_api.http.writes import Post, ReceiptDocument, begun, present
 from admin_api.shadows.schemas import (
     SampledShadowDocument,
     ShadowBody,
@@ -36,9 +36,7 @@ async def start_shadow(write: Post, body: ShadowBody, response: Response) -> Rec
     options = write.options("start shadow", body.model_dump(mode="json"))
     shadows = _shadows(write.call)
     receipt = await shadows.start(body.plan(), **options)
-    if not receipt.dry_run:
-        response.headers["Location"] = f"/admin/shadows/{await shadows.of(receipt.revision)}"
-    return present(receipt, response)
+    return await begun(receipt, response, under="shadows", name_at=shadows.of)
 
 
 async def list_shadows(call: Reader, limit: Annotated[int, Query(ge=1, le=50)] = 20) -> ShadowListDocument:

@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from neuronode_router.storage.database import Database
+from neuronode_router.storage.inserting import insert_into
 from neuronode_router.storage.tables import judged_day
 from neuronode_router.usage.sums import NANO
 
 DAY = 86_400
-
-_INSERTS: Mapping[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +50,7 @@ class JudgedDays:
         if nano > most:
             return None
         with self._database.writing() as connection:
-            insert = _INSERTS[connection.dialect.name]
-            new = insert(judged_day).values(day=day, nano=nano, enough=0, short=0, failed=0)
+            new = insert_into(connection, judged_day).values(day=day, nano=nano, enough=0, short=0, failed=0)
             total = judged_day.c.nano + new.excluded.nano
             took = new.on_conflict_do_update(
                 index_elements=["day"], set_={"nano": total}, where=total <= most

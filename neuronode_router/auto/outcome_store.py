@@ -8,21 +8,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Table, delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import delete, func, select
 
 from neuronode_router.auto.diverted import Diverted, DivertedCounts, DivertedOf
 from neuronode_router.domain import TIERS, Step, Tier
 from neuronode_router.routing.sufficiency import OutcomeCounts, RequestKind, Sufficiency, newest
 from neuronode_router.storage import tables
 from neuronode_router.storage.database import Database
+from neuronode_router.storage.inserting import add_counts
 from neuronode_router.storage.tables import outcome
 
 HOUR = 3600
-
-_INSERTS: Mapping[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
 class OutcomeOf(NamedTuple):
@@ -46,10 +44,12 @@ class OutcomeStore:
         with self._database.writing(durable=False) as connection:
             for (kind, tier), counts in sorted(found.items()):
                 names = {"hour": hour, **kind._asdict(), "tier": tier.value}
-                _add(connection, outcome, names, _columns(counts))
+                add_counts(connection, outcome, names, _columns(counts))
             for (kind, *names_of), effect in sorted((diverted or {}).items()):
                 how = dict(zip(("step", "instead", "tier"), (name.value for name in names_of), strict=True))
-                _add(connection, tables.diverted, {"hour": hour, **kind._asdict(), **how}, asdict(effect))
+                add_counts(
+                    connection, tables.diverted, {"hour": hour, **kind._asdict(), **how}, asdict(effect)
+                )
 
     def read(self) -> Sufficiency:
         """Return what the newest outcomes of each kind and tier show."""
@@ -80,15 +80,6 @@ class OutcomeStore:
             gone_too = [] if before is None else [tables.diverted.c.hour < before - HOUR]
             connection.execute(delete(tables.diverted).where(*gone_too))
         return int(gone or 0)
-
-
-def _add(
-    connection: Connection, table: Table, names: Mapping[str, object], counts: Mapping[str, float]
-) -> None:
-    """Add counts to the row of these names."""
-    new = _INSERTS[connection.dialect.name](table).values(**names, **counts)
-    sums = {name: table.c[name] + new.excluded[name] for name in counts}
-    connection.execute(new.on_conflict_do_update(index_elements=list(names), set_=sums))
 
 
 def _columns(counts: OutcomeCounts) -> dict[str, float]:

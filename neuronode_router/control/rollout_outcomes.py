@@ -10,15 +10,15 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cachetools import LRUCache
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from neuronode_router.domain import AUTO, Arm
 from neuronode_router.rollouts.facts import AnswerOutcome
 from neuronode_router.storage.database import Database
+from neuronode_router.storage.inserting import add_counts
 from neuronode_router.storage.tables import rollout_outcome
 from neuronode_router.usage.finished import UsageKey
 
@@ -29,8 +29,6 @@ WAITS_SECONDS = 60.0
 """After so long a call that usage does not know is none of this proxy's, or none of the last hour's."""
 
 _COMPARED = frozenset(arm.value for arm in Arm)
-
-_INSERTS: Mapping[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
 class OutcomesOf(NamedTuple):
@@ -52,10 +50,7 @@ class RolloutOutcomeStore:
         """Add counts to those of all workers."""
         with self._database.writing(durable=False) as connection:
             for of, count in sorted(counts.items()):
-                new = _INSERTS[connection.dialect.name](rollout_outcome).values(**of._asdict(), count=count)
-                total = {"count": rollout_outcome.c["count"] + new.excluded["count"]}
-                keys = list(OutcomesOf._fields)
-                connection.execute(new.on_conflict_do_update(index_elements=keys, set_=total))
+                add_counts(connection, rollout_outcome, of._asdict(), {"count": count})
 
     def read(self, *, revision: int) -> dict[str, dict[Arm, Counter[AnswerOutcome]]]:
         """Return what was counted of answers from `revision` on, by task and arm."""

@@ -19,12 +19,8 @@ from neuronode_router.auto.decision_log import RoutingLog
 from neuronode_router.auto.router import AutoRouter
 from neuronode_router.auto.shared_sessions import SharedSessions
 from neuronode_router.background import Failures, PeriodicTask, repeat
-from neuronode_router.control.checks import DEAD_MAPPING
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.workers import WorkerIdentity
-from neuronode_router.domain import in_use
-from neuronode_router.errors import Problem
-from neuronode_router.litellm_plugin import releases, seams
 from neuronode_router.litellm_plugin.auth.budgets import Budgets
 from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.auth.identity import Identity, role_of
@@ -36,7 +32,7 @@ from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.health_wiring import HealthWiring, ollama_client
 from neuronode_router.litellm_plugin.hooks import chosen_group
 from neuronode_router.litellm_plugin.hooks.admission import Admission
-from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
+from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
 from neuronode_router.litellm_plugin.hooks.offers import Offers
 from neuronode_router.litellm_plugin.learning_wiring import LearningWiring
 from neuronode_router.litellm_plugin.listing import listings
@@ -50,6 +46,7 @@ from neuronode_router.litellm_plugin.router.probing import RouterAsker
 from neuronode_router.litellm_plugin.router.router_hooks import RouterHooks
 from neuronode_router.litellm_plugin.router.watched import WatchedDeployments
 from neuronode_router.litellm_plugin.seams import Part
+from neuronode_router.litellm_plugin.self_report import SelfReport
 from neuronode_router.litellm_plugin.settings_page import shown_settings
 from neuronode_router.litellm_plugin.shadow_wiring import SHARE_SECONDS, ShadowWiring
 from neuronode_router.litellm_plugin.task_host import TaskHost
@@ -58,7 +55,6 @@ from neuronode_router.litellm_plugin.warm_wiring import AHEAD_SECONDS, WarmWirin
 from neuronode_router.metrics.catalogue import shared_directory
 from neuronode_router.metrics.metering import OBSERVE_SECONDS, Metering, MeteringSources
 from neuronode_router.proof.service import ProofService
-from neuronode_router.routing.snapshot import Snapshot
 from neuronode_router.settings import Settings, process_environment
 from neuronode_router.tasks.engine import tier_names
 from neuronode_router.tasks.folder import TaskFolder
@@ -91,14 +87,15 @@ class Runtime:
 
     def __init__(self, *, proxy: Any, settings: Settings, host_version: str, off: Off | None = None) -> None:
         environ = process_environment()
-        self._proxy = proxy
+        self.proxy = proxy
         self.settings = settings
-        self._host_version = host_version
-        self._off: Off = off or {}
-        self._failures = Failures()
+        self.host_version = host_version
+        self.off: Off = off or {}
+        self.failures = Failures()
+        self.says = SelfReport(self)
         self.store = ControlStore(settings.state_url, worker_ttl=settings.worker_ttl_seconds)
         self.current = CurrentSnapshot()
-        self._bridge = bridge = bridge_of(self._router)
+        self.bridge = bridge = bridge_of(self._router)
         self.deployments = Deployments(bridge)
 
         self.access = AccessFile(settings.access_file) if settings.access_file else None
@@ -111,8 +108,8 @@ class Runtime:
             bridge,
             redis_url=settings.redis_url,
             environ=environ,
-            cooldowns=Part.COOLDOWNS not in self._off,
-            failures=self._failures,
+            cooldowns=Part.COOLDOWNS not in self.off,
+            failures=self.failures,
         )
         self.conversations = ConversationWiring(
             bridge, self.deployments, self.health.monitor, secret=self._secret
@@ -121,14 +118,14 @@ class Runtime:
         self.router_hooks = RouterHooks(
             bridge,
             self.health,
-            off=self._off,
+            off=self.off,
             grants=self._group_access.grants,
             group_of=self.deployments.group_of,
             target=self.conversations.target,
         )
         self.metering = Metering(
             MeteringSources(
-                report=self.report,
+                report=self.says.report,
                 snapshot=self.current.read,
                 workers=self.store.registry.workers,
                 monitor=self.health.monitor,
@@ -150,8 +147,8 @@ class Runtime:
         )
         self.budgets = Budgets(
             self.usage.costs_of_the_month,
-            live=None if Part.BUDGETS in self._off else self._live_spend,
-            failures=self._failures,
+            live=None if Part.BUDGETS in self.off else self._live_spend,
+            failures=self.failures,
         )
         self._build_routing()
         self._build_tasks_and_proof()
@@ -164,7 +161,7 @@ class Runtime:
             state=lambda: self.control.manager.current(),
             policies=lambda: self.policy.policies,
             watch=self.metering.warmed,
-            failures=self._failures,
+            failures=self.failures,
         )
         self.control = ControlWiring(
             proxy=proxy,
@@ -179,8 +176,8 @@ class Runtime:
             on_receipt=self.metering.switched,
             caches=self.usage.service.running_caches,
             warmth=self.warm.warming,
-            report=self.report,
-            failures=self._failures,
+            report=self.says.report,
+            failures=self.failures,
         )
         self.policy = PolicyWiring(
             manager=self.control.manager,
@@ -210,21 +207,21 @@ class Runtime:
             bridge=bridge,
             inventory=self.health.inventory,
             told=self.metering.mirrored,
-            failures=self._failures,
+            failures=self.failures,
         )
-        if Part.MIRRORING not in self._off:
+        if Part.MIRRORING not in self.off:
             self.admission.mirrored = self.shadow.hooks.choose
 
     def _build_routing(self) -> None:
         settings = self.settings
-        self._learns = LearningWiring(
+        self.learns = LearningWiring(
             settings,
             database=self.store.database,
-            bridge=self._bridge,
+            bridge=self.bridge,
             deployments=self.deployments,
-            failures=self._failures,
+            failures=self.failures,
         )
-        self.learning = self._learns.learning
+        self.learning = self.learns.learning
         self.routing_log = RoutingLog() if settings.routing_log_enabled else None
         known = self.conversations.known
         self.sessions = (
@@ -240,39 +237,39 @@ class Runtime:
             sessions=self.sessions,
             watchers=[watcher for watcher in watchers if watcher],
         )
-        self.auto.outcomes, self.auto.judge = self._learns.outcomes, self._learns.judge
+        self.auto.outcomes, self.auto.judge = self.learns.outcomes, self.learns.judge
         host = AdmissionHost(
             principal=self.identity.principal,
             served_by=self.deployments.served_by,
-            tags=lambda: not self._bridge.filters_by_tag(),
+            tags=lambda: not self.bridge.filters_by_tag(),
             spent=self.budgets.spent,
             may_use=self._group_access.may_use,
-            fallbacks=self._bridge.fallbacks,
+            fallbacks=self.bridge.fallbacks,
             grants=self._group_access.grants,
             named=self._group_access.named,
             noted_tier=self.health.noted_tier,
-            places=Locations(self._bridge.entries),
+            places=Locations(self.bridge.entries),
             place_of=self.health.place_of,
         )
         self.admission = Admission(host, self.auto, self.current, self.conversations.keeper)
         self.naming = NameAtTheDoor(
-            proxy=self._proxy,
+            proxy=self.proxy,
             identity=self.identity,
             access=self._group_access,
             current=self.current,
             asking=self.admission.asking,
             failures=self.admission.failures,
         )
-        offers = Offers(host, self.current, self.health.inventory, lambda: rates(self._bridge.entries()))
+        offers = Offers(host, self.current, self.health.inventory, lambda: rates(self.bridge.entries()))
         self.amendments = (listings(offers), shown_settings(lambda: self.control.operators_aliases()))
         self.renaming = chosen_group.Renaming()
 
     def _build_tasks_and_proof(self) -> None:
         settings = self.settings
-        self._templates = TaskFolder(settings.tasks)
+        self.templates = TaskFolder(settings.tasks)
         self.tasks = TaskHost(
-            proxy=self._proxy,
-            folder=self._templates,
+            proxy=self.proxy,
+            folder=self.templates,
             names=tier_names(settings.model_fast, settings.model_medium, settings.model_complex),
             statuses=self.health.statuses,
             ladder=self.current.active_ladder,
@@ -292,7 +289,7 @@ class Runtime:
         try:
             await self._begin()
             gc.freeze()  # LiteLLM and we stay: no collection need look at us again
-            await repeat(self._periodic_tasks(), self._failures)
+            await repeat(self._periodic_tasks(), self.failures)
         finally:
             await self._end()
 
@@ -300,8 +297,8 @@ class Runtime:
         await self.health.start()
         if self.sessions is not None:
             self.sessions.start()
-        self._learns.start()
-        with self._failures.survived("putting our callbacks in order"):
+        self.learns.start()
+        with self.failures.survived("putting our callbacks in order"):
             self._hold_callbacks()
         await self.control.start()
 
@@ -317,7 +314,7 @@ class Runtime:
         if self.sessions is not None:
             await self.sessions.stop()
         await self.usage.stop()
-        await self._learns.stop()
+        await self.learns.stop()
         self.store.close()
         if self.routing_log is not None:
             await asyncio.to_thread(self.routing_log.stop)
@@ -334,11 +331,11 @@ class Runtime:
         if shared_directory() is not None:  # who shows the metrics of this process alone observes it then
             yield PeriodicTask(OBSERVE_SECONDS, "keeping the metrics", self.metering.observe)
         yield PeriodicTask.blocking(BUDGET_SECONDS, "reading what teams have spent", self.budgets.refresh)
-        yield from self._learns.periodic_tasks()
+        yield from self.learns.periodic_tasks()
         if self.settings.proof_refresh is not None:
             yield PeriodicTask(PROOF_SECONDS, "refreshing the proof matrix", self.proof.refresh)
         if self.settings.tasks is not None:
-            yield PeriodicTask.blocking(ACCESS_SECONDS, "reading the task templates", self._templates.refresh)
+            yield PeriodicTask.blocking(ACCESS_SECONDS, "reading the task templates", self.templates.refresh)
         if self.access is not None:
             yield PeriodicTask.blocking(ACCESS_SECONDS, "reading the access file", self.access.refresh)
 
@@ -348,101 +345,27 @@ class Runtime:
     @property
     def callbacks(self) -> Sequence[CustomLogger]:
         """What LiteLLM must call, in this order, beside the callbacks of the router."""
-        usage = () if Part.USAGE in self._off else (self.usage.hooks,)
-        outcomes = () if self._learns.hooks is None else (self._learns.hooks,)
-        mirrors = () if Part.MIRRORING in self._off else (self.shadow.hooks,)
+        usage = () if Part.USAGE in self.off else (self.usage.hooks,)
+        outcomes = () if self.learns.hooks is None else (self.learns.hooks,)
+        mirrors = () if Part.MIRRORING in self.off else (self.shadow.hooks,)
         return (self.admission, *usage, *outcomes, *mirrors, self.renaming)
 
     def _ended(self, finished: FinishedRequest) -> None:
         self.metering.ended(finished)
         self.conversations.ended(finished)
 
-    def report(self) -> Mapping[str, Any]:
-        """Return what each heartbeat says of this worker: counts and modes, JSON-ready, no secrets."""
-        return {
-            **self.control.report(),
-            **self.conversations.report(self.current.snapshot),
-            "failures": self.admission.failures.total,
-            "loop_failures": self._failures.total,
-            "stalled": list(self._failures.stalled()),
-            "parts_off": sorted(self._off),
-            "auto_routing": self.auto.mode,
-            "statistics": self.health.statistics.mode,
-            **self.router_hooks.report(),
-            **self.policy.report(),
-            **self.warm.warming.report(),
-            **self.shadow.report(),
-            "routing_log_dropped": self.routing_log.dropped if self.routing_log else 0,
-            "history_dropped": self.learning.recorder.dropped if self.learning.recorder else 0,
-            **self.usage.status(),
-        }
-
-    def status(self) -> Mapping[str, Any]:
-        """Return what this worker adds to the status page, JSON-ready, no secrets."""
-        access = self.access
-        warnings = [
-            releases.warning_about(self._host_version),
-            *self._learns.warnings(),
-            self.control.renderer.warning,
-            *(access.warnings if access else ()),
-            self._tag_warning(),
-        ]
-        return {
-            "embedded_groups": list(self.deployments.embedded_groups()),
-            "problems": [
-                *self.control.problems(),
-                *(access.problems if access else ()),
-                *self.health.monitor.problems(),
-                *self._templates.problems,
-                *self.usage.problems(),
-                *self.rollout.problems(),
-                *self.policy.problems(),
-                *self._own_problems(),
-            ],
-            "warnings": [warning for warning in warnings if warning],
-            "litellm": self._host_version,
-            "plugin": VERSION,
-            "database": "off" if getattr(self._proxy, "prisma_client", None) is None else "on",
-            "rendering": "on" if self.control.renders() else "off",
-            **self._learns.status(),
-            **self.report(),
-        }
-
-    def readiness(self) -> Mapping[str, Any]:
-        """Return in `problems` the codes of what keeps this worker from serving the control state as it should."""
-        codes = [problem.code for problem in self._own_problems()]
-        snapshot = self.current.snapshot
-        if snapshot is None:
-            codes.append("not_ready")
-        elif self.control.worker.served.refused is not None:
-            codes.append("revision_refused")
-        elif not snapshot.decisions:
-            codes.append("nothing_served")
-        elif _dead_in_use(snapshot):
-            codes.append(DEAD_MAPPING)
-        return {"problems": sorted(set(codes))}
-
-    def _own_problems(self) -> Sequence[Problem]:
-        """Return which parts of this worker are off or stalled."""
-        return (*self._failures.problems(), *seams.problems(self._off, self._host_version))
-
     def _router(self) -> Any | None:
-        return self._proxy.llm_router
+        return self.proxy.llm_router
 
     def _secret(self) -> bytes:
         """Return what all workers of this proxy know and nobody else does."""
-        return hashlib.sha256(f"neuronode sessions {self._proxy.master_key}".encode()).digest()
+        return hashlib.sha256(f"neuronode sessions {self.proxy.master_key}".encode()).digest()
 
     async def _live_spend(self, counter: str, spent: float, budget: float) -> float:
         """Return the US dollars that LiteLLM enforces a budget by."""
         return float(
-            await self._proxy.get_current_spend(counter_key=counter, fallback_spend=spent, max_budget=budget)
+            await self.proxy.get_current_spend(counter_key=counter, fallback_spend=spent, max_budget=budget)
         )
-
-    def _tag_warning(self) -> str | None:
-        if self._bridge.filters_by_tag():
-            return "Tag routing is on: requests carry no profile and task tags, only spend metadata."
-        return None
 
     async def _guard(self) -> None:
         """Put back what something else took away: our aliases in the router, our callbacks in LiteLLM's list."""
@@ -455,11 +378,5 @@ class Runtime:
             if callback not in litellm.callbacks:
                 litellm.logging_callback_manager.add_litellm_callback(callback)
         chosen_group.hold_order(self.admission, self.renaming)
-        if Part.LIMITS not in self._off:
-            chosen_group.tell_limiter(self._proxy.proxy_logging_obj.get_proxy_hook)
-
-
-def _dead_in_use(snapshot: Snapshot) -> bool:
-    """Return whether a profile that answers somebody who chose none names a group that LiteLLM has not."""
-    names = in_use(snapshot.state.active, snapshot.state.bindings, snapshot.state.canary)
-    return any(dead.use.profile in names for dead in snapshot.dead)
+        if Part.LIMITS not in self.off:
+            chosen_group.tell_limiter(self.proxy.proxy_logging_obj.get_proxy_hook)

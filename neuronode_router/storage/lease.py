@@ -7,21 +7,19 @@ must begin with `require`, in the same transaction.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection, bindparam, extract, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from neuronode_router.errors import LeaseLost
 from neuronode_router.storage.database import Database
+from neuronode_router.storage.inserting import insert_into
 from neuronode_router.storage.tables import lease
 
 _NAMED = select(lease).where(lease.c.name == bindparam("named"))
 _LOCKED = _NAMED.with_for_update()
 _WRITE = update(lease).where(lease.c.name == bindparam("named"))
-_INSERTS: Mapping[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +99,7 @@ class Lease:
     def _make(self, connection: Connection) -> None:
         """Have the row, nobody's yet: of several workers that come first one inserts it."""
         row = {"name": self._name, "holder": "", "fence": 0, "expires_at": 0.0}
-        connection.execute(_INSERTS[connection.dialect.name](lease).values(row).on_conflict_do_nothing())
+        connection.execute(insert_into(connection, lease).values(row).on_conflict_do_nothing())
 
     def _runs(self, expires_at: float, now: float) -> bool:
         return 0 < expires_at - now <= self._ttl

@@ -15,7 +15,7 @@ from neuronode_router.classifier import Classifier, lexicon
 from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.admission import Admission
-from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
+from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
 from neuronode_router.litellm_plugin.hooks.keeping import Keeper, KeeperHost
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
 from neuronode_router.litellm_plugin.router.location import Locations

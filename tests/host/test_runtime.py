@@ -43,12 +43,12 @@ async def test_rendering_is_off_by_default_where_litellm_rereads_its_file(
     """With `store_model_in_db` LiteLLM would put the file's map back every 30 s; a setting overrules the default."""
     runtime = build(tmp_path, render=render, general=general)
 
-    assert runtime.status()["rendering"] == expected
+    assert runtime.says.status()["rendering"] == expected
 
 
 async def test_the_status_names_embedded_groups_and_carries_no_deployment_parameters(tmp_path: Path) -> None:
     """Which groups the built-in model answers is said; nothing of litellm_params, which hold keys, is."""
-    status = build(tmp_path).status()
+    status = build(tmp_path).says.status()
 
     assert status["embedded_groups"] == ["chat_balanced"]
     assert "api_base" not in repr(status)
@@ -56,8 +56,8 @@ async def test_the_status_names_embedded_groups_and_carries_no_deployment_parame
 
 async def test_tag_routing_is_a_warning(tmp_path: Path) -> None:
     """Where tags choose deployments, requests carry none of ours and the status says so."""
-    assert build(tmp_path).status()["warnings"] == []
-    assert "Tag routing is on" in build(tmp_path, enable_tag_filtering=True).status()["warnings"][0]
+    assert build(tmp_path).says.status()["warnings"] == []
+    assert "Tag routing is on" in build(tmp_path, enable_tag_filtering=True).says.status()["warnings"][0]
 
 
 async def test_our_own_names_are_not_the_operators_aliases(tmp_path: Path) -> None:
@@ -73,6 +73,8 @@ async def test_our_own_names_are_not_the_operators_aliases(tmp_path: Path) -> No
 async def test_every_fact_that_the_page_shows_of_a_worker_has_words(tmp_path: Path) -> None:
     """What has none would stand there as its key, or not at all."""
     texts = (STATIC / "js/texts_de.js").read_text()
-    plain = {name for name, value in build(tmp_path).status().items() if isinstance(value, str | int | float)}
+    plain = {
+        name for name, value in build(tmp_path).says.status().items() if isinstance(value, str | int | float)
+    }
 
     assert {name for name in plain if f'"host.{name}"' not in texts} == set()

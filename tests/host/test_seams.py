@@ -29,7 +29,7 @@ from neuronode_router.litellm_plugin import releases, seams
 from neuronode_router.litellm_plugin.auth.identity import Identity
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.admission import Admission
-from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost
+from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
 from neuronode_router.litellm_plugin.hooks.chosen_group import Renaming
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
 from neuronode_router.litellm_plugin.router.bridge import bridge_of

@@ -42,7 +42,8 @@ from neuronode_router.litellm_plugin.hooks import (
     moving,
     request_metadata,
 )
-from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost, Asking, Way
+from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
+from neuronode_router.litellm_plugin.hooks.asking import Asking, Way
 from neuronode_router.litellm_plugin.hooks.keeping import Keeper, Talk
 from neuronode_router.litellm_plugin.hooks.mirroring import Mirrored
 from neuronode_router.litellm_plugin.hooks.redirections import refuse_redirections

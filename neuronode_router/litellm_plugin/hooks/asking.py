@@ -5,7 +5,7 @@ It reads bodies by `routing.targets` and judges by `routing.passage` and LiteLLM
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -14,19 +14,19 @@ from typing import Any
 import litellm
 from litellm.proxy._types import UserAPIKeyAuth
 
-from neuronode_router.access import Principal, may_override
-from neuronode_router.domain import TIERS, Beyond, Decision, PersonalDataRule, Profile, Reason, Step, Tier
+from neuronode_router.access import may_override
+from neuronode_router.domain import TIERS, Decision, PersonalDataRule, Profile, Reason, Step, Tier
 from neuronode_router.errors import InvalidRequest, NotAllowed, UnknownProfile
 from neuronode_router.litellm_plugin.hooks import request_metadata
+from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
 from neuronode_router.litellm_plugin.hooks.gate import (
     OUTSIDE_FIX,
     Free,
     Passing,
-    Places,
     is_listed,
     outside,
 )
-from neuronode_router.litellm_plugin.hooks.operators_fallbacks import GENERAL, Configured, follow
+from neuronode_router.litellm_plugin.hooks.operators_fallbacks import GENERAL, follow
 from neuronode_router.litellm_plugin.hooks.personal import PersonalData
 from neuronode_router.routing import targets
 from neuronode_router.routing.admit import admit
@@ -38,33 +38,6 @@ from neuronode_router.routing.snapshot import Snapshot
 
 MAX_NAMES = 200
 """So many names of a request's fallbacks are judged; further ones lead nowhere."""
-
-
-@dataclass(frozen=True, slots=True)
-class AdmissionHost:
-    """What admission asks of the host, as plain callables."""
-
-    principal: Callable[[UserAPIKeyAuth], Principal]
-    served_by: Callable[[Mapping[str, Any]], tuple[str | None, bool]]
-    """From headers-hook facts to (model group that answered, whether the embedded model did)."""
-    tags: Callable[[], bool]
-    """Whether requests may carry our tags."""
-    spent: Callable[[UserAPIKeyAuth, str, Beyond], float | None]
-    """From a caller, a bound subject and its rule to the share of the budget that is spent, None where unknown."""
-    may_use: Callable[[UserAPIKeyAuth, str, str], Awaitable[bool]]
-    """From a caller, the name it sent and a group to whether it may use the one or the other."""
-    fallbacks: Callable[[], Configured]
-    """The fallbacks that the operator has configured in LiteLLM."""
-    grants: Callable[[UserAPIKeyAuth, str, str], Awaitable[bool]]
-    """The same as `may_use`, for a name that LiteLLM has not judged at the door."""
-    named: Callable[[str], str | None]
-    """From a name that is none of ours to the group it means, None where only LiteLLM can tell."""
-    noted_tier: Callable[[str], Tier | None]
-    """From a group to the lightest tier that is noted at its deployments."""
-    places: Places
-    """Where deployments are, as LiteLLM's list says at this moment."""
-    place_of: Callable[[str], str | None]
-    """The same of one deployment that has answered: from what is known of it anyhow."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from litellm.proxy._types import UserAPIKeyAuth
 from neuronode_router.domain import Decision
 from neuronode_router.errors import NeuronodeError
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
-from neuronode_router.litellm_plugin.hooks.asking import AdmissionHost, Asking
+from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
+from neuronode_router.litellm_plugin.hooks.asking import Asking
 from neuronode_router.routing.inventory import Inventory
 from neuronode_router.routing.offer import Guarantee, Rate, offer_of, reachable
 from neuronode_router.routing.residency import is_within
