@@ -1,6 +1,6 @@
 """Runs the real LiteLLM proxy as a child process on a free port, with the plugin or without.
 
-It must not know what is asked of the proxy. A start takes 3 to 6 s of CPU, or 20 to 40 s `afresh`, so tests share proxies.
+It must not know what is asked of the proxy. A start takes 3 to 6 s of CPU, `afresh` 20 to 40 s: tests share proxies.
 """
 
 from __future__ import annotations
