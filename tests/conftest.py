@@ -17,8 +17,9 @@ import pytest
 from tests.support.scheduling import SharedStarts, is_loud, turn_of
 from tests.support.servers import PostgresServer, RedisServer, running_postgres, running_redis
 
-# Tests share a busy machine: how long one example takes says nothing about the law.
-hypothesis.settings.register_profile("shared-machine", deadline=None)
+# Tests share a busy machine: how long one example takes says nothing about the law. Every run draws other examples.
+hypothesis.settings.register_profile("shared-machine", deadline=None, max_examples=50)
+hypothesis.settings.register_profile("campaign", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile("shared-machine")
 
 

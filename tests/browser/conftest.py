@@ -63,7 +63,11 @@ def proxy(
             keys=tuple(entry for _, entry in generated.values()),
             general={"plugins": [plugin]},
         )
-        environ = {"LITELLM_SALT_KEY": SALT, "NEURONODE_WRITE_LIMIT": "1000/second"}
+        environ = {
+            "LITELLM_SALT_KEY": SALT,
+            "NEURONODE_WRITE_LIMIT": "1000/second",
+            "NEURONODE_USAGE_FLUSH_SECONDS": "0.5",
+        }
         with Proxy(place, workers=2, port=port, environ=environ) as running:
             _ask_something(running)
             yield running

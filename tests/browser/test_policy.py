@@ -44,6 +44,12 @@ def steered(api: httpx.Client) -> Iterator[httpx.Client]:
         api.put(POLICY, json={}, headers=ANY).raise_for_status()
 
 
+def test_without_a_policy_it_says_how_to_begin(tab: Tab) -> None:
+    """One line, and nothing is foreseen. It comes first: workers take a moment to notice that a policy has gone."""
+    expect(tab.page.get_by_text("To begin, put a file beside the configuration")).to_be_visible()
+    expect(tab.page.locator(".foreseen")).to_have_count(0)
+
+
 def test_what_will_be_active_is_shown_and_a_hold_ends(tab: Tab, steered: httpx.Client) -> None:
     """The level that decides is marked, each stretch has its reason, and a release is asked for twice."""
     card = tab.page.locator("[data-policy]")
@@ -78,9 +84,3 @@ def test_it_fits_and_is_usable_by_everybody(
     for width in WIDTHS:
         found += misplaced(tab, width)
     assert found == []
-
-
-def test_without_a_policy_it_says_how_to_begin(tab: Tab) -> None:
-    """One line, and nothing is foreseen."""
-    expect(tab.page.get_by_text("To begin, put a file beside the configuration")).to_be_visible()
-    expect(tab.page.locator(".foreseen")).to_have_count(0)

@@ -79,6 +79,7 @@ def proxy(
         "NEURONODE_REDIS_URL": shared_redis.url,
         "NEURONODE_WRITE_LIMIT": "100000/second",
         "NEURONODE_HISTORY": "on",
+        "NEURONODE_USAGE_FLUSH_SECONDS": "0.5",
     }
     with Proxy(place, workers=2, environ=environ) as running:
         yield running

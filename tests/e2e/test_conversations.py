@@ -30,9 +30,11 @@ GROUPS = {
 """By profile: the group that answers everything, what LiteLLM calls it, and where it is asked."""
 RESCUE = "claude"
 """Where LiteLLM sends what the broken group of `specialized` cannot answer: to another provider."""
-TURNS = 30
-SWITCHES = {5: "balanced", 10: "cost_effective", 15: "ultra_fast", 20: "premium", 25: "balanced"}
+BETWEEN = 3
+"""Turns between two switches."""
+SWITCHES = {3: "balanced", 6: "cost_effective", 9: "ultra_fast", 12: "premium", 15: "balanced"}
 """Before which turns which profile is switched to: three times in the middle of a tool loop."""
+TURNS = BETWEEN * (1 + len(SWITCHES))
 LOOK = {"type": "object", "properties": {}}
 
 
@@ -199,7 +201,7 @@ def switch(client: httpx.Client, profile: str, **options: object) -> dict[str, A
 def transcript(
     client: httpx.Client, agent: Agent, name: str, **options: object
 ) -> tuple[list[httpx.Response], list[dict[str, Any]]]:
-    """Return the answers of a conversation of 30 turns over 5 switches, and the receipts of these."""
+    """Return the answers of a conversation over 5 switches, and the receipts of these."""
     switch(client, FIRST_PROFILE, conversations="move")
     answers, receipts = [], []
     for turn in range(TURNS):
@@ -222,7 +224,7 @@ def test_a_kept_conversation_stays_with_its_group(client: httpx.Client, kind: st
     assert failures(answers) == []
     told = [decision(answer) for answer in answers]
     assert {one["group"] for one in told} == {"gpt"}
-    assert all("kept" in one["reason"].split(",") for one in told[min(SWITCHES) : 20])
+    assert all("kept" in one["reason"].split(",") for one in told[BETWEEN : 4 * BETWEEN])
     assert not any("moved" in one for one in told)
     if kind != "chained":
         assert (receipts[0]["conversations"], receipts[0]["held"]) == ("keep", 1)
@@ -237,9 +239,9 @@ def test_a_moved_conversation_is_acceptable_everywhere(client: httpx.Client, kin
     assert failures(answers) == []
     told = [decision(answer) for answer in answers]
     profiles = [FIRST_PROFILE, *SWITCHES.values()]
-    assert [one["group"] for one in told] == [GROUPS[profiles[turn // 5]][0] for turn in range(TURNS)]
+    assert [one["group"] for one in told] == [GROUPS[profiles[turn // BETWEEN]][0] for turn in range(TURNS)]
     assert "moved" not in told[0]
-    assert any("moved" in one for one in told[5:])
+    assert any("moved" in one for one in told[BETWEEN:])
     assert {(receipt["conversations"], receipt["held"]) for receipt in receipts} == {("move", 0)}
 
 

@@ -334,7 +334,10 @@ def everything(name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("key", "name", "forbidden"),
-    [("low", "tier_complex", "tier_complex"), ("ordinary", "@profile/balanced", "chat_balanced")],
+    [
+        ("low", "tier_complex", "tier_complex"),
+        pytest.param("ordinary", "@profile/balanced", "chat_balanced", marks=pytest.mark.campaign),
+    ],
 )
 def test_no_route_of_this_litellm_goes_where_its_caller_may_not(
     callers: Callers, key: str, name: str, forbidden: str

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-import schemathesis
 
-from tests.support.openapi_page import SCHEMA, check, the_same
+from tests.support.openapi_page import hold_to_the_page
 from tests.support.place import Place
 from tests.support.proxy import MASTER_KEY, Proxy
 from tests.support.servers import wait_until
@@ -27,8 +26,6 @@ def proxy(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Itera
         yield running
 
 
-@SCHEMA.parametrize()
-@the_same(2)
-def test_the_real_proxy_gives_only_documented_answers(case: schemathesis.Case, proxy: Proxy) -> None:
+def test_the_real_proxy_gives_only_documented_answers(subtests: pytest.Subtests, proxy: Proxy) -> None:
     """LiteLLM's middleware, authentication and handlers are around our routes here."""
-    check(case, url=proxy.url, key=MASTER_KEY)
+    assert hold_to_the_page(subtests, url=proxy.url, key=MASTER_KEY, examples=2) > 50

@@ -358,6 +358,9 @@ class PolicyHistory(RuleBasedStateMachine):
 
 
 PolicyHistory.TestCase.settings = settings(
-    max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=settings().max_examples // 6,  # each is a history of many steps
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 TestPolicyHistory = PolicyHistory.TestCase

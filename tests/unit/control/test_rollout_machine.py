@@ -300,6 +300,9 @@ class RolloutHistory(RuleBasedStateMachine):
 
 
 RolloutHistory.TestCase.settings = settings(
-    max_examples=12, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=settings().max_examples // 6,  # each is a history of many steps
+    stateful_step_count=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 TestRolloutHistory = RolloutHistory.TestCase

@@ -259,6 +259,9 @@ class ControlHistory(RuleBasedStateMachine):
 
 
 ControlHistory.TestCase.settings = settings(
-    max_examples=15, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=settings().max_examples // 6,  # each is a history of many steps
+    stateful_step_count=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 TestControlHistory = ControlHistory.TestCase
