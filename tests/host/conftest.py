@@ -32,12 +32,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def _modules_are_no_garbage() -> None:
+def _modules_are_no_garbage() -> Iterator[None]:
     """Let the collector pass over what is there for good: with it, looking for garbage takes a second."""
     import litellm.proxy.proxy_server  # noqa: F401
 
     gc.collect()
     gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import litellm
@@ -25,6 +26,10 @@ SHORT = [{"role": "user", "content": "hello"}]
 IMAGE = [
     {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]}
 ]
+SHOWN = pytest.mark.skipif(
+    find_spec("litellm.router_rust") is None,
+    reason="before 1.110 a router shows filters no input of embeddings: only the gate sees it",
+)
 TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
 
 
@@ -256,7 +261,7 @@ HIDDEN = SENTENCE * 900
         ("acompletion", {"messages": SHORT, "input": HIDDEN}),
         ("acompletion", {"messages": SHORT, "prompt": HIDDEN}),
         ("aresponses", {"input": [{"content": "x", "output": HIDDEN}]}),
-        ("aembedding", {"input": [[HIDDEN], ["x"]]}),
+        pytest.param("aembedding", {"input": [[HIDDEN], ["x"]]}, marks=SHOWN),
         ("arerank", {"query": "x", "documents": ["y", HIDDEN]}),
         ("atext_completion", {"prompt": ["x", HIDDEN]}),
     ],

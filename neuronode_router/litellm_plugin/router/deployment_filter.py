@@ -87,9 +87,7 @@ class DeploymentFilter(CustomLogger):  # type: ignore[misc]  # LiteLLM is untype
             request = request_kwargs or {}
             # The filter is asked for other routers of this process too.
             if healthy_deployments and self.router.has_deployment(_id(healthy_deployments[0])):
-                # LiteLLM hands the messages on beside the rest of the body, also where it made them of a prompt.
-                made = messages is None or _is_prompt(messages, request.get("prompt"))
-                body = request if made else request | {"messages": messages}
+                body = _whole_body(request, messages)
                 known = self._known(model, healthy_deployments)
                 needs = read_needs(body) if any(map(_has_limits, known)) else Needs()
                 healthy_deployments, refusal = self._fitting(
@@ -181,8 +179,20 @@ class DeploymentFilter(CustomLogger):  # type: ignore[misc]  # LiteLLM is untype
         return {found.status.deployment.id for found in among} if one is None else {one}
 
 
+def _whole_body(request: dict[str, Any], messages: list[Any] | None) -> dict[str, Any]:
+    """Return the body of a request: LiteLLM hands the messages on beside the rest of it, also where it made them of a
+    prompt, which would count twice; before 1.110 also of several, which need to fit singly and are not in the rest.
+    """
+    if messages is None or _is_prompt(messages, request.get("prompt")):
+        return request
+    prompts = messages[0].get("content") if len(messages) == 1 and isinstance(messages[0], dict) else None
+    if isinstance(prompts, list) and prompts and all(isinstance(each, str) for each in prompts):
+        return request | {"prompt": prompts}
+    return request | {"messages": messages}
+
+
 def _is_prompt(messages: list[Any], prompt: object) -> bool:
-    """Return whether messages say what the prompt says and nothing else: it would count twice."""
+    """Return whether messages say what the prompt says and nothing else."""
     return prompt is not None and messages in (prompt, [{"role": "user", "content": prompt}])
 
 
