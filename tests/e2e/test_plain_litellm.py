@@ -56,7 +56,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Shipp
 @pytest.fixture(scope="module")
 def client(place: ShippedPlace) -> Iterator[httpx.Client]:
     """A client without a key, on a proxy without a master key."""
-    with Proxy(place, afresh=True, master_key=None) as proxy, proxy.client(None) as without_key:
+    with Proxy(place, master_key=None) as proxy, proxy.client(None) as without_key:
         yield without_key
 
 

@@ -151,7 +151,7 @@ def test_a_read_only_configuration_is_a_warning(battered: Proxy, admin: httpx.Cl
 def test_a_killed_worker_comes_back_with_the_revision(battered: Proxy, admin: httpx.Client) -> None:
     """kill -9 of one worker: the others answer, its successor serves the same revision.
 
-    The bound is wide because uvicorn may only notice at the end of its health check's time-out (120 s).
+    The bound is wide because uvicorn may only notice at the end of its health check's time-out.
     """
     revision = switch(admin, "balanced")["revision"]
     victim = battered.worker_processes()[0]
