@@ -25,6 +25,13 @@ HOUSE = "house"
 WILD = "wild"
 """What comes before the slash of names that a wildcard deployment answers."""
 
+ADMINISTRATOR = """
+    INSERT INTO "LiteLLM_UserTable" (user_id, user_role) VALUES ('default_user_id', 'proxy_admin')
+"""
+"""Who has logged in to LiteLLM's UI before. Whoever uses the master key first makes this user without a role, and a
+worker remembers that for a minute, whatever a login at another worker writes meanwhile.
+"""
+
 OPERATORS_SETTINGS = {
     "fallbacks": [{FALLING[0]: [FALLING[1]]}, {"trading_analysis": [FALLING[1]]}],
     "model_group_alias": {**GROUPS[FIRST_PROFILE], HOUSE: "chat_premium"},
@@ -60,6 +67,7 @@ def litellm_database(postgres: PostgresServer, database_mode: Path) -> str:
     url = postgres.new_database()
     with psycopg.connect(url) as connection:
         connection.execute((database_mode / "schema.sql").read_bytes())
+        connection.execute(ADMINISTRATOR)
     return url
 
 
