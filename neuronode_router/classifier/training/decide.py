@@ -24,8 +24,11 @@ from neuronode_router.domain import Tier
 CASES = 60
 """Conversations of each kind, language and fold."""
 PENALTY = 1.0
-SIGNED_WEIGHT = 3.0
-"""The plan's signs move the tiers of the plan's tasks, whatever else is learned."""
+OWN_WEIGHT = 8.0
+"""Requests that are plainly one of the tasks, and those with a sign of more or less work, keep their tiers, however many
+others are learned from.
+"""
+OWN_KINDS = ("plain", "signed")
 MODEL_FOLDS = 3
 
 UNDECIDED = Decisions(
@@ -96,7 +99,7 @@ def decisions(asked: Sequence[AskedCase], models: tuple[Logistic, Logistic]) -> 
     for item in asked:
         if item.case.tier:
             row = work_numbers(item.said, first)
-            weight = SIGNED_WEIGHT if item.case.kind == "signed" else 1.0
+            weight = OWN_WEIGHT if item.case.kind in OWN_KINDS else 1.0
             medium.add(row, item.case.tier != Tier.FAST, weight)
             heavy.add(row, item.case.tier == Tier.COMPLEX, weight)
     return Decisions(first.system, first.follows, medium.fitted(), heavy.fitted(), small, large)

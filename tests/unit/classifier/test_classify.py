@@ -83,7 +83,7 @@ def test_what_the_plan_leaves_out_is_other_with_a_detail(text: str, kind: str) -
         ("Fasse den Text zusammen.", "Fasse den Text kurz zusammen.", Tier.MEDIUM, Tier.FAST),
         ("Was ist Inflation?", "Was ist Inflation? Nur ein Satz.", Tier.MEDIUM, Tier.FAST),
         ("Entwickle eine Strategie.", "Entwickle schnell eine Strategie.", Tier.COMPLEX, Tier.MEDIUM),
-        ("Explain inflation.", "Explain inflation step by step.", Tier.MEDIUM, Tier.COMPLEX),
+        ("Explain inflation.", "Explain inflation in detail.", Tier.MEDIUM, Tier.COMPLEX),
     ],
 )
 def test_complexity_indicators_move_the_tier_one_step(
