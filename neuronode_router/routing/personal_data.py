@@ -6,11 +6,12 @@ images and files are out of its scope. It must not know who asks, and keeps noth
 
 from __future__ import annotations
 
+import html
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
-
-from neuronode_router.routing.contents import collect
+from urllib.parse import unquote
 
 
 class PersonalDataKind(StrEnum):
@@ -24,62 +25,159 @@ class PersonalDataKind(StrEnum):
     """Germany's identification number for taxes, and the number of a tax office."""
     SOCIAL_SECURITY_NUMBER = "social_security_number"
     """Germany's."""
+    UNREADABLE = "unreadable"
+    """Tokens in the place of text: whatever they say, nobody can read it."""
 
 
 def kinds_in(body: Mapping[str, object]) -> frozenset[PersonalDataKind]:
-    """Return the kinds of personal data in whatever a body of any wire sends as text. Never raises."""
-    found = collect(body)
-    named = (body.get(field) for field in NAMES_OF_USERS)
-    return kinds((*found.texts, *found.apart, *(name for name in named if isinstance(name, str))))
+    """Return the kinds of personal data in a body of any wire: in every string and key of it, and every whole number,
+    but the name of the model, and what a data URL holds. Never raises.
+    """
+    found = kinds(_strings(body))
+    return found | {PersonalDataKind.UNREADABLE} if _has_tokens(body) else found
 
 
 def kinds(texts: Iterable[str]) -> frozenset[PersonalDataKind]:
     """Return the kinds of personal data in the texts. Never raises."""
+    text = _plain("\n".join(texts))
     found: set[PersonalDataKind] = set()
-    for text in texts:
-        if "@" in text and PersonalDataKind.EMAIL not in found and _has_email(text):
-            found.add(PersonalDataKind.EMAIL)
-        if len(text) >= SHORTEST and (around := _around_numbers(text)):
-            found.update(_numbered(around, found))
+    if _has_email(text):
+        found.add(PersonalDataKind.EMAIL)
+    if len(text) >= SHORTEST and (around := _around_numbers(text)):
+        found.update(_numbered(around, found))
     return frozenset(found)
 
 
-NAMES_OF_USERS = ("user", "safety_identifier")
-"""Fields that no model reads, and that providers are sent."""
+MODEL = "model"
+"""What a body, and a fallback in it, names the operator's choices by: no text of a client's."""
+
+PROMPTS = ("prompt", "input")
+"""Where tokens may stand in the place of text."""
+TOKENS = ("prompt_token_ids", "prompt_embeds", "input_ids", "input_embeds", "token_ids")
+"""Where some servers take nothing else."""
+NESTED = ("extra_body", "fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
+"""Where further bodies may stand in a body."""
 
 SHORTEST = 7
 """Digits of the shortest number that tells anything."""
 
-_RUN = re.compile(r"\d(?:[ ()/.\u00a0\u2011-]{0,3}\d){6,}")
+_RUN = re.compile(r"\d(?:[ \t()/.-]{0,3}\d){6,}")
 """What every number of ours has. Little else has it, and only around it the others are looked for."""
 
 BEFORE, AFTER = 12, 30
 """Characters around a run that may belong to the number, or tell that it is none."""
 
-_LOCAL = re.compile(r"[^\W_][\w.+-]{0,63}\Z")
-_DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_]{2,24}(?![\w-])")
-_SEPARATOR = r"[ \u00a0\u2011/.-]"
+_LOCAL = re.compile(r"[^\W_][\w.+-]{0,63}\Z|(?<![^\s<(,;=])\"[^\W_][^\"\n]{0,60}[^\W_]\"\Z")
+_DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+(?:xn--[\w-]{2,59}|[^\W\d_]{2,24})(?![\w-])")
+_SEPARATOR = r"[ /.-]"
 
-_IBAN = re.compile(r"(?<![^\W_])[A-Za-z]{2}[0-9]{2}(?:[ \u00a0-]?[0-9A-Za-z]){11,30}")
-_END = r"(?!\w|[.,/-]\d)"
+_IBAN = re.compile(r"(?<![^\W_])[A-Za-z]{2}[0-9]{2}(?:[ \t.-]{0,2}[0-9A-Za-z]){11,30}")
+_START = r"(?<![\w./+-])(?<!\d,)"
+_END = r"(?!\w|[./-]\d)"
 _CARD = re.compile(
-    r"(?<![\w.,/-])(?:\d{13,19}|\d{4}([ \u00a0-])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ \u00a0-])\d{6}\2\d{4,5})"
-    + _END
+    r"(?<![\w./-])(?<!\d,)(?:\d{13,19}|\d{4}([ .-])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ .-])\d{6}\2\d{4,5})" + _END
 )
-_TAX = re.compile(r"(?<![\w.,/+-])[1-9]\d(?: ?\d{3}){3}" + _END)
-_TAX_OFFICE = re.compile(r"(?<![\w.,/+-])\d{2,3}/\d{3,4}/\d{4,5}" + _END)
-_SOCIAL = re.compile(r"(?<![\w.,/+-])\d\d[ -]?\d{6}[ -]?[A-Za-z][ -]?\d\d[ -]?\d" + _END)
+_TAX = re.compile(_START + r"[1-9]\d(?: ?\d{3}){3}" + _END)
+_TAX_OFFICE = re.compile(_START + r"\d{2,3}/\d{3,4}/\d{4,5}" + _END)
+_SOCIAL = re.compile(_START + r"\d\d[ -]?\d{6}[ -]?[A-Za-z][ -]?\d\d[ -]?\d" + _END)
 _PHONE = re.compile(
-    rf"(?<![\w.,/:=#-])(?<!\d[ \u00a0])(?:(?:\+|00)[1-9]\d{{0,2}}(?:{_SEPARATOR}{{0,3}}(?:\(0?\)|\(\d{{2,5}}\)))?"
+    r"(?<![\w./#-])(?<!\d[ :])(?<!(?<!\d\d\d)\d,)"
+    rf"(?:(?:\+|00)[1-9]\d{{0,2}}(?:{_SEPARATOR}{{0,3}}(?:\(0?\)|\(\d{{2,5}}\)))?"
     rf"(?:{_SEPARATOR}{{0,3}}\d){{5,13}}"
     rf"|\(?0[1-9]\d{{1,4}}\)?{_SEPARATOR}{{0,3}}\d(?:{_SEPARATOR}?\d){{4,9}}"
-    r"|\([2-9]\d\d\) ?\d{3}[ .-]\d{4}|[2-9]\d\d([.-])\d{3}\1\d{4})(?!\d|[.,/:-]\d|%)"
+    r"|\([2-9]\d\d\) ?\d{3}[ .-]\d{4}|[2-9]\d\d([.-])\d{3}\1\d{4})(?!\d|[./:-]\d|%)"
 )
 
 _DATE = re.compile(r"\d{1,2}([./-])\d{1,2}\1\d{2,4}")
 
 _REGIONS = ("DE", "AT", "CH", "GB")
 """Where a number without the code of a country may be at home, if it begins with 0."""
+
+
+_UNSEEN = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
+_ODD = re.compile(rf"[{_UNSEEN}]|[\u2010-\u2015\u2212]")
+"""What nobody sees, such as the marks that copied telephone numbers bring along, and dashes of all kinds."""
+_ESCAPED = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|[nrt])")
+"""How JSON within a text, as arguments of calls are, may write any sign."""
+_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
+_ENTITY = re.compile(r"&(?:#\w{2,6}|commat|nbsp);")
+
+
+def _strings(body: Mapping[str, object]) -> Iterator[str]:
+    """Yield every string of a body but the names of models: a list of what is read would forget something."""
+    stack: list[object] = [body]
+    bodies = {id(each) for each in _bodies(body)}
+    while stack:
+        item = stack.pop()
+        if isinstance(item, str):
+            yield item if not item.startswith("data:") else _about(item)
+        elif isinstance(item, Mapping):
+            for key, value in item.items():
+                if key != MODEL or id(item) not in bodies:
+                    stack += (key, value)
+        elif isinstance(item, list | tuple):
+            stack += item
+        elif isinstance(item, int):
+            yield str(item)
+        elif item is not None and isinstance(name := getattr(item, "filename", None), str):
+            yield name  # of an upload
+
+
+def _about(url: str) -> str:
+    """Return what a data URL says about a file; what is in the file is out of our scope."""
+    about, comma, _ = url.partition(",")
+    return about if comma and about.endswith(";base64") else url
+
+
+def _bodies(body: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
+    """Yield a body and those in it."""
+    stack: list[object] = [body]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Mapping):
+            yield item
+            stack += (item[name] for name in NESTED if name in item)
+        elif isinstance(item, list | tuple):
+            stack += item
+
+
+def _has_tokens(body: Mapping[str, object]) -> bool:
+    return any(
+        any(each.get(name) for name in TOKENS) or any(_is_tokens(each.get(name)) for name in PROMPTS)
+        for each in _bodies(body)
+    )
+
+
+def _is_tokens(given: object) -> bool:
+    """Return whether a prompt is, or one of several is, a list of numbers."""
+    if not isinstance(given, list | tuple):
+        return False
+    firsts = (each[0] if isinstance(each, list | tuple) and each else each for each in given)
+    return any(isinstance(first, int | float) for first in firsts)
+
+
+def _plain(text: str) -> str:
+    """Return a text as if all of it had been typed on one keyboard: one kind of spaces and of dashes, nothing encoded
+    for a URL, HTML or JSON, composed letters.
+    """
+    if "\\" in text:
+        text = _ESCAPED.sub(_unescaped, text)
+    if "&" in text:
+        text = _ENTITY.sub(lambda found: html.unescape(found[0]), text)
+    if "%" in text and _ENCODED.search(text):
+        text = unquote(text)
+    if text.isascii():
+        return text
+    if not unicodedata.is_normalized("NFKC", text):
+        text = unicodedata.normalize("NFKC", text)
+    return _ODD.sub(lambda found: "-" if found[0] in _DASHES else "", text)
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return chr(int(found[1], 16)) if found[1] else "\t" if found[0][-1] == "t" else "\n"
+
+
+_DASHES = frozenset("\u2010\u2011\u2012\u2013\u2014\u2015\u2212")
 
 
 def _has_email(text: str) -> bool:
@@ -114,7 +212,7 @@ def _is_iban(candidate: str) -> bool:
     from stdnum import iban
     from stdnum.iso7064 import mod_97_10
 
-    written = re.sub(r"[ \u00a0-]", "", candidate).upper()
+    written = re.sub(r"[ \t.-]", "", candidate).upper()
     # Words in capitals may follow: the country says how long it is. The check digits alone rule nearly everything out.
     return any(
         mod_97_10.checksum(written[4:length] + written[:4]) == 1 and iban.is_valid(written[:length])

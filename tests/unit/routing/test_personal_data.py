@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stdnum import iban, luhn
 
+from neuronode_router.routing.fields import CHECKED
+from neuronode_router.routing.personal_data import MODEL, kinds, kinds_in
 from neuronode_router.routing.personal_data import PersonalDataKind as Kind
-from neuronode_router.routing.personal_data import kinds, kinds_in
 
 WRITTEN = [
     (Kind.EMAIL, "Bitte an anna.meyer+rechnung@firma-nord.de schicken."),
@@ -25,7 +28,29 @@ WRITTEN = [
     (Kind.PHONE, "call +1 212-555-2368"),
     (Kind.PHONE, "phone: 020 7946 0018"),
     (Kind.PHONE, "+43 1 4000 4001"),
+    (Kind.EMAIL, "mailto:anna%40firma.de"),
+    (Kind.EMAIL, "anna&#64;firma.de"),
+    (Kind.EMAIL, "an anna\\u0040firma.de"),
+    (Kind.EMAIL, "anna\uff20firma.de"),
+    (Kind.EMAIL, "jo\u0308rg@mu\u0308ller.de"),
+    (Kind.EMAIL, "anna\u200b@firma.de"),
+    (Kind.EMAIL, "anna@firma.xn--p1ai"),
+    (Kind.PHONE, "Telefon:0171 1234567"),
+    (Kind.PHONE, "tel:+491711234567"),
+    (Kind.PHONE, "tel=01711234567&x=1"),
+    (Kind.PHONE, "tel=%2B49171%201234567"),
+    (Kind.PHONE, "0171 1234567,0172 7654321"),
+    (Kind.PHONE, "4711,01711234567,Berlin"),
+    (Kind.PHONE, "Meyer,0171 1234567,5"),
+    (Kind.PHONE, "\u202d+49 171 1234567\u202c"),
+    (Kind.PHONE, "\uff10\uff11\uff17\uff11 \uff11\uff12\uff13\uff14\uff15\uff16\uff17"),
+    (Kind.PHONE, "Telefon\n0171 1234567"),
     (Kind.IBAN, "IBAN: DE89 3704 0044 0532 0130 00"),
+    (Kind.IBAN, "IBAN=DE89.3704.0044.0532.0130.00"),
+    (Kind.IBAN, "DE89\t3704\t0044\t0532\t0130\t00"),
+    (Kind.IBAN, "DE89  3704  0044  0532  0130  00"),
+    (Kind.CARD, "card:4111.1111.1111.1111"),
+    (Kind.CARD, "Visa,4111111111111111,12/29"),
     (Kind.IBAN, "DE89370400440532013000"),
     (Kind.IBAN, "de89 3704 0044 0532 0130 00 BIC COBADEFFXXX"),
     (Kind.IBAN, "GB29 NWBK 6016 1331 9268 19"),
@@ -56,6 +81,9 @@ NOTHING = [
     "Steuer-ID 36 574 261 808",
     "15 070649 C 10 4",
     "15 990649 C 10 3",
+    "Kurs 1,0301234567 und 13,0404954123; um 12:0171234567; 100%20 von 50 % & mehr",
+    "Am 01.02.\u201305.03.2026, S. 171\u2013173, 2019\u20132020; '@scope/name@1.2.3'; \\usepackage; \"Berlin\"@de",
+    '{"note": "@app.get v1.2.1", "decorator": "@app.get", "a": "b "@app.get}',
     "Der Umsatz stieg von 1 200 000 auf 3 400 000 Euro.",
 ]
 
@@ -65,7 +93,28 @@ def test_it_is_recognised_as_people_write_it(kind: Kind, text: str) -> None:
     """Alone, in a sentence and in a document; of one kind, and of no other."""
     assert kinds([text]) == {kind}
     assert kinds([f"Sehr geehrte Damen und Herren,\n{text}\nMit freundlichen Grüßen"]) == {kind}
-    assert kinds(["nothing here", f'{{"note": "{text}"}}']) == {kind}
+    assert kinds(["nothing here", json.dumps({"note": text})]) == {kind}
+
+
+@pytest.mark.parametrize(
+    "separator", [*" /-.", *"\u00a0\u202f\u2009\u2007\u3000", *"\u2010\u2011\u2012\u2013\u2014\u2212"]
+)
+@pytest.mark.parametrize("kind", [Kind.PHONE, Kind.IBAN, Kind.CARD])
+def test_all_kinds_of_spaces_and_dashes_separate_alike(kind: Kind, separator: str) -> None:
+    """As word processors, copied contacts and statements of account write them."""
+    groups = {
+        Kind.PHONE: ("0171", "1234567"),
+        Kind.IBAN: ("DE89", "3704", "0044", "0532", "0130", "00"),
+        Kind.CARD: ("4111", "1111", "1111", "1111"),
+    }[kind]
+
+    if separator != "/" or kind is Kind.PHONE:
+        assert kinds([f"bitte {separator.join(groups)} notieren"]) == {kind}
+
+
+def test_a_quoted_name_is_an_address_too() -> None:
+    """As mail programs write names with spaces."""
+    assert kinds(['an "anna schmidt"@firma.de']) == {Kind.EMAIL}
 
 
 @pytest.mark.parametrize("text", NOTHING)
@@ -120,37 +169,90 @@ def test_any_text_is_read(texts: list[str]) -> None:
 
 
 MAIL = "anna.meyer@firma.de"
+NAME = st.text("abcdefghij_", min_size=1, max_size=12).filter(lambda name: name != MODEL)
+
+
+def nested(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    """Return what JSON may put around something."""
+    among = st.lists(st.none() | st.booleans() | st.floats() | NAME, max_size=2)
+    return (
+        st.tuples(among, inner, among).map(lambda parts: [*parts[0], parts[1], *parts[2]])
+        | st.dictionaries(NAME, inner, min_size=1, max_size=2)
+        | st.tuples(NAME, inner).map(lambda pair: {"type": pair[0], "value": pair[1]})
+    )
+
+
+HIDDEN = st.recursive(st.sampled_from([MAIL, {MAIL: 1}, f"see {MAIL}."]), nested, max_leaves=4)
+
+
+@given(st.sampled_from([*CHECKED - {MODEL}, "anything"]), HIDDEN)
+def test_every_string_of_a_body_is_read(field: str, value: object) -> None:
+    """Whatever the field, however deep, keys of objects included: there is no list that could forget one."""
+    assert kinds_in({"model": "far", "messages": [{"role": "user", "content": "hi"}], field: value}) >= {
+        Kind.EMAIL
+    }
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        {"messages": [{"role": "user", "content": MAIL}]},
-        {"messages": [{"role": "user", "content": [{"type": "text", "text": MAIL}]}]},
-        {"system": [{"type": "text", "text": MAIL}], "messages": []},
-        {"instructions": MAIL, "input": "hi"},
-        {"input": [{"type": "function_call_output", "call_id": "1", "output": MAIL}]},
-        {"input": ["hi", MAIL]},
-        {"prompt": ["hi", MAIL]},
-        {"contents": [{"parts": [{"functionResponse": {"name": "x", "response": {"to": MAIL}}}]}]},
-        {"query": MAIL, "documents": ["a", "b"]},
-        {"query": "who", "documents": ["a", {"text": MAIL}]},
-        {"query": "who", "documents": ["a", MAIL]},
-        {"messages": [], "tools": [{"type": "function", "function": {"name": "a", "description": MAIL}}]},
-        {"messages": [], "extra_body": {"documents": [MAIL]}},
-        {"messages": [], "user": MAIL},
-        {"messages": [], "safety_identifier": MAIL},
-        {"messages": [{"role": "assistant", "tool_calls": [{"function": {"arguments": f'{{"to": "{MAIL}"}}'}}]}]},
+        {"messages": [], "fallbacks": [{"model": "far", "messages": [{"role": "user", "content": MAIL}]}]},
+        {"messages": [{"role": "tool", "tool_call_id": MAIL, "content": "x"}]},
+        {"messages": [{"content": [{"type": "file", "file": {"filename": MAIL, "file_data": "data:;base64,AA"}}]}]},
+        {"messages": [{"content": [{"type": "image_url", "image_url": {"url": f"https://x.example/{MAIL}.png"}}]}]},
+        {"messages": [{"content": [{"type": "image_url", "image_url": {"url": f"data:text/plain,{MAIL}"}}]}]},
+        {"messages": [{"content": [{"type": "text", "text": "hi", "status": MAIL}]}]},
+        {"messages": [{"tool_calls": [{"function": {"arguments": json.dumps({"to": MAIL})}}]}]},
+        {"file": ("anna.meyer@firma.de.pdf", b"", "application/pdf")},
     ],
-    ids=lambda body: ",".join(body),
+    ids=str,
 )  # fmt: skip
-def test_every_wire_is_read(body: dict[str, object]) -> None:
-    """Wherever a body of any format holds text that is sent."""
+def test_what_no_model_reads_is_sent_as_well(body: dict[str, object]) -> None:
+    """Names, ids and addresses that a provider is sent, and bodies of fallbacks."""
     assert kinds_in(body) == {Kind.EMAIL}
 
 
-def test_what_litellm_adds_is_no_part_of_it() -> None:
-    """The caller's own address, in LiteLLM's notes, goes to no provider."""
-    noted = {"metadata": {"user_api_key_user_email": MAIL}, "proxy_server_request": {"body": {"x": MAIL}}}
+def test_numbers_are_read_as_text() -> None:
+    """As arguments of calls may hold them."""
+    assert kinds_in({"messages": [], "tools": [{"card": 4111111111111111}]}) == {Kind.CARD}
 
-    assert kinds_in({"messages": [{"role": "user", "content": "hi"}], **noted}) == frozenset()
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"model": "far@0171.1234567", "messages": [{"role": "user", "content": "hi"}]},
+        {"model": "a", "messages": [], "fallbacks": [{"model": MAIL}]},
+        {
+            "messages": [
+                {"content": [{"file": {"file_data": "data:application/pdf;base64,4111111111111111"}}]}
+            ]
+        },
+    ],
+    ids=str,
+)
+def test_names_of_models_and_what_is_in_files_are_not(body: dict[str, object]) -> None:
+    """The one is the operator's, the other is out of scope."""
+    assert kinds_in(body) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("body", "unreadable"),
+    [
+        ({"input": [9906, 1917]}, True),
+        ({"input": [[9906, 1917]]}, True),
+        ({"input": ["hi", [9906]]}, True),
+        ({"prompt": [1, 2, 3]}, True),
+        ({"messages": [], "extra_body": {"prompt": [1]}}, True),
+        ({"messages": [], "fallbacks": [{"model": "far", "prompt": [[1]]}]}, True),
+        ({"prompt": "", "prompt_token_ids": [1, 2]}, True),
+        ({"prompt": None, "extra_body": {"prompt_embeds": "AAAA"}}, True),
+        ({"input": ["hi", "ho"]}, False),
+        ({"input": []}, False),
+        ({"messages": [{"content": [{"type": "tool_use", "input": {"input": [1, 2]}}]}]}, False),
+        ({"input": [{"role": "user", "content": "hi"}], "tools": [{"enum": [1, 2]}]}, False),
+    ],
+    ids=str,
+)
+def test_tokens_in_the_place_of_text_count_as_personal(body: dict[str, object], unreadable: bool) -> None:
+    """Nobody can read them, so nobody can say that they hold nothing."""
+    assert (kinds_in(body) == {Kind.UNREADABLE}) is unreadable
