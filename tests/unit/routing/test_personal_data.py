@@ -83,6 +83,8 @@ NOTHING = [
     "15 990649 C 10 3",
     "Kurs 1,0301234567 und 13,0404954123; um 12:0171234567; 100%20 von 50 % & mehr",
     "Am 01.02.\u201305.03.2026, S. 171\u2013173, 2019\u20132020; '@scope/name@1.2.3'; \\usepackage; \"Berlin\"@de",
+    "order=01234567 id:012345678, 05717284-8a3c-4e55-b716-446655440000 05717284-abcd-4e55-b716-446655440000",
+    "01712345678abc9c1e0f",
     '{"note": "@app.get v1.2.1", "decorator": "@app.get", "a": "b "@app.get}',
     "Der Umsatz stieg von 1 200 000 auf 3 400 000 Euro.",
 ]
