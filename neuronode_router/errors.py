@@ -32,6 +32,7 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
   + AccessError
     - NotAuthenticated      no key, or a key nobody knows
     - NotAllowed            a known caller who may not do this
+      - HoldsPersonalData   a request whose personal data would go where a rule forbids it
   + HostError               LiteLLM is not what we can build on
     - UnsupportedLiteLLM    outside the tested range, or a seam is missing
     - CompromisedLiteLLM    a release known to be malicious
@@ -346,6 +347,15 @@ class NotAllowed(AccessError):
 
     code = "not_allowed"
     fix = "Ask an administrator of the proxy, or use a key that has the right."
+
+
+class HoldsPersonalData(NotAllowed):
+    """A request whose personal data would go where the rule of a profile, a key or a team forbids it."""
+
+    def __init__(self, message: str, *, fix: str, kinds: Sequence[str]) -> None:
+        super().__init__(message, fix=fix)
+        self.kinds = tuple(kinds)
+        """What was found, and not how it reads."""
 
 
 class HostError(NeuronodeError):

@@ -95,8 +95,8 @@ class Ready:
     """What the answer alone may cost: it counts where nobody says what it did."""
     judge: Callable[[FullAnswer], Awaitable[JudgedAnswer]] | None = None
     """Asks whether the other answer would have done. Never raises."""
-    text: str = ""
-    """What was asked, for a sample."""
+    text: str | None = None
+    """What was asked, for a sample; None where none is kept."""
 
 
 class Mirroring(Protocol):
@@ -257,7 +257,7 @@ class Mirror:
         )
         self._sums(original).add(pair)
         self._told(original.shadow.profile, RequestOutcome.ANSWERED)
-        if original.shadow.sample_text:
+        if original.shadow.sample_text and ready.text is not None:
             self._sample(original, ready.text, other, pair)
         return cost + (0.0 if verdict is None else verdict.cost_usd)
 

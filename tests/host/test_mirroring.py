@@ -450,6 +450,28 @@ async def test_a_judge_says_whether_it_would_have_done(bench: Bench) -> None:
     assert kept == {"asked": QUESTION, "client": "Berlin", "other": "The city is: berlin.", "agrees": True}
 
 
+@pytest.mark.parametrize(
+    ("content", "rule", "kept"),
+    [
+        (QUESTION, PersonalDataRule.ALLOW, True),
+        (QUESTION, PersonalDataRule.LOCAL, False),
+        ("Write to anna.muster@example.org, please.", PersonalDataRule.ALLOW, False),
+    ],
+)
+async def test_texts_with_personal_data_are_never_samples(
+    bench: Bench, content: str, rule: PersonalDataRule, kept: bool
+) -> None:
+    """Nor are those of a key that has a rule; they are compared all the same."""
+    bench.callers["somebody"] = Principal("somebody", Role.MEMBER, personal_data=rule)
+    bench.run(replace(SHADOW, sample_text=True))
+
+    await bench.ask(caller="somebody", messages=[{"role": "user", "content": content}])
+    (sums,) = (await bench.settled(1)).values()
+
+    assert sums.counts["answered"] == 1
+    assert len(bench.store.kept) == kept
+
+
 async def test_what_is_asked_again_is_not_measured(bench: Bench) -> None:
     """The health of deployments is judged by clients' requests."""
     with measured(bench.live) as seen:

@@ -251,6 +251,7 @@ HOLDING: Mapping[str, dict[str, Any]] = {
         ]
     },
     "user": {"user": "anna.meyer@firma.de"},
+    "stop": {"stop": ["anna.meyer@firma.de"]},
 }
 
 
@@ -278,6 +279,15 @@ async def test_a_fallback_is_kept_local_too(way: Way) -> None:
     body = {"model": "own", "fallbacks": ["american", "strategy", "mixed"], **HOLDING["turn"]}
 
     assert await way.ask("ordinary", body) == {"own", "mixed-own"}
+
+
+@pytest.mark.parametrize("kept", [LOCAL_ONLY], indirect=True)
+async def test_what_a_fallback_says_itself_is_kept_local(way: Way) -> None:
+    """A fallback may bring messages of its own, which go nowhere else either."""
+    away = {"model": "american", "messages": [{"role": "user", "content": MAIL}]}
+
+    assert await way.ask("ordinary", {"model": "own", "fallbacks": [away]}) == {"own"}
+    assert await way.ask("ordinary", {"model": "own", "fallbacks": ["american"]}) == {"own", "american"}
 
 
 @pytest.mark.parametrize("kept", [Kept({}, {}, own=PersonalDataRule.LOCAL)], indirect=True)
@@ -326,6 +336,64 @@ async def test_personal_data_is_refused_by_kind(way: Way) -> None:
     assert refusal.value.status_code == 403
     assert "(email)" in str(refusal.value.detail)
     assert "anna" not in str(refusal.value.detail)
+    assert refusal.value.headers == {"x-neuronode-personal-data": "email"}
+
+
+@pytest.mark.parametrize(
+    ("kept", "who"),
+    [
+        (LOCAL_ONLY, "the profile 'active'"),
+        (Kept({}, {}, own=PersonalDataRule.LOCAL), "this key or its team"),
+    ],
+    ids=["profile", "key"],
+    indirect=["kept"],
+)
+@pytest.mark.parametrize(
+    ("body", "said", "found"),
+    [
+        ({"messages": [{"role": "user", "content": MAIL}]}, "holds personal data (email)", "email"),
+        ({"prompt": [9906, 1917]}, "nobody can read", "unreadable"),
+    ],
+    ids=["mail", "tokens"],
+)
+async def test_what_is_kept_local_is_refused_with_its_cause(
+    way: Way, who: str, body: dict[str, Any], said: str, found: str
+) -> None:
+    """Where no group at home can answer: not the deployments' places are to be mended."""
+    data = {"model": "american", **body, "proxy_server_request": {"body": {}, "headers": {}}}
+
+    with pytest.raises(HTTPException) as refusal:
+        await way.admission.async_pre_call_hook(UserAPIKeyAuth(), DualCache(), data, "acompletion")
+
+    assert refusal.value.status_code == 403
+    assert said in str(refusal.value.detail)
+    assert who in str(refusal.value.detail)
+    assert "american" in str(refusal.value.detail)
+    assert "location" not in str(refusal.value.detail)
+    assert refusal.value.headers == {"x-neuronode-personal-data": found}
+
+
+@pytest.mark.parametrize(
+    ("data", "personal_data"),
+    [
+        ({"metadata": {"user_api_key_user_email": "a@b.de", "headers": {"x-mail": "a@b.de"}}}, False),
+        ({"metadata": {"requester_metadata": {"customer": "a@b.de"}}}, True),
+        ({"metadata": {"requester_metadata": {"headers": {"x-mail": "a@b.de"}}}}, False),
+        (
+            {"metadata": {"user_id": "a@b.de"}, "litellm_metadata": {"user_api_key_user_email": "c@d.de"}},
+            True,
+        ),
+        ({"metadata": {}, "litellm_metadata": {"user_api_key_user_email": "c@d.de"}}, False),
+        ({"metadata": '{"customer": "a@b.de"}', "litellm_metadata": {}}, True),
+        ({"proxy_server_request": {"body": {"user": "a@b.de"}}, "secret_fields": {"x": "a@b.de"}}, False),
+    ],
+    ids=str,
+)
+def test_the_clients_metadata_is_sent_and_litellms_notes_are_not(
+    data: dict[str, Any], personal_data: bool
+) -> None:
+    """Whichever of its two fields LiteLLM writes into."""
+    assert bool(personal.PersonalData({}, {"model": "a", **data}).kinds) is personal_data
 
 
 async def test_nothing_is_read_where_no_profile_has_a_rule(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:

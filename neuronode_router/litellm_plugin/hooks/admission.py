@@ -25,6 +25,7 @@ from neuronode_router.background import Failures
 from neuronode_router.domain import PROFILE_NAME_PREFIX, TIERS, Decision, NothingFits, Profile, Tier
 from neuronode_router.errors import (
     DoesNotFit,
+    HoldsPersonalData,
     InvalidRequest,
     NeuronodeError,
     NotAllowed,
@@ -46,6 +47,7 @@ from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
 from neuronode_router.litellm_plugin.hooks.asking import Asking, Way
 from neuronode_router.litellm_plugin.hooks.keeping import Keeper, Talk
 from neuronode_router.litellm_plugin.hooks.mirroring import Mirrored
+from neuronode_router.litellm_plugin.hooks.personal import refusal_headers
 from neuronode_router.litellm_plugin.hooks.redirections import refuse_redirections
 from neuronode_router.litellm_plugin.hooks.response_state import deployment_with_state
 from neuronode_router.litellm_plugin.hooks.tracing import Tracing
@@ -61,6 +63,7 @@ STARTUP_WAIT_SECONDS = 5.0
 
 REFUSALS: Mapping[type[NeuronodeError], int] = {
     NotAllowed: 403,
+    HoldsPersonalData: 403,
     UnknownProfile: 404,
     UnknownTier: 400,
     InvalidRequest: 400,
@@ -122,7 +125,9 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             raise
         except tuple(REFUSALS) as refusal:
             raise HTTPException(
-                status_code=REFUSALS[type(refusal)], detail={"error": f"{refusal.message} {refusal.fix}"}
+                status_code=REFUSALS[type(refusal)],
+                detail={"error": f"{refusal.message} {refusal.fix}"},
+                headers=refusal_headers(refusal),
             ) from refusal
         except Exception as error:
             self.failures.record("admission", error)

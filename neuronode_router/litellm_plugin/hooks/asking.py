@@ -157,6 +157,8 @@ class Asking:
                 raise _above(way, group)
             if not self.stays(group, self.places):
                 found = self.host.places.of_group(group)
+                if refusal := self.personal.kept_from(self._decided, group, found):
+                    raise refusal
                 raise NotAllowed(outside(group, self.places, found), fix=OUTSIDE_FIX)
             if self.is_listed and door is None:
                 door = _judged_at_the_door(self.user, self.data)

@@ -11,7 +11,8 @@ from functools import cached_property
 from typing import Any
 
 from neuronode_router.domain import PersonalDataRule, Profile
-from neuronode_router.errors import NotAllowed
+from neuronode_router.errors import HoldsPersonalData, NeuronodeError
+from neuronode_router.litellm_plugin.hooks import request_metadata
 from neuronode_router.routing.personal_data import PersonalDataKind, kinds_in
 from neuronode_router.routing.residency import LOCAL
 
@@ -37,7 +38,7 @@ class PersonalData:
     @cached_property
     def kinds(self) -> frozenset[PersonalDataKind]:
         """The kinds that the request holds. The first look reads all of its text."""
-        return kinds_in(self._data)
+        return kinds_in(outgoing(self._data))
 
     @property
     def is_free(self) -> bool:
@@ -65,17 +66,71 @@ class PersonalData:
         """Return where the profiles, together, let this request go; nothing is anywhere."""
         return (LOCAL,) if self.is_kept_local(names) else ()
 
-    def refusal(self, names: Iterable[str]) -> NotAllowed | None:
+    def refusal(self, names: Iterable[str]) -> HoldsPersonalData | None:
         """Return why a request is refused that these profiles decide, None where it is not."""
         if self.is_free:
             return None
         strict = [name for name in sorted(names) if self.rule(name) is PersonalDataRule.REFUSE]
         if not strict or not self.kinds:
             return None
-        own = self._own is PersonalDataRule.REFUSE
-        who = "this key or its team" if own else f"the profile {strict[0]!r}"
-        whose = "of the key or its team" if own else "of the profile"
-        return NotAllowed(
-            f"This request holds personal data ({', '.join(sorted(self.kinds))}), which {who} refuses.",
-            fix=f"Take it out of the request, also out of earlier turns, or have the personal_data {whose} say local.",
+        who, whose = self._whose(PersonalDataRule.REFUSE, strict[0])
+        return HoldsPersonalData(
+            f"This request {self._held()}, which {who} refuses.",
+            fix=f"{_OUT}, or have the personal_data {whose} say local.",
+            kinds=sorted(self.kinds),
         )
+
+    def kept_from(
+        self, names: Iterable[str], group: str, found: Iterable[str | None]
+    ) -> HoldsPersonalData | None:
+        """Return why a request is kept from a group none of whose deployments, which are at the places `found`, is on
+        the own machines; None where it is not its personal data that these profiles keep there.
+        """
+        names = sorted(names)
+        if not self.is_kept_local(names):
+            return None
+        first = next(name for name in names if self.rule(name) is PersonalDataRule.LOCAL)
+        who, _ = self._whose(PersonalDataRule.LOCAL, first)
+        where = ", ".join(sorted({place or "at an unknown place" for place in found}))
+        return HoldsPersonalData(
+            f"This request {self._held()}, which {who} keeps on the own machines, and no deployment of the model group "
+            f"{group!r} is there ({where}).",
+            fix=f"{_OUT}, or have the profile name a group on the own machines for the task or in a tier.",
+            kinds=sorted(self.kinds),
+        )
+
+    def _whose(self, rule: PersonalDataRule, profile: str) -> tuple[str, str]:
+        if self._own is rule:
+            return "this key or its team", "of the key or its team"
+        return f"the profile {profile!r}", "of the profile"
+
+    def _held(self) -> str:
+        if self.kinds == {PersonalDataKind.UNREADABLE}:
+            return "holds tokens in the place of text, which nobody can read and which count as personal data"
+        return f"holds personal data ({', '.join(sorted(self.kinds))})"
+
+
+_OUT = "Take it out of the request, also out of earlier turns"
+
+
+def outgoing(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a request may be sent to a provider: all but what LiteLLM and we note for ourselves."""
+    sent = {key: value for key, value in data.items() if key not in request_metadata.LITELLMS}
+    written = data.get("metadata")
+    if isinstance(written, Mapping):
+        # Where LiteLLM keeps its notes in the client's own metadata, a copy says what the client wrote.
+        theirs = written if request_metadata.BUCKETS[0] in data else written.get("requester_metadata")
+        theirs = theirs if isinstance(theirs, Mapping) else {}
+        written = {
+            key: value
+            for key, value in theirs.items()
+            if key != "headers" and not key.startswith("user_api_key")
+        }
+    return sent | {"metadata": written}
+
+
+def refusal_headers(refusal: NeuronodeError) -> dict[str, str] | None:
+    """Return the headers of an answer that refuses a request."""
+    if not isinstance(refusal, HoldsPersonalData):
+        return None
+    return {request_metadata.HEADER_PREFIX + request_metadata.PERSONAL: ",".join(refusal.kinds)}

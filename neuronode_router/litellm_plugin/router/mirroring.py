@@ -20,7 +20,7 @@ from neuronode_router.auto.comparison import (
     verdict,
 )
 from neuronode_router.auto.judge import AskedGroups, GroupFailed, GroupQuestion
-from neuronode_router.domain import Decision, Reason
+from neuronode_router.domain import Decision, PersonalDataRule, Reason
 from neuronode_router.errors import NotAllowed
 from neuronode_router.litellm_plugin.hooks import gate, moving
 from neuronode_router.litellm_plugin.hooks.answers import full_answer
@@ -153,7 +153,7 @@ class MirroredGroups:
             judge=None
             if judge_usd is None or messages is None
             else lambda other: self._verdict(original, again, messages, other, judge_usd),
-            text="" if not original.shadow.sample_text else _last_said(again.how.body),
+            text=_last_said(again.how.body) if original.shadow.sample_text and _may_be_kept(again) else None,
         )
 
     def _is_judged(self, again: _Again) -> bool:
@@ -254,6 +254,14 @@ async def _admitted(chosen: ChosenRequest, decision: Decision) -> gate.Passing |
 
 def _comparison(messages: Sequence[Mapping[str, str]], answer: str, again: _Again) -> Comparison:
     return Comparison("", "", messages, answer, again.group, places=again.state.places)
+
+
+def _may_be_kept(again: _Again) -> bool:
+    """Return whether administrators may be shown the texts: never of callers with a rule for personal data, nor where
+    the request holds any, whoever has a rule.
+    """
+    has_rule = again.chosen.asking.principal.personal_data is not PersonalDataRule.ALLOW
+    return not has_rule and not again.chosen.asking.personal.kinds
 
 
 def _last_said(body: Mapping[str, Any]) -> str:
