@@ -46,7 +46,9 @@ def require_servable(before: ControlState | None, after: ChangeTarget, host: Hos
     ]
     if problems:
         raise ProfilesInvalid(problems)
-    return (*map(str, dead), *(said for profile in entering for said in _elsewhere(profile, host)))
+    # A profile that some already use (a bound one, the one of stable aliases) answers others from now on.
+    told = {each.name: each for each in (*entering, *(newly_in_force(before, after) if before else ()))}
+    return (*map(str, dead), *(said for profile in told.values() for said in _elsewhere(profile, host)))
 
 
 def _elsewhere(profile: Profile, host: HostFacts) -> Iterator[str]:

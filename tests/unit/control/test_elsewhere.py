@@ -8,13 +8,15 @@ import pytest
 
 from neuronode_router.control.change import ChangeTarget
 from neuronode_router.control.checks import require_servable
-from neuronode_router.domain import STABLE_ALIAS_PROFILE, ControlState, HostFacts, ProfileSet
+from neuronode_router.domain import STABLE_ALIAS_PROFILE, Binding, Canary, ControlState, HostFacts, ProfileSet
 from tests.support.usage import profile
 
 NAMES = ("plain", STABLE_ALIAS_PROFILE, "strict")
 PROFILES = ProfileSet({name: profile(name, residency=("eu",) if name == "strict" else ()) for name in NAMES})
 GROUPS = frozenset(use.group for each in PROFILES.profiles.values() for use in each.uses())
 BEFORE = ControlState(1, "plain", PROFILES, committed_at=0.0)
+BOUND = replace(BEFORE, bindings={"team:a": Binding("strict")})
+TRIED = Canary("r", "strict", "ab", 500, 0.0)
 EVERYWHERE = HostFacts(groups=GROUPS, places=dict.fromkeys(GROUPS, ("de", "local")))
 
 
@@ -38,6 +40,37 @@ def test_a_switch_says_what_would_be_refused(places: tuple[str | None, ...], sai
     assert len(found) == 1
     assert said in found[0]
     assert "must stay in eu" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (BOUND, ChangeTarget("strict", PROFILES, BOUND.bindings)),
+        (BOUND, ChangeTarget("plain", PROFILES, BOUND.bindings, canary=TRIED)),
+        (BEFORE, ChangeTarget("plain", PROFILES, canary=TRIED)),
+    ],
+    ids=["switch", "rollout", "rollout of one that nobody uses"],
+)
+def test_it_is_said_of_a_profile_that_some_use_already(before: ControlState, after: ChangeTarget) -> None:
+    """Bound to a team before, and now switched to or tried: others are refused what they were not."""
+    host = replace(EVERYWHERE, places={**EVERYWHERE.places, "chat_strict": ("us",)})
+
+    (said,) = require_servable(before, after, host)
+
+    assert "'chat_strict' is refused" in said
+
+
+def test_it_is_said_of_the_profile_of_stable_names() -> None:
+    """Its names are always served, and still a switch to it changes who is answered by it."""
+    home = ProfileSet(
+        {**PROFILES.profiles, STABLE_ALIAS_PROFILE: profile(STABLE_ALIAS_PROFILE, residency=("eu",))}
+    )
+    host = replace(EVERYWHERE, places={**EVERYWHERE.places, f"chat_{STABLE_ALIAS_PROFILE}": ("us",)})
+
+    assert (
+        len(require_servable(replace(BEFORE, profiles=home), ChangeTarget(STABLE_ALIAS_PROFILE, home), host))
+        == 1
+    )
 
 
 def test_nothing_is_said_of_what_is_within_or_not_required() -> None:
