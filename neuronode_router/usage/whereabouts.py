@@ -29,7 +29,9 @@ class Whereabouts:
     unknown: int = 0
     """Sent to a deployment without a known place, or counted before places were."""
     unasked: int = 0
-    """Refused beforehand, or answered from LiteLLM's cache: nobody was asked."""
+    """Answered from LiteLLM's cache, or given up beforehand: nobody was asked. What admission refuses is no request
+    that usage counts.
+    """
     unattributed: int = 0
     """Requests of any team that were counted without telling teams apart: they may be this one's."""
     places: Counter[str] = field(default_factory=Counter)

@@ -87,16 +87,30 @@ def command(
 @json_option
 @online
 def residency(connection: Connection, *, team: str | None, within: str, as_json: bool, **period: Any) -> None:
-    """Show where requests went, for an audit. Exit code 1 where any went, or may have gone, elsewhere."""
+    """Show where requests went, for an audit.
+
+    Exit code 1 where any went, or may have gone, elsewhere, and where nothing is recorded of the team.
+    """
     in_order(period["since"], period["until"])
     asked = {"team": team, "within": within, "from": period["since"], "to": period["until"]}
     found = connection.get("/usage/residency", **asked).document
     answer(found, lambda: _whereabouts(found), as_json=as_json)
-    if found["elsewhere"] or found["unknown"] or found["unattributed"]:
+    if found["elsewhere"] or found["unknown"] or found["unattributed"] or _is_unheard_of(found):
         raise SystemExit(1)
 
 
+def _is_unheard_of(found: Mapping[str, Any]) -> bool:
+    """Return whether a team was asked for of which there is no request: its id may be written wrongly."""
+    return found["team"] is not None and not (found["requests"] or found["unattributed"])
+
+
 def _whereabouts(found: Mapping[str, Any]) -> list[Table | str]:
+    if _is_unheard_of(found):
+        period = f"{moment(found['from'])} to {moment(found['to'])}"
+        return [
+            period,
+            clean(f"Nothing is recorded of a team {found['team']} in this time. Is that the team's id?"),
+        ]
     whose = "any team" if found["team"] is None else f"team {found['team']}"
     places = " or ".join(found["required"])
     left, sure = found["elsewhere"], not (found["unknown"] or found["unattributed"])
@@ -114,7 +128,7 @@ def _whereabouts(found: Mapping[str, Any]) -> list[Table | str]:
     told = {
         "unknown": "sent to deployments of which nobody can tell where they are",
         "unattributed": "of some team, counted without telling teams apart",
-        "unasked": "refused beforehand or answered from the cache",
+        "unasked": "answered from the cache, or given up before anybody was asked",
     }
     lines += [f"{found[name]:,} {text}" for name, text in told.items() if found[name]]
     rows = sorted(found["places"].items(), key=lambda each: -each[1])

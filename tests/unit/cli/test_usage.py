@@ -256,6 +256,20 @@ def test_an_audit_says_whether_anything_left(
     assert "de+local" in said.out
 
 
+def test_an_audit_of_a_team_without_requests_is_none(
+    books: Counted, counting: Remote, neuronode: Terminal
+) -> None:
+    """A mistyped id must not read as "nothing left"."""
+    books.places = {}
+
+    said = neuronode("usage", "residency", "--team", "nobody")
+
+    assert said.code == 1
+    assert "Nothing is recorded of a team nobody" in said.out
+    assert "No request" not in said.out
+    assert neuronode("usage", "residency").code == 0
+
+
 def test_an_audit_that_nobody_can_tell_is_none(books: Counted, counting: Remote, neuronode: Terminal) -> None:
     """What was sent to an unknown place has not stayed, as far as anybody knows."""
     books.places = {"unknown": 3}
