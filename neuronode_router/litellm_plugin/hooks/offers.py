@@ -73,7 +73,7 @@ class Offers:
                     ladder,
                     tier=decision.tier,
                     policy=profile.on_overload,
-                    max_tier=asking.principal.max_tier,
+                    max_tier=asking.highest(decision),
                 )
             )
         return tuple(group for group in groups if asking.stays(group, places))
