@@ -97,8 +97,10 @@ _REGIONS = ("DE", "AT", "CH", "GB")
 _UNSEEN = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
 _ODD = re.compile(rf"[{_UNSEEN}]|[\u2010-\u2015\u2212]")
 """What nobody sees, such as the marks that copied telephone numbers bring along, and dashes of all kinds."""
-_ESCAPED = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|[nrt])")
-"""How JSON within a text, as arguments of calls are, may write any sign."""
+_ESCAPED = re.compile(r"\\{1,4}(?:u([0-9a-fA-F]{4})|[nrt])")
+"""How JSON within a text, as arguments of calls are, may write any sign. Bounded: a text of nothing but backslashes is
+read in linear time.
+"""
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _ENTITY = re.compile(r"&(?:#\w{2,6}|commat|nbsp);")
 
