@@ -48,6 +48,8 @@ class Way:
     decision: Decision
     mark: Mapping[str, Any] | None = None
     """What a routed `auto` request carries along."""
+    refusal: str | None = None
+    """Why it is refused whatever the caller may reach."""
 
 
 class Asking:
@@ -111,6 +113,11 @@ class Asking:
         if decision.reason is not Reason.ACTIVE_PROFILE or not steering.bends:
             return own
         return min(own, steering.cap, key=TIERS.index)
+
+    def is_bent(self, decision: Decision) -> bool:
+        """Return whether the policy has decided where a request goes, and not its profile."""
+        capped = Step.CAPPED in decision.steps and self.highest(decision) is not self.principal.max_tier
+        return capped or Step.POLICY in decision.steps
 
     def decide(self, name: str) -> Decision:
         """Return what a name means to this caller. Raises `NotAllowed` and `UnknownProfile`."""
