@@ -77,7 +77,7 @@ async def read_status(call: Caller, response: Response) -> StatusDocument:
     return StatusDocument(
         ready=state is not None,
         active_profile=active.name if active else None,
-        active_mappings=dict(active.tasks) if active else {},
+        active_mappings=dict(call.host.manager.mappings(state)) if state else {},
         profile_metadata=MetadataDocument.model_validate(active) if active else None,
         revision=revision,
         committed_at=state.committed_at if state else None,

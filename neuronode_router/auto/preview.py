@@ -39,7 +39,7 @@ def preview(
         raise UnknownTask(name, sorted(snapshot.state.profiles.profiles[profile or active.name].tasks))
     if not decision.auto:
         return decision
-    caller = Caller(identity=principal.name, max_tier=principal.max_tier)
+    caller = Caller(identity=principal.name, max_tier=snapshot.highest(decision, principal.max_tier))
     return auto.consider(decision, body, snapshot=snapshot, caller=caller).decision
 
 

@@ -262,12 +262,22 @@ class ProfileManager:
         document = state.profiles.profiles[state.active].to_document()
         return {
             "active_profile": state.active,
-            "active_mappings": document["tasks"],
+            "active_mappings": dict(self.mappings(state)),
             "profile_metadata": {
                 key: document[key] for key in ("description", "cost_level", "performance_level")
             },
             "revision": state.revision,
         }
+
+    def groups(self) -> frozenset[str]:
+        """Return the model groups that this host has."""
+        return self._host().groups
+
+    def mappings(self, state: ControlState) -> Mapping[str, str]:
+        """Return the group of each task for who follows the active profile, as a policy moves some of them."""
+        groups = self.groups()
+        moved = {task: group for task, group in state.steering.moved.items() if group in groups}
+        return {**state.profiles.profiles[state.active].tasks, **moved}
 
     async def current(self) -> ControlState | None:
         """Return the committed state; None when nothing was ever committed. Raises `StoreUnavailable`."""

@@ -75,6 +75,15 @@ class Snapshot:
         """
         return self.lightest[profile].get(group) or noted(group) or self.lightest[ANY_PROFILE].get(group)
 
+    def highest(self, decision: Decision, own: Tier) -> Tier:
+        """Return the highest tier of a caller's request: his own cap, and of who follows the active profile the
+        policy's.
+        """
+        steering = self.state.steering
+        if decision.reason is not Reason.ACTIVE_PROFILE or not steering.bends:
+            return own
+        return min(own, steering.cap, key=TIERS.index)
+
     def decide(self, profile: str, name: str, *, original_model: str, reason: Reason) -> Decision:
         """Return the Decision for a task alias or `auto` name of one profile.
 

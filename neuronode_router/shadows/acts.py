@@ -72,6 +72,11 @@ class Shadows:
 
     async def start(self, plan: ShadowPlan, **options: Unpack[Options]) -> Receipt:
         """Begin. Raises `UnknownProfile`, `UnknownTask`, `ShadowRefused` and what a switch raises."""
+        if plan.judge is not None and plan.judge not in self._manager.groups():
+            raise ShadowRefused(
+                f"The judge {plan.judge!r} is no model group here.",
+                fix="Name a model_name of LiteLLM's model list.",
+            )
         begun = Shadow(
             id=f"s-{secrets.token_hex(4)}",
             profile=plan.profile,

@@ -73,6 +73,24 @@ async def test_a_policy_is_put_in_force_and_acts(world: World) -> None:
     assert found["precedence"] == ["emergency", "manual", "rollout", "rule", "schedule", "default"]
 
 
+async def test_the_status_tells_where_a_moved_task_goes(world: World) -> None:
+    """Of the mappings it shows what answers, not what the file says."""
+    moving = ALWAYS | {"then": {"task": "chat", "group": "chat_cost_effective"}}
+    (await put(world, {"default": "balanced", "schedule": [moving]})).raise_for_status()
+    await act(world)
+
+    async with world.client() as admin:
+        status = (await admin.get(f"{BASE}/status")).json()
+    told = await world.manager.get_current_profile()
+
+    assert (status["active_profile"], status["active_mappings"]["chat"]) == (
+        "balanced",
+        "chat_cost_effective",
+    )
+    assert status["active_mappings"] == told["active_mappings"]
+    assert status["active_mappings"]["classification"] == "classification_balanced"
+
+
 async def test_what_the_policy_is_refused_is_shown_and_counted(tmp_path: Path) -> None:
     """A window that leads to what nobody has proven changes nothing where proof is wanted."""
     async with running_world(tmp_path, gate="enforce") as world:

@@ -125,6 +125,8 @@ async def test_a_dry_run_begins_nothing(world: World) -> None:
         (PLAN | {"profile": "nothing"}, 404, "unknown_profile"),
         (PLAN | {"profile": "premium"}, 409, "shadow_refused"),
         (PLAN | {"tasks": ["nothing"]}, 404, "unknown_task"),
+        (PLAN | {"judge": "nothing"}, 409, "shadow_refused"),
+        (PLAN | {"judge": "auto"}, 409, "shadow_refused"),
         ({"profile": "balanced"}, 422, "invalid_request"),
         (PLAN | {"budget_usd": 0}, 422, "invalid_request"),
         (PLAN | {"share": 101}, 422, "invalid_request"),

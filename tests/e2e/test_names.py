@@ -65,6 +65,17 @@ def test_every_listing_follows_a_switch_at_once(admin: httpx.Client, client: htt
     assert row(client, "/model_group/info", "task_chat")["neuronode"]["profile"] == "balanced"
 
 
+def test_a_rollout_is_told_by_the_least_of_both_arms(admin: httpx.Client, client: httpx.Client) -> None:
+    """Whoever sizes a prompt by a listing is answered in either arm."""
+    plan = {"profile": SMALL, "steps": [1], "hold": 600, "on_done": "ask"}
+    begun = admin.post("/admin/rollouts", json=plan).raise_for_status()
+    try:
+        assert windows(client, "chat") == {WINDOWS[f"chat_{SMALL}"]}
+    finally:
+        admin.post(f"{begun.headers['location']}/abort", json={}).raise_for_status()
+    assert windows(client, "chat") == {WINDOWS["chat_premium"]}
+
+
 def test_a_binding_is_told_to_whom_it_binds(
     admin: httpx.Client, client: httpx.Client, proxy: Proxy, keys: Mapping[str, str]
 ) -> None:

@@ -25,8 +25,8 @@ CASES = 60
 """Conversations of each kind, language and fold."""
 PENALTY = 1.0
 OWN_WEIGHT = 8.0
-"""Requests that are plainly one of the tasks, and those with a sign of more or less work, keep their tiers, however many
-others are learned from.
+"""Requests that are plainly one of the tasks, and those with a sign of more or less work, keep their tiers, however
+many others are learned from.
 """
 OWN_KINDS = ("plain", "signed")
 MODEL_FOLDS = 3

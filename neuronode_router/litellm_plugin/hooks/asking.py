@@ -15,7 +15,7 @@ import litellm
 from litellm.proxy._types import UserAPIKeyAuth
 
 from neuronode_router.access import may_override
-from neuronode_router.domain import TIERS, Decision, PersonalDataRule, Profile, Reason, Step, Tier
+from neuronode_router.domain import TIERS, Decision, PersonalDataRule, Profile, Step, Tier
 from neuronode_router.errors import InvalidRequest, NotAllowed, UnknownProfile
 from neuronode_router.litellm_plugin.hooks import request_metadata
 from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
@@ -106,13 +106,8 @@ class Asking:
         return self.principal.max_tier is not TIERS[-1]
 
     def highest(self, decision: Decision) -> Tier:
-        """Return the highest tier of an `auto` request: the caller's cap, and of who follows the active profile the
-        policy's.
-        """
-        own, steering = self.principal.max_tier, self.snapshot.state.steering
-        if decision.reason is not Reason.ACTIVE_PROFILE or not steering.bends:
-            return own
-        return min(own, steering.cap, key=TIERS.index)
+        """Return the highest tier of an `auto` request of this caller."""
+        return self.snapshot.highest(decision, self.principal.max_tier)
 
     def is_bent(self, decision: Decision) -> bool:
         """Return whether the policy has decided where a request goes, and not its profile."""

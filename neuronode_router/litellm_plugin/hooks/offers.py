@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from litellm.proxy._types import UserAPIKeyAuth
 
-from neuronode_router.domain import Decision
+from neuronode_router.domain import Decision, Reason
 from neuronode_router.errors import NeuronodeError
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
@@ -18,6 +18,7 @@ from neuronode_router.litellm_plugin.hooks.asking import Asking
 from neuronode_router.routing.inventory import Inventory
 from neuronode_router.routing.offer import Guarantee, Rate, offer_of, reachable
 from neuronode_router.routing.residency import is_within
+from neuronode_router.routing.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,9 @@ class Offers:
                 decision = asking.decide(name)
             except NeuronodeError:
                 continue
-            groups = self._groups(asking, decision)
-            found[name] = NameOffer(decision, groups, self._offer(asking, decision, groups, rates))
+            meant = _meant(asking.snapshot, name, decision)
+            groups = dict.fromkeys(group for each in meant for group in self._groups(asking, each))
+            found[name] = NameOffer(decision, tuple(groups), self._offer(asking, meant, rates))
         return found
 
     def _groups(self, asking: Asking, decision: Decision) -> tuple[str, ...]:
@@ -73,19 +75,24 @@ class Offers:
                     ladder,
                     tier=decision.tier,
                     policy=profile.on_overload,
-                    max_tier=asking.principal.max_tier,
+                    max_tier=asking.highest(decision),
                 )
             )
         return tuple(group for group in groups if asking.stays(group, places))
 
-    def _offer(
-        self, asking: Asking, decision: Decision, groups: Sequence[str], rates: Mapping[str, Rate]
-    ) -> Guarantee:
-        known, places = self._registry().groups, asking.places_under(decision)
+    def _offer(self, asking: Asking, meant: Sequence[Decision], rates: Mapping[str, Rate]) -> Guarantee:
+        known = self._registry().groups
         able = [
-            each
-            for group in groups
-            for each in known.get(group, ())
-            if not places or is_within(each.location, places)
+            entry
+            for each in meant
+            for group in self._groups(asking, each)
+            for entry in known.get(group, ())
+            if not (places := asking.places_under(each)) or is_within(entry.location, places)
         ]
         return offer_of(able, rates)
+
+
+def _meant(snapshot: Snapshot, name: str, decision: Decision) -> tuple[Decision, ...]:
+    """Return what a name means in either arm while a rollout runs: nobody knows beforehand whose a request is."""
+    tried = snapshot.canary.get(name) if decision.reason is Reason.ACTIVE_PROFILE else None
+    return (decision,) if tried is None else (decision, tried)

@@ -65,3 +65,19 @@ def test_a_group_that_the_host_has_not_is_no_place_to_go() -> None:
 def test_the_lowest_cap_counts(tiers: tuple[Tier, ...], cap: Tier) -> None:
     """Without one there is none."""
     assert Steering("d", None, tuple(Bend("r", False, max_tier=tier) for tier in tiers)).cap is cap
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "highest"),
+    [
+        ("auto", Tier.COMPLEX, Tier.MEDIUM),
+        ("auto:complex", Tier.COMPLEX, Tier.MEDIUM),
+        ("auto", Tier.FAST, Tier.FAST),
+        ("premium/auto", Tier.COMPLEX, Tier.COMPLEX),
+    ],
+)
+def test_a_cap_holds_for_who_follows_the_active_profile(name: str, own: Tier, highest: Tier) -> None:
+    """And the caller's own one beside it."""
+    steered = snapshot(Bend("r", False, max_tier=Tier.MEDIUM))
+
+    assert steered.highest(steered.decisions[name], own) is highest

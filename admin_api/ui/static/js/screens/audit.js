@@ -12,7 +12,7 @@ import { because, Deed, who } from "../parts/deed.js";
 import { dateTime } from "../format.js";
 import { ordered } from "../vocabulary.js";
 
-const ACTIONS = ["bootstrap", "switch", "rollback", "edit", "reload", "bind"];
+const ACTIONS = ["bootstrap", "switch", "rollback", "edit", "reload", "bind", "rollout", "policy", "shadow"];
 const PAGE = 25;
 
 export function Audit({ state }) {

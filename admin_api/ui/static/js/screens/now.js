@@ -24,7 +24,9 @@ export function Now({ state }) {
   const [change, setChange] = useState(null);
   const { busy, go, bar } = useQuickSwitch(setChange);
   const may = mayWrite(state);
-  const undo = entry?.profile_before && (() => setChange({ kind: "rollback", to: entry.revision - 1, profile: entry.profile_before }));
+  // A comparison, a policy and a rollout on its way change no mapping that could be returned to.
+  const undoable = entry?.profile_before && (!["shadow", "policy", "rollout"].includes(entry.action) || entry.profile_before !== entry.profile_after || entry.changes.length > 0);
+  const undo = undoable && (() => setChange({ kind: "rollback", to: entry.revision - 1, profile: entry.profile_before }));
   return html`<${Page} title=${t("now.title")} intro=${t("now.intro")} />
     <${Health} state=${state} />
     <${Warnings} status=${status} />
