@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from admin_api.http.schemas import Body, Document, WholeDocument, storable
+from admin_api.http.schemas import Asked, Document, WholeDocument, storable
 from neuronode_router.domain import Action, AuditEntry
 
 MAX_PAGE = 500
@@ -15,7 +15,7 @@ Text = Annotated[str, Field(max_length=256), AfterValidator(storable)]
 Moment = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class AuditFilter(Body):
+class AuditFilter(Asked):
     """Which entries, newest first."""
 
     before: Annotated[int, Field(ge=1, le=2**53)] | None = None

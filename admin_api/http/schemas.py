@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Ro
 
 from admin_api.http.described import Described
 from neuronode_router.control.change import Wait
-from neuronode_router.domain import WarmMode
+from neuronode_router.domain import Tier, WarmMode
 
 MAX_REASON_CHARS = 500
 
@@ -39,10 +39,27 @@ GroupName = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(s
 """Of a model group, or whatever else a client may send as `model`."""
 
 
+Word = Field(strict=False)
+"""Of a field whose type is an enumeration: JSON has texts for that."""
+TierWord = Annotated[Tier, Word]
+
+
 class Body(Described, BaseModel):
-    """What a client sends."""
+    """What a client sends as JSON: a number is no text and a switch no number, whatever they could be read as."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Asked(Described, BaseModel):
+    """What a client says in a query, where everything is text."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class Paging(Asked):
+    """How much of a list."""
+
+    limit: Annotated[int, Field(ge=1, le=200)] = 20
 
 
 class Document(Described, BaseModel):
@@ -97,6 +114,18 @@ class WarmOptions(WriteOptions):
     """How many seconds the models may take. Default: the proxy's setting, 120 where nobody changed it."""
     pull: bool = False
     """Fetch the models that an Ollama does not have."""
+
+
+class AskedOptions(WriteOptions):
+    """The same in the query of an edit, whose body is the document itself."""
+
+    model_config = ConfigDict(strict=False)
+
+
+class AskedWarmOptions(WarmOptions):
+    """The same in a query."""
+
+    model_config = ConfigDict(strict=False)
 
 
 class GatedOptions(WarmOptions):

@@ -16,7 +16,7 @@ from fastapi import Depends, Header, Query, Request, Response
 
 from admin_api.http.guard import Call, LimitedCaller, Writer, etag
 from admin_api.http.problems import InvalidRequestError, RequestError
-from admin_api.http.schemas import WarmOptions, WholeDocument, WriteOptions
+from admin_api.http.schemas import AskedOptions, AskedWarmOptions, WholeDocument
 from neuronode_router.control.change import Options
 from neuronode_router.control.idempotency import Idempotency
 from neuronode_router.domain import Actor, Receipt
@@ -148,8 +148,8 @@ Post = Annotated[Write, Depends(_post)]
 """A write of an administrator whose options are in its body."""
 Edit = Annotated[Write, Depends(_edit)]
 """A write of an administrator that must say which state it is based on; its options are in the query."""
-QueryOptions = Annotated[WriteOptions, Query()]
-WarmQuery = Annotated[WarmOptions, Query()]
+QueryOptions = Annotated[AskedOptions, Query()]
+WarmQuery = Annotated[AskedWarmOptions, Query()]
 
 
 def _fingerprint(operation: str, given: Mapping[str, Any]) -> str:

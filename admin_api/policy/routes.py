@@ -13,7 +13,14 @@ from admin_api.http.endpoints import WRITE, Endpoint
 from admin_api.http.guard import Call, LimitedReader, Reader, etag, started
 from admin_api.http.schemas import WriteOptions
 from admin_api.http.writes import Edit, Post, QueryOptions, ReceiptDocument, present
-from admin_api.policy.schemas import PolicyBody, PolicyDocument, PolicyPreviewDocument, foreseen, shown
+from admin_api.policy.schemas import (
+    PolicyBody,
+    PolicyDocument,
+    PolicyPreviewDocument,
+    PreviewQuery,
+    foreseen,
+    shown,
+)
 from neuronode_router.control.policies import Policies
 from neuronode_router.errors import PolicyInvalid
 from neuronode_router.policy.file import policy_of
@@ -29,10 +36,10 @@ async def read_policy(call: Reader, response: Response) -> PolicyDocument:
 
 
 async def preview_policy(
-    call: LimitedReader, days: Annotated[float, Query(gt=0, le=62, allow_inf_nan=False)] = 14
+    call: LimitedReader, query: Annotated[PreviewQuery, Query()]
 ) -> PolicyPreviewDocument:
     """What will be active in the days to come, and why, if rules and rollouts stay as they are now."""
-    return foreseen(await _policies(call).preview(days))
+    return foreseen(await _policies(call).preview(query.days))
 
 
 async def put_policy(

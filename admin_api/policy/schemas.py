@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, JsonValue
 
-from admin_api.http.schemas import Document, storable
+from admin_api.http.schemas import Asked, Document, storable
 from neuronode_router.control.policy_view import PolicyView, RuleView
 from neuronode_router.domain import Bend, Hold
 from neuronode_router.policy.engine import PRECEDENCE, Level, PreviewStretch
@@ -37,6 +37,12 @@ PolicyBody = Annotated[
         ],
     ),
 ]
+
+
+class PreviewQuery(Asked):
+    """How far to look."""
+
+    days: Annotated[float, Field(gt=0, le=62, allow_inf_nan=False)] = 14
 
 
 class PolicyVerdictDocument(Document):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import time
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
 
 from admin_api.http.schemas import Body, Document, GatedOptions, GroupName, Name, WriteOptions, storable
 from neuronode_router.domain import TaskChange, WorkerStatus
@@ -43,6 +44,14 @@ class SwitchBody(GatedOptions):
     """Unix time at which the policy decides again, or what was active before comes back."""
     hold: bool = False
     """Hold it until it is released. Where a policy is in force a switch without `until` is held anyhow."""
+
+    @model_validator(mode="after")
+    def _one_end(self) -> Self:
+        if self.until is not None and self.hold:
+            raise ValueError("until and hold exclude each other")
+        if self.until is not None and self.until <= time.time():
+            raise ValueError("until is over")
+        return self
 
 
 class RollbackBody(GatedOptions):

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from admin_api.http.schemas import Body, Document, Name
+from admin_api.http.schemas import Asked, Body, Document, Name
 from admin_api.profiles.schemas import ProfileBody
 from neuronode_router.errors import Problem
 from neuronode_router.proof.gate import GateMode
@@ -27,7 +27,7 @@ class ValidateBody(Body):
     profile: ProfileBody
 
 
-class ValidateQuery(Body):
+class ValidateQuery(Asked):
     """Whether to ask for real, and how much that may take."""
 
     live: bool = False

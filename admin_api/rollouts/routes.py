@@ -11,7 +11,7 @@ from fastapi import Query, Response
 
 from admin_api.http.endpoints import READ, WRITE, Endpoint
 from admin_api.http.guard import Call, Reader, started
-from admin_api.http.schemas import WriteOptions
+from admin_api.http.schemas import Paging, WriteOptions
 from admin_api.http.writes import Post, ReceiptDocument, Write, begun, present
 from admin_api.rollouts.schemas import (
     LiveRolloutDocument,
@@ -39,13 +39,13 @@ async def start_rollout(write: Post, body: RolloutBody, response: Response) -> R
     return await begun(receipt, response, under="rollouts", name_at=rollouts.of)
 
 
-async def list_rollouts(call: Reader, limit: Annotated[int, Query(ge=1, le=200)] = 20) -> RolloutListDocument:
+async def list_rollouts(call: Reader, query: Annotated[Paging, Query()]) -> RolloutListDocument:
     """The newest rollouts, and the one that runs with what its guards say now."""
     rollouts = _rollouts(call)
     running = await rollouts.running()
     return RolloutListDocument(
         running=None if running is None else shown_live(running),
-        rollouts=[shown(one) for one in await rollouts.page(limit)],
+        rollouts=[shown(one) for one in await rollouts.page(query.limit)],
     )
 
 

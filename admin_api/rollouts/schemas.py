@@ -11,10 +11,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from admin_api.http.schemas import Body, Document, GatedOptions, GroupName, Name
+from admin_api.http.schemas import Body, Document, GatedOptions, GroupName, Name, TierWord, Word
 from neuronode_router.control.rollout_store import RolloutEvent
 from neuronode_router.control.rollouts import RolloutView
-from neuronode_router.domain import ProfileEdit, Tier
+from neuronode_router.domain import ProfileEdit
 from neuronode_router.profiles.schema import MAX_LADDER, MAX_TASKS
 from neuronode_router.rollouts.course import (
     DEFAULT_HOLD_SECONDS,
@@ -28,7 +28,7 @@ from neuronode_router.rollouts.course import (
     Rollout,
     RolloutPlan,
 )
-from neuronode_router.rollouts.guards import DEFAULT_GUARDS, Guard, GuardFinding, Metric
+from neuronode_router.rollouts.guards import DEFAULT_GUARDS, RATES, Guard, GuardFinding, Metric
 
 PERCENT = WHOLE / 100
 WORST = 1e9
@@ -39,7 +39,7 @@ Bound = Annotated[float | None, Field(ge=0, le=WORST, allow_inf_nan=False)]
 class GuardBody(Body):
     """The bounds of one metric, at least one. Rates are 0 to 1, latencies milliseconds, costs US dollars a request."""
 
-    metric: Metric
+    metric: Annotated[Metric, Word]
     at_most: Bound = None
     """What the canary may reach, whatever the control does."""
     worse_by: Bound = None
@@ -51,6 +51,8 @@ class GuardBody(Body):
     def _bounded(self) -> Self:
         if self.at_most is None and self.worse_by is None and self.times is None:
             raise ValueError("a guard needs at_most, worse_by or times")
+        if self.metric in RATES and max(self.at_most or 0, self.worse_by or 0) > 1:
+            raise ValueError("a rate is 0 to 1")
         return self
 
     def guard(self) -> Guard:
@@ -65,7 +67,7 @@ class EditBody(Body):
 
     tasks: Annotated[dict[Name, GroupName], Field(max_length=MAX_TASKS)] = {}
     """The model group of a task, or `auto`."""
-    tiers: dict[Tier, Annotated[list[GroupName], Field(min_length=1, max_length=MAX_LADDER)]] = {}
+    tiers: dict[TierWord, Annotated[list[GroupName], Field(min_length=1, max_length=MAX_LADDER)]] = {}
     """The ladder of a tier, as a whole."""
 
     @model_validator(mode="after")
@@ -95,8 +97,8 @@ class RolloutBody(GatedOptions):
     """For how many seconds each step is watched before the next."""
     guards: Annotated[list[GuardBody] | None, Field(min_length=1, max_length=20)] = None
     """How much worse it may be. Default: errors 2 and fallbacks 5 of 100 requests more, p95 latency 1.5 times."""
-    on_breach: OnBreach = OnBreach.ROLLBACK
-    on_done: OnDone = OnDone.ASK
+    on_breach: Annotated[OnBreach, Word] = OnBreach.ROLLBACK
+    on_done: Annotated[OnDone, Word] = OnDone.ASK
     least: Annotated[int, Field(ge=1, le=1_000_000)] = DEFAULT_LEAST
     """Requests of each arm without which no step is left behind."""
 
@@ -104,6 +106,13 @@ class RolloutBody(GatedOptions):
     def _one_thing(self) -> Self:
         if (self.profile is None) is (self.edit is None):
             raise ValueError("a rollout needs either profile or edit")
+        return self
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        metrics = [one.metric for one in self.guards or ()]
+        if len(set(metrics)) < len(metrics):
+            raise ValueError("a metric has one guard, with all of its bounds")
         return self
 
     @model_validator(mode="after")

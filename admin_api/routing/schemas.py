@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
 
-from admin_api.http.schemas import Body, Document, GroupName, storable
+from admin_api.http.schemas import Body, Document, GroupName, TierWord, storable
 from neuronode_router.classifier import Layer, Task
 from neuronode_router.classifier.classification import LABELS
 from neuronode_router.domain import AUTO, Reason, Step, Tier
@@ -69,7 +69,7 @@ class FeedbackBody(Body):
     """Of the task, and of the tier."""
     task: Label | None = None
     """With `wrong`: what it was: a task, or a kind of `other`."""
-    tier: Tier | None = None
+    tier: TierWord | None = None
     """The tier that would have been right."""
 
     @model_validator(mode="after")

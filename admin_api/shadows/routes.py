@@ -18,6 +18,7 @@ from admin_api.shadows.schemas import (
     SampledShadowDocument,
     ShadowBody,
     ShadowListDocument,
+    ShadowPaging,
     shown,
     shown_report,
     shown_samples,
@@ -39,13 +40,13 @@ async def start_shadow(write: Post, body: ShadowBody, response: Response) -> Rec
     return await begun(receipt, response, under="shadows", name_at=shadows.of)
 
 
-async def list_shadows(call: Reader, limit: Annotated[int, Query(ge=1, le=50)] = 20) -> ShadowListDocument:
+async def list_shadows(call: Reader, query: Annotated[ShadowPaging, Query()]) -> ShadowListDocument:
     """The newest comparisons, and the one that runs with what was found out so far."""
     shadows = _shadows(call)
     running = await shadows.running()
     return ShadowListDocument(
         running=None if running is None else shown_report(running),
-        shadows=[shown(one) for one in await shadows.page(limit)],
+        shadows=[shown(one) for one in await shadows.page(query.limit)],
     )
 
 

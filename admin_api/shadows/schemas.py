@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from admin_api.http.schemas import Document, GroupName, Name, WriteOptions
+from admin_api.http.schemas import Asked, Document, GroupName, Name, WriteOptions
 from neuronode_router.shadows.acts import ShadowPlan, ShadowReport
 from neuronode_router.shadows.pairs import WHOLE
 from neuronode_router.shadows.report import ShadowFinding
@@ -20,19 +20,25 @@ PERCENT = WHOLE / 100
 HOUR = 3600.0
 
 
+def _unique(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise ValueError("a task is named twice")
+    return names
+
+
 class ShadowBody(WriteOptions):
     """A profile that answers a share of the requests once more, unseen by clients."""
 
     profile: Name
     share: Annotated[float, Field(ge=0.1, le=100, allow_inf_nan=False)] = 5
     """Percent of the requests that follow the active profile, in tenths."""
-    hours: Annotated[float, Field(gt=0, le=31 * 24, allow_inf_nan=False)] = 24
+    hours: Annotated[float, Field(ge=0.01, le=31 * 24, allow_inf_nan=False)] = 24
     """After so long it ends by itself."""
     budget_usd: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
     """What its answers and the judge's may cost in all workers together; then it ends by itself."""
     max_concurrency: Annotated[int, Field(ge=1, le=32)] = 2
     """How many requests each worker answers once more at the same time."""
-    tasks: Annotated[list[Name], Field(max_length=64)] = []
+    tasks: Annotated[list[Name], Field(max_length=64), AfterValidator(_unique)] = []
     """Only these, `auto` for requests that name no task. Default: all."""
     judge: GroupName | None = None
     """A model group that is asked whether the other answer would have done: it sees request and both answers."""
@@ -51,6 +57,12 @@ class ShadowBody(WriteOptions):
             judge=self.judge,
             sample_text=self.sample_text,
         )
+
+
+class ShadowPaging(Asked):
+    """How much of the list."""
+
+    limit: Annotated[int, Field(ge=1, le=50)] = 20
 
 
 class ShadowDocument(Document):

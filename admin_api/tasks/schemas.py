@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
-from admin_api.http.schemas import Body, Document, GroupName, WholeDocument
+from admin_api.http.schemas import Body, Document, GroupName, TierWord, WholeDocument, Word
 from neuronode_router.domain import Tier
 from neuronode_router.tasks.results import (
     AnalysisResult,
@@ -24,7 +24,8 @@ from neuronode_router.tasks.results import (
 from neuronode_router.tasks.template import InputKind, Language
 
 OfPrompt = Annotated[
-    Language | None, Field(description="Of the prompt. Left out: the language the inputs are written in.")
+    Annotated[Language, Word] | None,
+    Field(description="Of the prompt. Left out: the language the inputs are written in."),
 ]
 
 
@@ -59,7 +60,7 @@ class ChatBody(Body):
     message: str
     auto_route: bool = True
     """Classify the message to find its tier; false means the tier `complex`."""
-    force_tier: Tier | None = None
+    force_tier: TierWord | None = None
     """This tier, whatever `auto_route` says."""
     force_model: GroupName | None = None
     """This model group or task alias, whatever `auto_route` says."""
@@ -97,7 +98,7 @@ class TemplateBody(Body):
     )
 
     inputs: dict[str, JsonValue]
-    force_tier: Tier | None = None
+    force_tier: TierWord | None = None
     """Where the first attempt goes, instead of the template's tier."""
     language: OfPrompt = None
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from admin_api.http.schemas import Body, Document, Name
+from admin_api.http.schemas import Asked, Document, Name
 from neuronode_router.domain import NAME_PATTERN, WarmReport
 from neuronode_router.usage.periods import DAY, HOUR, MINUTE
 from neuronode_router.usage.prices import Basis
@@ -41,7 +41,7 @@ def _step(seconds: int) -> int:
     return seconds
 
 
-class AskedPeriod(Body):
+class AskedPeriod(Asked):
     """A span of time."""
 
     model_config = ConfigDict(populate_by_name=True)
@@ -126,7 +126,7 @@ class ResidencyDocument(Document):
 class PlanBody(AskedPeriod):
     """The profile that the recorded requests are replayed through."""
 
-    model_config = ConfigDict(json_schema_extra={"example": {"profile": "cost_effective"}})
+    model_config = ConfigDict(strict=True, json_schema_extra={"example": {"profile": "cost_effective"}})
 
     profile: Name
 

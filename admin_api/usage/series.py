@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from admin_api.http.schemas import Body, Document, storable
+from admin_api.http.schemas import Asked, Document, storable
 from admin_api.usage.schemas import AskedPeriod, FiguresDocument, Milliseconds
 from neuronode_router.usage.finished import FinishedRequest
 from neuronode_router.usage.report import Figures
@@ -85,7 +85,7 @@ class SeriesDocument(Document):
     """Which names there are in the period, by what it can be narrowed to."""
 
 
-class NewestQuery(Body):
+class NewestQuery(Asked):
     """How many requests."""
 
     limit: Annotated[int, Field(ge=1, le=MAX_REQUESTS)] = 50

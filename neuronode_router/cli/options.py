@@ -6,6 +6,7 @@ It must not know what a command does with them, nor import anything heavy.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,18 @@ import click
 
 if TYPE_CHECKING:
     from neuronode_router.settings import Settings
+
+
+class Number(click.FloatRange):
+    """A number within bounds. NaN is within all of them, and JSON has neither that nor an infinite one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number. Raises `click.BadParameter`."""
+        found = float(super().convert(value, param, ctx))
+        if not math.isfinite(found):
+            self.fail(f"{value!r} is no number.", param, ctx)
+        return found
+
 
 DEFAULT_URL = "http://127.0.0.1:4000"
 MAX_REASON_CHARS = 500
@@ -51,7 +64,7 @@ def warm_options(function: Callable[..., None]) -> Callable[..., None]:
         click.option("--pull", is_flag=True, help="Fetch the models that an Ollama does not have."),
         click.option(
             "--warm-timeout",
-            type=click.FloatRange(0, 3600, min_open=True),
+            type=Number(0, 3600, min_open=True),
             help="Seconds that Ollama models may take. Default: the proxy's setting; 120 with --warm wait.",
         ),
         click.option(

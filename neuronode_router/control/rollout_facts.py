@@ -6,7 +6,7 @@ It must not know what the facts are compared for.
 from __future__ import annotations
 
 from neuronode_router.control.rollout_outcomes import RolloutOutcomeStore
-from neuronode_router.domain import AUTO, Arm
+from neuronode_router.domain import AUTO, Arm, ProfileEdit
 from neuronode_router.rollouts.course import Rollout
 from neuronode_router.rollouts.facts import ArmFacts, BothArms
 from neuronode_router.usage.finished import GOOD_ENDS, UsageKey
@@ -29,7 +29,7 @@ class RecordedFacts:
         }
         for key, sums in self._store.arms(rollout.since, revision=rollout.since_revision).items():
             arms = found.setdefault(key.task or AUTO, {})
-            arms[key.arm] = arms.get(key.arm, ArmFacts()).plus(_facts(key, sums))
+            arms[key.arm] = arms.get(key.arm, ArmFacts()).plus(_facts(key, sums, rollout.changes))
         nothing = ArmFacts()
         return {
             task: BothArms(arms.get(Arm.CONTROL, nothing), arms.get(Arm.CANARY, nothing))
@@ -37,7 +37,7 @@ class RecordedFacts:
         }
 
 
-def _facts(key: UsageKey, sums: Sums) -> ArmFacts:
+def _facts(key: UsageKey, sums: Sums, changes: ProfileEdit) -> ArmFacts:
     return ArmFacts(
         requests=sums.requests,
         errors=0 if key.outcome in GOOD_ENDS else sums.requests,
@@ -45,4 +45,15 @@ def _facts(key: UsageKey, sums: Sums) -> ArmFacts:
         latency=sums.latency,
         first_token=sums.first_token,
         cost=sums.cost_micro,
+        decided=sums.requests if _is_decided_by(changes, key) else 0,
     )
+
+
+def _is_decided_by(changes: ProfileEdit, key: UsageKey) -> bool:
+    """Return whether requests of the canary went where a changed mapping sends them.
+
+    Only `auto` has a tier, and what asks for `auto` may have a task too, by which nothing was chosen.
+    """
+    goal = changes.tasks.get(key.task)
+    of_task = goal is not None and (goal == AUTO) is bool(key.tier)
+    return of_task or any(tier == key.tier for tier in changes.tiers)

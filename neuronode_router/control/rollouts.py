@@ -26,6 +26,7 @@ from neuronode_router.rollouts.course import (
     Rollout,
     RolloutPlan,
     after,
+    changes_of,
     next_act,
     watched,
 )
@@ -110,6 +111,7 @@ class Rollouts:
                 tests=bounds * (len(tried.tasks) + SPARE_TASKS) * len(plan.steps),
                 started_at=now,
                 since=now,
+                changes=changes_of(state.profiles.profiles[state.active], tried),
             )
             return replace(
                 self._target(state, begun),
@@ -127,7 +129,7 @@ class Rollouts:
 
         def prepare(state: ControlState) -> ChangeTarget:
             running = self._require_running(name)
-            findings = self._findings(running) if act in (Act.ABORT, Act.PROMOTE) else ()
+            findings = self._view(running).findings if act in (Act.ABORT, Act.PROMOTE) else ()
             return self._changed(state, running, NextAct(act, reason, findings), None)
 
         return await self._manager.act("rollout", prepare, **options)
@@ -198,14 +200,15 @@ class Rollouts:
         return receipt
 
     async def _viewed(self, rollout: Rollout) -> RolloutView:
-        findings = await asyncio.to_thread(self._findings, rollout)
-        return RolloutView(rollout, findings, next_act(rollout, findings))
+        return await asyncio.to_thread(self._view, rollout)
 
-    def _findings(self, rollout: Rollout) -> tuple[GuardFinding, ...]:
-        if rollout.phase.over:
-            return ()  # nothing of it is recorded any more: its history has the figures
-        plan = rollout.plan
-        return judge(plan.guards, self._facts(rollout), alpha=rollout.alpha, least=plan.least)
+    def _view(self, rollout: Rollout) -> RolloutView:
+        if rollout.phase.over:  # nothing of it is recorded any more: its history has the figures
+            return RolloutView(rollout, (), next_act(rollout, ()))
+        plan, facts = rollout.plan, self._facts(rollout)
+        findings = judge(plan.guards, facts, alpha=rollout.alpha, least=plan.least)
+        decided = sum(arms.canary.decided for arms in facts.values())
+        return RolloutView(rollout, findings, next_act(rollout, findings, decided=decided))
 
     def _changed(
         self, state: ControlState, running: Rollout, done: NextAct, fence: Fence | None

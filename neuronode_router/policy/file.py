@@ -75,6 +75,13 @@ def _day(text: str) -> str:
     return text
 
 
+def _printable(text: str) -> str:
+    """Names are told in one line: of why something is active, of logs and of the audit log."""
+    if not text.isprintable():
+        raise ValueError("the name has control characters")
+    return text
+
+
 def _duration(text: object) -> float:
     seconds = seconds_of(text) if isinstance(text, str) else None
     if seconds is None:
@@ -82,12 +89,13 @@ def _duration(text: object) -> float:
     return seconds
 
 
-Label = Annotated[str, Field(pattern=NAME_PATTERN.pattern, max_length=64)]
-Named = Annotated[str, Field(min_length=1, max_length=128)]
+Label = Annotated[str, Field(pattern=f"^{NAME_PATTERN.pattern}$", max_length=64)]
+Named = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_printable)]
 Zone = Annotated[str, AfterValidator(_zone)]
 ClockTime = Annotated[str, AfterValidator(_clock)]
 Date = Annotated[str, AfterValidator(_day)]
 Duration = Annotated[float, BeforeValidator(_duration)]
+Span = Annotated[Duration, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 BudgetShare = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]
 Milliseconds = Annotated[float, Field(gt=0, le=3_600_000, allow_inf_nan=False)]
@@ -96,6 +104,16 @@ Count = Annotated[int, Field(ge=1, le=100_000)]
 
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _said(cls, given: Any) -> Any:
+        """A key without a value is a slip: what is not meant is left out."""
+        if isinstance(given, Mapping):
+            for key, value in given.items():
+                if value is None:
+                    raise ValueError(f"{key!r} has no value: give it one, or leave the key out")
+        return given
 
 
 class _Want(_Entry):
@@ -166,12 +184,12 @@ class _Budget(_Entry):
 class _Outage(_Entry):
     group: Named | None = None
     provider: Named | None = None
-    api_base: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    api_base: Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_printable)] | None = None
     every_deployment: bool = False
     enter: Share = 0.5
     back: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(0.1, alias="return")
     attempts: Count = 3
-    within: Duration = 30.0
+    within: Span = 30.0
     probes: Annotated[int, Field(ge=1, le=100)] = 10
 
     @model_validator(mode="after")
@@ -201,7 +219,7 @@ class _Latency(_Entry):
     enter: Milliseconds = Field(alias="enter_ms")
     back: Milliseconds = Field(alias="return_ms")
     attempts: Count = 20
-    within: Duration = 300.0
+    within: Span = 300.0
 
     def made(self) -> Trigger:
         return LatencyTrigger(self.group, self.enter, self.back, self.attempts, self.within)

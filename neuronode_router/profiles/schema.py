@@ -73,7 +73,8 @@ def _number(given: object) -> object:
         return given
 
 
-TaskName = Annotated[str, Field(pattern=f"^{NAME_PATTERN.pattern}$")]
+_NAME = f"^{NAME_PATTERN.pattern}$"
+TaskName = Annotated[str, Field(pattern=_NAME)]
 Places = Annotated[
     tuple[TaskName, ...],
     BeforeValidator(_listed),
@@ -309,6 +310,10 @@ def _problem(detail: ErrorDetails, source: Source) -> Problem:
         word = str(given).lower()
         fix = f"Quote it: {scalar(word)}."
         return source.problem(Code.YAML_TRAP, path, f"Unquoted, {word} is not a text to a YAML reader.", fix)
+    if kind == "string_pattern_mismatch" and detail["ctx"]["pattern"] == _NAME:
+        return source.problem(
+            Code.BAD_VALUE, path, f"{shown(str(detail['input']))!r} is no place.", PLACE_MEND
+        )
     if kind.endswith("_type"):
         wanted = _WANTED.get(kind.removesuffix("_type"), "another kind of value")
         return source.problem(Code.WRONG_TYPE, path, f"This must be {wanted}.", f"Write {wanted}.")
@@ -316,6 +321,7 @@ def _problem(detail: ErrorDetails, source: Source) -> Problem:
     return source.problem(Code.BAD_VALUE, path, message, fix.format(**detail.get("ctx", {})))
 
 
+PLACE_MEND = "Write local, eu, a country or a provider: a-z, 0-9, - and _ only, as in de or openai."
 NAME_MEND = "Use a-z, 0-9, - and _, at most 64 of them, starting with a letter or digit."
 _BAD_VALUES = {
     "string_too_short": ("The text is empty.", "Write at least one character."),

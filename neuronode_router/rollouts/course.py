@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
-from neuronode_router.domain import ProfileEdit
+from neuronode_router.domain import Profile, ProfileEdit
 from neuronode_router.rollouts.guards import DEFAULT_GUARDS, Guard, GuardFinding, GuardVerdict, Metric
 
 WHOLE = 1000
@@ -29,6 +29,9 @@ MAX_GAP_SECONDS = 15.0
 
 
 MOST_STEPS = 20
+
+MOST_NAMED = 5
+"""Changes that a sentence names."""
 
 
 class OnBreach(StrEnum):
@@ -110,7 +113,9 @@ class RolloutPlan:
     on_breach: OnBreach = OnBreach.ROLLBACK
     on_done: OnDone = OnDone.ASK
     least: int = DEFAULT_LEAST
-    """Requests of each arm without which no step is left behind."""
+    """Requests of each arm without which no step is left behind; so many of the canary's must be decided by what is
+    changed.
+    """
     edit: ProfileEdit | None = None
     """What is tried of the active profile, and written into its file in the end; None: another profile is tried."""
 
@@ -140,6 +145,8 @@ class Rollout:
     watched_at: float = 0.0
     """When it was looked at last, by the database's clock; 0 for never."""
     ended_at: float | None = None
+    changes: ProfileEdit = field(default_factory=ProfileEdit)
+    """What the tried profile maps otherwise than the control; empty where nobody has written it down."""
 
     @property
     def share(self) -> int:
@@ -175,11 +182,20 @@ def watched(rollout: Rollout, now: float) -> Rollout:
     return replace(rollout, held=rollout.held + min(max(gap, 0.0), MAX_GAP_SECONDS), watched_at=now)
 
 
-def next_act(rollout: Rollout, findings: Sequence[GuardFinding]) -> NextAct:
+def changes_of(control: Profile, tried: Profile) -> ProfileEdit:
+    """Return what `tried` maps otherwise than `control`. Never raises."""
+    return ProfileEdit(
+        {task: group for task, group in tried.tasks.items() if control.tasks.get(task) != group},
+        {tier: tuple(groups) for tier, groups in tried.tiers.items() if control.tiers.get(tier) != groups},
+    )
+
+
+def next_act(rollout: Rollout, findings: Sequence[GuardFinding], *, decided: int = 0) -> NextAct:
     """Return what a rollout itself does, and why it does nothing. Never raises.
 
     It may go back at any time. It goes on only while it runs, when its hold is over, every bound has its data and
-    nothing that was seen for all tasks together is beyond its bound.
+    nothing that was seen for all tasks together is beyond its bound. `decided` are the requests of the canary that what
+    is changed has decided: of all others both arms are alike, and however many there are they say nothing.
     """
     if rollout.phase.over:
         return NextAct(None, f"it is {rollout.phase}")
@@ -194,6 +210,8 @@ def next_act(rollout: Rollout, findings: Sequence[GuardFinding]) -> NextAct:
     waiting = [one for one in findings if one.task == "" and one.verdict is not GuardVerdict.GOOD]
     if waiting or not findings:
         return NextAct(None, _what_lacks(waiting, rollout.plan.least))
+    if rollout.changes != ProfileEdit() and decided < rollout.plan.least:
+        return NextAct(None, _untried(rollout, decided))
     if rollout.step + 1 < len(rollout.plan.steps):
         return NextAct(Act.STEP, "every guard is kept")
     done = Act.PROMOTE if rollout.plan.on_done is OnDone.PROMOTE else Act.ASK
@@ -214,7 +232,8 @@ def to_text(rollout: Rollout) -> str:
     """Return a rollout as JSON."""
     plan = {**_fields(rollout.plan), "guards": [asdict(guard) for guard in rollout.plan.guards]}
     plan["edit"] = rollout.plan.edit.to_document() if rollout.plan.edit else None
-    return json.dumps(_fields(rollout) | {"plan": plan}, sort_keys=True, separators=(",", ":"))
+    changed = {"plan": plan, "changes": rollout.changes.to_document()}
+    return json.dumps(_fields(rollout) | changed, sort_keys=True, separators=(",", ":"))
 
 
 def from_text(text: str) -> Rollout:
@@ -230,7 +249,8 @@ def from_text(text: str) -> Rollout:
         # Rollouts that were stored before there were edits do not say so.
         "edit": ProfileEdit.from_document(plan["edit"]) if plan.get("edit") else None,
     }
-    return Rollout(**{**fields, "phase": Phase(fields["phase"])}, plan=RolloutPlan(**plan))
+    changes = ProfileEdit.from_document(fields.pop("changes", {"tasks": {}, "tiers": {}}))
+    return Rollout(**{**fields, "phase": Phase(fields["phase"])}, plan=RolloutPlan(**plan), changes=changes)
 
 
 def _fields(one: Rollout | RolloutPlan) -> dict[str, Any]:
@@ -250,3 +270,13 @@ def _what_lacks(waiting: Sequence[GuardFinding], least: int) -> str:
     if lacking or not waiting:
         return f"fewer than {least} samples of an arm for {', '.join(lacking) or 'any guard'}"
     return "seen beyond its bound, which may be chance: " + "; ".join(str(one) for one in waiting)
+
+
+def _untried(rollout: Rollout, decided: int) -> str:
+    """Return in words that too little was tried of what is to be changed."""
+    names = sorted([*rollout.changes.tasks, *(f"tiers.{tier}" for tier in rollout.changes.tiers)])
+    more = ", ..." if len(names) > MOST_NAMED else ""
+    return (
+        f"what is changed ({', '.join(names[:MOST_NAMED])}{more}) has decided {decided} of the {rollout.plan.least} "
+        "requests of the canary that it needs; those that the policy or a binding decides do not count"
+    )

@@ -53,6 +53,8 @@ class ArmFacts:
     cost: Mapping[int, int] = field(default_factory=dict)
     """Requests whose cost is known only."""
     outcomes: Mapping[AnswerOutcome, int] = field(default_factory=dict)
+    decided: int = 0
+    """Requests whose group comes from a mapping that is changed."""
 
     def plus(self, other: ArmFacts) -> ArmFacts:
         """Return the facts of both. Never raises."""
@@ -64,6 +66,7 @@ class ArmFacts:
             _added(self.first_token, other.first_token),
             _added(self.cost, other.cost),
             _added(self.outcomes, other.outcomes),
+            self.decided + other.decided,
         )
 
 

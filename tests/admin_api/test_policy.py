@@ -10,6 +10,7 @@ import pytest
 
 from admin_api.router import PREFIX
 from neuronode_router.control.policies import LEASE
+from neuronode_router.domain import Actor
 from neuronode_router.policy.document import RuleMode
 from neuronode_router.policy.file import parse_policy
 from neuronode_router.policy.rules import RuleMemory
@@ -167,7 +168,7 @@ async def test_a_timed_switch_works_without_a_policy(world: World) -> None:
     async with world.client() as admin:
         await admin.post(f"{BASE}/switch", json={"profile": "cost_effective", "until": time.time() + 3600})
         assert (await shown(world))["now"]["level"] == "manual"
-        await admin.post(f"{BASE}/switch", json={"profile": "cost_effective", "until": 1.0})
+    await world.manager.switch("cost_effective", actor=Actor("anna"), until=1.0)
 
     assert (await act(world)).profile == before
 

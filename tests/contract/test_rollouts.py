@@ -14,7 +14,7 @@ from neuronode_router.control.rollout_outcomes import RolloutOutcomes, RolloutOu
 from neuronode_router.control.rollouts import Rollouts
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
-from neuronode_router.domain import Actor
+from neuronode_router.domain import Actor, ProfileEdit, Tier
 from neuronode_router.errors import FactNotRecorded
 from neuronode_router.rollouts.course import Act, Phase, RolloutPlan
 from neuronode_router.rollouts.facts import AnswerOutcome
@@ -107,6 +107,31 @@ async def test_facts_are_those_of_the_step_by_arm_and_task(desk: RolloutDesk) ->
     assert dict(canary.cost) == {87: 1}
     assert (found["chat"].control.requests, found["summary"].control.requests) == (0, 1)
     assert found["auto"].control.fallbacks == 1
+
+
+@pytest.mark.parametrize(
+    ("edit", "how", "decided"),
+    [
+        (ProfileEdit({"chat": "chat_premium"}), {"task": "chat"}, 1),
+        (ProfileEdit({"chat": "chat_premium"}), {"task": "summary"}, 0),
+        (ProfileEdit({"chat": "chat_premium"}), {"task": "chat", "tier": "fast"}, 0),
+        (ProfileEdit({"chat": "auto"}), {"task": "chat", "tier": "fast"}, 1),
+        (ProfileEdit({}, {Tier.FAST: ("chat_premium",)}), {"task": "", "tier": "fast"}, 1),
+        (ProfileEdit({}, {Tier.FAST: ("chat_premium",)}), {"task": "", "tier": "medium"}, 0),
+        (ProfileEdit({}, {Tier.FAST: ("chat_premium",)}), {"task": "chat"}, 0),
+    ],
+)
+async def test_facts_tell_what_the_changes_have_decided(
+    desk: RolloutDesk, edit: ProfileEdit, how: dict[str, str], decided: int
+) -> None:
+    """Tasks by their mapping, and what `auto` sent to a ladder by that; no others."""
+    await desk.rollouts.start(replace(PLAN, profile="", edit=edit), actor=ANNA)
+    revision, since = begun(desk.store)
+    desk.count(finished(arm="canary", at=since, revision=revision, **{"tier": "", **how}))
+
+    (arms,) = desk.facts(desk.store.rollouts.running()).values()  # type: ignore[arg-type]
+
+    assert (arms.canary.requests, arms.canary.decided) == (1, decided)
 
 
 async def test_how_answers_turned_out_is_counted_by_arm_and_task(desk: RolloutDesk, make_store: Any) -> None:

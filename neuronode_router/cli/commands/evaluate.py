@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from neuronode_router.cli.options import json_option, state_dir_option
+from neuronode_router.cli.options import Number, json_option, state_dir_option
 from neuronode_router.cli.terminal import answer, table
 from neuronode_router.domain import TIERS, TOO_CHEAP, TOO_DEAR, Tier
 from neuronode_router.errors import NeuronodeError
@@ -46,8 +46,12 @@ class LogInvalid(NeuronodeError):
     type=click.Choice([tier.value for tier in TIERS]),
     help="The tier for what nothing tells.",
 )
-@click.option("--too-cheap", default=TOO_CHEAP, show_default=True, help="The price of a tier too light.")
-@click.option("--too-dear", default=TOO_DEAR, show_default=True, help="The price of a tier too heavy.")
+@click.option(
+    "--too-cheap", type=Number(), default=TOO_CHEAP, show_default=True, help="The price of a tier too light."
+)
+@click.option(
+    "--too-dear", type=Number(), default=TOO_DEAR, show_default=True, help="The price of a tier too heavy."
+)
 @state_dir_option
 @json_option
 def command(

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from neuronode_router.cli.consent import How, PendingChange, carry_out
 from neuronode_router.cli.http import Connection
-from neuronode_router.cli.options import PATH, change_options, json_option, online, settings_with
+from neuronode_router.cli.options import PATH, Number, change_options, json_option, online, settings_with
 from neuronode_router.cli.terminal import answer, clean, facts, moment, table
 from neuronode_router.errors import SettingsError
 
@@ -59,7 +59,7 @@ def check(file: Path | None, *, as_json: bool) -> None:
 
 
 @command.command("preview")
-@click.option("--days", type=click.FloatRange(0, 62, min_open=True), default=14, show_default=True)
+@click.option("--days", type=Number(0, 62, min_open=True), default=14, show_default=True)
 @json_option
 @online
 def preview(connection: Connection, *, days: float, as_json: bool) -> None:

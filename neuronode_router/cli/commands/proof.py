@@ -17,7 +17,7 @@ from rich.text import Text
 
 from neuronode_router.cli.http import Connection, NotOffered, checked, problem_of, refusal
 from neuronode_router.cli.names import profile_names, task_names
-from neuronode_router.cli.options import PATH, json_option, online
+from neuronode_router.cli.options import PATH, Number, json_option, online
 from neuronode_router.cli.profile.text import read_profile
 from neuronode_router.cli.terminal import answer, clean, moment, note, problem, table
 from neuronode_router.errors import Problem
@@ -45,12 +45,8 @@ WORDS = {
     "--task", multiple=True, shell_complete=task_names, help="With --live: only this task; may be repeated."
 )
 @click.option("--wake", is_flag=True, help="With --live: also ask what must be loaded into memory first.")
-@click.option(
-    "--max-cost", type=click.FloatRange(0), help="With --live: US dollars after which no probe begins."
-)
-@click.option(
-    "--max-seconds", type=click.FloatRange(0, min_open=True), help="With --live: how long it may take."
-)
+@click.option("--max-cost", type=Number(0), help="With --live: US dollars after which no probe begins.")
+@click.option("--max-seconds", type=Number(0, min_open=True), help="With --live: how long it may take.")
 @json_option
 @online
 def validate(connection: Connection, file: Path | None, *, live: bool, as_json: bool, **given: Any) -> None:

@@ -16,12 +16,21 @@ from rich.table import Table
 from neuronode_router.cli.consent import How, PendingChange, carry_out, warmed
 from neuronode_router.cli.http import Connection, segment
 from neuronode_router.cli.names import profile_names
-from neuronode_router.cli.options import change_options, force_option, json_option, online, warm_options
+from neuronode_router.cli.options import (
+    Number,
+    change_options,
+    force_option,
+    json_option,
+    online,
+    warm_options,
+)
 from neuronode_router.cli.terminal import answer, clean, facts, moment, table
 from neuronode_router.durations import seconds_of
 from neuronode_router.errors import UnknownRollout
 
 _GUARD = re.compile(r"(\w+):(at_most|worse_by|times)=([0-9.]{1,16})", re.ASCII)
+
+_NUMBER = Number()
 
 WORDS = {"good": "ok", "unsure": "not sure", "no_data": "no data", "breached": "BREACHED"}
 """How a verdict is shown."""
@@ -46,9 +55,11 @@ def _seconds(context: click.Context, parameter: click.Parameter, text: str | Non
 
 
 def _shares(context: click.Context, parameter: click.Parameter, text: str | None) -> list[float] | None:
+    if text is None:
+        return None
     try:
-        return None if text is None else [float(share) for share in text.split(",")]
-    except ValueError as error:
+        return [_NUMBER.convert(share, parameter, context) for share in text.split(",")]
+    except click.BadParameter as error:
         raise click.BadParameter(f"{text!r} are no percentages: write 1,10,50,100.") from error
 
 
@@ -60,7 +71,9 @@ def _guards(
         parts = _GUARD.fullmatch(text)
         if parts is None:
             raise click.BadParameter(f"{text!r} is no guard: write error_rate:worse_by=0.02.")
-        found.setdefault(parts[1], {"metric": parts[1]})[parts[2]] = float(parts[3])
+        found.setdefault(parts[1], {"metric": parts[1]})[parts[2]] = _NUMBER.convert(
+            parts[3], parameter, context
+        )
     return list(found.values()) or None
 
 

@@ -16,7 +16,7 @@ from neuronode_router.cli.commands.usage import dollars
 from neuronode_router.cli.consent import How, PendingChange, carry_out
 from neuronode_router.cli.http import Connection, segment
 from neuronode_router.cli.names import group_names, profile_names, task_names
-from neuronode_router.cli.options import change_options, json_option, online
+from neuronode_router.cli.options import Number, change_options, json_option, online
 from neuronode_router.cli.terminal import answer, clean, facts, moment, table
 from neuronode_router.errors import UnknownShadow
 
@@ -30,9 +30,9 @@ def command() -> None:
 
 @command.command("start")
 @click.argument("profile", shell_complete=profile_names)
-@click.option("--budget", type=click.FloatRange(0, min_open=True), required=True, help="US dollars in all.")
-@click.option("--share", type=click.FloatRange(0.1, 100), help="Percent of the requests. Default: 5.")
-@click.option("--hours", type=click.FloatRange(0, min_open=True), help="After so long it ends. Default: 24.")
+@click.option("--budget", type=Number(0, min_open=True), required=True, help="US dollars in all.")
+@click.option("--share", type=Number(0.1, 100), help="Percent of the requests. Default: 5.")
+@click.option("--hours", type=Number(0, min_open=True), help="After so long it ends. Default: 24.")
 @click.option("--concurrency", type=click.IntRange(1), help="At the same time in each worker. Default: 2.")
 @click.option(
     "--task",

@@ -17,6 +17,7 @@ from neuronode_router.cli.consent import How, PendingChange, carry_out, forced, 
 from neuronode_router.cli.http import Connection, segment
 from neuronode_router.cli.names import profile_names
 from neuronode_router.cli.options import (
+    Number,
     change_options,
     force_option,
     json_option,
@@ -48,9 +49,9 @@ def list_bindings(connection: Connection, *, as_json: bool) -> None:
 @command.command("bind")
 @click.argument("name")
 @click.argument("profile", required=False, shell_complete=profile_names)
-@click.option("--beyond", type=click.FloatRange(0, 1, min_open=True), help="Share of the budget, 0 to 1.")
+@click.option("--beyond", type=Number(0, 1, min_open=True), help="Share of the budget, 0 to 1.")
 @click.option("--then", shell_complete=profile_names, help="The profile from that share on.")
-@click.option("--monthly", type=click.FloatRange(0, min_open=True), help="The budget in US dollars a month.")
+@click.option("--monthly", type=Number(0, min_open=True), help="The budget in US dollars a month.")
 @kind_option
 @warm_options
 @force_option

@@ -205,11 +205,14 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
                 talk, asking.snapshot, name=names[0], caller=asking.identity, session=session
             )
         ways = [self._way(name, asking, talk) for name in names]
-        await asking.enter(ways)
-        await asking.settle_fallbacks(ways)
-        await asking.settle_tools()
-        if asking.is_denied > limited:  # by the profile that decides
-            refuse_redirections(data, call_type, limited=True)
+        with _counted_in_its_arm(bucket, ways):
+            for refusal in (way.refusal for way in ways if way.refusal is not None):
+                raise DoesNotFit(refusal)
+            await asking.enter(ways)
+            await asking.settle_fallbacks(ways)
+            await asking.settle_tools()
+            if asking.is_denied > limited:  # by the profile that decides
+                refuse_redirections(data, call_type, limited=True)
         gate.let(asking.passing())
         chosen_group.choose(user, requested, ",".join(way.decision.group for way in ways))
         known = self._keeper.sent(talk, ways[0].decision, asking.snapshot)
@@ -251,20 +254,21 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
     def _way(self, name: str, asking: Asking, talk: Talk | None) -> Way:
         decision = asking.decide(name)
         mark = {request_metadata.LEAST_BAD: True} if _least_bad(decision, asking.snapshot) else {}
+        refusal = None
         if decision.auto:
-            decision, routed = self._route(decision, asking, talk)
+            decision, routed, refusal = self._route(decision, asking, talk)
             mark |= routed
         elif kept := self._kept(talk, decision, asking):
             decision = keeping.staying(decision, kept)
         if decision.arm is not None:
-            decision = keeping.in_its_arm(decision)
+            decision = keeping.in_its_arm(decision, bent=asking.is_bent(decision))
             mark |= {request_metadata.COMPARED: asking.placement is not None and asking.placement.compared}
-        return Way(name, asked_task.named(decision), mark)
+        return Way(name, asked_task.named(decision), mark, refusal)
 
     def _route(
         self, decision: Decision, asking: Asking, talk: Talk | None
-    ) -> tuple[Decision, dict[str, Any]]:
-        """Return the finished Decision of an `auto` request and what it carries along."""
+    ) -> tuple[Decision, dict[str, Any], str | None]:
+        """Return the finished Decision of an `auto` request, what it carries along, and why it is refused if it is."""
         data = asking.data
         tier = request_metadata.wish(data, request_metadata.TIER_HEADER)
         if tier is not None:
@@ -282,7 +286,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         )
         routed = self._auto.route(decision, data, snapshot=asking.snapshot, caller=caller)
         if routed.refusal is not None:
-            raise DoesNotFit(routed.refusal)
+            return routed.decision, {}, routed.refusal
         explained = (
             explain(routed) if request_metadata.wish(data, request_metadata.EXPLAIN_HEADER) == "1" else None
         )
@@ -290,7 +294,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         rival = None if asking.is_listed else self._auto.rival(routed, caller, asking.snapshot)
         if rival is not None and not asking.stays(rival, places):
             rival = None
-        return routed.decision, request_metadata.routed_mark(
+        mark = request_metadata.routed_mark(
             routed.decision,
             sessions=routed.sessions,
             explanation=explained,
@@ -298,6 +302,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             diverted=self._auto.diverted_from(routed, asking.snapshot),
             places=places,
         )
+        return routed.decision, mark, None
 
     def _kept(self, talk: Talk | None, decision: Decision, asking: Asking) -> Standing | None:
         """Return where a switch has left the conversation, None where its data may not stay there any more."""
@@ -357,6 +362,20 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             profiles = self._profiles()
             return [name for name in model_names if _listed(name, principal, profiles)]
         return [name for name in model_names if not name.startswith(PROFILE_NAME_PREFIX)]
+
+
+@contextmanager
+def _counted_in_its_arm(bucket: dict[str, Any], ways: Sequence[Way]) -> Iterator[None]:
+    """Leave the mark on what is refused while a rollout runs, so that usage counts it as a failure of its arm.
+
+    It is the arm's mappings that lead where the request may not go, or where it does not fit.
+    """
+    try:
+        yield
+    except tuple(REFUSALS):
+        if any(way.decision.arm is not None for way in ways):
+            request_metadata.stamp_all(bucket, [(way.decision, way.mark) for way in ways], tags=False)
+        raise
 
 
 def _least_bad(decision: Decision, snapshot: Snapshot) -> bool:

@@ -48,6 +48,8 @@ class Way:
     decision: Decision
     mark: Mapping[str, Any] | None = None
     """What a routed `auto` request carries along."""
+    refusal: str | None = None
+    """Why it is refused whatever the caller may reach."""
 
 
 class Asking:
@@ -106,6 +108,11 @@ class Asking:
     def highest(self, decision: Decision) -> Tier:
         """Return the highest tier of an `auto` request of this caller."""
         return self.snapshot.highest(decision, self.principal.max_tier)
+
+    def is_bent(self, decision: Decision) -> bool:
+        """Return whether the policy has decided where a request goes, and not its profile."""
+        capped = Step.CAPPED in decision.steps and self.highest(decision) is not self.principal.max_tier
+        return capped or Step.POLICY in decision.steps
 
     def decide(self, name: str) -> Decision:
         """Return what a name means to this caller. Raises `NotAllowed` and `UnknownProfile`."""

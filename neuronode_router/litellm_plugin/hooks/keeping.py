@@ -183,6 +183,8 @@ def staying(decision: Decision, standing: Standing) -> Decision:
     return replace(decision, group=standing.group, steps=(*decision.steps, Step.KEPT))
 
 
-def in_its_arm(decision: Decision) -> Decision:
-    """Return the Decision without its arm where an earlier switch has left the conversation with a third profile."""
-    return replace(decision, arm=None) if Step.KEPT in decision.steps else decision
+def in_its_arm(decision: Decision, *, bent: bool = False) -> Decision:
+    """Return the Decision without its arm where none of the two profiles has decided it: an earlier switch has left the
+    conversation with a third one, or it is `bent` by the policy.
+    """
+    return replace(decision, arm=None) if bent or Step.KEPT in decision.steps else decision

@@ -31,7 +31,9 @@ from tests.support.control import HOST, NAMES, FileSource
 ANNA = Actor("anna")
 STEPS = ("locked", "written", "published", "committed")
 HOLD = 20.0
-GOOD = {"chat": BothArms(ArmFacts(900), ArmFacts(100))}
+GOOD = {"chat": BothArms(ArmFacts(900), ArmFacts(100, decided=100))}
+ALIKE = {"chat": BothArms(ArmFacts(900), ArmFacts(100))}
+"""Nothing that is changed has decided any of them."""
 BAD = {"chat": BothArms(ArmFacts(900), ArmFacts(100, 100))}
 NOTHING: dict[str, BothArms] = {}
 
@@ -149,7 +151,7 @@ class RolloutHistory(RuleBasedStateMachine):
         assert self.state().profiles == state.profiles
         assert self.state().answering[f"{state.active}+edit"].tasks["chat"] == f"chat_{goal}"
 
-    @rule(facts=st.sampled_from([GOOD, GOOD, BAD, NOTHING]))
+    @rule(facts=st.sampled_from([GOOD, GOOD, BAD, ALIKE, NOTHING]))
     def requests_come(self, facts: dict[str, BothArms]) -> None:
         self.facts = facts
 

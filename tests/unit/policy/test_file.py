@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, time
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ from neuronode_router.policy.document import (
     Want,
     difference,
 )
-from neuronode_router.policy.file import parse_policy
+from neuronode_router.policy.file import parse_policy, policy_of
 
 NIGHT = """\
 default: balanced
@@ -106,6 +107,8 @@ rules:
         (NIGHT + "spelled: wrong\n", 10, "not known"),
         (NIGHT.replace("Europe/Berlin", "Europe/Belrin"), 4, "no such time zone"),
         (NIGHT.replace('"20:00"', "20:00"), 6, "valid string"),
+        (DOWN.replace("{group: smart}", "{group: smart, within: 0s}"), 3, "greater than 0"),
+        (DOWN.replace("{group: smart}", '{group: "smart\\e[1m"}'), 3, "control characters"),
         (NIGHT.replace('"20:00"', '"25:00"'), 6, "hour must be"),
         (NIGHT.replace("default: balanced\n", ""), 1, "nothing says which one"),
         (NIGHT.replace("{profile: cost_effective}", "{profile: a, max_tier: fast}"), 9, "exactly one of"),
@@ -127,6 +130,28 @@ def test_what_is_wrong_is_told_with_its_line(text: str, line: int, message: str)
 
     assert policy is None
     assert [(problem.line, message in problem.message) for problem in problems] == [(line, True)]
+
+
+@pytest.mark.parametrize("name", ["a\nb", "night\n", "<b>x</b>", "a\u202e", "a\x07", "\x1b[1mA", "A", ""])
+@pytest.mark.parametrize("entry", ["schedule", "rules"])
+def test_names_are_whole_names(entry: str, name: str) -> None:
+    """What begins like one is none: they stand in sentences, logs and the audit log."""
+    document = yaml.safe_load(NIGHT if entry == "schedule" else DOWN)
+    document[entry][0]["name"] = name
+
+    policy, (problem, *_) = policy_of(document)
+
+    assert policy is None
+    assert problem.path == f"{entry}[0].name"
+
+
+@pytest.mark.parametrize("key", ["default", "schedule"])
+def test_a_key_without_a_value_is_a_slip(key: str) -> None:
+    """It is not read as if it were left out."""
+    policy, (problem,) = policy_of({**yaml.safe_load(NIGHT), key: None})
+
+    assert policy is None
+    assert f"'{key}' has no value" in problem.message
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuronode_router.domain import ProfileEdit, Tier
 from neuronode_router.rollouts.course import (
     ALLOWED,
     MAX_GAP_SECONDS,
@@ -18,6 +20,7 @@ from neuronode_router.rollouts.course import (
     Rollout,
     RolloutPlan,
     after,
+    changes_of,
     from_text,
     next_act,
     to_text,
@@ -25,6 +28,7 @@ from neuronode_router.rollouts.course import (
 )
 from neuronode_router.rollouts.facts import AnswerOutcome, ArmFacts, BothArms
 from neuronode_router.rollouts.guards import Guard, GuardVerdict, Metric, judge
+from tests.support.control import make_profile
 
 ERRORS = (Guard(Metric.ERROR_RATE, worse_by=0.02),)
 
@@ -83,6 +87,48 @@ def test_it_promotes_only_where_it_was_told_to() -> None:
     told = replace(told, plan=replace(told.plan, on_done=OnDone.PROMOTE))
 
     assert verdict(told, arms((0, 100)))[0] is Act.PROMOTE
+
+
+CHANGES = ProfileEdit({"chat": "c"}, {Tier.FAST: ("f",)})
+
+
+@pytest.mark.parametrize(
+    ("changes", "decided", "act"),
+    [
+        (CHANGES, 0, None),
+        (CHANGES, 49, None),
+        (CHANGES, 50, Act.STEP),
+        (ProfileEdit(), 0, Act.STEP),
+    ],
+)
+def test_it_goes_on_only_where_what_is_changed_was_tried(
+    changes: ProfileEdit, decided: int, act: Act | None
+) -> None:
+    """Requests that both arms answer alike say nothing, however many there are."""
+    found = rollout(changes=changes)
+    findings = judge(ERRORS, arms((0, 100)), alpha=found.alpha, least=50)
+
+    done = next_act(found, findings, decided=decided)
+
+    assert done.act is act
+    assert done.act or f"(chat, tiers.fast) has decided {decided} of the 50 requests" in done.why
+
+
+def test_an_untried_change_is_taken_back_all_the_same() -> None:
+    """A breach needs no such evidence."""
+    found = rollout(changes=CHANGES)
+    findings = judge(ERRORS, arms((20, 20)), alpha=found.alpha, least=50)
+
+    assert next_act(found, findings, decided=0).act is Act.ABORT
+
+
+def test_what_another_profile_maps_otherwise_is_its_changes() -> None:
+    """Tasks and ladders that differ, with what they lead to; nothing where two are alike."""
+    one = make_profile("balanced")
+    other = CHANGES.of(one)
+
+    assert changes_of(one, other) == CHANGES
+    assert changes_of(one, one) == ProfileEdit()
 
 
 def test_a_breach_pauses_where_it_was_told_to() -> None:
@@ -162,9 +208,17 @@ def test_clocks_that_jump_hold_nothing(moments: list[float]) -> None:
 
 def test_text_and_back() -> None:
     """A rollout is kept as it is."""
-    found = rollout(phase=Phase.PAUSED)
+    found = rollout(phase=Phase.PAUSED, changes=CHANGES)
 
     assert from_text(to_text(found)) == found
+
+
+def test_what_was_kept_before_changes_were_is_read() -> None:
+    """It needs nothing of them."""
+    kept = json.loads(to_text(rollout(changes=CHANGES)))
+    del kept["changes"]
+
+    assert from_text(json.dumps(kept)) == rollout()
 
 
 TURNED = {
