@@ -18,8 +18,9 @@ from tests.support.scheduling import SharedStarts, is_loud, turn_of
 from tests.support.servers import PostgresServer, RedisServer, running_postgres, running_redis
 
 # Tests share a busy machine: how long one example takes says nothing about the law. Every run draws other examples.
-hypothesis.settings.register_profile("shared-machine", deadline=None, max_examples=50)
-hypothesis.settings.register_profile("campaign", deadline=None, max_examples=1000)
+_PATIENT = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("shared-machine", _PATIENT, max_examples=50)
+hypothesis.settings.register_profile("campaign", _PATIENT, max_examples=1000)
 hypothesis.settings.load_profile("shared-machine")
 
 
