@@ -32,7 +32,7 @@ class ShadowBody(WriteOptions):
     profile: Name
     share: Annotated[float, Field(ge=0.1, le=100, allow_inf_nan=False)] = 5
     """Percent of the requests that follow the active profile, in tenths."""
-    hours: Annotated[float, Field(ge=0.01, le=31 * 24, allow_inf_nan=False)] = 24
+    hours: Annotated[float, Field(ge=1 / 3600, le=31 * 24, allow_inf_nan=False)] = 24
     """After so long it ends by itself."""
     budget_usd: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
     """What its answers and the judge's may cost in all workers together; then it ends by itself."""
