@@ -73,7 +73,7 @@ def answered(number: int = 1) -> PairSums:
 
 async def test_a_comparison_is_learned_with_its_revision(desk: ShadowDesk, make_store: MakeStore) -> None:
     """Whoever reads the state has it; a switch, a rollback and an edit leave it as it is; its end is a revision too."""
-    name = await desk.start(tasks=("chat",), judge="judge")
+    name = await desk.start(tasks=("chat",), judge="chat_premium")
     other = make_store()
     begun = other.read()
     await desk.manager.switch("premium", actor=ANNA)
@@ -91,7 +91,7 @@ async def test_a_comparison_is_learned_with_its_revision(desk: ShadowDesk, make_
     rows = [(row.action, row.actor.name, row.reason) for row in await desk.manager.audit(limit=10)]
     assert rows[0] == ("shadow", "anna", f"shadow {name} ends; seen enough")
     assert rows[3][2].startswith(f"shadow {name}: cost_effective answers 50 % once more until 2")
-    assert "for at most 1 USD, judged by judge" in rows[3][2]
+    assert "for at most 1 USD, judged by chat_premium" in rows[3][2]
     assert other.audit.verify() == stopped.revision
     report = await desk.shadows.read(name)
     assert (report.standing.why, report.standing.actor) == ("seen enough", "anna")
