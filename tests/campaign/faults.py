@@ -54,12 +54,10 @@ class Site:
         """Return whether a request met a proxy that was killed on purpose."""
         return any(seen.sent_at <= until and seen.answered_at >= since - 60 for since, until in self.down)
 
-    @contextlib.contextmanager
-    def excused(self) -> Iterator[list[float]]:
-        """Open a window in which it is meant to be down; it ends when the body writes its end."""
-        window = [time.monotonic(), float("inf")]
-        self.down.append(window)
-        yield window
+    def excused(self) -> list[float]:
+        """Open a window in which it is meant to be down, and return it; it ends when its end is written."""
+        self.down.append([time.monotonic(), float("inf")])
+        return self.down[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +149,8 @@ def _link(link: Link, state: LinkState) -> Undo:
 
 
 def _down(site: Site, end: Callable[[], None]) -> Undo:
-    with site.excused() as window:
-        end()
+    window = site.excused()
+    end()
 
     def start() -> None:
         site.proxy.start()
@@ -176,9 +174,9 @@ def _without_handles(site: Site) -> Undo:
     """Let no process of the proxy open anything: not a connection of a client either."""
     processes = site.proxy.processes()
     before = [process.rlimit(psutil.RLIMIT_NOFILE) for process in processes]
-    with site.excused() as window:
-        for process, (_, hard) in zip(processes, before, strict=True):
-            process.rlimit(psutil.RLIMIT_NOFILE, (process.num_fds(), hard))
+    window = site.excused()
+    for process, (_, hard) in zip(processes, before, strict=True):
+        process.rlimit(psutil.RLIMIT_NOFILE, (process.num_fds(), hard))
 
     def allow() -> None:
         for process, limits in zip(processes, before, strict=True):

@@ -17,7 +17,7 @@ from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
 from neuronode_router.litellm_plugin.hooks.asking import Asking
 from neuronode_router.routing.inventory import Inventory
 from neuronode_router.routing.offer import Guarantee, Rate, offer_of, reachable
-from neuronode_router.routing.residency import is_within
+from neuronode_router.routing.residency import Required, is_within
 from neuronode_router.routing.snapshot import Snapshot
 
 
@@ -59,13 +59,15 @@ class Offers:
                 decision = asking.decide(name)
             except NeuronodeError:
                 continue
-            meant = _meant(asking.snapshot, name, decision)
-            groups = dict.fromkeys(group for each in meant for group in self._groups(asking, each))
-            found[name] = NameOffer(decision, tuple(groups), self._offer(asking, meant, rates))
+            arms = []
+            for meant in _meant(asking.snapshot, name, decision):
+                places = asking.places_under(meant)
+                arms.append((self._groups(asking, meant, places), places))
+            groups = dict.fromkeys(group for own, _ in arms for group in own)
+            found[name] = NameOffer(decision, tuple(groups), self._offer(arms, rates))
         return found
 
-    def _groups(self, asking: Asking, decision: Decision) -> tuple[str, ...]:
-        places = asking.places_under(decision)
+    def _groups(self, asking: Asking, decision: Decision, places: Required) -> tuple[str, ...]:
         groups: Sequence[str] = (decision.group,)
         if decision.auto and decision.profile is not None:
             profile = asking.snapshot.profiles[decision.profile]
@@ -80,14 +82,14 @@ class Offers:
             )
         return tuple(group for group in groups if asking.stays(group, places))
 
-    def _offer(self, asking: Asking, meant: Sequence[Decision], rates: Mapping[str, Rate]) -> Guarantee:
+    def _offer(self, arms: Sequence[tuple[Sequence[str], Required]], rates: Mapping[str, Rate]) -> Guarantee:
         known = self._registry().groups
         able = [
             entry
-            for each in meant
-            for group in self._groups(asking, each)
+            for groups, places in arms
+            for group in groups
             for entry in known.get(group, ())
-            if not (places := asking.places_under(each)) or is_within(entry.location, places)
+            if not places or is_within(entry.location, places)
         ]
         return offer_of(able, rates)
 
