@@ -13,6 +13,8 @@ import pytest
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import UserAPIKeyAuth
 
+from neuronode_router.errors import LeavesResidency
+from neuronode_router.litellm_plugin.hooks.request_metadata import ASKED, WENT
 from neuronode_router.litellm_plugin.hooks.usage import FAILED_SECONDS, LOST_SECONDS, Groups, UsageHooks
 from neuronode_router.litellm_plugin.router.prices import group_notes, listed_price
 from neuronode_router.routing.inventory import read_inventory
@@ -101,6 +103,23 @@ async def test_a_saved_attempt_and_its_answer_are_one_request(counting: Counting
     assert found.key == expected
     assert found.fallback
     assert found.steps == ("classified",)
+
+
+@pytest.mark.parametrize("asked", [True, False])
+async def test_a_refusal_names_no_deployment_unless_one_was_asked(
+    counting: CountingHooks, *, asked: bool
+) -> None:
+    """LiteLLM's log of a failure names one of the group's all the same; what went out before is told."""
+    refusal = RuntimeError()
+    refusal.__cause__ = LeavesResidency("It would leave.")
+    one = mark() | ({ASKED: "id-chat", WENT: ["us"]} if asked else {})
+    data = answering(one) | {"standard_logging_object": logged(one)["standard_logging_object"]}
+
+    await counting.hooks.async_post_call_failure_hook(data, refusal, USER)
+
+    (found,) = counting.counted()
+    assert found.key.outcome == RequestOutcome.REFUSED_RESIDENCY
+    assert (found.key.deployment, found.key.location) == (("id-chat", "us") if asked else ("", ""))
 
 
 def answering(request_mark: object) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from neuronode_router.domain import PersonalDataRule, Profile
-from neuronode_router.errors import HoldsPersonalData, NeuronodeError
+from neuronode_router.errors import HoldsPersonalData
 from neuronode_router.litellm_plugin.hooks import request_metadata
 from neuronode_router.routing.personal_data import PersonalDataKind, kinds_in
 from neuronode_router.routing.residency import LOCAL
@@ -127,10 +127,3 @@ def outgoing(data: Mapping[str, Any]) -> dict[str, Any]:
             if key != "headers" and not key.startswith("user_api_key")
         }
     return sent | {"metadata": written}
-
-
-def refusal_headers(refusal: NeuronodeError) -> dict[str, str] | None:
-    """Return the headers of an answer that refuses a request."""
-    if not isinstance(refusal, HoldsPersonalData):
-        return None
-    return {request_metadata.HEADER_PREFIX + request_metadata.PERSONAL: ",".join(refusal.kinds)}

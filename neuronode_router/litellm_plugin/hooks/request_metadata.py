@@ -224,6 +224,19 @@ def routed_mark(
     }
 
 
+def refused(data: dict[str, Any], *, revision: int, known: bool) -> dict[str, Any]:
+    """Return the mark of a request that is refused: the one it has, if it can be `known` for ours, else one that says
+    that nothing was decided.
+    """
+    mark = stamped(data) if known else None
+    if not isinstance(mark, dict) or not mark:
+        bucket, name = scrub(data), data.get("model")
+        name = name if isinstance(name, str) else ""
+        stamp(bucket, Decision(name, "", Reason.REFUSED, revision=revision), tags=False)
+        mark = bucket[KEY]
+    return mark
+
+
 def mark_fail_open(data: Mapping[str, Any]) -> None:
     """Say in the answer's headers that admission failed and LiteLLM alone routed the request. Never
     raises.
@@ -358,12 +371,11 @@ def answer_headers(
     tier = mark.get("tiers", {}).get(served, mark["tier"])
     headers = {
         HEADER_PREFIX + "revision": str(mark["revision"]),
-        HEADER_PREFIX + "group": header_value(served),
         HEADER_PREFIX + "reason": ",".join((mark["reason"], *mark["steps"])),
     }
     if moved is not None:
         headers[HEADER_PREFIX + "fallback"] = "1" if moved else "0"
-    said = {"profile": mark["profile"], "task": mark["task"], "tier": tier}
+    said = {"profile": mark["profile"], "task": mark["task"], "tier": tier, "group": served or None}
     said |= {ARM: mark.get(ARM), PERSONAL: mark.get(PERSONAL), "location": location}
     for name, value in said.items():
         if value is not None:
