@@ -140,9 +140,7 @@ def test_every_problem_is_a_line_with_its_field() -> None:
     with pytest.raises(Refused) as refused:
         proxy.get("/profiles/status")
 
-    assert [str(problem) for problem in refused.value.problems] == [
-        "body.profile Field required. Fix: Add it."
-    ]
+    assert [str(problem) for problem in refused.value.problems] == ["profile: Field required. Fix: Add it."]
 
 
 def test_litellms_own_errors_are_not_repeated() -> None:
