@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Unpack
 
-from neuronode_router.control.change import REASON_LIMIT, ChangeTarget, Options
+from neuronode_router.control.change import REASON_LIMIT, ChangeTarget, Options, naming
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.rollout_store import RolloutEvent, RolloutStore
 from neuronode_router.domain import Actor, Canary, ControlState, Profile, Receipt, edited_name
@@ -118,6 +118,7 @@ class Rollouts:
                 along=lambda connection, entry: self._store.begin(connection, begun, entry),
             )
 
+        options["reason"] = naming("start", options.get("reason", ""))
         return await self._manager.act("rollout", prepare, **options)
 
     async def act(self, act: Act, name: str | None = None, **options: Unpack[Options]) -> Receipt:
@@ -132,6 +133,7 @@ class Rollouts:
             findings = self._view(running).findings if act in (Act.ABORT, Act.PROMOTE) else ()
             return self._changed(state, running, NextAct(act, reason, findings), None)
 
+        options["reason"] = naming(act, reason)
         return await self._manager.act("rollout", prepare, **options)
 
     async def running(self) -> RolloutView | None:
