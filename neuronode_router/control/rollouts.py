@@ -96,6 +96,7 @@ class Rollouts:
         """
         if missing := sorted(self._unrecorded & {guard.metric for guard in plan.guards}):
             raise FactNotRecorded(f"Nothing is recorded here by which {missing[0]} could be watched.")
+        reason = options.get("reason", "")
         name, salt = f"r-{secrets.token_hex(4)}", secrets.token_hex(16)
 
         def prepare(state: ControlState) -> ChangeTarget:
@@ -115,10 +116,10 @@ class Rollouts:
             )
             return replace(
                 self._target(state, begun),
-                along=lambda connection, entry: self._store.begin(connection, begun, entry),
+                along=lambda connection, entry: self._store.begin(connection, begun, reason, entry),
             )
 
-        options["reason"] = naming("start", options.get("reason", ""))
+        options["reason"] = naming("start", reason)
         return await self._manager.act("rollout", prepare, **options)
 
     async def act(self, act: Act, name: str | None = None, **options: Unpack[Options]) -> Receipt:

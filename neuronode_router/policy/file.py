@@ -341,4 +341,4 @@ def _undecided(source: Source, policy: Policy) -> Iterator[Problem]:
     named = any(want.profile is not None for place, want in policy.names() if place != "default")
     if named and policy.default is None:
         message = "Windows or rules name profiles, and nothing says which one is active where none applies."
-        yield source.problem("policy_no_default", (), message, "Add `default: <profile>`.")
+        yield source.problem("policy_no_default", ("default",), message, "Add `default: <profile>`.")

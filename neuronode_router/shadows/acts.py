@@ -180,5 +180,3 @@ def _told(begun: Shadow) -> str:
         f"shadow {begun.id}: {begun.profile} answers {begun.share * 100 / WHOLE:g} % once more until {until} "
         f"for at most {begun.budget_usd:g} USD{judge}{texts}"
     )
-
-
