@@ -56,6 +56,9 @@ from neuronode_router.storage.lease import Fence, Lease
 
 logger = logging.getLogger(__name__)
 
+RELEASED = "hold released"
+"""What the audit log says of a release, before the reason given."""
+
 LEASE = "policy"
 """Under which name the lease of the acting worker is kept."""
 
@@ -167,7 +170,7 @@ class Policies:
             )
             return _target(state, decide(policy, memory, released, now=now))
 
-        options["reason"] = naming("release", options.get("reason", ""))
+        options["reason"] = naming(RELEASED, options.get("reason", ""))
         return await self._manager.act("policy", prepare, **options)
 
     async def in_force(self) -> Policy:

@@ -119,7 +119,7 @@ class Rollouts:
                 along=lambda connection, entry: self._store.begin(connection, begun, reason, entry),
             )
 
-        options["reason"] = naming("start", reason)
+        options["reason"] = naming(f"rollout {Act.START}", reason)
         return await self._manager.act("rollout", prepare, **options)
 
     async def act(self, act: Act, name: str | None = None, **options: Unpack[Options]) -> Receipt:
@@ -134,7 +134,7 @@ class Rollouts:
             findings = self._view(running).findings if act in (Act.ABORT, Act.PROMOTE) else ()
             return self._changed(state, running, NextAct(act, reason, findings), None)
 
-        options["reason"] = naming(act, reason)
+        options["reason"] = naming(f"rollout {act}", reason)
         return await self._manager.act("rollout", prepare, **options)
 
     async def running(self) -> RolloutView | None:

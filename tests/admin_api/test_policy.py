@@ -161,7 +161,7 @@ async def test_a_switch_is_held_until_it_is_released(world: World) -> None:
     assert held["now"]["hold"]["profile"] == "premium"
     assert released.json()["profile"] == "cost_effective"
     assert (again.status_code, again.json()["code"]) == (409, "nothing_held")
-    assert (await world.manager.audit(limit=1))[0].reason == "release"
+    assert (await world.manager.audit(limit=1))[0].reason == "hold released"
 
 
 async def test_a_timed_switch_works_without_a_policy(world: World) -> None:

@@ -260,8 +260,8 @@ async def test_pause_resume_abort(world: World) -> None:
     assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_rollout")
     rows = await world.manager.audit(action="rollout")
     assert [row.reason for row in rows] == [
-        "conversations moved; abort; so",
-        *("resume; so", "pause; so", "start"),
+        "conversations moved; rollout abort; so",
+        *("rollout resume; so", "rollout pause; so", "rollout start"),
     ]
 
 
