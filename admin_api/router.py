@@ -100,14 +100,15 @@ def _refuse_others(router: APIRouter, *places: str) -> None:
         found = [route for route in ours if route.matches(request.scope)[0] is Match.PARTIAL]
         methods = sorted({method for route in found for method in getattr(route, "methods", ())})
         if not methods:
-            fix = "Look at docs/admin-api.md or the proxy's OpenAPI page; paths end without a slash."
+            fix = "Look at docs/admin-api.md or the proxy's OpenAPI page."
             raise RequestError("no_such_path", "There is nothing under this path.", fix=fix)
         allow = ", ".join(methods)
         message = f"This path does not take {request.method}."
         raise RequestError("method_not_allowed", message, fix=f"Use {allow}.", headers={"Allow": allow})
 
     for place in places:
-        for path in (place, place + "/{path:path}"):
+        # What ends with a slash is left to the framework, which leads to the path without.
+        for path in (place, place + "/{last}", place + "/{path:path}/{last}"):
             router.add_api_route(path, refuse, methods=list(METHODS), include_in_schema=False)
 
 

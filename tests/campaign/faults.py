@@ -94,7 +94,7 @@ class Faults:
         site = self.rng.choice(self.sites)
         found: dict[str, Callable[[], Undo]] = {
             "proxy killed": lambda: _killed(site),
-            "proxy restarted": lambda: _down(site, site.proxy.stop),
+            "proxy restarted": lambda: _stopped(site),
             "all restarted, one by one": lambda: _called(self._restart_all, _nothing),
             "second proxy on the files of one": lambda: _twin(site),
             "providers that do every wrong": lambda: _called(
@@ -127,13 +127,13 @@ class Faults:
     def upgrade(self) -> None:
         """Restart each proxy on this release while the others serve: they share a database all the time."""
         for site in self.sites:
-            start = _down(site, site.proxy.stop)
+            start = _stopped(site)
             site.renew()
             start()
 
     def _restart_all(self) -> None:
         for site in self.sites:
-            _down(site, site.proxy.stop)()
+            _stopped(site)()
 
     def missing(self) -> list[str]:
         """Return a sentence for each kind of fault that this machine does not allow."""
@@ -191,6 +191,13 @@ def _down(site: Site, end: Callable[[], None]) -> Undo:
         window[1] = time.monotonic()
 
     return start
+
+
+def _stopped(site: Site) -> Undo:
+    """Stop a proxy in order; the earlier release lost then what it had not flushed, as by a SIGKILL."""
+    if site.is_earlier:
+        site.killed.append(time.monotonic())
+    return _down(site, site.proxy.stop)
 
 
 def _killed(site: Site) -> Undo:

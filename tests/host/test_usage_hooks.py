@@ -180,6 +180,17 @@ async def test_an_answer_of_which_nothing_more_is_heard_is_lost(counting: Counti
     )
 
 
+async def test_whoever_stops_counts_what_nobody_told_of(counting: CountingHooks) -> None:
+    """An answer that had begun is lost then, and counted as that; nothing more is waited for."""
+    await counting.hooks.async_post_call_response_headers_hook(answering(mark()), USER, None)
+    awaited = counting.hooks.awaits
+    counting.hooks.sweep(last=True)
+
+    (found,) = counting.counted()
+    assert (awaited, counting.hooks.awaits) == (True, False)
+    assert found.key.outcome == RequestOutcome.LOST
+
+
 async def test_what_admission_did_not_see_is_not_counted(counting: CountingHooks) -> None:
     """Refused keys, pass-through bodies and calls of LiteLLM's own carry no mark of ours."""
     bare = logged(None)

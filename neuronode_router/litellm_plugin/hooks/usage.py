@@ -189,11 +189,19 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
                     finished = self._finished(each, usage, team=user_api_key_dict.team_id, given_id=given_id)
                     self._count(_as_failure(finished, outcome))
 
-    def sweep(self) -> None:
-        """Count what broke and was not saved, and what is lost. Call it now and then; never raises."""
+    @property
+    def awaits(self) -> bool:
+        """Whether LiteLLM has still to say how an answer ended."""
+        return bool(self._begun)
+
+    def sweep(self, *, last: bool = False) -> None:
+        """Count what broke and was not saved, and what is lost. Call it now and then; never raises.
+
+        The `last` time nothing is waited for any more.
+        """
         now = self._clock()
         for waiting, seconds in ((self._broken, FAILED_SECONDS), (self._begun, LOST_SECONDS)):
-            while waiting and next(iter(waiting.values())).since <= now - seconds:
+            while waiting and (last or next(iter(waiting.values())).since <= now - seconds):
                 found = waiting.pop(next(iter(waiting)))
                 if self._first(found.mark):
                     self._count(replace(found.finished, at=now))
