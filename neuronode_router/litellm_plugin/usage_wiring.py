@@ -81,7 +81,7 @@ class UsageWiring:
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
-                while self.hooks.awaits:
+                while self.hooks.awaits:  # noqa: ASYNC110  LiteLLM gives no event for what it logs
                     await asyncio.sleep(LOOK_SECONDS)
         self.hooks.sweep(last=True)
         with contextlib.suppress(NeuronodeError):
