@@ -11,7 +11,7 @@ from typing import Any
 
 from fastapi import HTTPException
 
-from neuronode_router.domain import Decision
+from neuronode_router.domain import Decision, Reason
 from neuronode_router.errors import (
     DoesNotFit,
     HoldsPersonalData,
@@ -70,10 +70,24 @@ def marked(
 
 def mark(data: dict[str, Any], refusal: Exception, *, caller: str, revision: int, routed: bool) -> None:
     """Say on a request what it is refused for and to whom; the mark of one that is not `routed` may be forged."""
-    found = request_metadata.refused(data, revision=revision, known=routed)
+    found = _mark_of(data, revision=revision) if routed else _bare_mark(data, revision=revision)
     said = {**_kinds(refusal), request_metadata.CALLER: caller}
     for each in (found, *found.get(request_metadata.SEVERAL, ())):
         each.update(said)
+
+
+def _mark_of(data: dict[str, Any], *, revision: int) -> dict[str, Any]:
+    found = request_metadata.stamped(data)
+    return found if isinstance(found, dict) and found else _bare_mark(data, revision=revision)
+
+
+def _bare_mark(data: dict[str, Any], *, revision: int) -> dict[str, Any]:
+    """Write the mark of a request of which nothing was decided, and return it."""
+    bucket, name = request_metadata.scrub(data), data.get("model")
+    decision = Decision(name if isinstance(name, str) else "", "", Reason.REFUSED, revision=revision)
+    request_metadata.stamp(bucket, decision, tags=False)
+    mark: dict[str, Any] = bucket[request_metadata.KEY]
+    return mark
 
 
 def _kinds(refusal: Exception) -> dict[str, str]:

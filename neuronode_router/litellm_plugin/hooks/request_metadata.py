@@ -224,19 +224,6 @@ def routed_mark(
     }
 
 
-def refused(data: dict[str, Any], *, revision: int, known: bool) -> dict[str, Any]:
-    """Return the mark of a request that is refused: the one it has, if it can be `known` for ours, else one that says
-    that nothing was decided.
-    """
-    mark = stamped(data) if known else None
-    if not isinstance(mark, dict) or not mark:
-        bucket, name = scrub(data), data.get("model")
-        name = name if isinstance(name, str) else ""
-        stamp(bucket, Decision(name, "", Reason.REFUSED, revision=revision), tags=False)
-        mark = bucket[KEY]
-    return mark
-
-
 def mark_fail_open(data: Mapping[str, Any]) -> None:
     """Say in the answer's headers that admission failed and LiteLLM alone routed the request. Never
     raises.
