@@ -14,6 +14,7 @@ import httpx._transports.default as transports
 import hypothesis
 import pytest
 
+from tests.support import preloaded
 from tests.support.scheduling import SharedStarts, is_loud, turn_of
 from tests.support.servers import PostgresServer, RedisServer, running_postgres, running_redis
 
@@ -22,6 +23,10 @@ _PATIENT = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.
 hypothesis.settings.register_profile("shared-machine", _PATIENT, max_examples=50)
 hypothesis.settings.register_profile("campaign", _PATIENT, max_examples=1000)
 hypothesis.settings.load_profile("shared-machine")
+
+
+FORK_SERVER = "fork_server"
+"""The word under which processes are told where it listens."""
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -37,6 +42,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedStarts
     """Deal the tests to processes so that no server is started twice."""
     config.option.loadscopereorder = False  # the order is ours, see below
     return SharedStarts(config, log)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the processes that share the tests share what has LiteLLM imported too."""
+    if hasattr(config, "workerinput"):
+        preloaded.use(config.workerinput[FORK_SERVER])
+
+
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process that is about to start of the fork server."""
+    node.workerinput[FORK_SERVER] = preloaded.shared()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
