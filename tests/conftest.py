@@ -30,12 +30,12 @@ FORK_SERVER = "fork_server"
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Run what is named in this process, and everything in as many as there are cores, but no more than four: then all
-    wait for the one that has the longest unit. With more, tests that bound a time get company that they do not expect.
+    """Run what is named in this process, and everything in one more than there are cores: tests that wait leave theirs
+    to others. But in no more than four: then all wait for the one that has the longest unit.
     """
     if config.args_source is pytest.Config.ArgsSource.ARGS:
         return 0
-    return min(os.cpu_count() or 1, 4)
+    return min((os.cpu_count() or 1) + 1, 4)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedStarts:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
-SHARED = ("tests/e2e", "tests/database", "tests/browser")
-"""Folders whose tests share servers: started once, in the process that gets the whole folder."""
+SHARED = ("tests/e2e", "tests/database", "tests/browser", "tests/host")
+"""Folders whose tests share servers, or LiteLLM as a library: started or imported once, in one process."""
 
 APART = frozenset(
     f"tests/{name}.py"
