@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self, TypeAlias
 
 from neuronode_router.errors import Problem
+from neuronode_router.threads import in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -163,7 +164,7 @@ class PeriodicTask:
     @classmethod
     def blocking(cls, seconds: float, activity: str, act: Callable[[], object]) -> Self:
         """Return a task that waits for a disk or a server, and is done in a thread."""
-        return cls(seconds, activity, partial(asyncio.to_thread, act))
+        return cls(seconds, activity, partial(in_thread, act))
 
 
 async def repeat(tasks: Iterable[PeriodicTask], failures: Failures) -> None:
