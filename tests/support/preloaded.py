@@ -28,16 +28,7 @@ from unittest.mock import patch
 WORKERS = "--num_workers"
 """The option of LiteLLM's command line that makes it a supervisor of workers."""
 
-IMPORTED = (
-    "tests.support.uncollected",
-    "litellm.proxy.proxy_server",
-    "litellm.proxy.proxy_cli",
-    "litellm.proxy.pass_through_endpoints.llm_passthrough_endpoints",
-    "neuronode_router.plugin",
-    "admin_api.host",
-    "sqlalchemy",
-    "alembic",
-)
+IMPORTED = "tests.support.imported"
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _ROOT = Path(__file__).resolve().parents[2]
@@ -112,7 +103,7 @@ def _server(python_path: str) -> ForkServer:
     if _address and python_path == str(_ROOT):
         return _SharedServer(_address)
     server = ForkServer()
-    server.set_forkserver_preload(list(IMPORTED))
+    server.set_forkserver_preload([IMPORTED])
     read = {"PYTHONPATH": python_path, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}  # no question to the internet
     with patch.dict(os.environ, read), patch.object(sys, "path", _searched(python_path)):
         server.ensure_running()
