@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -42,6 +43,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedStarts
     """Deal the tests to processes so that no server is started twice."""
     config.option.loadscopereorder = False  # the order is ours, see below
     return SharedStarts(config, log)
+
+
+def pytest_collection() -> None:
+    """Leave garbage alone while all tests are imported: what they import stays."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector work from here on, and pass over what is there for good."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_configure(config: pytest.Config) -> None:
