@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import APIRouter, Security
+from fastapi import APIRouter, Request, Security
 from fastapi.security import HTTPBearer
+from starlette.routing import Match
 
 from admin_api.access import routes as access
 from admin_api.agents import routes as agents
 from admin_api.audit import routes as audit
 from admin_api.host import AdminHost
 from admin_api.http.guard import guarded_route
-from admin_api.http.problems import KINDS, TASK_KINDS
+from admin_api.http.problems import KINDS, TASK_KINDS, RequestError
 from admin_api.policy import routes as policy
 from admin_api.profiles import routes as profiles
 from admin_api.proof import routes as proof
@@ -36,6 +37,8 @@ TASK_PREFIX = "/api/v1/llm"
 
 MAX_TASK_BODY_BYTES = 2 * 1024 * 1024
 """Room for the longest inputs of the shipped templates, however they are escaped."""
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 ENDPOINTS = (
     *profiles.ENDPOINTS,
@@ -72,6 +75,8 @@ def build_router(host: Callable[[], AdminHost]) -> APIRouter:
         guarded.add_api_route(
             prefix + agents.PATH, agents.answer_agent, methods=["POST"], include_in_schema=False
         )
+    roots = sorted({endpoint.path.split("/")[1] for endpoint in ENDPOINTS})
+    _refuse_others(guarded, SECOND_PREFIX, *(f"{PREFIX}/{root}" for root in roots))
     router.include_router(guarded)
     return router
 
@@ -83,7 +88,28 @@ def build_task_router(host: Callable[[], AdminHost]) -> APIRouter:
     router = APIRouter(route_class=route_class, dependencies=[_bearer()])
     for endpoint in TASK_ENDPOINTS:
         endpoint.mount(router, TASK_PREFIX, tag="templates", kinds={**KINDS, **TASK_KINDS})
+    _refuse_others(router, TASK_PREFIX)
     return router
+
+
+def _refuse_others(router: APIRouter, *places: str) -> None:
+    """Answer what no route of ours takes under these paths. Beside them `/admin` may be LiteLLM's or its operator's."""
+    ours = list(router.routes)
+
+    async def refuse(request: Request) -> None:
+        found = [route for route in ours if route.matches(request.scope)[0] is Match.PARTIAL]
+        methods = sorted({method for route in found for method in getattr(route, "methods", ())})
+        if not methods:
+            fix = "Look at docs/admin-api.md or the proxy's OpenAPI page."
+            raise RequestError("no_such_path", "There is nothing under this path.", fix=fix)
+        allow = ", ".join(methods)
+        message = f"This path does not take {request.method}."
+        raise RequestError("method_not_allowed", message, fix=f"Use {allow}.", headers={"Allow": allow})
+
+    for place in places:
+        # What ends with a slash is left to the framework, which leads to the path without.
+        for path in (place, place + "/{last}", place + "/{path:path}/{last}"):
+            router.add_api_route(path, refuse, methods=list(METHODS), include_in_schema=False)
 
 
 def _bearer() -> Any:

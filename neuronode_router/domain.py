@@ -144,6 +144,8 @@ class Reason(StrEnum):
     PASSTHROUGH = "passthrough"
     SEVERAL = "several"
     """Several names between commas, which are answered for different reasons."""
+    REFUSED = "refused"
+    """None: the request was refused before anything was decided."""
     FAIL_OPEN = "fail_open"
     JUDGE = "judge"
     """No client's request: the judge has answers compared."""

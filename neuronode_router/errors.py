@@ -22,6 +22,7 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
     - IdempotencyMismatch   an Idempotency-Key came back with another request
     - AuditBroken           the audit chain does not verify
     - UnprovenProfile       a switch onto a profile whose cells are red or too old
+    - UntilIsOver           a switch that was to hold until a time that has passed
     - WarmFailed            local models that a switch was to wait for are not in memory
     - PolicyInvalid         a policy with problems, all of them listed
     - NothingHeld           a release where nobody holds a profile
@@ -33,6 +34,7 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
     - NotAuthenticated      no key, or a key nobody knows
     - NotAllowed            a known caller who may not do this
       - HoldsPersonalData   a request whose personal data would go where a rule forbids it
+      - LeavesResidency     a request that would be sent to where its data may not go
   + HostError               LiteLLM is not what we can build on
     - UnsupportedLiteLLM    outside the tested range, or a seam is missing
     - CompromisedLiteLLM    a release known to be malicious
@@ -77,7 +79,8 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else self.file
-        return " ".join(part for part in (where, self.path, f"{self.message} Fix: {self.fix}") if part)
+        place = " ".join(part for part in (where, self.path) if part)
+        return f"{place}: {self.message} Fix: {self.fix}" if place else f"{self.message} Fix: {self.fix}"
 
 
 class NeuronodeError(Exception):
@@ -256,6 +259,13 @@ class UnprovenProfile(ControlError):
         super().__init__(f"Not proven to answer: {cells}.")
 
 
+class UntilIsOver(ControlError):
+    """A switch that is to hold until a time that has passed."""
+
+    code = "until_is_over"
+    fix = "Name a later time, or none."
+
+
 class WarmFailed(ControlError):
     """The local models that a change was to wait for did not come into memory; which ones is in `problems`."""
 
@@ -356,6 +366,10 @@ class HoldsPersonalData(NotAllowed):
         super().__init__(message, fix=fix)
         self.kinds = tuple(kinds)
         """What was found, and not how it reads."""
+
+
+class LeavesResidency(NotAllowed):
+    """A request that would be sent to where its data may not go."""
 
 
 class HostError(NeuronodeError):

@@ -25,6 +25,7 @@ from neuronode_router.errors import (
     UnprovenProfile,
     WarmFailed,
 )
+from neuronode_router.wrong_value import FIXES, fix_of, place_of, said_of
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:neuronode:problem:"
@@ -86,6 +87,7 @@ KINDS: Mapping[str, Kind] = {
     "invalid_request": Kind(422, "The request is not as documented"),
     "policy_invalid": Kind(422, "The policy has problems"),
     "profiles_invalid": Kind(422, "The profiles have problems"),
+    "until_is_over": Kind(422, "The time that it was to hold until has passed"),
     "idempotency_mismatch": Kind(422, "The Idempotency-Key belongs to another request"),
     "precondition_required": Kind(428, "If-Match is required"),
     "rate_limited": Kind(429, "Too many requests"),
@@ -108,6 +110,12 @@ TASK_KINDS: Mapping[str, Kind] = {
     "completion_timeout": Kind(504, "The chat request of the template took too long"),
 }
 """The error codes that the task API answers with beside those of `KINDS`."""
+
+NO_ROUTE: Mapping[str, Kind] = {
+    "no_such_path": Kind(404, "No such path"),
+    "method_not_allowed": Kind(405, "The path has other methods"),
+}
+"""The error codes of paths and methods that no route has."""
 
 INTERNAL = NeuronodeError("The request failed inside the proxy.")
 
@@ -156,7 +164,7 @@ def documented(*statuses: int, kinds: Mapping[str, Kind] = KINDS) -> dict[int | 
 
 def problem_document(error: NeuronodeError) -> ProblemDocument:
     """Return how an error of ours is presented; one without a kind as `internal`."""
-    kinds = {**KINDS, **TASK_KINDS}
+    kinds = {**KINDS, **TASK_KINDS, **NO_ROUTE}
     if error.code not in kinds:
         error = INTERNAL
     kind = kinds[error.code]
@@ -192,26 +200,22 @@ def from_validation(error: RequestValidationError) -> InvalidRequestError:
         [
             Problem(
                 code=detail["type"],
-                message=f"{_said(detail)}.",
-                fix="Remove it." if detail["type"] == "extra_forbidden" else "Correct it.",
-                path=".".join(str(part) for part in detail["loc"]),
+                message=f"{said_of(detail)}.",
+                fix=fix_of(detail),
+                path=".".join(str(part) for part in place_of(detail)),
             )
             for detail in error.errors()
         ]
     )
 
 
-def _said(detail: Mapping[str, Any]) -> str:
-    """Return what a validator said: of one of ours its own words, without the name that Python has for them."""
-    raised = (detail.get("ctx") or {}).get("error")
-    return str(raised if isinstance(raised, Exception) else detail["msg"]).rstrip(".")
-
-
 def from_http(error: HTTPException) -> NeuronodeError:
     """Return FastAPI's own refusal as ours: it raises 400 for a body that is no JSON."""
     if error.status_code != 400:
         return INTERNAL
-    place = Problem(code="json_invalid", message="This is not JSON in UTF-8.", fix="Correct it.", path="body")
+    place = Problem(
+        code="json_invalid", message="This is not JSON in UTF-8.", fix=FIXES["json_invalid"], path="body"
+    )
     return InvalidRequestError([place])
 
 

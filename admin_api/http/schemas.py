@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Ro
 from admin_api.http.described import Described
 from neuronode_router.control.change import Wait
 from neuronode_router.domain import Tier, WarmMode
+from neuronode_router.wrong_value import WrongValue
 
 MAX_REASON_CHARS = 500
 
@@ -22,7 +23,7 @@ def storable(value: JsonValue) -> JsonValue:
     """Return the value. Raises `ValueError` for text no database keeps: NUL and unpaired surrogates."""
     if isinstance(value, str):
         if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
-            raise ValueError("the text contains NUL or an unpaired surrogate")
+            raise WrongValue("the text contains NUL or an unpaired surrogate", "Write it without.")
     elif isinstance(value, list):
         for item in value:
             storable(item)

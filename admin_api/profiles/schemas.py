@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
@@ -11,6 +10,7 @@ from admin_api.http.schemas import Body, Document, GatedOptions, GroupName, Name
 from neuronode_router.domain import TaskChange, WorkerStatus
 from neuronode_router.errors import Problem
 from neuronode_router.policy.engine import Level
+from neuronode_router.wrong_value import WrongValue
 
 ProfileBody = Annotated[
     dict[str, JsonValue],
@@ -48,9 +48,7 @@ class SwitchBody(GatedOptions):
     @model_validator(mode="after")
     def _one_end(self) -> Self:
         if self.until is not None and self.hold:
-            raise ValueError("until and hold exclude each other")
-        if self.until is not None and self.until <= time.time():
-            raise ValueError("until is over")
+            raise WrongValue("until and hold exclude each other", "Send only one of them.")
         return self
 
 

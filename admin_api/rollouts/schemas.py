@@ -29,6 +29,7 @@ from neuronode_router.rollouts.course import (
     RolloutPlan,
 )
 from neuronode_router.rollouts.guards import DEFAULT_GUARDS, RATES, Guard, GuardFinding, Metric
+from neuronode_router.wrong_value import WrongValue
 
 PERCENT = WHOLE / 100
 WORST = 1e9
@@ -50,9 +51,10 @@ class GuardBody(Body):
     @model_validator(mode="after")
     def _bounded(self) -> Self:
         if self.at_most is None and self.worse_by is None and self.times is None:
-            raise ValueError("a guard needs at_most, worse_by or times")
+            raise WrongValue("the guard has no bound", "Add at_most, worse_by or times.")
         if self.metric in RATES and max(self.at_most or 0, self.worse_by or 0) > 1:
-            raise ValueError("a rate is 0 to 1")
+            key = "at_most" if (self.at_most or 0) > 1 else "worse_by"
+            raise WrongValue("a rate is 0 to 1", "Write 1 or less.", key=key)
         return self
 
     def guard(self) -> Guard:
@@ -73,7 +75,7 @@ class EditBody(Body):
     @model_validator(mode="after")
     def _changing(self) -> Self:
         if not self.tasks and not self.tiers:
-            raise ValueError("an edit needs tasks or tiers")
+            raise WrongValue("the edit changes nothing", "Add tasks or tiers.")
         return self
 
     def edit(self) -> ProfileEdit:
@@ -105,21 +107,25 @@ class RolloutBody(GatedOptions):
     @model_validator(mode="after")
     def _one_thing(self) -> Self:
         if (self.profile is None) is (self.edit is None):
-            raise ValueError("a rollout needs either profile or edit")
+            raise WrongValue("a rollout needs either profile or edit", "Send exactly one of them.")
         return self
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
         metrics = [one.metric for one in self.guards or ()]
         if len(set(metrics)) < len(metrics):
-            raise ValueError("a metric has one guard, with all of its bounds")
+            raise WrongValue(
+                "a metric is named twice", "Write one guard for it, with all of its bounds.", key="guards"
+            )
         return self
 
     @model_validator(mode="after")
     def _growing(self) -> Self:
         shares = [*map(_thousandths, self.steps)]
         if any(after <= before for before, after in pairwise(shares)) or shares[0] >= WHOLE:
-            raise ValueError("steps must grow, and begin below 100")
+            raise WrongValue(
+                "must grow, and begin below 100", "Write percentages such as 1, 10, 50, 100.", key="steps"
+            )
         return self
 
     def plan(self) -> RolloutPlan:

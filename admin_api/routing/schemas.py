@@ -18,6 +18,7 @@ from neuronode_router.routing.fit import Misfit
 from neuronode_router.routing.inventory import Deployment
 from neuronode_router.routing.overload import Health, HealthReason
 from neuronode_router.stats.summary import Times
+from neuronode_router.wrong_value import WrongValue
 
 MAX_MESSAGES = 10_000
 
@@ -47,7 +48,7 @@ class DryRunBody(Body):
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
         if (self.text is None) is (self.messages is None):
-            raise ValueError("send either text or messages")
+            raise WrongValue("either text or messages is needed", "Send exactly one of them.")
         return self
 
     @property
@@ -75,7 +76,7 @@ class FeedbackBody(Body):
     @model_validator(mode="after")
     def _right_needs_no_task(self) -> Self:
         if self.verdict == "right" and self.task is not None:
-            raise ValueError("a right decision needs no other task")
+            raise WrongValue("a right decision needs no other task", "Leave it out.", key="task")
         return self
 
 

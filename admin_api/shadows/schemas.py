@@ -15,6 +15,7 @@ from neuronode_router.shadows.acts import ShadowPlan, ShadowReport
 from neuronode_router.shadows.pairs import WHOLE
 from neuronode_router.shadows.report import ShadowFinding
 from neuronode_router.shadows.store import ShadowStanding
+from neuronode_router.wrong_value import WrongValue
 
 PERCENT = WHOLE / 100
 HOUR = 3600.0
@@ -22,7 +23,7 @@ HOUR = 3600.0
 
 def _unique(names: list[str]) -> list[str]:
     if len(set(names)) < len(names):
-        raise ValueError("a task is named twice")
+        raise WrongValue("a task is named twice", "Name each once.")
     return names
 
 

@@ -22,6 +22,7 @@ from neuronode_router.tasks.results import (
     TemplateResult,
 )
 from neuronode_router.tasks.template import InputKind, Language
+from neuronode_router.wrong_value import WrongValue
 
 OfPrompt = Annotated[
     Annotated[Language, Word] | None,
@@ -69,7 +70,7 @@ class ChatBody(Body):
     @model_validator(mode="after")
     def _one_force(self) -> Self:
         if self.force_tier is not None and self.force_model is not None:
-            raise ValueError("force_tier and force_model exclude each other")
+            raise WrongValue("force_tier and force_model exclude each other", "Send only one of them.")
         return self
 
 

@@ -15,6 +15,7 @@ from neuronode_router.usage.periods import DAY, HOUR, MINUTE
 from neuronode_router.usage.prices import Basis
 from neuronode_router.usage.report import GROUPINGS
 from neuronode_router.usage.targets import FitFinding
+from neuronode_router.wrong_value import WrongValue
 
 STEPS = (MINUTE, HOUR, DAY)
 MAX_STEPS = 1500
@@ -29,15 +30,17 @@ Moment = Annotated[float, Field(ge=0, le=2**40, allow_inf_nan=False)]
 def _groupings(text: str) -> str:
     names = text.split(",")
     if unknown := [name for name in names if name not in GROUPINGS]:
-        raise ValueError(f"{len(unknown)} of these are not among {', '.join(GROUPINGS)}")
+        raise WrongValue(
+            f"{len(unknown)} of these are no groupings", f"Write some of {', '.join(GROUPINGS)}, with commas."
+        )
     if len(set(names)) < len(names):
-        raise ValueError("a grouping is named twice")
+        raise WrongValue("a grouping is named twice", "Name each once.")
     return text
 
 
 def _step(seconds: int) -> int:
     if seconds not in STEPS:
-        raise ValueError(f"a step is one of {', '.join(map(str, STEPS))} seconds")
+        raise WrongValue("this is no step", f"Write one of {', '.join(map(str, STEPS))}: seconds.")
     return seconds
 
 
@@ -58,7 +61,9 @@ class AskedPeriod(Asked):
             and self.until is not None
             and not 0 < self.until - self.since <= MAX_DAYS * DAY
         ):
-            raise ValueError(f"`to` must lie after `from`, at most {MAX_DAYS} days")
+            raise WrongValue(
+                "must lie after `from`", f"Write a later time, at most {MAX_DAYS} days later.", key="to"
+            )
         return self
 
     def ends(self, now: float, *, default: float) -> tuple[float, float]:
@@ -116,7 +121,11 @@ class ResidencyDocument(Document):
     unknown: int
     """Sent to a deployment of which nobody can tell where it is, or counted before places were."""
     unasked: int
-    """Refused beforehand, or answered from LiteLLM's cache."""
+    """Answered from LiteLLM's cache, refused for another reason, or given up beforehand."""
+    refused_residency: int
+    """Refused, for they would have left where their data must stay."""
+    refused_personal_data: int
+    """Refused, for they hold personal data."""
     unattributed: int
     """Requests of any team that were counted without telling teams apart: they may be this one's."""
     places: dict[str, int]

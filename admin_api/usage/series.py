@@ -14,6 +14,7 @@ from admin_api.usage.schemas import AskedPeriod, FiguresDocument, Milliseconds
 from neuronode_router.usage.finished import FinishedRequest
 from neuronode_router.usage.report import Figures
 from neuronode_router.usage.series import FILTERS, STEPS, Series
+from neuronode_router.wrong_value import WrongValue
 
 MAX_REQUESTS = 200
 
@@ -22,7 +23,7 @@ Wanted = Annotated[str, Field(max_length=128), AfterValidator(storable)]
 
 def _curve_step(seconds: int) -> int:
     if seconds not in STEPS:
-        raise ValueError(f"a step is one of {', '.join(map(str, STEPS))} seconds")
+        raise WrongValue("this is no step", f"Write one of {', '.join(map(str, STEPS))}: seconds.")
     return seconds
 
 

@@ -17,6 +17,7 @@ from neuronode_router.access.rules import Role
 from neuronode_router.domain import NAME_PATTERN, PersonalDataRule, Tier
 from neuronode_router.errors import Problem
 from neuronode_router.safe_yaml import Source, YamlCaps, read_yaml
+from neuronode_router.wrong_value import fix_of
 
 CAPS = YamlCaps(bytes=256 * 1024, depth=5, nodes=10_000)
 
@@ -87,10 +88,7 @@ def _repeated(source: Source, entries: Iterable[_Entry]) -> Iterator[Problem]:
 
 
 def _schema_problem(source: Source, detail: ErrorDetails) -> Problem:
-    fix = "Remove it or correct its spelling." if detail["type"] == "extra_forbidden" else "Correct it."
-    if detail["type"] == "string_type":
-        fix = "Write a text, in quotes where it looks like a number or a date."
-    return source.problem("access_invalid", detail["loc"], f"{detail['msg']}.", fix)
+    return source.problem("access_invalid", detail["loc"], f"{detail['msg']}.", fix_of(detail))
 
 
 def _unix_time(moment: date) -> float:

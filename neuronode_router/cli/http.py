@@ -5,6 +5,7 @@ It must not know what is asked. The key comes from the environment or a hidden p
 
 from __future__ import annotations
 
+import re
 import secrets
 import ssl
 import sys
@@ -275,6 +276,8 @@ def checked(connection: Connection, body: object) -> list[Problem]:
 def problem_of(document: Mapping[str, Any]) -> Problem:
     """Return a problem as the admin API shows it."""
     texts = {name: str(document.get(name, "")) for name in ("code", "message", "fix", "file", "path")}
+    texts["path"] = _PART.sub("", texts["path"])
+    texts["fix"] = in_options(texts["fix"])
     return Problem(**texts, line=int(document.get("line", 0)), column=int(document.get("column", 0)))
 
 
@@ -283,10 +286,12 @@ def _refuse(response: httpx.Response) -> None:
     if response.is_success:
         return
     document = _json(response)
-    if isinstance(document, dict) and response.headers.get("content-type", "").startswith(PROBLEM_TYPE):
-        raise refusal(response.status_code, document)
-    if response.status_code in (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED):
+    ours = isinstance(document, dict) and response.headers.get("content-type", "").startswith(PROBLEM_TYPE)
+    missing = response.status_code in (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED)
+    if missing and (not ours or document.get("code") in ("no_such_path", "method_not_allowed")):
         raise NotOffered(f"This proxy does not offer {response.request.url.path}.")
+    if ours:
+        raise refusal(response.status_code, document)
     # LiteLLM's own errors repeat parts of keys and prompts: only their status is ours to show.
     raise Refused(
         response.status_code,
@@ -303,9 +308,28 @@ def refusal(status: int, document: Mapping[str, Any]) -> Refused:
         status,
         str(document.get("code", "refused")),
         str(document.get("detail", "")),
-        fix=str(document.get("fix", "")),
+        fix=in_options(str(document.get("fix", ""))),
         problems=places,
     )
+
+
+def in_options(text: str) -> str:
+    """Return an advice of the admin API in the words of the command that runs: its fields are options there."""
+    context = click.get_current_context(silent=True)
+    options = {parameter.name for parameter in context.command.params} if context else set()
+
+    def option(found: re.Match[str]) -> str:
+        name, value = found["name"], found["value"]
+        if name not in options:
+            return found[0]
+        return f"`--{name.replace('_', '-')}{f' {value}' if value else ''}`"
+
+    return _FIELD.sub(option, text)
+
+
+_FIELD = re.compile(r"`(?P<name>[a-z_]+)(?:: (?P<value>[a-z]+))?`")
+_PART = re.compile(r"^(?:body|query)(?:\.|$)")
+"""Where a value stood in the request: who types options knows of no body."""
 
 
 def _unreachable(error: httpx.HTTPError) -> Unreachable:

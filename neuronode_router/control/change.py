@@ -78,6 +78,11 @@ class Options(TypedDict, total=False):
     nothing."""
 
 
+def naming(act: str, reason: str) -> str:
+    """Return the reason that the audit log keeps of an act: what was done, and what its actor said."""
+    return "; ".join(text for text in (act, reason) if text)[:REASON_LIMIT]
+
+
 @dataclass(frozen=True, slots=True)
 class ChangeOrder:
     """An action with its `Options`, defaults filled in and texts from outside made fit for a database."""

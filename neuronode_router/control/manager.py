@@ -62,6 +62,7 @@ from neuronode_router.errors import (
     StaleFiles,
     StoreUnavailable,
     UnknownProfile,
+    UntilIsOver,
 )
 from neuronode_router.profiles.edits import StagedFiles
 from neuronode_router.profiles.files import ProfileFiles
@@ -128,11 +129,13 @@ class ProfileManager:
         self._witnesses = ThreadPoolExecutor(WITNESSES, thread_name_prefix="neuronode-receipt")
 
     async def switch(self, profile: str, **options: Unpack[Options]) -> Receipt:
-        """Make `profile` the active one. Raises `UnknownProfile` and `UnprovenProfile` too."""
+        """Make `profile` the active one. Raises `UnknownProfile`, `UntilIsOver` and `UnprovenProfile` too."""
         order = ChangeOrder("switch", **options)
 
         def prepare(before: ControlState | None) -> ChangeTarget:
             state = require_state(before)
+            if order.until is not None and order.until <= self._clock():
+                raise UntilIsOver("The time until which it was to hold has passed.")
             return self._admitted(ChangeTarget(profile, state.profiles, state.bindings), state, order)
 
         return await self._change(order, prepare)

@@ -15,7 +15,7 @@ from typing import Protocol, Unpack
 
 from sqlalchemy import Connection
 
-from neuronode_router.control.change import REASON_LIMIT, ChangeTarget, Options
+from neuronode_router.control.change import REASON_LIMIT, ChangeTarget, Options, naming
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.outage_probes import OutageProbes
 from neuronode_router.control.policy_known import Members, unusable
@@ -55,6 +55,9 @@ from neuronode_router.storage.lease import Fence, Lease
 from neuronode_router.threads import in_thread
 
 logger = logging.getLogger(__name__)
+
+RELEASED = "hold released"
+"""What the audit log says of a release, before the reason given."""
 
 LEASE = "policy"
 """Under which name the lease of the acting worker is kept."""
@@ -127,10 +130,7 @@ class Policies:
     async def _put(self, policy: Policy, options: Options, file: Path | None) -> Receipt:
         before = await self.in_force()
         changed = "; ".join(difference(before, policy)) or "nothing"
-        options["reason"] = "; ".join(text for text in (changed, options.get("reason", "")) if text)[
-            :REASON_LIMIT
-        ]
-
+        options["reason"] = naming(changed, options.get("reason", ""))
         unchanged = {rule.name for rule in policy.rules if rule in before.rules}
 
         def along(connection: Connection, entry: AuditEntry) -> None:
@@ -170,6 +170,7 @@ class Policies:
             )
             return _target(state, decide(policy, memory, released, now=now))
 
+        options["reason"] = naming(RELEASED, options.get("reason", ""))
         return await self._manager.act("policy", prepare, **options)
 
     async def in_force(self) -> Policy:

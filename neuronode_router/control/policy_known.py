@@ -25,32 +25,36 @@ Members = Callable[[OutageTarget], Collection[str]]
 def unusable(policy: Policy, state: ControlState, host: HostFacts, members: Members) -> Iterator[Problem]:
     """Yield what a policy names that nobody has, and outage rules that lead to what fails. Never raises."""
     found = [
-        *((place, text) for place, want in policy.names() for text in _unknown(want, state, host)),
-        *((place, text) for place, rule in policy.outages() for text in _pointless(rule, members)),
+        *((place, *said) for place, want in policy.names() for said in _unknown(want, state, host)),
+        *((place, *said) for place, rule in policy.outages() for said in _pointless(rule, members)),
     ]
-    for place, text in found:
-        yield Problem("policy_unknown", text, "Correct it, or add what is missing first.", path=place)
+    for place, text, fix in found:
+        yield Problem("policy_unknown", text, fix, path=place)
 
 
-def _pointless(rule: PolicyRule, members: Members) -> Iterator[str]:
+def _pointless(rule: PolicyRule, members: Members) -> Iterator[tuple[str, str]]:
     assert isinstance(rule.trigger, OutageTrigger)
     target = rule.trigger.target
     failing = set(members(target))
     if not failing:
-        yield f"This proxy has no deployment of {target.named} {target.name!r}."
+        fix = f"Name one that a deployment of the configuration has as its {target.named}."
+        yield f"This proxy has no deployment of {target.named} {target.name!r}.", fix
     elif rule.want.group is not None:
         spared = set(members(OutageTarget(OutageScope.GROUP, rule.want.group)))
         if spared and spared <= failing:
-            yield f"All of {rule.want.group!r} is of {target.named} {target.name!r} too: it would fail with it."
+            text = (
+                f"All of {rule.want.group!r} is of {target.named} {target.name!r} too: it would fail with it."
+            )
+            yield text, "Name a group with a deployment elsewhere."
 
 
-def _unknown(want: Want, state: ControlState, host: HostFacts) -> list[str]:
+def _unknown(want: Want, state: ControlState, host: HostFacts) -> Iterator[tuple[str, str]]:
     profiles = state.profiles.profiles
-    found = []
+    tasks = profiles[state.active].tasks
     if want.profile is not None and want.profile not in profiles:
-        found.append(f"There is no profile {want.profile!r}.")
-    if want.task is not None and want.task not in profiles[state.active].tasks:
-        found.append(f"No profile has a task {want.task!r}.")
+        yield f"There is no profile {want.profile!r}.", f"Name one of {', '.join(sorted(profiles))}."
+    if want.task is not None and want.task not in tasks:
+        yield f"No profile has a task {want.task!r}.", f"Name one of {', '.join(sorted(tasks))}."
     if want.group is not None and want.group not in host.groups:
-        found.append(f"This proxy has no model group {want.group!r}.")
-    return found
+        fix = "Name a model_name of the configuration, or add the group to it first."
+        yield f"This proxy has no model group {want.group!r}.", fix

@@ -95,12 +95,12 @@ class RolloutStore:
             where = {"wanted": seen.id, "seen_phase": seen.phase.value, "seen_since": seen.since_revision}
             connection.execute(_WATCH, {**where, "held": seen.held, "watched_at": seen.watched_at})
 
-    def begin(self, connection: Connection, begun: Rollout, entry: AuditEntry) -> None:
-        """Write a new rollout, in the transaction of its first revision."""
+    def begin(self, connection: Connection, begun: Rollout, why: str, entry: AuditEntry) -> None:
+        """Write a new rollout and why there is one, in the transaction of its first revision."""
         begun = replace(begun, since_revision=entry.revision)
         RolloutOutcomeStore.forget(connection)
         connection.execute(insert(rollout), {"id": begun.id, **_columns(begun)})
-        _note(connection, begun, NextAct(Act.START, entry.reason), entry)
+        _note(connection, begun, NextAct(Act.START, why), entry)
 
     def change(
         self, connection: Connection, changed: Rollout, done: NextAct, entry: AuditEntry, fence: Fence | None

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Unpack
 
-from neuronode_router.control.change import REASON_LIMIT, ChangeTarget, Options
+from neuronode_router.control.change import REASON_LIMIT, ChangeTarget, Options, naming
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.rollout_store import RolloutEvent, RolloutStore
 from neuronode_router.domain import Actor, Canary, ControlState, Profile, Receipt, edited_name
@@ -96,6 +96,7 @@ class Rollouts:
         """
         if missing := sorted(self._unrecorded & {guard.metric for guard in plan.guards}):
             raise FactNotRecorded(f"Nothing is recorded here by which {missing[0]} could be watched.")
+        reason = options.get("reason", "")
         name, salt = f"r-{secrets.token_hex(4)}", secrets.token_hex(16)
 
         def prepare(state: ControlState) -> ChangeTarget:
@@ -115,9 +116,10 @@ class Rollouts:
             )
             return replace(
                 self._target(state, begun),
-                along=lambda connection, entry: self._store.begin(connection, begun, entry),
+                along=lambda connection, entry: self._store.begin(connection, begun, reason, entry),
             )
 
+        options["reason"] = naming(f"rollout {Act.START}", reason)
         return await self._manager.act("rollout", prepare, **options)
 
     async def act(self, act: Act, name: str | None = None, **options: Unpack[Options]) -> Receipt:
@@ -132,6 +134,7 @@ class Rollouts:
             findings = self._view(running).findings if act in (Act.ABORT, Act.PROMOTE) else ()
             return self._changed(state, running, NextAct(act, reason, findings), None)
 
+        options["reason"] = naming(f"rollout {act}", reason)
         return await self._manager.act("rollout", prepare, **options)
 
     async def running(self) -> RolloutView | None:

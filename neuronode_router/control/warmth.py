@@ -48,7 +48,10 @@ class Warmth(Protocol[Up]):
     async def outlook(
         self, before: ControlState, after: ChangeTarget, order: ChangeOrder
     ) -> WarmReport | None:
-        """Return what a change would do about local models, and do nothing. Never raises."""
+        """Return what a change would do about local models, and do nothing.
+
+        Raises `WarmFailed` on a dry run of what would be refused.
+        """
         ...
 
     def drain(self, up: Up) -> None:
@@ -101,7 +104,10 @@ class WarmChanges:
             self._warmth.drain(warmed.up)
 
     async def then(self, warmed: WarmedChange | None, outcome: ChangeResult) -> WarmReport | None:
-        """Return what becomes of the models. What was committed is committed, so nothing here is a failure."""
+        """Return what becomes of the models. What was committed is committed, so nothing here is a failure.
+
+        On a dry run it raises `WarmFailed` for what would be refused.
+        """
         warmth, before, target, order = self._warmth, outcome.before, outcome.target, outcome.order
         if warmth is None or before is None or target is None or not outcome.changed:
             return None
@@ -116,7 +122,7 @@ class WarmChanges:
     async def outlook(
         self, order: ChangeOrder, before: ControlState, target: ChangeTarget
     ) -> WarmReport | None:
-        """Return what a change would do about the models; None where it would do nothing. Never raises."""
+        """Return what a change would do about the models; None where it would do nothing. Raises as `then`."""
         if self._warmth is None or self._warmth.mode(order) == "off":
             return None
         return await self._warmth.outlook(before, target, order)

@@ -12,6 +12,7 @@ import logging
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import litellm
 from fastapi import FastAPI
@@ -25,6 +26,9 @@ from neuronode_router.litellm_plugin.seams import Part
 from neuronode_router.settings import Settings, process_environment
 
 logger = logging.getLogger(__name__)
+
+RETIRE_SECONDS = 5.0
+"""How long a worker that ends may take to say so and to carry away what it has counted."""
 
 PROXY_MODULE = "litellm.proxy.proxy_server"
 
@@ -54,6 +58,8 @@ def start(mount: Callable[[FastAPI], None]) -> None:
     gc.enable()  # `neuronode serve` keeps it off until here
     _life = asyncio.get_running_loop().create_task(_runtime.run(), name="neuronode")
     _life.add_done_callback(_report_end)
+    if Part.RETIRING not in off:
+        _retire_at_shutdown(proxy, _life)
 
 
 def runtime() -> Runtime:
@@ -88,6 +94,22 @@ def _config_file(environ: Mapping[str, str]) -> Path | None:
     except (ValueError, KeyError, TypeError):
         path = given
     return Path(path) if path else None
+
+
+def _retire_at_shutdown(proxy: Any, life: asyncio.Task[None]) -> None:
+    """Have this worker retire before LiteLLM closes what it has.
+
+    Later nothing runs any more: when the server has shut down it raises the signal again that ended it, which ends the
+    process at once.
+    """
+    theirs = proxy.proxy_shutdown_event
+
+    async def ended(**said: object) -> None:
+        life.cancel()
+        await asyncio.wait({life}, timeout=RETIRE_SECONDS)
+        await theirs(**said)
+
+    proxy.proxy_shutdown_event = ended
 
 
 def _report_end(life: asyncio.Task[None]) -> None:

@@ -36,6 +36,7 @@ class Part(StrEnum):
     MIRRORING = "shadow comparisons"
     LIMITS = "limits by the group that bindings, overrides and `auto` choose"
     BUDGETS = "live budgets"
+    RETIRING = "an orderly end of workers"
 
 
 class Era(StrEnum):
@@ -188,6 +189,7 @@ SEAMS = (
     Seam(Part.USAGE, _LOGGER + "async_log_failure_event", _EVENT),
     Seam(Part.USAGE, _LOGGER + "async_post_call_failure_hook", _FAILED),
     Seam(Part.USAGE, "litellm:model_cost"),
+    Seam(Part.RETIRING, _PROXY + "proxy_shutdown_event", ("worker_heartbeat",)),
     Seam(Part.ADMISSION, "litellm.proxy.auth.auth_checks:can_key_call_resolved_model", _RESOLVED),
     Seam(Part.ADMISSION, _LOGGER + "async_pre_call_deployment_hook", ("kwargs", "call_type")),
     Seam(Part.ADMISSION, _LOGGER + "async_filter_deployments", _FILTER),

@@ -5,6 +5,7 @@ It decides nothing itself, and nothing here is on the request path.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +23,11 @@ from neuronode_router.usage.finished import FinishedRequest
 from neuronode_router.usage.service import UsageService
 from neuronode_router.usage.store import UsageStore
 from neuronode_router.usage.writer import UsageWriter
+
+STOP_SECONDS = 1.0
+"""How long a worker that stops waits for LiteLLM to say how its last requests ended."""
+
+LOOK_SECONDS = 0.01
 
 
 class UsageWiring:
@@ -69,7 +75,15 @@ class UsageWiring:
         return self._store.costs_by_team(began.timestamp())
 
     async def stop(self) -> None:
-        """Flush a last time. Never raises for a dead store: then what was counted is lost."""
+        """Flush a last time. Never raises for a dead store: then what was counted is lost.
+
+        LiteLLM tells in the background how requests ended: what it has answered already is waited for.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                while self.hooks.awaits:  # noqa: ASYNC110  LiteLLM gives no event for what it logs
+                    await asyncio.sleep(LOOK_SECONDS)
+        self.hooks.sweep(last=True)
         with contextlib.suppress(NeuronodeError):
             await self.flush()
 

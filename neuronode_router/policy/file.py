@@ -44,6 +44,7 @@ from neuronode_router.policy.document import (
     canonical,
 )
 from neuronode_router.safe_yaml import Source, YamlCaps, read_yaml
+from neuronode_router.wrong_value import WrongValue, fix_of, place_of, said_of
 
 CAPS = YamlCaps(bytes=64 * 1024, depth=6, nodes=4000)
 
@@ -60,32 +61,36 @@ def _known_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:  # unknown, a path, a directory
-        raise ValueError("there is no such time zone here; names are those of IANA: Europe/Berlin") from error
+        raise WrongValue(
+            "there is no such time zone here", "Write an IANA name, as Europe/Berlin."
+        ) from error
 
 
 def _clock(text: str) -> str:
-    if not re.fullmatch(r"[0-2]\d:[0-5]\d", text, re.ASCII):
-        raise ValueError('a time of day is written "20:00"')
-    time.fromisoformat(text)
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text, re.ASCII):
+        raise WrongValue("this is no time of day", 'Write it as "20:00", in quotes.')
     return text
 
 
 def _day(text: str) -> str:
-    date.fromisoformat(text)
+    try:
+        date.fromisoformat(text)
+    except ValueError as error:
+        raise WrongValue("this is no date", 'Write it as "2026-12-24", in quotes.') from error
     return text
 
 
 def _printable(text: str) -> str:
     """Names are told in one line: of why something is active, of logs and of the audit log."""
     if not text.isprintable():
-        raise ValueError("the name has control characters")
+        raise WrongValue("the name has control characters", "Remove them.")
     return text
 
 
 def _duration(text: object) -> float:
     seconds = seconds_of(text) if isinstance(text, str) else None
     if seconds is None:
-        raise ValueError("a duration is written 30s, 10m or 2h")
+        raise WrongValue("this is no duration", "Write it as 30s, 10m or 2h.")
     return seconds
 
 
@@ -112,7 +117,7 @@ class _Entry(BaseModel):
         if isinstance(given, Mapping):
             for key, value in given.items():
                 if value is None:
-                    raise ValueError(f"{key!r} has no value: give it one, or leave the key out")
+                    raise WrongValue("the key has no value", "Give it one, or leave it out.", key=str(key))
         return given
 
 
@@ -125,9 +130,11 @@ class _Want(_Entry):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.task is None) != (self.group is None):
-            raise ValueError("task and group belong together")
+            raise WrongValue("task and group belong together", "Write both, or neither.")
         if sum(each is not None for each in (self.profile, self.task, self.max_tier)) != 1:
-            raise ValueError("exactly one of profile, task with group, max_tier")
+            raise WrongValue(
+                "it wants nothing, or several things", "Write one of profile, task with group, max_tier."
+            )
         return self
 
     def made(self) -> Want:
@@ -150,7 +157,7 @@ class _Window(_Entry):
     @model_validator(mode="after")
     def _when(self) -> Self:
         if self.days and self.dates:
-            raise ValueError("days or on, not both")
+            raise WrongValue("days and on exclude each other", "Write only one of them.")
         return self
 
     def made(self) -> ScheduleWindow:
@@ -195,7 +202,9 @@ class _Outage(_Entry):
     @model_validator(mode="after")
     def _one_target(self) -> Self:
         if len(self._named()) != 1:
-            raise ValueError("exactly one of group, provider, api_base")
+            raise WrongValue(
+                "it watches nothing, or several things", "Write one of group, provider, api_base."
+            )
         return self
 
     def _named(self) -> list[OutageTarget]:
@@ -240,11 +249,13 @@ class _Rule(_Entry):
     def _one_trigger(self) -> Self:
         found = [each for each in (self.budget, self.outage, self.latency) if each is not None]
         if len(found) != 1:
-            raise ValueError("exactly one of budget, outage, latency")
+            raise WrongValue("the rule has no trigger, or several", "Write one of budget, outage, latency.")
         if found[0].back >= found[0].enter:
-            raise ValueError("return must be below enter: between the two nothing changes")
+            raise WrongValue("return is not below enter", "Lower it: between the two nothing changes.")
         if self.outage is not None and self.then.group is not None and self.then.group == self.outage.group:
-            raise ValueError("the task would go to the very group that fails")
+            raise WrongValue(
+                "the task would go to the very group that fails", "Name another group.", key="then"
+            )
         return self
 
     def made(self) -> PolicyRule:
@@ -307,11 +318,9 @@ def _read(document: Mapping[str, Any], source: Source) -> tuple[Policy | None, t
 
 def _problem(source: Source, detail: ErrorDetails) -> Problem:
     unknown = detail["type"] == "extra_forbidden"
-    fix = "Remove it or correct its spelling." if unknown else "Correct it."
-    if detail["type"] == "string_type":
-        fix = _QUOTE
-    message = "This key is not known." if unknown else f"{detail['msg'].removeprefix('Value error, ')}."
-    return source.problem("policy_invalid", detail["loc"], message, fix)
+    fix = _QUOTE if detail["type"] == "string_type" else fix_of(detail)
+    message = "This key is not known." if unknown else f"{said_of(detail)}."
+    return source.problem("policy_invalid", place_of(detail), message, fix)
 
 
 def _repeated(source: Source, policy: Policy) -> Iterator[Problem]:
@@ -332,4 +341,4 @@ def _undecided(source: Source, policy: Policy) -> Iterator[Problem]:
     named = any(want.profile is not None for place, want in policy.names() if place != "default")
     if named and policy.default is None:
         message = "Windows or rules name profiles, and nothing says which one is active where none applies."
-        yield source.problem("policy_no_default", (), message, "Add `default: <profile>`.")
+        yield source.problem("policy_no_default", ("default",), message, "Add `default: <profile>`.")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Unpack
 
-from neuronode_router.control.change import Along, ChangeTarget, Options
+from neuronode_router.control.change import Along, ChangeTarget, Options, naming
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.domain import AUTO, Actor, ControlState, Receipt, Shadow
 from neuronode_router.errors import ShadowRefused, UnknownProfile, UnknownShadow, UnknownTask
@@ -94,7 +94,7 @@ class Shadows:
             _require_startable(begun, state)
             return _unchanged(state, lambda connection, entry: self._store.begin(connection, begun, entry))
 
-        options["reason"] = _with(options.get("reason", ""), _told(begun))
+        options["reason"] = naming(_told(begun), options.get("reason", ""))
         return await self._manager.act("shadow", prepare, **options)
 
     async def stop(self, name: str, **options: Unpack[Options]) -> Receipt:
@@ -107,7 +107,7 @@ class Shadows:
                 raise ShadowRefused(f"The shadow comparison {name} is over: {over.why}.")
             return _unchanged(state, lambda connection, entry: self._store.end(connection, name, why, entry))
 
-        options["reason"] = _with(options.get("reason", ""), f"shadow {name} ends")
+        options["reason"] = naming(f"shadow {name} ends", options.get("reason", ""))
         return await self._manager.act("shadow", prepare, **options)
 
     async def end(self, name: str, why: str) -> Receipt | None:
@@ -180,7 +180,3 @@ def _told(begun: Shadow) -> str:
         f"shadow {begun.id}: {begun.profile} answers {begun.share * 100 / WHOLE:g} % once more until {until} "
         f"for at most {begun.budget_usd:g} USD{judge}{texts}"
     )
-
-
-def _with(reason: str, told: str) -> str:
-    return f"{told}; {reason}" if reason else told

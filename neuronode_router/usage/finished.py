@@ -18,7 +18,7 @@ OTHER = "other"
 
 
 class RequestOutcome(StrEnum):
-    """How a request ended: three good ends, and the classes of errors."""
+    """How a request ended: three good ends, what was refused before anybody was asked, and the classes of errors."""
 
     ANSWERED = "answered"
     CACHED = "cached"
@@ -35,6 +35,14 @@ class RequestOutcome(StrEnum):
     BAD_REQUEST = "bad_request"
     UNAVAILABLE = "unavailable"
     """The provider failed, or could not be reached."""
+    REFUSED_RESIDENCY = "refused_residency"
+    """Its data would have left where a profile, a team or the key keeps it."""
+    REFUSED_PERSONAL_DATA = "refused_personal_data"
+    """It holds personal data, and a rule says where that may go."""
+    REFUSED_ACCESS = "refused_access"
+    """Its caller may not use what it asks for, or nobody could check that."""
+    REFUSED_FIT = "refused_fit"
+    """No deployment can hold it."""
     LOST = "lost"
     """LiteLLM never said how it ended."""
     OTHER = "other"
@@ -42,6 +50,16 @@ class RequestOutcome(StrEnum):
 
 GOOD_ENDS = frozenset({RequestOutcome.ANSWERED, RequestOutcome.CACHED, RequestOutcome.CANCELLED})
 """Every other outcome is an error."""
+
+REFUSALS = frozenset(
+    {
+        RequestOutcome.REFUSED_RESIDENCY,
+        RequestOutcome.REFUSED_PERSONAL_DATA,
+        RequestOutcome.REFUSED_ACCESS,
+        RequestOutcome.REFUSED_FIT,
+    }
+)
+"""What was refused here, and by no provider."""
 
 
 class UsageKey(NamedTuple):

@@ -29,9 +29,11 @@ class Whereabouts:
     unknown: int = 0
     """Sent to a deployment without a known place, or counted before places were."""
     unasked: int = 0
-    """Answered from LiteLLM's cache, or given up beforehand: nobody was asked. What admission refuses is no request
-    that usage counts.
-    """
+    """Answered from LiteLLM's cache, refused for another reason, or given up beforehand: nobody was asked."""
+    refused_residency: int = 0
+    """Refused, for they would have left where their data must stay."""
+    refused_personal_data: int = 0
+    """Refused, for they hold personal data."""
     unattributed: int = 0
     """Requests of any team that were counted without telling teams apart: they may be this one's."""
     places: Counter[str] = field(default_factory=Counter)
@@ -54,6 +56,8 @@ def whereabouts(
 
 def _kind(key: UsageKey, is_within: Callable[[str], bool]) -> str:
     if not key.location:
+        if key.outcome in (RequestOutcome.REFUSED_RESIDENCY, RequestOutcome.REFUSED_PERSONAL_DATA):
+            return str(key.outcome)
         asked = (key.deployment and key.outcome != RequestOutcome.CACHED) or key.served_group == OTHER
         return "unknown" if asked else "unasked"
     places = key.location.split("+")

@@ -124,12 +124,21 @@ class ModelWarmUp:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
             self._waited += time.monotonic() - began
-        missing = (target for plan in self._plans.values() for target in plan.missing)
-        cold = self._told.cold | {target.key for target in missing}
+        self._require_warm(self._missing())
+        return bool(self._told.loaded or self._told.failed or self._told.unloaded)
+
+    def foresee(self) -> None:
+        """Raise `WarmFailed` where `first` would, as far as its plans can tell."""
+        self._require_warm(set() if self._orders.pull else self._missing())
+
+    def _missing(self) -> set[Weights]:
+        return {target.key for plan in self._plans.values() for target in plan.missing}
+
+    def _require_warm(self, missing: set[Weights]) -> None:
+        cold = self._told.cold | missing
         groups = [group for group in self._ask.groups if self._ask.fleet.depends_on(group, cold)]
         if groups and not self._orders.force:
             raise WarmFailed(self._problems(groups))
-        return bool(self._told.loaded or self._told.failed or self._told.unloaded)
 
     async def then(self) -> WarmReport:
         """Let go and load what had to wait for the commit, and report. Never raises."""

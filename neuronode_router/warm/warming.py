@@ -127,8 +127,13 @@ class Warming:
     async def outlook(
         self, before: ControlState, after: ChangeTarget, order: ChangeOrder
     ) -> WarmReport | None:
-        """Return what a change would do about local models, and do nothing. Never raises."""
+        """Return what a change would do about local models, and do nothing.
+
+        Raises `WarmFailed` on a dry run of what would be refused, as far as its servers can tell beforehand.
+        """
         up = await self.begin(before, after, order)
+        if up is not None and order.dry_run and self.mode(order) == "wait":
+            up.foresee()
         return None if up is None or is_empty(up.report()) else up.report()
 
     async def go_on(self, before: ControlState, after: ChangeTarget, order: ChangeOrder) -> WarmReport | None:

@@ -13,7 +13,7 @@ import pytest
 from admin_api.http.endpoints import Endpoint
 from admin_api.http.guard import MAX_BODY_BYTES
 from admin_api.http.limits import MAX_STREAMS
-from admin_api.http.problems import KINDS, TYPE_PREFIX
+from admin_api.http.problems import KINDS, NO_ROUTE, TYPE_PREFIX
 from admin_api.http.writes import REPLAYED_HEADER
 from admin_api.router import ENDPOINTS, PREFIX, SECOND_PREFIX
 from neuronode_router import access
@@ -39,7 +39,7 @@ def test_every_error_is_in_the_table_with_its_status() -> None:
     """The table of errors and the code agree, row by row."""
     rows = set(re.findall(r"^\| (\d{3}) \| `(\w+)` \|", PAGE, flags=re.MULTILINE))
 
-    assert rows == {(str(kind.status), code) for code, kind in KINDS.items()}
+    assert rows == {(str(kind.status), code) for code, kind in {**KINDS, **NO_ROUTE}.items()}
 
 
 def test_every_problem_of_the_access_file_is_explained() -> None:

@@ -17,6 +17,7 @@ from neuronode_router.policy.rules import RuleMemory
 from neuronode_router.storage.lease import Lease
 from tests.admin_api.world import BASE, World, running_world
 from tests.support.metering import value
+from tests.support.waiting import eventually
 
 POLICY = f"{PREFIX}/policy"
 ANY = {"If-Match": "*"}
@@ -160,6 +161,7 @@ async def test_a_switch_is_held_until_it_is_released(world: World) -> None:
     assert held["now"]["hold"]["profile"] == "premium"
     assert released.json()["profile"] == "cost_effective"
     assert (again.status_code, again.json()["code"]) == (409, "nothing_held")
+    assert (await world.manager.audit(limit=1))[0].reason == "hold released"
 
 
 async def test_a_timed_switch_works_without_a_policy(world: World) -> None:
@@ -168,7 +170,9 @@ async def test_a_timed_switch_works_without_a_policy(world: World) -> None:
     async with world.client() as admin:
         await admin.post(f"{BASE}/switch", json={"profile": "cost_effective", "until": time.time() + 3600})
         assert (await shown(world))["now"]["level"] == "manual"
-    await world.manager.switch("cost_effective", actor=Actor("anna"), until=1.0)
+    soon = time.time() + 0.5
+    await world.manager.switch("cost_effective", actor=Actor("anna"), until=soon)
+    await eventually(lambda: time.time() > soon)
 
     assert (await act(world)).profile == before
 

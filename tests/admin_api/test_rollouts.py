@@ -253,11 +253,16 @@ async def test_pause_resume_abort(world: World) -> None:
 
     async with world.client() as admin:
         words = ("resume", "pause", "pause", "resume", "abort", "abort")
-        answers = [await admin.post(f"{ROLLOUTS}/{name}/{act}") for act in words]
+        answers = [await admin.post(f"{ROLLOUTS}/{name}/{act}", json={"reason": "so"}) for act in words]
         unknown = await admin.post(f"{ROLLOUTS}/r-nothing/abort")
 
     assert [answer.status_code for answer in answers] == [409, 200, 409, 200, 200, 409]
     assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_rollout")
+    rows = await world.manager.audit(action="rollout")
+    assert [row.reason for row in rows] == [
+        "conversations moved; rollout abort; so",
+        *("rollout resume; so", "rollout pause; so", "rollout start"),
+    ]
 
 
 async def test_a_switch_goes_before(world: World) -> None:

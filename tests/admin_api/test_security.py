@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from admin_api.http import guard
 from admin_api.http.endpoints import Endpoint
 from admin_api.http.guard import MAX_BODY_BYTES
-from admin_api.http.problems import KINDS, MEDIA_TYPE, TASK_KINDS
+from admin_api.http.problems import KINDS, MEDIA_TYPE, NO_ROUTE, TASK_KINDS
 from admin_api.router import ENDPOINTS, PREFIX, SECOND_PREFIX
 from neuronode_router import errors
 from tests.admin_api.world import BASE, CANARY, KNOWN_CALL, World
@@ -322,7 +322,7 @@ async def test_answers_are_not_stored_nor_shared_across_origins(world: World) ->
         )
 
     assert [answer.headers["cache-control"] for answer in answers] == ["no-store"] * 4
-    assert preflight.status_code == 405
+    assert preflight.status_code == 401
     for answer in (*answers, preflight):
         assert not any(name.startswith("access-control-") for name in answer.headers)
 
@@ -380,4 +380,4 @@ def test_every_error_of_the_package_has_a_presentation() -> None:
         if isinstance(error, type) and issubclass(error, errors.NeuronodeError)
     }
 
-    assert codes - not_over_http <= {*KINDS, *TASK_KINDS}
+    assert codes - not_over_http <= {*KINDS, *TASK_KINDS, *NO_ROUTE}

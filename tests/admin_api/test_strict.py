@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from admin_api.router import PREFIX
+from admin_api.router import PREFIX, SECOND_PREFIX
 from tests.admin_api.world import BASE, World
+from tests.support.waiting import eventually
 
 ROLLOUTS, SHADOWS, SWITCH = f"{PREFIX}/rollouts", f"{PREFIX}/shadows", f"{BASE}/switch"
 RATE = {"metric": "error_rate", "at_most": 0.1}
@@ -43,7 +44,6 @@ def switch(**said: Any) -> dict[str, Any]:
         (SHADOWS, shadow(sample_text="yes")),
         (SHADOWS, shadow(max_concurrency=True)),
         (SHADOWS, shadow(budget_usd="1")),
-        (SWITCH, switch(until=time.time() - 100)),
         (SWITCH, switch(until=time.time() + 1000, hold=True)),
         (SWITCH, switch(until=str(time.time() + 1000))),
         (SWITCH, switch(hold=1)),
@@ -96,3 +96,54 @@ async def test_a_query_is_text(world: World) -> None:
 
     assert (listed.status_code, edited.status_code) == (200, 200)
     assert edited.json()["dry_run"] is True
+
+
+async def test_a_switch_until_a_time_that_has_passed_is_refused(world: World) -> None:
+    """Nothing would be held; a dry run says so too."""
+    async with world.client() as admin:
+        answers = [
+            await admin.post(SWITCH, json=switch(until=time.time() - 100, dry_run=dry))
+            for dry in (True, False)
+        ]
+
+    assert [(each.status_code, each.json()["code"]) for each in answers] == [(422, "until_is_over")] * 2
+
+
+async def test_a_switch_that_is_repeated_after_its_time_finds_its_first_answer(world: World) -> None:
+    """Whoever never saw the receipt asks again under the same key."""
+    soon = time.time() + 0.5
+    body, once = switch(until=soon, dry_run=False), {"Idempotency-Key": "once"}
+    async with world.client() as admin:
+        first = await admin.post(SWITCH, json=body, headers=once)
+        await eventually(lambda: time.time() > soon)
+        again = await admin.post(SWITCH, json=body, headers=once)
+
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.json()["revision"] == first.json()["revision"]
+    assert again.headers["idempotency-replayed"] == "true"
+
+
+@pytest.mark.parametrize("prefix", [PREFIX, SECOND_PREFIX])
+async def test_what_no_route_takes_is_a_problem_too(world: World, prefix: str) -> None:
+    """The framework's own answers are none of ours: another method, another path."""
+    async with world.client() as admin:
+        wrong = [
+            await admin.request(method, prefix + path)
+            for method, path in (("DELETE", "/rollouts"), ("PATCH", "/policy"), ("PUT", "/reload"))
+        ]
+        nowhere = [await admin.get(prefix + path) for path in ("/rollouts/x/y/z", "/policy/nothing")]
+
+    assert [each.json()["code"] for each in (*wrong, *nowhere)] == [
+        *["method_not_allowed"] * 3,
+        *["no_such_path"] * 2,
+    ]
+    assert {each.headers["content-type"] for each in (*wrong, *nowhere)} == {"application/problem+json"}
+    assert [each.headers["allow"] for each in wrong] == ["GET, POST", "GET, PUT", "POST"]
+
+
+async def test_who_is_unknown_is_told_of_no_path(world: World) -> None:
+    """Without a key every path answers alike."""
+    async with world.client(None) as nobody:
+        answers = [await nobody.get(f"{SECOND_PREFIX}{path}") for path in ("/rollouts", "/nothing")]
+
+    assert {each.status_code for each in answers} == {401}

@@ -18,7 +18,7 @@ from neuronode_router.classifier import Layer
 from neuronode_router.classifier.classification import KINDS as DETAILS
 from neuronode_router.control.checks import DEAD_MAPPING
 from neuronode_router.control.manager import FILES, FILES_CHANGED
-from neuronode_router.control.policies import POLICY_ACTOR
+from neuronode_router.control.policies import POLICY_ACTOR, RELEASED
 from neuronode_router.control.policy_file import POLICY_FILE
 from neuronode_router.control.transition import CAP, HOLD, MOVED, POLICY, TRIED
 from neuronode_router.domain import AckState, Action, OnOverload, Reason, Step, Stickiness, Tier
@@ -69,7 +69,10 @@ VOCABULARIES = {
     "action": get_args(Action),
     "actor": {actor.name.replace(" ", "_") for actor in (FILES, POLICY_ACTOR, POLICY_FILE)},
     "basis": Basis,
-    "because": {MOVED.replace(" ", "_"), FILES_CHANGED.replace(" ", "_")},
+    "because": {
+        *(said.replace(" ", "_") for said in (MOVED, FILES_CHANGED, RELEASED)),
+        *(f"rollout_{act}" for act in ("start", "promote", "abort", "pause", "resume")),
+    },
     "cell": State,
     "deed": {name.removeprefix("@") for name in (TRIED, POLICY, HOLD, CAP)},
     "gate": get_args(GateMode),

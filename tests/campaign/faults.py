@@ -13,17 +13,18 @@ import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 from redis import Redis
 
+from tests.campaign.bad_providers import misbehave
 from tests.campaign.link import Link, LinkState
 from tests.support.history import Seen
 from tests.support.proxy import Proxy
-from tests.support.servers import PostgresServer, RedisServer
+from tests.support.servers import PostgresServer, RedisServer, free_port
 from tests.support.traffic import Driver
 from tests.support.upstream import Upstream
 
@@ -33,6 +34,7 @@ DISK_MEGABYTES = 32
 JUMP_SECONDS = 3600
 CLOCK = Path(__file__).parent / "clock"
 """The folder whose `sitecustomize` moves the clock of a process that has it on its path."""
+ROOT = CLOCK.parents[2]
 
 
 @dataclass(slots=True)
@@ -47,12 +49,27 @@ class Site:
     """The file that says how far ahead the wall clock of this proxy is."""
     disk: Path | None = None
     """A small file system of its own, with all that the proxy writes; None without."""
+    earlier: str = ""
+    """Where the code of an earlier release is, as long as it runs that; see `earlier`."""
     down: list[list[float]] = field(default_factory=list)
     """From when until when it was meant to be down, on the clients' clock."""
+    killed: list[float] = field(default_factory=list)
+    """When it was killed, on the same clock."""
+
+    @property
+    def is_earlier(self) -> bool:
+        """Whether it runs an earlier release."""
+        return bool(self.earlier)
 
     def excuses(self, seen: Seen) -> bool:
         """Return whether a request met a proxy that was killed on purpose."""
         return any(seen.sent_at <= until and seen.answered_at >= since - 60 for since, until in self.down)
+
+    def renew(self) -> None:
+        """Have the next start be of this release."""
+        path = self.proxy.environ.get("PYTHONPATH", "")
+        environ = {**self.proxy.environ, "PYTHONPATH": path.replace(self.earlier, str(ROOT))}
+        self.proxy.environ, self.earlier = environ, ""
 
     def excused(self) -> list[float]:
         """Open a window in which it is meant to be down, and return it; it ends when its end is written."""
@@ -69,13 +86,20 @@ class Faults:
     redis: RedisServer
     upstream: Upstream
     rng: random.Random
+    broken: list[str] = field(default_factory=list)
+    """Sentences about what should not have happened."""
 
     def all(self) -> Mapping[str, Callable[[], Undo]]:
         """Return what can go wrong: each begins a fault and returns how it ends."""
         site = self.rng.choice(self.sites)
         found: dict[str, Callable[[], Undo]] = {
-            "proxy killed": lambda: _down(site, site.proxy.kill),
-            "proxy restarted": lambda: _down(site, site.proxy.stop),
+            "proxy killed": lambda: _killed(site),
+            "proxy restarted": lambda: _stopped(site),
+            "all restarted, one by one": lambda: _called(self._restart_all, _nothing),
+            "second proxy on the files of one": lambda: _twin(site),
+            "providers that do every wrong": lambda: _called(
+                lambda: self.broken.extend(misbehave([each.proxy for each in self.sites])), _nothing
+            ),
             "proxy frozen": lambda: _frozen(site.proxy.processes()),
             "proxy without file handles": lambda: _without_handles(site),
             "SQL killed": lambda: _called(self.postgres.kill, self.postgres.start),
@@ -100,6 +124,17 @@ class Faults:
             found["disk of one full"] = lambda: _full(site)
         return found
 
+    def upgrade(self) -> None:
+        """Restart each proxy on this release while the others serve: they share a database all the time."""
+        for site in self.sites:
+            start = _stopped(site)
+            site.renew()
+            start()
+
+    def _restart_all(self) -> None:
+        for site in self.sites:
+            _stopped(site)()
+
     def missing(self) -> list[str]:
         """Return a sentence for each kind of fault that this machine does not allow."""
         full = "full disks: this user may not mount a file system"
@@ -122,11 +157,10 @@ def small_disk(folder: Path) -> Iterator[bool]:
         subprocess.run(["umount", "--lazy", str(folder)], check=False, capture_output=True)
 
 
-def clock_environ(clock: Path) -> dict[str, str]:
-    """Return the environment of a proxy whose wall clock goes by the file `clock`."""
+def clock_environ(clock: Path, code: Path | None = None) -> dict[str, str]:
+    """Return the environment of a proxy whose wall clock goes by the file `clock`, with its code from elsewhere."""
     _set_ahead(clock, 0)
-    root = CLOCK.parents[2]
-    return {"CAMPAIGN_CLOCK": str(clock), "PYTHONPATH": os.pathsep.join(map(str, (CLOCK, root)))}
+    return {"CAMPAIGN_CLOCK": str(clock), "PYTHONPATH": os.pathsep.join(map(str, (CLOCK, code or ROOT)))}
 
 
 def _set_ahead(clock: Path, seconds: float) -> None:
@@ -157,6 +191,25 @@ def _down(site: Site, end: Callable[[], None]) -> Undo:
         window[1] = time.monotonic()
 
     return start
+
+
+def _stopped(site: Site) -> Undo:
+    """Stop a proxy in order; the earlier release lost then what it had not flushed, as by a SIGKILL."""
+    if site.is_earlier:
+        site.killed.append(time.monotonic())
+    return _down(site, site.proxy.stop)
+
+
+def _killed(site: Site) -> Undo:
+    site.killed.append(time.monotonic())
+    return _down(site, site.proxy.kill)
+
+
+def _twin(site: Site) -> Undo:
+    """Start another proxy on the same configuration, profiles and state directory: a start script that ran twice."""
+    twin = replace(site.proxy, port=free_port())
+    twin.start()
+    return twin.stop
 
 
 def _frozen(processes: list[psutil.Process]) -> Undo:

@@ -159,16 +159,21 @@ async def test_a_model_that_a_foreign_group_names_stays(ollama: OllamaServer, tm
 
 
 async def test_what_is_absent_refuses_until_a_pull_is_asked_for(ollama: OllamaServer, tmp_path: Path) -> None:
-    """Nothing is fetched unasked; asked, it is fetched, loaded and switched to."""
+    """Nothing is fetched unasked; asked, it is fetched, loaded and switched to. A dry run says which it will be."""
     models = {"balanced": "old", "premium": "absent"}
     async with warm_world(tmp_path, ollama.url, models, settings=QUICKLY) as world:
-        dry = await switched(world, dry_run=True)
         with pytest.raises(WarmFailed) as refused:
             await switched(world)
+        with pytest.raises(WarmFailed) as foretold:
+            await switched(world, dry_run=True)
+        told = await switched(world, dry_run=True, warm="background")
+        pulling = await switched(world, dry_run=True, pull=True)
         state = await world.manager.current()
         report = await switched(world, pull=True)
 
-    assert "absent:latest is not present" in dry.said[0]
+    assert foretold.value.problems == refused.value.problems
+    assert "absent:latest is not present" in told.said[0]
+    assert names(pulling.missing) == ["absent:latest"]
     assert "not present" in refused.value.problems[0].message
     assert state is not None
     assert state.active == "balanced"

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from fastapi import HTTPException
 from litellm.proxy._types import UserAPIKeyAuth
 
 from neuronode_router.domain import Bend, Canary, HostFacts, Profile, Steering, Tier
@@ -88,12 +89,43 @@ async def test_what_fits_nowhere_is_an_error_of_the_canary(way: Way, counting: C
     assert [one.key.arm for one in found] == ["canary"]
 
 
-async def test_without_a_rollout_a_refusal_leaves_no_mark(way: Way, counting: CountingHooks) -> None:
-    """It belongs to no arm."""
-    refused, found, mark = await ask(way, counting, "strategy", caller="confined")
+@pytest.mark.parametrize(
+    ("model", "caller", "outcome", "decided"),
+    [
+        ("strategy", "confined", "refused_residency", True),
+        ("strategy,chat", "confined", "refused_residency", True),
+        ("@profile/nowhere", "ordinary", "not_found", False),
+        ("chat\n", "ordinary", "bad_request", False),
+    ],
+)
+async def test_what_is_refused_is_counted_with_why(
+    way: Way, counting: CountingHooks, model: str, caller: str, outcome: str, decided: bool
+) -> None:
+    """Without a rollout it belongs to no arm; what was refused before anything was decided says so."""
+    refused, found, mark = await ask(way, counting, model, caller=caller)
 
     assert refused
-    assert (found, mark) == ([], {})
+    assert [(one.key.outcome, one.key.arm, one.key.location) for one in found] == [(outcome, "", "")] * len(
+        model.split(",")
+    )
+    assert {one.key.task for one in found} == (set(model.split(",")) if decided else {""})
+    assert (mark["reason"] == "refused") is not decided
+
+
+async def test_a_call_that_is_not_admitted_is_counted_by_no_mark_that_its_client_wrote(
+    way: Way, counting: CountingHooks
+) -> None:
+    """Whoever is confined is refused a batch, whatever its metadata say."""
+    user = UserAPIKeyAuth(api_key="confined")
+    forged = {"profile": "mine", "reason": "active_profile", "group": "american"}
+    data: dict[str, Any] = {"metadata": {"neuronode": forged}, "input_file_id": "file-1"}
+
+    with pytest.raises(HTTPException) as refusal:
+        await way.logging.pre_call_hook(user, data, "acreate_batch")  # type: ignore[call-overload]
+    await counting.hooks.async_post_call_failure_hook(data, refusal.value, user)
+
+    (found,) = counting.counted()
+    assert (found.key.outcome, found.key.profile, found.key.reason) == ("refused_access", "", "refused")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ import pytest
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import UserAPIKeyAuth
 
+from neuronode_router.errors import LeavesResidency
+from neuronode_router.litellm_plugin.hooks.request_metadata import ASKED, WENT
 from neuronode_router.litellm_plugin.hooks.usage import FAILED_SECONDS, LOST_SECONDS, Groups, UsageHooks
 from neuronode_router.litellm_plugin.router.prices import group_notes, listed_price
 from neuronode_router.routing.inventory import read_inventory
@@ -103,6 +105,23 @@ async def test_a_saved_attempt_and_its_answer_are_one_request(counting: Counting
     assert found.steps == ("classified",)
 
 
+@pytest.mark.parametrize("asked", [True, False])
+async def test_a_refusal_names_no_deployment_unless_one_was_asked(
+    counting: CountingHooks, *, asked: bool
+) -> None:
+    """LiteLLM's log of a failure names one of the group's all the same; what went out before is told."""
+    refusal = RuntimeError()
+    refusal.__cause__ = LeavesResidency("It would leave.")
+    one = mark() | ({ASKED: "id-chat", WENT: ["us"]} if asked else {})
+    data = answering(one) | {"standard_logging_object": logged(one)["standard_logging_object"]}
+
+    await counting.hooks.async_post_call_failure_hook(data, refusal, USER)
+
+    (found,) = counting.counted()
+    assert found.key.outcome == RequestOutcome.REFUSED_RESIDENCY
+    assert (found.key.deployment, found.key.location) == (("id-chat", "us") if asked else ("", ""))
+
+
 def answering(request_mark: object) -> dict[str, Any]:
     return {"metadata": {"neuronode": request_mark}, "litellm_call_id": "c-1"}
 
@@ -159,6 +178,17 @@ async def test_an_answer_of_which_nothing_more_is_heard_is_lost(counting: Counti
         "id-chat",
         0,
     )
+
+
+async def test_whoever_stops_counts_what_nobody_told_of(counting: CountingHooks) -> None:
+    """An answer that had begun is lost then, and counted as that; nothing more is waited for."""
+    await counting.hooks.async_post_call_response_headers_hook(answering(mark()), USER, None)
+    awaited = counting.hooks.awaits
+    counting.hooks.sweep(last=True)
+
+    (found,) = counting.counted()
+    assert (awaited, counting.hooks.awaits) == (True, False)
+    assert found.key.outcome == RequestOutcome.LOST
 
 
 async def test_what_admission_did_not_see_is_not_counted(counting: CountingHooks) -> None:

@@ -5,8 +5,9 @@ behave by words anywhere in its body or in the header `x-fake`, so a deployment 
 and a single prompt can ask for a long stream; of two words of a kind the later counts, the header's last:
 `slow-<ms>` waits first, `slots-<n>` answers that many requests of this deployment at a time while others queue,
 `fail-<status>` answers an error, `words-<n>` sets the length, `pause-<ms>` waits between chunks, `break-stream` closes
-the connection in mid-stream, `echo-<word>` is said instead of the name, and so is the text of `say-<base64url>`;
-`sure-<percent>` is its probability, told to who asks for logprobs.
+the connection in mid-stream, `break-body` before the body, `break-json` answers what is no JSON, `echo-<word>` is said
+instead of the name, and so is the text of `say-<base64url>`; `sure-<percent>` is its probability, told to who asks for
+logprobs.
 A deployment named `signs-<word>` signs what it says and refuses what others have signed (see `signing`).
 Calls of other kinds (images, speech, token counts) are counted and answered with 501.
 `GET /counts` tells, per deployment name, requests and the tokens billed.
@@ -41,7 +42,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 HEADER = b"x-fake"
 
-_DIRECTIVE = re.compile(rb"\b(slow|fail|words|pause|sure|slots)-(\d{1,4})\b|\b(break-stream)\b")
+_DIRECTIVE = re.compile(rb"\b(slow|fail|words|pause|sure|slots)-(\d{1,4})\b|\b(break-(?:stream|body|json))\b")
 _ECHO = re.compile(rb"\becho-(\w{1,64})\b")
 _SAY = re.compile(rb"\bsay-([\w-]{1,4096}={0,2})")
 _FORM_MODEL = re.compile(rb'name="model"\r\n(?:[^\r\n]+\r\n)*\r\n([^\r\n]+)\r\n')
@@ -82,7 +83,8 @@ class Orders:
     fail: int = 0
     words: int = 3
     pause: int = 0
-    breaks: bool = False
+    breaks: str = ""
+    """What is broken: `break-stream`, `break-body` or `break-json`."""
     sure: int = 0
     """Percent; 0 tells nothing."""
     echo: str | None = None
@@ -91,9 +93,9 @@ class Orders:
     def read(cls, text: bytes) -> Orders:
         """Find the directives anywhere in `text`; the last of a kind wins. Never raises."""
         numbers: dict[str, int] = {}
-        breaks = False
+        breaks = ""
         for kind, number, cut in _DIRECTIVE.findall(text):
-            breaks = breaks or bool(cut)
+            breaks = cut.decode() or breaks
             if kind:
                 numbers[kind.decode()] = int(number)
         echo, say = _ECHO.search(text), _SAY.search(text)
@@ -178,6 +180,10 @@ class Provider:
                 told["error"]["message"] = refused
             await _answer(send, orders.fail or 400, told)
             return
+        if orders.breaks in ("break-body", "break-json"):
+            count["failed"] += 1
+            await _broken(send, orders.breaks)
+            return
         count["prompt_tokens"] += wire.PROMPT_TOKENS
         if asked.wire is None:
             texts = asked.body["input"] if isinstance(asked.body["input"], list) else [asked.body["input"]]
@@ -226,11 +232,20 @@ async def _answer(send: Send, status: int, body: object) -> None:
     await send({"type": "http.response.body", "body": json.dumps(body).encode()})
 
 
+async def _broken(send: Send, how: str) -> None:
+    """Answer with what is no JSON, or promise a body and close the connection."""
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"16")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    if how == "break-body":
+        raise ConnectionAbortedError("told to break the body")
+    await send({"type": "http.response.body", "body": b"\x00<html>no json!"[:16].ljust(16)})
+
+
 async def _stream(send: Send, events: Iterator[str], orders: Orders) -> None:
     headers = [(b"content-type", b"text/event-stream")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     for index, event in enumerate(events):
-        if orders.breaks and index == 2:
+        if orders.breaks == "break-stream" and index == 2:
             raise ConnectionAbortedError("told to break the stream")
         await send({"type": "http.response.body", "body": event.encode(), "more_body": True})
         if orders.pause:
@@ -278,6 +293,7 @@ def main() -> None:
     with contextlib.suppress(KeyboardInterrupt):
         # A provider that hangs up on idle connections would race with the proxy's next request and blame it.
         keep: dict[str, Any] = {"timeout_keep_alive": 3600, "access_log": False, "lifespan": "off"}
+        keep["timeout_graceful_shutdown"] = 1  # its longest streams end in minutes
         uvicorn.run(Provider(), port=port, log_level="critical", loop="uvloop", **keep)
 
 

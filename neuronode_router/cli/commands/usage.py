@@ -128,7 +128,9 @@ def _whereabouts(found: Mapping[str, Any]) -> list[Table | str]:
     told = {
         "unknown": "sent to deployments of which nobody can tell where they are",
         "unattributed": "of some team, counted without telling teams apart",
-        "unasked": "answered from the cache, or given up before anybody was asked",
+        "refused_residency": "refused, for they would have left where their data must stay",
+        "refused_personal_data": "refused, for they hold personal data",
+        "unasked": "answered from the cache, refused otherwise, or given up before anybody was asked",
     }
     lines += [f"{found[name]:,} {text}" for name, text in told.items() if found[name]]
     rows = sorted(found["places"].items(), key=lambda each: -each[1])

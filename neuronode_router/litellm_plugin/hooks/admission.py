@@ -25,12 +25,8 @@ from neuronode_router.background import Failures
 from neuronode_router.domain import PROFILE_NAME_PREFIX, TIERS, Decision, NothingFits, Profile, Tier
 from neuronode_router.errors import (
     DoesNotFit,
-    HoldsPersonalData,
     InvalidRequest,
-    NeuronodeError,
-    NotAllowed,
     NotReady,
-    UnknownProfile,
     UnknownTier,
 )
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
@@ -47,8 +43,8 @@ from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
 from neuronode_router.litellm_plugin.hooks.asking import Asking, Way
 from neuronode_router.litellm_plugin.hooks.keeping import Keeper, Talk
 from neuronode_router.litellm_plugin.hooks.mirroring import Mirrored
-from neuronode_router.litellm_plugin.hooks.personal import refusal_headers
 from neuronode_router.litellm_plugin.hooks.redirections import refuse_redirections
+from neuronode_router.litellm_plugin.hooks.refusing import REFUSING, answer, mark, marked
 from neuronode_router.litellm_plugin.hooks.response_state import deployment_with_state
 from neuronode_router.litellm_plugin.hooks.tracing import Tracing
 from neuronode_router.litellm_plugin.hooks.usage_reading import attempted_fallbacks
@@ -60,16 +56,6 @@ from neuronode_router.routing.snapshot import Snapshot
 
 STARTUP_WAIT_SECONDS = 5.0
 """How long the very first requests of a worker may wait for its first snapshot."""
-
-REFUSALS: Mapping[type[NeuronodeError], int] = {
-    NotAllowed: 403,
-    HoldsPersonalData: 403,
-    UnknownProfile: 404,
-    UnknownTier: 400,
-    InvalidRequest: 400,
-    DoesNotFit: 400,
-}
-"""What admission refuses on purpose, and the status the client gets."""
 
 
 class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
@@ -121,14 +107,12 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         """Turn what is refused on purpose into its answer, and an error of ours into one for who is limited only."""
         try:
             yield
-        except HTTPException:
-            raise
-        except tuple(REFUSALS) as refusal:
-            raise HTTPException(
-                status_code=REFUSALS[type(refusal)],
-                detail={"error": f"{refusal.message} {refusal.fix}"},
-                headers=refusal_headers(refusal),
-            ) from refusal
+        except REFUSING as refusal:
+            with self.failures.harmless("the mark of a refusal"):
+                revision = self._current.snapshot.revision if self._current.snapshot else 0
+                mark(data, refusal, caller=self._host.principal(user).name, revision=revision, routed=routed)
+            told = answer(refusal)
+            raise told from told.__cause__
         except Exception as error:
             self.failures.record("admission", error)
             if routed:
@@ -205,7 +189,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
                 talk, asking.snapshot, name=names[0], caller=asking.identity, session=session
             )
         ways = [self._way(name, asking, talk) for name in names]
-        with _counted_in_its_arm(bucket, ways):
+        with marked(bucket, [(way.decision, way.mark) for way in ways]):
             for refusal in (way.refusal for way in ways if way.refusal is not None):
                 raise DoesNotFit(refusal)
             await asking.enter(ways)
@@ -362,20 +346,6 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             profiles = self._profiles()
             return [name for name in model_names if _listed(name, principal, profiles)]
         return [name for name in model_names if not name.startswith(PROFILE_NAME_PREFIX)]
-
-
-@contextmanager
-def _counted_in_its_arm(bucket: dict[str, Any], ways: Sequence[Way]) -> Iterator[None]:
-    """Leave the mark on what is refused while a rollout runs, so that usage counts it as a failure of its arm.
-
-    It is the arm's mappings that lead where the request may not go, or where it does not fit.
-    """
-    try:
-        yield
-    except tuple(REFUSALS):
-        if any(way.decision.arm is not None for way in ways):
-            request_metadata.stamp_all(bucket, [(way.decision, way.mark) for way in ways], tags=False)
-        raise
 
 
 def _least_bad(decision: Decision, snapshot: Snapshot) -> bool:

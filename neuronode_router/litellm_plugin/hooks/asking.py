@@ -20,7 +20,6 @@ from neuronode_router.errors import InvalidRequest, NotAllowed, UnknownProfile
 from neuronode_router.litellm_plugin.hooks import request_metadata
 from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
 from neuronode_router.litellm_plugin.hooks.gate import (
-    OUTSIDE_FIX,
     Free,
     Passing,
     is_listed,
@@ -161,7 +160,7 @@ class Asking:
                 found = self.host.places.of_group(group)
                 if refusal := self.personal.kept_from(self._decided, group, found):
                     raise refusal
-                raise NotAllowed(outside(group, self.places, found), fix=OUTSIDE_FIX)
+                raise outside(group, self.places, found)
             if self.is_listed and door is None:
                 door = _judged_at_the_door(self.user, self.data)
             if not await self._may_use(way.name, way.decision.group, at_door=way.name in (door or ())):

@@ -18,6 +18,8 @@ from fastapi import HTTPException
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import UserAPIKeyAuth
 
+from neuronode_router.errors import LeavesResidency, NotAllowed
+from neuronode_router.litellm_plugin.hooks.refusing import answer
 from neuronode_router.litellm_plugin.hooks.request_metadata import BUCKETS
 from neuronode_router.routing.passage import Passage
 from neuronode_router.routing.residency import NOTHING_REQUIRED, Required, in_words, is_within
@@ -78,10 +80,6 @@ class Passing:
 
 FREE = Free()
 
-OUTSIDE_FIX = (
-    "Have the profile name a group that is, or write its deployments' model_info.neuronode.location."
-)
-
 _state: ContextVar[Undecided | Free | Passing | None] = ContextVar("neuronode_passing", default=None)
 
 
@@ -127,27 +125,30 @@ def refusal(group: str | None) -> HTTPException:
     """Return what a caller is told of a group that it may not reach."""
     if group is None:
         return unseen("a deployment that this proxy does not know")
-    text = (
-        f"This key may not use the model group {group!r}: it is above the key's tier or not among its models."
+    return answer(
+        NotAllowed(
+            f"This key may not use the model group {group!r}: it is above the key's tier or not among its models."
+        )
     )
-    return HTTPException(status_code=403, detail={"error": text})
 
 
 def unseen(what: str) -> HTTPException:
     """Return what a caller to whom something is denied is told of what cannot be checked."""
-    text = (
-        f"This key is limited to certain models or places, and {what} cannot be checked against that. "
-        "Ask an administrator."
+    return answer(
+        NotAllowed(
+            f"This key is limited to certain models or places, and {what} cannot be checked against that.",
+            fix="Ask an administrator.",
+        )
     )
-    return HTTPException(status_code=403, detail={"error": text})
 
 
-def outside(group: str, wanted: Required, found: Sequence[str | None]) -> str:
+def outside(group: str, wanted: Required, found: Sequence[str | None]) -> LeavesResidency:
     """Return what is said of a group none of whose deployments is where the request's data must stay."""
     where = ", ".join(sorted({place or "at an unknown place" for place in found})) or "nowhere"
-    return (
+    return LeavesResidency(
         f"The data of this request must stay in {in_words(wanted)}, and no deployment of the model group {group!r} is "
-        f"there ({where})."
+        f"there ({where}).",
+        fix="Have the profile name a group that is, or write its deployments' model_info.neuronode.location.",
     )
 
 
@@ -206,7 +207,7 @@ class Gate(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         if wanted:
             place = self._places.of(known) if isinstance(known, str) else None
             if not is_within(place, wanted):
-                raise _outside(str(kwargs.get("model")), wanted, (place,))
+                raise answer(outside(str(kwargs.get("model")), wanted, (place,)))
         if asks is None:
             return
         group = self._group_of(known) if isinstance(known, str) else None
@@ -224,7 +225,7 @@ class Gate(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         group = self._group_of(healthy[0]["model_info"]["id"]) or model
         everyone = self._places.of_group(group)
         if not any(is_within(place, wanted) for place in everyone):
-            raise _outside(group, wanted, everyone)
+            raise answer(outside(group, wanted, everyone))
         return []
 
     async def _check(self, asks: Passing, group: str) -> None:
@@ -235,11 +236,6 @@ class Gate(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         if not await self._grants(asks.user, group, group):
             raise refusal(group)
         asks.approved.add(group)
-
-
-def _outside(group: str, wanted: Required, found: Sequence[str | None]) -> HTTPException:
-    text = f"{outside(group, wanted, found)} {OUTSIDE_FIX}"
-    return HTTPException(status_code=403, detail={"error": text})
 
 
 def _is_operators(asks: Passing, kwargs: Mapping[str, Any] | None, model: str, group: str | None) -> bool:

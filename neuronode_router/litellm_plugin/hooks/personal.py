@@ -11,12 +11,13 @@ from functools import cached_property
 from typing import Any
 
 from neuronode_router.domain import PersonalDataRule, Profile
-from neuronode_router.errors import HoldsPersonalData, NeuronodeError
+from neuronode_router.errors import HoldsPersonalData
 from neuronode_router.litellm_plugin.hooks import request_metadata
 from neuronode_router.routing.personal_data import PersonalDataKind, kinds_in
 from neuronode_router.routing.residency import LOCAL
 
 NOTHING: frozenset[PersonalDataKind] = frozenset()
+RESTRICTING = (PersonalDataRule.LOCAL, PersonalDataRule.REFUSE)
 
 
 class PersonalData:
@@ -40,11 +41,6 @@ class PersonalData:
         """The kinds that the request holds. The first look reads all of its text."""
         return kinds_in(outgoing(self._data))
 
-    @property
-    def is_free(self) -> bool:
-        """Whether nobody has a rule: then nothing is looked at."""
-        return not self._profiles and self._own is PersonalDataRule.ALLOW
-
     def rule(self, name: str | None) -> PersonalDataRule:
         """Return what holds under a profile; of one that is gone the requests are refused anyway."""
         profile = self._profiles.get(name or "")
@@ -52,15 +48,11 @@ class PersonalData:
 
     def found_under(self, names: Iterable[str]) -> frozenset[PersonalDataKind]:
         """Return the kinds that one of the profiles has a rule for; nothing is read where none has."""
-        if self.is_free or all(self.rule(name) is PersonalDataRule.ALLOW for name in names):
-            return NOTHING
-        return self.kinds
+        return self.kinds if self._under(names, *RESTRICTING) else NOTHING
 
     def is_kept_local(self, names: Iterable[str]) -> bool:
         """Return whether one of the profiles keeps this request on the own machines."""
-        if self.is_free or all(self.rule(name) is not PersonalDataRule.LOCAL for name in names):
-            return False
-        return bool(self.kinds)
+        return bool(self._under(names, PersonalDataRule.LOCAL))
 
     def places(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return where the profiles, together, let this request go; nothing is anywhere."""
@@ -68,10 +60,8 @@ class PersonalData:
 
     def refusal(self, names: Iterable[str]) -> HoldsPersonalData | None:
         """Return why a request is refused that these profiles decide, None where it is not."""
-        if self.is_free:
-            return None
-        strict = [name for name in sorted(names) if self.rule(name) is PersonalDataRule.REFUSE]
-        if not strict or not self.kinds:
+        strict = self._under(names, PersonalDataRule.REFUSE)
+        if not strict:
             return None
         who, whose = self._whose(PersonalDataRule.REFUSE, strict[0])
         return HoldsPersonalData(
@@ -86,11 +76,10 @@ class PersonalData:
         """Return why a request is kept from a group none of whose deployments, which are at the places `found`, is on
         the own machines; None where it is not its personal data that these profiles keep there.
         """
-        names = sorted(names)
-        if not self.is_kept_local(names):
+        local = self._under(names, PersonalDataRule.LOCAL)
+        if not local:
             return None
-        first = next(name for name in names if self.rule(name) is PersonalDataRule.LOCAL)
-        who, _ = self._whose(PersonalDataRule.LOCAL, first)
+        who, _ = self._whose(PersonalDataRule.LOCAL, local[0])
         where = ", ".join(sorted({place or "at an unknown place" for place in found}))
         return HoldsPersonalData(
             f"This request {self._held()}, which {who} keeps on the own machines, and no deployment of the model group "
@@ -98,6 +87,11 @@ class PersonalData:
             fix=f"{_OUT}, or have the profile name a group on the own machines for the task or in a tier.",
             kinds=sorted(self.kinds),
         )
+
+    def _under(self, names: Iterable[str], *rules: PersonalDataRule) -> list[str]:
+        """Return the profiles under which one of these rules holds for the request; it is read only where one does."""
+        found = sorted(name for name in names if self.rule(name) in rules)
+        return found if found and self.kinds else []
 
     def _whose(self, rule: PersonalDataRule, profile: str) -> tuple[str, str]:
         if self._own is rule:
@@ -127,10 +121,3 @@ def outgoing(data: Mapping[str, Any]) -> dict[str, Any]:
             if key != "headers" and not key.startswith("user_api_key")
         }
     return sent | {"metadata": written}
-
-
-def refusal_headers(refusal: NeuronodeError) -> dict[str, str] | None:
-    """Return the headers of an answer that refuses a request."""
-    if not isinstance(refusal, HoldsPersonalData):
-        return None
-    return {request_metadata.HEADER_PREFIX + request_metadata.PERSONAL: ",".join(refusal.kinds)}

@@ -358,12 +358,11 @@ def answer_headers(
     tier = mark.get("tiers", {}).get(served, mark["tier"])
     headers = {
         HEADER_PREFIX + "revision": str(mark["revision"]),
-        HEADER_PREFIX + "group": header_value(served),
         HEADER_PREFIX + "reason": ",".join((mark["reason"], *mark["steps"])),
     }
     if moved is not None:
         headers[HEADER_PREFIX + "fallback"] = "1" if moved else "0"
-    said = {"profile": mark["profile"], "task": mark["task"], "tier": tier}
+    said = {"profile": mark["profile"], "task": mark["task"], "tier": tier, "group": served or None}
     said |= {ARM: mark.get(ARM), PERSONAL: mark.get(PERSONAL), "location": location}
     for name, value in said.items():
         if value is not None:

@@ -38,7 +38,14 @@ from neuronode_router.litellm_plugin.hooks.usage_reading import (
     usage_of_answer,
 )
 from neuronode_router.usage.buffer import UsageBuffer
-from neuronode_router.usage.finished import MAX_NAME, OTHER, FinishedRequest, RequestOutcome, UsageKey
+from neuronode_router.usage.finished import (
+    MAX_NAME,
+    OTHER,
+    REFUSALS,
+    FinishedRequest,
+    RequestOutcome,
+    UsageKey,
+)
 from neuronode_router.usage.whereabouts import UNKNOWN_PLACE
 
 COUNTED = "counted"
@@ -172,18 +179,29 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
         """Count a request that failed for good."""
         with self.failures.harmless("usage of a failure"):
             mark = stamped(request_data)
+            outcome = outcome_of(original_exception)
             usage = read_usage(request_data.get("standard_logging_object"), request_data)
+            if mark is not None and ASKED not in mark and outcome in REFUSALS:
+                usage = Usage()  # LiteLLM's log names a deployment also where it asked none
             given_id = request_data.get("litellm_call_id")
             for each in () if mark is None else mark.get(SEVERAL, (mark,)):
                 if self._first(each):
                     finished = self._finished(each, usage, team=user_api_key_dict.team_id, given_id=given_id)
-                    self._count(_as_failure(finished, outcome_of(original_exception)))
+                    self._count(_as_failure(finished, outcome))
 
-    def sweep(self) -> None:
-        """Count what broke and was not saved, and what is lost. Call it now and then; never raises."""
+    @property
+    def awaits(self) -> bool:
+        """Whether LiteLLM has still to say how an answer ended."""
+        return bool(self._begun)
+
+    def sweep(self, *, last: bool = False) -> None:
+        """Count what broke and was not saved, and what is lost. Call it now and then; never raises.
+
+        The `last` time nothing is waited for any more.
+        """
         now = self._clock()
         for waiting, seconds in ((self._broken, FAILED_SECONDS), (self._begun, LOST_SECONDS)):
-            while waiting and next(iter(waiting.values())).since <= now - seconds:
+            while waiting and (last or next(iter(waiting.values())).since <= now - seconds):
                 found = waiting.pop(next(iter(waiting)))
                 if self._first(found.mark):
                     self._count(replace(found.finished, at=now))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from neuronode_router.errors import DoesNotFit, HoldsPersonalData, LeavesResidency, NeuronodeError, NotAllowed
 from neuronode_router.litellm_plugin.hooks.request_metadata import BUCKETS
 from neuronode_router.usage.finished import MAX_NAME, RequestOutcome
 
@@ -37,6 +38,14 @@ ERRORS: Mapping[str, RequestOutcome] = {
     "TransportError": RequestOutcome.UNAVAILABLE,
 }
 """Outcomes by the name of an error's class or of one of its bases, the nearest first."""
+
+REFUSALS: Mapping[type[NeuronodeError], RequestOutcome] = {
+    LeavesResidency: RequestOutcome.REFUSED_RESIDENCY,
+    HoldsPersonalData: RequestOutcome.REFUSED_PERSONAL_DATA,
+    NotAllowed: RequestOutcome.REFUSED_ACCESS,
+    DoesNotFit: RequestOutcome.REFUSED_FIT,
+}
+"""Outcomes by the error of ours that an answer was made of."""
 
 STATUSES: Mapping[int, RequestOutcome] = {
     401: RequestOutcome.AUTHENTICATION,
@@ -116,7 +125,10 @@ def usage_of_answer(answer: object) -> Usage:
 
 
 def outcome_of(error: object) -> RequestOutcome:
-    """Return the class of an exception, by its type and status only. Never raises."""
+    """Return the class of an exception, by its type, its cause's and its status only. Never raises."""
+    cause = getattr(error, "__cause__", None)
+    if isinstance(cause, NeuronodeError) and type(cause) in REFUSALS:
+        return REFUSALS[type(cause)]
     for base in type(error).__mro__:
         if base.__name__ in ERRORS:
             return ERRORS[base.__name__]

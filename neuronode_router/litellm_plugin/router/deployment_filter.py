@@ -250,6 +250,7 @@ def _refused(group: str, deployments: Sequence[Deployment], needs: Needs) -> Exc
     too_long = all(misfit(deployment, needs) is Misfit.CONTEXT_WINDOW for deployment in deployments)
     kind = litellm.ContextWindowExceededError if too_long else litellm.BadRequestError
     refused: Exception = kind(message=f"{error.message} {error.fix}", model=group, llm_provider="neuronode")
+    refused.__cause__ = error  # usage counts it by that
     return refused
 
 

@@ -6,8 +6,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import httpx
 import pytest
+from click.testing import CliRunner
 
 from neuronode_router.cli.http import (
     KEY_VARIABLE,
@@ -16,6 +18,7 @@ from neuronode_router.cli.http import (
     Refused,
     Unreachable,
     connect,
+    in_options,
 )
 from neuronode_router.errors import SettingsError
 from tests.unit.cli.conftest import Remote, Terminal
@@ -140,9 +143,28 @@ def test_every_problem_is_a_line_with_its_field() -> None:
     with pytest.raises(Refused) as refused:
         proxy.get("/profiles/status")
 
-    assert [str(problem) for problem in refused.value.problems] == [
-        "body.profile Field required. Fix: Add it."
-    ]
+    assert [str(problem) for problem in refused.value.problems] == ["profile: Field required. Fix: Add it."]
+
+
+@pytest.mark.parametrize(
+    ("advice", "said"),
+    [
+        ("Repeat with `warm: background`.", "Repeat with `--warm background`."),
+        ("Or with `force`; `pull` fetches it.", "Or with `--force`; `pull` fetches it."),
+        ("Send `Content-Type: application/json`.", "Send `Content-Type: application/json`."),
+    ],
+)
+def test_an_advice_names_the_options_of_the_command(advice: str, said: str) -> None:
+    """What the command has no option for keeps its name."""
+
+    @click.command()
+    @click.option("--warm")
+    @click.option("--force", is_flag=True)
+    def command(**_: object) -> None:
+        click.echo(in_options(advice))
+
+    assert CliRunner().invoke(command).output == f"{said}\n"
+    assert in_options(advice) == advice
 
 
 def test_litellms_own_errors_are_not_repeated() -> None:
@@ -160,6 +182,9 @@ def test_litellms_own_errors_are_not_repeated() -> None:
     "answer",
     [
         httpx.Response(404, json={"detail": "Not Found"}),
+        httpx.Response(
+            404, json={"code": "no_such_path"}, headers={"content-type": "application/problem+json"}
+        ),
         httpx.Response(405, json={"detail": "Method Not Allowed"}),
         httpx.Response(200, text="<html>welcome</html>"),
         httpx.Response(200, json=["not", "ours"]),

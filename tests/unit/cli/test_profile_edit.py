@@ -76,7 +76,7 @@ def test_problems_are_shown_with_their_lines_and_can_be_mended(
     outcome = neuronode("profile", "edit", "premium", typed="y\ny\n")
 
     assert outcome.code == 0
-    assert re.search(r"\.yaml:\d+ tasks\.chat .*nowhere", outcome.err)
+    assert re.search(r"\.yaml:\d+ tasks\.chat: .*nowhere", outcome.err)
     assert chat(remote) == "tier_fast"
 
 

@@ -10,6 +10,7 @@ from neuronode_router.usage.periods import TimeSpan
 from neuronode_router.usage.whereabouts import Whereabouts, whereabouts
 from tests.support.usage import NOW, finished
 
+KINDS = ("within", "elsewhere", "unknown", "unasked", "refused_residency", "refused_personal_data")
 SPAN = TimeSpan(int(NOW) - 60, int(NOW) + 60)
 
 
@@ -36,15 +37,17 @@ def went(*requests: FinishedRequest) -> Whereabouts:
         ({"location": ""}, "unknown"),
         ({"location": "", "outcome": "cached"}, "unasked"),
         ({"location": "", "deployment": "", "outcome": "bad_request"}, "unasked"),
+        ({"location": "", "deployment": "", "outcome": "refused_access"}, "unasked"),
+        ({"location": "", "deployment": "", "outcome": "refused_residency"}, "refused_residency"),
+        ({"location": "", "deployment": "", "outcome": "refused_personal_data"}, "refused_personal_data"),
+        ({"location": "openai", "outcome": "refused_residency"}, "elsewhere"),
     ],
 )
 def test_a_request_counts_at_the_worst_place_that_it_was_sent_to(changes: dict[str, str], kind: str) -> None:
     """Retries and fallbacks included; what was counted before places were is unknown."""
     found = went(finished(**changes))
 
-    assert {name: getattr(found, name) for name in ("within", "elsewhere", "unknown", "unasked")} == {
-        name: int(name == kind) for name in ("within", "elsewhere", "unknown", "unasked")
-    }
+    assert {name: getattr(found, name) for name in KINDS} == {name: int(name == kind) for name in KINDS}
 
 
 def test_what_is_not_told_apart_any_more_keeps_its_place() -> None:

@@ -36,7 +36,7 @@ export function Deed({ entry }) {
   const all = deeds(entry);
   const told = all.length > SHOWN + 1 ? all.slice(0, SHOWN) : all;
   return html`<strong>${word("action", entry.action)}</strong> ${told.length === 0 && html`<${Name} of=${entry.profile_after} />`}
-    ${told.map(({ what, before, after }, place) => html`${place > 0 && "; "}${what !== null && html`${subject(what)}: `}${(what || before) && html`<${Name} of=${side(what, before)} /> \u2192 `}<b><${Name} of=${side(what, after)} /></b>`)}
+    ${told.map(({ what, before, after }, place) => html`${place > 0 && "; "}${what !== null && what !== `@${entry.action}` && html`${subject(what)}: `}${(what || before) && html`<${Name} of=${side(what, before)} /> \u2192 `}<b><${Name} of=${side(what, after)} /></b>`)}
     ${told.length < all.length && ` ${t("deed.more", { count: all.length - told.length })}`}`;
 }
 
