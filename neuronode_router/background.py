@@ -17,7 +17,8 @@ from functools import partial
 from types import TracebackType
 from typing import Self, TypeAlias
 
-from neuronode_router.errors import Problem
+from neuronode_router.errors import NeuronodeError, Problem
+from neuronode_router.threads import in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ class Failures:
     def present(self) -> tuple[str, ...]:
         """Return a line for each activity whose last attempt failed: no text of the error, which may hold anything."""
         return tuple(
-            f"{activity} failed ({kind.__name__}), tried again; this worker's log has the traceback"
+            f"{activity} failed ({kind.__name__}), tried again; this worker's log says why"
             for activity, (kind, _, _) in list(self._present.items())  # a copy: other threads note and forget
         )
 
@@ -90,7 +91,7 @@ class Failures:
     ) -> Iterator[None]:
         """Keep whatever the body raises, `but` excepted, from ending the caller's loop, which then tries again.
 
-        The same failure in a row is logged once, with its traceback.
+        The same failure in a row is logged once, with its traceback unless it is an error of ours.
         """
         try:
             yield
@@ -128,8 +129,16 @@ class Failures:
         origin = traceback.extract_tb(error.__traceback__)[-1]
         place = (type(error), origin.filename, origin.lineno)
         if self._present.get(activity) != place:
-            logger.error("neuronode: %s failed and is tried again", activity, exc_info=error)
+            _log_failure(activity, error)
         self._present[activity] = place
+
+
+def _log_failure(activity: str, error: Exception) -> None:
+    """Log in one line what is foreseen, such as a database that does not answer; anything else with its traceback."""
+    if isinstance(error, NeuronodeError):
+        logger.error("neuronode: %s failed and is tried again: %s", activity, error)
+    else:
+        logger.error("neuronode: %s failed and is tried again", activity, exc_info=error)
 
 
 class Harmless:
@@ -163,7 +172,7 @@ class PeriodicTask:
     @classmethod
     def blocking(cls, seconds: float, activity: str, act: Callable[[], object]) -> Self:
         """Return a task that waits for a disk or a server, and is done in a thread."""
-        return cls(seconds, activity, partial(asyncio.to_thread, act))
+        return cls(seconds, activity, partial(in_thread, act))
 
 
 async def repeat(tasks: Iterable[PeriodicTask], failures: Failures) -> None:
@@ -187,6 +196,6 @@ def stalled_problem(activity: str, *, where: str = "") -> Problem:
     return Problem(
         code="background_stalled",
         message=f"{sentence} ({where})." if where else f"{sentence}.",
-        fix="The worker's log has the traceback. Requests are served; what this part does is out of date.",
+        fix="The worker's log says why. Requests are served; what this part does is out of date.",
         path=activity,
     )

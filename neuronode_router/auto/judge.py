@@ -23,6 +23,7 @@ from neuronode_router.auto.comparison import (
 from neuronode_router.auto.judged_days import JudgedDay, JudgedDays
 from neuronode_router.background import Failures
 from neuronode_router.routing.residency import NOTHING_REQUIRED, Required
+from neuronode_router.threads import in_thread
 from neuronode_router.usage.prices import Price
 
 WAITING = 50
@@ -152,18 +153,18 @@ class AnswerJudge:
         if heavy is None or judge is None:
             return
         self._unpriced = None
-        day = await asyncio.to_thread(self._days.set_aside, heavy + judge)
+        day = await in_thread(self._days.set_aside, heavy + judge)
         if day is None:
             self.over_budget += 1
             return
         enough, cost = await self._judged(comparison, heavy, judge)
-        await asyncio.to_thread(self._days.settle, day, heavy + judge, cost=cost, enough=enough)
+        await in_thread(self._days.settle, day, heavy + judge, cost=cost, enough=enough)
         if enough is not None:
             self._told(comparison, enough)
 
     async def today(self) -> JudgedDay:
         """Return what comparisons came to today, in all workers. Raises `StoreUnavailable`."""
-        return await asyncio.to_thread(self._days.today)
+        return await in_thread(self._days.today)
 
     def status(self) -> Mapping[str, Any]:
         """Return what this worker knows of it. JSON-ready."""

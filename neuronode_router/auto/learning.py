@@ -5,7 +5,6 @@ It must not be on the request path, nor know how weights are made.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -23,6 +22,7 @@ from neuronode_router.errors import ArtefactRefused, UnknownCall
 from neuronode_router.settings import Settings
 from neuronode_router.tasks.engine import TaskOutcome as TaskOutcome
 from neuronode_router.tasks.escalation import EscalationReason
+from neuronode_router.threads import in_thread
 
 DAY_SECONDS = 86_400.0
 PURGE_SECONDS = 3_600.0
@@ -95,13 +95,13 @@ class Learning:
         if stamp != self._stamp or (self._refusal is not None and self._clock() >= self._retry_at):
             self._stamp, self._retry_at = stamp, self._clock() + RETRY_SECONDS
             try:
-                use(await asyncio.to_thread(self._classifier))
+                use(await in_thread(self._classifier))
             except ArtefactRefused as refusal:
                 self._refusal = f"{refusal.message} {refusal.fix} What was in use before stays in use."
         if self._clock() >= self._purge_at:
             self._purge_at = self._clock() + PURGE_SECONDS
             oldest = self._clock() - self._settings.history_days * DAY_SECONDS
-            await asyncio.to_thread(self._history.purge, oldest)
+            await in_thread(self._history.purge, oldest)
 
     async def judge(self, call_id: str, sign: Sign, *, by: Principal, key_hash: str) -> Entry:
         """Keep what a caller says of a decision, and return that decision.
@@ -109,7 +109,7 @@ class Learning:
         Raises `UnknownCall` where there is none, or it is none of the caller's and he is no administrator, and
         `HistoryUnavailable`.
         """
-        return await asyncio.to_thread(self._judge, call_id, sign, by, key_hash)
+        return await in_thread(self._judge, call_id, sign, by, key_hash)
 
     def turned_out(self, outcome: TaskOutcome, *, by: Principal, key_hash: str) -> None:
         """Note a caller's classified request of the task API whose first answer was not good enough. Never waits."""

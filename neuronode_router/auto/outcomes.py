@@ -5,7 +5,6 @@ It must not know who says how a request turned out, nor keep anything of a reque
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Protocol, Self, TypeVar
 from neuronode_router.auto.diverted import DivertedCounts, DivertedLine, DivertedOf, report
 from neuronode_router.auto.outcome_store import OutcomeOf, OutcomeStore
 from neuronode_router.routing.sufficiency import NOTHING_SEEN, OutcomeCounts, Sufficiency
+from neuronode_router.threads import in_thread
 
 REFRESH_SECONDS = 10.0
 """How often what was heard is shared, and what the others have heard is taken up."""
@@ -45,18 +45,18 @@ class Outcomes:
 
     async def report(self) -> list[DivertedLine]:
         """Return what learning changed, in all workers. Raises `StoreUnavailable`."""
-        return report(await asyncio.to_thread(self._store.diverted), self.known)
+        return report(await in_thread(self._store.diverted), self.known)
 
     async def refresh(self) -> None:
         """Share what was heard and take up what all know. Raises `StoreUnavailable`; then nothing is lost."""
-        await asyncio.to_thread(self._refresh)
+        await in_thread(self._refresh)
 
     async def forget(self) -> int:
         """Delete every outcome of all workers and return how many there were: the text alone decides again."""
         with self._counting:
             self._heard.clear()
             self._diverted.clear()
-        gone = await asyncio.to_thread(self._store.forget)
+        gone = await in_thread(self._store.forget)
         self.known = NOTHING_SEEN
         return gone
 

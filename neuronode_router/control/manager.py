@@ -66,6 +66,7 @@ from neuronode_router.errors import (
 from neuronode_router.profiles.edits import StagedFiles
 from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.proof.gate import ProofGate
+from neuronode_router.threads import in_thread
 
 FILES = Actor("files", kind="watcher")
 """Who acts when the files changed by hand or by a ConfigMap, or fill an empty store."""
@@ -230,7 +231,7 @@ class ProfileManager:
         """Return every problem that `reload` would refuse now; () when it would work."""
         state = await self.current()
         try:
-            profiles = await asyncio.to_thread(self._source.load, self._facts(state))
+            profiles = await in_thread(self._source.load, self._facts(state))
             active, bindings = (
                 (state.active, state.bindings) if state else (self._default_profile, NO_BINDINGS)
             )
@@ -281,15 +282,15 @@ class ProfileManager:
 
     async def current(self) -> ControlState | None:
         """Return the committed state; None when nothing was ever committed. Raises `StoreUnavailable`."""
-        return await asyncio.to_thread(self._store.read)
+        return await in_thread(self._store.read)
 
     async def workers(self) -> tuple[WorkerStatus, ...]:
         """Return every known worker process. Raises `StoreUnavailable`."""
-        return await asyncio.to_thread(self._store.registry.workers)
+        return await in_thread(self._store.registry.workers)
 
     async def audit(self, **query: Any) -> tuple[AuditEntry, ...]:
         """Return audit rows, newest first; the keywords are the fields of `audit.AuditQuery`."""
-        return await asyncio.to_thread(self._store.audit.page, AuditQuery(**query))
+        return await in_thread(self._store.audit.page, AuditQuery(**query))
 
     async def _edit(self, stage: Callable[[HostFacts], StagedFiles], options: Options) -> Receipt:
         def prepare(before: ControlState | None) -> ChangeTarget:
@@ -355,14 +356,14 @@ class ProfileManager:
 
     async def _carry_out(self, order: ChangeOrder, prepare: Prepare) -> ChangeResult:
         try:
-            return await asyncio.to_thread(carry_out, self._store, order, prepare)
+            return await in_thread(carry_out, self._store, order, prepare)
         except ProfilesInvalid as error:
             # The watcher tries by itself again when there are other groups.
             if order.actor is FILES or not any(each.code == UNKNOWN_GROUP for each in error.problems):
                 raise
         # Another process may have stored the group a moment ago: the host looks once more before that is refused.
         await self._refresh()
-        return await asyncio.to_thread(carry_out, self._store, order, prepare)
+        return await in_thread(carry_out, self._store, order, prepare)
 
     def _refuse_stale(self, profiles: ProfileSet, before: ControlState) -> None:
         last = self._store.last_with(profiles.digest)

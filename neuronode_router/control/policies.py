@@ -6,7 +6,6 @@ not know HTTP, LiteLLM, or where facts come from.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -53,6 +52,7 @@ from neuronode_router.policy.rules import Facts, Memory, RuleMemory, remember
 from neuronode_router.profiles.edits import StagedFiles
 from neuronode_router.profiles.intent import FileChange
 from neuronode_router.storage.lease import Fence, Lease
+from neuronode_router.threads import in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -175,18 +175,18 @@ class Policies:
     async def in_force(self) -> Policy:
         """Return the policy in force, an empty one where there is none. Raises `StoreUnavailable`."""
         state = await self._manager.current()
-        return Policy() if state is None else await asyncio.to_thread(self._policy, state)
+        return Policy() if state is None else await in_thread(self._policy, state)
 
     async def known_since(self, digest: str) -> int | None:
         """Return the revision that first had a policy; None where none did. Raises `StoreUnavailable`."""
-        return await asyncio.to_thread(self._store.since, digest)
+        return await in_thread(self._store.since, digest)
 
     async def view(self) -> PolicyView | None:
         """Return how everything stands; None while nothing is committed. Raises `StoreUnavailable`."""
         state = await self._manager.current()
         if state is None:
             return None
-        return await asyncio.to_thread(self._viewed, state)
+        return await in_thread(self._viewed, state)
 
     async def verdict(self) -> PolicyVerdict | None:
         """Return why what is active is; None while nothing is committed. Raises `StoreUnavailable`.
@@ -198,7 +198,7 @@ class Policies:
             return None
         if state.steering == NOT_STEERED:
             return decide(Policy(), {}, _situation(state), now=self._clock())
-        return await asyncio.to_thread(self._decided, state)
+        return await in_thread(self._decided, state)
 
     async def preview(self, days: float) -> tuple[PreviewStretch, ...]:
         """Return what will be active, if rules and rollouts stay as they are. Raises `StoreUnavailable`."""
@@ -210,27 +210,27 @@ class Policies:
             policy, memory = self._policy(state), self._store.memory()
             return preview(policy, memory, _situation(state), now=self._clock(), days=days)
 
-        return await asyncio.to_thread(foreseen)
+        return await in_thread(foreseen)
 
     async def turn(self) -> Receipt | None:
         """Look at clock and facts and, if this worker leads, do what follows. Raises `StoreUnavailable`.
 
         Return the receipt of what was done, None where nothing was.
         """
-        fence, now = await asyncio.to_thread(self._lease.take)
+        fence, now = await in_thread(self._lease.take)
         self.leads = fence is not None
         if fence is None:
             return None
         state = await self._manager.current()
         if state is None or state.steering == NOT_STEERED:
             return None
-        policy, before, memory = await asyncio.to_thread(self._looked, state, now)
+        policy, before, memory = await in_thread(self._looked, state, now)
         memory = self._probes.look(policy, memory, now)
         verdict = decide(policy, memory, _situation(state), now=now)
         if not verdict.differs(_situation(state)):
             self._refused = None
             if memory != before:
-                await asyncio.to_thread(self._remember, memory, fence)
+                await in_thread(self._remember, memory, fence)
             return None
         if self._refused is not None and now - self._refused[0] < REFUSED_SECONDS:
             return None
@@ -254,7 +254,7 @@ class Policies:
     async def stop(self) -> None:
         """Let another worker act at once. Raises `StoreUnavailable`."""
         await self._probes.stop()
-        await asyncio.to_thread(self._lease.release)
+        await in_thread(self._lease.release)
 
     async def _do(
         self,

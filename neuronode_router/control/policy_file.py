@@ -5,7 +5,6 @@ It must not know what a policy means. A broken file leaves the policy in force a
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from neuronode_router.control.policies import Policies
@@ -13,6 +12,7 @@ from neuronode_router.domain import Actor
 from neuronode_router.errors import NeuronodeError, PolicyInvalid, Problem, StoreUnavailable
 from neuronode_router.policy.document import Policy
 from neuronode_router.policy.file import CAPS, parse_policy
+from neuronode_router.threads import in_thread
 
 POLICY_FILE = Actor("policy file", kind="watcher")
 
@@ -38,7 +38,7 @@ class PolicyFile:
 
     async def look(self) -> None:
         """Read the file if it changed, and put in force what it says. Raises `StoreUnavailable`."""
-        changed = await asyncio.to_thread(self._read)
+        changed = await in_thread(self._read)
         if changed and self._starting and self._wanted is not None:
             await self._beware_of_old_copies(self._wanted)
         self._starting = False

@@ -5,7 +5,6 @@ While no rollout runs nothing is heard. It must not know who says how an answer 
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
@@ -20,6 +19,7 @@ from neuronode_router.rollouts.facts import AnswerOutcome
 from neuronode_router.storage.database import Database
 from neuronode_router.storage.inserting import add_counts
 from neuronode_router.storage.tables import rollout_outcome
+from neuronode_router.threads import in_thread
 from neuronode_router.usage.finished import UsageKey
 
 MOST_WAITING = 10_000
@@ -108,7 +108,7 @@ class RolloutOutcomes:
             return
         waiting, self._waiting = self._waiting, deque(maxlen=MOST_WAITING)
         try:
-            early = await asyncio.to_thread(self._count, list(waiting))
+            early = await in_thread(self._count, list(waiting))
         except BaseException:
             self._waiting.extendleft(reversed(waiting))
             raise

@@ -6,7 +6,6 @@ not know HTTP, LiteLLM, or where facts are recorded.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 import time
@@ -33,6 +32,7 @@ from neuronode_router.rollouts.course import (
 from neuronode_router.rollouts.facts import BothArms
 from neuronode_router.rollouts.guards import GuardFinding, Metric, judge
 from neuronode_router.storage.lease import Fence, Lease
+from neuronode_router.threads import in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -136,39 +136,39 @@ class Rollouts:
 
     async def running(self) -> RolloutView | None:
         """Return the rollout that is not over, None when there is none. Raises `StoreUnavailable`."""
-        found = await asyncio.to_thread(self._store.running)
+        found = await in_thread(self._store.running)
         return None if found is None else await self._viewed(found)
 
     async def read(self, name: str) -> RolloutView:
         """Return one rollout. Raises `UnknownRollout` and `StoreUnavailable`."""
-        return await self._viewed(await asyncio.to_thread(self._store.read, name))
+        return await self._viewed(await in_thread(self._store.read, name))
 
     async def of(self, revision: int) -> str:
         """Return the id of the rollout that a revision did something to. Raises as `read`."""
-        return await asyncio.to_thread(self._store.at, revision)
+        return await in_thread(self._store.at, revision)
 
     async def page(self, limit: int) -> tuple[Rollout, ...]:
         """Return the newest rollouts. Raises `StoreUnavailable`."""
-        return await asyncio.to_thread(self._store.page, limit)
+        return await in_thread(self._store.page, limit)
 
     async def history(self, name: str) -> tuple[RolloutEvent, ...]:
         """Return what was done to a rollout, newest first. Raises `UnknownRollout` and `StoreUnavailable`."""
-        await asyncio.to_thread(self._store.read, name)
-        return await asyncio.to_thread(self._store.events, name)
+        await in_thread(self._store.read, name)
+        return await in_thread(self._store.events, name)
 
     async def turn(self) -> Receipt | None:
         """Look after the rollout that runs, if this worker leads: move it on or take it back. Raises what acts raise.
 
         Return the receipt of what was done, None where nothing was. A worker that cannot reach the store does nothing.
         """
-        fence, now = await asyncio.to_thread(self._lease.take)
+        fence, now = await in_thread(self._lease.take)
         if fence is None:
             return None
-        running = await asyncio.to_thread(self._store.running)
+        running = await in_thread(self._store.running)
         if running is None:
             return None
         running = watched(running, now)
-        await asyncio.to_thread(self._store.watch, running, fence)
+        await in_thread(self._store.watch, running, fence)
         began = time.monotonic()
         if began < self._look_again:
             return None
@@ -178,7 +178,7 @@ class Rollouts:
 
     async def stop(self) -> None:
         """Let another worker watch at once. Raises `StoreUnavailable`."""
-        await asyncio.to_thread(self._lease.release)
+        await in_thread(self._lease.release)
 
     async def _do(self, running: Rollout, done: NextAct, fence: Fence) -> Receipt | None:
         def prepare(state: ControlState) -> ChangeTarget:
@@ -200,7 +200,7 @@ class Rollouts:
         return receipt
 
     async def _viewed(self, rollout: Rollout) -> RolloutView:
-        return await asyncio.to_thread(self._view, rollout)
+        return await in_thread(self._view, rollout)
 
     def _view(self, rollout: Rollout) -> RolloutView:
         if rollout.phase.over:  # nothing of it is recorded any more: its history has the figures

@@ -15,6 +15,7 @@ from typing import Protocol
 from neuronode_router import private_files
 from neuronode_router.control.notify import WRITES, DirectoryEvents
 from neuronode_router.redis.channel import RedisChannel
+from neuronode_router.threads import in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class FileWake:
 
     async def stop(self) -> None:
         """Stop listening."""
-        await asyncio.to_thread(self._events.stop)
+        await in_thread(self._events.stop)
 
     def _write(self, revision: int) -> None:
         # In place, with one write: one event, and the watched file stays the same.

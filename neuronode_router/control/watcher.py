@@ -21,6 +21,7 @@ from neuronode_router.control.change import When
 from neuronode_router.control.notify import DirectoryEvents
 from neuronode_router.errors import NeuronodeError, Problem, ProfileError, ProfilesInvalid, StaleFiles
 from neuronode_router.foreign import described
+from neuronode_router.threads import in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ class ProfileWatcher:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        await asyncio.to_thread(self._events.stop)
+        await in_thread(self._events.stop)
 
     async def _watch(self) -> None:
         while True:
@@ -137,9 +138,9 @@ class ProfileWatcher:
         """Take up the content if it is new. `sure` reads it whatever the files' times say."""
         # Both are taken before the files are loaded: a change in between makes the next look find a difference.
         circumstances = self._circumstances()
-        found = await asyncio.to_thread(self._content.hash, sure=sure)
+        found = await in_thread(self._content.hash, sure=sure)
         if self._first is None:
-            self._first, self._remembered = found, await asyncio.to_thread(_recall, self._memory)
+            self._first, self._remembered = found, await in_thread(_recall, self._memory)
         if found == self._loaded:
             self._refused, self._problems = None, ()  # a broken edit was undone
         if found == self._loaded or self._refused == (found, circumstances):
@@ -156,7 +157,7 @@ class ProfileWatcher:
             logger.warning("The profile files could not be put in force yet: %s", error)
         else:
             self._loaded, self._remembered, self._refused, self._problems = found, found, None, ()
-            await asyncio.to_thread(_remember, self._memory, found)
+            await in_thread(_remember, self._memory, found)
 
     def _when(self, found: str) -> When:
         if found == self._remembered:

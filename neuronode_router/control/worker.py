@@ -22,6 +22,7 @@ from neuronode_router.control.workers import ServedRevision, WorkerIdentity
 from neuronode_router.domain import ControlState
 from neuronode_router.errors import NeuronodeError, StoreUnavailable
 from neuronode_router.storage.database import Mark
+from neuronode_router.threads import in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ class Worker(Generic[Prepared]):
             await self._wake.start(self._woken.set)
         self._failures.expect(FOLLOWING, self._poll_seconds)
         self._thread.start()
-        await asyncio.to_thread(self._first_look.wait)
+        await in_thread(self._first_look.wait)
 
     async def stop(self) -> None:
         """Stop following and retire from the registry. Never raises for a dead store."""
@@ -128,10 +129,10 @@ class Worker(Generic[Prepared]):
         self._failures.forget(FOLLOWING)
         self._woken.set()
         if self._thread.is_alive():
-            await asyncio.to_thread(self._thread.join)
+            await in_thread(self._thread.join)
         await self._wake.stop()
         try:
-            await asyncio.to_thread(self._store.registry.retire, self._identity.instance)
+            await in_thread(self._store.registry.retire, self._identity.instance)
         except StoreUnavailable as error:
             logger.warning("This worker could not retire; it ages out. %s", error)
 

@@ -5,7 +5,6 @@ It decides nothing and knows no routes.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from neuronode_router.litellm_plugin.router.judging import JudgedGroups
 from neuronode_router.litellm_plugin.router.prices import listed_price
 from neuronode_router.settings import Settings
 from neuronode_router.storage.database import Database
+from neuronode_router.threads import in_thread
 
 
 class LearningWiring:
@@ -69,7 +69,7 @@ class LearningWiring:
         """Write what waits, and end."""
         if self.judge is not None:
             await self.judge.stop()
-        await asyncio.to_thread(self.learning.stop)
+        await in_thread(self.learning.stop)
 
     def periodic_tasks(self) -> Iterator[PeriodicTask]:
         """Yield what is done again and again."""

@@ -58,6 +58,7 @@ from neuronode_router.proof.service import ProofService
 from neuronode_router.settings import Settings, process_environment
 from neuronode_router.tasks.engine import tier_names
 from neuronode_router.tasks.folder import TaskFolder
+from neuronode_router.threads import in_thread
 from neuronode_router.usage.finished import FinishedRequest
 from neuronode_router.version import VERSION
 
@@ -317,7 +318,7 @@ class Runtime:
         await self.learns.stop()
         self.store.close()
         if self.routing_log is not None:
-            await asyncio.to_thread(self.routing_log.stop)
+            await in_thread(self.routing_log.stop)
 
     def _periodic_tasks(self) -> Iterator[PeriodicTask]:
         yield PeriodicTask(GUARD_SECONDS, "guarding our aliases", self._guard)

@@ -5,7 +5,6 @@ It decides nothing. An exception of ours never fails a request: it is counted.
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from neuronode_router.policy.engine import Level
 from neuronode_router.routing.overload import NEW, Health
 from neuronode_router.routing.snapshot import Snapshot
 from neuronode_router.stats.ports import Statistics
+from neuronode_router.threads import in_thread
 from neuronode_router.usage.finished import GOOD_ENDS, FinishedRequest
 from neuronode_router.version import VERSION
 
@@ -129,7 +129,7 @@ class Metering:
         """Return the metrics of all workers of this host as text. Raises `OSError` for unreadable files."""
         await self.observe()
         standing = list(self._standing())
-        return await asyncio.to_thread(lambda: render(self._catalogue, (*standing, *self._workers())))
+        return await in_thread(lambda: render(self._catalogue, (*standing, *self._workers())))
 
     def _ended(self, finished: FinishedRequest) -> None:
         counted, key = self._catalogue, finished.key

@@ -14,6 +14,7 @@ from pathlib import Path
 from neuronode_router.domain import ControlState, alias_map
 from neuronode_router.errors import RenderFailed
 from neuronode_router.profiles.render import render_revision
+from neuronode_router.threads import in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class Renderer:
                     await self._hurry.wait()
             self._hurry.clear()
             if self._wanted is state:
-                await asyncio.to_thread(self._render, state)
+                await in_thread(self._render, state)
             if self._wanted is state:
                 self._wanted = None
 

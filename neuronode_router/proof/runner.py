@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 from neuronode_router.proof.matrix import Known, Matrix, ProbeEvidence, ProbeTarget, State, oldest_first
 from neuronode_router.proof.probes import PROBES, Probe, ProbeAnswer, ProbeReason, judge
 from neuronode_router.proof.store import ProofStore
+from neuronode_router.threads import in_thread
 
 
 class ProbeFailed(Exception):
@@ -91,7 +92,7 @@ class Runner:
         on_evidence: Callable[[ProbeEvidence], None] = lambda _: None,
     ) -> Run:
         """Probe each target once; `on_evidence` hears what was found as it comes. Raises `StoreUnavailable`."""
-        known = await asyncio.to_thread(self._store.known)
+        known = await in_thread(self._store.known)
         work = _Work(deque(oldest_first(targets, known)), limits, known, on_evidence)
         wanted = len(work.left)
         try:
@@ -112,7 +113,7 @@ class Runner:
             evidence = await self._probe(work.left.popleft(), work.limits)
             work.spent += evidence.cost_usd or 0.0
             if self._says_more(evidence, work.known):
-                await asyncio.to_thread(self._store.keep, evidence)
+                await in_thread(self._store.keep, evidence)
             work.found.append(evidence)
             work.on_evidence(evidence)
 

@@ -5,7 +5,6 @@ It decides nothing itself, and nothing here is on the request path.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable
 
@@ -16,6 +15,7 @@ from neuronode_router.proof.runner import Asker, Run, RunLimits, Runner
 from neuronode_router.proof.store import ProofStore
 from neuronode_router.settings import Settings
 from neuronode_router.storage.database import Database
+from neuronode_router.threads import in_thread
 
 
 class ProofService:
@@ -41,7 +41,7 @@ class ProofService:
 
     async def cells(self, profiles: Iterable[Profile]) -> tuple[Cell, ...]:
         """Return the cells of `profiles` as they stand now. Raises `StoreUnavailable`."""
-        known = await asyncio.to_thread(self._store.known)
+        known = await in_thread(self._store.known)
         return self.matrix.cells(profiles, known, now=self._clock())
 
     async def run(
@@ -53,7 +53,7 @@ class ProofService:
     async def refresh(self) -> None:
         """Probe every cell where that is wanted and this worker's turn; wakes nothing. Raises `StoreUnavailable`."""
         every = self._refresh_seconds
-        if not every or not await asyncio.to_thread(self._store.take_turn, now=self._clock(), every=every):
+        if not every or not await in_thread(self._store.take_turn, now=self._clock(), every=every):
             return
         cells = await self.cells(self._profiles())
         await self._runner.run([cell.target for cell in cells], RunLimits())

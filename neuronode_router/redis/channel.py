@@ -47,6 +47,7 @@ class RedisChannel:
         self._client: Redis | None = None
         self._listener: asyncio.Task[None] | None = None
         self._breaker = CircuitBreaker(BREAK_SECONDS)
+        self._taken = True
         self.connected = False
         """Whether there is a subscription now."""
 
@@ -66,8 +67,13 @@ class RedisChannel:
                 await self._client.publish(self._name, message)
         except redis_errors() as error:
             self._breaker.record_failure()
-            logger.warning("Redis did not take a message on %s: %s", self._name, described(error))
+            if self._taken:
+                logger.warning("Redis takes no messages on %s for now: %s", self._name, described(error))
+            self._taken = False
             return False
+        if not self._taken:
+            logger.info("Redis takes messages on %s again", self._name)
+        self._taken = True
         return True
 
     async def stop(self) -> None:

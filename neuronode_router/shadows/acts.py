@@ -6,7 +6,6 @@ the audit log; nobody is answered differently for them. It must not know HTTP, L
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 import time
@@ -22,6 +21,7 @@ from neuronode_router.errors import ShadowRefused, UnknownProfile, UnknownShadow
 from neuronode_router.shadows.pairs import WHOLE
 from neuronode_router.shadows.report import ShadowFinding, by_task, findings, headline
 from neuronode_router.shadows.store import ShadowStanding, ShadowStore
+from neuronode_router.threads import in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -122,20 +122,20 @@ class Shadows:
 
     async def running(self) -> ShadowReport | None:
         """Return the one that runs, None where none does. Raises `StoreUnavailable`."""
-        found = await asyncio.to_thread(self._store.running)
-        return None if found is None else await asyncio.to_thread(self._reported, found)
+        found = await in_thread(self._store.running)
+        return None if found is None else await in_thread(self._reported, found)
 
     async def read(self, name: str) -> ShadowReport:
         """Return one. Raises `UnknownShadow` and `StoreUnavailable`."""
-        return await asyncio.to_thread(lambda: self._reported(self._store.read(name), samples=True))
+        return await in_thread(lambda: self._reported(self._store.read(name), samples=True))
 
     async def page(self, limit: int) -> tuple[ShadowStanding, ...]:
         """Return the newest. Raises `StoreUnavailable`."""
-        return await asyncio.to_thread(self._store.page, limit)
+        return await in_thread(self._store.page, limit)
 
     async def of(self, revision: int) -> str | None:
         """Return the id of the one that began with a revision. Raises `StoreUnavailable`."""
-        return await asyncio.to_thread(self._store.at, revision)
+        return await in_thread(self._store.at, revision)
 
     def _reported(self, standing: ShadowStanding, *, samples: bool = False) -> ShadowReport:
         name = standing.shadow.id

@@ -19,6 +19,7 @@ from neuronode_router.domain import Shadow
 from neuronode_router.shadows.pairs import AnswerFacts, Pair, PairSums, Skip
 from neuronode_router.shadows.store import SetAside, ShadowBatch, ShadowStore, to_nano
 from neuronode_router.tasks.agreement import Said, agreement
+from neuronode_router.threads import in_thread
 from neuronode_router.usage.finished import RequestOutcome
 
 WAITING = 50
@@ -229,7 +230,7 @@ class Mirror:
         name, most = original.shadow.id, to_nano(ready.most_usd)
         self._aside[name] = self._aside.get(name, 0) + 1
         try:
-            done = await asyncio.to_thread(self._store.set_aside, name, most)
+            done = await in_thread(self._store.set_aside, name, most)
             if done is not SetAside.DONE:
                 self._refused(original, done)
                 return
@@ -296,7 +297,7 @@ class Mirror:
     async def _send(self, batch: ShadowBatch) -> None:
         # Kept until the store has answered: a commit whose answer was lost is repeated under the same number.
         self._unsure = batch
-        await asyncio.to_thread(self._store.add, self._worker, batch)
+        await in_thread(self._store.add, self._worker, batch)
         self._unsure = None
 
 

@@ -5,11 +5,11 @@ It must not know who asks, nor HTTP.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from neuronode_router.domain import CacheLoss, Profile
+from neuronode_router.threads import in_thread
 from neuronode_router.usage.explain import Explanation, explain
 from neuronode_router.usage.finished import OTHER, FinishedRequest
 from neuronode_router.usage.forecast import Forecast, cache_loss, forecast
@@ -56,14 +56,14 @@ class UsageService:
         await self.writer.flush()
         span = self._aligned(since, until)
         earlier = self._aligned(span.before.since, span.before.until)
-        return await asyncio.to_thread(self._report, span, earlier, by, step, team)
+        return await in_thread(self._report, span, earlier, by, step, team)
 
     async def whereabouts(
         self, since: float, until: float, *, is_within: Callable[[str], bool], team: str | None = None
     ) -> Whereabouts:
         """Return where requests went, those of `team` only where it is given."""
         await self.writer.flush()
-        return await asyncio.to_thread(self._whereabouts, self._aligned(since, until), is_within, team)
+        return await in_thread(self._whereabouts, self._aligned(since, until), is_within, team)
 
     async def series(
         self,
@@ -79,24 +79,24 @@ class UsageService:
         span = self._aligned(since, until)
         told_apart = resolution(span.since, now=self.clock())
         chosen = max(step, told_apart) if step else fitting(span, told_apart)
-        rows = await asyncio.to_thread(self.store.collect, span, team=team)
+        rows = await in_thread(self.store.collect, span, team=team)
         return series(rows, span=span, step=chosen, told_apart=told_apart, only=only or {})
 
     async def newest(self, limit: int, *, team: str | None = None) -> list[FinishedRequest]:
         """Return the newest requests of the last hour, of `team` only where it is given; those of this process too."""
         await self.writer.flush()
-        return await asyncio.to_thread(self.store.newest, limit, team=team)
+        return await in_thread(self.store.newest, limit, team=team)
 
     async def forecast(self, candidate: Profile, since: float, until: float) -> Forecast:
         """Return what the recorded requests would have cost under `candidate`."""
         await self.writer.flush()
-        return await asyncio.to_thread(self._forecast, candidate, self._aligned(since, until))
+        return await in_thread(self._forecast, candidate, self._aligned(since, until))
 
     async def running_caches(self, candidate: Profile) -> CacheLoss:
         """Return what caches have lately done for requests that would leave their group under `candidate`. What was not
         written down yet is missing: a switch does not wait for it.
         """
-        rows = await asyncio.to_thread(self.store.cached, self.clock() - RUNNING_SECONDS)
+        rows = await in_thread(self.store.cached, self.clock() - RUNNING_SECONDS)
         return cache_loss(rows, candidate, Prices({}, self.listed))
 
     async def explain(
@@ -108,7 +108,7 @@ class UsageService:
         Known are the requests of the last hour that some process has flushed, and those of this one.
         """
         found = self.writer.find(call_id, team=team)
-        return await asyncio.to_thread(self._explain, call_id, team, found, profiles)
+        return await in_thread(self._explain, call_id, team, found, profiles)
 
     def _aligned(self, since: float, until: float) -> TimeSpan:
         return aligned(since, until, now=self.clock())

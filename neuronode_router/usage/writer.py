@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from neuronode_router.threads import in_thread
 from neuronode_router.usage.buffer import Batch, UsageBuffer
 from neuronode_router.usage.finished import FinishedRequest, newest
 from neuronode_router.usage.periods import DAY, HOUR, HOURS_KEPT, MINUTE, MINUTES_KEPT
@@ -52,9 +53,9 @@ class UsageWriter:
         Every process may do it: they take turns, and the second finds nothing left to do.
         """
         now = self._clock()
-        await asyncio.to_thread(self._store.condense, MINUTE, HOUR, before=now - MINUTES_KEPT)
-        await asyncio.to_thread(self._store.condense, HOUR, DAY, before=now - HOURS_KEPT)
-        await asyncio.to_thread(
+        await in_thread(self._store.condense, MINUTE, HOUR, before=now - MINUTES_KEPT)
+        await in_thread(self._store.condense, HOUR, DAY, before=now - HOURS_KEPT)
+        await in_thread(
             self._store.forget, usage_before=now - self._days * DAY, requests_before=now - REQUESTS_KEPT
         )
 
@@ -68,5 +69,5 @@ class UsageWriter:
     async def _send(self, batch: Batch) -> None:
         # Kept until the store has answered: a commit whose answer was lost is repeated under the same number.
         self._unsure = batch
-        await asyncio.to_thread(self._store.add, self._worker, batch, at=self._clock())
+        await in_thread(self._store.add, self._worker, batch, at=self._clock())
         self._unsure = None

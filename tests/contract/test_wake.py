@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from watchdog.observers.api import BaseObserver
 
 from neuronode_router.control.notify import DirectoryEvents
 from neuronode_router.control.wake import FileWake, RedisWake, Wake, WakeGroup
+from neuronode_router.redis.breaker import CircuitBreaker
 from tests.support.servers import RedisServer
 from tests.support.waiting import eventually
 
@@ -123,6 +125,27 @@ class TestRedisWake:
         self.listener = await started(wake)
         yield wake
         await wake.stop()
+
+    async def test_an_outage_of_redis_is_logged_once(
+        self,
+        wake: RedisWake,
+        redis_server: RedisServer,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """However many messages are lost, the log says once that Redis takes none, and once that it does again."""
+        monkeypatch.setattr(CircuitBreaker, "is_open", False)  # every message is tried
+        caplog.set_level(logging.INFO, "neuronode_router.redis.channel")
+        redis_server.kill()
+
+        for revision in range(5):
+            await wake.signal(revision)
+        redis_server.start()
+        await eventually(lambda: wake.mode == "redis")
+        await wake.signal(6)
+
+        told = [record.getMessage().partition(" on ")[0] for record in caplog.records]
+        assert told == ["Redis takes no messages", "Redis takes messages"]
 
     async def test_frozen_redis_costs_one_signal_50_ms_and_the_next_nothing(
         self, wake: RedisWake, redis_server: RedisServer

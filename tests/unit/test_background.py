@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuronode_router.background import LEAST_SECONDS, MISSED_INTERVALS, Failures, PeriodicTask, repeat
+from neuronode_router.errors import StoreUnavailable
 from tests.support.waiting import eventually
 
 EVERY = 10.0
@@ -91,3 +92,21 @@ async def test_a_task_that_fails_ends_neither_itself_nor_the_others() -> None:
 
     assert failures.total > 2
     assert [line.partition(" ")[0] for line in failures.present()] == ["failing"]
+
+
+@pytest.mark.parametrize(
+    ("error", "traceback"),
+    [(StoreUnavailable("The database failed (timeout)."), False), (KeyError("x"), True)],
+)
+def test_what_is_foreseen_is_one_line_of_the_log(
+    caplog: pytest.LogCaptureFixture, error: Exception, traceback: bool
+) -> None:
+    """A database that is away fills no screens: its sentence is logged once; what nobody foresaw has its traceback."""
+    failures = Failures()
+    for _ in range(3):
+        with failures.survived("keeping usage"):
+            raise error
+
+    (record,) = caplog.records
+    assert bool(record.exc_info) is traceback
+    assert ("The database failed (timeout)." in record.getMessage()) is not traceback

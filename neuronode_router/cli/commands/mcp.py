@@ -15,6 +15,7 @@ from neuronode_router.agents.tool import AdminCall
 from neuronode_router.cli.http import Connection
 from neuronode_router.cli.options import online
 from neuronode_router.errors import NeuronodeError
+from neuronode_router.threads import in_thread
 
 
 @click.command("mcp")
@@ -51,9 +52,9 @@ def _through(connection: Connection) -> AdminCall:
         method: str, path: str, *, params: Mapping[str, object] | None = None, body: object = None
     ) -> Mapping[str, Any]:
         if method == "GET":
-            answer = await asyncio.to_thread(connection.get, path, **(params or {}))
+            answer = await in_thread(connection.get, path, **(params or {}))
         else:
-            answer = await asyncio.to_thread(connection.send, method, path, body, params=params)
+            answer = await in_thread(connection.send, method, path, body, params=params)
         return answer.document
 
     return call
