@@ -60,7 +60,7 @@ class Tier(StrEnum):
 TIERS = (Tier.FAST, Tier.MEDIUM, Tier.COMPLEX)
 """From the lightest to the heaviest."""
 
-TOO_CHEAP, TOO_DEAR = 1.75, 1.0
+TOO_CHEAP, TOO_DEAR = 1.5, 1.0
 """What it costs to take a request for one tier lighter or heavier than it is, where a profile does not say."""
 
 AUTO = "auto"

@@ -53,8 +53,8 @@ def classification(*chances: float, confidence: float = 0.99) -> Classification:
     [
         # Nearly sure to be simple: one tier too heavy costs 1 a request, two cost 2.
         ((0.9, 0.1, 0.0), 0.9, Tier.FAST, Step.CLASSIFIED),
-        ((0.65, 0.25, 0.1), 0.9, Tier.COMPLEX, Step.CACHE),
-        ((0.65, 0.25, 0.1), 0.3, Tier.FAST, Step.CLASSIFIED),
+        ((0.6, 0.3, 0.1), 0.9, Tier.COMPLEX, Step.CACHE),
+        ((0.6, 0.3, 0.1), 0.3, Tier.FAST, Step.CLASSIFIED),
         ((0.0, 0.7, 0.3), 0.9, Tier.COMPLEX, Step.CACHE),
         ((0.0, 0.1, 0.9), 0.9, Tier.COMPLEX, Step.CLASSIFIED),
     ],

@@ -55,7 +55,7 @@ def test_errands_are_light_however_long_the_conversation_is(
 
         assert excerpt.errand == kind
         assert found.confident
-        assert found.tier_at(too_cheap=1.75, too_dear=1.0) is Tier.FAST
+        assert found.tier_at(too_cheap=1.5, too_dear=1.0) is Tier.FAST
 
 
 @pytest.mark.parametrize(
