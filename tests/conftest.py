@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import httpx._transports.default as transports
 import hypothesis
 import pytest
 
+from tests.support import preloaded
 from tests.support.scheduling import SharedStarts, is_loud, turn_of
 from tests.support.servers import PostgresServer, RedisServer, running_postgres, running_redis
 
@@ -24,19 +26,45 @@ hypothesis.settings.register_profile("campaign", _PATIENT, max_examples=1000)
 hypothesis.settings.load_profile("shared-machine")
 
 
+FORK_SERVER = "fork_server"
+"""The word under which processes are told where it listens."""
+
+
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Run what is named in this process, and everything in as many as there are cores, but no more than four: then all
-    wait for the one that has the longest unit. With more, tests that bound a time get company that they do not expect.
+    """Run what is named in this process, and everything in one more than there are cores: tests that wait leave theirs
+    to others. But in no more than four: then all wait for the one that has the longest unit.
     """
     if config.args_source is pytest.Config.ArgsSource.ARGS:
         return 0
-    return min(os.cpu_count() or 1, 4)
+    return min((os.cpu_count() or 1) + 1, 4)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedStarts:
     """Deal the tests to processes so that no server is started twice."""
     config.option.loadscopereorder = False  # the order is ours, see below
     return SharedStarts(config, log)
+
+
+def pytest_collection() -> None:
+    """Leave garbage alone while all tests are imported: what they import stays."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector work from here on, and pass over what is there for good."""
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the processes that share the tests share what has LiteLLM imported too."""
+    if hasattr(config, "workerinput"):
+        preloaded.use(config.workerinput[FORK_SERVER])
+
+
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process that is about to start of the fork server."""
+    node.workerinput[FORK_SERVER] = preloaded.shared()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -11,7 +11,13 @@ import pytest
 from tests.support.openapi_page import page
 
 ROOT = Path(__file__).parents[2]
-SCHEMAS: dict[str, Any] = page().openapi()["components"]["schemas"]
+
+
+@pytest.fixture(scope="module")
+def schemas() -> dict[str, Any]:
+    """What the page says of every document."""
+    found: dict[str, Any] = page().openapi()["components"]["schemas"]
+    return found
 
 
 @pytest.mark.parametrize(
@@ -27,14 +33,14 @@ SCHEMAS: dict[str, Any] = page().openapi()["components"]["schemas"]
         ("Routing", "escalated", "True when the answer"),
     ],
 )
-def test_a_field_is_described(schema: str, field: str, begins: str) -> None:
+def test_a_field_is_described(schemas: dict[str, Any], schema: str, field: str, begins: str) -> None:
     """Of a document, of its bases, and of a room's type on its own or inside another."""
-    assert SCHEMAS[schema]["properties"][field]["description"].startswith(begins)
+    assert schemas[schema]["properties"][field]["description"].startswith(begins)
 
 
-def test_a_field_without_a_docstring_has_none() -> None:
+def test_a_field_without_a_docstring_has_none(schemas: dict[str, Any]) -> None:
     """Nothing is invented."""
-    assert "description" not in SCHEMAS["Receipt"]["properties"]["profile"]
+    assert "description" not in schemas["Receipt"]["properties"]["profile"]
 
 
 def test_the_sources_are_read_only_for_the_page() -> None:

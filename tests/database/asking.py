@@ -44,6 +44,12 @@ def new_model(admin: httpx.Client, proxy: Proxy, name: str) -> str:
     return str(made["model_info"]["id"])
 
 
+def map_summary(admin: httpx.Client, group: str) -> httpx.Response:
+    """Let `group` serve `summary` in the profile `ultra_fast`."""
+    path = f"{ADMIN}/ultra_fast/tasks/summary"
+    return admin.put(path, json={"group": group}, headers={"If-Match": "*"})
+
+
 def switch(admin: httpx.Client, profile: str) -> None:
     """Make `profile` the active one in every worker."""
     receipt = admin.post(f"{ADMIN}/switch", json={"profile": profile}).raise_for_status().json()
@@ -72,7 +78,7 @@ def synced(
         meanwhile()
         return read() >= before + times
 
-    wait_until(enough, seconds=60, what="LiteLLM's syncs")
+    wait_until(enough, seconds=60, what="LiteLLM's syncs", longest_pause=0.005)
 
 
 def ask_every_worker(proxy: Proxy, key: str, model: str) -> list[httpx.Response]:

@@ -100,22 +100,6 @@ def proxy(
         yield running
 
 
-@pytest.fixture(scope="session")
-def lone_url(postgres: PostgresServer, litellm_database: str) -> str:
-    """The database of the proxy of one worker."""
-    return postgres.new_database(like=litellm_database)
-
-
-@pytest.fixture(scope="package")
-def lone(
-    tmp_path_factory: pytest.TempPathFactory, upstream: Upstream, database_mode: Path, lone_url: str
-) -> Iterator[Proxy]:
-    """A proxy of one worker that may be restarted, with no map of aliases in its configuration file."""
-    place = DatabasePlace(directory=tmp_path_factory.mktemp("lone"), upstream=upstream.url, map_in_file=False)
-    with Proxy(place, environ=database_environ(database_mode, lone_url)) as running:
-        yield running
-
-
 @pytest.fixture
 def admin(proxy: Proxy) -> Iterator[httpx.Client]:
     """A client with the master key, on a proxy that serves the first profile again."""

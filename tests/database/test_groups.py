@@ -1,29 +1,27 @@
-"""Model groups that come and go in LiteLLM's database, while profiles name them."""
+"""What changes in LiteLLM's database under a proxy of one worker: model groups that profiles name, and settings."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
-from tests.database.asking import ADMIN, EVERY_WORKER, MARKS, new_model, switch
+from tests.database.asking import ADMIN, MARKS, map_summary, new_model, switch
 from tests.e2e.asking import answered_by, chat, decision
+from tests.support.database_mode.place import DatabasePlace, database_environ
 from tests.support.place import FIRST_PROFILE, profile_text
 from tests.support.proxy import Proxy
-from tests.support.servers import wait_until
+from tests.support.servers import PostgresServer, wait_until
+from tests.support.upstream import Upstream
 
 pytestmark = MARKS
 
 TOLD_SECONDS = 120
 """Two seconds are promised; the machine that tests share may have other things to do."""
-
-
-def map_summary(admin: httpx.Client, group: str) -> httpx.Response:
-    """Let `group` serve `summary` in the profile `ultra_fast`."""
-    path = f"{ADMIN}/ultra_fast/tasks/summary"
-    return admin.put(path, json={"group": group}, headers={"If-Match": "*"})
 
 
 def vanish(admin: httpx.Client, proxy: Proxy, group: str) -> None:
@@ -39,6 +37,22 @@ def problems(admin: httpx.Client) -> str:
     """Return what is wrong with files and mappings. How busy the machine is, which stalls the background, is not."""
     found = admin.get(f"{ADMIN}/status").raise_for_status().json()["problems"]
     return str([problem for problem in found if problem["code"] != "background_stalled"] or "")
+
+
+@pytest.fixture(scope="module")
+def lone_url(postgres: PostgresServer, litellm_database: str) -> str:
+    """The database of the proxy of one worker."""
+    return postgres.new_database(like=litellm_database)
+
+
+@pytest.fixture(scope="module")
+def lone(
+    tmp_path_factory: pytest.TempPathFactory, upstream: Upstream, database_mode: Path, lone_url: str
+) -> Iterator[Proxy]:
+    """A proxy of one worker that may be restarted, with no map of aliases in its configuration file."""
+    place = DatabasePlace(directory=tmp_path_factory.mktemp("lone"), upstream=upstream.url, map_in_file=False)
+    with Proxy(place, environ=database_environ(database_mode, lone_url)) as running:
+        yield running
 
 
 @pytest.fixture
@@ -115,13 +129,23 @@ def test_a_restart_with_a_dead_mapping_serves_the_rest(lone: Proxy, operator: ht
     assert "missing" in problems(operator)
 
 
-def test_a_group_that_was_just_stored_can_be_used_at_once(proxy: Proxy, admin: httpx.Client) -> None:
-    """Whichever worker is asked, a profile may name a group that another worker has just stored."""
-    new_model(admin, proxy, "fresh")
+def test_what_the_settings_page_saves_holds_none_of_our_names(lone: Proxy, lone_url: str) -> None:
+    """LiteLLM's page sends back all it was shown; the database then has the operator's aliases, not ours."""
+    with lone.client() as admin:
+        shown = admin.get("/get/config/callbacks").raise_for_status().json()["router_settings"]
+        saved = {"model_group_alias": {**shown["model_group_alias"], "mine": "chat_premium"}}
+        admin.post("/config/update", json={"router_settings": saved}).raise_for_status()
 
-    def use(_: int) -> int:
-        with proxy.client() as client:
-            return map_summary(client, "fresh").status_code
+        def also_shown() -> dict[str, str]:
+            values = admin.get("/router/settings").raise_for_status().json()["current_values"]
+            return dict(values["model_group_alias"])
 
-    with ThreadPoolExecutor(EVERY_WORKER) as pool:
-        assert set(pool.map(use, range(EVERY_WORKER))) == {200}
+        wait_until(lambda: "mine" in also_shown(), seconds=30, what="the operator's alias on the other page")
+        assert "classification" not in also_shown()
+
+    with psycopg.connect(lone_url) as database:
+        query = "SELECT param_value FROM \"LiteLLM_Config\" WHERE param_name = 'router_settings'"
+        stored = json.dumps(database.execute(query).fetchall())
+    assert "mine" in stored
+    assert "@profile/" not in stored
+    assert "auto:complex" not in stored

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import psycopg
 
-from tests.database.asking import MARKS, ask_every_worker, new_key, new_model, new_team
+from tests.database.asking import (
+    EVERY_WORKER,
+    MARKS,
+    ask_every_worker,
+    map_summary,
+    new_key,
+    new_model,
+    new_team,
+)
 from tests.e2e.asking import answered_by, chat, decision
 from tests.support.database_mode.place import UI_PASSWORD, UI_USER
 from tests.support.proxy import MASTER_KEY, Proxy
@@ -79,3 +88,15 @@ def test_a_model_that_is_added_answers_in_both_workers(
     assert rows(
         database, 'SELECT count(*) FROM "LiteLLM_ProxyModelTable" WHERE model_name = %s', "added"
     ) == [(1,)]
+
+
+def test_a_group_that_was_just_stored_can_be_used_at_once(proxy: Proxy, admin: httpx.Client) -> None:
+    """Whichever worker is asked, a profile may name a group that another worker has just stored."""
+    new_model(admin, proxy, "fresh")
+
+    def use(_: int) -> int:
+        with proxy.client() as client:
+            return map_summary(client, "fresh").status_code
+
+    with ThreadPoolExecutor(EVERY_WORKER) as pool:
+        assert set(pool.map(use, range(EVERY_WORKER))) == {200}

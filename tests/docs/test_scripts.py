@@ -94,6 +94,26 @@ def test_the_matrix_runs_what_is_named_and_skips_a_python_that_is_not_there(tmp_
     assert matrix(tmp_path, "litellm-9").returncode == 2
 
 
+@pytest.mark.parametrize("fails", [None, "mypy", "lint-imports", "tests"])
+def test_what_is_checked_beside_the_tests_fails_the_check_too(tmp_path: Path, fails: str | None) -> None:
+    """Whichever of them fails, all that was said is told, the tests' words first."""
+    stubs = {".venv/bin/ruff": "", ".venv/bin/mypy": "mypy", ".venv/bin/lint-imports": "lint-imports"}
+    stubs |= {"scripts/install": "", "scripts/test": "tests"}
+    for name, word in stubs.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\necho {word}\nexit {int(word == fails)}\n")
+        path.chmod(0o755)
+    (tmp_path / "scripts/check").write_text((ROOT / "scripts/check").read_text())
+
+    done = subprocess.run(
+        ["/bin/sh", "scripts/check"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == int(fails is not None)
+    assert done.stdout.split() == ["tests", "mypy", *["lint-imports"] * (fails != "mypy")]
+
+
 def test_ci_runs_what_is_run_at_home() -> None:
     """One list of checks, and missing servers are failures there."""
     ci = (ROOT / ".ci/run").read_text()

@@ -42,7 +42,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Itera
         "OTEL_SEMCONV_STABILITY_OPT_IN": "gen_ai_latest_experimental",
         "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "no_content",
     }
-    with Proxy(place, afresh=True, workers=2, environ=environ) as running:
+    with Proxy(place, workers=2, environ=environ) as running:
         yield running
 
 

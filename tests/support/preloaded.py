@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import faulthandler
 import functools
+import gc
 import multiprocessing
 import os
 import signal
@@ -27,17 +28,11 @@ from unittest.mock import patch
 WORKERS = "--num_workers"
 """The option of LiteLLM's command line that makes it a supervisor of workers."""
 
-IMPORTED = (
-    "litellm.proxy.proxy_server",
-    "litellm.proxy.proxy_cli",
-    "litellm.proxy.pass_through_endpoints.llm_passthrough_endpoints",
-    "neuronode_router.plugin",
-    "admin_api.host",
-    "sqlalchemy",
-    "alembic",
-)
+IMPORTED = "tests.support.imported"
 
 _CONTEXT = multiprocessing.get_context("forkserver")
+_ROOT = Path(__file__).resolve().parents[2]
+_address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +72,38 @@ def start(arguments: Sequence[str], *, environ: Mapping[str, str], folder: Path,
     return Forked(process)
 
 
+def shared() -> str | None:
+    """Start the fork server of all processes of a session; return its address. It ends with this process."""
+    if sys.version_info >= (3, 14):  # from then on, fork servers ask for a password
+        return None
+    address: str = vars(_server(str(_ROOT)))["_forkserver_address"]
+    return address
+
+
+def use(address: str | None) -> None:
+    """Let what this process starts be forks of a server that another process has started."""
+    global _address
+    _address = address
+
+
+class _SharedServer(ForkServer):
+    def __init__(self, address: str) -> None:
+        super().__init__()
+        self._forkserver_address = address
+        # Kept open, it would keep a server of our own alive.
+        self._forkserver_alive_fd = os.open(os.devnull, os.O_RDONLY)
+
+    def ensure_running(self) -> None:
+        """Leave that to the process that has started it."""
+
+
 @functools.cache
 def _server(python_path: str) -> ForkServer:
     """Return the fork server whose imports looked at `python_path` first."""
+    if _address and python_path == str(_ROOT):
+        return _SharedServer(_address)
     server = ForkServer()
-    server.set_forkserver_preload(list(IMPORTED))
+    server.set_forkserver_preload([IMPORTED])
     read = {"PYTHONPATH": python_path, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}  # no question to the internet
     with patch.dict(os.environ, read), patch.object(sys, "path", _searched(python_path)):
         server.ensure_running()
@@ -107,12 +129,29 @@ def _run(arguments: tuple[str, ...], environ: dict[str, str], folder: Path, log:
         os.dup2(os.open(name, flags), number)
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    gc.enable()
+    _count_as_told()
+    _read_yaml_quickly()
     if WORKERS in arguments and sys.version_info < (3, 14):  # from then on, fork servers ask for a password
         _fork_workers()
     sys.argv = ["litellm", *arguments]
     from litellm.proxy.proxy_cli import run_server
 
     run_server()
+
+
+def _count_as_told() -> None:
+    """Choose how prometheus_client counts, alone or with others, which it does by the environment at its import."""
+    from prometheus_client import values
+
+    values.ValueClass = values.get_value_class()
+
+
+def _read_yaml_quickly() -> None:
+    """LiteLLM reads its whole configuration at each sync with its database: in Python, 0.25 s of a core."""
+    import yaml
+
+    yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # type: ignore[misc]
 
 
 def _fork_workers() -> None:
@@ -147,4 +186,5 @@ def _worker(*, target: Callable[..., None], kwargs: Mapping[str, Any]) -> BasePr
 def _in_environment(environ: Mapping[str, str], work: Callable[..., None], kwargs: Mapping[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(environ)
+    _count_as_told()
     work(**kwargs)

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
-SHARED = ("tests/e2e", "tests/database", "tests/browser")
-"""Folders whose tests share servers: started once, in the process that gets the whole folder."""
+SHARED = ("tests/e2e", "tests/database", "tests/browser", "tests/host")
+"""Folders whose tests share servers, or LiteLLM as a library: started or imported once, in one process."""
 
 APART = frozenset(
-    f"tests/e2e/test_{name}.py"
+    f"tests/{name}.py"
     for name in (
-        *("fit", "gate", "metrics", "openapi", "plain_litellm", "proof", "providers", "serve", "survival"),
-        "usage",
+        *("e2e/test_fit", "e2e/test_gate", "e2e/test_metrics", "e2e/test_openapi", "e2e/test_plain_litellm"),
+        *("e2e/test_proof", "e2e/test_providers", "e2e/test_serve", "e2e/test_survival", "e2e/test_usage"),
+        "database/test_tutorial",
     )
 )
 """Files of those folders that start servers of their own."""

@@ -44,13 +44,21 @@ def free_port() -> int:
             return port
 
 
-def wait_until(condition: Any, *, seconds: float = 10.0, what: str = "the condition") -> None:
-    """Poll `condition` in this thread until it is true. Raises `TimeoutError` after `seconds`."""
-    end = time.monotonic() + seconds
+def wait_until(
+    condition: Any, *, seconds: float = 10.0, what: str = "the condition", longest_pause: float = 0.25
+) -> None:
+    """Poll `condition` in this thread until it is true. Raises `TimeoutError` after `seconds`.
+
+    The longer it takes, the longer are the pauses, up to `longest_pause` seconds: a condition that asks a proxy
+    without a pause takes the core from what is waited for.
+    """
+    begun = time.monotonic()
     while not condition():
-        if time.monotonic() > end:
+        waited = time.monotonic() - begun
+        if waited > seconds:
             raise TimeoutError(f"{what} did not come true within {seconds} s")
-        time.sleep(0.005)  # noqa: TID251 a test's own thread, bounded above
+        pause = min(max(waited / 10, 0.005), longest_pause)
+        time.sleep(pause)  # noqa: TID251 a test's own thread, bounded above
 
 
 class RedisServer:
