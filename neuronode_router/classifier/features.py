@@ -124,8 +124,7 @@ def hash_rows(texts: Sequence[str], cues: Sequence[Sequence[int]] = ()) -> Rows:
     words = _words(_LETTERS[chars], prefix, breaks)
     counted = [_grams(prefix, breaks), HashedRows(words.hash ^ _WORD_SALT, words.text), *_pairs(words)]
     size = sum(found.text.size for found in counted)
-    openings = _openings(marks, words, asks="?" in joined)
-    every = [*counted, *openings]
+    every = [*counted, *_openings(marks, words)]
     row = np.maximum(_rows(np.concatenate([found.hash for found in every])), 1)
     owner = np.concatenate([found.text for found in every])
     owner -= 1
@@ -176,9 +175,8 @@ def _rows(hashes: Hashes) -> npt.NDArray[np.int64]:
     return hashes.view(np.int64)
 
 
-def _openings(marks: Places, words: Words, *, asks: bool) -> Iterator[HashedRows]:
-    """Yield what opens each sentence: its first word, its first two, and both facts again where it asks. `asks` tells
-    whether any does.
+def _openings(marks: Places, words: Words) -> Iterator[HashedRows]:
+    """Yield what opens each sentence: its first word, its first two, and both facts again where it asks.
 
     "List the keys" and "keys on the list" hold the same words; what is asked for is said by the first.
     """
@@ -193,7 +191,7 @@ def _openings(marks: Places, words: Words, *, asks: bool) -> Iterator[HashedRows
     following = np.minimum(at + 1, words.hash.size - 1)
     same = (following > at) & (words.text[following] == text)
     yield HashedRows((words.mixed[at] ^ words.hash[following] ^ _FIRST_PAIR_SALT)[same], text[same])
-    if not asks:
+    if not marks[-1] >> _TO_ASKED & _ASKED:
         return
     # Counted up to the next sentence's first word, or to the text's end: what is asked there belongs to no other.
     ends = (marks >> _TO_BREAKS).searchsorted(text + 1)
