@@ -44,6 +44,7 @@ def main() -> None:
         *ways.others(texts),
         ways.neighbours("20 nearest prompts, held out", rows),
         ways.length("length", texts),
+        ways.exams("exam and subject, held out", rows),
     ]
     outcomes = Outcomes(
         np.array([row["correct_small"] for row in rows], dtype=float),

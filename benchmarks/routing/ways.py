@@ -35,6 +35,8 @@ from neuronode_router.routing.snapshot import Snapshot, build_snapshot
 
 FOLDS = 3
 NEIGHBOURS = 20
+DRAWN = 20
+"""How many items the mean that few are drawn towards counts as."""
 Row = Mapping[str, Any]
 Places = npt.NDArray[np.int64]
 
@@ -111,6 +113,29 @@ def neighbours(name: str, outcomes: Sequence[Row]) -> Way:
         nearest = np.argpartition(-alike, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
         scores[own] = gain[seen][nearest].mean(axis=1)
     return Way(name, scores)
+
+
+def exams(name: str, outcomes: Sequence[Row]) -> Way:
+    """Return the mean gain on an item's exam and subject in the other folds: what whoever knows both could tell.
+
+    No text names them, so this is what reading the text is measured against. Few items are drawn towards their exam's
+    mean, and that towards the mean of all.
+    """
+    gain = np.array([row["correct_large"] - row["correct_small"] for row in outcomes], dtype=float)
+    names = [(row["source"], row.get("subject")) for row in outcomes]
+    scores = np.zeros(len(outcomes))
+    for own, seen in _folds(outcomes):
+        overall = float(gain[seen].mean())
+        for number in own.tolist():
+            source, _ = names[number]
+            exam = [other for other in seen.tolist() if names[other][0] == source]
+            subject = [other for other in exam if names[other] == names[number]]
+            scores[number] = _drawn(gain[subject], _drawn(gain[exam], overall))
+    return Way(name, scores)
+
+
+def _drawn(values: Floats, towards: float) -> float:
+    return float((values.sum() + DRAWN * towards) / (len(values) + DRAWN))
 
 
 def length(name: str, prompts: Sequence[str]) -> Way:

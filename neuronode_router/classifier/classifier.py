@@ -36,6 +36,7 @@ NO_GUESS, FAMILIAR = 0.15, 0.34
 """Below this share, or with fewer known words and no cue, there is no evidence, and the length decides."""
 MERE_TEXT, ASKS = 0.5, 0.15
 """A piece with this share of `document` is mere text; one with this share of what is asked for is not."""
+ASKED_FOR = frozenset(LABELS)
 SHORT, LONG = 50, 500
 """The plan's lengths, in characters."""
 UNKNOWN_DIFFICULTY = 0.5
@@ -94,6 +95,8 @@ class MergedRequest:
     """Log odds that it needs a heavy answer."""
     cues: list[lexicon.Rule]
     """Those of the part that counts most, where it instructs."""
+    verdict: CueVerdict
+    """What they say."""
 
 
 def merge(said: reading.ScoredConversation, by: Decisions) -> MergedRequest:
@@ -112,7 +115,7 @@ def merge(said: reading.ScoredConversation, by: Decisions) -> MergedRequest:
     if verdict.confidence == DECISIVE:
         shares *= 1 - CLEAR_VOTE
         shares[LABELS.index(verdict.label)] += CLEAR_VOTE
-    return MergedRequest(counts, first, shares, difficulty, cues)
+    return MergedRequest(counts, first, shares, difficulty, cues, verdict)
 
 
 def work_numbers(said: reading.ScoredConversation, by: Decisions) -> tuple[float, ...]:
@@ -137,7 +140,7 @@ def _trained(said: reading.ScoredConversation, length: int, trained: weights.Wei
     difficulty = chance(merged.difficulty)
     window = said.said[merged.first].scores[0].tolist()
     gain = by.large((window[weights.LARGE_RIGHT],)) - by.small((window[weights.SMALL_RIGHT],))
-    known = _by_cues(merged.cues).score > 0 or trained.table.familiarity(said.rows) >= FAMILIAR
+    known = merged.verdict.score > 0 or trained.table.familiarity(said.rows) >= FAMILIAR
     if not known or share < NO_GUESS:
         return replace(_by_length(length, cues=merged.cues), difficulty=difficulty, gain=gain)
     numbers = _work(merged)
@@ -206,7 +209,7 @@ def _untrained(found: Sequence[Sequence[lexicon.Rule]], length: int) -> Classifi
 def _by_cues(cues: Sequence[lexicon.Rule]) -> CueVerdict:
     scores: dict[str, float] = {}
     for rule in cues:
-        if rule.task in LABELS:
+        if rule.task in ASKED_FOR:
             scores[rule.task] = scores.get(rule.task, 0.0) + rule.weight
     ranked = [*sorted(scores.items(), key=lambda item: -item[1]), ("", 0.0), ("", 0.0)]
     (label, score), (_, second) = ranked[:2]

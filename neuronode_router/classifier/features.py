@@ -28,6 +28,9 @@ Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
 
 _BREAK = "\n"
+_SHORTEST, _LONGEST = min(CHAR_ORDERS), max(CHAR_ORDERS)
+_PAD = _BREAK * _LONGEST
+"""Ends the last text, and leaves room for an n-gram to begin at each of its characters."""
 _HIGH, _WORD_SHIFT = np.uint64(32), np.uint64(64 - 17)
 _BASE = 0x9E3779B97F4A7C15
 _MIX = np.uint64(0xD6E8FEB86659FD93)
@@ -42,17 +45,22 @@ _WORD_SALT, _PAIR_SALT, _SKIP_SALT, _FIRST_SALT, _FIRST_PAIR_SALT, _ASKING_SALT 
         0xEB44ACCAB455D165,
     )
 )
+_ORDER_SALTS = np.array([[order] for order in CHAR_ORDERS], dtype=np.uint64)
 _OTHER = 128
 """Stands for every character beyond ASCII: all of them are taken for letters."""
-_ENDS = np.zeros(_OTHER + 1, dtype=np.int64)
-_ENDS[[ord(end) for end in ".!?:;"]] = 1
 _LETTERS = np.zeros(_OTHER + 1, dtype=np.bool_)
 _LETTERS[[*map(ord, string.ascii_lowercase), ord("0"), _OTHER]] = True
+_TO_ASKED, _TO_BREAKS, _ASKED = 16, 32, 0xFFFF
+_MARKS = np.zeros(_OTHER + 1, dtype=np.int64)
+_MARKS[[ord(end) for end in ".!?:;"]] = 1
+_MARKS[ord("?")] += 1 << _TO_ASKED
+_MARKS[ord(_BREAK)] = 1 << _TO_BREAKS
+"""What is counted along the text, three counters in one number: ends of sentences, those that ask, ends of texts."""
 
 
 def _powers(base: int) -> Hashes:
     powers = [1]
-    for _ in range(MAX_CHARS):
+    for _ in range(MAX_CHARS + _LONGEST):
         powers.append(powers[-1] * base % 2**64)
     return np.array(powers, dtype=np.uint64)
 
@@ -71,6 +79,14 @@ class Rows:
     """How many features each text has, at least 1."""
     words: npt.NDArray[np.int64]
     """Which of `WORDS` slots the words of all texts fall into."""
+
+
+@dataclass(frozen=True, slots=True)
+class HashedRows:
+    """Some features: their hashes, and the text of each, counted from 1."""
+
+    hash: Hashes
+    text: Places
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,87 +115,104 @@ def hash_rows(texts: Sequence[str], cues: Sequence[Sequence[int]] = ()) -> Rows:
 
     `cues[i]` are the `cue_rows` of all cues found in `texts[i]`.
     """
-    joined = (_BREAK + _BREAK.join(f" {text} " for text in texts))[: MAX_CHARS - 1] + _BREAK
+    joined = (_BREAK + _BREAK.join([f" {text} " for text in texts]))[: MAX_CHARS - 1] + _PAD
     codes = np.frombuffer(joined.encode("utf-32-le", "replace"), dtype=np.uint32)
-    breaks = np.cumsum(codes == ord(_BREAK))
-    prefix = np.concatenate(
-        (np.zeros(1, np.uint64), np.cumsum((codes + np.uint32(1)) * _POWERS[: codes.size]))
-    )
-    rows, owners = [], []
-    inside = codes != ord(_BREAK)
-    for order in CHAR_ORDERS:
-        places = max(0, codes.size - order + 1)
-        whole = inside[:places] & (breaks[:places] == breaks[order - 1 :])
-        # By slices, for every place at once: to pick the places first takes three times as long.
-        spans = (prefix[order:] - prefix[:places]) * _INVERSE_POWERS[:places]
-        rows.append(spans[whole] + np.uint64(order))
-        owners.append(breaks[:places][whole])
-    ascii_codes = np.minimum(codes, _OTHER)
-    words = _words(_LETTERS[ascii_codes], prefix, breaks)
-    rows.append(words.hash ^ _WORD_SALT)
-    owners.append(words.text)
+    chars = np.minimum(codes, _OTHER)
+    prefix = _running((codes + np.uint32(1)) * _POWERS[: codes.size])
+    marks = _running(_MARKS[chars])
+    breaks = marks >> _TO_BREAKS
+    words = _words(_LETTERS[chars], prefix, breaks)
+    counted = [_grams(prefix, breaks), HashedRows(words.hash ^ _WORD_SALT, words.text), *_pairs(words)]
+    size = sum(found.text.size for found in counted)
+    every = [*counted, *_openings(marks, words)]
+    row = np.maximum(_rows(np.concatenate([found.hash for found in every])), 1)
+    owner = np.concatenate([found.text for found in every])
+    owner -= 1
+    count = np.maximum(np.bincount(owner[:size], minlength=len(texts))[: len(texts)], 1).astype(np.float32)
+    if any(cues):
+        of = [number for number, found in enumerate(cues) for _ in found]
+        row = np.concatenate((row, np.array([cue for found in cues for cue in found], dtype=np.int64)))
+        owner = np.concatenate((owner, np.array(of, dtype=np.int64)))
+    return Rows(row, owner, count, (words.mixed >> _WORD_SHIFT).view(np.int64))
+
+
+def _grams(prefix: Hashes, breaks: Places) -> HashedRows:
+    """Return the n-grams of all orders that lie within one text, from what runs over the codes.
+
+    Of every place at once, one line for each order: to pick the places first takes three times as long.
+    """
+    places = prefix.size - _LONGEST
+    begin = breaks[:places]
+    within = _later(breaks, places) == begin
+    spans = _later(prefix, places) - prefix[:places]
+    spans *= _INVERSE_POWERS[:places]
+    spans += _ORDER_SALTS
+    text = np.ndarray(
+        within.shape, breaks.dtype, breaks, 0, (0, breaks.itemsize)
+    )  # `begin`, once for each order
+    return HashedRows(spans[within], text[within])
+
+
+def _later(running: npt.NDArray[Any], places: int) -> npt.NDArray[Any]:
+    """Return what has run up at the end of an n-gram from each place, a line for each of `CHAR_ORDERS`: a view."""
+    step = running.itemsize
+    return np.ndarray((len(CHAR_ORDERS), places), running.dtype, running, _SHORTEST * step, (step, step))
+
+
+def _pairs(words: Words) -> Iterator[HashedRows]:
+    """Yield words with the next one of their text, and with the one after that."""
     for gap, salt in ((1, _PAIR_SALT), (2, _SKIP_SALT)):
         same = words.text[:-gap] == words.text[gap:]
-        rows.append((words.mixed[:-gap] ^ words.hash[gap:])[same] ^ salt)
-        owners.append(words.text[:-gap][same])
-    counted = np.concatenate(owners).astype(np.int64) - 1
-    count = np.maximum(np.bincount(counted, minlength=len(texts))[: len(texts)], 1).astype(np.float32)
-    for found, of in _openings(ascii_codes, words, asks="?" in joined):
-        rows.append(found)
-        owners.append(of)
-    owner = np.concatenate(owners).astype(np.int64) - 1
-    row = np.maximum(_rows(np.concatenate(rows)), 1)
-    flat = [cue for found in cues for cue in found]
-    if flat:
-        row = np.concatenate((row, np.array(flat, dtype=np.int64)))
-        owner = np.concatenate((owner, np.repeat(np.arange(len(cues)), [len(found) for found in cues])))
-    return Rows(row, owner, count, (words.mixed >> _WORD_SHIFT).astype(np.int64))
+        yield HashedRows((words.mixed[:-gap] ^ words.hash[gap:])[same] ^ salt, words.text[:-gap][same])
 
 
 def _rows(hashes: Hashes) -> npt.NDArray[np.int64]:
-    """Return where in the table hashes fall, 0 included."""
-    return (((hashes * _MIX) >> _HIGH) * np.uint64(ROWS) >> _HIGH).astype(np.int64)
+    """Return where in the table hashes fall, 0 included. The hashes are used up."""
+    hashes *= _MIX
+    hashes >>= _HIGH
+    hashes *= np.uint64(ROWS)
+    hashes >>= _HIGH
+    return hashes.view(np.int64)
 
 
-def _openings(codes: npt.NDArray[np.uint32], words: Words, *, asks: bool) -> Iterator[tuple[Hashes, Places]]:
-    """Yield what opens each sentence: its first word, its first two, and both facts again where it asks. `asks` tells
-    whether any does.
+def _openings(marks: Places, words: Words) -> Iterator[HashedRows]:
+    """Yield what opens each sentence: its first word, its first two, and both facts again where it asks.
 
     "List the keys" and "keys on the list" hold the same words; what is asked for is said by the first.
     """
     if not words.hash.size:
         return
-    closed = _running(_ENDS[codes])
+    before = marks[words.start]
     first = np.ones(words.hash.size, np.bool_)
-    first[1:] = (words.text[1:] != words.text[:-1]) | (closed[words.start[1:]] > closed[words.end[:-1]])
-    at = np.flatnonzero(first)
+    first[1:] = before[1:] > marks[words.end[:-1]]  # a sentence or a text has ended between the two words
+    at = first.nonzero()[0]
     text, opening = words.text[at], words.hash[at]
-    yield opening ^ _FIRST_SALT, text
+    yield HashedRows(opening ^ _FIRST_SALT, text)
     following = np.minimum(at + 1, words.hash.size - 1)
     same = (following > at) & (words.text[following] == text)
-    yield ((words.mixed[at] ^ words.hash[following]) ^ _FIRST_PAIR_SALT)[same], text[same]
-    if not asks:
+    yield HashedRows((words.mixed[at] ^ words.hash[following] ^ _FIRST_PAIR_SALT)[same], text[same])
+    if not marks[-1] >> _TO_ASKED & _ASKED:
         return
-    asked = _running(codes == ord("?"))
-    until = np.minimum(np.append(words.start[at[1:]], codes.size), np.flatnonzero(codes == ord(_BREAK))[text])
+    # Counted up to the next sentence's first word, or to the text's end: what is asked there belongs to no other.
+    ends = (marks >> _TO_BREAKS).searchsorted(text + 1)
+    until = np.minimum(np.concatenate((words.start[at[1:]], (marks.size - 1,))), ends - 1)
+    asked = marks >> _TO_ASKED & _ASKED
     asking = asked[until] > asked[words.start[at]]
-    yield (opening ^ _ASKING_SALT)[asking], text[asking]
-    yield np.full(int(asking.sum()), _ASKING_SALT), text[asking]
+    yield HashedRows((opening ^ _ASKING_SALT)[asking], text[asking])
+    yield HashedRows(np.full(np.count_nonzero(asking), _ASKING_SALT), text[asking])
 
 
-def _running(flags: npt.NDArray[Any]) -> Places:
-    """Return how many flags are set before each place."""
-    return np.concatenate((np.zeros(1, np.int64), np.cumsum(flags)))
-
-
-def _spans(prefix: Hashes, starts: Places, ends: Places) -> Hashes:
-    """Return one hash per span, the same wherever in the text the span stands."""
-    spans: Hashes = (prefix[ends] - prefix[starts]) * _INVERSE_POWERS[starts]
-    return spans
+def _running(numbers: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the sum of the numbers before each place, and that of all."""
+    sums = np.zeros(numbers.size + 1, numbers.dtype)
+    numbers.cumsum(out=sums[1:])
+    return sums
 
 
 def _words(inside: npt.NDArray[np.bool_], prefix: Hashes, breaks: Places) -> Words:
-    edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1  # the first and the last character are breaks
+    edges = (inside[1:] != inside[:-1]).nonzero()[0] + 1  # the first and the last character are breaks
     starts, ends = edges[::2], edges[1::2]
-    spans = _spans(prefix, starts, ends)
+    spans = (prefix[ends] - prefix[starts]) * _INVERSE_POWERS[
+        starts
+    ]  # the same wherever in the text they stand
     return Words(spans, spans * _MIX, breaks[starts], starts, ends)

@@ -22,7 +22,7 @@ REMEMBERED = 1 << 14
 
 HARDER, EASIER, NEGATION = "harder", "easier", "negation"
 _HEAD, _ENDING = 3, 4
-_TOKEN = re.compile(r"[.!?:;\n]|```|\w+(?:[-/']\w+|\+\+|#)*")
+_TOKEN = re.compile(r"\w+(?:[-/']\w+|\+\+|#)*|[.!?:;\n]|```")
 _ENDS = frozenset(".!?:;\n")
 """They stand among the words of a text: no two words of a cue meet across one."""
 
@@ -38,6 +38,8 @@ class Rule:
     rest: tuple[tuple[str, bool], ...]
     """Its further words, and whether a gap may stand before each."""
     at_start: bool
+    next: str = ""
+    """The word that must follow the first at once, where it is a whole one: most cues are ruled out by it."""
 
 
 class Lexicon:
@@ -60,10 +62,12 @@ class Lexicon:
 
     def find(self, text: str) -> list[Rule]:
         """Return every cue found in folded text, each once, in order of appearance. Never raises."""
-        words = tokenise(text)
+        words = [*tokenise(text), ""]
         found: dict[tuple[str, str], Rule] = {}
         for at, rules in enumerate(map(self._opening, words)):
             for rule in rules:
+                if rule.next and rule.next != words[at + 1]:
+                    continue
                 if _continues(rule, words, at) and not self._negated(words, at):
                     found.setdefault((rule.task, rule.cue), rule)
         return list(found.values())
@@ -100,7 +104,8 @@ def parse(line: str, *, task: str, weight: float) -> Rule:
             gaps.append(gap)
             gap = False
     rest = tuple(zip(words[1:], gaps[1:], strict=True))
-    return Rule(" ".join(line.split()), task, weight, words[0], rest, line.startswith("^"))
+    following = words[1] if rest and not rest[0][1] and "*" not in words[1] else ""
+    return Rule(" ".join(line.split()), task, weight, words[0], rest, line.startswith("^"), following)
 
 
 def shipped_rules() -> list[Rule]:

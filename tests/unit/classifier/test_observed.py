@@ -49,7 +49,7 @@ def test_every_feature_fits_into_what_is_kept() -> None:
 def test_the_scheme_follows_the_features(monkeypatch: pytest.MonkeyPatch) -> None:
     """Features that are computed in another way have another name."""
     before = scheme()
-    monkeypatch.setattr("neuronode_router.classifier.features.CHAR_ORDERS", (2, 3))
+    monkeypatch.setattr("neuronode_router.classifier.features._ORDER_SALTS", 0)
     scheme.cache_clear()
 
     after = scheme()
