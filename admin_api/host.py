@@ -20,7 +20,7 @@ from neuronode_router.control.policies import Policies
 from neuronode_router.control.rollout_outcomes import RolloutOutcomes
 from neuronode_router.control.rollouts import Rollouts
 from neuronode_router.control.worker import Worker
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 from neuronode_router.health.monitor import HealthMonitor
 from neuronode_router.metrics.metering import Metering
 from neuronode_router.proof.service import ProofService

@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.load import machine, percentile
 from neuronode_router.access import Principal, Role
 from neuronode_router.classifier import shipped
-from neuronode_router.domain import ControlState, HostFacts, Profile, ProfileSet, Tier
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.profiles import HostFacts, Profile, ProfileSet
+from neuronode_router.domain.state import ControlState
 from neuronode_router.routing.fallback_chain import DeploymentStatus
 from neuronode_router.routing.inventory import Deployment
 from neuronode_router.routing.snapshot import Snapshot, build_snapshot

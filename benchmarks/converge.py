@@ -26,7 +26,8 @@ from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import FileWake, RedisWake, Wake
 from neuronode_router.control.worker import Worker
 from neuronode_router.control.workers import WorkerIdentity
-from neuronode_router.domain import Actor, Receipt
+from neuronode_router.domain.audit import Actor
+from neuronode_router.domain.receipts import Receipt
 from tests.support.control import HOST, MemorySource, RecordingApplier
 from tests.support.servers import running_postgres, running_redis
 

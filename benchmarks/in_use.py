@@ -25,17 +25,12 @@ from benchmarks.admission import open_host, request, statuses
 from benchmarks.load import machine, ratios
 from neuronode_router.auto.router import AutoRouter
 from neuronode_router.classifier import shipped
-from neuronode_router.domain import (
-    Bend,
-    Canary,
-    ControlState,
-    HostFacts,
-    PersonalDataRule,
-    Profile,
-    ProfileSet,
-    Steering,
-    Tier,
-)
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.profiles import HostFacts, Profile, ProfileSet
+from neuronode_router.domain.rollouts import Canary
+from neuronode_router.domain.rules import PersonalDataRule
+from neuronode_router.domain.state import ControlState
+from neuronode_router.domain.steering import Bend, Steering
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.admission import Admission
 from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost

@@ -56,7 +56,8 @@ def main() -> None:
 async def counting(requests: int) -> None:
     """Count and write down in this process."""
     from neuronode_router.auto.router import Routed
-    from neuronode_router.domain import Decision, Reason, Step, Tier
+    from neuronode_router.domain.decisions import Decision, Reason, Step
+    from neuronode_router.domain.names import Tier
     from tests.support.metering import metering
     from tests.support.usage import finished
 

@@ -28,7 +28,8 @@ from typing import Any
 import aiohttp
 
 from benchmarks.load import machine, percentile
-from neuronode_router.domain import OnOverload, Tier
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.rules import OnOverload
 from tests.support.place import Place, profile_text
 from tests.support.proxy import MASTER_KEY, Proxy, bearer
 from tests.support.upstream import Upstream

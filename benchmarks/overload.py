@@ -25,7 +25,8 @@ from typing import Any
 import aiohttp
 
 from benchmarks.load import machine, percentile
-from neuronode_router.domain import OnOverload, Tier
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.rules import OnOverload
 from tests.support.ollama import Served, running_ollama
 from tests.support.place import FIRST_PROFILE, Place, profile_text
 from tests.support.proxy import MASTER_KEY, Proxy, bearer

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from types import SimpleNamespace
 
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 from neuronode_router.health.monitor import HealthMonitor, MonitorSources
 from neuronode_router.routing.fallback_chain import DeploymentStatus, Needs, Wish, climb
 from neuronode_router.routing.inventory import Deployment

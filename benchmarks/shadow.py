@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 
 from benchmarks.load import Client, machine, percentile, ratios, warm_up
-from neuronode_router.domain import Shadow
+from neuronode_router.domain.shadows import Shadow
 from neuronode_router.shadows.pairs import is_chosen
 from tests.support.place import Place
 from tests.support.proxy import Proxy

@@ -29,6 +29,8 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
     - UnknownRollout        no rollout has this id, or none runs
     - RolloutRefused        a rollout that cannot begin, or an act that cannot be done where it stands
     - FactNotRecorded       a guard on what is not recorded in this proxy
+    - UnknownShadow         no comparison has this id, or none runs
+    - ShadowRefused         a comparison that cannot begin
     - LeaseLost             another worker leads now; what this one was about to write is not written
   + AccessError
     - NotAuthenticated      no key, or a key nobody knows

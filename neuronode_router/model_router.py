@@ -13,7 +13,7 @@ from typing import Any, TypedDict, Unpack
 
 import httpx
 
-from neuronode_router.domain import AUTO, Tier
+from neuronode_router.domain.names import AUTO, Tier
 from neuronode_router.errors import SettingsError
 from neuronode_router.settings import Settings, process_environment
 from neuronode_router.tasks import shipped

@@ -24,7 +24,7 @@ from admin_api.http.guard import Call, Caller, Committed
 from admin_api.http.problems import InvalidRequestError
 from admin_api.http.writes import AnybodysWrite, QueryOptions, ReceiptDocument, present
 from neuronode_router.access import key_id, may_read_all, require_may_bind, require_writer
-from neuronode_router.domain import SUBJECT_PATTERN, Beyond, Binding
+from neuronode_router.domain.bindings import SUBJECT_PATTERN, Beyond, Binding
 from neuronode_router.errors import Problem
 
 Kind = Annotated[Literal["team", "key"], Path(description="What is bound.")]

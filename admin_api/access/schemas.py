@@ -8,7 +8,8 @@ from pydantic import Field
 
 from admin_api.http.schemas import Body, Document, GatedOptions, Name
 from neuronode_router.access import Role
-from neuronode_router.domain import Beyond, PersonalDataRule
+from neuronode_router.domain.bindings import Beyond
+from neuronode_router.domain.rules import PersonalDataRule
 
 
 class CallerDocument(Document):

@@ -19,7 +19,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from admin_api.audit.schemas import MAX_PAGE, AuditEntryDocument, AuditFilter, AuditPageDocument
 from admin_api.http.endpoints import READ, Endpoint, also
 from admin_api.http.guard import KEEP_ALIVE_SECONDS, Call, Reader, StreamingReader
-from neuronode_router.domain import AuditEntry
+from neuronode_router.domain.audit import AuditEntry
 from neuronode_router.errors import StoreUnavailable
 
 logger = logging.getLogger(__name__)

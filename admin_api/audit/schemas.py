@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from admin_api.http.schemas import Asked, Document, WholeDocument, storable
-from neuronode_router.domain import Action, AuditEntry
+from neuronode_router.domain.audit import Action, AuditEntry
 
 MAX_PAGE = 500
 

@@ -31,7 +31,8 @@ from admin_api.http.problems import (
     problem_response,
 )
 from neuronode_router.access import Principal, may_read_all, require_reader, require_writer, visible
-from neuronode_router.domain import ControlState, Profile
+from neuronode_router.domain.profiles import Profile
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import NeuronodeError, NotAllowed, NotReady
 
 MAX_BODY_BYTES = 256 * 1024

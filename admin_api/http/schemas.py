@@ -11,7 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Ro
 
 from admin_api.http.described import Described
 from neuronode_router.control.change import Wait
-from neuronode_router.domain import Tier, WarmMode
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.receipts import WarmMode
 from neuronode_router.wrong_value import WrongValue
 
 MAX_REASON_CHARS = 500

@@ -19,7 +19,8 @@ from admin_api.http.problems import InvalidRequestError, RequestError
 from admin_api.http.schemas import AskedOptions, AskedWarmOptions, WholeDocument
 from neuronode_router.control.change import Options
 from neuronode_router.control.idempotency import Idempotency
-from neuronode_router.domain import Actor, Receipt
+from neuronode_router.domain.audit import Actor
+from neuronode_router.domain.receipts import Receipt
 from neuronode_router.errors import Problem
 
 REPLAYED_HEADER = "Idempotency-Replayed"

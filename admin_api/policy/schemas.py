@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, JsonValue
 
 from admin_api.http.schemas import Asked, Document, storable
 from neuronode_router.control.policy_view import PolicyView, RuleView
-from neuronode_router.domain import Bend, Hold
+from neuronode_router.domain.steering import Bend, Hold
 from neuronode_router.policy.engine import PRECEDENCE, Level, PreviewStretch
 
 PolicyBody = Annotated[

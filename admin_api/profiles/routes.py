@@ -31,7 +31,8 @@ from admin_api.profiles.schemas import (
 )
 from admin_api.workers.routes import converged, stalled
 from neuronode_router.access import may_read_all
-from neuronode_router.domain import ControlState, Profile, task_changes
+from neuronode_router.domain.profiles import Profile, task_changes
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import NotAllowed, Problem, ProfilesInvalid, UnknownProfile
 from neuronode_router.profiles.schema import json_schema
 

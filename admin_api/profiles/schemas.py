@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
 
 from admin_api.http.schemas import Body, Document, GatedOptions, GroupName, Name, WriteOptions, storable
-from neuronode_router.domain import TaskChange, WorkerStatus
+from neuronode_router.domain.profiles import TaskChange
+from neuronode_router.domain.receipts import WorkerStatus
 from neuronode_router.errors import Problem
 from neuronode_router.policy.engine import Level
 from neuronode_router.wrong_value import WrongValue

@@ -32,7 +32,8 @@ from admin_api.proof.schemas import (
     ValidationDocument,
 )
 from neuronode_router.access import require_writer
-from neuronode_router.domain import Actor, Profile
+from neuronode_router.domain.audit import Actor
+from neuronode_router.domain.profiles import Profile
 from neuronode_router.errors import NeuronodeError, Problem, ProfilesInvalid, UnknownProfile, UnknownTask
 from neuronode_router.proof.matrix import Cell, ProbeEvidence, ProbeTarget, State, target_of
 from neuronode_router.proof.runner import RunLimits

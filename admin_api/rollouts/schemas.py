@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, model_validator
 from admin_api.http.schemas import Body, Document, GatedOptions, GroupName, Name, TierWord, Word
 from neuronode_router.control.rollout_store import RolloutEvent
 from neuronode_router.control.rollouts import RolloutView
-from neuronode_router.domain import ProfileEdit
+from neuronode_router.domain.profiles import ProfileEdit
 from neuronode_router.profiles.schema import MAX_LADDER, MAX_TASKS
 from neuronode_router.rollouts.course import (
     DEFAULT_HOLD_SECONDS,

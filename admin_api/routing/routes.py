@@ -38,7 +38,7 @@ from neuronode_router.auto.diverted import EstimatedSum
 from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.auto.preview import preview
 from neuronode_router.classifier.history import FeedbackOutcome, Sign
-from neuronode_router.domain import Decision
+from neuronode_router.domain.decisions import Decision
 from neuronode_router.errors import HistoryUnavailable
 from neuronode_router.rollouts.facts import AnswerOutcome
 from neuronode_router.routing.inventory import Deployment

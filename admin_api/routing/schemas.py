@@ -12,7 +12,8 @@ from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validat
 from admin_api.http.schemas import Body, Document, GroupName, TierWord, storable
 from neuronode_router.classifier import Layer, Task
 from neuronode_router.classifier.classification import LABELS
-from neuronode_router.domain import AUTO, Reason, Step, Tier
+from neuronode_router.domain.decisions import Reason, Step
+from neuronode_router.domain.names import AUTO, Tier
 from neuronode_router.errors import Problem
 from neuronode_router.routing.fit import Misfit
 from neuronode_router.routing.inventory import Deployment

@@ -33,7 +33,7 @@ from admin_api.tasks.schemas import (
     TemplateListDocument,
 )
 from neuronode_router.access import key_hash
-from neuronode_router.domain import AUTO, Tier
+from neuronode_router.domain.names import AUTO, Tier
 from neuronode_router.errors import UnknownTemplate
 from neuronode_router.rollouts.facts import AnswerOutcome
 from neuronode_router.tasks.engine import TaskOrder, TaskOutcome, run

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from admin_api.http.schemas import Body, Document, GroupName, TierWord, WholeDocument, Word
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 from neuronode_router.tasks.results import (
     AnalysisResult,
     ChatResult,

@@ -41,7 +41,8 @@ from admin_api.usage.series import (
     request_document,
     series_document,
 )
-from neuronode_router.domain import Actor, WarmReport
+from neuronode_router.domain.audit import Actor
+from neuronode_router.domain.receipts import WarmReport
 from neuronode_router.errors import NotAllowed, Problem, UnknownCall, UnknownProfile
 from neuronode_router.routing.residency import is_within, required
 from neuronode_router.usage.explain import Explanation

@@ -10,7 +10,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from admin_api.http.schemas import Asked, Document, Name
-from neuronode_router.domain import NAME_PATTERN, WarmReport
+from neuronode_router.domain.names import NAME_PATTERN
+from neuronode_router.domain.receipts import WarmReport
 from neuronode_router.usage.periods import DAY, HOUR, MINUTE
 from neuronode_router.usage.prices import Basis
 from neuronode_router.usage.report import GROUPINGS

@@ -17,7 +17,7 @@ from admin_api.http.guard import Reader, etag, started
 from admin_api.http.problems import NO_STORE
 from admin_api.workers.schemas import ReadinessDocument, WorkersDocument
 from neuronode_router.background import stalled_problem
-from neuronode_router.domain import WorkerStatus
+from neuronode_router.domain.receipts import WorkerStatus
 from neuronode_router.errors import NeuronodeError, Problem
 from neuronode_router.metrics import CONTENT_TYPE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from admin_api.http.schemas import Document
-from neuronode_router.domain import WorkerStatus
+from neuronode_router.domain.receipts import WorkerStatus
 
 
 class WorkersDocument(Document):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from neuronode_router.classifier import Classification, shipped
 from neuronode_router.classifier import Classifier as _Classifier
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 
 
 def classify(text: str) -> dict[str, object]:

@@ -22,7 +22,7 @@ from neuronode_router.classifier.evaluation import COSTS, judge
 from neuronode_router.classifier.training import decide, heldout, labelled
 from neuronode_router.classifier.training.corpus import LANGUAGES
 from neuronode_router.classifier.training.fit import Recipe
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 
 PRICES = (1.0, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0)
 """Of one tier too light; one too heavy costs 1."""

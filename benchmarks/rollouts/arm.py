@@ -9,7 +9,10 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from neuronode_router.domain import Canary, ControlState, HostFacts, Profile, ProfileSet, Tier
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.profiles import HostFacts, Profile, ProfileSet
+from neuronode_router.domain.rollouts import Canary
+from neuronode_router.domain.state import ControlState
 from neuronode_router.litellm_plugin.hooks.keeping import Keeper, KeeperHost
 from neuronode_router.routing.caches import CacheShares
 from neuronode_router.routing.conversations import Conversations

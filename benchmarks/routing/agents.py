@@ -18,7 +18,7 @@ from benchmarks.routing.ways import snapshot
 from neuronode_router.auto.router import AutoRouter, Caller
 from neuronode_router.classifier import shipped
 from neuronode_router.classifier.evaluation import COSTS, by_length, judge
-from neuronode_router.domain import AUTO, TIERS, Tier
+from neuronode_router.domain.names import AUTO, TIERS, Tier
 
 SESSIONS = 60
 LIGHT, MIDDLE, HEAVY = ("fast",), ("fast", "medium"), ("medium", "complex")

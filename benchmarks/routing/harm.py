@@ -17,7 +17,7 @@ from benchmarks.classifier.adapter import classify_messages
 from benchmarks.classifier.baselines import LiteLLMRouter, plan
 from neuronode_router.classifier.evaluation import COSTS, Judged, by_length, judge
 from neuronode_router.classifier.training.fit import cut
-from neuronode_router.domain import TIERS, Tier
+from neuronode_router.domain.names import TIERS, Tier
 
 NEIGHBOURS = 20
 OWN = "own"

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from neuronode_router.auto.router import TRIED_SHARE
 from neuronode_router.classifier import shipped
 from neuronode_router.classifier.training import labelled
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 from neuronode_router.routing.sufficiency import (
     NOTHING_SEEN,
     OutcomeCounts,

@@ -22,15 +22,9 @@ from neuronode_router.classifier import Classifier, weights
 from neuronode_router.classifier.training import labelled
 from neuronode_router.classifier.training.decide import of_models
 from neuronode_router.classifier.training.fit import cut, of_outcomes
-from neuronode_router.domain import (
-    AUTO,
-    TASK_ALIASES,
-    ControlState,
-    HostFacts,
-    Profile,
-    ProfileSet,
-    Tier,
-)
+from neuronode_router.domain.names import AUTO, TASK_ALIASES, Tier
+from neuronode_router.domain.profiles import HostFacts, Profile, ProfileSet
+from neuronode_router.domain.state import ControlState
 from neuronode_router.routing.snapshot import Snapshot, build_snapshot
 
 FOLDS = 3

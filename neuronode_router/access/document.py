@@ -14,7 +14,8 @@ from pydantic_core import ErrorDetails
 
 from neuronode_router.access.keys import AccessKey
 from neuronode_router.access.rules import Role
-from neuronode_router.domain import NAME_PATTERN, PersonalDataRule, Tier
+from neuronode_router.domain.names import NAME_PATTERN, Tier
+from neuronode_router.domain.rules import PersonalDataRule
 from neuronode_router.errors import Problem
 from neuronode_router.safe_yaml import Source, YamlCaps, read_yaml
 from neuronode_router.wrong_value import fix_of

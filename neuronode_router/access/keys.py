@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from neuronode_router.access.rules import Principal, Role
-from neuronode_router.domain import PersonalDataRule, Tier
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.rules import PersonalDataRule
 
 KEY_PREFIX = "sk-neuronode-"
 

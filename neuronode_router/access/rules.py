@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from neuronode_router.domain import Binding, PersonalDataRule, Profile, Tier
+from neuronode_router.domain.bindings import Binding
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.profiles import Profile
+from neuronode_router.domain.rules import PersonalDataRule
 from neuronode_router.errors import NotAllowed
 
 EVERY_PROFILE = "*"

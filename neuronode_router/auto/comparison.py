@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from neuronode_router.domain import TIERS, Decision, Step, Tier
+from neuronode_router.domain.decisions import Decision, Step
+from neuronode_router.domain.names import TIERS, Tier
 from neuronode_router.routing.fit import Needs
 from neuronode_router.routing.inventory import TEXT
 from neuronode_router.routing.residency import NOTHING_REQUIRED, Required

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 from neuronode_router.classifier import Classification
 from neuronode_router.classifier.classification import cheapest, expected_cost
-from neuronode_router.domain import TIERS, Decision, Step, Tier
+from neuronode_router.domain.decisions import Decision, Step
+from neuronode_router.domain.names import TIERS, Tier
 from neuronode_router.routing.fallback_chain import Constraints, DeploymentStatus, Warm, climb
 from neuronode_router.routing.sufficiency import RequestKind, Sufficiency, lighter
 

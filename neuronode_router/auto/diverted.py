@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from neuronode_router.domain import Step, Tier
+from neuronode_router.domain.decisions import Step
+from neuronode_router.domain.names import Tier
 from neuronode_router.routing.sufficiency import OutcomeCounts, RequestKind, Sufficiency
 
 NORMAL_95 = 1.959964

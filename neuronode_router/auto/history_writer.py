@@ -24,7 +24,8 @@ from neuronode_router.classifier.classification import Carrier
 from neuronode_router.classifier.excerpt import Excerpt
 from neuronode_router.classifier.history import ChosenTier, Entry, FeedbackOutcome, History, Sign
 from neuronode_router.classifier.observed import observe, scheme
-from neuronode_router.domain import Decision, Tier
+from neuronode_router.domain.decisions import Decision
+from neuronode_router.domain.names import Tier
 from neuronode_router.routing.sufficiency import RequestKind, suffices
 
 WAITING = 2000

@@ -17,7 +17,7 @@ from neuronode_router.background import Failures
 from neuronode_router.classifier import Classifier, lexicon, shipped
 from neuronode_router.classifier.artefacts import ArtefactStore, Found, Stamp
 from neuronode_router.classifier.history import Entry, FeedbackOutcome, History, Sign
-from neuronode_router.domain import TIERS
+from neuronode_router.domain.names import TIERS
 from neuronode_router.errors import ArtefactRefused, UnknownCall
 from neuronode_router.settings import Settings
 from neuronode_router.tasks.engine import TaskOutcome as TaskOutcome

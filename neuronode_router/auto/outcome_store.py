@@ -13,7 +13,8 @@ from typing import NamedTuple
 from sqlalchemy import delete, func, select
 
 from neuronode_router.auto.diverted import Diverted, DivertedCounts, DivertedOf
-from neuronode_router.domain import TIERS, Step, Tier
+from neuronode_router.domain.decisions import Step
+from neuronode_router.domain.names import TIERS, Tier
 from neuronode_router.routing.sufficiency import OutcomeCounts, RequestKind, Sufficiency, newest
 from neuronode_router.storage import tables
 from neuronode_router.storage.database import Database

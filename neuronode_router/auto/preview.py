@@ -7,7 +7,8 @@ from typing import Any
 
 from neuronode_router.access import Principal, may_override, may_read_all
 from neuronode_router.auto.router import AutoRouter, Caller
-from neuronode_router.domain import AUTO_NAMES, Decision
+from neuronode_router.domain.decisions import Decision
+from neuronode_router.domain.names import AUTO_NAMES
 from neuronode_router.errors import NotAllowed, NotReady, UnknownProfile, UnknownTask
 from neuronode_router.routing.snapshot import Snapshot
 

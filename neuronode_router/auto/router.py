@@ -22,7 +22,9 @@ from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.classifier import Classification, Classifier
 from neuronode_router.classifier.excerpt import Excerpt
 from neuronode_router.classifier.excerpt import read as read_excerpt
-from neuronode_router.domain import Decision, NothingFits, Step, Stickiness, Tier
+from neuronode_router.domain.decisions import Decision, Step
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.rules import NothingFits, Stickiness
 from neuronode_router.routing import conversation
 from neuronode_router.routing.conversation import Conversation
 from neuronode_router.routing.fallback_chain import Constraints, DeploymentStatus, Held, Warm

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from pydantic import TypeAdapter, ValidationError
 
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 from neuronode_router.redis.channel import RedisChannel
 from neuronode_router.routing.conversations import Conversations, Standing
 from neuronode_router.routing.fallback_chain import Held

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from neuronode_router.domain import TIERS, TOO_CHEAP, TOO_DEAR, Tier
+from neuronode_router.domain.names import TIERS, TOO_CHEAP, TOO_DEAR, Tier
 
 
 class Task(StrEnum):

@@ -21,7 +21,7 @@ from neuronode_router.classifier.classification import (
     task_of,
 )
 from neuronode_router.classifier.decisions import Decisions, chance, of_work
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 
 SURE_ERRAND = 0.9
 """How sure the tier of an errand is: all of them that our collected prompts have are light ones."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neuronode_router.domain import TIERS, Tier
+from neuronode_router.domain.names import TIERS, Tier
 
 COSTS: Mapping[Tier, float] = {Tier.FAST: 1.0, Tier.MEDIUM: 3.0, Tier.COMPLEX: 10.0}
 """Of one answer, in units of the light tier's."""

@@ -17,7 +17,7 @@ from neuronode_router import private_files
 from neuronode_router.classifier.classification import Layer
 from neuronode_router.classifier.features import Rows
 from neuronode_router.classifier.observed import Packed, pack, unpack
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 from neuronode_router.errors import HistoryUnavailable
 from neuronode_router.foreign import described
 

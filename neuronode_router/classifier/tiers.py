@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from neuronode_router.classifier.classification import DEFAULT_TIER, Task
-from neuronode_router.domain import TIERS, Tier
+from neuronode_router.domain.names import TIERS, Tier
 
 TIER_OF_LABEL = {task.value: tier for task, tier in DEFAULT_TIER.items() if task is not Task.OTHER}
 """The plan's tier of each label; the kinds of `other` have none."""

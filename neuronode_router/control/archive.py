@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from neuronode_router.control.audit import AuditLog, archived_until, entries
-from neuronode_router.domain import AuditEntry
+from neuronode_router.domain.audit import AuditEntry
 from neuronode_router.errors import SettingsError
 from neuronode_router.storage.database import Database
 from neuronode_router.storage.tables import audit, audit_archive, profile_set, state

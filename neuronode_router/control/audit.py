@@ -17,7 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection, Row, Select, func, or_, select, update
 
 from neuronode_router.control import chain
-from neuronode_router.domain import Action, Actor, AuditEntry, TaskChange
+from neuronode_router.domain.audit import Action, Actor, AuditEntry
+from neuronode_router.domain.profiles import TaskChange
 from neuronode_router.errors import AuditBroken
 from neuronode_router.storage.database import Database
 from neuronode_router.storage.tables import audit, audit_archive, profile_set, state

@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from neuronode_router.domain import AuditEntry
+from neuronode_router.domain.audit import AuditEntry
 
 LATER = ("bindings", "canary", "steering")
 """Fields that earlier releases did not have. Where they are empty, rows are hashed without them, as those were."""

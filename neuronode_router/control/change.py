@@ -12,22 +12,13 @@ from typing import Literal, Required, TypeAlias, TypedDict
 from sqlalchemy import Connection
 
 from neuronode_router.control.idempotency import Idempotency
-from neuronode_router.domain import (
-    NO_BINDINGS,
-    Action,
-    Actor,
-    AuditEntry,
-    Bindings,
-    Canary,
-    ControlState,
-    GateResult,
-    Profile,
-    ProfileSet,
-    Steering,
-    TaskChange,
-    WarmMode,
-    answering,
-)
+from neuronode_router.domain.audit import Action, Actor, AuditEntry, GateResult
+from neuronode_router.domain.bindings import NO_BINDINGS, Bindings
+from neuronode_router.domain.profiles import Profile, ProfileSet, TaskChange
+from neuronode_router.domain.receipts import WarmMode
+from neuronode_router.domain.rollouts import Canary, answering
+from neuronode_router.domain.state import ControlState
+from neuronode_router.domain.steering import Steering
 from neuronode_router.profiles.edits import StagedFiles
 
 Wait = Literal["none", "one", "all"]

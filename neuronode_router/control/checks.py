@@ -8,16 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from neuronode_router.control.change import ChangeTarget
-from neuronode_router.domain import (
-    Bindings,
-    ControlState,
-    DeadMapping,
-    GroupUse,
-    HostFacts,
-    Profile,
-    ProfileSet,
-    in_use,
-)
+from neuronode_router.domain.bindings import Bindings
+from neuronode_router.domain.profiles import DeadMapping, GroupUse, HostFacts, Profile, ProfileSet
+from neuronode_router.domain.rollouts import in_use
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import Problem, ProfilesInvalid
 from neuronode_router.routing.residency import in_words, outside, required
 

@@ -35,25 +35,19 @@ from neuronode_router.control.store import ControlStore
 from neuronode_router.control.transition import Prepare, carry_out, require_state
 from neuronode_router.control.wake import Wake
 from neuronode_router.control.warmth import OVERTAKEN, WarmChanges, WarmedChange, Warmth
-from neuronode_router.domain import (
-    NO_BINDINGS,
-    Action,
-    Actor,
-    AuditEntry,
-    Binding,
-    CacheLoss,
-    ControlState,
+from neuronode_router.domain.audit import Action, Actor, AuditEntry
+from neuronode_router.domain.bindings import NO_BINDINGS, Binding
+from neuronode_router.domain.profiles import (
     HostFacts,
     Profile,
     ProfileEdit,
     ProfileSet,
-    Receipt,
     TaskChange,
-    WarmReport,
-    WorkerStatus,
     edited_name,
     task_changes,
 )
+from neuronode_router.domain.receipts import CacheLoss, Receipt, WarmReport, WorkerStatus
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import (
     NeuronodeError,
     Problem,

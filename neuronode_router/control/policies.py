@@ -22,7 +22,11 @@ from neuronode_router.control.policy_known import Members, unusable
 from neuronode_router.control.policy_store import PolicyStore
 from neuronode_router.control.policy_view import PolicyView, rule_views
 from neuronode_router.control.transition import SHORT_DIGEST
-from neuronode_router.domain import NOT_STEERED, Actor, AuditEntry, ControlState, HostFacts, Receipt
+from neuronode_router.domain.audit import Actor, AuditEntry
+from neuronode_router.domain.profiles import HostFacts
+from neuronode_router.domain.receipts import Receipt
+from neuronode_router.domain.state import ControlState
+from neuronode_router.domain.steering import NOT_STEERED
 from neuronode_router.errors import (
     LeaseLost,
     NeuronodeError,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
-from neuronode_router.domain import WorkerStatus
+from neuronode_router.domain.receipts import WorkerStatus
 from neuronode_router.histogram import Histogram
 from neuronode_router.policy.document import (
     BudgetPeriod,

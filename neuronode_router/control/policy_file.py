@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from neuronode_router.control.policies import Policies
-from neuronode_router.domain import Actor
+from neuronode_router.domain.audit import Actor
 from neuronode_router.errors import NeuronodeError, PolicyInvalid, Problem, StoreUnavailable
 from neuronode_router.policy.document import Policy
 from neuronode_router.policy.file import CAPS, parse_policy

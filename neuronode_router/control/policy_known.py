@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
-from neuronode_router.domain import ControlState, HostFacts
+from neuronode_router.domain.profiles import HostFacts
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import Problem
 from neuronode_router.policy.document import (
     OutageScope,

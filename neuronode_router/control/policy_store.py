@@ -11,7 +11,7 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection, insert, select, update
 
-from neuronode_router.domain import AuditEntry
+from neuronode_router.domain.audit import AuditEntry
 from neuronode_router.policy.document import Policy
 from neuronode_router.policy.file import policy_of
 from neuronode_router.policy.rules import RuleMemory

@@ -11,7 +11,8 @@ import time
 from neuronode_router.backoff import Backoff
 from neuronode_router.control.change import ChangeResult, Wait
 from neuronode_router.control.store import ControlStore
-from neuronode_router.domain import ConversationRule, Receipt, WorkerAck
+from neuronode_router.domain.receipts import Receipt, WorkerAck
+from neuronode_router.domain.rules import ConversationRule
 from neuronode_router.errors import StoreUnavailable
 
 FIRST_PAUSE, LONGEST_PAUSE, PAUSE_GROWTH = 0.001, 0.05, 1.25

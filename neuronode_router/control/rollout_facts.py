@@ -6,7 +6,9 @@ It must not know what the facts are compared for.
 from __future__ import annotations
 
 from neuronode_router.control.rollout_outcomes import RolloutOutcomeStore
-from neuronode_router.domain import AUTO, Arm, ProfileEdit
+from neuronode_router.domain.names import AUTO
+from neuronode_router.domain.profiles import ProfileEdit
+from neuronode_router.domain.rollouts import Arm
 from neuronode_router.rollouts.course import Rollout
 from neuronode_router.rollouts.facts import ArmFacts, BothArms
 from neuronode_router.usage.finished import GOOD_ENDS, UsageKey

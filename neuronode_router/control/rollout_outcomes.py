@@ -14,7 +14,8 @@ from typing import NamedTuple
 from cachetools import LRUCache
 from sqlalchemy import Connection, delete, select
 
-from neuronode_router.domain import AUTO, Arm
+from neuronode_router.domain.names import AUTO
+from neuronode_router.domain.rollouts import Arm
 from neuronode_router.rollouts.facts import AnswerOutcome
 from neuronode_router.storage.database import Database
 from neuronode_router.storage.inserting import add_counts

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from neuronode_router.control.rollout_outcomes import RolloutOutcomeStore
-from neuronode_router.domain import AuditEntry
+from neuronode_router.domain.audit import AuditEntry
 from neuronode_router.errors import UnknownRollout
 from neuronode_router.rollouts.course import Act, NextAct, Phase, Rollout, after, from_text, to_text
 from neuronode_router.storage.database import Database

@@ -16,7 +16,11 @@ from typing import Unpack
 from neuronode_router.control.change import REASON_LIMIT, ChangeTarget, Options, naming
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.rollout_store import RolloutEvent, RolloutStore
-from neuronode_router.domain import Actor, Canary, ControlState, Profile, Receipt, edited_name
+from neuronode_router.domain.audit import Actor
+from neuronode_router.domain.profiles import Profile, edited_name
+from neuronode_router.domain.receipts import Receipt
+from neuronode_router.domain.rollouts import Canary
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import FactNotRecorded, LeaseLost, RolloutRefused, UnknownProfile, UnknownRollout
 from neuronode_router.rollouts.course import (
     Act,

@@ -21,26 +21,13 @@ from neuronode_router.control.idempotency import Idempotency, IdempotencyKeys
 from neuronode_router.control.policy_store import PolicyStore
 from neuronode_router.control.rollout_store import RolloutStore
 from neuronode_router.control.workers import WorkerRegistry
-from neuronode_router.domain import (
-    NO_BINDINGS,
-    NOT_STEERED,
-    Action,
-    Actor,
-    AuditEntry,
-    Bindings,
-    Canary,
-    ControlState,
-    ProfileSet,
-    Steering,
-    TaskChange,
-    bindings_from_text,
-    bindings_text,
-    canary_from_text,
-    canary_text,
-    shadow_from_text,
-    steering_from_text,
-    steering_text,
-)
+from neuronode_router.domain.audit import Action, Actor, AuditEntry
+from neuronode_router.domain.bindings import NO_BINDINGS, Bindings, bindings_from_text, bindings_text
+from neuronode_router.domain.profiles import ProfileSet, TaskChange
+from neuronode_router.domain.rollouts import Canary, canary_from_text, canary_text
+from neuronode_router.domain.shadows import shadow_from_text
+from neuronode_router.domain.state import ControlState
+from neuronode_router.domain.steering import NOT_STEERED, Steering, steering_from_text, steering_text
 from neuronode_router.errors import CommitUnknown, RevisionConflict, UnknownRevision
 from neuronode_router.profiles.edits import StagedFiles
 from neuronode_router.storage.database import Database, commit

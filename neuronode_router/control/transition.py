@@ -20,19 +20,13 @@ from neuronode_router.control.change import (
     storable,
 )
 from neuronode_router.control.store import ControlStore, Proposal
-from neuronode_router.domain import (
-    NOT_STEERED,
-    AuditEntry,
-    ControlState,
-    Hold,
-    Steering,
-    Tier,
-    alias_map,
-    bindings_text,
-    canary_text,
-    steering_text,
-    task_changes,
-)
+from neuronode_router.domain.audit import AuditEntry
+from neuronode_router.domain.bindings import bindings_text
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.profiles import alias_map, task_changes
+from neuronode_router.domain.rollouts import canary_text
+from neuronode_router.domain.state import ControlState
+from neuronode_router.domain.steering import NOT_STEERED, Hold, Steering, steering_text
 from neuronode_router.errors import NotReady, RevisionConflict
 
 logger = logging.getLogger(__name__)

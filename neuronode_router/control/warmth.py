@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from neuronode_router.control.change import ChangeOrder, ChangeResult, ChangeTarget
-from neuronode_router.domain import ControlState, WarmMode, WarmReport
+from neuronode_router.domain.receipts import WarmMode, WarmReport
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import WarmFailed
 
 OVERTAKEN = "Somebody else changed what is in force while models were loaded. Look at it, and repeat: they are loaded."

@@ -19,7 +19,7 @@ from neuronode_router.background import Failures
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import Wake
 from neuronode_router.control.workers import ServedRevision, WorkerIdentity
-from neuronode_router.domain import ControlState
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import NeuronodeError, StoreUnavailable
 from neuronode_router.storage.database import Mark
 from neuronode_router.threads import in_thread

@@ -17,7 +17,7 @@ from typing import Any, Self
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from neuronode_router.control.liveness import process_mark, same_place
-from neuronode_router.domain import AckState, WorkerAck, WorkerStatus
+from neuronode_router.domain.receipts import AckState, WorkerAck, WorkerStatus
 from neuronode_router.storage.database import Database
 from neuronode_router.storage.tables import worker
 

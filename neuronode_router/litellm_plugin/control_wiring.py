@@ -21,17 +21,15 @@ from neuronode_router.control.wake import FileWake, RedisWake, WakeGroup
 from neuronode_router.control.watcher import TAKING_UP, ProfileWatcher
 from neuronode_router.control.worker import Worker
 from neuronode_router.control.workers import WorkerIdentity
-from neuronode_router.domain import (
+from neuronode_router.domain.names import (
     AUTO_NAMES,
     PROFILE_NAME_PREFIX,
     STABLE_ALIAS_PREFIX,
     STABLE_ALIAS_PROFILE,
     TASK_ALIASES,
-    CacheLoss,
-    HostFacts,
-    Profile,
-    Receipt,
 )
+from neuronode_router.domain.profiles import HostFacts, Profile
+from neuronode_router.domain.receipts import CacheLoss, Receipt
 from neuronode_router.errors import NeuronodeError, Problem
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.admission import Admission

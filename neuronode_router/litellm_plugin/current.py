@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from neuronode_router.domain import Profile, Tier
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.profiles import Profile
 from neuronode_router.routing.snapshot import Snapshot
 
 

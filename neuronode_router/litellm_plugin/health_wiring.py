@@ -12,7 +12,7 @@ import httpx
 from litellm.llms.custom_httpx.http_handler import get_ssl_configuration
 
 from neuronode_router.background import Failures
-from neuronode_router.domain import TIERS, Tier
+from neuronode_router.domain.names import TIERS, Tier
 from neuronode_router.health.monitor import HealthMonitor, MonitorSources
 from neuronode_router.health.ollama import LOCAL_BASE, Defaults
 from neuronode_router.health.ollama_probe import OllamaProbes

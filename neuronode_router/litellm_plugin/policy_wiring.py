@@ -18,7 +18,8 @@ from neuronode_router.control.policy_facts import ATTEMPTS, PolicyFacts, Slots, 
 from neuronode_router.control.policy_file import PolicyFile
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.worker import Worker
-from neuronode_router.domain import NOT_STEERED, HostFacts, Steering
+from neuronode_router.domain.profiles import HostFacts
+from neuronode_router.domain.steering import NOT_STEERED, Steering
 from neuronode_router.errors import NeuronodeError, Problem
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.policy.document import OutageScope, OutageTarget, RuleMode

@@ -15,7 +15,7 @@ from neuronode_router.control.rollout_outcomes import RolloutOutcomes, RolloutOu
 from neuronode_router.control.rollouts import LEASE, LEASE_SECONDS, Rollouts
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.worker import Worker
-from neuronode_router.domain import Canary
+from neuronode_router.domain.rollouts import Canary
 from neuronode_router.errors import NeuronodeError, Problem
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.rollouts.guards import Metric

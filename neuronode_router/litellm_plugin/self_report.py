@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from neuronode_router.control.checks import DEAD_MAPPING
-from neuronode_router.domain import in_use
+from neuronode_router.domain.rollouts import in_use
 from neuronode_router.errors import Problem
 from neuronode_router.litellm_plugin import releases, seams
 from neuronode_router.routing.snapshot import Snapshot

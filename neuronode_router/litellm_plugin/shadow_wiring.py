@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from neuronode_router.background import Failures
 from neuronode_router.control.manager import ProfileManager
-from neuronode_router.domain import Shadow
+from neuronode_router.domain.shadows import Shadow
 from neuronode_router.errors import NeuronodeError
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.mirroring import MirrorHooks

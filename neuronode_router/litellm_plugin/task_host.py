@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from fastapi import Request
 
-from neuronode_router.domain import AUTO_NAMES, Tier
+from neuronode_router.domain.names import AUTO_NAMES, Tier
 from neuronode_router.histogram import Histogram
 from neuronode_router.litellm_plugin.hooks.asked_task import asking_for
 from neuronode_router.routing.fallback_chain import DeploymentStatus

@@ -11,7 +11,8 @@ import httpx
 
 from neuronode_router.background import Failures
 from neuronode_router.control.policies import Policies
-from neuronode_router.domain import NOT_STEERED, ControlState
+from neuronode_router.domain.state import ControlState
+from neuronode_router.domain.steering import NOT_STEERED
 from neuronode_router.health.ollama import LOCAL_BASE, Defaults
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge

@@ -12,7 +12,7 @@ from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from neuronode_router.domain import Action
+from neuronode_router.domain.audit import Action
 from neuronode_router.policy.engine import Level
 from neuronode_router.private_files import make_directory
 from neuronode_router.settings import process_environment

@@ -15,7 +15,8 @@ from prometheus_client import Metric
 
 from neuronode_router.auto.router import Routed
 from neuronode_router.background import Failures
-from neuronode_router.domain import Arm, Receipt, WorkerStatus
+from neuronode_router.domain.receipts import Receipt, WorkerStatus
+from neuronode_router.domain.rollouts import Arm
 from neuronode_router.errors import StoreUnavailable
 from neuronode_router.health.monitor import HealthMonitor
 from neuronode_router.metrics import Catalogue, gauge, render

@@ -13,7 +13,7 @@ from datetime import date, time
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from neuronode_router.domain import Bend, Hold, Steering
+from neuronode_router.domain.steering import Bend, Hold, Steering
 from neuronode_router.policy.document import Policy, Want
 from neuronode_router.policy.rules import Memory, RuleMemory
 from neuronode_router.policy.schedule import is_open, turns

@@ -25,7 +25,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from neuronode_router.domain import NAME_PATTERN, Tier
+from neuronode_router.domain.names import NAME_PATTERN, Tier
 from neuronode_router.durations import seconds_of
 from neuronode_router.errors import Problem
 from neuronode_router.policy.document import (

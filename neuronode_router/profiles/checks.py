@@ -10,17 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from neuronode_router.domain import (
+from neuronode_router.domain.names import (
     AUTO,
     NAME_PATTERN,
     STABLE_ALIAS_PREFIX,
     STABLE_ALIAS_PROFILE,
     TASK_ALIASES,
-    GroupUse,
-    HostFacts,
-    Profile,
     fits_header,
 )
+from neuronode_router.domain.profiles import GroupUse, HostFacts, Profile
 from neuronode_router.errors import Problem
 from neuronode_router.profiles.problems import Code, suggestion
 from neuronode_router.profiles.schema import MAX_LADDER, MAX_TASKS, NAME_MEND, to_profile

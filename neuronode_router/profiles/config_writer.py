@@ -11,7 +11,8 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from neuronode_router.domain import ControlState, alias_map
+from neuronode_router.domain.profiles import alias_map
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import RenderFailed
 from neuronode_router.profiles.render import render_revision
 from neuronode_router.threads import in_thread

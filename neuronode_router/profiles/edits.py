@@ -9,7 +9,7 @@ import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from neuronode_router.domain import ProfileSet
+from neuronode_router.domain.profiles import ProfileSet
 from neuronode_router.errors import ProfilesReadOnly
 from neuronode_router.profiles.atomic import move_over, write_beside
 from neuronode_router.profiles.intent import FileChange, declare, remove

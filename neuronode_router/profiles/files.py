@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neuronode_router.domain import HostFacts, Profile, ProfileEdit, ProfileSet
+from neuronode_router.domain.profiles import HostFacts, Profile, ProfileEdit, ProfileSet
 from neuronode_router.errors import Problem, ProfilesInvalid, ProfilesReadOnly, UnknownProfile, UnknownTask
 from neuronode_router.profiles.checks import Draft, check_drafts, name_problem
 from neuronode_router.profiles.edits import StagedFiles

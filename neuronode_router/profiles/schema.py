@@ -15,19 +15,15 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from neuronode_router.domain import (
-    NAME_PATTERN,
-    TASK_ALIASES,
-    TOO_CHEAP,
-    TOO_DEAR,
+from neuronode_router.domain.names import NAME_PATTERN, TASK_ALIASES, TOO_CHEAP, TOO_DEAR, Tier
+from neuronode_router.domain.profiles import Profile
+from neuronode_router.domain.rules import (
     ConversationRule,
     NothingFits,
     OnMissing,
     OnOverload,
     PersonalDataRule,
-    Profile,
     Stickiness,
-    Tier,
 )
 from neuronode_router.errors import Problem
 from neuronode_router.profiles.problems import Code, suggestion

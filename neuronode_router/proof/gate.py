@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from neuronode_router.domain import GateResult, Profile
+from neuronode_router.domain.audit import GateResult
+from neuronode_router.domain.profiles import Profile
 from neuronode_router.errors import Problem, UnprovenProfile
 from neuronode_router.proof.matrix import Cell, Matrix, State
 from neuronode_router.proof.store import ProofStore

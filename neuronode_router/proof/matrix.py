@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from neuronode_router.domain import Profile
+from neuronode_router.domain.profiles import Profile
 from neuronode_router.proof.probes import ProbeReason, Shape, shape_of
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from neuronode_router.domain import Profile
+from neuronode_router.domain.profiles import Profile
 from neuronode_router.proof.gate import ProofGate
 from neuronode_router.proof.matrix import Cell, Matrix, ProbeEvidence, ProbeTarget
 from neuronode_router.proof.runner import Asker, Run, RunLimits, Runner

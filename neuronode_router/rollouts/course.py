@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
-from neuronode_router.domain import Profile, ProfileEdit
+from neuronode_router.domain.profiles import Profile, ProfileEdit
 from neuronode_router.rollouts.guards import DEFAULT_GUARDS, Guard, GuardFinding, GuardVerdict, Metric
 
 WHOLE = 1000

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from neuronode_router.domain import AUTO, PROFILE_NAME_PREFIX, Decision, Profile, Reason
+from neuronode_router.domain.decisions import Decision, Reason
+from neuronode_router.domain.names import AUTO, PROFILE_NAME_PREFIX
+from neuronode_router.domain.profiles import Profile
 from neuronode_router.errors import NotAllowed, UnknownProfile
 from neuronode_router.routing.snapshot import Snapshot
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from neuronode_router.domain import Canary, Decision
+from neuronode_router.domain.decisions import Decision
+from neuronode_router.domain.rollouts import Canary
 from neuronode_router.routing.conversations import FOLLOWING, Standing, is_tried
 from neuronode_router.routing.snapshot import Snapshot
 

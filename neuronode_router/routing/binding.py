@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from neuronode_router.domain import Beyond, Bindings
+from neuronode_router.domain.bindings import Beyond, Bindings
 
 Spent = Callable[[str, Beyond], float | None]
 """From a subject and its rule to the share of the budget that is spent; None where nobody knows."""

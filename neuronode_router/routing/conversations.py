@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from neuronode_router.domain import ConversationRule, Decision, Reason, Tier
+from neuronode_router.domain.decisions import Decision, Reason
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.rules import ConversationRule
 from neuronode_router.routing.conversation import Opening
 from neuronode_router.routing.sessions import keyed_hash
 from neuronode_router.routing.snapshot import Snapshot

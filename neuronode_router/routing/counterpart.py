@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from neuronode_router.domain import TIERS, Decision, Reason, Step
+from neuronode_router.domain.decisions import Decision, Reason, Step
+from neuronode_router.domain.names import TIERS
 from neuronode_router.routing.snapshot import Snapshot
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from neuronode_router.domain import TIERS, TOO_CHEAP, TOO_DEAR, Decision, OnOverload, Step, Stickiness, Tier
+from neuronode_router.domain.decisions import Decision, Step
+from neuronode_router.domain.names import TIERS, TOO_CHEAP, TOO_DEAR, Tier
+from neuronode_router.domain.rules import OnOverload, Stickiness
 from neuronode_router.routing.fit import NO_NEEDS, Misfit, Needs, doubts, misfit, why_not
 from neuronode_router.routing.inventory import Deployment
 from neuronode_router.routing.overload import Health

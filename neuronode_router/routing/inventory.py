@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from neuronode_router.domain import NAME_PATTERN, Tier
+from neuronode_router.domain.names import NAME_PATTERN, Tier
 from neuronode_router.errors import Problem
 
 PLACE = "neuronode_place"

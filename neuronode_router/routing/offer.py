@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from neuronode_router.domain import TIERS, OnOverload, Tier
+from neuronode_router.domain.names import TIERS, Tier
+from neuronode_router.domain.rules import OnOverload
 from neuronode_router.routing.fallback_chain import tier_order
 from neuronode_router.routing.inventory import SEEN, TEXT, Ability, Deployment
 

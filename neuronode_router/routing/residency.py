@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from neuronode_router.domain import NAME_PATTERN
+from neuronode_router.domain.names import NAME_PATTERN
 
 LOCAL = "local"
 """Own machines. It is within everything that may be required."""

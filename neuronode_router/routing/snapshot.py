@@ -9,24 +9,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from neuronode_router.domain import (
+from neuronode_router.domain.decisions import Decision, Reason, Step
+from neuronode_router.domain.names import (
     AUTO,
     AUTO_NAMES,
     PROFILE_NAME_PREFIX,
     STABLE_ALIAS_PREFIX,
     STABLE_ALIAS_PROFILE,
     TIERS,
-    Arm,
-    ControlState,
-    DeadMapping,
-    Decision,
-    HostFacts,
-    Profile,
-    Reason,
-    Step,
     Tier,
-    alias_map,
 )
+from neuronode_router.domain.profiles import DeadMapping, HostFacts, Profile, alias_map
+from neuronode_router.domain.rollouts import Arm
+from neuronode_router.domain.state import ControlState
 
 ANY_PROFILE = ""
 """In `Snapshot.lightest`: all profiles together. No profile is called so."""

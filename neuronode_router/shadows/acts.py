@@ -16,7 +16,11 @@ from typing import Any, Unpack
 
 from neuronode_router.control.change import Along, ChangeTarget, Options, naming
 from neuronode_router.control.manager import ProfileManager
-from neuronode_router.domain import AUTO, Actor, ControlState, Receipt, Shadow
+from neuronode_router.domain.audit import Actor
+from neuronode_router.domain.names import AUTO
+from neuronode_router.domain.receipts import Receipt
+from neuronode_router.domain.shadows import Shadow
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import ShadowRefused, UnknownProfile, UnknownShadow, UnknownTask
 from neuronode_router.shadows.pairs import WHOLE
 from neuronode_router.shadows.report import ShadowFinding, by_task, findings, headline

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from neuronode_router.background import Failures
-from neuronode_router.domain import Shadow
+from neuronode_router.domain.shadows import Shadow
 from neuronode_router.shadows.pairs import AnswerFacts, Pair, PairSums, Skip
 from neuronode_router.shadows.store import SetAside, ShadowBatch, ShadowStore, to_nano
 from neuronode_router.tasks.agreement import Said, agreement

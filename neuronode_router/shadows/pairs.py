@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from neuronode_router.domain import Shadow
+from neuronode_router.domain.shadows import Shadow
 from neuronode_router.histogram import bucket_of
 from neuronode_router.tasks.agreement import ComparedBy
 from neuronode_router.usage.sums import NANO

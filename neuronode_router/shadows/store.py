@@ -15,7 +15,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
-from neuronode_router.domain import AuditEntry, Shadow, shadow_from_text, shadow_text
+from neuronode_router.domain.audit import AuditEntry
+from neuronode_router.domain.shadows import Shadow, shadow_from_text, shadow_text
 from neuronode_router.errors import ShadowRefused, UnknownShadow
 from neuronode_router.shadows.pairs import PairSums
 from neuronode_router.storage.database import Database

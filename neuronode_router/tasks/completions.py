@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from neuronode_router.domain import TIERS, Tier
+from neuronode_router.domain.names import TIERS, Tier
 from neuronode_router.errors import CompletionFailed, NeuronodeError, NotAllowed, NotAuthenticated
 from neuronode_router.tasks.confidence import TokenLogprob
 from neuronode_router.tasks.engine import Ask, TaskAnswer

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from neuronode_router.domain import AUTO, TIERS, Tier
+from neuronode_router.domain.names import AUTO, TIERS, Tier
 from neuronode_router.errors import CompletionFailed, NotAllowed
 from neuronode_router.tasks.answers import Checked, check
 from neuronode_router.tasks.confidence import TokenLogprob, confidence

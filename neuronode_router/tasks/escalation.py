@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from neuronode_router.domain import TIERS, Tier
+from neuronode_router.domain.names import TIERS, Tier
 
 
 class EscalationReason(StrEnum):

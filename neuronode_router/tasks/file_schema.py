@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from neuronode_router.domain import NAME_PATTERN, Tier
+from neuronode_router.domain.names import NAME_PATTERN, Tier
 from neuronode_router.tasks.template import InputKind
 
 MAX_LABELS = 64

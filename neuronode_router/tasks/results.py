@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Literal, Self
 
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 from neuronode_router.tasks.answers import Value
 
 Sentiment = Literal["BULLISH", "BEARISH", "NEUTRAL"]

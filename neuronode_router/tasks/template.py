@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 
 BLIND_CONFIDENCE = 2 / 3
 """What one valid answer is worth when nothing else is known of it (see `confidence`)."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from neuronode_router.domain import Profile, Reason
+from neuronode_router.domain.decisions import Reason
+from neuronode_router.domain.profiles import Profile
 from neuronode_router.usage.finished import GOOD_ENDS, FinishedRequest, RequestOutcome
 from neuronode_router.usage.prices import Basis, Prices
 from neuronode_router.usage.targets import target

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from neuronode_router.domain import CacheLoss, Profile
+from neuronode_router.domain.profiles import Profile
+from neuronode_router.domain.receipts import CacheLoss
 from neuronode_router.histogram import Histogram
 from neuronode_router.usage.finished import RequestOutcome, UsageKey
 from neuronode_router.usage.periods import MINUTE, TimeSpan

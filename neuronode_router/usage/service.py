@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from neuronode_router.domain import CacheLoss, Profile
+from neuronode_router.domain.profiles import Profile
+from neuronode_router.domain.receipts import CacheLoss
 from neuronode_router.threads import in_thread
 from neuronode_router.usage.explain import Explanation, explain
 from neuronode_router.usage.finished import OTHER, FinishedRequest

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from neuronode_router.domain import AUTO_NAMES, Profile, Reason, Tier
+from neuronode_router.domain.decisions import Reason
+from neuronode_router.domain.names import AUTO_NAMES, Tier
+from neuronode_router.domain.profiles import Profile
 from neuronode_router.usage.finished import UsageKey
 from neuronode_router.usage.sums import Sums
 

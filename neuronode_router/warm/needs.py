@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from neuronode_router.domain import Profile
+from neuronode_router.domain.profiles import Profile
 from neuronode_router.health.ollama import Defaults, OllamaHost, read_places
 from neuronode_router.routing.inventory import NOTE
 from neuronode_router.routing.residency import is_within, required

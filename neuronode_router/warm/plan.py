@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from neuronode_router.domain import WarmOrder
+from neuronode_router.domain.receipts import WarmOrder
 from neuronode_router.health.ollama import OllamaHost, Resident
 from neuronode_router.warm.needs import ServerNeeds, WarmTarget
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
-from neuronode_router.domain import LocalWeights, WarmOrder
+from neuronode_router.domain.receipts import LocalWeights, WarmOrder
 from neuronode_router.health.ollama import OllamaHost
 from neuronode_router.warm.needs import WarmTarget
 from neuronode_router.warm.plan import ServerPlan

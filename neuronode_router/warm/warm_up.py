@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from neuronode_router.domain import LocalWeights, WarmMode, WarmOrder, WarmReport
+from neuronode_router.domain.receipts import LocalWeights, WarmMode, WarmOrder, WarmReport
 from neuronode_router.errors import Problem, WarmFailed
 from neuronode_router.health.ollama import OllamaHost
 from neuronode_router.warm.needs import Fleet, ServerNeeds, WarmTarget, Weights

@@ -17,7 +17,10 @@ from typing import Any
 from neuronode_router.background import Failures
 from neuronode_router.control.change import ChangeOrder, ChangeTarget
 from neuronode_router.control.checks import newly_in_force
-from neuronode_router.domain import ControlState, Profile, WarmMode, WarmReport, in_use
+from neuronode_router.domain.profiles import Profile
+from neuronode_router.domain.receipts import WarmMode, WarmReport
+from neuronode_router.domain.rollouts import in_use
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import NeuronodeError
 from neuronode_router.health.ollama import Defaults, OllamaHost
 from neuronode_router.warm.needs import Fleet, ServerNeeds, WarmTarget, Weights, read_fleet

@@ -11,7 +11,8 @@ from typing import Any
 from admin_api.host import RoutingParts
 from neuronode_router.auto.router import AutoRouter
 from neuronode_router.classifier import shipped
-from neuronode_router.domain import ControlState, HostFacts
+from neuronode_router.domain.profiles import HostFacts
+from neuronode_router.domain.state import ControlState
 from neuronode_router.health.monitor import HealthMonitor, MonitorSources
 from neuronode_router.routing.snapshot import Snapshot, build_snapshot
 from neuronode_router.stats.memory import MemoryStatistics

@@ -18,7 +18,7 @@ from fastapi import Request
 from admin_api.host import AdminHost
 from admin_api.router import TASK_PREFIX, build_task_router
 from neuronode_router.access import Principal
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 from neuronode_router.litellm_plugin.task_host import TaskHost
 from neuronode_router.routing.fallback_chain import DeploymentStatus
 from neuronode_router.routing.inventory import Deployment

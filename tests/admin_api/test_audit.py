@@ -10,7 +10,8 @@ import pytest
 
 from admin_api.router import PREFIX
 from neuronode_router.control.chain import entry_hash
-from neuronode_router.domain import Actor, AuditEntry, TaskChange
+from neuronode_router.domain.audit import Actor, AuditEntry
+from neuronode_router.domain.profiles import TaskChange
 from tests.admin_api.world import World
 
 AUDIT = "/admin/audit"

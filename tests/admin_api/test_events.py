@@ -13,7 +13,7 @@ import pytest
 
 from admin_api.audit import routes as events
 from admin_api.http.limits import MAX_STREAMS
-from neuronode_router.domain import AuditEntry
+from neuronode_router.domain.audit import AuditEntry
 from neuronode_router.errors import StoreUnavailable
 from tests.admin_api.world import World
 from tests.support.web import serving

@@ -11,7 +11,8 @@ import pytest
 from neuronode_router.access import key_hash
 from neuronode_router.classifier.history import FeedbackOutcome
 from neuronode_router.control.rollout_outcomes import RolloutOutcomeStore
-from neuronode_router.domain import Arm, Tier
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.rollouts import Arm
 from neuronode_router.rollouts.facts import AnswerOutcome
 from neuronode_router.usage.buffer import Batch
 from neuronode_router.usage.store import UsageStore

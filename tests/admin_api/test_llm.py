@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 from admin_api.http.endpoints import Endpoint
 from admin_api.router import MAX_TASK_BODY_BYTES, TASK_ENDPOINTS, TASK_PREFIX, build_task_router
 from neuronode_router.access import Principal, Role, add_key, generate_key
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 from neuronode_router.errors import AdminClosed, NotReady
 from neuronode_router.tasks import shipped
 from tests.admin_api.task_world import TaskWorld

@@ -10,7 +10,7 @@ import pytest
 
 from admin_api.router import PREFIX
 from neuronode_router.control.policies import LEASE
-from neuronode_router.domain import Actor
+from neuronode_router.domain.audit import Actor
 from neuronode_router.policy.document import RuleMode
 from neuronode_router.policy.file import parse_policy
 from neuronode_router.policy.rules import RuleMemory

@@ -11,7 +11,7 @@ import pytest
 from admin_api.router import PREFIX, SECOND_PREFIX
 from neuronode_router.access import Principal, Role
 from neuronode_router.auto.preview import preview
-from neuronode_router.domain import AUTO, Tier
+from neuronode_router.domain.names import AUTO, Tier
 from neuronode_router.errors import NotAllowed
 from neuronode_router.routing.snapshot import build_snapshot
 from neuronode_router.stats.evidence import Attempt

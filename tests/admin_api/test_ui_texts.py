@@ -21,7 +21,11 @@ from neuronode_router.control.manager import FILES, FILES_CHANGED
 from neuronode_router.control.policies import POLICY_ACTOR, RELEASED
 from neuronode_router.control.policy_file import POLICY_FILE
 from neuronode_router.control.transition import CAP, HOLD, MOVED, POLICY, TRIED
-from neuronode_router.domain import AckState, Action, OnOverload, Reason, Step, Stickiness, Tier
+from neuronode_router.domain.audit import Action
+from neuronode_router.domain.decisions import Reason, Step
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.receipts import AckState
+from neuronode_router.domain.rules import OnOverload, Stickiness
 from neuronode_router.policy.engine import Level
 from neuronode_router.profiles.problems import Code
 from neuronode_router.proof.gate import GateMode

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from neuronode_router.domain import LocalWeights, WarmOrder, WarmReport
+from neuronode_router.domain.receipts import LocalWeights, WarmOrder, WarmReport
 from neuronode_router.errors import Problem, WarmFailed
 from tests.admin_api.world import World
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from admin_api.router import PREFIX
-from neuronode_router.domain import HostFacts, ProfileEdit
+from neuronode_router.domain.profiles import HostFacts, ProfileEdit
 from neuronode_router.errors import ProfilesReadOnly
 from neuronode_router.profiles.checks import RESERVED_PROFILE_NAMES
 from neuronode_router.profiles.files import ProfileFiles, StagedFiles

@@ -33,7 +33,9 @@ from neuronode_router.control.rollouts import Rollouts
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.worker import Worker
 from neuronode_router.control.workers import WorkerIdentity
-from neuronode_router.domain import Actor, ControlState, HostFacts
+from neuronode_router.domain.audit import Actor
+from neuronode_router.domain.profiles import HostFacts
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import NotAuthenticated
 from neuronode_router.metrics.metering import Metering
 from neuronode_router.policy.document import OutageTarget

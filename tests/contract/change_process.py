@@ -15,7 +15,7 @@ from pathlib import Path
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
-from neuronode_router.domain import Actor
+from neuronode_router.domain.audit import Actor
 from neuronode_router.errors import RevisionConflict
 from tests.support.control import HOST, FileSource
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import Wake, WakeGroup
-from neuronode_router.domain import Actor, HostFacts
+from neuronode_router.domain.audit import Actor
+from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.profiles.files import ProfileFiles, Standstill
 from tests.support.place import GROUPS, TIERS
 

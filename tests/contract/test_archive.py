@@ -11,7 +11,7 @@ import pytest
 from neuronode_router.control.archive import Archived, archive
 from neuronode_router.control.audit import AuditQuery, read_copy
 from neuronode_router.control.store import ControlStore
-from neuronode_router.domain import ProfileSet
+from neuronode_router.domain.profiles import ProfileSet
 from neuronode_router.errors import AuditBroken, SettingsError, UnknownRevision
 from tests.contract.conftest import MakeStore
 from tests.contract.test_store import fill, propose, tamper

@@ -12,7 +12,8 @@ from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import FileWake, RedisWake, Wake, WakeGroup
 from neuronode_router.control.worker import Worker
-from neuronode_router.domain import Actor, ControlState
+from neuronode_router.domain.audit import Actor
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import StoreUnavailable
 from neuronode_router.storage.database import TIMEOUT_SECONDS
 from tests.support.control import HOST, MemorySource, RecordingApplier

@@ -11,7 +11,7 @@ from neuronode_router.control.change import When
 from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.watcher import ProfileWatcher, content_hash
-from neuronode_router.domain import Actor
+from neuronode_router.domain.audit import Actor
 from tests.contract.publish_process import make_manager
 from tests.support.place import profile_text
 from tests.support.waiting import eventually

@@ -9,7 +9,8 @@ import pytest
 
 from neuronode_router.auto.diverted import DivertedCounts, DivertedOf
 from neuronode_router.auto.outcome_store import HOUR, OutcomeOf, OutcomeStore
-from neuronode_router.domain import Step, Tier
+from neuronode_router.domain.decisions import Step
+from neuronode_router.domain.names import Tier
 from neuronode_router.routing.sufficiency import MOST, OutcomeCounts, RequestKind
 from neuronode_router.storage.database import Database
 

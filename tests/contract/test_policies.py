@@ -14,7 +14,7 @@ from pathlib import Path
 from neuronode_router.control.audit import AuditQuery
 from neuronode_router.control.manager import FILES
 from neuronode_router.control.store import ControlStore
-from neuronode_router.domain import Actor
+from neuronode_router.domain.audit import Actor
 from neuronode_router.policy.file import parse_policy
 from tests.contract.policy_process import desk
 from tests.support.servers import wait_until

@@ -15,7 +15,8 @@ import pytest
 
 from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.store import ControlStore
-from neuronode_router.domain import Actor, ControlState
+from neuronode_router.domain.audit import Actor
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import CommitUnknown, StoreUnavailable
 from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.profiles.intent import intents

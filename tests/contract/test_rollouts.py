@@ -14,7 +14,9 @@ from neuronode_router.control.rollout_outcomes import RolloutOutcomes, RolloutOu
 from neuronode_router.control.rollouts import Rollouts
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
-from neuronode_router.domain import Actor, ProfileEdit, Tier
+from neuronode_router.domain.audit import Actor
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.profiles import ProfileEdit
 from neuronode_router.errors import FactNotRecorded
 from neuronode_router.rollouts.course import Act, Phase, RolloutPlan
 from neuronode_router.rollouts.facts import AnswerOutcome

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
-from neuronode_router.domain import Actor
+from neuronode_router.domain.audit import Actor
 from neuronode_router.errors import ShadowRefused, UnknownProfile, UnknownShadow, UnknownTask
 from neuronode_router.shadows.acts import SPENT, ShadowPlan, Shadows
 from neuronode_router.shadows.pairs import AnswerFacts, Pair, PairSums, Skip

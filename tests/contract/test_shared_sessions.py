@@ -10,7 +10,8 @@ import pytest
 from redis.asyncio import Redis
 
 from neuronode_router.auto.shared_sessions import CHANNEL, SharedSessions
-from neuronode_router.domain import Reason, Tier
+from neuronode_router.domain.decisions import Reason
+from neuronode_router.domain.names import Tier
 from neuronode_router.redis import channel
 from neuronode_router.routing.conversations import Conversations, Made, Standing
 from neuronode_router.routing.fallback_chain import Held

@@ -17,7 +17,8 @@ from neuronode_router.control.audit import AuditQuery, read_copy
 from neuronode_router.control.idempotency import Idempotency
 from neuronode_router.control.store import ControlStore, Proposal
 from neuronode_router.control.workers import ServedRevision, WorkerIdentity
-from neuronode_router.domain import Actor, ProfileSet, task_changes
+from neuronode_router.domain.audit import Actor
+from neuronode_router.domain.profiles import ProfileSet, task_changes
 from neuronode_router.errors import (
     AuditBroken,
     IdempotencyMismatch,

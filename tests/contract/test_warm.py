@@ -15,7 +15,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from neuronode_router.control.change import ChangeTarget
-from neuronode_router.domain import Canary, ControlState, WarmOrder, WarmReport
+from neuronode_router.domain.receipts import WarmOrder, WarmReport
+from neuronode_router.domain.rollouts import Canary
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import RevisionConflict, WarmFailed
 from neuronode_router.health.ollama import OllamaHost
 from neuronode_router.warm.needs import WarmTarget

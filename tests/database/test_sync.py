@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from neuronode_router.domain import TASK_ALIASES
+from neuronode_router.domain.names import TASK_ALIASES
 from tests.database.asking import ADMIN, MARKS, new_key, switch, synced
 from tests.e2e.asking import chat
 from tests.support.proxy import Proxy

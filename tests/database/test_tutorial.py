@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from neuronode_router.domain import TASK_ALIASES
+from neuronode_router.domain.names import TASK_ALIASES
 from tests.database.asking import MARKS
 from tests.support.database_mode.build import environment
 from tests.support.proxy import START_SECONDS

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from neuronode_router.domain import ControlState, Receipt, WorkerStatus
+from neuronode_router.domain.receipts import Receipt, WorkerStatus
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import StoreUnavailable
 from neuronode_router.health.monitor import HealthMonitor, MonitorSources
 from neuronode_router.metrics.metering import Metering

@@ -5,7 +5,11 @@ from __future__ import annotations
 from prometheus_client.parser import text_string_to_metric_families
 
 from neuronode_router.auto.router import Routed
-from neuronode_router.domain import Canary, ControlState, Decision, Reason, Receipt, Step, Tier
+from neuronode_router.domain.decisions import Decision, Reason, Step
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.receipts import Receipt
+from neuronode_router.domain.rollouts import Canary
+from neuronode_router.domain.state import ControlState
 from neuronode_router.metrics.metering import Metering
 from neuronode_router.policy.document import RuleMode
 from neuronode_router.routing.snapshot import build_snapshot

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from neuronode_router.domain import TASK_ALIASES
+from neuronode_router.domain.names import TASK_ALIASES
 from neuronode_router.proof.gate import GateMode
 from neuronode_router.proof.matrix import State
 from neuronode_router.proof.probes import MAX_TOKENS, ProbeReason, Shape, shape_of

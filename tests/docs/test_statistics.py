@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from neuronode_router.domain import OnOverload, Step
+from neuronode_router.domain.decisions import Step
+from neuronode_router.domain.rules import OnOverload
 from neuronode_router.routing.fit import Misfit
 from neuronode_router.routing.inventory import Note
 from neuronode_router.routing.overload import Health

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from neuronode_router.access import AccessKey, Role, generate_key
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 from tests.support.place import FIRST_PROFILE, Place
 from tests.support.proxy import Proxy
 from tests.support.recorder_names import RECORD, RECORDER

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from neuronode_router.access import generate_key
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 from tests.e2e.asking import answered_by, chat, decision
 from tests.support.place import FALLING, Place
 from tests.support.proxy import Proxy

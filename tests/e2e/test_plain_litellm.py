@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from admin_api.router import PREFIX, SECOND_PREFIX
-from neuronode_router.domain import TASK_ALIASES
+from neuronode_router.domain.names import TASK_ALIASES
 from tests.e2e.asking import answered_by, chat, decision
 from tests.e2e.test_secrets import routes
 from tests.support.place import Place

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from neuronode_router.domain import TASK_ALIASES
+from neuronode_router.domain.names import TASK_ALIASES
 from tests.e2e.conftest import ADMIN
 from tests.support.ollama import OllamaServer, Served, running_ollama
 from tests.support.place import FAILING, FALLING, PROFILES, PROVIDER_KEY, Place

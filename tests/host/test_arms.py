@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from neuronode_router.domain import Canary, ControlState, HostFacts, ProfileSet, Step
+from neuronode_router.domain.decisions import Step
+from neuronode_router.domain.profiles import HostFacts, ProfileSet
+from neuronode_router.domain.rollouts import Canary
+from neuronode_router.domain.state import ControlState
 from neuronode_router.litellm_plugin.hooks.keeping import Keeper, KeeperHost, in_its_arm
 from neuronode_router.litellm_plugin.hooks.moving import Target
 from neuronode_router.litellm_plugin.hooks.request_metadata import answer_headers, counted_arm, stamp

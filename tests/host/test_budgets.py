@@ -8,7 +8,7 @@ from typing import Any
 from litellm.proxy._types import UserAPIKeyAuth
 
 from neuronode_router.background import Failures
-from neuronode_router.domain import Beyond
+from neuronode_router.domain.bindings import Beyond
 from neuronode_router.litellm_plugin.auth import budgets
 from neuronode_router.litellm_plugin.auth.budgets import Budgets
 from tests.support.clock import Clock

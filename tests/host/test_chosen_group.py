@@ -15,16 +15,10 @@ from litellm.proxy._types import UserAPIKeyAuth
 from litellm.proxy.utils import ProxyLogging
 
 from neuronode_router.access import Principal, Role, key_hash
-from neuronode_router.domain import (
-    STABLE_ALIAS_PROFILE,
-    TASK_ALIASES,
-    Binding,
-    ControlState,
-    HostFacts,
-    Profile,
-    ProfileSet,
-    Tier,
-)
+from neuronode_router.domain.bindings import Binding
+from neuronode_router.domain.names import STABLE_ALIAS_PROFILE, TASK_ALIASES, Tier
+from neuronode_router.domain.profiles import HostFacts, Profile, ProfileSet
+from neuronode_router.domain.state import ControlState
 from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.chosen_group import LIMITER, Renaming, hold_order, tell_limiter

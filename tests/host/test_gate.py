@@ -21,15 +21,9 @@ from litellm.proxy.utils import ProxyLogging
 
 from neuronode_router.access import Principal, Role
 from neuronode_router.auto.judge import AnswerJudge
-from neuronode_router.domain import (
-    STABLE_ALIAS_PROFILE,
-    TASK_ALIASES,
-    ControlState,
-    HostFacts,
-    Profile,
-    ProfileSet,
-    Tier,
-)
+from neuronode_router.domain.names import STABLE_ALIAS_PROFILE, TASK_ALIASES, Tier
+from neuronode_router.domain.profiles import HostFacts, Profile, ProfileSet
+from neuronode_router.domain.state import ControlState
 from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks import gate

@@ -12,7 +12,7 @@ import litellm
 import pytest
 
 from neuronode_router.background import Failures
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 from neuronode_router.health import monitor as monitor_module
 from neuronode_router.health.monitor import HealthMonitor, MonitorSources
 from neuronode_router.health.ollama_probe import OllamaProbes

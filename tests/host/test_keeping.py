@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from neuronode_router.background import Failures
-from neuronode_router.domain import ControlState, Decision, HostFacts, ProfileSet, Step, Tier
+from neuronode_router.domain.decisions import Decision, Step
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.profiles import HostFacts, ProfileSet
+from neuronode_router.domain.state import ControlState
 from neuronode_router.litellm_plugin.hooks import moving
 from neuronode_router.litellm_plugin.hooks.keeping import Keeper, KeeperHost, staying
 from neuronode_router.litellm_plugin.hooks.moving import Target

@@ -19,15 +19,11 @@ from litellm.proxy.utils import ProxyLogging
 
 from neuronode_router.access import Principal, Role
 from neuronode_router.background import Failures
-from neuronode_router.domain import (
-    ControlState,
-    HostFacts,
-    PersonalDataRule,
-    Profile,
-    ProfileSet,
-    Shadow,
-    Tier,
-)
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.profiles import HostFacts, Profile, ProfileSet
+from neuronode_router.domain.rules import PersonalDataRule
+from neuronode_router.domain.shadows import Shadow
+from neuronode_router.domain.state import ControlState
 from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.mirroring import HELD_SECONDS, MirrorHooks

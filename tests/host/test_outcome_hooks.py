@@ -15,7 +15,8 @@ from neuronode_router.auto.diverted import DivertedOf
 from neuronode_router.auto.history_writer import DecisionRecorder
 from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.classifier.history import FeedbackOutcome
-from neuronode_router.domain import Step, Tier
+from neuronode_router.domain.decisions import Step
+from neuronode_router.domain.names import Tier
 from neuronode_router.litellm_plugin.hooks.outcomes import OutcomeHooks
 from neuronode_router.routing.sufficiency import RequestKind
 from neuronode_router.usage.prices import Price

@@ -9,7 +9,10 @@ import pytest
 from fastapi import HTTPException
 from litellm.proxy._types import UserAPIKeyAuth
 
-from neuronode_router.domain import Bend, Canary, HostFacts, Profile, Steering, Tier
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.profiles import HostFacts, Profile
+from neuronode_router.domain.rollouts import Canary
+from neuronode_router.domain.steering import Bend, Steering
 from neuronode_router.litellm_plugin.hooks.request_metadata import stamped
 from neuronode_router.routing.fallback_chain import DeploymentStatus
 from neuronode_router.routing.inventory import Deployment

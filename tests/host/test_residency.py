@@ -18,16 +18,10 @@ from litellm.types.utils import CredentialItem
 
 from neuronode_router.access import Principal, Role
 from neuronode_router.auto.judge import GroupFailed, GroupQuestion
-from neuronode_router.domain import (
-    STABLE_ALIAS_PROFILE,
-    TASK_ALIASES,
-    ControlState,
-    HostFacts,
-    PersonalDataRule,
-    Profile,
-    ProfileSet,
-    Tier,
-)
+from neuronode_router.domain.names import STABLE_ALIAS_PROFILE, TASK_ALIASES, Tier
+from neuronode_router.domain.profiles import HostFacts, Profile, ProfileSet
+from neuronode_router.domain.rules import PersonalDataRule
+from neuronode_router.domain.state import ControlState
 from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.auth.identity import PERSONAL_DATA, RESIDENCY, Identity
 from neuronode_router.litellm_plugin.current import CurrentSnapshot

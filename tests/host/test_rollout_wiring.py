@@ -11,7 +11,8 @@ from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
 from neuronode_router.control.worker import Worker
-from neuronode_router.domain import Actor, ControlState
+from neuronode_router.domain.audit import Actor
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import StoreUnavailable
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.rollout_wiring import RolloutWiring

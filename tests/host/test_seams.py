@@ -17,14 +17,10 @@ from litellm.proxy.utils import ProxyLogging
 from neuronode_router.access import Principal, Role, key_hash
 from neuronode_router.auto.router import AutoRouter
 from neuronode_router.classifier import Classifier, lexicon
-from neuronode_router.domain import (
-    TASK_ALIASES,
-    ControlState,
-    HostFacts,
-    ProfileSet,
-    Stickiness,
-    Tier,
-)
+from neuronode_router.domain.names import TASK_ALIASES, Tier
+from neuronode_router.domain.profiles import HostFacts, ProfileSet
+from neuronode_router.domain.rules import Stickiness
+from neuronode_router.domain.state import ControlState
 from neuronode_router.litellm_plugin import releases, seams
 from neuronode_router.litellm_plugin.auth.identity import Identity
 from neuronode_router.litellm_plugin.current import CurrentSnapshot

@@ -20,7 +20,7 @@ from neuronode_router.control.outage_probes import OutageProbes
 from neuronode_router.control.policies import Policies
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
-from neuronode_router.domain import Actor
+from neuronode_router.domain.audit import Actor
 from neuronode_router.health.ollama import RUNNER, Defaults
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.warm_wiring import WarmWiring

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from neuronode_router.domain import ControlState, HostFacts, Profile, ProfileEdit, ProfileSet, Tier
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.profiles import HostFacts, Profile, ProfileEdit, ProfileSet
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import Problem, ProfilesInvalid, UnknownProfile, UnknownTask
 
 TASKS = ("classification", "chat")

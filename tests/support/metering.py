@@ -11,7 +11,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from neuronode_router.domain import WorkerStatus
+from neuronode_router.domain.receipts import WorkerStatus
 from neuronode_router.health.monitor import HealthMonitor, MonitorSources
 from neuronode_router.metrics.metering import Metering, MeteringSources
 from neuronode_router.stats.memory import MemoryStatistics

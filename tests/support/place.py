@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from neuronode_router.access import AccessKey, add_key
-from neuronode_router.domain import TASK_ALIASES
+from neuronode_router.domain.names import TASK_ALIASES
 
 PROFILES = ("premium", "balanced", "cost_effective", "specialized", "ultra_fast")
 FIRST_PROFILE = "premium"

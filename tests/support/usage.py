@@ -10,7 +10,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from neuronode_router.domain import Profile, Reason, Tier
+from neuronode_router.domain.decisions import Reason
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.profiles import Profile
 from neuronode_router.usage.finished import FinishedRequest, RequestOutcome, UsageKey
 
 NOW = 1_800_000_000.0

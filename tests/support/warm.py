@@ -17,7 +17,9 @@ from neuronode_router.control.change import ChangeOrder, ChangeTarget
 from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
-from neuronode_router.domain import Actor, ControlState, WarmMode, WarmReport
+from neuronode_router.domain.audit import Actor
+from neuronode_router.domain.receipts import WarmMode, WarmReport
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import WarmFailed
 from neuronode_router.health.ollama import Defaults
 from neuronode_router.warm.warming import Warming, WarmSettings, WarmSources

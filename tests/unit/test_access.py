@@ -24,7 +24,7 @@ from neuronode_router.access import (
     require_writer,
     visible,
 )
-from neuronode_router.domain import Profile
+from neuronode_router.domain.profiles import Profile
 from neuronode_router.errors import NotAllowed, NotAuthenticated, SettingsError
 from tests.support.control import make_profile
 

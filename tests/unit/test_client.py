@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from neuronode_router.client import NeuronodeClient, RoutingInfo, TaskType
-from neuronode_router.domain import TASK_ALIASES
+from neuronode_router.domain.names import TASK_ALIASES
 from tests.support.web import serving
 
 DECISION = {

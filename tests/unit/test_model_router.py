@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 import neuronode_router
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 from neuronode_router.errors import BadTaskInput, CompletionFailed, SettingsError
 from neuronode_router.model_router import ModelRouter
 from neuronode_router.tasks.results import ModelResponse, RoutingDecision, TradingRecommendation

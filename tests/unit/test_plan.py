@@ -12,15 +12,10 @@ import pytest
 
 from neuronode_router.auto.router import AutoRouter, Caller, Mode, Routed
 from neuronode_router.classifier import Classifier, Task, classify, lexicon, shipped
-from neuronode_router.domain import (
-    TASK_ALIASES,
-    ControlState,
-    HostFacts,
-    Profile,
-    ProfileSet,
-    Step,
-    Tier,
-)
+from neuronode_router.domain.decisions import Step
+from neuronode_router.domain.names import TASK_ALIASES, Tier
+from neuronode_router.domain.profiles import HostFacts, Profile, ProfileSet
+from neuronode_router.domain.state import ControlState
 from neuronode_router.routing.admit import admit
 from neuronode_router.routing.fallback_chain import DeploymentStatus
 from neuronode_router.routing.inventory import Deployment

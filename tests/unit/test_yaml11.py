@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from neuronode_router.domain import NAME_PATTERN
+from neuronode_router.domain.names import NAME_PATTERN
 from neuronode_router.yaml11 import is_trap, read, scalar
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))

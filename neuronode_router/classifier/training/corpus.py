@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from neuronode_router.classifier.tiers import TIER_OF_LABEL
-from neuronode_router.domain import TIERS
+from neuronode_router.domain.names import TIERS
 
 DOCUMENT = "document"
 LANGUAGES = ("de", "en")

@@ -19,7 +19,7 @@ from neuronode_router.classifier.decisions import Decisions, Logistic, of_system
 from neuronode_router.classifier.training import situations
 from neuronode_router.classifier.training.fit import Fitted, cut, of_outcomes
 from neuronode_router.classifier.training.labelled import Tried
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 
 CASES = 60
 """Conversations of each kind, language and fold."""

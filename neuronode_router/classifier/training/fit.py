@@ -27,7 +27,7 @@ from neuronode_router.classifier.training.corpus import DOCUMENT, PER_PHRASE, Ex
 from neuronode_router.classifier.training.labelled import Graded, Tried
 from neuronode_router.classifier.weights import COLUMNS, DIFFICULTY, Floats, Table
 from neuronode_router.classifier.weights import DOCUMENT as DOCUMENT_COLUMN
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 
 SHORT = 200
 """Up to this length a labelled prompt is taken to be all instruction."""

@@ -17,7 +17,7 @@ from neuronode_router.classifier.features import Rows
 from neuronode_router.classifier.history import FEEDBACK, Entry, FeedbackOutcome, History, Sign
 from neuronode_router.classifier.observed import observe, scheme
 from neuronode_router.classifier.training import labelled
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 
 FAILED = frozenset({FeedbackOutcome.ESCALATED, FeedbackOutcome.LABEL_FAILURE, FeedbackOutcome.JUDGED_SHORT})
 

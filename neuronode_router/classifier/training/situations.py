@@ -23,7 +23,7 @@ from neuronode_router.classifier.training.corpus import (
     sections,
     slots,
 )
-from neuronode_router.domain import TIERS, Tier
+from neuronode_router.domain.names import TIERS, Tier
 
 FOLDS = 3
 """Parts of the lines: what the decisions are fitted to comes from lines that the weights they judge never saw."""

@@ -20,7 +20,7 @@ from neuronode_router.cli.moment import to_moment
 from neuronode_router.cli.names import profile_names
 from neuronode_router.cli.options import config_option, json_option, online, settings_with, state_dir_option
 from neuronode_router.cli.terminal import answer, clean, moment, print_json_line, show, table
-from neuronode_router.domain import Action
+from neuronode_router.domain.audit import Action
 from neuronode_router.errors import AuditBroken, SettingsError
 
 ACTIONS = get_args(Action)

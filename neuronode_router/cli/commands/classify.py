@@ -17,7 +17,7 @@ from neuronode_router.cli.http import connect
 from neuronode_router.cli.names import profile_names, task_names
 from neuronode_router.cli.options import json_option, state_dir_option
 from neuronode_router.cli.terminal import clean, facts, print_json, show, table
-from neuronode_router.domain import AUTO
+from neuronode_router.domain.names import AUTO
 
 STANDARD_INPUT = "-"
 

@@ -14,7 +14,7 @@ import click
 
 from neuronode_router.cli.options import Number, json_option, state_dir_option
 from neuronode_router.cli.terminal import answer, table
-from neuronode_router.domain import TIERS, TOO_CHEAP, TOO_DEAR, Tier
+from neuronode_router.domain.names import TIERS, TOO_CHEAP, TOO_DEAR, Tier
 from neuronode_router.errors import NeuronodeError
 
 if TYPE_CHECKING:

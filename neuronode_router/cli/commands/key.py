@@ -12,7 +12,8 @@ import click
 from neuronode_router.cli.names import askable_names, profile_names
 from neuronode_router.cli.options import PATH, json_option, settings_with
 from neuronode_router.cli.terminal import note, print_json
-from neuronode_router.domain import NAME_PATTERN, PersonalDataRule
+from neuronode_router.domain.names import NAME_PATTERN
+from neuronode_router.domain.rules import PersonalDataRule
 from neuronode_router.errors import SettingsError
 
 

@@ -12,7 +12,8 @@ from neuronode_router.cli.doctor.finding import Finding, Subject, is_on, mapping
 from neuronode_router.cli.effective import CUSTOM_AUTH
 from neuronode_router.cli.serve.backends import ENVIRONMENT_REFERENCE
 from neuronode_router.cli.serve.master_key import PUBLICLY_KNOWN_SHA256, VARIABLE
-from neuronode_router.domain import AUTO_NAMES, TASK_ALIASES, HostFacts
+from neuronode_router.domain.names import AUTO_NAMES, TASK_ALIASES
+from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.profiles.files import ProfileFiles
 
 SHORTEST_KEY = 20

@@ -18,7 +18,7 @@ from neuronode_router.cli.doctor.finding import (
     params_of,
     runs_on_ollama,
 )
-from neuronode_router.domain import AUTO_NAMES, STABLE_ALIAS_PREFIX, TASK_ALIASES, fits_header
+from neuronode_router.domain.names import AUTO_NAMES, STABLE_ALIAS_PREFIX, TASK_ALIASES, fits_header
 
 LITELLM_RETRIES = 2
 """What LiteLLM takes when nobody sets `num_retries`."""

@@ -29,7 +29,8 @@ from neuronode_router.cli.options import (
     yes_option,
 )
 from neuronode_router.cli.terminal import clean, note, print_json, show, table
-from neuronode_router.domain import TASK_ALIASES, HostFacts
+from neuronode_router.domain.names import TASK_ALIASES
+from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.errors import ProfilesInvalid, SettingsError
 from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.settings import process_environment

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from neuronode_router.cli.effective import CHAT_MODES, Deployment
-from neuronode_router.domain import TIERS, Tier
+from neuronode_router.domain.names import TIERS, Tier
 
 PRICE_FILE = "model_prices_and_context_window_backup.json"
 MILLION = 1_000_000

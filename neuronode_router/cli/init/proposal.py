@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from neuronode_router.cli.init.groups import Group
-from neuronode_router.domain import TASK_ALIASES, TIERS, Tier
+from neuronode_router.domain.names import TASK_ALIASES, TIERS, Tier
 
 WEIGHTS: Mapping[str, Tier] = {
     **dict.fromkeys(TASK_ALIASES, Tier.MEDIUM),

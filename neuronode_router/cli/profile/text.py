@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from neuronode_router.domain import TASK_ALIASES, TIERS
+from neuronode_router.domain.names import TASK_ALIASES, TIERS
 from neuronode_router.errors import Problem, ProfilesInvalid, SettingsError
 from neuronode_router.profiles.schema import CAPS, to_profile
 from neuronode_router.profiles.splice import dump

@@ -31,7 +31,7 @@ from neuronode_router.cli.serve.import_path import EXTEND_HOOK
 from neuronode_router.cli.serve.litellm_start import HOOKS_VARIABLE, PLUGIN_HOOK
 from neuronode_router.cli.serve.master_key import VARIABLE, MasterKey, find_master_key
 from neuronode_router.control.store import ControlStore
-from neuronode_router.domain import HostFacts
+from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.errors import ProfilesInvalid, SettingsError
 from neuronode_router.metrics.catalogue import DIRECTORY_VARIABLE
 from neuronode_router.profiles.files import ProfileFiles

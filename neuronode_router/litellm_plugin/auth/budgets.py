@@ -15,7 +15,7 @@ from typing import Any
 from litellm.proxy._types import UserAPIKeyAuth
 
 from neuronode_router.background import Failures
-from neuronode_router.domain import Beyond
+from neuronode_router.domain.bindings import Beyond
 
 FOLLOW_SECONDS = 0.05
 """How often the live counters are read while there are requests that depend on them."""

@@ -16,7 +16,8 @@ from litellm.proxy.auth.auth_checks import get_key_object
 from litellm.proxy.auth.user_api_key_auth import user_api_key_auth
 
 from neuronode_router.access import AccessFile, AccessKey, Principal, Role, key_hash
-from neuronode_router.domain import TIERS, PersonalDataRule, Tier
+from neuronode_router.domain.names import TIERS, Tier
+from neuronode_router.domain.rules import PersonalDataRule
 from neuronode_router.errors import AdminClosed, NotAllowed, NotAuthenticated
 from neuronode_router.litellm_plugin.auth.ui_sessions import KEY_PREFIX, UiSessions
 from neuronode_router.routing.residency import read_requirement

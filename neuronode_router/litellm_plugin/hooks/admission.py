@@ -22,7 +22,10 @@ from neuronode_router.access import Principal, may_override
 from neuronode_router.auto.explain import explain
 from neuronode_router.auto.router import AutoRouter, Caller
 from neuronode_router.background import Failures
-from neuronode_router.domain import PROFILE_NAME_PREFIX, TIERS, Decision, NothingFits, Profile, Tier
+from neuronode_router.domain.decisions import Decision
+from neuronode_router.domain.names import PROFILE_NAME_PREFIX, TIERS, Tier
+from neuronode_router.domain.profiles import Profile
+from neuronode_router.domain.rules import NothingFits
 from neuronode_router.errors import (
     DoesNotFit,
     InvalidRequest,

@@ -9,7 +9,8 @@ from typing import Any
 from litellm.proxy._types import UserAPIKeyAuth
 
 from neuronode_router.access import Principal
-from neuronode_router.domain import Beyond, Tier
+from neuronode_router.domain.bindings import Beyond
+from neuronode_router.domain.names import Tier
 from neuronode_router.litellm_plugin.hooks.gate import Places
 from neuronode_router.litellm_plugin.hooks.operators_fallbacks import Configured
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 
-from neuronode_router.domain import Decision
+from neuronode_router.domain.decisions import Decision
 
 _task: ContextVar[str | None] = ContextVar("neuronode_asked_task", default=None)
 

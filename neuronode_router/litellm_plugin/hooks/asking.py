@@ -15,7 +15,10 @@ import litellm
 from litellm.proxy._types import UserAPIKeyAuth
 
 from neuronode_router.access import may_override
-from neuronode_router.domain import TIERS, Decision, PersonalDataRule, Profile, Step, Tier
+from neuronode_router.domain.decisions import Decision, Step
+from neuronode_router.domain.names import TIERS, Tier
+from neuronode_router.domain.profiles import Profile
+from neuronode_router.domain.rules import PersonalDataRule
 from neuronode_router.errors import InvalidRequest, NotAllowed, UnknownProfile
 from neuronode_router.litellm_plugin.hooks import request_metadata
 from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost

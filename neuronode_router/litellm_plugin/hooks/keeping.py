@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from neuronode_router.domain import Decision, Step
+from neuronode_router.domain.decisions import Decision, Step
 from neuronode_router.litellm_plugin.hooks import moving
 from neuronode_router.routing import arms
 from neuronode_router.routing.caches import WARM_SECONDS, CacheShares

@@ -21,7 +21,9 @@ from litellm.proxy._types import UserAPIKeyAuth
 
 from neuronode_router.auto.comparison import REDACTED
 from neuronode_router.background import Failures
-from neuronode_router.domain import AUTO, Decision, Shadow
+from neuronode_router.domain.decisions import Decision
+from neuronode_router.domain.names import AUTO
+from neuronode_router.domain.shadows import Shadow
 from neuronode_router.litellm_plugin.hooks import moving
 from neuronode_router.litellm_plugin.hooks.answers import EndedCall, full_answer
 from neuronode_router.litellm_plugin.hooks.asking import Asking, Way

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from litellm.proxy._types import UserAPIKeyAuth
 
-from neuronode_router.domain import Decision, Reason
+from neuronode_router.domain.decisions import Decision, Reason
 from neuronode_router.errors import NeuronodeError
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost

@@ -17,7 +17,8 @@ from neuronode_router.auto.judge import AnswerJudge
 from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.background import Failures
 from neuronode_router.classifier.history import FeedbackOutcome
-from neuronode_router.domain import Step, Tier
+from neuronode_router.domain.decisions import Step
+from neuronode_router.domain.names import Tier
 from neuronode_router.litellm_plugin.hooks.compared import (
     HeldRequests,
     Whose,

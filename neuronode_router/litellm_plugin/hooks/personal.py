@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
-from neuronode_router.domain import PersonalDataRule, Profile
+from neuronode_router.domain.profiles import Profile
+from neuronode_router.domain.rules import PersonalDataRule
 from neuronode_router.errors import HoldsPersonalData
 from neuronode_router.litellm_plugin.hooks import request_metadata
 from neuronode_router.routing.personal_data import PersonalDataKind, kinds_in

@@ -11,7 +11,7 @@ from typing import Any
 
 from fastapi import HTTPException
 
-from neuronode_router.domain import Decision, Reason
+from neuronode_router.domain.decisions import Decision, Reason
 from neuronode_router.errors import (
     DoesNotFit,
     HoldsPersonalData,

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from neuronode_router.domain import Decision, Reason, fits_header
+from neuronode_router.domain.decisions import Decision, Reason
+from neuronode_router.domain.names import fits_header
 from neuronode_router.routing.residency import NOTHING_REQUIRED, Required
 
 KEY = "neuronode"

@@ -20,7 +20,8 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import UserAPIKeyAuth
 
 from neuronode_router.background import Failures
-from neuronode_router.domain import AUTO_NAMES, PROFILE_NAME_PREFIX, STABLE_ALIAS_PREFIX, Reason
+from neuronode_router.domain.decisions import Reason
+from neuronode_router.domain.names import AUTO_NAMES, PROFILE_NAME_PREFIX, STABLE_ALIAS_PREFIX
 from neuronode_router.litellm_plugin.auth.identity import UI_TEAM
 from neuronode_router.litellm_plugin.hooks.request_metadata import (
     ASKED,

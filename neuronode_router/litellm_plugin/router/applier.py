@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from neuronode_router.domain import ControlState, HostFacts
+from neuronode_router.domain.profiles import HostFacts
+from neuronode_router.domain.state import ControlState
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
 from neuronode_router.routing.snapshot import Snapshot, build_snapshot

@@ -11,7 +11,7 @@ from typing import Any
 
 import litellm
 
-from neuronode_router.domain import HostFacts
+from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
 from neuronode_router.litellm_plugin.router.location import Locations
 

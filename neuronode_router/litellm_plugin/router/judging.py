@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from neuronode_router.auto.judge import GroupAnswer, GroupFailed, GroupQuestion
-from neuronode_router.domain import Reason
+from neuronode_router.domain.decisions import Reason
 from neuronode_router.litellm_plugin.hooks.gate import confined
 from neuronode_router.litellm_plugin.hooks.request_metadata import ASKED, KEY
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge

@@ -20,7 +20,8 @@ from neuronode_router.auto.comparison import (
     verdict,
 )
 from neuronode_router.auto.judge import AskedGroups, GroupFailed, GroupQuestion
-from neuronode_router.domain import Decision, PersonalDataRule, Reason
+from neuronode_router.domain.decisions import Decision, Reason
+from neuronode_router.domain.rules import PersonalDataRule
 from neuronode_router.errors import NotAllowed
 from neuronode_router.litellm_plugin.hooks import gate, moving
 from neuronode_router.litellm_plugin.hooks.answers import full_answer

@@ -10,7 +10,8 @@ from neuronode_router.auto.deciding import decide_tier
 from neuronode_router.auto.explain import explain
 from neuronode_router.auto.router import Caller
 from neuronode_router.classifier import Classification, Classifier, lexicon
-from neuronode_router.domain import Decision, Reason, Step, Tier
+from neuronode_router.domain.decisions import Decision, Reason, Step
+from neuronode_router.domain.names import Tier
 from neuronode_router.routing.fallback_chain import Constraints, DeploymentStatus, Held, Warm
 from neuronode_router.routing.inventory import Deployment
 from tests.unit.auto.test_router import SENTIMENT, TIERS, Worker

@@ -7,16 +7,11 @@ from dataclasses import dataclass, replace
 import pytest
 
 from neuronode_router.auto.deciding import decide_tier
-from neuronode_router.domain import (
-    TASK_ALIASES,
-    ControlState,
-    Decision,
-    HostFacts,
-    OnOverload,
-    ProfileSet,
-    Step,
-    Tier,
-)
+from neuronode_router.domain.decisions import Decision, Step
+from neuronode_router.domain.names import TASK_ALIASES, Tier
+from neuronode_router.domain.profiles import HostFacts, ProfileSet
+from neuronode_router.domain.rules import OnOverload
+from neuronode_router.domain.state import ControlState
 from neuronode_router.routing.admit import admit
 from neuronode_router.routing.fallback_chain import Constraints, DeploymentStatus
 from neuronode_router.routing.inventory import Deployment

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuronode_router.auto.diverted import LEAST_OUTCOMES, DivertedCounts, DivertedOf, report
-from neuronode_router.domain import Step, Tier
+from neuronode_router.domain.decisions import Step
+from neuronode_router.domain.names import Tier
 from neuronode_router.routing.sufficiency import NOTHING_SEEN, OutcomeCounts, RequestKind, Sufficiency
 
 SUMMARY, CODE = RequestKind("balanced", "summary"), RequestKind("balanced", "code")

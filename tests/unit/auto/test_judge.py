@@ -29,7 +29,7 @@ from neuronode_router.auto.judge import (
 from neuronode_router.auto.judged_days import JudgedDay, JudgedDays
 from neuronode_router.auto.router import Caller
 from neuronode_router.background import Failures
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 from neuronode_router.errors import SettingsError, StoreUnavailable
 from neuronode_router.routing.residency import Required, is_within, required
 from neuronode_router.settings import Settings

@@ -20,7 +20,9 @@ from neuronode_router.background import Failures
 from neuronode_router.classifier import Classifier, Layer, weights
 from neuronode_router.classifier.artefacts import POINTER, ArtefactStore
 from neuronode_router.classifier.history import Counts, Entry, FeedbackOutcome, History, Sign
-from neuronode_router.domain import ControlState, HostFacts, Profile, ProfileSet, Tier
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.profiles import HostFacts, Profile, ProfileSet
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import HistoryUnavailable, UnknownCall
 from neuronode_router.routing.admit import admit
 from neuronode_router.routing.snapshot import build_snapshot

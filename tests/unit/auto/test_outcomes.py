@@ -18,7 +18,8 @@ from neuronode_router.background import Failures
 from neuronode_router.classifier import classify, shipped
 from neuronode_router.classifier.history import FeedbackOutcome, History, Sign
 from neuronode_router.classifier.observed import scheme
-from neuronode_router.domain import Step, Tier
+from neuronode_router.domain.decisions import Step
+from neuronode_router.domain.names import Tier
 from neuronode_router.errors import SettingsError, StoreUnavailable
 from neuronode_router.routing.sufficiency import OutcomeCounts, RequestKind, Sufficiency, suffices
 from neuronode_router.settings import Settings

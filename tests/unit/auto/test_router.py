@@ -15,16 +15,11 @@ from neuronode_router.auto.decision_log import RoutingLog
 from neuronode_router.auto.explain import explain
 from neuronode_router.auto.router import AutoRouter, Caller, Routed
 from neuronode_router.classifier import Classifier, lexicon
-from neuronode_router.domain import (
-    TASK_ALIASES,
-    ControlState,
-    HostFacts,
-    NothingFits,
-    ProfileSet,
-    Step,
-    Stickiness,
-    Tier,
-)
+from neuronode_router.domain.decisions import Step
+from neuronode_router.domain.names import TASK_ALIASES, Tier
+from neuronode_router.domain.profiles import HostFacts, ProfileSet
+from neuronode_router.domain.rules import NothingFits, Stickiness
+from neuronode_router.domain.state import ControlState
 from neuronode_router.routing.admit import admit
 from neuronode_router.routing.fallback_chain import DeploymentStatus
 from neuronode_router.routing.inventory import Deployment

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuronode_router.classifier import CONFIDENT, Classifier, Layer, Task, classify, lexicon
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 
 DOCUMENT = (
     "The harbour was quiet that morning. Two boats had left before dawn, and the market hall stayed closed. "

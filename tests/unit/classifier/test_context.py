@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from neuronode_router.classifier import Carrier, Classification, Task, classify, excerpt, lexicon, shipped
 from neuronode_router.classifier.decisions import Decisions, Logistic, PartNumbers, of_system, of_turn
 from neuronode_router.classifier.observed import observe
-from neuronode_router.domain import TIERS, Tier
+from neuronode_router.domain.names import TIERS, Tier
 
 FAST, MEDIUM, COMPLEX = TIERS
 

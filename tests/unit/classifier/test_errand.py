@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from neuronode_router.classifier import shipped
 from neuronode_router.classifier.errand import errand_of
 from neuronode_router.classifier.excerpt import fold, read
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 
 HARD = (
     "USER: Entwickle eine Handelsstrategie für DAX-Futures mit drei Szenarien, Risiken und einer Empfehlung.\n"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from neuronode_router.classifier import evaluation
 from neuronode_router.classifier.evaluation import LoggedRequest, compare, judge, read_log
-from neuronode_router.domain import TIERS, Tier
+from neuronode_router.domain.names import TIERS, Tier
 
 RIGHT = {Tier.FAST: 0.0, Tier.MEDIUM: 1.0, Tier.COMPLEX: 1.0}
 

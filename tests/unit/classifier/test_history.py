@@ -14,7 +14,7 @@ import pytest
 from neuronode_router.classifier import Layer, excerpt, lexicon
 from neuronode_router.classifier.history import Counts, Entry, FeedbackOutcome, History, Sign
 from neuronode_router.classifier.observed import observe
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 from neuronode_router.errors import HistoryUnavailable
 
 ENTRY = Entry(

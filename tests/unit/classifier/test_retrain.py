@@ -20,7 +20,7 @@ from neuronode_router.classifier.training import adjust, corpus, labelled
 from neuronode_router.classifier.training import retrain as retraining
 from neuronode_router.classifier.training.lessons import Lesson, from_file, from_history
 from neuronode_router.classifier.training.retrain import Verdict, retrain, split
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 
 CUES = lexicon.shipped()
 SHIPPED = weights.load(weights.shipped_folder())

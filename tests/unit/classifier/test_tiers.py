@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from neuronode_router.classifier import DEFAULT_TIER, Task, tiers
 from neuronode_router.classifier.classification import LABELS, cheapest
-from neuronode_router.domain import TIERS, Tier
+from neuronode_router.domain.names import TIERS, Tier
 
 shares = st.fixed_dictionaries({label: st.floats(0, 1) for label in LABELS})
 chances = st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)).filter(lambda found: sum(found) > 0.01)

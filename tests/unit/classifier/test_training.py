@@ -14,7 +14,7 @@ from neuronode_router.classifier.training import artefact, corpus, heldout, labe
 from neuronode_router.classifier.training.corpus import Example
 from neuronode_router.classifier.training.decide import UNDECIDED
 from neuronode_router.classifier.training.fit import Fitted, Recipe, fit
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 
 QUICK = Recipe(per_phrase=1, iterations=8, seeds=(1,))
 

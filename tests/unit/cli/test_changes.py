@@ -9,7 +9,8 @@ import time
 import pytest
 
 from neuronode_router.control.workers import DRAINED, HELD, ServedRevision, WorkerIdentity
-from neuronode_router.domain import Actor, WarmOrder, WarmReport
+from neuronode_router.domain.audit import Actor
+from neuronode_router.domain.receipts import WarmOrder, WarmReport
 from tests.support.usage import finished
 from tests.unit.cli.conftest import Remote, Terminal
 

@@ -13,7 +13,10 @@ import pytest
 from neuronode_router.access import AccessFile, Role
 from neuronode_router.cli.main import main
 from neuronode_router.control.store import ControlStore, Proposal
-from neuronode_router.domain import Actor, PersonalDataRule, Profile, ProfileSet, Tier
+from neuronode_router.domain.audit import Actor
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.profiles import Profile, ProfileSet
+from neuronode_router.domain.rules import PersonalDataRule
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:

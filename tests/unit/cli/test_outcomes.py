@@ -10,7 +10,8 @@ from neuronode_router.auto.judge import AnswerJudge, AskedGroups, JudgeSettings
 from neuronode_router.auto.judged_days import JudgedDays
 from neuronode_router.auto.outcome_store import OutcomeOf
 from neuronode_router.background import Failures
-from neuronode_router.domain import Step, Tier
+from neuronode_router.domain.decisions import Step
+from neuronode_router.domain.names import Tier
 from neuronode_router.routing.sufficiency import RequestKind
 from tests.unit.cli.conftest import Remote, Terminal
 from tests.unit.cli.test_golden import check

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from neuronode_router.cli.main import COMMANDS, cli
 from neuronode_router.cli.terminal import clean
-from neuronode_router.domain import Actor
+from neuronode_router.domain.audit import Actor
 from tests.unit.cli.conftest import Remote, Terminal
 
 PROGRAM = [sys.executable, "-c", "from neuronode_router.cli.main import main; main()"]

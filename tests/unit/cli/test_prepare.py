@@ -14,7 +14,7 @@ import yaml
 
 from neuronode_router.cli.serve.master_key import MasterKey
 from neuronode_router.cli.serve.prepare import Listen, Prepared, litellm_environ, prepared
-from neuronode_router.domain import TASK_ALIASES
+from neuronode_router.domain.names import TASK_ALIASES
 from neuronode_router.errors import ProfilesInvalid, SettingsError
 from neuronode_router.metrics.catalogue import DIRECTORY_VARIABLE
 from neuronode_router.settings import Settings

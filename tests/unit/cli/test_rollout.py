@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from neuronode_router.domain import ProfileEdit, Tier
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.profiles import ProfileEdit
 from neuronode_router.rollouts.course import OnBreach, OnDone
 from neuronode_router.rollouts.guards import Guard, Metric
 from tests.admin_api.test_rollouts import count

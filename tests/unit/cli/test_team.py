@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from neuronode_router.domain import Beyond, Binding
+from neuronode_router.domain.bindings import Beyond, Binding
 from tests.unit.cli.conftest import Remote, Terminal
 from tests.unit.cli.test_golden import check
 

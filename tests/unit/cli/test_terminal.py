@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from neuronode_router.domain import Actor
+from neuronode_router.domain.audit import Actor
 from tests.support.servers import wait_until
 from tests.unit.cli.conftest import Remote
 

@@ -14,7 +14,7 @@ import pytest
 from admin_api.host import AdminHost
 from neuronode_router.cli.commands.plan import cache_loss
 from neuronode_router.cli.commands.usage import groupings
-from neuronode_router.domain import Profile
+from neuronode_router.domain.profiles import Profile
 from neuronode_router.usage.finished import FinishedRequest
 from neuronode_router.usage.forecast import Forecast, forecast
 from neuronode_router.usage.periods import DAY, TimeSpan

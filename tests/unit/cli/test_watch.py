@@ -15,7 +15,7 @@ import pytest
 
 from neuronode_router.cli.commands import watch
 from neuronode_router.cli.http import KEY_VARIABLE, Connection, Refused
-from neuronode_router.domain import Actor
+from neuronode_router.domain.audit import Actor
 from tests.unit.cli.conftest import Remote
 
 

@@ -15,7 +15,7 @@ from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import FileWake
 from neuronode_router.control.worker import Worker
 from neuronode_router.control.workers import WorkerIdentity
-from neuronode_router.domain import ControlState
+from neuronode_router.domain.state import ControlState
 from tests.support.control import HOST, MemorySource, RecordingApplier
 
 

@@ -8,7 +8,11 @@ import pytest
 
 from neuronode_router.control.change import ChangeTarget
 from neuronode_router.control.checks import require_servable
-from neuronode_router.domain import STABLE_ALIAS_PROFILE, Binding, Canary, ControlState, HostFacts, ProfileSet
+from neuronode_router.domain.bindings import Binding
+from neuronode_router.domain.names import STABLE_ALIAS_PROFILE
+from neuronode_router.domain.profiles import HostFacts, ProfileSet
+from neuronode_router.domain.rollouts import Canary
+from neuronode_router.domain.state import ControlState
 from tests.support.usage import profile
 
 NAMES = ("plain", STABLE_ALIAS_PROFILE, "strict")

@@ -17,7 +17,10 @@ from neuronode_router.control.store import ControlStore, Proposal
 from neuronode_router.control.wake import FileWake
 from neuronode_router.control.worker import Worker
 from neuronode_router.control.workers import DRAINED, HELD, ServedRevision
-from neuronode_router.domain import Actor, ControlState, HostFacts, ProfileSet, Receipt
+from neuronode_router.domain.audit import Actor
+from neuronode_router.domain.profiles import HostFacts, ProfileSet
+from neuronode_router.domain.receipts import Receipt
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import (
     IdempotencyMismatch,
     NotReady,

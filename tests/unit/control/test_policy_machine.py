@@ -23,7 +23,8 @@ from neuronode_router.control.policies import LEASE_SECONDS, Policies
 from neuronode_router.control.rollouts import Rollouts
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
-from neuronode_router.domain import Actor, ControlState
+from neuronode_router.domain.audit import Actor
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import NothingHeld, RolloutRefused, UnknownRollout
 from neuronode_router.policy.document import OutageTarget, Policy
 from neuronode_router.policy.file import parse_policy

@@ -19,7 +19,10 @@ from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.rollouts import LEASE_SECONDS, Rollouts
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
-from neuronode_router.domain import Actor, Binding, ControlState, ProfileEdit
+from neuronode_router.domain.audit import Actor
+from neuronode_router.domain.bindings import Binding
+from neuronode_router.domain.profiles import ProfileEdit
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import NeuronodeError, RolloutRefused, UnknownRollout
 from neuronode_router.rollouts.course import Act, OnBreach, OnDone, Phase, Rollout, RolloutPlan
 from neuronode_router.rollouts.facts import ArmFacts, BothArms

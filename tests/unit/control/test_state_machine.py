@@ -19,16 +19,10 @@ from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
 from neuronode_router.control.worker import Worker
-from neuronode_router.domain import (
-    Actor,
-    ControlState,
-    GroupUse,
-    HostFacts,
-    ProfileEdit,
-    ProfileSet,
-    Receipt,
-    alias_map,
-)
+from neuronode_router.domain.audit import Actor
+from neuronode_router.domain.profiles import GroupUse, HostFacts, ProfileEdit, ProfileSet, alias_map
+from neuronode_router.domain.receipts import Receipt
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import ProfilesInvalid, RevisionConflict
 from tests.support.control import GROUPS, HOST, NAMES, TASKS, FileSource, MemoryEdit, RecordingApplier
 from tests.unit.control.conftest import make_identity

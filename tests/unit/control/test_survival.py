@@ -17,7 +17,9 @@ from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
 from neuronode_router.control.watcher import ProfileWatcher, content_hash
 from neuronode_router.control.worker import Worker
-from neuronode_router.domain import Actor, ControlState, WorkerStatus
+from neuronode_router.domain.audit import Actor
+from neuronode_router.domain.receipts import WorkerStatus
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import StoreUnavailable
 from tests.support.control import RecordingApplier
 from tests.support.waiting import eventually

@@ -13,7 +13,9 @@ from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
 from neuronode_router.control.worker import Worker
-from neuronode_router.domain import Actor, ControlState, HostFacts
+from neuronode_router.domain.audit import Actor
+from neuronode_router.domain.profiles import HostFacts
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import ProfilesInvalid, StoreUnavailable
 from tests.support.control import RecordingApplier
 from tests.support.waiting import eventually

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from neuronode_router.domain import Arm, Decision, Reason, Step, Tier
+from neuronode_router.domain.decisions import Decision, Reason, Step
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.rollouts import Arm
 from neuronode_router.litellm_plugin.hooks import request_metadata
 
 DECISION = Decision(

@@ -9,7 +9,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from opentelemetry.trace import Span, SpanKind, set_span_in_context
 
-from neuronode_router.domain import Decision, Reason, Step, Tier
+from neuronode_router.domain.decisions import Decision, Reason, Step
+from neuronode_router.domain.names import Tier
 from neuronode_router.litellm_plugin.hooks import request_metadata
 from neuronode_router.litellm_plugin.hooks.tracing import Tracing
 

@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuronode_router.auto.router import Routed
-from neuronode_router.domain import ControlState, Reason, Receipt, Step, Tier
-from neuronode_router.domain import Decision as Decided
+from neuronode_router.domain.decisions import Decision as Decided
+from neuronode_router.domain.decisions import Reason, Step
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.receipts import Receipt
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import StoreUnavailable
 from neuronode_router.metrics.metering import FAULTS
 from neuronode_router.policy.document import RuleMode

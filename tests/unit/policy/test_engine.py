@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from neuronode_router.domain import Bend, Hold, Steering, Tier
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.steering import Bend, Hold, Steering
 from neuronode_router.policy.document import Policy
 from neuronode_router.policy.engine import (
     PRECEDENCE,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from neuronode_router.domain import HostFacts
+from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.errors import Problem
 from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.yaml11 import read

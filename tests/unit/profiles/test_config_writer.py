@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from neuronode_router.domain import TASK_ALIASES, ControlState, Profile, ProfileSet, Tier
+from neuronode_router.domain.names import TASK_ALIASES, Tier
+from neuronode_router.domain.profiles import Profile, ProfileSet
+from neuronode_router.domain.state import ControlState
 from neuronode_router.profiles.config_writer import Renderer
 
 CONFIG = """\

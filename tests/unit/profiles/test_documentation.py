@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from neuronode_router.domain import TASK_ALIASES, HostFacts, Tier
+from neuronode_router.domain.names import TASK_ALIASES, Tier
+from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.profiles.checks import RESERVED_PROFILE_NAMES, Draft, check_drafts
 from neuronode_router.profiles.files import MAX_FILES
 from neuronode_router.profiles.problems import Code

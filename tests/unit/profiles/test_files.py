@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuronode_router.domain import HostFacts, ProfileEdit, ProfileSet
+from neuronode_router.domain.profiles import HostFacts, ProfileEdit, ProfileSet
 from neuronode_router.errors import ProfilesInvalid, ProfilesReadOnly, UnknownProfile, UnknownTask
 from neuronode_router.profiles.files import MAX_FILES, ProfileFiles
 from neuronode_router.profiles.problems import Code

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from neuronode_router.domain import ProfileEdit, ProfileSet
+from neuronode_router.domain.profiles import ProfileEdit, ProfileSet
 from neuronode_router.errors import ProfilesReadOnly, StoreUnavailable
 from neuronode_router.profiles.edits import StagedFiles
 from neuronode_router.profiles.files import ProfileFiles

@@ -14,7 +14,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.domain import NAME_PATTERN, alias_map
+from neuronode_router.domain.names import NAME_PATTERN
+from neuronode_router.domain.profiles import alias_map
 from neuronode_router.errors import RenderFailed
 from neuronode_router.profiles import render
 from neuronode_router.profiles.files import ProfileFiles

@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from neuronode_router.domain import Profile
+from neuronode_router.domain.profiles import Profile
 from neuronode_router.profiles.schema import SCHEMA_FILE, json_schema, to_file_document, to_profile
 from neuronode_router.safe_yaml import Source
 from neuronode_router.yaml11 import read

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from neuronode_router.domain import TASK_ALIASES, HostFacts, ProfileSet
+from neuronode_router.domain.names import TASK_ALIASES
+from neuronode_router.domain.profiles import HostFacts, ProfileSet
 from neuronode_router.profiles.files import ProfileFiles
 from tests.unit.profiles.shelf import REPOSITORY
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.domain import TASK_ALIASES
+from neuronode_router.domain.names import TASK_ALIASES
 from neuronode_router.proof.probes import PROBES, TOOL, ProbeAnswer, ProbeReason, Shape, judge, shape_of
 
 GOOD = [

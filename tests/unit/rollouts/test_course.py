@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.domain import ProfileEdit, Tier
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.profiles import ProfileEdit
 from neuronode_router.rollouts.course import (
     ALLOWED,
     MAX_GAP_SECONDS,

@@ -8,20 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.domain import (
-    AUTO_NAMES,
-    TASK_ALIASES,
-    ControlState,
-    DeadMapping,
-    GroupUse,
-    HostFacts,
-    OnMissing,
-    Profile,
-    ProfileSet,
-    Reason,
-    Step,
-    Tier,
-)
+from neuronode_router.domain.decisions import Reason, Step
+from neuronode_router.domain.names import AUTO_NAMES, TASK_ALIASES, Tier
+from neuronode_router.domain.profiles import DeadMapping, GroupUse, HostFacts, Profile, ProfileSet
+from neuronode_router.domain.rules import OnMissing
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import NotAllowed, UnknownProfile
 from neuronode_router.routing.admit import admit
 from neuronode_router.routing.snapshot import Snapshot, build_snapshot

@@ -8,19 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.domain import (
-    Arm,
-    Canary,
-    ControlState,
-    HostFacts,
-    ProfileEdit,
-    ProfileSet,
-    Reason,
-    Tier,
-    canary_from_text,
-    canary_text,
-    edited_name,
-)
+from neuronode_router.domain.decisions import Reason
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.profiles import HostFacts, ProfileEdit, ProfileSet, edited_name
+from neuronode_router.domain.rollouts import Arm, Canary, canary_from_text, canary_text
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import UnknownProfile
 from neuronode_router.routing.admit import admit
 from neuronode_router.routing.arms import Placement, only_in_one, place, tries

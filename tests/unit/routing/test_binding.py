@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from neuronode_router.domain import Beyond, Binding
+from neuronode_router.domain.bindings import Beyond, Binding
 from neuronode_router.routing.binding import bound_profile
 
 RULE = Beyond(share=0.8, profile="cheap")

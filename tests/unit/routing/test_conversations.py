@@ -8,16 +8,12 @@ from typing import Any
 
 import pytest
 
-from neuronode_router.domain import (
-    Beyond,
-    Binding,
-    ControlState,
-    ConversationRule,
-    HostFacts,
-    ProfileSet,
-    Reason,
-    Tier,
-)
+from neuronode_router.domain.bindings import Beyond, Binding
+from neuronode_router.domain.decisions import Reason
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.profiles import HostFacts, ProfileSet
+from neuronode_router.domain.rules import ConversationRule
+from neuronode_router.domain.state import ControlState
 from neuronode_router.routing import conversations as module
 from neuronode_router.routing.conversation import read_opening
 from neuronode_router.routing.conversations import (

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from neuronode_router.domain import ControlState, HostFacts, ProfileSet, Reason, Step, Tier
+from neuronode_router.domain.decisions import Reason, Step
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.profiles import HostFacts, ProfileSet
+from neuronode_router.domain.state import ControlState
 from neuronode_router.routing.counterpart import counterpart, follows
 from neuronode_router.routing.snapshot import Snapshot, build_snapshot
 from tests.support.control import GROUPS, NAMES, make_profile

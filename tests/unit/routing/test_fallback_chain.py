@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.domain import TIERS, Decision, OnOverload, Reason, Step, Stickiness, Tier
+from neuronode_router.domain.decisions import Decision, Reason, Step
+from neuronode_router.domain.names import TIERS, Tier
+from neuronode_router.domain.rules import OnOverload, Stickiness
 from neuronode_router.routing.fallback_chain import (
     PROBE_SHARE,
     Constraints,

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from neuronode_router.domain import OnOverload, Step
+from neuronode_router.domain.decisions import Step
+from neuronode_router.domain.rules import OnOverload
 from neuronode_router.routing.fallback_chain import Constraints, DeploymentStatus
 from neuronode_router.routing.fit import Misfit, Needs
 from neuronode_router.routing.inventory import TEXT, Ability

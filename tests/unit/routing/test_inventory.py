@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 from neuronode_router.routing.inventory import TEXT, Ability, Deployment, ProbedFacts, read_inventory
 
 CONFIG = Path(__file__).resolve().parents[3] / "litellm_config.yaml"

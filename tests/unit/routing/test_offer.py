@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.domain import OnOverload, Tier
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.rules import OnOverload
 from neuronode_router.routing.inventory import TEXT, Ability, Deployment
 from neuronode_router.routing.offer import Guarantee, offer_of, reachable
 

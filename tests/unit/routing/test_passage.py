@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 from neuronode_router.routing.passage import Passage
 
 TIERS = {"light": Tier.FAST, "middle": Tier.MEDIUM, "heavy": Tier.COMPLEX}

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.domain import Step, Tier
+from neuronode_router.domain.decisions import Step
+from neuronode_router.domain.names import Tier
 from neuronode_router.routing.fallback_chain import Constraints
 from neuronode_router.routing.fit import Misfit, Needs
 from neuronode_router.routing.residency import (

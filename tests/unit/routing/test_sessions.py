@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 from neuronode_router.routing.fallback_chain import Held
 from neuronode_router.routing.sessions import KEPT_SECONDS, MAX_SESSIONS, Sessions
 from tests.support.clock import Clock

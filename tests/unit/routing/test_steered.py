@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from neuronode_router.domain import Bend, Binding, Canary, ControlState, Steering, Step, Tier
+from neuronode_router.domain.bindings import Binding
+from neuronode_router.domain.decisions import Step
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.rollouts import Canary
+from neuronode_router.domain.state import ControlState
+from neuronode_router.domain.steering import Bend, Steering
 from neuronode_router.routing.admit import admit
 from neuronode_router.routing.snapshot import Snapshot, build_snapshot
 from tests.support.control import HOST, make_set

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuronode_router.background import Failures
-from neuronode_router.domain import Shadow
+from neuronode_router.domain.shadows import Shadow
 from neuronode_router.errors import StoreUnavailable
 from neuronode_router.shadows.mirror import (
     WAITING,

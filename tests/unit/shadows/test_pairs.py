@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.domain import Shadow, shadow_from_text, shadow_text
+from neuronode_router.domain.shadows import Shadow, shadow_from_text, shadow_text
 from neuronode_router.shadows.pairs import AnswerFacts, Pair, PairSums, Skip, is_chosen
 from neuronode_router.shadows.report import (
     ShadowEstimate,

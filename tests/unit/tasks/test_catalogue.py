@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 from neuronode_router.errors import TemplatesInvalid
 from neuronode_router.tasks import Language, check, load, parse, render, shipped
 from neuronode_router.tasks.template import JsonShape, Labels

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from neuronode_router.domain import AUTO, Tier
+from neuronode_router.domain.names import AUTO, Tier
 from neuronode_router.errors import BadTaskInput, CompletionFailed, NotAllowed, NotAuthenticated
 from neuronode_router.tasks import shipped
 from neuronode_router.tasks.completions import Completions

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 from neuronode_router.tasks import Done, Escalate, EscalationReason, Retry, Step, TaskAttempt, plan_next
 from neuronode_router.tasks.results import (
     ChatResult,

@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.domain import CacheLoss, Profile, Reason, Tier
+from neuronode_router.domain.decisions import Reason
+from neuronode_router.domain.names import Tier
+from neuronode_router.domain.profiles import Profile
+from neuronode_router.domain.receipts import CacheLoss
 from neuronode_router.usage.explain import explain
 from neuronode_router.usage.finished import FinishedRequest, RequestOutcome
 from neuronode_router.usage.forecast import ENOUGH, Forecast, forecast

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from neuronode_router.domain import Tier
+from neuronode_router.domain.names import Tier
 from neuronode_router.health.ollama import Defaults
 from neuronode_router.warm.needs import GIB, Fleet, read_fleet
 from tests.support.control import make_profile

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.domain import WarmOrder
+from neuronode_router.domain.receipts import WarmOrder
 from neuronode_router.health.ollama import OllamaHost, Resident
 from neuronode_router.warm.needs import ServerNeeds, WarmTarget
 from neuronode_router.warm.plan import SPARE_ROOM, ServerLook, ServerPlan, plan_server

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from neuronode_router.cli.doctor import configuration, deployments
 from neuronode_router.cli.doctor.command import examine, read_subject
 from neuronode_router.cli.doctor.finding import Launch, Subject
-from neuronode_router.domain import TASK_ALIASES
+from neuronode_router.domain.names import TASK_ALIASES
 from neuronode_router.settings import Settings
 from tests.support.place import PROFILES, TIERS
 from tests.unit.cli.conftest import Terminal

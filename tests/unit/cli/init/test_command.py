@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from neuronode_router.cli.compose import litellm_services
-from neuronode_router.domain import HostFacts
+from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.profiles.files import ProfileFiles
 from tests.unit.cli.conftest import Terminal
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from neuronode_router.cli.init.groups import Group, litellm_prices, text_groups
 from neuronode_router.cli.init.proposal import propose
-from neuronode_router.domain import TASK_ALIASES, HostFacts, Tier
+from neuronode_router.domain.names import TASK_ALIASES, Tier
+from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.profiles.checks import Draft, check_drafts
 from neuronode_router.safe_yaml import Source
 
