@@ -395,7 +395,7 @@ async def test_the_gate_stands_before_what_is_asked_again(
     await bench.ask("chat", caller="confined")
     (sums,) = (await bench.settled(1)).values()
 
-    assert dict(+sums.counts) == {"sampled": 1, "failed.authentication": 1}
+    assert dict(+sums.counts) == {"sampled": 1, "failed.refused_residency": 1}
 
 
 async def test_a_group_that_fails_is_asked_once(bench: Bench, upstream: Upstream) -> None:
