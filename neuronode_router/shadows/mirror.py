@@ -20,7 +20,7 @@ from neuronode_router.shadows.pairs import AnswerFacts, Pair, PairSums, Skip
 from neuronode_router.shadows.store import SetAside, ShadowBatch, ShadowStore, to_nano
 from neuronode_router.tasks.agreement import Said, agreement
 from neuronode_router.threads import in_thread
-from neuronode_router.usage.finished import RequestOutcome
+from neuronode_router.usage.finished import REFUSALS, RequestOutcome
 
 WAITING = 50
 """Requests that may wait in a worker; further ones are dropped and counted."""
@@ -30,7 +30,7 @@ SAMPLE_CHARS = 2000
 """Characters of each text of a sample."""
 MIRRORING = "answering requests once more"
 
-UNBILLED = frozenset(
+UNBILLED = REFUSALS | frozenset(
     {
         RequestOutcome.RATE_LIMIT,
         RequestOutcome.AUTHENTICATION,

@@ -396,6 +396,7 @@ async def test_the_gate_stands_before_what_is_asked_again(
     (sums,) = (await bench.settled(1)).values()
 
     assert dict(+sums.counts) == {"sampled": 1, "failed.refused_residency": 1}
+    assert bench.store.left == 10**9, "who is refused here costs nothing"
 
 
 async def test_a_group_that_fails_is_asked_once(bench: Bench, upstream: Upstream) -> None:
