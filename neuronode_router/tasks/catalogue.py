@@ -28,6 +28,7 @@ from neuronode_router.tasks.template import (
     Prompt,
     TaskTemplate,
 )
+from neuronode_router.wrong_value import fix_of
 
 MAX_FILES = 256
 CAPS = YamlCaps(bytes=64 * 1024, depth=20, nodes=5000)
@@ -93,8 +94,7 @@ def _schema_problem(source: Source, detail: ErrorDetails) -> Problem:
         return source.problem("unknown_key", path, "This key is not known here.", fix)
     if detail["type"] == "missing":
         return source.problem("missing_key", path, "The key is missing.", f"Add `{path[-1]}:`.")
-    fix = "Correct the value; quote it when it is a text."
-    return source.problem("bad_value", path, f"{detail['msg']}.", fix)
+    return source.problem("bad_value", path, f"{detail['msg']}.", fix_of(detail))
 
 
 def _template(valid: TemplateFile) -> TaskTemplate:
