@@ -19,7 +19,8 @@ from tests.support import preloaded
 from tests.support.scheduling import SharedStarts, is_loud, turn_of
 from tests.support.servers import PostgresServer, RedisServer, running_postgres, running_redis
 
-# Tests share a busy machine: how long one example takes says nothing about the law. Every run draws other examples.
+# Tests share a busy machine: how long one example takes says nothing about the law. Every run
+# draws other examples, but where `CI` is set: there Hypothesis draws the same ones each time.
 _PATIENT = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.register_profile("shared-machine", _PATIENT, max_examples=50)
 hypothesis.settings.register_profile("campaign", _PATIENT, max_examples=1000)
