@@ -98,6 +98,8 @@ def _refuse_others(router: APIRouter, *places: str) -> None:
 
     async def refuse(request: Request) -> None:
         found = [route for route in ours if route.matches(request.scope)[0] is Match.PARTIAL]
+        # A path of its own, such as /profiles/switch, is nobody's name.
+        found = [route for route in found if not getattr(route, "param_convertors", ())] or found
         methods = sorted({method for route in found for method in getattr(route, "methods", ())})
         if not methods:
             fix = "Look at docs/admin-api.md or the proxy's OpenAPI page."

@@ -137,15 +137,14 @@ class Warming:
         up = await self.begin(before, after, order)
         if up is not None and order.dry_run and self.mode(order) == "wait":
             up.foresee()
-        return None if up is None or is_empty(up.report()) else up.report()
+        return _told(up)
 
     async def go_on(self, before: ControlState, after: ChangeTarget, order: ChangeOrder) -> WarmReport | None:
         """Have them in memory after the commit, in the background; return what that will be. Never raises."""
         beginning = asyncio.ensure_future(self.begin(before, after, order))
         self._spawn(self._in_background(beginning))
         with contextlib.suppress(TimeoutError):
-            up = await asyncio.wait_for(asyncio.shield(beginning), PLAN_SECONDS)
-            return None if up is None or is_empty(up.report()) else up.report()
+            return _told(await asyncio.wait_for(asyncio.shield(beginning), PLAN_SECONDS))
         return nothing_yet(self.mode(order))
 
     def drain(self, up: ModelWarmUp) -> None:
@@ -314,6 +313,11 @@ class Warming:
             await self._servers.unload(*weights)
             self._sources.watch("unloaded", time.monotonic() - began)
             logger.info("neuronode: %s, which nobody needs, was let go on %s", weights[1], shown(weights[0]))
+
+
+def _told(up: ModelWarmUp | None) -> WarmReport | None:
+    report = None if up is None else up.report()
+    return None if report is None or is_empty(report) else report
 
 
 def _entering(before: ControlState, after: ChangeTarget) -> tuple[Profile, ...]:

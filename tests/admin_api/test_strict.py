@@ -129,16 +129,21 @@ async def test_what_no_route_takes_is_a_problem_too(world: World, prefix: str) -
     async with world.client() as admin:
         wrong = [
             await admin.request(method, prefix + path)
-            for method, path in (("DELETE", "/rollouts"), ("PATCH", "/policy"), ("PUT", "/reload"))
+            for method, path in (
+                ("DELETE", "/rollouts"),
+                ("PATCH", "/policy"),
+                ("PUT", "/reload"),
+                ("PATCH", "/profiles/switch"),
+            )
         ]
         nowhere = [await admin.get(prefix + path) for path in ("/rollouts/x/y/z", "/policy/nothing")]
 
     assert [each.json()["code"] for each in (*wrong, *nowhere)] == [
-        *["method_not_allowed"] * 3,
+        *["method_not_allowed"] * 4,
         *["no_such_path"] * 2,
     ]
     assert {each.headers["content-type"] for each in (*wrong, *nowhere)} == {"application/problem+json"}
-    assert [each.headers["allow"] for each in wrong] == ["GET, POST", "GET, PUT", "POST"]
+    assert [each.headers["allow"] for each in wrong] == ["GET, POST", "GET, PUT", "POST", "POST"]
 
 
 async def test_who_is_unknown_is_told_of_no_path(world: World) -> None:

@@ -14,7 +14,7 @@ import pytest
 from neuronode_router.access import Role, generate_key
 from tests.e2e.asking import chat, decision
 from tests.support.alerting import Scrapes, firing, needs_promtool
-from tests.support.metering import value
+from tests.support.metering import requests_of, value
 from tests.support.place import Place
 from tests.support.proxy import Proxy
 from tests.support.servers import wait_until
@@ -74,20 +74,12 @@ def scrape(proxy: Proxy) -> bytes:
     return answer.content
 
 
-def counted(text: bytes) -> int:
-    """Return the requests of all series."""
-    lines = text.decode().splitlines()
-    return round(
-        sum(float(line.split()[-1]) for line in lines if line.startswith("neuronode_requests_total{"))
-    )
-
-
 def test_whichever_worker_is_asked_the_counts_are_those_of_the_answers(
     proxy: Proxy, answered: list[dict[str, str]]
 ) -> None:
     """Exactly: by profile, task, tier, group and reason, added up over both workers."""
     wait_until(
-        lambda: counted(scrape(proxy)) == len(answered), seconds=30, what="every request to be counted"
+        lambda: requests_of(scrape(proxy)) == len(answered), seconds=30, what="every request to be counted"
     )
     expected = Counter(
         (
@@ -157,7 +149,7 @@ def test_no_alert_fires_on_this_proxy(
 ) -> None:
     """Neither before nor after its first requests: all is well here."""
     wait_until(
-        lambda: counted(scrape(proxy)) == len(answered), seconds=30, what="every request to be counted"
+        lambda: requests_of(scrape(proxy)) == len(answered), seconds=30, what="every request to be counted"
     )
 
     found = firing(tmp_path, Scrapes(at_first, scrape(proxy)))
@@ -168,16 +160,16 @@ def test_no_alert_fires_on_this_proxy(
 def test_a_killed_worker_takes_nothing_away(proxy: Proxy, answered: list[dict[str, str]]) -> None:
     """Its counts stay, and those who are left count on: its successor takes LiteLLM up to two minutes."""
     wait_until(
-        lambda: counted(scrape(proxy)) == len(answered), seconds=30, what="every request to be counted"
+        lambda: requests_of(scrape(proxy)) == len(answered), seconds=30, what="every request to be counted"
     )
     killed = proxy.worker_processes()[0]
     killed.kill()
     wait_until(lambda: _ended(killed), seconds=20, what="its end")
 
-    assert counted(scrape(proxy)) == len(answered)
+    assert requests_of(scrape(proxy)) == len(answered)
     with proxy.client() as client:
         assert chat(client, "chat").status_code == 200
-    wait_until(lambda: counted(scrape(proxy)) == len(answered) + 1, seconds=30, what="one more")
+    wait_until(lambda: requests_of(scrape(proxy)) == len(answered) + 1, seconds=30, what="one more")
 
 
 def _said(attributes: dict[str, Any], key: str) -> str | None:

@@ -24,6 +24,8 @@ import psutil
 import pytest
 import yaml
 
+from tests.support.metering import requests_of
+
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 150
 UNSET = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY", "OLLAMA_API_BASE")
@@ -83,6 +85,11 @@ class Service:
         """The status document of the admin API."""
         headers = {"Authorization": f"Bearer {self.key}"}
         return httpx.get(f"{self.url}/admin/profiles/status", headers=headers, timeout=30).json()
+
+    def metrics(self) -> bytes:
+        """Our metrics, as whichever worker is asked tells them."""
+        headers = {"Authorization": f"Bearer {self.key}"}
+        return httpx.get(f"{self.url}/admin/metrics", headers=headers, timeout=30).content
 
     def workers(self) -> list[psutil.Process]:
         """The worker processes that exist, whether they accept requests yet or not."""
@@ -257,6 +264,11 @@ def test_a_second_start_keeps_key_and_profile_and_uses_a_real_backend_that_answe
 
             assert service.ask("classification", key=narrow).status_code == 200
             assert service.ask("classification_premium", key=narrow).status_code in (401, 403)
+
+            for _ in range(4):
+                assert service.ask("extraction").status_code == 200
+            for _ in range(4):  # whichever worker tells
+                wait_for(lambda: requests_of(service.metrics(), task="extraction") == 4, seconds=30)
 
             (model_server,) = [
                 p for p in service.family if "neuronode_router.cli.serve.embedded" in p.cmdline()

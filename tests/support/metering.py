@@ -6,10 +6,11 @@ It must not know LiteLLM.
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from neuronode_router.domain.receipts import WorkerStatus
 from neuronode_router.health.monitor import HealthMonitor, MonitorSources
@@ -54,11 +55,17 @@ def worker_at(
 
 def value(text: bytes, name: str, **labels: str) -> float | None:
     """Return one sample of the text format, None where there is none."""
-    found = [
-        sample.value
-        for family in text_string_to_metric_families(text.decode())
-        for sample in family.samples
-        if sample.name == f"neuronode_{name}" and sample.labels == labels
-    ]
+    found = [sample.value for sample in _samples(text, name) if sample.labels == labels]
     assert len(found) <= 1, f"{name}{labels} stands {len(found)} times"
     return found[0] if found else None
+
+
+def requests_of(text: bytes, **labels: str) -> int:
+    """Return the requests of all series that have these labels."""
+    samples = _samples(text, "requests_total")
+    return round(sum(sample.value for sample in samples if labels.items() <= sample.labels.items()))
+
+
+def _samples(text: bytes, name: str) -> Iterator[Sample]:
+    for family in text_string_to_metric_families(text.decode()):
+        yield from (sample for sample in family.samples if sample.name == f"neuronode_{name}")
