@@ -105,6 +105,21 @@ def test_a_wrong_key_is_refused_with_words(another: Another) -> None:
         assert tab.page.evaluate("sessionStorage.length") == 0
 
 
+@pytest.mark.parametrize("key", ["sk-\u200b1", "\u201csk-1\u201d", "sk-\u00e4", "sk-\t1"])
+def test_a_key_that_no_header_carries_is_refused_with_words(another: Another, key: str) -> None:
+    """What was copied with it is invisible: it is not told as a proxy that does not answer, typed or kept."""
+    with another() as tab:
+        tab.open()
+        tab.page.get_by_label("Key").fill(key)
+        tab.page.keyboard.press("Enter")
+        expect(tab.page.get_by_role("alert")).to_contain_text("No key has such a character")
+        assert tab.page.evaluate("sessionStorage.length") == 0
+        tab.page.evaluate("key => sessionStorage.setItem('neuronode.key', key)", key)
+        tab.page.reload()
+
+        expect(tab.page.get_by_text("Your key is no longer accepted.")).to_be_visible()
+
+
 def test_a_key_that_is_taken_away_ends_the_session(tab: Tab) -> None:
     """When the proxy no longer knows the key, the page asks for another and shows nothing of before."""
     refuse = {
