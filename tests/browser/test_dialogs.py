@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import httpx
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import ADMIN
 from tests.browser.tabs import Tab
@@ -111,6 +112,54 @@ def test_an_act_that_got_no_answer_is_not_said_to_be_tried_again(tab: Tab) -> No
     confirm.click()
 
     expect(tab.dialog.locator("[data-complete=true]")).to_be_visible()
+
+
+PASSING: dict[str, tuple[Callable[[Route], None], str]] = {
+    "lost": (lambda route: route.abort(), "Nothing says whether it was done"),
+    "unknown": (
+        lambda route: route.fulfill(status=503, json={"code": "commit_unknown"}),
+        "Nobody can tell whether the change was committed",
+    ),
+    "too many": (lambda route: route.fulfill(status=429, json={"code": "rate_limited"}), "Too many requests"),
+    "broken": (
+        lambda route: route.fulfill(status=500, json={"code": "internal"}),
+        "Something went wrong here",
+    ),
+}
+
+
+@pytest.mark.parametrize("path", ["profiles/switch", "rollback"])
+@pytest.mark.parametrize("refused", PASSING)
+def test_a_quick_switch_and_its_undo_say_what_became_of_them(tab: Tab, refused: str, path: str) -> None:
+    """Sent at once and refused for a reason that passes: the dialog says so, not as if nothing had been sent."""
+    answer, told = PASSING[refused]
+
+    def act(route: Route) -> None:
+        if route.request.post_data_json.get("dry_run"):
+            route.continue_()
+        else:
+            answer(route)
+
+    tab.page.route(f"**/{path}", act)
+    tab.button("Switch to balanced").click()
+    if path == "rollback":
+        tab.button("Undo: back to premium").click()
+    expect(tab.dialog.get_by_role("alert")).to_contain_text(told)
+    expect(tab.dialog.get_by_role("alert")).not_to_contain_text("by itself")
+    tab.page.unroute_all()
+    tab.dialog.get_by_role("button", name=re.compile("^(Switch to balanced|Return to premium)$")).click()
+
+    expect(tab.dialog.locator("[data-complete=true]")).to_be_visible()
+
+
+def test_a_switch_that_changes_nothing_has_no_undo(tab: Tab, api: httpx.Client) -> None:
+    """Somebody else was quicker than the page could know: what they did is not offered as one's own to take back."""
+    tab.page.route("**/profiles/status", lambda route: route.abort())
+    api.post(f"{ADMIN}/switch", json={"profile": "balanced"})
+    tab.button("Switch to balanced").click()
+
+    expect(tab.page.locator("#said")).to_have_text("Everything was already so.")
+    expect(tab.undo).to_have_count(0)
 
 
 def test_a_profile_is_made_as_a_copy_and_no_other_is_overwritten(tab: Tab, api: httpx.Client) -> None:

@@ -21,8 +21,9 @@ export function useQuickSwitch(onDoubt) {
   async function send(path, body, ifMatch, doubt, undone) {
     try {
       const { data, etag } = await ask(path, { method: "POST", body, ifMatch });
-      setDone({ receipt: data, etag, undone });
-      say(t(data.complete ? "change.said" : "change.said_partly", { profile: data.profile, revision: data.revision }));
+      // What changed nothing has nothing to take back: the change before is somebody else's.
+      setDone(data.changed ? { receipt: data, etag, undone } : null);
+      say(t(!data.changed ? "receipt.unchanged" : data.complete ? "change.said" : "change.said_partly", { profile: data.profile, revision: data.revision }));
     } catch (refused) {
       setDone(null);
       onDoubt({ ...doubt, refused });
