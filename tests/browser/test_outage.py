@@ -48,3 +48,25 @@ def test_a_screen_that_was_opened_during_an_outage_fills_by_itself(tab: Tab) -> 
     tab.page.context.set_offline(False)
 
     expect(tab.page.locator(".log li").first).to_be_visible()
+
+
+def test_a_file_that_cannot_be_had_is_said_so(tab: Tab) -> None:
+    """The button of the table tells that nobody answers or what was refused, and works once it can."""
+    tab.go("cost")
+    tab.settled()
+    for refuse, told in (
+        (lambda route: route.abort(), "The proxy does not answer"),
+        (
+            lambda route: route.fulfill(status=503, json={"code": "store_unavailable"}),
+            "The state store does not",
+        ),
+    ):
+        tab.page.route("**/usage?*format=csv", refuse)
+        tab.button("CSV").click()
+        expect(tab.page.get_by_role("alert")).to_contain_text(told)
+        tab.page.unroute_all()
+    with tab.page.expect_download() as download:
+        tab.button("CSV").click()
+
+    assert download.value.suggested_filename == "usage-by-profile.csv"
+    expect(tab.page.get_by_role("alert")).to_have_count(0)

@@ -55,6 +55,12 @@ export async function ask(path, { reads, ...options } = {}) {
   return { data: await response.json().catch(() => lost(options.signal)), etag: response.headers.get("ETag") };
 }
 
+// Returns a file. It is given up in time, too.
+export async function askFile(path, type) {
+  const response = await send(path, { headers: { Accept: type }, signal: within(WORK_MS) });
+  return response.blob().catch(() => lost());
+}
+
 // The answer broke off, or whoever asked has gone.
 function lost(signal) {
   signal?.throwIfAborted();
