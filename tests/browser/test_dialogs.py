@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import httpx
 import pytest
@@ -63,6 +63,59 @@ def test_no_way_out_of_a_dialog_loses_what_was_typed(tab: Tab, opened: Callable[
     tab.page.keyboard.press("Escape")
 
     expect(tab.dialog).to_have_count(0)
+
+
+def binding(tab: Tab) -> str:
+    """Open the form of bindings; return the name of a field in it."""
+    tab.go("access")
+    return "Team or key"
+
+
+def end_the_session(tab: Tab) -> None:
+    """Have every question refused, until the page asks for a key."""
+    tab.page.route("**/admin/**", lambda route: route.fulfill(status=401, json={"code": "not_authenticated"}))
+    expect(tab.over.get_by_text("Your key is no longer accepted.")).to_be_visible()
+    tab.page.unroute_all()
+
+
+@pytest.mark.parametrize("opened", [whole_profile, mapping, switch, binding])
+def test_the_end_of_a_session_loses_nothing_that_was_typed(
+    tab: Tab, keys: Mapping[str, str], opened: Callable[[Tab], str]
+) -> None:
+    """Whoever signs in again finds it, and can go on; for somebody else it is gone."""
+    name = opened(tab)
+    field = (tab.page if opened is binding else tab.dialog).get_by_label(name)
+    field.fill("kept")
+    end_the_session(tab)
+    tab.over.get_by_label("Key").fill("sk-nobody")
+    tab.page.keyboard.press("Enter")
+    expect(tab.over.get_by_role("alert")).to_be_visible()
+    tab.over.get_by_label("Key").fill(keys["admin"])
+    tab.page.keyboard.press("Enter")
+    expect(tab.over).to_have_count(0)
+    expect(field).to_have_value("kept")
+    expect(tab.page.locator(".connection.live")).to_be_visible()
+    end_the_session(tab)
+    tab.over.get_by_label("Key").fill(keys["viewer"])
+    tab.page.keyboard.press("Enter")
+
+    expect(tab.over).to_have_count(0)
+    expect(tab.page.locator("nav a[aria-current]")).to_be_visible()
+    expect(field).to_have_count(0)
+
+
+def test_what_a_session_left_open_is_saved_in_the_next(
+    tab: Tab, api: httpx.Client, keys: Mapping[str, str]
+) -> None:
+    """The dialog is not only there: its preview is asked for anew, and it works."""
+    tab.dialog.get_by_label(switch(tab)).fill("over two sessions")
+    end_the_session(tab)
+    tab.over.get_by_label("Key").fill(keys["admin"])
+    tab.page.keyboard.press("Enter")
+    tab.dialog.get_by_role("button", name="Switch to balanced").click()
+
+    expect(tab.dialog.locator("[data-complete=true]")).to_be_visible()
+    assert api.get("/admin/audit?limit=1").json()["entries"][0]["reason"] == "over two sessions"
 
 
 def test_a_selection_that_ends_beside_a_dialog_does_not_close_it(tab: Tab) -> None:
