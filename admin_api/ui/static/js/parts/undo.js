@@ -26,7 +26,7 @@ export function useQuickSwitch(onDoubt) {
       say(t(!data.changed ? "receipt.unchanged" : data.complete ? "change.said" : "change.said_partly", { profile: data.profile, revision: data.revision }));
     } catch (refused) {
       setDone(null);
-      onDoubt({ ...doubt, refused });
+      if (refused.status !== 401) onDoubt({ ...doubt, refused }); // the sign-in comes, which must not lie under a dialog
     }
     refresh();
   }
@@ -39,8 +39,9 @@ export function useQuickSwitch(onDoubt) {
       const { etag, objections } = await objectionsTo(profile);
       if (objections.length) onDoubt({ ...doubt, objections });
       else await send("profiles/switch", { profile }, etag, doubt, false);
-    } catch {
-      onDoubt(doubt); // the dialog asks again, and says what refuses
+    } catch (error) {
+      if (error.status !== 401) onDoubt(doubt); // the dialog asks again, and says what refuses
+      else refresh();
     }
     setBusy(null);
   }
