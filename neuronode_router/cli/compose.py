@@ -5,9 +5,11 @@ It must not know what is looked for in them. References such as ${NAME} stay as 
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,24 @@ OVERRIDES = (
     "docker-compose.override.yaml",
 )
 """What it merges into them."""
+OPTIONS = frozenset(
+    {
+        "--num_workers",
+        "--detailed_debug",
+        "--timeout_worker_healthcheck",
+        "--run_gunicorn",
+        "--run_hypercorn",
+        "--run_granian",
+        "--use_prisma_db_push",
+        "--max_requests_before_restart",
+        "--keepalive_timeout",
+    }
+)
+"""Options that LiteLLM has and hardly any other program: `--config` and `--port` are everybody's."""
+_BETWEEN = re.compile(r"""[\s;&|()"']+""")
+_PROGRAM = re.compile(r"(?:[^\s:=]*/)?litellm|litellm\.proxy[.\w]*")
+_STARTING = re.compile(r"--|-m|-[a-z]*c")
+"""Options whose value is a program: of Python, of a shell, and the end of those of an init."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +70,11 @@ def litellm_services(path: Path | None) -> tuple[ComposeService, ...]:
     if path is None:
         return ()
     services, override = _services(path), _services(find_override(path.parent))
-    found = (
-        _service(name, body, override.get(name, {})) for name, body in services.items() if _is_litellm(body)
+    return tuple(
+        _service(name, body, override.get(name, {}))
+        for name, body in services.items()
+        if _is_litellm(body) or _is_litellm({**body, **override.get(name, {})})
     )
-    return tuple(found)
 
 
 def _services(path: Path | None) -> dict[str, Mapping[str, Any]]:
@@ -67,9 +88,20 @@ def _services(path: Path | None) -> dict[str, Mapping[str, Any]]:
 
 
 def _is_litellm(body: Mapping[str, Any]) -> bool:
-    image, build = str(body.get("image") or ""), str(body.get("build") or "")
-    return "litellm" in (image + build).lower() or any(
-        word.startswith("--config") for word in _command(body.get("command"))
+    """Whether LiteLLM is in the name of the image or of what it is built from, is started, or has its options."""
+    origin = f"{body.get('image') or ''} {body.get('build') or ''}".lower()
+    words = (*_command(body.get("entrypoint")), *_command(body.get("command")))
+    options = {word.partition("=")[0] for word in words}
+    return (
+        "litellm" in origin or _starts_litellm(words) or ("--config" in options and bool(options & OPTIONS))
+    )
+
+
+def _starts_litellm(words: tuple[str, ...]) -> bool:
+    return any(
+        _PROGRAM.fullmatch(word)
+        for before, word in pairwise(("", *_BETWEEN.split(" ".join(words))))
+        if not before.startswith("-") or _STARTING.fullmatch(before)
     )
 
 
