@@ -1,6 +1,7 @@
 """The services of a compose file that run LiteLLM: how each is started, and in which environment.
 
-It must not know what is looked for in them. References such as ${NAME} stay as they are written.
+It must not know what is looked for in them. References such as ${NAME} stay as they are written. Files of an
+environment may hold secrets: their values are never shown.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from dotenv import dotenv_values
 
 COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 """In the order in which `docker compose` looks for them."""
@@ -71,7 +73,7 @@ def litellm_services(path: Path | None) -> tuple[ComposeService, ...]:
         return ()
     services, override = _services(path), _services(find_override(path.parent))
     return tuple(
-        _service(name, body, override.get(name, {}))
+        _service(name, body, override.get(name, {}), path.parent)
         for name, body in services.items()
         if _is_litellm(body) or _is_litellm({**body, **override.get(name, {})})
     )
@@ -105,13 +107,20 @@ def _starts_litellm(words: tuple[str, ...]) -> bool:
     )
 
 
-def _service(name: str, body: Mapping[str, Any], override: Mapping[str, Any]) -> ComposeService:
+def _service(
+    name: str, body: Mapping[str, Any], override: Mapping[str, Any], directory: Path
+) -> ComposeService:
     merged = {**body, **override}
     image = merged.get("image") if not merged.get("build") else None
+    environ: dict[str, str] = {}
+    for part in (body, override):
+        environ |= _env_files(part.get("env_file"), directory)
+    for part in (body, override):
+        environ |= _environment(part.get("environment"))
     return ComposeService(
         name,
         (*_command(merged.get("entrypoint")), *_command(merged.get("command"))),
-        _environment(body.get("environment")) | _environment(override.get("environment")),
+        environ,
         str(image) if image else None,
     )
 
@@ -132,3 +141,20 @@ def _environment(environment: object) -> dict[str, str]:
     if isinstance(environment, dict):
         return {str(name): "" if value is None else str(value) for name, value in environment.items()}
     return {}
+
+
+def _env_files(files: object, directory: Path) -> dict[str, str]:
+    """Return what the files of `env_file` say, later ones first; nothing for one that is not there."""
+    found: dict[str, str | None] = {}
+    for entry in files if isinstance(files, list) else [files]:
+        named = entry.get("path") if isinstance(entry, dict) else entry
+        if isinstance(named, str) and named:
+            found |= _env_file(directory / named)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _env_file(path: Path) -> dict[str, str | None]:
+    try:
+        return dict(dotenv_values(path, interpolate=False))
+    except (OSError, ValueError):
+        return {}

@@ -64,3 +64,61 @@ def test_whoever_has_a_configuration_too_is_none(body: Mapping[str, Any], tmp_pa
 def test_an_override_may_say_what_is_started(tmp_path: Path) -> None:
     """Compose merges it before it starts anything."""
     assert services(tmp_path, {"image": "gateway:3"}, command="litellm --config x") != ()
+
+
+LITELLM = {"image": "litellm/litellm:v1"}
+ENV_FILES: list[object] = [
+    "proxy.env",
+    ["proxy.env"],
+    ["./gone.env", "conf/../proxy.env"],
+    [{"path": "gone.env", "required": False}, {"path": "proxy.env", "required": True}],
+]
+
+
+@pytest.mark.parametrize("env_file", ENV_FILES)
+def test_env_files_are_part_of_the_environment(env_file: object, tmp_path: Path) -> None:
+    """In each form that compose takes, beside the compose file."""
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "proxy.env").write_text("# ours\nexport A='x y'\nB=${HOME}\nC=1 # a note\nD\nE=\n")
+
+    [service] = services(tmp_path, {**LITELLM, "env_file": env_file})
+
+    assert service.environ == {"A": "x y", "B": "${HOME}", "C": "1", "E": ""}
+    assert "x y" not in repr(service)
+
+
+def test_what_compose_puts_first_goes_first(tmp_path: Path) -> None:
+    """The environment before its files, the later of two files, the override before the compose file."""
+    for name in "abc":
+        lines = (
+            f"{key}={name}" for key in ("FIRST", "SECOND", "THIRD", "FOURTH", "FIFTH")["abc".index(name) :]
+        )
+        (tmp_path / name).write_text("\n".join(lines))
+
+    [service] = services(
+        tmp_path,
+        {**LITELLM, "env_file": ["a", "b"], "environment": ["FOURTH=inline", "FIFTH=inline"]},
+        env_file="c",
+        environment={"FIFTH": "override"},
+    )
+
+    assert service.environ == {
+        "FIRST": "a",
+        "SECOND": "b",
+        "THIRD": "c",
+        "FOURTH": "inline",
+        "FIFTH": "override",
+    }
+
+
+@pytest.mark.parametrize(
+    "env_file", [None, 7, [], [[]], {}, [{}], [{"path": 3}], "", "folder", "binary", "\0"]
+)
+def test_a_strange_env_file_is_passed_over(env_file: object, tmp_path: Path) -> None:
+    """What is wrong with it compose says itself."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "binary").write_bytes(b"A=\xff\xfe")
+
+    [service] = services(tmp_path, {**LITELLM, "env_file": env_file, "environment": {"A": "1"}})
+
+    assert service.environ == {"A": "1"}

@@ -186,6 +186,37 @@ def test_a_trap_in_how_it_is_launched_is_found(
     assert [finding.where.split(":")[0] for finding in findings] == ["service proxy"]
 
 
+ENV_FILE = """
+LITELLM_WORKER_STARTUP_HOOKS=mine:go,neuronode_router.plugin:start
+LITELLM_LOCAL_MODEL_COST_MAP=True
+NEURONODE_REDIS_URL=redis://redis:6379/0
+TIMEOUT_WORKER_HEALTHCHECK=120
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "codes"),
+    [
+        (ENV_FILE, set()),
+        (f"{ENV_FILE}PYTHONDONTWRITEBYTECODE=1", {"no_bytecode"}),
+        (f"{ENV_FILE}LITELLM_ENABLE_ADMIN_MCP=true", {"admin_prefix_taken"}),
+        ("", {"plugin_missing", "prices_fetched", "workers_apart", "workers_killed"}),
+    ],
+)
+def test_an_env_file_is_a_part_of_how_a_service_is_launched(
+    lines: str, codes: set[str], sound: Subject
+) -> None:
+    """What stands there is there, and what is wrong there is found."""
+    directory = sound.settings.config.parent
+    sound.settings.config.write_text(json.dumps(SOUND))
+    (directory / "proxy.env").write_text(lines)
+    (directory / "compose.yaml").write_text(
+        "services: {proxy: {image: litellm, env_file: [proxy.env], command: [--num_workers, '4']}}"
+    )
+
+    assert found(read_subject(sound.settings, ENVIRON)) == codes
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -56,6 +56,20 @@ def test_the_override_loads_the_plugin_into_the_service(place: Path, neuronode: 
     assert "./profiles:/neuronode/profiles" in override["services"]["proxy"]["volumes"]
 
 
+def test_hooks_of_an_env_file_stay(place: Path, neuronode: Terminal) -> None:
+    """The override's environment goes before the service's files, so it says theirs too."""
+    service = {"image": "litellm/litellm:v1", "env_file": "proxy.env"}
+    (place / "compose.yaml").write_text(yaml.safe_dump({"services": {"proxy": service}}))
+    (place / "proxy.env").write_text("LITELLM_WORKER_STARTUP_HOOKS=theirs:start\nSECRET=canary\n")
+
+    assert neuronode("init", "-y").code == 0
+
+    text = (place / "compose.override.yaml").read_text()
+    hooks = yaml.safe_load(text)["services"]["proxy"]["environment"]["LITELLM_WORKER_STARTUP_HOOKS"]
+    assert hooks == "theirs:start,neuronode_router.plugin:start"
+    assert "canary" not in text
+
+
 def test_the_doctor_misses_the_plugin_no_longer(place: Path, neuronode: Terminal) -> None:
     """It reads the override as compose does."""
     missing = "plugin_missing"
