@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from neuronode_router.cli.references import environment_of, has_secret_manager, reference
+from neuronode_router.domain.keys import require_sendable
 from neuronode_router.errors import SettingsError
 
 VARIABLE = "LITELLM_MASTER_KEY"
@@ -52,7 +53,7 @@ def find_master_key(environ: Mapping[str, str], config: Mapping[str, Any], path:
     """Return the key of the configuration, of the environment, or of the file `path`, made if it is missing.
 
     Raises `SettingsError` where the configuration takes it from a variable of another name that is not set, for a key
-    that everybody knows, and for a file that cannot be used.
+    that everybody knows or nobody can send, and for a file that cannot be used.
     """
     configured = str((config.get("general_settings") or {}).get("master_key") or "")
     named = reference(configured)
@@ -65,13 +66,18 @@ def find_master_key(environ: Mapping[str, str], config: Mapping[str, Any], path:
     if not given.strip():
         if named is not None and (named != VARIABLE or has_secret_manager(config)):
             raise SettingsError(f"The master key is to come from {configured}, which is not set.", fix=_MEND)
-        return MasterKey(_read_or_make(path), path)
+        return _sendable(MasterKey(_read_or_make(path), path))
     if hashlib.sha256(given.strip().encode()).hexdigest() in PUBLICLY_KNOWN_SHA256:
         raise SettingsError(
             f"{variable} is the key of LiteLLM's examples, which everybody knows.",
             fix=f"Unset it (a key is then made up and kept in {path}), or set a long random value.",
         )
-    return MasterKey(given, None, variable, exported=environ.get(variable) == given)
+    return _sendable(MasterKey(given, None, variable, exported=environ.get(variable) == given))
+
+
+def _sendable(key: MasterKey) -> MasterKey:
+    require_sendable(key.secret, f"The master key, {key.origin},")
+    return key
 
 
 _MEND = (

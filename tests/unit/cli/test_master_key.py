@@ -109,6 +109,18 @@ def test_an_empty_key_file_is_refused(tmp_path: Path) -> None:
         find_master_key({}, {}, tmp_path / "k")
 
 
+def test_a_key_that_nobody_can_send_is_refused(tmp_path: Path) -> None:
+    """Of the environment, of the configuration, of the file: no client could sign in."""
+    (tmp_path / "k").write_text("sk-\u200b")
+    for environ, config in (
+        ({"LITELLM_MASTER_KEY": "sk-line\n"}, {}),
+        ({}, general(master_key="\u201csk\u201d")),
+        ({}, {}),
+    ):
+        with pytest.raises(SettingsError, match="no header carries"):
+            find_master_key(environ, config, tmp_path / "k")
+
+
 def test_the_shell_form_survives_odd_paths(tmp_path: Path) -> None:
     """A folder with spaces and quotes still gives a command that works as pasted."""
     folder = tmp_path / "it's a folder"
