@@ -54,11 +54,10 @@ class Backends:
 
     def missing(self, deployment: Deployment) -> str | None:
         """Return why the deployment cannot be used, in a few words without any value, or None when it can."""
-        params = deployment.get("litellm_params") or {}
-        if credential := params.get("litellm_credential_name"):
-            if credential not in self.credentials:
-                return None  # kept in LiteLLM's database
-            params = {**self.credentials[credential], **params}
+        params = _params(deployment, self.credentials)
+        credential = params.get("litellm_credential_name")
+        if credential and str(credential) not in self.credentials:
+            return None  # kept in LiteLLM's database
         for name in CREDENTIALS:
             named = reference(params.get(name))
             if named and not self._has(named):
@@ -91,12 +90,12 @@ async def find_backends(
 
     `environ` is what LiteLLM is started with. Never raises.
     """
-    environ = environment_of(config, environ)
+    environ, credentials = environment_of(config, environ), credentials_of(config)
     addresses = sorted(
         {
             address
             for deployment in deployments
-            if str((params := deployment.get("litellm_params") or {}).get("model", "")).partition("/")[0]
+            if str((params := _params(deployment, credentials)).get("model", "")).partition("/")[0]
             in OLLAMA_PROVIDERS
             and (address := ollama_address(params, environ))
         }
@@ -106,7 +105,7 @@ async def find_backends(
     return Backends(
         environ,
         {a: tags for a, tags in zip(addresses, answers, strict=True) if tags is not None},
-        credentials_of(config),
+        credentials,
         has_secret_manager(config),
     )
 
@@ -117,6 +116,11 @@ def ollama_address(params: Mapping[str, Any], environ: Mapping[str, str]) -> str
     named = reference(given)
     address = environ.get(named) if named else given or environ.get("OLLAMA_API_BASE")
     return str(address).strip().rstrip("/") or None if address else None
+
+
+def _params(deployment: Deployment, credentials: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    params = deployment.get("litellm_params") or {}
+    return {**credentials.get(str(params.get("litellm_credential_name")), {}), **params}
 
 
 async def _tags(client: httpx.AsyncClient, address: str) -> frozenset[str] | None:

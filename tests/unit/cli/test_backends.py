@@ -131,13 +131,18 @@ async def test_every_way_of_litellm_to_give_a_key_counts(
     assert backends.missing(deployment(**params)) == expected
 
 
-async def test_an_ollama_is_asked_at_the_address_that_the_configuration_sets() -> None:
+@pytest.mark.parametrize("credential", [None, "c"])
+async def test_an_ollama_is_asked_at_the_address_that_the_configuration_sets(credential: str | None) -> None:
     """LiteLLM would ask it there too."""
+    asked = deployment(model="ollama/mistral", litellm_credential_name=credential)
     async with answering(lambda _: ok(TAGS)) as address:
-        config = {"environment_variables": {"OLLAMA_API_BASE": address}}
-        found = await find_backends(config, [deployment(model="ollama/mistral")], {})
+        by_credential = {
+            "credential_list": [{"credential_name": "c", "credential_values": {"api_base": address}}]
+        }
+        by_variable = {"environment_variables": {"OLLAMA_API_BASE": address}}
+        found = await find_backends(by_credential if credential else by_variable, [asked], {})
 
-    assert found.missing(deployment(model="ollama/mistral")) is None
+    assert found.missing(asked) is None
 
 
 async def test_an_answering_ollama_is_known_by_its_tags() -> None:
