@@ -207,8 +207,9 @@ def test_a_quick_switch_and_its_undo_say_what_became_of_them(tab: Tab, refused: 
 
 def test_a_switch_that_changes_nothing_has_no_undo(tab: Tab, api: httpx.Client) -> None:
     """Somebody else was quicker than the page could know: what they did is not offered as one's own to take back."""
-    tab.page.route("**/profiles/status", lambda route: route.abort())
-    api.post(f"{ADMIN}/switch", json={"profile": "balanced"})
+    before = api.get(f"{ADMIN}/status").json()
+    tab.page.route("**/profiles/status", lambda route: route.fulfill(json=before))
+    api.post(f"{ADMIN}/switch", json={"profile": "balanced"}).raise_for_status()
     tab.button("Switch to balanced").click()
 
     expect(tab.page.locator("#said")).to_have_text("Everything was already so.")
