@@ -19,6 +19,14 @@ from neuronode_router.control.change import REASON_LIMIT, ChangeTarget, Options,
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.outage_probes import OutageProbes
 from neuronode_router.control.policy_known import Members, unusable
+from neuronode_router.control.policy_look import (
+    PolicyLook,
+    as_it_is,
+    is_emergency,
+    rules_ended,
+    situation_of,
+    target_of,
+)
 from neuronode_router.control.policy_store import PolicyStore
 from neuronode_router.control.policy_view import PolicyView, rule_views
 from neuronode_router.control.transition import SHORT_DIGEST
@@ -46,16 +54,16 @@ from neuronode_router.policy.engine import (
     Level,
     PolicyVerdict,
     PreviewStretch,
-    Situation,
     acting,
     decide,
     preview,
+    without_profile,
 )
 from neuronode_router.policy.file import written
 from neuronode_router.policy.rules import Facts, Memory, RuleMemory, remember
 from neuronode_router.profiles.edits import StagedFiles
 from neuronode_router.profiles.intent import FileChange
-from neuronode_router.storage.lease import Fence, Lease
+from neuronode_router.storage.lease import Lease
 from neuronode_router.threads import in_thread
 
 logger = logging.getLogger(__name__)
@@ -120,7 +128,8 @@ class Policies:
         self._heard = heard
         self._clock = clock
         self._known: Policy = Policy()
-        self._refused: tuple[float, Problem] | None = None
+        self._refused: dict[str, tuple[float, Problem]] = {}
+        """What was refused of what is wanted, by the profile that it led to, and when."""
         self.leads = False
         """Whether this worker was the acting one when it looked last."""
 
@@ -148,7 +157,7 @@ class Policies:
                 steering = replace(steering, bends=(), hold=steering.hold if timed else None)
             same = steering == state.steering
             return replace(
-                _as_it_is(state),
+                as_it_is(state),
                 steering=steering,
                 edit=_staged(file, policy, state) if file else None,
                 along=None if same else along,
@@ -170,9 +179,9 @@ class Policies:
             policy, memory = self._policy(state), self._store.memory()
             now = self._clock()
             released = replace(
-                _situation(state), steering=replace(state.steering, hold=replace(hold, until=now))
+                situation_of(state), steering=replace(state.steering, hold=replace(hold, until=now))
             )
-            return _target(state, decide(policy, memory, released, now=now))
+            return target_of(state, decide(policy, memory, released, now=now))
 
         options["reason"] = naming(RELEASED, options.get("reason", ""))
         return await self._manager.act("policy", prepare, **options)
@@ -202,7 +211,7 @@ class Policies:
         if state is None:
             return None
         if state.steering == NOT_STEERED:
-            return decide(Policy(), {}, _situation(state), now=self._clock())
+            return decide(Policy(), {}, situation_of(state), now=self._clock())
         return await in_thread(self._decided, state)
 
     async def preview(self, days: float) -> tuple[PreviewStretch, ...]:
@@ -213,7 +222,7 @@ class Policies:
 
         def foreseen() -> tuple[PreviewStretch, ...]:
             policy, memory = self._policy(state), self._store.memory()
-            return preview(policy, memory, _situation(state), now=self._clock(), days=days)
+            return preview(policy, memory, situation_of(state), now=self._clock(), days=days)
 
         return await in_thread(foreseen)
 
@@ -224,23 +233,23 @@ class Policies:
         """
         fence, now = await in_thread(self._lease.take)
         self.leads = fence is not None
-        if fence is None:
-            return None
-        state = await self._manager.current()
-        if state is None or state.steering == NOT_STEERED:
+        state = None if fence is None else await self._manager.current()
+        if fence is None or state is None or state.steering == NOT_STEERED:
+            self._refused.clear()  # another worker tries now, or nobody wants it any more
             return None
         policy, before, memory = await in_thread(self._looked, state, now)
         memory = self._probes.look(policy, memory, now)
-        verdict = decide(policy, memory, _situation(state), now=now)
-        if not verdict.differs(_situation(state)):
-            self._refused = None
-            if memory != before:
-                await in_thread(self._remember, memory, fence)
+        verdict = decide(policy, memory, situation_of(state), now=now)
+        look = PolicyLook(state, verdict, memory, fence, now, rules_ended(policy, before, memory))
+        try:
+            receipt = await self._carry_out(look)
+            # Also where an act is refused: rules have begun, and probes were answered, all the same.
+            if receipt is None and memory != before:
+                await in_thread(self._store.remember, memory, fence)
+        except (LeaseLost, RevisionConflict) as overtaken:
+            logger.info("neuronode: policy: %s", overtaken.message)
             return None
-        if self._refused is not None and now - self._refused[0] < REFUSED_SECONDS:
-            return None
-        ended = _ended(policy, before, memory)
-        return await self._do(state, verdict, memory, fence, now, "; ".join((*ended, verdict.why)))
+        return receipt
 
     def standing(self, state: ControlState) -> dict[tuple[str, RuleMode], bool]:
         """Return of each rule in force whether it applies. Blocks; raises `StoreUnavailable`."""
@@ -254,50 +263,61 @@ class Policies:
 
     def problems(self) -> tuple[Problem, ...]:
         """Return what this worker was refused when it acted last."""
-        return () if self._refused is None else (self._refused[1],)
+        return tuple(problem for _, problem in self._refused.values())
 
     async def stop(self) -> None:
         """Let another worker act at once. Raises `StoreUnavailable`."""
         await self._probes.stop()
         await in_thread(self._lease.release)
 
-    async def _do(
-        self,
-        state: ControlState,
-        verdict: PolicyVerdict,
-        memory: Memory,
-        fence: Fence,
-        now: float,
-        why: str,
-    ) -> Receipt | None:
-        level = acting(self._known, verdict, _situation(state))
+    async def _carry_out(self, look: PolicyLook) -> Receipt | None:
+        """Do what follows from a look. Where the profile is refused, the rest of it is done all the same."""
+        situation = situation_of(look.state)
+        wanted = [look.verdict]
+        if look.verdict.profile != situation.active:
+            wanted.append(without_profile(look.verdict, situation))
+        wanted = [verdict for verdict in wanted if verdict.differs(situation)]
+        profiles = {verdict.profile for verdict in wanted}
+        self._refused = {name: known for name, known in self._refused.items() if name in profiles}
+        for verdict in wanted:
+            if self._rests(verdict.profile, look.now):
+                continue
+            level = acting(self._known, verdict, situation)
+            try:
+                receipt = await self._do(replace(look, verdict=verdict))
+            except (LeaseLost, RevisionConflict, StoreUnavailable):
+                raise
+            except NeuronodeError as refusal:
+                self._refused[verdict.profile] = (look.now, _refusal(refusal, verdict))
+                self._heard(level, done=False)
+                logger.warning("neuronode: policy: %s: refused: %s", verdict.why, refusal)
+            else:
+                self._refused.pop(verdict.profile, None)
+                self._heard(level, done=True)
+                return receipt
+        return None
+
+    def _rests(self, profile: str, now: float) -> bool:
+        """Return whether what led to a profile was refused a moment ago; not where the clock was set back since."""
+        known = self._refused.get(profile)
+        return known is not None and 0 <= now - known[0] < REFUSED_SECONDS
+
+    async def _do(self, look: PolicyLook) -> Receipt:
         target = replace(
-            _target(state, verdict),
-            along=lambda connection, _: self._store.keep(connection, memory, fence),
+            target_of(look.state, look.verdict),
+            along=lambda connection, _: self._store.keep(connection, look.memory, look.fence),
         )
-        try:
-            receipt = await self._manager.act(
-                "policy",
-                lambda _: target,
-                actor=POLICY_ACTOR,
-                reason=why[:REASON_LIMIT],
-                if_match=state.revision,
-                # What is an emergency does not wait for a proof that the group it leads to answers.
-                force=verdict.level is Level.EMERGENCY,
-                moves=_is_emergency(state, verdict),
-            )
-        except (LeaseLost, RevisionConflict) as overtaken:
-            logger.info("neuronode: policy: %s", overtaken.message)
-            return None
-        except StoreUnavailable:
-            raise
-        except NeuronodeError as refusal:
-            self._refused = (now, _refusal(refusal, verdict))
-            self._heard(level, done=False)
-            logger.warning("neuronode: policy: %s: refused: %s", verdict.why, refusal)
-            return None
-        self._refused = None
-        self._heard(level, done=True)
+        why = "; ".join((*look.ended, look.verdict.why))[:REASON_LIMIT]
+        receipt = await self._manager.act(
+            "policy",
+            lambda _: target,
+            actor=POLICY_ACTOR,
+            reason=why,
+            if_match=look.state.revision,
+            # What is an emergency does not wait for a proof that the group it leads to answers.
+            force=look.verdict.level is Level.EMERGENCY,
+            moves=is_emergency(look.state, look.verdict),
+        )
         logger.warning("neuronode: policy: revision %d: %s", receipt.revision, why)
         return receipt
 
@@ -305,12 +325,6 @@ class Policies:
         policy, before = self._policy(state), self._store.memory()
         facts = self._facts(policy, now) if policy.rules else {}
         return policy, before, remember(policy, before, facts, now=now)
-
-    def _remember(self, memory: Memory, fence: Fence) -> None:
-        try:
-            self._store.remember(memory, fence)
-        except LeaseLost as overtaken:
-            logger.info("neuronode: policy: %s", overtaken.message)
 
     def _policy(self, state: ControlState) -> Policy:
         digest = state.steering.policy
@@ -323,7 +337,7 @@ class Policies:
 
     def _decided(self, state: ControlState, memory: Memory | None = None) -> PolicyVerdict:
         known = self._store.memory() if memory is None else memory
-        return decide(self._policy(state), known, _situation(state), now=self._clock())
+        return decide(self._policy(state), known, situation_of(state), now=self._clock())
 
     def _viewed(self, state: ControlState) -> PolicyView:
         policy, memory, now = self._policy(state), self._store.memory(), self._clock()
@@ -345,37 +359,6 @@ def _staged(file: Path, policy: Policy, state: ControlState) -> StagedFiles:
     after = None if policy.is_empty else written(policy)
     changes = (FileChange(file, before, after),) if after != before else ()
     return StagedFiles(state.profiles, changes, file.parent)
-
-
-def _situation(state: ControlState) -> Situation:
-    rolling = state.canary.rollout if state.canary else None
-    return Situation(state.active, state.steering, rolling, frozenset(state.profiles.profiles))
-
-
-def _as_it_is(state: ControlState) -> ChangeTarget:
-    return ChangeTarget(state.active, state.profiles, state.bindings, canary=state.canary)
-
-
-def _target(state: ControlState, verdict: PolicyVerdict) -> ChangeTarget:
-    """Return what the state becomes: a rollout ends where the active profile changes."""
-    target = replace(_as_it_is(state), active=verdict.profile, steering=verdict.steering(state.steering))
-    return target if verdict.profile == state.active else replace(target, canary=None)
-
-
-def _ended(policy: Policy, before: Memory, after: Memory) -> list[str]:
-    """Return which rules have ended between two memories, and why."""
-    ends = (
-        rule.name
-        for rule in policy.rules
-        if before.get(rule.name, RuleMemory()).active and not after[rule.name].active
-    )
-    return [f"rule {name} ended ({after[name].evidence})" for name in ends]
-
-
-def _is_emergency(state: ControlState, verdict: PolicyVerdict) -> bool:
-    """Return whether something leaves what fails: then begun conversations leave it too."""
-    fresh = [bend for bend in verdict.bends if bend.emergency and bend not in state.steering.bends]
-    return bool(fresh) or (verdict.level is Level.EMERGENCY and verdict.profile != state.active)
 
 
 def _refusal(refusal: NeuronodeError, verdict: PolicyVerdict) -> Problem:

@@ -6,7 +6,7 @@ Rules and windows are the two halves of the document's ordinary level. It must n
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -59,10 +59,17 @@ class PolicyVerdict:
 
     profile: str
     level: Level
-    why: str
-    """One line."""
+    profile_why: str
+    """Why that profile."""
     hold: Hold | None
     bends: tuple[Bend, ...]
+    bends_why: tuple[str, ...] = ()
+    """What each bend does and why."""
+
+    @property
+    def why(self) -> str:
+        """Why all of it is so, in one line."""
+        return "; ".join([f"{self.profile}: {self.profile_why}", *self.bends_why])
 
     def steering(self, before: Steering) -> Steering:
         """Return what becomes of the steering."""
@@ -96,10 +103,16 @@ def decide(policy: Policy, memory: Memory, situation: Situation, *, now: float) 
     wishes = list(_wishes(policy, memory, situation, hold, now))
     profile, level, why = _profile(policy, wishes, situation, hold)
     bends = _bends(wishes, situation, hold)
-    more = [
+    bends_why = tuple(
         f"{_what(bend)}: {_KINDS[_level(bend, policy)]} {bend.by}{_because(bend, memory)}" for bend in bends
-    ]
-    return PolicyVerdict(profile, level, "; ".join([f"{profile}: {why}", *more]), hold, bends)
+    )
+    return PolicyVerdict(profile, level, why, hold, bends, bends_why)
+
+
+def without_profile(verdict: PolicyVerdict, situation: Situation) -> PolicyVerdict:
+    """Return a verdict that leaves the profile, and who holds it, as they are: another one is refused. Never raises."""
+    why = f"stays, {verdict.profile} is refused"
+    return replace(verdict, profile=situation.active, hold=situation.steering.hold, profile_why=why)
 
 
 def acting(policy: Policy, verdict: PolicyVerdict, situation: Situation) -> Level:

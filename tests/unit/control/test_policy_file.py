@@ -7,57 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from neuronode_router.control.manager import FILES, ProfileManager
-from neuronode_router.control.outage_probes import OutageProbes
-from neuronode_router.control.policies import Policies
-from neuronode_router.control.policy_file import PolicyFile
-from neuronode_router.control.store import ControlStore
-from neuronode_router.control.wake import WakeGroup
-from neuronode_router.policy.document import OutageTarget
-from neuronode_router.storage.lease import Lease
-from tests.support.control import GROUPS, HOST, FileSource
+from neuronode_router.control.manager import FILES
+from tests.support.policy_host import FileHost
 
 NIGHT = "default: balanced\nschedule:\n  - {name: all, zone: UTC, then: {profile: premium}}\n"
 DAY = NIGHT.replace("premium", "cost_effective")
-
-
-class FileHost:
-    """A host with a policy file; `restart` looks at it as a new process does."""
-
-    def __init__(self, directory: Path) -> None:
-        self.path = directory / "policy.yaml"
-        self.store = ControlStore(f"sqlite:///{directory}/control.db")
-        source = FileSource(directory / "profiles.json")
-        self.manager = ProfileManager(store=self.store, source=source, host=lambda: HOST, wake=WakeGroup(()))
-        self.policies = Policies(
-            manager=self.manager,
-            store=self.store.policies,
-            facts=lambda _policy, _now: {},
-            probes=OutageProbes(self._ask),
-            lease=Lease(self.store.database, "policy", holder="w", ttl=10),
-            host=lambda: HOST,
-            members=lambda target: GROUPS & {target.name},
-            file=self.path,
-        )
-        self.restart()
-
-    def restart(self) -> None:
-        self.file = PolicyFile(self.path, self.policies)
-
-    async def write(self, text: str) -> None:
-        self.path.write_text(text)
-        await self.file.look()
-
-    async def wants(self) -> str:
-        """Return the profile of the window in force, "" for none."""
-        policy = await self.policies.in_force()
-        return str(policy.schedule[0].want.profile) if policy.schedule else ""
-
-    def codes(self) -> list[str]:
-        return [problem.code for problem in self.file.problems]
-
-    async def _ask(self, target: OutageTarget) -> bool:
-        return True
 
 
 @pytest.fixture

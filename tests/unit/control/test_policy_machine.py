@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections import defaultdict
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -20,12 +21,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.outage_probes import OutageProbes
 from neuronode_router.control.policies import LEASE_SECONDS, Policies
+from neuronode_router.control.policy_look import PolicyLook
 from neuronode_router.control.rollouts import Rollouts
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
 from neuronode_router.domain.audit import Actor
 from neuronode_router.domain.state import ControlState
-from neuronode_router.errors import NothingHeld, RolloutRefused, UnknownRollout
+from neuronode_router.errors import LeaseLost, NothingHeld, RolloutRefused, UnknownRollout
 from neuronode_router.policy.document import OutageTarget, Policy
 from neuronode_router.policy.file import parse_policy
 from neuronode_router.policy.rules import HOUR, Facts, RuleFact
@@ -307,10 +309,11 @@ class PolicyHistory(RuleBasedStateMachine):
         state = self.state()
         self.clock.now += LEASE_SECONDS + 1
         assert other.policies._lease.take()[0] is not None
-        verdict = self.runner.run(slow.policies.view())
-        assert verdict is not None
-        done = slow.policies._do(state, verdict.verdict, {}, fence, self.clock.now, "it was so")
-        assert self.runner.run(done) is None
+        view = self.runner.run(slow.policies.view())
+        assert view is not None
+        look = PolicyLook(state, view.verdict, {}, fence, self.clock.now, ("it was so",))
+        with suppress(LeaseLost):
+            assert self.runner.run(slow.policies._carry_out(look)) is None
         assert self.state() == state
         self.settled = False
 
