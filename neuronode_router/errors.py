@@ -18,6 +18,7 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
     - UnknownRevision       a rollback names a revision that was never committed
     - StoreUnavailable      the SQL store did not answer; the last snapshot keeps serving
       - CommitUnknown       it did not answer the commit: the change may be in force
+      - PolicyUnreadable    the policy in force says what this release or this machine does not know
     - NotReady              no control state yet: nothing valid was ever committed
     - IdempotencyMismatch   an Idempotency-Key came back with another request
     - AuditBroken           the audit chain does not verify
@@ -220,6 +221,18 @@ class CommitUnknown(StoreUnavailable):
 
     code = "commit_unknown"
     fix = "Look at GET /admin/profiles/status, or repeat with the same Idempotency-Key: it is not done twice."
+
+
+class PolicyUnreadable(StoreUnavailable):
+    """The stored policy that is in force cannot be read here: this release or this machine does not know what it names.
+
+    Another policy can be put in force all the same.
+    """
+
+    fix = (
+        "Run the same release on every host, with the same time zones (the system's tzdata); or put another policy in "
+        "force: PUT /admin/policy, or the policy file."
+    )
 
 
 class NotReady(ControlError):

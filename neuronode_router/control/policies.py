@@ -29,7 +29,6 @@ from neuronode_router.control.policy_look import (
 )
 from neuronode_router.control.policy_store import PolicyStore
 from neuronode_router.control.policy_view import PolicyView, rule_views
-from neuronode_router.control.transition import SHORT_DIGEST
 from neuronode_router.domain.audit import Actor, AuditEntry
 from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.domain.receipts import Receipt
@@ -40,6 +39,7 @@ from neuronode_router.errors import (
     NeuronodeError,
     NothingHeld,
     PolicyInvalid,
+    PolicyUnreadable,
     Problem,
     ProfilesReadOnly,
     RevisionConflict,
@@ -57,6 +57,7 @@ from neuronode_router.policy.engine import (
     acting,
     decide,
     preview,
+    undecided,
     without_profile,
 )
 from neuronode_router.policy.file import written
@@ -141,7 +142,10 @@ class Policies:
         return await self._put(policy, options, None)
 
     async def _put(self, policy: Policy, options: Options, file: Path | None) -> Receipt:
-        before = await self.in_force()
+        try:
+            before = await self.in_force()
+        except PolicyUnreadable:  # what replaces it can be put in force all the same
+            before = Policy()
         changed = "; ".join(difference(before, policy)) or "nothing"
         options["reason"] = naming(changed, options.get("reason", ""))
         unchanged = {rule.name for rule in policy.rules if rule in before.rules}
@@ -174,7 +178,7 @@ class Policies:
 
         def prepare(state: ControlState) -> ChangeTarget:
             hold = state.steering.hold
-            if hold is None:
+            if hold is None or (hold.until is not None and hold.until <= self._clock()):
                 raise NothingHeld("Nobody holds a profile.")
             policy, memory = self._policy(state), self._store.memory()
             now = self._clock()
@@ -190,6 +194,11 @@ class Policies:
         """Return the policy in force, an empty one where there is none. Raises `StoreUnavailable`."""
         state = await self._manager.current()
         return Policy() if state is None else await in_thread(self._policy, state)
+
+    async def digest(self) -> str:
+        """Return the digest of the policy in force, "" where there is none. Raises `StoreUnavailable`."""
+        state = await self._manager.current()
+        return "" if state is None else state.steering.policy
 
     async def known_since(self, digest: str) -> int | None:
         """Return the revision that first had a policy; None where none did. Raises `StoreUnavailable`."""
@@ -212,7 +221,10 @@ class Policies:
             return None
         if state.steering == NOT_STEERED:
             return decide(Policy(), {}, situation_of(state), now=self._clock())
-        return await in_thread(self._decided, state)
+        try:
+            return await in_thread(self._decided, state)
+        except PolicyUnreadable as unreadable:
+            return undecided(situation_of(state), unreadable.message)
 
     async def preview(self, days: float) -> tuple[PreviewStretch, ...]:
         """Return what will be active, if rules and rollouts stay as they are. Raises `StoreUnavailable`."""
@@ -237,7 +249,12 @@ class Policies:
         if fence is None or state is None or state.steering == NOT_STEERED:
             self._refused.clear()  # another worker tries now, or nobody wants it any more
             return None
-        policy, before, memory = await in_thread(self._looked, state, now)
+        try:
+            policy, before, memory = await in_thread(self._looked, state, now)
+        except PolicyUnreadable:  # another worker may know what this one does not
+            self.leads = False
+            await in_thread(self._lease.release)
+            raise
         memory = self._probes.look(policy, memory, now)
         verdict = decide(policy, memory, situation_of(state), now=now)
         look = PolicyLook(state, verdict, memory, fence, now, rules_ended(policy, before, memory))
@@ -329,10 +346,7 @@ class Policies:
     def _policy(self, state: ControlState) -> Policy:
         digest = state.steering.policy
         if self._known.digest != digest:
-            found = self._store.read(digest)
-            if found is None:  # written by a newer release: what it makes of the state stays as it is
-                raise StoreUnavailable(f"This release cannot read the policy {digest[:SHORT_DIGEST]}.")
-            self._known = found
+            self._known = self._store.read(digest)
         return self._known
 
     def _decided(self, state: ControlState, memory: Memory | None = None) -> PolicyVerdict:

@@ -23,23 +23,35 @@ _Signature = tuple[int, int, int, int]
 class PolicyFile:
     """Follows the file at `path`; `look` every second or so, in every worker: who comes second finds nothing to do.
 
-    Content found at a start is put in force unless an earlier revision had it already: then the file is an old copy.
-    A file that is taken away while it is followed ends the policy; one that was never there says nothing.
+    It believes what two looks in a row have found: an editor's save leaves a moment without the file, or with half of
+    it. Content found at a start is put in force unless an earlier revision had it already: then the file is an old
+    copy. A file that is taken away while it is followed ends the policy; one that was never there says nothing.
     """
 
     def __init__(self, path: Path, policies: Policies) -> None:
         self._path = path
         self._policies = policies
+        self._found: _Signature | None = None
+        """What the last look found."""
         self._seen: _Signature | None = None
+        """What two looks in a row found, and was read; None: nothing yet."""
         self._wanted: Policy | None = None
         """What is still to be put in force."""
         self._starting = True
-        self.problems: tuple[Problem, ...] = ()
+        self._said: tuple[Problem, ...] = ()
+        self._unreadable: tuple[Problem, ...] = ()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong with the file."""
+        return self._unreadable or self._said
 
     async def look(self) -> None:
         """Read the file if it changed, and put in force what it says. Raises `StoreUnavailable`."""
-        changed = await in_thread(self._read)
-        if changed and self._starting and self._wanted is not None:
+        await in_thread(self._read)
+        if self._seen is None:
+            return
+        if self._starting and self._wanted is not None:
             await self._beware_of_old_copies(self._wanted)
         self._starting = False
         if self._wanted is None:
@@ -51,47 +63,52 @@ class PolicyFile:
         except StoreUnavailable:
             raise
         except PolicyInvalid as error:
-            self.problems = tuple(self._here(problem) for problem in error.problems)
+            self._said = tuple(self._here(problem) for problem in error.problems)
         except NeuronodeError as error:
-            self.problems = (self._here(Problem(error.code, error.message, error.fix)),)
+            self._said = (self._here(Problem(error.code, error.message, error.fix)),)
         else:
-            self._wanted, self.problems = None, ()
+            self._wanted, self._said = None, ()
 
     async def _beware_of_old_copies(self, wanted: Policy) -> None:
-        current = await self._policies.in_force()
+        current = await self._policies.digest()
         since = await self._policies.known_since(wanted.digest)
-        if wanted.digest == current.digest:
+        if wanted.digest == current:
             self._wanted = None
         elif since is not None:
             self._wanted = None
             message = f"The file says what revision {since} put in force; another policy is in force now."
             fix = "Write the policy that is meant into the file while the proxy runs."
-            self.problems = (self._here(Problem("policy_stale", message, fix)),)
+            self._said = (self._here(Problem("policy_stale", message, fix)),)
 
-    def _read(self) -> bool:
-        """Return whether the file changed since the last look."""
+    def _read(self) -> None:
+        try:
+            found = self._signature()
+            settled, self._found = found == self._found, found
+            if settled and found != self._seen:
+                self._take(found)
+        except FileNotFoundError:  # it has gone since: the next look sees that
+            pass
+        except OSError as error:
+            problem = Problem("policy_unreadable", f"{error.strerror}.", "Make it readable.")
+            self._found, self._unreadable = None, (self._here(problem),)
+            return
+        self._unreadable = ()
+
+    def _signature(self) -> _Signature:
         try:
             info = self._path.stat()
-            signature = (info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino)
-            raw = self._path.read_bytes()[: CAPS.bytes + 1] if signature != self._seen else b""
         except FileNotFoundError:
-            return self._gone()
-        except OSError as error:
-            self.problems = (
-                self._here(Problem("policy_unreadable", f"{error.strerror}.", "Make it readable.")),
-            )
-            return False
-        if signature == self._seen:
-            return False
-        self._seen = signature
-        self._wanted, self.problems = parse_policy(raw, file=self._path.name)
-        return True
+            return _MISSING
+        return info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino
 
-    def _gone(self) -> bool:
-        was_there, self._seen = self._seen not in (None, _MISSING), _MISSING
-        if was_there:
-            self._wanted, self.problems = Policy(), ()
-        return was_there
+    def _take(self, found: _Signature) -> None:
+        """Read what is wanted now."""
+        if found == _MISSING:
+            self._wanted, self._said = None if self._seen is None else Policy(), ()
+        else:
+            with self._path.open("rb") as file:
+                self._wanted, self._said = parse_policy(file.read(CAPS.bytes + 1), file=self._path.name)
+        self._seen = found
 
     def _here(self, problem: Problem) -> Problem:
         return (

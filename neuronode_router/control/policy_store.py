@@ -12,13 +12,17 @@ from dataclasses import asdict
 from sqlalchemy import Connection, insert, select, update
 
 from neuronode_router.domain.audit import AuditEntry
+from neuronode_router.errors import PolicyUnreadable
 from neuronode_router.policy.document import Policy
-from neuronode_router.policy.file import policy_of
+from neuronode_router.policy.file import stored_policy
 from neuronode_router.policy.rules import RuleMemory
 from neuronode_router.storage.database import Database
 from neuronode_router.storage.lease import Fence, require
 from neuronode_router.storage.tables import policy as policies
 from neuronode_router.storage.tables import policy_memory
+
+SHORT_DIGEST = 12
+"""Characters of a digest that tell policies apart for people."""
 
 
 class PolicyStore:
@@ -27,14 +31,17 @@ class PolicyStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def read(self, digest: str) -> Policy | None:
-        """Return the policy with this digest; None where there never was one, or this release cannot read it."""
+    def read(self, digest: str) -> Policy:
+        """Return the policy with this digest. Raises `PolicyUnreadable`."""
         if not digest:
             return Policy()
         wanted = select(policies.c.document).where(policies.c.digest == digest)
         with self._database.reading() as connection:
             document = connection.execute(wanted).scalar()
-        return None if document is None else policy_of(json.loads(document))[0]
+        policy, problems = stored_policy(json.loads(document or "null"))
+        if policy is None:
+            raise PolicyUnreadable(f"The policy {digest[:SHORT_DIGEST]} cannot be read here: {problems[0]}")
+        return policy
 
     def since(self, digest: str) -> int | None:
         """Return the revision that first had this policy; None where none did."""

@@ -19,6 +19,7 @@ from neuronode_router.control.change import (
     is_dropped,
     storable,
 )
+from neuronode_router.control.policy_store import SHORT_DIGEST
 from neuronode_router.control.store import ControlStore, Proposal
 from neuronode_router.domain.audit import AuditEntry
 from neuronode_router.domain.bindings import bindings_text
@@ -42,9 +43,6 @@ TRIED = "@rollout"
 
 POLICY, HOLD, CAP = "@policy", "@hold", "@max_tier"
 """Likewise of the policy in force, who holds which profile, and the highest tier."""
-
-SHORT_DIGEST = 12
-"""Characters of a digest that tell policies apart for people."""
 
 Prepare = Callable[[ControlState | None], ChangeTarget]
 """From the current state to where the change leads. Raises `NeuronodeError` when it cannot lead there."""
@@ -132,8 +130,10 @@ def _steered(order: ChangeOrder, before: ControlState | None, target: ChangeTarg
         return target.steering or steering
     promoted = order.action == "rollout" and target.active != before.active
     by_hand = order.action in ("switch", "rollback") or promoted
-    if not by_hand or not (steering.policy or steering.hold or order.hold or order.until is not None):
+    if not by_hand:
         return steering
+    if not (steering.policy or order.hold or order.until is not None):
+        return replace(steering, hold=None)
     emergencies = tuple(bend for bend in steering.bends if bend.emergency)
     return replace(steering, hold=_hold(order, before, target), bends=emergencies)
 
@@ -142,7 +142,7 @@ def _hold(order: ChangeOrder, before: ControlState, target: ChangeTarget) -> Hol
     held = before.steering.hold
     if held is not None and (held.profile, held.until) == (target.active, order.until):
         return held  # said again: no change
-    earlier = before.active if held is None else held.before
+    earlier = held.before if held is not None and held.until is not None else before.active
     return Hold(
         profile=target.active,
         by=order.actor.name,

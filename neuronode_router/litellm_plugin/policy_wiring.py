@@ -88,8 +88,8 @@ class PolicyWiring:
         await self._file.look()
         steering = self._steering
         if steering != NOT_STEERED:
-            await self._follow(steering)
             await self.policies.turn()
+            await self._follow(steering)
 
     async def stop(self) -> None:
         """Let another worker act at once. Never raises for a dead store."""
@@ -109,7 +109,8 @@ class PolicyWiring:
 
     def problems(self) -> tuple[Problem, ...]:
         """Return what is wrong with the file, and what was refused."""
-        return (*self._file.problems, *self.policies.problems())
+        refused = () if self._steering == NOT_STEERED else self.policies.problems()
+        return (*self._file.problems, *refused)
 
     async def _follow(self, steering: Steering) -> None:
         if self._watched[0] != steering.policy:

@@ -100,13 +100,20 @@ class PreviewStretch:
 def decide(policy: Policy, memory: Memory, situation: Situation, *, now: float) -> PolicyVerdict:
     """Return what should be active at `now`, Unix time. Never raises."""
     hold = _held(situation, now)
+    kept = hold or _coming_back(situation)
     wishes = list(_wishes(policy, memory, situation, hold, now))
     profile, level, why = _profile(policy, wishes, situation, hold)
     bends = _bends(wishes, situation, hold)
     bends_why = tuple(
         f"{_what(bend)}: {_KINDS[_level(bend, policy)]} {bend.by}{_because(bend, memory)}" for bend in bends
     )
-    return PolicyVerdict(profile, level, why, hold, bends, bends_why)
+    return PolicyVerdict(profile, level, why, kept, bends, bends_why)
+
+
+def undecided(situation: Situation, why: str) -> PolicyVerdict:
+    """Return that all stays as it is, and why: nobody here can tell what the policy wants. Never raises."""
+    steering = situation.steering
+    return PolicyVerdict(situation.active, Level.NOTHING, why, steering.hold, steering.bends)
 
 
 def without_profile(verdict: PolicyVerdict, situation: Situation) -> PolicyVerdict:
@@ -143,9 +150,17 @@ def preview(
 
 
 def _held(situation: Situation, now: float) -> Hold | None:
+    """Return the hold that applies: its time is not over, and there is such a profile."""
     hold = situation.steering.hold
-    over = hold is not None and hold.until is not None and now >= hold.until
-    return None if over else hold
+    if hold is None or hold.profile not in situation.profiles:
+        return None
+    return None if hold.until is not None and now >= hold.until else hold
+
+
+def _coming_back(situation: Situation) -> Hold | None:
+    """Return the hold that is over and kept while a rollout runs: what was active before comes back after that."""
+    hold = situation.steering.hold
+    return hold if situation.rolling is not None and hold is not None and hold.before is not None else None
 
 
 def _wishes(
@@ -177,7 +192,7 @@ def _profile(
     wish = next((wish for wish in wishes if wish.want.profile is not None), None)
     if wish is not None and wish.level is Level.EMERGENCY:
         return _chosen(wish)
-    if hold is not None and hold.profile in situation.profiles:
+    if hold is not None:
         return hold.profile, Level.MANUAL, f"held by {_name(hold)}{_ending(hold)}"
     if situation.rolling is not None:
         return situation.active, Level.ROLLOUT, f"rollout {situation.rolling} runs"

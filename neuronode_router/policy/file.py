@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, time
 from functools import cache
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeAlias
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -46,6 +46,9 @@ from neuronode_router.policy.document import (
 from neuronode_router.safe_yaml import Source, YamlCaps, read_yaml
 from neuronode_router.wrong_value import WrongValue, fix_of, place_of, said_of
 
+ATTEMPTS_KEPT = 300.0
+"""Seconds for which workers know of attempts: as long as statistics look back."""
+
 CAPS = YamlCaps(bytes=64 * 1024, depth=6, nodes=4000)
 
 _QUOTE = "Write a text in quotes: YAML takes 20:00 for a number, and 2026-12-24 for a date."
@@ -62,7 +65,7 @@ def _known_zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:  # unknown, a path, a directory
         raise WrongValue(
-            "there is no such time zone here", "Write an IANA name, as Europe/Berlin."
+            f"there is no time zone {name!r} on this machine", "Write an IANA name, as Europe/Berlin."
         ) from error
 
 
@@ -300,19 +303,34 @@ def policy_of(document: Mapping[str, Any]) -> tuple[Policy | None, tuple[Problem
     return _read(document, Source(""))
 
 
+def stored_policy(document: Mapping[str, Any]) -> tuple[Policy | None, tuple[Problem, ...]]:
+    """Return a policy that was in force, or None and why it cannot be read here. Never raises.
+
+    What an earlier release let pass is not refused again: it is in force.
+    """
+    return _read(document, Source(""), checks=())
+
+
 def written(policy: Policy) -> bytes:
     """Return a policy as the bytes of its file, which read as an equal one. Never raises."""
     text = yaml.safe_dump(json.loads(policy.source), sort_keys=False, allow_unicode=True)
     return f"# Written by the admin API.\n{text}".encode()
 
 
-def _read(document: Mapping[str, Any], source: Source) -> tuple[Policy | None, tuple[Problem, ...]]:
+Check: TypeAlias = Callable[[Source, Policy], Iterator[Problem]]
+
+
+def _read(
+    document: Mapping[str, Any], source: Source, *, checks: Iterable[Check] | None = None
+) -> tuple[Policy | None, tuple[Problem, ...]]:
     try:
         found = _Document.model_validate(document)
     except ValidationError as error:
         return None, tuple(_problem(source, detail) for detail in error.errors())
     policy = found.made(document)
-    problems = (*_repeated(source, policy), *_undecided(source, policy))
+    problems = tuple(
+        found for check in (_CHECKS if checks is None else checks) for found in check(source, policy)
+    )
     return (None, problems) if problems else (policy, ())
 
 
@@ -342,3 +360,16 @@ def _undecided(source: Source, policy: Policy) -> Iterator[Problem]:
     if named and policy.default is None:
         message = "Windows or rules name profiles, and nothing says which one is active where none applies."
         yield source.problem("policy_no_default", ("default",), message, "Add `default: <profile>`.")
+
+
+def _uncounted(source: Source, policy: Policy) -> Iterator[Problem]:
+    """Attempts are told for so long, and no longer."""
+    for index, rule in enumerate(policy.rules):
+        if isinstance(rule.trigger, OutageTrigger) and rule.trigger.within > ATTEMPTS_KEPT:
+            message = "Attempts are counted over five minutes at most."
+            yield source.problem(
+                "policy_invalid", ("rules", index, "outage", "within"), message, "Write 5m or less."
+            )
+
+
+_CHECKS: tuple[Check, ...] = (_repeated, _undecided, _uncounted)

@@ -70,8 +70,13 @@ class FileHost:
         return state
 
     async def write(self, text: str) -> None:
-        """Write the file and look at it."""
+        """Write the file and look at it until it is believed."""
         self.path.write_text(text)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Look at the file twice, as a worker does within two seconds."""
+        await self.file.look()
         await self.file.look()
 
     async def wants(self) -> str:

@@ -165,6 +165,25 @@ def test_without_a_default_a_timed_hold_leads_back() -> None:
     assert decide(Policy(), {}, situation, now=NOON).profile == "local"
 
 
+def test_what_was_before_comes_back_after_a_rollout() -> None:
+    """A hold whose time is over while a rollout runs is kept for that, and decides nothing meanwhile."""
+    hold = Hold("premium", "anna", until=NOON, before="local")
+    during = decide(Policy(), {}, Situation("premium", Steering("", hold), "r-1", PROFILES), now=NOON)
+    assert (during.profile, during.level, during.hold) == ("premium", Level.ROLLOUT, hold)
+
+    after = decide(Policy(), {}, Situation("premium", Steering("", during.hold), None, PROFILES), now=NOON)
+    assert (after.profile, after.hold) == ("local", None)
+
+
+def test_a_hold_on_a_profile_that_is_gone_holds_nothing() -> None:
+    """Windows and rules decide again."""
+    situation = Situation("balanced", Steering("digest", Hold("gone", "anna")), None, PROFILES)
+    found = decide(policy(), {"dear": ON}, situation, now=EVENING)
+
+    assert (found.profile, found.hold) == ("economy", None)
+    assert [bend.by for bend in found.bends] == ["dear"]
+
+
 def test_a_profile_that_is_gone_is_passed_over() -> None:
     """A window that names a profile nobody has any more does not count."""
     situation = Situation("balanced", Steering("digest"), None, frozenset({"balanced"}))

@@ -18,7 +18,8 @@ from neuronode_router.policy.document import (
     Want,
     difference,
 )
-from neuronode_router.policy.file import parse_policy, policy_of
+from neuronode_router.policy.file import ATTEMPTS_KEPT, parse_policy, policy_of, stored_policy
+from neuronode_router.stats.window import SLOT_SECONDS, WINDOW_SLOTS
 
 NIGHT = """\
 default: balanced
@@ -105,9 +106,10 @@ rules:
     ("text", "line", "message"),
     [
         (NIGHT + "spelled: wrong\n", 10, "not known"),
-        (NIGHT.replace("Europe/Berlin", "Europe/Belrin"), 4, "no such time zone"),
+        (NIGHT.replace("Europe/Berlin", "Europe/Belrin"), 4, "no time zone 'Europe/Belrin'"),
         (NIGHT.replace('"20:00"', "20:00"), 6, "valid string"),
         (DOWN.replace("{group: smart}", "{group: smart, within: 0s}"), 3, "greater than 0"),
+        (DOWN.replace("{group: smart}", "{group: smart, within: 301s}"), 3, "five minutes at most"),
         (DOWN.replace("{group: smart}", '{group: "smart\\e[1m"}'), 3, "control characters"),
         (NIGHT.replace('"20:00"', '"25:00"'), 6, "no time of day"),
         (NIGHT.replace("default: balanced\n", ""), 1, "nothing says which one"),
@@ -168,6 +170,21 @@ def test_reading_never_raises(raw: bytes) -> None:
     policy, problems = parse_policy(raw)
 
     assert (policy is None) == bool(problems)
+
+
+def test_attempts_are_kept_as_long_as_an_outage_may_look_back() -> None:
+    """The bound is what statistics keep."""
+    assert ATTEMPTS_KEPT == WINDOW_SLOTS * SLOT_SECONDS
+
+
+def test_what_an_earlier_release_let_pass_can_be_read() -> None:
+    """What is in force is not refused by a check that came later; what this machine does not know is named."""
+    document = yaml.safe_load(DOWN.replace("{group: smart}", "{group: smart, within: 1h}"))
+    assert stored_policy(document)[0] is not None
+
+    policy, (problem,) = stored_policy(yaml.safe_load(NIGHT.replace("Europe/Berlin", "Mars/Base")))
+    assert policy is None
+    assert "'Mars/Base'" in problem.message
 
 
 def test_equal_documents_have_equal_digests() -> None:
