@@ -21,7 +21,14 @@ from neuronode_router.domain.profiles import Profile, edited_name
 from neuronode_router.domain.receipts import Receipt
 from neuronode_router.domain.rollouts import Canary
 from neuronode_router.domain.state import ControlState
-from neuronode_router.errors import FactNotRecorded, LeaseLost, RolloutRefused, UnknownProfile, UnknownRollout
+from neuronode_router.errors import (
+    FactNotRecorded,
+    LeaseLost,
+    RolloutRefused,
+    StoreUnavailable,
+    UnknownProfile,
+    UnknownRollout,
+)
 from neuronode_router.rollouts.course import (
     Act,
     NextAct,
@@ -135,8 +142,7 @@ class Rollouts:
 
         def prepare(state: ControlState) -> ChangeTarget:
             running = self._require_running(name)
-            findings = self._view(running).findings if act in (Act.ABORT, Act.PROMOTE) else ()
-            return self._changed(state, running, NextAct(act, reason, findings), None)
+            return self._changed(state, running, NextAct(act, reason, self._findings(running)), None)
 
         options["reason"] = naming(f"rollout {act}", reason)
         return await self._manager.act("rollout", prepare, **options)
@@ -216,6 +222,14 @@ class Rollouts:
         findings = judge(plan.guards, facts, alpha=rollout.alpha, least=plan.least)
         decided = sum(arms.canary.decided for arms in facts.values())
         return RolloutView(rollout, findings, next_act(rollout, findings, decided=decided))
+
+    def _findings(self, running: Rollout) -> tuple[GuardFinding, ...]:
+        """Return the figures of now for an act of a person, none where they cannot be read: it is done all the same."""
+        try:
+            return self._view(running).findings
+        except StoreUnavailable as error:
+            logger.warning("neuronode: rollout %s: the figures cannot be read: %s", running.id, error.message)
+            return ()
 
     def _changed(
         self, state: ControlState, running: Rollout, done: NextAct, fence: Fence | None

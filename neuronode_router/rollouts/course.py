@@ -168,7 +168,7 @@ class NextAct:
     act: Act | None
     why: str
     findings: tuple[GuardFinding, ...] = field(default=())
-    """The evidence of a breach."""
+    """The figures of both arms by which it is done."""
 
 
 def watched(rollout: Rollout, now: float) -> Rollout:
@@ -201,7 +201,7 @@ def next_act(rollout: Rollout, findings: Sequence[GuardFinding], *, decided: int
         return NextAct(None, f"it is {rollout.phase}")
     breached = tuple(one for one in findings if one.verdict is GuardVerdict.BREACHED)
     if breached:
-        return _on_breach(rollout, breached)
+        return replace(_on_breach(rollout, breached), findings=tuple(findings))
     if rollout.phase is not Phase.RUNNING:
         return NextAct(None, "a person must say how it goes on")
     if rollout.held < rollout.plan.hold_seconds:
@@ -213,9 +213,9 @@ def next_act(rollout: Rollout, findings: Sequence[GuardFinding], *, decided: int
     if rollout.changes != ProfileEdit() and decided < rollout.plan.least:
         return NextAct(None, _untried(rollout, decided))
     if rollout.step + 1 < len(rollout.plan.steps):
-        return NextAct(Act.STEP, "every guard is kept")
+        return NextAct(Act.STEP, "every guard is kept", tuple(findings))
     done = Act.PROMOTE if rollout.plan.on_done is OnDone.PROMOTE else Act.ASK
-    return NextAct(done, "every guard is kept in every step")
+    return NextAct(done, "every guard is kept in every step", tuple(findings))
 
 
 def after(rollout: Rollout, act: Act, *, now: float) -> Rollout:
@@ -260,8 +260,8 @@ def _fields(one: Rollout | RolloutPlan) -> dict[str, Any]:
 def _on_breach(rollout: Rollout, breached: tuple[GuardFinding, ...]) -> NextAct:
     why = "; ".join(str(one) for one in breached)
     if rollout.plan.on_breach is OnBreach.ROLLBACK:
-        return NextAct(Act.ABORT, why, breached)
-    return NextAct(None if rollout.phase is Phase.PAUSED else Act.PAUSE, why, breached)
+        return NextAct(Act.ABORT, why)
+    return NextAct(None if rollout.phase is Phase.PAUSED else Act.PAUSE, why)
 
 
 def _what_lacks(waiting: Sequence[GuardFinding], least: int) -> str:

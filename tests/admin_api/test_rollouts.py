@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from admin_api.router import PREFIX
+from neuronode_router.errors import StoreUnavailable
+from neuronode_router.rollouts.course import Rollout
+from neuronode_router.rollouts.facts import BothArms
 from neuronode_router.usage.buffer import Batch
 from neuronode_router.usage.finished import RequestOutcome
 from neuronode_router.usage.store import UsageStore
@@ -204,7 +207,7 @@ async def test_a_broken_canary_is_taken_back_with_the_evidence(world: World) -> 
         (row,) = (await admin.get(f"{PREFIX}/audit", params={"limit": 1})).json()["entries"]
     assert (over["phase"], over["share"]) == ("aborted", 0)
     assert (begun["act"], event["act"], event["revision"]) == ("start", "abort", receipt.revision)
-    figures = {one["task"]: one for one in event["evidence"]}
+    figures = {one["task"]: one for one in event["evidence"] if one["verdict"] == "breached"}
     assert (figures["chat"]["canary"]["value"], figures["chat"]["control"]["value"]) == (1, 0)
     assert (row["actor"]["kind"], row["action"]) == ("rollout", "rollout")
     assert "canary 100.00% in 50 requests, control 0.00% in 50 requests" in row["reason"]
@@ -230,6 +233,25 @@ async def test_a_good_canary_goes_on_step_by_step_and_asks(world: World) -> None
     assert all(done)
     assert (asking["phase"], asking["share"], asking["findings"][0]["verdict"]) == ("asking", 10, "good")
     assert (answer.status_code, status["active_profile"]) == (200, "balanced")
+
+
+@pytest.mark.parametrize("readable", [True, False])
+async def test_acts_of_people_have_the_figures_of_their_moment(
+    world: World, readable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every one of them; where the figures cannot be read it is done without them."""
+    name = await start(world)
+    await count(world, broken=0)
+    if not readable:
+        monkeypatch.setattr(world.rollouts, "_facts", _unavailable)
+    async with world.client() as admin:
+        for act in ("pause", "resume", "abort"):
+            (await admin.post(f"{ROLLOUTS}/{name}/{act}", json={})).raise_for_status()
+        *events, begun = (await admin.get(f"{ROLLOUTS}/{name}/history")).json()["events"]
+
+    assert begun["act"] == "start"
+    assert [one["act"] for one in events] == ["abort", "resume", "pause"]
+    assert all(bool(one["evidence"]) is readable for one in events)
 
 
 @pytest.mark.parametrize("act", ["pause", "resume", "promote", "abort"])
@@ -276,3 +298,7 @@ async def test_a_switch_goes_before(world: World) -> None:
 
     assert (answer.json()["changed"], answer.json()["conversations"]) == (True, "move")
     assert (over["phase"], event["act"], event["why"]) == ("superseded", "supersede", "switch to premium")
+
+
+def _unavailable(_rollout: Rollout) -> dict[str, BothArms]:
+    raise StoreUnavailable("It takes too long.")

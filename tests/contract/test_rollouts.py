@@ -221,7 +221,7 @@ async def test_the_leader_takes_a_broken_canary_back(desk: RolloutDesk, make_sto
     (over,) = await other.rollouts.page(10)
     (event, _) = await other.rollouts.history(over.id)
     assert (over.phase, event.act, event.revision) == (Phase.ABORTED, Act.ABORT, receipt.revision)
-    assert {one["verdict"] for one in event.evidence} == {"breached"}
+    assert "breached" in {one["verdict"] for one in event.evidence}
     state = other.store.read()
     assert state is not None
     assert (state.active, state.canary, state.moved) == ("balanced", None, receipt.revision)

@@ -82,6 +82,25 @@ def test_what_a_rollout_does_itself(
     assert verdict(rollout(**changed), facts)[0] is act
 
 
+@pytest.mark.parametrize(
+    ("changed", "facts", "act"),
+    [
+        ({}, arms((0, 100)), Act.STEP),
+        ({"step": 1}, arms((0, 100)), Act.ASK),
+        ({"plan": replace(rollout().plan, steps=(10,), on_done=OnDone.PROMOTE)}, arms((0, 100)), Act.PROMOTE),
+        ({}, arms((20, 20)), Act.ABORT),
+        ({"plan": replace(rollout().plan, on_breach=OnBreach.PAUSE)}, arms((20, 20)), Act.PAUSE),
+    ],
+)
+def test_every_act_has_its_figures(changed: dict[str, object], facts: dict[str, BothArms], act: Act) -> None:
+    """All of them, of both arms, and not of a breach alone."""
+    found = rollout(**changed)
+    findings = judge(found.plan.guards, facts, alpha=found.alpha, least=found.plan.least)
+    done = next_act(found, findings)
+
+    assert (done.act, done.findings) == (act, tuple(findings))
+
+
 def test_it_promotes_only_where_it_was_told_to() -> None:
     """After the last step."""
     told = rollout(step=1)
