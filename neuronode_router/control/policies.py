@@ -60,7 +60,7 @@ from neuronode_router.policy.engine import (
     undecided,
     without_profile,
 )
-from neuronode_router.policy.file import written
+from neuronode_router.policy.file import parse_policy, written
 from neuronode_router.policy.rules import Facts, Memory, RuleMemory, remember
 from neuronode_router.profiles.edits import StagedFiles
 from neuronode_router.profiles.intent import FileChange
@@ -146,7 +146,7 @@ class Policies:
             before = await self.in_force()
         except PolicyUnreadable:  # what replaces it can be put in force all the same
             before = Policy()
-        changed = "; ".join(difference(before, policy)) or "nothing"
+        changed = "; ".join(difference(before, policy)) or "only how it is written"
         options["reason"] = naming(changed, options.get("reason", ""))
         unchanged = {rule.name for rule in policy.rules if rule in before.rules}
 
@@ -159,13 +159,10 @@ class Policies:
             if policy.is_empty:
                 timed = steering.hold is not None and steering.hold.until is not None
                 steering = replace(steering, bends=(), hold=steering.hold if timed else None)
-            same = steering == state.steering
-            return replace(
-                as_it_is(state),
-                steering=steering,
-                edit=_staged(file, policy, state) if file else None,
-                along=None if same else along,
-            )
+            edit = _staged(file, policy, state) if file else None
+            # A file that says something else is written also where the policy is in force: it would be an old copy.
+            same = steering == state.steering and not (edit and edit.changes)
+            return replace(as_it_is(state), steering=steering, edit=edit, along=None if same else along)
 
         return await self._manager.act("policy", prepare, **options)
 
@@ -370,9 +367,10 @@ def _staged(file: Path, policy: Policy, state: ControlState) -> StagedFiles:
         before = file.read_bytes() if file.exists() else None
     except OSError as error:
         raise ProfilesReadOnly(f"{file.name} cannot be read: {error.strerror}.") from error
+    says = Policy() if before is None else parse_policy(before)[0]
     after = None if policy.is_empty else written(policy)
-    changes = (FileChange(file, before, after),) if after != before else ()
-    return StagedFiles(state.profiles, changes, file.parent)
+    changes = () if says is not None and says.digest == policy.digest else (FileChange(file, before, after),)
+    return StagedFiles(state.profiles, changes, file.parent, followed=True)
 
 
 def _refusal(refusal: NeuronodeError, verdict: PolicyVerdict) -> Problem:

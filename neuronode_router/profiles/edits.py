@@ -26,6 +26,8 @@ class StagedFiles:
     profiles: ProfileSet
     changes: tuple[FileChange, ...]
     directory: Path
+    followed: bool = False
+    """Whether a worker puts in force what the files say, whenever that is: then nobody needs to be told."""
     _intent: Path | None = field(default=None, init=False)
 
     def publish(self) -> None:
@@ -66,7 +68,7 @@ class StagedFiles:
 
     def leave(self) -> None:
         """Leave what was published to the next reader, who will know whether it was committed. Never raises."""
-        if self._intent is not None:
+        if self._intent is not None or self.followed:
             return
         try:
             self._intent = declare(self.directory, self.changes, self.profiles.digest)

@@ -6,11 +6,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
+from neuronode_router.control import store as store_module
 from neuronode_router.control.manager import FILES
-from neuronode_router.errors import StoreUnavailable
+from neuronode_router.domain.audit import Actor
+from neuronode_router.errors import CommitUnknown, StoreUnavailable
+from neuronode_router.policy.document import Policy
+from neuronode_router.policy.file import parse_policy
+from neuronode_router.profiles.intent import intents
 from tests.support.policy_host import FileHost
 
+ANNA = Actor("anna")
 NIGHT = "default: balanced\nschedule:\n  - {name: all, zone: UTC, then: {profile: premium}}\n"
 DAY = NIGHT.replace("premium", "cost_effective")
 
@@ -165,3 +172,62 @@ async def test_a_file_that_could_not_be_read_for_a_moment_is_no_problem_after_it
 
 def _unavailable(_digest: str) -> int:
     raise StoreUnavailable("The store does not answer.")
+
+
+@pytest.mark.parametrize("text", ["schedule: 1\n", DAY, ""])
+async def test_what_is_put_is_written_over_another_file(host: FileHost, text: str) -> None:
+    """Though it is in force already: a broken file, or one with another policy, would be an old copy."""
+    await host.write(NIGHT)
+    policy = await host.policies.in_force()
+    host.path.write_text(text)
+    receipt = await host.policies.write(policy, actor=ANNA, wait="none")
+
+    assert receipt.changed
+    assert parse_policy(host.path.read_bytes())[0] == policy
+    await host.settle()
+    assert (await host.wants(), host.codes()) == ("premium", [])
+    assert host.store.audit.verify() == host.store.revision() == receipt.revision
+
+
+async def test_a_file_that_says_the_same_keeps_its_comments(host: FileHost) -> None:
+    """Who puts what is in force and in the file changes nothing."""
+    await host.write(f"# by hand\n{NIGHT}")
+    receipt = await host.policies.write(await host.policies.in_force(), actor=ANNA, wait="none")
+
+    assert not receipt.changed
+    assert host.path.read_text().startswith("# by hand")
+
+
+async def test_an_empty_policy_takes_a_broken_file_away(host: FileHost) -> None:
+    """Also where none is in force."""
+    await host.write("{")
+    assert len(host.codes()) == 1
+    await host.policies.write(Policy(), actor=ANNA, wait="none")
+    await host.settle()
+
+    assert not host.path.exists()
+    assert (await host.wants(), host.codes()) == ("", [])
+
+
+@pytest.mark.parametrize("committed", [True, False])
+async def test_a_put_whose_commit_nobody_answered_leaves_no_files(
+    host: FileHost, monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    """What the file says is put in force by who follows it, if it is not; nothing else lies beside it."""
+    await host.write(NIGHT)
+    policy, _ = parse_policy(DAY.encode())
+    assert policy is not None
+
+    def unanswered(connection: Connection) -> None:
+        connection.commit() if committed else connection.rollback()
+        raise CommitUnknown("It is gone.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store_module, "commit", unanswered)
+        with pytest.raises(CommitUnknown):
+            await host.policies.write(policy, actor=ANNA, wait="none")
+    await host.settle()
+
+    assert await host.wants() == "cost_effective"
+    assert intents(host.path.parent) == []
+    assert host.store.audit.verify() == host.store.revision()
