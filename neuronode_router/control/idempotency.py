@@ -26,6 +26,15 @@ class Idempotency:
     fingerprint: str
 
 
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What a key led to."""
+
+    revision: int
+    changed: bool
+    """Whether the request made that revision; else it found nothing to do there."""
+
+
 class IdempotencyKeys:
     """The table of keys. `clock` is Unix time in seconds. Methods block and may raise `StoreUnavailable`."""
 
@@ -33,13 +42,15 @@ class IdempotencyKeys:
         self._database = database
         self._clock = clock
 
-    def recall(self, wanted: Idempotency, *, actor: str) -> int | None:
-        """Return the revision this key led to, or None. Raises `IdempotencyMismatch` for another request's key."""
+    def recall(self, wanted: Idempotency, *, actor: str) -> Recalled | None:
+        """Return what this key led to, or None. Raises `IdempotencyMismatch` for another request's key."""
         with self._database.reading() as connection:
             return self._find(connection, wanted, actor)
 
-    def claim(self, connection: Connection, wanted: Idempotency, *, actor: str, revision: int) -> None:
-        """Write the key within the caller's transaction, which holds the lock of the state row.
+    def claim(
+        self, connection: Connection, wanted: Idempotency, *, actor: str, revision: int, changed: bool = True
+    ) -> None:
+        """Write the key within the caller's transaction, which holds the lock of the state row. `changed`: `Recalled`.
 
         Raises `IdempotencyMismatch` when somebody else used the key since `recall`.
         """
@@ -52,12 +63,12 @@ class IdempotencyKeys:
                 key=wanted.key,
                 actor=actor,
                 fingerprint=wanted.fingerprint,
-                revision=revision,
+                revision=revision if changed else -revision,
                 at=self._clock(),
             )
         )
 
-    def _find(self, connection: Connection, wanted: Idempotency, actor: str) -> int | None:
+    def _find(self, connection: Connection, wanted: Idempotency, actor: str) -> Recalled | None:
         mine = (idempotency.c.key == wanted.key) & (idempotency.c.actor == actor)
         fresh = idempotency.c.at >= self._clock() - LIFETIME_SECONDS
         row = connection.execute(select(idempotency).where(mine & fresh)).one_or_none()
@@ -65,4 +76,4 @@ class IdempotencyKeys:
             return None
         if row.fingerprint != wanted.fingerprint:
             raise IdempotencyMismatch("The Idempotency-Key was used before with a different request.")
-        return int(row.revision)
+        return Recalled(abs(row.revision), row.revision > 0)

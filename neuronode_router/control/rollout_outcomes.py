@@ -16,6 +16,7 @@ from sqlalchemy import Connection, delete, select
 
 from neuronode_router.domain.names import AUTO
 from neuronode_router.domain.rollouts import Arm
+from neuronode_router.errors import CommitUnknown
 from neuronode_router.rollouts.facts import AnswerOutcome
 from neuronode_router.storage.database import Database
 from neuronode_router.storage.inserting import add_counts
@@ -104,12 +105,17 @@ class RolloutOutcomes:
                 self._waiting.append(_Heard(call_id, outcome, self._clock()))
 
     async def share(self) -> None:
-        """Count what was heard of calls that usage knows by now. Raises `StoreUnavailable`; then nothing is lost."""
+        """Count what was heard of calls that usage knows by now. Raises `StoreUnavailable`: then it is counted later.
+
+        After `CommitUnknown` it is not: it may be counted already, and an answer that counts twice accuses an arm.
+        """
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, deque(maxlen=MOST_WAITING)
         try:
             early = await in_thread(self._count, list(waiting))
+        except CommitUnknown:
+            raise
         except BaseException:
             self._waiting.extendleft(reversed(waiting))
             raise

@@ -162,6 +162,17 @@ class ControlStore:
         self._fault("committed")
         return entry
 
+    def claim(self, wanted: Idempotency, *, actor: str, revision: int) -> None:
+        """Keep the key of a request that found nothing to do: sent again it does nothing, whatever others have done.
+
+        Raises `RevisionConflict` when the current revision is not `revision` any more, and `IdempotencyMismatch`.
+        """
+        with self.database.writing() as connection:
+            current = connection.execute(_LOCKED).one().revision
+            if current != revision:
+                raise RevisionConflict(expected=revision, actual=current)
+            self.keys.claim(connection, wanted, actor=actor, revision=revision, changed=False)
+
     @contextmanager
     def standstill(self) -> Iterator[str | None]:
         """Hold the lock of commits, so that nobody commits or publishes; yields the digest that is in force."""

@@ -28,7 +28,7 @@ from neuronode_router.domain.profiles import alias_map, task_changes
 from neuronode_router.domain.rollouts import canary_text
 from neuronode_router.domain.state import ControlState
 from neuronode_router.domain.steering import NOT_STEERED, Hold, Steering, steering_text
-from neuronode_router.errors import NotReady, RevisionConflict
+from neuronode_router.errors import NotReady, RevisionConflict, UnknownRevision
 
 logger = logging.getLogger(__name__)
 
@@ -65,9 +65,13 @@ def carry_out(store: ControlStore, order: ChangeOrder, prepare: Prepare) -> Chan
         target = prepare(before)
         target = replace(target, steering=_steered(order, before, target))
         outcome = _compare(replace(order, moves=order.moves or is_dropped(before, target)), before, target)
-        if order.dry_run or not outcome.changed:
+        if order.dry_run:
             return outcome
         try:
+            if not outcome.changed:
+                if order.idempotency is not None:
+                    store.claim(order.idempotency, actor=order.actor.name, revision=revision)
+                return outcome
             entry = store.commit(_proposal(outcome, target, revision))
         except RevisionConflict as conflict:
             if order.if_match is not None:
@@ -89,10 +93,18 @@ def require_state(state: ControlState | None) -> ControlState:
 def _recall(store: ControlStore, order: ChangeOrder) -> ChangeResult | None:
     if order.idempotency is None:
         return None
-    revision = store.keys.recall(order.idempotency, actor=order.actor.name)
-    if revision is None:
+    found = store.keys.recall(order.idempotency, actor=order.actor.name)
+    if found is None:
         return None
-    entry = store.audit.page(AuditQuery(limit=1, before=revision + 1))[0]
+    entries = store.audit.page(AuditQuery(limit=1, before=found.revision + 1))
+    if not entries:
+        message = f"What this Idempotency-Key led to, revision {found.revision}, has been archived."
+        raise UnknownRevision(message, fix="Nothing is done again. The archive has the row; use a fresh key.")
+    entry = entries[0]
+    if not found.changed:
+        there = store.read_at(found.revision)
+        target = ChangeTarget(there.active, there.profiles, there.bindings)
+        return ChangeResult(order, there, target, (), changed=False, entry=None, replayed=True)
     return ChangeResult(order, None, None, entry.changes, changed=True, entry=entry, replayed=True)
 
 

@@ -64,6 +64,8 @@ class Database:
         self._engine = _sqlite_engine(self._url) if self._sqlite else _postgres_engine(self._url)
         self._migrated = False
         self._migrating = threading.Lock()
+        self._failed = 0
+        """How many first connections failed."""
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -109,12 +111,24 @@ class Database:
     def _ensure_migrated(self) -> None:
         if self._migrated:
             return
+        failed = self._failed
         with self._migrating:
-            if not self._migrated:
+            if self._migrated:
+                return
+            if (
+                self._failed != failed
+            ):  # another attempt would take as long, and one after the other ever longer
+                raise StoreUnavailable(
+                    "The control state's database has just failed another call that was waited for."
+                )
+            try:
                 if self._sqlite and self._url.database:
                     _make_file(Path(self._url.database))
                 _migrate(self._engine, lock=not self._sqlite)
-                self._migrated = True
+            except BaseException:
+                self._failed += 1
+                raise
+            self._migrated = True
 
 
 def commit(connection: Connection) -> None:

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import create_engine, inspect, make_url, text
 
 from neuronode_router.control.audit import AuditQuery, read_copy
-from neuronode_router.control.idempotency import Idempotency
+from neuronode_router.control.idempotency import Idempotency, Recalled
 from neuronode_router.control.store import ControlStore, Proposal
 from neuronode_router.control.workers import ServedRevision, WorkerIdentity
 from neuronode_router.domain.audit import Actor
@@ -405,12 +405,24 @@ class TestIdempotency:
 
         store.commit(propose(0, idempotency=wanted))
 
-        assert store.keys.recall(wanted, actor="anna") == 1
+        assert store.keys.recall(wanted, actor="anna") == Recalled(1, changed=True)
         assert store.keys.recall(wanted, actor="bert") is None
         now[0] += 24 * 3600 + 1
         assert store.keys.recall(wanted, actor="anna") is None
         store.commit(propose(1, idempotency=wanted))
-        assert store.keys.recall(wanted, actor="anna") == 2
+        assert store.keys.recall(wanted, actor="anna") == Recalled(2, changed=True)
+
+    def test_a_request_that_found_nothing_to_do_keeps_its_key(self, store: ControlStore) -> None:
+        """It is told apart from the request that made the revision; at another revision it is to look anew."""
+        wanted = Idempotency("k", "f" * 64)
+        store.commit(propose(0))
+        store.claim(wanted, actor="anna", revision=1)
+
+        assert store.keys.recall(wanted, actor="anna") == Recalled(1, changed=False)
+        with pytest.raises(IdempotencyMismatch):
+            store.claim(wanted, actor="anna", revision=1)
+        with pytest.raises(RevisionConflict):
+            store.claim(Idempotency("other", "f" * 64), actor="anna", revision=0)
 
     def test_another_request_with_the_same_key_is_refused(self, store: ControlStore) -> None:
         """A key belongs to one request."""
