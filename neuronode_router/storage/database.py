@@ -109,9 +109,11 @@ class Database:
         self._engine.dispose()
 
     def _ensure_migrated(self) -> None:
-        if self._migrated:
-            return
-        failed = self._failed
+        if not self._migrated:
+            self._migrate_once(self._failed)
+
+    def _migrate_once(self, failed: int) -> None:
+        """Migrate, unless another caller did meanwhile; `failed` is how many had failed when this one came."""
         with self._migrating:
             if self._migrated:
                 return
