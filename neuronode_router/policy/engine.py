@@ -62,9 +62,12 @@ class PolicyVerdict:
     profile_why: str
     """Why that profile."""
     hold: Hold | None
+    """Who holds what now."""
     bends: tuple[Bend, ...]
     bends_why: tuple[str, ...] = ()
     """What each bend does and why."""
+    kept: Hold | None = None
+    """A hold that is over, and kept for what was active before."""
 
     @property
     def why(self) -> str:
@@ -73,7 +76,7 @@ class PolicyVerdict:
 
     def steering(self, before: Steering) -> Steering:
         """Return what becomes of the steering."""
-        return Steering(before.policy, self.hold, self.bends)
+        return Steering(before.policy, self.hold or self.kept, self.bends)
 
     def differs(self, situation: Situation) -> bool:
         """Return whether something is to be done."""
@@ -100,14 +103,13 @@ class PreviewStretch:
 def decide(policy: Policy, memory: Memory, situation: Situation, *, now: float) -> PolicyVerdict:
     """Return what should be active at `now`, Unix time. Never raises."""
     hold = _held(situation, now)
-    kept = hold or _coming_back(situation)
     wishes = list(_wishes(policy, memory, situation, hold, now))
     profile, level, why = _profile(policy, wishes, situation, hold)
     bends = _bends(wishes, situation, hold)
     bends_why = tuple(
         f"{_what(bend)}: {_KINDS[_level(bend, policy)]} {bend.by}{_because(bend, memory)}" for bend in bends
     )
-    return PolicyVerdict(profile, level, why, kept, bends, bends_why)
+    return PolicyVerdict(profile, level, why, hold, bends, bends_why, _coming_back(situation))
 
 
 def undecided(situation: Situation, why: str) -> PolicyVerdict:
@@ -119,7 +121,7 @@ def undecided(situation: Situation, why: str) -> PolicyVerdict:
 def without_profile(verdict: PolicyVerdict, situation: Situation) -> PolicyVerdict:
     """Return a verdict that leaves the profile, and who holds it, as they are: another one is refused. Never raises."""
     why = f"stays, {verdict.profile} is refused"
-    return replace(verdict, profile=situation.active, hold=situation.steering.hold, profile_why=why)
+    return replace(verdict, profile=situation.active, profile_why=why, kept=situation.steering.hold)
 
 
 def acting(policy: Policy, verdict: PolicyVerdict, situation: Situation) -> Level:
