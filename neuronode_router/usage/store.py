@@ -14,7 +14,7 @@ from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, insert, select, update
 
 from neuronode_router.storage.database import Database
 from neuronode_router.storage.tables import usage
@@ -22,7 +22,7 @@ from neuronode_router.storage.tables import usage_batch as batches
 from neuronode_router.storage.tables import usage_request as requests
 from neuronode_router.usage.buffer import Batch
 from neuronode_router.usage.finished import FinishedRequest, UsageKey, newest
-from neuronode_router.usage.periods import DAY, MINUTE, TimeSpan
+from neuronode_router.usage.periods import DAY, HOUR, MINUTE, TimeSpan
 from neuronode_router.usage.sums import ADDED, NANO, Sums
 
 GATE = ""
@@ -101,7 +101,7 @@ class UsageStore:
 
     def collect(self, span: TimeSpan, *, team: str | None = None) -> Rows:
         """Return the sums of all keys that began in `span`; only those of `team` where it is given."""
-        wanted = select(*_COLUMNS).where(usage.c.start >= span.since, usage.c.start < span.until)
+        wanted = select(*_COLUMNS).where(*_since(span.since), usage.c.start < span.until)
         if team is not None:
             wanted = wanted.where(usage.c.team == team)
         found: Rows = {}
@@ -119,7 +119,7 @@ class UsageStore:
         committed, Unix time.
         """
         wanted = select(*_COLUMNS).where(
-            usage.c.start >= int(since) - DAY, usage.c.arm != "", usage.c.revision >= revision
+            *_since(since - DAY), usage.c.arm != "", usage.c.revision >= revision
         )
         found: dict[UsageKey, Sums] = {}
         with self._database.reading() as connection:
@@ -134,7 +134,7 @@ class UsageStore:
         names = ("task", "tier", "chosen_group", "served_group", "reason")
         columns = [usage.c[name] for name in names]
         sums = (func.sum(usage.c.prompt_tokens), func.sum(usage.c.cached_tokens))
-        wanted = select(*columns, *sums).where(usage.c.start >= int(since)).group_by(*columns)
+        wanted = select(*columns, *sums).where(*_since(since)).group_by(*columns)
         with self._database.reading() as connection:
             found = connection.execute(wanted).all()
         return {
@@ -146,14 +146,14 @@ class UsageStore:
 
     def costs_by_team(self, since: float) -> dict[str, float]:
         """Return what each team has cost from `since` (Unix seconds) on, in USD; unpriced use counts nothing."""
-        wanted = select(usage.c.team, func.sum(usage.c.cost_nano)).where(usage.c.start >= int(since))
+        wanted = select(usage.c.team, func.sum(usage.c.cost_nano)).where(*_since(since))
         with self._database.reading() as connection:
             found = connection.execute(wanted.group_by(usage.c.team)).all()
         return {team: int(cost) / NANO for team, cost in found if team}
 
     def cost(self, since: float, *, team: str | None = None) -> float:
         """Return what was spent from `since` (Unix seconds) on, in USD, by a team or by all. Unpriced use is 0."""
-        wanted = select(func.coalesce(func.sum(usage.c.cost_nano), 0)).where(usage.c.start >= int(since))
+        wanted = select(func.coalesce(func.sum(usage.c.cost_nano), 0)).where(*_since(since))
         if team is not None:
             wanted = wanted.where(usage.c.team == team)
         with self._database.reading() as connection:
@@ -221,6 +221,11 @@ class UsageStore:
             _merge(connection, into, together)
             connection.execute(delete(usage).where(*within))
         return True
+
+
+def _since(at: float) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Return what holds for rows from a Unix time on; by naming all periods the primary key finds them."""
+    return usage.c.period.in_((MINUTE, HOUR, DAY)), usage.c.start >= int(at)
 
 
 def _merge(connection: Connection, period: int, rows: Mapping[tuple[int, UsageKey], Sums]) -> None:
