@@ -230,8 +230,8 @@ class PolicyUnreadable(StoreUnavailable):
     """
 
     fix = (
-        "Run the same release on every host, with the same time zones (the system's tzdata); or put another policy in "
-        "force: PUT /admin/policy, or the policy file."
+        "Run the same release on every host, with the same time zones (the system's tzdata); or write another policy "
+        "into the policy file."
     )
 
 
