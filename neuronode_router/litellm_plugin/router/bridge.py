@@ -58,6 +58,10 @@ class RouterBridge(Protocol):
         """Return whether a deployment has this id."""
         ...
 
+    def deployment(self, deployment_id: str) -> Entry | None:
+        """Return the entry of this id, the very object that `entries` holds; None where there is none."""
+        ...
+
     def aliases(self) -> AliasTable:
         """Return the alias map. It must not be edited."""
         ...
@@ -137,6 +141,12 @@ class OfficialRouter:
         router = self._router()
         return router is not None and bool(router.registry().has_deployment(deployment_id))
 
+    def deployment(self, deployment_id: str) -> Entry | None:
+        """Return the entry of this id."""
+        router = self._router()
+        found: Entry | None = None if router is None else router.registry().deployment_dict(deployment_id)
+        return found
+
     def aliases(self) -> AliasTable:
         """Return the alias map."""
         router = self._router()
@@ -200,7 +210,7 @@ class OfficialRouter:
     def allowed_seconds(self, deployment_id: str, *, streams: bool) -> float | None:
         """Return the time-out of the deployment, else of the router."""
         router = self._router()
-        entry = None if router is None else router.registry().deployment_dict(deployment_id)
+        entry = self.deployment(deployment_id)
         if router is None or entry is None:
             return None
         return timeouts.first_seconds(
