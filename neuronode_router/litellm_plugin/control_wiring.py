@@ -33,7 +33,7 @@ from neuronode_router.domain.receipts import CacheLoss, Receipt
 from neuronode_router.errors import NeuronodeError, Problem
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.admission import Admission
-from neuronode_router.litellm_plugin.model_table import ModelTable
+from neuronode_router.litellm_plugin.model_table import ModelTable, stores_in_database
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
 from neuronode_router.litellm_plugin.router.applier import SnapshotApplier
 from neuronode_router.litellm_plugin.router.bridge import AliasTable, RouterBridge
@@ -167,7 +167,7 @@ class ControlWiring:
         """Where LiteLLM re-reads its file every 30 s it would put a rendered, older map back over ours."""
         if self._settings.render != "auto":
             return self._settings.render == "on"
-        return not (self._proxy.general_settings or {}).get("store_model_in_db")
+        return not stores_in_database(self._proxy)
 
     async def _bootstrap(self) -> None:
         """Make the files the first revision. What goes wrong here the watcher meets again, shows and retries."""
