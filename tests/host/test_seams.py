@@ -34,7 +34,7 @@ from neuronode_router.litellm_plugin.router.location import Locations
 from neuronode_router.litellm_plugin.seams import Part
 from neuronode_router.routing.snapshot import build_snapshot
 from tests.host.admitted import keeper_over
-from tests.host.routers import add, bridged, change, group_of, remove
+from tests.host.routers import bridged, change, group_of
 from tests.support.control import make_profile
 
 GROUPS = ("chat_premium", "chat_balanced")
@@ -209,45 +209,6 @@ def test_facts_and_serving_group_come_from_the_live_list(router: Any) -> None:
     assert deployments.served_by({"model_id": "id-chat_balanced"}) == ("chat_balanced", True)
     assert deployments.served_by({"model_id": "gone"}) == (None, False)
     assert deployments.served_by({}) == (None, False)
-
-
-def test_a_deployment_that_litellm_renamed_and_moved_is_what_it_is_now(router: Any) -> None:
-    """LiteLLM edits under the same id: no question of ours is answered with what stood there before."""
-    deployments, known = Deployments(bridged(router)), "id-chat_balanced"
-    aliases = frozenset[str]()
-
-    def told() -> tuple[object, ...]:
-        return (
-            deployments.group_of(known),
-            deployments.served_by({"model_id": known}),
-            deployments.maker_of(known),
-            deployments.embedded_groups(),
-            deployments.facts(aliases).groups,
-        )
-
-    before = told()
-    edited = entry("chat_balanced") | {"model_name": "chat_renamed"}
-    edited["litellm_params"] = {**edited["litellm_params"], "api_base": "http://127.0.0.1:10"}
-    edited["model_info"] = {"id": known}
-    add(router, edited)
-    group, served, maker, embedded, groups = told()
-
-    assert before[:2] == ("chat_balanced", ("chat_balanced", True))
-    assert (group, served, embedded) == ("chat_renamed", ("chat_renamed", False), ())
-    assert groups == {"chat_premium", "chat_renamed"}
-    assert None is not maker != before[2]
-
-
-def test_what_litellm_drops_while_it_answers_keeps_its_last_group(router: Any) -> None:
-    """An answer that comes after its deployment was deleted is told and counted as that group's."""
-    deployments, known = Deployments(bridged(router)), "id-chat_balanced"
-    deployments.group_of(known)
-
-    remove(router, known)
-
-    assert deployments.group_of(known) == "chat_balanced"
-    assert deployments.served_by({"model_id": known}) == ("chat_balanced", True)
-    assert deployments.maker_of(known) is None
 
 
 @pytest.mark.parametrize(

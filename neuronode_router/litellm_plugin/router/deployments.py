@@ -19,6 +19,9 @@ from neuronode_router.litellm_plugin.router.location import Locations
 EMBEDDED_MARK = "neuronode_embedded"
 """`model_info` entry of a deployment that is the built-in tiny model."""
 
+TEAM_NAME = "team_public_model_name"
+"""`model_info` entry of a team's own deployment: the name that the team asks for."""
+
 
 class Deployments:
     """A view of the router's model list: what it tells of a deployment is what LiteLLM has under the id now.
@@ -45,7 +48,8 @@ class Deployments:
     def group_of(self, deployment_id: str) -> str | None:
         """Return the group of a deployment, None where the router has none of this id; clients may name any.
 
-        Of one that LiteLLM has dropped while it answered it is the last one.
+        Of one that LiteLLM has dropped while it answered it is the last one. It is for rules: a team's own deployment
+        is in a group of its own.
         """
         entry = self._entry(deployment_id)
         return None if entry is None else str(entry["model_name"])
@@ -64,12 +68,19 @@ class Deployments:
         )
 
     def served_by(self, call_info: Mapping[str, Any]) -> tuple[str | None, bool]:
-        """Return (group, embedded) of the deployment that answered, (None, False) where LiteLLM names none."""
+        """Return (group, embedded) of the deployment that answered, (None, False) where LiteLLM names none.
+
+        It is for telling and counting: a team's own deployment is told by the name that the team asks for.
+        """
         deployment_id = call_info.get("model_id")
         if not isinstance(deployment_id, str) or not deployment_id:
             return None, False
         entry = self._entry(deployment_id)
-        return (None, False) if entry is None else (str(entry["model_name"]), _is_embedded(entry))
+        return (None, False) if entry is None else (_told(entry), _is_embedded(entry))
+
+    def team_names(self) -> frozenset[str]:
+        """Return the names by which teams ask for deployments of their own."""
+        return frozenset(name for entry in self._bridge.entries() if (name := team_name(entry)) is not None)
 
     def _entry(self, deployment_id: str) -> Entry | None:
         live = self._bridge.deployment(deployment_id)
@@ -94,3 +105,17 @@ def _maker(name: str, provider: str | None, base: str | None) -> str:
 
 def _is_embedded(entry: Mapping[str, Any]) -> bool:
     return bool((entry.get("model_info") or {}).get(EMBEDDED_MARK))
+
+
+def team_name(entry: Mapping[str, Any]) -> str | None:
+    """Return the name by which a team asks for a deployment of its own, None for what is no team's."""
+    about = entry.get("model_info")
+    name = about.get(TEAM_NAME) if isinstance(about, Mapping) and about.get("team_id") else None
+    return name if isinstance(name, str) and name else None
+
+
+def _told(entry: Mapping[str, Any]) -> str:
+    """LiteLLM makes a group of its own for what a team adds, and shows the team's name in its place."""
+    group, name = str(entry["model_name"]), team_name(entry)
+    made = name is not None and group.startswith(f"model_name_{entry['model_info']['team_id']}_")
+    return name if name is not None and made else group
