@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,26 @@ _BY_HAND = "Correct the file by hand; it is rendered again at the next switch."
 _one_thread = threading.Lock()
 
 
-def render_revision(
-    path: Path, mark: Path, *, aliases: Mapping[str, str], profile: str, revision: int
-) -> bool:
-    """Make the configuration at `path` say what `revision` says, unless this host rendered it or a newer one already.
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A revision and when it was committed: another store counts its revisions anew."""
 
-    Returns whether its bytes changed. `mark` is a file beside the host's state: it remembers the revision, the bytes
+    revision: int = 0
+    committed_at: float = 0.0
+    """Unix time in seconds, clock of the host that committed."""
+
+    def is_settled_by(self, other: Moment) -> bool:
+        """Return whether `other` is this one, or a newer one by both."""
+        newer = other.revision > self.revision and other.committed_at >= self.committed_at
+        return newer or other == self
+
+
+def render_revision(
+    path: Path, mark: Path, *, aliases: Mapping[str, str], profile: str, moment: Moment
+) -> bool:
+    """Make the configuration at `path` say what was committed, unless this host rendered that or a newer one already.
+
+    Returns whether its bytes changed. `mark` is a file beside the host's state: it remembers the moment, the bytes
     it was rendered into (a file that was replaced since is rendered again) and the names we own, so that a task alias
     that is dropped later leaves the configuration even after a restart. Raises `RenderFailed`.
     """
@@ -46,10 +60,10 @@ def render_revision(
         real = path.resolve(strict=True)
         with _one_at_a_time(real.parent):
             last = _Mark.read(mark)
-            if last.revision >= revision and last.file == _signature(real):
+            if moment.is_settled_by(last.moment) and last.file == _signature(real):
                 return False
             changed = _render(real, aliases=aliases, managed=last.managed | aliases.keys(), profile=profile)
-            _Mark(revision, _signature(real), frozenset(aliases)).write(mark)
+            _Mark(moment, _signature(real), frozenset(aliases)).write(mark)
             return changed
 
 
@@ -93,7 +107,7 @@ def _reported(path: Path) -> Iterator[None]:
 class _Mark:
     """What this host rendered last."""
 
-    revision: int = 0
+    moment: Moment = Moment()
     file: str = ""
     managed: frozenset[str] = frozenset()
 
@@ -101,12 +115,13 @@ class _Mark:
     def read(cls, path: Path) -> _Mark:
         try:
             content = json.loads(path.read_text())
-            return cls(int(content["revision"]), str(content["file"]), frozenset(content["managed"]))
+            moment = Moment(int(content["revision"]), float(content.get("committed_at", 0.0)))
+            return cls(moment, str(content["file"]), frozenset(content["managed"]))
         except (OSError, ValueError, KeyError, TypeError):
             return cls()
 
     def write(self, path: Path) -> None:
-        content = {"revision": self.revision, "file": self.file, "managed": sorted(self.managed)}
+        content = {**asdict(self.moment), "file": self.file, "managed": sorted(self.managed)}
         private_files.write_text(path, json.dumps(content))
 
 
