@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from neuronode_router import private_files
-from neuronode_router.errors import RenderFailed
+from neuronode_router.errors import RenderFailed, SettingsError
 from neuronode_router.profiles.atomic import replace_unchanged
+from neuronode_router.profiles.configuration import merged
 from neuronode_router.profiles.splice import NotUnderstood, mapping_of, revise
 
 if sys.platform != "win32":
@@ -27,6 +28,9 @@ if sys.platform != "win32":
 ATTEMPTS = 5
 LOCK_SECONDS = 5.0
 LOCK_RETRY_SECONDS = 0.01
+
+SECTIONS = ("router_settings", "profile_settings")
+"""What is written of a configuration."""
 
 _BY_HAND = "Correct the file by hand; it is rendered again at the next switch."
 
@@ -62,7 +66,8 @@ def render_revision(
             last = _Mark.read(mark)
             if moment.is_settled_by(last.moment) and last.file == _signature(real):
                 return False
-            changed = _render(real, aliases=aliases, managed=last.managed | aliases.keys(), profile=profile)
+            managed = last.managed | aliases.keys()
+            changed = _render(path, real, aliases=aliases, managed=managed, profile=profile)
             _Mark(moment, _signature(real), frozenset(aliases)).write(mark)
             return changed
 
@@ -77,18 +82,38 @@ def render_config(path: Path, *, aliases: Mapping[str, str], managed: Collection
     with _reported(path):
         real = path.resolve(strict=True)
         with _one_at_a_time(real.parent):
-            return _render(real, aliases=aliases, managed=managed, profile=profile)
+            return _render(path, real, aliases=aliases, managed=managed, profile=profile)
 
 
-def _render(real: Path, *, aliases: Mapping[str, str], managed: Collection[str], profile: str) -> bool:
+def _render(
+    path: Path, real: Path, *, aliases: Mapping[str, str], managed: Collection[str], profile: str
+) -> bool:
     for _ in range(ATTEMPTS):
         before = real.read_bytes()
+        _require_own(path, before.decode())
         after = rendered(before.decode(), aliases=aliases, managed=managed, profile=profile).encode()
         if after == before:
             return False
         if replace_unchanged(real, before=before, after=after):
             return True
     raise RenderFailed(f"{real.name} was not rewritten: something else keeps changing it.")
+
+
+def _require_own(path: Path, text: str) -> None:
+    """Raise `RenderFailed` where LiteLLM takes a section that we write from a file that `path` includes."""
+    own = mapping_of(text)
+    if not own.get("include"):
+        return
+    try:
+        whole = merged(own, path)
+    except SettingsError as error:
+        raise RenderFailed(f"{path.name} was not rewritten: {error}", fix=_BY_HAND) from error
+    for section in SECTIONS:
+        if whole.get(section) != own.get(section):
+            raise RenderFailed(
+                f"{path.name} was not rewritten: a file that it includes has {section}, which LiteLLM takes instead.",
+                fix=f"Move {section} into {path.name}, or set NEURONODE_RENDER=off.",
+            )
 
 
 @contextlib.contextmanager

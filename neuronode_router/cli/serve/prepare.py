@@ -23,7 +23,6 @@ from neuronode_router.cli.effective import (
     dump_config,
     effective_config,
     make_plan,
-    read_config,
 )
 from neuronode_router.cli.serve.backends import find_backends
 from neuronode_router.cli.serve.embedded import EmbeddedAddress, find_weights
@@ -34,6 +33,7 @@ from neuronode_router.control.store import ControlStore
 from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.errors import ProfilesInvalid, SettingsError
 from neuronode_router.metrics.catalogue import DIRECTORY_VARIABLE
+from neuronode_router.profiles.configuration import read_config
 from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.settings import Settings, variable
 
