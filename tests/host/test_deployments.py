@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import copy
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from litellm.proxy._types import UserAPIKeyAuth
 
-from neuronode_router.domain.decisions import Decision, Reason
-from neuronode_router.litellm_plugin.hooks.offers import NameOffer, Offers
-from neuronode_router.litellm_plugin.listing import listings
 from neuronode_router.litellm_plugin.router.deployments import Deployments
-from neuronode_router.routing.offer import Guarantee
 from tests.host.routers import add, bridged, remove, router
 from tests.host.test_seams import GROUPS, entry
 
@@ -78,18 +71,3 @@ def test_a_teams_own_deployment_is_told_by_the_teams_name(live: Any) -> None:
     assert deployments.group_of("id-model_name_ours_7d0f") == "model_name_ours_7d0f"
     assert deployments.served_by({"model_id": "id-given"}) == ("given", False)
     assert deployments.team_names() == {"chat_premium", "chat"}
-
-
-def test_a_listing_leaves_a_teams_own_deployment_as_it_is() -> None:
-    """LiteLLM shows it under the team's name, and stores a form as it was shown: only our own `chat` is amended."""
-    decision = Decision("chat", "chat_premium", Reason.ACTIVE_PROFILE, revision=3, profile="p", task="chat")
-    offers = SimpleNamespace(
-        of=lambda _, names: {"chat": NameOffer(decision, ("g",), Guarantee())} if names else {}
-    )
-    rows = [of_team("chat", group="chat"), of_team("other", group="chat")]
-    before = copy.deepcopy(rows)
-
-    listings(cast(Offers, offers)).amend({"data": rows}, UserAPIKeyAuth())
-
-    assert rows[0] == before[0]
-    assert rows[1]["litellm_params"] == {"model": "g"}

@@ -39,6 +39,12 @@ OVERRIDE = "routing_strategy"
 """Entry of a request that brings a strategy of its key or team."""
 
 
+def group_in(target: object) -> str | None:
+    """Return the group that an entry of LiteLLM's map leads to, None where it is none."""
+    group = target.get("model") if isinstance(target, Mapping) else target
+    return group if isinstance(group, str) else None
+
+
 class RouterBridge(Protocol):
     """What is asked of a router. Nothing here waits; what LiteLLM raises goes on."""
 
