@@ -58,6 +58,8 @@ class Call:
     limits: CallerLimits
     gone: Callable[[], Awaitable[None]]
     """Waits until the client has hung up."""
+    path: str = ""
+    """Where it was sent to, under whichever prefix."""
 
     def count(self) -> None:
         """Count the call as a write. Raises `RequestError` (429) beyond the write limit."""
@@ -125,7 +127,7 @@ def guarded_route(
                     # Before the body is read: nobody unknown may make us wait or keep anything.
                     principal = await admin.authenticate(Request(scope, _replay(b"")))
                     body = await read_body(request, max_body)
-                    call = Call(admin, principal, limits, partial(_gone, request))
+                    call = Call(admin, principal, limits, partial(_gone, request), request.url.path)
                     response = await _admit(request, body, handle, call)
                 except NeuronodeError as error:
                     response = problem_response(error)

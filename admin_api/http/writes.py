@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Query, Request, Response
+from fastapi import Depends, Header, Query, Response
 
 from admin_api.http.guard import Call, LimitedCaller, Writer, etag
 from admin_api.http.problems import InvalidRequestError, RequestError
@@ -101,15 +101,16 @@ def present(receipt: Receipt, response: Response) -> ReceiptDocument:
 
 
 async def begun(
-    receipt: Receipt, response: Response, *, under: str, name_at: Callable[[int], Awaitable[str | None]]
+    receipt: Receipt, response: Response, *, call: Call, name_at: Callable[[int], Awaitable[str | None]]
 ) -> ReceiptDocument:
     """Return the receipt of what has begun something of its own, whose address the header Location tells.
 
-    `name_at` tells from a revision what that is called, None where it is gone again.
+    That is a name under the path of the `call`; `name_at` tells from a revision what that is called, None where it
+    is gone again.
     """
     name = None if receipt.dry_run else await name_at(receipt.revision)
     if name is not None:
-        response.headers["Location"] = f"/admin/{under}/{name}"
+        response.headers["Location"] = f"{call.path}/{name}"
     return present(receipt, response)
 
 
@@ -133,19 +134,9 @@ async def _edit(write: Annotated[Write, Depends(_admins)]) -> Write:
     return write
 
 
-async def _post(request: Request, write: Annotated[Write, Depends(_admins)]) -> Write:
-    # A `?dry_run=true` that was ignored would switch for real.
-    fix = "Send options as fields of the JSON body."
-    if unknown := [
-        Problem("query_unknown", "Not known here.", fix, path=f"query.{n}") for n in request.query_params
-    ]:
-        raise InvalidRequestError(unknown)
-    return write
-
-
 AnybodysWrite = Annotated[Write, Depends(_anybodys)]
 """A write whose route itself says who may make it."""
-Post = Annotated[Write, Depends(_post)]
+Post = Annotated[Write, Depends(_admins)]
 """A write of an administrator whose options are in its body."""
 Edit = Annotated[Write, Depends(_edit)]
 """A write of an administrator that must say which state it is based on; its options are in the query."""

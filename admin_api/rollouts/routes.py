@@ -36,7 +36,7 @@ async def start_rollout(write: Post, body: RolloutBody, response: Response) -> R
     options = write.options("start rollout", body.model_dump(mode="json"))
     rollouts = _rollouts(write.call)
     receipt = await rollouts.start(body.plan(), **options)
-    return await begun(receipt, response, under="rollouts", name_at=rollouts.of)
+    return await begun(receipt, response, call=write.call, name_at=rollouts.of)
 
 
 async def list_rollouts(call: Reader, query: Annotated[Paging, Query()]) -> RolloutListDocument:

@@ -37,7 +37,7 @@ async def start_shadow(write: Post, body: ShadowBody, response: Response) -> Rec
     options = write.options("start shadow", body.model_dump(mode="json"))
     shadows = _shadows(write.call)
     receipt = await shadows.start(body.plan(), **options)
-    return await begun(receipt, response, under="shadows", name_at=shadows.of)
+    return await begun(receipt, response, call=write.call, name_at=shadows.of)
 
 
 async def list_shadows(call: Reader, query: Annotated[ShadowPaging, Query()]) -> ShadowListDocument:

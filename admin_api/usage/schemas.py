@@ -5,13 +5,15 @@ It must not know how they are computed.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from admin_api.http.problems import InvalidRequestError
 from admin_api.http.schemas import Asked, Document, Name
 from neuronode_router.domain.names import NAME_PATTERN
 from neuronode_router.domain.receipts import WarmReport
+from neuronode_router.errors import Problem
 from neuronode_router.usage.periods import DAY, HOUR, MINUTE
 from neuronode_router.usage.prices import Basis
 from neuronode_router.usage.report import GROUPINGS
@@ -50,6 +52,9 @@ class AskedPeriod(Asked):
 
     model_config = ConfigDict(populate_by_name=True)
 
+    place: ClassVar[str] = "query"
+    """Where a request says it."""
+
     since: Moment | None = Field(default=None, alias="from")
     """Unix time in seconds."""
     until: Moment | None = Field(default=None, alias="to")
@@ -68,9 +73,17 @@ class AskedPeriod(Asked):
         return self
 
     def ends(self, now: float, *, default: float) -> tuple[float, float]:
-        """Return from and to; where `from` was left out, `default` seconds before `to`."""
+        """Return from and to; where `from` was left out, `default` seconds before `to`.
+
+        Raises `InvalidRequestError` where that begins after `now`, and nothing says until when.
+        """
         until = now if self.until is None else self.until
-        return (until - default if self.since is None else self.since), until
+        since = until - default if self.since is None else self.since
+        if since >= until:
+            fix = "Write an earlier time, or name the end with `to`."
+            problem = Problem("value_error", "It lies in the future.", fix, path=f"{self.place}.from")
+            raise InvalidRequestError([problem])
+        return since, until
 
 
 class UsageQuery(AskedPeriod):
@@ -137,6 +150,8 @@ class PlanBody(AskedPeriod):
     """The profile that the recorded requests are replayed through."""
 
     model_config = ConfigDict(strict=True, json_schema_extra={"example": {"profile": "cost_effective"}})
+
+    place: ClassVar[str] = "body"
 
     profile: Name
 

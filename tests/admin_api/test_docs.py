@@ -17,6 +17,7 @@ from admin_api.http.problems import KINDS, NO_ROUTE, TYPE_PREFIX
 from admin_api.http.writes import REPLAYED_HEADER
 from admin_api.router import ENDPOINTS, PREFIX, SECOND_PREFIX
 from neuronode_router import access
+from neuronode_router.usage.report import GROUPINGS
 from tests.admin_api.world import World
 from tests.support.web import serving
 
@@ -61,6 +62,23 @@ def test_every_header_and_parameter_is_named(world: World) -> None:
     answered = {"etag", REPLAYED_HEADER, "retry-after", "www-authenticate", "cache-control"}
 
     assert [name for name in names | answered if name.lower() not in PAGE.lower()] == []
+
+
+def test_every_word_that_a_parameter_takes_is_named(world: World) -> None:
+    """Each value of a query parameter that takes only some, and each grouping of a report."""
+    words = {
+        word
+        for methods in world.app.openapi()["paths"].values()
+        for operation in methods.values()
+        for parameter in operation.get("parameters", ())
+        if parameter["in"] == "query"
+        for schema in (parameter["schema"], *parameter["schema"].get("anyOf", ()))
+        for word in schema.get("enum", ())
+    }
+
+    named = {word for code in re.findall(r"`([^`\n]+)`", PAGE) for word in re.findall(r"\w+", code)}
+    assert "shadow" in words
+    assert sorted({*words, *GROUPINGS} - named) == []
 
 
 def test_numbers_and_words_of_the_page_are_those_of_the_code() -> None:

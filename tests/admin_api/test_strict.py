@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import time
+from inspect import signature
 from typing import Any
 
 import pytest
 
-from admin_api.router import PREFIX, SECOND_PREFIX
+from admin_api.http.endpoints import Endpoint
+from admin_api.router import ENDPOINTS, PREFIX, SECOND_PREFIX
 from tests.admin_api.world import BASE, World
 from tests.support.waiting import eventually
 
@@ -144,6 +147,75 @@ async def test_what_no_route_takes_is_a_problem_too(world: World, prefix: str) -
     ]
     assert {each.headers["content-type"] for each in (*wrong, *nowhere)} == {"application/problem+json"}
     assert [each.headers["allow"] for each in wrong] == ["GET, POST", "GET, PUT", "POST", "POST"]
+
+
+WRITES = [endpoint for endpoint in ENDPOINTS if endpoint.method != "GET"]
+
+
+@pytest.mark.parametrize("endpoint", WRITES, ids=lambda each: f"{each.method} {each.path}")
+async def test_no_write_overlooks_an_option(world: World, endpoint: Endpoint) -> None:
+    """A dry run that was overlooked would be the real thing: nothing is left unread, in the query or in a body."""
+    path, reads = PREFIX + re.sub(r"{\w+}", "team", endpoint.path), signature(endpoint.answer).parameters
+    wrong: list[dict[str, Any]] = [{"params": {"dryrun": "1"}}]
+    wrong += [] if "query" in reads else [{"params": {"dry_run": "true"}}]
+    wrong += [] if "body" in reads else [{"json": {"dry_run": True}}]
+    before = await world.manager.current()
+
+    async with world.client() as admin:
+        any_state = {"If-Match": "*"}
+        answers = [await admin.request(endpoint.method, path, headers=any_state, **each) for each in wrong]
+
+    assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(422, "invalid_request")}
+    assert (await world.manager.current()) == before
+
+
+@pytest.mark.parametrize(
+    "endpoint", [each for each in ENDPOINTS if "{" in each.path], ids=lambda each: each.path
+)
+async def test_a_name_that_no_database_keeps_is_refused(world: World, endpoint: Endpoint) -> None:
+    """With what is wrong with it, whichever database there is."""
+    path = PREFIX + re.sub(r"{(?!kind)\w+}", "%00", endpoint.path).replace("{kind}", "team")
+
+    async with world.client() as admin:
+        answer = await admin.request(endpoint.method, path)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert any("NUL" in problem["message"] for problem in answer.json()["problems"]), answer.text
+
+
+@pytest.mark.parametrize("prefix", [PREFIX, SECOND_PREFIX])
+async def test_what_began_stands_under_the_prefix_that_was_asked(world: World, prefix: str) -> None:
+    """`/admin` may be somebody else's."""
+    async with world.client() as admin:
+        begun = await admin.post(f"{prefix}/rollouts", json={"profile": "balanced"})
+        found = await admin.get(begun.headers["location"])
+
+    assert begun.headers["location"].startswith(f"{prefix}/rollouts/")
+    assert found.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/usage", None),
+        ("GET", "/usage/series", None),
+        ("GET", "/usage/residency", None),
+        ("POST", "/plan", {"profile": "balanced"}),
+    ],
+)
+async def test_a_period_that_lies_in_the_future_is_refused(
+    world: World, method: str, path: str, body: dict[str, Any] | None
+) -> None:
+    """It holds nothing, which would reassure."""
+    later = time.time() + 1e6
+    said: dict[str, Any] = {"params": {"from": later}} if body is None else {"json": {**body, "from": later}}
+
+    async with world.client() as admin:
+        answer = await admin.request(method, PREFIX + path, **said)
+
+    assert answer.status_code == 422
+    (problem,) = answer.json()["problems"]
+    assert problem["path"] == ("query.from" if body is None else "body.from")
 
 
 async def test_who_is_unknown_is_told_of_no_path(world: World) -> None:
