@@ -1,7 +1,7 @@
 """A small typed async client: ask for a task, get the answer and how it was routed.
 
-It must not know profile files, the admin API or LiteLLM: it is the openai package plus our headers. Errors are
-openai's own. The openai package is imported when a client is made, not before: it costs a second.
+It must not know profile files, the admin API or LiteLLM: it is the openai package plus our headers. Errors of
+requests are openai's own. The openai package is imported when a client is made, not before: it costs a second.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
+
+from neuronode_router.domain.keys import require_sendable
 
 if TYPE_CHECKING:
     from openai import AsyncStream
@@ -111,12 +113,13 @@ class NeuronodeClient(AbstractAsyncContextManager["NeuronodeClient"]):
     """Sends chat completions to a LiteLLM proxy that runs neuronode-router.
 
     `base_url` is the proxy's address with or without `/v1`. Further options (`timeout`, `max_retries`,
-    `http_client`, ...) go to `openai.AsyncOpenAI`.
+    `http_client`, ...) go to `openai.AsyncOpenAI`. Raises `SettingsError` for a key that cannot be sent.
     """
 
     def __init__(self, base_url: str, api_key: str, **openai_options: Any) -> None:
         from openai import AsyncOpenAI
 
+        require_sendable(api_key, "The api_key")
         address = base_url.rstrip("/")
         if not address.endswith("/v1"):
             address += "/v1"

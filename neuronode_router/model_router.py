@@ -13,6 +13,7 @@ from typing import Any, TypedDict, Unpack
 
 import httpx
 
+from neuronode_router.domain.keys import require_sendable
 from neuronode_router.domain.names import AUTO, Tier
 from neuronode_router.errors import SettingsError
 from neuronode_router.settings import Settings, process_environment
@@ -112,12 +113,13 @@ class ModelRouter(AbstractAsyncContextManager["ModelRouter"]):
 def _client(base_url: str | None, api_key: str | None) -> httpx.AsyncClient:
     environ = process_environment()
     address = base_url or environ.get("LITELLM_BASE_URL")
-    key = api_key or environ.get("LITELLM_API_KEY")
+    key = (api_key or environ.get("LITELLM_API_KEY", "")).strip()
     if not address or not key:
         raise SettingsError(
             "ModelRouter needs a proxy's address and a key.",
             fix="Pass base_url and api_key, or set LITELLM_BASE_URL and LITELLM_API_KEY.",
         )
+    require_sendable(key, "The key for ModelRouter")
     return httpx.AsyncClient(
         base_url=address.rstrip("/").removesuffix("/v1"),
         headers={"authorization": f"Bearer {key}"},

@@ -24,6 +24,8 @@ from neuronode_router.errors import NeuronodeError, NotAuthenticated, NotReady
 
 STATIC = Path(__file__).parent / "static"
 INDEX = "index.html"
+AGAIN = "again.js"
+"""Loads the page anew where a file of it is missing: under an address that every version has."""
 MAX_CLAIM_BYTES = 8192
 MEDIA_TYPES: Mapping[str, str] = {
     ".html": "text/html; charset=utf-8",
@@ -101,6 +103,10 @@ def build_ui(host: Callable[[], AdminHost], prefix: str) -> APIRouter:
     async def page(request: Request) -> Response:
         return _send(site.index, request, _headers(host, ASK_AGAIN))
 
+    @router.get(f"{prefix}/ui/{AGAIN}")
+    async def again(request: Request) -> Response:
+        return _send(site.files[AGAIN], request, _headers(host, ASK_AGAIN))
+
     @router.get(prefix + "/ui/{version}/{path:path}")
     async def file(version: str, path: str, request: Request) -> Response:
         asset = site.files.get(path)
@@ -126,7 +132,9 @@ def read_site() -> Site:
     index = contents.pop(INDEX).decode()
     # Named at once, or a browser would learn of each module only from the one that imports it.
     modules = "".join(
-        f'<link rel="modulepreload" href="{version}/{path}">' for path in contents if path.endswith(".js")
+        f'<link rel="modulepreload" href="{version}/{path}">'
+        for path in contents
+        if path.endswith(".js") and path != AGAIN
     )
     index = index.replace("<!-- {modules} -->", modules).replace("{version}", version)
     return Site(

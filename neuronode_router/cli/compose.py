@@ -1,17 +1,21 @@
 """The services of a compose file that run LiteLLM: how each is started, and in which environment.
 
-It must not know what is looked for in them. References such as ${NAME} stay as they are written.
+It must not know what is looked for in them. References such as ${NAME} stay as they are written. Files of an
+environment may hold secrets: their values are never shown.
 """
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import yaml
+from dotenv import dotenv_values
 
 COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 """In the order in which `docker compose` looks for them."""
@@ -22,6 +26,24 @@ OVERRIDES = (
     "docker-compose.override.yaml",
 )
 """What it merges into them."""
+OPTIONS = frozenset(
+    {
+        "--num_workers",
+        "--detailed_debug",
+        "--timeout_worker_healthcheck",
+        "--run_gunicorn",
+        "--run_hypercorn",
+        "--run_granian",
+        "--use_prisma_db_push",
+        "--max_requests_before_restart",
+        "--keepalive_timeout",
+    }
+)
+"""Options that LiteLLM has and hardly any other program: `--config` and `--port` are everybody's."""
+_BETWEEN = re.compile(r"""[\s;&|()"']+""")
+_PROGRAM = re.compile(r"(?:[^\s:=]*/)?litellm|litellm\.proxy[.\w]*")
+_STARTING = re.compile(r"--|-m|-[a-z]*c")
+"""Options whose value is a program: of Python, of a shell, and the end of those of an init."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +72,11 @@ def litellm_services(path: Path | None) -> tuple[ComposeService, ...]:
     if path is None:
         return ()
     services, override = _services(path), _services(find_override(path.parent))
-    found = (
-        _service(name, body, override.get(name, {})) for name, body in services.items() if _is_litellm(body)
+    return tuple(
+        _service(name, body, override.get(name, {}), path.parent)
+        for name, body in services.items()
+        if _is_litellm(body) or _is_litellm({**body, **override.get(name, {})})
     )
-    return tuple(found)
 
 
 def _services(path: Path | None) -> dict[str, Mapping[str, Any]]:
@@ -67,19 +90,37 @@ def _services(path: Path | None) -> dict[str, Mapping[str, Any]]:
 
 
 def _is_litellm(body: Mapping[str, Any]) -> bool:
-    image, build = str(body.get("image") or ""), str(body.get("build") or "")
-    return "litellm" in (image + build).lower() or any(
-        word.startswith("--config") for word in _command(body.get("command"))
+    """Whether LiteLLM is in the name of the image or of what it is built from, is started, or has its options."""
+    origin = f"{body.get('image') or ''} {body.get('build') or ''}".lower()
+    words = (*_command(body.get("entrypoint")), *_command(body.get("command")))
+    options = {word.partition("=")[0] for word in words}
+    return (
+        "litellm" in origin or _starts_litellm(words) or ("--config" in options and bool(options & OPTIONS))
     )
 
 
-def _service(name: str, body: Mapping[str, Any], override: Mapping[str, Any]) -> ComposeService:
+def _starts_litellm(words: tuple[str, ...]) -> bool:
+    return any(
+        _PROGRAM.fullmatch(word)
+        for before, word in pairwise(("", *_BETWEEN.split(" ".join(words))))
+        if not before.startswith("-") or _STARTING.fullmatch(before)
+    )
+
+
+def _service(
+    name: str, body: Mapping[str, Any], override: Mapping[str, Any], directory: Path
+) -> ComposeService:
     merged = {**body, **override}
     image = merged.get("image") if not merged.get("build") else None
+    environ: dict[str, str] = {}
+    for part in (body, override):
+        environ |= _env_files(part.get("env_file"), directory)
+    for part in (body, override):
+        environ |= _environment(part.get("environment"))
     return ComposeService(
         name,
         (*_command(merged.get("entrypoint")), *_command(merged.get("command"))),
-        _environment(body.get("environment")) | _environment(override.get("environment")),
+        environ,
         str(image) if image else None,
     )
 
@@ -100,3 +141,20 @@ def _environment(environment: object) -> dict[str, str]:
     if isinstance(environment, dict):
         return {str(name): "" if value is None else str(value) for name, value in environment.items()}
     return {}
+
+
+def _env_files(files: object, directory: Path) -> dict[str, str]:
+    """Return what the files of `env_file` say, later ones first; nothing for one that is not there."""
+    found: dict[str, str | None] = {}
+    for entry in files if isinstance(files, list) else [files]:
+        named = entry.get("path") if isinstance(entry, dict) else entry
+        if isinstance(named, str) and named:
+            found |= _env_file(directory / named)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _env_file(path: Path) -> dict[str, str | None]:
+    try:
+        return dict(dotenv_values(path, interpolate=False))
+    except (OSError, ValueError):
+        return {}

@@ -21,6 +21,7 @@ import click
 from neuronode_router.cli.lean_httpx import httpx  # isort: skip  # before whatever else imports it
 from httpx_sse import EventSource, ServerSentEvent, SSEError
 
+from neuronode_router.domain.keys import require_sendable
 from neuronode_router.environment import process_environment, state_directory, variable
 from neuronode_router.errors import NeuronodeError, Problem, SettingsError
 
@@ -234,8 +235,14 @@ _URL_MEND = "Write it as http://host:port, without a name or password in it."
 def find_key(*, nearby: bool, state_dir: Path | None = None, may_ask: bool = True) -> Key:
     """Return the key to send: LITELLM_API_KEY, or for a proxy on this machine the one `serve` keeps, or a typed one.
 
-    Raises `SettingsError` where nobody can be asked.
+    Raises `SettingsError` where nobody can be asked, and for what cannot be sent.
     """
+    key = _key(nearby=nearby, state_dir=state_dir, may_ask=may_ask)
+    require_sendable(key.secret, f"The key to send, {key.origin},")
+    return key
+
+
+def _key(*, nearby: bool, state_dir: Path | None, may_ask: bool) -> Key:
     environ = process_environment()
     if state_dir is not None:
         environ[variable("state_dir")] = str(state_dir)
@@ -253,7 +260,8 @@ def find_key(*, nearby: bool, state_dir: Path | None = None, may_ask: bool = Tru
     if not (may_ask and sys.stdin.isatty()):
         looked = f", and {kept} is not there" if nearby else ""
         raise SettingsError(f"There is no key to send: {KEY_VARIABLE} is not set{looked}.", fix=_KEY_MEND)
-    return Key(str(click.prompt("Key of the proxy", hide_input=True, err=True)), "the one you typed")
+    typed = str(click.prompt("Key of the proxy", hide_input=True, err=True))
+    return Key(typed.strip(), "the one you typed")
 
 
 _KEY_MEND = (
@@ -314,7 +322,12 @@ def refusal(status: int, document: Mapping[str, Any]) -> Refused:
 
 
 def in_options(text: str) -> str:
-    """Return an advice of the admin API in the words of the command that runs: its fields are options there."""
+    """Return an advice of the admin API in the words of the command line.
+
+    Fields are options of the command that runs, and routes that a command asks are that command.
+    """
+    for route, words in _COMMANDS:
+        text = text.replace(route, words)
     context = click.get_current_context(silent=True)
     options = {parameter.name for parameter in context.command.params} if context else set()
 
@@ -327,6 +340,15 @@ def in_options(text: str) -> str:
     return _FIELD.sub(option, text)
 
 
+_COMMANDS = (
+    ("POST /admin/proof/validate?live=1&wake=1", "`neuronode profile validate --live --wake`"),
+    ("POST /admin/proof/validate?live=1", "`neuronode profile validate --live`"),
+    ("GET /admin/profiles/status", "`neuronode status`"),
+    ("GET /admin/rollouts or ", ""),
+    ("GET /admin/shadows or ", ""),
+    ("GET /admin/audit", "`neuronode audit tail`"),
+)
+"""Longer ones first. No command reloads the profiles: who types edits them, and they are read at once."""
 _FIELD = re.compile(r"`(?P<name>[a-z_]+)(?:: (?P<value>[a-z]+))?`")
 _PART = re.compile(r"^(?:body|query)(?:\.|$)")
 """Where a value stood in the request: who types options knows of no body."""

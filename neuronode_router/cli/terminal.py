@@ -112,6 +112,9 @@ def changes_table(changes: Iterable[dict[str, Any]]) -> Table:
 
 
 def error_lines(error: NeuronodeError) -> list[str]:
-    """Return what to print of an error: each of its problems, or what happened and what to do."""
+    """Return what to print of an error: what happened, each of its problems where it has some, and what to do."""
     problems: Sequence[Problem] = getattr(error, "problems", ())
-    return [clean(problem) for problem in problems] or [clean(f"{error.message} {error.fix}")]
+    if not problems:
+        return [clean(f"{error.message} {error.fix}")]
+    # The message repeats the problems in one sentence; what helps against all of them is said nowhere else.
+    return [*map(clean, problems), clean(error.fix)]

@@ -131,7 +131,7 @@ async def test_every_import_of_the_page_is_served(anyone: httpx.AsyncClient) -> 
 
     assert set(statuses.values()) == {200}
     assert {path.removeprefix(f"{SITE.version}/") for path in named} == set(SITE.files)
-    assert imported | {"app.css", "icon.svg", "js/main.js"} == set(SITE.files)
+    assert imported | {"again.js", "app.css", "icon.svg", "js/main.js"} == set(SITE.files)
 
 
 async def test_a_file_is_kept_for_ever_and_the_page_is_not(anyone: httpx.AsyncClient) -> None:
@@ -143,6 +143,16 @@ async def test_a_file_is_kept_for_ever_and_the_page_is_not(anyone: httpx.AsyncCl
     assert page.headers["cache-control"] == "no-cache"
     assert file.headers["cache-control"].endswith("immutable")
     assert (older.status_code, older.headers["cache-control"]) == (404, "no-cache")
+
+
+async def test_every_version_has_what_loads_the_page_anew(anyone: httpx.AsyncClient) -> None:
+    """Its address names no version, it is asked for each time, and it stands before what may be missing."""
+    page = await anyone.get(f"{UI}/")
+    script = await anyone.get(f"{UI}/again.js")
+
+    assert page.text.index('src="again.js"') < page.text.index(f"{SITE.version}/app.css")
+    assert (script.status_code, script.headers["cache-control"]) == (200, "no-cache")
+    assert "content-security-policy" in script.headers
 
 
 def test_the_whole_page_is_small() -> None:

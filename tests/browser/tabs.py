@@ -95,6 +95,11 @@ class Tab:
         """The open dialog."""
         return self.page.get_by_role("dialog")
 
+    @property
+    def over(self) -> Locator:
+        """The sign-in over all that is shown, once a session has ended."""
+        return self.page.locator("dialog.over")
+
     def violations(self) -> list[str]:
         """Return what the page's own policy had to stop."""
         found: list[str] = self.page.evaluate("window.violations")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 
 import httpx
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import ADMIN
 from tests.browser.tabs import Tab
@@ -64,6 +65,59 @@ def test_no_way_out_of_a_dialog_loses_what_was_typed(tab: Tab, opened: Callable[
     expect(tab.dialog).to_have_count(0)
 
 
+def binding(tab: Tab) -> str:
+    """Open the form of bindings; return the name of a field in it."""
+    tab.go("access")
+    return "Team or key"
+
+
+def end_the_session(tab: Tab) -> None:
+    """Have every question refused, until the page asks for a key."""
+    tab.page.route("**/admin/**", lambda route: route.fulfill(status=401, json={"code": "not_authenticated"}))
+    expect(tab.over.get_by_text("Your key is no longer accepted.")).to_be_visible()
+    tab.page.unroute_all()
+
+
+@pytest.mark.parametrize("opened", [whole_profile, mapping, switch, binding])
+def test_the_end_of_a_session_loses_nothing_that_was_typed(
+    tab: Tab, keys: Mapping[str, str], opened: Callable[[Tab], str]
+) -> None:
+    """Whoever signs in again finds it, and can go on; for somebody else it is gone."""
+    name = opened(tab)
+    field = (tab.page if opened is binding else tab.dialog).get_by_label(name)
+    field.fill("kept")
+    end_the_session(tab)
+    tab.over.get_by_label("Key").fill("sk-nobody")
+    tab.page.keyboard.press("Enter")
+    expect(tab.over.get_by_role("alert")).to_be_visible()
+    tab.over.get_by_label("Key").fill(keys["admin"])
+    tab.page.keyboard.press("Enter")
+    expect(tab.over).to_have_count(0)
+    expect(field).to_have_value("kept")
+    expect(tab.page.locator(".connection.live")).to_be_visible()
+    end_the_session(tab)
+    tab.over.get_by_label("Key").fill(keys["viewer"])
+    tab.page.keyboard.press("Enter")
+
+    expect(tab.over).to_have_count(0)
+    expect(tab.page.locator("nav a[aria-current]")).to_be_visible()
+    expect(field).to_have_count(0)
+
+
+def test_what_a_session_left_open_is_saved_in_the_next(
+    tab: Tab, api: httpx.Client, keys: Mapping[str, str]
+) -> None:
+    """The dialog is not only there: its preview is asked for anew, and it works."""
+    tab.dialog.get_by_label(switch(tab)).fill("over two sessions")
+    end_the_session(tab)
+    tab.over.get_by_label("Key").fill(keys["admin"])
+    tab.page.keyboard.press("Enter")
+    tab.dialog.get_by_role("button", name="Switch to balanced").click()
+
+    expect(tab.dialog.locator("[data-complete=true]")).to_be_visible()
+    assert api.get("/admin/audit?limit=1").json()["entries"][0]["reason"] == "over two sessions"
+
+
 def test_a_selection_that_ends_beside_a_dialog_does_not_close_it(tab: Tab) -> None:
     """The mouse goes down in a field and up beside the dialog: that is no click beside it."""
     tab.dialog.get_by_label(switch(tab)).hover()
@@ -111,6 +165,54 @@ def test_an_act_that_got_no_answer_is_not_said_to_be_tried_again(tab: Tab) -> No
     confirm.click()
 
     expect(tab.dialog.locator("[data-complete=true]")).to_be_visible()
+
+
+PASSING: dict[str, tuple[Callable[[Route], None], str]] = {
+    "lost": (lambda route: route.abort(), "Nothing says whether it was done"),
+    "unknown": (
+        lambda route: route.fulfill(status=503, json={"code": "commit_unknown"}),
+        "Nobody can tell whether the change was committed",
+    ),
+    "too many": (lambda route: route.fulfill(status=429, json={"code": "rate_limited"}), "Too many requests"),
+    "broken": (
+        lambda route: route.fulfill(status=500, json={"code": "internal"}),
+        "Something went wrong here",
+    ),
+}
+
+
+@pytest.mark.parametrize("path", ["profiles/switch", "rollback"])
+@pytest.mark.parametrize("refused", PASSING)
+def test_a_quick_switch_and_its_undo_say_what_became_of_them(tab: Tab, refused: str, path: str) -> None:
+    """Sent at once and refused for a reason that passes: the dialog says so, not as if nothing had been sent."""
+    answer, told = PASSING[refused]
+
+    def act(route: Route) -> None:
+        if route.request.post_data_json.get("dry_run"):
+            route.continue_()
+        else:
+            answer(route)
+
+    tab.page.route(f"**/{path}", act)
+    tab.button("Switch to balanced").click()
+    if path == "rollback":
+        tab.button("Undo: back to premium").click()
+    expect(tab.dialog.get_by_role("alert")).to_contain_text(told)
+    expect(tab.dialog.get_by_role("alert")).not_to_contain_text("by itself")
+    tab.page.unroute_all()
+    tab.dialog.get_by_role("button", name=re.compile("^(Switch to balanced|Return to premium)$")).click()
+
+    expect(tab.dialog.locator("[data-complete=true]")).to_be_visible()
+
+
+def test_a_switch_that_changes_nothing_has_no_undo(tab: Tab, api: httpx.Client) -> None:
+    """Somebody else was quicker than the page could know: what they did is not offered as one's own to take back."""
+    tab.page.route("**/profiles/status", lambda route: route.abort())
+    api.post(f"{ADMIN}/switch", json={"profile": "balanced"})
+    tab.button("Switch to balanced").click()
+
+    expect(tab.page.locator("#said")).to_have_text("Everything was already so.")
+    expect(tab.undo).to_have_count(0)
 
 
 def test_a_profile_is_made_as_a_copy_and_no_other_is_overwritten(tab: Tab, api: httpx.Client) -> None:

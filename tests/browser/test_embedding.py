@@ -125,6 +125,50 @@ def test_the_frame_signs_in_by_the_claim_that_is_posted_to_it(browser: Browser, 
     context.close()
 
 
+def test_whoever_litellm_names_goes_before_the_key_of_the_tab(
+    browser: Browser, proxy: Proxy, api: httpx.Client
+) -> None:
+    """The next person in the same tab acts as herself; a claim that is refused, as after a reload, changes nothing."""
+    context = browser.new_context(locale="en")
+    page = context.new_page()
+    page.route(
+        "**/outer",
+        lambda route: route.fulfill(
+            body=f'<iframe src="{proxy.url}{UI}" width="1200" height="800"></iframe>',
+            content_type="text/html",
+        ),
+    )
+    page.goto(f"{proxy.url}/outer")
+    frame = page.frame_locator("iframe")
+
+    def post(claim: str, status: int) -> None:
+        with page.expect_response("**/ui/session") as answer:
+            page.evaluate(
+                "([claim, origin]) => document.querySelector('iframe').contentWindow"
+                ".postMessage({type: 'litellm-auth', session_claim: claim}, origin)",
+                [claim, proxy.url],
+            )
+        assert answer.value.status == status
+
+    def kept() -> str:
+        return str(page.evaluate("sessionStorage.getItem('neuronode.key')"))
+
+    expect(frame.get_by_label("Key")).to_be_visible()
+    post(claim_of(proxy, MASTER_KEY), 200)
+    expect(frame.get_by_role("button", name="Switch to balanced")).to_be_enabled()
+    admins = kept()
+    post(forged(SALT, age=45), 401)
+    assert kept() == admins
+    post(forged(SALT, role="proxy_admin_viewer"), 200)
+    expect(frame.get_by_text("Your key may read, not change.")).to_be_visible()
+    viewers = kept()
+    post(forged(SALT, role="proxy_admin_viewer"), 200)
+    page.wait_for_function("old => sessionStorage.getItem('neuronode.key') !== old", arg=viewers)
+
+    expect(frame.get_by_text("Your key may read, not change.")).to_be_visible()
+    context.close()
+
+
 def test_litellms_own_ui_shows_the_page(browser: Browser, proxy: Proxy) -> None:
     """The real UI of LiteLLM, with the token its login would have set: choose the view, and be signed in."""
     context = browser.new_context(locale="en", viewport={"width": 1400, "height": 900})

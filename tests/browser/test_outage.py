@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.tabs import Tab
@@ -48,3 +49,37 @@ def test_a_screen_that_was_opened_during_an_outage_fills_by_itself(tab: Tab) -> 
     tab.page.context.set_offline(False)
 
     expect(tab.page.locator(".log li").first).to_be_visible()
+
+
+def test_a_file_that_cannot_be_had_is_said_so(tab: Tab) -> None:
+    """The button of the table tells that nobody answers or what was refused, and works once it can."""
+    tab.go("cost")
+    tab.settled()
+    for refuse, told in (
+        (lambda route: route.abort(), "The proxy does not answer"),
+        (
+            lambda route: route.fulfill(status=503, json={"code": "store_unavailable"}),
+            "The state store does not",
+        ),
+    ):
+        tab.page.route("**/usage?*format=csv", refuse)
+        tab.button("CSV").click()
+        expect(tab.page.get_by_role("alert")).to_contain_text(told)
+        tab.page.unroute_all()
+    with tab.page.expect_download() as download:
+        tab.button("CSV").click()
+
+    assert download.value.suggested_filename == "usage-by-profile.csv"
+    expect(tab.page.get_by_role("alert")).to_have_count(0)
+
+
+@pytest.mark.parametrize("file", ["js/main.js", "js/parts/basics.js", "app.css"])
+def test_a_page_whose_files_another_process_has_loads_anew(tab: Tab, file: str) -> None:
+    """While proxies are upgraded one by one an old one is asked for its files: that is said, and it comes by itself."""
+    tab.page.route(f"**/{file}", lambda route: route.fulfill(status=404, body="Not found."))
+    tab.page.reload()
+    expect(tab.page.get_by_text("does not have all files of this page")).to_be_visible()
+    tab.page.unroute_all()
+
+    expect(tab.active).to_be_visible()
+    expect(tab.page.get_by_text("does not have all files of this page")).to_have_count(0)

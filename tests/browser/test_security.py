@@ -105,17 +105,62 @@ def test_a_wrong_key_is_refused_with_words(another: Another) -> None:
         assert tab.page.evaluate("sessionStorage.length") == 0
 
 
-def test_a_key_that_is_taken_away_ends_the_session(tab: Tab) -> None:
-    """When the proxy no longer knows the key, the page asks for another and shows nothing of before."""
-    refuse = {
-        "status": 401,
-        "content_type": "application/problem+json",
-        "json": {"code": "not_authenticated"},
-    }
-    tab.page.route("**/profiles/status", lambda route: route.fulfill(**refuse))
+@pytest.mark.parametrize("key", ["sk-\u200b1", "\u201csk-1\u201d", "sk-\u00e4", "sk-\t1"])
+def test_a_key_that_no_header_carries_is_refused_with_words(another: Another, key: str) -> None:
+    """What was copied with it is invisible: it is not told as a proxy that does not answer, typed or kept."""
+    with another() as tab:
+        tab.open()
+        tab.page.get_by_label("Key").fill(key)
+        tab.page.keyboard.press("Enter")
+        expect(tab.page.get_by_role("alert")).to_contain_text("No key has such a character")
+        assert tab.page.evaluate("sessionStorage.length") == 0
+        tab.page.evaluate("key => sessionStorage.setItem('neuronode.key', key)", key)
+        tab.page.reload()
 
+        expect(tab.page.get_by_text("Your key is no longer accepted.")).to_be_visible()
+
+
+def test_a_key_that_is_taken_away_ends_the_session(tab: Tab, keys: Mapping[str, str]) -> None:
+    """Another key is asked for over all there is; the old one is forgotten, and nothing is sent meanwhile."""
+    tab.page.route("**/profiles/status", lambda route: route.fulfill(status=401, json={"code": "x"}))
     expect(tab.page.get_by_text("Your key is no longer accepted.")).to_be_visible(timeout=30_000)
-    expect(tab.active).to_have_count(0)
+    tab.page.unroute_all()
+    asked: list[str] = []
+    tab.page.on("request", lambda request: asked.append(request.url))
+    tab.page.keyboard.press("Escape")
+    tab.page.keyboard.press("Escape")
+    covered = "() => document.elementsFromPoint(5, 5)[0].matches('dialog.over')"
+    on_top = tab.page.evaluate(covered)
+    expect(tab.over.get_by_label("Key")).to_be_visible()
+    tab.over.get_by_label("Key").fill(keys["viewer"])
+    assert (on_top, asked, tab.page.evaluate("sessionStorage.length")) == (True, [], 0)
+    tab.page.keyboard.press("Enter")
+
+    expect(tab.over).to_have_count(0)
+    expect(tab.page.get_by_text("Your key may read, not change.")).to_be_visible()
+
+
+def test_a_key_that_may_less_than_before_loses_its_buttons(tab: Tab, api: httpx.Client) -> None:
+    """What a key may do is asked again with each revision; while nobody has said it, nobody may change anything."""
+
+    def demoted(route: Route) -> None:
+        answer = route.fetch()
+        told = answer.json()
+        route.fulfill(response=answer, json=told | {"you": told["you"] | {"role": "viewer"}})
+
+    expect(tab.button("Switch to balanced")).to_be_enabled()
+    tab.page.route("**/admin/access", demoted)
+    api.post(f"{ADMIN}/switch", json={"profile": "ultra_fast"}).raise_for_status()
+    expect(tab.page.get_by_text("Your key may read, not change.")).to_be_visible()
+    expect(tab.button("Switch to balanced")).to_be_disabled()
+    tab.page.unroute_all()
+    tab.page.route("**/admin/access", lambda route: route.fulfill(status=503, json={"code": "internal"}))
+    tab.page.reload()
+    expect(tab.active).to_be_visible()
+    expect(tab.button("Switch to balanced")).to_be_disabled()
+    tab.page.unroute_all()
+
+    expect(tab.button("Switch to balanced")).to_be_enabled()
 
 
 def test_a_viewer_sees_everything_and_changes_nothing(another: Another, keys: Mapping[str, str]) -> None:

@@ -275,6 +275,23 @@ def test_the_audit_log_is_filtered_verified_and_returned_to(tab: Tab, api: httpx
     assert ask(api) == "chat_balanced"
 
 
+def test_the_audit_log_is_filtered_by_the_name_that_its_rows_show(tab: Tab, api: httpx.Client) -> None:
+    """A row shows a name without its id, the log knows it with: the one that is typed leads to the other."""
+    for profile in ("balanced", "ultra_fast"):
+        api.post(f"{ADMIN}/switch", json={"profile": profile}).raise_for_status()
+    tab.go("audit")
+    who = tab.page.locator(".log .who").first
+    expect(who).to_be_visible()
+    whole = who.get_attribute("title") or ""
+    short = re.sub(r" \([^()]+\)$", "", whole)
+    with tab.page.expect_request("**/audit?*actor=*") as asked:
+        tab.page.get_by_label("Actor").fill(short)
+        tab.page.get_by_label("Actor").press("Enter")
+
+    expect(tab.page.locator(".log li").first).to_contain_text(short)
+    assert httpx.URL(asked.value.url).params["actor"] == whole != short
+
+
 def test_a_chain_that_was_tampered_with_is_named(tab: Tab) -> None:
     """One changed letter in an entry, and the page names the revision."""
 

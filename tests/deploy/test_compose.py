@@ -148,6 +148,19 @@ def test_settings_are_real_and_secrets_come_from_outside() -> None:
     assert {".env", ".secrets/"} <= set((ROOT / ".gitignore").read_text().splitlines())
 
 
+def test_whatever_the_proxy_writes_lies_in_a_writable_mount() -> None:
+    """The file system itself is read-only: an edit, a policy or the state could not be kept."""
+    environ = dict(re.findall(r"^(?:ENV| ) +(\w+)=(\S+)", DOCKERFILE, re.MULTILINE))
+    litellm = SERVICES["litellm"]
+    mounts = [volume.split(":") for volume in litellm["volumes"]]
+    writable = {Path(target) for _, target, *mode in mounts if mode != ["ro"]}
+
+    settings = Settings.load({**environ, **litellm["environment"]})
+
+    for path in (settings.profiles, settings.state_dir, settings.policy.parent):
+        assert path in writable
+
+
 def test_the_example_of_the_environment_holds_no_value_but_the_profiles() -> None:
     """Whoever copies it must fill it in."""
     lines = [line for line in EXAMPLE.splitlines() if line and not line.startswith("#")]

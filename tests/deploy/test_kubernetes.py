@@ -60,6 +60,17 @@ def test_profiles_follow_their_config_map() -> None:
     assert set(mounts) == {volume["name"] for volume in POD["volumes"]}
 
 
+def test_state_and_policy_lie_in_a_writable_mount() -> None:
+    """The root is read-only; profiles come from their ConfigMap, and are edited there."""
+    environ = {one["name"]: one["value"] for one in CONTAINER["env"]}
+    config = Path(CONTAINER["args"][0].removeprefix("--config="))
+    writable = {Path(mount["mountPath"]) for mount in CONTAINER["volumeMounts"] if not mount.get("readOnly")}
+
+    settings = Settings.load(environ, config=config)
+
+    assert {settings.state_dir, settings.policy.parent} <= writable
+
+
 def test_settings_are_real_and_secrets_come_from_a_secret() -> None:
     """A misspelt variable would be ignored silently; a key in the file would be public."""
     known = {variable(name) for name in Settings.model_fields}

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from neuronode_router.client import NeuronodeClient, RoutingInfo, TaskType
 from neuronode_router.domain.names import TASK_ALIASES
+from neuronode_router.errors import SettingsError
 from tests.support.web import serving
 
 DECISION = {
@@ -116,6 +117,13 @@ def test_headers_of_a_proxy_without_the_plugin_are_no_error() -> None:
     """Missing and senseless headers give None, never an exception."""
     assert RoutingInfo.from_headers({}).revision is None
     assert RoutingInfo.from_headers({"x-neuronode-revision": "²"}).revision is None
+
+
+@pytest.mark.parametrize("key", ["sk-\u200bpasted", "\u201csk-quoted\u201d", "sk-two\nlines", ""])
+def test_a_key_that_no_header_carries_is_refused(key: str) -> None:
+    """At once: a request would fail with an error of an encoder."""
+    with pytest.raises(SettingsError, match="no header carries"):
+        NeuronodeClient("http://proxy.invalid", key)
 
 
 def test_task_types_are_the_tasks_that_profiles_map() -> None:

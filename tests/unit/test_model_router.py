@@ -201,6 +201,20 @@ def test_without_a_proxy_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch) ->
     assert "LITELLM_BASE_URL" in error.value.fix
 
 
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize("key", ["sk-\u200bpasted", "\u201csk-quoted\u201d", "sk-two\nlines"])
+def test_a_key_that_no_header_carries_is_refused(
+    key: str, given: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is asked, and without repeating it."""
+    monkeypatch.setenv("LITELLM_API_KEY", key)
+
+    with pytest.raises(SettingsError, match="no header carries") as error:
+        ModelRouter("http://proxy.invalid", key if given else None)
+
+    assert key not in error.value.message + error.value.fix
+
+
 def test_it_is_exported_and_costs_nothing_until_asked_for() -> None:
     """`neuronode_router.ModelRouter` is there; importing the package loads neither httpx nor LiteLLM."""
     code = (

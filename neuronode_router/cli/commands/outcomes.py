@@ -11,8 +11,9 @@ from typing import Any
 import click
 from rich.table import Table
 
+from neuronode_router.cli.consent import require_consent
 from neuronode_router.cli.http import Connection
-from neuronode_router.cli.options import json_option, online
+from neuronode_router.cli.options import json_option, online, yes_option
 from neuronode_router.cli.terminal import NUMBER, answer, table
 
 NOT_COUNTED = "Outcomes are not counted here: NEURONODE_HISTORY=on and NEURONODE_OUTCOMES=on begin it."
@@ -42,12 +43,12 @@ def report(connection: Connection, *, as_json: bool) -> None:
 
 
 @command.command("forget")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @online
 def forget(connection: Connection, *, yes: bool) -> None:
     """Forget all of it: the text of a request alone decides its tier again."""
     if not yes:
-        click.confirm("Forget every outcome, for all workers?", abort=True)
+        require_consent("Forget every outcome, for all workers?")
     gone = connection.send("DELETE", "/router/outcomes").document["forgotten"]
     click.echo(f"Forgotten: {gone} outcomes. The text alone decides again.")
 

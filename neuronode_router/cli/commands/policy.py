@@ -64,9 +64,11 @@ def check(file: Path | None, *, as_json: bool) -> None:
 @online
 def preview(connection: Connection, *, days: float, as_json: bool) -> None:
     """Show what will be active in the days to come, if rules and rollouts stay as they are now."""
-    stretches = connection.get("/policy/preview", days=days).document["stretches"]
-    rows = ((moment(one["since"]), moment(one["until"]), one["profile"], one["why"]) for one in stretches)
-    answer(stretches, lambda: [table(("from", "until", "profile", "why"), rows)], as_json=as_json)
+    found = connection.get("/policy/preview", days=days).document
+    rows = (
+        (moment(one["since"]), moment(one["until"]), one["profile"], one["why"]) for one in found["stretches"]
+    )
+    answer(found, lambda: [table(("from", "until", "profile", "why"), rows)], as_json=as_json)
 
 
 @command.command("release")

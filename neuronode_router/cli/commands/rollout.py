@@ -152,8 +152,8 @@ def status(connection: Connection, rollout: str | None, *, as_json: bool) -> Non
 def history(connection: Connection, rollout: str | None, *, as_json: bool) -> None:
     """Show earlier rollouts, or what was done to one of them and why."""
     if rollout is None:
-        listed = connection.get("/rollouts").document["rollouts"]
-        answer(listed, lambda: [_listed(listed)], as_json=as_json)
+        listed = connection.get("/rollouts").document
+        answer(listed, lambda: [_listed(listed["rollouts"])], as_json=as_json)
         return
     told = connection.get(f"/rollouts/{segment(rollout)}/history").document
     answer(told, lambda: [_events(told["events"])], as_json=as_json)

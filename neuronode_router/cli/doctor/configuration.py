@@ -10,43 +10,60 @@ from collections.abc import Iterator
 
 from neuronode_router.cli.doctor.finding import Finding, Subject, is_on, mapping
 from neuronode_router.cli.effective import CUSTOM_AUTH
-from neuronode_router.cli.serve.backends import ENVIRONMENT_REFERENCE
+from neuronode_router.cli.references import has_secret_manager, reference
 from neuronode_router.cli.serve.master_key import PUBLICLY_KNOWN_SHA256, VARIABLE
 from neuronode_router.domain.names import AUTO_NAMES, TASK_ALIASES
 from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.profiles.files import ProfileFiles
 
 SHORTEST_KEY = 20
-KEY_MEND = f'Set {VARIABLE} to a long random value: "sk-$(openssl rand -hex 32)".'
+KEY_MEND = 'Set {} to a long random value: "sk-$(openssl rand -hex 32)".'
 
 
 def master_key(subject: Subject) -> Iterator[Finding]:
     """Who has the master key may do everything."""
     configured = str(subject.general.get("master_key") or "")
-    reference = (
-        configured.removeprefix(ENVIRONMENT_REFERENCE) if configured.startswith(ENVIRONMENT_REFERENCE) else ""
-    )
+    named = reference(configured)
+    name = named or VARIABLE
+    literal = bool(configured) and named is None
     where = "general_settings.master_key" if configured else VARIABLE
-    given = subject.environ.get(reference or VARIABLE, "") if reference or not configured else configured
-    if configured and not reference:
+    given = configured if literal else subject.known.get(name, "")
+    if written := _written(subject, name, literal=literal):
         message = "The master key stands in the configuration, for everybody who may read or commit it."
-        fix = f"Write `master_key: os.environ/{VARIABLE}`, and give the key a new value."
-        yield Finding("problem", "key_in_configuration", where, message, fix)
-    kept = subject.settings.state_dir / "master_key"
+        fix = f"Write `master_key: os.environ/{VARIABLE}`, and set that to a new key in the environment."
+        yield Finding("problem", "key_in_configuration", written, message, fix)
     if not given.strip():
-        if not kept.is_file():
-            message = "There is no master key: LiteLLM alone would serve everybody, and the admin routes stay closed."
-            fix = (
-                f"{KEY_MEND} `neuronode serve` makes one up in {kept.parent}; where it has another --state-dir, "
-                "name that here too."
-            )
-            yield Finding("problem", "no_master_key", where, message, fix)
+        yield from _no_key(subject, where, named)
     elif hashlib.sha256(given.strip().encode()).hexdigest() in PUBLICLY_KNOWN_SHA256:
         message = "The master key is the one of LiteLLM's examples, which everybody knows."
-        yield Finding("problem", "weak_master_key", where, message, KEY_MEND)
+        yield Finding("problem", "weak_master_key", where, message, KEY_MEND.format(name))
     elif len(given.strip()) < SHORTEST_KEY:
         message = f"The master key is shorter than {SHORTEST_KEY} characters: it can be guessed."
-        yield Finding("problem", "weak_master_key", where, message, KEY_MEND)
+        yield Finding("problem", "weak_master_key", where, message, KEY_MEND.format(name))
+
+
+def _written(subject: Subject, name: str, *, literal: bool) -> str | None:
+    """Return where the configuration itself has the key, None where it only refers to it."""
+    if literal:
+        return "general_settings.master_key"
+    value = mapping(subject.config.get("environment_variables")).get(name)
+    return f"environment_variables.{name}" if value and reference(value) is None else None
+
+
+def _no_key(subject: Subject, where: str, named: str | None) -> Iterator[Finding]:
+    if named is not None and has_secret_manager(subject.config):
+        return
+    kept = subject.settings.state_dir / "master_key"
+    missing = "There is no master key: LiteLLM alone would serve everybody, and the admin routes stay closed."
+    if named not in (None, VARIABLE):
+        message = f"{missing} The configuration takes it from {named}, which is not set."
+        yield Finding("problem", "no_master_key", where, message, KEY_MEND.format(named))
+    elif not kept.is_file():
+        fix = (
+            f"{KEY_MEND.format(VARIABLE)} `neuronode serve` makes one up in {kept.parent}; where it has another "
+            "--state-dir, name that here too."
+        )
+        yield Finding("problem", "no_master_key", where, missing, fix)
 
 
 def weak_key_permitted(subject: Subject) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
 
+from neuronode_router.cli.references import environment_of
 from neuronode_router.settings import Settings
 
 Level = Literal["problem", "advice"]
@@ -62,6 +63,11 @@ class Subject:
     """This environment first, then the services of a compose file beside the configuration."""
 
     @property
+    def known(self) -> Mapping[str, str]:
+        """The environment as LiteLLM has it with this configuration."""
+        return environment_of(self.config, self.environ)
+
+    @property
     def general(self) -> Document:
         """The `general_settings`."""
         return mapping(self.config.get("general_settings"))
@@ -91,7 +97,7 @@ class Subject:
     @property
     def stores_in_database(self) -> bool:
         """Whether LiteLLM takes models and settings from its database."""
-        return is_on(self.general.get("store_model_in_db")) or is_on(self.environ.get("STORE_MODEL_IN_DB"))
+        return is_on(self.general.get("store_model_in_db")) or is_on(self.known.get("STORE_MODEL_IN_DB"))
 
 
 def mapping(value: object) -> Document:

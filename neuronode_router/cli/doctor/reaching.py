@@ -90,7 +90,7 @@ def _silent_database(url: str) -> str | None:
 def backends_answer(subject: Subject) -> Iterator[Finding]:
     """An Ollama that is away or lacks a model, and providers whose key is not set."""
     deployments = [deployment for _, deployment in subject.deployments]
-    backends = asyncio.run(find_backends(deployments, subject.environ))
+    backends = asyncio.run(find_backends(subject.config, deployments, subject.environ))
     reasons: dict[tuple[bool, str], list[str]] = {}
     for deployment in deployments:
         if why := backends.missing(deployment):

@@ -117,6 +117,7 @@ def _service_text(service: ComposeService, profiles: str) -> str:
       NEURONODE_DEFAULT_PROFILE: {FIRST_PROFILE}
       NEURONODE_PROFILES: /neuronode/profiles
       NEURONODE_STATE_DIR: /neuronode/state
+      NEURONODE_POLICY: /neuronode/state/policy.yaml
       # A single mounted file cannot be replaced from inside the container.
       NEURONODE_RENDER: "off"
     volumes:

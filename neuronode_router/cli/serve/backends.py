@@ -13,7 +13,8 @@ from typing import Any
 
 import httpx
 
-ENVIRONMENT_REFERENCE = "os.environ/"
+from neuronode_router.cli.references import credentials_of, environment_of, has_secret_manager, reference
+
 CREDENTIALS = (
     "api_key",
     "api_base",
@@ -41,44 +42,60 @@ Deployment = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Backends:
-    """The environment and the Ollamas found; answers `missing` for a deployment."""
+    """What LiteLLM finds keys and addresses in, and the Ollamas found; answers `missing` for a deployment."""
 
     environ: Mapping[str, str] = field(repr=False)
     ollama_tags: Mapping[str, frozenset[str]]
     """Tags by address; an address that did not answer is absent."""
+    credentials: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    """The configuration's `credential_list`, by name."""
+    managed: bool = False
+    """A secret manager may have what the environment does not: it counts as set."""
 
     def missing(self, deployment: Deployment) -> str | None:
         """Return why the deployment cannot be used, in a few words without any value, or None when it can."""
-        params = deployment.get("litellm_params") or {}
+        params = _params(deployment, self.credentials)
+        credential = params.get("litellm_credential_name")
+        if credential and str(credential) not in self.credentials:
+            return None  # kept in LiteLLM's database
         for name in CREDENTIALS:
-            reference = _reference(params.get(name))
-            if reference and not self.environ.get(reference, "").strip():
-                return f"{reference} is not set"
+            named = reference(params.get(name))
+            if named and not self._has(named):
+                return f"{named} is not set"
         provider, _, served_name = str(params.get("model", "")).partition("/")
         if provider in OLLAMA_PROVIDERS:
             return self._missing_in_ollama(params, served_name)
         if params.get("api_key") or params.get("api_base") or params.get("base_url"):
             return None
         keys = PROVIDER_KEYS.get(provider, ())
-        return None if not keys or any(self.environ.get(key) for key in keys) else f"{keys[0]} is not set"
+        return None if not keys or any(map(self._has, keys)) else f"{keys[0]} is not set"
+
+    def _has(self, name: str) -> bool:
+        return self.managed or bool(self.environ.get(name, "").strip())
 
     def _missing_in_ollama(self, params: Mapping[str, Any], served_name: str) -> str | None:
         address = ollama_address(params, self.environ)
         if address is None:
-            return "OLLAMA_API_BASE is not set"
+            return None if self.managed else "OLLAMA_API_BASE is not set"
         if address not in self.ollama_tags:
             return "Ollama does not answer"
         tag = served_name if ":" in served_name else f"{served_name}:latest"
         return None if tag in self.ollama_tags[address] else f"Ollama has no {tag}"
 
 
-async def find_backends(deployments: Iterable[Deployment], environ: Mapping[str, str]) -> Backends:
-    """Ask every Ollama that a deployment names, all at once, one second at most. Never raises."""
+async def find_backends(
+    config: Mapping[str, Any], deployments: Iterable[Deployment], environ: Mapping[str, str]
+) -> Backends:
+    """Ask every Ollama that one of the configuration's deployments names, all at once, one second at most.
+
+    `environ` is what LiteLLM is started with. Never raises.
+    """
+    environ, credentials = environment_of(config, environ), credentials_of(config)
     addresses = sorted(
         {
             address
             for deployment in deployments
-            if str((params := deployment.get("litellm_params") or {}).get("model", "")).partition("/")[0]
+            if str((params := _params(deployment, credentials)).get("model", "")).partition("/")[0]
             in OLLAMA_PROVIDERS
             and (address := ollama_address(params, environ))
         }
@@ -86,16 +103,24 @@ async def find_backends(deployments: Iterable[Deployment], environ: Mapping[str,
     async with httpx.AsyncClient(timeout=PROBE_SECONDS, follow_redirects=False, trust_env=False) as client:
         answers = await asyncio.gather(*(_tags(client, address) for address in addresses))
     return Backends(
-        environ, {a: tags for a, tags in zip(addresses, answers, strict=True) if tags is not None}
+        environ,
+        {a: tags for a, tags in zip(addresses, answers, strict=True) if tags is not None},
+        credentials,
+        has_secret_manager(config),
     )
 
 
 def ollama_address(params: Mapping[str, Any], environ: Mapping[str, str]) -> str | None:
     """Return the address that a deployment's Ollama has, without a slash at its end, or None."""
     given = params.get("api_base") or params.get("base_url")
-    reference = _reference(given)
-    address = environ.get(reference) if reference else given or environ.get("OLLAMA_API_BASE")
+    named = reference(given)
+    address = environ.get(named) if named else given or environ.get("OLLAMA_API_BASE")
     return str(address).strip().rstrip("/") or None if address else None
+
+
+def _params(deployment: Deployment, credentials: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    params = deployment.get("litellm_params") or {}
+    return {**credentials.get(str(params.get("litellm_credential_name")), {}), **params}
 
 
 async def _tags(client: httpx.AsyncClient, address: str) -> frozenset[str] | None:
@@ -106,10 +131,3 @@ async def _tags(client: httpx.AsyncClient, address: str) -> frozenset[str] | Non
         return frozenset(str(entry["name"]) for entry in listed)
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, KeyError, TypeError):
         return None  # whatever answers there, it is no Ollama we can use
-
-
-def _reference(value: object) -> str | None:
-    """Return the variable that a value such as `os.environ/OPENAI_API_KEY` names."""
-    if isinstance(value, str) and value.startswith(ENVIRONMENT_REFERENCE):
-        return value.removeprefix(ENVIRONMENT_REFERENCE)
-    return None

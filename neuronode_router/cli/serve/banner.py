@@ -16,7 +16,7 @@ from pathlib import Path
 
 from neuronode_router.cli.effective import Plan
 from neuronode_router.cli.serve.embedded import DISPLAY_NAME
-from neuronode_router.cli.serve.master_key import VARIABLE, MasterKey
+from neuronode_router.cli.serve.master_key import MasterKey
 
 PLAIN = "-sS -w '\\n'"
 QUESTION = "Is this review positive or negative? I love this phone, the battery lasts for days."
@@ -70,14 +70,13 @@ def ready_banner(
 ) -> str:
     """Return the banner. The commands ask, switch to a profile that is not active, and ask again."""
     other = next((name for name in ("balanced", "cost_effective", *profiles) if name != active), "balanced")
-    kept = f"kept in {key.path}, readable by you only" if key.path else f"the one you set in {VARIABLE}"
     return "\n".join(
         [
             "",
             f"Ready after {seconds:.1f} s at {url}" + (f", profile {active}" if active else ""),
             "",
             *embedded_lines(plan),
-            f"Key       {kept}.",
+            f"Key       {key.origin}.",
             f"Page      {url}/admin/ui/  (sign in with that key)",
             "",
             "Ask for a task:",

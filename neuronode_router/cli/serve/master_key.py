@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from neuronode_router.cli.references import environment_of, has_secret_manager, reference
+from neuronode_router.domain.keys import require_sendable
 from neuronode_router.errors import SettingsError
 
 VARIABLE = "LITELLM_MASTER_KEY"
@@ -27,29 +29,61 @@ class MasterKey:
 
     secret: str = field(repr=False)
     path: Path | None
+    variable: str = VARIABLE
+    """Where commands take a key from that is not ours."""
+    exported: bool = True
+    """The operator's own shell has it there."""
 
     @property
     def shell(self) -> str:
         """How a command line gets the key without showing it."""
-        return f"$(cat {shlex.quote(str(self.path))})" if self.path else f"${VARIABLE}"
+        return f"$(cat {shlex.quote(str(self.path))})" if self.path else f"${self.variable}"
+
+    @property
+    def origin(self) -> str:
+        """Where the key is, as the end of a sentence."""
+        if self.path:
+            return f"kept in {self.path}, readable by you only"
+        if self.exported:
+            return f"the one you set in {self.variable}"
+        return f"the one of your configuration; set {self.variable} to it for the commands below"
 
 
-def find_master_key(environ: Mapping[str, str], general_settings: Mapping[str, Any], path: Path) -> MasterKey:
+def find_master_key(environ: Mapping[str, str], config: Mapping[str, Any], path: Path) -> MasterKey:
     """Return the key of the configuration, of the environment, or of the file `path`, made if it is missing.
 
-    Raises `SettingsError` for a key that everybody knows, and for a file that cannot be used.
+    Raises `SettingsError` where the configuration takes it from a variable of another name that is not set, for a key
+    that everybody knows or nobody can send, and for a file that cannot be used.
     """
-    configured = str(general_settings.get("master_key") or "")
-    given = "" if configured.startswith("os.environ/") else configured
-    given = given or environ.get(VARIABLE, "")
-    if not given:
-        return MasterKey(_read_or_make(path), path)
+    configured = str((config.get("general_settings") or {}).get("master_key") or "")
+    named = reference(configured)
+    variable = named or VARIABLE
+    given = (
+        environment_of(config, environ).get(variable, "")
+        if named is not None or not configured
+        else configured
+    )
+    if not given.strip():
+        if named is not None and (named != VARIABLE or has_secret_manager(config)):
+            raise SettingsError(f"The master key is to come from {configured}, which is not set.", fix=_MEND)
+        return _sendable(MasterKey(_read_or_make(path), path))
     if hashlib.sha256(given.strip().encode()).hexdigest() in PUBLICLY_KNOWN_SHA256:
         raise SettingsError(
-            f"{VARIABLE} is the key of LiteLLM's examples, which everybody knows.",
+            f"{variable} is the key of LiteLLM's examples, which everybody knows.",
             fix=f"Unset it (a key is then made up and kept in {path}), or set a long random value.",
         )
-    return MasterKey(given, None)
+    return _sendable(MasterKey(given, None, variable, exported=environ.get(variable) == given))
+
+
+def _sendable(key: MasterKey) -> MasterKey:
+    require_sendable(key.secret, f"The master key, {key.origin},")
+    return key
+
+
+_MEND = (
+    "Set it, also where a secret manager has it: `neuronode serve` needs the key itself. Or remove "
+    "general_settings.master_key: a key is then made up and kept in the state directory."
+)
 
 
 def _read_or_make(path: Path) -> str:

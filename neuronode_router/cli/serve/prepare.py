@@ -23,6 +23,7 @@ from neuronode_router.cli.effective import (
     effective_config,
     make_plan,
 )
+from neuronode_router.cli.references import environment_of
 from neuronode_router.cli.serve.backends import find_backends
 from neuronode_router.cli.serve.embedded import EmbeddedAddress, find_weights
 from neuronode_router.cli.serve.import_path import EXTEND_HOOK
@@ -77,10 +78,8 @@ async def prepared(settings: Settings, environ: Mapping[str, str], listen: Liste
     deployments = deployments_of(config)
     _require_free(listen)
     with _state_dir_lock(settings.state_dir), reserved_port() as port:
-        key = find_master_key(
-            environ, config.get("general_settings") or {}, settings.state_dir / "master_key"
-        )
-        plan = make_plan(deployments, (await find_backends(deployments, environ)).missing)
+        key = find_master_key(environ, config, settings.state_dir / "master_key")
+        plan = make_plan(deployments, (await find_backends(config, deployments, environ)).missing)
         warnings = _check_profiles(settings, plan)
         if plan.embedded:
             find_weights()
@@ -89,7 +88,7 @@ async def prepared(settings: Settings, environ: Mapping[str, str], listen: Liste
             config,
             plan,
             embedded=address,
-            custom_auth=_uses_access_file(settings, environ, config),
+            custom_auth=_uses_access_file(settings, environment_of(config, environ), config),
             port=listen.port,
         )
         effective = settings.state_dir / "effective_config.yaml"

@@ -54,14 +54,14 @@ Terminal = Callable[..., Outcome]
 
 @pytest.fixture
 def neuronode(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Terminal:
-    """Run `neuronode` with arguments; `typed` is what somebody at a terminal answers, None is no terminal."""
+    """Run `neuronode` with arguments; `typed` is what somebody at a terminal answers, `piped` what no terminal says."""
     monkeypatch.chdir(tmp_path)
     for name in (KEY_VARIABLE, "LITELLM_BASE_URL", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
 
-    def run(*arguments: object, typed: str | None = None) -> Outcome:
+    def run(*arguments: object, typed: str | None = None, piped: str | None = None) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["neuronode", *map(str, arguments)])
-        with CliRunner().isolation(input=typed) as (out, err, _):
+        with CliRunner().isolation(input=piped if typed is None else typed) as (out, err, _):
             if typed is not None:
                 monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
             with pytest.raises(SystemExit) as ended:

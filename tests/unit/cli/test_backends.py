@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
@@ -54,12 +54,104 @@ def test_what_a_deployment_lacks(
     assert backends.missing(deployment(**params)) == expected
 
 
+GIVEN: list[tuple[Mapping[str, object], Mapping[str, str], dict[str, object], str | None]] = [
+    ({"environment_variables": {"KEY": "x"}}, {}, {"model": "openai/gpt", "api_key": "os.environ/KEY"}, None),
+    (
+        {"environment_variables": {"KEY": ""}},
+        {"KEY": "x"},
+        {"model": "openai/gpt", "api_key": "os.environ/KEY"},
+        "KEY is not set",
+    ),
+    (
+        {"environment_variables": {"OPENAI_API_KEY": "os.environ/MINE"}},
+        {"MINE": "x"},
+        {"model": "openai/gpt"},
+        None,
+    ),
+    (
+        {"environment_variables": {"OPENAI_API_KEY": "os.environ/MINE"}},
+        {},
+        {"model": "openai/gpt"},
+        "OPENAI_API_KEY is not set",
+    ),
+    (
+        {"environment_variables": {"OPENAI_API_KEY": None}},
+        {},
+        {"model": "openai/gpt"},
+        "OPENAI_API_KEY is not set",
+    ),
+    ({"environment_variables": ["KEY"]}, {}, {"model": "openai/gpt"}, "OPENAI_API_KEY is not set"),
+    ({"general_settings": {"key_management_system": "aws_kms"}}, {}, {"model": "openai/gpt"}, None),
+    (
+        {"general_settings": {"key_management_system": "aws_kms"}},
+        {},
+        {"model": "bedrock/claude", "aws_access_key_id": "os.environ/AWS"},
+        None,
+    ),
+    (
+        {"general_settings": {"use_azure_key_vault": True}},
+        {},
+        {"model": "ollama/x", "api_base": "os.environ/BASE"},
+        None,
+    ),
+    (
+        {"general_settings": {"use_azure_key_vault": False}},
+        {},
+        {"model": "ollama/x", "api_base": "os.environ/BASE"},
+        "BASE is not set",
+    ),
+    (
+        {"credential_list": [{"credential_name": "c", "credential_values": {"api_key": "x"}}]},
+        {},
+        {"model": "openai/gpt", "litellm_credential_name": "c"},
+        None,
+    ),
+    (
+        {"credential_list": [{"credential_name": "c", "credential_values": {"api_key": "os.environ/KEY"}}]},
+        {},
+        {"model": "openai/gpt", "litellm_credential_name": "c"},
+        "KEY is not set",
+    ),
+    (
+        {"credential_list": "c"},
+        {},
+        {"model": "openai/gpt", "litellm_credential_name": "of the database"},
+        None,
+    ),
+]
+
+
+@pytest.mark.parametrize(("config", "environ", "params", "expected"), GIVEN)
+async def test_every_way_of_litellm_to_give_a_key_counts(
+    config: Mapping[str, object], environ: Mapping[str, str], params: dict[str, object], expected: str | None
+) -> None:
+    """Sections of the configuration are looked into; a secret manager and a database are believed to have it."""
+    backends = await find_backends(config, [], environ)
+
+    assert backends.missing(deployment(**params)) == expected
+
+
+@pytest.mark.parametrize("credential", [None, "c"])
+async def test_an_ollama_is_asked_at_the_address_that_the_configuration_sets(credential: str | None) -> None:
+    """LiteLLM would ask it there too."""
+    asked = deployment(model="ollama/mistral", litellm_credential_name=credential)
+    async with answering(lambda _: ok(TAGS)) as address:
+        by_credential = {
+            "credential_list": [{"credential_name": "c", "credential_values": {"api_base": address}}]
+        }
+        by_variable = {"environment_variables": {"OLLAMA_API_BASE": address}}
+        found = await find_backends(by_credential if credential else by_variable, [asked], {})
+
+    assert found.missing(asked) is None
+
+
 async def test_an_answering_ollama_is_known_by_its_tags() -> None:
     """Only `/api/tags` is asked: everything else could load a model."""
     asked: list[bytes] = []
 
     async with answering(lambda request: asked.append(request) or ok(TAGS)) as address:
         found = await find_backends(
+            {},
             [
                 deployment(model="ollama_chat/llama3.1:8b", api_base=address),
                 deployment(model="ollama/other", api_base=f"{address}/"),
@@ -78,7 +170,7 @@ async def test_a_redirect_is_not_followed() -> None:
     async with answering(lambda request: reached.append(request) or ok(TAGS)) as target:
         moved = f"HTTP/1.1 302 Found\r\nLocation: {target}/api/tags\r\nContent-Length: 0\r\n\r\n".encode()
         async with answering(lambda _: moved) as address:
-            found = await find_backends([deployment(model="ollama/x", api_base=address)], {})
+            found = await find_backends({}, [deployment(model="ollama/x", api_base=address)], {})
 
     assert found.ollama_tags == {}
     assert reached == []
@@ -93,7 +185,7 @@ async def test_anything_else_is_no_ollama(answer: bytes | None) -> None:
     began = time.monotonic()
 
     async with answering(lambda _: reply) as address:
-        found = await find_backends([deployment(model="ollama/x", api_base=address)], {})
+        found = await find_backends({}, [deployment(model="ollama/x", api_base=address)], {})
 
     assert found.ollama_tags == {}
     assert time.monotonic() - began < 5
@@ -101,14 +193,14 @@ async def test_anything_else_is_no_ollama(answer: bytes | None) -> None:
 
 async def test_a_malformed_address_is_no_ollama() -> None:
     """A typing mistake in the configuration is reported as a missing backend, not as a crash."""
-    found = await find_backends([deployment(model="ollama/x", api_base="http://[::1")], {})
+    found = await find_backends({}, [deployment(model="ollama/x", api_base="http://[::1")], {})
 
     assert found.ollama_tags == {}
 
 
 def test_keys_stay_out_of_repr() -> None:
     """The environment is full of secrets."""
-    assert "hunter2" not in repr(Backends({"OPENAI_API_KEY": "hunter2"}, {}))
+    assert "hunter2" not in repr(Backends({"OPENAI_API_KEY": "hunter2"}, {}, {"c": {"api_key": "hunter2"}}))
 
 
 def ok(body: bytes) -> bytes:

@@ -36,6 +36,14 @@ def test_a_key_of_the_operators_own_is_taken_from_the_environment() -> None:
     assert banner(Plan(DEPLOYMENTS, {}, ()), key=MasterKey("sk-x", None)).count("$LITELLM_MASTER_KEY") == 4
 
 
+def test_a_key_of_the_configuration_is_not_said_to_be_in_the_shell() -> None:
+    """The commands need it there, under the name that the configuration has for it."""
+    text = banner(Plan(DEPLOYMENTS, {}, ()), key=MasterKey("sk-x", None, "PROXY_KEY", exported=False))
+
+    assert text.count("$PROXY_KEY") == 4
+    assert "the one of your configuration; set PROXY_KEY to it" in text
+
+
 def test_it_switches_to_a_profile_that_is_not_active() -> None:
     """A switch that changes nothing would show nothing."""
     assert '{"profile": "balanced"' in banner(Plan(DEPLOYMENTS, {}, ()), active="premium")

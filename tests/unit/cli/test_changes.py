@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
+from pathlib import Path
 
 import pytest
 
 from neuronode_router.control.workers import DRAINED, HELD, ServedRevision, WorkerIdentity
 from neuronode_router.domain.audit import Actor
 from neuronode_router.domain.receipts import WarmOrder, WarmReport
+from tests.docs.test_cli import COMMANDS
 from tests.support.usage import finished
 from tests.unit.cli.conftest import Remote, Terminal
+
+TESTDATA = Path(__file__).parents[2] / "testdata"
 
 
 def active(remote: Remote) -> tuple[int, str]:
@@ -29,6 +34,54 @@ def test_without_a_terminal_nothing_is_changed_unasked(remote: Remote, neuronode
     assert outcome.code == 2
     assert "--yes" in outcome.err
     assert active(remote) == (1, "premium")
+
+
+ASKING = (
+    ("profile", "switch", "balanced"),
+    ("profile", "edit", "premium", "--file", "premium.yaml"),
+    ("team", "bind", "search", "balanced"),
+    ("outcomes", "forget"),
+    ("init",),
+    ("rollout", "start", "balanced"),
+    ("shadow", "start", "balanced", "--budget", "1"),
+    ("profile", "switch", "balanced", "--hold", "-y"),
+    ("profile", "rollback"),
+    ("policy", "release"),
+    ("team", "bind", "search", "premium", "-y"),
+    ("team", "unbind", "search"),
+    ("shadow", "start", "premium", "--budget", "1", "-y"),
+    ("shadow", "stop"),
+    ("policy", "release", "-y"),
+    ("rollout", "start", "premium", "-y"),
+    ("rollout", "promote"),
+    ("rollout", "pause"),
+    ("rollout", "abort"),
+    ("rollout", "pause", "-y"),
+    ("rollout", "resume"),
+)
+"""Every command that asks, when it has something to do; those with -y make that there is something."""
+
+
+def test_every_command_that_asks_takes_no_pipe_for_an_answer(
+    remote: Remote, neuronode: Terminal, tmp_path: Path
+) -> None:
+    """A script says -y: what happens to stand on its standard input is no consent."""
+    shutil.copytree(TESTDATA / "init", tmp_path, dirs_exist_ok=True)
+    text = (remote.world.profiles / "premium.yaml").read_text()
+    (tmp_path / "premium.yaml").write_text(text.replace("chat: chat_premium", "chat: tier_fast"))
+
+    for words in ASKING:
+        before = active(remote)
+        outcome = neuronode(*words, piped="y\n" * 9)
+
+        made = words[-1] == "-y"
+        assert outcome.code == (0 if made else 2), (words, outcome)
+        assert made or ("-y" in outcome.err and active(remote) == before), words
+    unasked = [words for words in ASKING if words[-1] != "-y"]
+    for name, command in COMMANDS.items():
+        if any("--yes" in parameter.opts for parameter in command.params):
+            assert any(name.split()[1:] == [*words[: name.count(" ")]] for words in unasked), name
+            assert any("-y" in parameter.opts for parameter in command.params), name
 
 
 @pytest.mark.parametrize("answer", ["n\n", "\n", ""])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from inspect import signature
 from pathlib import Path
 
 import click
@@ -11,6 +14,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
+from neuronode_router import errors
 from neuronode_router.cli.http import (
     KEY_VARIABLE,
     Connection,
@@ -19,8 +23,21 @@ from neuronode_router.cli.http import (
     Unreachable,
     connect,
     in_options,
+    refusal,
 )
-from neuronode_router.errors import SettingsError
+from neuronode_router.cli.terminal import error_lines
+from neuronode_router.errors import (
+    NeuronodeError,
+    PolicyInvalid,
+    Problem,
+    ProfilesInvalid,
+    SettingsError,
+    TemplatesInvalid,
+    UnprovenProfile,
+    WarmFailed,
+)
+from neuronode_router.proof import gate
+from tests.docs.test_cli import COMMANDS
 from tests.unit.cli.conftest import Remote, Terminal
 
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -89,6 +106,32 @@ def test_at_a_terminal_the_key_is_asked_for_and_not_echoed(
     assert key not in outcome.out + outcome.err
 
 
+ODD_KEYS = ("sk-\u200bpasted", "\u201csk-quoted\u201d", "sk-\u00e4", "sk-two\nlines", "sk-\x7f", "")
+
+
+@pytest.mark.parametrize("key", ODD_KEYS)
+def test_a_key_that_no_header_carries_is_wrong_usage_wherever_it_comes_from(
+    key: str, neuronode: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One line that says which one, and not a word of it."""
+    outcomes = []
+    (tmp_path / ".neuronode").mkdir()
+    (tmp_path / ".neuronode/master_key").write_text(f"{key}\n")
+    outcomes.append(neuronode("status"))
+    if key:
+        monkeypatch.setenv(KEY_VARIABLE, f" {key} ")
+        outcomes.append(neuronode("status", "--url", "http://proxy.invalid:4000"))
+        monkeypatch.delenv(KEY_VARIABLE)
+    if key and "\n" not in key:
+        outcomes.append(neuronode("status", "--url", "http://proxy.invalid:4000", typed=f"{key}\n"))
+
+    for outcome, origin in zip(outcomes, ("master_key", KEY_VARIABLE, "you typed"), strict=False):
+        assert outcome.code == 2
+        assert "no header carries" in outcome.err
+        assert origin in outcome.err
+        assert not key or key not in outcome.err + outcome.out
+
+
 def test_the_key_that_serve_keeps_is_used_on_this_machine_only(
     remote: Remote, neuronode: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -143,7 +186,59 @@ def test_every_problem_is_a_line_with_its_field() -> None:
     with pytest.raises(Refused) as refused:
         proxy.get("/profiles/status")
 
-    assert [str(problem) for problem in refused.value.problems] == ["profile: Field required. Fix: Add it."]
+    assert error_lines(refused.value) == ["profile: Field required. Fix: Add it.", "Compare."]
+
+
+PLACE = Problem("x", "It is wrong.", "Mend it.", path="tasks.chat")
+WITH_PROBLEMS = (ProfilesInvalid, UnprovenProfile, WarmFailed, PolicyInvalid, TemplatesInvalid)
+
+
+@pytest.mark.parametrize("kind", WITH_PROBLEMS)
+def test_what_helps_against_all_problems_is_said_after_them(
+    kind: Callable[[Sequence[Problem]], NeuronodeError],
+) -> None:
+    """Raised here or refused by the proxy; a place is not the only thing that an error has to say."""
+    error = kind([PLACE, PLACE])
+    told = {"code": error.code, "detail": error.message, "fix": error.fix, "problems": [asdict(PLACE)] * 2}
+
+    for raised in (error, refusal(409, told)):
+        assert error_lines(raised) == [str(PLACE), str(PLACE), raised.fix]
+    assert error_lines(NeuronodeError("It is off.", fix="Turn it on.")) == ["It is off. Turn it on."]
+
+
+def test_every_error_with_problems_is_looked_at() -> None:
+    """A new one must be in the table above."""
+    with_problems = {
+        each
+        for each in vars(errors).values()
+        if isinstance(each, type)
+        and issubclass(each, NeuronodeError)
+        and "problems" in signature(each).parameters
+    }
+
+    assert with_problems == set(WITH_PROBLEMS)
+
+
+FIXES = [
+    *(
+        each.fix
+        for each in vars(errors).values()
+        if isinstance(each, type) and issubclass(each, NeuronodeError)
+    ),
+    *gate.FIXES.values(),
+    gate.PROVE,
+]
+
+
+@pytest.mark.parametrize("fix", sorted(set(FIXES)))
+def test_an_advice_names_commands_and_not_routes(fix: str) -> None:
+    """Who types has no curl at hand; only a reload has no command."""
+    said = in_options(fix).replace("POST /admin/reload", "")
+
+    assert "/admin" not in said
+    assert said.count("`") % 2 == 0
+    for command in re.findall(r"`neuronode ([a-z ]+?)(?: --[^`]*)?`", said):
+        assert f"neuronode {command}" in COMMANDS
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_a_switch_is_held_shown_and_released(
     assert told(status.out) == told(shown.out)
     assert told(status.out).startswith("balanced: held by ")
     assert "emergency > manual > rollout > rule > schedule > default" in shown.out
-    assert [one["profile"] for one in json.loads(preview.out)] == ["balanced", "premium"]
+    assert [one["profile"] for one in json.loads(preview.out)["stretches"]] == ["balanced", "premium"]
     assert json.loads(released.out)["profile"] == "premium"
     assert neuronode("policy", "release", "--yes").code == 1
 

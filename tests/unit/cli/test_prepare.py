@@ -72,6 +72,23 @@ async def test_with_a_key_nothing_is_embedded(folder: Path) -> None:
         assert "sk-real" not in result.effective.read_text()
 
 
+async def test_a_configuration_may_set_variables_itself(folder: Path) -> None:
+    """What it says counts as LiteLLM counts it: a provider's key, the master key, a database."""
+    given = {
+        "OPENAI_API_KEY": "sk-real",
+        "PROXY_KEY": "sk-mine-and-long",
+        "DATABASE_URL": "postgresql://db/x",
+    }
+    path = folder / "litellm_config.yaml"
+    general = {"general_settings": {"master_key": "os.environ/PROXY_KEY"}}
+    path.write_text(CONFIG + yaml.safe_dump({"environment_variables": given, **general}))
+
+    async with preparing(folder, NEURONODE_ACCESS_FILE=str(folder / "access.yaml")) as result:
+        assert result.plan.embedded == {}
+        assert result.environ["LITELLM_MASTER_KEY"] == "sk-mine-and-long"
+        assert "custom_auth" not in result.effective.read_text()
+
+
 async def test_an_access_file_is_used_where_there_is_no_database(folder: Path) -> None:
     """With a database LiteLLM knows the keys itself."""
     access = {"NEURONODE_ACCESS_FILE": str(folder / "access.yaml")}

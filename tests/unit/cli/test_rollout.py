@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from neuronode_router.domain.names import Tier
@@ -30,6 +32,8 @@ def test_a_rollout_begins_and_is_shown_with_both_arms(remote: Remote, neuronode:
     name = remote.world.store.rollouts.page(1)[0].id
     check("rollout_history", neuronode("rollout", "history", name), hide=name)
     check("rollout_history_all", neuronode("rollout", "history"), hide=name)
+    listed = json.loads(neuronode("rollout", "history", "--json").out)
+    assert [one["id"] for one in listed["rollouts"]] == [name]
 
 
 def test_every_option_is_part_of_the_plan(remote: Remote, neuronode: Terminal) -> None:

@@ -7,6 +7,7 @@ import { storedKey } from "./session.js";
 const ROOT = new URL("../", document.baseURI);
 const READ_MS = 10_000; // a read that hangs must not keep a screen from asking again
 const WORK_MS = 30_000; // one that has the proxy work out something, as a forecast
+const SENDABLE = /^[\x20-\x7e]*$/; // fetch throws at a header of anything else, as if nobody answered
 
 export class Refusal extends Error {
   constructor({ status, code, title = "", detail = "", fix = "", problems = [], etag = null }) {
@@ -25,9 +26,10 @@ export class Refusal extends Error {
   }
 }
 
-export async function send(path, { method = "GET", body, ifMatch, headers = {}, signal } = {}) {
+// With `key`, instead of the one of this tab; null is none.
+export async function send(path, { method = "GET", body, ifMatch, headers = {}, signal, key = storedKey() } = {}) {
   const sent = { Accept: "application/json", ...headers };
-  const key = storedKey();
+  if (key && !SENDABLE.test(key)) throw new Refusal({ status: 401, code: "key_unsendable" });
   if (key) sent.Authorization = `Bearer ${key}`;
   if (body !== undefined) sent["Content-Type"] = "application/json";
   if (ifMatch) sent["If-Match"] = ifMatch;
@@ -51,6 +53,12 @@ export async function ask(path, { reads, ...options } = {}) {
   const limited = ms ? { ...options, signal: within(ms, options.signal) } : options;
   const response = await send(path, limited);
   return { data: await response.json().catch(() => lost(options.signal)), etag: response.headers.get("ETag") };
+}
+
+// Returns a file. It is given up in time, too.
+export async function askFile(path, type) {
+  const response = await send(path, { headers: { Accept: type }, signal: within(WORK_MS) });
+  return response.blob().catch(() => lost());
 }
 
 // The answer broke off, or whoever asked has gone.

@@ -14,7 +14,7 @@ import { Mappings } from "./screens/mappings.js";
 import { Matrix } from "./screens/matrix.js";
 import { Now } from "./screens/now.js";
 import { Routing } from "./screens/routing.js";
-import { SignIn } from "./screens/sign_in.js";
+import { SignIn, SignInAgain } from "./screens/sign_in.js";
 import { Workers } from "./screens/workers.js";
 import { embedded } from "./session.js";
 import { useStore } from "./store.js";
@@ -30,19 +30,21 @@ export function App() {
   const { language, theme } = useStore(preferences);
   const state = useLive();
   const screen = screenOf(useAddress().screen);
+  const inside = state.signedIn && !state.ended;
 
   useLayoutEffect(() => {
     document.documentElement.lang = language;
     if (theme === "auto") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = theme;
-    document.title = `${t(state.signedIn ? `nav.${screen}` : "sign.title")} \u00b7 neuronode`;
-  }, [language, theme, screen, state.signedIn]);
+    document.title = `${t(inside ? `nav.${screen}` : "sign.title")} \u00b7 neuronode`;
+  }, [language, theme, screen, inside]);
 
   return html`
     <a class="skip" href="#main" onClick=${skip}>${t("nav.skip")}</a>
     <${Header} state=${state} language=${language} theme=${theme} />
     <div id="said" class="hidden" role="status" aria-live="polite"></div>
-    ${state.signedIn ? html`<${Inside} state=${state} screen=${screen} />` : html`<main id="main" class="alone" tabindex="-1"><${SignIn} /></main>`}`;
+    ${state.signedIn ? html`<${Inside} key=${state.session} state=${state} screen=${screen} />` : html`<main id="main" class="alone" tabindex="-1"><${SignIn} /></main>`}
+    ${state.ended && html`<${SignInAgain} />`}`;
 }
 
 function skip(event) {

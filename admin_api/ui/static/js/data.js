@@ -1,5 +1,6 @@
 // Loads one resource for a screen and keeps it fresh. It must not know how it is shown.
-// One rule for all: what was found stays, with the time it is of, while the proxy does not answer; it is asked again by itself.
+// One rule for all: what was found stays, with the time it is of, while the proxy does not answer, or no longer takes the key; it is
+// asked again by itself.
 
 import { useCallback, useEffect, useRef, useState } from "./dom.js";
 import { ask } from "./api.js";
@@ -11,7 +12,7 @@ const NOTHING = { data: null, error: null, etag: null, at: 0 };
 // Returns {data, error, etag, at, reload}. Loads again when the path, the body or the revision changes, every `every` ms,
 // and soon after a failure that may pass. Data of another `name` (by default of another path) is never shown.
 export function useData(path, { body, method = body === undefined ? "GET" : "POST", ifMatch, every = 0, name } = {}) {
-  const { status } = useLive();
+  const { status, ended } = useLive();
   const sent = body === undefined ? undefined : JSON.stringify(body);
   const id = name ?? `${path} ${sent}`;
   const [found, setFound] = useState({ ...NOTHING, id });
@@ -20,18 +21,18 @@ export function useData(path, { body, method = body === undefined ? "GET" : "POS
   latest.current = id;
 
   useEffect(() => {
-    if (path === null) return undefined;
+    if (path === null || ended) return undefined;
     const abort = new AbortController();
     ask(path, { reads: true, method, body, ifMatch, signal: abort.signal }).then(
       ({ data, etag }) => latest.current === id && setFound({ id, data, etag, error: null, at: Date.now() }),
       (error) =>
         error.name !== "AbortError" && latest.current === id &&
-        setFound((old) => ({ ...(old.id === id && error.passing ? old : NOTHING), id, error })),
+        setFound((old) => ({ ...(old.id === id && (error.passing || error.status === 401) ? old : NOTHING), id, error })),
     );
     return () => abort.abort();
-  }, [id, path, sent, turn, status?.revision]);
+  }, [id, path, sent, turn, status?.revision, ended]);
 
-  const wait = found.error?.passing ? RETRY_MS : every;
+  const wait = found.error && (found.error.passing || found.data !== null) ? RETRY_MS : every;
   useEffect(() => {
     if (!wait) return undefined;
     const timer = setInterval(() => document.hidden || setTurn((n) => n + 1), wait);

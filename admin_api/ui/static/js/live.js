@@ -7,10 +7,13 @@ import { forgetKey, keepKey, storedKey } from "./session.js";
 import { createStore, useStore } from "./store.js";
 
 const POLL_MS = 2_000; // the stream tells of changes, but not of a broken file or a worker that is gone
+const RIGHTS_MS = 60_000; // what a key may do changes without a revision, too
 
 const signedOut = {
   signedIn: false,
-  you: null,
+  ended: false, // the key is no longer accepted: what is shown stays, under the sign-in, for whom it belongs to
+  you: null, // whose key it is, and what it may; null while nobody has said so
+  youAt: 0, // when that was last asked
   status: null,
   profiles: null,
   etag: null,
@@ -19,6 +22,7 @@ const signedOut = {
   at: 0, // when the last refresh succeeded: what is shown is of then
   entered: false, // somebody has just signed in here
   notice: null, // why somebody has to sign in again
+  session: 0, // another number for everybody who begins here
 };
 
 // A tab that has a key shows what it waits for, not the sign-in.
@@ -26,36 +30,59 @@ export const live = createStore({ ...signedOut, signedIn: storedKey() !== null }
 export const useLive = () => useStore(live);
 
 let stop = () => {};
+let sessions = 0;
+
+const ownerOf = async (key) => (await ask("access", { key })).data.you;
+const same = (one, other) => ["name", "team", "role"].every((part) => one?.[part] === other?.[part]);
 
 export async function signIn(key) {
-  keepKey(key);
+  let you = null;
   try {
-    await ask("access");
+    you = await ownerOf(key);
   } catch (error) {
-    if (error.status === 401 || error.status === 403 || error.code === "admin_closed") {
-      forgetKey();
-      throw error;
-    }
+    const refused = error.status === 401 || error.status === 403 || error.code === "admin_closed";
+    // What waits for its owner is not opened, nor thrown away, before it is known who comes.
+    if (refused || live.get().ended) throw error;
   }
-  resume({ entered: true });
+  enter(key, you);
 }
 
+// A claim that is refused leaves all as it is.
 export async function signInWithClaim(claim) {
-  const { data } = await ask("ui/session", { method: "POST", body: { claim } });
-  keepKey(data.key);
-  resume({ entered: true });
+  const { data } = await ask("ui/session", { method: "POST", body: { claim }, key: null });
+  enter(data.key, await ownerOf(data.key).catch(() => null));
 }
 
-export function signOut(notice = null) {
+// Whoever is here already goes on, with another key; anybody else begins anew.
+function enter(key, you) {
+  keepKey(key);
+  if (you === null || !same(you, live.get().you)) return resume({ entered: true, you });
+  live.set({ ended: false, notice: null, you, youAt: Date.now() });
+  begin();
+}
+
+export function signOut() {
   stop();
   forgetKey();
-  live.set({ ...signedOut, notice });
+  live.set(signedOut);
 }
 
-export function resume({ entered = false } = {}) {
-  if (!storedKey()) return;
+// The key is no longer accepted. Where there is something to lose, it stays.
+function end() {
+  const kept = live.get().status === null ? signedOut : { ended: true, connection: "waiting" };
   stop();
-  live.set({ ...signedOut, signedIn: true, entered });
+  forgetKey();
+  live.set({ ...kept, notice: "expired" });
+}
+
+export function resume({ entered = false, you = null } = {}) {
+  if (!storedKey()) return;
+  live.set({ ...signedOut, signedIn: true, entered, you, youAt: you ? Date.now() : 0, session: (sessions += 1) });
+  begin();
+}
+
+function begin() {
+  stop();
   // A page that nobody sees asks for nothing.
   const look = () => document.hidden || refresh();
   const poll = setInterval(look, POLL_MS);
@@ -93,24 +120,30 @@ export function refresh() {
 async function load() {
   const key = storedKey();
   if (!key) return;
+  const { status: before, you, youAt } = live.get();
   try {
-    const [status, list, access] = await Promise.all([
+    const [status, list, rights] = await Promise.all([
       ask("profiles/status"),
       ask("profiles/list").catch((error) => (error.absent ? { data: null, etag: null } : Promise.reject(error))),
-      live.get().you ? null : ask("access").catch(() => null),
+      you === null || Date.now() - youAt >= RIGHTS_MS ? rightsOf(key) : null,
     ]);
     if (key !== storedKey()) return;
-    const changes = { status: status.data, profiles: list.data?.profiles ?? [], etag: list.etag, failure: null, at: Date.now() };
-    if (access) changes.you = access.data.you;
-    live.set(changes);
+    live.set({ status: status.data, profiles: list.data?.profiles ?? [], etag: list.etag, failure: null, at: Date.now(), ...rights });
+    if (rights !== null || before === null || status.data.revision === before.revision) return;
+    const newer = await rightsOf(key);
+    if (key === storedKey()) live.set(newer);
   } catch (error) {
     if (key !== storedKey()) return;
-    if (error.status === 401) signOut("expired");
+    if (error.status === 401) end();
     else live.set({ failure: error });
   }
 }
 
-export const mayWrite = (state) => state.you === null || state.you.role === "admin";
+// What was known stays where it cannot be had anew: it is asked for again with the next refresh.
+const rightsOf = (key) => ownerOf(key).then((you) => ({ you, youAt: Date.now() }), () => ({}));
+
+// Nobody, before it is known who it is.
+export const mayWrite = (state) => state.you?.role === "admin";
 export const mayReadAll = (state) => state.status === null || state.status.workers !== null;
 
 // Whether what is shown can be trusted to be so now.

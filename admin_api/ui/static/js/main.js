@@ -3,7 +3,7 @@
 import { html, render } from "./dom.js";
 import { App } from "./app.js";
 import { resume, signInWithClaim } from "./live.js";
-import { onClaim, storedKey } from "./session.js";
+import { onClaim } from "./session.js";
 
 const root = document.getElementById("app");
 root.replaceChildren();
@@ -11,6 +11,7 @@ render(html`<${App} />`, root);
 
 resume();
 onClaim((claim) => {
-  // A stored key is asked for first: a claim lives for seconds, and a page that is reloaded is sent the old one again.
-  if (!storedKey()) signInWithClaim(claim).catch(() => {});
+  // Whoever LiteLLM's UI names goes before the key of this tab, which may be another one's. A page that is reloaded is sent the
+  // old claim again, which lives for seconds: then the key stays.
+  signInWithClaim(claim).catch(() => {});
 });

@@ -131,6 +131,9 @@ TRAPS: list[tuple[str, Callable[[dict[str, Any]], None]]] = [
     ("unknown_group", lambda config: config["model_list"].pop(1)),
     ("key_in_configuration", section("general_settings", master_key=KEY)),
     ("weak_master_key", section("general_settings", master_key="sk-1234")),
+    ("key_in_configuration", section("environment_variables", LITELLM_MASTER_KEY=KEY)),
+    ("weak_master_key", section("environment_variables", LITELLM_MASTER_KEY="short")),
+    ("no_master_key", section("general_settings", master_key="os.environ/PROXY_KEY")),
     ("weak_key_permitted", section("general_settings", dangerously_permit_weak_or_unset_master_key=True)),
     ("alias_hides_group", section("router_settings", model_group_alias={"house": "cloud"})),
     ("alias_chain", section("router_settings", model_group_alias={"a": "b", "b": "cloud"})),
@@ -184,6 +187,37 @@ def test_a_trap_in_how_it_is_launched_is_found(
     findings = [finding for finding in examine(subject, reach=False) if finding.code == code]
 
     assert [finding.where.split(":")[0] for finding in findings] == ["service proxy"]
+
+
+ENV_FILE = """
+LITELLM_WORKER_STARTUP_HOOKS=mine:go,neuronode_router.plugin:start
+LITELLM_LOCAL_MODEL_COST_MAP=True
+NEURONODE_REDIS_URL=redis://redis:6379/0
+TIMEOUT_WORKER_HEALTHCHECK=120
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "codes"),
+    [
+        (ENV_FILE, set()),
+        (f"{ENV_FILE}PYTHONDONTWRITEBYTECODE=1", {"no_bytecode"}),
+        (f"{ENV_FILE}LITELLM_ENABLE_ADMIN_MCP=true", {"admin_prefix_taken"}),
+        ("", {"plugin_missing", "prices_fetched", "workers_apart", "workers_killed"}),
+    ],
+)
+def test_an_env_file_is_a_part_of_how_a_service_is_launched(
+    lines: str, codes: set[str], sound: Subject
+) -> None:
+    """What stands there is there, and what is wrong there is found."""
+    directory = sound.settings.config.parent
+    sound.settings.config.write_text(json.dumps(SOUND))
+    (directory / "proxy.env").write_text(lines)
+    (directory / "compose.yaml").write_text(
+        "services: {proxy: {image: litellm, env_file: [proxy.env], command: [--num_workers, '4']}}"
+    )
+
+    assert found(read_subject(sound.settings, ENVIRON)) == codes
 
 
 @pytest.mark.parametrize(
@@ -247,6 +281,39 @@ def test_a_trap_in_the_environment_is_found(environ: Mapping[str, str], code: st
     assert all("sk-1234" not in finding.message + finding.fix for finding in findings)
 
 
+KEYS_ELSEWHERE: list[dict[str, Any]] = [
+    {"environment_variables": {"PROXY_KEY": "os.environ/MINE"}},
+    {"general_settings": {"key_management_system": "hashicorp_vault"}},
+]
+
+
+@pytest.mark.parametrize("sections", KEYS_ELSEWHERE)
+def test_a_key_that_litellm_finds_elsewhere_is_a_key(sections: dict[str, Any], sound: Subject) -> None:
+    """In a section of its own, or in a secret manager."""
+    general = {
+        **SOUND["general_settings"],
+        "master_key": "os.environ/PROXY_KEY",
+        **sections.get("general_settings", {}),
+    }
+
+    subject = replace(
+        sound,
+        config={**SOUND, **sections, "general_settings": general},
+        environ={"MINE": KEY, "SOME_KEY": "x"},
+    )
+
+    assert found(subject) == set()
+
+
+def test_a_reference_to_nothing_is_found_beside_a_key_that_serve_keeps(sound: Subject) -> None:
+    """`serve` refuses it, and LiteLLM alone would be open."""
+    sound.settings.state_dir.mkdir()
+    (sound.settings.state_dir / "master_key").write_text("sk-made-up")
+    general = {**SOUND["general_settings"], "master_key": "os.environ/PROXY_KEY"}
+
+    assert found(replace(sound, config={**SOUND, "general_settings": general})) == {"no_master_key"}
+
+
 def test_a_key_that_serve_keeps_is_a_key(sound: Subject) -> None:
     """`neuronode serve` made one up: nothing is missing."""
     sound.settings.state_dir.mkdir()
@@ -280,7 +347,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-SECTIONS = ("model_list", "general_settings", "router_settings", "litellm_settings")
+SECTIONS = ("model_list", "general_settings", "router_settings", "litellm_settings", "environment_variables")
 PARTS = st.dictionaries(
     st.sampled_from(
         [

@@ -131,7 +131,9 @@ def test_an_ollama_is_asked_for_its_list_and_nothing_else(tmp_path: Path, ollama
             deployment("lacking", "ollama_chat/llama3.1:70b", api_base=ollama),
             deployment("away", "ollama_chat/llama3.1:8b", api_base=f"http://127.0.0.1:{free_port()}"),
             deployment("keyless", "openai/some", api_key="os.environ/SOME_KEY"),
-        ]
+            deployment("keyed", "openai/some", api_key="os.environ/KEY_OF_THE_FILE"),
+        ],
+        "environment_variables": {"KEY_OF_THE_FILE": "x"},
     }
 
     findings = list(reaching.backends_answer(subject(tmp_path, config)))

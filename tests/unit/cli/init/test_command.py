@@ -12,6 +12,7 @@ import yaml
 from neuronode_router.cli.compose import litellm_services
 from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.profiles.files import ProfileFiles
+from neuronode_router.settings import Settings
 from tests.unit.cli.conftest import Terminal
 
 TESTDATA = Path(__file__).parents[3] / "testdata/init"
@@ -54,6 +55,30 @@ def test_the_override_loads_the_plugin_into_the_service(place: Path, neuronode: 
     assert service.environ["LITELLM_WORKER_STARTUP_HOOKS"] == "mine:start,neuronode_router.plugin:start"
     assert "FROM litellm/litellm:v1.106.2" in override["services"]["proxy"]["build"]["dockerfile_inline"]
     assert "./profiles:/neuronode/profiles" in override["services"]["proxy"]["volumes"]
+
+
+def test_whatever_the_proxy_writes_lies_in_a_volume(place: Path, neuronode: Terminal) -> None:
+    """Another container would not find it again."""
+    assert neuronode("init", "-y").code == 0
+
+    service = yaml.safe_load((place / "compose.override.yaml").read_text())["services"]["proxy"]
+    settings = Settings.load(service["environment"])
+    mounted = {Path(volume.split(":")[1]) for volume in service["volumes"]}
+    assert {settings.profiles, settings.state_dir, settings.policy.parent} == mounted
+
+
+def test_hooks_of_an_env_file_stay(place: Path, neuronode: Terminal) -> None:
+    """The override's environment goes before the service's files, so it says theirs too."""
+    service = {"image": "litellm/litellm:v1", "env_file": "proxy.env"}
+    (place / "compose.yaml").write_text(yaml.safe_dump({"services": {"proxy": service}}))
+    (place / "proxy.env").write_text("LITELLM_WORKER_STARTUP_HOOKS=theirs:start\nSECRET=canary\n")
+
+    assert neuronode("init", "-y").code == 0
+
+    text = (place / "compose.override.yaml").read_text()
+    hooks = yaml.safe_load(text)["services"]["proxy"]["environment"]["LITELLM_WORKER_STARTUP_HOOKS"]
+    assert hooks == "theirs:start,neuronode_router.plugin:start"
+    assert "canary" not in text
 
 
 def test_the_doctor_misses_the_plugin_no_longer(place: Path, neuronode: Terminal) -> None:

@@ -22,10 +22,11 @@ function order(change, extra) {
 }
 
 // `change` is {kind, profile} and for a rollback `to`; it may bring `objections` to a switch that was not made at once, and what
-// `refused` it. All that is shown is of one revision: where another one comes meanwhile, somebody has to look again.
+// `refused` it, also where that may pass: nothing else says that it was sent. All that is shown is of one revision: where another
+// one comes meanwhile, somebody has to look again.
 export function ChangeDialog({ change, onClose }) {
   const { status } = useLive();
-  const [refused, setRefused] = useState(change.refused?.passing ? null : (change.refused ?? null));
+  const [refused, setRefused] = useState(change.refused ?? null);
   const [objections, setObjections] = useState(change.objections);
   const [reason, setReason] = useState("");
   const [rule, setRule] = useState(null); // what becomes of conversations, once somebody says other than the profile

@@ -8,7 +8,7 @@ import { Name } from "./basics.js";
 
 const SUBJECT = /^(@|team:|key:)/; // what is no task: who is bound, a rollout, a policy
 const SHOWN = 2;
-const BINDING = /^(.*?)(?:, beyond (\d+)% (.*))?$/; // as the audit log writes one
+const BINDING = /^(.*?)(?:, beyond ([\d.]+)% (.*))?$/; // as the audit log writes one
 
 // Returns [{what, before, after}]; `what` is null where the active profile changed: then tasks follow it, and go unsaid.
 function deeds({ profile_before: before, profile_after: after, changes }) {
@@ -28,7 +28,7 @@ function side(what, value) {
   if (!/^(team|key):/.test(what ?? "")) return value ?? "\u2013";
   const [, profile, share, then] = BINDING.exec(value ?? "active");
   const base = profile === "active" ? t("play.active") : profile;
-  return share ? `${base}, ${t("bind.beyond.text", { share: percent(share / 100, 0), profile: then })}` : base;
+  return share ? `${base}, ${t("bind.beyond.text", { share: percent(share / 100, 2), profile: then })}` : base;
 }
 
 // The kind of act goes before it.

@@ -29,8 +29,8 @@ const chip = (key, tone, screen, places = {}) => ({ key, tone, screen, places })
 function ofStatus({ problems, workers, embedded_groups: embedded, revision }) {
   const found = [];
   const count = (code) => problems.filter((problem) => problem.code === code).length;
-  const files = problems.filter(({ code }) => !OWN_CHIPS.includes(code)).length;
-  if (files) found.push(chip("files", "bad", "now", { count: files }));
+  const others = problems.filter(({ code }) => !OWN_CHIPS.includes(code)).length;
+  if (others) found.push(chip("problems", "bad", "now", { count: others }));
   if (count("dead_mapping")) found.push(chip("dead", "bad", "mappings", { count: count("dead_mapping") }));
   if (count("part_off")) found.push(chip("parts", "bad", "workers", { count: count("part_off") }));
   if (count("wire_unseen")) found.push(chip("unseen", "warn", "workers", { count: count("wire_unseen") }));

@@ -21,11 +21,12 @@ export function useQuickSwitch(onDoubt) {
   async function send(path, body, ifMatch, doubt, undone) {
     try {
       const { data, etag } = await ask(path, { method: "POST", body, ifMatch });
-      setDone({ receipt: data, etag, undone });
-      say(t(data.complete ? "change.said" : "change.said_partly", { profile: data.profile, revision: data.revision }));
+      // What changed nothing has nothing to take back: the change before is somebody else's.
+      setDone(data.changed ? { receipt: data, etag, undone } : null);
+      say(t(!data.changed ? "receipt.unchanged" : data.complete ? "change.said" : "change.said_partly", { profile: data.profile, revision: data.revision }));
     } catch (refused) {
       setDone(null);
-      onDoubt({ ...doubt, refused });
+      if (refused.status !== 401) onDoubt({ ...doubt, refused }); // the sign-in comes, which must not lie under a dialog
     }
     refresh();
   }
@@ -38,8 +39,9 @@ export function useQuickSwitch(onDoubt) {
       const { etag, objections } = await objectionsTo(profile);
       if (objections.length) onDoubt({ ...doubt, objections });
       else await send("profiles/switch", { profile }, etag, doubt, false);
-    } catch {
-      onDoubt(doubt); // the dialog asks again, and says what refuses
+    } catch (error) {
+      if (error.status !== 401) onDoubt(doubt); // the dialog asks again, and says what refuses
+      else refresh();
     }
     setBusy(null);
   }

@@ -14,10 +14,11 @@ const RIGHTS = [
   ["validate", ["admin", "viewer"]],
   ["change", ["admin"]],
 ];
+const EVERY_MS = 60_000; // rights change without a revision, too
 const ROLES = ["admin", "viewer", "member"];
 
 export function Access({ state }) {
-  const found = useData("access");
+  const found = useData("access", { every: EVERY_MS });
   return html`<${Page} title=${t("nav.access")} intro=${t("access.intro")} />
     <${Loaded} of=${found} rows=${4}>${(data) => html`
       <${Card} title=${t("access.you")}><dl class="facts wide">

@@ -1,6 +1,6 @@
 // Who changed what, when and why; each entry can be returned to, and the chain of hashes is checked in the browser.
 
-import { html, useEffect, useMemo, useState } from "../dom.js";
+import { html, useEffect, useMemo, useRef, useState } from "../dom.js";
 import { ask } from "../api.js";
 import { checkChain } from "../chain.js";
 import { useData } from "../data.js";
@@ -17,7 +17,9 @@ const PAGE = 25;
 
 export function Audit({ state }) {
   const [filter, setFilter] = useState({ action: "", profile: "", actor: "" });
-  const log = useLog(filter);
+  const actors = useRef(new Map()); // everybody whose rows were seen: the name in the log, and as a row shows it
+  const log = useLog({ ...filter, actor: nameOf(filter.actor, actors.current) });
+  for (const entry of log.newest.data ?? []) actors.current.set(entry.actor.name, who(entry));
   const [change, setChange] = useState(null);
   const filtered = Object.values(filter).some(Boolean);
   const set = (name) => (event) => setFilter({ ...filter, [name]: event.target.value });
@@ -27,7 +29,8 @@ export function Audit({ state }) {
         ${ACTIONS.map((action) => html`<option value=${action}>${word("action", action)}</option>`)}</select><//>
       <${Field} label=${t("word.profile")}><select value=${filter.profile} onChange=${set("profile")}><option value="">${t("audit.all")}</option>
         ${ordered(state.profiles).map(({ name }) => html`<option value=${name}>${name}</option>`)}</select><//>
-      <${Field} label=${t("audit.actor")}><input value=${filter.actor} maxlength="256" onChange=${set("actor")} /><//>
+      <${Field} label=${t("audit.actor")}><input list="actors" value=${filter.actor} maxlength="256" autocomplete="off" spellcheck=${false} onChange=${set("actor")} /><//>
+      <datalist id="actors">${[...actors.current].map(([name, shown]) => html`<option value=${name}>${shown === name ? undefined : shown}</option>`)}</datalist>
       <${Chain} entries=${log.newest.data} filtered=${filtered} />
     </form>`}
     <${Loaded} of=${log.newest} rows=${6}>${(entries) => (entries.length === 0 ? html`<${Empty} title=${t("audit.none")} />`
@@ -36,6 +39,12 @@ export function Audit({ state }) {
     ${log.error && html`<${Failure} error=${log.error} />`}
     ${log.next && html`<p class="more"><${Button} onClick=${log.more}>${t("audit.more")}<//></p>`}
     ${change && html`<${ChangeDialog} change=${change} onClose=${() => setChange(null)} />`}`;
+}
+
+// The log is asked for whole names, of which rows show the part that people read: two may have it in common.
+function nameOf(typed, actors) {
+  const found = [...actors].filter(([, shown]) => shown === typed.trim());
+  return found.length === 1 ? found[0][0] : typed.trim();
 }
 
 // The newest entries, kept fresh like all data, and the older ones that were asked for.

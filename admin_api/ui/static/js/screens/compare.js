@@ -5,6 +5,7 @@ import { ask } from "../api.js";
 import { RETRY_MS } from "../data.js";
 import { duration, number } from "../format.js";
 import { t } from "../i18n.js";
+import { useLive } from "../live.js";
 import { Badge, Button, Card, Table } from "../parts/basics.js";
 import { amountOf, Delta, Findings, Moves, tellsDays } from "../parts/forecast.js";
 import { ordered } from "../vocabulary.js";
@@ -36,8 +37,10 @@ export function Compare({ profiles, active }) {
 // One after the other: each replays the record, and the proxy limits how many a caller may ask for at once.
 function usePlans(names, active) {
   const [plans, setPlans] = useState({});
+  const { ended } = useLive();
   const id = names.join();
   useEffect(() => {
+    if (ended) return undefined;
     const abort = new AbortController();
     (async () => {
       const left = [...names];
@@ -58,6 +61,6 @@ function usePlans(names, active) {
       }
     })();
     return () => abort.abort();
-  }, [id, active]);
+  }, [id, active, ended]);
   return plans;
 }

@@ -1,12 +1,12 @@
 // What requests cost and how they went, by profile, task, team or group; and what another profile would cost.
 
 import { html, useState } from "../dom.js";
-import { send } from "../api.js";
+import { askFile } from "../api.js";
 import { useData } from "../data.js";
 import { compact, milliseconds, money, number, percent, timesLike } from "../format.js";
 import { t, word } from "../i18n.js";
 import { mayReadAll } from "../live.js";
-import { Button, Card, Empty, Figure, Figures, Loaded, Name, Page, Segments, Table } from "../parts/basics.js";
+import { Button, Card, Empty, Failure, Figure, Figures, Loaded, Name, Page, Segments, Table } from "../parts/basics.js";
 import { Curve } from "../parts/curve.js";
 import { cost, Delta } from "../parts/forecast.js";
 import { costLines } from "../parts/lines.js";
@@ -24,6 +24,7 @@ export function Cost({ state }) {
   const [by, setBy] = useState("profile");
   const [name, setName] = useAskedPeriod("24h");
   const { query } = usePeriod(name);
+  const file = useDownload(`usage-by-${by}.csv`, `usage?by=${by}&${query}&format=csv`);
   const usage = useData(`usage?by=${by}&${query}`, { name: `${by} ${name}`, every: EVERY_MS });
   const series = useData(`usage/series?${query}`, { name, every: EVERY_MS });
   const tools = html`<${PeriodChoice} value=${name} onChange=${setName} />`;
@@ -31,7 +32,8 @@ export function Cost({ state }) {
     <${Loaded} of=${usage} rows=${7} absent=${t("cost.absent")}>${(data) => html`
       <${Total} now=${data.total} before=${data.total_before} />
       ${data.total.cost_usd > 0 && html`<${Card} title=${t("charts.cost")}><${Loaded} of=${series} rows=${5}>${(steps) => html`<${Curve} label=${t("charts.cost")} over=${steps} lines=${costLines(steps)} show=${money} stacked />`}<//><//>`}
-      <${Card} title=${t("cost.by_name", { name: t(`word.${WORDS[by] ?? by}`) })} tools=${html`<span class="grow"></span><${Button} onClick=${() => download(by, query)}>CSV<//>`}>
+      <${Card} title=${t("cost.by_name", { name: t(`word.${WORDS[by] ?? by}`) })} tools=${html`<span class="grow"></span><${Button} busy=${file.busy} onClick=${file.load}>CSV<//>`}>
+        ${file.error && html`<${Failure} error=${file.error} />`}
         <${Segments} label=${t("cost.by")} value=${by} onChange=${setBy} options=${GROUPINGS.map((each) => [each, t(`word.${WORDS[each] ?? each}`)])} />
         ${data.lines.length ? html`<${Lines} by=${by} lines=${data.lines} />` : html`<${Empty} title=${t("cost.none")}>${t("cost.none.fix")}<//>`}<//>`}<//>
     ${usage.data && mayReadAll(state) && html`<${Compare} profiles=${state.profiles} active=${state.status.active_profile} />`}
@@ -60,11 +62,25 @@ function Lines({ by, lines }) {
 
 const title = (by, name) => (name === "" ? t("cost.no_name") : by === "tier" ? word("tier", name) : String(name));
 
-async function download(by, query) {
-  const response = await send(`usage?by=${by}&${query}&format=csv`, { headers: { Accept: "text/csv" } });
+// Returns {busy, error, load}: what loads a table as a file of this name.
+function useDownload(name, path) {
+  const [state, setState] = useState({ busy: false, error: null });
+  async function load() {
+    setState({ busy: true, error: null });
+    try {
+      save(name, await askFile(path, "text/csv"));
+      setState({ busy: false, error: null });
+    } catch (error) {
+      setState({ busy: false, error });
+    }
+  }
+  return { ...state, load };
+}
+
+function save(name, content) {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(await response.blob());
-  link.download = `usage-by-${by}.csv`;
+  link.href = URL.createObjectURL(content);
+  link.download = name;
   link.click();
   URL.revokeObjectURL(link.href);
 }

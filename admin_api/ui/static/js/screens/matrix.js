@@ -74,7 +74,8 @@ function useRun(onEnd) {
         },
       });
     } catch (failed) {
-      error = failed.name === "AbortError" ? null : failed;
+      // A stream that breaks off is no refusal of ours.
+      error = failed.name === "AbortError" ? null : failed instanceof Refusal ? failed : new Refusal({ status: 0, code: "offline" });
     }
     setRun((old) => ({ ...old, busy: false, error, found: {} }));
     say(t("matrix.ended"));

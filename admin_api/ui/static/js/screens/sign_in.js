@@ -1,6 +1,6 @@
 // Asks for a key. Inside LiteLLM's UI it is only seen where no identity claim arrived.
 
-import { html, useEffect, useRef, useState } from "../dom.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../dom.js";
 import { t } from "../i18n.js";
 import { signIn, useLive } from "../live.js";
 import { Failure, Field } from "../parts/basics.js";
@@ -37,4 +37,16 @@ export function SignIn() {
     ${error && html`<${Failure} error=${error} />`}
     <button class="button main" aria-busy=${busy || undefined} disabled=${busy}>${t("sign.in")}</button>
   </form>`;
+}
+
+// Over all that is shown, also over its dialogs, which stay as they are: whoever it belongs to goes on there.
+export function SignInAgain() {
+  const ref = useRef(null);
+  useLayoutEffect(() => {
+    const dialog = ref.current;
+    dialog.showModal();
+    return () => dialog.close(); // what had the focus gets it back
+  }, []);
+  // A browser closes a dialog at the second Escape, whatever the page says to the first.
+  return html`<dialog ref=${ref} class="over" aria-label=${t("sign.title")} onCancel=${(event) => event.preventDefault()} onClose=${() => ref.current?.showModal()}><${SignIn} /></dialog>`;
 }
