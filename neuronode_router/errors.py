@@ -392,7 +392,7 @@ class HostError(NeuronodeError):
 
 
 class UnsupportedLiteLLM(HostError):
-    """The installed LiteLLM is older than anything we can build on, or there is none."""
+    """The installed LiteLLM is older than anything we can build on, lacks what all of it stands on, or is none."""
 
     code = "unsupported_litellm"
     fix = "Install a tested release; docs/operations.md lists them."

@@ -16,7 +16,13 @@ gc.freeze()
 
 from admin_api.host import AdminHost, RoutingParts  # noqa: E402
 from admin_api.router import build_router, build_task_router  # noqa: E402
-from neuronode_router.litellm_plugin import process  # noqa: E402
+from neuronode_router.litellm_plugin import releases, seams  # noqa: E402
+from neuronode_router.litellm_plugin.seams import Part  # noqa: E402
+
+# Both before the modules that import LiteLLM: of a release that lacks what they need an ImportError says nothing.
+releases.check_version(releases.installed_version())
+with seams.named_if_missing():
+    from neuronode_router.litellm_plugin import process
 
 authenticate = process.authenticate
 """LiteLLM's `general_settings.custom_auth` for a proxy without a database: the master key and the access
@@ -49,7 +55,7 @@ def _admin_host() -> AdminHost:
         write_limit=runtime.settings.write_limit,
         access_file=runtime.access,
         knows_key=runtime.identity.knows,
-        sign_in=runtime.ui_sessions.sign_in,
+        sign_in=None if Part.UI_SIGN_IN in runtime.off else runtime.ui_sessions.sign_in,
         frame_origin=runtime.settings.ui_frame_origin,
         tasks=runtime.tasks,
         router=RoutingParts(
@@ -60,7 +66,7 @@ def _admin_host() -> AdminHost:
         ),
         usage=runtime.usage.service,
         metrics=runtime.metering,
-        proof=runtime.proof,
+        proof=None if Part.PROOF in runtime.off else runtime.proof,
         rollouts=runtime.rollout.rollouts,
         answers=runtime.rollout.outcomes,
         policies=runtime.policy.policies,

@@ -71,7 +71,7 @@ class Settings(BaseModel):
     ] = None
     """Wakes workers on other hosts. Default: none; other hosts then converge by polling the SQL store."""
     render: Literal["auto", "on", "off"] = "auto"
-    """Rewrite the configuration's alias map after a switch. `auto`: unless `store_model_in_db` is on."""
+    """Rewrite the configuration's alias map after a switch. `auto`: unless LiteLLM stores models in its database."""
     access_file: Path | None = None
     """Hashed keys, roles and teams, for a proxy without a database. Default: none."""
     enable_auto_routing: bool = True

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -15,8 +14,8 @@ import yaml
 
 from neuronode_router.cli.serve.embedded import ANSWER_TOKENS, CONTEXT_TOKENS, SERVED_NAME, EmbeddedAddress
 from neuronode_router.errors import SettingsError
+from neuronode_router.profiles.configuration import Config
 
-Config = dict[str, Any]
 Deployment = Mapping[str, Any]
 
 CUSTOM_AUTH = "neuronode_router.plugin.authenticate"
@@ -45,27 +44,6 @@ class Plan:
     def groups(self) -> frozenset[str]:
         """The model groups; leaving deployments out never loses one."""
         return frozenset(str(deployment["model_name"]) for deployment in self.deployments)
-
-
-def read_config(path: Path, *, root: Path | None = None, seen: tuple[Path, ...] = ()) -> Config:
-    """Return the configuration with its `include` files merged in, as LiteLLM merges them.
-
-    Lists are joined, other values of the included file win. Raises `SettingsError` naming file and line.
-    """
-    document = _load(path)
-    entries = document.pop("include", None) or []
-    if not isinstance(entries, list):
-        raise SettingsError(f"{path}: `include` must be a list of files.")
-    for entry in entries:
-        target = _locate(str(entry), path, root or path)
-        if target in (*seen, path):
-            raise SettingsError(f"{path}: `include` of {entry} goes round in a circle.")
-        for key, value in read_config(target, root=root or path, seen=(*seen, path)).items():
-            present = document.get(key)
-            document[key] = (
-                [*present, *value] if isinstance(present, list) and isinstance(value, list) else value
-            )
-    return document
 
 
 def deployments_of(config: Config) -> list[Deployment]:
@@ -175,25 +153,3 @@ def _embedded_deployment(original: Deployment, address: EmbeddedAddress) -> Depl
             **dict.fromkeys(PRICE_FREE, 0),
         },
     }
-
-
-def _load(path: Path) -> Config:
-    try:
-        # The reader LiteLLM itself uses: any other could see another document.
-        document = yaml.safe_load(path.read_bytes())
-    except OSError as error:
-        raise SettingsError(
-            f"The configuration {path} cannot be read: {error.strerror}.", fix="Name it with --config FILE."
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise SettingsError(f"{where}: {getattr(error, 'problem', None) or 'this is not YAML'}.") from error
-    if not isinstance(document, dict):
-        raise SettingsError(f"{path}: a LiteLLM configuration is a mapping.")
-    return document
-
-
-def _locate(entry: str, declared_in: Path, root: Path) -> Path:
-    beside = declared_in.parent / entry
-    return beside if beside.exists() else root.parent / entry

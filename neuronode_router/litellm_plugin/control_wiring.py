@@ -10,8 +10,6 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import yaml
-
 from neuronode_router.background import Failures
 from neuronode_router.control.change import When
 from neuronode_router.control.checks import dead_mapping
@@ -30,21 +28,21 @@ from neuronode_router.domain.names import (
 )
 from neuronode_router.domain.profiles import HostFacts, Profile
 from neuronode_router.domain.receipts import CacheLoss, Receipt
-from neuronode_router.errors import NeuronodeError, Problem
+from neuronode_router.errors import NeuronodeError, Problem, SettingsError
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.admission import Admission
-from neuronode_router.litellm_plugin.model_table import ModelTable
+from neuronode_router.litellm_plugin.model_table import ModelTable, stores_in_database
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
 from neuronode_router.litellm_plugin.router.applier import SnapshotApplier
 from neuronode_router.litellm_plugin.router.bridge import AliasTable, RouterBridge
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.profiles.config_writer import Renderer
+from neuronode_router.profiles.configuration import read_config
 from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.proof.gate import ProofGate
 from neuronode_router.routing.snapshot import Snapshot
 from neuronode_router.settings import Settings
 from neuronode_router.warm.warming import Warming
-from neuronode_router.yaml11 import read
 
 FIRST_SNAPSHOT_SECONDS = 2.0
 """How long an empty store may take to become the first revision before requests go LiteLLM's way."""
@@ -167,7 +165,7 @@ class ControlWiring:
         """Where LiteLLM re-reads its file every 30 s it would put a rendered, older map back over ours."""
         if self._settings.render != "auto":
             return self._settings.render == "on"
-        return not (self._proxy.general_settings or {}).get("store_model_in_db")
+        return not stores_in_database(self._proxy)
 
     async def _bootstrap(self) -> None:
         """Make the files the first revision. What goes wrong here the watcher meets again, shows and retries."""
@@ -203,6 +201,6 @@ def _first_profile(settings: Settings) -> str:
     if settings.default_profile is not None:
         return settings.default_profile
     try:
-        return str(read(settings.config.read_text())["profile_settings"]["current_profile"])
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
+        return str(read_config(settings.config)["profile_settings"]["current_profile"])
+    except (SettingsError, KeyError, TypeError):
         return STABLE_ALIAS_PROFILE

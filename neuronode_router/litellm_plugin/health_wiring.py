@@ -9,7 +9,6 @@ import random
 from collections.abc import Mapping
 
 import httpx
-from litellm.llms.custom_httpx.http_handler import get_ssl_configuration
 
 from neuronode_router.background import Failures
 from neuronode_router.domain.names import TIERS, Tier
@@ -88,4 +87,6 @@ class HealthWiring:
 
 def ollama_client() -> httpx.AsyncClient:
     """Return a client that goes LiteLLM's way: its certificates, and the proxies of the environment."""
+    from litellm.llms.custom_httpx.http_handler import get_ssl_configuration
+
     return httpx.AsyncClient(verify=get_ssl_configuration(), trust_env=True, follow_redirects=False)

@@ -14,6 +14,7 @@ from litellm.proxy._types import UserAPIKeyAuth
 
 from neuronode_router.litellm_plugin.amending import Amendment
 from neuronode_router.litellm_plugin.hooks.offers import NameOffer, Offers
+from neuronode_router.litellm_plugin.router.deployments import team_name
 from neuronode_router.routing.inventory import Ability
 
 LISTING = re.compile(r"/models(?:/[^/].*)?$|/model/info$|/model_group/info$")
@@ -40,7 +41,10 @@ def listings(offers: Offers) -> Amendment:
 
 
 def _rows(document: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the rows of a listing with their names; a single row is its own listing."""
+    """Yield the rows of a listing with their names; a single row is its own listing.
+
+    A team's own deployment is none of ours, whatever name LiteLLM shows it under, and may be stored as it is shown.
+    """
     if not isinstance(document, dict):
         return
     listed = next(
@@ -49,7 +53,7 @@ def _rows(document: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     for row in listed:
         if isinstance(row, dict):
             name = next((row[field] for field in NAMED_BY if isinstance(row.get(field), str)), None)
-            if name is not None:
+            if name is not None and name != team_name(row):
                 yield name, row
 
 

@@ -9,6 +9,7 @@ import asyncio
 from typing import Any
 
 from neuronode_router.background import Failures
+from neuronode_router.settings import process_environment
 
 REFRESH_SECONDS = 5.0
 """How long a reading is waited for. One that takes longer goes on."""
@@ -24,19 +25,27 @@ class ModelTable:
 
     async def refresh(self) -> None:
         """Let LiteLLM read its models anew; those who ask meanwhile wait for the same reading. Never raises."""
-        if self._proxy.prisma_client is None or not self._stores():
+        if self._proxy.prisma_client is None or not stores_in_database(self._proxy):
             return
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read(), name="neuronode-models")
         # Waited for and never cancelled: LiteLLM takes deployments out and puts them back while it reads.
         await asyncio.wait({self._reading}, timeout=REFRESH_SECONDS)
 
-    def _stores(self) -> bool:
-        settings = self._proxy.general_settings or {}
-        return settings.get("store_model_in_db") is True or self._proxy.store_model_in_db is True
-
     async def _read(self) -> None:
         with self._failures.survived("reading LiteLLM's models"):
             await self._proxy.proxy_config.add_deployment(
                 prisma_client=self._proxy.prisma_client, proxy_logging_obj=self._proxy.proxy_logging_obj
             )
+
+
+def stores_in_database(proxy: Any) -> bool:
+    """Return whether LiteLLM takes models and settings from its database: by its configuration, the environment, or the
+    database itself.
+
+    Where the configuration says nothing LiteLLM notes False in its settings, whatever the others say. It reads the
+    environment only after it has a router and its database.
+    """
+    given = (proxy.general_settings or {}).get("store_model_in_db"), proxy.store_model_in_db
+    said = process_environment().get("STORE_MODEL_IN_DB", "")
+    return True in given or said.strip().lower() == "true"

@@ -253,7 +253,7 @@ class Runtime:
             place_of=self.health.place_of,
         )
         self.admission = Admission(host, self.auto, self.current, self.conversations.keeper)
-        self.naming = NameAtTheDoor(
+        naming = NameAtTheDoor(
             proxy=self.proxy,
             identity=self.identity,
             access=self._group_access,
@@ -261,6 +261,7 @@ class Runtime:
             asking=self.admission.asking,
             failures=self.admission.failures,
         )
+        self.naming = None if Part.NAMING in self.off else naming
         offers = Offers(host, self.current, self.health.inventory, lambda: rates(self.bridge.entries()))
         self.amendments = (listings(offers), shown_settings(lambda: self.control.operators_aliases()))
         self.renaming = chosen_group.Renaming()
@@ -333,7 +334,7 @@ class Runtime:
             yield PeriodicTask(OBSERVE_SECONDS, "keeping the metrics", self.metering.observe)
         yield PeriodicTask.blocking(BUDGET_SECONDS, "reading what teams have spent", self.budgets.refresh)
         yield from self.learns.periodic_tasks()
-        if self.settings.proof_refresh is not None:
+        if self.settings.proof_refresh is not None and Part.PROOF not in self.off:
             yield PeriodicTask(PROOF_SECONDS, "refreshing the proof matrix", self.proof.refresh)
         if self.settings.tasks is not None:
             yield PeriodicTask.blocking(ACCESS_SECONDS, "reading the task templates", self.templates.refresh)

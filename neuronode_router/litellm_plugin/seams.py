@@ -8,21 +8,23 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from neuronode_router.errors import Problem
+from neuronode_router.errors import Problem, UnsupportedLiteLLM
 
 
 class Part(StrEnum):
-    """A part of ours that is off as a whole where LiteLLM lacks one of its seams."""
+    """A part of ours that is off as a whole where LiteLLM lacks one of its seams, unless it is one of `NEEDED`."""
 
     ADMISSION = "admission"
     HEADERS = "answer headers"
     LISTING = "model listing"
     AUTHENTICATION = "authentication"
+    NAMING = "names at the door"
     UI_SIGN_IN = "sign-in from LiteLLM's UI"
     INVENTORY = "model list"
     ALIASES = "alias mirror"
@@ -37,6 +39,11 @@ class Part(StrEnum):
     LIMITS = "limits by the group that bindings, overrides and `auto` choose"
     BUDGETS = "live budgets"
     RETIRING = "an orderly end of workers"
+
+
+NEEDED = frozenset({Part.ADMISSION, Part.HEADERS, Part.AUTHENTICATION, Part.INVENTORY, Part.ALIASES})
+"""Parts that all others stand on. They are never off: without a seam of theirs we do what still can be done, or, where
+our modules cannot even be imported, do not start."""
 
 
 class Era(StrEnum):
@@ -95,7 +102,7 @@ SEAMS = (
         ("request", "api_key"),
     ),
     Seam(
-        Part.AUTHENTICATION,
+        Part.NAMING,
         "litellm.proxy.auth.user_api_key_auth:get_api_key",
         ("pass_through_endpoints", "route"),
     ),
@@ -109,7 +116,7 @@ SEAMS = (
     Seam(Part.ADMISSION, "litellm.proxy.auth.auth_utils:get_request_route", ("request",)),
     Seam(Part.ADMISSION, "litellm.proxy.auth.route_checks:RouteChecks.is_llm_api_route", ("route",)),
     Seam(Part.ADMISSION, "litellm.proxy.common_utils.http_parsing_utils:read_request_body", ("request",)),
-    Seam(Part.AUTHENTICATION, "litellm.proxy.common_utils.http_parsing_utils:_safe_set_request_parsed_body"),
+    Seam(Part.NAMING, "litellm.proxy.common_utils.http_parsing_utils:_safe_set_request_parsed_body"),
     Seam(Part.AUTHENTICATION, _PROXY + "master_key"),
     Seam(Part.INVENTORY, _PROXY + "llm_router"),
     Seam(Part.INVENTORY, _PROXY + "general_settings"),
@@ -122,12 +129,13 @@ SEAMS = (
     Seam(Part.INVENTORY, _API + "RouterRegistry.all", era=Era.ENTRY_POINTS),
     Seam(Part.INVENTORY, _API + "RouterRegistry.names", ("kind",), Era.ENTRY_POINTS),
     Seam(Part.INVENTORY, _API + "RouterRegistry.has_deployment", ("id",), Era.ENTRY_POINTS),
+    Seam(Part.INVENTORY, _API + "RouterRegistry.deployment_dict", ("id",), Era.ENTRY_POINTS),
     Seam(Part.ALIASES, _API + "RouterRegistry.aliases", era=Era.ENTRY_POINTS),
     Seam(Part.ALIASES, _ROUTER + "apply", ("changes",), Era.ENTRY_POINTS),
     Seam(Part.ALIASES, _API + "ChangeSet", ("assign", "settings"), Era.ENTRY_POINTS),
     Seam(Part.ALIASES, _ROUTER + "update_settings", era=Era.MEMBERS),
     Seam(Part.ALIASES, _ROUTER + "_invalidate_access_groups_cache", era=Era.MEMBERS),
-    Seam(Part.INVENTORY, _ROUTER + "get_deployment", ("model_id",), Era.MEMBERS),
+    Seam(Part.INVENTORY, _ROUTER + "get_model_info", ("id",), Era.MEMBERS),
     Seam(Part.INVENTORY, _ROUTER + "get_model_ids", era=Era.MEMBERS),
     Seam(Part.MEASURING, _LOGGER + "async_pre_call_deployment_hook", ("kwargs", "call_type")),
     Seam(
@@ -140,9 +148,11 @@ SEAMS = (
         _LOGGER + "async_post_call_failure_deployment_hook",
         ("request_data", "exception", "call_type"),
     ),
+    Seam(Part.MEASURING, "litellm:Timeout"),
+    Seam(Part.MEASURING, "litellm:APIConnectionError"),
     Seam(Part.MEASURING, _LOGGER + "async_log_success_event", _EVENT),
     Seam(Part.MEASURING, _LOGGER + "async_log_failure_event", _EVENT),
-    Seam(Part.MEASURING, _API + "RouterRegistry.deployment_dict", ("id",), Era.ENTRY_POINTS),
+    Seam(Part.MEASURING, _ROUTER + "get_deployment", ("model_id",), Era.MEMBERS),
     Seam(Part.MEASURING, _ROUTER + "_get_timeout", ("kwargs", "data"), Era.MEMBERS),
     Seam(Part.CHOICE, _LOGGER + "async_filter_deployments", _FILTER),
     Seam(Part.CHOICE, _LOGGER + "async_pre_call_deployment_hook", ("kwargs", "call_type")),
@@ -191,6 +201,7 @@ SEAMS = (
     Seam(Part.USAGE, "litellm:model_cost"),
     Seam(Part.RETIRING, _PROXY + "proxy_shutdown_event", ("worker_heartbeat",)),
     Seam(Part.ADMISSION, "litellm.proxy.auth.auth_checks:can_key_call_resolved_model", _RESOLVED),
+    Seam(Part.ADMISSION, "litellm.proxy._types:ProxyException"),
     Seam(Part.ADMISSION, _LOGGER + "async_pre_call_deployment_hook", ("kwargs", "call_type")),
     Seam(Part.ADMISSION, _LOGGER + "async_filter_deployments", _FILTER),
     Seam(Part.ADMISSION, _API + "RegistryReader.registry", era=Era.ENTRY_POINTS),
@@ -208,6 +219,7 @@ SEAMS = (
     Seam(Part.MIRRORING, _LOGGER + "async_pre_call_deployment_hook", ("kwargs", "call_type")),
     Seam(Part.MIRRORING, _LOGGER + "async_log_success_event", _EVENT),
     Seam(Part.MIRRORING, _LOGGER + "async_post_call_failure_hook", _FAILED),
+    Seam(Part.MIRRORING, "litellm.constants:LITTELM_INTERNAL_HEALTH_SERVICE_ACCOUNT_NAME"),
     Seam(Part.MIRRORING, _ROUTER + "acompletion"),
     Seam(
         Part.MIRRORING, _ROUTER + "aanthropic_messages", era=Era.ENTRY_POINTS
@@ -237,12 +249,25 @@ def lacking() -> Mapping[Part, Sequence[str]]:
     return missing
 
 
+@contextmanager
+def named_if_missing() -> Iterator[None]:
+    """Raise `UnsupportedLiteLLM` in the place of an ImportError, where this LiteLLM lacks what every part needs."""
+    try:
+        yield
+    except ImportError as error:
+        missing = [path for part, paths in lacking().items() if part in NEEDED for path in paths]
+        if not missing:
+            raise
+        raise UnsupportedLiteLLM(f"LiteLLM lacks or changed {', '.join(missing)}.") from error
+
+
 def problems(off: Mapping[Part, Sequence[str]], version: str) -> tuple[Problem, ...]:
-    """Return a problem for each part that is off."""
+    """Return a problem for each part that is off, or works without something that it needs."""
     return tuple(
         Problem(
             code="part_off",
-            message=f"Off: {part}. LiteLLM {version} lacks or changed {', '.join(missing)}.",
+            message=f"{'Impaired' if part in NEEDED else 'Off'}: {part}. "
+            f"LiteLLM {version} lacks or changed {', '.join(missing)}.",
             fix="Install a tested release of LiteLLM, or a newer release of this plugin.",
             path=part.value,
         )

@@ -56,6 +56,7 @@ class SelfReport:
             runtime.control.renderer.warning,
             *(access.warnings if access else ()),
             self._tag_warning(),
+            self._team_warning(),
         ]
         return {
             "embedded_groups": list(runtime.deployments.embedded_groups()),
@@ -103,6 +104,17 @@ class SelfReport:
         if runtime.bridge.filters_by_tag():
             return "Tag routing is on: requests carry no profile and task tags, only spend metadata."
         return None
+
+    def _team_warning(self) -> str | None:
+        runtime = self._runtime
+        snapshot = runtime.current.snapshot
+        hidden = sorted(runtime.deployments.team_names() & snapshot.decisions.keys()) if snapshot else ()
+        if not hidden:
+            return None
+        named = ", ".join(hidden[:5])
+        return (
+            f"Teams have models of their own under names that profiles answer ({named}). Rename these models."
+        )
 
 
 def _dead_in_use(snapshot: Snapshot) -> bool:

@@ -10,11 +10,24 @@ import os
 import tempfile
 from pathlib import Path
 
+Rights = tuple[int, int, int]
+"""Mode bits, user and group of a file."""
 
-def write_beside(path: Path, content: bytes) -> Path:
+
+def rights_of(path: Path) -> Rights | None:
+    """Return who may do what with a file, None where there is none. Raises `OSError`."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return (found.st_mode & 0o7777, found.st_uid, found.st_gid)
+
+
+def write_beside(path: Path, content: bytes, *, rights: Rights | None = None) -> Path:
     """Write `content` into a new file in the directory of `path`, on disk and ready to be moved over it.
 
-    It gets the mode and, where allowed, the owner of `path`. Returns its path. Raises `OSError`; nothing is left.
+    It gets the mode and, where allowed, the owner of `path`; where that is gone `rights`, and without them it is its
+    owner's alone. Returns its path. Raises `OSError`; nothing is left.
     """
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
     temporary = Path(name)
@@ -22,7 +35,7 @@ def write_beside(path: Path, content: bytes) -> Path:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
-            _take_after(path, temporary)
+            _take_over(rights_of(path) or rights, temporary)
             os.fsync(handle)
     except OSError:
         temporary.unlink(missing_ok=True)
@@ -40,9 +53,12 @@ def move_over(temporary: Path, path: Path) -> None:
     sync_directory(path.parent)
 
 
-def replace(path: Path, content: bytes) -> None:
-    """Make `path` hold `content`, at once and for good. Raises `OSError`; the file then is as it was."""
-    move_over(write_beside(path, content), path)
+def replace(path: Path, content: bytes, *, rights: Rights | None = None) -> None:
+    """Make `path` hold `content`, at once and for good; `rights` are for a file that is gone.
+
+    Raises `OSError`; the file then is as it was.
+    """
+    move_over(write_beside(path, content, rights=rights), path)
 
 
 def replace_unchanged(path: Path, *, before: bytes, after: bytes) -> bool:
@@ -68,13 +84,12 @@ def sync_directory(directory: Path) -> None:
         os.close(handle)
 
 
-def _take_after(path: Path, temporary: Path) -> None:
-    try:
-        before = path.stat()
-    except FileNotFoundError:
+def _take_over(rights: Rights | None, temporary: Path) -> None:
+    if rights is None:
         return  # a new file is its owner's alone, as `mkstemp` makes it
+    mode, user, group = rights
     if hasattr(os, "chown"):
         with contextlib.suppress(PermissionError):
-            os.chown(temporary, before.st_uid, before.st_gid)
+            os.chown(temporary, user, group)
     # After the owner: changing that may clear mode bits.
-    temporary.chmod(before.st_mode & 0o7777)
+    temporary.chmod(mode)

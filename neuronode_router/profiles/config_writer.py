@@ -14,7 +14,7 @@ from pathlib import Path
 from neuronode_router.domain.profiles import alias_map
 from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import RenderFailed
-from neuronode_router.profiles.render import render_revision
+from neuronode_router.profiles.render import Moment, render_revision
 from neuronode_router.threads import in_thread
 
 logger = logging.getLogger(__name__)
@@ -84,9 +84,8 @@ class Renderer:
         aliases = alias_map(state.profiles, state.active)
         aliases |= {task: group for task, group in state.steering.moved.items() if task in aliases}
         try:
-            render_revision(
-                self._config, self._mark, aliases=aliases, profile=state.active, revision=state.revision
-            )
+            moment = Moment(state.revision, state.committed_at)
+            render_revision(self._config, self._mark, aliases=aliases, profile=state.active, moment=moment)
             self.warning = None
         except RenderFailed as error:
             self.warning = str(error)

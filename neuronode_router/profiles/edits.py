@@ -37,6 +37,7 @@ class StagedFiles:
         """
         ready: dict[Path, Path] = {}
         try:
+            self.changes = tuple(change.with_rights() for change in self.changes)
             for change in self.changes:
                 if change.after is not None:
                     ready[change.path] = write_beside(change.path, change.after)

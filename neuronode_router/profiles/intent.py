@@ -5,6 +5,7 @@ It must not know what the files mean, nor what is committed: it is told which wa
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -13,8 +14,9 @@ from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from neuronode_router.profiles.atomic import replace, sync_directory
+from neuronode_router.profiles.atomic import Rights, replace, rights_of, sync_directory
 
 PREFIX, SUFFIX = ".publish-", ".json"
 
@@ -28,6 +30,12 @@ class FileChange:
     path: Path
     before: bytes | None
     after: bytes | None
+    rights: Rights | None = None
+    """Of the file with `before`: it gets them back where it had been removed."""
+
+    def with_rights(self) -> FileChange:
+        """Return the change with the rights that its file has now. Raises `OSError`."""
+        return self if self.before is None else dataclasses.replace(self, rights=rights_of(self.path))
 
     def forward(self) -> bool:
         """Turn `before` into `after`, leave alone what is neither; return whether it changed. Raises `OSError`."""
@@ -35,7 +43,7 @@ class FileChange:
 
     def back(self) -> bool:
         """Turn `after` into `before`, leave alone what is neither; return whether it changed. Raises `OSError`."""
-        return _exchange(self.path, self.after, self.before)
+        return _exchange(self.path, self.after, self.before, rights=self.rights)
 
 
 def declare(directory: Path, changes: Sequence[FileChange], digest: str) -> Path:
@@ -49,6 +57,7 @@ def declare(directory: Path, changes: Sequence[FileChange], digest: str) -> Path
             "path": str(change.path.resolve().relative_to(root)),
             "before": _to_text(change.before),
             "after": _to_text(change.after),
+            "rights": change.rights,
         }
         for change in changes
     ]
@@ -102,7 +111,7 @@ def remove(path: Path) -> None:
     sync_directory(path.parent)
 
 
-def _exchange(path: Path, found: bytes | None, wanted: bytes | None) -> bool:
+def _exchange(path: Path, found: bytes | None, wanted: bytes | None, *, rights: Rights | None = None) -> bool:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -114,14 +123,19 @@ def _exchange(path: Path, found: bytes | None, wanted: bytes | None) -> bool:
     if wanted is None:
         remove(path)
     else:
-        replace(path, wanted)
+        replace(path, wanted, rights=rights)
     return True
 
 
 def _parse(content: bytes, root: Path) -> tuple[str, list[FileChange]]:
     document = json.loads(content)
     changes = [
-        FileChange(_inside(root, file["path"]), _to_bytes(file["before"]), _to_bytes(file["after"]))
+        FileChange(
+            _inside(root, file["path"]),
+            _to_bytes(file["before"]),
+            _to_bytes(file["after"]),
+            _to_rights(file.get("rights")),
+        )
         for file in document["files"]
     ]
     return str(document["digest"]), changes
@@ -141,3 +155,10 @@ def _to_text(content: bytes | None) -> str | None:
 
 def _to_bytes(text: str | None) -> bytes | None:
     return None if text is None else b64decode(text, validate=True)
+
+
+def _to_rights(found: Any) -> Rights | None:
+    if found is None:
+        return None
+    mode, user, group = map(int, found)
+    return (mode & 0o777, user, group)  # whoever can put files here makes none that runs as its owner

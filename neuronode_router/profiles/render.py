@@ -12,13 +12,14 @@ import sys
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from neuronode_router import private_files
-from neuronode_router.errors import RenderFailed
+from neuronode_router.errors import RenderFailed, SettingsError
 from neuronode_router.profiles.atomic import replace_unchanged
+from neuronode_router.profiles.configuration import merged
 from neuronode_router.profiles.splice import NotUnderstood, mapping_of, revise
 
 if sys.platform != "win32":
@@ -28,17 +29,34 @@ ATTEMPTS = 5
 LOCK_SECONDS = 5.0
 LOCK_RETRY_SECONDS = 0.01
 
+SECTIONS = ("router_settings", "profile_settings")
+"""What is written of a configuration."""
+
 _BY_HAND = "Correct the file by hand; it is rendered again at the next switch."
 
 _one_thread = threading.Lock()
 
 
-def render_revision(
-    path: Path, mark: Path, *, aliases: Mapping[str, str], profile: str, revision: int
-) -> bool:
-    """Make the configuration at `path` say what `revision` says, unless this host rendered it or a newer one already.
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A revision and when it was committed: another store counts its revisions anew."""
 
-    Returns whether its bytes changed. `mark` is a file beside the host's state: it remembers the revision, the bytes
+    revision: int = 0
+    committed_at: float = 0.0
+    """Unix time in seconds, clock of the host that committed."""
+
+    def is_settled_by(self, other: Moment) -> bool:
+        """Return whether `other` is this one, or a newer one by both."""
+        newer = other.revision > self.revision and other.committed_at >= self.committed_at
+        return newer or other == self
+
+
+def render_revision(
+    path: Path, mark: Path, *, aliases: Mapping[str, str], profile: str, moment: Moment
+) -> bool:
+    """Make the configuration at `path` say what was committed, unless this host rendered that or a newer one already.
+
+    Returns whether its bytes changed. `mark` is a file beside the host's state: it remembers the moment, the bytes
     it was rendered into (a file that was replaced since is rendered again) and the names we own, so that a task alias
     that is dropped later leaves the configuration even after a restart. Raises `RenderFailed`.
     """
@@ -46,10 +64,11 @@ def render_revision(
         real = path.resolve(strict=True)
         with _one_at_a_time(real.parent):
             last = _Mark.read(mark)
-            if last.revision >= revision and last.file == _signature(real):
+            if moment.is_settled_by(last.moment) and last.file == _signature(real):
                 return False
-            changed = _render(real, aliases=aliases, managed=last.managed | aliases.keys(), profile=profile)
-            _Mark(revision, _signature(real), frozenset(aliases)).write(mark)
+            managed = last.managed | aliases.keys()
+            changed = _render(path, real, aliases=aliases, managed=managed, profile=profile)
+            _Mark(moment, _signature(real), frozenset(aliases)).write(mark)
             return changed
 
 
@@ -63,18 +82,38 @@ def render_config(path: Path, *, aliases: Mapping[str, str], managed: Collection
     with _reported(path):
         real = path.resolve(strict=True)
         with _one_at_a_time(real.parent):
-            return _render(real, aliases=aliases, managed=managed, profile=profile)
+            return _render(path, real, aliases=aliases, managed=managed, profile=profile)
 
 
-def _render(real: Path, *, aliases: Mapping[str, str], managed: Collection[str], profile: str) -> bool:
+def _render(
+    path: Path, real: Path, *, aliases: Mapping[str, str], managed: Collection[str], profile: str
+) -> bool:
     for _ in range(ATTEMPTS):
         before = real.read_bytes()
+        _require_own(path, before.decode())
         after = rendered(before.decode(), aliases=aliases, managed=managed, profile=profile).encode()
         if after == before:
             return False
         if replace_unchanged(real, before=before, after=after):
             return True
     raise RenderFailed(f"{real.name} was not rewritten: something else keeps changing it.")
+
+
+def _require_own(path: Path, text: str) -> None:
+    """Raise `RenderFailed` where LiteLLM takes a section that we write from a file that `path` includes."""
+    own = mapping_of(text)
+    if not own.get("include"):
+        return
+    try:
+        whole = merged(own, path)
+    except SettingsError as error:
+        raise RenderFailed(f"{path.name} was not rewritten: {error}", fix=_BY_HAND) from error
+    for section in SECTIONS:
+        if whole.get(section) != own.get(section):
+            raise RenderFailed(
+                f"{path.name} was not rewritten: a file that it includes has {section}, which LiteLLM takes instead.",
+                fix=f"Move {section} into {path.name}, or set NEURONODE_RENDER=off.",
+            )
 
 
 @contextlib.contextmanager
@@ -93,7 +132,7 @@ def _reported(path: Path) -> Iterator[None]:
 class _Mark:
     """What this host rendered last."""
 
-    revision: int = 0
+    moment: Moment = Moment()
     file: str = ""
     managed: frozenset[str] = frozenset()
 
@@ -101,12 +140,13 @@ class _Mark:
     def read(cls, path: Path) -> _Mark:
         try:
             content = json.loads(path.read_text())
-            return cls(int(content["revision"]), str(content["file"]), frozenset(content["managed"]))
+            moment = Moment(int(content["revision"]), float(content.get("committed_at", 0.0)))
+            return cls(moment, str(content["file"]), frozenset(content["managed"]))
         except (OSError, ValueError, KeyError, TypeError):
             return cls()
 
     def write(self, path: Path) -> None:
-        content = {"revision": self.revision, "file": self.file, "managed": sorted(self.managed)}
+        content = {**asdict(self.moment), "file": self.file, "managed": sorted(self.managed)}
         private_files.write_text(path, json.dumps(content))
 
 

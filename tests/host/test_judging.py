@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import litellm
 import pytest
+from litellm.constants import LITTELM_INTERNAL_HEALTH_SERVICE_ACCOUNT_NAME as ACCOUNT
 from litellm.integrations.custom_logger import CustomLogger
 
 from neuronode_router.auto.comparison import Comparison
@@ -21,7 +22,6 @@ from neuronode_router.litellm_plugin.hooks.compared import HELD, HeldRequests, c
 from neuronode_router.litellm_plugin.hooks.outcomes import OutcomeHooks
 from neuronode_router.litellm_plugin.hooks.usage import Groups, UsageHooks
 from neuronode_router.litellm_plugin.router.judging import NAME, JudgedGroups
-from neuronode_router.litellm_plugin.router.probing import ACCOUNT
 from neuronode_router.storage.database import Database
 from neuronode_router.usage.buffer import UsageBuffer
 from tests.host.routers import bridged, deployment, measured, router

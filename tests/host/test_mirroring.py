@@ -11,6 +11,7 @@ from typing import Any
 import litellm
 import pytest
 from litellm.caching.caching import DualCache
+from litellm.constants import LITTELM_INTERNAL_HEALTH_SERVICE_ACCOUNT_NAME as ACCOUNT
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.llms.custom_httpx.async_client_cleanup import close_litellm_async_clients
 from litellm.proxy._types import UserAPIKeyAuth
@@ -32,7 +33,6 @@ from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.judging import JudgedGroups
 from neuronode_router.litellm_plugin.router.mirroring import NAME, MirroredGroups
 from neuronode_router.litellm_plugin.router.model_facts import with_model_facts
-from neuronode_router.litellm_plugin.router.probing import ACCOUNT
 from neuronode_router.routing.inventory import read_inventory
 from neuronode_router.routing.snapshot import build_snapshot
 from neuronode_router.shadows.mirror import Mirror

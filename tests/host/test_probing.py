@@ -8,9 +8,10 @@ from typing import Any
 
 import litellm
 import pytest
+from litellm.constants import LITTELM_INTERNAL_HEALTH_SERVICE_ACCOUNT_NAME as ACCOUNT
 from litellm.integrations.custom_logger import CustomLogger
 
-from neuronode_router.litellm_plugin.router.probing import ACCOUNT, ITSELF, RouterAsker
+from neuronode_router.litellm_plugin.router.probing import ITSELF, RouterAsker
 from neuronode_router.proof.probes import PROBES, TOOL, ProbeReason, Shape, judge
 from neuronode_router.proof.runner import ProbeFailed
 from neuronode_router.routing.inventory import Deployment, Inventory

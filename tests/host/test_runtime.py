@@ -16,12 +16,18 @@ from tests.host.test_seams import GROUPS, entry
 
 
 def build(
-    directory: Path, *, render: str = "auto", general: dict[str, Any] | None = None, **router: Any
+    directory: Path,
+    *,
+    render: str = "auto",
+    general: dict[str, Any] | None = None,
+    stored: bool = False,
+    **router: Any,
 ) -> Runtime:
     (directory / "litellm_config.yaml").write_text("profile_settings: {current_profile: balanced}\n")
     proxy = SimpleNamespace(
         llm_router=litellm.Router(model_list=[entry(group) for group in GROUPS], **router),
         general_settings=general or {},
+        store_model_in_db=stored,
         master_key="sk-0123456789",
     )
     settings = Settings.load({"NEURONODE_RENDER": render}, config=directory / "litellm_config.yaml")
@@ -29,19 +35,20 @@ def build(
 
 
 @pytest.mark.parametrize(
-    ("render", "general", "expected"),
+    ("render", "general", "stored", "expected"),
     [
-        ("auto", {}, "on"),
-        ("auto", {"store_model_in_db": True}, "off"),
-        ("on", {"store_model_in_db": True}, "on"),
-        ("off", {}, "off"),
+        ("auto", {}, False, "on"),
+        ("auto", {"store_model_in_db": True}, True, "off"),
+        ("auto", {"store_model_in_db": False}, True, "off"),
+        ("on", {"store_model_in_db": True}, True, "on"),
+        ("off", {}, False, "off"),
     ],
 )
 async def test_rendering_is_off_by_default_where_litellm_rereads_its_file(
-    tmp_path: Path, render: str, general: dict[str, Any], expected: str
+    tmp_path: Path, *, render: str, general: dict[str, Any], stored: bool, expected: str
 ) -> None:
     """With `store_model_in_db` LiteLLM would put the file's map back every 30 s; a setting overrules the default."""
-    runtime = build(tmp_path, render=render, general=general)
+    runtime = build(tmp_path, render=render, general=general, stored=stored)
 
     assert runtime.says.status()["rendering"] == expected
 

@@ -200,6 +200,23 @@ async def test_litellms_own_settings_sync_brings_our_names(router: Any, source: 
     assert aliases.drifts == 0
 
 
+def test_a_name_of_ours_that_the_operator_hides_stays_hidden(router: Any) -> None:
+    """An entry `{model:, hidden:}` keeps its form through our writes, LiteLLM's own and a switch, and is no drift."""
+    bridge = bridged(router)
+    aliases = RouterAliases(bridge)
+    hidden = {"model": "chat_premium", "hidden": True}
+    change(router, model_group_alias={"chat": hidden, "mine": "chat_premium"})
+
+    aliases.replace({"chat": "chat_balanced"})
+    assert bridge.aliases() == {"chat": {**hidden, "model": "chat_balanced"}, "mine": "chat_premium"}
+
+    change(router, model_group_alias={"chat": hidden})
+    assert bridge.aliases() == {"chat": {**hidden, "model": "chat_balanced"}}
+    assert not aliases.heal()
+    aliases.replace({})
+    assert bridge.aliases() == {}
+
+
 def test_facts_and_serving_group_come_from_the_live_list(router: Any) -> None:
     """Groups, embedded groups and the group behind a deployment id are what the router says now."""
     deployments = Deployments(bridged(router))

@@ -1,4 +1,4 @@
-"""What starting the plugin does to a worker's process, in a process of its own: modules and the garbage collector."""
+"""What starting the plugin does to a process of its own: modules, the garbage collector, and what is off."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from neuronode_router.litellm_plugin.seams import Part
 
 LATER = (
     "alembic",
@@ -21,10 +23,16 @@ LATER = (
 )
 """What a worker that starts on a migrated SQLite file has no use for, or not yet."""
 
+GONE = ("litellm.proxy.plugin_routes", "litellm.proxy.hooks.responses_id_security")
+"""Modules of LiteLLM's that a later release might not have."""
+
 CHILD = f"""
 import asyncio, gc, json, sys
 gc.disable()  # as `neuronode serve` starts it
-import litellm.proxy.proxy_server
+import litellm.constants, litellm.proxy.proxy_server
+del litellm.constants.LITTELM_INTERNAL_HEALTH_SERVICE_ACCOUNT_NAME
+del litellm.proxy.common_utils.http_parsing_utils._safe_set_request_parsed_body
+sys.modules |= dict.fromkeys({GONE!r})
 before = set(sys.modules)
 
 async def start():
@@ -32,7 +40,10 @@ async def start():
     frozen = gc.get_freeze_count()
     plugin.start()
     found = set(sys.modules) - before
-    print(json.dumps([gc.isenabled(), frozen, sorted(found & set({LATER!r}))]), flush=True)
+    litellm.proxy.proxy_server.master_key = "sk-of-a-test"
+    host, off = plugin._admin_host(), sorted(plugin.process.runtime().off)
+    offered = [host.sign_in is not None, host.proof is not None, plugin.process.runtime().naming is not None]
+    print(json.dumps([gc.isenabled(), frozen, sorted(found & set({LATER!r})), off, offered]), flush=True)
 
 asyncio.run(start())
 """
@@ -40,7 +51,10 @@ asyncio.run(start())
 
 @pytest.mark.timeout(240)
 def test_the_start_collects_little_and_imports_no_more_than_it_needs(tmp_path: Path) -> None:
-    """LiteLLM's objects are frozen before ours are made, the collector works again, and the heavy rest comes later."""
+    """LiteLLM's objects are frozen before ours are made, the collector works again, and the heavy rest comes later.
+
+    That this LiteLLM lacks some seams stops nothing: the parts that need them are off, and not offered.
+    """
     (tmp_path / "config.yaml").write_text("model_list: []\n")
     environ = {
         **os.environ,
@@ -53,7 +67,9 @@ def test_the_start_collects_little_and_imports_no_more_than_it_needs(tmp_path: P
         [sys.executable, "-c", CHILD], capture_output=True, text=True, check=True, cwd=tmp_path, env=environ
     )
 
-    collects, frozen, early = json.loads(done.stdout.splitlines()[-1])
+    collects, frozen, early, off, offered = json.loads(done.stdout.splitlines()[-1])
     assert collects
     assert frozen > 100_000
     assert early == []
+    assert off == sorted((Part.CHOICE, Part.MIRRORING, Part.NAMING, Part.PROOF, Part.UI_SIGN_IN))
+    assert offered == [False, False, False]

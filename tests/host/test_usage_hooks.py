@@ -211,6 +211,16 @@ async def test_a_request_that_went_litellms_own_way_is_counted(counting: Countin
     assert (found.key.reason, found.key.profile, found.key.served_group) == ("fail_open", "", "chat")
 
 
+async def test_a_teams_own_model_is_no_fallback_and_keeps_its_name(counting: CountingHooks) -> None:
+    """LiteLLM has no group of the name that the team asks for, only a deployment that is told by it."""
+    own = mark("ours") | {"reason": "passthrough", "profile": None}
+
+    await counting.hooks.async_log_success_event(logged(own, model_id="id-ours"), None, None, None)
+
+    (found,) = counting.counted()
+    assert (found.key.chosen_group, found.key.served_group, found.fallback) == ("ours", "ours", False)
+
+
 async def test_a_callers_own_words_are_not_kept(counting: CountingHooks) -> None:
     """A name that no group has may be anything: it is kept as `other`."""
     await counting.hooks.async_post_call_failure_hook(answering(mark("tell me a secret")), ValueError(), USER)

@@ -15,7 +15,6 @@ import click
 from neuronode_router.cli.compose import find_compose, litellm_services
 from neuronode_router.cli.doctor import configuration, deployments, launching, proxy, reaching
 from neuronode_router.cli.doctor.finding import Finding, Launch, Subject
-from neuronode_router.cli.effective import read_config
 from neuronode_router.cli.http import connect
 from neuronode_router.cli.options import (
     config_option,
@@ -26,6 +25,7 @@ from neuronode_router.cli.options import (
     url_option,
 )
 from neuronode_router.cli.terminal import clean, print_json, problem, show, warning
+from neuronode_router.profiles.configuration import read_config
 from neuronode_router.settings import Settings, process_environment
 
 ON_PAPER = (*deployments.CHECKS, *configuration.CHECKS, *launching.CHECKS)

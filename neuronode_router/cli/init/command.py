@@ -17,7 +17,7 @@ from rich.table import Table
 
 from neuronode_router.cli.compose import OVERRIDES
 from neuronode_router.cli.consent import require_consent
-from neuronode_router.cli.effective import deployments_of, read_config
+from neuronode_router.cli.effective import deployments_of
 from neuronode_router.cli.init.files import ENV_FILE, NewFile, new_files
 from neuronode_router.cli.init.groups import Group, litellm_prices, text_groups
 from neuronode_router.cli.init.proposal import propose
@@ -32,6 +32,7 @@ from neuronode_router.cli.terminal import clean, note, print_json, show, table
 from neuronode_router.domain.names import TASK_ALIASES
 from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.errors import ProfilesInvalid, SettingsError
+from neuronode_router.profiles.configuration import read_config
 from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.settings import process_environment
 

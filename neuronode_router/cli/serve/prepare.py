@@ -17,13 +17,11 @@ from pathlib import Path
 
 from neuronode_router import private_files
 from neuronode_router.cli.effective import (
-    Config,
     Plan,
     deployments_of,
     dump_config,
     effective_config,
     make_plan,
-    read_config,
 )
 from neuronode_router.cli.references import environment_of
 from neuronode_router.cli.serve.backends import find_backends
@@ -35,6 +33,7 @@ from neuronode_router.control.store import ControlStore
 from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.errors import ProfilesInvalid, SettingsError
 from neuronode_router.metrics.catalogue import DIRECTORY_VARIABLE
+from neuronode_router.profiles.configuration import Config, read_config
 from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.settings import Settings, variable
 

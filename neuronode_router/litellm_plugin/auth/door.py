@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import Any, Protocol
 
@@ -64,12 +64,12 @@ class Naming(Protocol):
         """While it is open the parsed body of `request` holds the name that is judged."""
 
 
-def guard(app: FastAPI, judge: Judge, naming: Naming) -> None:
-    """Let every route of the application authenticate by `authenticator`."""
+def guard(app: FastAPI, judge: Judge, naming: Naming | None) -> None:
+    """Let every route authenticate by `authenticator`. Without `naming` LiteLLM judges the names as they are sent."""
     app.dependency_overrides[user_api_key_auth] = authenticator(judge, naming)
 
 
-def authenticator(judge: Judge, naming: Naming) -> Callable[[Request], Awaitable[UserAPIKeyAuth]]:
+def authenticator(judge: Judge, naming: Naming | None) -> Callable[[Request], Awaitable[UserAPIKeyAuth]]:
     """Return LiteLLM's authentication of a request with the door behind it. Raises what LiteLLM's raises."""
     keys = {
         name: parameter.default.dependency
@@ -79,7 +79,7 @@ def authenticator(judge: Judge, naming: Naming) -> Callable[[Request], Awaitable
 
     async def authenticate(request: Request) -> UserAPIKeyAuth:
         given = {name: await key(request) for name, key in keys.items()}
-        async with naming.told(request, given):
+        async with naming.told(request, given) if naming else nullcontext():
             user: UserAPIKeyAuth = await user_api_key_auth(request=request, **given)
         request.scope.get(CALLER, []).append(user)
         await _enter(request, user, judge)

@@ -12,7 +12,7 @@ from typing import Any
 from litellm.proxy._types import ProxyException, UserAPIKeyAuth
 from litellm.proxy.auth.auth_checks import can_key_call_resolved_model
 
-from neuronode_router.litellm_plugin.router.bridge import RouterBridge
+from neuronode_router.litellm_plugin.router.bridge import RouterBridge, group_in
 
 
 class GroupAccess:
@@ -29,7 +29,7 @@ class GroupAccess:
         What LiteLLM has judged already, at the door, is not judged again. Raises what its look-ups raise.
         """
         router = self._bridge.live()
-        if router is None or name == group or self._bridge.aliases().get(name) == group:
+        if router is None or name == group or group_in(self._bridge.aliases().get(name)) == group:
             return True
         return await self.grants(user, name, group)
 
@@ -57,9 +57,8 @@ class GroupAccess:
         """
         if self._bridge.has_group(name):
             return name
-        target = self._bridge.aliases().get(name)
-        group = target.get("model") if isinstance(target, Mapping) else target
-        return group if isinstance(group, str) else self._group_of(name)
+        group = group_in(self._bridge.aliases().get(name))
+        return self._group_of(name) if group is None else group
 
 
 class _WithAlias:

@@ -14,8 +14,7 @@ from typing import Any
 from fastapi import HTTPException, Request
 from litellm.proxy._types import ProxyException, UserAPIKeyAuth
 from litellm.proxy.auth.auth_utils import get_request_route
-from litellm.proxy.auth.user_api_key_auth import get_api_key
-from litellm.proxy.common_utils.http_parsing_utils import _safe_set_request_parsed_body, read_request_body
+from litellm.proxy.common_utils.http_parsing_utils import read_request_body
 
 from neuronode_router.background import Failures
 from neuronode_router.errors import NeuronodeError
@@ -97,6 +96,8 @@ class NameAtTheDoor:
         return await self._identity.known(key)
 
     def _key(self, request: Request, keys: Mapping[str, Any]) -> str:
+        from litellm.proxy.auth.user_api_key_auth import get_api_key
+
         settings = self._proxy.general_settings or {}
         if (header := settings.get("litellm_key_header_name")) and header in request.headers:
             return str(request.headers[header]).removeprefix("Bearer ").strip()
@@ -111,6 +112,8 @@ class NameAtTheDoor:
 
 async def _rename(request: Request, name: object) -> object:
     """Put a name into the parsed body and return the one that was there."""
+    from litellm.proxy.common_utils.http_parsing_utils import _safe_set_request_parsed_body
+
     body = await read_request_body(request)
     _safe_set_request_parsed_body(request, {**body, "model": name})
     return body["model"]

@@ -14,7 +14,6 @@ from collections.abc import Callable
 
 from cryptography.fernet import Fernet, InvalidToken
 from litellm.proxy._types import LitellmUserRoles
-from litellm.proxy.plugin_routes import verify_plugin_session_claim
 
 from neuronode_router.access import Principal, Role, UiSession
 from neuronode_router.errors import NotAuthenticated
@@ -47,6 +46,8 @@ class UiSessions:
 
         Raises `NotAuthenticated` for a claim that is forged, of another plugin or older than its 30 seconds.
         """
+        from litellm.proxy.plugin_routes import verify_plugin_session_claim
+
         seal = self._seal()
         try:
             said = verify_plugin_session_claim(PLUGIN_NAME, claim)

@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any
 
 from fastapi import HTTPException
-from litellm.caching.caching import DualCache
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import UserAPIKeyAuth
 
@@ -84,7 +83,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         self._opened.set()
 
     async def async_pre_call_hook(
-        self, user_api_key_dict: UserAPIKeyAuth, cache: DualCache, data: dict[str, Any], call_type: str
+        self, user_api_key_dict: UserAPIKeyAuth, cache: object, data: dict[str, Any], call_type: str
     ) -> dict[str, Any] | None:
         """Choose the model group of a name of ours and stamp the Decision. Raises HTTPException only.
 

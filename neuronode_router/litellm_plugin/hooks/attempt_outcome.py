@@ -19,7 +19,6 @@ NEVER_SENT = 400
 NEARLY = 0.9
 """A time-out counts as run out a little early: clocks differ."""
 
-_TIMEOUTS = (litellm.Timeout, httpx.TimeoutException, TimeoutError)
 _TRANSPORT = (httpx.HTTPError, OSError)
 
 
@@ -43,7 +42,7 @@ def outcome(
     `wished_seconds` is the request's own time-out; `allowed_seconds` is asked for the operator's where that ran out.
     Raises nothing of its own.
     """
-    if isinstance(error, _TIMEOUTS):
+    if isinstance(error, litellm.Timeout | httpx.TimeoutException | TimeoutError):
         if wished_seconds is None or waited_seconds < NEARLY * wished_seconds:
             return AttemptResult(408, Ending.SERVER_TIMEOUT)
         return AttemptResult(

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import litellm
-from litellm.caching.caching import DualCache
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import UserAPIKeyAuth
 
@@ -97,7 +96,7 @@ class Renaming(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
     """Puts the chosen group in the place of the name, as the last of the hooks before a call."""
 
     async def async_pre_call_hook(
-        self, user_api_key_dict: UserAPIKeyAuth, cache: DualCache, data: dict[str, Any], call_type: str
+        self, user_api_key_dict: UserAPIKeyAuth, cache: object, data: dict[str, Any], call_type: str
     ) -> dict[str, Any] | None:
         """Rewrite the request's model. What another hook has changed meanwhile is left alone. Never raises."""
         chosen = _chosen.get()

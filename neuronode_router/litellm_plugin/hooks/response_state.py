@@ -9,9 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from litellm.proxy.hooks.responses_id_security import ResponsesIDSecurity
-from litellm.responses.utils import ResponsesAPIRequestUtils
-
 MAX_ID = 4096
 """Characters of an id that is looked at."""
 
@@ -25,11 +22,19 @@ def deployment_with_state(request: Mapping[str, Any]) -> str | None:
     if not isinstance(given, str) or not 0 < len(given) <= MAX_ID:
         return None
     try:
-        known = _decoded(given) or _decoded(ResponsesIDSecurity()._decrypt_response_id(given)[0])
+        known = _decoded(given) or _decoded(_decrypted(given))
     except Exception:  # noqa: BLE001  # clients make ids up, and a failure here would lead past their caps
         return None
     return known if isinstance(known, str) else None
 
 
+def _decrypted(response_id: str) -> str:
+    from litellm.proxy.hooks.responses_id_security import ResponsesIDSecurity
+
+    return str(ResponsesIDSecurity()._decrypt_response_id(response_id)[0])
+
+
 def _decoded(response_id: str) -> object:
+    from litellm.responses.utils import ResponsesAPIRequestUtils
+
     return ResponsesAPIRequestUtils.decode_responses_api_response_id(response_id).get("model_id")

@@ -242,7 +242,7 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
             revision=mark.get("revision") or 0,
             task=mark.get("task") or "",
             tier=mark.get("tier") or "",
-            chosen_group=self._name(chosen),
+            chosen_group=served if chosen == served else self._name(chosen),
             served_group=served,
             deployment=usage.deployment[:MAX_NAME],
             team=(team or "")[:MAX_NAME] if team != UI_TEAM else "",

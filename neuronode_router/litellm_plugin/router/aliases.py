@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from neuronode_router.litellm_plugin.router.bridge import AliasTable, RouterBridge
+from neuronode_router.litellm_plugin.router.bridge import AliasTable, RouterBridge, group_in
 
 logger = logging.getLogger(__name__)
 
@@ -43,11 +43,13 @@ class RouterAliases:
         What LiteLLM writes itself has them already: left are a new router, and whoever goes past its settings.
         """
         live = self._bridge.aliases()
-        if live is self._seen or all(live.get(name) == target for name, target in self._ours.items()):
+        if live is self._seen:
+            return False
+        lost = sorted(name for name, group in self._ours.items() if group_in(live.get(name)) != group)
+        if not lost:
             self._seen = live
             return False
         self.drifts += 1
-        lost = sorted(name for name, target in self._ours.items() if live.get(name) != target)
         logger.warning(
             "neuronode: something replaced %d of our aliases (%s); put back", len(lost), ", ".join(lost[:5])
         )
@@ -59,7 +61,7 @@ class RouterAliases:
         self._bridge.release_aliases()
 
     def _merged(self, table: AliasTable) -> AliasTable:
-        return {**table, **self._ours}
+        return {**table, **{name: _led(table.get(name), group) for name, group in self._ours.items()}}
 
     def _write(self, kept: AliasTable) -> None:
         try:
@@ -70,3 +72,8 @@ class RouterAliases:
             logger.warning("neuronode: LiteLLM did not take the alias map, trying again: %r", error)
         else:
             self._seen = self._bridge.aliases()
+
+
+def _led(found: object, group: str) -> object:
+    """A `{model:, hidden:}` entry keeps its form: whether the name is listed is the operator's choice."""
+    return {**found, "model": group} if isinstance(found, Mapping) else group

@@ -39,6 +39,12 @@ OVERRIDE = "routing_strategy"
 """Entry of a request that brings a strategy of its key or team."""
 
 
+def group_in(target: object) -> str | None:
+    """Return the group that an entry of LiteLLM's map leads to, None where it is none."""
+    group = target.get("model") if isinstance(target, Mapping) else target
+    return group if isinstance(group, str) else None
+
+
 class RouterBridge(Protocol):
     """What is asked of a router. Nothing here waits; what LiteLLM raises goes on."""
 
@@ -56,6 +62,10 @@ class RouterBridge(Protocol):
 
     def has_deployment(self, deployment_id: str) -> bool:
         """Return whether a deployment has this id."""
+        ...
+
+    def deployment(self, deployment_id: str) -> Entry | None:
+        """Return the entry of this id, the very object that `entries` holds; None where there is none."""
         ...
 
     def aliases(self) -> AliasTable:
@@ -137,6 +147,12 @@ class OfficialRouter:
         router = self._router()
         return router is not None and bool(router.registry().has_deployment(deployment_id))
 
+    def deployment(self, deployment_id: str) -> Entry | None:
+        """Return the entry of this id."""
+        router = self._router()
+        found: Entry | None = None if router is None else router.registry().deployment_dict(deployment_id)
+        return found
+
     def aliases(self) -> AliasTable:
         """Return the alias map."""
         router = self._router()
@@ -200,7 +216,7 @@ class OfficialRouter:
     def allowed_seconds(self, deployment_id: str, *, streams: bool) -> float | None:
         """Return the time-out of the deployment, else of the router."""
         router = self._router()
-        entry = None if router is None else router.registry().deployment_dict(deployment_id)
+        entry = self.deployment(deployment_id)
         if router is None or entry is None:
             return None
         return timeouts.first_seconds(

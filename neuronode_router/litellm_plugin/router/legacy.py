@@ -42,8 +42,13 @@ class LegacyRouter:
 
     def has_deployment(self, deployment_id: str) -> bool:
         """Return whether a deployment has this id."""
+        return self.deployment(deployment_id) is not None
+
+    def deployment(self, deployment_id: str) -> Entry | None:
+        """Return the entry of this id."""
         router = self._router()
-        return router is not None and router.get_deployment(model_id=deployment_id) is not None
+        found: Entry | None = None if router is None else router.get_model_info(id=deployment_id)
+        return found
 
     def aliases(self) -> AliasTable:
         """Return the alias map."""

@@ -10,8 +10,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from litellm.constants import LITTELM_INTERNAL_HEALTH_SERVICE_ACCOUNT_NAME as ACCOUNT
-
 from neuronode_router.litellm_plugin.hooks.attempts import unmeasured
 from neuronode_router.litellm_plugin.hooks.usage_reading import outcome_of
 from neuronode_router.proof.probes import MAX_TOKENS, Probe, ProbeAnswer, ProbeReason
@@ -62,7 +60,7 @@ class RouterAsker:
         how = {"max_tokens": MAX_TOKENS, **probe.parameters}
         try:
             response = await ask_group(
-                self._router(), name, messages, metadata=account(ACCOUNT), seconds=seconds, **how
+                self._router(), name, messages, metadata=account(), seconds=seconds, **how
             )
             return _answer(response)
         except Exception as error:
@@ -70,9 +68,11 @@ class RouterAsker:
             raise ProbeFailed(_WHYS.get(outcome_of(error), ProbeReason.FAILED)) from error
 
 
-def account(name: str) -> dict[str, Any]:
+def account(name: str | None = None) -> dict[str, Any]:
     """Return the metadata of a request on no key's account, shown as `name`: a new one each, LiteLLM writes into it."""
-    return {"user_api_key": ACCOUNT, "user_api_key_alias": name}
+    from litellm.constants import LITTELM_INTERNAL_HEALTH_SERVICE_ACCOUNT_NAME as ACCOUNT
+
+    return {"user_api_key": ACCOUNT, "user_api_key_alias": name or ACCOUNT}
 
 
 async def ask_group(

@@ -16,10 +16,10 @@ from neuronode_router.cli.effective import (
     dump_config,
     effective_config,
     make_plan,
-    read_config,
 )
 from neuronode_router.cli.serve.embedded import EmbeddedAddress
 from neuronode_router.errors import SettingsError
+from neuronode_router.profiles.configuration import read_config
 
 ADDRESS = EmbeddedAddress(port=4567, key="local-key")
 

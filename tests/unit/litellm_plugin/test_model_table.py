@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from neuronode_router.background import Failures
-from neuronode_router.litellm_plugin.model_table import ModelTable
+from neuronode_router.litellm_plugin.model_table import ModelTable, stores_in_database
 
 
 @dataclass
@@ -18,7 +18,7 @@ class FakeProxy:
 
     prisma_client: object | None = field(default_factory=object)
     store_model_in_db: bool = False
-    general_settings: dict[str, Any] = field(default_factory=lambda: {"store_model_in_db": True})
+    general_settings: dict[str, Any] | None = field(default_factory=lambda: {"store_model_in_db": True})
     proxy_logging_obj: object = field(default_factory=object)
     reads: int = 0
     failure: Exception | None = None
@@ -65,3 +65,33 @@ async def test_a_reading_that_fails_is_counted_and_stops_nothing() -> None:
     await ModelTable(FakeProxy(failure=RuntimeError("no database")), failures).refresh()
 
     assert failures.total == 1
+
+
+@pytest.mark.parametrize("flag", [True, False])
+@pytest.mark.parametrize(
+    ("settings", "environ", "stores"),
+    [
+        ({}, {}, False),
+        ({"store_model_in_db": False}, {}, False),
+        ({"store_model_in_db": None}, {"STORE_MODEL_IN_DB": "False"}, False),
+        ({"store_model_in_db": True}, {}, True),
+        ({"store_model_in_db": False}, {"STORE_MODEL_IN_DB": " True"}, True),
+        (None, {"STORE_MODEL_IN_DB": "true"}, True),
+    ],
+)
+def test_where_litellm_stores_its_models(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    settings: dict[str, Any] | None,
+    environ: dict[str, str],
+    stores: bool,
+    flag: bool,
+) -> None:
+    """Any of the places it may be said counts, also beside the False that LiteLLM notes where the file is silent."""
+    monkeypatch.delenv("STORE_MODEL_IN_DB", raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+
+    assert stores_in_database(FakeProxy(general_settings=settings, store_model_in_db=flag)) is (
+        stores or flag
+    )

@@ -24,7 +24,9 @@ profile_settings:
 """
 
 
-def state(revision: int, active: str, *, extra_task: str | None = None) -> ControlState:
+def state(
+    revision: int, active: str, *, extra_task: str | None = None, committed_at: float = 0.0
+) -> ControlState:
     tasks = [*TASK_ALIASES, *([extra_task] if extra_task else [])]
     profiles = {
         name: Profile(
@@ -37,7 +39,7 @@ def state(revision: int, active: str, *, extra_task: str | None = None) -> Contr
         )
         for name in ("premium", "balanced")
     }
-    return ControlState(revision, active, ProfileSet(profiles), committed_at=0.0)
+    return ControlState(revision, active, ProfileSet(profiles), committed_at=committed_at)
 
 
 class Host:
@@ -112,6 +114,17 @@ async def test_a_late_worker_does_not_put_an_older_state_back(host: Host) -> Non
     await render(host.worker(), state(3, "balanced"))
 
     await render(host.worker(), state(2, "premium"))
+
+    assert host.said()[0] == "balanced"
+
+
+@pytest.mark.parametrize("revision", [1, 57, 58])
+async def test_another_store_is_rendered_from_its_first_revision(host: Host, revision: int) -> None:
+    """A new store counts anew: what it commits is newer than whatever the old one had, and older ones stay out."""
+    await render(host.worker(), state(57, "premium", committed_at=10.0))
+
+    await render(host.worker(), state(revision, "balanced", committed_at=20.0))
+    await render(host.worker(), state(revision - 1, "premium", committed_at=19.0))
 
     assert host.said()[0] == "balanced"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,6 +114,27 @@ def test_killed_at_any_step_the_next_reader_sees_one_set(
         assert intents(place.directory) == []
     assert step >= 10
     assert mixtures >= 2
+
+
+@pytest.mark.parametrize("ended_by", ["itself", "the next reader"])
+def test_what_is_put_back_may_be_read_by_whom_it_was(
+    staged: StagedFiles, shelf: Shelf, ended_by: str
+) -> None:
+    """Files that an operator made keep their mode, also those that had been removed; what we make is ours alone."""
+    old = shelf.files.load(HOST).digest
+    modes = {"balanced.yaml": 0o640, "later.yaml": 0o644, "premium.yaml": 0o600}
+    for name, mode in modes.items():
+        (shelf.directory / name).chmod(mode)
+
+    staged.publish()
+    assert not (shelf.directory / "later.yaml").exists()
+    if ended_by == "itself":
+        staged.revert()
+    else:
+        reader(shelf, old).load(HOST)
+
+    assert {name: stat.S_IMODE((shelf.directory / name).stat().st_mode) for name in modes} == modes
+    assert profile_files(shelf).keys() == modes.keys()
 
 
 def test_killed_while_ending_the_one_after_ends_it(staged: StagedFiles, shelf: Shelf) -> None:

@@ -168,6 +168,23 @@ def test_what_is_not_understood_stays(config: Path, text: str) -> None:
     assert config.read_text() == text
 
 
+@pytest.mark.parametrize("section", ["router_settings", "profile_settings"])
+def test_what_an_included_file_says_instead_is_not_rendered_in_vain(config: Path, section: str) -> None:
+    """LiteLLM takes a section of an included file as a whole: what we wrote into ours would be seen by nobody."""
+    text = CONFIG + "include: [sub/one.yaml]\n"
+    config.write_text(text)
+    (config.parent / "sub").mkdir()
+    (config.parent / "sub/one.yaml").write_text("include: [two.yaml]\n")
+    (config.parent / "sub/two.yaml").write_text(f"{section}: {{num_retries: 1}}\n")
+
+    with pytest.raises(RenderFailed, match=section):
+        render_config(config, aliases={"chat": "large"}, managed={"chat"}, profile="premium")
+    assert config.read_text() == text
+
+    (config.parent / "sub/two.yaml").write_text("model_list: [{model_name: more}]\n")
+    assert render_config(config, aliases={"chat": "large"}, managed={"chat"}, profile="premium")
+
+
 def test_missing_and_unwritable_files(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing file and a file system that refuses are one kind of error, with the reason in it."""
     with pytest.raises(RenderFailed, match="No such file"):

@@ -1,0 +1,73 @@
+"""What the live router tells of a deployment: what LiteLLM has under its id now, and whose it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from neuronode_router.litellm_plugin.router.deployments import Deployments
+from tests.host.routers import add, bridged, remove, router
+from tests.host.test_seams import GROUPS, entry
+
+
+@pytest.fixture
+def live() -> Any:
+    return router([entry(group) for group in GROUPS])
+
+
+def test_a_deployment_that_litellm_renamed_and_moved_is_what_it_is_now(live: Any) -> None:
+    """LiteLLM edits under the same id: no question of ours is answered with what stood there before."""
+    deployments, known = Deployments(bridged(live)), "id-chat_balanced"
+    aliases = frozenset[str]()
+
+    def told() -> tuple[object, ...]:
+        return (
+            deployments.group_of(known),
+            deployments.served_by({"model_id": known}),
+            deployments.maker_of(known),
+            deployments.embedded_groups(),
+            deployments.facts(aliases).groups,
+        )
+
+    before = told()
+    edited = entry("chat_balanced") | {"model_name": "chat_renamed"}
+    edited["litellm_params"] = {**edited["litellm_params"], "api_base": "http://127.0.0.1:10"}
+    edited["model_info"] = {"id": known}
+    add(live, edited)
+    group, served, maker, embedded, groups = told()
+
+    assert before[:2] == ("chat_balanced", ("chat_balanced", True))
+    assert (group, served, embedded) == ("chat_renamed", ("chat_renamed", False), ())
+    assert groups == {"chat_premium", "chat_renamed"}
+    assert None is not maker != before[2]
+
+
+def test_what_litellm_drops_while_it_answers_keeps_its_last_group(live: Any) -> None:
+    """An answer that comes after its deployment was deleted is told and counted as that group's."""
+    deployments, known = Deployments(bridged(live)), "id-chat_balanced"
+    deployments.group_of(known)
+
+    remove(live, known)
+
+    assert deployments.group_of(known) == "chat_balanced"
+    assert deployments.served_by({"model_id": known}) == ("chat_balanced", True)
+    assert deployments.maker_of(known) is None
+
+
+def of_team(public: str, group: str = "model_name_ours_7d0f") -> dict[str, Any]:
+    added = entry(group)
+    added["model_info"] |= {"team_id": "ours", "team_public_model_name": public}
+    return added
+
+
+def test_a_teams_own_deployment_is_told_by_the_teams_name(live: Any) -> None:
+    """LiteLLM makes a group for what a team adds, which rules go by and nobody asks for."""
+    add(live, of_team("chat_premium"))
+    add(live, of_team("chat", group="given"))
+    deployments = Deployments(bridged(live))
+
+    assert deployments.served_by({"model_id": "id-model_name_ours_7d0f"}) == ("chat_premium", False)
+    assert deployments.group_of("id-model_name_ours_7d0f") == "model_name_ours_7d0f"
+    assert deployments.served_by({"model_id": "id-given"}) == ("given", False)
+    assert deployments.team_names() == {"chat_premium", "chat"}
