@@ -25,7 +25,7 @@ from neuronode_router.domain.state import ControlState
 from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.auth.identity import PERSONAL_DATA, RESIDENCY, Identity
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
-from neuronode_router.litellm_plugin.hooks import gate, personal
+from neuronode_router.litellm_plugin.hooks import calls, gate, personal
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.judging import JudgedGroups
 from neuronode_router.litellm_plugin.router.location import location_of
@@ -42,6 +42,9 @@ from tests.host.test_gate import FAILS, Way, guarded
 HERE = "http://127.0.0.1:9"
 ELSEWHERE = {"own": None, "german": "de", "american": "us", "unknown": "No Place!", "provider": "openai"}
 """Groups of one deployment each, and what is noted of its location."""
+
+APART = "classification"
+"""The task that the profile `strict` alone has answered elsewhere."""
 
 DEPLOYMENTS = [*ELSEWHERE, "mixed-own", "mixed-american"]
 WITHIN = {"local": {"own", "mixed-own"}, "eu": {"own", "mixed-own", "german"}}
@@ -76,6 +79,7 @@ def profile(name: str, residency: tuple[str, ...]) -> Profile:
         cost_level="low",
         performance_level="good",
         tasks=dict.fromkeys(TASK_ALIASES, "american")
+        | {APART: "german" if name == "strict" else "american"}
         | {"chat": "own", "summary": "mixed", "sentiment": "auto"},
         tiers={Tier.FAST: ("american", "own"), Tier.MEDIUM: ("mixed",), Tier.COMPLEX: ("german", "provider")},
         allowed_teams=("everybody",),
@@ -331,6 +335,70 @@ async def test_personal_data_is_refused_by_kind(way: Way) -> None:
     assert "(email)" in str(refusal.value.detail)
     assert "anna" not in str(refusal.value.detail)
     assert refusal.value.headers == {"x-neuronode-personal-data": "email"}
+
+
+RULED = [
+    Kept({}, {}, {"active": PersonalDataRule.LOCAL}),
+    Kept({}, {}, {"active": PersonalDataRule.REFUSE}),
+    Kept({}, {}, own=PersonalDataRule.LOCAL),
+    Kept({}, {}, own=PersonalDataRule.REFUSE),
+]
+"""Every rule, of a profile and of a key."""
+
+
+async def admitted(way: Way, call: str, **body: Any) -> None:
+    """Have a call admitted. Raises what it is refused with."""
+    data = {"metadata": {}, **body, "proxy_server_request": {"body": body, "headers": {}}}
+    await way.admission.async_pre_call_hook(UserAPIKeyAuth(), DualCache(), data, call)
+
+
+@pytest.mark.parametrize("kept", RULED, indirect=True)
+@pytest.mark.parametrize("call", sorted(calls.ROUTED))
+async def test_no_call_carries_personal_data_elsewhere(way: Way, call: str) -> None:
+    """Whatever it is called by LiteLLM, and also where it names no model, so that LiteLLM has one of its own."""
+    for name in (None, "american"):
+        with pytest.raises(HTTPException) as refusal:
+            await admitted(way, call, model=name, input=MAIL)
+
+        assert refusal.value.status_code == 403, name
+
+
+@pytest.mark.parametrize("kept", RULED, indirect=True)
+@pytest.mark.parametrize("call", sorted(calls.ROUTED - calls.LATER))
+async def test_what_holds_nothing_is_admitted_by_every_call(way: Way, call: str) -> None:
+    """A rule holds nothing back that is not personal."""
+    for name in (None, "american"):
+        await admitted(way, call, model=name, input="hi")
+
+
+@pytest.mark.parametrize("kept", RULED, indirect=True)
+@pytest.mark.parametrize("call", sorted(calls.LATER))
+async def test_a_session_that_says_everything_later_is_refused_under_a_rule(way: Way, call: str) -> None:
+    """Nobody could read it; wherever it goes."""
+    for name in ("own", "american", "chat", "auto"):
+        with pytest.raises(HTTPException) as refusal:
+            await admitted(way, call, model=name)
+
+        assert "cannot be checked" in str(refusal.value.detail), name
+
+
+@pytest.mark.parametrize("call", sorted(calls.LATER))
+async def test_a_session_is_admitted_where_nobody_has_a_rule(way: Way, call: str) -> None:
+    """As every other call."""
+    await admitted(way, call, model="american")
+
+
+@pytest.mark.parametrize("kept", RULED, indirect=True)
+async def test_personal_data_is_not_counted_elsewhere_than_it_is_asked(way: Way) -> None:
+    """A count that LiteLLM leads elsewhere than the header wishes is read, too."""
+    request = {"headers": {"x-neuronode-profile": "strict"}, "body": {}}
+    body = {"model": APART, "proxy_server_request": request}
+
+    await way.admission.judge(UserAPIKeyAuth(), {**body, "input": "hi"}, counts=True)
+    with pytest.raises(HTTPException) as refusal:
+        await way.admission.judge(UserAPIKeyAuth(), {**body, "input": MAIL}, counts=True)
+
+    assert refusal.value.status_code == 403
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,9 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         decision = asking.decide(name)
         if decision.profile is None or decision.group == self._host.named(name):
             await asking.enter([Way(name, decision)])
-        elif asking.is_denied:
+            return
+        asking.elsewhere(decision.profile)
+        if asking.is_denied:
             raise gate.unseen(f"a call for {name!r} that this proxy's admission does not see")
 
     async def _admit(
@@ -171,6 +173,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         bucket = request_metadata.scrub(data)
         asking, requested = self.asking(user, data), data["model"]
         if not isinstance(requested, str):
+            asking.elsewhere()
             if asking.is_denied:
                 raise gate.unseen("a model that is no text")
             gate.let(gate.FREE)
@@ -195,6 +198,8 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             for refusal in (way.refusal for way in ways if way.refusal is not None):
                 raise DoesNotFit(refusal)
             await asking.enter(ways)
+            if asking.has_rule and call_type in calls.LATER:
+                raise gate.unseen("a session whose content is sent later")
             await asking.settle_fallbacks(ways)
             await asking.settle_tools()
             if asking.is_denied > limited:  # by the profile that decides

@@ -25,7 +25,9 @@ from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
 from neuronode_router.litellm_plugin.hooks.gate import (
     Free,
     Passing,
+    above,
     is_listed,
+    kept_out,
     outside,
 )
 from neuronode_router.litellm_plugin.hooks.operators_fallbacks import GENERAL, follow
@@ -100,7 +102,12 @@ class Asking:
         """Whether a call whose content nobody reads is kept from the caller: he is limited, or his profile looks for
         personal data.
         """
-        return self.is_denied or self.personal.rule(self._deciding) is not PersonalDataRule.ALLOW
+        return self.is_denied or self.has_rule
+
+    @property
+    def has_rule(self) -> bool:
+        """Whether caller or profile look for personal data."""
+        return self.personal.rule(self._deciding) is not PersonalDataRule.ALLOW
 
     @property
     def is_capped(self) -> bool:
@@ -158,7 +165,7 @@ class Asking:
                 self._unnamed = self._unnamed or named is None
                 group = named or group
             if self.is_capped and not self.passage.reaches(group):
-                raise _above(way, group)
+                raise above(way.name, group)
             if not self.stays(group, self.places):
                 found = self.host.places.of_group(group)
                 if refusal := self.personal.kept_from(self._decided, group, found):
@@ -167,8 +174,15 @@ class Asking:
             if self.is_listed and door is None:
                 door = _judged_at_the_door(self.user, self.data)
             if not await self._may_use(way.name, way.decision.group, at_door=way.name in (door or ())):
-                raise _kept_out(way.decision)
+                raise kept_out(way.decision)
             self._approved.add(group)
+
+    def elsewhere(self, *profiles: str) -> None:
+        """Judge the content of what goes where LiteLLM alone leads it. Raises `HoldsPersonalData`.
+
+        `profiles` would have decided it: what they require of data holds as well.
+        """
+        self._decide_places({self._deciding, *profiles})
 
     async def settle_fallbacks(self, ways: Sequence[Way]) -> None:
         """Write the request's fallbacks: the ladders, then the client's as far as it may reach them, else the
@@ -372,21 +386,6 @@ def _judged_at_the_door(user: UserAPIKeyAuth, data: Mapping[str, Any]) -> set[st
         if isinstance(aliases, Mapping):
             found |= {target for name in found if isinstance(target := aliases.get(name), str)}
     return found
-
-
-def _kept_out(decision: Decision) -> NotAllowed:
-    under = f" under the profile {decision.profile!r}" if decision.profile else ""
-    return NotAllowed(
-        f"This key may not use the model group {decision.group!r}, which {decision.original_model!r} leads to{under}.",
-        fix="Have the name or the group added to the models of the key and of its team.",
-    )
-
-
-def _above(way: Way, group: str) -> NotAllowed:
-    return NotAllowed(
-        f"This key may not use the model group {group!r}, which {way.name!r} leads to: it is above the key's tier.",
-        fix="Ask for a task or for 'auto', or have the key's max_tier raised.",
-    )
 
 
 def _read_as_litellm(data: dict[str, Any]) -> None:

@@ -28,6 +28,9 @@ ROUTED = frozenset(
 SEVERAL = frozenset({"completion", "acompletion"})
 """The calls that LiteLLM sends to each of several names between commas."""
 
+LATER = frozenset({"_arealtime"})
+"""Those whose content comes when they are admitted, by a way that no hook sees."""
+
 HARMLESS = frozenset(
     {"get", "list", "retrieve", "delete", "cancel", "content", "status", "mcp", "search", "message"}
 )

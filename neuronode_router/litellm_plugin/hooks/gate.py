@@ -18,6 +18,7 @@ from fastapi import HTTPException
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import UserAPIKeyAuth
 
+from neuronode_router.domain.decisions import Decision
 from neuronode_router.errors import LeavesResidency, NotAllowed
 from neuronode_router.litellm_plugin.hooks.refusing import answer
 from neuronode_router.litellm_plugin.hooks.request_metadata import BUCKETS
@@ -133,12 +134,30 @@ def refusal(group: str | None) -> HTTPException:
 
 
 def unseen(what: str) -> HTTPException:
-    """Return what a caller to whom something is denied is told of what cannot be checked."""
+    """Return what a caller is told to whom something is denied, or whose content is read, of what cannot be checked."""
     return answer(
         NotAllowed(
-            f"This key is limited to certain models or places, and {what} cannot be checked against that.",
+            "This key, or the profile that decides its requests, is limited to certain models, places or contents, and "
+            f"{what} cannot be checked against that.",
             fix="Ask an administrator.",
         )
+    )
+
+
+def kept_out(decision: Decision) -> NotAllowed:
+    """Return what is said of a group that is on none of LiteLLM's lists for the caller."""
+    under = f" under the profile {decision.profile!r}" if decision.profile else ""
+    return NotAllowed(
+        f"This key may not use the model group {decision.group!r}, which {decision.original_model!r} leads to{under}.",
+        fix="Have the name or the group added to the models of the key and of its team.",
+    )
+
+
+def above(name: str, group: str) -> NotAllowed:
+    """Return what is said of a group that a name leads to, above the caller's cap."""
+    return NotAllowed(
+        f"This key may not use the model group {group!r}, which {name!r} leads to: it is above the key's tier.",
+        fix="Ask for a task or for 'auto', or have the key's max_tier raised.",
     )
 
 
