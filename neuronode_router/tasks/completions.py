@@ -13,7 +13,14 @@ from typing import Any
 import httpx
 
 from neuronode_router.domain.names import TIERS, Tier
-from neuronode_router.errors import CompletionFailed, NeuronodeError, NotAllowed, NotAuthenticated
+from neuronode_router.errors import (
+    CompletionFailed,
+    HoldsPersonalData,
+    LeavesResidency,
+    NeuronodeError,
+    NotAllowed,
+    NotAuthenticated,
+)
 from neuronode_router.tasks.confidence import TokenLogprob
 from neuronode_router.tasks.engine import Ask, TaskAnswer
 
@@ -21,6 +28,9 @@ CHAT_PATH = "/v1/chat/completions"
 LIST_PATH = "/v1/models"
 EXPLAIN = {"x-neuronode-explain": "1"}
 """Asks for the decision in a header of the answer."""
+REFUSED = "x-neuronode-refused"
+"""Says as what usage counts a refusal of the proxy's admission; a provider's has it not."""
+PERSONAL_DATA = "x-neuronode-personal-data"
 
 _TIERS: Mapping[str, Tier] = {tier.value: tier for tier in TIERS}
 
@@ -117,19 +127,36 @@ def _tokens(content: Sequence[Mapping[str, Any]]) -> tuple[TokenLogprob, ...]:
 
 
 def _refusal(asked: str, response: httpx.Response) -> NeuronodeError:
-    """Tell a refusal of the proxy from a failure behind it: only what was admitted carries our reason."""
+    """Tell a refusal of the proxy from a failure behind it: of what was admitted only ours carry `REFUSED`."""
     status = response.status_code
     if _error_type(response) == "budget_exceeded":
         return _failed(asked, 429)
-    if "x-neuronode-reason" not in response.headers:
+    refused = response.headers.get(REFUSED)
+    if refused is not None or "x-neuronode-reason" not in response.headers:
         if status == 401:
             return NotAuthenticated("The proxy does not know this key.")
         if status == 403:
-            return NotAllowed(
-                f"This key may not ask {asked!r}.",
-                fix=f"Have {asked!r} added to the models of the key or its team.",
-            )
+            return _denied(asked, refused, kinds=response.headers.get(PERSONAL_DATA, ""))
     return _failed(asked, status, retry_after=response.headers.get("retry-after"))
+
+
+def _denied(asked: str, why: str | None, *, kinds: str) -> NotAllowed:
+    if why == "refused_personal_data":
+        return HoldsPersonalData(
+            f"The request to {asked!r} holds personal data ({kinds}), and a rule of the profile, the key or its team "
+            "keeps that from where it would go.",
+            fix="Take it out of the inputs, or have the profile name a group on the own machines.",
+            kinds=[kind for kind in kinds.split(",") if kind],
+        )
+    if why == "refused_residency":
+        return LeavesResidency(
+            f"Nothing that {asked!r} leads to is where the data of this request must stay.",
+            fix="Have the profile name a group that is; docs/residency.md says what counts.",
+        )
+    return NotAllowed(
+        f"This key may not ask {asked!r}.",
+        fix=f"Have {asked!r} added to the models of the key or its team, or their max_tier raised.",
+    )
 
 
 def _error_type(response: httpx.Response) -> object:

@@ -256,6 +256,8 @@ async def test_a_cap_of_the_key_holds(tasks: TaskWorld, tmp_path: Path) -> None:
         (Reply(status=401), 502, "completion_failed"),
         (Reply(status=401, headers={"x-neuronode-reason": ""}), 401, "not_authenticated"),
         (Reply(status=403, headers={"x-neuronode-reason": ""}), 403, "not_allowed"),
+        (Reply(status=403, headers={"x-neuronode-refused": "refused_residency"}), 403, "not_allowed"),
+        (Reply(status=403, headers={"x-neuronode-refused": "refused_personal_data"}), 403, "not_allowed"),
         (Reply(status=429, headers={"retry-after": "3"}), 429, "completion_limited"),
         (Reply(status=500), 502, "completion_failed"),
         (Reply(status=503), 503, "completion_unavailable"),

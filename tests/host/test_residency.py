@@ -22,10 +22,20 @@ from neuronode_router.domain.names import STABLE_ALIAS_PROFILE, TASK_ALIASES, Ti
 from neuronode_router.domain.profiles import HostFacts, Profile, ProfileSet
 from neuronode_router.domain.rules import PersonalDataRule
 from neuronode_router.domain.state import ControlState
+from neuronode_router.errors import (
+    DoesNotFit,
+    HoldsPersonalData,
+    InvalidRequest,
+    LeavesResidency,
+    NeuronodeError,
+    NotAllowed,
+    UnknownTier,
+)
 from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.auth.identity import PERSONAL_DATA, RESIDENCY, Identity
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks import calls, gate, personal
+from neuronode_router.litellm_plugin.hooks.refusing import answer
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.judging import JudgedGroups
 from neuronode_router.litellm_plugin.router.location import location_of
@@ -334,7 +344,30 @@ async def test_personal_data_is_refused_by_kind(way: Way) -> None:
     assert refusal.value.status_code == 403
     assert "(email)" in str(refusal.value.detail)
     assert "anna" not in str(refusal.value.detail)
-    assert refusal.value.headers == {"x-neuronode-personal-data": "email"}
+    assert refusal.value.headers == {
+        "x-neuronode-refused": "refused_personal_data",
+        "x-neuronode-personal-data": "email",
+    }
+
+
+@pytest.mark.parametrize(
+    ("refusal", "word"),
+    [
+        (NotAllowed("x"), "refused_access"),
+        (LeavesResidency("x", fix="y"), "refused_residency"),
+        (HoldsPersonalData("x", fix="y", kinds=["iban"]), "refused_personal_data"),
+        (DoesNotFit("x"), "refused_fit"),
+        (UnknownTier("x"), "bad_request"),
+        (InvalidRequest("x"), "bad_request"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_a_refusal_says_as_what_usage_counts_it(refusal: NeuronodeError, word: str) -> None:
+    """By a header that no provider's error has."""
+    told = answer(refusal)
+
+    assert told.headers is not None
+    assert told.headers["x-neuronode-refused"] == word
 
 
 RULED = [
@@ -432,7 +465,10 @@ async def test_what_is_kept_local_is_refused_with_its_cause(
     assert who in str(refusal.value.detail)
     assert "american" in str(refusal.value.detail)
     assert "location" not in str(refusal.value.detail)
-    assert refusal.value.headers == {"x-neuronode-personal-data": found}
+    assert refusal.value.headers == {
+        "x-neuronode-refused": "refused_personal_data",
+        "x-neuronode-personal-data": found,
+    }
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from neuronode_router.errors import (
     UnknownTier,
 )
 from neuronode_router.litellm_plugin.hooks import request_metadata
+from neuronode_router.litellm_plugin.hooks.usage_reading import outcome_of
 
 REFUSALS: Mapping[type[NeuronodeError], int] = {
     NotAllowed: 403,
@@ -45,12 +46,11 @@ def answer(refusal: Exception) -> HTTPException:
         return refusal
     assert isinstance(refusal, NeuronodeError)
     told = HTTPException(
-        status_code=REFUSALS[type(refusal)],
-        detail={"error": f"{refusal.message} {refusal.fix}"},
-        headers={request_metadata.HEADER_PREFIX + name: kinds for name, kinds in _kinds(refusal).items()}
-        or None,
+        status_code=REFUSALS[type(refusal)], detail={"error": f"{refusal.message} {refusal.fix}"}
     )
     told.__cause__ = refusal
+    said = {request_metadata.REFUSED: outcome_of(told).value, **_kinds(refusal)}
+    told.headers = {request_metadata.HEADER_PREFIX + name: value for name, value in said.items()}
     return told
 
 

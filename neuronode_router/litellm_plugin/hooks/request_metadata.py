@@ -71,6 +71,9 @@ LEAST_BAD = "least_bad"
 PERSONAL = "personal-data"
 """Entry of the mark, and name of the header: kinds of personal data that were found under a profile's rule."""
 
+REFUSED = "refused"
+"""Name of the header that nothing but refusals of ours carry: what usage counts them as."""
+
 ARM = "arm"
 """Entry of the mark: which arm of a rollout answers; None where the request takes no part in one."""
 

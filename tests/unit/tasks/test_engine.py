@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from neuronode_router.domain.names import AUTO, Tier
-from neuronode_router.errors import BadTaskInput, CompletionFailed, NotAllowed, NotAuthenticated
+from neuronode_router.errors import (
+    BadTaskInput,
+    CompletionFailed,
+    HoldsPersonalData,
+    LeavesResidency,
+    NotAllowed,
+    NotAuthenticated,
+)
 from neuronode_router.tasks import shipped
 from neuronode_router.tasks.completions import Completions
 from neuronode_router.tasks.engine import TaskOrder, TaskOutcome, run
@@ -308,3 +315,35 @@ async def test_the_proxys_own_refusals_are_the_callers(status: int, error: type[
 
     with pytest.raises(error):
         await done(app, TaskOrder(SENTIMENT, NEWS))
+
+
+REFUSALS = {
+    "refused_access": NotAllowed,
+    "refused_residency": LeavesResidency,
+    "refused_personal_data": HoldsPersonalData,
+}
+"""What admission refuses with 403, by the word that it is counted by."""
+
+
+@pytest.mark.parametrize("reason", ["", "active_profile,forced_tier", "refused"])
+@pytest.mark.parametrize("word", REFUSALS)
+async def test_what_admission_refuses_is_no_providers_failure(word: str, reason: str) -> None:
+    """Such answers carry a reason as what was admitted does, and a word of their own."""
+    headers = {"x-neuronode-reason": reason, "x-neuronode-refused": word}
+    app = ChatApp(Reply(status=403, headers=headers | {"x-neuronode-personal-data": "email,iban"}))
+
+    with pytest.raises(NotAllowed) as refusal:
+        await done(app, TaskOrder(SENTIMENT, NEWS))
+
+    assert type(refusal.value) is REFUSALS[word]
+    assert ("email,iban" in refusal.value.message) is (word == "refused_personal_data")
+
+
+async def test_a_climb_that_admission_refuses_leaves_the_earlier_answer() -> None:
+    """As one that LiteLLM's lists refuse."""
+    headers = {"x-neuronode-reason": "active_profile", "x-neuronode-refused": "refused_access"}
+    app = ChatApp("?", "??", Reply(status=403, headers=headers))
+
+    outcome = await done(app, TaskOrder(SENTIMENT, NEWS))
+
+    assert told(outcome) == (None, 2, False, ["invalid", "invalid", "failed"])
