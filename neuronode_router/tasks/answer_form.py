@@ -9,10 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from neuronode_router.tasks.json_answers import find_object, schema_faults
-
-MAX_CHARS = 65_536
-"""Longer answers and schemas are not checked: it would hold up the event loop."""
+from neuronode_router.tasks.demanded_schema import MAX_CHARS, fits
 
 REFUSED, CUT = "content_filter", "length"
 
@@ -44,17 +41,10 @@ def _checks(
     yield from map(_is_json, arguments)
     if arguments or wanted.get("type") not in ("json_object", "json_schema"):
         return
-    schema = _schema(wanted)
-    yield _is_json(content) if schema is None else find_object(content, schema)[0] is not None
-
-
-def _schema(wanted: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return the schema that can be checked cheaply, None without one."""
     about = wanted.get("json_schema")
     schema = about.get("schema") if isinstance(about, Mapping) else None
-    if not isinstance(schema, Mapping) or len(json.dumps(schema, default=str)) > MAX_CHARS:
-        return None
-    return schema if next(schema_faults(schema), None) is None else None
+    found = fits(content, schema) if isinstance(schema, Mapping) else None
+    yield _is_json(content) if found is None else found
 
 
 def _is_json(text: str) -> bool:
