@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import litellm
@@ -155,6 +156,38 @@ def way(monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
     )
     with guarded(bridge, access, admission, current) as guarded_way:
         yield guarded_way
+
+
+TURN = {"role": "user", "content": "hi"}
+BEGUN = [TURN, {"role": "assistant", "content": "yes"}, {"role": "user", "content": "go on"}]
+
+
+@pytest.mark.parametrize("name", ["chat", "auto"])
+@pytest.mark.parametrize(
+    ("caller", "heavy", "stays"),
+    [("capped", "small", True), ("capped", "large", False), ("ordinary", "large", True)],
+)
+async def test_a_conversation_above_a_cap_moves_with_the_switch(
+    way: Way, name: str, caller: str, heavy: str, *, stays: bool
+) -> None:
+    """What granted its group was the mapping of a profile that is not in force any more."""
+    after = profile("other")
+    tiers = {**after.tiers, Tier.FAST: (heavy,)}
+    before = replace(profile("active"), tasks=dict.fromkeys(TASK_ALIASES, heavy), tiers=tiers)
+    profiles = ProfileSet({"active": before, "other": after, STABLE_ALIAS_PROFILE: after})
+
+    async def asked(revision: int, active: str, messages: list[Any]) -> str:
+        state = ControlState(revision, active, profiles, committed_at=time.time())
+        way.current.take(build_snapshot(state, HostFacts(groups=frozenset(GROUPS))))
+        data = {"model": name, "messages": messages, "metadata": {}}
+        data["proxy_server_request"] = {"body": {"model": name}, "headers": {}}
+        await way.admission.async_pre_call_hook(
+            UserAPIKeyAuth(api_key=caller), DualCache(), data, "acompletion"
+        )
+        return str(data["metadata"]["neuronode"]["group"])
+
+    assert await asked(1, "active", [TURN]) == heavy
+    assert (await asked(2, "other", BEGUN) == heavy) is stays
 
 
 class Sampled:

@@ -296,21 +296,25 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         return routed.decision, mark, None
 
     def _kept(self, talk: Talk | None, decision: Decision, asking: Asking) -> Standing | None:
-        """Return where a switch has left the conversation, None where its data may not stay there any more."""
+        """Return where a switch has left the conversation, None where its data may not stay there any more, or where it
+        is above the cap: it was a mapping's grant that led there, which is not in force any more.
+        """
         kept = self._keeper.kept(talk, decision, asking.snapshot)
-        return kept if kept and asking.stays(kept.group, asking.places_under(decision)) else None
+        if kept is None or not asking.stays(kept.group, asking.places_under(decision)):
+            return None
+        return None if _above(self._tier(kept.group, decision, asking), decision, asking) else kept
 
     def _profiles(self) -> Mapping[str, Profile]:
         return self._current.snapshot.profiles if self._current.snapshot else {}
 
     def _held(self, kept: Standing, decision: Decision, asking: Asking) -> Held | None:
         """Return where an `auto` conversation stays; None where its group's tier is unknown or above the cap."""
+        tier = kept.tier or self._tier(kept.group, decision, asking)
+        return None if tier is None or _above(tier, decision, asking) else Held(tier, kept.group)
+
+    def _tier(self, group: str, decision: Decision, asking: Asking) -> Tier | None:
         assert decision.profile is not None
-        tier = kept.tier or asking.snapshot.tier_of(
-            kept.group, profile=decision.profile, noted=self._host.noted_tier
-        )
-        above = tier is None or TIERS.index(tier) > TIERS.index(asking.highest(decision))
-        return None if tier is None or above else Held(tier, kept.group)
+        return asking.snapshot.tier_of(group, profile=decision.profile, noted=self._host.noted_tier)
 
     async def _startup(self) -> None:
         try:
@@ -358,6 +362,10 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
 def _least_bad(decision: Decision, snapshot: Snapshot) -> bool:
     profile = snapshot.profiles.get(decision.profile or "")
     return profile is not None and profile.nothing_fits is NothingFits.LEAST_BAD
+
+
+def _above(tier: Tier | None, decision: Decision, asking: Asking) -> bool:
+    return tier is not None and TIERS.index(tier) > TIERS.index(asking.highest(decision))
 
 
 def _tier(name: str) -> Tier:

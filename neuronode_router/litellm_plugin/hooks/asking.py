@@ -369,7 +369,7 @@ def _is_mapped(decision: Decision) -> bool:
     return decision.profile is not None and not decision.auto and _NOT_AS_MAPPED.isdisjoint(decision.steps)
 
 
-_NOT_AS_MAPPED = frozenset({Step.GROUP_MISSING, Step.PERSONAL_DATA})
+_NOT_AS_MAPPED = frozenset({Step.GROUP_MISSING, Step.PERSONAL_DATA, Step.KEPT})
 
 
 def _judged_at_the_door(user: UserAPIKeyAuth, data: Mapping[str, Any]) -> set[str]:
