@@ -65,13 +65,14 @@ class ShadowWiring:
             await self._mirror.flush()
         if shadow is None:
             return
-        if shadow.id in self._mirror.spent:
+        if await self._mirror.is_spent(shadow):
             await self.shadows.end(shadow.id, SPENT)
         elif time.time() >= shadow.until:
             await self.shadows.end(shadow.id, TIME_OVER)
 
     async def stop(self) -> None:
         """End what runs, and share what was found out. Never raises for a dead store."""
+        self.hooks.sweep(last=True)
         await self._mirror.stop()
         with contextlib.suppress(NeuronodeError):
             await self._mirror.flush()

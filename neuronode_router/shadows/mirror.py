@@ -28,6 +28,8 @@ BATCH_SAMPLES = 20
 """Samples of one batch."""
 SAMPLE_CHARS = 2000
 """Characters of each text of a sample."""
+SETTLED_SECONDS = 5.0
+"""How long a budget must have allowed nothing more to count as used up: other workers may give something back."""
 MIRRORING = "answering requests once more"
 
 UNBILLED = REFUSALS | frozenset(
@@ -150,8 +152,10 @@ class Mirror:
         self._turn = asyncio.Lock()
         self._aside: dict[str, int] = {}
         """Requests for which money is set aside and not settled, by comparison."""
-        self.spent: set[str] = set()
-        """Comparisons whose budget allows no further request."""
+        self._least: dict[str, int] = {}
+        """The least that was set aside for a request, by comparison."""
+        self.spent: dict[str, float] = {}
+        """Comparisons whose budget does not even allow that any more, and since when."""
         self.dropped = 0
         """Requests that found no room."""
 
@@ -183,9 +187,17 @@ class Mirror:
             while self._found:
                 await self._send(self._take())
 
+    async def is_spent(self, shadow: Shadow) -> bool:
+        """Return whether the budget allows no further request, and for how long. Raises `StoreUnavailable`."""
+        since = self.spent.get(shadow.id)
+        if since is None or self._clock() - since < SETTLED_SECONDS:
+            return False
+        return not await self._allows_least(shadow)
+
     async def stop(self) -> None:
         """End what runs; what was set aside for it counts as spent."""
-        self._waiting.clear()
+        while self._waiting:
+            self._skipped(self._waiting.popleft(), Skip.ENDED)
         running = tuple(self._running)
         for task in running:
             task.cancel()
@@ -232,8 +244,12 @@ class Mirror:
         try:
             done = await in_thread(self._store.set_aside, name, most)
             if done is not SetAside.DONE:
-                self._refused(original, done)
+                if done is SetAside.TOO_MUCH:
+                    await self._doubt(original.shadow)
+                self._skipped(original, Skip.ENDED if done is SetAside.OVER else Skip.BUDGET)
                 return
+            self.spent.pop(name, None)
+            self._least[name] = min(most, self._least.get(name, most))
             cost = await self._asked(original, ready)
             self._of(original.shadow).unspent += most - to_nano(cost)
         finally:
@@ -270,14 +286,24 @@ class Mirror:
             cut = {name: _storable(text) for name, text in texts.items()}
             kept.append((self._clock(), {**about, **cut}))
 
-    def _refused(self, original: Original, why: SetAside) -> None:
-        """Note that the budget is used up, unless something of it may come back from what runs here."""
-        name = original.shadow.id
-        found = self._found.get(name)
-        unspent = found.unspent if found else 0
-        if why is SetAside.TOO_MUCH and self._aside[name] == 1 and not unspent and self._unsure is None:
-            self.spent.add(name)
-        self._skipped(original, Skip.ENDED if why is SetAside.OVER else Skip.BUDGET)
+    async def _doubt(self, shadow: Shadow) -> None:
+        """Note that the budget is used up, unless something of it may come back from what runs here, or it would do for
+        a lesser request: what one may cost its client says, who may ask for an answer of any length.
+        """
+        alone = self._aside[shadow.id] == 1 and not self._of(shadow).unspent and self._unsure is None
+        if alone and shadow.id not in self.spent and not await self._allows_least(shadow):
+            self.spent[shadow.id] = self._clock()
+
+    async def _allows_least(self, shadow: Shadow) -> bool:
+        """Return whether the budget would do for the least request there was: what that sets aside comes back."""
+        least = self._least.get(shadow.id, 1)
+        done = await in_thread(self._store.set_aside, shadow.id, least)
+        if done is SetAside.TOO_MUCH:
+            return False
+        self.spent.pop(shadow.id, None)
+        if done is SetAside.DONE:
+            self._of(shadow).unspent += least
+        return True
 
     def _skipped(self, original: Original, why: Skip) -> None:
         self.skip(original.shadow, original.profile, original.task, why)

@@ -115,8 +115,10 @@ class MirrorHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to 
             self._mirror.skip(shadow, decision.profile or "", decision.task or AUTO, Skip.WIRE)
         return NOTHING
 
-    def sweep(self) -> None:
-        """Let go of what LiteLLM never told the end of. Call it now and then; never raises."""
+    def sweep(self, *, last: bool = False) -> None:
+        """Let go of what LiteLLM never told the end of, `last` of everything. Call it now and then; never raises."""
+        while last and self._held:
+            self._skip(self._held.pop(next(iter(self._held))), Skip.ENDED)
         late = self._clock() - HELD_SECONDS
         while self._held and next(iter(self._held.values())).since <= late:
             self._skip(self._held.pop(next(iter(self._held))), Skip.UNTOLD)

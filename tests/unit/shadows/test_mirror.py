@@ -15,6 +15,7 @@ from neuronode_router.background import Failures
 from neuronode_router.domain.shadows import Shadow
 from neuronode_router.errors import StoreUnavailable
 from neuronode_router.shadows.mirror import (
+    SETTLED_SECONDS,
     WAITING,
     FullAnswer,
     JudgedAnswer,
@@ -79,10 +80,11 @@ class Asks:
     fails: RequestOutcome | None = None
     breaks: bool = False
     cost: float | None = 0.25
+    most: float = 0.5
     judge: Callable[[FullAnswer], Awaitable[JudgedAnswer]] | None = None
     held: asyncio.Event | None = None
     running: int = 0
-    most: int = 0
+    at_once: int = 0
     asked: int = 0
     contexts: list[str] = field(default_factory=list)
 
@@ -90,12 +92,12 @@ class Asks:
         if self.breaks:
             raise ValueError("ours")
         self.contexts.append(OUTSIDE.get())
-        return self.ready_ or Ready(0.5, self.ask, 0.4, self.judge, "What?")
+        return self.ready_ or Ready(self.most, self.ask, 0.4, self.judge, "What?")
 
     async def ask(self) -> FullAnswer:
         self.asked += 1
         self.running += 1
-        self.most = max(self.most, self.running)
+        self.at_once = max(self.at_once, self.running)
         try:
             if self.held is not None:
                 await self.held.wait()
@@ -131,7 +133,7 @@ async def test_no_more_run_and_wait_than_may() -> None:
     await over(made)
 
     assert stood == {"shadow_running": 2, "shadow_waiting": WAITING, "shadow_dropped": 5}
-    assert asks.most == 2
+    assert asks.at_once == 2
     assert books.found.counts["answered"] == 2 + WAITING
     assert books.found.counts["skipped.queue"] == 5
     assert books.found.counts["sampled"] == 2 + WAITING + 5
@@ -177,8 +179,63 @@ async def test_a_budget_that_allows_nothing_more_is_told_once_nothing_can_come_b
     made.offer(original())
     await over(made)
 
-    assert (early, made.spent) == (set(), {"s-1"})
+    assert (early, set(made.spent)) == (set(), {"s-1"})
     assert books.found.counts["skipped.budget"] == 2
+
+
+@pytest.mark.parametrize("before", [0, 1], ids=["the first request", "a later one"])
+async def test_one_dear_request_ends_nothing(before: int) -> None:
+    """It does not fit, and is counted; the others go on, and what was tried for them comes back."""
+    asks, books = Asks(cost=0.001, most=0.01), Books(2.0)
+    made = mirror(asks, books)
+    for _ in range(before):
+        made.offer(original())
+        await over(made)
+    asks.most = 2.4
+    made.offer(original())
+    await over(made)
+    asks.most = 0.01
+    made.offer(original())
+    await over(made)
+
+    assert (asks.asked, set(made.spent)) == (before + 1, set())
+    assert books.found.counts["skipped.budget"] == 1
+    assert books.left == (2.0 - 0.001 * (before + 1)) * NANO
+
+
+async def test_a_budget_is_used_up_when_nothing_has_come_back_for_a_while() -> None:
+    """Another worker may have set aside what is missing."""
+    books, now = Books(0.5), [7.0]
+    made = Mirror(asks=Asks(), store=books, worker="w", failures=Failures(), clock=lambda: now[0])
+    made.offer(original())
+    await over(made)
+    made.offer(original())
+    await over(made)
+
+    early = await made.is_spent(SHADOW)
+    now[0] += SETTLED_SECONDS
+    late = await made.is_spent(SHADOW)
+    books.left += NANO // 4
+    back = await made.is_spent(SHADOW)
+    await made.flush()
+
+    assert (early, late, back, set(made.spent)) == (False, True, False, set())
+    assert books.left == NANO // 2
+
+
+async def test_a_comparison_that_is_over_is_not_given_what_it_never_took() -> None:
+    """Asked again after its end, the store says so."""
+    books, now = Books(0.5), [7.0]
+    made = Mirror(asks=Asks(), store=books, worker="w", failures=Failures(), clock=lambda: now[0])
+    for _ in range(2):
+        made.offer(original())
+        await over(made)
+    books.over, now[0] = True, 7.0 + SETTLED_SECONDS
+
+    assert not await made.is_spent(SHADOW)
+    await made.flush()
+
+    assert books.left == NANO // 4
 
 
 async def test_what_comes_after_the_end_is_not_asked() -> None:
@@ -190,7 +247,7 @@ async def test_what_comes_after_the_end_is_not_asked() -> None:
     made.offer(original())
     await over(made)
 
-    assert (asks.asked, made.spent, books.found.counts["skipped.ended"]) == (0, set(), 1)
+    assert (asks.asked, set(made.spent), books.found.counts["skipped.ended"]) == (0, set(), 1)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +314,7 @@ async def test_a_store_that_is_away_loses_nothing() -> None:
 
 
 async def test_an_end_drops_what_waits_and_counts_what_ran() -> None:
-    """What was set aside for it stays spent."""
+    """What was set aside for it stays spent, and of what waited each says that it was not asked."""
     asks, books = Asks(held=asyncio.Event()), Books()
     made = mirror(asks, books)
     for _ in range(4):
@@ -268,7 +325,7 @@ async def test_an_end_drops_what_waits_and_counts_what_ran() -> None:
     await made.flush()
 
     assert (books.left, made.status()["shadow_running"]) == (0, 0)
-    assert dict(+books.found.counts) == {"sampled": 2, "skipped.fault": 2}
+    assert dict(+books.found.counts) == {"sampled": 4, "skipped.fault": 2, "skipped.ended": 2}
 
 
 async def test_texts_are_kept_only_where_that_was_ordered() -> None:
