@@ -64,24 +64,32 @@ SHORTEST = 7
 _RUN = re.compile(r"\d(?:[ \t()/.-]{0,3}\d){6,}")
 """What every number of ours has. Little else has it, and only around it the others are looked for."""
 
+_EMPHASIS = re.compile(r"(?<!\w)_+|_+(?!\w)")
+"""Underscores that join nothing, such as Markdown's: those within a name are part of it."""
+
 BEFORE, AFTER = 12, 30
 """Characters around a run that may belong to the number, or tell that it is none."""
 
 _LOCAL = re.compile(r"[^\W_][\w.+-]{0,63}\Z|(?<![^\s<(,;=])\"[^\W_][^\"\n]{0,60}[^\W_]\"\Z")
-_DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+(?:xn--[\w-]{2,59}|[^\W\d_]{2,24})(?![\w-])")
+_DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+(?:xn--[\w-]{2,59}|[^\W\d_]{2,24})(?![^\W_]|-[^\W_])")
 _SEPARATOR = r"[ /.-]"
 
-_IBAN = re.compile(r"(?<![^\W_])[A-Za-z]{2}[0-9]{2}(?:[ \t.-]{0,2}[0-9A-Za-z]){11,30}")
-_START = r"(?<![\w./+-])(?<!\d,)"
+_IBAN = re.compile(
+    r"(?:(?<![^\W_])|(?<=IBAN)|(?<=Iban)|(?<=iban))[A-Za-z]{2}[0-9]{2}(?:[ \t.-]{0,2}[0-9A-Za-z]){11,30}"
+)
+_DOT = r"(?<!(?<![^\W\d_])\.)"
+"""In front of a number a dot ends a word ("Tel.0170"), or it is part of a longer number."""
+_START = r"(?<![\w/+-])(?<!\d,)" + _DOT
 _END = r"(?!\w|[./-]\d)"
 _CARD = re.compile(
-    r"(?<![\w./-])(?<!\d,)(?:\d{13,19}|\d{4}([ .-])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ .-])\d{6}\2\d{4,5})" + _END
+    r"(?<![\w/-])(?<!\d,)" + _DOT + r"(?:\d{13,19}|\d{4}( {1,3}|[.-])\d{4}\1\d{4}\1\d{1,7}"
+    r"|\d{4}( {1,3}|[.-])\d{6}\2\d{4,5})" + _END
 )
 _TAX = re.compile(_START + r"[1-9]\d(?: ?\d{3}){3}" + _END)
 _TAX_OFFICE = re.compile(_START + r"\d{2,3}/\d{3,4}/\d{4,5}" + _END)
 _SOCIAL = re.compile(_START + r"\d\d[ -]?\d{6}[ -]?[A-Za-z][ -]?\d\d[ -]?\d" + _END)
 _PHONE = re.compile(
-    r"(?<![\w./#-])(?<!\d[ :])(?<!(?<!\d\d\d)\d,)(?!(?<=[:=])0\d{6,8}(?![\d ()/.-]))"
+    r"(?<![\w/#-])" + _DOT + r"(?<!\d[ :])(?<!(?<!\d\d\d)\d,)(?!(?<=[:=])0\d{6,8}(?![\d ()/.-]))"
     rf"(?:(?:\+|00)[1-9]\d{{0,2}}(?:{_SEPARATOR}{{0,3}}(?:\(0?\)|\(\d{{2,5}}\)))?"
     rf"(?:{_SEPARATOR}{{0,3}}\d){{5,13}}"
     rf"|\(?0[1-9]\d{{1,4}}\)?{_SEPARATOR}{{0,3}}\d(?:{_SEPARATOR}?\d){{4,9}}"
@@ -201,7 +209,7 @@ def _around_numbers(text: str) -> str:
             text[end : run.end() + AFTER] if start <= end else "\n" + text[start : run.end() + AFTER]
         )
         end = min(run.end() + AFTER, len(text))
-    return "".join(windows)
+    return _EMPHASIS.sub(" ", "".join(windows))
 
 
 def _numbered(text: str, known: set[PersonalDataKind]) -> Iterator[PersonalDataKind]:

@@ -64,6 +64,14 @@ WRITTEN = [
     (Kind.TAX_NUMBER, "Steuernummer 181/815/08155"),
     (Kind.SOCIAL_SECURITY_NUMBER, "SV-Nummer 15 070649 C 10 3"),
     (Kind.SOCIAL_SECURITY_NUMBER, "15070649C103"),
+    (Kind.EMAIL, "mail: anna@firma.de-"),
+    (Kind.EMAIL, "anna@firma.de_alt"),
+    (Kind.PHONE, "Tel.01701234567"),
+    (Kind.PHONE, "Nr.0170 1234567"),
+    (Kind.CARD, "4111  1111  1111  1111"),
+    (Kind.CARD, "Kartennr.4111111111111111"),
+    (Kind.IBAN, "IBANDE89370400440532013000"),
+    (Kind.TAX_NUMBER, "Steuer-ID.36574261809"),
 ]
 """Numbers that their owners, or the makers of examples, have published."""
 
@@ -87,6 +95,7 @@ NOTHING = [
     "01712345678abc9c1e0f",
     '{"note": "@app.get v1.2.1", "decorator": "@app.get", "a": "b "@app.get}',
     "Der Umsatz stieg von 1 200 000 auf 3 400 000 Euro.",
+    "x = .01701234567 + 0.4111111111111111, v1.01701234567; id_01701234567_x, user@host.de-info",
 ]
 
 
@@ -96,6 +105,14 @@ def test_it_is_recognised_as_people_write_it(kind: Kind, text: str) -> None:
     assert kinds([text]) == {kind}
     assert kinds([f"Sehr geehrte Damen und Herren,\n{text}\nMit freundlichen Grüßen"]) == {kind}
     assert kinds(["nothing here", json.dumps({"note": text})]) == {kind}
+
+
+@pytest.mark.parametrize("mark", ["_", "__", "*", "**", "`", "~~", "***"])
+@pytest.mark.parametrize(("kind", "text"), WRITTEN, ids=lambda said: str(said)[:40])
+def test_emphasis_hides_nothing(kind: Kind, text: str, mark: str) -> None:
+    """As Markdown writes it, around the whole and around each line."""
+    assert kinds([f"{mark}{text}{mark}"]) == {kind}
+    assert kinds([f"- {mark}{text}{mark}, {mark}danke{mark}"]) == {kind}
 
 
 @pytest.mark.parametrize(
