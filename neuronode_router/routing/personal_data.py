@@ -71,7 +71,9 @@ BEFORE, AFTER = 12, 30
 """Characters around a run that may belong to the number, or tell that it is none."""
 
 _LOCAL = re.compile(r"[^\W_][\w.+-]{0,63}\Z|(?<![^\s<(,;=])\"[^\W_][^\"\n]{0,60}[^\W_]\"\Z")
-_DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+(?:xn--[\w-]{2,59}|[^\W\d_]{2,24})(?![^\W_]|-[^\W_])")
+_DOMAIN = re.compile(
+    r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+(?:xn--[\w-]{2,59}|[^\W\d_]{2,24})(?![^\W_]|-[^\W_])"
+)
 _SEPARATOR = r"[ /.-]"
 
 _IBAN = re.compile(
@@ -116,14 +118,14 @@ _ENTITY = re.compile(r"&(?:#\w{2,6}|commat|nbsp);")
 def _strings(body: Mapping[str, object]) -> Iterator[str]:
     """Yield every string of a body but the names of models: a list of what is read would forget something."""
     stack: list[object] = [body]
-    bodies = {id(each) for each in _bodies(body)}
+    known = {id(each) for each in bodies(body)}
     while stack:
         item = stack.pop()
         if isinstance(item, str):
             yield item if not item.startswith("data:") else _about(item)
         elif isinstance(item, Mapping):
             for key, value in item.items():
-                if key != MODEL or id(item) not in bodies:
+                if key != MODEL or id(item) not in known:
                     stack += (key, value)
         elif isinstance(item, list | tuple):
             stack += item
@@ -139,7 +141,7 @@ def _about(url: str) -> str:
     return about if comma and about.endswith(";base64") else url
 
 
-def _bodies(body: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
+def bodies(body: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
     """Yield a body and those in it."""
     stack: list[object] = [body]
     while stack:
@@ -154,7 +156,7 @@ def _bodies(body: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
 def _has_tokens(body: Mapping[str, object]) -> bool:
     return any(
         any(each.get(name) for name in TOKENS) or any(_is_tokens(each.get(name)) for name in PROMPTS)
-        for each in _bodies(body)
+        for each in bodies(body)
     )
 
 

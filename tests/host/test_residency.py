@@ -36,6 +36,7 @@ from neuronode_router.litellm_plugin.auth.identity import PERSONAL_DATA, RESIDEN
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks import calls, gate, personal
 from neuronode_router.litellm_plugin.hooks.refusing import answer
+from neuronode_router.litellm_plugin.hooks.response_state import CONTINUES
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.judging import JudgedGroups
 from neuronode_router.litellm_plugin.router.location import location_of
@@ -47,6 +48,7 @@ from neuronode_router.routing.snapshot import build_snapshot
 from neuronode_router.routing.targets import FALLBACK_FIELDS
 from tests.host.admitted import admission_over
 from tests.host.routers import bridged, deployment, router
+from tests.host.test_fit import response_id
 from tests.host.test_gate import FAILS, Way, guarded
 
 HERE = "http://127.0.0.1:9"
@@ -419,6 +421,42 @@ async def test_a_session_that_says_everything_later_is_refused_under_a_rule(way:
 async def test_a_session_is_admitted_where_nobody_has_a_rule(way: Way, call: str) -> None:
     """As every other call."""
     await admitted(way, call, model="american")
+
+
+@pytest.mark.parametrize("kept", RULED, indirect=True)
+@pytest.mark.parametrize("field", CONTINUES)
+@pytest.mark.parametrize(
+    ("said", "led"),
+    [
+        (response_id("own"), "own"),
+        (response_id("mixed-own"), "own"),
+        (response_id("nobody-has-this"), "own"),
+        ("resp_made_up", "own"),
+        (response_id("american"), "american"),
+        (response_id("unknown"), "american"),
+    ],
+    ids=["own", "mixed-own", "gone", "made up", "american", "unknown"],
+)
+async def test_what_was_said_at_home_is_not_sent_along_elsewhere(
+    way: Way, field: str, said: str, led: str
+) -> None:
+    """LiteLLM may add the earlier turns, which nobody reads here; what is kept elsewhere has been there."""
+    seen = await way.ask("ordinary", {"model": "strategy", field: said})
+    fallen = await way.ask("ordinary", {"model": "own", "fallbacks": [{"model": "american", field: said}]})
+
+    assert seen <= (WITHIN["local"] if led == "own" else {"american"})
+    assert seen
+    assert fallen == ({"own"} if led == "own" else {"own", "american"})
+
+
+@pytest.mark.parametrize("kept", RULED, indirect=True)
+async def test_a_group_elsewhere_is_refused_what_was_said_at_home(way: Way) -> None:
+    """With its cause, and what to do."""
+    with pytest.raises(HTTPException) as refusal:
+        await admitted(way, "aresponses", model="american", previous_response_id=response_id("own"))
+
+    assert "goes on from what was said before" in str(refusal.value.detail)
+    assert "Begin a new conversation" in str(refusal.value.detail)
 
 
 @pytest.mark.parametrize("kept", RULED, indirect=True)

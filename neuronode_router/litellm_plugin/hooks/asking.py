@@ -82,7 +82,7 @@ class Asking:
         self._unnamed = False
         self.placement: Placement | None = None
         """The arm of the request, None while no rollout runs."""
-        self.personal = PersonalData(snapshot.confined, data, self.principal.personal_data)
+        self.personal = PersonalData(snapshot.confined, data, self.principal.personal_data, host)
         self._decided = {self._deciding}
         self.places = self._required(self._decided)
         """Where the request's data may go, by what is known of it so far."""

@@ -14,6 +14,8 @@ from neuronode_router.domain.profiles import Profile
 from neuronode_router.domain.rules import PersonalDataRule
 from neuronode_router.errors import HoldsPersonalData
 from neuronode_router.litellm_plugin.hooks import request_metadata
+from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
+from neuronode_router.litellm_plugin.hooks.response_state import all_with_state
 from neuronode_router.routing.personal_data import PersonalDataKind, kinds_in
 from neuronode_router.routing.residency import LOCAL
 
@@ -24,7 +26,7 @@ RESTRICTING = (PersonalDataRule.LOCAL, PersonalDataRule.REFUSE)
 class PersonalData:
     """What one request holds, under the rules of profiles, and under the caller's own whichever of them decides.
 
-    `profiles` are at least those that have a rule.
+    `profiles` are at least those that have a rule. `host` tells where what was said before is kept.
     """
 
     def __init__(
@@ -32,7 +34,9 @@ class PersonalData:
         profiles: Mapping[str, Profile],
         data: Mapping[str, Any],
         own: PersonalDataRule = PersonalDataRule.ALLOW,
+        host: AdmissionHost | None = None,
     ) -> None:
+        self._host = host
         self._profiles = profiles
         self._data = data
         self._own = own
@@ -41,6 +45,18 @@ class PersonalData:
     def kinds(self) -> frozenset[PersonalDataKind]:
         """The kinds that the request holds. The first look reads all of its text."""
         return kinds_in(outgoing(self._data))
+
+    @cached_property
+    def continues_at_home(self) -> bool:
+        """Whether it goes on from what the own machines keep, or nobody knows who: LiteLLM may send that along, and
+        nobody reads it here. What is kept elsewhere has been there already.
+        """
+        return self._host is not None and any(
+            known is None
+            or (place := self._host.places.of(known)) == LOCAL
+            or (place is None and self._host.named(known) is None)
+            for known in all_with_state(self._data)
+        )
 
     def rule(self, name: str | None) -> PersonalDataRule:
         """Return what holds under a profile; of one that is gone the requests are refused anyway."""
@@ -53,7 +69,7 @@ class PersonalData:
 
     def is_kept_local(self, names: Iterable[str]) -> bool:
         """Return whether one of the profiles keeps this request on the own machines."""
-        return bool(self._under(names, PersonalDataRule.LOCAL))
+        return bool(self._kept(names))
 
     def places(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return where the profiles, together, let this request go; nothing is anywhere."""
@@ -77,17 +93,26 @@ class PersonalData:
         """Return why a request is kept from a group none of whose deployments, which are at the places `found`, is on
         the own machines; None where it is not its personal data that these profiles keep there.
         """
-        local = self._under(names, PersonalDataRule.LOCAL)
+        local = self._kept(names)
         if not local:
             return None
-        who, _ = self._whose(PersonalDataRule.LOCAL, local[0])
+        who, _ = self._whose(self.rule(local[0]), local[0])
         where = ", ".join(sorted({place or "at an unknown place" for place in found}))
         return HoldsPersonalData(
             f"This request {self._held()}, which {who} keeps on the own machines, and no deployment of the model group "
             f"{group!r} is there ({where}).",
-            fix=f"{_OUT}, or have the profile name a group on the own machines for the task or in a tier.",
+            fix=f"{_OUT if self.kinds else 'Begin a new conversation'}, or have the profile name a group on the own "
+            "machines for the task or in a tier.",
             kinds=sorted(self.kinds),
         )
+
+    def _kept(self, names: Iterable[str]) -> list[str]:
+        """Return the profiles that keep the request on the own machines."""
+        known = sorted(names)
+        if kept := self._under(known, PersonalDataRule.LOCAL):
+            return kept
+        ruled = [name for name in known if self.rule(name) in RESTRICTING]
+        return ruled if ruled and self.continues_at_home else []
 
     def _under(self, names: Iterable[str], *rules: PersonalDataRule) -> list[str]:
         """Return the profiles under which one of these rules holds for the request; it is read only where one does."""
@@ -100,6 +125,8 @@ class PersonalData:
         return f"the profile {profile!r}", "of the profile"
 
     def _held(self) -> str:
+        if not self.kinds:
+            return "goes on from what was said before, which nobody can read here and which may hold personal data"
         if self.kinds == {PersonalDataKind.UNREADABLE}:
             return "holds tokens in the place of text, which nobody can read and which count as personal data"
         return f"holds personal data ({', '.join(sorted(self.kinds))})"

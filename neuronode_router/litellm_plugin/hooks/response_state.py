@@ -6,8 +6,13 @@ may use one is checked by LiteLLM's own hook, later.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from neuronode_router.routing.personal_data import bodies
+
+CONTINUES = ("previous_response_id", "previous_interaction_id")
+"""Where a request names what was said before, and does not repeat it."""
 
 MAX_ID = 4096
 """Characters of an id that is looked at."""
@@ -18,7 +23,16 @@ def deployment_with_state(request: Mapping[str, Any]) -> str | None:
 
     None where it continues none. It is what an id that a client sent says: look it up before it is believed.
     """
-    given = request.get("previous_response_id")
+    return _deployment(request.get(CONTINUES[0]))
+
+
+def all_with_state(request: Mapping[str, Any]) -> Iterator[str | None]:
+    """Yield the same of everything that a request, and its fallbacks, continue; None where the id does not tell."""
+    for body in bodies(request):
+        yield from (_deployment(body[name]) for name in CONTINUES if body.get(name))
+
+
+def _deployment(given: object) -> str | None:
     if not isinstance(given, str) or not 0 < len(given) <= MAX_ID:
         return None
     try:
