@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection, Mapping
+import logging
+from collections.abc import Callable, Collection, Mapping, Set
 from typing import Any
 
 import httpx
@@ -27,6 +28,8 @@ from neuronode_router.health.ollama import (
 from neuronode_router.health.ollama_wire import Away, ask
 from neuronode_router.routing.inventory import ProbedFacts
 
+_logger = logging.getLogger(__name__)
+
 INTERVAL_SECONDS = 5.0
 CHECK_SECONDS = 1.0
 """After how long a first failure is looked into."""
@@ -44,6 +47,8 @@ class HostProbe:
         self._client = client
         self._seen: Seen | None = None
         self._shown: dict[tuple[str, str], OllamaLimits] = {}
+        self._silent: set[tuple[str, str]] = set()
+        """What it lists and cannot show."""
         self.tags: Collection[str] = ()
         """The names whose windows are asked for."""
         self.failures = 0
@@ -77,10 +82,30 @@ class HostProbe:
         # What a name stands for changes with its digest only: nothing is asked twice.
         wanted = {(tag, digests[tag]) for tag in self.tags if tag in digests}
         self._shown = {key: limits for key, limits in self._shown.items() if key in wanted}
-        for key in sorted(wanted - self._shown.keys()):
-            with contextlib.suppress(NotAnOllama):
-                self._shown[key] = read_limits(await self._get("/api/show", model=key[0]))
+        await self._show(wanted)
         return Seen(digests, loaded, {tag: limits for (tag, _), limits in self._shown.items()})
+
+    async def _show(self, wanted: Set[tuple[str, str]]) -> None:
+        """Ask for what is not known yet. A model that cannot be looked at says nothing of the host, nor of others: it
+        comes last the next time, and where it keeps us waiting the others wait until then.
+        """
+        self._silent &= wanted
+        for key in sorted(wanted - self._shown.keys(), key=lambda key: (key in self._silent, key)):
+            try:
+                self._shown[key] = read_limits(await self._get("/api/show", model=key[0]))
+            except NotAnOllama:
+                continue
+            except (Away, ValueError, httpx.HTTPError, TimeoutError) as error:
+                self._note_silent(key)
+                if isinstance(error, httpx.HTTPError | TimeoutError):
+                    return
+            else:
+                self._silent.discard(key)
+
+    def _note_silent(self, key: tuple[str, str]) -> None:
+        if key not in self._silent:
+            self._silent.add(key)
+            _logger.warning("An Ollama lists the model %s, and fails to say what it is: is it whole?", key[0])
 
     async def _get(self, path: str, **asked: str) -> Any:
         return await ask(self._client, self._host, path, asked or None)

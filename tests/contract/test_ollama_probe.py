@@ -180,6 +180,8 @@ class Impostor:
         self.tags: Any = {"models": [{"name": "a:latest", "digest": "1"}]}
         self.status = 200
         self.ps_status = 200
+        self.broken: dict[str, bytes | int] = {}
+        """What /api/show says of a model: another status, or what is no JSON; b"" is no end."""
         self.delay = 0.0
         self.asked: list[str] = []
         self.headers: dict[str, str] = {}
@@ -193,7 +195,10 @@ class Impostor:
         self.most = max(self.most, self.running)
         await asyncio.sleep(self.delay)
         self.running -= 1
-        await self._answer(request.url.path)(scope, receive, send)
+        broken = None
+        if request.url.path == "/api/show":
+            broken = self.broken.get((await request.json())["model"])
+        await (self._answer(request.url.path) if broken is None else _broken(broken))(scope, receive, send)
 
     def _answer(self, path: str) -> Response:
         if self.status in {301, 307}:
@@ -207,6 +212,12 @@ class Impostor:
         if isinstance(self.tags, str):
             return PlainTextResponse(self.tags, self.status)
         return JSONResponse(self.tags, self.status)
+
+
+def _broken(how: bytes | int) -> Response:
+    if isinstance(how, int):
+        return JSONResponse({"error": "invalid file magic"}, how)
+    return PlainTextResponse(how) if how else StreamingResponse(endless(b" "))
 
 
 async def endless(piece: bytes) -> AsyncIterator[bytes]:
@@ -286,6 +297,33 @@ async def test_windows_are_asked_for_once_and_keys_are_sent(client: httpx.AsyncC
     assert (asked, impostor.asked.count("/api/show")) == (1, 2)
     assert impostor.headers["authorization"] == "Bearer sk-1"
     assert seen(found) == ProbedFacts(available=True, loaded=None, context_window=2048)
+
+
+@pytest.mark.parametrize("how", [500, 503, 404, b"<html>", b""], ids=str)
+async def test_one_broken_model_takes_no_other_out(
+    client: httpx.AsyncClient,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    how: bytes | int,
+) -> None:
+    """What is known of the others stays known, and new ones are asked for; the log names the broken one, once."""
+    monkeypatch.setattr(ollama_wire, "TIMEOUT_SECONDS", 0.3)
+    impostor = Impostor()
+    impostor.broken = {"a:latest": how}
+    impostor.tags = {"models": [{"name": name, "digest": "1"} for name in ("a:latest", "b:latest")]}
+    async with serving(impostor) as (url, _):
+        places = read_places(entries(url, "ollama_chat/a", "ollama_chat/b"))
+        probe = HostProbe(next(iter(places.values())).host, client)
+        probe.tags = {place.tag for place in places.values()}
+        for _ in range(3):
+            await probe.ask()
+        found = {name: probe.found(place) for name, place in places.items()}
+
+    assert (probe.failures, probe.foreign) == (0, False)
+    assert seen(found["ollama_chat/b"]) == ProbedFacts(available=True, loaded=False, context_window=2048)
+    assert found["ollama_chat/a"] is not None
+    assert found["ollama_chat/a"].available
+    assert caplog.text.count("a:latest") == (how != 404)
 
 
 async def test_a_host_is_never_asked_twice_at_the_same_time() -> None:
