@@ -9,7 +9,6 @@ import hmac
 import io
 import os
 import stat
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from ruamel.yaml import YAML
 
 from neuronode_router.access.document import entry_document, parse_access
 from neuronode_router.access.keys import AccessKey, key_hash
+from neuronode_router.atomic_files import one_at_a_time, replace
 from neuronode_router.errors import NotAuthenticated, Problem, SettingsError
 
 MAX_KEY_CHARS = 512
@@ -91,24 +91,32 @@ class AccessFile:
 def add_key(path: Path, key: AccessKey) -> None:
     """Append an entry to the access file, made (mode 0600) where there is none; comments are kept.
 
-    The file is replaced atomically. Raises `SettingsError` when it is, or would become, invalid, or cannot
-    be written.
+    The file is replaced atomically, under a lock; mode and owner stay, and a symbolic link is followed. Raises
+    `SettingsError` when it is, or would become, invalid, or cannot be written.
     """
-    yaml = YAML()
     try:
-        raw = path.read_bytes() if path.exists() else _NEW_FILE.encode()
-        _parse_or_refuse(raw, path)
-        document = yaml.load(raw)
-        keys = document["keys"]
-        if not keys:
-            keys.fa.set_block_style()
-        keys.append(entry_document(key))
-        text = io.BytesIO()
-        yaml.dump(document, text)
-        _parse_or_refuse(text.getvalue(), path)
-        _replace(path, text.getvalue())
+        real = Path(os.path.realpath(path))
+        real.parent.mkdir(parents=True, exist_ok=True)
+        with one_at_a_time(real.parent):
+            before = real.read_bytes() if real.exists() else _NEW_FILE.encode()
+            replace(real, _with_key(before, key, path))
     except OSError as error:
-        raise SettingsError(f"The access file {path} cannot be written: {error.strerror}.") from error
+        reason = error.strerror or error
+        raise SettingsError(f"The access file {path} cannot be written: {reason}.") from error
+
+
+def _with_key(raw: bytes, key: AccessKey, path: Path) -> bytes:
+    yaml = YAML()
+    _parse_or_refuse(raw, path)
+    document = yaml.load(raw)
+    keys = document["keys"]
+    if not keys:
+        keys.fa.set_block_style()
+    keys.append(entry_document(key))
+    text = io.BytesIO()
+    yaml.dump(document, text)
+    _parse_or_refuse(text.getvalue(), path)
+    return text.getvalue()
 
 
 def _mode_warnings(mode: int, path: Path) -> tuple[str, ...]:
@@ -120,17 +128,3 @@ def _mode_warnings(mode: int, path: Path) -> tuple[str, ...]:
 def _parse_or_refuse(raw: bytes, path: Path) -> None:
     if problems := parse_access(raw, file=path.name)[1]:
         raise SettingsError("; ".join(map(str, problems)), fix=f"Correct {path.name}, then repeat.")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -9,9 +9,9 @@ import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from neuronode_router.atomic_files import move_over, write_beside
 from neuronode_router.domain.profiles import ProfileSet
 from neuronode_router.errors import ProfilesReadOnly
-from neuronode_router.profiles.atomic import move_over, write_beside
 from neuronode_router.profiles.intent import FileChange, declare, remove
 
 _MEND = "Make the directory writable for the proxy, or free space there; or edit the profiles where they come from."

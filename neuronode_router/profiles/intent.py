@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neuronode_router.profiles.atomic import Rights, replace, rights_of, sync_directory
+from neuronode_router.atomic_files import Rights, replace, rights_of, sync_directory
 
 PREFIX, SUFFIX = ".publish-", ".json"
 

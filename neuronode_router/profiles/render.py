@@ -7,34 +7,23 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import sys
-import threading
-import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from neuronode_router import private_files
+from neuronode_router.atomic_files import one_at_a_time, replace_unchanged
 from neuronode_router.errors import RenderFailed, SettingsError
-from neuronode_router.profiles.atomic import replace_unchanged
 from neuronode_router.profiles.configuration import merged
 from neuronode_router.profiles.splice import NotUnderstood, mapping_of, revise
 
-if sys.platform != "win32":
-    import fcntl
-
 ATTEMPTS = 5
-LOCK_SECONDS = 5.0
-LOCK_RETRY_SECONDS = 0.01
 
 SECTIONS = ("router_settings", "profile_settings")
 """What is written of a configuration."""
 
 _BY_HAND = "Correct the file by hand; it is rendered again at the next switch."
-
-_one_thread = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +51,7 @@ def render_revision(
     """
     with _reported(path):
         real = path.resolve(strict=True)
-        with _one_at_a_time(real.parent):
+        with one_at_a_time(real.parent):
             last = _Mark.read(mark)
             if moment.is_settled_by(last.moment) and last.file == _signature(real):
                 return False
@@ -81,7 +70,7 @@ def render_config(path: Path, *, aliases: Mapping[str, str], managed: Collection
     """
     with _reported(path):
         real = path.resolve(strict=True)
-        with _one_at_a_time(real.parent):
+        with one_at_a_time(real.parent):
             return _render(path, real, aliases=aliases, managed=managed, profile=profile)
 
 
@@ -184,38 +173,3 @@ def _section(parent: Mapping[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(section, dict):
         raise NotUnderstood(f"its {name} is not a mapping")
     return dict(section)
-
-
-@contextlib.contextmanager
-def _one_at_a_time(directory: Path) -> Iterator[None]:
-    """Keep other threads and workers out. Raises `TimeoutError`, an `OSError`.
-
-    The lock is on the directory itself: that leaves no file behind, and needs no right to write.
-    """
-    if not _one_thread.acquire(timeout=LOCK_SECONDS):
-        raise TimeoutError("another thread is still writing it")
-    try:
-        if sys.platform == "win32":  # LiteLLM runs one worker there
-            yield
-            return
-        handle = os.open(directory, os.O_RDONLY)
-        try:
-            _lock(handle)
-            yield
-        finally:
-            os.close(handle)  # and with it the lock
-    finally:
-        _one_thread.release()
-
-
-def _lock(handle: int) -> None:
-    deadline = time.monotonic() + LOCK_SECONDS
-    while sys.platform != "win32":
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise TimeoutError("another worker is still writing it") from None
-            threading.Event().wait(LOCK_RETRY_SECONDS)
-        else:
-            return

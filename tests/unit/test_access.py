@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuronode_router import atomic_files
 from neuronode_router.access import (
     AccessFile,
     AccessKey,
@@ -138,6 +142,44 @@ def test_a_second_key_of_the_same_name_is_refused(tmp_path: Path) -> None:
 
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_file_stays_its_owners(tmp_path: Path) -> None:
+    """A proxy that reads it by its group, or by a link, goes on reading it."""
+    path, link = tmp_path / "access.yaml", tmp_path / "link.yaml"
+    add_key(path, generate_key("one")[1])
+    path.chmod(0o640)
+    link.symlink_to(path.name)
+
+    add_key(link, generate_key("two")[1])
+
+    assert link.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert [key.name for key in parse_access(path.read_bytes(), file="f")[0]] == ["one", "two"]
+
+
+def test_keys_that_are_added_at_once_are_all_kept(tmp_path: Path) -> None:
+    """Each call reads what the one before it wrote."""
+    path = tmp_path / "access.yaml"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: add_key(path, generate_key(f"k{number}")[1]), range(16)))
+
+    assert len(parse_access(path.read_bytes(), file="f")[0]) == 16
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_somebody_else_is_changing_is_let_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command says so."""
+    monkeypatch.setattr(atomic_files, "LOCK_SECONDS", 0.05)
+    handle = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with pytest.raises(SettingsError, match="another process"):
+            add_key(tmp_path / "access.yaml", generate_key("one")[1])
+    finally:
+        os.close(handle)
 
 
 @pytest.mark.parametrize("plain", ["", "sk-wrong", "x" * 10_000, "\ud800", "sk-neuronode-é"])

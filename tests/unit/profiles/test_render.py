@@ -14,6 +14,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuronode_router import atomic_files
 from neuronode_router.domain.names import NAME_PATTERN
 from neuronode_router.domain.profiles import alias_map
 from neuronode_router.errors import RenderFailed
@@ -251,11 +252,11 @@ def test_workers_do_not_lose_each_others_updates(config: Path) -> None:
 
 def test_a_stuck_worker_does_not_block_for_ever(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When another process holds the lock and does not let go, rendering gives up and says so."""
-    monkeypatch.setattr(render, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(atomic_files, "LOCK_SECONDS", 0.05)
     handle = os.open(config.parent, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        with pytest.raises(RenderFailed, match="another worker"):
+        with pytest.raises(RenderFailed, match="another process"):
             render_config(config, aliases={}, managed=(), profile="premium")
     finally:
         os.close(handle)

@@ -7,8 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
+
+LOCK_SECONDS = 5.0
+LOCK_RETRY_SECONDS = 0.01
+
+_one_thread = threading.Lock()
 
 Rights = tuple[int, int, int]
 """Mode bits, user and group of a file."""
@@ -73,6 +85,28 @@ def replace_unchanged(path: Path, *, before: bytes, after: bytes) -> bool:
     return True
 
 
+@contextlib.contextmanager
+def one_at_a_time(directory: Path) -> Iterator[None]:
+    """Keep other threads and processes out that would change files of a directory. Raises `TimeoutError`, an `OSError`.
+
+    The lock is on the directory itself: that leaves no file behind, and needs no right to write.
+    """
+    if not _one_thread.acquire(timeout=LOCK_SECONDS):
+        raise TimeoutError("another thread is still writing it")
+    try:
+        if sys.platform == "win32":  # LiteLLM runs one worker there
+            yield
+            return
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            _lock(handle)
+            yield
+        finally:
+            os.close(handle)  # and with it the lock
+    finally:
+        _one_thread.release()
+
+
 def sync_directory(directory: Path) -> None:
     """Make renames and removals in `directory` survive a power cut. Raises `OSError`."""
     if os.name == "nt":
@@ -93,3 +127,16 @@ def _take_over(rights: Rights | None, temporary: Path) -> None:
             os.chown(temporary, user, group)
     # After the owner: changing that may clear mode bits.
     temporary.chmod(mode)
+
+
+def _lock(handle: int) -> None:
+    deadline = time.monotonic() + LOCK_SECONDS
+    while sys.platform != "win32":
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise TimeoutError("another process is still writing it") from None
+            threading.Event().wait(LOCK_RETRY_SECONDS)
+        else:
+            return
