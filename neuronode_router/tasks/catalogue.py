@@ -47,12 +47,16 @@ def load(folder: Path) -> Catalogue:
     """Return the tasks in a folder's `*.yaml` by name. Raises `TemplatesInvalid` with every problem of every file."""
     tasks: dict[str, TaskTemplate] = {}
     problems: list[Problem] = []
-    paths = sorted(folder.glob("*.yaml"))[:MAX_FILES]
+    paths = sorted(folder.glob("*.yaml"))
     if not paths:
         problems.append(
             Problem("empty", f"{folder.name} has no template.", "Add a file <task>.yaml.", folder.name)
         )
-    for path in paths:
+    if len(paths) > MAX_FILES:
+        told = f"There are more than {MAX_FILES} templates."
+        fix = "Remove those that nobody uses."
+        problems.append(Problem("too_many_files", told, fix, paths[MAX_FILES].name))
+    for path in paths[:MAX_FILES]:
         try:
             with path.open("rb") as file:
                 raw = file.read(CAPS.bytes + 1)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from neuronode_router.domain.names import Tier
 from neuronode_router.errors import TemplatesInvalid
-from neuronode_router.tasks import Language, check, load, parse, render, shipped
+from neuronode_router.tasks import Language, catalogue, check, load, parse, render, shipped
 from neuronode_router.tasks.template import JsonShape, Labels
 
 NEW_TASK = """
@@ -152,6 +152,20 @@ def test_a_folder_without_templates_is_a_problem(tmp_path: Path) -> None:
     """An empty folder is a mistake of the path, not a proxy without tasks."""
     with pytest.raises(TemplatesInvalid, match="no template"):
         load(tmp_path)
+
+
+def test_too_many_templates_are_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of them goes missing unsaid: the first that is too many is named."""
+    monkeypatch.setattr(catalogue, "MAX_FILES", 2)
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.yaml").write_text(NEW_TASK.replace("name: urgency", f"name: {name}"))
+
+    with pytest.raises(TemplatesInvalid) as caught:
+        load(tmp_path)
+
+    assert [(problem.code, problem.file) for problem in caught.value.problems] == [
+        ("too_many_files", "c.yaml")
+    ]
 
 
 @given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: text.encode("utf-8", "replace")))
