@@ -64,7 +64,7 @@ def asked(model: str, *, several: bool) -> tuple[str, ...]:
 def of_tools(body: Mapping[str, Any]) -> Iterator[str]:
     """Yield the names by which tools ask for a model of their own, as advisors do."""
     tools = body.get("tools")
-    for tool in tools[:MAX_TARGETS] if isinstance(tools, list) else ():
+    for tool in tools if isinstance(tools, list) else ():
         if isinstance(tool, Mapping) and isinstance(model := tool.get("model"), str):
             yield model
 
@@ -212,7 +212,8 @@ def _led(target: Target, leads: Leads, *, strict: bool, depth: int) -> Iterator[
         yield from leads.get(target, ())
         return
     kept = {key: value for key, value in target.items() if not _is_state(key)}
-    if any(credentials(kept)) or (strict and any(unchecked(kept))):
+    # Models that its own tools ask for nobody judges.
+    if any(credentials(kept)) or any(of_tools(kept)) or (strict and any(unchecked(kept))):
         return
     for field in FALLBACK_FIELDS:
         if field in kept:

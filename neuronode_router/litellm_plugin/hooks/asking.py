@@ -22,14 +22,7 @@ from neuronode_router.domain.rules import PersonalDataRule
 from neuronode_router.errors import InvalidRequest, NotAllowed, UnknownProfile
 from neuronode_router.litellm_plugin.hooks import request_metadata
 from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
-from neuronode_router.litellm_plugin.hooks.gate import (
-    Free,
-    Passing,
-    above,
-    is_listed,
-    kept_out,
-    outside,
-)
+from neuronode_router.litellm_plugin.hooks.gate import Free, Passing, above, is_listed, kept_out, outside
 from neuronode_router.litellm_plugin.hooks.operators_fallbacks import GENERAL, follow
 from neuronode_router.litellm_plugin.hooks.personal import PersonalData
 from neuronode_router.routing import targets
@@ -41,7 +34,7 @@ from neuronode_router.routing.residency import NOTHING_REQUIRED, Required, is_wi
 from neuronode_router.routing.snapshot import Snapshot
 
 MAX_NAMES = 200
-"""So many names of a request's fallbacks are judged; further ones lead nowhere."""
+"""So many names of a request's fallbacks are judged, and of its tools; further ones lead nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +263,10 @@ class Asking:
     async def settle_tools(self) -> None:
         """Write the groups that tools may ask in the place of the names. Raises `NotAllowed` for one out of reach."""
         leads: dict[str, str] = {}
-        for name in islice(targets.of_tools(self.data), MAX_NAMES):
+        names = dict.fromkeys(targets.of_tools(self.data))
+        if len(names) > MAX_NAMES:
+            raise InvalidRequest(f"The tools of the request ask for more than {MAX_NAMES} models.")
+        for name in names:
             decision = self.decide(name)
             if decision.profile is None and not self.is_denied:
                 continue

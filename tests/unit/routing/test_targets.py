@@ -167,6 +167,23 @@ def test_whatever_tools_are_they_are_read_and_written(tools: Any) -> None:
     assert (body["tools"] is tools) is (not names)
 
 
+def test_every_tool_is_read() -> None:
+    """However many a client brings: one that is passed over would ask unjudged."""
+    tools = [{"type": "function"}] * 300 + [{"type": "advisor", "model": "last"}]
+
+    assert list(of_tools({"tools": tools})) == ["last"]
+
+
+def test_a_fallback_whose_tools_ask_for_a_model_is_left_out() -> None:
+    """Nobody judges that name; one with tools of another kind is kept."""
+    advised = {"model": "a", "tools": [{"type": "advisor", "model": "b"}]}
+    plain = {"model": "a", "tools": [{"type": "function"}]}
+
+    kept = led(read_fallbacks([advised, plain]), {"a": ("group",)}, strict=False)
+
+    assert written(kept) == [{**plain, "model": "group"}]
+
+
 def test_what_a_client_wrote_is_found_at_any_depth() -> None:
     """Texts, names of fields and entries of lists; no long texts, and nothing where there is too much."""
     body = {"a": [{"b": ["c", {"d": "e" * 500}]}], "model": "f"}
