@@ -9,7 +9,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from neuronode_router.tasks.demanded_schema import MAX_CHARS, fits
+from neuronode_router.tasks.demanded_schema import fits
+
+MAX_CHARS = 65_536
+"""Longer answers are not checked: it would hold up the event loop."""
 
 REFUSED, CUT = "content_filter", "length"
 

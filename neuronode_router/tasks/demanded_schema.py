@@ -18,7 +18,7 @@ from referencing.exceptions import Unresolvable
 
 from neuronode_router.tasks.json_answers import can_be_written, is_checkable, objects
 
-MAX_CHARS = 65_536
+MAX_SCHEMA_CHARS = 65_536
 """Longer schemas are not checked: it would hold up the event loop."""
 
 CHECK_SECONDS = 0.05
@@ -51,7 +51,7 @@ def fits(answer: str, schema: Mapping[str, Any], *, clock: Clock = time.thread_t
     token = _tick.set(tick)
     try:
         asked = {key: value for key, value in schema.items() if key != "$schema"}
-        if len(json.dumps(asked, default=str)) > MAX_CHARS or not is_checkable(asked):
+        if len(json.dumps(asked, default=str)) > MAX_SCHEMA_CHARS or not is_checkable(asked):
             return None
         check = _Bounded(asked, registry=Registry())
         return any(can_be_written(found) and check.is_valid(found) for found in objects(answer))
@@ -72,7 +72,7 @@ def _bounded(keyword: Any) -> Callable[..., Iterable[ValidationError] | None]:
     return check
 
 
-_Bounded = validators.extend(
+_Bounded = validators.extend(  # type: ignore[no-untyped-call]
     Draft202012Validator, {name: _bounded(check) for name, check in Draft202012Validator.VALIDATORS.items()}
 )
 """jsonschema's validator, which looks at the clock before each keyword of each place. A `$schema` within a schema would
