@@ -630,6 +630,8 @@ def test_no_call_leaves_the_place_of_its_caller(callers: Callers, call: str) -> 
 
     assert asked.answer.status_code == 403, asked.answer.text
     assert asked.seen == set()
+    if call == "chat":
+        assert decision(asked.answer)["refused"] == "refused_residency"
 
 
 @pytest.mark.parametrize("wire", WIRES)
