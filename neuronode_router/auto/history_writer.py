@@ -152,13 +152,13 @@ class DecisionRecorder:
     ) -> None:
         """Count whether the tier that a decision chose was good enough, once: whoever tells of it first is heard.
 
-        `expected` is the chance of that beforehand, by default the one that the text gave. It blocks; any thread may
-        call it. Raises `HistoryUnavailable`.
+        A verdict is held against the chance that the text gave; a hint against `expected`, the chance of its being
+        good where a model is up to its task. It blocks; any thread may call it. Raises `HistoryUnavailable`.
         """
         chosen = None if self._outcomes is None else self._history.count_once(number)
         if self._outcomes is not None and chosen is not None:
             self._outcomes.saw(
-                OutcomeOf(RequestKind(chosen.profile, entry.label), chosen.tier),
+                OutcomeOf(RequestKind(chosen.profile, entry.label), chosen.tier, hint=expected is not None),
                 good=good(chosen.tier),
                 expected=chosen.enough if expected is None else expected,
             )
@@ -224,7 +224,7 @@ class DecisionRecorder:
             or note.classification.carrier is not Carrier.TURN
         ):
             return None
-        of = OutcomeOf(RequestKind(note.chosen.profile, entry.label), note.chosen.tier)
+        of = OutcomeOf(RequestKind(note.chosen.profile, entry.label), note.chosen.tier, hint=True)
         asked = AskedBefore(note.call_id, note.at, note.place, of, features_of(entry.features))
         return self._followups.asked(note.conversation, asked)
 

@@ -6,8 +6,9 @@ It must not know what an outcome is taken from. Every method blocks and may rais
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import chain
 from typing import NamedTuple
 
 from sqlalchemy import delete, func, select
@@ -15,7 +16,7 @@ from sqlalchemy import delete, func, select
 from neuronode_router.auto.diverted import Diverted, DivertedCounts, DivertedOf
 from neuronode_router.domain.decisions import Step
 from neuronode_router.domain.names import TIERS, Tier
-from neuronode_router.routing.sufficiency import OutcomeCounts, RequestKind, Sufficiency, newest
+from neuronode_router.routing.sufficiency import NONE, OutcomeCounts, RequestKind, Sufficiency, newest
 from neuronode_router.storage import tables
 from neuronode_router.storage.database import Database
 from neuronode_router.storage.inserting import add_counts
@@ -29,6 +30,23 @@ class OutcomeOf(NamedTuple):
 
     kind: RequestKind
     tier: Tier
+    hint: bool = False
+    """Whether they say little where they are good: an answer's form, what was asked next."""
+
+
+Spans = Mapping[OutcomeOf, Sequence[OutcomeCounts]]
+"""Of each hour, the newest first; no more than count."""
+
+
+def known(*spans: Spans) -> Sufficiency:
+    """Return what outcomes show; of several `Spans` the newest come first. Never raises."""
+    verdicts: dict[tuple[RequestKind, Tier], OutcomeCounts] = {}
+    hints: dict[tuple[RequestKind, Tier], OutcomeCounts] = {}
+    for of in set(chain(*spans)):
+        counts = newest(chain(*(each.get(of, ()) for each in spans)))
+        if counts.total:
+            (hints if of.hint else verdicts)[of.kind, of.tier] = counts
+    return Sufficiency(verdicts, hints)
 
 
 class OutcomeStore:
@@ -43,24 +61,26 @@ class OutcomeStore:
         """Add outcomes, and requests that they diverted, which were seen by now; `at` is Unix time in seconds."""
         hour = int(at) // HOUR * HOUR
         with self._database.writing(durable=False) as connection:
-            for (kind, tier), counts in sorted(found.items()):
+            for (kind, tier, hint), counts in sorted(found.items()):
                 names = {"hour": hour, **kind._asdict(), "tier": tier.value}
-                add_counts(connection, outcome, names, _columns(counts))
+                add_counts(connection, outcome, names, _columns(counts, hint=hint))
             for (kind, *names_of), effect in sorted((diverted or {}).items()):
                 how = dict(zip(("step", "instead", "tier"), (name.value for name in names_of), strict=True))
                 add_counts(
                     connection, tables.diverted, {"hour": hour, **kind._asdict(), **how}, asdict(effect)
                 )
 
-    def read(self) -> Sufficiency:
-        """Return what the newest outcomes of each kind and tier show."""
-        spans: dict[OutcomeOf, list[OutcomeCounts]] = defaultdict(list)
+    def spans(self) -> Spans:
+        """Return what was counted."""
+        found: dict[OutcomeOf, list[OutcomeCounts]] = defaultdict(list)
         with self._database.reading() as connection:
             for row in connection.execute(select(outcome).order_by(outcome.c.hour.desc())):
                 if row.tier in TIERS:
-                    of = OutcomeOf(RequestKind(row.profile, row.label), Tier(row.tier))
-                    spans[of].append(OutcomeCounts(row.good, row.bad, row.expected))
-        return Sufficiency({of: newest(found) for of, found in spans.items()})
+                    kind, tier = RequestKind(row.profile, row.label), Tier(row.tier)
+                    found[OutcomeOf(kind, tier)].append(OutcomeCounts(row.good, row.bad, row.expected))
+                    hints = OutcomeCounts(row.hint_good, row.hint_bad, row.hint_expected)
+                    found[OutcomeOf(kind, tier, hint=True)].append(hints)
+        return found
 
     def diverted(self) -> Diverted:
         """Return the requests that went to another tier than their text alone would have sent them to."""
@@ -76,12 +96,18 @@ class OutcomeStore:
         """Delete what was counted before a Unix time, or all of it; return how many outcomes there were."""
         old = [] if before is None else [outcome.c.hour < before - HOUR]
         with self._database.writing() as connection:
-            gone = connection.execute(select(func.sum(outcome.c.good + outcome.c.bad)).where(*old)).scalar()
+            each = sum((outcome.c[name] for name in ("bad", "hint_good", "hint_bad")), outcome.c.good)
+            gone = connection.execute(select(func.sum(each)).where(*old)).scalar()
             connection.execute(delete(outcome).where(*old))
             gone_too = [] if before is None else [tables.diverted.c.hour < before - HOUR]
             connection.execute(delete(tables.diverted).where(*gone_too))
         return int(gone or 0)
 
 
-def _columns(counts: OutcomeCounts) -> dict[str, float]:
-    return {"good": int(counts.good), "bad": int(counts.bad), "expected": counts.expected}
+def _columns(counts: OutcomeCounts, *, hint: bool) -> dict[str, float]:
+    verdicts, hints = (NONE, counts) if hint else (counts, NONE)
+    return {
+        f"{prefix}{name}": value
+        for prefix, each in (("", verdicts), ("hint_", hints))
+        for name, value in asdict(each).items()
+    }

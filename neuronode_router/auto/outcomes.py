@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol, Self, TypeVar
 
 from neuronode_router.auto.diverted import DivertedCounts, DivertedLine, DivertedOf, report
-from neuronode_router.auto.outcome_store import OutcomeOf, OutcomeStore
+from neuronode_router.auto.outcome_store import OutcomeOf, OutcomeStore, known
 from neuronode_router.routing.sufficiency import NOTHING_SEEN, OutcomeCounts, Sufficiency
 from neuronode_router.threads import in_thread
 
@@ -75,7 +75,7 @@ class Outcomes:
                 for one, effect in diverted.items():
                     _add(self._diverted, one, effect)
             raise
-        self.known = self._store.read()
+        self.known = known(self._store.spans())
 
 
 class _Addable(Protocol):

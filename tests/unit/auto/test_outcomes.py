@@ -201,7 +201,7 @@ async def test_a_verdict_counts_once_for_the_tier_that_answered(
 async def test_what_an_answers_form_shows_is_held_against_what_forms_show(
     tmp_path: Path, database: Database
 ) -> None:
-    """Answers of the right form move nothing much; one in five of a wrong form diverts requests away."""
+    """One in five of a wrong form diverts requests of the kind away, and of no other kind."""
     outcomes, learning, worker = learner(tmp_path, database)
     assert learning.recorder is not None
 
@@ -215,6 +215,7 @@ async def test_what_an_answers_form_shows_is_held_against_what_forms_show(
 
     assert outcomes.known.counts()[KIND, Tier.MEDIUM] == OutcomeCounts(40, 10, pytest.approx(49))
     assert outcomes.known.shift(KIND, Tier.MEDIUM) < -1
+    assert outcomes.known.shift(RequestKind("balanced", "rag"), Tier.MEDIUM) == 0
 
 
 async def test_the_judges_verdict_is_held_against_the_text_and_kept_as_a_lesson(
