@@ -6,23 +6,25 @@ It must not know what an outcome is taken from. Every method blocks and may rais
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Row, delete, func, select, update
 
 from neuronode_router.auto.diverted import Diverted, DivertedCounts, DivertedOf
 from neuronode_router.domain.decisions import Step
 from neuronode_router.domain.names import TIERS, Tier
-from neuronode_router.routing.sufficiency import NONE, OutcomeCounts, RequestKind, Sufficiency, newest
+from neuronode_router.routing.sufficiency import MOST, NONE, OutcomeCounts, RequestKind, Sufficiency, newest
 from neuronode_router.storage import tables
 from neuronode_router.storage.database import Database
 from neuronode_router.storage.inserting import add_counts
-from neuronode_router.storage.tables import outcome
+from neuronode_router.storage.tables import outcome, outcome_reset
 
 HOUR = 3600
+
+_RESETS = select(outcome_reset.c.times)
 
 
 class OutcomeOf(NamedTuple):
@@ -35,7 +37,7 @@ class OutcomeOf(NamedTuple):
 
 
 Spans = Mapping[OutcomeOf, Sequence[OutcomeCounts]]
-"""Of each hour, the newest first; no more than count."""
+"""By hour, the newest first, and no more than count."""
 
 
 def known(*spans: Spans) -> Sufficiency:
@@ -44,8 +46,7 @@ def known(*spans: Spans) -> Sufficiency:
     hints: dict[tuple[RequestKind, Tier], OutcomeCounts] = {}
     for of in set(chain(*spans)):
         counts = newest(chain(*(each.get(of, ()) for each in spans)))
-        if counts.total:
-            (hints if of.hint else verdicts)[of.kind, of.tier] = counts
+        (hints if of.hint else verdicts)[of.kind, of.tier] = counts
     return Sufficiency(verdicts, hints)
 
 
@@ -56,11 +57,22 @@ class OutcomeStore:
         self._database = database
 
     def add(
-        self, found: Mapping[OutcomeOf, OutcomeCounts], *, at: float, diverted: Diverted | None = None
+        self,
+        found: Mapping[OutcomeOf, OutcomeCounts],
+        *,
+        at: float,
+        diverted: Diverted | None = None,
+        resets: int | None = None,
     ) -> None:
-        """Add outcomes, and requests that they diverted, which were seen by now; `at` is Unix time in seconds."""
+        """Add outcomes, and requests that they diverted, which were seen by now; `at` is Unix time in seconds.
+
+        Nothing is added where all was forgotten since there were so many `resets`.
+        """
         hour = int(at) // HOUR * HOUR
         with self._database.writing(durable=False) as connection:
+            # Locked: who forgets at this moment waits, and deletes this too.
+            if resets not in (None, connection.execute(_RESETS.with_for_update(read=True)).scalar()):
+                return
             for (kind, tier, hint), counts in sorted(found.items()):
                 names = {"hour": hour, **kind._asdict(), "tier": tier.value}
                 add_counts(connection, outcome, names, _columns(counts, hint=hint))
@@ -70,16 +82,25 @@ class OutcomeStore:
                     connection, tables.diverted, {"hour": hour, **kind._asdict(), **how}, asdict(effect)
                 )
 
-    def spans(self) -> Spans:
-        """Return what was counted."""
-        found: dict[OutcomeOf, list[OutcomeCounts]] = defaultdict(list)
+    def resets(self) -> int:
+        """Return how often all was forgotten."""
         with self._database.reading() as connection:
-            for row in connection.execute(select(outcome).order_by(outcome.c.hour.desc())):
+            return int(connection.execute(_RESETS).scalar_one())
+
+    def spans(self, *, since: int | None = None, before: int | None = None) -> Spans:
+        """Return what was counted in the hours from `since` on and before `before`, Unix times in seconds."""
+        found: dict[OutcomeOf, list[OutcomeCounts]] = defaultdict(list)
+        totals: dict[OutcomeOf, float] = defaultdict(float)
+        query = select(outcome).order_by(outcome.c.hour.desc())
+        query = query if since is None else query.where(outcome.c.hour >= since)
+        query = query if before is None else query.where(outcome.c.hour < before)
+        with self._database.reading() as connection:
+            for row in connection.execute(query):
                 if row.tier in TIERS:
-                    kind, tier = RequestKind(row.profile, row.label), Tier(row.tier)
-                    found[OutcomeOf(kind, tier)].append(OutcomeCounts(row.good, row.bad, row.expected))
-                    hints = OutcomeCounts(row.hint_good, row.hint_bad, row.hint_expected)
-                    found[OutcomeOf(kind, tier, hint=True)].append(hints)
+                    for of, counts in _counted(row):
+                        if counts.total and totals[of] < MOST:
+                            found[of].append(counts)
+                            totals[of] += counts.total
         return found
 
     def diverted(self) -> Diverted:
@@ -92,16 +113,27 @@ class OutcomeStore:
                 found[of] = found[of].plus(DivertedCounts(row.requests, row.priced, row.saved, row.squares))
         return found
 
-    def forget(self, *, before: float | None = None) -> int:
-        """Delete what was counted before a Unix time, or all of it; return how many outcomes there were."""
-        old = [] if before is None else [outcome.c.hour < before - HOUR]
+    def purge(self, before: float) -> None:
+        """Delete what was counted before a Unix time."""
+        with self._database.writing(durable=False) as connection:
+            for table in (outcome, tables.diverted):
+                connection.execute(delete(table).where(table.c.hour < before - HOUR))
+
+    def forget(self) -> int:
+        """Delete all that was counted; return how many outcomes there were."""
+        each = sum((outcome.c[name] for name in ("bad", "hint_good", "hint_bad")), outcome.c.good)
         with self._database.writing() as connection:
-            each = sum((outcome.c[name] for name in ("bad", "hint_good", "hint_bad")), outcome.c.good)
-            gone = connection.execute(select(func.sum(each)).where(*old)).scalar()
-            connection.execute(delete(outcome).where(*old))
-            gone_too = [] if before is None else [tables.diverted.c.hour < before - HOUR]
-            connection.execute(delete(tables.diverted).where(*gone_too))
+            connection.execute(update(outcome_reset).values(times=outcome_reset.c.times + 1))
+            gone = connection.execute(select(func.sum(each))).scalar()
+            connection.execute(delete(outcome))
+            connection.execute(delete(tables.diverted))
         return int(gone or 0)
+
+
+def _counted(row: Row[Any]) -> Iterator[tuple[OutcomeOf, OutcomeCounts]]:
+    of = OutcomeOf(RequestKind(row.profile, row.label), Tier(row.tier))
+    yield of, OutcomeCounts(row.good, row.bad, row.expected)
+    yield of._replace(hint=True), OutcomeCounts(row.hint_good, row.hint_bad, row.hint_expected)
 
 
 def _columns(counts: OutcomeCounts, *, hint: bool) -> dict[str, float]:

@@ -88,7 +88,7 @@ def test_what_learning_diverted_adds_up_and_is_forgotten(outcomes: OutcomeStore)
     outcomes.add({FAST: OutcomeCounts(1)}, at=90 * HOUR, diverted={tried: DivertedCounts(1)})
 
     assert outcomes.diverted() == {tried: DivertedCounts(4, 2, 0.25, 0.3125), learned: DivertedCounts(1)}
-    outcomes.forget(before=50 * HOUR)
+    outcomes.purge(50 * HOUR)
     assert outcomes.diverted() == {tried: DivertedCounts(1)}
     outcomes.forget()
     assert outcomes.diverted() == {}
@@ -104,12 +104,35 @@ def test_workers_that_add_at_once_lose_nothing(outcomes: OutcomeStore) -> None:
     assert known(outcomes.spans()).counts()[KIND, Tier.FAST] == OutcomeCounts(24, 24, 12.0)
 
 
+def test_what_was_heard_before_all_was_forgotten_is_not_added(outcomes: OutcomeStore) -> None:
+    """Whoever heard it says how often all had been forgotten by then."""
+    before = outcomes.resets()
+    outcomes.add({FAST: OutcomeCounts(1)}, at=HOUR, resets=before)
+    assert outcomes.forget() == 1
+
+    outcomes.add({FAST: OutcomeCounts(1)}, at=HOUR, resets=before)
+    outcomes.add({FAST: OutcomeCounts(0, 1)}, at=HOUR, resets=outcomes.resets())
+
+    assert known(outcomes.spans()).counts() == {(KIND, Tier.FAST): OutcomeCounts(0, 1)}
+
+
+def test_spans_of_some_hours_are_those_hours(outcomes: OutcomeStore) -> None:
+    """The newest first; together they are all."""
+    for hour in range(4):
+        outcomes.add({FAST: OutcomeCounts(hour + 1)}, at=hour * HOUR)
+
+    recent, older = outcomes.spans(since=2 * HOUR), outcomes.spans(before=2 * HOUR)
+
+    assert [[each.good for each in spans[FAST]] for spans in (recent, older)] == [[4, 3], [2, 1]]
+    assert known(recent, older).counts() == known(outcomes.spans()).counts()
+
+
 def test_the_newest_count_and_all_can_be_forgotten(outcomes: OutcomeStore) -> None:
     """Old hours give way to new ones; forgetting goes back to the text alone."""
     outcomes.add({FAST: OutcomeCounts(1000, 0, 500)}, at=HOUR)
     outcomes.add({FAST: OutcomeCounts(0, int(MOST), 150)}, at=50 * HOUR)
 
     assert known(outcomes.spans()).counts()[KIND, Tier.FAST] == OutcomeCounts(0, MOST, 150)
-    assert outcomes.forget(before=10 * HOUR) == 1000
+    outcomes.purge(10 * HOUR)
     assert outcomes.forget() == MOST
     assert known(outcomes.spans()).counts() == {}

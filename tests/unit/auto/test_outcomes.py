@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from neuronode_router.access import Principal, Role
 from neuronode_router.auto.comparison import Comparison
 from neuronode_router.auto.diverted import DivertedOf
 from neuronode_router.auto.learning import Learning
-from neuronode_router.auto.outcome_store import OutcomeOf, OutcomeStore
+from neuronode_router.auto.outcome_store import HOUR, OutcomeOf, OutcomeStore, Spans
 from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.auto.router import Caller
 from neuronode_router.background import Failures
@@ -20,7 +21,7 @@ from neuronode_router.classifier.history import FeedbackOutcome, History, Sign
 from neuronode_router.classifier.observed import scheme
 from neuronode_router.domain.decisions import Step
 from neuronode_router.domain.names import Tier
-from neuronode_router.errors import SettingsError, StoreUnavailable
+from neuronode_router.errors import CommitUnknown, SettingsError, StoreUnavailable
 from neuronode_router.routing.sufficiency import OutcomeCounts, RequestKind, Sufficiency, suffices
 from neuronode_router.settings import Settings
 from neuronode_router.storage.database import Database
@@ -153,6 +154,91 @@ async def test_what_could_not_be_shared_is_shared_later(
     assert [(line.requests, line.step, line.saved_usd) for line in await outcomes.report()] == [
         (2, Step.TRIED, None)
     ]
+
+
+@pytest.mark.parametrize("fails_in", ["resets", "purge", "spans"])
+async def test_an_outcome_is_counted_once_whatever_fails_beside_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch, fails_in: str
+) -> None:
+    """Each other step of a refresh may fail before or after it was added."""
+    store = OutcomeStore(database)
+    outcomes = Outcomes(store)
+    outcomes.saw(OutcomeOf(KIND, Tier.FAST), good=True, expected=0.5)
+
+    def away(*_: object, **__: object) -> None:
+        raise StoreUnavailable("away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store, fails_in, away)
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                await outcomes.refresh()
+    await outcomes.refresh()
+
+    assert outcomes.known.counts()[KIND, Tier.FAST] == OutcomeCounts(1, 0, 0.5)
+
+
+async def test_an_outcome_whose_commit_is_unknown_is_not_added_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be in force: one less is better than one twice."""
+    store = OutcomeStore(database)
+    outcomes = Outcomes(store)
+    outcomes.saw(OutcomeOf(KIND, Tier.FAST), good=True, expected=0.5)
+    add = store.add
+
+    def unanswered(*arguments: Any, **named: Any) -> None:
+        add(*arguments, **named)
+        raise CommitUnknown("gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "add", unanswered)
+        with pytest.raises(CommitUnknown):
+            await outcomes.refresh()
+    await outcomes.refresh()
+
+    assert outcomes.known.counts()[KIND, Tier.FAST] == OutcomeCounts(1, 0, 0.5)
+
+
+async def test_what_others_had_heard_does_not_come_back(database: Database) -> None:
+    """What a worker heard before another one forgot everything is dropped; what it hears after that counts."""
+    first, second = Outcomes(OutcomeStore(database)), Outcomes(OutcomeStore(database))
+    for worker in (first, second):
+        await worker.refresh()
+        worker.saw(OutcomeOf(KIND, Tier.FAST), good=True, expected=0.5)
+
+    await first.forget()
+    await second.refresh()
+    second.saw(OutcomeOf(KIND, Tier.FAST), good=False, expected=0.5)
+    await second.refresh()
+    await first.refresh()
+
+    assert first.known.counts() == second.known.counts() == {(KIND, Tier.FAST): OutcomeCounts(0, 1, 0.5)}
+
+
+async def test_what_is_old_is_read_once_an_hour(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In between only the newest hours are; what others count in these is known at the next refresh all the same."""
+    now = 100.5 * HOUR
+    store, others = OutcomeStore(database), OutcomeStore(database)
+    outcomes = Outcomes(store, clock=lambda: now)
+    read, asked = store.spans, []
+
+    def spans(**hours: int) -> Spans:
+        asked.append(hours)
+        return read(**hours)
+
+    monkeypatch.setattr(store, "spans", spans)
+    others.add({OutcomeOf(KIND, Tier.FAST): OutcomeCounts(1)}, at=20 * HOUR)
+    for _ in range(3):
+        others.add({OutcomeOf(KIND, Tier.FAST): OutcomeCounts(0, 1)}, at=now)
+        await outcomes.refresh()
+    assert outcomes.known.counts()[KIND, Tier.FAST] == OutcomeCounts(1, 3)
+    now += HOUR
+    await outcomes.refresh()
+
+    old, new = [{"before": 99 * HOUR}], [{"since": 99 * HOUR}]
+    assert asked == old + 3 * new + [{"before": 100 * HOUR}, {"since": 100 * HOUR}]
+    assert outcomes.known.counts()[KIND, Tier.FAST] == OutcomeCounts(1, 3)
 
 
 def learner(state_dir: Path, database: Database) -> tuple[Outcomes, Learning, Worker]:
