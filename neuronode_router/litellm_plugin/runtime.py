@@ -144,6 +144,7 @@ class Runtime:
             deployments=self.deployments,
             registry=self.health.inventory,
             place_of=self.health.place_of,
+            profiles=self.current.profiles,
             watch=self._ended,
         )
         self.budgets = Budgets(

@@ -5,7 +5,7 @@ It must not know who asks, nor HTTP.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from neuronode_router.domain.profiles import Profile
@@ -43,6 +43,8 @@ class UsageService:
     listed: Listed
     notes: Callable[[], Mapping[str, GroupNote]]
     """What is known of every model group there is."""
+    profiles: Callable[[], Iterable[Profile]]
+    """All that may have decided."""
 
     async def report(
         self,
@@ -98,7 +100,7 @@ class UsageService:
         written down yet is missing: a switch does not wait for it.
         """
         rows = await in_thread(self.store.cached, self.clock() - RUNNING_SECONDS)
-        return cache_loss(rows, candidate, Prices({}, self.listed))
+        return cache_loss(rows, candidate, Prices({}, self.listed), self._by_name())
 
     async def explain(
         self, call_id: str, profiles: Mapping[str, Profile], *, team: str | None = None
@@ -110,6 +112,9 @@ class UsageService:
         """
         found = self.writer.find(call_id, team=team)
         return await in_thread(self._explain, call_id, team, found, profiles)
+
+    def _by_name(self) -> dict[str, Profile]:
+        return {profile.name: profile for profile in self.profiles()}
 
     def _aligned(self, since: float, until: float) -> TimeSpan:
         return aligned(since, until, now=self.clock())
@@ -128,7 +133,9 @@ class UsageService:
     def _forecast(self, candidate: Profile, span: TimeSpan) -> Forecast:
         rows = self.store.collect(span)
         prices = Prices(rows, self.listed)
-        return forecast(rows, candidate, span=span, prices=prices, notes=self.notes())
+        return forecast(
+            rows, candidate, span=span, prices=prices, notes=self.notes(), profiles=self._by_name()
+        )
 
     def _explain(
         self, call_id: str, team: str | None, found: FinishedRequest | None, profiles: Mapping[str, Profile]

@@ -131,7 +131,7 @@ class UsageStore:
         """Return the tokens of prompts that began from `since` (Unix seconds) on, and how many of them caches answered:
         only what tells where a request would go is told apart.
         """
-        names = ("task", "tier", "chosen_group", "served_group", "reason")
+        names = ("profile", "task", "tier", "chosen_group", "served_group", "reason")
         columns = [usage.c[name] for name in names]
         sums = (func.sum(usage.c.prompt_tokens), func.sum(usage.c.cached_tokens))
         wanted = select(*columns, *sums).where(*_since(since)).group_by(*columns)

@@ -67,20 +67,20 @@ def test_what_caches_answered_is_summed_by_where_it_went(books: UsageStore) -> N
     """Of the time that is asked for, whoever asked and whichever deployment answered."""
     early = finished(at=NOW - HOUR, prompt_tokens=7, cached_tokens=7)
     same = [finished(team=team, prompt_tokens=10, cached_tokens=4) for team in ("a", "b")]
-    other = finished(task="auto", tier="fast", prompt_tokens=5)
+    other = finished(task="summary", tier="fast", prompt_tokens=5)
     assert books.add("w", batch_of(1, [early, *same, other]), at=NOW)
 
     found = {(key.task, key.tier): sums for (_, key), sums in books.cached(NOW - MINUTE).items()}
 
     assert {name: (sums.prompt_tokens, sums.cached_tokens) for name, sums in found.items()} == {
         ("chat", ""): (20, 8),
-        ("auto", "fast"): (5, 0),
+        ("summary", "fast"): (5, 0),
     }
 
 
 def test_what_is_added_is_read_again(books: UsageStore) -> None:
     """Every name and number of a row survives the store, histograms included."""
-    one = finished(tier="fast", task="auto", first_token_ms=12.0, cached_tokens=5, images=True)
+    one = finished(tier="fast", first_token_ms=12.0, cached_tokens=5, images=True)
     batch = batch_of(1, [one, one, finished(team="b")])
 
     assert books.add("w", batch, at=NOW)

@@ -72,7 +72,7 @@ class Counted:
         found = rows(*REQUESTS)
         prices = Prices(found, lambda group: None if group == "summary_balanced" else Price(1e-7, 2e-7))
         span = TimeSpan(int(NOW) - 2 * DAY, int(NOW))
-        return forecast(found, candidate, span=span, prices=prices, notes={})
+        return forecast(found, candidate, span=span, prices=prices, notes={}, profiles={})
 
     async def explain(self, call_id: str, profiles: Mapping[str, Profile]) -> None:
         """Nothing is remembered."""
