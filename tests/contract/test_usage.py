@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -143,6 +144,21 @@ def test_a_batch_counts_once(books: UsageStore) -> None:
     assert not books.add("w", batch_of(1, [finished()]), at=NOW)
     assert books.add("w", batch_of(2, [finished()]), at=NOW)
     assert total(books.collect(ALWAYS)).requests == 2
+
+
+@pytest.mark.parametrize("broken", [{"prompt_tokens": 10**19}, {"chosen_group": "half a pair: \ud800"}])
+async def test_a_batch_that_no_row_can_hold_keeps_nothing_back(
+    books: UsageStore, broken: dict[str, Any]
+) -> None:
+    """It is given up and counted as lost; what comes after it is kept, and the store being away loses nothing."""
+    buffer = UsageBuffer()
+    writer = UsageWriter(buffer=buffer, store=books, worker="w", clock=lambda: NOW, days=90)
+    for one in (finished(**broken), finished()):
+        buffer.count(one)
+        await writer.flush()
+
+    assert total(books.collect(ALWAYS)).requests == 1
+    assert buffer.uncounted == 1
 
 
 def test_workers_add_up(make_store: MakeStore) -> None:
