@@ -258,23 +258,36 @@ WRONG, RIGHT = FeedbackOutcome.WRONG, FeedbackOutcome.RIGHT
 
 
 @pytest.mark.parametrize(
-    ("signs", "counted"),
+    ("signs", "answerer", "counted"),
     [
-        ([Sign(RIGHT)], (1, 0)),
-        ([Sign(WRONG, tier=Tier.COMPLEX)], (0, 1)),
-        ([Sign(WRONG, tier=Tier.FAST)], (1, 0)),
-        ([Sign(WRONG, label="extraction")], (0, 0)),
-        ([Sign(WRONG, tier=Tier.COMPLEX), Sign(WRONG, tier=Tier.COMPLEX), Sign(RIGHT)], (0, 1)),
+        ([Sign(RIGHT)], "me", (1, 0)),
+        ([Sign(RIGHT)], None, (0, 0)),
+        ([Sign(RIGHT)], "another with the same call id", (0, 0)),
+        ([Sign(WRONG, tier=Tier.COMPLEX)], "me", (0, 1)),
+        ([Sign(WRONG, tier=Tier.COMPLEX)], None, (0, 1)),
+        ([Sign(WRONG, tier=Tier.FAST)], "me", (1, 0)),
+        ([Sign(WRONG, label="extraction")], "me", (0, 0)),
+        ([Sign(WRONG, tier=Tier.COMPLEX), Sign(WRONG, tier=Tier.COMPLEX), Sign(RIGHT)], "me", (0, 1)),
     ],
 )
-async def test_a_verdict_counts_once_for_the_tier_that_answered(
-    tmp_path: Path, database: Database, signs: list[Sign], counted: tuple[int, int]
+async def test_a_verdict_counts_once_for_the_tier_that_was_chosen(
+    tmp_path: Path,
+    database: Database,
+    signs: list[Sign],
+    answerer: str | None,
+    counted: tuple[int, int],
 ) -> None:
-    """A heavier tier would have been right: this one did not suffice. A wrong task says nothing of the tier."""
+    """A heavier tier would have been right: this one did not suffice. A wrong task says nothing of the tier, and the
+    right answer of a fallback neither.
+    """
     outcomes, learning, worker = learner(tmp_path, database)
+    assert learning.recorder is not None
 
     worker.ask(SUMMARY, litellm_call_id="call-1")
-    await eventually(lambda: learning._history.find("call-1"))
+    if answerer is not None:
+        learning.recorder.answered("call-1", caller=answerer)
+    worker.ask(SUMMARY, litellm_call_id="call-2")
+    await eventually(lambda: learning._history.find("call-2"))
     for sign in signs:
         await learning.judge("call-1", sign, by=ADMIN, key_hash="")
     await outcomes.refresh()
