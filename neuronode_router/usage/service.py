@@ -14,7 +14,7 @@ from neuronode_router.threads import in_thread
 from neuronode_router.usage.explain import Explanation, explain
 from neuronode_router.usage.finished import OTHER, FinishedRequest
 from neuronode_router.usage.forecast import Forecast, cache_loss, forecast
-from neuronode_router.usage.periods import DAY, MINUTE, TimeSpan, aligned, resolution
+from neuronode_router.usage.periods import DAY, MINUTE, TimeSpan, aligned, before, resolution
 from neuronode_router.usage.prices import Listed, Prices
 from neuronode_router.usage.report import Report, report
 from neuronode_router.usage.series import Series, fitting, series
@@ -58,7 +58,7 @@ class UsageService:
         """Return figures by group, of `team` only where it is given. What this process counted is flushed first."""
         await self.writer.flush()
         span = self._aligned(since, until)
-        earlier = self._aligned(span.before.since, span.before.until)
+        earlier = before(span, now=self.clock())
         return await in_thread(self._report, span, earlier, by, step, team)
 
     async def whereabouts(
@@ -122,8 +122,8 @@ class UsageService:
     def _report(
         self, span: TimeSpan, earlier: TimeSpan, by: tuple[str, ...], step: int | None, team: str | None
     ) -> Report:
-        now, before = self.store.collect(span, team=team), self.store.collect(earlier, team=team)
-        return report(now, before, span=span, by=by, step=step)
+        found = self.store.collect(span, team=team), self.store.collect(earlier, team=team)
+        return report(*found, span=span, earlier=earlier, by=by, step=step)
 
     def _whereabouts(self, span: TimeSpan, is_within: Callable[[str], bool], team: str | None) -> Whereabouts:
         rows = self.store.collect(span, team=team)

@@ -57,7 +57,8 @@ class Counted:
     ) -> Report:
         """Report on all of them."""
         self.asked.append((since, until))
-        return report(rows(*REQUESTS), {}, span=TimeSpan(int(NOW) - DAY, int(NOW) + 60), by=by, step=step)
+        span = TimeSpan(int(NOW) - DAY, int(NOW) + 60)
+        return report(rows(*REQUESTS), {}, span=span, earlier=span.before, by=by, step=step)
 
     async def whereabouts(
         self, since: float, until: float, *, is_within: Callable[[str], bool], team: str | None
