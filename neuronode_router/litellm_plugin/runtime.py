@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import hashlib
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -62,6 +63,8 @@ from neuronode_router.tasks.folder import TaskFolder
 from neuronode_router.threads import in_thread
 from neuronode_router.usage.finished import FinishedRequest
 from neuronode_router.version import VERSION
+
+logger = logging.getLogger(__name__)
 
 GUARD_SECONDS = 0.5
 """How often the live alias map is compared with ours: drift is gone within a second."""
@@ -311,10 +314,12 @@ class Runtime:
     async def _end(self) -> None:
         """End every part, whatever becomes of the others: usage is carried to the store even so."""
         for part, end in self._ends():
-            with self.failures.survived(f"ending {part}"):
+            try:
                 ended = end()
                 if ended is not None:
                     await ended
+            except Exception:
+                logger.exception("neuronode: %s could not be ended in order", part)
 
     def _ends(self) -> Iterator[tuple[str, Callable[[], Awaitable[None] | None]]]:
         yield "the shadow comparison", self.shadow.stop

@@ -166,11 +166,12 @@ def _good_end(payload: Mapping[str, Any]) -> RequestOutcome:
 
 def _cost(payload: Mapping[str, Any], request: Mapping[str, Any]) -> tuple[float | None, float]:
     """Return US dollars, and those of the answer's tokens. LiteLLM says 0.0 for what has no price: that is None."""
-    cost = dollars_of(payload["response_cost"])
+    said = payload["response_cost"]
+    cost = dollars_of(said)
     breakdown = payload["cost_breakdown"] or {}
     if cost > 0:
         return cost, min(cost, dollars_of(breakdown.get("output_cost")))
-    if breakdown.get("total_cost") or _declared_free(request):
+    if not said and (breakdown.get("total_cost") or _declared_free(request)):
         return 0.0, 0.0  # from LiteLLM's cache, or free by the operator's word
     return None, 0.0
 

@@ -107,6 +107,7 @@ def test_how_an_answer_ended(changes: dict[str, Any], outcome: RequestOutcome) -
         ({"response_cost": 0.0, "cache_hit": True}, {}, 0.0),
         (FREE | {"cache_hit": True}, {}, None),
         ({"response_cost": None, "cost_breakdown": None}, {}, None),
+        ({"response_cost": float("inf")}, {"input_cost_per_token": 0}, None),
     ],
 )
 def test_no_price_is_none_and_free_is_zero(
