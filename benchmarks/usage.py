@@ -74,7 +74,9 @@ async def books(directory: Path, requests: int) -> None:
             buffer.count(finished(at=NOW + minute * MINUTE, deployment=f"d-{number}"))
         await writer.flush()
     now[0] = NOW + HOURS * 3600
-    answers = UsageService(writer=writer, store=kept, clock=lambda: now[0], listed=lambda _: None, notes=dict)
+    answers = UsageService(
+        writer=writer, store=kept, clock=lambda: now[0], listed=lambda _: None, notes=dict, profiles=list
+    )
     began, wall = time.process_time_ns(), time.perf_counter()
     await answers.report(NOW, now[0], by=("profile",))
     took = (time.process_time_ns() - began) / 1e6

@@ -218,7 +218,7 @@ class RegistryDocument(Document):
 
 
 class OutcomeDocument(Document):
-    """How requests of one kind turned out that one tier answered: the newest 300."""
+    """How requests of one kind turned out that one tier answered: the newest 300 verdicts and the newest 300 hints."""
 
     profile: str
     label: str

@@ -147,6 +147,7 @@ def _usage(report: Report) -> UsageDocument:
         report,
         from_=report.span.since,
         to=report.span.until,
+        before_from=report.earlier.since,
         by=list(report.by),
         lines=[
             UsageLineDocument.of(

@@ -215,7 +215,9 @@ class UsageDocument(Document):
     lines: list[UsageLineDocument]
     total: FiguresDocument
     total_before: FiguresDocument
-    """Over the period of the same length before."""
+    """Over the period before, from `before_from` to `from`."""
+    before_from: int
+    """So that it is as long, as nearly as is told apart so long ago."""
 
 
 class AmountDocument(Document):

@@ -30,7 +30,7 @@ GOES_ON = 0.9
 also ask the same of two things one after the other.
 """
 COUNTED_SHARE = 0.1
-"""Of the follow-ups: they are many and say little, and must not drown what people and the judge say."""
+"""Of the follow-ups: they are many and say little, and must not drown what forms say."""
 
 Features = npt.NDArray[np.uint16]
 

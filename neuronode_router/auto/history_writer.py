@@ -69,6 +69,7 @@ class _TurnedOut:
 @dataclass(frozen=True, slots=True)
 class _Answered:
     call_id: str
+    caller: str
 
 
 _Note = _Decided | _TurnedOut | _Answered
@@ -132,10 +133,10 @@ class DecisionRecorder:
         )
         self._leave(note)
 
-    def answered(self, call_id: str) -> None:
-        """Note that the chosen group has answered a call. Never waits."""
+    def answered(self, call_id: str, *, caller: str) -> None:
+        """Note that the chosen group has answered a caller's call. Never waits."""
         if _usable(call_id):
-            self._leave(_Answered(call_id))
+            self._leave(_Answered(call_id, caller))
 
     def outcome(self, call_id: str, kind: FeedbackOutcome, *, callers: tuple[str, ...]) -> None:
         """Note how the decision of a call by one of `callers` turned out; without one, nothing is. Never waits."""
@@ -148,17 +149,24 @@ class DecisionRecorder:
         self.outcome(comparison.call_id, kind, callers=(comparison.caller,))
 
     def count(
-        self, number: int, entry: Entry, *, good: Callable[[Tier], bool], expected: float | None = None
+        self,
+        number: int,
+        entry: Entry,
+        *,
+        good: Callable[[Tier], bool],
+        expected: float | None = None,
+        of_answer: bool = False,
     ) -> None:
-        """Count whether the tier that a decision chose was good enough, once: whoever tells of it first is heard.
+        """Count whether the tier that a decision chose was good enough, once: whoever tells of it first is heard. What
+        is said `of_answer` counts only where that tier's group gave it, and no fallback.
 
-        `expected` is the chance of that beforehand, by default the one that the text gave. It blocks; any thread may
-        call it. Raises `HistoryUnavailable`.
+        A verdict is held against the chance that the text gave; a hint against `expected`, the chance of its being
+        good where a model is up to its task. It blocks; any thread may call it. Raises `HistoryUnavailable`.
         """
-        chosen = None if self._outcomes is None else self._history.count_once(number)
+        chosen = None if self._outcomes is None else self._history.count_once(number, answered=of_answer)
         if self._outcomes is not None and chosen is not None:
             self._outcomes.saw(
-                OutcomeOf(RequestKind(chosen.profile, entry.label), chosen.tier),
+                OutcomeOf(RequestKind(chosen.profile, entry.label), chosen.tier, hint=expected is not None),
                 good=good(chosen.tier),
                 expected=chosen.enough if expected is None else expected,
             )
@@ -201,6 +209,9 @@ class DecisionRecorder:
         if entries:
             self._history.add(entries)
         if self._outcomes is not None:
+            answered = [(note.call_id, note.caller) for note in notes if isinstance(note, _Answered)]
+            if answered:
+                self._history.answered(answered)
             self._follow(read, self._outcomes)
         for note in notes:
             if isinstance(note, _TurnedOut):
@@ -224,14 +235,13 @@ class DecisionRecorder:
             or note.classification.carrier is not Carrier.TURN
         ):
             return None
-        of = OutcomeOf(RequestKind(note.chosen.profile, entry.label), note.chosen.tier)
+        of = OutcomeOf(RequestKind(note.chosen.profile, entry.label), note.chosen.tier, hint=True)
         asked = AskedBefore(note.call_id, note.at, note.place, of, features_of(entry.features))
         return self._followups.asked(note.conversation, asked)
 
     def _turned_out(self, note: _TurnedOut) -> None:
         good = note.kind in GOOD
-        found = self._history.find(note.call_id)
-        for number, entry in [one for one in found if one[1].caller in note.callers][:1]:
+        for number, entry in self._history.find(note.call_id, callers=note.callers, limit=1):
             if note.kind is not FeedbackOutcome.SUFFICED:
                 self._history.note(number, Sign(note.kind, at=note.at))
             expected = None if note.kind in JUDGED else CHECKS_PASSED

@@ -112,9 +112,12 @@ class Learning:
         return await in_thread(self._judge, call_id, sign, by, key_hash)
 
     def turned_out(self, outcome: TaskOutcome, *, by: Principal, key_hash: str) -> None:
-        """Note a caller's classified request of the task API whose first answer was not good enough. Never waits."""
+        """Note how a caller's classified request of the task API turned out, by its first answer. Never waits.
+
+        The answer of a fallback says nothing of the tier that was chosen.
+        """
         call_id = outcome.first.call_id
-        if self.recorder is None or not outcome.automatic or call_id is None:
+        if self.recorder is None or not outcome.automatic or call_id is None or outcome.first.fallback:
             return
         callers = _recorded_as(by, key_hash)
         if outcome.escalated:
@@ -153,20 +156,25 @@ class Learning:
         return classifier
 
     def _judge(self, call_id: str, sign: Sign, by: Principal, key_hash: str) -> Entry:
-        for number, entry in self._history.find(call_id):
-            if by.role is Role.ADMIN or entry.caller in _recorded_as(by, key_hash):
-                self._history.note(number, replace(sign, giver=by.name, at=self._clock()))
-                self._count(number, entry, sign)
-                return entry
+        callers = None if by.role is Role.ADMIN else _recorded_as(by, key_hash)
+        for number, entry in self._history.find(call_id, callers=callers, limit=1):
+            self._history.note(number, replace(sign, giver=by.name, at=self._clock()))
+            self._count(number, entry, sign)
+            return entry
         raise UnknownCall("The history has no decision on this call that you may judge.")
 
     def _count(self, number: int, entry: Entry, sign: Sign) -> None:
-        """Count what a verdict says of the tier that answered; a wrong task alone says nothing of it."""
+        """Count what a verdict says of the tier that was chosen; a wrong task alone says nothing of it, "right" only
+        where that tier has answered.
+        """
         needed = sign.tier
         if self.recorder is None or (sign.kind is FeedbackOutcome.WRONG and needed is None):
             return
         self.recorder.count(
-            number, entry, good=lambda tier: needed is None or TIERS.index(needed) <= TIERS.index(tier)
+            number,
+            entry,
+            good=lambda tier: needed is None or TIERS.index(needed) <= TIERS.index(tier),
+            of_answer=needed is None,
         )
 
 

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Protocol, Self, TypeVar
 
 from neuronode_router.auto.diverted import DivertedCounts, DivertedLine, DivertedOf, report
-from neuronode_router.auto.outcome_store import OutcomeOf, OutcomeStore
+from neuronode_router.auto.outcome_store import HOUR, OutcomeOf, OutcomeStore, Spans, known
+from neuronode_router.errors import CommitUnknown
 from neuronode_router.routing.sufficiency import NOTHING_SEEN, OutcomeCounts, Sufficiency
 from neuronode_router.threads import in_thread
 
@@ -30,6 +31,10 @@ class Outcomes:
         self._heard: dict[OutcomeOf, OutcomeCounts] = {}
         self._diverted: dict[DivertedOf, DivertedCounts] = {}
         self._counting = threading.Lock()
+        self._resets: int | None = None
+        self._settled_at = 0
+        """The hour in which everything was read last: `_settled` is what was counted before it and the one before."""
+        self._settled: Spans = {}
         self.known: Sufficiency = NOTHING_SEEN
 
     def saw(self, of: OutcomeOf, *, good: bool, expected: float) -> None:
@@ -48,7 +53,10 @@ class Outcomes:
         return report(await in_thread(self._store.diverted), self.known)
 
     async def refresh(self) -> None:
-        """Share what was heard and take up what all know. Raises `StoreUnavailable`; then nothing is lost."""
+        """Share what was heard and take up what all know.
+
+        Raises `StoreUnavailable`; nothing is lost then, unless it is a `CommitUnknown`: better lost than counted twice.
+        """
         await in_thread(self._refresh)
 
     async def forget(self) -> int:
@@ -61,13 +69,20 @@ class Outcomes:
         return gone
 
     def _refresh(self) -> None:
+        resets = self._store.resets()
+        self._share(resets)
+        self._take_up(resets)
+
+    def _share(self, resets: int) -> None:
         with self._counting:
             heard, self._heard = self._heard, {}
             diverted, self._diverted = self._diverted, {}
+        if not (heard or diverted) or self._resets not in (None, resets):
+            return  # all was forgotten since it was heard
         try:
-            if heard or diverted:
-                self._store.add(heard, at=self._clock(), diverted=diverted)
-                self._store.forget(before=self._clock() - KEPT_SECONDS)
+            self._store.add(heard, at=self._clock(), diverted=diverted, resets=resets)
+        except CommitUnknown:
+            raise
         except BaseException:
             with self._counting:
                 for of, counts in heard.items():
@@ -75,7 +90,15 @@ class Outcomes:
                 for one, effect in diverted.items():
                     _add(self._diverted, one, effect)
             raise
-        self.known = self._store.read()
+
+    def _take_up(self, resets: int) -> None:
+        """Read what is new; everything, and what is too old deleted, once an hour and when all was forgotten."""
+        hour = int(self._clock()) // HOUR * HOUR
+        if (self._settled_at, self._resets) != (hour, resets):
+            self._store.purge(self._clock() - KEPT_SECONDS)
+            self._settled = self._store.spans(before=hour - HOUR)
+            self._settled_at, self._resets = hour, resets
+        self.known = known(self._store.spans(since=hour - HOUR), self._settled)
 
 
 class _Addable(Protocol):

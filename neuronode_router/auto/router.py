@@ -87,6 +87,8 @@ class Routed:
     """Under which key the next request is known to follow; None where none can, or nobody learns from it."""
     place: int = 0
     """The number of its turn in the conversation, 0 where nobody has answered before it."""
+    session: bytes | None = None
+    """That of `sessions` which is its session's, where the profile keeps sessions together."""
 
 
 Watcher = Callable[[Routed, str, Mapping[str, Any]], None]
@@ -133,11 +135,23 @@ class AutoRouter:
         routed = self.consider(decision, body, snapshot=snapshot, caller=caller)
         assert routed.decision.tier is not None
         if routed.refusal is None:
-            for session in routed.sessions:
-                self.sessions.hold(session, Held(routed.decision.tier, routed.decision.group))
+            routed = replace(routed, sessions=tuple(self._remember(routed)))
         for watcher in self._watchers:
             watcher(routed, caller.identity, body)
         return routed
+
+    def _remember(self, routed: Routed) -> Iterator[bytes]:
+        """Remember where the request goes, and yield the keys under which who answers it is to be remembered."""
+        assert routed.decision.tier is not None
+        here = Held(routed.decision.tier, routed.decision.group)
+        for key in routed.sessions:
+            held: Held | None = here
+            if key == routed.session:
+                held = _of_session(self.sessions.held(key), routed.decision, here)
+            if held is not None:
+                self.sessions.hold(key, held)
+            if held is here:
+                yield key
 
     def rival(self, routed: Routed, caller: Caller, snapshot: Snapshot) -> str | None:
         """Return the group that a request which is sampled for the judge is compared with, None for all others."""
@@ -175,7 +189,8 @@ class AutoRouter:
         # What a front end asks in passing is no part of the session that it asks about.
         in_passing = excerpt is not None and excerpt.errand is not None
         sticky = profile.stickiness is not Stickiness.OFF and not in_passing
-        sessions = tuple(self._sessions(said, caller, sticky=sticky))
+        loop, session = self._sessions(said, caller, sticky=sticky)
+        sessions = tuple(key for key in (loop, session) if key is not None)
         tiers, groups = snapshot.ladders[profile.name], self._statuses()
         state = _with_state(caller.continues, tiers, groups)
         constraints = Constraints(
@@ -217,6 +232,7 @@ class AutoRouter:
             classification=classification,
             excerpt=excerpt,
             sessions=sessions,
+            session=session,
             took_ms=(time.perf_counter() - began) * 1000,
             needs=said.needs,
             unaccepted=_unaccepted(groups.get(in_force.group, ()), said.needs),
@@ -248,13 +264,17 @@ class AutoRouter:
             known = self._known[key] = self._classifier.classify_excerpt(excerpt)
         return known
 
-    def _sessions(self, said: Conversation, caller: Caller, *, sticky: bool) -> Iterator[bytes]:
-        """Yield the key of the request's tool loop, then that of its session, as far as they matter."""
+    def _sessions(
+        self, said: Conversation, caller: Caller, *, sticky: bool
+    ) -> tuple[bytes | None, bytes | None]:
+        """Return the key of the request's tool loop, and that of its session, as far as they matter."""
+        loop = session = None
         if said.known_by:
             name = (caller.identity, caller.session or "", str(said.place))
-            yield self.sessions.key("loop", *name, *said.known_by)
+            loop = self.sessions.key("loop", *name, *said.known_by)
         if sticky and caller.session is not None:
-            yield self.sessions.key("session", caller.identity, caller.session)
+            session = self.sessions.key("session", caller.identity, caller.session)
+        return loop, session
 
     def _conversation(self, said: Conversation, caller: Caller) -> bytes | None:
         if self.outcomes is None or said.in_tool_loop:
@@ -268,6 +288,16 @@ class AutoRouter:
         """A loop goes on where it began; another request of a session where that went last."""
         keys = sessions if in_tool_loop else sessions[-1:] if sticky else ()
         return next((held for key in keys if (held := self.sessions.held(key)) is not None), None)
+
+
+def _of_session(before: Held | None, decision: Decision, here: Held) -> Held | None:
+    """Return what is remembered of a session: its first tier, which load moves no more than a tier that one request
+    names; None before it has any.
+    """
+    if before is None and Step.FORCED_TIER in decision.steps:
+        return None
+    first = before.tier if before else decision.wanted or here.tier
+    return here if first is here.tier else before or replace(here, tier=first)
 
 
 def _with_state(

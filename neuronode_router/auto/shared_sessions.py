@@ -1,7 +1,7 @@
 """Tells the other workers where sessions, tool loops and conversations went: through Redis, and safe to lose.
 
 It holds keyed hashes, tiers, groups and deployment ids: no text, no session id. What it hears is not trusted: a message
-that was not made with the workers' secret, or is not of its form, is ignored.
+that was not made with the workers' secret, was heard before, is old, or is not of its form, is ignored.
 """
 
 from __future__ import annotations
@@ -9,12 +9,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import secrets
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from cachetools import LRUCache
 from pydantic import TypeAdapter, ValidationError
 
+from neuronode_router.background import Failures
 from neuronode_router.domain.names import Tier
 from neuronode_router.redis.channel import RedisChannel
 from neuronode_router.routing.conversations import Conversations, Standing
@@ -31,15 +35,38 @@ WAITING = 2000
 MAC_BYTES = 32
 """Every message begins with its keyed BLAKE2b hash: who may write to Redis alone moves no conversation."""
 
-_MESSAGE = TypeAdapter(tuple[list[tuple[str, Tier, str, str | None]], list[tuple[str, Standing]]])
-"""Ways of sessions, and how conversations stand."""
+FRESH_SECONDS = 300.0
+"""How old a message may be, and how far the clocks of hosts may be apart."""
+
+INSTANCES = 1000
+"""Workers, those that have ended too, of which the number of the last message is known."""
+
+TELLING = "telling other workers of sessions"
+
+_MESSAGE = TypeAdapter(
+    tuple[tuple[str, int, float], list[tuple[str, Tier, str, str | None]], list[tuple[str, Standing]]]
+)
+"""Of which worker, its how manieth and when (Unix time); ways of sessions, and how conversations stand."""
 
 
 class SharedSessions(Sessions):
     """The sessions of all workers that share a Redis and a secret."""
 
-    def __init__(self, url: str, *, secret: Callable[[], bytes], conversations: Conversations) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        secret: Callable[[], bytes],
+        conversations: Conversations,
+        failures: Failures | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         super().__init__(secret=secret)
+        self._failures = failures or Failures()
+        self._unix = clock
+        self._instance = secrets.token_hex(8)
+        self._number = 0
+        self._newest: LRUCache[str, int] = LRUCache(INSTANCES)
         self._conversations = conversations
         self._spoken: deque[bytes] = deque(maxlen=WAITING)
         conversations.told = self._has_gone_on
@@ -87,21 +114,36 @@ class SharedSessions(Sessions):
             await self._news.wait()  # an idle worker wakes up for nothing
             await asyncio.sleep(PAUSE_SECONDS)
             self._news.clear()
-            sessions, spoken = dict.fromkeys(self._untold), dict.fromkeys(self._spoken)
-            self._untold.clear()
-            self._spoken.clear()
-            await self._channel.publish(self._message(sessions, spoken))
+            with self._failures.survived(TELLING):
+                sessions, spoken = dict.fromkeys(self._untold), dict.fromkeys(self._spoken)
+                self._untold.clear()
+                self._spoken.clear()
+                await self._channel.publish(self._message(sessions, spoken))
 
     def _message(self, sessions: Iterable[bytes], spoken: Iterable[bytes]) -> bytes:
         ways = [(session, held) for session in sessions if (held := self.held(session)) is not None]
         entries = [(session.hex(), held.tier, held.group, held.deployment_id) for session, held in ways]
         known = ((key.hex(), self._conversations.get(key)) for key in spoken)
-        content = _MESSAGE.dump_json((entries, [(key, one) for key, one in known if one is not None]))
+        self._number += 1
+        content = _MESSAGE.dump_json(
+            (
+                (self._instance, self._number, self._unix()),
+                entries,
+                [(key, one) for key, one in known if one is not None],
+            )
+        )
         return self._mac(content) + content
 
     def _mac(self, content: bytes) -> bytes:
         key = self._message_secret()
         return hashlib.blake2b(content, key=key, person=b"session message", digest_size=MAC_BYTES).digest()
+
+    def _is_new(self, instance: str, number: int, at: float) -> bool:
+        """Return whether a message is of another worker and its newest: who may write to Redis can repeat old ones."""
+        if instance == self._instance or number <= self._newest.get(instance, 0):
+            return False
+        self._newest[instance] = number
+        return abs(self._unix() - at) <= FRESH_SECONDS
 
     def _hear(self, message: bytes | None) -> None:
         if message is None:
@@ -110,7 +152,9 @@ class SharedSessions(Sessions):
         if not hmac.compare_digest(mac, self._mac(content)):
             return
         try:
-            ways, spoken = _MESSAGE.validate_json(content)
+            sent, ways, spoken = _MESSAGE.validate_json(content)
+            if not self._is_new(*sent):
+                return
             for session, tier, group, deployment_id in ways:
                 super().hold(bytes.fromhex(session), Held(tier, group, deployment_id))
             for key, standing in spoken:

@@ -37,7 +37,11 @@ CREATE TABLE IF NOT EXISTS outcomes (
 CREATE TABLE IF NOT EXISTS answers (
     number INTEGER PRIMARY KEY REFERENCES decisions ON DELETE CASCADE, profile TEXT NOT NULL, tier TEXT NOT NULL,
     enough REAL NOT NULL, counted INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS answered (number INTEGER PRIMARY KEY REFERENCES decisions ON DELETE CASCADE);
 """
+
+MOST_FOUND = 100
+"""Decisions of one call id that are looked at: a client may give one id to all of its calls."""
 
 
 class FeedbackOutcome(StrEnum):
@@ -148,15 +152,26 @@ class History:
                         "INSERT INTO answers (number, profile, tier, enough) VALUES (?, ?, ?, ?)", row
                     )
 
-    def find(self, call_id: str) -> list[tuple[int, Entry]]:
-        """Return the decisions of a call with their numbers, the newest first: clients may choose and repeat ids."""
+    def find(
+        self, call_id: str, *, callers: Sequence[str] | None = None, limit: int = MOST_FOUND
+    ) -> list[tuple[int, Entry]]:
+        """Return the decisions of a call with their numbers, the newest first: clients may choose and repeat ids. Only
+        those of `callers`, where they are given.
+        """
         if not self.path.exists():
             return []
+        whose = "" if callers is None else f" AND caller IN ({', '.join('?' * len(callers))})"
+        query = f"{_SELECT} WHERE call_id = ?{whose} ORDER BY number DESC LIMIT ?"
         with self._open() as database:
-            return [
-                _entry(row)
-                for row in database.execute(f"{_SELECT} WHERE call_id = ? ORDER BY number DESC", (call_id,))
-            ]
+            return [_entry(row) for row in database.execute(query, (call_id, *(callers or ()), limit))]
+
+    def answered(self, calls: Sequence[tuple[str, str]]) -> None:
+        """Note of each call id and caller that the group which its newest decision chose has answered."""
+        if not self.path.exists():
+            return
+        newest = "SELECT number FROM decisions WHERE call_id = ? AND caller = ? ORDER BY number DESC LIMIT 1"
+        with self._open() as database:
+            database.executemany(f"INSERT OR IGNORE INTO answered {newest}", calls)
 
     def note(self, number: int, sign: Sign) -> None:
         """Keep the outcome of a decision; of feedback of one giver the newest counts."""
@@ -171,11 +186,16 @@ class History:
                 (number, *astuple(sign)),
             )
 
-    def count_once(self, number: int) -> ChosenTier | None:
-        """Return the tier that a decision chose, the first time it is asked for; None from then on, and if unknown."""
+    def count_once(self, number: int, *, answered: bool = False) -> ChosenTier | None:
+        """Return the tier that a decision chose, the first time it is asked for; None from then on, and if unknown.
+
+        With `answered` it is one that has itself answered: where a fallback did, None.
+        """
+        only = " AND number IN (SELECT number FROM answered)" if answered else ""
         with self._open() as database:
             found = database.execute(
-                "UPDATE answers SET counted = 1 WHERE number = ? AND counted = 0 RETURNING profile, tier, enough",
+                f"UPDATE answers SET counted = 1 WHERE number = ? AND counted = 0{only} "  # noqa: S608 - our own names
+                "RETURNING profile, tier, enough",
                 (number,),
             ).fetchall()
         return next((ChosenTier(profile, Tier(tier), enough) for profile, tier, enough in found), None)

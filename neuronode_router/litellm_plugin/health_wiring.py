@@ -38,7 +38,11 @@ class HealthWiring:
         cooldowns: bool = True,
         failures: Failures | None = None,
     ) -> None:
-        self.statistics: Statistics = RedisStatistics(redis_url) if redis_url else MemoryStatistics()
+        self.statistics: Statistics = (
+            RedisStatistics(redis_url, failures=failures)
+            if redis_url
+            else MemoryStatistics(failures=failures)
+        )
         self._locations = Locations(bridge.entries)
         self.monitor = HealthMonitor(
             MonitorSources(

@@ -6,6 +6,7 @@ It decides nothing and knows no routes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from neuronode_router.auto.judge import AnswerJudge, JudgeSettings
@@ -14,6 +15,7 @@ from neuronode_router.auto.learning import Learning
 from neuronode_router.auto.outcome_store import OutcomeStore
 from neuronode_router.auto.outcomes import REFRESH_SECONDS, Outcomes
 from neuronode_router.background import Failures, PeriodicTask
+from neuronode_router.errors import NeuronodeError
 from neuronode_router.litellm_plugin.hooks.outcomes import OutcomeHooks
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
 from neuronode_router.litellm_plugin.router.deployments import Deployments
@@ -66,10 +68,13 @@ class LearningWiring:
             self.judge.start()
 
     async def stop(self) -> None:
-        """Write what waits, and end."""
+        """Write and share what waits, and end. Never raises for a dead store: then what was heard is lost."""
         if self.judge is not None:
             await self.judge.stop()
         await in_thread(self.learning.stop)
+        if self.outcomes is not None:
+            with suppress(NeuronodeError):
+                await self.outcomes.refresh()
 
     def periodic_tasks(self) -> Iterator[PeriodicTask]:
         """Yield what is done again and again."""

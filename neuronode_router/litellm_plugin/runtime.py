@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import litellm
@@ -61,6 +63,8 @@ from neuronode_router.tasks.folder import TaskFolder
 from neuronode_router.threads import in_thread
 from neuronode_router.usage.finished import FinishedRequest
 from neuronode_router.version import VERSION
+
+logger = logging.getLogger(__name__)
 
 GUARD_SECONDS = 0.5
 """How often the live alias map is compared with ours: drift is gone within a second."""
@@ -144,6 +148,7 @@ class Runtime:
             deployments=self.deployments,
             registry=self.health.inventory,
             place_of=self.health.place_of,
+            profiles=self.current.profiles,
             watch=self._ended,
         )
         self.budgets = Budgets(
@@ -226,7 +231,9 @@ class Runtime:
         self.routing_log = RoutingLog() if settings.routing_log_enabled else None
         known = self.conversations.known
         self.sessions = (
-            SharedSessions(settings.redis_url, secret=self._secret, conversations=known)
+            SharedSessions(
+                settings.redis_url, secret=self._secret, conversations=known, failures=self.failures
+            )
             if settings.redis_url
             else None
         )
@@ -305,21 +312,31 @@ class Runtime:
         await self.control.start()
 
     async def _end(self) -> None:
-        await self.shadow.stop()
-        await self.rollout.stop()
-        await self.policy.stop()
-        await self.warm.warming.stop()
-        await self.control.stop()
-        await self.budgets.stop()
-        self.router_hooks.release()
-        await self.health.stop()
+        """End every part, whatever becomes of the others: usage is carried to the store even so."""
+        for part, end in self._ends():
+            try:
+                ended = end()
+                if ended is not None:
+                    await ended
+            except Exception:
+                logger.exception("neuronode: %s could not be ended in order", part)
+
+    def _ends(self) -> Iterator[tuple[str, Callable[[], Awaitable[None] | None]]]:
+        yield "the shadow comparison", self.shadow.stop
+        yield "rollouts", self.rollout.stop
+        yield "the policy", self.policy.stop
+        yield "warming", self.warm.warming.stop
+        yield "following the control state", self.control.stop
+        yield "budgets", self.budgets.stop
+        yield "our hooks of the router", self.router_hooks.release
+        yield "statistics and health", self.health.stop
         if self.sessions is not None:
-            await self.sessions.stop()
-        await self.usage.stop()
-        await self.learns.stop()
-        self.store.close()
+            yield "sharing sessions", self.sessions.stop
+        yield "usage", self.usage.stop
+        yield "learning", self.learns.stop
+        yield "the control state's database", self.store.close
         if self.routing_log is not None:
-            await in_thread(self.routing_log.stop)
+            yield "the routing log", partial(in_thread, self.routing_log.stop)
 
     def _periodic_tasks(self) -> Iterator[PeriodicTask]:
         yield PeriodicTask(GUARD_SECONDS, "guarding our aliases", self._guard)

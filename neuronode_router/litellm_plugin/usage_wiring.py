@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
+from neuronode_router.domain.profiles import Profile
 from neuronode_router.errors import NeuronodeError, Problem
 from neuronode_router.litellm_plugin.hooks.usage import Groups, UsageHooks
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
@@ -43,6 +44,7 @@ class UsageWiring:
         deployments: Deployments,
         registry: Callable[[], Inventory],
         place_of: Callable[[str], str | None],
+        profiles: Callable[[], Iterable[Profile]],
         watch: Callable[[FinishedRequest], None],
     ) -> None:
         self._buffer = UsageBuffer()
@@ -58,6 +60,7 @@ class UsageWiring:
             clock=time.time,
             listed=lambda group: listed_price(bridge.entries(), group),
             notes=lambda: group_notes(registry()),
+            profiles=profiles,
         )
 
     async def flush(self) -> None:

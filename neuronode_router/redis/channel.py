@@ -48,6 +48,7 @@ class RedisChannel:
         self._listener: asyncio.Task[None] | None = None
         self._breaker = CircuitBreaker(BREAK_SECONDS)
         self._taken = True
+        self._fault: type[Exception] | None = None
         self.connected = False
         """Whether there is a subscription now."""
 
@@ -70,6 +71,10 @@ class RedisChannel:
             if self._taken:
                 logger.warning("Redis takes no messages on %s for now: %s", self._name, described(error))
             self._taken = False
+            return False
+        except Exception as error:  # noqa: BLE001  whoever says something here must not fail for it
+            self._breaker.record_failure()
+            self._log_fault(error)
             return False
         if not self._taken:
             logger.info("Redis takes messages on %s again", self._name)
@@ -98,8 +103,17 @@ class RedisChannel:
                     await _deliver(subscription, on_message)
             except redis_errors() as error:
                 logger.debug("Redis subscription ended: %s", described(error))
-            self.connected = False
+            except Exception as error:  # noqa: BLE001  a listener that ended would leave this worker deaf in silence
+                self._log_fault(error)
+            finally:
+                self.connected = False
             await asyncio.sleep(backoff.next())
+
+    def _log_fault(self, error: Exception) -> None:
+        """Log what nobody foresaw with its traceback, once as long as it is the same."""
+        if self._fault is not type(error):
+            logger.error("The Redis channel %s failed and is tried again", self._name, exc_info=error)
+        self._fault = type(error)
 
 
 async def _deliver(subscription: PubSub, on_message: OnMessage) -> None:

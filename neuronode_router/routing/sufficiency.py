@@ -4,6 +4,10 @@ A recalibration in log odds: for each profile, kind and tier the outcomes that w
 that were given for the same requests, shrunk towards what all kinds show of the tier, and that towards nothing. It
 needs few outcomes, does not mind which requests went to the tier, and keeps requests of a kind apart by their text.
 
+Verdicts (of people, of the judge) say whether an answer was good. Hints (its form, what was asked next) say only where
+it was not: log odds near 1 are steep, so that many right forms would otherwise promise much. They lower a tier and
+never raise it, and only for the kind they were seen of.
+
 It must not know where outcomes come from or are kept, nor classify.
 """
 
@@ -13,6 +17,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from neuronode_router.domain.names import TIERS, Tier
@@ -24,7 +29,7 @@ MOST = 300.0
 """Outcomes of one kind and tier that count, the newest: a model that gets worse or better is known after as many."""
 
 FEW = 40.0
-"""Outcomes of the newest `MOST` below which a lighter tier is worth a try."""
+"""Verdicts below which a lighter tier is worth a try, as long as there are not `MOST` hints either."""
 
 _CERTAIN = 1e-3
 """No chance is taken to be nearer to 0 or 1: log odds stay finite."""
@@ -64,9 +69,14 @@ class OutcomeCounts:
         )
 
 
+NONE = OutcomeCounts()
+
+Counted = Mapping[tuple[RequestKind, Tier], OutcomeCounts]
+
+
 def newest(spans: Iterable[OutcomeCounts]) -> OutcomeCounts:
     """Return the newest `MOST` outcomes of `spans`, which come newest first. Never raises."""
-    found = OutcomeCounts()
+    found = NONE
     for span in spans:
         if span.total > 0:
             found = found.plus(span, min(1.0, (MOST - found.total) / span.total))
@@ -78,10 +88,10 @@ def newest(spans: Iterable[OutcomeCounts]) -> OutcomeCounts:
 class Sufficiency:
     """What is known at one moment. Immutable; looking up costs a few microseconds."""
 
-    def __init__(self, counts: Mapping[tuple[RequestKind, Tier], OutcomeCounts]) -> None:
-        self._counts = dict(counts)
-        self._of_tier = _by_tier(self._counts)
-        self._shifts = {key: self._shift(*key) for key in self._counts}
+    def __init__(self, verdicts: Counted, hints: Counted = MappingProxyType({})) -> None:
+        self._verdicts, self._hints = dict(verdicts), dict(hints)
+        self._of_tier = _by_tier(self._verdicts)
+        self._shifts = {key: self._shift(key) for key in self._verdicts.keys() | self._hints.keys()}
 
     def adjusted(self, kind: RequestKind, chances: Sequence[float]) -> Chances:
         """Return the chances of each tier being the right one, by text and outcomes. They add up to 1. Never raises.
@@ -100,19 +110,25 @@ class Sufficiency:
 
     def is_open(self, kind: RequestKind, tier: Tier) -> bool:
         """Return whether too few outcomes were seen to know."""
-        counts = self._counts.get((kind, tier))
-        return counts is None or counts.total < FEW
+        key = (kind, tier)
+        return self._verdicts.get(key, NONE).total < FEW and self._hints.get(key, NONE).total < MOST
 
-    def counts(self) -> Mapping[tuple[RequestKind, Tier], OutcomeCounts]:
-        """Return what this rests on."""
-        return self._counts
+    def counts(self) -> Counted:
+        """Return what this rests on, verdicts and hints together."""
+        return {
+            key: self._verdicts.get(key, NONE).plus(self._hints.get(key, NONE))
+            for key in self._verdicts.keys() | self._hints.keys()
+        }
 
     def _moved(self, kind: RequestKind, tier: Tier, chance: float) -> float:
         shift = self.shift(kind, tier)
         return chance if shift == 0.0 else _chance(_log_odds(chance) + shift)
 
-    def _shift(self, kind: RequestKind, tier: Tier) -> float:
-        return _shrunk(self._counts[kind, tier], towards=self._of_tier.get((kind.profile, tier), 0.0))
+    def _shift(self, key: tuple[RequestKind, Tier]) -> float:
+        kind, tier = key
+        of_tier = self._of_tier.get((kind.profile, tier), 0.0)
+        by_verdicts = _shrunk(self._verdicts.get(key, NONE), towards=of_tier)
+        return by_verdicts + min(0.0, _shrunk(self._hints.get(key, NONE), towards=0.0))
 
 
 def lighter(tier: Tier) -> Tier | None:
@@ -126,7 +142,7 @@ def suffices(chances: Sequence[float], tier: Tier) -> float:
     return min(1.0, sum(chances[: TIERS.index(tier) + 1]))
 
 
-def _by_tier(counts: Mapping[tuple[RequestKind, Tier], OutcomeCounts]) -> dict[tuple[str, Tier], float]:
+def _by_tier(counts: Counted) -> dict[tuple[str, Tier], float]:
     sums: dict[tuple[str, Tier], OutcomeCounts] = defaultdict(OutcomeCounts)
     for (kind, tier), found in counts.items():
         sums[kind.profile, tier] = sums[kind.profile, tier].plus(found)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from neuronode_router.background import Failures
 from neuronode_router.stats.recorder import Recorder
 from neuronode_router.stats.summary import DeploymentStats, TallyAt, summarise
 from neuronode_router.stats.window import Slot
@@ -20,13 +21,22 @@ INTERVAL_SECONDS = 0.4
 AT_ONCE = 2
 """Deployments that are summarised before other tasks have their turn (below a millisecond)."""
 
+SUMMING_UP = "summing statistics up"
+
 
 class MemoryStatistics:
     """Counts, and summarises every `interval` seconds. `clock` is Unix time in seconds."""
 
     mode = "memory"
 
-    def __init__(self, *, clock: Callable[[], float] = time.time, interval: float = INTERVAL_SECONDS) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.time,
+        interval: float = INTERVAL_SECONDS,
+        failures: Failures | None = None,
+    ) -> None:
+        self._failures = failures or Failures()
         self.recorder = Recorder(clock=clock)
         self._interval = interval
         self._snapshot: Mapping[str, DeploymentStats] = MappingProxyType({})
@@ -68,7 +78,8 @@ class MemoryStatistics:
 
     async def _run(self) -> None:
         while True:
-            await self.refresh()
+            with self._failures.survived(SUMMING_UP):
+                await self.refresh()
             await asyncio.sleep(self._interval)
 
 

@@ -15,11 +15,12 @@ from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from neuronode_router.background import Failures
 from neuronode_router.foreign import described
 from neuronode_router.redis.breaker import CircuitBreaker
 from neuronode_router.redis.client import connect, redis_errors
 from neuronode_router.stats.exchange import Exchange
-from neuronode_router.stats.memory import INTERVAL_SECONDS, build_snapshot, known_to, tallies_of
+from neuronode_router.stats.memory import INTERVAL_SECONDS, SUMMING_UP, build_snapshot, known_to, tallies_of
 from neuronode_router.stats.recorder import Recorder
 from neuronode_router.stats.summary import DeploymentStats, TallyAt
 from neuronode_router.stats.tally import at_least
@@ -37,12 +38,21 @@ BREAK_SECONDS = 1.0
 """How long Redis is left alone after a failure."""
 
 
+SHARING = "sharing statistics through Redis"
+
+
 class RedisStatistics:
     """Counts in this process and shares it through the Redis at `url`. `clock` is Unix time in seconds."""
 
     def __init__(
-        self, url: str, *, clock: Callable[[], float] = time.time, interval: float = INTERVAL_SECONDS
+        self,
+        url: str,
+        *,
+        clock: Callable[[], float] = time.time,
+        interval: float = INTERVAL_SECONDS,
+        failures: Failures | None = None,
     ) -> None:
+        self._failures = failures or Failures()
         self.recorder = Recorder(clock=clock)
         self._url = url
         self._interval = interval
@@ -91,9 +101,11 @@ class RedisStatistics:
     async def _run(self, client: Redis) -> None:
         while not self._stopping.is_set():
             if not self._breaker.is_open:
-                await self._try_exchange(client)
-            self.recorder.forget_lost()
-            await self._publish()
+                with self._failures.survived(SHARING):
+                    await self._try_exchange(client)
+            with self._failures.survived(SUMMING_UP):
+                self.recorder.forget_lost()
+                await self._publish()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._interval):
                     await self._stopping.wait()
@@ -109,6 +121,10 @@ class RedisStatistics:
             self._shared = False
             self._breaker.record_failure()
             return
+        except Exception:
+            self._shared = False
+            self._breaker.record_failure()
+            raise
         if not self._shared:
             logger.info("Statistics are shared through Redis")
         self._shared = True

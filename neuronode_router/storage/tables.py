@@ -13,7 +13,7 @@ metadata = MetaData()
 VERSION_TABLE = "neuronode_version"
 """Alembic's table: which migration the database has."""
 
-HEAD_VERSION = "0014"
+HEAD_VERSION = "0015"
 """The newest migration. Kept here so that a start with an up-to-date database need not import Alembic."""
 
 state = Table(
@@ -197,9 +197,22 @@ outcome = Table(
     Column("good", Integer, nullable=False),
     Column("bad", Integer, nullable=False),
     Column("expected", Double, nullable=False),
+    Column("hint_good", Integer, nullable=False, server_default="0"),
+    Column("hint_bad", Integer, nullable=False, server_default="0"),
+    Column("hint_expected", Double, nullable=False, server_default="0"),
 )
-"""How requests of a kind turned out that a tier answered in the hour from `hour` (Unix time) on. `expected` is the sum
-of the chances that their text gave them.
+"""How requests of a kind turned out that a tier answered in the hour from `hour` (Unix time) on: by verdicts, and by
+hints. `expected` is the sum of the chances that were given for their being good.
+"""
+
+outcome_reset = Table(
+    "neuronode_outcome_reset",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("times", Integer, nullable=False),
+)
+"""One row, id 1, made by the migration: how often all outcomes were forgotten. What a worker heard before the last time
+is not added any more.
 """
 
 judged_day = Table(

@@ -49,7 +49,7 @@ class UsageBuffer:
         self.overflowed = 0
         """Requests that were counted without telling them apart."""
         self.uncounted = 0
-        """Requests that were not counted, because the store was away for too long."""
+        """Requests that were not counted, because the store was away for too long, or could not take them."""
 
     def count(self, finished: FinishedRequest) -> None:
         """Count one request. Never raises."""
@@ -78,6 +78,10 @@ class UsageBuffer:
         requests, self._requests = self._requests, deque(maxlen=MAX_REQUESTS)
         self._sequence += 1
         return Batch(self._sequence, rows, tuple(requests))
+
+    def give_up(self, batch: Batch) -> None:
+        """Count the requests of a batch as not counted: the store will never take it."""
+        self.uncounted += sum(sums.requests for sums in batch.rows.values())
 
     def find(self, call_id: str, *, team: str | None = None) -> FinishedRequest | None:
         """Return the newest request with this call id, and of this team if one is given, that was not taken yet; None

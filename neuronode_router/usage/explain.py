@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from neuronode_router.domain.decisions import Reason
+from neuronode_router.domain.names import AUTO_NAMES
 from neuronode_router.domain.profiles import Profile
 from neuronode_router.usage.finished import GOOD_ENDS, FinishedRequest, RequestOutcome
 from neuronode_router.usage.prices import Basis, Prices
-from neuronode_router.usage.targets import target
+from neuronode_router.usage.targets import asked_auto, target
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +42,20 @@ def explain(request: FinishedRequest, profiles: Mapping[str, Profile], prices: P
     all of them.
     """
     free = request.key._replace(reason=Reason.ACTIVE_PROFILE)
+    auto = _asked_auto(request, profiles)
     return Explanation(
         request,
         tuple(
-            _alternative(request, name, target(free, profile) or request.key.served_group, prices)
+            _alternative(request, name, target(free, profile, auto=auto) or request.key.served_group, prices)
             for name, profile in sorted(profiles.items())
         ),
     )
+
+
+def _asked_auto(request: FinishedRequest, profiles: Mapping[str, Profile]) -> bool:
+    if request.asked:
+        return request.asked.rpartition("/")[2] in AUTO_NAMES  # `premium/auto` is one, too
+    return asked_auto(request.key, profiles.get(request.key.profile))
 
 
 def _alternative(request: FinishedRequest, profile: str, group: str, prices: Prices) -> Alternative:

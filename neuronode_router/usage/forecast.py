@@ -16,7 +16,7 @@ from neuronode_router.usage.periods import MINUTE, TimeSpan
 from neuronode_router.usage.prices import Basis, Price, Prices
 from neuronode_router.usage.store import Rows
 from neuronode_router.usage.sums import NANO, Sums
-from neuronode_router.usage.targets import FOLLOWING, FitFinding, GroupNote, findings, target
+from neuronode_router.usage.targets import FOLLOWING, FitFinding, GroupNote, asked_auto, findings, target
 
 ENOUGH = 20
 """Answers from which on a group's latency and length of answer count as known."""
@@ -92,14 +92,20 @@ class Forecast:
 
 
 def forecast(
-    rows: Rows, candidate: Profile, *, span: TimeSpan, prices: Prices, notes: Mapping[str, GroupNote]
+    rows: Rows,
+    candidate: Profile,
+    *,
+    span: TimeSpan,
+    prices: Prices,
+    notes: Mapping[str, GroupNote],
+    profiles: Mapping[str, Profile],
 ) -> Forecast:
-    """Replay the rows of `span` through `candidate`. Never raises."""
+    """Replay the rows of `span` through `candidate`; `profiles` are those that may have decided. Never raises."""
     moves: dict[tuple[str, str, str], Move] = {}
     moved: dict[tuple[str, str], Sums] = {}
     habits = _Habits(rows)
     for (_, key), sums in rows.items():
-        after = target(key, candidate)
+        after = target(key, candidate, auto=asked_auto(key, profiles.get(key.profile)))
         move = moves.get((key.task, key.chosen_group, after))
         if move is None:
             move = moves[key.task, key.chosen_group, after] = _move(key, after, prices, habits)
@@ -125,16 +131,19 @@ def forecast(
             for (task, group), sums in sorted(moved.items(), key=lambda move: move[0])
             for finding in findings(task, sums, group, notes)
         ],
-        caches=cache_loss(rows, candidate, prices),
+        caches=cache_loss(rows, candidate, prices, profiles),
     )
 
 
-def cache_loss(rows: Rows, candidate: Profile, prices: Prices) -> CacheLoss:
-    """Return what caches have done for the requests that would leave their group under `candidate`. Never raises."""
+def cache_loss(rows: Rows, candidate: Profile, prices: Prices, profiles: Mapping[str, Profile]) -> CacheLoss:
+    """Return what caches have done for the requests that would leave their group under `candidate`; `profiles` are
+    those that may have decided. Never raises.
+    """
     prompt = cached = 0
     usd: float | None = 0.0
     for (_, key), sums in rows.items():
-        if target(key, candidate) == key.chosen_group:
+        auto = asked_auto(key, profiles.get(key.profile))
+        if target(key, candidate, auto=auto) == key.chosen_group:
             continue
         prompt += sums.prompt_tokens
         cached += sums.cached_tokens

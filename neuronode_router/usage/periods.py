@@ -44,6 +44,16 @@ def resolution(at: float, *, now: float) -> int:
     return HOUR if age < HOURS_KEPT else DAY
 
 
+def before(span: TimeSpan, *, now: float) -> TimeSpan:
+    """Return the span that ends where this one begins, of the same length as nearly as is told apart so long ago: at
+    its beginning may be hours or days only. Never raises.
+    """
+    began = span.before.since
+    step = resolution(began, now=now)
+    nearest = (began + step // 2) // step * step
+    return TimeSpan(nearest if nearest < span.since else began // step * step, span.since)
+
+
 def aligned(since: float, until: float, *, now: float) -> TimeSpan:
     """Return the span widened to what is told apart at its two ends. Never raises."""
     first, last = resolution(since, now=now), resolution(until, now=now)

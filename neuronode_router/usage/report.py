@@ -81,19 +81,28 @@ class Report:
     lines: Sequence[Line]
     total: Figures
     total_before: Figures
+    earlier: TimeSpan
+    """The span before, which may be somewhat longer or shorter: what is old is not told apart finely."""
 
 
 def report(
-    rows: Rows, earlier: Rows, *, span: TimeSpan, by: tuple[str, ...], step: int | None = None
+    rows: Rows,
+    rows_before: Rows,
+    *,
+    span: TimeSpan,
+    earlier: TimeSpan,
+    by: tuple[str, ...],
+    step: int | None = None,
 ) -> Report:
-    """Group the rows of `span`; `earlier` are those of `span.before`. Raises `KeyError` for an unknown grouping."""
-    groups, before = _grouped(rows, by, step), _grouped(earlier, by, None)
+    """Group the rows of `span`, and those of `earlier` beside them. Raises `KeyError` for an unknown grouping."""
+    groups, before = _grouped(rows, by, step), _grouped(rows_before, by, None)
     lines = [
         Line(start, names, figures, None if step else before.get((start, names), Figures()))
         for (start, names), figures in groups.items()
     ]
     lines.sort(key=lambda line: (line.start or 0, -line.figures.sums.requests, [str(n) for n in line.names]))
-    return Report(span, by, step, lines, _total(groups.values()), _total(before.values()))
+    totals = _total(groups.values()), _total(before.values())
+    return Report(span, by, step, lines, *totals, earlier=earlier)
 
 
 def _grouped(rows: Rows, by: tuple[str, ...], step: int | None) -> dict[tuple[int | None, Names], Figures]:

@@ -5,7 +5,7 @@ It must not know who asks, nor HTTP.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from neuronode_router.domain.profiles import Profile
@@ -14,7 +14,7 @@ from neuronode_router.threads import in_thread
 from neuronode_router.usage.explain import Explanation, explain
 from neuronode_router.usage.finished import OTHER, FinishedRequest
 from neuronode_router.usage.forecast import Forecast, cache_loss, forecast
-from neuronode_router.usage.periods import DAY, MINUTE, TimeSpan, aligned, resolution
+from neuronode_router.usage.periods import DAY, MINUTE, TimeSpan, aligned, before, resolution
 from neuronode_router.usage.prices import Listed, Prices
 from neuronode_router.usage.report import Report, report
 from neuronode_router.usage.series import Series, fitting, series
@@ -43,6 +43,8 @@ class UsageService:
     listed: Listed
     notes: Callable[[], Mapping[str, GroupNote]]
     """What is known of every model group there is."""
+    profiles: Callable[[], Iterable[Profile]]
+    """All that may have decided."""
 
     async def report(
         self,
@@ -56,7 +58,7 @@ class UsageService:
         """Return figures by group, of `team` only where it is given. What this process counted is flushed first."""
         await self.writer.flush()
         span = self._aligned(since, until)
-        earlier = self._aligned(span.before.since, span.before.until)
+        earlier = before(span, now=self.clock())
         return await in_thread(self._report, span, earlier, by, step, team)
 
     async def whereabouts(
@@ -98,7 +100,7 @@ class UsageService:
         written down yet is missing: a switch does not wait for it.
         """
         rows = await in_thread(self.store.cached, self.clock() - RUNNING_SECONDS)
-        return cache_loss(rows, candidate, Prices({}, self.listed))
+        return cache_loss(rows, candidate, Prices({}, self.listed), self._by_name())
 
     async def explain(
         self, call_id: str, profiles: Mapping[str, Profile], *, team: str | None = None
@@ -111,14 +113,17 @@ class UsageService:
         found = self.writer.find(call_id, team=team)
         return await in_thread(self._explain, call_id, team, found, profiles)
 
+    def _by_name(self) -> dict[str, Profile]:
+        return {profile.name: profile for profile in self.profiles()}
+
     def _aligned(self, since: float, until: float) -> TimeSpan:
         return aligned(since, until, now=self.clock())
 
     def _report(
         self, span: TimeSpan, earlier: TimeSpan, by: tuple[str, ...], step: int | None, team: str | None
     ) -> Report:
-        now, before = self.store.collect(span, team=team), self.store.collect(earlier, team=team)
-        return report(now, before, span=span, by=by, step=step)
+        found = self.store.collect(span, team=team), self.store.collect(earlier, team=team)
+        return report(*found, span=span, earlier=earlier, by=by, step=step)
 
     def _whereabouts(self, span: TimeSpan, is_within: Callable[[str], bool], team: str | None) -> Whereabouts:
         rows = self.store.collect(span, team=team)
@@ -128,7 +133,9 @@ class UsageService:
     def _forecast(self, candidate: Profile, span: TimeSpan) -> Forecast:
         rows = self.store.collect(span)
         prices = Prices(rows, self.listed)
-        return forecast(rows, candidate, span=span, prices=prices, notes=self.notes())
+        return forecast(
+            rows, candidate, span=span, prices=prices, notes=self.notes(), profiles=self._by_name()
+        )
 
     def _explain(
         self, call_id: str, team: str | None, found: FinishedRequest | None, profiles: Mapping[str, Profile]

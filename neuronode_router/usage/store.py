@@ -15,7 +15,9 @@ from itertools import islice
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy.exc import DataError
 
+from neuronode_router.errors import StoreUnavailable
 from neuronode_router.storage.database import Database
 from neuronode_router.storage.tables import usage
 from neuronode_router.storage.tables import usage_batch as batches
@@ -82,8 +84,17 @@ class UsageStore:
     def add(self, worker: str, batch: Batch, *, at: float) -> bool:
         """Add a worker's batch and return True; False when it was added before. `at` is now.
 
-        A batch whose outcome is unknown is simply added again. Batches of a worker must come in their order.
+        A batch whose outcome is unknown is simply added again. Batches of a worker must come in their order. Raises
+        `ValueError` or `OverflowError` for numbers or texts that no row can hold.
         """
+        try:
+            return self._add(worker, batch, at)
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, DataError):
+                raise ValueError("A row of usage holds what no database can.") from error  # noqa: TRY004  the value is wrong
+            raise
+
+    def _add(self, worker: str, batch: Batch, at: float) -> bool:
         with self._database.writing(durable=False) as connection:
             connection.execute(_LOCK).one()
             last = connection.execute(_LAST, {"from_worker": worker}).scalar()
@@ -131,7 +142,7 @@ class UsageStore:
         """Return the tokens of prompts that began from `since` (Unix seconds) on, and how many of them caches answered:
         only what tells where a request would go is told apart.
         """
-        names = ("task", "tier", "chosen_group", "served_group", "reason")
+        names = ("profile", "task", "tier", "chosen_group", "served_group", "reason")
         columns = [usage.c[name] for name in names]
         sums = (func.sum(usage.c.prompt_tokens), func.sum(usage.c.cached_tokens))
         wanted = select(*columns, *sums).where(*_since(since)).group_by(*columns)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from neuronode_router.domain.decisions import Reason
-from neuronode_router.domain.names import AUTO_NAMES, Tier
+from neuronode_router.domain.names import AUTO, Tier
 from neuronode_router.domain.profiles import Profile
 from neuronode_router.usage.finished import UsageKey
 from neuronode_router.usage.sums import Sums
@@ -49,17 +49,27 @@ class FitFinding:
     detail: str
 
 
-def target(key: UsageKey, candidate: Profile) -> str:
-    """Return the group that admission would choose for a request under `candidate`. Never raises.
+def asked_auto(key: UsageKey, recorded: Profile | None) -> bool:
+    """Return whether a request was one for `auto`, or for a tier of it, and for no task. Never raises.
+
+    The task of its key does not say so: that is what it was classified as. What has a tier was placed by it, unless
+    `recorded`, the profile that decided, leaves that very task to `auto`: then it counts as the task's.
+    """
+    return bool(key.tier) and (recorded is None or recorded.tasks.get(key.task) != AUTO)
+
+
+def target(key: UsageKey, candidate: Profile, *, auto: bool) -> str:
+    """Return the group that admission would choose for a request under `candidate`; `auto` says whether it was one for
+    `auto`. Never raises.
 
     Only requests that the active profile decided follow a switch. Those that were classified keep their tier; where
     the recorded group is one of that tier's, it stays the choice, for overload may have had a say in it.
     """
-    if key.reason not in FOLLOWING or not key.task:
+    if key.reason not in FOLLOWING:
         return key.chosen_group
-    name = candidate.tasks.get(key.task, key.task if key.task in AUTO_NAMES else "")
-    if name in AUTO_NAMES:
-        groups = _groups(candidate, Tier(key.tier) if key.tier else AUTO_NAMES[name])
+    name = AUTO if auto else candidate.tasks.get(key.task)
+    if name == AUTO:
+        groups = candidate.tiers.get(Tier(key.tier) if key.tier else candidate.uncertain, ())
         return key.chosen_group if key.chosen_group in groups or not groups else groups[0]
     return name or key.chosen_group
 
@@ -80,7 +90,3 @@ def findings(task: str, sums: Sums, group: str, notes: Mapping[str, GroupNote]) 
             )
     if note.capabilities and task not in note.capabilities:
         yield FitFinding(Violation.CAPABILITY, task, group, "Its note does not name this task.")
-
-
-def _groups(candidate: Profile, tier: Tier | None) -> tuple[str, ...]:
-    return candidate.tiers.get(tier or candidate.uncertain, ())

@@ -6,13 +6,17 @@ It must not know who counts or who reads. A process that is killed loses what it
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
+from neuronode_router.errors import StoreUnavailable
 from neuronode_router.threads import in_thread
 from neuronode_router.usage.buffer import Batch, UsageBuffer
 from neuronode_router.usage.finished import FinishedRequest, newest
 from neuronode_router.usage.periods import DAY, HOUR, HOURS_KEPT, MINUTE, MINUTES_KEPT
 from neuronode_router.usage.store import UsageStore
+
+logger = logging.getLogger(__name__)
 
 REQUESTS_KEPT = HOUR
 """Seconds for which single requests can be explained."""
@@ -69,5 +73,11 @@ class UsageWriter:
     async def _send(self, batch: Batch) -> None:
         # Kept until the store has answered: a commit whose answer was lost is repeated under the same number.
         self._unsure = batch
-        await in_thread(self._store.add, self._worker, batch, at=self._clock())
+        try:
+            await in_thread(self._store.add, self._worker, batch, at=self._clock())
+        except StoreUnavailable:
+            raise
+        except Exception:  # a batch that no store can take would keep back all that comes after it
+            self._buffer.give_up(batch)
+            logger.exception("neuronode: usage of a batch cannot be kept and is not counted")
         self._unsure = None

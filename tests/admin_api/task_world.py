@@ -82,7 +82,9 @@ def set_up(world: World, directory: Path) -> TaskWorld:
     chat, buffer = ChatApp(), UsageBuffer()
     store = UsageStore(world.store.database)
     writer = UsageWriter(buffer=buffer, store=store, worker="worker-1", clock=time.time, days=30)
-    books = UsageService(writer=writer, store=store, clock=time.time, listed=lambda _: None, notes=dict)
+    books = UsageService(
+        writer=writer, store=store, clock=time.time, listed=lambda _: None, notes=dict, profiles=list
+    )
     view = TaskHost(
         proxy=SimpleNamespace(app=chat, general_settings={}),
         folder=TaskFolder(directory / "tasks"),

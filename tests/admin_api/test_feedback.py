@@ -164,6 +164,20 @@ async def test_a_task_that_was_escalated_is_a_sign(tasks: TaskWorld) -> None:
     }
 
 
+async def test_the_answer_of_a_fallback_says_nothing_of_the_tier_that_was_chosen(tasks: TaskWorld) -> None:
+    """Whatever became of it: another tier gave it."""
+    mine = judged(tasks.world)
+    mine.record("call-of-task", "member")
+    mine.learning.start()
+    told = {"x-litellm-call-id": "call-of-task", "x-neuronode-fallback": "1"}
+    tasks.chat.script.extend([Reply("", headers=told), "", "hello"])
+
+    answer = await tasks.post("/chat", {"message": "hi"})
+    mine.learning.stop()
+
+    assert (answer.status_code, mine.signs()) == (200, {})
+
+
 async def test_a_tier_that_was_forced_says_nothing_of_the_classifier(tasks: TaskWorld) -> None:
     """Nor does an answer that was accepted at once."""
     mine = judged(tasks.world)

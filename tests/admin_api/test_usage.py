@@ -219,7 +219,15 @@ async def test_a_plan_for_a_profile_that_is_not_there(admin: httpx.AsyncClient) 
 
 async def test_a_request_is_explained(world: World, admin: httpx.AsyncClient) -> None:
     """Decision, reasons, end and cost under every profile, whether or not it was flushed yet."""
-    count(world, call_id="auto-1", task="auto", tier="medium", steps=("classified", "probe"), confidence=0.8)
+    count(
+        world,
+        call_id="auto-1",
+        task="chat",
+        asked="auto",
+        tier="medium",
+        steps=("classified", "probe"),
+        confidence=0.8,
+    )
 
     fresh = (await admin.get("/admin/requests/auto-1/explain")).raise_for_status().json()
     await usage(admin)

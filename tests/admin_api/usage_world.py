@@ -28,4 +28,5 @@ def open_books(store: ControlStore, buffer: UsageBuffer) -> UsageService:
         clock=time.time,
         listed=lambda group: cheap if group.endswith("balanced") else None,
         notes=lambda: notes,
+        profiles=list,
     )

@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from neuronode_router.auto.diverted import DivertedCounts, DivertedOf
-from neuronode_router.auto.outcome_store import HOUR, OutcomeOf, OutcomeStore
+from neuronode_router.auto.outcome_store import HOUR, OutcomeOf, OutcomeStore, known
 from neuronode_router.domain.decisions import Step
 from neuronode_router.domain.names import Tier
 from neuronode_router.routing.sufficiency import MOST, OutcomeCounts, RequestKind
 from neuronode_router.storage.database import Database
+from tests.contract.test_store import tamper
 
 KIND = RequestKind("balanced", "summary")
 FAST = OutcomeOf(KIND, Tier.FAST)
@@ -28,17 +29,52 @@ def outcomes(state_url: str) -> Iterator[OutcomeStore]:
 
 def test_outcomes_add_up(outcomes: OutcomeStore) -> None:
     """Within an hour and over hours."""
-    assert outcomes.read().counts() == {}
+    assert known(outcomes.spans()).counts() == {}
     outcomes.add({FAST: OutcomeCounts(1, 2, 1.5)}, at=10 * HOUR)
     outcomes.add({FAST: OutcomeCounts(3, 0, 2.0)}, at=10 * HOUR + 9)
     outcomes.add(
         {FAST: OutcomeCounts(1, 1, 1.0), OutcomeOf(KIND, Tier.MEDIUM): OutcomeCounts(1)}, at=11 * HOUR
     )
 
-    found = outcomes.read().counts()
+    found = known(outcomes.spans()).counts()
 
     assert found[KIND, Tier.FAST] == OutcomeCounts(5, 3, 4.5)
     assert found[KIND, Tier.MEDIUM] == OutcomeCounts(1)
+
+
+def test_hints_are_kept_apart_from_verdicts(outcomes: OutcomeStore) -> None:
+    """In the same hour, of the same kind and tier; both are forgotten and counted as gone."""
+    hints = FAST._replace(hint=True)
+    outcomes.add({FAST: OutcomeCounts(1, 2, 1.5), hints: OutcomeCounts(30, 0, 29.4)}, at=10 * HOUR)
+    outcomes.add({hints: OutcomeCounts(1, 3, 3.6)}, at=10 * HOUR)
+
+    spans = outcomes.spans()
+
+    assert spans[FAST] == [OutcomeCounts(1, 2, 1.5)]
+    assert spans[hints] == [OutcomeCounts(31, 3, pytest.approx(33.0))]
+    assert outcomes.forget() == 37
+    assert outcomes.spans() == {}
+
+
+def test_what_was_counted_before_hints_were_kept_apart_promises_nothing(state_url: str) -> None:
+    """A database of an earlier release: of its counts nobody can tell whether they were more than hints."""
+    database = Database(state_url)
+    OutcomeStore(database).add({FAST: OutcomeCounts(300, 0, 200.0)}, at=10 * HOUR)
+    database.dispose()
+    for statement in (
+        *(f"ALTER TABLE neuronode_outcome DROP COLUMN hint_{name}" for name in ("good", "bad", "expected")),
+        "DROP TABLE neuronode_outcome_reset",
+        "UPDATE neuronode_version SET version_num = '0014'",
+    ):
+        tamper(state_url, statement)
+
+    database = Database(state_url)
+    migrated = OutcomeStore(database).spans()
+    database.dispose()
+
+    assert {of: counts for of, counts in migrated.items() if counts[0].total} == {
+        FAST._replace(hint=True): [OutcomeCounts(300, 0, 200.0)]
+    }
 
 
 def test_what_learning_diverted_adds_up_and_is_forgotten(outcomes: OutcomeStore) -> None:
@@ -52,7 +88,7 @@ def test_what_learning_diverted_adds_up_and_is_forgotten(outcomes: OutcomeStore)
     outcomes.add({FAST: OutcomeCounts(1)}, at=90 * HOUR, diverted={tried: DivertedCounts(1)})
 
     assert outcomes.diverted() == {tried: DivertedCounts(4, 2, 0.25, 0.3125), learned: DivertedCounts(1)}
-    outcomes.forget(before=50 * HOUR)
+    outcomes.purge(50 * HOUR)
     assert outcomes.diverted() == {tried: DivertedCounts(1)}
     outcomes.forget()
     assert outcomes.diverted() == {}
@@ -65,7 +101,30 @@ def test_workers_that_add_at_once_lose_nothing(outcomes: OutcomeStore) -> None:
         for one in adding:
             one.result()
 
-    assert outcomes.read().counts()[KIND, Tier.FAST] == OutcomeCounts(24, 24, 12.0)
+    assert known(outcomes.spans()).counts()[KIND, Tier.FAST] == OutcomeCounts(24, 24, 12.0)
+
+
+def test_what_was_heard_before_all_was_forgotten_is_not_added(outcomes: OutcomeStore) -> None:
+    """Whoever heard it says how often all had been forgotten by then."""
+    before = outcomes.resets()
+    outcomes.add({FAST: OutcomeCounts(1)}, at=HOUR, resets=before)
+    assert outcomes.forget() == 1
+
+    outcomes.add({FAST: OutcomeCounts(1)}, at=HOUR, resets=before)
+    outcomes.add({FAST: OutcomeCounts(0, 1)}, at=HOUR, resets=outcomes.resets())
+
+    assert known(outcomes.spans()).counts() == {(KIND, Tier.FAST): OutcomeCounts(0, 1)}
+
+
+def test_spans_of_some_hours_are_those_hours(outcomes: OutcomeStore) -> None:
+    """The newest first; together they are all."""
+    for hour in range(4):
+        outcomes.add({FAST: OutcomeCounts(hour + 1)}, at=hour * HOUR)
+
+    recent, older = outcomes.spans(since=2 * HOUR), outcomes.spans(before=2 * HOUR)
+
+    assert [[each.good for each in spans[FAST]] for spans in (recent, older)] == [[4, 3], [2, 1]]
+    assert known(recent, older).counts() == known(outcomes.spans()).counts()
 
 
 def test_the_newest_count_and_all_can_be_forgotten(outcomes: OutcomeStore) -> None:
@@ -73,7 +132,7 @@ def test_the_newest_count_and_all_can_be_forgotten(outcomes: OutcomeStore) -> No
     outcomes.add({FAST: OutcomeCounts(1000, 0, 500)}, at=HOUR)
     outcomes.add({FAST: OutcomeCounts(0, int(MOST), 150)}, at=50 * HOUR)
 
-    assert outcomes.read().counts()[KIND, Tier.FAST] == OutcomeCounts(0, MOST, 150)
-    assert outcomes.forget(before=10 * HOUR) == 1000
+    assert known(outcomes.spans()).counts()[KIND, Tier.FAST] == OutcomeCounts(0, MOST, 150)
+    outcomes.purge(10 * HOUR)
     assert outcomes.forget() == MOST
-    assert outcomes.read().counts() == {}
+    assert known(outcomes.spans()).counts() == {}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
 
-from neuronode_router.auto.shared_sessions import CHANNEL, SharedSessions
+from neuronode_router.auto.shared_sessions import CHANNEL, FRESH_SECONDS, SharedSessions
 from neuronode_router.domain.decisions import Reason
 from neuronode_router.domain.names import Tier
 from neuronode_router.redis import channel
@@ -21,6 +22,14 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.servers
 
 HELD = Held(Tier.COMPLEX, "large")
+
+
+SENT = ["another worker", 1]
+
+
+def content_of(*ways: object, sent: list[object] | None = None) -> bytes:
+    """Return a message of the right form, without its hash."""
+    return json.dumps([sent or [*SENT, time.time()], ways, []]).encode()
 
 
 def shared(server: RedisServer, secret: bytes) -> SharedSessions:
@@ -73,8 +82,9 @@ async def test_another_worker_knows_the_conversation(
 @pytest.mark.parametrize(
     "message",
     [
-        *(b"", b"\xff", b"[]", b"{}", b"[[1,2,3,4],[]]", b'[[["zz","fast","g",null]],[]]'),
-        *(b'[[["ab","huge","g",null]],[]]', b'[[],[["ab",{}]]]', b'[["ab","fast","g",null]]'),
+        *(b"", b"\xff", b"[]", b"{}", b"[[1,2,3,4],[]]", b'[[["ab","fast","g",null]],[]]'),
+        *(b'[["a",1,1.5],[["ab","huge","g",null]],[]]', b'[["a",1,1.5],[],[["ab",{}]]]'),
+        *(content_of(["zz", "fast", "g", None]), content_of(["ab", "fast", "g", None], sent=["a", 1])),
     ],
 )
 async def test_nonsense_on_the_channel_is_ignored(
@@ -98,7 +108,7 @@ async def test_who_does_not_know_the_secret_moves_no_conversation(
     """A message of the right form, from somebody who may write to Redis."""
     first, second = workers
     stranger = shared(redis_server, b"guessed")
-    content = json.dumps([[[b"k".hex(), "complex", "elsewhere", None]], []]).encode()
+    content = content_of([b"k".hex(), "complex", "elsewhere", None])
     forged = {
         "none": content,
         "of another secret": stranger._mac(content) + content,
@@ -113,6 +123,53 @@ async def test_who_does_not_know_the_secret_moves_no_conversation(
     await eventually(lambda: second.held(b"later") == HELD)
 
     assert first.held(b"k") == second.held(b"k") == HELD
+
+
+@pytest.mark.parametrize("how", ["again", "before the newest", "too late"])
+async def test_a_message_that_is_sent_again_moves_no_conversation(
+    workers: tuple[SharedSessions, SharedSessions], redis_server: RedisServer, how: str
+) -> None:
+    """Who may write to Redis may also read it, and repeat what a worker has said."""
+    first, second = workers
+    way = [b"k".hex(), "fast", "elsewhere", None]
+    sent = {
+        "again": ["w", 7, time.time()],
+        "before the newest": ["w", 6, time.time()],
+        "too late": ["new", 1, time.time() - FRESH_SECONDS - 10],
+    }[how]
+    async with Redis.from_url(redis_server.url) as client:
+        for content in (
+            content_of([b"known".hex(), "fast", "g", None], sent=["w", 7, time.time()]),
+            content_of(way, sent=sent),
+            content_of([b"later".hex(), "fast", "g", None], sent=["w", 8, time.time()]),
+        ):
+            await client.publish(CHANNEL, first._mac(content) + content)
+
+    await eventually(lambda: all(worker.held(b"later") for worker in workers))
+    assert (second.held(b"known"), second.held(b"k")) == (Held(Tier.FAST, "g"), None)
+
+
+async def test_no_fault_of_ours_ends_the_sharing(
+    workers: tuple[SharedSessions, SharedSessions], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever telling or hearing raises once: the next news are told and heard."""
+    first, second = workers
+
+    def broken(*_: object) -> bytes:
+        raise KeyError("nobody foresaw it")
+
+    with monkeypatch.context() as one:
+        one.setattr(first, "_mac", broken)
+        first.hold(b"lost", HELD)
+        await eventually(lambda: first._failures.total)
+    with monkeypatch.context() as other:
+        other.setattr(second, "_is_new", broken)
+        first.hold(b"unheard", HELD)
+        await eventually(lambda: not second.connected)
+    await eventually(lambda: second.connected)
+
+    first.hold(b"k", HELD)
+    await eventually(lambda: second.held(b"k") == HELD)
 
 
 async def test_without_redis_a_worker_keeps_its_own(redis_server: RedisServer) -> None:

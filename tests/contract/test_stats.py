@@ -66,6 +66,23 @@ class TestEveryForm:
         assert (found.recent.requests, found.recent.errors, found.in_flight) == (11, 1, 1)
         assert found.recent.total.p95_ms == pytest.approx(4000, rel=0.05)
 
+    async def test_a_fault_of_ours_is_not_the_end(
+        self, statistics: Statistics, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A round that fails, for whatever reason, is followed by others."""
+        rounds: list[int] = []
+
+        def broken() -> None:
+            rounds.append(1)
+            raise KeyError("nobody foresaw it")
+
+        with monkeypatch.context() as faulty:
+            faulty.setattr(statistics.recorder, "forget_lost", broken)
+            await eventually(lambda: len(rounds) > 1)
+        count(statistics, FAST, 3)
+
+        await eventually(lambda: answers(statistics) == 3)
+
     async def test_depth_is_current_between_snapshots(self, statistics: Statistics) -> None:
         """What this process has in flight needs no exchange to be seen."""
         statistics.recorder.begin("attempt", "a")
@@ -278,6 +295,21 @@ class TestRedisFaults:
         redis_server.start()
 
         await eventually(lambda: answers(a) == answers(b) == 15)
+
+    async def test_a_fault_of_ours(self, pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What nobody foresaw in an exchange: the mode says so, the own figures go on, and sharing comes back."""
+        a, b = pair
+
+        async def broken(_: object) -> None:
+            raise KeyError("nobody foresaw it")
+
+        with monkeypatch.context() as faulty:
+            faulty.setattr(a._exchange, "run", broken)
+            await eventually(lambda: a.mode == "redis (down)")
+            count(a, FAST, 3)
+            await eventually(lambda: answers(a) == 3)
+
+        await eventually(lambda: a.mode == "redis" and answers(b) == 3)
 
     async def test_flushed(self, pair: Pair, raw: redis.Redis) -> None:
         """After FLUSHALL every sample is back, exactly once."""

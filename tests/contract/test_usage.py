@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -67,20 +68,20 @@ def test_what_caches_answered_is_summed_by_where_it_went(books: UsageStore) -> N
     """Of the time that is asked for, whoever asked and whichever deployment answered."""
     early = finished(at=NOW - HOUR, prompt_tokens=7, cached_tokens=7)
     same = [finished(team=team, prompt_tokens=10, cached_tokens=4) for team in ("a", "b")]
-    other = finished(task="auto", tier="fast", prompt_tokens=5)
+    other = finished(task="summary", tier="fast", prompt_tokens=5)
     assert books.add("w", batch_of(1, [early, *same, other]), at=NOW)
 
     found = {(key.task, key.tier): sums for (_, key), sums in books.cached(NOW - MINUTE).items()}
 
     assert {name: (sums.prompt_tokens, sums.cached_tokens) for name, sums in found.items()} == {
         ("chat", ""): (20, 8),
-        ("auto", "fast"): (5, 0),
+        ("summary", "fast"): (5, 0),
     }
 
 
 def test_what_is_added_is_read_again(books: UsageStore) -> None:
     """Every name and number of a row survives the store, histograms included."""
-    one = finished(tier="fast", task="auto", first_token_ms=12.0, cached_tokens=5, images=True)
+    one = finished(tier="fast", first_token_ms=12.0, cached_tokens=5, images=True)
     batch = batch_of(1, [one, one, finished(team="b")])
 
     assert books.add("w", batch, at=NOW)
@@ -96,6 +97,7 @@ def test_rows_of_an_older_release_survive(make_store: MakeStore, state_url: str)
     for statement in (
         "ALTER TABLE neuronode_usage RENAME COLUMN chosen_group TO requested",
         "ALTER TABLE neuronode_usage RENAME COLUMN served_group TO served",
+        "DROP TABLE neuronode_outcome_reset",
         "DROP TABLE neuronode_rollout_outcome",
         "ALTER TABLE neuronode_usage DROP COLUMN location",
         "DROP TABLE neuronode_outcome",
@@ -142,6 +144,21 @@ def test_a_batch_counts_once(books: UsageStore) -> None:
     assert not books.add("w", batch_of(1, [finished()]), at=NOW)
     assert books.add("w", batch_of(2, [finished()]), at=NOW)
     assert total(books.collect(ALWAYS)).requests == 2
+
+
+@pytest.mark.parametrize("broken", [{"prompt_tokens": 10**19}, {"chosen_group": "half a pair: \ud800"}])
+async def test_a_batch_that_no_row_can_hold_keeps_nothing_back(
+    books: UsageStore, broken: dict[str, Any]
+) -> None:
+    """It is given up and counted as lost; what comes after it is kept, and the store being away loses nothing."""
+    buffer = UsageBuffer()
+    writer = UsageWriter(buffer=buffer, store=books, worker="w", clock=lambda: NOW, days=90)
+    for one in (finished(**broken), finished()):
+        buffer.count(one)
+        await writer.flush()
+
+    assert total(books.collect(ALWAYS)).requests == 1
+    assert buffer.uncounted == 1
 
 
 def test_workers_add_up(make_store: MakeStore) -> None:

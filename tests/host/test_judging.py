@@ -99,7 +99,7 @@ class Bench:
         self.offered.append(comparison)
         DecisionRecorder.judged(cast(DecisionRecorder, self), comparison, enough)
 
-    def answered(self, call_id: str) -> None:
+    def answered(self, call_id: str, *, caller: str) -> None:
         """Hear of an answer."""
 
     async def ask_by(self, wire: str, *, group: str, stream: bool, **body: Any) -> None:

@@ -33,7 +33,7 @@ class Heard:
         self.outcomes: list[tuple[str, FeedbackOutcome, tuple[str, ...]]] = []
         self.answers: list[str] = []
 
-    def answered(self, call_id: str) -> None:
+    def answered(self, call_id: str, *, caller: str) -> None:
         self.answers.append(call_id)
 
     def outcome(self, call_id: str, kind: FeedbackOutcome, *, callers: tuple[str, ...]) -> None:

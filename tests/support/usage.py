@@ -63,8 +63,9 @@ def finished(**changes: Any) -> FinishedRequest:
 
 
 def _request(draw: Any) -> FinishedRequest:
-    task = draw(st.sampled_from([*TASKS, "auto"]))
-    tier = draw(st.sampled_from(TIERS)) if task == "auto" else ""
+    task = draw(st.sampled_from([*TASKS, ""]))
+    auto = not task or draw(st.booleans())  # then the task is what it was classified as, or nothing was
+    tier = draw(st.sampled_from(TIERS)) if auto else ""
     group = f"{tier or task}_premium"
     outcome = draw(
         st.sampled_from(

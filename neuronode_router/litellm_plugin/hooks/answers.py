@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from neuronode_router.litellm_plugin.hooks.usage_reading import read_usage, usage_of_answer
+from neuronode_router.litellm_plugin.hooks.usage_reading import dollars_of, read_usage, usage_of_answer
 from neuronode_router.shadows.mirror import FullAnswer
 from neuronode_router.shadows.pairs import AnswerFacts
 from neuronode_router.tasks.agreement import Said, refuses
@@ -39,8 +39,7 @@ class EndedCall:
         if payload is not None:
             return read_usage(payload, self.kwargs.get("litellm_params") or {}).cost
         # Of some streams LiteLLM tells before its payload is made.
-        cost = self.kwargs.get("response_cost")
-        return cost if isinstance(cost, float) and cost > 0 else usage_of_answer(self.response).cost
+        return dollars_of(self.kwargs.get("response_cost")) or usage_of_answer(self.response).cost
 
 
 def full_answer(call: EndedCall, *, form: Mapping[str, Any] | None, limited: bool) -> FullAnswer | None:

@@ -101,7 +101,7 @@ class OutcomeHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
             if whose is None or not self._as_chosen(mark, request):
                 return
             call_id, caller = whose
-            self._recorder.answered(call_id)
+            self._recorder.answered(call_id, caller=caller)
             self._count_diverted(mark, kwargs, request)
             choice = _choice(response_obj)
             right = None if choice is None else _form(kwargs, choice)

@@ -11,10 +11,14 @@ from typing import Any
 
 from neuronode_router.errors import DoesNotFit, HoldsPersonalData, LeavesResidency, NeuronodeError, NotAllowed
 from neuronode_router.litellm_plugin.hooks.request_metadata import BUCKETS
+from neuronode_router.stats.evidence import MOST_TOKENS
 from neuronode_router.usage.finished import MAX_NAME, RequestOutcome
 
 ATTEMPTED = "x-litellm-attempted-fallbacks"
 """LiteLLM's header of an answer."""
+
+MOST_DOLLARS = 10_000.0
+"""More than one request can cost: what lies beyond, or is no number, is an error of measurement."""
 
 CLIENT_LEFT = "499"
 """LiteLLM's error code for a client that disconnected in mid-stream."""
@@ -95,9 +99,9 @@ def read_usage(payload: Mapping[str, Any] | None, request: Mapping[str, Any]) ->
         outcome=outcome,
         deployment=payload["model_id"] or "",
         group=payload["model_group"] or "",
-        prompt_tokens=payload["prompt_tokens"] or 0,
-        completion_tokens=payload["completion_tokens"] or 0,
-        cached_tokens=prompt.get("cached_tokens") or 0,
+        prompt_tokens=tokens_of(payload["prompt_tokens"]),
+        completion_tokens=tokens_of(payload["completion_tokens"]),
+        cached_tokens=tokens_of(prompt.get("cached_tokens")),
         cost=cost,
         output_cost=output_cost,
         latency_ms=_milliseconds(arrival, payload["endTime"]) if answered else None,
@@ -113,15 +117,22 @@ def read_usage(payload: Mapping[str, Any] | None, request: Mapping[str, Any]) ->
 def usage_of_answer(answer: object) -> Usage:
     """Return what an answer itself says, where LiteLLM logs nothing of it. Never raises."""
     hidden, tokens = _of(answer, "_hidden_params"), _of(answer, "usage")
-    counts = (_of(tokens, "prompt_tokens"), _of(tokens, "completion_tokens"))
-    prompt, completion = (count if isinstance(count, int) else 0 for count in counts)
-    cost = _of(hidden, "response_cost")
     return Usage(
         deployment=str(_of(hidden, "model_id") or ""),
-        prompt_tokens=prompt,
-        completion_tokens=completion,
-        cost=float(cost) if isinstance(cost, int | float) and cost > 0 else None,
+        prompt_tokens=tokens_of(_of(tokens, "prompt_tokens")),
+        completion_tokens=tokens_of(_of(tokens, "completion_tokens")),
+        cost=dollars_of(_of(hidden, "response_cost")) or None,
     )
+
+
+def tokens_of(value: object) -> int:
+    """Return a count of tokens as providers tell it: 0 for what is none, and no more than can be. Never raises."""
+    return min(max(0, value), MOST_TOKENS) if isinstance(value, int) else 0
+
+
+def dollars_of(value: object) -> float:
+    """Return a cost as LiteLLM tells it: 0 for what is none, or more than one request can cost. Never raises."""
+    return float(value) if isinstance(value, int | float) and 0 < value <= MOST_DOLLARS else 0.0
 
 
 def outcome_of(error: object) -> RequestOutcome:
@@ -155,11 +166,12 @@ def _good_end(payload: Mapping[str, Any]) -> RequestOutcome:
 
 def _cost(payload: Mapping[str, Any], request: Mapping[str, Any]) -> tuple[float | None, float]:
     """Return US dollars, and those of the answer's tokens. LiteLLM says 0.0 for what has no price: that is None."""
-    cost = payload["response_cost"] or 0.0
+    said = payload["response_cost"]
+    cost = dollars_of(said)
     breakdown = payload["cost_breakdown"] or {}
     if cost > 0:
-        return cost, min(cost, breakdown.get("output_cost") or 0.0)
-    if breakdown.get("total_cost") or _declared_free(request):
+        return cost, min(cost, dollars_of(breakdown.get("output_cost")))
+    if not said and (breakdown.get("total_cost") or _declared_free(request)):
         return 0.0, 0.0  # from LiteLLM's cache, or free by the operator's word
     return None, 0.0
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from neuronode_router.litellm_plugin.hooks.attempts import unmeasured
-from neuronode_router.litellm_plugin.hooks.usage_reading import outcome_of
+from neuronode_router.litellm_plugin.hooks.usage_reading import dollars_of, outcome_of
 from neuronode_router.proof.probes import MAX_TOKENS, Probe, ProbeAnswer, ProbeReason
 from neuronode_router.proof.runner import ProbeFailed
 from neuronode_router.routing.inventory import Inventory
@@ -94,7 +94,7 @@ async def ask_group(
 
 def cost_of(response: Any) -> float | None:
     """Return US dollars; None for what has no price, of which LiteLLM says 0.0."""
-    return (getattr(response, "_hidden_params", None) or {}).get("response_cost") or None
+    return dollars_of((getattr(response, "_hidden_params", None) or {}).get("response_cost")) or None
 
 
 def _answer(response: Any) -> ProbeAnswer:

@@ -108,7 +108,7 @@ async def test_only_the_same_again_in_a_conversation_that_went_on_is_not_good(
         body = {"litellm_call_id": f"call-{number}", **request.body}
         worker.send(request.messages, caller=request.caller, **body)
         if request.answered:
-            recorder.answered(f"call-{number}")
+            recorder.answered(f"call-{number}", caller=request.caller.identity)
     recorder.start()
     recorder.stop()
     await outcomes.refresh()

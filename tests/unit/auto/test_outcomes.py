@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from neuronode_router.access import Principal, Role
 from neuronode_router.auto.comparison import Comparison
 from neuronode_router.auto.diverted import DivertedOf
 from neuronode_router.auto.learning import Learning
-from neuronode_router.auto.outcome_store import OutcomeOf, OutcomeStore
+from neuronode_router.auto.outcome_store import HOUR, OutcomeOf, OutcomeStore, Spans
 from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.auto.router import Caller
 from neuronode_router.background import Failures
@@ -20,7 +21,7 @@ from neuronode_router.classifier.history import FeedbackOutcome, History, Sign
 from neuronode_router.classifier.observed import scheme
 from neuronode_router.domain.decisions import Step
 from neuronode_router.domain.names import Tier
-from neuronode_router.errors import SettingsError, StoreUnavailable
+from neuronode_router.errors import CommitUnknown, SettingsError, StoreUnavailable
 from neuronode_router.routing.sufficiency import OutcomeCounts, RequestKind, Sufficiency, suffices
 from neuronode_router.settings import Settings
 from neuronode_router.storage.database import Database
@@ -155,6 +156,91 @@ async def test_what_could_not_be_shared_is_shared_later(
     ]
 
 
+@pytest.mark.parametrize("fails_in", ["resets", "purge", "spans"])
+async def test_an_outcome_is_counted_once_whatever_fails_beside_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch, fails_in: str
+) -> None:
+    """Each other step of a refresh may fail before or after it was added."""
+    store = OutcomeStore(database)
+    outcomes = Outcomes(store)
+    outcomes.saw(OutcomeOf(KIND, Tier.FAST), good=True, expected=0.5)
+
+    def away(*_: object, **__: object) -> None:
+        raise StoreUnavailable("away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store, fails_in, away)
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                await outcomes.refresh()
+    await outcomes.refresh()
+
+    assert outcomes.known.counts()[KIND, Tier.FAST] == OutcomeCounts(1, 0, 0.5)
+
+
+async def test_an_outcome_whose_commit_is_unknown_is_not_added_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be in force: one less is better than one twice."""
+    store = OutcomeStore(database)
+    outcomes = Outcomes(store)
+    outcomes.saw(OutcomeOf(KIND, Tier.FAST), good=True, expected=0.5)
+    add = store.add
+
+    def unanswered(*arguments: Any, **named: Any) -> None:
+        add(*arguments, **named)
+        raise CommitUnknown("gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "add", unanswered)
+        with pytest.raises(CommitUnknown):
+            await outcomes.refresh()
+    await outcomes.refresh()
+
+    assert outcomes.known.counts()[KIND, Tier.FAST] == OutcomeCounts(1, 0, 0.5)
+
+
+async def test_what_others_had_heard_does_not_come_back(database: Database) -> None:
+    """What a worker heard before another one forgot everything is dropped; what it hears after that counts."""
+    first, second = Outcomes(OutcomeStore(database)), Outcomes(OutcomeStore(database))
+    for worker in (first, second):
+        await worker.refresh()
+        worker.saw(OutcomeOf(KIND, Tier.FAST), good=True, expected=0.5)
+
+    await first.forget()
+    await second.refresh()
+    second.saw(OutcomeOf(KIND, Tier.FAST), good=False, expected=0.5)
+    await second.refresh()
+    await first.refresh()
+
+    assert first.known.counts() == second.known.counts() == {(KIND, Tier.FAST): OutcomeCounts(0, 1, 0.5)}
+
+
+async def test_what_is_old_is_read_once_an_hour(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In between only the newest hours are; what others count in these is known at the next refresh all the same."""
+    now = 100.5 * HOUR
+    store, others = OutcomeStore(database), OutcomeStore(database)
+    outcomes = Outcomes(store, clock=lambda: now)
+    read, asked = store.spans, []
+
+    def spans(**hours: int) -> Spans:
+        asked.append(hours)
+        return read(**hours)
+
+    monkeypatch.setattr(store, "spans", spans)
+    others.add({OutcomeOf(KIND, Tier.FAST): OutcomeCounts(1)}, at=20 * HOUR)
+    for _ in range(3):
+        others.add({OutcomeOf(KIND, Tier.FAST): OutcomeCounts(0, 1)}, at=now)
+        await outcomes.refresh()
+    assert outcomes.known.counts()[KIND, Tier.FAST] == OutcomeCounts(1, 3)
+    now += HOUR
+    await outcomes.refresh()
+
+    old, new = [{"before": 99 * HOUR}], [{"since": 99 * HOUR}]
+    assert asked == old + 3 * new + [{"before": 100 * HOUR}, {"since": 100 * HOUR}]
+    assert outcomes.known.counts()[KIND, Tier.FAST] == OutcomeCounts(1, 3)
+
+
 def learner(state_dir: Path, database: Database) -> tuple[Outcomes, Learning, Worker]:
     """Return a worker whose started learning counts outcomes."""
     given = {"NEURONODE_STATE_DIR": str(state_dir), "NEURONODE_HISTORY": "on", "NEURONODE_OUTCOMES": "on"}
@@ -172,23 +258,36 @@ WRONG, RIGHT = FeedbackOutcome.WRONG, FeedbackOutcome.RIGHT
 
 
 @pytest.mark.parametrize(
-    ("signs", "counted"),
+    ("signs", "answerer", "counted"),
     [
-        ([Sign(RIGHT)], (1, 0)),
-        ([Sign(WRONG, tier=Tier.COMPLEX)], (0, 1)),
-        ([Sign(WRONG, tier=Tier.FAST)], (1, 0)),
-        ([Sign(WRONG, label="extraction")], (0, 0)),
-        ([Sign(WRONG, tier=Tier.COMPLEX), Sign(WRONG, tier=Tier.COMPLEX), Sign(RIGHT)], (0, 1)),
+        ([Sign(RIGHT)], "me", (1, 0)),
+        ([Sign(RIGHT)], None, (0, 0)),
+        ([Sign(RIGHT)], "another with the same call id", (0, 0)),
+        ([Sign(WRONG, tier=Tier.COMPLEX)], "me", (0, 1)),
+        ([Sign(WRONG, tier=Tier.COMPLEX)], None, (0, 1)),
+        ([Sign(WRONG, tier=Tier.FAST)], "me", (1, 0)),
+        ([Sign(WRONG, label="extraction")], "me", (0, 0)),
+        ([Sign(WRONG, tier=Tier.COMPLEX), Sign(WRONG, tier=Tier.COMPLEX), Sign(RIGHT)], "me", (0, 1)),
     ],
 )
-async def test_a_verdict_counts_once_for_the_tier_that_answered(
-    tmp_path: Path, database: Database, signs: list[Sign], counted: tuple[int, int]
+async def test_a_verdict_counts_once_for_the_tier_that_was_chosen(
+    tmp_path: Path,
+    database: Database,
+    signs: list[Sign],
+    answerer: str | None,
+    counted: tuple[int, int],
 ) -> None:
-    """A heavier tier would have been right: this one did not suffice. A wrong task says nothing of the tier."""
+    """A heavier tier would have been right: this one did not suffice. A wrong task says nothing of the tier, and the
+    right answer of a fallback neither.
+    """
     outcomes, learning, worker = learner(tmp_path, database)
+    assert learning.recorder is not None
 
     worker.ask(SUMMARY, litellm_call_id="call-1")
-    await eventually(lambda: learning._history.find("call-1"))
+    if answerer is not None:
+        learning.recorder.answered("call-1", caller=answerer)
+    worker.ask(SUMMARY, litellm_call_id="call-2")
+    await eventually(lambda: learning._history.find("call-2"))
     for sign in signs:
         await learning.judge("call-1", sign, by=ADMIN, key_hash="")
     await outcomes.refresh()
@@ -201,7 +300,7 @@ async def test_a_verdict_counts_once_for_the_tier_that_answered(
 async def test_what_an_answers_form_shows_is_held_against_what_forms_show(
     tmp_path: Path, database: Database
 ) -> None:
-    """Answers of the right form move nothing much; one in five of a wrong form diverts requests away."""
+    """One in five of a wrong form diverts requests of the kind away, and of no other kind."""
     outcomes, learning, worker = learner(tmp_path, database)
     assert learning.recorder is not None
 
@@ -215,6 +314,7 @@ async def test_what_an_answers_form_shows_is_held_against_what_forms_show(
 
     assert outcomes.known.counts()[KIND, Tier.MEDIUM] == OutcomeCounts(40, 10, pytest.approx(49))
     assert outcomes.known.shift(KIND, Tier.MEDIUM) < -1
+    assert outcomes.known.shift(RequestKind("balanced", "rag"), Tier.MEDIUM) == 0
 
 
 async def test_the_judges_verdict_is_held_against_the_text_and_kept_as_a_lesson(

@@ -126,6 +126,30 @@ def test_a_session_keeps_its_tier_where_the_profile_says_so() -> None:
     assert loose.ask(SENTIMENT, caller=caller).decision.group == "small"
 
 
+@pytest.mark.parametrize("stickiness", [Stickiness.TIER, Stickiness.DEPLOYMENT])
+def test_no_single_request_moves_a_session(stickiness: Stickiness) -> None:
+    """Neither one that load has led elsewhere, nor one that names its tier, with its tool loop; wherever they come."""
+    caller, worker = Caller("me", session="s1"), Worker(stickiness=stickiness)
+    asked = {"role": "user", "content": SENTIMENT}
+    loop = [asked, {"role": "assistant", "tool_calls": [{}]}, {"role": "tool", "content": "42"}]
+
+    assert worker.ask(SENTIMENT, name="auto:fast", caller=caller).decision.group == "small"
+    worker.health["large"] = Health.SLOW
+    moved = worker.ask(STRATEGY, caller=caller)
+    worker.router.answered(moved.sessions, "middle-1")
+    worker.health.clear()
+    back = worker.ask(SENTIMENT, caller=caller)
+    worker.router.answered(back.sessions, "large-1")
+    worker.send([asked], name="auto:fast", tools=TOOLS, caller=caller)
+    looped = worker.send(loop, tools=TOOLS, caller=caller)
+    worker.router.answered(looped.sessions, "small-1")
+    again = worker.ask(SENTIMENT, caller=caller)
+
+    assert (moved.decision.group, looped.decision.group) == ("middle", "small")
+    assert (back.decision.group, again.decision.group) == ("large", "large")
+    assert again.decision.keep == ("large-1" if stickiness is Stickiness.DEPLOYMENT else None)
+
+
 def test_a_session_keeps_the_deployment_that_answered() -> None:
     """What answered is remembered, and kept while it is well."""
     worker = Worker(stickiness=Stickiness.DEPLOYMENT)

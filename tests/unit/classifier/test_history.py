@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from neuronode_router.classifier import Layer, excerpt, lexicon
-from neuronode_router.classifier.history import Counts, Entry, FeedbackOutcome, History, Sign
+from neuronode_router.classifier.history import MOST_FOUND, Counts, Entry, FeedbackOutcome, History, Sign
 from neuronode_router.classifier.observed import observe
 from neuronode_router.domain.names import Tier
 from neuronode_router.errors import HistoryUnavailable
@@ -62,6 +62,17 @@ def test_a_repeated_call_id_names_several_decisions(history: History) -> None:
     history.add([ENTRY, replace(ENTRY, caller="other")])
 
     assert [entry.caller for _, entry in history.find("call-1")] == ["other", "app"]
+
+
+def test_a_call_id_that_comes_again_and_again_costs_no_more(history: History) -> None:
+    """Of whoever asks, and only as many as are asked for: a client may give one id to all of its calls."""
+    history.add([ENTRY, replace(ENTRY, tier=Tier.FAST), *[replace(ENTRY, caller="other")] * (MOST_FOUND + 1)])
+
+    assert len(history.find("call-1")) == MOST_FOUND
+    ((_, newest),) = history.find("call-1", callers=("nobody", "app"), limit=1)
+    assert (newest.caller, newest.tier) == ("app", Tier.FAST)
+    assert history.find("call-1", callers=("nobody",)) == []
+    assert history.find("call-1", callers=()) == []
 
 
 def test_of_one_givers_feedback_the_last_counts(history: History) -> None:

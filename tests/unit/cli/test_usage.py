@@ -57,7 +57,8 @@ class Counted:
     ) -> Report:
         """Report on all of them."""
         self.asked.append((since, until))
-        return report(rows(*REQUESTS), {}, span=TimeSpan(int(NOW) - DAY, int(NOW) + 60), by=by, step=step)
+        span = TimeSpan(int(NOW) - DAY, int(NOW) + 60)
+        return report(rows(*REQUESTS), {}, span=span, earlier=span.before, by=by, step=step)
 
     async def whereabouts(
         self, since: float, until: float, *, is_within: Callable[[str], bool], team: str | None
@@ -72,7 +73,7 @@ class Counted:
         found = rows(*REQUESTS)
         prices = Prices(found, lambda group: None if group == "summary_balanced" else Price(1e-7, 2e-7))
         span = TimeSpan(int(NOW) - 2 * DAY, int(NOW))
-        return forecast(found, candidate, span=span, prices=prices, notes={})
+        return forecast(found, candidate, span=span, prices=prices, notes={}, profiles={})
 
     async def explain(self, call_id: str, profiles: Mapping[str, Profile]) -> None:
         """Nothing is remembered."""

@@ -7,8 +7,16 @@ from typing import Any
 import httpx
 import pytest
 
-from neuronode_router.litellm_plugin.hooks.usage_reading import Usage, call_id, outcome_of, read_usage
+from neuronode_router.litellm_plugin.hooks.usage_reading import (
+    Usage,
+    call_id,
+    outcome_of,
+    read_usage,
+    usage_of_answer,
+)
 from neuronode_router.usage.finished import RequestOutcome
+from neuronode_router.usage.sums import ADDED, Sums
+from tests.support.usage import finished
 
 PAYLOAD: dict[str, Any] = {
     "model_id": "d-1",
@@ -25,6 +33,7 @@ PAYLOAD: dict[str, Any] = {
     "error_information": None,
     "metadata": {"usage_object": {"prompt_tokens_details": {"cached_tokens": 4, "image_tokens": 2}}},
 }
+FIGURES = ("prompt_tokens", "completion_tokens", "cached_tokens", "cost", "output_cost")
 FREE = {"cost_breakdown": {"total_cost": 0.0}, "response_cost": 0.0}
 
 
@@ -41,6 +50,29 @@ def test_an_answer_is_read_in_full() -> None:
     assert (found.cost, found.output_cost) == (17e-6, 6e-6)
     assert (found.latency_ms, found.first_token_ms) == (2000.0, 750.0)
     assert (found.images, found.audio) == (True, False)
+
+
+ABSURD = [10**19, -1, float("nan"), float("inf"), -0.5, "11", True, None, []]
+
+
+@pytest.mark.parametrize("value", ABSURD)
+@pytest.mark.parametrize(
+    "name", ["prompt_tokens", "completion_tokens", "cached_tokens", "response_cost", "output_cost"]
+)
+def test_what_no_request_uses_is_not_counted(name: str, value: object) -> None:
+    """A provider may say anything: whatever it is, the sums can be kept and the other figures hold."""
+    places = {
+        "cached_tokens": {"metadata": {"usage_object": {"prompt_tokens_details": {name: value}}}},
+        "output_cost": {"cost_breakdown": {name: value}},
+    }
+
+    found = read(**places.get(name, {name: value}))
+    said = usage_of_answer({"usage": {name: value}, "_hidden_params": {name: value}, "model_id": "d-1"})
+
+    for usage in (found, said):
+        sums = Sums()
+        sums.add(finished(**{each: getattr(usage, each) for each in FIGURES}))
+        assert all(0 <= getattr(sums, each) < 2**62 for each in (*ADDED, "largest"))
 
 
 @pytest.mark.parametrize(
@@ -75,6 +107,7 @@ def test_how_an_answer_ended(changes: dict[str, Any], outcome: RequestOutcome) -
         ({"response_cost": 0.0, "cache_hit": True}, {}, 0.0),
         (FREE | {"cache_hit": True}, {}, None),
         ({"response_cost": None, "cost_breakdown": None}, {}, None),
+        ({"response_cost": float("inf")}, {"input_cost_per_token": 0}, None),
     ],
 )
 def test_no_price_is_none_and_free_is_zero(

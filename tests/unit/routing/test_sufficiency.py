@@ -82,6 +82,25 @@ def test_the_true_chance_is_found(given_chance: float, true_chance: float) -> No
     assert adjusted[0] == pytest.approx(true_chance, abs=0.08)
 
 
+@given(counts, st.floats(0.05, 0.95))
+def test_hints_never_raise_a_tier(hints: OutcomeCounts, chance: float) -> None:
+    """However many, and whatever was expected of them; with verdicts beside them, too."""
+    verdicts = {(KIND, Tier.FAST): OutcomeCounts(30, 10, 30)}
+    chances = (chance, 1 - chance, 0.0)
+
+    for beside in ({}, verdicts):
+        without, with_hints = Sufficiency(beside), Sufficiency(beside, {(KIND, Tier.FAST): hints})
+        assert with_hints.adjusted(KIND, chances)[0] <= without.adjusted(KIND, chances)[0] + 1e-9
+        assert with_hints.adjusted(OTHER, chances) == without.adjusted(OTHER, chances)
+
+
+def test_hints_lower_a_tier_whose_answers_fail_them() -> None:
+    """One in five of a wrong form, where one in fifty is usual."""
+    known = Sufficiency({}, {(KIND, Tier.FAST): OutcomeCounts(80, 20, 98)})
+
+    assert known.adjusted(KIND, CHANCES)[0] < 0.3
+
+
 def test_which_requests_were_sent_does_not_matter() -> None:
     """Easy ones go to the light tier more often: its good record among them says nothing about hard ones."""
     draw = random.Random(1)
@@ -104,10 +123,12 @@ def test_the_newest_outcomes_count() -> None:
 
 
 def test_a_tier_is_worth_a_try_until_enough_was_seen() -> None:
-    """Of the kind itself: what other kinds show is a guess."""
+    """Of the kind itself: what other kinds show is a guess. Hints say so little that it takes many of them."""
     known = seen(FEW, 0, 0.7)
 
     assert not known.is_open(KIND, Tier.FAST)
     assert known.is_open(KIND, Tier.MEDIUM)
     assert known.is_open(OTHER, Tier.FAST)
+    assert Sufficiency({}, {(KIND, Tier.FAST): OutcomeCounts(MOST - 1, 0, 0)}).is_open(KIND, Tier.FAST)
+    assert not Sufficiency({}, {(KIND, Tier.FAST): OutcomeCounts(MOST, 0, 0)}).is_open(KIND, Tier.FAST)
     assert [lighter(tier) for tier in TIERS] == [None, Tier.FAST, Tier.MEDIUM]

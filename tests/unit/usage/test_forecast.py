@@ -20,12 +20,13 @@ from neuronode_router.usage.periods import DAY, HOUR, MINUTE, TimeSpan
 from neuronode_router.usage.prices import Basis, Price, Prices
 from neuronode_router.usage.store import Rows
 from neuronode_router.usage.sums import NANO
-from neuronode_router.usage.targets import FitFinding, GroupNote, Violation, target
+from neuronode_router.usage.targets import FitFinding, GroupNote, Violation, asked_auto, target
 from tests.support.usage import COMPLETION_PRICE, NOW, PROMPT_PRICE, TASKS, TIERS, finished, profile, requests
 from tests.unit.usage.test_report import rows_of
 
 SPAN = TimeSpan(int(NOW) - 2 * DAY, int(NOW) + MINUTE)
 PREMIUM, CHEAP = profile("premium"), profile("cheap")
+PROFILES = {each.name: each for each in (PREMIUM, CHEAP)}
 NOTES: Mapping[str, GroupNote] = {
     **{f"{name}_{kind}": GroupNote() for name in (*TASKS, *TIERS) for kind in ("premium", "cheap")},
     **{f"spare_{tier}_cheap": GroupNote() for tier in TIERS},
@@ -38,7 +39,7 @@ def listed(group: str) -> Price | None:
 
 
 def replay(rows: Rows, candidate: Profile, notes: Mapping[str, GroupNote] = NOTES) -> Forecast:
-    return forecast(rows, candidate, span=SPAN, prices=Prices(rows, listed), notes=notes)
+    return forecast(rows, candidate, span=SPAN, prices=Prices(rows, listed), notes=notes, profiles=PROFILES)
 
 
 @given(st.lists(requests, max_size=60))
@@ -65,7 +66,7 @@ def test_what_caches_save_is_said_of_what_would_move(cached_price: float | None,
     def found(candidate: Profile) -> CacheLoss:
         rows = rows_of(moving)
         prices = Prices(rows, lambda _: price)
-        return forecast(rows, candidate, span=SPAN, prices=prices, notes=NOTES).caches
+        return forecast(rows, candidate, span=SPAN, prices=prices, notes=NOTES, profiles=PROFILES).caches
 
     assert found(CHEAP).share == pytest.approx(0.6)
     assert found(CHEAP).usd == (None if usd is None else pytest.approx(usd))
@@ -230,25 +231,51 @@ def test_a_group_that_can_hold_everything_is_no_finding() -> None:
         ({"task": "chat", "reason": Reason.PASSTHROUGH}, "chat_premium"),
         ({"task": "chat", "reason": Reason.BINDING}, "chat_premium"),
         ({"task": "chat", "reason": Reason.OVERRIDE_DENIED}, "chat_cheap"),
-        ({"task": "auto", "tier": "complex", "chosen_group": "complex_premium"}, "complex_cheap"),
-        ({"task": "auto", "tier": "complex", "chosen_group": "spare_complex_cheap"}, "spare_complex_cheap"),
-        ({"task": "auto:fast", "tier": "fast"}, "fast_cheap"),
-        ({"task": "auto"}, "medium_cheap"),
+        ({"task": "chat", "tier": "complex", "chosen_group": "complex_premium"}, "complex_cheap"),
+        ({"task": "chat", "tier": "complex", "chosen_group": "spare_complex_cheap"}, "spare_complex_cheap"),
+        ({"task": "rag", "tier": "fast", "chosen_group": "fast_premium"}, "fast_cheap"),
+        ({"task": "", "tier": "fast", "chosen_group": "fast_premium"}, "fast_cheap"),
+        ({"task": "", "chosen_group": "own"}, "own"),
         ({"task": "new"}, "chat_premium"),
     ],
 )
 def test_where_a_request_would_have_gone(names: dict[str, str], group: str) -> None:
     """Only what the active profile decided moves; classified requests keep their tier, and a group of it stays."""
-    assert target(finished(**names).key, CHEAP) == group
+    key = finished(**names).key
+
+    assert target(key, CHEAP, auto=asked_auto(key, PREMIUM)) == group
+
+
+def test_a_task_that_was_automatic_goes_where_the_other_profile_sends_it() -> None:
+    """A tier is no sign of `auto` where the profile that decided leaves the task to it; `auto` itself stays by tier."""
+    leaves = replace(PREMIUM, tasks={"chat": "auto", "extraction": "extraction_premium"})
+    chat, other = (finished(task=task, tier="fast").key for task in ("chat", "extraction"))
+
+    assert target(chat, CHEAP, auto=asked_auto(chat, leaves)) == "chat_cheap"
+    assert target(chat, leaves, auto=asked_auto(chat, leaves)) == "fast_premium"
+    assert target(other, CHEAP, auto=asked_auto(other, leaves)) == "fast_cheap"
+
+
+@pytest.mark.parametrize(
+    ("asked", "group"),
+    [("auto", "fast_cheap"), ("premium/auto:fast", "fast_cheap"), ("chat", "chat_cheap"), ("", "fast_cheap")],
+)
+def test_one_request_is_explained_by_what_it_asked_for(asked: str, group: str) -> None:
+    """Whatever it was classified as; where that was not kept, by its tier."""
+    request = finished(task="chat", tier="fast", asked=asked, chosen_group="fast_premium")
+
+    found = {one.profile: one for one in explain(request, PROFILES, Prices({}, listed)).alternatives}
+
+    assert found["cheap"].group == group
 
 
 def test_a_task_that_becomes_automatic_goes_to_the_uncertain_tier() -> None:
     """Nobody classified these requests, so the tier for uncertain ones is assumed; an empty ladder changes nothing."""
-    automatic = replace(CHEAP, tasks={"chat": "auto:complex", "extraction": "auto"}, uncertain=Tier.FAST)
+    automatic = replace(CHEAP, tasks={"chat": "auto"}, uncertain=Tier.FAST)
+    key = finished(task="chat").key
 
-    assert target(finished(task="chat").key, automatic) == "complex_cheap"
-    assert target(finished(task="extraction").key, automatic) == "fast_cheap"
-    assert target(finished(task="chat").key, replace(automatic, tiers={})) == "chat_premium"
+    assert target(key, automatic, auto=False) == "fast_cheap"
+    assert target(key, replace(automatic, tiers={}), auto=False) == "chat_premium"
 
 
 def test_the_days_are_those_of_the_record() -> None:

@@ -7,7 +7,17 @@ from hypothesis import strategies as st
 
 from neuronode_router.usage.buffer import UsageBuffer
 from neuronode_router.usage.finished import FinishedRequest, RequestOutcome
-from neuronode_router.usage.periods import DAY, HOUR, HOURS_KEPT, MINUTE, MINUTES_KEPT, TimeSpan, aligned
+from neuronode_router.usage.periods import (
+    DAY,
+    HOUR,
+    HOURS_KEPT,
+    MINUTE,
+    MINUTES_KEPT,
+    TimeSpan,
+    aligned,
+    before,
+    resolution,
+)
 from neuronode_router.usage.report import GROUPINGS, report
 from neuronode_router.usage.store import Rows
 from tests.support.usage import NOW, finished, requests
@@ -31,7 +41,7 @@ def rows_of(*found: FinishedRequest) -> Rows:
 )
 def test_groups_add_up_to_the_total(found: list[FinishedRequest], by: list[str], step: int | None) -> None:
     """However it is grouped and stepped, every request is in exactly one line."""
-    result = report(rows_of(*found), {}, span=SPAN, by=tuple(by), step=step)
+    result = report(rows_of(*found), {}, span=SPAN, earlier=SPAN.before, by=tuple(by), step=step)
 
     assert sum(line.figures.sums.requests for line in result.lines) == len(found)
     assert sum(line.figures.sums.cost_nano for line in result.lines) == result.total.sums.cost_nano
@@ -49,7 +59,7 @@ def test_rates_and_counts_of_a_group() -> None:
         finished(outcome=RequestOutcome.RATE_LIMIT, cost=None),
     )
 
-    figures = report(rows, {}, span=SPAN, by=("profile",)).lines[0].figures
+    figures = report(rows, {}, span=SPAN, earlier=SPAN.before, by=("profile",)).lines[0].figures
 
     assert (figures.sums.requests, figures.errors, figures.cached, figures.cancelled) == (5, 1, 1, 1)
     assert (figures.error_rate, figures.fallback_rate) == (0.2, 0.2)
@@ -62,11 +72,12 @@ def test_a_group_stands_beside_itself_before() -> None:
         rows_of(finished(), finished(team="b")),
         rows_of(finished(at=NOW - DAY), finished(at=NOW - DAY), finished(at=NOW - DAY, team="c")),
         span=SPAN,
+        earlier=SPAN.before,
         by=("team",),
     )
 
-    before = {line.names: line.before.sums.requests for line in result.lines if line.before is not None}
-    assert before == {("a",): 2, ("b",): 0}
+    found = {line.names: line.before.sums.requests for line in result.lines if line.before is not None}
+    assert found == {("a",): 2, ("b",): 0}
     assert result.total_before.sums.requests == 3
 
 
@@ -74,11 +85,25 @@ def test_a_series_is_in_order_of_time() -> None:
     """With steps there are lines per step, and no period before."""
     rows = rows_of(finished(at=NOW), finished(at=NOW - HOUR), finished(at=NOW - HOUR + 1))
 
-    lines = report(rows, {}, span=SPAN, by=("profile",), step=HOUR).lines
+    lines = report(rows, {}, span=SPAN, earlier=SPAN.before, by=("profile",), step=HOUR).lines
 
     assert [line.figures.sums.requests for line in lines] == [2, 1]
     assert [line.start for line in lines] == sorted(line.start or 0 for line in lines)
     assert {line.before for line in lines} == {None}
+
+
+@given(st.floats(0, 400 * DAY), st.floats(1, 40 * DAY))
+def test_the_period_before_is_as_long_as_can_be_told(age: float, length: float) -> None:
+    """It ends where the span begins, and is too long or too short by half of what is told apart there at most."""
+    span = aligned(NOW - age, NOW - age + length, now=NOW)
+
+    earlier = before(span, now=NOW)
+
+    step = resolution(span.before.since, now=NOW)
+    wrong = abs((earlier.until - earlier.since) - (span.until - span.since))
+    assert earlier.since < earlier.until == span.since
+    assert earlier.since % step == 0
+    assert wrong <= step / 2 or earlier.until - earlier.since <= step
 
 
 @given(st.floats(0, 400 * DAY), st.floats(1, 40 * DAY))
