@@ -1,4 +1,4 @@
-"""Every error this package raises, on one page.
+"""Every error this package raises, on one page, which is longer than others for that.
 
 This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a status.
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Connection, Row, Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select, update
 
 from neuronode_router.control import chain
 from neuronode_router.domain.audit import Action, Actor, AuditEntry
@@ -158,7 +158,6 @@ def _select(query: AuditQuery) -> Select[Any]:
     bounds = (
         (audit.c.revision, operator.lt, query.before),
         (audit.c.revision, operator.gt, query.after),
-        (audit.c.actor_name, operator.eq, query.actor),
         (audit.c.action, operator.eq, query.action),
         (audit.c.at, operator.ge, query.since),
         (audit.c.at, operator.lt, query.until),
@@ -166,11 +165,18 @@ def _select(query: AuditQuery) -> Select[Any]:
     for column, compare, value in bounds:
         if value is not None:
             statement = statement.where(compare(column, value))
+    if query.actor is not None:
+        statement = statement.where(_is_called(query.actor))
     if query.profile is not None:
         statement = statement.where(
             or_(audit.c.profile_after == query.profile, audit.c.profile_before == query.profile)
         )
     return statement
+
+
+def _is_called(name: str) -> ColumnElement[bool]:
+    """Return whether an actor has this signature, or its name, without what stands behind it in brackets."""
+    return or_(audit.c.actor_name == name, audit.c.actor_name.startswith(f"{name} (", autoescape=True))
 
 
 def entries(connection: Connection, *, after: int, until: int) -> Iterator[AuditEntry]:

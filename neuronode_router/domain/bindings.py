@@ -41,7 +41,7 @@ class Binding:
         base = self.profile or "active"
         if self.beyond is None:
             return base
-        return f"{base}, beyond {self.beyond.share:.0%} {self.beyond.profile}"
+        return f"{base}, beyond {100 * self.beyond.share:.4g}% {self.beyond.profile}"
 
 
 Bindings = Mapping[str, Binding]

@@ -52,7 +52,8 @@ class StagedFiles:
             for temporary in ready.values():
                 temporary.unlink(missing_ok=True)
             self.revert()
-            message = f"The profile files cannot be written: {error.strerror or error}."
+            names = ", ".join(change.path.name for change in self.changes)
+            message = f"Writing {names} failed: {error.strerror or error}."
             raise ProfilesReadOnly(message, fix=_MEND) from error
 
     def revert(self) -> None:

@@ -279,7 +279,7 @@ class TestAudit:
     def test_pages_follow_the_cursor_and_the_filters(self, store: ControlStore) -> None:
         """Pages are newest first, end at the cursor, and every filter leaves what it names."""
         fill(store, 7)
-        store.commit(propose(7, active="cost_effective", actor=Actor("bert"), action="edit"))
+        store.commit(propose(7, active="cost_effective", actor=Actor("bert (4f1a)"), action="edit"))
         at = {entry.revision: entry.at for entry in store.audit.page(AuditQuery())}
 
         def revisions(**query: object) -> list[int]:
@@ -288,7 +288,8 @@ class TestAudit:
         assert revisions(limit=3) == [8, 7, 6]
         assert revisions(limit=3, before=6) == [5, 4, 3]
         assert revisions(after=5) == [8, 7, 6]
-        assert revisions(actor="bert") == revisions(action="edit") == [8]
+        assert revisions(actor="bert") == revisions(actor="bert (4f1a)") == revisions(action="edit") == [8]
+        assert revisions(actor="ber") == revisions(actor="b%") == []
         assert revisions(profile="cost_effective") == [8]
         assert revisions(profile="premium", after=5) == [7, 6]
         assert revisions(since=at[7]) == [8, 7]
