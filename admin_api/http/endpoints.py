@@ -5,13 +5,13 @@ It must not know what a route does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from typing import Any, get_type_hints
 
-from fastapi import APIRouter, Depends, Request
-from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
+from fastapi import APIRouter, Request
 
 from admin_api.http.problems import KINDS, InvalidRequestError, Kind, ProblemDocument, documented
 from admin_api.http.schemas import storable
@@ -53,38 +53,52 @@ class Endpoint:
             options["response_model"] = None
         router.add_api_route(
             prefix + self.path,
-            self.answer,
+            _overlooking_nothing(self.answer),
             methods=[self.method],
             tags=[f"neuronode {tag}"],
             operation_id=f"neuronode_{self.answer.__name__}",
             responses=responses,
             include_in_schema=in_schema,
-            dependencies=[Depends(_nothing_is_overlooked)],
             **options,
         )
 
 
-async def _nothing_is_overlooked(request: Request) -> None:
-    """Refuse a write with options that its route does not read there: a dry run that was overlooked would be real.
+def _overlooking_nothing(answer: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Return a route's function, which refuses what it would not read: a dry run that was overlooked would be real.
 
-    Queries that are read are models, which refuse what they do not know themselves.
+    Who may not ask at all is told that. Queries and bodies that are read are models, and refuse what they do not know.
     """
-    route: APIRoute = request.scope["route"]
-    problems = list(_unstorable(request.path_params))
-    if request.method not in ("GET", "HEAD"):
-        if not any(_queries(route.dependant)):
-            fix = "Send options as fields of the JSON body." if route.body_field else "Leave it out."
-            problems += [
-                Problem("query_unknown", "Not known here.", fix, path=f"query.{name}")
-                for name in request.query_params
-            ]
-        if route.body_field is None and await request.body():
-            fix = (
-                "Send options as parameters of the query." if any(_queries(route.dependant)) else "Send none."
-            )
-            problems.append(Problem("body_unknown", "No body is read here.", fix, path="body"))
-    if problems:
-        raise InvalidRequestError(problems)
+    read = signature(answer)
+    hints = get_type_hints(answer, include_extras=True)
+    parameters = [each.replace(annotation=hints[each.name]) for each in read.parameters.values()]
+    asked = Parameter("asked", Parameter.KEYWORD_ONLY, annotation=Request)
+
+    @wraps(answer)
+    async def checked(*, asked: Request, **given: Any) -> Any:
+        problems = list(_unstorable(asked.path_params))
+        if asked.method not in ("GET", "HEAD"):
+            problems += await _unread(asked, reads=read.parameters.keys())
+        if problems:
+            raise InvalidRequestError(problems)
+        return await answer(**given)
+
+    returned = hints.get("return", Signature.empty)
+    vars(checked)["__signature__"] = Signature([*parameters, asked], return_annotation=returned)
+    return checked
+
+
+async def _unread(asked: Request, *, reads: Collection[str]) -> list[Problem]:
+    problems = []
+    if "query" not in reads:
+        fix = "Send options as fields of the JSON body." if "body" in reads else "Leave it out."
+        problems += [
+            Problem("query_unknown", "Not known here.", fix, path=f"query.{name}")
+            for name in asked.query_params
+        ]
+    if "body" not in reads and await asked.body():
+        fix = "Send options as parameters of the query." if "query" in reads else "Send none."
+        problems.append(Problem("body_unknown", "No body is read here.", fix, path="body"))
+    return problems
 
 
 def _unstorable(names: Mapping[str, str]) -> Iterator[Problem]:
@@ -93,12 +107,6 @@ def _unstorable(names: Mapping[str, str]) -> Iterator[Problem]:
             storable(name)
         except WrongValue as error:
             yield Problem("value_error", f"{error}.", error.fix, path=f"path.{place}")
-
-
-def _queries(dependant: Dependant) -> Iterator[Any]:
-    yield from dependant.query_params
-    for each in dependant.dependencies:
-        yield from _queries(each)
 
 
 def also(media_type: str, description: str, model: Any = None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any
 
 import pytest
