@@ -388,21 +388,24 @@ async def admitted(way: Way, call: str, **body: Any) -> None:
 
 
 @pytest.mark.parametrize("kept", RULED, indirect=True)
-@pytest.mark.parametrize("call", sorted(calls.ROUTED))
-async def test_no_call_carries_personal_data_elsewhere(way: Way, call: str) -> None:
+async def test_no_call_carries_personal_data_elsewhere(way: Way) -> None:
     """Whatever it is called by LiteLLM, and also where it names no model, so that LiteLLM has one of its own."""
-    for name in (None, "american"):
-        with pytest.raises(HTTPException) as refusal:
+    passed = []
+    for call, name in itertools.product(sorted(calls.ROUTED), (None, "american")):
+        try:
             await admitted(way, call, model=name, input=MAIL)
+        except HTTPException as refusal:
+            passed += [] if refusal.status_code == 403 else [(call, name, refusal)]
+        else:
+            passed.append((call, name, None))
 
-        assert refusal.value.status_code == 403, name
+    assert passed == []
 
 
 @pytest.mark.parametrize("kept", RULED, indirect=True)
-@pytest.mark.parametrize("call", sorted(calls.ROUTED - calls.LATER))
-async def test_what_holds_nothing_is_admitted_by_every_call(way: Way, call: str) -> None:
+async def test_what_holds_nothing_is_admitted_by_every_call(way: Way) -> None:
     """A rule holds nothing back that is not personal."""
-    for name in (None, "american"):
+    for call, name in itertools.product(sorted(calls.ROUTED - calls.LATER), (None, "american")):
         await admitted(way, call, model=name, input="hi")
 
 
