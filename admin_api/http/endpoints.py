@@ -21,6 +21,9 @@ from neuronode_router.wrong_value import WrongValue
 READ = (401, 403, 408, 413, 415, 422, 500, 503)
 WRITE = (*READ, 404, 409, 412, 429)
 
+ASKED = "neuronode_asked"
+"""The parameter by which a route is handed its request, where its function has none of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -71,10 +74,12 @@ def _overlooking_nothing(answer: Callable[..., Awaitable[Any]]) -> Callable[...,
     read = signature(answer)
     hints = get_type_hints(answer, include_extras=True)
     parameters = [each.replace(annotation=hints[each.name]) for each in read.parameters.values()]
-    asked = Parameter("asked", Parameter.KEYWORD_ONLY, annotation=Request)
+    # FastAPI hands the request to one parameter only: to the function's own, where it has one.
+    own = next((each.name for each in parameters if each.annotation is Request), None)
 
     @wraps(answer)
-    async def checked(*, asked: Request, **given: Any) -> Any:
+    async def checked(**given: Any) -> Any:
+        asked: Request = given[own] if own else given.pop(ASKED)
         problems = list(_unstorable(asked.path_params))
         if asked.method not in ("GET", "HEAD"):
             problems += await _unread(asked, reads=read.parameters.keys())
@@ -82,8 +87,10 @@ def _overlooking_nothing(answer: Callable[..., Awaitable[Any]]) -> Callable[...,
             raise InvalidRequestError(problems)
         return await answer(**given)
 
+    if own is None:
+        parameters.append(Parameter(ASKED, Parameter.KEYWORD_ONLY, annotation=Request))
     returned = hints.get("return", Signature.empty)
-    vars(checked)["__signature__"] = Signature([*parameters, asked], return_annotation=returned)
+    vars(checked)["__signature__"] = Signature(parameters, return_annotation=returned)
     return checked
 
 
