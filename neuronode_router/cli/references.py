@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from neuronode_router.profiles.configuration import section
+
 PREFIX = "os.environ/"
 SECRET_MANAGERS = ("key_management_system", "use_azure_key_vault")
 """Entries of `general_settings` with which LiteLLM asks a secret manager first."""
@@ -24,7 +26,7 @@ def environment_of(config: Mapping[str, Any], environ: Mapping[str, str]) -> dic
     What `environment_variables` says goes before what the process was started with.
     """
     known = dict(environ)
-    for name, value in _section(config, "environment_variables").items():
+    for name, value in section(config, "environment_variables").items():
         named = reference(value)
         found = known.get(named) if named is not None else value
         if found is not None:
@@ -34,7 +36,7 @@ def environment_of(config: Mapping[str, Any], environ: Mapping[str, str]) -> dic
 
 def has_secret_manager(config: Mapping[str, Any]) -> bool:
     """Whether a reference may be resolved by what cannot be looked into from here."""
-    general = _section(config, "general_settings")
+    general = section(config, "general_settings")
     return any(general.get(name) for name in SECRET_MANAGERS)
 
 
@@ -42,12 +44,7 @@ def credentials_of(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Return what `credential_list` has for deployments that name one of its entries."""
     entries = config.get("credential_list")
     return {
-        str(entry.get("credential_name")): _section(entry, "credential_values")
+        str(entry.get("credential_name")): section(entry, "credential_values")
         for entry in (entries if isinstance(entries, list) else ())
         if isinstance(entry, Mapping)
     }
-
-
-def _section(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = document.get(name)
-    return found if isinstance(found, Mapping) else {}

@@ -24,6 +24,12 @@ def read_config(path: Path) -> Config:
     return merged(_load(path), path)
 
 
+def section(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return a section of a configuration or of an entry in it; an empty one where something else stands."""
+    found = document.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
 def merged(
     document: Mapping[str, Any], path: Path, *, root: Path | None = None, seen: tuple[Path, ...] = ()
 ) -> Config:

@@ -10,7 +10,7 @@ import time
 
 import httpx
 from cryptography.fernet import Fernet
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, FrameLocator, Page, expect
 
 from tests.browser.conftest import ADMIN, SALT
 from tests.browser.tabs import UI
@@ -99,10 +99,8 @@ def test_a_session_cannot_be_made_or_changed_by_its_owner(proxy: Proxy) -> None:
             assert client.get(f"{ADMIN}/status").status_code == 401
 
 
-def test_the_frame_signs_in_by_the_claim_that_is_posted_to_it(browser: Browser, proxy: Proxy) -> None:
-    """What LiteLLM's UI does: a frame at `url + "/"`, and a message with the claim. Nobody types a key."""
-    context = browser.new_context(locale="en")
-    page = context.new_page()
+def framed(page: Page, proxy: Proxy) -> FrameLocator:
+    """Open a page of the proxy's origin with ours in a frame, as LiteLLM's UI has it."""
     page.route(
         "**/outer",
         lambda route: route.fulfill(
@@ -111,14 +109,26 @@ def test_the_frame_signs_in_by_the_claim_that_is_posted_to_it(browser: Browser, 
         ),
     )
     page.goto(f"{proxy.url}/outer")
-    frame = page.frame_locator("iframe")
-    expect(frame.get_by_label("Key")).to_be_visible()
-    claim = claim_of(proxy, MASTER_KEY)
+    return page.frame_locator("iframe")
+
+
+def post_claim(page: Page, proxy: Proxy, claim: str) -> None:
+    """Tell the page in the frame who is signed in, as LiteLLM's UI does."""
     page.evaluate(
         "([claim, origin]) => document.querySelector('iframe').contentWindow"
         ".postMessage({type: 'litellm-auth', session_claim: claim}, origin)",
         [claim, proxy.url],
     )
+
+
+def test_the_frame_signs_in_by_the_claim_that_is_posted_to_it(browser: Browser, proxy: Proxy) -> None:
+    """What LiteLLM's UI does: a frame at `url + "/"`, and a message with the claim. Nobody types a key."""
+    context = browser.new_context(locale="en")
+    page = context.new_page()
+    frame = framed(page, proxy)
+    expect(frame.get_by_label("Key")).to_be_visible()
+    claim = claim_of(proxy, MASTER_KEY)
+    post_claim(page, proxy, claim)
 
     expect(frame.locator("[data-active]")).to_be_visible()
     assert MASTER_KEY not in page.evaluate("JSON.stringify(sessionStorage)")
@@ -131,23 +141,11 @@ def test_whoever_litellm_names_goes_before_the_key_of_the_tab(
     """The next person in the same tab acts as herself; a claim that is refused, as after a reload, changes nothing."""
     context = browser.new_context(locale="en")
     page = context.new_page()
-    page.route(
-        "**/outer",
-        lambda route: route.fulfill(
-            body=f'<iframe src="{proxy.url}{UI}" width="1200" height="800"></iframe>',
-            content_type="text/html",
-        ),
-    )
-    page.goto(f"{proxy.url}/outer")
-    frame = page.frame_locator("iframe")
+    frame = framed(page, proxy)
 
     def post(claim: str, status: int) -> None:
         with page.expect_response("**/ui/session") as answer:
-            page.evaluate(
-                "([claim, origin]) => document.querySelector('iframe').contentWindow"
-                ".postMessage({type: 'litellm-auth', session_claim: claim}, origin)",
-                [claim, proxy.url],
-            )
+            post_claim(page, proxy, claim)
         assert answer.value.status == status
 
     def kept() -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from neuronode_router.cli.effective import CHAT_MODES, Deployment
 from neuronode_router.domain.names import TIERS, Tier
+from neuronode_router.profiles.configuration import section
 
 PRICE_FILE = "model_prices_and_context_window_backup.json"
 MILLION = 1_000_000
@@ -84,7 +85,7 @@ def litellm_prices() -> Mapping[str, Any]:
 
 def _not_for_text(name: str, deployment: Deployment, prices: Mapping[str, Any]) -> str | None:
     target = _target(deployment)
-    mode = _section(deployment, "model_info").get("mode") or _listed(target, prices).get("mode")
+    mode = section(deployment, "model_info").get("mode") or _listed(target, prices).get("mode")
     if "*" in name:
         return "a wildcard is no group that a task could be sent to"
     if target.startswith("auto_router/"):
@@ -98,7 +99,7 @@ def _not_for_text(name: str, deployment: Deployment, prices: Mapping[str, Any]) 
 
 def _group(name: str, deployment: Deployment, prices: Mapping[str, Any]) -> Group:
     target = _target(deployment)
-    noted = _section(_section(deployment, "model_info"), "neuronode")
+    noted = section(section(deployment, "model_info"), "neuronode")
     vendor = target.partition("/")[0] if "/" in target else "openai"
     known = _known_price(deployment, target, prices)
     tier, tier_why = _tier(f"{name} {target}".lower(), noted, None if vendor in _LOCAL else known)
@@ -137,27 +138,22 @@ def _price(tier: Tier, known: float | None, *, local: bool) -> tuple[float, str]
 
 
 def _known_price(deployment: Deployment, target: str, prices: Mapping[str, Any]) -> float | None:
-    for section in (
-        _section(deployment, "model_info"),
-        _section(deployment, "litellm_params"),
+    for part in (
+        section(deployment, "model_info"),
+        section(deployment, "litellm_params"),
         _listed(target, prices),
     ):
-        if (price := _number(section.get("output_cost_per_token"))) is not None:
+        if (price := _number(part.get("output_cost_per_token"))) is not None:
             return round(price * MILLION, 4)
     return None
 
 
 def _listed(target: str, prices: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _section(prices, target) or _section(prices, target.partition("/")[2])
+    return section(prices, target) or section(prices, target.partition("/")[2])
 
 
 def _target(deployment: Deployment) -> str:
-    return str(_section(deployment, "litellm_params").get("model", ""))
-
-
-def _section(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = document.get(name)
-    return found if isinstance(found, Mapping) else {}
+    return str(section(deployment, "litellm_params").get("model", ""))
 
 
 def _number(value: object) -> float | None:

@@ -17,6 +17,7 @@ from neuronode_router.control.worker import Worker
 from neuronode_router.control.workers import WorkerIdentity
 from neuronode_router.domain.state import ControlState
 from tests.support.control import HOST, MemorySource, RecordingApplier
+from tests.support.policy_host import FileHost
 
 
 def make_identity() -> WorkerIdentity:
@@ -97,3 +98,12 @@ def break_store(tmp_path: Path, store: ControlStore) -> Iterator[Callable[[bool]
 
     yield move
     move(False)
+
+
+@pytest.fixture
+async def host(tmp_path: Path) -> AsyncIterator[FileHost]:
+    """A host with profiles in force, balanced active, and no policy."""
+    opened = FileHost(tmp_path)
+    await opened.manager.reload(actor=FILES, wait="none")
+    yield opened
+    opened.store.close()

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
-from neuronode_router.control.manager import FILES
 from neuronode_router.control.rollouts import Rollouts
 from neuronode_router.domain.audit import Actor
 from neuronode_router.domain.steering import NOT_STEERED
@@ -19,15 +15,6 @@ from tests.support.policy_host import FileHost
 ANNA = Actor("anna")
 HOUR = 3600.0
 PLAN = RolloutPlan("cost_effective", (10,), 60.0, (), OnBreach.ROLLBACK, OnDone.ASK)
-
-
-@pytest.fixture
-async def host(tmp_path: Path) -> AsyncIterator[FileHost]:
-    """A host without a policy; balanced is active."""
-    opened = FileHost(tmp_path)
-    await opened.manager.reload(actor=FILES, wait="none")
-    yield opened
-    opened.store.close()
 
 
 @pytest.fixture

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 from sqlalchemy import Connection
 
@@ -20,15 +17,6 @@ from tests.support.policy_host import FileHost
 ANNA = Actor("anna")
 NIGHT = "default: balanced\nschedule:\n  - {name: all, zone: UTC, then: {profile: premium}}\n"
 DAY = NIGHT.replace("premium", "cost_effective")
-
-
-@pytest.fixture
-async def host(tmp_path: Path) -> AsyncIterator[FileHost]:
-    """A host with profiles in force and no policy."""
-    opened = FileHost(tmp_path)
-    await opened.manager.reload(actor=FILES, wait="none")
-    yield opened
-    opened.store.close()
 
 
 async def test_a_file_is_taken_up_once(host: FileHost) -> None:
