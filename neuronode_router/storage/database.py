@@ -105,8 +105,11 @@ class Database:
         return (main, log) if time.time() - written > CLOCK_TICK_SECONDS else None
 
     def dispose(self) -> None:
-        """Close every pooled connection. A later transaction opens new ones."""
+        """Close every connection, those in use when they come back. A later transaction opens new ones."""
+        pool = self._engine.pool
         self._engine.dispose()
+        event.listen(pool, "checkin", lambda _connection, record: record.invalidate())
+        pool.dispose()  # what came back between those two
 
     def _ensure_migrated(self) -> None:
         if not self._migrated:

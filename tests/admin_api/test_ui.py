@@ -21,6 +21,7 @@ IMPORTS = re.compile(r'from "(\.[^"]+)"')
 SCRIPTS = sorted(STATIC.rglob("*.js"))
 MAX_PACKED_BYTES = 200_000
 SITE = read_site()
+FIELDS = re.compile(r"<(?:input|textarea)\b(?:=>|[^>])*>")
 
 
 @pytest.fixture
@@ -187,6 +188,14 @@ def test_no_script_of_ours_makes_markup_or_code_from_text(script: Path) -> None:
         r"innerHTML|outerHTML|insertAdjacent|dangerously|document\.write|\beval\b|Function\(", text
     )
     assert not re.search(r"https?://|document\.cookie", text)
+
+
+def test_what_is_being_typed_is_kept_by_every_text_field() -> None:
+    """A field whose value only a finished change sets is emptied by the next news that draws its screen again."""
+    drawn = [tag for script in SCRIPTS for tag in FIELDS.findall(script.read_text()) if " value=" in tag]
+
+    assert len(drawn) > 5
+    assert [tag for tag in drawn if "onInput=" not in tag and " readonly" not in tag] == []
 
 
 async def test_a_claim_becomes_a_session(world: World, anyone: httpx.AsyncClient) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine, inspect, make_url, text
 
@@ -520,6 +522,18 @@ def test_a_mark_that_stays_hides_no_commit(store: ControlStore, state_url: str) 
     assert untouched == resting
     assert at_once is None
     assert database.mark() != resting
+
+
+def test_a_connection_in_use_while_all_are_closed_is_closed_when_it_comes_back(store: ControlStore) -> None:
+    """A thread that still waits for the database when its host stops leaves nothing open."""
+    fill(store, 1)
+    with store.database.reading() as used:
+        taken = used.connection.dbapi_connection
+        store.close()
+        assert used.execute(text("SELECT 1")).scalar() == 1
+
+    with pytest.raises((sqlite3.ProgrammingError, psycopg.OperationalError), match="closed"):
+        taken.execute("SELECT 1")
 
 
 def test_a_url_that_can_never_work_is_a_settings_error() -> None:

@@ -17,6 +17,7 @@ const PAGE = 25;
 
 export function Audit({ state }) {
   const [filter, setFilter] = useState({ action: "", profile: "", actor: "" });
+  const [typed, setTyped] = useState(""); // an actor's name so far: the log is asked for whole ones, and its news keep this
   const actors = useRef(new Map()); // everybody whose rows were seen: the name in the log, and as a row shows it
   const log = useLog({ ...filter, actor: nameOf(filter.actor, actors.current) });
   for (const entry of log.newest.data ?? []) actors.current.set(entry.actor.name, who(entry));
@@ -24,12 +25,12 @@ export function Audit({ state }) {
   const filtered = Object.values(filter).some(Boolean);
   const set = (name) => (event) => setFilter({ ...filter, [name]: event.target.value });
   return html`<${Page} title=${t("nav.audit")} intro=${t("audit.intro")} />
-    ${log.newest.error?.status !== 403 && html`<form class="filters" role="search" onSubmit=${(event) => event.preventDefault()}>
+    ${log.newest.error?.status !== 403 && html`<form class="filters" role="search" onSubmit=${(event) => event.preventDefault() || setFilter({ ...filter, actor: typed })}>
       <${Field} label=${t("audit.action")}><select value=${filter.action} onChange=${set("action")}><option value="">${t("audit.all")}</option>
         ${ACTIONS.map((action) => html`<option value=${action}>${word("action", action)}</option>`)}</select><//>
       <${Field} label=${t("word.profile")}><select value=${filter.profile} onChange=${set("profile")}><option value="">${t("audit.all")}</option>
         ${ordered(state.profiles).map(({ name }) => html`<option value=${name}>${name}</option>`)}</select><//>
-      <${Field} label=${t("audit.actor")}><input list="actors" value=${filter.actor} maxlength="256" autocomplete="off" spellcheck=${false} onChange=${set("actor")} /><//>
+      <${Field} label=${t("audit.actor")}><input list="actors" value=${typed} maxlength="256" autocomplete="off" spellcheck=${false} onInput=${(event) => setTyped(event.target.value)} onChange=${set("actor")} /><//>
       <datalist id="actors">${[...actors.current].map(([name, shown]) => html`<option value=${name}>${shown === name ? undefined : shown}</option>`)}</datalist>
       <${Chain} entries=${log.newest.data} filtered=${filtered} />
     </form>`}
