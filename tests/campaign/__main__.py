@@ -1,10 +1,11 @@
-"""Three proxies with one PostgreSQL and one Redis, clients and an operator, and one fault after the other.
+"""Three proxies with one PostgreSQL and one Redis, clients and operators, and one fault after the other.
 
-    python -m tests.campaign [--minutes N] [--switches N] [--seed N] [--pause SECONDS] [--no-faults] [--no-upgrade]
+    python -m tests.campaign [--minutes N] [--switches N] [--seed N] [--pause SECONDS] [--operators N]
+        [--no-faults] [--no-upgrade]
 
 It ends after so many minutes, or so many switches if they are named. The proxies begin with the code of the release
 before the newest migration, and are upgraded one by one under load. Each proxy reaches the servers by links of its
-own, so that one alone can be cut off. All that clients and the operator see goes to the history checker; what a fault
+own, so that one alone can be cut off. All that clients and operators see goes to the history checker; what a fault
 is meant to break (connections to a proxy that is killed) is told apart. Memory, handles, threads and the database's
 size are measured all along; `--no-faults` makes it a soak.
 The exit code is 1 where a promise was broken.
@@ -36,6 +37,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--switches", type=int, default=0, help="end after so many instead")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pause", type=float, default=SWITCH_SECONDS, help="seconds between two switches")
+    parser.add_argument("--operators", type=int, default=2, help="so many switch at the same time")
     parser.add_argument("--no-faults", dest="faults", action="store_false")
     parser.add_argument("--no-upgrade", dest="upgrade", action="store_false")
     return parser.parse_args()
@@ -49,7 +51,8 @@ def _over(campaign: Campaign, arguments: argparse.Namespace) -> Callable[[], boo
 
 
 async def _hold(ground: Ground, made: Sequence[Made], arguments: argparse.Namespace) -> list[str]:
-    async with entered(ground, made, seed=arguments.seed, pause=arguments.pause) as campaign:
+    chosen = {name: getattr(arguments, name) for name in ("seed", "pause", "operators")}
+    async with entered(ground, made, **chosen) as campaign:
         names = list(campaign.faults.all()) if arguments.faults else []
         await run(campaign, names, over=_over(campaign, arguments))
         return await judge(campaign, ground.upstream)

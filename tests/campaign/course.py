@@ -40,8 +40,10 @@ class Campaign:
     pause: float
     """Seconds between two switches."""
     database: str
-    calm: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held by a switch, and while the proxies come together: what is switched meanwhile is never the same anywhere."""
+    operators: list[asyncio.Lock] = field(default_factory=lambda: [asyncio.Lock()])
+    """One each, held by a switch. All are held while the proxies come together: what is switched meanwhile is never the
+    same anywhere.
+    """
     refused: int = 0
     unknown: list[tuple[str, float]] = field(default_factory=list)
     """Switches of which nobody knows whether they were committed, and when they were sent."""
@@ -51,10 +53,13 @@ class Campaign:
 
     async def operate(self, stop: asyncio.Event) -> None:
         """Switch again and again, at whichever proxy, until told to stop."""
+        await asyncio.gather(*(self._operate(operator, stop) for operator in self.operators))
+
+    async def _operate(self, operator: asyncio.Lock, stop: asyncio.Event) -> None:
         for profile in itertools.cycle(PROFILES):
             if stop.is_set():
                 return
-            async with self.calm:
+            async with operator:
                 await self._switch(profile)
             await asyncio.sleep(self.pause)
 
@@ -88,7 +93,9 @@ class Campaign:
     async def heal(self, name: str) -> None:
         """Wait until all proxies serve one revision, and note how long that took."""
         began = time.monotonic()
-        async with self.calm:
+        async with AsyncExitStack() as calm:
+            for operator in self.operators:
+                await calm.enter_async_context(operator)
             while time.monotonic() - began < HEAL_SECONDS:
                 found = await asyncio.gather(*map(_status, self.sites))
                 converged = [each["revision"] for each in found if each and each["converged"]]

@@ -69,14 +69,15 @@ def running_proxies(ground: Ground, hosts: int) -> Iterator[list[Made]]:
 
 @asynccontextmanager
 async def entered(
-    ground: Ground, made: Sequence[Made], *, seed: int, pause: float
+    ground: Ground, made: Sequence[Made], *, seed: int, pause: float, operators: int
 ) -> AsyncIterator[Campaign]:
-    """Yield a campaign that is about to begin. `pause` is seconds between two switches."""
+    """Yield a campaign that is about to begin. `pause` is seconds between two switches of one operator."""
     async with AsyncExitStack() as stack:
         sites = [make(await stack.enter_async_context(driving(proxy))) for proxy, make in made]
         rng = random.Random(seed)
         faults = Faults(sites, ground.postgres, ground.redis, ground.upstream, rng)
-        yield Campaign(sites, faults, rng, pause, ground.database)
+        locks = [asyncio.Lock() for _ in range(operators)]
+        yield Campaign(sites, faults, rng, pause, ground.database, locks)
 
 
 def _proxy(number: int, ground: Ground, stack: ExitStack) -> Made:

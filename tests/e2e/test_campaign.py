@@ -27,7 +27,7 @@ async def test_no_promise_is_broken_in_a_minute_of_faults(capsys: pytest.Capture
         running_ground(Path(name), afresh=False, upgrade=False) as ground,
         running_proxies(ground, 2) as made,
     ):
-        async with entered(ground, made, seed=17, pause=0.5) as campaign:
+        async with entered(ground, made, seed=17, pause=0.5, operators=2) as campaign:
             await run(
                 campaign,
                 FAULTS,

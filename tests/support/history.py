@@ -9,7 +9,6 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from math import inf
 
 
@@ -111,11 +110,18 @@ def _failures(requests: Iterable[Seen]) -> Iterator[str]:
 
 
 def _not_increasing(first: int, switches: Iterable[Switched]) -> Iterator[str]:
-    told = (s for s in switches if s.receipt_at < inf)
-    revisions = [first, *(s.revision for s in sorted(told, key=lambda s: s.posted_at))]
-    for before, after in pairwise(revisions):
-        if after <= before:
-            yield f"revision {after} came after {before}"
+    """Yield a sentence for each switch that was sent after the receipt of another and yet has no later revision."""
+    told = [s for s in switches if s.receipt_at < inf]
+    settled = sorted((s.receipt_at, s.revision) for s in told)
+    times, newest = [at for at, _ in settled], _running_maximum(revision for _, revision in settled)
+    for switch in told:
+        known = bisect_left(times, switch.posted_at)
+        before = newest[known - 1] if known else first
+        if switch.revision <= before:
+            yield f"revision {switch.revision} came after {before}"
+    for revision, count in Counter(s.revision for s in told).items():
+        if count > 1:
+            yield f"{count} receipts tell of one revision: {revision}"
 
 
 def _running_maximum(values: Iterable[int]) -> list[int]:

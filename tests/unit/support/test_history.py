@@ -100,6 +100,19 @@ def test_revisions_must_increase() -> None:
     assert "revision 3 came after 3" in faults
 
 
+def test_switches_of_two_operators_at_once_may_come_in_either_order() -> None:
+    """Who was posted first may be second, unless the other had its receipt before; no revision has two receipts."""
+    history = good_history()
+    history.switches.append(Switched("premium", 5, posted_at=5.0, receipt_at=5.2, complete=True))
+    history.switches.append(Switched("balanced", 4, posted_at=5.1, receipt_at=5.3, complete=True))
+    rows = [*AUDIT, (4, "balanced"), (5, "premium")]
+
+    assert history.faults(rows) == []
+
+    history.switches[-1] = replace(history.switches[-1], posted_at=5.25)
+    assert "revision 4 came after 5" in history.faults(rows)
+
+
 @pytest.mark.parametrize(
     "audit", [AUDIT[:1], [*AUDIT, (4, "premium")], [*AUDIT, AUDIT[0]], [AUDIT[0], (3, "balanced")]]
 )
