@@ -120,7 +120,7 @@ class ChangeTarget:
 
     @property
     def answering(self) -> Mapping[str, Profile]:
-        """The profiles that can answer requests; see `domain.answering`."""
+        """The profiles that can answer requests; see `rollouts.answering`."""
         return answering(self.profiles, self.active, self.canary)
 
 

@@ -81,7 +81,7 @@ async def no_news() -> None:
 class ProfileManager:
     """Switches, rolls back, edits and reloads profiles; tells what is in force.
 
-    Every change takes the keywords of `orders.Options` (`actor` is required), returns a `Receipt` within about
+    Every change takes the keywords of `change.Options` (`actor` is required), returns a `Receipt` within about
     `receipt_timeout` seconds after the commit, and may raise `RevisionConflict`, `StoreUnavailable`, `NotReady`,
     `IdempotencyMismatch`, `ProfilesInvalid`. When it raises, nothing was changed. `host` tells what the proxy
     offers now; `default_profile` is the active one of a first start; `on_receipt` is called, on the event loop, after

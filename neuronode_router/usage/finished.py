@@ -76,7 +76,7 @@ class UsageKey(NamedTuple):
     deployment: str = ""
     team: str = ""
     reason: str = ""
-    """Why that profile decided: a `domain.Reason`."""
+    """Why that profile decided: a `decisions.Reason`."""
     outcome: str = RequestOutcome.ANSWERED
     arm: str = ""
     """Which arm of a rollout answered: `control` or `canary`, with `_begun` where the conversation was placed before
@@ -110,7 +110,7 @@ class FinishedRequest:
     images: bool = False
     audio: bool = False
     steps: tuple[str, ...] = ()
-    """How tier and group of an `auto` request came about: `domain.Step`s."""
+    """How tier and group of an `auto` request came about: `decisions.Step`s."""
     confidence: float | None = None
     """How sure the classification was, 0 to 1."""
     caller: str = ""

@@ -1,1 +1,1 @@
-"""Alembic migrations of the control state's tables; run by `control.database`, never by hand."""
+"""Alembic migrations of the control state's tables; run by `storage.database`, never by hand."""

@@ -1,4 +1,4 @@
-"""Alembic's entry point: runs the migrations on the connection and in the transaction that `control.database` opened.
+"""Alembic's entry point: runs the migrations on the connection and in the transaction that `storage.database` opened.
 
 It must not know URLs, locks or settings.
 """
