@@ -16,9 +16,9 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
-from neuronode_router.control.liveness import process_mark, same_place
+from neuronode_router.control.liveness import is_gone, process_mark, same_place
 from neuronode_router.domain.receipts import AckState, WorkerAck, WorkerStatus
-from neuronode_router.storage.database import Database
+from neuronode_router.storage.database import Database, database_time
 from neuronode_router.storage.tables import worker
 
 FORGET_SECONDS = 3600
@@ -65,7 +65,8 @@ class WorkerRegistry:
     """Registration, acknowledgements and heartbeats.
 
     A worker on this machine lives as long as its process exists, even when that is frozen: it may wake up and still
-    serve its old revision. One on another machine lives until its heartbeat is `ttl` seconds old.
+    serve its old revision. One on another machine lives until its heartbeat is `ttl` seconds old, by the database's
+    clock: those of hosts need not agree.
     """
 
     def __init__(self, database: Database, *, clock: Callable[[], float], ttl: float) -> None:
@@ -75,10 +76,10 @@ class WorkerRegistry:
 
     def announce(self, identity: WorkerIdentity, served: ServedRevision) -> None:
         """Write how the worker stands: its registration, its acknowledgement and its heartbeat are this one row."""
-        now = self._clock()
-        values = {**asdict(served), "report": json.dumps(dict(served.report)), "heartbeat_at": now}
+        values = {**asdict(served), "report": json.dumps(dict(served.report))}
         values["detail"] = served.detail[:DETAIL_LIMIT]
         with self._database.writing(durable=False) as connection:
+            now = values["heartbeat_at"] = database_time(connection, self._clock)
             if connection.execute(_UPDATE, {**values, "mine": identity.instance}).rowcount == 0:
                 self._forget_dead(connection, now)
                 mark = process_mark(identity.pid)
@@ -91,7 +92,7 @@ class WorkerRegistry:
 
     def workers(self) -> tuple[WorkerStatus, ...]:
         """Return every known worker, the longest running first."""
-        now = self._clock()
+        rows, now = self._rows()
         return tuple(
             WorkerStatus(
                 instance=row.instance,
@@ -106,17 +107,17 @@ class WorkerRegistry:
                 detail=row.detail,
                 report=json.loads(row.report),
             )
-            for row in self._rows()
+            for row in rows
         )
 
     def acknowledgements(self, revision: int, *, committed_at: float) -> tuple[WorkerAck, ...]:
         """Return how every live worker stands to `revision`."""
-        now = self._clock()
-        return tuple(_to_ack(row, revision, committed_at) for row in self._rows() if self._live(row, now))
+        rows, now = self._rows()
+        return tuple(_to_ack(row, revision, committed_at) for row in rows if self._live(row, now))
 
-    def _rows(self) -> list[Row[*tuple[Any, ...]]]:
+    def _rows(self) -> tuple[list[Row[*tuple[Any, ...]]], float]:
         with self._database.reading() as connection:
-            return list(connection.execute(_ALL))
+            return list(connection.execute(_ALL)), database_time(connection, self._clock)
 
     def _forget_dead(self, connection: Connection, now: float) -> None:
         stale = select(worker).where(worker.c.heartbeat_at < now - FORGET_SECONDS)
@@ -125,7 +126,7 @@ class WorkerRegistry:
 
     def _live(self, row: Row[*tuple[Any, ...]], now: float) -> bool:
         if same_place(row.mark):
-            return process_mark(row.pid) == str(row.mark)
+            return not is_gone(row.pid, row.mark)
         return bool(now - row.heartbeat_at <= self._ttl)
 
 

@@ -9,12 +9,23 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    extract,
+    func,
+    inspect,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -45,6 +56,8 @@ them, and never drops what it does not know.
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
+
+_SERVER_TIME = select(extract("epoch", func.clock_timestamp()))
 
 FileMark = tuple[int, int, int]
 Mark = tuple[FileMark, FileMark | None]
@@ -134,6 +147,16 @@ class Database:
                 self._failed += 1
                 raise
             self._migrated = True
+
+
+def database_time(connection: Connection, clock: Callable[[], float]) -> float:
+    """Return Unix time in seconds by the one clock that all hosts share: PostgreSQL's server's.
+
+    SQLite has none but that of this host, `clock`; all who use it are on this host.
+    """
+    if connection.dialect.name == "sqlite":
+        return clock()
+    return float(connection.execute(_SERVER_TIME).scalar_one())
 
 
 def commit(connection: Connection) -> None:

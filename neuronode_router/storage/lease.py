@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, extract, func, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from neuronode_router.errors import LeaseLost
-from neuronode_router.storage.database import Database
+from neuronode_router.storage.database import Database, database_time
 from neuronode_router.storage.inserting import insert_into
 from neuronode_router.storage.tables import lease
 
@@ -80,9 +80,7 @@ class Lease:
 
     def now(self, connection: Connection) -> float:
         """Return Unix time in seconds by the database's clock."""
-        if connection.dialect.name == "sqlite":
-            return self._clock()
-        return float(connection.execute(select(extract("epoch", func.clock_timestamp()))).scalar_one())
+        return database_time(connection, self._clock)
 
     def _taken(self, connection: Connection, now: float) -> Fence | None:
         row = connection.execute(_LOCKED, {"named": self._name}).one()

@@ -1,7 +1,7 @@
 """Three proxies with one PostgreSQL and one Redis, clients and operators, and one fault after the other.
 
     python -m tests.campaign [--minutes N] [--switches N] [--seed N] [--pause SECONDS] [--operators N]
-        [--no-faults] [--no-upgrade]
+        [--only FAULT ...] [--no-faults] [--no-upgrade]
 
 It ends after so many minutes, or so many switches if they are named. The proxies begin with the code of the release
 before the newest migration, and are upgraded one by one under load. Each proxy reaches the servers by links of its
@@ -38,6 +38,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pause", type=float, default=SWITCH_SECONDS, help="seconds between two switches")
     parser.add_argument("--operators", type=int, default=2, help="so many switch at the same time")
+    parser.add_argument(
+        "--only", nargs="+", metavar="FAULT", help="no other faults than these, by their names"
+    )
     parser.add_argument("--no-faults", dest="faults", action="store_false")
     parser.add_argument("--no-upgrade", dest="upgrade", action="store_false")
     return parser.parse_args()
@@ -53,8 +56,8 @@ def _over(campaign: Campaign, arguments: argparse.Namespace) -> Callable[[], boo
 async def _hold(ground: Ground, made: Sequence[Made], arguments: argparse.Namespace) -> list[str]:
     chosen = {name: getattr(arguments, name) for name in ("seed", "pause", "operators")}
     async with entered(ground, made, **chosen) as campaign:
-        names = list(campaign.faults.all()) if arguments.faults else []
-        await run(campaign, names, over=_over(campaign, arguments))
+        names = arguments.only or list(campaign.faults.all())
+        await run(campaign, names if arguments.faults else [], over=_over(campaign, arguments))
         return await judge(campaign, ground.upstream)
 
 

@@ -38,6 +38,16 @@ ROOT = CLOCK.parents[2]
 
 
 @dataclass(slots=True)
+class Window:
+    """A time in which a proxy cannot answer."""
+
+    since: float
+    ended: bool
+    """Its process is not there at all."""
+    until: float = float("inf")
+
+
+@dataclass(slots=True)
 class Site:
     """One proxy, its links, its disk and its client."""
 
@@ -51,8 +61,8 @@ class Site:
     """A small file system of its own, with all that the proxy writes; None without."""
     earlier: str = ""
     """Where the code of an earlier release is, as long as it runs that; see `earlier`."""
-    down: list[list[float]] = field(default_factory=list)
-    """From when until when it was meant to be down, on the clients' clock."""
+    down: list[Window] = field(default_factory=list)
+    """When it was meant not to answer, on the clients' clock."""
     killed: list[float] = field(default_factory=list)
     """When it was killed, on the same clock."""
 
@@ -63,7 +73,15 @@ class Site:
 
     def excuses(self, seen: Seen) -> bool:
         """Return whether a request met a proxy that was killed on purpose."""
-        return any(seen.sent_at <= until and seen.answered_at >= since - 60 for since, until in self.down)
+        return any(
+            seen.sent_at <= window.until and seen.answered_at >= window.since - 60 for window in self.down
+        )
+
+    def lives(self, since: float, until: float) -> bool:
+        """Return whether its process was there all that time, so that no receipt may go without it."""
+        return not any(
+            window.ended and since <= window.until and until >= window.since for window in self.down
+        )
 
     def renew(self) -> None:
         """Have the next start be of this release."""
@@ -71,9 +89,9 @@ class Site:
         environ = {**self.proxy.environ, "PYTHONPATH": path.replace(self.earlier, str(ROOT))}
         self.proxy.environ, self.earlier = environ, ""
 
-    def excused(self) -> list[float]:
-        """Open a window in which it is meant to be down, and return it; it ends when its end is written."""
-        self.down.append([time.monotonic(), float("inf")])
+    def excused(self, *, ended: bool) -> Window:
+        """Open a window in which it is meant not to answer, and return it; it ends when its end is written."""
+        self.down.append(Window(time.monotonic(), ended))
         return self.down[-1]
 
 
@@ -183,12 +201,12 @@ def _link(link: Link, state: LinkState) -> Undo:
 
 
 def _down(site: Site, end: Callable[[], None]) -> Undo:
-    window = site.excused()
+    window = site.excused(ended=True)
     end()
 
     def start() -> None:
         site.proxy.start()
-        window[1] = time.monotonic()
+        window.until = time.monotonic()
 
     return start
 
@@ -227,14 +245,14 @@ def _without_handles(site: Site) -> Undo:
     """Let no process of the proxy open anything: not a connection of a client either."""
     processes = site.proxy.processes()
     before = [process.rlimit(psutil.RLIMIT_NOFILE) for process in processes]
-    window = site.excused()
+    window = site.excused(ended=False)
     for process, (_, hard) in zip(processes, before, strict=True):
         process.rlimit(psutil.RLIMIT_NOFILE, (process.num_fds(), hard))
 
     def allow() -> None:
         for process, limits in zip(processes, before, strict=True):
             process.rlimit(psutil.RLIMIT_NOFILE, limits)
-        window[1] = time.monotonic() + 2  # asyncio tries to accept again after a second
+        window.until = time.monotonic() + 2  # asyncio tries to accept again after a second
 
     return allow
 

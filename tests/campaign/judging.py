@@ -57,7 +57,8 @@ async def judge(campaign: Campaign, upstream: Upstream) -> list[str]:
     _add_untold(history, audit, campaign.unknown)
     books = await _books(campaign)
     chain = await asyncio.to_thread(_chain, campaign.database)
-    broken = [*history.faults(audit), *campaign.lost, *campaign.faults.broken, *books.faults(), *chain]
+    held = [*_forgotten_workers(campaign), *campaign.lost, *campaign.faults.broken, *books.faults(), *chain]
+    broken = [*history.faults(audit), *held]
     provided = sum(each["requests"] for each in upstream.counts().values())
     everything = sum(len(site.driver.history.requests) for site in campaign.sites)
     meant = everything - len(history.requests)
@@ -85,6 +86,14 @@ def _print(campaign: Campaign, lines: dict[str, object], broken: list[str]) -> N
     print(f"{'promises broken':>34}: {len(broken)}")
     for sentence in broken[:20]:
         print(f"  {sentence}")
+
+
+def _forgotten_workers(campaign: Campaign) -> Iterator[str]:
+    """Yield a sentence for each full receipt without a worker that was there: what it leaves stale is seldom seen."""
+    for switch in (switch for site in campaign.sites for switch in site.driver.history.switches):
+        there = sum(site.lives(switch.posted_at, switch.receipt_at) for site in campaign.sites)
+        if switch.complete and switch.workers < there:
+            yield f"the receipt of {switch.revision} is full with {switch.workers} of {there} workers"
 
 
 async def _books(campaign: Campaign) -> Books:

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -472,19 +473,42 @@ class TestWorkers:
         self, make_store: MakeStore, state_url: str
     ) -> None:
         """Where the pid says nothing to us, silence longer than the TTL is death, and an hour of it is oblivion."""
-        now = [100.0]
-        store = make_store(clock=lambda: now[0], worker_ttl=10.0)
-        store.registry.announce(WorkerIdentity("far", "there", 1, "1.0", 50.0), ServedRevision())
-        tamper(state_url, "UPDATE neuronode_worker SET mark = 'other-place'")
 
-        now[0] = 110.0
-        assert [worker.live for worker in store.registry.workers()] == [True]
-        now[0] = 110.1
-        assert [worker.live for worker in store.registry.workers()] == [False]
+        def silent(seconds: float) -> list[bool]:
+            store.registry.announce(far, ServedRevision())
+            tamper(
+                state_url,
+                f"UPDATE neuronode_worker SET mark = 'other', heartbeat_at = heartbeat_at - {seconds}",
+            )
+            return [worker.live for worker in store.registry.workers()]
+
+        store = make_store(worker_ttl=60.0)
+        far = WorkerIdentity("far", "there", 1, "1.0", 50.0)
+
+        assert silent(5) == [True]
+        assert silent(61) == [False]
         assert store.registry.acknowledgements(1, committed_at=0.0) == ()
-        now[0] = 4000.0
+        assert silent(4000) == [False]
         store.registry.announce(WorkerIdentity("me", "here", os.getpid(), "1.0", 3000.0), ServedRevision())
         assert [worker.instance for worker in store.registry.workers()] == ["me"]
+
+    @pytest.mark.parametrize("ahead", [3600, 0, -3600])
+    def test_hosts_whose_clocks_differ_by_an_hour_see_each_other(
+        self, postgres_url: str, ahead: float
+    ) -> None:
+        """A receipt waits for a host whose clock is wrong: heartbeats are by the database's clock."""
+        skewed, ours = (
+            ControlStore(postgres_url, clock=lambda: time.time() + ahead),
+            ControlStore(postgres_url),
+        )
+        skewed.registry.announce(WorkerIdentity("far", "there", 1, "1.0", 50.0), ServedRevision())
+        tamper(postgres_url, "UPDATE neuronode_worker SET mark = 'other'")
+
+        acks = [store.registry.acknowledgements(1, committed_at=0.0) for store in (skewed, ours)]
+        skewed.close()
+        ours.close()
+
+        assert [ack.state for seen in acks for ack in seen] == ["waiting", "waiting"]
 
     def test_a_process_of_this_host_is_dead_when_it_is_gone_and_alive_when_frozen(
         self, make_store: MakeStore

@@ -40,6 +40,8 @@ class Switched:
     receipt_at: float
     """Infinite where nobody got one."""
     complete: bool
+    workers: int = 0
+    """How many its receipt names."""
 
 
 @dataclass(slots=True)

@@ -55,9 +55,8 @@ class Driver:
         posted_at = time.monotonic()
         receipt = await self.call("POST", "/profiles/switch", {"profile": profile, **fields})
         if receipt["changed"]:
-            self.history.switches.append(
-                Switched(profile, receipt["revision"], posted_at, time.monotonic(), receipt["complete"])
-            )
+            told = (receipt["revision"], posted_at, time.monotonic(), receipt["complete"])
+            self.history.switches.append(Switched(profile, *told, len(receipt["workers"])))
         return receipt
 
     async def audit(self) -> list[tuple[int, str]]:
