@@ -157,7 +157,7 @@ class ModelsDocument(WholeDocument[Offer]):
 
 
 class RoutingStatsDocument(Document):
-    """The figures, once as they are and once under the names that `ModelStatsResponse` gives them to earlier clients."""
+    """The figures, once as they are and once under the name that the `ModelStatsResponse` of old clients has."""
 
     total_requests: int
     fallback_rate: float

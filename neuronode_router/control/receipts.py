@@ -46,7 +46,7 @@ def write_receipt(store: ControlStore, outcome: ChangeResult, *, timeout: float)
         changes=outcome.changes,
         committed_at=entry.at if entry else None,
         workers=acks,
-        complete=not warnings and not outcome.order.dry_run and all(ack.state == "applied" for ack in acks),
+        complete=_is_full(acks) and not warnings and not outcome.order.dry_run,
         duration_ms=0.0,
         warnings=(*((*target.warnings, *target.gate_result.warnings) if target else ()), *warnings),
         replayed=outcome.replayed,
@@ -86,6 +86,11 @@ def _acknowledgements(
         if left <= 0 or _enough(acks, wait):
             return acks
         pause_over.wait(min(pauses.next(), left))
+
+
+def _is_full(acks: tuple[WorkerAck, ...]) -> bool:
+    """Return whether every worker applied it; where none is known, the one that writes this is not either."""
+    return bool(acks) and all(ack.state == "applied" for ack in acks)
 
 
 def _enough(acks: tuple[WorkerAck, ...], wait: Wait) -> bool:

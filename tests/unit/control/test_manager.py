@@ -228,6 +228,12 @@ class TestReceipts:
         assert not none.complete
         assert not one.complete
 
+    async def test_a_receipt_that_names_nobody_proves_nothing(self, ready: ProfileManager) -> None:
+        """Where no worker is known not even the one that answers serves the revision."""
+        receipt = await ready.switch("premium", actor=ANNA)
+
+        assert (receipt.changed, receipt.workers, receipt.complete) == (True, (), False)
+
     async def test_a_refusal_is_in_the_receipt(
         self, ready: ProfileManager, worker: Worker[ControlState], applier: RecordingApplier
     ) -> None:
