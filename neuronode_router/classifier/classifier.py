@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import mul
 
 import numpy as np
 
@@ -58,6 +59,9 @@ class CueVerdict:
         return LIKELY if self.lead >= 1 else DOUBTFUL
 
 
+NO_VERDICT = CueVerdict("", 0.0, 0.0)
+
+
 class Classifier:
     """A lexicon and, where they could be loaded, weights. Immutable; safe to share between threads and requests."""
 
@@ -89,7 +93,7 @@ class MergedRequest:
     counts: list[float]
     first: int
     """The part that counts most."""
-    shares: weights.Floats
+    shares: list[float]
     """Of `LABELS`."""
     difficulty: float
     """Log odds that it needs a heavy answer."""
@@ -103,19 +107,28 @@ def merge(said: reading.ScoredConversation, by: Decisions) -> MergedRequest:
     """Return what a conversation asks for."""
     counts = said.counts(by)
     first = max(range(len(counts)), key=counts.__getitem__)
-    shares = np.zeros(len(LABELS), dtype=np.float32)
-    difficulty = 0.0
-    for count, part in zip(counts, said.said, strict=True):
-        shares += np.float32(count) * part.merged
-        difficulty += count * part.difficulty
-    task, detail, _ = weights.best(shares)
     carrying = said.said[first]
+    merged = _mixed(counts, said)
+    shares: list[float] = merged.tolist()
+    difficulty = sum(map(mul, counts, (part.difficulty for part in said.said)))
+    if not any(carrying.found):
+        return MergedRequest(counts, first, shares, difficulty, [], NO_VERDICT)
+    task, detail, _ = weights.best(shares)
     cues = _cues(carrying.found, _mere_text(carrying, detail or task.value))
     verdict = _by_cues(cues)
     if verdict.confidence == DECISIVE:
-        shares *= 1 - CLEAR_VOTE
-        shares[LABELS.index(verdict.label)] += CLEAR_VOTE
+        merged *= 1 - CLEAR_VOTE
+        merged[LABELS.index(verdict.label)] += CLEAR_VOTE
+        shares = merged.tolist()
     return MergedRequest(counts, first, shares, difficulty, cues, verdict)
+
+
+def _mixed(counts: Sequence[float], said: reading.ScoredConversation) -> weights.Floats:
+    """Return the shares of `LABELS` of all parts by their counts."""
+    mixed: weights.Floats = np.float32(counts[0]) * said.said[0].merged
+    for count, part in zip(counts[1:], said.said[1:], strict=True):
+        mixed += np.float32(count) * part.merged
+    return mixed
 
 
 def work_numbers(said: reading.ScoredConversation, by: Decisions) -> tuple[float, ...]:
@@ -126,7 +139,7 @@ def work_numbers(said: reading.ScoredConversation, by: Decisions) -> tuple[float
 def _work(merged: MergedRequest) -> tuple[float, ...]:
     signs = {rule.task for rule in merged.cues}
     return of_work(
-        tiers.masses(dict(zip(LABELS, merged.shares.tolist(), strict=True))),
+        tiers.masses(merged.shares),
         merged.difficulty,
         harder=lexicon.HARDER in signs,
         easier=lexicon.EASIER in signs,
@@ -138,9 +151,9 @@ def _trained(said: reading.ScoredConversation, length: int, trained: weights.Wei
     merged = merge(said, by)
     task, detail, share = weights.best(merged.shares)
     difficulty = chance(merged.difficulty)
-    window = said.said[merged.first].scores[0].tolist()
+    window = said.said[merged.first].window
     gain = by.large((window[weights.LARGE_RIGHT],)) - by.small((window[weights.SMALL_RIGHT],))
-    known = merged.verdict.score > 0 or trained.table.familiarity(said.rows) >= FAMILIAR
+    known = merged.verdict.score > 0 or trained.table.familiarity(said.hashed.words) >= FAMILIAR
     if not known or share < NO_GUESS:
         return replace(_by_length(length, cues=merged.cues), difficulty=difficulty, gain=gain)
     numbers = _work(merged)
@@ -182,11 +195,10 @@ def _cues(found: Sequence[Sequence[lexicon.Rule]], mere_text: Sequence[bool] = (
 
 def _mere_text(said: reading.ScoredPart, label: str) -> list[bool]:
     """Tell which pieces do not instruct, so that risks named in a contract do not make its summary harder."""
-    asks = said.shares[:, LABELS.index(label)]
-    document = said.shares[:, weights.DOCUMENT]
+    asked = LABELS.index(label)
     return [
-        asked < ASKS and (share >= MERE_TEXT or len(piece) > SHORT)
-        for piece, asked, share in zip(said.pieces, asks.tolist(), document.tolist(), strict=True)
+        shares[asked] < ASKS and (shares[weights.DOCUMENT] >= MERE_TEXT or len(piece) > SHORT)
+        for piece, shares in zip(said.pieces, said.shares, strict=True)
     ]
 
 
@@ -211,6 +223,8 @@ def _by_cues(cues: Sequence[lexicon.Rule]) -> CueVerdict:
     for rule in cues:
         if rule.task in ASKED_FOR:
             scores[rule.task] = scores.get(rule.task, 0.0) + rule.weight
+    if not scores:
+        return NO_VERDICT
     ranked = [*sorted(scores.items(), key=lambda item: -item[1]), ("", 0.0), ("", 0.0)]
     (label, score), (_, second) = ranked[:2]
     return CueVerdict(label, score, score - second)
@@ -231,5 +245,7 @@ def _by_length(length: int, *, cues: Sequence[lexicon.Rule] = ()) -> Classificat
 
 def _evidence(cues: Sequence[lexicon.Rule]) -> tuple[str, ...]:
     """Return the strongest cues first, in our own words: nothing of the user's text."""
+    if not cues:
+        return ()
     strongest = sorted(cues, key=lambda rule: -rule.weight)
     return tuple(f"{rule.task}: {rule.cue}" for rule in strongest[:MAX_EVIDENCE])

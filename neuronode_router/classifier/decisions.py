@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from operator import mul
 from typing import Any, Self
 
 CLIP = 10.0
@@ -25,8 +26,9 @@ class Logistic:
 
     def __call__(self, numbers: Sequence[float]) -> float:
         """Return the chance, 0 to 1. Raises `ValueError` for another count of numbers."""
-        odds = self.level + sum(slope * number for slope, number in zip(self.slopes, numbers, strict=True))
-        return chance(odds)
+        if len(numbers) != len(self.slopes):
+            raise ValueError(f"It goes by {len(self.slopes)} numbers, not by {len(numbers)}.")
+        return chance(self.level + sum(map(mul, self.slopes, numbers)))
 
 
 @dataclass(frozen=True, slots=True)

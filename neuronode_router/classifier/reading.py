@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from neuronode_router.classifier import decisions, weights
 from neuronode_router.classifier.classification import LABELS, Carrier, Task
 from neuronode_router.classifier.decisions import PartNumbers
 from neuronode_router.classifier.excerpt import Excerpt
-from neuronode_router.classifier.features import Rows, cue_rows, hash_rows
+from neuronode_router.classifier.features import Hashed, cue_rows, hash_lines
 from neuronode_router.classifier.lexicon import Lexicon, Rule
 
 CHAT = LABELS.index(Task.CHAT.value)
@@ -24,9 +26,9 @@ class ScoredPart:
     pieces: tuple[str, ...]
     found: tuple[tuple[Rule, ...], ...]
     """The cues of each piece."""
-    scores: weights.Floats
-    """The weights' columns of each piece."""
-    shares: weights.Floats
+    window: list[float]
+    """The weights' columns of its first piece."""
+    shares: list[list[float]]
     """Of each label and of `document`, for each piece."""
     merged: weights.Floats
     """Of each label, for the whole."""
@@ -41,7 +43,7 @@ class ScoredConversation:
 
     said: tuple[ScoredPart, ...]
     has_system: bool
-    rows: Rows
+    hashed: Hashed
 
     def counts(self, by: decisions.Decisions) -> list[float]:
         """Return how much the instruction of each of `said` counts; they add up to 1.
@@ -73,38 +75,41 @@ def read(excerpt: Excerpt, cues: Lexicon, trained: weights.Table) -> ScoredConve
     parts = excerpt.parts
     pieces = [piece for part in parts for piece in part]
     found = [tuple(cues.find(piece)) for piece in pieces]
-    rows = hash_rows(
+    hashed = hash_lines(
         pieces, [[row for rule in own for row in cue_rows(rule.task, rule.cue)] for own in found]
     )
-    scores = trained.scores(rows)
+    scores = trained.scores_of(hashed)
     shares = weights.probabilities(scores)
+    turn = len(excerpt.pieces)
+    merged = [weights.combine(shares[:turn])]
+    if turn < len(pieces):
+        merged += [*weights.alone(shares[turn:])]
+    instructs = 1 - shares[:, weights.DOCUMENT]
+    difficulties = _difficulties(scores[:, weights.DIFFICULTY], instructs, turn)
+    columns, each, asks = scores.tolist(), shares.tolist(), instructs.tolist()
     said, at = [], 0
     for number, part in enumerate(parts):
         own = slice(at, at := at + len(part))
-        length = len(part[0]) if number else excerpt.length
-        said.append(_said(part, tuple(found[own]), (scores[own], shares[own]), length))
-    return ScoredConversation(tuple(said), bool(excerpt.system), rows)
+        labels, window = merged[number].tolist(), columns[own.start]
+        told = PartNumbers(
+            share=max(labels),
+            chat=labels[CHAT],
+            document=each[own.start][weights.DOCUMENT],
+            asks=max(asks[own]),
+            standing=window[weights.STANDING],
+            follows=window[weights.FOLLOWS],
+            length=len(part[0]) if number else excerpt.length,
+        )
+        said.append(
+            ScoredPart(part, tuple(found[own]), window, each[own], merged[number], difficulties[number], told)
+        )
+    return ScoredConversation(tuple(said), bool(excerpt.system), hashed)
 
 
-def _said(
-    pieces: tuple[str, ...],
-    found: tuple[tuple[Rule, ...], ...],
-    scored: tuple[weights.Floats, weights.Floats],
-    length: int,
-) -> ScoredPart:
-    scores, shares = scored
-    merged = weights.combine(shares)
-    instructs = 1 - shares[:, weights.DOCUMENT]
-    window = scores[0].tolist()
-    part = PartNumbers(
-        share=float(merged.max()),
-        chat=float(merged[CHAT]),
-        document=float(shares[0, weights.DOCUMENT]),
-        asks=float(instructs.max()),
-        standing=window[weights.STANDING],
-        follows=window[weights.FOLLOWS],
-        length=length,
-    )
-    total = float(instructs.sum()) or 1.0
-    difficulty = float(scores[:, weights.DIFFICULTY] @ instructs) / total
-    return ScoredPart(pieces, found, scores, shares, merged, difficulty, part)
+def _difficulties(scores: weights.Floats, instructs: weights.Floats, turn: int) -> list[float]:
+    """Return that of each part: the mean of its pieces as far as they instruct. Only the first has `turn` of them."""
+    told = float(scores[:turn] @ instructs[:turn]) / (float(np.add.reduce(instructs[:turn])) or 1.0)
+    if turn == len(scores):
+        return [told]
+    others = zip((scores[turn:] * instructs[turn:]).tolist(), instructs[turn:].tolist(), strict=True)
+    return [told, *(score / (share or 1.0) for score, share in others)]

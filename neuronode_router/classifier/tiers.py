@@ -5,9 +5,9 @@ It must not know profiles, model groups or load.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
 
-from neuronode_router.classifier.classification import DEFAULT_TIER, Task
+from neuronode_router.classifier.classification import DEFAULT_TIER, LABELS, Task
 from neuronode_router.domain.names import TIERS, Tier
 
 TIER_OF_LABEL = {task.value: tier for task, tier in DEFAULT_TIER.items() if task is not Task.OTHER}
@@ -19,12 +19,16 @@ def choose(base: Tier, *, harder: Collection[str], easier: Collection[str]) -> T
     return TIERS[min(max(TIERS.index(base) + bool(harder) - bool(easier), 0), len(TIERS) - 1)]
 
 
-def masses(shares: Mapping[str, float]) -> tuple[float, float, float]:
+_SPEAKING_FOR = tuple(
+    tuple(place for place, label in enumerate(LABELS) if TIER_OF_LABEL.get(label) is tier)
+    for tier in (Tier.MEDIUM, Tier.COMPLEX, None)
+)
+
+
+def masses(shares: Sequence[float]) -> tuple[float, float, float]:
     """Return how much of the shares of `LABELS` speaks for the medium tier, the complex one, and for no tier.
 
     Three tasks of one tier, each doubtful, say more about the tier than one doubtful task of another.
     """
-    mass: dict[Tier | None, float] = {Tier.MEDIUM: 0.0, Tier.COMPLEX: 0.0, None: 0.0, Tier.FAST: 0.0}
-    for label, share in shares.items():
-        mass[TIER_OF_LABEL.get(label)] += share
-    return mass[Tier.MEDIUM], mass[Tier.COMPLEX], mass[None]
+    medium, heavy, other = (sum([shares[place] for place in places]) for places in _SPEAKING_FOR)
+    return medium, heavy, other

@@ -9,8 +9,8 @@ import hashlib
 import io
 import json
 from bisect import bisect_right
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from neuronode_router.classifier.classification import KINDS, LABELS, Task
 from neuronode_router.classifier.decisions import Decisions
-from neuronode_router.classifier.features import ROWS, WORDS, Rows
+from neuronode_router.classifier.features import ROWS, WORDS, Hashed, Places, Rows
 from neuronode_router.errors import ArtefactRefused
 from neuronode_router.foreign import described
 
@@ -41,6 +41,7 @@ that the request needs a heavy answer, that a system prompt sets one task for wh
 earlier one, that the language is none that was trained on, and that a small or a large language model gets it right."""
 DOCUMENT, DIFFICULTY, STANDING, FOLLOWS, FOREIGN, SMALL_RIGHT, LARGE_RIGHT = range(len(LABELS), len(COLUMNS))
 FIRST_KIND = LABELS.index(KINDS[0])
+_TASKS = tuple(map(Task, LABELS[:FIRST_KIND]))
 Floats = npt.NDArray[np.float32]
 
 
@@ -60,6 +61,10 @@ class Calibration:
         return self.right[at - 1] + (self.right[at] - self.right[at - 1]) * (probability - left) / width
 
 
+_BYTES = 32
+"""Of a row in memory: numpy copies so many at once, and two rows fill a line of the processor's cache."""
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """The trained numbers: int8 cells (rows x `COLUMNS`), a scale per column, a bias per column."""
@@ -69,20 +74,44 @@ class Table:
     bias: Floats
     known: npt.NDArray[np.bool_]
     """Word slots that training saw."""
+    _wide: npt.NDArray[np.uint64] = field(init=False, repr=False, compare=False)
+    """The cells, in rows of `_BYTES`."""
+
+    def __post_init__(self) -> None:
+        """Lay the cells out in wide rows; they are not kept twice."""
+        rows = np.zeros((len(self.cells), _BYTES), np.int8)
+        cells = rows[:, : len(COLUMNS)]
+        cells[:] = self.cells
+        object.__setattr__(self, "cells", cells)
+        object.__setattr__(self, "_wide", rows.view(np.uint64))
 
     def scores(self, rows: Rows) -> Floats:
         """Return one row of `COLUMNS` per text, before softmax: sums of int8 rows, scaled. Never raises."""
         order = rows.owner.astype(np.int16).argsort(kind="stable")  # 16 bits: by radix, in linear time
-        sizes = np.bincount(rows.owner, minlength=rows.count.size)
-        starts = sizes.cumsum() - sizes
-        cells = self.cells.take(rows.row.take(order), axis=0)
-        sums = np.add.reduceat(cells, starts, axis=0, dtype=np.int32)
-        scores = sums * self.scale / np.sqrt(rows.count)[:, None] + self.bias
+        size = np.bincount(rows.owner, minlength=rows.count.size)
+        row = np.append(rows.row.take(order), 0)
+        return self._scaled(self._sums(row, (size.cumsum() - size)[None], size[None]), rows.count)
+
+    def scores_of(self, hashed: Hashed) -> Floats:
+        """Return the same of features as they are hashed. Never raises."""
+        return self._scaled(self._sums(hashed.row, hashed.begin, hashed.size), hashed.counted)
+
+    def _sums(self, row: Places, begin: Places, size: Places) -> npt.NDArray[np.int32]:
+        """Return the sums of the cells of each text: of what begins at its places of several lines."""
+        cells = self._wide.take(row, axis=0).view(np.int8)[:, : len(COLUMNS)]
+        sums = np.add.reduceat(cells, begin.ravel(), axis=0, dtype=np.int32).reshape((*begin.shape, -1))
+        if not size.all():
+            sums *= (size > 0)[:, :, None]  # where nothing stands, numpy gives what begins there
+        added: npt.NDArray[np.int32] = np.add.reduce(sums, axis=0)
+        return added
+
+    def _scaled(self, sums: npt.NDArray[np.int32], count: Floats) -> Floats:
+        scores = sums * self.scale / np.sqrt(count)[:, None] + self.bias
         return scores.astype(np.float32)
 
-    def familiarity(self, rows: Rows) -> float:
+    def familiarity(self, words: Places) -> float:
         """Return the share of words that training saw, 0 to 1; 0 without words."""
-        return np.count_nonzero(self.known[rows.words]) / rows.words.size if rows.words.size else 0.0
+        return np.count_nonzero(self.known[words]) / words.size if words.size else 0.0
 
     def column(self, number: int) -> Floats:
         """Return one column in floating point."""
@@ -162,9 +191,9 @@ def read_checked(folder: Path, name: str, manifest: Mapping[str, Any]) -> bytes:
 def probabilities(scores: Floats) -> Floats:
     """Return, per text, the share of each label and of `document`; each row adds up to 1."""
     labels = scores[:, : DOCUMENT + 1]
-    shares = np.exp(labels - labels.max(axis=1, keepdims=True))
-    result: Floats = shares / shares.sum(axis=1, keepdims=True)
-    return result
+    shares: Floats = np.exp(labels - np.maximum.reduce(labels, axis=1, keepdims=True))
+    shares /= np.add.reduce(shares, axis=1, keepdims=True)
+    return shares
 
 
 def combine(shares: Floats, window: float = 0.3) -> Floats:
@@ -174,27 +203,31 @@ def combine(shares: Floats, window: float = 0.3) -> Floats:
     `other` speak as one task, or six faint suspicions in as many pieces would add up to a loud one.
     """
     if len(shares) == 1:
-        labels: Floats = shares[0, :DOCUMENT] / shares[0, :DOCUMENT].sum()
+        labels: Floats = alone(shares)[0]
         return labels
-    others = shares[:, FIRST_KIND:DOCUMENT]
-    together = np.add.reduce(others, axis=1, keepdims=True)
-    tasks = _loudest(np.concatenate((shares[:, :FIRST_KIND], together), axis=1), window)
-    kinds = _loudest(others, window)
-    labels = np.concatenate((tasks[:-1], tasks[-1] * kinds / kinds.sum()))
-    labels /= labels.sum()
+    spoken = shares.copy()
+    # In the place of `document`, all kinds together.
+    np.add.reduce(shares[:, FIRST_KIND:DOCUMENT], axis=1, out=spoken[:, DOCUMENT])
+    loudest = window * spoken[0] + (1 - window) * np.maximum.reduce(spoken, axis=0)
+    labels, kinds = loudest[:DOCUMENT], loudest[FIRST_KIND:DOCUMENT]
+    total = np.add.reduce(kinds)
+    kinds *= loudest[DOCUMENT]
+    kinds /= total
+    labels /= np.add.reduce(labels)
     return labels
 
 
-def _loudest(shares: Floats, window: float) -> Floats:
-    mixed: Floats = window * shares[0] + (1 - window) * np.maximum.reduce(shares, axis=0)
-    return mixed
+def alone(shares: Floats) -> Floats:
+    """Return one share per label for each of several turns that are but a window."""
+    labels = shares[:, :DOCUMENT].copy()
+    labels /= np.add.reduce(labels, axis=1, keepdims=True)
+    return labels
 
 
-def best(shares: Floats) -> tuple[Task, str, float]:
+def best(shares: Sequence[float]) -> tuple[Task, str, float]:
     """Return the likeliest task, its detail, and its share. The kinds of `other` count together."""
-    each: list[float] = shares.tolist()  # so few numbers are sooner added up without numpy
-    tasks, kinds = each[:FIRST_KIND], each[FIRST_KIND:]
+    tasks, kinds = shares[:FIRST_KIND], shares[FIRST_KIND:]
     other, share = sum(kinds), max(tasks)
     if share >= other:
-        return Task(LABELS[tasks.index(share)]), "", share
+        return _TASKS[tasks.index(share)], "", share
     return Task.OTHER, KINDS[kinds.index(max(kinds))], other

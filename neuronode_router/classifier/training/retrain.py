@@ -259,8 +259,8 @@ def _task_right(lesson: Lesson, used: weights.Weights) -> bool:
     label = lesson.said
     if lesson.source is not Layer.LEXICON:  # clear cues answer, whatever the weights say
         shares = weights.combine(weights.probabilities(used.table.scores(lesson.features)))
-        task, detail, share = weights.best(shares)
-        known = lesson.has_cues or used.table.familiarity(lesson.features) >= FAMILIAR
+        task, detail, share = weights.best(shares.tolist())
+        known = lesson.has_cues or used.table.familiarity(lesson.features.words) >= FAMILIAR
         if known and share >= NO_GUESS:
             label = detail or task.value
         elif lesson.source is not Layer.LENGTH:

@@ -334,5 +334,5 @@ def test_decisions_are_chances_and_bounded_by_their_clip(
 
 def test_a_decision_of_another_size_is_an_error() -> None:
     """Weights and numbers that do not fit are a mistake, never silently cut."""
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(ValueError, match="goes by 2 numbers, not by 1"):
         Logistic((1.0, 2.0), 0.0)((1.0,))

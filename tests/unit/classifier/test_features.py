@@ -54,6 +54,13 @@ def test_no_more_than_the_bound_is_looked_at() -> None:
     assert rows.row.size <= 6 * features.MAX_CHARS
 
 
+def test_of_no_text_there_are_no_features() -> None:
+    """A prompt without a letter has no pieces: that is no failure."""
+    rows = features.hash_rows([])
+
+    assert (rows.row.size, rows.owner.size, rows.count.size, rows.words.size) == (0, 0, 0, 0)
+
+
 def test_words_are_told_apart_and_found_again() -> None:
     """A word falls into the same slot wherever it stands, whatever stands around it."""
     alone = set(features.hash_rows(["summarize"]).words.tolist())

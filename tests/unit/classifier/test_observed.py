@@ -33,7 +33,7 @@ def test_features_are_those_of_the_classifier() -> None:
 
     scores = loaded.table.scores(observe(excerpt.read(text), lexicon.shipped()))
 
-    task, _, share = weights.best(weights.combine(weights.probabilities(scores)))
+    task, _, share = weights.best(weights.combine(weights.probabilities(scores)).tolist())
     raw = share * (1 - chance(float(scores[0, weights.FOREIGN])))
     assert said.source is Layer.TRAINED
     assert (task, loaded.calibration(raw)) == (said.task, pytest.approx(said.confidence))

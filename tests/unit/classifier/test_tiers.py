@@ -10,7 +10,7 @@ from neuronode_router.classifier import DEFAULT_TIER, Task, tiers
 from neuronode_router.classifier.classification import LABELS, cheapest
 from neuronode_router.domain.names import TIERS, Tier
 
-shares = st.fixed_dictionaries({label: st.floats(0, 1) for label in LABELS})
+shares = st.lists(st.floats(0, 1), min_size=len(LABELS), max_size=len(LABELS))
 chances = st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)).filter(lambda found: sum(found) > 0.01)
 prices = st.floats(0.1, 10)
 
@@ -19,18 +19,19 @@ def test_doubtful_tasks_of_one_tier_outweigh_a_doubtful_task_of_another() -> Non
     """Three fast tasks at a fifth each say "fast" more clearly than one medium task at a third says "medium"."""
     doubtful = {"rag_query": 0.35, "sentiment": 0.22, "classification": 0.22, "extraction": 0.21}
 
-    medium, heavy, other = tiers.masses(doubtful)
+    medium, heavy, other = tiers.masses([doubtful.get(label, 0.0) for label in LABELS])
 
     assert 1 - medium - heavy - other > medium
 
 
 @given(shares)
-def test_every_share_speaks_for_one_tier_or_for_none(given_shares: dict[str, float]) -> None:
+def test_every_share_speaks_for_one_tier_or_for_none(given_shares: list[float]) -> None:
     """The tasks of the plan speak for the plan's tier, the kinds of `other` for none; nothing is counted twice."""
     medium, heavy, other = tiers.masses(given_shares)
 
-    fast = sum(share for label, share in given_shares.items() if tiers.TIER_OF_LABEL.get(label) is Tier.FAST)
-    assert fast + medium + heavy + other == pytest.approx(sum(given_shares.values()))
+    named = zip(LABELS, given_shares, strict=True)
+    fast = sum(share for label, share in named if tiers.TIER_OF_LABEL.get(label) is Tier.FAST)
+    assert fast + medium + heavy + other == pytest.approx(sum(given_shares))
 
 
 @pytest.mark.parametrize("task", [task for task in Task if task is not Task.OTHER])

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from neuronode_router.classifier import Classifier, Layer, lexicon, weights
+from neuronode_router.classifier import Classifier, Layer, features, lexicon, weights
 from neuronode_router.errors import ArtefactRefused
 
 
@@ -97,6 +100,35 @@ def test_without_weights_cues_take_over() -> None:
     assert (said.task, said.source) == ("summary", Layer.LEXICON)
 
 
+@given(
+    st.lists(
+        st.tuples(st.text(st.characters(exclude_characters="\n"), max_size=60), st.booleans()),
+        min_size=1,
+        max_size=6,
+    )
+)
+@example([("?!", False), ("is it cold?", True), ("", False), ("...", True)])  # texts without words
+@example([("a" * features.MAX_CHARS, False), ("beyond the bound", True), ("so is this", False)])
+@example([("a b " * features.MAX_CHARS, False), ("", False)])
+def test_features_are_worth_the_same_laid_out_and_kept(texts: list[tuple[str, bool]]) -> None:
+    """What is scored at once has the very scores of the features that are kept to learn from."""
+    table = _shipped().table
+    given_texts = [text for text, _ in texts]
+    cues = [features.cue_rows("summary", "tldr") if has_cue else () for _, has_cue in texts]
+
+    kept = table.scores(features.hash_rows(given_texts, cues))
+
+    np.testing.assert_array_equal(table.scores_of(features.hash_lines(given_texts, cues)), kept)
+
+
+def test_a_part_of_one_piece_is_merged_as_if_it_stood_alone() -> None:
+    """A window without further pieces is worth its own shares, whoever merges it."""
+    shares = weights.probabilities(np.random.default_rng(0).normal(size=(3, len(weights.COLUMNS))))
+
+    for number, labels in enumerate(weights.alone(shares)):
+        np.testing.assert_array_equal(labels, weights.combine(shares[number : number + 1]))
+
+
 def test_combined_shares_are_a_distribution() -> None:
     """Whatever the pieces say, the labels' shares of a turn are not negative and add up to 1."""
     rng = np.random.default_rng(0)
@@ -115,6 +147,11 @@ def test_calibration_is_monotone() -> None:
 
     assert confidences == sorted(confidences)
     assert 0 <= confidences[0] <= confidences[-1] <= 1
+
+
+@cache
+def _shipped() -> weights.Weights:
+    return weights.load(weights.shipped_folder())
 
 
 def _vouch(folder: Path) -> None:
