@@ -74,9 +74,9 @@ class Excerpt:
 
 def fold(text: str) -> str:
     """Return the one spelling that cues and weights know: lower case, ae for ä, 0 for digits. Never raises."""
+    if text.isascii():
+        return text.lower().translate(_ASCII_FOLDS)
     folded = unicodedata.normalize("NFC", text).lower()
-    if folded.isascii():
-        return folded.translate(_ASCII_FOLDS)
     for character, spelling in _FOLDS.items():  # a quarter of the time that `translate` takes beyond ASCII
         if character in folded:
             folded = folded.replace(character, spelling)
@@ -100,9 +100,16 @@ def read(messages: Sequence[Mapping[str, object]] | str, *, system: str = "") ->
         _pieces(turns[0]),
         sum(map(len, turns[0])),
         tuple(filter(None, (_window(list(map(_lines, _outer(turn, SHARED_PARTS)))) for turn in turns[1:]))),
-        _window([_lines(system)]),
-        errand_of(fold(turns[0][0][:START]), fold(turns[0][-1][-END:]), fold(system[:START])),
+        _window([_lines(system)]) if system else "",
+        errand_of(*_ends(turns[0]), fold(system[:START])),
     )
+
+
+def _ends(parts: Sequence[str]) -> tuple[str, str]:
+    """Return both ends of a turn as an errand is looked for in them: a short text is looked at once."""
+    if len(parts) == 1 and len(parts[0]) <= END:
+        return fold(parts[0]), ""
+    return fold(parts[0][:START]), fold(parts[-1][-END:])
 
 
 def _pieces(parts: Sequence[str]) -> tuple[str, ...]:

@@ -80,3 +80,18 @@ def test_what_people_ask_is_no_errand(text: str) -> None:
 def test_no_text_is_too_strange(text: str) -> None:
     """Anything is an errand of one kind, or none."""
     assert errand_of(fold(text), fold(text), fold(text)) in {kind for kind, _, _ in ERRANDS} | {None, "emoji"}
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            ["user", "chat", "title", "generate a", "only the label", " ", ":", "\n", "-", "<chat>"]
+        )
+    )
+)
+def test_a_short_text_is_the_same_errand_once_and_twice(words: list[str]) -> None:
+    """Of a text that both ends hold, the second look finds nothing that the first has not."""
+    text = "".join(words)[:400]
+
+    assert errand_of(text, "") == errand_of(text, text)
