@@ -12,7 +12,7 @@ from neuronode_router.classifier import Classification
 from neuronode_router.classifier.classification import cheapest, expected_cost
 from neuronode_router.domain.decisions import Decision, Step
 from neuronode_router.domain.names import TIERS, Tier
-from neuronode_router.routing.fallback_chain import Constraints, DeploymentStatus, Warm, climb
+from neuronode_router.routing.fallback_chain import Classified, Constraints, DeploymentStatus, Warm, climb
 from neuronode_router.routing.sufficiency import RequestKind, Sufficiency, lighter
 
 LEARNT = frozenset({Step.LEARNED, Step.TRIED})
@@ -42,21 +42,22 @@ def decide_tier(
     The constraints' own tier holds where the name forces none and nothing was classified, or not surely enough. A
     conversation that is `warm` leaves its tier only for more than its cache is worth.
     """
+    tier, why = constraints.tier, constraints.why
     if said is not None:
-        decision = replace(decision, task=decision.task or str(said.task), confidence=said.confidence)
-        tier, why = constraints.tier, Step.UNCERTAIN
+        why = Step.UNCERTAIN
         if said.confident:
             tier, why = _by_text_and_outcomes(said, decision.profile or "", constraints, learned)
         warm = constraints.warm
         if warm is not None and tier is not warm.tier and not _pays(said, tier, warm, constraints):
             tier, why = warm.tier, Step.CACHE
-        constraints = replace(constraints, tier=tier, why=why)
     if decision.tier is not None:
-        constraints = replace(constraints, tier=decision.tier, why=Step.FORCED_TIER)
-    climbed = climb(decision, constraints, tiers=tiers, groups=groups)
-    if said is None or learned is None:
-        return climbed
-    return replace(climbed, instead=_instead(climbed, said, constraints))
+        tier, why = decision.tier, Step.FORCED_TIER
+    if tier is not constraints.tier or why is not constraints.why:
+        constraints = replace(constraints, tier=tier, why=why)
+    heard = None if said is None else Classified(decision.task or str(said.task), said.confidence)
+    climbed = climb(decision, constraints, tiers=tiers, groups=groups, said=heard)
+    instead = None if said is None or learned is None else _instead(climbed, said, constraints)
+    return climbed if instead is None else replace(climbed, instead=instead)
 
 
 def _instead(decision: Decision, said: Classification, constraints: Constraints) -> Tier | None:

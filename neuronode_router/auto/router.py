@@ -9,11 +9,10 @@ from __future__ import annotations
 import random
 import secrets
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
-
-from cachetools import LRUCache
 
 from neuronode_router.auto import comparison
 from neuronode_router.auto.deciding import Learned, decide_tier
@@ -114,7 +113,8 @@ class AutoRouter:
         self._watchers = tuple(watchers)
         self._chance = chance
         self._salt = secrets.token_bytes(16)
-        self._known: LRUCache[bytes, Classification] = LRUCache(REMEMBERED)
+        self._known: OrderedDict[bytes, Classification] = OrderedDict()
+        """What was asked for last stands last."""
         self.sessions = sessions or Sessions()
         self.outcomes: Outcomes | None = None
         """What outcomes have taught; None while they do not count."""
@@ -122,7 +122,7 @@ class AutoRouter:
 
     def use(self, classifier: Classifier) -> None:
         """Classify with another classifier from now on. What the old one said is forgotten."""
-        self._classifier, self._known = classifier, LRUCache(REMEMBERED)
+        self._classifier, self._known = classifier, OrderedDict()
 
     def classify(self, turns: Sequence[Mapping[str, object]] | str) -> Classification:
         """Return what a conversation asks for. Never raises."""
@@ -134,7 +134,7 @@ class AutoRouter:
         """Return the finished form of a Decision with `auto`, and tell the watchers. Raises nothing of its own."""
         routed = self.consider(decision, body, snapshot=snapshot, caller=caller)
         assert routed.decision.tier is not None
-        if routed.refusal is None:
+        if routed.sessions and routed.refusal is None:
             routed = replace(routed, sessions=tuple(self._remember(routed)))
         for watcher in self._watchers:
             watcher(routed, caller.identity, body)
@@ -253,15 +253,15 @@ class AutoRouter:
         return excerpt, self._classified(excerpt)
 
     def _classified(self, excerpt: Excerpt) -> Classification:
-        key = keyed_hash(
-            self._salt,
-            *(piece for part in excerpt.parts for piece in ("", *part)),
-            str(excerpt.length),
-            str(excerpt.errand),
-        )
-        known = self._known.get(key)
-        if known is None:
-            known = self._known[key] = self._classifier.classify_excerpt(excerpt)
+        said = [str(excerpt.length), str(excerpt.errand)]
+        for part in excerpt.parts:
+            said += ("", *part)
+        key = keyed_hash(self._salt, *said)
+        remembered = self._known  # another thread may change classifiers meanwhile
+        known = remembered.pop(key, None) or self._classifier.classify_excerpt(excerpt)
+        if len(remembered) >= REMEMBERED:
+            remembered.popitem(last=False)
+        remembered[key] = known
         return known
 
     def _sessions(

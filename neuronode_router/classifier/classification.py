@@ -107,15 +107,21 @@ class Classification:
 
 def cheapest(chances: Sequence[float], *, too_cheap: float = TOO_CHEAP, too_dear: float = TOO_DEAR) -> Tier:
     """Return the tier whose expected error costs least; `chances` are those of `TIERS`. Never raises."""
-    return min(TIERS, key=lambda tier: expected_cost(chances, tier, too_cheap=too_cheap, too_dear=too_dear))
+    costs = _costs(chances, too_cheap, too_dear)
+    return TIERS[costs.index(min(costs))]
 
 
 def expected_cost(chances: Sequence[float], tier: Tier, *, too_cheap: float, too_dear: float) -> float:
     """Return what taking a request for `tier` costs on average; `chances` are those of `TIERS`. Never raises."""
-    place = TIERS.index(tier)
-    return sum(
-        chance * (too_cheap * (right - place) if right > place else too_dear * (place - right))
-        for right, chance in enumerate(chances)
+    return _costs(chances, too_cheap, too_dear)[TIERS.index(tier)]
+
+
+def _costs(chances: Sequence[float], too_cheap: float, too_dear: float) -> tuple[float, float, float]:
+    fast, medium, heavy = chances
+    return (
+        medium * too_cheap + heavy * 2 * too_cheap,
+        fast * too_dear + heavy * too_cheap,
+        fast * 2 * too_dear + medium * too_dear,
     )
 
 

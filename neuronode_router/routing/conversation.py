@@ -46,6 +46,11 @@ _SCHEMAS = (
 )
 _GUIDED = ("guided_json", "output_schema")
 """Schemas that stand in the body itself."""
+_REASONING = ("reasoning_effort", "reasoning", "thinking")
+_SAY_ANSWERS = frozenset({*_LONGEST_ANSWER, *_GENERATION})
+NOTHING: frozenset[Ability] = frozenset()
+_ASK_ABILITIES = frozenset({"tools", "functions", *_GENERATION, *_ANSWER_FORMS, *_GUIDED, *_REASONING})
+"""Fields without which a body says nothing of its answer's length, and asks for no ability."""
 _PARAMETERS = frozenset(
     {
         *("tools", "tool_choice", "functions", "function_call", "parallel_tool_calls", "response_format"),
@@ -169,8 +174,8 @@ def read_needs(body: Mapping[str, object]) -> Needs:
     return Needs(
         tokens=found.tokens,
         answer=_longest_answer(body),
-        modalities=TEXT | found.modalities,
-        abilities=frozenset(_abilities(body)),
+        modalities=TEXT | found.modalities if found.modalities else TEXT,
+        abilities=NOTHING if _ASK_ABILITIES.isdisjoint(body) else frozenset(_abilities(body)),
         parameters=frozenset(parameters(body)),
     )
 
@@ -262,6 +267,8 @@ def _content(turn: Turn) -> Sequence[object]:
 def _hands_in_results(turn: Turn) -> bool:
     if turn.get("role") in ("tool", "function") or _kind(turn) in _TOOL_RESULTS:
         return True
+    if isinstance(turn.get("content"), str):
+        return False
     for part in _content(turn):
         if isinstance(part, dict) and (_kind(part) in _TOOL_RESULTS or not _RESULT_KEYS.isdisjoint(part)):
             return True
@@ -333,6 +340,8 @@ def _known_by(text: str) -> str:
 
 
 def _longest_answer(body: Mapping[str, object]) -> int:
+    if _SAY_ANSWERS.isdisjoint(body):
+        return 0
     places = (body, *(part for key in _GENERATION if isinstance(part := body.get(key), Mapping)))
     wishes = (place.get(key) for place in places for key in _LONGEST_ANSWER)
     return next((wish for wish in wishes if type(wish) is int and wish > 0), 0)
@@ -343,7 +352,7 @@ def _abilities(body: Mapping[str, object]) -> Iterator[Ability]:
         yield Ability.TOOLS
     if _asks_for_schema(body):
         yield Ability.SCHEMA
-    if any(body.get(key) for key in ("reasoning_effort", "reasoning", "thinking")):
+    if any(body.get(key) for key in _REASONING):
         yield Ability.REASONING
 
 

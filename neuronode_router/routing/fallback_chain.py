@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from neuronode_router.domain.decisions import Decision, Step
 from neuronode_router.domain.names import TIERS, TOO_CHEAP, TOO_DEAR, Tier
@@ -43,6 +44,13 @@ class Warm:
     tier: Tier
     share: float
     """Of the tokens of its group's prompts that the cache answers, 0 to 1."""
+
+
+class Classified(NamedTuple):
+    """What a classification says beside the tier."""
+
+    task: str
+    confidence: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,32 +109,41 @@ def climb(
     *,
     tiers: Mapping[Tier, Sequence[str]],
     groups: Mapping[str, Sequence[DeploymentStatus]],
+    said: Classified | None = None,
 ) -> Decision:
     """Return the Decision of an `auto` request with its groups, in the order in which they are tried. Never raises.
 
     `tiers` are the profile's groups by tier, best first; `groups` is how their deployments stand. A group of which
     nothing is known is well and holds everything. Where there is no group at all the Decision keeps the one that
-    LiteLLM alone would serve.
+    LiteLLM alone would serve. `said` is written down with it.
     """
+    task, confidence = (decision.task, decision.confidence) if said is None else said
     wanted, steps = _wanted(constraints)
     reachable = _reachable(wanted, constraints, tiers, groups)
     rungs = [rung for rung in reachable if rung.misfit is not Misfit.RESIDENCY]
     if not rungs:
-        return replace(decision, tier=wanted, wanted=wanted, steps=(*steps, Step.NO_GROUP))
+        steps = (*steps, Step.NO_GROUP)
+        return replace(decision, task=task, confidence=confidence, tier=wanted, wanted=wanted, steps=steps)
     fitting = [rung for rung in rungs if rung.misfit is None]
     ordered = _ordered(fitting or rungs, wanted, constraints)
     first = ordered[0]
     return replace(
         decision,
+        task=task,
+        confidence=confidence,
         group=first.group,
         ladder=tuple(rung.group for rung in ordered[1:]),
         tiers=tuple(rung.tier for rung in ordered),
         tier=first.tier,
         wanted=wanted,
         steps=(*steps, *_steps(fitting, ordered, wanted, constraints)),
-        left_out=tuple((rung.group, rung.misfit) for rung in reachable if rung.misfit and fitting),
+        left_out=_left_out(reachable) if len(reachable) > len(fitting) > 0 else (),
         keep=_kept_deployment(constraints, first),
     )
+
+
+def _left_out(rungs: Sequence[_Rung]) -> tuple[tuple[str, Misfit], ...]:
+    return tuple((rung.group, rung.misfit) for rung in rungs if rung.misfit)
 
 
 def _wanted(constraints: Constraints) -> tuple[Tier, tuple[Step, ...]]:
@@ -188,16 +205,23 @@ def _named(
 
 def _rung(name: str, tier: Tier, deployments: Sequence[DeploymentStatus], constraints: Constraints) -> _Rung:
     """Return the group as good as the best of its deployments that can hold the request."""
-    fitting = [entry for entry in deployments if misfit(entry.deployment, constraints.needs) is None]
-    why = None if fitting else why_not([entry.deployment for entry in deployments], constraints.needs)
-    best = min((entry.health for entry in fitting), key=lambda health: health.rank, default=Health.OK)
-    least = min((doubts(entry.deployment, constraints.needs) for entry in fitting), default=0)
-    return _Rung(name, tier, best, why, least)
+    needs, best, least = constraints.needs, None, 0
+    for entry in deployments:
+        if misfit(entry.deployment, needs) is not None:
+            continue
+        if best is None:
+            best, least = entry.health, doubts(entry.deployment, needs)
+        else:
+            best = entry.health if entry.health.rank < best.rank else best
+            least = least and min(least, doubts(entry.deployment, needs))
+    if best is None:
+        return _Rung(name, tier, Health.OK, why_not([entry.deployment for entry in deployments], needs))
+    return _Rung(name, tier, best, None, least)
 
 
 def _ordered(rungs: Sequence[_Rung], wanted: Tier, constraints: Constraints) -> list[_Rung]:
     """Return what a session keeps, then what suits best, then those that are well in order, then the others."""
-    order = tier_order(wanted, OnOverload.UP)
+    order = tier_order(wanted, OnOverload.UP) if constraints.bound else ()
 
     def rank(rung: _Rung) -> tuple[int, ...]:
         kept, gone = _is_kept(rung, constraints), rung.health is Health.UNAVAILABLE
@@ -241,9 +265,12 @@ def _steps(
         yield Step.NOTHING_FITS
     if constraints.bound and ordered[0].tier is not wanted:
         yield Step.LOOP_MOVED
+    not_well = [rung for rung in ordered if rung.health is not Health.OK]
+    if not not_well:
+        return
     if _probes(ordered[0], constraints):
         yield Step.PROBE
-    elif all(rung.health is not Health.OK for rung in ordered):
+    elif len(not_well) == len(ordered):
         yield Step.ALL_OVERLOADED
     if any(
         rung.tier is wanted and _place(rung, constraints) > _place(ordered[0], constraints)

@@ -133,8 +133,11 @@ def _cost_of_pair() -> npt.NDArray[np.float32]:
 _KIND, _COST = _kind_of_unit(), _cost_of_pair()
 _SHIFT = 0.618034
 """Repeated texts are not always met at the same place."""
+_SPREAD = tuple(number + number * _SHIFT % 1 for number in range(WINDOWS))
+"""Where each window begins, counted in stretches."""
 
-_BEFORE_ALL = _NAMES.index("space")
+_BEFORE_ALL = " ".encode("utf-16-le")
+_ROW = np.array(_MANY, np.uint16)
 
 
 def estimate(texts: Sequence[str]) -> int:
@@ -168,9 +171,12 @@ def _windows(texts: Sequence[str], count: int) -> list[str]:
     """Return so many pieces of the texts, spread as if they were one: each at another place of its stretch."""
     ends = list(accumulate(map(len, texts)))
     step = (ends[-1] - WINDOW) / count
+    if len(texts) == 1:
+        text = texts[0]
+        return [text[(at := int(spread * step)) : at + WINDOW] for spread in _SPREAD[:count]]
     pieces = []
-    for number in range(count):
-        at = int((number + number * _SHIFT % 1) * step)
+    for spread in _SPREAD[:count]:
+        at = int(spread * step)
         place = bisect_right(ends, at)
         start = at - (ends[place] - len(texts[place]))
         pieces.append(texts[place][start : start + WINDOW])
@@ -179,9 +185,5 @@ def _windows(texts: Sequence[str], count: int) -> list[str]:
 
 def _costs(text: bytes) -> npt.NDArray[np.float32]:
     """Return what each UTF-16 unit of a text costs."""
-    units = np.frombuffer(text, np.uint16)
-    kinds = _KIND.take(units)
-    pairs = kinds.copy()
-    pairs[1:] += kinds[:-1] * np.uint16(_MANY)
-    pairs[0] += _BEFORE_ALL * _MANY
-    return _COST.take(pairs)
+    kinds = _KIND.take(np.frombuffer(_BEFORE_ALL + text, np.uint16))
+    return _COST.take(kinds[:-1] * _ROW + kinds[1:])

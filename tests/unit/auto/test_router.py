@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from io import StringIO
 from typing import Any
@@ -205,15 +205,44 @@ def test_a_repeated_prompt_is_classified_once_and_a_new_classifier_begins_anew()
     assert counting.calls == 2
 
 
-class Counting(Classifier):
-    """Counts what it is asked."""
+def test_what_came_again_last_is_remembered_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only so many are kept: the one that was asked for longest ago goes."""
+    monkeypatch.setattr("neuronode_router.auto.router.REMEMBERED", 2)
+    counting = Counting()
+    worker = Worker()
+    worker.router.use(counting)
 
-    def __init__(self) -> None:
+    for text in (SENTIMENT, STRATEGY, SENTIMENT, "Hi!", SENTIMENT):
+        worker.ask(text)
+    assert counting.calls == 3
+
+    worker.ask(STRATEGY)
+    assert counting.calls == 4
+
+
+def test_what_a_classifier_said_while_another_took_its_place_is_not_remembered() -> None:
+    """Classifiers are changed by another thread: what the old one says then is the old one's."""
+    worker = Worker()
+    new, old = Counting(), Counting(meanwhile=lambda: worker.router.use(new))
+    worker.router.use(old)
+
+    worker.ask(SENTIMENT)
+    worker.ask(SENTIMENT)
+
+    assert (old.calls, new.calls) == (1, 1)
+
+
+class Counting(Classifier):
+    """Counts what it is asked, and does something meanwhile."""
+
+    def __init__(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         super().__init__(lexicon.shipped(), None)
         self.calls = 0
+        self.meanwhile = meanwhile
 
     def classify_excerpt(self, turn: Any) -> Any:
         self.calls += 1
+        self.meanwhile()
         return super().classify_excerpt(turn)
 
 
