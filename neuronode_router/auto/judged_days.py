@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from neuronode_router.storage.database import Database
 from neuronode_router.storage.inserting import insert_into
@@ -18,6 +18,8 @@ from neuronode_router.storage.tables import judged_day
 from neuronode_router.usage.sums import NANO
 
 DAY = 86_400
+KEPT_DAYS = 90
+"""Days that are kept, for whoever asks the database what comparisons have cost: the budget needs today's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class JudgedDays:
         if nano > most:
             return None
         with self._database.writing() as connection:
+            connection.execute(delete(judged_day).where(judged_day.c.day < day - KEPT_DAYS * DAY))
             new = insert_into(connection, judged_day).values(day=day, nano=nano, enough=0, short=0, failed=0)
             total = judged_day.c.nano + new.excluded.nano
             took = new.on_conflict_do_update(

@@ -28,7 +28,6 @@ logger = logging.getLogger(__name__)
 PAGE_LIMIT = 1000
 
 _HEAD = select(state.c.revision).scalar_subquery()
-_EXPORTED = TypeAdapter(AuditEntry)
 _EXPORT = "Export it again: GET /admin/audit?format=ndjson, or `neuronode audit tail --json`."
 
 
@@ -45,6 +44,17 @@ class AuditQuery:
     """Rows that led to or away from this profile."""
     since: float | None = None
     until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedRow:
+    """A row of another table, which an archive keeps beside the entries that named it."""
+
+    table: str
+    row: Mapping[str, Any]
+
+
+_EXPORTED: TypeAdapter[AuditEntry | ArchivedRow] = TypeAdapter(AuditEntry | ArchivedRow)
 
 
 class AuditLog:
@@ -87,7 +97,7 @@ class AuditLog:
 
 
 def read_copy(lines: Iterable[str]) -> dict[int, str]:
-    """Return the hash of each revision in an exported copy, one JSON object a line.
+    """Return the hash of each revision in an exported copy or an archive, one JSON object a line.
 
     Raises `AuditBroken` for a line that is none or whose hash is not that of its fields.
     """
@@ -98,6 +108,8 @@ def read_copy(lines: Iterable[str]) -> dict[int, str]:
         except ValidationError as error:
             message = f"Line {number} of the copy is no entry of an audit log."
             raise AuditBroken(message, revision=0, fix=_EXPORT) from error
+        if isinstance(entry, ArchivedRow):
+            continue
         if entry.hash != chain.entry_hash(entry):
             message = (
                 f"Line {number} of the copy was edited: its hash is not that of revision {entry.revision}."

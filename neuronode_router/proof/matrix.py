@@ -22,7 +22,7 @@ class State(StrEnum):
     """Nobody asked, because that would have loaded weights into memory."""
     TOO_OLD = "too_old"
     UNKNOWN = "unknown"
-    """Never probed."""
+    """Not probed, or not for so long that it is forgotten."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

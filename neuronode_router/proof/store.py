@@ -6,12 +6,15 @@ It must not know profiles. All methods block for a bounded time: call them in a 
 
 from __future__ import annotations
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from neuronode_router.proof.matrix import ProbeEvidence, ProbeTarget
 from neuronode_router.proof.probes import ProbeReason, Shape
 from neuronode_router.storage.database import Database
 from neuronode_router.storage.tables import proof, proof_turn
+
+KEPT_SECONDS = 90 * 86_400.0
+"""After so long without a newer one evidence goes: of groups that no profile names any more, there is none."""
 
 _TURN = 1
 
@@ -23,7 +26,7 @@ class ProofStore:
         self._database = database
 
     def known(self) -> dict[ProbeTarget, ProbeEvidence]:
-        """Return the newest evidence of every target that was ever probed."""
+        """Return the newest evidence of every target that was probed lately."""
         with self._database.reading() as connection:
             rows = connection.execute(select(proof)).all()
         found = (
@@ -35,7 +38,7 @@ class ProofStore:
         return {evidence.target: evidence for evidence in found}
 
     def keep(self, evidence: ProbeEvidence) -> None:
-        """Replace what is known of a target, unless something newer is."""
+        """Replace what is known of a target, unless something newer is; forget what is by far older."""
         target = evidence.target
         values = {
             "why": evidence.why.value,
@@ -53,6 +56,7 @@ class ProofStore:
                 connection.execute(insert(proof).values(row))
             elif newest <= evidence.checked_at:
                 connection.execute(update(proof).where(*here).values(values))
+            connection.execute(delete(proof).where(proof.c.checked_at < evidence.checked_at - KEPT_SECONDS))
 
     def take_turn(self, *, now: float, every: float) -> bool:
         """Return whether the caller leads this refresh: of all workers one does, once in `every` seconds.
