@@ -66,6 +66,12 @@ _RUN = re.compile(r"\d(?:[ \t()/.-]{0,3}\d){6,}")
 
 _EMPHASIS = re.compile(r"(?<!\w)_+|_+(?!\w)")
 """Underscores that join nothing, such as Markdown's: those within a name are part of it."""
+_LABEL = re.compile(
+    r"((?<![^\W_])(?:[^\W\d_]{0,8}(?:nr|nummer|number)|no|num|([^\W\d_]{0,4}(?:fon|phone)|tel|mobile?|cell|handy|fax)))"
+    r"_+(?=[+(]?\d)",
+    re.IGNORECASE,
+)
+"""A word that says that a number follows, or one to call: what joins it to the number is part of neither."""
 
 BEFORE, AFTER = 12, 30
 """Characters around a run that may belong to the number, or tell that it is none."""
@@ -76,22 +82,24 @@ _DOMAIN = re.compile(
 )
 _SEPARATOR = r"[ /.-]"
 
-_IBAN = re.compile(
-    r"(?:(?<![^\W_])|(?<=IBAN)|(?<=Iban)|(?<=iban))[A-Za-z]{2}[0-9]{2}(?:[ \t.-]{0,2}[0-9A-Za-z]){11,30}"
-)
+_IBAN = re.compile(r"(?<!\d)(?=([A-Za-z]{2}[0-9]{2}(?:[ \t.-]{0,2}[0-9A-Za-z]){11,30}))")
+"""Looked ahead for: in front of one may stand, without a space, a word or what looks like the beginning of one."""
 _DOT = r"(?<!(?<![^\W\d_])\.)"
 """In front of a number a dot ends a word ("Tel.0170"), or it is part of a longer number."""
 _START = r"(?<![\w/+-])(?<!\d,)" + _DOT
 _END = r"(?!\w|[./-]\d)"
 _CARD = re.compile(
-    r"(?<![\w/-])(?<!\d,)" + _DOT + r"(?:\d{13,19}|\d{4}( {1,3}|[.-])\d{4}\1\d{4}\1\d{1,7}"
-    r"|\d{4}( {1,3}|[.-])\d{6}\2\d{4,5})" + _END
+    r"(?<![^\W_]|-)(?<!\d,)" + _DOT + r"(?:\d{13,19}|\d{4}( {1,3}|[.-])\d{4}\1\d{4}\1\d{1,7}"
+    r"|\d{4}( {1,3}|[.-])\d{6}\2\d{4,5})(?![^\W_]|[.-]\d)"
 )
+"""Also as a part of a path or a name: its check digit tells it from other numbers there, as it does anywhere."""
 _TAX = re.compile(_START + r"[1-9]\d(?: ?\d{3}){3}" + _END)
 _TAX_OFFICE = re.compile(_START + r"\d{2,3}/\d{3,4}/\d{4,5}" + _END)
 _SOCIAL = re.compile(_START + r"\d\d[ -]?\d{6}[ -]?[A-Za-z][ -]?\d\d[ -]?\d" + _END)
 _PHONE = re.compile(
-    r"(?<![\w/#-])" + _DOT + r"(?<!\d[ :])(?<!(?<!\d\d\d)\d,)(?!(?<=[:=])0\d{6,8}(?![\d ()/.-]))"
+    r"(?<![\w/-])(?:(?<!#)|(?=\+|01[5-7]))"
+    + _DOT
+    + r"(?<!\d[ :])(?<!(?<!\d\d\d)\d,)(?!(?<=[:=])0\d{6,8}(?![\d ()/.-]))"
     rf"(?:(?:\+|00)[1-9]\d{{0,2}}(?:{_SEPARATOR}{{0,3}}(?:\(0?\)|\(\d{{2,5}}\)))?"
     rf"(?:{_SEPARATOR}{{0,3}}\d){{5,13}}"
     rf"|\(?0[1-9]\d{{1,4}}\)?{_SEPARATOR}{{0,3}}\d(?:{_SEPARATOR}?\d){{4,9}}"
@@ -211,20 +219,26 @@ def _around_numbers(text: str) -> str:
             text[end : run.end() + AFTER] if start <= end else "\n" + text[start : run.end() + AFTER]
         )
         end = min(run.end() + AFTER, len(text))
-    return _EMPHASIS.sub(" ", "".join(windows))
+    return _EMPHASIS.sub(" ", _LABEL.sub(_labelled, "".join(windows)))
+
+
+def _labelled(found: re.Match[str]) -> str:
+    return f"{found[1]} " if found[2] else f"{found[1]}#"
 
 
 def _numbered(text: str, known: set[PersonalDataKind]) -> Iterator[PersonalDataKind]:
     for kind, candidates, is_one in _NUMBERS:
-        if kind not in known and any(is_one(match[0]) for match in candidates.finditer(text)):
+        if kind not in known and any(is_one(match[0] or match[1]) for match in candidates.finditer(text)):
             yield kind
 
 
 def _is_iban(candidate: str) -> bool:
-    from stdnum import iban
+    from stdnum import iban, numdb
     from stdnum.iso7064 import mod_97_10
 
     written = re.sub(r"[ \t.-]", "", candidate).upper()
+    if not numdb.get("iban").info(written)[0][1]:
+        return False  # no country, as in most of what begins alike
     # Words in capitals may follow: the country says how long it is. The check digits alone rule nearly everything out.
     return any(
         mod_97_10.checksum(written[4:length] + written[:4]) == 1 and iban.is_valid(written[:length])

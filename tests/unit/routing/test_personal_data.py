@@ -72,6 +72,17 @@ WRITTEN = [
     (Kind.CARD, "Kartennr.4111111111111111"),
     (Kind.IBAN, "IBANDE89370400440532013000"),
     (Kind.TAX_NUMBER, "Steuer-ID.36574261809"),
+    (Kind.CARD, "nr_4111111111111111"),
+    (Kind.CARD, "scan_4111111111111111_front.jpg"),
+    (Kind.CARD, "https://shop.example/v1/cards/4111111111111111/12?x=1"),
+    (Kind.CARD, "GET /cards/4111-1111-1111-1111 HTTP/1.1"),
+    (Kind.CARD, "4111111111111111/12/29"),
+    (Kind.IBAN, "KontoDE89370400440532013000bitte"),
+    (Kind.IBAN, "Ref AB12 auf DE89 3704 0044 0532 0130 00"),
+    (Kind.PHONE, "#0171 1234567"),
+    (Kind.PHONE, "Kunden_Nr_01711234567"),
+    (Kind.PHONE, "telefon_030 901820"),
+    (Kind.TAX_NUMBER, "steuernr_36574261809"),
 ]
 """Numbers that their owners, or the makers of examples, have published."""
 
@@ -96,6 +107,9 @@ NOTHING = [
     '{"note": "@app.get v1.2.1", "decorator": "@app.get", "a": "b "@app.get}',
     "Der Umsatz stieg von 1 200 000 auf 3 400 000 Euro.",
     "x = .01701234567 + 0.4111111111111111, v1.01701234567; id_01701234567_x, user@host.de-info",
+    "Ticket #0301234567 und #00012345, nr_0301234567, order_12345678901, wer_0171 1234567",
+    "/posts/4111111111111112/1, scan_4111111111111112.jpg, AB4111111111111111, 4111111111111111a",
+    "KontoDE88370400440532013000bitte und xDE8937040044053201300",
 ]
 
 
