@@ -151,6 +151,11 @@ def going_on(state: ControlState, profiles: ProfileSet) -> Canary | None:
     return canary if same else None
 
 
+def with_profiles(state: ControlState, profiles: ProfileSet) -> ChangeTarget:
+    """Return the same with other profiles: a rollout goes on beside that unless it is one of its own."""
+    return ChangeTarget(state.active, profiles, state.bindings, canary=going_on(state, profiles))
+
+
 def is_dropped(state: ControlState | None, target: ChangeTarget) -> bool:
     """Return whether a change takes everybody off a profile that was tried: no conversation may stay with it."""
     if state is None or state.canary is None:

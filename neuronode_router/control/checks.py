@@ -12,7 +12,7 @@ from neuronode_router.domain.bindings import Bindings
 from neuronode_router.domain.profiles import DeadMapping, GroupUse, HostFacts, Profile, ProfileSet
 from neuronode_router.domain.rollouts import in_use
 from neuronode_router.domain.state import ControlState
-from neuronode_router.errors import Problem, ProfilesInvalid
+from neuronode_router.errors import Problem, ProfilesInvalid, UnknownProfile
 from neuronode_router.routing.residency import in_words, outside, required
 
 DEAD_MAPPING = "dead_mapping"
@@ -20,6 +20,12 @@ DEAD_MAPPING = "dead_mapping"
 
 UNKNOWN_GROUP = "unknown_group"
 """The code of what a change may not name, here and where files are checked."""
+
+
+def require_profile(name: str, profiles: ProfileSet) -> None:
+    """Insist that there is such a profile. Raises `UnknownProfile`."""
+    if name not in profiles.profiles:
+        raise UnknownProfile(name, tuple(profiles.profiles))
 
 
 def require_servable(before: ControlState | None, after: ChangeTarget, host: HostFacts) -> tuple[str, ...]:

@@ -22,12 +22,13 @@ from neuronode_router.control.change import (
     ChangeTarget,
     Options,
     When,
-    going_on,
+    with_profiles,
 )
 from neuronode_router.control.checks import (
     UNKNOWN_GROUP,
     newly_in_force,
     require_bound_profiles,
+    require_profile,
     require_servable,
 )
 from neuronode_router.control.receipts import write_receipt
@@ -55,7 +56,6 @@ from neuronode_router.errors import (
     RevisionConflict,
     StaleFiles,
     StoreUnavailable,
-    UnknownProfile,
     UntilIsOver,
 )
 from neuronode_router.profiles.edits import StagedFiles
@@ -76,6 +76,10 @@ WITNESSES = 8
 
 async def no_news() -> None:
     """Do nothing: the `refresh` of a host whose model groups nobody else stores."""
+
+
+async def nothing_to_tell(_outcome: ChangeResult) -> None:
+    """Do nothing: the `committed` of a proxy without rollouts."""
 
 
 class ProfileManager:
@@ -118,6 +122,8 @@ class ProfileManager:
         self._refresh = refresh
         self._caches = caches
         self._warmth = WarmChanges(warmth)
+        self.committed: Callable[[ChangeResult], Awaitable[None]] = nothing_to_tell
+        """Hears what became of each order while its receipt waits for acknowledgements. It must not raise."""
         self._single_flight = asyncio.Lock()
         # Apart from asyncio's own threads: waiting for a frozen worker must not keep others from theirs.
         self._witnesses = ThreadPoolExecutor(WITNESSES, thread_name_prefix="neuronode-receipt")
@@ -164,7 +170,7 @@ class ProfileManager:
         def prepare(before: ControlState | None) -> ChangeTarget:
             state = require_state(before)
             for name in binding.profiles if binding else ():
-                _require_profile(name, state.profiles)
+                require_profile(name, state.profiles)
             others = {known: bound for known, bound in state.bindings.items() if known != subject}
             bindings = MappingProxyType(others | ({subject: binding} if binding else {}))
             target = ChangeTarget(state.active, state.profiles, bindings, canary=state.canary)
@@ -219,7 +225,7 @@ class ProfileManager:
                 return ChangeTarget(before.active, before.profiles, before.bindings, canary=before.canary)
             if when == "unless_stale":
                 self._refuse_stale(profiles, before)
-            return self._servable(_with_profiles(before, profiles), before)
+            return self._servable(with_profiles(before, profiles), before)
 
         state = await self.current()
         return await self._change(ChangeOrder("reload" if state else "bootstrap", **options), prepare)
@@ -241,7 +247,7 @@ class ProfileManager:
         """Return the task aliases that the profiles `a` and `b` map differently. Raises `UnknownProfile`."""
         profiles = require_state(await self.current()).profiles
         for name in (a, b):
-            _require_profile(name, profiles)
+            require_profile(name, profiles)
         return task_changes(profiles.profiles[a].tasks, profiles.profiles[b].tasks)
 
     async def outlook(self, profile: str, *, actor: Actor) -> WarmReport | None:
@@ -250,7 +256,7 @@ class ProfileManager:
         Raises `UnknownProfile`.
         """
         state = require_state(await self.current())
-        _require_profile(profile, state.profiles)
+        require_profile(profile, state.profiles)
         target = ChangeTarget(profile, state.profiles, state.bindings)
         return await self._warmth.outlook(ChangeOrder("switch", actor=actor), state, target)
 
@@ -293,7 +299,7 @@ class ProfileManager:
         def prepare(before: ControlState | None) -> ChangeTarget:
             state = require_state(before)
             staged = self._staged(state, stage)
-            return self._servable(replace(_with_profiles(state, staged.profiles), edit=staged), state)
+            return self._servable(replace(with_profiles(state, staged.profiles), edit=staged), state)
 
         return await self._change(ChangeOrder("edit", **options), prepare)
 
@@ -310,11 +316,12 @@ class ProfileManager:
         started = self._clock()
         outcome = await self._committed(order, prepare, warmed)
         warming = asyncio.ensure_future(self._warmth.then(warmed, outcome))
-        receipt, caches = await asyncio.gather(
+        receipt, caches, _ = await asyncio.gather(
             asyncio.get_running_loop().run_in_executor(
                 self._witnesses, partial(write_receipt, self._store, outcome, timeout=self._receipt_timeout)
             ),
             self._lost(outcome),
+            self.committed(outcome),
         )
         duration = round((self._clock() - started) * 1000, 3)
         receipt = replace(receipt, duration_ms=duration, caches=caches, warm=await warming)
@@ -377,7 +384,7 @@ class ProfileManager:
         return replace(target, gate_result=self._gate.admit(entering, force=order.force))
 
     def _servable(self, target: ChangeTarget, before: ControlState | None) -> ChangeTarget:
-        _require_profile(target.active, target.profiles)
+        require_profile(target.active, target.profiles)
         require_bound_profiles(target.profiles, target.bindings)
         return replace(target, warnings=require_servable(before, target, self._facts(before)))
 
@@ -390,13 +397,3 @@ class ProfileManager:
         edited, active = edited_name(before.active), before.profiles.profiles[before.active]
         uses |= {replace(use, profile=edited) for use in active.uses()}
         return replace(self._host(), committed=frozenset(uses))
-
-
-def _with_profiles(state: ControlState, profiles: ProfileSet) -> ChangeTarget:
-    """Return the same with other profiles: a rollout goes on beside that unless it is one of its own."""
-    return ChangeTarget(state.active, profiles, state.bindings, canary=going_on(state, profiles))
-
-
-def _require_profile(name: str, profiles: ProfileSet) -> None:
-    if name not in profiles.profiles:
-        raise UnknownProfile(name, tuple(profiles.profiles))

@@ -17,6 +17,7 @@ from neuronode_router.control.rollout_outcomes import RolloutOutcomeStore
 from neuronode_router.domain.audit import AuditEntry
 from neuronode_router.errors import UnknownRollout
 from neuronode_router.rollouts.course import Act, NextAct, Phase, Rollout, after, from_text, to_text
+from neuronode_router.rollouts.guards import GuardFinding
 from neuronode_router.storage.database import Database
 from neuronode_router.storage.lease import Fence, require
 from neuronode_router.storage.tables import rollout, rollout_event
@@ -123,6 +124,18 @@ class RolloutStore:
             why = f"{entry.action} to {entry.profile_after}"
             _note(connection, ended, NextAct(Act.SUPERSEDE, why), entry)
 
+    def keep_findings(self, revision: int, findings: Sequence[GuardFinding]) -> None:
+        """Keep the figures of a rollout that a revision has superseded, beside what is known of that."""
+        of_it = update(rollout_event).where(
+            rollout_event.c.revision == revision, rollout_event.c.act == Act.SUPERSEDE.value
+        )
+        with self._database.writing(durable=False) as connection:
+            connection.execute(of_it.values(evidence=_evidence(findings)))
+
+
+def _evidence(findings: Sequence[GuardFinding]) -> str:
+    return json.dumps([asdict(finding) for finding in findings], separators=(",", ":"))
+
 
 def _note(connection: Connection, changed: Rollout, done: NextAct, entry: AuditEntry) -> None:
     assert done.act is not None
@@ -133,7 +146,7 @@ def _note(connection: Connection, changed: Rollout, done: NextAct, entry: AuditE
         "at": entry.at,
         "actor": entry.actor.name,
         "why": done.why,
-        "evidence": json.dumps([asdict(finding) for finding in done.findings], separators=(",", ":")),
+        "evidence": _evidence(done.findings),
     }
     connection.execute(insert(rollout_event), event)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Unpack
 
-from neuronode_router.control.change import REASON_LIMIT, ChangeTarget, Options, naming
+from neuronode_router.control.change import REASON_LIMIT, ChangeResult, ChangeTarget, Options, naming
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.rollout_store import RolloutEvent, RolloutStore
 from neuronode_router.domain.audit import Actor
@@ -77,7 +77,7 @@ class Rollouts:
     """The rollouts of the proxies that share a store. `clock` is Unix time in seconds.
 
     `unrecorded` is what nothing is recorded of here; `rest` is how many times longer than a look at the facts took this
-    process does not look again.
+    process does not look again. What else `manager` changes and ends one by that leaves its figures in the history.
     """
 
     def __init__(  # noqa: PLR0913  one argument per collaborator, all by keyword
@@ -92,6 +92,7 @@ class Rollouts:
         rest: float = REST,
     ) -> None:
         self._manager = manager
+        manager.committed = self._superseded
         self._store = store
         self._facts = facts
         self._unrecorded = frozenset(unrecorded)
@@ -193,6 +194,20 @@ class Rollouts:
         """Let another worker watch at once. Raises `StoreUnavailable`."""
         await in_thread(self._lease.release)
 
+    async def _superseded(self, outcome: ChangeResult) -> None:
+        """Keep the figures of the rollout that a change has ended, if it did: it was not kept waiting for them."""
+        before, entry, target = outcome.before, outcome.entry, outcome.target
+        if before is None or before.canary is None or entry is None or target is None:
+            return
+        if target.canary is None and entry.action != "rollout":
+            await in_thread(self._keep_figures, before.canary.rollout, entry.revision)
+
+    def _keep_figures(self, name: str, revision: int) -> None:
+        try:
+            self._store.keep_findings(revision, self._judged(self._store.read(name))[0])
+        except StoreUnavailable as error:
+            _log_unreadable(name, error)
+
     async def _do(self, running: Rollout, done: NextAct, fence: Fence) -> Receipt | None:
         def prepare(state: ControlState) -> ChangeTarget:
             current = self._store.running()
@@ -218,17 +233,21 @@ class Rollouts:
     def _view(self, rollout: Rollout) -> RolloutView:
         if rollout.phase.over:  # nothing of it is recorded any more: its history has the figures
             return RolloutView(rollout, (), next_act(rollout, ()))
+        findings, decided = self._judged(rollout)
+        return RolloutView(rollout, findings, next_act(rollout, findings, decided=decided))
+
+    def _judged(self, rollout: Rollout) -> tuple[tuple[GuardFinding, ...], int]:
+        """Return what the facts say now, and how many requests of the canary what is changed has decided."""
         plan, facts = rollout.plan, self._facts(rollout)
         findings = judge(plan.guards, facts, alpha=rollout.alpha, least=plan.least)
-        decided = sum(arms.canary.decided for arms in facts.values())
-        return RolloutView(rollout, findings, next_act(rollout, findings, decided=decided))
+        return findings, sum(arms.canary.decided for arms in facts.values())
 
     def _findings(self, running: Rollout) -> tuple[GuardFinding, ...]:
         """Return the figures of now for an act of a person, none where they cannot be read: it is done all the same."""
         try:
             return self._view(running).findings
         except StoreUnavailable as error:
-            logger.warning("neuronode: rollout %s: the figures cannot be read: %s", running.id, error.message)
+            _log_unreadable(running.id, error)
             return ()
 
     def _changed(
@@ -297,6 +316,10 @@ class Rollouts:
                 fix="What the files say is put in force first, which ends the rollout; then start another one.",
             )
         return ChangeTarget(state.active, staged.profiles, state.bindings, edit=staged)
+
+
+def _log_unreadable(name: str, error: StoreUnavailable) -> None:
+    logger.warning("neuronode: rollout %s: the figures cannot be read: %s", name, error.message)
 
 
 def _stand(rollout: Rollout) -> tuple[str, Phase, int]:

@@ -300,5 +300,51 @@ async def test_a_switch_goes_before(world: World) -> None:
     assert (over["phase"], event["act"], event["why"]) == ("superseded", "supersede", "switch to premium")
 
 
+ENDS: list[tuple[str, str, dict[str, object]]] = [
+    ("POST", f"{BASE}/switch", {"profile": "balanced"}),
+    ("POST", f"{PREFIX}/rollback", {"reason": "not yet"}),
+    ("PUT", f"{BASE}/premium/tasks/chat", {"group": "chat_cost_effective"}),
+]
+
+
+@pytest.mark.parametrize("readable", [True, False])
+@pytest.mark.parametrize(("method", "path", "body"), ENDS, ids=lambda said: str(said).rpartition("/")[2])
+async def test_what_goes_before_leaves_the_figures(
+    world: World,
+    method: str,
+    path: str,
+    body: dict[str, object],
+    readable: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Those of both arms at the end, as an abort does; where they cannot be read it is done without them."""
+    name = await start(world)
+    await count(world, broken=3)
+    if not readable:
+        monkeypatch.setattr(world.rollouts, "_facts", _unavailable)
+    async with world.client() as admin:
+        (await admin.request(method, path, json=body, headers={"If-Match": "*"})).raise_for_status()
+        (event, _) = (await admin.get(f"{ROLLOUTS}/{name}/history")).json()["events"]
+
+    figures = {one["task"]: (one["canary"]["value"], one["control"]["value"]) for one in event["evidence"]}
+    assert event["act"] == "supersede"
+    assert figures.get("chat") == ((3 / 50, 0) if readable else None)
+
+
+async def test_what_lets_a_rollout_go_on_writes_no_figures(world: World) -> None:
+    """A binding, and a dry run of what would end it."""
+    name = await start(world)
+    async with world.client() as admin:
+        dry = {"profile": "balanced", "dry_run": True}
+        (await admin.post(f"{BASE}/switch", json=dry)).raise_for_status()
+        binding = {"profile": "balanced"}
+        (
+            await admin.put(f"{PREFIX}/bindings/team/a", json=binding, headers={"If-Match": "*"})
+        ).raise_for_status()
+        events = (await admin.get(f"{ROLLOUTS}/{name}/history")).json()["events"]
+
+    assert [(one["act"], one["evidence"]) for one in events] == [("start", [])]
+
+
 def _unavailable(_rollout: Rollout) -> dict[str, BothArms]:
     raise StoreUnavailable("It takes too long.")

@@ -24,6 +24,19 @@ def test_a_rollout_is_shown_with_both_arms_and_can_be_ended(tab: Tab, api: httpx
     assert api.get("/admin/rollouts").json()["rollouts"][0]["phase"] == "aborted"
 
 
+def test_how_the_last_one_ended_is_shown_with_both_arms(tab: Tab, api: httpx.Client) -> None:
+    """Also where a switch went before it."""
+    api.post("/admin/rollouts", json={"profile": "balanced", "steps": [50]}).raise_for_status()
+    expect(tab.page.locator("[data-rollout]")).to_contain_text("balanced")
+
+    api.post("/admin/profiles/switch", json={"profile": "cost_effective"}).raise_for_status()
+
+    ended = tab.page.locator("[data-ended]")
+    expect(ended).to_contain_text("superseded")
+    expect(ended).to_contain_text("switch to cost_effective")
+    expect(ended.get_by_role("row", name="Errors")).to_contain_text("all tasks")
+
+
 def test_an_edit_of_a_mapping_can_be_rolled_out(tab: Tab, api: httpx.Client) -> None:
     """The dialog of a mapping of the active profile offers it; the card says what is tried; aborted nothing is left."""
     tab.go("mappings")

@@ -150,13 +150,13 @@ def status(connection: Connection, rollout: str | None, *, as_json: bool) -> Non
 @json_option
 @online
 def history(connection: Connection, rollout: str | None, *, as_json: bool) -> None:
-    """Show earlier rollouts, or what was done to one of them and why."""
+    """Show earlier rollouts, or what was done to one of them and why, with the newest figures of both arms."""
     if rollout is None:
         listed = connection.get("/rollouts").document
         answer(listed, lambda: [_listed(listed["rollouts"])], as_json=as_json)
         return
     told = connection.get(f"/rollouts/{segment(rollout)}/history").document
-    answer(told, lambda: [_events(told["events"])], as_json=as_json)
+    answer(told, lambda: _told(told["events"]), as_json=as_json)
 
 
 @command.command("promote")
@@ -210,10 +210,13 @@ def _shown(found: Mapping[str, Any]) -> list[Table | str]:
         ("watched", f"{found['held']:.0f} of {found['hold']:.0f} s"),
         ("next", f"{found['next'] or 'nothing'}: {found['why']}"),
     ]
+    return [facts(told), *_arms(found["findings"], "")]
+
+
+def _arms(findings: Sequence[Mapping[str, Any]], above: str) -> list[Table | str]:
+    """Return the figures of both arms, under a line; nothing where there are none."""
     columns = ("guard", "task", ">bound", ">control", ">requests", ">canary", ">requests", "")
-    if not found["findings"]:
-        return [facts(told)]
-    return [facts(told), "", table(columns, map(_row, found["findings"]))]
+    return [above, table(columns, map(_row, findings))] if findings else []
 
 
 def _edited(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -253,6 +256,14 @@ def _listed(rollouts: Sequence[Mapping[str, Any]]) -> Table:
         for one in rollouts
     )
     return table(("rollout", "began", "control", "tries", "phase", ">percent"), rows)
+
+
+def _told(events: Sequence[Mapping[str, Any]]) -> list[Table | str]:
+    newest = next((one for one in events if one["evidence"]), None)
+    if newest is None:
+        return [_events(events)]
+    at = f"The figures of both arms at revision {newest['revision']} ({newest['act']}):"
+    return [_events(events), *_arms(newest["evidence"], f"\n{at}")]
 
 
 def _events(events: Sequence[Mapping[str, Any]]) -> Table:

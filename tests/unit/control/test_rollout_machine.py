@@ -267,6 +267,7 @@ class RolloutHistory(RuleBasedStateMachine):
         self.facts = BAD
         self.clock.now += LEASE_SECONDS + 1
         self.turn(worker)
+        self.turn(1 - worker)  # who led before a clock was set back leads still
         running = self.running()
         if running is not None:
             assert running.plan.on_breach is OnBreach.PAUSE

@@ -6,27 +6,40 @@ import { useData } from "../data.js";
 import { milliseconds, money, number, percent } from "../format.js";
 import { t, word } from "../i18n.js";
 import { mayReadAll, mayWrite } from "../live.js";
-import { Badge, Button, Card, Code, Failure, Said, Table } from "./basics.js";
+import { Ago, Badge, Button, Card, Code, Failure, Said, Table } from "./basics.js";
 
 const EVERY_MS = 2_000;
+const DAY = 86_400;
 const TONES = { good: "good", unsure: "warn", no_data: "plain", breached: "bad" };
 const ACTS = { running: ["pause", "promote", "abort"], paused: ["resume", "promote", "abort"], asking: ["promote", "abort"] };
 const SHOWN = { latency_p95_ms: milliseconds, first_token_p95_ms: milliseconds, cost_usd: money };
 const shownAs = (metric) => SHOWN[metric] ?? percent;
 
-// Nothing while no rollout runs: it is then asked for once a revision.
+// While no rollout runs, it is asked for once a revision.
 export function RolloutCard({ state }) {
   const [runs, setRuns] = useState(false);
   const { data, reload } = useData(mayReadAll(state) ? "rollouts?limit=1" : null, { every: runs ? EVERY_MS : 0 });
   const running = data?.running ?? null;
   if (runs !== (running !== null)) setRuns(running !== null);
-  if (running === null) return null;
+  if (running === null) return html`<${Ended} newest=${data?.rollouts[0]} />`;
   return html`<${Card} title=${t("rollout.title")} data-rollout=${running.id} tools=${html`<${Badge} tone=${running.phase === "running" ? "good" : "warn"}>${word("rollout_phase", running.phase)}<//>`}>
     <p class="intro">${t("rollout.tries", { profile: running.profile, control: running.control, share: percent(running.share / 100) })}</p>
     <${Edited} edit=${running.edit} />
     <p class="note">${t("rollout.held", { held: number(running.held), hold: number(running.hold) })} <${Said} instead=${t("rollout.next")}>${running.why}<//></p>
     <${Findings} findings=${running.findings} />
     ${mayWrite(state) && html`<${Acts} rollout=${running} done=${reload} />`}<//>`;
+}
+
+// How the last one ended, for a day: by whom, and the figures of both arms.
+function Ended({ newest }) {
+  const shown = newest?.ended_at > Date.now() / 1000 - DAY;
+  const { data } = useData(shown ? `rollouts/${newest.id}/history` : null);
+  const end = shown && data?.events[0];
+  if (!end) return null;
+  return html`<${Card} title=${t("rollout.last")} data-ended=${newest.id} tools=${html`<${Badge}>${word("rollout_phase", newest.phase)}<//>`}>
+    <p class="intro">${t("rollout.tried", { profile: newest.profile, control: newest.control })}</p>
+    <p class="note">${end.actor} \u00b7 <${Ago} at=${end.at} />${end.why && html` \u00b7 <${Said} instead=${word("rollout_phase", newest.phase)}>${end.why}<//>`}</p>
+    <${Findings} findings=${end.evidence} /><//>`;
 }
 
 // What an edit of the active profile changes, in the words of its file.
