@@ -55,6 +55,10 @@ class PolicyVerdictDocument(Document):
     """One line, for people."""
     hold: Hold | None
     """What a person switched to, while it goes before rules and windows."""
+    then: str | None
+    """The profile that follows when the hold ends by itself, if rules and rollouts stay as they are; null while nobody
+    holds one for a time.
+    """
     bends: Sequence[Bend]
     """Tasks that go elsewhere than the profile says, and the highest tier."""
 
@@ -66,6 +70,8 @@ class PolicyDocument(Document):
     """Empty while none is in force."""
     document: dict[str, JsonValue]
     """As it was written."""
+    file: str
+    """Where it is written on the host that answers, also where it is not there."""
     precedence: Sequence[Level]
     """Who goes before whom."""
     active: str
@@ -94,6 +100,7 @@ def shown(view: PolicyView) -> PolicyDocument:
         digest=view.policy.digest,
         document=json.loads(view.policy.source),
         precedence=PRECEDENCE,
+        file=view.file,
         active=view.active,
         now=PolicyVerdictDocument.of(view.verdict),
         rules=view.rules,

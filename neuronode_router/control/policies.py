@@ -355,7 +355,7 @@ class Policies:
         facts = self._facts(policy, now) if policy.rules else {}
         rules = tuple(rule_views(policy, memory, facts))
         verdict = self._decided(state, memory)
-        return PolicyView(policy, verdict, state.active, rules, state.revision)
+        return PolicyView(policy, verdict, state.active, str(self._file), rules, state.revision)
 
     def _require_known(self, policy: Policy, state: ControlState) -> None:
         if problems := tuple(unusable(policy, state, self._host(), self._members)):

@@ -40,6 +40,8 @@ class PolicyView:
     policy: Policy
     verdict: PolicyVerdict
     active: str
+    file: str
+    """Where it is written on this host."""
     rules: tuple[RuleView, ...]
     revision: int
 

@@ -68,6 +68,8 @@ class PolicyVerdict:
     """What each bend does and why."""
     kept: Hold | None = None
     """A hold that is over, and kept for what was active before."""
+    then: str | None = None
+    """The profile that follows when the hold ends by itself, if rules and rollouts stay as they are."""
 
     @property
     def why(self) -> str:
@@ -104,12 +106,14 @@ def decide(policy: Policy, memory: Memory, situation: Situation, *, now: float) 
     """Return what should be active at `now`, Unix time. Never raises."""
     hold = _held(situation, now)
     wishes = list(_wishes(policy, memory, situation, hold, now))
-    profile, level, why = _profile(policy, wishes, situation, hold)
+    ends = None if hold is None else hold.until
+    then = None if ends is None else decide(policy, memory, situation, now=ends).profile
+    profile, level, why = _profile(policy, wishes, situation, hold, then)
     bends = _bends(wishes, situation, hold)
     bends_why = tuple(
         f"{_what(bend)}: {_KINDS[_level(bend, policy)]} {bend.by}{_because(bend, memory)}" for bend in bends
     )
-    return PolicyVerdict(profile, level, why, hold, bends, bends_why, _coming_back(situation))
+    return PolicyVerdict(profile, level, why, hold, bends, bends_why, _coming_back(situation), then)
 
 
 def undecided(situation: Situation, why: str) -> PolicyVerdict:
@@ -189,13 +193,13 @@ def _wishes(
 
 
 def _profile(
-    policy: Policy, wishes: list[_Wish], situation: Situation, hold: Hold | None
+    policy: Policy, wishes: list[_Wish], situation: Situation, hold: Hold | None, then: str | None
 ) -> tuple[str, Level, str]:
     wish = next((wish for wish in wishes if wish.want.profile is not None), None)
     if wish is not None and wish.level is Level.EMERGENCY:
         return _chosen(wish)
     if hold is not None:
-        return hold.profile, Level.MANUAL, f"held by {_name(hold)}{_ending(hold)}"
+        return hold.profile, Level.MANUAL, f"held by {_name(hold)}{_ending(hold, then)}"
     if situation.rolling is not None:
         return situation.active, Level.ROLLOUT, f"rollout {situation.rolling} runs"
     if wish is not None:
@@ -219,10 +223,10 @@ def _name(hold: Hold) -> str:
     return name if bracket and identity.endswith(")") else hold.by
 
 
-def _ending(hold: Hold) -> str:
+def _ending(hold: Hold, then: str | None) -> str:
     if hold.until is None:
         return " until it is released"
-    return datetime.fromtimestamp(hold.until, UTC).strftime(" until %Y-%m-%d %H:%M UTC")
+    return datetime.fromtimestamp(hold.until, UTC).strftime(" until %Y-%m-%d %H:%M UTC") + f", then {then}"
 
 
 def _bends(wishes: list[_Wish], situation: Situation, hold: Hold | None) -> tuple[Bend, ...]:

@@ -48,7 +48,7 @@ def steered(api: httpx.Client) -> Iterator[httpx.Client]:
 
 def test_without_a_policy_it_says_how_to_begin(tab: Tab) -> None:
     """One line, and nothing is foreseen. It comes first: workers take a moment to notice that a policy has gone."""
-    expect(tab.page.get_by_text("To begin, put a file beside the configuration")).to_be_visible()
+    expect(tab.page.get_by_text("To begin, write the file")).to_contain_text("/policy.yaml")
     expect(tab.page.locator(".foreseen")).to_have_count(0)
 
 
@@ -57,6 +57,8 @@ def test_what_will_be_active_is_shown_and_a_hold_ends(tab: Tab, steered: httpx.C
     card = tab.page.locator("[data-policy]")
     expect(card.locator("[aria-current]")).to_have_text("held by hand")
     expect(tab.page.locator("[data-why]")).to_contain_text("balanced: held by ")
+    expect(card.locator("[data-then]")).to_contain_text("then ")
+    expect(card).to_contain_text("/policy.yaml")
     expect(card.get_by_role("row", name="month")).to_contain_text("dry run")
     tab.button("Release").click()
     tab.button("Release").click()

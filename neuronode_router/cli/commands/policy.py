@@ -86,10 +86,13 @@ def _shown(found: Mapping[str, Any]) -> list[Table | Text | str]:
         ("why", found["now"]["why"]),
         ("precedence", " > ".join(found["precedence"])),
         ("policy", found["digest"][:12] or "none in force"),
+        ("file", found["file"]),
     ]
     if hold:
         until = "until it is released" if hold["until"] is None else f"until {moment(hold['until'])}"
         told.append(("held", f"{hold['profile']} by {hold['by']} {until}"))
+    if found["now"]["then"]:
+        told.append(("then", found["now"]["then"]))
     parts: list[Table | Text | str] = [facts(told)]
     return [*parts, "", _rules(found["rules"])] if found["rules"] else parts
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -52,6 +53,9 @@ def test_a_switch_is_held_shown_and_released(
     assert json.loads(switched.out)["profile"] == "balanced"
     assert told(status.out) == told(shown.out)
     assert told(status.out).startswith("balanced: held by ")
+    assert told(status.out).endswith(", then premium")
+    assert re.search(r"^then +premium *$", shown.out, re.MULTILINE)
+    assert re.search(r"^file +/\S", shown.out, re.MULTILINE)
     assert "emergency > manual > rollout > rule > schedule > default" in shown.out
     assert [one["profile"] for one in json.loads(preview.out)["stretches"]] == ["balanced", "premium"]
     assert json.loads(released.out)["profile"] == "premium"

@@ -200,9 +200,35 @@ def test_why_is_one_line() -> None:
         "economy: window night (Europe/Berlin time); task chat to local: emergency rule smart-down (so it was)"
     )
     assert (
-        "held by anna until 2026-11-30 11:00 UTC"
+        "held by anna until 2026-11-30 11:00 UTC, then "
         in verdict(hold=Hold("premium", "anna (4f0c9a)", until=NOON), now=NOON - 1).why
     )
+
+
+@pytest.mark.parametrize(
+    ("until", "active", "then"),
+    [
+        (at("2026-11-30T14:00"), (), "balanced"),
+        (EVENING, (), "economy"),
+        (at("2026-11-30T14:00"), ("month",), "economy"),
+        (EVENING, ("all-down",), "local"),
+        (None, (), None),
+    ],
+)
+def test_what_follows_a_hold_is_told(until: float | None, active: tuple[str, ...], then: str | None) -> None:
+    """By the window that is open then, and by the rules as they are now; nobody knows when a hold is released."""
+    found = verdict(*active, hold=Hold("premium", "anna", until=until))
+
+    assert found.then == then
+    assert until is None or verdict(*active, hold=found.hold, now=until).profile == then
+
+
+def test_without_a_policy_a_hold_leads_back() -> None:
+    """To what was active before it."""
+    held = Hold("premium", "anna", until=NOON, before="economy")
+    situation = Situation("premium", Steering("", held), None, PROFILES)
+
+    assert decide(Policy(), {}, situation, now=NOON - 1).then == "economy"
 
 
 @pytest.mark.parametrize(

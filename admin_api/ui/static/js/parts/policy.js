@@ -23,11 +23,12 @@ export function PolicyCard({ state }) {
   if (data === null) return null;
   const is = data.digest !== "" || data.now.hold !== null;
   if (steered !== is) setSteered(is);
-  if (!is) return html`<${Card} title=${t("policy.title")}><p class="note">${t("policy.begin")} <code>policy.yaml</code> (docs/policy.md)</p><//>`;
-  return html`<${Card} title=${t("policy.title")} data-policy=${data.now.level}>
+  if (!is) return html`<${Card} title=${t("policy.title")}><p class="note">${t("policy.begin")} <code>${data.file}</code> (docs/policy.md)</p><//>`;
+  return html`<${Card} title=${t("policy.title")} data-policy=${data.now.level} note=${html`<code>${data.file}</code>`}>
     <ol class="badges" aria-label=${t("policy.precedence")}>${data.precedence.map((level) => html`<li key=${level} aria-current=${level === data.now.level ? "true" : undefined}>
       <${Badge} tone=${level === data.now.level ? "accent" : "plain"}>${word("policy_level", level)}<//></li>`)}</ol>
     <p class="note"><${Said} instead=${word("policy_level", data.now.level)}>${data.now.why}<//></p>
+    ${data.now.then && html`<p class="note" data-then>${t("policy.then", { time: dateTime(data.now.hold.until), profile: data.now.then })}</p>`}
     ${data.now.hold && mayWrite(state) && html`<${Release} done=${reload} />`}
     <${Loaded} of=${foreseen} rows=${3}>${({ stretches }) => html`<${Foreseen} stretches=${stretches} />`}<//>
     <${Rules} rules=${data.rules} wants=${data.document.rules} /><//>`;
