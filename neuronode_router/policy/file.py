@@ -49,6 +49,12 @@ from neuronode_router.wrong_value import WrongValue, fix_of, place_of, said_of
 ATTEMPTS_KEPT = 300.0
 """Seconds for which workers know of attempts: as long as statistics look back."""
 
+ANSWERS_KEPT = 6 * 3600.0
+"""Seconds for which usage tells minutes apart, by which answers are looked at."""
+
+LONGEST_DWELL = 52 * 7 * 86_400.0
+"""Seconds. What stays for longer is a slip of the pen, which nobody would see end."""
+
 CAPS = YamlCaps(bytes=64 * 1024, depth=6, nodes=4000)
 
 _QUOTE = "Write a text in quotes: YAML takes 20:00 for a number, and 2026-12-24 for a date."
@@ -362,14 +368,23 @@ def _undecided(source: Source, policy: Policy) -> Iterator[Problem]:
         yield source.problem("policy_no_default", ("default",), message, "Add `default: <profile>`.")
 
 
-def _uncounted(source: Source, policy: Policy) -> Iterator[Problem]:
-    """Attempts are told for so long, and no longer."""
+def _too_long(source: Source, policy: Policy) -> Iterator[Problem]:
+    """What is known is known for so long, and no longer."""
     for index, rule in enumerate(policy.rules):
-        if isinstance(rule.trigger, OutageTrigger) and rule.trigger.within > ATTEMPTS_KEPT:
-            message = "Attempts are counted over five minutes at most."
-            yield source.problem(
-                "policy_invalid", ("rules", index, "outage", "within"), message, "Write 5m or less."
-            )
+        for place, said in _beyond(rule):
+            message, fix = said
+            yield source.problem("policy_invalid", ("rules", index, *place), message, fix)
 
 
-_CHECKS: tuple[Check, ...] = (_repeated, _undecided, _uncounted)
+def _beyond(rule: PolicyRule) -> Iterator[tuple[tuple[str, ...], tuple[str, str]]]:
+    """Yield where a rule names too long a time, and what is said of that."""
+    trigger = rule.trigger
+    if isinstance(trigger, OutageTrigger) and trigger.within > ATTEMPTS_KEPT:
+        yield ("outage", "within"), ("Attempts are counted over five minutes at most.", "Write 5m or less.")
+    if isinstance(trigger, LatencyTrigger) and trigger.within > ANSWERS_KEPT:
+        yield ("latency", "within"), ("Answers are looked at over six hours at most.", "Write 6h or less.")
+    if rule.dwell > LONGEST_DWELL:
+        yield ("dwell",), ("Nothing is made to stay for longer than 52 weeks.", "Write 52w or less.")
+
+
+_CHECKS: tuple[Check, ...] = (_repeated, _undecided, _too_long)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from datetime import date, time
 
 import pytest
@@ -18,8 +19,9 @@ from neuronode_router.policy.document import (
     Want,
     difference,
 )
-from neuronode_router.policy.file import ATTEMPTS_KEPT, parse_policy, policy_of, stored_policy
+from neuronode_router.policy.file import ANSWERS_KEPT, ATTEMPTS_KEPT, parse_policy, policy_of, stored_policy
 from neuronode_router.stats.window import SLOT_SECONDS, WINDOW_SLOTS
+from neuronode_router.usage.periods import MINUTES_KEPT
 
 NIGHT = """\
 default: balanced
@@ -38,6 +40,12 @@ rules:
     outage: {group: smart}
     then: {task: chat, group: local}
     emergency: true
+"""
+SLOW = """\
+rules:
+  - name: slow
+    latency: {group: smart, enter_ms: 4000, return_ms: 2000}
+    then: {max_tier: fast}
 """
 
 
@@ -110,6 +118,9 @@ rules:
         (NIGHT.replace('"20:00"', "20:00"), 6, "valid string"),
         (DOWN.replace("{group: smart}", "{group: smart, within: 0s}"), 3, "greater than 0"),
         (DOWN.replace("{group: smart}", "{group: smart, within: 301s}"), 3, "five minutes at most"),
+        (SLOW.replace("enter_ms", "within: 361m, enter_ms"), 3, "six hours at most"),
+        (SLOW.replace("enter_ms: 4000", "enter_ms: 4000000"), 3, "less than or equal to 3600000"),
+        (DOWN + "    dwell: 53w\n", 6, "longer than 52 weeks"),
         (DOWN.replace("{group: smart}", '{group: "smart\\e[1m"}'), 3, "control characters"),
         (NIGHT.replace('"20:00"', '"25:00"'), 6, "no time of day"),
         (NIGHT.replace("default: balanced\n", ""), 1, "nothing says which one"),
@@ -140,6 +151,17 @@ def test_what_is_wrong_is_told_with_its_line(text: str, line: int, message: str)
 
     assert policy is None
     assert [(problem.line, message in problem.message) for problem in problems] == [(line, True)]
+
+
+def test_zones_are_known_where_the_system_has_none() -> None:
+    """As in slim images: they come along."""
+    zoneinfo.reset_tzpath(to=[])
+    try:
+        (window,) = read(NIGHT.replace("Europe/Berlin", "Pacific/Chatham")).schedule
+    finally:
+        zoneinfo.reset_tzpath()
+
+    assert window.zone == "Pacific/Chatham"
 
 
 @pytest.mark.parametrize("name", ["a\nb", "night\n", "<b>x</b>", "a\u202e", "a\x07", "\x1b[1mA", "A", ""])
@@ -175,11 +197,13 @@ def test_reading_never_raises(raw: bytes) -> None:
 def test_attempts_are_kept_as_long_as_an_outage_may_look_back() -> None:
     """The bound is what statistics keep."""
     assert ATTEMPTS_KEPT == WINDOW_SLOTS * SLOT_SECONDS
+    assert ANSWERS_KEPT == MINUTES_KEPT
 
 
 def test_what_an_earlier_release_let_pass_can_be_read() -> None:
     """What is in force is not refused by a check that came later; what this machine does not know is named."""
     document = yaml.safe_load(DOWN.replace("{group: smart}", "{group: smart, within: 1h}"))
+    document["rules"][0]["dwell"] = "60w"
     assert stored_policy(document)[0] is not None
 
     policy, (problem,) = stored_policy(yaml.safe_load(NIGHT.replace("Europe/Berlin", "Mars/Base")))
