@@ -8,9 +8,10 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from neuronode_router.domain.keys import require_sendable
 from neuronode_router.routing.inventory import SEEN, Ability, Modality, ProbedFacts
 
 OLLAMA_PROVIDERS = frozenset({"ollama", "ollama_chat"})
@@ -18,6 +19,8 @@ OPENAI_PROVIDERS = frozenset({"openai", "text-completion-openai", "custom_openai
 OLLAMA_PORT = 11434
 LOCAL_BASE = f"http://localhost:{OLLAMA_PORT}"
 """Where LiteLLM looks for an Ollama when nobody says where it is."""
+KEY_VARIABLE = "OLLAMA_API_KEY"
+"""Where it finds the key of one that names none."""
 
 ENDPOINTS = ("/api/generate", "/api/chat", "/api/embed", "/api/embeddings")
 """What an `api_base` may carry at its end: LiteLLM strips it too."""
@@ -60,6 +63,14 @@ class Defaults:
 
     api_base: str = field(default=LOCAL_BASE, repr=False)
     api_key: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> Self:
+        """Return what an environment says. Raises `SettingsError` for a key that no header carries."""
+        key = environ.get(KEY_VARIABLE) or None
+        if key is not None:
+            require_sendable(key, f"The key in {KEY_VARIABLE}")
+        return cls(environ.get("OLLAMA_API_BASE") or LOCAL_BASE, key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import httpx
 from neuronode_router.background import Failures
 from neuronode_router.domain.names import TIERS, Tier
 from neuronode_router.health.monitor import HealthMonitor, MonitorSources
-from neuronode_router.health.ollama import LOCAL_BASE, Defaults
+from neuronode_router.health.ollama import Defaults
 from neuronode_router.health.ollama_probe import OllamaProbes
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
 from neuronode_router.litellm_plugin.router.location import Locations
@@ -51,10 +51,7 @@ class HealthWiring:
                 cooling=bridge.cooling if cooldowns else frozenset,
                 described=with_model_facts,
                 probes=OllamaProbes(ollama_client, random=random.random, failures=failures),
-                defaults=Defaults(
-                    api_base=environ.get("OLLAMA_API_BASE") or LOCAL_BASE,
-                    api_key=environ.get("OLLAMA_API_KEY"),
-                ),
+                defaults=Defaults.of(environ),
             ),
             failures=failures,
         )

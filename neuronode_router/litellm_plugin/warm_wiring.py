@@ -13,7 +13,7 @@ from neuronode_router.background import Failures
 from neuronode_router.control.policies import Policies
 from neuronode_router.domain.state import ControlState
 from neuronode_router.domain.steering import NOT_STEERED
-from neuronode_router.health.ollama import LOCAL_BASE, Defaults
+from neuronode_router.health.ollama import Defaults
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
 from neuronode_router.litellm_plugin.router.location import location_of
@@ -49,10 +49,7 @@ class WarmWiring:
         self.warming = Warming(
             WarmSources(
                 entries=bridge.entries,
-                defaults=Defaults(
-                    api_base=environ.get("OLLAMA_API_BASE") or LOCAL_BASE,
-                    api_key=environ.get("OLLAMA_API_KEY"),
-                ),
+                defaults=Defaults.of(environ),
                 place_of=location_of,
                 state=state,
                 coming=self._coming,

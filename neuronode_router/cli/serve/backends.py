@@ -7,13 +7,14 @@ else, since anything more would load one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
 from neuronode_router.cli.references import credentials_of, environment_of, has_secret_manager, reference
+from neuronode_router.domain.keys import require_sendable
 
 CREDENTIALS = (
     "api_key",
@@ -32,6 +33,7 @@ PROVIDER_KEYS: Mapping[str, tuple[str, ...]] = {
     "groq": ("GROQ_API_KEY",),
     "openrouter": ("OPENROUTER_API_KEY",),
     "deepseek": ("DEEPSEEK_API_KEY",),
+    "ollama_chat": ("OLLAMA_API_KEY",),
 }
 """Where LiteLLM finds a provider's key when the deployment names none. Others count as configured."""
 OLLAMA_PROVIDERS = frozenset({"ollama", "ollama_chat"})
@@ -51,6 +53,18 @@ class Backends:
     """The configuration's `credential_list`, by name."""
     managed: bool = False
     """A secret manager may have what the environment does not: it counts as set."""
+
+    def require_sendable(self, deployments: Iterable[Deployment]) -> None:
+        """Insist that every key which a deployment takes from the environment can be sent. Raises `SettingsError`."""
+        for name in dict.fromkeys(name for each in deployments for name in self._key_variables(each)):
+            if self.environ.get(name, "").strip():
+                require_sendable(self.environ[name], f"The key in {name}")
+
+    def _key_variables(self, deployment: Deployment) -> Sequence[str]:
+        params = _params(deployment, self.credentials)
+        if params.get("api_key"):
+            return [named] if (named := reference(params["api_key"])) else ()
+        return PROVIDER_KEYS.get(str(params.get("model", "")).partition("/")[0], ())
 
     def missing(self, deployment: Deployment) -> str | None:
         """Return why the deployment cannot be used, in a few words without any value, or None when it can."""

@@ -79,7 +79,9 @@ async def prepared(settings: Settings, environ: Mapping[str, str], listen: Liste
     _require_free(listen)
     with _state_dir_lock(settings.state_dir), reserved_port() as port:
         key = find_master_key(environ, config, settings.state_dir / "master_key")
-        plan = make_plan(deployments, (await find_backends(config, deployments, environ)).missing)
+        backends = await find_backends(config, deployments, environ)
+        backends.require_sendable(deployments)
+        plan = make_plan(deployments, backends.missing)
         warnings = _check_profiles(settings, plan)
         if plan.embedded:
             find_weights()

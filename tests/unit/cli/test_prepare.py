@@ -72,6 +72,26 @@ async def test_with_a_key_nothing_is_embedded(folder: Path) -> None:
         assert "sk-real" not in result.effective.read_text()
 
 
+@pytest.mark.parametrize("key", ["sk-schl\u00fcssel", "sk-a\nb", "sk-a\n", "\u201csk-a\u201d"])
+async def test_a_key_that_no_header_carries_is_refused(folder: Path, key: str) -> None:
+    """Not in the first request: its variable is named at the start, whatever names it, and not its text."""
+    config = folder / "litellm_config.yaml"
+    for variable, params in (
+        ("OPENAI_API_KEY", "{model: openai/small, api_key: os.environ/OPENAI_API_KEY}"),
+        ("OTHER_KEY", "{model: openai/small, api_key: os.environ/OTHER_KEY, api_base: 'http://gpu:1/v1'}"),
+        ("GEMINI_API_KEY", "{model: gemini/small}"),
+        ("OLLAMA_API_KEY", "{model: ollama_chat/small, api_base: 'http://127.0.0.1:1'}"),
+    ):
+        config.write_text(f"model_list: [{{model_name: small, litellm_params: {params}}}]\n")
+        with pytest.raises(SettingsError, match=f"The key in {variable}") as refused:
+            async with preparing(folder, **{variable: key}):
+                pass
+        assert key not in str(refused.value)
+
+    async with preparing(folder, OLLAMA_API_KEY="sk-good", MISTRAL_API_KEY=key) as result:
+        assert result.plan.embedded, "what no deployment uses stops nothing"
+
+
 async def test_a_configuration_may_set_variables_itself(folder: Path) -> None:
     """What it says counts as LiteLLM counts it: a provider's key, the master key, a database."""
     given = {

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuronode_router.errors import SettingsError
 from neuronode_router.health.ollama import (
     DEFAULT_NUM_CTX,
     Defaults,
@@ -120,6 +121,19 @@ def test_what_the_deployment_leaves_out_is_as_litellm_fills_it_in() -> None:
     assert chat.address == plain.address == "http://elsewhere:1"
     assert chat.headers == (("Authorization", "Bearer from-env"),)
     assert plain.headers == ()
+
+
+@pytest.mark.parametrize("key", ["schl\u00fcssel", "a\nb", "key\n", "\u201ckey\u201d", "a\x00b"])
+def test_a_key_that_no_header_carries_stops_the_start(key: str) -> None:
+    """Its variable is named, and not its text; an empty one counts as unset."""
+    with pytest.raises(SettingsError, match="The key in OLLAMA_API_KEY") as refused:
+        Defaults.of({"OLLAMA_API_KEY": key})
+
+    assert key not in str(refused.value)
+    assert Defaults.of({"OLLAMA_API_KEY": ""}) == Defaults()
+    assert Defaults.of({"OLLAMA_API_BASE": "http://gpu:1", "OLLAMA_API_KEY": "k 1"}) == Defaults(
+        "http://gpu:1", "k 1"
+    )
 
 
 def test_passwords_and_keys_are_sent_and_never_shown() -> None:
