@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from neuronode_router.cli.doctor.finding import Finding, Subject, is_on, mapping
+from neuronode_router.cli.doctor.finding import Finding, Subject, is_on
 from neuronode_router.cli.effective import CUSTOM_AUTH
 from neuronode_router.cli.references import has_secret_manager, reference
 from neuronode_router.cli.serve.master_key import PUBLICLY_KNOWN_SHA256, VARIABLE
 from neuronode_router.domain.names import AUTO_NAMES, TASK_ALIASES
 from neuronode_router.domain.profiles import HostFacts
+from neuronode_router.profiles.configuration import section
 from neuronode_router.profiles.files import ProfileFiles
 
 SHORTEST_KEY = 20
@@ -46,7 +47,7 @@ def _written(subject: Subject, name: str, *, literal: bool) -> str | None:
     """Return where the configuration itself has the key, None where it only refers to it."""
     if literal:
         return "general_settings.master_key"
-    value = mapping(subject.config.get("environment_variables")).get(name)
+    value = section(subject.config, "environment_variables").get(name)
     return f"environment_variables.{name}" if value and reference(value) is None else None
 
 
@@ -78,7 +79,7 @@ def weak_key_permitted(subject: Subject) -> Iterator[Finding]:
 
 def aliases(subject: Subject) -> Iterator[Finding]:
     """LiteLLM follows exactly one alias, and an alias goes before a group of the same name."""
-    given = mapping(subject.router.get("model_group_alias"))
+    given = section(subject.router, "model_group_alias")
     for alias, target in given.items():
         where = f"router_settings.model_group_alias.{alias}"
         leads_to = str(target.get("model") if isinstance(target, dict) else target)
@@ -169,7 +170,7 @@ def key_limits(subject: Subject) -> Iterator[Finding]:
 
 def model_budgets(subject: Subject) -> Iterator[Finding]:
     """LiteLLM checks such a budget by the name that was sent, and books the cost on the group."""
-    budgets = mapping(mapping(subject.litellm.get("default_key_generate_params")).get("model_max_budget"))
+    budgets = section(section(subject.litellm, "default_key_generate_params"), "model_max_budget")
     for name in budgets:
         if name in TASK_ALIASES or name in AUTO_NAMES:
             yield Finding(

@@ -13,12 +13,12 @@ from neuronode_router.cli.doctor.finding import (
     Subject,
     info_of,
     is_on,
-    mapping,
     names,
     params_of,
     runs_on_ollama,
 )
 from neuronode_router.domain.names import AUTO_NAMES, STABLE_ALIAS_PREFIX, TASK_ALIASES, fits_header
+from neuronode_router.profiles.configuration import section
 
 LITELLM_RETRIES = 2
 """What LiteLLM takes when nobody sets `num_retries`."""
@@ -98,7 +98,7 @@ def retries_of_one(subject: Subject) -> Iterator[Finding]:
     """With one deployment a retry asks the same one again, after a pause that the fallback would not need."""
     sizes = Counter(str(deployment.get("model_name")) for _, deployment in subject.deployments)
     default = subject.router.get("num_retries", subject.litellm.get("num_retries", LITELLM_RETRIES))
-    own_policy = mapping(subject.router.get("model_group_retry_policy"))
+    own_policy = section(subject.router, "model_group_retry_policy")
     waiting = [
         group
         for _, deployment in subject.deployments

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from neuronode_router.cli.references import environment_of
+from neuronode_router.profiles.configuration import section
 from neuronode_router.settings import Settings
 
 Level = Literal["problem", "advice"]
@@ -70,17 +71,17 @@ class Subject:
     @property
     def general(self) -> Document:
         """The `general_settings`."""
-        return mapping(self.config.get("general_settings"))
+        return section(self.config, "general_settings")
 
     @property
     def router(self) -> Document:
         """The `router_settings`."""
-        return mapping(self.config.get("router_settings"))
+        return section(self.config, "router_settings")
 
     @property
     def litellm(self) -> Document:
         """The `litellm_settings`."""
-        return mapping(self.config.get("litellm_settings"))
+        return section(self.config, "litellm_settings")
 
     @property
     def deployments(self) -> tuple[tuple[str, Document], ...]:
@@ -100,19 +101,14 @@ class Subject:
         return is_on(self.general.get("store_model_in_db")) or is_on(self.known.get("STORE_MODEL_IN_DB"))
 
 
-def mapping(value: object) -> Document:
-    """Return a section of a configuration; an empty one where something else stands."""
-    return value if isinstance(value, Mapping) else {}
-
-
 def params_of(deployment: Document) -> Document:
     """Return the `litellm_params` of a deployment."""
-    return mapping(deployment.get("litellm_params"))
+    return section(deployment, "litellm_params")
 
 
 def info_of(deployment: Document) -> Document:
     """Return the `model_info` of a deployment."""
-    return mapping(deployment.get("model_info"))
+    return section(deployment, "model_info")
 
 
 def runs_on_ollama(deployment: Document) -> bool:
