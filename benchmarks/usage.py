@@ -118,7 +118,7 @@ async def hooks(requests: int) -> None:
     began = time.process_time_ns()
     for _ in range(requests):
         bucket["neuronode"] = data["metadata"]["neuronode"] = {**MARK}
-        await feed.async_post_call_response_headers_hook(data, user, None, None, info)
+        feed.begins(data, user, None, info)
         await feed.async_log_success_event(logged, None, None, None)
     print(f"both hooks of one request    {(time.process_time_ns() - began) / requests / 1000:9.2f} us")
     assert feed.failures.total == 0

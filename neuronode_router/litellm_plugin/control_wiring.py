@@ -34,7 +34,7 @@ from neuronode_router.litellm_plugin.hooks.admission import Admission
 from neuronode_router.litellm_plugin.model_table import ModelTable, stores_in_database
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
 from neuronode_router.litellm_plugin.router.applier import SnapshotApplier
-from neuronode_router.litellm_plugin.router.bridge import AliasTable, RouterBridge
+from neuronode_router.litellm_plugin.router.bridge import AliasTable
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.profiles.config_writer import Renderer
 from neuronode_router.profiles.configuration import read_config
@@ -60,7 +60,7 @@ class ControlWiring:
         identity: WorkerIdentity,
         admission: Admission,
         current: CurrentSnapshot,
-        bridge: RouterBridge,
+        aliases: RouterAliases,
         deployments: Deployments,
         gate: ProofGate,
         on_receipt: Callable[[Receipt], None],
@@ -77,7 +77,7 @@ class ControlWiring:
         self._current = current
         self._failures = failures
         self._store = store
-        self.aliases = RouterAliases(bridge)
+        self.aliases = aliases
         self.renderer = Renderer(
             config=settings.config, mark=settings.state_dir / "rendered.json", enabled=self.renders
         )

@@ -9,7 +9,7 @@ import asyncio
 import gc
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,7 @@ from neuronode_router.auto.shared_sessions import SharedSessions
 from neuronode_router.background import Failures, PeriodicTask, repeat
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.workers import WorkerIdentity
-from neuronode_router.litellm_plugin.auth.budgets import Budgets
+from neuronode_router.litellm_plugin.auth.budgets import Budgets, live_spend
 from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.auth.identity import Identity, role_of
 from neuronode_router.litellm_plugin.auth.name_at_the_door import NameAtTheDoor
@@ -35,11 +35,13 @@ from neuronode_router.litellm_plugin.health_wiring import HealthWiring, ollama_c
 from neuronode_router.litellm_plugin.hooks import chosen_group
 from neuronode_router.litellm_plugin.hooks.admission import Admission
 from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
+from neuronode_router.litellm_plugin.hooks.answer_headers import AnswerHeaders, Hears
 from neuronode_router.litellm_plugin.hooks.offers import Offers
 from neuronode_router.litellm_plugin.learning_wiring import LearningWiring
 from neuronode_router.litellm_plugin.listing import listings
 from neuronode_router.litellm_plugin.policy_wiring import LOOK_SECONDS, PolicyWiring
 from neuronode_router.litellm_plugin.rollout_wiring import WATCH_SECONDS, RolloutWiring
+from neuronode_router.litellm_plugin.router.aliases import RouterAliases
 from neuronode_router.litellm_plugin.router.bridge import bridge_of
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.location import Locations
@@ -47,7 +49,7 @@ from neuronode_router.litellm_plugin.router.prices import rates
 from neuronode_router.litellm_plugin.router.probing import RouterAsker
 from neuronode_router.litellm_plugin.router.router_hooks import RouterHooks
 from neuronode_router.litellm_plugin.router.watched import WatchedDeployments
-from neuronode_router.litellm_plugin.seams import Part
+from neuronode_router.litellm_plugin.seams import Off, Part
 from neuronode_router.litellm_plugin.self_report import SelfReport
 from neuronode_router.litellm_plugin.settings_page import shown_settings
 from neuronode_router.litellm_plugin.shadow_wiring import SHARE_SECONDS, ShadowWiring
@@ -82,9 +84,6 @@ ROUTER_POLL_SECONDS = 0.02
 
 TIDY_SECONDS = 300.0
 """How often a worker adds minutes of usage up to hours, and forgets what is too old."""
-
-Off = Mapping[Part, Sequence[str]]
-"""The parts that this LiteLLM lacks a seam for, and which."""
 
 
 class Runtime:
@@ -153,7 +152,7 @@ class Runtime:
         )
         self.budgets = Budgets(
             self.usage.costs_of_the_month,
-            live=None if Part.BUDGETS in self.off else self._live_spend,
+            live=None if Part.BUDGETS in self.off else live_spend(proxy),
             failures=self.failures,
         )
         self._build_routing()
@@ -176,7 +175,7 @@ class Runtime:
             identity=worker,
             admission=self.admission,
             current=self.current,
-            bridge=bridge,
+            aliases=RouterAliases(bridge, mirrors=Part.ALIASES not in self.off),
             deployments=self.deployments,
             gate=self.proof.gate,
             on_receipt=self.metering.switched,
@@ -260,6 +259,11 @@ class Runtime:
             place_of=self.health.place_of,
         )
         self.admission = Admission(host, self.auto, self.current, self.conversations.keeper)
+        told: list[Hears] = [self.admission.answer_headers]
+        if Part.USAGE not in self.off:
+            told.append(self.usage.hooks.begins)
+            self.admission.refused = self.usage.hooks.failed
+        self.answer_headers = AnswerHeaders(*told)
         naming = NameAtTheDoor(
             proxy=self.proxy,
             identity=self.identity,
@@ -365,9 +369,10 @@ class Runtime:
     def callbacks(self) -> Sequence[CustomLogger]:
         """What LiteLLM must call, in this order, beside the callbacks of the router."""
         usage = () if Part.USAGE in self.off else (self.usage.hooks,)
+        headers = () if Part.HEADERS in self.off else (self.answer_headers,)
         outcomes = () if self.learns.hooks is None else (self.learns.hooks,)
         mirrors = () if Part.MIRRORING in self.off else (self.shadow.hooks,)
-        return (self.admission, *usage, *outcomes, *mirrors, self.renaming)
+        return (self.admission, *headers, *usage, *outcomes, *mirrors, self.renaming)
 
     def _ended(self, finished: FinishedRequest) -> None:
         self.metering.ended(finished)
@@ -379,12 +384,6 @@ class Runtime:
     def _secret(self) -> bytes:
         """Return what all workers of this proxy know and nobody else does."""
         return hashlib.sha256(f"neuronode sessions {self.proxy.master_key}".encode()).digest()
-
-    async def _live_spend(self, counter: str, spent: float, budget: float) -> float:
-        """Return the US dollars that LiteLLM enforces a budget by."""
-        return float(
-            await self.proxy.get_current_spend(counter_key=counter, fallback_spend=spent, max_budget=budget)
-        )
 
     async def _guard(self) -> None:
         """Put back what something else took away: our aliases in the router, our callbacks in LiteLLM's list."""

@@ -41,9 +41,18 @@ class Part(StrEnum):
     RETIRING = "an orderly end of workers"
 
 
-NEEDED = frozenset({Part.ADMISSION, Part.HEADERS, Part.AUTHENTICATION, Part.INVENTORY, Part.ALIASES})
-"""Parts that all others stand on. They are never off: without a seam of theirs we do what still can be done, or, where
-our modules cannot even be imported, do not start."""
+Off = Mapping[Part, Sequence[str]]
+"""The parts that a LiteLLM lacks a seam for, and which."""
+
+NEEDED = frozenset({Part.ADMISSION, Part.AUTHENTICATION, Part.INVENTORY})
+"""Parts that all others stand on: who decides, who asks, and what there is to choose from. They are never off: without
+a seam of theirs requests go LiteLLM's way where ours fails, the status, readiness and metrics name the part as impaired
+and, where our modules cannot even be imported, the start is refused with the seam's name.
+
+Without answer headers an answer says nothing of ours, nobody learns which deployment a conversation is with, and of an
+answer that never ended nothing is counted. Without the alias mirror LiteLLM's own map, its listing and whatever fails
+open do not know our names; admission decides all the same.
+"""
 
 
 class Era(StrEnum):
@@ -130,7 +139,7 @@ SEAMS = (
     Seam(Part.INVENTORY, _API + "RouterRegistry.names", ("kind",), Era.ENTRY_POINTS),
     Seam(Part.INVENTORY, _API + "RouterRegistry.has_deployment", ("id",), Era.ENTRY_POINTS),
     Seam(Part.INVENTORY, _API + "RouterRegistry.deployment_dict", ("id",), Era.ENTRY_POINTS),
-    Seam(Part.ALIASES, _API + "RouterRegistry.aliases", era=Era.ENTRY_POINTS),
+    Seam(Part.INVENTORY, _API + "RouterRegistry.aliases", era=Era.ENTRY_POINTS),
     Seam(Part.ALIASES, _ROUTER + "apply", ("changes",), Era.ENTRY_POINTS),
     Seam(Part.ALIASES, _API + "ChangeSet", ("assign", "settings"), Era.ENTRY_POINTS),
     Seam(Part.ALIASES, _ROUTER + "update_settings", era=Era.MEMBERS),
@@ -187,6 +196,8 @@ SEAMS = (
         Era.MEMBERS,
     ),
     Seam(Part.FALLBACK_ACCESS, _API + "RouterSettings", ("fallback_access_check",), Era.ENTRY_POINTS),
+    Seam(Part.FALLBACK_ACCESS, _ROUTER + "apply", ("changes",), Era.ENTRY_POINTS),
+    Seam(Part.FALLBACK_ACCESS, _API + "ChangeSet", ("assign",), Era.ENTRY_POINTS),
     Seam(Part.MOVING, _LOGGER + "async_pre_call_deployment_hook", ("kwargs", "call_type")),
     Seam(Part.MOVING, "litellm:get_llm_provider", ("model", "custom_llm_provider", "api_base")),
     Seam(Part.MOVING, "litellm:LlmProviders"),
@@ -239,7 +250,7 @@ def in_use() -> Sequence[Seam]:
     return [seam for seam in SEAMS if seam.era in (Era.ANY, era())]
 
 
-def lacking() -> Mapping[Part, Sequence[str]]:
+def lacking() -> Off:
     """Return what this LiteLLM lacks, by the part that is off for it; empty where nothing is. Never raises."""
     missing: defaultdict[Part, list[str]] = defaultdict(list)
     for seam in in_use():
@@ -261,7 +272,7 @@ def named_if_missing() -> Iterator[None]:
         raise UnsupportedLiteLLM(f"LiteLLM lacks or changed {', '.join(missing)}.") from error
 
 
-def problems(off: Mapping[Part, Sequence[str]], version: str) -> tuple[Problem, ...]:
+def problems(off: Off, version: str) -> tuple[Problem, ...]:
     """Return a problem for each part that is off, or works without something that it needs."""
     return tuple(
         Problem(

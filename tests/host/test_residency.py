@@ -37,6 +37,7 @@ from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks import calls, gate, personal
 from neuronode_router.litellm_plugin.hooks.refusing import answer
 from neuronode_router.litellm_plugin.hooks.response_state import CONTINUES
+from neuronode_router.litellm_plugin.hooks.usage import Groups, UsageHooks
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.judging import JudgedGroups
 from neuronode_router.litellm_plugin.router.location import location_of
@@ -46,6 +47,8 @@ from neuronode_router.routing.inventory import read_inventory
 from neuronode_router.routing.residency import NOTHING_REQUIRED, required
 from neuronode_router.routing.snapshot import build_snapshot
 from neuronode_router.routing.targets import FALLBACK_FIELDS
+from neuronode_router.usage.buffer import UsageBuffer
+from neuronode_router.usage.finished import FinishedRequest
 from tests.host.admitted import admission_over
 from tests.host.routers import bridged, deployment, router
 from tests.host.test_fit import response_id
@@ -473,6 +476,34 @@ async def test_personal_data_is_not_counted_elsewhere_than_it_is_asked(way: Way)
         await way.admission.judge(UserAPIKeyAuth(), {**body, "input": MAIL}, counts=True)
 
     assert refusal.value.status_code == 403
+
+
+@pytest.mark.parametrize("kept", RULED, indirect=True)
+async def test_what_is_refused_at_the_door_is_in_usage(way: Way) -> None:
+    """Once, with its team, its caller, and what for: LiteLLM tells no hook of it. What may pass is not counted."""
+    buffer, counted = UsageBuffer(), list[FinishedRequest]()
+    groups = Groups(lambda _: (None, False), ELSEWHERE.__contains__)
+    way.admission.refused = UsageHooks(buffer=buffer, groups=groups, watch=counted.append).failed
+    user = UserAPIKeyAuth(team_id="everybody")
+
+    await way.admission.judge(user, {"model": "own", "input": "hi"}, counts=True)
+    for body, counts in (
+        ({"model": "american", "input": MAIL}, True),
+        ({"purpose": "batch"}, False),
+        ({"model": "made up by a caller"}, False),
+    ):
+        with pytest.raises(HTTPException):
+            await way.admission.judge(user, body, counts=counts)
+
+    assert [(one.key.outcome, one.asked) for one in counted] == [
+        ("refused_personal_data", "american"),
+        ("refused_access", ""),
+        ("refused_access", "other"),
+    ]
+    assert {(one.key.team, one.key.reason, one.caller, one.key.location) for one in counted} == {
+        ("everybody", "refused", "somebody", "")
+    }
+    assert len(buffer.take().requests) == len(counted)  # type: ignore[union-attr]  # it has counted
 
 
 @pytest.mark.parametrize(

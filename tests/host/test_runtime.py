@@ -11,6 +11,7 @@ import pytest
 
 from admin_api.ui.routes import STATIC
 from neuronode_router.litellm_plugin.runtime import Runtime
+from neuronode_router.litellm_plugin.seams import NEEDED, Off, Part
 from neuronode_router.settings import Settings
 from tests.host.test_seams import GROUPS, entry
 
@@ -21,6 +22,7 @@ def build(
     render: str = "auto",
     general: dict[str, Any] | None = None,
     stored: bool = False,
+    off: Off | None = None,
     **router: Any,
 ) -> Runtime:
     (directory / "litellm_config.yaml").write_text("profile_settings: {current_profile: balanced}\n")
@@ -31,7 +33,7 @@ def build(
         master_key="sk-0123456789",
     )
     settings = Settings.load({"NEURONODE_RENDER": render}, config=directory / "litellm_config.yaml")
-    return Runtime(proxy=proxy, settings=settings, host_version="1.106.2")
+    return Runtime(proxy=proxy, settings=settings, host_version="1.106.2", off=off)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +61,39 @@ async def test_the_status_names_embedded_groups_and_carries_no_deployment_parame
 
     assert status["embedded_groups"] == ["chat_balanced"]
     assert "api_base" not in repr(status)
+
+
+@pytest.mark.parametrize("part", Part)
+async def test_a_part_that_lacks_a_seam_is_named_everywhere(tmp_path: Path, part: Part) -> None:
+    """In the status, the heartbeat and readiness; off, or impaired where all others stand on it."""
+    says = build(tmp_path, off={part: ["module:gone"]}).says
+
+    (problem,) = [one for one in says.status()["problems"] if one.code == "part_off"]
+    assert problem.path == part
+    assert problem.message.startswith("Impaired" if part in NEEDED else "Off")
+    assert "module:gone" in problem.message
+    assert says.report()["parts_off"] == [part]
+    assert "part_off" in says.readiness()["problems"]
+
+
+@pytest.mark.parametrize(("part", "there"), [(Part.HEADERS, False), (Part.CHOICE, True)])
+async def test_litellm_meets_no_hook_of_a_part_that_is_off(
+    tmp_path: Path, part: Part, *, there: bool
+) -> None:
+    """Nor is the map of its router written where that is off."""
+    runtime = build(tmp_path, off={part: ["module:gone"]})
+    name = "async_post_call_response_headers_hook"
+
+    assert any(name in type(callback).__dict__ for callback in runtime.callbacks) is there
+
+
+async def test_without_the_mirror_litellms_map_is_left_alone(tmp_path: Path) -> None:
+    """The operator's aliases are read all the same."""
+    runtime = build(tmp_path, off={Part.ALIASES: ["module:gone"]}, model_group_alias={"mine": "chat_premium"})
+
+    runtime.control.aliases.replace({"chat": "chat_premium"})
+
+    assert runtime.bridge.aliases() == runtime.control.operators_aliases() == {"mine": "chat_premium"}
 
 
 async def test_tag_routing_is_a_warning(tmp_path: Path) -> None:

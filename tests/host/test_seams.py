@@ -26,6 +26,7 @@ from neuronode_router.litellm_plugin.auth.identity import Identity
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.admission import Admission
 from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
+from neuronode_router.litellm_plugin.hooks.answer_headers import AnswerHeaders
 from neuronode_router.litellm_plugin.hooks.chosen_group import Renaming
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
 from neuronode_router.litellm_plugin.router.bridge import bridge_of
@@ -101,6 +102,7 @@ def test_litellm_sees_our_hooks(callbacks: list[Any]) -> None:
     ours = admission()
 
     litellm.logging_callback_manager.add_litellm_callback(ours)
+    litellm.logging_callback_manager.add_litellm_callback(AnswerHeaders(ours.answer_headers))
 
     found = ProxyLogging.callback_capabilities()
     assert ours in found.resolved_callbacks
@@ -165,6 +167,20 @@ def test_what_writes_settings_writes_our_names_too(router: Any) -> None:
     assert written == {"chat": "chat_premium", "theirs": "chat_balanced"}
     assert not aliases.heal()
     assert aliases.drifts == 0
+
+
+def test_without_a_mirror_the_map_stays_the_operators(router: Any) -> None:
+    """Where LiteLLM's router takes no map from us it is left alone, by switches and by the guard."""
+    bridge = bridged(router)
+    aliases = RouterAliases(bridge, mirrors=False)
+
+    aliases.replace({"chat": "chat_premium"})
+    healed = aliases.heal()
+    change(router, model_group_alias={"mine": "chat_balanced"})
+    aliases.release()
+
+    assert not healed
+    assert bridge.aliases() == aliases.foreign() == {"mine": "chat_balanced"}
 
 
 def test_a_router_that_is_left_takes_maps_as_they_come(router: Any) -> None:
@@ -293,9 +309,7 @@ async def test_the_first_request_waits_for_the_first_snapshot_and_then_goes_on()
     assert await waiting is None
     assert data["model"] == "chat"
     assert handler.failures.total == 1
-    assert await handler.async_post_call_response_headers_hook(data, UserAPIKeyAuth(), None) == {
-        "x-neuronode-reason": "fail_open"
-    }
+    assert handler.answer_headers(data, UserAPIKeyAuth(), None) == {"x-neuronode-reason": "fail_open"}
 
 
 @pytest.mark.parametrize("session", [7, {"a": 1}, ["x"], None, "s-1"])

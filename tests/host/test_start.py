@@ -32,6 +32,8 @@ gc.disable()  # as `neuronode serve` starts it
 import litellm.constants, litellm.proxy.proxy_server
 del litellm.constants.LITTELM_INTERNAL_HEALTH_SERVICE_ACCOUNT_NAME
 del litellm.proxy.common_utils.http_parsing_utils._safe_set_request_parsed_body
+del litellm.integrations.custom_logger.CustomLogger.async_post_call_response_headers_hook
+del litellm.credential_list
 sys.modules |= dict.fromkeys({GONE!r})
 before = set(sys.modules)
 
@@ -43,7 +45,8 @@ async def start():
     litellm.proxy.proxy_server.master_key = "sk-of-a-test"
     host, off = plugin._admin_host(), sorted(plugin.process.runtime().off)
     offered = [host.sign_in is not None, host.proof is not None, plugin.process.runtime().naming is not None]
-    print(json.dumps([gc.isenabled(), frozen, sorted(found & set({LATER!r})), off, offered]), flush=True)
+    early, named = sorted(found & set({LATER!r})), host.readiness()["problems"]
+    print(json.dumps([gc.isenabled(), frozen, early, off, offered, named]), flush=True)
 
 asyncio.run(start())
 """
@@ -53,7 +56,8 @@ asyncio.run(start())
 def test_the_start_collects_little_and_imports_no_more_than_it_needs(tmp_path: Path) -> None:
     """LiteLLM's objects are frozen before ours are made, the collector works again, and the heavy rest comes later.
 
-    That this LiteLLM lacks some seams stops nothing: the parts that need them are off, and not offered.
+    That this LiteLLM lacks some seams stops nothing: the parts that need them are off, and not offered; the one that
+    all others stand on is impaired, and named like the others.
     """
     (tmp_path / "config.yaml").write_text("model_list: []\n")
     environ = {
@@ -67,9 +71,11 @@ def test_the_start_collects_little_and_imports_no_more_than_it_needs(tmp_path: P
         [sys.executable, "-c", CHILD], capture_output=True, text=True, check=True, cwd=tmp_path, env=environ
     )
 
-    collects, frozen, early, off, offered = json.loads(done.stdout.splitlines()[-1])
+    collects, frozen, early, off, offered, named = json.loads(done.stdout.splitlines()[-1])
     assert collects
     assert frozen > 100_000
     assert early == []
-    assert off == sorted((Part.CHOICE, Part.MIRRORING, Part.NAMING, Part.PROOF, Part.UI_SIGN_IN))
+    hooks, gone = (Part.CHOICE, Part.HEADERS, Part.NAMING), (Part.MIRRORING, Part.PROOF, Part.UI_SIGN_IN)
+    assert off == sorted((*hooks, *gone, Part.INVENTORY))
     assert offered == [False, False, False]
+    assert named == ["not_ready", "part_off"]

@@ -27,7 +27,6 @@ HOOKS = (
     "async_log_success_event",
     "async_log_failure_event",
     "async_post_call_failure_hook",
-    "async_post_call_response_headers_hook",
 )
 USER = UserAPIKeyAuth(team_id="a")
 
@@ -88,7 +87,7 @@ async def test_a_saved_attempt_and_its_answer_are_one_request(counting: Counting
     await counting.hooks.async_log_failure_event(
         logged(one) | {"exception": TimeoutError()}, None, None, None
     )
-    await counting.hooks.async_post_call_response_headers_hook(answering(one), USER, None)
+    counting.hooks.begins(answering(one), USER, None)
     await counting.hooks.async_log_success_event(logged(one, model_id="id-rescue"), None, None, None)
     await counting.hooks.async_log_success_event(logged(one), None, None, None)
     counting.now += 2 * LOST_SECONDS
@@ -134,7 +133,7 @@ async def test_a_failed_request_counts_once_whatever_else_is_told(counting: Coun
     await counting.hooks.async_log_failure_event(logged(one), None, None, None)
     await counting.hooks.async_post_call_failure_hook(data, TimeoutError(), USER)
     await counting.hooks.async_post_call_failure_hook(data, TimeoutError(), USER)
-    await counting.hooks.async_post_call_response_headers_hook(data, USER, None)
+    counting.hooks.begins(data, USER, None)
     counting.now += 2 * LOST_SECONDS
     counting.hooks.sweep()
 
@@ -146,7 +145,7 @@ async def test_a_stream_that_breaks_counts_when_nothing_saves_it(counting: Count
     """The failure log after the answer began is the end, unless the answer goes on within a minute."""
     broken, saved = mark(), mark()
     for one in (broken, saved):
-        await counting.hooks.async_post_call_response_headers_hook(answering(one), USER, None)
+        counting.hooks.begins(answering(one), USER, None)
         await counting.hooks.async_log_failure_event(
             logged(one) | {"exception": httpx.ReadError("cut")}, None, None, None
         )
@@ -164,7 +163,7 @@ async def test_a_stream_that_breaks_counts_when_nothing_saves_it(counting: Count
 async def test_an_answer_of_which_nothing_more_is_heard_is_lost(counting: CountingHooks) -> None:
     """A client that leaves /v1/messages in mid-stream is told by no hook: after an hour it counts, without tokens."""
     info: dict[str, object] = {"model_id": "id-chat"}
-    await counting.hooks.async_post_call_response_headers_hook(answering(mark()), USER, None, None, info)
+    counting.hooks.begins(answering(mark()), USER, None, info)
     counting.now += LOST_SECONDS - 1
     counting.hooks.sweep()
     before = counting.counted()
@@ -182,7 +181,7 @@ async def test_an_answer_of_which_nothing_more_is_heard_is_lost(counting: Counti
 
 async def test_whoever_stops_counts_what_nobody_told_of(counting: CountingHooks) -> None:
     """An answer that had begun is lost then, and counted as that; nothing more is waited for."""
-    await counting.hooks.async_post_call_response_headers_hook(answering(mark()), USER, None)
+    counting.hooks.begins(answering(mark()), USER, None)
     awaited = counting.hooks.awaits
     counting.hooks.sweep(last=True)
 
@@ -198,7 +197,7 @@ async def test_what_admission_did_not_see_is_not_counted(counting: CountingHooks
 
     await counting.hooks.async_log_success_event(bare, None, None, None)
     await counting.hooks.async_post_call_failure_hook({"model": "x"}, ValueError(), USER)
-    await counting.hooks.async_post_call_response_headers_hook({"model": "x"}, USER, None)
+    counting.hooks.begins({"model": "x"}, USER, None)
 
     assert counting.counted() == []
 

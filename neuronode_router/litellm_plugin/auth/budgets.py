@@ -100,3 +100,14 @@ class Budgets:
 
 def _share(spent: Any, budget: Any) -> float | None:
     return float(spent or 0.0) / float(budget) if budget else None
+
+
+def live_spend(proxy: Any) -> LiveSpend:
+    """Return what asks LiteLLM for the US dollars that it enforces a budget by."""
+
+    async def spent(counter: str, spent: float, budget: float) -> float:
+        return float(
+            await proxy.get_current_spend(counter_key=counter, fallback_spend=spent, max_budget=budget)
+        )
+
+    return spent

@@ -7,7 +7,7 @@ sent it, and is counted. Whoever is denied something is refused then: nobody cou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -60,6 +60,10 @@ STARTUP_WAIT_SECONDS = 5.0
 """How long the very first requests of a worker may wait for its first snapshot."""
 
 
+Refused = Callable[[dict[str, Any], Exception, UserAPIKeyAuth], None]
+"""Hears of a request that was refused, which bears its mark, where LiteLLM tells its hooks nothing. Never raises."""
+
+
 class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
     """The callback LiteLLM calls. LiteLLM looks for its hooks in this very class: do not move them to a
     base.
@@ -77,6 +81,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         self._tracing = Tracing()
         self.failures = Failures()
         self.mirrored: Mirrored = lambda *_: {}
+        self.refused: Refused = lambda *_: None
 
     def open(self) -> None:
         """End the start-up wait, whether there is a snapshot or none could be had."""
@@ -145,8 +150,13 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         Whoever is limited may only have tokens counted. The call goes where LiteLLM alone leads the name; where that is
         elsewhere than for this caller, it is refused.
         """
-        with self._refusing(user, dict(body), routed=False):
-            await self._judge(user, body, kind="a call of this kind", counts=counts)
+        data = dict(body)
+        try:
+            with self._refusing(user, data, routed=False):
+                await self._judge(user, body, kind="a call of this kind", counts=counts)
+        except HTTPException as refusal:
+            self.refused(data, refusal, user)
+            raise
 
     async def _judge(
         self, user: UserAPIKeyAuth, body: Mapping[str, Any], *, kind: str, counts: bool = False
@@ -322,20 +332,19 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         except TimeoutError:
             self._opened.set()
 
-    async def async_post_call_response_headers_hook(
+    def answer_headers(
         self,
         data: dict[str, Any],
-        user_api_key_dict: UserAPIKeyAuth,
+        user: UserAPIKeyAuth,
         response: object,
-        request_headers: dict[str, str] | None = None,
-        litellm_call_info: dict[str, object] | None = None,
+        info: Mapping[str, object] | None = None,
     ) -> dict[str, str] | None:
-        """Return our response headers: for plain and streamed answers, and for errors. Never raises."""
+        """Return our headers of an answer that begins, and note who gave it. Never raises."""
         with self.failures.harmless("response headers"):
-            info = dict(litellm_call_info or {})
+            said = dict(info or {})
             # Of plain /v1/messages LiteLLM does not say who answered: then it is whom we saw asked last.
-            answered = info["model_id"] = info.get("model_id") or request_metadata.asked(data)
-            group, embedded = self._host.served_by(info)
+            answered = said["model_id"] = said.get("model_id") or request_metadata.asked(data)
+            group, embedded = self._host.served_by(said)
             self._auto.answered(request_metadata.sessions(data), answered)
             self._keeper.answered(request_metadata.conversation(data), answered)
             return request_metadata.answer_headers(

@@ -108,25 +108,24 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
         self.unseen: Counter[str] = Counter()
         """Answered requests of which no hook saw a deployment asked, by LiteLLM's name of the call."""
 
-    async def async_post_call_response_headers_hook(
+    def begins(
         self,
         data: dict[str, Any],
-        user_api_key_dict: UserAPIKeyAuth,
+        user: UserAPIKeyAuth,
         response: object,
-        request_headers: dict[str, str] | None = None,
-        litellm_call_info: dict[str, object] | None = None,
+        info: Mapping[str, object] | None = None,
     ) -> dict[str, str] | None:
         """Note that an answer begins. Adds no header; never raises."""
         with self.failures.harmless("usage of an answer that begins"):
             mark = stamped(data)
-            about = (user_api_key_dict.team_id, data.get("litellm_call_id"))
+            about = (user.team_id, data.get("litellm_call_id"))
             if isinstance(mark, dict) and SEVERAL in mark:
                 # LiteLLM has asked them all, and answers with a list; of the fastest alone it tells.
                 answers = response if isinstance(response, list) else ()
                 for each, answer in zip(mark[SEVERAL], answers, strict=False):
                     self._answered(each, answer, about)
             elif isinstance(mark, dict) and mark:
-                self._begin(mark, str((litellm_call_info or {}).get("model_id") or ""), about)
+                self._begin(mark, str((info or {}).get("model_id") or ""), about)
         return None
 
     def _answered(self, mark: dict[str, Any], answer: object, about: tuple[str | None, object]) -> None:
@@ -178,16 +177,20 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
         traceback_str: str | None = None,
     ) -> None:
         """Count a request that failed for good."""
+        self.failed(request_data, original_exception, user_api_key_dict)
+
+    def failed(self, request_data: dict[str, Any], error: Exception, user: UserAPIKeyAuth) -> None:
+        """Count a request that failed for good, if it bears a mark of ours. Never raises."""
         with self.failures.harmless("usage of a failure"):
             mark = stamped(request_data)
-            outcome = outcome_of(original_exception)
+            outcome = outcome_of(error)
             usage = read_usage(request_data.get("standard_logging_object"), request_data)
             if mark is not None and ASKED not in mark and outcome in REFUSALS:
                 usage = Usage()  # LiteLLM's log names a deployment also where it asked none
             given_id = request_data.get("litellm_call_id")
             for each in () if mark is None else mark.get(SEVERAL, (mark,)):
                 if self._first(each):
-                    finished = self._finished(each, usage, team=user_api_key_dict.team_id, given_id=given_id)
+                    finished = self._finished(each, usage, team=user.team_id, given_id=given_id)
                     self._count(_as_failure(finished, outcome))
 
     @property

@@ -18,11 +18,13 @@ class RouterAliases:
     """Our part of the live router's alias map: in every map that LiteLLM writes, and put back where one came otherwise.
 
     The map is always replaced by a new dict, never edited: LiteLLM keeps caches beside it that a change in place
-    would leave stale, and from 1.110 on routes by another copy.
+    would leave stale, and from 1.110 on routes by another copy. Where it `mirrors` nothing the map stays the
+    operator's.
     """
 
-    def __init__(self, bridge: RouterBridge) -> None:
+    def __init__(self, bridge: RouterBridge, *, mirrors: bool = True) -> None:
         self._bridge = bridge
+        self._mirrors = mirrors
         self._ours: dict[str, str] = {}
         self._seen: AliasTable | None = None
         self.drifts = 0
@@ -33,6 +35,8 @@ class RouterAliases:
 
     def replace(self, ours: Mapping[str, str]) -> None:
         """Make the live map say `ours`, dropping names we owned before and no longer do. Never raises."""
+        if not self._mirrors:
+            return
         stale = self._ours.keys() - ours.keys()
         self._ours = dict(ours)
         self._write({name: target for name, target in self._bridge.aliases().items() if name not in stale})
