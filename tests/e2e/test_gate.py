@@ -247,6 +247,30 @@ def test_what_cannot_be_checked_is_refused_for_who_is_limited(callers: Callers, 
     assert asked.seen == set()
 
 
+def test_what_cannot_be_checked_is_counted_as_refused(callers: Callers) -> None:
+    """Each call once, whether LiteLLM's hooks hear of it or the door alone."""
+    before = refused(callers)
+    assert before is not None
+
+    for send in UNSEEN.values():
+        callers.ask("narrow", lambda client, send=send: send(client, "classification"))
+
+    counted = before + len(UNSEEN)
+    wait_until(lambda: refused(callers) == counted, seconds=30, what="the refusals", longest_pause=1)
+
+
+def refused(callers: Callers) -> int | None:
+    """Return how many requests usage has that were refused; None where it is asked too often."""
+    with callers.proxy.client() as admin:
+        answer = admin.get("/admin/usage", params={"by": "outcome"})
+    if answer.status_code == 429:
+        return None
+    lines = answer.raise_for_status().json()["lines"]
+    return {line["names"]["outcome"]: int(line["figures"]["requests"]) for line in lines}.get(
+        "refused_access", 0
+    )
+
+
 def deep(path: str, **body: Any) -> Send:
     """Return a call whose body Python's reader gives up on, and LiteLLM's does not."""
     return lambda client, name: client.post(
