@@ -16,6 +16,7 @@ import hypothesis
 import pytest
 
 from tests.support import preloaded
+from tests.support.migrated import migrate
 from tests.support.scheduling import SharedStarts, is_loud, turn_of
 from tests.support.servers import PostgresServer, RedisServer, running_postgres, running_redis
 
@@ -103,6 +104,14 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
     """The URL of an empty database; the cluster answers again when the test is over."""
     yield postgres.new_database()
     postgres.thaw()
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: PostgresServer) -> str:
+    """The URL of an empty control state in PostgreSQL, to be copied and never connected to."""
+    url = postgres.new_database()
+    migrate(url)
+    return url
 
 
 @pytest.fixture

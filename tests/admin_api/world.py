@@ -6,7 +6,6 @@ It must not know what is tested with it.
 from __future__ import annotations
 
 import os
-import sqlite3
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
@@ -52,6 +51,7 @@ from tests.admin_api.proof_world import Proving
 from tests.admin_api.routing_world import Routing
 from tests.admin_api.usage_world import open_books
 from tests.support.metering import metering
+from tests.support.migrated import migrated
 from tests.support.place import GROUPS, PROFILES, TIERS, profile_text
 from tests.support.usage import finished
 from tests.support.warm import ToldWarmth
@@ -231,8 +231,7 @@ async def running_world(
     for name in PROFILES:
         (profiles / f"{name}.yaml").write_text(profile_text(name))
     wake, applier = DirectWake(), TakesAll()
-    (directory / "control.db").write_bytes(_migrated())
-    store = ControlStore(f"sqlite:///{directory / 'control.db'}")
+    store = ControlStore(migrated(directory / "control.db"))
     proving = Proving(store, gate)
     buffer = UsageBuffer()
     buffer.count(finished(call_id=KNOWN_CALL, at=time.time()))
@@ -292,20 +291,6 @@ async def running_world(
     finally:
         await worker.stop()
         store.close()
-
-
-@cache
-def _migrated() -> bytes:
-    """Return an empty database as the migrations make it: running them for each of hundreds of worlds takes minutes."""
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "control.db"
-        store = ControlStore(f"sqlite:///{path}")
-        store.revision()
-        store.close()
-        with sqlite3.connect(path) as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.close()
-        return path.read_bytes()
 
 
 def _write_keys(path: Path) -> dict[str, str]:

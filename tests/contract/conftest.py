@@ -9,25 +9,44 @@ from typing import Any
 import pytest
 
 from neuronode_router.control.store import ControlStore
+from tests.support.migrated import migrated
+from tests.support.servers import PostgresServer
 
 MakeStore = Callable[..., ControlStore]
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def backend(request: pytest.FixtureRequest) -> str:
+    """The database that a test is about."""
+    return str(request.param)
+
+
+@pytest.fixture
+def state_url(request: pytest.FixtureRequest, backend: str, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty control state."""
-    if request.param == "postgres":
-        return str(request.getfixturevalue("postgres_url"))
-    return f"sqlite:///{tmp_path}/state/control.db"
+    if backend == "sqlite":
+        yield migrated(tmp_path / "state" / "control.db")
+        return
+    postgres: PostgresServer = request.getfixturevalue("postgres")
+    yield postgres.new_database(like=request.getfixturevalue("migrated_postgres"))
+    postgres.thaw()
+
+
+@pytest.fixture
+def new_url(request: pytest.FixtureRequest, backend: str, tmp_path: Path) -> str:
+    """The URL of a database, or of none at all yet, that nothing was migrated in."""
+    if backend == "sqlite":
+        return f"sqlite:///{tmp_path}/new/control.db"
+    return str(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture
 def make_store(state_url: str) -> Iterator[MakeStore]:
-    """Open further stores over the same state; all are closed at the end."""
+    """Open further stores over the same state, or another one; all are closed at the end."""
     opened: list[ControlStore] = []
 
-    def make(**options: Any) -> ControlStore:
-        opened.append(ControlStore(state_url, **options))
+    def make(url: str = state_url, **options: Any) -> ControlStore:
+        opened.append(ControlStore(url, **options))
         return opened[-1]
 
     yield make

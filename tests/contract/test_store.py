@@ -92,8 +92,10 @@ def schemas(url: str) -> dict[str, set[str]]:
 
 
 class TestRevisions:
-    def test_empty_store_has_revision_zero_and_no_state(self, store: ControlStore) -> None:
+    def test_empty_store_has_revision_zero_and_no_state(self, make_store: MakeStore, new_url: str) -> None:
         """A new database is migrated on first use and says that nothing was committed."""
+        store = make_store(new_url)
+
         assert store.revision() == 0
 
         assert store.read() is None
@@ -176,9 +178,9 @@ class TestRevisions:
         assert results == ["conflict"] * 15 + ["won"]
         assert stores[0].audit.verify() == 2
 
-    def test_stores_that_start_at_once_migrate_once(self, make_store: MakeStore) -> None:
+    def test_stores_that_start_at_once_migrate_once(self, make_store: MakeStore, new_url: str) -> None:
         """Eight stores meet on an empty database: all work, the schema is made once."""
-        stores = [make_store() for _ in range(8)]
+        stores = [make_store(new_url) for _ in range(8)]
         start = threading.Barrier(8)
 
         def begin(store: ControlStore) -> int:

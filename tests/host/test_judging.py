@@ -25,6 +25,7 @@ from neuronode_router.litellm_plugin.router.judging import NAME, JudgedGroups
 from neuronode_router.storage.database import Database
 from neuronode_router.usage.buffer import UsageBuffer
 from tests.host.routers import bridged, deployment, measured, router
+from tests.support.migrated import migrated
 from tests.support.upstream import Upstream
 from tests.support.waiting import eventually
 
@@ -137,7 +138,7 @@ class Bench:
 @pytest.fixture
 async def bench(upstream: Upstream, tmp_path: Path) -> AsyncIterator[Bench]:
     """One with its hooks in LiteLLM and its judge at work."""
-    database = Database(f"sqlite:///{tmp_path / 'control.db'}")
+    database = Database(migrated(tmp_path / "control.db"))
     found = Bench(upstream.url, database)
     for callback in (found.usage, found.hooks, found.spender):
         litellm.logging_callback_manager.add_litellm_callback(callback)

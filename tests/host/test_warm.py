@@ -32,6 +32,7 @@ from neuronode_router.warm.needs import read_fleet
 from neuronode_router.warm.wire import OllamaServers
 from tests.host.routers import bridged
 from tests.support.control import HOST, MemorySource
+from tests.support.migrated import migrated
 from tests.support.waiting import eventually
 from tests.support.web import serving
 
@@ -123,7 +124,7 @@ async def test_models_are_loaded_before_their_window_by_the_worker_that_acts(
     now = BEFORE_TEN - 3600
     params = {"model": "ollama_chat/small:latest", "api_base": url}
     entries = [{"model_name": "chat_premium", "litellm_params": params, "model_info": {"id": "one"}}]
-    store = ControlStore(f"sqlite:///{tmp_path}/control.db", clock=lambda: now)
+    store = ControlStore(migrated(tmp_path / "control.db"), clock=lambda: now)
     manager = ProfileManager(store=store, source=MemorySource(), host=lambda: HOST, wake=WakeGroup(()))
     policies = Policies(
         manager=manager,

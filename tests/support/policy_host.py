@@ -19,6 +19,7 @@ from neuronode_router.policy.rules import Facts
 from neuronode_router.storage.lease import Lease
 from tests.support.clock import Clock
 from tests.support.control import GROUPS, HOST, NAMES, FileSource, make_profile, make_set
+from tests.support.migrated import migrated
 
 
 class FileHost:
@@ -30,7 +31,7 @@ class FileHost:
         self.facts: Facts = {}
         self.host: HostFacts = HOST
         self.acted: list[tuple[Level, bool]] = []
-        self.store = ControlStore(f"sqlite:///{directory}/control.db", clock=self.clock)
+        self.store = ControlStore(migrated(directory / "control.db"), clock=self.clock)
         source = FileSource(directory / "profiles.json")
         strict = {name: replace(make_profile(name), on_missing=OnMissing.REFUSE) for name in NAMES}
         source.write(make_set(**strict))

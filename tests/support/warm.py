@@ -25,6 +25,7 @@ from neuronode_router.health.ollama import Defaults
 from neuronode_router.warm.warming import Warming, WarmSettings, WarmSources
 from neuronode_router.warm.wire import OllamaServers
 from tests.support.control import GROUPS, HOST, MemorySource
+from tests.support.migrated import migrated
 
 ANNA = Actor("anna")
 
@@ -97,7 +98,7 @@ async def warm_world(
     directory: Path, address: str, models: Mapping[str, str | None], *, settings: WarmSettings, **params: Any
 ) -> AsyncIterator[WarmWorld]:
     """Yield a world at revision 1 with `balanced` active. `models` are those of `chat` by profile, or of groups."""
-    store = ControlStore(f"sqlite:///{directory}/control.db")
+    store = ControlStore(migrated(directory / "control.db"))
     chats = {name if name in GROUPS else f"chat_{name}": model for name, model in models.items()}
     entries = [
         listed(group, chats.get(group), address, **(params if group in chats else {})) for group in GROUPS

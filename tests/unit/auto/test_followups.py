@@ -21,6 +21,7 @@ from neuronode_router.background import Failures
 from neuronode_router.classifier import shipped
 from neuronode_router.classifier.history import History
 from neuronode_router.storage.database import Database
+from tests.support.migrated import migrated
 from tests.unit.auto.test_router import ME, TOOLS, Worker
 
 ASKED = "Write a function that sorts a list of dates in Python."
@@ -89,7 +90,7 @@ async def test_only_the_same_again_in_a_conversation_that_went_on_is_not_good(
     tmp_path: Path, story: Sequence[Request], seen: tuple[int, int]
 ) -> None:
     """Follow-ups that are no rephrasings count as good ones, so that the usual share of rephrasings moves nothing."""
-    database = Database(f"sqlite:///{tmp_path / 'control.db'}")
+    database = Database(migrated(tmp_path / "control.db"))
     outcomes, now = Outcomes(OutcomeStore(database)), 0.0
     recorder = DecisionRecorder(
         History(tmp_path),

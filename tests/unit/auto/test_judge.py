@@ -35,6 +35,7 @@ from neuronode_router.routing.residency import Required, is_within, required
 from neuronode_router.settings import Settings
 from neuronode_router.storage.database import Database
 from neuronode_router.usage.prices import Price
+from tests.support.migrated import migrated
 from tests.support.waiting import eventually
 from tests.unit.auto.test_router import ME, SENTIMENT, STRATEGY, TOOLS, Worker
 
@@ -100,7 +101,7 @@ MakeCourt = Callable[..., Court]
 @pytest.fixture
 def court(tmp_path: Path) -> Iterator[MakeCourt]:
     """Makes judges over one database."""
-    database = Database(f"sqlite:///{tmp_path / 'control.db'}")
+    database = Database(migrated(tmp_path / "control.db"))
     yield lambda groups, **options: Court(database, groups, **options)
     database.dispose()
 

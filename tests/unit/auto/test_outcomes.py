@@ -25,6 +25,7 @@ from neuronode_router.errors import CommitUnknown, SettingsError, StoreUnavailab
 from neuronode_router.routing.sufficiency import OutcomeCounts, RequestKind, Sufficiency, suffices
 from neuronode_router.settings import Settings
 from neuronode_router.storage.database import Database
+from tests.support.migrated import migrated
 from tests.support.waiting import eventually
 from tests.unit.auto.test_router import ME, Worker
 
@@ -105,7 +106,7 @@ def test_no_outcome_leads_past_a_cap() -> None:
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     """An empty one."""
-    found = Database(f"sqlite:///{tmp_path / 'control.db'}")
+    found = Database(migrated(tmp_path / "control.db"))
     yield found
     found.dispose()
 

@@ -17,6 +17,7 @@ from neuronode_router.control.worker import Worker
 from neuronode_router.control.workers import WorkerIdentity
 from neuronode_router.domain.state import ControlState
 from tests.support.control import HOST, MemorySource, RecordingApplier
+from tests.support.migrated import migrated
 from tests.support.policy_host import FileHost
 
 
@@ -28,7 +29,7 @@ def make_identity() -> WorkerIdentity:
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[ControlStore]:
     """An empty SQLite store."""
-    store = ControlStore(f"sqlite:///{tmp_path}/control.db")
+    store = ControlStore(migrated(tmp_path / "control.db"))
     yield store
     store.close()
 

@@ -20,6 +20,7 @@ from neuronode_router.usage.finished import RequestOutcome
 from neuronode_router.usage.store import UsageStore
 from neuronode_router.usage.sums import Sums
 from tests.support.clock import Clock
+from tests.support.migrated import migrated
 from tests.support.usage import finished
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC).timestamp()
@@ -29,8 +30,7 @@ HOUR, DAY = 3600.0, 86_400.0
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[ControlStore]:
     """An empty store."""
-    opened = ControlStore(f"sqlite:///{tmp_path}/control.db", clock=Clock(NOON))
-    opened.revision()
+    opened = ControlStore(migrated(tmp_path / "control.db"), clock=Clock(NOON))
     yield opened
     opened.close()
 

@@ -35,6 +35,7 @@ from neuronode_router.rollouts.course import Act, OnBreach, OnDone, RolloutPlan
 from neuronode_router.storage.lease import Lease
 from tests.support.clock import Clock
 from tests.support.control import GROUPS, HOST, NAMES, FileSource
+from tests.support.migrated import migrated
 
 ANNA = Actor("anna")
 STEPS = ("locked", "written", "published", "committed")
@@ -153,6 +154,7 @@ class PolicyHistory(RuleBasedStateMachine):
         self.clock = Clock()
         self.clock.now = datetime.fromisoformat(start).replace(tzinfo=BERLIN).timestamp()
         self.facts: Facts = CALM
+        migrated(Path(self.place.name) / "control.db")
         self.workers = [PolicyProcess(self.place.name, number, self) for number in range(2)]
         self.runner.run(self.workers[0].manager.reload(actor=FILES))
         self.runner.run(self.workers[0].policies.take_up(POLICY, actor=ANNA))

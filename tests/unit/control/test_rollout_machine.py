@@ -30,6 +30,7 @@ from neuronode_router.rollouts.guards import Guard, Metric
 from neuronode_router.storage.lease import Lease
 from tests.support.clock import Clock
 from tests.support.control import HOST, NAMES, FileSource
+from tests.support.migrated import migrated
 
 ANNA = Actor("anna")
 STEPS = ("locked", "written", "published", "committed")
@@ -85,6 +86,7 @@ class RolloutHistory(RuleBasedStateMachine):
         self.facts = NOTHING
         self.meanwhile: Callable[[], None] | None = None
         self.seen: list[dict[str, BothArms]] = []
+        migrated(Path(self.place.name) / "control.db")
         self.workers = [RolloutProcess(self.place.name, number, self.clock, self.look) for number in range(2)]
         self.source = FileSource(Path(self.place.name) / "profiles.json")
         self.runner.run(self.workers[0].manager.reload(actor=FILES))

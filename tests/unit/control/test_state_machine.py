@@ -25,6 +25,7 @@ from neuronode_router.domain.receipts import Receipt
 from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import ProfilesInvalid, RevisionConflict
 from tests.support.control import GROUPS, HOST, NAMES, TASKS, FileSource, MemoryEdit, RecordingApplier
+from tests.support.migrated import migrated
 from tests.unit.control.conftest import make_identity
 
 ANNA = Actor("anna")
@@ -65,6 +66,7 @@ class ControlHistory(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.history: list[tuple[str, ProfileSet]] = []
         self.groups = set(GROUPS)
+        migrated(Path(self.place.name) / "control.db")
         self.start_process()
 
     def start_process(self) -> None:

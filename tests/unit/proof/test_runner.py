@@ -16,6 +16,7 @@ from neuronode_router.proof.runner import RunLimits, Runner
 from neuronode_router.proof.store import ProofStore
 from tests.admin_api.proof_world import FakeAsker
 from tests.support.clock import Clock
+from tests.support.migrated import migrated
 
 HOUR = 3600.0
 TARGETS = [ProbeTarget(name, Shape.TEXT) for name in "abcdef"]
@@ -33,7 +34,7 @@ class World:
 
 @pytest.fixture
 def control(tmp_path: Path) -> Iterator[ControlStore]:
-    store = ControlStore(f"sqlite:///{tmp_path}/control.db")
+    store = ControlStore(migrated(tmp_path / "control.db"))
     yield store
     store.close()
 

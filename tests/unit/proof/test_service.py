@@ -14,6 +14,7 @@ from neuronode_router.settings import Settings
 from tests.admin_api.proof_world import FakeAsker
 from tests.support.clock import Clock
 from tests.support.control import make_profile
+from tests.support.migrated import migrated
 
 PROFILES = [make_profile("balanced"), make_profile("premium", chat="chat_balanced")]
 CHAT = {"chat_balanced"}
@@ -21,7 +22,7 @@ CHAT = {"chat_balanced"}
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[ControlStore]:
-    store = ControlStore(f"sqlite:///{tmp_path}/control.db")
+    store = ControlStore(migrated(tmp_path / "control.db"))
     yield store
     store.close()
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, event
 from neuronode_router.storage.database import Database
 from neuronode_router.usage.periods import TimeSpan
 from neuronode_router.usage.store import UsageStore
+from tests.support.migrated import migrated
 
 READINGS: dict[str, Callable[[UsageStore], object]] = {
     "collect": lambda usage: usage.collect(TimeSpan(60, 120), team="t"),
@@ -25,7 +26,7 @@ READINGS: dict[str, Callable[[UsageStore], object]] = {
 @pytest.mark.parametrize("name", READINGS)
 def test_no_reading_of_a_span_goes_through_all_of_the_record(name: str, tmp_path: Path) -> None:
     """SQLite says so itself: it searches for the beginning, and scans nothing."""
-    database = Database(f"sqlite:///{tmp_path}/usage.db")
+    database = Database(migrated(tmp_path / "usage.db"))
     usage = UsageStore(database)
     plans: list[str] = []
 
@@ -34,7 +35,7 @@ def test_no_reading_of_a_span_goes_through_all_of_the_record(name: str, tmp_path
             plan = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
             plans.extend(str(row[-1]) for row in plan.fetchall())
 
-    usage.cost(0.0)  # migrates
+    usage.cost(0.0)  # asks whether the tables are there
     event.listen(database._engine, "before_cursor_execute", explain)
     READINGS[name](usage)
     database.dispose()
