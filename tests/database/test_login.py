@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import psycopg
 import pytest
-from playwright.sync_api import FrameLocator, Page, expect
+from playwright.sync_api import Browser, FrameLocator, Page, expect
 from playwright.sync_api import TimeoutError as PageTimeout
 
 from tests.browser import chromium
@@ -23,14 +23,20 @@ OPENS_MS = 10_000
 ATTEMPTS = 6
 
 
-@pytest.fixture
-def page() -> Iterator[Page]:
-    """A window of a browser that ends with the test: Playwright's event loop must not meet other tests."""
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser that ends with this file: Playwright's event loop must not meet the asynchronous tests of others."""
     executable = chromium.find()
     if executable is None:
         pytest.skip(f"no Chromium: install one (scripts/browser), or name it in {chromium.CHOSEN}")
-    with chromium.running(executable) as browser:
-        context = browser.new_context(locale="en", viewport={"width": 1400, "height": 900})
+    with chromium.running(executable) as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A window of somebody whom the proxy has not seen yet."""
+    with browser.new_context(locale="en", viewport={"width": 1400, "height": 900}) as context:
         context.set_default_timeout(SLOW_MS)
         yield context.new_page()
 
