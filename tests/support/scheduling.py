@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
-SHARED = ("tests/e2e", "tests/database", "tests/browser", "tests/host")
+SHARED = ("tests/browser", "tests/e2e", "tests/database", "tests/host")
 """Folders whose tests share servers, or LiteLLM as a library: started or imported once, in one process."""
 
 APART = frozenset(
     f"tests/{name}.py"
     for name in (
-        *("e2e/test_fit", "e2e/test_gate", "e2e/test_metrics", "e2e/test_openapi", "e2e/test_plain_litellm"),
-        *("e2e/test_proof", "e2e/test_providers", "e2e/test_serve", "e2e/test_survival", "e2e/test_usage"),
+        *("e2e/test_campaign", "e2e/test_fit", "e2e/test_gate", "e2e/test_metrics", "e2e/test_openapi"),
+        *("e2e/test_plain_litellm", "e2e/test_proof", "e2e/test_providers", "e2e/test_serve"),
+        *("e2e/test_survival", "e2e/test_usage"),
         "database/test_tutorial",
     )
 )
@@ -37,7 +38,8 @@ def unit_of(nodeid: str) -> str:
 def turn_of(nodeid: str) -> tuple[int, bool]:
     """Return when a test comes, lowest first."""
     unit = unit_of(nodeid)
-    turn = next((turn for turn, place in enumerate(LONG) if _in(unit, place)), len(LONG))
+    places = [unit] if unit in LONG else LONG
+    turn = next((LONG.index(place) for place in places if _in(unit, place)), len(LONG))
     return turn, is_loud(nodeid)
 
 
