@@ -47,6 +47,6 @@ export function SignInAgain() {
     dialog.showModal();
     return () => dialog.close(); // what had the focus gets it back
   }, []);
-  // A browser closes a dialog at the second Escape, whatever the page says to the first.
-  return html`<dialog ref=${ref} class="over" aria-label=${t("sign.title")} onCancel=${(event) => event.preventDefault()} onClose=${() => ref.current?.showModal()}><${SignIn} /></dialog>`;
+  // Where nobody knows `closedby`, a second Escape closes a dialog whatever the page says to the first: it comes back.
+  return html`<dialog ref=${ref} class="over" closedby="none" aria-label=${t("sign.title")} onCancel=${(event) => event.preventDefault()} onClose=${() => ref.current?.showModal()}><${SignIn} /></dialog>`;
 }
