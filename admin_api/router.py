@@ -62,10 +62,6 @@ def build_router(host: Callable[[], AdminHost]) -> APIRouter:
 
     `host` is called for each request; until there is something to serve it raises `NotReady` or `AdminClosed`.
     """
-    router = APIRouter()
-    for prefix in (PREFIX, SECOND_PREFIX):  # the page and the readiness need no key
-        router.include_router(build_ui(host, prefix))
-        router.include_router(workers.build_readiness(host), prefix=prefix)
     guarded = APIRouter(route_class=guarded_route(host), dependencies=[_bearer()])
     for prefix in (PREFIX, SECOND_PREFIX):
         for endpoint in ENDPOINTS:
@@ -77,8 +73,14 @@ def build_router(host: Callable[[], AdminHost]) -> APIRouter:
         )
     roots = sorted({endpoint.path.split("/")[1] for endpoint in ENDPOINTS})
     _refuse_others(guarded, SECOND_PREFIX, *(f"{PREFIX}/{root}" for root in roots))
-    router.include_router(guarded)
-    return router
+    # As they are, and not included: FastAPI would make all of them a second time.
+    guarded.routes[:0] = [
+        route
+        for prefix in (PREFIX, SECOND_PREFIX)  # the page and the readiness need no key
+        for public in (build_ui(host, prefix), workers.build_readiness(host, prefix))
+        for route in public.routes
+    ]
+    return guarded
 
 
 def build_task_router(host: Callable[[], AdminHost]) -> APIRouter:

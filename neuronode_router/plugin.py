@@ -22,7 +22,7 @@ from neuronode_router.litellm_plugin.seams import Part  # noqa: E402
 # Both before the modules that import LiteLLM: of a release that lacks what they need an ImportError says nothing.
 releases.check_version(releases.installed_version())
 with seams.named_if_missing():
-    from neuronode_router.litellm_plugin import process
+    from neuronode_router.litellm_plugin import process, short_way
 
 authenticate = process.authenticate
 """LiteLLM's `general_settings.custom_auth` for a proxy without a database: the master key and the access
@@ -40,8 +40,7 @@ def start() -> None:
 
 
 def _mount(app: FastAPI) -> None:
-    app.include_router(build_router(_admin_host))
-    app.include_router(build_task_router(_admin_host))
+    short_way.mount(app, [*build_router(_admin_host).routes, *build_task_router(_admin_host).routes])
 
 
 def _admin_host() -> AdminHost:

@@ -40,11 +40,11 @@ async def read_metrics(call: Reader) -> Response:
     )
 
 
-def build_readiness(host: Callable[[], AdminHost]) -> APIRouter:
+def build_readiness(host: Callable[[], AdminHost], prefix: str) -> APIRouter:
     """Return the public route that says whether this process serves all that it should: 200, or else 503."""
     router = APIRouter(include_in_schema=False)
 
-    @router.get("/health/readiness")
+    @router.get(f"{prefix}/health/readiness")
     async def read_readiness() -> Response:
         try:
             served, problems = host().worker.revision, list(host().readiness()["problems"])
