@@ -9,13 +9,13 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal, Unpack
 
 from neuronode_router.control.audit import AuditQuery
+from neuronode_router.control.carrying import Carried, OrderCarrier
 from neuronode_router.control.change import (
     ChangeOrder,
     ChangeResult,
@@ -31,9 +31,8 @@ from neuronode_router.control.checks import (
     require_profile,
     require_servable,
 )
-from neuronode_router.control.receipts import write_receipt
 from neuronode_router.control.store import ControlStore
-from neuronode_router.control.transition import Prepare, carry_out, require_state
+from neuronode_router.control.transition import Prepare, require_state
 from neuronode_router.control.wake import Wake
 from neuronode_router.control.warmth import OVERTAKEN, WarmChanges, WarmedChange, Warmth
 from neuronode_router.domain.audit import Action, Actor, AuditEntry
@@ -68,10 +67,6 @@ FILES = Actor("files", kind="watcher")
 
 FILES_CHANGED = "the profile files changed"
 """The reason for which they act."""
-
-
-WITNESSES = 8
-"""Receipts of one process that wait for acknowledgements at the same time; more of them queue."""
 
 
 async def no_news() -> None:
@@ -113,10 +108,9 @@ class ProfileManager:
         self._store = store
         self._source = source
         self._host = host
-        self._wake = wake
+        self._carrier = OrderCarrier(store, wake, receipt_timeout=receipt_timeout)
         self._gate = gate
         self._clock = clock
-        self._receipt_timeout = receipt_timeout
         self._default_profile = default_profile
         self._on_receipt = on_receipt
         self._refresh = refresh
@@ -125,8 +119,6 @@ class ProfileManager:
         self.committed: Callable[[ChangeResult], Awaitable[None]] = nothing_to_tell
         """Hears what became of each order while its receipt waits for acknowledgements. It must not raise."""
         self._single_flight = asyncio.Lock()
-        # Apart from asyncio's own threads: waiting for a frozen worker must not keep others from theirs.
-        self._witnesses = ThreadPoolExecutor(WITNESSES, thread_name_prefix="neuronode-receipt")
 
     async def switch(self, profile: str, **options: Unpack[Options]) -> Receipt:
         """Make `profile` the active one. Raises `UnknownProfile`, `UntilIsOver` and `UnprovenProfile` too."""
@@ -310,18 +302,12 @@ class ProfileManager:
         return stage(host)
 
     async def _change(self, order: ChangeOrder, prepare: Prepare) -> Receipt:
-        warmed = await self._warmth.first(
-            order, lambda foreseen: self._carry_out(replace(foreseen, dry_run=True), prepare)
-        )
+        warmed = await self._warmth.first(order, partial(self._foreseen, prepare))
         started = self._clock()
-        outcome = await self._committed(order, prepare, warmed)
+        outcome, witnessed = await self._committed(order, prepare, warmed)
         warming = asyncio.ensure_future(self._warmth.then(warmed, outcome))
         receipt, caches, _ = await asyncio.gather(
-            asyncio.get_running_loop().run_in_executor(
-                self._witnesses, partial(write_receipt, self._store, outcome, timeout=self._receipt_timeout)
-            ),
-            self._lost(outcome),
-            self.committed(outcome),
+            asyncio.wrap_future(witnessed), self._lost(outcome), self.committed(outcome)
         )
         duration = round((self._clock() - started) * 1000, 3)
         receipt = replace(receipt, duration_ms=duration, caches=caches, warm=await warming)
@@ -329,23 +315,22 @@ class ProfileManager:
             asyncio.get_running_loop().call_soon(self._on_receipt, receipt)
         return receipt
 
-    async def _committed(
-        self, order: ChangeOrder, prepare: Prepare, warmed: WarmedChange | None
-    ) -> ChangeResult:
+    async def _foreseen(self, prepare: Prepare, order: ChangeOrder) -> ChangeResult:
+        outcome, _ = await self._carry_out(replace(order, dry_run=True), prepare)
+        return outcome
+
+    async def _committed(self, order: ChangeOrder, prepare: Prepare, warmed: WarmedChange | None) -> Carried:
         """Commit; after a wait for models only what was committed then may be in force still."""
         waited = None if warmed is None else warmed.waited
         order = order if waited is None else replace(order, if_match=waited)
         try:
             async with self._single_flight:
-                outcome = await self._carry_out(order, prepare)
-                if outcome.entry is not None and not outcome.replayed:
-                    await self._wake.signal(outcome.entry.revision)
+                return await self._carry_out(order, prepare)
         except NeuronodeError as error:
             self._warmth.in_vain(warmed)
             if waited is not None and isinstance(error, RevisionConflict):
                 error.fix = OVERTAKEN
             raise
-        return outcome
 
     async def _lost(self, outcome: ChangeResult) -> CacheLoss | None:
         """Return what moving costs; what was committed is committed, so that nobody can say is no failure."""
@@ -358,16 +343,16 @@ class ProfileManager:
             return await self._caches(target.profiles.profiles[target.active])
         return None
 
-    async def _carry_out(self, order: ChangeOrder, prepare: Prepare) -> ChangeResult:
+    async def _carry_out(self, order: ChangeOrder, prepare: Prepare) -> Carried:
         try:
-            return await in_thread(carry_out, self._store, order, prepare)
+            return await in_thread(self._carrier.carry_out, order, prepare)
         except ProfilesInvalid as error:
             # The watcher tries by itself again when there are other groups.
             if order.actor is FILES or not any(each.code == UNKNOWN_GROUP for each in error.problems):
                 raise
         # Another process may have stored the group a moment ago: the host looks once more before that is refused.
         await self._refresh()
-        return await in_thread(carry_out, self._store, order, prepare)
+        return await in_thread(self._carrier.carry_out, order, prepare)
 
     def _refuse_stale(self, profiles: ProfileSet, before: ControlState) -> None:
         last = self._store.last_with(profiles.digest)

@@ -6,6 +6,7 @@ They carry no truth and may lose messages; a poll of the store heals. No wake-up
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -32,8 +33,8 @@ class Wake(Protocol):
         """Begin to listen; `on_wake` is called from any thread. Never raises when the channel is down."""
         ...
 
-    async def signal(self, revision: int) -> None:
-        """Wake everybody who listens. Never raises; returns within a bounded time when the channel is down."""
+    def signal(self, revision: int) -> None:
+        """Wake everybody who listens, from any thread. Never raises, never waits."""
         ...
 
     async def stop(self) -> None:
@@ -66,11 +67,11 @@ class FileWake:
             logger.warning("The wake-up file's directory cannot be made: %s", error)
         self._events.start(on_wake)
 
-    async def signal(self, revision: int) -> None:
-        """Write `revision` into the file. Never raises."""
+    def signal(self, revision: int) -> None:
+        """Write `revision` into the file: 21 bytes into the page cache. Never raises."""
         self._on_wake()
         try:
-            self._write(revision)  # 21 bytes into the page cache: a thread would take longer
+            self._write(revision)
         except OSError as error:
             logger.warning("The wake-up file cannot be written, workers will poll: %s", error)
 
@@ -93,6 +94,8 @@ class RedisWake:
     def __init__(self, url: str, *, channel: str = "neuronode:wake") -> None:
         self._channel = RedisChannel(url, channel)
         self._on_wake: Callable[[], None] = _nobody
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._sending: set[asyncio.Task[bool]] = set()
 
     @property
     def mode(self) -> str:
@@ -102,16 +105,25 @@ class RedisWake:
     async def start(self, on_wake: Callable[[], None]) -> None:
         """Begin to listen in the background. Never raises, never waits for Redis."""
         self._on_wake = on_wake
+        self._loop = asyncio.get_running_loop()
         self._channel.start(lambda _: on_wake())
 
-    async def signal(self, revision: int) -> None:
-        """Publish `revision`. Never raises; waits at most 50 ms, and not at all for 2 s after a failure."""
+    def signal(self, revision: int) -> None:
+        """Have the event loop publish `revision`. Never raises, never waits."""
         self._on_wake()
-        await self._channel.publish(str(revision).encode())
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has been closed
+                self._loop.call_soon_threadsafe(self._publish, revision)
 
     async def stop(self) -> None:
-        """Stop listening and close the connections."""
+        """Stop listening and close the connections, once what was to be published is."""
+        await asyncio.gather(*self._sending)
         await self._channel.stop()
+
+    def _publish(self, revision: int) -> None:
+        task = asyncio.ensure_future(self._channel.publish(str(revision).encode()))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
 
 
 class WakeGroup:
@@ -130,9 +142,10 @@ class WakeGroup:
         for wake in self._wakes:
             await wake.start(on_wake)
 
-    async def signal(self, revision: int) -> None:
-        """Signal on all; as slow as the slowest."""
-        await asyncio.gather(*(wake.signal(revision) for wake in self._wakes))
+    def signal(self, revision: int) -> None:
+        """Signal on all."""
+        for wake in self._wakes:
+            wake.signal(revision)
 
     async def stop(self) -> None:
         """Stop all."""

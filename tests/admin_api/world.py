@@ -77,7 +77,7 @@ class DirectWake:
         """Remember whom to call."""
         self._on_wake = on_wake
 
-    async def signal(self, revision: int) -> None:
+    def signal(self, revision: int) -> None:
         """Call him."""
         self._on_wake()
 

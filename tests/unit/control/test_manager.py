@@ -32,6 +32,7 @@ from neuronode_router.errors import (
     UnknownRevision,
 )
 from tests.support.control import HOST, MemorySource, RecordingApplier, make_profile, make_set
+from tests.support.servers import wait_until
 from tests.unit.control.conftest import make_identity
 
 ANNA = Actor("anna")
@@ -200,6 +201,21 @@ class TestSwitch:
 
 
 class TestReceipts:
+    async def test_a_busy_event_loop_keeps_no_worker_waiting(
+        self, ready: ProfileManager, store: ControlStore, wake: FileWake
+    ) -> None:
+        """From the commit on all goes from thread to thread: the loop's next turn may be far away."""
+        applier, identity = RecordingApplier(), make_identity()
+        worker = Worker(store=store, applier=applier, wake=wake, identity=identity, poll_seconds=60)
+        await worker.start()
+        switched = asyncio.create_task(ready.switch("premium", actor=ANNA))
+        await asyncio.sleep(0)
+
+        wait_until(lambda: worker.revision == 2, seconds=10, what="the switch, while the loop has no turn")
+
+        assert (await switched).complete
+        await worker.stop()
+
     async def test_a_late_worker_is_shown_as_waiting(
         self, ready: ProfileManager, store: ControlStore
     ) -> None:
