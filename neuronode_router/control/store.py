@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, literal, select, update
@@ -250,11 +251,17 @@ def _published(edit: StagedFiles | None) -> Iterator[None]:
     edit.finish()
 
 
+@lru_cache(maxsize=4)
+def _read_set(document: str) -> ProfileSet:
+    """Return the set of a stored document: the same one is read at every switch."""
+    return ProfileSet.from_canonical(document)
+
+
 def _to_state(row: Row[*tuple[Any, ...]]) -> ControlState:
     return ControlState(
         revision=row.revision,
         active=row.active,
-        profiles=ProfileSet.from_canonical(row.document),
+        profiles=_read_set(row.document),
         committed_at=row.committed_at,
         bindings=bindings_from_text(row.bindings),
         moved=row.moved,

@@ -147,21 +147,23 @@ class Worker(Generic[Prepared]):
         return self.revision
 
     def _follow(self) -> None:
+        woken = False
         while not self._stopping:
             self._woken.clear()  # before reading: a wake-up from now on leads to another read
-            self._converge()
+            self._converge(woken=woken)
             self._first_look.set()
-            if self._woken.wait(self._poll_seconds):
+            woken = self._woken.wait(self._poll_seconds)
+            if woken:
                 self._read_at_mark = None  # somebody says that there is news: a clock's tick may hide it
 
-    def _converge(self) -> None:
+    def _converge(self, *, woken: bool) -> None:
         with self._failures.survived(FOLLOWING):
             try:
-                if self._heartbeat_due():
+                if self._heartbeat_due() and not woken:  # who is waited for writes nothing first
                     # Before the read: a switch that commits after the first one knows of us and waits for us, and what
                     # we write ourselves is not taken for news.
                     self._announce()
-                if self._advance():
+                if self._advance() or self._heartbeat_due():
                     self._announce()
             except StoreUnavailable as error:
                 self._store_failures += 1

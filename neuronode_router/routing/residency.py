@@ -9,6 +9,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from neuronode_router.domain.names import NAME_PATTERN
@@ -71,6 +72,7 @@ class Server:
     """What the parameters say of regions."""
 
 
+@lru_cache(maxsize=4096)
 def place_of(server: Server) -> str | None:
     """Return where a server is: `local`, a country, `eu` or `us`, else its provider. None where nobody can tell."""
     if server.base is not None:

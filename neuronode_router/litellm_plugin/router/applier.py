@@ -1,5 +1,5 @@
-"""How a proxy worker takes up a new control state: prepare a Snapshot in a thread, swap it in on the event
-loop.
+"""How a proxy worker takes up a new control state: prepare a Snapshot, swap it in, and have LiteLLM's map follow on the
+event loop.
 
 It knows what LiteLLM offers and nothing of where states come from.
 """
@@ -35,17 +35,19 @@ class SnapshotApplier:
         self._facts = facts
         self._applied = applied
         self._refresh = refresh
+        self._around: HostFacts | None = None
         self._looked_for = 0
         self._looking: asyncio.Task[None] | None = None
         self._loop = loop
 
     def prepare(self, state: ControlState) -> Snapshot:
         """Return the state as this worker's Snapshot: whatever groups the host has, it serves what it can."""
-        return build_snapshot(state, self._facts())
+        return build_snapshot(state, self._around or self._facts())
 
     def surroundings(self) -> object:
         """Return what a Snapshot is made from beside the state: the model groups that LiteLLM has now."""
-        return self._facts()
+        self._around = self._facts()
+        return self._around
 
     def swap(self, prepared: Snapshot) -> None:
         """Admit requests under `prepared` from now on: one assignment. LiteLLM's alias map follows on its own loop."""

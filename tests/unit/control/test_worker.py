@@ -13,6 +13,7 @@ from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
 from neuronode_router.control.worker import Worker
+from neuronode_router.control.workers import ServedRevision, WorkerIdentity
 from neuronode_router.domain.audit import Actor
 from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.domain.state import ControlState
@@ -45,6 +46,35 @@ async def test_lost_wake_ups_are_healed_by_the_poll(
 
     await eventually(lambda: deaf.revision == 2)
     await deaf.stop()
+
+
+async def test_who_is_woken_takes_up_before_it_writes_a_heartbeat(
+    ready: ProfileManager, store: ControlStore, wake: WakeGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A switch waits for the revision, and for nothing that this worker would write anyway."""
+    said: list[int] = []
+    announce = store.registry.announce
+
+    def noted(identity: WorkerIdentity, served: ServedRevision) -> None:
+        said.append(served.revision)
+        announce(identity, served)
+
+    monkeypatch.setattr(store.registry, "announce", noted)
+    worker = Worker(
+        store=store,
+        applier=RecordingApplier(),
+        wake=wake,
+        identity=make_identity(),
+        poll_seconds=60,
+        heartbeat_seconds=0,  # always due
+    )
+    await worker.start()
+    said.clear()
+
+    await ready.switch("premium", actor=ANNA)
+
+    assert said[0] == 2
+    await worker.stop()
 
 
 async def test_a_wake_up_during_apply_is_not_lost(
