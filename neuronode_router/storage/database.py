@@ -241,16 +241,24 @@ def _sqlite_engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        durability = connection.get_execution_options().get("neuronode_write")
+        options = connection.get_execution_options()
+        durability = options.get("neuronode_write")
         if durability is None:
             connection.exec_driver_sql("BEGIN")
         else:
-            patience = connection.get_execution_options().get("neuronode_patience", TIMEOUT_SECONDS)
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={patience * 1000}")
-            connection.exec_driver_sql(f"PRAGMA synchronous={durability}")
+            patience = options.get("neuronode_patience", TIMEOUT_SECONDS)
+            _set(connection, "busy_timeout", patience * 1000)
+            _set(connection, "synchronous", durability)
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _set(connection: Connection, pragma: str, value: object) -> None:
+    """Set what holds for a connection, unless it does: beside a busy event loop each statement waits for its turns."""
+    if connection.info.get(pragma) != value:
+        connection.exec_driver_sql(f"PRAGMA {pragma}={value}")
+        connection.info[pragma] = value
 
 
 def _postgres_engine(url: URL) -> Engine:

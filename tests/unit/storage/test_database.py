@@ -1,12 +1,15 @@
-"""The first connection to a database: one attempt for all who want it at once, and one failure."""
+"""The first connection to a database, which is one attempt for all who want it at once, and how durable writes are."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, event
 
 from neuronode_router.errors import StoreUnavailable
 from neuronode_router.storage import database as database_module
@@ -14,6 +17,7 @@ from neuronode_router.storage.database import Database
 from tests.support.servers import wait_until
 
 CALLERS = 6
+LEVELS = {1: "NORMAL", 2: "FULL"}
 
 
 class Counted:
@@ -29,6 +33,20 @@ class Counted:
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
+
+
+@contextmanager
+def told_to(told: list[str]) -> Iterator[None]:
+    """Note every statement that a database is told meanwhile."""
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        told.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
 
 
 def test_callers_of_a_silent_database_fail_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,4 +76,22 @@ def test_callers_of_a_silent_database_fail_together(tmp_path: Path, monkeypatch:
         assert len(attempts) == 1
 
     assert ask() == "answered"
+    database.dispose()
+
+
+def test_each_write_is_as_durable_as_it_says(tmp_path: Path) -> None:
+    """SQLite remembers it for a connection, so that it is said anew only where it changes."""
+    database = Database(f"sqlite:///{tmp_path}/state.db")
+    told: list[str] = []
+
+    def durability(*, durable: bool) -> str:
+        with database.writing(durable=durable) as connection:
+            return LEVELS[connection.exec_driver_sql("PRAGMA synchronous").scalar_one()]
+
+    durability(durable=True)
+    with told_to(told):
+        found = [durability(durable=durable) for durable in (True, True, False, False, True)]
+
+    assert found == ["FULL", "FULL", "NORMAL", "NORMAL", "FULL"]
+    assert [text for text in told if "=" in text] == ["PRAGMA synchronous=NORMAL", "PRAGMA synchronous=FULL"]
     database.dispose()
