@@ -69,11 +69,11 @@ class FileWake:
 
     def signal(self, revision: int) -> None:
         """Write `revision` into the file: 21 bytes into the page cache. Never raises."""
-        self._on_wake()
         try:
             self._write(revision)
         except OSError as error:
             logger.warning("The wake-up file cannot be written, workers will poll: %s", error)
+        self._on_wake()  # the others first: our own worker takes the interpreter from this thread
 
     async def stop(self) -> None:
         """Stop listening."""

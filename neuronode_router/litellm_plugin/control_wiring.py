@@ -47,6 +47,9 @@ from neuronode_router.warm.warming import Warming
 FIRST_SNAPSHOT_SECONDS = 2.0
 """How long an empty store may take to become the first revision before requests go LiteLLM's way."""
 
+LEAVING_SECONDS = 0.01
+"""How long a receipt has to leave the process: rendering takes the interpreter in turns with whoever sends it."""
+
 
 class ControlWiring:
     """The parts, wired. `on_receipt` hears of each change, `report` is what each heartbeat says of this worker."""
@@ -177,7 +180,7 @@ class ControlWiring:
         await self.manager.reload(when, actor=FILES, reason=FILES_CHANGED, wait="none")
 
     def _on_receipt(self, receipt: Receipt) -> None:
-        self.renderer.hurry()
+        asyncio.get_running_loop().call_later(LEAVING_SECONDS, self.renderer.hurry)
         self._tell_receipt(receipt)
 
 
