@@ -65,9 +65,8 @@ def test_only_one_tab_holds_the_stream(browser: Browser, proxy: Proxy, api: http
         sign_in(page, proxy.url)
         expect(page.locator(".connection.live")).to_be_visible()
     first = list(streams)
-    pages[0].close()
     with pages[1].expect_request(lambda request: request.url.endswith("/events")):
-        pass
+        pages[0].close()
 
     assert first == [pages[0]]
     assert streams == [pages[0], pages[1]]
