@@ -1,12 +1,15 @@
-"""Build the shipped weights: `python -m neuronode_router.classifier.training.build DATA_FOLDER`.
+"""Build the shipped weights: `python -m neuronode_router.classifier.training.build DATA_FOLDER [INTO]`.
 
 The folder holds `prompts.jsonl` and `routing.jsonl`; only their plainly open rows are trained on, and none is copied.
+On the same processor and the same releases of NumPy, SciPy and scikit-learn, built again they are the same bytes.
 """
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 from neuronode_router.classifier.artefacts import SCHEME
@@ -29,12 +32,25 @@ def build(data: Path, into: Path, recipe: Recipe = Recipe()) -> None:  # noqa: B
     decisions = decide.decisions(asked, decide.of_models(tried))
     calibration = heldout.calibrate(heldout.predictions(unseen, decisions))
     about = {
-        "trained_on": {"prompts": len(trainable), "graded": len(graded), "per_phrase": recipe.per_phrase},
+        "trained_on": {
+            "prompts": len(trainable),
+            "graded": len(graded),
+            "per_phrase": recipe.per_phrase,
+            "phrases": phrases_digest(),
+        },
+        "built_with": {name: version(name) for name in ("numpy", "scipy", "scikit-learn")},
         SCHEME: scheme(),
     }
     fitted = fit(trainable, graded, recipe, tried=tried)
     artefact.write(into, fitted, calibration, decisions, about)
 
 
+def phrases_digest() -> str:
+    """Return the sha256 of our own part of what is learned from: the phrase files and the cues."""
+    written = (Path(__file__).parent / "phrases").glob("*.txt")
+    whole = b"".join(path.read_bytes() for path in (*sorted(written), shipped_folder().parent / "cues.txt"))
+    return hashlib.sha256(whole).hexdigest()
+
+
 if __name__ == "__main__":
-    build(Path(sys.argv[1]), shipped_folder())
+    build(Path(sys.argv[1]), Path(sys.argv[2]) if sys.argv[2:] else shipped_folder())

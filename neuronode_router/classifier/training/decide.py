@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from neuronode_router.classifier import excerpt, lexicon, reading, weights
 from neuronode_router.classifier.classification import Carrier
@@ -59,7 +60,8 @@ class DecisionRows:
     def fitted(self) -> Logistic:
         """Return the decision that fits the rows best."""
         search = LogisticRegression(C=PENALTY, max_iter=500)
-        search.fit(np.array(self.rows), np.array(self.wanted), sample_weight=np.array(self.weight))
+        with threadpool_limits(1):  # as in `fit`: several would add up in an order of their own
+            search.fit(np.array(self.rows), np.array(self.wanted), sample_weight=np.array(self.weight))
         return Logistic(tuple(float(slope) for slope in search.coef_[0]), float(search.intercept_[0]))
 
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from neuronode_router.classifier import excerpt, lexicon
 from neuronode_router.classifier import weights as columns
@@ -159,7 +160,7 @@ def fit(
     for seed in recipe.seeds:
         phrases = _kept(_phrases(recipe, seed), keep)
         if prompts is None:
-            found = _search(phrases.matrix, phrases.label, _balance(phrases.label), recipe=recipe)
+            found = fit_labels(phrases.matrix, phrases.label, _balance(phrases.label), recipe=recipe)
         else:
             found = _with_prompts(phrases, prompts, _labels(labelled)[prompts.owner], recipe)
         table[:, found.classes_] += found.coef_.T / len(recipe.seeds)
@@ -228,7 +229,7 @@ def _with_prompts(
     stacked = sparse.vstack([phrases.matrix, prompts.matrix[short], prompts.matrix[long]])
     wanted = np.concatenate([phrases.label, label[short], label[long]])
     weight = np.concatenate([_balance(phrases.label), np.ones(short.sum()), np.full(long.sum(), LONG_WEIGHT)])
-    first = _search(stacked, wanted, weight, recipe=recipe)
+    first = fit_labels(stacked, wanted, weight, recipe=recipe)
     shares = _shares(first, prompts.matrix)
     instructs = ~prompts.window & (shares[np.arange(len(label)), label] > SURE)
     ordinary = ~prompts.window & ~instructs & (shares[:, DOCUMENT_COLUMN] > SURE)
@@ -245,13 +246,14 @@ def _balance(label: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     return weight
 
 
-def _search(
+def fit_labels(
     matrix: sparse.csr_matrix,
     wanted: npt.NDArray[np.int64],
     weight: npt.NDArray[np.float64],
     *,
     recipe: Recipe,
 ) -> LogisticRegression:
+    """Return the search's result: the same bits on any number of threads."""
     search = LogisticRegression(
         C=recipe.inverse_penalty, max_iter=recipe.iterations, tol=1e-3, warm_start=True
     )
@@ -264,8 +266,12 @@ def _stopping_early(
     wanted: npt.NDArray[Any],
     weight: npt.NDArray[np.float64],
 ) -> LogisticRegression:
-    """Fit; that the search ends at its last iteration is meant: later ones only learn the samples by heart."""
-    with warnings.catch_warnings():
+    """Fit; that the search ends at its last iteration is meant: later ones only learn the samples by heart.
+
+    By one thread: as many as a machine has would add up in an order of its own, and a search that is cut short
+    carries the last digit of a sum into the weights.
+    """
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)
         return search.fit(matrix, wanted, sample_weight=weight)
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy import sparse
+from threadpoolctl import threadpool_limits
 
 from neuronode_router.classifier import Layer, Task, classify, weights
 from neuronode_router.classifier.classification import KINDS, LABELS, Classification
-from neuronode_router.classifier.training import artefact, corpus, heldout, labelled
+from neuronode_router.classifier.training import artefact, build, corpus, heldout, labelled
 from neuronode_router.classifier.training.corpus import Example
 from neuronode_router.classifier.training.decide import UNDECIDED
-from neuronode_router.classifier.training.fit import Fitted, Recipe, fit
+from neuronode_router.classifier.training.fit import Fitted, Recipe, fit, fit_labels
 from neuronode_router.domain.names import Tier
 
 QUICK = Recipe(per_phrase=1, iterations=8, seeds=(1,))
@@ -38,6 +44,35 @@ def test_samples_are_reproducible_and_complete() -> None:
     assert first != corpus.sample(4, per_phrase=1)
     slots = {slot for language in corpus.LANGUAGES for slot in corpus.slots(language)}
     assert not [item for item in first if any(f"{{{slot}}}" in item.text for slot in slots)]
+
+
+def test_samples_do_not_hang_on_the_order_of_sets() -> None:
+    """Each process orders sets in its own way; the texts are the same ones."""
+    told = (
+        "import hashlib, random; from neuronode_router.classifier.training import corpus, situations as s;"
+        "made = [s.cases(s.lines(language), random.Random(1), count=2) for language in corpus.LANGUAGES];"
+        "print(hashlib.sha256(repr((corpus.sample(1, per_phrase=1), made)).encode()).hexdigest())"
+    )
+
+    said = {
+        subprocess.check_output([sys.executable, "-c", told], env={**os.environ, "PYTHONHASHSEED": seed})
+        for seed in ("1", "2")
+    }
+
+    assert len(said) == 1
+
+
+def test_the_same_weights_on_any_number_of_threads() -> None:
+    """Threads add up in an order of their own, and a search that is cut short carries that into the weights."""
+    matrix = sparse.random(2000, 60_000, density=0.002, format="csr", random_state=0)
+    wanted = np.random.default_rng(0).integers(0, len(LABELS), 2000)
+
+    found = []
+    for threads in (1, 2, 3):
+        with threadpool_limits(threads):
+            found.append(fit_labels(matrix, wanted, np.ones(2000), recipe=Recipe(iterations=20)).coef_)
+
+    assert found[0].tobytes() == found[1].tobytes() == found[2].tobytes()
 
 
 @pytest.mark.parametrize("language", corpus.LANGUAGES)
@@ -147,3 +182,10 @@ def test_the_shipped_weights_are_what_the_manifest_says_they_were_trained_on() -
 
     assert about["prompts"] > 1000
     assert classify("hi").source in (Layer.TRAINED, Layer.LEXICON)
+
+
+def test_the_shipped_weights_were_built_of_these_phrases() -> None:
+    """Phrases or cues that changed since are not in the weights yet: build them again (docs/classifier.md)."""
+    about = weights.load(weights.shipped_folder()).manifest["trained_on"]
+
+    assert about["phrases"] == build.phrases_digest()
