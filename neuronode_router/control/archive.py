@@ -16,14 +16,12 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, o
 
 from neuronode_router.control.audit import ArchivedRow, AuditLog, archived_until, entries
 from neuronode_router.domain.audit import AuditEntry
-from neuronode_router.domain.steering import steering_from_text
 from neuronode_router.errors import SettingsError
 from neuronode_router.rollouts.course import Phase
 from neuronode_router.storage.database import Database
 from neuronode_router.storage.tables import (
     audit,
     audit_archive,
-    policy,
     profile_set,
     rollout,
     rollout_event,
@@ -42,8 +40,6 @@ class Archived:
     """Revisions."""
     sets: int
     """Sets of profiles that nothing names any more."""
-    policies: int = 0
-    """Likewise."""
     rollouts: int = 0
     """Those that were over by then, with what was done to them."""
 
@@ -68,7 +64,7 @@ def archive(database: Database, file: Path, *, before: float) -> Archived:
         if archived_until(connection).revision + 1 != rows[0].revision:
             raise SettingsError("Somebody else has archived these rows meanwhile.", fix=SHORTER)
         gone = _drop(connection, rows[-1])
-    return Archived(rows[0].revision, rows[-1].revision, gone[profile_set], gone[policy], gone[rollout])
+    return Archived(rows[0].revision, rows[-1].revision, gone[profile_set], gone[rollout])
 
 
 def _older(connection: Connection, before: float) -> list[AuditEntry]:
@@ -109,7 +105,10 @@ def _named(connection: Connection, last: int) -> Iterator[ArchivedRow]:
 
 
 def _only_named_by(connection: Connection, last: int) -> Iterator[tuple[Table, ColumnElement[bool]]]:
-    """Yield which rows of which tables only revisions up to `last` name."""
+    """Yield which rows of which tables only revisions up to `last` name.
+
+    Policies stay: by them alone an old copy of the policy file is known for one.
+    """
     stay = audit.c.revision > last
     named = or_(
         profile_set.c.digest.in_(select(audit.c.digest_after).where(stay)),
@@ -119,8 +118,6 @@ def _only_named_by(connection: Connection, last: int) -> Iterator[tuple[Table, C
         profile_set.c.digest.in_(select(state.c.digest).where(state.c.digest.is_not(None))),
     )
     yield profile_set, ~named
-    steerings = connection.execute(select(audit.c.steering).where(stay).distinct()).scalars()
-    yield policy, policy.c.digest.not_in({steering_from_text(text).policy for text in steerings})
     ended = rollout.c.phase.in_([phase.value for phase in Phase if phase.over])
     acted_on = rollout.c.id.in_(select(rollout_event.c.rollout).where(rollout_event.c.revision > last))
     over = connection.execute(select(rollout.c.id).where(ended, ~acted_on)).scalars().all()

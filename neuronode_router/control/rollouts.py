@@ -207,6 +207,8 @@ class Rollouts:
             self._store.keep_findings(revision, self._judged(self._store.read(name))[0])
         except StoreUnavailable as error:
             _log_unreadable(name, error)
+        except Exception:  # the change is committed: nothing here may take its receipt away
+            logger.exception("neuronode: the figures of rollout %s could not be kept", name)
 
     async def _do(self, running: Rollout, done: NextAct, fence: Fence) -> Receipt | None:
         def prepare(state: ControlState) -> ChangeTarget:

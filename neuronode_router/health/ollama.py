@@ -67,7 +67,7 @@ class Defaults:
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Self:
         """Return what an environment says. Raises `SettingsError` for a key that no header carries."""
-        key = environ.get(KEY_VARIABLE) or None
+        key = environ.get(KEY_VARIABLE, "").strip(" \t") or None
         if key is not None:
             require_sendable(key, f"The key in {KEY_VARIABLE}")
         return cls(environ.get("OLLAMA_API_BASE") or LOCAL_BASE, key)

@@ -186,7 +186,9 @@ def third(counts: Sequence[int], which: int) -> int:
 async def test_no_table_grows_without_end(
     make_store: MakeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is kept for a time is gone after it; what only archived revisions name is in the archive."""
+    """What is kept for a time is gone after it; what only archived revisions name is in the archive. But for policies,
+    of which people write few.
+    """
     clock = Clock()
     monkeypatch.setattr(
         workers, "database_time", lambda _connection, clock: clock()
@@ -206,9 +208,9 @@ async def test_no_table_grows_without_end(
 
     assert {name for name, each in counts.items() if not max(each)} == set(), "the year writes to every table"
     peaks = {name: (third(each, 1), third(each, 2)) for name, each in counts.items()}
-    assert {name: peak for name, peak in peaks.items() if peak[1] > peak[0]} == {}
+    assert {name for name, peak in peaks.items() if peak[1] > peak[0]} == {tables.policy.name}
     lines = [line for file in sorted(tmp_path.glob("*.ndjson")) for line in file.read_text().splitlines()]
     archived = Counter(json.loads(line).get("table") for line in lines)
-    for name in (tables.rollout.name, tables.policy.name):
-        assert archived[name] + counts[name][-1] == PERIODS
+    assert archived[tables.rollout.name] + counts[tables.rollout.name][-1] == PERIODS
+    assert counts[tables.policy.name][-1] == PERIODS, "one that was ever in force is known for an old copy"
     assert store.audit.verify(against=read_copy(lines)) == store.revision()

@@ -478,6 +478,29 @@ async def test_personal_data_is_not_counted_elsewhere_than_it_is_asked(way: Way)
     assert refusal.value.status_code == 403
 
 
+async def test_what_a_caller_writes_for_litellm_is_not_in_the_books(way: Way) -> None:
+    """At the door a body is as it was sent: a cost, tokens, a deployment or a mark of ours in it are forged."""
+    counted: list[FinishedRequest] = []
+    groups = Groups(lambda _: (None, False), ELSEWHERE.__contains__)
+    way.admission.refused = UsageHooks(buffer=UsageBuffer(), groups=groups, watch=counted.append).failed
+    payload = dict.fromkeys(("cache_hit", "error_information", "cost_breakdown", "metadata"))
+    payload |= {"response_cost": 9999.0, "prompt_tokens": 10**6, "completion_tokens": 5, "stream": False}
+    payload |= {"model_id": "Max Mustermann", "model_group": "x"}
+    payload |= dict.fromkeys(("startTime", "endTime", "completionStartTime"), 0)
+
+    for forged in ({"standard_logging_object": payload}, {"standard_logging_object": {}}, {}):
+        marks = {"metadata": {"neuronode": {"profile": "forged", "revision": 7, "arm": "canary"}}}
+        with pytest.raises(HTTPException):
+            await way.admission.judge(
+                UserAPIKeyAuth(), {"model": "@profile/nope", **forged, **marks}, counts=False
+            )
+
+    assert len(counted) == 3
+    assert {(one.cost, one.key.deployment, one.key.profile, one.prompt_tokens) for one in counted} == {
+        (None, "", "", 0)
+    }
+
+
 @pytest.mark.parametrize("kept", RULED, indirect=True)
 async def test_what_is_refused_at_the_door_is_in_usage(way: Way) -> None:
     """Once, with its team, its caller, and what for: LiteLLM tells no hook of it. What may pass is not counted."""

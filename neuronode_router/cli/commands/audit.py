@@ -142,7 +142,7 @@ def archive_rows(*, as_json: bool, older_than: float, to: Path, **paths: Path | 
     lines = [
         f"Revisions {moved.first} to {moved.last} are in {to}, and no longer in the database.",
         f"So are {moved.sets} sets of profiles that only they named (no rollback leads there any more), "
-        f"{moved.policies} policies and {moved.rollouts} rollouts.",
+        f"and {moved.rollouts} rollouts.",
     ]
     answer(asdict(moved) | {"file": str(to)}, lambda: lines, as_json=as_json)
 

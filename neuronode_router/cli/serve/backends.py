@@ -57,8 +57,8 @@ class Backends:
     def require_sendable(self, deployments: Iterable[Deployment]) -> None:
         """Insist that every key which a deployment takes from the environment can be sent. Raises `SettingsError`."""
         for name in dict.fromkeys(name for each in deployments for name in self._key_variables(each)):
-            if self.environ.get(name, "").strip():
-                require_sendable(self.environ[name], f"The key in {name}")
+            if key := self.environ.get(name, "").strip(" \t"):
+                require_sendable(key, f"The key in {name}")
 
     def _key_variables(self, deployment: Deployment) -> Sequence[str]:
         params = _params(deployment, self.credentials)

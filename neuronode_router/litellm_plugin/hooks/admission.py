@@ -150,7 +150,8 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         Whoever is limited may only have tokens counted. The call goes where LiteLLM alone leads the name; where that is
         elsewhere than for this caller, it is refused.
         """
-        data = dict(body)
+        # What LiteLLM and we write into requests is none of it yet: whoever sends it here forges it.
+        data = {name: value for name, value in body.items() if name not in request_metadata.WRITTEN}
         try:
             with self._refusing(user, data, routed=False):
                 await self._judge(user, body, kind="a call of this kind", counts=counts)

@@ -83,6 +83,8 @@ COMPARED = "compared"
 SPEND_PREFIX = "neuronode_"
 TAG_PREFIXES = ("profile:", "task:")
 BUCKETS = ("litellm_metadata", "metadata")
+WRITTEN = frozenset({*BUCKETS, "standard_logging_object", "proxy_server_request"})
+"""Fields of a request that LiteLLM and we write: before LiteLLM has taken them out they are the client's own words."""
 """Where LiteLLM keeps request metadata: the first one present is in force (the newer endpoints use the
 first).
 """
