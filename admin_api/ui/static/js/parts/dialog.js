@@ -1,7 +1,7 @@
 // The browser's own modal dialog: it keeps the focus inside, and gives it back. What was typed into it is not thrown away
 // unasked, whichever way it is left. It must not know what it holds.
 
-import { html, useEffect, useRef, useState } from "../dom.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../dom.js";
 import { holdScreen } from "../address.js";
 import { t } from "../i18n.js";
 import { Button } from "./basics.js";
@@ -29,18 +29,18 @@ export function Dialog({ title, onClose, onSubmit, saved = false, changed = fals
       back?.focus();
     };
   }, []);
-  useEffect(() => {
-    // What had the focus may be gone: then the title has it.
+  useLayoutEffect(() => {
+    // What had the focus may be gone: then the title has it, before the next key comes.
     if (!ref.current.contains(document.activeElement)) ref.current.querySelector("h2").focus();
   });
-  // Handled before the browser does: it closes a dialog by itself at the second Escape.
-  const keys = (event) => {
-    if (event.key !== "Escape" || event.isComposing) return;
+  const stepBack = (event) => {
     event.preventDefault();
     if (asked) setAsked(false);
     else leave();
   };
-  return html`<dialog ref=${ref} class=${wide ? "wide" : undefined} aria-labelledby="dialog-title" onKeyDown=${keys} onCancel=${(event) => (event.preventDefault(), leave())}
+  // Handled before the browser does: it closes a dialog by itself at the second Escape.
+  const keys = (event) => event.key === "Escape" && !event.isComposing && stepBack(event);
+  return html`<dialog ref=${ref} class=${wide ? "wide" : undefined} aria-labelledby="dialog-title" onKeyDown=${keys} onCancel=${stepBack}
       onMouseDown=${(event) => (pressed.current = event.target)} onClick=${(event) => event.target === ref.current && pressed.current === ref.current && leave()}>
     <form class="dialog" onSubmit=${(event) => (event.preventDefault(), asked || onSubmit?.())}>
       <div class="dialog-head"><h2 id="dialog-title" tabindex="-1">${title}</h2>
@@ -55,7 +55,7 @@ export const closing = (text) => (leave) => html`<${Button} kind="main" onClick=
 
 function Unsaved({ onStay, onLeave }) {
   const box = useRef(null);
-  useEffect(() => box.current.querySelector("button").focus(), []);
+  useLayoutEffect(() => box.current.querySelector("button").focus(), []);
   return html`<div ref=${box} class="dialog-actions unsaved" role="alert"><span>${t("dialog.unsaved")}</span>
     <${Button} kind="main" onClick=${onStay}>${t("dialog.stay")}<//><${Button} onClick=${onLeave}>${t("dialog.discard")}<//></div>`;
 }
