@@ -1,4 +1,4 @@
-"""Moves the oldest rows of the audit log, and what only they name, into a file: sets of profiles, policies, rollouts.
+"""Moves the oldest rows of the audit log, and what only they name, into a file: sets of profiles and rollouts.
 
 The file goes on to prove what it proved in the database: it is the same chain, and the log remembers the hash that its
 first row follows. It must not know when this is done.

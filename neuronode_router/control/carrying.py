@@ -6,6 +6,7 @@ The event loop of a busy proxy has no turn for any of that. It must not know wha
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeAlias
 
 from neuronode_router.control.change import ChangeOrder, ChangeResult
@@ -31,6 +32,10 @@ class OrderCarrier:
         self._receipt_timeout = receipt_timeout
         # Apart from all other threads: waiting for a frozen worker must not keep others from theirs.
         self._witnesses = ThreadPoolExecutor(WITNESSES, thread_name_prefix="neuronode-receipt")
+
+    def foresee(self, order: ChangeOrder, prepare: Prepare) -> ChangeResult:
+        """Return what would become of an order; nobody is told. It blocks, and raises what that raises."""
+        return carry_out(self._store, replace(order, dry_run=True), prepare)
 
     def carry_out(self, order: ChangeOrder, prepare: Prepare) -> Carried:
         """Return what became of an order while its receipt is being written. It blocks, and raises what that raises."""

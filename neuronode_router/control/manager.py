@@ -10,9 +10,8 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from types import MappingProxyType
-from typing import Any, Literal, Unpack
+from typing import Any, Literal, TypeVar, Unpack
 
 from neuronode_router.control.audit import AuditQuery
 from neuronode_router.control.carrying import Carried, OrderCarrier
@@ -61,6 +60,8 @@ from neuronode_router.profiles.edits import StagedFiles
 from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.proof.gate import ProofGate
 from neuronode_router.threads import in_thread
+
+T = TypeVar("T")
 
 FILES = Actor("files", kind="watcher")
 """Who acts when the files changed by hand or by a ConfigMap, or fill an empty store."""
@@ -302,7 +303,9 @@ class ProfileManager:
         return stage(host)
 
     async def _change(self, order: ChangeOrder, prepare: Prepare) -> Receipt:
-        warmed = await self._warmth.first(order, partial(self._foreseen, prepare))
+        warmed = await self._warmth.first(
+            order, lambda foreseen: self._in_thread(self._carrier.foresee, foreseen, prepare)
+        )
         started = self._clock()
         outcome, witnessed = await self._committed(order, prepare, warmed)
         warming = asyncio.ensure_future(self._warmth.then(warmed, outcome))
@@ -315,17 +318,13 @@ class ProfileManager:
             asyncio.get_running_loop().call_soon(self._on_receipt, receipt)
         return receipt
 
-    async def _foreseen(self, prepare: Prepare, order: ChangeOrder) -> ChangeResult:
-        outcome, _ = await self._carry_out(replace(order, dry_run=True), prepare)
-        return outcome
-
     async def _committed(self, order: ChangeOrder, prepare: Prepare, warmed: WarmedChange | None) -> Carried:
         """Commit; after a wait for models only what was committed then may be in force still."""
         waited = None if warmed is None else warmed.waited
         order = order if waited is None else replace(order, if_match=waited)
         try:
             async with self._single_flight:
-                return await self._carry_out(order, prepare)
+                return await self._in_thread(self._carrier.carry_out, order, prepare)
         except NeuronodeError as error:
             self._warmth.in_vain(warmed)
             if waited is not None and isinstance(error, RevisionConflict):
@@ -343,16 +342,18 @@ class ProfileManager:
             return await self._caches(target.profiles.profiles[target.active])
         return None
 
-    async def _carry_out(self, order: ChangeOrder, prepare: Prepare) -> Carried:
+    async def _in_thread(
+        self, act: Callable[[ChangeOrder, Prepare], T], order: ChangeOrder, prepare: Prepare
+    ) -> T:
         try:
-            return await in_thread(self._carrier.carry_out, order, prepare)
+            return await in_thread(act, order, prepare)
         except ProfilesInvalid as error:
             # The watcher tries by itself again when there are other groups.
             if order.actor is FILES or not any(each.code == UNKNOWN_GROUP for each in error.problems):
                 raise
         # Another process may have stored the group a moment ago: the host looks once more before that is refused.
         await self._refresh()
-        return await in_thread(self._carrier.carry_out, order, prepare)
+        return await in_thread(act, order, prepare)
 
     def _refuse_stale(self, profiles: ProfileSet, before: ControlState) -> None:
         last = self._store.last_with(profiles.digest)
