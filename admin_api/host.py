@@ -83,6 +83,8 @@ class AdminHost:
     worker: Worker[Any]
     authenticate: Callable[[Request], Awaitable[Principal]]
     """Tells who calls. Raises `NotAuthenticated`, `NotAllowed` or `AdminClosed`."""
+    opened: Callable[[], Awaitable[None]]
+    """Waits, a few seconds at most, while a proxy that starts makes its files the first revision. Never raises."""
     status: Callable[[], Mapping[str, Any]]
     """What the host adds to `GET /profiles/status`, JSON-ready and without secrets.
 

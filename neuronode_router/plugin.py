@@ -49,6 +49,7 @@ def _admin_host() -> AdminHost:
         manager=runtime.control.manager,
         worker=runtime.control.worker,
         authenticate=runtime.identity.authenticate,
+        opened=runtime.admission.opened,
         status=runtime.says.status,
         readiness=runtime.says.readiness,
         write_limit=runtime.settings.write_limit,

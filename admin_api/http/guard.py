@@ -126,6 +126,7 @@ def guarded_route(
                     scope = {**request.scope, "path": enter_as or request.scope["path"]}
                     # Before the body is read: nobody unknown may make us wait or keep anything.
                     principal = await admin.authenticate(Request(scope, _replay(b"")))
+                    await admin.opened()
                     body = await read_body(request, max_body)
                     call = Call(admin, principal, limits, partial(_gone, request), request.url.path)
                     response = await _admit(request, body, handle, call)

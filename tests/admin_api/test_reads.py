@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import httpx
 import pytest
 
 from admin_api.router import PREFIX
+from neuronode_router.domain.audit import Actor
 from neuronode_router.errors import AdminClosed, NotReady, Problem
 from tests.admin_api.world import World, running_world
 from tests.support.place import GROUPS, PROFILES, profile_text
@@ -139,6 +141,22 @@ async def test_while_the_host_is_not_ready_everything_is_503(
         ]
 
     assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(503, code)] * 2
+
+
+async def test_who_comes_during_the_start_waits_for_the_first_revision(tmp_path: Path) -> None:
+    """A write in the first moments of an empty store finds the profiles there; who is unknown is not kept waiting."""
+    async with running_world(tmp_path, committed=False) as world, world.client() as client:
+        world.starting = asyncio.Event()
+        early = asyncio.ensure_future(client.post(f"{BASE}/switch", json={"profile": "balanced"}))
+        async with world.client(None) as nobody:
+            refused = await nobody.get(f"{BASE}/status")
+        await world.manager.reload(actor=Actor("files", kind="watcher"), wait="none")
+        assert not early.done()
+        world.starting.set()
+        answer = await early
+
+    assert refused.status_code == 401
+    assert (answer.status_code, answer.json()["profile"]) == (200, "balanced"), answer.text
 
 
 async def test_an_empty_store_has_a_status_that_tells_what_is_wrong(tmp_path: Path) -> None:

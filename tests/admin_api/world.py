@@ -5,6 +5,7 @@ It must not know what is tested with it.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 import time
@@ -144,6 +145,8 @@ class World:
     """None before the start."""
     closed: Exception | None = None
     """What the host raises instead of serving."""
+    starting: asyncio.Event | None = None
+    """Ends the start of the proxy; None where it has ended."""
     routes: bool = True
     """Whether automatic routing has started."""
     write_limit: str = "1000/second"
@@ -162,6 +165,7 @@ class World:
             manager=self.manager,
             worker=self.worker,
             authenticate=self.authenticate,
+            opened=self.opened,
             status=lambda: dict(self.reported),
             readiness=lambda: {"problems": self.unready},
             write_limit=self.write_limit,
@@ -190,6 +194,11 @@ class World:
         if claim != "a good claim":
             raise NotAuthenticated("LiteLLM's identity claim is not valid.")
         return UiSession(key=self.keys["admin"], expires_at=1.0)
+
+    async def opened(self) -> None:
+        """Wait for the end of the start."""
+        if self.starting is not None:
+            await self.starting.wait()
 
     async def authenticate(self, request: Request) -> Principal:
         """Look the bearer up in the access file."""

@@ -185,8 +185,6 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         place = SigningPlace(directory=tmp_path_factory.mktemp("signing"), upstream=provider.url)
         environ = {"NEURONODE_USAGE_FLUSH_SECONDS": "0.2", "NEURONODE_WRITE_LIMIT": "100000/second"}
         with Proxy(place, environ=environ) as proxy, proxy.client() as found:
-            status = f"{ADMIN}/status"
-            wait_until(lambda: found.get(status).json()["ready"], seconds=30, what="the first revision")
             yield found
 
 

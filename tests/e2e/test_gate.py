@@ -204,7 +204,6 @@ def callers(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Ite
         ],
     )
     with Proxy(place) as proxy, proxy.client() as admin:
-        wait_until(lambda: admin.get("/admin/profiles/status").is_success, what="the first revision")
         admin.put("/admin/bindings/key/bound", json={"profile": BOUND}).raise_for_status()
         yield Callers(proxy, {name: plain for name, (plain, _) in generated.items()}, upstream)
 

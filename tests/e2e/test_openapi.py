@@ -9,7 +9,6 @@ import pytest
 from tests.support.openapi_page import hold_to_the_page
 from tests.support.place import Place
 from tests.support.proxy import MASTER_KEY, Proxy
-from tests.support.servers import wait_until
 from tests.support.upstream import Upstream
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -20,9 +19,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Itera
     """A proxy of its own: what is sent switches profiles and edits files."""
     place = Place(directory=tmp_path_factory.mktemp("openapi"), upstream=upstream.url)
     environ = {"NEURONODE_WRITE_LIMIT": "10000/second", "NEURONODE_HISTORY": "on"}
-    with Proxy(place, environ=environ) as running, running.client() as admin:
-        ready = "/admin/profiles/status"
-        wait_until(lambda: admin.get(ready).json()["ready"], seconds=30, what="the first revision")
+    with Proxy(place, environ=environ) as running:
         yield running
 
 

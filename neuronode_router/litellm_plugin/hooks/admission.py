@@ -87,6 +87,15 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         """End the start-up wait, whether there is a snapshot or none could be had."""
         self._opened.set()
 
+    async def opened(self) -> None:
+        """Wait until there is a snapshot, or none could be had; after `STARTUP_WAIT_SECONDS` nobody waits any more."""
+        if self._current.snapshot is not None or self._opened.is_set():
+            return
+        try:
+            await asyncio.wait_for(self._opened.wait(), STARTUP_WAIT_SECONDS)
+        except TimeoutError:
+            self._opened.set()
+
     async def async_pre_call_hook(
         self, user_api_key_dict: UserAPIKeyAuth, cache: object, data: dict[str, Any], call_type: str
     ) -> dict[str, Any] | None:
@@ -97,8 +106,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         chosen_group.forget()
         gate.let(gate.Undecided(partial(self.is_limited, user_api_key_dict)))
         moving.begin(None)
-        if self._current.snapshot is None and not self._opened.is_set():
-            await self._startup()
+        await self.opened()
         routed = call_type in calls.ROUTED and "model" in data
         with self._refusing(user_api_key_dict, data, routed=routed):
             if routed:
@@ -326,12 +334,6 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
     def _tier(self, group: str, decision: Decision, asking: Asking) -> Tier | None:
         assert decision.profile is not None
         return asking.snapshot.tier_of(group, profile=decision.profile, noted=self._host.noted_tier)
-
-    async def _startup(self) -> None:
-        try:
-            await asyncio.wait_for(self._opened.wait(), STARTUP_WAIT_SECONDS)
-        except TimeoutError:
-            self._opened.set()
 
     def answer_headers(
         self,
