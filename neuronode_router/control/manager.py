@@ -74,7 +74,7 @@ async def no_news() -> None:
     """Do nothing: the `refresh` of a host whose model groups nobody else stores."""
 
 
-async def nothing_to_tell(_outcome: ChangeResult) -> None:
+def nothing_to_tell(_outcome: ChangeResult) -> None:
     """Do nothing: the `committed` of a proxy without rollouts."""
 
 
@@ -117,8 +117,8 @@ class ProfileManager:
         self._refresh = refresh
         self._caches = caches
         self._warmth = WarmChanges(warmth)
-        self.committed: Callable[[ChangeResult], Awaitable[None]] = nothing_to_tell
-        """Hears what became of each order while its receipt waits for acknowledgements. It must not raise."""
+        self.committed: Callable[[ChangeResult], None] = nothing_to_tell
+        """Hears what became of each order, on the event loop. It must not wait and not raise."""
         self._single_flight = asyncio.Lock()
 
     async def switch(self, profile: str, **options: Unpack[Options]) -> Receipt:
@@ -309,9 +309,8 @@ class ProfileManager:
         started = self._clock()
         outcome, witnessed = await self._committed(order, prepare, warmed)
         warming = asyncio.ensure_future(self._warmth.then(warmed, outcome))
-        receipt, caches, _ = await asyncio.gather(
-            asyncio.wrap_future(witnessed), self._lost(outcome), self.committed(outcome)
-        )
+        self.committed(outcome)
+        receipt, caches = await asyncio.gather(asyncio.wrap_future(witnessed), self._lost(outcome))
         duration = round((self._clock() - started) * 1000, 3)
         receipt = replace(receipt, duration_ms=duration, caches=caches, warm=await warming)
         if self._on_receipt is not None and outcome.entry is not None and not outcome.replayed:

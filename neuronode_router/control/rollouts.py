@@ -6,6 +6,7 @@ not know HTTP, LiteLLM, or where facts are recorded.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import time
@@ -56,6 +57,9 @@ LEASE_SECONDS = 10.0
 REST = 20
 """How many times longer than a look at the facts took nobody looks again: hours of minutes take a while to add up."""
 
+KEEPING_SECONDS = 2.0
+"""How long a worker that ends waits for figures of a rollout that a change has ended."""
+
 SPARE_TASKS = 2
 """Names under which facts are looked at beside the tasks of a profile: all together, and `auto`."""
 
@@ -100,6 +104,8 @@ class Rollouts:
         self._clock = clock
         self._rest = rest
         self._look_again = float("-inf")
+        self._keeping: set[asyncio.Task[None]] = set()
+        self._led = False
 
     async def start(self, plan: RolloutPlan, **options: Unpack[Options]) -> Receipt:
         """Begin a rollout at its first step.
@@ -178,6 +184,7 @@ class Rollouts:
         fence, now = await in_thread(self._lease.take)
         if fence is None:
             return None
+        self._led = True
         running = await in_thread(self._store.running)
         if running is None:
             return None
@@ -191,23 +198,29 @@ class Rollouts:
         return None if view.next.act is None else await self._do(running, view.next, fence)
 
     async def stop(self) -> None:
-        """Let another worker watch at once. Raises `StoreUnavailable`."""
-        await in_thread(self._lease.release)
+        """Let another worker watch at once; figures on their way are kept before. Raises `StoreUnavailable`."""
+        if self._keeping:
+            await asyncio.wait(self._keeping, timeout=KEEPING_SECONDS)
+        if self._led:
+            await in_thread(self._lease.release)
 
-    async def _superseded(self, outcome: ChangeResult) -> None:
-        """Keep the figures of the rollout that a change has ended, if it did: it was not kept waiting for them."""
+    def _superseded(self, outcome: ChangeResult) -> None:
+        """Keep the figures of the rollout that a change has ended, if it did: nobody is kept waiting for them."""
         before, entry, target = outcome.before, outcome.entry, outcome.target
         if before is None or before.canary is None or entry is None or target is None:
             return
         if target.canary is None and entry.action != "rollout":
-            await in_thread(self._keep_figures, before.canary.rollout, entry.revision)
+            kept = in_thread(self._keep_figures, before.canary.rollout, entry.revision)
+            task = asyncio.get_running_loop().create_task(kept, name="neuronode-figures")
+            self._keeping.add(task)
+            task.add_done_callback(self._keeping.discard)
 
     def _keep_figures(self, name: str, revision: int) -> None:
         try:
             self._store.keep_findings(revision, self._judged(self._store.read(name))[0])
         except StoreUnavailable as error:
             _log_unreadable(name, error)
-        except Exception:  # the change is committed: nothing here may take its receipt away
+        except Exception:  # nobody waits for this, so that nobody else would say it
             logger.exception("neuronode: the figures of rollout %s could not be kept", name)
 
     async def _do(self, running: Rollout, done: NextAct, fence: Fence) -> Receipt | None:

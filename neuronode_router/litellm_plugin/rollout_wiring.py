@@ -63,9 +63,8 @@ class RolloutWiring:
 
     async def stop(self) -> None:
         """Let another worker lead at once. Never raises for a dead store."""
-        if self._canary is not None:
-            with contextlib.suppress(NeuronodeError):
-                await self.rollouts.stop()
+        with contextlib.suppress(NeuronodeError):
+            await self.rollouts.stop()
 
     def problems(self) -> tuple[Problem, ...]:
         """Return that a rollout stands still here because the store does not answer."""

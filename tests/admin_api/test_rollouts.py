@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Mapping
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from admin_api.router import PREFIX
+from neuronode_router.control.rollouts import Rollouts
 from neuronode_router.errors import StoreUnavailable
 from neuronode_router.rollouts.course import Rollout
 from neuronode_router.rollouts.facts import BothArms
@@ -196,8 +200,7 @@ async def test_a_broken_canary_is_taken_back_with_the_evidence(world: World) -> 
     name = await start(world)
     await count(world, broken=50)
 
-    assert world.rollouts is not None
-    receipt = await world.rollouts.turn()
+    receipt = await in_force(world).turn()
 
     assert receipt is not None
     assert (receipt.profile, receipt.complete, receipt.conversations) == ("premium", True, "move")
@@ -243,7 +246,9 @@ async def test_acts_of_people_have_the_figures_of_their_moment(
     name = await start(world)
     await count(world, broken=0)
     if not readable:
-        monkeypatch.setattr(world.rollouts, "_facts", _unavailable)
+        monkeypatch.setattr(
+            world.rollouts, "_facts", Mock(side_effect=StoreUnavailable("It takes too long."))
+        )
     async with world.client() as admin:
         for act in ("pause", "resume", "abort"):
             (await admin.post(f"{ROLLOUTS}/{name}/{act}", json={})).raise_for_status()
@@ -307,28 +312,55 @@ ENDS: list[tuple[str, str, dict[str, object]]] = [
 ]
 
 
-@pytest.mark.parametrize("readable", [True, False])
+@pytest.mark.parametrize(
+    "broken", [None, StoreUnavailable("It takes too long."), ValueError("not foreseen")], ids=repr
+)
 @pytest.mark.parametrize(("method", "path", "body"), ENDS, ids=lambda said: str(said).rpartition("/")[2])
 async def test_what_goes_before_leaves_the_figures(
     world: World,
     method: str,
     path: str,
     body: dict[str, object],
-    readable: bool,
+    broken: Exception | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Those of both arms at the end, as an abort does; where they cannot be read it is done without them."""
     name = await start(world)
     await count(world, broken=3)
-    if not readable:
-        monkeypatch.setattr(world.rollouts, "_facts", _unavailable)
+    if broken is not None:
+        monkeypatch.setattr(world.rollouts, "_facts", Mock(side_effect=broken))
     async with world.client() as admin:
         (await admin.request(method, path, json=body, headers={"If-Match": "*"})).raise_for_status()
+        await in_force(world).stop()
         (event, _) = (await admin.get(f"{ROLLOUTS}/{name}/history")).json()["events"]
 
     figures = {one["task"]: (one["canary"]["value"], one["control"]["value"]) for one in event["evidence"]}
     assert event["act"] == "supersede"
-    assert figures.get("chat") == ((3 / 50, 0) if readable else None)
+    assert figures.get("chat") == (None if broken else (3 / 50, 0))
+
+
+async def test_a_change_does_not_wait_for_the_figures_of_what_it_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are read from books that may be long; who stops the worker waits a moment for them."""
+    name, found = await start(world), threading.Event()
+    rollouts = in_force(world)
+    facts = rollouts._facts
+
+    def slow(rollout: Rollout) -> Mapping[str, BothArms]:
+        found.wait(30)
+        return facts(rollout)
+
+    monkeypatch.setattr(rollouts, "_facts", slow)
+    async with world.client() as admin:
+        (await admin.post(f"{BASE}/switch", json={"profile": "balanced"})).raise_for_status()
+        (early, _) = (await admin.get(f"{ROLLOUTS}/{name}/history")).json()["events"]
+        found.set()
+        await rollouts.stop()
+        (late, _) = (await admin.get(f"{ROLLOUTS}/{name}/history")).json()["events"]
+
+    assert early["evidence"] == []
+    assert late["evidence"] != []
 
 
 async def test_what_lets_a_rollout_go_on_writes_no_figures(world: World) -> None:
@@ -346,5 +378,7 @@ async def test_what_lets_a_rollout_go_on_writes_no_figures(world: World) -> None
     assert [(one["act"], one["evidence"]) for one in events] == [("start", [])]
 
 
-def _unavailable(_rollout: Rollout) -> dict[str, BothArms]:
-    raise StoreUnavailable("It takes too long.")
+def in_force(world: World) -> Rollouts:
+    """Return the rollouts of a world that has some."""
+    assert world.rollouts is not None
+    return world.rollouts
