@@ -80,7 +80,7 @@ def main() -> None:
     print(f"all files, packed: {packed / 1000:.1f} kB")
     with tempfile.TemporaryDirectory() as directory, Upstream() as upstream:
         place = Place(directory=Path(directory), upstream=upstream.url)
-        with Proxy(place, afresh=True, workers=2) as proxy, chromium.running(executable) as browser:
+        with Proxy(place, workers=2) as proxy, chromium.running(executable) as browser:
             visit_page = browser.new_context()  # the first load of all warms the browser itself
             visit_page.new_page().goto(f"{proxy.url}{UI}")
             visit_page.close()

@@ -83,7 +83,7 @@ def main() -> None:
         upstream = stack.enter_context(Upstream())
         place = Place(directory=directory / "proxy", upstream=upstream.url)
         environ = {"NEURONODE_STATE_URL": postgres.new_database()}
-        proxy = stack.enter_context(Proxy(place, afresh=True, environ=environ))
+        proxy = stack.enter_context(Proxy(place, environ=environ))
         print(f"milliseconds of requests, database well and frozen, {args.readers} readers ({machine()})")
         print(f"{'':10}{'well':>10}{'frozen':>10}{'ratio':>8}")
         asyncio.run(compare(proxy, postgres, turns=args.turns, readers=args.readers))

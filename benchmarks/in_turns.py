@@ -30,7 +30,7 @@ def counted_in_turns(
     """
     with Upstream() as upstream:
         place = Place(directory=directory, upstream=upstream.url, callbacks=(switch,))
-        with Proxy(place, afresh=True, environ=environ or {}) as proxy:
+        with Proxy(place, environ=environ or {}) as proxy:
             asyncio.run(_alternate(proxy, turns, route))
 
 

@@ -225,7 +225,7 @@ def main() -> None:
         with ExitStack() as stack:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             place = TieredPlace(directory=directory, upstream=stack.enter_context(Upstream()).url)
-            proxy = stack.enter_context(Proxy(place, afresh=True, plugin=bool(arms)))
+            proxy = stack.enter_context(Proxy(place, plugin=bool(arms)))
             arms[name] = asyncio.run(
                 measure(proxy, group, clients=args.clients, queries=queries, times=times)
             )

@@ -56,7 +56,7 @@ def main() -> None:
         places = [
             Place(directory=directory / f"host-{n}", upstream=upstream.url) for n in range(args.proxies)
         ]
-        proxies = [stack.enter_context(Proxy(place, afresh=True, environ=environ)) for place in places]
+        proxies = [stack.enter_context(Proxy(place, environ=environ)) for place in places]
         asyncio.run(run(proxies, args.switches))
 
 

@@ -167,7 +167,7 @@ def main() -> None:
                 ollama=stack.enter_context(running_ollama(Served(LOCAL))).url,
                 expected_ms=expected_ms,
             )
-            proxy = stack.enter_context(Proxy(place, afresh=True, plugin=plugin))
+            proxy = stack.enter_context(Proxy(place, plugin=plugin))
             alone, seen = asyncio.run(measure(proxy, name, requests))
             report(label, alone, seen)
             expected_ms = round(percentile(alone, 50) * 1000)

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.load import machine
-from benchmarks.setups import proxies
+from benchmarks.setups import proxies, require_as_named
 from benchmarks.side_by_side import Plan, compare, start_times
 from tests.support.upstream import Upstream
 
@@ -35,6 +35,8 @@ def main() -> None:
         setups = {setup: proxies(Path(name), upstream.url, setup) for setup in args.setups}
         with ExitStack() as stack:
             running = {setup: stack.enter_context(next(fresh)) for setup, fresh in setups.items()}
+            for setup, proxy in running.items():
+                require_as_named(setup, proxy)
             asyncio.run(compare(running, Plan.of(args)))
         if args.starts:
             start_times(setups, args.starts)

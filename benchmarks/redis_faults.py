@@ -76,7 +76,7 @@ def main() -> None:
             servers.append(stack.enter_context(running_redis(directory / name)))
             place = Place(directory=directory / f"{name}-proxy", upstream=upstream.url)
             environ = {"NEURONODE_REDIS_URL": servers[-1].url}
-            proxies.append(stack.enter_context(Proxy(place, afresh=True, environ=environ)))
+            proxies.append(stack.enter_context(Proxy(place, environ=environ)))
         stack.callback(servers[1].thaw)
         print(
             f"milliseconds of `auto` requests, healthy and broken Redis ({machine()}), target p99 {TARGET_RATIO}"

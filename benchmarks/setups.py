@@ -76,6 +76,8 @@ class Answering(Proxy):
 class Served(Answering):
     """`neuronode serve` with one worker: a supervisor, LiteLLM, and what they start."""
 
+    afresh: bool = True
+
     def _command(self) -> list[str]:
         program = str(Path(sys.executable).parent / "neuronode")
         state = str(self.place.directory / "state")
@@ -84,6 +86,15 @@ class Served(Answering):
 
     def _environment(self) -> dict[str, str]:
         return Proxy._environment(self) | {"KEEPALIVE_TIMEOUT": "600"} | dict(self.environ)
+
+
+def require_as_named(name: str, proxy: Proxy) -> None:
+    """Insist that a running proxy has the plugin if, and only if, its set-up does. Raises `RuntimeError`."""
+    with proxy.client() as client:
+        code = client.get("/admin/profiles/status").status_code
+    expected = httpx.codes.OK if name.partition("+")[0] in ("plugin", "serve") else httpx.codes.NOT_FOUND
+    if code != expected:
+        raise RuntimeError(f"{name} is not what it is called: our status answers {code}, not {expected:d}.")
 
 
 def proxies(directory: Path, upstream: str, name: str) -> Iterator[Proxy]:

@@ -96,7 +96,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as directory,
         Upstream() as upstream,
-        Proxy(Place(directory=Path(directory), upstream=upstream.url), afresh=True) as proxy,
+        Proxy(Place(directory=Path(directory), upstream=upstream.url)) as proxy,
     ):
         for provider_ms in PROVIDER_MS:
             pairs, answered = asyncio.run(in_turns(proxy, provider_ms, turns))

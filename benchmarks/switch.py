@@ -128,7 +128,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, Upstream() as upstream:
         for workers in args.workers:
             place = Place(directory=Path(name) / str(workers), upstream=upstream.url)
-            with Proxy(place, afresh=True, workers=workers, environ=environ) as proxy:
+            with Proxy(place, workers=workers, environ=environ) as proxy:
                 asyncio.run(one_host(proxy, workers, args.switches))
 
 

@@ -44,7 +44,7 @@ def main() -> None:
             directory=Path(stack.enter_context(tempfile.TemporaryDirectory())),
             upstream=stack.enter_context(Upstream()).url,
         )
-        proxy = stack.enter_context(Proxy(place, afresh=True))
+        proxy = stack.enter_context(Proxy(place))
         client = stack.enter_context(proxy.client(plain))
         print_table(measure(proxy, client, args.turns))
 

@@ -59,9 +59,8 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let the processes that share the tests share what has LiteLLM imported too."""
-    if hasattr(config, "workerinput"):
-        preloaded.use(config.workerinput[FORK_SERVER])
+    """Let proxies be forks of one process; those that share the tests share it too."""
+    preloaded.use(config.workerinput[FORK_SERVER] if hasattr(config, "workerinput") else None)
 
 
 def pytest_configure_node(node: Any) -> None:

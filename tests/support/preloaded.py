@@ -33,6 +33,7 @@ IMPORTED = "tests.support.imported"
 _CONTEXT = multiprocessing.get_context("forkserver")
 _ROOT = Path(__file__).resolve().parents[2]
 _address: str | None = None
+_offered = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +82,14 @@ def shared() -> str | None:
 
 
 def use(address: str | None) -> None:
-    """Let what this process starts be forks of a server that another process has started."""
-    global _address
-    _address = address
+    """Let what this process starts be forks: of the server that another process has started, else of one of its own."""
+    global _address, _offered
+    _address, _offered = address, True
+
+
+def is_offered() -> bool:
+    """Return whether what this process starts are forks: those of tests are, what is measured starts as users do."""
+    return _offered
 
 
 class _SharedServer(ForkServer):

@@ -45,8 +45,8 @@ class Proxy:
     environ: Mapping[str, str] = field(default_factory=dict)
     arguments: Sequence[str] = ()
     """More of LiteLLM's command line."""
-    afresh: bool = False
-    """Start as users do, in an interpreter of its own; otherwise LiteLLM is imported already."""
+    afresh: bool = field(default_factory=lambda: not preloaded.is_offered())
+    """Start as users do, in an interpreter of its own; otherwise, in tests, LiteLLM is imported already."""
     port: int = field(default_factory=free_port)
     start_seconds: float = field(init=False, default=0.0)
     _process: Forked | subprocess.Popen[bytes] | None = field(init=False, default=None)
@@ -135,12 +135,14 @@ class Proxy:
         return httpx.Client(base_url=self.url, headers=bearer(key) | headers, timeout=30)
 
     def _opened(self) -> subprocess.Popen[bytes]:
-        program = Path(sys.executable).parent / "litellm"
         with self.log_file.open("ab") as log:
             return subprocess.Popen(
-                [str(program), *self._arguments()], env=self._environment(), cwd=self.place.directory,
+                self._command(), env=self._environment(), cwd=self.place.directory,
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
+
+    def _command(self) -> list[str]:
+        return [str(Path(sys.executable).parent / "litellm"), *self._arguments()]
 
     def _forked(self) -> Forked:
         return preloaded.start(
