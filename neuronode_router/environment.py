@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 PREFIX = "NEURONODE_"
 DEFAULT_CONFIG = Path("litellm_config.yaml")
+_PROCESS = MappingProxyType(os.environ)  # a copy takes longer than most lookups in it
 
 
 def variable(field: str) -> str:
@@ -18,9 +20,9 @@ def variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
-def process_environment() -> dict[str, str]:
-    """Return a copy of this process's environment: the only place of the package that reads it."""
-    return dict(os.environ)
+def process_environment() -> Mapping[str, str]:
+    """Return this process's environment as it is at any time: the only place of the package that reads it."""
+    return _PROCESS
 
 
 def config_path(environ: Mapping[str, str], host_config: Path = DEFAULT_CONFIG) -> Path:

@@ -245,7 +245,7 @@ def find_key(*, nearby: bool, state_dir: Path | None = None, may_ask: bool = Tru
 def _key(*, nearby: bool, state_dir: Path | None, may_ask: bool) -> Key:
     environ = process_environment()
     if state_dir is not None:
-        environ[variable("state_dir")] = str(state_dir)
+        environ = {**environ, variable("state_dir"): str(state_dir)}
     kept = state_directory(environ) / "master_key"
     found = nearby and kept.is_file()
     # A directory that was named on the command line is meant; the variable may be left over from elsewhere.
