@@ -5,6 +5,7 @@ It must not know what is written.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -21,7 +22,7 @@ from neuronode_router.control.change import Options
 from neuronode_router.control.idempotency import Idempotency
 from neuronode_router.domain.audit import Actor
 from neuronode_router.domain.receipts import Receipt
-from neuronode_router.errors import Problem
+from neuronode_router.errors import NeuronodeError, Problem
 
 REPLAYED_HEADER = "Idempotency-Replayed"
 
@@ -108,7 +109,10 @@ async def begun(
     That is a name under the path of the `call`; `name_at` tells from a revision what that is called, None where it
     is gone again.
     """
-    name = None if receipt.dry_run else await name_at(receipt.revision)
+    name = None
+    if not receipt.dry_run:
+        with contextlib.suppress(NeuronodeError):  # it has begun, whatever can be looked up now
+            name = await name_at(receipt.revision)
     if name is not None:
         response.headers["Location"] = f"{call.path}/{name}"
     return present(receipt, response)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 
@@ -303,6 +303,18 @@ async def test_a_switch_goes_before(world: World) -> None:
 
     assert (answer.json()["changed"], answer.json()["conversations"]) == (True, "move")
     assert (over["phase"], event["act"], event["why"]) == ("superseded", "supersede", "switch to premium")
+
+
+async def test_what_has_begun_is_answered_so_even_where_its_name_cannot_be_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It runs: whoever read a refusal would begin it again."""
+    monkeypatch.setattr(in_force(world), "of", AsyncMock(side_effect=StoreUnavailable("Gone.")))
+    async with world.client() as admin:
+        answer = await admin.post(ROLLOUTS, json={"profile": "balanced"})
+
+    assert (answer.status_code, answer.json()["changed"], "location" in answer.headers) == (200, True, False)
+    assert world.store.rollouts.running() is not None
 
 
 ENDS: list[tuple[str, str, dict[str, object]]] = [
