@@ -40,7 +40,6 @@ from neuronode_router.auto.preview import preview
 from neuronode_router.classifier.history import FeedbackOutcome, Sign
 from neuronode_router.domain.decisions import Decision
 from neuronode_router.errors import HistoryUnavailable
-from neuronode_router.rollouts.facts import AnswerOutcome
 from neuronode_router.routing.inventory import Deployment
 from neuronode_router.routing.overload import NEW, HealthReason, HealthVerdict
 from neuronode_router.stats.window import RECENT_SLOTS, SLOT_SECONDS, WINDOW_SLOTS
@@ -110,11 +109,12 @@ async def give_feedback(call: LimitedCaller, body: FeedbackBody, request: Reques
     if call.host.feedback is None:
         raise HistoryUnavailable("No history of decisions is kept here.")
     sign = Sign(FeedbackOutcome(body.verdict), body.task, body.tier)
-    entry = await call.host.feedback.judge(
+    judged = await call.host.feedback.judge(
         body.call_id, sign, by=call.principal, key_hash=key_hash(bearer(request))
     )
-    if sign.kind is FeedbackOutcome.WRONG and call.host.answers is not None:
-        call.host.answers.heard(body.call_id, AnswerOutcome.NEGATIVE)
+    if call.host.answers is not None:
+        call.host.answers.judged(body.call_id, judged.turned)
+    entry = judged.entry
     return FeedbackDocument.of(entry, decided_at=entry.at, task=entry.label, group=entry.sent_to)
 
 

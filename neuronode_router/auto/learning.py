@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from neuronode_router.access import Principal, Role
@@ -28,6 +28,15 @@ DAY_SECONDS = 86_400.0
 PURGE_SECONDS = 3_600.0
 RETRY_SECONDS = 10.0
 """How often refused weights are looked at again: they may just be on their way to this host."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedDecision:
+    """A decision that a caller has just judged."""
+
+    entry: Entry
+    turned: int
+    """1 if this verdict is the first that calls it wrong, -1 if it takes the last such back, else 0."""
 
 
 class Learning:
@@ -103,8 +112,8 @@ class Learning:
             oldest = self._clock() - self._settings.history_days * DAY_SECONDS
             await in_thread(self._history.purge, oldest)
 
-    async def judge(self, call_id: str, sign: Sign, *, by: Principal, key_hash: str) -> Entry:
-        """Keep what a caller says of a decision, and return that decision.
+    async def judge(self, call_id: str, sign: Sign, *, by: Principal, key_hash: str) -> JudgedDecision:
+        """Keep what a caller says of a decision, and return that decision and what it changed.
 
         Raises `UnknownCall` where there is none, or it is none of the caller's and he is no administrator, and
         `HistoryUnavailable`.
@@ -155,12 +164,12 @@ class Learning:
         self._found, self._refusal, self._cues_only = found, None, False
         return classifier
 
-    def _judge(self, call_id: str, sign: Sign, by: Principal, key_hash: str) -> Entry:
+    def _judge(self, call_id: str, sign: Sign, by: Principal, key_hash: str) -> JudgedDecision:
         callers = None if by.role is Role.ADMIN else _recorded_as(by, key_hash)
         for number, entry in self._history.find(call_id, callers=callers, limit=1):
-            self._history.note(number, replace(sign, giver=by.name, at=self._clock()))
+            turned = self._history.note(number, replace(sign, giver=by.name, at=self._clock()))
             self._count(number, entry, sign)
-            return entry
+            return JudgedDecision(entry, turned)
         raise UnknownCall("The history has no decision on this call that you may judge.")
 
     def _count(self, number: int, entry: Entry, sign: Sign) -> None:

@@ -173,10 +173,14 @@ class History:
         with self._open() as database:
             database.executemany(f"INSERT OR IGNORE INTO answered {newest}", calls)
 
-    def note(self, number: int, sign: Sign) -> None:
-        """Keep the outcome of a decision; of feedback of one giver the newest counts."""
+    def note(self, number: int, sign: Sign) -> int:
+        """Keep the outcome of a decision; of feedback of one giver the newest counts.
+
+        Return 1 if now somebody calls it wrong and nobody did, -1 if nobody does any more, else 0.
+        """
         rivals = FEEDBACK if sign.kind in FEEDBACK else (sign.kind,)
         with self._open() as database:
+            before = _is_wrong(database, number)
             database.executemany(
                 "DELETE FROM outcomes WHERE number = ? AND giver = ? AND kind = ?",
                 [(number, sign.giver, kind) for kind in rivals],
@@ -185,6 +189,7 @@ class History:
                 "INSERT INTO outcomes (number, kind, label, tier, giver, at) VALUES (?, ?, ?, ?, ?, ?)",
                 (number, *astuple(sign)),
             )
+            return _is_wrong(database, number) - before
 
     def count_once(self, number: int, *, answered: bool = False) -> ChosenTier | None:
         """Return the tier that a decision chose, the first time it is asked for; None from then on, and if unknown.
@@ -284,6 +289,11 @@ def _values(entry: Entry) -> tuple[object, ...]:
         _CUE_END.join(entry.cues), entry.label, entry.source, entry.confidence, entry.tier, entry.wanted,
         entry.sent_to, entry.text,
     )  # fmt: skip
+
+
+def _is_wrong(database: sqlite3.Connection, number: int) -> bool:
+    query = "SELECT EXISTS (SELECT 1 FROM outcomes WHERE number = ? AND kind = ?)"
+    return bool(database.execute(query, (number, FeedbackOutcome.WRONG)).fetchone()[0])
 
 
 def _entry(found: Sequence[Any]) -> tuple[int, Entry]:

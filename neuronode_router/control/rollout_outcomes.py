@@ -61,7 +61,8 @@ class RolloutOutcomeStore:
         with self._database.reading() as connection:
             for row in connection.execute(wanted):
                 counts = found.setdefault(row.task, {}).setdefault(Arm(row.arm), Counter())
-                counts[AnswerOutcome(row.outcome)] += row._mapping["count"]
+                # What was taken back at one worker may be counted before what was said at another.
+                counts[AnswerOutcome(row.outcome)] += max(0, row._mapping["count"])
         return found
 
     @staticmethod
@@ -75,6 +76,7 @@ class _Heard:
     call_id: str
     outcome: AnswerOutcome
     at: float
+    count: int = 1
 
 
 class RolloutOutcomes:
@@ -104,6 +106,14 @@ class RolloutOutcomes:
                 self._said[call_id, outcome] = True
                 self._waiting.append(_Heard(call_id, outcome, self._clock()))
 
+    def judged(self, call_id: str, turned: int) -> None:
+        """Count one more (1) or one less (-1) that was called wrong, if a rollout runs; 0 is nothing. Never raises.
+
+        Who keeps the verdicts of all workers says so: here nobody knows what was said at another.
+        """
+        if turned and self._runs():
+            self._waiting.append(_Heard(call_id, AnswerOutcome.NEGATIVE, self._clock(), turned))
+
     async def share(self) -> None:
         """Count what was heard of calls that usage knows by now. Raises `StoreUnavailable`: then it is counted later.
 
@@ -128,7 +138,7 @@ class RolloutOutcomes:
         for one in waiting:
             key = keys.get(one.call_id)
             if key is not None and key.arm in _COMPARED:  # who was placed before the step is not compared
-                counts[OutcomesOf(key.revision, key.task or AUTO, Arm(key.arm), one.outcome)] += 1
+                counts[OutcomesOf(key.revision, key.task or AUTO, Arm(key.arm), one.outcome)] += one.count
         if counts:
             self._store.add(counts)
         oldest = self._clock() - WAITS_SECONDS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -10,7 +10,7 @@ import pytest
 
 from neuronode_router.access import key_hash
 from neuronode_router.classifier.history import FeedbackOutcome
-from neuronode_router.control.rollout_outcomes import RolloutOutcomeStore
+from neuronode_router.control.rollout_outcomes import RolloutOutcomes, RolloutOutcomeStore
 from neuronode_router.domain.names import Tier
 from neuronode_router.domain.rollouts import Arm
 from neuronode_router.rollouts.facts import AnswerOutcome
@@ -205,21 +205,61 @@ async def tried(world: World, *call_ids: str) -> None:
     UsageStore(world.store.database).add("w", Batch(1, {}, requests), at=running.since)
 
 
+def _answers(world: World) -> RolloutOutcomes:
+    """Return what another worker hears."""
+    return RolloutOutcomes(
+        RolloutOutcomeStore(world.store.database),
+        keys_of=UsageStore(world.store.database).keys_of,
+        runs=lambda: True,
+    )
+
+
 async def outcomes(world: World) -> Mapping[AnswerOutcome, int]:
     """Return what the canary's answers to `chat` are known for."""
     assert world.answers is not None
     await world.answers.share()
-    return RolloutOutcomeStore(world.store.database).read(revision=0)["chat"][Arm.CANARY]
+    found = RolloutOutcomeStore(world.store.database).read(revision=0)
+    return found.get("chat", {}).get(Arm.CANARY, {})
 
 
-async def test_a_verdict_counts_for_the_arm_that_answered(world: World, admin: httpx.AsyncClient) -> None:
-    """Once, however often it is said; that a decision was right is no complaint."""
+@pytest.mark.parametrize(
+    ("verdicts", "negative"),
+    [
+        (("right", "wrong", "wrong"), 1),
+        (("wrong", "right"), 0),
+        (("wrong", "right", "wrong"), 1),
+        (("right",), 0),
+    ],
+)
+async def test_a_verdict_counts_for_the_arm_that_answered(
+    world: World, admin: httpx.AsyncClient, verdicts: Sequence[str], negative: int
+) -> None:
+    """Once, however often it is said, and until it is taken back; which worker is told makes no difference."""
     await tried(world, KNOWN_CALL)
+    heard, others = world.answers, _answers(world)
 
-    for verdict in ("right", "wrong", "wrong"):
+    for number, verdict in enumerate(verdicts):
+        world.answers = (heard, others)[number % 2]
         assert (await give(admin, verdict=verdict)).status_code == 200
+    await others.share()
+    world.answers = heard
 
-    assert await outcomes(world) == {AnswerOutcome.NEGATIVE: 1}
+    assert (await outcomes(world)).get(AnswerOutcome.NEGATIVE, 0) == negative
+
+
+async def test_two_who_call_a_decision_wrong_are_one_complaint(
+    world: World, admin: httpx.AsyncClient
+) -> None:
+    """It is taken back when both have taken it back."""
+    await tried(world, KNOWN_CALL)
+    async with world.client("member") as member:
+        for said, verdict in ((admin, "wrong"), (member, "wrong"), (admin, "right")):
+            assert (await give(said, verdict=verdict)).status_code == 200
+        between = dict(await outcomes(world))
+        assert (await give(member, verdict="right")).status_code == 200
+
+    assert between == {AnswerOutcome.NEGATIVE: 1}
+    assert (await outcomes(world))[AnswerOutcome.NEGATIVE] == 0
 
 
 async def test_a_task_tells_of_the_arm_how_its_first_answer_was(tasks: TaskWorld) -> None:

@@ -12,15 +12,18 @@ import pytest
 from benchmarks.setups import Answering, proxies, require_as_named
 
 STARTED = """
+import sys
 from pathlib import Path
 from benchmarks.setups import proxies
-print(*(next(proxies(Path("."), "", name)).afresh for name in ("bare", "pip", "plugin", "serve")))
+print(*(next(proxies(Path(sys.argv[1]), "", name)).afresh for name in ("bare", "pip", "plugin", "serve")))
 """
 
 
-def test_outside_of_tests_every_set_up_starts_in_an_interpreter_of_its_own() -> None:
+def test_outside_of_tests_every_set_up_starts_in_an_interpreter_of_its_own(tmp_path: Path) -> None:
     """A fork of tests has imported beforehand what a start and a worker's memory are measured by."""
-    found = subprocess.run([sys.executable, "-c", STARTED], capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        [sys.executable, "-c", STARTED, str(tmp_path)], capture_output=True, text=True, check=True
+    )
 
     assert found.stdout.split() == ["True"] * 4
 

@@ -345,7 +345,7 @@ async def test_who_may_judge(start: Callable[..., Worker]) -> None:
     await eventually(lambda: worker.history.find("call-1"))
 
     await worker.learning.judge("call-1", Sign(FeedbackOutcome.RIGHT), by=MEMBER, key_hash="hash-of-key")
-    entry = await worker.learning.judge(
+    judged = await worker.learning.judge(
         "call-1", Sign(FeedbackOutcome.WRONG, "chat"), by=ADMIN, key_hash="other"
     )
     with pytest.raises(UnknownCall):
@@ -353,7 +353,7 @@ async def test_who_may_judge(start: Callable[..., Worker]) -> None:
     with pytest.raises(UnknownCall):
         await worker.learning.judge("call-2", Sign(FeedbackOutcome.WRONG), by=ADMIN, key_hash="hash-of-key")
 
-    ((_, signs),) = worker.history.judged(entry.scheme)
+    ((_, signs),) = worker.history.judged(judged.entry.scheme)
     assert [(sign.kind, sign.giver) for sign in signs] == [
         (FeedbackOutcome.RIGHT, "app"),
         (FeedbackOutcome.WRONG, "boss"),

@@ -80,11 +80,13 @@ def test_of_one_givers_feedback_the_last_counts(history: History) -> None:
     history.add([ENTRY])
     ((number, _),) = history.find("call-1")
 
-    history.note(number, Sign(FeedbackOutcome.RIGHT, giver="app", at=1))
-    history.note(number, Sign(FeedbackOutcome.ESCALATED, at=2))
-    history.note(number, Sign(FeedbackOutcome.WRONG, "chat", Tier.FAST, giver="app", at=3))
-    history.note(number, Sign(FeedbackOutcome.RIGHT, giver="admin", at=4))
-
+    said = [
+        Sign(FeedbackOutcome.RIGHT, giver="app", at=1),
+        Sign(FeedbackOutcome.ESCALATED, at=2),
+        Sign(FeedbackOutcome.WRONG, "chat", Tier.FAST, giver="app", at=3),
+        Sign(FeedbackOutcome.RIGHT, giver="admin", at=4),
+    ]
+    assert [history.note(number, sign) for sign in said] == [0, 0, 1, 0]
     ((_, signs),) = history.judged("one")
     assert signs == [
         Sign(FeedbackOutcome.ESCALATED, at=2),
