@@ -7,7 +7,7 @@ It ends after so many minutes, or so many switches if they are named. The proxie
 before the newest migration, and are upgraded one by one under load. Each proxy reaches the servers by links of its
 own, so that one alone can be cut off. All that clients and operators see goes to the history checker; what a fault
 is meant to break (connections to a proxy that is killed) is told apart. Memory, handles, threads and the database's
-size are measured all along; `--no-faults` makes it a soak.
+size are measured all along; `--no-faults` makes it a soak, in which memory, handles and threads must stay flat.
 The exit code is 1 where a promise was broken.
 """
 
@@ -25,6 +25,7 @@ from benchmarks.load import machine
 from tests.campaign.course import SWITCH_SECONDS, Campaign, run
 from tests.campaign.ground import Ground, Made, entered, running_ground, running_proxies
 from tests.campaign.judging import judge
+from tests.campaign.soak import growth
 
 HOSTS = 3
 
@@ -58,7 +59,9 @@ async def _hold(ground: Ground, made: Sequence[Made], arguments: argparse.Namesp
     async with entered(ground, made, **chosen) as campaign:
         names = arguments.only or list(campaign.faults.all())
         await run(campaign, names if arguments.faults else [], over=_over(campaign, arguments))
-        return await judge(campaign, ground.upstream)
+        grown = [] if arguments.faults else growth(campaign.sizes)
+        print(*grown, sep="\n")
+        return [*await judge(campaign, ground.upstream), *grown]
 
 
 def main() -> None:
@@ -69,7 +72,10 @@ def main() -> None:
         tempfile.TemporaryDirectory() as name,
         running_ground(Path(name), afresh=True, upgrade=arguments.upgrade) as ground,
     ):
-        print("upgraded" if ground.earlier else "not upgraded: the history has no earlier release")
+        if arguments.upgrade and not ground.earlier:
+            sys.exit(
+                "The history has no earlier release to upgrade from. Take a whole clone, or --no-upgrade."
+            )
         with running_proxies(ground, HOSTS) as made:
             broken = asyncio.run(_hold(ground, made, arguments))
     sys.exit(1 if broken else 0)

@@ -14,6 +14,9 @@ from typing import Any
 import httpx
 
 from tests.support.proxy import Proxy
+from tests.support.upstream import Upstream
+
+GONE = "nobody-listens"
 
 WRONGS: Mapping[str, str] = {
     "wrong-500": "fail-500",
@@ -25,7 +28,7 @@ WRONGS: Mapping[str, str] = {
     "wrong-json": "break-json",
     "wrong-slow": "words-20-pause-100",
     "wrong-endless": "words-9999-pause-50",
-    "wrong-gone": "nobody-listens",
+    "wrong-gone": GONE,
 }
 """Groups, and what the name of their deployment has the provider do."""
 
@@ -47,7 +50,7 @@ def deployments(provider: str) -> list[dict[str, Any]]:
             "model_name": group,
             "litellm_params": {
                 "model": f"openai/{group}-{order}",
-                "api_base": (NOBODY if order == "nobody-listens" else provider) + "/v1",
+                "api_base": (NOBODY if order == GONE else provider) + "/v1",
                 "api_key": "sk-none",
             },
         }
@@ -55,23 +58,29 @@ def deployments(provider: str) -> list[dict[str, Any]]:
     ]
 
 
-def misbehave(proxies: Sequence[Proxy]) -> list[str]:
-    """Ask every one of them at every proxy, plain and streamed; return a sentence for each request that hung, or that
-    was answered with what nobody said.
+def misbehave(proxies: Sequence[Proxy], provider: Upstream) -> list[str]:
+    """Ask every one of them at every proxy, plain and streamed; return a sentence for each request that hung, that was
+    answered with what nobody said, or not at all, and for each group of which the provider has never heard.
     """
     asked = list(product(proxies, WRONGS, (False, True)))
     with ThreadPoolExecutor(len(asked)) as threads:
-        found = threads.map(lambda each: _ask(*each), asked)
-        return [sentence for sentence in found if sentence]
+        found = [sentence for sentence in threads.map(lambda each: _ask(*each), asked) if sentence]
+    counts = provider.counts()
+    names = {group: f"{group}-{order}" for group, order in WRONGS.items() if order != GONE}
+    return [
+        *found,
+        *(f"nobody asked the provider of {group}" for group, name in names.items() if name not in counts),
+    ]
 
 
 def _ask(proxy: Proxy, group: str, stream: bool) -> str:
-    began, told = time.monotonic(), "nothing"
+    began, told, said = time.monotonic(), "nothing", False
     body = {"model": group, "stream": stream, "messages": [{"role": "user", "content": "Say who you are."}]}
     try:
         with proxy.client() as client, client.stream("POST", "/v1/chat/completions", json=body) as answer:
             told = str(answer.status_code)
             for _ in answer.iter_bytes():
+                said = True
                 if time.monotonic() - began > PATIENCE_SECONDS:
                     break
     except httpx.HTTPError as error:
@@ -79,6 +88,9 @@ def _ask(proxy: Proxy, group: str, stream: bool) -> str:
     took = time.monotonic() - began
     if took > ANSWER_SECONDS:
         return f"a request to {group} took {took:.0f} s, and ended with {told}"
-    if told == "200" and not stream and group not in ONLY_STREAMS:
-        return f"a request to {group} was answered with 200"
+    right = "200" if group in ONLY_STREAMS else told if told.isdecimal() and told != "200" else "an error"
+    if not stream and told != right:
+        return f"a request to {group} was answered with {told} instead of {right}"
+    if stream and group in ONLY_STREAMS and not (told == "200" and said):
+        return f"a stream of {group} began with {told} and said {'something' if said else 'nothing'}"
     return ""

@@ -47,6 +47,8 @@ class Campaign:
     refused: int = 0
     unknown: list[tuple[str, float]] = field(default_factory=list)
     """Switches of which nobody knows whether they were committed, and when they were sent."""
+    chosen: Sequence[str] = ()
+    """The faults that were to come."""
     healed: dict[str, list[float]] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
     sizes: list[Size] = field(default_factory=list)
@@ -136,7 +138,7 @@ async def run(
 
     What runs an earlier release is upgraded first, one proxy after the other.
     """
-    stop = asyncio.Event()
+    stop, campaign.chosen = asyncio.Event(), tuple(names)
     async with AsyncExitStack() as stack:
         for site in campaign.sites:
             await stack.enter_async_context(site.driver.load(plain=1, streams=1))

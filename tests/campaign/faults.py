@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 from redis import Redis
 
@@ -72,9 +73,14 @@ class Site:
         return bool(self.earlier)
 
     def excuses(self, seen: Seen) -> bool:
-        """Return whether a request met a proxy that was killed on purpose."""
+        """Return whether what failed was under way while its proxy was meant not to answer.
+
+        A proxy that is killed or stopped cuts; it tells nobody of an error.
+        """
+        told = seen.status not in (0, httpx.codes.OK)
         return any(
-            seen.sent_at <= window.until and seen.answered_at >= window.since - 60 for window in self.down
+            seen.sent_at <= window.until and seen.ended_at >= window.since and not (told and window.ended)
+            for window in self.down
         )
 
     def lives(self, since: float, until: float) -> bool:
@@ -116,7 +122,8 @@ class Faults:
             "all restarted, one by one": lambda: _called(self._restart_all, _nothing),
             "second proxy on the files of one": lambda: _twin(site),
             "providers that do every wrong": lambda: _called(
-                lambda: self.broken.extend(misbehave([each.proxy for each in self.sites])), _nothing
+                lambda: self.broken.extend(misbehave([each.proxy for each in self.sites], self.upstream)),
+                _nothing,
             ),
             "proxy frozen": lambda: _frozen(site.proxy.processes()),
             "proxy without file handles": lambda: _without_handles(site),

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import httpx
+
 from neuronode_router.control.store import ControlStore
 from neuronode_router.errors import AuditBroken
 from tests.campaign.course import HEAL_SECONDS, Campaign
@@ -58,6 +60,7 @@ async def judge(campaign: Campaign, upstream: Upstream) -> list[str]:
     books = await _books(campaign)
     chain = await asyncio.to_thread(_chain, campaign.database)
     held = [*_forgotten_workers(campaign), *campaign.lost, *campaign.faults.broken, *books.faults(), *chain]
+    held += nothing_done(campaign)
     broken = [*history.faults(audit), *held]
     provided = sum(each["requests"] for each in upstream.counts().values())
     everything = sum(len(site.driver.history.requests) for site in campaign.sites)
@@ -79,13 +82,24 @@ def _print(campaign: Campaign, lines: dict[str, object], broken: list[str]) -> N
         print(f"{name:>34}: {value}")
     for line in table(campaign.sizes):
         print(line)
-    for sentence in campaign.faults.missing():
+    never = [f"{name} (never its turn)" for name in campaign.chosen if name not in campaign.healed]
+    for sentence in (*campaign.faults.missing(), *never):
         print(f"{'not tried':>34}: {sentence}")
     for name, times in sorted(campaign.healed.items()):
         print(f"{name:>34}: together again after {', '.join(f'{each:.1f}' for each in times)} s")
     print(f"{'promises broken':>34}: {len(broken)}")
     for sentence in broken[:20]:
         print(f"  {sentence}")
+
+
+def nothing_done(campaign: Campaign) -> Iterator[str]:
+    """Yield a sentence for each proxy at which nothing was held to any promise."""
+    for number, site in enumerate(campaign.sites):
+        seen = site.driver.history
+        if not any(one.status == httpx.codes.OK and one.whole for one in seen.requests):
+            yield f"nobody got a whole answer of proxy {number}"
+        if not any(switch.complete for switch in seen.switches):
+            yield f"nobody got a full receipt of proxy {number}"
 
 
 def _forgotten_workers(campaign: Campaign) -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""What must stay flat over a long run: memory, file handles and threads of each proxy, and the size of the database.
+"""What must stay flat over a long run: memory, file handles and threads of each proxy.
 
-It must not judge: it says what there was at the beginning, in the middle and at the end.
+The size of the database is told beside them: it grows until what is kept for a time has been kept so long.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import psutil
 import psycopg
 
 MEGABYTE = 2**20
+FLAT = {"memory_mb": 0.05, "handles": 0.1, "threads": 0.1}
+"""By which share each may be more in the last third of a run than in the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,34 @@ def measure(proxies: Sequence[Sequence[psutil.Process]], database: str) -> Size 
 
 def table(sizes: Sequence[Size]) -> list[str]:
     """Return a line for each measure: its mean in the first, second and last third of the run."""
-    if len(sizes) < 3:
-        return ["too short to tell what grows"]
-    third = len(sizes) // 3
-    parts = (sizes[:third], sizes[third : 2 * third], sizes[-third:])
+    parts = _thirds(sizes)
     return [
         f"{field.name.replace('_', ' '):>34}: "
-        + ", then ".join(f"{fmean(getattr(size, field.name) for size in part):.1f}" for part in parts)
+        + (
+            ", then ".join(f"{_mean(part, field.name):.1f}" for part in parts)
+            or "too short to tell what grows"
+        )
         for field in fields(Size)
     ]
+
+
+def growth(sizes: Sequence[Size]) -> list[str]:
+    """Return a sentence for each measure that was more in the last third than before, and one if nobody can tell."""
+    parts = _thirds(sizes)
+    if not parts:
+        return ["too short to tell what grows"]
+    means = {name: [_mean(part, name) for part in parts] for name in FLAT}
+    return [
+        f"{name.replace('_', ' ')} grew from {before:.1f} to {after:.1f}"
+        for name, (_, before, after) in means.items()
+        if after > before * (1 + FLAT[name])
+    ]
+
+
+def _thirds(sizes: Sequence[Size]) -> Sequence[Sequence[Size]]:
+    third = len(sizes) // 3
+    return (sizes[:third], sizes[third : 2 * third], sizes[-third:]) if third else ()
+
+
+def _mean(sizes: Sequence[Size], name: str) -> float:
+    return fmean(getattr(size, name) for size in sizes)

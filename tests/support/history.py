@@ -28,6 +28,8 @@ class Seen:
     group: str
     names: tuple[str, ...]
     """The deployment names in the answer, one per streamed chunk."""
+    ended_at: float
+    """When its body had ended, or nothing more could come."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,8 @@ class Driver:
                 names, whole = _read(await answer.text(), stream=stream)
         except (aiohttp.ClientError, ValueError, KeyError):
             whole = False
-        seen = _seen(task, (sent_at, answered_at), status, headers, names, whole=whole)
+        times = (sent_at, answered_at, time.monotonic())
+        seen = _seen(task, times, status, headers, names, whole=whole)
         self.history.requests.append(seen)
         return seen
 
@@ -124,7 +125,7 @@ def _read(text: str, *, stream: bool) -> tuple[tuple[str, ...], bool]:
 
 def _seen(
     task: str,
-    times: tuple[float, float],
+    times: tuple[float, float, float],
     status: int,
     headers: Mapping[str, str],
     names: Sequence[str],
@@ -141,4 +142,5 @@ def _seen(
         revision=int(headers.get("x-neuronode-revision", -1)),
         group=headers.get("x-neuronode-group", ""),
         names=tuple(names),
+        ended_at=times[2],
     )

@@ -25,6 +25,7 @@ def seen(revision: int, profile: str, sent_at: float, **changes: Any) -> Seen:
         revision=revision,
         group=f"chat_{profile}",
         names=(f"chat_{profile}",),
+        ended_at=sent_at + 0.6,
     )
     return replace(good, **changes)
 
