@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select
 
-from neuronode_router.errors import IdempotencyMismatch
+from neuronode_router.errors import IdempotencyMismatch, RevisionConflict
 from neuronode_router.storage.database import Database
 from neuronode_router.storage.tables import idempotency
 
@@ -52,10 +52,12 @@ class IdempotencyKeys:
     ) -> None:
         """Write the key within the caller's transaction, which holds the lock of the state row. `changed`: `Recalled`.
 
-        Raises `IdempotencyMismatch` when somebody else used the key since `recall`.
+        Raises `RevisionConflict` when the same request has come back elsewhere and was faster: `recall` finds it now.
+        Raises `IdempotencyMismatch` when another request has used the key since.
         """
-        if self._find(connection, wanted, actor) is not None:
-            raise IdempotencyMismatch("The Idempotency-Key is being used by another request at this moment.")
+        found = self._find(connection, wanted, actor)
+        if found is not None:
+            raise RevisionConflict(expected=revision, actual=found.revision)
         expired = idempotency.c.at < self._clock() - LIFETIME_SECONDS
         connection.execute(delete(idempotency).where(expired))
         connection.execute(

@@ -147,9 +147,10 @@ class ControlStore:
     def commit(self, proposal: Proposal) -> AuditEntry:
         """Make `proposal` the next revision, in ONE transaction: state, set, audit row, files.
 
-        Raises `RevisionConflict` when the current revision is not `proposal.expected`, `ProfilesReadOnly` from
-        publishing, `IdempotencyMismatch`. After any error nothing has changed and the files are as before; but after
-        `CommitUnknown` the change may be in force, and the next reader of the files makes them follow.
+        Raises `RevisionConflict` when the current revision is not `proposal.expected` or the same request was faster,
+        `ProfilesReadOnly` from publishing, `IdempotencyMismatch`. After any error nothing has changed and the files are
+        as before; but after `CommitUnknown` the change may be in force, and the next reader of the files makes them
+        follow.
         """
         with self.database.writing() as connection:
             self._fault("locked")
@@ -166,7 +167,8 @@ class ControlStore:
     def claim(self, wanted: Idempotency, *, actor: str, revision: int) -> None:
         """Keep the key of a request that found nothing to do: sent again it does nothing, whatever others have done.
 
-        Raises `RevisionConflict` when the current revision is not `revision` any more, and `IdempotencyMismatch`.
+        Raises `RevisionConflict` when the current revision is not `revision` any more or the same request was faster,
+        and `IdempotencyMismatch`.
         """
         with self.database.writing() as connection:
             current = connection.execute(_LOCKED).one().revision

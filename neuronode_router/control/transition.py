@@ -55,10 +55,11 @@ def carry_out(store: ControlStore, order: ChangeOrder, prepare: Prepare) -> Chan
     `RevisionConflict` (If-Match), `StoreUnavailable`, `IdempotencyMismatch` and whatever `prepare` raises.
     """
     for _ in range(ATTEMPTS):
+        # In this order: the same request on another worker is either recalled, or what it commits is a conflict below.
+        before = store.read()
         replay = _recall(store, order)
         if replay is not None:
             return replay
-        before = store.read()
         revision = 0 if before is None else before.revision
         if order.if_match not in (None, revision):
             raise RevisionConflict(expected=order.if_match or 0, actual=revision)
@@ -74,10 +75,8 @@ def carry_out(store: ControlStore, order: ChangeOrder, prepare: Prepare) -> Chan
                 return outcome
             entry = store.commit(_proposal(outcome, target, revision))
         except RevisionConflict as conflict:
-            if order.if_match is not None:
-                raise
             latest = conflict
-            continue
+            continue  # also with If-Match: who was faster may have been this very request
         _log(entry)
         return replace(outcome, entry=entry)
     raise latest
