@@ -5,8 +5,8 @@ The event loop of a busy proxy has no turn for any of that. It must not know wha
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from typing import TypeAlias
 
 from neuronode_router.control.change import ChangeOrder, ChangeResult
@@ -17,14 +17,15 @@ from neuronode_router.control.wake import Wake
 from neuronode_router.domain.receipts import Receipt
 
 WITNESSES = 8
-"""Receipts of one process that wait for acknowledgements at the same time; more of them queue."""
+"""Receipts of one process that wait for acknowledgements at the same time; more of them queue, and look once when
+their time is over by then."""
 
 Carried: TypeAlias = tuple[ChangeResult, Future[Receipt]]
 """What became of an order, and the receipt that is being written of it."""
 
 
 class OrderCarrier:
-    """Carries orders out. A receipt waits about `receipt_timeout` seconds for the workers."""
+    """Carries orders out. A receipt comes about `receipt_timeout` seconds after the commit at the latest."""
 
     def __init__(self, store: ControlStore, wake: Wake, *, receipt_timeout: float) -> None:
         self._store = store
@@ -34,13 +35,18 @@ class OrderCarrier:
         self._witnesses = ThreadPoolExecutor(WITNESSES, thread_name_prefix="neuronode-receipt")
 
     def foresee(self, order: ChangeOrder, prepare: Prepare) -> ChangeResult:
-        """Return what would become of an order; nobody is told. It blocks, and raises what that raises."""
-        return carry_out(self._store, replace(order, dry_run=True), prepare)
+        """Return what becomes of a dry run, without a receipt. It blocks, and raises what that raises."""
+        return carry_out(self._store, order, prepare)
 
     def carry_out(self, order: ChangeOrder, prepare: Prepare) -> Carried:
         """Return what became of an order while its receipt is being written. It blocks, and raises what that raises."""
         outcome = carry_out(self._store, order, prepare)
         if outcome.entry is not None and not outcome.replayed:
             self._wake.signal(outcome.entry.revision)
-        seconds = self._receipt_timeout
-        return outcome, self._witnesses.submit(write_receipt, self._store, outcome, timeout=seconds)
+        end = time.monotonic() + self._receipt_timeout
+        if outcome.order.waits_for != "none":
+            return outcome, self._witnesses.submit(write_receipt, self._store, outcome, end=end)
+        # One look, at once: it must not queue behind those who wait for a frozen worker.
+        witnessed: Future[Receipt] = Future()
+        witnessed.set_result(write_receipt(self._store, outcome, end=end))
+        return outcome, witnessed

@@ -99,6 +99,11 @@ class ChangeOrder:
         object.__setattr__(self, "actor", actor)
         object.__setattr__(self, "reason", storable(self.reason, REASON_LIMIT))
 
+    @property
+    def waits_for(self) -> Wait:
+        """Whose acknowledgement its receipt waits for: a dry run has none to wait for."""
+        return "none" if self.dry_run else self.wait
+
 
 @dataclass(frozen=True, slots=True)
 class ChangeTarget:

@@ -304,7 +304,7 @@ class ProfileManager:
 
     async def _change(self, order: ChangeOrder, prepare: Prepare) -> Receipt:
         warmed = await self._warmth.first(
-            order, lambda foreseen: self._in_thread(self._carrier.foresee, foreseen, prepare)
+            order, lambda foreseen: self._carried(self._carrier.foresee, foreseen, prepare)
         )
         started = self._clock()
         outcome, witnessed = await self._committed(order, prepare, warmed)
@@ -322,8 +322,7 @@ class ProfileManager:
         waited = None if warmed is None else warmed.waited
         order = order if waited is None else replace(order, if_match=waited)
         try:
-            async with self._single_flight:
-                return await self._in_thread(self._carrier.carry_out, order, prepare)
+            return await self._carried(self._carrier.carry_out, order, prepare)
         except NeuronodeError as error:
             self._warmth.in_vain(warmed)
             if waited is not None and isinstance(error, RevisionConflict):
@@ -341,18 +340,26 @@ class ProfileManager:
             return await self._caches(target.profiles.profiles[target.active])
         return None
 
-    async def _in_thread(
+    async def _carried(
         self, act: Callable[[ChangeOrder, Prepare], T], order: ChangeOrder, prepare: Prepare
     ) -> T:
         try:
-            return await in_thread(act, order, prepare)
+            return await self._in_turn(act, order, prepare)
         except ProfilesInvalid as error:
             # The watcher tries by itself again when there are other groups.
             if order.actor is FILES or not any(each.code == UNKNOWN_GROUP for each in error.problems):
                 raise
-        # Another process may have stored the group a moment ago: the host looks once more before that is refused.
+        # Another process may have stored the group a moment ago: the host looks once more before that is refused, and
+        # nobody's turn waits for LiteLLM's database.
         await self._refresh()
-        return await in_thread(act, order, prepare)
+        return await self._in_turn(act, order, prepare)
+
+    async def _in_turn(
+        self, act: Callable[[ChangeOrder, Prepare], T], order: ChangeOrder, prepare: Prepare
+    ) -> T:
+        # What is only foreseen commits nothing: nobody waits for it, and it waits for nobody.
+        async with contextlib.nullcontext() if order.dry_run else self._single_flight:
+            return await in_thread(act, order, prepare)
 
     def _refuse_stale(self, profiles: ProfileSet, before: ControlState) -> None:
         last = self._store.last_with(profiles.digest)

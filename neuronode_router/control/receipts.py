@@ -19,18 +19,18 @@ FIRST_PAUSE, LONGEST_PAUSE, PAUSE_GROWTH = 0.001, 0.05, 1.25
 """Seconds between two looks at the acknowledgements: a switch is applied within a few milliseconds."""
 
 
-def write_receipt(store: ControlStore, outcome: ChangeResult, *, timeout: float) -> Receipt:
-    """Return the receipt of `outcome` after at most about `timeout` seconds. Blocks: call it in a thread.
+def write_receipt(store: ControlStore, outcome: ChangeResult, *, end: float) -> Receipt:
+    """Return the receipt of `outcome`, by `time.monotonic()` at about `end` at the latest, or after one look.
 
-    `duration_ms` is left 0. Never raises: a store that does not answer any more is a warning, because what was
-    committed is committed.
+    Blocks: call it in a thread. `duration_ms` is left 0. Never raises: a store that does not answer any more is a
+    warning, because what was committed is committed.
     """
     revision, committed_at = _reference(outcome)
     warnings: tuple[str, ...] = ()
     acks: tuple[WorkerAck, ...] = ()
-    wait: Wait = "none" if outcome.order.dry_run else outcome.order.wait
+    wait = outcome.order.waits_for
     try:
-        acks = _acknowledgements(store, revision, committed_at=committed_at, wait=wait, timeout=timeout)
+        acks = _acknowledgements(store, revision, committed_at=committed_at, wait=wait, end=end)
     except StoreUnavailable as error:
         warnings = (f"The acknowledgements could not be read: {error.message}",)
     entry, before, target = outcome.entry, outcome.before, outcome.target
@@ -74,11 +74,10 @@ def _reference(outcome: ChangeResult) -> tuple[int, float]:
 
 
 def _acknowledgements(
-    store: ControlStore, revision: int, *, committed_at: float, wait: Wait, timeout: float
+    store: ControlStore, revision: int, *, committed_at: float, wait: Wait, end: float
 ) -> tuple[WorkerAck, ...]:
     # In one thread from the first look to the last: on a busy event loop each hand-over costs whole requests.
     pause_over = threading.Event()
-    end = time.monotonic() + timeout
     pauses = Backoff(first=FIRST_PAUSE, longest=LONGEST_PAUSE, factor=PAUSE_GROWTH)
     while True:
         acks = store.registry.acknowledgements(revision, committed_at=committed_at)

@@ -6,7 +6,7 @@ It must not know what a local model is, nor who serves it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 from neuronode_router.control.change import ChangeOrder, ChangeResult, ChangeTarget
@@ -86,7 +86,7 @@ class WarmChanges:
         warmth = self._warmth
         if warmth is None or order.dry_run or warmth.mode(order) != "wait":
             return None
-        foreseen = await foresee(order)
+        foreseen = await foresee(replace(order, dry_run=True))
         if foreseen.before is None or foreseen.target is None or not foreseen.changed:
             return None
         up = await warmth.begin(foreseen.before, foreseen.target, order)

@@ -221,7 +221,7 @@ class TestReceipts:
     ) -> None:
         """A live worker that does not answer makes the receipt incomplete after the time-out, and is named."""
         store.registry.announce(make_identity(), ServedRevision(revision=1))
-        ready._receipt_timeout = 0.1
+        ready._carrier._receipt_timeout = 0.1
 
         receipt = await ready.switch("premium", actor=ANNA)
 
