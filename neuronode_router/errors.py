@@ -19,6 +19,7 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
     - StoreUnavailable      the SQL store did not answer; the last snapshot keeps serving
       - CommitUnknown       it did not answer the commit: the change may be in force
       - PolicyUnreadable    the policy in force says what this release or this machine does not know
+      - StateUnreadable     a stored revision says what this release does not know
     - NotReady              no control state yet: nothing valid was ever committed
     - IdempotencyMismatch   an Idempotency-Key came back with another request
     - AuditBroken           the audit chain does not verify
@@ -233,6 +234,22 @@ class PolicyUnreadable(StoreUnavailable):
         "Run the same release on every host, with the same time zones (the system's tzdata); or write another policy "
         "into the policy file."
     )
+
+
+class StateUnreadable(StoreUnavailable):
+    """A stored revision cannot be read here: a newer release has written what this one would leave out.
+
+    What was served stays, and nothing is changed from here.
+    """
+
+    fix = (
+        "Run the same release on every host; before going back to an older one, take out of the profiles what only the "
+        "newer one knows. If all run the same, `neuronode audit verify` tells whether somebody edited the database."
+    )
+
+    def __init__(self, message: str, *, revision: int) -> None:
+        super().__init__(message)
+        self.revision = revision
 
 
 class NotReady(ControlError):

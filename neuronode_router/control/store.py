@@ -1,7 +1,7 @@
 """The control state in SQL: one state row, one set of profiles per digest, one audit row per revision.
 
 It must not know files, workers or LiteLLM. All methods block for a bounded time: call them in a thread. Every one may
-raise `StoreUnavailable`.
+raise `StoreUnavailable`, and what reads a state `StateUnreadable`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from neuronode_router.domain.rollouts import Canary, canary_from_text, canary_te
 from neuronode_router.domain.shadows import shadow_from_text
 from neuronode_router.domain.state import ControlState
 from neuronode_router.domain.steering import NOT_STEERED, Steering, steering_from_text, steering_text
-from neuronode_router.errors import CommitUnknown, RevisionConflict, UnknownRevision
+from neuronode_router.errors import CommitUnknown, RevisionConflict, StateUnreadable, UnknownRevision
 from neuronode_router.profiles.edits import StagedFiles
 from neuronode_router.storage.database import Database, commit
 from neuronode_router.storage.tables import audit, profile_set, shadow, state
@@ -260,6 +260,14 @@ def _read_set(document: str) -> ProfileSet:
 
 
 def _to_state(row: Row[*tuple[Any, ...]]) -> ControlState:
+    try:
+        return _readable(row)
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"Revision {row.revision} cannot be read by this release: {error}."
+        raise StateUnreadable(message, revision=row.revision) from error
+
+
+def _readable(row: Row[*tuple[Any, ...]]) -> ControlState:
     return ControlState(
         revision=row.revision,
         active=row.active,

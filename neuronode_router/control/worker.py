@@ -20,7 +20,7 @@ from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import Wake
 from neuronode_router.control.workers import ServedRevision, WorkerIdentity
 from neuronode_router.domain.state import ControlState
-from neuronode_router.errors import NeuronodeError, StoreUnavailable
+from neuronode_router.errors import NeuronodeError, StateUnreadable, StoreUnavailable
 from neuronode_router.storage.database import Mark
 from neuronode_router.threads import in_thread
 
@@ -186,7 +186,10 @@ class Worker(Generic[Prepared]):
             mark = self._store.database.mark()
             unread = mark is None or mark != self._read_at_mark or self._served.refused is not None
             if unread or unless is None:
-                state = self._store.read(unless=unless)
+                try:
+                    state = self._store.read(unless=unless)
+                except StateUnreadable as error:
+                    return self._refuse(error.revision, str(error))
                 self._read_at_mark = mark  # as it was before: what was committed meanwhile is read next time
         if state is None:
             return False

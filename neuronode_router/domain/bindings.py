@@ -59,9 +59,9 @@ def bindings_text(bindings: Bindings) -> str:
 
 
 def bindings_from_text(text: str) -> Bindings:
-    """Rebuild bindings from `bindings_text`'s form."""
+    """Rebuild bindings from `bindings_text`'s form. Raises `TypeError` for keys that it does not know."""
     found = {
-        subject: Binding(entry["profile"], Beyond(**entry["beyond"]) if entry["beyond"] else None)
+        subject: Binding(**{**entry, "beyond": Beyond(**entry["beyond"]) if entry["beyond"] else None})
         for subject, entry in (json.loads(text) if text else {}).items()
     }
     return MappingProxyType(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -27,6 +27,30 @@ from neuronode_router.domain.rules import (
     PersonalDataRule,
     Stickiness,
 )
+
+ALWAYS_STORED = frozenset(
+    {
+        "name",
+        "description",
+        "cost_level",
+        "performance_level",
+        "tasks",
+        "tiers",
+        "allowed_teams",
+        "hidden",
+        "uncertain",
+        "on_overload",
+        "stickiness",
+        "on_missing",
+        "nothing_fits",
+        "too_cheap",
+        "too_dear",
+        "conversations",
+    }
+)
+"""Keys that every stored profile has. One that a release adds is stored only where it is not the default, which
+therefore never changes: so sets keep their digests, and older releases read every set that does not use it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +172,15 @@ class Profile:
             "personal_data": self.personal_data.value,
         }
 
+    def to_stored(self) -> dict[str, Any]:
+        """Return `to_document` as sets keep it; see `ALWAYS_STORED`."""
+        unsaid = {
+            each.name
+            for each in fields(self)
+            if each.name not in ALWAYS_STORED and getattr(self, each.name) == each.default
+        }
+        return {key: value for key, value in self.to_document().items() if key not in unsaid}
+
     def uses(self) -> Iterator[GroupUse]:
         """Yield every place that names a model group."""
         for task, group in self.tasks.items():
@@ -159,7 +192,13 @@ class Profile:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Profile:
-        """Rebuild a profile from `to_document`'s form, which was validated before it was stored."""
+        """Rebuild a profile from the form of `to_document` or `to_stored`, which was validated before it was stored.
+
+        Raises `ValueError`, `KeyError` or `TypeError` for what a newer release wrote: it is not dropped in silence.
+        """
+        unknown = document.keys() - {each.name for each in fields(cls)}
+        if unknown:
+            raise ValueError(f"a profile has the unknown keys {', '.join(sorted(unknown))}")
         return cls(
             name=document["name"],
             description=document["description"],
@@ -211,9 +250,10 @@ class ProfileEdit:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> ProfileEdit:
-        """Rebuild it from `to_document`'s form."""
+        """Rebuild it from `to_document`'s form. Raises `TypeError` for keys that it does not know."""
         ladders = {Tier(tier): tuple(groups) for tier, groups in document["tiers"].items()}
-        return cls(MappingProxyType(dict(document["tasks"])), MappingProxyType(ladders))
+        tasks = MappingProxyType(dict(document["tasks"]))
+        return cls(**{**document, "tasks": tasks, "tiers": MappingProxyType(ladders)})
 
 
 EDITED = "+edit"
@@ -241,12 +281,12 @@ class ProfileSet:
 
     def canonical(self) -> str:
         """Return the set as canonical JSON: sorted keys, no white space, ASCII."""
-        document = {name: profile.to_document() for name, profile in self.profiles.items()}
+        document = {name: profile.to_stored() for name, profile in self.profiles.items()}
         return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
     @classmethod
     def from_canonical(cls, text: str) -> ProfileSet:
-        """Rebuild a set from `canonical`'s form."""
+        """Rebuild a set from `canonical`'s form. Raises as `Profile.from_document`."""
         return cls({name: Profile.from_document(doc) for name, doc in json.loads(text).items()})
 
 

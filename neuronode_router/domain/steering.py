@@ -81,7 +81,7 @@ def steering_text(steering: Steering) -> str:
 
 
 def steering_from_text(text: str) -> Steering:
-    """Rebuild it from `steering_text`'s form."""
+    """Rebuild it from `steering_text`'s form. Raises `TypeError` for keys that it does not know."""
     if not text:
         return NOT_STEERED
     told = json.loads(text)
@@ -89,4 +89,5 @@ def steering_from_text(text: str) -> Steering:
         Bend(**{**bend, "max_tier": Tier(bend["max_tier"]) if bend["max_tier"] else None})
         for bend in told["bends"]
     )
-    return Steering(told["policy"], Hold(**told["hold"]) if told["hold"] else None, tuple(bends))
+    hold = Hold(**told["hold"]) if told["hold"] else None
+    return Steering(**{**told, "hold": hold, "bends": tuple(bends)})
