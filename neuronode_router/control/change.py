@@ -122,6 +122,8 @@ class ChangeTarget:
     """It is a change even where nothing else is."""
     steering: Steering | None = None
     """None: what the policy makes of it stays as it is."""
+    remark: str = ""
+    """What the audit log says of it before the reason given."""
 
     @property
     def answering(self) -> Mapping[str, Profile]:

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol, Unpack
 
@@ -142,18 +143,14 @@ class Policies:
         return await self._put(policy, options, None)
 
     async def _put(self, policy: Policy, options: Options, file: Path | None) -> Receipt:
-        try:
-            before = await self.in_force()
-        except PolicyUnreadable:  # what replaces it can be put in force all the same
-            before = Policy()
-        changed = "; ".join(difference(before, policy)) or "only how it is written"
-        options["reason"] = naming(changed, options.get("reason", ""))
-        unchanged = {rule.name for rule in policy.rules if rule in before.rules}
-
-        def along(connection: Connection, entry: AuditEntry) -> None:
-            self._store.add(connection, policy, entry, unchanged=unchanged)
-
         def prepare(state: ControlState) -> ChangeTarget:
+            # Each attempt anew: somebody may have put another one in force since the last.
+            before = self._replaceable(state)
+            unchanged = {rule.name for rule in policy.rules if rule in before.rules}
+
+            def along(connection: Connection, entry: AuditEntry) -> None:
+                self._store.add(connection, policy, entry, unchanged=unchanged)
+
             self._require_known(policy, state)
             steering = replace(state.steering, policy=policy.digest)
             if policy.is_empty:
@@ -162,7 +159,13 @@ class Policies:
             edit = _staged(file, policy, state) if file else None
             # A file that says something else is written also where the policy is in force: it would be an old copy.
             same = steering == state.steering and not (edit and edit.changes)
-            return replace(as_it_is(state), steering=steering, edit=edit, along=None if same else along)
+            return replace(
+                as_it_is(state),
+                steering=steering,
+                edit=edit,
+                along=None if same else along,
+                remark="; ".join(difference(before, policy)) or "only how it is written",
+            )
 
         return await self._manager.act("policy", prepare, **options)
 
@@ -254,12 +257,12 @@ class Policies:
             raise
         memory = self._probes.look(policy, memory, now)
         verdict = decide(policy, memory, situation_of(state), now=now)
-        look = PolicyLook(state, verdict, memory, fence, now, rules_ended(policy, before, memory))
+        look = PolicyLook(state, policy, verdict, memory, fence, now, rules_ended(policy, before, memory))
         try:
             receipt = await self._carry_out(look)
             # Also where an act is refused: rules have begun, and probes were answered, all the same.
             if receipt is None and memory != before:
-                await in_thread(self._store.remember, memory, fence)
+                await in_thread(partial(self._store.remember, memory, fence, revision=state.revision))
         except (LeaseLost, RevisionConflict) as overtaken:
             logger.info("neuronode: policy: %s", overtaken.message)
             return None
@@ -296,7 +299,7 @@ class Policies:
         for verdict in wanted:
             if self._rests(verdict.profile, look.now):
                 continue
-            level = acting(self._known, verdict, situation)
+            level = acting(look.policy, verdict, situation)
             try:
                 receipt = await self._do(replace(look, verdict=verdict))
             except (LeaseLost, RevisionConflict, StoreUnavailable):
@@ -341,10 +344,18 @@ class Policies:
         return policy, before, remember(policy, before, facts, now=now)
 
     def _policy(self, state: ControlState) -> Policy:
-        digest = state.steering.policy
-        if self._known.digest != digest:
-            self._known = self._store.read(digest)
-        return self._known
+        # Other threads keep others: what is returned is never read from there again.
+        known = self._known
+        if known.digest != state.steering.policy:
+            self._known = known = self._store.read(state.steering.policy)
+        return known
+
+    def _replaceable(self, state: ControlState) -> Policy:
+        """Return the policy of a state, an empty one where it cannot be read: it can be replaced all the same."""
+        try:
+            return self._policy(state)
+        except PolicyUnreadable:
+            return Policy()
 
     def _decided(self, state: ControlState, memory: Memory | None = None) -> PolicyVerdict:
         known = self._store.memory() if memory is None else memory

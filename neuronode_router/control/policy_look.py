@@ -21,6 +21,8 @@ class PolicyLook:
     """What the leading worker found."""
 
     state: ControlState
+    policy: Policy
+    """The one that was in force in that state."""
     verdict: PolicyVerdict
     memory: Memory
     """What the rules remember from now on."""

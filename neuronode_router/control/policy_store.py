@@ -12,14 +12,16 @@ from dataclasses import asdict
 from sqlalchemy import Connection, insert, select, update
 
 from neuronode_router.domain.audit import AuditEntry
-from neuronode_router.errors import PolicyUnreadable
+from neuronode_router.errors import PolicyUnreadable, RevisionConflict
 from neuronode_router.policy.document import Policy
 from neuronode_router.policy.file import stored_policy
 from neuronode_router.policy.rules import RuleMemory
 from neuronode_router.storage.database import Database
 from neuronode_router.storage.lease import Fence, require
 from neuronode_router.storage.tables import policy as policies
-from neuronode_router.storage.tables import policy_memory
+from neuronode_router.storage.tables import policy_memory, state
+
+_LOCKED = select(state.c.revision).with_for_update()
 
 SHORT_DIGEST = 12
 """Characters of a digest that tell policies apart for people."""
@@ -82,7 +84,14 @@ class PolicyStore:
         document = json.dumps({name: asdict(one) for name, one in memory.items()}, sort_keys=True)
         connection.execute(update(policy_memory).values(document=document))
 
-    def remember(self, memory: Mapping[str, RuleMemory], fence: Fence) -> None:
-        """Keep what rules remember, by itself. Raises `LeaseLost`."""
+    def remember(self, memory: Mapping[str, RuleMemory], fence: Fence, *, revision: int) -> None:
+        """Keep what rules remember, by itself. Raises `LeaseLost`.
+
+        Raises `RevisionConflict` where `revision`, which was looked at, is not the current one: of another policy's
+        rules nothing may be remembered that was seen of their namesakes.
+        """
         with self._database.writing(durable=False) as connection:
+            current = connection.execute(_LOCKED).scalar_one()  # before the lease, as every commit does
+            if current != revision:
+                raise RevisionConflict(expected=revision, actual=current)
             self.keep(connection, memory, fence)

@@ -194,7 +194,8 @@ def _proposal(outcome: ChangeResult, target: ChangeTarget, revision: int) -> Pro
 
 def _reason(order: ChangeOrder, target: ChangeTarget) -> str:
     moved = MOVED if order.moves else ""
-    reason = "; ".join(text for text in (target.gate_result.remark, moved, order.reason) if text)
+    said = (target.gate_result.remark, moved, target.remark, order.reason)
+    reason = "; ".join(text for text in said if text)
     return storable(reason, REASON_LIMIT)
 
 

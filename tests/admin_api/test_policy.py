@@ -125,7 +125,7 @@ async def test_the_standing_of_rules_is_told(world: World) -> None:
     await put(world, {"rules": rules})
     fence, _ = Lease(world.store.database, LEASE, holder="worker-1", ttl=10).take()
     assert fence is not None
-    world.store.policies.remember({"trial": RuleMemory(active=True)}, fence)
+    world.store.policies.remember({"trial": RuleMemory(active=True)}, fence, revision=world.store.revision())
 
     assert before == {}
     assert standing() == {

@@ -32,19 +32,27 @@ class FileHost:
         self.host: HostFacts = HOST
         self.acted: list[tuple[Level, bool]] = []
         self.store = ControlStore(migrated(directory / "control.db"), clock=self.clock)
-        source = FileSource(directory / "profiles.json")
+        self._source = FileSource(directory / "profiles.json")
         strict = {name: replace(make_profile(name), on_missing=OnMissing.REFUSE) for name in NAMES}
-        source.write(make_set(**strict))
-        self.manager = ProfileManager(
-            store=self.store, source=source, host=lambda: self.host, wake=WakeGroup(()), clock=self.clock
-        )
+        self._source.write(make_set(**strict))
+        self.manager = self.process()
         self.policies = self.worker("w")
         self.restart()
+
+    def process(self) -> ProfileManager:
+        """Return the manager of a process of this host."""
+        return ProfileManager(
+            store=self.store,
+            source=self._source,
+            host=lambda: self.host,
+            wake=WakeGroup(()),
+            clock=self.clock,
+        )
 
     def worker(self, name: str) -> Policies:
         """Return the policies of another worker of this host."""
         return Policies(
-            manager=self.manager,
+            manager=self.process(),
             store=self.store.policies,
             facts=lambda _policy, _now: self.facts,
             probes=OutageProbes(self._ask),

@@ -313,7 +313,7 @@ class PolicyHistory(RuleBasedStateMachine):
         assert other.policies._lease.take()[0] is not None
         view = self.runner.run(slow.policies.view())
         assert view is not None
-        look = PolicyLook(state, view.verdict, {}, fence, self.clock.now, ("it was so",))
+        look = PolicyLook(state, view.policy, view.verdict, {}, fence, self.clock.now, ("it was so",))
         with suppress(LeaseLost):
             assert self.runner.run(slow.policies._carry_out(look)) is None
         assert self.state() == state
