@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from neuronode_router.policy.document import OutageTarget, OutageTrigger, Policy, PolicyRule
 from neuronode_router.policy.rules import Memory, RuleMemory, is_due, probed
@@ -14,8 +15,36 @@ from neuronode_router.policy.rules import Memory, RuleMemory, is_due, probed
 AFTER_SUCCESS, AFTER_FAILURE = 3.0, 15.0
 """Seconds between a probe and the next one of the same rule: each is a real request."""
 
+OLD_SECONDS = 15.0
+"""An answer to a probe that was sent earlier counts for nothing: one is waited for no longer than ten seconds, so that
+nobody has looked for a while.
+"""
+
 AskTarget = Callable[[OutageTarget], Awaitable[bool]]
 """Ask one of a target's deployments something small; whether it is there. Bounded, never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    """One that was sent, and what it asks."""
+
+    target: OutageTarget
+    since: float
+    """When the rule began that it is to end."""
+    sent_at: float
+    answer: asyncio.Task[bool]
+
+    def tells_of(self, rule: PolicyRule, memory: RuleMemory, now: float) -> bool:
+        """Return whether its answer counts: the rule is still about that outage of that target, and it is no old one.
+
+        A clock that was set back makes it an old one.
+        """
+        same = rule.trigger.target == self.target if isinstance(rule.trigger, OutageTrigger) else False
+        return same and memory.since == self.since and 0 <= now - self.sent_at <= OLD_SECONDS
+
+    def succeeded(self) -> bool:
+        """Return its answer, once there is one."""
+        return not self.answer.cancelled() and self.answer.exception() is None and self.answer.result()
 
 
 class OutageProbes:
@@ -23,7 +52,7 @@ class OutageProbes:
 
     def __init__(self, ask: AskTarget) -> None:
         self._ask = ask
-        self._asking: dict[str, asyncio.Task[bool]] = {}
+        self._asking: dict[str, _Probe] = {}
         self._asked_again: dict[str, float] = {}
         """From when on a rule may ask again."""
 
@@ -31,14 +60,14 @@ class OutageProbes:
         """Take in the answers of probes, and send the next ones. Return what rules remember then."""
         found = dict(memory)
         for rule in policy.rules:
-            task = self._asking.get(rule.name)
-            if task is not None and not task.done():
+            probe = self._asking.get(rule.name)
+            if probe is not None and not probe.answer.done():
                 continue
             self._asking.pop(rule.name, None)
             if not is_due(rule, found[rule.name], now=now):
                 continue
-            if task is not None and not task.cancelled():
-                succeeded = task.exception() is None and task.result()
+            if probe is not None and probe.tells_of(rule, found[rule.name], now):
+                succeeded = probe.succeeded()
                 found[rule.name] = probed(found[rule.name], succeeded=succeeded)
                 self._asked_again[rule.name] = now + (AFTER_SUCCESS if succeeded else AFTER_FAILURE)
             self._ask_next(rule, found[rule.name], now)
@@ -46,12 +75,15 @@ class OutageProbes:
 
     async def stop(self) -> None:
         """End the probes that run."""
-        for task in self._asking.values():
-            task.cancel()
-        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+        answers = [probe.answer for probe in self._asking.values()]
+        for answer in answers:
+            answer.cancel()
+        await asyncio.gather(*answers, return_exceptions=True)
 
     def _ask_next(self, rule: PolicyRule, memory: RuleMemory, now: float) -> None:
         # More than the longest pause: the clock was set back.
         waits = 0 < self._asked_again.get(rule.name, now) - now <= AFTER_FAILURE
         if not waits and is_due(rule, memory, now=now) and isinstance(rule.trigger, OutageTrigger):
-            self._asking[rule.name] = asyncio.ensure_future(self._ask(rule.trigger.target))
+            target = rule.trigger.target
+            answer = asyncio.ensure_future(self._ask(target))
+            self._asking[rule.name] = _Probe(target, memory.since, now, answer)

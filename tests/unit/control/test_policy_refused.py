@@ -67,7 +67,7 @@ async def until(host: FileHost, condition: Callable[[], bool]) -> None:
     """Let the worker look again and again until something is so; probes take a while."""
     async with asyncio.timeout(10):
         while not condition():
-            host.clock.now += 60
+            host.clock.now += 10
             await host.policies.turn()
             await asyncio.sleep(0)
 
