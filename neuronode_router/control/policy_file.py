@@ -25,7 +25,8 @@ class PolicyFile:
 
     It believes what two looks in a row have found: an editor's save leaves a moment without the file, or with half of
     it. Content found at a start is put in force unless an earlier revision had it already: then the file is an old
-    copy. A file that is taken away while it is followed ends the policy; one that was never there says nothing.
+    copy. So it is where it could not be put in force, and another policy was meanwhile. A file that is taken away while
+    it is followed ends the policy that it put in force; one that was never there says nothing.
     """
 
     def __init__(self, path: Path, policies: Policies) -> None:
@@ -37,6 +38,10 @@ class PolicyFile:
         """What two looks in a row found, and was read; None: nothing yet."""
         self._wanted: Policy | None = None
         """What is still to be put in force."""
+        self._in_force: str | None = None
+        """Digest of the policy that was in force when that was tried first."""
+        self._own: str | None = None
+        """Digest of what the file said when it last was what is in force."""
         self._starting = True
         self._said: tuple[Problem, ...] = ()
         self._unreadable: tuple[Problem, ...] = ()
@@ -51,7 +56,7 @@ class PolicyFile:
         await in_thread(self._read)
         if self._seen is None:
             return
-        if self._starting and self._wanted is not None:
+        if self._wanted is not None:
             await self._beware_of_old_copies(self._wanted)
         self._starting = False
         if self._wanted is None:
@@ -67,18 +72,29 @@ class PolicyFile:
         except NeuronodeError as error:
             self._said = (self._here(Problem(error.code, error.message, error.fix)),)
         else:
-            self._wanted, self._said = None, ()
+            self._own, self._wanted, self._said = self._wanted.digest, None, ()
 
     async def _beware_of_old_copies(self, wanted: Policy) -> None:
+        """Want no more what others have gone past since the file said it."""
         current = await self._policies.digest()
-        since = await self._policies.known_since(wanted.digest)
-        if wanted.digest == current:
-            self._wanted = None
-        elif since is not None:
-            self._wanted = None
-            message = f"The file says what revision {since} put in force; another policy is in force now."
-            fix = "Write the policy that is meant into the file while the proxy runs."
-            self._said = (self._here(Problem("policy_stale", message, fix)),)
+        if self._in_force is None:
+            self._in_force = current
+        if self._seen == _MISSING:
+            if current != self._own:
+                self._wanted = None
+        elif self._starting:
+            since = await self._policies.known_since(wanted.digest)
+            if wanted.digest == current:
+                self._own, self._wanted = current, None
+            elif since is not None:
+                self._is_stale(f"The file says what revision {since} put in force")
+        elif current not in (self._in_force, wanted.digest):
+            self._is_stale("What the file says could not be put in force")
+
+    def _is_stale(self, why: str) -> None:
+        fix = "Write the policy that is meant into the file while the proxy runs."
+        problem = Problem("policy_stale", f"{why}; another policy is in force now.", fix)
+        self._wanted, self._said = None, (self._here(problem),)
 
     def _read(self) -> None:
         try:
@@ -103,6 +119,7 @@ class PolicyFile:
 
     def _take(self, found: _Signature) -> None:
         """Read what is wanted now."""
+        self._in_force = None
         if found == _MISSING:
             self._wanted, self._said = None if self._seen is None else Policy(), ()
         else:

@@ -17,6 +17,16 @@ from tests.support.policy_host import FileHost
 ANNA = Actor("anna")
 NIGHT = "default: balanced\nschedule:\n  - {name: all, zone: UTC, then: {profile: premium}}\n"
 DAY = NIGHT.replace("premium", "cost_effective")
+SLOW = NIGHT + (
+    "rules:\n- {name: r, latency: {group: chat_premium, enter_ms: 9, return_ms: 5}, then: {max_tier: fast}}\n"
+)
+
+
+async def put(host: FileHost, text: str) -> None:
+    """Put a policy in force as somebody does at another host."""
+    policy, problems = parse_policy(text.encode())
+    assert policy is not None, problems
+    await host.policies.take_up(policy, actor=ANNA, wait="none")
 
 
 async def test_a_file_is_taken_up_once(host: FileHost) -> None:
@@ -78,6 +88,67 @@ async def test_a_file_that_is_removed_ends_the_policy(host: FileHost) -> None:
     await host.settle()
 
     assert await host.wants() == ""
+
+
+async def test_who_removes_an_old_copy_ends_nothing(host: FileHost) -> None:
+    """Another host put in force what is: found so at the start, or since then."""
+    await host.write(NIGHT)
+    await put(host, DAY)
+    host.path.unlink()
+    await host.settle()
+    assert await host.wants() == "cost_effective"
+
+    host.path.write_text(NIGHT)
+    host.restart()
+    await host.settle()
+    assert host.codes() == ["policy_stale"]
+    host.path.unlink()
+    await host.settle()
+
+    assert (await host.wants(), host.codes()) == ("cost_effective", [])
+
+
+async def test_who_removes_a_broken_file_ends_what_it_said_before(host: FileHost) -> None:
+    """That is in force still, and nobody else wants it."""
+    await host.write(NIGHT)
+    await host.write("{")
+    host.path.unlink()
+    await host.settle()
+
+    assert (await host.wants(), host.codes()) == ("", [])
+
+
+@pytest.mark.parametrize("restarts", [True, False])
+async def test_a_refused_file_overrules_nothing_that_came_later(host: FileHost, restarts: bool) -> None:
+    """Not when what it lacked is there at last; who writes it again means it."""
+    host.lacks("chat_premium")
+    if restarts:
+        host.path.write_text(SLOW)
+        host.restart()
+        await host.settle()
+    else:
+        await host.write(SLOW)
+    assert host.codes() == ["policy_unknown"]
+    await put(host, DAY)
+    host.lacks("nothing")
+    await host.settle()
+    assert (await host.wants(), host.codes()) == ("cost_effective", ["policy_stale"])
+
+    await host.write(SLOW + "# still\n")
+    assert (await host.wants(), host.codes()) == ("premium", [])
+
+
+async def test_a_refused_file_is_put_in_force_once_it_can_be(host: FileHost) -> None:
+    """Nobody has put in force another policy meanwhile."""
+    await host.write(DAY)
+    host.lacks("chat_premium")
+    await host.write(SLOW)
+    assert (await host.wants(), host.codes()) == ("cost_effective", ["policy_unknown"])
+    await host.manager.switch("cost_effective", actor=ANNA, wait="none")
+    host.lacks("nothing")
+    await host.file.look()
+
+    assert (await host.wants(), host.codes()) == ("premium", [])
 
 
 async def test_a_host_without_a_file_leaves_the_policy_alone(host: FileHost) -> None:
