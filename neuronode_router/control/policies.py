@@ -1,7 +1,7 @@
 """The policy of one proxy: taken up from a file or a person, and acted upon by one worker of all.
 
-Every act is a change of the ProfileManager: committed, acknowledged, with a receipt and a row in the audit log. It must
-not know HTTP, LiteLLM, or where facts come from.
+Every act is a change of the ProfileManager: committed, with a receipt and a row in the audit log. Its own wait for no
+worker's acknowledgement. It must not know HTTP, LiteLLM, or where facts come from.
 """
 
 from __future__ import annotations
@@ -334,6 +334,7 @@ class Policies:
             # What is an emergency does not wait for a proof that the group it leads to answers.
             force=look.verdict.level is Level.EMERGENCY,
             moves=is_emergency(look.state, look.verdict),
+            wait="none",  # what comes next may be an emergency too: it waits for no frozen worker
         )
         logger.warning("neuronode: policy: revision %d: %s", receipt.revision, why)
         return receipt

@@ -49,6 +49,7 @@ def write_receipt(store: ControlStore, outcome: ChangeResult, *, end: float) -> 
         complete=_is_full(acks) and not warnings and not outcome.order.dry_run,
         duration_ms=0.0,
         warnings=(*((*target.warnings, *target.gate_result.warnings) if target else ()), *warnings),
+        awaited=wait == "all",
         replayed=outcome.replayed,
         conversations=_rule(outcome),
         held=sum(ack.held for ack in acks),

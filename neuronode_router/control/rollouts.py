@@ -1,7 +1,7 @@
 """Rollouts of one proxy: begun, promoted, paused and aborted by people; watched, moved on and taken back by one worker.
 
-Every act is a change of the ProfileManager: committed, acknowledged, with a receipt and a row in the audit log. It must
-not know HTTP, LiteLLM, or where facts are recorded.
+Every act is a change of the ProfileManager: committed, with a receipt and a row in the audit log. Its own wait for no
+worker's acknowledgement. It must not know HTTP, LiteLLM, or where facts are recorded.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ class Rollouts:
         actor = Actor(f"rollout {running.id}", kind="rollout")
         reason = _told(running, done)[:REASON_LIMIT]
         try:
-            receipt = await self._manager.act("rollout", prepare, actor=actor, reason=reason)
+            receipt = await self._manager.act("rollout", prepare, actor=actor, reason=reason, wait="none")
         except (LeaseLost, RolloutRefused) as overtaken:
             logger.info("neuronode: rollout %s: %s", running.id, overtaken.message)
             return None

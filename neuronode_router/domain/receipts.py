@@ -137,6 +137,8 @@ class Receipt:
     """True when every worker that was waited for has applied the revision."""
     duration_ms: float
     warnings: tuple[str, ...] = ()
+    awaited: bool = True
+    """Whether every live worker was waited for: where nobody or one was, others may be but a moment behind."""
     replayed: bool = False
     """True when an Idempotency-Key came back: nothing was done now, this is what its first request did."""
     conversations: ConversationRule = ConversationRule.KEEP

@@ -24,6 +24,8 @@ DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 ANSWER_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160)
 SWITCH_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+SWITCH_COMPLETE = ("true", "false", "unawaited")
+"""Whether every worker has acknowledged: in time, or at once where nobody waited for all of them."""
 WARM_SECONDS = (0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320)
 WARM_OUTCOMES = ("loaded", "unloaded", "pulled", "failed")
 DECISION_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1)
@@ -107,7 +109,7 @@ class Catalogue:
             upto=SWITCH_SECONDS,
         )
         # Before anything happens: the first of a series that begins with it is no increase to Prometheus.
-        for action, complete in itertools.product(get_args(Action), ("true", "false")):
+        for action, complete in itertools.product(get_args(Action), SWITCH_COMPLETE):
             self.switches.labels(action, complete)
         self.policy_acts = self._counter(
             "policy_acts", "What the policy did, by the level of what it changed.", "level"

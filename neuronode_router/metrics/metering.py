@@ -100,7 +100,8 @@ class Metering:
     def switched(self, receipt: Receipt) -> None:
         """Count a change of the control state. Never raises."""
         with self._harmless:
-            complete = str(receipt.complete).lower()
+            late = "false" if receipt.awaited else "unawaited"
+            complete = "true" if receipt.complete else late
             self._catalogue.switches.labels(receipt.action, complete).observe(receipt.duration_ms / 1000)
 
     def mirrored(self, profile: str, outcome: str) -> None:

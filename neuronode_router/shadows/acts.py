@@ -1,7 +1,7 @@
 """Shadow comparisons of the proxies that share a store: begun and ended by people, ended by themselves, reported.
 
-Beginning and end are changes of the ProfileManager like a switch: committed, acknowledged, with a receipt and a row in
-the audit log; nobody is answered differently for them. It must not know HTTP, LiteLLM, or how requests are asked again.
+Beginning and end are changes of the ProfileManager like a switch: committed, with a receipt and a row in the audit log;
+nobody is answered differently for them. It must not know HTTP, LiteLLM, or how requests are asked again.
 """
 
 from __future__ import annotations
@@ -117,7 +117,8 @@ class Shadows:
     async def end(self, name: str, why: str) -> Receipt | None:
         """End it by itself; return None where that was done already. Raises what a switch raises."""
         try:
-            receipt = await self.stop(name, actor=Actor(f"shadow {name}", kind="shadow"), reason=why)
+            actor = Actor(f"shadow {name}", kind="shadow")
+            receipt = await self.stop(name, actor=actor, reason=why, wait="none")
         except (ShadowRefused, UnknownShadow) as overtaken:
             logger.info("neuronode: %s", overtaken.message)
             return None

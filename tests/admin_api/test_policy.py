@@ -60,8 +60,8 @@ async def test_a_policy_is_put_in_force_and_acts(world: World) -> None:
     receipt = (await put(world, DOCUMENT)).raise_for_status().json()
     acted = await act(world)
 
-    assert (receipt["action"], receipt["complete"]) == ("policy", True)
-    assert (acted.profile, acted.complete) == ("cost_effective", True)
+    assert (receipt["action"], receipt["awaited"], receipt["complete"]) == ("policy", True, True)
+    assert (acted.profile, acted.awaited) == ("cost_effective", False)
     by_policy, by_admin = await world.manager.audit(limit=2)
     assert by_admin.reason == "default none -> balanced; + schedule always"
     assert (by_policy.actor.kind, by_policy.reason) == (

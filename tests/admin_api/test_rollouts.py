@@ -203,7 +203,7 @@ async def test_a_broken_canary_is_taken_back_with_the_evidence(world: World) -> 
     receipt = await in_force(world).turn()
 
     assert receipt is not None
-    assert (receipt.profile, receipt.complete, receipt.conversations) == ("premium", True, "move")
+    assert (receipt.profile, receipt.awaited, receipt.conversations) == ("premium", False, "move")
     async with world.client() as admin:
         over = (await admin.get(f"{ROLLOUTS}/{name}")).json()
         (event, begun) = (await admin.get(f"{ROLLOUTS}/{name}/history")).json()["events"]

@@ -111,7 +111,9 @@ async def test_what_cannot_begin_or_end(desk: ShadowDesk) -> None:
     name = await desk.start()
     with pytest.raises(ShadowRefused):
         await desk.shadows.start(PLAN, actor=ANNA)
-    assert (await desk.shadows.end(name, SPENT)) is not None
+    ended = await desk.shadows.end(name, SPENT)
+    assert ended is not None
+    assert not ended.awaited
     with pytest.raises(ShadowRefused):
         await desk.shadows.stop(name, actor=ANNA)
 

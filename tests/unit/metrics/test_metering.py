@@ -15,6 +15,7 @@ from neuronode_router.domain.names import Tier
 from neuronode_router.domain.receipts import Receipt
 from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import StoreUnavailable
+from neuronode_router.metrics.catalogue import SWITCH_COMPLETE
 from neuronode_router.metrics.metering import FAULTS
 from neuronode_router.policy.document import RuleMode
 from neuronode_router.policy.engine import Level
@@ -121,6 +122,24 @@ async def test_a_switch_is_timed() -> None:
 
     assert value(text, "switch_seconds_count", action="switch", complete="true") == 1
     assert value(text, "switch_seconds_sum", action="switch", complete="true") == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize(("awaited", "told"), [(True, "false"), (False, "unawaited")])
+async def test_who_waits_for_nobody_misses_nobody(awaited: bool, told: str) -> None:
+    """Of an act without a wait nobody knows whether all workers had it in time: it raises no alert."""
+    meter = metering()
+    receipt = Receipt(
+        revision=2, changed=True, dry_run=False, action="policy", profile="balanced", previous_profile="premium",
+        changes=(), committed_at=1.0, workers=(), complete=False, duration_ms=20.0, awaited=awaited,
+    )  # fmt: skip
+
+    meter.switched(receipt)
+    text = await meter.exposition()
+
+    found = {
+        one: value(text, "switch_seconds_count", action="policy", complete=one) for one in SWITCH_COMPLETE
+    }
+    assert found == dict.fromkeys(SWITCH_COMPLETE, 0) | {told: 1}
 
 
 async def test_what_the_policy_does_is_told_before_it_happens_and_when() -> None:
