@@ -25,6 +25,8 @@ from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import (
     FactNotRecorded,
     LeaseLost,
+    NeuronodeError,
+    Problem,
     RolloutRefused,
     StoreUnavailable,
     UnknownProfile,
@@ -59,6 +61,11 @@ REST = 20
 
 KEEPING_SECONDS = 2.0
 """How long a worker that ends waits for figures of a rollout that a change has ended."""
+
+REFUSED_SECONDS = 5.0
+"""For how long a worker that was refused what a rollout would do leaves it to others, who look every two seconds: what
+their files say, and whether they can be written, may differ. Nobody watches for so long where there is no other.
+"""
 
 SPARE_TASKS = 2
 """Names under which facts are looked at beside the tasks of a profile: all together, and `auto`."""
@@ -106,6 +113,8 @@ class Rollouts:
         self._look_again = float("-inf")
         self._keeping: set[asyncio.Task[None]] = set()
         self._led = False
+        self._refused: tuple[float, Problem] | None = None
+        """What this worker was refused when it acted last, and when."""
 
     async def start(self, plan: RolloutPlan, **options: Unpack[Options]) -> Receipt:
         """Begin a rollout at its first step.
@@ -180,13 +189,15 @@ class Rollouts:
         """Look after the rollout that runs, if this worker leads: move it on or take it back. Raises what acts raise.
 
         Return the receipt of what was done, None where nothing was. A worker that cannot reach the store does nothing.
+        One that is refused what it would do lets others try.
         """
-        fence, now = await in_thread(self._lease.take)
-        if fence is None:
+        if self._rests():
             return None
-        self._led = True
-        running = await in_thread(self._store.running)
-        if running is None:
+        fence, now = await in_thread(self._lease.take)
+        self._led = fence is not None
+        running = None if fence is None else await in_thread(self._store.running)
+        if fence is None or running is None:
+            self._refused = None  # another worker tries now, or nobody wants it any more
             return None
         running = watched(running, now)
         await in_thread(self._store.watch, running, fence)
@@ -195,7 +206,14 @@ class Rollouts:
             return None
         view = await self._viewed(running)
         self._look_again = time.monotonic() + self._rest * (time.monotonic() - began)
-        return None if view.next.act is None else await self._do(running, view.next, fence)
+        if view.next.act is None:
+            self._refused = None
+            return None
+        return await self._tried(running, view.next, fence)
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what this worker was refused when it acted last."""
+        return () if self._refused is None else (self._refused[1],)
 
     async def stop(self) -> None:
         """Let another worker watch at once; figures on their way are kept before. Raises `StoreUnavailable`."""
@@ -223,22 +241,40 @@ class Rollouts:
         except Exception:  # nobody waits for this, so that nobody else would say it
             logger.exception("neuronode: the figures of rollout %s could not be kept", name)
 
-    async def _do(self, running: Rollout, done: NextAct, fence: Fence) -> Receipt | None:
+    async def _tried(self, running: Rollout, done: NextAct, fence: Fence) -> Receipt | None:
+        try:
+            receipt = await self._do(running, done, fence)
+        except (LeaseLost, UnknownRollout) as overtaken:
+            logger.info("neuronode: rollout %s: %s", running.id, overtaken.message)
+            receipt = None
+        except StoreUnavailable:
+            raise
+        except NeuronodeError as refusal:
+            problem = _refusal(running, done, refusal)
+            if problem not in self.problems():
+                logger.warning("neuronode: %s", problem.message)
+            self._refused = (self._clock(), problem)
+            await in_thread(self._lease.release)
+            return None
+        self._refused = None
+        return receipt
+
+    def _rests(self) -> bool:
+        """Return whether something was refused a moment ago; not where the clock was set back since."""
+        return self._refused is not None and 0 <= self._clock() - self._refused[0] < REFUSED_SECONDS
+
+    async def _do(self, running: Rollout, done: NextAct, fence: Fence) -> Receipt:
         def prepare(state: ControlState) -> ChangeTarget:
             current = self._store.running()
             # A step that somebody has changed since is judged anew, by its own facts.
             if current is None or (current.id, current.phase, current.since_revision) != _stand(running):
-                raise RolloutRefused("The rollout stands elsewhere by now.")
+                raise UnknownRollout("The rollout stands elsewhere by now.")
             return self._changed(state, current, done, fence)
 
         assert done.act is not None
         actor = Actor(f"rollout {running.id}", kind="rollout")
         reason = _told(running, done)[:REASON_LIMIT]
-        try:
-            receipt = await self._manager.act("rollout", prepare, actor=actor, reason=reason, wait="none")
-        except (LeaseLost, RolloutRefused) as overtaken:
-            logger.info("neuronode: rollout %s: %s", running.id, overtaken.message)
-            return None
+        receipt = await self._manager.act("rollout", prepare, actor=actor, reason=reason, wait="none")
         logger.warning("neuronode: rollout %s: revision %d: %s", running.id, receipt.revision, reason)
         return receipt
 
@@ -339,6 +375,15 @@ def _log_unreadable(name: str, error: StoreUnavailable) -> None:
 
 def _stand(rollout: Rollout) -> tuple[str, Phase, int]:
     return rollout.id, rollout.phase, rollout.since_revision
+
+
+def _refusal(running: Rollout, done: NextAct, refusal: NeuronodeError) -> Problem:
+    return Problem(
+        code="rollout_refused",
+        message=f"What rollout {running.id} would do is refused on this host: {done.act}: {refusal.message}",
+        fix=refusal.fix,
+        path=running.id,
+    )
 
 
 def _told(rollout: Rollout, done: NextAct) -> str:

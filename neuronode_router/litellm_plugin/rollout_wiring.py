@@ -67,10 +67,12 @@ class RolloutWiring:
             await self.rollouts.stop()
 
     def problems(self) -> tuple[Problem, ...]:
-        """Return that a rollout stands still here because the store does not answer."""
+        """Return that a rollout stands still here because the store does not answer, or what it was refused here."""
         canary = self._canary
-        if canary is None or not self._worker.store_failures:
+        if canary is None:
             return ()
+        if not self._worker.store_failures:
+            return self.rollouts.problems()
         return (
             Problem(
                 code="rollout_stands_still",

@@ -13,7 +13,7 @@ from neuronode_router.control.wake import WakeGroup
 from neuronode_router.control.worker import Worker
 from neuronode_router.domain.audit import Actor
 from neuronode_router.domain.state import ControlState
-from neuronode_router.errors import StoreUnavailable
+from neuronode_router.errors import Problem, StoreUnavailable
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.rollout_wiring import RolloutWiring
 from neuronode_router.rollouts.course import RolloutPlan
@@ -89,6 +89,18 @@ async def test_while_none_runs_nothing_is_asked(rolling: RollingWorker) -> None:
     running = rolling.store.rollouts.running()
     assert running is not None
     assert running.watched_at > 0
+
+
+async def test_what_is_refused_here_is_told_while_a_rollout_runs(
+    rolling: RollingWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the worker that tried it."""
+    refused = Problem("rollout_refused", "Its files are old.", "Bring them up to date.")
+    monkeypatch.setattr(rolling.wiring.rollouts, "problems", lambda: (refused,))
+    assert rolling.wiring.problems() == ()
+    await begin(rolling)
+
+    assert rolling.wiring.problems() == (refused,)
 
 
 async def test_who_cannot_reach_the_store_stands_still_and_says_so(rolling: RollingWorker) -> None:
