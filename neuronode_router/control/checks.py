@@ -12,7 +12,7 @@ from neuronode_router.domain.bindings import Bindings
 from neuronode_router.domain.profiles import DeadMapping, GroupUse, HostFacts, Profile, ProfileSet
 from neuronode_router.domain.rollouts import in_use
 from neuronode_router.domain.state import ControlState
-from neuronode_router.errors import Problem, ProfilesInvalid, UnknownProfile
+from neuronode_router.errors import Problem, ProfilesInvalid, StaleFiles, UnknownProfile
 from neuronode_router.routing.residency import in_words, outside, required
 
 DEAD_MAPPING = "dead_mapping"
@@ -88,6 +88,14 @@ def require_bound_profiles(profiles: ProfileSet, bindings: Bindings) -> None:
     ]
     if problems:
         raise ProfilesInvalid(problems)
+
+
+def require_not_overtaken(profiles: ProfileSet, before: ControlState, over: str | None) -> None:
+    """Raise `ProfilesInvalid` when files that were refused while the set `over` was in force would undo a later one."""
+    if over is None or before.profiles.digest in (over, profiles.digest):
+        return
+    message = f"The profile files were refused, and others are in force since: {before.revision} is the revision now."
+    raise ProfilesInvalid([Problem(StaleFiles.code, message, StaleFiles.fix)])
 
 
 def newly_in_force(before: ControlState, after: ChangeTarget) -> tuple[Profile, ...]:

@@ -27,6 +27,7 @@ from neuronode_router.control.checks import (
     UNKNOWN_GROUP,
     newly_in_force,
     require_bound_profiles,
+    require_not_overtaken,
     require_profile,
     require_servable,
 )
@@ -204,10 +205,13 @@ class ProfileManager:
 
         return await self._change(order, prepared)
 
-    async def reload(self, when: When = "always", **options: Unpack[Options]) -> Receipt:
+    async def reload(
+        self, when: When = "always", *, over: str | None = None, **options: Unpack[Options]
+    ) -> Receipt:
         """Put in force what the files say; on an empty store this is the first revision, with `default_profile`.
 
-        `when` is for starts, where the files may be an old copy. Raises `StaleFiles` with "unless_stale".
+        `when` is for starts, where the files may be an old copy. Raises `StaleFiles` with "unless_stale". `over` is for
+        files that were refused before: the digest of what was in force then, which alone they may replace.
         """
 
         def prepare(before: ControlState | None) -> ChangeTarget:
@@ -218,6 +222,7 @@ class ProfileManager:
                 return ChangeTarget(before.active, before.profiles, before.bindings, canary=before.canary)
             if when == "unless_stale":
                 self._refuse_stale(profiles, before)
+            require_not_overtaken(profiles, before, over)
             return self._servable(with_profiles(before, profiles), before)
 
         state = await self.current()

@@ -30,8 +30,15 @@ CLOCK_TICK_SECONDS = 2.0
 
 _Signature: TypeAlias = tuple[tuple[str, int, int, int, int], ...]
 
+TakeUp: TypeAlias = Callable[[When, str | None], Awaitable[object]]
+"""Put the files in force: when, and over which set alone, by its digest; None: over any."""
+
 TAKING_UP = "taking up the profile files"
 """What a failure to do so is called, here and where a first start does it."""
+
+
+async def _nobody_knows() -> None:
+    """Say nothing: the `in_force` of who follows no store."""
 
 
 class ProfileWatcher:
@@ -40,7 +47,8 @@ class ProfileWatcher:
     A change is reported when nothing has happened for `quiet_seconds`, at the latest `longest_seconds` after it began.
     `on_change` may raise `NeuronodeError`: content that is refused is tried again when it changes or what
     `circumstances` returns (all that a refusal depends on beside the files), anything else (the store is down, the
-    files are stale, an error of any other class) at the next poll.
+    files are stale, an error of any other class) at the next poll. What was refused is then taken up only over what
+    `in_force` was when it first was: the digest of the committed set, None for none; it may raise as `on_change`.
 
     The file `memory` holds the hash of the content that this host last had in force. Content found at the start is put
     in force "if_empty" where it is that very content, "unless_stale" where nothing is remembered, else "always".
@@ -51,7 +59,8 @@ class ProfileWatcher:
         directory: Path,
         *,
         memory: Path,
-        on_change: Callable[[When], Awaitable[object]],
+        on_change: TakeUp,
+        in_force: Callable[[], Awaitable[str | None]] = _nobody_knows,
         circumstances: Callable[[], object] = lambda: None,
         quiet_seconds: float = 0.15,
         longest_seconds: float = 2.0,
@@ -63,6 +72,7 @@ class ProfileWatcher:
         self._content = _Content(directory)
         self._memory = memory
         self._on_change = on_change
+        self._in_force = in_force
         self._circumstances = circumstances
         self._quiet_seconds = quiet_seconds
         self._longest_seconds = longest_seconds
@@ -74,6 +84,8 @@ class ProfileWatcher:
         self._remembered: str | None = None
         self._loaded: str | None = None
         self._refused: tuple[str, object] | None = None
+        self._over: tuple[str, str | None] | None = None
+        """Content that was refused, and the digest of what was in force when it first was."""
         self._problems: tuple[Problem, ...] = ()
         self._task: asyncio.Task[None] | None = None
 
@@ -142,16 +154,19 @@ class ProfileWatcher:
         if self._first is None:
             self._first, self._remembered = found, await in_thread(_recall, self._memory)
         if found == self._loaded:
-            self._refused, self._problems = None, ()  # a broken edit was undone
+            self._refused, self._over, self._problems = None, None, ()  # a broken edit was undone
         if found == self._loaded or self._refused == (found, circumstances):
             return
+        before = self._over if self._over is not None and self._over[0] == found else None
         try:
-            await self._on_change(self._when(found))
+            in_force = await self._in_force()
+            await self._on_change(self._when(found), None if before is None else before[1])
         except StaleFiles as error:
             self._refused = None  # tried again at every poll: a later revision may say what these files say
             self._show(error)
         except ProfileError as error:
             self._refused = (found, circumstances)
+            self._over = before or (found, in_force)
             self._show(error)
         except NeuronodeError as error:
             logger.warning("The profile files could not be put in force yet: %s", error)

@@ -120,6 +120,7 @@ class ControlWiring:
             settings.profiles,
             memory=settings.state_dir / "profiles.seen",
             on_change=self._reload,
+            in_force=self._in_force,
             circumstances=lambda: (self.facts(), self.worker.revision),
             failures=failures,
         )
@@ -176,8 +177,12 @@ class ControlWiring:
             await self._reload("if_empty")
             await self.worker.wait_beyond(0, FIRST_SNAPSHOT_SECONDS)
 
-    async def _reload(self, when: When) -> None:
-        await self.manager.reload(when, actor=FILES, reason=FILES_CHANGED, wait="none")
+    async def _reload(self, when: When, over: str | None = None) -> None:
+        await self.manager.reload(when, over=over, actor=FILES, reason=FILES_CHANGED, wait="none")
+
+    async def _in_force(self) -> str | None:
+        state = await self.manager.current()
+        return None if state is None else state.profiles.digest
 
     def _on_receipt(self, receipt: Receipt) -> None:
         asyncio.get_running_loop().call_later(LEAVING_SECONDS, self.renderer.hurry)

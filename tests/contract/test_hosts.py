@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.watcher import ProfileWatcher, content_hash
 from neuronode_router.domain.audit import Actor
-from tests.contract.publish_process import make_manager
+from neuronode_router.domain.bindings import Binding
+from tests.contract.publish_process import HOST, make_manager
 from tests.support.place import profile_text
 from tests.support.waiting import eventually
 
@@ -29,6 +31,8 @@ class Host:
         self.write(OLD)
         self.manager: ProfileManager = make_manager(store, self.files)
         self.taken_up = 0
+        self.surroundings = 0
+        """Changes with what a refusal depends on beside the files."""
 
     def write(self, group: str) -> None:
         """Edit the file by hand: `group` serves chat."""
@@ -38,16 +42,22 @@ class Host:
         """Start the proxy's watcher and wait for its first look."""
         looks = self.taken_up
 
-        async def reload(when: When) -> None:
+        async def reload(when: When, over: str | None) -> None:
             try:
-                await self.manager.reload(when, actor=FILES)
+                await self.manager.reload(when, over=over, actor=FILES)
             finally:
                 self.taken_up += 1
+
+        async def in_force() -> str | None:
+            state = await self.manager.current()
+            return None if state is None else state.profiles.digest
 
         self.watcher = ProfileWatcher(
             self.files,
             memory=self.state / "profiles.seen",
             on_change=reload,
+            in_force=in_force,
+            circumstances=lambda: self.surroundings,
             quiet_seconds=0.01,
             poll_seconds=0.05,
         )
@@ -189,3 +199,26 @@ async def test_a_remembered_host_fills_an_empty_store(tmp_path: Path, second: Ho
     assert store.revision() == 1
     await second.stop()
     store.close()
+
+
+@pytest.mark.parametrize("overtaken", [True, False])
+async def test_refused_files_undo_nothing_that_came_later(
+    first: Host, second: Host, served: Served, overtaken: bool
+) -> None:
+    """What they lacked is there at last: they are taken up unless other profiles were put in force meanwhile."""
+    await second.start()
+    second.write("of_tomorrow")
+    await eventually(second.watcher.problems)
+    if overtaken:
+        await first.manager.edit_task("balanced", "chat", NEW, actor=ANNA)
+    await first.manager.bind("team:a", Binding("balanced"), actor=ANNA)
+    second.manager._host = lambda: replace(HOST, groups=HOST.groups | {"of_tomorrow"})
+    second.surroundings += 1
+
+    if overtaken:
+        await eventually(lambda: [one.code for one in second.watcher.problems()] == ["stale_files"])
+        assert served() == (3, NEW)
+        await second.manager.reload(actor=ANNA)
+        second.surroundings += 1
+    await eventually(lambda: served()[1] == "of_tomorrow" and second.watcher.problems() == ())
+    await second.stop()

@@ -194,7 +194,7 @@ async def test_a_fault_in_the_reload_is_tried_again(tmp_path: Path, caplog: pyte
     directory.mkdir()
     (directory / "premium.yaml").write_text("one")
 
-    async def reload(when: When) -> None:
+    async def reload(when: When, over: str | None) -> None:
         if failures.total < 3:
             raise KeyError(SECRET)
         seen.append(when)

@@ -37,7 +37,7 @@ class Reload:
         self.failure: NeuronodeError | None = None
         self.failures = 0
 
-    async def __call__(self, when: When) -> None:
+    async def __call__(self, when: When, over: str | None) -> None:
         self.whens.append(when)
         if self.failure is not None:
             self.failures += 1
