@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 import litellm
 import openai
 import pytest
+from litellm.utils import Rules
 
 from neuronode_router.litellm_plugin.hooks.attempts import AttemptHooks
 from neuronode_router.stats import tally as fields
@@ -241,6 +244,37 @@ async def test_retries_and_fallbacks_count_at_each_deployment(counted: Measured)
     assert answer.choices[0].message.content.startswith("ok")
     await counted.settled(1)
     assert counted.counted() == {"full-fail-503": (0, 2), "busy-fail-429": (0, 2), "ok": ANSWER}
+
+
+async def test_a_stream_is_timed_from_its_own_attempt(counted: Measured) -> None:
+    """As on a proxy, where the attempts of a request share a logging object that began long before them."""
+    request: dict[str, Any] = {"messages": say(), "stream": True, "litellm_call_id": "mine"}
+    long_ago = datetime.now() - timedelta(minutes=1)  # noqa: DTZ005  as LiteLLM has it
+    shared, request = litellm.utils.function_setup("acompletion", Rules(), long_ago, model="full", **request)
+
+    await consume(await counted.router.acompletion(**request, litellm_logging_obj=shared, fallbacks=["good"]))
+
+    await counted.settled(1)
+    assert counted.counted() == {"full-fail-503": ERROR, "ok": ANSWER}
+    times = fields.histograms(counted.tally("ok"))
+    for kind in (fields.TOTAL, fields.FIRST_TOKEN):
+        slowest = times[kind].quantile(1.0)
+        assert slowest is not None
+        assert slowest < 30_000
+
+
+async def test_a_task_remembers_no_attempt_that_has_ended(counted: Measured) -> None:
+    """A program may make all its requests in one task."""
+    task = asyncio.current_task()
+    assert task is not None
+    before = len(task._callbacks or ())  # type: ignore[attr-defined]  # of asyncio's own class
+
+    for group in ("good", "full", "good"):
+        with contextlib.suppress(openai.OpenAIError):
+            await counted.router.acompletion(model=group, messages=say())
+
+    await counted.settled(3)
+    assert len(task._callbacks or ()) == before  # type: ignore[attr-defined]
 
 
 async def test_a_cached_answer_is_no_attempt(counted: Measured, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -47,10 +48,14 @@ class _Attempt:
     wished_seconds: float | None
     """The time-out that the request itself brought."""
     began: float
+    began_at: float
+    """The same in Unix time, by which LiteLLM tells when a stream ended."""
     cold: bool
     key: str = field(default_factory=lambda: str(next(_numbers)))
     """Its id in the recorder."""
     over: bool = False
+    unwatch: Callable[[], object] | None = None
+    """Takes off the task what waits there for its end."""
 
 
 _current: ContextVar[_Attempt | None] = ContextVar("neuronode_attempt", default=None)
@@ -125,19 +130,20 @@ class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
         self, kwargs: Mapping[str, Any], response_obj: object, start_time: datetime, end_time: datetime
     ) -> None:
         """A stream has ended, or its client has left; plain answers are known already. Never raises."""
-        attempt = self._open.pop(kwargs.get("litellm_call_id"), None)
+        attempt = self._open.get(kwargs.get("litellm_call_id"))
         if attempt is None:
             return
         with self._harmless:
+            self._end(attempt)
             if kwargs.get("cache_hit") or not attempt.streams:
-                self._end(attempt)
                 return
-            first = kwargs.get("completion_start_time")
+            # `start_time` is the request's: before guardrails, and before the attempts that failed.
+            first = _milliseconds(attempt, kwargs.get("completion_start_time"))
             self._record(
                 attempt,
                 AttemptResult(ending=Ending.CLIENT_LEFT if _client_left(kwargs) else Ending.COMPLETE),
-                total_ms=_milliseconds(start_time, end_time),
-                first_token_ms=_milliseconds(start_time, first) if first else None,
+                total_ms=_milliseconds(attempt, end_time),
+                first_token_ms=None if first is None or first < 0 else first,
                 tokens=tokens_of(response_obj),
             )
 
@@ -176,6 +182,7 @@ class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
                 streams=bool(kwargs.get("stream")),
                 wished_seconds=wished(kwargs),
                 began=self._clock(),
+                began_at=time.time(),
                 cold=self._is_cold(deployment_id),
             ),
             kwargs.get("litellm_logging_obj"),
@@ -195,7 +202,12 @@ class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
                 gone.atexit = False
         elif (task := asyncio.current_task()) is not None:
             # Nothing is called for an attempt that is cancelled.
-            task.add_done_callback(lambda _: self._end(attempt))
+            def over(_: object) -> None:
+                self._end(attempt)
+
+            task.add_done_callback(over)
+            # Outside the proxy a task may make any number of requests.
+            attempt.unwatch = partial(task.remove_done_callback, over)
 
     def _dropped(self, attempt: _Attempt, loop: asyncio.AbstractEventLoop) -> None:
         """Nobody reads the stream any more. Python may call this in any thread."""
@@ -219,6 +231,9 @@ class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
             attempt.over = True
             self._forget(attempt)
             self._recorder.end(attempt.key)
+            if attempt.unwatch is not None:
+                attempt.unwatch()
+                attempt.unwatch = None
 
     def _record(
         self,
@@ -266,5 +281,6 @@ def _client_left(kwargs: Mapping[str, Any]) -> bool:
     return False
 
 
-def _milliseconds(begin: datetime, end: datetime) -> float:
-    return (end - begin).total_seconds() * 1000
+def _milliseconds(attempt: _Attempt, until: datetime | None) -> float | None:
+    """Return how long an attempt had run; less than 0 before it began, None where nobody says when."""
+    return None if until is None else (until.timestamp() - attempt.began_at) * 1000
