@@ -22,6 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SENTENCE = "The market hall stayed closed, and prices had fallen within a year. "
 LONG = [{"role": "user", "content": SENTENCE * 4_300}]
+LONGER = [{"role": "user", "content": SENTENCE * 300}]
 SHORT = [{"role": "user", "content": "hello"}]
 IMAGE = [
     {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]}
@@ -172,12 +173,8 @@ async def test_one_that_would_fit_and_rests_is_waited_for(
         await over.acompletion(model="g", messages=LONG)
 
 
-async def test_an_ollama_is_asked_for_the_window_that_a_request_needs(
-    ours: Any, monitor: FakeMonitor, upstream: Upstream
-) -> None:
-    """As far as the deployment allows, and only where its usual window is too small."""
-    monitor.knows("a", context_window=32_768, num_ctx=4096)
-    over = ours([deployment("g", "a", upstream.url, provider="ollama_chat")])
+async def windows(over: Any, *requests: dict[str, Any]) -> list[object]:
+    """Return the `num_ctx` that each request asks an Ollama for."""
     asked: list[object] = []
 
     class Sees(litellm.integrations.custom_logger.CustomLogger):  # type: ignore[misc]
@@ -186,11 +183,34 @@ async def test_an_ollama_is_asked_for_the_window_that_a_request_needs(
 
     sees = Sees()
     litellm.logging_callback_manager.add_litellm_callback(sees)
-    for messages in (SHORT, [{"role": "user", "content": SENTENCE * 300}]):
-        await over.acompletion(model="g", messages=messages, mock_response="ok")
+    for request in requests:
+        await over.acompletion(model="g", mock_response="ok", **request)
     litellm.logging_callback_manager.remove_callback_from_all_lists(sees)
+    return asked
 
-    assert asked == [None, 8192]
+
+async def test_an_ollama_is_asked_for_the_window_that_a_request_needs(
+    ours: Any, monitor: FakeMonitor, upstream: Upstream
+) -> None:
+    """As far as the deployment allows, and only where its usual window is too small."""
+    monitor.knows("a", context_window=32_768, num_ctx=4096)
+    over = ours([deployment("g", "a", upstream.url, provider="ollama_chat")])
+
+    assert await windows(over, {"messages": SHORT}, {"messages": LONGER}) == [None, 8192]
+
+
+@pytest.mark.parametrize(
+    ("own", "usual", "asked"),
+    [(16_384, 4096, 16_384), (2048, 4096, 8192), (2048, 8192, 8192), (0, 4096, 8192)],
+)
+async def test_a_window_that_a_request_asks_for_itself_stays_where_it_is_enough(
+    ours: Any, monitor: FakeMonitor, upstream: Upstream, own: int, usual: int, asked: int
+) -> None:
+    """It is never made smaller, and made larger where it would cut the prompt."""
+    monitor.knows("a", context_window=32_768, num_ctx=usual)
+    over = ours([deployment("g", "a", upstream.url, provider="ollama_chat")])
+
+    assert await windows(over, {"messages": LONGER, "num_ctx": own}) == [asked]
 
 
 async def test_litellms_own_map_tells_what_models_can() -> None:

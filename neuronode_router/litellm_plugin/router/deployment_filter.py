@@ -106,7 +106,7 @@ class DeploymentFilter(CustomLogger):  # type: ignore[misc]  # LiteLLM is untype
         with self._harmless:
             found = self._monitor.candidate(str((kwargs.get("model_info") or {}).get("id")))
             if found is not None and found.status.deployment.num_ctx is not None:
-                window = widened(found.status.deployment, read_needs(kwargs))
+                window = widened(found.status.deployment, read_needs(kwargs), asked=kwargs.get("num_ctx"))
                 return None if window is None else {**kwargs, "num_ctx": window}
         return None
 
@@ -254,13 +254,16 @@ def _refused(group: str, deployments: Sequence[Deployment], needs: Needs) -> Exc
     return refused
 
 
-def widened(deployment: Deployment, needs: Needs) -> int | None:
-    """Return the window to ask an Ollama for, None where the one it gives unasked is enough.
+def widened(deployment: Deployment, needs: Needs, *, asked: object = None) -> int | None:
+    """Return the window to ask an Ollama for, None where the `asked` one, without one that it gives unasked, is enough.
 
     It is the one that is loaded, or the next power of two: an Ollama loads weights anew for each window.
     """
+    if deployment.num_ctx is None:
+        return None
+    given = asked if type(asked) is int and asked > 0 else deployment.num_ctx
     wanted = max(needs.least(deployment), needs.tokens + needs.answer)
-    if deployment.num_ctx is None or wanted <= deployment.num_ctx:
+    if wanted <= given:
         return None
     window = max(1 << (wanted - 1).bit_length(), deployment.loaded_ctx or 0)
     return min(window, deployment.context_window or window)
