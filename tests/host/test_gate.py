@@ -30,6 +30,7 @@ from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks import gate
 from neuronode_router.litellm_plugin.hooks.admission import Admission
 from neuronode_router.litellm_plugin.hooks.asking import Asking
+from neuronode_router.litellm_plugin.hooks.calls import MAX_ASKED, MAX_NAMES
 from neuronode_router.litellm_plugin.hooks.chosen_group import Renaming
 from neuronode_router.litellm_plugin.hooks.request_metadata import RIVAL
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
@@ -419,6 +420,36 @@ async def test_nobody_sets_what_a_deployment_is_known_by(way: Way, body: dict[st
     seen = await way.ask("ordinary", {"model": "small", **body})
 
     assert seen == ({"small"} if "fallbacks" in body else set())
+
+
+async def test_a_model_field_holds_so_many_names(way: Way) -> None:
+    """The body is read for each of them, and nothing else is served meanwhile."""
+
+    async def admitted(count: int) -> None:
+        data = {"model": ",".join(["auto"] * count), "messages": [{"role": "user", "content": SENTIMENT}]}
+        await way.admission.async_pre_call_hook(UserAPIKeyAuth(), DualCache(), data, "acompletion")
+
+    await admitted(MAX_ASKED)
+    with pytest.raises(HTTPException) as refusal:
+        await admitted(MAX_ASKED + 1)
+
+    assert refusal.value.status_code == 400
+
+
+MANY = [{f"{group}": [f"{group} {number}" for number in range(60)]} for group in range(4)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"model": ",".join(map(str, range(MAX_NAMES + 1)))}, {"model": "small", "fallbacks": MANY}],
+    ids=["model", "fallbacks"],
+)
+async def test_a_call_that_comes_by_no_hook_asks_for_so_many_names(way: Way, body: dict[str, Any]) -> None:
+    """Each is judged, and LiteLLM's lists are asked about it."""
+    with pytest.raises(HTTPException) as refusal:
+        await way.admission.judge(UserAPIKeyAuth(), body, counts=True)
+
+    assert refusal.value.status_code == 400
 
 
 @pytest.mark.parametrize("place", [None, "router_settings_override"])

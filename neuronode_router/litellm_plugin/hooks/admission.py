@@ -50,7 +50,6 @@ from neuronode_router.litellm_plugin.hooks.refusing import REFUSING, answer, mar
 from neuronode_router.litellm_plugin.hooks.response_state import deployment_with_state
 from neuronode_router.litellm_plugin.hooks.tracing import Tracing
 from neuronode_router.litellm_plugin.hooks.usage_reading import attempted_fallbacks
-from neuronode_router.routing import targets
 from neuronode_router.routing.conversations import Standing
 from neuronode_router.routing.fallback_chain import Held
 from neuronode_router.routing.sendable import unsendable
@@ -173,7 +172,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         asking = self.asking(user, dict(body))
         if asking.is_unreadable and not (counts and isinstance(body.get("model"), str)):
             raise gate.unseen(kind)
-        for name in set(calls.names(body)):
+        for name in calls.bounded_names(body):
             await self._judge_name(asking, name)
         gate.let(asking.passing())
 
@@ -205,7 +204,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             raise InvalidRequest(f"The request holds {wrong}, which JSON has not.")
         limited = asking.is_denied
         refuse_redirections(data, call_type, limited=limited)
-        names = targets.asked(requested, several=call_type in calls.SEVERAL)
+        names = calls.asked(requested, call_type)
         talk = self._talk(asking, call_type) if len(names) == 1 else None
         if asking.snapshot.state.canary is not None:
             session = request_metadata.session_id(data)

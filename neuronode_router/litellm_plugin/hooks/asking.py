@@ -22,6 +22,7 @@ from neuronode_router.domain.rules import PersonalDataRule
 from neuronode_router.errors import InvalidRequest, NotAllowed, UnknownProfile
 from neuronode_router.litellm_plugin.hooks import request_metadata
 from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
+from neuronode_router.litellm_plugin.hooks.calls import MAX_NAMES
 from neuronode_router.litellm_plugin.hooks.gate import Free, Passing, above, is_listed, kept_out, outside
 from neuronode_router.litellm_plugin.hooks.operators_fallbacks import GENERAL, follow
 from neuronode_router.litellm_plugin.hooks.personal import PersonalData
@@ -32,9 +33,6 @@ from neuronode_router.routing.binding import bound_profile
 from neuronode_router.routing.passage import Passage
 from neuronode_router.routing.residency import NOTHING_REQUIRED, Required, is_within, required
 from neuronode_router.routing.snapshot import Snapshot
-
-MAX_NAMES = 200
-"""So many names of a request's fallbacks are judged, and of its tools; further ones lead nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +291,7 @@ class Asking:
 
     async def _leads(self, names: Iterable[str]) -> targets.Leads:
         found: dict[str, tuple[str, ...]] = {}
-        for name in islice(names, MAX_NAMES):
+        for name in islice(names, MAX_NAMES):  # further ones lead nowhere
             if name not in found:
                 found[name] = await self._lead(name)
         return found

@@ -8,7 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from neuronode_router.errors import InvalidRequest
 from neuronode_router.routing import targets
+
+MAX_ASKED = 16
+"""So many names a `model` field may hold. LiteLLM asks each of them, and for each admission reads the whole body."""
+
+MAX_NAMES = 200
+"""So many further names of a request are judged, of its fallbacks and of its tools."""
 
 ROUTED = frozenset(
     {
@@ -40,6 +47,22 @@ HARMLESS = frozenset(
 def is_harmless(call_type: str) -> bool:
     """Return whether a call runs no model."""
     return not HARMLESS.isdisjoint(call_type.strip("_").removeprefix("a").split("_"))
+
+
+def asked(model: str, call_type: str) -> tuple[str, ...]:
+    """Return the names of a `model` field. Raises `InvalidRequest` for more than `MAX_ASKED`."""
+    found = targets.asked(model, several=call_type in SEVERAL)
+    if len(found) > MAX_ASKED:
+        raise InvalidRequest(f"The field model asks for more than {MAX_ASKED} names.")
+    return found
+
+
+def bounded_names(data: Mapping[str, Any]) -> frozenset[str]:
+    """Return every name that a body asks for. Raises `InvalidRequest` for more than `MAX_NAMES`."""
+    found = frozenset(names(data))
+    if len(found) > MAX_NAMES:
+        raise InvalidRequest(f"The request asks for more than {MAX_NAMES} names.")
+    return found
 
 
 def names(data: Mapping[str, Any]) -> Iterable[str]:
