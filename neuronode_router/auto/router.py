@@ -189,7 +189,7 @@ class AutoRouter:
         # What a front end asks in passing is no part of the session that it asks about.
         in_passing = excerpt is not None and excerpt.errand is not None
         sticky = profile.stickiness is not Stickiness.OFF and not in_passing
-        loop, session = self._sessions(said, caller, sticky=sticky)
+        loop, session = self._sessions(said, caller, decision, sticky=sticky)
         sessions = tuple(key for key in (loop, session) if key is not None)
         tiers, groups = snapshot.ladders[profile.name], self._statuses()
         state = _with_state(caller.continues, tiers, groups)
@@ -265,13 +265,15 @@ class AutoRouter:
         return known
 
     def _sessions(
-        self, said: Conversation, caller: Caller, *, sticky: bool
+        self, said: Conversation, caller: Caller, decision: Decision, *, sticky: bool
     ) -> tuple[bytes | None, bytes | None]:
         """Return the key of the request's tool loop, and that of its session, as far as they matter."""
         loop = session = None
         if said.known_by:
-            name = (caller.identity, caller.session or "", str(said.place))
-            loop = self.sessions.key("loop", *name, *said.known_by)
+            # Programs may say the same under one key at the same time, and want other tiers for it.
+            wish = (decision.original_model, decision.tier or "")
+            whose = (caller.identity, caller.session or "", *wish, str(said.place))
+            loop = self.sessions.key("loop", *whose, *said.known_by)
         if sticky and caller.session is not None:
             session = self.sessions.key("session", caller.identity, caller.session)
         return loop, session

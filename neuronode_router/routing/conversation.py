@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from zlib import crc32
 
 from neuronode_router.routing.contents import EXTRA, SYSTEM, TURNS, collect
 from neuronode_router.routing.fit import Needs
@@ -20,6 +21,10 @@ LOOKED_AT = 64
 """Turns, and parts of a turn, that a classifier is handed; all are counted."""
 KNOWN_BY = 400
 """Characters of a text, from each of its ends, by which it is known again."""
+SPREAD = 8192
+"""At most so many of those between them count, by a checksum, at even distances: up to this length all. Requests often
+share a template and have their own document in its middle.
+"""
 
 _TOOL_RESULTS = frozenset(
     {"tool_result", "function_call_output", "custom_tool_call_output", "computer_call_output"}
@@ -336,7 +341,11 @@ def _identity(turns: Sequence[object], place: int) -> tuple[str, ...]:
 
 
 def _known_by(text: str) -> str:
-    return text if len(text) <= 2 * KNOWN_BY else text[:KNOWN_BY] + text[-KNOWN_BY:]
+    if len(text) <= 2 * KNOWN_BY:
+        return text
+    between = text[KNOWN_BY : -KNOWN_BY : len(text) // SPREAD + 1]
+    checksum = crc32(between.encode("utf-8", "surrogatepass"))
+    return f"{len(text)} {checksum} {text[:KNOWN_BY]}{text[-KNOWN_BY:]}"
 
 
 def _longest_answer(body: Mapping[str, object]) -> int:

@@ -15,7 +15,7 @@ from neuronode_router.auto.decision_log import RoutingLog
 from neuronode_router.auto.explain import explain
 from neuronode_router.auto.router import AutoRouter, Caller, Routed
 from neuronode_router.classifier import Classifier, lexicon
-from neuronode_router.domain.decisions import Step
+from neuronode_router.domain.decisions import Decision, Step
 from neuronode_router.domain.names import TASK_ALIASES, Tier
 from neuronode_router.domain.profiles import HostFacts, ProfileSet
 from neuronode_router.domain.rules import NothingFits, Stickiness
@@ -82,6 +82,12 @@ class Worker:
             decision, {"messages": messages, **body}, snapshot=self.snapshot, caller=caller
         )
 
+    def begin(self, group: str, messages: list[dict[str, Any]], *, caller: Caller = ME) -> None:
+        """Have a tool loop begin at a group, whatever its text says."""
+        self.health = dict.fromkeys({"small", "middle", "large"} - {group}, Health.UNAVAILABLE)
+        assert self.send(messages, tools=TOOLS, caller=caller).decision.group == group
+        self.health = {}
+
 
 def test_the_text_decides_the_tier() -> None:
     """German prompts of two kinds go to the two ends of the ladder."""
@@ -141,7 +147,7 @@ def test_no_single_request_moves_a_session(stickiness: Stickiness) -> None:
     back = worker.ask(SENTIMENT, caller=caller)
     worker.router.answered(back.sessions, "large-1")
     worker.send([asked], name="auto:fast", tools=TOOLS, caller=caller)
-    looped = worker.send(loop, tools=TOOLS, caller=caller)
+    looped = worker.send(loop, name="auto:fast", tools=TOOLS, caller=caller)
     worker.router.answered(looped.sessions, "small-1")
     again = worker.ask(SENTIMENT, caller=caller)
 
@@ -336,34 +342,66 @@ def test_conversations_of_one_key_do_not_share_a_loop() -> None:
     """Neither by the same last words, nor where only results are sent and the rest is kept by the provider."""
     worker = Worker()
     go_on = {"role": "user", "content": "Ja, bitte."}
-    for opening, answer in ((STRATEGY, "large"), (SENTIMENT, "small")):
-        worker.send(
-            [{"role": "user", "content": opening}, CALL, go_on], tools=TOOLS, name=f"auto:{TIER_OF[answer]}"
-        )
+    begun = {
+        group: [{"role": "user", "content": opening}, CALL, go_on]
+        for opening, group in ((STRATEGY, "large"), (SENTIMENT, "small"))
+    }
+    for group, turns in begun.items():
+        worker.begin(group, turns)
 
-    for opening, answer in ((STRATEGY, "large"), (SENTIMENT, "small")):
-        goes_on = [{"role": "user", "content": opening}, CALL, go_on, CALL, RESULT]
-        assert worker.send(goes_on, tools=TOOLS).decision.group == answer
+    for group, turns in begun.items():
+        assert worker.send([*turns, CALL, RESULT], tools=TOOLS).decision.group == group
 
     result = {"type": "function_call_output", "call_id": "a", "output": "42"}
     kept = [worker.send([], input=[result], tools=TOOLS, previous_response_id=name) for name in ("r1", "r2")]
     assert all(found.decision.steps[0] is not Step.TOOL_LOOP for found in kept)
 
 
-TIER_OF = {"large": "complex", "middle": "medium", "small": "fast"}
+@pytest.mark.parametrize("rules", [20, 200])
+def test_documents_in_one_template_are_loops_of_their_own(rules: int) -> None:
+    """However long the template is around them: they are told apart without session ids."""
+    worker, template = Worker(), "Halte dich an die Regeln des Hauses. " * rules
+    begun = {
+        group: [{"role": "user", "content": f"{template}\n{document}\n{template}"}]
+        for document, group in (("Akte 17: ein Umzug.", "large"), ("Akte 18: ein Hagel.", "small"))
+    }
+    for group, turns in begun.items():
+        worker.begin(group, turns)
+
+    for group, turns in begun.items():
+        found = worker.send([*turns, CALL, RESULT], tools=TOOLS).decision
+        assert (found.group, found.steps) == (group, (Step.TOOL_LOOP,))
+
+
+@pytest.mark.parametrize("by_name", [True, False], ids=["name", "header"])
+def test_the_same_words_for_another_tier_are_another_loop(*, by_name: bool) -> None:
+    """Two programs on one key ask the same, each for a tier of its own."""
+    worker = Worker()
+    asked = {"role": "user", "content": SENTIMENT}
+
+    def send(tier: Tier, *more: dict[str, Any]) -> Decision:
+        name = f"auto:{tier}" if by_name else "auto"
+        decision = admit(worker.snapshot, name, wanted_profile=None, may_override=lambda _: True)
+        decision = replace(decision, tier=tier)
+        body = {"messages": [asked, *more], "tools": TOOLS}
+        return worker.router.route(decision, body, snapshot=worker.snapshot, caller=ME).decision
+
+    for tier in (Tier.FAST, Tier.COMPLEX):
+        send(tier)
+
+    assert [send(tier, CALL, RESULT).group for tier in (Tier.FAST, Tier.COMPLEX)] == ["small", "large"]
 
 
 def test_sessions_tell_loops_apart() -> None:
     """The same words in two sessions of one key are two loops."""
     worker = Worker()
     asked = {"role": "user", "content": "Ja."}
-    for session, tier in (("s1", "complex"), ("s2", "fast")):
-        worker.send([asked], tools=TOOLS, name=f"auto:{tier}", caller=Caller("me", session=session))
+    begun = {group: Caller("me", session=group) for group in ("large", "small")}
+    for group, caller in begun.items():
+        worker.begin(group, [asked], caller=caller)
 
-    goes_on = [asked, CALL, RESULT]
-
-    assert worker.send(goes_on, tools=TOOLS, caller=Caller("me", session="s1")).decision.group == "large"
-    assert worker.send(goes_on, tools=TOOLS, caller=Caller("me", session="s2")).decision.group == "small"
+    for group, caller in begun.items():
+        assert worker.send([asked, CALL, RESULT], tools=TOOLS, caller=caller).decision.group == group
 
 
 def test_an_image_among_the_results_moves_a_loop_upwards() -> None:

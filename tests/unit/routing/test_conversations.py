@@ -173,6 +173,19 @@ def test_a_conversation_is_known_again_by_its_opening_and_its_first_answer() -> 
         assert not set(known.keys(opening(user("hi")), **stranger)) & set(second)
 
 
+def test_documents_in_one_long_template_open_conversations_of_their_own() -> None:
+    """Each is a unit of a rollout: a template's own beginning and end are not."""
+    known, template = store(), "Halte dich an die Regeln des Hauses. " * 100
+    documents = (f"Akte {number}: {'abc ' * (number % 7)}{number}." for number in range(1000))
+
+    units = {
+        known.keys(opening(user(template + document + template)), caller="me", session="")[-1]
+        for document in documents
+    }
+
+    assert len(units) > 900
+
+
 @pytest.mark.parametrize(
     ("body", "begun", "turns"),
     [
