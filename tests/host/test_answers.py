@@ -82,3 +82,20 @@ def test_what_is_kept_of_an_answer() -> None:
     assert (facts.latency_ms, facts.first_token_ms, facts.cost_usd) == (3000, 1000, 0.25)
     assert (facts.length, facts.formed, facts.refused) == (8, True, False)
     assert full_answer(EndedCall({}, None, began, began), form=None, limited=False) is None
+
+
+def test_an_answer_is_timed_from_when_its_provider_was_asked() -> None:
+    """A stream's begin is its request's: guardrails and attempts that failed are between the two."""
+    began = datetime.now(UTC)
+    kwargs = {
+        "stream": True,
+        "api_call_start_time": began + timedelta(seconds=5),
+        "completion_start_time": began + timedelta(seconds=6),
+    }
+
+    found = full_answer(
+        EndedCall(kwargs, chat(content="Hi."), began, began + timedelta(seconds=8)), form=None, limited=False
+    )
+
+    assert found is not None
+    assert (found.facts.latency_ms, found.facts.first_token_ms) == (3000, 1000)

@@ -30,7 +30,14 @@ class EndedCall:
     response: object
     """The whole answer, of streams too."""
     began: datetime
+    """Of streams the request's own begin: before guardrails, and before the attempts that failed."""
     ended: datetime
+
+    @property
+    def asked(self) -> datetime:
+        """When the provider that answered was asked."""
+        at = self.kwargs.get("api_call_start_time")
+        return at if isinstance(at, datetime) else self.began
 
     @property
     def cost_usd(self) -> float | None:
@@ -59,9 +66,9 @@ def full_answer(call: EndedCall, *, form: Mapping[str, Any] | None, limited: boo
         limited=limited,
     )
     facts = AnswerFacts(
-        latency_ms=_milliseconds(call.began, call.ended),
-        first_token_ms=_milliseconds(call.began, first)
-        if call.kwargs.get("stream") and isinstance(first, datetime)
+        latency_ms=_milliseconds(call.asked, call.ended),
+        first_token_ms=_milliseconds(call.asked, first)
+        if call.kwargs.get("stream") and isinstance(first, datetime) and first >= call.asked
         else None,
         cost_usd=call.cost_usd,
         length=len(said.text) + sum(len(arguments) for _, arguments in said.calls),
