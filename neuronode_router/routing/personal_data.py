@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from urllib.parse import unquote
 
+from neuronode_router.routing.fields import EXTRA
+from neuronode_router.routing.targets import FALLBACK_FIELDS, OVERRIDE
+
 
 class PersonalDataKind(StrEnum):
     """What a text holds."""
@@ -55,7 +58,7 @@ PROMPTS = ("prompt", "input")
 """Where tokens may stand in the place of text."""
 TOKENS = ("prompt_token_ids", "prompt_embeds", "input_ids", "input_embeds", "token_ids")
 """Where some servers take nothing else."""
-NESTED = ("extra_body", "fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
+NESTED = (EXTRA, OVERRIDE, *FALLBACK_FIELDS)
 """Where further bodies may stand in a body."""
 
 SHORTEST = 7
@@ -135,7 +138,7 @@ def _strings(body: Mapping[str, object]) -> Iterator[str]:
             yield item if not item.startswith("data:") else _about(item)
         elif isinstance(item, Mapping):
             for key, value in item.items():
-                if key != MODEL or id(item) not in known:
+                if key != MODEL or not isinstance(value, str) or id(item) not in known:
                     stack += (key, value)
         elif isinstance(item, list | tuple):
             stack += item
@@ -159,8 +162,19 @@ def bodies(body: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
         if isinstance(item, Mapping):
             yield item
             stack += (item[name] for name in NESTED if name in item)
+            stack += _by_group(item)
         elif isinstance(item, list | tuple):
             stack += item
+
+
+def _by_group(body: Mapping[str, object]) -> Iterator[object]:
+    """Yield the fallbacks of a body that are written by the group that failed: `[{"group": [{"model": ...}]}]`."""
+    for field in FALLBACK_FIELDS:
+        entries = body.get(field)
+        for entry in entries if isinstance(entries, list | tuple) else ():
+            if isinstance(entry, Mapping) and not isinstance(entry.get(MODEL), str):
+                # What is nested in it by its own name is found by that: twice, and each level would double the work.
+                yield from (targets for group, targets in entry.items() if group not in NESTED)
 
 
 def _has_tokens(body: Mapping[str, object]) -> bool:
