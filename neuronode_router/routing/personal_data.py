@@ -42,7 +42,7 @@ def kinds_in(body: Mapping[str, object]) -> frozenset[PersonalDataKind]:
 
 def kinds(texts: Iterable[str]) -> frozenset[PersonalDataKind]:
     """Return the kinds of personal data in the texts. Never raises."""
-    text = _plain("\n".join(texts))
+    text = _plain(APART.join(texts))
     found: set[PersonalDataKind] = set()
     if _has_email(text):
         found.add(PersonalDataKind.EMAIL)
@@ -61,11 +61,17 @@ TOKENS = ("prompt_token_ids", "prompt_embeds", "input_ids", "input_embeds", "tok
 NESTED = (EXTRA, OVERRIDE, *FALLBACK_FIELDS)
 """Where further bodies may stand in a body."""
 
+APART = "\n\n"
+"""Between texts that are none together: no number goes on beyond an empty line."""
+
 SHORTEST = 7
 """Digits of the shortest number that tells anything."""
 
-_RUN = re.compile(r"\d(?:[ \t()/.-]{0,3}\d){6,}")
-"""What every number of ours has. Little else has it, and only around it the others are looked for."""
+_BROKEN = r"[ \t]?\r?\n[ \t]{0,2}"
+_RUN = re.compile(rf"\d(?:(?:[ \t()/.-]{{0,3}}\d){{6,}}|(?<=[\s.-]\d)\d{{3}}{_BROKEN}\d{{4}}(?!\d))")
+"""What every number of ours has, if only where a line ends within an IBAN. Little else has it, and only around it the
+others are looked for.
+"""
 
 _EMPHASIS = re.compile(r"(?<!\w)_+|_+(?!\w)")
 """Underscores that join nothing, such as Markdown's: those within a name are part of it."""
@@ -76,17 +82,20 @@ _LABEL = re.compile(
 )
 """A word that says that a number follows, or one to call: what joins it to the number is part of neither."""
 
-BEFORE, AFTER = 12, 30
+BEFORE, AFTER = 16, 30
 """Characters around a run that may belong to the number, or tell that it is none."""
 
 _LOCAL = re.compile(r"[^\W_][\w.+-]{0,63}\Z|(?<![^\s<(,;=])\"[^\W_][^\"\n]{0,60}[^\W_]\"\Z")
-_DOMAIN = re.compile(
-    r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+(?:xn--[\w-]{2,59}|[^\W\d_]{2,24})(?![^\W_]|-[^\W_])"
-)
+_DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+(?:xn--[\w-]{2,59}|[^\W\d_]{2,24})(?![^\W_]|-\d)")
+"""A word may hang on it ("anna@firma.de-Adresse"), but "web.prod-1" is a machine's name."""
 _SEPARATOR = r"[ /.-]"
 
-_IBAN = re.compile(r"(?<!\d)(?=([A-Za-z]{2}[0-9]{2}(?:[ \t.-]{0,2}[0-9A-Za-z]){11,30}))")
-"""Looked ahead for: in front of one may stand, without a space, a word or what looks like the beginning of one."""
+_IBAN = re.compile(
+    rf"(?<!\d)(?=([A-Za-z]{{2}}[0-9]{{2}}(?:(?:[ \t.-]{{0,2}}|{_BROKEN})[0-9A-Za-z]){{11,30}}))"
+)
+"""Looked ahead for: in front of one may stand, without a space, a word or what looks like the beginning of one. Lines
+may end within it, as in what was taken out of a PDF.
+"""
 _DOT = r"(?<!(?<![^\W\d_])\.)"
 """In front of a number a dot ends a word ("Tel.0170"), or it is part of a longer number."""
 _START = r"(?<![\w/+-])(?<!\d,)" + _DOT
@@ -210,7 +219,7 @@ def _plain(text: str) -> str:
 
 
 def _unescaped(found: re.Match[str]) -> str:
-    return chr(int(found[1], 16)) if found[1] else "\t" if found[0][-1] == "t" else "\n"
+    return chr(int(found[1], 16)) if found[1] else {"n": "\n", "r": "\r", "t": "\t"}[found[0][-1]]
 
 
 _DASHES = frozenset("\u2010\u2011\u2012\u2013\u2014\u2015\u2212")
@@ -227,12 +236,12 @@ def _has_email(text: str) -> bool:
 
 
 def _around_numbers(text: str) -> str:
-    """Return what stands around the runs, with a line's end wherever something was left out."""
+    """Return what stands around the runs, `APART` wherever something was left out."""
     windows, end = [], 0
     for run in _RUN.finditer(text):
         start = max(run.start() - BEFORE, 0)
         windows.append(
-            text[end : run.end() + AFTER] if start <= end else "\n" + text[start : run.end() + AFTER]
+            text[end : run.end() + AFTER] if start <= end else APART + text[start : run.end() + AFTER]
         )
         end = min(run.end() + AFTER, len(text))
     return _EMPHASIS.sub(" ", _LABEL.sub(_labelled, "".join(windows)))
@@ -252,7 +261,7 @@ def _is_iban(candidate: str) -> bool:
     from stdnum import iban, numdb
     from stdnum.iso7064 import mod_97_10
 
-    written = re.sub(r"[ \t.-]", "", candidate).upper()
+    written = re.sub(r"[\s.-]", "", candidate).upper()
     form = numdb.get("iban").info(written)[0][1].get("bban")
     if not form:
         return False  # no country, as in most of what begins alike
@@ -267,9 +276,11 @@ def _is_iban(candidate: str) -> bool:
 
 
 def _is_card(candidate: str) -> bool:
-    from stdnum import luhn
+    from stdnum import ean, luhn
 
     digits = re.sub(r"\D", "", candidate)
+    if len(digits) == 13 and ean.is_valid(digits):
+        return False  # an article: German ones begin with 4 as well, and cards of this length are of the past
     return _is_issued(digits) and len(set(digits)) > 1 and luhn.is_valid(digits)
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stdnum import iban, luhn
+from stdnum import ean, iban, luhn
 
 from neuronode_router.routing.fields import CHECKED
 from neuronode_router.routing.personal_data import MODEL, kinds, kinds_in
@@ -83,6 +83,13 @@ WRITTEN = [
     (Kind.PHONE, "Kunden_Nr_01711234567"),
     (Kind.PHONE, "telefon_030 901820"),
     (Kind.TAX_NUMBER, "steuernr_36574261809"),
+    (Kind.EMAIL, "die info@firma.de-Adresse"),
+    (Kind.EMAIL, "an anna@firma.com-mail"),
+    (Kind.IBAN, "IBAN: DE89\n3704 0044 0532 0130 00"),
+    (Kind.IBAN, "DE89 3704 0044 0532 \r\n 0130 00"),
+    (Kind.IBAN, "DE89\n3704\n0044\n0532\n0130\n00"),
+    (Kind.IBAN, "NL91 ABNA 0417\n1643 00"),
+    (Kind.CARD, "4222222222222"),
 ]
 """Numbers that their owners, or the makers of examples, have published."""
 
@@ -106,12 +113,13 @@ NOTHING = [
     "01712345678abc9c1e0f",
     '{"note": "@app.get v1.2.1", "decorator": "@app.get", "a": "b "@app.get}',
     "Der Umsatz stieg von 1 200 000 auf 3 400 000 Euro.",
-    "x = .01701234567 + 0.4111111111111111, v1.01701234567; id_01701234567_x, user@host.de-info",
+    "x = .01701234567 + 0.4111111111111111, v1.01701234567; id_01701234567_x, root@web.prod-1",
     "Ticket #0301234567 und #00012345, nr_0301234567, order_12345678901, wer_0171 1234567",
     "/posts/4111111111111112/1, scan_4111111111111112.jpg, AB4111111111111111, 4111111111111111a",
     "KontoDE88370400440532013000bitte und xDE8937040044053201300",
     "https://shop.example.de/p/4039621723216 img_4039621723216_front.jpg",
     "Rechnung #01575/2024, Fall #0158-2024-0001, Issue #0172 / 2024-05-06, Case #016-2024-00123, Ticket #01612024",
+    "Artikel EAN 4039621723216, Menge 3",
     "Rechnungsnummer_0152024001 border: #015577 10px; box-shadow: #017055 0 0 10px",
 ]
 
@@ -188,6 +196,21 @@ def test_any_visa_card_is_found(digits: str, separator: str) -> None:
     found = kinds([f"Karte {grouped(number, 4, separator)} bis 12/29"])
 
     assert (Kind.CARD in found) is (len(set(number)) > 1)
+
+
+@given(st.text("0123456789", min_size=11, max_size=11))
+def test_no_article_is_a_card(digits: str) -> None:
+    """German articles have as many digits as cards of the past, and begin with the same one."""
+    number = "4" + digits
+    number += ean.calc_check_digit(number)
+
+    assert kinds([f"Artikel EAN {number}, Menge 3"]) == frozenset()
+
+
+def test_no_number_goes_on_in_another_text() -> None:
+    """A line may end within an account, but texts that are none together make none."""
+    assert kinds(["DE89 3704 0044 0532", "0130 00"]) == frozenset()
+    assert kinds(["DE89 3704 0044 0532\n\n0130 00"]) == frozenset()
 
 
 @given(PROSE, PROSE, st.sampled_from(WRITTEN))
