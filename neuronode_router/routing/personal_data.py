@@ -34,7 +34,7 @@ class PersonalDataKind(StrEnum):
 
 def kinds_in(body: Mapping[str, object]) -> frozenset[PersonalDataKind]:
     """Return the kinds of personal data in a body of any wire: in every string and key of it, and every whole number,
-    but the name of the model, and what a data URL holds. Never raises.
+    but the name of the model, and the bytes of files. Never raises.
     """
     found = kinds(_strings(body))
     return found | {PersonalDataKind.UNREADABLE} if _has_tokens(body) else found
@@ -63,6 +63,9 @@ NESTED = (EXTRA, OVERRIDE, *FALLBACK_FIELDS)
 
 APART = "\n\n"
 """Between texts that are none together: no number goes on beyond an empty line."""
+
+LONG = 1000
+"""Characters from which on a string of nothing but base64's is a file: nobody writes so long without a space."""
 
 SHORTEST = 7
 """Digits of the shortest number that tells anything."""
@@ -136,6 +139,11 @@ read in linear time.
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _ENTITY = re.compile(r"&(?:#\w{2,6}|commat|nbsp);")
 
+_BASE64 = r"[A-Za-z0-9+/_-]++(?:\r?\n[A-Za-z0-9+/_-]{60,}+)*+={0,2}+(?![@%&]|\.\w|\\u)"
+"""In one line, or in as long ones as programs break it into. What goes on like an address is none."""
+_FILE = re.compile(_BASE64)
+_IN_URL = re.compile(rf"(?<=;base64,){_BASE64}")
+
 
 def _strings(body: Mapping[str, object]) -> Iterator[str]:
     """Yield every string of a body but the names of models: a list of what is read would forget something."""
@@ -144,7 +152,7 @@ def _strings(body: Mapping[str, object]) -> Iterator[str]:
     while stack:
         item = stack.pop()
         if isinstance(item, str):
-            yield item if not item.startswith("data:") else _about(item)
+            yield _legible(item)
         elif isinstance(item, Mapping):
             for key, value in item.items():
                 if key != MODEL or not isinstance(value, str) or id(item) not in known:
@@ -157,10 +165,13 @@ def _strings(body: Mapping[str, object]) -> Iterator[str]:
             yield name  # of an upload
 
 
-def _about(url: str) -> str:
-    """Return what a data URL says about a file; what is in the file is out of our scope."""
-    about, comma, _ = url.partition(",")
-    return about if comma and about.endswith(";base64") else url
+def _legible(text: str) -> str:
+    """Return a text without the bytes of files, which are out of our scope: those of data URLs, and those with which
+    it begins, as all of `data` does in the formats of Anthropic and Gemini.
+    """
+    if len(text) >= LONG and (raw := _FILE.match(text)) and raw.end() >= LONG:
+        text = text[raw.end() :]
+    return _IN_URL.sub("", text) if ";base64," in text else text
 
 
 def bodies(body: Mapping[str, object]) -> Iterator[Mapping[str, object]]:

@@ -272,9 +272,43 @@ def test_what_no_model_reads_is_sent_as_well(body: dict[str, object]) -> None:
     assert kinds_in(body) == {Kind.EMAIL}
 
 
+BYTES = "QUJD" * 400
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"data:image/png;base64,iVBORw0KGgo=\nBitte an {MAIL}",
+        f"data:image/png;base64,iVBORw0KGgo {MAIL}",
+        f"data:image/png;base64,{BYTES}\n{BYTES}\n{MAIL}",
+        f"data:;base64,{MAIL}",
+        "data:;base64,anna\\u0040firma.de",
+        "data:;base64,anna%40firma.de",
+        f"{BYTES}\n{MAIL}",
+        f"{BYTES}@firma.de",
+        f"{MAIL} {BYTES}",
+        f"![](data:image/png;base64,{BYTES}) {MAIL}",
+    ],
+    ids=lambda text: text.replace(BYTES, "BYTES"),
+)
+def test_what_stands_beside_a_file_is_read(text: str) -> None:
+    """On the same line or the next one, and what begins like bytes and is an address."""
+    assert kinds_in({"messages": [{"role": "user", "content": text}]}) == {Kind.EMAIL}
+
+
+@pytest.mark.parametrize("end", ["\n", " ", ","])
+def test_a_column_of_numbers_is_no_file(end: str) -> None:
+    """However long it is: it has ends."""
+    assert kinds_in({"input": end.join(["DE89370400440532013000"] * 100)}) == {Kind.IBAN}
+
+
 def test_numbers_are_read_as_text() -> None:
     """As arguments of calls may hold them."""
     assert kinds_in({"messages": [], "tools": [{"card": 4111111111111111}]}) == {Kind.CARD}
+
+
+CARDS = "4111111111111111/" * 100
+"""Bytes that look as if they held what they do not."""
 
 
 @pytest.mark.parametrize(
@@ -282,14 +316,16 @@ def test_numbers_are_read_as_text() -> None:
     [
         {"model": "far@0171.1234567", "messages": [{"role": "user", "content": "hi"}]},
         {"model": "a", "messages": [], "fallbacks": [{"model": MAIL}]},
-        {
-            "messages": [
-                {"content": [{"file": {"file_data": "data:application/pdf;base64,4111111111111111"}}]}
-            ]
-        },
+        {"model": "a", "messages": [], "fallbacks": [{"a": [{"model": MAIL}]}]},
+        {"messages": [{"content": [{"file": {"file_data": "data:application/pdf;base64,4111111111111111"}}]}]},
+        {"messages": [{"content": "see ![](data:image/png;base64,4111111111111111) there"}]},
+        {"messages": [{"content": [{"source": {"type": "base64", "media_type": "image/png", "data": CARDS}}]}]},
+        {"contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": f"{CARDS}=="}}]}]},
+        {"messages": [{"content": [{"input_audio": {"format": "wav", "data": f"{CARDS}\n{CARDS}"}}]}]},
+        {"messages": [{"content": [{"file": {"file_data": CARDS}}]}]},
     ],
-    ids=str,
-)
+    ids=lambda body: str(body).replace(CARDS, "CARDS"),
+)  # fmt: skip
 def test_names_of_models_and_what_is_in_files_are_not(body: dict[str, object]) -> None:
     """The one is the operator's, the other is out of scope."""
     assert kinds_in(body) == frozenset()
