@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuronode_router.stats import redis_keys as keys
 from neuronode_router.stats.recorder import Recorder
-from neuronode_router.stats.tally import Tally, difference
+from neuronode_router.stats.tally import Tally
 from neuronode_router.stats.window import Slot, slots_until
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class Exchange:
         for number in sorted(self.view.unsent, reverse=True):
             sent = self.view.sent.get(number, {})
             for deployment_id, tally in slots.get(number, {}).items():
-                more = difference(tally, sent.get(deployment_id, {}))
+                more = tally - sent.get(deployment_id, Counter())
                 increments += ((number, deployment_id, name, count) for name, count in more.items())
             if len(increments) > MAX_INCREMENTS:
                 return increments[:MAX_INCREMENTS], settled

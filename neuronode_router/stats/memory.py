@@ -13,6 +13,7 @@ from types import MappingProxyType
 from neuronode_router.background import Failures
 from neuronode_router.stats.recorder import Recorder
 from neuronode_router.stats.summary import DeploymentStats, TallyAt, summarise
+from neuronode_router.stats.tally import Tally
 from neuronode_router.stats.window import Slot
 
 INTERVAL_SECONDS = 0.4
@@ -91,7 +92,7 @@ def known_to(recorder: Recorder) -> set[str]:
 def tallies_of(slots: Mapping[int, Slot]) -> TallyAt:
     """Return `slots` as `summarise` asks for them."""
 
-    def tally_at(number: int, deployment_id: str) -> Mapping[str, int] | None:
+    def tally_at(number: int, deployment_id: str) -> Tally | None:
         return slots.get(number, {}).get(deployment_id)
 
     return tally_at

@@ -23,7 +23,7 @@ from neuronode_router.stats.exchange import Exchange
 from neuronode_router.stats.memory import INTERVAL_SECONDS, SUMMING_UP, build_snapshot, known_to, tallies_of
 from neuronode_router.stats.recorder import Recorder
 from neuronode_router.stats.summary import DeploymentStats, TallyAt
-from neuronode_router.stats.tally import at_least
+from neuronode_router.stats.tally import Tally
 from neuronode_router.stats.window import MAX_DEPLOYMENTS
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ ANSWER_SECONDS = 0.2
 
 BREAK_SECONDS = 1.0
 """How long Redis is left alone after a failure."""
-
 
 SHARING = "sharing statistics through Redis"
 
@@ -154,8 +153,8 @@ class RedisStatistics:
 def _at_least_own(own: TallyAt, shared: TallyAt) -> TallyAt:
     """Return the shared counts, and ours where Redis has less: evicted, spoilt, or not sent yet."""
 
-    def tally_at(number: int, deployment_id: str) -> Mapping[str, int] | None:
+    def tally_at(number: int, deployment_id: str) -> Tally | None:
         mine, everybodys = own(number, deployment_id), shared(number, deployment_id)
-        return at_least(mine, everybodys) if mine and everybodys else mine or everybodys
+        return mine | everybodys if mine and everybodys else mine or everybodys
 
     return tally_at

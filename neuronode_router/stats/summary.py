@@ -5,7 +5,7 @@ It must not know where the tallies come from, or what is decided by the figures.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from neuronode_router.histogram import Histogram
@@ -13,7 +13,7 @@ from neuronode_router.stats import tally as fields
 from neuronode_router.stats.tally import Tally
 from neuronode_router.stats.window import RECENT_SLOTS, slots_until
 
-TallyAt = Callable[[int, str], Mapping[str, int] | None]
+TallyAt = Callable[[int, str], Tally | None]
 """The tally of a slot and a deployment, None where nothing was counted."""
 
 
@@ -74,7 +74,7 @@ def summarise(deployment_id: str, tally_at: TallyAt, *, newest: int, in_flight: 
     )
 
 
-def _period(tallies: Iterable[Mapping[str, int]]) -> Period:
+def _period(tallies: Iterable[Tally]) -> Period:
     merged = fields.merge(tallies)
     found = fields.histograms(merged)
     return Period(

@@ -77,18 +77,7 @@ def believable(tally: Mapping[str, int]) -> Tally:
         for name in names:
             believed[name] = min(tally.get(name, 0), left)
             left -= believed[name]
-    return Counter({name: count for name, count in believed.items() if count})
-
-
-def at_least(tally: Mapping[str, int], other: Mapping[str, int]) -> Mapping[str, int]:
-    """Return the greater count of each field. Never raises."""
-    return {name: max(tally.get(name, 0), other.get(name, 0)) for name in tally.keys() | other.keys()}
-
-
-def difference(tally: Mapping[str, int], earlier: Mapping[str, int]) -> Tally:
-    """Return what `tally` has more than `earlier`, which it has grown from. Never raises."""
-    grown = {name: count - earlier.get(name, 0) for name, count in tally.items()}
-    return Counter({name: count for name, count in grown.items() if count > 0})
+    return +believed
 
 
 def histograms(tally: Mapping[str, int]) -> Mapping[str, Histogram]:

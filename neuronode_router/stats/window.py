@@ -20,7 +20,7 @@ RECENT_SLOTS = 2
 MAX_DEPLOYMENTS = 1000
 """Per slot. Callers with credentials of their own make up deployments; they must not make up memory."""
 
-Slot = Mapping[str, Mapping[str, int]]
+Slot = Mapping[str, Tally]
 """Tallies by deployment id."""
 
 
@@ -34,7 +34,7 @@ class Window:
     @property
     def newest(self) -> int:
         """The number of the running slot."""
-        return slot_at(self._clock())
+        return int(self._clock() // SLOT_SECONDS)
 
     @property
     def slots(self) -> Mapping[int, Slot]:
@@ -56,11 +56,6 @@ class Window:
     def _forget_outside(self, newest: int) -> None:
         for number in [number for number in self._slots if number not in slots_until(newest)]:
             del self._slots[number]
-
-
-def slot_at(seconds: float) -> int:
-    """Return the number of the slot at a Unix time."""
-    return int(seconds // SLOT_SECONDS)
 
 
 def slots_until(newest: int) -> range:
