@@ -60,14 +60,10 @@ def _asked_auto(request: FinishedRequest, profiles: Mapping[str, Profile]) -> bo
 
 def _alternative(request: FinishedRequest, profile: str, group: str, prices: Prices) -> Alternative:
     if group == request.key.chosen_group or request.key.outcome == RequestOutcome.CACHED:
-        basis = Basis.UNPRICED if _used_without_price(request) else Basis.RECORDED
-        return Alternative(profile, group, request.cost, basis)
+        unpriced = request.cost is None and request.key.outcome in GOOD_ENDS
+        return Alternative(profile, group, request.cost, Basis.UNPRICED if unpriced else Basis.RECORDED)
     price = prices.of(group)
     if price is None or not request.prompt_tokens:
         return Alternative(profile, group, None, price.basis if price else Basis.UNPRICED)
     cost = price.cost(request.prompt_tokens, request.completion_tokens)
     return Alternative(profile, group, cost, price.basis)
-
-
-def _used_without_price(request: FinishedRequest) -> bool:
-    return request.cost is None and request.key.outcome in GOOD_ENDS

@@ -23,8 +23,6 @@ from neuronode_router.usage.targets import GroupNote
 from neuronode_router.usage.whereabouts import Whereabouts, whereabouts
 from neuronode_router.usage.writer import UsageWriter
 
-Clock = Callable[[], float]
-
 PRICE_DAYS = 1
 """Days whose requests say what a token costs, where a single request is explained."""
 
@@ -38,7 +36,7 @@ class UsageService:
 
     writer: UsageWriter
     store: UsageStore
-    clock: Clock
+    clock: Callable[[], float]
     """Unix time in seconds."""
     listed: Listed
     notes: Callable[[], Mapping[str, GroupNote]]
