@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import operator
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -215,7 +216,7 @@ class HealthMonitor:
         """Read LiteLLM's list where it is another one than before: reading sixty notes takes a millisecond."""
         entries = list(self._sources.entries())
         # LiteLLM puts a new entry in the place of one that was edited. The old ones are held, so `is` can be trusted.
-        if len(entries) == len(self._entries) and all(map(_same, entries, self._entries)):
+        if len(entries) == len(self._entries) and all(map(operator.is_, entries, self._entries)):
             return
         self._written, self._entries = read_inventory(self._sources.described(entries)), entries
         if self._sources.probes is not None:
@@ -278,10 +279,6 @@ def _latency(measured: DeploymentStats | None) -> float | None:
 
 def _all(registry: Inventory) -> Iterable[Deployment]:
     return (entry for group in registry.groups.values() for entry in group)
-
-
-def _same(one: object, other: object) -> bool:
-    return one is other
 
 
 def _log_changes(

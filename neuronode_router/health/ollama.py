@@ -6,7 +6,7 @@ It asks nobody (`ollama_probe` does) and needs nothing of LiteLLM but the shape 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -163,28 +163,28 @@ def found(place: Place, seen: Seen) -> ProbedFacts:
 
 def read_digests(document: object) -> Mapping[str, str]:
     """Return the tags of /api/tags with their digests. Raises `NotAnOllama`."""
-    return {tag_of(_text(entry, "name")): str(entry.get("digest", "")) for entry in _listed(document)}
+    return {tag: str(entry.get("digest", "")) for tag, entry in _listed(document)}
 
 
 def read_loaded(document: object) -> Mapping[str, int | None]:
     """Return the tags of /api/ps with their windows. Raises `NotAnOllama`."""
-    return {tag_of(_text(entry, "name")): _count(entry.get("context_length")) for entry in _listed(document)}
+    return {tag: _count(entry.get("context_length")) for tag, entry in _listed(document)}
 
 
 def read_sizes(document: object) -> Mapping[str, int]:
     """Return the tags of /api/tags with the bytes of their weights, 0 where unknown. Raises `NotAnOllama`."""
-    return {tag_of(_text(entry, "name")): _count(entry.get("size")) or 0 for entry in _listed(document)}
+    return {tag: _count(entry.get("size")) or 0 for tag, entry in _listed(document)}
 
 
 def read_residents(document: object) -> Mapping[str, Resident]:
     """Return what /api/ps says of everything that is loaded, by tag. Raises `NotAnOllama`."""
     return {
-        tag_of(_text(entry, "name")): Resident(
+        tag: Resident(
             size=_count(entry.get("size_vram")) or _count(entry.get("size")),
             num_ctx=_count(entry.get("context_length")),
             expires_at=str(entry.get("expires_at", "")),
         )
-        for entry in _listed(document)
+        for tag, entry in _listed(document)
     }
 
 
@@ -275,18 +275,15 @@ def _port(place: Place) -> int | None:
         return None
 
 
-def _listed(document: object) -> list[Mapping[str, Any]]:
+def _listed(document: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the entries of an answer, each under its tag. Raises `NotAnOllama`."""
     entries = document.get("models") if isinstance(document, Mapping) else None
-    if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
+    if not isinstance(entries, list):
         raise NotAnOllama("no list")
-    return entries
-
-
-def _text(entry: Mapping[str, Any], key: str) -> str:
-    value = entry.get(key)
-    if not isinstance(value, str):
-        raise NotAnOllama("an entry without a name")
-    return value
+    for entry in entries:
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
+            raise NotAnOllama("an entry without a name")
+        yield tag_of(entry["name"]), entry
 
 
 def _parameter(written: object) -> int | None:
