@@ -24,10 +24,7 @@ PATIENCE_SECONDS = 1.0
 
 
 class Renderer:
-    """Renders the newest state this worker knows. A file that cannot be written is a warning, not an error.
-
-    `patience` is how many seconds the other workers of a host leave it to the one that answered the switch.
-    """
+    """Renders the newest state this worker knows. A file that cannot be written is a warning, not an error."""
 
     def __init__(
         self,

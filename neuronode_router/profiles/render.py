@@ -47,7 +47,9 @@ def render_revision(
 
     Returns whether its bytes changed. `mark` is a file beside the host's state: it remembers the moment, the bytes
     it was rendered into (a file that was replaced since is rendered again) and the names we own, so that a task alias
-    that is dropped later leaves the configuration even after a restart. Raises `RenderFailed`.
+    that is dropped later leaves the configuration even after a restart. Blocks up to some seconds while another worker
+    renders. A symbolic link is followed and the file behind it replaced. Raises `RenderFailed`; the file then is as it
+    was.
     """
     with _reported(path):
         real = path.resolve(strict=True)
@@ -59,19 +61,6 @@ def render_revision(
             changed = _render(path, real, aliases=aliases, managed=managed, profile=profile)
             _Mark(moment, _signature(real), frozenset(aliases)).write(mark)
             return changed
-
-
-def render_config(path: Path, *, aliases: Mapping[str, str], managed: Collection[str], profile: str) -> bool:
-    """Make the configuration at `path` say `aliases` and `profile`; return whether its bytes changed.
-
-    `managed` are the names we own or owned: those missing from `aliases` are removed, and every other alias is the
-    operator's and stays. Blocks up to some seconds while another worker renders. A symbolic link is followed and
-    the file behind it replaced. Raises `RenderFailed`; the file then is as it was.
-    """
-    with _reported(path):
-        real = path.resolve(strict=True)
-        with one_at_a_time(real.parent):
-            return _render(path, real, aliases=aliases, managed=managed, profile=profile)
 
 
 def _render(
@@ -145,7 +134,11 @@ def _signature(path: Path) -> str:
 
 
 def rendered(text: str, *, aliases: Mapping[str, str], managed: Collection[str], profile: str) -> str:
-    """Return the configuration `text` as `render_config` writes it. Raises `NotUnderstood`."""
+    """Return the configuration `text` so that it says `aliases` and `profile`. Raises `NotUnderstood`.
+
+    `managed` are the names we own or owned: those missing from `aliases` are removed, and every other alias is the
+    operator's and stays.
+    """
     current = mapping_of(text)
     router, settings = _section(current, "router_settings"), _section(current, "profile_settings")
     before = _section(router, "model_group_alias")

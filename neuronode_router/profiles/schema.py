@@ -206,20 +206,11 @@ class ProfileFile(BaseModel):
 
 
 _DEFAULTS: Mapping[str, object] = {
-    "allowed_teams": [],
-    "hidden": False,
-    "uncertain": Tier.MEDIUM,
-    "on_overload": OnOverload.DOWN,
-    "stickiness": Stickiness.OFF,
-    "on_missing": OnMissing.LADDER,
-    "nothing_fits": NothingFits.REFUSE,
-    "too_cheap": TOO_CHEAP,
-    "too_dear": TOO_DEAR,
-    "conversations": ConversationRule.KEEP,
-    "residency": [],
-    "personal_data": PersonalDataRule.ALLOW,
+    key: list(field.default) if field.default == () else field.default
+    for key, field in ProfileFile.model_fields.items()
+    if not field.is_required()
 }
-"""What a profile's file need not say."""
+"""What a profile's file need not say, as a document says it."""
 
 
 def to_profile(
@@ -234,27 +225,10 @@ def to_profile(
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=True)
         return None, [_problem(detail, source) for detail in details[:MAX_PROBLEMS]]
-    profile = Profile(
-        name=name,
-        description=valid.description,
-        cost_level=valid.cost_level,
-        performance_level=valid.performance_level,
-        tasks=MappingProxyType(dict(valid.tasks)),
-        tiers=MappingProxyType({tier: getattr(valid.tiers, tier.value) for tier in Tier}),
-        allowed_teams=valid.allowed_teams,
-        hidden=valid.hidden,
-        uncertain=valid.uncertain,
-        on_overload=valid.on_overload,
-        stickiness=valid.stickiness,
-        on_missing=valid.on_missing,
-        nothing_fits=valid.nothing_fits,
-        too_cheap=valid.too_cheap,
-        too_dear=valid.too_dear,
-        conversations=valid.conversations,
-        residency=valid.residency,
-        personal_data=valid.personal_data,
-    )
-    return profile, []
+    fields = dict(valid)  # the keys of the file are the fields of a profile
+    fields["tasks"] = MappingProxyType(dict(valid.tasks))
+    fields["tiers"] = MappingProxyType({tier: getattr(valid.tiers, tier.value) for tier in Tier})
+    return Profile(name=name, **fields), []
 
 
 def to_file_document(profile: Profile, *, keep: Container[str] = ()) -> dict[str, Any]:

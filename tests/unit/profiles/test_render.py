@@ -7,7 +7,9 @@ import multiprocessing
 import os
 import stat
 import threading
+from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import yaml
@@ -20,7 +22,7 @@ from neuronode_router.domain.profiles import alias_map
 from neuronode_router.errors import RenderFailed
 from neuronode_router.profiles import render
 from neuronode_router.profiles.files import ProfileFiles
-from neuronode_router.profiles.render import render_config, rendered
+from neuronode_router.profiles.render import Moment, render_revision, rendered
 from tests.unit.profiles.shelf import HOST, REPOSITORY, Shelf
 
 CONFIG = """\
@@ -54,11 +56,21 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def test_only_our_names_change(config: Path) -> None:
-    """Every other byte stays: the operator's aliases, comments, quotes, order and indentation."""
-    aliases = {"chat": "large", "task_chat": "small"}
+def render_config(config: Path, *, aliases: Mapping[str, str], profile: str) -> bool:
+    """Render as a host that has rendered nothing before."""
+    with TemporaryDirectory() as state:
+        return render_revision(
+            config, Path(state) / "mark", aliases=aliases, profile=profile, moment=Moment(1)
+        )
 
-    changed = render_config(config, aliases=aliases, managed={"chat", "old_task", "task_chat"}, profile="no")
+
+def test_only_our_names_change(config: Path, tmp_path: Path) -> None:
+    """Every other byte stays: the operator's aliases, comments, quotes, order and indentation."""
+    before, aliases = {"chat": "small", "old_task": "small"}, {"chat": "large", "task_chat": "small"}
+    mark = tmp_path / "mark"
+    render_revision(config, mark, aliases=before, profile="balanced", moment=Moment(1))
+
+    changed = render_revision(config, mark, aliases=aliases, profile="no", moment=Moment(2))
 
     expected = CONFIG.replace("chat: 'small'        #", "chat: 'large'        #")
     expected = expected.replace("        old_task: small\n", "        task_chat: small\n")
@@ -70,10 +82,10 @@ def test_only_our_names_change(config: Path) -> None:
 
 def test_equal_content_is_not_written(config: Path) -> None:
     """A second rendering of the same state touches nothing, not even the time stamp."""
-    render_config(config, aliases={"chat": "large"}, managed={"chat"}, profile="premium")
+    render_config(config, aliases={"chat": "large"}, profile="premium")
     before = config.stat()
 
-    changed = render_config(config, aliases={"chat": "large"}, managed={"chat"}, profile="premium")
+    changed = render_config(config, aliases={"chat": "large"}, profile="premium")
 
     assert changed is False
     assert (config.stat().st_mtime_ns, config.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
@@ -81,7 +93,7 @@ def test_equal_content_is_not_written(config: Path) -> None:
 
 def test_listing_choice_of_the_operator_stays(config: Path) -> None:
     """A name of ours that the operator wrote as {model:, hidden:} keeps that form."""
-    render_config(config, aliases={"hidden_one": "large"}, managed={"hidden_one"}, profile="balanced")
+    render_config(config, aliases={"hidden_one": "large"}, profile="balanced")
 
     assert config.read_text() == CONFIG.replace(
         "{model: small, hidden: true}", "{model: large, hidden: true}"
@@ -162,7 +174,7 @@ def test_what_is_not_understood_stays(config: Path, text: str) -> None:
     config.write_text(text)
 
     with pytest.raises(RenderFailed) as failed:
-        render_config(config, aliases={"chat": "large"}, managed={"chat"}, profile="premium")
+        render_config(config, aliases={"chat": "large"}, profile="premium")
 
     assert failed.value.code == "render_failed"
     assert failed.value.fix
@@ -179,24 +191,24 @@ def test_what_an_included_file_says_instead_is_not_rendered_in_vain(config: Path
     (config.parent / "sub/two.yaml").write_text(f"{section}: {{num_retries: 1}}\n")
 
     with pytest.raises(RenderFailed, match=section):
-        render_config(config, aliases={"chat": "large"}, managed={"chat"}, profile="premium")
+        render_config(config, aliases={"chat": "large"}, profile="premium")
     assert config.read_text() == text
 
     (config.parent / "sub/two.yaml").write_text("model_list: [{model_name: more}]\n")
-    assert render_config(config, aliases={"chat": "large"}, managed={"chat"}, profile="premium")
+    assert render_config(config, aliases={"chat": "large"}, profile="premium")
 
 
 def test_missing_and_unwritable_files(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing file and a file system that refuses are one kind of error, with the reason in it."""
     with pytest.raises(RenderFailed, match="No such file"):
-        render_config(config.with_name("none.yaml"), aliases={}, managed=(), profile="premium")
+        render_config(config.with_name("none.yaml"), aliases={}, profile="premium")
 
     def refuse(*_: object, **__: object) -> bool:
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr(render, "replace_unchanged", refuse)
     with pytest.raises(RenderFailed, match="Read-only file system"):
-        render_config(config, aliases={"chat": "large"}, managed={"chat"}, profile="premium")
+        render_config(config, aliases={"chat": "large"}, profile="premium")
 
 
 def test_mode_is_kept_and_links_are_followed(config: Path, tmp_path: Path) -> None:
@@ -205,7 +217,7 @@ def test_mode_is_kept_and_links_are_followed(config: Path, tmp_path: Path) -> No
     link = tmp_path / "link.yaml"
     link.symlink_to(config)
 
-    render_config(link, aliases={"chat": "large"}, managed={"chat"}, profile="premium")
+    render_config(link, aliases={"chat": "large"}, profile="premium")
 
     assert link.is_symlink()
     assert stat.S_IMODE(config.stat().st_mode) == 0o640
@@ -223,7 +235,7 @@ def test_a_save_in_between_is_not_lost(config: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(render, "replace_unchanged", save_first)
 
-    assert render_config(config, aliases={"chat": "large"}, managed={"chat"}, profile="premium") is True
+    assert render_config(config, aliases={"chat": "large"}, profile="premium") is True
     assert config.read_text().endswith("# saved meanwhile\n")
     assert "chat: 'large'" in config.read_text()
 
@@ -231,7 +243,7 @@ def test_a_save_in_between_is_not_lost(config: Path, monkeypatch: pytest.MonkeyP
 def _add_names(config: Path, worker: int) -> None:
     for number in range(5):
         name = f"w{worker}n{number}"
-        render_config(config, aliases={name: "small"}, managed={name}, profile="premium")
+        render_config(config, aliases={name: "small"}, profile="premium")
 
 
 def test_workers_do_not_lose_each_others_updates(config: Path) -> None:
@@ -257,11 +269,11 @@ def test_a_stuck_worker_does_not_block_for_ever(config: Path, monkeypatch: pytes
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         with pytest.raises(RenderFailed, match="another process"):
-            render_config(config, aliases={}, managed=(), profile="premium")
+            render_config(config, aliases={}, profile="premium")
     finally:
         os.close(handle)
 
-    assert render_config(config, aliases={}, managed=(), profile="premium") is True
+    assert render_config(config, aliases={}, profile="premium") is True
 
 
 def test_alias_map_and_rendering_agree(config: Path, shelf: Shelf) -> None:
@@ -269,7 +281,7 @@ def test_alias_map_and_rendering_agree(config: Path, shelf: Shelf) -> None:
     profiles = shelf.files.load(HOST)
     aliases = alias_map(profiles, "balanced")
 
-    render_config(config, aliases=aliases, managed=aliases, profile="balanced")
+    render_config(config, aliases=aliases, profile="balanced")
 
     names = yaml.safe_load(config.read_text())["router_settings"]["model_group_alias"]
     assert {name: names[name] for name in aliases} == aliases
