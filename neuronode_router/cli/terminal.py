@@ -89,7 +89,7 @@ def show(*parts: Part, err: bool = False) -> None:
     """Print tables and lines to standard output, or to standard error what is no data."""
     console = terminal(sys.stderr if err else sys.stdout)
     for part in parts:
-        console.print(Text(part) if isinstance(part, str) else part)
+        console.print(part)
 
 
 def terminal(stream: TextIO) -> Console:

@@ -12,12 +12,11 @@ from typing import Any
 
 import click
 from rich.table import Table
-from rich.text import Text
 
 from neuronode_router.cli.consent import How, PendingChange, carry_out
 from neuronode_router.cli.http import Connection
 from neuronode_router.cli.options import PATH, Number, change_options, json_option, online, settings_with
-from neuronode_router.cli.terminal import answer, clean, facts, moment, table
+from neuronode_router.cli.terminal import Part, answer, clean, facts, moment, table
 from neuronode_router.errors import SettingsError
 
 
@@ -79,7 +78,7 @@ def release(connection: Connection, **how: Any) -> None:
     sys.exit(carry_out(connection, PendingChange("POST", "/policy/release", {}), How(**how)))
 
 
-def _shown(found: Mapping[str, Any]) -> list[Table | Text | str]:
+def _shown(found: Mapping[str, Any]) -> list[Part]:
     hold = found["now"]["hold"]
     told: list[tuple[str, object]] = [
         ("active", found["active"]),
@@ -93,7 +92,7 @@ def _shown(found: Mapping[str, Any]) -> list[Table | Text | str]:
         told.append(("held", f"{hold['profile']} by {hold['by']} {until}"))
     if found["now"]["then"]:
         told.append(("then", found["now"]["then"]))
-    parts: list[Table | Text | str] = [facts(told)]
+    parts: list[Part] = [facts(told)]
     return [*parts, "", _rules(found["rules"])] if found["rules"] else parts
 
 

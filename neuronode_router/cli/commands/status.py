@@ -90,16 +90,20 @@ def _watch(connection: Connection, status: Status, *, as_json: bool) -> None:
 
     from neuronode_router.cli.commands.watch import following
 
-    live = Live(console=terminal(sys.stdout), auto_refresh=False) if _screen(as_json=as_json) else None
+    live = (
+        Live(console=terminal(sys.stdout), auto_refresh=False)
+        if sys.stdout.isatty() and not as_json
+        else None
+    )
     with following(connection, status["revision"], every=REFRESH_SECONDS) as events:
         if live is None:
             _print_changes(connection, status, events, as_json=as_json)
             return
         with live:
-            live.update(Group(*map(_renderable, _parts(status))), refresh=True)
+            live.update(Group(*_parts(status)), refresh=True)
             for _ in events:
                 status = _again(connection, status)
-                live.update(Group(*map(_renderable, _parts(status))), refresh=True)
+                live.update(Group(*_parts(status)), refresh=True)
 
 
 def _print_changes(connection: Connection, status: Status, events: Any, *, as_json: bool) -> None:
@@ -115,7 +119,8 @@ def _print_line(status: Status, *, as_json: bool) -> None:
     if as_json:
         print_json_line(status)
     else:
-        click.echo(f"{moment(status['committed_at'])}  {_headline(status)}")
+        profile = f"revision {status['revision']}  {clean(status['active_profile'])}"
+        click.echo(f"{moment(status['committed_at'])}  {profile}  {_convergence(status)}")
 
 
 def _again(connection: Connection, before: Status) -> Status:
@@ -140,14 +145,6 @@ def _essence(status: Status) -> tuple[object, ...]:
         status["problems"],
         status["warnings"],
     )
-
-
-def _screen(*, as_json: bool) -> bool:
-    return sys.stdout.isatty() and not as_json
-
-
-def _headline(status: Status) -> str:
-    return f"revision {status['revision']}  {clean(status['active_profile'])}  {_convergence(status)}"
 
 
 def _convergence(status: Status) -> str:
@@ -222,7 +219,3 @@ def _workers(status: Status) -> Table:
         for w in sorted(status["workers"], key=lambda w: (w["host"], w["pid"]))
     )
     return table(("host", ">pid", "version", ">revision", "state", "detail"), rows)
-
-
-def _renderable(part: Part) -> Table | Text:
-    return Text(part) if isinstance(part, str) else part

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import click
-from rich.text import Text
 
 from neuronode_router.cli.commands.usage import dollars, fallbacks_of, milliseconds, share
 from neuronode_router.cli.http import Connection, Refused, Unreachable
@@ -93,8 +92,7 @@ def _watch(look: Callable[[], Document]) -> None:
     # On a screen of its own, as `top` does: whoever leaves finds the terminal as it was.
     with _keys() as left, Live(console=terminal(sys.stdout), auto_refresh=False, screen=True) as live:
         while True:
-            parts = [Text(part) if isinstance(part, str) else part for part in _parts(shown, since)]
-            live.update(Group(*parts), refresh=True)
+            live.update(Group(*_parts(shown, since)), refresh=True)
             if left(REFRESH_SECONDS):
                 return
             try:

@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
-from rich.table import Table
 
 from neuronode_router.cli.http import Connection
 from neuronode_router.cli.moment import in_order, since_option, until_option
 from neuronode_router.cli.options import json_option, online
-from neuronode_router.cli.terminal import answer, clean, moment, table
+from neuronode_router.cli.terminal import Part, answer, clean, moment, table
 from neuronode_router.errors import SettingsError
 from neuronode_router.usage.finished import UsageKey
 
@@ -104,7 +103,7 @@ def _is_unheard_of(found: Mapping[str, Any]) -> bool:
     return found["team"] is not None and not (found["requests"] or found["unattributed"])
 
 
-def _whereabouts(found: Mapping[str, Any]) -> list[Table | str]:
+def _whereabouts(found: Mapping[str, Any]) -> list[Part]:
     if _is_unheard_of(found):
         period = f"{moment(found['from'])} to {moment(found['to'])}"
         return [
@@ -137,7 +136,7 @@ def _whereabouts(found: Mapping[str, Any]) -> list[Table | str]:
     return [*lines, "", table(("sent to", ">requests"), rows)]
 
 
-def _parts(report: Mapping[str, Any]) -> list[Table | str]:
+def _parts(report: Mapping[str, Any]) -> list[Part]:
     stepped = report["step"] is not None
     rows = [
         (

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
 
 from neuronode_router.cli.compose import OVERRIDES
 from neuronode_router.cli.consent import require_consent
@@ -28,7 +27,7 @@ from neuronode_router.cli.options import (
     settings_with,
     yes_option,
 )
-from neuronode_router.cli.terminal import clean, note, print_json, show, table
+from neuronode_router.cli.terminal import Part, clean, note, print_json, show, table
 from neuronode_router.domain.names import TASK_ALIASES
 from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.errors import ProfilesInvalid, SettingsError
@@ -90,7 +89,7 @@ def _require_valid(files: Sequence[NewFile], profiles: Path, groups: set[str]) -
 
 def _plan(
     groups: Sequence[Group], unused: Mapping[str, str], documents: Documents, files: Sequence[NewFile]
-) -> list[Table | str]:
+) -> list[Part]:
     rows = ((g.name, g.tier.value, g.tier_why, f"{g.price:g}", g.price_why, g.vendor) for g in groups)
     tasks = ((task, *(document["tasks"][task] for document in documents.values())) for task in TASK_ALIASES)
     states = ((file.path, "exists, is left as it is" if file.exists else "new") for file in files)

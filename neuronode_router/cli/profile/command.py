@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import click
-from rich.table import Table
 
 from neuronode_router.cli.commands.plan import plan
 from neuronode_router.cli.commands.proof import matrix, validate
@@ -28,7 +27,7 @@ from neuronode_router.cli.options import (
 from neuronode_router.cli.profile.edit import edit
 from neuronode_router.cli.profile.outlook import outlook
 from neuronode_router.cli.profile.text import in_order
-from neuronode_router.cli.terminal import answer, changes_table, clean, facts, table
+from neuronode_router.cli.terminal import Part, answer, changes_table, clean, facts, table
 from neuronode_router.errors import UnknownProfile
 
 
@@ -77,7 +76,7 @@ def show_profile(connection: Connection, name: str, *, as_json: bool) -> None:
     answer(profile, lambda: _parts(profile), as_json=as_json)
 
 
-def _parts(profile: Mapping[str, Any]) -> list[Table | str]:
+def _parts(profile: Mapping[str, Any]) -> list[Part]:
     told = [(key, value) for key, value in profile.items() if not isinstance(value, dict | list)]
     tiers = ((tier, ", ".join(groups)) for tier, groups in profile["tiers"].items())
     return [
