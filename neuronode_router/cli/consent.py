@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from neuronode_router.cli.commands.usage import dollars
-from neuronode_router.cli.http import Connection, HttpAnswer
+from neuronode_router.cli.http import Connection, HttpAnswer, stated
 from neuronode_router.cli.options import WARM_SECONDS
 from neuronode_router.cli.terminal import Part, answer, changes_table, clean, note, show, table, warning
 from neuronode_router.errors import SettingsError
@@ -89,8 +89,8 @@ def warmed(given: dict[str, Any]) -> Warmed:
     warm, seconds, pull = given.pop("warm"), given.pop("warm_timeout"), given.pop("pull")
     if warm == "wait" and seconds is None:
         seconds = WARM_SECONDS
-    said = {"warm": warm, "warm_timeout_s": seconds, "pull": pull or None}
-    return {name: value for name, value in said.items() if value is not None}, seconds or WARM_SECONDS
+    said = stated({"warm": warm, "warm_timeout_s": seconds, "pull": pull or None})
+    return said, seconds or WARM_SECONDS
 
 
 def carry_out(

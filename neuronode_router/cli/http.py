@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -32,7 +33,6 @@ TIMEOUT = httpx.Timeout(60, connect=5)
 HURRIED = httpx.Timeout(1)
 SILENCE_SECONDS = 45
 """The event stream sends something every 15 seconds; after three times that the connection counts as lost."""
-WRITE_ATTEMPTS = 2
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 PROBLEM_TYPE = "application/problem+json"
 
@@ -101,11 +101,11 @@ class Connection:
 
     def get(self, path: str, **params: object) -> HttpAnswer:
         """Return what a route shows; parameters that are None are left out."""
-        return self._answer(self._send("GET", path, params=_given(params)))
+        return self._answer(self._send("GET", path, params=stated(params)))
 
     def text(self, path: str, **params: object) -> str:
         """Return what a route shows as a text of its own kind."""
-        response = self._send("GET", path, params=_given(params))
+        response = self._send("GET", path, params=stated(params))
         self._refuse(response)
         return response.text
 
@@ -123,17 +123,16 @@ class Connection:
 
         `patience` is how many seconds the answer may take beyond what any may.
         """
-        options = {"params": _given(params or {}), "json": body}
+        options = {"params": stated(params or {}), "json": body}
         if patience:
             options["timeout"] = httpx.Timeout(60 + patience, connect=5)
         headers = {"Idempotency-Key": secrets.token_hex(16)} | ({"If-Match": if_match} if if_match else {})
-        for attempt in range(1, WRITE_ATTEMPTS + 1):
-            try:
-                return self._answer(self._send(method, path, headers=headers, **options))
-            except Unreachable:
-                if attempt == WRITE_ATTEMPTS:
-                    raise
-        raise AssertionError
+        send = partial(self._send, method, path, headers=headers, **options)
+        try:
+            response = send()
+        except Unreachable:
+            response = send()
+        return self._answer(response)
 
     def status_without_key(self, path: str) -> int:
         """Return the status that a caller without a key gets for a path of the proxy's own."""
@@ -166,7 +165,7 @@ class Connection:
         wanted = {"Accept": "text/event-stream", **(headers or {})}
         try:
             with self._client.stream(
-                method, PREFIX + path, params=_given(params or {}), headers=wanted, timeout=timeout
+                method, PREFIX + path, params=stated(params or {}), headers=wanted, timeout=timeout
             ) as response:
                 if response.is_error:
                     response.read()
@@ -365,5 +364,6 @@ def _json(response: httpx.Response) -> Any:
         return None
 
 
-def _given(params: Mapping[str, object]) -> dict[str, Any]:
+def stated(params: Mapping[str, object]) -> dict[str, Any]:
+    """Return what is said: what is None is not."""
     return {name: value for name, value in params.items() if value is not None}

@@ -29,7 +29,6 @@ class Number(click.FloatRange):
 
 
 DEFAULT_URL = "http://127.0.0.1:4000"
-MAX_REASON_CHARS = 500
 
 PATH = click.Path(path_type=Path)
 config_option = click.option("--config", type=PATH, help="The LiteLLM configuration.")

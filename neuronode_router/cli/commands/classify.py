@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from neuronode_router.cli.http import connect
+from neuronode_router.cli.http import connect, stated
 from neuronode_router.cli.names import profile_names, task_names
 from neuronode_router.cli.options import json_option, state_dir_option
 from neuronode_router.cli.terminal import clean, facts, print_json, show, table
@@ -49,8 +49,7 @@ def command(
     """Show what TEXT is taken for; "-" reads it from standard input. Nothing is sent to a language model."""
     prompt = sys.stdin.read() if text == STANDARD_INPUT else text
     if url:
-        options = {"profile": profile, "task": task}
-        body = {"text": prompt} | {name: value for name, value in options.items() if value is not None}
+        body = stated({"text": prompt, "profile": profile, "task": task})
         with connect(url, state_dir) as connection:
             answer = connection.send("POST", "/router/classify", body).document
     elif profile is not None or task is not None:

@@ -9,15 +9,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
-from rich.table import Table
 
 from neuronode_router.cli.commands.usage import dollars, milliseconds
 from neuronode_router.cli.consent import model_lines
-from neuronode_router.cli.http import Connection
+from neuronode_router.cli.http import Connection, stated
 from neuronode_router.cli.moment import since_option, until_option
 from neuronode_router.cli.names import profile_names
 from neuronode_router.cli.options import json_option, online
-from neuronode_router.cli.terminal import answer, clean, facts, moment, table
+from neuronode_router.cli.terminal import Part, answer, clean, facts, moment, table
 
 Document = Mapping[str, Any]
 
@@ -34,13 +33,12 @@ def plan(connection: Connection, name: str, *, as_json: bool, **period: float | 
     The requests of the last 7 days, or of the period that is named, are replayed through it. Nothing is changed and no
     language model is asked.
     """
-    asked = {"profile": name, "from": period["since"], "to": period["until"]}
-    body = {key: value for key, value in asked.items() if value is not None}
-    forecast = connection.send("POST", "/plan", body).document
+    asked = stated({"profile": name, "from": period["since"], "to": period["until"]})
+    forecast = connection.send("POST", "/plan", asked).document
     answer(forecast, lambda: _parts(forecast), as_json=as_json)
 
 
-def _parts(forecast: Document) -> list[Table | str]:
+def _parts(forecast: Document) -> list[Part]:
     length = f"{forecast['days']:.1f} days" if forecast["days"] >= 1 else f"{forecast['days'] * 24:.1f} hours"
     span = f"{moment(forecast['from'])} to {moment(forecast['to'])}, {length}"
     return [
@@ -53,7 +51,7 @@ def _parts(forecast: Document) -> list[Table | str]:
                 ),
                 (
                     "cost per day",
-                    f"{_per_day(forecast['cost_before'])} -> {_per_day(forecast['cost_after'])}",
+                    f"{per_day(forecast['cost_before'])} -> {per_day(forecast['cost_after'])}",
                 ),
                 ("in all", f"{_amount(forecast['cost_before'])} -> {_range(forecast['cost_after'])}"),
             ]
@@ -108,7 +106,8 @@ def _range(amount: Document) -> str:
     return f"{_amount(amount)} ({dollars(amount['low'])} to {dollars(amount['high'])})"
 
 
-def _per_day(amount: Document) -> str:
+def per_day(amount: Document) -> str:
+    """Return what an amount is in a day."""
     return dollars(amount["usd_per_day"]) if amount["priced"] else _amount(amount)
 
 

@@ -61,7 +61,8 @@ def validate(connection: Connection, file: Path | None, *, live: bool, as_json: 
     if live and file is not None:
         raise click.UsageError("Only profiles that are in force can be asked: leave out --live or FILE.")
     if live:
-        _prove(connection, _params(**given), as_json=as_json)
+        given |= {"wake": given["wake"] or None, "max_cost_usd": given.pop("max_cost")}
+        _prove(connection, {"live": True, **given}, as_json=as_json)
     else:
         _check(connection, file, as_json=as_json)
 
@@ -89,24 +90,6 @@ def _prove(connection: Connection, params: Mapping[str, object], *, as_json: boo
     problems = [problem_of(place) for place in verdict["problems"]]
     answer(verdict, lambda: [*_problems(problems), *_shown(verdict["live"])], as_json=as_json)
     sys.exit(0 if verdict["valid"] else 1)
-
-
-def _params(
-    *,
-    profile: Sequence[str],
-    task: Sequence[str],
-    wake: bool,
-    max_cost: float | None,
-    max_seconds: float | None,
-) -> dict[str, object]:
-    return {
-        "live": "true",
-        "wake": "true" if wake else None,
-        "profile": profile,
-        "task": task,
-        "max_cost_usd": max_cost,
-        "max_seconds": max_seconds,
-    }
 
 
 def _told(connection: Connection, params: Mapping[str, object]) -> dict[str, Any]:

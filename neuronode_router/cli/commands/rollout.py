@@ -14,7 +14,7 @@ import click
 from rich.table import Table
 
 from neuronode_router.cli.consent import How, PendingChange, carry_out, warmed
-from neuronode_router.cli.http import Connection, segment
+from neuronode_router.cli.http import Connection, segment, stated
 from neuronode_router.cli.names import profile_names
 from neuronode_router.cli.options import (
     Number,
@@ -35,7 +35,7 @@ _NUMBER = Number()
 WORDS = {"good": "ok", "unsure": "not sure", "no_data": "no data", "breached": "BREACHED"}
 """How a verdict is shown."""
 
-PLANNED = ("profile", "edit", "steps", "hold", "guards", "least", "on_breach", "on_done")
+PLANNED = ("profile", "edit", "steps", "hold", "guards", "least", "on_breach", "on_done", "force")
 """What a rollout is told; what is left out has the proxy's defaults."""
 
 TIER_PLACE = "tiers."
@@ -114,18 +114,16 @@ def _edit(
 @force_option
 @change_options
 @online
-def start(connection: Connection, *, force: bool, **given: Any) -> None:
+def start(connection: Connection, **given: Any) -> None:
     """Let PROFILE, or the active one with what --set says, answer a growing share of the conversations.
 
     It goes back by itself when it is worse than the active one, and on when it is not.
     """
     if (given["profile"] is None) is (given["edit"] is None):
         raise click.UsageError("Name a profile, or what to change of the active one with --set.")
-    planned = {name: given.pop(name) for name in PLANNED}
+    planned = stated({name: given.pop(name) for name in PLANNED})
     warm, patience = warmed(given)
-    body = {name: value for name, value in planned.items() if value is not None} | warm
-    body |= {"force": force}
-    change = PendingChange("POST", "/rollouts", body, patience=patience)
+    change = PendingChange("POST", "/rollouts", {**planned, **warm}, patience=patience)
     sys.exit(carry_out(connection, change, How(**given)))
 
 

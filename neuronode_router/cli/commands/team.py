@@ -43,7 +43,8 @@ def list_bindings(connection: Connection, *, as_json: bool) -> None:
     """Show who is bound to which profile."""
     listed = connection.get("/bindings").document
     columns = ("bound", "profile", ">beyond", "then", ">monthly budget")
-    answer(listed, lambda: [table(columns, map(_row, listed["bindings"])), _others(listed)], as_json=as_json)
+    others = f"Everybody else follows {listed['active_profile']}."
+    answer(listed, lambda: [table(columns, map(_row, listed["bindings"])), others], as_json=as_json)
 
 
 @command.command("bind")
@@ -98,7 +99,3 @@ def _row(binding: Mapping[str, Any]) -> tuple[object, ...]:
     share = f"{beyond['share']:.0%}" if beyond else None
     monthly = dollars(beyond.get("monthly_usd"))
     return binding["subject"], binding["profile"] or "the active one", share, beyond.get("profile"), monthly
-
-
-def _others(listed: Mapping[str, Any]) -> str:
-    return f"Everybody else follows {listed['active_profile']}."

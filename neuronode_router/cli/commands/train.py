@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -92,7 +92,8 @@ def _learn(store: ArtefactStore, source: str, state_dir: Path, *, dry_run: bool,
             "feedback_by": dict(givers),
             "dry_run": dry_run,
         }
-        print_json(_document(verdict) | told | {"installed": _digest(installed)})
+        outcome = {"accepted": verdict.accepted, "why": verdict.why, **asdict(verdict)}
+        print_json(outcome | told | {"installed": _digest(installed)})
     else:
         _show(verdict, counts, givers=givers, installed=installed)
     sys.exit(0 if verdict.accepted else 1)
@@ -121,17 +122,6 @@ def _lessons(source: str, state_dir: Path, in_use: Weights) -> tuple[list[Lesson
     if not counts.kept:
         note("The history is empty: a proxy with NEURONODE_HISTORY=on keeps one in its state directory.")
     return from_history(history), counts
-
-
-def _document(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "accepted": verdict.accepted,
-        "why": verdict.why,
-        "tasks": asdict(verdict.tasks),
-        "difficulty": asdict(verdict.difficulty),
-        "general_before": verdict.general_before,
-        "general_after": verdict.general_after,
-    }
 
 
 def _show(

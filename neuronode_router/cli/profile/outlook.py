@@ -6,13 +6,11 @@ It must not know how either is found out, and never keeps a switch from being as
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from rich.text import Text
 
-from neuronode_router.cli.commands.plan import cache_loss
-from neuronode_router.cli.commands.usage import dollars
+from neuronode_router.cli.commands.plan import cache_loss, per_day
 from neuronode_router.cli.http import Connection
 from neuronode_router.cli.terminal import Part, clean, problem
 from neuronode_router.errors import NeuronodeError
@@ -32,15 +30,11 @@ def _cost(connection: Connection, profile: str) -> Iterator[str]:
     if not forecast["requests"]:
         yield "Cost:  unknown, no requests are recorded yet"
         return
-    before, after = _per_day(forecast["cost_before"]), _per_day(forecast["cost_after"])
+    before, after = per_day(forecast["cost_before"]), per_day(forecast["cost_after"])
     yield f"Cost:  {before} -> {after} a day, from {forecast['followed']} recorded requests that would move"
     yield from cache_loss(forecast)
     for finding in forecast["findings"]:
         yield clean(f"       would not fit: {finding['task']} on {finding['group']}: {finding['detail']}")
-
-
-def _per_day(amount: Mapping[str, Any]) -> str:
-    return dollars(amount["usd_per_day"]) if amount["priced"] else "unpriced" if amount["unpriced"] else "-"
 
 
 def _proof(connection: Connection, profile: str) -> Text | str:

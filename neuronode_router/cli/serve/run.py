@@ -190,17 +190,13 @@ async def serve(settings: Settings, listen: Listen) -> int:
             ready_made = await stack.enter_async_context(prepared(settings, process_environment(), listen))
         for line in ready_made.warnings:
             progress.note(line)
-        return await _run(Service(ready_made, listen, progress), settings)
-
-
-async def _run(service: Service, settings: Settings) -> int:
-    try:
-        return await service.run(settings)
-    except (httpx.HTTPError, TimeoutError) as error:
-        raise HostError(
-            f"The proxy did not answer ({described(error)}).",
-            fix="Look into LiteLLM's lines above; a busy machine may need a second try.",
-        ) from error
+        try:
+            return await Service(ready_made, listen, progress).run(settings)
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise HostError(
+                f"The proxy did not answer ({described(error)}).",
+                fix="Look into LiteLLM's lines above; a busy machine may need a second try.",
+            ) from error
 
 
 def litellm_command(effective: Path, listen: Listen) -> list[str]:
