@@ -92,6 +92,8 @@ class NeuronodeError(Exception):
 
     code = "internal"
     fix = "Look into the proxy's log; report it with the log line."
+    problems: tuple[Problem, ...] = ()
+    """Each thing that is wrong, where one error stands for several."""
 
     def __init__(self, message: str, *, fix: str | None = None) -> None:
         super().__init__(message)

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from neuronode_router.errors import NeuronodeError, Problem
+from neuronode_router.errors import NeuronodeError
 
 UNLIMITED = 10_000
 """Columns of an output that is no terminal: a program that reads it must not meet wrapped lines."""
@@ -113,8 +113,7 @@ def changes_table(changes: Iterable[dict[str, Any]]) -> Table:
 
 def error_lines(error: NeuronodeError) -> list[str]:
     """Return what to print of an error: what happened, each of its problems where it has some, and what to do."""
-    problems: Sequence[Problem] = getattr(error, "problems", ())
-    if not problems:
+    if not error.problems:
         return [clean(f"{error.message} {error.fix}")]
     # The message repeats the problems in one sentence; what helps against all of them is said nowhere else.
-    return [*map(clean, problems), clean(error.fix)]
+    return [*map(clean, error.problems), clean(error.fix)]
