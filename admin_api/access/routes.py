@@ -25,7 +25,6 @@ from admin_api.http.problems import InvalidRequestError
 from admin_api.http.writes import AnybodysWrite, QueryOptions, ReceiptDocument, present
 from neuronode_router.access import key_id, may_read_all, require_may_bind, require_writer
 from neuronode_router.domain.bindings import SUBJECT_PATTERN, Beyond, Binding
-from neuronode_router.errors import Problem
 
 Kind = Annotated[Literal["team", "key"], Path(description="What is bound.")]
 Subject = Annotated[
@@ -69,19 +68,15 @@ async def put_binding(
     beyond = Beyond(**body.beyond.model_dump()) if body.beyond else None
     if body.profile is None and beyond is None:
         fix = "Name a profile, or send DELETE to end the binding."
-        raise InvalidRequestError(
-            [Problem("empty_binding", "The binding leads nowhere.", fix, path="body.profile")]
-        )
+        raise InvalidRequestError.at("body.profile", "empty_binding", "The binding leads nowhere.", fix)
     if beyond is not None and beyond.monthly_usd is not None and kind == "key":
         fix = "Leave it out: for a key only the budget that LiteLLM keeps counts."
         path = "body.beyond.monthly_usd"
-        raise InvalidRequestError([Problem("key_budget", "Our sums are kept by team.", fix, path=path)])
+        raise InvalidRequestError.at(path, "key_budget", "Our sums are kept by team.", fix)
     if beyond is not None and beyond.profile == body.profile:
         fix = "Name another profile, or leave the rule out."
-        path = "body.beyond.profile"
-        raise InvalidRequestError(
-            [Problem("idle_rule", "The rule leads to the profile that answers anyway.", fix, path=path)]
-        )
+        message = "The rule leads to the profile that answers anyway."
+        raise InvalidRequestError.at("body.beyond.profile", "idle_rule", message, fix)
     if body.force:
         require_writer(write.call.principal)
     name, binding = _subject(kind, subject), Binding(body.profile, beyond)
@@ -112,9 +107,7 @@ def _subject(kind: str, name: str) -> str:
     subject = f"{kind}:{key_id(name) if kind == 'key' else name}"
     if not SUBJECT_PATTERN.fullmatch(subject):
         fix = "Use 1 to 128 printable ASCII characters without spaces."
-        raise InvalidRequestError(
-            [Problem("bad_subject", "No such name can be bound.", fix, path="path.subject")]
-        )
+        raise InvalidRequestError.at("path.subject", "bad_subject", "No such name can be bound.", fix)
     return subject
 
 

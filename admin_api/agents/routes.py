@@ -83,7 +83,7 @@ def asking(client: httpx.AsyncClient) -> AdminCall:
     async def call(
         method: str, path: str, *, params: Mapping[str, object] | None = None, body: object = None
     ) -> Mapping[str, Any]:
-        options: dict[str, Any] = {"params": params} if body is None else {"params": params, "json": body}
+        options: dict[str, Any] = {"params": params, "json": body}
         answer = await client.request(method, path, **options)
         document = answer.json() if "json" in answer.headers.get("content-type", "") else None
         if not answer.is_success or not isinstance(document, dict):

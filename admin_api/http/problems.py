@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -15,16 +15,7 @@ from pydantic import ConfigDict
 from starlette.exceptions import HTTPException
 
 from admin_api.http.schemas import Document
-from neuronode_router.errors import (
-    CompletionFailed,
-    NeuronodeError,
-    PolicyInvalid,
-    Problem,
-    ProfilesInvalid,
-    RevisionConflict,
-    UnprovenProfile,
-    WarmFailed,
-)
+from neuronode_router.errors import CompletionFailed, NeuronodeError, Problem, RevisionConflict
 from neuronode_router.wrong_value import FIXES, fix_of, place_of, said_of
 
 MEDIA_TYPE = "application/problem+json"
@@ -53,6 +44,11 @@ class InvalidRequestError(RequestError):
             fix="Compare the request with docs/admin-api.md or the proxy's OpenAPI page.",
         )
         self.problems = tuple(problems)
+
+    @classmethod
+    def at(cls, path: str, code: str, message: str, fix: str) -> Self:
+        """Return the error of one place."""
+        return cls([Problem(code, message, fix, path=path)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +171,7 @@ def problem_document(error: NeuronodeError) -> ProblemDocument:
         detail=error.message,
         code=error.code,
         fix=error.fix,
-        problems=list(error.problems)
-        if isinstance(
-            error, ProfilesInvalid | PolicyInvalid | UnprovenProfile | WarmFailed | InvalidRequestError
-        )
-        else [],
+        problems=list(error.problems),
     )
 
 
@@ -213,10 +205,8 @@ def from_http(error: HTTPException) -> NeuronodeError:
     """Return FastAPI's own refusal as ours: it raises 400 for a body that is no JSON."""
     if error.status_code != 400:
         return INTERNAL
-    place = Problem(
-        code="json_invalid", message="This is not JSON in UTF-8.", fix=FIXES["json_invalid"], path="body"
-    )
-    return InvalidRequestError([place])
+    code = "json_invalid"
+    return InvalidRequestError.at("body", code, "This is not JSON in UTF-8.", FIXES[code])
 
 
 def _headers(error: NeuronodeError) -> dict[str, str]:

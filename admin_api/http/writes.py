@@ -22,7 +22,7 @@ from neuronode_router.control.change import Options
 from neuronode_router.control.idempotency import Idempotency
 from neuronode_router.domain.audit import Actor
 from neuronode_router.domain.receipts import Receipt
-from neuronode_router.errors import NeuronodeError, Problem
+from neuronode_router.errors import NeuronodeError
 
 REPLAYED_HEADER = "Idempotency-Replayed"
 
@@ -50,13 +50,9 @@ def expected_revision(if_match: str | None) -> int | None:
         return None
     match = ETAG.fullmatch(if_match.strip())
     if match is None:
-        place = Problem(
-            code="etag_invalid",
-            message="This is not one ETag of this API.",
-            fix='Copy the ETag of GET /admin/profiles/status, quotes included: "7".',
-            path="header.if-match",
-        )
-        raise InvalidRequestError([place])
+        fix = 'Copy the ETag of GET /admin/profiles/status, quotes included: "7".'
+        message = "This is not one ETag of this API."
+        raise InvalidRequestError.at("header.if-match", "etag_invalid", message, fix)
     return int(match.group(1))
 
 

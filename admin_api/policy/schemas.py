@@ -96,14 +96,12 @@ class PolicyPreviewDocument(Document):
 
 def shown(view: PolicyView) -> PolicyDocument:
     """Return the policy as it is answered."""
-    return PolicyDocument(
+    return PolicyDocument.of(
+        view,
         digest=view.policy.digest,
         document=json.loads(view.policy.source),
         precedence=PRECEDENCE,
-        file=view.file,
-        active=view.active,
         now=PolicyVerdictDocument.of(view.verdict),
-        rules=view.rules,
     )
 
 

@@ -63,7 +63,9 @@ async def validate(
 ) -> ValidationDocument | Response:
     """Check the profile files, or a submitted profile; with `live`, ask every group for real. Changes no profile."""
     if body is not None and query.live:
-        raise InvalidRequestError([_nothing_to_ask()])
+        message = "Only profiles that are committed can be probed."
+        fix = "Put the profile in force as a file first, or leave `live` out."
+        raise InvalidRequestError.at("query.live", "live_with_body", message, fix)
     if not query.live:
         problems = await (call.host.manager.validate() if body is None else _check(call, body))
         return ValidationDocument(valid=not problems, problems=problems)
@@ -192,13 +194,6 @@ def _cells(cells: Sequence[Cell], profiles: Sequence[Profile], host: AdminHost) 
         )
         for cell in cells
     ]
-
-
-def _nothing_to_ask() -> Problem:
-    fix = "Put the profile in force as a file first, or leave `live` out."
-    return Problem(
-        "live_with_body", "Only profiles that are committed can be probed.", fix, path="query.live"
-    )
 
 
 ENDPOINTS = (

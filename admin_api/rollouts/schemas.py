@@ -5,9 +5,9 @@ It must not know how arms are compared.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, Any, Self
+from typing import Annotated, Self, TypeVar
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -209,31 +209,31 @@ class RolloutHistoryDocument(Document):
     events: Sequence[RolloutEvent]
 
 
+Shown = TypeVar("Shown", bound=RolloutDocument)
+
+
 def shown(rollout: Rollout) -> RolloutDocument:
     """Return a rollout as it is answered."""
-    return RolloutDocument(**_fields(rollout))
+    return _shown(RolloutDocument, rollout)
 
 
 def shown_live(view: RolloutView) -> LiveRolloutDocument:
     """Return a rollout and what its guards say."""
-    return LiveRolloutDocument(
-        **_fields(view.rollout), findings=view.findings, next=view.next.act, why=view.next.why
-    )
+    return _shown(LiveRolloutDocument, view.rollout, view, next=view.next.act, why=view.next.why)
 
 
-def _fields(rollout: Rollout) -> Mapping[str, Any]:
+def _shown(kind: type[Shown], rollout: Rollout, *sources: object, **known: object) -> Shown:
     plan = rollout.plan
-    names = ("id", "control", "phase", "step", "held", "started_at", "since", "ended_at")
-    planned = ("profile", "on_breach", "on_done", "least")
-    return {
-        **{name: getattr(rollout, name) for name in names},
-        **{name: getattr(plan, name) for name in planned},
-        "share": rollout.share / PERCENT,
-        "steps": [share / PERCENT for share in plan.steps],
-        "hold": plan.hold_seconds,
-        "guards": list(plan.guards),
-        "edit": plan.edit and EditDocument(**plan.edit.to_document()),
-    }
+    return kind.of(
+        *sources,
+        rollout,
+        plan,
+        share=rollout.share / PERCENT,
+        steps=[share / PERCENT for share in plan.steps],
+        hold=plan.hold_seconds,
+        edit=plan.edit and EditDocument(**plan.edit.to_document()),
+        **known,
+    )
 
 
 def _thousandths(percent: float) -> int:

@@ -5,8 +5,8 @@ It must not know how answers are compared.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, Field
 
@@ -136,34 +136,26 @@ class ShadowListDocument(Document):
     """Newest first."""
 
 
+Shown = TypeVar("Shown", bound=ShadowDocument)
+
+
 def shown(standing: ShadowStanding) -> ShadowDocument:
     """Return a comparison as it is answered."""
-    return ShadowDocument(**_fields(standing))
+    return _shown(ShadowDocument, standing)
 
 
 def shown_report(report: ShadowReport) -> ShadowReportDocument:
     """Return a comparison and what was found out."""
-    return ShadowReportDocument(**_fields(report.standing), **_found(report))
+    return _shown(ShadowReportDocument, report.standing, report)
 
 
 def shown_samples(report: ShadowReport, *, samples: bool) -> SampledShadowDocument:
     """Return the same, with the requests that were kept if `samples` may be seen."""
     kept = [ShadowSampleDocument(**one) for one in report.samples] if samples else []
-    return SampledShadowDocument(**_fields(report.standing), **_found(report), samples=kept)
+    return _shown(SampledShadowDocument, report.standing, report, samples=kept)
 
 
-def _found(report: ShadowReport) -> Mapping[str, Any]:
-    return {"headline": report.headline, "against": list(report.against), "findings": report.findings}
-
-
-def _fields(standing: ShadowStanding) -> Mapping[str, Any]:
+def _shown(kind: type[Shown], standing: ShadowStanding, *sources: object, **known: object) -> Shown:
     shadow = standing.shadow
-    planned = ("id", "profile", "judge", "sample_text", "budget_usd", "until")
-    stands = ("spent_usd", "started_at", "ended_at", "why", "actor")
-    return {
-        **{name: getattr(shadow, name) for name in planned},
-        **{name: getattr(standing, name) for name in stands},
-        "share": shadow.share / PERCENT,
-        "tasks": list(shadow.tasks),
-        "max_concurrency": shadow.concurrency,
-    }
+    share, concurrency = shadow.share / PERCENT, shadow.concurrency
+    return kind.of(*sources, standing, shadow, share=share, max_concurrency=concurrency, **known)

@@ -51,7 +51,6 @@ from neuronode_router.tasks.template import FreeText, GivenLabels, JsonShape, La
 
 OUTPUTS = {Labels: "labels", GivenLabels: "labels_from", JsonShape: "json_schema", FreeText: "text"}
 
-
 FORMS: Mapping[type, tuple[AnswerOutcome, AnswerOutcome]] = {
     Labels: (AnswerOutcome.LABEL, AnswerOutcome.NO_LABEL),
     GivenLabels: (AnswerOutcome.LABEL, AnswerOutcome.NO_LABEL),

@@ -43,7 +43,7 @@ from admin_api.usage.series import (
 )
 from neuronode_router.domain.audit import Actor
 from neuronode_router.domain.receipts import WarmReport
-from neuronode_router.errors import NotAllowed, Problem, UnknownCall, UnknownProfile
+from neuronode_router.errors import NotAllowed, UnknownCall, UnknownProfile
 from neuronode_router.routing.residency import is_within, required
 from neuronode_router.usage.explain import Explanation
 from neuronode_router.usage.forecast import Amount, Forecast
@@ -66,9 +66,7 @@ LACKING = "Usage is not counted here yet."
 async def read_usage(call: LimitedCaller, query: Annotated[UsageQuery, Query()]) -> Response:
     """What was used and what it cost, by any grouping, beside the period before. Members see their own team's."""
     service = started(call.host.usage, LACKING)
-    since, until = query.ends(service.clock(), default=LAST_DAY)
-    if query.step and (until - since) / query.step > MAX_STEPS:
-        raise InvalidRequestError([_too_many_steps()])
+    since, until = _ends(query, service.clock())
     by = tuple(query.by.split(","))
     document = _usage(await service.report(since, until, by=by, step=query.step, team=call.own_team()))
     if query.format == "csv":
@@ -100,9 +98,7 @@ async def read_residency(call: LimitedCaller, query: Annotated[ResidencyQuery, Q
 async def read_series(call: LimitedCaller, query: Annotated[SeriesQuery, Query()]) -> SeriesDocument:
     """Recorded usage of all workers step by step, for curves. Members see their own team's."""
     service = started(call.host.usage, LACKING)
-    since, until = query.ends(service.clock(), default=LAST_DAY)
-    if query.step and (until - since) / query.step > MAX_STEPS:
-        raise InvalidRequestError([_too_many_steps()])
+    since, until = _ends(query, service.clock())
     found = await service.series(since, until, step=query.step, only=query.only(), team=call.own_team())
     return series_document(found, _figures(found.total))
 
@@ -137,9 +133,13 @@ async def explain_request(call: LimitedCaller, state: Committed, call_id: CallId
     return _explanation(explanation)
 
 
-def _too_many_steps() -> Problem:
-    fix = "Use a longer step or a shorter period."
-    return Problem("too_many_steps", f"More than {MAX_STEPS} steps.", fix, path="query.step")
+def _ends(query: UsageQuery | SeriesQuery, now: float) -> tuple[float, float]:
+    """Return from and to. Raises `InvalidRequestError` where there are too many steps between them."""
+    since, until = query.ends(now, default=LAST_DAY)
+    if query.step and (until - since) / query.step > MAX_STEPS:
+        fix = "Use a longer step or a shorter period."
+        raise InvalidRequestError.at("query.step", "too_many_steps", f"More than {MAX_STEPS} steps.", fix)
+    return since, until
 
 
 def _usage(report: Report) -> UsageDocument:
@@ -206,8 +206,6 @@ def _explanation(found: Explanation) -> ExplanationDocument:
         request,
         key,
         ended_at=request.at,
-        chosen_group=key.chosen_group,
-        served_group=key.served_group,
         cost_usd=request.cost,
         alternatives=[AlternativeDocument.of(one, cost_usd=one.cost) for one in found.alternatives],
         # In the books an empty text, or revision 0, stands for none.

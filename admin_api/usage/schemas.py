@@ -5,6 +5,7 @@ It must not know how they are computed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
@@ -13,7 +14,6 @@ from admin_api.http.problems import InvalidRequestError
 from admin_api.http.schemas import Asked, Document, Name
 from neuronode_router.domain.names import NAME_PATTERN
 from neuronode_router.domain.receipts import WarmReport
-from neuronode_router.errors import Problem
 from neuronode_router.usage.periods import DAY, HOUR, MINUTE
 from neuronode_router.usage.prices import Basis
 from neuronode_router.usage.report import GROUPINGS
@@ -41,10 +41,15 @@ def _groupings(text: str) -> str:
     return text
 
 
-def _step(seconds: int) -> int:
-    if seconds not in STEPS:
-        raise WrongValue("this is no step", f"Write one of {', '.join(map(str, STEPS))}: seconds.")
-    return seconds
+def step_of(steps: Sequence[int]) -> AfterValidator:
+    """Return what refuses seconds that are none of `steps`."""
+
+    def known(seconds: int) -> int:
+        if seconds not in steps:
+            raise WrongValue("this is no step", f"Write one of {', '.join(map(str, steps))}: seconds.")
+        return seconds
+
+    return AfterValidator(known)
 
 
 class AskedPeriod(Asked):
@@ -81,8 +86,8 @@ class AskedPeriod(Asked):
         since = until - default if self.since is None else self.since
         if since >= until:
             fix = "Write an earlier time, or name the end with `to`."
-            problem = Problem("value_error", "It lies in the future.", fix, path=f"{self.place}.from")
-            raise InvalidRequestError([problem])
+            path = f"{self.place}.from"
+            raise InvalidRequestError.at(path, "value_error", "It lies in the future.", fix)
         return since, until
 
 
@@ -97,7 +102,7 @@ class UsageQuery(AskedPeriod):
         ),
         AfterValidator(_groupings),
     ] = "profile"
-    step: Annotated[int, AfterValidator(_step)] | None = None
+    step: Annotated[int, step_of(STEPS)] | None = None
     """Seconds of one step of a series: 60, 3600 or 86400. Default: the whole period."""
     format: Literal["json", "csv"] = "json"
     """`csv` is the same, for a spreadsheet."""

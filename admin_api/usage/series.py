@@ -10,27 +10,20 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from admin_api.http.schemas import Asked, Document, storable
-from admin_api.usage.schemas import AskedPeriod, FiguresDocument, Milliseconds
+from admin_api.usage.schemas import AskedPeriod, FiguresDocument, Milliseconds, step_of
 from neuronode_router.usage.finished import FinishedRequest
 from neuronode_router.usage.report import Figures
 from neuronode_router.usage.series import FILTERS, STEPS, Series
-from neuronode_router.wrong_value import WrongValue
 
 MAX_REQUESTS = 200
 
 Wanted = Annotated[str, Field(max_length=128), AfterValidator(storable)]
 
 
-def _curve_step(seconds: int) -> int:
-    if seconds not in STEPS:
-        raise WrongValue("this is no step", f"Write one of {', '.join(map(str, STEPS))}: seconds.")
-    return seconds
-
-
 class SeriesQuery(AskedPeriod):
     """What the curves are about. Each name narrows them; an empty text means requests without such a name."""
 
-    step: Annotated[int, AfterValidator(_curve_step)] | None = None
+    step: Annotated[int, step_of(STEPS)] | None = None
     """Seconds: 60, 300, 900, 3600, 21600 or 86400. Default, and at least: what suits the length and is told apart."""
     profile: Wanted | None = None
     task: Wanted | None = None
