@@ -1,1 +1,1 @@
-"""Whether the profiles are valid, and whether their groups answer."""
+"""Rollouts: a growing share of the conversations tries something, watched."""

@@ -76,11 +76,6 @@ class PendingChange:
         )
 
 
-def forced(*, force: bool) -> dict[str, object]:
-    """Return what a body says so: nothing where nothing is forced, which an older proxy understands too."""
-    return {"force": True} if force else {}
-
-
 def warmed(given: dict[str, Any]) -> Warmed:
     """Take what `options.warm_options` gave; return what a body says of it, and how long the proxy may take for it.
 

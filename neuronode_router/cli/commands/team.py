@@ -13,8 +13,8 @@ import click
 
 from neuronode_router.access import key_id
 from neuronode_router.cli.commands.usage import dollars
-from neuronode_router.cli.consent import How, PendingChange, carry_out, forced, warmed
-from neuronode_router.cli.http import Connection, segment
+from neuronode_router.cli.consent import How, PendingChange, carry_out, warmed
+from neuronode_router.cli.http import Connection, segment, stated
 from neuronode_router.cli.names import profile_names
 from neuronode_router.cli.options import (
     Number,
@@ -67,7 +67,7 @@ def bind(
     """
     beyond = _beyond(*(given.pop(option) for option in ("beyond", "then", "monthly")))
     warm, patience = warmed(given)
-    body = {"profile": profile, "beyond": beyond, **forced(force=force), **warm}
+    body = {"profile": profile, "beyond": beyond, **stated({"force": force or None}), **warm}
     change = PendingChange("PUT", _path(kind, name), body, patience=patience)
     sys.exit(carry_out(connection, change, How(**given)))
 

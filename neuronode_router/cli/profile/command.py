@@ -13,8 +13,8 @@ import click
 
 from neuronode_router.cli.commands.plan import plan
 from neuronode_router.cli.commands.proof import matrix, validate
-from neuronode_router.cli.consent import How, PendingChange, carry_out, forced, warmed
-from neuronode_router.cli.http import Connection
+from neuronode_router.cli.consent import How, PendingChange, carry_out, warmed
+from neuronode_router.cli.http import Connection, stated
 from neuronode_router.cli.moment import to_future
 from neuronode_router.cli.names import profile_names
 from neuronode_router.cli.options import (
@@ -120,11 +120,9 @@ def switch(
     While a policy is in force the switch is held: rules and windows wait until `neuronode policy release`, or --until.
     """
     warm, patience = warmed(how)
-    body = {"profile": name, **warm, **forced(force=force)}
-    body |= {"until": until} if until is not None else {}
-    body |= {"hold": True} if hold else {}
-    if move:  # an older proxy understands a body without it
-        body["conversations"] = "move"
+    # An older proxy understands a body without what nobody asked for.
+    asked = {"until": until, "hold": hold or None, "conversations": "move" if move else None}
+    body = {"profile": name, **warm, **stated({**asked, "force": force or None})}
     change = PendingChange("POST", "/profiles/switch", body, patience=patience)
     sys.exit(carry_out(connection, change, How(**how), outlook=lambda: outlook(connection, name)))
 
@@ -140,5 +138,5 @@ def rollback(connection: Connection, revision: int | None, *, force: bool, **how
 
     Profile and mappings of REVISION, or of the revision before, return as a new revision."""
     warm, patience = warmed(how)
-    body = {"to": revision or "previous", **warm, **forced(force=force)}
+    body = {"to": revision or "previous", **warm, **stated({"force": force or None})}
     sys.exit(carry_out(connection, PendingChange("POST", "/rollback", body, patience=patience), How(**how)))
