@@ -46,7 +46,6 @@ from neuronode_router.tasks.presenters import (
     sentiment_result,
     template_result,
 )
-from neuronode_router.tasks.results import Offer, RoutingStats
 from neuronode_router.tasks.template import FreeText, GivenLabels, JsonShape, Labels, Language, TaskTemplate
 
 OUTPUTS = {Labels: "labels", GivenLabels: "labels_from", JsonShape: "json_schema", FreeText: "text"}
@@ -65,21 +64,9 @@ class TaskRunner:
     """Runs tasks for one caller."""
 
     def __init__(self, call: Call, request: Request) -> None:
-        self._proxy: ProxyTasks = started(call.host.tasks, LACKING)
+        self._proxy = _tasks(call)
         self._call = call
         self._request = request
-
-    def templates(self) -> list[TaskTemplate]:
-        """Return what can be run, by name."""
-        return [template for _, template in sorted(self._proxy.catalogue.items())]
-
-    async def offer(self) -> Offer:
-        """Return what this caller can ask."""
-        return await self._proxy.offer(self._request)
-
-    async def routing_stats(self) -> RoutingStats:
-        """Return how requests were routed: everybody's for administrators and viewers, else the caller's team's."""
-        return await self._proxy.routing_stats(team=self._call.own_team())
 
     async def run(
         self,
@@ -184,20 +171,25 @@ async def run_template(runner: AnyRunner, name: str, body: TemplateBody) -> Answ
     return AnswerDocument(template_result(name, outcome))
 
 
-async def list_templates(runner: AnyRunner) -> TemplateListDocument:
+async def list_templates(call: Caller) -> TemplateListDocument:
     """Every template there is: the shipped ones and the operator's own."""
-    return TemplateListDocument(templates=[_document(template) for template in runner.templates()])
+    templates = sorted(_tasks(call).catalogue.items())
+    return TemplateListDocument(templates=[_document(template) for _, template in templates])
 
 
-async def list_models(runner: AnyRunner) -> ModelsDocument:
+async def list_models(call: Caller, request: Request) -> ModelsDocument:
     """What can be asked by name, and what answers for each tier."""
-    return ModelsDocument(await runner.offer())
+    return ModelsDocument(await _tasks(call).offer(request))
 
 
-async def read_routing_stats(runner: AnyRunner) -> RoutingStatsDocument:
+async def read_routing_stats(call: Caller) -> RoutingStatsDocument:
     """How requests were routed: counts, fallbacks and latencies."""
-    stats = await runner.routing_stats()
+    stats = await _tasks(call).routing_stats(team=call.own_team())
     return RoutingStatsDocument.of(stats, routing_stats=stats.metrics, **asdict(stats.metrics))
+
+
+def _tasks(call: Call) -> ProxyTasks:
+    return started(call.host.tasks, LACKING)
 
 
 def _document(template: TaskTemplate) -> TemplateDocument:
