@@ -131,22 +131,21 @@ def _check_tasks(
 def _check_groups(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> Iterator[Problem]:
     suggestions = MAX_SUGGESTIONS
     for path, group in draft.groups():
-        if group and not fits_header(group) and _use(draft, path, group) not in host.committed:
+        # What is committed, and stays where it is, an edit elsewhere does not break.
+        if not group or GroupUse(draft.name, f"{path[0]}.{path[1]}", group) in host.committed:
+            continue
+        if not fits_header(group):
             message = f"{shown(group)!r} cannot be written into the headers of an answer."
             yield draft.source.problem(
                 Code.BAD_NAME, path, message, "Name a group of Latin letters and signs."
             )
             continue
-        # What is committed, and stays where it is, an edit elsewhere does not break.
-        if group in host.groups or not group or _use(draft, path, group) in host.committed:
+        if group in host.groups:
             continue  # where a task has this name too, that is reported as a collision
-        if group in tasks or group.removeprefix(STABLE_ALIAS_PREFIX) in tasks:
-            message = f"{shown(group)!r} is a task alias itself, and LiteLLM follows only one."
-            yield draft.source.problem(Code.ALIAS_CHAIN, path, message, "Name the model group it leads to.")
-        elif group in host.aliases:
-            message = (
-                f"{shown(group)!r} is an alias of LiteLLM's configuration, and LiteLLM follows only one."
-            )
+        of_ours = group in tasks or group.removeprefix(STABLE_ALIAS_PREFIX) in tasks
+        if of_ours or group in host.aliases:
+            alias = "a task alias itself" if of_ours else "an alias of LiteLLM's configuration"
+            message = f"{shown(group)!r} is {alias}, and LiteLLM follows only one."
             yield draft.source.problem(Code.ALIAS_CHAIN, path, message, "Name the model group it leads to.")
         else:
             message = f"The host has no model group {shown(group)!r}."
@@ -154,10 +153,6 @@ def _check_groups(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> I
             suggestions -= 1
             fix = f"{hint}Name a model_name of litellm_config.yaml or of LiteLLM's UI."
             yield draft.source.problem(Code.UNKNOWN_GROUP, path, message, fix)
-
-
-def _use(draft: Draft, path: Path, group: str) -> GroupUse:
-    return GroupUse(draft.name, f"{path[0]}.{path[1]}", group)
 
 
 def _can_name(task: str) -> bool:
