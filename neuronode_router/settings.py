@@ -151,32 +151,20 @@ class Settings(BaseModel):
     """Tasks whose clients send tools, separated by commas: their probe asks for a tool call. Default: none."""
 
     @model_validator(mode="after")
-    def _ttl_outlives_heartbeat(self) -> Self:
+    def _fit_together(self) -> Self:
         if self.worker_ttl_seconds < 2 * self.heartbeat_seconds:
             raise ValueError(
                 f"{PREFIX}WORKER_TTL_SECONDS must be at least twice {PREFIX}HEARTBEAT_SECONDS,"
                 " or one late heartbeat declares a live worker dead"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _outcomes_need_a_history(self) -> Self:
         if self.outcomes == "on" and self.history == "off":
             raise ValueError(
                 f"{PREFIX}OUTCOMES=on needs {PREFIX}HISTORY=on: outcomes are those of its decisions"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _a_judge_needs_outcomes_and_a_budget(self) -> Self:
         if self.judge is not None and self.outcomes == "off":
             raise ValueError(f"{PREFIX}JUDGE needs {PREFIX}OUTCOMES=on: its verdicts are outcomes")
         if self.judge is not None and self.judge_budget is None:
             raise ValueError(f"{PREFIX}JUDGE needs {PREFIX}JUDGE_BUDGET: US dollars that it may cost a day")
-        return self
-
-    @model_validator(mode="after")
-    def _samples_need_a_history(self) -> Self:
         if self.sample_prompts > 0 and self.history == "off":
             raise ValueError(f"{PREFIX}SAMPLE_PROMPTS keeps nothing without {PREFIX}HISTORY=on")
         return self
