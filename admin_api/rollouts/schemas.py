@@ -105,22 +105,14 @@ class RolloutBody(GatedOptions):
     """Requests of each arm without which no step is left behind."""
 
     @model_validator(mode="after")
-    def _one_thing(self) -> Self:
+    def _fits_together(self) -> Self:
         if (self.profile is None) is (self.edit is None):
             raise WrongValue("a rollout needs either profile or edit", "Send exactly one of them.")
-        return self
-
-    @model_validator(mode="after")
-    def _each_once(self) -> Self:
         metrics = [one.metric for one in self.guards or ()]
         if len(set(metrics)) < len(metrics):
             raise WrongValue(
                 "a metric is named twice", "Write one guard for it, with all of its bounds.", key="guards"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _growing(self) -> Self:
         shares = [*map(_thousandths, self.steps)]
         if any(after <= before for before, after in pairwise(shares)) or shares[0] >= WHOLE:
             raise WrongValue(
