@@ -84,9 +84,7 @@ class UsageBuffer:
         self.uncounted += sum(sums.requests for sums in batch.rows.values())
 
     def find(self, call_id: str, *, team: str | None = None) -> FinishedRequest | None:
-        """Return the newest request with this call id, and of this team if one is given, that was not taken yet; None
-        where there is none.
-        """
+        """Return the newest request of this call id, and of `team` if given, that was not taken yet; else None."""
         return newest(reversed(self._requests), call_id, team)
 
     def _new_row(self, rows: dict[UsageKey, Sums], key: UsageKey) -> Sums:

@@ -126,9 +126,7 @@ class UsageStore:
         return found
 
     def arms(self, since: float, *, revision: int) -> dict[UsageKey, Sums]:
-        """Return the sums of each key that belongs to an arm of a rollout, from `revision` on; `since` is when that was
-        committed, Unix time.
-        """
+        """Return the sums of each key of a rollout's arms from `revision` on, committed at `since` (Unix time)."""
         wanted = select(*_COLUMNS).where(
             *_since(since - DAY), usage.c.arm != "", usage.c.revision >= revision
         )
@@ -171,17 +169,13 @@ class UsageStore:
             return int(connection.execute(wanted).scalar_one()) / NANO
 
     def find(self, call_id: str, *, team: str | None = None) -> FinishedRequest | None:
-        """Return the newest request of the last hour with this call id, and of this team if one is given; None where
-        there is none.
-        """
+        """Return the newest request of the last hour of this call id, and of `team` if given; else None."""
         with self._database.reading() as connection:
             found = connection.execute(_CALLED, {"wanted": call_id}).scalars()
             return newest(map(_request, found), call_id, team)
 
     def keys_of(self, call_ids: Iterable[str]) -> dict[str, UsageKey]:
-        """Return under which key each of these calls was counted, as far as it was in the last hour; of calls with the
-        same id the newest.
-        """
+        """Return the key that each of these calls was counted under in the last hour; the newest of one id."""
         asked = list(call_ids)
         with self._database.reading() as connection:
             return {

@@ -64,9 +64,7 @@ class UsageWriter:
         )
 
     def find(self, call_id: str, *, team: str | None = None) -> FinishedRequest | None:
-        """Return the newest request with this call id, and of this team if one is given, that the store may not know
-        yet; None where there is none.
-        """
+        """Return the newest request of this call id, and of `team` if given, that the store may lack; else None."""
         unsure = self._unsure.requests if self._unsure is not None else ()
         return self._buffer.find(call_id, team=team) or newest(reversed(unsure), call_id, team)
 
