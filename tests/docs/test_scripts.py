@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -43,13 +44,22 @@ def test_an_unsuitable_python_is_refused_in_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / ".venv").exists()
 
 
-def matrix(project: Path, *names: str, second: str = "exit 0") -> subprocess.CompletedProcess[str]:
+PASSING = """\
+#!/bin/sh
+[ "$1" = -c ] || echo "== 3 passed in 1s =="
+case "$0" in *1.1/*) [ "$1" = -c ] ;; esac
+"""
+"""Tests that pass, but with LiteLLM 1.1."""
+
+
+def matrix(
+    project: Path, *names: str, second: str = "exit 0", python: str = PASSING
+) -> subprocess.CompletedProcess[str]:
     """Run scripts/matrix of a project whose environments are stubs: the one of LiteLLM 1.1 fails its tests."""
     stubs = {
         "scripts/matrix": (ROOT / "scripts/matrix").read_text(),
         "scripts/install": '#!/bin/sh\nmkdir -p "$3/bin"\ncp python "$3/bin/python"\n',
-        "python": '#!/bin/sh\n[ "$1" = -c ] || echo "== 3 passed in 1s =="\n'
-        'case "$0" in *1.1/*) [ "$1" = -c ] ;; esac\n',
+        "python": python,
         "bin/python3.13": f"#!/bin/sh\n{second}\n",
         "requirements/litellm-1.1.lock": "",
         "requirements/litellm-1.2.lock": "",
@@ -80,6 +90,20 @@ def test_the_matrix_tells_of_every_environment_and_fails_with_any(tmp_path: Path
     ]
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "scripts/matrix: failed: litellm-1.1"
+
+
+def test_the_matrix_tries_what_there_is() -> None:
+    """A file that was renamed would be tried on no LiteLLM any more."""
+    (smoke,) = re.findall(r'^smoke="(.+)"$', (ROOT / "scripts/matrix").read_text(), flags=re.MULTILINE)
+
+    assert [file for file in smoke.split() if not (ROOT / file).is_file()] == []
+
+
+def test_an_environment_in_which_a_file_is_missing_fails(tmp_path: Path) -> None:
+    """It is named to pytest all the same, which says so."""
+    picky = '#!/bin/sh\n[ "$1" = -c ] && exit\nfor file; do [ "$file" != tests/e2e/test_usage.py ] || exit 4; done\n'
+
+    assert matrix(tmp_path, "litellm-1.2", python=picky).returncode == 1
 
 
 def test_the_matrix_runs_what_is_named_and_skips_a_python_that_is_not_there(tmp_path: Path) -> None:
