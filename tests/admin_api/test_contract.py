@@ -91,7 +91,11 @@ def documented(world: World, endpoint: Endpoint) -> set[int]:
     return {int(status) for status in operation["responses"]}
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=settings().max_examples * 3,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     endpoint=st.sampled_from(FINITE),
     caller=st.sampled_from(["admin", "admin", "admin", "viewer", "member", None]),

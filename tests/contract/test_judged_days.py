@@ -44,7 +44,11 @@ _STEP = st.tuples(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=settings().max_examples // 2,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(begun=st.lists(_STEP, min_size=1, max_size=8), order=st.randoms(use_true_random=False))
 def test_interleaved_workers_never_spend_more_than_the_budget(
     workers: Workers, begun: list[tuple[int, float, float, bool | None]], order: object

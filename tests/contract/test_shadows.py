@@ -162,7 +162,11 @@ async def test_what_came_late_counts_for_the_one_that_is_over(desk: ShadowDesk) 
 _TRY = st.tuples(st.sampled_from([0, 1]), st.integers(0, 600_000_000), st.floats(0, 1), st.booleans())
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=settings().max_examples * 3 // 10,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(tries=st.lists(_TRY, min_size=1, max_size=8))
 async def test_workers_together_never_spend_more_than_the_budget(
     desk: ShadowDesk, make_store: MakeStore, tries: list[tuple[int, int, float, bool]]

@@ -217,7 +217,11 @@ async def test_an_unknown_outcome_never_counts_twice(store: ControlStore) -> Non
     assert total(books.collect(ALWAYS)).requests == 3
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=settings().max_examples * 3 // 10,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.lists(requests, min_size=1, max_size=40))
 def test_condensing_changes_no_sum(make_store: MakeStore, found: list[FinishedRequest]) -> None:
     """Minutes become hours and hours days; whatever comes late is added too, and no sum by key changes."""

@@ -138,6 +138,15 @@ def test_what_is_checked_beside_the_tests_fails_the_check_too(tmp_path: Path, fa
     assert done.stdout.split() == ["tests", "mypy", *["lint-imports"] * (fails != "mypy")]
 
 
+def test_the_campaign_has_more_examples_of_every_law() -> None:
+    """A number of its own beats the profile: laws write theirs as a part of it, or a multiple."""
+    files = [file for file in (ROOT / "tests").rglob("*.py") if file != ROOT / "tests/conftest.py"]
+    fixed = [file.name for file in files if re.search(r"max_examples=\d", file.read_text())]
+
+    assert "--hypothesis-profile campaign" in (ROOT / "scripts/campaign").read_text()
+    assert fixed == []
+
+
 def test_ci_runs_what_is_run_at_home() -> None:
     """One list of checks, and missing servers are failures there."""
     ci = (ROOT / ".ci/run").read_text()

@@ -264,7 +264,7 @@ BODIES = st.fixed_dictionaries(
 
 @pytest.mark.parametrize("caller", WITHIN)
 @settings(
-    max_examples=12,
+    max_examples=settings().max_examples // 4,
     deadline=None,
     phases=[Phase.generate],  # each example is a walk through all fallbacks: shrinking takes minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture],

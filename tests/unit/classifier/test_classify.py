@@ -226,7 +226,7 @@ def test_evidence_is_made_of_our_cues_only() -> None:
     assert set(said.evidence) <= {f"{rule.task}: {rule.cue}" for rule in lexicon.shipped_rules()}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=settings().max_examples * 4, deadline=None)
 @given(st.text(max_size=3000))
 def test_any_text_is_classified(text: str) -> None:
     """Whatever is sent, the answer is complete and within its bounds."""

@@ -283,7 +283,7 @@ def test_a_column_named_like_a_task_is_data() -> None:
     assert (said.task, said.detail) == (Task.OTHER, "code")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=settings().max_examples * 2, deadline=None)
 @given(
     st.lists(
         st.fixed_dictionaries(
@@ -306,7 +306,7 @@ def test_any_conversation_is_classified(messages: Sequence[dict[str, str]]) -> N
     assert said.carrier is not Carrier.EARLIER or read.earlier
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=settings().max_examples * 2, deadline=None)
 @given(st.text(min_size=1, max_size=200).filter(str.strip), st.text(max_size=2000))
 def test_what_a_carrier_points_to_is_what_is_learned_from(turn: str, system: str) -> None:
     """The features that are kept of a decision are those of the part that carried its instruction."""

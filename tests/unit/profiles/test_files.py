@@ -377,7 +377,7 @@ def test_publish_keeps_the_mode(shelf: Shelf) -> None:
         max_size=6,
     )
 )
-@settings(max_examples=25)
+@settings(max_examples=settings().max_examples // 2)
 def test_edits_undone_in_reverse_are_no_edits(
     tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[str, str]]
 ) -> None:

@@ -44,7 +44,7 @@ HOSTILE = {
 
 
 @given(st.one_of(st.binary(max_size=400), st.lists(PIECES, max_size=30).map(lambda p: "\n".join(p).encode())))
-@settings(max_examples=300)
+@settings(max_examples=settings().max_examples * 6)
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     """Whatever a file holds, there is a document or a problem, and never an exception."""
     reading = read_yaml(raw, "any.yaml", caps=CAPS)
@@ -55,7 +55,7 @@ def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
 
 
 @given(st.lists(PIECES, max_size=30))
-@settings(max_examples=150)
+@settings(max_examples=settings().max_examples * 3)
 def test_any_file_is_loaded_or_refused(tmp_path_factory: pytest.TempPathFactory, pieces: list[str]) -> None:
     """The whole check, schema and host included, never raises on what a file holds."""
     shelf = Shelf(tmp_path_factory.mktemp("shelf"))

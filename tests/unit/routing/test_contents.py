@@ -43,7 +43,9 @@ def is_counted(key: str) -> bool:
     return key not in KEPT_BACK and not key.startswith("_")
 
 
-@settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    deadline=None, max_examples=settings().max_examples * 8, suppress_health_check=[HealthCheck.too_slow]
+)
 @given(st.data())
 def test_a_text_counts_wherever_it_is_put(data: st.DataObject) -> None:
     """In any place of any wire's body, under any key, as text, in a list or in an object, and in `extra_body`."""

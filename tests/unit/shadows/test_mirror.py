@@ -139,7 +139,7 @@ async def test_no_more_run_and_wait_than_may() -> None:
     assert books.found.counts["sampled"] == 2 + WAITING + 5
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=settings().max_examples * 4 // 5, deadline=None)
 @given(
     budget=st.floats(0, 4),
     costs=st.lists(st.none() | st.floats(0, 0.5), min_size=1, max_size=12),
