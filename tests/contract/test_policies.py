@@ -11,12 +11,18 @@ from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
 
+import pytest
+
 from neuronode_router.control.audit import AuditQuery
 from neuronode_router.control.manager import FILES
+from neuronode_router.control.policies import LEASE
 from neuronode_router.control.store import ControlStore
 from neuronode_router.domain.audit import Actor
+from neuronode_router.errors import LeaseLost
 from neuronode_router.policy.file import parse_policy
+from neuronode_router.policy.rules import RuleMemory
 from tests.contract.policy_process import desk
+from tests.support.leases import passed_on
 from tests.support.servers import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,3 +115,14 @@ async def test_two_processes_never_do_an_act_twice(store: ControlStore, state_ur
     assert len(store.policies.memory()["month"].changes) == len(entries)
     assert all(before.profile_after != after.profile_after for before, after in pairwise(entries))
     assert store.audit.verify() == store.revision()
+
+
+def test_who_does_not_lead_any_more_remembers_nothing(store: ControlStore) -> None:
+    """What rules remember is what the present leader saw."""
+    old, new = passed_on(store.database, LEASE)
+
+    store.policies.remember({"month": RuleMemory(active=True)}, new)
+    with pytest.raises(LeaseLost):
+        store.policies.remember({"month": RuleMemory()}, old)
+
+    assert store.policies.memory() == {"month": RuleMemory(active=True)}

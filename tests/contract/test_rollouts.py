@@ -8,17 +8,18 @@ from typing import Any
 
 import pytest
 
+from neuronode_router.control.audit import AuditQuery
 from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.rollout_facts import RecordedFacts
 from neuronode_router.control.rollout_outcomes import RolloutOutcomes, RolloutOutcomeStore
-from neuronode_router.control.rollouts import Rollouts
+from neuronode_router.control.rollouts import LEASE, Rollouts
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
 from neuronode_router.domain.audit import Actor
 from neuronode_router.domain.names import Tier
 from neuronode_router.domain.profiles import ProfileEdit
-from neuronode_router.errors import FactNotRecorded
-from neuronode_router.rollouts.course import Act, Phase, RolloutPlan
+from neuronode_router.errors import FactNotRecorded, LeaseLost
+from neuronode_router.rollouts.course import Act, NextAct, Phase, RolloutPlan
 from neuronode_router.rollouts.facts import AnswerOutcome
 from neuronode_router.rollouts.guards import Guard, Metric
 from neuronode_router.storage.lease import Lease
@@ -28,6 +29,7 @@ from neuronode_router.usage.store import UsageStore
 from neuronode_router.usage.sums import Sums
 from tests.support.clock import Clock
 from tests.support.control import HOST, MemorySource
+from tests.support.leases import passed_on
 from tests.support.usage import finished
 
 ANNA = Actor("anna")
@@ -226,6 +228,26 @@ async def test_the_leader_takes_a_broken_canary_back(desk: RolloutDesk, make_sto
     assert state is not None
     assert (state.active, state.canary, state.moved) == ("balanced", None, receipt.revision)
     assert other.store.audit.verify() == receipt.revision
+
+
+async def test_who_does_not_lead_any_more_writes_nothing(desk: RolloutDesk) -> None:
+    """Neither for how long a rollout was watched, nor an act: of both nothing is left."""
+    await desk.rollouts.start(PLAN, actor=ANNA)
+    old, new = passed_on(desk.store.database, LEASE)
+    running, rollouts = desk.store.rollouts.running(), desk.store.rollouts
+    (entry,) = desk.store.audit.page(AuditQuery(limit=1))
+    assert running is not None
+    paused = replace(running, phase=Phase.PAUSED)
+
+    with pytest.raises(LeaseLost):
+        rollouts.watch(replace(running, held=9.0), old)
+    with pytest.raises(LeaseLost), desk.store.database.writing() as connection:
+        rollouts.change(connection, paused, NextAct(Act.PAUSE, ""), entry, old)
+
+    assert rollouts.running() == running
+    assert [event.act for event in rollouts.events(running.id)] == [Act.START]
+    rollouts.watch(replace(running, held=9.0), new)
+    assert rollouts.running() == replace(running, held=9.0)
 
 
 async def test_a_switch_and_the_end_of_a_rollout_are_one_transaction(desk: RolloutDesk) -> None:

@@ -287,19 +287,34 @@ class PolicyHistory(RuleBasedStateMachine):
             self.held = (self.state().active, None)
         self.settled = False
 
+    @precondition(lambda self: "down" not in self.active())
     @rule(worker=workers, step=st.sampled_from(STEPS))
     def the_leader_is_killed_in_a_commit(self, worker: int, step: str) -> None:
         """All of the act is there with what its rules remember, or nothing of either; the other worker goes on."""
-        process, before = self.workers[worker], self.state()
+        self.facts = {**self.facts, "down": FAILS}  # so that there is something to commit
+        self.clock.now += LEASE_SECONDS + 1
+        before = self.state().revision
+        # Who led before a clock was set back leads still.
+        (killed,) = [number for number in (worker, 1 - worker) if self.is_killed(number, step)]
+        assert self.state().revision - before == (step == "committed")
+        assert ("down" in self.active()) == (step == "committed")
+        self.note()
+        self.clock.now += LEASE_SECONDS + 1
+        self.turn(1 - killed)
+        assert "down" in self.active()
+        self.settled = False
+
+    def is_killed(self, worker: int, step: str) -> bool:
+        """Let a worker look, and return whether that came as far as this step of a commit: there it was killed."""
+        process = self.workers[worker]
         process.fault_at = step
         try:
             self.runner.run(process.policies.turn())
         except Killed:
-            assert self.state().revision - before.revision == (step == "committed")
+            return True
         finally:
             process.fault_at = None
-        self.note()
-        self.settled = False
+        return False
 
     @rule(worker=workers)
     def a_leader_wakes_up_when_another_has_taken_over(self, worker: int) -> None:

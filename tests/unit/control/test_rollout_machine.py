@@ -248,20 +248,19 @@ class RolloutHistory(RuleBasedStateMachine):
         an_arm = before is not None and name in (before.plan.profile, before.control)
         assert self.running() == (None if an_arm and edited else before)
 
-    @precondition(lambda self: self.running() is not None)
+    @precondition(lambda self: self.goes_on())
     @rule(worker=workers, step=st.sampled_from(STEPS))
     def the_leader_is_killed_in_a_commit(self, worker: int, step: str) -> None:
         """All of the act is there, or nothing of it; the other worker goes on."""
-        process, before = self.workers[worker], self.state()
-        process.fault_at = step
-        try:
-            self.runner.run(process.rollouts.turn())
-        except Killed:
-            assert self.state().revision - before.revision == (step == "committed")
-        finally:
-            process.fault_at = None
+        self.facts = BAD  # so that there is something to commit
         self.clock.now += LEASE_SECONDS + 1
-        self.turn(1 - worker)
+        before = self.state().revision
+        # Who led before a clock was set back leads still.
+        (killed,) = [number for number in (worker, 1 - worker) if self.is_killed(number, step)]
+        assert self.state().revision - before == (step == "committed")
+        self.clock.now += LEASE_SECONDS + 1
+        self.turn(1 - killed)
+        self.is_answered()
 
     @rule(worker=workers)
     def a_breach_is_answered(self, worker: int) -> None:
@@ -270,6 +269,26 @@ class RolloutHistory(RuleBasedStateMachine):
         self.clock.now += LEASE_SECONDS + 1
         self.turn(worker)
         self.turn(1 - worker)  # who led before a clock was set back leads still
+        self.is_answered()
+
+    def goes_on(self) -> bool:
+        """Return whether a rollout runs that a breach would lead back, or stop."""
+        running = self.running()
+        return running is not None and running.phase is not Phase.PAUSED
+
+    def is_killed(self, worker: int, step: str) -> bool:
+        """Let a worker look, and return whether that came as far as this step of a commit: there it was killed."""
+        process = self.workers[worker]
+        process.fault_at = step
+        try:
+            self.runner.run(process.rollouts.turn())
+        except Killed:
+            return True
+        finally:
+            process.fault_at = None
+        return False
+
+    def is_answered(self) -> None:
         running = self.running()
         if running is not None:
             assert running.plan.on_breach is OnBreach.PAUSE
