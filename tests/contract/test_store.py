@@ -425,8 +425,10 @@ class TestIdempotency:
         store.claim(wanted, actor="anna", revision=1)
 
         assert store.keys.recall(wanted, actor="anna") == Recalled(1, changed=False)
-        with pytest.raises(IdempotencyMismatch):
+        with pytest.raises(RevisionConflict):
             store.claim(wanted, actor="anna", revision=1)
+        with pytest.raises(IdempotencyMismatch):
+            store.claim(Idempotency("k", "0" * 64), actor="anna", revision=1)
         with pytest.raises(RevisionConflict):
             store.claim(Idempotency("other", "f" * 64), actor="anna", revision=0)
 
@@ -438,12 +440,16 @@ class TestIdempotency:
             store.keys.recall(Idempotency("k", "0" * 64), actor="anna")
 
     def test_a_key_that_appeared_meanwhile_stops_the_commit(self, store: ControlStore) -> None:
-        """Between recall and commit the same key may come in elsewhere: the second commit does not happen."""
+        """Between recall and commit the same key may come in elsewhere: the second commit does not happen, be it of the
+        same request, which is looked for again, or of another one.
+        """
         wanted = Idempotency("k", "f" * 64)
         store.commit(propose(0, idempotency=wanted))
 
-        with pytest.raises(IdempotencyMismatch):
+        with pytest.raises(RevisionConflict):
             store.commit(propose(1, idempotency=wanted))
+        with pytest.raises(IdempotencyMismatch):
+            store.commit(propose(1, idempotency=replace(wanted, fingerprint="0" * 64)))
 
         assert store.revision() == 1
 
