@@ -14,13 +14,14 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
-from stdnum import iban, luhn
+from stdnum import ean, iban, luhn
 from stdnum.de import idnr
 
 from benchmarks.load import machine
@@ -121,6 +122,24 @@ def glued(rng: random.Random) -> str:
     return f"{rng.choice(('Konto', 'an', 'IBAN', 'auf'))}{account(rng)}{rng.choice(('', 'bitte', 'BIC'))}"
 
 
+def over_lines(rng: random.Random) -> str:
+    """Return an account that is broken into two lines between its groups."""
+    groups = re.findall(".{1,4}", re.sub("[ -]", "", account(rng)))
+    at = rng.randrange(1, len(groups))
+    return " ".join(groups[:at]) + rng.choice(("\n", " \n", "\r\n")) + " ".join(groups[at:])
+
+
+def hung_on(rng: random.Random) -> str:
+    """Return an address with a word hanging on it."""
+    return f"{email(rng)}-{rng.choice(('Adresse', 'Konto', 'mail', 'account'))}"
+
+
+def article(rng: random.Random) -> str:
+    """Return the number of a German article."""
+    number = f"4{digits(rng, 11)}"
+    return number + ean.calc_check_digit(number)
+
+
 MAKERS: tuple[tuple[Kind, str, Make], ...] = (
     (Kind.EMAIL, "", email),
     (Kind.PHONE, "", phone),
@@ -130,6 +149,8 @@ MAKERS: tuple[tuple[Kind, str, Make], ...] = (
     (Kind.CARD, " in a name", part_of_a_name),
     (Kind.PHONE, " marked", marked),
     (Kind.IBAN, " glued", glued),
+    (Kind.IBAN, " over lines", over_lines),
+    (Kind.EMAIL, " with a word", hung_on),
 )
 ALIKE: tuple[Make, ...] = (
     lambda rng: account(rng)[:-1] + rng.choice("XYZ"),
@@ -146,6 +167,7 @@ ALIKE: tuple[Make, ...] = (
     lambda rng: f"ticket #{digits(rng, rng.randrange(5, 12))}, order_{digits(rng, 11)}",
     lambda rng: f"ticket #0{digits(rng, rng.randrange(5, 12))}",
     lambda rng: f"https://x.example/posts/{digits(rng, 16)}/likes",
+    lambda rng: f"EAN {article(rng)}",
     lambda rng: f"Artikel{account(rng)[:-1]}X, {rng.getrandbits(256):064X}",
 )  # fmt: skip
 
