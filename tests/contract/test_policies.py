@@ -121,8 +121,8 @@ def test_who_does_not_lead_any_more_remembers_nothing(store: ControlStore) -> No
     """What rules remember is what the present leader saw."""
     old, new = passed_on(store.database, LEASE)
 
-    store.policies.remember({"month": RuleMemory(active=True)}, new)
+    store.policies.remember({"month": RuleMemory(active=True)}, new, revision=store.revision())
     with pytest.raises(LeaseLost):
-        store.policies.remember({"month": RuleMemory()}, old)
+        store.policies.remember({"month": RuleMemory()}, old, revision=store.revision())
 
     assert store.policies.memory() == {"month": RuleMemory(active=True)}
