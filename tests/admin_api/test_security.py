@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.types import Message, Receive, Scope, Send
 
 from admin_api.http import guard
 from admin_api.http.endpoints import Endpoint
@@ -106,17 +107,6 @@ async def test_each_route_lets_in_whom_it_should(world: World, caller: str | Non
 
     wrong = {e.answer.__name__: s for e, s in statuses if s not in expected(e, caller)}
     assert wrong == {}
-
-
-def test_the_table_is_all_there_is(world: World) -> None:
-    """No route exists beside the table, so the access test above sees them all."""
-    documented = {
-        (method.upper(), path.removeprefix(PREFIX))
-        for path, methods in world.app.openapi()["paths"].items()
-        for method in methods
-    }
-
-    assert documented == {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer ", "Basic YTpi", "bearer\tx", "Bearer null"])
@@ -346,18 +336,30 @@ async def test_the_hosts_own_routes_keep_their_errors(world: World) -> None:
 
 
 async def test_a_writer_who_hangs_up_is_no_failure(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """A client that goes away in the middle of its body leaves no traceback."""
-    async with serving(world.app) as (url, _):
+    """A client that is known and goes away in the middle of its body leaves no traceback."""
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def watched(scope: Scope, receive: Receive, send: Send) -> None:
+        async def received() -> Message:
+            message = await receive()
+            begun.set()
+            return message
+
+        try:
+            await world.app(scope, received, send)
+        finally:
+            ended.set()
+
+    async with asyncio.timeout(10), serving(watched) as (url, _):
         address = httpx.URL(url)
         _, writer = await asyncio.open_connection(address.host, address.port)
-        writer.write(b"POST /admin/profiles/switch HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
-        await writer.drain()
+        head = f"POST {BASE}/switch HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {world.keys['admin']}\r\n"
+        writer.write(f"{head}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{".encode())
+        await begun.wait()  # its key is known, and the rest of the body is waited for
         writer.close()
-        await writer.wait_closed()
-        async with world.client("admin") as client:
-            assert (await client.get(f"{BASE}/list")).status_code == 200
+        await ended.wait()
 
-    assert "Traceback" not in caplog.text
+    assert caplog.text == ""
 
 
 def test_every_error_of_the_package_has_a_presentation() -> None:
