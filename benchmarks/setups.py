@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -89,18 +90,44 @@ class Served(Answering):
 
 
 def require_as_named(name: str, proxy: Proxy) -> None:
-    """Insist that a running proxy has the plugin if, and only if, its set-up does. Raises `RuntimeError`."""
+    """Insist that a running proxy is its set-up: the plugin, the packages and the settings. Raises `RuntimeError`."""
+    base, settings = _parsed(name)
     with proxy.client() as client:
         code = client.get("/admin/profiles/status").status_code
-    expected = httpx.codes.OK if name.partition("+")[0] in ("plugin", "serve") else httpx.codes.NOT_FOUND
+    expected = httpx.codes.OK if base in ("plugin", "serve") else httpx.codes.NOT_FOUND
     if code != expected:
         raise RuntimeError(f"{name} is not what it is called: our status answers {code}, not {expected:d}.")
+    (worker,) = proxy.worker_processes()
+    command, environ = worker.cmdline(), worker.environ()
+    for setting in settings:
+        wanting = [word for word in setting.arguments if word not in command]
+        wanting += [key for key, value in setting.environ.items() if environ.get(key) != value]
+        if wanting:
+            raise RuntimeError(f"{name} is not what it is called: it was started without {wanting[0]}.")
+    if (hides := _hides(environ)) != (base == "pip"):
+        found = "cannot" if hides else "can"
+        raise RuntimeError(f"{name} is not what it is called: {NOT_IN_PIP[0]} {found} be imported.")
+
+
+def _hides(environ: Mapping[str, str]) -> bool:
+    """Return whether imports fail in an interpreter of this environment as they fail where the packages are missing."""
+    tried = f"import {NOT_IN_PIP[0]}"
+    done = subprocess.run([sys.executable, "-c", tried], env=environ, capture_output=True, check=False)
+    return b"No module named" in done.stderr
+
+
+def _parsed(name: str) -> tuple[str, Sequence[Setting]]:
+    """Return a set-up's base and what is laid on it. Raises `ValueError` where that cannot be."""
+    base, *laid = name.split("+")
+    settings = [SETTINGS[one] for one in laid]
+    if base == "serve" and any(setting.arguments for setting in settings):
+        raise ValueError(f"{name}: `neuronode serve` takes none of LiteLLM's arguments.")
+    return base, settings
 
 
 def proxies(directory: Path, upstream: str, name: str) -> Iterator[Proxy]:
     """Yield proxies of one set-up, each with files of its own: its first start finds an empty store."""
-    base, *laid = name.split("+")
-    settings = [SETTINGS[one] for one in laid]
+    base, settings = _parsed(name)
     environ = {key: value for setting in settings for key, value in setting.environ.items()}
     if base == "pip":
         (directory / "pip").mkdir(exist_ok=True)

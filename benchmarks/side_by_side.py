@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from benchmarks.load import Block, Client, ratios, warm_up
+from benchmarks.setups import require_as_named
 from tests.support.proxy import Proxy
 
 CONNECTIONS = (16, 64)
@@ -85,7 +86,7 @@ def start_times(proxies: Mapping[str, Iterator[Proxy]], starts: int) -> None:
     found: list[dict[str, tuple[float, float]]] = []
     for number in range(starts):
         order = list(proxies) if number % 2 else list(reversed(proxies))
-        found.append({name: _start(next(proxies[name])) for name in order})
+        found.append({name: _start(name, next(proxies[name])) for name in order})
     for index, label in enumerate(("wall s", "CPU s")):
         _print(list(proxies), "start", label, [[row[name][index] for name in proxies] for row in found])
 
@@ -109,9 +110,10 @@ async def _blocks(clients: Sequence[Client], connections: int, plan: Plan) -> As
         yield [blocks[client] for client in clients]
 
 
-def _start(proxy: Proxy) -> tuple[float, float]:
+def _start(name: str, proxy: Proxy) -> tuple[float, float]:
     with proxy:
         used = sum(sum(process.cpu_times()[:2]) for process in proxy.processes())
+        require_as_named(name, proxy)
         return proxy.start_seconds, used
 
 
