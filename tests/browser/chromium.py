@@ -12,6 +12,8 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.support.servers import missing
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome-headless-shell")
 CHOSEN = "NEURONODE_TEST_BROWSER"
 """Environment variable: the browser to use, where it has another name or place."""
@@ -28,6 +30,13 @@ def find() -> str | None:
     """Return the browser of this machine, None where there is none."""
     chosen = os.environ.get(CHOSEN)
     return chosen or next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def required() -> str:
+    """Return the browser of this machine; without one, skip the test at home and fail it in CI."""
+    return find() or missing(
+        "Chromium", FileNotFoundError(f"install it (scripts/browser) or name it: {CHOSEN}")
+    )
 
 
 @contextmanager

@@ -28,11 +28,8 @@ expect.set_options(timeout=10_000)
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Chromium. Without one there is nothing to test with, at home as in CI."""
-    executable = chromium.find()
-    if executable is None:
-        pytest.skip(f"no Chromium: install one (scripts/browser), or name it in {chromium.CHOSEN}")
-    with chromium.running(executable) as running:
+    """Chromium."""
+    with chromium.running(chromium.required()) as running:
         yield running
 
 

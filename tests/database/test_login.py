@@ -26,10 +26,7 @@ ATTEMPTS = 6
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A browser that ends with this file: Playwright's event loop must not meet the asynchronous tests of others."""
-    executable = chromium.find()
-    if executable is None:
-        pytest.skip(f"no Chromium: install one (scripts/browser), or name it in {chromium.CHOSEN}")
-    with chromium.running(executable) as running:
+    with chromium.running(chromium.required()) as running:
         yield running
 
 

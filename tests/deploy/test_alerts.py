@@ -25,8 +25,6 @@ from tests.support.control import HOST, make_set
 from tests.support.metering import metering, worker_at
 from tests.support.usage import finished
 
-pytestmark = needs_promtool
-
 Traffic = Callable[[Metering], None]
 
 
@@ -165,6 +163,7 @@ async def judged(directory: Path, *workers: Worker) -> dict[int, set[str]]:
     return firing(directory, *[await worker.scrapes() for worker in workers])
 
 
+@needs_promtool
 async def test_no_alert_fires_while_all_is_well(tmp_path: Path) -> None:
     """Not in two hours of usual traffic, in which a switch is made, on two hosts that start at one time."""
     found = await judged(tmp_path, Worker(), Worker(instance="two:4000"))
@@ -172,6 +171,7 @@ async def test_no_alert_fires_while_all_is_well(tmp_path: Path) -> None:
     assert {minute: alerts for minute, alerts in found.items() if alerts} == {}
 
 
+@needs_promtool
 @pytest.mark.parametrize("alert", FAULTS)
 async def test_an_alert_fires_on_its_fault_and_no_other_does(alert: str, tmp_path: Path) -> None:
     """What lasts is told within twenty minutes and goes on; what happens once is told within five."""

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.deploy.told import seen_everything, told
-from tests.support.alerting import PROMTOOL, Scrapes, needs_promtool, unanswered
+from tests.support.alerting import NOT_THERE, PROMTOOL, Scrapes, needs_promtool, unanswered
 from tests.support.metering import metering
 from tests.support.usage import finished
 
@@ -117,7 +117,7 @@ def test_the_dashboard_is_one_that_grafana_loads() -> None:
 )
 def test_prometheus_own_tool_accepts_the_files(what: str, file: str) -> None:
     """The files as Prometheus would load them; the secret's file is not there, so only the syntax of it."""
-    assert PROMTOOL is not None
+    assert PROMTOOL is not None, NOT_THERE
     options = ["--syntax-only"] if what == "config" else []
 
     done = subprocess.run(
@@ -141,7 +141,7 @@ async def test_every_panel_finds_what_it_shows(tmp_path: Path) -> None:
 @needs_promtool
 async def test_prometheus_own_tool_finds_no_fault_in_the_metrics() -> None:
     """Names, types, help texts and units as Prometheus wants them."""
-    assert PROMTOOL is not None
+    assert PROMTOOL is not None, NOT_THERE
     meter = metering()
     meter.ended(finished(first_token_ms=1.0))
 

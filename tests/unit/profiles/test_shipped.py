@@ -15,6 +15,7 @@ import yaml
 from neuronode_router.domain.names import TASK_ALIASES
 from neuronode_router.domain.profiles import HostFacts, ProfileSet
 from neuronode_router.profiles.files import ProfileFiles
+from tests.support.servers import missing
 from tests.unit.profiles.shelf import REPOSITORY
 
 CORE_TASKS = TASK_ALIASES[:5]
@@ -145,7 +146,7 @@ def test_cloud_names_are_known_and_priced() -> None:
     """The installed LiteLLM knows the price and window of every cloud deployment, and none is about to be retired."""
     spec = find_spec("litellm")  # finds the package without the seconds that importing it costs
     if spec is None or spec.origin is None:
-        pytest.skip("LiteLLM is not installed here")
+        missing("LiteLLM", ModuleNotFoundError("scripts/install"))
     price_map = Path(spec.origin).with_name("model_prices_and_context_window_backup.json")
     prices: dict[str, Any] = json.loads(price_map.read_text("utf-8"))
 
