@@ -37,7 +37,6 @@ _ANSWERS = frozenset(
 )
 """Items of the responses format that an assistant writes and that name no role."""
 _RESULT_KEYS = frozenset({"functionResponse", "function_response"})
-_TEXT_TYPES = ("text", "input_text")
 _REMINDER = re.compile(r"\s*<([a-z][a-z_-]{1,40})>")
 """How a text begins that a coding agent puts beside what its user or a tool has said."""
 

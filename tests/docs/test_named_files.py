@@ -11,6 +11,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAMED = re.compile(r"(?<![\w/.-])(?:tests|benchmarks|scripts|deploy)/[\w./-]*\w")
 
+MODULE = re.compile(r"`((?:[\w-]+/)+\w+\.py)`")
+
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_file_that_a_page_names_is_there(page: Path) -> None:
@@ -18,8 +20,18 @@ def test_every_file_that_a_page_names_is_there(page: Path) -> None:
     assert [file for file in NAMED.findall(page.read_text()) if not (ROOT / file).exists()] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_module_that_a_page_names_is_there(page: Path) -> None:
+    """By the end of its path: pages leave out the package."""
+    modules = [f"/{path.relative_to(ROOT)}" for path in ROOT.rglob("*.py") if ".venv" not in path.parts]
+    named = MODULE.findall(page.read_text())
+
+    assert [name for name in named if not any(module.endswith(f"/{name}") for module in modules)] == []
+
+
 def test_names_are_found() -> None:
     """Among the words of a decision."""
     (page,) = (ROOT / "docs/decisions").glob("0013-*.md")
 
     assert "tests/host/test_attempts.py" in NAMED.findall(page.read_text())
+    assert "hooks/admission.py" in "".join(MODULE.findall((ROOT / "docs/architecture.md").read_text()))
