@@ -118,11 +118,12 @@ class Database:
         return (main, log) if time.time() - written > CLOCK_TICK_SECONDS else None
 
     def dispose(self) -> None:
-        """Close every connection, those in use when they come back. A later transaction opens new ones."""
+        """Close every connection, those in use when they come back, and those that a later transaction opens too."""
         pool = self._engine.pool
         self._engine.dispose()
-        event.listen(pool, "checkin", lambda _connection, record: record.invalidate())
-        pool.dispose()  # what came back between those two
+        for used in (pool, self._engine.pool):  # some thread may just be about to begin
+            event.listen(used, "checkin", lambda _connection, record: record.invalidate())
+            used.dispose()  # what came back before that
 
     def _ensure_migrated(self) -> None:
         if not self._migrated:

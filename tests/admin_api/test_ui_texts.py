@@ -56,16 +56,18 @@ SOURCES = [
 ]
 
 
+MADE = {"Problem": 0, "problem": 0, "at": 1}
+"""By what a `Problem` is made, and at which place of the arguments its code stands."""
+
+
 def written_codes() -> Iterator[str]:
     """Yield the code of every `Problem` that is written out where it is made."""
     for file in SOURCES:
         for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in (
-                "Problem",
-                "problem",
-            ):
-                codes = [key.value for key in node.keywords if key.arg == "code"] or node.args[:1]
-                yield from (str(code.value) for code in codes if isinstance(code, ast.Constant))
+            if isinstance(node, ast.Call):
+                place = MADE.get(getattr(node.func, "id", getattr(node.func, "attr", "")), len(node.args))
+                codes = [key.value for key in node.keywords if key.arg == "code"] or node.args[place:]
+                yield from (str(code.value) for code in codes[:1] if isinstance(code, ast.Constant))
 
 
 VOCABULARIES = {

@@ -95,3 +95,17 @@ def test_each_write_is_as_durable_as_it_says(tmp_path: Path) -> None:
     assert found == ["FULL", "FULL", "NORMAL", "NORMAL", "FULL"]
     assert [text for text in told if "=" in text] == ["PRAGMA synchronous=NORMAL", "PRAGMA synchronous=FULL"]
     database.dispose()
+
+
+def test_nothing_stays_open_once_it_was_closed(tmp_path: Path) -> None:
+    """Not what was in use meanwhile, nor what a thread opens that began too late."""
+    database = Database(f"sqlite:///{tmp_path}/state.db")
+    closed: list[object] = []
+    event.listen(database._engine, "close", lambda connection, _record: closed.append(connection))
+    with database.reading() as in_use:
+        first = in_use.connection.dbapi_connection
+        database.dispose()
+    with database.reading() as late:
+        second = late.connection.dbapi_connection
+
+    assert closed[-2:] == [first, second]
