@@ -60,8 +60,9 @@ def _callbacks_as_before() -> Iterator[None]:
     lists = [getattr(litellm, name) for name in CALLBACK_LISTS]
     kept = [list(each) for each in lists]
     yield
-    for each, before in zip(lists, kept, strict=True):
+    for name, each, before in zip(CALLBACK_LISTS, lists, kept, strict=True):
         each[:] = before
+        setattr(litellm, name, each)  # it puts others in their place when a router's settings change
 
 
 @pytest.fixture(autouse=True)
