@@ -144,6 +144,7 @@ async def test_a_fresh_host_with_an_old_copy_commits_nothing_until_told(
 ) -> None:
     """A pod with an old ConfigMap shows `stale_files`; an explicit reload obeys the files, and the problem is gone."""
     await first.manager.edit_task("balanced", "chat", NEW, actor=ANNA)
+    await first.settle()
     pod = Host(tmp_path / "pod", store)
     await pod.start()
     assert served() == (2, NEW)
@@ -163,6 +164,7 @@ async def test_a_change_under_a_fresh_host_is_an_edit(
 ) -> None:
     """Files brought up to date end the problem; after that whatever they say is meant, old or new."""
     await first.manager.edit_task("balanced", "chat", NEW, actor=ANNA)
+    await first.settle()
     pod = Host(tmp_path / "pod", store)
     await pod.start()
     assert pod.watcher.problems()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from typing import Any
 
@@ -77,7 +78,7 @@ def test_a_stream_that_its_client_leaves_is_no_answer(proxy: Proxy, admin: httpx
 
 def test_impatient_clients_leave_no_trace(proxy: Proxy, admin: httpx.Client) -> None:
     """A burst whose clients wait a millisecond changes nothing; the one that waits is counted."""
-    before = counted(admin)
+    before = settled(admin)
     body = {"model": LAME, "timeout": 0.001, "messages": [{"role": "user", "content": "hi"}]}
 
     statuses = set()
@@ -90,6 +91,20 @@ def test_impatient_clients_leave_no_trace(proxy: Proxy, admin: httpx.Client) -> 
     assert statuses == {408}
     assert counted(admin) == (before[0] + 1, before[1])
     assert stats(admin, LAME)["health"] == "ok"
+
+
+def settled(admin: httpx.Client) -> tuple[int, int]:
+    """Return what is counted once nothing of what came before is still on its way between the workers."""
+    found, since = counted(admin), time.monotonic()
+
+    def still() -> bool:
+        nonlocal found, since
+        before, found = found, counted(admin)
+        since = since if found == before else time.monotonic()
+        return time.monotonic() - since > 2
+
+    wait_until(still, what="the end of counting")
+    return found
 
 
 def counted(admin: httpx.Client) -> tuple[int, int]:

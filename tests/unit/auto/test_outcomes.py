@@ -287,8 +287,9 @@ async def test_a_verdict_counts_once_for_the_tier_that_was_chosen(
     worker.ask(SUMMARY, litellm_call_id="call-1")
     if answerer is not None:
         learning.recorder.answered("call-1", caller=answerer)
-    worker.ask(SUMMARY, litellm_call_id="call-2")
-    await eventually(lambda: learning._history.find("call-2"))
+    for call_id in ("call-2", "call-3"):  # when the second of them is there, all of the first one's batch is
+        worker.ask(SUMMARY, litellm_call_id=call_id)
+        await eventually(lambda call_id=call_id: learning._history.find(call_id))  # type: ignore[misc]
     for sign in signs:
         await learning.judge("call-1", sign, by=ADMIN, key_hash="")
     await outcomes.refresh()
