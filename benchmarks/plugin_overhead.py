@@ -39,7 +39,7 @@ def main() -> None:
                 require_as_named(setup, proxy)
             asyncio.run(compare(running, Plan.of(args)))
         if args.starts:
-            start_times(setups, args.starts)
+            start_times(setups, args.starts, prove=require_as_named)
 
 
 if __name__ == "__main__":

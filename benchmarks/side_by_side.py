@@ -9,12 +9,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from benchmarks.load import Block, Client, ratios, warm_up
-from benchmarks.setups import require_as_named
 from tests.support.proxy import Proxy
 
 CONNECTIONS = (16, 64)
@@ -81,12 +80,14 @@ async def compare(proxies: Mapping[str, Proxy], plan: Plan) -> None:
         _print(names, "idle CPU", "ms/s", [idle])
 
 
-def start_times(proxies: Mapping[str, Iterator[Proxy]], starts: int) -> None:
-    """Start fresh proxies in turn and print wall and CPU seconds until they serve."""
+def start_times(
+    proxies: Mapping[str, Iterator[Proxy]], starts: int, *, prove: Callable[[str, Proxy], None]
+) -> None:
+    """Start fresh proxies in turn and print wall and CPU seconds until they serve. `prove` raises for a wrong one."""
     found: list[dict[str, tuple[float, float]]] = []
     for number in range(starts):
         order = list(proxies) if number % 2 else list(reversed(proxies))
-        found.append({name: _start(name, next(proxies[name])) for name in order})
+        found.append({name: _start(name, next(proxies[name]), prove) for name in order})
     for index, label in enumerate(("wall s", "CPU s")):
         _print(list(proxies), "start", label, [[row[name][index] for name in proxies] for row in found])
 
@@ -110,10 +111,10 @@ async def _blocks(clients: Sequence[Client], connections: int, plan: Plan) -> As
         yield [blocks[client] for client in clients]
 
 
-def _start(name: str, proxy: Proxy) -> tuple[float, float]:
+def _start(name: str, proxy: Proxy, prove: Callable[[str, Proxy], None]) -> tuple[float, float]:
     with proxy:
         used = sum(sum(process.cpu_times()[:2]) for process in proxy.processes())
-        require_as_named(name, proxy)
+        prove(name, proxy)
         return proxy.start_seconds, used
 
 
