@@ -59,9 +59,11 @@ async def _hold(ground: Ground, made: Sequence[Made], arguments: argparse.Namesp
     async with entered(ground, made, **chosen) as campaign:
         names = arguments.only or list(campaign.faults.all())
         await run(campaign, names if arguments.faults else [], over=_over(campaign, arguments))
+        broken = await judge(campaign, ground.upstream)
         grown = [] if arguments.faults else growth(campaign.sizes)
-        print(*grown, sep="\n")
-        return [*await judge(campaign, ground.upstream), *grown]
+        for sentence in grown:
+            print(f"  {sentence}")
+        return [*broken, *grown]
 
 
 def main() -> None:
