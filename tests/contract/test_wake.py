@@ -164,7 +164,7 @@ class TestRedisWake:
 
         spent = [elapsed(lambda: wake.signal(1)) for _ in range(21)]
 
-        assert sorted(spent)[10] < 0.01
+        assert sorted(spent)[10] < 0.1, "its time-out of seconds was waited for"
         assert self.listener.count > 0, "our own process is woken all the same"
         redis_server.thaw()
 
@@ -202,7 +202,7 @@ class TestRedisWake:
         await wake.start(Listener())
         wake.signal(1)
 
-        assert time.monotonic() - begun < 0.5
+        assert time.monotonic() - begun < 5
         assert wake.mode == "redis (down)"
         await wake.stop()
 
