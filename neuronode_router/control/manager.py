@@ -215,15 +215,16 @@ class ProfileManager:
         """
 
         def prepare(before: ControlState | None) -> ChangeTarget:
-            profiles = self._source.load(self._facts(before))
+            found = self._source.stage_found(self._facts(before))
+            profiles = found.profiles
             if before is None:
-                return self._servable(ChangeTarget(self._default_profile, profiles), None)
+                return self._servable(ChangeTarget(self._default_profile, profiles, edit=found), None)
             if when == "if_empty":
                 return ChangeTarget(before.active, before.profiles, before.bindings, canary=before.canary)
             if when == "unless_stale":
                 self._refuse_stale(profiles, before)
             require_not_overtaken(profiles, before, over)
-            return self._servable(with_profiles(before, profiles), before)
+            return self._servable(replace(with_profiles(before, profiles), edit=found), before)
 
         state = await self.current()
         return await self._change(ChangeOrder("reload" if state else "bootstrap", **options), prepare)

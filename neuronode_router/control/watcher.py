@@ -7,20 +7,17 @@ What it remembers across starts tells an edit that was made meanwhile from files
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
-import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeAlias
 
-from neuronode_router import private_files
 from neuronode_router.background import Failures
 from neuronode_router.control.change import When
 from neuronode_router.control.notify import DirectoryEvents
 from neuronode_router.errors import NeuronodeError, Problem, ProfileError, ProfilesInvalid, StaleFiles
-from neuronode_router.foreign import described
+from neuronode_router.profiles.memory import FilesMemory, content_hash, yaml_files
 from neuronode_router.threads import in_thread
 
 logger = logging.getLogger(__name__)
@@ -50,15 +47,16 @@ class ProfileWatcher:
     files are stale, an error of any other class) at the next poll. What was refused is then taken up only over what
     `in_force` was when it first was: the digest of the committed set, None for none; it may raise as `on_change`.
 
-    The file `memory` holds the hash of the content that this host last had in force. Content found at the start is put
-    in force "if_empty" where it is that very content, "unless_stale" where nothing is remembered, else "always".
+    Content that `memory` remembers is put in force "if_empty": an edit through the API left it here, another worker
+    took it up, or it was there before a start. What is found at a start where nothing is remembered is put in force
+    "unless_stale", anything else "always".
     """
 
     def __init__(  # noqa: PLR0913  one argument per collaborator, all by keyword
         self,
         directory: Path,
         *,
-        memory: Path,
+        memory: FilesMemory,
         on_change: TakeUp,
         in_force: Callable[[], Awaitable[str | None]] = _nobody_knows,
         circumstances: Callable[[], object] = lambda: None,
@@ -81,7 +79,6 @@ class ProfileWatcher:
         self._failures = failures or Failures()
         self._stirred = asyncio.Event()
         self._first: str | None = None
-        self._remembered: str | None = None
         self._loaded: str | None = None
         self._refused: tuple[str, object] | None = None
         self._over: tuple[str, str | None] | None = None
@@ -151,8 +148,7 @@ class ProfileWatcher:
         # Both are taken before the files are loaded: a change in between makes the next look find a difference.
         circumstances = self._circumstances()
         found = await in_thread(self._content.hash, sure=sure)
-        if self._first is None:
-            self._first, self._remembered = found, await in_thread(_recall, self._memory)
+        self._first = self._first or found
         if found == self._loaded:
             self._refused, self._over, self._problems = None, None, ()  # a broken edit was undone
         if found == self._loaded or self._refused == (found, circumstances):
@@ -160,7 +156,9 @@ class ProfileWatcher:
         before = self._over if self._over is not None and self._over[0] == found else None
         try:
             in_force = await self._in_force()
-            await self._on_change(self._when(found), None if before is None else before[1])
+            # Read last: whoever put this very content in force meanwhile has kept it.
+            when = self._when(found, await in_thread(self._memory.recall))
+            await self._on_change(when, None if before is None else before[1])
         except StaleFiles as error:
             self._refused = None  # tried again at every poll: a later revision may say what these files say
             self._show(error)
@@ -171,13 +169,13 @@ class ProfileWatcher:
         except NeuronodeError as error:
             logger.warning("The profile files could not be put in force yet: %s", error)
         else:
-            self._loaded, self._remembered, self._refused, self._problems = found, found, None, ()
-            await in_thread(_remember, self._memory, found)
+            self._loaded, self._refused, self._problems = found, None, ()
+            await in_thread(self._memory.keep, found)
 
-    def _when(self, found: str) -> When:
-        if found == self._remembered:
+    def _when(self, found: str, remembered: str | None) -> When:
+        if found == remembered:
             return "if_empty"
-        return "unless_stale" if self._remembered is None and found == self._first else "always"
+        return "unless_stale" if remembered is None and found == self._first else "always"
 
     def _show(self, error: ProfileError) -> None:
         problems = error.problems if isinstance(error, ProfilesInvalid) else (_problem(error),)
@@ -208,50 +206,12 @@ class _Content:
 def _signature(directory: Path) -> _Signature:
     """Return what differs when a file was written, replaced, added or taken away; () where that cannot be told."""
     try:
-        found = [(path.name, path.stat()) for path in _yaml_files(directory)]
+        found = [(path.name, path.stat()) for path in yaml_files(directory)]
     except OSError:
         return ()
     return tuple(
         (name, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino) for name, stat in found
     )
-
-
-def _yaml_files(directory: Path) -> list[Path]:
-    return sorted(path for suffix in (".yaml", ".yml") for path in directory.glob(f"*{suffix}"))
-
-
-def content_hash(directory: Path) -> str:
-    """Return a hash over the names and bytes of `directory`'s YAML files, through symlinks. Never raises.
-
-    Files of the other suffix count, because one is a reason to refuse all.
-    """
-    digest = hashlib.sha256()
-    for path in _yaml_files(directory):
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            content = described(error).encode()
-        name = os.fsencode(path.name)  # not every name is UTF-8
-        digest.update(b"%d %s %d " % (len(name), name, len(content)))
-        digest.update(content)
-    return digest.hexdigest()
-
-
-def _recall(memory: Path) -> str | None:
-    try:
-        return memory.read_text("ascii").strip() or None
-    except (OSError, UnicodeDecodeError):
-        return None
-
-
-def _remember(memory: Path, found: str) -> None:
-    # Not synced: what a power cut takes away is the memory alone, and without one nothing is overruled.
-    staged = memory.with_name(f"{memory.name}.{os.getpid()}")
-    try:
-        private_files.write_text(staged, found + "\n")
-        staged.replace(memory)
-    except OSError as error:
-        logger.warning("What the profile files say cannot be remembered for the next start: %s", error)
 
 
 def _problem(error: ProfileError) -> Problem:

@@ -39,6 +39,7 @@ from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.profiles.config_writer import Renderer
 from neuronode_router.profiles.configuration import read_config
 from neuronode_router.profiles.files import ProfileFiles
+from neuronode_router.profiles.memory import FilesMemory
 from neuronode_router.proof.gate import ProofGate
 from neuronode_router.routing.snapshot import Snapshot
 from neuronode_router.settings import Settings
@@ -86,9 +87,10 @@ class ControlWiring:
         )
         self._wake = _wake(settings)
         models = ModelTable(proxy, failures)
+        memory = FilesMemory(settings.state_dir / "profiles.seen")
         self.manager = ProfileManager(
             store=store,
-            source=ProfileFiles(settings.profiles, standstill=store.standstill),
+            source=ProfileFiles(settings.profiles, standstill=store.standstill, memory=memory),
             host=self.facts,
             wake=self._wake,
             gate=gate,
@@ -118,7 +120,7 @@ class ControlWiring:
         )
         self.watcher = ProfileWatcher(
             settings.profiles,
-            memory=settings.state_dir / "profiles.seen",
+            memory=memory,
             on_change=self._reload,
             in_force=self._in_force,
             circumstances=lambda: (self.facts(), self.worker.revision),

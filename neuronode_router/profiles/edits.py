@@ -13,6 +13,7 @@ from neuronode_router.atomic_files import move_over, write_beside
 from neuronode_router.domain.profiles import ProfileSet
 from neuronode_router.errors import ProfilesReadOnly
 from neuronode_router.profiles.intent import FileChange, declare, remove
+from neuronode_router.profiles.memory import FilesMemory
 
 _MEND = "Make the directory writable for the proxy, or free space there; or edit the profiles where they come from."
 
@@ -28,6 +29,10 @@ class StagedFiles:
     directory: Path
     followed: bool = False
     """Whether a worker puts in force what the files say, whenever that is: then nobody needs to be told."""
+    memory: FilesMemory | None = None
+    """Told, once it is committed, that `content` is in force: then nobody takes the files for a new edit."""
+    content: str = ""
+    """The hash of all files as the change leaves them."""
     _intent: Path | None = field(default=None, init=False)
 
     def publish(self) -> None:
@@ -66,11 +71,11 @@ class StagedFiles:
                 undone = False
                 logger.exception("neuronode: %s could not be put back; write it anew", change.path.name)
         if undone:
-            self.finish()
+            self._end()
 
     def leave(self) -> None:
         """Leave what was published to the next reader, who will know whether it was committed. Never raises."""
-        if self._intent is not None or self.followed:
+        if self._intent is not None or self.followed or not self.changes:
             return
         try:
             self._intent = declare(self.directory, self.changes, self.profiles.digest)
@@ -79,6 +84,11 @@ class StagedFiles:
 
     def finish(self) -> None:
         """Let what was published stand: it is committed. Never raises."""
+        if self.memory is not None:
+            self.memory.keep(self.content)
+        self._end()
+
+    def _end(self) -> None:
         if self._intent is None:
             return
         try:

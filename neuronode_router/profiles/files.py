@@ -19,6 +19,7 @@ from neuronode_router.errors import Problem, ProfilesInvalid, ProfilesReadOnly, 
 from neuronode_router.profiles.checks import Draft, check_drafts, name_problem
 from neuronode_router.profiles.edits import StagedFiles
 from neuronode_router.profiles.intent import FileChange, end, intents
+from neuronode_router.profiles.memory import FilesMemory, hash_of
 from neuronode_router.profiles.problems import Code
 from neuronode_router.profiles.schema import CAPS, to_file_document, to_profile
 from neuronode_router.profiles.splice import NotUnderstood, dump, revise
@@ -49,12 +50,15 @@ class ProfileFiles:
 
     With `standstill` nobody reads half a publish of several files: one that is under way is waited for, one whose
     process died is ended first. Every method may then raise `ProfilesReadOnly`, and what `standstill` raises. Without
-    it the files are read as they lie.
+    it the files are read as they lie. `memory` is told what of them was put in force by what is staged here.
     """
 
-    def __init__(self, directory: Path, *, standstill: Standstill | None = None) -> None:
+    def __init__(
+        self, directory: Path, *, standstill: Standstill | None = None, memory: FilesMemory | None = None
+    ) -> None:
         self._directory = directory
         self._standstill = standstill
+        self._memory = memory
 
     def load(self, host: HostFacts) -> ProfileSet:
         """Read and validate all files against the host. Raises `ProfilesInvalid` with every problem."""
@@ -64,6 +68,11 @@ class ProfileFiles:
         """Return everything wrong with the files; empty means that `load` succeeds. Never raises."""
         _, problems = self._read(host)
         return tuple(problems)
+
+    def stage_found(self, host: HostFacts) -> StagedFiles:
+        """Prepare putting in force what all files say, without a change of them. Raises `ProfilesInvalid`."""
+        entries = self._entries()
+        return self._staged(entries, _valid_set(*_checked([_draft(entry) for entry in entries], host)), ())
 
     def stage_profile(self, name: str, document: Mapping[str, Any], host: HostFacts) -> StagedFiles:
         """Prepare replacing (or adding) one profile by a document with the keys of its file.
@@ -172,16 +181,22 @@ class ProfileFiles:
         if unusable := [entry.problem for entry in existing.values() if entry.problem]:
             raise ProfilesInvalid(unusable)
         changes: list[FileChange] = []
+        left = {name: entry.raw for name, entry in existing.items()}
         for name in sorted({*rewritten, *(existing.keys() - profiles.profiles.keys())}):
             entry = existing.get(name)
             before = entry.raw if entry else None
             after = _rewritten(entry, profiles.profiles[name]) if name in profiles.profiles else None
+            if after is None:
+                del left[name]
+            else:
+                left[name] = after
             if after != before:
                 changes.append(FileChange(_target(self._directory / f"{name}{SUFFIX}"), before, after))
         for change in changes:
             if not os.access(change.path.parent, os.W_OK):
                 raise ProfilesReadOnly(f"The directory of {change.path.name} cannot be written.")
-        return StagedFiles(profiles, tuple(changes), self._directory)
+        content = hash_of((f"{name}{SUFFIX}", raw) for name, raw in left.items())
+        return StagedFiles(profiles, tuple(changes), self._directory, memory=self._memory, content=content)
 
 
 def _valid_set(profiles: Mapping[str, Profile], problems: list[Problem]) -> ProfileSet:

@@ -19,6 +19,7 @@ from neuronode_router.control.wake import Wake, WakeGroup
 from neuronode_router.domain.audit import Actor
 from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.profiles.files import ProfileFiles, Standstill
+from neuronode_router.profiles.memory import FilesMemory
 from tests.support.place import GROUPS, TIERS
 
 HOST = HostFacts(
@@ -27,10 +28,15 @@ HOST = HostFacts(
 
 
 def make_manager(
-    store: ControlStore, directory: Path, *, standstill: Standstill | None = None, wake: Wake | None = None
+    store: ControlStore,
+    directory: Path,
+    *,
+    standstill: Standstill | None = None,
+    wake: Wake | None = None,
+    memory: FilesMemory | None = None,
 ) -> ProfileManager:
     """Return a manager over real profile files."""
-    source = ProfileFiles(directory, standstill=standstill or store.standstill)
+    source = ProfileFiles(directory, standstill=standstill or store.standstill, memory=memory)
     return ProfileManager(store=store, source=source, host=lambda: HOST, wake=wake or WakeGroup(()))
 
 

@@ -11,9 +11,10 @@ import pytest
 from neuronode_router.control.change import When
 from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.store import ControlStore
-from neuronode_router.control.watcher import ProfileWatcher, content_hash
+from neuronode_router.control.watcher import ProfileWatcher
 from neuronode_router.domain.audit import Actor
 from neuronode_router.domain.bindings import Binding
+from neuronode_router.profiles.memory import FilesMemory, content_hash
 from tests.contract.publish_process import HOST, make_manager
 from tests.support.place import profile_text
 from tests.support.waiting import eventually
@@ -29,7 +30,8 @@ class Host:
         self.files, self.state = place / "profiles", place / "state"
         self.files.mkdir(parents=True)
         self.write(OLD)
-        self.manager: ProfileManager = make_manager(store, self.files)
+        self.memory = FilesMemory(self.state / "profiles.seen")
+        self.manager: ProfileManager = make_manager(store, self.files, memory=self.memory)
         self.taken_up = 0
         self.surroundings = 0
         """Changes with what a refusal depends on beside the files."""
@@ -54,7 +56,7 @@ class Host:
 
         self.watcher = ProfileWatcher(
             self.files,
-            memory=self.state / "profiles.seen",
+            memory=self.memory,
             on_change=reload,
             in_force=in_force,
             circumstances=lambda: self.surroundings,
@@ -66,8 +68,7 @@ class Host:
 
     async def settle(self) -> None:
         """Wait until the host remembers its files as they are now."""
-        memory = self.state / "profiles.seen"
-        await eventually(lambda: memory.exists() and memory.read_text().strip() == content_hash(self.files))
+        await eventually(lambda: self.memory.recall() == content_hash(self.files))
 
     async def stop(self) -> None:
         """Stop the proxy."""
@@ -144,7 +145,6 @@ async def test_a_fresh_host_with_an_old_copy_commits_nothing_until_told(
 ) -> None:
     """A pod with an old ConfigMap shows `stale_files`; an explicit reload obeys the files, and the problem is gone."""
     await first.manager.edit_task("balanced", "chat", NEW, actor=ANNA)
-    await first.settle()
     pod = Host(tmp_path / "pod", store)
     await pod.start()
     assert served() == (2, NEW)
@@ -164,7 +164,6 @@ async def test_a_change_under_a_fresh_host_is_an_edit(
 ) -> None:
     """Files brought up to date end the problem; after that whatever they say is meant, old or new."""
     await first.manager.edit_task("balanced", "chat", NEW, actor=ANNA)
-    await first.settle()
     pod = Host(tmp_path / "pod", store)
     await pod.start()
     assert pod.watcher.problems()
@@ -224,3 +223,49 @@ async def test_refused_files_undo_nothing_that_came_later(
         second.surroundings += 1
     await eventually(lambda: served()[1] == "of_tomorrow" and second.watcher.problems() == ())
     await second.stop()
+
+
+async def test_an_edit_that_another_host_overruled_stays_overruled(
+    first: Host, second: Host, served: Served
+) -> None:
+    """The first host's watcher finds its own published files late: they are no edit of anybody's."""
+    await first.watcher.stop()
+    await first.manager.edit_task("balanced", "chat", NEW, actor=ANNA)
+    second.write(NEW)
+    await second.manager.edit_task("balanced", "chat", OLD, actor=ANNA)
+
+    await first.start()
+
+    assert served() == (3, OLD)
+    first.write("chat_specialized")
+    await eventually(lambda: served() == (4, "chat_specialized"))
+
+
+async def test_an_edit_that_another_worker_took_up_is_not_taken_up_again(
+    first: Host, second: Host, served: Served
+) -> None:
+    """Two workers watch the same files; between their looks another host commits."""
+    await first.watcher.stop()
+    first.write(NEW)
+    await first.manager.reload(actor=FILES)
+    second.write(NEW)
+    await second.manager.edit_task("balanced", "chat", OLD, actor=ANNA)
+
+    await first.start()
+
+    assert served() == (3, OLD)
+
+
+async def test_a_rollback_that_another_host_overruled_stays_overruled(
+    first: Host, second: Host, served: Served
+) -> None:
+    """It writes files as an edit does."""
+    await first.manager.edit_task("balanced", "chat", NEW, actor=ANNA)
+    await eventually(lambda: first.taken_up > 1)
+    await first.watcher.stop()
+    await first.manager.rollback(1, actor=ANNA)
+    await second.manager.edit_task("balanced", "chat", NEW, actor=ANNA)
+
+    await first.start()
+
+    assert served() == (4, NEW)

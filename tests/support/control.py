@@ -59,6 +59,15 @@ class MemoryEdit:
         """Do nothing: one variable, or one file, cannot be half published."""
 
 
+class MemoryFound(MemoryEdit):
+    """What a `MemorySource` says already."""
+
+    def publish(self) -> None:
+        """Do nothing: it is there."""
+
+    revert = publish
+
+
 class MemorySource:
     """Profile "files" that are a variable; `invalid` makes every load fail, as a broken file does."""
 
@@ -76,6 +85,9 @@ class MemorySource:
         if self.invalid:
             raise ProfilesInvalid([Problem(code="broken", message="It is broken.", fix="Fix it.")])
         return self.read()
+
+    def stage_found(self, host: HostFacts) -> MemoryFound:
+        return MemoryFound(self, self.load(host))
 
     def stage_profile(self, name: str, document: Mapping[str, Any], host: HostFacts) -> MemoryEdit:
         profile = Profile.from_document({**document, "name": name})

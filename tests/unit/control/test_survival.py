@@ -15,12 +15,13 @@ from neuronode_router.control.change import When
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
-from neuronode_router.control.watcher import ProfileWatcher, content_hash
+from neuronode_router.control.watcher import ProfileWatcher
 from neuronode_router.control.worker import Worker
 from neuronode_router.domain.audit import Actor
 from neuronode_router.domain.receipts import WorkerStatus
 from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import StoreUnavailable
+from neuronode_router.profiles.memory import FilesMemory, content_hash
 from tests.support.control import RecordingApplier
 from tests.support.waiting import eventually
 from tests.unit.control.conftest import make_identity
@@ -201,7 +202,7 @@ async def test_a_fault_in_the_reload_is_tried_again(tmp_path: Path, caplog: pyte
 
     watcher = ProfileWatcher(
         directory,
-        memory=tmp_path / "seen",
+        memory=FilesMemory(tmp_path / "seen"),
         on_change=reload,
         quiet_seconds=0.01,
         poll_seconds=0.02,

@@ -13,7 +13,7 @@ import pytest
 
 from neuronode_router.control.change import When
 from neuronode_router.control.notify import DirectoryEvents
-from neuronode_router.control.watcher import ProfileWatcher, content_hash
+from neuronode_router.control.watcher import ProfileWatcher
 from neuronode_router.errors import (
     NeuronodeError,
     Problem,
@@ -22,6 +22,7 @@ from neuronode_router.errors import (
     StaleFiles,
     StoreUnavailable,
 )
+from neuronode_router.profiles.memory import FilesMemory, content_hash
 from tests.support.waiting import eventually
 
 BROKEN = Problem(code="broken", message="It is broken.", fix="Fix it.")
@@ -61,25 +62,41 @@ def reload(directory: Path) -> Reload:
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> Path:
+def remembered(tmp_path: Path) -> Path:
     """Where the host remembers what it last had in force."""
     return tmp_path / "state" / "profiles.seen"
 
 
+@pytest.fixture
+def memory(remembered: Path) -> FilesMemory:
+    """What the host remembers."""
+    return FilesMemory(remembered)
+
+
 def impatient(
-    directory: Path, memory: Path, reload: Reload, *, events: DirectoryEvents | None = None
+    directory: Path, memory: FilesMemory, reload: Reload, *, events: DirectoryEvents | None = None
 ) -> ProfileWatcher:
     """Return a watcher whose poll comes at once."""
     return ProfileWatcher(
-        directory, memory=memory, on_change=reload, quiet_seconds=0.01, poll_seconds=0.02, events=events
+        directory,
+        memory=memory,
+        on_change=reload,
+        quiet_seconds=0.01,
+        poll_seconds=0.02,
+        events=events,
     )
 
 
 @pytest.fixture
-async def watcher(directory: Path, memory: Path, reload: Reload) -> AsyncIterator[ProfileWatcher]:
+async def watcher(directory: Path, memory: FilesMemory, reload: Reload) -> AsyncIterator[ProfileWatcher]:
     """A running watcher that has done its first look; its poll is too slow to help."""
     watcher = ProfileWatcher(
-        directory, memory=memory, on_change=reload, quiet_seconds=0.02, longest_seconds=0.3, poll_seconds=60
+        directory,
+        memory=memory,
+        on_change=reload,
+        quiet_seconds=0.02,
+        longest_seconds=0.3,
+        poll_seconds=60,
     )
     await watcher.start()
     await eventually(lambda: reload.seen == ["one"])
@@ -137,7 +154,7 @@ class TestChanges:
         assert reload.seen == ["one", "two"]
 
 
-async def test_configmap_swap(tmp_path: Path, memory: Path) -> None:
+async def test_configmap_swap(tmp_path: Path, memory: FilesMemory) -> None:
     """Kubernetes' way: files are links through `..data`, and one rename changes all of them."""
     directory = tmp_path / "profiles"
     for number in (1, 2):
@@ -191,7 +208,7 @@ async def test_back_to_the_loaded_content_clears_the_problems(
 
 
 async def test_a_dead_store_is_tried_again_at_the_next_poll(
-    directory: Path, memory: Path, reload: Reload
+    directory: Path, memory: FilesMemory, reload: Reload
 ) -> None:
     """What the store refused for reasons of its own is not forgotten, and is no problem of the files."""
     reload.failure = StoreUnavailable("gone")
@@ -206,7 +223,9 @@ async def test_a_dead_store_is_tried_again_at_the_next_poll(
     await watcher.stop()
 
 
-async def test_a_directory_that_appears_later_is_found_by_the_poll(tmp_path: Path, memory: Path) -> None:
+async def test_a_directory_that_appears_later_is_found_by_the_poll(
+    tmp_path: Path, memory: FilesMemory
+) -> None:
     """Where nothing can be watched yet, the poll of the content looks."""
     reload = Reload(tmp_path / "later" / "premium.yaml")
     watcher = impatient(tmp_path / "later", memory, reload)
@@ -223,23 +242,25 @@ async def test_a_directory_that_appears_later_is_found_by_the_poll(tmp_path: Pat
 class TestStarts:
     """What a start makes of the files, by what this host remembers."""
 
-    async def test_nothing_remembered(self, watcher: ProfileWatcher, reload: Reload, memory: Path) -> None:
+    async def test_nothing_remembered(
+        self, watcher: ProfileWatcher, reload: Reload, memory: FilesMemory
+    ) -> None:
         """A fresh host asks for old copies to be refused, at its first look only; what was accepted is remembered."""
-        await eventually(memory.exists)
+        await eventually(memory.recall)
         reload.path.write_text("two")
         await eventually(lambda: reload.seen[-1] == "two")
         reload.path.write_text("one")
         await eventually(lambda: reload.seen[-1] == "one")
 
         assert reload.whens == ["unless_stale", "always", "always"]
-        await eventually(lambda: memory.read_text().strip() == content_hash(reload.path.parent))
+        await eventually(lambda: memory.recall() == content_hash(reload.path.parent))
 
     @pytest.mark.parametrize(("content", "when"), [("one", "if_empty"), ("edited", "always")])
     async def test_something_remembered(
-        self, watcher: ProfileWatcher, reload: Reload, memory: Path, content: str, when: When
+        self, watcher: ProfileWatcher, reload: Reload, memory: FilesMemory, content: str, when: When
     ) -> None:
         """The content that was in force before changes nothing; an edit made while nobody watched is an edit."""
-        await eventually(memory.exists)
+        await eventually(memory.recall)
         await watcher.stop()
         reload.path.write_text(content)
 
@@ -253,7 +274,7 @@ class TestStarts:
         assert reload.whens == ["unless_stale", when, "always"]
 
     async def test_stale_files_are_shown_until_they_are_in_force(
-        self, directory: Path, memory: Path, reload: Reload, caplog: pytest.LogCaptureFixture
+        self, directory: Path, memory: FilesMemory, reload: Reload, caplog: pytest.LogCaptureFixture
     ) -> None:
         """An old copy is looked at again at every poll, said once, and never remembered as in force."""
         reload.failure = StaleFiles(revision=3, current=7)
@@ -265,11 +286,11 @@ class TestStarts:
         assert "revision 3" in problem.message
         assert "revision 7" in problem.message
         assert len(caplog.records) == 1
-        assert not memory.exists()
+        assert memory.recall() is None
 
         reload.failure = None
 
-        await eventually(lambda: watcher.problems() == () and memory.exists())
+        await eventually(lambda: watcher.problems() == () and memory.recall() is not None)
         assert set(reload.whens) == {"unless_stale"}
         await watcher.stop()
 
@@ -278,7 +299,7 @@ class TestStarts:
     ) -> None:
         """A state directory that cannot be written costs the memory, not the watching."""
         (tmp_path / "state").touch()
-        watcher = impatient(directory, tmp_path / "state" / "profiles.seen", reload)
+        watcher = impatient(directory, FilesMemory(tmp_path / "state" / "profiles.seen"), reload)
         await watcher.start()
         await eventually(lambda: reload.seen == ["one"])
 
@@ -290,7 +311,7 @@ class TestStarts:
 
 @pytest.mark.parametrize("age", [0, 3600])
 async def test_an_edit_that_nothing_tells_of_is_found(
-    tmp_path: Path, memory: Path, reload: Reload, age: float
+    tmp_path: Path, memory: FilesMemory, reload: Reload, age: float
 ) -> None:
     """Same length, no event, and for a new file even the same time: the poll sees the other content."""
     file, then = reload.path, time.time() - age
@@ -320,7 +341,7 @@ def test_hash_covers_names_and_contents(directory: Path) -> None:
 
 
 async def test_a_refusal_is_tried_again_when_its_circumstances_change(
-    directory: Path, memory: Path, reload: Reload
+    directory: Path, memory: FilesMemory, reload: Reload
 ) -> None:
     """Files that were refused for want of a group are in force once there is one, and their problem is gone."""
     groups = {"small"}
