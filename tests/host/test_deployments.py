@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from neuronode_router.litellm_plugin.router.deployments import Deployments
+from neuronode_router.litellm_plugin.router.deployments import FACTS_SECONDS, Deployments
 from tests.host.routers import add, bridged, remove, router
 from tests.host.test_seams import GROUPS, entry
 
@@ -71,3 +71,27 @@ def test_a_teams_own_deployment_is_told_by_the_teams_name(live: Any) -> None:
     assert deployments.group_of("id-model_name_ours_7d0f") == "model_name_ours_7d0f"
     assert deployments.served_by({"model_id": "id-given"}) == ("given", False)
     assert deployments.team_names() == {"chat_premium", "chat"}
+
+
+def test_facts_are_read_again_when_the_list_or_the_environment_changes(
+    live: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deployment that is added, moved or removed counts at once; what only the environment says, soon."""
+    now = 0.0
+    deployments, aliases = Deployments(bridged(live), clock=lambda: now), frozenset[str]()
+    moved = entry("chat_moved")
+    moved["litellm_params"] = {"model": "ollama/tiny"}
+    add(live, moved)
+    first = deployments.facts(aliases)
+    assert deployments.facts(aliases) is first
+    assert first.places["chat_moved"] == ("local",)
+    assert deployments.facts(frozenset({"mine"})).aliases == {"mine"}
+
+    monkeypatch.setenv("OLLAMA_API_BASE", "https://models.example.com")
+    now = FACTS_SECONDS
+    assert deployments.facts(aliases).places["chat_moved"] != ("local",)
+
+    add(live, {**moved, "litellm_params": {"model": "ollama/tiny", "api_base": "http://127.0.0.1:9"}})
+    assert deployments.facts(aliases).places["chat_moved"] == ("local",)
+    remove(live, moved["model_info"]["id"])
+    assert "chat_moved" not in deployments.facts(aliases).groups
