@@ -371,7 +371,7 @@ Sent = tuple[str, str, dict[str, Any] | None]
 def requests_with(proxy: Proxy, name: str) -> list[Sent]:
     """Return requests of a name to every route that the application tells of, also where a path has a model."""
     with proxy.client() as admin:
-        paths = admin.get("/openapi.json").raise_for_status().json()["paths"]
+        paths = admin.get("/openapi.json", timeout=120).raise_for_status().json()["paths"]
     return [
         (method, re.sub(r"\{[^}]*\}", "x1", re.sub(r"\{[^}]*model[^}]*\}", name, path)), body)
         for path, methods in paths.items()
