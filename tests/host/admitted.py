@@ -18,6 +18,7 @@ from neuronode_router.litellm_plugin.hooks.admission import Admission
 from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
 from neuronode_router.litellm_plugin.hooks.keeping import Keeper, KeeperHost
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
+from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.location import Locations
 from neuronode_router.routing.caches import CacheShares
 from neuronode_router.routing.conversations import Conversations
@@ -33,7 +34,7 @@ def admission_over(
     """Return the hook, which classifies by cues alone and knows of deployments what the test says."""
     host = AdmissionHost(
         principal=principal,
-        served_by=lambda _: (None, False),
+        served_by=Deployments(bridge).served_by,
         tags=lambda: True,
         spent=lambda *_: None,
         may_use=access.may_use,

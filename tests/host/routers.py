@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -204,10 +204,14 @@ class Measured:
 
 
 @contextmanager
-def measured(over: Any, *, cold: frozenset[str] = frozenset()) -> Iterator[Measured]:
+def measured(
+    over: Any, *, cold: frozenset[str] = frozenset(), place_of: Callable[[str], str | None] = lambda _: None
+) -> Iterator[Measured]:
     """Count the attempts of a router, and take everything out of LiteLLM again."""
     recorder, witness = Recorder(clock=time.time), Witness()
-    attempts = AttemptHooks(recorder, deployments=bridged(over), is_cold=lambda name: name in cold)
+    attempts = AttemptHooks(
+        recorder, deployments=bridged(over), is_cold=lambda name: name in cold, place_of=place_of
+    )
     for callback in (attempts, witness):
         litellm.logging_callback_manager.add_litellm_callback(callback)
     yield Measured(over, recorder, attempts, witness)

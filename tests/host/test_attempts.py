@@ -16,6 +16,7 @@ import pytest
 from litellm.utils import Rules
 
 from neuronode_router.litellm_plugin.hooks.attempts import AttemptHooks
+from neuronode_router.litellm_plugin.hooks.request_metadata import ASKED, WENT
 from neuronode_router.stats import tally as fields
 from tests.host.routers import Measured, bridged, deployment, measured, router
 from tests.support.upstream import Upstream
@@ -336,6 +337,23 @@ async def test_calls_beside_the_router_are_not_counted(counted: Measured, url: s
     await litellm.acompletion(model="openai/ok", messages=say(), api_base=url, api_key="none")
 
     await counted.settled(1)
+    assert counted.counted() == {}
+
+
+@pytest.mark.parametrize(("base", "went"), [("", ["eu"]), ("/v1", [None])])
+async def test_of_a_call_with_the_clients_own_key_it_is_noted_whom_it_is_for(
+    url: str, base: str, went: list[str | None]
+) -> None:
+    """LiteLLM gives it an id of its own. How it ends says nothing of the deployment; an address of the client's own is
+    nowhere that we know.
+    """
+    mark: dict[str, Any] = {"group": "good"}
+    own = {"api_key": "sk-mine", **({"api_base": url + base} if base else {})}
+    with measured(router([deployment("good", "ok", url)]), place_of={"ok": "eu"}.get) as counted:
+        await counted.router.acompletion(model="good", messages=say(), metadata={"neuronode": mark}, **own)
+        await counted.settled(1)
+
+    assert (mark[ASKED], mark[WENT]) == ("ok", went)
     assert counted.counted() == {}
 
 

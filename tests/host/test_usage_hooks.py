@@ -29,6 +29,7 @@ HOOKS = (
     "async_post_call_failure_hook",
 )
 USER = UserAPIKeyAuth(team_id="a")
+DEPLOYMENTS = {f"id-{group}": group for group in ("chat", "failing", "rescue", "ours")}
 
 
 class CountingHooks:
@@ -38,8 +39,7 @@ class CountingHooks:
         self.now = 1_000.0
         self.buffer = UsageBuffer()
         groups = Groups(
-            lambda info: (str(info["model_id"]).removeprefix("id-") or None, False),
-            {"chat", "rescue"}.__contains__,
+            lambda info: (DEPLOYMENTS.get(str(info["model_id"])), False), {"chat", "rescue"}.__contains__
         )
         self.hooks = UsageHooks(buffer=self.buffer, groups=groups, clock=lambda: self.now)
 
@@ -208,6 +208,31 @@ async def test_a_request_that_went_litellms_own_way_is_counted(counting: Countin
 
     (found,) = counting.counted()
     assert (found.key.reason, found.key.profile, found.key.served_group) == ("fail_open", "", "chat")
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"), [("id-rescue", ("id-rescue", "rescue")), (None, ("other", "chat"))]
+)
+async def test_an_id_that_litellm_made_for_a_clients_key_is_not_kept(
+    counting: CountingHooks, asked: str | None, expected: tuple[str, str]
+) -> None:
+    """Whoever sends another key with each request makes no rows: it is the deployment we saw asked, else `other`.
+
+    Nor does it say that our hooks were passed by.
+    """
+    for number in range(3):
+        one = mark() | ({ASKED: asked} if asked else {})
+        counting.hooks.begins(answering(mark()), USER, None, {"model_id": f"made-up-{number}"})
+        await counting.hooks.async_log_success_event(
+            logged(one, model_id=f"made-up-{number}"), None, None, None
+        )
+    counting.hooks.sweep(last=True)
+    found = counting.counted()
+
+    keys = {(one.key.deployment, one.key.served_group) for one in found if one.key.outcome == "answered"}
+    assert keys == {expected}
+    assert {one.key.deployment for one in found if one.key.outcome == "lost"} == {"other"}
+    assert not counting.hooks.unseen
 
 
 async def test_a_teams_own_model_is_no_fallback_and_keeps_its_name(counting: CountingHooks) -> None:

@@ -343,10 +343,15 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
     ) -> dict[str, str] | None:
         """Return our headers of an answer that begins, and note who gave it. Never raises."""
         with self.failures.harmless("response headers"):
-            said = dict(info or {})
-            # Of plain /v1/messages LiteLLM does not say who answered: then it is whom we saw asked last.
-            answered = said["model_id"] = said.get("model_id") or request_metadata.asked(data)
-            group, embedded = self._host.served_by(said)
+            answered = (info or {}).get("model_id")
+            location = self._host.place_of(answered) if isinstance(answered, str) else None
+            group, embedded = self._host.served_by({"model_id": answered})
+            seen, place = request_metadata.asked(data)
+            if group is None and seen is not None:
+                # Of plain /v1/messages LiteLLM does not say who answered, and of a call with the client's own key it
+                # says an id of that call's own: then it is whom we saw asked last.
+                answered, location = seen, place
+                group, embedded = self._host.served_by({"model_id": answered})
             self._auto.answered(request_metadata.sessions(data), answered)
             self._keeper.answered(request_metadata.conversation(data), answered)
             return request_metadata.answer_headers(
@@ -355,7 +360,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
                 embedded=embedded,
                 attempted=attempted_fallbacks(response),
                 means=self._host.named,
-                location=self._host.place_of(answered) if isinstance(answered, str) else None,
+                location=location,
             )
         return None
 

@@ -58,6 +58,12 @@ class _Attempt:
     """Takes off the task what waits there for its end."""
 
 
+ORIGINAL = "original_model_id"
+"""What LiteLLM calls a deployment's id where a client brings a key or an address: that call has an id of its own."""
+
+GIVEN_BASES = ("api_base", "base_url")
+"""Where a client may write an address of its own."""
+
 _current: ContextVar[_Attempt | None] = ContextVar("neuronode_attempt", default=None)
 """The attempt that the present task is in. LiteLLM awaits its hooks within the attempt, nested calls too."""
 
@@ -163,8 +169,10 @@ class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
 
     def _chosen(self, kwargs: Mapping[str, Any], call_type: object) -> None:
         # Not from the metadata, into which a client may write.
-        deployment_id = (kwargs.get("model_info") or {}).get("id")
+        about = kwargs.get("model_info") or {}
+        deployment_id = about.get("id")
         if not isinstance(deployment_id, str) or not self._deployments.has_deployment(deployment_id):
+            self._note_lent(kwargs, about.get(ORIGINAL))
             return
         note_asked(kwargs, deployment_id, self._place_of(deployment_id))
         call_id = kwargs.get("litellm_call_id")
@@ -187,6 +195,14 @@ class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
             ),
             kwargs.get("litellm_logging_obj"),
         )
+
+    def _note_lent(self, kwargs: Mapping[str, Any], deployment_id: object) -> None:
+        """Note whose group, and maybe server, is asked with a client's own key: how that ends is not measured."""
+        entry = self._deployments.deployment(deployment_id) if isinstance(deployment_id, str) else None
+        if entry is not None:
+            own = entry["litellm_params"]
+            elsewhere = any(kwargs.get(name) != own.get(name) for name in GIVEN_BASES)
+            note_asked(kwargs, str(deployment_id), None if elsewhere else self._place_of(str(deployment_id)))
 
     def _begin(self, attempt: _Attempt, request: object) -> None:
         _current.set(attempt)

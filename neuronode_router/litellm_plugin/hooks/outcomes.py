@@ -124,7 +124,7 @@ class OutcomeHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
 
     def _as_chosen(self, mark: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
         """Return whether the group that was chosen has answered: of another one nothing is learned here."""
-        served, _ = self._group_of({"model_id": asked(request)})
+        served, _ = self._group_of({"model_id": asked(request)[0]})
         return bool(served == mark["group"])
 
     def _count_diverted(

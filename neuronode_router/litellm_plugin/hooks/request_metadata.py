@@ -27,6 +27,9 @@ LITELLMS = frozenset(
 ASKED = "asked"
 """Entry of the mark: the id of the deployment that LiteLLM asked last."""
 
+ASKED_AT = "asked_at"
+"""Entry of the mark: its place, None where nobody can tell."""
+
 WENT = "went"
 """Entry of the mark: the places of all deployments that were asked, in their order; None where nobody can tell."""
 
@@ -231,9 +234,7 @@ def routed_mark(
 
 
 def mark_fail_open(data: Mapping[str, Any]) -> None:
-    """Say in the answer's headers that admission failed and LiteLLM alone routed the request. Never
-    raises.
-    """
+    """Say in the answer's headers that admission failed and LiteLLM alone routed the request. Never raises."""
     for name in BUCKETS:
         bucket = data.get(name)
         if isinstance(bucket, dict):
@@ -242,9 +243,7 @@ def mark_fail_open(data: Mapping[str, Any]) -> None:
 
 
 def stamped(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return what `stamp` wrote into this request, `{}` where admission failed, None where it was not
-    asked.
-    """
+    """Return what `stamp` wrote into this request, `{}` where admission failed, None where it was not asked."""
     for name in BUCKETS:
         bucket = data.get(name)
         if isinstance(bucket, Mapping) and KEY in bucket:
@@ -256,7 +255,7 @@ def note_asked(request: Mapping[str, Any], deployment_id: str, place: str | None
     """Note in the mark, which all hooks of a request share, whom LiteLLM is about to ask, and where. Never raises."""
     mark = stamped(request)
     if isinstance(mark, dict) and mark:
-        mark[ASKED] = deployment_id
+        mark[ASKED], mark[ASKED_AT] = deployment_id, place
         for each in (mark, *mark.get(SEVERAL, ())):  # of several, whose attempt it is cannot be told
             went = each.setdefault(WENT, [])
             if place not in went:
@@ -278,10 +277,10 @@ def conversation(data: Mapping[str, Any]) -> tuple[bytes, int] | None:
     return None if known is None else (bytes.fromhex(known[0]), known[1])
 
 
-def asked(data: Mapping[str, Any]) -> str | None:
-    """Return the deployment that was asked last, None where our hooks saw none, or saw those of several names."""
+def asked(data: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Return the deployment that was asked last and its place, None where our hooks saw none, or those of several."""
     mark = stamped(data) or {}
-    return None if SEVERAL in mark else mark.get(ASKED)
+    return (None, None) if SEVERAL in mark else (mark.get(ASKED), mark.get(ASKED_AT))
 
 
 def sessions(data: Mapping[str, Any]) -> list[bytes]:

@@ -152,7 +152,7 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
             mark = self._one_of(stamped(request), kwargs)
             if mark is not None and self._first(mark):
                 finished = self._logged(mark, kwargs, request)
-                if mark and ASKED not in mark and finished.key.outcome is RequestOutcome.ANSWERED:
+                if mark and ASKED not in mark and _is_answer_of_ours(finished.key):
                     self.unseen[str(kwargs.get("call_type") or "unknown")] += 1
                 self._count(finished)
 
@@ -236,7 +236,8 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
     def _finished(
         self, mark: Mapping[str, Any], usage: Usage, *, team: str | None, given_id: object
     ) -> FinishedRequest:
-        served = self._groups.of_deployment({"model_id": usage.deployment})[0] or self._name(usage.group)
+        deployment = self._deployment(mark, usage.deployment)
+        served = self._groups.of_deployment({"model_id": deployment})[0] or self._name(usage.group)
         chosen = mark.get("group") or usage.group
         if mark.get("reason") == Reason.PASSTHROUGH and not (usage.fallbacks or self._groups.known(chosen)):
             chosen = served or chosen  # an alias of the operator's, or a wildcard: it led there
@@ -247,12 +248,12 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
             tier=mark.get("tier") or "",
             chosen_group=served if chosen == served else self._name(chosen),
             served_group=served,
-            deployment=usage.deployment[:MAX_NAME],
+            deployment=deployment,
             team=(team or "")[:MAX_NAME] if team != UI_TEAM else "",
             reason=mark.get("reason") or Reason.FAIL_OPEN.value,
             outcome=usage.outcome,
             arm=counted_arm(mark),
-            location=self._location(mark, usage),
+            location=self._location(mark, deployment, usage.outcome),
         )
         return FinishedRequest(
             call_id=call_id(given_id),
@@ -273,12 +274,22 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
             asked=self._asked(mark),
         )
 
-    def _location(self, mark: Mapping[str, Any], usage: Usage) -> str:
+    def _deployment(self, mark: Mapping[str, Any], told: str) -> str:
+        """Return the id of a deployment that the router has, empty where LiteLLM tells of none.
+
+        LiteLLM makes an id for each key that a client brings: those are as many as it likes.
+        """
+        asked = mark.get(ASKED)
+        if told and told != asked and self._groups.of_deployment({"model_id": told})[0] is None:
+            told = asked or OTHER
+        return told[:MAX_NAME]
+
+    def _location(self, mark: Mapping[str, Any], deployment: str, outcome: RequestOutcome) -> str:
         """Return every place that was asked, empty where nobody was."""
         went = mark.get(WENT)
         if went is None:
-            asked = usage.deployment and usage.outcome is not RequestOutcome.CACHED
-            went = [self._groups.place_of(usage.deployment)] if asked else []
+            asked = deployment and outcome is not RequestOutcome.CACHED
+            went = [self._groups.place_of(deployment)] if asked else []
         places = "+".join(sorted({place or UNKNOWN_PLACE for place in went}))
         return places if len(places) <= MAX_NAME else OTHER
 
@@ -300,6 +311,10 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
 
     def _name(self, group: str) -> str:
         return group[:MAX_NAME] if not group or self._groups.known(group) else OTHER
+
+
+def _is_answer_of_ours(key: UsageKey) -> bool:
+    return key.outcome is RequestOutcome.ANSWERED and key.deployment != OTHER
 
 
 def _as_failure(finished: FinishedRequest, outcome: RequestOutcome) -> FinishedRequest:
