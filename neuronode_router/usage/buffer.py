@@ -7,20 +7,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from neuronode_router.usage.finished import OTHER, FinishedRequest, UsageKey, newest
 from neuronode_router.usage.periods import MINUTE
 from neuronode_router.usage.sums import Sums
 
 MAX_KEYS = 256
-"""Keys told apart within a minute. Callers can choose names; they must not make up memory."""
+"""Keys told apart within a minute, however often it was taken meanwhile: what is stored must be bounded, too."""
+
+MAX_ACCOUNTS = 1024
+"""Keys of a minute beyond these that still tell whom a request is charged to and what a rollout compares."""
 
 MAX_MINUTES = 120
 """Minutes kept while the store is away; what comes later is not counted, which is told."""
 
-MAX_ROWS = 2000
-"""Rows of one batch, up to whole minutes: a transaction stays short after a long absence of the store."""
+MAX_ROWS = 500
+"""Rows of one batch: its transaction stays short, also after a long absence of the store."""
 
 MAX_REQUESTS = 256
 """Single requests kept per batch, the newest, for `explain`."""
@@ -38,16 +41,39 @@ class Batch:
     """By minute (Unix seconds of its start) and key."""
     requests: Sequence[FinishedRequest]
 
+    @property
+    def counted(self) -> int:
+        """How many requests its rows add up."""
+        return sum(sums.requests for sums in self.rows.values())
+
+
+@dataclass(slots=True)
+class _ToldApart:
+    """The keys that rows of one minute have, those that were taken included."""
+
+    keys: set[UsageKey] = field(default_factory=set)
+    accounts: set[UsageKey] = field(default_factory=set)
+
+    def row_of(self, key: UsageKey) -> UsageKey:
+        """Return the key of the row that a request is added to."""
+        if _has_room(self.keys, key, MAX_KEYS):
+            return key
+        account = _account(key)
+        return account if _has_room(self.accounts, account, MAX_ACCOUNTS) else account._replace(team=OTHER)
+
 
 class UsageBuffer:
     """Counts finished requests until they are taken away."""
 
     def __init__(self) -> None:
         self._minutes: dict[int, dict[UsageKey, Sums]] = {}
+        self._told_apart: dict[int, _ToldApart] = {}
         self._requests: deque[FinishedRequest] = deque(maxlen=MAX_REQUESTS)
         self._sequence = 0
+        self.waiting = 0
+        """Requests that were counted and not taken."""
         self.overflowed = 0
-        """Requests that were counted without telling them apart."""
+        """Requests that were counted without telling them apart in full."""
         self.uncounted = 0
         """Requests that were not counted, because the store was away for too long, or could not take them."""
 
@@ -60,10 +86,14 @@ class UsageBuffer:
                 self.uncounted += 1
                 return
             rows = self._minutes[minute] = {}
-        sums = rows.get(finished.key)
+            self._begin(minute)
+        key = self._told_apart[minute].row_of(finished.key)
+        self.overflowed += key is not finished.key
+        sums = rows.get(key)
         if sums is None:
-            sums = self._new_row(rows, finished.key)
+            sums = rows[key] = Sums()
         sums.add(finished)
+        self.waiting += 1
         self._requests.append(finished)
 
     def take(self) -> Batch | None:
@@ -72,25 +102,49 @@ class UsageBuffer:
             return None
         rows: dict[tuple[int, UsageKey], Sums] = {}
         for minute in sorted(self._minutes):
-            if rows and len(rows) + len(self._minutes[minute]) > MAX_ROWS:
+            counted = self._minutes[minute]
+            while counted and len(rows) < MAX_ROWS:
+                key, sums = counted.popitem()
+                rows[minute, key] = sums
+            if counted:
                 break
-            rows |= {(minute, key): sums for key, sums in self._minutes.pop(minute).items()}
+            del self._minutes[minute]
         requests, self._requests = self._requests, deque(maxlen=MAX_REQUESTS)
         self._sequence += 1
-        return Batch(self._sequence, rows, tuple(requests))
+        batch = Batch(self._sequence, rows, tuple(requests))
+        self.waiting -= batch.counted
+        return batch
 
     def give_up(self, batch: Batch) -> None:
         """Count the requests of a batch as not counted: the store will never take it."""
-        self.uncounted += sum(sums.requests for sums in batch.rows.values())
+        self.uncounted += batch.counted
 
     def find(self, call_id: str, *, team: str | None = None) -> FinishedRequest | None:
         """Return the newest request of this call id, and of `team` if given, that was not taken yet; else None."""
         return newest(reversed(self._requests), call_id, team)
 
-    def _new_row(self, rows: dict[UsageKey, Sums], key: UsageKey) -> Sums:
-        if len(rows) < MAX_KEYS:
-            rows[key] = Sums()
-            return rows[key]
-        self.overflowed += 1
-        # What left must be told even then, whoever it was.
-        return rows.setdefault(OVERFLOW._replace(outcome=key.outcome, location=key.location), Sums())
+    def _begin(self, minute: int) -> None:
+        """Forget the names of minutes that are over and were taken, and know those of this one, maybe from before."""
+        kept = {
+            at: known
+            for at, known in self._told_apart.items()
+            if at in self._minutes or abs(at - minute) <= MINUTE
+        }
+        self._told_apart = {minute: _ToldApart()} | kept
+
+
+def _has_room(known: set[UsageKey], key: UsageKey, most: int) -> bool:
+    if key in known:
+        return True
+    if len(known) >= most:
+        return False
+    known.add(key)
+    return True
+
+
+def _account(key: UsageKey) -> UsageKey:
+    """Return what is still told: whom it is charged to, what left and how it ended; of an arm, what is compared."""
+    told = OVERFLOW._replace(team=key.team, outcome=key.outcome, location=key.location)
+    return (
+        told._replace(arm=key.arm, revision=key.revision, task=key.task, tier=key.tier) if key.arm else told
+    )
