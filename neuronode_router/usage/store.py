@@ -9,12 +9,25 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Delete,
+    Row,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.exc import DataError
 
 from neuronode_router.errors import StoreUnavailable
@@ -61,6 +74,13 @@ MAX_SAME_ID = 10_000
 MAX_ASKED = 500
 """Call ids of one statement: databases take so many parameters and not many times more."""
 
+MAX_AT_ONCE = 500
+"""Rows that one transaction of housekeeping reads or deletes: SQLite has one lock for all that write, and PostgreSQL
+takes so many parameters.
+"""
+
+PERIODS = (MINUTE, HOUR, DAY)
+
 _CALLED = (
     select(requests.c.document)
     .where(requests.c.call_id == bindparam("wanted"))
@@ -73,6 +93,19 @@ _KEYS = (
     .order_by(requests.c.at)
 )
 _NEWEST = select(requests.c.document).order_by(requests.c.at.desc()).limit(MAX_SAME_ID)
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """What one transaction adds up."""
+
+    period: int
+    """Seconds of its rows."""
+    into: int
+    """Seconds of the longer period that begins at `start`."""
+    start: int
+    keys: tuple[str, ...]
+    """Digests."""
 
 
 class UsageStore:
@@ -190,47 +223,78 @@ class UsageStore:
             found = map(_request, connection.execute(_NEWEST).scalars())
             return list(islice((one for one in found if team in (None, one.key.team)), limit))
 
-    def condense(self, period: int, into: int, *, before: float) -> int:
-        """Add rows of `period` seconds up to longer ones that ended by `before`, one of these per transaction.
-
-        Returns how many longer periods were written.
+    def portions(self, period: int, into: int, *, before: float) -> list[Portion]:
+        """Return how to add up, a few rows at a time, the rows of `period` seconds of the oldest longer period that
+        ended by `before`; empty where there is none.
         """
-        written = 0
         horizon = int(before) // into * into
-        while self._condense_oldest(period, into, horizon):
-            written += 1
-        return written
-
-    def forget(self, *, usage_before: float, requests_before: float) -> None:
-        """Delete what is older: sums and marks of workers, and single requests."""
-        with self._database.writing(durable=False) as connection:
-            connection.execute(delete(usage).where(usage.c.start < int(usage_before)))
-            connection.execute(delete(requests).where(requests.c.at < requests_before))
-            gone = delete(batches).where(batches.c.at < usage_before, batches.c.worker != GATE)
-            connection.execute(gone)
-
-    def _condense_oldest(self, period: int, into: int, horizon: int) -> bool:
-        of_period = (usage.c.period == period, usage.c.start < horizon)
+        of_period = usage.c.period == period
         with self._database.reading() as connection:
-            oldest = connection.execute(select(func.min(usage.c.start)).where(*of_period)).scalar()
-        if oldest is None:
-            return False
-        start = oldest // into * into
-        within = (usage.c.period == period, usage.c.start >= start, usage.c.start < start + into)
+            first = select(func.min(usage.c.start)).where(of_period, usage.c.start < horizon)
+            oldest = connection.execute(first).scalar()
+            if oldest is None:
+                return []
+            start = oldest // into * into
+            within = (of_period, usage.c.start >= start, usage.c.start < start + into)
+            counted = select(usage.c.key, func.count().label("rows")).where(*within).group_by(usage.c.key)
+            sizes = {row.key: row.rows for row in connection.execute(counted)}
+        return [Portion(period, into, start, keys) for keys in _gathered(sizes)]
+
+    def condense(self, portion: Portion) -> int:
+        """Add rows of a portion up to longer ones, and return how many they were: 0 where somebody else did it."""
+        start, into = portion.start, portion.into
+        within = (
+            usage.c.period == portion.period,
+            usage.c.start >= start,
+            usage.c.start < start + into,
+            usage.c.key.in_(portion.keys),
+        )
         with self._database.writing(durable=False) as connection:
             connection.execute(_LOCK).one()
+            found = connection.execute(select(*_COLUMNS).where(*within)).all()
             together: Rows = {}
-            for row in connection.execute(select(*_COLUMNS).where(*within)):
-                (_, key), sums = _entry(row)
+            for (_, key), sums in map(_entry, found):
                 together.setdefault((start, key), Sums()).merge(sums)
             _merge(connection, into, together)
             connection.execute(delete(usage).where(*within))
-        return True
+        return len(found)
+
+    def forget(self, *, usage_before: float, requests_before: float) -> bool:
+        """Delete what is older: sums and marks of workers, and single requests. Returns whether there may be more."""
+        older = (
+            (usage, (usage.c.period.in_(PERIODS), usage.c.start < int(usage_before))),
+            (requests, (requests.c.at < requests_before,)),
+            (batches, (batches.c.at < usage_before, batches.c.worker != GATE)),
+        )
+        with self._database.writing(durable=False) as connection:
+            connection.execute(_LOCK).one()
+            gone = [connection.execute(_some(table, *where)).rowcount for table, where in older]
+        return max(gone) == MAX_AT_ONCE
+
+
+def _some(table: Table, *where: ColumnElement[bool]) -> Delete:
+    """Return what deletes some of the rows of which `where` holds."""
+    key = tuple(table.primary_key)
+    return delete(table).where(tuple_(*key).in_(select(*key).where(*where).limit(MAX_AT_ONCE)))
+
+
+def _gathered(sizes: Mapping[str, int]) -> Iterator[tuple[str, ...]]:
+    """Yield the keys in groups of at most `MAX_AT_ONCE` rows."""
+    keys: list[str] = []
+    room = MAX_AT_ONCE
+    for key, rows in sizes.items():
+        if keys and rows > room:
+            yield tuple(keys)
+            keys, room = [], MAX_AT_ONCE
+        keys.append(key)
+        room -= rows
+    if keys:
+        yield tuple(keys)
 
 
 def _since(at: float) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     """Return what holds for rows from a Unix time on; by naming all periods the primary key finds them."""
-    return usage.c.period.in_((MINUTE, HOUR, DAY)), usage.c.start >= int(at)
+    return usage.c.period.in_(PERIODS), usage.c.start >= int(at)
 
 
 def _merge(connection: Connection, period: int, rows: Mapping[tuple[int, UsageKey], Sums]) -> None:

@@ -23,7 +23,7 @@ from neuronode_router.errors import StoreUnavailable
 from neuronode_router.usage.buffer import Batch, UsageBuffer
 from neuronode_router.usage.finished import FinishedRequest, UsageKey
 from neuronode_router.usage.periods import DAY, HOUR, HOURS_KEPT, MINUTE, MINUTES_KEPT, TimeSpan
-from neuronode_router.usage.store import Rows, UsageStore, row_digest
+from neuronode_router.usage.store import MAX_AT_ONCE, Portion, Rows, UsageStore, row_digest
 from neuronode_router.usage.sums import Sums
 from neuronode_router.usage.writer import REQUESTS_KEPT, UsageWriter
 from tests.contract.conftest import MakeStore
@@ -62,6 +62,12 @@ def summed(found: Iterable[FinishedRequest]) -> Sums:
     for one in found:
         sums.add(one)
     return sums
+
+
+def condense(books: UsageStore, period: int, into: int, *, before: float) -> None:
+    while portions := books.portions(period, into, before=before):
+        for portion in portions:
+            assert books.condense(portion)
 
 
 def test_what_caches_answered_is_summed_by_where_it_went(books: UsageStore) -> None:
@@ -229,11 +235,11 @@ def test_condensing_changes_no_sum(make_store: MakeStore, found: list[FinishedRe
     before = total(books.collect(ALWAYS))
     worker = f"w{before.requests}"
     books.add(worker, batch_of(1, found), at=NOW)
-    books.condense(MINUTE, HOUR, before=NOW - 2 * HOUR)
+    condense(books, MINUTE, HOUR, before=NOW - 2 * HOUR)
     books.add(worker, batch_of(2, found), at=NOW)
 
-    books.condense(MINUTE, HOUR, before=NOW + HOUR)
-    books.condense(HOUR, DAY, before=NOW - HOUR)
+    condense(books, MINUTE, HOUR, before=NOW + HOUR)
+    condense(books, HOUR, DAY, before=NOW - HOUR)
 
     expected = summed([*found, *found])
     expected.merge(before)
@@ -261,6 +267,70 @@ async def test_tidying_keeps_what_is_young_and_forgets_what_is_old(books: UsageS
     assert starts[3] % HOUR != 0
     assert books.find(f"c{MINUTE}") is not None
     assert books.find(f"c{MINUTES_KEPT + HOUR}") is None, f"single requests are kept {REQUESTS_KEPT} s"
+
+
+def test_adding_up_takes_a_few_rows_at_a_time(books: UsageStore) -> None:
+    """However many keys an hour has: no transaction is long, nor has it more parameters than a database takes."""
+    rows = {
+        (NOW + minute * MINUTE, UsageKey(team=f"{minute}-{number}" if number else "same")): Sums(requests=1)
+        for minute in range(60)
+        for number in range(25)
+    }
+    books.add("w", Batch(1, rows, ()), at=NOW)
+
+    portions = books.portions(MINUTE, HOUR, before=NOW + HOUR)
+    sizes = [books.condense(portion) for portion in portions]
+
+    assert max(sizes) <= MAX_AT_ONCE
+    assert sum(sizes) == len(rows) == 1500
+    assert max(len(portion.keys) for portion in portions) <= MAX_AT_ONCE
+    assert books.portions(MINUTE, HOUR, before=NOW + HOUR) == []
+    kept = books.collect(ALWAYS)
+    assert len(kept) == 60 * 24 + 1
+    assert kept[NOW, UsageKey(team="same")].requests == 60
+
+
+def test_whoever_comes_second_adds_nothing_up_again(books: UsageStore) -> None:
+    """Two processes may have the same plan."""
+    books.add("w", batch_of(1, [finished()]), at=NOW)
+    (portion,) = books.portions(MINUTE, HOUR, before=NOW + HOUR)
+
+    assert (books.condense(portion), books.condense(portion)) == (1, 0)
+    assert total(books.collect(ALWAYS)).requests == 1
+
+
+def test_forgetting_takes_a_few_rows_at_a_time(books: UsageStore, store: ControlStore) -> None:
+    """What is old goes in several transactions, and each says whether there may be more."""
+    rows = {(NOW, UsageKey(team=f"{number}")): Sums(requests=1) for number in range(MAX_AT_ONCE + 1)}
+    asked = [finished(at=float(NOW)) for _ in range(2 * MAX_AT_ONCE + 1)]
+    books.add("w", Batch(1, rows, asked), at=NOW)
+    books.add("v", batch_of(1, [finished(at=NOW + HOUR)]), at=NOW + HOUR)
+
+    ages = {"usage_before": NOW + 1, "requests_before": NOW + 1}
+    more = [books.forget(**ages) for _ in range(3)]
+
+    assert more == [True, True, False]
+    assert len(books.collect(ALWAYS)) == 1
+    assert len(books.newest(2 * MAX_AT_ONCE)) == 1
+
+
+async def test_single_requests_are_forgotten_whatever_becomes_of_the_sums(books: UsageStore) -> None:
+    """They name callers: an hour that cannot be added up must not keep them."""
+
+    class Stuck(UsageStore):
+        def portions(self, period: int, into: int, *, before: float) -> list[Portion]:
+            raise StoreUnavailable("It cannot be added up.")
+
+    books.add("w", batch_of(1, [finished(call_id="old")]), at=NOW)
+    stuck = Stuck(books._database)
+    writer = UsageWriter(
+        buffer=UsageBuffer(), store=stuck, worker="w", clock=lambda: NOW + REQUESTS_KEPT + 1, days=90
+    )
+
+    with pytest.raises(StoreUnavailable):
+        await writer.tidy()
+
+    assert books.find("old") is None
 
 
 def test_a_single_request_is_found_by_its_call_id(books: UsageStore) -> None:
