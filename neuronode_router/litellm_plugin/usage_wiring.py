@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -25,10 +26,15 @@ from neuronode_router.usage.service import UsageService
 from neuronode_router.usage.store import UsageStore
 from neuronode_router.usage.writer import UsageWriter
 
+logger = logging.getLogger(__name__)
+
 STOP_SECONDS = 1.0
 """How long a worker that stops waits for LiteLLM to say how its last requests ended."""
 
 LOOK_SECONDS = 0.01
+
+LAST_SECONDS = 5.0
+"""How long a worker that stops goes on carrying to the store what is left; orchestrators wait 10 seconds and more."""
 
 
 class UsageWiring:
@@ -78,7 +84,7 @@ class UsageWiring:
         return self._store.costs_by_team(began.timestamp())
 
     async def stop(self) -> None:
-        """Flush a last time. Never raises for a dead store: then what was counted is lost.
+        """Flush what is left, for some seconds. Never raises for a dead store: what is lost then is logged.
 
         LiteLLM tells in the background how requests ended: what it has answered already is waited for.
         """
@@ -87,8 +93,14 @@ class UsageWiring:
                 while self.hooks.awaits:  # noqa: ASYNC110  LiteLLM gives no event for what it logs
                     await asyncio.sleep(LOOK_SECONDS)
         self.hooks.sweep(last=True)
+        await self._flush_all(until=time.monotonic() + LAST_SECONDS)
+        if self._writer.waiting:
+            logger.error("neuronode: usage of %d requests could not be kept", self._writer.waiting)
+
+    async def _flush_all(self, *, until: float) -> None:
         with contextlib.suppress(NeuronodeError):
-            await self.flush()
+            while self._writer.waiting and time.monotonic() < until:
+                await self._writer.flush()
 
     def problems(self) -> tuple[Problem, ...]:
         """Return a problem for each kind of call that LiteLLM answers without asking our hooks."""
