@@ -53,11 +53,15 @@ class UsageService:
         step: int | None = None,
         team: str | None = None,
     ) -> Report:
-        """Return figures by group, of `team` only where it is given. What this process counted is flushed first."""
+        """Return figures by group, of `team` only where it is given. What this process counted is flushed first.
+
+        A step is at least what is told apart at the beginning: the report says which it is.
+        """
         await self.writer.flush()
-        span = self._aligned(since, until)
-        earlier = before(span, now=self.clock())
-        return await in_thread(self._report, span, earlier, by, step, team)
+        span, now = self._aligned(since, until), self.clock()
+        earlier = before(span, now=now)
+        chosen = max(step, resolution(span.since, now=now)) if step else None
+        return await in_thread(self._report, span, earlier, by, chosen, team)
 
     async def whereabouts(
         self, since: float, until: float, *, is_within: Callable[[str], bool], team: str | None = None

@@ -23,6 +23,7 @@ from neuronode_router.errors import StoreUnavailable
 from neuronode_router.usage.buffer import Batch, UsageBuffer
 from neuronode_router.usage.finished import FinishedRequest, UsageKey
 from neuronode_router.usage.periods import DAY, HOUR, HOURS_KEPT, MINUTE, MINUTES_KEPT, TimeSpan
+from neuronode_router.usage.service import UsageService
 from neuronode_router.usage.store import MAX_AT_ONCE, Portion, Rows, UsageStore, row_digest
 from neuronode_router.usage.sums import Sums
 from neuronode_router.usage.writer import REQUESTS_KEPT, UsageWriter
@@ -331,6 +332,24 @@ async def test_single_requests_are_forgotten_whatever_becomes_of_the_sums(books:
         await writer.tidy()
 
     assert books.find("old") is None
+
+
+async def test_a_series_has_no_step_that_is_not_told_apart(books: UsageStore) -> None:
+    """An hour that was added up is no minute of sixty times as many requests: the answer says which step it has."""
+    now = NOW + 10 * HOUR
+    books.add("w", batch_of(1, [finished(at=at) for at in range(int(NOW), int(now), 10 * MINUTE)]), at=now)
+    writer = UsageWriter(buffer=UsageBuffer(), store=books, worker="w", clock=lambda: now, days=90)
+    service = UsageService(
+        writer=writer, store=books, clock=lambda: now, listed=lambda _: None, notes=dict, profiles=list
+    )
+    await writer.tidy()
+
+    early = await service.report(NOW, now, by=("profile",), step=MINUTE)
+    late = await service.report(now - HOUR, now, by=("profile",), step=MINUTE)
+
+    assert early.step == HOUR
+    assert {line.figures.sums.requests for line in early.lines} == {6}
+    assert (late.step, len(late.lines)) == (MINUTE, 6)
 
 
 def test_a_single_request_is_found_by_its_call_id(books: UsageStore) -> None:
