@@ -24,9 +24,12 @@ _MIDDLES = tuple(math.pow(GROWTH, bucket + 0.5) for bucket in range(BUCKETS))
 
 def bucket_of(value: float) -> int:
     """Return the bucket of a finite number. Raises `ValueError` or `OverflowError` for NaN and infinity."""
-    if value <= 1.0:
-        return 0
-    return min(int(math.log(value) * _PER_BUCKET), BUCKETS - 1)
+    return min(open_bucket_of(value), BUCKETS - 1)
+
+
+def open_bucket_of(value: float) -> int:
+    """Return the bucket of a finite number where none is the last. Raises like `bucket_of`."""
+    return 0 if value <= 1.0 else int(math.log(value) * _PER_BUCKET)
 
 
 @dataclass(frozen=True, slots=True)

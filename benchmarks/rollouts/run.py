@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neuronode_router.histogram import BUCKETS, GROWTH
 from neuronode_router.rollouts.course import Act, Phase, Rollout, RolloutPlan, after, next_act
@@ -105,16 +106,21 @@ class Traffic:
             count,
             errors,
             int(generator.binomial(answered, nature.fallbacks)),
-            self._buckets(nature.latency, answered),
-            self._buckets(nature.first_token, answered),
-            self._buckets(nature.cost / MICRO_USD, answered),
+            _buckets(self._drawn(nature.latency, answered)),
+            _buckets(self._drawn(nature.first_token, answered)),
+            _buckets(costs := self._drawn(nature.cost / MICRO_USD, answered)),
+            float(np.exp(costs).sum()) * MICRO_USD,
         )
 
-    def _buckets(self, median: float, count: int) -> Counter[int]:
-        values = self._generator.normal(math.log(median), self._nature.spread, count)
-        found = np.clip(values / math.log(GROWTH), 0, BUCKETS - 1).astype(int)
-        numbers, counts = np.unique(found, return_counts=True)
-        return Counter(dict(zip(numbers.tolist(), counts.tolist(), strict=True)))
+    def _drawn(self, median: float, count: int) -> NDArray[np.float64]:
+        """Return logarithms of so many values."""
+        return self._generator.normal(math.log(median), self._nature.spread, count)
+
+
+def _buckets(logarithms: NDArray[np.float64]) -> Counter[int]:
+    found = np.clip(logarithms / math.log(GROWTH), 0, BUCKETS - 1).astype(int)
+    numbers, counts = np.unique(found, return_counts=True)
+    return Counter(dict(zip(numbers.tolist(), counts.tolist(), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)

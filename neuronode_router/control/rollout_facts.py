@@ -47,6 +47,7 @@ def _facts(key: UsageKey, sums: Sums, changes: ProfileEdit) -> ArmFacts:
         latency=sums.latency,
         first_token=sums.first_token,
         cost=sums.cost_micro,
+        cost_usd=sums.cost or 0.0,
         decided=sums.requests if _is_decided_by(changes, key) else 0,
     )
 

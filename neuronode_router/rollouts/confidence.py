@@ -82,23 +82,28 @@ def quantile_interval(counts: Mapping[int, int], share: float, alpha: float) -> 
     return Interval(GROWTH**first if first else 0.0, GROWTH ** (last + 1) if last < BUCKETS - 1 else math.inf)
 
 
-def mean_interval(counts: Mapping[int, int], alpha: float) -> Interval:
-    """Return where the mean lies; `counts` are buckets of `histogram`, whose width adds 5 % at most.
+def mean_interval(counts: Mapping[int, int], total: float, alpha: float) -> Interval:
+    """Return where the mean of values lies that make up `total`; `counts` are their buckets, none of them the last.
 
     The asymptotic confidence sequence of Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, "Time-uniform central limit
     theory and asymptotic confidence sequences", Annals of Statistics 52(6), 2024: it needs no bound of the values, and
-    many of them.
+    many of them. Of their variance it takes the most that there can be within the buckets.
     """
     trials = sum(counts.values())
     if trials < MEAN_SAMPLES:
         return Interval(0.0, math.inf)
-    middles = {bucket: GROWTH ** (bucket + 0.5) for bucket in counts}
-    mean = sum(middles[bucket] * count for bucket, count in counts.items()) / trials
-    variance = sum((middles[bucket] - mean) ** 2 * count for bucket, count in counts.items()) / trials
+    mean = total / trials
+    variance = sum(_farthest(mean, bucket) ** 2 * count for bucket, count in counts.items()) / trials
     tuned = (-2 * math.log(alpha) + math.log(-2 * math.log(alpha) + 1)) / TIGHT_AT
     grown = trials * tuned + 1
     width = math.sqrt(variance * 2 * grown / (trials * trials * tuned) * math.log(math.sqrt(grown) / alpha))
     return Interval(max(0.0, mean - width), mean + width)
+
+
+def _farthest(mean: float, bucket: int) -> float:
+    """Return how far from the mean a value of a bucket may be."""
+    low = GROWTH**bucket if bucket else 0.0
+    return max(mean - low, GROWTH ** (bucket + 1) - mean)
 
 
 def _log_mixture(hits: int, trials: int) -> float:

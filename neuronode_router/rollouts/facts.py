@@ -17,7 +17,7 @@ ALL_TASKS = ""
 Counted = TypeVar("Counted")
 
 MICRO_USD = 1e-6
-"""Costs are counted in buckets of `histogram`, in millionths of a US dollar."""
+"""Costs are counted in open buckets of `histogram`, in millionths of a US dollar."""
 
 
 class AnswerOutcome(StrEnum):
@@ -52,6 +52,8 @@ class ArmFacts:
     """Streams only."""
     cost: Mapping[int, int] = field(default_factory=dict)
     """Requests whose cost is known only."""
+    cost_usd: float = 0.0
+    """What those cost together."""
     outcomes: Mapping[AnswerOutcome, int] = field(default_factory=dict)
     decided: int = 0
     """Requests whose group comes from a mapping that is changed."""
@@ -65,6 +67,7 @@ class ArmFacts:
             _added(self.latency, other.latency),
             _added(self.first_token, other.first_token),
             _added(self.cost, other.cost),
+            self.cost_usd + other.cost_usd,
             _added(self.outcomes, other.outcomes),
             self.decided + other.decided,
         )

@@ -188,10 +188,10 @@ def _high(counts: Mapping[int, int], alpha: float) -> ArmFigure:
 
 
 def _cost(facts: ArmFacts, alpha: float) -> ArmFigure:
-    histogram, found = Histogram(facts.cost), mean_interval(facts.cost, alpha)
-    mean = histogram.mean
+    samples = sum(facts.cost.values())
+    found = mean_interval(facts.cost, facts.cost_usd / MICRO_USD, alpha)
     in_usd = Interval(found.low * MICRO_USD, found.high * MICRO_USD)
-    return _bounded(None if mean is None else mean * MICRO_USD, in_usd, histogram.samples)
+    return _bounded(facts.cost_usd / samples if samples else None, in_usd, samples)
 
 
 def _bounded(value: float | None, found: Interval, samples: int) -> ArmFigure:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, fields
 
-from neuronode_router.histogram import Histogram, bucket_of
+from neuronode_router.histogram import Histogram, bucket_of, open_bucket_of
 from neuronode_router.usage.finished import GOOD_ENDS, FinishedRequest
 
 NANO = 1_000_000_000
@@ -41,7 +41,7 @@ class Sums:
     """Buckets of `histogram`, in milliseconds."""
     first_token: Counter[int] = field(default_factory=Counter)
     cost_micro: Counter[int] = field(default_factory=Counter)
-    """Buckets of what single requests cost, in millionths of a US dollar; only while a rollout compares them."""
+    """Open buckets of what single requests cost, in millionths of a US dollar; only while a rollout compares them."""
 
     def add(self, finished: FinishedRequest) -> None:
         """Count one request. Never raises."""
@@ -55,7 +55,7 @@ class Sums:
             self.cost_nano += round(finished.cost * NANO)
             self.output_nano += round(finished.output_cost * NANO)
             if finished.key.arm:
-                self.cost_micro[bucket_of(finished.cost * MICRO)] += 1
+                self.cost_micro[open_bucket_of(finished.cost * MICRO)] += 1
         elif finished.key.outcome in GOOD_ENDS:
             self.unpriced += 1
         self.images += finished.images

@@ -108,7 +108,7 @@ async def test_facts_are_those_of_the_step_by_arm_and_task(desk: RolloutDesk) ->
     assert set(found) == {"auto", "chat", "summary"}
     canary = found["chat"].canary
     assert (canary.requests, canary.errors, sum(canary.latency.values())) == (2, 1, 1)
-    assert dict(canary.cost) == {87: 1}
+    assert (dict(canary.cost), canary.cost_usd) == ({87: 1}, 0.004)
     assert (found["chat"].control.requests, found["summary"].control.requests) == (0, 1)
     assert found["auto"].control.fallbacks == 1
 

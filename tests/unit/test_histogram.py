@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.histogram import BUCKETS, GROWTH, RELATIVE_ERROR, Histogram, bucket_of
+from neuronode_router.histogram import BUCKETS, GROWTH, RELATIVE_ERROR, Histogram, bucket_of, open_bucket_of
 
 milliseconds = st.floats(1, GROWTH**BUCKETS, exclude_max=True)
 
@@ -39,6 +39,15 @@ def test_merging_loses_nothing(left: list[float], right: list[float]) -> None:
 def test_values_out_of_range_go_to_the_outer_buckets(value: float, bucket: int) -> None:
     """Nothing finite is refused or makes another bucket."""
     assert bucket_of(value) == bucket
+
+
+@given(st.floats(0, 1e300))
+def test_where_no_bucket_is_the_last_the_others_are_the_same(value: float) -> None:
+    """And what lies beyond has buckets of its own, as wide as the others."""
+    found = open_bucket_of(value)
+
+    assert bucket_of(value) == min(found, BUCKETS - 1)
+    assert GROWTH**found / 1.001 <= max(1.0, value) <= GROWTH ** (found + 1) * 1.001
 
 
 def test_an_empty_histogram_has_no_quantile() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.histogram import bucket_of
+from neuronode_router.histogram import bucket_of, open_bucket_of
 from neuronode_router.rollouts.confidence import mean_interval, quantile_interval, rate_interval
 
 ALPHA = 0.05
@@ -67,17 +67,32 @@ def test_a_quantile_is_bounded_by_edges_of_buckets() -> None:
 def test_of_few_values_nothing_is_known() -> None:
     """Neither of a quantile nor of a mean."""
     assert quantile_interval({10: 5}, 0.95, 0.001).high == math.inf
-    assert mean_interval({10: 99}, 0.001).high == math.inf
+    assert mean_interval({10: 99}, 270.0, 0.001).high == math.inf
     assert quantile_interval({}, 0.95, 0.001).low == 0
 
 
 def test_a_mean_is_held() -> None:
     """At each of many looks at one series, and narrowly in the end."""
-    generator, counts = random.Random(5), Counter[int]()
+    generator, counts, total = random.Random(5), Counter[int](), 0.0
     for number in range(1, 20_001):
-        counts[bucket_of(generator.lognormvariate(5, 1))] += 1
+        value = generator.lognormvariate(5, 1)
+        counts[open_bucket_of(value)] += 1
+        total += value
         if number % 500 == 0:
-            found = mean_interval(counts, 0.001)
-            assert found.low / 1.05 <= math.exp(5.5) <= found.high * 1.05
+            found = mean_interval(counts, total, 0.001)
+            assert found.low <= math.exp(5.5) <= found.high
 
     assert found.high < 1.2 * found.low
+
+
+@given(st.lists(st.floats(0, 1e9), min_size=100, max_size=300))
+def test_no_mean_is_more_certain_than_its_values(values: list[float]) -> None:
+    """Within buckets values vary as well: the interval is as wide as that of the values, or wider."""
+    counts = Counter(map(open_bucket_of, values))
+    mean = math.fsum(values) / len(values)
+    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
+
+    found = mean_interval(counts, math.fsum(values), 0.001)
+
+    assert found.high - mean >= 0.2 * deviation
+    assert found.low <= mean

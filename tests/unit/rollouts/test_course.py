@@ -29,6 +29,8 @@ from neuronode_router.rollouts.course import (
 )
 from neuronode_router.rollouts.facts import AnswerOutcome, ArmFacts, BothArms
 from neuronode_router.rollouts.guards import Guard, GuardVerdict, Metric, judge
+from neuronode_router.usage.finished import FinishedRequest, UsageKey
+from neuronode_router.usage.sums import Sums
 from tests.support.control import make_profile
 
 ERRORS = (Guard(Metric.ERROR_RATE, worse_by=0.02),)
@@ -184,14 +186,9 @@ def test_a_guard_without_data_holds_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("metric", "field", "unit"),
-    [
-        (Metric.LATENCY_P95_MS, "latency", 1.0),
-        (Metric.FIRST_TOKEN_P95_MS, "first_token", 1.0),
-        (Metric.COST_USD, "cost", 1e-6),
-    ],
+    ("metric", "field"), [(Metric.LATENCY_P95_MS, "latency"), (Metric.FIRST_TOKEN_P95_MS, "first_token")]
 )
-def test_slower_and_dearer_are_seen(metric: Metric, field: str, unit: float) -> None:
+def test_slower_is_seen(metric: Metric, field: str) -> None:
     """Twice as much in each request is a breach of 1.5 times, and none of 2.5 times."""
     guards = (Guard(metric, times=1.5), Guard(metric, times=2.5))
     facts = BothArms(ArmFacts(2000, **{field: {50: 2000}}), ArmFacts(2000, **{field: {58: 2000}}))
@@ -199,7 +196,43 @@ def test_slower_and_dearer_are_seen(metric: Metric, field: str, unit: float) -> 
     closer, wider = judge(guards, {"chat": facts}, alpha=1e-5, least=100)[::2]
 
     assert (closer.verdict, wider.verdict) == (GuardVerdict.BREACHED, GuardVerdict.GOOD)
-    assert closer.control.value == pytest.approx(unit * 1.1**50.5)
+    assert closer.control.value == pytest.approx(1.1**50.5)
+
+
+@pytest.mark.parametrize(
+    ("control", "canary", "guard", "expected"),
+    [
+        (0.001049, 0.001052, Guard(Metric.COST_USD, times=1.05), GuardVerdict.GOOD),
+        (0.001049, 0.001052, Guard(Metric.COST_USD, worse_by=0.00005), GuardVerdict.GOOD),
+        (0.001049, 0.001052, Guard(Metric.COST_USD, at_most=0.0011), GuardVerdict.GOOD),
+        (0.001, 0.00107, Guard(Metric.COST_USD, times=1.05), GuardVerdict.UNSURE),
+        (0.001, 0.00107, Guard(Metric.COST_USD, times=1.1), GuardVerdict.GOOD),
+        (0.001, 0.002, Guard(Metric.COST_USD, times=1.5), GuardVerdict.BREACHED),
+        (0.0, 0.001, Guard(Metric.COST_USD, worse_by=0.0005), GuardVerdict.BREACHED),
+        (5.0, 50.0, Guard(Metric.COST_USD, times=1.2), GuardVerdict.BREACHED),
+        (5.0, 50.0, Guard(Metric.COST_USD, at_most=4.2), GuardVerdict.BREACHED),
+        (4.0, 4.1, Guard(Metric.COST_USD, at_most=4.2), GuardVerdict.GOOD),
+    ],
+)
+@pytest.mark.parametrize("asked", [100, 300])
+def test_what_requests_cost_is_known_to_the_dollar(
+    control: float, canary: float, guard: Guard, expected: GuardVerdict, asked: int
+) -> None:
+    """However close or dear requests of one price each are: what was paid is what is compared."""
+    facts = BothArms(_paid(control, asked), _paid(canary, asked))
+
+    found, *_ = judge((guard,), {"chat": facts}, alpha=1e-4, least=100)
+
+    assert found.verdict is expected
+    assert (found.control.value, found.canary.value) == pytest.approx((control, canary))
+
+
+def _paid(price: float, requests: int) -> ArmFacts:
+    """Return what usage has counted of requests of one price."""
+    sums = Sums()
+    for number in range(requests):
+        sums.add(FinishedRequest(str(number), 0, UsageKey(profile="p", arm="canary"), cost=price))
+    return ArmFacts(sums.requests, cost=sums.cost_micro, cost_usd=sums.cost or 0.0)
 
 
 @pytest.mark.parametrize("phase", list(Phase))

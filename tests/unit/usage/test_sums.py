@@ -65,6 +65,15 @@ def test_no_price_is_not_zero() -> None:
     assert (failed.cost, failed.unpriced) == (None, 0)
 
 
+def test_no_cost_is_too_high_to_be_told_from_others() -> None:
+    """Single costs are counted while a rollout compares them, each apart from a tenth more, up to the highest."""
+    sums = summed([finished(arm="canary", cost=usd) for usd in (0.0, 4.0, 5.0, 50.0, 10_000.0)])
+    aside = summed([finished(cost=5.0)])
+
+    assert [*sums.cost_micro.values()] == [1] * 5
+    assert not aside.cost_micro
+
+
 def test_times_are_told_within_five_percent() -> None:
     """Quantiles of the latency and of the first token come from what was added."""
     sums = summed([finished(latency_ms=ms, first_token_ms=ms / 10) for ms in (100.0, 200.0, 1000.0)])
