@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +12,10 @@ from neuronode_router.stats.tally import (
     ANSWERS,
     ERRORS,
     FIELDS,
+    FIRST_TOKEN,
+    GENERATING_MS,
     MOST_ATTEMPTS,
+    SHORT_ANSWER,
     Tally,
     believable,
     count_answer,
@@ -38,6 +42,29 @@ def test_what_was_counted_here_is_believed_as_it_is(
             count_answer(tally, total_ms, first_token_ms=first, tokens=tokens)
 
     assert believable(tally) == +tally
+
+
+@pytest.mark.parametrize("written_in_ms", [0.0, 10.0, 399.0])
+def test_a_stream_that_comes_at_its_end_is_a_plain_answer(written_in_ms: float) -> None:
+    """A gateway or LiteLLM itself has cut it up: the wait before its first token was the writing of all 2,000."""
+    plain, streamed = _answered(None), _answered(20_000 - written_in_ms)
+
+    assert histograms(streamed)[SHORT_ANSWER] == histograms(plain)[SHORT_ANSWER]
+    assert streamed[GENERATING_MS] == plain[GENERATING_MS]
+    assert histograms(streamed)[FIRST_TOKEN].samples == 1
+
+
+def test_a_stream_tells_its_wait_from_its_writing() -> None:
+    """As long as somebody can have written so fast."""
+    short = histograms(_answered(19_000.0))[SHORT_ANSWER].quantile(0.5)
+
+    assert short == pytest.approx(19_008, rel=0.05)
+
+
+def _answered(first_token_ms: float | None) -> Tally:
+    tally: Tally = Counter()
+    count_answer(tally, 20_000.0, first_token_ms=first_token_ms, tokens=2000)
+    return tally
 
 
 @given(st.dictionaries(st.sampled_from(sorted(FIELDS)), st.integers(0, 999_999_999)))
