@@ -37,7 +37,10 @@ Increment = tuple[int, str, str, int]
 
 @dataclass(slots=True)
 class View:
-    """What is known of one epoch of Redis. After a flush there is a new one: nothing sent, nothing read."""
+    """What is known of one epoch of Redis. After a flush there is a new one: nothing sent, nothing read.
+
+    So there is after a loss: a Redis that is back from a snapshot, or a replica that took over, lacks what came last.
+    """
 
     epoch: str = ""
     unsent: set[int] = field(default_factory=set)
@@ -45,6 +48,8 @@ class View:
     looked_at: int = 0
     """The running slot when we last sent; it and all later ones may have grown since."""
     sent: dict[int, dict[str, Tally]] = field(default_factory=dict)
+    added: int = 0
+    """How many times Redis has told us that it has added what we sent. It may not know of less later."""
     slots: dict[int, Slot] = field(default_factory=dict)
     """As read: the counts of all processes."""
     depths: dict[str, Mapping[str, int]] = field(default_factory=dict)
@@ -56,18 +61,20 @@ class Exchange:
 
     def __init__(self, recorder: Recorder, *, instance: str) -> None:
         self.view = View()
+        self._past: set[str] = set()
+        """Epochs that are over: only an old snapshot brings them back."""
         self._recorder = recorder
         self._instance = instance
         self._turn = 0
         self._late_until = 0
 
     async def run(self, client: Redis) -> None:
-        """Exchange once. Raises what the client raises, and `InvalidResponse` where the epoch is not ours.
-
-        That epoch was deleted, and the next exchange begins anew.
+        """Exchange once. Raises what the client raises, and `InvalidResponse` where the epoch is not ours, or lacks
+        what we added. That epoch was deleted, and the next exchange begins anew.
         """
         epoch, instances = await self._look(client)
         if epoch != self.view.epoch:
+            self._past.add(self.view.epoch)
             self.view = View(epoch)
         await self._add_unsent(client)
         others = [name for name in instances if name != self._instance]
@@ -86,16 +93,22 @@ class Exchange:
 
         # Apart from the increments and before them: what a frozen Redis was sent it executes when it thaws, so
         # it is only asked until it answers.
+        added = keys.added_key(self.view.epoch, self._instance)
         async with client.pipeline(transaction=False) as commands:
             commands.set(keys.EPOCH, secrets.token_hex(8), nx=True, ex=keys.SLOT_TTL)
             commands.get(keys.EPOCH)
             commands.expire(keys.EPOCH, keys.SLOT_TTL)
             commands.smembers(keys.INSTANCES)
-            _, epoch, _, instances = await commands.execute(raise_on_error=False)
+            commands.get(added)
+            commands.expire(added, keys.SLOT_TTL)
+            _, epoch, _, instances, known, _ = await commands.execute(raise_on_error=False)
         found = keys.read_identity(epoch)
-        if found is None:
+        lost = found == self.view.epoch and keys.read_added(known) < self.view.added
+        if found is None or lost or found in self._past:
             await client.delete(keys.EPOCH)
-            raise InvalidResponse("the epoch of the statistics was not ours and was deleted")
+            raise InvalidResponse(
+                "the epoch of the statistics was not ours, or lacked counts, and was deleted"
+            )
         if isinstance(instances, Exception):
             await client.delete(keys.INSTANCES)
         return found, keys.read_instances(instances)
@@ -112,17 +125,22 @@ class Exchange:
         # Taken as sent whatever the answer will be: sent twice it would be counted twice, and what a Redis that
         # died has lost is sent again under its new epoch.
         self._mark(increments, sign=1)
+        added = keys.added_key(self.view.epoch, self._instance)
         try:
             async with client.pipeline(transaction=True) as commands:
+                commands.incr(added)
+                commands.expire(added, keys.SLOT_TTL)
                 for number, deployment_id, name, count in increments:
                     slot = keys.slot_key(self.view.epoch, number)
                     commands.hincrby(slot, keys.field_key(name, deployment_id), count)
                 for number in {increment[0] for increment in increments}:
                     commands.expire(keys.slot_key(self.view.epoch, number), keys.SLOT_TTL)
-                await commands.execute(raise_on_error=False)
+                times, *_ = await commands.execute(raise_on_error=False)
         except ResponseError:  # refused as a whole, for example for want of memory: nothing was added
             self._mark(increments, sign=-1)
             raise
+        if isinstance(times, int):
+            self.view.added = times
 
     def _unsent(self) -> tuple[list[Increment], set[int]]:
         """Return what is to be added, newest slots first, and the slots of which then nothing is left."""

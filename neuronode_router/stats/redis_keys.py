@@ -1,13 +1,15 @@
 """Statistics in Redis: which keys there are, and what of their content is believed.
 
-  neuronode:{stats}:v1:epoch                    16 hex digits; new after a flush, and part of the other keys
+  neuronode:{stats}:v1:epoch                    16 hex digits; new after a flush or a loss, and part of other keys
   neuronode:{stats}:v1:<epoch>:slot:<number>    hash "<field>:<deployment id>" -> count, only ever incremented;
                                                 number = Unix time // 10; field = one of tally.FIELDS
+  neuronode:{stats}:v1:<epoch>:added:<instance> how many times this process has added to slots
   neuronode:{stats}:v1:instances                set of instance ids (16 hex digits)
   neuronode:{stats}:v1:depth:<instance>         hash "<deployment id>" -> attempts that run, and "" -> 1 (alive)
 
-Slots live as long as the window and a minute; a depth lives 5 s unless its process says so again. The braces keep all
-keys on one node of a Redis Cluster. Other content means another version: never change a meaning under v1.
+Slots, and what was added, live as long as the window and a minute; a depth lives 5 s unless its process says so again.
+The braces keep all keys on one node of a Redis Cluster. Other content means another version: never change a meaning
+under v1.
 It must not know when anything is read or written.
 """
 
@@ -41,6 +43,11 @@ _DEPTH = re.compile(rb"[0-9]{1,5}")
 def slot_key(epoch: str, number: int) -> str:
     """Return the key of one slot."""
     return f"{PREFIX}:{epoch}:slot:{number}"
+
+
+def added_key(epoch: str, instance: str) -> str:
+    """Return the key of how many times a process has added to slots."""
+    return f"{PREFIX}:{epoch}:added:{instance}"
 
 
 def depth_key(instance: str) -> str:
@@ -77,6 +84,11 @@ def read_slot(answer: object) -> dict[str, Tally]:
                 continue
             slot.setdefault(deployment_id, Counter())[name] = int(count)
     return {deployment_id: believable(tally) for deployment_id, tally in slot.items()}
+
+
+def read_added(answer: object) -> int:
+    """Return how many times a process has added to slots; 0 where nothing is known of it. Never raises."""
+    return int(answer) if isinstance(answer, bytes) and _COUNT.fullmatch(answer) else 0
 
 
 def read_depth(answer: object) -> Mapping[str, int] | None:

@@ -47,7 +47,7 @@ def count_error(tally: Tally) -> None:
 def count_answer(tally: Tally, total_ms: float, *, first_token_ms: float | None, tokens: int) -> None:
     """Count one answer: finite times in milliseconds, tokens of the answer (0 where unknown)."""
     generating_ms = total_ms - (first_token_ms or 0.0)
-    if generating_ms < tokens * FASTEST_TOKEN_MS:  # somebody kept the stream until its end: no more than a plain answer
+    if generating_ms < tokens * FASTEST_TOKEN_MS:  # kept until its end: no more than a plain answer
         generating_ms = total_ms
     tally[ANSWERS] += 1
     _add_value(tally, TOTAL, total_ms)

@@ -296,6 +296,35 @@ class TestRedisFaults:
 
         await eventually(lambda: answers(a) == answers(b) == 15)
 
+    async def test_restarted_from_a_snapshot(self, open_shared: Open, redis_server: RedisServer) -> None:
+        """What was added since is sent again, and what the snapshot has is not there twice; also a second time."""
+        clock = Clock(time.time())
+        a, b = await open_shared(clock=clock), await open_shared(clock=clock)
+        count(a, SLOW)
+        await eventually(lambda: answers(b) == 10)
+        redis_server.command("SAVE")
+        count(a, SLOW, 7)
+        await eventually(lambda: answers(b) == 17)
+
+        for _ in range(2):
+            redis_server.kill()
+            await eventually(lambda: a.mode == b.mode == "redis (down)")
+            redis_server.start()
+            await eventually(lambda: answers(a) == answers(b) == 17)
+
+    async def test_who_adds_nothing_has_lost_nothing(self, pair: Pair, raw: redis.Redis) -> None:
+        """What a process has added is remembered as long as the process is there."""
+        a, b = pair
+        count(a, SLOW)
+        await eventually(lambda: answers(b) == 10)
+        epoch = a._exchange.view.epoch
+        added = keys.added_key(epoch, a._exchange._instance)
+
+        raw.expire(added, 5)
+        await eventually(lambda: raw.ttl(added) > 5)
+
+        assert a._exchange.view.epoch == epoch
+
     async def test_a_fault_of_ours(self, pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
         """What nobody foresaw in an exchange: the mode says so, the own figures go on, and sharing comes back."""
         a, b = pair

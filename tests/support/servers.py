@@ -74,7 +74,7 @@ class RedisServer:
         self.url = f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        """Start the server and wait until it answers PING."""
+        """Start the server, from its last SAVE if there was one, and wait until it answers PING."""
         command = [str(self._binary), "--port", str(self.port), "--bind", "127.0.0.1"]
         command += ["--save", "", "--appendonly", "no", "--dir", str(self._directory)]
         with (self._directory / "redis.log").open("ab") as log:
