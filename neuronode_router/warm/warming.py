@@ -42,7 +42,7 @@ PLAN_SECONDS = 1.0
 """How long a receipt waits for the servers to say what they have, where the models themselves are not waited for."""
 
 MOST_DRAIN_SECONDS = 6 * 3600.0
-"""After so long what is asked for again and again is no left-over any more, and stays."""
+"""After so long what is asked for again and again, or is on a server that answers nobody, is no left-over any more."""
 
 OPERATOR = "operator"
 """The kind of actor that waits: a person, or a program in a person's place."""
@@ -285,8 +285,19 @@ class Warming:
         while self._left:
             await asyncio.sleep(self._settings.drain / LOOKS)
             with self._failures.survived("letting go of local models"):
+                self._give_up()
                 for host in {host for host, _ in self._left}:
                     await self._drain_host(host, self._left)
+
+    def _give_up(self) -> None:
+        """Forget what was looked at for long enough, and what is on a server that is in LiteLLM's list no more."""
+        hosts = {target.host for target in _local(self._fleet())}
+        latest = time.monotonic() - MOST_DRAIN_SECONDS
+        self._left = {
+            weights: idle
+            for weights, idle in self._left.items()
+            if weights[0] in hosts and idle.began > latest
+        }
 
     async def _drain_host(self, host: OllamaHost, left: dict[Weights, _Idle]) -> None:
         look = await self._servers.look(host, None)
@@ -298,8 +309,6 @@ class Warming:
                 del left[weights]
             elif resident.expires_at != left[weights].expires_at:  # somebody has asked since
                 left[weights] = _Idle(resident.expires_at, left[weights].began)
-                if time.monotonic() - left[weights].began > MOST_DRAIN_SECONDS:
-                    del left[weights]
             elif time.monotonic() - left[weights].since >= self._settings.drain:
                 del left[weights]
                 await self._let_go(weights)

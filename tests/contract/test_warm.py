@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from neuronode_router.domain.rollouts import Canary
 from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import RevisionConflict, WarmFailed
 from neuronode_router.health.ollama import OllamaHost
+from neuronode_router.warm import warming
 from neuronode_router.warm.needs import WarmTarget
 from neuronode_router.warm.warming import WarmSettings
 from neuronode_router.warm.wire import NotLoaded, OllamaServers
@@ -119,6 +121,29 @@ async def test_what_is_asked_for_still_is_not_let_go(ollama: OllamaServer, tmp_p
         await eventually(lambda: ollama.counts("spare")["unloads"] > before)
 
     assert asked == before
+
+
+@pytest.mark.parametrize("gone", ["from the list", "for long"])
+async def test_a_server_that_is_gone_for_good_is_not_asked_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    """What was to be let go on it is forgotten with it."""
+    models = {"balanced": "old", "cost_effective": "spare"}
+    settings = replace(QUICKLY, drain=2.0)
+    with running_ollama(OLD, SPARE) as server:
+        async with warm_world(tmp_path, server.url, models, settings=settings) as world:
+            await switched(world, "cost_effective")
+            await world.manager.switch("balanced", actor=ANNA)
+            await eventually(lambda: world.warming._left)
+            server.kill()
+            assert world.warming._left
+
+            if gone == "for long":
+                monkeypatch.setattr(warming, "MOST_DRAIN_SECONDS", 0.0)
+            else:
+                world.entries.clear()
+
+            await eventually(lambda: not world.warming._left)
 
 
 async def test_a_swap_commits_first_where_only_one_of_both_fits(ollama: OllamaServer, tmp_path: Path) -> None:
