@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Context
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from neuronode_router.background import Failures
@@ -217,22 +218,22 @@ class Mirror:
             self._work(original), name=f"neuronode: {MIRRORING}", context=Context()
         )
         self._running.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(partial(self._ended, original))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, original: Original, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        if self._waiting and not task.cancelled():
+        if task.cancelled():  # perhaps before it began
+            self._skipped(original, Skip.ENDED)
+        elif self._waiting:
             self._begin(self._waiting.popleft())
 
     async def _work(self, original: Original) -> None:
         told = False
-        try:
-            with self._failures.survived(MIRRORING):
-                await self._mirror(original)
-                told = True
-        finally:
-            if not told:
-                self._skipped(original, Skip.FAULT)
+        with self._failures.survived(MIRRORING):
+            await self._mirror(original)
+            told = True
+        if not told:
+            self._skipped(original, Skip.FAULT)
 
     async def _mirror(self, original: Original) -> None:
         ready = await self._asks.ready(original)

@@ -58,7 +58,7 @@ class Skip(StrEnum):
     BUDGET = "budget"
     """What may still be spent did not allow it."""
     ENDED = "ended"
-    """The comparison was over, or the worker stopped, before it could be asked again."""
+    """The comparison was over, or the worker stopped, before it was answered again."""
     UNPRICED = "unpriced"
     """Nobody knows what the group costs, so no budget could bound it."""
     FAULT = "fault"
