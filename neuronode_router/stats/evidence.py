@@ -48,6 +48,8 @@ class Attempt:
     """Known for streams only."""
     tokens: int = 0
     """Tokens of the answer, 0 where the provider does not say."""
+    thought: int = 0
+    """Tokens of what it thought before its text, and perhaps showed to nobody."""
     cold: bool = False
     """True when the weights had to be loaded first."""
 
@@ -77,4 +79,5 @@ def timeout_ending(*, wished_seconds: float | None, allowed_seconds: float | Non
 
 def _plausible(attempt: Attempt) -> bool:
     first = attempt.first_token_ms or 0.0
-    return 0.0 <= first <= attempt.total_ms <= LONGEST_MS and 0 <= attempt.tokens <= MOST_TOKENS
+    counts = (attempt.tokens, attempt.thought)
+    return 0.0 <= first <= attempt.total_ms <= LONGEST_MS and all(0 <= each <= MOST_TOKENS for each in counts)

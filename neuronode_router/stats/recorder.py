@@ -68,7 +68,11 @@ class Recorder:
             fields.count_error(tally)
         else:
             fields.count_answer(
-                tally, attempt.total_ms, first_token_ms=attempt.first_token_ms, tokens=attempt.tokens
+                tally,
+                attempt.total_ms,
+                first_token_ms=attempt.first_token_ms,
+                tokens=attempt.tokens,
+                thought=attempt.thought,
             )
         return evidence
 

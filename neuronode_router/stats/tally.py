@@ -44,11 +44,11 @@ def count_error(tally: Tally) -> None:
     tally[ERRORS] += 1
 
 
-def count_answer(tally: Tally, total_ms: float, *, first_token_ms: float | None, tokens: int) -> None:
-    """Count one answer: finite times in milliseconds, tokens of the answer (0 where unknown)."""
-    generating_ms = total_ms - (first_token_ms or 0.0)
-    if generating_ms < tokens * FASTEST_TOKEN_MS:  # kept until its end: no more than a plain answer
-        generating_ms = total_ms
+def count_answer(
+    tally: Tally, total_ms: float, *, first_token_ms: float | None, tokens: int, thought: int = 0
+) -> None:
+    """Count one answer: finite times in milliseconds, tokens of the answer (0 where unknown), and of its thoughts."""
+    generating_ms = _generating(total_ms, first_token_ms or 0.0, tokens, thought)
     tally[ANSWERS] += 1
     _add_value(tally, TOTAL, total_ms)
     if first_token_ms is not None:
@@ -59,6 +59,16 @@ def count_answer(tally: Tally, total_ms: float, *, first_token_ms: float | None,
     # An answer of 2,000 tokens takes long on an idle deployment too: count it as if it had been a short one.
     shortened = generating_ms * min(1.0, SHORT_ANSWER_TOKENS / max(tokens, 1))
     _add_value(tally, SHORT_ANSWER, total_ms - generating_ms + shortened)
+
+
+def _generating(total_ms: float, first_token_ms: float, tokens: int, thought: int) -> float:
+    """Return how long it took to write the tokens, in milliseconds."""
+    seen_ms = total_ms - first_token_ms
+    seen = tokens - thought if thought < tokens else tokens  # some providers do not count thoughts as tokens
+    if seen_ms < seen * FASTEST_TOKEN_MS:  # kept until its end: no more than a plain answer
+        return total_ms
+    # A thought that nobody was shown took as long a token, before the first one.
+    return seen_ms + min(first_token_ms, thought * seen_ms / max(seen, 1))
 
 
 def merge(tallies: Iterable[Mapping[str, int]]) -> Tally:

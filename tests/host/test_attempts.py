@@ -13,6 +13,7 @@ import httpx
 import litellm
 import openai
 import pytest
+from litellm.types.utils import Usage
 from litellm.utils import Rules
 
 from neuronode_router.litellm_plugin.hooks.attempts import AttemptHooks
@@ -262,6 +263,23 @@ async def test_a_stream_is_timed_from_its_own_attempt(counted: Measured) -> None
         slowest = times[kind].quantile(1.0)
         assert slowest is not None
         assert slowest < 30_000
+
+
+async def test_what_a_stream_thought_first_counts_as_writing(counted: Measured) -> None:
+    """LiteLLM tells of reasoning tokens with the usage, at the end."""
+    began = datetime.now()  # noqa: DTZ005  as LiteLLM has it
+    stream = await counted.router.acompletion(
+        model="good", messages=say(), stream=True, litellm_call_id="mine"
+    )
+    told = {"litellm_call_id": "mine", "completion_start_time": began + timedelta(seconds=18)}
+    answer = litellm.ModelResponse(usage=Usage(completion_tokens=2000, reasoning_tokens=1800))
+
+    await counted.attempts.async_log_success_event(told, answer, began, began + timedelta(seconds=20))
+    await consume(stream)
+
+    await counted.settled(1)
+    assert counted.counted() == {"ok": ANSWER}
+    assert 15_000 < counted.tally("ok")[fields.GENERATING_MS] <= 20_000
 
 
 async def test_a_task_remembers_no_attempt_that_has_ended(counted: Measured) -> None:

@@ -8,11 +8,14 @@ from typing import Any
 import httpx
 import litellm
 import pytest
+from litellm.types.llms.openai import ResponseAPIUsage
+from litellm.types.utils import Usage
 
 from neuronode_router.litellm_plugin.hooks.attempt_outcome import (
     NEVER_SENT,
     AttemptResult,
     outcome,
+    thought_of,
     tokens_of,
 )
 from neuronode_router.stats.evidence import Ending
@@ -92,3 +95,18 @@ def test_a_loop_of_causes_ends() -> None:
 def test_tokens_are_found_in_every_format(answer: Any, tokens: int) -> None:
     """Objects and mappings, and 0 where nothing is said."""
     assert tokens_of(answer) == tokens
+
+
+@pytest.mark.parametrize(
+    ("usage", "thought"),
+    [
+        (Usage(completion_tokens=9, reasoning_tokens=7), 7),
+        (ResponseAPIUsage(input_tokens=1, output_tokens=9, total_tokens=10), 0),
+        ({"output_tokens_details": {"reasoning_tokens": 5}}, 5),
+        ({"completion_tokens_details": None}, 0),
+        (None, 0),
+    ],
+)
+def test_what_was_thought_is_found_in_every_format(usage: Any, thought: int) -> None:
+    """LiteLLM's own ones among them."""
+    assert thought_of(SimpleNamespace(usage=usage)) == thought

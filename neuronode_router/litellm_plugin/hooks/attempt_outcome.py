@@ -5,7 +5,7 @@ It knows LiteLLM's and the transports' exception classes, and nothing of when or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import httpx
@@ -58,11 +58,18 @@ def outcome(
 def tokens_of(answer: object) -> int:
     """Return the tokens of an answer in any of LiteLLM's formats, 0 where it does not say."""
     usage = _get(answer, "usage")
-    for name in ("completion_tokens", "output_tokens"):
-        tokens = _get(usage, name)
-        if isinstance(tokens, int):
-            return tokens
-    return 0
+    return _first_count(_get(usage, name) for name in ("completion_tokens", "output_tokens"))
+
+
+def thought_of(answer: object) -> int:
+    """Return how many of these were thought before the text, 0 where it does not say."""
+    usage = _get(answer, "usage")
+    details = (_get(usage, name) for name in ("completion_tokens_details", "output_tokens_details"))
+    return _first_count(_get(each, "reasoning_tokens") for each in details)
+
+
+def _first_count(found: Iterable[object]) -> int:
+    return next((count for count in found if isinstance(count, int)), 0)
 
 
 def _get(holder: object, name: str) -> object:

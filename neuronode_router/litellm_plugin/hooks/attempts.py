@@ -21,7 +21,7 @@ from typing import Any
 from litellm.integrations.custom_logger import CustomLogger
 
 from neuronode_router.background import Failures
-from neuronode_router.litellm_plugin.hooks.attempt_outcome import AttemptResult, tokens_of
+from neuronode_router.litellm_plugin.hooks.attempt_outcome import AttemptResult, thought_of, tokens_of
 from neuronode_router.litellm_plugin.hooks.attempt_outcome import outcome as outcome_of
 from neuronode_router.litellm_plugin.hooks.request_metadata import note_asked
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
@@ -151,6 +151,7 @@ class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
                 total_ms=_milliseconds(attempt, end_time),
                 first_token_ms=None if first is None or first < 0 else first,
                 tokens=tokens_of(response_obj),
+                thought=thought_of(response_obj),
             )
 
     async def async_log_failure_event(
@@ -259,6 +260,7 @@ class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
         total_ms: float | None = None,
         first_token_ms: float | None = None,
         tokens: int = 0,
+        thought: int = 0,
     ) -> None:
         self._end(attempt)
         self._recorder.record(
@@ -269,6 +271,7 @@ class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
                 ending=outcome.ending,
                 first_token_ms=first_token_ms,
                 tokens=tokens,
+                thought=thought,
                 cold=attempt.cold,
             ),
         )

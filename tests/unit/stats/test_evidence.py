@@ -36,6 +36,8 @@ ANSWERED = Attempt(total_ms=200.0, first_token_ms=50.0, tokens=20)
         ({"first_token_ms": math.nan}, Evidence.NONE),
         ({"tokens": -1}, Evidence.NONE),
         ({"tokens": 10**30}, Evidence.NONE),
+        ({"thought": 21}, Evidence.ANSWER),
+        ({"thought": -1}, Evidence.NONE),
     ],
 )
 def test_what_an_attempt_says(change: dict[str, object], evidence: Evidence) -> None:

@@ -24,22 +24,26 @@ from neuronode_router.stats.tally import (
 )
 
 ANSWERED = st.tuples(
-    st.floats(0, 86_400_000), st.none() | st.floats(0, 1), st.integers(0, 10_000_000), st.booleans()
+    st.floats(0, 86_400_000),
+    st.none() | st.floats(0, 1),
+    st.integers(0, 10_000_000),
+    st.integers(0, 10_000_000),
+    st.booleans(),
 )
 
 
 @given(st.lists(ANSWERED, max_size=30))
 def test_what_was_counted_here_is_believed_as_it_is(
-    attempts: list[tuple[float, float | None, int, bool]],
+    attempts: list[tuple[float, float | None, int, int, bool]],
 ) -> None:
     """No honest count is cut."""
     tally: Tally = Counter()
-    for total_ms, share, tokens, failed in attempts:
+    for total_ms, share, tokens, thought, failed in attempts:
         if failed:
             count_error(tally)
         else:
             first = None if share is None else total_ms * share
-            count_answer(tally, total_ms, first_token_ms=first, tokens=tokens)
+            count_answer(tally, total_ms, first_token_ms=first, tokens=tokens, thought=thought)
 
     assert believable(tally) == +tally
 
@@ -52,6 +56,28 @@ def test_a_stream_that_comes_at_its_end_is_a_plain_answer(written_in_ms: float) 
     assert histograms(streamed)[SHORT_ANSWER] == histograms(plain)[SHORT_ANSWER]
     assert streamed[GENERATING_MS] == plain[GENERATING_MS]
     assert histograms(streamed)[FIRST_TOKEN].samples == 1
+
+
+@pytest.mark.parametrize(
+    ("waited_ms", "short_ms"),
+    [(0.0, 160), (4_000.0, 4_160)],
+)
+def test_what_was_thought_before_the_first_token_is_no_wait(waited_ms: float, short_ms: float) -> None:
+    """A long thought makes no healthy deployment slow, and hides no queue: 1,800 of 2,000 tokens at 10 ms each."""
+    tally: Tally = Counter()
+    count_answer(tally, waited_ms + 20_000, first_token_ms=waited_ms + 18_000, tokens=2000, thought=1800)
+
+    assert histograms(tally)[SHORT_ANSWER].quantile(0.5) == pytest.approx(short_ms, rel=0.05)
+    assert tally[GENERATING_MS] == 20_000
+
+
+def test_where_all_was_thought_nothing_is_known_of_the_wait() -> None:
+    """Nor where the text came at once."""
+    for thought in (1999, 2000, 9000):
+        tally: Tally = Counter()
+        count_answer(tally, 20_000.0, first_token_ms=20_000.0, tokens=2000, thought=thought)
+
+        assert tally == _answered(None) + Counter({"first.103": 1})
 
 
 def test_a_stream_tells_its_wait_from_its_writing() -> None:
