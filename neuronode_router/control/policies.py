@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Protocol, Unpack
 
 from sqlalchemy import Connection
@@ -28,6 +27,7 @@ from neuronode_router.control.policy_look import (
     situation_of,
     target_of,
 )
+from neuronode_router.control.policy_place import PolicyPlace
 from neuronode_router.control.policy_store import PolicyStore
 from neuronode_router.control.policy_view import PolicyView, rule_views
 from neuronode_router.domain.audit import Actor, AuditEntry
@@ -42,7 +42,6 @@ from neuronode_router.errors import (
     PolicyInvalid,
     PolicyUnreadable,
     Problem,
-    ProfilesReadOnly,
     RevisionConflict,
     StoreUnavailable,
 )
@@ -61,10 +60,8 @@ from neuronode_router.policy.engine import (
     undecided,
     without_profile,
 )
-from neuronode_router.policy.file import parse_policy, written
 from neuronode_router.policy.rules import Facts, Memory, RuleMemory, remember
 from neuronode_router.profiles.edits import StagedFiles
-from neuronode_router.profiles.intent import FileChange
 from neuronode_router.storage.lease import Lease
 from neuronode_router.threads import in_thread
 
@@ -88,6 +85,10 @@ ReadFacts = Callable[[Policy, float], Facts]
 """From a policy and Unix time to what is known of its rules. Blocks; may raise `StoreUnavailable`."""
 
 
+Stage = Callable[[ControlState], StagedFiles | None]
+"""From the state to what becomes of the policy file, None for nothing. Blocks; may raise `ProfilesReadOnly`."""
+
+
 class Heard(Protocol):
     """Who is told what the policy did."""
 
@@ -96,13 +97,17 @@ class Heard(Protocol):
         ...
 
 
+def _unfiled(_: ControlState) -> None:
+    """Say that no file has to do with it."""
+
+
 def _unheard(level: Level, *, done: bool) -> None:
     """Nobody listens."""
 
 
 class Policies:
     """The policy of the proxies that share a store. `host` tells what this proxy offers now, `members`
-    which deployments an outage is about; `file` is where the policy is written.
+    which deployments an outage is about; `place` is where the policy is written.
     """
 
     def __init__(  # noqa: PLR0913  one argument per collaborator, all by keyword
@@ -115,7 +120,7 @@ class Policies:
         lease: Lease,
         host: Callable[[], HostFacts],
         members: Members,
-        file: Path,
+        place: PolicyPlace,
         heard: Heard = _unheard,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -126,7 +131,7 @@ class Policies:
         self._lease = lease
         self._host = host
         self._members = members
-        self._file = file
+        self._place = place
         self._heard = heard
         self._clock = clock
         self._known: Policy = Policy()
@@ -135,15 +140,23 @@ class Policies:
         self.leads = False
         """Whether this worker was the acting one when it looked last."""
 
-    async def take_up(self, policy: Policy, **options: Unpack[Options]) -> Receipt:
+    async def take_up(self, policy: Policy, *, mark: str = "", **options: Unpack[Options]) -> Receipt:
         """Put a policy in force; an empty one ends what is. Raises `PolicyInvalid` and what a switch raises.
 
-        Its rules begin and end when somebody looks next. A hold stays.
+        Its rules begin and end when somebody looks next. A hold stays. With the `mark` of a file that says it, nothing
+        is done where it was in force by that very file already: others have gone past it.
         """
-        return await self._put(policy, options, None)
+        return await self._put(policy, options, partial(self._place.found, mark) if mark else _unfiled, mark)
 
-    async def _put(self, policy: Policy, options: Options, file: Path | None) -> Receipt:
+    async def write(self, policy: Policy, **options: Unpack[Options]) -> Receipt:
+        """Put a policy in force and into its file. Raises `ProfilesReadOnly` and what `take_up` raises."""
+        return await self._put(policy, options, partial(self._place.staged, policy))
+
+    async def _put(self, policy: Policy, options: Options, stage: Stage, mark: str = "") -> Receipt:
         def prepare(state: ControlState) -> ChangeTarget:
+            # After the state was read: whoever had put this in force before that has kept it.
+            if mark and self._place.keeps(mark):
+                return as_it_is(state)
             # Each attempt anew: somebody may have put another one in force since the last.
             before = self._replaceable(state)
             unchanged = {rule.name for rule in policy.rules if rule in before.rules}
@@ -156,7 +169,7 @@ class Policies:
             if policy.is_empty:
                 timed = steering.hold is not None and steering.hold.until is not None
                 steering = replace(steering, bends=(), hold=steering.hold if timed else None)
-            edit = _staged(file, policy, state) if file else None
+            edit = stage(state)
             # A file that says something else is written also where the policy is in force: it would be an old copy.
             same = steering == state.steering and not (edit and edit.changes)
             return replace(
@@ -168,10 +181,6 @@ class Policies:
             )
 
         return await self._manager.act("policy", prepare, **options)
-
-    async def write(self, policy: Policy, **options: Unpack[Options]) -> Receipt:
-        """Put a policy in force and into its file. Raises `ProfilesReadOnly` and what `take_up` raises."""
-        return await self._put(policy, options, self._file)
 
     async def release(self, **options: Unpack[Options]) -> Receipt:
         """End what a person holds: the policy decides again, now. Raises `NothingHeld` and what a switch raises."""
@@ -367,22 +376,11 @@ class Policies:
         facts = self._facts(policy, now) if policy.rules else {}
         rules = tuple(rule_views(policy, memory, facts))
         verdict = self._decided(state, memory)
-        return PolicyView(policy, verdict, state.active, str(self._file), rules, state.revision)
+        return PolicyView(policy, verdict, state.active, str(self._place.path), rules, state.revision)
 
     def _require_known(self, policy: Policy, state: ControlState) -> None:
         if problems := tuple(unusable(policy, state, self._host(), self._members)):
             raise PolicyInvalid(problems)
-
-
-def _staged(file: Path, policy: Policy, state: ControlState) -> StagedFiles:
-    try:
-        before = file.read_bytes() if file.exists() else None
-    except OSError as error:
-        raise ProfilesReadOnly(f"{file.name} cannot be read: {error.strerror}.") from error
-    says = Policy() if before is None else parse_policy(before)[0]
-    after = None if policy.is_empty else written(policy)
-    changes = () if says is not None and says.digest == policy.digest else (FileChange(file, before, after),)
-    return StagedFiles(state.profiles, changes, file.parent, followed=True)
 
 
 def _refusal(refusal: NeuronodeError, verdict: PolicyVerdict) -> Problem:

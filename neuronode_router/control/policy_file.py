@@ -5,9 +5,8 @@ It must not know what a policy means. A broken file leaves the policy in force a
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from neuronode_router.control.policies import Policies
+from neuronode_router.control.policy_place import MISSING, PolicyPlace, PolicySignature
 from neuronode_router.domain.audit import Actor
 from neuronode_router.errors import NeuronodeError, PolicyInvalid, Problem, StoreUnavailable
 from neuronode_router.policy.document import Policy
@@ -16,25 +15,23 @@ from neuronode_router.threads import in_thread
 
 POLICY_FILE = Actor("policy file", kind="watcher")
 
-_MISSING = (0, 0, 0, 0)
-_Signature = tuple[int, int, int, int]
-
 
 class PolicyFile:
-    """Follows the file at `path`; `look` every second or so, in every worker: who comes second finds nothing to do.
+    """Follows the file at `place`; `look` every second or so, in every worker: who comes second finds nothing to do.
 
     It believes what two looks in a row have found: an editor's save leaves a moment without the file, or with half of
     it. Content found at a start is put in force unless an earlier revision had it already: then the file is an old
-    copy. So it is where it could not be put in force, and another policy was meanwhile. A file that is taken away while
-    it is followed ends the policy that it put in force; one that was never there says nothing.
+    copy. So it is where it could not be put in force, and another policy was meanwhile. What this host itself has put
+    in force already, by any worker, is no edit. A file that is taken away while it is followed ends the policy that it
+    put in force; one that was never there says nothing.
     """
 
-    def __init__(self, path: Path, policies: Policies) -> None:
-        self._path = path
+    def __init__(self, place: PolicyPlace, policies: Policies) -> None:
+        self._place = place
         self._policies = policies
-        self._found: _Signature | None = None
+        self._found: PolicySignature | None = None
         """What the last look found."""
-        self._seen: _Signature | None = None
+        self._seen: PolicySignature | None = None
         """What two looks in a row found, and was read; None: nothing yet."""
         self._wanted: Policy | None = None
         """What is still to be put in force."""
@@ -57,13 +54,18 @@ class PolicyFile:
         if self._seen is None:
             return
         if self._wanted is not None:
-            await self._beware_of_old_copies(self._wanted)
+            await self._beware_of_old_copies(self._wanted, self._seen)
         self._starting = False
         if self._wanted is None:
             return
+        mark = self._seen.mark(self._wanted.digest)
         try:
-            await self._policies.take_up(
-                self._wanted, actor=POLICY_FILE, reason=f"{self._path.name} changed", wait="none"
+            receipt = await self._policies.take_up(
+                self._wanted,
+                mark=mark,
+                actor=POLICY_FILE,
+                reason=f"{self._place.path.name} changed",
+                wait="none",
             )
         except StoreUnavailable:
             raise
@@ -72,20 +74,23 @@ class PolicyFile:
         except NeuronodeError as error:
             self._said = (self._here(Problem(error.code, error.message, error.fix)),)
         else:
+            if not receipt.changed:  # else whoever committed has kept it
+                await in_thread(self._place.keep, mark)
             self._own, self._wanted, self._said = self._wanted.digest, None, ()
 
-    async def _beware_of_old_copies(self, wanted: Policy) -> None:
+    async def _beware_of_old_copies(self, wanted: Policy, seen: PolicySignature) -> None:
         """Want no more what others have gone past since the file said it."""
         current = await self._policies.digest()
         if self._in_force is None:
             self._in_force = current
-        if self._seen == _MISSING:
+        if seen == MISSING:
             if current != self._own:
                 self._wanted = None
         elif self._starting:
             since = await self._policies.known_since(wanted.digest)
             if wanted.digest == current:
                 self._own, self._wanted = current, None
+                await in_thread(self._place.keep, seen.mark(current))
             elif since is not None:
                 self._is_stale(f"The file says what revision {since} put in force")
         elif current not in (self._in_force, wanted.digest):
@@ -98,7 +103,7 @@ class PolicyFile:
 
     def _read(self) -> None:
         try:
-            found = self._signature()
+            found = self._place.signature()
             settled, self._found = found == self._found, found
             if settled and found != self._seen:
                 self._take(found)
@@ -110,21 +115,14 @@ class PolicyFile:
             return
         self._unreadable = ()
 
-    def _signature(self) -> _Signature:
-        try:
-            info = self._path.stat()
-        except FileNotFoundError:
-            return _MISSING
-        return info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino
-
-    def _take(self, found: _Signature) -> None:
+    def _take(self, found: PolicySignature) -> None:
         """Read what is wanted now."""
         self._in_force = None
-        if found == _MISSING:
+        if found == MISSING:
             self._wanted, self._said = None if self._seen is None else Policy(), ()
         else:
-            with self._path.open("rb") as file:
-                self._wanted, self._said = parse_policy(file.read(CAPS.bytes + 1), file=self._path.name)
+            with self._place.path.open("rb") as file:
+                self._wanted, self._said = parse_policy(file.read(CAPS.bytes + 1), file=self._place.path.name)
         self._seen = found
 
     def _here(self, problem: Problem) -> Problem:
@@ -135,7 +133,7 @@ class PolicyFile:
                 problem.code,
                 problem.message,
                 problem.fix,
-                self._path.name,
+                self._place.path.name,
                 problem.line,
                 problem.column,
                 problem.path,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from neuronode_router.control.manager import ProfileManager
@@ -16,6 +15,7 @@ from neuronode_router.control.outage_probes import AskTarget, OutageProbes
 from neuronode_router.control.policies import LEASE, LEASE_SECONDS, Heard, Policies
 from neuronode_router.control.policy_facts import ATTEMPTS, PolicyFacts, Slots, attempts_of
 from neuronode_router.control.policy_file import PolicyFile
+from neuronode_router.control.policy_place import PolicyPlace
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.worker import Worker
 from neuronode_router.domain.profiles import HostFacts
@@ -58,7 +58,7 @@ class PolicyWiring:
         store: ControlStore,
         current: CurrentSnapshot,
         host: Callable[[], HostFacts],
-        file: Path,
+        place: PolicyPlace,
         asker: Asker,
         slots: Callable[[], Slots],
         members: Callable[[OutageTarget], Sequence[str]],
@@ -76,10 +76,10 @@ class PolicyWiring:
             lease=Lease(store.database, LEASE, holder=worker.instance, ttl=LEASE_SECONDS),
             host=host,
             members=members,
-            file=file,
+            place=place,
             heard=heard,
         )
-        self._file = PolicyFile(file, self.policies)
+        self._file = PolicyFile(place, self.policies)
 
     async def look(self) -> None:
         """Follow the file, and act if this worker leads. Raises `StoreUnavailable`."""

@@ -21,6 +21,7 @@ from neuronode_router.auto.decision_log import RoutingLog
 from neuronode_router.auto.router import AutoRouter
 from neuronode_router.auto.shared_sessions import SharedSessions
 from neuronode_router.background import Failures, PeriodicTask, repeat
+from neuronode_router.control.policy_place import PolicyPlace
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.workers import WorkerIdentity
 from neuronode_router.litellm_plugin.auth.budgets import Budgets, live_spend
@@ -58,6 +59,7 @@ from neuronode_router.litellm_plugin.usage_wiring import UsageWiring
 from neuronode_router.litellm_plugin.warm_wiring import AHEAD_SECONDS, WarmWiring
 from neuronode_router.metrics.catalogue import shared_directory
 from neuronode_router.metrics.metering import OBSERVE_SECONDS, Metering, MeteringSources
+from neuronode_router.profiles.memory import FilesMemory
 from neuronode_router.proof.service import ProofService
 from neuronode_router.settings import Settings, process_environment
 from neuronode_router.tasks.engine import tier_names
@@ -190,7 +192,7 @@ class Runtime:
             store=self.store,
             current=self.current,
             host=self.control.facts,
-            file=settings.policy,
+            place=PolicyPlace(settings.policy, FilesMemory(settings.state_dir / "policy.seen")),
             asker=RouterAsker(self._router, self.health.inventory),
             slots=lambda: self.health.statistics.recorder.window.slots,
             members=WatchedDeployments(bridge.entries).of,

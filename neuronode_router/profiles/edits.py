@@ -6,6 +6,7 @@ It must not know what makes a profile valid, nor when its caller commits.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,11 +14,14 @@ from neuronode_router.atomic_files import move_over, write_beside
 from neuronode_router.domain.profiles import ProfileSet
 from neuronode_router.errors import ProfilesReadOnly
 from neuronode_router.profiles.intent import FileChange, declare, remove
-from neuronode_router.profiles.memory import FilesMemory
 
 _MEND = "Make the directory writable for the proxy, or free space there; or edit the profiles where they come from."
 
 logger = logging.getLogger(__name__)
+
+
+def _nothing() -> None:
+    """Nobody remembers."""
 
 
 @dataclass(slots=True)
@@ -29,10 +33,8 @@ class StagedFiles:
     directory: Path
     followed: bool = False
     """Whether a worker puts in force what the files say, whenever that is: then nobody needs to be told."""
-    memory: FilesMemory | None = None
-    """Told, once it is committed, that `content` is in force: then nobody takes the files for a new edit."""
-    content: str = ""
-    """The hash of all files as the change leaves them."""
+    stands: Callable[[], None] = _nothing
+    """Called once it is committed, to remember what is in force: it is nobody's new edit. Never raises."""
     _intent: Path | None = field(default=None, init=False)
 
     def publish(self) -> None:
@@ -84,8 +86,7 @@ class StagedFiles:
 
     def finish(self) -> None:
         """Let what was published stand: it is committed. Never raises."""
-        if self.memory is not None:
-            self.memory.keep(self.content)
+        self.stands()
         self._end()
 
     def _end(self) -> None:

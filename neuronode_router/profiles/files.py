@@ -11,6 +11,7 @@ import stat
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +197,10 @@ class ProfileFiles:
             if not os.access(change.path.parent, os.W_OK):
                 raise ProfilesReadOnly(f"The directory of {change.path.name} cannot be written.")
         content = hash_of((f"{name}{SUFFIX}", raw) for name, raw in left.items())
-        return StagedFiles(profiles, tuple(changes), self._directory, memory=self._memory, content=content)
+        staged = StagedFiles(profiles, tuple(changes), self._directory)
+        if self._memory is not None:
+            staged.stands = partial(self._memory.keep, content)
+        return staged
 
 
 def _valid_set(profiles: Mapping[str, Profile], problems: list[Problem]) -> ProfileSet:

@@ -1,6 +1,6 @@
-"""What the profile files of this host said when they were last in force, so that they are no edit when found again.
+"""What the files of this host said when they were last in force, so that they are no edit when found again.
 
-It must not know what a profile is: it compares bytes.
+It must not know what a profile or a policy is: it compares bytes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class FilesMemory:
-    """One file with the hash of the content that was last in force, shared by the workers of a host and its next start.
+    """One file with what tells the content that was last in force, shared by the workers of a host and its next start.
 
     Every method blocks for the disk and never raises. Not synced: what a power cut takes away is the memory alone, and
     without one nothing is overruled.
@@ -39,14 +39,14 @@ class FilesMemory:
             return None
 
     def keep(self, content: str) -> None:
-        """Remember the hash of a content, by `content_hash` or `hash_of`."""
+        """Remember a content: of profiles the hash, by `content_hash` or `hash_of`; ASCII, one line."""
         staged = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         try:
             private_files.write_text(staged, content + "\n")
             staged.replace(self._path)
         except OSError as error:
             self._unwritten = content
-            logger.warning("What the profile files say cannot be remembered for the next start: %s", error)
+            logger.warning("What is in force cannot be remembered in %s: %s", self._path.name, error)
         else:
             self._unwritten = None
 

@@ -27,6 +27,7 @@ from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.outage_probes import OutageProbes
 from neuronode_router.control.policies import Policies
 from neuronode_router.control.policy_facts import PolicyFacts
+from neuronode_router.control.policy_place import PolicyPlace
 from neuronode_router.control.rollout_facts import RecordedFacts
 from neuronode_router.control.rollout_outcomes import RolloutOutcomes, RolloutOutcomeStore
 from neuronode_router.control.rollouts import Rollouts
@@ -40,6 +41,7 @@ from neuronode_router.errors import NotAuthenticated
 from neuronode_router.metrics.metering import Metering
 from neuronode_router.policy.document import OutageTarget
 from neuronode_router.profiles.files import ProfileFiles
+from neuronode_router.profiles.memory import FilesMemory
 from neuronode_router.shadows.acts import Shadows
 from neuronode_router.shadows.store import ShadowStore
 from neuronode_router.storage.lease import Lease
@@ -286,7 +288,7 @@ async def running_world(
         lease=Lease(store.database, "policy", holder="worker-1", ttl=10),
         host=lambda: HostFacts(groups=GROUP_NAMES),
         members=lambda target: world.deployments.get(target.name, GROUP_NAMES & {target.name}),
-        file=directory / "policy.yaml",
+        place=PolicyPlace(directory / "policy.yaml", FilesMemory(directory / "policy.seen")),
         heard=meter.policy_acted,
     )
     world.judged = Judged(directory, store.database)

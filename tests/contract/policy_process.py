@@ -17,10 +17,12 @@ from pathlib import Path
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.outage_probes import OutageProbes
 from neuronode_router.control.policies import LEASE, Policies, ReadFacts
+from neuronode_router.control.policy_place import PolicyPlace
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
 from neuronode_router.policy.document import OutageTarget, Policy
 from neuronode_router.policy.rules import RuleFact
+from neuronode_router.profiles.memory import FilesMemory
 from neuronode_router.storage.lease import Lease
 from tests.support.control import HOST, MemorySource
 
@@ -47,8 +49,8 @@ class Frozen:
         return {rule.name: RuleFact(value) for rule in policy.rules}
 
 
-def desk(store: ControlStore, name: str, facts: ReadFacts) -> Policies:
-    """Return the policies of one worker over a store."""
+def desk(store: ControlStore, name: str, facts: ReadFacts, *, place: PolicyPlace | None = None) -> Policies:
+    """Return the policies of one worker over a store; who gives no place neither reads nor writes a file."""
 
     async def answers(target: OutageTarget) -> bool:
         return True
@@ -61,7 +63,7 @@ def desk(store: ControlStore, name: str, facts: ReadFacts) -> Policies:
         lease=Lease(store.database, LEASE, holder=name, ttl=TTL),
         host=lambda: HOST,
         members=lambda target: (),
-        file=Path("policy.yaml"),
+        place=place or PolicyPlace(Path("policy.yaml"), FilesMemory(Path("policy.seen"))),
     )
 
 

@@ -22,6 +22,7 @@ from neuronode_router.control.idempotency import Idempotency
 from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.outage_probes import OutageProbes
 from neuronode_router.control.policies import Policies
+from neuronode_router.control.policy_place import PolicyPlace
 from neuronode_router.control.rollout_facts import RecordedFacts
 from neuronode_router.control.rollout_outcomes import OutcomesOf, RolloutOutcomeStore
 from neuronode_router.control.rollouts import Rollouts
@@ -34,6 +35,7 @@ from neuronode_router.domain.names import Tier
 from neuronode_router.domain.rollouts import Arm
 from neuronode_router.policy.document import OutageTarget
 from neuronode_router.policy.file import parse_policy
+from neuronode_router.profiles.memory import FilesMemory
 from neuronode_router.proof.matrix import ProbeEvidence, ProbeTarget
 from neuronode_router.proof.probes import ProbeReason, Shape
 from neuronode_router.proof.store import ProofStore
@@ -106,7 +108,7 @@ class ProxyInUse:
             lease=Lease(database, "policy", holder="w", ttl=10),
             host=lambda: HOST,
             members=lambda _target: (),
-            file=Path("policy.yaml"),
+            place=PolicyPlace(Path("policy.yaml"), FilesMemory(Path("policy.seen"))),
             clock=clock,
         )
         self._proofs = ProofStore(database)

@@ -16,11 +16,14 @@ import pytest
 from neuronode_router.control.audit import AuditQuery
 from neuronode_router.control.manager import FILES
 from neuronode_router.control.policies import LEASE
+from neuronode_router.control.policy_file import PolicyFile
+from neuronode_router.control.policy_place import PolicyPlace
 from neuronode_router.control.store import ControlStore
 from neuronode_router.domain.audit import Actor
 from neuronode_router.errors import LeaseLost
 from neuronode_router.policy.file import parse_policy
 from neuronode_router.policy.rules import RuleMemory
+from neuronode_router.profiles.memory import FilesMemory
 from tests.contract.policy_process import desk
 from tests.support.leases import passed_on
 from tests.support.servers import wait_until
@@ -115,6 +118,27 @@ async def test_two_processes_never_do_an_act_twice(store: ControlStore, state_ur
     assert len(store.policies.memory()["month"].changes) == len(entries)
     assert all(before.profile_after != after.profile_after for before, after in pairwise(entries))
     assert store.audit.verify() == store.revision()
+
+
+async def test_a_put_that_another_host_overruled_stays_overruled(store: ControlStore, tmp_path: Path) -> None:
+    """The first host's watcher finds late what was written there through the API."""
+    place = PolicyPlace(tmp_path / "policy.yaml", FilesMemory(tmp_path / "state" / "policy.seen"))
+    here = desk(store, "here", lambda policy, now: {}, place=place)
+    late, there = PolicyFile(place, here), desk(store, "there", lambda policy, now: {})
+    old, new = (parse_policy(POLICY.replace(b"100", usd))[0] for usd in (b"200", b"300"))
+    assert old is not None
+    assert new is not None
+    await here._manager.reload(actor=FILES)
+    await late.look()
+    await late.look()
+
+    await here.write(old, actor=Actor("anna"))
+    await there.take_up(new, actor=Actor("anna"))
+    await late.look()
+    await late.look()
+
+    assert await here.digest() == new.digest
+    assert late.problems == ()
 
 
 def test_who_does_not_lead_any_more_remembers_nothing(store: ControlStore) -> None:

@@ -18,6 +18,7 @@ from neuronode_router.background import Failures
 from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.outage_probes import OutageProbes
 from neuronode_router.control.policies import Policies
+from neuronode_router.control.policy_place import PolicyPlace
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
 from neuronode_router.domain.audit import Actor
@@ -25,6 +26,7 @@ from neuronode_router.health.ollama import RUNNER, Defaults
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.warm_wiring import WarmWiring
 from neuronode_router.policy.file import parse_policy
+from neuronode_router.profiles.memory import FilesMemory
 from neuronode_router.routing.snapshot import build_snapshot
 from neuronode_router.settings import Settings
 from neuronode_router.storage.lease import Lease
@@ -134,7 +136,7 @@ async def test_models_are_loaded_before_their_window_by_the_worker_that_acts(
         members=lambda _: (),
         lease=Lease(store.database, "policy", holder="me", ttl=10, clock=lambda: now),
         host=lambda: HOST,
-        file=tmp_path / "policy.yaml",
+        place=PolicyPlace(tmp_path / "policy.yaml", FilesMemory(tmp_path / "policy.seen")),
         clock=lambda: now,
     )
     policy, problems = parse_policy(POLICY)

@@ -9,6 +9,7 @@ from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.outage_probes import OutageProbes
 from neuronode_router.control.policies import LEASE_SECONDS, Policies
 from neuronode_router.control.policy_file import PolicyFile
+from neuronode_router.control.policy_place import PolicyPlace
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
 from neuronode_router.domain.profiles import HostFacts, OnMissing
@@ -16,6 +17,7 @@ from neuronode_router.domain.state import ControlState
 from neuronode_router.policy.document import OutageTarget
 from neuronode_router.policy.engine import Level
 from neuronode_router.policy.rules import Facts
+from neuronode_router.profiles.memory import FilesMemory
 from neuronode_router.storage.lease import Lease
 from tests.support.clock import Clock
 from tests.support.control import GROUPS, HOST, NAMES, FileSource, make_profile, make_set
@@ -59,14 +61,18 @@ class FileHost:
             lease=Lease(self.store.database, "policy", holder=name, ttl=LEASE_SECONDS, clock=self.clock),
             host=lambda: self.host,
             members=lambda target: GROUPS & {target.name},
-            file=self.path,
+            place=self.place(),
             heard=self._heard,
             clock=self.clock,
         )
 
+    def place(self) -> PolicyPlace:
+        """Return the file as another process of this host knows it."""
+        return PolicyPlace(self.path, FilesMemory(self.path.with_suffix(".seen")))
+
     def restart(self) -> None:
         """Look at the file as a new process does."""
-        self.file = PolicyFile(self.path, self.policies)
+        self.file = PolicyFile(self.place(), self.policies)
 
     def lacks(self, group: str) -> None:
         """Offer a group no more: profiles that need it cannot be put in force."""

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from neuronode_router.control import store as store_module
 from neuronode_router.control.manager import FILES
+from neuronode_router.control.policy_file import PolicyFile
 from neuronode_router.domain.audit import Actor
 from neuronode_router.errors import CommitUnknown, StoreUnavailable
 from neuronode_router.policy.document import Policy
@@ -206,7 +207,7 @@ async def test_an_old_copy_stays_one_when_the_start_stumbles(
             with pytest.raises(StoreUnavailable):
                 await host.file.look()
         else:
-            broken.setattr(host.file, "_path", host.path / "beneath")  # ENOTDIR
+            broken.setattr(host.file._place, "path", host.path / "beneath")  # ENOTDIR
             await host.settle()
             assert host.codes() == ["policy_unreadable"]
     await host.settle()
@@ -221,7 +222,7 @@ async def test_a_file_that_could_not_be_read_for_a_moment_is_no_problem_after_it
     """Though nothing about it has changed."""
     await host.write(NIGHT)
     with monkeypatch.context() as broken:
-        broken.setattr(host.file, "_path", host.path / "beneath")
+        broken.setattr(host.file._place, "path", host.path / "beneath")
         await host.settle()
         assert host.codes() == ["policy_unreadable"]
     await host.settle()
@@ -290,3 +291,62 @@ async def test_a_put_whose_commit_nobody_answered_leaves_no_files(
     assert await host.wants() == "cost_effective"
     assert intents(host.path.parent) == []
     assert host.store.audit.verify() == host.store.revision()
+
+
+class TestWhatThisHostPutInForce:
+    """It is no new edit when a worker finds it after others have gone past it."""
+
+    async def test_a_put_that_another_host_overruled_stays_overruled(self, host: FileHost) -> None:
+        """The file was written by the API, and is believed two looks later; who saves it again means it."""
+        await host.write(DAY)
+        policy, _ = parse_policy(NIGHT.encode())
+        assert policy is not None
+        await host.policies.write(policy, actor=ANNA, wait="none")
+        await put(host, DAY)
+        await host.settle()
+
+        assert (await host.wants(), host.codes()) == ("cost_effective", [])
+        await host.write(host.path.read_text())
+        assert (await host.wants(), host.codes()) == ("premium", [])
+
+    @pytest.mark.parametrize("already", [True, False])
+    async def test_an_edit_that_another_worker_took_up_is_not_taken_up_again(
+        self, host: FileHost, already: bool
+    ) -> None:
+        """Also where that worker had nothing to do: another host had it in force."""
+        await host.write(DAY)
+        late = PolicyFile(host.place(), host.worker("late"))
+        await late.look()
+        await late.look()
+        if already:
+            await put(host, NIGHT)
+        await host.write(NIGHT)
+        await put(host, DAY)
+        await late.look()
+        await late.look()
+
+        assert (await host.wants(), late.problems) == ("cost_effective", ())
+
+    async def test_a_policy_that_was_ended_and_is_wanted_again_stays(self, host: FileHost) -> None:
+        """The API took the file away; another host put the very same policy in force before anybody looked."""
+        await host.write(NIGHT)
+        await host.policies.write(Policy(), actor=ANNA, wait="none")
+        await put(host, NIGHT)
+        await host.settle()
+
+        assert await host.wants() == "premium"
+
+    @pytest.mark.parametrize("restarts", [True, False])
+    async def test_a_file_that_goes_twice_is_meant_twice(self, host: FileHost, restarts: bool) -> None:
+        """Between, it said what another host had in force."""
+        await host.write(NIGHT)
+        await host.policies.write(Policy(), actor=ANNA, wait="none")
+        await host.settle()
+        await put(host, NIGHT)
+        if restarts:
+            host.restart()
+        await host.write(NIGHT)
+        host.path.unlink()
+        await host.settle()
+
+        assert await host.wants() == ""

@@ -22,6 +22,7 @@ from neuronode_router.control.manager import FILES, ProfileManager
 from neuronode_router.control.outage_probes import OutageProbes
 from neuronode_router.control.policies import LEASE_SECONDS, Policies
 from neuronode_router.control.policy_look import PolicyLook
+from neuronode_router.control.policy_place import PolicyPlace
 from neuronode_router.control.rollouts import Rollouts
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
@@ -31,6 +32,7 @@ from neuronode_router.errors import LeaseLost, NothingHeld, RolloutRefused, Unkn
 from neuronode_router.policy.document import OutageTarget, Policy
 from neuronode_router.policy.file import parse_policy
 from neuronode_router.policy.rules import HOUR, Facts, RuleFact
+from neuronode_router.profiles.memory import FilesMemory
 from neuronode_router.rollouts.course import Act, OnBreach, OnDone, RolloutPlan
 from neuronode_router.storage.lease import Lease
 from tests.support.clock import Clock
@@ -124,7 +126,7 @@ class PolicyProcess:
             lease=self._lease("policy", number, clock),
             host=lambda: HOST,
             members=lambda target: GROUPS & {target.name},
-            file=Path(place) / "policy.yaml",
+            place=PolicyPlace(Path(place) / "policy.yaml", FilesMemory(Path(place) / "policy.seen")),
             clock=clock,
         )
         self.rollouts = Rollouts(

@@ -83,7 +83,7 @@ async def test_another_policy_can_be_put_in_force_there(
 
 async def test_its_file_can_be_mended_and_removed_there(host: FileHost, stranger: Policies) -> None:
     """Whether it is found at the start or changed later."""
-    file = PolicyFile(host.path, stranger)
+    file = PolicyFile(host.place(), stranger)
     host.path.write_text(NIGHT.replace("premium", "cost_effective"))
     for _ in range(2):
         await file.look()
@@ -92,7 +92,7 @@ async def test_its_file_can_be_mended_and_removed_there(host: FileHost, stranger
     with host.store.database.writing() as connection:
         connection.execute(update(policies).values(document='{"newer": 1}'))
     other = host.worker("newest")
-    file = PolicyFile(host.path, other)
+    file = PolicyFile(host.place(), other)
     for _ in range(2):
         await file.look()
     host.path.unlink()
