@@ -6,7 +6,7 @@ It must not know what an outcome is taken from. Every method blocks and may rais
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import chain
 from typing import Any, NamedTuple
@@ -81,6 +81,10 @@ class OutcomeStore:
                 add_counts(
                     connection, tables.diverted, {"hour": hour, **kind._asdict(), **how}, asdict(effect)
                 )
+
+    def time(self, clock: Callable[[], float]) -> float:
+        """Return Unix time by the clock that all hosts share, else by `clock`: what is too old is so for all."""
+        return self._database.time(clock)
 
     def resets(self) -> int:
         """Return how often all was forgotten."""

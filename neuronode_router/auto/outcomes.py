@@ -95,7 +95,7 @@ class Outcomes:
         """Read what is new; everything, and what is too old deleted, once an hour and when all was forgotten."""
         hour = int(self._clock()) // HOUR * HOUR
         if (self._settled_at, self._resets) != (hour, resets):
-            self._store.purge(self._clock() - KEPT_SECONDS)
+            self._store.purge(self._store.time(self._clock) - KEPT_SECONDS)
             self._settled = self._store.spans(before=hour - HOUR)
             self._settled_at, self._resets = hour, resets
         self.known = known(self._store.spans(since=hour - HOUR), self._settled)

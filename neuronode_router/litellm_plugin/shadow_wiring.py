@@ -6,7 +6,6 @@ It decides nothing itself. While no comparison runs it reads two attributes ever
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Mapping
 
 from neuronode_router.background import Failures
@@ -67,7 +66,7 @@ class ShadowWiring:
             return
         if await self._mirror.is_spent(shadow):
             await self.shadows.end(shadow.id, SPENT)
-        elif time.time() >= shadow.until:
+        elif await self.shadows.is_over(shadow):
             await self.shadows.end(shadow.id, TIME_OVER)
 
     async def stop(self) -> None:

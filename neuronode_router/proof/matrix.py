@@ -12,6 +12,9 @@ from enum import StrEnum
 from neuronode_router.domain.profiles import Profile
 from neuronode_router.proof.probes import ProbeReason, Shape, shape_of
 
+LEEWAY_SECONDS = 60.0
+"""How far in the future what another process has found may lie: what is later was found by a clock that was wrong."""
+
 
 class State(StrEnum):
     """How a cell stands."""
@@ -90,7 +93,7 @@ class Matrix:
 
     def fresh(self, evidence: ProbeEvidence | None, *, now: float) -> bool:
         """Return whether evidence still proves something."""
-        return evidence is not None and now - evidence.checked_at <= self.max_age
+        return evidence is not None and -LEEWAY_SECONDS <= now - evidence.checked_at <= self.max_age
 
     def _cell(self, profile: Profile, task: str, known: Known, *, now: float) -> Cell:
         target = target_of(profile, task, self.tool_tasks)

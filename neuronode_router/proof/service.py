@@ -33,7 +33,7 @@ class ProofService:
         tools = (task.strip() for task in (settings.proof_tools or "").split(","))
         self.matrix = Matrix(settings.proof_max_age * 3600, frozenset(filter(None, tools)))
         self._refresh_seconds = 60 * (settings.proof_refresh or 0)
-        self._store = ProofStore(database)
+        self._store = ProofStore(database, clock=clock)
         self._profiles = profiles
         self._clock = clock
         self.gate = ProofGate(settings.proof_gate, store=self._store, matrix=self.matrix, clock=clock)
@@ -53,7 +53,7 @@ class ProofService:
     async def refresh(self) -> None:
         """Probe every cell where that is wanted and this worker's turn; wakes nothing. Raises `StoreUnavailable`."""
         every = self._refresh_seconds
-        if not every or not await in_thread(self._store.take_turn, now=self._clock(), every=every):
+        if not every or not await in_thread(self._store.take_turn, every=every):
             return
         cells = await self.cells(self._profiles())
         await self._runner.run([cell.target for cell in cells], RunLimits())

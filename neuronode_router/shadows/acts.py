@@ -86,7 +86,7 @@ class Shadows:
             profile=plan.profile,
             salt=secrets.token_hex(16),
             share=plan.share,
-            until=self._clock() + plan.seconds,
+            until=await in_thread(self._store.time, self._clock) + plan.seconds,
             budget_usd=plan.budget_usd,
             concurrency=plan.concurrency,
             tasks=plan.tasks,
@@ -113,6 +113,10 @@ class Shadows:
 
         options["reason"] = naming(f"shadow {name} ends", options.get("reason", ""))
         return await self._manager.act("shadow", prepare, **options)
+
+    async def is_over(self, shadow: Shadow) -> bool:
+        """Return whether the time of a comparison is over, for all hosts. Raises `StoreUnavailable`."""
+        return await in_thread(self._store.time, self._clock) >= shadow.until
 
     async def end(self, name: str, why: str) -> Receipt | None:
         """End it by itself; return None where that was done already. Raises what a switch raises."""

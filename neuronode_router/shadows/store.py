@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
@@ -105,6 +105,10 @@ class ShadowStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def time(self, clock: Callable[[], float]) -> float:
+        """Return Unix time by the clock that all hosts share, else by `clock`: what is over is so for all."""
+        return self._database.time(clock)
 
     def running(self) -> ShadowStanding | None:
         """Return the comparison that runs, None where none does."""

@@ -105,6 +105,11 @@ class Database:
                     if transaction.is_active:
                         commit(connection)
 
+    def time(self, clock: Callable[[], float]) -> float:
+        """Return what `database_time` does. Raises `StoreUnavailable`."""
+        with self.reading() as connection:
+            return database_time(connection, clock)
+
     def mark(self) -> Mark | None:
         """Return what differs once a transaction was committed, at the price of two stats; None where only a query can
         tell, as just after a commit: another one might get the same time. Never raises.

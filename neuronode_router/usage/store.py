@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
@@ -113,6 +113,10 @@ class UsageStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def time(self, clock: Callable[[], float]) -> float:
+        """Return Unix time by the clock that all hosts share, else by `clock`: what is too old is so for all."""
+        return self._database.time(clock)
 
     def add(self, worker: str, batch: Batch, *, at: float) -> bool:
         """Add a worker's batch and return True; False when it was added before. `at` is now.

@@ -73,7 +73,7 @@ class UsageWriter:
 
         Every process may do it: they take turns, and the second finds nothing left to do.
         """
-        now = self._clock()
+        now = await in_thread(self._store.time, self._clock)
         ages = {"usage_before": now - self._days * DAY, "requests_before": now - REQUESTS_KEPT}
         while await in_thread(self._store.forget, **ages):  # noqa: ASYNC110  nothing is waited for: others write
             await asyncio.sleep(PAUSE_SECONDS)

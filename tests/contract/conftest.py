@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from neuronode_router.control.store import ControlStore
+from neuronode_router.proof import store as proof_store
+from neuronode_router.storage import database
+from tests.support.clock import Clock
 from tests.support.migrated import migrated
 from tests.support.servers import PostgresServer
 
@@ -52,6 +55,15 @@ def make_store(state_url: str) -> Iterator[MakeStore]:
     yield make
     for store in opened:
         store.close()
+
+
+@pytest.fixture
+def shared_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock that all hosts share, which a test moves: of either database."""
+    clock = Clock()
+    for room in (database, proof_store):
+        monkeypatch.setattr(room, "database_time", lambda _connection, _clock: clock())
+    return clock
 
 
 @pytest.fixture

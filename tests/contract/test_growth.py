@@ -36,6 +36,7 @@ from neuronode_router.domain.rollouts import Arm
 from neuronode_router.policy.document import OutageTarget
 from neuronode_router.policy.file import parse_policy
 from neuronode_router.profiles.memory import FilesMemory
+from neuronode_router.proof import store as proof_store
 from neuronode_router.proof.matrix import ProbeEvidence, ProbeTarget
 from neuronode_router.proof.probes import ProbeReason, Shape
 from neuronode_router.proof.store import ProofStore
@@ -45,6 +46,7 @@ from neuronode_router.routing.sufficiency import RequestKind
 from neuronode_router.shadows.acts import ShadowPlan, Shadows
 from neuronode_router.shadows.pairs import PairSums
 from neuronode_router.shadows.store import ShadowBatch, ShadowStore
+from neuronode_router.storage import database as database_module
 from neuronode_router.storage import tables
 from neuronode_router.storage.lease import Lease
 from neuronode_router.usage.buffer import UsageBuffer
@@ -111,7 +113,7 @@ class ProxyInUse:
             place=PolicyPlace(Path("policy.yaml"), FilesMemory(Path("policy.seen"))),
             clock=clock,
         )
-        self._proofs = ProofStore(database)
+        self._proofs = ProofStore(database, clock=clock)
         self._judged = JudgedDays(database, budget_usd=1.0, clock=clock)
 
     async def period(self, number: int) -> None:
@@ -124,7 +126,7 @@ class ProxyInUse:
         self._proofs.keep(
             ProbeEvidence(ProbeTarget(f"g{number}", Shape.TEXT), ProbeReason.ANSWERED, self.clock())
         )
-        self._proofs.take_turn(now=self.clock(), every=1.0)
+        self._proofs.take_turn(every=1.0)
 
     async def _control(self, number: int) -> None:
         for profile in ("premium", "balanced"):
@@ -192,9 +194,8 @@ async def test_no_table_grows_without_end(
     of which people write few.
     """
     clock = Clock()
-    monkeypatch.setattr(
-        workers, "database_time", lambda _connection, clock: clock()
-    )  # the year passes there, too
+    for room in (workers, proof_store, database_module):  # the year passes there, too
+        monkeypatch.setattr(room, "database_time", lambda _connection, clock: clock())
     store = make_store(clock=clock)
     proxy = ProxyInUse(store, clock)
     await proxy.manager.reload(actor=FILES)

@@ -9,12 +9,15 @@ import pytest
 
 from neuronode_router.auto.diverted import DivertedCounts, DivertedOf
 from neuronode_router.auto.outcome_store import HOUR, OutcomeOf, OutcomeStore, known
+from neuronode_router.auto.outcomes import KEPT_SECONDS, Outcomes
 from neuronode_router.domain.decisions import Step
 from neuronode_router.domain.names import Tier
 from neuronode_router.routing.sufficiency import MOST, OutcomeCounts, RequestKind
 from neuronode_router.storage.database import Database
 from tests.contract.test_store import tamper
+from tests.support.clock import Clock
 
+DAY = 24 * HOUR
 KIND = RequestKind("balanced", "summary")
 FAST = OutcomeOf(KIND, Tier.FAST)
 
@@ -136,3 +139,17 @@ def test_the_newest_count_and_all_can_be_forgotten(outcomes: OutcomeStore) -> No
     outcomes.purge(10 * HOUR)
     assert outcomes.forget() == MOST
     assert known(outcomes.spans()).counts() == {}
+
+
+@pytest.mark.parametrize("ahead", [100 * DAY, -100 * DAY])
+async def test_a_host_whose_clock_is_wrong_deletes_nothing_young(
+    outcomes: OutcomeStore, shared_clock: Clock, ahead: float
+) -> None:
+    """What is too old is so by the clock that all hosts share."""
+    now = shared_clock()
+    outcomes.add({FAST: OutcomeCounts(1)}, at=now - KEPT_SECONDS - 3 * HOUR)
+    outcomes.add({FAST: OutcomeCounts(0, 1)}, at=now - HOUR)
+
+    await Outcomes(outcomes, clock=lambda: now + ahead).refresh()
+
+    assert known(outcomes.spans()).counts() == {(KIND, Tier.FAST): OutcomeCounts(0, 1)}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +25,7 @@ from neuronode_router.shadows.acts import SPENT, ShadowPlan, Shadows
 from neuronode_router.shadows.pairs import AnswerFacts, Pair, PairSums, Skip
 from neuronode_router.shadows.store import KEPT, SAMPLES, SetAside, ShadowBatch, ShadowStore, to_nano
 from tests.contract.conftest import MakeStore
+from tests.support.clock import Clock
 from tests.support.control import HOST, MemorySource
 from tests.support.servers import wait_until
 
@@ -35,13 +38,13 @@ KEY = ("balanced", "chat")
 class ShadowDesk:
     """One worker's manager and comparisons over a store."""
 
-    def __init__(self, store: ControlStore) -> None:
+    def __init__(self, store: ControlStore, *, clock: Callable[[], float] = time.time) -> None:
         self.store = store
         self.books = ShadowStore(store.database)
         self.manager = ProfileManager(
             store=store, source=MemorySource(), host=lambda: HOST, wake=WakeGroup(())
         )
-        self.shadows = Shadows(manager=self.manager, store=self.books)
+        self.shadows = Shadows(manager=self.manager, store=self.books, clock=clock)
 
     async def start(self, **changed: Any) -> str:
         """Begin a comparison and return its id."""
@@ -265,3 +268,20 @@ async def test_old_comparisons_are_forgotten(desk: ShadowDesk) -> None:
     assert [one.shadow.id for one in left] == names[:0:-1]
     assert (desk.books.sums(names[0]), desk.books.samples(names[0])) == ({}, ())
     assert desk.books.sums(names[1])[KEY].counts["answered"] == 1
+
+
+@pytest.mark.parametrize("ahead", [7200.0, -7200.0])
+async def test_a_comparison_lasts_as_long_whichever_host_begins_and_ends_it(
+    desk: ShadowDesk, make_store: MakeStore, shared_clock: Clock, ahead: float
+) -> None:
+    """A host whose clock is wrong goes by the one that all share."""
+    far = ShadowDesk(make_store(), clock=lambda: shared_clock() + ahead)
+    name = await far.start()
+    shadow = far.books.read(name).shadow
+    assert shadow.until == shared_clock() + PLAN.seconds
+
+    assert not await far.shadows.is_over(shadow)
+    shared_clock.now += PLAN.seconds
+
+    assert await far.shadows.is_over(shadow)
+    assert await desk.shadows.is_over(shadow)

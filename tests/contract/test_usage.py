@@ -29,6 +29,7 @@ from neuronode_router.usage.sums import Sums
 from neuronode_router.usage.writer import REQUESTS_KEPT, UsageWriter
 from tests.contract.conftest import MakeStore
 from tests.contract.test_store import tamper
+from tests.support.clock import Clock
 from tests.support.servers import wait_until
 from tests.support.usage import NOW, finished, requests
 
@@ -249,13 +250,18 @@ def test_condensing_changes_no_sum(make_store: MakeStore, found: list[FinishedRe
     assert {start % HOUR for start, _ in rows} <= {0}
 
 
-async def test_tidying_keeps_what_is_young_and_forgets_what_is_old(books: UsageStore) -> None:
-    """Six hours of minutes, eight days of hours, the rest as days; nothing beyond the days that are kept."""
-    now = NOW + 7 * MINUTE
+@pytest.mark.parametrize("ahead", [0.0, 100.0 * DAY, -100.0 * DAY])
+async def test_tidying_keeps_what_is_young_and_forgets_what_is_old(
+    books: UsageStore, shared_clock: Clock, ahead: float
+) -> None:
+    """Six hours of minutes, eight days of hours, the rest as days; nothing beyond the days that are kept. A host whose
+    clock is wrong goes by the one that all share.
+    """
+    shared_clock.now = now = NOW + 7 * MINUTE
     ages = [MINUTE, MINUTES_KEPT + HOUR, HOURS_KEPT + DAY, 29 * DAY, 31 * DAY]
     for sequence, age in enumerate(ages, start=1):
         books.add("w", batch_of(sequence, [finished(at=now - age, call_id=f"c{age}")]), at=now)
-    writer = UsageWriter(buffer=UsageBuffer(), store=books, worker="w", clock=lambda: now, days=30)
+    writer = UsageWriter(buffer=UsageBuffer(), store=books, worker="w", clock=lambda: now + ahead, days=30)
 
     await writer.tidy()
     await writer.tidy()
