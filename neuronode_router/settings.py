@@ -119,7 +119,7 @@ class Settings(BaseModel):
     receipt_timeout: Seconds = 5
     """How many seconds a write waits for the workers' acknowledgements."""
     usage_days: Annotated[float, Field(ge=1, le=3650, allow_inf_nan=False)] = 90
-    """For how many days usage and cost are kept."""
+    """For how many days usage and cost are kept; less than 32 are 32, by which budgets of a month are held."""
     usage_flush_seconds: Seconds = 10
     """How often a worker carries what it counted to the SQL store: what `kill -9` can lose of it."""
 

@@ -29,8 +29,14 @@ PAUSE_SECONDS = 0.05
 """
 
 
+LEAST_DAYS = 32.0
+"""Days for which usage is kept at least: budgets of a month are held by it, in whichever time zone."""
+
+
 class UsageWriter:
-    """One per process. `worker` names it, never the same again; `clock` is Unix time; `days` how long usage is kept."""
+    """One per process. `worker` names it, never the same again; `clock` is Unix time; `days` how long usage is kept,
+    `LEAST_DAYS` at least.
+    """
 
     def __init__(
         self,
@@ -45,7 +51,7 @@ class UsageWriter:
         self._store = store
         self._worker = worker
         self._clock = clock
-        self._days = days
+        self._days = max(days, LEAST_DAYS)
         self._unsure: Batch | None = None
         self._turn = asyncio.Lock()
 

@@ -250,6 +250,21 @@ def test_condensing_changes_no_sum(make_store: MakeStore, found: list[FinishedRe
     assert {start % HOUR for start, _ in rows} <= {0}
 
 
+async def test_what_a_team_spent_this_month_is_kept_however_few_days_are(
+    books: UsageStore, shared_clock: Clock
+) -> None:
+    """Else a budget of a month would never be reached: on its last day, all of it is there."""
+    writer = UsageWriter(buffer=UsageBuffer(), store=books, worker="w", clock=shared_clock, days=1)
+    shared_clock.now = first = 1_793_491_200.0
+    for day in range(31):
+        at = first + day * DAY
+        books.add("w", batch_of(day + 1, [finished(at=at, call_id=f"c{day}", cost=10.0)]), at=at)
+        shared_clock.now = at + DAY - MINUTE
+        await writer.tidy()
+
+    assert books.cost(first) == pytest.approx(310.0)
+
+
 @pytest.mark.parametrize("ahead", [0.0, 100.0 * DAY, -100.0 * DAY])
 async def test_tidying_keeps_what_is_young_and_forgets_what_is_old(
     books: UsageStore, shared_clock: Clock, ahead: float
@@ -258,10 +273,10 @@ async def test_tidying_keeps_what_is_young_and_forgets_what_is_old(
     clock is wrong goes by the one that all share.
     """
     shared_clock.now = now = NOW + 7 * MINUTE
-    ages = [MINUTE, MINUTES_KEPT + HOUR, HOURS_KEPT + DAY, 29 * DAY, 31 * DAY]
+    ages = [MINUTE, MINUTES_KEPT + HOUR, HOURS_KEPT + DAY, 39 * DAY, 41 * DAY]
     for sequence, age in enumerate(ages, start=1):
         books.add("w", batch_of(sequence, [finished(at=now - age, call_id=f"c{age}")]), at=now)
-    writer = UsageWriter(buffer=UsageBuffer(), store=books, worker="w", clock=lambda: now + ahead, days=30)
+    writer = UsageWriter(buffer=UsageBuffer(), store=books, worker="w", clock=lambda: now + ahead, days=40)
 
     await writer.tidy()
     await writer.tidy()
