@@ -5,6 +5,7 @@ It must not be on the request path, nor know how weights are made.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.background import Failures
 from neuronode_router.classifier import Classifier, lexicon, shipped
 from neuronode_router.classifier.artefacts import ArtefactStore, Found, Stamp
-from neuronode_router.classifier.history import Entry, FeedbackOutcome, History, Sign
+from neuronode_router.classifier.history import MOST_PURGED, Entry, FeedbackOutcome, History, Sign
 from neuronode_router.domain.names import TIERS
 from neuronode_router.errors import ArtefactRefused, UnknownCall
 from neuronode_router.settings import Settings
@@ -25,7 +26,15 @@ from neuronode_router.tasks.escalation import EscalationReason
 from neuronode_router.threads import in_thread
 
 DAY_SECONDS = 86_400.0
-PURGE_SECONDS = 3_600.0
+PURGE_SECONDS = 60.0
+"""How often a worker forgets decisions that are too old."""
+
+PURGES = 60
+"""Transactions of one run at most: the next one goes on."""
+
+PAUSE_SECONDS = 0.1
+"""Between two of them: who waits for SQLite's lock looks only now and then."""
+
 RETRY_SECONDS = 10.0
 """How often refused weights are looked at again: they may just be on their way to this host."""
 
@@ -60,7 +69,7 @@ class Learning:
         self._found: Found | None = None
         self._refusal: str | None = None
         self._cues_only = False
-        self._purge_at = self._retry_at = 0.0
+        self._retry_at = 0.0
         self.recorder = (
             DecisionRecorder(
                 self._history, sampled=settings.sample_prompts, failures=failures, outcomes=self.outcomes
@@ -96,10 +105,7 @@ class Learning:
             self.recorder.stop()
 
     async def refresh(self, use: Callable[[Classifier], None]) -> None:
-        """Take up what the pointer names since it was last looked at; forget what is too old.
-
-        Weights that are refused leave the ones in use. Raises `HistoryUnavailable`.
-        """
+        """Take up what the pointer names since it was last looked at; weights that are refused leave those in use."""
         stamp = self._store.stamp()  # one stat: a thread would take longer
         if stamp != self._stamp or (self._refusal is not None and self._clock() >= self._retry_at):
             self._stamp, self._retry_at = stamp, self._clock() + RETRY_SECONDS
@@ -107,10 +113,14 @@ class Learning:
                 use(await in_thread(self._classifier))
             except ArtefactRefused as refusal:
                 self._refusal = f"{refusal.message} {refusal.fix} What was in use before stays in use."
-        if self._clock() >= self._purge_at:
-            self._purge_at = self._clock() + PURGE_SECONDS
-            oldest = self._clock() - self._settings.history_days * DAY_SECONDS
-            await in_thread(self._history.purge, oldest)
+
+    async def purge(self) -> None:
+        """Forget decisions that are too old, in many short transactions. Raises `HistoryUnavailable`."""
+        oldest = self._clock() - self._settings.history_days * DAY_SECONDS
+        for _ in range(PURGES):
+            if await in_thread(self._history.purge, oldest) < MOST_PURGED:
+                break
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def judge(self, call_id: str, sign: Sign, *, by: Principal, key_hash: str) -> JudgedDecision:
         """Keep what a caller says of a decision, and return that decision and what it changed.

@@ -40,6 +40,9 @@ CREATE TABLE IF NOT EXISTS answers (
 CREATE TABLE IF NOT EXISTS answered (number INTEGER PRIMARY KEY REFERENCES decisions ON DELETE CASCADE);
 """
 
+MOST_PURGED = 500
+"""Decisions that one transaction deletes: others write, too, and wait for it."""
+
 MOST_FOUND = 100
 """Decisions of one call id that are looked at: a client may give one id to all of its calls."""
 
@@ -233,11 +236,18 @@ class History:
             return Counts(*database.execute(query).fetchone())
 
     def purge(self, before: float) -> int:
-        """Forget decisions older than `before` (Unix seconds), so that their bytes are gone; returns how many."""
+        """Forget decisions older than `before` (Unix seconds), so that their bytes are gone; returns how many.
+
+        Of many it takes `MOST_PURGED`, the oldest: then there may be more.
+        """
         if not self.path.exists():
             return 0
         with self._open() as database:
-            gone = database.execute("DELETE FROM decisions WHERE at < ?", (before,)).rowcount
+            oldest = "SELECT number FROM decisions WHERE at < ? ORDER BY at LIMIT ?"
+            gone = database.execute(
+                f"DELETE FROM decisions WHERE number IN ({oldest})",  # noqa: S608 - our own names
+                (before, MOST_PURGED),
+            ).rowcount
         if gone:
             with self._open() as database:
                 database.execute("PRAGMA wal_checkpoint(TRUNCATE)")

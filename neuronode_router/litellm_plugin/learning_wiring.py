@@ -11,7 +11,7 @@ from typing import Any
 
 from neuronode_router.auto.judge import AnswerJudge, JudgeSettings
 from neuronode_router.auto.judged_days import JudgedDays
-from neuronode_router.auto.learning import Learning
+from neuronode_router.auto.learning import PURGE_SECONDS, Learning
 from neuronode_router.auto.outcome_store import OutcomeStore
 from neuronode_router.auto.outcomes import REFRESH_SECONDS, Outcomes
 from neuronode_router.background import Failures, PeriodicTask
@@ -77,7 +77,8 @@ class LearningWiring:
                 await self.outcomes.refresh()
 
     def periodic_tasks(self) -> Iterator[PeriodicTask]:
-        """Yield what is done again and again."""
+        """Yield what is done again and again; old decisions are forgotten also where no more are kept."""
+        yield PeriodicTask(PURGE_SECONDS, "forgetting old decisions", self.learning.purge)
         if self.outcomes is not None:
             yield PeriodicTask(REFRESH_SECONDS, "sharing outcomes", self.outcomes.refresh)
 

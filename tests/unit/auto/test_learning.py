@@ -13,13 +13,14 @@ import pytest
 
 from neuronode_router.access import Principal, Role
 from neuronode_router.auto import history_writer
+from neuronode_router.auto import learning as learning_module
 from neuronode_router.auto.history_writer import DecisionRecorder
-from neuronode_router.auto.learning import DAY_SECONDS, RETRY_SECONDS, Learning
+from neuronode_router.auto.learning import DAY_SECONDS, PURGES, RETRY_SECONDS, Learning
 from neuronode_router.auto.router import AutoRouter, Caller
 from neuronode_router.background import Failures
 from neuronode_router.classifier import Classifier, Layer, weights
 from neuronode_router.classifier.artefacts import POINTER, ArtefactStore
-from neuronode_router.classifier.history import Counts, Entry, FeedbackOutcome, History, Sign
+from neuronode_router.classifier.history import MOST_PURGED, Counts, Entry, FeedbackOutcome, History, Sign
 from neuronode_router.domain.names import Tier
 from neuronode_router.domain.profiles import HostFacts, Profile, ProfileSet
 from neuronode_router.domain.state import ControlState
@@ -334,8 +335,25 @@ async def test_old_decisions_are_forgotten_even_when_the_history_is_off(tmp_path
             failures=Failures(),
             clock=lambda days=days: at + days * DAY_SECONDS,  # type: ignore[misc]
         )
-        await later.refresh(lambda _: None)
+        await later.purge()
         assert worker.history.counts().kept == left
+
+
+async def test_a_backlog_of_old_decisions_is_gone_after_a_few_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each run takes many portions, and no more than so many."""
+    portions = iter([MOST_PURGED] * PURGES + [MOST_PURGED, 7])
+    learning = Learning(settings(tmp_path), failures=Failures(), clock=lambda: 0.0)
+    asked: list[float] = []
+    monkeypatch.setattr(learning_module, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(learning._history, "purge", lambda before: asked.append(before) or next(portions))
+
+    await learning.purge()
+    assert len(asked) == PURGES
+
+    await learning.purge()
+    assert len(asked) == PURGES + 2
 
 
 async def test_who_may_judge(start: Callable[..., Worker]) -> None:

@@ -12,7 +12,15 @@ import numpy as np
 import pytest
 
 from neuronode_router.classifier import Layer, excerpt, lexicon
-from neuronode_router.classifier.history import MOST_FOUND, Counts, Entry, FeedbackOutcome, History, Sign
+from neuronode_router.classifier.history import (
+    MOST_FOUND,
+    MOST_PURGED,
+    Counts,
+    Entry,
+    FeedbackOutcome,
+    History,
+    Sign,
+)
 from neuronode_router.classifier.observed import observe
 from neuronode_router.domain.names import Tier
 from neuronode_router.errors import HistoryUnavailable
@@ -113,6 +121,21 @@ def test_what_is_too_old_is_erased(history: History) -> None:
 
     assert history.counts() == Counts(1, 0, 0)
     assert not any(b"kanarienvogel" in file.read_bytes() for file in history.path.parent.iterdir())
+
+
+def test_much_that_is_too_old_goes_little_by_little(history: History) -> None:
+    """Whoever writes decisions meanwhile waits for one portion of them, not for all."""
+    old = [replace(ENTRY, call_id=f"call-{number}", at=float(number)) for number in range(MOST_PURGED + 3)]
+    history.add([*reversed(old), replace(ENTRY, call_id="new", at=9000.0)])
+
+    assert history.purge(9000.0) == MOST_PURGED
+    assert [bool(history.find(f"call-{number}")) for number in (0, MOST_PURGED - 1, MOST_PURGED)] == [
+        False,
+        False,
+        True,
+    ]
+    assert history.purge(9000.0) == 3
+    assert history.counts().kept == 1
 
 
 def test_only_the_owner_may_read_it(history: History) -> None:
