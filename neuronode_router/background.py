@@ -27,8 +27,8 @@ LOG_EVERY_SECONDS = 60.0
 
 MISSED_INTERVALS = 3
 LEAST_SECONDS = 3.0
-"""Periodic work is stalled when it has not succeeded for three of its intervals, and for this long: a busy moment of
-the machine is no fault.
+"""Periodic work is stalled when it has not succeeded for three of its intervals beyond the time that one run may take,
+and for this long: a busy moment of the machine is no fault.
 """
 
 _Place: TypeAlias = tuple[type[Exception], str, int | None]
@@ -36,9 +36,9 @@ _Place: TypeAlias = tuple[type[Exception], str, int | None]
 
 @dataclass(slots=True)
 class _Pulse:
-    """When an activity last succeeded, and how often it should."""
+    """When an activity last succeeded, and how long it may be until it does again."""
 
-    every: float
+    within: float
     succeeded_at: float
 
 
@@ -64,21 +64,22 @@ class Failures:
         )
 
     def stalled(self) -> tuple[str, ...]:
-        """Return the activities that have not succeeded for three of their intervals, whether they fail or hang."""
+        """Return the activities that have not succeeded for too long, whether they fail or hang."""
         now = self._clock()
         return tuple(
             activity
             for activity, pulse in list(self._pulses.items())
-            if now - pulse.succeeded_at > max(MISSED_INTERVALS * pulse.every, LEAST_SECONDS)
+            if now - pulse.succeeded_at > pulse.within
         )
 
     def problems(self) -> tuple[Problem, ...]:
         """Return a problem for each stalled activity."""
         return tuple(map(stalled_problem, self.stalled()))
 
-    def expect(self, activity: str, every: float) -> None:
-        """Expect `activity` to succeed every so many seconds, beginning now."""
-        self._pulses[activity] = _Pulse(every, self._clock())
+    def expect(self, activity: str, every: float, *, lasts: float = 0.0) -> None:
+        """Expect `activity` to succeed every so many seconds, beginning now; a run may itself take so many."""
+        within = max(MISSED_INTERVALS * every, LEAST_SECONDS) + lasts
+        self._pulses[activity] = _Pulse(within, self._clock())
 
     def forget(self, activity: str) -> None:
         """Expect `activity` no more: it was ended on purpose."""
@@ -168,6 +169,8 @@ class PeriodicTask:
     seconds: float
     activity: str
     act: Callable[[], Awaitable[object]]
+    lasts: float = 0.0
+    """Seconds that a run may take, where that is long beside the interval: no hang before it is over."""
 
     @classmethod
     def blocking(cls, seconds: float, activity: str, act: Callable[[], object]) -> Self:
@@ -179,7 +182,7 @@ async def repeat(tasks: Iterable[PeriodicTask], failures: Failures) -> None:
     """Do all of them until cancelled: an error in one ends neither it nor the others."""
     async with asyncio.TaskGroup() as group:
         for task in tasks:
-            failures.expect(task.activity, task.seconds)
+            failures.expect(task.activity, task.seconds, lasts=task.lasts)
             group.create_task(_repeat(task, failures), name=f"neuronode: {task.activity}")
 
 

@@ -79,9 +79,6 @@ ACCESS_SECONDS = 1.0
 BUDGET_SECONDS = 15.0
 """How often what teams have spent is read from our own sums."""
 
-PROOF_SECONDS = 15.0
-"""How often a worker looks whether a refresh of the proof matrix is due."""
-
 ROUTER_POLL_SECONDS = 0.02
 
 TIDY_SECONDS = 300.0
@@ -358,7 +355,7 @@ class Runtime:
         yield PeriodicTask.blocking(BUDGET_SECONDS, "reading what teams have spent", self.budgets.refresh)
         yield from self.learns.periodic_tasks()
         if self.settings.proof_refresh is not None and Part.PROOF not in self.off:
-            yield PeriodicTask(PROOF_SECONDS, "refreshing the proof matrix", self.proof.refresh)
+            yield self.proof.periodic_task()
         if self.settings.tasks is not None:
             yield PeriodicTask.blocking(ACCESS_SECONDS, "reading the task templates", self.templates.refresh)
         if self.access is not None:

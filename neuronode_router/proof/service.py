@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
+from neuronode_router.background import PeriodicTask
 from neuronode_router.domain.profiles import Profile
 from neuronode_router.proof.gate import ProofGate
 from neuronode_router.proof.matrix import Cell, Matrix, ProbeEvidence, ProbeTarget
@@ -16,6 +17,11 @@ from neuronode_router.proof.store import ProofStore
 from neuronode_router.settings import Settings
 from neuronode_router.storage.database import Database
 from neuronode_router.threads import in_thread
+
+LOOK_SECONDS = 15.0
+"""How often a worker looks whether a refresh is due."""
+
+REFRESH_LIMITS = RunLimits()
 
 
 class ProofService:
@@ -50,10 +56,15 @@ class ProofService:
         """Probe; `on_evidence` hears what was found as it comes. Raises `StoreUnavailable`."""
         return await self._runner.run(targets, limits, on_evidence)
 
+    def periodic_task(self) -> PeriodicTask:
+        """Return the refresh as it is done again and again."""
+        lasts = REFRESH_LIMITS.max_seconds
+        return PeriodicTask(LOOK_SECONDS, "refreshing the proof matrix", self.refresh, lasts=lasts)
+
     async def refresh(self) -> None:
         """Probe every cell where that is wanted and this worker's turn; wakes nothing. Raises `StoreUnavailable`."""
         every = self._refresh_seconds
         if not every or not await in_thread(self._store.take_turn, every=every):
             return
         cells = await self.cells(self._profiles())
-        await self._runner.run([cell.target for cell in cells], RunLimits())
+        await self._runner.run([cell.target for cell in cells], REFRESH_LIMITS)

@@ -13,6 +13,7 @@ from neuronode_router.errors import StoreUnavailable
 from tests.support.waiting import eventually
 
 EVERY = 10.0
+LASTING = [("looking", 0.0), ("probing", 120.0)]
 
 
 class Clock:
@@ -55,6 +56,39 @@ def test_what_hangs_is_stalled_too() -> None:
     assert (in_time, failures.stalled()) == ((), ("guarding",))
     (problem,) = failures.problems()
     assert (problem.code, problem.path) == ("background_stalled", "guarding")
+
+
+def test_a_run_that_may_last_is_no_hang_before_it_is_over() -> None:
+    """What one run may take is added to the three intervals."""
+    clock = Clock()
+    failures = Failures(clock)
+    failures.expect("probing", EVERY, lasts=120.0)
+
+    clock.now = MISSED_INTERVALS * EVERY + 120.0
+    in_time = failures.stalled()
+    clock.now += 0.1
+
+    assert (in_time, failures.stalled()) == ((), ("probing",))
+
+
+async def test_a_task_says_how_long_a_run_may_last() -> None:
+    """To whoever tells hangs from work."""
+    clock = Clock()
+    failures = Failures(clock)
+    running = asyncio.create_task(
+        repeat(
+            [PeriodicTask(EVERY, name, asyncio.Event().wait, lasts=lasts) for name, lasts in LASTING],
+            failures,
+        )
+    )
+    await asyncio.sleep(0)
+
+    clock.now = MISSED_INTERVALS * EVERY + 1
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert failures.stalled() == ("looking",)
 
 
 def test_what_was_ended_on_purpose_is_not_missed() -> None:

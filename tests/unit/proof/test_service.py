@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from neuronode_router.background import MISSED_INTERVALS, Failures
 from neuronode_router.control.store import ControlStore
 from neuronode_router.proof.matrix import State
+from neuronode_router.proof.runner import RunLimits
 from neuronode_router.proof.service import ProofService
 from neuronode_router.settings import Settings
 from tests.admin_api.proof_world import FakeAsker
@@ -80,3 +82,16 @@ async def test_tasks_with_tools_are_proven_by_a_tool_call(store: ControlStore) -
         State.GREEN,
         State.UNKNOWN,
     }
+
+
+async def test_a_refresh_that_takes_its_time_is_no_hang(store: ControlStore) -> None:
+    """Slow models may take as long as a run may; only what goes on for longer hangs."""
+    task, clock = room(store, FakeAsker(), Clock(), refresh="30").periodic_task(), Clock()
+    failures = Failures(clock)
+    failures.expect(task.activity, task.seconds, lasts=task.lasts)
+
+    clock.now += task.seconds + RunLimits().max_seconds
+    in_time = failures.stalled()
+    clock.now += MISSED_INTERVALS * task.seconds
+
+    assert (in_time, failures.stalled()) == ((), (task.activity,))
