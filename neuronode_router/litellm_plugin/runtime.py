@@ -76,6 +76,8 @@ GUARD_SECONDS = 0.5
 ACCESS_SECONDS = 1.0
 """How often the access file is looked at: a key that was removed is refused within a second or two."""
 
+READING_BUDGETS = "reading what teams have spent"
+
 BUDGET_SECONDS = 15.0
 """How often what teams have spent is read from our own sums."""
 
@@ -312,7 +314,9 @@ class Runtime:
         self.learns.start()
         with self.failures.survived("putting our callbacks in order"):
             self._hold_callbacks()
-        await self.control.start()
+        with self.failures.survived(READING_BUDGETS):
+            await in_thread(self.budgets.refresh)
+        await self.control.start()  # from here on requests are answered
 
     async def _end(self) -> None:
         """End every part, whatever becomes of the others: usage is carried to the store even so."""
@@ -352,7 +356,7 @@ class Runtime:
         yield PeriodicTask(SHARE_SECONDS, "sharing what a shadow comparison found", self.shadow.look)
         if shared_directory() is not None:  # who shows the metrics of this process alone observes it then
             yield PeriodicTask(OBSERVE_SECONDS, "keeping the metrics", self.metering.observe)
-        yield PeriodicTask.blocking(BUDGET_SECONDS, "reading what teams have spent", self.budgets.refresh)
+        yield PeriodicTask.blocking(BUDGET_SECONDS, READING_BUDGETS, self.budgets.refresh)
         yield from self.learns.periodic_tasks()
         if self.settings.proof_refresh is not None and Part.PROOF not in self.off:
             yield self.proof.periodic_task()

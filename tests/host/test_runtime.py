@@ -8,8 +8,10 @@ from typing import Any
 
 import litellm
 import pytest
+from litellm.proxy._types import UserAPIKeyAuth
 
 from admin_api.ui.routes import STATIC
+from neuronode_router.domain.bindings import Beyond
 from neuronode_router.litellm_plugin.runtime import Runtime
 from neuronode_router.litellm_plugin.seams import NEEDED, Off, Part
 from neuronode_router.settings import Settings
@@ -120,3 +122,23 @@ async def test_every_fact_that_the_page_shows_of_a_worker_has_words(tmp_path: Pa
     }
 
     assert {name for name in plain if f'"host.{name}"' not in texts} == set()
+
+
+async def test_what_teams_have_spent_is_known_before_the_first_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restarted worker holds a spent budget at once; while nobody can tell, none is said to be untouched."""
+    runtime = build(tmp_path)
+    user, rule = UserAPIKeyAuth(team_id="a"), Beyond(share=0.5, profile="cheap", monthly_usd=10.0)
+    assert runtime.budgets.spent(user, "team:a", rule) is None
+    told: list[float | None] = []
+    monkeypatch.setattr(runtime.budgets, "_monthly_costs", lambda: {"a": 9.0})
+
+    async def start() -> None:
+        told.append(runtime.budgets.spent(user, "team:a", rule))
+
+    monkeypatch.setattr(runtime.control, "start", start)
+    await runtime._begin()
+    await runtime._end()
+
+    assert told == [0.9]

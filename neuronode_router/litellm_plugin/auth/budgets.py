@@ -55,7 +55,8 @@ class Budgets:
         self._live = live
         self._failures = failures or Failures()
         self._clock = clock
-        self._by_team: Mapping[str, float] = {}
+        self._by_team: Mapping[str, float] | None = None
+        """None: not read yet."""
         self._followed: dict[str, _Followed] = {}
         self._following: asyncio.Task[None] | None = None
 
@@ -69,7 +70,9 @@ class Budgets:
             return self._theirs(f"spend:key:{user.token}", user.spend, user.max_budget)
         team = subject.removeprefix("team:")
         theirs = self._theirs(f"spend:team:{team}", user.team_spend, user.team_max_budget)
-        return theirs if theirs is not None else _share(self._by_team.get(team, 0.0), rule.monthly_usd)
+        if theirs is not None or self._by_team is None:
+            return theirs
+        return _share(self._by_team.get(team, 0.0), rule.monthly_usd)
 
     async def stop(self) -> None:
         """Read no more counters."""
