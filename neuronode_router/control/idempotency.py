@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, insert, select
 
 from neuronode_router.errors import IdempotencyMismatch, RevisionConflict
-from neuronode_router.storage.database import Database
+from neuronode_router.storage.database import Database, database_time
 from neuronode_router.storage.tables import idempotency
 
 LIFETIME_SECONDS = 24 * 3600
@@ -36,7 +36,9 @@ class Recalled:
 
 
 class IdempotencyKeys:
-    """The table of keys. `clock` is Unix time in seconds. Methods block and may raise `StoreUnavailable`."""
+    """The table of keys, whose age is by the clock that all hosts share, else by `clock` (Unix seconds). Methods block
+    and may raise `StoreUnavailable`.
+    """
 
     def __init__(self, database: Database, *, clock: Callable[[], float]) -> None:
         self._database = database
@@ -58,21 +60,21 @@ class IdempotencyKeys:
         found = self._find(connection, wanted, actor)
         if found is not None:
             raise RevisionConflict(expected=revision, actual=found.revision)
-        expired = idempotency.c.at < self._clock() - LIFETIME_SECONDS
-        connection.execute(delete(idempotency).where(expired))
+        now = database_time(connection, self._clock)
+        connection.execute(delete(idempotency).where(idempotency.c.at < now - LIFETIME_SECONDS))
         connection.execute(
             insert(idempotency).values(
                 key=wanted.key,
                 actor=actor,
                 fingerprint=wanted.fingerprint,
                 revision=revision if changed else -revision,
-                at=self._clock(),
+                at=now,
             )
         )
 
     def _find(self, connection: Connection, wanted: Idempotency, actor: str) -> Recalled | None:
         mine = (idempotency.c.key == wanted.key) & (idempotency.c.actor == actor)
-        fresh = idempotency.c.at >= self._clock() - LIFETIME_SECONDS
+        fresh = idempotency.c.at >= database_time(connection, self._clock) - LIFETIME_SECONDS
         row = connection.execute(select(idempotency).where(mine & fresh)).one_or_none()
         if row is None:
             return None

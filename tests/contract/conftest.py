@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from neuronode_router.control import idempotency
 from neuronode_router.control.store import ControlStore
 from neuronode_router.proof import store as proof_store
 from neuronode_router.storage import database
@@ -61,7 +62,7 @@ def make_store(state_url: str) -> Iterator[MakeStore]:
 def shared_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock that all hosts share, which a test moves: of either database."""
     clock = Clock()
-    for room in (database, proof_store):
+    for room in (database, idempotency, proof_store):
         monkeypatch.setattr(room, "database_time", lambda _connection, _clock: clock())
     return clock
 

@@ -15,7 +15,7 @@ from neuronode_router.auto.diverted import DivertedOf
 from neuronode_router.auto.judged_days import JudgedDays
 from neuronode_router.auto.outcome_store import OutcomeOf, OutcomeStore
 from neuronode_router.auto.outcomes import Outcomes
-from neuronode_router.control import workers
+from neuronode_router.control import idempotency, workers
 from neuronode_router.control.archive import archive
 from neuronode_router.control.audit import read_copy
 from neuronode_router.control.idempotency import Idempotency
@@ -194,7 +194,7 @@ async def test_no_table_grows_without_end(
     of which people write few.
     """
     clock = Clock()
-    for room in (workers, proof_store, database_module):  # the year passes there, too
+    for room in (workers, idempotency, proof_store, database_module):  # the year passes there, too
         monkeypatch.setattr(room, "database_time", lambda _connection, clock: clock())
     store = make_store(clock=clock)
     proxy = ProxyInUse(store, clock)

@@ -34,6 +34,7 @@ from neuronode_router.errors import (
 from neuronode_router.storage.database import SCHEMA
 from neuronode_router.storage.tables import VERSION_TABLE, audit, metadata
 from tests.contract.conftest import MakeStore
+from tests.support.clock import Clock
 from tests.support.control import HOST, MemorySource, make_profile, make_set
 from tests.support.servers import wait_until
 
@@ -402,18 +403,20 @@ class TestAudit:
 
 
 class TestIdempotency:
-    def test_a_key_leads_to_its_revision_for_24_hours(self, make_store: MakeStore) -> None:
-        """A key finds its first run's revision, for its actor only, until it is a day old."""
-        now = [1000.0]
-        store = make_store(clock=lambda: now[0])
+    @pytest.mark.parametrize("ahead", [0, 48 * 3600, -48 * 3600])
+    def test_a_key_leads_to_its_revision_for_24_hours(
+        self, make_store: MakeStore, shared_clock: Clock, ahead: float
+    ) -> None:
+        """A key finds its first run's revision, for its actor only, until it is a day old; a host's clock may err."""
+        first, store = make_store(), make_store(clock=lambda: shared_clock() + ahead)
         wanted = Idempotency("k", "f" * 64)
         assert store.keys.recall(wanted, actor="anna") is None
 
-        store.commit(propose(0, idempotency=wanted))
+        first.commit(propose(0, idempotency=wanted))
 
         assert store.keys.recall(wanted, actor="anna") == Recalled(1, changed=True)
         assert store.keys.recall(wanted, actor="bert") is None
-        now[0] += 24 * 3600 + 1
+        shared_clock.now += 24 * 3600 + 1
         assert store.keys.recall(wanted, actor="anna") is None
         store.commit(propose(1, idempotency=wanted))
         assert store.keys.recall(wanted, actor="anna") == Recalled(2, changed=True)
