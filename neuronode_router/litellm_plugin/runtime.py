@@ -24,7 +24,7 @@ from neuronode_router.background import Failures, PeriodicTask, repeat
 from neuronode_router.control.policy_place import PolicyPlace
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.workers import WorkerIdentity
-from neuronode_router.litellm_plugin.auth.budgets import Budgets, live_spend
+from neuronode_router.litellm_plugin.auth.budgets import READING_SUMS, REFRESH_SECONDS, Budgets, live_spend
 from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.auth.identity import Identity, role_of
 from neuronode_router.litellm_plugin.auth.name_at_the_door import NameAtTheDoor
@@ -75,11 +75,6 @@ GUARD_SECONDS = 0.5
 
 ACCESS_SECONDS = 1.0
 """How often the access file is looked at: a key that was removed is refused within a second or two."""
-
-READING_BUDGETS = "reading what teams have spent"
-
-BUDGET_SECONDS = 15.0
-"""How often what teams have spent is read from our own sums."""
 
 ROUTER_POLL_SECONDS = 0.02
 
@@ -314,7 +309,7 @@ class Runtime:
         self.learns.start()
         with self.failures.survived("putting our callbacks in order"):
             self._hold_callbacks()
-        with self.failures.survived(READING_BUDGETS):
+        with self.failures.survived(READING_SUMS):
             await in_thread(self.budgets.refresh)
         await self.control.start()  # from here on requests are answered
 
@@ -356,7 +351,7 @@ class Runtime:
         yield PeriodicTask(SHARE_SECONDS, "sharing what a shadow comparison found", self.shadow.look)
         if shared_directory() is not None:  # who shows the metrics of this process alone observes it then
             yield PeriodicTask(OBSERVE_SECONDS, "keeping the metrics", self.metering.observe)
-        yield PeriodicTask.blocking(BUDGET_SECONDS, READING_BUDGETS, self.budgets.refresh)
+        yield PeriodicTask.blocking(REFRESH_SECONDS, READING_SUMS, self.budgets.refresh)
         yield from self.learns.periodic_tasks()
         if self.settings.proof_refresh is not None and Part.PROOF not in self.off:
             yield self.proof.periodic_task()

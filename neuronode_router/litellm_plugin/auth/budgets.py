@@ -17,6 +17,11 @@ from litellm.proxy._types import UserAPIKeyAuth
 from neuronode_router.background import Failures
 from neuronode_router.domain.bindings import Beyond
 
+READING_SUMS = "reading what teams have spent"
+
+REFRESH_SECONDS = 15.0
+"""How often our own sums are read."""
+
 FOLLOW_SECONDS = 0.05
 """How often the live counters are read while there are requests that depend on them."""
 
