@@ -336,7 +336,9 @@ def test_forgetting_takes_a_few_rows_at_a_time(books: UsageStore, store: Control
     assert len(books.newest(2 * MAX_AT_ONCE)) == 1
 
 
-async def test_single_requests_are_forgotten_whatever_becomes_of_the_sums(books: UsageStore) -> None:
+async def test_single_requests_are_forgotten_whatever_becomes_of_the_sums(
+    books: UsageStore, shared_clock: Clock
+) -> None:
     """They name callers: an hour that cannot be added up must not keep them."""
 
     class Stuck(UsageStore):
@@ -345,9 +347,8 @@ async def test_single_requests_are_forgotten_whatever_becomes_of_the_sums(books:
 
     books.add("w", batch_of(1, [finished(call_id="old")]), at=NOW)
     stuck = Stuck(books._database)
-    writer = UsageWriter(
-        buffer=UsageBuffer(), store=stuck, worker="w", clock=lambda: NOW + REQUESTS_KEPT + 1, days=90
-    )
+    shared_clock.now = NOW + REQUESTS_KEPT + 1
+    writer = UsageWriter(buffer=UsageBuffer(), store=stuck, worker="w", clock=shared_clock, days=90)
 
     with pytest.raises(StoreUnavailable):
         await writer.tidy()
@@ -355,9 +356,9 @@ async def test_single_requests_are_forgotten_whatever_becomes_of_the_sums(books:
     assert books.find("old") is None
 
 
-async def test_a_series_has_no_step_that_is_not_told_apart(books: UsageStore) -> None:
+async def test_a_series_has_no_step_that_is_not_told_apart(books: UsageStore, shared_clock: Clock) -> None:
     """An hour that was added up is no minute of sixty times as many requests: the answer says which step it has."""
-    now = NOW + 10 * HOUR
+    shared_clock.now = now = NOW + 10 * HOUR
     books.add("w", batch_of(1, [finished(at=at) for at in range(int(NOW), int(now), 10 * MINUTE)]), at=now)
     writer = UsageWriter(buffer=UsageBuffer(), store=books, worker="w", clock=lambda: now, days=90)
     service = UsageService(
