@@ -13,10 +13,11 @@ FILE_MODE = 0o600
 
 
 def make_directory(path: Path) -> None:
-    """Make a directory, and its parents, if it is not there; one that is keeps its mode. Raises `OSError`."""
+    """Make a directory, and its parents, if it is not there; each that is keeps its mode. Raises `OSError`."""
     if path.is_dir():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.parent != path:
+        make_directory(path.parent)
     path.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
 
 

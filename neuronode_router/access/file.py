@@ -19,6 +19,7 @@ from neuronode_router.access.document import entry_document, parse_access
 from neuronode_router.access.keys import AccessKey, key_hash
 from neuronode_router.atomic_files import one_at_a_time, replace
 from neuronode_router.errors import NotAuthenticated, Problem, SettingsError
+from neuronode_router.private_files import make_directory
 
 MAX_KEY_CHARS = 512
 
@@ -96,7 +97,7 @@ def add_key(path: Path, key: AccessKey) -> None:
     """
     try:
         real = Path(os.path.realpath(path))
-        real.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(real.parent)
         with one_at_a_time(real.parent):
             before = real.read_bytes() if real.exists() else _NEW_FILE.encode()
             replace(real, _with_key(before, key, path))

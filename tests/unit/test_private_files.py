@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from neuronode_router import private_files
+from neuronode_router.access import generate_key
+from neuronode_router.access.file import add_key
 from neuronode_router.classifier.history import History
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import FileWake
@@ -54,7 +56,10 @@ def test_a_directory_of_ours_is_closed_and_one_that_is_there_stays(tmp_path: Pat
     """What an operator made keeps the mode that he gave it."""
     tmp_path.chmod(0o750)
 
-    private_files.make_file(tmp_path / "state" / "control.db")
+    private_files.make_file(tmp_path / "state" / "wake" / "revision")
+    add_key(tmp_path / "keys" / "here" / "access.yaml", generate_key("anna")[1])
 
-    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+    made = [path for path in tmp_path.rglob("*") if path.is_dir()]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in made} == {0o700}
+    assert len(made) == 4
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o750
