@@ -1,4 +1,4 @@
-"""The fields of requests of which is known that they choose no model, server or key.
+"""The fields of requests of which is known that they choose no model, server, place or key.
 
 Providers read further fields, and some of those take another model's name (`model_id`, `models`, `engine`, `agent_id`).
 Nobody can list these; so the others are listed, and what is on no list cannot be checked. It must not know callers.
@@ -21,7 +21,7 @@ timestamp_granularities timestamp_granularities[] chunking_strategy known_speake
 """
 _ANTHROPIC = """
 system stop_sequences thinking output_config container mcp_servers betas anthropic_version anthropic_beta speed
-inference_geo cache_control
+cache_control
 """
 _GEMINI = """
 contents systemInstruction system_instruction generationConfig generation_config safetySettings safety_settings
@@ -47,7 +47,7 @@ mock_testing_rate_limit_error fastest_response extra_body extra_headers headers 
 """
 
 CHECKED = frozenset(f"{_OPENAI} {_ANTHROPIC} {_GEMINI} {_OTHERS} {_LITELLM}".split())
-"""Fields that are read by `targets`, or choose no model."""
+"""Fields that are read by `targets`, or choose neither a model nor where it computes."""
 
 EXTRA = "extra_body"
 """What LiteLLM lays over the body that it sends."""

@@ -21,6 +21,8 @@ from neuronode_router.routing.fields import CHECKED, OF_DEPLOYMENTS, credentials
         ({"models": ["x"], "route": "fallback"}, ["models", "route"]),
         ({"engine": "x"}, ["engine"]),
         ({"agent_id": "x"}, ["agent_id"]),
+        ({"inference_geo": "us"}, ["inference_geo"]),
+        ({"extra_body": {"inference_geo": "us"}}, ["extra_body.inference_geo"]),
         ({"extra_body": {"model": "x"}}, ["extra_body.model"]),
         ({"extra_body": {"models": ["x"], "top_k": 3}}, ["extra_body.models"]),
         ({"extra_body": {"extra_body": {"model": "x"}}}, ["extra_body.extra_body"]),
