@@ -23,8 +23,8 @@ VRAM = "vram_gib"
 Weights: TypeAlias = tuple[OllamaHost, str]
 """A server and a tag."""
 
-_NOTHING = re.compile(r"[-+]?(0+(\.0*)?(ns|us|µs|ms|s|m|h)?)+")
-"""How a `keep_alive` of no time at all is written."""
+_NOTHING = re.compile(r"[-+]?(?=0)(?:0+(?:\.0*)?(?:[nuµm]s|[smh]))*(?:0+(?:\.0*)?)?")
+"""How a `keep_alive` of no time at all is written: numbers that have a unit each, but for the last."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from neuronode_router.domain.names import Tier
-from neuronode_router.health.ollama import Defaults
-from neuronode_router.warm.needs import GIB, Fleet, read_fleet
+from neuronode_router.health.ollama import Defaults, OllamaHost
+from neuronode_router.warm.needs import GIB, Fleet, WarmTarget, read_fleet
 from tests.support.control import make_profile
 
 BASE = "http://gpu:11434"
@@ -34,6 +36,18 @@ def fleet(
 
 PROFILE = make_profile("premium", classification="small", chat="large")
 PROFILE = replace(PROFILE, tiers=dict.fromkeys(Tier, ("small",)))
+
+
+@pytest.mark.parametrize(
+    ("keep_alive", "stays"),
+    [
+        *((nothing, False) for nothing in ("0", 0, "0s", "0.0s", "-0m0s", "0h0m0.00ms", "0ms0", "000")),
+        *((something, True) for something in (None, "", "-", "5m", "0m1s", "s", -1, "0" * 64 + "x")),
+    ],
+)
+def test_weights_stay_that_are_kept_for_any_time(keep_alive: str | float | None, stays: bool) -> None:
+    """Read in one pass: zeros without end and no unit are no duration, and found out to be none."""
+    assert WarmTarget(OllamaHost(BASE), "tag", keep_alive=keep_alive).stays is stays
 
 
 def test_the_deployments_of_a_profiles_groups_once_each() -> None:
