@@ -100,7 +100,9 @@ class Runtime:
 
         self.access = AccessFile(settings.access_file) if settings.access_file else None
         self.ui_sessions = UiSessions(
-            salt=lambda: process_environment().get("LITELLM_SALT_KEY"), roles=role_of
+            salt=lambda: process_environment().get("LITELLM_SALT_KEY"),
+            master_key=lambda: self.proxy.master_key,
+            roles=role_of,
         )
         self.identity = Identity(proxy=proxy, access=self.access, sessions=self.ui_sessions)
 

@@ -40,6 +40,9 @@ PERSONAL_DATA = "neuronode_personal_data"
 MANAGERS = "neuronode_managers"
 """Key in a team's metadata: ids of the users who may choose the team's profile."""
 
+MASTER_KEY = "litellm_proxy_master_key"
+"""LiteLLM's word for the master key wherever it tells whose key it was: an unsalted hash could be guessed from."""
+
 KNOWN = "LiteLLM knows this key and refuses it (blocked, expired, limited or over budget)."
 
 ROLES = {
@@ -200,7 +203,7 @@ def access_file_auth(
         span = getattr(request.state, "parent_otel_span", None)
         if master and hmac.compare_digest(key.encode(), master.encode()):
             return UserAPIKeyAuth(
-                api_key=key,
+                api_key=MASTER_KEY,
                 user_role=LitellmUserRoles.PROXY_ADMIN,
                 user_id="default_user_id",
                 parent_otel_span=span,

@@ -16,7 +16,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from litellm.proxy._types import LitellmUserRoles
 
 from neuronode_router.access import Principal, Role, UiSession
-from neuronode_router.errors import NotAuthenticated
+from neuronode_router.errors import AdminClosed, NotAuthenticated
 
 PLUGIN_NAME = "neuronode-profiles"
 """The name under which the page must stand in `general_settings.plugins`: claims are made out to a name."""
@@ -28,23 +28,29 @@ _AGAIN = "Open the page from LiteLLM's UI again, or sign in with a key."
 
 
 class UiSessions:
-    """Issues and reads sessions. They are sealed, not stored, so every worker with the same salt knows them."""
+    """Issues and reads sessions. They are sealed, not stored, so every worker with the same keys knows them.
+
+    They end at a rotation of the salt, by which LiteLLM's claims are sealed, and of the master key.
+    """
 
     def __init__(
         self,
         *,
         salt: Callable[[], str | None],
+        master_key: Callable[[], str | None],
         roles: Callable[[LitellmUserRoles], Role],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._salt = salt
+        self._master_key = master_key
         self._roles = roles
         self._clock = clock
 
     def sign_in(self, claim: str) -> UiSession:
         """Return a session for whom LiteLLM says the claim is about.
 
-        Raises `NotAuthenticated` for a claim that is forged, of another plugin or older than its 30 seconds.
+        Raises `NotAuthenticated` for a claim that is forged, of another plugin or older than its 30 seconds, and
+        `AdminClosed` without a master key.
         """
         from litellm.proxy.plugin_routes import verify_plugin_session_claim
 
@@ -74,10 +80,13 @@ class UiSessions:
             return Role.MEMBER
 
     def _seal(self) -> Fernet:
-        salt = self._salt()
+        salt, master_key = self._salt(), self._master_key()
+        if not master_key:
+            raise AdminClosed("The proxy runs without a master key, so nobody can sign in.")
         if not salt:
             # LiteLLM verifies claims against an empty salt too: then anybody could make one.
             raise NotAuthenticated(
                 "Signing in from LiteLLM's UI needs LITELLM_SALT_KEY.", fix="Set it, or sign in with a key."
             )
-        return Fernet(base64.urlsafe_b64encode(hmac.digest(salt.encode(), _PURPOSE, hashlib.sha256)))
+        secret = hmac.digest(salt.encode(), _PURPOSE, hashlib.sha256)
+        return Fernet(base64.urlsafe_b64encode(hmac.digest(secret, master_key.encode(), hashlib.sha256)))
