@@ -17,6 +17,7 @@ from neuronode_router.access.rules import (
     require_writer,
     visible,
 )
+from neuronode_router.access.team_rules import open_team_rules
 
 __all__ = [
     "AccessFile",
@@ -30,6 +31,7 @@ __all__ = [
     "key_id",
     "may_override",
     "may_read_all",
+    "open_team_rules",
     "parse_access",
     "require_may_bind",
     "require_reader",

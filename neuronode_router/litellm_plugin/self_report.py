@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from neuronode_router.access import open_team_rules
 from neuronode_router.control.checks import DEAD_MAPPING
 from neuronode_router.domain.rollouts import in_use
 from neuronode_router.errors import Problem
@@ -68,6 +69,7 @@ class SelfReport:
                 *runtime.usage.problems(),
                 *runtime.rollout.problems(),
                 *runtime.policy.problems(),
+                *self._open_team_rules(),
                 *self._own_problems(),
             ],
             "warnings": [warning for warning in warnings if warning],
@@ -98,6 +100,10 @@ class SelfReport:
         """Return which parts of this worker are off or stalled."""
         runtime = self._runtime
         return (*runtime.failures.problems(), *seams.problems(runtime.off, runtime.host_version))
+
+    def _open_team_rules(self) -> Sequence[Problem]:
+        found = open_team_rules(self._runtime.proxy.general_settings or {})
+        return () if found is None else (found,)
 
     def _tag_warning(self) -> str | None:
         runtime = self._runtime

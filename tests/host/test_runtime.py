@@ -65,6 +65,20 @@ async def test_the_status_names_embedded_groups_and_carries_no_deployment_parame
     assert "api_base" not in repr(status)
 
 
+@pytest.mark.parametrize(
+    ("fields", "codes"),
+    [(["metadata"], ["team_rules_open"]), (["tpm_limit"], []), (None, []), ("metadata", [])],
+)
+async def test_the_status_tells_that_teams_may_write_their_own_rules(
+    tmp_path: Path, fields: object, codes: list[str]
+) -> None:
+    """LiteLLM's UI can give them the right at any time, so the doctor's look at a file is not enough."""
+    says = build(tmp_path, general={"team_admin_editable_team_fields": fields}).says
+
+    assert [problem.code for problem in says.status()["problems"]] == codes
+    assert says.readiness()["problems"] == build(tmp_path).says.readiness()["problems"]
+
+
 @pytest.mark.parametrize("part", Part)
 async def test_a_part_that_lacks_a_seam_is_named_everywhere(tmp_path: Path, part: Part) -> None:
     """In the status, the heartbeat and readiness; off, or impaired where all others stand on it."""

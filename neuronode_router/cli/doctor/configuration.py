@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
+from neuronode_router.access import open_team_rules
 from neuronode_router.cli.doctor.finding import Finding, Subject, is_on
 from neuronode_router.cli.effective import CUSTOM_AUTH
 from neuronode_router.cli.references import has_secret_manager, reference
@@ -168,6 +169,12 @@ def key_limits(subject: Subject) -> Iterator[Finding]:
         )
 
 
+def team_rules(subject: Subject) -> Iterator[Finding]:
+    """Rules of teams stand in LiteLLM's metadata of the team, which it can give away."""
+    if found := open_team_rules(subject.general):
+        yield Finding("problem", "team_rules_open", found.path, found.message, found.fix)
+
+
 def model_budgets(subject: Subject) -> Iterator[Finding]:
     """LiteLLM checks such a budget by the name that was sent, and books the cost on the group."""
     budgets = section(section(subject.litellm, "default_key_generate_params"), "model_max_budget")
@@ -199,6 +206,7 @@ CHECKS = (
     fallback_access,
     stream_usage,
     key_limits,
+    team_rules,
     model_budgets,
     profiles,
 )

@@ -66,7 +66,7 @@ class Identity:
 
     def principal(self, user: UserAPIKeyAuth) -> Principal:
         """Return who LiteLLM says the caller is. Grants come from the access file and the team, never from
-        metadata that a key's owner could write himself. Never raises.
+        metadata that a key's owner could write himself (see `open_team_rules`). Never raises.
         """
         entry = self._access.by_hash(user.token) if self._access is not None and user.token else None
         if entry is not None:
@@ -255,7 +255,7 @@ def _managed(user: UserAPIKeyAuth, team: str | None) -> tuple[str, ...]:
 
 
 def _max_tier(user: UserAPIKeyAuth) -> Tier:
-    """Return the team's cap. Only administrators write a team's metadata; a cap nobody knows is the lowest."""
+    """Return the team's cap; one that nobody knows is the lowest."""
     cap = (user.team_metadata or {}).get(MAX_TIER)
     if cap is None:
         return Tier.COMPLEX

@@ -148,6 +148,10 @@ TRAPS: list[tuple[str, Callable[[dict[str, Any]], None]]] = [
         section("litellm_settings", default_key_generate_params={"model_max_budget": {"chat": {}}}),
     ),
     ("key_limits_off", section("general_settings", custom_auth="neuronode_router.plugin.authenticate")),
+    (
+        "team_rules_open",
+        section("general_settings", team_admin_editable_team_fields=["tpm_limit", "metadata"]),
+    ),
 ]
 
 
