@@ -116,7 +116,7 @@ class Runtime:
         self.conversations = ConversationWiring(
             bridge, self.deployments, self.health.monitor, secret=self._secret
         )
-        self._group_access = GroupAccess(bridge, group_of=self.deployments.group_of)
+        self._group_access = GroupAccess(bridge, proxy=proxy, group_of=self.deployments.group_of)
         self.router_hooks = RouterHooks(
             bridge,
             self.health,

@@ -88,6 +88,8 @@ _PROXY = "litellm.proxy.proxy_server:"
 _LIMITER = "litellm.proxy.hooks.parallel_request_limiter_v3:_PROXY_MaxParallelRequestsHandler_v3.__init__"
 _KEY_OBJECT = ("hashed_token", "prisma_client", "user_api_key_cache")
 _RESOLVED = ("model", "llm_model_list", "valid_token", "llm_router")
+_OWNED = ("model", "llm_router", "user_object")
+_OWNER = ("user_id", "prisma_client", "user_api_key_cache", "user_id_upsert")
 _FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
 _EVENT = ("kwargs", "response_obj", "start_time", "end_time")
 _HEADERS = ("data", "user_api_key_dict", "response", "request_headers", "litellm_call_info")
@@ -212,6 +214,8 @@ SEAMS = (
     Seam(Part.USAGE, "litellm:model_cost"),
     Seam(Part.RETIRING, _PROXY + "proxy_shutdown_event", ("worker_heartbeat",)),
     Seam(Part.ADMISSION, "litellm.proxy.auth.auth_checks:can_key_call_resolved_model", _RESOLVED),
+    Seam(Part.ADMISSION, "litellm.proxy.auth.auth_checks:can_user_call_model", _OWNED),
+    Seam(Part.ADMISSION, "litellm.proxy.auth.auth_checks:get_user_object", _OWNER),
     Seam(Part.ADMISSION, "litellm.proxy._types:ProxyException"),
     Seam(Part.ADMISSION, _LOGGER + "async_pre_call_deployment_hook", ("kwargs", "call_type")),
     Seam(Part.ADMISSION, _LOGGER + "async_filter_deployments", _FILTER),

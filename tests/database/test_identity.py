@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -106,3 +108,48 @@ def test_a_blocked_key_is_known_and_refused(proxy: Proxy, admin: httpx.Client) -
     with proxy.client(key) as blocked, proxy.client("sk-never-made") as unknown:
         assert blocked.get(f"{ADMIN}/status").status_code == 403
         assert unknown.get(f"{ADMIN}/status").status_code == 401
+
+
+ELSEWHERE: dict[str, tuple[str, dict[str, Any]]] = {
+    "path": ("/openai/deployments/tier_complex/chat/completions", {}),
+    "engine": ("/engines/tier_complex/chat/completions", {}),
+    "query": ("/v1/chat/completions?model=tier_complex", {}),
+    "tool": ("/v1/chat/completions", {"tools": [{"type": "advisor", "model": "tier_complex"}]}),
+}
+"""Where a name stands that LiteLLM does not judge at its door."""
+
+
+@pytest.fixture(scope="module")
+def listed(proxy: Proxy) -> dict[str, str]:
+    """Keys without a list: of a team's member and of a user who have one."""
+    with proxy.client() as admin:
+        users = [
+            admin.post("/user/new", json={"auto_create_key": False, **own}).raise_for_status().json()
+            for own in ({}, {"models": ["tier_fast"]})
+        ]
+        member, user = (made["user_id"] for made in users)
+        team = new_team(admin)
+        added = {
+            "team_id": team,
+            "member": {"user_id": member, "role": "user"},
+            "allowed_models": ["tier_fast"],
+        }
+        admin.post("/team/member_add", json=added).raise_for_status()
+        return {"member": new_key(admin, user_id=member, team_id=team), "user": new_key(admin, user_id=user)}
+
+
+@pytest.mark.parametrize("place", ELSEWHERE)
+@pytest.mark.parametrize("held", ["member", "user"])
+def test_a_list_of_a_member_or_a_user_holds_wherever_a_name_stands(
+    proxy: Proxy, admin: httpx.Client, listed: dict[str, str], held: str, place: str
+) -> None:
+    """As the list of a key does: LiteLLM judges the name in the body, which is another one."""
+    path, more = ELSEWHERE[place]
+    body = {"model": "tier_fast", "messages": [{"role": "user", "content": "Hallo"}]}
+
+    with proxy.client(listed[held]) as client:
+        allowed = client.post("/v1/chat/completions", json=body)
+        refused = client.post(path, json=body | more)
+
+    assert answered_by(allowed) == "tier_fast"
+    assert refused.status_code == 403, refused.text

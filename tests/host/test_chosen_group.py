@@ -11,6 +11,7 @@ import pytest
 from fastapi import HTTPException
 from litellm.caching.caching import DualCache
 from litellm.integrations.custom_logger import CustomLogger
+from litellm.proxy import proxy_server
 from litellm.proxy._types import UserAPIKeyAuth
 from litellm.proxy.utils import ProxyLogging
 
@@ -75,7 +76,7 @@ class Way:
 
 
 def access_of(bridge: RouterBridge) -> GroupAccess:
-    return GroupAccess(bridge, group_of=Deployments(bridge).group_of)
+    return GroupAccess(bridge, proxy=proxy_server, group_of=Deployments(bridge).group_of)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from litellm.caching.caching import DualCache
 from litellm.integrations.custom_logger import CustomLogger
-from litellm.proxy._types import UserAPIKeyAuth
+from litellm.proxy import proxy_server
+from litellm.proxy._types import LiteLLM_UserTable, UserAPIKeyAuth
 from litellm.proxy.route_llm_request import route_request
 from litellm.proxy.utils import ProxyLogging
 
@@ -147,7 +148,7 @@ def way(monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
     bridge = bridged(live)
     RouterAliases(bridge).replace(snapshot.aliases)
     deployments = Deployments(bridge)
-    access = GroupAccess(bridge, group_of=deployments.group_of)
+    access = GroupAccess(bridge, proxy=proxy_server, group_of=deployments.group_of)
     caps = {"capped": Tier.FAST}
     admission = admission_over(
         bridge,
@@ -278,6 +279,51 @@ def test_no_request_reaches_what_its_caller_may_not(way: Way, caller: str, body:
     assert reached == {"small"}, "the way is open"
     assert seen <= WITHIN[caller]
     assert way.admission.failures.total == 0
+
+
+@pytest.fixture
+async def owned() -> AsyncIterator[UserAPIKeyAuth]:
+    """A key without a list, of a user who has one in LiteLLM's database."""
+    user = LiteLLM_UserTable(user_id="owner", user_email="owner@example.com", models=["small", "auto"])
+    await proxy_server.user_api_key_cache.async_set_cache("owner", user.model_dump())
+    yield UserAPIKeyAuth(api_key="owned", user_id="owner")
+    proxy_server.user_api_key_cache.delete_cache("owner")
+
+
+@pytest.mark.parametrize(
+    ("body", "allowed"),
+    [
+        ({"model": "large"}, False),
+        ({"model": "small,large"}, False),
+        ({"model": "small", "tools": [{"type": "advisor", "model": "large"}]}, False),
+        ({"model": "small", "tools": [{"type": "advisor", "model": "small"}]}, True),
+        ({"model": "auto"}, True),
+    ],
+)
+async def test_a_name_that_litellm_has_not_judged_at_the_door_is_judged_whoever_asks(
+    way: Way, owned: UserAPIKeyAuth, body: dict[str, Any], *, allowed: bool
+) -> None:
+    """Lists of users and of a team's members are no list of the key, and the path or a tool is no body's model."""
+    data = {"metadata": {}, "messages": [TURN], **body}
+    data["proxy_server_request"] = {"body": {**body, "model": "small"}, "headers": {}}
+
+    call = way.admission.async_pre_call_hook(owned, DualCache(), data, "acompletion")
+    with contextlib.nullcontext() if allowed else pytest.raises(HTTPException) as refusal:
+        assert await call
+
+    assert allowed or refusal.value.status_code == 403  # type: ignore[union-attr]
+    assert way.admission.failures.total == 0
+
+
+async def test_a_fallback_that_the_users_list_has_not_is_left_out(way: Way, owned: UserAPIKeyAuth) -> None:
+    """LiteLLM looks at the lists of key and team before a fallback, and at no user's."""
+    data = {"model": "small", "metadata": {}, "messages": [TURN], "fallbacks": ["large", "small"]}
+    data["proxy_server_request"] = {"body": {"model": "small"}, "headers": {}}
+
+    admitted = await way.admission.async_pre_call_hook(owned, DualCache(), data, "acompletion")
+
+    assert admitted is not None
+    assert admitted["fallbacks"] == ["small"]
 
 
 @pytest.mark.parametrize("broken", ["no state", "error"])

@@ -14,6 +14,7 @@ from litellm.caching.caching import DualCache
 from litellm.constants import LITTELM_INTERNAL_HEALTH_SERVICE_ACCOUNT_NAME as ACCOUNT
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.llms.custom_httpx.async_client_cleanup import close_litellm_async_clients
+from litellm.proxy import proxy_server
 from litellm.proxy._types import UserAPIKeyAuth
 from litellm.proxy.route_llm_request import route_request
 from litellm.proxy.utils import ProxyLogging
@@ -144,7 +145,7 @@ class Bench:
         self.bridge = bridge = bridged(self.live)
         self.current = CurrentSnapshot()
         self.deployments = Deployments(bridge)
-        self.access = GroupAccess(bridge, group_of=self.deployments.group_of)
+        self.access = GroupAccess(bridge, proxy=proxy_server, group_of=self.deployments.group_of)
         self.callers: dict[str, Principal] = {}
         self.admission = admission_over(bridge, self.current, self.access, self._principal)
         self.store, self.failures = FakeStore(), Failures()

@@ -15,6 +15,7 @@ import pytest
 from fastapi import HTTPException
 from litellm.caching.caching import DualCache
 from litellm.integrations.custom_logger import CustomLogger
+from litellm.proxy import proxy_server
 from litellm.proxy._types import UserAPIKeyAuth
 from litellm.types.utils import CredentialItem
 
@@ -125,7 +126,7 @@ def way(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
         build_snapshot(ControlState(1, "active", profiles, committed_at=0.0), HostFacts(groups=groups))
     )
     bridge = bridged(live)
-    access = GroupAccess(bridge, group_of=Deployments(bridge).group_of)
+    access = GroupAccess(bridge, proxy=proxy_server, group_of=Deployments(bridge).group_of)
     admission = admission_over(
         bridge,
         current,

@@ -10,16 +10,22 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from litellm.proxy._types import ProxyException, UserAPIKeyAuth
-from litellm.proxy.auth.auth_checks import can_key_call_resolved_model
+from litellm.proxy.auth.auth_checks import (
+    can_key_call_resolved_model,
+    can_user_call_model,
+    get_user_object,
+)
 
+from neuronode_router.litellm_plugin.auth.identity import MASTER_KEY
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge, group_in
 
 
 class GroupAccess:
     """The rules, over one router."""
 
-    def __init__(self, bridge: RouterBridge, *, group_of: Callable[[str], str | None]) -> None:
-        """`group_of` tells the group of a deployment's id."""
+    def __init__(self, bridge: RouterBridge, *, proxy: Any, group_of: Callable[[str], str | None]) -> None:
+        """`proxy` has LiteLLM's users; `group_of` tells the group of a deployment's id."""
+        self._proxy = proxy
         self._bridge = bridge
         self._group_of = group_of
 
@@ -46,9 +52,24 @@ class GroupAccess:
             await can_key_call_resolved_model(
                 model=name, llm_model_list=None, valid_token=user, llm_router=router
             )
+            await can_user_call_model(model=name, llm_router=router, user_object=await self._owner(user))
         except ProxyException:
             return False
         return True
+
+    async def _owner(self, user: UserAPIKeyAuth) -> Any | None:
+        """Return whose list holds for a key: its user's, where it is no team's. None where LiteLLM has none."""
+        if user.team_id is not None or user.user_id is None or user.api_key == MASTER_KEY:
+            return None
+        try:
+            return await get_user_object(
+                user_id=user.user_id,
+                prisma_client=self._proxy.prisma_client,
+                user_api_key_cache=self._proxy.user_api_key_cache,
+                user_id_upsert=False,
+            )
+        except Exception:  # noqa: BLE001 - who cannot be read has no list to LiteLLM's authentication either
+            return None
 
     def named(self, name: str) -> str | None:
         """Return the group that a name means to LiteLLM: a group's, an operator's alias, a deployment's id.

@@ -162,9 +162,9 @@ class Asking:
                 if refusal := self.personal.kept_from(self._decided, group, found):
                     raise refusal
                 raise outside(group, self.places, found)
-            if self.is_listed and door is None:
+            if door is None:
                 door = _judged_at_the_door(self.user, self.data)
-            if not await self._may_use(way.name, way.decision.group, at_door=way.name in (door or ())):
+            if not await self._may_use(way.name, way.decision.group, at_door=way.name in door):
                 raise kept_out(way.decision)
             self._approved.add(group)
 
@@ -267,8 +267,9 @@ class Asking:
         for name in names:
             decision = self.decide(name)
             if decision.profile is None and not self.is_denied:
-                continue
-            found = await self._lead(name)
+                found = (name,) if await self._may_use(name, name, at_door=False) else ()
+            else:
+                found = await self._lead(name)
             if not found:
                 raise NotAllowed(
                     f"This key may not use the model {name!r}, which a tool of the request asks for.",
@@ -347,7 +348,12 @@ class Asking:
             self._decided, self.places = profiles, self._required(profiles)
 
     async def _may_use(self, name: str, group: str, *, at_door: bool) -> bool:
-        if at_door or not self.is_listed:
+        """Return whether LiteLLM's lists let the caller use a name or a group.
+
+        It has judged what it saw at the door. Of anything else LiteLLM alone can tell: members and users have lists
+        that no key shows.
+        """
+        if at_door:
             return await self.host.may_use(self.user, name, group)
         return await self.host.grants(self.user, name, group)
 
