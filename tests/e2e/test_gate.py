@@ -132,6 +132,7 @@ UNSEEN: Mapping[str, Send] = {
         retrieval_config={"vector_store_id": "vs1", "custom_llm_provider": "openai"},
     ),
     "ingestion": posted("/v1/rag/ingest", ingest_options={"embedding": {"model": "tier_complex"}}),
+    "vector store": posted("/v1/vector_stores/vs1/search", query="hi", custom_llm_provider="openai"),
     "assistants": posted("/v1/assistants"),
     "threads": posted("/v1/threads/t/runs", assistant_id="a"),
     "transcription session": posted("/v1/realtime/transcription_sessions"),

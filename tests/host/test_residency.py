@@ -380,6 +380,73 @@ def test_a_refusal_says_as_what_usage_counts_it(refusal: NeuronodeError, word: s
     assert told.headers["x-neuronode-refused"] == word
 
 
+@pytest.mark.parametrize(
+    ("kept", "text", "refused"),
+    [
+        (Kept({"active": ("local",)}, {}), "hi", "refused_access"),
+        (Kept({}, {}, own=PersonalDataRule.LOCAL), MAIL, "refused_access"),
+        (Kept({}, {}, {"active": PersonalDataRule.REFUSE}), MAIL, "refused_personal_data"),
+        (Kept({}, {}, {"active": PersonalDataRule.REFUSE}), "hi", None),
+        (Kept({}, {}), MAIL, None),
+    ],
+    indirect=["kept"],
+)
+@pytest.mark.parametrize("by", ["hook", "door"])
+async def test_nothing_is_searched_on_the_web_that_may_not_leave(
+    way: Way, text: str, refused: str | None, by: str
+) -> None:
+    """Nobody can tell where it would go; what holds nothing goes, also for who may not use every model."""
+    user = UserAPIKeyAuth(models=["own"])
+    data = {"query": text, "search_tool_name": "web"}
+
+    with contextlib.nullcontext() if refused is None else pytest.raises(HTTPException) as refusal:
+        if by == "hook":
+            await way.admission.async_pre_call_hook(user, DualCache(), {**data, "metadata": {}}, "asearch")
+        else:
+            await way.admission.judge(user, data, web=True)
+
+    if refused:
+        assert refusal.value.headers["x-neuronode-refused"] == refused  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("kept", [Kept({"active": ("local",)}, {})], indirect=True)
+@pytest.mark.parametrize("call", ["avector_store_search", "avector_store_create", "asend_something"])
+async def test_what_a_store_is_searched_for_goes_nowhere_for_who_must_stay(way: Way, call: str) -> None:
+    """LiteLLM asks a provider past its router: with the operator's key, and for whom the client says."""
+    with pytest.raises(HTTPException) as refusal:
+        await admitted(way, call, query="hi", custom_llm_provider="openai")
+
+    assert refusal.value.status_code == 403
+
+
+@pytest.mark.parametrize("call", ["call_mcp_tool", "aget_responses", "afile_content", "asend_message"])
+async def test_what_is_called_within_a_request_lifts_nothing_of_it(way: Way, call: str) -> None:
+    """LiteLLM runs tools in the course of a request, and sends their results on to its models."""
+    user = UserAPIKeyAuth(api_key="confined")
+    data = {"model": "own", "messages": [], "metadata": {}}
+    await way.admission.async_pre_call_hook(user, DualCache(), data, "acompletion")
+    before = gate.places()
+
+    await way.admission.async_pre_call_hook(user, DualCache(), {"name": "x", "metadata": {}}, call)
+
+    assert before
+    assert gate.places() == before
+    with pytest.raises(HTTPException):
+        await way.live.acompletion(model="american", messages=[{"role": "user", "content": "hi"}])
+
+
+async def test_what_a_guardrail_says_of_a_tool_stays_where_the_callers_data_does(way: Way) -> None:
+    """A tool that is asked by itself is the client's wish; the models about which are asked are not."""
+    gate.let(gate.Undecided(lambda: True))
+
+    data = {"name": "x", "metadata": {}}
+    await way.admission.async_pre_call_hook(
+        UserAPIKeyAuth(api_key="confined"), DualCache(), data, "call_mcp_tool"
+    )
+
+    assert gate.places() == required(("local",))
+
+
 RULED = [
     Kept({}, {}, {"active": PersonalDataRule.LOCAL}),
     Kept({}, {}, {"active": PersonalDataRule.REFUSE}),

@@ -40,8 +40,11 @@ ASKING = re.compile(r"^/health/?$|^/health/test_connection|/rag/|^/v\d+/decision
 CALLER = "neuronode.caller"
 """Entry of the scope of a request that somebody outside wants to know the caller of: a list that is given it."""
 
-HARMLESS = re.compile(r"/cancel/?$|^/mcp|/mcp(?:/|$)|/search(?:/|$)|/traces|/logs|/transform_request/?$")
+HARMLESS = re.compile(r"/cancel/?$|^/mcp|/mcp(?:/|$)|/traces|/logs|/transform_request/?$")
 """Calls that ask no model, among those by which models are asked."""
+
+OF_THE_WEB = re.compile(r"^(?:/v1)?/search(?:/|$)")
+"""Those that ask no model either, and send to others what they search for."""
 
 LOOKING = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 """Methods by which nothing is made."""
@@ -53,7 +56,7 @@ class Judge(Protocol):
     def is_limited(self, user: UserAPIKeyAuth) -> bool:
         """Return whether anything is denied to a caller."""
 
-    async def judge(self, user: UserAPIKeyAuth, body: Mapping[str, Any], *, counts: bool) -> None:
+    async def judge(self, user: UserAPIKeyAuth, body: Mapping[str, Any], *, counts: bool, web: bool) -> None:
         """Raise HTTPException where a caller may not make a call that comes by no hook."""
 
 
@@ -99,7 +102,7 @@ async def _enter(request: Request, user: UserAPIKeyAuth, judge: Judge) -> None:
         if "model" not in body:
             named = request.path_params.get("model_name") or request.query_params.get("model")
             body |= {"model": named} if named else {}
-        await judge.judge(user, body, counts=counts)
+        await judge.judge(user, body, counts=counts, web=OF_THE_WEB.search(route) is not None)
     elif request.method in LOOKING:
         gate.let(gate.FREE)
 

@@ -25,12 +25,7 @@ from neuronode_router.domain.decisions import Decision
 from neuronode_router.domain.names import PROFILE_NAME_PREFIX, TIERS, Tier
 from neuronode_router.domain.profiles import Profile
 from neuronode_router.domain.rules import NothingFits
-from neuronode_router.errors import (
-    DoesNotFit,
-    InvalidRequest,
-    NotReady,
-    UnknownTier,
-)
+from neuronode_router.errors import DoesNotFit, InvalidRequest, NotReady, UnknownTier
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks import (
     asked_task,
@@ -58,15 +53,12 @@ from neuronode_router.routing.snapshot import Snapshot
 STARTUP_WAIT_SECONDS = 5.0
 """How long the very first requests of a worker may wait for its first snapshot."""
 
-
 Refused = Callable[[dict[str, Any], Exception, UserAPIKeyAuth], None]
 """Hears of a request that was refused, which bears its mark, where LiteLLM tells its hooks nothing. Never raises."""
 
 
 class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
-    """The callback LiteLLM calls. LiteLLM looks for its hooks in this very class: do not move them to a
-    base.
-    """
+    """The callback LiteLLM calls. LiteLLM looks for its hooks in this very class: do not move them to a base."""
 
     def __init__(
         self, host: AdmissionHost, auto: AutoRouter, current: CurrentSnapshot, keeper: Keeper
@@ -102,6 +94,8 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
 
         The name stays in the request until LiteLLM's own hooks have looked at it (see `chosen_group`).
         """
+        if calls.is_harmless(call_type) and gate.is_decided():
+            return None
         chosen_group.forget()
         gate.let(gate.Undecided(partial(self.is_limited, user_api_key_dict)))
         moving.begin(None)
@@ -110,10 +104,13 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         with self._refusing(user_api_key_dict, data, routed=routed):
             if routed:
                 return await self._admit(user_api_key_dict, data, call_type)
-            if calls.is_harmless(call_type):
+            if calls.is_of_tools(call_type):  # guardrails may ask models about what it says
+                gate.let(gate.Free(self.asking(user_api_key_dict, data).places))
+            elif calls.is_harmless(call_type):
                 gate.let(gate.FREE)
             else:
-                await self._judge(user_api_key_dict, data, kind=f"a call of the kind {call_type!r}")
+                kind, web = f"a call of the kind {call_type!r}", call_type in calls.OF_THE_WEB
+                await self._judge(user_api_key_dict, data, kind=kind, web=web)
         return None
 
     @contextmanager
@@ -151,26 +148,37 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             self.failures.record("admission", error)
             return self._must_fail(user, {})
 
-    async def judge(self, user: UserAPIKeyAuth, body: Mapping[str, Any], *, counts: bool) -> None:
+    async def judge(
+        self, user: UserAPIKeyAuth, body: Mapping[str, Any], *, counts: bool = False, web: bool = False
+    ) -> None:
         """Judge a call that comes by no hook, by the names in its body. Raises HTTPException.
 
-        Whoever is limited may only have tokens counted. The call goes where LiteLLM alone leads the name; where that is
-        elsewhere than for this caller, it is refused.
+        Whoever is limited may only have tokens counted, and search the web for what may leave. The call goes where
+        LiteLLM alone leads the name; where that is elsewhere than for this caller, it is refused.
         """
         # What LiteLLM and we write into requests is none of it yet: whoever sends it here forges it.
         data = {name: value for name, value in body.items() if name not in request_metadata.WRITTEN}
         try:
             with self._refusing(user, data, routed=False):
-                await self._judge(user, body, kind="a call of this kind", counts=counts)
+                await self._judge(user, body, kind="a call of this kind", counts=counts, web=web)
         except HTTPException as refusal:
             self.refused(data, refusal, user)
             raise
 
     async def _judge(
-        self, user: UserAPIKeyAuth, body: Mapping[str, Any], *, kind: str, counts: bool = False
+        self,
+        user: UserAPIKeyAuth,
+        body: Mapping[str, Any],
+        *,
+        kind: str,
+        counts: bool = False,
+        web: bool = False,
     ) -> None:
         asking = self.asking(user, dict(body))
-        if asking.is_unreadable and not (counts and isinstance(body.get("model"), str)):
+        if web:
+            asking.elsewhere()
+        counted = counts and isinstance(body.get("model"), str)
+        if asking.places if web else asking.is_unreadable and not counted:
             raise gate.unseen(kind)
         for name in calls.bounded_names(body):
             await self._judge_name(asking, name)

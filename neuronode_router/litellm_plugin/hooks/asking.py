@@ -266,6 +266,7 @@ class Asking:
             raise InvalidRequest(f"The tools of the request ask for more than {MAX_NAMES} models.")
         for name in names:
             decision = self.decide(name)
+            found: tuple[str, ...]
             if decision.profile is None and not self.is_denied:
                 found = (name,) if await self._may_use(name, name, at_door=False) else ()
             else:

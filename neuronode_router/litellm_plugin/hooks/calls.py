@@ -38,15 +38,30 @@ SEVERAL = frozenset({"completion", "acompletion"})
 LATER = frozenset({"_arealtime"})
 """Those whose content comes when they are admitted, by a way that no hook sees."""
 
-HARMLESS = frozenset(
-    {"get", "list", "retrieve", "delete", "cancel", "content", "status", "mcp", "search", "message"}
-)
-"""Words in the names of calls that run no model: they look at or end what a call has made, or ask tools and agents."""
+HARMLESS = frozenset({"get", "list", "retrieve", "delete", "cancel", "content", "status", "mcp", "message"})
+"""Words in the names of calls that choose no model: they look at or end what a call has made, or ask tools and agents,
+of which the door has seen the latter.
+"""
+
+OF_TOOLS = frozenset({"mcp"})
+"""The word in the names of those by which tools are asked, also from within a request."""
+
+OF_THE_WEB = frozenset({"search", "asearch"})
+"""The calls that choose no model, and whose words go to others: searches of the web."""
 
 
 def is_harmless(call_type: str) -> bool:
-    """Return whether a call runs no model."""
-    return not HARMLESS.isdisjoint(call_type.strip("_").removeprefix("a").split("_"))
+    """Return whether a call chooses no model, and nobody need read it."""
+    return call_type not in ROUTED and not HARMLESS.isdisjoint(_words(call_type))
+
+
+def is_of_tools(call_type: str) -> bool:
+    """Return whether a call asks tools."""
+    return not OF_TOOLS.isdisjoint(_words(call_type))
+
+
+def _words(call_type: str) -> list[str]:
+    return call_type.strip("_").removeprefix("a").split("_")
 
 
 def asked(model: str, call_type: str) -> tuple[str, ...]:

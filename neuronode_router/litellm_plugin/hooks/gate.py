@@ -89,6 +89,11 @@ def let(state: Undecided | Free | Passing) -> None:
     _state.set(state)
 
 
+def is_decided() -> bool:
+    """Return whether it is decided what this request may reach: what is called within it reaches no more."""
+    return isinstance(_state.get(), Free | Passing)
+
+
 @contextmanager
 def confined(places: Required) -> Iterator[None]:
     """Have what is asked in the background for a request go only where the request's own data may go."""
