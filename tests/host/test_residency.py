@@ -653,6 +653,8 @@ async def test_what_is_kept_local_is_refused_with_its_cause(
             True,
         ),
         ({"metadata": {}, "litellm_metadata": {"user_api_key_user_email": "c@d.de"}}, False),
+        ({"metadata": {"headers": "a@b.de"}, "litellm_metadata": {}}, True),
+        ({"metadata": {"user_api_key_note": "a@b.de"}, "litellm_metadata": {}}, True),
         ({"metadata": '{"customer": "a@b.de"}', "litellm_metadata": {}}, True),
         ({"proxy_server_request": {"body": {"user": "a@b.de"}}, "secret_fields": {"x": "a@b.de"}}, False),
     ],

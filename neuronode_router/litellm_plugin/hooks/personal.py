@@ -139,13 +139,12 @@ def outgoing(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of a request may be sent to a provider: all but what LiteLLM and we note for ourselves."""
     sent = {key: value for key, value in data.items() if key not in request_metadata.LITELLMS}
     written = data.get("metadata")
-    if isinstance(written, Mapping):
-        # Where LiteLLM keeps its notes in the client's own metadata, a copy says what the client wrote.
-        theirs = written if request_metadata.BUCKETS[0] in data else written.get("requester_metadata")
-        theirs = theirs if isinstance(theirs, Mapping) else {}
+    if isinstance(written, Mapping) and request_metadata.BUCKETS[0] not in data:
+        # Here LiteLLM keeps its notes in the client's own metadata; a copy says what the client wrote.
+        theirs = written.get("requester_metadata")
         written = {
             key: value
-            for key, value in theirs.items()
+            for key, value in (theirs if isinstance(theirs, Mapping) else {}).items()
             if key != "headers" and not key.startswith("user_api_key")
         }
     return sent | {"metadata": written}
