@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import html
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from urllib.parse import unquote
 
+from neuronode_router.domain.normal_form import normalized
 from neuronode_router.routing.fields import EXTRA
 from neuronode_router.routing.targets import FALLBACK_FIELDS, OVERRIDE
 
@@ -224,8 +224,7 @@ def _plain(text: str) -> str:
         text = unquote(text)
     if text.isascii():
         return text
-    if not unicodedata.is_normalized("NFKC", text):
-        text = unicodedata.normalize("NFKC", text)
+    text = normalized("NFKC", text)
     return _ODD.sub(lambda found: "-" if found[0] in _DASHES else "", text)
 
 

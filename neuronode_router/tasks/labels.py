@@ -6,8 +6,9 @@ It must not know tasks or JSON. Every step is linear in the length of the answer
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable
+
+from neuronode_router.domain.normal_form import normalized
 
 MAX_ANSWER_CHARACTERS = 65_536
 
@@ -20,7 +21,7 @@ _NEGATION = re.compile(r"\b(?:nicht|kein\w*|weder|noch|not|no|neither|nor|never|
 
 def plain(text: str) -> str:
     """Return `text` as lower-case words with single spaces between: the form in which labels are compared."""
-    return _NOT_IN_WORDS.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
+    return _NOT_IN_WORDS.sub(" ", normalized("NFKC", text).casefold()).strip()
 
 
 def find(answer: str, labels: Iterable[str]) -> str | None:
