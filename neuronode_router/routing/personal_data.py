@@ -1,19 +1,19 @@
 """Personal data in texts, of kinds that a form or a check digit tells: which kinds there are, and nothing else.
 
 E-mail addresses, telephone numbers, IBANs, payment cards, German tax and social security numbers. Names, addresses,
-images and files are out of its scope. It must not know who asks, and keeps nothing of what it read.
+images and files are out of its scope. It must not know who asks, keeps nothing of what it read, and reads no more of
+one request than `MOST` says.
 """
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
-from urllib.parse import unquote
+from functools import cache
 
-from neuronode_router.domain.normal_form import normalized
 from neuronode_router.routing.fields import EXTRA
+from neuronode_router.routing.one_keyboard import MARK, typed
 from neuronode_router.routing.targets import FALLBACK_FIELDS, OVERRIDE
 
 
@@ -29,26 +29,51 @@ class PersonalDataKind(StrEnum):
     SOCIAL_SECURITY_NUMBER = "social_security_number"
     """Germany's."""
     UNREADABLE = "unreadable"
-    """Tokens in the place of text: whatever they say, nobody can read it."""
+    """Tokens in the place of text, or more than is read: whatever they say, nobody has read it."""
+
+
+MOST = 5_000_000
+"""Effort for one request, in parts of 40 ns or so. Counted, not timed: a request is read as far whenever it comes."""
+VALUE, CHARACTER, NUMERIC = 10, 1, 8
+"""Effort for what stands in a list or an object, for each of its characters, and once more for one near numbers."""
+LOOK, CALL = 400, 2500
+"""Effort for judging what looks like personal data, and like a telephone number, where four countries' plans count."""
+
+
+class Effort:
+    """How much more is read of one request."""
+
+    def __init__(self) -> None:
+        self.left = MOST
+
+    def spend(self, amount: int) -> bool:
+        """Take an amount, and return whether as much was left."""
+        self.left -= amount
+        return self.left >= 0
 
 
 def kinds_in(body: Mapping[str, object]) -> frozenset[PersonalDataKind]:
     """Return the kinds of personal data in a body of any wire: in every string and key of it, and every whole number,
     but the name of the model, and the bytes of files. Never raises.
     """
-    found = kinds(_strings(body))
+    effort = Effort()
+    texts = _texts(body, effort)
+    if effort.left < 0:
+        return frozenset({PersonalDataKind.UNREADABLE})
+    found = kinds(texts, effort)
     return found | {PersonalDataKind.UNREADABLE} if _has_tokens(body) else found
 
 
-def kinds(texts: Iterable[str]) -> frozenset[PersonalDataKind]:
-    """Return the kinds of personal data in the texts. Never raises."""
-    text = _plain(APART.join(texts))
+def kinds(texts: Iterable[str], effort: Effort | None = None) -> frozenset[PersonalDataKind]:
+    """Return the kinds of personal data in the texts, `UNREADABLE` where looking for more is too much. Never raises."""
+    effort = effort or Effort()
+    text = typed(APART.join(texts))
     found: set[PersonalDataKind] = set()
-    if _has_email(text):
+    if _has_email(text, effort):
         found.add(PersonalDataKind.EMAIL)
-    if len(text) >= SHORTEST and (around := _around_numbers(text)):
-        found.update(_numbered(around, found))
-    return frozenset(found)
+    if len(text) >= SHORTEST and (around := _around_numbers(text, effort)):
+        found.update(_numbered(around, found, effort))
+    return frozenset(found if effort.left >= 0 else found | {PersonalDataKind.UNREADABLE})
 
 
 MODEL = "model"
@@ -60,6 +85,8 @@ TOKENS = ("prompt_token_ids", "prompt_embeds", "input_ids", "input_embeds", "tok
 """Where some servers take nothing else."""
 NESTED = (EXTRA, OVERRIDE, *FALLBACK_FIELDS)
 """Where further bodies may stand in a body."""
+_NESTED = frozenset(NESTED)
+_TOKEN_FIELDS = frozenset({*TOKENS, *PROMPTS})
 
 APART = "\n\n"
 """Between texts that are none together: no number goes on beyond an empty line."""
@@ -71,16 +98,22 @@ SHORTEST = 7
 """Digits of the shortest number that tells anything."""
 
 _BROKEN = r"[ \t]?\r?\n[ \t]{0,2}"
-_RUN = re.compile(rf"\d(?:(?:[ \t()/.-]{{0,3}}\d){{6,}}|(?<=[\s.-]\d)\d{{3}}{_BROKEN}\d{{4}}(?!\d))")
+_RUN = re.compile(rf"\d(?:(?:[ \t()/._{MARK}-]{{0,5}}+\d){{6,}}+|(?<=[\s.-]\d)\d{{3}}{_BROKEN}\d{{4}}(?!\d))")
 """What every number of ours has, if only where a line ends within an IBAN. Little else has it, and only around it the
 others are looked for.
 """
 
-_EMPHASIS = re.compile(r"(?<!\w)_+|_+(?!\w)")
+_EMPHASIS = re.compile(r"(?<!\w)_++|(?<!_)_++(?!\w)")
 """Underscores that join nothing, such as Markdown's: those within a name are part of it."""
+_WITHIN = re.compile(
+    rf"[\d+][ ()/.-]{{0,3}}{MARK}[{MARK} ()/.-]{{0,5}}[^\W_]|(?<![^\W_])[A-Za-z]{{2}}{MARK}++\d"
+)
+"""Where a mark may stand within a number."""
+_TIMES = re.compile(rf"(?<=\d){MARK}(?=\d)|(?<!\S){MARK}++(?!\S)")
+"""No emphasis: a single star between digits, and any between spaces."""
 _LABEL = re.compile(
     r"((?<![^\W_])(?:[^\W\d_]{0,8}(?:nr|nummer|number)|no|num|([^\W\d_]{0,4}(?:fon|phone)|tel|mobile?|cell|handy|fax)))"
-    r"_+(?=[+(]?\d)",
+    r"_++(?=[+(]?\d)",
     re.IGNORECASE,
 )
 """A word that says that a number follows, or one to call: what joins it to the number is part of neither."""
@@ -89,8 +122,12 @@ BEFORE, AFTER = 16, 30
 """Characters around a run that may belong to the number, or tell that it is none."""
 
 _LOCAL = re.compile(r"[^\W_][\w.+-]{0,63}\Z|(?<![^\s<(,;=])\"[^\W_][^\"\n]{0,60}[^\W_]\"\Z")
-_DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+(?:xn--[\w-]{2,59}|[^\W\d_]{2,24})(?![^\W_]|-\d)")
-"""A word may hang on it ("anna@firma.de-Adresse"), but "web.prod-1" is a machine's name."""
+_AT = re.compile(
+    r"(?<=[\w.+\"-])@_{0,3}(?:[^\W_](?:[\w-]{0,61}\w)?\.)+(?:xn--[\w-]{2,59}|[^\W\d_]{2,24})(?![^\W_]|-\d)"
+)
+"""What makes an address of what is in front of it. A word may hang on it ("anna@firma.de-Adresse"), but "web.prod-1" is
+a machine's name.
+"""
 _SEPARATOR = r"[ /.-]"
 
 _IBAN = re.compile(
@@ -101,11 +138,14 @@ may end within it, as in what was taken out of a PDF.
 """
 _DOT = r"(?<!(?<![^\W\d_])\.)"
 """In front of a number a dot ends a word ("Tel.0170"), or it is part of a longer number."""
-_START = r"(?<![\w/+-])(?<!\d,)" + _DOT
+_NO_FRACTION = r"(?<![^\d,]0,)(?<!\A0,)"
+"""Behind a comma is a column, or a fraction. Check digits tell them apart, but not well enough behind a nought."""
+_START = r"(?<![\w/+-])" + _DOT + _NO_FRACTION
 _END = r"(?!\w|[./-]\d)"
 _CARD = re.compile(
-    r"(?<![^\W_]|-)(?<!\d,)"
+    r"(?<![^\W_]|-)"
     + _DOT
+    + _NO_FRACTION
     + r"(?:\d{15,16}|(?<![\w/-])\d{13,19}(?!\w|[./-]\d)|\d{4}( {1,3}|[.-])\d{4}\1\d{4}\1\d{1,7}"
     r"|\d{4}( {1,3}|[.-])\d{6}\2\d{4,5})(?![^\W_]|[.-]\d)"
 )
@@ -113,14 +153,21 @@ _CARD = re.compile(
 _TAX = re.compile(_START + r"[1-9]\d(?: ?\d{3}){3}" + _END)
 _TAX_OFFICE = re.compile(_START + r"\d{2,3}/\d{3,4}/\d{4,5}" + _END)
 _SOCIAL = re.compile(_START + r"\d\d[ -]?\d{6}[ -]?[A-Za-z][ -]?\d\d[ -]?\d" + _END)
+_MOBILE = r"\+|01[5-7]\d{1,2}[ /-]?\d{7,8}(?![\d/.-])"
+_NO_DECIMAL = (
+    r"(?:(?<!\d,)|(?<=\d{4},)|(?<=,\d,)|(?<=,\d\d,)|(?<=,\d\d\d,)"
+    rf"|(?=\(|\d{{1,6}}[ /()-]{{1,3}}\d|\d+,\S|{_MOBILE}))"
+)
+"""Without a check digit it is none where it has groups, where commas stand on both sides, or as a mobile number."""
 _PHONE = re.compile(
-    r"(?<![\w/-])(?:(?<!#)|(?=\+|01[5-7]\d{1,2}[ /-]?\d{7,8}(?![\d/.-])))"
+    rf"(?<![\w/-])(?:(?<!#)|(?={_MOBILE}))"
     + _DOT
-    + r"(?<!\d[ :])(?<!(?<!\d\d\d)\d,)(?!(?<=[:=])0\d{6,8}(?![\d ()/.-]))"
+    + rf"(?<!\d[ :]){_NO_DECIMAL}(?!(?<=[:=])0\d{{6,8}}(?![\d ()/.-]))"
     rf"(?:(?:\+|00)[1-9]\d{{0,2}}(?:{_SEPARATOR}{{0,3}}(?:\(0?\)|\(\d{{2,5}}\)))?"
     rf"(?:{_SEPARATOR}{{0,3}}\d){{5,13}}"
     rf"|\(?0[1-9]\d{{1,4}}\)?{_SEPARATOR}{{0,3}}\d(?:{_SEPARATOR}?\d){{4,9}}"
-    r"|\([2-9]\d\d\) ?\d{3}[ .-]\d{4}|[2-9]\d\d([.-])\d{3}\1\d{4})(?![0-9a-fA-F_]|[./:-]\d|-[0-9a-f]{4}-|%)"
+    r"|(?:1[ .-])?(?:\([2-9]\d\d\) ?\d{3}[ .-]\d{4}|[2-9]\d\d([.-])\d{3}\1\d{4}))"
+    r"(?![0-9a-fA-F_]|[./:-]\d|-[0-9a-f]{4}-|%)"
 )
 
 _DATE = re.compile(r"\d{1,2}([./-])\d{1,2}\1\d{2,4}")
@@ -129,40 +176,49 @@ _REGIONS = ("DE", "AT", "CH", "GB")
 """Where a number without the code of a country may be at home, if it begins with 0."""
 
 
-_UNSEEN = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
-_ODD = re.compile(rf"[{_UNSEEN}]|[\u2010-\u2015\u2212]")
-"""What nobody sees, such as the marks that copied telephone numbers bring along, and dashes of all kinds."""
-_ESCAPED = re.compile(r"\\{1,4}(?:u([0-9a-fA-F]{4})|[nrt])")
-"""How JSON within a text, as arguments of calls are, may write any sign. Bounded: a text of nothing but backslashes is
-read in linear time.
-"""
-_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
-_ENTITY = re.compile(r"&(?:#\w{2,6}|commat|nbsp);")
-
 _BASE64 = r"[A-Za-z0-9+/_-]++(?:\r?\n[A-Za-z0-9+/_-]{60,}+)*+={0,2}+(?![@%&]|\.\w|\\u)"
 """In one line, or in as long ones as programs break it into. What goes on like an address is none."""
 _FILE = re.compile(_BASE64)
 _IN_URL = re.compile(rf"(?<=;base64,){_BASE64}")
 
 
-def _strings(body: Mapping[str, object]) -> Iterator[str]:
-    """Yield every string of a body but the names of models: a list of what is read would forget something."""
+def _texts(body: Mapping[str, object], effort: Effort) -> list[str]:
+    """Return every string of a body but the names of models, and spend its effort; nothing where that is too much.
+
+    A list of what is read would forget something.
+    """
+    texts: list[str] = []
+    names: list[tuple[int, str]] = []
     stack: list[object] = [body]
-    known = {id(each) for each in bodies(body)}
-    while stack:
+    while stack and effort.left >= 0:
         item = stack.pop()
-        if isinstance(item, str):
-            yield _legible(item)
-        elif isinstance(item, Mapping):
-            for key, value in item.items():
-                if key != MODEL or not isinstance(value, str) or id(item) not in known:
-                    stack += (key, value)
+        if isinstance(item, Mapping):
+            if effort.spend(2 * VALUE * len(item)):
+                stack += (each for pair in item.items() if pair[0] != MODEL for each in pair)
+                if isinstance(name := item.get(MODEL), str):
+                    names.append((id(item), name))
+                else:
+                    stack.append(name)
         elif isinstance(item, list | tuple):
-            stack += item
-        elif isinstance(item, int):
-            yield str(item)
-        elif item is not None and isinstance(name := getattr(item, "filename", None), str):
-            yield name  # of an upload
+            if effort.spend(VALUE * len(item)):
+                stack += item
+        elif (text := _text_of(item)) is not None:
+            texts.append(text)
+            effort.spend(CHARACTER * len(text))
+    if effort.left < 0:
+        return []
+    known = {id(each) for each in bodies(body)}
+    return texts + [_legible(name) for owner, name in names if owner not in known]
+
+
+def _text_of(item: object) -> str | None:
+    """Return what stands in one place of a body, None where that is no text."""
+    if isinstance(item, str):
+        return _legible(item)
+    if isinstance(item, int):
+        return str(item)
+    name = None if item is None else getattr(item, "filename", None)  # of an upload
+    return name if isinstance(name, str) else None
 
 
 def _legible(text: str) -> str:
@@ -181,8 +237,9 @@ def bodies(body: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
         item = stack.pop()
         if isinstance(item, Mapping):
             yield item
-            stack += (item[name] for name in NESTED if name in item)
-            stack += _by_group(item)
+            if not _NESTED.isdisjoint(item):
+                stack += (item[name] for name in NESTED if name in item)
+                stack += _by_group(item)
         elif isinstance(item, list | tuple):
             stack += item
 
@@ -201,6 +258,7 @@ def _has_tokens(body: Mapping[str, object]) -> bool:
     return any(
         any(each.get(name) for name in TOKENS) or any(_is_tokens(each.get(name)) for name in PROMPTS)
         for each in bodies(body)
+        if not _TOKEN_FIELDS.isdisjoint(each)
     )
 
 
@@ -212,77 +270,82 @@ def _is_tokens(given: object) -> bool:
     return any(isinstance(first, int | float) for first in firsts)
 
 
-def _plain(text: str) -> str:
-    """Return a text as if all of it had been typed on one keyboard: one kind of spaces and of dashes, nothing encoded
-    for a URL, HTML or JSON, composed letters.
-    """
-    if "\\" in text:
-        text = _ESCAPED.sub(_unescaped, text)
-    if "&" in text:
-        text = _ENTITY.sub(lambda found: html.unescape(found[0]), text)
-    if "%" in text and _ENCODED.search(text):
-        text = unquote(text)
-    if text.isascii():
-        return text
-    text = normalized("NFKC", text)
-    return _ODD.sub(lambda found: "-" if found[0] in _DASHES else "", text)
-
-
-def _unescaped(found: re.Match[str]) -> str:
-    return chr(int(found[1], 16)) if found[1] else {"n": "\n", "r": "\r", "t": "\t"}[found[0][-1]]
-
-
-_DASHES = frozenset("\u2010\u2011\u2012\u2013\u2014\u2015\u2212")
-
-
-def _has_email(text: str) -> bool:
-    at = text.find("@")
-    while at >= 0:
-        local = _LOCAL.search(text, max(0, at - 64), at)
-        if local is not None and _DOMAIN.match(text, at + 1) and local[0] != "git":  # git@host is nobody
+def _has_email(text: str, effort: Effort) -> bool:
+    text = text.replace(MARK, "")
+    for found in _AT.finditer(text) if "@" in text else ():
+        local = _LOCAL.search(text, max(0, found.start() - 64), found.start())
+        if local is not None and local[0] != "git":  # git@host is nobody
             return True
-        at = text.find("@", at + 1)
+        if not effort.spend(LOOK):
+            break
     return False
 
 
-def _around_numbers(text: str) -> str:
-    """Return what stands around the runs, `APART` wherever something was left out."""
-    windows, end = [], 0
+def _around_numbers(text: str, effort: Effort) -> str:
+    """Return what stands around the runs, `APART` wherever something was left out; nothing where it is too much."""
+    windows: list[str] = []
+    end = 0
     for run in _RUN.finditer(text):
         start = max(run.start() - BEFORE, 0)
-        windows.append(
-            text[end : run.end() + AFTER] if start <= end else APART + text[start : run.end() + AFTER]
-        )
+        window = text[max(start, end) : run.end() + AFTER]
+        if not effort.spend(NUMERIC * len(window)):
+            return ""
+        windows += (window,) if start <= end else (APART, window)
         end = min(run.end() + AFTER, len(text))
-    return _EMPHASIS.sub(" ", _LABEL.sub(_labelled, "".join(windows)))
+    return _both_ways(_EMPHASIS.sub(MARK, _LABEL.sub(_labelled, "".join(windows))), effort)
+
+
+def _both_ways(text: str, effort: Effort) -> str:
+    """Return a text with its marks as ends of numbers, and what has some within a number once more without."""
+    if MARK not in text:
+        return text
+    within = APART.join(part for part in text.split(APART) if _WITHIN.search(part))
+    if not effort.spend(NUMERIC * len(within)):
+        return ""
+    return f"{text.replace(MARK, '*')}{APART}{_TIMES.sub('*', within).replace(MARK, '')}"
 
 
 def _labelled(found: re.Match[str]) -> str:
     return f"{found[1]} " if found[2] else f"{found[1]}#"
 
 
-def _numbered(text: str, known: set[PersonalDataKind]) -> Iterator[PersonalDataKind]:
-    for kind, candidates, is_one in _NUMBERS:
-        if kind not in known and any(is_one(match[0] or match[1]) for match in candidates.finditer(text)):
-            yield kind
+def _numbered(text: str, known: set[PersonalDataKind], effort: Effort) -> Iterator[PersonalDataKind]:
+    for kind, candidates, is_one, cost in _NUMBERS:
+        seen: set[str] = set()
+        for match in candidates.finditer(text) if kind not in known else ():
+            candidate = match[0] or match[1]
+            if candidate in seen:
+                continue
+            if not effort.spend(cost):
+                return
+            if is_one(candidate):
+                yield kind
+                break
+            seen.add(candidate)
 
 
 def _is_iban(candidate: str) -> bool:
-    from stdnum import iban, numdb
+    from stdnum import iban
     from stdnum.iso7064 import mod_97_10
 
     written = re.sub(r"[\s.-]", "", candidate).upper()
-    form = numdb.get("iban").info(written)[0][1].get("bban")
-    if not form:
-        return False  # no country, as in most of what begins alike
     # Words in capitals may follow: the country says how long it is. The check digits alone rule nearly everything out.
-    length = 4 + sum(map(int, re.findall(r"\d+", form)))
+    length = _iban_length(written[:2])
     written = written[:length]
     return (
-        len(written) == length
+        0 < length == len(written)
         and mod_97_10.checksum(written[4:] + written[:4]) == 1
         and iban.is_valid(written)
     )
+
+
+@cache
+def _iban_length(country: str) -> int:
+    """Return how long a country's IBANs are, 0 where it has none, as with most of what begins alike."""
+    from stdnum import numdb
+
+    form = numdb.get("iban").info(country)[0][1].get("bban")
+    return 4 + sum(map(int, re.findall(r"\d+", form))) if form else 0
 
 
 def _is_card(candidate: str) -> bool:
@@ -355,11 +418,11 @@ def _is_phone(candidate: str) -> bool:
     return False
 
 
-_NUMBERS: tuple[tuple[PersonalDataKind, re.Pattern[str], Callable[[str], bool]], ...] = (
-    (PersonalDataKind.IBAN, _IBAN, _is_iban),
-    (PersonalDataKind.CARD, _CARD, _is_card),
-    (PersonalDataKind.TAX_NUMBER, _TAX, _is_tax_number),
-    (PersonalDataKind.TAX_NUMBER, _TAX_OFFICE, _is_tax_office_number),
-    (PersonalDataKind.SOCIAL_SECURITY_NUMBER, _SOCIAL, _is_social_security_number),
-    (PersonalDataKind.PHONE, _PHONE, _is_phone),
+_NUMBERS: tuple[tuple[PersonalDataKind, re.Pattern[str], Callable[[str], bool], int], ...] = (
+    (PersonalDataKind.IBAN, _IBAN, _is_iban, LOOK),
+    (PersonalDataKind.CARD, _CARD, _is_card, LOOK),
+    (PersonalDataKind.TAX_NUMBER, _TAX, _is_tax_number, LOOK),
+    (PersonalDataKind.TAX_NUMBER, _TAX_OFFICE, _is_tax_office_number, LOOK),
+    (PersonalDataKind.SOCIAL_SECURITY_NUMBER, _SOCIAL, _is_social_security_number, LOOK),
+    (PersonalDataKind.PHONE, _PHONE, _is_phone, CALL),
 )

@@ -128,7 +128,10 @@ class PersonalData:
         if not self.kinds:
             return "goes on from what was said before, which nobody can read here and which may hold personal data"
         if self.kinds == {PersonalDataKind.UNREADABLE}:
-            return "holds tokens in the place of text, which nobody can read and which count as personal data"
+            return (
+                "holds tokens in the place of text, which nobody can read, or more than is read of one request, and "
+                "counts as one with personal data"
+            )
         return f"holds personal data ({', '.join(sorted(self.kinds))})"
 
 

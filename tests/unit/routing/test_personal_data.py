@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
+import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stdnum import ean, iban, luhn
 
+from neuronode_router.routing import personal_data
 from neuronode_router.routing.fields import CHECKED
 from neuronode_router.routing.personal_data import MODEL, kinds, kinds_in
 from neuronode_router.routing.personal_data import PersonalDataKind as Kind
+from tests.support.work import steps
 
 WRITTEN = [
     (Kind.EMAIL, "Bitte an anna.meyer+rechnung@firma-nord.de schicken."),
@@ -90,6 +94,30 @@ WRITTEN = [
     (Kind.IBAN, "DE89\n3704\n0044\n0532\n0130\n00"),
     (Kind.IBAN, "NL91 ABNA 0417\n1643 00"),
     (Kind.CARD, "4222222222222"),
+    (Kind.CARD, "id,card,name\n1001,4111111111111111,Anna"),
+    (Kind.CARD, "[1,4111111111111111]"),
+    (Kind.CARD, "17,4111-1111-1111-1111,x"),
+    (Kind.TAX_NUMBER, "17,36574261809,Anna"),
+    (Kind.TAX_NUMBER, "1,181/815/08155"),
+    (Kind.SOCIAL_SECURITY_NUMBER, "7,15070649C103"),
+    (Kind.PHONE, "7,+491711234567"),
+    (Kind.PHONE, "7,0171 1234567"),
+    (Kind.PHONE, "7,01711234567"),
+    (Kind.PHONE, "7,030901820,Anna"),
+    (Kind.PHONE, "Anna,12,030901820"),
+    (Kind.PHONE, "12,(212) 555-2368"),
+    (Kind.PHONE, "1 (212) 555-2368"),
+    (Kind.PHONE, "1-212-555-2368"),
+    (Kind.PHONE, "0171&ndash;1234567"),
+    (Kind.PHONE, "0171&thinsp;1234567"),
+    (Kind.EMAIL, "anna&shy;@firma&period;de"),
+    (Kind.EMAIL, "anna@firma.de\u00b9"),
+    (Kind.CARD, "4111 1111 1111 1111\u00b2"),
+    (Kind.PHONE, "Zimmer 3 **0171 1234567**"),
+    (Kind.EMAIL, "anna@_firma_.de"),
+    (Kind.EMAIL, "an ~~anna~~@firma.de"),
+    (Kind.IBAN, "GB29 **NWBK** 6016 1331 9268 19"),
+    (Kind.IBAN, "DE**89** 3704 0044 0532 0130 00"),
 ]
 """Numbers that their owners, or the makers of examples, have published."""
 
@@ -121,6 +149,10 @@ NOTHING = [
     "Rechnung #01575/2024, Fall #0158-2024-0001, Issue #0172 / 2024-05-06, Case #016-2024-00123, Ticket #01612024",
     "Artikel EAN 4039621723216, Menge 3",
     "Rechnungsnummer_0152024001 border: #015577 10px; box-shadow: #017055 0 0 10px",
+    "0,4111111111111111 und 0,36574261809; Wert;0,4111111111111111;0,0301234567;5",
+    "0301 * 2345678, 2*0301*2345678, x = 4111*1111*1111*1111 und a ** 0301 ** 2345678",
+    "4111\t1111\t1111\t1111\n03044\t1234567\t12",
+    "**01067**: 1234567 *0301* 12 | `npm i`@latest, *@scope/name.js*, `@app.get`",
 ]
 
 
@@ -140,20 +172,31 @@ def test_emphasis_hides_nothing(kind: Kind, text: str, mark: str) -> None:
     assert kinds([f"- {mark}{text}{mark}, {mark}danke{mark}"]) == {kind}
 
 
-@pytest.mark.parametrize(
-    "separator", [*" /-.", *"\u00a0\u202f\u2009\u2007\u3000", *"\u2010\u2011\u2012\u2013\u2014\u2212"]
-)
-@pytest.mark.parametrize("kind", [Kind.PHONE, Kind.IBAN, Kind.CARD])
-def test_all_kinds_of_spaces_and_dashes_separate_alike(kind: Kind, separator: str) -> None:
-    """As word processors, copied contacts and statements of account write them."""
-    groups = {
-        Kind.PHONE: ("0171", "1234567"),
-        Kind.IBAN: ("DE89", "3704", "0044", "0532", "0130", "00"),
-        Kind.CARD: ("4111", "1111", "1111", "1111"),
-    }[kind]
+SPACES = [sign for sign in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(sign) == "Zs"]
+DASHES = [sign for sign in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(sign) == "Pd"]
+GROUPS = [
+    (Kind.PHONE, "0171 1234567"),
+    (Kind.IBAN, "DE89 3704 0044 0532 0130 00"),
+    (Kind.CARD, "4111 1111 1111 1111"),
+]
 
+
+@pytest.mark.parametrize("separator", ["/", ".", "\u2043", "\u2212", *SPACES, *DASHES], ids=ascii)
+@pytest.mark.parametrize(("kind", "groups"), GROUPS)
+def test_all_kinds_of_spaces_and_dashes_separate_alike(kind: Kind, groups: str, separator: str) -> None:
+    """As word processors, copied contacts and statements of account write them: all that Unicode has."""
     if separator != "/" or kind is Kind.PHONE:
-        assert kinds([f"bitte {separator.join(groups)} notieren"]) == {kind}
+        assert kinds([f"bitte {groups.replace(' ', separator)} notieren"]) == {kind}
+
+
+@pytest.mark.parametrize("mark", ["_", "__", "*", "**", "`", "~~", "***"])
+@pytest.mark.parametrize(("kind", "groups"), GROUPS)
+def test_emphasis_within_a_number_hides_nothing(kind: Kind, groups: str, mark: str) -> None:
+    """Of any of its groups."""
+    parts = groups.split()
+    for at in range(len(parts)):
+        written = [f"{mark}{part}{mark}" if place == at else part for place, part in enumerate(parts)]
+        assert kind in kinds([f"bitte {' '.join(written)} notieren"])
 
 
 def test_a_quoted_name_is_an_address_too() -> None:
@@ -358,3 +401,44 @@ def test_names_of_models_and_what_is_in_files_are_not(body: dict[str, object]) -
 def test_tokens_in_the_place_of_text_count_as_personal(body: dict[str, object], unreadable: bool) -> None:
     """Nobody can read them, so nobody can say that they hold nothing."""
     assert (kinds_in(body) == {Kind.UNREADABLE}) is unreadable
+
+
+ORDINARY = {
+    "prose": "Der Ausschuss hat am 12. Mai 2026 über 1.250 Anträge beraten, von denen 37 % angenommen wurden. ",
+    "Markdown": "## Punkt **fett**, `code_name`: *kursiv*, a_b = 12 * 3\n- Am 12.03.2024 waren es 1.250 €.\n",
+    "a log": "2026-11-30T12:01:07.123456Z INFO [worker-3] id=550e8400e29b41d4 took 1250 ms from 10.0.17.4\n",
+    "a number again and again": "Fax +49 1111111111; ",
+}
+
+
+@pytest.mark.parametrize("text", ORDINARY.values(), ids=ORDINARY)
+def test_a_large_prompt_is_read_to_its_end(text: str) -> None:
+    """A few hundred kilobytes are not too much."""
+    long = text * (400_000 // len(text))
+
+    assert kinds_in({"input": long}) == frozenset()
+    assert kinds_in({"input": [long, MAIL]}) == {Kind.EMAIL}
+
+
+TOO_MUCH: dict[str, object] = {
+    "characters": "word " * 20_000,
+    "values": [None] * 20_000,
+    "numbers": "1 " * 10_000,
+    "marks among numbers": "1** " * 5_000,
+    "no telephone numbers": " ".join(f"0999 {number:07};" for number in range(1_000)),
+    "no accounts": " ".join(f"DE00 {97 * number:018}" for number in range(1_000)),
+    "no addresses": " -@b.de" * 5_000,
+    "fallbacks": {"fallbacks": [{"a": [{"model": "b"}]}] * 5_000},
+}
+
+
+@pytest.mark.parametrize("given", TOO_MUCH.values(), ids=TOO_MUCH)
+def test_more_than_is_read_counts_as_personal(given: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has read it; and twice as much is no more work."""
+    body = given if isinstance(given, dict) else {"input": given}
+    assert kinds_in(body) == frozenset()
+    monkeypatch.setattr(personal_data, "MOST", 50_000)
+    doubled = {name: [value, value] for name, value in body.items()}
+
+    assert kinds_in(body) == {Kind.UNREADABLE}
+    assert steps(lambda: kinds_in(doubled)) < 1.1 * steps(lambda: kinds_in(body)) + 100
