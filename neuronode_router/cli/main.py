@@ -16,7 +16,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from neuronode_router.cli.lean import without
-from neuronode_router.cli.options import state_dir_option, url_option
+from neuronode_router.cli.options import leaves_to_subcommand, state_dir_option, url_option
 from neuronode_router.errors import NeuronodeError, SettingsError
 from neuronode_router.version import VERSION
 
@@ -91,17 +91,12 @@ def cli(context: click.Context, *, url: str, state_dir: Path | None) -> None:
 
     Alone it shows the status. Commands that talk to a running proxy find it by LITELLM_BASE_URL and LITELLM_API_KEY.
     """
-    if context.invoked_subcommand is None:
-        status = context.command.get_command(context, "status")  # type: ignore[attr-defined]
-        given = ["--url", url, *(("--state-dir", str(state_dir)) if state_dir else ())]
-        with status.make_context("status", given, parent=context) as alone:
-            status.invoke(alone)
+    if leaves_to_subcommand(context):
         return
-    for name in ("url", "state_dir"):
-        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            option = f"--{name.replace('_', '-')}"
-            command = f"neuronode {context.invoked_subcommand} {option} ..."
-            raise click.UsageError(f"Write {option} after the command: {command}")
+    status = context.command.get_command(context, "status")  # type: ignore[attr-defined]
+    given = ["--url", url, *(("--state-dir", str(state_dir)) if state_dir else ())]
+    with status.make_context("status", given, parent=context) as alone:
+        status.invoke(alone)
 
 
 def main() -> None:

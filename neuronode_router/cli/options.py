@@ -92,15 +92,36 @@ def change_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def online(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command `--url`, `--state-dir` and, as its first argument, a connection that is closed at its end."""
+    """Give a command `--url`, `--state-dir` and, as its first argument, a connection that is closed at its end.
+
+    A group of which a subcommand was asked for does nothing.
+    """
 
     @url_option
     @state_dir_option
     @functools.wraps(function)
     def connected(*args: Any, url: str, state_dir: Path | None, **kwargs: Any) -> None:
+        if leaves_to_subcommand(click.get_current_context()):
+            return
         from neuronode_router.cli.http import connect
 
         with connect(url, state_dir) as connection:
             function(connection, *args, **kwargs)
 
     return connected
+
+
+def leaves_to_subcommand(context: click.Context) -> bool:
+    """Return whether a group that also does something by itself was asked for a subcommand.
+
+    Raises `click.UsageError` for options before it, which it would not hear of.
+    """
+    if context.invoked_subcommand is None:
+        return False
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            option = parameter.opts[0]
+            command = f"{context.command_path} {context.invoked_subcommand} {option} ..."
+            raise click.UsageError(f"Write {option} after the command: {command}")
+    return True

@@ -46,24 +46,14 @@ def groupings(context: click.Context, parameter: click.Parameter, begun: str) ->
 @click.option("--step", type=click.Choice(list(STEPS)), help="One line for each step of time.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for a spreadsheet.")
 @json_option
-@click.pass_context
 @online
 def command(
-    connection: Connection,
-    context: click.Context,
-    *,
-    by: str,
-    step: str | None,
-    as_csv: bool,
-    as_json: bool,
-    **period: Any,
+    connection: Connection, *, by: str, step: str | None, as_csv: bool, as_json: bool, **period: Any
 ) -> None:
     """Show what was used, and what it cost.
 
     The last 24 hours unless --since says otherwise.
     """
-    if context.invoked_subcommand is not None:
-        return
     in_order(period["since"], period["until"])
     if unknown := [name for name in by.split(",") if name not in GROUPINGS]:
         fix = f"Use one of {', '.join(GROUPINGS)}, or several with commas."

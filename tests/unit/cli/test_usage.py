@@ -194,6 +194,29 @@ def test_a_period_that_ends_before_it_begins_is_wrong_usage(
     assert "ends before it begins" in outcome.err
 
 
+@pytest.mark.parametrize("option", ["--since 7d", "--json", "--csv", "--url http://127.0.0.1:9", "--state-dir x"])
+def test_an_option_before_a_subcommand_is_not_dropped_in_silence(
+    option: str, counting: Remote, neuronode: Terminal
+) -> None:
+    """An audit of another period, or of another proxy, would pass for the one that was meant."""
+    outcome = neuronode("usage", *option.split(), "residency")
+
+    assert (outcome.code, outcome.out) == (2, "")
+    assert f"neuronode usage residency {option.split()[0]}" in outcome.err
+
+
+def test_for_a_subcommand_the_group_itself_asks_for_no_key(
+    counting: Remote, neuronode: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who types it would be asked twice."""
+    key = counting.world.keys["admin"]
+    monkeypatch.delenv("LITELLM_API_KEY")
+
+    outcome = neuronode("usage", "residency", "--url", counting.url, typed=f"{key}\n{key}\n")
+
+    assert (outcome.code, outcome.err.count("Key of the proxy")) == (0, 1)
+
+
 @pytest.mark.parametrize(
     ("by", "head"), [("task", "fallbacks"), ("served_group", "stood in"), ("chosen_group,served_group", "fallbacks")]
 )  # fmt: skip
