@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,6 +18,7 @@ from click.shell_completion import CompletionItem
 
 from neuronode_router.cli.lean import without
 from neuronode_router.cli.options import leaves_to_subcommand, state_dir_option, url_option
+from neuronode_router.cli.streams import give_up_writing, make_fit, refused, require_text
 from neuronode_router.errors import NeuronodeError, SettingsError
 from neuronode_router.version import VERSION
 
@@ -101,15 +103,19 @@ def cli(context: click.Context, *, url: str, state_dir: Path | None) -> None:
 
 def main() -> None:
     """Run the command line; errors of ours become one line, or one per problem, on standard error."""
-    for stream in (sys.stdout, sys.stderr):
-        # A Windows console of code page 1252 must not end a command because a description has another letter.
-        if reconfigure := getattr(stream, "reconfigure", None):
-            reconfigure(errors="replace")
+    make_fit()
     try:
-        cli(prog_name="neuronode")
+        for argument in sys.argv[1:]:
+            require_text(argument, f"The argument {argument!r}")
+        try:
+            cli(prog_name="neuronode")
+        except OSError as error:
+            raise refused(error) from error
     except NeuronodeError as error:
         from neuronode_router.cli.terminal import error_lines
 
-        for line in error_lines(error):
-            click.echo(f"neuronode: {line}", err=True)
+        with suppress(OSError):
+            for line in error_lines(error):
+                click.echo(f"neuronode: {line}", err=True)
+        give_up_writing()
         sys.exit(2 if isinstance(error, SettingsError) else 1)

@@ -5,7 +5,6 @@ It must not know how a prompt is classified. Without an address nothing leaves t
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +15,7 @@ import click
 from neuronode_router.cli.http import connect, stated
 from neuronode_router.cli.names import profile_names, task_names
 from neuronode_router.cli.options import json_option, state_dir_option
+from neuronode_router.cli.streams import standard_input
 from neuronode_router.cli.terminal import clean, facts, print_json, show, table
 from neuronode_router.domain.names import AUTO
 
@@ -47,7 +47,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Show what TEXT is taken for; "-" reads it from standard input. Nothing is sent to a language model."""
-    prompt = sys.stdin.read() if text == STANDARD_INPUT else text
+    prompt = standard_input() if text == STANDARD_INPUT else text
     if url:
         body = stated({"text": prompt, "profile": profile, "task": task})
         with connect(url, state_dir) as connection:

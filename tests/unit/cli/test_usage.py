@@ -194,7 +194,9 @@ def test_a_period_that_ends_before_it_begins_is_wrong_usage(
     assert "ends before it begins" in outcome.err
 
 
-@pytest.mark.parametrize("option", ["--since 7d", "--json", "--csv", "--url http://127.0.0.1:9", "--state-dir x"])
+@pytest.mark.parametrize(
+    "option", ["--since 7d", "--json", "--csv", "--url http://127.0.0.1:9", "--state-dir x"]
+)
 def test_an_option_before_a_subcommand_is_not_dropped_in_silence(
     option: str, counting: Remote, neuronode: Terminal
 ) -> None:
