@@ -19,12 +19,14 @@ from urllib.parse import quote
 
 import click
 
+from neuronode_router.cli.answers import Answered, NotOffered, read_answer
+
 from neuronode_router.cli.lean_httpx import httpx  # isort: skip  # before whatever else imports it
 from httpx_sse import EventSource, ServerSentEvent, SSEError
 
 from neuronode_router.domain.keys import require_sendable
 from neuronode_router.environment import process_environment, state_directory, variable
-from neuronode_router.errors import NeuronodeError, Problem, SettingsError
+from neuronode_router.errors import CommitUnknown, NeuronodeError, Problem, SettingsError
 
 KEY_VARIABLE = "LITELLM_API_KEY"
 PREFIX = "/neuronode"
@@ -61,18 +63,11 @@ class Refused(NeuronodeError):
         return self.status == httpx.codes.TOO_MANY_REQUESTS or self.status >= 500
 
 
-class NotOffered(NeuronodeError):
-    """The proxy has no such route."""
-
-    code = "not_offered"
-    fix = "Look with `neuronode doctor --online` whether the plugin is loaded there, and which version."
-
-
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
     """What the proxy said, and the ETag it said it under."""
 
-    document: dict[str, Any]
+    document: Answered
     etag: str | None
 
 
@@ -89,7 +84,7 @@ class Event:
     """One committed revision, as the event stream tells it."""
 
     revision: int
-    entry: dict[str, Any]
+    entry: Answered
 
 
 class Connection:
@@ -119,7 +114,7 @@ class Connection:
         params: Mapping[str, object] | None = None,
         patience: float = 0.0,
     ) -> HttpAnswer:
-        """Send a write, again when its answer was lost: an Idempotency-Key makes sure that it is done once.
+        """Send a write, again when nobody can tell whether it was done: an Idempotency-Key makes sure that it is once.
 
         `patience` is how many seconds the answer may take beyond what any may.
         """
@@ -129,10 +124,16 @@ class Connection:
         headers = {"Idempotency-Key": secrets.token_hex(16)} | ({"If-Match": if_match} if if_match else {})
         send = partial(self._send, method, path, headers=headers, **options)
         try:
-            response = send()
-        except Unreachable:
-            response = send()
-        return self._answer(response)
+            return self._answer(send())
+        except (Unreachable, Refused) as error:
+            if isinstance(error, Refused) and error.code != CommitUnknown.code:
+                raise
+            doubt = error
+        try:
+            return self._answer(send())
+        except (Unreachable, Refused) as error:
+            # What cannot be done now, the first attempt may have done.
+            raise error if isinstance(error, Refused) and not error.passing else doubt from None
 
     def status_without_key(self, path: str) -> int:
         """Return the status that a caller without a key gets for a path of the proxy's own."""
@@ -148,7 +149,7 @@ class Connection:
         headers = {"Last-Event-ID": str(after)}
         try:
             for sent in self.stream("GET", "/events", headers=headers):
-                yield Event(int(sent.id), sent.json()) if sent is not None else None
+                yield Event(int(sent.id), read_answer(sent.data)) if sent is not None else None
         except ValueError as error:
             raise NotOffered("The event stream is not one of this plugin.") from error
 
@@ -194,10 +195,7 @@ class Connection:
 
     def _answer(self, response: httpx.Response) -> HttpAnswer:
         self._refuse(response)
-        document = _json(response)
-        if not isinstance(document, dict):
-            raise NotOffered(f"{self._client.base_url} answers, but not as the admin API does.")
-        return HttpAnswer(document, response.headers.get("etag"))
+        return HttpAnswer(read_answer(response.content), response.headers.get("etag"))
 
 
 @contextmanager
@@ -292,13 +290,12 @@ def _refuse(response: httpx.Response) -> None:
     """Raise what an error response says; return for any other."""
     if response.is_success:
         return
-    document = _json(response)
-    ours = isinstance(document, dict) and response.headers.get("content-type", "").startswith(PROBLEM_TYPE)
+    said = _problem(response)
     missing = response.status_code in (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED)
-    if missing and (not ours or document.get("code") in ("no_such_path", "method_not_allowed")):
+    if missing and (said is None or said.get("code") in ("no_such_path", "method_not_allowed")):
         raise NotOffered(f"This proxy does not offer {response.request.url.path}.")
-    if ours:
-        raise refusal(response.status_code, document)
+    if said is not None:
+        raise refusal(response.status_code, said)
     # LiteLLM's own errors repeat parts of keys and prompts: only their status is ours to show.
     raise Refused(
         response.status_code,
@@ -306,6 +303,16 @@ def _refuse(response: httpx.Response) -> None:
         f"The proxy answered {response.status_code} {response.reason_phrase}.",
         fix=f"Check {KEY_VARIABLE} and --url; the proxy's log says more.",
     )
+
+
+def _problem(response: httpx.Response) -> Answered | None:
+    """Return the problem document that an error response is, None for one that is none of ours."""
+    if not response.headers.get("content-type", "").startswith(PROBLEM_TYPE):
+        return None
+    try:
+        return read_answer(response.content)
+    except NotOffered:
+        return None
 
 
 def refusal(status: int, document: Mapping[str, Any]) -> Refused:
@@ -340,6 +347,10 @@ def in_options(text: str) -> str:
 
 
 _COMMANDS = (
+    (
+        "GET /admin/profiles/status, or repeat with the same Idempotency-Key: it is not done twice",
+        "`neuronode status`",
+    ),
     ("POST /admin/proof/validate?live=1&wake=1", "`neuronode profile validate --live --wake`"),
     ("POST /admin/proof/validate?live=1", "`neuronode profile validate --live`"),
     ("GET /admin/profiles/status", "`neuronode status`"),
@@ -355,13 +366,6 @@ _PART = re.compile(r"^(?:body|query)(?:\.|$)")
 
 def _unreachable(error: httpx.HTTPError) -> Unreachable:
     return Unreachable(f"The proxy did not answer: {error or type(error).__name__}.")
-
-
-def _json(response: httpx.Response) -> Any:
-    try:
-        return response.json()
-    except ValueError:
-        return None
 
 
 def stated(params: Mapping[str, object]) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def command(
     if url:
         body = stated({"text": prompt, "profile": profile, "task": task})
         with connect(url, state_dir) as connection:
-            answer = connection.send("POST", "/router/classify", body).document
+            answer: Mapping[str, Any] = connection.send("POST", "/router/classify", body).document
     elif profile is not None or task is not None:
         raise click.UsageError("--profile and --task are the proxy's to decide: name it with --url.")
     else:

@@ -15,7 +15,8 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from neuronode_router.cli.http import Connection, NotOffered, checked, problem_of, refusal
+from neuronode_router.cli.answers import NotOffered, read_answer
+from neuronode_router.cli.http import Connection, checked, problem_of, refusal
 from neuronode_router.cli.names import profile_names, task_names
 from neuronode_router.cli.options import PATH, Number, json_option, online
 from neuronode_router.cli.profile.text import read_profile
@@ -97,7 +98,7 @@ def _told(connection: Connection, params: Mapping[str, object]) -> dict[str, Any
     for sent in connection.stream("POST", "/proof/validate", params=params):
         if sent is None:
             continue
-        document: dict[str, Any] = sent.json()
+        document = read_answer(sent.data)
         if sent.event == "problem":
             raise refusal(document["status"], document)
         if sent.event == "result":

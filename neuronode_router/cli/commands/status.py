@@ -70,9 +70,12 @@ def traffic(connection: Connection) -> str | None:
     """Return in one line how well it goes and what it costs; None where nobody counts, or this key may not see it."""
     now = time.time()
     try:
-        total = connection.get("/usage", **{"from": now - TRAFFIC_SECONDS, "to": now}).document["total"]
+        return _told(connection.get("/usage", **{"from": now - TRAFFIC_SECONDS, "to": now}).document["total"])
     except NeuronodeError:
         return None
+
+
+def _told(total: Mapping[str, Any]) -> str:
     minutes = TRAFFIC_SECONDS // 60
     if not total["requests"]:
         return f"no requests in {minutes} minutes"

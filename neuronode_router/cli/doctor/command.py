@@ -48,8 +48,7 @@ def command(*, online: bool, no_reach: bool, as_json: bool, url: str, **paths: P
     subject = read_subject(settings_with(paths), process_environment())
     findings = list(examine(subject, reach=not no_reach))
     if online:
-        with connect(url, paths["state_dir"]) as connection:
-            findings += proxy.examine(connection)
+        findings += proxy.examine(connect(url, paths["state_dir"]))
     findings.sort(key=lambda finding: finding.level != "problem")
     problems = sum(finding.level == "problem" for finding in findings)
     if as_json:

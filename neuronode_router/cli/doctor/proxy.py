@@ -6,6 +6,7 @@ It must not change anything there, nor ask a model group anything.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from neuronode_router.cli.doctor.finding import Finding, names
@@ -16,16 +17,16 @@ from neuronode_router.litellm_plugin.releases import check_version
 Status = Mapping[str, Any]
 
 
-def examine(connection: Connection) -> Iterator[Finding]:
-    """Yield everything that is wrong with a running proxy. Never raises an error of ours: it becomes a finding."""
+def examine(connecting: AbstractContextManager[Connection]) -> Iterator[Finding]:
+    """Yield everything that is wrong with a running proxy, or with reaching it. Errors of ours become findings."""
     try:
-        yield from _without_key(connection)
-        status = connection.get("/profiles/status").document
+        with connecting as connection:
+            yield from _without_key(connection)
+            status = connection.get("/profiles/status").document
+            for check in (in_force, own_words, workers, host):
+                yield from check(status)
     except NeuronodeError as error:
         yield Finding("problem", error.code, "proxy", error.message, error.fix)
-        return
-    for check in (in_force, own_words, workers, host):
-        yield from check(status)
 
 
 def _without_key(connection: Connection) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from inspect import signature
 from pathlib import Path
 
@@ -15,10 +16,10 @@ import pytest
 from click.testing import CliRunner
 
 from neuronode_router import errors
+from neuronode_router.cli.answers import NotOffered
 from neuronode_router.cli.http import (
     KEY_VARIABLE,
     Connection,
-    NotOffered,
     Refused,
     Unreachable,
     connect,
@@ -334,6 +335,57 @@ def test_a_write_is_not_repeated_without_end() -> None:
         talking_to(handler).send("POST", "/profiles/switch", {})
 
     assert len(asked) == 2
+
+
+LOST = httpx.ReadError("reset")
+UNKNOWN, AWAY, CONFLICT = (
+    httpx.Response(
+        status, json={"code": code, "detail": code}, headers={"content-type": "application/problem+json"}
+    )
+    for status, code in ((503, "commit_unknown"), (503, "store_unavailable"), (412, "revision_conflict"))
+)
+MADE = httpx.Response(200, json={"revision": 2})
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        (UNKNOWN, MADE, None),
+        (LOST, MADE, None),
+        (UNKNOWN, UNKNOWN, "commit_unknown"),
+        (UNKNOWN, AWAY, "commit_unknown"),
+        (UNKNOWN, LOST, "commit_unknown"),
+        (LOST, AWAY, "unreachable"),
+        (LOST, UNKNOWN, "unreachable"),
+        (UNKNOWN, CONFLICT, "revision_conflict"),
+        (AWAY, MADE, "store_unavailable"),
+        (CONFLICT, MADE, "revision_conflict"),
+    ],
+)
+def test_a_write_is_sent_again_where_nobody_can_tell_whether_it_was_made(
+    first: httpx.Response | Exception, second: httpx.Response | Exception, told: str | None
+) -> None:
+    """As the same write; a second attempt that fails for the moment takes no doubt away. Nothing else is repeated."""
+    keys: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        keys.append(request.headers["Idempotency-Key"])
+        answer = first if len(keys) == 1 else second
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    send = partial(talking_to(handler).send, "POST", "/profiles/switch", {})
+    if told is None:
+        assert send().document == {"revision": 2}
+    else:
+        with pytest.raises(NeuronodeError) as refused:
+            send()
+        assert refused.value.code == told
+        assert "Idempotency-Key" not in refused.value.fix
+
+    assert len(keys) == (1 if first in (AWAY, CONFLICT) else 2)
+    assert len(set(keys)) == 1
 
 
 def test_events_are_read_with_signs_of_life_in_between() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from contextlib import nullcontext
 from typing import Any
 
 import httpx
@@ -36,7 +37,7 @@ def found(status: dict[str, Any], *, without_key: int = 401) -> list[str]:
         transport=httpx.MockTransport(answer),
         headers={"Authorization": "Bearer x"},
     )
-    return [finding.code for finding in examine(Connection(client))]
+    return [finding.code for finding in examine(nullcontext(Connection(client)))]
 
 
 def test_a_proxy_that_is_well_has_no_finding() -> None:
@@ -122,3 +123,29 @@ def test_a_proxy_that_is_away_is_a_problem_among_others(
     codes = {finding["code"] for finding in json.loads(outcome.out)["findings"]}
     assert outcome.code == 1
     assert {"unreachable", "no_master_key", "missing_balanced"} <= codes
+
+
+@pytest.mark.parametrize(
+    ("key", "url"), [("", "http://127.0.0.1:9"), ("schlüssel", "http://127.0.0.1:9"), ("sk-x", "127.0.0.1:9")]
+)
+def test_a_proxy_that_cannot_be_asked_is_a_problem_among_others(
+    key: str, url: str, neuronode: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    """Without a key, with one that no header carries, or without an address: what was found on paper is still shown."""
+    (tmp_path / "litellm_config.yaml").write_text("model_list: []\n")
+    monkeypatch.setenv("LITELLM_API_KEY", key)
+
+    outcome = neuronode("doctor", "--online", "--no-reach", "--json", "--url", url)
+
+    assert outcome.code == 1
+    codes = {finding["code"] for finding in json.loads(outcome.out)["findings"]}
+    assert {"bad_settings", "missing_balanced"} <= codes
+
+
+@pytest.mark.parametrize("name", sorted({*WELL} - {"revision"}))
+def test_a_proxy_of_another_version_is_a_finding(name: str) -> None:
+    """Whatever its status does not say."""
+    status = copy.deepcopy(WELL)
+    del status[name]
+
+    assert found(status) == ["not_offered"]
