@@ -27,8 +27,15 @@ Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
 
 def _well_written(url: str | None) -> str | None:
-    """Refuse an address whose parts run into each other: whoever uses it would complain by quoting its password."""
-    if url is None or url.startswith(("sqlite", "unix")):
+    """Refuse an address whose parts run into each other: whoever uses it would complain by quoting its password.
+
+    A SQLite address must name a file: what lies in memory is another one for each worker.
+    """
+    if url is None or url.startswith("unix"):
+        return url
+    if url.startswith("sqlite"):
+        if url.partition(":///")[2] in ("", ":memory:"):
+            raise ValueError("This address names no file; write sqlite:///file")
         return url
     try:
         parts = urlsplit(url)

@@ -14,7 +14,7 @@ import yaml
 
 from neuronode_router.cli.serve.embedded import ANSWER_TOKENS, CONTEXT_TOKENS, SERVED_NAME, EmbeddedAddress
 from neuronode_router.errors import SettingsError
-from neuronode_router.profiles.configuration import Config
+from neuronode_router.profiles.configuration import Config, section
 
 Deployment = Mapping[str, Any]
 
@@ -52,8 +52,8 @@ def deployments_of(config: Config) -> list[Deployment]:
     if not isinstance(entries, list) or not entries:
         raise SettingsError("The configuration has no `model_list`.", fix="List at least one deployment.")
     for number, entry in enumerate(entries, start=1):
-        if not isinstance(entry, dict) or "model_name" not in entry:
-            raise SettingsError(f"Entry {number} of `model_list` has no `model_name`.")
+        if not isinstance(entry, dict) or not isinstance(entry.get("model_name"), str):
+            raise SettingsError(f"Entry {number} of `model_list` has no `model_name`, which is a text.")
     return entries
 
 
@@ -73,7 +73,7 @@ def make_plan(deployments: list[Deployment], missing: Callable[[Deployment], str
         if usable:
             kept += usable
             left_out += [f"{group}: {why}" for _, why in found if why is not None]
-        elif all((d.get("model_info") or {}).get("mode") in CHAT_MODES for d, _ in found):
+        elif all(section(d, "model_info").get("mode") in CHAT_MODES for d, _ in found):
             kept.append(found[0][0])
             embedded[group] = str(found[0][1])
         else:
@@ -97,7 +97,7 @@ def effective_config(
     ]
     # A key written into the file itself is handed to LiteLLM by the environment, like every other.
     result["general_settings"] = {
-        **(config.get("general_settings") or {}),
+        **section(config, "general_settings"),
         "master_key": "os.environ/LITELLM_MASTER_KEY",
     }
     if isinstance(plugins := result["general_settings"].get("plugins"), list):
@@ -105,7 +105,7 @@ def effective_config(
     if custom_auth:
         result["general_settings"] |= {"custom_auth": CUSTOM_AUTH, "custom_auth_run_common_checks": True}
         result["litellm_settings"] = {
-            **(config.get("litellm_settings") or {}),
+            **section(config, "litellm_settings"),
             # Without it LiteLLM lets every key that our function accepts use every group.
             "enable_post_custom_auth_checks": True,
         }
@@ -133,7 +133,7 @@ def dump_config(config: Config) -> str:
 
 def _embedded_deployment(original: Deployment, address: EmbeddedAddress) -> Deployment:
     """Return the deployment that stands in for a group; what is known about the group (tier, ...) is kept."""
-    info = {k: v for k, v in (original.get("model_info") or {}).items() if k not in NOT_KEPT}
+    info = {k: v for k, v in section(original, "model_info").items() if k not in NOT_KEPT}
     return {
         "model_name": original["model_name"],
         "litellm_params": {

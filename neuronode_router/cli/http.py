@@ -251,8 +251,8 @@ def _key(*, nearby: bool, state_dir: Path | None, may_ask: bool) -> Key:
         return Key(given, f"that of {KEY_VARIABLE}")
     if found:
         try:
-            return Key(kept.read_text(encoding="utf-8").strip(), f"that of {kept}")
-        except (OSError, UnicodeDecodeError) as error:
+            return Key(kept.read_text("utf-8", "replace").strip(), f"that of {kept}")
+        except OSError as error:
             raise SettingsError(f"The key file {kept} cannot be read.", fix=_KEY_MEND) from error
     if not (may_ask and sys.stdin.isatty()):
         looked = f", and {kept} is not there" if nearby else ""

@@ -68,6 +68,9 @@ def test_made_up_variables_are_ignored() -> None:
         ("write_limit", "many/second"),
         ("write_limit", "0/second"),
         ("state_url", "mysql://root:hunter2@db/x"),
+        ("state_url", "sqlite://"),
+        ("state_url", "sqlite:///"),
+        ("state_url", "sqlite+pysqlite:///:memory:"),
         ("redis_url", "http://user:hunter2@cache"),
     ],
 )

@@ -111,7 +111,7 @@ def _group(name: str, deployment: Deployment, prices: Mapping[str, Any]) -> Grou
 
 
 def _tier(words: str, noted: Mapping[str, Any], price: float | None) -> tuple[Tier, str]:
-    if noted.get("tier") in set(TIERS):
+    if noted.get("tier") in tuple(TIERS):
         return Tier(noted["tier"]), "noted in model_info"
     if named := re.search(r"\btier_(fast|medium|complex)\b", words, re.ASCII):
         return Tier(named[1]), "its name"

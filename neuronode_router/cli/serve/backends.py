@@ -15,6 +15,7 @@ import httpx
 
 from neuronode_router.cli.references import credentials_of, environment_of, has_secret_manager, reference
 from neuronode_router.domain.keys import require_sendable
+from neuronode_router.profiles.configuration import section
 
 CREDENTIALS = (
     "api_key",
@@ -133,7 +134,7 @@ def ollama_address(params: Mapping[str, Any], environ: Mapping[str, str]) -> str
 
 
 def _params(deployment: Deployment, credentials: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
-    params = deployment.get("litellm_params") or {}
+    params = section(deployment, "litellm_params")
     return {**credentials.get(str(params.get("litellm_credential_name")), {}), **params}
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from neuronode_router.cli.references import environment_of, has_secret_manager, reference
 from neuronode_router.domain.keys import require_sendable
 from neuronode_router.errors import SettingsError
+from neuronode_router.profiles.configuration import section
 
 VARIABLE = "LITELLM_MASTER_KEY"
 PUBLICLY_KNOWN_SHA256 = frozenset({"88dc28d0f030c55ed4ab77ed8faf098196cb1c05df778539800c9f1243fe6b4b"})
@@ -55,7 +56,7 @@ def find_master_key(environ: Mapping[str, str], config: Mapping[str, Any], path:
     Raises `SettingsError` where the configuration takes it from a variable of another name that is not set, for a key
     that everybody knows or nobody can send, and for a file that cannot be used.
     """
-    configured = str((config.get("general_settings") or {}).get("master_key") or "")
+    configured = str(section(config, "general_settings").get("master_key") or "")
     named = reference(configured)
     variable = named or VARIABLE
     given = (
@@ -95,7 +96,7 @@ def _read_or_make(path: Path) -> str:
     except OSError as error:
         raise SettingsError(f"The key file {path} cannot be written: {error.strerror}.") from error
     try:
-        secret = path.read_text().strip()
+        secret = path.read_text("utf-8", "replace").strip()  # whether it is a key is judged where all are
     except OSError as error:
         raise SettingsError(f"The key file {path} cannot be read: {error.strerror}.") from error
     if not secret:

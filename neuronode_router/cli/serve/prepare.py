@@ -33,7 +33,7 @@ from neuronode_router.control.store import ControlStore
 from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.errors import ProfilesInvalid, SettingsError
 from neuronode_router.metrics.catalogue import DIRECTORY_VARIABLE
-from neuronode_router.profiles.configuration import Config, read_config
+from neuronode_router.profiles.configuration import Config, read_config, section
 from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.settings import Settings, variable
 
@@ -209,7 +209,7 @@ def reserved_port() -> Iterator[int]:
 
 
 def _uses_access_file(settings: Settings, environ: Mapping[str, str], config: Config) -> bool:
-    general = config.get("general_settings") or {}
+    general = section(config, "general_settings")
     has_database = bool(environ.get("DATABASE_URL") or general.get("database_url"))
     has_own_auth = bool(general.get("custom_auth"))
     return settings.access_file is not None and not has_database and not has_own_auth

@@ -112,13 +112,15 @@ def test_an_empty_key_file_is_refused(tmp_path: Path) -> None:
 def test_a_key_that_nobody_can_send_is_refused(tmp_path: Path) -> None:
     """Of the environment, of the configuration, of the file: no client could sign in."""
     (tmp_path / "k").write_text("sk-\u200b")
-    for environ, config in (
-        ({"LITELLM_MASTER_KEY": "sk-line\n"}, {}),
-        ({}, general(master_key="\u201csk\u201d")),
-        ({}, {}),
+    (tmp_path / "no text").write_bytes(b"sk-\xff")
+    for environ, config, file in (
+        ({"LITELLM_MASTER_KEY": "sk-line\n"}, {}, "k"),
+        ({}, general(master_key="\u201csk\u201d"), "k"),
+        ({}, {}, "k"),
+        ({}, {}, "no text"),
     ):
         with pytest.raises(SettingsError, match="no header carries"):
-            find_master_key(environ, config, tmp_path / "k")
+            find_master_key(environ, config, tmp_path / file)
 
 
 def test_the_shell_form_survives_odd_paths(tmp_path: Path) -> None:
