@@ -18,7 +18,7 @@ class NotOffered(NeuronodeError):
     fix = "Look with `neuronode doctor --online` whether the plugin is loaded there, and which version."
 
 
-class Answered(dict[str, Any]):
+class ProxyDocument(dict[str, Any]):
     """An object of an answer: asked for a key that it does not have, it raises `NotOffered`."""
 
     def __missing__(self, key: str) -> Any:
@@ -27,12 +27,12 @@ class Answered(dict[str, Any]):
         )
 
 
-def read_answer(text: str | bytes) -> Answered:
-    """Return an answer, whose objects are `Answered` at any depth. Raises `NotOffered` for what is no JSON object."""
+def read_answer(text: str | bytes) -> ProxyDocument:
+    """Return an answer, with `ProxyDocument`s at any depth. Raises `NotOffered` for what is no JSON object."""
     try:
-        document = json.loads(text, object_hook=Answered)
+        document = json.loads(text, object_hook=ProxyDocument)
     except (ValueError, RecursionError):
         document = None
-    if not isinstance(document, Answered):
+    if not isinstance(document, ProxyDocument):
         raise NotOffered("Something answers, but not as the admin API does.")
     return document

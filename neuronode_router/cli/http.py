@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import click
 
-from neuronode_router.cli.answers import Answered, NotOffered, read_answer
+from neuronode_router.cli.answers import NotOffered, ProxyDocument, read_answer
 
 from neuronode_router.cli.lean_httpx import httpx  # isort: skip  # before whatever else imports it
 from httpx_sse import EventSource, ServerSentEvent, SSEError
@@ -67,7 +67,7 @@ class Refused(NeuronodeError):
 class HttpAnswer:
     """What the proxy said, and the ETag it said it under."""
 
-    document: Answered
+    document: ProxyDocument
     etag: str | None
 
 
@@ -84,7 +84,7 @@ class Event:
     """One committed revision, as the event stream tells it."""
 
     revision: int
-    entry: Answered
+    entry: ProxyDocument
 
 
 class Connection:
@@ -305,7 +305,7 @@ def _refuse(response: httpx.Response) -> None:
     )
 
 
-def _problem(response: httpx.Response) -> Answered | None:
+def _problem(response: httpx.Response) -> ProxyDocument | None:
     """Return the problem document that an error response is, None for one that is none of ours."""
     if not response.headers.get("content-type", "").startswith(PROBLEM_TYPE):
         return None

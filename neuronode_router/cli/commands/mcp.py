@@ -6,6 +6,8 @@ It must not know the tools. Standard output belongs to the protocol.
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +16,7 @@ import click
 from neuronode_router.agents.tool import AdminCall
 from neuronode_router.cli.http import Connection
 from neuronode_router.cli.options import online
+from neuronode_router.cli.terminal import note
 from neuronode_router.errors import NeuronodeError
 from neuronode_router.threads import in_thread
 
@@ -38,11 +41,18 @@ def command(connection: Connection, *, allow_writes: bool) -> None:
         ) from error
 
     async def serve() -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, _end)
         server = agent_server(_through(connection), writes=allow_writes)
         async with stdio_server() as (read, write):
             await server.run(read, write, server.create_initialization_options())
 
     asyncio.run(serve())
+
+
+def _end() -> None:
+    """End at once: the SDK reads standard input in a thread that no cancelling reaches, until somebody closes it."""
+    note("Aborted!")
+    os._exit(1)
 
 
 def _through(connection: Connection) -> AdminCall:

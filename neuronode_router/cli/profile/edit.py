@@ -28,7 +28,7 @@ from neuronode_router.cli.options import (
 )
 from neuronode_router.cli.profile.text import ProfileText, canonical, read_profile, write_profile
 from neuronode_router.cli.terminal import clean, note
-from neuronode_router.errors import NeuronodeError, ProfilesInvalid, SettingsError, UnknownProfile
+from neuronode_router.errors import ProfilesInvalid, SettingsError, UnknownProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def edit(connection: Connection, name: str, file: Path | None, **how: Any) -> No
     try:
         _let_edit(connection, base, edited)
         code = _apply(connection, base, edited, How(**how), warm)
-    except (NeuronodeError, click.ClickException, click.Abort):
+    except BaseException:  # Ctrl-C too, and whatever nobody thought of
         note(f"Your text is kept in {edited}; apply it with: neuronode profile edit {name} --file {edited}")
         raise
     edited.unlink()

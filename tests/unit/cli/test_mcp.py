@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import subprocess
 import sys
 import time
 
@@ -24,7 +27,7 @@ def started(remote: Remote, *options: str, key: str | None = None) -> StdioServe
         command=sys.executable,
         args=["-c", START, "mcp", *options],
         env={
-            "PATH": os.environ["PATH"],
+            **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
             "LITELLM_BASE_URL": remote.url,
             "LITELLM_API_KEY": key or remote.world.keys["admin"],
         },
@@ -65,6 +68,33 @@ async def test_a_wrong_key_is_told_by_the_tool(remote: Remote) -> None:
 
     assert "LITELLM_API_KEY" in said
     assert "sk-nobody" not in said
+
+
+def test_ctrl_c_ends_it_while_somebody_may_still_write(remote: Remote) -> None:
+    """At once, with exit code 1, and in the words of every other command; the terminal keeps standard input open."""
+    server = started(remote)
+    with subprocess.Popen(
+        [server.command, *server.args],
+        env=server.env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        client = {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "x", "version": "1"},
+        }
+        first = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": client}
+        process.stdin.write(json.dumps(first) + "\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["result"]
+        try:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 1
+            assert process.stderr.read() == "Aborted!\n"
+        finally:
+            process.kill()
 
 
 def test_without_the_sdk_it_says_what_to_install(

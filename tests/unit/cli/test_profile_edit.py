@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from neuronode_router.cli.http import Connection, HttpAnswer
 from tests.support.place import profile_text
 from tests.unit.cli.conftest import Remote, Terminal
 
@@ -91,6 +93,29 @@ def test_who_gives_up_keeps_the_text(remote: Remote, neuronode: Terminal, editor
     assert kept
     assert "chat: nowhere" in Path(kept[1]).read_text()
     assert chat(remote) == "chat_premium"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_ctrl_c_while_the_proxy_answers_keeps_the_text(
+    method: str, remote: Remote, neuronode: Terminal, editor: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it checks, and while it commits."""
+    editor.write_text("text = text.replace('chat: chat_premium', 'chat: tier_fast')")
+    send = Connection.send
+
+    def interrupted(connection: Connection, used: str, *rest: Any, **more: Any) -> HttpAnswer:
+        if used == method:
+            raise KeyboardInterrupt
+        return send(connection, used, *rest, **more)
+
+    monkeypatch.setattr(Connection, "send", interrupted)
+
+    outcome = neuronode("profile", "edit", "premium", "-y", typed="")
+
+    assert outcome.code == 1
+    kept = re.search(r"--file (\S+)", outcome.err)
+    assert kept
+    assert "chat: tier_fast" in Path(kept[1]).read_text()
 
 
 def test_an_editor_that_fails_loses_nothing(remote: Remote, neuronode: Terminal, editor: Path) -> None:
