@@ -116,7 +116,10 @@ def _reached(plugin: object, port: int) -> object:
     """Return an entry of LiteLLM's `plugins`; our page's address on this machine names the port that is listened on."""
     if not isinstance(plugin, dict) or plugin.get("name") != PAGE:
         return plugin
-    address = urlsplit(str(plugin.get("url")))
+    try:
+        address = urlsplit(str(plugin.get("url")))
+    except ValueError:
+        return plugin
     if address.hostname not in LOOPBACK:
         return plugin  # as browsers reach it from elsewhere: the operator knows better
     host = f"[{address.hostname}]" if ":" in address.hostname else address.hostname

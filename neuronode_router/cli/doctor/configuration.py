@@ -5,14 +5,13 @@ It must not reach out to anything but files.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
 from neuronode_router.access import open_team_rules
 from neuronode_router.cli.doctor.finding import Finding, Subject, is_on
 from neuronode_router.cli.effective import CUSTOM_AUTH
 from neuronode_router.cli.references import has_secret_manager, reference
-from neuronode_router.cli.serve.master_key import PUBLICLY_KNOWN_SHA256, VARIABLE
+from neuronode_router.cli.serve.master_key import VARIABLE, is_publicly_known
 from neuronode_router.domain.names import AUTO_NAMES, TASK_ALIASES
 from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.profiles.configuration import section
@@ -36,7 +35,7 @@ def master_key(subject: Subject) -> Iterator[Finding]:
         yield Finding("problem", "key_in_configuration", written, message, fix)
     if not given.strip():
         yield from _no_key(subject, where, named)
-    elif hashlib.sha256(given.strip().encode()).hexdigest() in PUBLICLY_KNOWN_SHA256:
+    elif is_publicly_known(given):
         message = "The master key is the one of LiteLLM's examples, which everybody knows."
         yield Finding("problem", "weak_master_key", where, message, KEY_MEND.format(name))
     elif len(given.strip()) < SHORTEST_KEY:

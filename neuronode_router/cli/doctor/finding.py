@@ -16,6 +16,8 @@ from neuronode_router.settings import Settings
 
 Level = Literal["problem", "advice"]
 Document = Mapping[str, Any]
+LONGEST_NUMBER = 9
+"""Digits; Python refuses to read very long ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Launch:
     def workers(self) -> int:
         """How many worker processes it starts."""
         given = self.option("--num_workers") or self.environ.get("NUM_WORKERS", "")
-        return int(given) if given.isdecimal() else 1
+        return int(given) if given.isdecimal() and len(given) <= LONGEST_NUMBER else 1
 
     def option(self, name: str) -> str | None:
         """Return the value of an option of the command, in either spelling."""

@@ -20,8 +20,13 @@ from neuronode_router.errors import SettingsError
 from neuronode_router.profiles.configuration import section
 
 VARIABLE = "LITELLM_MASTER_KEY"
-PUBLICLY_KNOWN_SHA256 = frozenset({"88dc28d0f030c55ed4ab77ed8faf098196cb1c05df778539800c9f1243fe6b4b"})
+_PUBLICLY_KNOWN_SHA256 = frozenset({"88dc28d0f030c55ed4ab77ed8faf098196cb1c05df778539800c9f1243fe6b4b"})
 """The key that LiteLLM's examples show; LiteLLM refuses to start with it."""
+
+
+def is_publicly_known(key: str) -> bool:
+    """Return whether a key is one of LiteLLM's examples. Never raises."""
+    return hashlib.sha256(key.strip().encode(errors="replace")).hexdigest() in _PUBLICLY_KNOWN_SHA256
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ def find_master_key(environ: Mapping[str, str], config: Mapping[str, Any], path:
         if named is not None and (named != VARIABLE or has_secret_manager(config)):
             raise SettingsError(f"The master key is to come from {configured}, which is not set.", fix=_MEND)
         return _sendable(MasterKey(_read_or_make(path), path))
-    if hashlib.sha256(given.strip().encode()).hexdigest() in PUBLICLY_KNOWN_SHA256:
+    if is_publicly_known(given):
         raise SettingsError(
             f"{variable} is the key of LiteLLM's examples, which everybody knows.",
             fix=f"Unset it (a key is then made up and kept in {path}), or set a long random value.",

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from neuronode_router.cli.compose import litellm_services
@@ -121,7 +121,7 @@ def serve(config: dict[str, Any], place: Path) -> None:
     named = Settings.load({"NEURONODE_ACCESS_FILE": "access.yaml"}, config=place / "litellm_config.yaml")
     _uses_access_file(named, environment_of(config, {}), config)
     address = EmbeddedAddress(1, "key") if plan.embedded else None
-    dump_config(effective_config(config, plan, embedded=address, custom_auth=True, port=1))
+    dump_config(effective_config(config, plan, embedded=address, custom_auth=True, port=1)).encode()
 
 
 def examine(config: dict[str, Any], place: Path) -> None:
@@ -143,6 +143,11 @@ def initialise(config: dict[str, Any], place: Path) -> None:
 
 @pytest.mark.parametrize("command", [serve, examine, initialise])
 @given(config=odd(BASE))
+@example(
+    config={**BASE, "general_settings": {"plugins": [{"name": "neuronode-profiles", "url": "http://[::1"}]}}
+)
+@example(config={**BASE, "general_settings": {"master_key": "\ud800"}})
+@example(config={"model_list": [{"model_name": ["a"]}]})
 @settings(max_examples=150, deadline=None)
 def test_an_odd_configuration_is_refused_or_served(
     command: Callable[[dict[str, Any], Path], None],
@@ -156,6 +161,7 @@ def test_an_odd_configuration_is_refused_or_served(
 
 
 @given(document=odd(COMPOSE))
+@example(document={"services": {"a": {"image": "litellm", "command": ["--num_workers", "9" * 5000]}}})
 @settings(max_examples=150, deadline=None)
 def test_an_odd_compose_file_is_looked_through(
     tmp_path_factory: pytest.TempPathFactory, document: dict[str, Any]
