@@ -5,6 +5,7 @@ It must not know what a route does.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import wraps
@@ -24,6 +25,9 @@ WRITE = (*READ, 404, 409, 412, 429)
 ASKED = "neuronode_asked"
 """The parameter by which a route is handed its request, where its function has none of its own."""
 
+_ANY_TEXT = re.compile(r"\{(subject|call_id)\}")
+"""What others name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -36,6 +40,11 @@ class Endpoint:
     errors: tuple[int, ...] = READ
     success: dict[str, Any] | None = None
     """How a 200 is documented where the function's return type does not say it."""
+
+    @property
+    def pattern(self) -> str:
+        """The path as it is looked for: what others name may have a slash, which a server decodes before that."""
+        return _ANY_TEXT.sub(r"{\1:path}", self.path)
 
     def mount(
         self,
@@ -55,7 +64,7 @@ class Endpoint:
             responses[200] = self.success
             options["response_model"] = None
         router.add_api_route(
-            prefix + self.path,
+            prefix + self.pattern,
             _overlooking_nothing(self.answer),
             methods=[self.method],
             tags=[f"neuronode {tag}"],

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
-from urllib.parse import quote
 
 from pydantic import Field
 
@@ -20,6 +19,7 @@ from neuronode_router.agents.tool import (
     Reason,
     ToolArguments,
 )
+from neuronode_router.domain.names import path_step
 from neuronode_router.errors import UnknownRollout
 
 
@@ -75,7 +75,7 @@ class ReasonArguments(ToolArguments):
 async def _rollout_status(call: AdminCall, asked: RolloutArguments) -> Document:
     if asked.rollout is None:
         return await call("GET", "/rollouts", params={"limit": 5})
-    return await call("GET", f"/rollouts/{quote(asked.rollout, safe='')}")
+    return await call("GET", f"/rollouts/{path_step(asked.rollout)}")
 
 
 async def _rollout_start(call: AdminCall, asked: RolloutStartArguments) -> Document:

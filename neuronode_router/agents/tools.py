@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from typing import Annotated
-from urllib.parse import quote
 
 from pydantic import Field
 
@@ -22,6 +21,7 @@ from neuronode_router.agents.tool import (
     Reason,
     ToolArguments,
 )
+from neuronode_router.domain.names import path_step
 
 HOUR = 3600.0
 DAY_HOURS = 24.0
@@ -122,7 +122,7 @@ async def _plan(call: AdminCall, asked: PlanArguments) -> Document:
 
 
 async def _explain(call: AdminCall, asked: ExplainArguments) -> Document:
-    request = await call("GET", f"/requests/{quote(asked.call_id, safe='')}/explain")
+    request = await call("GET", f"/requests/{path_step(asked.call_id)}/explain")
     report = await call("GET", "/usage", params={"by": "task,served_group"})
     names = {"task": request["task"] or "", "served_group": request["served_group"]}
     usual = [line["figures"] for line in report["lines"] if line["names"] == names]

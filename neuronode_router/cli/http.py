@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import click
 
@@ -265,11 +264,6 @@ _KEY_MEND = (
     f"Set {KEY_VARIABLE} to a key of the proxy, or say where `neuronode serve` keeps its own: `neuronode status "
     "--state-dir DIRECTORY`."
 )
-
-
-def segment(name: str) -> str:
-    """Return a name as one step of a path, whatever is in it."""
-    return quote(name, safe="")
 
 
 def checked(connection: Connection, body: object) -> list[Problem]:

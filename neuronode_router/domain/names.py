@@ -6,6 +6,9 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
+from urllib.parse import quote
+
+from neuronode_router.errors import SettingsError
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 """Names of profiles and tasks (use with `fullmatch`): no dots, slashes, upper case or control characters."""
@@ -16,6 +19,16 @@ _HEADER = re.compile(r"[!-~\xa1-\xff](?:[ -~\xa0-\xff]*[!-~\xa1-\xff])?")
 def fits_header(name: str) -> bool:
     """Return whether an HTTP header can carry a name as it is: printable Latin-1, no space around it."""
     return _HEADER.fullmatch(name) is not None
+
+
+def path_step(name: str) -> str:
+    """Return a name as one step of an address, whatever is in it. Raises `SettingsError` for none at all.
+
+    A step that is one dot or two would be taken out of the address with the step before it.
+    """
+    if not name:
+        raise SettingsError("A name is empty.", fix="Write what is meant.")
+    return quote(name, safe="") if name.strip(".") else name.replace(".", "%2E")
 
 
 TASK_ALIASES: tuple[str, ...] = (

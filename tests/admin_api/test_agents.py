@@ -48,6 +48,15 @@ async def agent(world: World, caller: str = "admin", prefix: str = PREFIX) -> As
         yield client
 
 
+@pytest.mark.parametrize("call_id", [".", "..", "a/b", "../profiles/status"])
+async def test_a_call_id_leads_nowhere_else(world: World, call_id: str) -> None:
+    """An agent that made one up is told so, not that the proxy has no such tool."""
+    async with agent(world) as client:
+        said = await refusal(client, "explain", call_id=call_id)
+
+    assert "call id" in said
+
+
 @pytest.mark.parametrize("prefix", [PREFIX, SECOND_PREFIX])
 async def test_an_agent_finds_out_why_a_request_was_slow(world: World, prefix: str) -> None:
     """By tools alone: it was this request, not its group, and what each other profile would have cost."""

@@ -40,7 +40,7 @@ def test_the_table_is_all_there_is(world: World) -> None:
     """No route exists beside the table, so the test of access sees them all; the others are known by name."""
     found, others = routes_of(build_router, world)
 
-    table = [(endpoint.method, endpoint.path) for endpoint in ENDPOINTS]
+    table = [(endpoint.method, endpoint.pattern) for endpoint in ENDPOINTS]
     known = [*table, ("POST", agents.PATH), *PUBLIC]
     expected = [(method, prefix + path) for prefix in (PREFIX, SECOND_PREFIX) for method, path in known]
     assert sorted(found) == sorted(expected)

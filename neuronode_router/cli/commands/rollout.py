@@ -14,7 +14,7 @@ import click
 from rich.table import Table
 
 from neuronode_router.cli.consent import How, PendingChange, carry_out, warmed
-from neuronode_router.cli.http import Connection, segment, stated
+from neuronode_router.cli.http import Connection, stated
 from neuronode_router.cli.names import profile_names
 from neuronode_router.cli.options import (
     Number,
@@ -25,6 +25,7 @@ from neuronode_router.cli.options import (
     warm_options,
 )
 from neuronode_router.cli.terminal import answer, clean, facts, moment, table
+from neuronode_router.domain.names import path_step
 from neuronode_router.durations import seconds_of
 from neuronode_router.errors import UnknownRollout
 
@@ -133,7 +134,7 @@ def start(connection: Connection, **given: Any) -> None:
 @online
 def status(connection: Connection, rollout: str | None, *, as_json: bool) -> None:
     """Show both arms side by side, and what comes next. Exit code 1 where a guard is breached."""
-    path = f"/rollouts/{segment(rollout)}" if rollout else "/rollouts"
+    path = f"/rollouts/{path_step(rollout)}" if rollout else "/rollouts"
     document = connection.get(path).document
     found = document if rollout else document["running"]
     if found is None:
@@ -153,7 +154,7 @@ def history(connection: Connection, rollout: str | None, *, as_json: bool) -> No
         listed = connection.get("/rollouts").document
         answer(listed, lambda: [_listed(listed["rollouts"])], as_json=as_json)
         return
-    told = connection.get(f"/rollouts/{segment(rollout)}/history").document
+    told = connection.get(f"/rollouts/{path_step(rollout)}/history").document
     answer(told, lambda: _told(told["events"]), as_json=as_json)
 
 
@@ -193,7 +194,7 @@ def _act(connection: Connection, act: str, how: Mapping[str, Any]) -> None:
     running = connection.get("/rollouts", limit=1).document["running"]
     if running is None:
         raise UnknownRollout("No rollout runs.")
-    change = PendingChange("POST", f"/rollouts/{segment(running['id'])}/{act}", {})
+    change = PendingChange("POST", f"/rollouts/{path_step(running['id'])}/{act}", {})
     sys.exit(carry_out(connection, change, How(**how)))
 
 

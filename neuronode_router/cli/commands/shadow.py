@@ -14,10 +14,11 @@ from rich.table import Table
 
 from neuronode_router.cli.commands.usage import dollars
 from neuronode_router.cli.consent import How, PendingChange, carry_out
-from neuronode_router.cli.http import Connection, segment
+from neuronode_router.cli.http import Connection
 from neuronode_router.cli.names import group_names, profile_names, task_names
 from neuronode_router.cli.options import Number, change_options, json_option, online
 from neuronode_router.cli.terminal import answer, clean, facts, moment, table
+from neuronode_router.domain.names import path_step
 from neuronode_router.errors import UnknownShadow
 
 Finding = Mapping[str, Any]
@@ -81,7 +82,7 @@ def status(connection: Connection, *, as_json: bool) -> None:
 def report(connection: Connection, shadow: str | None, *, as_json: bool) -> None:
     """Show by task how often the profile would have agreed, and what it would have cost. Default: of the newest."""
     name = shadow or _newest(connection)
-    found = connection.get(f"/shadows/{segment(name)}").document
+    found = connection.get(f"/shadows/{path_step(name)}").document
     answer(found, lambda: list(_report(found)), as_json=as_json)
 
 
@@ -93,7 +94,7 @@ def stop(connection: Connection, **how: Any) -> None:
     running = connection.get("/shadows", limit=1).document["running"]
     if running is None:
         raise UnknownShadow("No shadow comparison runs.")
-    change = PendingChange("POST", f"/shadows/{segment(running['id'])}/stop", {})
+    change = PendingChange("POST", f"/shadows/{path_step(running['id'])}/stop", {})
     sys.exit(carry_out(connection, change, How(**how)))
 
 

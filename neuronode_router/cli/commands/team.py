@@ -14,7 +14,7 @@ import click
 from neuronode_router.access import key_id
 from neuronode_router.cli.commands.usage import dollars
 from neuronode_router.cli.consent import How, PendingChange, carry_out, warmed
-from neuronode_router.cli.http import Connection, segment, stated
+from neuronode_router.cli.http import Connection, stated
 from neuronode_router.cli.names import profile_names
 from neuronode_router.cli.options import (
     Number,
@@ -25,6 +25,7 @@ from neuronode_router.cli.options import (
     warm_options,
 )
 from neuronode_router.cli.terminal import answer, table
+from neuronode_router.domain.names import path_step
 
 kind_option = click.option(
     "--kind", type=click.Choice(["team", "key"]), default="team", show_default=True, help="What NAME is."
@@ -91,7 +92,7 @@ def unbind(connection: Connection, name: str, *, kind: str, **how: Any) -> None:
 
 def _path(kind: str, name: str) -> str:
     # A plain key would be logged with the address.
-    return f"/bindings/{kind}/{segment(key_id(name) if kind == 'key' else name)}"
+    return f"/bindings/{kind}/{path_step(key_id(name) if kind == 'key' else name)}"
 
 
 def _row(binding: Mapping[str, Any]) -> tuple[object, ...]:

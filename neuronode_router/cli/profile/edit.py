@@ -18,7 +18,7 @@ import click
 
 from neuronode_router.cli.commands.audit import entry_line
 from neuronode_router.cli.consent import How, PendingChange, Warmed, carry_out, warmed
-from neuronode_router.cli.http import Connection, Refused, checked, segment
+from neuronode_router.cli.http import Connection, Refused, checked
 from neuronode_router.cli.names import profile_names
 from neuronode_router.cli.options import (
     PATH,
@@ -28,6 +28,7 @@ from neuronode_router.cli.options import (
 )
 from neuronode_router.cli.profile.text import ProfileText, canonical, read_profile, write_profile
 from neuronode_router.cli.terminal import clean, note
+from neuronode_router.domain.names import path_step
 from neuronode_router.errors import ProfilesInvalid, SettingsError, UnknownProfile
 
 
@@ -128,7 +129,7 @@ def _show_difference(base: Base, edited: ProfileText) -> bool:
 
 
 def _put(connection: Connection, base: Base, text: ProfileText, how: How, warm: Warmed) -> int:
-    path, (beside, patience) = f"/profiles/{segment(base.name)}", warm
+    path, (beside, patience) = f"/profiles/{path_step(base.name)}", warm
     try:
         change = PendingChange(
             "PUT",

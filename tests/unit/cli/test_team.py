@@ -34,6 +34,26 @@ def test_a_key_may_be_bound_too(remote: Remote, neuronode: Terminal) -> None:
     assert bindings(remote) == {"key:ci": Binding("ultra_fast")}
 
 
+@pytest.mark.parametrize(
+    "team", [".", "..", "...", "eng/ml", "/", "../x", "a?b", "a#b", "a%2Fb", "a//b", ";"]
+)
+def test_a_team_of_any_name_can_be_bound(team: str, remote: Remote, neuronode: Terminal) -> None:
+    """It reaches the proxy as it is written, and no other route."""
+    assert neuronode("team", "bind", team, "balanced", "-y").code == 0
+    assert bindings(remote) == {f"team:{team}": Binding("balanced")}
+
+    assert neuronode("team", "unbind", team, "-y").code == 0
+    assert bindings(remote) == {}
+
+
+def test_a_name_that_is_empty_is_wrong_usage(remote: Remote, neuronode: Terminal) -> None:
+    """A variable of a script that is not set: nothing is asked."""
+    for command in (("team", "unbind", "", "-y"), ("rollout", "history", "")):
+        outcome = neuronode(*command)
+        assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+        assert "empty" in outcome.err
+
+
 def test_beyond_a_share_of_the_budget_another_profile_answers(remote: Remote, neuronode: Terminal) -> None:
     """Until then the active one does."""
     limit = ("--beyond", "0.8", "--then", "cost_effective", "--monthly", "200")
