@@ -6,6 +6,7 @@ requests are openai's own. The openai package is imported when a client is made,
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -13,12 +14,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from neuronode_router.domain.keys import require_sendable
+from neuronode_router.errors import SettingsError
 
 if TYPE_CHECKING:
     from openai import AsyncStream
     from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionMessageParam
 
 PROFILE_HEADER = "x-neuronode-profile"
+_REVISION = re.compile(r"[0-9]{1,19}")
+"""As many digits as a store can count to."""
 
 
 class TaskType(StrEnum):
@@ -65,7 +69,7 @@ class RoutingInfo:
         revision = value("revision") or ""
         return cls(
             profile=value("profile"),
-            revision=int(revision) if revision.isascii() and revision.isdigit() else None,
+            revision=int(revision) if _REVISION.fullmatch(revision) else None,
             task=value("task"),
             tier=value("tier"),
             group=value("group"),
@@ -158,10 +162,15 @@ class NeuronodeClient(AbstractAsyncContextManager["NeuronodeClient"]):
     ) -> Completion | CompletionStream:
         """Return the answer to a task, as a whole or as a stream.
 
-        `profile` asks for another profile than the active one, where the key may. Raises openai's errors.
+        `profile` asks for another profile than the active one, where the key may. Raises openai's errors, and
+        `SettingsError` for a profile that no header carries.
         """
         headers = dict(openai_kwargs.pop("extra_headers", None) or {})
         if profile is not None:
+            if not (profile.isascii() and profile.isprintable()):
+                raise SettingsError(
+                    f"No header carries the profile {profile!r}.", fix="Names are printable ASCII."
+                )
             headers[PROFILE_HEADER] = profile
         create = self.openai.chat.completions.with_raw_response.create
         raw = await create(

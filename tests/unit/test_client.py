@@ -92,6 +92,14 @@ async def test_a_profile_is_asked_for_by_a_header(address: str) -> None:
     assert completion.text == "my_own_task premium kept"
 
 
+@pytest.mark.parametrize("profile", ["größe", "a\r\nx-mine: b", "\ud800"])
+async def test_a_profile_that_no_header_carries_is_refused(profile: str, address: str) -> None:
+    """By an error of ours, before anything is sent."""
+    async with NeuronodeClient(address, "right") as client:
+        with pytest.raises(SettingsError, match="No header carries"):
+            await client.completion("chat", QUESTION, profile=profile)
+
+
 async def test_a_stream_knows_its_routing_before_the_first_chunk(address: str) -> None:
     """A streamed answer carries the decision at once and then every chunk in order."""
     async with (
@@ -116,7 +124,8 @@ async def test_errors_are_those_of_the_openai_package(address: str, stream: bool
 def test_headers_of_a_proxy_without_the_plugin_are_no_error() -> None:
     """Missing and senseless headers give None, never an exception."""
     assert RoutingInfo.from_headers({}).revision is None
-    assert RoutingInfo.from_headers({"x-neuronode-revision": "²"}).revision is None
+    for revision in ("²", "9" * 5000, "-1", "", "1e3"):
+        assert RoutingInfo.from_headers({"x-neuronode-revision": revision}).revision is None
 
 
 @pytest.mark.parametrize("key", ["sk-\u200bpasted", "\u201csk-quoted\u201d", "sk-two\nlines", ""])
