@@ -21,7 +21,7 @@ from neuronode_router.cli.names import profile_names, task_names
 from neuronode_router.cli.options import PATH, Number, json_option, online
 from neuronode_router.cli.profile.text import read_profile
 from neuronode_router.cli.terminal import answer, clean, moment, note, problem, table
-from neuronode_router.errors import Problem
+from neuronode_router.errors import Problem, ProfilesInvalid
 
 WORDS = {
     "green": "ok",
@@ -69,17 +69,19 @@ def validate(connection: Connection, file: Path | None, *, live: bool, as_json: 
 
 
 def _check(connection: Connection, file: Path | None, *, as_json: bool) -> None:
-    if file is None:
-        problems = checked(connection, None)
-    else:
-        text = read_profile(file)
-        problems = [
-            text.located(problem)
-            for problem in checked(connection, {"name": file.stem, "profile": text.document})
-        ]
+    problems = checked(connection, None) if file is None else _wrong_with(connection, file)
     verdict = {"valid": not problems, "problems": [asdict(problem) for problem in problems]}
     answer(verdict, lambda: _problems(problems), as_json=as_json)
     sys.exit(1 if problems else 0)
+
+
+def _wrong_with(connection: Connection, file: Path) -> Sequence[Problem]:
+    try:
+        text = read_profile(file)
+    except ProfilesInvalid as error:
+        return error.problems
+    found = checked(connection, {"name": file.stem, "profile": text.document})
+    return [text.located(problem) for problem in found]
 
 
 def _problems(problems: Sequence[Problem]) -> list[Table | str]:

@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,9 @@ def _apply(connection: Connection, base: Base, file: Path, how: How, warm: Warme
     text = _validated(connection, base, file)
     if not _show_difference(base, text):
         note("Nothing was edited.")
-        return 0
+        if not how.as_json:
+            return 0
+        how = replace(how, dry_run=True)  # a program gets the receipt of what changes nothing
     return _put(connection, base, text, how, warm)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -64,6 +65,21 @@ def test_a_text_that_was_not_edited_changes_nothing(
 
     assert outcome.code == 0
     assert "Nothing was edited" in outcome.err
+    assert remote.world.worker.revision == 1
+
+
+def test_a_program_gets_a_receipt_of_what_changes_nothing(
+    remote: Remote, neuronode: Terminal, tmp_path: Path
+) -> None:
+    """As from a dry run; nothing is committed."""
+    file = tmp_path / "same.yaml"
+    file.write_text((remote.world.profiles / "premium.yaml").read_text())
+
+    outcome = neuronode("profile", "edit", "premium", "--file", file, "-y", "--json")
+
+    assert outcome.code == 0
+    receipt = json.loads(outcome.out)
+    assert (receipt["profile"], receipt["revision"], receipt["changed"]) == ("premium", 1, False)
     assert remote.world.worker.revision == 1
 
 
@@ -181,6 +197,10 @@ def test_a_file_that_is_no_profile_is_refused_with_its_place(
         outcome = neuronode(*command)
         assert outcome.code == 1
         assert "mine.yaml" in outcome.out + outcome.err
+
+    verdict = json.loads(neuronode("profile", "validate", file, "--json").out)
+    assert not verdict["valid"]
+    assert all(problem["file"] == str(file) for problem in verdict["problems"])
 
 
 def test_an_editor_needs_a_terminal(remote: Remote, neuronode: Terminal) -> None:
