@@ -39,9 +39,11 @@ async def read_audit(
     if query.format == "ndjson" or NDJSON in accept:
         first = await _page(call, query, before=query.before, limit=MAX_PAGE)
         return StreamingResponse(_export(call, query, first), media_type=NDJSON)
-    entries = await _page(call, query, before=query.before, limit=query.limit)
-    more = entries[-1].revision if len(entries) == query.limit else None
-    page = AuditPageDocument(entries=entries, next=more)
+    found = await _page(
+        call, query, before=query.before, limit=query.limit + 1
+    )  # whether there is a next page
+    entries = found[: query.limit]
+    page = AuditPageDocument(entries=entries, next=entries[-1].revision if len(found) > query.limit else None)
     return Response(page.model_dump_json(), media_type="application/json")
 
 

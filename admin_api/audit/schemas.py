@@ -29,7 +29,7 @@ class AuditFilter(Asked):
     action: Action | None = None
     """Only this kind of act."""
     profile: Text | None = None
-    """Only acts from or to this profile."""
+    """Only acts from or to this profile, and those that changed what it says."""
     since: Moment | None = None
     """Not before this Unix time, in seconds."""
     until: Moment | None = None

@@ -202,7 +202,7 @@ def model_lines(receipt: Receipt) -> Iterator[str]:
 
 
 def _changes(receipt: Receipt) -> list[Part]:
-    return ["", changes_table(receipt["changes"])] if receipt["changes"] else []
+    return ["", changes_table(receipt["changes"], of="where")] if receipt["changes"] else []
 
 
 def _warnings(receipt: Receipt) -> list[Part]:

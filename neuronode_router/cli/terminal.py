@@ -103,10 +103,10 @@ def note(text: str) -> None:
     click.echo(clean(text), err=True)
 
 
-def changes_table(changes: Iterable[dict[str, Any]]) -> Table:
-    """Return what changes, task by task."""
+def changes_table(changes: Iterable[dict[str, Any]], *, of: str = "task") -> Table:
+    """Return what changes, one below the other, under the title `of`."""
     return table(
-        ("task", "before", "after"),
+        (of, "before", "after"),
         ((change["task"], change["before"], change["after"]) for change in changes),
     )
 

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select, update
 
 from neuronode_router.control import chain
-from neuronode_router.domain.audit import Action, Actor, AuditEntry
+from neuronode_router.domain.audit import Action, Actor, AuditEntry, profile_path
 from neuronode_router.domain.profiles import TaskChange
 from neuronode_router.errors import AuditBroken
 from neuronode_router.storage.database import Database
@@ -41,7 +41,7 @@ class AuditQuery:
     actor: str | None = None
     action: Action | None = None
     profile: str | None = None
-    """Rows that led to or away from this profile."""
+    """Rows that led to or away from this profile, or changed what it says."""
     since: float | None = None
     until: float | None = None
 
@@ -180,10 +180,15 @@ def _select(query: AuditQuery) -> Select[Any]:
     if query.actor is not None:
         statement = statement.where(_is_called(query.actor))
     if query.profile is not None:
-        statement = statement.where(
-            or_(audit.c.profile_after == query.profile, audit.c.profile_before == query.profile)
-        )
+        statement = statement.where(_concerns(query.profile))
     return statement
+
+
+def _concerns(profile: str) -> ColumnElement[bool]:
+    # As `entry_row` writes them; within a text its quotes would be escaped.
+    place = f'"task": "{profile_path(profile)}'
+    edited = audit.c.changes.contains(place, autoescape=True)
+    return or_(audit.c.profile_after == profile, audit.c.profile_before == profile, edited)
 
 
 def _is_called(name: str) -> ColumnElement[bool]:

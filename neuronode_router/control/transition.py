@@ -19,12 +19,10 @@ from neuronode_router.control.change import (
     is_dropped,
     storable,
 )
-from neuronode_router.control.policy_store import SHORT_DIGEST
 from neuronode_router.control.store import ControlStore, Proposal
+from neuronode_router.control.told import told_changes
 from neuronode_router.domain.audit import AuditEntry
 from neuronode_router.domain.bindings import bindings_text
-from neuronode_router.domain.names import Tier
-from neuronode_router.domain.profiles import alias_map, task_changes
 from neuronode_router.domain.rollouts import canary_text
 from neuronode_router.domain.state import ControlState
 from neuronode_router.domain.steering import NOT_STEERED, Hold, Steering, steering_text
@@ -37,12 +35,6 @@ ATTEMPTS = 100
 
 MOVED = "conversations moved"
 """What the audit log says of a switch that kept none of them, before the reason given."""
-
-TRIED = "@rollout"
-"""Under which name receipts and the audit log tell of the second arm. No alias is called so."""
-
-POLICY, HOLD, CAP = "@policy", "@hold", "@max_tier"
-"""Likewise of the policy in force, who holds which profile, and the highest tier."""
 
 Prepare = Callable[[ControlState | None], ChangeTarget]
 """From the current state to where the change leads. Raises `NeuronodeError` when it cannot lead there."""
@@ -108,30 +100,10 @@ def _recall(store: ControlStore, order: ChangeOrder) -> ChangeResult | None:
 
 
 def _compare(order: ChangeOrder, before: ControlState | None, target: ChangeTarget) -> ChangeResult:
-    old = _told(before) if before else {}
-    changes = task_changes(old, _told(target))
+    changes = told_changes(before, target)
     same = before is not None and _content(before) == _content(target) and target.along is None
     changed = order.moves or not same
     return ChangeResult(order, before, target, changes, changed=changed, entry=None)
-
-
-def _told(state: ControlState | ChangeTarget) -> dict[str, str]:
-    """Return what a receipt and the audit log compare: what names mean, and who is bound to which profile."""
-    bound = {subject: str(binding) for subject, binding in state.bindings.items()}
-    tried = {TRIED: str(state.canary)} if state.canary else {}
-    steering = state.steering or NOT_STEERED
-    aliases = alias_map(state.profiles, state.active)
-    moved = {task: group for task, group in steering.moved.items() if task in aliases}
-    return aliases | moved | bound | tried | _steers(steering)
-
-
-def _steers(steering: Steering) -> dict[str, str]:
-    told = {
-        POLICY: steering.policy[:SHORT_DIGEST],
-        HOLD: str(steering.hold or ""),
-        CAP: steering.cap if steering.cap is not Tier.COMPLEX else "",
-    }
-    return {name: text for name, text in told.items() if text}
 
 
 def _steered(order: ChangeOrder, before: ControlState | None, target: ChangeTarget) -> Steering:

@@ -10,6 +10,11 @@ from neuronode_router.domain.profiles import TaskChange
 Action = Literal["bootstrap", "switch", "rollback", "edit", "reload", "bind", "rollout", "policy", "shadow"]
 
 
+def profile_path(profile: str, path: str = "") -> str:
+    """Return what changes call a place in a profile (`premium.tasks.chat`): neither tasks nor profiles have dots."""
+    return f"{profile}.{path}"
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Who acts. `name` is a key alias, a user id or a process name: never a key."""

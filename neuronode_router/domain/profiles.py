@@ -306,9 +306,12 @@ class HostFacts:
 
 @dataclass(frozen=True, slots=True)
 class TaskChange:
-    """One task alias whose model group differs between two states; None where the side has no such task."""
+    """What differs between two states, None where a side has none: the model group of a task, or something else."""
 
     task: str
+    """A task alias. In receipts and the audit log also `team:` and `key:` with who is bound, `premium.residency` for
+    what a profile says, and a name behind an `@`: the rollout, the policy, who holds which profile, the highest tier.
+    """
     before: str | None
     after: str | None
 

@@ -64,6 +64,41 @@ async def test_entries_are_filtered(
     assert [entry["revision"] for entry in page["entries"]] == revisions
 
 
+async def test_the_cursor_ends_with_the_last_page(switched: httpx.AsyncClient) -> None:
+    """A page that is exactly full is the last one all the same."""
+    full = (await switched.get(AUDIT, params={"limit": 6})).json()
+    less = (await switched.get(AUDIT, params={"limit": 5})).json()
+
+    assert (len(full["entries"]), full["next"]) == (6, None)
+    assert (len(less["entries"]), less["next"]) == (5, 2)
+
+
+async def test_an_edit_of_whatever_profile_is_told_wherever_it_is_looked_for(
+    admin: httpx.AsyncClient,
+) -> None:
+    """Preview, receipt, row and filter tell what a profile says otherwise; so do those of the rollback."""
+    address = f"{PREFIX}/profiles/specialized"
+    body = (await admin.get(address)).json() | {"personal_data": "refuse"}
+    change = {"task": "specialized.personal_data", "before": "allow", "after": "refuse"}
+
+    edit = [
+        (await admin.put(address, json=body, params=dry, headers={"If-Match": "*"})).json()
+        for dry in ({"dry_run": True}, {})
+    ]
+    back = [
+        (await admin.post(f"{PREFIX}/rollback", json={"to": 1} | dry)).json()
+        for dry in ({"dry_run": True}, {})
+    ]
+    found = (await admin.get(AUDIT, params={"profile": "specialized"})).json()["entries"]
+
+    assert [receipt["changes"] for receipt in edit] == [[change]] * 2
+    assert [receipt["changes"] for receipt in back] == [[change | {"before": "refuse", "after": "allow"}]] * 2
+    assert [entry["changes"] for entry in found] == [back[1]["changes"], edit[1]["changes"]]
+    assert [entry["revision"] for entry in found] == [3, 2]
+    for name in ("special", "specialize_", "%"):
+        assert (await admin.get(AUDIT, params={"profile": name})).json()["entries"] == []
+
+
 @pytest.mark.parametrize(
     "filters",
     [

@@ -20,15 +20,15 @@ from neuronode_router.cli.moment import to_moment
 from neuronode_router.cli.names import profile_names
 from neuronode_router.cli.options import config_option, json_option, online, settings_with, state_dir_option
 from neuronode_router.cli.terminal import answer, clean, moment, print_json_line, show, table
-from neuronode_router.domain.audit import Action
+from neuronode_router.domain.audit import Action, profile_path
 from neuronode_router.errors import AuditBroken, SettingsError
 
 ACTIONS = get_args(Action)
 BOUND = ("team:", "key:")
-SUBJECTS = ("@", *BOUND)
-"""What is no task in a row's changes: who is bound, a rollout, a policy."""
 SHOWN = 2
 """Changes of a row that are told."""
+MOST = 60
+"""Characters that are told of either side of one."""
 
 
 @click.group("audit")
@@ -41,7 +41,7 @@ def command() -> None:
 @click.option("-f", "--follow", is_flag=True, help="Go on, line by line, until Ctrl-C; reconnects by itself.")
 @click.option("--actor", help="Only what this actor did.")
 @click.option("--action", type=click.Choice(ACTIONS), help="Only this kind of act.")
-@click.option("--profile", shell_complete=profile_names, help="Only acts from or to this profile.")
+@click.option("--profile", shell_complete=profile_names, help="Only acts from, to or on this profile.")
 @json_option
 @online
 def tail(connection: Connection, *, lines: int, follow: bool, as_json: bool, **wanted: str | None) -> None:
@@ -61,7 +61,7 @@ def tail(connection: Connection, *, lines: int, follow: bool, as_json: bool, **w
 def _follow(connection: Connection, after: int, *, as_json: bool, wanted: Mapping[str, str | None]) -> None:
     with following(connection, after) as revisions:
         for event in revisions:
-            if event is not None and _matches(event.entry, wanted):
+            if event is not None and matches(event.entry, wanted):
                 _print_line(event.entry, as_json=as_json)
 
 
@@ -72,13 +72,20 @@ def _print_line(entry: Mapping[str, Any], *, as_json: bool) -> None:
         click.echo(entry_line(entry))
 
 
-def _matches(entry: Mapping[str, Any], wanted: Mapping[str, str | None]) -> bool:
-    found = {
-        "actor": (entry["actor"]["name"],),
-        "action": (entry["action"],),
-        "profile": (entry["profile_before"], entry["profile_after"]),
-    }
-    return all(value is None or value in found[name] for name, value in wanted.items())
+def matches(entry: Mapping[str, Any], wanted: Mapping[str, str | None]) -> bool:
+    """Return whether the proxy would have answered with an entry, asked for what is wanted."""
+    actor, action, profile = (wanted[name] for name in ("actor", "action", "profile"))
+    name = entry["actor"]["name"]
+    return (
+        (actor is None or name == actor or name.startswith(f"{actor} ("))
+        and action in (None, entry["action"])
+        and (profile is None or _concerns(entry, profile))
+    )
+
+
+def _concerns(entry: Mapping[str, Any], profile: str) -> bool:
+    edited = any(each["task"].startswith(profile_path(profile)) for each in entry["changes"])
+    return edited or profile in (entry["profile_before"], entry["profile_after"])
 
 
 @command.command("verify")
@@ -163,19 +170,26 @@ def _deed(entry: Mapping[str, Any]) -> str:
     before, after = entry["profile_before"], entry["profile_after"]
     switched = before != after
     told = [f"{before} -> {after}" if before else str(after)] if switched else []
-    told += [
-        _change(**each) for each in entry["changes"] if not switched or each["task"].startswith(SUBJECTS)
-    ]
+    told += [_change(**each) for each in entry["changes"] if not switched or not _is_task(each["task"])]
     if len(told) > SHOWN + 1:
         told[SHOWN:] = [f"and {len(told) - SHOWN} more"]
     return "; ".join(told) or str(after)
+
+
+def _is_task(name: str) -> bool:
+    """Return whether a change is of a task: not of who is bound, a rollout, a policy, or a place in a profile."""
+    return not name.startswith(("@", *BOUND)) and "." not in name
 
 
 def _change(*, task: str, before: str | None, after: str | None) -> str:
     kind, _, name = task.partition(":")
     if task.startswith(BOUND):
         return f"{kind} {name}: {_bound(before)} -> {_bound(after)}"
-    return f"{task.removeprefix('@')}: {before or '-'} -> {after or '-'}"
+    return f"{task.removeprefix('@')}: {_side(before)} -> {_side(after)}"
+
+
+def _side(value: str | None) -> str:
+    return f"{value[:MOST]}..." if value and len(value) > MOST else value or "-"
 
 
 def _bound(binding: str | None) -> str:

@@ -36,6 +36,12 @@ def row(profiles: tuple[str | None, str], *changes: tuple[str, str | None, str |
         (row(BALANCED, ("chat", "a", "b"), ("summary", "a", "b")), "chat: a -> b; summary: a -> b"),
         (row(BALANCED, *((f"t{n}", "a", "b") for n in range(9))), "t0: a -> b; t1: a -> b; and 7 more"),
         (row(BALANCED), "balanced"),
+        (row(BALANCED, ("fast.personal_data", "allow", "refuse")), "fast.personal_data: allow -> refuse"),
+        (
+            row(("premium", "balanced"), ("chat", "a", "b"), ("premium.hidden", "true", "false")),
+            "premium -> balanced; premium.hidden: true -> false",
+        ),
+        (row(BALANCED, ("fast.description", "x" * 61, "")), f"fast.description: {'x' * 60}... -> -"),
     ],
 )
 def test_an_entry_says_what_it_changed(entry: dict[str, Any], told: str) -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from neuronode_router.cli.commands import watch
+from neuronode_router.cli.commands import audit, watch
 from neuronode_router.cli.http import KEY_VARIABLE, Connection, Refused
 from neuronode_router.domain.audit import Actor
 from tests.unit.cli.conftest import Remote
@@ -120,12 +120,45 @@ def test_a_switch_is_seen_at_once_and_ctrl_c_ends_quietly(
 
 def test_a_filter_holds_while_following(remote: Remote) -> None:
     """Only what was asked for is shown, before and after."""
+    remote.do(remote.world.manager.switch("specialized", actor=Actor("me")))
     with running(remote, "audit", "tail", "-f", "--json", "--actor", "me") as process:
         assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["revision"] == 2
         remote.do(remote.world.manager.switch("balanced", actor=Actor("somebody")))
-        remote.do(remote.world.manager.switch("premium", actor=Actor("me")))
+        remote.do(remote.world.manager.switch("premium", actor=Actor("me (4f0c)")))
 
-        assert json.loads(process.stdout.readline())["revision"] == 3
+        assert json.loads(process.stdout.readline())["revision"] == 4
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {},
+        {"actor": "anna"},
+        {"actor": "anna (4f0c)"},
+        {"actor": "anna (4f0"},
+        {"actor": "ann"},
+        {"action": "edit"},
+        {"profile": "premium"},
+        {"profile": "specialized"},
+        {"profile": "special"},
+        {"profile": "balanced", "action": "switch"},
+    ],
+)
+def test_what_follows_is_what_would_be_answered(remote: Remote, wanted: dict[str, str]) -> None:
+    """The filters mean the same of the log so far and of what comes."""
+    manager = remote.world.manager
+    for actor, profile in (("anna (4f0c)", "balanced"), ("anna", "ultra_fast"), ("annabel", "premium")):
+        remote.do(manager.switch(profile, actor=Actor(actor)))
+    remote.do(manager.edit_task("specialized", "chat", "chat_balanced", actor=Actor("anna (9c1e)")))
+    with httpx.Client(
+        base_url=remote.url, headers={"Authorization": f"Bearer {remote.world.keys['admin']}"}
+    ) as client:
+        everything = client.get("/admin/audit").json()["entries"]
+        answered = client.get("/admin/audit", params=wanted).json()["entries"]
+
+    filters = dict.fromkeys(("actor", "action", "profile")) | wanted
+    assert [entry for entry in everything if audit.matches(entry, filters)] == answered
 
 
 def test_a_watched_status_reads_as_lines_without_a_terminal(remote: Remote) -> None:

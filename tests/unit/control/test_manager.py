@@ -392,7 +392,9 @@ class TestFiles:
 
         receipt = await ready.edit_profile("night", document, actor=ANNA)
 
-        assert (receipt.profile, receipt.changed, receipt.changes) == ("balanced", True, ())
+        assert (receipt.profile, receipt.changed) == ("balanced", True)
+        assert {change.before for change in receipt.changes} == {None}
+        assert ("night.description", "the night one") in {(each.task, each.after) for each in receipt.changes}
         assert "night" in source.read().profiles
         assert (await ready.switch("night", actor=ANNA)).revision == 3
 

@@ -20,7 +20,7 @@ export const de = {
   "chain.unchecked": "Kette ungeprüft: braucht https oder localhost", "chain.whole": "Kette geprüft: {count} {count|Eintrag|Einträge}",
   "change.after": "Danach", "change.again": "Neu ansehen", "change.before": "Bisher", "change.confirm": "Zu {to} wechseln", "change.confirm_rollback": "Zurück zu {to}",
   "change.done": "Jetzt antwortet {profile}", "change.forecast": "Kosten", "change.forecast.absent": "Eine Vorschau gibt es auf diesem Proxy nicht.",
-  "change.forecast.unknown": "Für eine Vorschau ist noch zu wenig aufgezeichnet.", "change.none": "Keine Aufgabe wechselt ihre Gruppe.", "change.per_day": "am Tag",
+  "change.forecast.unknown": "Für eine Vorschau ist noch zu wenig aufgezeichnet.", "change.none": "Weder Aufgaben noch Profile ändern sich.", "change.what": "Wo", "change.per_day": "am Tag",
   "change.reason": "Grund", "change.reason.hint": "Freiwillig. Er steht dann im Protokoll.",
   "change.moved": "Inzwischen: Revision {revision}, es antwortet {profile}.", "change.moved.fix": "Was hier stand, gilt nicht mehr.",
   "change.said": "Jetzt antwortet {profile}, Revision {revision}, in jedem Prozess.", "change.said_partly": "{profile} gilt als Revision {revision}; noch haben nicht alle Prozesse bestätigt.",

@@ -20,7 +20,7 @@ export const en = {
   "chain.unchecked": "Chain not checked: needs https or localhost", "chain.whole": "Chain verified: {count} {count|entry|entries}",
   "change.after": "After", "change.again": "Look again", "change.before": "Before", "change.confirm": "Switch to {to}", "change.confirm_rollback": "Return to {to}",
   "change.done": "{profile} answers now", "change.forecast": "Cost", "change.forecast.absent": "A forecast is not available on this proxy.",
-  "change.forecast.unknown": "Not enough is recorded for a forecast yet.", "change.none": "No task changes its group.", "change.per_day": "per day",
+  "change.forecast.unknown": "Not enough is recorded for a forecast yet.", "change.none": "Neither tasks nor profiles change.", "change.what": "Where", "change.per_day": "per day",
   "change.reason": "Reason", "change.reason.hint": "Optional. It is kept in the audit log.",
   "change.moved": "Meanwhile: revision {revision}, {profile} answers.", "change.moved.fix": "What was shown here no longer holds.",
   "change.said": "{profile} answers now, revision {revision}, in every worker.", "change.said_partly": "{profile} is committed as revision {revision}; not every worker has confirmed.",

@@ -152,7 +152,7 @@ function Warmth({ told, warm, onWarm }) {
     ${told.missing.length > 0 && html`<label class="check-line"><input type="checkbox" checked=${warm.pull ?? false} onChange=${(event) => onWarm({ ...warm, pull: event.target.checked })} /> ${t("change.pull", { count: told.missing.length })}</label>`}`;
 }
 
-export function Changes({ changes, of = "word.task" }) {
+export function Changes({ changes, of = "change.what" }) {
   if (!changes.length) return html`<p class="note">${t("change.none")}</p>`;
   return html`<${Table} label=${t("change.tasks")} head=${[t(of), t("change.before"), t("change.after")]}>
     ${changes.map(({ task, before, after }) => html`<tr key=${task}><th scope="row"><${Code} of=${task} /></th>

@@ -6,26 +6,28 @@ import { percent, shortName } from "../format.js";
 import { known, t, word } from "../i18n.js";
 import { Name } from "./basics.js";
 
-const SUBJECT = /^(@|team:|key:)/; // what is no task: who is bound, a rollout, a policy
+const BOUND = /^(team|key):/;
+const TASK = /^(?!@|team:|key:)[^.]*$/; // and not who is bound, a rollout, a policy, nor a place in a profile, which has a dot
 const SHOWN = 2;
+const MOST = 60; // characters of a side
 const BINDING = /^(.*?)(?:, beyond ([\d.]+)% (.*))?$/; // as the audit log writes one
 
 // Returns [{what, before, after}]; `what` is null where the active profile changed: then tasks follow it, and go unsaid.
 function deeds({ profile_before: before, profile_after: after, changes }) {
   const switched = before !== after;
-  const others = changes.filter(({ task }) => !switched || SUBJECT.test(task)).map(({ task: what, ...change }) => ({ what, ...change }));
+  const others = changes.filter(({ task }) => !switched || !TASK.test(task)).map(({ task: what, ...change }) => ({ what, ...change }));
   return switched ? [{ what: null, before, after }, ...others] : others;
 }
 
 function subject(what) {
   if (what.startsWith("@")) return word("deed", what.slice(1));
-  if (!SUBJECT.test(what)) return html`<code><${Name} of=${what} /></code>`;
+  if (!BOUND.test(what)) return html`<code><${Name} of=${what} /></code>`;
   const place = what.indexOf(":");
   return html`${t(what.startsWith("team") ? "word.team" : "sign.key")} <${Name} of=${what.slice(place + 1)} />`;
 }
 
 function side(what, value) {
-  if (!/^(team|key):/.test(what ?? "")) return value ?? "\u2013";
+  if (!BOUND.test(what ?? "")) return value?.length > MOST ? `${value.slice(0, MOST)}\u2026` : value ?? "\u2013";
   const [, profile, share, then] = BINDING.exec(value ?? "active");
   const base = profile === "active" ? t("play.active") : profile;
   return share ? `${base}, ${t("bind.beyond.text", { share: percent(share / 100, 2), profile: then })}` : base;

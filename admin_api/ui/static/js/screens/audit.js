@@ -77,7 +77,7 @@ function Entry({ entry, current, may, onReturn }) {
       <span class="who" title=${entry.actor.name}>${who(entry)}<br /><${Ago} at=${entry.at} /></span></summary>
     <div class="entry-body">
       <p class="note">${entry.actor.name}, ${dateTime(entry.at)}</p>
-      <${Changes} changes=${entry.changes} of=${entry.action === "bind" ? "bind.subject" : "word.task"} />
+      <${Changes} changes=${entry.changes} of=${entry.action === "bind" ? "bind.subject" : undefined} />
       <dl class="hashes"><div><dt>${t("audit.hash")}</dt><dd><code>${entry.hash}</code></dd></div>
         <div><dt>${t("audit.previous")}</dt><dd><code>${entry.previous_hash || "\u2013"}</code></dd></div></dl>
       ${may && !current && html`<${Button} onClick=${onReturn}>${t("audit.return", { revision: entry.revision })}<//>`}
