@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 PAGE_LIMIT = 1000
 
 _HEAD = select(state.c.revision).scalar_subquery()
+_REWRITTEN = "Somebody wrote the log, or the copy, anew: look into each part of the copy by itself."
 _EXPORT = "Export it again: GET /admin/audit?format=ndjson, or `neuronode audit tail --json`."
 
 
@@ -75,9 +76,12 @@ class AuditLog:
         first revision that is wrong.
         """
         copied = dict(against or {})
+        newest = max(copied, default=None)
         with self._database.reading() as connection:
             head = connection.execute(select(state)).one()
             place, previous = archived_until(connection), None
+            if newest is not None and newest < place.revision:
+                raise _nothing_compared(newest, place)
             _compare_archived(place, copied)
             for entry in entries(connection, after=place.revision, until=head.revision):
                 fault = chain.fault(entry, after=place)
@@ -96,27 +100,48 @@ class AuditLog:
         return int(head.revision)
 
 
-def read_copy(lines: Iterable[str]) -> dict[int, str]:
-    """Return the hash of each revision in an exported copy or an archive, one JSON object a line.
+def read_copy(lines: Iterable[bytes]) -> dict[int, str]:
+    """Return the hash of each revision in an exported copy or an archive, one JSON object a line, or in several joined.
 
-    Raises `AuditBroken` for a line that is none or whose hash is not that of its fields.
+    Raises `AuditBroken` for a line that is none or whose hash is not that of its fields, for two that contradict each
+    other, and where there is none at all.
     """
     found: dict[int, str] = {}
+    follows: dict[int, str] = {}
     for number, line in enumerate(lines, start=1):
-        try:
-            entry = _EXPORTED.validate_json(line)
-        except ValidationError as error:
-            message = f"Line {number} of the copy is no entry of an audit log."
-            raise AuditBroken(message, revision=0, fix=_EXPORT) from error
-        if isinstance(entry, ArchivedRow):
+        entry = _exported(number, line) if line.strip() else None
+        if not isinstance(entry, AuditEntry):
             continue
-        if entry.hash != chain.entry_hash(entry):
-            message = (
-                f"Line {number} of the copy was edited: its hash is not that of revision {entry.revision}."
-            )
-            raise AuditBroken(message, revision=entry.revision, fix=_EXPORT)
-        found[entry.revision] = entry.hash
+        if found.setdefault(entry.revision, entry.hash) != entry.hash:
+            message = f"Line {number} of the copy is another revision {entry.revision} than a line before it."
+            raise AuditBroken(message, revision=entry.revision, fix=_REWRITTEN)
+        follows[entry.revision] = entry.previous_hash
+    if not found:
+        raise AuditBroken("The copy holds no entry of an audit log.", revision=0, fix=_EXPORT)
+    for revision in sorted(found):
+        if found.get(revision - 1, follows[revision]) != follows[revision]:
+            message = f"Revision {revision} of the copy does not follow the one before it."
+            raise AuditBroken(message, revision=revision, fix=_REWRITTEN)
     return found
+
+
+def _exported(number: int, line: bytes) -> AuditEntry | ArchivedRow:
+    try:
+        entry = _EXPORTED.validate_json(line)
+    except ValidationError as error:
+        message = f"Line {number} of the copy is no entry of an audit log."
+        raise AuditBroken(message, revision=0, fix=_EXPORT) from error
+    if isinstance(entry, AuditEntry) and entry.hash != chain.entry_hash(entry):
+        message = f"Line {number} of the copy was edited: its hash is not that of revision {entry.revision}."
+        raise AuditBroken(message, revision=entry.revision, fix=_EXPORT)
+    return entry
+
+
+def _nothing_compared(newest: int, place: chain.ChainLink) -> AuditBroken:
+    message = (
+        f"The copy ends at revision {newest}, the log goes on from {place.revision}: nothing was compared."
+    )
+    return AuditBroken(message, revision=newest, fix="Join the archives from there on to it.")
 
 
 def archived_until(connection: Connection) -> chain.ChainLink:

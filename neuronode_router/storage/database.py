@@ -110,6 +110,11 @@ class Database:
         with self.reading() as connection:
             return database_time(connection, clock)
 
+    def missing(self) -> str | None:
+        """Return the SQLite file that the first transaction would make; None where there is something to open."""
+        file = self._url.database if self._sqlite else None
+        return file if file and not Path(file).exists() else None
+
     def mark(self) -> Mark | None:
         """Return what differs once a transaction was committed, at the price of two stats; None where only a query can
         tell, as just after a commit: another one might get the same time. Never raises.

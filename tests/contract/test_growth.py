@@ -212,7 +212,7 @@ async def test_no_table_grows_without_end(
     assert {name for name, each in counts.items() if not max(each)} == set(), "the year writes to every table"
     peaks = {name: (third(each, 1), third(each, 2)) for name, each in counts.items()}
     assert {name for name, peak in peaks.items() if peak[1] > peak[0]} == {tables.policy.name}
-    lines = [line for file in sorted(tmp_path.glob("*.ndjson")) for line in file.read_text().splitlines()]
+    lines = [line for file in sorted(tmp_path.glob("*.ndjson")) for line in file.read_bytes().splitlines()]
     archived = Counter(json.loads(line).get("table") for line in lines)
     assert archived[tables.rollout.name] + counts[tables.rollout.name][-1] == PERIODS
     assert counts[tables.policy.name][-1] == PERIODS, "one that was ever in force is known for an old copy"

@@ -64,9 +64,12 @@ def fill(store: ControlStore, count: int, **changed: object) -> None:
         store.commit(propose(revision, active=("balanced", "premium")[revision % 2], **changed))
 
 
-def exported(store: ControlStore) -> list[str]:
+def exported(store: ControlStore) -> list[bytes]:
     """Return the log's entries as the export writes them, oldest first."""
-    return [json.dumps(asdict(entry)) for entry in reversed(store.audit.page(AuditQuery()))]
+    return [
+        json.dumps(asdict(entry), ensure_ascii=False).encode()
+        for entry in reversed(store.audit.page(AuditQuery()))
+    ]
 
 
 def tamper(url: str, statement: str) -> None:
@@ -397,9 +400,33 @@ class TestAudit:
         first, second = exported(store)
 
         with pytest.raises(AuditBroken, match="Line 2 of the copy was edited"):
-            read_copy([first, json.dumps(json.loads(second) | changed)])
-        with pytest.raises(AuditBroken, match="Line 1 of the copy is no entry"):
-            read_copy(["{}"])
+            read_copy([first, json.dumps(json.loads(second) | changed).encode()])
+        for line in (b"{}", b"\xff"):
+            with pytest.raises(AuditBroken, match="Line 1 of the copy is no entry"):
+                read_copy([line])
+
+    def test_copies_that_are_joined_must_be_of_one_log(
+        self, store: ControlStore, make_store: MakeStore, tmp_path: Path
+    ) -> None:
+        """Whatever overlaps is the same, and what is beside each other follows: of a forged log nothing is left out."""
+        fill(store, 4)
+        other = ControlStore(f"sqlite:///{tmp_path / 'forged.db'}")
+        fill(other, 4, reason="never said")
+        genuine, forged = exported(store), exported(other)
+        other.close()
+
+        assert len(read_copy([*genuine[2:], b"\n", *genuine])) == 4
+        for joined in ([*genuine, *forged], [*genuine, forged[0]]):
+            with pytest.raises(AuditBroken, match="another revision"):
+                read_copy(joined)
+        with pytest.raises(AuditBroken, match="Revision 3 of the copy does not follow"):
+            read_copy([*genuine[:2], *forged[2:]])
+
+    @pytest.mark.parametrize("lines", [[], [b"\n"], [b'{"table": "neuronode_profile_set", "row": {}}\n']])
+    def test_a_copy_without_an_entry_proves_nothing(self, lines: list[bytes]) -> None:
+        """As one that could not be fetched."""
+        with pytest.raises(AuditBroken, match="holds no entry"):
+            read_copy(lines)
 
 
 class TestIdempotency:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -22,6 +23,9 @@ from neuronode_router.cli.options import config_option, json_option, online, set
 from neuronode_router.cli.terminal import answer, clean, moment, print_json_line, show, table
 from neuronode_router.domain.audit import Action, profile_path
 from neuronode_router.errors import AuditBroken, SettingsError
+
+if TYPE_CHECKING:
+    from neuronode_router.control.store import ControlStore
 
 ACTIONS = get_args(Action)
 BOUND = ("team:", "key:")
@@ -99,13 +103,9 @@ def _concerns(entry: Mapping[str, Any], profile: str) -> bool:
 @json_option
 def verify(*, as_json: bool, against: Path | None, **paths: Path | None) -> None:
     """Check the hash chain of the audit log; exit code 1 names the first revision that is wrong."""
-    from neuronode_router.control.audit import read_copy
-    from neuronode_router.control.store import ControlStore
-
-    store = ControlStore(settings_with(paths).state_url)
     try:
-        copy = read_copy(against.read_text("utf-8").splitlines()) if against else None
-        count = store.audit.verify(against=copy)
+        with _existing_store(paths) as store:
+            count = store.audit.verify(against=_copied(against) if against else None)
         if count == 0:
             raise AuditBroken("The store holds no audit log: nothing was ever committed in it.", revision=0)
     except AuditBroken as error:
@@ -113,10 +113,34 @@ def verify(*, as_json: bool, against: Path | None, **paths: Path | None) -> None
         verdict = {"ok": False, "revision": error.revision, "message": message, "fix": fix}
         answer(verdict, lambda: [message, f"Fix: {fix}"], as_json=as_json)
         sys.exit(1)
-    finally:
-        store.close()
     intact = f"The audit log is intact: {count} revisions."
     answer({"ok": True, "revisions": count}, lambda: [intact], as_json=as_json)
+
+
+def _copied(file: Path) -> Mapping[int, str]:
+    from neuronode_router.control.audit import read_copy
+
+    # As bytes, whose lines end at \n alone: a reason may hold what else ends lines of text.
+    with file.open("rb") as lines:
+        return read_copy(lines)
+
+
+@contextmanager
+def _existing_store(paths: Mapping[str, Path | None]) -> Iterator[ControlStore]:
+    """Open the store that there is: who looks into one must not make it. Raises `AuditBroken` where there is none."""
+    from neuronode_router.control.store import ControlStore
+
+    store = ControlStore(settings_with(paths).state_url)
+    try:
+        missing = store.database.missing()
+        if missing:
+            message = f"There is no audit log at {missing}: nothing was ever committed there."
+            raise AuditBroken(
+                message, revision=0, fix="Say where the proxy keeps its state, with --state-dir."
+            )
+        yield store
+    finally:
+        store.close()
 
 
 @command.command("archive")
@@ -133,19 +157,16 @@ def verify(*, as_json: bool, against: Path | None, **paths: Path | None) -> None
 def archive_rows(*, as_json: bool, older_than: float, to: Path, **paths: Path | None) -> None:
     """Move old rows of the audit log into a file, which `audit verify --against` reads. The proxy may run."""
     from neuronode_router.control.archive import archive
-    from neuronode_router.control.store import ControlStore
 
-    store = ControlStore(settings_with(paths).state_url)
     try:
-        moved = archive(store.database, to, before=older_than)
+        with _existing_store(paths) as store:
+            moved = archive(store.database, to, before=older_than)
     except FileExistsError as error:
         raise SettingsError(
             f"{to} exists.", fix="Name a new file: an archive is never overwritten."
         ) from error
     except OSError as error:
         raise SettingsError(f"{to} cannot be written: {error.strerror}.", fix="Name another file.") from error
-    finally:
-        store.close()
     lines = [
         f"Revisions {moved.first} to {moved.last} are in {to}, and no longer in the database.",
         f"So are {moved.sets} sets of profiles that only they named (no rollback leads there any more), "

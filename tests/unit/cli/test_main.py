@@ -6,12 +6,14 @@ import io
 import json
 import sqlite3
 import stat
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from neuronode_router.access import AccessFile, Role
 from neuronode_router.cli.main import main
+from neuronode_router.control.audit import AuditQuery
 from neuronode_router.control.store import ControlStore, Proposal
 from neuronode_router.domain.audit import Actor
 from neuronode_router.domain.names import Tier
@@ -171,15 +173,46 @@ def test_an_edited_row_is_named(
     assert (verdict["ok"], verdict["revision"]) == (False, 2)
 
 
+def test_a_copy_is_read_line_by_line_whatever_a_reason_holds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The export writes what else ends a line of text as it is."""
+    commit_two(tmp_path, reason="pasted\u2028from\u2029a\x85page")
+    store = ControlStore(f"sqlite:///{tmp_path / 'control.db'}")
+    lines = [json.dumps(asdict(entry), ensure_ascii=False) for entry in store.audit.page(AuditQuery())]
+    store.close()
+    (tmp_path / "copy").write_text("\r\n".join(lines), "utf-8")
+
+    assert (
+        run(monkeypatch, "audit", "verify", "--state-dir", tmp_path, "--against", tmp_path / "copy") == 0
+    ), capsys.readouterr()
+
+
+def test_looking_into_a_store_does_not_make_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A wrong directory is told, and stays as it is."""
+    where = ("--state-dir", tmp_path / "typo")
+
+    assert run(monkeypatch, "audit", "verify", *where) == 1
+    assert "nothing was ever committed there" in capsys.readouterr().out
+    assert run(monkeypatch, "audit", "archive", "--older-than", "90d", "--to", tmp_path / "a", *where) != 0
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_empty_store_does_not_verify(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """A wrong directory, or a deleted database, must not look intact."""
+    """A wrong database must not look intact."""
+    store = ControlStore(f"sqlite:///{tmp_path / 'control.db'}")
+    assert store.revision() == 0
+    store.close()
+
     assert run(monkeypatch, "audit", "verify", "--state-dir", tmp_path) == 1
     assert "nothing was ever committed" in capsys.readouterr().out
 
 
-def commit_two(state_dir: Path) -> None:
+def commit_two(state_dir: Path, *, reason: str = "") -> None:
     """Commit two revisions to the store that lies in `state_dir`."""
     profiles = ProfileSet({name: profile(name) for name in ("balanced", "premium")})
     store = ControlStore(f"sqlite:///{state_dir / 'control.db'}")
@@ -189,7 +222,7 @@ def commit_two(state_dir: Path) -> None:
                 expected=expected,
                 action="switch" if expected else "bootstrap",
                 actor=Actor("me"),
-                reason="",
+                reason=reason,
                 active=active,
                 profiles=profiles,
                 changes=(),
