@@ -121,32 +121,40 @@ def guarded_route(
             handle = super().get_route_handler()
 
             async def guarded(request: Request) -> Response:
-                try:
-                    admin = host()
-                    scope = {**request.scope, "path": enter_as or request.scope["path"]}
-                    # Before the body is read: nobody unknown may make us wait or keep anything.
-                    principal = await admin.authenticate(Request(scope, _replay(b"")))
-                    await admin.opened()
-                    body = await read_body(request, max_body)
-                    call = Call(admin, principal, limits, partial(_gone, request), request.url.path)
-                    response = await _admit(request, body, handle, call)
-                except NeuronodeError as error:
-                    response = problem_response(error)
-                except RequestValidationError as error:
-                    response = problem_response(from_validation(error))
-                except HTTPException as error:
-                    response = problem_response(from_http(error))
-                except ClientDisconnect:
-                    response = Response(status_code=400)  # nobody is there to read it
-                except Exception:  # the outermost frame of our routes: no internals may leave it
-                    logger.exception("neuronode admin API: %s failed", self.operation_id)
-                    response = problem_response(INTERNAL)
-                response.headers.update(NO_STORE)
-                return response
+                return await answered(enter(request), of=str(self.operation_id))
+
+            async def enter(request: Request) -> Response:
+                admin = host()
+                scope = {**request.scope, "path": enter_as or request.scope["path"]}
+                # Before the body is read: nobody unknown may make us wait or keep anything.
+                principal = await admin.authenticate(Request(scope, _replay(b"")))
+                await admin.opened()
+                body = await read_body(request, max_body)
+                call = Call(admin, principal, limits, partial(_gone, request), request.url.path)
+                return await _admit(request, body, handle, call)
 
             return guarded
 
     return GuardedRoute
+
+
+async def answered(answer: Awaitable[Response], *, of: str) -> Response:
+    """Return an answer of the route `of`, with the headers that all of ours have; whatever goes wrong, a problem."""
+    try:
+        response = await answer
+    except NeuronodeError as error:
+        response = problem_response(error)
+    except RequestValidationError as error:
+        response = problem_response(from_validation(error))
+    except HTTPException as error:
+        response = problem_response(from_http(error))
+    except ClientDisconnect:
+        response = Response(status_code=400)  # nobody is there to read it
+    except Exception:  # the outermost frame of our routes: no internals may leave it
+        logger.exception("neuronode admin API: %s failed", of)
+        response = problem_response(INTERNAL)
+    response.headers.update(NO_STORE)
+    return response
 
 
 async def _admit(request: Request, body: bytes, handle: Handle, call: Call) -> Response:

@@ -17,8 +17,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from admin_api.host import AdminHost
-from admin_api.http.guard import read_body
-from admin_api.http.problems import NO_STORE, problem_response
+from admin_api.http.guard import answered, read_body
 from neuronode_router.access import UiSession
 from neuronode_router.errors import NeuronodeError, NotAuthenticated, NotReady
 
@@ -93,11 +92,7 @@ def build_ui(host: Callable[[], AdminHost], prefix: str) -> APIRouter:
 
     @router.post(f"{prefix}/ui/session")
     async def sign_in(request: Request) -> Response:
-        try:
-            session = _sign_in(host())(await _claim(request))
-        except NeuronodeError as error:
-            return problem_response(error)
-        return JSONResponse({"key": session.key, "expires_at": session.expires_at}, headers=NO_STORE)
+        return await answered(_session(host, request), of="ui/session")
 
     @router.get(f"{prefix}/ui/")
     async def page(request: Request) -> Response:
@@ -173,6 +168,11 @@ def _send(asset: Asset, request: Request, headers: dict[str, str]) -> Response:
         headers["Content-Encoding"] = "gzip"
         return Response(asset.packed, headers=headers, media_type=asset.media_type)
     return Response(asset.plain, headers=headers, media_type=asset.media_type)
+
+
+async def _session(host: Callable[[], AdminHost], request: Request) -> Response:
+    session = _sign_in(host())(await _claim(request))
+    return JSONResponse({"key": session.key, "expires_at": session.expires_at})
 
 
 async def _claim(request: Request) -> str:

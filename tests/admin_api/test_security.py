@@ -297,6 +297,32 @@ async def test_a_body_that_does_not_arrive_is_not_waited_for(
     assert (answer.status_code, answer.json()["code"]) == (408, "body_too_slow")
 
 
+@pytest.mark.parametrize("path", [f"{BASE}/switch", f"{PREFIX}/ui/session"])
+async def test_who_hangs_up_in_a_body_is_nobodys_error(world: World, path: str) -> None:
+    """Nothing is raised into the application, which would log it at length for whoever asks for that."""
+    headers = {"content-type": "application/json", "authorization": f"Bearer {world.keys['admin']}"}
+    scope = {
+        "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "root_path": "",
+        "scheme": "http", "query_string": b"", "http_version": "1.1", "server": ("proxy.test", 80),
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }  # fmt: skip
+    messages: list[Message] = [
+        {"type": "http.request", "body": b'{"claim"', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await world.app(scope, receive, send)
+
+    assert sent[0]["status"] == 400
+
+
 async def test_answers_are_not_stored_nor_shared_across_origins(world: World) -> None:
     """Every answer forbids caching, and none invites another origin's page."""
     async with world.client("admin") as admin, world.client(None) as nobody:
