@@ -24,7 +24,7 @@ from admin_api.http.guard import Call, Caller, Committed
 from admin_api.http.problems import InvalidRequestError
 from admin_api.http.writes import AnybodysWrite, QueryOptions, ReceiptDocument, present
 from neuronode_router.access import key_id, may_read_all, require_may_bind, require_writer
-from neuronode_router.domain.bindings import SUBJECT_PATTERN, Beyond, Binding
+from neuronode_router.domain.bindings import SUBJECT_PATTERN, Beyond, Binding, subjects_of
 
 Kind = Annotated[Literal["team", "key"], Path(description="What is bound.")]
 Subject = Annotated[
@@ -119,12 +119,9 @@ async def _require(call: Call, subject: str, binding: Binding | None) -> None:
 
 def _sees(call: Call, subject: str) -> bool:
     principal = call.principal
-    own = {
-        f"key:{principal.identity}",
-        f"team:{principal.team}",
-        *(f"team:{team}" for team in principal.manages),
-    }
-    return may_read_all(principal) or subject in own
+    own = subjects_of(principal.identity, principal.team)
+    managed = (f"team:{team}" for team in principal.manages)
+    return may_read_all(principal) or subject in own or subject in managed
 
 
 ENDPOINTS = (

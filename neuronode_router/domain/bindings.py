@@ -12,6 +12,11 @@ SUBJECT_PATTERN = re.compile(r"(team|key):[\x21-\x7e]{1,128}", re.ASCII)
 """Who may be bound to a profile (use with `fullmatch`): `team:<id>` or `key:<hash or name>`."""
 
 
+def subjects_of(key: str, team: str | None) -> tuple[str, ...]:
+    """Return by which names a caller can be bound, the one that goes first before the other."""
+    return (f"key:{key}", f"team:{team}") if team else (f"key:{key}",)
+
+
 @dataclass(frozen=True, slots=True)
 class Beyond:
     """Another profile once a share of a budget is spent."""

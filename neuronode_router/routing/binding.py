@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from neuronode_router.domain.bindings import Beyond, Bindings
+from neuronode_router.domain.bindings import Beyond, Bindings, subjects_of
 
 Spent = Callable[[str, Beyond], float | None]
 """From a subject and its rule to the share of the budget that is spent; None where nobody knows."""
@@ -15,7 +15,7 @@ Spent = Callable[[str, Beyond], float | None]
 
 def bound_profile(bindings: Bindings, *, key: str, team: str | None, spent: Spent) -> str | None:
     """Return the profile that answers this caller, None for the active one. A budget nobody knows is not spent."""
-    for subject in (f"key:{key}", f"team:{team}"):
+    for subject in subjects_of(key, team):
         binding = bindings.get(subject)
         if binding is None:
             continue

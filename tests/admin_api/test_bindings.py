@@ -111,9 +111,9 @@ async def test_the_same_binding_again_changes_nothing(world: World) -> None:
 
 
 async def test_a_member_sees_its_own_bindings_only(world: World) -> None:
-    """Other teams' bindings tell which teams there are."""
+    """Other teams' bindings tell which teams there are; who has no team is in none of that name."""
     async with world.client() as admin:
-        for path in (TEAM_A, TEAM_B, "bindings/key/member"):
+        for path in (TEAM_A, TEAM_B, "bindings/team/None", "bindings/key/member"):
             await admin.put(f"{PREFIX}/{path}", json={"profile": "balanced"})
 
     seen = {}
@@ -122,7 +122,7 @@ async def test_a_member_sees_its_own_bindings_only(world: World) -> None:
             entries = (await client.get(f"{PREFIX}/bindings")).json()["bindings"]
             seen[caller] = {entry["subject"] for entry in entries}
 
-    everything = {"team:a", "team:b", "key:member"}
+    everything = {"team:a", "team:b", "team:None", "key:member"}
     assert seen == {
         "admin": everything,
         "viewer": everything,

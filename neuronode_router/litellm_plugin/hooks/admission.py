@@ -21,6 +21,7 @@ from neuronode_router.access import Principal, may_override
 from neuronode_router.auto.explain import explain
 from neuronode_router.auto.router import AutoRouter, Caller
 from neuronode_router.background import Failures
+from neuronode_router.domain.bindings import subjects_of
 from neuronode_router.domain.decisions import Decision
 from neuronode_router.domain.names import PROFILE_NAME_PREFIX, TIERS, Tier
 from neuronode_router.domain.profiles import Profile
@@ -246,13 +247,12 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         try:
             principal = self._host.principal(user)
             bindings = self._current.snapshot.state.bindings if self._current.snapshot else {}
-            subjects = (f"key:{principal.identity}", f"team:{principal.team}")
             return (
                 principal.max_tier is not TIERS[-1]
                 or principal.confines
                 or gate.is_listed(user)
                 or bool(self._current.snapshot and self._current.snapshot.confined)
-                or any(subject in bindings for subject in subjects)
+                or any(name in bindings for name in subjects_of(principal.identity, principal.team))
                 or any(name.startswith(PROFILE_NAME_PREFIX) for name in calls.names(data))
             )
         except Exception as error:  # noqa: BLE001 - on the request path: who cannot be known is not let through

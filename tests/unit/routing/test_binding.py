@@ -15,6 +15,7 @@ BINDINGS = {
     "team:b": Binding(None, RULE),
     "team:c": Binding("premium", RULE),
     "key:app": Binding("balanced"),
+    "team:None": Binding("premium"),
 }
 
 
@@ -23,6 +24,8 @@ BINDINGS = {
     [
         ("x", None, None, None),
         ("x", "unknown", None, None),
+        ("x", "None", None, "premium"),
+        ("x", "", None, None),
         ("x", "a", 5.0, "premium"),
         ("app", "a", None, "balanced"),
         ("app", None, None, "balanced"),
