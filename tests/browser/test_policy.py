@@ -13,6 +13,7 @@ from tests.browser.layout import WIDTHS, misplaced, serious
 from tests.browser.tabs import Tab
 
 POLICY = "/admin/policy"
+SWITCH = "/admin/profiles/switch"
 ANY = {"If-Match": "*"}
 AFAR = {name: f"{(time.gmtime().tm_hour + hours) % 24:02}:00" for name, hours in (("from", 12), ("to", 14))}
 """Hours that are not now, whenever the tests run."""
@@ -37,9 +38,7 @@ DOCUMENT = {
 def steered(api: httpx.Client) -> Iterator[httpx.Client]:
     """An administrator beside the page, while a policy is in force and balanced is held."""
     api.put(POLICY, json=DOCUMENT, headers=ANY).raise_for_status()
-    api.post(
-        "/admin/profiles/switch", json={"profile": "balanced", "until": time.time() + 6 * 3600}
-    ).raise_for_status()
+    api.post(SWITCH, json={"profile": "balanced", "until": time.time() + 6 * 3600}).raise_for_status()
     try:
         yield api
     finally:
@@ -70,6 +69,30 @@ def test_what_will_be_active_is_shown_and_a_hold_ends(tab: Tab, steered: httpx.C
         "cost_effective"
     )
     assert steered.get(POLICY).json()["now"]["hold"] is None
+
+
+def test_a_question_goes_with_the_hold_that_it_is_about(tab: Tab, steered: httpx.Client) -> None:
+    """Who was asked about one hold does not end another."""
+    card = tab.page.locator("[data-policy]")
+    tab.button("Release").click()
+    expect(tab.button("Cancel")).to_be_visible()
+
+    steered.post(SWITCH, json={"profile": "ultra_fast", "hold": True}).raise_for_status()
+
+    expect(card).to_contain_text("ultra_fast: held by ")
+    expect(tab.button("Cancel")).to_have_count(0)
+    expect(tab.button("Release")).to_be_visible()
+
+
+def test_a_hold_that_was_not_seen_is_not_ended(tab: Tab, steered: httpx.Client) -> None:
+    """A change that the page has not heard of yet: the proxy refuses."""
+    tab.button("Release").click()
+    tab.page.route("**/admin/policy", lambda route: route.abort())
+    steered.post(SWITCH, json={"profile": "ultra_fast", "hold": True}).raise_for_status()
+    tab.button("Release").click()
+
+    expect(tab.page.get_by_role("alert")).to_contain_text("Another revision")
+    assert steered.get(POLICY).json()["now"]["hold"]["profile"] == "ultra_fast"
 
 
 @pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("de", "dark")])

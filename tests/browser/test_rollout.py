@@ -24,6 +24,23 @@ def test_a_rollout_is_shown_with_both_arms_and_can_be_ended(tab: Tab, api: httpx
     assert api.get("/admin/rollouts").json()["rollouts"][0]["phase"] == "aborted"
 
 
+def test_a_question_goes_with_the_rollout_that_it_is_about(tab: Tab, api: httpx.Client) -> None:
+    """One that another has taken the place of between two looks is not ended in its stead."""
+    card = tab.page.locator("[data-rollout]")
+    first = api.post("/admin/rollouts", json={"profile": "balanced", "steps": [50]}).raise_for_status()
+    expect(card).to_contain_text("balanced")
+    tab.button("Abort").click()
+    expect(tab.button("Cancel")).to_be_visible()
+    tab.page.route("**/rollouts?limit=1", lambda route: route.abort())
+
+    api.post(f"{first.headers['location']}/abort").raise_for_status()
+    api.post("/admin/rollouts", json={"profile": "ultra_fast", "steps": [50]}).raise_for_status()
+    tab.page.unroute("**/rollouts?limit=1")
+
+    expect(card).to_contain_text("ultra_fast")
+    expect(tab.button("Cancel")).to_have_count(0)
+
+
 def test_how_the_last_one_ended_is_shown_with_both_arms(tab: Tab, api: httpx.Client) -> None:
     """Also where a switch went before it."""
     api.post("/admin/rollouts", json={"profile": "balanced", "steps": [50]}).raise_for_status()

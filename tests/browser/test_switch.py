@@ -386,6 +386,41 @@ def test_a_whole_profile_is_edited_with_every_mistake_at_its_line(
     restored()
 
 
+def test_what_is_committed_after_a_conflict_is_not_overwritten_unseen(
+    tab: Tab, api: httpx.Client, restored: Callable[[], None]
+) -> None:
+    """Saving is based on what is shown, not on what came just after it."""
+
+    def commit(task: str, group: str = "rescue") -> None:
+        edited = api.put(f"{ADMIN}/premium/tasks/{task}", json={"group": group}, headers={"If-Match": "*"})
+        edited.raise_for_status()
+
+    def shown_and_then_changed(route: Route) -> None:
+        answer = route.fetch()
+        commit("summary")
+        route.fulfill(response=answer)
+        tab.page.unroute("**/profiles/status")
+
+    tab.go("mappings")
+    tab.button("Edit the whole profile …").click()
+    text = tab.dialog.get_by_label("The profile as JSON")
+    text.fill(text.input_value().replace('"extraction_premium"', '"rescue"'))
+    expect(tab.button("Save")).to_be_enabled()
+    tab.page.route("**/profiles/premium", shown_and_then_changed, times=1)
+    tab.page.route("**/profiles/status", lambda _: None)  # until then
+    commit("chat")
+    tab.button("Save").click()
+    expect(tab.dialog.get_by_role("alert")).to_be_visible()
+    expect(tab.dialog.get_by_role("row", name="tasks.chat")).to_be_visible()
+    tab.button("Save").click()
+
+    expect(tab.dialog.get_by_role("row", name="tasks.summary")).to_be_visible()
+    assert api.get(f"{ADMIN}/premium").json()["tasks"]["summary"] == "rescue"
+    tab.discard()
+    commit("summary", "summary_premium")
+    restored()
+
+
 def test_every_group_is_asked_and_the_matrix_shows_what_was_found(tab: Tab) -> None:
     """Probes run with progress: what answers is proven, and the one group that always fails is shown to."""
     tab.go("matrix")

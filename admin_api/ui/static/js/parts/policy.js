@@ -18,7 +18,7 @@ const FORESEEN_EVERY_MS = 600_000;
 // While nothing is steered it says in one line how to begin, and is asked for once a revision.
 export function PolicyCard({ state }) {
   const [steered, setSteered] = useState(false);
-  const { data, reload } = useData(mayReadAll(state) ? "policy" : null, { every: steered ? EVERY_MS : 0 });
+  const { data, etag, reload } = useData(mayReadAll(state) ? "policy" : null, { every: steered ? EVERY_MS : 0 });
   const foreseen = useData(steered ? `policy/preview?days=${DAYS}` : null, { every: FORESEEN_EVERY_MS });
   if (data === null) return null;
   const is = data.digest !== "" || data.now.hold !== null;
@@ -29,7 +29,7 @@ export function PolicyCard({ state }) {
       <${Badge} tone=${level === data.now.level ? "accent" : "plain"}>${word("policy_level", level)}<//></li>`)}</ol>
     <p class="note"><${Said} instead=${word("policy_level", data.now.level)}>${data.now.why}<//></p>
     ${data.now.then && html`<p class="note" data-then>${t("policy.then", { time: dateTime(data.now.hold.until), profile: data.now.then })}</p>`}
-    ${data.now.hold && mayWrite(state) && html`<${Release} done=${reload} />`}
+    ${data.now.hold && mayWrite(state) && html`<${Release} key=${JSON.stringify(data.now.hold)} etag=${etag} done=${reload} />`}
     <${Loaded} of=${foreseen} rows=${3}>${({ stretches }) => html`<${Foreseen} stretches=${stretches} />`}<//>
     <${Rules} rules=${data.rules} wants=${data.document.rules} /><//>`;
 }
@@ -80,8 +80,8 @@ function Wanted({ then }) {
   return html`<${Code} of=${then.task} /> \u2192 <${Code} of=${then.group} />`;
 }
 
-// Asked once more: it counts for everybody.
-function Release({ done }) {
+// Asked once more: it counts for everybody. `etag` is of the hold that is shown: another one is not ended unseen.
+function Release({ etag, done }) {
   const [asked, setAsked] = useState(false);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState(null);
@@ -89,7 +89,7 @@ function Release({ done }) {
     setBusy(true);
     setError(null);
     try {
-      await ask("policy/release", { method: "POST", body: {} });
+      await ask("policy/release", { method: "POST", body: {}, ifMatch: etag });
       setAsked(false);
     } catch (refused) {
       setError(refused);

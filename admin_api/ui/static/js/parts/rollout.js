@@ -27,7 +27,7 @@ export function RolloutCard({ state }) {
     <${Edited} edit=${running.edit} />
     <p class="note">${t("rollout.held", { held: number(running.held), hold: number(running.hold) })} <${Said} instead=${t("rollout.next")}>${running.why}<//></p>
     <${Findings} findings=${running.findings} />
-    ${mayWrite(state) && html`<${Acts} rollout=${running} done=${reload} />`}<//>`;
+    ${mayWrite(state) && html`<${Acts} key=${running.id} rollout=${running} done=${reload} />`}<//>`;
 }
 
 // How the last one ended, for a day: by whom, and the figures of both arms.

@@ -21,7 +21,7 @@ export function ShadowCard({ state }) {
     <p class="intro">${t("shadow.answers", { profile: running.profile, share: percent(running.share / 100) })}</p>
     <p class="note">${t("shadow.spent", { spent: money(running.spent_usd), budget: money(running.budget_usd) })}</p>
     <${Found} findings=${running.findings} />
-    ${mayWrite(state) && html`<${Stop} shadow=${running} done=${reload} />`}<//>`;
+    ${mayWrite(state) && html`<${Stop} key=${running.id} shadow=${running} done=${reload} />`}<//>`;
 }
 
 function Found({ findings }) {

@@ -68,7 +68,7 @@ export function WholeDialog({ profile, etag, groups, taken, onClose }) {
   // Somebody committed in between: the differences are shown against what is there now, and saving is a second decision.
   async function rebase() {
     try {
-      const [{ data }, { etag: now }] = await Promise.all([ask(`profiles/${encodeURIComponent(profile.name)}`), ask("profiles/status")]);
+      const { data, etag: now } = await ask(`profiles/${encodeURIComponent(profile.name)}`);
       setBase({ document: without(data), etag: now });
       setConflict(true);
     } catch (error) {
