@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from litellm.proxy import proxy_server
 from litellm.proxy._types import UserAPIKeyAuth
 
 from neuronode_router.access import Principal, Role
@@ -36,7 +37,7 @@ def test_the_headers_name_a_deployment_that_the_router_has(
 ) -> None:
     """LiteLLM names an id of the call's own where the client brings a key: what we saw asked goes before that."""
     bridge = bridged(router([deployment("chat", "ok", HERE), deployment("rescue", "spare", HERE)]))
-    access = GroupAccess(bridge, group_of=Deployments(bridge).group_of)
+    access = GroupAccess(bridge, proxy=proxy_server, group_of=Deployments(bridge).group_of)
     admission = admission_over(
         bridge, CurrentSnapshot(), access, lambda _: Principal("somebody", Role.MEMBER)
     )
