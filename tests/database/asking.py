@@ -17,6 +17,9 @@ ADMIN = "/admin/profiles"
 MARKS = [pytest.mark.e2e, pytest.mark.servers, pytest.mark.timeout(300)]
 """The first test of all builds the database mode and starts two workers of 700 MB."""
 
+TOLD_SECONDS = 120
+"""The longest that a test waits for what LiteLLM tells others by jobs of its own: they are late on a busy machine."""
+
 EVERY_WORKER = 24
 """Requests on connections of their own: that one of two workers gets none of them happens once in 8 million runs."""
 

@@ -10,7 +10,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.database.asking import ADMIN, MARKS, map_summary, new_model, switch
+from tests.database.asking import ADMIN, MARKS, TOLD_SECONDS, map_summary, new_model, switch
 from tests.e2e.asking import answered_by, chat, decision
 from tests.support.database_mode.place import DatabasePlace, database_environ
 from tests.support.place import FIRST_PROFILE, profile_text
@@ -19,9 +19,6 @@ from tests.support.servers import PostgresServer, wait_until
 from tests.support.upstream import Upstream
 
 pytestmark = MARKS
-
-TOLD_SECONDS = 120
-"""Two seconds are promised; the machine that tests share may have other things to do."""
 
 
 def vanish(admin: httpx.Client, proxy: Proxy, group: str) -> None:
@@ -140,7 +137,11 @@ def test_what_the_settings_page_saves_holds_none_of_our_names(lone: Proxy, lone_
             values = admin.get("/router/settings").raise_for_status().json()["current_values"]
             return dict(values["model_group_alias"])
 
-        wait_until(lambda: "mine" in also_shown(), seconds=30, what="the operator's alias on the other page")
+        wait_until(
+            lambda: "mine" in also_shown(),
+            seconds=TOLD_SECONDS,
+            what="the operator's alias on the other page",
+        )
         assert "classification" not in also_shown()
 
     with psycopg.connect(lone_url) as database:

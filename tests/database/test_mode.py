@@ -11,6 +11,7 @@ import psycopg
 from tests.database.asking import (
     EVERY_WORKER,
     MARKS,
+    TOLD_SECONDS,
     ask_every_worker,
     map_summary,
     new_key,
@@ -69,7 +70,7 @@ def test_a_request_leaves_a_spend_log_that_names_its_profile(
         call = chat(client, "classification").headers["x-litellm-call-id"]
 
     query = 'SELECT spend, metadata FROM "LiteLLM_SpendLogs" WHERE request_id = %s OR metadata::text LIKE %s'
-    wait_until(lambda: rows(database, query, call, f"%{call}%"), seconds=30, what="the spend log")
+    wait_until(lambda: rows(database, query, call, f"%{call}%"), seconds=TOLD_SECONDS, what="the spend log")
     [(spend, metadata)] = rows(database, query, call, f"%{call}%")
     assert spend > 0
     assert metadata["spend_logs_metadata"]["neuronode_profile"] == "premium"
@@ -84,7 +85,7 @@ def test_a_model_that_is_added_answers_in_both_workers(
     def everywhere() -> bool:
         return {answer.status_code for answer in ask_every_worker(proxy, MASTER_KEY, "added")} == {200}
 
-    wait_until(everywhere, seconds=30, what="the model in both workers")
+    wait_until(everywhere, seconds=TOLD_SECONDS, what="the model in both workers")
     assert rows(
         database, 'SELECT count(*) FROM "LiteLLM_ProxyModelTable" WHERE model_name = %s', "added"
     ) == [(1,)]

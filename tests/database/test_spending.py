@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from tests.database.asking import MARKS, bind, new_key, new_team
+from tests.database.asking import MARKS, TOLD_SECONDS, bind, new_key, new_team
 from tests.e2e.asking import chat, decision
 from tests.support.proxy import Proxy
 from tests.support.servers import wait_until
@@ -32,7 +32,7 @@ def test_beyond_a_share_of_the_teams_budget_the_other_profile_answers(
                 decision(chat(client, "classification", max_tokens=MAX_TOKENS).raise_for_status())["profile"]
                 == "cost_effective"
             ),
-            seconds=10,
+            seconds=TOLD_SECONDS,
             what="the other profile",
         )
     admin.delete(f"/admin/bindings/team/{team}").raise_for_status()

@@ -8,7 +8,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.database.asking import MARKS, new_key
+from tests.database.asking import MARKS, TOLD_SECONDS, new_key
 from tests.database.conftest import HOUSE, WILD
 from tests.e2e.asking import chat, decision
 from tests.support.proxy import Proxy
@@ -36,7 +36,7 @@ def test_auto_has_no_tag_of_a_task(proxy: Proxy, admin: httpx.Client, database: 
         query = 'SELECT request_tags FROM "LiteLLM_SpendLogs" WHERE model_group LIKE %s'
         return database.execute(query, ["tier_%"]).fetchall()[:1]
 
-    wait_until(tags, seconds=30, what="the spend log")
+    wait_until(tags, seconds=TOLD_SECONDS, what="the spend log")
     [(found,)] = tags()
     assert "profile:premium" in found
     assert not [tag for tag in found if tag.startswith("task:None")]
