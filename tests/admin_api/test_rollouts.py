@@ -133,6 +133,7 @@ async def test_an_edit_is_tried_and_then_written_into_its_file(world: World) -> 
         },
         {"task": "auto:fast", "before": "tier_fast", "after": "chat_balanced"},
         {"task": "chat", "before": "chat_premium", "after": "chat_balanced"},
+        {"task": "premium.tiers.fast", "before": "tier_fast", "after": "chat_balanced"},
     ]
     assert (after["tasks"]["chat"], after["tiers"]["fast"]) == ("chat_balanced", ["chat_balanced"])
     assert "chat: chat_balanced" in (world.profiles / "premium.yaml").read_text()

@@ -148,7 +148,7 @@ def initialise(config: dict[str, Any], place: Path) -> None:
 )
 @example(config={**BASE, "general_settings": {"master_key": "\ud800"}})
 @example(config={"model_list": [{"model_name": ["a"]}]})
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=settings().max_examples * 3)
 def test_an_odd_configuration_is_refused_or_served(
     command: Callable[[dict[str, Any], Path], None],
     tmp_path_factory: pytest.TempPathFactory,
@@ -162,7 +162,7 @@ def test_an_odd_configuration_is_refused_or_served(
 
 @given(document=odd(COMPOSE))
 @example(document={"services": {"a": {"image": "litellm", "command": ["--num_workers", "9" * 5000]}}})
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=settings().max_examples * 3)
 def test_an_odd_compose_file_is_looked_through(
     tmp_path_factory: pytest.TempPathFactory, document: dict[str, Any]
 ) -> None:
