@@ -27,6 +27,7 @@ SHORT: list[tuple[str, str, bool]] = [
     ("Rechnung", "Das ist keine Rechnung.", False),
     ("not spam", "spam", False),
     ("C", "C++", False),
+    ("Node", "Node.js", False),
     ("50", "12.50", False),
     ("12,50", "12,50", True),
     ("yes", "yes " * 120, False),
