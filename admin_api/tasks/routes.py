@@ -122,7 +122,7 @@ def _turned_out(template: TaskTemplate, outcome: TaskOutcome) -> Iterator[Answer
     if outcome.escalated:
         yield AnswerOutcome.ESCALATED
     form = FORMS.get(type(template.output))
-    if form is not None:
+    if form is not None and EscalationReason.CUT not in outcome.reasons:
         wanted, missed = form
         yield wanted
         if EscalationReason.INVALID in outcome.reasons:

@@ -6,16 +6,14 @@ It must not know who answered, nor how sure it was.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from neuronode_router.tasks import json_answers, labels
 from neuronode_router.tasks.inputs import Inputs, labels_of
 from neuronode_router.tasks.labels import MAX_ANSWER_CHARACTERS
 from neuronode_router.tasks.template import FreeText, JsonShape, TaskTemplate
-
-THOUGHTS_END = "</think>"
-"""Reasoning models think aloud first; what counts comes after."""
+from neuronode_router.tasks.thoughts import spoken
 
 Value = str | Mapping[str, Any]
 
@@ -28,15 +26,31 @@ class Checked:
     """The label as the task spells it, the JSON object, or the text; None when not valid."""
     valid: bool
     problem: str = ""
-    """`empty`, `too_long`, `no_label`, `no_json`, `too_deep`, or `schema:` and the keyword that was broken. Never text
-    of the answer."""
+    """`empty`, `cut`, `unfinished`, `too_long`, `no_label`, `no_json`, `too_deep`, or `schema:` and the keyword that
+    was broken. Never text of the answer."""
 
 
-def check(task: TaskTemplate, answer_text: str, inputs: Inputs) -> Checked:
-    """Return what the answer means. `inputs` are those it was asked with, accepted by `render`. Never raises."""
+def check(task: TaskTemplate, answer_text: str, inputs: Inputs, *, cut: bool = False) -> Checked:
+    """Return what the answer means. `inputs` are those it was asked with, accepted by `render`. Never raises.
+
+    `cut` tells that a limit of length ended it: a label at its very end may have been the beginning of another.
+    """
+    checked = _checked(task, answer_text, inputs)
+    if (
+        cut
+        and isinstance(checked.value, str)
+        and labels.may_go_on(checked.value, answer_text, labels_of(task, inputs))
+    ):
+        return Checked(None, valid=False, problem="cut")
+    return replace(checked, problem="cut") if cut and not checked.valid else checked
+
+
+def _checked(task: TaskTemplate, answer_text: str, inputs: Inputs) -> Checked:
     if len(answer_text) > MAX_ANSWER_CHARACTERS:
         return Checked(None, valid=False, problem="too_long")
-    answer = answer_text.rpartition(THOUGHTS_END)[2].strip()
+    answer = spoken(answer_text, prose=isinstance(task.output, FreeText))
+    if answer is None:
+        return Checked(None, valid=False, problem="unfinished")
     if not answer:
         return Checked(None, valid=False, problem="empty")
     match task.output:

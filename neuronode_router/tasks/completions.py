@@ -21,6 +21,7 @@ from neuronode_router.errors import (
     NotAllowed,
     NotAuthenticated,
 )
+from neuronode_router.tasks.answer_form import CUT
 from neuronode_router.tasks.confidence import TokenLogprob
 from neuronode_router.tasks.engine import Ask, TaskAnswer
 
@@ -98,6 +99,7 @@ def _answer(response: httpx.Response, *, latency_ms: float) -> TaskAnswer:
         text=_whole_characters(choice["message"].get("content") or ""),
         model_used=headers.get("x-neuronode-group") or str(body.get("model") or ""),
         latency_ms=latency_ms,
+        cut=choice.get("finish_reason") == CUT,
         tokens_generated=int((body.get("usage") or {}).get("completion_tokens") or 0),
         tokens=_tokens((choice.get("logprobs") or {}).get("content") or ()),
         tier=_TIERS.get(headers.get("x-neuronode-tier", "")),

@@ -10,8 +10,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from neuronode_router.tasks.answers import THOUGHTS_END, Checked
+from neuronode_router.tasks.answers import Checked
 from neuronode_router.tasks.template import BLIND_CONFIDENCE, FreeText, JsonShape, TaskTemplate
+from neuronode_router.tasks.thoughts import THOUGHTS_END
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,9 @@ from neuronode_router.tasks.inputs import Inputs
 from neuronode_router.tasks.rendering import Message, render
 from neuronode_router.tasks.template import FreeText, JsonShape, Language, TaskTemplate
 
+ROOM = 2048
+"""Tokens that an attempt has beyond its task's, after one that ended before it had answered: models that think spend
+them on that."""
 TIER_NAMES: Mapping[Tier, str] = MappingProxyType({tier: f"{AUTO}:{tier.value}" for tier in Tier})
 """The names that ask the tiers of the active profile."""
 
@@ -61,6 +64,8 @@ class TaskAnswer:
     model_used: str
     """The model group that answered, where the proxy says; else what the answer calls itself."""
     latency_ms: float
+    cut: bool = False
+    """A limit of length ended it."""
     tokens_generated: int = 0
     tokens: tuple[TokenLogprob, ...] = ()
     tier: Tier | None = None
@@ -208,13 +213,14 @@ class _Course:
     def _ask(self, *, refused: str | None) -> Ask:
         order = self._order
         task = order.task
+        cut = any(one.answer.cut and not one.checked.valid for one in self._tries)
         messages = render(task, order.inputs, language=order.language, refused=refused)
         if order.system is not None:
             messages[0] = {"role": "system", "content": order.system}
         return Ask(
             name=order.name or AUTO if self._asked is None else order.names[self._asked],
             messages=messages,
-            max_tokens=task.max_tokens,
+            max_tokens=task.max_tokens + (ROOM if cut else 0),
             temperature=task.temperature,
             json_schema=task.output.schema if isinstance(task.output, JsonShape) else None,
             logprobs=not isinstance(task.output, JsonShape | FreeText),
@@ -224,7 +230,7 @@ class _Course:
         order = self._order
         if order.name == AUTO and self._asked is None:
             self._asked = answer.wanted or answer.tier or order.task.tier
-        checked = check(order.task, answer.text, order.inputs)
+        checked = check(order.task, answer.text, order.inputs, cut=answer.cut)
         earlier = [one.checked for one in self._tries]
         worth = confidence(order.task, checked, tokens=answer.tokens, earlier=earlier)
         self._tries.append(_Try(self._asked, answer, checked, worth))
@@ -237,7 +243,10 @@ class _Course:
 
     def _attempts(self) -> list[TaskAttempt]:
         tier = self._order.task.tier
-        return [TaskAttempt(one.asked or tier, one.checked.valid, one.confidence) for one in self._tries]
+        return [
+            TaskAttempt(one.asked or tier, one.checked.valid, one.confidence, cut=one.answer.cut)
+            for one in self._tries
+        ]
 
 
 def _lower(tier: Tier, other: Tier) -> Tier:

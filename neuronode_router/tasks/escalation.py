@@ -17,6 +17,8 @@ class EscalationReason(StrEnum):
 
     ACCEPTED = "accepted"
     INVALID = "invalid"
+    CUT = "cut"
+    """Not valid because a limit of length ended it: that says nothing of who answered."""
     UNCERTAIN = "uncertain"
     FAILED = "failed"
     """A further attempt could not be made: nobody answered, or the caller may not ask that tier."""
@@ -30,6 +32,8 @@ class TaskAttempt:
     valid: bool
     confidence: float
     """0 to 1; of no account when not valid."""
+    cut: bool = False
+    """A limit of length ended it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +76,8 @@ def plan_next(attempts: Sequence[TaskAttempt], *, threshold: float, highest: Tie
     why = _judge(last, threshold)
     if why is EscalationReason.ACCEPTED:
         return Done(len(attempts) - 1, why)
-    if why is EscalationReason.INVALID and len(attempts) == 1:
-        return Retry()
+    if not last.valid and len(attempts) == 1:
+        return Retry(why)
     above = TIERS[TIERS.index(last.tier) + 1 : TIERS.index(highest) + 1]
     if above and last.tier is attempts[0].tier:
         return Escalate(above[0], why)
@@ -92,5 +96,5 @@ def _worth(attempt: TaskAttempt) -> float:
 
 def _judge(attempt: TaskAttempt, threshold: float) -> EscalationReason:
     if not attempt.valid:
-        return EscalationReason.INVALID
+        return EscalationReason.CUT if attempt.cut else EscalationReason.INVALID
     return EscalationReason.ACCEPTED if attempt.confidence >= threshold else EscalationReason.UNCERTAIN

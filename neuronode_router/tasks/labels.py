@@ -72,6 +72,14 @@ def stands_alone(label: str, answer: str) -> bool:
     return chr(_FIRST_MARK) in clauses[:1] + clauses[-1:]
 
 
+def may_go_on(label: str, answer: str, labels: Iterable[str]) -> bool:
+    """Return whether an answer ends with a label that begins another one. Never raises."""
+    form = plain(label)
+    return plain(answer).endswith(form) and any(
+        plain(one) != form and plain(one).startswith(form) for one in labels
+    )
+
+
 def _meant(marked: str) -> str | None:
     """Return the mark that an answer means, None where it is none or several."""
     clauses = _clauses(marked)

@@ -282,3 +282,15 @@ async def test_a_task_tells_of_the_arm_how_its_first_answer_was(tasks: TaskWorld
         AnswerOutcome.NO_LABEL: 1,
         AnswerOutcome.ESCALATED: 1,
     }
+
+
+async def test_a_label_that_a_limit_cut_off_says_nothing_of_the_arm(tasks: TaskWorld) -> None:
+    """Too little room is the task's fault."""
+    await tried(tasks.world, "label")
+    cut = Reply("", finish_reason="length", headers={"x-litellm-call-id": "label"})
+    tasks.chat.script.extend([cut, "BULLISH"])
+
+    answer = await tasks.post("/sentiment", {"text": "Up it goes."})
+
+    assert answer.json()["routing"]["reasons"] == ["cut", "accepted"]
+    assert await outcomes(tasks.world) == {AnswerOutcome.RUN: 1}

@@ -32,6 +32,7 @@ class Reply:
     """Instead of those a routed answer would have, name by name; "" leaves one out."""
     sure: float | None = None
     """Probability of the text's one token, where the provider tells it."""
+    finish_reason: str = "stop"
     raw: bytes | None = None
     """The whole body, instead of a completion."""
     error_type: str = "None"
@@ -147,7 +148,7 @@ def _routed(asked: Asked, auto: str) -> dict[str, str]:
 
 
 def _completion(asked: Asked, reply: Reply) -> dict[str, Any]:
-    choice: dict[str, Any] = {"index": 0, "finish_reason": "stop"}
+    choice: dict[str, Any] = {"index": 0, "finish_reason": reply.finish_reason}
     choice["message"] = {"role": "assistant", "content": reply.text}
     if reply.sure is not None and asked.body.get("logprobs"):
         choice["logprobs"] = {"content": [{"token": reply.text, "logprob": math.log(reply.sure)}]}

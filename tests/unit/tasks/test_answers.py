@@ -126,7 +126,9 @@ def test_an_object_is_found_wherever_it_stands(answer: str) -> None:
     ("answer", "problem"),
     [
         ("", "empty"),
-        ("<think>endless", "no_json"),
+        ("<think>endless", "unfinished"),
+        (f"<think>A naive answer is {json.dumps(ADVICE)} but", "unfinished"),
+        (f"{json.dumps(ADVICE)} <think>but", "unfinished"),
         ("I would buy.", "no_json"),
         ('{"action": ', "no_json"),
         (json.dumps([ADVICE["action"]]), "no_json"),
@@ -150,10 +152,66 @@ def test_an_object_that_does_not_fit_says_where_and_never_what(answer: str, prob
     assert (checked.value, checked.valid, checked.problem) == (None, False, problem)
 
 
-def test_a_free_answer_is_any_text_but_none() -> None:
-    """Chat takes what comes, without the thoughts before it."""
-    assert check(CHAT, "<think>hm</think> Hallo ", {"message": "x"}).value == "Hallo"
-    assert check(CHAT, " \n", {"message": "x"}).problem == "empty"
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        ("<think>hm</think> Hallo ", "Hallo"),
+        ("\n<think>\nhm\n</think>\n\n<think>\n</think>\nHallo", "Hallo"),
+        ("hm\n</think>\n\nHallo", "Hallo"),
+        ("hm.</think>\nHallo", "Hallo"),
+        ("Before it answers, a model writes </think>", "Before it answers, a model writes </think>"),
+        ("Between <think> and </think> it thinks.", "Between <think> and </think> it thinks."),
+        (
+            "It writes:\n<think>\nhm\n</think>\nand answers.",
+            "It writes:\n<think>\nhm\n</think>\nand answers.",
+        ),
+    ],
+)
+def test_a_free_answer_is_any_text_after_the_thoughts(answer: str, text: str) -> None:
+    """Chat takes what comes, and may speak of the tags."""
+    assert check(CHAT, answer, {"message": "x"}).value == text
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [(" \n", "empty"), ("<think>hm</think>", "empty"), ("<think>The user asks", "unfinished")],
+)
+def test_thoughts_alone_are_no_answer(answer: str, problem: str) -> None:
+    """Whether they ended or not."""
+    assert check(CHAT, answer, {"message": "x"}).problem == problem
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        ("<think>\nFirst it looks bullish, but", "unfinished"),
+        ("<think>hm</think><think>rather bullish", "unfinished"),
+        ("hm</think>", "empty"),
+    ],
+)
+def test_no_label_is_taken_from_a_thought(answer: str, problem: str) -> None:
+    """A first impression is no answer."""
+    assert check(SENTIMENT, answer, {"text": "x"}).problem == problem
+
+
+@pytest.mark.parametrize(
+    ("answer", "value"),
+    [
+        ("", None),
+        ("<think>Node", None),
+        ("The category is Node", None),
+        ("The category is Java", None),
+        ("The category is Node.js", "Node.js"),
+        ("Node. The text is about", "Node"),
+    ],
+)
+def test_what_a_limit_cut_off_says_so(answer: str, value: str | None) -> None:
+    """A label at its end may be the beginning of another; one before that counts."""
+    inputs = {"text": "x", "categories": ["Node", "Node.js", "Java", "JavaScript"]}
+
+    checked = check(CLASSIFY, answer, inputs, cut=True)
+
+    assert (checked.value, checked.problem) == (value, "" if value else "cut")
 
 
 @pytest.mark.timeout(5)

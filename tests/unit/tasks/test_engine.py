@@ -18,7 +18,7 @@ from neuronode_router.errors import (
 )
 from neuronode_router.tasks import shipped
 from neuronode_router.tasks.completions import Completions
-from neuronode_router.tasks.engine import TaskOrder, TaskOutcome, run
+from neuronode_router.tasks.engine import ROOM, TaskOrder, TaskOutcome, run
 from tests.support.chat_app import CANARY, ChatApp, Reply
 
 SENTIMENT, CLASSIFY = shipped()["sentiment"], shipped()["classify"]
@@ -68,7 +68,7 @@ async def test_what_a_task_says_is_sent() -> None:
     body = dict(app.asked[0].body)
     messages = body.pop("messages")
     assert body == {
-        "model": "auto:fast", "max_tokens": 16, "temperature": 0.1, "drop_params": True, "logprobs": True
+        "model": "auto:fast", "max_tokens": 256, "temperature": 0.1, "drop_params": True, "logprobs": True
     }  # fmt: skip
     assert [message["role"] for message in messages] == ["system", "user"]
 
@@ -117,6 +117,25 @@ async def test_nothing_valid_is_said_so() -> None:
 
     assert told(outcome) == (None, 3, True, ["invalid", "invalid", "invalid"])
     assert (outcome.checked.valid, outcome.confidence) == (False, 0.0)
+
+
+async def test_a_model_that_thinks_has_room_after_a_limit_cut_it_off() -> None:
+    """Hidden thoughts count against the length: every further attempt has more, and a limit is named as the reason."""
+    app = ChatApp(
+        Reply(None, finish_reason="length"), Reply("<think>It may", finish_reason="length"), "BULLISH"
+    )
+
+    outcome = await done(app, TaskOrder(SENTIMENT, NEWS))
+
+    assert told(outcome) == ("BULLISH", 3, True, ["cut", "cut", "accepted"])
+    assert [asked.body["max_tokens"] for asked in app.asked] == [256, 256 + ROOM, 256 + ROOM]
+
+
+async def test_an_answer_that_is_cut_off_after_its_label_is_one() -> None:
+    """Explanations need not come to their end."""
+    app = ChatApp(Reply("BULLISH. Earnings beat", finish_reason="length"))
+
+    assert told(await done(app, TaskOrder(SENTIMENT, NEWS))) == ("BULLISH", 1, False, ["accepted"])
 
 
 async def test_a_cap_bounds_the_first_attempt_and_the_climb() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -39,6 +40,9 @@ def bad(tier: Tier) -> TaskAttempt:
         ([good(FAST)], Done(0, EscalationReason.ACCEPTED)),
         ([good(FAST, BAR)], Done(0, EscalationReason.ACCEPTED)),
         ([bad(FAST)], Retry()),
+        ([replace(bad(FAST), cut=True)], Retry(EscalationReason.CUT)),
+        ([bad(FAST), replace(bad(FAST), cut=True)], Escalate(MEDIUM, EscalationReason.CUT)),
+        ([replace(good(FAST), cut=True)], Done(0, EscalationReason.ACCEPTED)),
         ([bad(FAST), good(FAST)], Done(1, EscalationReason.ACCEPTED)),
         ([bad(FAST), bad(FAST)], Escalate(MEDIUM, EscalationReason.INVALID)),
         ([bad(FAST), good(FAST, 0.3)], Escalate(MEDIUM, EscalationReason.UNCERTAIN)),
