@@ -31,6 +31,8 @@ EXPLAIN = {"x-neuronode-explain": "1"}
 """Asks for the decision in a header of the answer."""
 REFUSED = "x-neuronode-refused"
 """Says as what usage counts a refusal of the proxy's admission; a provider's has it not."""
+NOBODY_LEFT = "No deployments available for selected model"
+"""How LiteLLM's 429 begins where it has taken out every deployment, and asked none."""
 PERSONAL_DATA = "x-neuronode-personal-data"
 
 _TIERS: Mapping[str, Tier] = {tier.value: tier for tier in TIERS}
@@ -50,8 +52,8 @@ class Completions:
         response = await self._send(request, ask.name)
         try:
             return _answer(response, latency_ms=1000 * (self._clock() - began))
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise _failed(ask.name, response.status_code) from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise _unreadable(ask.name) from error
 
     async def listed(self) -> frozenset[str]:
         """Return the names that the key may ask. Raises like a chat request."""
@@ -59,7 +61,7 @@ class Completions:
         try:
             return frozenset(str(entry["id"]) for entry in response.json()["data"])
         except (ValueError, KeyError, TypeError) as error:
-            raise _failed(LIST_PATH, response.status_code) from error
+            raise _unreadable(LIST_PATH) from error
 
     async def _send(self, request: httpx.Request, asked: str) -> httpx.Response:
         try:
@@ -92,16 +94,17 @@ def _body(ask: Ask) -> dict[str, Any]:
 
 def _answer(response: httpx.Response, *, latency_ms: float) -> TaskAnswer:
     body: dict[str, Any] = response.json()
-    choice = body["choices"][0]
+    choice = _first(body["choices"])
+    said = _object(choice, "message").get("content")
     headers = response.headers
     decision = _decision(headers.get("x-neuronode-explain"))
     return TaskAnswer(
-        text=_whole_characters(choice["message"].get("content") or ""),
+        text=_whole_characters(said if isinstance(said, str) else ""),
         model_used=headers.get("x-neuronode-group") or str(body.get("model") or ""),
         latency_ms=latency_ms,
         cut=choice.get("finish_reason") == CUT,
-        tokens_generated=int((body.get("usage") or {}).get("completion_tokens") or 0),
-        tokens=_tokens((choice.get("logprobs") or {}).get("content") or ()),
+        tokens_generated=_count(_object(body, "usage").get("completion_tokens")),
+        tokens=_tokens(_object(choice, "logprobs").get("content")),
         tier=_TIERS.get(headers.get("x-neuronode-tier", "")),
         wanted=_TIERS.get(decision.get("wanted", "")),
         fallback=headers.get("x-neuronode-fallback") == "1",
@@ -124,22 +127,54 @@ def _decision(explained: str | None) -> Mapping[str, Any]:
     return decision if decision.get("in_force") else {}
 
 
-def _tokens(content: Sequence[Mapping[str, Any]]) -> tuple[TokenLogprob, ...]:
-    return tuple(TokenLogprob(str(token["token"]), float(token["logprob"])) for token in content)
+def _first(choices: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the first choice; without one nothing was said."""
+    return choices[0] if choices else {}
+
+
+def _object(node: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return an entry that is an object, or an empty one: no answer is lost for what stands beside it."""
+    found = node.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def _tokens(content: object) -> tuple[TokenLogprob, ...]:
+    """Return the tokens and what they are worth; none where one of them cannot be read."""
+    if not isinstance(content, list):
+        return ()
+    try:
+        return tuple(TokenLogprob(str(token["token"]), float(token["logprob"])) for token in content)
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return ()
+
+
+def _unreadable(asked: str) -> CompletionFailed:
+    return CompletionFailed(
+        "completion_failed",
+        f"What answered the request to {asked!r} is not what this path answers with.",
+        fix="See what stands at that address, and what its deployment answers.",
+        status=200,
+    )
 
 
 def _refusal(asked: str, response: httpx.Response) -> NeuronodeError:
     """Tell a refusal of the proxy from a failure behind it: of what was admitted only ours carry `REFUSED`."""
-    status = response.status_code
-    if _error_type(response) == "budget_exceeded":
+    status, retry_after = response.status_code, response.headers.get("retry-after")
+    if _error(response, "type") == "budget_exceeded":
         return _failed(asked, 429)
+    if status == 429 and _error(response, "message").startswith(NOBODY_LEFT):
+        return _failed(asked, 503, retry_after=retry_after)
     refused = response.headers.get(REFUSED)
     if refused is not None or "x-neuronode-reason" not in response.headers:
         if status == 401:
             return NotAuthenticated("The proxy does not know this key.")
         if status == 403:
             return _denied(asked, refused, kinds=response.headers.get(PERSONAL_DATA, ""))
-    return _failed(asked, status, retry_after=response.headers.get("retry-after"))
+    return _failed(asked, status, retry_after=retry_after)
 
 
 def _denied(asked: str, why: str | None, *, kinds: str) -> NotAllowed:
@@ -161,11 +196,11 @@ def _denied(asked: str, why: str | None, *, kinds: str) -> NotAllowed:
     )
 
 
-def _error_type(response: httpx.Response) -> object:
+def _error(response: httpx.Response, key: str) -> str:
     try:
-        return response.json()["error"]["type"]
+        return str(response.json()["error"][key])
     except (ValueError, KeyError, TypeError):
-        return None
+        return ""
 
 
 def _failed(asked: str, status: int, *, retry_after: str | None = None) -> CompletionFailed:

@@ -36,6 +36,7 @@ class Reply:
     raw: bytes | None = None
     """The whole body, instead of a completion."""
     error_type: str = "None"
+    error: str = f"no, with {CANARY}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,4 +158,4 @@ def _completion(asked: Asked, reply: Reply) -> dict[str, Any]:
 
 
 def _error(reply: Reply) -> dict[str, Any]:
-    return {"error": {"message": f"no, with {CANARY}", "type": reply.error_type, "code": str(reply.status)}}
+    return {"error": {"message": reply.error, "type": reply.error_type, "code": str(reply.status)}}

@@ -17,7 +17,7 @@ from neuronode_router.errors import (
     NotAuthenticated,
 )
 from neuronode_router.tasks import shipped
-from neuronode_router.tasks.completions import Completions
+from neuronode_router.tasks.completions import NOBODY_LEFT, Completions
 from neuronode_router.tasks.engine import ROOM, TaskOrder, TaskOutcome, run
 from tests.support.chat_app import CANARY, ChatApp, Reply
 
@@ -298,7 +298,9 @@ NOT_OURS = {"x-neuronode-reason": ""}
         (Reply(status=503), "completion_unavailable"),
         (Reply(status=504), "completion_timeout"),
         (Reply(raw=b"<html>"), "completion_failed"),
-        (Reply(raw=b'{"choices": []}'), "completion_failed"),
+        (Reply(raw=b'{"choices": "x"}'), "completion_failed"),
+        (Reply(raw=b'{"choices": [7]}'), "completion_failed"),
+        (Reply(raw=b"{}"), "completion_failed"),
         (Reply(raw=b"[]"), "completion_failed"),
         (Reply(status=500, raw=b"\xff"), "completion_failed"),
     ],
@@ -315,6 +317,70 @@ async def test_errors_are_told_apart_and_never_quoted(reply: Reply, code: str) -
         reply.status if code != "completion_limited" else 429,
     )
     assert CANARY not in failure.value.message + failure.value.fix
+
+
+@pytest.mark.parametrize("raw", [b"<html>", b"[]", b'{"choices": [7]}'])
+async def test_what_is_no_completion_has_words_of_its_own(raw: bytes) -> None:
+    """The proxy's log has nothing about it: it went well there."""
+    app = ChatApp(Reply(raw=raw))
+
+    with pytest.raises(CompletionFailed) as failure:
+        await done(app, TaskOrder(SENTIMENT, NEWS))
+
+    assert "is not what this path answers with" in failure.value.message
+    assert "log" not in failure.value.fix
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"logprobs": {"content": [{"token": "BULLISH", "logprob": None}]}},
+        {"logprobs": {"content": [{"token": "BULLISH"}]}},
+        {"logprobs": {"content": [{"token": "BULLISH", "logprob": 10**400}]}},
+        {"logprobs": {"content": "BULLISH"}},
+        {"logprobs": ["BULLISH"]},
+        {"logprobs": {"tokens": ["BULLISH"], "token_logprobs": [-0.1]}},
+    ],
+)
+@pytest.mark.parametrize("usage", [None, {"completion_tokens": "many"}, {"completion_tokens": -7}, "none"])
+async def test_no_answer_is_lost_for_what_stands_beside_it(beside: dict[str, Any], usage: Any) -> None:
+    """Logprobs that cannot be read are none, and tokens that cannot be counted are 0."""
+    choice = {"message": {"content": "BULLISH"}, **beside}
+    app = ChatApp(Reply(raw=json.dumps({"choices": [choice], "usage": usage}).encode()))
+
+    outcome = await done(app, TaskOrder(SENTIMENT, NEWS))
+
+    assert told(outcome) == ("BULLISH", 1, False, ["accepted"])
+    assert (outcome.confidence, outcome.answer.tokens_generated) == (pytest.approx(2 / 3), 0)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"choices": []},
+        {"choices": None},
+        {"choices": [{}]},
+        {"choices": [{"message": None}]},
+        {"choices": [{"message": {"content": [{"type": "text"}]}}]},
+    ],
+)
+async def test_an_answer_without_words_is_asked_for_again(body: dict[str, Any]) -> None:
+    """It was paid for, and is not valid."""
+    app = ChatApp(Reply(raw=json.dumps(body).encode()), "BULLISH")
+
+    outcome = await done(app, TaskOrder(SENTIMENT, NEWS))
+
+    assert told(outcome) == ("BULLISH", 2, False, ["invalid", "accepted"])
+
+
+async def test_a_name_whose_deployments_are_taken_out_is_no_limit() -> None:
+    """LiteLLM says both with 429: nobody answers for this name now, and when somebody may."""
+    left = Reply(status=429, error=f"{NOBODY_LEFT}, Try again in 5 seconds.", headers={"retry-after": "5"})
+
+    with pytest.raises(CompletionFailed) as failure:
+        await done(ChatApp(left), TaskOrder(SENTIMENT, NEWS))
+
+    assert (failure.value.code, failure.value.retry_after) == ("completion_unavailable", "5")
 
 
 async def test_when_to_come_back_is_passed_on() -> None:
