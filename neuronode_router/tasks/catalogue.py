@@ -31,6 +31,7 @@ from neuronode_router.tasks.template import (
 from neuronode_router.wrong_value import fix_of
 
 MAX_FILES = 256
+SUFFIX = ".yaml"
 CAPS = YamlCaps(bytes=64 * 1024, depth=20, nodes=5000)
 SHIPPED = Path(__file__).with_name("templates")
 
@@ -43,11 +44,20 @@ def shipped() -> Catalogue:
     return load(SHIPPED)
 
 
+def template_files(folder: Path) -> list[Path]:
+    """Return the files of a folder that are meant as templates; hidden ones are editors' own. Raises `OSError`."""
+    found = (path for path in folder.iterdir() if path.suffix in {SUFFIX, ".yml"})
+    return sorted(path for path in found if not path.name.startswith("."))
+
+
 def load(folder: Path) -> Catalogue:
-    """Return the tasks in a folder's `*.yaml` by name. Raises `TemplatesInvalid` with every problem of every file."""
+    """Return the tasks in a folder's `*.yaml` by name.
+
+    Raises `TemplatesInvalid` with every problem of every file, and `OSError`.
+    """
     tasks: dict[str, TaskTemplate] = {}
     problems: list[Problem] = []
-    paths = sorted(folder.glob("*.yaml"))
+    paths = template_files(folder)
     if not paths:
         problems.append(
             Problem("empty", f"{folder.name} has no template.", "Add a file <task>.yaml.", folder.name)
@@ -57,6 +67,10 @@ def load(folder: Path) -> Catalogue:
         fix = "Remove those that nobody uses."
         problems.append(Problem("too_many_files", told, fix, paths[MAX_FILES].name))
     for path in paths[:MAX_FILES]:
+        if path.suffix != SUFFIX:
+            fix = f"Rename it to {path.stem}{SUFFIX}."
+            problems.append(Problem("bad_name", f"Templates end in {SUFFIX}.", fix, path.name))
+            continue
         try:
             with path.open("rb") as file:
                 raw = file.read(CAPS.bytes + 1)

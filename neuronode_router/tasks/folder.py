@@ -9,7 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from neuronode_router.errors import Problem, TemplatesInvalid
-from neuronode_router.tasks.catalogue import Catalogue, load, shipped
+from neuronode_router.tasks.catalogue import Catalogue, load, shipped, template_files
+from neuronode_router.tasks.template import InputRule, TaskTemplate
 
 Signature = tuple[tuple[str, int, int, int], ...]
 
@@ -47,7 +48,7 @@ class TaskFolder:
 
 
 def _signature(folder: Path) -> Signature:
-    stats = [(path.name, path.stat()) for path in sorted(folder.iterdir()) if path.suffix == ".yaml"]
+    stats = [(path.name, path.stat()) for path in template_files(folder)]
     return tuple((name, found.st_mtime_ns, found.st_size, found.st_ino) for name, found in stats)
 
 
@@ -58,13 +59,28 @@ def _beside_shipped(own: Catalogue) -> Catalogue:
         Problem(
             "shipped_task",
             "This task ships with the package: its inputs and its output are not as there.",
-            "Keep them as docs/tasks.md has them, or choose another name.",
+            "Keep them as docs/tasks.md has them (lengths may grow), or choose another name.",
             f"{name}.yaml",
         )
         for name, task in own.items()
-        if name in known
-        and (task.inputs.keys(), task.output) != (known[name].inputs.keys(), known[name].output)
+        if name in known and not _serves(task, known[name])
     ]
     if problems:
         raise TemplatesInvalid(problems)
     return MappingProxyType({**known, **own})
+
+
+def _serves(own: TaskTemplate, shipped_one: TaskTemplate) -> bool:
+    """Whether who calls a shipped task may go on doing so: whatever that takes is taken, and answered in its form."""
+    wanted, taken = shipped_one.inputs, own.inputs
+    return (own.output, taken.keys()) == (shipped_one.output, wanted.keys()) and all(
+        _takes(taken[name], rule) for name, rule in wanted.items()
+    )
+
+
+def _takes(own: InputRule, shipped_one: InputRule) -> bool:
+    return (
+        (own.kind, own.verbatim) == (shipped_one.kind, shipped_one.verbatim)
+        and own.optional >= shipped_one.optional
+        and own.max_characters >= shipped_one.max_characters
+    )

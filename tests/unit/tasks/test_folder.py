@@ -55,6 +55,21 @@ def test_a_broken_file_leaves_the_last_good_tasks(folder: Path) -> None:
     assert (tasks.catalogue["urgency"].tier, tasks.problems) == ("complex", ())
 
 
+def test_a_file_with_the_other_suffix_is_told_of(folder: Path) -> None:
+    """It would not count, and nobody would know; the hidden files of editors are theirs."""
+    tasks = TaskFolder(folder)
+
+    (folder / "haste.yml").write_text(URGENCY)
+    (folder / ".#urgency.yaml").symlink_to("somebody@somewhere")
+    tasks.refresh()
+    told = [(problem.file, problem.code, problem.fix) for problem in tasks.problems]
+    (folder / "haste.yml").unlink()
+    tasks.refresh()
+
+    assert told == [("haste.yml", "bad_name", "Rename it to haste.yaml.")]
+    assert tasks.problems == ()
+
+
 def test_a_missing_folder_is_told(tmp_path: Path) -> None:
     """The shipped tasks are there meanwhile, and the folder's once it is."""
     place = tmp_path / "tasks"
@@ -71,8 +86,9 @@ def test_a_missing_folder_is_told(tmp_path: Path) -> None:
 
 
 def test_a_shipped_task_can_be_reworded(folder: Path) -> None:
-    """Another tier or prompt for `sentiment` needs no code."""
+    """Another tier or prompt for `sentiment` needs no code, nor does one that takes more."""
     own = (SHIPPED / "sentiment.yaml").read_text().replace("tier: fast", "tier: medium")
+    own = own.replace("max_characters: 20000", "max_characters: 30000")
     (folder / "sentiment.yaml").write_text(own)
 
     tasks = TaskFolder(folder)
@@ -80,10 +96,20 @@ def test_a_shipped_task_can_be_reworded(folder: Path) -> None:
     assert tasks.catalogue["sentiment"].tier == "medium"
 
 
-def test_a_shipped_task_keeps_its_contract(folder: Path) -> None:
-    """Other labels for `sentiment` would break its callers: refused, and the shipped one stays."""
-    own = (SHIPPED / "sentiment.yaml").read_text().replace('"BEARISH", ', "")
-    (folder / "sentiment.yaml").write_text(own)
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("sentiment", '"BEARISH", ', ""),
+        ("sentiment", "kind: text", "kind: texts"),
+        ("sentiment", "max_characters: 20000", "max_characters: 19999"),
+        ("analysis", "optional: true", "optional: false"),
+        ("analysis", "kind: data", "kind: text"),
+    ],
+)
+def test_a_shipped_task_keeps_its_contract(folder: Path, name: str, old: str, new: str) -> None:
+    """What would break its callers is refused, and the shipped one stays."""
+    own = (SHIPPED / f"{name}.yaml").read_text().replace(old, new)
+    (folder / f"{name}.yaml").write_text(own)
 
     tasks = TaskFolder(folder)
 
