@@ -15,7 +15,7 @@ import httpx
 
 from neuronode_router.domain.keys import require_sendable
 from neuronode_router.domain.names import AUTO, Tier
-from neuronode_router.errors import SettingsError
+from neuronode_router.errors import BadTaskInput, SettingsError
 from neuronode_router.settings import Settings, process_environment
 from neuronode_router.tasks import shipped
 from neuronode_router.tasks.completions import Completions
@@ -32,7 +32,9 @@ class Wishes(TypedDict, total=False):
     """What else may be wished for of one answer."""
 
     max_tokens: int
+    """At least 1."""
     temperature: float
+    """0 to 2."""
 
 
 class ModelRouter(AbstractAsyncContextManager["ModelRouter"]):
@@ -69,11 +71,12 @@ class ModelRouter(AbstractAsyncContextManager["ModelRouter"]):
 
         `context` is JSON-ready material that goes along with the query. Raises `TaskError` or `AccessError`.
         """
+        _check(wishes)
         message = query if context is None else f"{_material(context)}\n\n{query}"
         order = TaskOrder(
             replace(shipped()["chat"], **wishes),
             {"message": message},
-            tier=None if force_tier is None else Tier(force_tier),
+            tier=None if force_tier is None else _tier(force_tier),
             name=AUTO if force_tier is None else None,
             names=self._names,
             system=system_prompt,
@@ -121,12 +124,45 @@ def _client(base_url: str | None, api_key: str | None) -> httpx.AsyncClient:
         )
     require_sendable(key, "The key for ModelRouter")
     return httpx.AsyncClient(
-        base_url=address.rstrip("/").removesuffix("/v1"),
+        base_url=_url(address),
         headers={"authorization": f"Bearer {key}"},
         timeout=TIMEOUT,
     )
 
 
+def _url(address: str) -> httpx.URL:
+    try:
+        url = httpx.URL(address.strip().rstrip("/").removesuffix("/v1"))
+    except httpx.InvalidURL:
+        url = httpx.URL()
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise SettingsError(
+            "The proxy's address for ModelRouter is none.",
+            fix="Write it as http://host:port or https://host.",
+        )
+    return url
+
+
+def _tier(name: str) -> Tier:
+    try:
+        return Tier(name)
+    except ValueError as error:
+        known = ", ".join(tier.value for tier in Tier)
+        raise BadTaskInput("force_tier is no tier.", fix=f"The tiers are: {known}.") from error
+
+
+def _check(wishes: Wishes) -> None:
+    tokens, temperature = wishes.get("max_tokens", 1), wishes.get("temperature", 0.0)
+    if not isinstance(tokens, int) or tokens < 1:
+        raise BadTaskInput("max_tokens must be a whole number from 1.")
+    if not isinstance(temperature, int | float) or not 0 <= temperature <= 2:
+        raise BadTaskInput("temperature must be a number from 0 to 2.")
+
+
 def _material(context: Mapping[str, Any]) -> str:
-    text = json.dumps(context, ensure_ascii=False, sort_keys=True, default=str)
+    try:
+        text = json.dumps(context, ensure_ascii=False, allow_nan=False, sort_keys=True, default=str)
+    except (TypeError, ValueError, RecursionError) as error:
+        reason = "context must be data that JSON can say, without NaN and not nested too deep."
+        raise BadTaskInput(reason, fix="Give it texts as keys.") from error
     return f"<context>\n{harmless(text)}\n</context>"

@@ -38,7 +38,7 @@ def classify_result(outcome: TaskOutcome) -> ClassifyResult:
 
 def chat_result(outcome: TaskOutcome) -> ChatResult:
     """Return the result of the task `chat`. Never raises."""
-    return ChatResult(response=_text(outcome) or "", model=outcome.answer.model_used, **_common(outcome))
+    return ChatResult(response=_text(outcome), model=outcome.answer.model_used, **_common(outcome))
 
 
 def analysis_result(outcome: TaskOutcome) -> AnalysisResult:

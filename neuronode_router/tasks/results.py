@@ -146,9 +146,9 @@ class ClassifyResult(TaskResult):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatResult(TaskResult):
-    """A free answer."""
+    """A free answer; None when there was none."""
 
-    response: str
+    response: str | None
     model: str
     """The same as `model_used`: some callers read it under this name."""
 

@@ -116,6 +116,15 @@ async def test_sentiment_has_the_plans_fields(tasks: TaskWorld) -> None:
     }
 
 
+async def test_a_chat_without_an_answer_says_null(tasks: TaskWorld) -> None:
+    """As every route does where nothing was valid."""
+    tasks.chat.then = ""
+
+    answer = (await tasks.post("/chat", {"message": "hello"})).json()
+
+    assert (answer["response"], answer["valid"]) == (None, False)
+
+
 async def test_classify_answers_with_a_category_as_it_was_sent(tasks: TaskWorld) -> None:
     """`category`, `model_used`, `latency_ms`; letter by letter the caller's spelling."""
     tasks.chat.then = "refund request."

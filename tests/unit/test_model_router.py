@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import fields
+from typing import Any
 
 import httpx
 import pytest
@@ -189,6 +190,49 @@ async def test_errors_are_ours(router: ModelRouter, chat: ChatApp) -> None:
         await router.classify("x", ["only one"])
     with pytest.raises(CompletionFailed):
         await router.sentiment("Nothing happened.")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"force_tier": "zzz"},
+        {"force_tier": 3},
+        {"context": {1: 2, "b": 3}},
+        {"context": {("a", "b"): 3}},
+        {"context": {"a": float("nan")}},
+        {"max_tokens": 0},
+        {"max_tokens": "many"},
+        {"temperature": 9},
+        {"temperature": float("nan")},
+        {"temperature": "hot"},
+    ],
+)
+async def test_what_cannot_be_asked_is_told_before_anybody_is(
+    router: ModelRouter, chat: ChatApp, given: dict[str, Any]
+) -> None:
+    """With the error that is documented, whatever Python would raise."""
+    with pytest.raises(BadTaskInput):
+        await router.route_and_generate("hi", **given)
+
+    assert chat.asked == []
+
+
+async def test_a_context_that_ends_in_itself_is_refused(router: ModelRouter) -> None:
+    """As one that is nested too deep."""
+    context: dict[str, Any] = {}
+    context["again"] = context
+
+    with pytest.raises(BadTaskInput):
+        await router.route_and_generate("hi", context=context)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:4000", "proxy", "http://", "ftp://proxy", "http://a:b"])
+def test_an_address_that_is_none_is_no_absence(address: str) -> None:
+    """Nobody could answer there: that is said at once, and without repeating it."""
+    with pytest.raises(SettingsError) as error:
+        ModelRouter(address, "sk-mine")
+
+    assert "http://host:port" in error.value.fix
 
 
 def test_without_a_proxy_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
