@@ -161,13 +161,19 @@ def _unreadable(asked: str) -> CompletionFailed:
     )
 
 
+def _nobody_left(asked: str, retry_after: str | None) -> CompletionFailed:
+    code, fix = _KINDS[503]
+    told = f"Every deployment behind {asked!r} is taken out for a while after errors; none was asked."
+    return CompletionFailed(code, told, fix=fix, status=429, retry_after=retry_after)
+
+
 def _refusal(asked: str, response: httpx.Response) -> NeuronodeError:
     """Tell a refusal of the proxy from a failure behind it: of what was admitted only ours carry `REFUSED`."""
     status, retry_after = response.status_code, response.headers.get("retry-after")
     if _error(response, "type") == "budget_exceeded":
         return _failed(asked, 429)
     if status == 429 and _error(response, "message").startswith(NOBODY_LEFT):
-        return _failed(asked, 503, retry_after=retry_after)
+        return _nobody_left(asked, retry_after)
     refused = response.headers.get(REFUSED)
     if refused is not None or "x-neuronode-reason" not in response.headers:
         if status == 401:

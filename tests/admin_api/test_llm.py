@@ -20,6 +20,7 @@ from neuronode_router.access import Principal, Role, add_key, generate_key
 from neuronode_router.domain.names import Tier
 from neuronode_router.errors import AdminClosed, NotReady
 from neuronode_router.tasks import shipped
+from neuronode_router.tasks.completions import NOBODY_LEFT
 from tests.admin_api.task_world import TaskWorld
 from tests.admin_api.world import World
 from tests.support.chat_app import CANARY, Reply
@@ -268,6 +269,7 @@ async def test_a_cap_of_the_key_holds(tasks: TaskWorld, tmp_path: Path) -> None:
         (Reply(status=403, headers={"x-neuronode-refused": "refused_residency"}), 403, "not_allowed"),
         (Reply(status=403, headers={"x-neuronode-refused": "refused_personal_data"}), 403, "not_allowed"),
         (Reply(status=429, headers={"retry-after": "3"}), 429, "completion_limited"),
+        (Reply(status=429, error=NOBODY_LEFT, headers={"retry-after": "3"}), 503, "completion_unavailable"),
         (Reply(status=500), 502, "completion_failed"),
         (Reply(status=503), 503, "completion_unavailable"),
         (Reply(status=504), 504, "completion_timeout"),

@@ -381,6 +381,7 @@ async def test_a_name_whose_deployments_are_taken_out_is_no_limit() -> None:
         await done(ChatApp(left), TaskOrder(SENTIMENT, NEWS))
 
     assert (failure.value.code, failure.value.retry_after) == ("completion_unavailable", "5")
+    assert "none was asked" in failure.value.message
 
 
 async def test_when_to_come_back_is_passed_on() -> None:
