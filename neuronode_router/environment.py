@@ -25,6 +25,14 @@ def process_environment() -> Mapping[str, str]:
     return _PROCESS
 
 
+def stated(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that say something: one set to nothing, as a line `NAME=` of an `env_file`, is left out.
+
+    LiteLLM takes an empty one for a value: for the address of a database, for a number.
+    """
+    return {name: value for name, value in environ.items() if value}
+
+
 def config_path(environ: Mapping[str, str], host_config: Path = DEFAULT_CONFIG) -> Path:
     """Return the LiteLLM configuration that is named, or else `host_config`. An empty variable counts as unset."""
     return absolute(environ.get(variable("config"), "").strip() or host_config)

@@ -135,11 +135,12 @@ def _command(command: object) -> tuple[str, ...]:
 
 
 def _environment(environment: object) -> dict[str, str]:
+    """Return what is set there; a name without a value is passed through from whoever calls compose."""
     if isinstance(environment, list):
         pairs = (str(entry).partition("=") for entry in environment)
-        return {name: value for name, _, value in pairs}
+        return {name: value for name, says, value in pairs if says}
     if isinstance(environment, dict):
-        return {str(name): "" if value is None else str(value) for name, value in environment.items()}
+        return {str(name): str(value) for name, value in environment.items() if value is not None}
     return {}
 
 

@@ -7,6 +7,7 @@ variables are filled in, and the image is not built.
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,7 +69,7 @@ def test_images_are_pinned_and_litellm_is_the_tested_release() -> None:
     assert defaults["LITELLM_IMAGE"] == f"litellm/litellm:v{locked}"
     assert defaults.items() <= used.items()
     assert all(re.search(r":v?\d+\.\d", image) for image in used.values())
-    assert set(used) == set(re.findall(r"^(\w+_IMAGE)=$", EXAMPLE, re.MULTILINE))
+    assert set(used) == set(re.findall(r"^#(\w+_IMAGE)=$", EXAMPLE, re.MULTILINE))
     assert all("image" in service or "build" in service for service in SERVICES.values())
 
 
@@ -140,7 +141,7 @@ def test_settings_are_real_and_secrets_come_from_outside() -> None:
     }
 
     assert {name for name in stated if name.startswith(PREFIX)} <= known
-    assert set(re.findall(r"^(NEURONODE_\w+)=", EXAMPLE, re.MULTILINE)) <= known
+    assert set(re.findall(r"^#(NEURONODE_\w+)=", EXAMPLE, re.MULTILINE)) <= known
     assert environment["LITELLM_MASTER_KEY"].startswith("${LITELLM_MASTER_KEY:?")
     assert passwords
     assert all(value.startswith("/run/secrets/") for value in passwords.values())
@@ -161,11 +162,62 @@ def test_whatever_the_proxy_writes_lies_in_a_writable_mount() -> None:
         assert path in writable
 
 
-def test_the_example_of_the_environment_holds_no_value_but_the_profiles() -> None:
-    """Whoever copies it must fill it in."""
-    lines = [line for line in EXAMPLE.splitlines() if line and not line.startswith("#")]
+def test_the_example_of_the_environment_sets_nothing_but_the_profiles() -> None:
+    """Whoever copies it must fill it in, and what is left as it is is unset: the proxy gets these lines.
 
-    assert [line for line in lines if not line.endswith("=")] == ["COMPOSE_PROFILES=cpu"]
+    Only the master key is set to nothing: Compose says then that it is missing.
+    """
+    lines = [line for line in EXAMPLE.splitlines() if line and not line.startswith("#")]
+    left_out = re.findall(r"^#([A-Z_]+)=(.*)$", EXAMPLE, re.MULTILINE)
+
+    assert lines == ["COMPOSE_PROFILES=cpu", "LITELLM_MASTER_KEY="]
+    assert {"DATABASE_URL", "OPENAI_API_KEY", "NEURONODE_STATE_URL"} <= {name for name, _ in left_out}
+    assert not any(value for _, value in left_out)
+
+
+def started(place: Path, *arguments: str, **environ: str) -> list[str]:
+    """What the program `litellm` is started with by the image's own: its arguments, then its environment."""
+    litellm = place / "litellm"
+    litellm.write_text('#!/bin/sh\nprintf "%s\\0" "$@" "--"\nexec env -0\n')
+    litellm.chmod(0o755)
+    (entry,) = re.findall(r'^ENTRYPOINT \["sh", "/opt/neuronode-router/(.+)"\]$', DOCKERFILE, re.MULTILINE)
+    done = subprocess.run(
+        ["/bin/sh", str(ROOT / entry), *arguments],
+        env={"PATH": f"{place}:/usr/bin:/bin", **environ},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split("\0")
+
+
+def test_the_image_starts_litellm_without_what_is_set_to_nothing(tmp_path: Path) -> None:
+    """With an empty DATABASE_URL LiteLLM would not start, and be started again for ever."""
+    metrics = tmp_path / "metrics of it"
+    certificate = "-----BEGIN\nKEPT=\nOTHER=\nMIIB+/=\n-----END"
+
+    given = started(
+        tmp_path,
+        "--port=4000",
+        "two words",
+        DATABASE_URL="",
+        DIRECT_URL="",
+        KEPT="x",
+        CERTIFICATE=certificate,
+        PROMETHEUS_MULTIPROC_DIR=str(metrics),
+    )
+
+    assert given[:3] == ["--port=4000", "two words", "--"]
+    assert {"KEPT=x", f"CERTIFICATE={certificate}"} <= set(given)
+    assert not [entry for entry in given if entry.startswith(("DATABASE_URL", "DIRECT_URL"))]
+    assert metrics.is_dir()
+
+
+def test_the_image_starts_where_the_metrics_have_no_directory(tmp_path: Path) -> None:
+    """Whoever sets it to nothing has each worker count for itself."""
+    given = started(tmp_path, PROMETHEUS_MULTIPROC_DIR="")
+
+    assert not [entry for entry in given if entry.startswith("PROMETHEUS_MULTIPROC_DIR")]
 
 
 def test_profiles_are_the_documented_ones() -> None:

@@ -63,7 +63,10 @@ def read_subject(settings: Settings, environ: Mapping[str, str]) -> Subject:
     services = litellm_services(find_compose(settings.config.parent))
     launches = (
         Launch("environment", environ),
-        *(Launch(f"service {service.name}", service.environ, service.command) for service in services),
+        *(
+            Launch(f"service {service.name}", service.environ, service.command, service.image)
+            for service in services
+        ),
     )
     return Subject(read_config(settings.config), settings, environ, launches)
 

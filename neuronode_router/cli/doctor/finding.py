@@ -38,6 +38,8 @@ class Launch:
     name: str
     environ: Mapping[str, str] = field(repr=False)
     command: tuple[str, ...] = ()
+    image: str | None = None
+    """What a service is started from; None where it is built, and for this environment."""
 
     @property
     def workers(self) -> int:

@@ -16,6 +16,8 @@ from neuronode_router.errors import CompromisedLiteLLM, UnsupportedLiteLLM
 from neuronode_router.litellm_plugin.releases import check_version, installed_version
 
 FIRST_SOUND_PYTHON = Version("3.11.8")
+ADDRESSES = ("DATABASE_URL", "DIRECT_URL")
+"""Variables with which LiteLLM does not start when they are set to nothing."""
 
 
 def python_version(subject: Subject) -> Iterator[Finding]:
@@ -49,6 +51,20 @@ def bytecode(subject: Subject) -> Iterator[Finding]:
                 "Every worker compiles LiteLLM anew at its start, and LiteLLM a failing import at every request.",
                 "Unset it.",
             )
+
+
+def empty_address(subject: Subject) -> Iterator[Finding]:
+    """LiteLLM takes a variable that is set to nothing for the address of a database."""
+    for launch in subject.launches:
+        for name in ADDRESSES:
+            if launch.environ.get(name) == "":
+                yield Finding(
+                    "problem" if launch.image else "advice",
+                    "empty_address",
+                    f"{launch.name}: {name}",
+                    "LiteLLM does not start with it; only `neuronode serve` and our image leave out what is empty.",
+                    "Take the line out, or give it a value.",
+                )
 
 
 def workers_killed(subject: Subject) -> Iterator[Finding]:
@@ -148,6 +164,7 @@ CHECKS = (
     python_version,
     litellm_release,
     bytecode,
+    empty_address,
     workers_killed,
     plugin_missing,
     workers_apart,

@@ -31,6 +31,7 @@ from neuronode_router.cli.serve.litellm_start import HOOKS_VARIABLE, PLUGIN_HOOK
 from neuronode_router.cli.serve.master_key import VARIABLE, MasterKey, find_master_key
 from neuronode_router.control.store import ControlStore
 from neuronode_router.domain.profiles import HostFacts
+from neuronode_router.environment import stated
 from neuronode_router.errors import ProfilesInvalid, SettingsError
 from neuronode_router.metrics.catalogue import DIRECTORY_VARIABLE
 from neuronode_router.profiles.configuration import Config, read_config, section
@@ -71,9 +72,11 @@ class Prepared:
 async def prepared(settings: Settings, environ: Mapping[str, str], listen: Listen) -> AsyncIterator[Prepared]:
     """Check everything, find the backends, write the effective configuration.
 
-    The state directory and a port for the embedded model stay ours until the context ends. Raises `SettingsError`,
-    and `ProfilesInvalid` where no earlier good set of profiles can serve.
+    Variables of `environ` that are empty count as unset, for LiteLLM too. The state directory and a port for the
+    embedded model stay ours until the context ends. Raises `SettingsError`, and `ProfilesInvalid` where no earlier
+    good set of profiles can serve.
     """
+    environ = stated(environ)
     config = read_config(settings.config)
     deployments = deployments_of(config)
     _require_free(listen)

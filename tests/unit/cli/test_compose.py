@@ -87,6 +87,16 @@ def test_env_files_are_part_of_the_environment(env_file: object, tmp_path: Path)
     assert "x y" not in repr(service)
 
 
+@pytest.mark.parametrize(
+    "environment", [["A=1", "B=", "C"], {"A": 1, "B": "", "C": None}], ids=["list", "mapping"]
+)
+def test_a_name_without_a_value_is_passed_through(environment: object, tmp_path: Path) -> None:
+    """Nobody can tell from the file what it is; one that is set to nothing is."""
+    [service] = services(tmp_path, {**LITELLM, "environment": environment})
+
+    assert service.environ == {"A": "1", "B": ""}
+
+
 def test_what_compose_puts_first_goes_first(tmp_path: Path) -> None:
     """The environment before its files, the later of two files, the override before the compose file."""
     for name in "abc":

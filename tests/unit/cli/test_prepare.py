@@ -185,6 +185,18 @@ def test_litellm_gets_the_plugin_and_no_slow_switches(folder: Path) -> None:
     assert result["OTHER"] == "x"
 
 
+async def test_a_variable_that_is_set_to_nothing_is_unset(folder: Path) -> None:
+    """LiteLLM does not start with an empty DATABASE_URL, nor a part of it with an empty number; our defaults hold."""
+    empty = dict.fromkeys(("DATABASE_URL", "REDIS_PORT", "LITELLM_LOG", "PATH", DIRECTORY_VARIABLE), "")
+
+    async with preparing(folder, **{**empty, "OTHER": " "}) as result:
+        environ = result.environ
+
+    assert environ.keys().isdisjoint({"DATABASE_URL", "REDIS_PORT", "PATH", DIRECTORY_VARIABLE})
+    assert environ["LITELLM_LOG"] == "WARNING"
+    assert environ["OTHER"] == " "
+
+
 async def test_several_workers_count_into_one_empty_directory(folder: Path) -> None:
     """Whichever worker Prometheus reaches then tells the sum, and nothing of the run before."""
     before = folder / ".neuronode/metrics/counter_1.db"

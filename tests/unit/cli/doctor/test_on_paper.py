@@ -171,6 +171,8 @@ def test_a_trap_in_the_configuration_is_found(
 
 LAUNCHES: list[tuple[str, Mapping[str, str], tuple[str, ...]]] = [
     ("no_bytecode", {"PYTHONDONTWRITEBYTECODE": "1"}, ()),
+    ("empty_address", {"DATABASE_URL": ""}, ()),
+    ("empty_address", {"DIRECT_URL": ""}, ()),
     ("workers_killed", {"NUM_WORKERS": "4"}, ()),
     ("workers_killed", {}, ("--num_workers", "2")),
     ("workers_killed", {}, ("--num_workers=2",)),
@@ -207,6 +209,7 @@ TIMEOUT_WORKER_HEALTHCHECK=120
         (ENV_FILE, set()),
         (f"{ENV_FILE}PYTHONDONTWRITEBYTECODE=1", {"no_bytecode"}),
         (f"{ENV_FILE}LITELLM_ENABLE_ADMIN_MCP=true", {"admin_prefix_taken"}),
+        (f"{ENV_FILE}DATABASE_URL=", {"empty_address"}),
         ("", {"plugin_missing", "prices_fetched", "workers_apart", "workers_killed"}),
     ],
 )
@@ -222,6 +225,16 @@ def test_an_env_file_is_a_part_of_how_a_service_is_launched(
     )
 
     assert found(read_subject(sound.settings, ENVIRON)) == codes
+
+
+@pytest.mark.parametrize(("image", "level"), [("litellm:v1", "problem"), (None, "advice")])
+def test_an_empty_address_stops_any_litellm_but_ours(image: str | None, level: str, sound: Subject) -> None:
+    """What is built may be our image, which leaves empty variables out, as `neuronode serve` does."""
+    launch = Launch("service proxy", {"DATABASE_URL": ""}, image=image)
+
+    findings = examine(replace(sound, launches=(*sound.launches, launch)), reach=False)
+
+    assert [finding.level for finding in findings if finding.code == "empty_address"] == [level]
 
 
 @pytest.mark.parametrize(
