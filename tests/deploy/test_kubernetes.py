@@ -5,6 +5,7 @@ There is no cluster here: it is not applied.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from neuronode_router.settings import PREFIX, Settings, variable
+from neuronode_router.version import VERSION
 
 FILE = Path(__file__).parents[2] / "deploy/kubernetes/neuronode.yaml"
 OBJECTS: dict[str, dict[str, Any]] = {one["kind"]: one for one in yaml.safe_load_all(FILE.read_text())}
@@ -110,3 +112,14 @@ def test_a_pod_can_change_nothing_but_its_own_state() -> None:
 def test_requests_have_time_to_end() -> None:
     """Kubernetes' default of 30 s includes the pause before the stop."""
     assert POD["terminationGracePeriodSeconds"] >= 35
+
+
+def test_every_command_is_for_the_namespace_and_the_image_is_the_one_that_is_built() -> None:
+    """A ConfigMap in another namespace changes nothing here; a tag that nobody built is not found."""
+    head = FILE.read_text().partition("apiVersion")[0]
+    commands = [line for line in re.findall(r"kubectl (.+)", head) if line != "create namespace neuronode"]
+    built = re.findall(r"--tag (\S+)", (FILE.parents[1] / "Dockerfile").read_text())
+
+    assert len(commands) > 4
+    assert [line for line in commands if not line.startswith("--namespace neuronode ")] == []
+    assert built == [CONTAINER["image"]] == [f"neuronode-router:{VERSION}"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,3 +93,36 @@ def test_an_address_that_is_named_is_a_route(page: Path) -> None:
     named = {match.rstrip("./") for match in ADDRESS.findall(page.read_text())}
 
     assert {path for path in named if not any(route.fullmatch(path) for route in ROUTES)} == set()
+
+
+PLAIN = re.compile(r"neuronode_router\.plugin:start.*\blitellm --config", re.DOTALL)
+COMMENTED = re.compile(r"(?:^#   .*\n)+", re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/operations.md", "litellm_config.yaml"])
+def test_a_plain_litellm_is_started_with_a_master_key(page: str) -> None:
+    """It refuses to start without one; `neuronode serve` makes one up."""
+    text = (ROOT / page).read_text()
+    blocks = (IN_BLOCK if page.endswith(".md") else COMMENTED).finditer(text)
+    starts = [block[0] for block in blocks if PLAIN.search(block[0])]
+
+    assert starts
+    assert all(re.search(r"export LITELLM_MASTER_KEY=sk-\$\(openssl", block) for block in starts)
+
+
+def test_the_files_of_the_tutorial_hold_what_an_address_may_have(tmp_path: Path) -> None:
+    """Sourced unquoted, an address with parameters was left out, and a `$` of a password replaced."""
+    (block,) = [b for b in IN_BLOCK.findall((ROOT / "docs/tutorial.md").read_text()) if "secrets.env <<" in b]
+    given = {"DATABASE_URL": "postgresql://u:a$b@h/d?sslmode=require&limit=5", "OPENAI_API_KEY": "sk-$x"}
+
+    values = " ".join(f'"${name}"' for name in given)
+    done = subprocess.run(
+        ["/bin/sh", "-euc", f'{block}\nunset {" ".join(given)}\n. ./secrets.env\nprintf "%s\\n" {values}'],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], **given},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.splitlines() == list(given.values())
