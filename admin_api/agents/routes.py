@@ -54,7 +54,7 @@ async def answer_agent(call: Caller, request: Request) -> Response:
     except ImportError as error:
         raise NotReady(
             "The SDK of the Model Context Protocol is not installed here, or too old.",
-            fix="pip install 'neuronode-router[mcp]' where the proxy runs, and start it again.",
+            fix="Install the version of mcp that requirements.lock names where the proxy runs, and start it again.",
         ) from error
     async with inner_client(request) as client:
         server = agent_server(asking(client), writes=call.host.agents == "write")

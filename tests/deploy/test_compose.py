@@ -98,6 +98,15 @@ def test_the_image_compiles_its_code_and_runs_as_nobody() -> None:
     assert re.findall(r"^USER (.*)$", DOCKERFILE, re.MULTILINE)[-1] == "65534:65534"
 
 
+def test_the_image_has_what_trains_when_it_is_asked_for() -> None:
+    """By the lock, in the layer that takes the rest; Compose hands the wish on."""
+    args = SERVICES["litellm"]["build"]["args"]
+
+    assert "${WITH_TRAINING:+-r requirements/train.lock}" in DOCKERFILE
+    assert DOCKERFILE.index("FROM ${LITELLM_IMAGE}") < DOCKERFILE.index("ARG WITH_TRAINING=\n")
+    assert args["WITH_TRAINING"] == "${WITH_TRAINING:-}"
+
+
 def test_the_image_keeps_its_own_database_client_and_migrations() -> None:
     """Its client is generated for its LiteLLM; replaced by the plain package, the database mode would not start."""
     kept = set(re.findall(r"printf '(\S+)'", DOCKERFILE)[0].split(r"\n"))

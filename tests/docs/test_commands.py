@@ -126,3 +126,16 @@ def test_the_files_of_the_tutorial_hold_what_an_address_may_have(tmp_path: Path)
     )
 
     assert done.stdout.splitlines() == list(given.values())
+
+
+OURS_BY_NAME = re.compile(
+    r"pip install [^\n`]*neuronode.router(?:\[|==|['\" `])|neuronode.router(?:==|\[\w+\])"
+)
+
+
+@pytest.mark.parametrize("pattern", [*PAGES, *SOURCES])
+def test_nothing_of_ours_is_installed_by_its_name(pattern: str) -> None:
+    """It is on no index: whoever claims the name there would have his code installed."""
+    files = [file for file in ROOT.glob(pattern) if file.is_file()]
+
+    assert [file.name for file in files if OURS_BY_NAME.search(file.read_text())] == []

@@ -63,7 +63,9 @@ def test_every_release_is_hashed_and_nothing_else_is_written(lock: str) -> None:
     [
         ("requirements.lock", PROJECT["dependencies"]),
         ("requirements.lock", PROJECT["optional-dependencies"]["proxy"]),
+        ("requirements.lock", PROJECT["optional-dependencies"]["mcp"]),
         ("requirements/dev.lock", PROJECT["optional-dependencies"]["dev"]),
+        ("requirements/train.lock", PROJECT["optional-dependencies"]["train"]),
     ],
 )
 def test_every_requirement_is_locked_in_its_range(lock: str, wanted: list[str]) -> None:
@@ -77,11 +79,20 @@ def test_every_requirement_is_locked_in_its_range(lock: str, wanted: list[str]) 
         assert all(requirement.specifier.contains(version) for version in versions), text
 
 
-def test_both_locks_agree_where_they_overlap() -> None:
-    """The tests run against what is served."""
-    runtime, dev = pins("requirements.lock"), pins("requirements/dev.lock")
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements/train.lock"])
+def test_locks_agree_where_they_overlap(lock: str) -> None:
+    """The tests run against what is served, and what is trained with."""
+    used, dev = pins(lock), pins("requirements/dev.lock")
 
-    assert {name for name in runtime.keys() & dev.keys() if runtime[name] != dev[name]} == set()
+    assert {name for name in used.keys() & dev.keys() if used[name] != dev[name]} == set()
+
+
+def test_what_trains_is_beside_the_runtime_and_within_what_tests() -> None:
+    """`scripts/install` installs one of both beside the runtime: --dev brings what --train does."""
+    runtime, dev, train = map(pins, ("requirements.lock", "requirements/dev.lock", "requirements/train.lock"))
+
+    assert train.keys() <= dev.keys()
+    assert {name for name in runtime.keys() & train.keys() if runtime[name] != train[name]} == set()
 
 
 def litellm_lock(release: str) -> str:

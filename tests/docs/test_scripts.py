@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,73 @@ def test_an_unsuitable_python_is_refused_in_one_line(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
     assert "PYTHON=/bin/false" in done.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+UV = """\
+#!/bin/sh
+case "$1 $2" in
+    venv*) mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
+    "pip sync") echo sync >>calls && [ ! -e broken ] ;;
+    *) echo "$@" | sed -n 's/.*-r //p' >>calls ;;
+esac
+"""
+"""Notes the lock files that it is given; cannot synchronize while there is a file `broken`."""
+
+
+def installer(place: Path) -> Callable[..., list[str]]:
+    """A project whose uv is a stub: run its scripts/install, and get the lock files that were installed."""
+    stubs = {
+        "scripts/install": (ROOT / "scripts/install").read_text(),
+        ".bootstrap/bin/uv": UV,
+        "python": "#!/bin/sh\n",
+        ".bootstrap/installed": "",
+        "requirements/bootstrap.lock": "",
+        "pyproject.toml": "",
+        "requirements.lock": "",
+    }
+    for name, text in stubs.items():
+        path = place / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+
+    def install(*options: str) -> list[str]:
+        (place / "calls").write_text("")
+        environ = {"PATH": "/usr/bin:/bin", "PYTHON": str(place / "python")}
+        subprocess.run(
+            ["/bin/sh", "scripts/install", *options], cwd=place, env=environ, capture_output=True, check=False
+        )
+        return [line.rpartition("/")[2] for line in (place / "calls").read_text().split()]
+
+    return install
+
+
+def test_what_trains_or_tests_stays_at_the_next_install(tmp_path: Path) -> None:
+    """`scripts/serve` calls it without an option each time, and synchronizing takes out what is not locked."""
+    install = installer(tmp_path)
+
+    assert install() == ["sync", "embedded.lock"]
+    assert install("--train") == ["sync", "train.lock", "embedded.lock"]
+    assert install() == install("--train") == []
+
+    (tmp_path / "requirements.lock").write_text("changed")
+    assert install() == ["sync", "train.lock", "embedded.lock"]
+    assert install("--dev") == ["sync", "dev.lock", "embedded.lock"]
+    assert install("--train") == install() == []
+
+    (tmp_path / "requirements.lock").write_text("changed again")
+    assert install("--train") == ["sync", "dev.lock", "embedded.lock"]
+
+
+def test_an_install_that_failed_forgets_nothing(tmp_path: Path) -> None:
+    """The registry was away for a moment: the next one brings all that was wanted."""
+    install = installer(tmp_path)
+    (tmp_path / "broken").touch()
+
+    assert install("--train") == ["sync"]
+    assert install() == ["sync"]
+    (tmp_path / "broken").unlink()
+    assert install() == ["sync", "train.lock", "embedded.lock"]
 
 
 PASSING = """\

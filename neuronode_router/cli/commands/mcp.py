@@ -37,7 +37,7 @@ def command(connection: Connection, *, allow_writes: bool) -> None:
     except ImportError as error:
         raise NeuronodeError(
             "The SDK of the Model Context Protocol is not installed, or too old.",
-            fix="pip install 'neuronode-router[mcp]'",
+            fix="Run scripts/install, or install the version of mcp that requirements.lock names.",
         ) from error
 
     async def serve() -> None:

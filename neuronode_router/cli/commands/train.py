@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 HISTORY = "history"
 GIVERS = 5
+EXTRA = "Run scripts/install --train, or build the image with WITH_TRAINING=yes."
 
 
 @click.command("train")
@@ -76,7 +77,7 @@ def _learn(store: ArtefactStore, source: str, state_dir: Path, *, dry_run: bool,
     except ImportError as error:
         raise NeuronodeError(
             f"Training needs {error.name or 'libraries'}, which is not installed.",
-            fix="pip install 'neuronode-router[train]'",
+            fix=EXTRA,
         ) from error
     in_use = _in_use(store)
     lessons, counts = _lessons(source, state_dir, in_use)

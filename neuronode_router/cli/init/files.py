@@ -102,7 +102,7 @@ def _service_text(service: ComposeService, profiles: str) -> str:
     build:
       context: .
       args:
-        NEURONODE_ROUTER: ${{NEURONODE_ROUTER:-neuronode-router=={VERSION}}}
+        NEURONODE_ROUTER: ${{NEURONODE_ROUTER:?set it in .env to the address of a wheel or repository}}
       dockerfile_inline: |
         FROM {service.image}
         ARG NEURONODE_ROUTER
@@ -128,5 +128,5 @@ def _service_text(service: ComposeService, profiles: str) -> str:
 
 _OVERRIDE_HEAD = """\
 # Adds neuronode-router to the services that run LiteLLM. Written by `neuronode init`; start: docker compose up --build
-# NEURONODE_ROUTER says what is installed: a version, the address of a wheel or of a repository.
+# NEURONODE_ROUTER, in .env, says what is installed: the address of a wheel or of a repository. No index has it by name.
 """

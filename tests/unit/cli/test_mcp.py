@@ -106,4 +106,4 @@ def test_without_the_sdk_it_says_what_to_install(
     outcome = neuronode("mcp")
 
     assert outcome.code == 1
-    assert "pip install 'neuronode-router[mcp]'" in outcome.err
+    assert "Run scripts/install" in outcome.err

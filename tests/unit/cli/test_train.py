@@ -87,7 +87,8 @@ def test_a_missing_extra_is_told_with_its_mend(
 
     assert done.code == 1
     assert done.err == (
-        "neuronode: Training needs scipy, which is not installed. pip install 'neuronode-router[train]'\n"
+        "neuronode: Training needs scipy, which is not installed. "
+        "Run scripts/install --train, or build the image with WITH_TRAINING=yes.\n"
     )
 
 

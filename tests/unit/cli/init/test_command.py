@@ -54,6 +54,9 @@ def test_the_override_loads_the_plugin_into_the_service(place: Path, neuronode: 
     [service] = litellm_services(place / "compose.yaml")
     assert service.environ["LITELLM_WORKER_STARTUP_HOOKS"] == "mine:start,neuronode_router.plugin:start"
     assert "FROM litellm/litellm:v1.106.2" in override["services"]["proxy"]["build"]["dockerfile_inline"]
+    assert override["services"]["proxy"]["build"]["args"]["NEURONODE_ROUTER"].startswith(
+        "${NEURONODE_ROUTER:?"
+    )
     assert "./profiles:/neuronode/profiles" in override["services"]["proxy"]["volumes"]
 
 
