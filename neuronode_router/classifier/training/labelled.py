@@ -14,8 +14,11 @@ from typing import Any
 
 from neuronode_router.classifier.classification import LABELS
 from neuronode_router.classifier.training.corpus import Example
+from neuronode_router.domain.names import TIERS, Tier
 from neuronode_router.errors import NeuronodeError
 
+SHOWN = 60
+"""Characters of a wrong value that a message shows."""
 _FAMILY_END = re.compile(r"[:#]| \+ ")
 _NOT_PLAINLY_OPEN = ("terms", "review text", "tweets", "fiqa", "own licences", "text bbc")
 
@@ -49,37 +52,66 @@ class Tried:
 
 def read_rows(path: Path) -> list[Mapping[str, Any]]:
     """Return the objects of a JSONL file. Raises `LabelError` with the line that is not one."""
-    rows: list[Mapping[str, Any]] = []
+    return list(placed_rows(path).values())
+
+
+def placed_rows(path: Path) -> dict[str, Mapping[str, Any]]:
+    """Return the objects of a JSONL file by file and line. Raises `LabelError` with the line that is not one."""
+    rows: dict[str, Mapping[str, Any]] = {}
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise LabelError(f"{path.name} cannot be read: {error}.") from error
+        raise LabelError(f"{path} cannot be read: {error}.") from error
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
+        place = f"{path}:{number}"
         try:
             row = json.loads(line)
-        except ValueError as error:
-            raise LabelError(f"{path.name}:{number} is not JSON.") from error
+        except (ValueError, RecursionError) as error:
+            raise LabelError(f"{place} is not JSON, or too deep.") from error
         if not isinstance(row, dict):
-            raise LabelError(f"{path.name}:{number} is not an object.")
-        rows.append(row)
+            raise LabelError(f"{place} is not an object.")
+        rows[place] = row
     return rows
+
+
+def text_of(row: Mapping[str, Any], place: str) -> str:
+    """Return the text of a row. Raises `LabelError` where there is none."""
+    text = row.get("text")
+    if not isinstance(text, str):
+        raise LabelError(f"{place} has no text.")
+    return text
+
+
+def label_of(row: Mapping[str, Any], place: str) -> str | None:
+    """Return what a row says that it asks for, None where it says nothing. Raises `LabelError` for a strange label."""
+    label = row.get("label") or row.get("task_type") or row.get("kind")
+    if label is None or (isinstance(label, str) and label in LABELS):
+        return label
+    raise LabelError(f"{place} has the label {_shown(label)}.")
+
+
+def tier_of(row: Mapping[str, Any], place: str) -> Tier | None:
+    """Return the tier that a row names, None where it names none. Raises `LabelError` for another word."""
+    tier = row.get("tier")
+    if tier is not None and tier not in TIERS:
+        raise LabelError(f"{place} has the tier {_shown(tier)}: write fast, medium or complex.")
+    return None if tier is None else Tier(tier)
+
+
+def _shown(value: object) -> str:
+    return f"{value!r:.{SHOWN}}"
 
 
 def examples(rows: Iterable[Mapping[str, Any]]) -> list[Example]:
     """Return the labelled rows; those of unknown type are left out. Raises `LabelError` for a strange label."""
     found = []
-    for row in rows:
-        label = row.get("label") or row.get("task_type") or row.get("kind")
-        if label is None:
-            continue
-        text = row.get("text")
-        if label not in LABELS or not isinstance(text, str):
-            raise LabelError(f"A row has the label {label!r} or no text.")
-        found.append(
-            Example(text, label, str(row.get("lang", "")), family(str(row.get("source", "own history"))))
-        )
+    for number, row in enumerate(rows, start=1):
+        place = f"Row {number}"
+        if label := label_of(row, place):
+            source = family(str(row.get("source", "own history")))
+            found.append(Example(text_of(row, place), label, str(row.get("lang", "")), source))
     return found
 
 

@@ -5,10 +5,11 @@ It must not know how weights are fitted. No text is kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from neuronode_router.classifier import excerpt, lexicon, weights
 from neuronode_router.classifier.classification import LABELS, Layer
@@ -47,28 +48,49 @@ def from_history(history: History) -> list[Lesson]:
     return [_lesson(entry, signs) for entry, signs in history.judged(scheme())]
 
 
-def from_file(path: Path, in_use: weights.Weights) -> list[Lesson]:
-    """Return the lines of a file with `text`, `label` and perhaps `tier`. Raises `LabelError`."""
-    cues = lexicon.shipped()
-    classifier = Classifier(cues, in_use)
-    lessons = []
-    for row in labelled.read_rows(path):
-        for example in labelled.examples([row]):
-            turn = excerpt.read(example.text)
-            if not turn.pieces:
-                continue
-            said = classifier.classify_excerpt(turn)
-            lessons.append(
-                Lesson(
-                    features=observe(turn, cues),
-                    said=said.detail or said.task.value,
-                    source=said.source,
-                    has_cues=any_cue(said.evidence),
-                    label=example.label,
-                    hard=_hard(str(row.get("tier", ""))),
-                )
-            )
-    return lessons
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """How many rows of a file teach what; a row may teach both."""
+
+    rows: int
+    labels: int
+    easy: int
+    hard: int
+    nothing: int
+    """Rows without any letter, or with neither a label nor the tier fast or complex."""
+
+
+def from_file(path: Path, in_use: weights.Weights) -> tuple[list[Lesson], Taught]:
+    """Return the lines of a file with `text` and `label`, `tier` or both, and what they teach. Raises `LabelError`."""
+    classifier = Classifier(lexicon.shipped(), in_use)
+    rows = labelled.placed_rows(path)
+    found = [_marked(row, place, classifier) for place, row in rows.items()]
+    lessons = [lesson for lesson in found if lesson is not None]
+    taught = Taught(
+        rows=len(rows),
+        labels=sum(lesson.label is not None for lesson in lessons),
+        easy=sum(lesson.hard is False for lesson in lessons),
+        hard=sum(lesson.hard is True for lesson in lessons),
+        nothing=len(rows) - len(lessons),
+    )
+    return lessons, taught
+
+
+def _marked(row: Mapping[str, Any], place: str, classifier: Classifier) -> Lesson | None:
+    text, label = labelled.text_of(row, place), labelled.label_of(row, place)
+    hard = _hard(labelled.tier_of(row, place) or "")
+    turn = excerpt.read(text)
+    if not turn.pieces or (label is None and hard is None):
+        return None
+    said = classifier.classify_excerpt(turn)
+    return Lesson(
+        features=observe(turn, lexicon.shipped()),
+        said=said.detail or said.task.value,
+        source=said.source,
+        has_cues=any_cue(said.evidence),
+        label=label,
+        hard=hard,
+    )
 
 
 def any_cue(evidence: Sequence[str]) -> bool:

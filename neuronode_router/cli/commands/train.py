@@ -28,7 +28,7 @@ from neuronode_router.errors import ArtefactRefused, NeuronodeError
 if TYPE_CHECKING:
     from neuronode_router.classifier.artefacts import ArtefactStore, Pointer
     from neuronode_router.classifier.history import Counts
-    from neuronode_router.classifier.training.lessons import Lesson
+    from neuronode_router.classifier.training.lessons import Lesson, Taught
     from neuronode_router.classifier.training.retrain import LabelPart, Verdict
     from neuronode_router.classifier.weights import Weights
 
@@ -39,7 +39,11 @@ EXTRA = "Run scripts/install --train, or build the image with WITH_TRAINING=yes.
 
 @click.command("train")
 @click.option(
-    "--from", "source", default=HISTORY, show_default=True, help="The history, or a JSONL file: text, label."
+    "--from",
+    "source",
+    default=HISTORY,
+    show_default=True,
+    help="The history, or a JSONL file: text, label, tier.",
 )
 @click.option("--back", is_flag=True, help="Use again what was in use before.")
 @dry_run_option
@@ -89,7 +93,8 @@ def _learn(store: ArtefactStore, source: str, state_dir: Path, *, dry_run: bool,
     givers = Counter(lesson.giver for lesson in lessons if lesson.giver).most_common(GIVERS)
     if as_json:
         told = {
-            "history": asdict(counts) if counts else None,
+            "history": asdict(counts) if source == HISTORY else None,
+            "file": None if source == HISTORY else asdict(counts),
             "feedback_by": dict(givers),
             "dry_run": dry_run,
         }
@@ -112,12 +117,12 @@ def _in_use(store: ArtefactStore) -> Weights:
     return found.weights if found else weights.load(weights.shipped_folder())
 
 
-def _lessons(source: str, state_dir: Path, in_use: Weights) -> tuple[list[Lesson], Counts | None]:
+def _lessons(source: str, state_dir: Path, in_use: Weights) -> tuple[list[Lesson], Counts | Taught]:
     from neuronode_router.classifier.history import History
     from neuronode_router.classifier.training.lessons import from_file, from_history
 
     if source != HISTORY:
-        return from_file(Path(source), in_use), None
+        return from_file(Path(source), in_use)
     history = History(state_dir)
     counts = history.counts()
     if not counts.kept:
@@ -126,14 +131,10 @@ def _lessons(source: str, state_dir: Path, in_use: Weights) -> tuple[list[Lesson
 
 
 def _show(
-    verdict: Verdict, counts: Counts | None, *, givers: Sequence[tuple[str, int]], installed: Pointer | None
+    verdict: Verdict, counts: Counts | Taught, *, givers: Sequence[tuple[str, int]], installed: Pointer | None
 ) -> None:
-    rows = (
-        [("history", f"{counts.kept} decisions, {counts.judged} judged, {counts.texts} with text")]
-        if counts
-        else []
-    )
-    rows += [
+    rows = [
+        _learned_from(counts),
         ("tasks", _part(verdict.tasks)),
         ("difficulty", _part(verdict.difficulty)),
         ("general phrases", f"{verdict.general_before:.1%} -> {verdict.general_after:.1%}"),
@@ -149,6 +150,15 @@ def _show(
         show(
             f"In use: {_name(installed)}. Running workers follow within a second. Back: neuronode train --back"
         )
+
+
+def _learned_from(counts: Counts | Taught) -> tuple[str, str]:
+    from neuronode_router.classifier.training.lessons import Taught
+
+    if isinstance(counts, Taught):
+        says = f"{counts.rows} rows, {counts.labels} with a label, {counts.easy} easy, {counts.hard} hard"
+        return "file", says + (f", {counts.nothing} teach nothing" if counts.nothing else "")
+    return "history", f"{counts.kept} decisions, {counts.judged} judged, {counts.texts} with text"
 
 
 def _part(part: LabelPart) -> str:

@@ -18,7 +18,7 @@ from neuronode_router.classifier.history import Entry, FeedbackOutcome, History,
 from neuronode_router.classifier.observed import observe, scheme
 from neuronode_router.classifier.training import adjust, corpus, labelled
 from neuronode_router.classifier.training import retrain as retraining
-from neuronode_router.classifier.training.lessons import Lesson, from_file, from_history
+from neuronode_router.classifier.training.lessons import Lesson, Taught, from_file, from_history
 from neuronode_router.classifier.training.retrain import Verdict, retrain, split
 from neuronode_router.domain.names import Tier
 
@@ -140,7 +140,7 @@ def test_contradicting_labels_are_refused(tmp_path: Path) -> None:
     rng = random.Random(1)
     rows = [{"text": text, "label": rng.choice(("chat", "strategy", "maths"))} for text in own_words(200)]
 
-    verdict = learn(from_file(write(tmp_path / "noise.jsonl", rows), SHIPPED), tmp_path / "new")
+    verdict = learn(from_file(write(tmp_path / "noise.jsonl", rows), SHIPPED)[0], tmp_path / "new")
 
     assert not verdict.accepted
     assert verdict.why == "not better on what was held out"
@@ -155,7 +155,7 @@ def test_weights_that_forget_are_refused(tmp_path: Path, monkeypatch: pytest.Mon
     ordinary = [item.text for item in corpus.sample(5, per_phrase=1) if item.label in KINDS]
     rows = [{"text": text, "label": "strategy"} for text in ordinary]
 
-    verdict = learn(from_file(write(tmp_path / "own.jsonl", rows), SHIPPED), tmp_path / "new")
+    verdict = learn(from_file(write(tmp_path / "own.jsonl", rows), SHIPPED)[0], tmp_path / "new")
 
     assert verdict.tasks.better
     assert verdict.why == "worse on general phrases"
@@ -270,21 +270,68 @@ def test_only_hard_lessons_teach_no_difficulty(tmp_path: Path) -> None:
 
 
 def test_a_labelled_file_may_name_tiers(tmp_path: Path) -> None:
-    """`tier` fast or complex teaches difficulty; a text without any letter teaches nothing."""
+    """`tier` fast or complex teaches difficulty, with a label or alone; the rest is counted, not passed over."""
     rows = [
         {"text": "Wie war dein Tag?", "label": "chat", "tier": "fast"},
         {"text": "Plane den Umbau", "label": "strategy", "tier": "complex"},
         {"text": "Plane den Anbau", "label": "strategy", "tier": "medium"},
+        {"text": "Plane den Abriss", "tier": "complex"},
         {"text": " \n ", "label": "chat"},
+        {"text": "Plane den Abbau", "tier": "medium"},
+        {"text": "Plane nichts"},
     ]
 
-    lessons = from_file(write(tmp_path / "labels.jsonl", rows), SHIPPED)
+    lessons, taught = from_file(write(tmp_path / "labels.jsonl", rows), SHIPPED)
 
     assert [(one.label, one.hard) for one in lessons] == [
         ("chat", False),
         ("strategy", True),
         ("strategy", None),
+        (None, True),
     ]
+    assert taught == Taught(rows=7, labels=3, easy=1, hard=2, nothing=3)
+
+
+def test_a_file_of_another_editor_is_read(tmp_path: Path) -> None:
+    """With a byte order mark, and lines that end as on Windows."""
+    file = tmp_path / "labels.jsonl"
+    file.write_bytes(b'\xef\xbb\xbf{"text": "a", "label": "chat"}\r\n\r\n{"text": "b", "label": "chat"}\r\n')
+
+    assert from_file(file, SHIPPED)[1].labels == 2
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        (
+            '{"text": "a", "label": "chat", "tier": "Complex"}',
+            "the tier 'Complex': write fast, medium or complex",
+        ),
+        ('{"text": "a", "label": "chat", "tier": "heavy"}', "the tier 'heavy'"),
+        ('{"text": "a", "label": "chat", "tier": 5}', "the tier 5"),
+        ('{"text": "a", "label": "chat", "tier": ["fast"]}', "the tier "),
+        ('{"text": "a", "label": "chat", "tier": ""}', "the tier ''"),
+        ('{"text": "a", "label": "nope"}', "the label 'nope'"),
+        ('{"text": "a", "label": ["chat"]}', "the label "),
+        ('{"text": "a", "label": {"a": 1}}', "the label "),
+        ('{"label": "chat"}', "no text"),
+        ('{"tier": "fast"}', "no text"),
+        ('{"text": 7, "label": "chat"}', "no text"),
+        ('{"text": ' + "[" * 100_000, "too deep"),
+    ],
+)
+def test_a_row_that_would_teach_nothing_is_refused_with_its_line(
+    row: str, complaint: str, tmp_path: Path
+) -> None:
+    """Passed over, it would be missed only when the weights are no better."""
+    file = tmp_path / "labels.jsonl"
+    file.write_text('{"text": "a", "label": "chat"}\n\n' + row)
+
+    with pytest.raises(labelled.LabelError) as caught:
+        from_file(file, SHIPPED)
+    assert caught.value.message.startswith(f"{file}:3 ")
+    assert complaint in caught.value.message
+    assert len(caught.value.message) < len(str(file)) + 200
 
 
 def test_a_bad_file_is_named(tmp_path: Path) -> None:

@@ -102,6 +102,32 @@ def test_a_file_that_cannot_be_used_is_named(neuronode: Terminal, tmp_path: Path
     assert "bad.jsonl:2 is not JSON" in done.err
 
 
+def test_it_is_told_what_a_file_teaches(neuronode: Terminal, tmp_path: Path) -> None:
+    """Otherwise nobody knows why difficulty was not learned: a medium tier says nothing of it."""
+    rows = [
+        {"text": "Plane es", "label": "strategy", "tier": "medium"},
+        {"text": "Und?", "tier": "fast"},
+        {"text": "a"},
+    ]
+    (tmp_path / "few.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    arguments = ("train", "--from", tmp_path / "few.jsonl", "--dry-run", "--state-dir", tmp_path)
+
+    shown, told = neuronode(*arguments), json.loads(neuronode(*arguments, "--json").out)
+
+    assert "3 rows, 1 with a label, 1 easy, 0 hard, 1 teach nothing" in shown.out
+    assert told["file"] == {"rows": 3, "labels": 1, "easy": 1, "hard": 0, "nothing": 1}
+    assert told["history"] is None
+
+
+def test_a_folder_is_named_as_it_was_given(
+    neuronode: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last part of `.` is empty."""
+    monkeypatch.chdir(tmp_path)
+
+    assert "neuronode: . cannot be read" in neuronode("train", "--from", ".", "--state-dir", tmp_path).err
+
+
 def test_back_goes_with_nothing_else(neuronode: Terminal, tmp_path: Path) -> None:
     """A contradiction is wrong usage."""
     assert neuronode("train", "--back", "--dry-run", "--state-dir", tmp_path).code == 2
