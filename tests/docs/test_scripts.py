@@ -73,11 +73,11 @@ def installer(place: Path) -> Callable[..., list[str]]:
         path.write_text(text)
         path.chmod(0o755)
 
-    def install(*options: str) -> list[str]:
+    def install(*options: str, **environ: str) -> list[str]:
         (place / "calls").write_text("")
-        environ = {"PATH": "/usr/bin:/bin", "PYTHON": str(place / "python")}
+        around = {"PATH": "/usr/bin:/bin", "PYTHON": str(place / "python"), **environ}
         subprocess.run(
-            ["/bin/sh", "scripts/install", *options], cwd=place, env=environ, capture_output=True, check=False
+            ["/bin/sh", "scripts/install", *options], cwd=place, env=around, capture_output=True, check=False
         )
         return [line.rpartition("/")[2] for line in (place / "calls").read_text().split()]
 
@@ -99,6 +99,22 @@ def test_what_trains_or_tests_stays_at_the_next_install(tmp_path: Path) -> None:
 
     (tmp_path / "requirements.lock").write_text("changed again")
     assert install("--train") == ["sync", "dev.lock", "embedded.lock"]
+
+
+def test_an_activated_environment_is_not_built_on(tmp_path: Path) -> None:
+    """Its Python has no pip: the one behind it is asked."""
+    install, asked = installer(tmp_path), tmp_path / "asked"
+    for name, code in (("active", 1), ("behind", 0)):
+        python = tmp_path / name / "bin/python3"
+        python.parent.mkdir(parents=True)
+        python.write_text(f"#!/bin/sh\necho {name} >>{asked}\nexit {code}\n")
+        python.chmod(0o755)
+    active, behind = tmp_path / "active", tmp_path / "behind"
+
+    calls = install(PATH=f"{active}/bin:{behind}/bin:/usr/bin:/bin", VIRTUAL_ENV=str(active), PYTHON="")
+
+    assert calls == ["sync", "embedded.lock"]
+    assert set(asked.read_text().split()) == {"behind"}
 
 
 def test_an_install_that_failed_forgets_nothing(tmp_path: Path) -> None:
