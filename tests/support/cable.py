@@ -6,8 +6,9 @@ It must not know what is said on it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import Any, Self
 
 CHUNK = 65_536
@@ -21,7 +22,7 @@ class Cable:
         self._target = target
         self._port = 0
         self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._meetings: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -61,15 +62,31 @@ class Cable:
     async def _drop(self) -> None:
         if self._server is not None:
             self._server.close()
-        for writer in self._writers:
-            writer.transport.abort()
+        ending = list(self._meetings)
+        for meeting in ending:
+            meeting.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        both = {writer, far_writer}
-        self._writers |= both
-        await asyncio.gather(_pass(reader, far_writer), _pass(far_reader, writer))
-        self._writers -= both
+        meeting = asyncio.current_task()
+        assert meeting is not None
+        self._meetings.add(meeting)
+        meeting.add_done_callback(self._meetings.discard)
+        # That it was cut is no news to asyncio, which would log it.
+        with contextlib.suppress(asyncio.CancelledError), _ended(writer):
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            with _ended(far_writer):
+                await asyncio.gather(_pass(reader, far_writer), _pass(far_reader, writer))
+
+
+@contextlib.contextmanager
+def _ended(writer: asyncio.StreamWriter) -> Iterator[None]:
+    """End a connection at once when its meeting is, or cannot take place."""
+    try:
+        yield
+    except BaseException:
+        writer.transport.abort()
+        raise
 
 
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
