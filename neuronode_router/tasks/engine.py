@@ -28,10 +28,11 @@ from neuronode_router.tasks.escalation import (
 from neuronode_router.tasks.inputs import Inputs
 from neuronode_router.tasks.rendering import Message, render
 from neuronode_router.tasks.template import FreeText, JsonShape, Language, TaskTemplate
+from neuronode_router.tasks.thoughts import spoken
 
 ROOM = 2048
-"""Tokens that an attempt has beyond its task's, after one that ended before it had answered: models that think spend
-them on that."""
+"""Tokens that an attempt has beyond its task's, after one that a limit ended before it had said a word: models that
+think spend them on that. One that rambles would only go on."""
 TIER_NAMES: Mapping[Tier, str] = MappingProxyType({tier: f"{AUTO}:{tier.value}" for tier in Tier})
 """The names that ask the tiers of the active profile."""
 
@@ -213,14 +214,14 @@ class _Course:
     def _ask(self, *, refused: str | None) -> Ask:
         order = self._order
         task = order.task
-        cut = any(one.answer.cut and not one.checked.valid for one in self._tries)
+        thinks = any(one.answer.cut and not spoken(one.answer.text, prose=False) for one in self._tries)
         messages = render(task, order.inputs, language=order.language, refused=refused)
         if order.system is not None:
             messages[0] = {"role": "system", "content": order.system}
         return Ask(
             name=order.name or AUTO if self._asked is None else order.names[self._asked],
             messages=messages,
-            max_tokens=task.max_tokens + (ROOM if cut else 0),
+            max_tokens=task.max_tokens + (ROOM if thinks else 0),
             temperature=task.temperature,
             json_schema=task.output.schema if isinstance(task.output, JsonShape) else None,
             logprobs=not isinstance(task.output, JsonShape | FreeText),

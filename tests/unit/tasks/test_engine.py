@@ -68,7 +68,7 @@ async def test_what_a_task_says_is_sent() -> None:
     body = dict(app.asked[0].body)
     messages = body.pop("messages")
     assert body == {
-        "model": "auto:fast", "max_tokens": 256, "temperature": 0.1, "drop_params": True, "logprobs": True
+        "model": "auto:fast", "max_tokens": 16, "temperature": 0.1, "drop_params": True, "logprobs": True
     }  # fmt: skip
     assert [message["role"] for message in messages] == ["system", "user"]
 
@@ -128,7 +128,17 @@ async def test_a_model_that_thinks_has_room_after_a_limit_cut_it_off() -> None:
     outcome = await done(app, TaskOrder(SENTIMENT, NEWS))
 
     assert told(outcome) == ("BULLISH", 3, True, ["cut", "cut", "accepted"])
-    assert [asked.body["max_tokens"] for asked in app.asked] == [256, 256 + ROOM, 256 + ROOM]
+    assert [asked.body["max_tokens"] for asked in app.asked] == [16, 16 + ROOM, 16 + ROOM]
+
+
+async def test_a_model_that_rambles_has_no_more_room_for_it() -> None:
+    """It has spoken until the limit, and would until the next: two thousand tokens take a small model minutes."""
+    app = ChatApp(then=Reply("The share and the market and the", finish_reason="length"))
+
+    outcome = await done(app, TaskOrder(SENTIMENT, NEWS))
+
+    assert told(outcome) == (None, 3, True, ["cut", "cut", "cut"])
+    assert [asked.body["max_tokens"] for asked in app.asked] == [16, 16, 16]
 
 
 async def test_an_answer_that_is_cut_off_after_its_label_is_one() -> None:
