@@ -21,7 +21,8 @@ FIGURES = ("p50", "p99", "rate", "cpu_ms")
 SERIES = 20
 TURN = 10
 """Requests before the next proxy has its turn: few, so that disturbances meet all."""
-IDLE_SECONDS = 10.0
+SETTLED_SECONDS, IDLE_SECONDS, IDLE_ROUNDS = 15.0, 10.0, 3
+"""After a load both LiteLLM and we still write down what was counted: that is no idling."""
 
 Row = Sequence[float]
 """One figure of every proxy, measured side by side."""
@@ -72,12 +73,8 @@ async def compare(proxies: Mapping[str, Proxy], plan: Plan) -> None:
             _report(names, f"{connections} connections", rows)
         _print(names, "worker", "MB", [[client.memory_mb() for client in clients]])
         _print(names, "all processes", "MB", [[client.whole_memory_mb() for client in clients]])
-        before = [client.cpu() for client in clients]
-        await asyncio.sleep(IDLE_SECONDS)
-        idle = [
-            (client.cpu() - was) / IDLE_SECONDS * 1000 for client, was in zip(clients, before, strict=True)
-        ]
-        _print(names, "idle CPU", "ms/s", [idle])
+        await asyncio.sleep(SETTLED_SECONDS)
+        _print(names, "idle CPU", "ms/s", [await _idle(clients) for _ in range(IDLE_ROUNDS)])
 
 
 def start_times(
@@ -90,6 +87,13 @@ def start_times(
         found.append({name: _start(name, next(proxies[name]), prove) for name in order})
     for index, label in enumerate(("wall s", "CPU s")):
         _print(list(proxies), "start", label, [[row[name][index] for name in proxies] for row in found])
+
+
+async def _idle(clients: Sequence[Client]) -> Row:
+    """Return the CPU milliseconds that each takes in a second, while nobody asks it anything."""
+    before = [client.cpu() for client in clients]
+    await asyncio.sleep(IDLE_SECONDS)
+    return [(client.cpu() - was) / IDLE_SECONDS * 1000 for client, was in zip(clients, before, strict=True)]
 
 
 async def _turns(clients: Sequence[Client], turns: int, *, stream: bool) -> list[Block]:

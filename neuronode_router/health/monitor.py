@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import operator
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +19,13 @@ from neuronode_router.errors import Problem
 from neuronode_router.health.ollama import Defaults, read_places
 from neuronode_router.health.ollama_probe import OllamaProbes
 from neuronode_router.routing.fallback_chain import DeploymentStatus
-from neuronode_router.routing.inventory import Deployment, Inventory, ProbedFacts, read_inventory
+from neuronode_router.routing.inventory import (
+    Deployment,
+    Inventory,
+    ProbedFacts,
+    is_same_list,
+    read_inventory,
+)
 from neuronode_router.routing.overload import (
     NEW,
     Health,
@@ -215,8 +220,7 @@ class HealthMonitor:
     def _reread(self) -> None:
         """Read LiteLLM's list where it is another one than before: reading sixty notes takes a millisecond."""
         entries = list(self._sources.entries())
-        # LiteLLM puts a new entry in the place of one that was edited. The old ones are held, so `is` can be trusted.
-        if len(entries) == len(self._entries) and all(map(operator.is_, entries, self._entries)):
+        if is_same_list(entries, self._entries):
             return
         self._written, self._entries = read_inventory(self._sources.described(entries)), entries
         if self._sources.probes is not None:

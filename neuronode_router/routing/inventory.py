@@ -5,7 +5,8 @@ It reads the `model_info` of LiteLLM's list and must not know LiteLLM, load or p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import operator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
@@ -171,6 +172,14 @@ def read_inventory(entries: Iterable[Mapping[str, Any]]) -> Inventory:
     return Inventory(
         MappingProxyType({name: tuple(found) for name, found in groups.items()}), tuple(problems)
     )
+
+
+def is_same_list(entries: Sequence[Mapping[str, Any]], before: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether LiteLLM's model list has not changed since `before`, which must hold the very entries it had.
+
+    LiteLLM puts a new entry in the place of one that was edited; as the old one is held, none can take its identity.
+    """
+    return len(entries) == len(before) and all(map(operator.is_, entries, before))
 
 
 def _read_note(group: str, written: object) -> tuple[Note, list[Problem]]:

@@ -6,7 +6,6 @@ Reads LiteLLM's model list; changes nothing in it and never returns `litellm_par
 from __future__ import annotations
 
 import hashlib
-import operator
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -17,6 +16,7 @@ import litellm
 from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.litellm_plugin.router.bridge import Entry, RouterBridge
 from neuronode_router.litellm_plugin.router.location import Locations
+from neuronode_router.routing.inventory import is_same_list
 
 EMBEDDED_MARK = "neuronode_embedded"
 """`model_info` entry of a deployment that is the built-in tiny model."""
@@ -47,7 +47,7 @@ class Deployments:
         """
         entries, now = tuple(self._bridge.entries()), self._clock()
         since, before, facts = self._known
-        if facts.aliases == aliases and now - since < FACTS_SECONDS and _same(entries, before):
+        if facts.aliases == aliases and now - since < FACTS_SECONDS and is_same_list(entries, before):
             return facts
         groups = frozenset(entry["model_name"] for entry in entries)
         facts = HostFacts(groups=groups, aliases=aliases, places=Locations(lambda: entries).by_group())
@@ -104,11 +104,6 @@ class Deployments:
             known = {entry["model_info"]["id"]: entry for entry in self._bridge.entries()}
             self._last = {**known, deployment_id: live}
         return live
-
-
-def _same(entries: Sequence[Entry], before: Sequence[Entry]) -> bool:
-    # LiteLLM puts a new entry in the place of one that was edited. The old ones are held, so `is` can be trusted.
-    return len(entries) == len(before) and all(map(operator.is_, entries, before))
 
 
 @lru_cache(maxsize=4096)
