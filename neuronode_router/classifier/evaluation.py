@@ -70,7 +70,7 @@ class WayFigures:
     """Of the rows that the light tier would not have done for."""
     right: Estimate | None
     over_random: Estimate | None
-    """By how much more is right than where the same shares of tiers are dealt blindly."""
+    """By how much more is right than where the shares of tiers that those rows got are dealt to them blindly."""
 
 
 def judge(tier: Tier, allowed: Collection[Tier]) -> Judged:
@@ -116,8 +116,8 @@ def _figures(
         for tier, request in zip(tiers, requests, strict=True)
         if request.right is not None
     ]
-    share = {tier: tiers.count(tier) / len(tiers) for tier in TIERS}
-    blind = [sum(share[tier] * right[tier] for tier in TIERS) for _, right in tried]
+    dealt = _shares([tier for tier, _ in tried])
+    blind = [sum(dealt[tier] * right[tier] for tier in TIERS) for _, right in tried]
 
     def mean(values: Sequence[float]) -> Estimate | None:
         return estimate(values, seed=seed) if values else None
@@ -125,7 +125,7 @@ def _figures(
     cost = estimate([costs[tier] for tier in tiers], seed=seed)
     return WayFigures(
         name=name,
-        shares=share,
+        shares=_shares(tiers),
         cost=cost,
         too_light=mean([item.step < 0 for item in judged]),
         too_heavy=mean([item.step > 0 for item in judged]),
@@ -133,6 +133,10 @@ def _figures(
         right=mean([right[tier] for tier, right in tried]),
         over_random=mean([right[tier] - less for (tier, right), less in zip(tried, blind, strict=True)]),
     )
+
+
+def _shares(tiers: Sequence[Tier]) -> Mapping[Tier, float]:
+    return {tier: tiers.count(tier) / max(1, len(tiers)) for tier in TIERS}
 
 
 def estimate(values: Sequence[float], *, seed: int = 0) -> Estimate:
@@ -156,7 +160,7 @@ def read_log(
         if found is not None:
             try:
                 yield LoggedRequest(*found, _allowed(row), _right(row))
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, OverflowError) as error:
                 raise ValueError(f"row {number}: {error}") from error
 
 

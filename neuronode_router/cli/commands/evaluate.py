@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from neuronode_router.classifier.evaluation import Estimate, WayFigures
 
 COSTS = "fast=1,medium=3,complex=10"
+PRICE = Number(0.01, 100)
+"""As profiles have it: of an error only the ratio counts."""
+COST = Number(0)
 
 
 class LogInvalid(NeuronodeError):
@@ -47,10 +50,10 @@ class LogInvalid(NeuronodeError):
     help="The tier for what nothing tells.",
 )
 @click.option(
-    "--too-cheap", type=Number(), default=TOO_CHEAP, show_default=True, help="The price of a tier too light."
+    "--too-cheap", type=PRICE, default=TOO_CHEAP, show_default=True, help="The price of a tier too light."
 )
 @click.option(
-    "--too-dear", type=Number(), default=TOO_DEAR, show_default=True, help="The price of a tier too heavy."
+    "--too-dear", type=PRICE, default=TOO_DEAR, show_default=True, help="The price of a tier too heavy."
 )
 @state_dir_option
 @json_option
@@ -122,9 +125,10 @@ def _deciding(
 def _costs(given: str) -> dict[Tier, float]:
     try:
         costs = {
-            Tier(name.strip()): float(cost) for name, _, cost in (p.partition("=") for p in given.split(","))
+            Tier(name.strip()): COST.convert(cost, None, None)
+            for name, _, cost in (p.partition("=") for p in given.split(","))
         }
-    except ValueError as error:
+    except (ValueError, click.BadParameter) as error:
         raise click.BadParameter(f"{given!r} is not like {COSTS}.", param_hint="--costs") from error
     if costs.keys() != set(TIERS):
         raise click.BadParameter(f"{given!r} does not name fast, medium and complex.", param_hint="--costs")

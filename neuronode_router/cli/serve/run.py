@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import signal
 import sys
 import sysconfig
@@ -36,8 +37,8 @@ FIRST_ANSWER_SECONDS = 60.0
 HEALTHY_SECONDS = 60.0
 """An embedded server that ran for so long is started again without delay."""
 POLL_SECONDS = 0.1
-STARTUP_FAILED = b"Application startup failed"
-"""What uvicorn prints then."""
+WORKER_FAILED = re.compile(rb'Application startup failed|multiprocessing/(?:spawn|process)\.py", line')
+"""What uvicorn prints then, or a traceback from the very first frame of a worker, which died while importing."""
 
 
 class Service:
@@ -154,7 +155,7 @@ class Service:
 
     def _worker_failed(self) -> None:
         """Raise `HostError` when a worker cannot start: of several, LiteLLM would try again without end."""
-        if STARTUP_FAILED in self._relay.tail:
+        if worker_failed(self._relay.tail):
             raise HostError("A worker of LiteLLM cannot start.", fix="LiteLLM's lines above say why.")
 
     def _first_question(self) -> str:
@@ -197,6 +198,11 @@ async def serve(settings: Settings, listen: Listen) -> int:
                 f"The proxy did not answer ({described(error)}).",
                 fix="Look into LiteLLM's lines above; a busy machine may need a second try.",
             ) from error
+
+
+def worker_failed(output: bytes) -> bool:
+    """Return whether LiteLLM's first output says that a worker is dead or will never serve. Never raises."""
+    return WORKER_FAILED.search(output) is not None
 
 
 def litellm_command(effective: Path, listen: Listen) -> list[str]:

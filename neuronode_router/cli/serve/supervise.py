@@ -12,7 +12,8 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-TAIL_BYTES = 8192
+TAIL_BYTES = 32768
+"""Holds the traceback of an import, many frames deep, as a whole."""
 LEASH = """trap '' HUP INT TERM; read -r _; kill -9 "-$1" 2>/dev/null"""
 """A shell that waits for the end of its standard input, which is the end of this process, and kills a group."""
 
@@ -94,7 +95,7 @@ class Child:
 
 @dataclass(slots=True)
 class Relay:
-    """Passes a captured child's output on once `open` is set; before that it keeps the last 8 kB."""
+    """Passes a captured child's output on once `open` is set; before that it keeps the last 32 kB."""
 
     emit: Callable[[bytes], None]
     open: bool = False

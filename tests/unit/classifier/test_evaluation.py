@@ -82,6 +82,17 @@ def test_who_sends_only_hard_work_up_beats_chance() -> None:
     assert auto.over_random.low > 0
 
 
+@pytest.mark.parametrize("untried", [Tier.FAST, Tier.MEDIUM])
+def test_chance_is_dealt_the_shares_of_the_rows_that_were_tried(untried: Tier) -> None:
+    """One tier for all tried rows is chance, whatever rows without answers got."""
+    tried = LoggedRequest(Tier.COMPLEX, 10, right=RIGHT)
+
+    for way in compare([tried, LoggedRequest(untried, 10, frozenset({untried}))] * 50):
+        if way.name.startswith(("auto", "always")):
+            assert way.over_random is not None
+            assert way.over_random.value == pytest.approx(0)
+
+
 def test_rows_without_text_are_left_out() -> None:
     """What cannot be classified is no request of `auto`."""
     rows = [{"text": "a"}, {"input": []}]
@@ -95,6 +106,7 @@ def test_rows_without_text_are_left_out() -> None:
     "marks",
     [
         {"tier": "heavy"},
+        {"right": {"fast": 10**400, "medium": 1, "complex": 1}},
         {"ok_tiers": "fast"},
         {"ok_tiers": [1]},
         {"right": 1},

@@ -51,10 +51,27 @@ def test_costs_are_the_operators(neuronode: Terminal, log: Path) -> None:
     assert (ways["always fast"], ways["always complex"]) == (2, 7)
 
 
-@pytest.mark.parametrize("costs", ["fast=1", "fast=1,medium=x,complex=2", "light=1"])
+@pytest.mark.parametrize(
+    "costs",
+    [
+        "fast=1",
+        "fast=1,medium=x,complex=2",
+        "light=1",
+        *(f"fast={bad},medium=1,complex=2" for bad in ("nan", "inf", "-1")),
+    ],
+)
 def test_costs_that_are_none_are_refused(neuronode: Terminal, log: Path, costs: str) -> None:
     """Wrong usage is exit code 2."""
     assert neuronode("evaluate", "--log", str(log), "--costs", costs).code == 2
+
+
+@pytest.mark.parametrize("option", ["--too-cheap", "--too-dear"])
+@pytest.mark.parametrize("price", ["-1", "0", "nan", "inf", "101"])
+def test_prices_that_no_profile_may_have_are_refused(
+    neuronode: Terminal, log: Path, option: str, price: str
+) -> None:
+    """What is evaluated can be configured."""
+    assert neuronode("evaluate", "--log", str(log), option, price).code == 2
 
 
 @pytest.mark.parametrize("line", ["no json", "[]", '{"text": "a", "tier": "heavy"}', ""])

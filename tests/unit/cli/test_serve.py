@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from neuronode_router.cli.serve.prepare import Listen
-from neuronode_router.cli.serve.run import litellm_command, until_ok
+from neuronode_router.cli.serve.run import litellm_command, until_ok, worker_failed
 from neuronode_router.errors import HostError
 
 
@@ -59,3 +59,37 @@ def test_several_workers_get_time_to_import() -> None:
     assert "--timeout_worker_healthcheck" not in one
     assert two[two.index("--timeout_worker_healthcheck") + 1] == "120"
     assert two[two.index("--num_workers") + 1] == "2"
+
+
+IMPORTING = """Traceback (most recent call last):
+  File "<string>", line 1, in <module>
+  File "/usr/lib/python3.13/multiprocessing/spawn.py", line 122, in spawn_main
+    exitcode = _main(fd, parent_sentinel)
+ImportError: cannot import name 'config' from 'h2'
+"""
+RUNNING = """Process SpawnProcess-1:
+Traceback (most recent call last):
+  File "/usr/lib/python3.11/multiprocessing/process.py", line 314, in _bootstrap
+    self.run()
+OSError: [Errno 28] No space left on device
+"""
+CAUGHT = """Traceback (most recent call last):
+  File "/venv/lib/python3.11/site-packages/litellm/main.py", line 1, in completion
+ValueError: told, and gone on
+"""
+
+
+@pytest.mark.parametrize(
+    ("output", "failed"),
+    [
+        (IMPORTING, True),
+        (RUNNING, True),
+        ("ERROR:    Application startup failed. Exiting.\n", True),
+        (CAUGHT, False),
+        ("INFO:     Started parent process [1]\n", False),
+        ("", False),
+    ],
+)
+def test_a_worker_that_died_is_no_worker_that_is_slow(output: str, failed: bool) -> None:
+    """uvicorn waits for the first word of a worker for minutes, also of one that is dead."""
+    assert worker_failed(output.encode()) is failed
