@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.tabs import Tab
-from tests.browser.test_screens import SCREENS
+from tests.browser.test_screens import SCREENS, Another
+from tests.support.proxy import MASTER_KEY
 
 FIGURES = "main table, main .giant, main .log, main canvas"
 
@@ -83,3 +86,53 @@ def test_a_page_whose_files_another_process_has_loads_anew(tab: Tab, file: str) 
 
     expect(tab.active).to_be_visible()
     expect(tab.page.get_by_text("does not have all files of this page")).to_have_count(0)
+
+
+SLOW = {"offline": False, "latency": 2_500, "downloadThroughput": -1, "uploadThroughput": -1}
+"""Longer than the two seconds after which "Recent decisions" asks again, and the retry after a failure."""
+
+
+def test_on_a_slow_link_screens_fill_and_a_failure_passes(another: Another) -> None:
+    """What takes longer than the pause between two questions is awaited, not asked again and again."""
+    with another() as tab:
+        tab.sign_in(MASTER_KEY)
+        tab.page.route(
+            "**/usage?*", lambda route: route.fulfill(status=503, json={"code": "store_unavailable"})
+        )
+        tab.go("cost")
+        expect(tab.page.get_by_role("alert")).to_contain_text("The state store does not")
+        link = tab.page.context.new_cdp_session(tab.page)
+        link.send("Network.emulateNetworkConditions", SLOW)
+        tab.page.unroute_all()
+
+        expect(tab.page.get_by_role("alert")).to_have_count(0)
+        tab.go("routing")
+        expect(
+            tab.page.get_by_role("table", name="Recent decisions").get_by_role("row").nth(1)
+        ).to_be_visible()
+
+
+@pytest.mark.parametrize("hours", [1, 30])
+def test_a_browser_with_another_clock_shows_the_figures_of_now(another: Another, hours: int) -> None:
+    """Periods end, and "ago" is counted, by the proxy's clock."""
+    wrong = f"const right = Date.now; Date.now = () => right() + {hours} * 3_600_000;"
+    with another() as tab:
+        tab.page.add_init_script(wrong)
+        tab.sign_in(MASTER_KEY)
+        tab.go("cost")
+        tab.settled()
+
+        expect(tab.page.locator("main table tbody tr").first).to_be_visible()
+        tab.go("audit")
+        tab.settled()
+        expect(tab.page.locator("main time").first).to_contain_text(re.compile("second|minute|now"))
+
+
+@pytest.mark.parametrize("name", ["constructor", "toString", "__proto__", "nothing"])
+def test_an_address_that_is_none_is_the_first_screen(another: Another, name: str) -> None:
+    """Whatever stands behind the #, the page stays whole."""
+    with another() as tab:
+        tab.sign_in(MASTER_KEY)
+        tab.open(name)
+        expect(tab.page.get_by_role("heading", level=1)).to_have_text("Now")
+        expect(tab.active).to_be_visible()

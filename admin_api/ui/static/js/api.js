@@ -2,6 +2,7 @@
 // It must not know screens.
 
 import { storedKey } from "./session.js";
+import { hearTime } from "./time.js";
 
 // The page stands at <prefix>/ui/, so this is <prefix>/ whatever the prefix and root path are.
 const ROOT = new URL("../", document.baseURI);
@@ -33,6 +34,7 @@ export async function send(path, { method = "GET", body, ifMatch, headers = {}, 
   if (key) sent.Authorization = `Bearer ${key}`;
   if (body !== undefined) sent["Content-Type"] = "application/json";
   if (ifMatch) sent["If-Match"] = ifMatch;
+  const asked = Date.now();
   let response;
   try {
     response = await fetch(new URL(path, ROOT), {
@@ -43,6 +45,7 @@ export async function send(path, { method = "GET", body, ifMatch, headers = {}, 
     if (error.name === "AbortError") throw error;
     throw new Refusal({ status: 0, code: "offline" });
   }
+  hearTime(response, asked);
   if (!response.ok) throw await refusal(response);
   return response;
 }

@@ -24,7 +24,7 @@ const SCREENS = {
   now: Now, charts: Charts, mappings: Mappings, matrix: Matrix, routing: Routing, cost: Cost, audit: Audit, workers: Workers, access: Access,
 };
 
-const screenOf = (name) => (name in SCREENS ? name : "now");
+const screenOf = (name) => (Object.hasOwn(SCREENS, name) ? name : "now");
 
 export function App() {
   const { language, theme } = useStore(preferences);

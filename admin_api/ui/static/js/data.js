@@ -5,6 +5,7 @@
 import { useCallback, useEffect, useRef, useState } from "./dom.js";
 import { ask } from "./api.js";
 import { useLive } from "./live.js";
+import { now } from "./time.js";
 
 export const RETRY_MS = 1_500;
 const NOTHING = { data: null, error: null, etag: null, at: 0 };
@@ -19,23 +20,28 @@ export function useData(path, { body, method = body === undefined ? "GET" : "POS
   const [turn, setTurn] = useState(0);
   const latest = useRef(id);
   latest.current = id;
+  const asking = useRef(null);
 
   useEffect(() => {
     if (path === null || ended) return undefined;
     const abort = new AbortController();
+    asking.current = abort;
     ask(path, { reads: true, method, body, ifMatch, signal: abort.signal }).then(
-      ({ data, etag }) => latest.current === id && setFound({ id, data, etag, error: null, at: Date.now() }),
+      ({ data, etag }) => latest.current === id && setFound({ id, data, etag, error: null, at: now() }),
       (error) =>
         error.name !== "AbortError" && latest.current === id &&
         setFound((old) => ({ ...(old.id === id && (error.passing || error.status === 401) ? old : NOTHING), id, error })),
-    );
+    ).finally(() => {
+      if (asking.current === abort) asking.current = null;
+    });
     return () => abort.abort();
   }, [id, path, sent, turn, status?.revision, ended]);
 
   const wait = found.error && (found.error.passing || found.data !== null) ? RETRY_MS : every;
   useEffect(() => {
     if (!wait) return undefined;
-    const timer = setInterval(() => document.hidden || setTurn((n) => n + 1), wait);
+    // An answer that takes longer than `wait` is awaited: asking anew would give it up, again and again.
+    const timer = setInterval(() => document.hidden || asking.current || setTurn((n) => n + 1), wait);
     return () => clearInterval(timer);
   }, [wait]);
 

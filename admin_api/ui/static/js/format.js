@@ -1,6 +1,7 @@
 // Numbers, times and money as people of the page's language write them. It must not know what they measure.
 
 import { language } from "./i18n.js";
+import { now } from "./time.js";
 
 const NONE = "\u2013";
 const known = (value) => value !== null && value !== undefined && Number.isFinite(Number(value));
@@ -86,9 +87,9 @@ export function clockToTheSecond(seconds) {
 
 const UNITS = [["day", 86_400], ["hour", 3_600], ["minute", 60], ["second", 1]];
 
-export function ago(seconds, now = Date.now() / 1000) {
+export function ago(seconds) {
   if (!known(seconds)) return NONE;
-  const past = Math.max(0, now - seconds);
+  const past = Math.max(0, now() / 1000 - seconds);
   const [unit, size] = UNITS.find(([, each]) => past >= each) ?? UNITS.at(-1);
   return formatter(Intl.RelativeTimeFormat, { numeric: "auto" }).format(-Math.floor(past / size), unit);
 }

@@ -5,6 +5,7 @@ import { ask } from "./api.js";
 import { follow } from "./events.js";
 import { forgetKey, keepKey, storedKey } from "./session.js";
 import { createStore, useStore } from "./store.js";
+import { now } from "./time.js";
 
 const POLL_MS = 2_000; // the stream tells of changes, but not of a broken file or a worker that is gone
 const RIGHTS_MS = 60_000; // what a key may do changes without a revision, too
@@ -128,7 +129,7 @@ async function load() {
       you === null || Date.now() - youAt >= RIGHTS_MS ? rightsOf(key) : null,
     ]);
     if (key !== storedKey()) return;
-    live.set({ status: status.data, profiles: list.data?.profiles ?? [], etag: list.etag, failure: null, at: Date.now(), ...rights });
+    live.set({ status: status.data, profiles: list.data?.profiles ?? [], etag: list.etag, failure: null, at: now(), ...rights });
     if (rights !== null || before === null || status.data.revision === before.revision) return;
     const newer = await rightsOf(key);
     if (key === storedKey()) live.set(newer);

@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from "./dom.js";
 import { narrow, useAddress } from "./address.js";
+import { now } from "./time.js";
 
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
@@ -11,7 +12,7 @@ const EVERY_MS = 5_000;
 export const PERIODS = Object.keys(LENGTHS);
 
 // A period ends at the next full minute, so that its address stays the same while nothing new can be counted.
-const nextMinute = () => Math.ceil(Date.now() / 60_000);
+const nextMinute = () => Math.ceil(now() / 60_000);
 
 export function usePeriod(name) {
   const [minute, setMinute] = useState(nextMinute);

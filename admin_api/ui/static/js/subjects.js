@@ -4,6 +4,7 @@
 import { useMemo } from "./dom.js";
 import { useData } from "./data.js";
 import { useLive } from "./live.js";
+import { now } from "./time.js";
 
 const MONTH = 30 * 86_400;
 const KEYS = 100;
@@ -12,7 +13,7 @@ const KEYS = 100;
 // the keys of the access file, or null; where nothing is `wanted` nobody is asked, and LiteLLM only where it has a database.
 export function useSubjects(file, wanted) {
   const { status } = useLive();
-  const since = useMemo(() => Math.floor(Date.now() / 1000) - MONTH, []);
+  const since = useMemo(() => Math.floor(now() / 1000) - MONTH, []);
   const database = wanted && status.host?.database === "on";
   const teams = useData(database ? "../team/list" : null).data;
   const keys = useData(database ? `../key/list?return_full_object=true&size=${KEYS}` : null).data;

@@ -7,6 +7,7 @@ import { clock, dateTime, day } from "../format.js";
 import { language, preferences, t } from "../i18n.js";
 import { DAY } from "../period.js";
 import { useStore } from "../store.js";
+import { now } from "../time.js";
 import { Empty, Table } from "./basics.js";
 
 const HEIGHT = 210;
@@ -77,7 +78,7 @@ function Tip({ spot: { place, left }, width, over: { starts, step }, lines, show
   const side = left > width / 2 ? { right: `${width - left + 14}px` } : { left: `${left + 14}px` };
   return html`<div class="tip" role="status" style=${side}><strong>${span(start, step)}</strong>
     ${lines.map((line, at) => html`<span key=${line.name}><${Swatch} line=${line} place=${at} />${line.name} <b>${show(line.values[place])}</b></span>`)}
-    ${start + step > Date.now() / 1000 && html`<small>${t("curve.running")}</small>`}
+    ${start + step > now() / 1000 && html`<small>${t("curve.running")}</small>`}
     ${here.map(({ at, text }) => html`<small key=${at}>${clock(at)} ${text}</small>`)}</div>`;
 }
 

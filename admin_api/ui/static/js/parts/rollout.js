@@ -6,6 +6,7 @@ import { useData } from "../data.js";
 import { milliseconds, money, number, percent } from "../format.js";
 import { t, word } from "../i18n.js";
 import { mayReadAll, mayWrite } from "../live.js";
+import { now } from "../time.js";
 import { Ago, Badge, Button, Card, Code, Failure, Said, Table } from "./basics.js";
 
 const EVERY_MS = 2_000;
@@ -32,7 +33,7 @@ export function RolloutCard({ state }) {
 
 // How the last one ended, for a day: by whom, and the figures of both arms.
 function Ended({ newest }) {
-  const shown = newest?.ended_at > Date.now() / 1000 - DAY;
+  const shown = newest?.ended_at > now() / 1000 - DAY;
   const { data } = useData(shown ? `rollouts/${newest.id}/history` : null);
   const end = shown && data?.events[0];
   if (!end) return null;

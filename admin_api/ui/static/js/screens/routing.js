@@ -45,8 +45,8 @@ export function Routing({ state }) {
 // recorded, so it outlives them.
 function Recorded({ lines, total }) {
   const sum = (of) => {
-    const counts = {};
-    for (const { names, figures } of lines) counts[names[of]] = (counts[names[of]] ?? 0) + figures.requests;
+    const counts = new Map();
+    for (const { names, figures } of lines) counts.set(names[of], (counts.get(names[of]) ?? 0) + figures.requests);
     return counts;
   };
   return html`<div class="grid">
@@ -57,13 +57,13 @@ function Recorded({ lines, total }) {
 }
 
 function Tiers({ counts }) {
-  if (!Object.keys(counts).length) return html`<${Empty} title=${t("routing.none")}>${t("routing.none.fix")}<//>`;
-  const parts = TIERS.map((tier) => ({ name: word("tier", tier), value: counts[tier] ?? 0 }));
+  if (!counts.size) return html`<${Empty} title=${t("routing.none")}>${t("routing.none.fix")}<//>`;
+  const parts = TIERS.map((tier) => ({ name: word("tier", tier), value: counts.get(tier) ?? 0 }));
   return html`<${Donut} label=${t("routing.tiers")} parts=${parts} />`;
 }
 
 function Counts({ label, counts }) {
-  const parts = Object.entries(counts).sort(([, a], [, b]) => b - a).map(([name, value]) => ({ name: name ? html`<${Code} of=${name} />` : t("cost.no_name"), value, text: number(value) }));
+  const parts = [...counts].sort(([, a], [, b]) => b - a).map(([name, value]) => ({ name: name ? html`<${Code} of=${name} />` : t("cost.no_name"), value, text: number(value) }));
   return parts.length ? html`<${Bars} label=${label} parts=${parts} />` : html`<${Empty} title=${t("routing.none")}>${t("routing.none.fix")}<//>`;
 }
 
