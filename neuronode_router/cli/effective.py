@@ -46,6 +46,11 @@ class Plan:
         return frozenset(str(deployment["model_name"]) for deployment in self.deployments)
 
 
+def alias_target(written: object) -> str:
+    """Return the group that an entry of `model_group_alias` leads to: it is a name, or `{model: name, hidden: ...}`."""
+    return str(written.get("model") if isinstance(written, Mapping) else written)
+
+
 def deployments_of(config: Config) -> list[Deployment]:
     """Return the entries of `model_list`. Raises `SettingsError` when it has none or one is malformed."""
     entries = config.get("model_list") or []

@@ -107,7 +107,7 @@ def _check_tasks(
             message = f"No other profile has the task {task!r}, and all must have the same tasks."
             fix = f"{suggestion(task, tasks.keys() - mine.keys())}Add it to the others, or take it out here."
             yield draft.source.problem(Code.MISSING_TASK, ("tasks", task), message, fix)
-        elif task not in mine and task not in alone:
+        elif task not in mine and task not in alone and not _may_lack(draft.name, task, host):
             why = "" if task in TASK_ALIASES else " Other profiles have it, and all must have the same tasks."
             fix = f"Add `{task}: <model group>`."
             yield draft.source.problem(
@@ -126,6 +126,12 @@ def _check_tasks(
                     "Rename the group where it was added (litellm_config.yaml or LiteLLM's UI), or the task."
                 )
                 yield draft.source.problem(Code.NAME_COLLISION, path, message, fix)
+
+
+def _may_lack(profile: str, task: str, host: HostFacts) -> bool:
+    """Return whether a profile need not have a task: the host has a group of its name, or had when it was committed."""
+    hidden = task in host.groups or STABLE_ALIAS_PREFIX + task in host.groups
+    return hidden or (profile, task) in host.lacking
 
 
 def _check_groups(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from neuronode_router.access import open_team_rules
 from neuronode_router.cli.doctor.finding import Finding, Subject, is_on
-from neuronode_router.cli.effective import CUSTOM_AUTH
+from neuronode_router.cli.effective import CUSTOM_AUTH, alias_target
 from neuronode_router.cli.references import has_secret_manager, reference
 from neuronode_router.cli.serve.master_key import VARIABLE, is_publicly_known
 from neuronode_router.domain.names import AUTO_NAMES, TASK_ALIASES
@@ -82,7 +82,7 @@ def aliases(subject: Subject) -> Iterator[Finding]:
     given = section(subject.router, "model_group_alias")
     for alias, target in given.items():
         where = f"router_settings.model_group_alias.{alias}"
-        leads_to = str(target.get("model") if isinstance(target, dict) else target)
+        leads_to = alias_target(target)
         if alias in subject.groups:
             message = f"The alias {alias!r} hides the model group of that name."
             yield Finding("problem", "alias_hides_group", where, message, "Rename one of them.")

@@ -5,9 +5,10 @@ It must not change anything that exists.
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from neuronode_router.cli.consent import require_consent
 from neuronode_router.cli.effective import deployments_of
 from neuronode_router.cli.init.files import ENV_FILE, NewFile, new_files
 from neuronode_router.cli.init.groups import Group, litellm_prices, text_groups
-from neuronode_router.cli.init.proposal import propose
+from neuronode_router.cli.init.proposal import Names, names_in_use, propose
 from neuronode_router.cli.options import (
     config_option,
     json_option,
@@ -54,16 +55,19 @@ def command(*, dry_run: bool, yes: bool, as_json: bool, **paths: Path | None) ->
     its override. Your configuration and everything else that exists is left as it is.
     """
     settings = settings_with(paths)
-    deployments = deployments_of(read_config(settings.config))
+    config = read_config(settings.config)
+    deployments = deployments_of(config)
     groups, unused = text_groups(deployments, litellm_prices())
     if not groups:
         fix = "Add a deployment of a chat model to its model_list."
         raise SettingsError(f"{settings.config} has no model group that answers with text.", fix=fix)
-    documents = propose(groups)
+    known = {str(deployment["model_name"]) for deployment in deployments}
+    names = names_in_use(config, groups, known)
+    documents = propose(groups, names)
     files = new_files(settings.config.parent, settings.profiles, documents, process_environment())
-    _require_valid(files, settings.profiles, {str(d["model_name"]) for d in deployments})
+    _require_valid(files, settings.profiles, known)
     new = [file for file in files if not file.exists]
-    plan = _plan(groups, unused, documents, files)
+    plan = _plan(groups, unused, names, documents, files)
     if dry_run:
         _print_json(groups, documents, files, new) if as_json else show(*plan)
         return
@@ -74,11 +78,12 @@ def command(*, dry_run: bool, yes: bool, as_json: bool, **paths: Path | None) ->
     for file in new:
         file.write()
     _print_json(groups, documents, files, new) if as_json else show(*(str(file.path) for file in new))
-    _say_what_next(settings.config, composed=any(file.path.name in OVERRIDES for file in files))
+    given = "".join(f" --{name} {shlex.quote(str(path))}" for name, path in paths.items() if path)
+    _say_what_next(settings.config, given, composed=any(file.path.name in OVERRIDES for file in files))
 
 
 def _require_valid(files: Sequence[NewFile], profiles: Path, groups: set[str]) -> None:
-    """Raise `ProfilesInvalid` where the proposal itself would be refused: a group has the name of a task."""
+    """Raise `ProfilesInvalid` where the proposal itself would be refused, such as a group that no header can hold."""
     with tempfile.TemporaryDirectory() as place:
         for file in files:
             if file.path.parent == profiles:
@@ -88,10 +93,18 @@ def _require_valid(files: Sequence[NewFile], profiles: Path, groups: set[str]) -
 
 
 def _plan(
-    groups: Sequence[Group], unused: Mapping[str, str], documents: Documents, files: Sequence[NewFile]
+    groups: Sequence[Group],
+    unused: Mapping[str, str],
+    names: Names,
+    documents: Documents,
+    files: Sequence[NewFile],
 ) -> list[Part]:
     rows = ((g.name, g.tier.value, g.tier_why, f"{g.price:g}", g.price_why, g.vendor) for g in groups)
-    tasks = ((task, *(document["tasks"][task] for document in documents.values())) for task in TASK_ALIASES)
+    tasks = (
+        (task, *(document["tasks"][task] for document in documents.values()))
+        for task in TASK_ALIASES
+        if task not in names.taken
+    )
     states = ((file.path, "exists, is left as it is" if file.exists else "new") for file in files)
     return [
         "Your model groups:",
@@ -100,10 +113,25 @@ def _plan(
         "",
         "The profiles:",
         table(("task", *documents), tasks),
+        *_told(names),
         "",
         "Files:",
         table(("file", "state"), states),
     ]
+
+
+def _told(names: Names) -> Iterator[str]:
+    for task in TASK_ALIASES:
+        if task in names.taken:
+            yield f"Left out: {task}, a model group of yours has this name and goes on answering to it."
+        elif task in names.kept:
+            target = clean(names.kept[task])
+            yield f"Kept: {task} leads to {target} in every profile, as your alias does. Change it to have it switched."
+        elif task in names.other:
+            yield (
+                f"Changed: {task} leads to {clean(names.other[task])} by your alias, which no profile can name. "
+                "From the first switch on it is the profile's."
+            )
 
 
 def _print_json(
@@ -118,9 +146,9 @@ def _print_json(
     )
 
 
-def _say_what_next(config: Path, *, composed: bool) -> None:
+def _say_what_next(config: Path, given: str, *, composed: bool) -> None:
     note(f"{config.name} is as it was. Next:")
-    note("  neuronode doctor                        what else your set-up should have")
+    note(f"  {f'neuronode doctor{given}':<40}what else your set-up should have")
     engine = next((name for name in ENGINES if shutil.which(name)), None)
     if composed and engine:
         note(f"  {f'{engine} compose up --build':<40}with the override, or:")

@@ -32,6 +32,8 @@ _SIZE = re.compile(r"(?<![\w.])(\d{1,4}(?:\.\d)?)b\b", re.ASCII)
 _LIGHT = re.compile(r"(?<![a-z])(nano|mini|tiny|small|lite|flash|haiku|instant|fast)(?![a-z])", re.ASCII)
 _HEAVY = re.compile(r"(?<![a-z])(opus|pro|large|max|ultra|reason\w*|complex|o[1-9])(?![a-z])", re.ASCII)
 _NOT_TEXT = re.compile(r"embed|whisper|tts|dall-e|image|rerank|moderation|transcri|speech|veo|sora", re.ASCII)
+_NO_CHAT = re.compile(r"deep-research|realtime|computer-use", re.ASCII)
+"""What takes minutes, a socket or a desktop, in whatever mode it is listed."""
 _LOCAL = frozenset({"ollama", "ollama_chat", "vllm", "hosted_vllm", "lm_studio", "llamafile", "xinference"})
 
 
@@ -92,7 +94,8 @@ def _not_for_text(name: str, deployment: Deployment, prices: Mapping[str, Any]) 
         return "a router of LiteLLM's own"
     if mode not in CHAT_MODES:
         return f"its mode is {mode}"
-    if mode is None and (found := _NOT_TEXT.search(f"{name} {target}".lower())):
+    words = f"{name} {target}".lower()
+    if found := _NO_CHAT.search(words) or (_NOT_TEXT.search(words) if mode is None else None):
         return f"{found[0]!r} in its name"
     return None
 

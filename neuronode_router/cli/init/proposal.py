@@ -5,12 +5,14 @@ It must not know files. Every proposal is complete: each task and each tier gets
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
+from neuronode_router.cli.effective import alias_target
 from neuronode_router.cli.init.groups import Group
-from neuronode_router.domain.names import TASK_ALIASES, TIERS, Tier
+from neuronode_router.domain.names import STABLE_ALIAS_PREFIX, TASK_ALIASES, TIERS, Tier
+from neuronode_router.profiles.configuration import section
 
 WEIGHTS: Mapping[str, Tier] = {
     **dict.fromkeys(TASK_ALIASES, Tier.MEDIUM),
@@ -23,6 +25,21 @@ WEIGHTS: Mapping[str, Tier] = {
 """How heavy each task is."""
 LADDER = 4
 """Groups of one tier that `auto` gets at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the configuration does with the names of tasks already: whoever asks for them shall get the same."""
+
+    kept: Mapping[str, str]
+    """From a task to the group that an alias of the operator sends it to."""
+    other: Mapping[str, str]
+    """From a task to what its alias leads to, where that is no group that answers with text."""
+    taken: frozenset[str]
+    """Tasks that the operator's own model groups are named like: no profile has them."""
+
+
+NO_NAMES = Names({}, {}, frozenset())
 
 Pick = Callable[[Sequence[Group], str], Group]
 """Chooses the group for a task."""
@@ -41,18 +58,31 @@ class Style:
     rank: Rank
 
 
-def propose(groups: Sequence[Group]) -> dict[str, dict[str, Any]]:
+def names_in_use(config: Mapping[str, Any], groups: Sequence[Group], known: Set[str]) -> Names:
+    """Return what a configuration does with names of tasks. `known` are all its model groups. Never raises."""
+    aliases = section(section(config, "router_settings"), "model_group_alias")
+    targets = {task: alias_target(aliases[task]) for task in TASK_ALIASES if task in aliases}
+    usable = {group.name for group in groups}
+    return Names(
+        kept={task: target for task, target in targets.items() if target in usable},
+        other={task: target for task, target in targets.items() if target not in usable},
+        taken=frozenset(task for task in TASK_ALIASES if {task, STABLE_ALIAS_PREFIX + task} & known),
+    )
+
+
+def propose(groups: Sequence[Group], names: Names = NO_NAMES) -> dict[str, dict[str, Any]]:
     """Return the five profiles as documents of their files. `groups` must not be empty."""
-    return {name: _document(name, style, groups) for name, style in STYLES.items()}
+    return {name: _document(name, style, groups, names) for name, style in STYLES.items()}
 
 
-def _document(name: str, style: Style, groups: Sequence[Group]) -> dict[str, Any]:
+def _document(name: str, style: Style, groups: Sequence[Group], names: Names) -> dict[str, Any]:
     tasks = {task: _named(groups, task, name) or style.pick(groups, task).name for task in TASK_ALIASES}
+    tasks |= {"validation_secondary": _second_opinion(tasks, groups, style, name), **names.kept}
     return {
         "description": style.description,
         "cost_level": style.cost_level,
         "performance_level": style.performance_level,
-        "tasks": tasks | {"validation_secondary": _second_opinion(tasks, groups, style, name)},
+        "tasks": {task: group for task, group in tasks.items() if task not in names.taken},
         "tiers": {tier.value: [group.name for group in _ladder(groups, tier, style.rank)] for tier in TIERS},
     }
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.errors import ProfilesInvalid
 from neuronode_router.profiles.problems import Code
-from tests.unit.profiles.shelf import HOST, TESTDATA, Shelf
+from tests.unit.profiles.shelf import GOOD, HOST, TESTDATA, Shelf
 
 
 def _expected() -> dict[str, list[tuple[str, str]]]:
@@ -59,6 +62,18 @@ def test_problems_of_all_files_come_at_once(shelf: Shelf) -> None:
     assert {problem.file for problem in problems} == {"premium.yaml", "ultra.yaml"}
     assert list(problems) == sorted(problems, key=lambda p: (p.file, p.line, p.column))
     assert problems == shelf.check()
+
+
+@pytest.mark.parametrize("name", ["chat", "task_chat"])
+def test_a_task_that_the_host_has_as_a_group_need_not_be_mapped(shelf: Shelf, name: str) -> None:
+    """Its group answers. Once that is committed, a group that vanishes is no reason to refuse the next edit."""
+    shelf.put("balanced", GOOD.replace(b"  chat:", b"  # chat:"))
+    has_it = HostFacts(HOST.groups | {name}, HOST.aliases)
+
+    assert "chat" not in shelf.files.load(has_it).profiles["balanced"].tasks
+    assert shelf.codes() == [Code.MISSING_TASK]
+    assert shelf.files.check(replace(HOST, lacking=frozenset({("balanced", "chat")}))) == ()
+    assert len(shelf.files.check(replace(HOST, lacking=frozenset({("other", "chat")})))) == 1
 
 
 def test_a_slip_in_a_tasks_name_is_told_where_it_is(shelf: Shelf) -> None:

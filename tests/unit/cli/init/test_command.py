@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from neuronode_router.cli.compose import litellm_services
+from neuronode_router.domain.names import TASK_ALIASES
 from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.profiles.files import ProfileFiles
 from neuronode_router.settings import Settings
@@ -155,17 +156,44 @@ def test_json_has_the_texts(place: Path, neuronode: Terminal) -> None:
     assert "neuronode_router.plugin:start" in texts["neuronode.env"]
 
 
-def test_a_group_of_a_task_s_name_is_refused_with_its_mend(tmp_path: Path, neuronode: Terminal) -> None:
-    """The alias would hide the group: that has to be fixed first, by the operator."""
+@pytest.mark.parametrize("name", ["chat", "task_chat"])
+def test_a_group_of_a_task_s_name_goes_on_answering(tmp_path: Path, neuronode: Terminal, name: str) -> None:
+    """No profile has the task, which would hide the group: whoever asks for it gets what they got before."""
     (tmp_path / "litellm_config.yaml").write_text(
-        "model_list:\n  - {model_name: chat, litellm_params: {model: openai/x}}\n"
+        f"model_list:\n  - {{model_name: {name}, litellm_params: {{model: openai/x}}}}\n"
     )
 
     outcome = neuronode("init", "-y")
 
-    assert outcome.code == 1
-    assert "Rename the group" in outcome.err
-    assert not (tmp_path / "profiles").exists()
+    assert outcome.code == 0
+    for file in (tmp_path / "profiles").iterdir():
+        assert set(yaml.safe_load(file.read_text())["tasks"]) == set(TASK_ALIASES) - {"chat"}
+    assert ProfileFiles(tmp_path / "profiles").check(HostFacts(groups=frozenset({name}))) == ()
+    assert "Left out: chat" in neuronode("init", "--dry-run").out
+
+
+@pytest.mark.parametrize(
+    ("alias", "group", "told"),
+    [
+        ("quick", "quick", "Kept: summary leads to quick"),
+        ("{model: quick, hidden: true}", "quick", "Kept: summary leads to quick"),
+        ("vectors", None, "Changed: summary leads to vectors"),
+        ("nowhere", None, "Changed: summary leads to nowhere"),
+    ],
+)
+def test_an_alias_that_is_named_like_a_task_is_not_taken_over_in_silence(
+    place: Path, neuronode: Terminal, alias: str, group: str | None, told: str
+) -> None:
+    """Its clients get the same group until somebody decides otherwise; where that cannot be, it is said."""
+    config = place / "litellm_config.yaml"
+    config.write_text(config.read_text() + f"router_settings: {{model_group_alias: {{summary: {alias}}}}}\n")
+
+    outcome = neuronode("init", "--dry-run")
+    documents = json.loads(neuronode("init", "--dry-run", "--json").out)["profiles"]
+
+    assert told in " ".join(outcome.out.split())
+    if group:
+        assert {document["tasks"]["summary"] for document in documents.values()} == {group}
 
 
 @pytest.mark.parametrize(

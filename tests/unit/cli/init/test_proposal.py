@@ -63,6 +63,9 @@ def test_how_heavy_a_group_is(name: str, target: str, info: Mapping[str, Any], t
         ("a", "openai/text-embedding", {}),
         ("openai/*", "openai/*", {}),
         ("a", "auto_router/complexity_router", {}),
+        ("a", "openai/o9-deep-research", {"mode": "responses"}),
+        ("a", "openai/gpt-x-realtime-preview", {}),
+        ("a", "openai/computer-use-preview", {"mode": "chat"}),
     ],
 )
 def test_what_cannot_answer_with_text_is_left_out(name: str, target: str, info: Mapping[str, Any]) -> None:
