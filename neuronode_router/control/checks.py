@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from neuronode_router.control.change import ChangeTarget
 from neuronode_router.domain.bindings import Bindings
+from neuronode_router.domain.names import AUTO_NAMES
 from neuronode_router.domain.profiles import DeadMapping, GroupUse, HostFacts, Profile, ProfileSet
 from neuronode_router.domain.rollouts import in_use
 from neuronode_router.domain.state import ControlState
@@ -70,6 +71,20 @@ def dead_mapping(dead: DeadMapping, *, code: str = DEAD_MAPPING) -> Problem:
         fix="Add the group to LiteLLM (model_list in its configuration, or its database), or let the profile name "
         "another one.",
         path=f"{dead.use.profile}.{dead.use.place}",
+    )
+
+
+def name_collision(name: str) -> Problem:
+    """Return the problem of a name that profiles answer and that the host has a group of."""
+    answers = (
+        "it answers instead of `auto`" if name in AUTO_NAMES else "the profile's group answers in its place"
+    )
+    return Problem(
+        code="name_collision",
+        message=f"LiteLLM has a model group named {name!r}: {answers}.",
+        fix="Rename the group where it was added (litellm_config.yaml or LiteLLM's UI), or take the task out of every "
+        "profile.",
+        path=name,
     )
 
 

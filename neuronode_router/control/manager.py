@@ -37,7 +37,6 @@ from neuronode_router.control.wake import Wake
 from neuronode_router.control.warmth import OVERTAKEN, WarmChanges, WarmedChange, Warmth
 from neuronode_router.domain.audit import Action, Actor, AuditEntry
 from neuronode_router.domain.bindings import NO_BINDINGS, Binding
-from neuronode_router.domain.names import TASK_ALIASES
 from neuronode_router.domain.profiles import (
     HostFacts,
     Profile,
@@ -395,6 +394,6 @@ class ProfileManager:
         # An edit of the active profile that is tried answers for no more than the edit.
         edited, active = edited_name(before.active), before.profiles.profiles[before.active]
         uses |= {replace(use, profile=edited) for use in active.uses()}
-        named = (*before.profiles.profiles.items(), (edited, active))
-        lacking = {(name, task) for name, each in named for task in TASK_ALIASES if task not in each.tasks}
-        return replace(self._host(), committed=frozenset(uses), lacking=frozenset(lacking))
+        named = {**before.profiles.profiles, edited: active}
+        tasked = {name: frozenset(each.tasks) for name, each in named.items()}
+        return replace(self._host(), committed=frozenset(uses), tasked=tasked)

@@ -302,8 +302,8 @@ class HostFacts:
     """Where the deployments of each group are, None where nobody can tell."""
     committed: frozenset[GroupUse] = frozenset()
     """What is committed already: where its group has vanished that is no reason to refuse a change."""
-    lacking: frozenset[tuple[str, str]] = frozenset()
-    """(profile, built-in task) where a committed profile has not the task: a change need not add it."""
+    tasked: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The tasks of each committed profile: a change answers for those alone that it adds or takes away."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from neuronode_router.background import Failures
 from neuronode_router.control.change import When
-from neuronode_router.control.checks import dead_mapping
+from neuronode_router.control.checks import dead_mapping, name_collision
 from neuronode_router.control.manager import FILES, FILES_CHANGED, ProfileManager
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import FileWake, RedisWake, WakeGroup
@@ -162,10 +162,15 @@ class ControlWiring:
         }
 
     def problems(self) -> tuple[Problem, ...]:
-        """Return what is wrong in the profile files, and which mappings name a group that LiteLLM has not."""
+        """Return what is wrong in the profile files, with groups that LiteLLM has not, and with names that it has."""
         snapshot = self._current.snapshot
-        dead = snapshot.dead if snapshot else ()
-        return (*self.watcher.problems(), *(dead_mapping(found) for found in dead))
+        if snapshot is None:
+            return self.watcher.problems()
+        return (
+            *self.watcher.problems(),
+            *map(dead_mapping, snapshot.dead),
+            *map(name_collision, snapshot.collisions),
+        )
 
     def renders(self) -> bool:
         """Where LiteLLM re-reads its file every 30 s it would put a rendered, older map back over ours."""

@@ -120,7 +120,8 @@ def _check_tasks(
             yield draft.source.problem(Code.BAD_NAME, path, message, "Choose another name.")
             continue
         for alias in (task, STABLE_ALIAS_PREFIX + task):
-            if alias in host.groups:
+            # A group that was added after the task was committed is told in the status; it stops no edit.
+            if alias in host.groups and task not in host.tasked.get(draft.name, ()):
                 message = f"The host has a model group named {alias!r}, which this task alias would hide."
                 fix = (
                     "Rename the group where it was added (litellm_config.yaml or LiteLLM's UI), or the task."
@@ -131,7 +132,7 @@ def _check_tasks(
 def _may_lack(profile: str, task: str, host: HostFacts) -> bool:
     """Return whether a profile need not have a task: the host has a group of its name, or had when it was committed."""
     hidden = task in host.groups or STABLE_ALIAS_PREFIX + task in host.groups
-    return hidden or (profile, task) in host.lacking
+    return hidden or (profile in host.tasked and task not in host.tasked[profile])
 
 
 def _check_groups(draft: Draft, tasks: Mapping[str, None], host: HostFacts) -> Iterator[Problem]:

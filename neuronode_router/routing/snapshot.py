@@ -37,10 +37,10 @@ class Snapshot:
     `decisions` maps each task alias, `auto` name, stable alias and override name that can be served to its Decision;
     `aliases` is what LiteLLM's `model_group_alias` must say about our names; `ladders` are the groups of each profile
     by tier, as far as the host has them; `meanings` say of each profile what its names mean; `dead` are the places
-    that name a group the host has not; `lightest` says of each profile, and under "" of all together, the lightest tier
-    that names a group; `profiles` are all that can answer, an edited one that is tried included; `confined` those of
-    them that say where the data of their requests may go; `canary` is what the plain names mean to those who try a
-    rollout's profile, empty while none runs.
+    that name a group the host has not, and `collisions` names of ours that the host has groups of; `lightest` says of
+    each profile, and under "" of all together, the lightest tier that names a group; `profiles` are all that can
+    answer, an edited one that is tried included; `confined` those of them that say where the data of their requests
+    may go; `canary` is what the plain names mean to those who try a rollout's profile, empty while none runs.
     """
 
     state: ControlState
@@ -51,6 +51,7 @@ class Snapshot:
     ladders: Mapping[str, Mapping[Tier, tuple[str, ...]]]
     meanings: Mapping[str, Mapping[str, Decision]]
     dead: tuple[DeadMapping, ...]
+    collisions: tuple[str, ...]
     lightest: Mapping[str, Mapping[str, Tier]]
     canary: Mapping[str, Decision] = field(default_factory=dict)
 
@@ -91,7 +92,8 @@ class Snapshot:
 def build_snapshot(state: ControlState, host: HostFacts) -> Snapshot:
     """Resolve every name of `state` for a host. Never raises for a committed state.
 
-    A name that is a model group of the host is left alone. A task whose group the host has not goes where its profile
+    A task goes before a model group of the host that was given its name afterwards; any other name that is a group is
+    left alone. A task whose group the host has not goes where its profile
     sends it then. A name that nothing can serve is left out: LiteLLM then says so itself.
     """
     groups, profiles = host.groups, state.answering
@@ -103,7 +105,11 @@ def build_snapshot(state: ControlState, host: HostFacts) -> Snapshot:
     tried = state.canary.profile if state.canary else None
     bent = {task: group for task, group in state.steering.moved.items() if group in groups}
     decisions.update(_bent(_arm(meanings[state.active], Arm.CONTROL if tried else None), bent))
-    kept = {name: found for name, found in decisions.items() if name not in groups and found.group in groups}
+    kept = {
+        name: found
+        for name, found in decisions.items()
+        if found.group in groups and (name not in groups or _is_a_task(found))
+    }
     return Snapshot(
         state=state,
         profiles=profiles,
@@ -113,12 +119,17 @@ def build_snapshot(state: ControlState, host: HostFacts) -> Snapshot:
         ladders=MappingProxyType({name: _ladder(profile, host) for name, profile in profiles.items()}),
         meanings=MappingProxyType(meanings),
         dead=tuple(dead for profile in profiles.values() for dead in profile.dead(groups)),
+        collisions=tuple(sorted(name for name in alias_map(state.profiles, state.active) if name in groups)),
         lightest=MappingProxyType(
             {name: _lightest((profile,)) for name, profile in profiles.items()}
             | {ANY_PROFILE: _lightest(tuple(profiles.values()))}
         ),
         canary=MappingProxyType(_bent(_arm(meanings[tried], Arm.CANARY), bent) if tried else {}),
     )
+
+
+def _is_a_task(decision: Decision) -> bool:
+    return decision.task is not None and decision.reason is not Reason.OVERRIDE_NAME
 
 
 def _arm(meanings: Mapping[str, Decision], arm: Arm | None) -> dict[str, Decision]:

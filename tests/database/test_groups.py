@@ -116,6 +116,22 @@ def test_what_mends_a_dead_mapping_is_accepted(lone: Proxy, operator: httpx.Clie
     assert "lost" not in problems(operator)
 
 
+def test_a_group_that_is_given_a_tasks_name_takes_nothing_from_the_profiles(
+    lone: Proxy, operator: httpx.Client
+) -> None:
+    """The active profile goes on answering, the status names the collision, and edits and switches are as before."""
+    deployment = new_model(operator, lone, "classification")
+    wait_until(lambda: "name_collision" in problems(operator), seconds=TOLD_SECONDS, what="the problem")
+
+    switch(operator, "ultra_fast")
+    answers = {answered_by(chat(operator, name)) for name in ("classification", "ultra_fast/classification")}
+    map_summary(operator, "summary_ultra_fast").raise_for_status()
+
+    assert answers == {"classification_ultra_fast"}
+    operator.post("/model/delete", json={"id": deployment}).raise_for_status()
+    wait_until(lambda: not problems(operator), seconds=TOLD_SECONDS, what="the end of the problem")
+
+
 def test_a_restart_with_a_dead_mapping_serves_the_rest(lone: Proxy, operator: httpx.Client) -> None:
     """A proxy that starts without one of its groups answers every other task, and says what is missing."""
     vanish(operator, lone, "missing")

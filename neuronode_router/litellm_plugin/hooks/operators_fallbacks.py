@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from neuronode_router.routing.targets import written
+from neuronode_router.routing.targets import EVERY, written
 
 Configured = Mapping[str, Sequence[Any]]
 """LiteLLM's three settings of fallbacks by their names, each a list of entries `{name: [...]}`."""
@@ -36,20 +36,30 @@ def follow(
     """Return one setting for one request, None where the setting itself will do.
 
     `named` says which group takes the place of which name: what is configured for the name holds for the group.
-    `ladders` are tried before that. With `reaches`, what the caller may not reach is left out.
+    `ladders` are tried before that; where nothing is configured for the name, what is for a group of its ladder, or for
+    all, comes last. With `reaches`, what the caller may not reach is left out.
     """
     own: dict[str, list[Any]] = {}
     for name, group in named.items():
-        moves = name != group or group in ladders
-        theirs = targets(entries, name) if moves else None
-        if theirs is not None or group in ladders:
-            own[group] = [*ladders.get(group, ()), *_reached(theirs or (), reaches)]
+        if group in ladders:
+            own[group] = _after(ladders[group], entries, (name, group), reaches)
+        elif name != group and (theirs := targets(entries, name)) is not None:
+            own[group] = _reached(theirs, reaches)
     if ladders and len(named) == 1:
         return written((), own)
     rest = entries if reaches is None else [_entry(entry, reaches) for entry in entries]
     if not own and not (rest and reaches):
         return None
     return [*({group: found} for group, found in own.items()), *rest]
+
+
+def _after(
+    ladder: Sequence[str], entries: Sequence[Any], names: Sequence[str], reaches: Reaches | None
+) -> list[Any]:
+    found = (targets(entries, name) for name in (*names, *ladder, EVERY))
+    theirs = next((configured for configured in found if configured is not None), [])
+    tried = {*names, *ladder}
+    return [*ladder, *(target for target in _reached(theirs, reaches) if _model(target) not in tried)]
 
 
 def _entry(entry: Any, reaches: Reaches) -> Any:

@@ -72,8 +72,19 @@ def test_a_task_that_the_host_has_as_a_group_need_not_be_mapped(shelf: Shelf, na
 
     assert "chat" not in shelf.files.load(has_it).profiles["balanced"].tasks
     assert shelf.codes() == [Code.MISSING_TASK]
-    assert shelf.files.check(replace(HOST, lacking=frozenset({("balanced", "chat")}))) == ()
-    assert len(shelf.files.check(replace(HOST, lacking=frozenset({("other", "chat")})))) == 1
+    assert shelf.files.check(replace(HOST, tasked={"balanced": frozenset()})) == ()
+    assert (
+        len(shelf.files.check(replace(HOST, tasked={"other": frozenset(), "balanced": frozenset({"chat"})})))
+        == 1
+    )
+
+
+def test_a_group_that_takes_a_committed_tasks_name_stops_no_edit(shelf: Shelf) -> None:
+    """Only the change that brings the collision is refused, with the way out."""
+    hidden = replace(HOST, groups=HOST.groups | {"chat"})
+
+    assert [problem.code for problem in shelf.files.check(hidden)] == [Code.NAME_COLLISION]
+    assert shelf.files.check(replace(hidden, tasked={"balanced": frozenset({"chat"})})) == ()
 
 
 def test_a_slip_in_a_tasks_name_is_told_where_it_is(shelf: Shelf) -> None:

@@ -162,6 +162,23 @@ def test_a_concrete_group_keeps_its_name() -> None:
     assert "balanced/chat" not in current.aliases
 
 
+@pytest.mark.parametrize("name", ["classification", "task_classification"])
+def test_a_task_goes_before_a_group_that_was_given_its_name(name: str) -> None:
+    """What a profile maps stays what answers, the map says so, and the collision is told."""
+    before, current = snapshot(), snapshot(groups=GROUPS | {name})
+
+    assert (current.decisions, current.aliases) == (before.decisions, before.aliases)
+    assert (before.collisions, current.collisions) == ((), (name,))
+
+
+def test_a_group_called_auto_answers_and_is_told() -> None:
+    """Nobody had committed to the name `auto`: whoever calls a group so means the group."""
+    current = snapshot(groups=GROUPS | {"auto"})
+
+    assert "auto" not in current.decisions
+    assert current.collisions == ("auto",)
+
+
 def test_a_name_whose_group_the_host_lacks_is_left_to_litellm() -> None:
     """An override into a group this host does not have is no name of ours here."""
     current = snapshot(groups=GROUPS - {"chat_balanced"})
