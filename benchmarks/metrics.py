@@ -48,9 +48,10 @@ def main() -> None:
                 print(title)  # each in a process of its own: prometheus-client chooses once
                 subprocess.run([*again, str(args.requests)], env={**os.environ, **environ}, check=True)
         if args.only in (None, "proxy"):
-            place = Path(name) / "proxy"
-            shared = {SHARED: str(place / "shared")}
-            counted_in_turns(place, args.turns, route=ROUTE, switch=SWITCH, environ=shared)
+            shared = Path(name) / "shared"
+            shared.mkdir()  # LiteLLM opens files in it before it would make it
+            environ = {SHARED: str(shared)}
+            counted_in_turns(Path(name) / "proxy", args.turns, route=ROUTE, switch=SWITCH, environ=environ)
 
 
 async def counting(requests: int) -> None:

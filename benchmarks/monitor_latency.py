@@ -14,7 +14,6 @@ import random
 import tempfile
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 from neuronode_router.health.monitor import HealthMonitor, MonitorSources
 from neuronode_router.routing.overload import DEFAULT_LIMITS, Health
@@ -33,9 +32,8 @@ async def measure(url: str, rounds: int) -> list[float]:
         {"model_name": GROUP, "model_info": {"id": str(number), "neuronode": {"avg_latency_ms": 100}}}
         for number in range(rounds)
     ]
-    router = SimpleNamespace(model_list=listed)
     a, b = (RedisStatistics(url) for _ in range(2))
-    monitor = HealthMonitor(MonitorSources(router=lambda: router, statistics=b, cooling=frozenset))
+    monitor = HealthMonitor(MonitorSources(entries=lambda: listed, statistics=b, cooling=frozenset))
     for part in (a, b, monitor):
         await part.start()
     await eventually(lambda: a.mode == b.mode == "redis")

@@ -1,6 +1,7 @@
 """Nanoseconds of CPU for what a request pays to routing: one record, one ladder, one pick. No LiteLLM, no network.
 
-And what the background pays: a snapshot of a busy fleet, judging it, and a whole look of the health monitor.
+And what the background pays: a snapshot of a busy fleet, judging it, and a look of the health monitor
+where a deployment has answered since the last one, and where none has.
 
 Usage: python -m benchmarks.routing_cost [--repeats 20000]
 """
@@ -11,12 +12,13 @@ import argparse
 import asyncio
 import random
 import time
-from collections.abc import Callable
-from types import SimpleNamespace
+from collections.abc import Awaitable, Callable
 
+from neuronode_router.domain.decisions import Decision, Reason
 from neuronode_router.domain.names import Tier
 from neuronode_router.health.monitor import HealthMonitor, MonitorSources
-from neuronode_router.routing.fallback_chain import DeploymentStatus, Needs, Wish, climb
+from neuronode_router.routing.fallback_chain import Constraints, DeploymentStatus, climb
+from neuronode_router.routing.fit import Needs
 from neuronode_router.routing.inventory import Deployment
 from neuronode_router.routing.overload import Health, Load, judge_all
 from neuronode_router.routing.pick import Candidate, quickest, shortlist
@@ -74,20 +76,22 @@ def monitor_over(statistics: MemoryStatistics, deployments: dict[str, Deployment
         {"model_name": entry.group, "model_info": {"id": name, "neuronode": {"avg_latency_ms": 200}}}
         for name, entry in deployments.items()
     ]
-    router = SimpleNamespace(model_list=listed)
-    monitor = HealthMonitor(MonitorSources(router=lambda: router, statistics=statistics, cooling=frozenset))
+    monitor = HealthMonitor(MonitorSources(entries=lambda: listed, statistics=statistics, cooling=frozenset))
     asyncio.run(monitor.refresh())
     return monitor
 
 
-def look(monitor: HealthMonitor, times: int = 50) -> float:
-    """Return the nanoseconds of thread CPU of one look, the mean of several."""
+def look(monitor: HealthMonitor, happens: Callable[[], Awaitable[None]], times: int = 50) -> float:
+    """Return the nanoseconds of thread CPU of one look, the mean of several, without what `happens` before each."""
 
     async def looks() -> int:
-        began = time.thread_time_ns()
+        spent = 0
         for _ in range(times):
+            await happens()
+            began = time.thread_time_ns()
             await monitor.refresh()
-        return time.thread_time_ns() - began
+            spent += time.thread_time_ns() - began
+        return spent
 
     return asyncio.run(looks()) / times
 
@@ -108,19 +112,29 @@ def main() -> None:
         )
         for group in GROUPS
     }
-    wish = Wish(Tier.COMPLEX, needs=Needs(tokens=2000), chance=0.5)
+    needs = Needs(tokens=2000)
+    decision = Decision("auto", GROUPS[-1], Reason.ACTIVE_PROFILE, auto=True)
+    constraints = Constraints(Tier.COMPLEX, needs=needs, chance=0.5)
     candidates = [Candidate(found, 200.0, 3) for found in statuses["tier_fast"]]
     attempt = Attempt(total_ms=812.5, first_token_ms=120.0, tokens=60)
     loads = {name: Load(latency_ms=300.0, samples=20, in_flight=2) for name in deployments}
+
+    def begin_and_end() -> None:
+        statistics.recorder.begin("x", "tier_fast-0")
+        statistics.recorder.end("x")
+
+    async def answered() -> None:
+        statistics.recorder.record("tier_fast-0", attempt)
+        await statistics.refresh()
+
     calls: dict[str, Callable[[], object]] = {
-        "begin + end": lambda: (
-            statistics.recorder.begin("x", "tier_fast-0"),
-            statistics.recorder.end("x"),
-        ),
+        "begin + end": begin_and_end,
         "record": lambda: statistics.recorder.record("tier_fast-0", attempt),
-        "ladder (6 groups, 30 deployments)": lambda: climb(wish, TIERS, statuses),
+        "ladder (6 groups, 30 deployments)": lambda: climb(
+            decision, constraints, tiers=TIERS, groups=statuses
+        ),
         "pick (5 deployments)": lambda: quickest(
-            shortlist(candidates, needs=wish.needs, random=chance.random), random=chance.random
+            shortlist(candidates, needs=needs, random=chance.random), random=chance.random
         ),
         "candidate of the monitor": lambda: monitor.candidate("tier_fast-0"),
         "judge 30 deployments": lambda: judge_all({}, deployments, loads, now=1.0),
@@ -131,7 +145,8 @@ def main() -> None:
     began = time.thread_time_ns()
     asyncio.run(statistics.refresh())
     print(f"{'snapshot of a busy fleet, in 15 parts':40}     {time.thread_time_ns() - began:10,.0f} ns")
-    print(f"{'look of the monitor at 30 deployments':40}     {look(monitor):10,.0f} ns")
+    for name, happens in (("after an answer", answered), ("after none", statistics.refresh)):
+        print(f"{f'look at 30 deployments, {name}':40}     {look(monitor, happens):10,.0f} ns")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 `books`: CPU of counting, flushing and reporting, over a real SQLite file. `hooks`: our two hooks on what LiteLLM tells
 them of a request. `proxy`: one proxy with the plugin, which in turns of 20 requests has the counting taken out and put
-back in, so that nothing else differs.
+back in, and with it who is told of what is counted: metrics and conversations.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from typing import Any
 from benchmarks.in_turns import counted_in_turns
 from benchmarks.load import machine
 from neuronode_router.control.store import ControlStore
-from neuronode_router.usage.buffer import MINUTE, UsageBuffer
+from neuronode_router.usage.buffer import UsageBuffer
+from neuronode_router.usage.periods import MINUTE
 from neuronode_router.usage.service import UsageService
 from neuronode_router.usage.store import UsageStore
 from neuronode_router.usage.writer import UsageWriter

@@ -11,23 +11,25 @@ from litellm.proxy import proxy_server
 
 from benchmarks.usage import ROUTE
 from neuronode_router.litellm_plugin import process
-from neuronode_router.litellm_plugin.runtime import Runtime
+from neuronode_router.litellm_plugin.seams import Part
 
 switch = CustomLogger()
 
-_ALL: property = vars(Runtime)["callbacks"]
 
-
-@proxy_server.app.post(ROUTE + "/{state}", include_in_schema=False)
 async def turn(state: str) -> bool:
     """Count usage when `state` is "on", else do not; return whether LiteLLM knows our callback."""
-    feed, manager = process.runtime().usage.feed, litellm.logging_callback_manager
+    runtime, manager = process.runtime(), litellm.logging_callback_manager
+    hooks, off = runtime.usage.hooks, dict(runtime.off)
+    off.pop(Part.USAGE, None)
+    told = [runtime.admission.answer_headers]
     if state == "on":
-        Runtime.callbacks = _ALL  # type: ignore[method-assign, assignment]
-        manager.add_litellm_callback(feed)
+        told.append(hooks.begins)
+        manager.add_litellm_callback(hooks)
     else:
-        # The guard of the runtime would put it back.
-        others = tuple(callback for callback in process.runtime().callbacks if callback is not feed)
-        Runtime.callbacks = property(lambda _: others)  # type: ignore[method-assign, assignment]
-        manager.remove_callback_from_all_lists(feed)
-    return feed in litellm.callbacks
+        off[Part.USAGE] = ()  # else the runtime would put it back
+        manager.remove_callback_from_all_lists(hooks)
+    runtime.off, runtime.answer_headers._told = off, tuple(told)
+    return hooks in litellm.callbacks
+
+
+proxy_server.app.add_api_route(ROUTE + "/{state}", turn, methods=["POST"], include_in_schema=False)
