@@ -1,12 +1,13 @@
 """What measuring attempts and choosing deployments costs a request: CPU with and without, in turns, on one router.
 
-    LITELLM_LOCAL_MODEL_COST_MAP=True python -m benchmarks.attempts
+    LITELLM_LOCAL_MODEL_COST_MAP=True python -m benchmarks.attempts [--rounds 24]
 
 The provider is a child process, so its CPU does not count. Everything else of a request does, LiteLLM's logging too.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gc
 import json
@@ -20,7 +21,6 @@ import litellm
 import neuronode_router
 from tests.support.upstream import Upstream
 
-ROUNDS = 24
 REQUESTS = 60
 """Per round and form."""
 
@@ -68,12 +68,14 @@ async def cpu_ms(over: Any, act: Callable[[Any], Awaitable[None]], times: int) -
     return 1000 * (time.process_time() - before) / times
 
 
-async def compare(url: str, act: Callable[[Any], Awaitable[None]], times: int) -> dict[str, float]:
+async def compare(
+    url: str, act: Callable[[Any], Awaitable[None]], times: int, *, rounds: int
+) -> dict[str, float]:
     """Return medians of both forms in CPU milliseconds, and the median ratio of neighbouring rounds."""
     over = router(url)
     await cpu_ms(over, act, times)
     without, with_us = [], []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         gc.collect()
         without.append(await cpu_ms(over, act, times))
         async with neuronode_router.attach(over) as attached:
@@ -91,16 +93,25 @@ async def compare(url: str, act: Callable[[Any], Awaitable[None]], times: int) -
     }
 
 
-async def main() -> None:
+async def forms(rounds: int) -> None:
     """Print the comparison as JSON."""
     with Upstream() as upstream:
         found = {
-            "plain": await compare(upstream.url, plain, REQUESTS),
-            "streamed, 60 chunks": await compare(upstream.url, streamed, REQUESTS // 4),
-            "choice alone": await compare(upstream.url, choice, 20 * REQUESTS),
+            "plain": await compare(upstream.url, plain, REQUESTS, rounds=rounds),
+            "streamed, 60 chunks": await compare(upstream.url, streamed, REQUESTS // 4, rounds=rounds),
+            "choice alone": await compare(upstream.url, choice, 20 * REQUESTS, rounds=rounds),
         }
     print(json.dumps(found, indent=2))
 
 
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=24)
+    asyncio.run(forms(parser.parse_args().rounds))
+
+
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

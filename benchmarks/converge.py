@@ -18,7 +18,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from neuronode_router.control.manager import FILES, ProfileManager
@@ -27,13 +27,22 @@ from neuronode_router.control.wake import FileWake, RedisWake, Wake
 from neuronode_router.control.worker import Worker
 from neuronode_router.control.workers import WorkerIdentity
 from neuronode_router.domain.audit import Actor
+from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.domain.receipts import Receipt
-from tests.support.control import HOST, MemorySource, RecordingApplier
+from neuronode_router.profiles.files import ProfileFiles
+from tests.support.control import RecordingApplier
+from tests.support.place import GROUPS, TIERS, profile_text
 from tests.support.servers import running_postgres, running_redis
 
 ROOT = Path(__file__).resolve().parent.parent
 Measured = tuple[float, float, float]
 SETTINGS = ("sqlite+file", "sqlite+redis", "postgres+redis")
+NAMES = ("premium", "balanced")
+HOST = HostFacts(
+    frozenset(
+        {f"tier_{tier}" for tier in TIERS} | {group for name in NAMES for group in GROUPS[name].values()}
+    )
+)
 
 
 def make_wake(url: str) -> Wake:
@@ -52,6 +61,14 @@ async def serve(state_url: str, wake_url: str) -> None:
     await worker.stop()
 
 
+def write_profiles(folder: Path) -> Path:
+    """Write the files of both profiles, and return their folder."""
+    folder.mkdir()
+    for name in NAMES:
+        (folder / f"{name}.yaml").write_text(profile_text(name))
+    return folder
+
+
 @contextmanager
 def worker_processes(count: int, state_url: str, wake_url: str) -> Iterator[None]:
     """Run `count` worker processes."""
@@ -67,21 +84,23 @@ def worker_processes(count: int, state_url: str, wake_url: str) -> Iterator[None
             child.wait(10)
 
 
-async def switch_often(state_url: str, wake_url: str, *, workers: int, switches: int) -> list[Measured]:
+async def switch_often(
+    state_url: str, wake_url: str, profiles: Path, *, workers: int, switches: int
+) -> list[Measured]:
     """Switch to and fro and return the times of every switch, in milliseconds."""
     stamps: dict[str, float] = {}
     store = ControlStore(state_url, fault=lambda step: stamps.update({step: time.time()}))
     wake = make_wake(wake_url)
     await wake.start(lambda: None)
-    manager = ProfileManager(store=store, source=MemorySource(), host=lambda: HOST, wake=wake)
+    source = ProfileFiles(write_profiles(profiles))
+    manager = ProfileManager(store=store, source=source, host=lambda: HOST, wake=wake)
     await manager.reload(actor=FILES, wait="none")
     with worker_processes(workers, state_url, wake_url):
         while sum(status.revision == 1 for status in await manager.workers()) < workers:
             await asyncio.sleep(0.05)
-        names = ("premium", "balanced")
         measured = []
         for number in range(switches + 10):
-            receipt = await manager.switch(names[number % 2], actor=Actor("bench"))
+            receipt = await manager.switch(NAMES[number % 2], actor=Actor("bench"))
             measured.append(measure(receipt, stamps, workers))
             await asyncio.sleep(0.02)
     await wake.stop()
@@ -128,18 +147,15 @@ def main() -> None:
 
 def run(setting: str, directory: Path, *, workers: int, switches: int) -> None:
     """Measure one setting and print its line."""
-    file_url, wake_url = f"sqlite:///{directory}/control.db", f"{directory}/wake/revision"
-    if setting == "sqlite+file":
-        measured = asyncio.run(switch_often(file_url, wake_url, workers=workers, switches=switches))
-    else:
-        with running_redis(directory) as redis:
-            if setting == "sqlite+redis":
-                measured = asyncio.run(switch_often(file_url, redis.url, workers=workers, switches=switches))
-            else:
-                with running_postgres(directory / "postgres", durable=True) as postgres:
-                    url = postgres.new_database()
-                    measured = asyncio.run(switch_often(url, redis.url, workers=workers, switches=switches))
-    show(setting, workers, measured)
+    state_url, wake_url = f"sqlite:///{directory}/control.db", f"{directory}/wake/revision"
+    with ExitStack() as stack:
+        if setting != "sqlite+file":
+            wake_url = stack.enter_context(running_redis(directory)).url
+        if setting == "postgres+redis":
+            postgres = running_postgres(directory / "postgres", durable=True)
+            state_url = stack.enter_context(postgres).new_database()
+        often = switch_often(state_url, wake_url, directory / "profiles", workers=workers, switches=switches)
+        show(setting, workers, asyncio.run(often))
 
 
 if __name__ == "__main__":

@@ -101,11 +101,14 @@ class Client:
 
     def memory_mb(self) -> float:
         """Return the resident set of its largest process, which is a worker, in MB."""
-        return max(process.memory_info().rss for process in self._processes) / 1e6
+        return max(self._resident()) / 1e6
 
     def whole_memory_mb(self) -> float:
         """Return the resident sets of all its processes in MB."""
-        return sum(process.memory_info().rss for process in self._processes) / 1e6
+        return sum(self._resident()) / 1e6
+
+    def _resident(self) -> list[int]:
+        return [process.memory_info().rss for process in self._processes]
 
 
 def _cpu_clock(pid: int) -> int:

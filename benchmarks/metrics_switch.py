@@ -17,8 +17,10 @@ switch = CustomLogger()
 _COUNTING = Metering._ended
 
 
-@proxy_server.app.post(ROUTE + "/{state}", include_in_schema=False)
 async def turn(state: str) -> bool:
     """Count requests when `state` is "on", else do not; return whether they are counted."""
     Metering._ended = _COUNTING if state == "on" else lambda *_: None  # type: ignore[method-assign]
     return type(process.runtime().metering)._ended is _COUNTING
+
+
+proxy_server.app.add_api_route(ROUTE + "/{state}", turn, methods=["POST"], include_in_schema=False)

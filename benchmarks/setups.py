@@ -65,8 +65,8 @@ class Answering(Proxy):
 
     def _ready(self) -> bool:
         assert self._process is not None
-        if self._process.poll() is not None:
-            raise ChildProcessError(f"the proxy ended with {self._process.returncode}")
+        if (code := self._process.poll()) is not None:
+            raise ChildProcessError(f"the proxy ended with {code}")
         try:
             return httpx.get(f"{self.url}/health/liveliness").status_code == httpx.codes.OK
         except httpx.TransportError:

@@ -83,7 +83,7 @@ def start_times(
     """Start fresh proxies in turn and print wall and CPU seconds until they serve. `prove` raises for a wrong one."""
     found: list[dict[str, tuple[float, float]]] = []
     for number in range(starts):
-        order = list(proxies) if number % 2 else list(reversed(proxies))
+        order = list(proxies) if number % 2 else list(proxies)[::-1]
         found.append({name: _start(name, next(proxies[name]), prove) for name in order})
     for index, label in enumerate(("wall s", "CPU s")):
         _print(list(proxies), "start", label, [[row[name][index] for name in proxies] for row in found])

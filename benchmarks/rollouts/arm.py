@@ -1,13 +1,15 @@
 """CPU of the deciding thread for a request's arm, while a rollout runs and while none does.
 
-Usage: python -m benchmarks.rollouts.arm. Thread CPU, so that other load does not count.
+Usage: python -m benchmarks.rollouts.arm [--calls 100000]. Thread CPU, so that other load does not count.
 """
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from neuronode_router.domain.names import Tier
 from neuronode_router.domain.profiles import HostFacts, Profile, ProfileSet
@@ -18,7 +20,6 @@ from neuronode_router.routing.caches import CacheShares
 from neuronode_router.routing.conversations import Conversations
 from neuronode_router.routing.snapshot import Snapshot, build_snapshot
 
-CALLS = 100_000
 TURNS = [{"role": role, "content": "word " * 200} for role in ("user", "assistant", "user")]
 
 
@@ -35,16 +36,19 @@ def snapshot() -> Snapshot:
     return build_snapshot(state, HostFacts(groups=frozenset({"chat_balanced", "chat_premium"})))
 
 
-def microseconds(act: Callable[[], object]) -> float:
+def microseconds(act: Callable[[], object], calls: int) -> float:
     """Return the thread CPU of one call."""
     start = time.thread_time_ns()
-    for _ in range(CALLS):
+    for _ in range(calls):
         act()
-    return (time.thread_time_ns() - start) / CALLS / 1000
+    return (time.thread_time_ns() - start) / calls / 1000
 
 
 def main() -> None:
     """Print one line for each case."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, default=100_000)
+    calls = parser.parse_args().calls
     host = KeeperHost(group_of=lambda name: name, is_well=lambda _: True, target=lambda _: None)
     keeper = Keeper(Conversations(secret=lambda: b"s"), CacheShares(), host)
     rolling = snapshot()
@@ -57,10 +61,8 @@ def main() -> None:
         ("by its conversation", rolling, talk),
         ("by its caller", rolling, None),
     ):
-        took = microseconds(
-            lambda of=of, now=now: keeper.place(of, now, name="chat", caller="me", session=None)
-        )
-        print(f"{name}: {took:.2f} us")
+        place = partial(keeper.place, of, now, name="chat", caller="me", session=None)
+        print(f"{name}: {microseconds(place, calls):.2f} us")
 
 
 if __name__ == "__main__":

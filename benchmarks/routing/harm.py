@@ -6,7 +6,7 @@ Rows name every tier that would do (`ok_tiers`) and every task (`ok_tasks`). It 
 from __future__ import annotations
 
 import random
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -74,9 +74,10 @@ def neighbours(rows: Sequence[Row]) -> Iterator[Mapping[str, Any]]:
 
 
 def _most(allowed: Sequence[Sequence[str]]) -> str:
-    voices: Counter[str] = Counter()
+    voices: dict[str, float] = defaultdict(float)
     for names in allowed:
-        voices.update(dict.fromkeys(names, 1 / len(names)))  # type: ignore[arg-type]  # a share of a voice
+        for name in names:
+            voices[name] += 1 / len(names)
     return max(sorted(voices), key=voices.__getitem__)
 
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -106,7 +107,7 @@ def main() -> None:
     print(text)
 
 
-def read(rows: Sequence[labelled.Row]) -> Traffic:
+def read(rows: Sequence[Mapping[str, Any]]) -> Traffic:
     """Classify every prompt."""
     classifier = shipped()
     said = [classifier.classify(row["prompt"]) for row in rows]
@@ -189,7 +190,8 @@ def _parts() -> list[tuple[int, int]]:
 
 
 def _windows(regret: Floats) -> Floats:
-    return regret[: len(regret) // WINDOW * WINDOW].reshape(-1, WINDOW).mean(axis=1)
+    means: Floats = regret[: len(regret) // WINDOW * WINDOW].reshape(-1, WINDOW).mean(axis=1)
+    return means
 
 
 def _below(run: Mapping[str, Floats], rival: str) -> int:
