@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import shlex
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import execnet
 import httpx
 import httpx._transports.default as transports
 import hypothesis
@@ -27,6 +30,8 @@ hypothesis.settings.register_profile("shared-machine", _PATIENT, max_examples=50
 hypothesis.settings.register_profile("campaign", _PATIENT, max_examples=1000)
 hypothesis.settings.load_profile("shared-machine")
 
+
+FORKED_PYTHON = str(Path(__file__).with_name("support") / "forked_python.py")
 
 FORK_SERVER = "fork_server"
 """The word under which processes are told where it listens."""
@@ -61,6 +66,14 @@ def pytest_collection_finish() -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Let proxies be forks of one process; those that share the tests share it too."""
     preloaded.use(config.workerinput[FORK_SERVER] if hasattr(config, "workerinput") else None)
+
+
+def pytest_xdist_setupnodes(specs: list[execnet.XSpec]) -> None:
+    """Let the processes that share the tests be forks themselves: all of them collect tests that import LiteLLM."""
+    if address := preloaded.shared():
+        python = shlex.join([sys.executable, FORKED_PYTHON, address.encode().hex()])
+        for spec in specs:
+            spec.python = python
 
 
 def pytest_configure_node(node: Any) -> None:

@@ -1,11 +1,13 @@
 """Starts LiteLLM's command line in a process that has LiteLLM imported already: a fork of one that did nothing else.
 
-It must not know tests or the plugin. Importing LiteLLM takes 6 to 12 s of a core, for every process of every proxy, and
-is the same each time; all that follows it (configuration, plugin, start-up hooks, workers) happens in the new process.
+It must not know tests or the plugin. Importing LiteLLM takes 6 to 12 s of a core, for every process of every proxy and
+each that collects tests, and is the same each time; all that follows it (configuration, plugin, start-up hooks,
+workers) happens in the new process.
 """
 
 from __future__ import annotations
 
+import atexit
 import faulthandler
 import functools
 import gc
@@ -19,9 +21,10 @@ from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.forkserver import ForkServer
 from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import DupFd
 from pathlib import Path
 from subprocess import TimeoutExpired
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -66,11 +69,16 @@ class Forked:
 
 def start(arguments: Sequence[str], *, environ: Mapping[str, str], folder: Path, log: Path) -> Forked:
     """Start `litellm` with `arguments`, in a session of its own, printing to the end of `log`."""
-    server = _server(environ["PYTHONPATH"])
-    process = _CONTEXT.Process(target=_run, args=(tuple(arguments), dict(environ), folder, log))
-    with patch.object(forkserver, "connect_to_new_process", server.connect_to_new_process):
-        process.start()
-    return Forked(process)
+    return Forked(
+        _fork(_run, tuple(arguments), dict(environ), folder, log, python_path=environ["PYTHONPATH"])
+    )
+
+
+def interpret(code: str) -> int:
+    """Run `code` as `python -c` does, with the streams, folder and environment of this process; return how it ended."""
+    process = _fork(_interpret, code, dict(os.environ), Path.cwd(), _Streams(), python_path=str(_ROOT))
+    process.join()
+    return process.exitcode or 0
 
 
 def shared() -> str | None:
@@ -103,6 +111,25 @@ class _SharedServer(ForkServer):
         """Leave that to the process that has started it."""
 
 
+class _Streams:
+    """The standard streams of a process, which become those of the process that they are sent to."""
+
+    def __getstate__(self) -> list[Any]:
+        return [DupFd(number) for number in range(3)]
+
+    def __setstate__(self, sent: list[Any]) -> None:
+        for number, handle in enumerate(sent):
+            os.dup2(handle.detach(), number)
+
+
+def _fork(target: Callable[..., None], *arguments: object, python_path: str) -> BaseProcess:
+    server = _server(python_path)
+    process = _CONTEXT.Process(target=target, args=arguments)
+    with patch.object(forkserver, "connect_to_new_process", server.connect_to_new_process):
+        process.start()
+    return process
+
+
 @functools.cache
 def _server(python_path: str) -> ForkServer:
     """Return the fork server whose imports looked at `python_path` first."""
@@ -119,6 +146,19 @@ def _server(python_path: str) -> ForkServer:
 def _searched(python_path: str) -> list[str]:
     first = python_path.split(os.pathsep)
     return [*first, *(place for place in sys.path if place not in first)]
+
+
+def _interpret(code: str, environ: dict[str, str], folder: Path, _streams: _Streams) -> None:
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environ)
+    sys.stdin, sys.argv = open(0, closefd=False), ["-c"]  # noqa: SIM115 open to the end
+    main = sys.modules["__main__"] = ModuleType("__main__")
+    gc.enable()
+    try:
+        exec(code, vars(main))
+    finally:
+        atexit._run_exitfuncs()  # multiprocessing does not
 
 
 def _run(arguments: tuple[str, ...], environ: dict[str, str], folder: Path, log: Path) -> None:
