@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -369,10 +369,16 @@ Sent = tuple[str, str, dict[str, Any] | None]
 """Method, path and body."""
 
 
-def requests_with(proxy: Proxy, name: str) -> list[Sent]:
-    """Return requests of a name to every route that the application tells of, also where a path has a model."""
-    with proxy.client() as admin:
-        paths = admin.get("/openapi.json", timeout=120).raise_for_status().json()["paths"]
+@pytest.fixture(scope="module")
+def paths(callers: Callers) -> Mapping[str, Iterable[str]]:
+    """The methods of every route that the application tells of: writing that page takes it 6 s of a core."""
+    with callers.proxy.client() as admin:
+        found: dict[str, Any] = admin.get("/openapi.json", timeout=120).raise_for_status().json()["paths"]
+    return found
+
+
+def requests_with(paths: Mapping[str, Iterable[str]], name: str) -> list[Sent]:
+    """Return requests of a name to every route, also where a path has a model."""
     return [
         (method, re.sub(r"\{[^}]*\}", "x1", re.sub(r"\{[^}]*model[^}]*\}", name, path)), body)
         for path, methods in paths.items()
@@ -400,10 +406,10 @@ def crawled(client: httpx.Client, requests: list[Sent], name: str) -> Counter[in
     ],
 )
 def test_no_route_of_this_litellm_goes_where_its_caller_may_not(
-    callers: Callers, key: str, name: str, group: str
+    callers: Callers, paths: Mapping[str, Iterable[str]], key: str, name: str, group: str
 ) -> None:
     """Every route that the application tells of, also those that nobody here has heard of."""
-    requests = requests_with(callers.proxy, name)
+    requests = requests_with(paths, name)
     statuses: Counter[int] = Counter()
 
     def every(client: httpx.Client) -> httpx.Response:
@@ -418,11 +424,11 @@ def test_no_route_of_this_litellm_goes_where_its_caller_may_not(
     assert asked.answer.status_code == 200
 
 
-def test_the_same_request_goes_where_its_caller_may(callers: Callers) -> None:
+def test_the_same_request_goes_where_its_caller_may(
+    callers: Callers, paths: Mapping[str, Iterable[str]]
+) -> None:
     """Else the search above would find nothing wherever it looked."""
-    sent = [
-        each for each in requests_with(callers.proxy, "tier_fast") if each[1].endswith("/chat/completions")
-    ]
+    sent = [each for each in requests_with(paths, "tier_fast") if each[1].endswith("/chat/completions")]
 
     def both(client: httpx.Client) -> httpx.Response:
         crawled(client, sent, "tier_fast")

@@ -6,6 +6,7 @@ every task of every profile has a group of its own, so an answer shows exactly w
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -145,6 +146,7 @@ class Place:
         return {**entry, "litellm_params": params, "model_info": {**entry["model_info"], "id": name}}
 
 
+@functools.cache
 def profile_text(profile: str, **changes: str) -> str:
     """Return the YAML of one test profile; `changes` replaces the groups of some tasks."""
     document = {

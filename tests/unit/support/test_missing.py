@@ -35,7 +35,7 @@ def test_what_is_missing_is_a_skip_at_home_and_a_failure_in_ci(
 
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)],
-        env={"PATH": "/nowhere", "PYTHONPATH": str(ROOT), **ci},
+        env={"PATH": "/nowhere", "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **ci},
         cwd=tmp_path,
         capture_output=True,
         text=True,
