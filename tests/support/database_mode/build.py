@@ -6,6 +6,7 @@ It must not know a database or a proxy. All of it lies in one folder outside the
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -33,7 +34,7 @@ def __getattr__(name: str) -> Any:
 
 
 def built() -> Path:
-    """Return the finished folder; the first call makes it (half a minute, from PyPI and npm).
+    """Return the finished folder; the first call makes it (half a minute, from PyPI and npm), and others wait for that.
 
     Raises `OSError` or `subprocess.SubprocessError` where it cannot be made.
     """
@@ -43,11 +44,10 @@ def built() -> Path:
     place = CACHE / named.hexdigest()[:16]
     if not place.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=CACHE, prefix="new-") as new:
-            _build(Path(new), schema)
-            if not place.exists():  # another session may have been faster
-                Path(new).rename(place)
-                Path(new).mkdir()
+        with (CACHE / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not place.exists():
+                _make(place, schema)
     return place
 
 
@@ -59,6 +59,13 @@ def environment(place: Path) -> dict[str, str]:
         "PRISMA_QUERY_ENGINE_BINARY": str(place / "bin" / "query-engine"),
         "DISABLE_SCHEMA_UPDATE": "true",
     }
+
+
+def _make(place: Path, schema: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix="new-") as new:
+        _build(Path(new), schema)
+        Path(new).rename(place)
+        Path(new).mkdir()
 
 
 def _litellm_schema() -> Path:
@@ -116,3 +123,7 @@ def _run(
     if done.returncode:
         raise OSError(f"{command[0]} failed with {done.returncode}: {done.stderr[-2000:]}")
     return done.stdout
+
+
+if __name__ == "__main__":
+    built()
