@@ -284,8 +284,12 @@ def test_a_second_start_keeps_key_and_profile_and_uses_a_real_backend_that_answe
             service.clean_up()
 
 
+@pytest.mark.campaign
 def test_kill_9_while_workers_still_import_leaves_nothing(folder: Path) -> None:
-    """Nothing of ours runs in the workers yet, so they cannot look after themselves."""
+    """Nothing of ours runs in the workers yet, so they cannot look after themselves.
+
+    Nor can the processes of `tests/unit/cli/test_supervise.py`, which end as these do and have nothing to import.
+    """
     service = Service(folder, "--workers", "2")
     try:
         wait_for(lambda: len(service.workers()) == 2, seconds=60)
