@@ -292,7 +292,7 @@ async def running_world(
         heard=meter.policy_acted,
     )
     world.judged = Judged(directory, store.database)
-    world.judged.record(KNOWN_CALL, *keys)
+    world.judged.begin(KNOWN_CALL, *keys)
     world.use_access_file(directory / "access.yaml")
     await worker.start()
     if committed:
