@@ -58,7 +58,7 @@ from tests.support.control import HOST, MemorySource, make_profile, make_set
 from tests.support.usage import finished
 
 DAY = 86_400.0
-PERIOD = 3
+PERIOD = 4
 """Days between two periods of work, in each of which everything happens once that writes anything."""
 PERIODS = 366 // PERIOD
 KEPT = 30
