@@ -130,14 +130,11 @@ def books(running: Proxy, sent: Mapping[str, str]) -> list[dict[str, Any]]:
     """The lines of the report over everything, once all of it has arrived."""
     by = "profile,task,chosen_group,served_group,team,outcome,reason"
 
-    def lines() -> list[dict[str, Any]]:
-        return list(report(running, by=by)["lines"])
-
     def arrived() -> bool:
-        return sum(line["figures"]["requests"] for line in lines()) >= TOTAL
+        return int(report(running)["total"]["requests"]) >= TOTAL
 
     wait_until(arrived, seconds=90, what="every request in the books")
-    return lines()
+    return list(report(running, by=by)["lines"])
 
 
 def report(proxy: Proxy, **query: str) -> dict[str, Any]:
