@@ -218,7 +218,9 @@ class RegistryDocument(Document):
 
 
 class OutcomeDocument(Document):
-    """How requests of one kind turned out that one tier answered: the newest 300 verdicts and the newest 300 hints."""
+    """How requests of one kind turned out that one tier answered: the newest 300 verdicts and the newest 300 hints,
+    as far back as they agree.
+    """
 
     profile: str
     label: str
@@ -231,7 +233,9 @@ class OutcomeDocument(Document):
     shift: float
     """By how much the log odds move that the tier suffices: above 0 it is chosen more often."""
     tried: bool
-    """Whether too few were seen to know, so that a few requests for a heavier tier are tried on this one."""
+    """Whether too few were seen to know, so that one in twenty requests for a heavier tier is tried here; if not,
+    one in a hundred of those that outcomes alone keep off it.
+    """
 
 
 class JudgeDocument(Document):

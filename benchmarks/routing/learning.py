@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neuronode_router.auto.router import TRIED_SHARE
 from neuronode_router.classifier import shipped
 from neuronode_router.classifier.training import labelled
 from neuronode_router.domain.names import Tier
@@ -77,9 +76,12 @@ class Learner:
     def small(self, label: str, chances: Sequence[float]) -> tuple[bool, float]:
         """Return whether the small model answers, and the chance that the text gave it."""
         kind = RequestKind("balanced", label)
-        enough = suffices(self.known.adjusted(kind, chances), Tier.FAST)
-        tried = self.known.is_open(kind, Tier.FAST) and self.explore.random() < TRIED_SHARE
-        return is_worth_it(enough) or tried, suffices(chances, Tier.FAST)
+        enough, by_text = (
+            suffices(each, Tier.FAST) for each in (self.known.adjusted(kind, chances), chances)
+        )
+        alone = Tier.FAST if is_worth_it(by_text) else Tier.MEDIUM
+        tried = self.explore.random() < self.known.tried_share(kind, Tier.FAST, by_text=alone)
+        return is_worth_it(enough) or tried, by_text
 
     def saw(self, label: str, *, good: bool, expected: float) -> None:
         """Note an outcome of the small model."""

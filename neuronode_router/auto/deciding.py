@@ -24,8 +24,10 @@ class Learned:
     """What outcomes have taught, for one request."""
 
     known: Sufficiency
-    tries: bool
-    """Whether it may be sent one tier lighter, to learn whether that suffices."""
+    chance: float
+    """A number drawn from 0 to 1: below the share that is tried, it may be sent one tier lighter, to learn whether that
+    suffices.
+    """
 
 
 def decide_tier(
@@ -80,7 +82,7 @@ def _by_text_and_outcomes(
     kind = RequestKind(profile, said.detail or said.task.value)
     better = cheapest(learned.known.adjusted(kind, said.chances), **prices)
     below = lighter(better)
-    if learned.tries and below is not None and learned.known.is_open(kind, below):
+    if below is not None and learned.chance < learned.known.tried_share(kind, below, by_text=tier):
         return below, Step.TRIED
     return better, Step.CLASSIFIED if better is tier else Step.LEARNED
 

@@ -36,9 +36,6 @@ from neuronode_router.routing.snapshot import Snapshot
 REMEMBERED = 4096
 """Classifications kept for prompts that come again."""
 
-TRIED_SHARE = 0.05
-"""Share of the requests that are sent one tier lighter where too few outcomes are known."""
-
 Mode = Literal["on", "shadow", "off"]
 
 Statuses = Callable[[], Mapping[str, Sequence[DeploymentStatus]]]
@@ -244,7 +241,7 @@ class AutoRouter:
     def _learned(self) -> Learned | None:
         if self.outcomes is None:
             return None
-        return Learned(self.outcomes.known, tries=self._chance() < TRIED_SHARE)
+        return Learned(self.outcomes.known, chance=self._chance())
 
     def _read(self, decision: Decision, said: Conversation) -> tuple[Excerpt | None, Classification | None]:
         if self.mode == "off" or decision.tier is not None:

@@ -62,14 +62,24 @@ def test_the_text_alone_begins() -> None:
 def test_a_tier_that_fails_gives_way_and_one_that_suffices_takes_over() -> None:
     """Both are said in the reasons."""
     assert routed((Tier.MEDIUM, 5, 95)) == (Tier.COMPLEX, Step.LEARNED)
-    assert routed((Tier.FAST, 99, 1)) == (Tier.FAST, Step.LEARNED)
+    assert routed((Tier.FAST, 297, 3)) == (Tier.FAST, Step.LEARNED)
 
 
 def test_a_lighter_tier_is_tried_where_nobody_knows() -> None:
     """By a few requests, one step down; not where enough was seen, and not below the lightest."""
     assert routed(chance=0.0) == (Tier.FAST, Step.TRIED)
     assert routed((Tier.FAST, 30, 70), chance=0.0)[0] is Tier.MEDIUM
-    assert routed((Tier.FAST, 99, 1), chance=0.0) == (Tier.FAST, Step.LEARNED)
+    assert routed((Tier.FAST, 297, 3), chance=0.0) == (Tier.FAST, Step.LEARNED)
+
+
+@pytest.mark.parametrize(
+    ("chance", "sent"), [(0.0, (Tier.MEDIUM, Step.TRIED)), (0.02, (Tier.COMPLEX, Step.LEARNED))]
+)
+def test_what_outcomes_keep_off_a_tier_is_tried_on_it_now_and_then(
+    chance: float, sent: tuple[Tier, Step]
+) -> None:
+    """By one in a hundred, however many outcomes there are: the fault may be over."""
+    assert routed((Tier.MEDIUM, 5, 295), chance=chance) == sent
 
 
 @pytest.mark.parametrize(
@@ -77,11 +87,12 @@ def test_a_lighter_tier_is_tried_where_nobody_knows() -> None:
     [
         ((), 1.0, ME, None),
         (((Tier.MEDIUM, 5, 95),), 1.0, ME, Tier.MEDIUM),
-        (((Tier.FAST, 99, 1),), 1.0, ME, Tier.MEDIUM),
+        (((Tier.FAST, 297, 3),), 1.0, ME, Tier.MEDIUM),
         ((), 0.0, ME, Tier.MEDIUM),
+        (((Tier.MEDIUM, 5, 95),), 0.0, ME, None),
         (((Tier.MEDIUM, 5, 95),), 1.0, Caller("me", max_tier=Tier.MEDIUM), None),
     ],
-    ids=["by text", "learned up", "learned down", "tried", "capped to what the text says"],
+    ids=["by text", "learned up", "learned down", "tried", "tried again", "capped to what the text says"],
 )
 def test_what_the_text_alone_would_have_chosen_is_told(
     seen: tuple[tuple[Tier, float, float], ...], chance: float, caller: Caller, instead: Tier | None

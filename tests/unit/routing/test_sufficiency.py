@@ -13,6 +13,8 @@ from neuronode_router.routing.sufficiency import (
     FEW,
     MOST,
     NOTHING_SEEN,
+    RETRIED_SHARE,
+    TRIED_SHARE,
     OutcomeCounts,
     RequestKind,
     Sufficiency,
@@ -94,6 +96,38 @@ def test_hints_never_raise_a_tier(hints: OutcomeCounts, chance: float) -> None:
         assert with_hints.adjusted(OTHER, chances) == without.adjusted(OTHER, chances)
 
 
+@given(counts)
+def test_outcomes_move_a_tier_the_way_they_surprise(found: OutcomeCounts) -> None:
+    """All good never lowers it, however few they are, and all bad never raises it."""
+    shift = Sufficiency({(KIND, Tier.FAST): found}).shift(KIND, Tier.FAST)
+
+    assert shift * (found.good - found.expected) >= -1e-6
+
+
+@pytest.mark.parametrize(
+    ("given_chance", "good", "most"), [(0.99, 10, 0.1), (0.99, 300, 0.9), (0.6, 10, 1.0), (0.6, 300, 4.0)]
+)
+def test_what_was_expected_to_be_good_promises_little(given_chance: float, good: int, most: float) -> None:
+    """Log odds near 1 are steep: ten of ten where 9.9 were expected say next to nothing."""
+    assert 0 < seen(good, 0, given_chance).shift(KIND, Tier.FAST) < most
+
+
+@pytest.mark.parametrize("total", [3, 8, 20, 100, 300])
+def test_usual_forms_lower_nothing(total: int) -> None:
+    """Where 98 % are right, as is usual, chance alone gives fewer now and then: that is no reason for a dearer tier."""
+    draw = random.Random(1)
+    samples = [sum(draw.random() < 0.98 for _ in range(total)) for _ in range(500)]
+
+    hints = [
+        Sufficiency({}, {(KIND, Tier.FAST): OutcomeCounts(good, total - good, 0.98 * total)})
+        for good in samples
+    ]
+
+    shifts = [known.shift(KIND, Tier.FAST) for known in hints]
+    assert max(shifts) == 0
+    assert sum(shifts) / len(shifts) > -0.05
+
+
 def test_hints_lower_a_tier_whose_answers_fail_them() -> None:
     """One in five of a wrong form, where one in fifty is usual."""
     known = Sufficiency({}, {(KIND, Tier.FAST): OutcomeCounts(80, 20, 98)})
@@ -113,13 +147,47 @@ def test_which_requests_were_sent_does_not_matter() -> None:
 
 
 def test_the_newest_outcomes_count() -> None:
-    """What a model did before it changed is forgotten after `MOST` newer outcomes."""
-    before, after = OutcomeCounts(5000, 0, 4000), OutcomeCounts(0, MOST - 100, 200)
+    """`MOST` of them where they agree with one another."""
+    before, after = OutcomeCounts(4000, 1000, 4000), OutcomeCounts(MOST - 180, 80, MOST - 140)
 
     found = newest([after, before])
 
-    assert (found.total, found.bad, found.good) == pytest.approx((MOST, MOST - 100, 100))
+    assert (found.total, found.bad) == pytest.approx((MOST, 80 + 20))
     assert newest([OutcomeCounts(), OutcomeCounts(1, 1, 1)]) == OutcomeCounts(1, 1, 1)
+    assert newest([]) == OutcomeCounts()
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_what_a_model_did_before_it_changed_is_forgotten(better: bool) -> None:
+    """For the better or the worse: a dozen newer outcomes that cannot be chance outweigh hundreds. Few can be."""
+
+    def outcomes(count: int, *, good: bool) -> OutcomeCounts:
+        return OutcomeCounts(count * good, count * (not good), 0.7 * count)
+
+    old = [outcomes(50, good=not better)] * 6
+
+    assert newest([outcomes(12, good=better), *old]) == outcomes(12, good=better)
+    assert newest([outcomes(2, good=better), *old]).total == pytest.approx(MOST)
+    there_and_back = [
+        outcomes(12, good=better),
+        outcomes(40, good=not better),
+        *[outcomes(50, good=better)] * 6,
+    ]
+    assert newest(there_and_back) == outcomes(12, good=better)
+
+
+def test_chance_alone_is_hardly_ever_taken_for_a_change() -> None:
+    """Outcomes of one model, hour by hour, at different chances by their text."""
+    draw, forgot = random.Random(1), 0
+    for _ in range(300):
+        spans = []
+        for _ in range(60):
+            chance = draw.choice([0.6, 0.7, 0.8, 0.9])
+            good = sum(draw.random() < chance for _ in range(5))
+            spans.append(OutcomeCounts(good, 5 - good, 5 * chance))
+        forgot += newest(spans).total < MOST - 1
+
+    assert forgot <= 3
 
 
 def test_a_tier_is_worth_a_try_until_enough_was_seen() -> None:
@@ -132,3 +200,15 @@ def test_a_tier_is_worth_a_try_until_enough_was_seen() -> None:
     assert Sufficiency({}, {(KIND, Tier.FAST): OutcomeCounts(MOST - 1, 0, 0)}).is_open(KIND, Tier.FAST)
     assert not Sufficiency({}, {(KIND, Tier.FAST): OutcomeCounts(MOST, 0, 0)}).is_open(KIND, Tier.FAST)
     assert [lighter(tier) for tier in TIERS] == [None, Tier.FAST, Tier.MEDIUM]
+
+
+def test_what_outcomes_alone_keep_off_a_tier_is_tried_on() -> None:
+    """A few of them for ever: nobody would learn that it is better again. What its text keeps off it is not."""
+    known = seen(FEW, 0, 0.7)
+    shares = [known.tried_share(KIND, Tier.FAST, by_text=tier) for tier in TIERS]
+
+    assert shares == [RETRIED_SHARE, 0.0, 0.0]
+    assert known.tried_share(KIND, Tier.MEDIUM, by_text=Tier.COMPLEX) == TRIED_SHARE
+    parts = [OutcomeCounts(29, 12, 41), OutcomeCounts(11, 24, 35), OutcomeCounts(200, 100, 300)]
+    hints = Sufficiency({}, {(KIND, Tier.FAST): newest(parts * 20)})
+    assert hints.is_open(KIND, Tier.FAST) is (hints.counts()[KIND, Tier.FAST].total < MOST - 1)
