@@ -22,7 +22,14 @@ from neuronode_router.background import Failures
 from neuronode_router.classifier import Classification, lexicon
 from neuronode_router.classifier.classification import Carrier
 from neuronode_router.classifier.excerpt import Excerpt
-from neuronode_router.classifier.history import ChosenTier, Entry, FeedbackOutcome, History, Sign
+from neuronode_router.classifier.history import (
+    ChosenTier,
+    Entry,
+    FeedbackOutcome,
+    History,
+    OutcomeEvidence,
+    Sign,
+)
 from neuronode_router.classifier.observed import observe, scheme
 from neuronode_router.domain.decisions import Decision
 from neuronode_router.domain.names import Tier
@@ -154,21 +161,24 @@ class DecisionRecorder:
         entry: Entry,
         *,
         good: Callable[[Tier], bool],
-        expected: float | None = None,
+        evidence: OutcomeEvidence = OutcomeEvidence.VERDICT,
         of_answer: bool = False,
     ) -> None:
-        """Count whether the tier that a decision chose was good enough, once: whoever tells of it first is heard. What
-        is said `of_answer` counts only where that tier's group gave it, and no fallback.
+        """Count whether the tier that a decision chose was good enough: of verdicts the first is heard, and beside it a
+        hint. What is said `of_answer` counts only where that tier's group gave it, and no fallback.
 
-        A verdict is held against the chance that the text gave; a hint against `expected`, the chance of its being
-        good where a model is up to its task. It blocks; any thread may call it. Raises `HistoryUnavailable`.
+        A verdict is held against the chance that the text gave; a hint against that of its being good where a model is
+        up to its task. It blocks; any thread may call it. Raises `HistoryUnavailable`.
         """
-        chosen = None if self._outcomes is None else self._history.count_once(number, answered=of_answer)
-        if self._outcomes is not None and chosen is not None:
+        if self._outcomes is None:
+            return
+        chosen = self._history.count_once(number, evidence, answered=of_answer)
+        if chosen is not None:
+            hint = evidence is not OutcomeEvidence.VERDICT
             self._outcomes.saw(
-                OutcomeOf(RequestKind(chosen.profile, entry.label), chosen.tier, hint=expected is not None),
+                OutcomeOf(RequestKind(chosen.profile, entry.label), chosen.tier, hint=hint),
                 good=good(chosen.tier),
-                expected=chosen.enough if expected is None else expected,
+                expected=CHECKS_PASSED if hint else chosen.enough,
             )
 
     def _leave(self, note: _Note) -> None:
@@ -244,8 +254,9 @@ class DecisionRecorder:
         for number, entry in self._history.find(note.call_id, callers=note.callers, limit=1):
             if note.kind is not FeedbackOutcome.SUFFICED:
                 self._history.note(number, Sign(note.kind, at=note.at))
-            expected = None if note.kind in JUDGED else CHECKS_PASSED
-            self.count(number, entry, good=lambda _: good, expected=expected)
+            hint = OutcomeEvidence.GOOD_HINT if good else OutcomeEvidence.BAD_HINT
+            evidence = OutcomeEvidence.VERDICT if note.kind in JUDGED else hint
+            self.count(number, entry, good=lambda _: good, evidence=evidence)
 
     def _entry(self, note: _Decided, cues: lexicon.Lexicon) -> Entry:
         said = note.classification

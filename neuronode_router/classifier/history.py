@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import astuple, dataclass, fields
-from enum import StrEnum
+from enum import IntFlag, StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,24 @@ class FeedbackOutcome(StrEnum):
 
 
 FEEDBACK = (FeedbackOutcome.RIGHT, FeedbackOutcome.WRONG)
+
+
+class OutcomeEvidence(IntFlag):
+    """What an outcome says of the tier that was chosen; a decision keeps which of it was counted."""
+
+    VERDICT = 1
+    """Whether the answer was good."""
+    GOOD_HINT = 2
+    """It was not seen to be bad."""
+    BAD_HINT = 4
+
+
+_SILENCED_BY = {
+    OutcomeEvidence.VERDICT: OutcomeEvidence.VERDICT,
+    OutcomeEvidence.GOOD_HINT: OutcomeEvidence.GOOD_HINT | OutcomeEvidence.BAD_HINT,
+    OutcomeEvidence.BAD_HINT: OutcomeEvidence.BAD_HINT,
+}
+"""What counts no more, by what was counted before: what says little keeps nobody from saying more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,17 +212,20 @@ class History:
             )
             return _is_wrong(database, number) - before
 
-    def count_once(self, number: int, *, answered: bool = False) -> ChosenTier | None:
-        """Return the tier that a decision chose, the first time it is asked for; None from then on, and if unknown.
+    def count_once(
+        self, number: int, evidence: OutcomeEvidence, *, answered: bool = False
+    ) -> ChosenTier | None:
+        """Return the tier that a decision chose, the first time there is such evidence of it; None from then on, and
+        if unknown. After a bad hint there is no good one.
 
         With `answered` it is one that has itself answered: where a fallback did, None.
         """
         only = " AND number IN (SELECT number FROM answered)" if answered else ""
         with self._open() as database:
             found = database.execute(
-                f"UPDATE answers SET counted = 1 WHERE number = ? AND counted = 0{only} "  # noqa: S608 - our own names
+                f"UPDATE answers SET counted = counted | ? WHERE number = ? AND counted & ? = 0{only} "  # noqa: S608 - our own names
                 "RETURNING profile, tier, enough",
-                (number,),
+                (evidence, number, _SILENCED_BY[evidence]),
             ).fetchall()
         return next((ChosenTier(profile, Tier(tier), enough) for profile, tier, enough in found), None)
 

@@ -310,6 +310,27 @@ async def test_a_verdict_counts_once_for_the_tier_that_was_chosen(
     assert (found.good, found.bad) == counted
 
 
+async def test_a_weak_sign_keeps_nobody_from_saying_more(tmp_path: Path, database: Database) -> None:
+    """Forms are heard at once, of every answer that demands one: what people or an escalation say later counts too."""
+    outcomes, learning, worker = learner(tmp_path, database)
+    assert learning.recorder is not None
+
+    worker.ask(SUMMARY, litellm_call_id="call-1")
+    kinds = FeedbackOutcome.SUFFICED, FeedbackOutcome.ESCALATED, FeedbackOutcome.LABEL_FAILURE
+    for kind in (*kinds, *kinds):
+        learning.recorder.outcome("call-1", kind, callers=("me",))
+    await eventually(lambda: sum(counts.total for counts in outcomes._heard.values()) == 2, seconds=60)
+    for _ in range(2):
+        await learning.judge("call-1", Sign(WRONG, tier=Tier.COMPLEX), by=ADMIN, key_hash="")
+    learning.stop()
+    await outcomes.refresh()
+
+    ((_, verdicts),) = outcomes.known._verdicts.items()
+    ((_, hints),) = outcomes.known._hints.items()
+    assert (verdicts.good, verdicts.bad) == (0, 1)
+    assert (hints.good, hints.bad) == (1, 1)
+
+
 async def test_what_an_answers_form_shows_is_held_against_what_forms_show(
     tmp_path: Path, database: Database
 ) -> None:
