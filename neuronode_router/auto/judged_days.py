@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Connection, delete, select, update
 
-from neuronode_router.storage.database import Database
+from neuronode_router.storage.database import Database, database_time
 from neuronode_router.storage.inserting import insert_into
 from neuronode_router.storage.tables import judged_day
 from neuronode_router.usage.sums import NANO
@@ -37,7 +37,9 @@ class JudgedDay:
 
 
 class JudgedDays:
-    """The table of days, which are those of UTC, under a budget in US dollars a day."""
+    """The table of days, which are those of UTC, under a budget in US dollars a day. Which day it is the database says
+    to all hosts; `clock`, in Unix seconds, where it has no clock.
+    """
 
     def __init__(
         self, database: Database, *, budget_usd: float, clock: Callable[[], float] = time.time
@@ -48,10 +50,11 @@ class JudgedDays:
 
     def set_aside(self, usd: float) -> int | None:
         """Set money aside for a comparison and return the day, None where its budget would be exceeded."""
-        day, nano, most = self._today(), _nano(usd), int(self.budget_usd * NANO)
+        nano, most = _nano(usd), int(self.budget_usd * NANO)
         if nano > most:
             return None
         with self._database.writing() as connection:
+            day = self._today(connection)
             connection.execute(delete(judged_day).where(judged_day.c.day < day - KEPT_DAYS * DAY))
             new = insert_into(connection, judged_day).values(day=day, nano=nano, enough=0, short=0, failed=0)
             total = judged_day.c.nano + new.excluded.nano
@@ -76,11 +79,12 @@ class JudgedDays:
     def today(self) -> JudgedDay:
         """Return what the comparisons of today came to."""
         with self._database.reading() as connection:
-            row = connection.execute(select(judged_day).where(judged_day.c.day == self._today())).first()
+            today = select(judged_day).where(judged_day.c.day == self._today(connection))
+            row = connection.execute(today).first()
         return JudgedDay() if row is None else JudgedDay(row.nano / NANO, row.enough, row.short, row.failed)
 
-    def _today(self) -> int:
-        return int(self._clock()) // DAY * DAY
+    def _today(self, connection: Connection) -> int:
+        return int(database_time(connection, self._clock)) // DAY * DAY
 
 
 def _nano(usd: float) -> int:

@@ -18,7 +18,7 @@ from neuronode_router.domain.decisions import Step
 from neuronode_router.domain.names import TIERS, Tier
 from neuronode_router.routing.sufficiency import MOST, NONE, OutcomeCounts, RequestKind, Sufficiency, newest
 from neuronode_router.storage import tables
-from neuronode_router.storage.database import Database
+from neuronode_router.storage.database import Database, database_time
 from neuronode_router.storage.inserting import add_counts
 from neuronode_router.storage.tables import outcome, outcome_reset
 
@@ -48,6 +48,15 @@ def known(*spans: Spans) -> Sufficiency:
         counts = newest(chain(*(each.get(of, ()) for each in spans)))
         (hints if of.hint else verdicts)[of.kind, of.tier] = counts
     return Sufficiency(verdicts, hints)
+
+
+class StoreMoment(NamedTuple):
+    """When a store was asked."""
+
+    at: float
+    """Unix time in seconds, by the clock that all hosts share, where there is one."""
+    resets: int
+    """How often all had been forgotten by then."""
 
 
 class OutcomeStore:
@@ -82,14 +91,12 @@ class OutcomeStore:
                     connection, tables.diverted, {"hour": hour, **kind._asdict(), **how}, asdict(effect)
                 )
 
-    def time(self, clock: Callable[[], float]) -> float:
-        """Return Unix time by the clock that all hosts share, else by `clock`: what is too old is so for all."""
-        return self._database.time(clock)
-
-    def resets(self) -> int:
-        """Return how often all was forgotten."""
+    def moment(self, clock: Callable[[], float]) -> StoreMoment:
+        """Return when this is; by `clock` where the hosts share none."""
         with self._database.reading() as connection:
-            return int(connection.execute(_RESETS).scalar_one())
+            return StoreMoment(
+                database_time(connection, clock), int(connection.execute(_RESETS).scalar_one())
+            )
 
     def spans(self, *, since: int | None = None, before: int | None = None) -> Spans:
         """Return what was counted in the hours from `since` on and before `before`, Unix times in seconds."""
@@ -123,15 +130,16 @@ class OutcomeStore:
             for table in (outcome, tables.diverted):
                 connection.execute(delete(table).where(table.c.hour < before - HOUR))
 
-    def forget(self) -> int:
-        """Delete all that was counted; return how many outcomes there were."""
+    def forget(self) -> tuple[int, int]:
+        """Delete all that was counted; return how many outcomes there were, and how often all was forgotten by now."""
         each = sum((outcome.c[name] for name in ("bad", "hint_good", "hint_bad")), outcome.c.good)
         with self._database.writing() as connection:
-            connection.execute(update(outcome_reset).values(times=outcome_reset.c.times + 1))
+            more = update(outcome_reset).values(times=outcome_reset.c.times + 1)
+            resets = connection.execute(more.returning(outcome_reset.c.times)).scalar_one()
             gone = connection.execute(select(func.sum(each))).scalar()
             connection.execute(delete(outcome))
             connection.execute(delete(tables.diverted))
-        return int(gone or 0)
+        return int(gone or 0), int(resets)
 
 
 def _counted(row: Row[Any]) -> Iterator[tuple[OutcomeOf, OutcomeCounts]]:

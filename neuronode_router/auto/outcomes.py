@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol, Self, TypeVar
 
 from neuronode_router.auto.diverted import DivertedCounts, DivertedLine, DivertedOf, report
-from neuronode_router.auto.outcome_store import HOUR, OutcomeOf, OutcomeStore, Spans, known
+from neuronode_router.auto.outcome_store import HOUR, OutcomeOf, OutcomeStore, Spans, StoreMoment, known
 from neuronode_router.errors import CommitUnknown
 from neuronode_router.routing.sufficiency import NOTHING_SEEN, OutcomeCounts, Sufficiency
 from neuronode_router.threads import in_thread
@@ -31,6 +31,8 @@ class Outcomes:
         self._heard: dict[OutcomeOf, OutcomeCounts] = {}
         self._diverted: dict[DivertedOf, DivertedCounts] = {}
         self._counting = threading.Lock()
+        self._turn = threading.Lock()
+        """Of who reads or writes the store: what is heard after all was forgotten counts."""
         self._resets: int | None = None
         self._settled_at = 0
         """The hour in which everything was read last: `_settled` is what was counted before it and the one before."""
@@ -60,27 +62,34 @@ class Outcomes:
         await in_thread(self._refresh)
 
     async def forget(self) -> int:
-        """Delete every outcome of all workers and return how many there were: the text alone decides again."""
-        with self._counting:
-            self._heard.clear()
-            self._diverted.clear()
-        gone = await in_thread(self._store.forget)
-        self.known = NOTHING_SEEN
-        return gone
+        """Delete every outcome of all workers and return how many there were: the text alone decides again. What this
+        worker hears from now on counts; others drop what they have heard since their last refresh.
+        """
+        return await in_thread(self._forget)
+
+    def _forget(self) -> int:
+        with self._turn:
+            with self._counting:
+                self._heard.clear()
+                self._diverted.clear()
+            gone, self._resets = self._store.forget()
+            self._settled, self.known = {}, NOTHING_SEEN
+            return gone
 
     def _refresh(self) -> None:
-        resets = self._store.resets()
-        self._share(resets)
-        self._take_up(resets)
+        with self._turn:
+            now = self._store.moment(self._clock)
+            self._share(now)
+            self._take_up(now)
 
-    def _share(self, resets: int) -> None:
+    def _share(self, now: StoreMoment) -> None:
         with self._counting:
             heard, self._heard = self._heard, {}
             diverted, self._diverted = self._diverted, {}
-        if not (heard or diverted) or self._resets not in (None, resets):
+        if not (heard or diverted) or self._resets not in (None, now.resets):
             return  # all was forgotten since it was heard
         try:
-            self._store.add(heard, at=self._clock(), diverted=diverted, resets=resets)
+            self._store.add(heard, at=now.at, diverted=diverted, resets=now.resets)
         except CommitUnknown:
             raise
         except BaseException:
@@ -91,14 +100,16 @@ class Outcomes:
                     _add(self._diverted, one, effect)
             raise
 
-    def _take_up(self, resets: int) -> None:
-        """Read what is new; everything, and what is too old deleted, once an hour and when all was forgotten."""
-        hour = int(self._clock()) // HOUR * HOUR
-        if (self._settled_at, self._resets) != (hour, resets):
-            self._store.purge(self._store.time(self._clock) - KEPT_SECONDS)
+    def _take_up(self, now: StoreMoment) -> None:
+        """Read what is new, and nothing of hours to come, which a wrong clock has left; everything, and what is too old
+        deleted, once an hour and when all was forgotten.
+        """
+        hour = int(now.at) // HOUR * HOUR
+        if (self._settled_at, self._resets) != (hour, now.resets):
+            self._store.purge(now.at - KEPT_SECONDS)
             self._settled = self._store.spans(before=hour - HOUR)
-            self._settled_at, self._resets = hour, resets
-        self.known = known(self._store.spans(since=hour - HOUR), self._settled)
+            self._settled_at, self._resets = hour, now.resets
+        self.known = known(self._store.spans(since=hour - HOUR, before=hour + HOUR), self._settled)
 
 
 class _Addable(Protocol):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from neuronode_router.auto import judged_days, outcome_store
 from neuronode_router.control import idempotency
 from neuronode_router.control.store import ControlStore
 from neuronode_router.proof import store as proof_store
@@ -62,7 +63,7 @@ def make_store(state_url: str) -> Iterator[MakeStore]:
 def shared_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock that all hosts share, which a test moves: of either database."""
     clock = Clock()
-    for room in (database, idempotency, proof_store):
+    for room in (database, idempotency, proof_store, outcome_store, judged_days):
         monkeypatch.setattr(room, "database_time", lambda _connection, _clock: clock())
     return clock
 

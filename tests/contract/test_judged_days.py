@@ -11,20 +11,30 @@ from hypothesis import strategies as st
 
 from neuronode_router.auto.judged_days import DAY, JudgedDay, JudgedDays
 from neuronode_router.storage.database import Database
+from tests.support.clock import Clock
 
 BUDGET = 1.0
 
 
 class Workers:
-    """Two workers over one database, on a day that a test chooses."""
+    """Two workers over one database, on a day that a test chooses; the clock of the second one's host is wrong."""
 
-    def __init__(self, url: str) -> None:
-        self.day = 0
+    def __init__(self, url: str, clock: Clock) -> None:
+        self._clock = clock
         self._databases = [Database(url), Database(url)]
         self.each = [
-            JudgedDays(database, budget_usd=BUDGET, clock=lambda: self.day * DAY + 7.5)
-            for database in self._databases
+            JudgedDays(database, budget_usd=BUDGET, clock=lambda ahead=ahead: clock() + ahead)  # type: ignore[misc]
+            for database, ahead in zip(self._databases, (0, 200 * DAY), strict=True)
         ]
+        self.day = 0
+
+    @property
+    def day(self) -> int:
+        return int(self._clock.now) // DAY
+
+    @day.setter
+    def day(self, day: int) -> None:
+        self._clock.now = day * DAY + 7.5
 
     def close(self) -> None:
         for database in self._databases:
@@ -32,9 +42,9 @@ class Workers:
 
 
 @pytest.fixture
-def workers(state_url: str) -> Iterator[Workers]:
+def workers(state_url: str, shared_clock: Clock) -> Iterator[Workers]:
     """Over an empty state."""
-    found = Workers(state_url)
+    found = Workers(state_url, shared_clock)
     yield found
     found.close()
 
@@ -97,3 +107,13 @@ def test_each_day_has_a_budget_of_its_own(workers: Workers) -> None:
     assert days.today() == JudgedDay(0.25)
     workers.day -= 1
     assert days.today() == JudgedDay(0.5, short=1)
+
+
+def test_a_host_whose_clock_is_wrong_has_no_budget_of_its_own(workers: Workers) -> None:
+    """Nor does it delete the day that runs, with what was spent of it."""
+    right, wrong = workers.each
+
+    granted = [days.set_aside(0.4) for days in (wrong, right, wrong, right)]
+
+    assert granted == [0, 0, None, None]
+    assert right.today() == wrong.today() == JudgedDay(0.8)

@@ -55,7 +55,7 @@ def test_hints_are_kept_apart_from_verdicts(outcomes: OutcomeStore) -> None:
 
     assert spans[FAST] == [OutcomeCounts(1, 2, 1.5)]
     assert spans[hints] == [OutcomeCounts(31, 3, pytest.approx(33.0))]
-    assert outcomes.forget() == 37
+    assert outcomes.forget() == (37, 1)
     assert outcomes.spans() == {}
 
 
@@ -109,12 +109,12 @@ def test_workers_that_add_at_once_lose_nothing(outcomes: OutcomeStore) -> None:
 
 def test_what_was_heard_before_all_was_forgotten_is_not_added(outcomes: OutcomeStore) -> None:
     """Whoever heard it says how often all had been forgotten by then."""
-    before = outcomes.resets()
+    before = outcomes.moment(Clock()).resets
     outcomes.add({FAST: OutcomeCounts(1)}, at=HOUR, resets=before)
-    assert outcomes.forget() == 1
+    assert outcomes.forget() == (1, before + 1)
 
     outcomes.add({FAST: OutcomeCounts(1)}, at=HOUR, resets=before)
-    outcomes.add({FAST: OutcomeCounts(0, 1)}, at=HOUR, resets=outcomes.resets())
+    outcomes.add({FAST: OutcomeCounts(0, 1)}, at=HOUR, resets=before + 1)
 
     assert known(outcomes.spans()).counts() == {(KIND, Tier.FAST): OutcomeCounts(0, 1)}
 
@@ -137,7 +137,7 @@ def test_the_newest_count_and_all_can_be_forgotten(outcomes: OutcomeStore) -> No
 
     assert known(outcomes.spans()).counts()[KIND, Tier.FAST] == OutcomeCounts(0, MOST, 150)
     outcomes.purge(10 * HOUR)
-    assert outcomes.forget() == MOST
+    assert outcomes.forget()[0] == MOST
     assert known(outcomes.spans()).counts() == {}
 
 
@@ -145,11 +145,28 @@ def test_the_newest_count_and_all_can_be_forgotten(outcomes: OutcomeStore) -> No
 async def test_a_host_whose_clock_is_wrong_deletes_nothing_young(
     outcomes: OutcomeStore, shared_clock: Clock, ahead: float
 ) -> None:
-    """What is too old is so by the clock that all hosts share."""
+    """What is too old is so by the clock that all hosts share; what the host hears is new by that clock, too."""
     now = shared_clock()
     outcomes.add({FAST: OutcomeCounts(1)}, at=now - KEPT_SECONDS - 3 * HOUR)
     outcomes.add({FAST: OutcomeCounts(0, 1)}, at=now - HOUR)
+    worker = Outcomes(outcomes, clock=lambda: now + ahead)
 
-    await Outcomes(outcomes, clock=lambda: now + ahead).refresh()
+    worker.saw(FAST, good=False, expected=0)
+    await worker.refresh()
 
-    assert known(outcomes.spans()).counts() == {(KIND, Tier.FAST): OutcomeCounts(0, 1)}
+    assert (
+        worker.known.counts() == known(outcomes.spans()).counts() == {(KIND, Tier.FAST): OutcomeCounts(0, 2)}
+    )
+    assert outcomes.spans(since=int(now) // HOUR * HOUR)[FAST] == [OutcomeCounts(0, 1)]
+
+
+async def test_hours_to_come_do_not_count(outcomes: OutcomeStore, shared_clock: Clock) -> None:
+    """A wrong clock has left them: they are not the newest."""
+    now = shared_clock()
+    outcomes.add({FAST: OutcomeCounts(0, 300, 200)}, at=now + 200 * DAY)
+    outcomes.add({FAST: OutcomeCounts(1)}, at=now)
+    worker = Outcomes(outcomes)
+
+    await worker.refresh()
+
+    assert worker.known.counts() == {(KIND, Tier.FAST): OutcomeCounts(1)}

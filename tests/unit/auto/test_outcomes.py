@@ -168,7 +168,7 @@ async def test_what_could_not_be_shared_is_shared_later(
     ]
 
 
-@pytest.mark.parametrize("fails_in", ["resets", "purge", "spans"])
+@pytest.mark.parametrize("fails_in", ["moment", "purge", "spans"])
 async def test_an_outcome_is_counted_once_whatever_fails_beside_it(
     database: Database, monkeypatch: pytest.MonkeyPatch, fails_in: str
 ) -> None:
@@ -228,6 +228,20 @@ async def test_what_others_had_heard_does_not_come_back(database: Database) -> N
     assert first.known.counts() == second.known.counts() == {(KIND, Tier.FAST): OutcomeCounts(0, 1, 0.5)}
 
 
+async def test_what_is_heard_after_all_was_forgotten_counts(database: Database) -> None:
+    """By the worker that forgets at once: it knows what it had heard before."""
+    outcomes = Outcomes(OutcomeStore(database))
+    outcomes.saw(OutcomeOf(KIND, Tier.FAST), good=True, expected=0.5)
+    await outcomes.refresh()
+    outcomes.saw(OutcomeOf(KIND, Tier.FAST), good=True, expected=0.5)
+
+    assert await outcomes.forget() == 1
+    outcomes.saw(OutcomeOf(KIND, Tier.FAST), good=False, expected=0.5)
+    await outcomes.refresh()
+
+    assert outcomes.known.counts() == {(KIND, Tier.FAST): OutcomeCounts(0, 1, 0.5)}
+
+
 async def test_what_is_old_is_read_once_an_hour(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """In between only the newest hours are; what others count in these is known at the next refresh all the same."""
     now = 100.5 * HOUR
@@ -248,8 +262,8 @@ async def test_what_is_old_is_read_once_an_hour(database: Database, monkeypatch:
     now += HOUR
     await outcomes.refresh()
 
-    old, new = [{"before": 99 * HOUR}], [{"since": 99 * HOUR}]
-    assert asked == old + 3 * new + [{"before": 100 * HOUR}, {"since": 100 * HOUR}]
+    old, new = [{"before": 99 * HOUR}], [{"since": 99 * HOUR, "before": 101 * HOUR}]
+    assert asked == old + 3 * new + [{"before": 100 * HOUR}, {"since": 100 * HOUR, "before": 102 * HOUR}]
     assert outcomes.known.counts()[KIND, Tier.FAST] == OutcomeCounts(1, 3)
 
 
