@@ -289,11 +289,14 @@ class AutoRouter:
         return next((held for key in keys if (held := self.sessions.held(key)) is not None), None)
 
 
+_OF_ONE_REQUEST = frozenset({Step.FORCED_TIER, Step.TRIED})
+
+
 def _of_session(before: Held | None, decision: Decision, here: Held) -> Held | None:
     """Return what is remembered of a session: its first tier, which load moves no more than a tier that one request
-    names; None before it has any.
+    names or is tried on; None before it has any.
     """
-    if before is None and Step.FORCED_TIER in decision.steps:
+    if before is None and not _OF_ONE_REQUEST.isdisjoint(decision.steps):
         return None
     first = before.tier if before else decision.wanted or here.tier
     return here if first is here.tier else before or replace(here, tier=first)

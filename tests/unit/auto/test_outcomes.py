@@ -21,13 +21,14 @@ from neuronode_router.classifier.history import FeedbackOutcome, History, Sign
 from neuronode_router.classifier.observed import scheme
 from neuronode_router.domain.decisions import Step
 from neuronode_router.domain.names import Tier
+from neuronode_router.domain.rules import Stickiness
 from neuronode_router.errors import CommitUnknown, SettingsError, StoreUnavailable
 from neuronode_router.routing.sufficiency import OutcomeCounts, RequestKind, Sufficiency, suffices
 from neuronode_router.settings import Settings
 from neuronode_router.storage.database import Database
 from tests.support.migrated import migrated
 from tests.support.waiting import eventually
-from tests.unit.auto.test_router import ME, Worker
+from tests.unit.auto.test_router import ME, STRATEGY, Worker
 
 SUMMARY = "Fasse den Bericht über das dritte Quartal in fünf Sätzen zusammen."
 
@@ -112,6 +113,23 @@ def test_what_the_text_alone_would_have_chosen_is_told(
 def test_no_outcome_leads_past_a_cap() -> None:
     """The caller's highest tier holds, whatever was learned."""
     assert routed((Tier.MEDIUM, 0, 100), caller=Caller("me", max_tier=Tier.MEDIUM))[0] is Tier.MEDIUM
+
+
+@pytest.mark.parametrize("stickiness", [Stickiness.TIER, Stickiness.DEPLOYMENT])
+def test_a_trial_moves_no_session(stickiness: Stickiness) -> None:
+    """What is tried on a lighter tier is one request: the next one of the session goes where its text says."""
+    caller, chances = Caller("me", session="s1"), iter([1.0, 0.0, *[1.0] * 9])
+    worker = Worker(stickiness=stickiness, chance=lambda: next(chances))
+    worker.router.use(shipped())
+    worker.router.outcomes = Known()
+
+    tried, *others = (worker.ask(STRATEGY, caller=caller).decision for _ in range(3))
+
+    assert (tried.tier, tried.steps[0]) == (Tier.MEDIUM, Step.TRIED)
+    assert [(one.tier, one.steps[0]) for one in others] == [
+        (Tier.COMPLEX, Step.CLASSIFIED),
+        (Tier.COMPLEX, Step.SESSION),
+    ]
 
 
 @pytest.fixture
