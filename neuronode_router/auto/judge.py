@@ -24,6 +24,7 @@ from neuronode_router.auto.judged_days import JudgedDay, JudgedDays
 from neuronode_router.background import Failures
 from neuronode_router.routing.residency import NOTHING_REQUIRED, Required
 from neuronode_router.threads import in_thread
+from neuronode_router.usage.finished import UNBILLED, RequestOutcome
 from neuronode_router.usage.prices import Price
 
 WAITING = 50
@@ -35,6 +36,14 @@ COMPARING = "comparing answers"
 
 class GroupFailed(Exception):
     """A group gave no answer. Carries no text of the provider."""
+
+    def __init__(self, outcome: RequestOutcome) -> None:
+        super().__init__(outcome.value)
+        self._outcome = outcome
+
+    def cost_usd(self, most: float) -> float:
+        """Return what it counts as: nothing where it was not worked on, else the most it may have cost."""
+        return 0.0 if self._outcome in UNBILLED else most
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +209,7 @@ class AnswerJudge:
         return price.cost(prompt_tokens, answer_tokens)
 
     async def _judged(self, comparison: Comparison, heavy: float, judge: float) -> tuple[bool | None, float]:
-        """Return whether the light answer would have done, and the cost. A call that fails costs the most it may:
-        nobody can tell what was billed for it.
-        """
+        """Return whether the light answer would have done, and the cost, in US dollars."""
         try:
             better = await self._groups.answer(
                 GroupQuestion(
@@ -213,8 +220,8 @@ class AnswerJudge:
                     places=comparison.places,
                 )
             )
-        except GroupFailed:
-            return None, heavy
+        except GroupFailed as failed:
+            return None, failed.cost_usd(heavy)
         cost = heavy if better.cost_usd is None else better.cost_usd
         if not answer_fits(better.text):
             return None, cost
@@ -226,8 +233,8 @@ class AnswerJudge:
                     self.settings.group, asked, VERDICT_TOKENS, VERDICT_FORM, places=comparison.places
                 )
             )
-        except GroupFailed:
-            return None, cost + judge
+        except GroupFailed as failed:
+            return None, cost + failed.cost_usd(judge)
         cost += judge if said.cost_usd is None else said.cost_usd
         return verdict(said.text, light_first=light_first), cost
 

@@ -21,7 +21,7 @@ from neuronode_router.shadows.pairs import AnswerFacts, Pair, PairSums, Skip
 from neuronode_router.shadows.store import SetAside, ShadowBatch, ShadowStore, to_nano
 from neuronode_router.tasks.agreement import Said, agreement
 from neuronode_router.threads import in_thread
-from neuronode_router.usage.finished import REFUSALS, RequestOutcome
+from neuronode_router.usage.finished import UNBILLED, RequestOutcome
 
 WAITING = 50
 """Requests that may wait in a worker; further ones are dropped and counted."""
@@ -32,18 +32,6 @@ SAMPLE_CHARS = 2000
 SETTLED_SECONDS = 5.0
 """How long a budget must have allowed nothing more to count as used up: other workers may give something back."""
 MIRRORING = "answering requests once more"
-
-UNBILLED = REFUSALS | frozenset(
-    {
-        RequestOutcome.RATE_LIMIT,
-        RequestOutcome.AUTHENTICATION,
-        RequestOutcome.NOT_FOUND,
-        RequestOutcome.BAD_REQUEST,
-        RequestOutcome.CONTEXT_WINDOW,
-    }
-)
-"""Errors that say that the request was not worked on. Of any other the whole of what was set aside counts as spent."""
-
 
 Told = Callable[[str, str], None]
 """Is told of a profile and of what became of one chosen request. It must be quick and never raise."""
@@ -96,7 +84,7 @@ class Ready:
     ask: Callable[[], Awaitable[FullAnswer]]
     """Raises `MirrorFailed`."""
     answer_usd: float
-    """What the answer alone may cost: it counts where nobody says what it did."""
+    """What the answer alone may cost: it counts where nobody says what it did, and where it failed."""
     judge: Callable[[FullAnswer], Awaitable[JudgedAnswer]] | None = None
     """Asks whether the other answer would have done. Never raises."""
     text: str | None = None
@@ -263,7 +251,7 @@ class Mirror:
         except MirrorFailed as failed:
             self._sums(original).fail(failed.outcome)
             self._told(original.shadow.profile, failed.outcome)
-            return 0.0 if failed.outcome in UNBILLED else ready.most_usd
+            return 0.0 if failed.outcome in UNBILLED else ready.answer_usd
         cost = ready.answer_usd if other.facts.cost_usd is None else other.facts.cost_usd
         verdict = None if ready.judge is None else await ready.judge(other)
         pair = Pair(

@@ -61,6 +61,17 @@ REFUSALS = frozenset(
 )
 """What was refused here, and by no provider."""
 
+UNBILLED = REFUSALS | frozenset(
+    {
+        RequestOutcome.RATE_LIMIT,
+        RequestOutcome.AUTHENTICATION,
+        RequestOutcome.NOT_FOUND,
+        RequestOutcome.BAD_REQUEST,
+        RequestOutcome.CONTEXT_WINDOW,
+    }
+)
+"""Errors that say that the request was not worked on. Of any other nobody can tell what was billed for it."""
+
 
 class UsageKey(NamedTuple):
     """What is told apart. Empty text and revision 0 mean that there is none."""

@@ -290,6 +290,7 @@ async def test_a_group_that_fails_is_one_word(bench: Bench, upstream: Upstream) 
     made = router(
         [
             deployment("g", "out-fail-500", f"{upstream.url}/v1"),
+            deployment("full", "out-fail-429", f"{upstream.url}/v1"),
             deployment("rescue", "r", f"{upstream.url}/v1"),
         ],
         num_retries=3,
@@ -298,9 +299,14 @@ async def test_a_group_that_fails_is_one_word(bench: Bench, upstream: Upstream) 
     before = upstream.counts()["out-fail-500"]["requests"]
     messages = [{"role": "user", "content": QUESTION}]
 
-    for over in (made, None):
-        with pytest.raises(GroupFailed, match=r"^g$"):
-            await JudgedGroups(bridged(over)).answer(GroupQuestion("g", messages, 9, None, seconds=5))
+    for over, group, outcome, cost in (
+        (made, "g", "unavailable", 0.5),
+        (made, "full", "rate_limit", 0.0),
+        (None, "g", "other", 0.5),
+    ):
+        with pytest.raises(GroupFailed, match=f"^{outcome}$") as failed:
+            await JudgedGroups(bridged(over)).answer(GroupQuestion(group, messages, 9, None, seconds=5))
+        assert failed.value.cost_usd(0.5) == cost
 
     assert upstream.counts()["out-fail-500"]["requests"] - before == 1
 

@@ -11,6 +11,7 @@ from neuronode_router.auto.judge import GroupAnswer, GroupFailed, GroupQuestion
 from neuronode_router.domain.decisions import Reason
 from neuronode_router.litellm_plugin.hooks.gate import confined
 from neuronode_router.litellm_plugin.hooks.request_metadata import ASKED, KEY
+from neuronode_router.litellm_plugin.hooks.usage_reading import outcome_of
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
 from neuronode_router.litellm_plugin.router.location import Locations
 from neuronode_router.litellm_plugin.router.prices import dearest_price
@@ -53,8 +54,8 @@ class JudgedGroups:
             whole = choice.finish_reason == "stop" and not choice.message.tool_calls
             return GroupAnswer((choice.message.content or "") if whole else "", cost_of(response))
         except Exception as error:
-            # Of LiteLLM's errors only that there was one is told: their texts quote addresses and keys.
-            raise GroupFailed(question.group) from error
+            # Of LiteLLM's errors only the class is told: their texts quote addresses and keys.
+            raise GroupFailed(outcome_of(error)) from error
 
     def _shown(self, group: str) -> dict[str, Any]:
         """Return what usage and spend logs show the request by. Where tags choose deployments it carries none."""

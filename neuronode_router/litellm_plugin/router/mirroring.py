@@ -208,7 +208,7 @@ class MirroredGroups:
         other: FullAnswer,
         most_usd: float,
     ) -> JudgedAnswer:
-        """Return whether the other answer would have done. A call that fails costs the most it may. Never raises."""
+        """Return whether the other answer would have done. Never raises."""
         group, comparison = again.chosen.shadow.judge, _comparison(messages, other.said.text, again)
         if group is None or not comparison.fits or not original.answer.said.text or other.said.calls:
             return JudgedAnswer(None, 0.0)
@@ -218,8 +218,8 @@ class MirroredGroups:
             said = await self._judges.answer(
                 GroupQuestion(group, asked, VERDICT_TOKENS, VERDICT_FORM, places=again.state.places)
             )
-        except GroupFailed:
-            return JudgedAnswer(None, most_usd)
+        except GroupFailed as failed:
+            return JudgedAnswer(None, failed.cost_usd(most_usd))
         cost = most_usd if said.cost_usd is None else said.cost_usd
         return JudgedAnswer(verdict(said.text, light_first=first), cost)
 

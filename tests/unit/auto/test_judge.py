@@ -34,6 +34,7 @@ from neuronode_router.errors import SettingsError, StoreUnavailable
 from neuronode_router.routing.residency import Required, is_within, required
 from neuronode_router.settings import Settings
 from neuronode_router.storage.database import Database
+from neuronode_router.usage.finished import RequestOutcome
 from neuronode_router.usage.prices import Price
 from tests.support.migrated import migrated
 from tests.support.waiting import eventually
@@ -52,7 +53,7 @@ class Groups:
         self.heavy = heavy
         self.cost = cost
         self.prices: dict[str, Price | None] = {"middle": CHEAP, "judge": CHEAP}
-        self.failing: set[str] = set()
+        self.failing: dict[str, RequestOutcome] = {}
         self.asked: list[tuple[str, Sequence[Message]]] = []
         self.places: dict[str, str | None] = {}
 
@@ -67,7 +68,7 @@ class Groups:
         assert all(self.stays(each, question.places) for each in (group, "judge"))
         self.asked.append((group, messages))
         if group in self.failing:
-            raise GroupFailed(group)
+            raise GroupFailed(self.failing[group])
         return GroupAnswer(self.heavy if group == "middle" else self._says(messages), self.cost)
 
     def _says(self, messages: Sequence[Message]) -> str:
@@ -129,18 +130,30 @@ async def test_the_verdict_is_of_the_answer_wherever_it_stood(
 @pytest.mark.parametrize(
     ("failing", "prefers", "heavy", "cost"),
     [
-        ({"middle"}, "light", "heavy", "heavy"),
-        ({"judge"}, "light", "heavy", "0.001 + judge"),
-        (set(), "nonsense", "heavy", "0.002"),
-        (set(), "light", "", "0.001"),
-        (set(), "light", "x" * MAX_ANSWER_BYTES, "0.001"),
+        ({"middle": RequestOutcome.UNAVAILABLE}, "light", "heavy", "heavy"),
+        ({"judge": RequestOutcome.TIMEOUT}, "light", "heavy", "0.001 + judge"),
+        ({"middle": RequestOutcome.RATE_LIMIT}, "light", "heavy", "0.0"),
+        ({"judge": RequestOutcome.RATE_LIMIT}, "light", "heavy", "0.001"),
+        ({}, "nonsense", "heavy", "0.002"),
+        ({}, "light", "", "0.001"),
+        ({}, "light", "x" * MAX_ANSWER_BYTES, "0.001"),
     ],
-    ids=["no heavier answer", "no verdict", "another word", "cut off", "too long"],
+    ids=[
+        "no heavier answer",
+        "no verdict",
+        "no room for an answer",
+        "no room for a verdict",
+        "another word",
+        "cut off",
+        "too long",
+    ],
 )
 async def test_what_cannot_be_compared_is_no_outcome_and_is_paid(
-    court: MakeCourt, failing: set[str], prefers: str, heavy: str, cost: str
+    court: MakeCourt, failing: dict[str, RequestOutcome], prefers: str, heavy: str, cost: str
 ) -> None:
-    """A call that failed counts as the most it could have cost: nobody knows what was billed."""
+    """A call that failed counts as the most it could have cost, as nobody knows what was billed; as nothing where none
+    worked on it.
+    """
     made = court(Groups(prefers, heavy=heavy))
     made.groups.failing = failing
     most = {
