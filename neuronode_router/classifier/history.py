@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from enum import IntFlag, StrEnum
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,8 @@ class FeedbackOutcome(StrEnum):
     """The task API took the answer as it was. It is counted, and not kept with the decision."""
     LABEL_FAILURE = "label_failure"
     """The answer was no label of the task, or did not fit its schema."""
+    UNANSWERED = "unanswered"
+    """The provider refused to answer, or the answer broke off though nobody limited it."""
     JUDGED_ENOUGH = "judged_enough"
     """The judge found that the light answer would have done."""
     JUDGED_SHORT = "judged_short"
@@ -121,7 +123,7 @@ class Entry:
     text: str | None = None
     """What the classifier read of the prompt; None unless the operator samples prompts."""
     chosen: ChosenTier | None = None
-    """None where no chances were known. It is written, and read by `count_once` only."""
+    """None where no chances were known. It is read by `count_once` and `judged`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,10 +243,11 @@ class History:
                 signs.setdefault(number, []).append(
                     Sign(FeedbackOutcome(kind), label, Tier(tier) if tier else None, giver, at)
                 )
-            query = f"{_SELECT} WHERE scheme = ? AND number IN (SELECT number FROM outcomes) ORDER BY at"  # noqa: S608 - our own names
-            for row in database.execute(query, (scheme,)):
+            query = f"{_JUDGED} WHERE scheme = ? AND number IN (SELECT number FROM outcomes) ORDER BY at"  # noqa: S608 - our own names
+            for profile, tier, enough, *row in database.execute(query, (scheme,)):
                 number, entry = _entry(row)
-                yield entry, signs[number]
+                chosen = None if tier is None else ChosenTier(profile, Tier(tier), enough)
+                yield replace(entry, chosen=chosen), signs[number]
 
     def counts(self) -> Counts:
         """Return how many decisions there are."""
@@ -311,6 +314,10 @@ _COLUMNS = (
     "source", "confidence", "tier", "wanted", "sent_to", "text",
 )  # fmt: skip
 _SELECT = f"SELECT number, {', '.join(_COLUMNS)} FROM decisions"  # noqa: S608 - our own names
+_JUDGED = (
+    "SELECT answers.profile, answers.tier, answers.enough, number, "  # noqa: S608 - our own names
+    f"{', '.join(f'decisions.{name}' for name in _COLUMNS)} FROM decisions LEFT JOIN answers USING (number)"
+)
 _CUE_END = "\n"
 
 

@@ -1,4 +1,4 @@
-"""Whether an answer has the form that its request demanded (JSON, a schema, arguments of tools), or was refused.
+"""Whether there is an answer at all, and whether it has the form demanded: JSON, a schema, arguments of tools.
 
 It must not know LiteLLM, nor keep or tell anything of an answer.
 """
@@ -17,21 +17,24 @@ MAX_CHARS = 65_536
 REFUSED, CUT = "content_filter", "length"
 
 
+def is_unanswered(finish_reason: str | None, *, limited: bool) -> bool:
+    """Return whether the provider refused to answer, or an answer broke off though neither request nor operator
+    (`limited`) had limited its length. Never raises.
+    """
+    return finish_reason == REFUSED or (finish_reason == CUT and not limited)
+
+
 def has_form(
     *,
     content: str | None,
     arguments: Sequence[str] = (),
     finish_reason: str | None = None,
     response_format: Mapping[str, Any] | None = None,
-    limited: bool = True,
 ) -> bool | None:
     """Return whether an answer is what its request demanded, None where it demanded nothing that can be checked.
 
-    `arguments` are those of the answer's tool calls, as text. `limited` tells whether request or operator limited the
-    answer's length: one that is cut off without that did not come to an end by itself. Never raises.
+    `arguments` are those of the answer's tool calls, as text. Never raises.
     """
-    if finish_reason == REFUSED or (finish_reason == CUT and not limited):
-        return False
     found = list(_checks(content or "", arguments, response_format or {}, cut=finish_reason == CUT))
     return all(found) if found else None
 

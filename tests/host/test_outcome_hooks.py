@@ -162,11 +162,11 @@ async def test_the_form_that_was_demanded_is_looked_for(
 @pytest.mark.parametrize(
     ("provider", "limits", "kinds"),
     [
-        ("openai", {}, [FeedbackOutcome.LABEL_FAILURE]),
+        ("openai", {}, [FeedbackOutcome.UNANSWERED]),
         ("openai", {"max_tokens": 9}, []),
         ("openai", {"max_completion_tokens": 9}, []),
         ("gemini", {"max_tokens": 9}, []),
-        ("gemini", {}, [FeedbackOutcome.LABEL_FAILURE]),
+        ("gemini", {}, [FeedbackOutcome.UNANSWERED]),
         ("ollama", {"max_tokens": 9}, []),
         ("bedrock", {"max_tokens": 9}, []),
     ],

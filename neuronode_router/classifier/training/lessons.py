@@ -104,7 +104,9 @@ def _lesson(entry: Entry, signs: Sequence[Sign]) -> Lesson:
     if feedback is not None:
         right = feedback.kind is FeedbackOutcome.RIGHT
         label = entry.label if right else feedback.label
-        hard = _hard(feedback.tier or (entry.tier if right else ""))
+        # Of a tier that load, a session or prices chose, "right" does not say that the classifier's would have done.
+        own = entry.tier if entry.chosen is None or entry.chosen.tier is entry.tier else ""
+        hard = _hard(feedback.tier or (own if right else ""))
     kinds = {sign.kind for sign in signs}
     if hard is None and kinds & FAILED:
         hard = True

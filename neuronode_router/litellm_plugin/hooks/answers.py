@@ -15,7 +15,7 @@ from neuronode_router.litellm_plugin.hooks.usage_reading import dollars_of, read
 from neuronode_router.shadows.mirror import FullAnswer
 from neuronode_router.shadows.pairs import AnswerFacts
 from neuronode_router.tasks.agreement import Said, refuses
-from neuronode_router.tasks.answer_form import CUT, REFUSED, has_form
+from neuronode_router.tasks.answer_form import CUT, REFUSED, has_form, is_unanswered
 
 _REFUSALS = frozenset({REFUSED, "refusal"})
 """What providers say of an answer that they refused."""
@@ -58,12 +58,10 @@ def full_answer(call: EndedCall, *, form: Mapping[str, Any] | None, limited: boo
     if said is None:
         return None
     first = call.kwargs.get("completion_start_time")
-    formed = has_form(
-        content=said.text,
-        arguments=[arguments for _, arguments in said.calls],
-        finish_reason=REFUSED if said.refused else None if said.ended else CUT,
-        response_format=form,
-        limited=limited,
+    reason = REFUSED if said.refused else None if said.ended else CUT
+    arguments = [given for _, given in said.calls]
+    formed = not is_unanswered(reason, limited=limited) and has_form(
+        content=said.text, arguments=arguments, finish_reason=reason, response_format=form
     )
     facts = AnswerFacts(
         latency_ms=_milliseconds(call.asked, call.ended),
@@ -71,7 +69,7 @@ def full_answer(call: EndedCall, *, form: Mapping[str, Any] | None, limited: boo
         if call.kwargs.get("stream") and isinstance(first, datetime) and first >= call.asked
         else None,
         cost_usd=call.cost_usd,
-        length=len(said.text) + sum(len(arguments) for _, arguments in said.calls),
+        length=len(said.text) + sum(map(len, arguments)),
         refused=refuses(said),
         formed=formed,
     )

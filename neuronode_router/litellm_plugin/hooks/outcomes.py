@@ -37,7 +37,7 @@ from neuronode_router.litellm_plugin.hooks.request_metadata import (
 from neuronode_router.litellm_plugin.hooks.usage_reading import read_usage
 from neuronode_router.routing.residency import required
 from neuronode_router.routing.sufficiency import RequestKind
-from neuronode_router.tasks.answer_form import has_form
+from neuronode_router.tasks.answer_form import has_form, is_unanswered
 from neuronode_router.usage.prices import Price
 
 GroupOf = Callable[[Mapping[str, Any]], tuple[str | None, bool]]
@@ -104,9 +104,9 @@ class OutcomeHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
             self._recorder.answered(call_id, caller=caller)
             self._count_diverted(mark, kwargs, request)
             choice = _choice(response_obj)
-            right = None if choice is None else _form(kwargs, choice)
+            told = None if choice is None else _told(kwargs, choice)
             rival = mark.get(RIVAL)
-            if right is not False and self._judge is not None and rival is not None:
+            if told in (None, FeedbackOutcome.SUFFICED) and self._judge is not None and rival is not None:
                 compared = comparison_of(
                     kwargs,
                     held=held,
@@ -118,9 +118,8 @@ class OutcomeHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
                 if compared is not None:  # its verdict says more than a right form
                     self._judge.offer(compared)
                     return
-            if right is not None:
-                kind = FeedbackOutcome.SUFFICED if right else FeedbackOutcome.LABEL_FAILURE
-                self._recorder.outcome(call_id, kind, callers=(caller,))
+            if told is not None:
+                self._recorder.outcome(call_id, told, callers=(caller,))
 
     def _as_chosen(self, mark: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
         """Return whether the group that was chosen has answered: of another one nothing is learned here."""
@@ -149,18 +148,23 @@ def _choice(response: object) -> object | None:
     return None if getattr(choice, "message", None) is None else choice
 
 
-def _form(kwargs: Mapping[str, Any], choice: Any) -> bool | None:
+def _told(kwargs: Mapping[str, Any], choice: Any) -> FeedbackOutcome | None:
+    """Return what an answer tells by itself; None where nothing was demanded that can be checked."""
     calls = getattr(choice.message, "tool_calls", None) or ()
     parameters = kwargs.get("optional_params") or {}
     wanted = parameters.get("response_format")
-    content = getattr(choice.message, "content", None)
-    return has_form(
+    content, finish_reason = getattr(choice.message, "content", None), getattr(choice, "finish_reason", None)
+    if is_unanswered(finish_reason, limited=bool(limits_of(parameters))):
+        return FeedbackOutcome.UNANSWERED
+    right = has_form(
         content=content if isinstance(content, str) else None,
         arguments=[str(call.function.arguments) for call in calls],
-        finish_reason=getattr(choice, "finish_reason", None),
+        finish_reason=finish_reason,
         response_format=wanted if isinstance(wanted, Mapping) else None,
-        limited=bool(limits_of(parameters)),
     )
+    if right is None:
+        return None
+    return FeedbackOutcome.SUFFICED if right else FeedbackOutcome.LABEL_FAILURE
 
 
 def _whose(kwargs: Mapping[str, Any], request: Mapping[str, Any]) -> Whose | None:

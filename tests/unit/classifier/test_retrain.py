@@ -14,7 +14,7 @@ import pytest
 from neuronode_router.classifier import Classifier, Layer, Task, excerpt, lexicon, weights
 from neuronode_router.classifier.artefacts import ArtefactStore
 from neuronode_router.classifier.classification import KINDS
-from neuronode_router.classifier.history import Entry, FeedbackOutcome, History, Sign
+from neuronode_router.classifier.history import ChosenTier, Entry, FeedbackOutcome, History, Sign
 from neuronode_router.classifier.observed import observe, scheme
 from neuronode_router.classifier.training import adjust, corpus, labelled
 from neuronode_router.classifier.training import retrain as retraining
@@ -211,6 +211,7 @@ def test_signs_become_what_is_known() -> None:
         ([Sign(FeedbackOutcome.WRONG)], (None, None)),
         ([Sign(FeedbackOutcome.WRONG, "code", Tier.COMPLEX)], ("code", True)),
         ([Sign(FeedbackOutcome.ESCALATED)], (None, True)),
+        ([Sign(FeedbackOutcome.UNANSWERED)], (None, None)),
         ([Sign(FeedbackOutcome.JUDGED_SHORT)], (None, True)),
         ([Sign(FeedbackOutcome.JUDGED_ENOUGH)], (None, False)),
         ([Sign(FeedbackOutcome.JUDGED_ENOUGH), Sign(FeedbackOutcome.ESCALATED)], (None, True)),
@@ -228,6 +229,22 @@ def test_signs_become_what_is_known() -> None:
     for signs, known in cases:
         found = retrained_lesson(entry, signs)
         assert (found.label, found.hard) == known
+
+
+@pytest.mark.parametrize(("chosen", "hard"), [(Tier.FAST, False), (Tier.COMPLEX, None), (Tier.MEDIUM, None)])
+def test_right_tells_of_the_tier_that_answered(tmp_path: Path, chosen: Tier, hard: bool | None) -> None:
+    """Where prices, load or a session chose another tier than the classifier, nothing is known of its own."""
+    history = History(tmp_path)
+    entry = replace(
+        decided("Wie war dein Tag?", call_id="1", at=DAY), tier=Tier.FAST, chosen=ChosenTier("p", chosen, 0.5)
+    )
+    history.add([entry])
+    history.note(history.find("1")[0][0], Sign(FeedbackOutcome.RIGHT))
+
+    ((found, signs),) = history.judged(entry.scheme)
+
+    assert found.chosen == entry.chosen
+    assert retrained_lesson(found, signs).hard is hard
 
 
 def retrained_lesson(entry: Entry, signs: list[Sign]) -> Lesson:

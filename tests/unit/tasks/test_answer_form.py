@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.tasks.answer_form import MAX_CHARS, has_form
+from neuronode_router.tasks.answer_form import MAX_CHARS, has_form, is_unanswered
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 DEMANDED = {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA}}
@@ -30,11 +30,8 @@ COSTLY = {"type": "json_schema", "json_schema": {"schema": _PATTERN}}
         ({"content": None, "arguments": ('{"city": "Bonn"}',)}, True),
         ({"content": None, "arguments": ('{"city": "Bonn"}', "{city: Bonn}")}, False),
         ({"content": None, "arguments": ("{}",), "response_format": DEMANDED}, True),
-        ({"content": "", "finish_reason": "content_filter"}, False),
         ({"content": '{"n": 1', "finish_reason": "length", "response_format": DEMANDED}, None),
-        ({"content": "And so", "finish_reason": "length", "limited": False}, False),
-        ({"content": "And so", "finish_reason": "length", "limited": True}, None),
-        ({"content": "And so.", "finish_reason": "stop", "limited": False}, None),
+        ({"content": "And so", "finish_reason": "length"}, None),
         ({"content": '"' + "x" * MAX_CHARS, "response_format": {"type": "json_object"}}, None),
         (
             {
@@ -64,3 +61,21 @@ def test_nothing_makes_it_fail(content: str, arguments: list[str], schema: Any) 
 
     assert has_form(content=content, arguments=arguments, response_format=wanted) in (True, False)
     assert has_form(content=json.dumps([content]), response_format={"type": "json_object"}) is True
+
+
+@pytest.mark.parametrize(
+    ("finish_reason", "limited", "said"),
+    [
+        ("content_filter", False, True),
+        ("content_filter", True, True),
+        ("length", False, True),
+        ("length", True, False),
+        ("stop", False, False),
+        (None, False, False),
+    ],
+)
+def test_what_the_client_itself_cut_off_was_answered(
+    finish_reason: str | None, limited: bool, said: bool
+) -> None:
+    """A provider's refusal is no answer, nor is one that broke off without a limit."""
+    assert is_unanswered(finish_reason, limited=limited) is said
