@@ -93,6 +93,10 @@ _SIZES: Mapping[Modality, tuple[int, int]] = {
 """Tokens of a piece, and bytes for which there is one more: a page of a PDF is taken to be 40 kB and 1,600 tokens, a
 second of audio 16 kB and 32, a second of video 240 kB and 300.
 """
+_PACKED = frozenset({"pdf", "audio", "video"})
+"""Of these the bytes tell next to nothing: a scanned page has 3 MB and a page of text 3 kB."""
+MOST_GUESSED = 160_000
+"""Tokens that the bytes of one such file are taken for, whatever they are: 100 pages."""
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, skipkeys=True, check_circular=False, default=lambda _: None)
 
@@ -107,11 +111,13 @@ class Contents:
     """Texts that are served each on its own."""
     other: int = 0
     """Tokens of what is no text, and of the longest of those apart."""
+    guessed: int = 0
+    """Tokens of files beyond the first of their pages or seconds, which nothing but their bytes tell."""
 
     @property
     def tokens(self) -> int:
         """Tokens of everything, estimated."""
-        return estimate(self.texts) + self.other
+        return estimate(self.texts) + self.other + self.guessed
 
     def walk(self, node: object) -> None:
         """Add whatever is in `node`. Never raises."""
@@ -208,7 +214,11 @@ class Contents:
                 about[key] = value
         modality = modality or _modality(about)
         piece, per_bytes = _SIZES[modality]
-        self.other += piece + (data * 3 // 4 // per_bytes if per_bytes else 0)
+        by_size = data * 3 // 4 // per_bytes if per_bytes else 0
+        if modality in _PACKED:
+            self.guessed += min(by_size, MOST_GUESSED)
+            by_size = 0
+        self.other += piece + by_size
         self.modalities.add(modality)
 
 

@@ -177,6 +177,7 @@ def read_needs(body: Mapping[str, object]) -> Needs:
     found, body = collect(body), _sent(body)
     return Needs(
         tokens=found.tokens,
+        guessed=found.guessed,
         answer=_longest_answer(body),
         modalities=TEXT | found.modalities if found.modalities else TEXT,
         abilities=NOTHING if _ASK_ABILITIES.isdisjoint(body) else frozenset(_abilities(body)),

@@ -36,6 +36,8 @@ class Needs:
 
     tokens: int = 0
     """Of everything that is sent, estimated."""
+    guessed: int = 0
+    """How many of these nothing but the bytes of files tell: they put a deployment behind others, and refuse none."""
     answer: int = 0
     """Tokens of the longest answer that is asked for; 0 where the request does not say."""
     modalities: frozenset[Modality] = TEXT
@@ -45,11 +47,16 @@ class Needs:
     places: Required = NOTHING_REQUIRED
     """Where its data may go."""
 
+    @property
+    def sure(self) -> int:
+        """Tokens that are estimated from what was read."""
+        return self.tokens - self.guessed
+
     def least(self, deployment: Deployment) -> int:
         """Return the window without which a deployment cannot answer: small ones are left more of it."""
         if not deployment.answers:
-            return self.tokens
-        return self.tokens + min(self.answer or ROOM, ROOM, (deployment.context_window or ROOM) // 4)
+            return self.sure
+        return self.sure + min(self.answer or ROOM, ROOM, (deployment.context_window or ROOM) // 4)
 
 
 NO_NEEDS = Needs()
@@ -118,9 +125,9 @@ def _complaints(deployments: Sequence[Deployment], needs: Needs) -> Iterator[str
         yield f"it has {', '.join(sorted(refused or needs.modalities - TEXT))} input, which nothing there reads"
     if Misfit.CONTEXT_WINDOW in wrong:
         widest = max(deployments, key=lambda deployment: deployment.context_window or 0)
-        room = needs.least(widest) - needs.tokens
+        room = needs.least(widest) - needs.sure
         yield (
-            f"it is about {needs.tokens} tokens and needs {room} more for the answer; the largest window there is "
+            f"it is about {needs.sure} tokens and needs {room} more for the answer; the largest window there is "
             f"{widest.context_window}"
         )
     if Misfit.TOOLS in wrong:

@@ -9,7 +9,7 @@ import pytest
 from neuronode_router.domain.decisions import Step
 from neuronode_router.domain.rules import OnOverload
 from neuronode_router.routing.fallback_chain import Constraints, DeploymentStatus
-from neuronode_router.routing.fit import Misfit, Needs
+from neuronode_router.routing.fit import Misfit, Needs, described
 from neuronode_router.routing.inventory import TEXT, Ability
 from tests.unit.routing.test_fallback_chain import (
     FAST,
@@ -63,6 +63,18 @@ def test_what_would_be_left_out_or_cut_comes_behind() -> None:
     assert first(parameters=frozenset({"logprobs"})) == ("f2", "f1")
     assert first(answer=2000) == ("f2", "f1")
     assert first(parameters=frozenset({"seed"})) == ("f1", "c2")
+
+
+def test_a_guess_from_bytes_refuses_nothing() -> None:
+    """Where a file may be too much a group comes behind; what is known to be too much is left out."""
+    groups = {**statuses(), "f1": (status_of("f1", context_window=8192),)}
+    guessed = Needs(tokens=100_000, guessed=95_000)
+
+    chain = chained(Constraints(FAST, needs=guessed), PROFILE, groups)
+
+    assert (chain.left_out, groups_of(chain)[0], groups_of(chain)[-1]) == ((), "f2", "f1")
+    too_much = [status_of("f1", context_window=4096).deployment]
+    assert "about 5000 tokens and needs 512 more" in described(too_much, guessed)
 
 
 def test_a_policy_of_staying_is_about_load_only() -> None:

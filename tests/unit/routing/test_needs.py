@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from neuronode_router.routing.contents import MOST_GUESSED
 from neuronode_router.routing.conversation import read
 from neuronode_router.routing.fit import ROOM, Needs
 from neuronode_router.routing.inventory import Ability, Deployment
@@ -208,6 +209,19 @@ def test_files_take_room_by_their_size() -> None:
     assert read(gemini(document)).needs.tokens > 30_000
     assert read(gemini(table)).needs == Needs(tokens=read(gemini(table)).needs.tokens)
     assert read(gemini(table)).needs.tokens > 8_000
+
+
+@pytest.mark.parametrize("kind", ["application/pdf", "audio/wav", "video/mp4", "application/x-unknown"])
+def test_what_only_the_bytes_of_a_file_tell_is_a_guess(kind: str) -> None:
+    """Ten megabytes may be three scanned pages: the text beside them is sure, and their first page."""
+    file = {"inlineData": {"mimeType": kind, "data": "A" * 14_000_000}}
+
+    needs = read(gemini({"text": "x " * 4_000}, file)).needs
+
+    assert 12_000 < needs.guessed <= MOST_GUESSED
+    assert 3_000 < needs.sure < 8_000
+    assert needs.sure + needs.guessed == needs.tokens
+    assert needs.least(Deployment("a", "g", context_window=8192)) == needs.sure + ROOM
 
 
 @pytest.mark.parametrize(
