@@ -15,6 +15,16 @@ NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 
 _HEADER = re.compile(r"[!-~\xa1-\xff](?:[ -~\xa0-\xff]*[!-~\xa1-\xff])?")
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def has_controls(name: str) -> bool:
+    """Return whether a name holds control characters or ends of lines: logs and terminals would not show it as one.
+
+    Spaces of other kinds and signs that nobody sees are none: what is wrong with such a name is that nothing has it.
+    """
+    return _CONTROL.search(name) is not None
+
 
 def fits_header(name: str) -> bool:
     """Return whether an HTTP header can carry a name as it is: printable Latin-1, no space around it."""

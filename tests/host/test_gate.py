@@ -315,6 +315,25 @@ async def test_a_name_that_litellm_has_not_judged_at_the_door_is_judged_whoever_
     assert way.admission.failures.total == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "refused"),
+    [
+        *((name, True) for name in ("small\n", "sm\x85all", "\x7f", "small\u2028")),
+        *((name, False) for name in ("small\xa0", "sm\u200ball", "Büro klein", "small\u3000")),
+    ],
+)
+async def test_a_name_is_refused_for_control_characters_only(way: Way, name: str, *, refused: bool) -> None:
+    """Of a name with a space of another kind LiteLLM says that it knows no such model, as without us."""
+    data = {"model": name, "metadata": {}, "messages": [TURN]}
+    data["proxy_server_request"] = {"body": {"model": name}, "headers": {}}
+
+    call = way.admission.async_pre_call_hook(UserAPIKeyAuth(), DualCache(), data, "acompletion")
+    with pytest.raises(HTTPException, match="control") if refused else contextlib.nullcontext():
+        assert await call
+
+    assert way.admission.failures.total == 0
+
+
 async def test_a_fallback_that_the_users_list_has_not_is_left_out(way: Way, owned: UserAPIKeyAuth) -> None:
     """LiteLLM looks at the lists of key and team before a fallback, and at no user's."""
     data = {"model": "small", "metadata": {}, "messages": [TURN], "fallbacks": ["large", "small"]}

@@ -23,7 +23,7 @@ from neuronode_router.auto.router import AutoRouter, Caller
 from neuronode_router.background import Failures
 from neuronode_router.domain.bindings import subjects_of
 from neuronode_router.domain.decisions import Decision
-from neuronode_router.domain.names import PROFILE_NAME_PREFIX, TIERS, Tier
+from neuronode_router.domain.names import PROFILE_NAME_PREFIX, TIERS, Tier, has_controls
 from neuronode_router.domain.profiles import Profile
 from neuronode_router.domain.rules import NothingFits
 from neuronode_router.errors import DoesNotFit, InvalidRequest, NotReady, UnknownTier
@@ -205,7 +205,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
                 raise gate.unseen("a model that is no text")
             gate.let(gate.FREE)
             return None
-        if not requested.isprintable():
+        if has_controls(requested):
             raise InvalidRequest("The field model holds control characters.")
         if wrong := unsendable(
             {key: value for key, value in data.items() if key not in request_metadata.LITELLMS}
