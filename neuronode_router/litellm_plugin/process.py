@@ -18,7 +18,7 @@ import litellm
 from fastapi import FastAPI
 
 from neuronode_router.errors import AdminClosed, NotReady
-from neuronode_router.litellm_plugin import amending, releases, seams
+from neuronode_router.litellm_plugin import amending, outgoing, releases, seams
 from neuronode_router.litellm_plugin.auth import door
 from neuronode_router.litellm_plugin.auth.identity import access_file_auth
 from neuronode_router.litellm_plugin.runtime import Runtime
@@ -53,6 +53,8 @@ def start(mount: Callable[[FastAPI], None]) -> None:
         litellm.logging_callback_manager.add_litellm_callback(callback)
     mount(proxy.app)
     door.guard(proxy.app, _runtime.admission, _runtime.naming)
+    if Part.OUTGOING not in off:
+        outgoing.watch(proxy.app, _runtime.admission.failures)
     if Part.LISTING not in off:
         amending.amend_answers(proxy.app, _runtime.amendments, _runtime.admission.failures)
     gc.enable()  # `neuronode serve` keeps it off until here

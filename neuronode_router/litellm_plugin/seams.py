@@ -23,6 +23,7 @@ class Part(StrEnum):
     ADMISSION = "admission"
     HEADERS = "answer headers"
     LISTING = "model listing"
+    OUTGOING = "headers of every error, and streams that were left"
     AUTHENTICATION = "authentication"
     NAMING = "names at the door"
     UI_SIGN_IN = "sign-in from LiteLLM's UI"
@@ -107,6 +108,8 @@ SEAMS = (
     Seam(Part.HEADERS, _LOGGER + "async_post_call_response_headers_hook", _HEADERS),
     Seam(Part.LISTING, _LOGGER + "async_filter_listed_models", ("user_api_key_dict", "model_names")),
     Seam(Part.LISTING, _PROXY + "app.router.middleware_stack"),
+    Seam(Part.OUTGOING, _PROXY + "app.router.middleware_stack"),
+    Seam(Part.OUTGOING, _LOGGER + "async_post_call_failure_hook", _FAILED),
     Seam(
         Part.AUTHENTICATION,
         "litellm.proxy.auth.user_api_key_auth:user_api_key_auth",

@@ -1,6 +1,8 @@
-"""The hook that LiteLLM calls when an answer begins, a callback of its own: without it nothing else is off.
+"""The hooks that LiteLLM calls when an answer begins or a request fails, a callback of its own: without it nothing else
+is off.
 
-It must not know what is done then.
+It must not know what is done then. Of errors LiteLLM asks for headers on some wires only: on the others they are left
+to be laid on.
 """
 
 from __future__ import annotations
@@ -10,6 +12,9 @@ from typing import Any, Protocol
 
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import UserAPIKeyAuth
+
+from neuronode_router.litellm_plugin import outgoing
+from neuronode_router.litellm_plugin.hooks import gate, refusing
 
 
 class Hears(Protocol):
@@ -27,11 +32,15 @@ class Hears(Protocol):
 
 
 class AnswerHeaders(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
-    """The callback. LiteLLM looks for its hook in this very class: do not move it to a base."""
+    """The callback. LiteLLM looks for its hooks in this very class: do not move them to a base.
 
-    def __init__(self, *told: Hears) -> None:
+    `says` gives the headers; all the others are only told.
+    """
+
+    def __init__(self, says: Hears, *told: Hears) -> None:
         super().__init__()
-        self._told = told
+        self._says = says
+        self._told = (says, *told)
 
     async def async_post_call_response_headers_hook(
         self,
@@ -46,3 +55,17 @@ class AnswerHeaders(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped t
         for hears in self._told:
             headers |= hears(data, user_api_key_dict, response, litellm_call_info) or {}
         return headers or None
+
+    async def async_post_call_failure_hook(
+        self,
+        request_data: dict[str, Any],
+        original_exception: Exception,
+        user_api_key_dict: UserAPIKeyAuth,
+        traceback_str: str | None = None,
+    ) -> None:
+        """Leave the headers of an error for its answer. Never raises."""
+        going = outgoing.current()
+        # Of who was not let in nothing is decided, and what looks like ours in the body is the client's own words.
+        if going is not None and gate.is_let_in():
+            said = self._says(request_data, user_api_key_dict, None) or {}
+            going.headers = {**said, **refusing.headers(original_exception)}

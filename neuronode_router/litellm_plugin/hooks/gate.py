@@ -89,6 +89,11 @@ def let(state: Undecided | Free | Passing) -> None:
     _state.set(state)
 
 
+def is_let_in() -> bool:
+    """Return whether whoever asks came in by the door."""
+    return _state.get() is not None
+
+
 def is_decided() -> bool:
     """Return whether it is decided what this request may reach: what is called within it reaches no more."""
     return isinstance(_state.get(), Free | Passing)

@@ -49,9 +49,17 @@ def answer(refusal: Exception) -> HTTPException:
         status_code=REFUSALS[type(refusal)], detail={"error": f"{refusal.message} {refusal.fix}"}
     )
     told.__cause__ = refusal
-    said = {request_metadata.REFUSED: outcome_of(told).value, **_kinds(refusal)}
-    told.headers = {request_metadata.HEADER_PREFIX + name: value for name, value in said.items()}
+    told.headers = headers(told)
     return told
+
+
+def headers(error: Exception) -> dict[str, str]:
+    """Return what an error tells of a refusal of ours that it was made of, nothing for any other. Never raises."""
+    refusal = error.__cause__
+    if not isinstance(refusal, NeuronodeError) or type(refusal) not in REFUSALS:
+        return {}
+    said = {request_metadata.REFUSED: outcome_of(error).value, **_kinds(refusal)}
+    return {request_metadata.HEADER_PREFIX + name: value for name, value in said.items()}
 
 
 @contextmanager
