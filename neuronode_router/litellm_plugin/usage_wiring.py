@@ -17,7 +17,7 @@ from neuronode_router.errors import NeuronodeError, Problem
 from neuronode_router.litellm_plugin.hooks.usage import Groups, UsageHooks
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
 from neuronode_router.litellm_plugin.router.deployments import Deployments
-from neuronode_router.litellm_plugin.router.prices import group_notes, listed_price
+from neuronode_router.litellm_plugin.router.prices import group_notes, listed_price, price_of
 from neuronode_router.routing.inventory import Inventory
 from neuronode_router.storage.database import Database
 from neuronode_router.usage.buffer import UsageBuffer
@@ -54,7 +54,12 @@ class UsageWiring:
         watch: Callable[[FinishedRequest], None],
     ) -> None:
         self._buffer = UsageBuffer()
-        groups = Groups(of_deployment=deployments.served_by, known=bridge.has_group, place_of=place_of)
+        groups = Groups(
+            of_deployment=deployments.served_by,
+            known=bridge.has_group,
+            place_of=place_of,
+            price_of=lambda deployment: price_of(bridge.deployment(deployment) or {}),
+        )
         self.hooks = UsageHooks(buffer=self._buffer, groups=groups, watch=watch)
         self._store = store = UsageStore(database)
         self._writer = UsageWriter(

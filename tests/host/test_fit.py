@@ -10,10 +10,11 @@ import litellm
 import pytest
 from litellm.responses.utils import ResponsesAPIRequestUtils
 
-from neuronode_router.litellm_plugin.hooks.request_metadata import KEY, LEAST_BAD
+from neuronode_router.litellm_plugin.hooks.request_metadata import KEY, LEAST_BAD, SIZE
 from neuronode_router.litellm_plugin.hooks.response_state import deployment_with_state
 from neuronode_router.litellm_plugin.router.deployment_filter import DeploymentFilter
 from neuronode_router.litellm_plugin.router.model_facts import with_model_facts
+from neuronode_router.routing.conversation import read_needs
 from neuronode_router.routing.inventory import Ability, read_inventory
 from tests.host.routers import FakeMonitor, bridged, cool_down, deployment, pick, router
 from tests.support.upstream import Upstream
@@ -147,6 +148,18 @@ async def test_the_least_bad_answers_where_a_profile_says_so(
     over = ours([deployment("g", "a", upstream.url)])
 
     assert await served(over, messages=LONG, metadata={KEY: {LEAST_BAD: True}}) == "a"
+
+
+async def test_the_books_hear_how_large_a_request_is(
+    ours: Any, monitor: FakeMonitor, upstream: Upstream
+) -> None:
+    """Of a stream that its client left nobody else tells what its prompt was."""
+    monitor.knows("a", context_window=131_072)
+    mark: dict[str, Any] = {"revision": 1}
+
+    await served(ours([deployment("g", "a", upstream.url)]), messages=LONGER, metadata={KEY: mark})
+
+    assert mark[SIZE] == read_needs({"messages": LONGER}).tokens
 
 
 async def test_fallbacks_follow_what_does_not_fit(

@@ -10,16 +10,20 @@ from typing import Any
 import httpx
 import litellm
 import pytest
+from fastapi import FastAPI
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import UserAPIKeyAuth
 
 from neuronode_router.errors import LeavesResidency
-from neuronode_router.litellm_plugin.hooks.request_metadata import ASKED, WENT
+from neuronode_router.litellm_plugin import outgoing
+from neuronode_router.litellm_plugin.hooks.request_metadata import ASKED, WENT, note_size
 from neuronode_router.litellm_plugin.hooks.usage import FAILED_SECONDS, LOST_SECONDS, Groups, UsageHooks
 from neuronode_router.litellm_plugin.router.prices import group_notes, listed_price
 from neuronode_router.routing.inventory import read_inventory
+from neuronode_router.routing.tokens import estimate
 from neuronode_router.usage.buffer import UsageBuffer
 from neuronode_router.usage.finished import FinishedRequest, RequestOutcome, UsageKey
+from neuronode_router.usage.prices import Price
 from tests.host.routers import bridged
 from tests.support.upstream import Upstream
 
@@ -39,7 +43,9 @@ class CountingHooks:
         self.now = 1_000.0
         self.buffer = UsageBuffer()
         groups = Groups(
-            lambda info: (DEPLOYMENTS.get(str(info["model_id"])), False), {"chat", "rescue"}.__contains__
+            lambda info: (DEPLOYMENTS.get(str(info["model_id"])), False),
+            {"chat", "rescue"}.__contains__,
+            price_of={"id-chat": Price(0.001, 0.002)}.get,
         )
         self.hooks = UsageHooks(buffer=self.buffer, groups=groups, clock=lambda: self.now)
 
@@ -161,9 +167,9 @@ async def test_a_stream_that_breaks_counts_when_nothing_saves_it(counting: Count
 
 
 async def test_an_answer_of_which_nothing_more_is_heard_is_lost(counting: CountingHooks) -> None:
-    """A client that leaves /v1/messages in mid-stream is told by no hook: after an hour it counts, without tokens."""
+    """After an hour it counts, with what its prompt was estimated at when a deployment was chosen, and at its price."""
     info: dict[str, object] = {"model_id": "id-chat"}
-    counting.hooks.begins(answering(mark()), USER, None, info)
+    counting.hooks.begins(answering(sized()), USER, None, info)
     counting.now += LOST_SECONDS - 1
     counting.hooks.sweep()
     before = counting.counted()
@@ -172,11 +178,73 @@ async def test_an_answer_of_which_nothing_more_is_heard_is_lost(counting: Counti
 
     assert before == []
     (found,) = counting.counted()
-    assert (found.key.outcome, found.key.deployment, found.prompt_tokens) == (
+    assert (found.key.outcome, found.key.deployment, found.prompt_tokens, found.cost, found.output_cost) == (
         RequestOutcome.LOST,
         "id-chat",
-        0,
+        500,
+        0.5,
+        0.0,
     )
+
+
+def sized() -> dict[str, Any]:
+    found = mark()
+    note_size(answering(found), 500)
+    return found
+
+
+async def leave(hooks: UsageHooks, one: dict[str, Any], tokens: int) -> None:
+    """Have an answer begin on its way out, and its client leave after so many tokens."""
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        hooks.begins(answering(one), USER, None, {"model_id": "id-chat"})
+        head = {"type": "http.response.start", "headers": [(b"content-type", b"text/event-stream")]}
+        await send({**head, "status": 200})
+        event = b'data: {"text": "0123456789012345"}\n\n'
+        for _ in range(tokens // estimate(["0123456789012345"])):
+            await send({"type": "http.response.body", "body": event, "more_body": True})
+
+    async def sent(_: object) -> None:
+        pass
+
+    app = FastAPI()
+    app.router.middleware_stack = inner
+    outgoing.watch(app, hooks.failures)
+    await app.router.middleware_stack({"type": "http", "method": "POST", "path": "/"}, None, sent)
+
+
+async def test_a_stream_that_its_client_left_costs_what_was_sent(counting: CountingHooks) -> None:
+    """Where LiteLLM has not told of it within a minute: the prompt and the words that went out, at the list's price."""
+    await leave(counting.hooks, sized(), 100)
+    counting.now += FAILED_SECONDS - 1
+    counting.hooks.sweep()
+    before = counting.counted()
+    counting.now += 1
+    counting.hooks.sweep()
+
+    assert before == []
+    (found,) = counting.counted()
+    assert (found.key.outcome, found.key.served_group, found.prompt_tokens) == ("cancelled", "chat", 500)
+    assert 80 < found.completion_tokens <= 120
+    assert found.output_cost == pytest.approx(found.completion_tokens * 0.002)
+    assert found.cost == pytest.approx(0.5 + found.output_cost)
+    assert found.latency_ms is None
+
+
+@pytest.mark.parametrize("told", ["before", "after"])
+async def test_litellms_word_of_a_stream_that_was_left_goes_first(counting: CountingHooks, told: str) -> None:
+    """It comes when the stream is closed, or a little later."""
+    one = sized()
+    if told == "before":
+        await counting.hooks.async_log_success_event(logged(one), None, None, None)
+    await leave(counting.hooks, one, 100)
+    if told == "after":
+        await counting.hooks.async_log_success_event(logged(one), None, None, None)
+    counting.now += LOST_SECONDS
+    counting.hooks.sweep()
+
+    (found,) = counting.counted()
+    assert (found.prompt_tokens, found.completion_tokens, found.cost) == (11, 3, 17e-6)
 
 
 async def test_whoever_stops_counts_what_nobody_told_of(counting: CountingHooks) -> None:

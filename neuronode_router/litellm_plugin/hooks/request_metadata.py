@@ -33,6 +33,9 @@ ASKED_AT = "asked_at"
 WENT = "went"
 """Entry of the mark: the places of all deployments that were asked, in their order; None where nobody can tell."""
 
+SIZE = "size"
+"""Entry of the mark: how many tokens the request was estimated at when a deployment was chosen for it."""
+
 HOPS = "hops"
 """Entry of the mark: how many fallbacks LiteLLM had gone through then."""
 
@@ -262,6 +265,13 @@ def note_asked(request: Mapping[str, Any], deployment_id: str, place: str | None
                 went.append(place)
         hops = [bucket.get(ATTEMPTED) for name in BUCKETS if isinstance(bucket := request.get(name), Mapping)]
         mark[HOPS] = max((count for count in hops if isinstance(count, int)), default=0)
+
+
+def note_size(request: Mapping[str, Any], tokens: int) -> None:
+    """Note in the mark how large the request is, where that is known. Never raises."""
+    mark = stamped(request)
+    if tokens and isinstance(mark, dict) and mark:
+        mark[SIZE] = tokens
 
 
 def note_moved(request: Mapping[str, Any], names: Iterable[str]) -> None:

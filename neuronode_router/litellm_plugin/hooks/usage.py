@@ -3,9 +3,10 @@
 An exception of ours never fails a request: it is counted, and the request then is not.
 
 Which hook tells (found out in tests/host/test_usage_hooks.py, LiteLLM 1.106): success is logged once per request, after
-all retries and fallbacks, and once for a client that left a stream; a request that fails reaches the failure hook once;
-a stream that breaks may only reach the failure log, and one that is left through /v1/messages no hook at all. Failure
-logs before the answer's headers belong to attempts that a fallback may still save.
+all retries and fallbacks, and once for a client that left a stream of some wires; a request that fails reaches the
+failure hook once; a stream that breaks may only reach the failure log, and one that is left early, or on a wire where
+LiteLLM does not look, no hook at all: of that one the way out tells. Failure logs before the answer's headers belong to
+attempts that a fallback may still save.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from litellm.integrations.custom_logger import CustomLogger
@@ -22,11 +24,13 @@ from litellm.proxy._types import UserAPIKeyAuth
 from neuronode_router.background import Failures
 from neuronode_router.domain.decisions import Reason
 from neuronode_router.domain.names import AUTO_NAMES, PROFILE_NAME_PREFIX, STABLE_ALIAS_PREFIX
+from neuronode_router.litellm_plugin import outgoing
 from neuronode_router.litellm_plugin.auth.identity import UI_TEAM
 from neuronode_router.litellm_plugin.hooks.request_metadata import (
     ASKED,
     CALLER,
     SEVERAL,
+    SIZE,
     WENT,
     counted_arm,
     stamped,
@@ -34,8 +38,10 @@ from neuronode_router.litellm_plugin.hooks.request_metadata import (
 from neuronode_router.litellm_plugin.hooks.usage_reading import (
     Usage,
     call_id,
+    dollars_of,
     outcome_of,
     read_usage,
+    tokens_of,
     usage_of_answer,
 )
 from neuronode_router.usage.buffer import UsageBuffer
@@ -47,13 +53,16 @@ from neuronode_router.usage.finished import (
     RequestOutcome,
     UsageKey,
 )
+from neuronode_router.usage.prices import Price
 from neuronode_router.usage.whereabouts import UNKNOWN_PLACE
 
 COUNTED = "counted"
 """Entry in our mark on a request: the mark is the one object that all hooks of a request share."""
 
 FAILED_SECONDS = 60.0
-"""How long a stream that broke may still be saved by a fallback in mid-stream."""
+"""How long a stream that broke may still be saved by a fallback in mid-stream, and LiteLLM may take to tell of one that
+its client left.
+"""
 
 LOST_SECONDS = 3600.0
 """After this long a request whose answer began and of whose end LiteLLM said nothing counts as lost."""
@@ -71,6 +80,8 @@ class Groups:
     """Whether LiteLLM has a group of this name: other names are the caller's own words, and are not kept."""
     place_of: Callable[[str], str | None] = lambda _: None
     """From a deployment's id to where it is, None where nobody can tell."""
+    price_of: Callable[[str], Price | None] = lambda _: None
+    """From a deployment's id to what a token costs there, None where nobody has set a price."""
 
 
 @dataclass(slots=True)
@@ -139,9 +150,24 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
 
     def _begin(self, mark: dict[str, Any], deployment: str, about: tuple[str | None, object]) -> None:
         if COUNTED not in mark and len(self._begun) < MAX_OPEN:
-            usage = Usage(RequestOutcome.LOST, deployment=deployment)
+            usage = Usage(
+                RequestOutcome.LOST,
+                deployment=deployment or mark.get(ASKED) or "",
+                prompt_tokens=tokens_of(mark.get(SIZE)),
+            )
             finished = self._finished(mark, usage, team=about[0], given_id=about[1])
             self._begun[id(mark)] = _Open(mark, self._clock(), finished)
+            going = outgoing.current()
+            if going is not None:
+                going.left = partial(self._left, mark)
+
+    def _left(self, mark: dict[str, Any], tokens: int) -> None:
+        """Note that a client left a stream of which it had so many tokens, where nobody has told of that yet."""
+        found = self._begun.pop(id(mark), None)
+        if found is not None:
+            key = found.finished.key._replace(outcome=RequestOutcome.CANCELLED)
+            finished = replace(found.finished, key=key, completion_tokens=tokens_of(tokens))
+            self._broken[id(mark)] = _Open(mark, self._clock(), finished)
 
     async def async_log_success_event(
         self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
@@ -208,7 +234,7 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
             while waiting and (last or next(iter(waiting.values())).since <= now - seconds):
                 found = waiting.pop(next(iter(waiting)))
                 if self._first(found.mark):
-                    self._count(replace(found.finished, at=now))
+                    self._count(_priced(replace(found.finished, at=now), self._groups.price_of))
 
     def _count(self, finished: FinishedRequest) -> None:
         self._buffer.count(finished)
@@ -322,3 +348,14 @@ def _as_failure(finished: FinishedRequest, outcome: RequestOutcome) -> FinishedR
     cost = finished.cost or None
     key = finished.key._replace(outcome=outcome)
     return replace(finished, key=key, cost=cost, latency_ms=None, first_token_ms=None)
+
+
+def _priced(finished: FinishedRequest, price_of: Callable[[str], Price | None]) -> FinishedRequest:
+    """Return what was left or is lost at what its tokens cost by the list: they are our own estimates."""
+    tokens = finished.prompt_tokens, finished.completion_tokens
+    left = finished.key.outcome in (RequestOutcome.CANCELLED, RequestOutcome.LOST)
+    price = price_of(finished.key.deployment) if left and any(tokens) else None
+    if price is None:
+        return finished
+    output_cost = dollars_of(price.cost(0, tokens[1]))
+    return replace(finished, cost=dollars_of(price.cost(*tokens)), output_cost=output_cost)

@@ -16,7 +16,7 @@ from litellm.integrations.custom_logger import CustomLogger
 
 from neuronode_router.background import Failures
 from neuronode_router.errors import DoesNotFit
-from neuronode_router.litellm_plugin.hooks.request_metadata import BUCKETS, LEAST_BAD, stamped
+from neuronode_router.litellm_plugin.hooks.request_metadata import BUCKETS, LEAST_BAD, note_size, stamped
 from neuronode_router.litellm_plugin.hooks.response_state import deployment_with_state
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
 from neuronode_router.routing.conversation import read_needs
@@ -90,6 +90,7 @@ class DeploymentFilter(CustomLogger):  # type: ignore[misc]  # LiteLLM is untype
                 body = _whole_body(request, messages)
                 known = self._known(model, healthy_deployments)
                 needs = read_needs(body) if any(map(_has_limits, known)) else Needs()
+                note_size(request, needs.tokens)
                 healthy_deployments, refusal = self._fitting(
                     model, healthy_deployments, known, request, needs
                 )

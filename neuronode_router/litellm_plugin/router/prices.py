@@ -26,7 +26,7 @@ def listed_price(entries: Iterable[Mapping[str, Any]], group: str) -> Price | No
     """
     for entry in entries:
         if entry.get("model_name") == group:
-            price = _price(entry)
+            price = price_of(entry)
             if price is not None:
                 return price
     return None
@@ -34,7 +34,7 @@ def listed_price(entries: Iterable[Mapping[str, Any]], group: str) -> Price | No
 
 def dearest_price(entries: Iterable[Mapping[str, Any]], group: str) -> Price | None:
     """Return the most that a token of the group costs, None where one of its deployments has no price. Never raises."""
-    prices = [_price(entry) for entry in entries if entry.get("model_name") == group]
+    prices = [price_of(entry) for entry in entries if entry.get("model_name") == group]
     known = [price for price in prices if price is not None]
     if not known or len(known) < len(prices):
         return None
@@ -43,7 +43,7 @@ def dearest_price(entries: Iterable[Mapping[str, Any]], group: str) -> Price | N
 
 def rates(entries: Iterable[Mapping[str, Any]]) -> Mapping[str, tuple[float, float]]:
     """Return the prices of a token of prompt and answer of each deployment that has any, by its id. Never raises."""
-    priced = ((entry.get("model_info") or {}, _price(entry)) for entry in entries)
+    priced = ((entry.get("model_info") or {}, price_of(entry)) for entry in entries)
     return {
         str(about.get("id")): (price.prompt, price.completion) for about, price in priced if price is not None
     }
@@ -54,7 +54,8 @@ def group_notes(registry: Inventory) -> Mapping[str, GroupNote]:
     return {group: _note(deployments) for group, deployments in registry.groups.items()}
 
 
-def _price(entry: Mapping[str, Any]) -> Price | None:
+def price_of(entry: Mapping[str, Any]) -> Price | None:
+    """Return what a token of one deployment costs, None where nobody has set a price. Never raises."""
     about, params = entry.get("model_info") or {}, entry.get("litellm_params") or {}
     for place in (about, params):
         if place.get(PROMPT_RATE) is not None or place.get(COMPLETION_RATE) is not None:
