@@ -13,6 +13,8 @@ import httpx
 import litellm
 import openai
 import pytest
+from fastapi import HTTPException
+from litellm.integrations.custom_logger import CustomLogger
 from litellm.types.utils import Usage
 from litellm.utils import Rules
 
@@ -49,6 +51,9 @@ async def counted(url: str) -> AsyncIterator[Measured]:
         deployment("full", "full-fail-503", url),
         deployment("busy", "busy-fail-429", url),
         deployment("wrong", "wrong-fail-400", url),
+        deployment("keyless", "keyless-fail-401", url),
+        deployment("forbidden", "forbidden-fail-403", url),
+        deployment("unheard", "unheard-fail-404", url),
         deployment("gone", "gone", "http://127.0.0.1:9"),
         deployment("silent", "silent-slow-3000", url, timeout=0.3),
         deployment("slow", "slow-3000", url, timeout=20.0),
@@ -124,6 +129,9 @@ async def test_a_stream_counts_once_at_its_end_with_its_first_token(counted: Mea
         ("busy", {"busy-fail-429": ERROR}),
         ("gone", {"gone": ERROR}),
         ("silent", {"silent-slow-3000": ERROR}),
+        ("keyless", {"keyless-fail-401": ERROR}),
+        ("forbidden", {"forbidden-fail-403": ERROR}),
+        ("unheard", {"unheard-fail-404": ERROR}),
         ("wrong", {}),
     ],
 )
@@ -131,12 +139,38 @@ async def test_a_stream_counts_once_at_its_end_with_its_first_token(counted: Mea
 async def test_a_failure_counts_once_unless_the_request_was_wrong(
     counted: Measured, group: str, expected: dict[str, tuple[int, int]], stream: bool
 ) -> None:
-    """No capacity, no connection and the operator's time-out are errors; a bad request says nothing."""
+    """No capacity, no connection, the operator's time-out and our key or model refused are errors; a bad request says
+    nothing.
+    """
     with pytest.raises(openai.OpenAIError):
         await consume(await counted.router.acompletion(model=group, messages=say(), stream=stream))
 
     await counted.settled(1)
     assert counted.counted() == expected
+
+
+class Gate(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
+    """A callback that refuses what is about to be sent, with the status by which a provider would refuse our key."""
+
+    async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: object) -> None:
+        """Refuse it."""
+        raise HTTPException(status_code=403, detail="Not from here.")
+
+
+async def test_what_the_proxy_itself_refuses_says_nothing(
+    counted: Measured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own 403 is no word of the provider, which was not asked: no caller out of bounds may use that.
+
+    Of streams LiteLLM logs it as the attempt's failure; of plain requests it tells nobody.
+    """
+    monkeypatch.setattr(litellm, "callbacks", [*litellm.callbacks, Gate()])
+
+    with pytest.raises(HTTPException):
+        await consume(await counted.router.acompletion(model="good", messages=say(), stream=True))
+
+    await counted.settled(1)
+    assert counted.counted() == {}
 
 
 async def test_a_request_that_cannot_be_sent_says_nothing(counted: Measured) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import litellm
 import pytest
+from fastapi import HTTPException
+from litellm.proxy.common_utils.proxy_rate_limit_error import ProxyRateLimitError
 from litellm.types.llms.openai import ResponseAPIUsage
 from litellm.types.utils import Usage
 
@@ -42,6 +44,10 @@ def judged(
         (litellm.RateLimitError(message="full", llm_provider="p", model="m"), 429),
         (litellm.BadRequestError(message="wrong", llm_provider="p", model="m"), 400),
         (litellm.ServiceUnavailableError(message="down", llm_provider="p", model="m"), 503),
+        (litellm.AuthenticationError(message="whose key?", llm_provider="p", model="m"), 401),
+        (litellm.NotFoundError(message="no such model", llm_provider="p", model="m"), 404),
+        (HTTPException(status_code=403, detail="A gate of this proxy."), NEVER_SENT),
+        (ProxyRateLimitError(detail="A limit of this proxy."), NEVER_SENT),
         (connection_error(httpx.ConnectError("refused")), 0),
         (connection_error(ConnectionResetError()), 0),
         (connection_error(TypeError("'int' object is not iterable")), NEVER_SENT),
@@ -51,7 +57,7 @@ def judged(
     ],
 )
 def test_a_failure_has_the_status_of_who_failed(error: object, status: int) -> None:
-    """The provider's own status, 0 for a connection, and that of a bad request for what was never sent."""
+    """The provider's own status, 0 for a connection, that of a bad request for what was never sent."""
     assert judged(error) == AttemptResult(status, Ending.COMPLETE)
 
 

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 
 import httpx
 import litellm
+from fastapi import HTTPException
 
 from neuronode_router.stats.evidence import Ending, timeout_ending
 
 NEVER_SENT = 400
-"""Stands for a request that LiteLLM itself could not write: like a 400, it says nothing about the deployment."""
+"""Stands for a request that LiteLLM could not write, or that this proxy refused: like a 400, it says nothing about the
+deployment.
+"""
 
 NEARLY = 0.9
 """A time-out counts as run out a little early: clocks differ."""
@@ -81,7 +84,11 @@ def _met_transport(error: object) -> bool:
 
 
 def _is_of_ours(error: object) -> bool:
-    """Return whether an error began in this process, as one of Python's own, and not with a server or a connection."""
+    """Return whether an error began in this process, as one of Python's own or as the proxy's answer, and not with a
+    server or a connection.
+    """
+    if isinstance(error, HTTPException):
+        return True
     *_, first = _causes(error)
     return type(first).__module__ == "builtins" and not isinstance(first, OSError)
 
