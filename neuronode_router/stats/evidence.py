@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 SAID_NO = frozenset({401, 402, 403, 404, 408, 429})
-"""The 4xx by which a provider says that it serves us nothing there: not with this key, on this account, of this name, in
-time, or now. The others speak of the request.
+"""The 4xx by which a provider says that it serves us nothing there: not with this key, on this account, of this name,
+in time, or now. The others speak of the request.
 """
 
 LONGEST_MS, MOST_TOKENS = 86_400_000.0, 10_000_000

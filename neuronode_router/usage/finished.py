@@ -28,7 +28,7 @@ class RequestOutcome(StrEnum):
     TIMEOUT = "timeout"
     RATE_LIMIT = "rate_limit"
     AUTHENTICATION = "authentication"
-    """The provider refused our key, or LiteLLM the caller's."""
+    """The provider refused our key or account, or LiteLLM the caller's."""
     CONTEXT_WINDOW = "context_window"
     CONTENT_POLICY = "content_policy"
     NOT_FOUND = "not_found"
@@ -43,6 +43,8 @@ class RequestOutcome(StrEnum):
     """Its caller may not use what it asks for, or nobody could check that."""
     REFUSED_FIT = "refused_fit"
     """No deployment can hold it."""
+    REFUSED_LIMIT = "refused_limit"
+    """LiteLLM stopped its caller, whose limit or budget there is used up."""
     LOST = "lost"
     """LiteLLM never said how it ended."""
     OTHER = "other"
@@ -57,19 +59,23 @@ REFUSALS = frozenset(
         RequestOutcome.REFUSED_PERSONAL_DATA,
         RequestOutcome.REFUSED_ACCESS,
         RequestOutcome.REFUSED_FIT,
+        RequestOutcome.REFUSED_LIMIT,
     }
 )
 """What was refused here, and by no provider."""
 
-UNBILLED = REFUSALS | frozenset(
+SAID_NO = REFUSALS | frozenset(
     {
-        RequestOutcome.RATE_LIMIT,
         RequestOutcome.AUTHENTICATION,
+        RequestOutcome.CONTEXT_WINDOW,
+        RequestOutcome.CONTENT_POLICY,
         RequestOutcome.NOT_FOUND,
         RequestOutcome.BAD_REQUEST,
-        RequestOutcome.CONTEXT_WINDOW,
     }
 )
+"""What somebody said no to: this proxy where nobody was asked, else the group that was."""
+
+UNBILLED = SAID_NO - {RequestOutcome.CONTENT_POLICY} | {RequestOutcome.RATE_LIMIT}
 """Errors that say that the request was not worked on. Of any other nobody can tell what was billed for it."""
 
 
@@ -83,7 +89,7 @@ class UsageKey(NamedTuple):
     chosen_group: str = ""
     """The group that admission chose."""
     served_group: str = ""
-    """The group that answered, or failed last."""
+    """The group that answered, or failed last; none where this proxy said no before it asked one."""
     deployment: str = ""
     team: str = ""
     reason: str = ""
@@ -132,7 +138,8 @@ class FinishedRequest:
     @property
     def fallback(self) -> bool:
         """Whether another group answered than the one that admission chose."""
-        return bool(self.key.served_group) and self.key.served_group != self.key.chosen_group
+        chosen, served = self.key.chosen_group, self.key.served_group
+        return bool(chosen and served) and chosen != served
 
 
 def newest(newest_first: Iterable[FinishedRequest], call_id: str, team: str | None) -> FinishedRequest | None:

@@ -10,13 +10,21 @@ from typing import Any
 import httpx
 import litellm
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import UserAPIKeyAuth
+from litellm.proxy.common_utils.proxy_rate_limit_error import ProxyRateLimitError
+from litellm.types.router import RouterRateLimitErrorBasic
 
 from neuronode_router.errors import LeavesResidency
 from neuronode_router.litellm_plugin import outgoing
-from neuronode_router.litellm_plugin.hooks.request_metadata import ASKED, WENT, note_size
+from neuronode_router.litellm_plugin.hooks.request_metadata import (
+    ASKED,
+    WENT,
+    mark_fail_open,
+    note_asked,
+    note_size,
+)
 from neuronode_router.litellm_plugin.hooks.usage import FAILED_SECONDS, LOST_SECONDS, Groups, UsageHooks
 from neuronode_router.litellm_plugin.router.prices import group_notes, listed_price
 from neuronode_router.routing.inventory import read_inventory
@@ -125,6 +133,61 @@ async def test_a_refusal_names_no_deployment_unless_one_was_asked(
     (found,) = counting.counted()
     assert found.key.outcome == RequestOutcome.REFUSED_RESIDENCY
     assert (found.key.deployment, found.key.location) == (("id-chat", "us") if asked else ("", ""))
+
+
+BY_THE_PROXY = {
+    "a key's limit": (ProxyRateLimitError(detail="Three a minute."), "refused_limit"),
+    "a budget": (litellm.BudgetExceededError(current_cost=2.0, max_budget=1.0), "refused_limit"),
+    "a model out of bounds": (HTTPException(status_code=401, detail="Not yours."), "authentication"),
+    "a name that nobody has": (HTTPException(status_code=404, detail="What?"), "not_found"),
+    "a guardrail": (HTTPException(status_code=400, detail="No."), "bad_request"),
+}
+
+
+@pytest.mark.parametrize("why", BY_THE_PROXY)
+async def test_what_the_proxy_said_no_to_failed_at_no_group(counting: CountingHooks, why: str) -> None:
+    """LiteLLM's log names the group it would have asked: whoever is told of errors would look there."""
+    error, outcome = BY_THE_PROXY[why]
+    data = answering(mark()) | {"standard_logging_object": logged(None)["standard_logging_object"]}
+
+    await counting.hooks.async_post_call_failure_hook(data, error, USER)
+
+    (found,) = counting.counted()
+    assert (found.key.outcome, found.key.chosen_group) == (outcome, "chat")
+    assert (found.key.served_group, found.key.deployment, found.key.location) == ("", "", "")
+    assert not found.fallback
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (litellm.AuthenticationError(message="whose key?", llm_provider="p", model="m"), "authentication"),
+        (litellm.NotFoundError(message="no such model", llm_provider="p", model="m"), "not_found"),
+        (RouterRateLimitErrorBasic("chat"), "rate_limit"),
+    ],
+)
+async def test_what_a_group_said_no_to_is_its_own(
+    counting: CountingHooks, error: Exception, outcome: str
+) -> None:
+    """The provider that refuses our key or model; and whose deployments LiteLLM has all taken out."""
+    one = mark() | ({} if outcome == "rate_limit" else {ASKED: "id-chat", WENT: ["us"]})
+    data = answering(one) | {"standard_logging_object": logged(one)["standard_logging_object"]}
+
+    await counting.hooks.async_post_call_failure_hook(data, error, USER)
+
+    (found,) = counting.counted()
+    assert (found.key.outcome, found.key.served_group) == (outcome, "chat")
+
+
+@pytest.mark.parametrize(("why", "arm"), [("a key's limit", ""), ("a guardrail", "canary")])
+async def test_a_callers_limit_is_no_error_of_an_arm(counting: CountingHooks, why: str, arm: str) -> None:
+    """Who asks again and again beyond his own limit would end a rollout."""
+    data = answering(mark() | {"arm": "canary", "compared": True})
+
+    await counting.hooks.async_post_call_failure_hook(data, BY_THE_PROXY[why][0], USER)
+
+    (found,) = counting.counted()
+    assert found.key.arm == arm
 
 
 def answering(request_mark: object) -> dict[str, Any]:
@@ -271,11 +334,28 @@ async def test_what_admission_did_not_see_is_not_counted(counting: CountingHooks
 
 
 async def test_a_request_that_went_litellms_own_way_is_counted(counting: CountingHooks) -> None:
-    """Where admission failed open there is no decision, but a group that answered."""
-    await counting.hooks.async_log_success_event(logged(None), None, None, None)
+    """Once, with the group that answered. It was asked before our eyes, and no other one was chosen."""
+    request: dict[str, Any] = {"metadata": {}}
+    mark_fail_open(request)
+    note_asked(request, "id-chat", "us")
+    told = logged(None, model_group="an alias") | {"litellm_params": request}
+
+    counting.hooks.begins(request, USER, None, {"model_id": "id-chat"})
+    begun = counting.hooks.awaits
+    for _ in range(2):
+        await counting.hooks.async_log_success_event(told, None, None, None)
 
     (found,) = counting.counted()
     assert (found.key.reason, found.key.profile, found.key.served_group) == ("fail_open", "", "chat")
+    assert (found.key.chosen_group, found.fallback, found.key.location) == ("chat", False, "us")
+    assert (begun, counting.hooks.awaits, counting.hooks.unseen) == (True, False, {})
+
+
+async def test_an_answer_that_passes_our_hooks_by_is_told(counting: CountingHooks) -> None:
+    """A deployment answered that we did not see asked."""
+    await counting.hooks.async_log_success_event(logged(mark()), None, None, None)
+
+    assert counting.hooks.unseen == {"unknown": 1}
 
 
 @pytest.mark.parametrize(

@@ -241,16 +241,17 @@ def mark_fail_open(data: Mapping[str, Any]) -> None:
     for name in BUCKETS:
         bucket = data.get(name)
         if isinstance(bucket, dict):
-            bucket[KEY] = None
+            bucket[KEY] = {"reason": Reason.FAIL_OPEN.value}
             return
 
 
 def stamped(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return what `stamp` wrote into this request, `{}` where admission failed, None where it was not asked."""
+    """Return what `stamp` or `mark_fail_open` wrote into this request, None where admission was not asked."""
     for name in BUCKETS:
         bucket = data.get(name)
         if isinstance(bucket, Mapping) and KEY in bucket:
-            return bucket[KEY] or {}
+            mark: Mapping[str, Any] | None = bucket[KEY]
+            return mark
     return None
 
 
@@ -362,8 +363,9 @@ def answer_headers(
     """
     mark = stamped(data)
     if not mark:
-        reason = {} if mark is None else {HEADER_PREFIX + "reason": Reason.FAIL_OPEN.value}
-        return reason | _embedded(embedded)
+        return _embedded(embedded)
+    if mark["reason"] == Reason.FAIL_OPEN:
+        return {HEADER_PREFIX + "reason": mark["reason"]} | _embedded(embedded)
     if SEVERAL in mark:
         return _of_several(mark, group) | _embedded(embedded)
     served = group or mark["group"]

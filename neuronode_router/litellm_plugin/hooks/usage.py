@@ -48,7 +48,7 @@ from neuronode_router.usage.buffer import UsageBuffer
 from neuronode_router.usage.finished import (
     MAX_NAME,
     OTHER,
-    REFUSALS,
+    SAID_NO,
     FinishedRequest,
     RequestOutcome,
     UsageKey,
@@ -68,6 +68,9 @@ LOST_SECONDS = 3600.0
 """After this long a request whose answer began and of whose end LiteLLM said nothing counts as lost."""
 
 MAX_OPEN = 100_000
+
+LITELLMS_WAY = frozenset({Reason.PASSTHROUGH, Reason.FAIL_OPEN})
+"""The reasons of requests that go where LiteLLM alone leads their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +214,7 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
             mark = stamped(request_data)
             outcome = outcome_of(error)
             usage = read_usage(request_data.get("standard_logging_object"), request_data)
-            if mark is not None and ASKED not in mark and outcome in REFUSALS:
+            if mark is not None and ASKED not in mark and outcome in SAID_NO:
                 usage = Usage()  # LiteLLM's log names a deployment also where it asked none
             given_id = request_data.get("litellm_call_id")
             for each in () if mark is None else mark.get(SEVERAL, (mark,)):
@@ -265,7 +268,7 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
         deployment = self._deployment(mark, usage.deployment)
         served = self._groups.of_deployment({"model_id": deployment})[0] or self._name(usage.group)
         chosen = mark.get("group") or usage.group
-        if mark.get("reason") == Reason.PASSTHROUGH and not (usage.fallbacks or self._groups.known(chosen)):
+        if mark.get("reason") in LITELLMS_WAY and not (usage.fallbacks or self._groups.known(chosen)):
             chosen = served or chosen  # an alias of the operator's, or a wildcard: it led there
         key = UsageKey(
             profile=mark.get("profile") or "",
@@ -347,6 +350,8 @@ def _as_failure(finished: FinishedRequest, outcome: RequestOutcome) -> FinishedR
     """A failure costs what LiteLLM says was billed; where it says nothing, nothing was used."""
     cost = finished.cost or None
     key = finished.key._replace(outcome=outcome)
+    if outcome is RequestOutcome.REFUSED_LIMIT:
+        key = key._replace(arm="")  # it says nothing of either
     return replace(finished, key=key, cost=cost, latency_ms=None, first_token_ms=None)
 
 

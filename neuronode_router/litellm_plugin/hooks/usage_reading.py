@@ -30,7 +30,8 @@ ERRORS: Mapping[str, RequestOutcome] = {
     "Timeout": RequestOutcome.TIMEOUT,
     "TimeoutError": RequestOutcome.TIMEOUT,
     "RateLimitError": RequestOutcome.RATE_LIMIT,
-    "BudgetExceededError": RequestOutcome.RATE_LIMIT,
+    "ProxyRateLimitError": RequestOutcome.REFUSED_LIMIT,
+    "BudgetExceededError": RequestOutcome.REFUSED_LIMIT,
     "AuthenticationError": RequestOutcome.AUTHENTICATION,
     "PermissionDeniedError": RequestOutcome.AUTHENTICATION,
     "ContextWindowExceededError": RequestOutcome.CONTEXT_WINDOW,
@@ -53,6 +54,7 @@ REFUSALS: Mapping[type[NeuronodeError], RequestOutcome] = {
 
 STATUSES: Mapping[int, RequestOutcome] = {
     401: RequestOutcome.AUTHENTICATION,
+    402: RequestOutcome.AUTHENTICATION,
     403: RequestOutcome.AUTHENTICATION,
     404: RequestOutcome.NOT_FOUND,
     408: RequestOutcome.TIMEOUT,

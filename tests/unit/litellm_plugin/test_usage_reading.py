@@ -130,6 +130,10 @@ class ProviderRateLimit(RateLimitError):
     """A subclass of it."""
 
 
+class ProxyRateLimitError(RateLimitError):
+    """Named like that of LiteLLM's own limits, which is one of its others too."""
+
+
 class Refused(Exception):
     """An error with a status only."""
 
@@ -141,9 +145,11 @@ class Refused(Exception):
     ("error", "outcome"),
     [
         (ProviderRateLimit(), RequestOutcome.RATE_LIMIT),
+        (ProxyRateLimitError(), RequestOutcome.REFUSED_LIMIT),
         (TimeoutError(), RequestOutcome.TIMEOUT),
         (httpx.ReadError("x"), RequestOutcome.UNAVAILABLE),
         (Refused(401), RequestOutcome.AUTHENTICATION),
+        (Refused(402), RequestOutcome.AUTHENTICATION),
         (Refused(422), RequestOutcome.BAD_REQUEST),
         (Refused(504), RequestOutcome.TIMEOUT),
         (Refused(529), RequestOutcome.UNAVAILABLE),

@@ -65,6 +65,15 @@ def test_no_price_is_not_zero() -> None:
     assert (failed.cost, failed.unpriced) == (None, 0)
 
 
+def test_a_fallback_is_from_a_group_that_was_chosen_to_another() -> None:
+    """Where none was chosen, or none answered, nothing was fallen back from or to."""
+    pairs = [("chat", "spare"), ("chat", "chat"), ("", "chat"), ("chat", ""), ("", "")]
+
+    found = [summed([finished(chosen_group=chosen, served_group=served)]) for chosen, served in pairs]
+
+    assert [sums.fallbacks for sums in found] == [1, 0, 0, 0, 0]
+
+
 def test_no_cost_is_too_high_to_be_told_from_others() -> None:
     """Single costs are counted while a rollout compares them, each apart from a tenth more, up to the highest."""
     sums = summed([finished(arm="canary", cost=usd) for usd in (0.0, 4.0, 5.0, 50.0, 10_000.0)])
