@@ -106,6 +106,9 @@ class Worker:
     revision: int = 7
     workers: Callable[[], tuple[WorkerStatus, ...]] = lambda: (worker_at(7),)
     cooling: frozenset[str] = frozenset()
+    """Deployments that LiteLLM has taken out."""
+    in_turns: bool = False
+    """Whether these are back with each other scrape."""
     statistics: type[MemoryStatistics] = MemoryStatistics
     rules: Mapping[tuple[str, RuleMode], bool] = field(default_factory=lambda: RULES_AT_EASE)
     failing: int = 0
@@ -117,9 +120,14 @@ class Worker:
         """Return what Prometheus reads."""
         statistics, counted = self.statistics(), {"failures": 0}
         entries = [{"model_name": "tier_fast", "model_info": {"id": "id-1"}}]
-        sources = MonitorSources(entries=lambda: entries, statistics=statistics, cooling=lambda: self.cooling)
-        monitor = HealthMonitor(sources)
-        await monitor.refresh()
+        texts: list[bytes] = []
+
+        def cooling() -> frozenset[str]:
+            return frozenset() if self.in_turns and texts else self.cooling
+
+        monitor = HealthMonitor(
+            MonitorSources(entries=lambda: entries, statistics=statistics, cooling=cooling)
+        )
         state = ControlState(self.revision, "premium", make_set(), committed_at=0.0)
         meter = metering(
             statistics=statistics,
@@ -129,12 +137,14 @@ class Worker:
             rules=lambda: self.rules,
             report=lambda: counted,
         )
-        texts = []
         for step in (self.traffic, self.traffic, self.once):
             step(meter)
             counted["failures"] += self.failing
+            await monitor.refresh()
             texts.append(await meter.exposition())
-        return Scrapes(*texts[:2], then=texts[2], instance=self.instance, up=self.up)
+        return Scrapes(
+            *texts[:2], then=texts[2], instance=self.instance, up=self.up, alternates=self.in_turns
+        )
 
 
 FAULTS: Mapping[str, tuple[Worker, ...]] = {
@@ -156,6 +166,49 @@ FAULTS: Mapping[str, tuple[Worker, ...]] = {
     "NeuronodeCountsApart": (Worker(workers=lambda: (worker_at(7), worker_at(7))),),
 }
 """Alert -> the workers of which something is wrong."""
+
+DOWN = RequestOutcome.UNAVAILABLE
+REFUSED_KEY = {"outcome": RequestOutcome.AUTHENTICATION, "latency_ms": None}
+REFUSED_NAME = {"outcome": RequestOutcome.NOT_FOUND, "latency_ms": None}
+BEYOND_LIMIT = {"outcome": RequestOutcome.REFUSED_LIMIT, "latency_ms": None, "served_group": ""}
+
+
+def both(*traffic: Traffic) -> Traffic:
+    """Let one after the other end."""
+
+    def all_of_it(meter: Metering) -> None:
+        for each in traffic:
+            each(meter)
+
+    return all_of_it
+
+
+OTHER_FAULTS: Mapping[str, tuple[str, tuple[Worker, ...]]] = {
+    "nobody is found to be scraped": ("NeuronodeDown", ()),
+    "the provider refuses our key": ("NeuronodeErrors", (Worker(traffic=also(4, **REFUSED_KEY)),)),
+    "the provider does not know the model": ("NeuronodeErrors", (Worker(traffic=also(4, **REFUSED_NAME)),)),
+    "a caller beyond its limit asks more than all others": (
+        "NeuronodeErrors",
+        (Worker(traffic=both(also(8, outcome=DOWN, latency_ms=None), also(400, **BEYOND_LIMIT))),),
+    ),
+    "LiteLLM takes a group out for some seconds, again and again": (
+        "NeuronodeGroupGone",
+        (Worker(traffic=nothing, cooling=frozenset({"id-1"}), in_turns=True),),
+    ),
+}
+"""Another fault -> the alert that tells of it, and its workers."""
+
+NO_FAULTS: Mapping[str, Traffic] = {
+    "a caller beyond its limit": also(40, **BEYOND_LIMIT),
+    "a caller whose name or key the proxy refuses": both(
+        also(40, **REFUSED_KEY, served_group=""), also(40, **REFUSED_NAME, served_group="")
+    ),
+    "a caller whose prompts are too long, or not answered for what they say": both(
+        also(40, outcome=RequestOutcome.CONTEXT_WINDOW, latency_ms=None),
+        also(40, outcome=RequestOutcome.CONTENT_POLICY, latency_ms=None),
+    ),
+}
+"""What one client does to itself."""
 
 
 async def judged(directory: Path, *workers: Worker) -> dict[int, set[str]]:
@@ -185,6 +238,27 @@ async def test_an_alert_fires_on_its_fault_and_no_other_does(alert: str, tmp_pat
         assert min(fires) > HAPPENS_AT - 5
     else:
         assert fires >= {minute for minute in found if 20 <= minute <= 115}
+
+
+@needs_promtool
+@pytest.mark.parametrize("fault", OTHER_FAULTS)
+async def test_an_alert_tells_of_all_that_it_is_for(fault: str, tmp_path: Path) -> None:
+    """Within twenty minutes, and no other alert does."""
+    alert, workers = OTHER_FAULTS[fault]
+
+    found = await judged(tmp_path, *workers)
+
+    assert set().union(*found.values()) == {alert}
+    assert {minute for minute, alerts in found.items() if alerts} >= set(found) & set(range(20, 116))
+
+
+@needs_promtool
+@pytest.mark.parametrize("what", NO_FAULTS)
+async def test_no_client_alone_wakes_anybody(what: str, tmp_path: Path) -> None:
+    """However often it asks what it is refused."""
+    found = await judged(tmp_path, Worker(traffic=NO_FAULTS[what]))
+
+    assert {minute: alerts for minute, alerts in found.items() if alerts} == {}
 
 
 def test_every_alert_has_its_fault() -> None:

@@ -41,13 +41,20 @@ class Scrapes:
     then: bytes | None = None
     instance: str = "one:4000"
     up: float = 1
+    alternates: bool = False
+    """Whether they follow each other in turns, minute after minute."""
 
     def series(self) -> Iterable[dict[str, str]]:
         """Yield the series as promtool writes them: each goes on as it went from the first scrape to the second."""
         before, after = _samples(self.first), _samples(self.second)
         then = after if self.then is None else _samples(self.then)
         for one in before.keys() | after.keys() | then.keys():
-            yield self._written(one, _values(before.get(one), after.get(one), then.get(one)))
+            if self.alternates:
+                yield self._written(
+                    one, " ".join([_value(before.get(one)), _value(after.get(one))] * HAPPENS_AT)
+                )
+            else:
+                yield self._written(one, _values(before.get(one), after.get(one), then.get(one)))
         yield self._written(("up", frozenset()), f"{self.up:g}x120")
 
     def _written(self, series: Series, values: str) -> dict[str, str]:
@@ -63,6 +70,10 @@ def _samples(text: bytes) -> dict[Series, float]:
         for family in text_string_to_metric_families(text.decode())
         for sample in family.samples
     }
+
+
+def _value(scraped: float | None) -> str:
+    return "_" if scraped is None else repr(scraped)
 
 
 def _values(before: float | None, after: float | None, then: float | None) -> str:
