@@ -21,6 +21,7 @@ OBJECTS: dict[str, dict[str, Any]] = {one["kind"]: one for one in yaml.safe_load
 DEPLOYMENT = OBJECTS["Deployment"]["spec"]
 POD = DEPLOYMENT["template"]["spec"]
 (CONTAINER,) = POD["containers"]
+SCRAPES = yaml.safe_load((FILE.parents[1] / "prometheus/kubernetes.yml").read_text())["scrape_configs"]
 
 
 @pytest.mark.parametrize("kind", OBJECTS)
@@ -48,6 +49,20 @@ def test_the_objects_belong_together() -> None:
     assert labels == OBJECTS["Service"]["spec"]["selector"] == budget["selector"]["matchLabels"]
     assert 1 <= budget["minAvailable"] < DEPLOYMENT["replicas"]
     assert OBJECTS["Service"]["spec"]["ports"][0]["targetPort"] == CONTAINER["ports"][0]["name"]
+
+
+def test_prometheus_finds_the_pods_and_no_annotation_promises_more() -> None:
+    """By their labels and the port's name; a job that annotations lead here sends no key, and every scrape is a 401."""
+    (job,) = SCRAPES
+    (found,) = job["kubernetes_sd_configs"]
+    (selector,) = found["selectors"]
+    template = DEPLOYMENT["template"]["metadata"]
+    kept = {rule["source_labels"][0]: rule["regex"] for rule in job["relabel_configs"] if "regex" in rule}
+
+    assert selector["label"].split("=") == [*next(iter(template["labels"].items()))]
+    assert f"--namespace {found['namespaces']['names'][0]} " in FILE.read_text()
+    assert kept["__meta_kubernetes_pod_container_port_name"] == CONTAINER["ports"][0]["name"]
+    assert not [name for name in template.get("annotations", {}) if name.startswith("prometheus.io/")]
 
 
 def test_profiles_follow_their_config_map() -> None:
