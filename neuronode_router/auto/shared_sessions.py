@@ -68,7 +68,7 @@ class SharedSessions(Sessions):
         self._number = 0
         self._newest: LRUCache[str, int] = LRUCache(INSTANCES)
         self._conversations = conversations
-        self._spoken: deque[bytes] = deque(maxlen=WAITING)
+        self._spoken: deque[tuple[bytes, Standing]] = deque(maxlen=WAITING)
         conversations.told = self._has_gone_on
         self._message_secret = secret
         self._channel = RedisChannel(url, CHANNEL)
@@ -93,8 +93,8 @@ class SharedSessions(Sessions):
         self._untold.append(session)
         self._news.set()
 
-    def _has_gone_on(self, conversation: bytes) -> None:
-        self._spoken.append(conversation)
+    def _has_gone_on(self, key: bytes, standing: Standing) -> None:
+        self._spoken.append((key, standing))
         self._news.set()
 
     def start(self) -> None:
@@ -115,21 +115,22 @@ class SharedSessions(Sessions):
             await asyncio.sleep(PAUSE_SECONDS)
             self._news.clear()
             with self._failures.survived(TELLING):
-                sessions, spoken = dict.fromkeys(self._untold), dict.fromkeys(self._spoken)
+                sessions = dict.fromkeys(self._untold)
+                newest = {(key, standing.request): standing for key, standing in self._spoken}
                 self._untold.clear()
                 self._spoken.clear()
+                spoken = [(key, standing) for (key, _), standing in newest.items()]
                 await self._channel.publish(self._message(sessions, spoken))
 
-    def _message(self, sessions: Iterable[bytes], spoken: Iterable[bytes]) -> bytes:
+    def _message(self, sessions: Iterable[bytes], spoken: Iterable[tuple[bytes, Standing]]) -> bytes:
         ways = [(session, held) for session in sessions if (held := self.held(session)) is not None]
         entries = [(session.hex(), held.tier, held.group, held.deployment_id) for session, held in ways]
-        known = ((key.hex(), self._conversations.get(key)) for key in spoken)
         self._number += 1
         content = _MESSAGE.dump_json(
             (
                 (self._instance, self._number, self._unix()),
                 entries,
-                [(key, one) for key, one in known if one is not None],
+                [(key.hex(), one) for key, one in spoken],
             )
         )
         return self._mac(content) + content

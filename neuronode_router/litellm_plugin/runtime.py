@@ -37,6 +37,7 @@ from neuronode_router.litellm_plugin.hooks import chosen_group
 from neuronode_router.litellm_plugin.hooks.admission import Admission
 from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
 from neuronode_router.litellm_plugin.hooks.answer_headers import AnswerHeaders, Hears
+from neuronode_router.litellm_plugin.hooks.moving import MoveHost
 from neuronode_router.litellm_plugin.hooks.offers import Offers
 from neuronode_router.litellm_plugin.learning_wiring import LearningWiring
 from neuronode_router.litellm_plugin.listing import listings
@@ -123,7 +124,7 @@ class Runtime:
             off=self.off,
             grants=self._group_access.grants,
             group_of=self.deployments.group_of,
-            target=self.conversations.target,
+            moving=MoveHost(self.conversations.target, self.conversations.keeper.ended),
         )
         self.metering = Metering(
             MeteringSources(

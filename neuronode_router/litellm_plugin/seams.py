@@ -204,6 +204,7 @@ SEAMS = (
     Seam(Part.FALLBACK_ACCESS, _ROUTER + "apply", ("changes",), Era.ENTRY_POINTS),
     Seam(Part.FALLBACK_ACCESS, _API + "ChangeSet", ("assign",), Era.ENTRY_POINTS),
     Seam(Part.MOVING, _LOGGER + "async_pre_call_deployment_hook", ("kwargs", "call_type")),
+    Seam(Part.MOVING, _LOGGER + "async_log_success_event", _EVENT),
     Seam(Part.MOVING, "litellm:get_llm_provider", ("model", "custom_llm_provider", "api_base")),
     Seam(Part.MOVING, "litellm:LlmProviders"),
     Seam(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from zlib import crc32
 
 from neuronode_router.routing.contents import EXTRA, SYSTEM, TURNS, collect
@@ -32,7 +31,14 @@ _TOOL_RESULTS = frozenset(
 )
 _ANSWERS = frozenset(
     {"reasoning", "function_call", "custom_tool_call", "computer_call", "local_shell_call", "shell_call"}
-    | {"apply_patch_call", "web_search_call", "file_search_call", "code_interpreter_call", "compaction"}
+    | {
+        "apply_patch_call",
+        "web_search_call",
+        "file_search_call",
+        "code_interpreter_call",
+        "compaction",
+        "item_reference",
+    }
     | {"image_generation_call", "mcp_call", "mcp_list_tools", "mcp_approval_request"}
 )
 """Items of the responses format that an assistant writes and that name no role."""
@@ -93,47 +99,9 @@ class Conversation:
     """Texts that tell this conversation's loop from others: how it opened, and what a person wrote last."""
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """How a conversation began, by which it is known again in every later turn. It refers to the body's text."""
-
-    asked: tuple[str, ...]
-    """What a person opened with."""
-    answered: tuple[str, ...] = ()
-    """What tells the first answer from others: its texts and the ids of its calls. Empty where there is none yet."""
-    turns: int = 1
-    """Turns, or items, that the request brings."""
-
-    @property
-    def begun(self) -> bool:
-        """Whether an assistant has answered before."""
-        return bool(self.answered)
-
-
-def read_opening(body: Mapping[str, object]) -> Opening:
-    """Return how the conversation of a body of any format began. Never raises; it looks at a bounded part."""
-    raw, _ = _raw(body)
-    if isinstance(raw, str):
-        return Opening((_known_by(raw),))
-    first = [turn for turn in raw[:LOOKED_AT] if isinstance(turn, dict)]
-    asked = next((turn for turn in first if _is_persons(turn)), {})
-    answer = next((turn for turn in first if is_answer(turn)), None)
-    said = tuple(_known_by(text) for text in islice(_texts(asked), LOOKED_AT) if not _is_reminder(text))
-    return Opening(said, _marks(answer) if answer else (), len(raw))
-
-
 def is_answer(turn: Turn) -> bool:
     """Return whether a turn, or an item of the responses format, was written by an assistant."""
-    return turn.get("role") in ("assistant", "model") or _kind(turn) in _ANSWERS
-
-
-def _marks(answer: Turn) -> tuple[str, ...]:
-    calls = answer.get("tool_calls")
-    parts = [answer, *_parts(answer.get("content")), *_parts(calls)]
-    ids = [part[key] for part in parts if isinstance(part, dict) for key in ("call_id", "id") if key in part]
-    texts = islice(_texts(answer), LOOKED_AT)
-    # An answer without a word and without a call is still an answer.
-    return ("", *map(_known_by, texts), *(_known_by(name) for name in ids if isinstance(name, str)))
+    return turn.get("role") in ("assistant", "model") or kind_of(turn) in _ANSWERS
 
 
 def read(body: Mapping[str, object]) -> Conversation:
@@ -142,10 +110,10 @@ def read(body: Mapping[str, object]) -> Conversation:
     What is in none of these formats is an empty conversation.
     """
     needs, body = read_needs(body), _sent(body)
-    (raw, to_turn), system = _raw(body), system_beside(body)
+    (raw, to_turn), system = raw_turns(body), system_beside(body)
     uses_tools = bool(body.get("tools") or body.get("functions"))
     if isinstance(raw, str):
-        known = (_known_by(raw),) if uses_tools else ()
+        known = (shortened(raw),) if uses_tools else ()
         return Conversation(raw, needs, system, uses_tools=uses_tools, known_by=known)
     place, looping = _place(raw)
     until = place + 1 if looping and place >= 0 else len(raw)
@@ -191,7 +159,7 @@ def _sent(body: Mapping[str, object]) -> Mapping[str, object]:
     return {**body, **extra} if isinstance(extra, Mapping) else body
 
 
-def _raw(body: Mapping[str, object]) -> tuple[Sequence[object] | str, Callable[[Turn], Turn]]:
+def raw_turns(body: Mapping[str, object]) -> tuple[Sequence[object] | str, Callable[[Turn], Turn]]:
     """Return the turns as they were sent, and what makes a chat message of one."""
     for key in TURNS:
         given = body.get(key)
@@ -222,7 +190,7 @@ def system_beside(body: Mapping[str, object]) -> str:
     for given in (body[key] for key in SYSTEM if key in body):
         if isinstance(given, Mapping):
             given = given.get("parts")
-        parts = [given] if isinstance(given, str) else _parts(given)
+        parts = [given] if isinstance(given, str) else parts_of(given)
         texts += [
             text
             for part in parts
@@ -251,15 +219,17 @@ def _gemini_part(part: Mapping[str, object]) -> Turn:
 
 def _item(item: Turn) -> Turn:
     """Return an item of the responses format as a chat message."""
-    return {"role": "tool", "content": item.get("output", "")} if _kind(item) in _TOOL_RESULTS else item
+    return {"role": "tool", "content": item.get("output", "")} if kind_of(item) in _TOOL_RESULTS else item
 
 
-def _kind(part: Turn) -> str:
+def kind_of(part: Turn) -> str:
+    """Return what a turn, an item or a part says it is, empty where it says nothing."""
     kind = part.get("type")
     return kind if isinstance(kind, str) else ""
 
 
-def _parts(content: object) -> Sequence[object]:
+def parts_of(content: object) -> Sequence[object]:
+    """Return the parts that are looked at of what may hold some."""
     return content[:LOOKED_AT] if isinstance(content, list) else ()
 
 
@@ -270,12 +240,12 @@ def _content(turn: Turn) -> Sequence[object]:
 
 
 def _hands_in_results(turn: Turn) -> bool:
-    if turn.get("role") in ("tool", "function") or _kind(turn) in _TOOL_RESULTS:
+    if turn.get("role") in ("tool", "function") or kind_of(turn) in _TOOL_RESULTS:
         return True
     if isinstance(turn.get("content"), str):
         return False
     for part in _content(turn):
-        if isinstance(part, dict) and (_kind(part) in _TOOL_RESULTS or not _RESULT_KEYS.isdisjoint(part)):
+        if isinstance(part, dict) and (kind_of(part) in _TOOL_RESULTS or not _RESULT_KEYS.isdisjoint(part)):
             return True
     return False
 
@@ -291,7 +261,7 @@ def _place(turns: Sequence[object]) -> tuple[int, bool]:
             results = True
         elif _is_users(turn):
             # A reminder of its own after a tool's results is nobody's question.
-            if any(not _is_reminder(text) for text in _texts(turn)) or not _follows_results(turns, number):
+            if any(not is_reminder(text) for text in texts_of(turn)) or not _follows_results(turns, number):
                 return number, results
         elif not results:
             # What an assistant said last ends a loop; what comes before it is no news.
@@ -301,7 +271,7 @@ def _place(turns: Sequence[object]) -> tuple[int, bool]:
 
 def _person_before(turns: Sequence[object], end: int) -> int:
     places = range(end - 1, -1, -1)
-    return next((at for at in places if isinstance(turn := turns[at], dict) and _is_persons(turn)), -1)
+    return next((at for at in places if isinstance(turn := turns[at], dict) and is_persons(turn)), -1)
 
 
 def _follows_results(turns: Sequence[object], number: int) -> bool:
@@ -313,18 +283,20 @@ def _is_users(turn: Turn) -> bool:
     return turn.get("role") == "user" or ("parts" in turn and turn.get("role") is None)
 
 
-def _is_persons(turn: Turn) -> bool:
+def is_persons(turn: Turn) -> bool:
+    """Return whether a person wrote a turn."""
     return _is_users(turn) and not _hands_in_results(turn)
 
 
-def _texts(turn: Turn) -> Iterator[str]:
+def texts_of(turn: Turn) -> Iterator[str]:
+    """Yield the texts of a turn of any format."""
     for part in _content(turn):
         text = part.get("text") if isinstance(part, dict) else part
         if isinstance(text, str):
             yield text
 
 
-def _is_reminder(text: str) -> bool:
+def is_reminder(text: str) -> bool:
     """Return whether a text is wrapped in one tag: `<system-reminder>...</system-reminder>`."""
     found = _REMINDER.match(text, 0, 80)
     return found is not None and text[-80:].rstrip().endswith(f"</{found[1]}>")
@@ -332,15 +304,16 @@ def _is_reminder(text: str) -> bool:
 
 def _identity(turns: Sequence[object], place: int) -> tuple[str, ...]:
     """Return how the conversation opened and what a person wrote last, without reminders, which come and go."""
-    opening = next((turn for turn in turns if isinstance(turn, dict) and _is_persons(turn)), {})
+    opening = next((turn for turn in turns if isinstance(turn, dict) and is_persons(turn)), {})
     last = turns[place] if place >= 0 else {}
     said = last if isinstance(last, Mapping) else {}
     return tuple(
-        _known_by(text) for turn in (opening, said) for text in _texts(turn) if not _is_reminder(text)
+        shortened(text) for turn in (opening, said) for text in texts_of(turn) if not is_reminder(text)
     )
 
 
-def _known_by(text: str) -> str:
+def shortened(text: str) -> str:
+    """Return a text by which it is known again: all of a short one, ends and a checksum of a long one."""
     if len(text) <= 2 * KNOWN_BY:
         return text
     between = text[KNOWN_BY : -KNOWN_BY : len(text) // SPREAD + 1]
@@ -370,7 +343,7 @@ def _asks_for_schema(body: Mapping[str, object]) -> bool:
     settings = [part for key in (*_GENERATION, *_ANSWER_FORMS) if isinstance(part := body.get(key), Mapping)]
     formats = [part for place in settings if isinstance(part := place.get("format"), Mapping)]
     return any(body.get(key) for key in _GUIDED) or any(
-        _kind(place) == "json_schema" or any(place.get(key) for key in _SCHEMAS)
+        kind_of(place) == "json_schema" or any(place.get(key) for key in _SCHEMAS)
         for place in (*settings, *formats)
     )
 

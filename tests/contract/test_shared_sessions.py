@@ -14,14 +14,16 @@ from neuronode_router.auto.shared_sessions import CHANNEL, FRESH_SECONDS, Shared
 from neuronode_router.domain.decisions import Reason
 from neuronode_router.domain.names import Tier
 from neuronode_router.redis import channel
-from neuronode_router.routing.conversations import Conversations, Made, Standing
+from neuronode_router.routing.conversations import Conversations, Made, Sent, Standing, is_foreign
 from neuronode_router.routing.fallback_chain import Held
+from neuronode_router.routing.growth import Marks
 from tests.support.servers import RedisServer
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.servers
 
 HELD = Held(Tier.COMPLEX, "large")
+STANDING = Standing("chat", "g", None, "premium", Reason.ACTIVE_PROFILE, 4, 1_800_000_000.0, begun=True)
 
 
 SENT = ["another worker", 1]
@@ -68,15 +70,49 @@ async def test_another_worker_knows_the_way(workers: tuple[SharedSessions, Share
 async def test_another_worker_knows_the_conversation(
     workers: tuple[SharedSessions, SharedSessions],
 ) -> None:
-    """Where it is and who wrote what: all but that it does not come to this worker."""
+    """Where it is, who wrote what and by what that is known: all but that it does not come to this worker."""
     first, second = (worker._conversations for worker in workers)
-    standing = Standing("chat", "g", None, "premium", Reason.ACTIVE_PROFILE, 4, 1_800_000_000.0, begun=True)
 
-    first.sent(b"k", standing)
-    first.answered(b"k", Made(1, "maker", "g"))
+    sent = Sent(b"k".hex(), first.number(), 1, -1)
+    first.sent(b"k", replace(STANDING, request=sent.request))
+    first.answered(sent, maker="maker", group="g")
+    first.ended(sent, Marks("seal"))
 
-    told = replace(standing, made=(Made(1, "maker", "g"),), here=False)
-    await eventually(lambda: second.get(b"k") == told)
+    (known,) = first.get(b"k")
+    assert known.made == (Made(1, "maker", "g", 1),)
+    await eventually(lambda: second.get(b"k") == (replace(known, here=False),))
+
+
+async def test_requests_that_ask_the_same_are_both_known(
+    workers: tuple[SharedSessions, SharedSessions],
+) -> None:
+    """Two agents that open alike, on two workers at the same time."""
+    first, second = (worker._conversations for worker in workers)
+
+    sent = {one.number() for one in (first, second)}
+    for one, request in zip((first, second), sent, strict=True):
+        one.sent(b"k", replace(STANDING, request=request))
+
+    await eventually(
+        lambda: all({known.request for known in one.get(b"k")} == sent for one in (first, second))
+    )
+
+
+async def test_a_worker_of_an_earlier_release_disturbs_nothing(
+    workers: tuple[SharedSessions, SharedSessions], redis_server: RedisServer
+) -> None:
+    """It tells less of a conversation, by a key that nobody here asks for; what else it says is heard."""
+    earlier = {"name": "chat", "group": "g", "tier": None, "profile": "premium", "reason": "active_profile"}
+    earlier |= {"revision": 4, "at": 1_800_000_000.0, "begun": True, "kept": False, "here": True}
+    earlier |= {"made": [{"start": 1, "maker": "m", "group": "g"}], "placed_at": 0.0}
+    way = [b"loop".hex(), "fast", "g", None]
+    content = json.dumps([[*SENT, time.time()], [way], [[b"k".hex(), earlier]]]).encode()
+    async with Redis.from_url(redis_server.url) as client:
+        await client.publish(CHANNEL, workers[0]._mac(content) + content)
+
+    await eventually(lambda: workers[1].held(b"loop") == Held(Tier.FAST, "g"))
+    (known,) = workers[1]._conversations.get(b"k")
+    assert all(is_foreign(known.made, 1, maker, trusting=False) for maker in ("m", "other"))
 
 
 @pytest.mark.parametrize(

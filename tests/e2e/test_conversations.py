@@ -288,17 +288,24 @@ def test_what_a_provider_has_cached_is_metered(client: httpx.Client, kind: str, 
 
 
 SIGNED = {"type": "thinking", "thinking": "hm", "signature": "sig-ant-1"}
+BY_CLAUDE = " ".join(["claude-sonnet-4-5-signs-ant"] * 3)
+BY_GPT = " ".join(["gpt-5-signs-oai"] * 3)
 STREAMED = {
-    "chat": ("balanced", "/v1/chat/completions", "messages", {"content": "yes", "thinking_blocks": [SIGNED]}),
+    "chat": (
+        "balanced",
+        "/v1/chat/completions",
+        "messages",
+        {"content": BY_CLAUDE, "thinking_blocks": [SIGNED]},
+    ),
     "messages": (
         "balanced",
         "/v1/messages",
         "messages",
-        {"content": [SIGNED, {"type": "text", "text": "yes"}]},
+        {"content": [SIGNED, {"type": "text", "text": BY_CLAUDE}]},
     ),
-    "responses": ("premium", "/v1/responses", "input", {"content": "yes", "id": "msg_oai_1"}),
+    "responses": ("premium", "/v1/responses", "input", {"content": BY_GPT, "id": "msg_oai_1"}),
 }
-"""By wire: under which profile and where it is asked, where its turns stand, and a signed answer."""
+"""By wire: under which profile and where it is asked, where its turns stand, and what was streamed, signed."""
 
 
 @pytest.mark.parametrize("kind", STREAMED)
@@ -316,3 +323,81 @@ def test_who_wrote_a_stream_is_known(client: httpx.Client, kind: str) -> None:
     assert streamed.is_success
     assert failures([answer]) == []
     assert "moved" not in decision(answer)
+
+
+FOUND = {"type": "web_search_result", "url": "http://u", "title": "t", "encrypted_content": "found-ant-1"}
+CITED = {"type": "web_search_result_location", "url": "http://u", "encrypted_index": "found-ant-1"}
+SEARCHED = [
+    {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "x"}},
+    {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [FOUND]},
+]
+
+
+def searched(kind: str, answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return an answer as a client sends it again, for which its provider has searched the web."""
+    if kind == "messages":
+        cited = [{**part, "citations": [CITED]} for part in answer["content"]]
+        return [{"role": "assistant", "content": SEARCHED + cited}]
+    thought, said = answer["output"]
+    return [thought, {"type": "web_search_call", "id": "ws_oai_1", "status": "completed"}, said]
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "first", "second"),
+    [("messages", "messages", "balanced", "cost_effective"), ("responses", "input", "premium", "ultra_fast")],
+)
+def test_what_a_provider_s_own_tools_found_moves_with_nobody(
+    client: httpx.Client, kind: str, place: str, first: str, second: str
+) -> None:
+    """It is taken out for another provider, and left alone for the one that found it."""
+    question, on = {"role": "user", "content": f"hosted {kind}"}, {"role": "user", "content": "go on"}
+
+    def ask(turns: list[dict[str, Any]]) -> httpx.Response:
+        return client.post(f"/v1/{kind}", json={"model": "chat", "max_tokens": 50, place: turns})
+
+    switch(client, first, conversations="move")
+    opened = ask([question])
+    turns = [question, *searched(kind, opened.raise_for_status().json()), on]
+    before = ask(turns)
+
+    switch(client, second, conversations="move")
+    after = ask(turns)
+
+    assert failures([before, after]) == []
+    assert "moved" not in decision(before)
+    assert "hosted_tools" in decision(after)["moved"].split(",")
+
+
+@pytest.mark.parametrize("rule", [{}, {"conversations": "move"}], ids=["keep", "move"])
+@pytest.mark.parametrize("kind", ["messages", "responses"])
+def test_an_agent_that_opens_alike_later_is_another_one(
+    client: httpx.Client, kind: str, rule: dict[str, str]
+) -> None:
+    """It goes where everybody goes by then; the earlier one stays, or moves without what was sealed."""
+    first, second = (AGENTS[kind](f"alike {kind} {rule}") for _ in range(2))
+    switch(client, "balanced", conversations="move")
+    begun = first.say(client, "chat")
+
+    switch(client, "cost_effective", **rule)
+    alike, on = second.say(client, "chat"), first.say(client, "chat")
+
+    assert failures([begun, alike, on]) == []
+    assert decision(alike)["group"] == "lookalike"
+    assert decision(on)["group"] == ("lookalike" if rule else "claude")
+
+
+def test_examples_in_a_prompt_hold_nobody_back(client: httpx.Client) -> None:
+    """Whoever sends a few of them with every request goes where everybody goes at once, and is not counted as held."""
+    shots = [{"role": "user", "content": "Great!"}, {"role": "assistant", "content": "positive"}]
+    switch(client, FIRST_PROFILE, conversations="move")
+
+    def ask(number: int) -> str:
+        turns = [*shots, {"role": "user", "content": f"review {number}"}]
+        answer = client.post("/v1/chat/completions", json={"model": "chat", "messages": turns})
+        return decision(answer.raise_for_status())["group"]
+
+    before = {ask(number) for number in range(3)}
+    held = switch(client, "balanced")["held"]
+
+    assert (before, held) == ({"gpt"}, 0)
+    assert {ask(number) for number in range(6)} == {"claude"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import litellm
 import pytest
 
 from neuronode_router.background import Failures
@@ -13,10 +14,12 @@ from neuronode_router.domain.names import Tier
 from neuronode_router.domain.profiles import HostFacts, ProfileSet
 from neuronode_router.domain.state import ControlState
 from neuronode_router.litellm_plugin.hooks import moving
+from neuronode_router.litellm_plugin.hooks.answers import turns_of
 from neuronode_router.litellm_plugin.hooks.keeping import Keeper, KeeperHost, staying
 from neuronode_router.litellm_plugin.hooks.moving import Target
 from neuronode_router.routing.caches import CacheShares
-from neuronode_router.routing.conversations import Conversations
+from neuronode_router.routing.conversations import Conversations, Sent
+from neuronode_router.routing.growth import Marks, marks_of
 from neuronode_router.routing.snapshot import Snapshot, build_snapshot
 from tests.support.clock import Clock
 from tests.support.control import GROUPS, make_profile
@@ -52,7 +55,9 @@ class AskedKeeper:
         self.keeper = Keeper(Conversations(secret=lambda: b"s", clock=self.clock), self.caches, host)
         self.turns = list(TURNS)
 
-    def ask(self, now: Snapshot, name: str, group: str, tier: Tier | None = None) -> Decision:
+    def ask(
+        self, now: Snapshot, name: str, group: str, tier: Tier | None = None, *, said: str = "yes"
+    ) -> Decision:
         """Send a request that `auto`, or the task, would send to `group`; return where it went."""
         self.turns.append({"role": "user", "content": "go on"})
         talk = self.keeper.look(
@@ -62,10 +67,9 @@ class AskedKeeper:
         kept = self.keeper.kept(talk, now.decisions[name], now)
         if kept is not None:
             decision = replace(staying(decision, kept), tier=kept.tier)
-        known = self.keeper.sent(talk, decision, now)
-        assert known is not None
-        self.keeper.answered((bytes.fromhex(known[0]), known[1]), decision.group)
-        self.turns.append({"role": "assistant", "content": "yes"})
+        sent = self.keeper.sent(talk, decision, now)
+        self.turns.append({"role": "assistant", "content": said})
+        self.keeper.ended(sent, decision.group, self.turns[-1:])
         return decision
 
 
@@ -118,9 +122,138 @@ def test_a_cache_is_worth_something_while_it_is_warm() -> None:
     assert warm() is None
 
 
+def test_a_conversation_that_never_pauses_moves_an_hour_after_the_switch() -> None:
+    """From the revision on that left it there; one that came since, and keeps it too, gives it no further hour."""
+    asked, after = AskedKeeper(), snapshot("premium", 2)
+    asked.ask(snapshot("balanced", 1), "chat", "chat_balanced")
+    went = []
+
+    for _ in range(13):
+        asked.clock.now += 300
+        went.append(asked.ask(after, "chat", "chat_premium").group)
+        after = replace(after, state=replace(after.state, committed_at=asked.clock.now))
+
+    assert went == ["chat_balanced"] * 12 + ["chat_premium"]
+    assert asked.ask(after, "chat", "chat_premium").steps == ()
+
+
+def test_each_agent_of_those_that_share_their_examples_stays_where_it_is() -> None:
+    """One that begins after the switch takes none of the others along."""
+    host = AskedKeeper()
+    shots = [*TURNS, {"role": "user", "content": "review"}]
+    first, second = list(shots), list(shots)
+    before, after = snapshot("balanced", 1), snapshot("premium", 2)
+    host.turns = first
+    host.ask(before, "chat", "chat_balanced", said="first")
+    host.turns = second
+    assert host.ask(after, "chat", "chat_premium", said="second").steps == ()
+
+    host.turns = first
+    assert host.ask(after, "chat", "chat_premium").group == "chat_balanced"
+    host.turns = second
+    assert host.ask(after, "chat", "chat_premium").steps == ()
+
+
+async def test_an_ended_answer_is_noted_with_who_ended_it() -> None:
+    """As LiteLLM logs it, of streams too; requests that belong to no conversation are passed over."""
+    noted: list[Any] = []
+    host = moving.MoveHost(lambda _: None, lambda *told: noted.append(told))
+    hook = moving.MovedHistory(host, failures=Failures())
+    message = litellm.Message(
+        role="assistant", content="yes", thinking_blocks=[{"type": "thinking", "signature": "s"}]
+    )
+    answer = litellm.ModelResponse(choices=[litellm.Choices(message=message)])
+    sent = Sent("6b", "r", 1, -1)
+
+    for mark in ({"conversation": list(sent)}, {"conversation": None}, {}):
+        kwargs = {
+            "litellm_params": {"metadata": {"neuronode": mark}},
+            "standard_logging_object": {"model_id": "d"},
+        }
+        await hook.async_log_success_event(kwargs, answer, None, None)
+
+    assert [told[:2] for told in noted] == [(sent, "d")]
+    assert marks_of(noted[0][2]) == Marks("s", "", "yes")
+
+
+@pytest.mark.parametrize(
+    ("answer", "marks"),
+    [
+        (litellm.ResponsesAPIResponse(id="r", created_at=1, output=[
+            {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "e"},
+            {"type": "message", "id": "m", "role": "assistant", "status": "completed",
+             "content": [{"type": "output_text", "text": "yes", "annotations": []}]},
+        ]), Marks("e", "", "yes")),
+        (
+            {"content": [{"type": "thinking", "signature": "s"}, {"type": "tool_use", "id": "toolu_1"}]},
+            Marks("s", "toolu_1"),
+        ),
+        (litellm.EmbeddingResponse(), Marks()),
+        (None, Marks()),
+    ],
+)  # fmt: skip
+def test_answers_of_every_format_are_known_by_the_same(answer: object, marks: Marks) -> None:
+    """Whatever LiteLLM hands over; what is none has nothing to be known by."""
+    assert marks_of(turns_of(answer)) == marks
+
+
+@pytest.mark.parametrize(
+    ("named", "goes"),
+    [
+        ({"model": "anthropic/claude-sonnet-4-5"}, True),
+        ({"model": "bedrock/arn:aws:bedrock:eu-central-1:1:application-inference-profile/x"}, True),
+        (
+            {"model": "bedrock/x", "model_info": {"id": "new", "base_model": "anthropic.claude-sonnet-4-5"}},
+            True,
+        ),
+        ({"model": "openai/gpt-5", "model_info": {"id": "new", "base_model": None}}, False),
+    ],
+)
+async def test_who_wants_a_thought_before_a_call_is_known_by_any_of_its_names(
+    named: dict[str, Any], goes: bool
+) -> None:
+    """A profile of Bedrock's names no model, an operator's note may."""
+    hook = moving.MovedHistory(moving.MoveHost(lambda name: Target(name, name, None)), failures=Failures())
+    called = {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "look", "input": {}}]}
+    kwargs = {
+        "model_info": {"id": "new"},
+        "messages": [TURNS[0], called],
+        "thinking": {"type": "enabled"},
+        **named,
+    }
+    moving.begin(moving.Journey(made=(), trusting=False))
+
+    found = await hook.async_pre_call_deployment_hook(kwargs, "anthropic_messages")
+    moving.begin(None)
+
+    assert (found is not None and "thinking" not in found) is goes
+
+
+async def test_an_operators_own_provider_has_no_responses_api() -> None:
+    """LiteLLM does not know its name; the history is cleaned all the same, and the id is LiteLLM's to resolve."""
+    failures = Failures()
+    hook = moving.MovedHistory(moving.MoveHost(lambda name: Target(name, name, None)), failures=failures)
+    item = {"type": "reasoning", "encrypted_content": "e"}
+    kwargs = {
+        "model": "m",
+        "custom_llm_provider": "house",
+        "model_info": {"id": "new"},
+        "input": [TURNS[0], item],
+    }
+    moving.begin(moving.Journey(made=(), trusting=False, continues="old"))
+
+    found = await hook.async_pre_call_deployment_hook({**kwargs, "previous_response_id": "r"}, "aresponses")
+    moving.begin(None)
+
+    assert failures.total == 0
+    assert found is not None
+    assert (found["input"], found["previous_response_id"]) == ([TURNS[0]], "r")
+
+
 async def test_only_the_clients_own_call_is_changed() -> None:
     """A guardrail's call, and the call into which LiteLLM translates another, are not the conversation's."""
-    hook = moving.MovedHistory(target=lambda name: Target(name, name, frozenset()), failures=Failures())
+    host = moving.MoveHost(lambda name: Target(name, name, frozenset()))
+    hook = moving.MovedHistory(host, failures=Failures())
     signed = {"role": "assistant", "content": "yes", "thinking_blocks": [{"type": "thinking"}]}
     kwargs: dict[str, Any] = {"model": "m", "model_info": {"id": "new"}, "messages": [TURNS[0], signed]}
     moving.begin(moving.Journey(made=(), trusting=False))

@@ -60,6 +60,7 @@ def _anthropic_faults(body: Mapping[str, Any], maker: str) -> Found:
                 yield f"{where}: Invalid `signature` in `thinking` block"
             if part["type"] == "redacted_thinking" and not part["data"].startswith(f"red-{maker}-"):
                 yield f"{where}: Invalid `data` in `redacted_thinking` block"
+            yield from (f"{where}: {fault}" for fault in _search_faults(part, parts, maker))
     last = next((turn["content"] for turn in reversed(turns) if turn["role"] == "assistant"), None)
     if _thinks(body) and isinstance(last, list):
         kinds = [part["type"] for part in last]
@@ -68,6 +69,18 @@ def _anthropic_faults(body: Mapping[str, Any], maker: str) -> Found:
                 "Expected `thinking` or `redacted_thinking`, but found `tool_use`. When `thinking` is enabled, a final "
                 "`assistant` message must start with a thinking block."
             )
+
+
+def _search_faults(part: Mapping[str, Any], parts: Sequence[Mapping[str, Any]], maker: str) -> Found:
+    if part["type"] == "server_tool_use":
+        results = [one.get("tool_use_id") for one in parts if one["type"] == "web_search_tool_result"]
+        if part["id"] not in results:
+            yield f"`web_search` tool use with id `{part['id']}` was found without a corresponding result block"
+    results = part["content"] if part["type"] == "web_search_tool_result" else ()
+    if not all(one["encrypted_content"].startswith(f"found-{maker}-") for one in results):
+        yield "Invalid `encrypted_content` in `search_result` block"
+    if not all(one["encrypted_index"].startswith(f"found-{maker}-") for one in part.get("citations") or ()):
+        yield "Invalid `encrypted_index` in `citations`"
 
 
 def _responses_faults(body: Mapping[str, Any], maker: str) -> Found:
@@ -82,6 +95,11 @@ def _responses_faults(body: Mapping[str, Any], maker: str) -> Found:
             yield f"Item with id '{item['id']}' not found."
         if kind == "reasoning" and not str(item.get("encrypted_content")).startswith(f"enc-{maker}-"):
             yield f"The encrypted content for item {item.get('id')} could not be verified. invalid_encrypted_content"
+        if kind.endswith("_call") and "call_id" not in item:
+            if not number or items[number - 1].get("type") != "reasoning":
+                yield f"Item '{item['id']}' of type '{kind}' was provided without its required 'reasoning' item."
+            if f"_{maker}_" not in item["id"]:
+                yield f"Item with id '{item['id']}' not found."
         wanted = prefixes.get(kind)
         if wanted and item.get("id") is not None and not item["id"].startswith(wanted):
             yield f"Invalid 'input[{number}].id': '{item['id']}'. Expected an ID that begins with '{wanted}'."
@@ -92,6 +110,8 @@ def _chat_faults(body: Mapping[str, Any], maker: str) -> Found:
         for part in turn.get("content") if isinstance(turn.get("content"), list) else []:
             if part["type"] not in _CHAT_PARTS:
                 yield f"Invalid value: '{part['type']}' in messages[{number}].content"
+        if turn.get("audio"):
+            yield f"Audio response with id '{turn['audio']['id']}' not found in messages[{number}]"
         if "thinking_blocks" in turn:
             yield f"Unrecognized field 'thinking_blocks' in messages[{number}]"
 

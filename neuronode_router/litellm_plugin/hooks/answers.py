@@ -88,6 +88,21 @@ def said_of(response: object) -> Said | None:
     return None
 
 
+def turns_of(response: object) -> list[Mapping[str, Any]]:
+    """Return an answer of any of LiteLLM's formats as the turns, or items, that clients send again. Never raises."""
+    choices, output = _listed(_of(response, "choices")), _listed(_of(response, "output"))
+    if output:
+        return [found for item in output if (found := _plain(item))]
+    message = _plain(_of(choices[0], "message")) if choices else {"content": _of(response, "content")}
+    return [{**message, "role": "assistant"}]
+
+
+def _plain(value: object) -> Mapping[str, Any]:
+    dump = getattr(value, "model_dump", None)
+    found = dump() if dump is not None else value
+    return found if isinstance(found, Mapping) else {}
+
+
 def _of_choice(choice: object) -> Said | None:
     message, reason = _of(choice, "message"), _of(choice, "finish_reason")
     if message is None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,15 +13,17 @@ from neuronode_router.domain.decisions import Decision, Step
 from neuronode_router.litellm_plugin.hooks import moving
 from neuronode_router.routing import arms
 from neuronode_router.routing.caches import WARM_SECONDS, CacheShares
-from neuronode_router.routing.conversation import read_opening
+from neuronode_router.routing.conversation import Turn
 from neuronode_router.routing.conversations import (
     DOUBT_SECONDS,
+    Before,
     Conversations,
-    Made,
+    Sent,
     Standing,
     is_kept,
 )
 from neuronode_router.routing.fallback_chain import Warm
+from neuronode_router.routing.growth import Growth, marks_of, read_growth
 from neuronode_router.routing.snapshot import Snapshot
 
 SPOKEN = frozenset(
@@ -44,14 +46,25 @@ SPOKEN = frozenset(
 class Talk:
     """The conversation that one request belongs to."""
 
-    key: bytes
-    turns: int
-    begun: bool
-    standing: Standing | None
-    continues: str | None
-    """The deployment that keeps what was said before."""
+    growth: Growth
     root: bytes
     """What all of its requests have in common."""
+    before: Before | None
+    """The request of ours that it goes on from."""
+    last: int
+    """Where the newest answer of its history begins, -1 without any."""
+    continues: str | None
+    """The deployment that keeps what was said before."""
+
+    @property
+    def standing(self) -> Standing | None:
+        """How the conversation stood after its last request, None where it was not seen to grow."""
+        return self.before.standing if self.before else None
+
+    @property
+    def begun(self) -> bool:
+        """Whether somebody has answered before: we, another worker, or the client, with examples."""
+        return self.continues is not None or self.last >= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +97,11 @@ class Keeper:
         """Return the conversation of a request, None for a call of another kind."""
         if call_type not in SPOKEN:
             return None
-        opening = read_opening(data)
-        keys = self.conversations.keys(opening, caller=caller, session=session or "")
-        begun = opening.begun or continues is not None
-        standing = self.conversations.find(keys) if opening.begun else None
-        return Talk(keys[0], opening.turns, begun, standing, continues, root=keys[-1])
+        growth = read_growth(data)
+        root = self.conversations.root(growth, caller=caller, session=session or "")
+        last = next(growth.places(), -1)
+        before = self.conversations.find(root, growth) if last >= 0 else None
+        return Talk(growth, root, before, last, continues)
 
     def place(
         self, talk: Talk | None, snapshot: Snapshot, *, name: str, caller: str, session: str | None
@@ -125,41 +138,61 @@ class Keeper:
             return None
         return Warm(standing.tier, share)
 
-    def sent(self, talk: Talk | None, decision: Decision, snapshot: Snapshot) -> tuple[str, int] | None:
+    def sent(self, talk: Talk | None, decision: Decision, snapshot: Snapshot) -> Sent | None:
         """Remember where the request goes; return what its mark says of the conversation."""
         moving.begin(self._journey(talk, decision, snapshot))
         if talk is None or decision.profile is None:
             return None
-        before, kept = talk.standing, Step.KEPT in decision.steps
-        self.conversations.sent(
-            talk.key,
-            Standing(
-                name=decision.original_model,
-                group=decision.group,
-                tier=decision.tier,
-                profile=before.profile if before and kept else decision.profile,
-                reason=decision.reason,
-                revision=decision.revision,
-                at=self.conversations.clock(),
-                begun=talk.begun,
-                kept=kept,
-                made=before.made if before else (),
-                placed_at=before.placed_at if before else self.conversations.clock(),
-            ),
-        )
-        return talk.key.hex(), talk.turns
+        place = talk.growth.end
+        key = self.conversations.key(talk.root, talk.growth, place)
+        standing = self._standing(talk, decision, snapshot)
+        self.conversations.sent(key, standing)
+        return Sent(key.hex(), standing.request, place, talk.last)
 
-    def answered(self, known: tuple[bytes, int] | None, deployment_id: object) -> None:
-        """Remember who answered a request whose mark says this of its conversation."""
-        target = self._host.target(deployment_id) if known and isinstance(deployment_id, str) else None
-        if known and target is not None:
-            self.conversations.answered(known[0], Made(known[1], target.maker, target.group))
+    def _standing(self, talk: Talk, decision: Decision, snapshot: Snapshot) -> Standing:
+        now, before, kept = self.conversations.clock(), talk.standing, Step.KEPT in decision.steps
+        found = Standing(
+            name=decision.original_model,
+            group=decision.group,
+            tier=decision.tier,
+            profile=decision.profile,
+            reason=decision.reason,
+            revision=decision.revision,
+            at=now,
+            kept=kept,
+            placed_at=now,
+            request=self.conversations.number(),
+            held_since=snapshot.state.committed_at if kept else 0.0,
+        )
+        if talk.before is None or before is None:
+            return found
+        return replace(
+            found,
+            begun=True,
+            profile=before.profile if kept else found.profile,
+            made=talk.before.made,
+            placed_at=before.placed_at,
+            follows=(talk.before.key.hex(), before.request),
+            held_since=(kept and before.held_since) or found.held_since,
+        )
+
+    def answered(self, sent: Sent | None, deployment_id: object) -> None:
+        """Remember who answers a request whose mark says this of its conversation."""
+        target = self._host.target(deployment_id) if sent and isinstance(deployment_id, str) else None
+        if sent and target is not None:
+            self.conversations.answered(sent, maker=target.maker, group=target.group)
+
+    def ended(self, sent: Sent | None, deployment_id: object, answer: Iterable[Turn]) -> None:
+        """Remember who has ended the answer to such a request, and by what its turns are known again."""
+        if sent is not None:
+            self.answered(sent, deployment_id)
+            self.conversations.ended(sent, marks_of(answer))
 
     def _journey(self, talk: Talk | None, decision: Decision, snapshot: Snapshot) -> moving.Journey | None:
         if talk is None or not talk.begun or decision.profile is None:
             return None
-        made = talk.standing.made if talk.standing else ()
         settled = self.conversations.clock() - snapshot.state.committed_at > DOUBT_SECONDS
+        made = talk.before.made if talk.before else ()
         return moving.Journey(made, trusting=settled, continues=talk.continues)
 
     def _by_state(self, talk: Talk, decision: Decision, snapshot: Snapshot) -> Standing | None:

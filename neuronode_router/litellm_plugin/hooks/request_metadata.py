@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from neuronode_router.domain.decisions import Decision, Reason
 from neuronode_router.domain.names import fits_header
+from neuronode_router.routing.conversations import Sent
 from neuronode_router.routing.residency import NOTHING_REQUIRED, Required
 
 KEY = "neuronode"
@@ -58,7 +59,7 @@ ANSWERS = "answers"
 """Entry of the mark: under which number this worker waits for the answer to one that it asks once more."""
 
 CONVERSATION = "conversation"
-"""Entry of the mark: under which key the request's conversation is known, and how many turns the request brought."""
+"""Entry of the mark: by what the request is known among conversations."""
 
 CALLER = "caller"
 """Entry of the mark: what the caller's key is called."""
@@ -282,10 +283,10 @@ def note_moved(request: Mapping[str, Any], names: Iterable[str]) -> None:
         mark[MOVED] = sorted(names)
 
 
-def conversation(data: Mapping[str, Any]) -> tuple[bytes, int] | None:
-    """Return key and turns of the request's conversation, None where it belongs to none."""
+def conversation(data: Mapping[str, Any]) -> Sent | None:
+    """Return by what the request is known among conversations, None where it belongs to none."""
     known = (stamped(data) or {}).get(CONVERSATION)
-    return None if known is None else (bytes.fromhex(known[0]), known[1])
+    return None if known is None else Sent(*known)
 
 
 def asked(data: Mapping[str, Any]) -> tuple[str | None, str | None]:

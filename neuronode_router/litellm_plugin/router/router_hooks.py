@@ -6,7 +6,7 @@ It puts the parts in force and takes them out again; what they do is theirs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,7 +18,7 @@ from neuronode_router.errors import RouterTaken
 from neuronode_router.litellm_plugin.health_wiring import HealthWiring
 from neuronode_router.litellm_plugin.hooks.attempts import AttemptHooks
 from neuronode_router.litellm_plugin.hooks.gate import Gate, GroupOf
-from neuronode_router.litellm_plugin.hooks.moving import MovedHistory, Target
+from neuronode_router.litellm_plugin.hooks.moving import MovedHistory, MoveHost
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge, bridge_of
 from neuronode_router.litellm_plugin.router.deployment_filter import DeploymentFilter
 from neuronode_router.litellm_plugin.router.fallback_access import FallbackAccess, Grants
@@ -38,11 +38,11 @@ class RouterHooks:
         off: Collection[Part] = (),
         grants: Grants | None = None,
         group_of: GroupOf = lambda _: None,
-        target: Callable[[str], Target | None] | None = None,
+        moving: MoveHost | None = None,
     ) -> None:
         """Without `grants`, as where there are no keys, nobody is kept from anything.
 
-        Without `target`, as where nothing is switched, no history is changed.
+        Without `moving`, as where nothing is switched, no history is changed.
         """
         self.failures = Failures()
         self._monitor = health.monitor
@@ -59,8 +59,8 @@ class RouterHooks:
             None if Part.FALLBACK_ACCESS in off else FallbackAccess(bridge, grants=grants, places=places)
         )
         callbacks: list[tuple[Part, CustomLogger]] = []
-        if target is not None:
-            callbacks.append((Part.MOVING, MovedHistory(target=target, failures=self.failures)))
+        if moving is not None:
+            callbacks.append((Part.MOVING, MovedHistory(moving, failures=self.failures)))
         callbacks += [(Part.MEASURING, self.attempts), (Part.CHOICE, self.choice)]
         self._callbacks: list[CustomLogger] = [callback for part, callback in callbacks if part not in off]
         if grants is not None:

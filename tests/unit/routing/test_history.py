@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -11,12 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuronode_router.routing.conversation import is_answer
+from neuronode_router.routing.growth import begins
 from neuronode_router.routing.history import acceptable, rejected, unfit_thinking
 
 THOUGHT = {"type": "thinking", "thinking": "hm", "signature": "s"}
 HIDDEN = {"type": "redacted_thinking", "data": "d"}
 TEXT = {"type": "text", "text": "yes"}
 USE = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}}
+SEARCH = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}
+SEALED = {"type": "web_search_result_location", "url": "u", "encrypted_index": "e"}
+FOUND = {
+    "type": "web_search_tool_result",
+    "tool_use_id": "srvtoolu_1",
+    "content": [{"encrypted_content": "e"}],
+}
+CITING = TEXT | {"citations": [SEALED]}
 USER = {"role": "user", "content": "who are you"}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
 
@@ -25,11 +33,11 @@ def said(*parts: object, **fields: object) -> dict[str, Any]:
     return {"role": "assistant", "content": list(parts), **fields}
 
 
-def everything(_: int, __: Mapping[str, Any]) -> bool:
+def everything(_: int) -> bool:
     return True
 
 
-def nothing(_: int, __: Mapping[str, Any]) -> bool:
+def nothing(_: int) -> bool:
     return False
 
 
@@ -46,7 +54,34 @@ def nothing(_: int, __: Mapping[str, Any]) -> bool:
             {"role": "assistant", "content": "yes"},
             {"thinking_blocks"},
         ),
+        (said(SEARCH, FOUND, CITING), said(TEXT), {"hosted_tools", "encrypted_content"}),
+        (
+            said(CITING | {"citations": [SEALED, {"url": "u"}]}),
+            said(TEXT | {"citations": [{"url": "u"}]}),
+            {"encrypted_content"},
+        ),
+        (said(SEARCH, FOUND), None, {"hosted_tools"}),
+        (
+            said({"type": "mcp_tool_use", "id": "m"}, {"type": "mcp_tool_result", "tool_use_id": "m"}, TEXT),
+            said(TEXT),
+            {"hosted_tools"},
+        ),
+        (said({"type": "compaction", "encrypted_content": "e"}, TEXT), said(TEXT), {"encrypted_content"}),
+        ({"role": "assistant", "content": None, "audio": {"id": "audio_1"}}, None, {"item_ids"}),
+        (
+            {
+                "role": "assistant",
+                "content": "yes",
+                "provider_specific_fields": {"thinking_blocks": [THOUGHT]},
+            },
+            {"role": "assistant", "content": "yes"},
+            {"encrypted_content"},
+        ),
+        (said(TEXT, audio=None), said(TEXT, audio=None), set()),
         (said(TEXT), said(TEXT), set()),
+        (said(USE), said(USE), set()),
+        ({"role": "assistant", "content": "yes", "provider_specific_fields": {"citations": None}},) * 2
+        + (set(),),
         ({"role": "assistant", "content": "yes"}, {"role": "assistant", "content": "yes"}, set()),
         (
             {"role": "user", "content": [THOUGHT]},
@@ -83,20 +118,46 @@ def test_what_goes_of_a_message(
             {"role": "assistant", "content": "yes"},
             {"item_ids"},
         ),
-        ({"type": "web_search_call", "id": "ws_1"}, {"type": "web_search_call", "id": "ws_1"}, set()),
+        ({"type": "web_search_call", "id": "ws_1"}, None, {"hosted_tools"}),
+        ({"type": "code_interpreter_call", "id": "ci_1", "container_id": "cntr_1"}, None, {"hosted_tools"}),
+        ({"type": "mcp_approval_request", "id": "mcpr_1"}, None, {"hosted_tools"}),
         (
-            {"type": "function_call_output", "id": "fco_1", "call_id": "c", "output": "ok"},
-            {"type": "function_call_output", "id": "fco_1", "call_id": "c", "output": "ok"},
-            set(),
+            {"type": "computer_call", "id": "cu_1", "call_id": "c"},
+            {"type": "computer_call", "call_id": "c"},
+            {"item_ids"},
         ),
     ],
 )
 def test_what_goes_of_an_item(before: dict[str, Any], after: dict[str, Any] | None, names: set[str]) -> None:
-    """Items that only their maker can read go; calls and messages lose their maker's id, results of tools nothing."""
+    """Items that only their maker can read or has run go; calls and messages lose their maker's id."""
     found = acceptable({"input": [USER, before]}, everything, keeps_state=True)
 
     assert found.changed.get("input", [USER, before]) == [USER, *([after] if after else [])]
     assert set(found.names) == names
+
+
+@pytest.mark.parametrize(
+    ("reply", "after"),
+    [
+        (
+            {"type": "function_call_output", "id": "fco_1", "call_id": "c"},
+            {"type": "function_call_output", "call_id": "c"},
+        ),
+        ({"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}, None),
+        (*({"type": "mcp_approval_response", "approval_request_id": "of an own one"},) * 2,),
+        (*({"role": "user", "id": "the client's own", "content": "go on"},) * 2,),
+    ],
+)  # fmt: skip
+def test_what_goes_of_a_reply_to_a_foreign_answer(
+    reply: dict[str, Any], after: dict[str, Any] | None
+) -> None:
+    """The id under which the maker keeps it, and all of it where what it replies to is gone."""
+    asked = [{"type": "mcp_approval_request", "id": "mcpr_1"}]
+    asked.append({"type": "function_call", "call_id": "c"})
+
+    found = acceptable({"input": [USER, *asked, reply]}, everything, keeps_state=True)
+
+    assert found.changed["input"] == [USER, asked[1], *([after] if after else [])]
 
 
 def test_the_id_of_a_response_goes_where_nobody_knows_it() -> None:
@@ -111,12 +172,14 @@ def test_only_what_others_wrote_goes() -> None:
     """The turns of the one who is asked keep their signatures."""
     body = {"messages": [USER, said(THOUGHT, TEXT), USER, said(THOUGHT, TEXT)]}
 
-    found = acceptable(body, lambda turn, _: turn < 2, keeps_state=True)
+    found = acceptable(body, lambda place: place < 2, keeps_state=True)
 
     assert found.changed["messages"] == [USER, said(TEXT), USER, said(THOUGHT, TEXT)]
 
 
-parts = st.sampled_from([THOUGHT, HIDDEN, TEXT, USE, {"type": "image"}, "bare"])
+parts = st.sampled_from(
+    [THOUGHT, HIDDEN, TEXT, USE, SEARCH, FOUND, CITING, {"type": ["no kind"]}, {"type": "image"}, "bare"]
+)
 messages = st.one_of(
     st.builds(lambda role, content: {"role": role, "content": content}, st.sampled_from(["user", "tool"]),
               st.lists(parts, max_size=4)),
@@ -124,8 +187,14 @@ messages = st.one_of(
     st.builds(lambda text: {"role": "assistant", "content": text, "thinking_blocks": [THOUGHT]}, st.text()),
     st.builds(
         lambda kind, mark: {"type": kind, "id": "x_1", **mark},
-        st.sampled_from(["reasoning", "function_call", "message", "item_reference", "function_call_output"]),
-        st.sampled_from([{}, {"encrypted_content": "e"}, {"role": "assistant"}]),
+        st.sampled_from([
+            *("reasoning", "function_call", "message", "item_reference", "function_call_output"),
+            *("web_search_call", "mcp_approval_request", "mcp_approval_response"),
+        ]),
+        st.sampled_from([
+            *({}, {"encrypted_content": "e"}, {"role": "assistant"}, {"call_id": "c"}),
+            *({"approval_request_id": "x_1"}, {"approval_request_id": [], "id": {}}),
+        ]),
     ),
     st.sampled_from([None, 7, "text", [], {}]),
 )  # fmt: skip
@@ -148,14 +217,16 @@ def test_nothing_else_changes_and_once_is_enough(
     """Other fields, other turns and the body handed in stay as they were; what came out is left alone."""
     untouched = copy.deepcopy(body)
 
-    found = acceptable(body, lambda turn, _: turn in foreign, keeps_state=keeps)
+    found = acceptable(body, lambda place: place in foreign, keeps_state=keeps)
 
     assert body == untouched
     assert found.changed.keys() <= {"messages", "input"}
     assert found.left_out <= {"previous_response_id"}
     assert bool(found.names) == bool(found.changed or found.left_out)
     for key, turns in found.changed.items():
-        own = [turn for number, turn in enumerate(body[key]) if number not in foreign]
+        places = [at for at in range(len(body[key])) if begins(body[key], at)]
+        made = [max((at for at in places if at <= number), default=-1) for number in range(len(body[key]))]
+        own = [turn for turn, place in zip(body[key], made, strict=True) if place not in foreign]
         left = iter(turns)
         assert all(any(turn is kept for turn in left) for kept in own), "in their order"
     all_out = acceptable(body, everything, keeps_state=keeps)
