@@ -369,21 +369,24 @@ def test_what_a_provider_s_own_tools_found_moves_with_nobody(
 
 
 @pytest.mark.parametrize("rule", [{}, {"conversations": "move"}], ids=["keep", "move"])
-@pytest.mark.parametrize("kind", ["messages", "responses"])
+@pytest.mark.parametrize(
+    ("kind", "before", "after"),
+    [("messages", "balanced", "cost_effective"), ("responses", "premium", "ultra_fast")],
+)
 def test_an_agent_that_opens_alike_later_is_another_one(
-    client: httpx.Client, kind: str, rule: dict[str, str]
+    client: httpx.Client, kind: str, before: str, after: str, rule: dict[str, str]
 ) -> None:
     """It goes where everybody goes by then; the earlier one stays, or moves without what was sealed."""
     first, second = (AGENTS[kind](f"alike {kind} {rule}") for _ in range(2))
-    switch(client, "balanced", conversations="move")
+    switch(client, before, conversations="move")
     begun = first.say(client, "chat")
 
-    switch(client, "cost_effective", **rule)
+    switch(client, after, **rule)
     alike, on = second.say(client, "chat"), first.say(client, "chat")
 
     assert failures([begun, alike, on]) == []
-    assert decision(alike)["group"] == "lookalike"
-    assert decision(on)["group"] == ("lookalike" if rule else "claude")
+    assert decision(alike)["group"] == GROUPS[after][0]
+    assert decision(on)["group"] == GROUPS[after if rule else before][0]
 
 
 def test_examples_in_a_prompt_hold_nobody_back(client: httpx.Client) -> None:
