@@ -398,4 +398,5 @@ class Runtime:
                 litellm.logging_callback_manager.add_litellm_callback(callback)
         chosen_group.hold_order(self.admission, self.renaming)
         if Part.LIMITS not in self.off:
+            chosen_group.tell_by_group()
             chosen_group.tell_limiter(self.proxy.proxy_logging_obj.get_proxy_hook)

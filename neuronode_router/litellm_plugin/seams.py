@@ -232,6 +232,7 @@ SEAMS = (
     Seam(Part.LIMITS, _PROXY + "proxy_logging_obj"),
     Seam(Part.LIMITS, "litellm.proxy.utils:ProxyLogging.get_proxy_hook", ("hook",)),
     Seam(Part.LIMITS, _LIMITER, ("model_group_resolver",)),
+    Seam(Part.LIMITS, "litellm.litellm_core_utils.litellm_logging:get_custom_logger_compatible_class"),
     Seam(Part.BUDGETS, _PROXY + "get_current_spend", ("counter_key", "fallback_spend", "max_budget")),
     Seam(Part.PROOF, "litellm.constants:LITTELM_INTERNAL_HEALTH_SERVICE_ACCOUNT_NAME"),
     Seam(Part.PROOF, _ROUTER + "acompletion"),

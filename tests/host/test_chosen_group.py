@@ -13,6 +13,7 @@ from litellm.caching.caching import DualCache
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy import proxy_server
 from litellm.proxy._types import UserAPIKeyAuth
+from litellm.proxy.hooks.dynamic_rate_limiter_v3 import _PROXY_DynamicRateLimitHandlerV3
 from litellm.proxy.utils import ProxyLogging
 
 from neuronode_router.access import Principal, Role, key_hash
@@ -22,7 +23,14 @@ from neuronode_router.domain.profiles import HostFacts, Profile, ProfileSet
 from neuronode_router.domain.state import ControlState
 from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
-from neuronode_router.litellm_plugin.hooks.chosen_group import LIMITER, Renaming, hold_order, tell_limiter
+from neuronode_router.litellm_plugin.hooks.admission import Admission
+from neuronode_router.litellm_plugin.hooks.chosen_group import (
+    LIMITER,
+    Renaming,
+    hold_order,
+    tell_by_group,
+    tell_limiter,
+)
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
 from neuronode_router.litellm_plugin.router.deployments import Deployments
@@ -263,7 +271,7 @@ def test_the_order_of_hooks_is_kept() -> None:
     for _ in range(2):
         hold_order(first, last)
 
-    theirs = [one for one in litellm.callbacks if chosen_group._is_litellms(one)]
+    theirs = [one for one in litellm.callbacks if chosen_group._acts_on_groups(one)]
     assert litellm.callbacks.index(first) < min(map(litellm.callbacks.index, theirs))
     assert litellm.callbacks[-1] is last
 
@@ -281,6 +289,37 @@ def test_the_limiter_is_told_once() -> None:
 
     assert limiter._model_group_resolver is told
     assert told("unknown") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "team", "group"), [("chat", TEAM, "chat_bound"), ("auto:complex", None, "large")]
+)
+@pytest.mark.parametrize("word", [False, True], ids=["hook", "word"])
+async def test_limits_by_priority_see_the_group(
+    way: Way, monkeypatch: pytest.MonkeyPatch, name: str, team: str | None, group: str, *, word: bool
+) -> None:
+    """LiteLLM counts them by the group that answered; it looks them up there too, and the request keeps its name."""
+    hook: Any = _PROXY_DynamicRateLimitHandlerV3(internal_usage_cache=DualCache())
+    hook.update_variables(llm_router=way.live)
+    seen: list[tuple[str, str]] = []
+
+    async def check(*, model: str, **_: object) -> None:
+        seen.append((model, asked["model"]))
+
+    monkeypatch.setattr(hook, "_check_rate_limits", check)
+    monkeypatch.setattr("litellm.litellm_core_utils.litellm_logging._in_memory_loggers", [hook])
+    litellm.callbacks.insert(0, "dynamic_rate_limiter_v3" if word else hook)
+    admission, renaming = (one for one in litellm.callbacks if isinstance(one, Admission | Renaming))
+    hold_order(admission, renaming)  # type: ignore[arg-type]
+    for _ in range(2):
+        tell_by_group()
+    body = {"model": name, "messages": [{"role": "user", "content": "hi"}]}
+    asked: dict[str, Any] = {**body, "metadata": {}, "proxy_server_request": {"body": body, "headers": {}}}
+
+    sent = await way.logging.pre_call_hook(UserAPIKeyAuth(api_key="sk-a", team_id=team), asked, "acompletion")
+
+    assert seen == [(group, name)]
+    assert sent["model"] == group
 
 
 @pytest.mark.parametrize(

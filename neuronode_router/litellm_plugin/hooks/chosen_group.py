@@ -6,13 +6,15 @@ name; the group takes its place once LiteLLM's own hooks have looked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 import litellm
+from litellm.integrations.custom_guardrail import CustomGuardrail
 from litellm.integrations.custom_logger import CustomLogger
+from litellm.litellm_core_utils.litellm_logging import get_custom_logger_compatible_class
 from litellm.proxy._types import UserAPIKeyAuth
 
 LIMITER = "parallel_request_limiter"
@@ -24,6 +26,14 @@ RESOLVER = "_model_group_resolver"
 _BY_MODEL = ("model_rpm_limit", "model_tpm_limit", "model_itpm_limit", "model_otpm_limit")
 _METADATA = ("metadata", "team_metadata", "organization_metadata", "project_metadata")
 _FIELDS = ("rpm_limit_per_model", "tpm_limit_per_model", "model_max_budget")
+
+BY_GROUP = frozenset(
+    {"litellm.proxy.hooks.dynamic_rate_limiter", "litellm.proxy.hooks.dynamic_rate_limiter_v3"}
+)
+"""Modules of LiteLLM's hooks that look limits up by the name in the request, and count by the group that answered."""
+
+PreCall = Callable[..., Awaitable[Any]]
+"""LiteLLM's hook before a call, asked by keywords."""
 
 Resolve = Callable[[str], str | None]
 """From a name to the group that its limits are looked up and counted under beside its own."""
@@ -92,6 +102,27 @@ def tell_limiter(hook_named: Callable[[str], Any]) -> None:
         setattr(limiter, RESOLVER, GroupResolver(theirs))
 
 
+class ByGroup:
+    """Shows the chosen group to a hook of LiteLLM's that books by group what it checks by the name it sees."""
+
+    def __init__(self, theirs: PreCall) -> None:
+        self._theirs = theirs
+
+    async def __call__(self, *, data: dict[str, Any], **said: Any) -> Any:
+        """Return what LiteLLM's hook returns, and raise what it raises. The request itself keeps its name."""
+        chosen = _chosen.get()
+        if chosen is not None and data.get("model") == chosen.name:
+            data = {**data, "model": chosen.group}
+        return await self._theirs(data=data, **said)
+
+
+def tell_by_group() -> None:
+    """Show the group to those of LiteLLM's hooks that need it, unless they are shown it."""
+    for callback in map(_resolved, litellm.callbacks):
+        if type(callback).__module__ in BY_GROUP and not isinstance(callback.async_pre_call_hook, ByGroup):
+            callback.async_pre_call_hook = ByGroup(callback.async_pre_call_hook)
+
+
 class Renaming(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
     """Puts the chosen group in the place of the name, as the last of the hooks before a call."""
 
@@ -107,12 +138,12 @@ class Renaming(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
 
 
 def hold_order(admission: CustomLogger, renaming: Renaming) -> None:
-    """Keep admission before LiteLLM's own hooks, which act on what it chose, and the renaming after all hooks."""
+    """Keep admission before what acts on what it chose, LiteLLM's own hooks and guardrails, and the renaming last."""
     callbacks = litellm.callbacks
-    if any(_is_litellms(one) for one in callbacks[: callbacks.index(admission)]):
+    if any(_acts_on_groups(one) for one in map(_resolved, callbacks[: callbacks.index(admission)])):
         callbacks.remove(admission)
         callbacks.insert(0, admission)
-    if any(_acts_before_calls(one) for one in callbacks[callbacks.index(renaming) + 1 :]):
+    if any(_acts_before_calls(one) for one in map(_resolved, callbacks[callbacks.index(renaming) + 1 :])):
         callbacks.remove(renaming)
         callbacks.append(renaming)
 
@@ -123,5 +154,12 @@ def _acts_before_calls(callback: object) -> bool:
     )
 
 
-def _is_litellms(callback: object) -> bool:
-    return _acts_before_calls(callback) and type(callback).__module__.startswith("litellm.")
+def _acts_on_groups(callback: object) -> bool:
+    """Return whether what a hook does follows from the group: LiteLLM's own do, and guardrails."""
+    litellms = type(callback).__module__.startswith("litellm.")
+    return _acts_before_calls(callback) and (litellms or isinstance(callback, CustomGuardrail))
+
+
+def _resolved(callback: Any) -> Any:
+    """Return the hook itself, which operators may name by a word of LiteLLM's."""
+    return get_custom_logger_compatible_class(callback) if isinstance(callback, str) else callback
