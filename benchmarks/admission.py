@@ -102,7 +102,12 @@ def request(name: str, prompt: str) -> dict[str, Any]:
 
 def open_host(entries: Callable[[], Sequence[Mapping[str, Any]]]) -> AdmissionHost:
     """Return a host of one caller to whom nothing is denied; `entries` is LiteLLM's model list."""
+    from litellm.proxy import proxy_server
+
+    from neuronode_router.litellm_plugin.auth.spending import ModelBudgets
     from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
+    from neuronode_router.litellm_plugin.hooks.group_guardrails import GroupGuardrails
+    from neuronode_router.litellm_plugin.router.bridge import bridge_of
     from neuronode_router.litellm_plugin.router.location import Locations
 
     async def allow(*_: object) -> bool:
@@ -120,6 +125,9 @@ def open_host(entries: Callable[[], Sequence[Mapping[str, Any]]]) -> AdmissionHo
         named=lambda group: group,
         noted_tier=lambda _: None,
         places=places,
+        costs=lambda _: True,
+        guard=GroupGuardrails(bridge_of(lambda: None)).settle,
+        within=ModelBudgets(proxy_server).within,
         place_of=places.of,
     )
 

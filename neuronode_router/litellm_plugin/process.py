@@ -52,7 +52,7 @@ def start(mount: Callable[[FastAPI], None]) -> None:
     for callback in _runtime.callbacks:
         litellm.logging_callback_manager.add_litellm_callback(callback)
     mount(proxy.app)
-    door.guard(proxy.app, _runtime.admission, _runtime.naming)
+    door.guard(proxy.app, _runtime.admission, _runtime.naming, _runtime.spending)
     if Part.OUTGOING not in off:
         outgoing.watch(proxy.app, _runtime.admission.failures)
     if Part.LISTING not in off:

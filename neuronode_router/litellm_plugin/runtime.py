@@ -28,6 +28,7 @@ from neuronode_router.litellm_plugin.auth.budgets import READING_SUMS, REFRESH_S
 from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.auth.identity import Identity, role_of
 from neuronode_router.litellm_plugin.auth.name_at_the_door import NameAtTheDoor
+from neuronode_router.litellm_plugin.auth.spending import ModelBudgets, Spending
 from neuronode_router.litellm_plugin.auth.ui_sessions import UiSessions
 from neuronode_router.litellm_plugin.control_wiring import ControlWiring
 from neuronode_router.litellm_plugin.conversation_wiring import ConversationWiring
@@ -37,6 +38,7 @@ from neuronode_router.litellm_plugin.hooks import chosen_group
 from neuronode_router.litellm_plugin.hooks.admission import Admission
 from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
 from neuronode_router.litellm_plugin.hooks.answer_headers import AnswerHeaders, Hears
+from neuronode_router.litellm_plugin.hooks.group_guardrails import GroupGuardrails
 from neuronode_router.litellm_plugin.hooks.moving import MoveHost
 from neuronode_router.litellm_plugin.hooks.offers import Offers
 from neuronode_router.litellm_plugin.learning_wiring import LearningWiring
@@ -45,6 +47,7 @@ from neuronode_router.litellm_plugin.policy_wiring import LOOK_SECONDS, PolicyWi
 from neuronode_router.litellm_plugin.rollout_wiring import WATCH_SECONDS, RolloutWiring
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
 from neuronode_router.litellm_plugin.router.bridge import bridge_of
+from neuronode_router.litellm_plugin.router.costs import GroupCosts
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.location import Locations
 from neuronode_router.litellm_plugin.router.prices import rates
@@ -81,6 +84,14 @@ ROUTER_POLL_SECONDS = 0.02
 
 TIDY_SECONDS = 300.0
 """How often a worker adds minutes of usage up to hours, and forgets what is too old."""
+
+
+async def _within(*_: object) -> None:
+    """LiteLLM alone judges budgets."""
+
+
+def _as_they_are(*_: object) -> None:
+    """LiteLLM alone says which guardrails run."""
 
 
 class Runtime:
@@ -244,6 +255,7 @@ class Runtime:
             watchers=[watcher for watcher in watchers if watcher],
         )
         self.auto.outcomes, self.auto.judge = self.learns.outcomes, self.learns.judge
+        costs = GroupCosts(self.bridge)
         host = AdmissionHost(
             principal=self.identity.principal,
             served_by=self.deployments.served_by,
@@ -256,6 +268,9 @@ class Runtime:
             noted_tier=self.health.noted_tier,
             places=Locations(self.bridge.entries),
             place_of=self.health.place_of,
+            costs=costs.costs,
+            guard=GroupGuardrails(self.bridge).settle if Part.GUARDRAILS not in self.off else _as_they_are,
+            within=ModelBudgets(self.proxy).within if Part.SPENDING not in self.off else _within,
         )
         self.admission = Admission(host, self.auto, self.current, self.conversations.keeper)
         told: list[Hears] = [self.admission.answer_headers]
@@ -272,6 +287,8 @@ class Runtime:
             failures=self.admission.failures,
         )
         self.naming = None if Part.NAMING in self.off else naming
+        spending = Spending(self.current, costs, self.admission.failures)
+        self.spending = None if Part.SPENDING in self.off else spending
         offers = Offers(host, self.current, self.health.inventory, lambda: rates(self.bridge.entries()))
         self.amendments = (listings(offers), shown_settings(lambda: self.control.operators_aliases()))
         self.renaming = chosen_group.Renaming()

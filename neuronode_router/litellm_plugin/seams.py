@@ -39,6 +39,8 @@ class Part(StrEnum):
     MIRRORING = "shadow comparisons"
     LIMITS = "limits by the group that bindings, overrides and `auto` choose"
     BUDGETS = "live budgets"
+    SPENDING = "budgets by the group that is called"
+    GUARDRAILS = "guardrails of the group that is called"
     RETIRING = "an orderly end of workers"
 
 
@@ -87,6 +89,8 @@ _ROUTER = "litellm:Router."
 _API = "litellm.router_api:"
 _PROXY = "litellm.proxy.proxy_server:"
 _LIMITER = "litellm.proxy.hooks.parallel_request_limiter_v3:_PROXY_MaxParallelRequestsHandler_v3.__init__"
+_MODEL_BUDGETS = "litellm.proxy.proxy_server:model_max_budget_limiter."
+_MERGE = ("data", "llm_router", "trust_client_model_info")
 _KEY_OBJECT = ("hashed_token", "prisma_client", "user_api_key_cache")
 _RESOLVED = ("model", "llm_model_list", "valid_token", "llm_router")
 _OWNED = ("model", "llm_router", "user_object")
@@ -120,6 +124,8 @@ SEAMS = (
         "litellm.proxy.auth.user_api_key_auth:get_api_key",
         ("pass_through_endpoints", "route"),
     ),
+    Seam(Part.ADMISSION, "litellm.litellm_core_utils.litellm_logging:get_custom_logger_compatible_class"),
+    Seam(Part.ADMISSION, "litellm.integrations.custom_guardrail:CustomGuardrail"),
     Seam(Part.AUTHENTICATION, "litellm.proxy._types:UserAPIKeyAuth"),
     Seam(Part.AUTHENTICATION, "litellm.proxy.auth.auth_checks:get_key_object", _KEY_OBJECT),
     Seam(Part.AUTHENTICATION, _PROXY + "prisma_client"),
@@ -232,7 +238,17 @@ SEAMS = (
     Seam(Part.LIMITS, _PROXY + "proxy_logging_obj"),
     Seam(Part.LIMITS, "litellm.proxy.utils:ProxyLogging.get_proxy_hook", ("hook",)),
     Seam(Part.LIMITS, _LIMITER, ("model_group_resolver",)),
-    Seam(Part.LIMITS, "litellm.litellm_core_utils.litellm_logging:get_custom_logger_compatible_class"),
+    Seam(Part.SPENDING, "litellm.proxy.auth.auth_checks:is_model_cost_zero", ("model", "llm_router")),
+    Seam(Part.SPENDING, "litellm.proxy.auth.auth_utils:get_model_from_request", ("request_data", "route")),
+    Seam(Part.SPENDING, _API + "RouterRegistry.zero_cost", era=Era.ENTRY_POINTS),
+    Seam(Part.SPENDING, _MODEL_BUDGETS + "is_key_within_model_budget", ("user_api_key_dict", "model")),
+    Seam(Part.GUARDRAILS, "litellm.proxy.utils:check_and_merge_model_level_guardrails", _MERGE),
+    Seam(
+        Part.GUARDRAILS,
+        "litellm.integrations.custom_guardrail:CustomGuardrail.should_run_guardrail",
+        ("data", "event_type"),
+    ),
+    Seam(Part.GUARDRAILS, "litellm.types.guardrails:GuardrailEventHooks.during_call"),
     Seam(Part.BUDGETS, _PROXY + "get_current_spend", ("counter_key", "fallback_spend", "max_budget")),
     Seam(Part.PROOF, "litellm.constants:LITTELM_INTERNAL_HEALTH_SERVICE_ACCOUNT_NAME"),
     Seam(Part.PROOF, _ROUTER + "acompletion"),

@@ -16,8 +16,10 @@ from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.admission import Admission
 from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
+from neuronode_router.litellm_plugin.hooks.group_guardrails import GroupGuardrails
 from neuronode_router.litellm_plugin.hooks.keeping import Keeper, KeeperHost
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
+from neuronode_router.litellm_plugin.router.costs import GroupCosts
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.location import Locations
 from neuronode_router.routing.caches import CacheShares
@@ -43,10 +45,17 @@ def admission_over(
         named=access.named,
         noted_tier=lambda _: None,
         places=Locations(bridge.entries),
+        costs=GroupCosts(bridge).costs,
+        guard=GroupGuardrails(bridge).settle,
+        within=unbudgeted,
         place_of=Locations(bridge.entries).of,
     )
     auto = AutoRouter(classifier=Classifier(lexicon.shipped(), None), statuses=statuses)
     return Admission(host, auto, current, keeper_over(access.named))
+
+
+async def unbudgeted(*_: object) -> None:
+    """No group has a budget of its own."""
 
 
 def keeper_over(group_of: Callable[[str], str | None]) -> Keeper:

@@ -34,7 +34,7 @@ from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.location import Locations
 from neuronode_router.litellm_plugin.seams import Part
 from neuronode_router.routing.snapshot import build_snapshot
-from tests.host.admitted import keeper_over
+from tests.host.admitted import keeper_over, unbudgeted
 from tests.host.routers import bridged, change, group_of
 from tests.support.control import make_profile
 
@@ -80,6 +80,9 @@ def admission(max_tier: Tier = Tier.COMPLEX, current: CurrentSnapshot | None = N
             named=lambda name: name,
             noted_tier=lambda _: None,
             places=Locations(lambda: ()),
+            costs=lambda _: True,
+            guard=lambda *_: None,
+            within=unbudgeted,
             place_of=lambda _: None,
         ),
         AutoRouter(classifier=Classifier(lexicon.shipped(), None), statuses=dict),

@@ -12,7 +12,6 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
-from functools import partial
 from typing import Any, Protocol
 
 from fastapi import FastAPI, Request
@@ -22,7 +21,7 @@ from litellm.proxy.auth.route_checks import RouteChecks
 from litellm.proxy.auth.user_api_key_auth import user_api_key_auth
 from litellm.proxy.common_utils.http_parsing_utils import read_request_body
 
-from neuronode_router.litellm_plugin.hooks import gate
+from neuronode_router.litellm_plugin.hooks import gate, purse
 
 ADMITTED = re.compile(
     r"/(?:chat/completions|completions|embeddings|responses(?:/compact)?|v1/messages|images/(?:generations|edits)"
@@ -67,12 +66,26 @@ class Naming(Protocol):
         """While it is open the parsed body of `request` holds the name that is judged."""
 
 
-def guard(app: FastAPI, judge: Judge, naming: Naming | None) -> None:
-    """Let every route authenticate by `authenticator`. Without `naming` LiteLLM judges the names as they are sent."""
-    app.dependency_overrides[user_api_key_auth] = authenticator(judge, naming)
+class Budgeting(Protocol):
+    """What has LiteLLM judge budgets by what a name of ours may cost."""
+
+    async def judged(
+        self, request: Request, judge: Callable[[], Awaitable[UserAPIKeyAuth]]
+    ) -> UserAPIKeyAuth:
+        """Return the caller whom `judge` lets in, which may be asked twice. Raises what it raises."""
 
 
-def authenticator(judge: Judge, naming: Naming | None) -> Callable[[Request], Awaitable[UserAPIKeyAuth]]:
+def guard(app: FastAPI, judge: Judge, naming: Naming | None, budgeting: Budgeting | None = None) -> None:
+    """Let every route authenticate by `authenticator`.
+
+    Without `naming` LiteLLM judges the names as they are sent, without `budgeting` budgets by its map.
+    """
+    app.dependency_overrides[user_api_key_auth] = authenticator(judge, naming, budgeting)
+
+
+def authenticator(
+    judge: Judge, naming: Naming | None, budgeting: Budgeting | None = None
+) -> Callable[[Request], Awaitable[UserAPIKeyAuth]]:
     """Return LiteLLM's authentication of a request with the door behind it. Raises what LiteLLM's raises."""
     keys = {
         name: parameter.default.dependency
@@ -82,8 +95,15 @@ def authenticator(judge: Judge, naming: Naming | None) -> Callable[[Request], Aw
 
     async def authenticate(request: Request) -> UserAPIKeyAuth:
         given = {name: await key(request) for name, key in keys.items()}
-        async with naming.told(request, given) if naming else nullcontext():
-            user: UserAPIKeyAuth = await user_api_key_auth(request=request, **given)
+
+        async def let_in() -> UserAPIKeyAuth:
+            async with naming.told(request, given) if naming else nullcontext():
+                caller: UserAPIKeyAuth = await user_api_key_auth(request=request, **given)
+            return caller
+
+        purse.hold(None)
+        admitted = budgeting is not None and ADMITTED.search(get_request_route(request)) is not None
+        user = await budgeting.judged(request, let_in) if budgeting and admitted else await let_in()
         request.scope.get(CALLER, []).append(user)
         await _enter(request, user, judge)
         return user
@@ -93,7 +113,7 @@ def authenticator(judge: Judge, naming: Naming | None) -> Callable[[Request], Aw
 
 async def _enter(request: Request, user: UserAPIKeyAuth, judge: Judge) -> None:
     route = get_request_route(request)
-    gate.let(gate.Undecided(partial(judge.is_limited, user)))
+    gate.let(gate.Undecided(lambda: purse.is_spent() or judge.is_limited(user)))
     if ADMITTED.search(route):
         return
     counts = COUNTING.search(route) is not None

@@ -63,7 +63,9 @@ class NameAtTheDoor:
         try:
             yield
         finally:
-            await _rename(request, name)
+            # LiteLLM leads whose budget for the group is spent elsewhere, where the operator says so.
+            if (await read_request_body(request)).get("model") == group:
+                await _rename(request, name)
 
     def _may_lead_elsewhere(self, request: Request) -> bool:
         snapshot = self._current.snapshot

@@ -29,16 +29,20 @@ from neuronode_router.domain.rules import NothingFits
 from neuronode_router.errors import DoesNotFit, InvalidRequest, NotReady, UnknownTier
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks import (
+    affording,
     asked_task,
     calls,
     chosen_group,
     gate,
     keeping,
     moving,
+    purse,
     request_metadata,
 )
 from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
-from neuronode_router.litellm_plugin.hooks.asking import Asking, Way
+from neuronode_router.litellm_plugin.hooks.affording import Way
+from neuronode_router.litellm_plugin.hooks.asking import Asking
+from neuronode_router.litellm_plugin.hooks.group_guardrails import Guarded
 from neuronode_router.litellm_plugin.hooks.keeping import Keeper, Talk
 from neuronode_router.litellm_plugin.hooks.mirroring import Mirrored
 from neuronode_router.litellm_plugin.hooks.redirections import refuse_redirections
@@ -103,6 +107,8 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         await self.opened()
         routed = call_type in calls.ROUTED and "model" in data
         with self._refusing(user_api_key_dict, data, routed=routed):
+            if (known := purse.held()) is not None and known.refusal is not None and not routed:
+                raise known.refusal
             if routed:
                 return await self._admit(user_api_key_dict, data, call_type)
             if calls.is_of_tools(call_type):  # guardrails may ask models about what it says
@@ -225,6 +231,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             for refusal in (way.refusal for way in ways if way.refusal is not None):
                 raise DoesNotFit(refusal)
             await asking.enter(ways)
+            ways = await affording.afford(self._host, user, ways)
             if asking.has_rule and call_type in calls.LATER:
                 raise gate.unseen("a session whose content is sent later")
             await asking.settle_fallbacks(ways)
@@ -232,6 +239,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             if asking.is_denied > limited:  # by the profile that decides
                 refuse_redirections(data, call_type, limited=True)
         gate.let(asking.passing())
+        self._host.guard(data, _guarded(user, requested, ways))
         chosen_group.choose(user, requested, ",".join(way.decision.group for way in ways))
         known = self._keeper.sent(talk, ways[0].decision, asking.snapshot)
         shared = {request_metadata.CONVERSATION: known, request_metadata.CALLER: asking.principal.name}
@@ -252,6 +260,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
                 or principal.confines
                 or gate.is_listed(user)
                 or bool(self._current.snapshot and self._current.snapshot.confined)
+                or purse.is_spent()
                 or any(name in bindings for name in subjects_of(principal.identity, principal.team))
                 or any(name.startswith(PROFILE_NAME_PREFIX) for name in calls.names(data))
             )
@@ -381,6 +390,11 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             profiles = self._profiles()
             return [name for name in model_names if _listed(name, principal, profiles)]
         return [name for name in model_names if not name.startswith(PROFILE_NAME_PREFIX)]
+
+
+def _guarded(user: UserAPIKeyAuth, requested: str, ways: Sequence[Way]) -> Guarded:
+    ladders = [group for way in ways for group in way.decision.ladder]
+    return Guarded(user, requested, [way.decision.group for way in ways], ladders)
 
 
 def _least_bad(decision: Decision, snapshot: Snapshot) -> bool:

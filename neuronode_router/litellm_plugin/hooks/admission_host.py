@@ -12,6 +12,7 @@ from neuronode_router.access import Principal
 from neuronode_router.domain.bindings import Beyond
 from neuronode_router.domain.names import Tier
 from neuronode_router.litellm_plugin.hooks.gate import Places
+from neuronode_router.litellm_plugin.hooks.group_guardrails import Guarded
 from neuronode_router.litellm_plugin.hooks.operators_fallbacks import Configured
 
 
@@ -38,5 +39,11 @@ class AdmissionHost:
     """From a group to the lightest tier that is noted at its deployments."""
     places: Places
     """Where deployments are, as LiteLLM's list says at this moment."""
+    costs: Callable[[str], bool]
+    """From a group to whether it costs anything, or nobody can tell."""
+    guard: Callable[[dict[str, Any], Guarded], None]
+    """Has the guardrails of groups run on a request."""
+    within: Callable[[UserAPIKeyAuth, str], Awaitable[None]]
+    """From a caller and a group to nothing. Raises `BudgetExceededError` where a budget for that group is spent."""
     place_of: Callable[[str], str | None]
     """The same of one deployment that has answered: from what is known of it anyhow."""

@@ -6,7 +6,7 @@ It reads bodies by `routing.targets` and judges by `routing.passage` and LiteLLM
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -20,8 +20,9 @@ from neuronode_router.domain.names import TIERS, Tier
 from neuronode_router.domain.profiles import Profile
 from neuronode_router.domain.rules import PersonalDataRule
 from neuronode_router.errors import InvalidRequest, NotAllowed, UnknownProfile
-from neuronode_router.litellm_plugin.hooks import request_metadata
+from neuronode_router.litellm_plugin.hooks import affording, purse, request_metadata
 from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
+from neuronode_router.litellm_plugin.hooks.affording import Way
 from neuronode_router.litellm_plugin.hooks.calls import MAX_NAMES
 from neuronode_router.litellm_plugin.hooks.gate import Free, Passing, above, is_listed, kept_out, outside
 from neuronode_router.litellm_plugin.hooks.operators_fallbacks import GENERAL, follow
@@ -33,18 +34,6 @@ from neuronode_router.routing.binding import bound_profile
 from neuronode_router.routing.passage import Passage
 from neuronode_router.routing.residency import NOTHING_REQUIRED, Required, is_within, required
 from neuronode_router.routing.snapshot import Snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """Where one name of a request leads."""
-
-    name: str
-    decision: Decision
-    mark: Mapping[str, Any] | None = None
-    """What a routed `auto` request carries along."""
-    refusal: str | None = None
-    """Why it is refused whatever the caller may reach."""
 
 
 class Asking:
@@ -189,7 +178,7 @@ class Asking:
             leads = await self._leads(name for entries in theirs.values() for name in targets.names(entries))
         named = {way.name: way.decision.group for way in ways}
         configured = self.host.fallbacks()
-        reaches = self._reaches if self.is_capped or self.places else None
+        reaches = self._reaches if self.is_capped or self.places or purse.is_empty() else None
         for field in targets.FALLBACK_FIELDS:
             ladders = {
                 way.decision.group: way.decision.ladder
@@ -226,7 +215,11 @@ class Asking:
         return state if isinstance(state, Free) else replace(state, said=lambda _model, _group: True)
 
     def _reaches(self, group: str) -> bool:
-        return self.passage.reaches(group) and self.stays(group, self.places)
+        return (
+            self.passage.reaches(group)
+            and self.stays(group, self.places)
+            and affording.pays_for(self.host, group)
+        )
 
     @property
     def passage(self) -> Passage:
@@ -313,7 +306,7 @@ class Asking:
         if group is None:
             return ()
         known = self.host.named(group) or group if self.is_denied else group
-        if not self.stays(known, places):
+        if not self.stays(known, places) or not affording.pays_for(self.host, known):
             return ()
         granted = {group} if _is_mapped(decision) else set()
         if not replace(self.passage, granted=self.passage.granted | granted).reaches(known):

@@ -25,8 +25,9 @@ from neuronode_router.domain.decisions import Decision
 from neuronode_router.domain.names import AUTO
 from neuronode_router.domain.shadows import Shadow
 from neuronode_router.litellm_plugin.hooks import moving
+from neuronode_router.litellm_plugin.hooks.affording import Way
 from neuronode_router.litellm_plugin.hooks.answers import EndedCall, full_answer
-from neuronode_router.litellm_plugin.hooks.asking import Asking, Way
+from neuronode_router.litellm_plugin.hooks.asking import Asking
 from neuronode_router.litellm_plugin.hooks.compared import limits_of
 from neuronode_router.litellm_plugin.hooks.request_metadata import (
     ANSWERS,

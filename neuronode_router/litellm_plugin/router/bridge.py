@@ -35,6 +35,9 @@ _COOLING = ("deployment:", ":cooldown")
 
 ALIASES = "model_group_alias"
 
+COSTLESS = "_zero_cost_cache"
+"""Where LiteLLM remembers which names cost nothing: a dictionary, emptied whenever models or aliases change."""
+
 OVERRIDE = "routing_strategy"
 """Entry of a request that brings a strategy of its key or team."""
 
@@ -118,6 +121,10 @@ class RouterBridge(Protocol):
 
     def set_access_check(self, check: AccessCheck | None) -> None:
         """Let LiteLLM ask `check`. Does nothing where it asks nobody."""
+        ...
+
+    def hold_costless(self, memory: type[dict[str, bool]]) -> bool:
+        """Let LiteLLM remember in a `memory` which names cost nothing; return whether it remembers them at all."""
         ...
 
 
@@ -235,6 +242,11 @@ class OfficialRouter:
         """Let LiteLLM ask `check`."""
         self._apply(assign={"fallback_access_check": check})
 
+    def hold_costless(self, memory: type[dict[str, bool]]) -> bool:
+        """Change what the registry's `zero_cost` returns."""
+        router = self._router()
+        return remember(getattr(router.registry(), "_router", None) if router is not None else None, memory)
+
     def _apply(self, **changes: Any) -> None:
         router = self._router()
         if router is not None:
@@ -281,6 +293,14 @@ def _applying(apply: Callable[..., Any], merge: Merge) -> Callable[..., Any]:
         return apply(replace(changes, assign=assign, settings=settings))
 
     return applied
+
+
+def remember(holder: object, memory: type[dict[str, bool]]) -> bool:
+    """Let the part of a router that has a memory of what costs nothing have this kind of one; return whether it has."""
+    known = getattr(holder, COSTLESS, None)
+    if isinstance(known, dict) and not isinstance(known, memory):
+        setattr(holder, COSTLESS, memory(known))
+    return isinstance(known, dict)
 
 
 def bridge_of(router: Callable[[], Any | None]) -> RouterBridge:

@@ -16,6 +16,7 @@ from neuronode_router.litellm_plugin.router.bridge import (
     HeldWrites,
     Merge,
     merged_settings,
+    remember,
 )
 
 ACCESS_CHECK = "fallback_access_check"
@@ -120,6 +121,10 @@ class LegacyRouter:
         router = self._router()
         if hasattr(router, ACCESS_CHECK):
             setattr(router, ACCESS_CHECK, check)
+
+    def hold_costless(self, memory: type[dict[str, bool]]) -> bool:
+        """Change the member itself."""
+        return remember(self._router(), memory)
 
 
 def _updating(update: Callable[..., Any], merge: Merge) -> Callable[..., Any]:
