@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -191,7 +192,8 @@ async def refused(
         await hooks.async_post_call_failure_hook({}, error, UserAPIKeyAuth())
         await JSONResponse({}, status_code=status, headers=said)(scope, receive, send)
 
-    return await Way(inner).ask()
+    # As a server does it: what an earlier request has left is not this one's.
+    return await asyncio.create_task(Way(inner).ask(), context=contextvars.Context())
 
 
 async def test_an_error_says_what_litellm_left_out() -> None:
