@@ -241,7 +241,7 @@ async def test_a_client_that_hangs_up_frees_the_slot(
 
     await asyncio.to_thread(wait_until, lambda: server.counts("narrow")["abandoned"] == before + 1)
     assert (await callers.chat("narrow", ASK, options=SURE)).done
-    assert server.counts("narrow")["running"] == 0
+    await asyncio.to_thread(wait_until, lambda: server.counts("narrow")["running"] == 0)
 
 
 @pytest.mark.campaign
