@@ -78,7 +78,8 @@ def test_those_of_the_group_that_is_called_run(
     guardrails: GroupGuardrails, name: str, groups: tuple[str, ...], ladder: tuple[str, ...], runs: list[str]
 ) -> None:
     """Of a ladder's steps those are added that LiteLLM would not run when it gets there, or that nobody knows."""
-    assert settled(guardrails, name, *groups, ladder=ladder) == runs
+    # LiteLLM 1.106 merges them by a set: their order is nobody's.
+    assert sorted(settled(guardrails, name, *groups, ladder=ladder)) == sorted(runs)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,8 @@ ERRORS: Mapping[str, RequestOutcome] = {
     "Timeout": RequestOutcome.TIMEOUT,
     "TimeoutError": RequestOutcome.TIMEOUT,
     "RateLimitError": RequestOutcome.RATE_LIMIT,
+    "RouterRateLimitError": RequestOutcome.RATE_LIMIT,
+    "RouterRateLimitErrorBasic": RequestOutcome.RATE_LIMIT,
     "ProxyRateLimitError": RequestOutcome.REFUSED_LIMIT,
     "BudgetExceededError": RequestOutcome.REFUSED_LIMIT,
     "AuthenticationError": RequestOutcome.AUTHENTICATION,
