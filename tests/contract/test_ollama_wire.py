@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.support.ollama import OllamaServer, Served, running_ollama
-from tests.support.servers import wait_until
+from tests.support.servers import runs, wait_until
 
 QUICK = Served("quick:8b")
 COLD = Served("cold", load_seconds=0.4)
@@ -265,4 +265,4 @@ def test_a_server_that_is_killed_leaves_nothing_behind() -> None:
 
         server.kill()
 
-        wait_until(lambda: not engine.is_running() or engine.status() == psutil.STATUS_ZOMBIE, what="its end")
+        wait_until(lambda: not runs(engine), what="its end")

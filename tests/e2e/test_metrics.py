@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from neuronode_router.access import Role, generate_key
@@ -17,7 +16,7 @@ from tests.support.alerting import Scrapes, firing, needs_promtool
 from tests.support.metering import requests_of, value
 from tests.support.place import Place
 from tests.support.proxy import Proxy
-from tests.support.servers import wait_until
+from tests.support.servers import runs, wait_until
 from tests.support.upstream import Upstream
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -164,7 +163,7 @@ def test_a_killed_worker_takes_nothing_away(proxy: Proxy, answered: list[dict[st
     )
     killed = proxy.worker_processes()[0]
     killed.kill()
-    wait_until(lambda: _ended(killed), seconds=20, what="its end")
+    wait_until(lambda: not runs(killed), seconds=20, what="its end")
 
     assert requests_of(scrape(proxy)) == len(answered)
     with proxy.client() as client:
@@ -178,10 +177,6 @@ def _said(attributes: dict[str, Any], key: str) -> str | None:
         return ",".join([attributes["neuronode.reason"], *attributes.get("neuronode.steps", ())])
     said: str | None = attributes.get(f"neuronode.{key}")
     return said
-
-
-def _ended(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def spans(log: str) -> Iterator[dict[str, Any]]:

@@ -25,6 +25,7 @@ import pytest
 import yaml
 
 from tests.support.metering import requests_of
+from tests.support.servers import runs
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 150
@@ -102,10 +103,7 @@ class Service:
 
     def gone(self) -> bool:
         """Whether no process of the family runs any more."""
-        return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in self._alive())
-
-    def _alive(self) -> list[psutil.Process]:
-        return [p for p in self.family if psutil.pid_exists(p.pid)]
+        return not any(map(runs, self.family))
 
     def clean_up(self) -> None:
         """Leave nothing behind, whatever the test did."""

@@ -181,7 +181,7 @@ class PostgresServer:
 def runs(process: psutil.Process) -> bool:
     """Return whether a process is there and no zombie: nobody may be there to reap an orphan."""
     with suppress(psutil.NoSuchProcess):
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     return False
 
 
