@@ -229,11 +229,9 @@ async def test_a_stream_that_breaks_counts_when_nothing_saves_it(counting: Count
     assert (late.key.outcome, late.completion_tokens, late.cost) == (RequestOutcome.UNAVAILABLE, 3, 17e-6)
 
 
-async def test_an_answer_of_which_nothing_more_is_heard_is_lost(counting: CountingHooks) -> None:
-    """After an hour it counts, with what its prompt was estimated at when a deployment was chosen, and at its price."""
-    info: dict[str, object] = {"model_id": "id-chat"}
-    counting.hooks.begins(answering(sized()), USER, None, info)
-    counting.now += LOST_SECONDS - 1
+def counted_after(seconds: float, counting: CountingHooks) -> FinishedRequest:
+    """Return the one request that is counted then, and not a second earlier."""
+    counting.now += seconds - 1
     counting.hooks.sweep()
     before = counting.counted()
     counting.now += 1
@@ -241,6 +239,16 @@ async def test_an_answer_of_which_nothing_more_is_heard_is_lost(counting: Counti
 
     assert before == []
     (found,) = counting.counted()
+    return found
+
+
+async def test_an_answer_of_which_nothing_more_is_heard_is_lost(counting: CountingHooks) -> None:
+    """After an hour it counts, with what its prompt was estimated at when a deployment was chosen, and at its price."""
+    info: dict[str, object] = {"model_id": "id-chat"}
+    counting.hooks.begins(answering(sized()), USER, None, info)
+
+    found = counted_after(LOST_SECONDS, counting)
+
     assert (found.key.outcome, found.key.deployment, found.prompt_tokens, found.cost, found.output_cost) == (
         RequestOutcome.LOST,
         "id-chat",
@@ -279,14 +287,9 @@ async def leave(hooks: UsageHooks, one: dict[str, Any], tokens: int) -> None:
 async def test_a_stream_that_its_client_left_costs_what_was_sent(counting: CountingHooks) -> None:
     """Where LiteLLM has not told of it within a minute: the prompt and the words that went out, at the list's price."""
     await leave(counting.hooks, sized(), 100)
-    counting.now += FAILED_SECONDS - 1
-    counting.hooks.sweep()
-    before = counting.counted()
-    counting.now += 1
-    counting.hooks.sweep()
 
-    assert before == []
-    (found,) = counting.counted()
+    found = counted_after(FAILED_SECONDS, counting)
+
     assert (found.key.outcome, found.key.served_group, found.prompt_tokens) == ("cancelled", "chat", 500)
     assert 80 < found.completion_tokens <= 120
     assert found.output_cost == pytest.approx(found.completion_tokens * 0.002)

@@ -95,6 +95,7 @@ def authenticator(
 
     async def authenticate(request: Request) -> UserAPIKeyAuth:
         given = {name: await key(request) for name, key in keys.items()}
+        route = get_request_route(request)
 
         async def let_in() -> UserAPIKeyAuth:
             async with naming.told(request, given) if naming else nullcontext():
@@ -102,20 +103,19 @@ def authenticator(
             return caller
 
         purse.hold(None)
-        admitted = budgeting is not None and ADMITTED.search(get_request_route(request)) is not None
+        admitted = ADMITTED.search(route) is not None
         user = await budgeting.judged(request, let_in) if budgeting and admitted else await let_in()
         request.scope.get(CALLER, []).append(user)
-        await _enter(request, user, judge)
+        gate.let(gate.Undecided(lambda: purse.is_spent() or judge.is_limited(user)))
+        if not admitted:
+            await _enter(request, route, user, judge)
         return user
 
     return authenticate
 
 
-async def _enter(request: Request, user: UserAPIKeyAuth, judge: Judge) -> None:
-    route = get_request_route(request)
-    gate.let(gate.Undecided(lambda: purse.is_spent() or judge.is_limited(user)))
-    if ADMITTED.search(route):
-        return
+async def _enter(request: Request, route: str, user: UserAPIKeyAuth, judge: Judge) -> None:
+    """Judge what admission does not see."""
     counts = COUNTING.search(route) is not None
     if counts or _asks(route, request.method):
         body = dict(await read_request_body(request))

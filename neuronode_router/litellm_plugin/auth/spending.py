@@ -46,8 +46,8 @@ class Spending:
 
     async def judged(self, request: Request, judge: Judged) -> UserAPIKeyAuth:
         """Return the caller, and hold what is known of his budgets. Raises what LiteLLM's authentication raises."""
-        purse.hold(None)
-        snapshot, names = self._current.snapshot, await self._names(request)
+        snapshot = self._current.snapshot
+        names = await self._names(request, snapshot) if snapshot else ()
         if snapshot is None or not names:
             return await judge()
         if not self._costs.hold():
@@ -70,12 +70,11 @@ class Spending:
         purse.hold(known)
         return user
 
-    async def _names(self, request: Request) -> tuple[str, ...]:
+    async def _names(self, request: Request, snapshot: Snapshot) -> tuple[str, ...]:
         """Return the names that a request asks for, none where none of them is ours. Never raises."""
         from litellm.proxy.auth.auth_utils import get_model_from_request
 
-        snapshot = self._current.snapshot
-        if snapshot is None or request.method != "POST":
+        if request.method != "POST":
             return ()
         with self._failures.harmless("budgets by the group"), suppress(HTTPException, ProxyException):
             body = await read_request_body(request)
