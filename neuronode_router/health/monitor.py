@@ -28,6 +28,7 @@ from neuronode_router.routing.inventory import (
 )
 from neuronode_router.routing.overload import (
     NEW,
+    NOTHING,
     Health,
     HealthReason,
     HealthVerdict,
@@ -241,7 +242,7 @@ class HealthMonitor:
 def load_of(measured: DeploymentStats | None, *, cooling: bool) -> Load:
     """Return what `judge` wants to know of a deployment. Never raises."""
     if measured is None:
-        return Load(cooling=cooling)
+        return Load(cooling=True) if cooling else NOTHING
     recent = measured.recent
     return Load(
         latency_ms=recent.short_answer.p50_ms,

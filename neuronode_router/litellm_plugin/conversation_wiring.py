@@ -44,11 +44,11 @@ class ConversationWiring:
 
     def target(self, deployment_id: str) -> Target | None:
         """Return what a move must know of a deployment, None for one that the router has not."""
-        maker, group = self._deployments.maker_of(deployment_id), self._deployments.group_of(deployment_id)
-        if maker is None or group is None:
+        found = self._deployments.maker_and_group(deployment_id)
+        if found is None:
             return None
         known = self._monitor.candidate(deployment_id)
-        return Target(maker, group, known.status.deployment.accepts if known else None)
+        return Target(*found, known.status.deployment.accepts if known else None)
 
     def ended(self, finished: FinishedRequest) -> None:
         """Learn from an answer how much of its prompt the provider's cache answered."""

@@ -10,7 +10,7 @@ import gc
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import litellm
@@ -401,7 +401,7 @@ class Runtime:
 
     def _secret(self) -> bytes:
         """Return what all workers of this proxy know and nobody else does."""
-        return hashlib.sha256(f"neuronode sessions {self.proxy.master_key}".encode()).digest()
+        return _secret_of(self.proxy.master_key)
 
     async def _guard(self) -> None:
         """Put back what something else took away: our aliases in the router, our callbacks in LiteLLM's list."""
@@ -417,3 +417,8 @@ class Runtime:
         if Part.LIMITS not in self.off:
             chosen_group.tell_by_group()
             chosen_group.tell_limiter(self.proxy.proxy_logging_obj.get_proxy_hook)
+
+
+@lru_cache(maxsize=1)
+def _secret_of(master_key: str | None) -> bytes:
+    return hashlib.sha256(f"neuronode sessions {master_key}".encode()).digest()

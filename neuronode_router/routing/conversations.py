@@ -127,23 +127,29 @@ class RequestTable:
 
     def put(self, key: bytes, standing: Standing) -> None:
         """Remember one, in place of what was known of it."""
-        self.take(key, standing.request)
-        alike = self._alike.pop(key, ())
-        self._alike[key] = (*alike, standing)[-MAX_ALIKE:]
-        self._count += len(self._alike[key]) - len(alike)
+        before = self._alike.pop(key, ())
+        others = [one for one in before if one.request != standing.request]
+        self._alike[key] = alike = (*others, standing)[-MAX_ALIKE:]
+        self._count += len(alike) - len(before)
         while self._count > MAX_CONVERSATIONS:
             self._count -= len(self._alike.pop(next(iter(self._alike))))
 
     def take(self, key: bytes, request: str) -> Standing | None:
         """Forget one and return it, None where it is not there."""
-        alike = self._alike.get(key, ())
-        found = next((one for one in alike if one.request == request), None)
+        found = self.find(key, request)
         if found is not None:
             self._count -= 1
-            self._alike[key] = tuple(one for one in alike if one is not found)
+            self._alike[key] = tuple(one for one in self._alike[key] if one is not found)
             if not self._alike[key]:
                 del self._alike[key]
         return found
+
+    def find(self, key: bytes, request: str) -> Standing | None:
+        """Return one, None where it is not there."""
+        for one in self._alike.get(key, ()):
+            if one.request == request:
+                return one
+        return None
 
     def newest(self) -> Iterator[tuple[Standing, ...]]:
         """Yield all, those put last first. From any thread: it reads a copy."""
@@ -219,7 +225,7 @@ class Conversations:
         before = self._grown.take(bytes.fromhex(followed), request)
         if before is not None:
             self._passed.put(bytes.fromhex(followed), before)
-        passed = any(one.request == standing.request for one in self._passed.get(key))
+        passed = self._passed.find(key, standing.request) is not None
         (self._passed if passed else self._grown).put(key, standing)
 
     def number(self) -> str:
@@ -246,7 +252,8 @@ class Conversations:
             self.sent(bytes.fromhex(sent.key), replace(before, answer=self._hashed(marks)))
 
     def _sent(self, sent: Sent) -> Standing | None:
-        return next((one for one in self.get(bytes.fromhex(sent.key)) if one.request == sent.request), None)
+        key, tables = bytes.fromhex(sent.key), (self._grown, self._opened, self._passed)
+        return next((found for table in tables if (found := table.find(key, sent.request))), None)
 
     def get(self, key: bytes) -> tuple[Standing, ...]:
         """Return the requests that are known under a key."""

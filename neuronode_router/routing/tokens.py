@@ -151,7 +151,8 @@ def estimate(texts: Sequence[str]) -> int:
     sample = texts if total <= WINDOWS * WINDOW else _windows(texts, WINDOWS)
     joined = "\n".join(sample)
     looked_at = sum(map(len, sample))
-    return int(float(_costs(joined.encode("utf-16-le", "surrogatepass")).sum()) * total / looked_at) + 1
+    costs = np.add.reduce(_costs(joined.encode("utf-16-le", "surrogatepass")))
+    return int(float(costs) * total / looked_at) + 1
 
 
 def largest(texts: Sequence[str]) -> int:

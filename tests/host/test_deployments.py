@@ -25,7 +25,7 @@ def test_a_deployment_that_litellm_renamed_and_moved_is_what_it_is_now(live: Any
         return (
             deployments.group_of(known),
             deployments.served_by({"model_id": known}),
-            deployments.maker_of(known),
+            (deployments.maker_and_group(known) or (None,))[0],
             deployments.embedded_groups(),
             deployments.facts(aliases).groups,
         )
@@ -52,7 +52,7 @@ def test_what_litellm_drops_while_it_answers_keeps_its_last_group(live: Any) -> 
 
     assert deployments.group_of(known) == "chat_balanced"
     assert deployments.served_by({"model_id": known}) == ("chat_balanced", True)
-    assert deployments.maker_of(known) is None
+    assert deployments.maker_and_group(known) is None
 
 
 def of_team(public: str, group: str = "model_name_ours_7d0f") -> dict[str, Any]:

@@ -111,6 +111,8 @@ def authenticator(
             await _enter(request, route, user, judge)
         return user
 
+    # FastAPI reads the signature of what stands in another's place for every request, and would evaluate it each time.
+    authenticate.__signature__ = inspect.signature(authenticate, eval_str=True)  # type: ignore[attr-defined]
     return authenticate
 
 

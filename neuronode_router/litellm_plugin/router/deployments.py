@@ -21,7 +21,7 @@ from neuronode_router.routing.inventory import is_same_list
 EMBEDDED_MARK = "neuronode_embedded"
 """`model_info` entry of a deployment that is the built-in tiny model."""
 
-FACTS_SECONDS = 2.0
+FACTS_SECONDS = 10.0
 """How long facts hold while the list is the same: the environment, by which some places are known, may change too."""
 
 TEAM_NAME = "team_public_model_name"
@@ -67,18 +67,17 @@ class Deployments:
         entry = self._entry(deployment_id)
         return None if entry is None else str(entry["model_name"])
 
-    def maker_of(self, deployment_id: str) -> str | None:
-        """Return what tells the provider of a deployment, and the server that is asked, from others; None for no such.
+    def maker_and_group(self, deployment_id: str) -> tuple[str, str] | None:
+        """Return what tells the provider of a deployment, and the server that is asked, from others, and its group.
 
-        What one of a maker's deployments has signed, its other ones accept.
+        None where the router has none of this id. What one of a maker's deployments has signed, its other ones accept.
         """
         entry = self._bridge.deployment(deployment_id)
         if entry is None:
             return None
         params = entry.get("litellm_params") or {}
-        return _maker(
-            str(params.get("model") or ""), params.get("custom_llm_provider"), params.get("api_base")
-        )
+        name, provider, base = map(params.get, ("model", "custom_llm_provider", "api_base"))
+        return _maker(str(name or ""), provider, base), str(entry["model_name"])
 
     def served_by(self, call_info: Mapping[str, Any]) -> tuple[str | None, bool]:
         """Return (group, embedded) of the deployment that answered, (None, False) where LiteLLM names none.

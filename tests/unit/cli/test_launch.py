@@ -1,4 +1,4 @@
-"""`neuronode_router.cli.serve.launch`: LiteLLM's command runs as ever, but for the garbage collector."""
+"""`neuronode_router.cli.serve.launch`: LiteLLM's command as ever, but for garbage and what is not installed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,18 @@ from neuronode_router.cli.serve import launch
 COMMAND = """\
 import gc, multiprocessing, sys
 
+def found():
+    try:
+        from litellm_enterprise.proxy import routes
+    except ImportError:
+        return "missing", "litellm_enterprise" in sys.modules
+    return routes
+
 def worker():
-    print("worker", gc.isenabled(), flush=True)
+    print("worker", gc.isenabled(), *found(), flush=True)
 
 def main():
-    print("command", gc.isenabled(), sys.argv, flush=True)
+    print("command", gc.isenabled(), *found(), sys.argv, flush=True)
     spawned = multiprocessing.get_context("spawn").Process(target=worker)
     spawned.start()
     spawned.join()
@@ -37,8 +44,16 @@ def installed(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_command_and_workers_run_without_the_collector(installed: Path) -> None:
-    """Arguments and exit code are the command's; a spawned worker imports the launcher before anything else."""
+@pytest.mark.parametrize("enterprise", [False, True])
+def test_command_and_workers_run_without_the_collector(installed: Path, *, enterprise: bool) -> None:
+    """Arguments and exit code are the command's; a spawned worker imports the launcher before anything else.
+
+    An optional package is known to be missing, so that nobody looks for it again; where it is there it is found.
+    """
+    if enterprise:
+        package = installed / launch.OPTIONAL / "proxy"
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text("routes = 'there', True\n")
     root = str(Path(launch.__file__).parents[3])
     done = subprocess.run(
         # Without the site packages: LiteLLM's own entry point is not seen.
@@ -49,8 +64,9 @@ def test_command_and_workers_run_without_the_collector(installed: Path) -> None:
         env={**os.environ, "PYTHONPATH": os.pathsep.join((str(installed), root))},
     )
 
+    known = "there True" if enterprise else "missing True"
     assert done.stdout.splitlines() == [
-        "command False ['litellm', '--port', '1']",
-        "worker False",
+        f"command False {known} ['litellm', '--port', '1']",
+        f"worker False {known}",
     ], done.stderr
     assert done.returncode == 3
