@@ -11,25 +11,23 @@ from litellm.proxy import proxy_server
 
 from benchmarks.usage import ROUTE
 from neuronode_router.litellm_plugin import process
-from neuronode_router.litellm_plugin.seams import Part
 
 switch = CustomLogger()
 
 
 async def turn(state: str) -> bool:
     """Count usage when `state` is "on", else do not; return whether LiteLLM knows our callback."""
-    runtime, manager = process.runtime(), litellm.logging_callback_manager
-    hooks, off = runtime.usage.hooks, dict(runtime.off)
-    off.pop(Part.USAGE, None)
+    runtime = process.runtime()
+    hooks, first = runtime.usage.hooks, runtime.callbacks.both[0]
+    parts = [part for part in first.parts if part is not hooks]
     told = [runtime.admission.answer_headers]
     if state == "on":
         told.append(hooks.begins)
-        manager.add_litellm_callback(hooks)
-    else:
-        off[Part.USAGE] = ()  # else the runtime would put it back
-        manager.remove_callback_from_all_lists(hooks)
-    runtime.off, runtime.answer_headers._told = off, tuple(told)
-    return hooks in litellm.callbacks
+        parts.append(hooks)
+    # In place: LiteLLM keeps the callback itself in several lists.
+    first.__init__(parts)  # type: ignore[misc]
+    runtime.answer_headers._told = tuple(told)
+    return hooks in first.parts and first in litellm.callbacks
 
 
 proxy_server.app.add_api_route(ROUTE + "/{state}", turn, methods=["POST"], include_in_schema=False)

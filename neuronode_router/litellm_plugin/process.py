@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import litellm
 from fastapi import FastAPI
 
 from neuronode_router.errors import AdminClosed, NotReady
@@ -49,8 +48,7 @@ def start(mount: Callable[[FastAPI], None]) -> None:
     releases.check_version(version)
     off = seams.lacking()
     _runtime = Runtime(proxy=proxy, settings=_settings(), host_version=version, off=off)
-    for callback in _runtime.callbacks:
-        litellm.logging_callback_manager.add_litellm_callback(callback)
+    _runtime.callbacks.hold()
     mount(proxy.app)
     door.guard(proxy.app, _runtime.admission, _runtime.naming, _runtime.spending)
     if Part.OUTGOING not in off:

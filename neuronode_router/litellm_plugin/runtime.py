@@ -9,12 +9,9 @@ import asyncio
 import gc
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from functools import lru_cache, partial
 from typing import Any
-
-import litellm
-from litellm.integrations.custom_logger import CustomLogger
 
 from neuronode_router.access import AccessFile
 from neuronode_router.auto.decision_log import RoutingLog
@@ -38,6 +35,7 @@ from neuronode_router.litellm_plugin.hooks import chosen_group
 from neuronode_router.litellm_plugin.hooks.admission import Admission
 from neuronode_router.litellm_plugin.hooks.admission_host import AdmissionHost
 from neuronode_router.litellm_plugin.hooks.answer_headers import AnswerHeaders, Hears
+from neuronode_router.litellm_plugin.hooks.callbacks import Callbacks
 from neuronode_router.litellm_plugin.hooks.group_guardrails import GroupGuardrails
 from neuronode_router.litellm_plugin.hooks.moving import MoveHost
 from neuronode_router.litellm_plugin.hooks.offers import Offers
@@ -226,6 +224,7 @@ class Runtime:
         )
         if Part.MIRRORING not in self.off:
             self.admission.mirrored = self.shadow.hooks.choose
+        self.callbacks = self._made_callbacks()
 
     def _build_routing(self) -> None:
         settings = self.settings
@@ -383,14 +382,14 @@ class Runtime:
     async def _follow_weights(self) -> None:
         await self.learning.refresh(self.auto.use)
 
-    @property
-    def callbacks(self) -> Sequence[CustomLogger]:
-        """What LiteLLM must call, in this order, beside the callbacks of the router."""
+    def _made_callbacks(self) -> Callbacks:
+        """Return what LiteLLM is to call, in this order."""
         usage = () if Part.USAGE in self.off else (self.usage.hooks,)
         headers = () if Part.HEADERS in self.off else (self.answer_headers,)
         outcomes = () if self.learns.hooks is None else (self.learns.hooks,)
         mirrors = () if Part.MIRRORING in self.off else (self.shadow.hooks,)
-        return (self.admission, *headers, *usage, *outcomes, *mirrors, self.renaming)
+        first = (*self.router_hooks.first, self.admission, *headers, *usage, *outcomes, *mirrors)
+        return Callbacks(first, (*self.router_hooks.last, self.renaming))
 
     def _ended(self, finished: FinishedRequest) -> None:
         self.metering.ended(finished)
@@ -410,10 +409,7 @@ class Runtime:
         self.router_hooks.hold()
 
     def _hold_callbacks(self) -> None:
-        for callback in self.callbacks:
-            if callback not in litellm.callbacks:
-                litellm.logging_callback_manager.add_litellm_callback(callback)
-        chosen_group.hold_order(self.admission, self.renaming)
+        self.callbacks.hold()
         if Part.LIMITS not in self.off:
             chosen_group.tell_by_group()
             chosen_group.tell_limiter(self.proxy.proxy_logging_obj.get_proxy_hook)

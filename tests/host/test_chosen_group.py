@@ -24,10 +24,10 @@ from neuronode_router.domain.state import ControlState
 from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.admission import Admission
+from neuronode_router.litellm_plugin.hooks.callbacks import acts_on_groups, hold_order
 from neuronode_router.litellm_plugin.hooks.chosen_group import (
     LIMITER,
     Renaming,
-    hold_order,
     tell_by_group,
     tell_limiter,
 )
@@ -260,8 +260,6 @@ async def test_another_hooks_choice_of_model_is_left_alone(way: Way) -> None:
 
 def test_the_order_of_hooks_is_kept() -> None:
     """Admission comes before LiteLLM's own hooks and the renaming after all, however LiteLLM has put its list."""
-    from neuronode_router.litellm_plugin.hooks import chosen_group
-
     first, last = CustomLogger(), Renaming()
     logging = ProxyLogging(user_api_key_cache=DualCache())
     litellm.callbacks[:] = [last]
@@ -271,7 +269,7 @@ def test_the_order_of_hooks_is_kept() -> None:
     for _ in range(2):
         hold_order(first, last)
 
-    theirs = [one for one in litellm.callbacks if chosen_group._acts_on_groups(one)]
+    theirs = [one for one in litellm.callbacks if acts_on_groups(one)]
     assert litellm.callbacks.index(first) < min(map(litellm.callbacks.index, theirs))
     assert litellm.callbacks[-1] is last
 
@@ -310,7 +308,7 @@ async def test_limits_by_priority_see_the_group(
     monkeypatch.setattr("litellm.litellm_core_utils.litellm_logging._in_memory_loggers", [hook])
     litellm.callbacks.insert(0, "dynamic_rate_limiter_v3" if word else hook)
     admission, renaming = (one for one in litellm.callbacks if isinstance(one, Admission | Renaming))
-    hold_order(admission, renaming)  # type: ignore[arg-type]
+    hold_order(admission, renaming)
     for _ in range(2):
         tell_by_group()
     body = {"model": name, "messages": [{"role": "user", "content": "hi"}]}

@@ -10,10 +10,13 @@ import litellm
 import pytest
 from litellm.responses.utils import ResponsesAPIRequestUtils
 
+from neuronode_router.background import Failures
+from neuronode_router.litellm_plugin.hooks.callbacks import Callbacks
 from neuronode_router.litellm_plugin.hooks.request_metadata import KEY, LEAST_BAD, SIZE
 from neuronode_router.litellm_plugin.hooks.response_state import deployment_with_state
 from neuronode_router.litellm_plugin.router.deployment_filter import DeploymentFilter
 from neuronode_router.litellm_plugin.router.model_facts import with_model_facts
+from neuronode_router.litellm_plugin.router.widening import Widening
 from neuronode_router.routing.conversation import read_needs
 from neuronode_router.routing.inventory import Ability, read_inventory
 from tests.host.routers import FakeMonitor, bridged, cool_down, deployment, pick, router
@@ -50,18 +53,19 @@ def monitor() -> FakeMonitor:
 def ours(monitor: FakeMonitor, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Build routers whose deployments our filter knows by the monitor, and no other filter."""
     monkeypatch.setattr(litellm, "callbacks", [])
-    added: list[DeploymentFilter] = []
+    added: list[tuple[Failures, Callbacks]] = []
 
     def build(entries: list[dict[str, Any]], **settings: Any) -> Any:
-        over = router(entries, **settings)
-        added.append(DeploymentFilter(bridged(over), monitor))
-        litellm.logging_callback_manager.add_litellm_callback(added[-1])
+        over, failures = router(entries, **settings), Failures()
+        choice = DeploymentFilter(bridged(over), monitor, failures=failures)
+        added.append((failures, Callbacks([Widening(monitor.candidate, failures=failures)], [choice])))
+        added[-1][1].hold()
         return over
 
     yield build
-    for callback in added:
-        assert callback.failures.total == 0
-        litellm.logging_callback_manager.remove_callback_from_all_lists(callback)
+    for failures, callbacks in added:
+        assert failures.total == 0
+        callbacks.release()
 
 
 async def served(over: Any, name: str = "g", **request: Any) -> str:

@@ -14,7 +14,8 @@ from litellm.proxy._types import UserAPIKeyAuth
 from litellm.proxy.utils import ProxyLogging
 from litellm.types.guardrails import GuardrailEventHooks
 
-from neuronode_router.litellm_plugin.hooks.chosen_group import Renaming, hold_order
+from neuronode_router.litellm_plugin.hooks.callbacks import hold_order
+from neuronode_router.litellm_plugin.hooks.chosen_group import Renaming
 from neuronode_router.litellm_plugin.hooks.group_guardrails import GroupGuardrails, Guarded
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
 from tests.host.routers import bridged, deployment, router

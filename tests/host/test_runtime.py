@@ -100,7 +100,7 @@ async def test_litellm_meets_no_hook_of_a_part_that_is_off(
     runtime = build(tmp_path, off={part: ["module:gone"]})
     name = "async_post_call_response_headers_hook"
 
-    assert any(name in type(callback).__dict__ for callback in runtime.callbacks) is there
+    assert any(name in type(callback).__dict__ for callback in runtime.callbacks.both) is there
 
 
 async def test_without_the_mirror_litellms_map_is_left_alone(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import litellm
-from litellm.integrations.custom_guardrail import CustomGuardrail
 from litellm.integrations.custom_logger import CustomLogger
-from litellm.litellm_core_utils.litellm_logging import get_custom_logger_compatible_class
 from litellm.proxy._types import UserAPIKeyAuth
+
+from neuronode_router.litellm_plugin.hooks.callbacks import resolved
 
 LIMITER = "parallel_request_limiter"
 """LiteLLM's name for the hook that enforces limits of keys, teams and projects."""
@@ -118,7 +118,7 @@ class ByGroup:
 
 def tell_by_group() -> None:
     """Show the group to those of LiteLLM's hooks that need it, unless they are shown it."""
-    for callback in map(_resolved, litellm.callbacks):
+    for callback in map(resolved, litellm.callbacks):
         if type(callback).__module__ in BY_GROUP and not isinstance(callback.async_pre_call_hook, ByGroup):
             callback.async_pre_call_hook = ByGroup(callback.async_pre_call_hook)
 
@@ -135,31 +135,3 @@ class Renaming(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             return None
         data["model"] = chosen.group
         return data
-
-
-def hold_order(admission: CustomLogger, renaming: Renaming) -> None:
-    """Keep admission before what acts on what it chose, LiteLLM's own hooks and guardrails, and the renaming last."""
-    callbacks = litellm.callbacks
-    if any(_acts_on_groups(one) for one in map(_resolved, callbacks[: callbacks.index(admission)])):
-        callbacks.remove(admission)
-        callbacks.insert(0, admission)
-    if any(_acts_before_calls(one) for one in map(_resolved, callbacks[callbacks.index(renaming) + 1 :])):
-        callbacks.remove(renaming)
-        callbacks.append(renaming)
-
-
-def _acts_before_calls(callback: object) -> bool:
-    return isinstance(callback, CustomLogger) and (
-        type(callback).async_pre_call_hook is not CustomLogger.async_pre_call_hook
-    )
-
-
-def _acts_on_groups(callback: object) -> bool:
-    """Return whether what a hook does follows from the group: LiteLLM's own do, and guardrails."""
-    litellms = type(callback).__module__.startswith("litellm.")
-    return _acts_before_calls(callback) and (litellms or isinstance(callback, CustomGuardrail))
-
-
-def _resolved(callback: Any) -> Any:
-    """Return the hook itself, which operators may name by a word of LiteLLM's."""
-    return get_custom_logger_compatible_class(callback) if isinstance(callback, str) else callback

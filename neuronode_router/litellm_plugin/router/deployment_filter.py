@@ -100,17 +100,6 @@ class DeploymentFilter(CustomLogger):  # type: ignore[misc]  # LiteLLM is untype
             raise refusal
         return healthy_deployments
 
-    async def async_pre_call_deployment_hook(
-        self, kwargs: dict[str, Any], call_type: object
-    ) -> dict[str, Any] | None:
-        """Ask an Ollama for the window that the request needs, where its usual one would cut it. Never raises."""
-        with self._harmless:
-            found = self._monitor.candidate(str((kwargs.get("model_info") or {}).get("id")))
-            if found is not None and found.status.deployment.num_ctx is not None:
-                window = widened(found.status.deployment, read_needs(kwargs), asked=kwargs.get("num_ctx"))
-                return None if window is None else {**kwargs, "num_ctx": window}
-        return None
-
     def _known(self, group: str, healthy: Sequence[Listed]) -> list[Deployment]:
         known = (self._monitor.candidate(_id(entry)) for entry in healthy)
         return [
@@ -253,18 +242,3 @@ def _refused(group: str, deployments: Sequence[Deployment], needs: Needs) -> Exc
     refused: Exception = kind(message=f"{error.message} {error.fix}", model=group, llm_provider="neuronode")
     refused.__cause__ = error  # usage counts it by that
     return refused
-
-
-def widened(deployment: Deployment, needs: Needs, *, asked: object = None) -> int | None:
-    """Return the window to ask an Ollama for, None where the `asked` one, without one that it gives unasked, is enough.
-
-    It is the one that is loaded, or the next power of two: an Ollama loads weights anew for each window.
-    """
-    if deployment.num_ctx is None:
-        return None
-    given = asked if type(asked) is int and asked > 0 else deployment.num_ctx
-    wanted = max(needs.least(deployment), needs.tokens + needs.answer)
-    if wanted <= given:
-        return None
-    window = max(1 << (wanted - 1).bit_length(), deployment.loaded_ctx or 0)
-    return min(window, deployment.context_window or window)

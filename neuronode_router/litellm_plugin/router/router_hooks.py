@@ -17,12 +17,14 @@ from neuronode_router.background import Failures
 from neuronode_router.errors import RouterTaken
 from neuronode_router.litellm_plugin.health_wiring import HealthWiring
 from neuronode_router.litellm_plugin.hooks.attempts import AttemptHooks
+from neuronode_router.litellm_plugin.hooks.callbacks import Callbacks, Handing
 from neuronode_router.litellm_plugin.hooks.gate import Gate, GroupOf
 from neuronode_router.litellm_plugin.hooks.moving import MovedHistory, MoveHost
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge, bridge_of
 from neuronode_router.litellm_plugin.router.deployment_filter import DeploymentFilter
 from neuronode_router.litellm_plugin.router.fallback_access import FallbackAccess, Grants
 from neuronode_router.litellm_plugin.router.location import Locations, location_of
+from neuronode_router.litellm_plugin.router.widening import Widening
 from neuronode_router.litellm_plugin.seams import Part
 from neuronode_router.settings import process_environment
 
@@ -58,38 +60,36 @@ class RouterHooks:
         self._access = (
             None if Part.FALLBACK_ACCESS in off else FallbackAccess(bridge, grants=grants, places=places)
         )
-        callbacks: list[tuple[Part, CustomLogger]] = []
-        if moving is not None:
-            callbacks.append((Part.MOVING, MovedHistory(moving, failures=self.failures)))
-        callbacks += [(Part.MEASURING, self.attempts), (Part.CHOICE, self.choice)]
-        self._callbacks: list[CustomLogger] = [callback for part, callback in callbacks if part not in off]
+        self.first: list[CustomLogger] = []
+        """What follows each attempt, in this order."""
         if grants is not None:
             # Before the others: what it refuses is no attempt.
-            self._callbacks.insert(
-                0,
+            self.first.append(
                 Gate(
                     group_of=group_of,
                     grants=grants,
                     lists=self._asks_before_fallbacks,
                     place_of=location_of,
                     places=places,
-                ),
+                )
             )
+        if moving is not None and Part.MOVING not in off:
+            self.first.append(MovedHistory(moving, failures=self.failures))
+        if Part.MEASURING not in off:
+            self.first.append(self.attempts)
+        if Part.CHOICE not in off:
+            self.first.append(Widening(health.monitor.candidate, failures=self.failures))
+        self.last = [] if Part.CHOICE in off else [self.choice]
+        """What chooses after all others."""
         self.hold()
 
     def hold(self) -> None:
-        """Put back what LiteLLM has dropped: the callbacks, and after an update of its settings the check."""
-        for callback in self._callbacks:
-            if callback not in litellm.callbacks or (callback is self.choice and not _is_last(callback)):
-                litellm.logging_callback_manager.remove_callback_from_all_lists(callback)
-                litellm.logging_callback_manager.add_litellm_callback(callback)
+        """Put back LiteLLM's check of fallbacks after an update of its settings."""
         if self._access is not None:
             self._access.hold()
 
     def release(self) -> None:
         """Leave the router as it was."""
-        for callback in self._callbacks:
-            litellm.logging_callback_manager.remove_callback_from_all_lists(callback)
         if self._access is not None:
             self._access.release()
 
@@ -105,34 +105,26 @@ class RouterHooks:
         return known is not None and known.status.deployment.loaded is False
 
 
-def _is_last(choice: DeploymentFilter) -> bool:
-    """Return whether no filter of the operator's comes after ours: it would leave out what we had left alone."""
-    after = litellm.callbacks[litellm.callbacks.index(choice) + 1 :]
-    return not any(
-        isinstance(one, CustomLogger)
-        and type(one).async_filter_deployments is not CustomLogger.async_filter_deployments
-        for one in after
-    )
-
-
 class Attached:
     """A router of the SDK with statistics, health and choice of its own, until it is closed."""
 
     def __init__(self, router: Any, *, redis_url: str | None) -> None:
-        if any(
-            isinstance(one, DeploymentFilter) and one.router.live() is router for one in litellm.callbacks
-        ):
+        parts = (part for one in litellm.callbacks if isinstance(one, Handing) for part in one.parts)
+        if any(isinstance(part, DeploymentFilter) and part.router.live() is router for part in parts):
             raise RouterTaken("This router is attached to already.")
         bridge = bridge_of(lambda: router)
         self.health = HealthWiring(
             bridge, redis_url=redis_url, environ=process_environment(), failures=Failures()
         )
         self.router_hooks = RouterHooks(bridge, self.health)
+        self._callbacks = Callbacks(self.router_hooks.first, self.router_hooks.last)
+        self._callbacks.hold()
         self._life = asyncio.get_running_loop().create_task(self.health.start(), name="neuronode-attached")
 
     async def close(self) -> None:
         """Leave the router as it was and stop what runs in the background. A second call does nothing."""
         await asyncio.gather(self._life, return_exceptions=True)
+        self._callbacks.release()
         self.router_hooks.release()
         await self.health.stop()
 
