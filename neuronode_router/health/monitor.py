@@ -28,7 +28,6 @@ from neuronode_router.routing.inventory import (
 )
 from neuronode_router.routing.overload import (
     NEW,
-    NOTHING,
     Health,
     HealthReason,
     HealthVerdict,
@@ -114,6 +113,9 @@ class HealthMonitor:
         self._picture = _Picture()
         self._settled: _Seen | None = None
         """What the last look found, if looking again at the same would judge the same."""
+        self._last: _Seen | None = None
+        self._found = Inventory()
+        """The deployments as that look's probes found them."""
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -172,14 +174,23 @@ class HealthMonitor:
         seen = self._look()
         if seen.same(self._settled):
             return
-        registry = self._written.with_found(seen.found) if seen.found else self._written
-        deployments = {entry.id: entry for entry in _all(registry)}
-        measured = seen.measured
-        loads = {name: load_of(measured.get(name), cooling=name in seen.cooling) for name in deployments}
-        verdicts = await self._judge(deployments, loads)
-        before, self._picture = self._picture, _picture(registry, verdicts, measured)
+        before, registry = self._picture, self._registry(seen)
+        if registry is before.registry:
+            judged = {name: before.known[name][0].deployment for name in _stirred(before, seen)}
+        else:
+            judged = {entry.id: entry for entry in _all(registry)}
+        verdicts = await self._judge(judged, seen)
+        self._picture = _picture(registry, verdicts, seen.measured, before)
         self._settled = seen if _at_rest(before.verdicts, verdicts) else None
-        _log_changes(before.verdicts, verdicts, deployments)
+        _log_changes(before.verdicts, verdicts, judged)
+
+    def _registry(self, seen: _Seen) -> Inventory:
+        """Return the deployments as the probes found them: the same object as before while they are the same."""
+        last = self._last
+        if last is None or last.written is not seen.written or last.found != seen.found:
+            self._found = seen.written.with_found(seen.found) if seen.found else seen.written
+        self._last = seen
+        return self._found
 
     def _look(self) -> _Seen:
         self._reread()
@@ -227,22 +238,21 @@ class HealthMonitor:
         if self._sources.probes is not None:
             self._sources.probes.follow(read_places(entries, self._sources.defaults))
 
-    async def _judge(
-        self, deployments: Mapping[str, Deployment], loads: Mapping[str, Load]
-    ) -> Mapping[str, HealthVerdict]:
+    async def _judge(self, deployments: Mapping[str, Deployment], seen: _Seen) -> Mapping[str, HealthVerdict]:
         before, now = self._picture.verdicts, self._sources.clock()
         names, verdicts = list(deployments), dict[str, HealthVerdict]()
         for start in range(0, len(names), AT_ONCE):
             part = {name: deployments[name] for name in names[start : start + AT_ONCE]}
+            loads = {name: load_of(seen.measured.get(name), cooling=name in seen.cooling) for name in part}
             verdicts |= judge_all(before, part, loads, now=now)
             await asyncio.sleep(0)
-        return MappingProxyType(verdicts)
+        return verdicts
 
 
 def load_of(measured: DeploymentStats | None, *, cooling: bool) -> Load:
     """Return what `judge` wants to know of a deployment. Never raises."""
     if measured is None:
-        return Load(cooling=True) if cooling else NOTHING
+        return Load(cooling=cooling)
     recent = measured.recent
     return Load(
         latency_ms=recent.short_answer.p50_ms,
@@ -253,28 +263,50 @@ def load_of(measured: DeploymentStats | None, *, cooling: bool) -> Load:
     )
 
 
+def _stirred(before: _Picture, seen: _Seen) -> Iterable[str]:
+    """Return of which deployments anything is, or was, known: of hundreds most stand unused, and stay as they are."""
+    return [
+        name
+        for name, verdict in before.verdicts.items()
+        if verdict.why is not HealthReason.NO_EVIDENCE
+        or name in seen.measured
+        or name in seen.cooling
+        or before.known[name][1] is not None
+    ]
+
+
 def _picture(
-    registry: Inventory, verdicts: Mapping[str, HealthVerdict], measured: Mapping[str, DeploymentStats]
+    registry: Inventory,
+    judged: Mapping[str, HealthVerdict],
+    measured: Mapping[str, DeploymentStats],
+    before: _Picture,
 ) -> _Picture:
-    statuses = {
-        group: tuple(DeploymentStatus(entry, verdicts[entry.id].health) for entry in entries)
-        for group, entries in registry.groups.items()
-    }
-    known = {
-        status.deployment.id: (status, _latency(measured.get(status.deployment.id)))
-        for group in statuses.values()
-        for status in group
-    }
-    queueing = tuple(
-        group for group, found in statuses.items() if any(each.deployment.parallel for each in found)
+    """Return the picture with new verdicts: on all, or of the same deployments on some."""
+    if registry is not before.registry:
+        before = _Picture(
+            registry,
+            known={entry.id: (DeploymentStatus(entry), None) for entry in _all(registry)},
+            queueing=tuple(name for name, of in registry.groups.items() if any(one.parallel for one in of)),
+        )
+    known, groups = dict(before.known), set[str]()
+    for name, verdict in judged.items():
+        deployment = known[name][0].deployment
+        known[name] = DeploymentStatus(deployment, verdict.health), _latency(measured.get(name))
+        groups.add(deployment.group)
+    anew = {group: tuple([known[entry.id][0] for entry in registry.groups[group]]) for group in groups}
+    return replace(
+        before,
+        verdicts=MappingProxyType({**before.verdicts, **judged}),
+        statuses=MappingProxyType({**before.statuses, **anew}),
+        known=known,
     )
-    return _Picture(registry, verdicts, MappingProxyType(statuses), queueing, known)
 
 
-def _at_rest(before: Mapping[str, HealthVerdict], after: Mapping[str, HealthVerdict]) -> bool:
+def _at_rest(before: Mapping[str, HealthVerdict], judged: Mapping[str, HealthVerdict]) -> bool:
     """Return whether judging the same facts again would change no state: only `probing` ends by time alone."""
-    return before.keys() == after.keys() and all(
-        verdict.health is before[name].health is not Health.PROBING for name, verdict in after.items()
+    return all(
+        verdict.health is before.get(name, NEW).health is not Health.PROBING
+        for name, verdict in judged.items()
     )
 
 

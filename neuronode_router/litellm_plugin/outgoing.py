@@ -68,9 +68,9 @@ class Outgoing:
     def _begun(self, message: Message) -> Message:
         headers = message.get("headers", ())
         status = message["status"]
-        self._streams = any(
-            name.lower() == b"content-type" and value.startswith(_STREAMS) for name, value in headers
-        )
+        # A list, not a generator: every answer of the proxy passes here, with a score of headers.
+        kinds = [value for name, value in headers if name.lower() == b"content-type"]
+        self._streams = bool(kinds) and kinds[0].startswith(_STREAMS)
         self._over = not self._streams and status != CLIENT_GONE
         if status < ERROR or not self.headers:
             return message

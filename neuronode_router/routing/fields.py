@@ -69,7 +69,7 @@ def unchecked(body: Mapping[str, Any]) -> Iterator[str]:
     """Yield the fields of a body, `extra_body.*` included, of which nobody knows what they choose."""
     yield from (str(name) for name in body if name not in CHECKED)
     extra = body.get(EXTRA)
-    if isinstance(extra, Mapping):
+    if isinstance(extra, dict | Mapping):
         allowed = CHECKED - {"model", EXTRA}
         yield from (f"{EXTRA}.{name}" for name in extra if name not in allowed)
 
@@ -78,8 +78,8 @@ def credentials(body: Mapping[str, Any]) -> Iterator[str]:
     """Yield the headers that a request has a deployment sent in the place of the operator's own, by their place."""
     for prefix, place in (("", body), *((f"{name}.", body.get(name)) for name in _NESTED)):
         for field in _HEADERS:
-            given = place.get(field) if isinstance(place, Mapping) else None
-            if isinstance(given, Mapping):
+            given = place.get(field) if isinstance(place, dict | Mapping) else None
+            if isinstance(given, dict | Mapping):
                 yield from (
                     f"{prefix}{field}.{name}" for name in given if str(name).strip().lower() in OF_DEPLOYMENTS
                 )

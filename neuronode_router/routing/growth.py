@@ -143,4 +143,4 @@ def _within(turns: Sequence[Turn], *names: str) -> Iterator[Turn]:
     """Yield turns, and the parts that they hold under these names."""
     for turn in turns:
         held = (part for name in names for part in parts_of(turn.get(name)))
-        yield from (part for part in (turn, *held) if isinstance(part, Mapping))
+        yield from (part for part in (turn, *held) if isinstance(part, dict | Mapping))

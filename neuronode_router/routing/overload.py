@@ -125,8 +125,6 @@ def judge(
     limits: OverloadLimits = DEFAULT_LIMITS,
 ) -> HealthVerdict:
     """Return how a deployment stands now, given how it stood. Never raises."""
-    if load is NOTHING and _stays_unheard_of(before, deployment):
-        return before
     baseline = deployment.expected_ms or _learned(before, load, now=now, limits=limits)
     verdict = _state(replace(before, baseline_ms=baseline, judged_at=now), deployment, load, limits)
     return verdict if verdict.health is before.health else replace(verdict, since=now)
@@ -142,23 +140,12 @@ def judge_all(
 ) -> Mapping[str, HealthVerdict]:
     """Return the verdict on each deployment by id; those that are gone are forgotten. Never raises."""
     return {
-        name: judge(before.get(name, NEW), entry, loads.get(name, NOTHING), now=now, limits=limits)
+        name: judge(before.get(name, NEW), entry, loads.get(name, _NOTHING), now=now, limits=limits)
         for name, entry in deployments.items()
     }
 
 
-NOTHING = Load()
-"""The load of a deployment that nothing was measured of."""
-
-
-def _stays_unheard_of(before: HealthVerdict, deployment: Deployment) -> bool:
-    """Return whether a deployment that was judged without evidence would be judged the same without any."""
-    return (
-        before.why is HealthReason.NO_EVIDENCE
-        and before.judged_at > 0
-        and deployment.available
-        and (deployment.expected_ms or before.baseline_ms) == before.baseline_ms
-    )
+_NOTHING = Load()
 
 
 def _state(

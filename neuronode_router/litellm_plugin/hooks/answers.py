@@ -100,7 +100,7 @@ def turns_of(response: object) -> list[Mapping[str, Any]]:
 def _plain(value: object) -> Mapping[str, Any]:
     dump = getattr(value, "model_dump", None)
     found = dump() if dump is not None else value
-    return found if isinstance(found, Mapping) else {}
+    return found if isinstance(found, dict | Mapping) else {}
 
 
 def _of_choice(choice: object) -> Said | None:
@@ -144,7 +144,7 @@ def _parts(items: list[Any]) -> Iterator[object]:
 
 
 def _of(holder: object, name: str) -> object:
-    return holder.get(name) if isinstance(holder, Mapping) else getattr(holder, name, None)
+    return holder.get(name) if isinstance(holder, dict | Mapping) else getattr(holder, name, None)
 
 
 def _listed(value: object) -> list[Any]:

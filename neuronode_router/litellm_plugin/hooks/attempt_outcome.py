@@ -76,7 +76,7 @@ def _first_count(found: Iterable[object]) -> int:
 
 
 def _get(holder: object, name: str) -> object:
-    return holder.get(name) if isinstance(holder, Mapping) else getattr(holder, name, None)
+    return holder.get(name) if isinstance(holder, dict | Mapping) else getattr(holder, name, None)
 
 
 def _met_transport(error: object) -> bool:

@@ -71,7 +71,7 @@ def choose(user: UserAPIKeyAuth, name: str, group: str) -> None:
 def _limited(user: UserAPIKeyAuth) -> Iterator[str]:
     for place in _METADATA:
         metadata = getattr(user, place, None)
-        if isinstance(metadata, Mapping):
+        if isinstance(metadata, dict | Mapping):
             yield from (name for limit in _BY_MODEL for name in metadata.get(limit) or ())
     for field in _FIELDS:
         yield from getattr(user, field, None) or ()

@@ -250,7 +250,7 @@ def stamped(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return what `stamp` or `mark_fail_open` wrote into this request, None where admission was not asked."""
     for name in BUCKETS:
         bucket = data.get(name)
-        if isinstance(bucket, Mapping) and KEY in bucket:
+        if isinstance(bucket, dict | Mapping) and KEY in bucket:
             mark: Mapping[str, Any] | None = bucket[KEY]
             return mark
     return None
@@ -313,15 +313,15 @@ def session_id(data: Mapping[str, Any]) -> str | None:
     """Return the session that a client names: by header, `litellm_session_id`, or `session_id` of its metadata."""
     places = ((data, "litellm_session_id"), *((data.get(name), "session_id") for name in BUCKETS))
     # A body may say anything there; failing on it would lead past a cap.
-    given = (place.get(key) for place, key in places if isinstance(place, Mapping))
+    given = (place.get(key) for place, key in places if isinstance(place, dict | Mapping))
     return next((name for name in given if isinstance(name, str) and name), None)
 
 
 def wish(data: Mapping[str, Any], header: str) -> str | None:
     """Return what the client's request says in one of our headers, or None."""
     request = data.get("proxy_server_request")
-    headers = request.get("headers") if isinstance(request, Mapping) else None
-    wanted = headers.get(header) if isinstance(headers, Mapping) else None
+    headers = request.get("headers") if isinstance(request, dict | Mapping) else None
+    wanted = headers.get(header) if isinstance(headers, dict | Mapping) else None
     return wanted if isinstance(wanted, str) else None
 
 
@@ -336,8 +336,8 @@ def _left(mark: Mapping[str, Any], served: str, *, meant: str | None, attempted:
 def sent_body(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the body as it came in, None where LiteLLM has kept none."""
     request = data.get("proxy_server_request")
-    body = request.get("body") if isinstance(request, Mapping) else None
-    return body if isinstance(body, Mapping) else None
+    body = request.get("body") if isinstance(request, dict | Mapping) else None
+    return body if isinstance(body, dict | Mapping) else None
 
 
 def client_body(data: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -193,14 +193,14 @@ def _fallbacks(request: Mapping[str, Any]) -> int:
 
 
 def _of(holder: object, name: str) -> object:
-    return holder.get(name) if isinstance(holder, Mapping) else getattr(holder, name, None)
+    return holder.get(name) if isinstance(holder, dict | Mapping) else getattr(holder, name, None)
 
 
 def _declared_free(request: Mapping[str, Any]) -> bool:
     places = [request]
     for name in BUCKETS:
         bucket = request.get(name)
-        if isinstance(bucket, Mapping) and isinstance(bucket.get("model_info"), Mapping):
+        if isinstance(bucket, dict | Mapping) and isinstance(bucket.get("model_info"), dict | Mapping):
             places.append(bucket["model_info"])
     return any(place.get(rate) is not None for place in places for rate in RATES)
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from neuronode_router.routing.inventory import Deployment
 from neuronode_router.routing.overload import (
     NEW,
-    NOTHING,
     Health,
     HealthReason,
     HealthVerdict,
@@ -207,22 +206,3 @@ def test_all_are_judged_and_the_gone_are_forgotten() -> None:
 
     assert {name: verdict.health for name, verdict in before.items()} == {"a": Health.SLOW, "b": Health.OK}
     assert {name: verdict.health for name, verdict in later.items()} == {"a": Health.PROBING}
-
-
-@given(deployments, st.lists(loads, max_size=4), deployments)
-def test_what_nothing_was_measured_of_is_judged_as_if_it_were_looked_at_again(
-    deployment: Deployment, loads: list[Load], later: Deployment
-) -> None:
-    """Hundreds of deployments stand unused: of those the last verdict is handed on, if it would be the same."""
-    before = after(*loads, QUIET, deployment=deployment)
-    for now in (deployment, later):
-        quick = judge(before, now, NOTHING, now=100.0)
-
-        assert replace(quick, judged_at=0.0) == replace(judge(before, now, QUIET, now=100.0), judged_at=0.0)
-
-
-def test_what_stays_unheard_of_is_not_judged_again() -> None:
-    first = judge(NEW, KNOWN, NOTHING, now=1.0)
-
-    assert first.judged_at == 1.0
-    assert judge(first, KNOWN, NOTHING, now=2.0) is first
