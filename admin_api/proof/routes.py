@@ -32,6 +32,7 @@ from admin_api.proof.schemas import (
     ValidationDocument,
 )
 from neuronode_router.access import require_writer
+from neuronode_router.control.checks import UNKNOWN_GROUP
 from neuronode_router.domain.audit import Actor
 from neuronode_router.domain.profiles import Profile
 from neuronode_router.errors import NeuronodeError, Problem, ProfilesInvalid, UnknownProfile, UnknownTask
@@ -108,24 +109,32 @@ class _Order:
     profiles: Sequence[Profile]
     tasks: frozenset[str]
     """None of them means all."""
+    groups: frozenset[str]
+    """None of them means those that the profiles name."""
     limits: RunLimits
 
-    def wants(self, task: str) -> bool:
-        return not self.tasks or task in self.tasks
+    def wants(self, cell: Cell) -> bool:
+        return self._wants(cell.task) and (not self.groups or cell.target.group in self.groups)
 
     def targets(self) -> set[ProbeTarget]:
         """Return what to probe: cells with the same group and shape share a probe."""
         tools = self.service.matrix.tool_tasks
-        return {
+        found = {
             target_of(profile, task, tools)
             for profile in self.profiles
             for task in profile.tasks
-            if self.wants(task)
+            if self._wants(task)
         }
+        if not self.groups:
+            return found
+        return {ProbeTarget(group, target.shape) for group in self.groups for target in found}
+
+    def _wants(self, task: str) -> bool:
+        return not self.tasks or task in self.tasks
 
 
 async def _order(call: Call, query: ValidateQuery) -> _Order:
-    """Return the run. Raises `NotReady`, `UnknownProfile` or `UnknownTask`."""
+    """Return the run. Raises `NotReady`, `UnknownProfile`, `UnknownTask` or `InvalidRequestError`."""
     service, known = started(call.host.proof, LACKING), (await call.committed()).profiles.profiles
     for name in query.profile:
         if name not in known:
@@ -135,15 +144,19 @@ async def _order(call: Call, query: ValidateQuery) -> _Order:
     for task in query.task:
         if task not in tasks:
             raise UnknownTask(task, list(tasks))
-    return _Order(call.host, service, profiles, frozenset(query.task), query.limits())
+    for group in set(query.group) - call.host.manager.groups():
+        message, fix = f"There is no model group {group!r}.", "Add it to LiteLLM, or correct the name."
+        raise InvalidRequestError.at("query.group", UNKNOWN_GROUP, message, fix)
+    return _Order(call.host, service, profiles, frozenset(query.task), frozenset(query.group), query.limits())
 
 
 async def _carried_out(order: _Order, told: Callable[[ProbeEvidence], None]) -> LiveValidationDocument:
     problems = await order.host.manager.validate()
     run = await order.service.run(order.targets(), order.limits, told)
-    cells = [cell for cell in await order.service.cells(order.profiles) if order.wants(cell.task)]
+    cells = [cell for cell in await order.service.cells(order.profiles) if order.wants(cell)]
+    states = {*(cell.state for cell in cells), *(evidence.state for evidence in run.found)}
     return LiveValidationDocument(
-        valid=not problems and all(cell.state is not State.RED for cell in cells),
+        valid=not problems and State.RED not in states,
         problems=problems,
         live=RunDocument.of(run, done=len(run.found), cells=_cells(cells, order.profiles, order.host)),
     )

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from admin_api.http.schemas import Asked, Body, Document, Name
+from admin_api.http.schemas import Asked, Body, Document, GroupName, Name
 from admin_api.profiles.schemas import ProfileBody
 from neuronode_router.errors import Problem
 from neuronode_router.proof.gate import GateMode
@@ -36,6 +36,8 @@ class ValidateQuery(Asked):
     """Only these; may be repeated."""
     task: Annotated[list[Name], Field(max_length=100)] = []
     """Only these; may be repeated."""
+    group: Annotated[list[GroupName], Field(max_length=100)] = []
+    """Only these, also where no profile names them: as each of the tasks needs it; may be repeated."""
     wake: bool = False
     """Also ask what must be loaded into memory first."""
     concurrency: Annotated[int, Field(ge=1, le=16)] = DEFAULTS.concurrency

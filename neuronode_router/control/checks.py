@@ -5,7 +5,7 @@ It must not know files: positions in them are the profiles room's business when 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from neuronode_router.control.change import ChangeTarget
 from neuronode_router.domain.bindings import Bindings
@@ -121,6 +121,22 @@ def newly_in_force(before: ControlState, after: ChangeTarget) -> tuple[Profile, 
     staying = ({after.active} | _tried(after) | _bound(after.bindings)) - entering
     entering |= {name for name in staying if then[name] != known.get(name)}
     return tuple(then[name] for name in sorted(entering))
+
+
+def replaced(before: ControlState, after: ChangeTarget) -> Mapping[str, tuple[Profile, ...]]:
+    """Return for each name of `newly_in_force` the profiles that it takes over from where it answers: itself as it was,
+    what was tried of it, and what it is an edit of. What they map alike was in force before.
+    """
+    known, present = before.answering, {before.active} | _tried(before)
+    found = {name: {name} for name in present}
+    # A bound one that becomes active answers others than it did.
+    for name in _bound(before.bindings) - {after.active} - _tried(after):
+        found.setdefault(name, {name})
+    if before.canary is not None and before.canary.edit is not None:
+        found[before.active].add(before.canary.profile)
+    if after.canary is not None and after.canary.edit is not None and after.active in present:
+        found.setdefault(after.canary.profile, set()).add(after.active)
+    return {name: tuple(known[each] for each in sorted(olds)) for name, olds in found.items()}
 
 
 def _tried(state: ControlState | ChangeTarget) -> set[str]:

@@ -26,6 +26,7 @@ from neuronode_router.control.change import (
 from neuronode_router.control.checks import (
     UNKNOWN_GROUP,
     newly_in_force,
+    replaced,
     require_bound_profiles,
     require_not_overtaken,
     require_profile,
@@ -378,8 +379,8 @@ class ProfileManager:
         target = self._servable(target, before)
         if self._gate is None:
             return target
-        entering = newly_in_force(before, target)
-        return replace(target, gate_result=self._gate.admit(entering, force=order.force))
+        entering, stays = newly_in_force(before, target), replaced(before, target)
+        return replace(target, gate_result=self._gate.admit(entering, stays, force=order.force))
 
     def _servable(self, target: ChangeTarget, before: ControlState | None) -> ChangeTarget:
         require_profile(target.active, target.profiles)

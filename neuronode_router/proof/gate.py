@@ -6,7 +6,7 @@ It must not know how a switch is made. It blocks while it reads the store: call 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from neuronode_router.domain.audit import GateResult
@@ -24,7 +24,7 @@ FIXES = {
     State.RED: "Fix the group, then POST /admin/proof/validate?live=1.",
     State.NOT_LOADED: "POST /admin/proof/validate?live=1&wake=1 loads it and asks it.",
 }
-PROVE = "POST /admin/proof/validate?live=1, or switch with `force`."
+PROVE = "POST /admin/proof/validate?live=1, with `group` for one that no profile names yet, or switch with `force`."
 
 
 class ProofGate:
@@ -38,11 +38,27 @@ class ProofGate:
         self._matrix = matrix
         self._clock = clock
 
-    def admit(self, profiles: Sequence[Profile], *, force: bool) -> GateResult:
-        """Return what the receipt and the audit log shall say. Raises `UnprovenProfile` and `StoreUnavailable`."""
+    def admit(
+        self, profiles: Sequence[Profile], replaced: Mapping[str, Sequence[Profile]], *, force: bool
+    ) -> GateResult:
+        """Return what the receipt and the audit log shall say. Raises `UnprovenProfile` and `StoreUnavailable`.
+
+        `replaced` has, by name, what answers now where one of `profiles` shall: cells that lead where they led are not
+        judged.
+        """
         if self.mode == "off" or not profiles:
             return GateResult()
-        cells = self._matrix.cells(profiles, self._store.known(), now=self._clock())
+        now = self._clock()
+        stays = {
+            (name, cell.task, cell.target)
+            for name, olds in replaced.items()
+            for cell in self._matrix.cells(olds, {}, now=now)
+        }
+        cells = tuple(
+            cell
+            for cell in self._matrix.cells(profiles, self._store.known(), now=now)
+            if (cell.profile, cell.task, cell.target) not in stays
+        )
         refused = tuple(_problem(cell) for cell in cells if cell.state in REFUSED)
         if refused and self.mode == "enforce" and not force:
             raise UnprovenProfile(refused)

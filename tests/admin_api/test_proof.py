@@ -87,6 +87,19 @@ async def test_a_run_may_be_narrowed(world: World, admin: httpx.AsyncClient) -> 
     assert [cell["task"] for cell in document["live"]["cells"]] == ["chat", "chat"]
 
 
+async def test_a_group_that_no_profile_has_yet_may_be_asked(world: World, admin: httpx.AsyncClient) -> None:
+    """As each of the tasks needs it: so an edit to it can be proven before it is made."""
+    good = await probe(admin, group="tier_fast", task=["chat", "extraction"])
+    proving(world).asker.failing["tier_fast"] = ProbeReason.NOT_FOUND
+    bad = await probe(admin, group="tier_fast", task="chat")
+    named = await probe(admin, group="chat_balanced", task="chat")
+
+    assert proving(world).asker.asked == [*["tier_fast"] * 3, "chat_balanced"]
+    assert (good["valid"], good["live"]["done"], good["live"]["cells"]) == (True, 2, [])
+    assert not bad["valid"]
+    assert [(cell["profile"], cell["state"]) for cell in named["live"]["cells"]] == [("balanced", "green")]
+
+
 async def test_what_is_not_loaded_is_not_woken_unless_asked(world: World, admin: httpx.AsyncClient) -> None:
     """And a proof that still holds outlives that nobody asked."""
     proving(world).asker.unloaded = {"chat_premium", "chat_balanced"}
@@ -184,6 +197,7 @@ async def test_old_evidence_proves_nothing(world: World, admin: httpx.AsyncClien
     [
         ({"profile": "gold"}, 404, "unknown_profile"),
         ({"task": "juggling"}, 404, "unknown_task"),
+        ({"group": "nobody"}, 422, "invalid_request"),
         ({"concurrency": "17"}, 422, "invalid_request"),
         ({"max_cost_usd": "-1"}, 422, "invalid_request"),
         ({"dry_run": "1"}, 422, "invalid_request"),

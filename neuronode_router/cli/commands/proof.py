@@ -17,7 +17,7 @@ from rich.text import Text
 
 from neuronode_router.cli.answers import NotOffered, read_answer
 from neuronode_router.cli.http import Connection, checked, problem_of, refusal
-from neuronode_router.cli.names import profile_names, task_names
+from neuronode_router.cli.names import group_names, profile_names, task_names
 from neuronode_router.cli.options import PATH, Number, json_option, online
 from neuronode_router.cli.profile.text import read_profile
 from neuronode_router.cli.terminal import answer, clean, moment, note, problem, table
@@ -44,6 +44,12 @@ WORDS = {
 )
 @click.option(
     "--task", multiple=True, shell_complete=task_names, help="With --live: only this task; may be repeated."
+)
+@click.option(
+    "--group",
+    multiple=True,
+    shell_complete=group_names,
+    help="With --live: only this model group, also where no profile names it yet; may be repeated.",
 )
 @click.option("--wake", is_flag=True, help="With --live: also ask what must be loaded into memory first.")
 @click.option("--max-cost", type=Number(0), help="With --live: US dollars after which no probe begins.")

@@ -55,6 +55,17 @@ def test_a_run_may_be_narrowed_and_capped(remote: Remote, neuronode: Terminal) -
     assert {cell["profile"] for cell in live["cells"]} == {"premium", "balanced"}
 
 
+def test_a_group_that_no_profile_has_yet_may_be_asked(remote: Remote, neuronode: Terminal) -> None:
+    """What was found is told as it comes, and is the exit code."""
+    asker(remote).failing["tier_fast"] = ProbeReason.NOT_FOUND
+
+    outcome = neuronode("profile", "validate", "--live", "--group", "tier_fast", "--task", "chat")
+
+    assert outcome.code == 1
+    assert "1/1 tier_fast (text): FAILS (not_found)" in outcome.err
+    assert "1 of 1 probes" in outcome.out
+
+
 @pytest.mark.parametrize(
     "arguments", [("--wake",), ("--task", "chat"), ("--live", "night.yaml")], ids=lambda given: given[0]
 )
