@@ -31,6 +31,8 @@ SAMPLE_CHARS = 2000
 """Characters of each text of a sample."""
 SETTLED_SECONDS = 5.0
 """How long a budget must have allowed nothing more to count as used up: other workers may give something back."""
+REFUSALS = 10
+"""So many requests in a row are taken for what requests cost, where a worker has not asked one yet."""
 MIRRORING = "answering requests once more"
 
 Told = Callable[[str, str], None]
@@ -142,7 +144,9 @@ class Mirror:
         self._aside: dict[str, int] = {}
         """Requests for which money is set aside and not settled, by comparison."""
         self._least: dict[str, int] = {}
-        """The least that was set aside for a request, by comparison."""
+        """The least that was set aside for a request, by comparison; for want of one, the least that was too much."""
+        self._too_much: dict[str, list[int]] = {}
+        """What was too much where nothing was set aside yet, by comparison."""
         self.spent: dict[str, float] = {}
         """Comparisons whose budget does not even allow that any more, and since when."""
         self.dropped = 0
@@ -234,10 +238,12 @@ class Mirror:
             done = await in_thread(self._store.set_aside, name, most)
             if done is not SetAside.DONE:
                 if done is SetAside.TOO_MUCH:
+                    self._refuse(name, most)
                     await self._doubt(original.shadow)
                 self._skipped(original, Skip.ENDED if done is SetAside.OVER else Skip.BUDGET)
                 return
             self.spent.pop(name, None)
+            self._too_much.pop(name, None)
             self._least[name] = min(most, self._least.get(name, most))
             cost = await self._asked(original, ready)
             self._of(original.shadow).unspent += most - to_nano(cost)
@@ -274,6 +280,17 @@ class Mirror:
             about = {"task": original.task, "agrees": None if pair.agrees is None else pair.agrees[1]}
             cut = {name: _storable(text) for name, text in texts.items()}
             kept.append((self._clock(), {**about, **cut}))
+
+    def _refuse(self, name: str, most: int) -> None:
+        """Note what was too much. Several say that a budget was too small from the start, or was used up before this
+        worker began; one says nothing, for what it may cost its client says.
+        """
+        if name in self._least:
+            return
+        refused = self._too_much.setdefault(name, [])
+        refused.append(most)
+        if len(refused) == REFUSALS:
+            self._least[name] = min(self._too_much.pop(name))
 
     async def _doubt(self, shadow: Shadow) -> None:
         """Note that the budget is used up, unless something of it may come back from what runs here, or it would do for

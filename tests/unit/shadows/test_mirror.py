@@ -15,6 +15,7 @@ from neuronode_router.background import Failures
 from neuronode_router.domain.shadows import Shadow
 from neuronode_router.errors import StoreUnavailable
 from neuronode_router.shadows.mirror import (
+    REFUSALS,
     SETTLED_SECONDS,
     WAITING,
     FullAnswer,
@@ -221,6 +222,37 @@ async def test_a_budget_is_used_up_when_nothing_has_come_back_for_a_while() -> N
 
     assert (early, late, back, set(made.spent)) == (False, True, False, set())
     assert books.left == NANO // 2
+
+
+async def test_a_budget_that_never_allowed_anything_is_used_up() -> None:
+    """Too small, or used up before this worker began: one dear request says nothing, several in a row do."""
+    asks, books, now = Asks(), Books(0.4), [7.0]
+    made = Mirror(asks=asks, store=books, worker="w", failures=Failures(), clock=lambda: now[0])
+    spent = []
+
+    for _ in range(REFUSALS):
+        made.offer(original())
+        await over(made)
+        now[0] += SETTLED_SECONDS
+        spent.append(await made.is_spent(SHADOW))
+
+    assert (asks.asked, books.left) == (0, 0.4 * NANO)
+    assert spent == [False] * (REFUSALS - 1) + [True]
+
+
+async def test_a_lesser_request_goes_on_after_many_that_were_too_dear() -> None:
+    """It fits, so that the budget is not used up: the least one counts."""
+    asks, books, now = Asks(), Books(0.4), [7.0]
+    made = Mirror(asks=asks, store=books, worker="w", failures=Failures(), clock=lambda: now[0])
+    for _ in range(REFUSALS):
+        made.offer(original())
+        await over(made)
+    asks.most, asks.cost = 0.1, 0.1
+    made.offer(original())
+    await over(made)
+    now[0] += SETTLED_SECONDS
+
+    assert (asks.asked, await made.is_spent(SHADOW), set(made.spent)) == (1, False, set())
 
 
 async def test_a_comparison_that_is_over_is_not_given_what_it_never_took() -> None:
