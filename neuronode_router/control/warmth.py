@@ -43,7 +43,10 @@ class Warmth(Protocol[Up]):
         ...
 
     async def begin(self, before: ControlState, after: ChangeTarget, order: ChangeOrder) -> Up | None:
-        """Look at what a change needs; None where no local model has anything to do with it. Never raises."""
+        """Look at what a change needs; None where no local model has anything to do with it.
+
+        Raises `WarmFailed` where that cannot be found out and the change is to wait for it.
+        """
         ...
 
     async def outlook(

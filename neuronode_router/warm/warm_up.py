@@ -20,6 +20,13 @@ from neuronode_router.warm.wire import NotLoaded, OllamaServers
 
 AWAY = "the server does not answer as an Ollama"
 
+UNSEEN = Problem(
+    "cold_model",
+    "Which local models it needs could not be found out; this worker's log says why.",
+    "Mend that, or do not wait.",
+)
+"""What refuses a change that waits for local models of which nobody knows."""
+
 Needed = Callable[[], Awaitable[Container[Weights] | None]]
 """What is needed as things stand now; None where nobody can tell."""
 

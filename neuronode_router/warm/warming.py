@@ -21,11 +21,12 @@ from neuronode_router.domain.profiles import Profile
 from neuronode_router.domain.receipts import WarmMode, WarmReport
 from neuronode_router.domain.rollouts import in_use
 from neuronode_router.domain.state import ControlState
-from neuronode_router.errors import NeuronodeError
+from neuronode_router.errors import NeuronodeError, WarmFailed
 from neuronode_router.health.ollama import Defaults, OllamaHost
 from neuronode_router.warm.needs import Fleet, ServerNeeds, WarmTarget, Weights, read_fleet
 from neuronode_router.warm.said import shown
 from neuronode_router.warm.warm_up import (
+    UNSEEN,
     ModelWarmUp,
     WarmAsk,
     WarmOrders,
@@ -118,14 +119,17 @@ class Warming:
     async def begin(
         self, before: ControlState, after: ChangeTarget, order: ChangeOrder
     ) -> ModelWarmUp | None:
-        """Look at what a change needs; None where no Ollama has anything to do with it. Never raises."""
+        """Look at what a change needs; None where no Ollama has anything to do with it.
+
+        Raises `WarmFailed` where nobody can tell and the change is to wait for it.
+        """
+        up, known = None, False
         with self._failures.survived("looking at the servers of local models"):
-            ask = await self._ask(before, after)
-            if ask is not None:
-                up = self._warm_up(ask, self._orders(order))
-                await up.plan()
-                return up
-        return None
+            up = await self._planned(before, after, order)
+            known = True
+        if not known and self.mode(order) == "wait" and not order.force:
+            raise WarmFailed([UNSEEN])
+        return up
 
     async def outlook(
         self, before: ControlState, after: ChangeTarget, order: ChangeOrder
@@ -134,7 +138,12 @@ class Warming:
 
         Raises `WarmFailed` on a dry run of what would be refused, as far as its servers can tell beforehand.
         """
-        up = await self.begin(before, after, order)
+        try:
+            up = await self.begin(before, after, order)
+        except WarmFailed:
+            if order.dry_run:
+                raise
+            return None
         if up is not None and order.dry_run and self.mode(order) == "wait":
             up.foresee()
         return _told(up)
@@ -151,6 +160,16 @@ class Warming:
         """Let go, in the background, what a change has left idle, or has loaded in vain. Never raises."""
         if self._settings.drain > 0:
             self._spawn(self._leave(up))
+
+    async def _planned(
+        self, before: ControlState, after: ChangeTarget, order: ChangeOrder
+    ) -> ModelWarmUp | None:
+        ask = await self._ask(before, after)
+        if ask is None:
+            return None
+        up = self._warm_up(ask, self._orders(order))
+        await up.plan()
+        return up
 
     async def _leave(self, up: ModelWarmUp) -> None:
         needed = await self._needed_now()
@@ -243,8 +262,13 @@ class Warming:
         moved = after.steering.moved if after.steering else {}
         fresh = [group for task, group in moved.items() if before.steering.moved.get(task) != group]
         wanted = _once((*wanted, *fleet.of_groups(fresh)))
-        now = await self._needed(fleet, before)
-        then = {target.key for target in _in_force(fleet, after)} | await self._besides(fleet, before)
+        soon: Collection[str] = ()
+        # What is loaded does not depend on the policy, and while nobody can read it `_needed_now` lets nothing go.
+        with self._failures.survived("reading which profiles the policy makes active soon"):
+            soon = await self._sources.coming()
+        besides = _besides(fleet, before, soon)
+        now = {target.key for target in _in_force(fleet, before)} | besides
+        then = {target.key for target in _in_force(fleet, after)} | besides
         then |= {target.key for target in wanted}
         ours = {target.key for target in _of_profiles(fleet, after)}
         hosts = {target.host for target in wanted} | {host for host, _ in now - then}
@@ -260,26 +284,16 @@ class Warming:
             sources.entries(), sources.defaults, sources.place_of, vram_gib=self._settings.vram_gib
         )
 
-    async def _needed(self, fleet: Fleet, state: ControlState) -> set[Weights]:
-        """Return what may not be let go while this is in force."""
-        in_force = {target.key for target in _in_force(fleet, state)}
-        return in_force | await self._besides(fleet, state)
-
-    async def _besides(self, fleet: Fleet, state: ControlState) -> set[Weights]:
-        """Return what stays for other reasons: it comes soon, or whoever knows its group's name may be using it."""
-        profiles = state.answering
-        coming = [profiles[name] for name in await self._sources.coming() if name in profiles]
-        soon = {target.key for profile in coming for target in fleet.targets(profile)}
-        named = {use.group for profile in profiles.values() for use in profile.uses()}
-        return soon | {target.key for target in fleet.of_groups(fleet.members.keys() - named)}
-
     async def _needed_now(self) -> set[Weights] | None:
         """Return what is needed by what is committed and by what comes; None where nobody can tell."""
         try:
             state = await self._sources.state()
-            return None if state is None else await self._needed(self._fleet(), state)
+            if state is None:
+                return None
+            fleet, soon = self._fleet(), await self._sources.coming()
         except NeuronodeError:
             return None
+        return {target.key for target in _in_force(fleet, state)} | _besides(fleet, state, soon)
 
     async def _drain(self) -> None:
         while self._left:
@@ -343,6 +357,15 @@ def _in_force(fleet: Fleet, state: ControlState | ChangeTarget) -> Iterator[Warm
         if name in profiles:
             yield from fleet.targets(profiles[name])
     yield from fleet.of_groups(state.steering.moved.values() if state.steering else ())
+
+
+def _besides(fleet: Fleet, state: ControlState, soon: Collection[str]) -> set[Weights]:
+    """Return what stays for other reasons: it comes soon, or whoever knows its group's name may be using it."""
+    profiles = state.answering
+    named = {use.group for profile in profiles.values() for use in profile.uses()}
+    stays = [target for name in soon if name in profiles for target in fleet.targets(profiles[name])]
+    stays += fleet.of_groups(fleet.members.keys() - named)
+    return {target.key for target in stays}
 
 
 def _of_profiles(fleet: Fleet, state: ChangeTarget) -> Iterator[WarmTarget]:

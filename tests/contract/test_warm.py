@@ -238,6 +238,59 @@ async def test_a_server_that_is_gone_refuses_a_wait_and_no_background(tmp_path: 
     assert names(report.failed) == ["new:latest"]
 
 
+async def test_a_policy_that_cannot_be_read_makes_no_switch_cold(
+    ollama: OllamaServer, tmp_path: Path
+) -> None:
+    """It only says what is not let go: models are waited for, or refuse the switch, as ever."""
+    models = {"balanced": "old", "premium": "new", "cost_effective": "broken"}
+    async with warm_world(tmp_path, ollama.url, models, settings=QUICKLY) as world:
+        world.unreadable = True
+        with pytest.raises(WarmFailed, match="system memory"):
+            await switched(world, "cost_effective")
+        report = await switched(world)
+
+    assert names(report.loaded) == ["new:latest"]
+
+
+async def test_nothing_is_let_go_while_nobody_can_read_the_policy(
+    ollama: OllamaServer, tmp_path: Path
+) -> None:
+    """What it needs soon may be among it."""
+    models = {"balanced": "old", "cost_effective": "spare", "premium": "new"}
+    async with warm_world(tmp_path, ollama.url, models, settings=QUICKLY) as world:
+        await switched(world, "cost_effective")
+        world.unreadable = True
+        await world.manager.switch("balanced", actor=ANNA)
+        await eventually(lambda: world.warming._left)
+        await eventually(lambda: not world.warming._left)
+        kept = "spare:latest" in ollama.loaded()
+        world.unreadable = False
+        await switched(world, "cost_effective")
+        await world.manager.switch("balanced", actor=ANNA)
+        await eventually(lambda: "spare:latest" not in ollama.loaded())
+
+    assert kept
+
+
+async def test_a_look_that_fails_refuses_a_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dry run too. Not one that is forced, or does not wait; and who only asks what it would do is told nothing."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("ours")
+
+    async with warm_world(tmp_path, "http://127.0.0.1:9", {"premium": "new"}, settings=QUICKLY) as world:
+        monkeypatch.setattr(warming, "read_fleet", broken)
+        for dry_run in (False, True):
+            with pytest.raises(WarmFailed, match="could not be found out"):
+                await world.manager.switch("premium", actor=ANNA, dry_run=dry_run)
+        outlook = await world.manager.outlook("premium", actor=ANNA)
+        forced = await world.manager.switch("premium", actor=ANNA, force=True)
+        back = await world.manager.switch("balanced", actor=ANNA, warm="background")
+        await world.manager.reload(actor=ANNA)
+
+    assert (outlook, forced.changed, forced.warm, back.changed) == (None, True, None, True)
+
+
 async def test_another_deployment_of_the_group_makes_a_cold_one_bearable(
     ollama: OllamaServer, tmp_path: Path
 ) -> None:

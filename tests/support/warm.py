@@ -20,7 +20,7 @@ from neuronode_router.control.wake import WakeGroup
 from neuronode_router.domain.audit import Actor
 from neuronode_router.domain.receipts import WarmMode, WarmReport
 from neuronode_router.domain.state import ControlState
-from neuronode_router.errors import WarmFailed
+from neuronode_router.errors import PolicyUnreadable, WarmFailed
 from neuronode_router.health.ollama import Defaults
 from neuronode_router.warm.warming import Warming, WarmSettings, WarmSources
 from neuronode_router.warm.wire import OllamaServers
@@ -89,6 +89,8 @@ class WarmWorld:
     heard: list[str]
     coming: set[str]
     """What the policy will make active soon."""
+    unreadable: bool = False
+    """Whether this machine cannot read the policy."""
     looks: int = 0
     """How often a server was asked what it has in memory."""
 
@@ -107,6 +109,8 @@ async def warm_world(
     soon: set[str] = set()
 
     async def coming() -> Collection[str]:
+        if world.unreadable:
+            raise PolicyUnreadable("It needs a time zone that this machine has not.")
         return soon
 
     async def look(request: httpx.Request) -> None:
