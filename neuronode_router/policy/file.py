@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date, time
 from functools import cache
 from typing import Annotated, Any, Literal, Self, TypeAlias
@@ -305,8 +306,17 @@ def parse_policy(raw: bytes, *, file: str = "policy.yaml") -> tuple[Policy | Non
 
 
 def policy_of(document: Mapping[str, Any]) -> tuple[Policy | None, tuple[Problem, ...]]:
-    """Return what a document says that came as JSON, or None and every problem of it. Never raises."""
-    return _read(document, Source(""))
+    """Return what a document says that came as JSON, or None and every problem of it. Never raises.
+
+    What its file could not say, because it is too large, is a problem too.
+    """
+    policy, problems = _read(document, Source(""))
+    if policy is None or policy.is_empty:
+        return policy, problems
+    # Lines of a file that nobody has written say nothing.
+    unfit = (replace(each, file="", line=0, column=0) for each in parse_policy(written(policy))[1])
+    problems = tuple(unfit)
+    return (None, problems) if problems else (policy, ())
 
 
 def stored_policy(document: Mapping[str, Any]) -> tuple[Policy | None, tuple[Problem, ...]]:

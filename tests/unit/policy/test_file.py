@@ -19,7 +19,14 @@ from neuronode_router.policy.document import (
     Want,
     difference,
 )
-from neuronode_router.policy.file import ANSWERS_KEPT, ATTEMPTS_KEPT, parse_policy, policy_of, stored_policy
+from neuronode_router.policy.file import (
+    ANSWERS_KEPT,
+    ATTEMPTS_KEPT,
+    parse_policy,
+    policy_of,
+    stored_policy,
+    written,
+)
 from neuronode_router.stats.window import SLOT_SECONDS, WINDOW_SLOTS
 from neuronode_router.usage.periods import MINUTES_KEPT
 
@@ -184,6 +191,27 @@ def test_a_key_without_a_value_is_a_slip(key: str) -> None:
 
     assert policy is None
     assert (problem.path, problem.message) == (key, "the key has no value.")
+
+
+def test_what_its_file_could_not_say_is_refused() -> None:
+    """A body may be larger than the file that it would be, which would be refused at the next look."""
+    window = {**yaml.safe_load(NIGHT)["schedule"][0], "except": ["2026-12-24", "2026-12-25"]}
+    few, many = (
+        {"default": "balanced", "schedule": [{**window, "name": f"w{n}"} for n in range(count)]}
+        for count in (100, 200)
+    )
+    rule = {"outage": {"api_base": "h" * 512}, "then": {"task": "chat", "group": "g" * 128}}
+    long = {"rules": [{**rule, "name": f"r{n}"} for n in range(100)]}
+
+    policy, problems = policy_of(few)
+    refused, (problem,) = policy_of(many)
+
+    assert policy is not None
+    assert (problems, parse_policy(written(policy))[0]) == ((), policy)
+    assert refused is None
+    assert (problem.code, problem.file, problem.line) == ("too_large", "", 0)
+    assert problem.path.startswith("schedule[")
+    assert policy_of(long)[1][0].code == "too_large"
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
