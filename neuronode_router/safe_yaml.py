@@ -79,7 +79,8 @@ def read_yaml(raw: bytes, file: str, *, caps: YamlCaps, typed: bool = False) -> 
     """Return what `raw` says and everything wrong with its YAML (at most 50 problems). Never raises.
 
     Unquoted values are texts, `true` and `false`; one that some YAML reader takes for another kind is a problem.
-    `typed` values may also be what YAML 1.1 makes of them: numbers, dates.
+    `typed` values may also be what YAML 1.1 makes of them: numbers, dates. Keys are texts there, for no other reader
+    sees such a file: `on` needs no quotes.
     """
     places: dict[Path, tuple[int, int]] = {}
     source = Source(file, places)
@@ -222,7 +223,7 @@ class _Walker:
             return event.value
         if event.value == "<<":
             self.add("anchor", here, "Merge keys are not allowed.", "Write the entries out.")
-        elif is_trap(event.value):
+        elif not self._typed and is_trap(event.value):
             self._trap(event.value, here)
         return event.value
 

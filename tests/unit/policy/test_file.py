@@ -73,6 +73,14 @@ def test_a_window_is_read() -> None:
     assert window.want == Want(profile="cost_effective")
 
 
+@pytest.mark.parametrize("key", ["on", '"on"'])
+def test_dates_need_no_quotes_around_their_key(key: str) -> None:
+    """To a reader of YAML 1.1 `on` is a switch; no key of a policy is one."""
+    (window,) = read(NIGHT.replace("days: [mon, tue]", f'{key}: ["2026-12-24"]')).schedule
+
+    assert window.dates == (date(2026, 12, 24),)
+
+
 def test_a_rule_has_defaults() -> None:
     """An outage rule needs a group and what it wants, and nothing else."""
     (rule,) = read(DOWN).rules
