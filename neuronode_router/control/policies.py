@@ -223,15 +223,20 @@ class Policies:
     async def verdict(self) -> PolicyVerdict | None:
         """Return why what is active is; None while nothing is committed. Raises `StoreUnavailable`.
 
-        Facts are not looked at, and the store only where something is steered: whoever asks for the status asks this.
+        Whoever asks for the status asks this.
         """
         state = await self._manager.current()
-        if state is None:
-            return None
+        return None if state is None else await in_thread(self.verdict_of, state)
+
+    def verdict_of(self, state: ControlState) -> PolicyVerdict:
+        """Return why what is active in a state is. Blocks; raises `StoreUnavailable`.
+
+        Facts are not looked at, and the store only where something is steered.
+        """
         if state.steering == NOT_STEERED:
             return decide(Policy(), {}, situation_of(state), now=self._clock())
         try:
-            return await in_thread(self._decided, state)
+            return self._decided(state)
         except PolicyUnreadable as unreadable:
             return undecided(situation_of(state), unreadable.message)
 

@@ -32,6 +32,7 @@ from neuronode_router.errors import (
     UnknownProfile,
     UnknownRollout,
 )
+from neuronode_router.policy.engine import Level, PolicyVerdict
 from neuronode_router.rollouts.course import (
     Act,
     NextAct,
@@ -87,8 +88,9 @@ class RolloutView:
 class Rollouts:
     """The rollouts of the proxies that share a store. `clock` is Unix time in seconds.
 
-    `unrecorded` is what nothing is recorded of here; `rest` is how many times longer than a look at the facts took this
-    process does not look again. What else `manager` changes and ends one by that leaves its figures in the history.
+    `unrecorded` is what nothing is recorded of here; `verdict_of` tells why what is active is, and blocks; `rest` is
+    how many times longer than a look at the facts took this process does not look again. What else `manager` changes
+    and ends one by that leaves its figures in the history.
     """
 
     def __init__(  # noqa: PLR0913  one argument per collaborator, all by keyword
@@ -99,6 +101,7 @@ class Rollouts:
         facts: Facts,
         lease: Lease,
         unrecorded: Collection[Metric] = (),
+        verdict_of: Callable[[ControlState], PolicyVerdict] | None = None,
         clock: Callable[[], float] = time.time,
         rest: float = REST,
     ) -> None:
@@ -107,6 +110,7 @@ class Rollouts:
         self._store = store
         self._facts = facts
         self._unrecorded = frozenset(unrecorded)
+        self._verdict_of = verdict_of
         self._lease = lease
         self._clock = clock
         self._rest = rest
@@ -308,7 +312,7 @@ class Rollouts:
         if state.canary is None or state.canary.rollout != running.id:
             raise UnknownRollout("The rollout has just ended.")
         try:
-            changed = after(running, done.act, now=self._clock())
+            changed = after(running, done.act, now=self._clock(), findings=done.findings)
         except ValueError as error:
             raise RolloutRefused(str(error)) from error
         return replace(
@@ -329,6 +333,11 @@ class Rollouts:
         """Return the profile that is to be tried. Raises what `start` does."""
         if state.canary is not None:
             raise RolloutRefused(f"The rollout {state.canary.rollout} runs already.")
+        verdict = None if self._verdict_of is None else self._verdict_of(state)
+        if verdict is not None and (verdict.profile, verdict.level) == (state.active, Level.EMERGENCY):
+            # Beside a rollout its profile would stay when it has ended.
+            message = f"Nothing is tried while an emergency decides: {verdict.profile_why}."
+            raise RolloutRefused(message, fix="Start it when that has ended.")
         if plan.edit is not None:
             # What could not be written in the end is not begun.
             tried = self._manager.stage_edit(state, plan.edit).profiles.profiles[state.active]

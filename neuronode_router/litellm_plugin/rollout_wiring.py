@@ -16,8 +16,10 @@ from neuronode_router.control.rollouts import LEASE, LEASE_SECONDS, Rollouts
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.worker import Worker
 from neuronode_router.domain.rollouts import Canary
+from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import NeuronodeError, Problem
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
+from neuronode_router.policy.engine import PolicyVerdict
 from neuronode_router.rollouts.guards import Metric
 from neuronode_router.storage.lease import Lease
 from neuronode_router.usage.store import UsageStore
@@ -29,7 +31,7 @@ WATCH_SECONDS = 2.0
 class RolloutWiring:
     """The parts, wired. `flush` carries what this worker counted to the store; `feedback` says whether it is taken."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  one argument per collaborator, all by keyword
         self,
         *,
         manager: ProfileManager,
@@ -37,6 +39,7 @@ class RolloutWiring:
         store: ControlStore,
         current: CurrentSnapshot,
         flush: Callable[[], Awaitable[None]],
+        verdict_of: Callable[[ControlState], PolicyVerdict],
         feedback: bool = False,
     ) -> None:
         self._current = current
@@ -51,6 +54,7 @@ class RolloutWiring:
             store=store.rollouts,
             facts=RecordedFacts(usage, outcomes),
             unrecorded=() if feedback else (Metric.NEGATIVE_FEEDBACK_RATE,),
+            verdict_of=verdict_of,
             lease=Lease(store.database, LEASE, holder=worker.instance, ttl=LEASE_SECONDS),
         )
 

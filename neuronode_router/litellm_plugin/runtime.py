@@ -210,6 +210,7 @@ class Runtime:
             store=self.store,
             current=self.current,
             flush=self.usage.flush,
+            verdict_of=self.policy.policies.verdict_of,
             feedback=self.learning.recorder is not None,
         )
         self.shadow = ShadowWiring(

@@ -199,8 +199,7 @@ def next_act(rollout: Rollout, findings: Sequence[GuardFinding], *, decided: int
     """
     if rollout.phase.over:
         return NextAct(None, f"it is {rollout.phase}")
-    breached = tuple(one for one in findings if one.verdict is GuardVerdict.BREACHED)
-    if breached:
+    if breached := _breached(findings):
         return replace(_on_breach(rollout, breached), findings=tuple(findings))
     if rollout.phase is not Phase.RUNNING:
         return NextAct(None, "a person must say how it goes on")
@@ -218,10 +217,15 @@ def next_act(rollout: Rollout, findings: Sequence[GuardFinding], *, decided: int
     return NextAct(done, "every guard is kept in every step", tuple(findings))
 
 
-def after(rollout: Rollout, act: Act, *, now: float) -> Rollout:
-    """Return the rollout after an act; `now` is Unix time. Raises `ValueError` where it cannot be done."""
+def after(rollout: Rollout, act: Act, *, now: float, findings: Sequence[GuardFinding] = ()) -> Rollout:
+    """Return the rollout after an act; `now` is Unix time. Raises `ValueError` where it cannot be done.
+
+    It does not go on while one of the `findings` is a breach: it would be stopped again at the next look.
+    """
     if act not in ALLOWED.get(rollout.phase, frozenset()):
         raise ValueError(f"A rollout that is {rollout.phase} cannot {act}.")
+    if act is Act.RESUME and (breached := _breached(findings)):
+        raise ValueError(f"A guard is breached, so it cannot go on: {_in_words(breached)}.")
     changed = replace(rollout, phase=LEADS_TO[act])
     if act is Act.STEP:
         return replace(changed, step=rollout.step + 1, since=now, since_revision=0, held=0.0, watched_at=0.0)
@@ -257,8 +261,16 @@ def _fields(one: Rollout | RolloutPlan) -> dict[str, Any]:
     return {each.name: getattr(one, each.name) for each in fields(one)}
 
 
+def _breached(findings: Sequence[GuardFinding]) -> tuple[GuardFinding, ...]:
+    return tuple(one for one in findings if one.verdict is GuardVerdict.BREACHED)
+
+
+def _in_words(findings: Sequence[GuardFinding]) -> str:
+    return "; ".join(map(str, findings))
+
+
 def _on_breach(rollout: Rollout, breached: tuple[GuardFinding, ...]) -> NextAct:
-    why = "; ".join(str(one) for one in breached)
+    why = _in_words(breached)
     if rollout.plan.on_breach is OnBreach.ROLLBACK:
         return NextAct(Act.ABORT, why)
     return NextAct(None if rollout.phase is Phase.PAUSED else Act.PAUSE, why)
@@ -269,7 +281,7 @@ def _what_lacks(waiting: Sequence[GuardFinding], least: int) -> str:
     lacking = sorted({str(one.metric) for one in waiting if one.verdict is GuardVerdict.NO_DATA})
     if lacking or not waiting:
         return f"fewer than {least} samples of an arm for {', '.join(lacking) or 'any guard'}"
-    return "seen beyond its bound, which may be chance: " + "; ".join(str(one) for one in waiting)
+    return f"seen beyond its bound, which may be chance: {_in_words(waiting)}"
 
 
 def _untried(rollout: Rollout, decided: int) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from neuronode_router.control.manager import FILES, ProfileManager
+from neuronode_router.control.policy_look import situation_of
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import WakeGroup
 from neuronode_router.control.worker import Worker
@@ -16,6 +17,7 @@ from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import Problem, StoreUnavailable
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.rollout_wiring import RolloutWiring
+from neuronode_router.policy.engine import undecided
 from neuronode_router.rollouts.course import RolloutPlan
 from neuronode_router.routing.snapshot import build_snapshot
 from tests.support.control import HOST, MemorySource, RecordingApplier
@@ -47,6 +49,7 @@ class RollingWorker:
             store=self.store,
             current=self.current,
             flush=self.flush,
+            verdict_of=lambda state: undecided(situation_of(state), "nobody decides"),
         )
 
     async def flush(self) -> None:

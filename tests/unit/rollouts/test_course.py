@@ -250,6 +250,21 @@ def test_only_what_is_allowed_can_be_done(phase: Phase, act: Act) -> None:
     assert not (phase.over and act in ALLOWED.get(phase, ()))
 
 
+def test_it_does_not_go_on_while_a_guard_is_breached() -> None:
+    """The next look would pause it again, for the same breach. All else may be done to it."""
+    paused = rollout(phase=Phase.PAUSED)
+    bad, good = (
+        judge(ERRORS, facts, alpha=paused.alpha, least=paused.plan.least)
+        for facts in (arms((20, 20)), arms((0, 100)))
+    )
+
+    with pytest.raises(ValueError, match="breached, so it cannot go on: error_rate: canary 100"):
+        after(paused, Act.RESUME, now=5.0, findings=bad)
+
+    assert after(paused, Act.RESUME, now=5.0, findings=good).phase is Phase.RUNNING
+    assert after(paused, Act.PROMOTE, now=5.0, findings=bad).phase is Phase.PROMOTED
+
+
 @given(st.lists(st.floats(0, 2e9), max_size=20))
 def test_clocks_that_jump_hold_nothing(moments: list[float]) -> None:
     """Whatever a clock says, each look counts a little at most and never takes time away."""
