@@ -319,9 +319,11 @@ class Policies:
             except (LeaseLost, RevisionConflict, StoreUnavailable):
                 raise
             except NeuronodeError as refusal:
-                self._refused[verdict.profile] = (look.now, _refusal(refusal, verdict))
+                problem = _refusal(refusal, verdict)
+                if problem not in self.problems():
+                    logger.warning("neuronode: policy: %s: refused: %s", verdict.why, refusal)
+                self._refused[verdict.profile] = (look.now, problem)
                 self._heard(level, done=False)
-                logger.warning("neuronode: policy: %s: refused: %s", verdict.why, refusal)
             else:
                 self._refused.pop(verdict.profile, None)
                 self._heard(level, done=True)

@@ -139,6 +139,21 @@ async def test_the_same_is_not_tried_at_every_look(host: FileHost) -> None:
     assert host.policies.problems() == ()
 
 
+async def test_a_refusal_is_logged_once(host: FileHost, caplog: pytest.LogCaptureFixture) -> None:
+    """However often it is tried again, all night; another one is logged too."""
+    caplog.clear()
+    for _ in range(4):
+        host.clock.now += REFUSED_SECONDS
+        await host.policies.turn()
+    same = [record.message for record in caplog.records if "refused" in record.message]
+    host.facts = CALM | {"gone": FAILS}
+    host.lacks("chat_cost_effective")
+    await host.policies.turn()
+
+    other = [record.message for record in caplog.records if "refused" in record.message]
+    assert (same, len(other)) == ([], 1)
+
+
 async def test_who_acts_no_more_tells_no_refusal(host: FileHost) -> None:
     """Another worker tries now, and tells what becomes of it."""
     host.clock.now += 60
