@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -17,18 +17,18 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, literal, select
 
 from neuronode_router.control.audit import AuditLog, entry_row, set_strays_aside
 from neuronode_router.control.chain import entry_hash
-from neuronode_router.control.change import Along
+from neuronode_router.control.change import REASON_LIMIT, ChangeOrder, ChangeTarget, storable
 from neuronode_router.control.idempotency import Idempotency, IdempotencyKeys
 from neuronode_router.control.policy_store import PolicyStore
 from neuronode_router.control.rollout_store import RolloutStore
 from neuronode_router.control.workers import WorkerRegistry
-from neuronode_router.domain.audit import Action, Actor, AuditEntry
-from neuronode_router.domain.bindings import NO_BINDINGS, Bindings, bindings_from_text, bindings_text
+from neuronode_router.domain.audit import AuditEntry
+from neuronode_router.domain.bindings import bindings_from_text, bindings_text
 from neuronode_router.domain.profiles import ProfileSet, TaskChange
-from neuronode_router.domain.rollouts import Canary, canary_from_text, canary_text
+from neuronode_router.domain.rollouts import canary_from_text, canary_text
 from neuronode_router.domain.shadows import shadow_from_text
 from neuronode_router.domain.state import ControlState
-from neuronode_router.domain.steering import NOT_STEERED, Steering, steering_from_text, steering_text
+from neuronode_router.domain.steering import NOT_STEERED, steering_from_text, steering_text
 from neuronode_router.errors import CommitUnknown, RevisionConflict, StateUnreadable, UnknownRevision
 from neuronode_router.profiles.edits import StagedFiles
 from neuronode_router.storage.database import Database, commit
@@ -65,30 +65,12 @@ Fault = Callable[[str], None]
 """Called with the name of each step of a commit; tests make it raise or kill the process there."""
 
 
+MOVED = "conversations moved"
+"""What the audit log says of a switch that kept none of them, before the reason given."""
+
+
 def no_fault(_step: str) -> None:
     """Do nothing: the `Fault` of production."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A change that was prepared against the state of revision `expected` (0: there was none) and can be committed."""
-
-    expected: int
-    action: Action
-    actor: Actor
-    reason: str
-    active: str
-    profiles: ProfileSet
-    changes: tuple[TaskChange, ...]
-    bindings: Bindings = field(default_factory=lambda: NO_BINDINGS)
-    edit: StagedFiles | None = None
-    """Files to publish just before the commit, and to put back when it fails."""
-    idempotency: Idempotency | None = None
-    moves: bool = False
-    """Whether all conversations are moved."""
-    canary: Canary | None = None
-    along: Along | None = None
-    steering: Steering = NOT_STEERED
 
 
 class ControlStore:
@@ -144,21 +126,24 @@ class ControlStore:
             found: int | None = connection.execute(_LAST_WITH, {"wanted": digest}).scalar_one()
         return found
 
-    def commit(self, proposal: Proposal) -> AuditEntry:
-        """Make `proposal` the next revision, in ONE transaction: state, set, audit row, files.
+    def commit(
+        self, order: ChangeOrder, target: ChangeTarget, changes: tuple[TaskChange, ...], *, expected: int
+    ) -> AuditEntry:
+        """Make `target` the next revision, in ONE transaction: state, set, audit row, files.
 
-        Raises `RevisionConflict` when the current revision is not `proposal.expected` or the same request was faster,
-        `ProfilesReadOnly` from publishing, `IdempotencyMismatch`. After any error nothing has changed and the files are
+        It was prepared against the state of revision `expected` (0: there was none). Raises `RevisionConflict` when
+        that is not the current one or the same request was faster, `ProfilesReadOnly` from publishing its files,
+        `IdempotencyMismatch`. After any error nothing has changed and the files are
         as before; but after `CommitUnknown` the change may be in force, and the next reader of the files makes them
         follow.
         """
         with self.database.writing() as connection:
             self._fault("locked")
-            entry = self._next_entry(connection, proposal)
-            self._write(connection, proposal, entry)
-            self._settle_rollout(connection, proposal, entry)
+            entry = self._next_entry(connection, order, target, changes, expected=expected)
+            self._write(connection, order, target, entry)
+            self._settle_rollout(connection, target, entry)
             self._fault("written")
-            with _published(proposal.edit):
+            with _published(target.edit):
                 self._fault("published")
                 commit(connection)
         self._fault("committed")
@@ -186,50 +171,67 @@ class ControlStore:
         """Close the connections."""
         self.database.dispose()
 
-    def _next_entry(self, connection: Connection, proposal: Proposal) -> AuditEntry:
+    def _next_entry(
+        self,
+        connection: Connection,
+        order: ChangeOrder,
+        target: ChangeTarget,
+        changes: tuple[TaskChange, ...],
+        *,
+        expected: int,
+    ) -> AuditEntry:
         current = connection.execute(_LOCKED).one()
-        if current.revision != proposal.expected:
-            raise RevisionConflict(expected=proposal.expected, actual=current.revision)
+        if current.revision != expected:
+            raise RevisionConflict(expected=expected, actual=current.revision)
         set_strays_aside(connection, head=current.revision)
         entry = AuditEntry(
             revision=current.revision + 1,
             at=self._clock(),
-            action=proposal.action,
-            actor=proposal.actor,
-            reason=proposal.reason,
+            action=order.action,
+            actor=order.actor,
+            reason=_reason(order, target),
             profile_before=current.active,
-            profile_after=proposal.active,
+            profile_after=target.active,
             digest_before=current.digest,
-            digest_after=proposal.profiles.digest,
-            changes=proposal.changes,
+            digest_after=target.profiles.digest,
+            changes=changes,
             previous_hash=current.head,
             hash="",
-            bindings=bindings_text(proposal.bindings),
-            canary=canary_text(proposal.canary),
-            steering=steering_text(proposal.steering),
+            bindings=bindings_text(target.bindings),
+            canary=canary_text(target.canary),
+            steering=steering_text(target.steering or NOT_STEERED),
         )
         return replace(entry, hash=entry_hash(entry))
 
-    def _write(self, connection: Connection, proposal: Proposal, entry: AuditEntry) -> None:
+    def _write(
+        self, connection: Connection, order: ChangeOrder, target: ChangeTarget, entry: AuditEntry
+    ) -> None:
         digest = entry.digest_after
         if connection.execute(_KNOWN_SET, {"wanted": digest}).first() is None:
-            connection.execute(_ADD_SET, {"digest": digest, "document": proposal.profiles.canonical()})
+            connection.execute(_ADD_SET, {"digest": digest, "document": target.profiles.canonical()})
         connection.execute(_ADD_ENTRY, entry_row(entry))
         moved: dict[str, Any] = {"revision": entry.revision, "active": entry.profile_after, "digest": digest}
         moved |= {"committed_at": entry.at, "head": entry.hash}
         moved |= {"bindings": entry.bindings, "canary": entry.canary, "steering": entry.steering}
-        if proposal.moves:
+        if order.moves:
             moved["moved"] = entry.revision
         connection.execute(_MOVE, moved)
-        if proposal.idempotency is not None:
-            self.keys.claim(connection, proposal.idempotency, actor=entry.actor.name, revision=entry.revision)
+        if order.idempotency is not None:
+            self.keys.claim(connection, order.idempotency, actor=entry.actor.name, revision=entry.revision)
 
-    def _settle_rollout(self, connection: Connection, proposal: Proposal, entry: AuditEntry) -> None:
+    def _settle_rollout(self, connection: Connection, target: ChangeTarget, entry: AuditEntry) -> None:
         """Write what the change does to a rollout; where it does nothing and tries nothing, it ends what ran."""
-        if proposal.along is not None:
-            proposal.along(connection, entry)
-        if proposal.canary is None and proposal.action != "rollout":
+        if target.along is not None:
+            target.along(connection, entry)
+        if target.canary is None and entry.action != "rollout":
             self.rollouts.supersede(connection, entry)
+
+
+def _reason(order: ChangeOrder, target: ChangeTarget) -> str:
+    moved = MOVED if order.moves else ""
+    said = (target.gate_result.remark, moved, target.remark, order.reason)
+    reason = "; ".join(text for text in said if text)
+    return storable(reason, REASON_LIMIT)
 
 
 @contextmanager

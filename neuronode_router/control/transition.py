@@ -12,14 +12,12 @@ from dataclasses import replace
 
 from neuronode_router.control.audit import AuditQuery
 from neuronode_router.control.change import (
-    REASON_LIMIT,
     ChangeOrder,
     ChangeResult,
     ChangeTarget,
     is_dropped,
-    storable,
 )
-from neuronode_router.control.store import ControlStore, Proposal
+from neuronode_router.control.store import ControlStore
 from neuronode_router.control.told import told_changes
 from neuronode_router.domain.audit import AuditEntry
 from neuronode_router.domain.bindings import bindings_text
@@ -32,9 +30,6 @@ logger = logging.getLogger(__name__)
 
 ATTEMPTS = 100
 """How often a change without If-Match is prepared anew because another process committed in between."""
-
-MOVED = "conversations moved"
-"""What the audit log says of a switch that kept none of them, before the reason given."""
 
 Prepare = Callable[[ControlState | None], ChangeTarget]
 """From the current state to where the change leads. Raises `NeuronodeError` when it cannot lead there."""
@@ -65,7 +60,7 @@ def carry_out(store: ControlStore, order: ChangeOrder, prepare: Prepare) -> Chan
                 if order.idempotency is not None:
                     store.claim(order.idempotency, actor=order.actor.name, revision=revision)
                 return outcome
-            entry = store.commit(_proposal(outcome, target, revision))
+            entry = store.commit(outcome.order, target, outcome.changes, expected=revision)
         except RevisionConflict as conflict:
             latest = conflict
             continue  # also with If-Match: who was faster may have been this very request
@@ -142,33 +137,6 @@ def _content(state: ControlState | ChangeTarget) -> tuple[str, ...]:
         canary_text(state.canary),
         steering_text(state.steering or NOT_STEERED),
     )
-
-
-def _proposal(outcome: ChangeResult, target: ChangeTarget, revision: int) -> Proposal:
-    order = outcome.order
-    return Proposal(
-        expected=revision,
-        action=order.action,
-        actor=order.actor,
-        reason=_reason(order, target),
-        active=target.active,
-        profiles=target.profiles,
-        bindings=target.bindings,
-        changes=outcome.changes,
-        edit=target.edit,
-        idempotency=order.idempotency,
-        moves=order.moves,
-        canary=target.canary,
-        along=target.along,
-        steering=target.steering or NOT_STEERED,
-    )
-
-
-def _reason(order: ChangeOrder, target: ChangeTarget) -> str:
-    moved = MOVED if order.moves else ""
-    said = (target.gate_result.remark, moved, target.remark, order.reason)
-    reason = "; ".join(text for text in said if text)
-    return storable(reason, REASON_LIMIT)
 
 
 def _log(entry: AuditEntry) -> None:

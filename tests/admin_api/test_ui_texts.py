@@ -20,8 +20,8 @@ from neuronode_router.control.checks import DEAD_MAPPING
 from neuronode_router.control.manager import FILES, FILES_CHANGED
 from neuronode_router.control.policies import POLICY_ACTOR, RELEASED
 from neuronode_router.control.policy_file import POLICY_FILE
+from neuronode_router.control.store import MOVED
 from neuronode_router.control.told import CAP, HOLD, POLICY, TRIED
-from neuronode_router.control.transition import MOVED
 from neuronode_router.domain.audit import Action
 from neuronode_router.domain.decisions import Reason, Step
 from neuronode_router.domain.names import Tier

@@ -37,7 +37,7 @@ def test_what_is_archived_and_what_is_left_verify_together(store: ControlStore, 
     first, second = tmp_path / "1.ndjson", tmp_path / "2.ndjson"
 
     assert archive(store.database, first, before=5.0) == Archived(1, 4, 0)
-    store.commit(propose(10))
+    store.commit(**propose(10))
     assert archive(store.database, second, before=8.0) == Archived(5, 7, 0)
 
     assert [entry.revision for entry in store.audit.page(AuditQuery())] == [11, 10, 9, 8]
@@ -57,8 +57,8 @@ def test_sets_that_only_old_rows_name_are_gone(store: ControlStore, tmp_path: Pa
     """What is in force, and what a row that stays leads to or away from, is kept."""
     lone = [ProfileSet({"premium": make_profile("premium", chat=f"chat_{n}")}) for n in range(3)]
     for number, profiles in enumerate(lone):
-        store.commit(propose(10 + number, profiles=profiles))
-    store.commit(propose(13, profiles=lone[2]))
+        store.commit(**propose(10 + number, profiles=profiles))
+    store.commit(**propose(13, profiles=lone[2]))
 
     assert archive(store.database, tmp_path / "old.ndjson", before=13.5) == Archived(1, 13, 3)
     assert store.audit.verify() == 14
@@ -138,7 +138,7 @@ def test_commits_go_on_meanwhile(store: ControlStore, tmp_path: Path) -> None:
 
     def commit() -> None:
         for revision in range(10, 30):
-            store.commit(propose(revision))
+            store.commit(**propose(revision))
 
     committing = threading.Thread(target=commit)
     committing.start()

@@ -11,14 +11,16 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from sqlalchemy import create_engine, inspect, make_url, text
 
 from neuronode_router.control.audit import AuditQuery, read_copy
+from neuronode_router.control.change import ChangeOrder, ChangeTarget
 from neuronode_router.control.idempotency import Idempotency, Recalled
-from neuronode_router.control.store import ControlStore, Proposal
+from neuronode_router.control.store import ControlStore
 from neuronode_router.control.workers import ServedRevision, WorkerIdentity
 from neuronode_router.domain.audit import Actor
 from neuronode_router.domain.profiles import ProfileSet, task_changes
@@ -44,24 +46,22 @@ FORGED = f"INSERT INTO neuronode_audit SELECT {{number}}, {_COPIED} FROM neurono
 EDITED = make_set(premium=make_profile("premium", chat="chat_balanced"))
 
 
-def propose(expected: int, active: str = "premium", **changed: object) -> Proposal:
-    """Return a switch to `active`, based on revision `expected`."""
-    proposal = Proposal(
-        expected=expected,
-        action="switch",
-        actor=Actor("anna"),
-        reason="because",
-        active=active,
-        profiles=make_set(),
-        changes=task_changes({"chat": "chat_balanced"}, {"chat": f"chat_{active}"}),
-    )
-    return replace(proposal, **changed)
+ORDERED = ("action", "actor", "reason", "idempotency", "moves")
+
+
+def propose(expected: int, active: str = "premium", **changed: object) -> dict[str, Any]:
+    """Return what is committed for a switch to `active`, based on revision `expected`; `changed` are other fields."""
+    order = {"action": "switch", "actor": Actor("anna"), "reason": "because"}
+    order |= {name: changed.pop(name) for name in ORDERED if name in changed}
+    changes = task_changes({"chat": "chat_balanced"}, {"chat": f"chat_{active}"})
+    target = ChangeTarget(active, **{"profiles": make_set(), **changed})
+    return {"order": ChangeOrder(**order), "target": target, "changes": changes, "expected": expected}
 
 
 def fill(store: ControlStore, count: int, **changed: object) -> None:
     """Commit `count` revisions that alternate between two profiles."""
     for revision in range(count):
-        store.commit(propose(revision, active=("balanced", "premium")[revision % 2], **changed))
+        store.commit(**propose(revision, active=("balanced", "premium")[revision % 2], **changed))
 
 
 def exported(store: ControlStore) -> list[bytes]:
@@ -108,9 +108,9 @@ class TestRevisions:
 
     def test_commit_makes_state_and_audit_row_agree(self, store: ControlStore) -> None:
         """What was proposed is what is read, and its audit row tells how it came about."""
-        store.commit(propose(0, active="balanced"))
+        store.commit(**propose(0, active="balanced"))
 
-        entry = store.commit(propose(1, profiles=EDITED))
+        entry = store.commit(**propose(1, profiles=EDITED))
 
         state = store.read()
         assert state is not None
@@ -127,7 +127,7 @@ class TestRevisions:
         fill(store, 2)
 
         with pytest.raises(RevisionConflict) as caught:
-            store.commit(propose(1))
+            store.commit(**propose(1))
 
         assert (caught.value.expected, caught.value.actual) == (1, 2)
         assert store.revision() == store.audit.verify() == 2
@@ -144,8 +144,8 @@ class TestRevisions:
     def test_read_at_gives_an_old_revision_complete(self, store: ControlStore) -> None:
         """An earlier revision's profile and mappings are kept, whatever came after."""
         fill(store, 1)
-        store.commit(propose(1, profiles=EDITED))
-        store.commit(propose(2, active="balanced"))
+        store.commit(**propose(1, profiles=EDITED))
+        store.commit(**propose(2, active="balanced"))
 
         old = store.read_at(2)
 
@@ -156,7 +156,7 @@ class TestRevisions:
     def test_last_with_is_the_newest_revision_of_a_set(self, store: ControlStore) -> None:
         """Also switches that leave the set alone count; a set that nobody committed has none."""
         fill(store, 2)
-        store.commit(propose(2, profiles=EDITED))
+        store.commit(**propose(2, profiles=EDITED))
 
         assert store.last_with(make_set().digest) == 2
         assert store.last_with(EDITED.digest) == 3
@@ -171,7 +171,7 @@ class TestRevisions:
         def compete(number: int) -> str:
             start.wait()
             try:
-                stores[number % 4].commit(propose(1))
+                stores[number % 4].commit(**propose(1))
             except RevisionConflict:
                 return "conflict"
             return "won"
@@ -259,7 +259,7 @@ class TestFiles:
         edit = source.stage_set(EDITED, HOST)
 
         with pytest.raises(OSError, match="no space"):
-            make_store(fault=break_down).commit(propose(1, profiles=EDITED, edit=edit))
+            make_store(fault=break_down).commit(**propose(1, profiles=EDITED, edit=edit))
 
         assert source.read() == make_set()
         assert make_store().revision() == 1
@@ -279,7 +279,7 @@ class TestFiles:
         fill(store, 1)
 
         with pytest.raises(ProfilesReadOnly):
-            store.commit(propose(1, profiles=EDITED, edit=ReadOnly()))
+            store.commit(**propose(1, profiles=EDITED, edit=ReadOnly()))
 
         assert store.revision() == 1
 
@@ -288,7 +288,7 @@ class TestAudit:
     def test_pages_follow_the_cursor_and_the_filters(self, store: ControlStore) -> None:
         """Pages are newest first, end at the cursor, and every filter leaves what it names."""
         fill(store, 7)
-        store.commit(propose(7, active="cost_effective", actor=Actor("bert (4f1a)"), action="edit"))
+        store.commit(**propose(7, active="cost_effective", actor=Actor("bert (4f1a)"), action="edit"))
         at = {entry.revision: entry.at for entry in store.audit.page(AuditQuery())}
 
         def revisions(**query: object) -> list[int]:
@@ -352,7 +352,7 @@ class TestAudit:
         for number in numbers:
             tamper(state_url, FORGED.format(number=number))
 
-        store.commit(propose(5))
+        store.commit(**propose(5))
 
         assert [entry.revision for entry in store.audit.page(AuditQuery())] == [6, 5, 4, 3, 2, 1]
         with pytest.raises(AuditBroken, match="Nobody committed row -") as caught:
@@ -384,7 +384,7 @@ class TestAudit:
         copy = read_copy(exported(store))
         shorter = ControlStore(f"sqlite:///{tmp_path / 'shorter.db'}")
 
-        store.commit(propose(5))
+        store.commit(**propose(5))
         assert store.audit.verify(against=copy) == 6
         with pytest.raises(AuditBroken, match="goes on to revision 5") as cut:
             shorter.audit.verify(against=copy)
@@ -439,19 +439,19 @@ class TestIdempotency:
         wanted = Idempotency("k", "f" * 64)
         assert store.keys.recall(wanted, actor="anna") is None
 
-        first.commit(propose(0, idempotency=wanted))
+        first.commit(**propose(0, idempotency=wanted))
 
         assert store.keys.recall(wanted, actor="anna") == Recalled(1, changed=True)
         assert store.keys.recall(wanted, actor="bert") is None
         shared_clock.now += 24 * 3600 + 1
         assert store.keys.recall(wanted, actor="anna") is None
-        store.commit(propose(1, idempotency=wanted))
+        store.commit(**propose(1, idempotency=wanted))
         assert store.keys.recall(wanted, actor="anna") == Recalled(2, changed=True)
 
     def test_a_request_that_found_nothing_to_do_keeps_its_key(self, store: ControlStore) -> None:
         """It is told apart from the request that made the revision; at another revision it is to look anew."""
         wanted = Idempotency("k", "f" * 64)
-        store.commit(propose(0))
+        store.commit(**propose(0))
         store.claim(wanted, actor="anna", revision=1)
 
         assert store.keys.recall(wanted, actor="anna") == Recalled(1, changed=False)
@@ -464,7 +464,7 @@ class TestIdempotency:
 
     def test_another_request_with_the_same_key_is_refused(self, store: ControlStore) -> None:
         """A key belongs to one request."""
-        store.commit(propose(0, idempotency=Idempotency("k", "f" * 64)))
+        store.commit(**propose(0, idempotency=Idempotency("k", "f" * 64)))
 
         with pytest.raises(IdempotencyMismatch):
             store.keys.recall(Idempotency("k", "0" * 64), actor="anna")
@@ -474,12 +474,12 @@ class TestIdempotency:
         same request, which is looked for again, or of another one.
         """
         wanted = Idempotency("k", "f" * 64)
-        store.commit(propose(0, idempotency=wanted))
+        store.commit(**propose(0, idempotency=wanted))
 
         with pytest.raises(RevisionConflict):
-            store.commit(propose(1, idempotency=wanted))
+            store.commit(**propose(1, idempotency=wanted))
         with pytest.raises(IdempotencyMismatch):
-            store.commit(propose(1, idempotency=replace(wanted, fingerprint="0" * 64)))
+            store.commit(**propose(1, idempotency=replace(wanted, fingerprint="0" * 64)))
 
         assert store.revision() == 1
 
@@ -577,7 +577,7 @@ def test_a_mark_that_stays_hides_no_commit(store: ControlStore, state_url: str) 
     resting = database.mark()
 
     untouched = database.mark()
-    store.commit(propose(1, active="premium"))
+    store.commit(**propose(1, active="premium"))
     at_once = database.mark()
     wait_until(lambda: database.mark() is not None, what="a mark")
 
@@ -607,9 +607,9 @@ def test_a_url_that_can_never_work_is_a_settings_error() -> None:
 
 def test_sets_that_differ_only_in_order_are_stored_once(store: ControlStore) -> None:
     """The digest does not depend on the order of files, so a re-sorted directory is no new set."""
-    store.commit(propose(0))
+    store.commit(**propose(0))
     shuffled = ProfileSet(dict(reversed(make_set().profiles.items())))
 
-    store.commit(propose(1, profiles=shuffled, active="balanced"))
+    store.commit(**propose(1, profiles=shuffled, active="balanced"))
 
     assert len({entry.digest_after for entry in store.audit.page(AuditQuery())}) == 1

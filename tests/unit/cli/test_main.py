@@ -14,7 +14,8 @@ import pytest
 from neuronode_router.access import AccessFile, Role
 from neuronode_router.cli.main import main
 from neuronode_router.control.audit import AuditQuery
-from neuronode_router.control.store import ControlStore, Proposal
+from neuronode_router.control.change import ChangeOrder, ChangeTarget
+from neuronode_router.control.store import ControlStore
 from neuronode_router.domain.audit import Actor
 from neuronode_router.domain.names import Tier
 from neuronode_router.domain.profiles import Profile, ProfileSet
@@ -217,17 +218,8 @@ def commit_two(state_dir: Path, *, reason: str = "") -> None:
     profiles = ProfileSet({name: profile(name) for name in ("balanced", "premium")})
     store = ControlStore(f"sqlite:///{state_dir / 'control.db'}")
     for expected, active in enumerate(("balanced", "premium")):
-        store.commit(
-            Proposal(
-                expected=expected,
-                action="switch" if expected else "bootstrap",
-                actor=Actor("me"),
-                reason=reason,
-                active=active,
-                profiles=profiles,
-                changes=(),
-            )
-        )
+        order = ChangeOrder("switch" if expected else "bootstrap", Actor("me"), reason)
+        store.commit(order, ChangeTarget(active, profiles), (), expected=expected)
     store.close()
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from neuronode_router.control.change import ChangeOrder, ChangeTarget
 from neuronode_router.control.idempotency import Idempotency
 from neuronode_router.control.manager import FILES, ProfileManager
-from neuronode_router.control.store import ControlStore, Proposal
+from neuronode_router.control.store import ControlStore
 from neuronode_router.control.wake import FileWake
 from neuronode_router.control.worker import Worker
 from neuronode_router.control.workers import DRAINED, HELD, ServedRevision
@@ -469,9 +470,8 @@ class TestFiles:
         class Overtaken(MemorySource):
             def load(self, host: HostFacts) -> ProfileSet:
                 if store.revision() == 2:
-                    store.commit(
-                        Proposal(2, "reload", FILES, "", "balanced", profiles=self.read(), changes=())
-                    )
+                    order, target = ChangeOrder("reload", FILES), ChangeTarget("balanced", self.read())
+                    store.commit(order, target, (), expected=2)
                 return super().load(host)
 
         slower = ProfileManager(store=store, source=Overtaken(), host=lambda: HOST, wake=wake)

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from neuronode_router.control.audit import AuditQuery
-from neuronode_router.control.store import Proposal
 from neuronode_router.domain.audit import Actor, AuditEntry
 from neuronode_router.policy.document import Policy
 from neuronode_router.policy.file import parse_policy
@@ -95,14 +94,14 @@ async def test_what_replaces_a_policy_is_compared_with_the_one_it_replaces(
     await host.policies.take_up(month(100), actor=ANNA, wait="none")
     other, commit = host.worker("other"), host.store.commit
 
-    def late(proposal: Proposal) -> AuditEntry:
+    def late(*order: Any, **based: Any) -> AuditEntry:
         monkeypatch.undo()
         with asyncio.Runner() as runner:  # this is a thread of its own
             runner.run(other.take_up(month(50), actor=ANNA, wait="none"))
             host.facts = {"month": RuleFact(0.9)}
             runner.run(other.turn())
         assert remembered(host).active
-        return commit(proposal)
+        return commit(*order, **based)
 
     monkeypatch.setattr(host.store, "commit", late)
     await host.policies.take_up(month(100, default="premium"), actor=ANNA, wait="none", reason="dearer")

@@ -141,7 +141,7 @@ async def test_a_store_that_is_gone_is_no_refusal(
     """It is raised, and tried at the next look."""
     await begin(host, here)
 
-    def gone(_proposal: object) -> None:
+    def gone(*_: object, **__: object) -> None:
         raise StoreUnavailable("It is gone.")
 
     with monkeypatch.context() as broken:
