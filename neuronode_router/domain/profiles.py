@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
@@ -151,26 +152,9 @@ class Profile:
 
     def to_document(self) -> dict[str, Any]:
         """Return the profile as JSON-ready data: the YAML file's keys plus `name`."""
-        return {
-            "name": self.name,
-            "description": self.description,
-            "cost_level": self.cost_level,
-            "performance_level": self.performance_level,
-            "tasks": dict(self.tasks),
-            "tiers": {tier.value: list(groups) for tier, groups in self.tiers.items()},
-            "allowed_teams": list(self.allowed_teams),
-            "hidden": self.hidden,
-            "uncertain": self.uncertain.value,
-            "on_overload": self.on_overload.value,
-            "stickiness": self.stickiness.value,
-            "on_missing": self.on_missing.value,
-            "nothing_fits": self.nothing_fits.value,
-            "too_cheap": self.too_cheap,
-            "too_dear": self.too_dear,
-            "conversations": self.conversations.value,
-            "residency": list(self.residency),
-            "personal_data": self.personal_data.value,
-        }
+        said = {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
+        ladders = {tier.value: list(groups) for tier, groups in self.tiers.items()}
+        return said | {"tasks": dict(self.tasks), "tiers": ladders}
 
     def to_stored(self) -> dict[str, Any]:
         """Return `to_document` as sets keep it; see `ALWAYS_STORED`."""
@@ -196,30 +180,24 @@ class Profile:
 
         Raises `ValueError`, `KeyError` or `TypeError` for what a newer release wrote: it is not dropped in silence.
         """
-        unknown = document.keys() - {each.name for each in fields(cls)}
-        if unknown:
+        defaults = {each.name: each.default for each in fields(cls)}
+        if unknown := document.keys() - defaults.keys():
             raise ValueError(f"a profile has the unknown keys {', '.join(sorted(unknown))}")
-        return cls(
-            name=document["name"],
-            description=document["description"],
-            cost_level=document["cost_level"],
-            performance_level=document["performance_level"],
-            tasks=MappingProxyType(dict(document["tasks"])),
-            tiers=MappingProxyType({Tier(t): tuple(g) for t, g in document["tiers"].items()}),
-            allowed_teams=tuple(document["allowed_teams"]),
-            hidden=document["hidden"],
-            # Sets that were stored before these keys existed do not have them.
-            uncertain=Tier(document.get("uncertain", Tier.MEDIUM)),
-            on_overload=OnOverload(document.get("on_overload", OnOverload.DOWN)),
-            stickiness=Stickiness(document.get("stickiness", Stickiness.OFF)),
-            on_missing=OnMissing(document.get("on_missing", OnMissing.LADDER)),
-            nothing_fits=NothingFits(document.get("nothing_fits", NothingFits.REFUSE)),
-            too_cheap=float(document.get("too_cheap", TOO_CHEAP)),
-            too_dear=float(document.get("too_dear", TOO_DEAR)),
-            conversations=ConversationRule(document.get("conversations", ConversationRule.KEEP)),
-            residency=tuple(document.get("residency", ())),
-            personal_data=PersonalDataRule(document.get("personal_data", PersonalDataRule.ALLOW)),
-        )
+        # What has a default is of its type; sets that were stored before there was such a key do not have it.
+        said = {
+            name: value if defaults[name] is MISSING else type(defaults[name])(value)
+            for name, value in document.items()
+        }
+        ladders = {Tier(tier): tuple(groups) for tier, groups in document["tiers"].items()}
+        said |= {"tasks": MappingProxyType(dict(document["tasks"])), "tiers": MappingProxyType(ladders)}
+        return cls(**said)
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON has for one of a profile's words, or for a list of its."""
+    if isinstance(value, StrEnum):
+        return value.value
+    return list(value) if isinstance(value, tuple) else value
 
 
 @dataclass(frozen=True, slots=True)
