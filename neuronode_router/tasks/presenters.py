@@ -73,8 +73,11 @@ def _common(outcome: TaskOutcome) -> dict[str, Any]:
         "model_used": outcome.answer.model_used,
         "tier": outcome.tier,
         "latency_ms": outcome.latency_ms,
-        "routing": Routing.of(
-            _decision(outcome),
+        "routing": Routing(
+            was_fallback=outcome.answer.fallback,
+            confidence=_certainty(outcome),
+            original_tier=outcome.wanted,
+            routing_time_ms=outcome.first.routing_ms,
             attempts=outcome.attempts,
             escalated=outcome.escalated,
             reasons=tuple(why.value for why in outcome.reasons),
@@ -91,11 +94,16 @@ def _decision(outcome: TaskOutcome) -> RoutingDecision:
         classification=ClassifiedTask(
             task_type=first.task if outcome.automatic else None,
             model_tier=outcome.wanted,
-            confidence=first.confidence if outcome.automatic else 1.0,
+            confidence=_certainty(outcome),
             reasoning=first.reason,
         ),
         routing_time_ms=first.routing_ms,
     )
+
+
+def _certainty(outcome: TaskOutcome) -> float | None:
+    """Return how sure the proxy was of the tier: quite, where it was told."""
+    return outcome.first.confidence if outcome.automatic else 1.0
 
 
 def _said(outcome: TaskOutcome) -> str:

@@ -6,7 +6,7 @@ It must not know how an answer came about, nor HTTP.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal, Self
 
@@ -89,26 +89,6 @@ class Routing:
     reasons: tuple[str, ...] = ()
     """Why each further attempt followed, and how it ended: words of `escalation.Why`."""
 
-    @classmethod
-    def of(
-        cls,
-        decision: RoutingDecision,
-        *,
-        attempts: int = 1,
-        escalated: bool = False,
-        reasons: tuple[str, ...] = (),
-    ) -> Self:
-        """Return the part that tells of `decision`. Never raises."""
-        return cls(
-            was_fallback=decision.was_fallback,
-            confidence=decision.classification.confidence,
-            original_tier=decision.original_tier,
-            routing_time_ms=decision.routing_time_ms,
-            attempts=attempts,
-            escalated=escalated,
-            reasons=reasons,
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskResult:
@@ -124,10 +104,6 @@ class TaskResult:
     """None where a model group was asked whose tier nobody says."""
     latency_ms: float
     routing: Routing
-
-    def to_document(self) -> dict[str, Any]:
-        """Return the result as JSON-ready data. Never raises."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

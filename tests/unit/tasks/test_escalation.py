@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
@@ -11,14 +11,7 @@ from hypothesis import strategies as st
 
 from neuronode_router.domain.names import Tier
 from neuronode_router.tasks import Done, Escalate, EscalationReason, Retry, Step, TaskAttempt, plan_next
-from neuronode_router.tasks.results import (
-    ChatResult,
-    ClassifiedTask,
-    ModelConfig,
-    Routing,
-    RoutingDecision,
-    SentimentResult,
-)
+from neuronode_router.tasks.results import ChatResult, Routing, SentimentResult
 
 FAST, MEDIUM, COMPLEX = Tier
 BAR = 0.6
@@ -110,14 +103,14 @@ def test_it_always_ends_after_three_attempts_with_the_best(
 
 def test_results_carry_the_fields_of_the_plan() -> None:
     """Clients find the response fields by their names, as JSON."""
-    decision = RoutingDecision(
-        selected_model=ModelConfig("tier_fast", FAST),
-        original_tier=FAST,
+    routing = Routing(
         was_fallback=False,
-        classification=ClassifiedTask(None, FAST, 1.0, "the task's tier"),
+        confidence=1.0,
+        original_tier=FAST,
         routing_time_ms=0.1,
+        attempts=2,
+        reasons=("invalid", "accepted"),
     )
-    routing = Routing.of(decision, attempts=2, reasons=("invalid", "accepted"))
 
     sentiment = SentimentResult(
         sentiment="BULLISH",
@@ -139,9 +132,9 @@ def test_results_carry_the_fields_of_the_plan() -> None:
         routing=routing,
     )
 
-    document = json.loads(json.dumps(sentiment.to_document()))
+    document = json.loads(json.dumps(asdict(sentiment)))
     assert document["sentiment"] == "BULLISH"
     assert {"confidence", "model_used", "tier", "latency_ms", "routing"} <= document.keys()
     assert document["routing"]["was_fallback"] is False
     assert document["routing"]["reasons"] == ["invalid", "accepted"]
-    assert {"response", "model", "tier", "latency_ms", "routing"} <= chat.to_document().keys()
+    assert {"response", "model", "tier", "latency_ms", "routing"} <= asdict(chat).keys()
