@@ -44,17 +44,34 @@ _BETWEEN = re.compile(r"""[\s;&|()"']+""")
 _PROGRAM = re.compile(r"(?:[^\s:=]*/)?litellm|litellm\.proxy[.\w]*")
 _STARTING = re.compile(r"--|-m|-[a-z]*c")
 """Options whose value is a program: of Python, of a shell, and the end of those of an init."""
+LONGEST_NUMBER = 9
+"""Digits; Python refuses to read very long ones."""
 
 
 @dataclass(frozen=True, slots=True)
-class ComposeService:
-    """A service that runs LiteLLM."""
+class Launch:
+    """One way in which LiteLLM is started: this environment, or a service of a compose file."""
 
     name: str
-    command: tuple[str, ...]
     environ: Mapping[str, str] = field(repr=False)
-    image: str | None
-    """The image it is started from; None where it is built."""
+    command: tuple[str, ...] = ()
+    image: str | None = None
+    """What a service is started from; None where it is built, and for this environment."""
+
+    @property
+    def workers(self) -> int:
+        """How many worker processes it starts."""
+        given = self.option("--num_workers") or self.environ.get("NUM_WORKERS", "")
+        return int(given) if given.isdecimal() and len(given) <= LONGEST_NUMBER else 1
+
+    def option(self, name: str) -> str | None:
+        """Return the value of an option of the command, in either spelling."""
+        for word, following in pairwise((*self.command, "")):
+            if word == name:
+                return following
+            if word.startswith(f"{name}="):
+                return word.partition("=")[2]
+        return None
 
 
 def find_compose(directory: Path) -> Path | None:
@@ -67,7 +84,7 @@ def find_override(directory: Path) -> Path | None:
     return next((path for name in OVERRIDES if (path := directory / name).is_file()), None)
 
 
-def litellm_services(path: Path | None) -> tuple[ComposeService, ...]:
+def litellm_services(path: Path | None) -> tuple[Launch, ...]:
     """Return the services of a compose file and its override that run LiteLLM. Never raises: broken files have none."""
     if path is None:
         return ()
@@ -107,9 +124,7 @@ def _starts_litellm(words: tuple[str, ...]) -> bool:
     )
 
 
-def _service(
-    name: str, body: Mapping[str, Any], override: Mapping[str, Any], directory: Path
-) -> ComposeService:
+def _service(name: str, body: Mapping[str, Any], override: Mapping[str, Any], directory: Path) -> Launch:
     merged = {**body, **override}
     image = merged.get("image") if not merged.get("build") else None
     environ: dict[str, str] = {}
@@ -117,10 +132,10 @@ def _service(
         environ |= _env_files(part.get("env_file"), directory)
     for part in (body, override):
         environ |= _environment(part.get("environment"))
-    return ComposeService(
+    return Launch(
         name,
-        (*_command(merged.get("entrypoint")), *_command(merged.get("command"))),
         environ,
+        (*_command(merged.get("entrypoint")), *_command(merged.get("command"))),
         str(image) if image else None,
     )
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
 
-from neuronode_router.cli.compose import find_compose, litellm_services
+from neuronode_router.cli.compose import Launch, find_compose, litellm_services
 from neuronode_router.cli.doctor import configuration, deployments, launching, proxy, reaching
-from neuronode_router.cli.doctor.finding import Finding, Launch, Subject
+from neuronode_router.cli.doctor.finding import Finding, Subject
 from neuronode_router.cli.http import connect
 from neuronode_router.cli.options import (
     config_option,
@@ -61,13 +61,8 @@ def command(*, online: bool, no_reach: bool, as_json: bool, url: str, **paths: P
 def read_subject(settings: Settings, environ: Mapping[str, str]) -> Subject:
     """Return what is examined. Raises `SettingsError` for a configuration that cannot be read."""
     services = litellm_services(find_compose(settings.config.parent))
-    launches = (
-        Launch("environment", environ),
-        *(
-            Launch(f"service {service.name}", service.environ, service.command, service.image)
-            for service in services
-        ),
-    )
+    named = (replace(service, name=f"service {service.name}") for service in services)
+    launches = (Launch("environment", environ), *named)
     return Subject(read_config(settings.config), settings, environ, launches)
 
 

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any, Literal
 
+from neuronode_router.cli.compose import Launch
 from neuronode_router.cli.references import environment_of
 from neuronode_router.profiles.configuration import section
 from neuronode_router.settings import Settings
 
 Level = Literal["problem", "advice"]
 Document = Mapping[str, Any]
-LONGEST_NUMBER = 9
-"""Digits; Python refuses to read very long ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,32 +27,6 @@ class Finding:
     where: str
     message: str
     fix: str
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """One way in which LiteLLM is started: this environment, or a service of a compose file."""
-
-    name: str
-    environ: Mapping[str, str] = field(repr=False)
-    command: tuple[str, ...] = ()
-    image: str | None = None
-    """What a service is started from; None where it is built, and for this environment."""
-
-    @property
-    def workers(self) -> int:
-        """How many worker processes it starts."""
-        given = self.option("--num_workers") or self.environ.get("NUM_WORKERS", "")
-        return int(given) if given.isdecimal() and len(given) <= LONGEST_NUMBER else 1
-
-    def option(self, name: str) -> str | None:
-        """Return the value of an option of the command, in either spelling."""
-        for word, following in pairwise((*self.command, "")):
-            if word == name:
-                return following
-            if word.startswith(f"{name}="):
-                return word.partition("=")[2]
-        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from neuronode_router.cli.compose import (
     OVERRIDES,
-    ComposeService,
+    Launch,
     find_compose,
     find_override,
     litellm_services,
@@ -94,7 +94,7 @@ def _override(directory: Path, profiles: Path) -> NewFile | None:
     return NewFile(find_override(directory) or directory / name, text)
 
 
-def _service_text(service: ComposeService, profiles: str) -> str:
+def _service_text(service: Launch, profiles: str) -> str:
     hooks = _with_plugin(service.environ.get(HOOKS_VARIABLE, ""))
     return f"""\
   {json.dumps(service.name)}:

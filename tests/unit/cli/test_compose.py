@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from neuronode_router.cli.compose import ComposeService, litellm_services
+from neuronode_router.cli.compose import Launch, litellm_services
 
 STARTED: list[Mapping[str, Any]] = [
     {"image": "ghcr.io/berriai/litellm:main-stable", "command": ["--config", "/app/config.yaml"]},
@@ -41,7 +41,7 @@ OTHERS: list[Mapping[str, Any]] = [
 ]
 
 
-def services(place: Path, body: Mapping[str, Any], **override: object) -> tuple[ComposeService, ...]:
+def services(place: Path, body: Mapping[str, Any], **override: object) -> tuple[Launch, ...]:
     """What is found in a compose file with this one service, `x`, and in its override where there is one."""
     (place / "compose.yaml").write_text(yaml.safe_dump({"services": {"x": body}}))
     if override:

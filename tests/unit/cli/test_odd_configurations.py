@@ -16,10 +16,10 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from neuronode_router.cli.compose import litellm_services
+from neuronode_router.cli.compose import Launch, litellm_services
 from neuronode_router.cli.doctor import command as doctor
 from neuronode_router.cli.doctor import launching
-from neuronode_router.cli.doctor.finding import Launch, Subject
+from neuronode_router.cli.doctor.finding import Subject
 from neuronode_router.cli.doctor.reaching import backends_answer
 from neuronode_router.cli.effective import deployments_of, dump_config, effective_config, make_plan
 from neuronode_router.cli.init.command import _require_valid
@@ -171,9 +171,8 @@ def test_an_odd_compose_file_is_looked_through(
     (place / "x.env").write_bytes(b"A=1\n\xff=2\n")
     (place / "compose.yaml").write_text(yaml.safe_dump(document), "utf-8", "surrogatepass")
 
-    services = litellm_services(place / "compose.yaml")
+    launches = litellm_services(place / "compose.yaml")
 
-    launches = tuple(Launch(each.name, each.environ, each.command) for each in services)
     subject = Subject({}, Settings.load({}, config=place / "litellm_config.yaml"), {}, launches)
     for check in launching.CHECKS:
         list(check(subject))

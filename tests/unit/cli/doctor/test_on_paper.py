@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuronode_router.cli.compose import Launch
 from neuronode_router.cli.doctor import configuration, deployments
 from neuronode_router.cli.doctor.command import examine, read_subject
-from neuronode_router.cli.doctor.finding import Launch, Subject
+from neuronode_router.cli.doctor.finding import Subject
 from neuronode_router.domain.names import TASK_ALIASES
 from neuronode_router.settings import Settings
 from tests.support.place import PROFILES, TIERS
