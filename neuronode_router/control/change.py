@@ -6,7 +6,7 @@ It must not know how any of it is done.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Required, TypeAlias, TypedDict
 
 from sqlalchemy import Connection
@@ -158,9 +158,14 @@ def going_on(state: ControlState, profiles: ProfileSet) -> Canary | None:
     return canary if same else None
 
 
+def as_it_is(state: ControlState) -> ChangeTarget:
+    """Return a change that changes nothing."""
+    return ChangeTarget(state.active, state.profiles, state.bindings, canary=state.canary)
+
+
 def with_profiles(state: ControlState, profiles: ProfileSet) -> ChangeTarget:
     """Return the same with other profiles: a rollout goes on beside that unless it is one of its own."""
-    return ChangeTarget(state.active, profiles, state.bindings, canary=going_on(state, profiles))
+    return replace(as_it_is(state), profiles=profiles, canary=going_on(state, profiles))
 
 
 def is_dropped(state: ControlState | None, target: ChangeTarget) -> bool:

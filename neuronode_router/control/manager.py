@@ -21,6 +21,7 @@ from neuronode_router.control.change import (
     ChangeTarget,
     Options,
     When,
+    as_it_is,
     with_profiles,
 )
 from neuronode_router.control.checks import (
@@ -168,8 +169,7 @@ class ProfileManager:
                 require_profile(name, state.profiles)
             others = {known: bound for known, bound in state.bindings.items() if known != subject}
             bindings = MappingProxyType(others | ({subject: binding} if binding else {}))
-            target = ChangeTarget(state.active, state.profiles, bindings, canary=state.canary)
-            return self._admitted(target, state, order)
+            return self._admitted(replace(as_it_is(state), bindings=bindings), state, order)
 
         return await self._change(order, prepare)
 
@@ -221,7 +221,7 @@ class ProfileManager:
             if before is None:
                 return self._servable(ChangeTarget(self._default_profile, profiles, edit=found), None)
             if when == "if_empty":
-                return ChangeTarget(before.active, before.profiles, before.bindings, canary=before.canary)
+                return as_it_is(before)
             if when == "unless_stale":
                 self._refuse_stale(profiles, before)
             require_not_overtaken(profiles, before, over)

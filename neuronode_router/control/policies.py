@@ -15,13 +15,12 @@ from typing import Protocol, Unpack
 
 from sqlalchemy import Connection
 
-from neuronode_router.control.change import REASON_LIMIT, ChangeTarget, Options, naming
+from neuronode_router.control.change import REASON_LIMIT, ChangeTarget, Options, as_it_is, naming
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.outage_probes import OutageProbes
 from neuronode_router.control.policy_known import Members, unusable
 from neuronode_router.control.policy_look import (
     PolicyLook,
-    as_it_is,
     is_emergency,
     rules_ended,
     situation_of,

@@ -5,6 +5,8 @@ It must not know what a policy means. A broken file leaves the policy in force a
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from neuronode_router.control.policies import Policies
 from neuronode_router.control.policy_place import MISSING, PolicyPlace, PolicySignature
 from neuronode_router.domain.audit import Actor
@@ -126,16 +128,4 @@ class PolicyFile:
         self._seen = found
 
     def _here(self, problem: Problem) -> Problem:
-        return (
-            problem
-            if problem.file
-            else Problem(
-                problem.code,
-                problem.message,
-                problem.fix,
-                self._place.path.name,
-                problem.line,
-                problem.column,
-                problem.path,
-            )
-        )
+        return replace(problem, file=problem.file or self._place.path.name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from neuronode_router.control.change import ChangeTarget
+from neuronode_router.control.change import ChangeTarget, as_it_is
 from neuronode_router.domain.state import ControlState
 from neuronode_router.policy.document import Policy
 from neuronode_router.policy.engine import Level, PolicyVerdict, Situation
@@ -37,11 +37,6 @@ def situation_of(state: ControlState) -> Situation:
     """Return what the engine must know of a state."""
     rolling = state.canary.rollout if state.canary else None
     return Situation(state.active, state.steering, rolling, frozenset(state.profiles.profiles))
-
-
-def as_it_is(state: ControlState) -> ChangeTarget:
-    """Return a change that changes nothing."""
-    return ChangeTarget(state.active, state.profiles, state.bindings, canary=state.canary)
 
 
 def target_of(state: ControlState, verdict: PolicyVerdict) -> ChangeTarget:

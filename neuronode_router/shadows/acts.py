@@ -10,11 +10,11 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Unpack
 
-from neuronode_router.control.change import Along, ChangeTarget, Options, naming
+from neuronode_router.control.change import ChangeTarget, Options, as_it_is, naming
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.domain.audit import Actor
 from neuronode_router.domain.names import AUTO
@@ -96,7 +96,11 @@ class Shadows:
 
         def prepare(state: ControlState) -> ChangeTarget:
             _require_startable(begun, state)
-            return _unchanged(state, lambda connection, entry: self._store.begin(connection, begun, entry))
+            # A comparison changes nobody's answer.
+            return replace(
+                as_it_is(state),
+                along=lambda connection, entry: self._store.begin(connection, begun, entry),
+            )
 
         options["reason"] = naming(_told(begun), options.get("reason", ""))
         return await self._manager.act("shadow", prepare, **options)
@@ -109,7 +113,10 @@ class Shadows:
             if state.shadow is None or state.shadow.id != name:
                 over = self._store.read(name)
                 raise ShadowRefused(f"The shadow comparison {name} is over: {over.why}.")
-            return _unchanged(state, lambda connection, entry: self._store.end(connection, name, why, entry))
+            return replace(
+                as_it_is(state),
+                along=lambda connection, entry: self._store.end(connection, name, why, entry),
+            )
 
         options["reason"] = naming(f"shadow {name} ends", options.get("reason", ""))
         return await self._manager.act("shadow", prepare, **options)
@@ -173,11 +180,6 @@ def _require_startable(begun: Shadow, state: ControlState) -> None:
     for task in begun.tasks:
         if task not in known:
             raise UnknownTask(task, known)
-
-
-def _unchanged(state: ControlState, along: Along) -> ChangeTarget:
-    """Return the state as it is: a comparison changes nobody's answer."""
-    return ChangeTarget(state.active, state.profiles, state.bindings, canary=state.canary, along=along)
 
 
 def _told(begun: Shadow) -> str:

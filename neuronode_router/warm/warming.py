@@ -11,11 +11,11 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from neuronode_router.background import Failures
-from neuronode_router.control.change import ChangeOrder, ChangeTarget
+from neuronode_router.control.change import ChangeOrder, ChangeTarget, as_it_is
 from neuronode_router.control.checks import newly_in_force
 from neuronode_router.domain.profiles import Profile
 from neuronode_router.domain.receipts import WarmMode, WarmReport
@@ -245,9 +245,7 @@ class Warming:
 
     async def _load_ahead(self, state: ControlState, name: str) -> None:
         with self._failures.survived("warming models ahead of the policy"):
-            ask = await self._ask(
-                state, ChangeTarget(name, state.profiles, state.bindings, canary=state.canary)
-            )
+            ask = await self._ask(state, replace(as_it_is(state), active=name))
             if ask is not None:
                 up = self._warm_up(ask, WarmOrders("background", self._settings.seconds, force=True))
                 await up.plan()
