@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from neuronode_router.cli.commands.usage import dollars
+from neuronode_router.cli.commands.usage import dollars, milliseconds
 from neuronode_router.cli.http import Connection, HttpAnswer, stated
 from neuronode_router.cli.options import WARM_SECONDS
 from neuronode_router.cli.terminal import Part, answer, changes_table, clean, note, show, table, warning
@@ -150,7 +150,7 @@ def _made(receipt: Receipt, *, changes: bool) -> list[Part]:
     """Return a receipt; what changed only where it was not shown already, when the question was asked."""
     outcome = "in force" if receipt["changed"] else "unchanged"
     workers = (
-        (w["host"], w["pid"], w["state"], _milliseconds(w["after_ms"]), w["detail"])
+        (w["host"], w["pid"], w["state"], milliseconds(w["after_ms"]), w["detail"])
         for w in receipt["workers"]
     )
     return [
@@ -207,7 +207,3 @@ def _changes(receipt: Receipt) -> list[Part]:
 
 def _warnings(receipt: Receipt) -> list[Part]:
     return [warning(f"Warning: {text}") for text in receipt["warnings"]]
-
-
-def _milliseconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f} ms"

@@ -42,6 +42,8 @@ class Unreachable(NeuronodeError):
     """The proxy did not answer."""
 
     code = "unreachable"
+    passing = True
+    """As `Refused.passing`."""
     fix = "Start it with `neuronode serve`, or name its address with --url or LITELLM_BASE_URL."
 
 
@@ -132,7 +134,7 @@ class Connection:
             return self._answer(send())
         except (Unreachable, Refused) as error:
             # What cannot be done now, the first attempt may have done.
-            raise error if isinstance(error, Refused) and not error.passing else doubt from None
+            raise doubt if error.passing else error from None
 
     def status_without_key(self, path: str) -> int:
         """Return the status that a caller without a key gets for a path of the proxy's own."""

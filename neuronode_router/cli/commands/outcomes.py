@@ -14,7 +14,7 @@ from rich.table import Table
 from neuronode_router.cli.consent import require_consent
 from neuronode_router.cli.http import Connection
 from neuronode_router.cli.options import json_option, online, yes_option
-from neuronode_router.cli.terminal import NUMBER, answer, table
+from neuronode_router.cli.terminal import answer, table
 
 NOT_COUNTED = "Outcomes are not counted here: NEURONODE_HISTORY=on and NEURONODE_OUTCOMES=on begin it."
 
@@ -58,7 +58,7 @@ def _view(document: Mapping[str, Any]) -> Table | str:
         return NOT_COUNTED
     if not document["kinds"]:
         return "Nothing was seen yet: the text of a request alone decides its tier."
-    names = ("profile", "kind", "tier", f"{NUMBER}good", f"{NUMBER}of", f"{NUMBER}expected", "is chosen")
+    names = ("profile", "kind", "tier", ">good", ">of", ">expected", "is chosen")
     return table(names, map(_row, document["kinds"]))
 
 
@@ -75,15 +75,7 @@ def _report(document: Mapping[str, Any]) -> Table | str:
         return NOT_COUNTED
     if not document["diverted"]:
         return "Nothing changed yet: every request went where its text alone would have sent it."
-    names = (
-        "profile",
-        "why",
-        "from",
-        "to",
-        f"{NUMBER}requests",
-        f"{NUMBER}saved USD",
-        f"{NUMBER}more failures",
-    )
+    names = ("profile", "why", "from", "to", ">requests", ">saved USD", ">more failures")
     return table(names, map(_diverted, document["diverted"]))
 
 

@@ -130,11 +130,9 @@ def _again(connection: Connection, before: Status) -> Status:
     """Read the status again; what was last known where the proxy does not answer."""
     try:
         return connection.get("/profiles/status").document
-    except Unreachable:
-        return before  # the stream says so, and connects again
-    except Refused as error:
+    except (Unreachable, Refused) as error:
         if error.passing:
-            return before
+            return before  # the stream says so, and connects again
         raise
 
 

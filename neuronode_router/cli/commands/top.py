@@ -98,7 +98,7 @@ def _watch(look: Callable[[], Document]) -> None:
             try:
                 shown, since = look(), ""
             except (Unreachable, Refused) as error:
-                if isinstance(error, Refused) and not error.passing:
+                if not error.passing:
                     raise
                 since = f"{error.message} These are the figures of {_clock(shown)}."
 

@@ -22,7 +22,7 @@ from neuronode_router.cli.options import (
     settings_with,
     state_dir_option,
 )
-from neuronode_router.cli.terminal import facts, note, print_json, show
+from neuronode_router.cli.terminal import answer, facts, note, print_json, show
 from neuronode_router.errors import ArtefactRefused, NeuronodeError
 
 if TYPE_CHECKING:
@@ -69,10 +69,8 @@ def command(*, source: str, back: bool, dry_run: bool, as_json: bool, **paths: P
 
 def _go_back(store: ArtefactStore, *, as_json: bool) -> None:
     pointer = store.back()
-    if as_json:
-        print_json({"in_use": _digest(pointer)})
-    else:
-        show(f"In use again: {_name(pointer)}. Running workers follow within a second.")
+    again = f"In use again: {_name(pointer)}. Running workers follow within a second."
+    answer({"in_use": _digest(pointer)}, lambda: [again], as_json=as_json)
 
 
 def _learn(store: ArtefactStore, source: str, state_dir: Path, *, dry_run: bool, as_json: bool) -> None:

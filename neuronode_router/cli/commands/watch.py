@@ -70,7 +70,7 @@ class _EventReader:
             except NeuronodeError as error:
                 if self.stop.is_set():
                     return
-                if not isinstance(error, Unreachable) and not (isinstance(error, Refused) and error.passing):
+                if not (isinstance(error, Unreachable | Refused) and error.passing):
                     self._queue.put(error)
                     return
                 note(f"neuronode: {error.message} Trying again.")
