@@ -44,9 +44,7 @@ from neuronode_router.domain.profiles import (
     Profile,
     ProfileEdit,
     ProfileSet,
-    TaskChange,
     edited_name,
-    task_changes,
 )
 from neuronode_router.domain.receipts import CacheLoss, Receipt, WarmReport, WorkerStatus
 from neuronode_router.domain.state import ControlState
@@ -242,13 +240,6 @@ class ProfileManager:
         except ProfilesInvalid as error:
             return error.problems
         return ()
-
-    async def diff(self, a: str, b: str) -> tuple[TaskChange, ...]:
-        """Return the task aliases that the profiles `a` and `b` map differently. Raises `UnknownProfile`."""
-        profiles = require_state(await self.current()).profiles
-        for name in (a, b):
-            require_profile(name, profiles)
-        return task_changes(profiles.profiles[a].tasks, profiles.profiles[b].tasks)
 
     async def outlook(self, profile: str, *, actor: Actor) -> WarmReport | None:
         """Return what a switch to a profile would do about local models; None where it has to do with none.
