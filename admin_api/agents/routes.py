@@ -83,8 +83,8 @@ def asking(client: httpx.AsyncClient) -> AdminCall:
     async def call(
         method: str, path: str, *, params: Mapping[str, object] | None = None, body: object = None
     ) -> Mapping[str, Any]:
-        options: dict[str, Any] = {"params": params, "json": body}
-        answer = await client.request(method, path, **options)
+        named: dict[str, Any] = {name: value for name, value in (params or {}).items() if value is not None}
+        answer = await client.request(method, path, params=named, json=body)
         document = answer.json() if "json" in answer.headers.get("content-type", "") else None
         if not answer.is_success or not isinstance(document, dict):
             _refuse(answer.status_code, document if isinstance(document, dict) else {})

@@ -31,6 +31,7 @@ from admin_api.http.problems import (
     problem_response,
 )
 from neuronode_router.access import Principal, may_read_all, require_reader, require_writer, visible
+from neuronode_router.control.transition import require_state
 from neuronode_router.domain.profiles import Profile
 from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import NeuronodeError, NotAllowed, NotReady
@@ -83,10 +84,7 @@ class Call:
 
     async def committed(self) -> ControlState:
         """Return what is in force. Raises `NotReady` while nothing is."""
-        state = await self.host.manager.current()
-        if state is None:
-            raise NotReady("No profiles have been committed yet.")
-        return state
+        return require_state(await self.host.manager.current())
 
 
 def started(part: Part | None, lacking: str) -> Part:

@@ -25,7 +25,7 @@ class AdminCall(Protocol):
         params: Mapping[str, object] | None = None,
         body: object = None,
     ) -> Document:
-        """Return the document that a route answers with."""
+        """Return the document that a route answers with. Parameters that are None are left out."""
         ...
 
 

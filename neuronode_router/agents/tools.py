@@ -131,9 +131,7 @@ async def _explain(call: AdminCall, asked: ExplainArguments) -> Document:
 
 async def _usage(call: AdminCall, asked: UsageArguments) -> Document:
     wanted = {"by": asked.by, "from": time.time() - asked.hours * HOUR, "step": asked.step}
-    return await call(
-        "GET", "/usage", params={name: value for name, value in wanted.items() if value is not None}
-    )
+    return await call("GET", "/usage", params=wanted)
 
 
 async def _deployments(call: AdminCall, asked: DeploymentsArguments) -> Document:
@@ -148,9 +146,7 @@ async def _requests(call: AdminCall, asked: RequestsArguments) -> Document:
 
 async def _residency(call: AdminCall, asked: ResidencyArguments) -> Document:
     wanted = {"within": asked.within, "from": time.time() - asked.hours * HOUR, "team": asked.team}
-    return await call(
-        "GET", "/usage/residency", params={name: value for name, value in wanted.items() if value is not None}
-    )
+    return await call("GET", "/usage/residency", params=wanted)
 
 
 async def _switch(call: AdminCall, asked: SwitchArguments) -> Document:
