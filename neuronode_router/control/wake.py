@@ -20,6 +20,8 @@ from neuronode_router.threads import in_thread
 
 logger = logging.getLogger(__name__)
 
+CHANNEL = "neuronode:wake"
+
 
 class Wake(Protocol):
     """Tells workers that there is something to read. It carries no truth and may lose messages: a poll heals."""
@@ -89,10 +91,10 @@ class FileWake:
 
 
 class RedisWake:
-    """Wakes every process that listens on `channel` of the Redis at `url`."""
+    """Wakes every process that listens on `CHANNEL` of the Redis at `url`."""
 
-    def __init__(self, url: str, *, channel: str = "neuronode:wake") -> None:
-        self._channel = RedisChannel(url, channel)
+    def __init__(self, url: str) -> None:
+        self._channel = RedisChannel(url, CHANNEL)
         self._on_wake: Callable[[], None] = _nobody
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sending: set[asyncio.Task[bool]] = set()

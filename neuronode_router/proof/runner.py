@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from neuronode_router.proof.matrix import Known, Matrix, ProbeEvidence, ProbeTarget, State, oldest_first
@@ -68,7 +68,7 @@ class Run:
 
 
 class Runner:
-    """Runs probes. `clock` is Unix time in seconds, `stopwatch` seconds of any origin."""
+    """Runs probes. `clock` is Unix time in seconds."""
 
     def __init__(
         self,
@@ -77,13 +77,11 @@ class Runner:
         store: ProofStore,
         matrix: Matrix,
         clock: Callable[[], float] = time.time,
-        stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._asker = asker
         self._store = store
         self._matrix = matrix
         self._clock = clock
-        self._stopwatch = stopwatch
 
     async def run(
         self,
@@ -128,36 +126,32 @@ class Runner:
         name = self._asker.address(target.group, wake=limits.wake)
         if name is None:
             return evidence
-        began = self._stopwatch()
+        began = time.perf_counter()
         try:
             answer = await self._asker.ask(name, PROBES[target.shape], seconds=limits.probe_seconds)
         except ProbeFailed as failed:
-            return replace(evidence, why=failed.why, latency_ms=self._since(began))
+            return replace(evidence, why=failed.why, latency_ms=_since(began))
         return replace(
             evidence,
             why=judge(target.shape, answer),
-            latency_ms=self._since(began),
+            latency_ms=_since(began),
             cost_usd=answer.cost_usd,
         )
 
-    def _since(self, began: float) -> float:
-        return 1000 * (self._stopwatch() - began)
 
-
+@dataclass(slots=True)
 class _Work:
     """What the probes of one run share."""
 
-    def __init__(
-        self,
-        left: deque[ProbeTarget],
-        limits: RunLimits,
-        known: Known,
-        on_evidence: Callable[[ProbeEvidence], None],
-    ) -> None:
-        self.left = left
-        self.limits = limits
-        self.known = known
-        self.on_evidence = on_evidence
-        self.found: list[ProbeEvidence] = []
-        self.spent = 0.0
-        self.stopped: Stopped | None = None
+    left: deque[ProbeTarget]
+    limits: RunLimits
+    known: Known
+    on_evidence: Callable[[ProbeEvidence], None]
+    found: list[ProbeEvidence] = field(default_factory=list)
+    spent: float = 0.0
+    stopped: Stopped | None = None
+
+
+def _since(began: float) -> float:
+    """Return milliseconds."""
+    return 1000 * (time.perf_counter() - began)

@@ -26,7 +26,7 @@ SUMMING_UP = "summing statistics up"
 
 
 class MemoryStatistics:
-    """Counts, and summarises every `interval` seconds. `clock` is Unix time in seconds."""
+    """Counts, and summarises every `INTERVAL_SECONDS`. `clock` is Unix time in seconds."""
 
     mode = "memory"
 
@@ -34,12 +34,10 @@ class MemoryStatistics:
         self,
         *,
         clock: Callable[[], float] = time.time,
-        interval: float = INTERVAL_SECONDS,
         failures: Failures | None = None,
     ) -> None:
         self._failures = failures or Failures()
         self.recorder = Recorder(clock=clock)
-        self._interval = interval
         self._snapshot: Mapping[str, DeploymentStats] = MappingProxyType({})
         self._summarised: tuple[int, int] | None = None
         self.updated = asyncio.Event()
@@ -81,7 +79,7 @@ class MemoryStatistics:
         while True:
             with self._failures.survived(SUMMING_UP):
                 await self.refresh()
-            await asyncio.sleep(self._interval)
+            await asyncio.sleep(INTERVAL_SECONDS)
 
 
 def known_to(recorder: Recorder) -> set[str]:

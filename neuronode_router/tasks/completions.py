@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -39,19 +39,18 @@ _TIERS: Mapping[str, Tier] = {tier.value: tier for tier in TIERS}
 
 
 class Completions:
-    """`Complete` over an httpx client whose headers carry the key. `clock` is seconds."""
+    """`Complete` over an httpx client whose headers carry the key."""
 
-    def __init__(self, client: httpx.AsyncClient, *, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
-        self._clock = clock
 
     async def __call__(self, ask: Ask) -> TaskAnswer:
         """Return the answer. Raises `CompletionFailed`, `NotAuthenticated` or `NotAllowed`."""
-        began = self._clock()
+        began = time.perf_counter()
         request = self._client.build_request("POST", CHAT_PATH, json=_body(ask), headers=EXPLAIN)
         response = await self._send(request, ask.name)
         try:
-            return _answer(response, latency_ms=1000 * (self._clock() - began))
+            return _answer(response, latency_ms=1000 * (time.perf_counter() - began))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise _unreadable(ask.name) from error
 

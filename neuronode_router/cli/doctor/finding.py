@@ -16,6 +16,8 @@ from neuronode_router.settings import Settings
 
 Level = Literal["problem", "advice"]
 Document = Mapping[str, Any]
+MOST_NAMES = 6
+"""Of a list in a sentence: nobody wants to read more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,8 @@ def is_on(value: object) -> bool:
     return value is True or str(value).strip().lower() in ("true", "1")
 
 
-def names(items: Iterable[str], *, most: int = 6) -> str:
-    """Return names as a list for a sentence, not longer than one wants to read."""
+def names(items: Iterable[str]) -> str:
+    """Return names as a list for a sentence."""
     found = sorted(set(items))
-    rest = f" and {len(found) - most} more" if len(found) > most else ""
-    return ", ".join(found[:most]) + rest
+    rest = f" and {len(found) - MOST_NAMES} more" if len(found) > MOST_NAMES else ""
+    return ", ".join(found[:MOST_NAMES]) + rest
