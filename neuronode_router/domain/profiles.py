@@ -180,7 +180,7 @@ class Profile:
 
         Raises `ValueError`, `KeyError` or `TypeError` for what a newer release wrote: it is not dropped in silence.
         """
-        defaults = {each.name: each.default for each in fields(cls)}
+        defaults: dict[str, Any] = {each.name: each.default for each in fields(cls)}
         if unknown := document.keys() - defaults.keys():
             raise ValueError(f"a profile has the unknown keys {', '.join(sorted(unknown))}")
         # What has a default is of its type; sets that were stored before there was such a key do not have it.

@@ -20,6 +20,7 @@ from neuronode_router.domain.shadows import Shadow, shadow_from_text, shadow_tex
 from neuronode_router.errors import ShadowRefused, UnknownShadow
 from neuronode_router.shadows.pairs import PairSums
 from neuronode_router.storage.database import Database
+from neuronode_router.storage.inserting import is_next
 from neuronode_router.storage.tables import shadow as table
 from neuronode_router.storage.tables import shadow_batch as batches
 from neuronode_router.storage.tables import shadow_sample as samples
@@ -46,12 +47,6 @@ _SET_ASIDE = (
         table.c.spent_nano + bindparam("nano") <= table.c.budget_nano,
     )
     .values(spent_nano=table.c.spent_nano + bindparam("nano"))
-)
-_LAST = select(batches.c.sequence).where(
-    batches.c.shadow == bindparam("wanted"), batches.c.worker == bindparam("from_worker")
-)
-_MOVE = update(batches).where(
-    batches.c.shadow == bindparam("wanted"), batches.c.worker == bindparam("from_worker")
 )
 _GIVE_BACK = (
     update(table)
@@ -173,18 +168,12 @@ class ShadowStore:
 
     def add(self, worker: str, batch: ShadowBatch) -> bool:
         """Add what a worker found out, once, also to one that is over; return whether that was new and is kept."""
-        where = {"wanted": batch.shadow, "from_worker": worker}
         with self._database.writing(durable=False) as connection:
             if connection.execute(_LOCK, {"wanted": batch.shadow}).first() is None:
                 return False  # it was forgotten
-            last = connection.execute(_LAST, where).scalar()
-            if last is not None and last >= batch.sequence:
+            names = {"shadow": batch.shadow, "worker": worker}
+            if not is_next(connection, batches, names, sequence=batch.sequence):
                 return False
-            if last is None:
-                mark = {"shadow": batch.shadow, "worker": worker, "sequence": batch.sequence}
-                connection.execute(insert(batches), mark)
-            else:
-                connection.execute(_MOVE, {**where, "sequence": batch.sequence})
             _merge(connection, batch)
             _keep_samples(connection, worker, batch)
             if batch.unspent_nano:

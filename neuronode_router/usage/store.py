@@ -32,6 +32,7 @@ from sqlalchemy.exc import DataError
 
 from neuronode_router.errors import StoreUnavailable
 from neuronode_router.storage.database import Database
+from neuronode_router.storage.inserting import is_next
 from neuronode_router.storage.tables import usage
 from neuronode_router.storage.tables import usage_batch as batches
 from neuronode_router.storage.tables import usage_request as requests
@@ -56,8 +57,6 @@ _COLUMNS = [usage.c[name] for name in ("start", *UsageKey._fields, *_NUMBERS, *_
 _KEY_ENDS = 1 + len(UsageKey._fields)
 _NUMBERS_END = _KEY_ENDS + len(_NUMBERS)
 _LOCK = select(batches).where(batches.c.worker == GATE).with_for_update()
-_LAST = select(batches.c.sequence).where(batches.c.worker == bindparam("from_worker"))
-_MOVE = update(batches).where(batches.c.worker == bindparam("from_worker"))
 _STORED = select(*_COLUMNS).where(
     usage.c.period == bindparam("of_period"),
     usage.c.start == bindparam("of_start"),
@@ -134,14 +133,8 @@ class UsageStore:
     def _add(self, worker: str, batch: Batch, at: float) -> bool:
         with self._database.writing(durable=False) as connection:
             connection.execute(_LOCK).one()
-            last = connection.execute(_LAST, {"from_worker": worker}).scalar()
-            if last is not None and last >= batch.sequence:
+            if not is_next(connection, batches, {"worker": worker}, sequence=batch.sequence, at=at):
                 return False
-            if last is None:
-                mark = {"worker": worker, "sequence": batch.sequence, "at": at}
-                connection.execute(insert(batches), mark)
-            else:
-                connection.execute(_MOVE, {"from_worker": worker, "sequence": batch.sequence, "at": at})
             _merge(connection, MINUTE, batch.rows)
             if batch.requests:
                 connection.execute(insert(requests), _request_rows(worker, batch))
