@@ -19,7 +19,7 @@ from neuronode_router.cli.answers import NotOffered, read_answer
 from neuronode_router.cli.http import Connection, checked, problem_of, refusal
 from neuronode_router.cli.names import group_names, profile_names, task_names
 from neuronode_router.cli.options import PATH, Number, json_option, online
-from neuronode_router.cli.profile.text import read_profile
+from neuronode_router.cli.profile.text import read_valid_profile
 from neuronode_router.cli.terminal import answer, clean, moment, note, problem, table
 from neuronode_router.errors import Problem, ProfilesInvalid
 
@@ -83,11 +83,10 @@ def _check(connection: Connection, file: Path | None, *, as_json: bool) -> None:
 
 def _wrong_with(connection: Connection, file: Path) -> Sequence[Problem]:
     try:
-        text = read_profile(file)
+        read_valid_profile(connection, file.stem, file)
     except ProfilesInvalid as error:
         return error.problems
-    found = checked(connection, {"name": file.stem, "profile": text.document})
-    return [text.located(problem) for problem in found]
+    return ()
 
 
 def _problems(problems: Sequence[Problem]) -> list[Table | str]:

@@ -18,7 +18,7 @@ import click
 
 from neuronode_router.cli.commands.audit import entry_line
 from neuronode_router.cli.consent import How, PendingChange, Warmed, carry_out, warmed
-from neuronode_router.cli.http import Connection, Refused, checked
+from neuronode_router.cli.http import Connection, Refused
 from neuronode_router.cli.names import profile_names
 from neuronode_router.cli.options import (
     PATH,
@@ -26,7 +26,7 @@ from neuronode_router.cli.options import (
     online,
     warm_options,
 )
-from neuronode_router.cli.profile.text import ProfileText, canonical, read_profile, write_profile
+from neuronode_router.cli.profile.text import ProfileText, canonical, read_valid_profile, write_profile
 from neuronode_router.cli.terminal import clean, note
 from neuronode_router.domain.names import path_step
 from neuronode_router.errors import ProfilesInvalid, SettingsError, UnknownProfile
@@ -71,7 +71,7 @@ def edit(connection: Connection, name: str, file: Path | None, **how: Any) -> No
 
 
 def _apply(connection: Connection, base: Base, file: Path, how: How, warm: Warmed) -> int:
-    text = _validated(connection, base, file)
+    text = read_valid_profile(connection, base.name, file)
     if not _show_difference(base, text):
         note("Nothing was edited.")
         if not how.as_json:
@@ -103,22 +103,13 @@ def _let_edit(connection: Connection, base: Base, file: Path) -> None:
     while True:
         click.edit(filename=str(file))
         try:
-            _validated(connection, base, file)
+            read_valid_profile(connection, base.name, file)
         except ProfilesInvalid as error:
             for problem in error.problems:
                 note(str(problem))
             if click.confirm("Edit again?", default=True, err=True):
                 continue
         return
-
-
-def _validated(connection: Connection, base: Base, file: Path) -> ProfileText:
-    """Return what the file says. Raises `ProfilesInvalid` with every problem, each with its line."""
-    text = read_profile(file)
-    problems = checked(connection, {"name": base.name, "profile": text.document})
-    if problems:
-        raise ProfilesInvalid([text.located(problem) for problem in problems])
-    return text
 
 
 def _show_difference(base: Base, edited: ProfileText) -> bool:

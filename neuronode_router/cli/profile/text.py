@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from neuronode_router.cli.http import Connection, checked
 from neuronode_router.domain.names import TASK_ALIASES, TIERS
 from neuronode_router.errors import Problem, ProfilesInvalid, SettingsError
 from neuronode_router.profiles.schema import CAPS, to_profile
@@ -46,6 +47,15 @@ def read_profile(file: Path) -> ProfileText:
         raise ProfilesInvalid(reading.problems)
     places = {dotted(path): place for path, place in reading.source.places.items()}
     return ProfileText(str(file), reading.document, places)
+
+
+def read_valid_profile(connection: Connection, name: str, file: Path) -> ProfileText:
+    """Read a file that is to be the profile `name`. Raises as `read_profile`, with what the proxy finds wrong too."""
+    text = read_profile(file)
+    problems = checked(connection, {"name": name, "profile": text.document})
+    if problems:
+        raise ProfilesInvalid([text.located(problem) for problem in problems])
+    return text
 
 
 def write_profile(profile: Mapping[str, Any]) -> str:
