@@ -101,7 +101,7 @@ def shown(view: PolicyView) -> PolicyDocument:
         digest=view.policy.digest,
         document=json.loads(view.policy.source),
         precedence=PRECEDENCE,
-        now=PolicyVerdictDocument.of(view.verdict),
+        now=view.verdict,
     )
 
 

@@ -20,7 +20,6 @@ from admin_api.routing.schemas import (
     DivertedDocument,
     DryRunBody,
     DryRunDocument,
-    EstimateDocument,
     FeedbackBody,
     FeedbackDocument,
     ForgottenDocument,
@@ -34,7 +33,6 @@ from admin_api.routing.schemas import (
     RouterStatsDocument,
 )
 from neuronode_router.access import key_hash, may_read_all
-from neuronode_router.auto.diverted import EstimatedSum
 from neuronode_router.auto.outcomes import Outcomes
 from neuronode_router.auto.preview import preview
 from neuronode_router.classifier.history import FeedbackOutcome, Sign
@@ -146,15 +144,8 @@ async def report_outcomes(call: Reader) -> OutcomesReportDocument:
     outcomes = _outcomes(call)
     return OutcomesReportDocument(
         counted=outcomes is not None,
-        diverted=[
-            DivertedDocument.of(line, saved_usd=_estimate(line.saved_usd), failures=_estimate(line.failures))
-            for line in (await outcomes.report() if outcomes else ())
-        ],
+        diverted=[DivertedDocument.of(line) for line in (await outcomes.report() if outcomes else ())],
     )
-
-
-def _estimate(found: EstimatedSum | None) -> EstimateDocument | None:
-    return EstimateDocument.of(found) if found else None
 
 
 async def forget_outcomes(call: Writer) -> ForgottenDocument:
