@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from neuronode_router.errors import NeuronodeError, Problem
 from neuronode_router.threads import in_thread
@@ -191,6 +191,14 @@ async def _repeat(task: PeriodicTask, failures: Failures) -> None:
         await asyncio.sleep(task.seconds)
         with failures.survived(task.activity):
             await task.act()
+
+
+async def cancel(*tasks: asyncio.Future[Any] | None) -> None:
+    """Cancel tasks, and return when all have ended, in whatever way. None stands for one that was never begun."""
+    begun = [task for task in tasks if task is not None]
+    for task in begun:
+        task.cancel()
+    await asyncio.gather(*begun, return_exceptions=True)
 
 
 def stalled_problem(activity: str, *, where: str = "") -> Problem:

@@ -33,6 +33,7 @@ from admin_api.tasks.schemas import (
     TemplateListDocument,
 )
 from neuronode_router.access import key_hash
+from neuronode_router.background import cancel
 from neuronode_router.domain.names import AUTO, Tier
 from neuronode_router.errors import UnknownTemplate
 from neuronode_router.rollouts.facts import AnswerOutcome
@@ -111,9 +112,7 @@ class TaskRunner:
                 raise ClientDisconnect
             return working.result()
         finally:
-            working.cancel()
-            leaving.cancel()
-            await asyncio.gather(working, leaving, return_exceptions=True)
+            await cancel(working, leaving)
 
 
 def _turned_out(template: TaskTemplate, outcome: TaskOutcome) -> Iterator[AnswerOutcome]:

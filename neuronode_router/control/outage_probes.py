@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from neuronode_router.background import cancel
 from neuronode_router.policy.document import OutageTarget, OutageTrigger, Policy, PolicyRule
 from neuronode_router.policy.rules import Memory, RuleMemory, is_due, probed
 
@@ -75,10 +76,7 @@ class OutageProbes:
 
     async def stop(self) -> None:
         """End the probes that run."""
-        answers = [probe.answer for probe in self._asking.values()]
-        for answer in answers:
-            answer.cancel()
-        await asyncio.gather(*answers, return_exceptions=True)
+        await cancel(*(probe.answer for probe in self._asking.values()))
 
     def _ask_next(self, rule: PolicyRule, memory: RuleMemory, now: float) -> None:
         # More than the longest pause: the clock was set back.

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeAlias
 
-from neuronode_router.background import Failures
+from neuronode_router.background import Failures, cancel
 from neuronode_router.control.change import When
 from neuronode_router.control.notify import DirectoryEvents
 from neuronode_router.errors import NeuronodeError, Problem, ProfileError, ProfilesInvalid, StaleFiles
@@ -112,9 +112,7 @@ class ProfileWatcher:
     async def stop(self) -> None:
         """Stop watching."""
         self._failures.forget(TAKING_UP)
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await cancel(self._task)
         await in_thread(self._events.stop)
 
     async def _watch(self) -> None:

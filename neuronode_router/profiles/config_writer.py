@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from neuronode_router.background import cancel
 from neuronode_router.domain.profiles import alias_map
 from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import RenderFailed
@@ -62,9 +63,7 @@ class Renderer:
 
     async def stop(self) -> None:
         """Cancel what is scheduled. The next start of a worker renders what was left out."""
-        if self._task is not None:
-            self._task.cancel()
-        await self.idle()
+        await cancel(self._task)
 
     async def _work(self) -> None:
         while (state := self._wanted) is not None:

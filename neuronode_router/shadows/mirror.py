@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from neuronode_router.background import Failures
+from neuronode_router.background import Failures, cancel
 from neuronode_router.domain.shadows import Shadow
 from neuronode_router.shadows.pairs import AnswerFacts, Pair, PairSums, Skip
 from neuronode_router.shadows.store import SetAside, ShadowBatch, ShadowStore, to_nano
@@ -191,10 +191,7 @@ class Mirror:
         """End what runs; what was set aside for it counts as spent."""
         while self._waiting:
             self._skipped(self._waiting.popleft(), Skip.ENDED)
-        running = tuple(self._running)
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await cancel(*self._running)
 
     def status(self) -> Mapping[str, int]:
         """Return how it stands. JSON-ready."""

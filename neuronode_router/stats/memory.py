@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from neuronode_router.background import Failures
+from neuronode_router.background import Failures, cancel
 from neuronode_router.stats.recorder import Recorder
 from neuronode_router.stats.summary import DeploymentStats, TallyAt, summarise
 from neuronode_router.stats.tally import Tally
@@ -70,10 +70,8 @@ class MemoryStatistics:
 
     async def stop(self) -> None:
         """Stop building snapshots."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        await cancel(self._task)
+        self._task = None
 
     async def _run(self) -> None:
         while True:

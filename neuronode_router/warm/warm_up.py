@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from neuronode_router.background import cancel
 from neuronode_router.domain.receipts import LocalWeights, WarmMode, WarmOrder, WarmReport
 from neuronode_router.errors import Problem, WarmFailed
 from neuronode_router.health.ollama import OllamaHost
@@ -128,8 +129,7 @@ class ModelWarmUp:
         try:
             await self._unless_gone(work)
         finally:
-            work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
+            await cancel(work)
             self._waited += time.monotonic() - began
         self._require_warm(self._missing())
         return bool(self._told.loaded or self._told.failed or self._told.unloaded)

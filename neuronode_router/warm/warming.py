@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from neuronode_router.background import Failures
+from neuronode_router.background import Failures, cancel
 from neuronode_router.control.change import ChangeOrder, ChangeTarget, as_it_is
 from neuronode_router.control.checks import newly_in_force
 from neuronode_router.domain.profiles import Profile
@@ -203,10 +203,7 @@ class Warming:
 
     async def stop(self) -> None:
         """End what is being done, and close the client."""
-        tasks = [*self._work]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel(*self._work)
         await self._servers.stop()
 
     def _warm_up(self, ask: WarmAsk, orders: WarmOrders) -> ModelWarmUp:
