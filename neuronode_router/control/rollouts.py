@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Unpack
 
 from neuronode_router.control.change import REASON_LIMIT, ChangeResult, ChangeTarget, Options, naming
+from neuronode_router.control.checks import require_profile
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.rollout_store import RolloutEvent, RolloutStore
 from neuronode_router.domain.audit import Actor
@@ -29,7 +30,6 @@ from neuronode_router.errors import (
     Problem,
     RolloutRefused,
     StoreUnavailable,
-    UnknownProfile,
     UnknownRollout,
 )
 from neuronode_router.policy.engine import Level, PolicyVerdict
@@ -344,8 +344,7 @@ class Rollouts:
             if tried == state.profiles.profiles[state.active]:
                 raise RolloutRefused("The edit changes nothing.", fix="Name what is to be changed.")
             return tried
-        if plan.profile not in state.profiles.profiles:
-            raise UnknownProfile(plan.profile, tuple(state.profiles.profiles))
+        require_profile(plan.profile, state.profiles)
         if plan.profile == state.active:
             raise RolloutRefused(
                 f"The profile {plan.profile!r} is the active one.",

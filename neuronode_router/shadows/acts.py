@@ -15,13 +15,14 @@ from datetime import UTC, datetime
 from typing import Any, Unpack
 
 from neuronode_router.control.change import ChangeTarget, Options, as_it_is, naming
+from neuronode_router.control.checks import require_profile
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.domain.audit import Actor
 from neuronode_router.domain.names import AUTO
 from neuronode_router.domain.receipts import Receipt
 from neuronode_router.domain.shadows import Shadow
 from neuronode_router.domain.state import ControlState
-from neuronode_router.errors import ShadowRefused, UnknownProfile, UnknownShadow, UnknownTask
+from neuronode_router.errors import ShadowRefused, UnknownShadow, UnknownTask
 from neuronode_router.shadows.pairs import WHOLE
 from neuronode_router.shadows.report import ShadowFinding, by_task, findings, headline
 from neuronode_router.shadows.store import ShadowStanding, ShadowStore
@@ -167,16 +168,14 @@ class Shadows:
 
 
 def _require_startable(begun: Shadow, state: ControlState) -> None:
-    profiles = state.profiles.profiles
-    if begun.profile not in profiles:
-        raise UnknownProfile(begun.profile, tuple(profiles))
+    require_profile(begun.profile, state.profiles)
     if state.shadow is not None:
         raise ShadowRefused(f"The shadow comparison {state.shadow.id} runs already.")
     if begun.profile == state.active:
         raise ShadowRefused(
             f"The profile {begun.profile!r} is the active one.", fix="Name the profile to compare it with."
         )
-    known = (*profiles[begun.profile].tasks, AUTO)
+    known = (*state.profiles.profiles[begun.profile].tasks, AUTO)
     for task in begun.tasks:
         if task not in known:
             raise UnknownTask(task, known)
