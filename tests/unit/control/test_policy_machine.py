@@ -260,7 +260,8 @@ class PolicyHistory(RuleBasedStateMachine):
 
     @rule(worker=workers, look=looks)
     def somebody_releases(self, worker: int, look: bool) -> None:
-        held = self.state().steering.hold is not None
+        hold = self.state().steering.hold
+        held = hold is not None and (hold.until is None or self.clock.now < hold.until)
         try:
             self.runner.run(self.workers[worker].policies.release(actor=ANNA))
         except NothingHeld:
