@@ -6,17 +6,16 @@ It must not know what is inserted.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import Connection, Table, and_, select
-from sqlalchemy.dialects import postgresql, sqlite
-
-_INSERTS: Mapping[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
 def insert_into(connection: Connection, table: Table) -> Any:
     """Return an insert of the connection's own dialect, which knows `on_conflict_do_nothing` and `..._do_update`."""
-    return _INSERTS[connection.dialect.name](table)
+    # Not imported above: nobody pays for the dialect of a database that he has not.
+    return import_module(f"sqlalchemy.dialects.{connection.dialect.name}").insert(table)
 
 
 def add_counts(

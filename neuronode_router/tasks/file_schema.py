@@ -24,7 +24,7 @@ InputName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 class SchemaPart(BaseModel):
     """Strict, and without unknown keys."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid")
 
 
 class PromptPart(SchemaPart):

@@ -45,6 +45,8 @@ def test_a_field_without_a_docstring_has_none(schemas: dict[str, Any]) -> None:
 
 def test_the_sources_are_read_only_for_the_page() -> None:
     """The start of a worker pays nothing for descriptions: pydantic's own reading of sources is switched on nowhere."""
-    for path in (ROOT / "admin_api").rglob("*.py"):
+    for path in (
+        path for folder in ("admin_api", "neuronode_router") for path in (ROOT / folder).rglob("*.py")
+    ):
         words = {node.arg for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.keyword)}
         assert "use_attribute_docstrings" not in words
