@@ -73,12 +73,12 @@ def probed(memory: RuleMemory, *, succeeded: bool) -> RuleMemory:
 
 
 def is_due(rule: PolicyRule, memory: RuleMemory, *, now: float) -> bool:
-    """Return whether probes may tell that a rule can end: it began by an outage, and has stayed long enough."""
+    """Return whether probes may tell that a rule can end now: it began by an outage, and nothing else keeps it."""
     return (
         isinstance(rule.trigger, OutageTrigger)
         and memory.active
         and not rule.dry_run
-        and now - memory.since >= rule.dwell
+        and _may_end(rule, memory, now)
         and memory.probes < rule.trigger.probes
     )
 
@@ -103,14 +103,17 @@ def _looked(rule: PolicyRule, memory: RuleMemory, fact: RuleFact, now: float) ->
     if not memory.active:
         begins = _exceeds(rule, fact) and len(memory.changes) < rule.changes
         return _changed(memory, now, active=True, evidence=told(rule, fact)) if begins else memory
-    # The last change that an hour allows is never a return: until the hour is over it rests where it is safe.
-    may = now - memory.since >= rule.dwell and len(memory.changes) + 1 < rule.changes
-    if may and _is_back(rule, fact, memory):
+    if _may_end(rule, memory, now) and _is_back(rule, fact, memory):
         probes = f", {memory.probes} probes in a row succeeded" if memory.probes else ""
         return _changed(memory, now, active=False, evidence=told(rule, fact) + probes)
     if isinstance(rule.trigger, OutageTrigger) and fact.failed and (fact.value or 0) > rule.trigger.back:
         return replace(memory, probes=0)  # others still ask the group, and it fails them
     return memory
+
+
+def _may_end(rule: PolicyRule, memory: RuleMemory, now: float) -> bool:
+    # The last change that an hour allows is never a return: until the hour is over it rests where it is safe.
+    return now - memory.since >= rule.dwell and len(memory.changes) + 1 < rule.changes
 
 
 def _until(memory: RuleMemory, now: float) -> RuleMemory:

@@ -113,6 +113,22 @@ def test_no_probe_is_sent_before_the_dwell_time_is_over() -> None:
     assert not is_due(one(OUTAGE, dry_run=True).rules[0], memory, now=rule.now + 60)
 
 
+def test_no_probe_is_sent_while_an_hour_allows_no_return() -> None:
+    """Answers that came before it may end would be an hour old when it may."""
+    rule = OneRule(one(OUTAGE, changes=2, dwell=60))
+    rule.look(RuleFact(1.0, 3, 3))
+    for _ in range(10):
+        rule.look(RuleFact(), after=300)
+        rule.probe(succeeded=True)
+
+    assert rule.look(RuleFact(), after=599)
+    assert rule.memory["r"].probes == 0
+    assert rule.look(RuleFact())
+    for _ in range(10):
+        rule.probe(succeeded=True)
+    assert not rule.look(RuleFact())
+
+
 @pytest.mark.parametrize(
     ("trigger", "enters", "between", "back"),
     [
