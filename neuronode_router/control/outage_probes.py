@@ -6,6 +6,7 @@ It must not know how a probe is sent, nor when a rule ends.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -17,12 +18,12 @@ AFTER_SUCCESS, AFTER_FAILURE = 3.0, 15.0
 """Seconds between a probe and the next one of the same rule: each is a real request."""
 
 OLD_SECONDS = 15.0
-"""An answer to a probe that was sent earlier counts for nothing: one is waited for no longer than ten seconds, so that
-nobody has looked for a while.
+"""Where a worker has looked at nothing for longer, answers that came meanwhile count for nothing, and rows begin anew.
 """
 
-AskTarget = Callable[[OutageTarget], Awaitable[bool]]
-"""Ask one of a target's deployments something small; whether it is there. Bounded, never raises."""
+AskTarget = Callable[[OutageTarget, int], Awaitable[bool]]
+"""Ask one of a target's deployments something small, another one for the next number; whether it is there. Bounded,
+never raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +33,12 @@ class _Probe:
     target: OutageTarget
     since: float
     """When the rule began that it is to end."""
-    sent_at: float
     answer: asyncio.Task[bool]
 
-    def tells_of(self, rule: PolicyRule, memory: RuleMemory, now: float) -> bool:
-        """Return whether its answer counts: the rule is still about that outage of that target, and it is no old one.
-
-        A clock that was set back makes it an old one.
-        """
+    def tells_of(self, rule: PolicyRule, memory: RuleMemory) -> bool:
+        """Return whether its answer counts: the rule is still about that outage of that target."""
         same = rule.trigger.target == self.target if isinstance(rule.trigger, OutageTrigger) else False
-        return same and memory.since == self.since and 0 <= now - self.sent_at <= OLD_SECONDS
+        return same and memory.since == self.since
 
     def succeeded(self) -> bool:
         """Return its answer, once there is one."""
@@ -56,10 +53,15 @@ class OutageProbes:
         self._asking: dict[str, _Probe] = {}
         self._asked_again: dict[str, float] = {}
         """From when on a rule may ask again."""
+        self._asked: Counter[str] = Counter()
+        """How often each rule has asked: two that share deployments must not share them out between them."""
+        self._looked_at = float("-inf")
 
     def look(self, policy: Policy, memory: Memory, now: float) -> dict[str, RuleMemory]:
         """Take in the answers of probes, and send the next ones. Return what rules remember then."""
-        found = dict(memory)
+        followed = 0 <= now - self._looked_at <= OLD_SECONDS  # else the clock was set back, or others led
+        self._looked_at = now
+        found = {name: one if followed else probed(one, succeeded=False) for name, one in memory.items()}
         for rule in policy.rules:
             probe = self._asking.get(rule.name)
             if probe is not None and not probe.answer.done():
@@ -67,7 +69,7 @@ class OutageProbes:
             self._asking.pop(rule.name, None)
             if not is_due(rule, found[rule.name], now=now):
                 continue
-            if probe is not None and probe.tells_of(rule, found[rule.name], now):
+            if followed and probe is not None and probe.tells_of(rule, found[rule.name]):
                 succeeded = probe.succeeded()
                 found[rule.name] = probed(found[rule.name], succeeded=succeeded)
                 self._asked_again[rule.name] = now + (AFTER_SUCCESS if succeeded else AFTER_FAILURE)
@@ -83,5 +85,6 @@ class OutageProbes:
         waits = 0 < self._asked_again.get(rule.name, now) - now <= AFTER_FAILURE
         if not waits and is_due(rule, memory, now=now) and isinstance(rule.trigger, OutageTrigger):
             target = rule.trigger.target
-            answer = asyncio.ensure_future(self._ask(target))
-            self._asking[rule.name] = _Probe(target, memory.since, now, answer)
+            answer = asyncio.ensure_future(self._ask(target, self._asked[rule.name]))
+            self._asked[rule.name] += 1
+            self._asking[rule.name] = _Probe(target, memory.since, answer)

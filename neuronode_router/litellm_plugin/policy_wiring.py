@@ -6,7 +6,6 @@ It decides nothing itself. While no policy is in force it looks at one file and 
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -128,11 +127,10 @@ def asking(asker: Asker, members: Callable[[OutageTarget], Sequence[str]]) -> As
 
     A group is asked as clients ask it; of a provider or a server one deployment after the other.
     """
-    turn = itertools.count()
 
-    async def ask(target: OutageTarget) -> bool:
+    async def ask(target: OutageTarget, number: int) -> bool:
         known = () if target.scope is OutageScope.GROUP else members(target)
-        name = known[next(turn) % len(known)] if known else target.name
+        name = known[number % len(known)] if known else target.name
         try:
             await asker.ask(name, PROBES[Shape.TEXT], seconds=PROBE_SECONDS)
         except ProbeFailed as failed:

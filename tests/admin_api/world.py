@@ -107,7 +107,7 @@ class TakesAll:
         self.state = prepared
 
 
-async def _answers(_target: OutageTarget) -> bool:
+async def _answers(_target: OutageTarget, _number: int) -> bool:
     return True
 
 

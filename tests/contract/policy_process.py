@@ -52,7 +52,7 @@ class Frozen:
 def desk(store: ControlStore, name: str, facts: ReadFacts, *, place: PolicyPlace | None = None) -> Policies:
     """Return the policies of one worker over a store; who gives no place neither reads nor writes a file."""
 
-    async def answers(target: OutageTarget) -> bool:
+    async def answers(target: OutageTarget, _number: int) -> bool:
         return True
 
     return Policies(

@@ -168,7 +168,7 @@ class ProxyInUse:
         self._judged.set_aside(0.1)
 
 
-async def _answers(_target: OutageTarget) -> bool:
+async def _answers(_target: OutageTarget, _number: int) -> bool:
     return True
 
 

@@ -25,6 +25,7 @@ from neuronode_router.domain.audit import Actor
 from neuronode_router.health.ollama import RUNNER, Defaults
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.warm_wiring import WarmWiring
+from neuronode_router.policy.document import OutageTarget
 from neuronode_router.policy.file import parse_policy
 from neuronode_router.profiles.memory import FilesMemory
 from neuronode_router.routing.snapshot import build_snapshot
@@ -180,6 +181,6 @@ async def test_models_are_loaded_before_their_window_by_the_worker_that_acts(
     store.close()
 
 
-async def nobody(group: str) -> bool:
+async def nobody(target: OutageTarget, number: int) -> bool:
     """Nobody is asked."""
-    raise AssertionError(group)
+    raise AssertionError(target, number)

@@ -72,9 +72,9 @@ async def test_a_provider_is_asked_at_one_deployment_after_the_other() -> None:
     asker = Answering("three")
     ask = asking(asker, WatchedDeployments(lambda: ENTRIES).of)
 
-    answers = [await ask(OutageTarget(PROVIDER, "openai")) for _ in range(3)]
-    assert await ask(OutageTarget(GROUP, "smart"))
-    await ask(OutageTarget(PROVIDER, "gone"))
+    answers = [await ask(OutageTarget(PROVIDER, "openai"), number) for number in range(3)]
+    assert await ask(OutageTarget(GROUP, "smart"), 3)
+    await ask(OutageTarget(PROVIDER, "gone"), 4)
 
     assert answers == [True, False, True]
     assert asker.asked == ["one", "three", "four", "smart", "gone"]

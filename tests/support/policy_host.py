@@ -106,5 +106,5 @@ class FileHost:
     def _heard(self, level: Level, *, done: bool) -> None:
         self.acted.append((level, done))
 
-    async def _ask(self, target: OutageTarget) -> bool:
+    async def _ask(self, target: OutageTarget, _number: int) -> bool:
         return True

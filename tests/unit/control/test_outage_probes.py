@@ -16,15 +16,15 @@ BEGAN, NOW = 100.0, 1000.0
 ACTIVE = RuleMemory(active=True, since=BEGAN)
 
 
-def watching(group: str) -> Policy:
-    """Return a policy whose rule watches a group, always by the same name."""
-    text = f"""
-rules:
-  - name: down
+def watching(group: str, *others: str) -> Policy:
+    """Return a policy whose rule watches a group, always by the same name; `others` are rules like it."""
+    rule = """
+  - name: {name}
     outage: {{group: {group}, probes: 2}}
     then: {{task: chat, group: chat_premium}}
     dwell: 10s
 """
+    text = "rules:" + "".join(rule.format(name=name, group=group) for name in ("down", *others))
     policy, problems = parse_policy(text.encode())
     assert policy is not None, problems
     return policy
@@ -35,6 +35,7 @@ class ProbedWorker:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.numbers: list[int] = []
         self.down: set[str] = set()
         self.probes = OutageProbes(self._ask)
 
@@ -45,8 +46,9 @@ class ProbedWorker:
         await asyncio.sleep(0)
         return found
 
-    async def _ask(self, target: OutageTarget) -> bool:
+    async def _ask(self, target: OutageTarget, number: int) -> bool:
         self.asked.append(target.name)
+        self.numbers.append(number)
         return target.name not in self.down
 
 
@@ -83,3 +85,26 @@ async def test_an_answer_to_something_else_counts_for_nothing(
     assert (await worker.look(policy, memory, now)).probes == 0
     assert len(worker.asked) == 2
     assert (await worker.look(policy, memory, now + 1)).probes == 1
+
+
+async def test_rules_do_not_share_their_deployments_out_between_them() -> None:
+    """Each of several that ask in step asks one deployment after the other."""
+    worker, policy = ProbedWorker(), watching("chat_balanced", "down-too")
+    for second in range(0, 16, 2):
+        worker.probes.look(policy, dict.fromkeys(("down", "down-too"), ACTIVE), NOW + second)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    assert worker.numbers == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("later", [OLD_SECONDS + 1, -1.0], ids=["long ago", "the clock was set back"])
+async def test_a_row_that_nobody_followed_begins_anew(later: float) -> None:
+    """What was there before the workers were stopped may have gone since."""
+    worker, policy = ProbedWorker(), watching("chat_balanced")
+    await worker.look(policy, ACTIVE, NOW)
+    one = await worker.look(policy, ACTIVE, NOW + 1)
+
+    assert one.probes == 1
+    assert (await worker.look(policy, one, NOW + 1 + later)).probes == 0
+    assert (await ProbedWorker().look(policy, one, NOW + 2)).probes == 0

@@ -167,7 +167,7 @@ class PolicyHistory(RuleBasedStateMachine):
         self.known = dict.fromkeys(("down", "all-down", "month"), False)
         self.backwards = self.flapped = False
 
-    async def ask(self, target: OutageTarget) -> bool:
+    async def ask(self, target: OutageTarget, _number: int) -> bool:
         name = "down" if target.name == "chat_balanced" else "all-down"
         return self.facts.get(name, WELL) == WELL
 
