@@ -6,6 +6,7 @@ It decides nothing itself. While no policy is in force it looks at one file and 
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,8 @@ from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.domain.steering import NOT_STEERED, Steering
 from neuronode_router.errors import NeuronodeError, Problem
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
-from neuronode_router.policy.document import OutageScope, OutageTarget, RuleMode
+from neuronode_router.litellm_plugin.router.watched import AskedPart, WatchedDeployments
+from neuronode_router.policy.document import OutageTarget, RuleMode
 from neuronode_router.proof.probes import PROBES, ProbeReason, Shape
 from neuronode_router.proof.runner import Asker, ProbeFailed
 from neuronode_router.storage.lease import Lease
@@ -31,7 +33,7 @@ LOOK_SECONDS = 1.0
 """How often clock, file and facts are looked at. With the heartbeat's two seconds an outage is answered within five."""
 
 PROBE_SECONDS = 10.0
-"""The longest a probe of a group is waited for."""
+"""The longest a probe is waited for, but where weights may have to be loaded first."""
 
 DOWN = frozenset(
     {
@@ -40,14 +42,16 @@ DOWN = frozenset(
         ProbeReason.AUTHENTICATION,
         ProbeReason.UNAVAILABLE,
         ProbeReason.FAILED,
-        ProbeReason.NOT_FOUND,
     }
 )
-"""What a probe says of a group that is not there. That it refuses the question itself says that it is."""
+"""What a probe says of what is not there. That it refuses the question itself says that it is.
+
+One that has not what it was asked for says neither: others are asked.
+"""
 
 
 class PolicyWiring:
-    """The parts, wired. `slots` are the attempts that this process counted."""
+    """The parts, wired. `slots` are the attempts that this process counted, `loading` seconds that loading may take."""
 
     def __init__(  # noqa: PLR0913  one argument per collaborator, all by keyword
         self,
@@ -60,21 +64,22 @@ class PolicyWiring:
         place: PolicyPlace,
         asker: Asker,
         slots: Callable[[], Slots],
-        members: Callable[[OutageTarget], Sequence[str]],
+        watched: WatchedDeployments,
+        loading: float,
         heard: Heard,
     ) -> None:
         self._current = current
         self._slots = slots
-        self._members = members
+        self._members = watched.of
         self._watched: tuple[str, frozenset[OutageTarget]] = ("", frozenset())
         self.policies = Policies(
             manager=manager,
             store=store.policies,
             facts=PolicyFacts(usage=UsageStore(store.database), workers=store.registry.workers),
-            probes=OutageProbes(asking(asker, members)),
+            probes=OutageProbes(asking(asker, watched.asked, loading=loading)),
             lease=Lease(store.database, LEASE, holder=worker.instance, ttl=LEASE_SECONDS),
             host=host,
-            members=members,
+            members=watched.of,
             place=place,
             heard=heard,
         )
@@ -122,19 +127,29 @@ class PolicyWiring:
         return NOT_STEERED if snapshot is None else snapshot.state.steering
 
 
-def asking(asker: Asker, members: Callable[[OutageTarget], Sequence[str]]) -> AskTarget:
+def asking(
+    asker: Asker, asked: Callable[[OutageTarget], Sequence[AskedPart]], *, loading: float
+) -> AskTarget:
     """Return who tells whether a target is there, by the smallest request of the proof matrix.
 
-    A group is asked as clients ask it; of a provider or a server one deployment after the other.
+    What an Ollama serves has `loading` seconds: it gives up loading with whoever asked.
     """
 
-    async def ask(target: OutageTarget, number: int) -> bool:
-        known = () if target.scope is OutageScope.GROUP else members(target)
-        name = known[number % len(known)] if known else target.name
+    async def found(part: AskedPart) -> ProbeReason:
+        seconds = max(loading, PROBE_SECONDS) if part.loads else PROBE_SECONDS
         try:
-            await asker.ask(name, PROBES[Shape.TEXT], seconds=PROBE_SECONDS)
+            await asker.ask(part.name, PROBES[Shape.TEXT], seconds=seconds)
         except ProbeFailed as failed:
-            return failed.why not in DOWN
-        return True
+            return failed.why
+        return ProbeReason.ANSWERED
+
+    async def ask(target: OutageTarget, number: int) -> bool:
+        parts = deque(asked(target))
+        parts.rotate(-number)
+        for part in parts:
+            why = await found(part)
+            if why is not ProbeReason.NOT_FOUND:
+                return why not in DOWN
+        return not any(part.chats for part in parts)
 
     return ask

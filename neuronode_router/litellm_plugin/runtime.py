@@ -21,6 +21,7 @@ from neuronode_router.background import Failures, PeriodicTask, repeat
 from neuronode_router.control.policy_place import PolicyPlace
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.workers import WorkerIdentity
+from neuronode_router.health.ollama import Defaults
 from neuronode_router.litellm_plugin.auth.budgets import READING_SUMS, REFRESH_SECONDS, Budgets, live_spend
 from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.auth.identity import Identity, role_of
@@ -201,7 +202,8 @@ class Runtime:
             place=PolicyPlace(settings.policy, FilesMemory(settings.state_dir / "policy.seen")),
             asker=RouterAsker(self._router, self.health.inventory),
             slots=lambda: self.health.statistics.recorder.window.slots,
-            members=WatchedDeployments(bridge.entries).of,
+            watched=WatchedDeployments(bridge.entries, Defaults.of(environ)),
+            loading=settings.warm_timeout,
             heard=self.metering.policy_acted,
         )
         self.rollout = RolloutWiring(
