@@ -21,7 +21,7 @@ from neuronode_router.policy.document import (
 from neuronode_router.policy.rules import RuleFact
 from neuronode_router.policy.schedule import day_begins, month_begins
 from neuronode_router.usage.finished import RequestOutcome
-from neuronode_router.usage.periods import DAY, MINUTE, TimeSpan
+from neuronode_router.usage.periods import DAY, MINUTE, TimeSpan, aligned
 from neuronode_router.usage.store import UsageStore
 
 ATTEMPTS = "policy_deployments"
@@ -81,11 +81,16 @@ class PolicyFacts:
     def _budget(self, trigger: BudgetTrigger, now: float) -> RuleFact:
         period = day_begins if trigger.per is BudgetPeriod.DAY else month_begins
         began, ends = period(now, trigger.zone)
-        spent = self._usage.cost(began, team=trigger.team)
+        spent, _ = self._spent(began, now, trigger.team)
         if trigger.forecast:
-            habit = HABIT[trigger.per]
-            spent += self._usage.cost(now - habit, team=trigger.team) / habit * (ends - now)
+            usual, seconds = self._spent(now - HABIT[trigger.per], now, trigger.team)
+            spent += usual / seconds * (ends - now)
         return RuleFact(spent / trigger.usd)
+
+    def _spent(self, since: float, now: float, team: str | None) -> tuple[float, float]:
+        """Return USD, and of how many seconds: of more where less is told apart, since too much is the safe side."""
+        begins = aligned(since, now, now=now).since
+        return self._usage.cost(begins, team=team), now - begins
 
     def _latency(self, trigger: LatencyTrigger, now: float) -> RuleFact:
         buckets: Counter[int] = Counter()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -17,6 +18,7 @@ from neuronode_router.policy.file import policy_of
 from neuronode_router.policy.rules import RuleFact
 from neuronode_router.usage.buffer import Batch
 from neuronode_router.usage.finished import RequestOutcome
+from neuronode_router.usage.periods import HOURS_KEPT, MINUTE, MINUTES_KEPT
 from neuronode_router.usage.store import UsageStore
 from neuronode_router.usage.sums import Sums
 from tests.support.clock import Clock
@@ -51,6 +53,13 @@ class Books:
         batch = Batch(self._sequence, {(int(at) // 60 * 60, one.key): sums}, ())
         self.usage.add(f"w{self._sequence % 2}", batch, at=at)
 
+    def add_up(self, now: float) -> None:
+        """Make hours and days of what is as old as that."""
+        for period, into, kept in ((MINUTE, int(HOUR), MINUTES_KEPT), (int(HOUR), int(DAY), HOURS_KEPT)):
+            while portions := self.usage.portions(period, into, before=now - kept):
+                for portion in portions:
+                    self.usage.condense(portion)
+
 
 def one_rule(**trigger: Any) -> Policy:
     policy, problems = policy_of({"rules": [{"name": "r", "then": {"max_tier": "fast"}, **trigger}]})
@@ -77,6 +86,27 @@ def test_a_budget_is_the_spending_of_its_period(store: ControlStore) -> None:
     assert fact(store, budget(per="day")).value == pytest.approx(0.1)
     assert fact(store, budget(team="a")).value == pytest.approx(0.2)
     assert fact(store, budget(team="nobody")).value == 0
+
+
+@pytest.mark.parametrize(
+    ("per", "zone", "began", "hours"),
+    [
+        ("day", "Asia/Kolkata", "2026-11-30", (1, 5, 7, 20)),
+        ("day", "Asia/Kathmandu", "2026-11-30", (1, 5, 7, 20)),
+        ("month", "America/New_York", "2026-11-01", (1, 7, 24 * 8, 24 * 20)),
+        ("month", "Asia/Kolkata", "2026-11-01", (1, 7, 24 * 8 + 10, 24 * 20)),
+    ],
+)
+def test_a_budget_keeps_what_was_spent_first(
+    store: ControlStore, per: str, zone: str, began: str, hours: tuple[int, ...]
+) -> None:
+    """Also where the period begins within an hour or a day of UTC, and minutes and hours were added up since."""
+    books, midnight = Books(store), datetime.fromisoformat(began).replace(tzinfo=ZoneInfo(zone)).timestamp()
+    books.spend(midnight + 600, cost=90.0)
+    for hour in hours:
+        now = midnight + hour * HOUR
+        books.add_up(now)
+        assert fact(store, budget(per=per, zone=zone), now).value == pytest.approx(0.9), hour
 
 
 def test_a_forecast_goes_on_with_what_is_usual(store: ControlStore) -> None:
