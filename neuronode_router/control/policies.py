@@ -53,6 +53,7 @@ from neuronode_router.policy.engine import (
     Level,
     PolicyVerdict,
     PreviewStretch,
+    Situation,
     acting,
     decide,
     preview,
@@ -191,7 +192,7 @@ class Policies:
             policy, memory = self._policy(state), self._store.memory()
             now = self._clock()
             released = replace(
-                situation_of(state), steering=replace(state.steering, hold=replace(hold, until=now))
+                self._situation(state), steering=replace(state.steering, hold=replace(hold, until=now))
             )
             return target_of(state, decide(policy, memory, released, now=now))
 
@@ -233,11 +234,11 @@ class Policies:
         Facts are not looked at, and the store only where something is steered.
         """
         if state.steering == NOT_STEERED:
-            return decide(Policy(), {}, situation_of(state), now=self._clock())
+            return decide(Policy(), {}, self._situation(state), now=self._clock())
         try:
             return self._decided(state)
         except PolicyUnreadable as unreadable:
-            return undecided(situation_of(state), unreadable.message)
+            return undecided(self._situation(state), unreadable.message)
 
     async def preview(self, days: float) -> tuple[PreviewStretch, ...]:
         """Return what will be active, if rules and rollouts stay as they are. Raises `StoreUnavailable`."""
@@ -247,7 +248,7 @@ class Policies:
 
         def foreseen() -> tuple[PreviewStretch, ...]:
             policy, memory = self._policy(state), self._store.memory()
-            return preview(policy, memory, situation_of(state), now=self._clock(), days=days)
+            return preview(policy, memory, self._situation(state), now=self._clock(), days=days)
 
         return await in_thread(foreseen)
 
@@ -269,7 +270,7 @@ class Policies:
             await in_thread(self._lease.release)
             raise
         memory = self._probes.look(policy, memory, now)
-        verdict = decide(policy, memory, situation_of(state), now=now)
+        verdict = decide(policy, memory, self._situation(state), now=now)
         look = PolicyLook(state, policy, verdict, memory, fence, now, rules_ended(policy, before, memory))
         try:
             receipt = await self._carry_out(look)
@@ -302,7 +303,7 @@ class Policies:
 
     async def _carry_out(self, look: PolicyLook) -> Receipt | None:
         """Do what follows from a look. Where the profile is refused, the rest of it is done all the same."""
-        situation = situation_of(look.state)
+        situation = self._situation(look.state)
         wanted = [look.verdict]
         if look.verdict.profile != situation.active:
             wanted.append(without_profile(look.verdict, situation))
@@ -373,9 +374,12 @@ class Policies:
         except PolicyUnreadable:
             return Policy()
 
+    def _situation(self, state: ControlState) -> Situation:
+        return situation_of(state, self._host())
+
     def _decided(self, state: ControlState, memory: Memory | None = None) -> PolicyVerdict:
         known = self._store.memory() if memory is None else memory
-        return decide(self._policy(state), known, situation_of(state), now=self._clock())
+        return decide(self._policy(state), known, self._situation(state), now=self._clock())
 
     def _viewed(self, state: ControlState) -> PolicyView:
         policy, memory, now = self._policy(state), self._store.memory(), self._clock()

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from neuronode_router.control.change import ChangeTarget, as_it_is
+from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.domain.state import ControlState
 from neuronode_router.policy.document import Policy
 from neuronode_router.policy.engine import Level, PolicyVerdict, Situation
@@ -33,10 +34,10 @@ class PolicyLook:
     """Which rules have ended, and why."""
 
 
-def situation_of(state: ControlState) -> Situation:
-    """Return what the engine must know of a state."""
+def situation_of(state: ControlState, host: HostFacts) -> Situation:
+    """Return what the engine must know of a state, and of what this proxy offers."""
     rolling = state.canary.rollout if state.canary else None
-    return Situation(state.active, state.steering, rolling, frozenset(state.profiles.profiles))
+    return Situation(state.active, state.steering, rolling, frozenset(state.profiles.profiles), host.groups)
 
 
 def target_of(state: ControlState, verdict: PolicyVerdict) -> ChangeTarget:

@@ -15,6 +15,7 @@ from neuronode_router.control.outage_probes import AskTarget, OutageProbes
 from neuronode_router.control.policies import LEASE, LEASE_SECONDS, Heard, Policies
 from neuronode_router.control.policy_facts import ATTEMPTS, PolicyFacts, Slots, attempts_of
 from neuronode_router.control.policy_file import PolicyFile
+from neuronode_router.control.policy_known import unusable
 from neuronode_router.control.policy_place import PolicyPlace
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.worker import Worker
@@ -23,7 +24,7 @@ from neuronode_router.domain.steering import NOT_STEERED, Steering
 from neuronode_router.errors import NeuronodeError, Problem
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.router.watched import AskedPart, WatchedDeployments
-from neuronode_router.policy.document import OutageTarget, RuleMode
+from neuronode_router.policy.document import OutageTarget, Policy, RuleMode
 from neuronode_router.proof.probes import PROBES, ProbeReason, Shape
 from neuronode_router.proof.runner import Asker, ProbeFailed
 from neuronode_router.storage.lease import Lease
@@ -69,9 +70,10 @@ class PolicyWiring:
         heard: Heard,
     ) -> None:
         self._current = current
+        self._host = host
         self._slots = slots
         self._members = watched.of
-        self._watched: tuple[str, frozenset[OutageTarget]] = ("", frozenset())
+        self._known = Policy()
         self.policies = Policies(
             manager=manager,
             store=store.policies,
@@ -93,7 +95,8 @@ class PolicyWiring:
         steering = self._steering
         if steering != NOT_STEERED:
             await self.policies.turn()
-            await self._follow(steering)
+            if self._known.digest != steering.policy:
+                self._known = await self.policies.in_force()
 
     async def stop(self) -> None:
         """Let another worker act at once. Never raises for a dead store."""
@@ -103,7 +106,7 @@ class PolicyWiring:
 
     def report(self) -> Mapping[str, Any]:
         """Return what a heartbeat tells of attempts at what the policy watches, if it watches anything."""
-        members = {target.key: self._members(target) for target in self._watched[1]}
+        members = {target.key: self._members(target) for target in self._policy.watched()}
         return {ATTEMPTS: attempts_of(self._slots(), members)} if members else {}
 
     def standing(self) -> Mapping[tuple[str, RuleMode], bool]:
@@ -112,14 +115,17 @@ class PolicyWiring:
         return {} if snapshot is None else self.policies.standing(snapshot.state)
 
     def problems(self) -> tuple[Problem, ...]:
-        """Return what is wrong with the file, and what was refused."""
-        refused = () if self._steering == NOT_STEERED else self.policies.problems()
-        return (*self._file.problems, *refused)
+        """Return what is wrong with the file, what was refused, and what is in force and leads nowhere here."""
+        snapshot = self._current.snapshot
+        if snapshot is None or self._steering == NOT_STEERED:
+            return self._file.problems
+        gone = unusable(self._policy, snapshot.state, self._host(), self._members)
+        return (*self._file.problems, *self.policies.problems(), *gone)
 
-    async def _follow(self, steering: Steering) -> None:
-        if self._watched[0] != steering.policy:
-            policy = await self.policies.in_force()
-            self._watched = (steering.policy, policy.watched())
+    @property
+    def _policy(self) -> Policy:
+        """The policy in force, an empty one until it was read."""
+        return self._known if self._known.digest == self._steering.policy else Policy()
 
     @property
     def _steering(self) -> Steering:

@@ -51,6 +51,12 @@ class Situation:
     """The id of the rollout that runs."""
     profiles: Collection[str] = field(default_factory=frozenset)
     """Those there are: what names another one is passed over."""
+    groups: Collection[str] = field(default_factory=frozenset)
+    """The model groups of the proxy that decides: what leads to another one is passed over, too."""
+
+    def has(self, group: str | None) -> bool:
+        """Return whether tasks can be moved to a group; None: nothing is moved."""
+        return group is None or group in self.groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +194,8 @@ def _wishes(
     ]
     waiting = hold is not None or situation.rolling is not None
     for wish in (*emergencies, *(() if waiting else ordinary)):
-        if wish.want.profile is None or wish.want.profile in situation.profiles:
+        profile = wish.want.profile
+        if (profile is None or profile in situation.profiles) and situation.has(wish.want.group):
             yield wish
 
 
@@ -239,7 +246,7 @@ def _bends(wishes: list[_Wish], situation: Situation, hold: Hold | None) -> tupl
             bends[want.aspect] = Bend(wish.by, emergency, want.task, want.group, want.max_tier)
     if situation.rolling is not None and hold is None:
         for bend in situation.steering.bends:
-            if not bend.emergency:
+            if not bend.emergency and situation.has(bend.group):
                 bends.setdefault(f"task {bend.task}" if bend.task else "max_tier", bend)
     return tuple(bends.values())
 

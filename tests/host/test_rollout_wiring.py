@@ -49,7 +49,7 @@ class RollingWorker:
             store=self.store,
             current=self.current,
             flush=self.flush,
-            verdict_of=lambda state: undecided(situation_of(state), "nobody decides"),
+            verdict_of=lambda state: undecided(situation_of(state, HOST), "nobody decides"),
         )
 
     async def flush(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -9,7 +10,7 @@ import pytest
 
 from neuronode_router.domain.names import Tier
 from neuronode_router.domain.steering import Bend, Hold, Steering
-from neuronode_router.policy.document import Policy
+from neuronode_router.policy.document import Policy, Want
 from neuronode_router.policy.engine import (
     PRECEDENCE,
     Level,
@@ -56,6 +57,7 @@ rules:
     dry_run: true
 """
 PROFILES = frozenset({"balanced", "economy", "local", "premium"})
+GROUPS = frozenset({"smart", "local"})
 HELD = Hold("premium", "anna")
 ON = RuleMemory(active=True, since=1.0, evidence="so it was")
 
@@ -79,9 +81,10 @@ def verdict(
     hold: Hold | None = None,
     rolling: str | None = None,
     bends: tuple[Bend, ...] = (),
+    groups: frozenset[str] = GROUPS,
 ) -> PolicyVerdict:
     memory: Memory = dict.fromkeys(active, ON)
-    situation = Situation("balanced", Steering("digest", hold, bends), rolling, PROFILES)
+    situation = Situation("balanced", Steering("digest", hold, bends), rolling, PROFILES, groups)
     return decide(policy(), memory, situation, now=now)
 
 
@@ -190,6 +193,20 @@ def test_a_profile_that_is_gone_is_passed_over() -> None:
     situation = Situation("balanced", Steering("digest"), None, frozenset({"balanced"}))
 
     assert decide(policy(), {}, situation, now=EVENING).profile == "balanced"
+
+
+def test_a_group_that_is_gone_is_passed_over() -> None:
+    """A task is moved nowhere, or by the next rule that wants something of it; a rollout keeps no such move either."""
+    spare = replace(policy().rules[0], name="spare", want=Want(task="chat", group="smart"))
+    both = replace(policy(), rules=(*policy().rules, spare))
+    situation = Situation("balanced", Steering("digest"), None, PROFILES, frozenset({"smart"}))
+    found = decide(both, {"smart-down": ON, "spare": ON}, situation, now=NOON)
+
+    assert [(bend.by, bend.group) for bend in found.bends] == [("spare", "smart")]
+    assert "smart-down" not in found.why
+    kept = (Bend("smart-down", False, "chat", "local"),)
+    assert verdict(rolling="r-1", bends=kept).bends == kept
+    assert verdict(rolling="r-1", bends=kept, groups=frozenset()).bends == ()
 
 
 def test_why_is_one_line() -> None:
