@@ -186,11 +186,10 @@ class Policies:
         """End what a person holds: the policy decides again, now. Raises `NothingHeld` and what a switch raises."""
 
         def prepare(state: ControlState) -> ChangeTarget:
-            hold = state.steering.hold
-            if hold is None or (hold.until is not None and hold.until <= self._clock()):
+            hold, now = state.steering.hold, self._now()
+            if hold is None or (hold.until is not None and hold.until <= now):
                 raise NothingHeld("Nobody holds a profile.")
             policy, memory = self._policy(state), self._store.memory()
-            now = self._clock()
             released = replace(
                 self._situation(state), steering=replace(state.steering, hold=replace(hold, until=now))
             )
@@ -248,7 +247,7 @@ class Policies:
 
         def foreseen() -> tuple[PreviewStretch, ...]:
             policy, memory = self._policy(state), self._store.memory()
-            return preview(policy, memory, self._situation(state), now=self._clock(), days=days)
+            return preview(policy, memory, self._situation(state), now=self._now(), days=days)
 
         return await in_thread(foreseen)
 
@@ -374,18 +373,21 @@ class Policies:
         except PolicyUnreadable:
             return Policy()
 
+    def _now(self) -> float:
+        """Return the time by which the acting worker decides, whatever the clock of this host."""
+        return self._store.time(self._clock)
+
     def _situation(self, state: ControlState) -> Situation:
         return situation_of(state, self._host())
 
-    def _decided(self, state: ControlState, memory: Memory | None = None) -> PolicyVerdict:
-        known = self._store.memory() if memory is None else memory
-        return decide(self._policy(state), known, self._situation(state), now=self._clock())
+    def _decided(self, state: ControlState) -> PolicyVerdict:
+        return decide(self._policy(state), self._store.memory(), self._situation(state), now=self._now())
 
     def _viewed(self, state: ControlState) -> PolicyView:
-        policy, memory, now = self._policy(state), self._store.memory(), self._clock()
+        policy, memory, now = self._policy(state), self._store.memory(), self._now()
         facts = self._facts(policy, now) if policy.rules else {}
         rules = tuple(rule_views(policy, memory, facts))
-        verdict = self._decided(state, memory)
+        verdict = decide(policy, memory, self._situation(state), now=now)
         return PolicyView(policy, verdict, state.active, str(self._place.path), rules, state.revision)
 
     def _require_known(self, policy: Policy, state: ControlState) -> None:

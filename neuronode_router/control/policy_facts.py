@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from neuronode_router.domain.receipts import WorkerStatus
 from neuronode_router.histogram import Histogram
@@ -27,6 +28,9 @@ from neuronode_router.usage.store import UsageStore
 ATTEMPTS = "policy_deployments"
 """Entry of a worker's report: by what rules watch and by deployment, how many attempts were answered and failed in each
 slot. A deployment that nobody asked stands there too."""
+
+REPORTED_AT = "policy_reported_at"
+"""Entry beside it: Unix time by the worker's clock, which numbers its slots. Those of hosts need not agree."""
 
 SLOT_SECONDS = 10
 
@@ -102,10 +106,10 @@ class PolicyFacts:
         return RuleFact(histogram.quantile(0.95), histogram.samples)
 
 
-def attempts_of(
-    slots: Slots, members: Mapping[str, Iterable[str]]
-) -> dict[str, dict[str, dict[str, list[int]]]]:
-    """Return what a worker reports of deployments, by the key of what watches them: answered and failed by slot."""
+def attempts_of(slots: Slots, members: Mapping[str, Iterable[str]], *, now: float) -> dict[str, Any]:
+    """Return the entries of a worker's report about deployments, by the key of what watches them. `now` is its clock's
+    Unix time.
+    """
     found: dict[str, dict[str, dict[str, list[int]]]] = {}
     for key, deployments in members.items():
         counted = found[key] = {deployment: {} for deployment in deployments}
@@ -113,18 +117,21 @@ def attempts_of(
             for deployment in counted.keys() & tallies.keys():
                 tally = tallies[deployment]
                 counted[deployment][str(number)] = [tally.get("answers", 0), tally.get("errors", 0)]
-    return found
+    return {ATTEMPTS: found, REPORTED_AT: now}
 
 
 def _attempts(workers: Iterable[WorkerStatus]) -> dict[str, Counted]:
-    """Return the sum of what workers reported."""
+    """Return the sum of what workers reported, in slots of the database's clock."""
     found: dict[str, dict[str, dict[int, Counter[str]]]] = {}
     for worker in workers:
+        behind = worker.heartbeat_at - worker.report.get(REPORTED_AT, worker.heartbeat_at)
+        shift = round(behind / SLOT_SECONDS)
         for key, deployments in (worker.report.get(ATTEMPTS) or {}).items():
             for deployment, slots in deployments.items():
                 known = found.setdefault(key, {}).setdefault(deployment, {})
                 for number, (answered, failed) in slots.items():
-                    known.setdefault(int(number), Counter()).update(answered=answered, failed=failed)
+                    counted = known.setdefault(int(number) + shift, Counter())
+                    counted.update(answered=answered, failed=failed)
     return {key: dict(deployments) for key, deployments in found.items()}
 
 

@@ -6,7 +6,7 @@ It must not know when a rule begins. Methods block and may raise `StoreUnavailab
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 
 from sqlalchemy import Connection, insert, select, update
@@ -32,6 +32,10 @@ class PolicyStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def time(self, clock: Callable[[], float]) -> float:
+        """Return Unix time by the clock that all hosts share, else by `clock`."""
+        return self._database.time(clock)
 
     def read(self, digest: str) -> Policy:
         """Return the policy with this digest. Raises `PolicyUnreadable`."""

@@ -6,6 +6,7 @@ It decides nothing itself. While no policy is in force it looks at one file and 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.outage_probes import AskTarget, OutageProbes
 from neuronode_router.control.policies import LEASE, LEASE_SECONDS, Heard, Policies
-from neuronode_router.control.policy_facts import ATTEMPTS, PolicyFacts, Slots, attempts_of
+from neuronode_router.control.policy_facts import PolicyFacts, Slots, attempts_of
 from neuronode_router.control.policy_file import PolicyFile
 from neuronode_router.control.policy_known import unusable
 from neuronode_router.control.policy_place import PolicyPlace
@@ -107,7 +108,7 @@ class PolicyWiring:
     def report(self) -> Mapping[str, Any]:
         """Return what a heartbeat tells of attempts at what the policy watches, if it watches anything."""
         members = {target.key: self._members(target) for target in self._policy.watched()}
-        return {ATTEMPTS: attempts_of(self._slots(), members)} if members else {}
+        return attempts_of(self._slots(), members, now=time.time()) if members else {}
 
     def standing(self) -> Mapping[tuple[str, RuleMode], bool]:
         """Return of each rule in force whether it applies. Blocks where there are any; raises `StoreUnavailable`."""

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
@@ -25,6 +26,7 @@ from neuronode_router.policy.file import parse_policy
 from neuronode_router.policy.rules import RuleMemory
 from neuronode_router.profiles.memory import FilesMemory
 from tests.contract.policy_process import desk
+from tests.support.clock import Clock
 from tests.support.leases import passed_on
 from tests.support.servers import wait_until
 
@@ -150,3 +152,29 @@ def test_who_does_not_lead_any_more_remembers_nothing(store: ControlStore) -> No
         store.policies.remember({"month": RuleMemory()}, old, revision=store.revision())
 
     assert store.policies.memory() == {"month": RuleMemory(active=True)}
+
+
+async def test_what_applies_is_told_by_the_clock_that_all_hosts_share(
+    store: ControlStore, shared_clock: Clock
+) -> None:
+    """As the acting worker decides it: this host's own clock is some years off."""
+    policies = desk(store, "one", lambda policy, now: {})
+    policy, problems = parse_policy(
+        b"""\
+default: balanced
+schedule:
+  - {name: that-day, zone: UTC, "on": ["2026-12-24"], then: {profile: premium}}
+"""
+    )
+    assert policy is not None, problems
+    await policies._manager.reload(actor=FILES)
+    await policies.take_up(policy, actor=Actor("anna"))
+    shared_clock.now = datetime(2026, 12, 24, 12, tzinfo=UTC).timestamp()
+
+    verdict, view = await policies.verdict(), await policies.view()
+    stretches = await policies.preview(1)
+
+    assert verdict is not None
+    assert view is not None
+    assert verdict.profile == view.verdict.profile == stretches[0].verdict.profile == "premium"
+    assert stretches[0].since == shared_clock.now

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from neuronode_router.control.manager import FILES
+from neuronode_router.control.policy_facts import ATTEMPTS
 from neuronode_router.control.wake import WakeGroup
 from neuronode_router.control.worker import Worker
 from neuronode_router.control.workers import WorkerIdentity
@@ -119,7 +120,7 @@ async def test_an_outage_that_nobody_can_have_any_more_is_told(wired: WiredHost)
     }
     await wired.put(rules=[down])
     assert wired.told() == []
-    assert list(wired.wiring.report().values()) == [{"provider:openai": {"a": {}}}]
+    assert wired.wiring.report()[ATTEMPTS] == {"provider:openai": {"a": {}}}
 
     wired.entries[0]["litellm_params"]["model"] = "azure/a"
     assert wired.told() == [("policy_unknown", "rules[0]")]

@@ -149,14 +149,19 @@ def test_what_usage_says_is_read_again_after_a_while(store: ControlStore) -> Non
 SLOT = int(NOON // 10)
 
 
-def outage(store: ControlStore, *reports: dict[str, Any], **trigger: Any) -> RuleFact:
-    """Return what is known of an outage after workers reported."""
+def reported(store: ControlStore, *reports: dict[str, Any]) -> PolicyFacts:
+    """Return what reads facts after workers said this in their heartbeats, which came at noon."""
     for number, report in enumerate(reports):
         identity = WorkerIdentity(f"w{number}", "host", number, "1", NOON)
-        store.registry.announce(identity, ServedRevision(report={"policy_deployments": report}))
+        store.registry.announce(identity, ServedRevision(report=report))
     live = [worker for worker in store.registry.workers() if worker.live]
     assert len(live) == len(reports)
-    facts = PolicyFacts(usage=UsageStore(store.database), workers=lambda: live)
+    return PolicyFacts(usage=UsageStore(store.database), workers=lambda: live)
+
+
+def outage(store: ControlStore, *reports: dict[str, Any], **trigger: Any) -> RuleFact:
+    """Return what is known of an outage after workers reported these attempts."""
+    facts = reported(store, *({"policy_deployments": report} for report in reports))
     return facts(one_rule(outage=trigger), NOON)["r"]
 
 
@@ -205,7 +210,23 @@ def test_a_worker_reports_the_deployments_that_are_watched() -> None:
     slots = {7: {"a": {"answers": 2}, "b": {"errors": 1}, "c": {"errors": 9}}, 8: {"a": {"errors": 1}}}
     members = {"group:smart": ("a", "b"), "provider:openai": ("b", "new")}
 
-    assert attempts_of(slots, members) == {
-        "group:smart": {"a": {"7": [2, 0], "8": [0, 1]}, "b": {"7": [0, 1]}},
-        "provider:openai": {"b": {"7": [0, 1]}, "new": {}},
+    assert attempts_of(slots, members, now=85.0) == {
+        "policy_deployments": {
+            "group:smart": {"a": {"7": [2, 0], "8": [0, 1]}, "b": {"7": [0, 1]}},
+            "provider:openai": {"b": {"7": [0, 1]}, "new": {}},
+        },
+        "policy_reported_at": 85.0,
     }
+
+
+@pytest.mark.parametrize("ahead", [0.0, 4.0, -45.0, 240.0, -DAY])
+def test_attempts_are_as_old_as_they_are_whatever_the_clock_of_their_host(
+    store: ControlStore, ahead: float
+) -> None:
+    """They count while they are within the window, and no longer, by the clock of the database."""
+    clock = NOON + ahead
+    slots = {int(clock // 10): {"a": {"errors": 5}}, int((clock - 60) // 10): {"a": {"errors": 4}}}
+    facts = reported(store, attempts_of(slots, {"group:smart": ("a",)}, now=clock))
+    policy = one_rule(outage={"group": "smart"})
+
+    assert [facts(policy, NOON + after)["r"].failed for after in (0, 20, 60)] == [5, 5, 0]
