@@ -94,6 +94,8 @@ class AdminHost:
     """
     readiness: Callable[[], Mapping[str, Any]]
     """Tells in `problems` the codes of what keeps this process from being ready. Never raises and never waits."""
+    startup: Callable[[], Mapping[str, Any]]
+    """Tells there why no revision is in force in this process; nothing as soon as one is."""
     write_limit: str = "10/second"
     """Writes that one principal may make, in the notation of the `limits` library."""
     access_file: AccessFile | None = None

@@ -52,6 +52,7 @@ def _admin_host() -> AdminHost:
         opened=runtime.admission.opened,
         status=runtime.says.status,
         readiness=runtime.says.readiness,
+        startup=runtime.says.startup,
         write_limit=runtime.settings.write_limit,
         access_file=runtime.access,
         knows_key=runtime.identity.knows,

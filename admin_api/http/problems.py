@@ -92,6 +92,7 @@ KINDS: Mapping[str, Kind] = {
     "not_ready": Kind(503, "Nothing has been committed yet"),
     "history_unavailable": Kind(503, "The history of decisions is off or cannot be used"),
     "store_unavailable": Kind(503, "The state store does not answer"),
+    "schema_too_new": Kind(503, "A newer release has migrated the state store"),
     "commit_unknown": Kind(503, "Nobody can tell whether the change was committed"),
 }
 """Every error code the admin API answers with."""

@@ -5,8 +5,8 @@ It must not know how workers converge, nor what is counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
@@ -41,20 +41,28 @@ async def read_metrics(call: Reader) -> Response:
 
 
 def build_readiness(host: Callable[[], AdminHost], prefix: str) -> APIRouter:
-    """Return the public route that says whether this process serves all that it should: 200, or else 503."""
+    """Return the public routes that say whether this process serves all that it should, or anything: 200 or 503."""
     router = APIRouter(include_in_schema=False)
 
     @router.get(f"{prefix}/health/readiness")
     async def read_readiness() -> Response:
-        try:
-            served, problems = host().worker.revision, list(host().readiness()["problems"])
-        except NeuronodeError as error:  # not started yet, or closed
-            served, problems = 0, [error.code]
-        status: Literal["ready", "not_ready"] = "not_ready" if problems else "ready"
-        document = ReadinessDocument(status=status, served_revision=served, problems=problems)
-        return JSONResponse(document.model_dump(), 503 if problems else 200, headers=NO_STORE)
+        return _verdict(host, lambda found: found.readiness())
+
+    @router.get(f"{prefix}/health/startup")
+    async def read_startup() -> Response:
+        return _verdict(host, lambda found: found.startup())
 
     return router
+
+
+def _verdict(host: Callable[[], AdminHost], ask: Callable[[AdminHost], Mapping[str, Any]]) -> Response:
+    try:
+        served, problems = host().worker.revision, list(ask(host())["problems"])
+    except NeuronodeError as error:  # not started yet, or closed
+        served, problems = 0, [error.code]
+    status: Literal["ready", "not_ready"] = "not_ready" if problems else "ready"
+    document = ReadinessDocument(status=status, served_revision=served, problems=problems)
+    return JSONResponse(document.model_dump(), 503 if problems else 200, headers=NO_STORE)
 
 
 def converged(workers: Iterable[WorkerStatus], revision: int) -> bool:

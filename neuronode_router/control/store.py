@@ -112,6 +112,14 @@ class ControlStore:
                 row = connection.execute(_CURRENT_UNLESS, {"unless": unless}).one_or_none()
         return None if row is None else _to_state(row)
 
+    def require_readable(self) -> None:
+        """Insist that this release can take up what the database holds, without making or migrating anything.
+
+        Raises `SchemaTooNew` and `StateUnreadable`.
+        """
+        if self.database.settled():
+            self.read()
+
     def read_at(self, revision: int) -> ControlState:
         """Return the state as it was at `revision`. Raises `UnknownRevision`."""
         with self.database.reading() as connection:

@@ -86,6 +86,7 @@ class Worker(Generic[Prepared]):
         self._said_at: float | None = None
         self._read_at_mark: Mark | None = None
         self._store_failures = 0
+        self._store_fault: StoreUnavailable | None = None
         self._surroundings: object = None
         self._woken = threading.Event()
         self._first_look = threading.Event()
@@ -113,6 +114,11 @@ class Worker(Generic[Prepared]):
     def store_failures(self) -> int:
         """How often in a row the store did not answer; 0 when it does."""
         return self._store_failures
+
+    @property
+    def store_fault(self) -> StoreUnavailable | None:
+        """Why the store did not answer the last time; None when it did."""
+        return self._store_fault
 
     async def start(self) -> None:
         """Register, take up the current revision if there is one, and keep following. Never raises for a dead store."""
@@ -167,10 +173,20 @@ class Worker(Generic[Prepared]):
                     self._announce()
             except StoreUnavailable as error:
                 self._store_failures += 1
+                self._store_fault = error
                 if self._store_failures == 1:
-                    logger.warning("The last snapshot keeps serving: %s", error)
+                    self._tell_store_fault(error)
             else:
                 self._store_failures = 0
+                self._store_fault = None
+
+    def _tell_store_fault(self, error: StoreUnavailable) -> None:
+        if self.revision:
+            logger.warning("The last snapshot keeps serving: %s", error)
+        else:
+            logger.error(
+                "No revision is in force here, LiteLLM's own aliases answer: %s %s", error, error.fix
+            )
 
     def _advance(self) -> bool:
         """Take up what is newer than what is served, or was prepared in other surroundings.
@@ -230,7 +246,10 @@ class Worker(Generic[Prepared]):
         self._served = replace(before, refused=revision, detail=refusal)
         if self._served == before:
             return False
-        logger.warning("Revision %d is refused, %d stays: %s", revision, before.revision, refusal)
+        if before.revision:
+            logger.warning("Revision %d is refused, %d stays: %s", revision, before.revision, refusal)
+        else:
+            logger.error("Revision %d is refused, LiteLLM's own aliases answer: %s", revision, refusal)
         return True
 
     def _heartbeat_due(self) -> bool:

@@ -17,6 +17,7 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
     - RevisionConflict      If-Match named another revision than the current one
     - UnknownRevision       a rollback names a revision that was never committed
     - StoreUnavailable      the SQL store did not answer; the last snapshot keeps serving
+      - SchemaTooNew        a newer release migrated it, and does not allow for this one
       - CommitUnknown       it did not answer the commit: the change may be in force
       - PolicyUnreadable    the policy in force says what this release or this machine does not know
       - StateUnreadable     a stored revision says what this release does not know
@@ -75,6 +76,7 @@ from neuronode_router.errors.control import PolicyInvalid as PolicyInvalid
 from neuronode_router.errors.control import PolicyUnreadable as PolicyUnreadable
 from neuronode_router.errors.control import RevisionConflict as RevisionConflict
 from neuronode_router.errors.control import RolloutRefused as RolloutRefused
+from neuronode_router.errors.control import SchemaTooNew as SchemaTooNew
 from neuronode_router.errors.control import ShadowRefused as ShadowRefused
 from neuronode_router.errors.control import StateUnreadable as StateUnreadable
 from neuronode_router.errors.control import StoreUnavailable as StoreUnavailable

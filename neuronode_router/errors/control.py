@@ -42,6 +42,16 @@ class StoreUnavailable(ControlError):
     fix = "Check the database named by NEURONODE_STATE_URL, then repeat."
 
 
+class SchemaTooNew(StoreUnavailable):
+    """A newer release has migrated the database, and it does not allow for this one."""
+
+    code = "schema_too_new"
+    fix = (
+        "Run the newer release here too. To go back, restore the database as it was before the upgrade, under "
+        "the release of that time."
+    )
+
+
 class CommitUnknown(StoreUnavailable):
     """The SQL store did not answer the commit itself: the change may be in force, now or once the store goes on."""
 

@@ -87,7 +87,7 @@ class SelfReport:
         codes = [problem.code for problem in self._own_problems()]
         snapshot = runtime.current.snapshot
         if snapshot is None:
-            codes.append("not_ready")
+            codes += self.startup()["problems"]
         elif runtime.control.worker.served.refused is not None:
             codes.append("revision_refused")
         elif not snapshot.decisions:
@@ -95,6 +95,18 @@ class SelfReport:
         elif _dead_in_use(snapshot):
             codes.append(DEAD_MAPPING)
         return {"problems": sorted(set(codes))}
+
+    def startup(self) -> Mapping[str, Any]:
+        """Return in `problems` the codes of why no revision is in force in this worker, none as soon as one is."""
+        worker = self._runtime.control.worker
+        if self._runtime.current.snapshot is not None:
+            return {"problems": []}
+        codes = ["not_ready"]
+        if worker.store_fault is not None:
+            codes.append(worker.store_fault.code)
+        elif worker.served.refused is not None:
+            codes.append("revision_refused")
+        return {"problems": codes}
 
     def _own_problems(self) -> Sequence[Problem]:
         """Return which parts of this worker are off or stalled."""

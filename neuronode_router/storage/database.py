@@ -25,15 +25,16 @@ from sqlalchemy import (
     make_url,
     select,
     text,
+    update,
 )
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from neuronode_router import private_files
-from neuronode_router.errors import CommitUnknown, SettingsError, StoreUnavailable
+from neuronode_router.errors import CommitUnknown, SchemaTooNew, SettingsError, StoreUnavailable
 from neuronode_router.foreign import described
-from neuronode_router.storage.tables import HEAD_VERSION, VERSION_TABLE, metadata
+from neuronode_router.storage.tables import HEAD_VERSION, OLDEST_READER, VERSION_TABLE, metadata, reader
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +110,16 @@ class Database:
         """Return what `database_time` does. Raises `StoreUnavailable`."""
         with self.reading() as connection:
             return database_time(connection, clock)
+
+    def settled(self) -> bool:
+        """Return whether there is a schema to work with; where not, the first transaction makes or migrates it.
+
+        This makes and migrates nothing. Raises `StoreUnavailable`, and `SchemaTooNew`.
+        """
+        if self.missing():
+            return False
+        with _translated(), self._engine.connect() as connection, connection.begin():
+            return _usable(connection)
 
     def missing(self) -> str | None:
         """Return the SQLite file that the first transaction would make; None where there is something to open."""
@@ -300,7 +311,7 @@ def _postgres_engine(url: URL) -> Engine:
 def _migrate(engine: Engine, *, lock: bool) -> None:
     """Bring the schema to `HEAD_VERSION`; of several processes that start at once one does it, the others wait."""
     with engine.connect() as connection, connection.begin():
-        if _version(connection) == HEAD_VERSION:
+        if _usable(connection):
             return
     # Only now: Alembic costs 13 MB and half a second, and almost every start finds the schema up to date.
     from alembic import command
@@ -314,18 +325,30 @@ def _migrate(engine: Engine, *, lock: bool) -> None:
             if lock:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
                 _enter_schema(connection)
-            found = _version(connection)
-            if found == HEAD_VERSION:
+            if _usable(connection):
                 return
-            if found is not None and found > HEAD_VERSION:
-                raise StoreUnavailable(
-                    f"The database has schema {found}, this release knows {HEAD_VERSION}.",
-                    fix="Run the same release of neuronode-router on every host of this database.",
-                )
             config = Config()
             config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
             config.attributes["connection"] = connection
             command.upgrade(config, HEAD_VERSION)
+            connection.execute(update(reader).values(oldest=OLDEST_READER))
+
+
+def _usable(connection: Connection) -> bool:
+    """Return whether the schema is ours, or a newer one that allows for us. Raises `SchemaTooNew` for any other."""
+    found = _version(connection)
+    if found is None or found < HEAD_VERSION:
+        return False
+    if found > HEAD_VERSION and not _allows_us(connection):
+        raise SchemaTooNew(f"The database has schema {found}, this release knows {HEAD_VERSION}.")
+    return True
+
+
+def _allows_us(connection: Connection) -> bool:
+    if not inspect(connection).has_table(reader.name):
+        return False
+    oldest: str | None = connection.execute(select(reader.c.oldest)).scalar()
+    return oldest is not None and oldest <= HEAD_VERSION
 
 
 def _enter_schema(connection: Connection) -> None:

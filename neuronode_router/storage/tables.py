@@ -13,8 +13,21 @@ metadata = MetaData()
 VERSION_TABLE = "neuronode_version"
 """Alembic's table: which migration the database has."""
 
-HEAD_VERSION = "0015"
+HEAD_VERSION = "0016"
 """The newest migration. Kept here so that a start with an up-to-date database need not import Alembic."""
+
+OLDEST_READER = "0016"
+"""The oldest migration whose release can use a database that has `HEAD_VERSION`. It stays where a migration only adds
+what an earlier release may leave out, and becomes `HEAD_VERSION` where one takes away or gives another meaning.
+"""
+
+reader = Table(
+    "neuronode_reader",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("oldest", String(32), nullable=False),
+)
+"""One row, id 1: the `OLDEST_READER` of the release that migrated last."""
 
 state = Table(
     "neuronode_state",

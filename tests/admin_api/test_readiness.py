@@ -13,6 +13,7 @@ from neuronode_router.errors import AdminClosed, NotReady
 from tests.admin_api.world import BASE, CANARY, World
 
 READINESS = f"{PREFIX}/health/readiness"
+STARTUP = f"{PREFIX}/health/startup"
 
 
 @pytest.mark.parametrize("prefix", [PREFIX, SECOND_PREFIX])
@@ -38,15 +39,29 @@ async def test_a_worker_with_a_problem_is_not_ready(world: World) -> None:
     assert CANARY not in answer.text
 
 
+async def test_a_worker_without_a_revision_has_not_started_and_one_with_problems_has(world: World) -> None:
+    """A pod is not ended for what others would have too; one that serves LiteLLM's aliases gets no requests."""
+    async with world.client(None) as anyone:
+        world.unready = ["part_off", "dead_mapping"]
+        serving = await anyone.get(STARTUP)
+        world.unstarted = ["not_ready", "schema_too_new"]
+        answer = await anyone.get(STARTUP)
+
+    assert serving.status_code == 200
+    assert (answer.status_code, answer.json()["problems"]) == (503, ["not_ready", "schema_too_new"])
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", [READINESS, STARTUP])
 @pytest.mark.parametrize("closed", [NotReady("Starting."), AdminClosed("No master key.")])
 async def test_a_worker_that_has_not_started_is_not_ready(
-    world: World, closed: NotReady | AdminClosed
+    world: World, closed: NotReady | AdminClosed, path: str
 ) -> None:
     """503 from the first moment on, never 404 or 500."""
     world.closed = closed
 
     async with world.client(None) as anyone:
-        answer = await anyone.get(READINESS)
+        answer = await anyone.get(path)
 
     expected = {"status": "not_ready", "served_revision": 0, "problems": [closed.code]}
     assert (answer.status_code, answer.json()) == (503, expected)

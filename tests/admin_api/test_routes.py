@@ -20,7 +20,7 @@ from tests.admin_api.world import World
 
 PUBLIC = (
     *(("GET", path) for path in ("", "/", "/ui", "/ui/", "/ui/again.js", "/ui/{version}/{path:path}")),
-    *(("GET", path) for path in ("/profiles", "/profiles/ui", "/health/readiness")),
+    *(("GET", path) for path in ("/profiles", "/profiles/ui", "/health/readiness", "/health/startup")),
     ("POST", "/ui/session"),
 )
 """The page, the way to it and what becomes of a sign-in, and the readiness: they need no key."""

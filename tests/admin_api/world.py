@@ -129,6 +129,8 @@ class World:
     reported: dict[str, Any] = field(default_factory=dict)
     unready: list[str] = field(default_factory=list)
     """Codes of what keeps this worker from being ready."""
+    unstarted: list[str] = field(default_factory=list)
+    """Codes of why no revision is in force in it."""
     proving: Proving | None = None
     """The proof matrix, and who answers its probes; None before the start."""
     warmth: ToldWarmth = field(default_factory=ToldWarmth)
@@ -170,6 +172,7 @@ class World:
             opened=self.opened,
             status=lambda: dict(self.reported),
             readiness=lambda: {"problems": self.unready},
+            startup=lambda: {"problems": self.unstarted},
             write_limit=self.write_limit,
             router=self.routing.parts() if self.routes else None,
             usage=self.usage,

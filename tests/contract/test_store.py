@@ -29,8 +29,9 @@ from neuronode_router.errors import (
     IdempotencyMismatch,
     ProfilesReadOnly,
     RevisionConflict,
+    SchemaTooNew,
     SettingsError,
-    StoreUnavailable,
+    StateUnreadable,
     UnknownRevision,
 )
 from neuronode_router.storage.database import SCHEMA
@@ -194,17 +195,60 @@ class TestRevisions:
         with ThreadPoolExecutor(8) as pool:
             assert list(pool.map(begin, stores)) == [0] * 8
 
-    def test_a_newer_schema_is_refused(
-        self, store: ControlStore, make_store: MakeStore, state_url: str
+    @pytest.mark.parametrize(
+        "oldest",
+        [
+            "UPDATE neuronode_reader SET oldest = '9998'",
+            "DELETE FROM neuronode_reader",
+            "DROP TABLE neuronode_reader",
+        ],
+    )
+    def test_a_newer_schema_that_does_not_allow_for_this_release_is_refused(
+        self, store: ControlStore, make_store: MakeStore, state_url: str, oldest: str
     ) -> None:
-        """A store does not touch a database that a newer release has migrated."""
+        """A store does not touch it, and who asks first is told the same; nothing is migrated for the answer."""
         fill(store, 1)
+        tamper(state_url, oldest)
         tamper(state_url, "UPDATE neuronode_version SET version_num = '9999'")
 
-        with pytest.raises(StoreUnavailable, match="schema 9999") as caught:
+        with pytest.raises(SchemaTooNew, match="schema 9999"):
             make_store().revision()
+        with pytest.raises(SchemaTooNew, match="schema 9999"):
+            make_store().require_readable()
 
-        assert "same release" in caught.value.fix
+    def test_a_newer_schema_that_only_adds_is_used_as_it_is(
+        self, store: ControlStore, make_store: MakeStore, state_url: str
+    ) -> None:
+        """A release that is restarted in the middle of an upgrade, or gone back to, serves on and can be switched."""
+        fill(store, 1)
+        tamper(state_url, "ALTER TABLE neuronode_state ADD COLUMN newer INTEGER")
+        tamper(state_url, "UPDATE neuronode_version SET version_num = '9999'")
+
+        older = make_store()
+        older.require_readable()
+        older.commit(**propose(1))
+
+        assert older.revision() == older.audit.verify() == 2
+
+    def test_what_cannot_be_taken_up_is_told_before_a_start(
+        self, store: ControlStore, make_store: MakeStore, state_url: str
+    ) -> None:
+        """A revision of a newer release; without one there is nothing to tell."""
+        store.require_readable()
+        fill(store, 1)
+        tamper(state_url, "UPDATE neuronode_state SET bindings = '{\"newer\": 1}'")
+
+        with pytest.raises(StateUnreadable, match="Revision 1 cannot be read"):
+            make_store().require_readable()
+
+    def test_asking_whether_it_can_be_read_makes_nothing(self, make_store: MakeStore, new_url: str) -> None:
+        """A database that nobody has used yet stays as it is: the first start makes what it needs."""
+        make_store(new_url).require_readable()
+
+        if new_url.startswith("sqlite"):
+            assert not Path(new_url.removeprefix("sqlite:///")).exists()
+        else:
+            assert SCHEMA not in schemas(new_url)
 
 
 class TestSchema:

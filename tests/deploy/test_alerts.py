@@ -104,6 +104,7 @@ class Worker:
     traffic: Traffic = healthy
     once: Traffic = nothing
     revision: int = 7
+    """0: none."""
     workers: Callable[[], tuple[WorkerStatus, ...]] = lambda: (worker_at(7),)
     cooling: frozenset[str] = frozenset()
     """Deployments that LiteLLM has taken out."""
@@ -132,7 +133,7 @@ class Worker:
         meter = metering(
             statistics=statistics,
             monitor=monitor,
-            snapshot=lambda: build_snapshot(state, HOST),
+            snapshot=lambda: build_snapshot(state, HOST) if self.revision else None,
             workers=self.workers,
             rules=lambda: self.rules,
             report=lambda: counted,
@@ -154,6 +155,7 @@ FAULTS: Mapping[str, tuple[Worker, ...]] = {
     "NeuronodeWorkersBehind": (Worker(workers=lambda: (worker_at(6), worker_at(7, host="elsewhere"))),),
     "NeuronodeHostsDiffer": (Worker(), Worker(revision=8, instance="two:4000")),
     "NeuronodeStoreDown": (Worker(workers=unreachable),),
+    "NeuronodeNothingInForce": (Worker(revision=0),),
     "NeuronodeBackgroundStalled": (Worker(workers=lambda: (worker_at(7, stalled=["judging"]),)),),
     "NeuronodePartOff": (Worker(workers=lambda: (worker_at(7, parts_off=["usage"]),)),),
     "NeuronodeStatisticsAlone": (Worker(statistics=RedisGone),),

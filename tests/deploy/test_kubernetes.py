@@ -13,6 +13,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from admin_api.router import SECOND_PREFIX
 from neuronode_router.settings import PREFIX, Settings, variable
 from neuronode_router.version import VERSION
 
@@ -98,15 +99,18 @@ def test_settings_are_real_and_secrets_come_from_a_secret() -> None:
     assert CONTAINER["envFrom"] == [{"secretRef": {"name": "neuronode"}}]
 
 
-def test_probes_call_no_model_and_wait_for_a_slow_start() -> None:
-    """LiteLLM's /health would: it asks every deployment. Importing LiteLLM may take a minute."""
+def test_probes_call_no_model_and_wait_for_a_slow_start_and_a_revision() -> None:
+    """LiteLLM's /health would: it asks every deployment. Importing LiteLLM may take a minute.
+
+    A pod in which nothing is in force takes no other's place.
+    """
     paths = {
         probe: CONTAINER[f"{probe}Probe"]["httpGet"]["path"] for probe in ("startup", "liveness", "readiness")
     }
     startup = CONTAINER["startupProbe"]
 
     assert paths == {
-        "startup": "/health/liveliness",
+        "startup": f"{SECOND_PREFIX}/health/startup",
         "liveness": "/health/liveliness",
         "readiness": "/health/readiness",
     }

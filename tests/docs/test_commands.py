@@ -80,7 +80,15 @@ ROUTES = [
     *(re.compile(re.sub(r"\{\w+\}", "[^/]+", endpoint.path)) for endpoint in ENDPOINTS),
     *(
         re.compile(re.escape(path))
-        for path in (AGENTS, "/health/readiness", "/ui", "/ui/", "/profiles", "/ui/session")
+        for path in (
+            AGENTS,
+            "/health/readiness",
+            "/health/startup",
+            "/ui",
+            "/ui/",
+            "/profiles",
+            "/ui/session",
+        )
     ),
 ]
 

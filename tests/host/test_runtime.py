@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,10 +13,16 @@ from litellm.proxy._types import UserAPIKeyAuth
 
 from admin_api.ui.routes import STATIC
 from neuronode_router.domain.bindings import Beyond
+from neuronode_router.domain.state import ControlState
 from neuronode_router.litellm_plugin.runtime import Runtime
 from neuronode_router.litellm_plugin.seams import NEEDED, Off, Part
+from neuronode_router.routing.snapshot import build_snapshot
 from neuronode_router.settings import Settings
 from tests.host.test_seams import GROUPS, entry
+from tests.support.control import HOST, make_set
+from tests.support.migrated import migrated_by_a_newer_release, with_a_revision_of_a_newer_release
+
+SERVED = build_snapshot(ControlState(1, "premium", make_set(), committed_at=0.0), HOST)
 
 
 def build(
@@ -90,6 +97,41 @@ async def test_a_part_that_lacks_a_seam_is_named_everywhere(tmp_path: Path, part
     assert "module:gone" in problem.message
     assert says.report()["parts_off"] == [part]
     assert "part_off" in says.readiness()["problems"]
+
+
+@pytest.mark.parametrize(
+    ("make", "code", "told"),
+    [
+        (
+            migrated_by_a_newer_release,
+            "schema_too_new",
+            "LiteLLM's own aliases answer: The database has schema 9999",
+        ),
+        (
+            with_a_revision_of_a_newer_release,
+            "revision_refused",
+            "LiteLLM's own aliases answer: Revision 1 cannot be",
+        ),
+    ],
+)
+async def test_without_a_revision_the_start_is_not_over_and_it_is_said_why(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, make: Callable[[Path], str], code: str, told: str
+) -> None:
+    """What a newer release left behind; once something is served, nothing of that kind keeps a start back."""
+    make(tmp_path / ".neuronode/control.db")
+    runtime = build(tmp_path)
+    before = runtime.says.startup()["problems"]
+
+    await runtime.control.worker.start()
+    after, ready = runtime.says.startup()["problems"], runtime.says.readiness()["problems"]
+    await runtime.control.worker.stop()
+
+    assert (before, after) == (["not_ready"], ["not_ready", code])
+    assert set(after) <= set(ready)
+    assert told in caplog.text
+
+    runtime.current.take(SERVED)
+    assert runtime.says.startup()["problems"] == []
 
 
 @pytest.mark.parametrize(("part", "there"), [(Part.HEADERS, False), (Part.CHOICE, True)])

@@ -12,7 +12,11 @@ from functools import cache
 from pathlib import Path
 
 from neuronode_router import private_files
+from neuronode_router.control.change import ChangeOrder, ChangeTarget
+from neuronode_router.control.store import ControlStore
+from neuronode_router.domain.audit import Actor
 from neuronode_router.storage.database import Database
+from tests.support.control import make_set
 
 
 def migrated(path: Path) -> str:
@@ -28,6 +32,28 @@ def migrate(url: str) -> None:
     with database.reading():
         pass
     database.dispose()
+
+
+def migrated_by_a_newer_release(path: Path) -> str:
+    """Make the control state of a release after the next, which does not allow for this one; return its URL."""
+    url = migrated(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE neuronode_version SET version_num = '9999'")
+        connection.execute("UPDATE neuronode_reader SET oldest = '9999'")
+        connection.commit()
+    return url
+
+
+def with_a_revision_of_a_newer_release(path: Path) -> str:
+    """Make a control state whose one revision says what this release does not know; return its URL."""
+    url = migrated(path)
+    with closing(ControlStore(url)) as store:
+        target = ChangeTarget("balanced", make_set())
+        store.commit(ChangeOrder("bootstrap", Actor("anna"), ""), target, (), expected=0)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE neuronode_state SET canary = '{\"newer\": 1}'")
+        connection.commit()
+    return url
 
 
 @cache

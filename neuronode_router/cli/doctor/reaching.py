@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from neuronode_router.cli.doctor.finding import Finding, Subject, names, runs_on_ollama
 from neuronode_router.cli.serve.backends import find_backends
-from neuronode_router.errors import SettingsError
+from neuronode_router.control.store import ControlStore
+from neuronode_router.errors import SchemaTooNew, SettingsError, StateUnreadable, StoreUnavailable
 from neuronode_router.foreign import described
 from neuronode_router.redis.client import check
 
@@ -58,6 +60,23 @@ def store_answers(subject: Subject) -> Iterator[Finding]:
         fix = "Start the database, or fix the address."
     if fault:
         yield Finding("problem", "store_unreachable", "NEURONODE_STATE_URL", f"The store: {fault}.", fix)
+
+
+def store_is_readable(subject: Subject) -> Iterator[Finding]:
+    """What an earlier release cannot take up it does not serve: LiteLLM's own aliases would answer."""
+    try:
+        with closing(ControlStore(subject.settings.state_url)) as store:
+            store.require_readable()
+    except (SchemaTooNew, StateUnreadable) as error:
+        yield Finding(
+            "problem",
+            "schema_too_new" if isinstance(error, SchemaTooNew) else "state_unreadable",
+            "NEURONODE_STATE_URL",
+            error.message,
+            error.fix,
+        )
+    except (StoreUnavailable, SettingsError):
+        return  # the check before this one says so
 
 
 def _unusable_file(url: str) -> str | None:
@@ -109,4 +128,4 @@ def backends_answer(subject: Subject) -> Iterator[Finding]:
         )
 
 
-CHECKS = (redis_answers, store_answers, backends_answer)
+CHECKS = (redis_answers, store_answers, store_is_readable, backends_answer)

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from neuronode_router.cli.effective import Plan
@@ -20,6 +21,27 @@ from neuronode_router.cli.serve.master_key import MasterKey
 
 PLAIN = "-sS -w '\\n'"
 QUESTION = "Is this review positive or negative? I love this phone, the battery lasts for days."
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The active profile, None where the proxy does not say; and why nothing is in force, "" where something is."""
+
+    active: str | None
+    lacking: str = ""
+
+    @classmethod
+    def told(cls, document: object) -> InForce:
+        """Return what the answer to a question for the status says. Never raises."""
+        said = document if isinstance(document, dict) else {}
+        if "detail" in said:
+            return cls(None, f"{said['detail']} {said.get('fix', '')}".strip())
+        if said.get("served_revision") == 0:
+            why = (
+                problem.get("message") for problem in said.get("problems") or () if isinstance(problem, dict)
+            )
+            return cls(None, str(next(why, "The status says why.")))
+        return cls(str(said["active_profile"]) if said.get("active_profile") else None)
 
 
 class Progress:
@@ -66,15 +88,17 @@ def embedded_lines(plan: Plan) -> list[str]:
 
 
 def ready_banner(
-    url: str, *, plan: Plan, key: MasterKey, active: str | None, profiles: tuple[str, ...], seconds: float
+    url: str, *, plan: Plan, key: MasterKey, found: InForce, profiles: tuple[str, ...], seconds: float
 ) -> str:
     """Return the banner. The commands ask, switch to a profile that is not active, and ask again."""
+    active = found.active
     other = next((name for name in ("balanced", "cost_effective", *profiles) if name != active), "balanced")
     return "\n".join(
         [
             "",
             f"Ready after {seconds:.1f} s at {url}" + (f", profile {active}" if active else ""),
             "",
+            *_lacking_lines(found.lacking),
             *embedded_lines(plan),
             f"Key       {key.origin}.",
             f"Page      {url}/admin/ui/  (sign in with that key)",
@@ -90,6 +114,15 @@ def ready_banner(
             "",
         ]
     )
+
+
+def _lacking_lines(lacking: str) -> list[str]:
+    if not lacking:
+        return []
+    return [
+        f"In force  nothing: {lacking}",
+        "          Until then LiteLLM's own aliases answer, without profiles, bindings and rules.",
+    ]
 
 
 def ask_command(url: str, key: MasterKey, *, flags: str = PLAIN) -> str:

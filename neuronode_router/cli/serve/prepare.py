@@ -10,8 +10,8 @@ import os
 import secrets
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,7 +32,14 @@ from neuronode_router.cli.serve.master_key import VARIABLE, MasterKey, find_mast
 from neuronode_router.control.store import ControlStore
 from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.environment import stated
-from neuronode_router.errors import ProfilesInvalid, SettingsError
+from neuronode_router.errors import (
+    Problem,
+    ProfilesInvalid,
+    SchemaTooNew,
+    SettingsError,
+    StateUnreadable,
+    StoreUnavailable,
+)
 from neuronode_router.metrics.catalogue import DIRECTORY_VARIABLE
 from neuronode_router.profiles.configuration import Config, read_config, section
 from neuronode_router.profiles.files import ProfileFiles
@@ -73,8 +80,9 @@ async def prepared(settings: Settings, environ: Mapping[str, str], listen: Liste
     """Check everything, find the backends, write the effective configuration.
 
     Variables of `environ` that are empty count as unset, for LiteLLM too. The state directory and a port for the
-    embedded model stay ours until the context ends. Raises `SettingsError`, and `ProfilesInvalid` where no earlier
-    good set of profiles can serve.
+    embedded model stay ours until the context ends. Raises `SettingsError`, `ProfilesInvalid` where no earlier
+    good set of profiles can serve, and `SchemaTooNew` or `StateUnreadable` where this release cannot serve what is
+    in force.
     """
     environ = stated(environ)
     config = read_config(settings.config)
@@ -85,7 +93,9 @@ async def prepared(settings: Settings, environ: Mapping[str, str], listen: Liste
         backends = await find_backends(config, deployments, environ)
         backends.require_sendable(deployments)
         plan = make_plan(deployments, backends.missing)
-        warnings = _check_profiles(settings, plan)
+        warnings = _check_state(
+            settings, ProfileFiles(settings.profiles).check(HostFacts(groups=plan.groups))
+        )
         if plan.embedded:
             find_weights()
         address = EmbeddedAddress(port, secrets.token_urlsafe(24)) if plan.embedded else None
@@ -150,18 +160,21 @@ def _metrics(environ: Mapping[str, str], settings: Settings, listen: Listen) -> 
     return {DIRECTORY_VARIABLE: str(directory)}
 
 
-def _check_profiles(settings: Settings, plan: Plan) -> tuple[str, ...]:
-    """Return what is wrong with the profile files. Raises `ProfilesInvalid` where no earlier good set can serve."""
-    problems = ProfileFiles(settings.profiles).check(HostFacts(groups=plan.groups))
-    if not problems:
-        return ()
-    store = ControlStore(settings.state_url)
-    try:
-        if store.revision() == 0:
-            raise ProfilesInvalid(problems)
-    finally:
-        store.close()
-    return (*map(str, problems), "the last good profiles keep serving")
+def _check_state(settings: Settings, problems: Sequence[Problem]) -> tuple[str, ...]:
+    """Return what is wrong with the profile files, and that the store does not answer.
+
+    Raises `ProfilesInvalid` where no earlier good set can serve, and what `ControlStore.require_readable` does.
+    """
+    with closing(ControlStore(settings.state_url)) as store:
+        try:
+            store.require_readable()
+            if problems and store.revision() == 0:
+                raise ProfilesInvalid(problems)
+        except StoreUnavailable as error:
+            if problems or isinstance(error, SchemaTooNew | StateUnreadable):
+                raise
+            return (f"{error} Until it answers no profile is in force here.",)
+    return (*map(str, problems), "the last good profiles keep serving") if problems else ()
 
 
 def _require_free(listen: Listen) -> None:

@@ -20,7 +20,7 @@ import httpx
 
 from neuronode_router.backoff import Backoff
 from neuronode_router.cli.serve import embedded, launch
-from neuronode_router.cli.serve.banner import QUESTION, Progress, ready_banner
+from neuronode_router.cli.serve.banner import QUESTION, InForce, Progress, ready_banner
 from neuronode_router.cli.serve.embedded import EmbeddedAddress
 from neuronode_router.cli.serve.litellm_start import WORKER_HEALTH_SECONDS
 from neuronode_router.cli.serve.prepare import Listen, Prepared, prepared
@@ -37,6 +37,8 @@ FIRST_ANSWER_SECONDS = 60.0
 HEALTHY_SECONDS = 60.0
 """An embedded server that ran for so long is started again without delay."""
 POLL_SECONDS = 0.1
+STATUS_PATH = "/neuronode/profiles/status"
+"""Not below `/admin`, which LiteLLM can be told to take for itself."""
 WORKER_FAILED = re.compile(rb'Application startup failed|multiprocessing/(?:spawn|process)\.py", line')
 """What uvicorn prints then, or a traceback from the very first frame of a worker, which died while importing."""
 
@@ -129,14 +131,14 @@ class Service:
             if self._prepared.embedded is not None:
                 with self._progress.step(f"first answer, to {self._first_question()!r}"):
                     await self._ask(client)
-            active = await _active_profile(client)
+            found = await _in_force(client)
         profiles = tuple(sorted(path.stem for path in settings.profiles.glob("*.yaml")))
         _say(
             ready_banner(
                 self._listen.url,
                 plan=self._prepared.plan,
                 key=self._prepared.key,
-                active=active,
+                found=found,
                 profiles=profiles,
                 seconds=self._progress.seconds,
             )
@@ -230,14 +232,12 @@ async def until_ok(
             await asyncio.sleep(POLL_SECONDS)
 
 
-async def _active_profile(client: httpx.AsyncClient) -> str | None:
-    """Return the active profile's name, None where the plugin does not say: the banner then leaves it out."""
+async def _in_force(client: httpx.AsyncClient) -> InForce:
+    """Return what the plugin says is in force; where it says nothing, the banner says nothing either."""
     try:
-        answer = await client.get("/admin/profiles/status")
-        name = answer.raise_for_status().json()["active_profile"]
-    except (httpx.HTTPError, ValueError, KeyError, TypeError):
-        return None
-    return str(name)
+        return InForce.told((await client.get(STATUS_PATH)).json())
+    except (httpx.HTTPError, ValueError):
+        return InForce(None)
 
 
 def _how(code: int) -> str:

@@ -8,18 +8,21 @@ from pathlib import Path
 import pytest
 
 from neuronode_router.cli.effective import Plan
-from neuronode_router.cli.serve.banner import Progress, embedded_lines, ready_banner
+from neuronode_router.cli.serve.banner import InForce, Progress, embedded_lines, ready_banner
 from neuronode_router.cli.serve.master_key import MasterKey
 
 DEPLOYMENTS = ({"model_name": "a"}, {"model_name": "b"})
 KEY = MasterKey("sk-very-secret", Path("/state dir/master_key"))
 
 
-def banner(plan: Plan, *, active: str | None = "premium", key: MasterKey = KEY) -> str:
+def banner(
+    plan: Plan, *, active: str | None = "premium", key: MasterKey = KEY, found: InForce | None = None
+) -> str:
     """A banner with two profiles."""
+    found = found or InForce(active)
     profiles = ("balanced", "premium")
     return ready_banner(
-        "http://127.0.0.1:4000", plan=plan, key=key, active=active, profiles=profiles, seconds=9.87
+        "http://127.0.0.1:4000", plan=plan, key=key, found=found, profiles=profiles, seconds=9.87
     )
 
 
@@ -74,6 +77,36 @@ def test_it_says_which_groups_are_embedded_and_why() -> None:
     assert "They are: b." in some
     assert "Ollama does not answer" in some
     assert "SmolLM2" not in nothing
+
+
+@pytest.mark.parametrize(
+    ("said", "active", "lacking"),
+    [
+        (
+            {"active_profile": "premium", "served_revision": 3, "problems": [{"message": "Old."}]},
+            "premium",
+            "",
+        ),
+        (
+            {"detail": "The database has schema 9.", "fix": "Upgrade."},
+            None,
+            "The database has schema 9. Upgrade.",
+        ),
+        ({"active_profile": "premium", "served_revision": 0, "problems": []}, None, "The status says why."),
+        ({"served_revision": 0, "problems": [{"message": "No group."}]}, None, "No group."),
+        ({"error": "not ours"}, None, ""),
+        ("<html>", None, ""),
+    ],
+)
+def test_a_proxy_in_which_nothing_is_in_force_says_so(said: object, active: str | None, lacking: str) -> None:
+    """LiteLLM's aliases answer then, and every answer is a 200."""
+    found = InForce.told(said)
+    text = banner(Plan(DEPLOYMENTS, {}, ()), found=found)
+
+    assert (found.active, found.lacking) == (active, lacking)
+    assert ("LiteLLM's own aliases answer" in text) is bool(lacking)
+    assert lacking in text
+    assert (", profile premium" in text) is (active is not None)
 
 
 def test_steps_are_printed_with_their_seconds() -> None:

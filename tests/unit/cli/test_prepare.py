@@ -15,9 +15,16 @@ import yaml
 from neuronode_router.cli.serve.master_key import MasterKey
 from neuronode_router.cli.serve.prepare import Listen, Prepared, litellm_environ, prepared
 from neuronode_router.domain.names import TASK_ALIASES
-from neuronode_router.errors import ProfilesInvalid, SettingsError
+from neuronode_router.errors import (
+    ProfilesInvalid,
+    SchemaTooNew,
+    SettingsError,
+    StateUnreadable,
+    StoreUnavailable,
+)
 from neuronode_router.metrics.catalogue import DIRECTORY_VARIABLE
 from neuronode_router.settings import Settings
+from tests.support.migrated import migrated_by_a_newer_release, with_a_revision_of_a_newer_release
 
 CONFIG = """
 model_list:
@@ -195,6 +202,39 @@ async def test_a_variable_that_is_set_to_nothing_is_unset(folder: Path) -> None:
     assert environ.keys().isdisjoint({"DATABASE_URL", "REDIS_PORT", "PATH", DIRECTORY_VARIABLE})
     assert environ["LITELLM_LOG"] == "WARNING"
     assert environ["OTHER"] == " "
+
+
+async def test_a_database_that_a_newer_release_migrated_is_refused(folder: Path) -> None:
+    """LiteLLM would start without a profile in force, and every answer would be a 200."""
+    url = migrated_by_a_newer_release(folder / "newer.db")
+
+    with pytest.raises(SchemaTooNew, match="schema 9999"):
+        async with preparing(folder, NEURONODE_STATE_URL=url):
+            pass
+
+
+async def test_a_revision_of_a_newer_release_is_refused(folder: Path) -> None:
+    """As what it says is not known, nothing could be served of it."""
+    url = with_a_revision_of_a_newer_release(folder / "newer.db")
+
+    with pytest.raises(StateUnreadable, match="Revision 1"):
+        async with preparing(folder, NEURONODE_STATE_URL=url):
+            pass
+
+
+async def test_a_database_that_is_away_stops_no_start_and_is_told(folder: Path) -> None:
+    """The proxy takes its revision up as soon as it is there; with broken files nobody knows whether there is one."""
+    away = f"postgresql://me:canary@127.0.0.1:{free_port()}/state"
+
+    async with preparing(folder, NEURONODE_STATE_URL=away) as result:
+        (warning,) = result.warnings
+    (folder / "profiles/balanced.yaml").write_text("nonsense: true\n")
+    with pytest.raises(StoreUnavailable):
+        async with preparing(folder, NEURONODE_STATE_URL=away):
+            pass
+
+    assert "no profile is in force" in warning
+    assert "canary" not in warning
 
 
 async def test_several_workers_count_into_one_empty_directory(folder: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from neuronode_router.cli.doctor import reaching
 from neuronode_router.cli.doctor.finding import Subject
 from neuronode_router.settings import Settings
+from tests.support.migrated import migrated, migrated_by_a_newer_release
 from tests.support.servers import RedisServer, free_port
 
 
@@ -144,6 +145,20 @@ def test_an_ollama_is_asked_for_its_list_and_nothing_else(tmp_path: Path, ollama
         ("advice", "keyless"),
     ]
     assert Tags.asked == ["/api/tags"]
+
+
+def test_a_database_of_a_newer_release_is_found_before_a_start(tmp_path: Path) -> None:
+    """Nothing is made for the answer, and a database that is away is the other check's finding."""
+    newer = migrated_by_a_newer_release(tmp_path / "newer.db")
+    new, away = f"sqlite:///{tmp_path}/new.db", f"postgresql://127.0.0.1:{free_port()}/x"
+
+    found = [
+        [one.code for one in reaching.store_is_readable(subject(tmp_path, NEURONODE_STATE_URL=url))]
+        for url in (newer, migrated(tmp_path / "ours.db"), new, away)
+    ]
+
+    assert found == [["schema_too_new"], [], [], []]
+    assert not (tmp_path / "new.db").exists()
 
 
 ODD = (
