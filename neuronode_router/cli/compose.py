@@ -1,7 +1,7 @@
 """The services of a compose file that run LiteLLM: how each is started, and in which environment.
 
-It must not know what is looked for in them. References such as ${NAME} stay as they are written. Files of an
-environment may hold secrets: their values are never shown.
+It must not know what is looked for in them. References such as ${NAME} stay as they are written, unless the variables
+are given that fill them. Files of an environment may hold secrets: their values are never shown.
 """
 
 from __future__ import annotations
@@ -42,10 +42,19 @@ OPTIONS = frozenset(
 """Options that LiteLLM has and hardly any other program: `--config` and `--port` are everybody's."""
 _BETWEEN = re.compile(r"""[\s;&|()"']+""")
 _PROGRAM = re.compile(r"(?:[^\s:=]*/)?litellm|litellm\.proxy[.\w]*")
+_REFERENCE = re.compile(
+    r"\$(?:\$|(?P<bare>[a-z_]\w*)|\{(?P<name>[a-z_]\w*)(?:(?P<how>:?[-?+])(?P<word>(?:[^{}]|\{[^{}]*\})*))?\})",
+    re.IGNORECASE | re.ASCII,
+)
+"""A reference to a variable, in each form that compose has; `$$` is a dollar."""
 _STARTING = re.compile(r"--|-m|-[a-z]*c")
 """Options whose value is a program: of Python, of a shell, and the end of those of an init."""
+
+
 LONGEST_NUMBER = 9
 """Digits; Python refuses to read very long ones."""
+ENVIRONMENT = "environment"
+"""The name of the launch from this environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +66,23 @@ class Launch:
     command: tuple[str, ...] = ()
     image: str | None = None
     """What a service is started from; None where it is built, and for this environment."""
+    lacking: frozenset[str] = frozenset()
+    """Variables of its environment that compose insists on (`${NAME:?}`) and that are not set: it is not started."""
+
+    @property
+    def is_service(self) -> bool:
+        """Whether it is a service of a compose file."""
+        return self.name != ENVIRONMENT
 
     @property
     def workers(self) -> int:
         """How many worker processes it starts."""
         given = self.option("--num_workers") or self.environ.get("NUM_WORKERS", "")
         return int(given) if given.isdecimal() and len(given) <= LONGEST_NUMBER else 1
+
+    def place(self, where: str) -> str:
+        """Return `where` with the service that it is about."""
+        return f"{self.name}: {where}" if self.is_service else where
 
     def option(self, name: str) -> str | None:
         """Return the value of an option of the command, in either spelling."""
@@ -84,13 +104,21 @@ def find_override(directory: Path) -> Path | None:
     return next((path for name in OVERRIDES if (path := directory / name).is_file()), None)
 
 
-def litellm_services(path: Path | None) -> tuple[Launch, ...]:
-    """Return the services of a compose file and its override that run LiteLLM. Never raises: broken files have none."""
+def project_variables(directory: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what compose fills references with: the caller's environment, then the `.env` beside its file."""
+    return {**_env_files(".env", directory), **environ}
+
+
+def litellm_services(path: Path | None, variables: Mapping[str, str] | None = None) -> tuple[Launch, ...]:
+    """Return the services of a compose file and its override that run LiteLLM. Never raises: broken files have none.
+
+    `variables` fill what refers to them; without any, references stay.
+    """
     if path is None:
         return ()
     services, override = _services(path), _services(find_override(path.parent))
     return tuple(
-        _service(name, body, override.get(name, {}), path.parent)
+        _service(name, body, override.get(name, {}), path.parent, variables)
         for name, body in services.items()
         if _is_litellm(body) or _is_litellm({**body, **override.get(name, {})})
     )
@@ -124,20 +152,68 @@ def _starts_litellm(words: tuple[str, ...]) -> bool:
     )
 
 
-def _service(name: str, body: Mapping[str, Any], override: Mapping[str, Any], directory: Path) -> Launch:
+def _service(
+    name: str,
+    body: Mapping[str, Any],
+    override: Mapping[str, Any],
+    directory: Path,
+    variables: Mapping[str, str] | None,
+) -> Launch:
+    filling = _Filling(variables)
     merged = {**body, **override}
     image = merged.get("image") if not merged.get("build") else None
     environ: dict[str, str] = {}
     for part in (body, override):
-        environ |= _env_files(part.get("env_file"), directory)
+        environ |= _env_files(filling.all_of(part.get("env_file")), directory)
+    insisted = _Filling(variables)
     for part in (body, override):
-        environ |= _environment(part.get("environment"))
+        environ |= _environment(insisted.all_of(part.get("environment")), variables or {})
+    words = (filling.all_of(merged.get(key)) for key in ("entrypoint", "command"))
     return Launch(
         name,
         environ,
-        (*_command(merged.get("entrypoint")), *_command(merged.get("command"))),
-        str(image) if image else None,
+        tuple(word for part in words for word in _command(part)),
+        filling.text(str(image)) if image else None,
+        frozenset(insisted.lacking),
     )
+
+
+class _Filling:
+    """Fills references as compose does, and notes what it insists on in vain; without variables nothing is filled."""
+
+    def __init__(self, variables: Mapping[str, str] | None) -> None:
+        self._variables = variables
+        self.lacking: set[str] = set()
+
+    def all_of(self, node: object) -> object:
+        """Return a text filled, and a list's or a mapping's texts; what is nested deeper stays."""
+        if isinstance(node, list):
+            return [self.text(each) for each in node]
+        if isinstance(node, dict):
+            return {name: self.text(each) for name, each in node.items()}
+        return self.text(node)
+
+    def text(self, node: Any) -> Any:
+        """Return a text filled, and anything else as it is."""
+        if self._variables is None or not isinstance(node, str):
+            return node
+        return _REFERENCE.sub(self._value, node)
+
+    def _value(self, found: re.Match[str]) -> str:
+        name, how, word = found["bare"] or found["name"], found["how"] or "", found["word"] or ""
+        if name is None:
+            return "$"
+        assert self._variables is not None
+        value = self._variables.get(name)
+        there = bool(value) if how.startswith(":") else value is not None
+        if how.endswith("+"):
+            return str(self.text(word)) if there else ""
+        if value is not None and there:
+            return value
+        if how.endswith("?"):
+            self.lacking.add(name)
+            return found[0]
+        return str(self.text(word))
 
 
 def _command(command: object) -> tuple[str, ...]:
@@ -149,14 +225,18 @@ def _command(command: object) -> tuple[str, ...]:
         return (str(command),)
 
 
-def _environment(environment: object) -> dict[str, str]:
+def _environment(environment: object, passed: Mapping[str, str]) -> dict[str, str]:
     """Return what is set there; a name without a value is passed through from whoever calls compose."""
+    found: dict[str, str | None] = {}
     if isinstance(environment, list):
         pairs = (str(entry).partition("=") for entry in environment)
-        return {name: value for name, says, value in pairs if says}
+        found = {name: value if says else passed.get(name) for name, says, value in pairs}
     if isinstance(environment, dict):
-        return {str(name): str(value) for name, value in environment.items() if value is not None}
-    return {}
+        found = {
+            str(name): passed.get(str(name)) if value is None else str(value)
+            for name, value in environment.items()
+        }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _env_files(files: object, directory: Path) -> dict[str, str]:

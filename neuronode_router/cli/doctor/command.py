@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from neuronode_router.cli.compose import Launch, find_compose, litellm_services
+from neuronode_router.cli.compose import find_compose, litellm_services, project_variables
 from neuronode_router.cli.doctor import configuration, deployments, launching, proxy, reaching
 from neuronode_router.cli.doctor.finding import Finding, Subject
 from neuronode_router.cli.http import connect
@@ -60,10 +60,10 @@ def command(*, online: bool, no_reach: bool, as_json: bool, url: str, **paths: P
 
 def read_subject(settings: Settings, environ: Mapping[str, str]) -> Subject:
     """Return what is examined. Raises `SettingsError` for a configuration that cannot be read."""
-    services = litellm_services(find_compose(settings.config.parent))
-    named = (replace(service, name=f"service {service.name}") for service in services)
-    launches = (Launch("environment", environ), *named)
-    return Subject(read_config(settings.config), settings, environ, launches)
+    directory = settings.config.parent
+    services = litellm_services(find_compose(directory), project_variables(directory, environ))
+    named = tuple(replace(service, name=f"service {service.name}") for service in services)
+    return Subject(read_config(settings.config), settings, environ, named)
 
 
 def examine(subject: Subject, *, reach: bool) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from neuronode_router.access import open_team_rules
+from neuronode_router.cli.compose import Launch
 from neuronode_router.cli.doctor.finding import Finding, Subject, is_on
 from neuronode_router.cli.effective import CUSTOM_AUTH, alias_target
 from neuronode_router.cli.references import has_secret_manager, reference
@@ -28,14 +29,22 @@ def master_key(subject: Subject) -> Iterator[Finding]:
     name = named or VARIABLE
     literal = bool(configured) and named is None
     where = "general_settings.master_key" if configured else VARIABLE
-    given = configured if literal else subject.known.get(name, "")
     if written := _written(subject, name, literal=literal):
         message = "The master key stands in the configuration, for everybody who may read or commit it."
         fix = f"Write `master_key: os.environ/{VARIABLE}`, and set that to a new key in the environment."
         yield Finding("problem", "key_in_configuration", written, message, fix)
-    if not given.strip():
-        yield from _no_key(subject, where, named)
-    elif is_publicly_known(given):
+    if literal:
+        yield from _weak_key(configured, where, name)
+        return
+    for launch in subject.running:
+        if given := subject.known(launch).get(name, "").strip():
+            yield from _weak_key(given, launch.place(where), name)
+        else:
+            yield from _no_key(subject, launch, where, named)
+
+
+def _weak_key(given: str, where: str, name: str) -> Iterator[Finding]:
+    if is_publicly_known(given):
         message = "The master key is the one of LiteLLM's examples, which everybody knows."
         yield Finding("problem", "weak_master_key", where, message, KEY_MEND.format(name))
     elif len(given.strip()) < SHORTEST_KEY:
@@ -51,14 +60,17 @@ def _written(subject: Subject, name: str, *, literal: bool) -> str | None:
     return f"environment_variables.{name}" if value and reference(value) is None else None
 
 
-def _no_key(subject: Subject, where: str, named: str | None) -> Iterator[Finding]:
+def _no_key(subject: Subject, launch: Launch, where: str, named: str | None) -> Iterator[Finding]:
     if named is not None and has_secret_manager(subject.config):
         return
     kept = subject.settings.state_dir / "master_key"
     missing = "There is no master key: LiteLLM alone would serve everybody, and the admin routes stay closed."
+    where = launch.place(where)
     if named not in (None, VARIABLE):
         message = f"{missing} The configuration takes it from {named}, which is not set."
         yield Finding("problem", "no_master_key", where, message, KEY_MEND.format(named))
+    elif launch.is_service:
+        yield Finding("problem", "no_master_key", where, missing, KEY_MEND.format(VARIABLE))
     elif not kept.is_file():
         fix = (
             f"{KEY_MEND.format(VARIABLE)} `neuronode serve` makes one up in {kept.parent}; where it has another "

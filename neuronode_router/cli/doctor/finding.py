@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from neuronode_router.cli.compose import Launch
+from neuronode_router.cli.compose import ENVIRONMENT, Launch
 from neuronode_router.cli.references import environment_of
 from neuronode_router.profiles.configuration import section
 from neuronode_router.settings import Settings
@@ -38,13 +38,22 @@ class Subject:
     config: Document
     settings: Settings
     environ: Mapping[str, str] = field(repr=False)
-    launches: tuple[Launch, ...] = ()
-    """This environment first, then the services of a compose file beside the configuration."""
+    services: tuple[Launch, ...] = ()
+    """Those of a compose file beside the configuration that run LiteLLM."""
 
     @property
-    def known(self) -> Mapping[str, str]:
-        """The environment as LiteLLM has it with this configuration."""
-        return environment_of(self.config, self.environ)
+    def launches(self) -> tuple[Launch, ...]:
+        """This environment first, then the services."""
+        return (Launch(ENVIRONMENT, self.environ), *self.services)
+
+    @property
+    def running(self) -> tuple[Launch, ...]:
+        """The launches that are meant: services where compose starts any that runs LiteLLM, else this environment."""
+        return tuple(each for each in self.services if not each.lacking) or self.launches[:1]
+
+    def known(self, launch: Launch) -> Mapping[str, str]:
+        """Return the environment as LiteLLM has it with this configuration."""
+        return environment_of(self.config, launch.environ)
 
     @property
     def general(self) -> Document:
@@ -76,7 +85,9 @@ class Subject:
     @property
     def stores_in_database(self) -> bool:
         """Whether LiteLLM takes models and settings from its database."""
-        return is_on(self.general.get("store_model_in_db")) or is_on(self.known.get("STORE_MODEL_IN_DB"))
+        return is_on(self.general.get("store_model_in_db")) or any(
+            is_on(self.known(launch).get("STORE_MODEL_IN_DB")) for launch in self.running
+        )
 
 
 def params_of(deployment: Document) -> Document:

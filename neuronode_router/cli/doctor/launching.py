@@ -88,7 +88,7 @@ def workers_killed(subject: Subject) -> Iterator[Finding]:
 
 def plugin_missing(subject: Subject) -> Iterator[Finding]:
     """A service that runs LiteLLM without the plugin's hook."""
-    for launch in subject.launches[1:]:
+    for launch in subject.services:
         if PLUGIN_HOOK not in launch.environ.get(HOOKS_VARIABLE, ""):
             yield Finding(
                 "problem",
@@ -136,7 +136,7 @@ def hosts_apart(subject: Subject) -> Iterator[Finding]:
 
 def price_map(subject: Subject) -> Iterator[Finding]:
     """LiteLLM fetches prices from the internet at every start."""
-    for launch in subject.launches[1:]:
+    for launch in subject.services:
         if not is_on(launch.environ.get("LITELLM_LOCAL_MODEL_COST_MAP")):
             yield Finding(
                 "advice",

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from neuronode_router.cli.doctor.finding import Finding, Subject, names, runs_on_ollama
-from neuronode_router.cli.serve.backends import find_backends
+from neuronode_router.cli.compose import Launch
+from neuronode_router.cli.doctor.finding import Document, Finding, Subject, names, runs_on_ollama
+from neuronode_router.cli.serve.backends import Backends, find_backends, stated_backends
 from neuronode_router.control.store import ControlStore
 from neuronode_router.errors import SchemaTooNew, SettingsError, StateUnreadable, StoreUnavailable
 from neuronode_router.foreign import described
@@ -107,9 +108,21 @@ def _silent_database(url: str) -> str | None:
 
 
 def backends_answer(subject: Subject) -> Iterator[Finding]:
-    """An Ollama that is away or lacks a model, and providers whose key is not set."""
+    """An Ollama that is away or lacks a model, and providers whose key is not set.
+
+    What a service finds at an address is not what is found there from here: its Ollamas are not asked.
+    """
     deployments = [deployment for _, deployment in subject.deployments]
-    backends = asyncio.run(find_backends(subject.config, deployments, subject.environ))
+    for launch in subject.running:
+        backends = (
+            stated_backends(subject.config, launch.environ)
+            if launch.is_service
+            else asyncio.run(find_backends(subject.config, deployments, launch.environ))
+        )
+        yield from _unusable(launch, backends, deployments)
+
+
+def _unusable(launch: Launch, backends: Backends, deployments: Iterable[Document]) -> Iterator[Finding]:
     reasons: dict[tuple[bool, str], list[str]] = {}
     for deployment in deployments:
         if why := backends.missing(deployment):
@@ -120,12 +133,18 @@ def backends_answer(subject: Subject) -> Iterator[Finding]:
         yield Finding(
             "problem" if ollama else "advice",
             "ollama_unusable" if ollama else "backend_not_configured",
-            names(groups),
+            launch.place(names(groups)),
             f"{why}.",
-            "Start Ollama at the api_base of these groups, and `ollama pull` what they name."
-            if ollama
-            else "Set it; until then `neuronode serve` answers these groups with the built-in tiny model.",
+            _backend_mend(launch, ollama=ollama),
         )
+
+
+def _backend_mend(launch: Launch, *, ollama: bool) -> str:
+    if ollama:
+        return "Start Ollama at the api_base of these groups, and `ollama pull` what they name."
+    if launch.is_service:
+        return "Set it for the service; until then these groups answer with an error."
+    return "Set it; until then `neuronode serve` answers these groups with the built-in tiny model."
 
 
 CHECKS = (redis_answers, store_answers, store_is_readable, backends_answer)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -48,8 +48,8 @@ class Backends:
     """What LiteLLM finds keys and addresses in, and the Ollamas found; answers `missing` for a deployment."""
 
     environ: Mapping[str, str] = field(repr=False)
-    ollama_tags: Mapping[str, frozenset[str]]
-    """Tags by address; an address that did not answer is absent."""
+    ollama_tags: Mapping[str, frozenset[str]] | None
+    """Tags by address; an address that did not answer is absent. None: none was asked, and each counts as there."""
     credentials: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     """The configuration's `credential_list`, by name."""
     managed: bool = False
@@ -92,6 +92,8 @@ class Backends:
         address = ollama_address(params, self.environ)
         if address is None:
             return None if self.managed else "OLLAMA_API_BASE is not set"
+        if self.ollama_tags is None:
+            return None
         if address not in self.ollama_tags:
             return "Ollama does not answer"
         tag = served_name if ":" in served_name else f"{served_name}:latest"
@@ -105,7 +107,8 @@ async def find_backends(
 
     `environ` is what LiteLLM is started with. Never raises.
     """
-    environ, credentials = environment_of(config, environ), credentials_of(config)
+    unasked = stated_backends(config, environ)
+    environ, credentials = unasked.environ, unasked.credentials
     addresses = sorted(
         {
             address
@@ -117,12 +120,13 @@ async def find_backends(
     )
     async with httpx.AsyncClient(timeout=PROBE_SECONDS, follow_redirects=False, trust_env=False) as client:
         answers = await asyncio.gather(*(_tags(client, address) for address in addresses))
-    return Backends(
-        environ,
-        {a: tags for a, tags in zip(addresses, answers, strict=True) if tags is not None},
-        credentials,
-        has_secret_manager(config),
-    )
+    tags = {a: found for a, found in zip(addresses, answers, strict=True) if found is not None}
+    return replace(unasked, ollama_tags=tags)
+
+
+def stated_backends(config: Mapping[str, Any], environ: Mapping[str, str]) -> Backends:
+    """Return what can be told without asking any Ollama. Never raises."""
+    return Backends(environment_of(config, environ), None, credentials_of(config), has_secret_manager(config))
 
 
 def ollama_address(params: Mapping[str, Any], environ: Mapping[str, str]) -> str | None:

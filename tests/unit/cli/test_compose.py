@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from neuronode_router.cli.compose import Launch, litellm_services
+from neuronode_router.cli.compose import Launch, litellm_services, project_variables
 
 STARTED: list[Mapping[str, Any]] = [
     {"image": "ghcr.io/berriai/litellm:main-stable", "command": ["--config", "/app/config.yaml"]},
@@ -119,6 +119,39 @@ def test_what_compose_puts_first_goes_first(tmp_path: Path) -> None:
         "FOURTH": "inline",
         "FIFTH": "override",
     }
+
+
+FILLED = {
+    "$A": "1", "${A}": "1", "x${A}y$$A": "x1y$A", "${NONE}": "", "${EMPTY:-${A}}": "1", "${EMPTY-b}": "",
+    "${NONE:-b}": "b", "${A:+there}": "there", "${NONE:+there}": "", "${NONE+x}": "", "${EMPTY+x}": "x",
+    "${A:?why}": "1", "${SECRET}": "${A}", "${unclosed": "${unclosed", "$1": "$1",
+}  # fmt: skip
+"""How compose fills what refers to A=1, EMPTY= and SECRET=${A}."""
+
+
+def test_references_are_filled_as_compose_does(tmp_path: Path) -> None:
+    """Once: what a variable holds is not filled again. Without variables all stays as it is written."""
+    (tmp_path / ".env").write_text("A=0\nEMPTY=\nSECRET='${A}'\n")
+    names = {f"N{number}": text for number, text in enumerate(FILLED)}
+    services(tmp_path, {**LITELLM, "environment": {**names, "A": None}, "command": "--port ${A}"})
+    compose = tmp_path / "compose.yaml"
+
+    [service] = litellm_services(compose, project_variables(tmp_path, {"A": "1"}))
+    [as_written] = litellm_services(compose)
+
+    assert {text: service.environ[name] for name, text in names.items()} == FILLED
+    assert (service.environ["A"], service.command) == ("1", ("--port", "1"))
+    assert service.lacking == frozenset()
+    assert {name: as_written.environ[name] for name in names} == names
+
+
+def test_what_compose_insists_on_in_vain_is_told(tmp_path: Path) -> None:
+    """In the environment of the service: it is not started."""
+    services(tmp_path, {**LITELLM, "environment": ["KEY=${KEY:?set it}", "MORE=${MORE?}", "A=${A:?}"]})
+
+    [service] = litellm_services(tmp_path / "compose.yaml", {"A": "1", "KEY": ""})
+
+    assert service.lacking == {"KEY", "MORE"}
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Subject:
     for name in PROFILES:
         (tmp_path / "profiles" / f"{name}.yaml").write_text(profile_of_one_group())
     settings = Settings.load(ENVIRON, config=tmp_path / "litellm_config.yaml")
-    return Subject(copy.deepcopy(SOUND), settings, ENVIRON, (Launch("environment", ENVIRON),))
+    return Subject(copy.deepcopy(SOUND), settings, ENVIRON)
 
 
 def profile_of_one_group() -> str:
@@ -189,7 +189,7 @@ def test_a_trap_in_how_it_is_launched_is_found(
     code: str, environ: Mapping[str, str], command: tuple[str, ...], sound: Subject
 ) -> None:
     """In a service of the compose file; the finding names the service."""
-    subject = replace(sound, launches=(*sound.launches, Launch("service proxy", environ, command)))
+    subject = replace(sound, services=(Launch("service proxy", environ, command),))
 
     findings = [finding for finding in examine(subject, reach=False) if finding.code == code]
 
@@ -202,16 +202,18 @@ LITELLM_LOCAL_MODEL_COST_MAP=True
 NEURONODE_REDIS_URL=redis://redis:6379/0
 TIMEOUT_WORKER_HEALTHCHECK=120
 """
+HAS_KEY = f"LITELLM_MASTER_KEY={KEY}\n"
 
 
 @pytest.mark.parametrize(
     ("lines", "codes"),
     [
-        (ENV_FILE, set()),
-        (f"{ENV_FILE}PYTHONDONTWRITEBYTECODE=1", {"no_bytecode"}),
-        (f"{ENV_FILE}LITELLM_ENABLE_ADMIN_MCP=true", {"admin_prefix_taken"}),
-        (f"{ENV_FILE}DATABASE_URL=", {"empty_address"}),
-        ("", {"plugin_missing", "prices_fetched", "workers_apart", "workers_killed"}),
+        (HAS_KEY + ENV_FILE, set()),
+        (f"{HAS_KEY}{ENV_FILE}PYTHONDONTWRITEBYTECODE=1", {"no_bytecode"}),
+        (f"{HAS_KEY}{ENV_FILE}LITELLM_ENABLE_ADMIN_MCP=true", {"admin_prefix_taken"}),
+        (f"{HAS_KEY}{ENV_FILE}DATABASE_URL=", {"empty_address"}),
+        (ENV_FILE, {"no_master_key"}),
+        (HAS_KEY, {"plugin_missing", "prices_fetched", "workers_apart", "workers_killed"}),
     ],
 )
 def test_an_env_file_is_a_part_of_how_a_service_is_launched(
@@ -228,12 +230,68 @@ def test_an_env_file_is_a_part_of_how_a_service_is_launched(
     assert found(read_subject(sound.settings, ENVIRON)) == codes
 
 
+SERVICE: dict[str, Any] = {
+    "image": "litellm:v1",
+    "environment": {
+        "LITELLM_WORKER_STARTUP_HOOKS": "neuronode_router.plugin:start",
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("environment", "dotenv", "environ", "codes"),
+    [
+        ({"LITELLM_MASTER_KEY": KEY}, "", {}, set()),
+        ({"LITELLM_MASTER_KEY": "sk-1234"}, "", {}, {"weak_master_key"}),
+        ({"LITELLM_MASTER_KEY": "sk-1234"}, "", {"LITELLM_MASTER_KEY": KEY}, {"weak_master_key"}),
+        ({"LITELLM_MASTER_KEY": None}, "", {"LITELLM_MASTER_KEY": KEY}, set()),
+        ({"LITELLM_MASTER_KEY": "${LITELLM_MASTER_KEY:?set it}"}, f"LITELLM_MASTER_KEY={KEY}", {}, set()),
+        (
+            {"LITELLM_MASTER_KEY": "${LITELLM_MASTER_KEY:?}"},
+            "",
+            {"LITELLM_MASTER_KEY": "sk-1234"},
+            {"weak_master_key"},
+        ),
+        ({"LITELLM_MASTER_KEY": "${LITELLM_MASTER_KEY:?}"}, "", {}, {"no_master_key"}),
+        ({"LITELLM_MASTER_KEY": "${OTHER:-}"}, "", {}, {"no_master_key"}),
+        ({}, f"LITELLM_MASTER_KEY={KEY}", {"LITELLM_MASTER_KEY": KEY}, {"no_master_key"}),
+        ({"LITELLM_MASTER_KEY": KEY, "STORE_MODEL_IN_DB": "True"}, "", {}, {"aliases_owned_by_file"}),
+    ],
+)
+def test_keys_are_those_of_the_services_where_these_run_litellm(
+    environment: dict[str, str | None], dotenv: str, environ: dict[str, str], codes: set[str], sound: Subject
+) -> None:
+    """As compose fills them; the shell in which the doctor runs has none. One that compose refuses is not open."""
+    directory = sound.settings.config.parent
+    sound.settings.config.write_text(json.dumps(SOUND))
+    (directory / ".env").write_text(dotenv)
+    service = {**SERVICE, "environment": {**SERVICE["environment"], **environment}}
+    (directory / "compose.yaml").write_text(json.dumps({"services": {"proxy": service}}))
+
+    findings = list(examine(read_subject(sound.settings, environ), reach=False))
+
+    assert {finding.code for finding in findings} == codes
+    assert all(KEY not in finding.message + finding.fix for finding in findings)
+
+
+def test_a_key_that_serve_keeps_is_none_of_a_service(sound: Subject) -> None:
+    """`neuronode serve` made it up for itself; the container never sees it."""
+    sound.settings.state_dir.mkdir()
+    (sound.settings.state_dir / "master_key").write_text("sk-made-up")
+    subject = replace(sound, environ={}, services=(Launch("service proxy", SERVICE["environment"]),))
+
+    [finding] = examine(subject, reach=False)
+
+    assert (finding.code, finding.where) == ("no_master_key", "service proxy: general_settings.master_key")
+
+
 @pytest.mark.parametrize(("image", "level"), [("litellm:v1", "problem"), (None, "advice")])
 def test_an_empty_address_stops_any_litellm_but_ours(image: str | None, level: str, sound: Subject) -> None:
     """What is built may be our image, which leaves empty variables out, as `neuronode serve` does."""
     launch = Launch("service proxy", {"DATABASE_URL": ""}, image=image)
 
-    findings = examine(replace(sound, launches=(*sound.launches, launch)), reach=False)
+    findings = examine(replace(sound, services=(launch,)), reach=False)
 
     assert [finding.level for finding in findings if finding.code == "empty_address"] == [level]
 
@@ -249,7 +307,7 @@ def test_an_empty_address_stops_any_litellm_but_ours(image: str | None, level: s
 )
 def test_workers_that_have_time_are_left_alone(command: tuple[str, ...], sound: Subject) -> None:
     """Other servers do not kill, and one worker is not watched."""
-    subject = replace(sound, launches=(Launch("environment", ENVIRON, command),))
+    subject = replace(sound, services=(Launch("service proxy", ENVIRON, command),))
 
     assert "workers_killed" not in found(subject)
 
@@ -387,7 +445,7 @@ PARTS = st.dictionaries(
 def test_no_configuration_makes_it_stumble(config: dict[str, Any]) -> None:
     """LiteLLM would refuse most of these; the doctor is asked exactly then."""
     settings = Settings.load(ENVIRON, config=ROOT / "litellm_config.yaml")
-    subject = Subject(config, settings, ENVIRON, (Launch("environment", ENVIRON),))
+    subject = Subject(config, settings, ENVIRON)
 
     for check in (*deployments.CHECKS, *(c for c in configuration.CHECKS if c is not configuration.profiles)):
         list(check(subject))

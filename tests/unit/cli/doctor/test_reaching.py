@@ -6,11 +6,13 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
+from neuronode_router.cli.compose import Launch
 from neuronode_router.cli.doctor import reaching
 from neuronode_router.cli.doctor.finding import Subject
 from neuronode_router.settings import Settings
@@ -159,6 +161,30 @@ def test_a_database_of_a_newer_release_is_found_before_a_start(tmp_path: Path) -
 
     assert found == [["schema_too_new"], [], [], []]
     assert not (tmp_path / "new.db").exists()
+
+
+def test_what_a_service_has_is_judged_without_asking_its_addresses(tmp_path: Path) -> None:
+    """`http://ollama:11434` is another machine there than here; a key that the service has is set."""
+    config = {
+        "model_list": [
+            {"model_name": name, "litellm_params": params}
+            for name, params in (
+                ("keyed", {"model": "openai/some", "api_key": "os.environ/OPENAI_API_KEY"}),
+                ("keyless", {"model": "anthropic/some"}),
+                ("local", {"model": "ollama_chat/llama3.1:8b"}),
+            )
+        ]
+    }
+    environ = {"OPENAI_API_KEY": "sk-x", "OLLAMA_API_BASE": f"http://127.0.0.1:{free_port()}"}
+    here = subject(tmp_path, config)
+    there = replace(here, services=(Launch("service proxy", environ),))
+
+    [finding] = reaching.backends_answer(there)
+
+    assert (finding.level, finding.where) == ("advice", "service proxy: keyless")
+    assert "ANTHROPIC_API_KEY is not set" in finding.message
+    assert "answer with an error" in finding.fix
+    assert "OPENAI_API_KEY is not set." in {one.message for one in reaching.backends_answer(here)}
 
 
 ODD = (
