@@ -6,13 +6,14 @@ are given that fill them. Files of an environment may hold secrets: their values
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 from dotenv import dotenv_values
@@ -26,6 +27,8 @@ OVERRIDES = (
     "docker-compose.override.yaml",
 )
 """What it merges into them."""
+FILES_VARIABLE = "COMPOSE_FILE"
+"""Names the files that it reads in the place of those."""
 OPTIONS = frozenset(
     {
         "--num_workers",
@@ -40,6 +43,7 @@ OPTIONS = frozenset(
     }
 )
 """Options that LiteLLM has and hardly any other program: `--config` and `--port` are everybody's."""
+_Body: TypeAlias = Mapping[str, Any]
 _BETWEEN = re.compile(r"""[\s;&|()"']+""")
 _PROGRAM = re.compile(r"(?:[^\s:=]*/)?litellm|litellm\.proxy[.\w]*")
 _REFERENCE = re.compile(
@@ -49,8 +53,6 @@ _REFERENCE = re.compile(
 """A reference to a variable, in each form that compose has; `$$` is a dollar."""
 _STARTING = re.compile(r"--|-m|-[a-z]*c")
 """Options whose value is a program: of Python, of a shell, and the end of those of an init."""
-
-
 LONGEST_NUMBER = 9
 """Digits; Python refuses to read very long ones."""
 ENVIRONMENT = "environment"
@@ -68,6 +70,8 @@ class Launch:
     """What a service is started from; None where it is built, and for this environment."""
     lacking: frozenset[str] = frozenset()
     """Variables of its environment that compose insists on (`${NAME:?}`) and that are not set: it is not started."""
+    user: str | None = None
+    """As whom it runs; None: as the image says."""
 
     @property
     def is_service(self) -> bool:
@@ -94,9 +98,15 @@ class Launch:
         return None
 
 
-def find_compose(directory: Path) -> Path | None:
-    """Return the compose file of a directory, None where there is none."""
-    return next((path for name in COMPOSE_FILES if (path := directory / name).is_file()), None)
+def compose_files(directory: Path, variables: Mapping[str, str]) -> tuple[Path, ...]:
+    """Return the files of a directory that compose merges, in its order; () where there are none."""
+    if named := variables.get(FILES_VARIABLE):
+        paths = [
+            directory / name for name in named.split(variables.get("COMPOSE_PATH_SEPARATOR") or os.pathsep)
+        ]
+        return tuple(path for path in paths if path.is_file())
+    found = next((path for name in COMPOSE_FILES if (path := directory / name).is_file()), None)
+    return tuple(path for path in (found, find_override(directory)) if path) if found else ()
 
 
 def find_override(directory: Path) -> Path | None:
@@ -109,24 +119,29 @@ def project_variables(directory: Path, environ: Mapping[str, str]) -> dict[str, 
     return {**_env_files(".env", directory), **environ}
 
 
-def litellm_services(path: Path | None, variables: Mapping[str, str] | None = None) -> tuple[Launch, ...]:
-    """Return the services of a compose file and its override that run LiteLLM. Never raises: broken files have none.
+def litellm_services(files: Sequence[Path], variables: Mapping[str, str] | None = None) -> tuple[Launch, ...]:
+    """Return the services that run LiteLLM, of files that are merged. Never raises: broken files have none.
 
     `variables` fill what refers to them; without any, references stay.
     """
-    if path is None:
-        return ()
-    services, override = _services(path), _services(find_override(path.parent))
+    parts: dict[str, list[_Body]] = {}
+    for path in files:
+        for name, body in _services(path).items():
+            parts.setdefault(name, []).append(body)
     return tuple(
-        _service(name, body, override.get(name, {}), path.parent, variables)
-        for name, body in services.items()
-        if _is_litellm(body) or _is_litellm({**body, **override.get(name, {})})
+        _service(name, bodies, files[0].parent, variables)
+        for name, bodies in parts.items()
+        if _is_litellm(bodies[0]) or _is_litellm(_merged(bodies))
     )
 
 
-def _services(path: Path | None) -> dict[str, Mapping[str, Any]]:
+def _merged(bodies: Sequence[_Body]) -> _Body:
+    return {key: value for body in bodies for key, value in body.items()}
+
+
+def _services(path: Path) -> dict[str, _Body]:
     try:
-        document = yaml.safe_load(path.read_bytes()) if path else None
+        document = yaml.safe_load(path.read_bytes())
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError):
         return {}
     services = document.get("services") if isinstance(document, dict) else None
@@ -134,7 +149,7 @@ def _services(path: Path | None) -> dict[str, Mapping[str, Any]]:
     return {str(name): body for name, body in entries if isinstance(body, dict)}
 
 
-def _is_litellm(body: Mapping[str, Any]) -> bool:
+def _is_litellm(body: _Body) -> bool:
     """Whether LiteLLM is in the name of the image or of what it is built from, is started, or has its options."""
     origin = f"{body.get('image') or ''} {body.get('build') or ''}".lower()
     words = (*_command(body.get("entrypoint")), *_command(body.get("command")))
@@ -153,20 +168,16 @@ def _starts_litellm(words: tuple[str, ...]) -> bool:
 
 
 def _service(
-    name: str,
-    body: Mapping[str, Any],
-    override: Mapping[str, Any],
-    directory: Path,
-    variables: Mapping[str, str] | None,
+    name: str, bodies: Sequence[_Body], directory: Path, variables: Mapping[str, str] | None
 ) -> Launch:
     filling = _Filling(variables)
-    merged = {**body, **override}
+    merged = _merged(bodies)
     image = merged.get("image") if not merged.get("build") else None
     environ: dict[str, str] = {}
-    for part in (body, override):
+    for part in bodies:
         environ |= _env_files(filling.all_of(part.get("env_file")), directory)
     insisted = _Filling(variables)
-    for part in (body, override):
+    for part in bodies:
         environ |= _environment(insisted.all_of(part.get("environment")), variables or {})
     words = (filling.all_of(merged.get(key)) for key in ("entrypoint", "command"))
     return Launch(
@@ -175,6 +186,7 @@ def _service(
         tuple(word for part in words for word in _command(part)),
         filling.text(str(image)) if image else None,
         frozenset(insisted.lacking),
+        str(merged["user"]) if merged.get("user") else None,
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from neuronode_router.cli.compose import find_compose, litellm_services, project_variables
+from neuronode_router.cli.compose import compose_files, litellm_services, project_variables
 from neuronode_router.cli.doctor import configuration, deployments, launching, proxy, reaching
 from neuronode_router.cli.doctor.finding import Finding, Subject
 from neuronode_router.cli.http import connect
@@ -61,7 +61,8 @@ def command(*, online: bool, no_reach: bool, as_json: bool, url: str, **paths: P
 def read_subject(settings: Settings, environ: Mapping[str, str]) -> Subject:
     """Return what is examined. Raises `SettingsError` for a configuration that cannot be read."""
     directory = settings.config.parent
-    services = litellm_services(find_compose(directory), project_variables(directory, environ))
+    variables = project_variables(directory, environ)
+    services = litellm_services(compose_files(directory, variables), variables)
     named = tuple(replace(service, name=f"service {service.name}") for service in services)
     return Subject(read_config(settings.config), settings, environ, named)
 

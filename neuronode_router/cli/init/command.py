@@ -5,6 +5,7 @@ It must not change anything that exists.
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import tempfile
@@ -15,11 +16,12 @@ from typing import Any
 
 import click
 
-from neuronode_router.cli.compose import OVERRIDES
+from neuronode_router.cli.compose import FILES_VARIABLE
 from neuronode_router.cli.consent import require_consent
 from neuronode_router.cli.effective import deployments_of
 from neuronode_router.cli.init.files import ENV_FILE, NewFile, new_files
 from neuronode_router.cli.init.groups import Group, litellm_prices, text_groups
+from neuronode_router.cli.init.override import Composed, composed
 from neuronode_router.cli.init.proposal import Names, names_in_use, propose
 from neuronode_router.cli.options import (
     config_option,
@@ -64,10 +66,13 @@ def command(*, dry_run: bool, yes: bool, as_json: bool, **paths: Path | None) ->
     known = {str(deployment["model_name"]) for deployment in deployments}
     names = names_in_use(config, groups, known)
     documents = propose(groups, names)
-    files = new_files(settings.config.parent, settings.profiles, documents, process_environment())
+    environ = process_environment()
+    directory = settings.config.parent
+    found = composed(directory, settings.profiles, environ)
+    files = new_files(directory, settings.profiles, documents, environ) + list(found.files if found else ())
     _require_valid(files, settings.profiles, known)
     new = [file for file in files if not file.exists]
-    plan = _plan(groups, unused, names, documents, files)
+    plan = [*_plan(groups, unused, names, documents, files), *(found.told if found else ())]
     if dry_run:
         _print_json(groups, documents, files, new) if as_json else show(*plan)
         return
@@ -79,7 +84,7 @@ def command(*, dry_run: bool, yes: bool, as_json: bool, **paths: Path | None) ->
         file.write()
     _print_json(groups, documents, files, new) if as_json else show(*(str(file.path) for file in new))
     given = "".join(f" --{name} {shlex.quote(str(path))}" for name, path in paths.items() if path)
-    _say_what_next(settings.config, given, composed=any(file.path.name in OVERRIDES for file in files))
+    _say_what_next(settings.config, given, found)
 
 
 def _require_valid(files: Sequence[NewFile], profiles: Path, groups: set[str]) -> None:
@@ -146,11 +151,16 @@ def _print_json(
     )
 
 
-def _say_what_next(config: Path, given: str, *, composed: bool) -> None:
+def _say_what_next(config: Path, given: str, found: Composed | None) -> None:
+    for sentence in found.told if found else ():
+        note(sentence)
     note(f"{config.name} is as it was. Next:")
+    if found and found.named:
+        note(f"  echo {shlex.quote(f'{FILES_VARIABLE}={os.pathsep.join(found.named)}')} >> .env")
+        note(f"  {'':<40}compose would not read {found.named[-1]} by itself")
     note(f"  {f'neuronode doctor{given}':<40}what else your set-up should have")
     engine = next((name for name in ENGINES if shutil.which(name)), None)
-    if composed and engine:
+    if found and engine:
         note(f"  {f'{engine} compose up --build':<40}with the override, or:")
     note(f"  set -a; . ./{ENV_FILE}; set +a; litellm --config {config.name}")
     note("  neuronode profile switch premium        once it runs")

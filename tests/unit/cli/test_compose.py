@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from neuronode_router.cli.compose import Launch, litellm_services, project_variables
+from neuronode_router.cli.compose import Launch, compose_files, litellm_services, project_variables
 
 STARTED: list[Mapping[str, Any]] = [
     {"image": "ghcr.io/berriai/litellm:main-stable", "command": ["--config", "/app/config.yaml"]},
@@ -46,7 +46,7 @@ def services(place: Path, body: Mapping[str, Any], **override: object) -> tuple[
     (place / "compose.yaml").write_text(yaml.safe_dump({"services": {"x": body}}))
     if override:
         (place / "compose.override.yaml").write_text(yaml.safe_dump({"services": {"x": override}}))
-    return litellm_services(place / "compose.yaml")
+    return litellm_services(compose_files(place, {}))
 
 
 @pytest.mark.parametrize("body", STARTED)
@@ -134,7 +134,7 @@ def test_references_are_filled_as_compose_does(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("A=0\nEMPTY=\nSECRET='${A}'\n")
     names = {f"N{number}": text for number, text in enumerate(FILLED)}
     services(tmp_path, {**LITELLM, "environment": {**names, "A": None}, "command": "--port ${A}"})
-    compose = tmp_path / "compose.yaml"
+    compose = compose_files(tmp_path, {})
 
     [service] = litellm_services(compose, project_variables(tmp_path, {"A": "1"}))
     [as_written] = litellm_services(compose)
@@ -149,7 +149,7 @@ def test_what_compose_insists_on_in_vain_is_told(tmp_path: Path) -> None:
     """In the environment of the service: it is not started."""
     services(tmp_path, {**LITELLM, "environment": ["KEY=${KEY:?set it}", "MORE=${MORE?}", "A=${A:?}"]})
 
-    [service] = litellm_services(tmp_path / "compose.yaml", {"A": "1", "KEY": ""})
+    [service] = litellm_services(compose_files(tmp_path, {}), {"A": "1", "KEY": ""})
 
     assert service.lacking == {"KEY", "MORE"}
 

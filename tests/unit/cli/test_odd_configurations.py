@@ -16,7 +16,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from neuronode_router.cli.compose import litellm_services
+from neuronode_router.cli.compose import compose_files, litellm_services
 from neuronode_router.cli.doctor import command as doctor
 from neuronode_router.cli.doctor import launching
 from neuronode_router.cli.doctor.finding import Subject
@@ -171,7 +171,7 @@ def test_an_odd_compose_file_is_looked_through(
     (place / "x.env").write_bytes(b"A=1\n\xff=2\n")
     (place / "compose.yaml").write_text(yaml.safe_dump(document), "utf-8", "surrogatepass")
 
-    launches = litellm_services(place / "compose.yaml", {"A": "1"})
+    launches = litellm_services(compose_files(place, {}), {"A": "1"})
 
     subject = Subject({}, Settings.load({}, config=place / "litellm_config.yaml"), {}, launches)
     for check in launching.CHECKS:

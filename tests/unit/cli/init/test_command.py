@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import yaml
 
-from neuronode_router.cli.compose import litellm_services
+from neuronode_router.cli.compose import compose_files, litellm_services
 from neuronode_router.domain.names import TASK_ALIASES
 from neuronode_router.domain.profiles import HostFacts
 from neuronode_router.profiles.files import ProfileFiles
@@ -52,13 +55,166 @@ def test_the_override_loads_the_plugin_into_the_service(place: Path, neuronode: 
     assert neuronode("init", "-y").code == 0
 
     override = yaml.safe_load((place / "compose.override.yaml").read_text())
-    [service] = litellm_services(place / "compose.yaml")
+    [service] = litellm_services(compose_files(place, {}))
     assert service.environ["LITELLM_WORKER_STARTUP_HOOKS"] == "mine:start,neuronode_router.plugin:start"
     assert "FROM litellm/litellm:v1.106.2" in override["services"]["proxy"]["build"]["dockerfile_inline"]
     assert override["services"]["proxy"]["build"]["args"]["NEURONODE_ROUTER"].startswith(
         "${NEURONODE_ROUTER:?"
     )
     assert "./profiles:/neuronode/profiles" in override["services"]["proxy"]["volumes"]
+
+
+def dockerfile(place: Path, service: str = "proxy", file: str = "compose.override.yaml") -> str:
+    """Return what a service is built by, as Docker reads it."""
+    build = yaml.safe_load((place / file).read_text())["services"][service]["build"]
+    return str(build["dockerfile_inline"]).replace("$$", "$")
+
+
+def run(dockerfile: str, start: str, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run the step that begins so, as a shell would."""
+    _, _, rest = dockerfile.partition(f"\nRUN {start}")
+    step = re.split(r"\n(?=[A-Z]+ )", rest)[0]
+    return subprocess.run(
+        ["sh", "-c", start + step], env=environ, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("image", "user"), [("litellm/litellm:v1.106.2", "0:0"), ("x/litellm-non_root:v1.106.2", "65534:65534")]
+)
+def test_a_service_goes_on_running_as_its_image_says(
+    place: Path, neuronode: Terminal, image: str, user: str
+) -> None:
+    """Root only builds; where the guess is wrong the build stops and says what is right. The state is his."""
+    (place / "compose.yaml").write_text(yaml.safe_dump({"services": {"proxy": {"image": image}}}))
+
+    assert neuronode("init", "-y").code == 0
+
+    text, mine = dockerfile(place), f"{os.getuid()}:{os.getgid()}"
+    build = yaml.safe_load((place / "compose.override.yaml").read_text())["services"]["proxy"]["build"]
+    assert build["args"]["IMAGE_USER"] == user
+    assert (
+        text.index("USER root")
+        < text.rindex("USER $IMAGE_USER")
+        == len(text.rstrip()) - len("USER $IMAGE_USER")
+    )
+    assert "chown $IMAGE_USER /neuronode/state" in text
+    assert run(text, "test", {**os.environ, "IMAGE_USER": mine}).returncode == 0
+    refused = run(text, "test", {**os.environ, "IMAGE_USER": "7:7"})
+    assert (refused.returncode, f"runs as {mine}: write that as IMAGE_USER" in refused.stderr) == (1, True)
+
+
+def test_the_state_belongs_to_whom_the_service_says(place: Path, neuronode: Terminal) -> None:
+    """His container would not be let write there else."""
+    service = {"image": "litellm/litellm:v1.106.2", "user": "${MY_UID}:100"}
+    (place / "compose.yaml").write_text(yaml.safe_dump({"services": {"proxy": service}}))
+
+    assert neuronode("init", "-y").code == 0
+
+    assert "chown ${MY_UID}:100 /neuronode/state" in dockerfile(place)
+
+
+def test_the_build_keeps_the_litellm_of_the_image(place: Path, neuronode: Terminal, tmp_path: Path) -> None:
+    """What is installed is held by a constraint, and a wheel that lies in the folder is found by its name."""
+    assert neuronode("init", "-y").code == 0
+    binaries, log = tmp_path / "bin", tmp_path / "log"
+    (tmp_path / "tmp/neuronode").mkdir(parents=True)
+    for name, text in (
+        ("litellm", "#!/opt/python\n"),
+        (
+            "uv",
+            f'#!/bin/sh\necho "$PWD $*" >> {log}\n'
+            "case $2 in list) printf 'fastapi==0.120.0\\nlitellm==1.95.0\\nlitellm-proxy-extras==0.4.50\\n';; esac\n",
+        ),
+    ):
+        (binaries / name).parent.mkdir(exist_ok=True)
+        (binaries / name).write_text(text)
+        (binaries / name).chmod(0o755)
+    inside = re.sub(r"(?<![\w.])/(tmp|neuronode)/", rf"{tmp_path}/\1/", dockerfile(place))
+    mine = f"{os.getuid()}:{os.getgid()}"
+    environ = {
+        "PATH": f"{binaries}:{os.environ['PATH']}",
+        "NEURONODE_ROUTER": "neuronode_router-0.1.0-py3-none-any.whl",
+        "IMAGE_USER": mine,
+    }
+
+    done = run(inside, "cd ", environ)
+
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "tmp/kept").read_text() == "litellm==1.95.0\nlitellm-proxy-extras==0.4.50\n"
+    folder, *words = log.read_text().splitlines()[1].split()
+    assert folder == f"{tmp_path}/tmp/neuronode"
+    assert words[words.index("--python") + 1] == "/opt/python"
+    assert words[words.index("--constraints") + 1] == f"{tmp_path}/tmp/kept"
+    assert words[-1] == environ["NEURONODE_ROUTER"]
+    assert (tmp_path / "neuronode/state").is_dir()
+    assert "pip wheel" in (place / "neuronode-image/README.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("image", "told"),
+    [
+        ("litellm/litellm:v1.95.0", "LiteLLM 1.95.0 is older"),
+        ("x/litellm:main-v1.82.7-stable", "malicious"),
+        ("litellm/litellm:v1.110.2", ""),
+        ("x/litellm:main-latest", ""),
+    ],
+)
+def test_an_image_that_cannot_have_the_plugin_is_told(
+    place: Path, neuronode: Terminal, image: str, told: str
+) -> None:
+    """By its tag, before anything is built; also where nobody is asked."""
+    (place / "compose.yaml").write_text(yaml.safe_dump({"services": {"proxy": {"image": image}}}))
+
+    for arguments in (("--dry-run",), ("-y",)):
+        outcome = neuronode("init", *arguments)
+        said = outcome.out + outcome.err
+        assert (told or "cannot run the plugin") in said or not told
+        assert ("cannot run the plugin" in said) is bool(told)
+
+
+@pytest.mark.parametrize(
+    ("service", "override", "named"),
+    [
+        ({"build": "./litellm"}, None, "compose.yaml:neuronode.override.yml"),
+        (
+            {"image": "litellm/litellm:v1.106.2"},
+            {"ports": ["4000:4000"]},
+            "compose.yaml:compose.override.yml:neuronode.override.yml",
+        ),
+    ],
+)
+def test_what_compose_would_not_read_is_named_to_it(
+    place: Path, neuronode: Terminal, service: object, override: object, named: str
+) -> None:
+    """An override of the operator's own is left alone, and his Dockerfile too: they get a file beside, and words."""
+    (place / "compose.yaml").write_text(yaml.safe_dump({"services": {"litellm": service}}))
+    if override:
+        (place / "compose.override.yml").write_text(yaml.safe_dump({"services": {"litellm": override}}))
+
+    outcome = neuronode("init", "-y")
+    (place / ".env").write_text(f"COMPOSE_FILE={named}\n")
+
+    assert outcome.code == 0
+    assert f"echo COMPOSE_FILE={named} >> .env" in outcome.err
+    text = (place / "neuronode.override.yml").read_text()
+    assert ("COPY neuronode_router-*.whl /tmp/neuronode/" in text) is ("build" in service)
+    assert ("dockerfile_inline" in text) is ("build" not in service)
+    assert ("You build the image of litellm" in outcome.err) is ("build" in service)
+    assert "plugin_missing" not in neuronode("doctor", "--no-reach").out
+    again = neuronode("init", "-y")
+    assert (again.out, "COMPOSE_FILE" in again.err) == ("", False)
+
+
+def test_a_set_up_that_names_its_compose_files_gets_one_more(place: Path, neuronode: Terminal) -> None:
+    """Compose reads no override by itself then."""
+    (place / "main.yml").write_text("services: {proxy: {image: 'litellm/litellm:v1.106.2'}}")
+    (place / ".env").write_text("COMPOSE_FILE=main.yml\n")
+
+    outcome = neuronode("init", "-y")
+
+    assert "echo COMPOSE_FILE=main.yml:neuronode.override.yml >> .env" in outcome.err
+    assert not (place / "compose.override.yaml").exists()
 
 
 def test_whatever_the_proxy_writes_lies_in_a_volume(place: Path, neuronode: Terminal) -> None:
@@ -127,7 +283,10 @@ def test_what_exists_is_left_as_it_is(place: Path, neuronode: Terminal) -> None:
     (place / "profiles/balanced.yaml").symlink_to("nowhere")
     (place / "docker-compose.override.yml").write_text("services: {}")
 
-    assert neuronode("init", "-y").code == 0
+    outcome = neuronode("init", "-y")
+
+    assert outcome.code == 0
+    assert "docker-compose.override.yml:neuronode.override.yml" in outcome.err
 
     assert (place / "profiles/premium.yaml").read_text() == "mine"
     assert (place / "profiles/balanced.yaml").is_symlink()
