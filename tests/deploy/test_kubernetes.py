@@ -117,6 +117,14 @@ def test_probes_call_no_model_and_wait_for_a_slow_start_and_a_revision() -> None
     assert startup["periodSeconds"] * startup["failureThreshold"] >= 120
 
 
+def test_a_short_outage_of_the_database_takes_no_pod_out() -> None:
+    """LiteLLM's readiness goes by it, in all pods at once; keys of the last minute would be served meanwhile."""
+    readiness = CONTAINER["readinessProbe"]
+
+    assert 30 <= readiness["periodSeconds"] * readiness["failureThreshold"] <= 60
+    assert "allow_requests_on_db_unavailable" in FILE.read_text()
+
+
 def test_a_pod_can_change_nothing_but_its_own_state() -> None:
     """No root, no capabilities, no token of the cluster, a read-only root."""
     assert POD["securityContext"]["runAsNonRoot"] is True

@@ -89,6 +89,24 @@ def weak_key_permitted(subject: Subject) -> Iterator[Finding]:
         )
 
 
+def database_outage(subject: Subject) -> Iterator[Finding]:
+    """Without its database LiteLLM serves nobody, unless it is told to serve everybody: either is a decision."""
+    setting = "allow_requests_on_db_unavailable"
+    has_database = subject.general.get("database_url") or any(
+        subject.known(launch).get("DATABASE_URL") for launch in subject.running
+    )
+    if has_database and subject.general.get(setting) is None:
+        yield Finding(
+            "advice",
+            "database_outage",
+            f"general_settings.{setting}",
+            "While the database is away LiteLLM refuses each key that it has not seen within a minute, and its "
+            "readiness is 503: Kubernetes then takes every pod out of the service.",
+            "Decide, and write it down: `true` serves whoever reaches the proxy meanwhile, without the models, limits, "
+            "budget and team of any key; `false` leaves it as it is.",
+        )
+
+
 def aliases(subject: Subject) -> Iterator[Finding]:
     """LiteLLM follows exactly one alias, and an alias goes before a group of the same name."""
     given = section(subject.router, "model_group_alias")
@@ -210,6 +228,7 @@ def profiles(subject: Subject) -> Iterator[Finding]:
 CHECKS = (
     master_key,
     weak_key_permitted,
+    database_outage,
     aliases,
     aliases_owned_by_file,
     rendering_with_database,

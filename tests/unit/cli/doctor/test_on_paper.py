@@ -136,6 +136,8 @@ TRAPS: list[tuple[str, Callable[[dict[str, Any]], None]]] = [
     ("weak_master_key", section("environment_variables", LITELLM_MASTER_KEY="short")),
     ("no_master_key", section("general_settings", master_key="os.environ/PROXY_KEY")),
     ("weak_key_permitted", section("general_settings", dangerously_permit_weak_or_unset_master_key=True)),
+    ("database_outage", section("general_settings", database_url="os.environ/DATABASE_URL")),
+    ("database_outage", section("environment_variables", DATABASE_URL="postgresql://db/x")),
     ("alias_hides_group", section("router_settings", model_group_alias={"house": "cloud"})),
     ("alias_chain", section("router_settings", model_group_alias={"a": "b", "b": "cloud"})),
     ("alias_chain", section("router_settings", model_group_alias={"a": {"model": "b"}, "b": "cloud"})),
@@ -396,6 +398,23 @@ def test_a_key_that_serve_keeps_is_a_key(sound: Subject) -> None:
     (sound.settings.state_dir / "master_key").write_text("sk-made-up")
 
     assert found(replace(sound, environ={"SOME_KEY": "x"})) == set()
+
+
+@pytest.mark.parametrize(("decided", "codes"), [(None, {"database_outage"}), (True, set()), (False, set())])
+def test_what_happens_without_the_database_is_to_be_decided(
+    decided: bool | None, codes: set[str], sound: Subject
+) -> None:
+    """Both answers cost something; who has given one is not asked again, nor who has no database."""
+    general = {**SOUND["general_settings"], "allow_requests_on_db_unavailable": decided}
+    with_it = {**ENVIRON, "DATABASE_URL": "postgresql://db/x"}
+    subject = replace(sound, config={**SOUND, "general_settings": general})
+
+    assert found(subject) == set()
+    assert found(replace(subject, environ=with_it)) == codes
+    assert (
+        found(replace(subject, services=(Launch("service proxy", {**SERVICE["environment"], **with_it}),)))
+        == codes
+    )
 
 
 def test_rendering_beside_a_database_is_found(sound: Subject) -> None:
