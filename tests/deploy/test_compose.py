@@ -184,6 +184,17 @@ def test_the_example_of_the_environment_sets_nothing_but_the_profiles() -> None:
     assert not any(value for _, value in left_out)
 
 
+def test_the_address_of_the_database_is_written_where_it_is_filled_in() -> None:
+    """Host, user and name are those of the service; nobody could guess them from a password."""
+    environment = SERVICES["postgres"]["environment"]
+    address = (
+        f"postgresql://{environment['POSTGRES_USER']}:PASSWORD@postgres:5432/{environment['POSTGRES_DB']}"
+    )
+
+    assert address in EXAMPLE
+    assert address in (ROOT / "docs/operations.md").read_text()
+
+
 def started(place: Path, *arguments: str, **environ: str) -> list[str]:
     """What the program `litellm` is started with by the image's own: its arguments, then its environment."""
     litellm = place / "litellm"

@@ -101,6 +101,46 @@ def test_what_trains_or_tests_stays_at_the_next_install(tmp_path: Path) -> None:
     assert install("--train") == ["sync", "dev.lock", "embedded.lock"]
 
 
+@pytest.mark.parametrize(
+    ("checkout", "options", "environ", "renders"),
+    [
+        (True, [], {}, "off"),
+        (True, ["--port", "4001"], {"NEURONODE_RENDER": ""}, "off"),
+        (True, [], {"NEURONODE_RENDER": "auto"}, "auto"),
+        (True, ["--config=mine.yaml"], {}, ""),
+        (True, [], {"NEURONODE_CONFIG": "mine.yaml"}, ""),
+        (False, [], {}, ""),
+    ],
+)
+def test_switches_leave_no_change_that_git_would_see(
+    tmp_path: Path, *, checkout: bool, options: list[str], environ: dict[str, str], renders: str
+) -> None:
+    """In the configuration that it ships; one of the operator's own is rewritten, as is said."""
+    stubs = {
+        "scripts/serve": (ROOT / "scripts/serve").read_text(),
+        "scripts/install": "#!/bin/sh\n",
+        ".venv/bin/neuronode": '#!/bin/sh\nprintf "%s\\n" "$NEURONODE_RENDER" "$@"\n',
+    }
+    for name, text in stubs.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+    if checkout:
+        (tmp_path / ".git").mkdir()
+
+    done = subprocess.run(
+        ["/bin/sh", "scripts/serve", *options],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", **environ},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.splitlines() == [renders, "serve", *options]
+
+
 def test_an_activated_environment_is_not_built_on(tmp_path: Path) -> None:
     """Its Python has no pip: the one behind it is asked."""
     install, asked = installer(tmp_path), tmp_path / "asked"
