@@ -21,6 +21,7 @@ from sqlalchemy import (
     event,
     extract,
     func,
+    insert,
     inspect,
     make_url,
     select,
@@ -34,7 +35,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from neuronode_router import private_files
 from neuronode_router.errors import CommitUnknown, SchemaTooNew, SettingsError, StoreUnavailable
 from neuronode_router.foreign import described
-from neuronode_router.storage.tables import HEAD_VERSION, OLDEST_READER, VERSION_TABLE, metadata, reader
+from neuronode_router.storage.tables import (
+    FIRST_ROWS,
+    HEAD_VERSION,
+    OLDEST_READER,
+    VERSION_TABLE,
+    metadata,
+    reader,
+    version,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -313,10 +322,6 @@ def _migrate(engine: Engine, *, lock: bool) -> None:
     with engine.connect() as connection, connection.begin():
         if _usable(connection):
             return
-    # Only now: Alembic costs 13 MB and half a second, and almost every start finds the schema up to date.
-    from alembic import command
-    from alembic.config import Config
-
     with engine.connect() as connection:
         connection = connection.execution_options(
             neuronode_write="FULL", neuronode_patience=MIGRATION_SECONDS
@@ -327,11 +332,30 @@ def _migrate(engine: Engine, *, lock: bool) -> None:
                 _enter_schema(connection)
             if _usable(connection):
                 return
-            config = Config()
-            config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-            config.attributes["connection"] = connection
-            command.upgrade(config, HEAD_VERSION)
-            connection.execute(update(reader).values(oldest=OLDEST_READER))
+            if metadata.tables.keys() & set(inspect(connection).get_table_names()):
+                _upgrade(connection)
+            else:
+                _create(connection)
+
+
+def _create(connection: Connection) -> None:
+    """Make the tables as all migrations would have made them."""
+    metadata.create_all(connection, checkfirst=False)
+    version.create(connection)
+    for table, row in FIRST_ROWS:
+        connection.execute(insert(table).values(row))
+
+
+def _upgrade(connection: Connection) -> None:
+    # Only now: Alembic costs 13 MB and half a second, and almost every start finds a schema that is new or up to date.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, HEAD_VERSION)
+    connection.execute(update(reader).values(oldest=OLDEST_READER))
 
 
 def _usable(connection: Connection) -> bool:
@@ -365,5 +389,5 @@ def _enter_schema(connection: Connection) -> None:
 def _version(connection: Connection) -> str | None:
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
-    version: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608
-    return version
+    found: str | None = connection.execute(select(version.c.version_num)).scalar()
+    return found

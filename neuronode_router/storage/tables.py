@@ -1,12 +1,26 @@
 """All tables of ours, for SQLAlchemy Core: control state, audit log, workers, usage, proof.
 
-It must not know how they are created (migrations) or what is done with them. Names carry the prefix `neuronode_`,
+It must not know how they are changed (migrations) or what is done with them. Names carry the prefix `neuronode_`,
 because the database may be shared with LiteLLM.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Double, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+)
 
 metadata = MetaData()
 
@@ -374,3 +388,22 @@ shadow_sample = Table(
     Column("document", Text, nullable=False),
 )
 """Requests with both answers, only of comparisons that sample texts, and only the newest."""
+
+version = Table(
+    VERSION_TABLE,
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num"),
+)
+"""As Alembic makes it, which keeps it: it is none of `metadata`."""
+
+FIRST_ROWS: Sequence[tuple[Table, Mapping[str, object]]] = (
+    (version, {"version_num": HEAD_VERSION}),
+    (reader, {"id": 1, "oldest": OLDEST_READER}),
+    (state, {"id": 1, "revision": 0, "head": ""}),
+    (usage_batch, {"worker": "", "sequence": 0, "at": 0.0}),
+    (proof_turn, {"id": 1, "taken_at": 0.0}),
+    (policy_memory, {"id": 1, "document": "{}"}),
+    (outcome_reset, {"id": 1, "times": 0}),
+)
+"""What the migrations write into an empty database: rows that are locked or added up, and must be there."""

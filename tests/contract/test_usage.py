@@ -105,6 +105,7 @@ def test_rows_of_an_older_release_survive(make_store: MakeStore, state_url: str)
     for statement in (
         "ALTER TABLE neuronode_usage RENAME COLUMN chosen_group TO requested",
         "ALTER TABLE neuronode_usage RENAME COLUMN served_group TO served",
+        "DROP TABLE neuronode_reader",
         "DROP TABLE neuronode_outcome_reset",
         "DROP TABLE neuronode_rollout_outcome",
         "ALTER TABLE neuronode_usage DROP COLUMN location",
