@@ -69,6 +69,51 @@ def test_a_much_dearer_profile_is_looked_at_first(tab: Tab) -> None:
     expect(tab.dialog).to_contain_text("would have cost 50% more")
 
 
+LOOKS = {
+    "**/admin/plan": "What it would cost could not be found out.",
+    "**/proof/matrix*": "Whether its tasks are answered could not be found out.",
+    "**/rollouts?limit=1": "Whether a rollout runs could not be found out.",
+}
+
+UNANSWERED: dict[str, Callable[[Route], None]] = {
+    "refused": lambda route: route.fulfill(status=503, json={"code": "store_unavailable"}),
+    "too many": lambda route: route.fulfill(status=429, json={"code": "rate_limited"}),
+    "broken": lambda route: route.fulfill(status=200, body="{"),
+    "never": lambda _: None,
+}
+
+
+@pytest.mark.parametrize("path", LOOKS)
+@pytest.mark.parametrize("answer", UNANSWERED)
+def test_what_could_not_be_checked_is_looked_at_first(
+    tab: Tab, api: httpx.Client, answer: str, path: str
+) -> None:
+    """Nothing is switched blind, nor waits without bound: the dialog says what nobody could tell."""
+    tab.page.route(path, UNANSWERED[answer])
+    tab.button("Switch to balanced").click()
+
+    expect(tab.dialog).to_contain_text(LOOKS[path])
+    assert api.get(f"{ADMIN}/status").json()["active_profile"] == "premium"
+
+
+def test_a_dry_run_that_never_answers_opens_the_dialog(tab: Tab) -> None:
+    """The buttons of the screen do not wait for it without bound."""
+    tab.page.route("**/profiles/switch", lambda _: None)
+    tab.button("Switch to balanced").click()
+
+    expect(tab.dialog).to_be_visible(timeout=30_000)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_what_this_proxy_does_not_have_speaks_against_nothing(tab: Tab, status: int) -> None:
+    """Without a record, a matrix and rollouts a switch is one click, too."""
+    for path in LOOKS:
+        tab.page.route(path, lambda route: route.fulfill(status=status, json={"code": "no_such_path"}))
+    tab.button("Switch to balanced").click()
+
+    expect(tab.undo).to_contain_text("balanced answers now")
+
+
 def test_a_model_that_is_not_there_is_looked_at_first(tab: Tab) -> None:
     """The dialog says why it asks, and what the proxy says of each model."""
     sentence = "llama3.1:70b is not present on gpu:11434; `pull` has it fetched."

@@ -50,9 +50,9 @@ export async function send(path, { method = "GET", body, ifMatch, headers = {}, 
   return response;
 }
 
-// What `reads`, as all that is asked with GET, is given up in time.
-export async function ask(path, { reads, ...options } = {}) {
-  const ms = (options.method ?? "GET") === "GET" ? READ_MS : reads ? WORK_MS : null;
+// What `reads`, as all that is asked with GET, is given up in time: after `ms`.
+export async function ask(path, { reads = false, ms, ...options } = {}) {
+  ms ??= (options.method ?? "GET") === "GET" ? READ_MS : reads ? WORK_MS : null;
   const limited = ms ? { ...options, signal: within(ms, options.signal) } : options;
   const response = await send(path, limited);
   return { data: await response.json().catch(() => lost(options.signal)), etag: response.headers.get("ETag") };

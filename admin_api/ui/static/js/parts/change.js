@@ -170,6 +170,7 @@ function Forecast({ profile }) {
 function Proof({ profile }) {
   const matrix = useData("proof/matrix");
   const cells = matrix.data?.cells.filter((cell) => cell.profile === profile) ?? [];
+  if (matrix.data === null && matrix.error && !matrix.error.absent && matrix.error.status !== 403) return html`<h3>${t("change.proof")}</h3><p class="note">${t("objection.unchecked_matrix")}</p>`;
   if (!cells.length) return null;
   const red = cells.filter(({ state }) => state === "red");
   const green = cells.filter(({ state }) => state === "green").length;

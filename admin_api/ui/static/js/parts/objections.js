@@ -5,20 +5,37 @@ import { ask } from "../api.js";
 
 const DEARER = 0.25; // of what the recorded requests have cost, beyond which somebody has to look
 
-const orNothing = (error) => {
-  if (error.status === 401) throw error;
-  return { data: null };
-};
+const TRY_MS = 10_000; // without its answer nothing is switched
+const LOOK_MS = 4_000; // a switch may be urgent
 
 // Returns {receipt, etag, objections}, these as [{kind, ...}]: none means that it can be done at once. Raises what refuses the dry run.
 export async function objectionsTo(profile) {
-  const [{ data: receipt, etag }, { data: plan }, { data: matrix }, { data: rollouts }] = await Promise.all([
-    ask("profiles/switch", { method: "POST", body: { profile, dry_run: true } }),
-    ask("plan", { method: "POST", body: { profile } }).catch(orNothing),
-    ask("proof/matrix").catch(orNothing),
-    ask("rollouts?limit=1").catch(orNothing),
+  const reads = { method: "POST", reads: true };
+  const [{ data: receipt, etag }, plan, matrix, rollouts] = await Promise.all([
+    ask("profiles/switch", { ...reads, ms: TRY_MS, body: { profile, dry_run: true } }),
+    look("plan", "plan", { ...reads, body: { profile } }),
+    look("matrix", "proof/matrix"),
+    look("rollouts", "rollouts?limit=1"),
   ]);
-  return { receipt, etag, objections: [...warned(receipt), ...overtaken(rollouts), ...unproven(matrix, profile), ...dearer(plan), ...unfitting(plan), ...cold(receipt), ...talking(receipt)] };
+  const unchecked = [plan, matrix, rollouts].flatMap((looked) => looked.unchecked);
+  return {
+    receipt, etag,
+    objections: [
+      ...warned(receipt), ...overtaken(rollouts.data), ...unproven(matrix.data, profile), ...dearer(plan.data), ...unfitting(plan.data), ...cold(receipt),
+      ...talking(receipt), ...unchecked,
+    ],
+  };
+}
+
+// What this proxy does not have, or this key may not see, speaks against nothing. What should have answered and did not is an
+// objection itself: nobody knows what it would have said.
+async function look(name, path, options = {}) {
+  try {
+    return { data: (await ask(path, { ...options, ms: LOOK_MS })).data, unchecked: [] };
+  } catch (error) {
+    if (error.status === 401) throw error;
+    return { data: null, unchecked: error.absent || error.status === 403 ? [] : [{ kind: `unchecked_${name}` }] };
+  }
 }
 
 const warned = ({ warnings }) => (warnings.length ? [{ kind: "warned" }] : []);

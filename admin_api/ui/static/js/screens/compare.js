@@ -47,7 +47,7 @@ function usePlans(names, active) {
       while (left.length && !abort.signal.aborted) {
         const [profile] = left;
         try {
-          const { data: plan } = await ask("plan", { method: "POST", body: { profile }, signal: abort.signal });
+          const { data: plan } = await ask("plan", { method: "POST", reads: true, body: { profile }, signal: abort.signal });
           setPlans((old) => ({ ...old, [profile]: { plan } }));
         } catch (error) {
           if (error.name === "AbortError") return;

@@ -29,7 +29,7 @@ export function Matrix({ state }) {
   async function run() {
     setCheck({ busy: true, found: null, error: null });
     try {
-      const { data } = await ask("proof/validate", { method: "POST" });
+      const { data } = await ask("proof/validate", { method: "POST", reads: true });
       setCheck({ busy: false, found: data, error: null });
     } catch (error) {
       setCheck({ busy: false, found: null, error });

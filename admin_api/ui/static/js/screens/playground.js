@@ -19,7 +19,7 @@ export function Playground({ profiles }) {
     if (!text.trim() || busy) return;
     setBusy(true);
     try {
-      const { data } = await ask("router/classify", { method: "POST", body: { text, ...(profile ? { profile } : {}) } });
+      const { data } = await ask("router/classify", { method: "POST", reads: true, body: { text, ...(profile ? { profile } : {}) } });
       setFound({ text, data });
     } catch (error) {
       setFound({ error });
