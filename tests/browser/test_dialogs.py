@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import httpx
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Locator, Route, expect
 
 from tests.browser.conftest import ADMIN
 from tests.browser.tabs import Tab
@@ -322,3 +322,47 @@ def test_an_undo_that_comes_too_late_names_its_target(tab: Tab, api: httpx.Clien
     expect(tab.dialog.get_by_role("heading", level=2)).to_contain_text("\u2192 premium")
     expect(tab.button("Look again")).to_be_visible()
     assert ask(api) == "chat_ultra_fast"
+
+
+LOW = {
+    "a laptop at 200 %": (683, 325),
+    "a phone on its side": (844, 330),
+    "a phone and its keyboard": (390, 330),
+    "400 %": (320, 256),
+    "just not low": (320, 421),
+    "a window": (1280, 720),
+}
+
+
+def in_sight(tab: Tab, element: Locator) -> bool:
+    """Return whether all of an element stands in the window and in its dialog."""
+    box = element.bounding_box()
+    around = tab.dialog.bounding_box()
+    window = tab.page.viewport_size
+    assert box is not None
+    assert around is not None
+    assert window is not None
+    bottom = min(around["y"] + around["height"], window["height"])
+    return max(around["y"], 0) <= box["y"] and box["y"] + box["height"] <= bottom
+
+
+@pytest.mark.parametrize("size", LOW)
+def test_a_dialog_says_what_it_is_about_before_it_can_be_confirmed(
+    tab: Tab, api: httpx.Client, size: str
+) -> None:
+    """However low the window: title, focus and the first words are in sight; the button can be reached."""
+    width, height = LOW[size]
+    tab.page.set_viewport_size({"width": width, "height": height})
+    tab.page.route("**/admin/plan", lambda route: route.fulfill(status=503, json={"code": "internal"}))
+    tab.button("Switch to balanced").click()
+    expect(tab.dialog.get_by_role("table")).to_be_attached()
+    expect(tab.dialog.locator(":focus:is(h2, [type=submit])")).to_be_attached()
+
+    seen = (tab.dialog.locator(place) for place in ("h2", ":focus", ".notice.warn strong"))
+    assert [in_sight(tab, element) for element in seen] == [True, True, True]
+    tab.dialog.get_by_role("button", name="Switch to balanced").click()
+    expect(tab.dialog.locator("[data-complete=true]")).to_be_attached()
+    expect(tab.dialog.locator(":focus:is(h2, button)")).to_be_attached()
+    assert in_sight(tab, tab.dialog.locator(":focus"))
+    tab.button("Done").click()
+    expect(tab.active).to_have_text("balanced")

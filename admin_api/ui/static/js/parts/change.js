@@ -8,7 +8,7 @@ import { milliseconds, money, number, percent, timesLike } from "../format.js";
 import { t, word } from "../i18n.js";
 import { refresh, useLive } from "../live.js";
 import { Badge, Button, Code, Failure, Field, Loading, Said, say, Table } from "./basics.js";
-import { Dialog } from "./dialog.js";
+import { Dialog, focusSeen } from "./dialog.js";
 import { ForecastSummary } from "./forecast.js";
 import { Objections } from "./undo.js";
 
@@ -47,10 +47,10 @@ export function ChangeDialog({ change, onClose }) {
     if (seen === null && preview.data?.revision === newest) setSeen(newest);
   }, [seen, preview.data, newest]);
   useEffect(() => {
-    if (shown) confirm.current?.focus();
+    if (shown) focusSeen(confirm.current);
   }, [shown !== null]);
   useEffect(() => {
-    if (phase === "done") done.current?.focus();
+    if (phase === "done") focusSeen(done.current);
   }, [phase]);
 
   function review(forced = force) {

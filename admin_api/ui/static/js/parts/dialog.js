@@ -50,6 +50,14 @@ export function Dialog({ title, onClose, onSubmit, saved = false, changed = fals
     </form></dialog>`;
 }
 
+// Gives a button the focus, where it is in sight without moving what the dialog says: Enter would press it unseen. Else the title has it.
+export function focusSeen(button) {
+  const dialog = button?.closest("dialog");
+  if (!dialog) return;
+  const seen = button.getBoundingClientRect().bottom <= dialog.getBoundingClientRect().bottom;
+  (seen ? button : dialog.querySelector("h2")).focus();
+}
+
 // The actions of a dialog in which there is nothing to do but to read.
 export const closing = (text) => (leave) => html`<${Button} kind="main" onClick=${leave}>${t(text)}<//>`;
 
