@@ -73,6 +73,7 @@ KINDS: Mapping[str, Kind] = {
     "unknown_rollout": Kind(404, "No such rollout"),
     "unknown_shadow": Kind(404, "No such shadow comparison"),
     "shadow_refused": Kind(409, "The shadow comparison cannot do that now"),
+    "probes_running": Kind(409, "The groups are being asked already"),
     "nothing_held": Kind(409, "Nobody holds a profile"),
     "fact_not_recorded": Kind(422, "Nothing is recorded by which that could be watched"),
     "rollout_refused": Kind(409, "The rollout cannot do that now"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Annotated
@@ -26,6 +26,7 @@ from admin_api.proof.schemas import (
     FoundDocument,
     LiveValidationDocument,
     MatrixDocument,
+    MatrixQuery,
     RunDocument,
     ValidateBody,
     ValidateQuery,
@@ -77,9 +78,11 @@ async def validate(
     return EventSourceResponse(_told(order), ping=KEEP_ALIVE_SECONDS, sep="\n")
 
 
-async def read_matrix(call: Reader, state: Committed) -> MatrixDocument:
+async def read_matrix(
+    call: Reader, state: Committed, query: Annotated[MatrixQuery, Query()]
+) -> MatrixDocument:
     """Every profile and task: who answers, whether that was proven, when, how fast and at what cost."""
-    service, profiles = started(call.host.proof, LACKING), list(state.profiles.profiles.values())
+    service, profiles = started(call.host.proof, LACKING), _chosen(state.profiles.profiles, query.profile)
     return MatrixDocument(
         revision=state.revision,
         gate=service.gate.mode,
@@ -135,11 +138,8 @@ class _Order:
 
 async def _order(call: Call, query: ValidateQuery) -> _Order:
     """Return the run. Raises `NotReady`, `UnknownProfile`, `UnknownTask` or `InvalidRequestError`."""
-    service, known = started(call.host.proof, LACKING), (await call.committed()).profiles.profiles
-    for name in query.profile:
-        if name not in known:
-            raise UnknownProfile(name, list(known))
-    profiles = [known[name] for name in dict.fromkeys(query.profile)] or list(known.values())
+    service = started(call.host.proof, LACKING)
+    profiles = _chosen((await call.committed()).profiles.profiles, query.profile)
     tasks = {task for profile in profiles for task in profile.tasks}
     for task in query.task:
         if task not in tasks:
@@ -148,6 +148,14 @@ async def _order(call: Call, query: ValidateQuery) -> _Order:
         message, fix = f"There is no model group {group!r}.", "Add it to LiteLLM, or correct the name."
         raise InvalidRequestError.at("query.group", UNKNOWN_GROUP, message, fix)
     return _Order(call.host, service, profiles, frozenset(query.task), frozenset(query.group), query.limits())
+
+
+def _chosen(known: Mapping[str, Profile], names: Sequence[str]) -> list[Profile]:
+    """Return the profiles of these names, all where there are none. Raises `UnknownProfile`."""
+    for name in names:
+        if name not in known:
+            raise UnknownProfile(name, list(known))
+    return [known[name] for name in dict.fromkeys(names)] or list(known.values())
 
 
 async def _carried_out(order: _Order, told: Callable[[ProbeEvidence], None]) -> LiveValidationDocument:
@@ -210,7 +218,7 @@ def _cells(cells: Sequence[Cell], profiles: Sequence[Profile], host: AdminHost) 
 
 
 ENDPOINTS = (
-    Endpoint("GET", "/proof/matrix", read_matrix),
+    Endpoint("GET", "/proof/matrix", read_matrix, (*READ, 404)),
     Endpoint(
         "POST",
         "/proof/validate",

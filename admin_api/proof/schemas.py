@@ -52,6 +52,13 @@ class ValidateQuery(Asked):
         return RunLimits(**self.model_dump(include={"wake", "concurrency", "max_cost_usd", "max_seconds"}))
 
 
+class MatrixQuery(Asked):
+    """Which part of the matrix is wanted."""
+
+    profile: Annotated[list[Name], Field(max_length=100)] = []
+    """Only these; may be repeated."""
+
+
 class CellDocument(Document):
     """One profile and task."""
 

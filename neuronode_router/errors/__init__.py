@@ -34,6 +34,7 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
     - FactNotRecorded       a guard on what is not recorded in this proxy
     - UnknownShadow         no comparison has this id, or none runs
     - ShadowRefused         a comparison that cannot begin
+    - ProbesRunning         a run of probes while another one asks
     - LeaseLost             another worker leads now; what this one was about to write is not written
   + AccessError
     - NotAuthenticated      no key, or a key nobody knows
@@ -74,6 +75,7 @@ from neuronode_router.errors.control import NothingHeld as NothingHeld
 from neuronode_router.errors.control import NotReady as NotReady
 from neuronode_router.errors.control import PolicyInvalid as PolicyInvalid
 from neuronode_router.errors.control import PolicyUnreadable as PolicyUnreadable
+from neuronode_router.errors.control import ProbesRunning as ProbesRunning
 from neuronode_router.errors.control import RevisionConflict as RevisionConflict
 from neuronode_router.errors.control import RolloutRefused as RolloutRefused
 from neuronode_router.errors.control import SchemaTooNew as SchemaTooNew

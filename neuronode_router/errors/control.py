@@ -201,6 +201,13 @@ class ShadowRefused(ControlError):
     fix = "Look at it with GET /admin/shadows or `neuronode shadow status`; stop it first."
 
 
+class ProbesRunning(ControlError):
+    """A run of probes was asked for while another one is under way, in this worker or another."""
+
+    code = "probes_running"
+    fix = "Wait until it has ended, or stop it where it was begun; GET /admin/proof/matrix has what it finds."
+
+
 class LeaseLost(ControlError):
     """Another worker leads now. What this one was about to write is not written."""
 

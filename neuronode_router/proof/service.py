@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 
 from neuronode_router.background import PeriodicTask
 from neuronode_router.domain.profiles import Profile
+from neuronode_router.proof.alone import alone
 from neuronode_router.proof.gate import ProofGate
 from neuronode_router.proof.matrix import Cell, Matrix, ProbeEvidence, ProbeTarget
 from neuronode_router.proof.runner import Asker, Run, RunLimits, Runner
@@ -41,6 +43,7 @@ class ProofService:
         self._refresh_seconds = 60 * (settings.proof_refresh or 0)
         self._store = ProofStore(database, clock=clock)
         self._profiles = profiles
+        self._database = database
         self._clock = clock
         self.gate = ProofGate(settings.proof_gate, store=self._store, matrix=self.matrix, clock=clock)
         self._runner = Runner(asker=asker, store=self._store, matrix=self.matrix, clock=clock)
@@ -53,8 +56,15 @@ class ProofService:
     async def run(
         self, targets: Iterable[ProbeTarget], limits: RunLimits, on_evidence: Callable[[ProbeEvidence], None]
     ) -> Run:
-        """Probe; `on_evidence` hears what was found as it comes. Raises `StoreUnavailable`."""
-        return await self._runner.run(targets, limits, on_evidence)
+        """Probe; `on_evidence` hears what was found as it comes. Raises `StoreUnavailable`.
+
+        Raises `ProbesRunning` while another run is under way. To ask a single group is none: that may be done at any
+        time.
+        """
+        wanted = set(targets)
+        several = len({target.group for target in wanted}) > 1
+        async with alone(self._database, clock=self._clock) if several else nullcontext():
+            return await self._runner.run(wanted, limits, on_evidence)
 
     def periodic_task(self) -> PeriodicTask:
         """Return the refresh as it is done again and again."""

@@ -158,8 +158,44 @@ async def test_who_hangs_up_ends_the_run(world: World) -> None:
         async with client.stream("POST", f"{PREFIX}/proof/validate", params=LIVE, headers=headers):
             await eventually(lambda: asker.at_once == 4)
         await eventually(lambda: asker.at_once == 0)
+        asked = len(asker.asked)
+        asker.open.set()
+        again = await client.post(f"{PREFIX}/proof/validate", params=LIVE, headers=headers)
 
-    assert len(asker.asked) == 4
+    assert asked == 4
+    assert "event: result" in again.text
+
+
+async def test_a_second_run_is_refused_while_one_asks(world: World, admin: httpx.AsyncClient) -> None:
+    """Each costs real requests: whoever comes later is told so, as an answer or as an event, and may ask one group."""
+    asker = proving(world).asker
+    asker.open.clear()
+    first = asyncio.create_task(probe(admin))
+    await eventually(lambda: asker.at_once == 4)
+    single = asyncio.create_task(probe(admin, profile="premium", task="chat"))
+    await eventually(lambda: asker.at_once == 5)
+
+    second = await admin.post(f"{PREFIX}/proof/validate", params=LIVE)
+    streamed = await admin.post(
+        f"{PREFIX}/proof/validate", params=LIVE, headers={"Accept": "text/event-stream"}
+    )
+
+    assert (second.status_code, second.json()["code"], asker.at_once) == (409, "probes_running", 5)
+    assert streamed.text.startswith("event: problem")
+    assert '"probes_running"' in streamed.text
+    asker.open.set()
+    assert ((await first)["live"]["done"], (await single)["live"]["done"]) == (CELLS, 1)
+    assert (await probe(admin))["live"]["done"] == CELLS
+
+
+async def test_the_matrix_may_be_narrowed_to_profiles(admin: httpx.AsyncClient) -> None:
+    """Whoever wants one profile does not fetch the others; a name that no profile has is refused."""
+    one = (await admin.get(f"{PREFIX}/proof/matrix", params={"profile": "balanced"})).json()
+    unknown = await admin.get(f"{PREFIX}/proof/matrix", params={"profile": "gold"})
+
+    assert (one["profiles"], len(one["cells"])) == (["balanced"], len(GROUPS["balanced"]))
+    assert {cell["profile"] for cell in one["cells"]} == {"balanced"}
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_profile")
 
 
 async def test_a_store_that_goes_ends_the_events_with_a_problem(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -466,6 +467,21 @@ def test_what_is_committed_after_a_conflict_is_not_overwritten_unseen(
     restored()
 
 
+HOLD_RUNS = """() => {
+  const { fetch } = window;
+  window.runs = [];
+  const held = (signal) => new ReadableStream({
+    start: (control) => signal.addEventListener("abort", () => control.error(signal.reason)),
+  });
+  window.fetch = (url, options) => {
+    if (!String(url).includes("proof/validate")) return fetch(url, options);
+    runs.push(options);
+    return Promise.resolve(new Response(held(options.signal), { headers: { "Content-Type": "text/event-stream" } }));
+  };
+}"""
+"""Runs of probes that take for ever, as where a large model is loaded."""
+
+
 def test_every_group_is_asked_and_the_matrix_shows_what_was_found(tab: Tab) -> None:
     """Probes run with progress: what answers is proven, and the one group that always fails is shown to."""
     tab.go("matrix")
@@ -482,6 +498,43 @@ def test_every_group_is_asked_and_the_matrix_shows_what_was_found(tab: Tab) -> N
     tab.button("Ask this group again").click()
 
     expect(tab.dialog.locator("time")).to_have_text(re.compile("now|seconds ago"))
+
+
+def test_a_run_of_probes_is_still_there_after_another_screen(tab: Tab) -> None:
+    """It can be seen and stopped when one comes back, and no second one is offered; it ends with who began it."""
+    tab.page.evaluate(HOLD_RUNS)
+    tab.go("matrix")
+    tab.button("Ask every group").click()
+    expect(tab.button("Stop")).to_be_visible()
+    tab.go("now")
+    expect(tab.active).to_be_visible()
+    tab.go("matrix")
+    expect(tab.button("Stop")).to_be_visible()
+    expect(tab.page.get_by_role("progressbar")).to_be_visible()
+    expect(tab.button("Ask every group")).to_have_count(0)
+    tab.button("Stop").click()
+    expect(tab.button("Ask every group")).to_be_visible()
+    assert tab.page.evaluate("runs.map(({ signal }) => signal.aborted)") == [True]
+
+    tab.button("Ask every group").click()
+    tab.button("Sign out").click()
+    expect(tab.page.get_by_label("Key")).to_be_visible()
+    assert tab.page.evaluate("runs.map(({ signal }) => signal.aborted)") == [True, True]
+
+
+def test_a_run_that_somebody_else_has_begun_is_told(tab: Tab) -> None:
+    """What refuses it stands there in words."""
+    refusal = {"status": 409, "code": "probes_running", "title": "", "detail": "", "fix": "", "problems": []}
+    tab.page.route(
+        "**/proof/validate?live=true",
+        lambda route: route.fulfill(
+            content_type="text/event-stream", body=f"event: problem\ndata: {json.dumps(refusal)}\n\n"
+        ),
+    )
+    tab.go("matrix")
+    tab.button("Ask every group").click()
+
+    expect(tab.page.get_by_role("alert")).to_contain_text("Somebody began it elsewhere.")
 
 
 def test_an_unproven_profile_needs_a_second_word(tab: Tab, api: httpx.Client) -> None:

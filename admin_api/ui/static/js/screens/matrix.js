@@ -1,14 +1,14 @@
 // Every profile and every task in one table: who answers, what is wrong with it, and whether real requests have shown that it does.
 
-import { html, useRef, useState } from "../dom.js";
-import { ask, Refusal, send } from "../api.js";
+import { html, useEffect, useRef, useState } from "../dom.js";
+import { ask } from "../api.js";
 import { useData } from "../data.js";
 import { milliseconds, money, number } from "../format.js";
 import { t, word } from "../i18n.js";
 import { mayReadAll, mayWrite } from "../live.js";
 import { Ago, AsOf, Badge, Button, Card, Code, Failure, Page, Problems, say, Table } from "../parts/basics.js";
 import { CellDialog, ELSEWHERE, TONES } from "../parts/cell.js";
-import { readEvents } from "../sse.js";
+import { startProbes, stopProbes, useProbes } from "../probes.js";
 import { ordered } from "../vocabulary.js";
 
 const STATS_MS = 5_000;
@@ -20,7 +20,8 @@ export function Matrix({ state }) {
   const tasks = [...new Set(profiles.flatMap((profile) => Object.keys(profile.tasks)))];
   const proof = useData("proof/matrix");
   const [check, setCheck] = useState({ busy: false, found: null, error: null });
-  const live = useRun(proof.reload);
+  const probes = useProbes();
+  useEnd(probes.busy, proof.reload);
   const stats = useData(mayReadAll(state) ? "router/stats" : null, { every: STATS_MS });
   const [open, setOpen] = useState(null); // {profile, task} of the cell that is looked into
   const cells = proof.data?.cells ?? [];
@@ -43,11 +44,11 @@ export function Matrix({ state }) {
       <strong>${t(check.found.valid ? "matrix.valid" : "matrix.invalid")}</strong><${Problems} problems=${check.found.problems} /></div>`}
     <${Failing} active=${state.status.active_profile} mappings=${state.status.active_mappings} cells=${cells} stats=${stats.data} />
     ${proof.data && html`<${Totals} cells=${cells} />`}
-    ${proof.data && mayWrite(state) && html`<${Prove} live=${live} gate=${proof.data.gate} />`}
+    ${proof.data && mayWrite(state) && html`<${Prove} probes=${probes} gate=${proof.data.gate} />`}
     <${Card} class="card matrix">
       <${Table} label=${t("matrix.title")} head=${[t("word.task"), ...profiles.map(({ name }) => ({ text: name }))]}>
         ${tasks.map((task) => html`<tr key=${task}><th scope="row"><${Code} of=${task} /></th>
-          ${profiles.map((profile) => html`<${Cell} key=${profile.name} profile=${profile} task=${task} check=${check.found} found=${live.found}
+          ${profiles.map((profile) => html`<${Cell} key=${profile.name} profile=${profile} task=${task} check=${check.found} found=${probes.found}
             proven=${cellOf(profile.name, task)} onOpen=${() => setOpen({ profile: profile.name, task })} active=${profile.name === state.status.active_profile} />`)}</tr>`)}
       <//>
       ${open && html`<${CellDialog} ...${open} group=${profiles.find(({ name }) => name === open.profile).tasks[open.task]} cell=${cellOf(open.profile, open.task)}
@@ -56,44 +57,28 @@ export function Matrix({ state }) {
     <//>`;
 }
 
-// A run of probes: {busy, done, wanted, cost, error, found}, and start and stop.
-function useRun(onEnd) {
-  const [run, setRun] = useState({ busy: false, found: {} });
-  const abort = useRef(null);
-  async function start(wake) {
-    abort.current = new AbortController();
-    setRun({ busy: true, done: 0, wanted: null, cost: 0, found: {} });
-    let error = null;
-    try {
-      const headers = { Accept: "text/event-stream" };
-      const response = await send(`proof/validate?live=true${wake ? "&wake=true" : ""}`, { method: "POST", headers, signal: abort.current.signal });
-      await readEvents(response, {
-        onEvent(name, id, data) {
-          if (name === "found") setRun((old) => ({ ...old, done: data.done, wanted: data.wanted, cost: old.cost + (data.cost_usd ?? 0), found: { ...old.found, [`${data.group} ${data.shape}`]: data } }));
-          if (name === "problem") error = new Refusal(data);
-        },
-      });
-    } catch (failed) {
-      // A stream that breaks off is no refusal of ours.
-      error = failed.name === "AbortError" ? null : failed instanceof Refusal ? failed : new Refusal({ status: 0, code: "offline" });
+// Calls `onEnd` when a run ends while the screen is shown.
+function useEnd(busy, onEnd) {
+  const before = useRef(busy);
+  useEffect(() => {
+    if (before.current && !busy) {
+      say(t("matrix.ended"));
+      onEnd();
     }
-    setRun((old) => ({ ...old, busy: false, error, found: {} }));
-    say(t("matrix.ended"));
-    onEnd();
-  }
-  return { ...run, start, stop: () => abort.current?.abort() };
+    before.current = busy;
+  }, [busy]);
 }
 
-function Prove({ live, gate }) {
+function Prove({ probes, gate }) {
   const [wake, setWake] = useState(false);
   return html`<${Card} title=${t("matrix.prove")} note=${t("matrix.prove.note")}>
-    ${live.error && html`<${Failure} error=${live.error} />`}
+    ${probes.error && html`<${Failure} error=${probes.error} />`}
     <div class="filters">
-      ${live.busy ? html`<${Button} onClick=${live.stop}>${t("matrix.stop")}<//>` : html`<${Button} kind="main" onClick=${() => live.start(wake)}>${t("matrix.start")}<//>`}
-      <label class="check-line"><input type="checkbox" checked=${wake} disabled=${live.busy} onChange=${(event) => setWake(event.target.checked)} /> ${t("matrix.wake")}</label>
+      ${probes.busy ? html`<${Button} onClick=${stopProbes}>${t("matrix.stop")}<//>` : html`<${Button} kind="main" onClick=${() => startProbes(wake)}>${t("matrix.start")}<//>`}
+      <label class="check-line"><input type="checkbox" checked=${wake} disabled=${probes.busy} onChange=${(event) => setWake(event.target.checked)} /> ${t("matrix.wake")}</label>
       <span class="note">${t("matrix.gate")} <${Badge}>${word("gate", gate)}<//></span></div>
-    ${live.done !== undefined && html`<div class="chart" role="status"><progress aria-label=${t("matrix.prove")} max=${live.wanted ?? 1} value=${live.wanted ? live.done : undefined}></progress>
-      <p class="note">${t("matrix.progress", { done: number(live.done), wanted: live.wanted === null ? "\u2026" : number(live.wanted), cost: money(live.cost) })}</p></div>`}<//>`;
+    ${probes.done !== null && html`<div class="chart" role="status"><progress aria-label=${t("matrix.prove")} max=${probes.wanted ?? 1} value=${probes.wanted ? probes.done : undefined}></progress>
+      <p class="note">${t("matrix.progress", { done: number(probes.done), wanted: probes.wanted === null ? "\u2026" : number(probes.wanted), cost: money(probes.cost) })}</p></div>`}<//>`;
 }
 
 // The one warning: what answers now leads to a group that was shown to fail, or that fails right now.
