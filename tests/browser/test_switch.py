@@ -471,7 +471,10 @@ HOLD_RUNS = """() => {
   const { fetch } = window;
   window.runs = [];
   const held = (signal) => new ReadableStream({
-    start: (control) => signal.addEventListener("abort", () => control.error(signal.reason)),
+    start(control) {
+      signal.addEventListener("abort", () => control.error(signal.reason));
+      window.tell = (text) => control.enqueue(new TextEncoder().encode(text));
+    },
   });
   window.fetch = (url, options) => {
     if (!String(url).includes("proof/validate")) return fetch(url, options);
@@ -479,7 +482,7 @@ HOLD_RUNS = """() => {
     return Promise.resolve(new Response(held(options.signal), { headers: { "Content-Type": "text/event-stream" } }));
   };
 }"""
-"""Runs of probes that take for ever, as where a large model is loaded."""
+"""Runs of probes that take for ever, as where a large model is loaded; `tell` is what the proxy says of the last."""
 
 
 def test_every_group_is_asked_and_the_matrix_shows_what_was_found(tab: Tab) -> None:

@@ -129,7 +129,7 @@ async function load() {
       you === null || Date.now() - youAt >= RIGHTS_MS ? rightsOf(key) : null,
     ]);
     if (key !== storedKey()) return;
-    live.set({ status: status.data, profiles: list.data?.profiles ?? [], etag: list.etag, failure: null, at: now(), ...rights });
+    live.set({ status: status.data, profiles: unlessSame(live.get().profiles, list.data?.profiles ?? []), etag: list.etag, failure: null, at: now(), ...rights });
     if (rights !== null || before === null || status.data.revision === before.revision) return;
     const newer = await rightsOf(key);
     if (key === storedKey()) live.set(newer);
@@ -139,6 +139,9 @@ async function load() {
     else live.set({ failure: error });
   }
 }
+
+// What says the same is the same: who shows it need not look at it again.
+const unlessSame = (before, after) => (JSON.stringify(before) === JSON.stringify(after) ? before : after);
 
 // What was known stays where it cannot be had anew: it is asked for again with the next refresh.
 const rightsOf = (key) => ownerOf(key).then((you) => ({ you, youAt: Date.now() }), () => ({}));

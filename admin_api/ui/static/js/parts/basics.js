@@ -32,13 +32,18 @@ export function Figure({ label, value, note, tone, children }) {
 
 export const Figures = ({ children }) => html`<dl class="figures">${children}</dl>`;
 
+const AGO_MS = 5_000;
+const ticks = new Set(); // a screen may show thousands of moments: one timer for all of them
+setInterval(() => ticks.forEach((tick) => tick()), AGO_MS);
+
 // A moment, told relative to now and kept up to date; the exact time is one hover away.
 export function Ago({ at }) {
-  const [, tick] = useState(0);
+  const [, setTold] = useState(ago(at));
   useEffect(() => {
-    const timer = setInterval(() => tick((n) => n + 1), 5_000);
-    return () => clearInterval(timer);
-  }, []);
+    const tick = () => setTold(ago(at));
+    ticks.add(tick);
+    return () => ticks.delete(tick);
+  }, [at]);
   return html`<time datetime=${isoTime(at)} title=${dateTime(at)}>${ago(at)}</time>`;
 }
 
@@ -103,16 +108,24 @@ export const Code = ({ of, was }) => html`<code class=${was ? "was" : undefined}
 // A table where there is room for one. Where there is not, each row is a block, and every cell has its column's title.
 export function Table({ label, head, children }) {
   const ref = useRef(null);
+  const needs = useRef(0); // the width that it was seen not to fit into
+  const fitted = useRef(null); // the head and rows that was of
   useLayoutEffect(() => {
-    const box = ref.current;
-    for (const { cells } of box.querySelectorAll("tbody tr")) {
-      for (const [place, cell] of [...cells].entries()) cell.dataset.column = head[place]?.text ?? head[place] ?? "";
+    const titles = head.map((cell) => cell?.text ?? cell ?? "");
+    const rows = ref.current.querySelectorAll("tbody tr");
+    for (const { cells } of rows) {
+      for (const [place, cell] of [...cells].entries()) {
+        if (cell.dataset.column !== (titles[place] ?? "")) cell.dataset.column = titles[place] ?? "";
+      }
     }
-    fit(box);
+    const shown = [rows.length, ...titles].join("\n");
+    if (shown !== fitted.current) fit(ref.current, needs);
+    fitted.current = shown;
   });
   useEffect(() => {
-    const watch = new ResizeObserver(() => fit(ref.current));
+    const watch = new ResizeObserver(() => refit(ref.current, needs));
     watch.observe(ref.current);
+    watch.observe(ref.current.firstChild);
     return () => watch.disconnect();
   }, []);
   return html`<div ref=${ref} class="table"><table aria-label=${label}>
@@ -120,9 +133,17 @@ export function Table({ label, head, children }) {
     <tbody>${children}</tbody></table></div>`;
 }
 
-function fit(box) {
-  box?.classList.remove("stacked");
-  box?.classList.toggle("stacked", box.scrollWidth > box.clientWidth);
+// Measures it as a table, which of a large one takes long: it has to be laid out twice.
+function fit(box, needs) {
+  box.classList.remove("stacked");
+  needs.current = box.scrollWidth > box.clientWidth ? box.scrollWidth : 0;
+  box.classList.toggle("stacked", needs.current > 0);
+}
+
+// After its place, or a table's own width, has become another one.
+function refit(box, needs) {
+  if (box?.classList.contains("stacked") && needs.current <= box.clientWidth) fit(box, needs);
+  else if (box && box.scrollWidth > box.clientWidth) fit(box, needs);
 }
 
 export function Field({ label, hint, children }) {

@@ -168,8 +168,8 @@ function Forecast({ profile }) {
 
 // How much of the profile was shown to answer, where the proxy keeps a matrix.
 function Proof({ profile }) {
-  const matrix = useData("proof/matrix");
-  const cells = matrix.data?.cells.filter((cell) => cell.profile === profile) ?? [];
+  const matrix = useData(`proof/matrix?${new URLSearchParams({ profile })}`);
+  const cells = matrix.data?.cells ?? [];
   if (matrix.data === null && matrix.error && !matrix.error.absent && matrix.error.status !== 403) return html`<h3>${t("change.proof")}</h3><p class="note">${t("objection.unchecked_matrix")}</p>`;
   if (!cells.length) return null;
   const red = cells.filter(({ state }) => state === "red");

@@ -12,10 +12,11 @@ const UNWELL = ["slow", "failing", "cooldown", "unavailable"];
 
 export function Health({ state }) {
   const all = mayReadAll(state);
-  const matrix = useData(all ? "proof/matrix" : null, { every: MATRIX_MS });
+  const active = state.status.active_profile;
+  const matrix = useData(all && active ? `proof/matrix?${new URLSearchParams({ profile: active })}` : null, { every: MATRIX_MS });
   const stats = useData(all ? "router/stats" : null, { every: STATS_MS });
   if (!all) return null;
-  const found = [...ofStatus(state.status), ...ofMatrix(matrix.data, state.status.active_profile), ...ofDeployments(stats.data)];
+  const found = [...ofStatus(state.status), ...ofMatrix(matrix.data), ...ofDeployments(stats.data)];
   // Nobody knows whether what was well still is.
   const chips = found.filter(({ tone }) => fresh(state) || tone !== "good");
   const wrong = found.filter(({ tone }) => tone !== "good");
@@ -44,8 +45,8 @@ function ofStatus({ problems, workers, embedded_groups: embedded, revision }) {
   return found;
 }
 
-function ofMatrix(matrix, active) {
-  const cells = (matrix?.cells ?? []).filter(({ profile }) => profile === active);
+function ofMatrix(matrix) {
+  const cells = matrix?.cells ?? [];
   const red = cells.filter(({ state }) => state === "red").length;
   const proven = cells.filter(({ state }) => state === "green").length;
   if (red) return [chip("cells", "bad", "matrix", { count: red })];

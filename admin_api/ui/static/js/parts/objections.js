@@ -14,14 +14,14 @@ export async function objectionsTo(profile) {
   const [{ data: receipt, etag }, plan, matrix, rollouts] = await Promise.all([
     ask("profiles/switch", { ...reads, ms: TRY_MS, body: { profile, dry_run: true } }),
     look("plan", "plan", { ...reads, body: { profile } }),
-    look("matrix", "proof/matrix"),
+    look("matrix", `proof/matrix?${new URLSearchParams({ profile })}`),
     look("rollouts", "rollouts?limit=1"),
   ]);
   const unchecked = [plan, matrix, rollouts].flatMap((looked) => looked.unchecked);
   return {
     receipt, etag,
     objections: [
-      ...warned(receipt), ...overtaken(rollouts.data), ...unproven(matrix.data, profile), ...dearer(plan.data), ...unfitting(plan.data), ...cold(receipt),
+      ...warned(receipt), ...overtaken(rollouts.data), ...unproven(matrix.data), ...dearer(plan.data), ...unfitting(plan.data), ...cold(receipt),
       ...talking(receipt), ...unchecked,
     ],
   };
@@ -41,8 +41,8 @@ async function look(name, path, options = {}) {
 const warned = ({ warnings }) => (warnings.length ? [{ kind: "warned" }] : []);
 
 // Red always counts; what was never asked only where the operator wants proof.
-function unproven(matrix, profile) {
-  const cells = (matrix?.cells ?? []).filter((cell) => cell.profile === profile);
+function unproven(matrix) {
+  const cells = matrix?.cells ?? [];
   const failing = cells.filter(({ state }) => state === "red").length;
   const unproven = matrix && matrix.gate !== "off" ? cells.filter(({ state }) => state !== "red" && state !== "green").length : 0;
   return [{ kind: "failing", count: failing }, { kind: "unproven", count: unproven }].filter(({ count }) => count);

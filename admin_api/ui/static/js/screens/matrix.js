@@ -1,10 +1,10 @@
 // Every profile and every task in one table: who answers, what is wrong with it, and whether real requests have shown that it does.
 
-import { html, useEffect, useRef, useState } from "../dom.js";
+import { html, steady, useCallback, useEffect, useMemo, useRef, useState } from "../dom.js";
 import { ask } from "../api.js";
 import { useData } from "../data.js";
 import { milliseconds, money, number } from "../format.js";
-import { t, word } from "../i18n.js";
+import { language, t, word } from "../i18n.js";
 import { mayReadAll, mayWrite } from "../live.js";
 import { Ago, AsOf, Badge, Button, Card, Code, Failure, Page, Problems, say, Table } from "../parts/basics.js";
 import { CellDialog, ELSEWHERE, TONES } from "../parts/cell.js";
@@ -13,19 +13,21 @@ import { ordered } from "../vocabulary.js";
 
 const STATS_MS = 5_000;
 const FAILING = ["failing", "unavailable", "cooldown"];
+const NO_CELLS = [];
 const STATES = ["green", "red", "too_old", "not_loaded", "unknown"];
 
 export function Matrix({ state }) {
-  const profiles = ordered(state.profiles);
-  const tasks = [...new Set(profiles.flatMap((profile) => Object.keys(profile.tasks)))];
+  const profiles = useMemo(() => ordered(state.profiles), [state.profiles]);
+  const tasks = useMemo(() => [...new Set(profiles.flatMap((profile) => Object.keys(profile.tasks)))], [profiles]);
   const proof = useData("proof/matrix");
   const [check, setCheck] = useState({ busy: false, found: null, error: null });
   const probes = useProbes();
   useEnd(probes.busy, proof.reload);
   const stats = useData(mayReadAll(state) ? "router/stats" : null, { every: STATS_MS });
   const [open, setOpen] = useState(null); // {profile, task} of the cell that is looked into
-  const cells = proof.data?.cells ?? [];
-  const cellOf = (profile, task) => cells.find((cell) => cell.profile === profile && cell.task === task);
+  const look = useCallback((profile, task) => setOpen({ profile, task }), []);
+  const cells = proof.data?.cells ?? NO_CELLS;
+  const proven = useMemo(() => new Map(cells.map((cell) => [placeOf(cell.profile, cell.task), cell])), [cells]);
 
   async function run() {
     setCheck({ busy: true, found: null, error: null });
@@ -46,12 +48,11 @@ export function Matrix({ state }) {
     ${proof.data && html`<${Totals} cells=${cells} />`}
     ${proof.data && mayWrite(state) && html`<${Prove} probes=${probes} gate=${proof.data.gate} />`}
     <${Card} class="card matrix">
-      <${Table} label=${t("matrix.title")} head=${[t("word.task"), ...profiles.map(({ name }) => ({ text: name }))]}>
-        ${tasks.map((task) => html`<tr key=${task}><th scope="row"><${Code} of=${task} /></th>
-          ${profiles.map((profile) => html`<${Cell} key=${profile.name} profile=${profile} task=${task} check=${check.found} found=${probes.found}
-            proven=${cellOf(profile.name, task)} onOpen=${() => setOpen({ profile: profile.name, task })} active=${profile.name === state.status.active_profile} />`)}</tr>`)}
+      <${Table} key=${language()} label=${t("matrix.title")} head=${[t("word.task"), ...profiles.map(({ name }) => ({ text: name }))]}>
+        ${tasks.map((task) => html`<${Row} key=${task} task=${task} profiles=${profiles} proven=${proven} found=${probes.found} check=${check.found}
+          active=${state.status.active_profile} onOpen=${look} />`)}
       <//>
-      ${open && html`<${CellDialog} ...${open} group=${profiles.find(({ name }) => name === open.profile).tasks[open.task]} cell=${cellOf(open.profile, open.task)}
+      ${open && html`<${CellDialog} ...${open} group=${profiles.find(({ name }) => name === open.profile).tasks[open.task]} cell=${proven.get(placeOf(open.profile, open.task))}
         problems=${problemsOf(check.found, open.profile, open.task)} may=${mayWrite(state) && proof.data !== null} onProven=${proof.reload} onClose=${() => setOpen(null)} />`}
       ${proof.error && html`<p class="note">${proof.error.status === 403 ? t("matrix.live.denied") : proof.error.absent ? t("matrix.live.absent") : proof.data ? html`<${AsOf} at=${proof.at} />` : t("state.loading")}</p>`}
     <//>`;
@@ -102,17 +103,22 @@ function Totals({ cells }) {
     <span class="note">${t("matrix.of", { count: number(cells.length) })}${Number.isFinite(oldest) && html`, ${t("matrix.oldest")} <${Ago} at=${oldest} />`}</span></p>`;
 }
 
+const placeOf = (profile, task) => `${profile}\n${task}`;
 const problemsOf = (check, profile, task) => check?.problems.filter(({ file, path }) => file.startsWith(`${profile}.`) && path === `tasks.${task}`) ?? [];
 
-function Cell({ profile, task, check, proven, found, active, onOpen }) {
-  const wrong = problemsOf(check, profile.name, task);
-  const group = profile.tasks[task];
-  // What a run has found so far goes before what was stored when the screen was opened.
-  const cell = proven && (found[`${proven.group} ${proven.shape}`] ?? proven);
-  return html`<td class=${active ? "column-active" : undefined}>${!group ? "\u2013" : html`<button type="button" class="cell" onClick=${onOpen}><${Code} of=${group} />
-    ${wrong.length > 0 && html` <${Badge} tone="bad">${word("problem", wrong[0].code)}<//>`}
-    ${proven?.residency && html` <${Badge} tone=${ELSEWHERE[proven.residency]}>${word("residency", proven.residency)}<//>`}
+// Of up to 64 by 64 cells only those are drawn anew that changed.
+const Row = steady(({ task, profiles, proven, found, check, active, onOpen }) => html`<tr><th scope="row"><${Code} of=${task} /></th>
+  ${profiles.map(({ name, tasks }) => {
+    const cell = proven.get(placeOf(name, task));
+    return html`<${Cell} key=${name} profile=${name} task=${task} group=${tasks[task]} residency=${cell?.residency}
+      cell=${cell && (found[`${cell.group} ${cell.shape}`] ?? cell)} wrong=${problemsOf(check, name, task)[0]?.code} active=${name === active} onOpen=${onOpen} />`;
+  })}</tr>`);
+
+// `cell` is what a run has found so far, or what was stored when the screen was opened.
+const Cell = steady(({ profile, task, group, cell, residency, wrong, active, onOpen }) => html`<td class=${active ? "column-active" : undefined}>
+  ${!group ? "\u2013" : html`<button type="button" class="cell" onClick=${() => onOpen(profile, task)}><${Code} of=${group} />
+    ${wrong && html` <${Badge} tone="bad">${word("problem", wrong)}<//>`}
+    ${residency && html` <${Badge} tone=${ELSEWHERE[residency]}>${word("residency", residency)}<//>`}
     ${cell && html`<span class="proof" data-state=${cell.state}><${Badge} tone=${TONES[cell.state] ?? "plain"}>${word("cell", cell.state)}<//>
       <small>${cell.state === "red" || cell.state === "not_loaded" ? word("probe", cell.why) : cell.latency_ms !== null && milliseconds(cell.latency_ms)}</small>
-      ${cell.checked_at && html`<small><${Ago} at=${cell.checked_at} /></small>`}</span>`}</button>`}</td>`;
-}
+      ${cell.checked_at && html`<small><${Ago} at=${cell.checked_at} /></small>`}</span>`}</button>`}</td>`);
