@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 import pytest
+from playwright.sync_api import Route, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
-from playwright.sync_api import expect
 
 from tests.browser.layout import WIDTHS, misplaced, serious
 from tests.browser.tabs import Tab
@@ -58,6 +58,74 @@ def test_every_screen_is_usable_by_everybody_at_any_width(
                 problems[screen] = found
         assert problems == {}
         assert tab.violations() == []
+
+
+LONGEST = "o" * 64
+TEAM = "team:" + "T" * 100
+
+
+def with_long_names(tab: Tab) -> None:
+    """Let the proxy have a profile of the longest name, a description of one word, and two teams bound, one long."""
+
+    def profiles(route: Route) -> None:
+        answer = route.fetch()
+        listed = answer.json()["profiles"]
+        more = {**listed[0], "name": LONGEST, "description": "z" * 200}
+        route.fulfill(response=answer, json={"profiles": [*listed, more]})
+
+    bound = [
+        {"subject": TEAM, "profile": "balanced", "beyond": None},
+        {"subject": "team:a", "profile": LONGEST, "beyond": {"share": 0.5, "profile": LONGEST}},
+    ]
+    tab.page.route("**/profiles/list", profiles)
+    tab.page.route(
+        "**/admin/bindings",
+        lambda route: route.fulfill(json={"active_profile": "premium", "bindings": bound}),
+    )
+
+
+def test_one_long_name_changes_nothing_for_the_others(
+    another: Another, keys: Mapping[str, str], api: object
+) -> None:
+    """It is broken where it must be: no screen is wider for it, a table stays one, and words of buttons stay whole."""
+    with another(locale="de") as tab:
+        with_long_names(tab)
+        tab.sign_in(keys["admin"])
+        problems = []
+        for screen in ("now", "mappings", "access"):
+            tab.page.set_viewport_size({"width": 1440, "height": 900})
+            tab.go(screen)
+            tab.settled()
+            if screen == "mappings":
+                tab.button(LONGEST).click()
+            for width in WIDTHS:
+                problems += [f"{screen} {each}" for each in misplaced(tab, width)]
+        row = tab.page.get_by_role("row", name=TEAM)
+        table = tab.page.locator(".table", has=row)
+        tab.page.set_viewport_size({"width": 1440, "height": 900})
+        expect(table).not_to_contain_class("stacked")
+        lines = "buttons => buttons.map(({ offsetHeight }) => offsetHeight)"
+        heights = row.get_by_role("button").evaluate_all(lines)
+        tab.page.set_viewport_size({"width": 320, "height": 900})
+        expect(table).to_contain_class("stacked")
+
+        assert problems == []
+        assert row.get_by_role("button").evaluate_all(lines) == heights
+
+
+def test_few_colours_of_the_browsers_own_still_tell_lines_apart(
+    another: Another, keys: Mapping[str, str]
+) -> None:
+    """In a contrast mode of the system the legend's colours stay those of the lines."""
+    with another(forced_colors="active") as tab:
+        tab.sign_in(keys["admin"])
+        tab.go("charts")
+        tab.settled()
+        painted = "all => all.map((each) => getComputedStyle(each).backgroundColor)"
+        for keyed in tab.page.locator("main .keys").all():
+            colours = keyed.locator(".swatch").evaluate_all(painted)
+            assert len(colours) == len(set(colours))
+        assert tab.page.locator("main .keys .swatch").count() > 1
 
 
 def test_curves_are_read_with_the_keyboard_and_as_a_table(tab: Tab) -> None:

@@ -101,8 +101,9 @@ export function Loaded({ of, rows, absent, children }) {
   return html`<${Failure} error=${of.error} again><${Button} onClick=${of.reload}>${t("act.retry")}<//><//>`;
 }
 
-// A name of the API, which may be broken where its words meet.
-export const Name = ({ of }) => String(of).split(/(?<=[_\-/.:])/).map((part, place) => html`${place > 0 && html`<wbr />`}${part}`);
+// A name of the API, which may be broken where its words meet, and in a word that is longer than most names.
+const PARTS = /[^_\-/.:]{1,24}[_\-/.:]?|[_\-/.:]/gu;
+export const Name = ({ of }) => (String(of).match(PARTS) ?? []).map((part, place) => html`${place > 0 && html`<wbr />`}${part}`);
 export const Code = ({ of, was }) => html`<code class=${was ? "was" : undefined}><${Name} of=${of} /></code>`;
 
 // A table where there is room for one. Where there is not, each row is a block, and every cell has its column's title.

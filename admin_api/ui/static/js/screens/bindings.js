@@ -65,8 +65,8 @@ export function Bindings({ state, manages, keys }) {
     ${warned.map((warning) => html`<div class="notice warn" role="status"><${Said} instead=${t("change.warning")}>${warning}<//></div>`)}
     <${Loaded} of=${found} rows=${2}>${({ bindings }) => (bindings.length === 0 ? html`<p class="note">${t(mayReadAll(state) ? "bind.none" : "bind.none_yours")}</p>`
       : html`<${Table} label=${t("bind.title")} head=${[t("bind.subject"), t("word.profile"), t("bind.beyond"), { text: t("bind.change"), right: true }]}>
-        ${bindings.map((binding) => html`<tr key=${binding.subject}><th scope="row"><${Name} of=${binding.subject} />${called(binding.subject) && called(binding.subject) !== split(binding.subject)[1] && html` <small>${called(binding.subject)}</small>`}</th>
-          <td>${binding.profile ?? html`<span class="note">${t("play.active")}</span>`}</td><td>${ruleText(binding.beyond)}</td>
+        ${bindings.map((binding) => html`<tr key=${binding.subject}><th scope="row"><${Name} of=${binding.subject} />${called(binding.subject) && called(binding.subject) !== split(binding.subject)[1] && html` <small><${Name} of=${called(binding.subject)} /></small>`}</th>
+          <td>${binding.profile ? html`<${Name} of=${binding.profile} />` : html`<span class="note">${t("play.active")}</span>`}</td><td><${Name} of=${ruleText(binding.beyond)} /></td>
           <td class="right"><div class="both end"><${Button} disabled=${!may(binding.subject)} aria-label=${t("bind.edit_of", { subject: binding.subject })} onClick=${() => begin(drafted(binding))}>${t("mappings.edit")}<//>
             <${Button} disabled=${!may(binding.subject)} aria-label=${t("bind.end_of", { subject: binding.subject })} onClick=${() => end(binding.subject)}>${t("bind.end")}<//></div></td></tr>`)}<//>`)}<//>
     ${(mayWrite(state) || manages.length > 0) && html`<${BindForm} key=${begun.turn} start=${begun.draft} begun=${begun.seen} newest=${seen} profiles=${ordered(state.profiles)} subjects=${subjects} manages=${mayWrite(state) ? [] : manages} onBind=${bind} />`}<//>
