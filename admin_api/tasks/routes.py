@@ -104,7 +104,10 @@ class TaskRunner:
         return outcome
 
     async def _while_listening(self, work: Coroutine[Any, Any, TaskOutcome]) -> TaskOutcome:
-        """Return what `work` returns, and cancel it when the client hangs up: nobody would read the answer."""
+        """Return what `work` returns, and cancel it when the client hangs up: nobody would read the answer.
+
+        The request that it waits for goes on, as one of a client that hangs up on the proxy does; no other follows.
+        """
         working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(self._call.gone())
         try:
             await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)

@@ -5,6 +5,7 @@ It decides nothing: what it sends goes through LiteLLM's authentication, admissi
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
@@ -61,6 +62,7 @@ class TaskHost:
         self._statuses = statuses
         self._ladder = ladder
         self._usage = usage
+        self._begun: set[asyncio.Task[httpx.Response]] = set()
 
     @property
     def catalogue(self) -> Catalogue:
@@ -71,7 +73,7 @@ class TaskHost:
     async def completions(self, request: Request, *, task: str | None = None) -> AsyncIterator[Completions]:
         """Yield how the proxy is asked in the name of the caller of `request`: in this process, by his own key.
 
-        What is asked is counted under `task`.
+        What is asked is counted under `task`. Who stops waiting for an answer does not stop the request.
         """
         client = request.client
         transport = httpx.ASGITransport(
@@ -80,10 +82,10 @@ class TaskHost:
             client=(client.host, client.port) if client else ("unknown", 0),
         )
         with asking_for(task) if task else nullcontext():
-            async with self._to_proxy(request, transport) as to_proxy:
+            async with self._to_proxy(request, _ToTheEnd(transport, self._begun)) as to_proxy:
                 yield Completions(to_proxy)
 
-    def _to_proxy(self, request: Request, transport: httpx.ASGITransport) -> httpx.AsyncClient:
+    def _to_proxy(self, request: Request, transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
         return httpx.AsyncClient(
             transport=transport,
             base_url="http://proxy",
@@ -135,6 +137,24 @@ class TaskHost:
         name = self.names[tier]
         groups = self._ladder().get(tier, ()) if name in AUTO_NAMES else (name,)
         return next((_config(there[group], tier) for group in groups if group in there), None)
+
+
+class _ToTheEnd(httpx.AsyncBaseTransport):
+    """Ends every request that was begun, also when nobody waits for its answer any more; `begun` keeps them.
+
+    LiteLLM books what a request costs, and gives back what it has reserved of budgets and limits, at its end: one that
+    is cancelled stays reserved, and is in no book.
+    """
+
+    def __init__(self, transport: httpx.ASGITransport, begun: set[asyncio.Task[httpx.Response]]) -> None:
+        self._transport = transport
+        self._begun = begun
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answering = asyncio.create_task(self._transport.handle_async_request(request), name="neuronode-task")
+        self._begun.add(answering)
+        answering.add_done_callback(self._begun.discard)
+        return await asyncio.shield(answering)
 
 
 def _config(statuses: Sequence[DeploymentStatus], tier: Tier | None) -> ModelConfig:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.database.asking import MARKS, new_key, new_team, switch
+from tests.database.asking import EVERY_WORKER, MARKS, TOLD_SECONDS, new_key, new_team, switch
 from tests.e2e.asking import answered_by, chat
 from tests.support.place import FALLING
 from tests.support.proxy import Proxy
+from tests.support.servers import wait_until
 
 pytestmark = MARKS
 
 ALLOWED = 3
+BUDGET = 0.0015
+"""US dollars: less than one analysis may cost at most, and more than all the others here do."""
 LIMITS = {
     "rpm by task": ("classification", {"model_rpm_limit": {"classification": ALLOWED}}),
     "rpm by group": ("classification", {"model_rpm_limit": {"classification_premium": ALLOWED}}),
@@ -58,3 +61,30 @@ def test_a_configured_fallback_of_a_task_is_followed(proxy: Proxy, admin: httpx.
 
     with proxy.client(new_key(admin)) as client:
         assert answered_by(chat(client, "trading_analysis")) == FALLING[1]
+
+
+@pytest.mark.parametrize("limited", ["key", "team"])
+def test_who_hangs_up_on_the_task_api_keeps_nothing_reserved(
+    proxy: Proxy, admin: httpx.Client, limited: str
+) -> None:
+    """LiteLLM gives back a place among parallel requests, and what a budget was charged beforehand."""
+    team = (
+        {"team_id": new_team(admin, max_budget=BUDGET)} if limited == "team" else {"max_parallel_requests": 1}
+    )
+    key = new_key(admin, **team)
+    body = {"market_data": {"note": "x slow-1500"}}
+
+    with proxy.client(key) as client, pytest.raises(httpx.ReadTimeout):
+        client.post("/api/v1/llm/analysis", json=body, timeout=0.5)
+
+    wait_until(
+        lambda: all(answered(proxy, key) for _ in range(EVERY_WORKER)),
+        seconds=TOLD_SECONDS,
+        what="answers of all workers",
+    )
+
+
+def answered(proxy: Proxy, key: str) -> bool:
+    """Ask on a connection of its own, for next to no money."""
+    with proxy.client(key) as client:
+        return chat(client, "tier_fast", max_tokens=1).is_success

@@ -314,16 +314,28 @@ def test_a_caller_who_does_not_wait_long_is_told_so(member: httpx.Client) -> Non
     assert (answer.status_code, answer.json()["code"]) == (504, "completion_timeout")
 
 
-def test_who_hangs_up_leaves_no_trace(proxy: Proxy, member: httpx.Client, upstream: Upstream) -> None:
-    """The attempt is cancelled: no retry and no escalation follow, and nothing is logged as a failure of ours."""
-    before = requests_of(upstream)
+def test_who_hangs_up_pays_for_what_was_begun(
+    proxy: Proxy, member: httpx.Client, upstream: Upstream, record: Path
+) -> None:
+    """The attempt is booked like one that was heard; no retry and no escalation follow, and no failure of ours is."""
+    before, tag = requests_of(upstream), f"tag-{uuid.uuid4().hex}"
+    body = {"text": "x slow-1500", "categories": ["a1", "b1"]}
 
     with pytest.raises(httpx.ReadTimeout):
-        member.post(f"{API}/classify", json={"text": "x slow-1500", "categories": ["a1", "b1"]}, timeout=0.5)
+        member.post(f"{API}/classify", json=body, headers={"x-litellm-tags": tag}, timeout=0.5)
+    wait_until(lambda: spent(record, tag), seconds=15, what="a row of spend")
+    [row] = spent(record, tag)
     ask(member, "/sentiment", {"text": "x slow-2500 echo-NEUTRAL"}).raise_for_status()
 
+    assert row["cost"] > 0
     assert since(upstream, before) == {"tier_fast": 2}
     assert "neuronode admin API" not in proxy.log()
+
+
+def spent(record: Path, tag: str) -> list[dict[str, Any]]:
+    """Return the rows of spend with a tag."""
+    rows = map(json.loads, record.read_text().splitlines()) if record.exists() else ()
+    return [row for row in rows if tag in (row["tags"] or ())]
 
 
 def test_another_profile_can_be_chosen(
@@ -336,12 +348,9 @@ def test_another_profile_can_be_chosen(
     with proxy.client(keys["chooser"]) as chooser:
         ask(chooser, "/sentiment", {"text": "x echo-NEUTRAL"}, **headers).raise_for_status()
 
-    def tags() -> list[list[str]]:
-        found = map(json.loads, record.read_text().splitlines()) if record.exists() else ()
-        return [row["tags"] for row in found if tag in (row["tags"] or ())]
-
-    wait_until(tags, seconds=15, what="a row of spend")
-    assert "profile:balanced" in tags()[0]
+    wait_until(lambda: spent(record, tag), seconds=15, what="a row of spend")
+    [row] = spent(record, tag)
+    assert "profile:balanced" in row["tags"]
 
 
 def test_models_are_those_the_key_may_ask(

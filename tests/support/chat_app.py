@@ -65,7 +65,7 @@ class ChatApp:
         self.script = deque(script)
         self.then = then
         self.asked: list[Asked] = []
-        self.cancelled = 0
+        self.answered = 0
         self.hold: asyncio.Event | None = None
         """While it is not set, nobody is answered."""
         self.listed: Sequence[str] | None = ()
@@ -95,13 +95,10 @@ class ChatApp:
         asked = Asked(body, headers, scope.get("client"))
         self.asked.append(asked)
         if self.hold is not None:
-            try:
-                await self.hold.wait()
-            except asyncio.CancelledError:
-                self.cancelled += 1
-                raise
+            await self.hold.wait()
         reply = self.script.popleft() if self.script else self.then
         await _answer(send, asked, Reply(reply) if isinstance(reply, str) else reply, auto=self.auto_tier)
+        self.answered += 1
 
 
 async def _list(send: Send, names: Sequence[str] | None) -> None:
