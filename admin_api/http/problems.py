@@ -21,6 +21,8 @@ from neuronode_router.wrong_value import FIXES, fix_of, place_of, said_of
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:neuronode:problem:"
 NO_STORE = {"Cache-Control": "no-store"}
+MAX_TOLD = 50
+"""Places of one request that are told; of further ones only how many there are."""
 
 
 class RequestError(NeuronodeError):
@@ -35,15 +37,20 @@ class RequestError(NeuronodeError):
 
 
 class InvalidRequestError(RequestError):
-    """A body, a parameter or a header is not as documented; all places are in `problems`."""
+    """A body, a parameter or a header is not as documented; its places are in `problems`.
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    `untold` is how many more there are; beyond `MAX_TOLD` they are only counted.
+    """
+
+    def __init__(self, problems: Sequence[Problem], *, untold: int = 0) -> None:
+        self.problems = tuple(problems[:MAX_TOLD])
+        told = [f"{problem.path}: {problem.message}" for problem in self.problems]
+        untold += len(problems) - len(told)
         super().__init__(
             "invalid_request",
-            "; ".join(f"{problem.path}: {problem.message}" for problem in problems),
+            "; ".join(told + ([f"and {untold} more."] if untold else [])),
             fix="Compare the request with docs/admin-api.md or the proxy's OpenAPI page.",
         )
-        self.problems = tuple(problems)
 
     @classmethod
     def at(cls, path: str, code: str, message: str, fix: str) -> Self:
@@ -190,17 +197,17 @@ def problem_response(error: NeuronodeError) -> JSONResponse:
 
 def from_validation(error: RequestValidationError) -> InvalidRequestError:
     """Return FastAPI's finding as ours. Values that were sent are not repeated."""
-    return InvalidRequestError(
-        [
-            Problem(
-                code=detail["type"],
-                message=f"{said_of(detail)}.",
-                fix=fix_of(detail),
-                path=".".join(str(part) for part in place_of(detail)),
-            )
-            for detail in error.errors()
-        ]
-    )
+    found = error.errors()
+    problems = [
+        Problem(
+            code=detail["type"],
+            message=f"{said_of(detail)}.",
+            fix=fix_of(detail),
+            path=".".join(str(part) for part in place_of(detail)),
+        )
+        for detail in found[:MAX_TOLD]
+    ]
+    return InvalidRequestError(problems, untold=len(found) - len(problems))
 
 
 def from_http(error: HTTPException) -> NeuronodeError:

@@ -5,9 +5,9 @@ It must not know a resource. What a room's own type says already is shown as tha
 
 from __future__ import annotations
 
-from typing import Annotated, Generic, Self, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, RootModel
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, RootModel, model_validator
 
 from admin_api.http.described import Described
 from neuronode_router.control.change import Wait
@@ -16,6 +16,8 @@ from neuronode_router.domain.receipts import WarmMode
 from neuronode_router.wrong_value import WrongValue
 
 MAX_REASON_CHARS = 500
+MAX_UNKNOWN = 50
+"""Unknown keys of a body that are named one by one."""
 
 Shown = TypeVar("Shown")
 
@@ -45,11 +47,23 @@ Word = Field(strict=False)
 """Of a field whose type is an enumeration: JSON has texts for that."""
 TierWord = Annotated[Tier, Word]
 
+Listed = TypeVar("Listed")
+Long = Annotated[list[Listed], Field(fail_fast=True)]
+"""A list of any length: what is wrong is told of its first wrong entry only, for a body has room for a million."""
+
 
 class Body(Described, BaseModel):
     """What a client sends as JSON: a number is no text and a switch no number, whatever they could be read as."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_flooded(cls, sent: Any) -> Any:
+        unknown = len(sent.keys() - cls.model_fields.keys()) if isinstance(sent, dict) else 0
+        if unknown > MAX_UNKNOWN:
+            raise WrongValue(f"{unknown} keys are not known here", "Remove them or correct their spelling.")
+        return sent
 
 
 class Asked(Described, BaseModel):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
 
-from admin_api.http.schemas import Body, Document, GroupName, TierWord, storable
+from admin_api.http.schemas import Body, Document, GroupName, Long, TierWord, storable
 from neuronode_router.classifier import Layer, Task
 from neuronode_router.classifier.classification import LABELS
 from neuronode_router.domain.decisions import Reason, Step
@@ -35,7 +35,7 @@ class DryRunBody(Body):
 
     text: str | None = None
     """A prompt. Either this or `messages`."""
-    messages: Annotated[list[dict[str, JsonValue]], Field(min_length=1, max_length=MAX_MESSAGES)] | None = (
+    messages: Annotated[Long[dict[str, JsonValue]], Field(min_length=1, max_length=MAX_MESSAGES)] | None = (
         None
     )
     """A conversation, as a client would send it."""

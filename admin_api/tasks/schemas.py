@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
-from admin_api.http.schemas import Body, Document, GroupName, TierWord, WholeDocument, Word
+from admin_api.http.schemas import Body, Document, GroupName, Long, TierWord, WholeDocument, Word
 from neuronode_router.domain.names import Tier
 from neuronode_router.tasks.results import (
     AnalysisResult,
@@ -49,7 +49,7 @@ class ClassifyBody(Body):
     )
 
     text: str
-    categories: list[str]
+    categories: Long[str]
     language: OfPrompt = None
 
 
@@ -87,7 +87,7 @@ class AnalysisBody(Body):
     )
 
     market_data: dict[str, JsonValue]
-    rag_context: list[str] = []
+    rag_context: Long[str] = []
     language: OfPrompt = None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from neuronode_router.errors import BadTaskInput
 from neuronode_router.tasks.checks import label_faults
@@ -14,6 +15,8 @@ from neuronode_router.tasks.file_schema import MAX_LABEL_CHARACTERS, MAX_LABELS
 from neuronode_router.tasks.template import GivenLabels, InputKind, InputRule, Labels, TaskTemplate
 
 MAX_TEXTS = 256
+MAX_UNKNOWN = 8
+"""Unknown inputs that a refusal tells of."""
 
 Inputs = Mapping[str, object]
 
@@ -51,7 +54,8 @@ def labels_of(task: TaskTemplate, inputs: Inputs) -> tuple[str, ...]:
 
 
 def _unknown(task: TaskTemplate, inputs: Inputs) -> Iterator[int]:
-    return (position for position, name in enumerate(inputs, start=1) if name not in task.inputs)
+    found = (position for position, name in enumerate(inputs, start=1) if name not in task.inputs)
+    return islice(found, MAX_UNKNOWN)
 
 
 def _text(value: object, rule: InputRule) -> str:

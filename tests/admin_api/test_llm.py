@@ -318,6 +318,22 @@ async def test_bad_requests_are_422_and_free(tasks: TaskWorld, path: str, body: 
     assert tasks.chat.asked == []
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/classify", {"text": "x", "categories": [1] * 100_000}),
+        ("/sentiment", {f"k{n}": 1 for n in range(100_000)}),
+        ("/templates/sentiment", {"inputs": {f"k{n}": 1 for n in range(100_000)}}),
+    ],
+)
+async def test_a_body_full_of_faults_gets_a_short_answer(tasks: TaskWorld, path: str, body: Any) -> None:
+    """Making and sending a problem of each held the worker up for seconds, and took gigabytes."""
+    answer = await tasks.post(path, body)
+
+    assert answer.status_code == 422
+    assert len(answer.content) < 16_384
+
+
 @pytest.mark.parametrize("body", [b'{"text": "\\ud800"}', b'{"message": "x", "force_model": "\\ud800"}'])
 async def test_half_a_character_is_refused(tasks: TaskWorld, body: bytes) -> None:
     """An unpaired surrogate, in a text or in a name, is the caller's mistake and not ours."""

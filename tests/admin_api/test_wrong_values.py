@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
 import admin_api
-from admin_api.http.schemas import Asked, Body
+from admin_api.http.problems import MAX_TOLD, InvalidRequestError, from_validation
+from admin_api.http.schemas import MAX_UNKNOWN, Asked, Body
 from neuronode_router.policy.file import policy_of
 from neuronode_router.wrong_value import FIXES, OTHERWISE, WrongValue, fix_of
 
@@ -83,3 +85,27 @@ def test_every_problem_of_a_policy_says_what_to_write() -> None:
         each for each in problems if each.fix in ("", OTHERWISE) or "{" in each.fix.split("matches")[0]
     ]
     assert not [each for each in problems if "Value error" in each.message]
+
+
+@pytest.mark.parametrize(
+    "model", [each for each in bodies() if issubclass(each, Body)], ids=lambda each: each.__name__
+)
+def test_a_body_full_of_faults_makes_few_errors(model: type[BaseModel]) -> None:
+    """Neither in its lists nor in its keys: each error takes microseconds, and a body has room for a million."""
+    many = 5000
+    documents: list[object] = [{f"unheard_of_{n}": 1 for n in range(many)}]
+    documents += [{name: [object()] * many} for name in model.model_fields]
+    for document in documents:
+        with pytest.raises(ValidationError) as refused:
+            model.model_validate(document)
+        assert refused.value.error_count() <= MAX_UNKNOWN
+
+
+def test_of_many_faults_the_first_are_told_and_the_others_counted() -> None:
+    """Whoever finds them: validation, or a route."""
+    many = [{"type": "missing", "loc": ("body", n), "msg": "Field required"} for n in range(MAX_TOLD + 7)]
+    found = from_validation(RequestValidationError(many))
+
+    for refused in (found, InvalidRequestError(found.problems * 2)):
+        assert len(refused.problems) == MAX_TOLD
+    assert found.message.endswith("body.49: Field required.; and 7 more.")
