@@ -24,7 +24,9 @@ from admin_api.http.guard import Call, Caller, Committed
 from admin_api.http.problems import InvalidRequestError
 from admin_api.http.writes import AnybodysWrite, QueryOptions, ReceiptDocument, present
 from neuronode_router.access import key_id, may_read_all, require_may_bind, require_writer
+from neuronode_router.control.change import ChangeRule
 from neuronode_router.domain.bindings import SUBJECT_PATTERN, Beyond, Binding, subjects_of
+from neuronode_router.domain.state import ControlState
 
 Kind = Annotated[Literal["team", "key"], Path(description="What is bound.")]
 Subject = Annotated[
@@ -80,9 +82,9 @@ async def put_binding(
     if body.force:
         require_writer(write.call.principal)
     name, binding = _subject(kind, subject), Binding(body.profile, beyond)
-    await _require(write.call, name, binding)
+    may = await _allowed(write.call, name, binding)
     options = write.options(f"bind {name}", body.model_dump())
-    receipt = await write.call.host.manager.bind(name, binding, **options)
+    receipt = await write.call.host.manager.bind(name, binding, may=may, **options)
     if kind == "key" and await _is_unknown(write.call, name):
         receipt = replace(receipt, warnings=(*receipt.warnings, UNKNOWN_KEY))
     return present(receipt, response)
@@ -93,9 +95,9 @@ async def delete_binding(
 ) -> ReceiptDocument:
     """Let a team or key follow the active profile again. `changed` is false when it already does."""
     name = _subject(kind, subject)
-    await _require(write.call, name, None)
+    may = await _allowed(write.call, name, None)
     options = write.options(f"unbind {name}", query.model_dump())
-    return present(await write.call.host.manager.bind(name, None, **options), response)
+    return present(await write.call.host.manager.bind(name, None, may=may, **options), response)
 
 
 async def _is_unknown(call: Call, subject: str) -> bool:
@@ -111,10 +113,15 @@ def _subject(kind: str, name: str) -> str:
     return subject
 
 
-async def _require(call: Call, subject: str, binding: Binding | None) -> None:
-    state = await call.host.manager.current()
-    known = state.profiles.profiles if state else {}
-    require_may_bind(call.principal, subject, binding, known)
+async def _allowed(call: Call, subject: str, binding: Binding | None) -> ChangeRule:
+    """Return the rule for the state that will be changed, which the one in force has passed. Raises `NotAllowed`."""
+
+    def may(state: ControlState) -> None:
+        now, profiles = state.bindings.get(subject), state.profiles.profiles
+        require_may_bind(call.principal, subject, binding, now=now, profiles=profiles)
+
+    may(await call.committed())
+    return may
 
 
 def _sees(call: Call, subject: str) -> bool:

@@ -93,25 +93,38 @@ def require_writer(principal: Principal) -> None:
 
 
 def require_may_bind(
-    principal: Principal, subject: str, binding: Binding | None, profiles: Mapping[str, Profile]
+    principal: Principal,
+    subject: str,
+    binding: Binding | None,
+    *,
+    now: Binding | None,
+    profiles: Mapping[str, Profile],
 ) -> None:
     """Let administrators bind anybody, and who manages a team bind it to a profile that allows the team.
 
-    Raises `NotAllowed` for everybody else; it tells nothing of profiles that the caller may not see.
+    What an administrator alone can bind, an administrator alone can end: `now` is what is bound. Raises `NotAllowed`
+    for everybody else; it tells nothing of profiles that the caller may not see.
     """
     kind, _, team = subject.partition(":")
     if principal.role is Role.ADMIN:
         return
     if kind != "team" or team not in principal.manages:
         raise NotAllowed(f"This key may not choose the profile of {subject}.")
-    if binding is None:
-        return
-    profile = profiles.get(binding.profile or "")
-    if profile is None or team not in profile.allowed_teams or binding.beyond is not None:
+    fix = "Ask an administrator of the proxy."
+    if not _leaves_to_managers(now, team, profiles):
+        raise NotAllowed(f"What answers {subject} now is for administrators to end.", fix=fix)
+    if not _leaves_to_managers(binding, team, profiles):
         raise NotAllowed(
             f"{subject} may be bound to profiles that list it in allowed_teams, without a budget rule.",
-            fix="Ask an administrator of the proxy.",
+            fix=fix,
         )
+
+
+def _leaves_to_managers(binding: Binding | None, team: str, profiles: Mapping[str, Profile]) -> bool:
+    if binding is None:
+        return True
+    profile = profiles.get(binding.profile or "")
+    return profile is not None and team in profile.allowed_teams and binding.beyond is None
 
 
 def may_override(principal: Principal, profile: Profile) -> bool:

@@ -69,6 +69,10 @@ class Options(TypedDict, total=False):
     nothing."""
 
 
+ChangeRule = Callable[[ControlState], None]
+"""Raises where what is in force does not allow a change to whoever orders it."""
+
+
 def naming(act: str, reason: str) -> str:
     """Return the reason that the audit log keeps of an act: what was done, and what its actor said."""
     return "; ".join(text for text in (act, reason) if text)[:REASON_LIMIT]

@@ -18,6 +18,7 @@ from neuronode_router.control.carrying import Carried, OrderCarrier
 from neuronode_router.control.change import (
     ChangeOrder,
     ChangeResult,
+    ChangeRule,
     ChangeTarget,
     Options,
     When,
@@ -75,8 +76,8 @@ async def no_news() -> None:
     """Do nothing: the `refresh` of a host whose model groups nobody else stores."""
 
 
-def nothing_to_tell(_outcome: ChangeResult) -> None:
-    """Do nothing: the `committed` of a proxy without rollouts."""
+def nothing_to_tell(_: object) -> None:
+    """Do nothing: the `committed` of a proxy without rollouts, and the rule of who may do all."""
 
 
 class ProfileManager:
@@ -154,22 +155,25 @@ class ProfileManager:
 
         return await self._change(order, prepare)
 
-    async def bind(self, subject: str, binding: Binding | None, **options: Unpack[Options]) -> Receipt:
-        """Let a profile answer a `team:<id>` or `key:<name>`; None ends that.
+    async def bind(
+        self,
+        subject: str,
+        binding: Binding | None,
+        *,
+        may: ChangeRule = nothing_to_tell,
+        **options: Unpack[Options],
+    ) -> Receipt:
+        """Let a profile answer a `team:<id>` or `key:<name>`; None ends that. Raises `UnknownProfile` too."""
 
-        Raises `UnknownProfile` and `UnprovenProfile` too.
-        """
-        order = ChangeOrder("bind", **options)
-
-        def prepare(before: ControlState | None) -> ChangeTarget:
-            state = require_state(before)
+        def prepare(state: ControlState) -> ChangeTarget:
+            may(state)
             for name in binding.profiles if binding else ():
                 require_profile(name, state.profiles)
             others = {known: bound for known, bound in state.bindings.items() if known != subject}
             bindings = MappingProxyType(others | ({subject: binding} if binding else {}))
-            return self._admitted(replace(as_it_is(state), bindings=bindings), state, order)
+            return replace(as_it_is(state), bindings=bindings)
 
-        return await self._change(order, prepare)
+        return await self.act("bind", prepare, **options)
 
     async def edit_profile(
         self, name: str, document: Mapping[str, Any], **options: Unpack[Options]
@@ -192,7 +196,7 @@ class ProfileManager:
     async def act(
         self, action: Action, prepare: Callable[[ControlState], ChangeTarget], **options: Unpack[Options]
     ) -> Receipt:
-        """Carry out an act of a rollout, the policy or a shadow comparison, which `prepare` describes.
+        """Carry out what `prepare` describes: an act of a rollout, the policy, a shadow comparison, a binding.
 
         Raises what that raises, and `UnprovenProfile`.
         """

@@ -63,6 +63,44 @@ async def test_a_manager_stays_within_allowed_teams_and_learns_nothing(
     assert "nope" not in answer.text
 
 
+@pytest.mark.parametrize(
+    "bound", [{"profile": "premium"}, {"profile": "balanced", "beyond": {**RULE, "profile": "premium"}}]
+)
+async def test_a_manager_ends_nothing_that_an_administrator_alone_can_bind(
+    world: World, bound: dict[str, Any]
+) -> None:
+    """Neither a profile that does not allow the team nor a budget rule: not by another binding, nor by none."""
+    await allow_team_a(world, "balanced")
+
+    async with world.client() as admin, world.client("manager") as manager:
+        (await admin.put(f"{PREFIX}/{TEAM_A}", json=bound)).raise_for_status()
+        before = (await admin.get(f"{PREFIX}/bindings")).json()
+        replaced = await manager.put(f"{PREFIX}/{TEAM_A}", json={"profile": "balanced"})
+        ended = await manager.delete(f"{PREFIX}/{TEAM_A}")
+        after = (await admin.get(f"{PREFIX}/bindings")).json()
+
+    assert (replaced.status_code, ended.status_code) == (403, 403)
+    assert after == before
+
+
+async def test_what_an_administrator_binds_meanwhile_stays(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rule is held against the state that is changed, not against one that was read before."""
+    await allow_team_a(world, "balanced")
+    async with world.client() as admin, world.client("manager") as manager:
+        earlier = await world.manager.current()
+        (await admin.put(f"{PREFIX}/{TEAM_A}", json={"profile": "premium"})).raise_for_status()
+
+        async def late() -> object:
+            return earlier
+
+        monkeypatch.setattr(world.manager, "current", late)
+        ended = await manager.delete(f"{PREFIX}/{TEAM_A}")
+
+    assert (ended.status_code, ended.json()["code"]) == (403, "not_allowed")
+
+
 async def test_a_manager_is_not_told_what_all_teams_use(world: World) -> None:
     """The receipt of a binding has no tokens that caches answered, where that of a switch would have some."""
     await allow_team_a(world, "balanced")
