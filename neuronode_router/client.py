@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
+from neuronode_router.domain import header_values
 from neuronode_router.domain.keys import require_sendable
 from neuronode_router.errors import SettingsError
 
@@ -64,7 +65,8 @@ class RoutingInfo:
         """Return the decision in `headers`, whose names are looked up in lower case. Never raises."""
 
         def value(name: str) -> str | None:
-            return headers.get(f"x-neuronode-{name}")
+            sent = headers.get(f"x-neuronode-{name}")
+            return None if sent is None else header_values.read(sent)
 
         revision = value("revision") or ""
         return cls(

@@ -128,6 +128,11 @@ def test_headers_of_a_proxy_without_the_plugin_are_no_error() -> None:
         assert RoutingInfo.from_headers({"x-neuronode-revision": revision}).revision is None
 
 
+def test_a_group_is_named_as_it_can_be_asked() -> None:
+    """Headers carry it percent-encoded where HTTP has not its letters."""
+    assert RoutingInfo.from_headers({"x-neuronode-group": "%E6%A8%A1"}).group == "模"
+
+
 @pytest.mark.parametrize("key", ["sk-\u200bpasted", "\u201csk-quoted\u201d", "sk-two\nlines", ""])
 def test_a_key_that_no_header_carries_is_refused(key: str) -> None:
     """At once: a request would fail with an error of an encoder."""

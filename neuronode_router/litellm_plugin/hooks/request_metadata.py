@@ -10,10 +10,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
+from neuronode_router.domain import header_values
 from neuronode_router.domain.decisions import Decision, Reason
-from neuronode_router.domain.names import fits_header
 from neuronode_router.routing.conversations import Sent
 from neuronode_router.routing.residency import NOTHING_REQUIRED, Required
 
@@ -70,8 +69,6 @@ MOVED = "moved"
 SEVERAL = "several"
 """Entry of the mark: the marks of each of several names, in their order."""
 
-_KEPT = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%")
-"""What stays as it is in a header's value of which something must be encoded."""
 LEAST_BAD = "least_bad"
 """Entry of the mark: whether what no deployment can hold is sent all the same."""
 
@@ -384,7 +381,7 @@ def answer_headers(
     said |= {ARM: mark.get(ARM), PERSONAL: mark.get(PERSONAL), "location": location}
     for name, value in said.items():
         if value is not None:
-            headers[HEADER_PREFIX + name] = header_value(str(value))
+            headers[HEADER_PREFIX + name] = header_values.written(str(value))
     if mark.get(MOVED):
         headers[HEADER_PREFIX + MOVED] = ",".join(mark[MOVED])
     if mark.get("explain"):
@@ -395,16 +392,11 @@ def answer_headers(
 def _of_several(mark: Mapping[str, Any], group: str | None) -> dict[str, str]:
     said = {"revision": mark.get("revision"), "group": group, "profile": mark["profile"]}
     found = {
-        HEADER_PREFIX + name: header_value(str(value)) for name, value in said.items() if value is not None
+        HEADER_PREFIX + name: header_values.written(str(value))
+        for name, value in said.items()
+        if value is not None
     }
     return found | {HEADER_PREFIX + "reason": ",".join((mark["reason"], *mark["steps"]))}
-
-
-def header_value(text: str) -> str:
-    """Return a text as a header may carry it: what Latin-1 or HTTP lacks is percent-encoded, as UTF-8."""
-    if fits_header(text):
-        return text
-    return quote(text, safe=_KEPT)
 
 
 def _embedded(embedded: bool) -> dict[str, str]:
