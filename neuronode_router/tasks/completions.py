@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import httpx
 
+from neuronode_router.domain import header_values
 from neuronode_router.domain.names import TIERS, Tier
 from neuronode_router.errors import (
     CompletionFailed,
@@ -24,6 +26,7 @@ from neuronode_router.errors import (
 from neuronode_router.tasks.answer_form import CUT
 from neuronode_router.tasks.confidence import TokenLogprob
 from neuronode_router.tasks.engine import Ask, TaskAnswer
+from neuronode_router.tasks.reticence import Reticence
 
 CHAT_PATH = "/v1/chat/completions"
 LIST_PATH = "/v1/models"
@@ -39,16 +42,23 @@ _TIERS: Mapping[str, Tier] = {tier.value: tier for tier in TIERS}
 
 
 class Completions:
-    """`Complete` over an httpx client whose headers carry the key."""
+    """`Complete` over an httpx client whose headers carry the key.
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    `reticence` may outlive it: what was found out is not asked again.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, *, reticence: Reticence | None = None) -> None:
         self._client = client
+        self._reticence = Reticence(time.monotonic) if reticence is None else reticence
 
     async def __call__(self, ask: Ask) -> TaskAnswer:
-        """Return the answer. Raises `CompletionFailed`, `NotAuthenticated` or `NotAllowed`."""
+        """Return the answer. Raises `CompletionFailed`, `NotAuthenticated` or `NotAllowed`.
+
+        Where a provider refuses a request for logprobs, it is asked once more without.
+        """
         began = time.perf_counter()
-        request = self._client.build_request("POST", CHAT_PATH, json=_body(ask), headers=EXPLAIN)
-        response = await self._send(request, ask.name)
+        response = await self._asked(ask)
+        _require_success(response, ask.name)
         try:
             return _answer(response, latency_ms=1000 * (time.perf_counter() - began))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -56,22 +66,50 @@ class Completions:
 
     async def listed(self) -> frozenset[str]:
         """Return the names that the key may ask. Raises like a chat request."""
-        response = await self._send(self._client.build_request("GET", LIST_PATH), LIST_PATH)
+        response = await self._sent(self._client.build_request("GET", LIST_PATH), LIST_PATH)
+        _require_success(response, LIST_PATH)
         try:
             return frozenset(str(entry["id"]) for entry in response.json()["data"])
         except (ValueError, KeyError, TypeError) as error:
             raise _unreadable(LIST_PATH) from error
 
-    async def _send(self, request: httpx.Request, asked: str) -> httpx.Response:
+    async def _asked(self, ask: Ask) -> httpx.Response:
+        if not ask.logprobs:
+            return await self._chat(ask)
+        without = replace(ask, logprobs=False)
+        if self._reticence.expected(ask.name):
+            response = await self._chat(without)
+        else:
+            response = await self._chat(ask)
+            if _is_providers_refusal(response):
+                group, response = _group(response.headers), await self._chat(without)
+                if response.is_success:
+                    self._reticence.refused(group)
+        self._reticence.answered(ask.name, _group(response.headers))
+        return response
+
+    async def _chat(self, ask: Ask) -> httpx.Response:
+        request = self._client.build_request("POST", CHAT_PATH, json=_body(ask), headers=EXPLAIN)
+        return await self._sent(request, ask.name)
+
+    async def _sent(self, request: httpx.Request, asked: str) -> httpx.Response:
         try:
-            response = await self._client.send(request)
+            return await self._client.send(request)
         except httpx.TimeoutException as error:
             raise _failed(asked, 504) from error
         except httpx.HTTPError as error:
             raise _failed(asked, 503) from error
-        if not response.is_success:
-            raise _refusal(asked, response)
-        return response
+
+
+def _require_success(response: httpx.Response, asked: str) -> None:
+    if not response.is_success:
+        raise _refusal(asked, response)
+
+
+def _is_providers_refusal(response: httpx.Response) -> bool:
+    """Whether a provider refused a request for what it says: admitted ones have a reason, and ours carry `REFUSED`."""
+    headers = response.headers
+    return response.status_code == 400 and REFUSED not in headers and "x-neuronode-reason" in headers
 
 
 def _body(ask: Ask) -> dict[str, Any]:
@@ -99,7 +137,7 @@ def _answer(response: httpx.Response, *, latency_ms: float) -> TaskAnswer:
     decision = _decision(headers.get("x-neuronode-explain"))
     return TaskAnswer(
         text=_whole_characters(said if isinstance(said, str) else ""),
-        model_used=headers.get("x-neuronode-group") or str(body.get("model") or ""),
+        model_used=_group(headers) or str(body.get("model") or ""),
         latency_ms=latency_ms,
         cut=choice.get("finish_reason") == CUT,
         tokens_generated=_count(_object(body, "usage").get("completion_tokens")),
@@ -113,6 +151,10 @@ def _answer(response: httpx.Response, *, latency_ms: float) -> TaskAnswer:
         routing_ms=decision.get("took_ms"),
         call_id=headers.get("x-litellm-call-id"),
     )
+
+
+def _group(headers: Mapping[str, str]) -> str:
+    return header_values.read(headers.get("x-neuronode-group", ""))
 
 
 def _whole_characters(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from neuronode_router.domain.header_values import written
 from neuronode_router.domain.names import AUTO, Tier
 from neuronode_router.errors import (
     BadTaskInput,
@@ -19,6 +20,7 @@ from neuronode_router.errors import (
 from neuronode_router.tasks import shipped
 from neuronode_router.tasks.completions import NOBODY_LEFT, Completions
 from neuronode_router.tasks.engine import ROOM, TaskOrder, TaskOutcome, run
+from neuronode_router.tasks.template import TaskTemplate
 from tests.support.chat_app import CANARY, ChatApp, Reply
 
 SENTIMENT, CLASSIFY = shipped()["sentiment"], shipped()["classify"]
@@ -288,6 +290,42 @@ async def test_a_system_prompt_replaces_the_tasks_own() -> None:
     await done(app, TaskOrder(CHAT, {"message": "hi"}, system="Talk like a sailor."))
 
     assert app.asked[0].body["messages"][0] == {"role": "system", "content": "Talk like a sailor."}
+
+
+async def test_a_provider_that_refuses_logprobs_is_asked_without_and_is_known_afterwards() -> None:
+    """LiteLLM passes them on where it believes the provider to take them; another group is asked for them again."""
+    moved = Reply("BULLISH", headers={"x-neuronode-group": "another"})
+    app = ChatApp(Reply(status=400), "BULLISH", "BULLISH", moved, Reply("BULLISH", sure=0.9))
+    async with app.client() as client:
+        complete = Completions(client)
+        outcomes = [await run(TaskOrder(SENTIMENT, NEWS), complete) for _ in range(4)]
+
+    assert [asked.body.get("logprobs", False) for asked in app.asked] == [True, False, False, False, True]
+    assert [told(outcome)[:2] for outcome in outcomes] == [("BULLISH", 1)] * 4
+    assert outcomes[-1].confidence == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize(
+    ("task", "headers"), [(SENTIMENT, {"x-neuronode-refused": "refused_fit"}), (ANALYSIS, {})]
+)
+async def test_other_refusals_are_not_asked_again(task: TaskTemplate, headers: dict[str, str]) -> None:
+    """The proxy's own, and those of requests that asked for no logprobs."""
+    app = ChatApp(then=Reply(status=400, headers=headers))
+    inputs: dict[str, Any] = NEWS if task is SENTIMENT else {"market_data": {"rsi": 71}}
+
+    with pytest.raises(CompletionFailed):
+        await done(app, TaskOrder(task, inputs))
+
+    assert len(app.asked) == 1
+
+
+async def test_the_group_that_answered_is_named_as_it_can_be_asked() -> None:
+    """Headers carry it percent-encoded where HTTP has not its letters."""
+    app = ChatApp(Reply("hi", headers={"x-neuronode-group": written("模型")}))
+
+    outcome = await done(app, TaskOrder(CHAT, {"message": "hi"}))
+
+    assert outcome.answer.model_used == "模型"
 
 
 NOT_OURS = {"x-neuronode-reason": ""}
