@@ -30,7 +30,7 @@ from admin_api.http.problems import (
     from_validation,
     problem_response,
 )
-from neuronode_router.access import Principal, may_read_all, require_reader, require_writer, visible
+from neuronode_router.access import Principal, may_read_all, require_reader, require_writer, sent_key, visible
 from neuronode_router.control.transition import require_state
 from neuronode_router.domain.profiles import Profile
 from neuronode_router.domain.state import ControlState
@@ -96,7 +96,7 @@ def started(part: Part | None, lacking: str) -> Part:
 
 def bearer(request: Request) -> str:
     """Return the key that a request was sent with, "" where there is none."""
-    return request.headers.get("authorization", "").partition(" ")[2].strip()
+    return sent_key(request.headers.get("authorization", ""))
 
 
 def etag(revision: int) -> dict[str, str]:

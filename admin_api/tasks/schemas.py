@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
 
 from admin_api.http.schemas import Body, Document, GroupName, Long, TierWord, WholeDocument, Word
 from neuronode_router.domain.names import Tier
@@ -28,6 +28,12 @@ OfPrompt = Annotated[
     Annotated[Language, Word] | None,
     Field(description="Of the prompt. Left out: the language the inputs are written in."),
 ]
+
+
+def _one_name(name: str) -> str:
+    if "," in name:  # LiteLLM would ask each of them, and answer with a list
+        raise WrongValue("only one model group can be asked", "Write one name, without a comma.")
+    return name
 
 
 class SentimentBody(Body):
@@ -63,7 +69,7 @@ class ChatBody(Body):
     """Classify the message to find its tier; false means the tier `complex`."""
     force_tier: TierWord | None = None
     """This tier, whatever `auto_route` says."""
-    force_model: GroupName | None = None
+    force_model: Annotated[GroupName, AfterValidator(_one_name)] | None = None
     """This model group or task alias, whatever `auto_route` says."""
     language: OfPrompt = None
 

@@ -5,7 +5,7 @@ This room knows neither HTTP, LiteLLM nor SQL.
 
 from neuronode_router.access.document import parse_access
 from neuronode_router.access.file import AccessFile, add_key
-from neuronode_router.access.keys import AccessKey, generate_key, key_hash, key_id
+from neuronode_router.access.keys import AccessKey, generate_key, key_hash, key_id, sent_key
 from neuronode_router.access.rules import (
     Principal,
     Role,
@@ -36,5 +36,6 @@ __all__ = [
     "require_may_bind",
     "require_reader",
     "require_writer",
+    "sent_key",
     "visible",
 ]

@@ -77,3 +77,9 @@ def key_id(given: str) -> str:
 def key_hash(plain: str) -> str:
     """Return the lower-case hexadecimal SHA-256 of a key, as the access file keeps it."""
     return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def sent_key(authorization: str) -> str:
+    """Return the key of an `Authorization` header, "" where it has none; "bearer" in any case (RFC 9110)."""
+    scheme, _, key = authorization.partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""

@@ -14,14 +14,17 @@ from typing import Any
 import httpx
 from fastapi import Request
 
+from neuronode_router.access import sent_key
 from neuronode_router.domain.names import AUTO_NAMES, Tier
 from neuronode_router.histogram import Histogram
+from neuronode_router.litellm_plugin.auth.key_headers import key_headers
 from neuronode_router.litellm_plugin.hooks.asked_task import asking_for
 from neuronode_router.routing.fallback_chain import DeploymentStatus
 from neuronode_router.tasks import Catalogue
 from neuronode_router.tasks.completions import Completions
 from neuronode_router.tasks.folder import TaskFolder
 from neuronode_router.tasks.results import ModelConfig, Offer, RoutingMetrics, RoutingStats
+from neuronode_router.tasks.reticence import Reticence
 from neuronode_router.usage.service import UsageService
 from neuronode_router.usage.sums import Sums
 
@@ -62,6 +65,7 @@ class TaskHost:
         self._statuses = statuses
         self._ladder = ladder
         self._usage = usage
+        self._reticence = Reticence(time.monotonic)
         self._begun: set[asyncio.Task[httpx.Response]] = set()
 
     @property
@@ -83,7 +87,7 @@ class TaskHost:
         )
         with asking_for(task) if task else nullcontext():
             async with self._to_proxy(request, _ToTheEnd(transport, self._begun)) as to_proxy:
-                yield Completions(to_proxy)
+                yield Completions(to_proxy, reticence=self._reticence)
 
     def _to_proxy(self, request: Request, transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
         return httpx.AsyncClient(
@@ -128,10 +132,8 @@ class TaskHost:
         )
 
     def _headers(self, request: Request) -> dict[str, str]:
-        key = request.headers.get("authorization", "")
-        name = (self._proxy.general_settings or {}).get("litellm_key_header_name") or "authorization"
         carried = {header: value for header, value in request.headers.items() if header in CARRIED}
-        return carried | {"authorization": key, name.lower(): key}
+        return carried | key_headers(sent_key(request.headers.get("authorization", "")), self._proxy)
 
     def _configured(self, tier: Tier, there: Statuses) -> ModelConfig | None:
         name = self.names[tier]

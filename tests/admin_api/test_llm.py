@@ -245,6 +245,19 @@ async def test_a_key_header_of_the_operators_is_filled_too(tasks: TaskWorld) -> 
     assert tasks.chat.asked[0].headers["x-our-key"] == f"Bearer {tasks.world.keys['member']}"
 
 
+@pytest.mark.parametrize("scheme", ["bearer ", "BEARER ", "Bearer   "])
+async def test_a_key_that_the_guard_reads_is_passed_on_as_litellm_reads_it(
+    tasks: TaskWorld, scheme: str
+) -> None:
+    """HTTP's schemes are in any case; LiteLLM knows one way to write them."""
+    tasks.chat.then, key = "NEUTRAL", tasks.world.keys["member"]
+
+    async with tasks.client(None, authorization=f"{scheme}{key}") as client:
+        (await client.post(f"{TASK_PREFIX}/sentiment", json={"text": NEWS})).raise_for_status()
+
+    assert tasks.chat.asked[0].headers["authorization"] == f"Bearer {key}"
+
+
 async def test_a_cap_of_the_key_holds(tasks: TaskWorld, tmp_path: Path) -> None:
     """T20: a key that may use `fast` only is never taken higher, whatever the task or the text says."""
     plain, entry = generate_key("capped")
@@ -304,6 +317,7 @@ async def test_failures_behind_it_are_told_honestly(
         ("/chat", {"message": "x", "force_tier": "fast", "force_model": "y"}, "invalid_request"),
         ("/chat", {"message": "x", "force_tier": "huge"}, "invalid_request"),
         ("/chat", {"message": "x", "force_model": ""}, "invalid_request"),
+        ("/chat", {"message": "x", "force_model": "tier_fast,tier_medium"}, "invalid_request"),
         ("/analysis", {"market_data": [1]}, "invalid_request"),
         ("/analysis", {"market_data": {"a": "x" * 60_000}}, "bad_task_input"),
         ("/templates/sentiment", {"inputs": {"txt": "x"}}, "bad_task_input"),

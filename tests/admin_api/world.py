@@ -22,7 +22,7 @@ from starlette.types import Receive, Scope, Send
 
 from admin_api.host import AdminHost
 from admin_api.router import PREFIX, build_router
-from neuronode_router.access import AccessFile, Principal, Role, UiSession, add_key, generate_key
+from neuronode_router.access import AccessFile, Principal, Role, UiSession, add_key, generate_key, sent_key
 from neuronode_router.control.manager import ProfileManager
 from neuronode_router.control.outage_probes import OutageProbes
 from neuronode_router.control.policies import Policies
@@ -207,8 +207,8 @@ class World:
 
     async def authenticate(self, request: Request) -> Principal:
         """Look the bearer up in the access file."""
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        if scheme != "Bearer":
+        key = sent_key(request.headers.get("authorization", ""))
+        if not key:
             raise NotAuthenticated("No key was sent.")
         return self._access.find(key).principal
 

@@ -15,10 +15,11 @@ from litellm.proxy._types import LitellmUserRoles, UserAPIKeyAuth
 from litellm.proxy.auth.auth_checks import get_key_object
 from litellm.proxy.auth.user_api_key_auth import user_api_key_auth
 
-from neuronode_router.access import AccessFile, AccessKey, Principal, Role, key_hash
+from neuronode_router.access import AccessFile, AccessKey, Principal, Role, key_hash, sent_key
 from neuronode_router.domain.names import TIERS, Tier
 from neuronode_router.domain.rules import PersonalDataRule
 from neuronode_router.errors import AdminClosed, NotAllowed, NotAuthenticated
+from neuronode_router.litellm_plugin.auth.key_headers import key_headers
 from neuronode_router.litellm_plugin.auth.ui_sessions import KEY_PREFIX, UiSessions
 from neuronode_router.routing.residency import read_requirement
 
@@ -156,18 +157,14 @@ class Identity:
         """Return whom LiteLLM's authentication finds for a GET of `path`. Raises what LiteLLM's raises."""
         # Only what authentication needs, without the caller's body, so that LiteLLM neither consumes the body stream
         # nor takes fields of it for its own.
-        name = (self._proxy.general_settings or {}).get("litellm_key_header_name") or "authorization"
-        headers = [
-            (b"authorization", f"Bearer {key}".encode()),
-            (name.lower().encode(), f"Bearer {key}".encode()),
-        ]
+        headers = key_headers(key, self._proxy)
         scope = {
             "type": "http",
             "method": "GET",
             "path": path,
             "root_path": request.scope.get("root_path", ""),
             "query_string": b"",
-            "headers": headers,
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
             "server": request.scope.get("server"),
             "client": request.scope.get("client"),
             "scheme": request.scope.get("scheme", "http"),
@@ -233,10 +230,10 @@ def _as_litellm(entry: AccessKey, key: str, *, span: object = None) -> UserAPIKe
 
 
 def _bearer(request: Request) -> str:
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not key.strip():
+    key = sent_key(request.headers.get("authorization", ""))
+    if not key:
         raise NotAuthenticated("This route needs a key.")
-    return key.strip()
+    return key
 
 
 def _refused(error: Exception) -> NotAuthenticated | NotAllowed:
