@@ -6,12 +6,12 @@ It must not know who answered, nor how sure it was.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from neuronode_router.tasks import json_answers, labels
 from neuronode_router.tasks.inputs import Inputs, labels_of
-from neuronode_router.tasks.labels import MAX_ANSWER_CHARACTERS
+from neuronode_router.tasks.labels import MAX_ANSWER_CHARACTERS, LabelPlace
 from neuronode_router.tasks.template import FreeText, JsonShape, TaskTemplate
 from neuronode_router.tasks.thoughts import spoken
 
@@ -28,6 +28,8 @@ class Checked:
     problem: str = ""
     """`empty`, `cut`, `unfinished`, `too_long`, `no_label`, `no_json`, `too_deep`, or `schema:` and the keyword that
     was broken. Never text of the answer."""
+    place: LabelPlace | None = field(default=None, compare=False)
+    """Where the answer says the label; None where none is looked for."""
 
 
 def check(task: TaskTemplate, answer_text: str, inputs: Inputs, *, cut: bool = False) -> Checked:
@@ -60,5 +62,7 @@ def _checked(task: TaskTemplate, answer_text: str, inputs: Inputs) -> Checked:
             found, problem = json_answers.find_object(answer, schema)
             return Checked(found, valid=found is not None, problem=problem)
         case _:
-            label = labels.find(answer, labels_of(task, inputs))
-            return Checked(label, valid=label is not None, problem="" if label else "no_label")
+            meant = labels.find(answer, labels_of(task, inputs))
+            if meant is None:
+                return Checked(None, valid=False, problem="no_label")
+            return Checked(meant.label, valid=True, place=meant.place)

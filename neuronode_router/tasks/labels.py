@@ -6,8 +6,9 @@ It must not know tasks or JSON. Every step is linear in the length of the answer
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from itertools import pairwise, takewhile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise, takewhile
 
 from neuronode_router.domain.normal_form import normalized
 
@@ -19,6 +20,12 @@ _NOT_IN_WORDS = re.compile(f"[^{_LETTERS}]+|_+")
 _BETWEEN = re.compile(rf"(?:[^{_LETTERS}.,:]|_|\.(?!\w)|(?<!\w)\.|[,:](?!\d)|(?<!\d)[,:])+")
 """Between words, but for the points and colons within "Node.js", "1.5" and "10:30"."""
 _BORDERS = re.compile("[.:;|()\n]|(?<=\\s)[-\u2013\u2014](?=\\s)")
+_WORD = re.compile(rf"([{_LETTERS}]+)([^{_LETTERS}]*)")
+"""And what stands between it and the next."""
+_PAUSE = re.compile('[.,:;!?|()\n]|(?<=\\s)[-\u2013\u2014](?=\\s)|^[*"`\u201c\u201d\u00ab\u00bb]')
+"""Stands somewhere between a word and the next where the first is more than a word of the sentence."""
+_SHORT = 2
+"""Letters of labels that may be words of any sentence: "a", "I", "no", "in", "ab"."""
 _DASHES = str.maketrans("\u2013\u2014", "--")
 _AROUND = " .:;|()-\n"
 _CLAUSE_END = re.compile(rf"[.:;|\n-](?![{_LETTERS}])")
@@ -38,27 +45,53 @@ def plain(text: str) -> str:
     return _NOT_IN_WORDS.sub(" ", normalized("NFKC", text).casefold()).strip()
 
 
-def find(answer: str, labels: Iterable[str]) -> str | None:
+@dataclass(frozen=True, slots=True)
+class LabelPlace:
+    """Where an answer says a label, in what all ways of writing it have in common: letters, digits and signs."""
+
+    letters: str
+    """Those of the label, as `letters_of` gives them."""
+    after: int
+    """How many follow in the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class SaidLabel:
+    """The label that an answer means."""
+
+    label: str
+    place: LabelPlace
+
+
+def letters_of(text: str) -> str:
+    """Return the letters, digits and signs of a text, in the form in which labels are compared. Never raises."""
+    return plain(text).replace(" ", "")
+
+
+def find(answer: str, labels: Iterable[str]) -> SaidLabel | None:
     """Return the one label that `answer` means, spelt as in `labels`, or None where that is none or several.
 
     A label that stands alone between punctuation wins ("Die Antwort ist: BULLISH"); otherwise the only label
-    among the words, unless a negation stands there too. The points and brackets of a label are its own, as long as
-    the answer has them as the label does. Never raises.
+    among the words, unless a negation stands there too. One or two letters are a label only before a pause: in "a word"
+    A is none. The points and brackets of a label are its own, as long as the answer has them as the label does. Never
+    raises.
     """
     by_plain = {plain(label): label for label in labels}
     if whole := by_plain.get(plain(answer)):
-        return whole
+        return SaidLabel(whole, LabelPlace(letters_of(answer), 0))
     forms = sorted(filter(None, by_plain), key=len, reverse=True)
     if not forms:
         return None
     marked = _marked(answer, [by_plain[form] for form in forms])
-    meant = _meant(marked)
+    meant = _meant(marked.text)
     if meant is None:
         return None
-    form = forms[ord(meant) - _FIRST_MARK]
-    said = {forms[ord(mark) - _FIRST_MARK] for mark in _MARK.findall(marked)}
+    said = {forms[ord(mark) - _FIRST_MARK] for mark in _MARK.findall(marked.text)}
     respelt = set(_among_words(forms).findall(plain(answer))) - said
-    return None if any(f" {form} " in f" {other} " for other in respelt) else by_plain[form]
+    form = forms[ord(marked.text[meant]) - _FIRST_MARK]
+    if any(f" {form} " in f" {other} " for other in respelt):
+        return None
+    return SaidLabel(by_plain[form], marked.place(meant))
 
 
 def stands_alone(label: str, answer: str) -> bool:
@@ -68,7 +101,7 @@ def stands_alone(label: str, answer: str) -> bool:
     """
     if not any(map(str.isalpha, plain(label))):
         return False
-    clauses = _clauses(_marked(answer, [label]))
+    clauses = [text for _, text in _clauses(_marked(answer, [label]).text)]
     return chr(_FIRST_MARK) in clauses[:1] + clauses[-1:]
 
 
@@ -80,15 +113,16 @@ def may_go_on(label: str, answer: str, labels: Iterable[str]) -> bool:
     )
 
 
-def _meant(marked: str) -> str | None:
-    """Return the mark that an answer means, None where it is none or several."""
-    clauses = _clauses(marked)
-    alone = {clause for clause in clauses if _MARK.fullmatch(clause)}
+def _meant(marked: str) -> int | None:
+    """Return where the mark stands that an answer means, None where it is none or several."""
+    clauses = list(_clauses(marked))
+    alone = [(at, clause) for at, clause in clauses if _MARK.fullmatch(clause)]
     if not alone:
-        found = set(_MARK.findall(marked))
-        return found.pop() if len(found) == 1 and not _negates(marked) else None
-    mark = alone.pop()
-    return None if alone or _contradicted(mark, clauses) else mark
+        found = {mark[0]: mark.start() for mark in reversed([*_MARK.finditer(marked)])}
+        return found.popitem()[1] if len(found) == 1 and not _negates(marked) else None
+    at, mark = alone[0]
+    one = all(clause == mark for _, clause in alone)
+    return at if one and not _contradicted(mark, [clause for _, clause in clauses]) else None
 
 
 def _contradicted(mark: str, clauses: Sequence[str]) -> bool:
@@ -105,16 +139,64 @@ def _negates(text: str) -> bool:
     return _NEGATION.search(plain(text)) is not None
 
 
-def _clauses(marked: str) -> list[str]:
-    parts = (part.strip(_AROUND) for part in _CLAUSE_END.split(_ASIDE.sub(" ", marked)))
-    return [part for part in parts if part]
+def _clauses(marked: str) -> Iterator[tuple[int, str]]:
+    """Yield where each clause begins, and the clause; what stands in brackets is none."""
+    text = _ASIDE.sub(lambda aside: " " * len(aside[0]), marked)
+    begin = 0
+    for end in [*(border.span() for border in _CLAUSE_END.finditer(text)), (len(text), len(text))]:
+        part = text[begin : end[0]]
+        if clause := part.strip(_AROUND):
+            yield begin + part.index(clause), clause
+        begin = end[1]
 
 
-def _marked(answer: str, labels: Iterable[str]) -> str:
-    """Return an answer with a mark for each label said in it; of labels within one another the first one given."""
+@dataclass(frozen=True, slots=True)
+class _Marked:
+    """An answer with a mark for each label said in it."""
+
+    text: str
+    spelt: str
+    """Without marks."""
+    spans: Sequence[tuple[int, int]]
+    """Where in that each mark's label is."""
+
+    def place(self, at: int) -> LabelPlace:
+        """Return the place of the mark at `at` of the text."""
+        begin, end = self.spans[len(_MARK.findall(self.text, 0, at))]
+        return LabelPlace(letters_of(self.spelt[begin:end]), len(letters_of(self.spelt[end:])))
+
+
+def _marked(answer: str, labels: Sequence[str]) -> _Marked:
+    """Return an answer with its labels marked; of labels within one another the first one given."""
     patterns = "|".join(f"({_pattern(label)})" for label in labels)
     whole = rf"(?<![{_LETTERS}])(?<![{_LETTERS}][.,:])(?:{patterns})(?![{_LETTERS}]|[.,:][{_LETTERS}])"
-    return re.sub(whole, lambda found: chr(_FIRST_MARK - 1 + (found.lastindex or 1)), _spelt(answer))
+    short = {
+        n for n, label in enumerate(labels, start=1) if len(plain(label)) <= _SHORT and plain(label).isalpha()
+    }
+    spelt = _spelt(answer)
+    paused = _paused(answer, spelt) if short else ()
+    spans: list[tuple[int, int]] = []
+
+    def mark(found: re.Match[str]) -> str:
+        number = found.lastindex or 1
+        if number in short and not paused[found.end()]:
+            return found[0]
+        spans.append(found.span())
+        return chr(_FIRST_MARK - 1 + number)
+
+    return _Marked(re.sub(whole, mark, spelt), spelt, spans)
+
+
+def _paused(answer: str, spelt: str) -> Sequence[bool]:
+    """Return for each place in an answer as spelt whether a pause follows what stands before it."""
+    before, pauses = 0, set()
+    for word, between in _WORD.findall(normalized("NFKC", answer).casefold()):
+        before += len(letters_of(word))
+        if _PAUSE.search(between):
+            pauses.add(before)
+    pauses.add(before)  # the end
+    counts = accumulate((not _NOT_IN_WORDS.match(char) for char in spelt), initial=0)
+    return [count in pauses for count in counts]
 
 
 def _pattern(label: str) -> str:

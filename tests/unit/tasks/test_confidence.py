@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.tasks import Checked, TokenLogprob, confidence, shipped
+from neuronode_router.tasks import Checked, TokenLogprob, check, confidence, shipped
 from neuronode_router.tasks.template import BLIND_CONFIDENCE
 
-SENTIMENT, CHAT, ANALYSIS = shipped()["sentiment"], shipped()["chat"], shipped()["analysis"]
-BULLISH, BEARISH = Checked("BULLISH", valid=True), Checked("BEARISH", valid=True)
+SENTIMENT, CLASSIFY = shipped()["sentiment"], shipped()["classify"]
+CHAT, ANALYSIS = shipped()["chat"], shipped()["analysis"]
+BULLISH, BEARISH = (check(SENTIMENT, label, {"text": "x"}) for label in ("BULLISH", "BEARISH"))
 NOTHING = Checked(None, valid=False, problem="no_label")
 
 logprobs = st.floats(max_value=0, allow_nan=False)
@@ -35,16 +36,48 @@ def tokens(*pairs: tuple[str, float]) -> list[TokenLogprob]:
         (tokens(("superbullish ", -9.0), ("BULLISH", math.log(0.7))), 0.7),
         (tokens(("BULLISH", -math.inf)), 0.0),
         (tokens(("BULL", 0.5), ("ISH", math.log(0.5))), 0.5),
-        (tokens(("BULLISH", math.nan)), BLIND_CONFIDENCE),
-        (tokens(("something else", -0.1)), BLIND_CONFIDENCE),
-        ([], BLIND_CONFIDENCE),
+        (tokens(("Not bearish but bullish: ", -9.0), ("bullish", math.log(0.8))), 0.8),
     ],
 )
 def test_a_label_is_as_sure_as_the_tokens_that_spell_it(
     given_tokens: list[TokenLogprob], expected: float
 ) -> None:
-    """Tokens around the label do not count; without usable ones it is a valid answer and no more."""
-    assert confidence(SENTIMENT, BULLISH, tokens=given_tokens) == pytest.approx(expected)
+    """Tokens around the label do not count, nor others that spell it where it is not what the answer means."""
+    answer = "".join(token.token for token in given_tokens)
+
+    checked = check(SENTIMENT, answer, {"text": "x"})
+
+    assert checked.value == "BULLISH"
+    assert confidence(SENTIMENT, checked, tokens=given_tokens) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("categories", "given_tokens"),
+    [
+        (["Node", "Node.js"], tokens(("It is not Node", -3.0), (".js. ", -3.0), ("Node", math.log(0.9)))),
+        (["risk-on", "risk-off"], tokens(("risk", math.log(0.9)), (" on", 0.0))),
+        (["STRASSE", "Gasse"], tokens(("Stra", math.log(0.9)), ("\N{LATIN SMALL LETTER SHARP S}e", 0.0))),
+        (["A", "B"], tokens(("a complaint", -3.0), (": ", -3.0), ("A", math.log(0.9)), ("!", -3.0))),
+    ],
+)
+def test_a_label_is_looked_for_where_it_was_found(
+    categories: list[str], given_tokens: list[TokenLogprob]
+) -> None:
+    """Within a longer label and within a word it is not what the answer means; it may be spelt in other ways."""
+    answer = "".join(token.token for token in given_tokens)
+    checked = check(CLASSIFY, answer, {"text": "x", "categories": categories})
+
+    assert checked.value == categories[0]
+    assert confidence(CLASSIFY, checked, tokens=given_tokens) == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize(
+    "given_tokens",
+    [[], tokens(("something else", -0.1)), tokens(("BULLISH", math.nan)), tokens(("BULL", -0.1))],
+)
+def test_without_usable_tokens_it_is_a_valid_answer_and_no_more(given_tokens: list[TokenLogprob]) -> None:
+    """Some providers give none, or bytes of letters."""
+    assert confidence(SENTIMENT, BULLISH, tokens=given_tokens) == BLIND_CONFIDENCE
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronode_router.tasks.labels import find, plain
+from neuronode_router.tasks import labels as room
+from neuronode_router.tasks.labels import plain
+
+
+def find(answer: str, labels: list[str]) -> str | None:
+    """Return the label alone."""
+    found = room.find(answer, labels)
+    return None if found is None else found.label
+
 
 SENTIMENTS = ["BULLISH", "BEARISH", "NEUTRAL"]
 
@@ -113,4 +121,35 @@ def test_a_label_that_is_denied_is_no_answer(answer: str) -> None:
 )
 def test_a_label_may_be_a_negation(labels: list[str], answer: str, label: str) -> None:
     """What a label holds denies nothing."""
+    assert find(answer, labels) == label
+
+
+LETTERS = ["A", "B", "C"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "answer", "label"),
+    [
+        (LETTERS, "a complaint", None),
+        (LETTERS, "This is a complaint", None),
+        (LETTERS, "A customer complains", None),
+        (["in", "out"], "It stands in the text", None),
+        (["Ab", "Zu"], "Das hängt ab von ihm", None),
+        (LETTERS, "It is a complaint. B", "B"),
+        (LETTERS, "It is a complaint, so the answer is B.", "B"),
+        (LETTERS, "A customer complains: C", "C"),
+        (LETTERS, "The answer is a", "A"),
+        (LETTERS, "I think it is a, because it is a complaint", "A"),
+        (LETTERS, "**B** because it fits", "B"),
+        (LETTERS, "(B) fits", "B"),
+        (LETTERS, "B - it fits", "B"),
+        (["Ja", "Nein"], "Ja, der Kunde beschwert sich", "Ja"),
+        (["C", "C++", "C#"], "It is C++ code", "C++"),
+        (["1", "2"], "I give it 2 points", "2"),
+    ],
+)
+def test_a_letter_or_two_are_a_label_only_before_a_pause(
+    labels: list[str], answer: str, label: str | None
+) -> None:
+    """In the middle of a sentence they are words; numbers and signs are none."""
     assert find(answer, labels) == label
