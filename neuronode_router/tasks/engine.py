@@ -141,7 +141,8 @@ async def run(
     """Return the outcome of a task: three attempts at most (see `plan_next`). `clock` is seconds.
 
     When a further attempt fails, a valid earlier answer is given and the reasons end with `failed`; so is one that is
-    not valid when the caller may not ask the next tier. Raises `BadTaskInput`, and what `complete` raises otherwise.
+    not valid when the caller may not ask the next tier, or when more room was refused. Raises `BadTaskInput`, and what
+    `complete` raises otherwise.
     """
     course, began = _Course(order), clock()
     step: Step | None = None
@@ -184,8 +185,7 @@ class _Course:
         try:
             answer = await complete(ask)
         except (CompletionFailed, NotAllowed) as error:
-            usable = any(one.checked.valid for one in self._tries) or isinstance(error, NotAllowed)
-            if not self._tries or not usable:
+            if not self._tries or not self._gives_an_earlier(error, ask):
                 raise
             step = Done(best_of(self._attempts()), EscalationReason.FAILED)
         else:
@@ -225,6 +225,20 @@ class _Course:
             temperature=task.temperature,
             json_schema=task.output.schema if isinstance(task.output, JsonShape) else None,
             logprobs=not isinstance(task.output, JsonShape | FreeText),
+        )
+
+    def _gives_an_earlier(self, error: CompletionFailed | NotAllowed, ask: Ask) -> bool:
+        """Return whether an earlier answer is given, where a further attempt fails.
+
+        One that is not valid is, too, when the caller may not ask the next tier, or when the room beyond the task's may
+        have been what was refused: nobody here knows how long a model's answers can be.
+        """
+        widened = ask.max_tokens > self._order.task.max_tokens
+        refused = isinstance(error, CompletionFailed) and error.code == "completion_refused"
+        return (
+            isinstance(error, NotAllowed)
+            or (widened and refused)
+            or any(one.checked.valid for one in self._tries)
         )
 
     def _note(self, answer: TaskAnswer) -> None:

@@ -133,6 +133,16 @@ async def test_a_model_that_thinks_has_room_after_a_limit_cut_it_off() -> None:
     assert [asked.body["max_tokens"] for asked in app.asked] == [16, 16 + ROOM, 16 + ROOM]
 
 
+async def test_a_model_that_has_no_more_room_to_give_was_cut() -> None:
+    """Some refuse a request for more tokens than their longest answer: the caller has not asked for them."""
+    app = ChatApp(Reply("<think>hm", finish_reason="length"), then=Reply(status=400))
+
+    outcome = await done(app, TaskOrder(CHAT, {"message": "hi"}))
+
+    assert (outcome.checked.valid, outcome.checked.problem) == (False, "cut")
+    assert told(outcome) == (None, 1, False, ["cut", "failed"])
+
+
 async def test_a_model_that_rambles_has_no_more_room_for_it() -> None:
     """It has spoken until the limit, and would until the next: two thousand tokens take a small model minutes."""
     app = ChatApp(then=Reply("The share and the market and the", finish_reason="length"))
