@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from neuronode_router.domain.names import Tier
 from neuronode_router.domain.profiles import Profile
@@ -23,10 +23,20 @@ class CurrentSnapshot:
         """Return it."""
         return self.snapshot
 
-    def active_ladder(self) -> Mapping[Tier, Sequence[str]]:
-        """Return the ladder of the active profile, empty while nothing is served."""
+    def groups_of(self, name: str, tier: Tier) -> Sequence[str]:
+        """Return the groups that a name leads to, the first before the others; none while nothing is served.
+
+        `tier` is that of which they are where only the request itself would tell.
+        """
         snapshot = self.snapshot
-        return snapshot.ladders[snapshot.state.active] if snapshot else {}
+        if snapshot is None:
+            return ()
+        decision = snapshot.decisions.get(name)
+        if decision is None:
+            return (name,)
+        if decision.auto and decision.profile is not None:
+            return snapshot.ladders[decision.profile].get(decision.tier or tier, ())
+        return (decision.group,)
 
     def profiles(self) -> Iterable[Profile]:
         """Return all profiles that are served."""

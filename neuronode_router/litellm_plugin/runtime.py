@@ -303,7 +303,7 @@ class Runtime:
             folder=self.templates,
             names=tier_names(settings.model_fast, settings.model_medium, settings.model_complex),
             statuses=self.health.statuses,
-            ladder=self.current.active_ladder,
+            groups_of=self.current.groups_of,
             usage=self.usage.service,
         )
         self.proof = ProofService(

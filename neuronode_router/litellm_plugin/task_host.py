@@ -15,7 +15,7 @@ import httpx
 from fastapi import Request
 
 from neuronode_router.access import sent_key
-from neuronode_router.domain.names import AUTO_NAMES, Tier
+from neuronode_router.domain.names import Tier
 from neuronode_router.histogram import Histogram
 from neuronode_router.litellm_plugin.auth.key_headers import key_headers
 from neuronode_router.litellm_plugin.hooks.asked_task import asking_for
@@ -47,7 +47,7 @@ Statuses = Mapping[str, Sequence[DeploymentStatus]]
 
 
 class TaskHost:
-    """`proxy` is LiteLLM's module. `ladder` is the active profile's, `names` what is sent to ask each tier."""
+    """`proxy` is LiteLLM's module. `names` is what is sent to ask each tier, `groups_of` what a name leads to now."""
 
     def __init__(
         self,
@@ -56,14 +56,14 @@ class TaskHost:
         folder: TaskFolder,
         names: Mapping[Tier, str],
         statuses: Callable[[], Statuses],
-        ladder: Callable[[], Mapping[Tier, Sequence[str]]],
+        groups_of: Callable[[str, Tier], Sequence[str]],
         usage: UsageService,
     ) -> None:
         self.names = names
         self._proxy = proxy
         self._folder = folder
         self._statuses = statuses
-        self._ladder = ladder
+        self._groups_of = groups_of
         self._usage = usage
         self._reticence = Reticence(time.monotonic)
         self._begun: set[asyncio.Task[httpx.Response]] = set()
@@ -136,8 +136,7 @@ class TaskHost:
         return carried | key_headers(sent_key(request.headers.get("authorization", "")), self._proxy)
 
     def _configured(self, tier: Tier, there: Statuses) -> ModelConfig | None:
-        name = self.names[tier]
-        groups = self._ladder().get(tier, ()) if name in AUTO_NAMES else (name,)
+        groups = self._groups_of(self.names[tier], tier)
         return next((_config(there[group], tier) for group in groups if group in there), None)
 
 

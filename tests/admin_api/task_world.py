@@ -18,7 +18,7 @@ from fastapi import Request
 from admin_api.host import AdminHost
 from admin_api.router import TASK_PREFIX, build_task_router
 from neuronode_router.access import Principal
-from neuronode_router.domain.names import Tier
+from neuronode_router.domain.names import AUTO_NAMES, Tier
 from neuronode_router.litellm_plugin.task_host import TaskHost
 from neuronode_router.routing.fallback_chain import DeploymentStatus
 from neuronode_router.routing.inventory import Deployment
@@ -94,7 +94,7 @@ def set_up(world: World, directory: Path) -> TaskWorld:
             "tier_medium": (DeploymentStatus(Deployment("2", "tier_medium", context_window=8192)),),
             "gone": (DeploymentStatus(Deployment("3", "gone", available=False)),),
         },
-        ladder=lambda: LADDER,
+        groups_of=lambda name, tier: LADDER[tier] if name in AUTO_NAMES else (name,),
         usage=books,
     )
     return TaskWorld(world, chat, view, buffer)
