@@ -76,6 +76,8 @@ class _Picture:
     registry: Inventory = field(default_factory=Inventory)
     verdicts: Mapping[str, HealthVerdict] = field(default_factory=dict)
     statuses: Mapping[str, tuple[DeploymentStatus, ...]] = field(default_factory=dict)
+    groups_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The groups of each deployment: LiteLLM lets several share an id."""
     queueing: tuple[str, ...] = ()
     """Groups with a deployment of which it is known how many requests it works on at the same time."""
     known: Mapping[str, tuple[DeploymentStatus, float | None]] = field(default_factory=dict)
@@ -113,6 +115,8 @@ class HealthMonitor:
         self._picture = _Picture()
         self._settled: _Seen | None = None
         """What the last look found, if looking again at the same would judge the same."""
+        self._looked_at = 0.0
+        """Unix time of the last look, whatever it judged."""
         self._last: _Seen | None = None
         self._found = Inventory()
         """The deployments as that look's probes found them."""
@@ -171,7 +175,8 @@ class HealthMonitor:
 
     async def refresh(self) -> None:
         """Look at everything once, and publish it with one assignment."""
-        seen = self._look()
+        seen, now, last = self._look(), self._sources.clock(), self._looked_at
+        self._looked_at = now
         if seen.same(self._settled):
             return
         before, registry = self._picture, self._registry(seen)
@@ -179,7 +184,7 @@ class HealthMonitor:
             judged = {name: before.known[name][0].deployment for name in _stirred(before, seen)}
         else:
             judged = {entry.id: entry for entry in _all(registry)}
-        verdicts = await self._judge(judged, seen)
+        verdicts = await self._judge(judged, seen, last=last, now=now)
         self._picture = _picture(registry, verdicts, seen.measured, before)
         self._settled = seen if _at_rest(before.verdicts, verdicts) else None
         _log_changes(before.verdicts, verdicts, judged)
@@ -238,8 +243,15 @@ class HealthMonitor:
         if self._sources.probes is not None:
             self._sources.probes.follow(read_places(entries, self._sources.defaults))
 
-    async def _judge(self, deployments: Mapping[str, Deployment], seen: _Seen) -> Mapping[str, HealthVerdict]:
-        before, now = self._picture.verdicts, self._sources.clock()
+    async def _judge(
+        self, deployments: Mapping[str, Deployment], seen: _Seen, *, last: float, now: float
+    ) -> Mapping[str, HealthVerdict]:
+        """Return the verdicts. What the last look left as it was is judged as if that had judged it."""
+        before = {
+            name: verdict if verdict.judged_at >= last else replace(verdict, judged_at=last)
+            for name in deployments
+            if (verdict := self._picture.verdicts.get(name)) is not None
+        }
         names, verdicts = list(deployments), dict[str, HealthVerdict]()
         for start in range(0, len(names), AT_ONCE):
             part = {name: deployments[name] for name in names[start : start + AT_ONCE]}
@@ -283,20 +295,28 @@ def _picture(
 ) -> _Picture:
     """Return the picture with new verdicts: on all, or of the same deployments on some."""
     if registry is not before.registry:
+        groups_of: dict[str, tuple[str, ...]] = {}
+        for group, entries in registry.groups.items():
+            groups_of |= {entry.id: (*groups_of.get(entry.id, ()), group) for entry in entries}
         before = _Picture(
             registry,
             known={entry.id: (DeploymentStatus(entry), None) for entry in _all(registry)},
+            groups_of=groups_of,
             queueing=tuple(name for name, of in registry.groups.items() if any(one.parallel for one in of)),
         )
-    known, groups = dict(before.known), set[str]()
+    verdicts, known = {**before.verdicts, **judged}, dict(before.known)
     for name, verdict in judged.items():
-        deployment = known[name][0].deployment
-        known[name] = DeploymentStatus(deployment, verdict.health), _latency(measured.get(name))
-        groups.add(deployment.group)
-    anew = {group: tuple([known[entry.id][0] for entry in registry.groups[group]]) for group in groups}
+        known[name] = (
+            DeploymentStatus(known[name][0].deployment, verdict.health),
+            _latency(measured.get(name)),
+        )
+    anew = {
+        group: tuple([DeploymentStatus(entry, verdicts[entry.id].health) for entry in registry.groups[group]])
+        for group in {group for name in judged for group in before.groups_of[name]}
+    }
     return replace(
         before,
-        verdicts=MappingProxyType({**before.verdicts, **judged}),
+        verdicts=MappingProxyType(verdicts),
         statuses=MappingProxyType({**before.statuses, **anew}),
         known=known,
     )

@@ -107,7 +107,6 @@ SEAMS = (
         Part.ADMISSION, _LOGGER + "async_pre_call_hook", ("user_api_key_dict", "cache", "data", "call_type")
     ),
     Seam(Part.ADMISSION, "litellm:callbacks"),
-    Seam(Part.ADMISSION, "litellm:logging_callback_manager.add_litellm_callback", ("callback",)),
     Seam(Part.ADMISSION, "litellm:logging_callback_manager.remove_callback_from_all_lists"),
     Seam(Part.HEADERS, _LOGGER + "async_post_call_response_headers_hook", _HEADERS),
     Seam(Part.LISTING, _LOGGER + "async_filter_listed_models", ("user_api_key_dict", "model_names")),

@@ -107,6 +107,19 @@ async def test_a_closed_router_is_as_it_was(url: str) -> None:
     assert not any(isinstance(one, Handing) for one in (*litellm.callbacks, *litellm._async_success_callback))
 
 
+async def test_two_routers_over_one_list_are_both_measured(url: str) -> None:
+    """LiteLLM makes equal ids of equal entries."""
+    one, other = pair(url, "fast"), pair(url, "fast")
+    async with neuronode_router.attach(one) as first, neuronode_router.attach(other) as second:
+        await ask(one, 4)
+        await ask(other, 3)
+        await eventually(lambda: _answers(first) == _answers(second) == 7)
+
+
+def _answers(attached: Any) -> int:
+    return sum(found.window.answers for found in attached.health.statistics.snapshot().values())
+
+
 @pytest.mark.servers
 async def test_processes_share_what_they_see(url: str, redis_server: RedisServer) -> None:
     """What one router measures, another one on the same Redis knows without a request of its own."""

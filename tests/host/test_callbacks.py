@@ -7,6 +7,7 @@ from typing import Any
 
 import litellm
 import pytest
+from litellm.integrations.custom_guardrail import CustomGuardrail
 from litellm.integrations.custom_logger import CustomLogger
 
 from neuronode_router.litellm_plugin.hooks.callbacks import FILTER, HANDED, Callbacks, standing_for
@@ -54,29 +55,34 @@ def test_hooks_are_called_as_litellm_calls_its_own(name: str) -> None:
 
 def test_litellm_meets_the_hooks_of_the_parts_alone() -> None:
     """It looks for them in the very class, and a hook that does nothing would cost an await at each of its places."""
-    callback = standing_for([Refuses()])
+    callback = standing_for([Refuses()], called="Ours")
 
     assert {name for name in HANDED if name in vars(type(callback))} == {PRE_ATTEMPT}
-    assert {name for name in HANDED if name in vars(type(standing_for([Marks("a")])))} == {
+    assert {name for name in HANDED if name in vars(type(standing_for([Marks("a")], called="Ours")))} == {
         PRE_ATTEMPT,
         FILTER,
     }
 
 
 async def test_parts_are_called_in_their_order_each_on_what_the_one_before_left() -> None:
-    callback = standing_for([Marks("a"), Marks("b", changes=False), Marks("c")])
+    callback = standing_for([Marks("a"), Marks("b", changes=False), Marks("c")], called="Ours")
 
     assert await callback.async_pre_call_deployment_hook({"model": "x"}, None) == {
         "model": "x",
         "seen": ["a", "c"],
     }
     assert await callback.async_filter_deployments("x", [1, 2, 3, 4], None) == [1]
-    assert await standing_for([Marks("b", changes=False)]).async_pre_call_deployment_hook({}, None) is None
+    assert (
+        await standing_for([Marks("b", changes=False)], called="Ours").async_pre_call_deployment_hook(
+            {}, None
+        )
+        is None
+    )
 
 
 async def test_what_a_part_raises_ends_the_hook() -> None:
     """What refuses a call comes before what counts it."""
-    callback = standing_for([Marks("a"), Refuses(), Marks("never")])
+    callback = standing_for([Marks("a"), Refuses(), Marks("never")], called="Ours")
 
     with pytest.raises(PermissionError, match="'a'"):
         await callback.async_pre_call_deployment_hook({}, None)
@@ -106,3 +112,44 @@ def test_the_last_stays_behind_what_leaves_deployments_out(lists: list[Any]) -> 
     pair.hold()
 
     assert lists[-1] is pair.both[1]
+
+
+def test_a_list_that_an_operator_has_filled_loses_none_of_ours(
+    lists: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LiteLLM's manager refuses what comes after its limit, which callbacks of a configuration may pass."""
+    monkeypatch.setattr(
+        litellm.litellm_core_utils.logging_callback_manager, "MAX_CALLBACKS", 3, raising=False
+    )
+    pair = Callbacks([Refuses()], [Marks("last")])
+    lists += [Marks(f"theirs {number}") for number in range(4)]
+    for _ in range(2):
+        pair.hold()
+        lists.append(Marks("more"))
+    pair.hold()
+
+    assert lists.count(pair.both[0]) == lists.count(pair.both[1]) == 1
+    assert lists[-1] is pair.both[1]
+
+
+def test_what_chooses_no_group_leaves_the_callers_order(lists: list[Any]) -> None:
+    """As for callers of the SDK: what a guardrail takes before an attempt is not the deployment's time."""
+
+    class Guards(CustomGuardrail):  # type: ignore[misc]
+        async def async_pre_call_hook(self, *_: Any, **__: Any) -> None:
+            pass
+
+    guard = Guards(guardrail_name="mine")
+    lists.append(guard)
+    pair = Callbacks([Refuses()], [Marks("last")])
+    pair.hold()
+
+    assert lists == [guard, *pair.both]
+
+
+def test_the_same_hooks_are_one_class() -> None:
+    """LiteLLM keeps for ever what it knows of a class, and shows its name."""
+    one, other = (Callbacks([Refuses()], [Marks("last")]).both for _ in range(2))
+
+    assert [type(callback) for callback in one] == [type(callback) for callback in other]
+    assert [type(callback).__name__ for callback in one] == ["NeuronodeFirst", "NeuronodeLast"]

@@ -24,7 +24,7 @@ from neuronode_router.domain.state import ControlState
 from neuronode_router.litellm_plugin.auth.group_access import GroupAccess
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks.admission import Admission
-from neuronode_router.litellm_plugin.hooks.callbacks import acts_on_groups, hold_order
+from neuronode_router.litellm_plugin.hooks.callbacks import acts_on_groups, hold_order, standing_for
 from neuronode_router.litellm_plugin.hooks.chosen_group import (
     LIMITER,
     Renaming,
@@ -260,7 +260,7 @@ async def test_another_hooks_choice_of_model_is_left_alone(way: Way) -> None:
 
 def test_the_order_of_hooks_is_kept() -> None:
     """Admission comes before LiteLLM's own hooks and the renaming after all, however LiteLLM has put its list."""
-    first, last = CustomLogger(), Renaming()
+    first, last = standing_for([Renaming()], called="First"), Renaming()
     logging = ProxyLogging(user_api_key_cache=DualCache())
     litellm.callbacks[:] = [last]
     logging._add_proxy_hooks()

@@ -9,12 +9,11 @@ import litellm
 import pytest
 from litellm.caching.caching import DualCache
 from litellm.integrations.custom_guardrail import CustomGuardrail
-from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import UserAPIKeyAuth
 from litellm.proxy.utils import ProxyLogging
 from litellm.types.guardrails import GuardrailEventHooks
 
-from neuronode_router.litellm_plugin.hooks.callbacks import hold_order
+from neuronode_router.litellm_plugin.hooks.callbacks import hold_order, standing_for
 from neuronode_router.litellm_plugin.hooks.chosen_group import Renaming
 from neuronode_router.litellm_plugin.hooks.group_guardrails import GroupGuardrails, Guarded
 from neuronode_router.litellm_plugin.router.aliases import RouterAliases
@@ -106,7 +105,8 @@ def test_whatever_a_client_sends_is_read(guardrails: GroupGuardrails, said: obje
 
 def test_guardrails_run_after_admission() -> None:
     """Also those of an operator's own module, which LiteLLM has loaded before us."""
-    guardrail, admission, renaming = Watchman(guardrail_name="mine"), CustomLogger(), Renaming()
+    guardrail, renaming = Watchman(guardrail_name="mine"), Renaming()
+    admission = standing_for([Renaming()], called="First")
     litellm.callbacks[:] = [guardrail, renaming]
     logging = ProxyLogging(user_api_key_cache=DualCache())
     logging._add_proxy_hooks()

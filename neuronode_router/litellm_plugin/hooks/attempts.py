@@ -64,8 +64,10 @@ ORIGINAL = "original_model_id"
 GIVEN_BASES = ("api_base", "base_url")
 """Where a client may write an address of its own."""
 
-_current: ContextVar[_Attempt | None] = ContextVar("neuronode_attempt", default=None)
-"""The attempt that the present task is in. LiteLLM awaits its hooks within the attempt, nested calls too."""
+_current: ContextVar[tuple[_Attempt, ...]] = ContextVar("neuronode_attempt", default=())
+"""The attempt that the present task is in, as each of those sees it who measure a router that has the deployment.
+LiteLLM awaits its hooks within the attempt, nested calls too.
+"""
 
 _unmeasured: ContextVar[bool] = ContextVar("neuronode_unmeasured", default=False)
 
@@ -165,8 +167,10 @@ class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
 
     def _mine(self) -> _Attempt | None:
         """Return this task's attempt while it runs."""
-        attempt = _current.get()
-        return None if attempt is None or attempt.owner is not self or attempt.over else attempt
+        for attempt in _current.get():
+            if attempt.owner is self:
+                return None if attempt.over else attempt
+        return None
 
     def _chosen(self, kwargs: Mapping[str, Any], call_type: object) -> None:
         # Not from the metadata, into which a client may write.
@@ -206,7 +210,7 @@ class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
             note_asked(kwargs, str(deployment_id), None if elsewhere else self._place_of(str(deployment_id)))
 
     def _begin(self, attempt: _Attempt, request: object) -> None:
-        _current.set(attempt)
+        _current.set((attempt, *[other for other in _current.get() if other.owner is not self]))
         self._recorder.begin(attempt.key, attempt.deployment_id)
         if attempt.streams and attempt.call_id in self._open:
             # Ids may be chosen by clients: of two streams under one id only the first is measured.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import litellm
@@ -37,15 +38,22 @@ class Handing(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         }
 
 
-def standing_for(parts: Sequence[CustomLogger]) -> Handing:
-    """Return a callback with the hooks that its parts have, and no others.
+def standing_for(parts: Sequence[CustomLogger], *, called: str) -> Handing:
+    """Return a callback with the hooks that its parts have, and no others. LiteLLM shows what its class is `called`.
 
     LiteLLM looks for hooks in the very class of a callback; one that a newer release calls in another way must not be
     there where the part is off that needs it.
     """
-    own = {name: hand for name, hand in HANDED.items() if any(_has(part, name) for part in parts)}
-    made: Handing = type("Callback", (Handing,), own)(parts)
+    made: Handing = _class(called, tuple(name for name in HANDED if any(_has(part, name) for part in parts)))(
+        parts
+    )
     return made
+
+
+@lru_cache
+def _class(called: str, names: tuple[str, ...]) -> type[Handing]:
+    """Return the same class for the same hooks: LiteLLM keeps what it knows of a class for ever."""
+    return type(called, (Handing,), {name: HANDED[name] for name in names})
 
 
 async def _pre_call(
@@ -161,13 +169,15 @@ class Callbacks:
     """Both, in LiteLLM's list and in their places. The `last` parts have the last word."""
 
     def __init__(self, first: Sequence[CustomLogger], last: Sequence[CustomLogger]) -> None:
-        self.both = (standing_for(first), standing_for(last))
+        self.both = (standing_for(first, called="NeuronodeFirst"), standing_for(last, called="NeuronodeLast"))
 
     def hold(self) -> None:
         """Put back what LiteLLM has dropped or moved. A second call does nothing."""
         for callback in self.both:
             if callback not in litellm.callbacks:
-                litellm.logging_callback_manager.add_litellm_callback(callback)
+                litellm.callbacks.append(
+                    callback
+                )  # its manager would add none to a list that an operator has filled
         hold_order(*self.both)
 
     def release(self) -> None:
@@ -177,17 +187,18 @@ class Callbacks:
 
 
 def hold_order(first: CustomLogger, last: CustomLogger) -> None:
-    """Keep the first before what acts on the group that it chose, LiteLLM's own hooks and guardrails, and the last
-    after everything that renames requests or leaves deployments out.
+    """Keep the first, where it chooses groups, before what acts on them, LiteLLM's own hooks and guardrails; and the
+    last after everything that renames requests or leaves deployments out.
     """
     callbacks = litellm.callbacks
-    if any(acts_on_groups(one) for one in map(resolved, callbacks[: callbacks.index(first)])):
+    before = map(resolved, callbacks[: callbacks.index(first)])
+    if _acts(first, PRE_CALL) and any(map(acts_on_groups, before)):
         callbacks.remove(first)
         callbacks.insert(0, first)
     after = map(resolved, callbacks[callbacks.index(last) + 1 :])
     if any(_acts(one, PRE_CALL) or _acts(one, FILTER) for one in after):
-        litellm.logging_callback_manager.remove_callback_from_all_lists(last)
-        litellm.logging_callback_manager.add_litellm_callback(last)
+        callbacks.remove(last)
+        callbacks.append(last)
 
 
 def acts_on_groups(callback: object) -> bool:

@@ -93,8 +93,8 @@ class _Open:
 
     mark: dict[str, Any]
     since: float
-    finished: Callable[[], FinishedRequest]
-    """Tells how it is counted should nothing more be heard of it."""
+    finished: FinishedRequest
+    """How it is counted should nothing more be heard of it: by what the router has now."""
 
 
 class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
@@ -158,7 +158,7 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
                 deployment=deployment or mark.get(ASKED) or "",
                 prompt_tokens=tokens_of(mark.get(SIZE)),
             )
-            finished = partial(self._finished, mark, usage, team=about[0], given_id=about[1])
+            finished = self._finished(mark, usage, team=about[0], given_id=about[1])
             self._begun[id(mark)] = _Open(mark, self._clock(), finished)
             going = outgoing.current()
             if going is not None:
@@ -168,10 +168,9 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
         """Note that a client left a stream of which it had so many tokens, where nobody has told of that yet."""
         found = self._begun.pop(id(mark), None)
         if found is not None:
-            lost = found.finished()
-            key = lost.key._replace(outcome=RequestOutcome.CANCELLED)
-            left = replace(lost, key=key, completion_tokens=tokens_of(tokens))
-            self._broken[id(mark)] = _Open(mark, self._clock(), lambda: left)
+            key = found.finished.key._replace(outcome=RequestOutcome.CANCELLED)
+            left = replace(found.finished, key=key, completion_tokens=tokens_of(tokens))
+            self._broken[id(mark)] = _Open(mark, self._clock(), left)
 
     async def async_log_success_event(
         self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
@@ -197,7 +196,7 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
             if mark is not None and found is not None:
                 logged = self._logged(mark, kwargs, request)
                 failed = _as_failure(logged, outcome_of(kwargs.get("exception")))
-                self._broken[id(mark)] = _Open(found.mark, self._clock(), lambda: failed)
+                self._broken[id(mark)] = _Open(found.mark, self._clock(), failed)
 
     async def async_post_call_failure_hook(
         self,
@@ -238,7 +237,7 @@ class UsageHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to u
             while waiting and (last or next(iter(waiting.values())).since <= now - seconds):
                 found = waiting.pop(next(iter(waiting)))
                 if self._first(found.mark):
-                    self._count(_priced(replace(found.finished(), at=now), self._groups.price_of))
+                    self._count(_priced(replace(found.finished, at=now), self._groups.price_of))
 
     def _count(self, finished: FinishedRequest) -> None:
         self._buffer.count(finished)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuronode_router.health.monitor import HealthMonitor, MonitorSources, load_of
-from neuronode_router.routing.overload import HealthVerdict, judge_all
+from neuronode_router.routing.overload import Health, HealthVerdict, judge_all
 from neuronode_router.stats.evidence import Attempt
 from neuronode_router.stats.memory import MemoryStatistics
 from neuronode_router.stats.summary import DeploymentStats
@@ -30,8 +30,14 @@ class Clock:
 
 
 def entry(name: str) -> dict[str, Any]:
-    note = {"tier": "fast", "avg_latency_ms": 100, "parallel": 2 if name == "b" else None}
+    """What `a` is expected to take is learned, and `b` works on two requests at a time."""
+    note = {"tier": "fast"} | ({} if name == "a" else {"avg_latency_ms": 100})
+    note |= {"parallel": 2} if name == "b" else {}
     return {"model_name": f"group-{name in 'ab'}", "model_info": {"id": name, "neuronode": note}}
+
+
+SHARED = {**entry("a"), "model_name": "another"}
+"""LiteLLM lets groups share a deployment's id."""
 
 
 steps = st.fixed_dictionaries(
@@ -60,6 +66,8 @@ async def _followed(taken: list[dict[str, Any]]) -> None:
     for step in taken:
         clock.now += step["seconds"]
         there, cooling = [entries[name] for name in NAMES if name in step["there"]], step["cooling"]
+        if "a" in step["there"]:
+            there = [SHARED, *there]
         for name, milliseconds in step["answered"].items():
             for _ in range(6):
                 statistics.recorder.record(name, Attempt(milliseconds, tokens=10))
@@ -78,11 +86,43 @@ async def _followed(taken: list[dict[str, Any]]) -> None:
             assert [each.health for each in statuses] == [
                 expected[each.deployment.id].health for each in statuses
             ]
+        assert set(monitor.statuses) == {entry["model_name"] for entry in there}
+        assert set(monitor.live_statuses()) == set(monitor.statuses)
         for name, deployment in deployments.items():
             candidate = monitor.candidate(name)
             assert candidate is not None
             assert candidate.status.deployment is deployment
             assert candidate.latency_ms == _latency(measured.get(name))
+
+
+def test_an_hour_without_requests_does_not_let_a_learned_latency_rise_at_once() -> None:
+    """It may rise a little with every look at answers; looks at nothing are looks all the same."""
+    asyncio.run(_unused_for_an_hour())
+
+
+async def _unused_for_an_hour() -> None:
+    clock = Clock()
+    statistics = MemoryStatistics(clock=clock)
+    monitor = HealthMonitor(
+        MonitorSources(
+            entries=[entry("a"), entry("b")].copy, statistics=statistics, cooling=frozenset, clock=clock
+        )
+    )
+
+    async def look(**answers: float) -> None:
+        for name, milliseconds in answers.items():
+            for _ in range(8):
+                statistics.recorder.record(name, Attempt(milliseconds, tokens=10))
+        await statistics.refresh()
+        await monitor.refresh()
+
+    await look(a=100.0)
+    for _ in range(60):
+        clock.now += 60.0
+        await look(b=100.0)
+    await look(a=250.0)
+
+    assert monitor.verdicts["a"].health is Health.SLOW
 
 
 def _latency(measured: DeploymentStats | None) -> float | None:
