@@ -352,6 +352,7 @@ _COMMANDS = (
     ("GET /admin/profiles/status", "`neuronode status`"),
     ("GET /admin/rollouts or ", ""),
     ("GET /admin/shadows or ", ""),
+    ("GET /admin/proof/matrix", "`neuronode profile matrix`"),
     ("GET /admin/audit", "`neuronode audit tail`"),
 )
 """Longer ones first. No command reloads the profiles: who types edits them, and they are read at once."""

@@ -67,6 +67,7 @@ def test_what_was_counted_before_hints_were_kept_apart_promises_nothing(state_ur
     for statement in (
         *(f"ALTER TABLE neuronode_outcome DROP COLUMN hint_{name}" for name in ("good", "bad", "expected")),
         "DROP TABLE neuronode_outcome_reset",
+        "DROP TABLE neuronode_reader",
         "UPDATE neuronode_version SET version_num = '0014'",
     ):
         tamper(state_url, statement)
