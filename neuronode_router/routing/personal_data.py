@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
+from pathlib import PurePath
 
 from neuronode_router.routing import numbers_given
 from neuronode_router.routing.fields import EXTRA
@@ -212,8 +213,15 @@ def _text_of(item: object) -> str | None:
         return _legible(item)
     if isinstance(item, int):
         return str(item)
-    name = None if item is None else getattr(item, "filename", None)  # of an upload
-    return name if isinstance(name, str) else None
+    return None if item is None or isinstance(item, float) else _name_of(item)
+
+
+def _name_of(upload: object) -> str | None:
+    """Return the name of a file, as a form has it or as LiteLLM hands it on; None for what has none."""
+    if isinstance(name := getattr(upload, "filename", None), str):
+        return name
+    name = getattr(upload, "name", None)
+    return PurePath(name).name if isinstance(name, str) else None  # clients send no folders
 
 
 def _legible(text: str) -> str:

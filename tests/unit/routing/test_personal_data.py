@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import unicodedata
@@ -313,6 +314,26 @@ def test_every_string_of_a_body_is_read(field: str, value: object) -> None:
 def test_what_no_model_reads_is_sent_as_well(body: dict[str, object]) -> None:
     """Names, ids and addresses that a provider is sent, and bodies of fallbacks."""
     assert kinds_in(body) == {Kind.EMAIL}
+
+
+def upload(name: str) -> io.BytesIO:
+    """Return a file as LiteLLM hands it on."""
+    file = io.BytesIO(b"RIFF")
+    file.name = name
+    return file
+
+
+@pytest.mark.parametrize(
+    "body", [{"file": upload(f"{MAIL}.wav")}, {"image": [upload(f"/home/us/{MAIL}.png")]}]
+)
+def test_the_names_of_uploads_are_read(body: dict[str, object]) -> None:
+    """Of files to transcribe, and of images to edit."""
+    assert kinds_in(body) == {Kind.EMAIL}
+
+
+def test_the_folder_of_an_upload_stays_here() -> None:
+    """So does what its name says."""
+    assert kinds_in({"file": upload(f"/home/{MAIL}/speech.wav")}) == frozenset()
 
 
 BYTES = "QUJD" * 400
