@@ -54,8 +54,8 @@ class Effort:
 
 
 def kinds_in(body: Mapping[str, object]) -> frozenset[PersonalDataKind]:
-    """Return the kinds of personal data in a body of any wire: in every string and key of it, and every whole number,
-    but the name of the model, and the bytes of files. Never raises.
+    """Return the kinds of personal data in a body of any wire: in every string and key of it, and every whole number
+    (4111.0 is one), but the name of the model, and the bytes of files. Never raises.
     """
     effort = Effort()
     texts = _texts(body, effort)
@@ -118,6 +118,9 @@ _LABEL = re.compile(
     re.IGNORECASE,
 )
 """A word that says that a number follows, or one to call: what joins it to the number is part of neither."""
+
+_AS_FLOAT = re.compile(r"(?<=\d{7})\.0{1,6}(?![^\W_]|[./-]\w)")
+"""Behind a whole number that a table keeps as another: one of a column with gaps, say."""
 
 BEFORE, AFTER = 16, 30
 """Characters around a run that may belong to the number, or tell that it is none."""
@@ -213,7 +216,9 @@ def _text_of(item: object) -> str | None:
         return _legible(item)
     if isinstance(item, int):
         return str(item)
-    return None if item is None or isinstance(item, float) else _name_of(item)
+    if isinstance(item, float):
+        return str(int(item)) if item.is_integer() else None
+    return None if item is None else _name_of(item)
 
 
 def _name_of(upload: object) -> str | None:
@@ -295,7 +300,8 @@ def _around_numbers(text: str, effort: Effort) -> str:
             return ""
         windows += (window,) if start <= end else (APART, window)
         end = min(run.end() + AFTER, len(text))
-    return _both_ways(_EMPHASIS.sub(MARK, _LABEL.sub(_labelled, "".join(windows))), effort)
+    around = _AS_FLOAT.sub("", "".join(windows))
+    return _both_ways(_EMPHASIS.sub(MARK, _LABEL.sub(_labelled, around)), effort)
 
 
 def _both_ways(text: str, effort: Effort) -> str:

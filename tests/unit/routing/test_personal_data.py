@@ -119,6 +119,9 @@ WRITTEN = [
     (Kind.EMAIL, "an ~~anna~~@firma.de"),
     (Kind.IBAN, "GB29 **NWBK** 6016 1331 9268 19"),
     (Kind.IBAN, "DE**89** 3704 0044 0532 0130 00"),
+    (Kind.CARD, "4111111111111111.0"),
+    (Kind.TAX_NUMBER, "Anna;36574261809.00;Berlin"),
+    (Kind.PHONE, "+491711234567.0"),
 ]
 """Numbers that their owners, or the makers of examples, have published."""
 
@@ -153,6 +156,7 @@ NOTHING = [
     "0,4111111111111111 und 0,36574261809; Wert;0,4111111111111111;0,0301234567;5",
     "0301 * 2345678, 2*0301*2345678, x = 4111*1111*1111*1111 und a ** 0301 ** 2345678",
     "4111\t1111\t1111\t1111\n03044\t1234567\t12",
+    "4111111111111111.5 und 36574261809.01, Version 36574261809.0.1",
     "**01067**: 1234567 *0301* 12 | `npm i`@latest, *@scope/name.js*, `@app.get`",
 ]
 
@@ -366,9 +370,16 @@ def test_a_column_of_numbers_is_no_file(end: str) -> None:
     assert kinds_in({"input": end.join(["DE89370400440532013000"] * 100)}) == {Kind.IBAN}
 
 
-def test_numbers_are_read_as_text() -> None:
+@pytest.mark.parametrize("card", [4111111111111111, 4111111111111111.0])
+def test_numbers_are_read_as_text(card: float) -> None:
     """As arguments of calls may hold them."""
-    assert kinds_in({"messages": [], "tools": [{"card": 4111111111111111}]}) == {Kind.CARD}
+    assert kinds_in({"messages": [], "tools": [{"card": card}]}) == {Kind.CARD}
+
+
+@pytest.mark.parametrize("number", [0.5, 1e308, float("nan"), float("inf")])
+def test_numbers_that_are_not_whole_are_none(number: float) -> None:
+    """Nor do the largest hold anything."""
+    assert kinds_in({"tools": [{"value": number}]}) == frozenset()
 
 
 CARDS = "4111111111111111/" * 100
