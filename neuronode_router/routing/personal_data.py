@@ -126,8 +126,19 @@ BEFORE, AFTER = 16, 30
 """Characters around a run that may belong to the number, or tell that it is none."""
 
 _LOCAL = re.compile(r"[^\W_][\w.+-]{0,63}\Z|(?<![^\s<(,;=])\"[^\W_][^\"\n]{0,60}[^\W_]\"\Z")
+_FILE_ENDING = (
+    r"(?:png|jpe?g|gif|svg|webp|avif|bmp|ico|css|scss|less|jsx?|mjs|cjs|tsx?|json|html?|xml|tgz|gz|whl|jar|min|map"
+    r"|woff|ttf|exe|dll)"
+)
+"""None of them is a domain's: "logo@2x.min.png", "package@latest.tgz"."""
+_CALLED = r"(?:\.\w{1,64}){0,3}\("
+"""Behind a matrix product: "a@b.sum()"."""
+_DOMAIN = r"(?<=\.(?i:com|org|net))|(?<=\.(?i:info))|(?<=\.[A-Za-z][A-Za-z])"
+"""An address even where a bracket follows: "anna@firma.de(neu)"."""
 _AT = re.compile(
-    r"(?<=[\w.+\"-])@_{0,3}(?:[^\W_](?:[\w-]{0,61}\w)?\.)+(?:xn--[\w-]{2,59}|[^\W\d_]{2,24})(?![^\W_]|-\d)"
+    r"(?<=[\w.+\"-])@_{0,3}(?:[^\W_](?:[\w-]{0,61}\w)?\.)+"
+    rf"(?!(?i:{_FILE_ENDING})(?![^\W_]))(?:xn--[\w-]{{2,59}}|[^\W\d_]{{2,24}})(?![^\W_]|-\d)"
+    rf"(?:(?!{_CALLED})|(?!\.){_DOMAIN})"
 )
 """What makes an address of what is in front of it. A word may hang on it ("anna@firma.de-Adresse"), but "web.prod-1" is
 a machine's name.

@@ -122,6 +122,9 @@ WRITTEN = [
     (Kind.CARD, "4111111111111111.0"),
     (Kind.TAX_NUMBER, "Anna;36574261809.00;Berlin"),
     (Kind.PHONE, "+491711234567.0"),
+    (Kind.EMAIL, "anna@firma.de.pdf und anna@firma.de.min.js"),
+    (Kind.EMAIL, "anna@firma.de(neu)"),
+    (Kind.EMAIL, "anna@firma.com(privat)"),
 ]
 """Numbers that their owners, or the makers of examples, have published."""
 
@@ -156,6 +159,9 @@ NOTHING = [
     "0,4111111111111111 und 0,36574261809; Wert;0,4111111111111111;0,0301234567;5",
     "0301 * 2345678, 2*0301*2345678, x = 4111*1111*1111*1111 und a ** 0301 ** 2345678",
     "4111\t1111\t1111\t1111\n03044\t1234567\t12",
+    '<img srcset="logo@2x.png 2x, icon@3x.svg 3x, LOGO@2X.JPG, style@latest.min.css, app@2x.min.js.map">',
+    "package@latest.tgz, foo@bar.js, pkg:npm/a@b.js-Datei",
+    "loss = a@b.sum() + W@x.reshape(2,3) - a@b.grad.data.mean(0)",
     "4111111111111111.5 und 36574261809.01, Version 36574261809.0.1",
     "**01067**: 1234567 *0301* 12 | `npm i`@latest, *@scope/name.js*, `@app.get`",
 ]
