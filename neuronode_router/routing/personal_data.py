@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePath
 
@@ -37,8 +38,10 @@ MOST = 5_000_000
 """Effort for one request, in parts of 40 ns or so. Counted, not timed: a request is read as far whenever it comes."""
 VALUE, CHARACTER, NUMERIC = 10, 1, 8
 """Effort for what stands in a list or an object, for each of its characters, and once more for one near numbers."""
-LOOK, CALL = 400, 2500
-"""Effort for judging what looks like personal data, and like a telephone number, where four countries' plans count."""
+NAMED, LOOK, CALL = 100, 400, 2500
+"""Effort for reading what a number is called, for judging what looks like personal data, and like a telephone number,
+where four countries' plans count.
+"""
 
 
 class Effort:
@@ -113,16 +116,16 @@ _WITHIN = re.compile(
 _TIMES = re.compile(rf"(?<=\d){MARK}(?=\d)|(?<!\S){MARK}++(?!\S)")
 """No emphasis: a single star between digits, and any between spaces."""
 _LABEL = re.compile(
-    r"((?<![^\W_])(?:[^\W\d_]{0,8}(?:nr|nummer|number)|no|num|([^\W\d_]{0,4}(?:fon|phone)|tel|mobile?|cell|handy|fax)))"
-    r"_++(?=[+(]?\d)",
+    r"(?<![^\W_])((?:[^\W\d_]{0,4}(?:fon|phone)|tel|mobile?|cell|handy|fax|ruf)(?:nr|nummer|number)?)_*+(?=[+(]?\d)"
+    r"|(?<![^\W_])([^\W\d_]{0,8}(?:nr|nummer|number|karte|card)|no|num|visa|amex|cc|kk)_*+(?=[+(]?\d)",
     re.IGNORECASE,
 )
-"""A word that says that a number follows, or one to call: what joins it to the number is part of neither."""
+"""A word that says that one to call follows, or another number: what joins it to the number is part of neither."""
 
 _AS_FLOAT = re.compile(r"(?<=\d{7})\.0{1,6}(?![^\W_]|[./-]\w)")
 """Behind a whole number that a table keeps as another: one of a column with gaps, say."""
 
-BEFORE, AFTER = 16, 30
+BEFORE, AFTER = 20, 30
 """Characters around a run that may belong to the number, or tell that it is none."""
 
 _LOCAL = re.compile(r"[^\W_][\w.+-]{0,63}\Z|(?<![^\s<(,;=])\"[^\W_][^\"\n]{0,60}[^\W_]\"\Z")
@@ -146,7 +149,7 @@ a machine's name.
 _SEPARATOR = r"[ /.-]"
 
 _IBAN = re.compile(
-    rf"(?<!\d)(?=([A-Za-z]{{2}}[0-9]{{2}}(?:(?:[ \t.-]{{0,2}}|{_BROKEN})[0-9A-Za-z]){{11,30}}))"
+    rf"(?<!\d)(?=((?:[A-Za-z]{{2}}|[A-Z]{{2}} )[0-9]{{2}}(?:(?:[ \t.-]{{0,2}}|{_BROKEN})[0-9A-Za-z]){{11,30}}))"
 )
 """Looked ahead for: in front of one may stand, without a space, a word or what looks like the beginning of one. Lines
 may end within it, as in what was taken out of a PDF.
@@ -166,7 +169,12 @@ _CARD = re.compile(
 )
 """Also as a part of a path or a name, where nearly all cards have 15 or 16 digits, and articles have 13."""
 _TAX = re.compile(_START + r"[1-9]\d(?: ?\d{3}){3}" + _END)
-_TAX_OFFICE = re.compile(_START + r"\d{2,3}/\d{3,4}/\d{4,5}" + _END)
+_TAX_OFFICE = re.compile(_START + r"\d{2,3} ?/ ?\d{3,4} ?/ ?\d{4,5}" + _END)
+_TAX_OFFICE_SHORT = re.compile(_START + r"\d{5} ?/ ?\d{5}" + _END)
+"""Baden-Württemberg's form, which nothing tells from two postal codes but a word for taxes."""
+_TAXES = re.compile(
+    r"(?<![^\W_])(?:st(?:euer)?[. -]{0,2}(?:nr|nummer)|finanzamt|fa)[.:=\"' #]{0,6}\Z", re.IGNORECASE
+)
 _SOCIAL = re.compile(_START + r"\d\d[ -]?\d{6}[ -]?[A-Za-z][ -]?\d\d[ -]?\d" + _END)
 _MOBILE = r"\+|01[5-7]\d{1,2}[ /-]?\d{7,8}(?![\d/.-])"
 _NO_DECIMAL = (
@@ -326,29 +334,57 @@ def _both_ways(text: str, effort: Effort) -> str:
 
 
 def _labelled(found: re.Match[str]) -> str:
-    return f"{found[1]} " if found[2] else f"{found[1]}#"
+    return f"{found[1]} " if found[1] else f"{found[2]}#"
 
 
 def _numbered(text: str, known: set[PersonalDataKind], effort: Effort) -> Iterator[PersonalDataKind]:
-    for kind, candidates, is_one, cost in _NUMBERS:
+    for form in _FORMS:
         seen: set[str] = set()
-        for match in candidates.finditer(text) if kind not in known else ():
+        for match in form.candidates.finditer(text) if form.kind not in known else ():
+            if form.may_be is not None and not (effort.spend(NAMED) and form.may_be(match)):
+                continue
             candidate = match[0] or match[1]
             if candidate in seen:
                 continue
-            if not effort.spend(cost):
+            if not effort.spend(form.cost):
                 return
-            if is_one(candidate):
-                yield kind
+            if form.is_one(candidate):
+                yield form.kind
                 break
             seen.add(candidate)
 
 
-_NUMBERS: tuple[tuple[PersonalDataKind, re.Pattern[str], Callable[[str], bool], int], ...] = (
-    (PersonalDataKind.IBAN, _IBAN, numbers_given.is_iban, LOOK),
-    (PersonalDataKind.CARD, _CARD, numbers_given.is_card, LOOK),
-    (PersonalDataKind.TAX_NUMBER, _TAX, numbers_given.is_tax_number, LOOK),
-    (PersonalDataKind.TAX_NUMBER, _TAX_OFFICE, numbers_given.is_tax_office_number, LOOK),
-    (PersonalDataKind.SOCIAL_SECURITY_NUMBER, _SOCIAL, numbers_given.is_social_security_number, LOOK),
-    (PersonalDataKind.PHONE, _PHONE, numbers_given.is_phone, CALL),
+def _in_front(match: re.Match[str]) -> str:
+    return match.string[max(0, match.start() - BEFORE) : match.start()]
+
+
+def _behind_taxes(match: re.Match[str]) -> bool:
+    return _TAXES.search(_in_front(match)) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How the numbers of a kind are written, who judges them, and what that takes of the effort."""
+
+    kind: PersonalDataKind
+    candidates: re.Pattern[str]
+    is_one: Callable[[str], bool]
+    cost: int = LOOK
+    may_be: Callable[[re.Match[str]], bool] | None = None
+    """Whether what stands in front allows it; None where it does not matter."""
+
+
+_FORMS = (
+    _Form(PersonalDataKind.IBAN, _IBAN, numbers_given.is_iban),
+    _Form(PersonalDataKind.CARD, _CARD, numbers_given.is_card),
+    _Form(PersonalDataKind.TAX_NUMBER, _TAX, numbers_given.is_tax_number),
+    _Form(PersonalDataKind.TAX_NUMBER, _TAX_OFFICE, numbers_given.is_tax_office_number),
+    _Form(
+        PersonalDataKind.TAX_NUMBER,
+        _TAX_OFFICE_SHORT,
+        numbers_given.is_tax_office_number,
+        may_be=_behind_taxes,
+    ),
+    _Form(PersonalDataKind.SOCIAL_SECURITY_NUMBER, _SOCIAL, numbers_given.is_social_security_number),
+    _Form(PersonalDataKind.PHONE, _PHONE, numbers_given.is_phone, CALL),
 )

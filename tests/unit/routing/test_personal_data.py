@@ -124,6 +124,18 @@ WRITTEN = [
     (Kind.PHONE, "+491711234567.0"),
     (Kind.EMAIL, "anna@firma.de.pdf und anna@firma.de.min.js"),
     (Kind.EMAIL, "anna@firma.de(neu)"),
+    (Kind.IBAN, "DE 89 3704 0044 0532 0130 00"),
+    (Kind.IBAN, "Konto BE68 5390 0754 7034"),
+    (Kind.TAX_NUMBER, "Steuernummer: 93815/08152"),
+    (Kind.TAX_NUMBER, "St.-Nr. 93815 / 08152"),
+    (Kind.TAX_NUMBER, "181 / 815 / 08155"),
+    (Kind.TAX_NUMBER, "IdNr36574261809"),
+    (Kind.SOCIAL_SECURITY_NUMBER, "SVNR15070649C103"),
+    (Kind.PHONE, "Telefon089 1234567"),
+    (Kind.PHONE, "Tel089/1234567"),
+    (Kind.PHONE, "Telefonnummer_030 901820"),
+    (Kind.CARD, "Visa4111111111111111"),
+    (Kind.CARD, "Kreditkarte4111111111111111"),
     (Kind.EMAIL, "anna@firma.com(privat)"),
 ]
 """Numbers that their owners, or the makers of examples, have published."""
@@ -162,6 +174,7 @@ NOTHING = [
     '<img srcset="logo@2x.png 2x, icon@3x.svg 3x, LOGO@2X.JPG, style@latest.min.css, app@2x.min.js.map">',
     "package@latest.tgz, foo@bar.js, pkg:npm/a@b.js-Datei",
     "loss = a@b.sum() + W@x.reshape(2,3) - a@b.grad.data.mean(0)",
+    "Postleitzahlen 10115/10117, Teil 93815/08152, Sofa 93815/08152, DE 88 3704 0044 0532 0130 00",
     "4111111111111111.5 und 36574261809.01, Version 36574261809.0.1",
     "**01067**: 1234567 *0301* 12 | `npm i`@latest, *@scope/name.js*, `@app.get`",
 ]
