@@ -11,6 +11,9 @@ from functools import cache
 
 _DATE = re.compile(r"\d{1,2}([./-])\d{1,2}\1\d{2,4}")
 
+_BRACKETS = re.compile(r"\A[(\[]((?:\+|00)\d+)[)\]]")
+"""Around the code of a country."""
+
 _REGIONS = ("DE", "AT", "CH", "GB")
 """Where a number without the code of a country may be at home, if it begins with 0."""
 
@@ -100,6 +103,7 @@ def is_phone(candidate: str) -> bool:
 
     if _DATE.match(candidate) or re.sub(r"\D", "", candidate) in "0123456789":
         return False
+    candidate = _BRACKETS.sub(r"\1 ", candidate)
     first = candidate.lstrip("(")[0]
     regions = (None,) if first == "+" else _REGIONS if first == "0" else ("US",)
     if candidate.startswith("00"):

@@ -116,8 +116,8 @@ _WITHIN = re.compile(
 _TIMES = re.compile(rf"(?<=\d){MARK}(?=\d)|(?<!\S){MARK}++(?!\S)")
 """No emphasis: a single star between digits, and any between spaces."""
 _LABEL = re.compile(
-    r"(?<![^\W_])((?:[^\W\d_]{0,4}(?:fon|phone)|tel|mobile?|cell|handy|fax|ruf)(?:nr|nummer|number)?)_*+(?=[+(]?\d)"
-    r"|(?<![^\W_])([^\W\d_]{0,8}(?:nr|nummer|number|karte|card)|no|num|visa|amex|cc|kk)_*+(?=[+(]?\d)",
+    r"(?<![^\W_])((?:[^\W\d_]{0,4}(?:fon|phone)|tel|mobile?|cell|handy|fax|ruf)(?:nr|nummer|number)?)_*+(?=[+(\[]{0,2}\d)"
+    r"|(?<![^\W_])([^\W\d_]{0,8}(?:nr|nummer|number|karte|card)|no|num|visa|amex|cc|kk)_*+(?=[+(\[]{0,2}\d)",
     re.IGNORECASE,
 )
 """A word that says that one to call follows, or another number: what joins it to the number is part of neither."""
@@ -176,6 +176,7 @@ _TAXES = re.compile(
     r"(?<![^\W_])(?:st(?:euer)?[. -]{0,2}(?:nr|nummer)|finanzamt|fa)[.:=\"' #]{0,6}\Z", re.IGNORECASE
 )
 _SOCIAL = re.compile(_START + r"\d\d[ -]?\d{6}[ -]?[A-Za-z][ -]?\d\d[ -]?\d" + _END)
+_COUNTRY = r"(?:\+|00)[1-9]\d{0,2}"
 _MOBILE = r"\+|01[5-7]\d{1,2}[ /-]?\d{7,8}(?![\d/.-])"
 _NO_DECIMAL = (
     r"(?:(?<!\d,)|(?<=\d{4},)|(?<=,\d,)|(?<=,\d\d,)|(?<=,\d\d\d,)"
@@ -186,7 +187,7 @@ _PHONE = re.compile(
     rf"(?<![\w/-])(?:(?<!#)|(?={_MOBILE}))"
     + _DOT
     + rf"(?<!\d[ :]){_NO_DECIMAL}(?!(?<=[:=])0\d{{6,8}}(?![\d ()/.-]))"
-    rf"(?:(?:\+|00)[1-9]\d{{0,2}}(?:{_SEPARATOR}{{0,3}}(?:\(0?\)|\(\d{{2,5}}\)))?"
+    rf"(?:(?:{_COUNTRY}|\({_COUNTRY}\)|\[{_COUNTRY}\])(?:{_SEPARATOR}{{0,3}}(?:\(0?\)|\(\d{{2,5}}\)))?"
     rf"(?:{_SEPARATOR}{{0,3}}\d){{5,13}}"
     rf"|\(?0[1-9]\d{{1,4}}\)?{_SEPARATOR}{{0,3}}\d(?:{_SEPARATOR}?\d){{4,9}}"
     r"|(?:1[ .-])?(?:\([2-9]\d\d\) ?\d{3}[ .-]\d{4}|[2-9]\d\d([.-])\d{3}\1\d{4}))"
