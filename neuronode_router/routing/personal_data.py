@@ -183,10 +183,18 @@ _NO_DECIMAL = (
     rf"|(?=\(|\d{{1,6}}[ /()-]{{1,3}}\d|\d+,\S|{_MOBILE}))"
 )
 """Without a check digit it is none where it has groups, where commas stand on both sides, or as a mobile number."""
+_WORD_BEFORE = "|".join(rf"(?<=[^\d\s] \d{{{count}}} )" for count in (1, 2, 3, 4))
+_BEGINS_ANEW = (
+    rf"(?:(?<!\d[ :])|(?=\(|{_MOBILE})|(?<=\d-\d\d )|(?<=\d\.\d\d )|(?<=\d\.\d{{4}} )|(?<=\d:\d\d )"
+    rf"|(?:{_WORD_BEFORE})(?=0[1-9]\d{{1,4}}[ /-]{{1,3}}\d{{5}}|01[5-7]\d{{1,2}}[ /-]))"
+)
+"""Behind digits and a blank stands more of their number, or an amount: but not behind a date or a time, where a mobile
+number begins, or with groups that no amount has, behind a number of a house, a room or a customer ("Weg 5 030 901820").
+"""
 _PHONE = re.compile(
     rf"(?<![\w/-])(?:(?<!#)|(?={_MOBILE}))"
     + _DOT
-    + rf"(?<!\d[ :]){_NO_DECIMAL}(?!(?<=[:=])0\d{{6,8}}(?![\d ()/.-]))"
+    + rf"{_BEGINS_ANEW}{_NO_DECIMAL}(?!(?<=[:=])0\d{{6,8}}(?![\d ()/.-]))"
     rf"(?:(?:{_COUNTRY}|\({_COUNTRY}\)|\[{_COUNTRY}\])(?:{_SEPARATOR}{{0,3}}(?:\(0?\)|\(\d{{2,5}}\)))?"
     rf"(?:{_SEPARATOR}{{0,3}}\d){{5,13}}"
     rf"|\(?0[1-9]\d{{1,4}}\)?{_SEPARATOR}{{0,3}}\d(?:{_SEPARATOR}?\d){{4,9}}"
