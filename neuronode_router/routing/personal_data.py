@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePath
 
-from neuronode_router.routing import numbers_given
+from neuronode_router.routing import numbers_given, numbers_named
 from neuronode_router.routing.fields import EXTRA
 from neuronode_router.routing.one_keyboard import MARK, typed
 from neuronode_router.routing.targets import FALLBACK_FIELDS, OVERRIDE
@@ -38,7 +38,7 @@ MOST = 5_000_000
 """Effort for one request, in parts of 40 ns or so. Counted, not timed: a request is read as far whenever it comes."""
 VALUE, CHARACTER, NUMERIC = 10, 1, 8
 """Effort for what stands in a list or an object, for each of its characters, and once more for one near numbers."""
-NAMED, LOOK, CALL = 100, 400, 2500
+NAMED, LOOK, CALL = 40, 400, 2500
 """Effort for reading what a number is called, for judging what looks like personal data, and like a telephone number,
 where four countries' plans count.
 """
@@ -172,9 +172,6 @@ _TAX = re.compile(_START + r"[1-9]\d(?: ?\d{3}){3}" + _END)
 _TAX_OFFICE = re.compile(_START + r"\d{2,3} ?/ ?\d{3,4} ?/ ?\d{4,5}" + _END)
 _TAX_OFFICE_SHORT = re.compile(_START + r"\d{5} ?/ ?\d{5}" + _END)
 """Baden-Württemberg's form, which nothing tells from two postal codes but a word for taxes."""
-_TAXES = re.compile(
-    r"(?<![^\W_])(?:st(?:euer)?[. -]{0,2}(?:nr|nummer)|finanzamt|fa)[.:=\"' #]{0,6}\Z", re.IGNORECASE
-)
 _SOCIAL = re.compile(_START + r"\d\d[ -]?\d{6}[ -]?[A-Za-z][ -]?\d\d[ -]?\d" + _END)
 _COUNTRY = r"(?:\+|00)[1-9]\d{0,2}"
 _MOBILE = r"\+|01[5-7]\d{1,2}[ /-]?\d{7,8}(?![\d/.-])"
@@ -192,9 +189,7 @@ _BEGINS_ANEW = (
 number begins, or with groups that no amount has, behind a number of a house, a room or a customer ("Weg 5 030 901820").
 """
 _PHONE = re.compile(
-    rf"(?<![\w/-])(?:(?<!#)|(?={_MOBILE}))"
-    + _DOT
-    + rf"{_BEGINS_ANEW}{_NO_DECIMAL}(?!(?<=[:=])0\d{{6,8}}(?![\d ()/.-]))"
+    rf"(?<![\w/-])(?:(?<!#)|(?={_MOBILE}))" + _DOT + rf"{_BEGINS_ANEW}{_NO_DECIMAL}"
     rf"(?:(?:{_COUNTRY}|\({_COUNTRY}\)|\[{_COUNTRY}\])(?:{_SEPARATOR}{{0,3}}(?:\(0?\)|\(\d{{2,5}}\)))?"
     rf"(?:{_SEPARATOR}{{0,3}}\d){{5,13}}"
     rf"|\(?0[1-9]\d{{1,4}}\)?{_SEPARATOR}{{0,3}}\d(?:{_SEPARATOR}?\d){{4,9}}"
@@ -202,6 +197,11 @@ _PHONE = re.compile(
     r"(?![0-9a-fA-F_]|[./:-]\d|-[0-9a-f]{4}-|%)"
 )
 
+
+_TELLING = re.compile(rf"[(\[]?{_COUNTRY}|\(?{_MOBILE}")
+"""Telephone numbers that hardly anything looks like."""
+_SHORT = re.compile(r"\D?0\d{6,7}|[:=]0\d{8}", re.DOTALL)
+"""Without groups, and with the sign in front: only behind a word of calling is it a telephone number."""
 
 _BASE64 = r"[A-Za-z0-9+/_-]++(?:\r?\n[A-Za-z0-9+/_-]{60,}+)*+={0,2}+(?![@%&]|\.\w|\\u)"
 """In one line, or in as long ones as programs break it into. What goes on like an address is none."""
@@ -350,10 +350,10 @@ def _numbered(text: str, known: set[PersonalDataKind], effort: Effort) -> Iterat
     for form in _FORMS:
         seen: set[str] = set()
         for match in form.candidates.finditer(text) if form.kind not in known else ():
-            if form.may_be is not None and not (effort.spend(NAMED) and form.may_be(match)):
-                continue
             candidate = match[0] or match[1]
             if candidate in seen:
+                continue
+            if form.may_be is not None and not (effort.spend(NAMED) and form.may_be(match)):
                 continue
             if not effort.spend(form.cost):
                 return
@@ -367,8 +367,24 @@ def _in_front(match: re.Match[str]) -> str:
     return match.string[max(0, match.start() - BEFORE) : match.start()]
 
 
-def _behind_taxes(match: re.Match[str]) -> bool:
-    return _TAXES.search(_in_front(match)) is not None
+def _is_a_tax_offices(match: re.Match[str]) -> bool:
+    return numbers_named.is_of_a_tax_office(_in_front(match))
+
+
+def _is_no_files(match: re.Match[str]) -> bool:
+    return not numbers_named.is_otherwise(_in_front(match), alone=True)
+
+
+def _may_be_called(match: re.Match[str]) -> bool:
+    """Return whether nothing in front says that it is no telephone number: of those without a country's code, which are
+    no German mobile ones, some of the numbers of nearly all things look so.
+    """
+    number, front = match[0], _in_front(match)
+    if _TELLING.match(number):
+        return True
+    if _SHORT.fullmatch(front[-1:] + number):
+        return numbers_named.is_to_call(front)
+    return not numbers_named.is_otherwise(front, alone=number.isdigit())
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,13 +403,13 @@ _FORMS = (
     _Form(PersonalDataKind.IBAN, _IBAN, numbers_given.is_iban),
     _Form(PersonalDataKind.CARD, _CARD, numbers_given.is_card),
     _Form(PersonalDataKind.TAX_NUMBER, _TAX, numbers_given.is_tax_number),
-    _Form(PersonalDataKind.TAX_NUMBER, _TAX_OFFICE, numbers_given.is_tax_office_number),
+    _Form(PersonalDataKind.TAX_NUMBER, _TAX_OFFICE, numbers_given.is_tax_office_number, may_be=_is_no_files),
     _Form(
         PersonalDataKind.TAX_NUMBER,
         _TAX_OFFICE_SHORT,
         numbers_given.is_tax_office_number,
-        may_be=_behind_taxes,
+        may_be=_is_a_tax_offices,
     ),
     _Form(PersonalDataKind.SOCIAL_SECURITY_NUMBER, _SOCIAL, numbers_given.is_social_security_number),
-    _Form(PersonalDataKind.PHONE, _PHONE, numbers_given.is_phone, CALL),
+    _Form(PersonalDataKind.PHONE, _PHONE, numbers_given.is_phone, CALL, _may_be_called),
 )

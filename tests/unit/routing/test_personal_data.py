@@ -131,6 +131,20 @@ WRITTEN = [
     (Kind.TAX_NUMBER, "181 / 815 / 08155"),
     (Kind.TAX_NUMBER, "IdNr36574261809"),
     (Kind.SOCIAL_SECURITY_NUMBER, "SVNR15070649C103"),
+    (Kind.PHONE, "Kundentelefon 030901820"),
+    (Kind.PHONE, "Rufnummer: 030901820"),
+    (Kind.PHONE, "Notfallnummer 030901820"),
+    (Kind.PHONE, "meine Nummer: 030 901820"),
+    (Kind.PHONE, "Bestellung: 030 901820"),
+    (Kind.PHONE, "Kunde 030901820"),
+    (Kind.PHONE, "David 030901820"),
+    (Kind.PHONE, "Madrid: 030 901820"),
+    (Kind.PHONE, "Kundennummer +49 30 901820"),
+    (Kind.PHONE, "Kunden-Nr. 01711234567"),
+    (Kind.PHONE, "Tel. 08912345"),
+    (Kind.PHONE, "telefon=030901820"),
+    (Kind.PHONE, "phone: 08912345"),
+    (Kind.TAX_NUMBER, "Finanzamt 181/815/08155"),
     (Kind.PHONE, "Musterstr. 5 0170 1234567"),
     (Kind.PHONE, "Musterstr. 5 0176 1234 5678"),
     (Kind.PHONE, "10115 Berlin, Hauptstr. 12 030 90182000"),
@@ -251,6 +265,38 @@ def test_a_quoted_name_is_an_address_too() -> None:
 def test_what_looks_alike_is_none(text: str) -> None:
     """Dates, amounts, addresses of machines, identifiers, and numbers whose check digit is wrong."""
     assert kinds([text]) == frozenset()
+
+
+OTHERWISE = [
+    "ISBN 0306406152",
+    "ISBN-10: 0306406152",
+    "PZN 02239412, PZN - 02239412, PZN: 02239412",
+    "GTIN 04006381333931",
+    "ISSN 0374-9873",
+    "Bestellnummer 0301234567",
+    "Artikel-Nr.: 0301234567",
+    "Ersatzteilnummer 0301 234567",
+    "Kontonummer **0532013000**",
+    "Konto 0532013000, Kto. 0532013000",
+    "Kunden-Nr. 030/1234567",
+    "S/N 0301234567",
+    "AZ 030/1234567",
+    "customer no. 0301234567, order_number=0301234567",
+    '{"order_id": "0301234567", "invoiceId": "0301234567", "id": "0301234567", "orderNo": "0301234567"}',
+    '{"arguments": "{\\"sku\\": \\"0301234567\\"}"}',
+    "<sku>0301234567</sku>",
+    "Teil-Nr. 555-123-4567",
+    "Artikel;Menge\n01936506;3\n00081194;3\n05448440;3",
+    "Aktenzeichen 227/113/28977, Az.: 123/456/78901, Unser Zeichen 201/123/12340",
+    "Vertrag 83/165/03543, Vertragsnummer 21/815/08150, Projekt 12/345/67890",
+]
+
+
+@pytest.mark.parametrize("text", OTHERWISE)
+def test_what_is_called_otherwise_is_no_telephone_number_and_no_tax_number(text: str) -> None:
+    """Numbers without digits of check, whatever they begin with."""
+    assert kinds([text]) == frozenset()
+    assert kinds([f"Guten Tag,\n{text}\ndanke"]) == frozenset()
 
 
 DIGITS = st.text("0123456789", min_size=10, max_size=10)
@@ -477,6 +523,7 @@ ORDINARY = {
     "prose": "Der Ausschuss hat am 12. Mai 2026 über 1.250 Anträge beraten, von denen 37 % angenommen wurden. ",
     "Markdown": "## Punkt **fett**, `code_name`: *kursiv*, a_b = 12 * 3\n- Am 12.03.2024 waren es 1.250 €.\n",
     "a log": "2026-11-30T12:01:07.123456Z INFO [worker-3] id=550e8400e29b41d4 took 1250 ms from 10.0.17.4\n",
+    "numbers of medicines": "PZN 01936506, ",
     "a number again and again": "Fax +49 1111111111; ",
 }
 
