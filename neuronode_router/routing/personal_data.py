@@ -129,23 +129,19 @@ BEFORE, AFTER = 20, 30
 """Characters around a run that may belong to the number, or tell that it is none."""
 
 _LOCAL = re.compile(r"[^\W_][\w.+-]{0,63}\Z|(?<![^\s<(,;=])\"[^\W_][^\"\n]{0,60}[^\W_]\"\Z")
-_FILE_ENDING = (
-    r"(?:png|jpe?g|gif|svg|webp|avif|bmp|ico|css|scss|less|jsx?|mjs|cjs|tsx?|json|html?|xml|tgz|gz|whl|jar|min|map"
-    r"|woff|ttf|exe|dll)"
-)
-"""None of them is a domain's: "logo@2x.min.png", "package@latest.tgz"."""
-_CALLED = r"(?:\.\w{1,64}){0,3}\("
-"""Behind a matrix product: "a@b.sum()"."""
-_DOMAIN = r"(?<=\.(?i:com|org|net))|(?<=\.(?i:info))|(?<=\.[A-Za-z][A-Za-z])"
-"""An address even where a bracket follows: "anna@firma.de(neu)"."""
 _AT = re.compile(
-    r"(?<=[\w.+\"-])@_{0,3}(?:[^\W_](?:[\w-]{0,61}\w)?\.)+"
-    rf"(?!(?i:{_FILE_ENDING})(?![^\W_]))(?:xn--[\w-]{{2,59}}|[^\W\d_]{{2,24}})(?![^\W_]|-\d)"
-    rf"(?:(?!{_CALLED})|(?!\.){_DOMAIN})"
+    r"(?<=[\w.+\"-])@_{0,3}(?:[^\W_](?:[\w-]{0,61}\w)?\.)+(?:xn--[\w-]{2,59}|[^\W\d_]{2,24})(?![^\W_]|-\d)"
 )
 """What makes an address of what is in front of it. A word may hang on it ("anna@firma.de-Adresse"), but "web.prod-1" is
 a machine's name.
 """
+_FILE_ENDING = re.compile(
+    r"png|jpe?g|gif|svg|webp|avif|bmp|ico|css|scss|less|[cm]?jsx?|tsx?|json|html?|xml|t?gz|whl|jar|min|map|woff|ttf|exe"
+    r"|dll",
+    re.IGNORECASE,
+)
+"""None of them is a domain's: "logo@2x.min.png", "package@latest.tgz"."""
+_USUAL = frozenset({"com", "org", "net", "info"})
 _SEPARATOR = r"[ /.-]"
 
 _IBAN = re.compile(
@@ -310,11 +306,26 @@ def _has_email(text: str, effort: Effort) -> bool:
     text = text.replace(MARK, "")
     for found in _AT.finditer(text) if "@" in text else ():
         local = _LOCAL.search(text, max(0, found.start() - 64), found.start())
-        if local is not None and local[0] != "git":  # git@host is nobody
+        is_name = local is not None and local[0] != "git"  # git@host is nobody
+        if is_name and _is_domain(found[0], called=text.startswith("(", found.end())):
             return True
         if not effort.spend(LOOK):
             break
     return False
+
+
+def _is_domain(name: str, *, called: bool) -> bool:
+    """Return whether a name is a domain's, with endings of files behind it or not; and where a bracket follows, which
+    calls a function in "a@b.sum()", whether it is one of a country or of the usual others.
+    """
+    _, *labels = name.rsplit(".", 8)
+    count = len(labels)
+    while labels and _FILE_ENDING.fullmatch(labels[-1]):
+        labels.pop()
+    last = labels[-1] if labels else ""
+    if len(labels) < count and not (len(last) > 1 and last.isalpha()):
+        return False
+    return not called or len(last) == 2 or last.lower() in _USUAL
 
 
 def _around_numbers(text: str, effort: Effort) -> str:
