@@ -28,7 +28,7 @@ _ENGLISH = (
 )
 _FILES = r"(?:akten|geschäfts)?zeichen|az|gz"
 _OTHERWISE = re.compile(
-    rf"{_STANDARDS}|(?:{_GERMAN}|{_ENGLISH}){_NUMBER}|{_FILES}|ids?|[^\W_]*(?-i:[a-z](?:I[Dd]s?|N[or]))",
+    rf"{_STANDARDS}|(?:{_GERMAN}|{_ENGLISH}){_NUMBER}|{_FILES}|ids?|[^\W_]*(?-i:[a-z]I[Dd]s?)",
     re.IGNORECASE,
 )
 _ALONE = re.compile(

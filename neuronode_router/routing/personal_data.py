@@ -117,10 +117,12 @@ _TIMES = re.compile(rf"(?<=\d){MARK}(?=\d)|(?<!\S){MARK}++(?!\S)")
 """No emphasis: a single star between digits, and any between spaces."""
 _LABEL = re.compile(
     r"(?<![^\W_])((?:[^\W\d_]{0,4}(?:fon|phone)|tel|mobile?|cell|handy|fax|ruf)(?:nr|nummer|number)?)_*+(?=[+(\[]{0,2}\d)"
-    r"|(?<![^\W_])([^\W\d_]{0,8}(?:nr|nummer|number|karte|card)|no|num|visa|amex|cc|kk)_*+(?=[+(\[]{0,2}\d)",
+    r"|(?<![^\W_])([^\W\d_]{0,8}(?:nr|nummer|number|karte|card)|no(?=_)|num|visa|amex|cc|kk)_*+(?=[+(\[]{0,2}\d)",
     re.IGNORECASE,
 )
-"""A word that says that one to call follows, or another number: what joins it to the number is part of neither."""
+"""A word that says that one to call follows, or another number: what joins it to the number is part of neither. "NO93"
+begins an account.
+"""
 
 _AS_FLOAT = re.compile(r"(?<=\d{7})\.0{1,6}(?![^\W_]|[./-]\w)")
 """Behind a whole number that a table keeps as another: one of a column with gaps, say."""
