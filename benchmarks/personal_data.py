@@ -3,7 +3,8 @@
     python -m benchmarks.personal_data [FILE ...]
 
 Recall is of German and English sentences, each with one valid number or address in one of the spellings people use;
-precision is of the same sentences with numbers that only look alike (wrong check digits, dates, amounts, identifiers).
+precision is of the same sentences with numbers that only look alike (wrong check digits, dates, amounts, identifiers),
+and by kind of those that are called something else and begin, as telephone numbers do, with 0.
 Each FILE has a JSON object a line, with `text`, `prompt` or `messages`; printed is how many of them hold what kinds:
 look at those to judge. Time is CPU for bodies of 400 to 100,000 characters, in turns with the canonical reading of the
 same body, and the ratio of the medians.
@@ -134,6 +135,29 @@ def hung_on(rng: random.Random) -> str:
     return f"{email(rng)}-{rng.choice(('Adresse', 'Konto', 'mail', 'account'))}"
 
 
+def behind_digits(rng: random.Random) -> str:
+    """Return a telephone number behind a number of something else."""
+    front = rng.choice(
+        ("Musterstr. 5", "Zimmer 12", "Kunde 4711", "2026-01-02", "02.01.2026", "14:30", "18:05:43")
+    )
+    return f"{front} {rng.choice((f'0170 {digits(rng, 7)}', f'+49 176 {digits(rng, 8)}', f'089 {digits(rng, 6)}'))}"
+
+
+def bracketed(rng: random.Random) -> str:
+    """Return a telephone number with brackets around the country's code."""
+    return f"{rng.choice(('(+49)', '(0049)', '[+49]'))} {rng.choice((f'170 {digits(rng, 7)}', '30 901820'))}"
+
+
+def as_float(rng: random.Random) -> str:
+    """Return a card as a table with gaps writes it."""
+    return re.sub("[ -]", "", card(rng)) + rng.choice((".0", ".00"))
+
+
+def no_blank(rng: random.Random) -> str:
+    """Return a telephone number right behind its label."""
+    return f"{rng.choice(('Telefon', 'Tel', 'Fax'))}{rng.choice(('089', '030'))}{rng.choice(' /')}{digits(rng, 7)}"
+
+
 def article(rng: random.Random) -> str:
     """Return the number of a German article."""
     number = f"4{digits(rng, 11)}"
@@ -151,6 +175,10 @@ MAKERS: tuple[tuple[Kind, str, Make], ...] = (
     (Kind.IBAN, " glued", glued),
     (Kind.IBAN, " over lines", over_lines),
     (Kind.EMAIL, " with a word", hung_on),
+    (Kind.PHONE, " behind digits", behind_digits),
+    (Kind.PHONE, " in brackets", bracketed),
+    (Kind.PHONE, " glued", no_blank),
+    (Kind.CARD, " as a float", as_float),
 )
 ALIKE: tuple[Make, ...] = (
     lambda rng: account(rng)[:-1] + rng.choice("XYZ"),
@@ -172,6 +200,28 @@ ALIKE: tuple[Make, ...] = (
 )  # fmt: skip
 
 
+def some(rng: random.Random, count: int) -> str:
+    """Return random digits behind a 0."""
+    return f"0{rng.randrange(10**count):0{count}}"
+
+
+CALLED: tuple[tuple[str, Make], ...] = (
+    ("ISBN", lambda rng: f"ISBN {some(rng, 9)}"),
+    ("PZN", lambda rng: f"PZN {rng.choice(('', '- '))}{some(rng, 7)}"),
+    ("GTIN", lambda rng: f"GTIN {some(rng, 13)}"),
+    ("ISSN", lambda rng: f"ISSN {some(rng, 3)}-{some(rng, 3)}"),
+    ("order", lambda rng: f"{rng.choice(('Bestellnummer', 'order no.', 'order_id:', 'Auftrag'))} {some(rng, 9)}"),
+    ("account", lambda rng: f"{rng.choice(('Kontonummer', 'Konto', 'Kto.'))} {some(rng, 9)}"),
+    ("customer", lambda rng: f"{rng.choice(('Kundennr.', 'Kunden-Nr.', 'customer number'))} {some(rng, 9)}"),
+    ("column of articles", lambda rng: "Artikel;Menge\n" + "\n".join(f"{some(rng, 7)};3" for _ in range(20))),
+    ("file", lambda rng: f"{rng.choice(('Az.', 'Vertrag'))} {digits(rng, 3)}/{digits(rng, 3)}/{digits(rng, 5)}"),
+    ("picture", lambda rng: f"logo@{digits(rng, 1)}x.{rng.choice(('png', 'svg', 'min.css'))}, f@a.sum()"),
+    ("brand", lambda rng: f"Bosch {some(rng, 9)}"),
+    ("no word", lambda rng: f"{some(rng, 9)}"),
+)  # fmt: skip
+"""What is called something else, of what nothing but that tells; the last two have no word that we know."""
+
+
 def quality() -> None:
     """Print recall by kind, and how many of the texts without any are taken for such."""
     rng = random.Random(7)
@@ -182,6 +232,9 @@ def quality() -> None:
     for number in range(EACH * 5):
         wrong.update(kinds([rng.choice(FRAMES).format(ALIKE[number % len(ALIKE)](rng))]))
     print(f"{'none of them':>24}: {sum(wrong.values())} of {EACH * 5} taken for {dict(wrong)}")
+    for name, make in CALLED:
+        taken = sum(bool(kinds([rng.choice(FRAMES).format(make(rng))])) for _ in range(EACH))
+        print(f"{name:>24}: {taken / EACH:7.2%} of {EACH} taken for personal data")
 
 
 def texts_of(path: Path) -> Iterator[str]:
