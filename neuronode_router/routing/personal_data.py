@@ -131,9 +131,8 @@ BEFORE, AFTER = 20, 30
 """Characters around a run that may belong to the number, or tell that it is none."""
 
 _LOCAL = re.compile(r"[^\W_][\w.+-]{0,63}\Z|(?<![^\s<(,;=])\"[^\W_][^\"\n]{0,60}[^\W_]\"\Z")
-_AT = re.compile(
-    r"(?<=[\w.+\"-])@_{0,3}(?:[^\W_](?:[\w-]{0,61}\w)?\.)+(?:xn--[\w-]{2,59}|[^\W\d_]{2,24})(?![^\W_]|-\d)"
-)
+_TOP = r"(?:xn--[\w-]{2,59}|[^\W\d_]{2,24})(?![^\W_]|-\d)"
+_AT = re.compile(rf"(?<=[\w.+\"-])@_{{0,3}}(?:[^\W_](?:[\w-]{{0,61}}\w)?\.)+{_TOP}")
 """What makes an address of what is in front of it. A word may hang on it ("anna@firma.de-Adresse"), but "web.prod-1" is
 a machine's name.
 """
@@ -143,6 +142,7 @@ _FILE_ENDING = re.compile(
     re.IGNORECASE,
 )
 """None of them is a domain's: "logo@2x.min.png", "package@latest.tgz"."""
+_TOP_LEVEL = re.compile(_TOP)
 _USUAL = frozenset({"com", "org", "net", "info"})
 _SEPARATOR = r"[ /.-]"
 
@@ -324,10 +324,9 @@ def _is_domain(name: str, *, called: bool) -> bool:
     count = len(labels)
     while labels and _FILE_ENDING.fullmatch(labels[-1]):
         labels.pop()
-    last = labels[-1] if labels else ""
-    if len(labels) < count and not (len(last) > 1 and last.isalpha()):
+    if len(labels) < count and not any(map(_TOP_LEVEL.match, labels)):
         return False
-    return not called or len(last) == 2 or last.lower() in _USUAL
+    return not called or len(labels[-1]) == 2 or labels[-1].lower() in _USUAL
 
 
 def _around_numbers(text: str, effort: Effort) -> str:

@@ -123,6 +123,8 @@ WRITTEN = [
     (Kind.TAX_NUMBER, "Anna;36574261809.00;Berlin"),
     (Kind.PHONE, "+491711234567.0"),
     (Kind.EMAIL, "anna@firma.de.pdf und anna@firma.de.min.js"),
+    (Kind.EMAIL, "anna@firma.de_alt.png"),
+    (Kind.EMAIL, "anna@firma.de_12.1.json"),
     (Kind.EMAIL, "anna@firma.de(neu)"),
     (Kind.IBAN, "DE 89 3704 0044 0532 0130 00"),
     (Kind.IBAN, "Konto BE68 5390 0754 7034"),
