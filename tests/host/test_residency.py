@@ -8,7 +8,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import litellm
 import pytest
@@ -20,7 +20,7 @@ from litellm.proxy._types import UserAPIKeyAuth
 from litellm.types.utils import CredentialItem
 
 from neuronode_router.access import Principal, Role
-from neuronode_router.auto.judge import GroupFailed, GroupQuestion
+from neuronode_router.auto.judge import AnswerJudge, GroupFailed, GroupQuestion
 from neuronode_router.domain.names import STABLE_ALIAS_PROFILE, TASK_ALIASES, Tier
 from neuronode_router.domain.profiles import HostFacts, Profile, ProfileSet
 from neuronode_router.domain.rules import PersonalDataRule
@@ -39,6 +39,7 @@ from neuronode_router.litellm_plugin.auth.identity import PERSONAL_DATA, RESIDEN
 from neuronode_router.litellm_plugin.current import CurrentSnapshot
 from neuronode_router.litellm_plugin.hooks import calls, gate, personal
 from neuronode_router.litellm_plugin.hooks.refusing import answer
+from neuronode_router.litellm_plugin.hooks.request_metadata import PLACES, RIVAL
 from neuronode_router.litellm_plugin.hooks.response_state import CONTINUES
 from neuronode_router.litellm_plugin.hooks.usage import Groups, UsageHooks
 from neuronode_router.litellm_plugin.router.deployments import Deployments
@@ -55,7 +56,7 @@ from neuronode_router.usage.finished import FinishedRequest
 from tests.host.admitted import admission_over
 from tests.host.routers import bridged, deployment, router
 from tests.host.test_fit import response_id
-from tests.host.test_gate import FAILS, Way, guarded
+from tests.host.test_gate import FAILS, SENTIMENT, Sampled, Way, guarded
 
 HERE = "http://127.0.0.1:9"
 ELSEWHERE = {"own": None, "german": "de", "american": "us", "unknown": "No Place!", "provider": "openai"}
@@ -701,6 +702,36 @@ async def test_a_call_past_the_router_is_refused(way: Way) -> None:
         )
 
     assert refusal.value.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("kept", "rival", "places"),
+    [
+        (Kept({"strict": ("eu",)}, {}), "german", [["eu"]]),
+        (Kept({"strict": ("local",)}, {}), None, None),
+        (Kept({}, {}, {"strict": PersonalDataRule.LOCAL}), None, None),
+        (Kept({}, {}), "german", []),
+    ],
+    indirect=["kept"],
+)
+async def test_the_judge_compares_as_strictly_as_a_fallback_makes_the_request(
+    way: Way, rival: str | None, places: list[list[str]] | None
+) -> None:
+    """Where its data may go is known only when its fallbacks are settled."""
+    way.admission._auto.judge = cast(AnswerJudge, Sampled())
+    state = way.current.snapshot.state
+    tiers = {Tier.FAST: ("own",), Tier.MEDIUM: ("german",), Tier.COMPLEX: ("provider",)}
+    profiles = {name: replace(each, tiers=tiers) for name, each in state.profiles.profiles.items()}
+    way.current.take(
+        build_snapshot(replace(state, profiles=ProfileSet(profiles)), HostFacts(groups=frozenset(ELSEWHERE)))
+    )
+    data = {"model": "auto", "messages": [{"role": "user", "content": f"{SENTIMENT} {MAIL}"}]}
+    data |= {"fallbacks": ["strict/chat"], "proxy_server_request": {"body": {"model": "auto"}, "headers": {}}}
+
+    await way.admission.async_pre_call_hook(UserAPIKeyAuth(), DualCache(), data, "acompletion")
+
+    mark = data["metadata"]["neuronode"]
+    assert (mark["group"], mark[RIVAL], mark.get(PLACES)) == ("own", rival, places)
 
 
 @pytest.mark.parametrize("group", ["own", "american"])

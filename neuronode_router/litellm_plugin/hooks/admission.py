@@ -244,7 +244,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         known = self._keeper.sent(talk, ways[0].decision, asking.snapshot)
         shared = {request_metadata.CONVERSATION: known, request_metadata.CALLER: asking.principal.name}
         shared |= {**asking.personal_mark(), **self.mirrored(asking, ways, call_type)}
-        marks = [{**(way.mark or {}), **shared} for way in ways]
+        marks = [{**_compared(way.mark or {}, asking), **shared} for way in ways]
         decisions = [way.decision for way in ways]
         request_metadata.stamp_all(bucket, list(zip(decisions, marks, strict=True)), tags=self._host.tags())
         self._tracing.describe(user.parent_otel_span, bucket[request_metadata.KEY])
@@ -300,7 +300,6 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         if tier is not None:
             decision = replace(decision, tier=_tier(tier))
         kept = self._kept(talk, decision, asking)
-        places = asking.places_under(decision)
         caller = Caller(
             identity=asking.identity,
             max_tier=asking.highest(decision),
@@ -308,7 +307,7 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
             continues=talk.continues if talk else deployment_with_state(data),
             kept=None if kept is None else self._held(kept, decision, asking),
             warm=self._keeper.warm(talk, decision),
-            places=places,
+            places=asking.places_under(decision),
         )
         routed = self._auto.route(decision, data, snapshot=asking.snapshot, caller=caller)
         if routed.refusal is not None:
@@ -318,15 +317,12 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         )
         # Of keys with a list nobody has asked LiteLLM whether the other group is on it.
         rival = None if asking.is_listed else self._auto.rival(routed, caller, asking.snapshot)
-        if rival is not None and not asking.stays(rival, places):
-            rival = None
         mark = request_metadata.routed_mark(
             routed.decision,
             sessions=routed.sessions,
             explanation=explained,
             rival=rival,
             diverted=self._auto.diverted_from(routed, asking.snapshot),
-            places=places,
         )
         return routed.decision, mark, None
 
@@ -395,6 +391,19 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
 def _guarded(user: UserAPIKeyAuth, requested: str, ways: Sequence[Way]) -> Guarded:
     ladders = [group for way in ways for group in way.decision.ladder]
     return Guarded(user, requested, [way.decision.group for way in ways], ladders)
+
+
+def _compared(mark: Mapping[str, Any], asking: Asking) -> Mapping[str, Any]:
+    """Return a mark by which the judge compares only where everything that the request may lead to has its data.
+
+    What a fallback or a tool leads to is known when all of them are settled, and no sooner.
+    """
+    rival = mark.get(request_metadata.RIVAL)
+    if rival is None:
+        return mark
+    if not asking.stays(rival, asking.places):
+        return {**mark, request_metadata.RIVAL: None}
+    return {**mark, request_metadata.PLACES: [sorted(each) for each in asking.places]}
 
 
 def _least_bad(decision: Decision, snapshot: Snapshot) -> bool:

@@ -14,7 +14,6 @@ from typing import Any
 from neuronode_router.domain import header_values
 from neuronode_router.domain.decisions import Decision, Reason
 from neuronode_router.routing.conversations import Sent
-from neuronode_router.routing.residency import NOTHING_REQUIRED, Required
 
 KEY = "neuronode"
 """Our entry in LiteLLM's request metadata."""
@@ -218,7 +217,6 @@ def routed_mark(
     explanation: Mapping[str, Any] | None = None,
     rival: str | None = None,
     diverted: Mapping[str, str] | None = None,
-    places: Required = NOTHING_REQUIRED,
 ) -> dict[str, Any]:
     """Return what an `auto` request carries through retries and fallbacks: names, numbers and hashes."""
     return {
@@ -230,7 +228,6 @@ def routed_mark(
         "explain": explanation,
         RIVAL: rival,
         DIVERTED: diverted,
-        PLACES: [sorted(each) for each in places] if rival else [],
     }
 
 
