@@ -171,10 +171,10 @@ class Bench:
         self.logging = ProxyLogging(user_api_key_cache=DualCache())
         self.run(SHADOW)
 
-    def run(self, shadow: Shadow | None, *, personal: PersonalDataRule = PersonalDataRule.ALLOW) -> None:
-        """Serve a revision by which this comparison runs; the other profile has this rule for personal data."""
+    def run(self, shadow: Shadow | None, **rules: Mapping[str, Any]) -> None:
+        """Serve a revision by which this comparison runs; profiles have these rules for data."""
         made = {name: profile(name) for name in ("active", "other", "balanced")}
-        profiles = ProfileSet(made | {"other": replace(made["other"], personal_data=personal)})
+        profiles = ProfileSet({name: replace(each, **rules.get(name, {})) for name, each in made.items()})
         state = ControlState(1, "active", profiles, committed_at=0.0, shadow=shadow)
         self.current.take(build_snapshot(state, HostFacts(groups=frozenset(NAMES))))
 
@@ -360,7 +360,7 @@ async def test_personal_data_goes_only_where_the_other_profile_has_it(
     bench: Bench, rule: str, moved: bool, answered: bool
 ) -> None:
     """What that profile would keep at home or refuse is not asked of a group elsewhere, or at all."""
-    bench.run(SHADOW, personal=PersonalDataRule(rule))
+    bench.run(SHADOW, other={"personal_data": PersonalDataRule(rule)})
     if moved:
         bench.move("chat_other", "us")
         bench.move("tier", "us")
@@ -372,6 +372,33 @@ async def test_personal_data_goes_only_where_the_other_profile_has_it(
 
     assert dict(+sums.counts).get("skipped.residency", 0) == (not answered)
     assert sums.counts["answered"] == answered
+
+
+@pytest.mark.parametrize("moved", [True, False])
+@pytest.mark.parametrize(
+    "rule",
+    [{"residency": ("local",)}, {"personal_data": PersonalDataRule.LOCAL}],
+    ids=["residency", "personal"],
+)
+async def test_what_a_fallback_makes_strict_is_asked_again_as_strictly(
+    bench: Bench, rule: dict[str, Any], *, moved: bool
+) -> None:
+    """A fallback of a stricter profile holds the whole request, and the comparison is one more way of it."""
+    bench.run(SHADOW, balanced=rule)
+    bench.callers["chooses"] = Principal("somebody", Role.MEMBER, profiles=("balanced",))
+    for group in ("chat_other", "tier") if moved else ():
+        bench.move(group, "us")
+
+    await bench.ask(
+        "chat",
+        caller="chooses",
+        messages=[{"role": "user", "content": "Write to anna.muster@example.org, please."}],
+        fallbacks=["balanced/chat"],
+    )
+    (sums,) = (await bench.settled(1)).values()
+
+    assert dict(+sums.counts).get("skipped.residency", 0) == moved
+    assert sums.counts["answered"] == (not moved)
 
 
 async def test_a_list_that_names_neither_keeps_the_caller_out(bench: Bench) -> None:

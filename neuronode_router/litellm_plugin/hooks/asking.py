@@ -40,8 +40,15 @@ class Asking:
     """One request of one caller, on one snapshot."""
 
     def __init__(
-        self, host: AdmissionHost, snapshot: Snapshot, user: UserAPIKeyAuth, data: dict[str, Any]
+        self,
+        host: AdmissionHost,
+        snapshot: Snapshot,
+        user: UserAPIKeyAuth,
+        data: dict[str, Any],
+        *,
+        also: frozenset[str] = frozenset(),
     ) -> None:
+        """`also` are profiles whose rules for data hold whatever decides the request."""
         self.host = host
         self.snapshot = snapshot
         self.user = user
@@ -63,7 +70,8 @@ class Asking:
         self.placement: Placement | None = None
         """The arm of the request, None while no rollout runs."""
         self.personal = PersonalData(snapshot.confined, data, self.principal.personal_data, host)
-        self._decided = {self._deciding}
+        self._also = also
+        self._decided = {self._deciding, *also}
         self.places = self._required(self._decided)
         """Where the request's data may go, by what is known of it so far."""
 
@@ -120,7 +128,11 @@ class Asking:
 
         Where there is none it stays as it is, and is refused. Any other goes where it goes.
         """
-        if decision.auto or decision.profile is None or not self.personal.is_kept_local({decision.profile}):
+        if (
+            decision.auto
+            or decision.profile is None
+            or not self.personal.is_kept_local({decision.profile, *self._also})
+        ):
             return decision
         places = self.places_under(decision)
         if self.stays(decision.group, places):
@@ -196,20 +208,19 @@ class Asking:
                     data[field] = found
 
     def anew(self) -> Asking:
-        """Return the same request with nothing decided yet."""
-        return Asking(self.host, self.snapshot, self.user, self.data)
+        """Return the same request with nothing decided yet, but its data: that stays where this one's must."""
+        return Asking(self.host, self.snapshot, self.user, self.data, also=frozenset(self._decided))
 
-    def places_of(self, *profiles: str) -> Required:
-        """Return where the data may go of a request that all of these profiles decide."""
-        return self._required(set(profiles))
+    def places_of(self, profile: str) -> Required:
+        """Return where the data may go of a request that a profile decides."""
+        return self._required({profile, *self._also})
 
-    async def admit_again(self, decision: Decision, *, answered_by: str) -> Passing | Free:
+    async def admit_again(self, decision: Decision) -> Passing | Free:
         """Return what the gate must know of the same request where another profile sends it, unseen by its client.
 
-        Its data stays where both profiles say. Raises `NotAllowed`, and what the host raises.
+        Raises `NotAllowed`, and what the host raises.
         """
         await self.enter([Way(decision.original_model, decision)])
-        self._decide_places({answered_by, self._deciding})
         state = self.passing()
         # Nothing of it is LiteLLM's own call for its operator, whatever the client's body says.
         return state if isinstance(state, Free) else replace(state, said=lambda _model, _group: True)
@@ -228,7 +239,7 @@ class Asking:
 
     def places_under(self, decision: Decision) -> Required:
         """Return where the data may go of a request that is decided so."""
-        return self._required({decision.profile or self._deciding})
+        return self.places_of(decision.profile or self._deciding)
 
     def stays(self, group: str, places: Required) -> bool:
         """Return whether a deployment of a group may be asked. What is no group the gate will judge."""
@@ -336,6 +347,7 @@ class Asking:
         return required(self.principal.residency, self.personal.places(profiles), *named)
 
     def _decide_places(self, profiles: set[str]) -> None:
+        profiles = profiles | self._also
         if refusal := self.personal.refusal(profiles):
             raise refusal
         if profiles != self._decided:

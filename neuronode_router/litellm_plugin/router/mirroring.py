@@ -22,7 +22,7 @@ from neuronode_router.auto.comparison import (
 from neuronode_router.auto.judge import AskedGroups, GroupFailed, GroupQuestion
 from neuronode_router.domain.decisions import Decision, Reason
 from neuronode_router.domain.rules import PersonalDataRule
-from neuronode_router.errors import NotAllowed
+from neuronode_router.errors import HoldsPersonalData, NotAllowed
 from neuronode_router.litellm_plugin.hooks import gate, moving
 from neuronode_router.litellm_plugin.hooks.answers import full_answer
 from neuronode_router.litellm_plugin.hooks.attempts import unmeasured
@@ -111,7 +111,7 @@ class MirroredGroups:
 
     def _counterpart(self, chosen: ChosenRequest) -> Decision | Skip:
         asking, profile = chosen.asking.anew(), chosen.shadow.profile
-        places = asking.places_of(chosen.profile, profile)
+        places = asking.places_of(profile)
         found = counterpart(
             asking.snapshot,
             chosen.decision,
@@ -245,10 +245,10 @@ async def _admitted(chosen: ChosenRequest, decision: Decision) -> gate.Passing |
     """Return what the gate must know, or why the caller would have been refused."""
     asking = chosen.asking.anew()
     try:
-        state = await asking.admit_again(decision, answered_by=chosen.profile)
+        state = await asking.admit_again(decision)
+    except HoldsPersonalData:
+        return Skip.RESIDENCY
     except NotAllowed:
-        if asking.personal.refusal({chosen.shadow.profile}):
-            return Skip.RESIDENCY
         return Skip.ACCESS if asking.stays(decision.group, asking.places) else Skip.RESIDENCY
     return state if asking.stays(decision.group, state.places) else Skip.RESIDENCY
 
