@@ -91,18 +91,31 @@ def place_of(server: Server) -> str | None:
 
 def _of_regions(server: Server, by_host: str | None) -> str | None:
     """Return what regions say, else the host, else the provider; None where two of them differ."""
-    parts = server.name.split("/")
-    if server.provider in BEDROCK:
-        spread = _SPREAD.match(parts[-1])
-        if spread or "arn:" in server.name:  # answered in any region of a part of the world
-            return spread[1] if spread and spread[1] in ("eu", "us") else None
-    named = (*server.regions, *(parts[:-1] if server.provider in BEDROCK else ()))
-    found = {place for region in named if (place := of_region(region))}
+    found = set(map(of_region, server.regions))  # one that is not known here differs from all others
     if by_host is not None and by_host not in _PROVIDERS:
         found.add(by_host)
+    if server.provider in BEDROCK:
+        return _of_bedrock(server, found)
     if len(found) > 1:
         return None
-    return next(iter(found), by_host or (server.provider if is_place(server.provider) else None))
+    own = server.provider if is_place(server.provider) else None
+    return next(iter(found), None) or by_host or own
+
+
+def _of_bedrock(server: Server, found: set[str | None]) -> str | None:
+    """Return where a name of Bedrock's is answered of which LiteLLM's regions and host say this.
+
+    A region in the name's path proves nothing, as LiteLLM follows it for some calls only; it may only contradict.
+    """
+    *path, last = server.name.split("/")
+    spread = _SPREAD.match(last)
+    if spread or "arn:" in server.name:  # answered in any region of a part of the world
+        part = spread[1] if spread and spread[1] in ("eu", "us") else None
+        return part if part and all(is_within(place, required([part])) for place in found) else None
+    said = {place for part in path if (place := of_region(part))}
+    if len(found | said) > 1:
+        return None
+    return next(iter(found), None) or server.provider
 
 
 def of_region(name: str) -> str | None:

@@ -15,6 +15,7 @@ import pytest
 from fastapi import HTTPException
 from litellm.caching.caching import DualCache
 from litellm.integrations.custom_logger import CustomLogger
+from litellm.llms.vertex_ai.vertex_llm_base import VertexBase
 from litellm.proxy import proxy_server
 from litellm.proxy._types import UserAPIKeyAuth
 from litellm.types.utils import CredentialItem
@@ -44,7 +45,7 @@ from neuronode_router.litellm_plugin.hooks.response_state import CONTINUES
 from neuronode_router.litellm_plugin.hooks.usage import Groups, UsageHooks
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.judging import JudgedGroups
-from neuronode_router.litellm_plugin.router.location import location_of
+from neuronode_router.litellm_plugin.router.location import location_of, servers_of
 from neuronode_router.litellm_plugin.router.model_facts import with_model_facts
 from neuronode_router.routing.fallback_chain import DeploymentStatus
 from neuronode_router.routing.inventory import read_inventory
@@ -59,6 +60,7 @@ from tests.host.test_fit import response_id
 from tests.host.test_gate import FAILS, SENTIMENT, Sampled, Way, guarded
 
 HERE = "http://127.0.0.1:9"
+FRANKFURT = {"model": "bedrock/anthropic.claude", "aws_region_name": "eu-central-1"}
 ELSEWHERE = {"own": None, "german": "de", "american": "us", "unknown": "No Place!", "provider": "openai"}
 """Groups of one deployment each, and what is noted of its location."""
 
@@ -810,6 +812,33 @@ async def test_many_requests_at_once_keep_their_own_places(way: Way) -> None:
         ),
         ({"model": "bedrock/anthropic.claude", "aws_region_name": "eu-central-1"}, "de"),
         ({"model": "vertex_ai/gemini-2.0-flash", "vertex_location": "europe-west9"}, "fr"),
+        ({"model": "bedrock/anthropic.claude", "region_name": "eu-central-1"}, "bedrock"),
+        ({"model": "bedrock/anthropic.claude", "vertex_location": "europe-west3"}, "bedrock"),
+        ({"model": "bedrock/eu-central-1/anthropic.claude"}, "bedrock"),
+        ({**FRANKFURT, "model_id": "global.anthropic.claude"}, None),
+        ({**FRANKFURT, "model_id": "eu.anthropic.claude"}, "eu"),
+        (
+            {**FRANKFURT, "model_id": "arn:aws:bedrock:eu-central-1:1:inference-profile/global.anthropic"},
+            None,
+        ),
+        ({**FRANKFURT, "model": "bedrock/us-east-1/anthropic.claude", "model_id": "anthropic.claude"}, "de"),
+        ({"model": "sagemaker_chat/x", "aws_region_name": "eu-west-1"}, "ie"),
+        ({"model": "vertex_ai/gemini-2.0-flash", "region_name": "europe-west3"}, "vertex_ai"),
+        ({"model": "vertex_ai/gemini-2.0-flash", "aws_region_name": "eu-central-1"}, "vertex_ai"),
+        ({"model": "vertex_ai/gemini-2.0-flash", "vertex_ai_location": "europe-west3"}, "de"),
+        (
+            {
+                "model": "vertex_ai/claude-sonnet-4",
+                "vertex_location": "europe-west3",
+                "vertex_count_tokens_location": "us-east5",
+            },
+            None,
+        ),
+        (
+            {"model": "azure/x", "api_base": "https://x.openai.azure.com", "region_name": "swedencentral"},
+            "se",
+        ),
+        ({"model": "openai/x", "api_base": HERE, "base_url": "https://away.example.com"}, None),
         ({"model": "openai/x", "litellm_credential_name": "here"}, "local"),
         ({"model": "openai/x", "litellm_credential_name": "away"}, None),
         ({"model": "openai/x", "litellm_credential_name": "gone"}, None),
@@ -834,11 +863,55 @@ def test_a_place_is_read_from_what_litellm_is_told(
     assert location_of({"model_name": "g", "litellm_params": params, "model_info": {"id": "1"}}) == place
 
 
-def test_an_address_of_the_environment_is_as_good_as_a_written_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """LiteLLM takes it for every deployment that has none."""
-    monkeypatch.setenv("OPENAI_BASE_URL", "https://gateway.example.com")
+AWAY = "https://gateway.example.com"
+AROUND: list[tuple[dict[str, Any], dict[str, str], str | None]] = [
+    ({"model": "openai/gpt-4o"}, {"OPENAI_BASE_URL": AWAY}, None),
+    ({"model": "openai/gpt-4o"}, {"OPENAI_API_BASE": HERE}, "local"),
+    ({"model": "openai/gpt-4o"}, {"OPENAI_BASE_URL": HERE, "OPENAI_API_BASE": AWAY}, None),
+    ({"model": "openai/gpt-4o", "api_base": HERE}, {"OPENAI_BASE_URL": AWAY}, "local"),
+    ({"model": "openai/gpt-4o"}, {"litellm.api_base": HERE}, "local"),
+    ({"model": "ollama_chat/llama3.1"}, {"OLLAMA_API_BASE": AWAY}, None),
+    ({"model": "ollama_chat/llama3.1"}, {"OLLAMA_CHAT_API_BASE": AWAY}, None),
+    ({"model": "ollama/llama3.1", "api_base": HERE}, {"litellm.api_base": AWAY}, None),
+    ({"model": "groq/llama"}, {"GROQ_BASE_URL": HERE}, None),
+    ({"model": "groq/llama"}, {"GROQ_API_BASE": HERE}, "local"),
+    (FRANKFURT, {"AWS_BEDROCK_RUNTIME_ENDPOINT": "https://bedrock-runtime.us-east-1.amazonaws.com"}, None),
+    (FRANKFURT, {"AWS_BEDROCK_RUNTIME_ENDPOINT": "https://bedrock-runtime.eu-central-1.amazonaws.com"}, "de"),
+    ({**FRANKFURT, "api_base": HERE}, {"AWS_BEDROCK_RUNTIME_ENDPOINT": AWAY}, None),
+    (FRANKFURT, {"BEDROCK_API_BASE": HERE}, None),
+    (FRANKFURT, {"USE_LITELLM_PROXY": "True"}, None),
+    ({"model": "vertex_ai/gemini", "vertex_location": "europe-west3"}, {"VERTEXAI_API_BASE": AWAY}, None),
+    ({"model": "vertex_ai/gemini", "vertex_location": "europe-west3"}, {"OPENAI_BASE_URL": AWAY}, "de"),
+]
 
-    assert location_of({"model_name": "g", "litellm_params": {"model": "openai/gpt-4o"}}) is None
+
+@pytest.mark.parametrize(("params", "around", "place"), AROUND, ids=str)
+def test_an_address_of_the_environment_counts_as_litellm_reads_it(
+    monkeypatch: pytest.MonkeyPatch, params: dict[str, Any], around: dict[str, str], place: str | None
+) -> None:
+    """What it reads instead of a written one, for every deployment that has none, or perhaps: then nobody can tell."""
+    for name, address in around.items():
+        if name == "litellm.api_base":
+            monkeypatch.setattr(litellm, "api_base", address)
+        else:
+            monkeypatch.setenv(name, address)
+
+    assert location_of({"model_name": "g", "litellm_params": params}) == place
+
+
+def test_a_region_of_google_is_the_one_that_litellm_asks() -> None:
+    """Its price list sends what a region has not got to another one, whatever the deployment says."""
+    names = [name for name in litellm.model_cost if name.startswith("vertex_ai/")]
+    moved = 0
+    for name in names:
+        asked = VertexBase.get_vertex_region("europe-west3", name.removeprefix("vertex_ai/"))
+        (server,) = servers_of({"model": name, "vertex_location": "europe-west3"})
+
+        assert server.regions == (asked,), name
+        moved += asked != "europe-west3"
+    assert moved, "LiteLLM's price list moves nothing any more"
+    wrong = {"model": "vertex_ai/deepseek-ai/deepseek-v3.1-maas", "vertex_location": "europe-west3"}
+    assert location_of({"litellm_params": wrong}) != "de"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from neuronode_router.health.ollama import Defaults, read_places
-from neuronode_router.litellm_plugin.router.location import Entries, server_of
+from neuronode_router.litellm_plugin.router.location import Entries, servers_of
 from neuronode_router.litellm_plugin.router.model_facts import with_model_facts
 from neuronode_router.policy.document import OutageScope, OutageTarget
 
@@ -66,9 +66,7 @@ def _part(entry: Mapping[str, Any], local: Mapping[str, object]) -> AskedPart:
 def _belongs(entry: Mapping[str, Any], target: OutageTarget) -> bool:
     if target.scope is OutageScope.GROUP:
         return bool(entry["model_name"] == target.name)
-    server = server_of(entry.get("litellm_params"))
-    if server is None:
-        return False
+    servers = servers_of(entry.get("litellm_params"))
     if target.scope is OutageScope.PROVIDER:
-        return server.provider == target.name
-    return server.base is not None and server.base.rstrip("/") == target.name.rstrip("/")
+        return any(server.provider == target.name for server in servers)
+    return any(server.base and server.base.rstrip("/") == target.name.rstrip("/") for server in servers)
