@@ -16,7 +16,7 @@ from neuronode_router.health.monitor import HealthMonitor, MonitorSources
 from neuronode_router.health.ollama import Defaults
 from neuronode_router.health.ollama_probe import OllamaProbes
 from neuronode_router.litellm_plugin.router.bridge import RouterBridge
-from neuronode_router.litellm_plugin.router.location import Locations
+from neuronode_router.litellm_plugin.router.location import Locations, is_apart
 from neuronode_router.litellm_plugin.router.model_facts import with_model_facts
 from neuronode_router.routing.fallback_chain import DeploymentStatus
 from neuronode_router.routing.inventory import Inventory
@@ -69,11 +69,11 @@ class HealthWiring:
         noted = {entry.tier for entry in self.monitor.registry.groups.get(group, ())}
         return next((tier for tier in TIERS if tier in noted), None)
 
-    def place_of(self, deployment_id: str) -> str | None:
-        """Return where a deployment is, None where nobody can tell. Never waits."""
-        known = self.monitor.candidate(deployment_id)
+    def place_of(self, deployment_id: str, call: object = None) -> str | None:
+        """Return where a deployment answers a kind of call, None where nobody can tell. Never waits."""
+        known = None if is_apart(call) else self.monitor.candidate(deployment_id)
         # A deployment of the last moment is not in the picture yet.
-        return self._locations.of(deployment_id) if known is None else known.status.deployment.location
+        return self._locations.of(deployment_id, call) if known is None else known.status.deployment.location
 
     async def start(self) -> None:
         """Begin to measure and to look, once there is a router. Never raises, never waits for a server."""

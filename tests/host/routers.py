@@ -205,7 +205,10 @@ class Measured:
 
 @contextmanager
 def measured(
-    over: Any, *, cold: frozenset[str] = frozenset(), place_of: Callable[[str], str | None] = lambda _: None
+    over: Any,
+    *,
+    cold: frozenset[str] = frozenset(),
+    place_of: Callable[[str, object], str | None] = lambda *_: None,
 ) -> Iterator[Measured]:
     """Count the attempts of a router, and take everything out of LiteLLM again."""
     recorder, witness = Recorder(clock=time.time), Witness()

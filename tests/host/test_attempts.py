@@ -401,7 +401,9 @@ async def test_of_a_call_with_the_clients_own_key_it_is_noted_whom_it_is_for(
     """
     mark: dict[str, Any] = {"group": "good"}
     own = {"api_key": "sk-mine", **({"api_base": url + base} if base else {})}
-    with measured(router([deployment("good", "ok", url)]), place_of={"ok": "eu"}.get) as counted:
+    with measured(
+        router([deployment("good", "ok", url)]), place_of=lambda name, _: {"ok": "eu"}.get(name)
+    ) as counted:
         await counted.router.acompletion(model="good", messages=say(), metadata={"neuronode": mark}, **own)
         await counted.settled(1)
 

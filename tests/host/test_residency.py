@@ -18,7 +18,8 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm.llms.vertex_ai.vertex_llm_base import VertexBase
 from litellm.proxy import proxy_server
 from litellm.proxy._types import UserAPIKeyAuth
-from litellm.types.utils import CredentialItem
+from litellm.types.router import Deployment
+from litellm.types.utils import CallTypes, CredentialItem
 
 from neuronode_router.access import Principal, Role
 from neuronode_router.auto.judge import AnswerJudge, GroupFailed, GroupQuestion
@@ -45,7 +46,7 @@ from neuronode_router.litellm_plugin.hooks.response_state import CONTINUES
 from neuronode_router.litellm_plugin.hooks.usage import Groups, UsageHooks
 from neuronode_router.litellm_plugin.router.deployments import Deployments
 from neuronode_router.litellm_plugin.router.judging import JudgedGroups
-from neuronode_router.litellm_plugin.router.location import location_of, servers_of
+from neuronode_router.litellm_plugin.router.location import Locations, location_of, servers_of
 from neuronode_router.litellm_plugin.router.model_facts import with_model_facts
 from neuronode_router.routing.fallback_chain import DeploymentStatus
 from neuronode_router.routing.inventory import read_inventory
@@ -912,6 +913,58 @@ def test_a_region_of_google_is_the_one_that_litellm_asks() -> None:
     assert moved, "LiteLLM's price list moves nothing any more"
     wrong = {"model": "vertex_ai/deepseek-ai/deepseek-v3.1-maas", "vertex_location": "europe-west3"}
     assert location_of({"litellm_params": wrong}) != "de"
+
+
+@pytest.mark.parametrize(
+    ("call", "place"),
+    [
+        (CallTypes.acompletion, "de"),
+        (CallTypes.aimage_generation, "de"),
+        (CallTypes.aspeech, "eu"),
+        (CallTypes.arerank, None),
+        (None, "de"),
+    ],
+)
+def test_a_call_that_litellm_takes_to_another_api_has_that_ones_place(
+    call: CallTypes | None, place: str | None
+) -> None:
+    """Of Vertex deployments, whatever else they answer; what an operator noted holds for all calls."""
+    params = {"model": "vertex_ai/gemini-2.5-flash", "vertex_location": "europe-west3"}
+    entry = {"litellm_params": params, "model_info": {"id": "v"}}
+    noted = {"litellm_params": params, "model_info": {"id": "n", "neuronode": {"location": "fr"}}}
+    locations = Locations(lambda: (entry, noted, {"litellm_params": FRANKFURT, "model_info": {"id": "b"}}))
+
+    assert [locations.of(name, call) for name in ("v", "n", "b", "none")] == [place, "fr", "de", None]
+
+
+@pytest.mark.parametrize("kept", [Kept({"active": ("eu",)}, {})], indirect=True)
+@pytest.mark.parametrize("asks", ["arerank", "acompletion"])
+async def test_what_is_ranked_abroad_is_refused(way: Way, asks: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LiteLLM ranks by an API of Google's that is anywhere, also for a deployment in Frankfurt."""
+    params = {"model": "vertex_ai/gemini-2.5-flash", "vertex_location": "europe-west3"}
+    way.live.add_deployment(Deployment(model_name="vertex", litellm_params=params, model_info={"id": "v"}))
+    user = UserAPIKeyAuth(api_key="ordinary")
+    data = {
+        "model": "vertex",
+        "query": "q",
+        "documents": ["d"],
+        "messages": [{"role": "user", "content": "hi"}],
+        "metadata": {},
+    }
+    await way.admission.async_pre_call_hook(user, DualCache(), data, asks)
+    kwargs = {"model": "vertex", "model_info": {"id": "v"}}
+
+    async def attempt() -> None:
+        for callback in litellm.callbacks:
+            if isinstance(callback, gate.Gate):
+                await callback.async_pre_call_deployment_hook(kwargs, CallTypes(asks))
+
+    if asks == "acompletion":
+        await attempt()
+    else:
+        with pytest.raises(HTTPException) as refusal:
+            await attempt()
+        assert refusal.value.status_code == 403
 
 
 @pytest.mark.parametrize(

@@ -365,6 +365,8 @@ class Admission(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
                 # says an id of that call's own: then it is whom we saw asked last.
                 answered, location = seen, place
                 group, embedded = self._host.served_by({"model_id": answered})
+            elif seen == answered:  # some calls are taken elsewhere than the deployment is
+                location = place
             self._auto.answered(request_metadata.sessions(data), answered)
             self._keeper.answered(request_metadata.conversation(data), answered)
             return request_metadata.answer_headers(

@@ -91,7 +91,7 @@ class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
         *,
         deployments: RouterBridge,
         is_cold: Callable[[str], bool],
-        place_of: Callable[[str], str | None] = lambda _: None,
+        place_of: Callable[[str, object], str | None] = lambda *_: None,
         failures: Failures | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -177,9 +177,9 @@ class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
         about = kwargs.get("model_info") or {}
         deployment_id = about.get("id")
         if not isinstance(deployment_id, str) or not self._deployments.has_deployment(deployment_id):
-            self._note_lent(kwargs, about.get(ORIGINAL))
+            self._note_lent(kwargs, about.get(ORIGINAL), call_type)
             return
-        note_asked(kwargs, deployment_id, self._place_of(deployment_id))
+        note_asked(kwargs, deployment_id, self._place_of(deployment_id, call_type))
         call_id = kwargs.get("litellm_call_id")
         before = self._mine()
         if before is not None:
@@ -201,13 +201,14 @@ class AttemptHooks(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to
             kwargs.get("litellm_logging_obj"),
         )
 
-    def _note_lent(self, kwargs: Mapping[str, Any], deployment_id: object) -> None:
+    def _note_lent(self, kwargs: Mapping[str, Any], deployment_id: object, call_type: object) -> None:
         """Note whose group, and maybe server, is asked with a client's own key: how that ends is not measured."""
         entry = self._deployments.deployment(deployment_id) if isinstance(deployment_id, str) else None
         if entry is not None:
             own = entry["litellm_params"]
             elsewhere = any(kwargs.get(name) != own.get(name) for name in GIVEN_BASES)
-            note_asked(kwargs, str(deployment_id), None if elsewhere else self._place_of(str(deployment_id)))
+            place = None if elsewhere else self._place_of(str(deployment_id), call_type)
+            note_asked(kwargs, str(deployment_id), place)
 
     def _begin(self, attempt: _Attempt, request: object) -> None:
         _current.set((attempt, *[other for other in _current.get() if other.owner is not self]))

@@ -46,8 +46,8 @@ class Undecided:
 class Places(Protocol):
     """Where deployments are."""
 
-    def of(self, deployment_id: str) -> str | None:
-        """Return the place of a deployment, None where nobody can tell."""
+    def of(self, deployment_id: str, call: object = None) -> str | None:
+        """Return the place of a deployment for a kind of call, None where nobody can tell."""
 
     def of_group(self, group: str) -> Sequence[str | None]:
         """Return the places of a group's deployments."""
@@ -234,7 +234,7 @@ class Gate(CustomLogger):  # type: ignore[misc]  # LiteLLM is untyped to us
         about = kwargs.get("model_info")
         known = about.get("id") if isinstance(about, Mapping) else None
         if wanted:
-            place = self._places.of(known) if isinstance(known, str) else None
+            place = self._places.of(known, call_type) if isinstance(known, str) else None
             if not is_within(place, wanted):
                 raise answer(outside(str(kwargs.get("model")), wanted, (place,)))
         if asks is None:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 
 import litellm
 
 from neuronode_router.routing.inventory import NOTE
-from neuronode_router.routing.residency import BEDROCK, Server, is_place, place_of
+from neuronode_router.routing.residency import BEDROCK, EU, Server, is_place, place_of
 from neuronode_router.settings import process_environment
 
 NOTED = "location"
@@ -37,10 +37,15 @@ class Locations:
     def __init__(self, entries: Entries) -> None:
         self._entries = entries
 
-    def of(self, deployment_id: str) -> str | None:
-        """Return the place of a deployment, None where the router has none of this id or nobody can tell."""
-        found = (entry for entry in self._entries() if _id(entry) == deployment_id)
-        return next(map(location_of, found), None)
+    def of(self, deployment_id: str, call: object = None) -> str | None:
+        """Return the place of a deployment for a kind of call, None where the router has none of this id or nobody can
+        tell.
+        """
+        found = next((entry for entry in self._entries() if _id(entry) == deployment_id), None)
+        if found is None:
+            return None
+        place = location_of(found)
+        return _for_call(found, place, call) if is_apart(call) else place
 
     def of_group(self, group: str) -> tuple[str | None, ...]:
         """Return the places of a group's deployments; none for what is no group."""
@@ -68,6 +73,21 @@ def location_of(entry: Mapping[str, Any]) -> str | None:
         return place_of(servers[0])
     places = set(map(place_of, servers))
     return places.pop() if len(places) == 1 else None
+
+
+def is_apart(call: object) -> TypeGuard[str]:
+    """Return whether LiteLLM may send a kind of call elsewhere than all others to the same deployment."""
+    return isinstance(call, str) and call in _APART
+
+
+def _for_call(entry: Mapping[str, Any], place: str | None, call: str) -> str | None:
+    """Return where such a call goes: what is noted, else with Google where LiteLLM has its address from no region."""
+    note = (entry.get("model_info") or {}).get(NOTE)
+    if isinstance(note, Mapping) and note.get(NOTED) is not None:
+        return place
+    if not any(server.provider in GOOGLE for server in servers_of(entry.get("litellm_params"))):
+        return place
+    return _APART[call].get(place)
 
 
 def servers_of(params: object) -> tuple[Server, ...]:
@@ -204,6 +224,12 @@ _READ: Mapping[str, tuple[str, ...]] = {
 
 _PERHAPS: Mapping[str, tuple[str, ...]] = dict.fromkeys(GOOGLE, ("VERTEXAI_API_BASE", "VERTEX_API_BASE"))
 """What it reads for some calls only."""
+
+_SPOKEN: Mapping[str | None, str] = {**dict.fromkeys((*EU, "eu"), "eu"), "us": "us"}
+_ANYWHERE: Mapping[str | None, str] = {}
+_APART = {"speech": _SPOKEN, "aspeech": _SPOKEN, "rerank": _ANYWHERE, "arerank": _ANYWHERE}
+"""Where LiteLLM sends calls to Vertex that it takes to an API of its own: speech to one of a part of the world, what is
+ranked to one that is anywhere."""
 
 _OWN_BASES = {
     "ollama": "http://localhost:11434",
