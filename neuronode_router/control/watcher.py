@@ -17,7 +17,7 @@ from neuronode_router.background import Failures, cancel
 from neuronode_router.control.change import When
 from neuronode_router.control.notify import DirectoryEvents
 from neuronode_router.errors import NeuronodeError, Problem, ProfileError, ProfilesInvalid, StaleFiles
-from neuronode_router.profiles.memory import FilesMemory, content_hash, yaml_files
+from neuronode_router.profiles.memory import FilesMemory, content_hash, counts, yaml_files
 from neuronode_router.threads import in_thread
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,8 @@ async def _nobody_knows() -> None:
 class ProfileWatcher:
     """Calls `on_change` (a reload) for every new content of `directory`'s YAML files, once at the start too.
 
-    A change is reported when nothing has happened for `quiet_seconds`, at the latest `longest_seconds` after it began.
+    A change is reported when nothing has happened for `quiet_seconds`, at the latest `longest_seconds` after it began;
+    while one of the files is open for writing, as far as events tell, at the latest after `writing_seconds`.
     `on_change` may raise `NeuronodeError`: content that is refused is tried again when it changes or what
     `circumstances` returns (all that a refusal depends on beside the files), anything else (the store is down, the
     files are stale, an error of any other class) at the next poll. What was refused is then taken up only over what
@@ -62,6 +63,7 @@ class ProfileWatcher:
         circumstances: Callable[[], object] = lambda: None,
         quiet_seconds: float = 0.15,
         longest_seconds: float = 2.0,
+        writing_seconds: float = 10.0,
         poll_seconds: float = 2.0,
         events: DirectoryEvents | None = None,
         failures: Failures | None = None,
@@ -74,6 +76,7 @@ class ProfileWatcher:
         self._circumstances = circumstances
         self._quiet_seconds = quiet_seconds
         self._longest_seconds = longest_seconds
+        self._writing_seconds = writing_seconds
         self._poll_seconds = poll_seconds
         self._events = events or DirectoryEvents(directory)
         self._failures = failures or Failures()
@@ -126,12 +129,19 @@ class ProfileWatcher:
     async def _settle(self) -> None:
         """Wait for the trailing edge: return when nothing stirred for a while, or when it took too long."""
         loop = asyncio.get_running_loop()
-        end = loop.time() + self._longest_seconds
-        while loop.time() < end:
+        begun = loop.time()
+        while loop.time() < begun + (
+            self._writing_seconds if self._half_written() else self._longest_seconds
+        ):
             self._stirred.clear()
-            if not await self._stirs_within(self._quiet_seconds):
+            if not await self._stirs_within(self._quiet_seconds) and not self._half_written():
                 return
+        self._events.forget_writes()
         self._stirred.clear()
+
+    def _half_written(self) -> bool:
+        # The beginning of a profile is a valid one: the keys that guard data may be yet to come.
+        return any(counts(name) for name in self._events.being_written())
 
     async def _stirs_within(self, seconds: float) -> bool:
         try:

@@ -72,8 +72,12 @@ def hash_of(files: Iterable[tuple[str, bytes]]) -> str:
 
 def yaml_files(directory: Path) -> list[Path]:
     """Return the files that count, in the order of their names; hidden ones are editors' own. Raises `OSError`."""
-    found = (path for suffix in (".yaml", ".yml") for path in directory.glob(f"*{suffix}"))
-    return sorted(path for path in found if not path.name.startswith("."))
+    return sorted(path for path in directory.glob("*") if counts(path.name))
+
+
+def counts(name: str) -> bool:
+    """Return whether a file of this name is one of the YAML files."""
+    return name.endswith((".yaml", ".yml")) and not name.startswith(".")
 
 
 def _content(path: Path) -> bytes:

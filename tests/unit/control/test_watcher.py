@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -372,3 +373,78 @@ def test_hash_covers_files_of_the_other_suffix(directory: Path) -> None:
     (directory / "extra.yml").write_text("one")
 
     assert content_hash(directory) != before
+
+
+class SlowWriter(DirectoryEvents):
+    """Events of a directory, counting how often the watcher found a file open for writing."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.found_open = 0
+
+    def being_written(self) -> frozenset[str]:
+        names = super().being_written()
+        self.found_open += bool(names)
+        return names
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only inotify tells of closing")
+class TestHalfWritten:
+    """A file that is written in place, with a pause, is a valid profile before its last lines are there."""
+
+    @staticmethod
+    def watching(directory: Path, memory: FilesMemory, reload: Reload, *, patience: float) -> ProfileWatcher:
+        """Return a watcher that settles at once but for files that are open."""
+        return ProfileWatcher(
+            directory,
+            memory=memory,
+            on_change=reload,
+            quiet_seconds=0.01,
+            longest_seconds=0.02,
+            writing_seconds=patience,
+            poll_seconds=0.02,
+            events=SlowWriter(directory),
+        )
+
+    async def test_it_is_waited_for(self, directory: Path, memory: FilesMemory, reload: Reload) -> None:
+        """Nothing is taken up until the file is closed, however long it has been quiet; editors' own files are not
+        waited for.
+        """
+        watcher = self.watching(directory, memory, reload, patience=60)
+        events = watcher._events
+        assert isinstance(events, SlowWriter)
+        await watcher.start()
+        await eventually(lambda: reload.seen == ["one"])
+        with (directory / ".premium.yaml.swp").open("w") as swap:
+            swap.write("an editor's")
+            swap.flush()
+            await eventually(lambda: events.being_written())
+            (directory / "premium.yaml").write_text("two")
+            await eventually(lambda: reload.seen[-1] == "two")
+
+            with reload.path.open("w") as file:
+                file.write("thr")
+                file.flush()
+                await eventually(lambda: "premium.yaml" in events.being_written())
+                asked = events.found_open
+                await eventually(lambda: events.found_open > asked + 20)
+                assert reload.seen == ["one", "two"]
+                file.write("ee")
+
+            await eventually(lambda: reload.seen[-1] == "three")
+        assert reload.seen == ["one", "two", "three"]
+        await watcher.stop()
+
+    async def test_a_file_that_stays_open_is_taken_up_in_the_end(
+        self, directory: Path, memory: FilesMemory, reload: Reload
+    ) -> None:
+        """Who never closes their file, or whose closing was not told, holds nobody up for good."""
+        watcher = self.watching(directory, memory, reload, patience=0.1)
+        await watcher.start()
+        await eventually(lambda: reload.seen == ["one"])
+
+        with reload.path.open("w") as file:
+            file.write("two")
+            file.flush()
+            await eventually(lambda: reload.seen[-1] == "two")
+        await watcher.stop()
