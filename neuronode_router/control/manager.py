@@ -149,9 +149,11 @@ class ProfileManager:
             state = require_state(before)
             wanted = self._store.read_at(state.revision - 1 if to == "previous" else to)
             differs = wanted.profiles.digest != state.profiles.digest
-            edit = self._source.stage_set(wanted.profiles, self._facts(state)) if differs else None
+            stage = self._source.stage_set
+            edit = stage(wanted.profiles, self._facts(state), state.profiles) if differs else None
             target = ChangeTarget(wanted.active, wanted.profiles, wanted.bindings, edit)
-            return self._admitted(target, state, order)
+            target = self._admitted(target, state, order)
+            return replace(target, warnings=(*target.warnings, *(edit.warnings if edit else ())))
 
         return await self._change(order, prepare)
 

@@ -33,6 +33,8 @@ class StagedFiles:
     directory: Path
     followed: bool = False
     """Whether a worker puts in force what the files say, whenever that is: then nobody needs to be told."""
+    warnings: tuple[str, ...] = ()
+    """Sentences about files that say what is not in force: what becomes of them."""
     stands: Callable[[], None] = _nothing
     """Called once it is committed, to remember what is in force: it is nobody's new edit. Never raises."""
     _intent: Path | None = field(default=None, init=False)
@@ -47,7 +49,7 @@ class StagedFiles:
             self.changes = tuple(change.with_rights() for change in self.changes)
             for change in self.changes:
                 if change.after is not None:
-                    ready[change.path] = write_beside(change.path, change.after)
+                    ready[change.path] = write_beside(change.path, change.after, rights=change.rights)
             if len(self.changes) > 1:
                 self._intent = declare(self.directory, self.changes, self.profiles.digest)
             for change in self.changes:

@@ -6,6 +6,7 @@ thread.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -15,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from neuronode_router.atomic_files import rights_of
 from neuronode_router.domain.profiles import HostFacts, Profile, ProfileEdit, ProfileSet
 from neuronode_router.errors import Problem, ProfilesInvalid, ProfilesReadOnly, UnknownProfile, UnknownTask
 from neuronode_router.profiles.checks import Draft, check_drafts, name_problem
@@ -101,9 +103,13 @@ class ProfileFiles:
                 raise UnknownTask(task, tuple(profiles[name].tasks))
         return self.stage_profile(name, to_file_document(edit.of(profiles[name])), host)
 
-    def stage_set(self, profiles: ProfileSet, host: HostFacts) -> StagedFiles:
+    def stage_set(
+        self, profiles: ProfileSet, host: HostFacts, in_force: ProfileSet | None = None
+    ) -> StagedFiles:
         """Prepare making the files say exactly `profiles` (a rollback): other profiles' files are removed.
 
+        A file that does not say what is `in_force` is somebody's work. It is left alone where it is broken and its
+        profile does not change; else what it says is kept in a file beside it. `warnings` tell of both.
         Raises `ProfilesReadOnly`, and `ProfilesInvalid` also for a file outside the set that is broken: it may be
         somebody's unfinished work.
         """
@@ -113,7 +119,20 @@ class ProfileFiles:
         others = [_draft(entry) for entry in entries if entry.name not in wanted]
         if unfinished := [problem for draft in others for problem in _faults(draft)]:
             raise ProfilesInvalid(unfinished)
-        return self._staged(entries, _valid_set(*_checked(drafts, host)), wanted.keys())
+        valid = _valid_set(*_checked(drafts, host))
+        if in_force is None:
+            return self._staged(entries, valid, wanted.keys())
+        stay = {name for name, profile in wanted.items() if in_force.profiles.get(name) == profile}
+        work = [each for each in entries if each.name in stay and _said(each) != wanted[each.name]]
+        broken = {problem.file for problem in _checked([_draft(each) for each in entries], host)[1]}
+        spared = [each.name for each in work if each.path.name in broken]
+        staged = self._staged(entries, valid, wanted.keys() - set(spared))
+        self._keep_work(staged, entries, in_force)
+        staged.warnings += tuple(
+            f"{name}{SUFFIX} is left as it is: it is broken, and its profile does not change."
+            for name in spared
+        )
+        return staged
 
     def _read(self, host: HostFacts) -> tuple[dict[str, Profile], list[Problem]]:
         return _checked([_draft(entry) for entry in self._entries()], host)
@@ -202,6 +221,23 @@ class ProfileFiles:
             staged.stands = partial(self._memory.keep, content)
         return staged
 
+    def _keep_work(self, staged: StagedFiles, entries: Sequence[_Entry], in_force: ProfileSet) -> None:
+        """Have `staged` keep the bytes of all files it changes that do not say what is in force."""
+        changed = {change.path for change in staged.changes}
+        for entry in entries:
+            if _target(entry.path) not in changed or _said(entry) == in_force.profiles.get(entry.name):
+                continue
+            # The same bytes have the same name, so that nothing that was kept is written over.
+            beside = entry.path.with_name(
+                f"{entry.path.name}.kept-{hashlib.sha256(entry.raw).hexdigest()[:12]}"
+            )
+            if not beside.exists():
+                kept = FileChange(beside, None, entry.raw, rights_of(entry.path))
+                staged.changes = (kept, *staged.changes)
+            staged.warnings += (
+                f"{entry.path.name} said what is not in force; that is kept in {beside.name}.",
+            )
+
 
 def _valid_set(profiles: Mapping[str, Profile], problems: list[Problem]) -> ProfileSet:
     if problems:
@@ -234,6 +270,14 @@ def _faults(draft: Draft) -> Sequence[Problem]:
     if draft.problems or draft.document is None:
         return draft.problems
     return to_profile(draft.name, draft.document, draft.source)[1]
+
+
+def _said(entry: _Entry) -> Profile | None:
+    """Return the profile that a file describes; None where it is broken."""
+    draft = _draft(entry)
+    if draft.problems or draft.document is None:
+        return None
+    return to_profile(draft.name, draft.document, draft.source)[0]
 
 
 def _rewritten(entry: _Entry | None, profile: Profile) -> bytes:

@@ -46,6 +46,7 @@ class MemoryEdit:
         self._source = source
         self._before: ProfileSet | None = None
         self.profiles = profiles
+        self.warnings = ()
 
     def publish(self) -> None:
         self._before = self._source.read()
@@ -102,7 +103,9 @@ class MemorySource:
                 raise UnknownTask(task, tuple(profiles[name].tasks))
         return self.stage_profile(name, edit.of(profiles[name]).to_document(), host)
 
-    def stage_set(self, profiles: ProfileSet, host: HostFacts) -> MemoryEdit:
+    def stage_set(
+        self, profiles: ProfileSet, host: HostFacts, in_force: ProfileSet | None = None
+    ) -> MemoryEdit:
         used = {use for profile in profiles.profiles.values() for use in profile.uses()}
         unknown = {use.group for use in used - host.committed} - host.groups
         if unknown:

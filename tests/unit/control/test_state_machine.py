@@ -50,8 +50,10 @@ class MortalSource(FileSource):
 
     alive = True
 
-    def stage_set(self, profiles: ProfileSet, host: HostFacts) -> MemoryEdit:
-        edit = super().stage_set(profiles, host)
+    def stage_set(
+        self, profiles: ProfileSet, host: HostFacts, in_force: ProfileSet | None = None
+    ) -> MemoryEdit:
+        edit = super().stage_set(profiles, host, in_force)
         revert = edit.revert
         edit.revert = lambda: revert() if self.alive else None  # type: ignore[method-assign]
         return edit
