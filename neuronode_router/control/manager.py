@@ -34,6 +34,7 @@ from neuronode_router.control.checks import (
     require_profile,
     require_servable,
 )
+from neuronode_router.control.found_files import refuse_stale, require_in_step
 from neuronode_router.control.store import ControlStore
 from neuronode_router.control.transition import Prepare, require_state
 from neuronode_router.control.wake import Wake
@@ -44,7 +45,6 @@ from neuronode_router.domain.profiles import (
     HostFacts,
     Profile,
     ProfileEdit,
-    ProfileSet,
     edited_name,
 )
 from neuronode_router.domain.receipts import CacheLoss, Receipt, WarmReport, WorkerStatus
@@ -54,7 +54,6 @@ from neuronode_router.errors import (
     Problem,
     ProfilesInvalid,
     RevisionConflict,
-    StaleFiles,
     StoreUnavailable,
     UntilIsOver,
 )
@@ -180,18 +179,21 @@ class ProfileManager:
     async def edit_profile(
         self, name: str, document: Mapping[str, Any], **options: Unpack[Options]
     ) -> Receipt:
-        """Replace or add the profile `name`, in its file and in force. Raises `ProfilesReadOnly`, `StaleFiles` too."""
+        """Replace or add the profile `name`, in its file and in force.
+
+        Raises `ProfilesReadOnly`, `StaleFiles`, `FilesAhead` too.
+        """
         return await self._edit(lambda host: self._source.stage_profile(name, document, host), options)
 
     async def edit_task(self, name: str, task: str, group: str, **options: Unpack[Options]) -> Receipt:
-        """Let `group` serve `task` in profile `name`. Raises `UnknownProfile`, `UnknownTask`, `ProfilesReadOnly`."""
+        """Let `group` serve `task` in profile `name`. Raises `UnknownProfile`, `UnknownTask` and as `edit_profile`."""
         edit = ProfileEdit({task: group})
         return await self._edit(lambda host: self._source.stage_edit(name, edit, host), options)
 
     def stage_edit(self, state: ControlState, edit: ProfileEdit) -> StagedFiles:
         """Return an edit of the active profile, checked and not yet written: for `act`. It blocks.
 
-        Raises `StaleFiles`, `UnknownTask`, `ProfilesInvalid`, `ProfilesReadOnly`.
+        Raises `StaleFiles`, `FilesAhead`, `UnknownTask`, `ProfilesInvalid`, `ProfilesReadOnly`.
         """
         return self._staged(state, lambda host: self._source.stage_edit(state.active, edit, host))
 
@@ -227,7 +229,7 @@ class ProfileManager:
             if when == "if_empty":
                 return as_it_is(before)
             if when == "unless_stale":
-                self._refuse_stale(profiles, before)
+                refuse_stale(self._store, profiles, before)
             require_not_overtaken(profiles, before, over)
             return self._servable(replace(with_profiles(before, profiles), edit=found), before)
 
@@ -302,8 +304,7 @@ class ProfileManager:
 
     def _staged(self, state: ControlState, stage: Callable[[HostFacts], StagedFiles]) -> StagedFiles:
         host = self._facts(state)
-        # Staged on this host's files: were they an old copy, the edit would bring all of it back.
-        self._refuse_stale(self._source.load(host), state)
+        require_in_step(self._store, self._source, state, host)
         return stage(host)
 
     async def _change(self, order: ChangeOrder, prepare: Prepare) -> Receipt:
@@ -364,12 +365,6 @@ class ProfileManager:
         # What is only foreseen commits nothing: nobody waits for it, and it waits for nobody.
         async with contextlib.nullcontext() if order.dry_run else self._single_flight:
             return await in_thread(act, order, prepare)
-
-    def _refuse_stale(self, profiles: ProfileSet, before: ControlState) -> None:
-        last = self._store.last_with(profiles.digest)
-        # A later one than `before` was committed just now, by a process that found the same files: no old copy.
-        if last is not None and last < before.revision and profiles.digest != before.profiles.digest:
-            raise StaleFiles(revision=last, current=before.revision)
 
     def _admitted(self, target: ChangeTarget, before: ControlState, order: ChangeOrder) -> ChangeTarget:
         """Return what can be served and passes the gate, which judges only what was not in force."""

@@ -25,6 +25,7 @@ from neuronode_router.domain.rollouts import Canary
 from neuronode_router.domain.state import ControlState
 from neuronode_router.errors import (
     FactNotRecorded,
+    FilesAhead,
     LeaseLost,
     NeuronodeError,
     Problem,
@@ -367,13 +368,16 @@ class Rollouts:
     def _promoted(self, state: ControlState, plan: RolloutPlan) -> ChangeTarget:
         if plan.edit is None:
             return ChangeTarget(plan.profile, state.profiles, state.bindings)
-        staged = self._manager.stage_edit(state, plan.edit)
-        tried = plan.edit.of(state.profiles.profiles[state.active])
-        if staged.profiles.profiles[state.active] != tried:
-            raise RolloutRefused(
-                f"The file of {state.active!r} says by now what was not tried.",
-                fix="What the files say is put in force first, which ends the rollout; then start another one.",
-            )
+        untried = RolloutRefused(
+            "The profile files say by now what was not tried.",
+            fix="What they say is put in force first, which ends a rollout of them; then promote, or start anew.",
+        )
+        try:
+            staged = self._manager.stage_edit(state, plan.edit)
+        except FilesAhead as ahead:
+            raise untried from ahead
+        if staged.profiles.profiles[state.active] != plan.edit.of(state.profiles.profiles[state.active]):
+            raise untried
         return ChangeTarget(state.active, staged.profiles, state.bindings, edit=staged)
 
 

@@ -15,6 +15,7 @@ This room knows no HTTP, no SQL and no LiteLLM; `admin_api` maps `code` to a sta
     - RenderFailed          litellm_config.yaml could not be rewritten; what is served is not affected
   + ControlError            the control state refused
     - RevisionConflict      If-Match named another revision than the current one
+      - FilesAhead            an edit through the API met one of the files that is not picked up yet
     - UnknownRevision       a rollback names a revision that was never committed
     - StoreUnavailable      the SQL store did not answer; the last snapshot keeps serving
       - SchemaTooNew        a newer release migrated it, and does not allow for this one
@@ -69,6 +70,7 @@ from neuronode_router.errors.control import AuditBroken as AuditBroken
 from neuronode_router.errors.control import CommitUnknown as CommitUnknown
 from neuronode_router.errors.control import ControlError as ControlError
 from neuronode_router.errors.control import FactNotRecorded as FactNotRecorded
+from neuronode_router.errors.control import FilesAhead as FilesAhead
 from neuronode_router.errors.control import IdempotencyMismatch as IdempotencyMismatch
 from neuronode_router.errors.control import LeaseLost as LeaseLost
 from neuronode_router.errors.control import NothingHeld as NothingHeld

@@ -28,6 +28,18 @@ class RevisionConflict(ControlError):
         self.actual = actual
 
 
+class FilesAhead(RevisionConflict):
+    """An edit through the API meets one of the profile files that has not been picked up yet."""
+
+    def __init__(self, revision: int) -> None:
+        super().__init__(expected=revision, actual=revision)
+        self.message = "Somebody is editing the profile files: they say what is not in force yet."
+        self.fix = (
+            "Repeat it in a moment, with the ETag of then. GET /admin/profiles/status says what is wrong with files "
+            "that are not picked up; POST /admin/reload puts them in force."
+        )
+
+
 class UnknownRevision(ControlError):
     """A rollback names a revision that does not exist."""
 
