@@ -93,11 +93,11 @@ def _row(move: Document) -> tuple[object, ...]:
     )
 
 
-def _amount(amount: Document) -> str:
+def _amount(amount: Document, of: str = "usd") -> str:
     if not amount["priced"]:
         return "unpriced" if amount["unpriced"] else "-"
     more = f" + {amount['unpriced']} unpriced" if amount["unpriced"] else ""
-    return dollars(amount["usd"]) + more
+    return dollars(amount[of]) + more
 
 
 def _range(amount: Document) -> str:
@@ -107,8 +107,8 @@ def _range(amount: Document) -> str:
 
 
 def per_day(amount: Document) -> str:
-    """Return what an amount is in a day."""
-    return dollars(amount["usd_per_day"]) if amount["priced"] else _amount(amount)
+    """Return what an amount is in a day, and of how many recorded requests it is unknown."""
+    return _amount(amount, "usd_per_day")
 
 
 def _median(latency: Document | None) -> str:

@@ -38,7 +38,7 @@ def _cost(connection: Connection, profile: str) -> Iterator[Part]:
         yield "Cost:  unknown, no requests are recorded yet"
         return
     before, after = per_day(forecast["cost_before"]), per_day(forecast["cost_after"])
-    yield f"Cost:  {before} -> {after} a day, from {forecast['followed']} recorded requests that would move"
+    yield f"Cost:  per day {before} -> {after}, from {forecast['followed']} recorded requests that would move"
     yield from cache_loss(forecast)
     for finding in forecast["findings"]:
         yield clean(f"       would not fit: {finding['task']} on {finding['group']}: {finding['detail']}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -124,6 +125,14 @@ def test_a_series_has_a_line_for_each_step(counting: Remote, neuronode: Terminal
 def test_a_plan_is_a_table_with_its_basis(counting: Remote, neuronode: Terminal) -> None:
     """Unknown says unknown, and what it assumes stands below."""
     check("profile_plan", neuronode("profile", "plan", "balanced"))
+
+
+def test_consent_is_asked_with_what_nobody_knows_of_the_cost(counting: Remote, neuronode: Terminal) -> None:
+    """A sum over the few requests that have a price must not pass for the cost of all."""
+    asked = neuronode("profile", "switch", "balanced", "--dry-run")
+
+    (line,) = [line for line in asked.out.splitlines() if line.startswith("Cost:")]
+    assert re.search(r"\$[\d.,]+ \+ 1 unpriced -> \$[\d.,]+ \+ 9 unpriced,", line), line
 
 
 def test_usage_for_programs(counting: Remote, neuronode: Terminal) -> None:
