@@ -12,7 +12,7 @@ from neuronode_router.domain.profiles import Profile
 from neuronode_router.domain.receipts import CacheLoss
 from neuronode_router.histogram import Histogram
 from neuronode_router.usage.finished import RequestOutcome, UsageKey
-from neuronode_router.usage.periods import MINUTE, TimeSpan
+from neuronode_router.usage.periods import TimeSpan
 from neuronode_router.usage.prices import Basis, Price, Prices
 from neuronode_router.usage.store import Rows
 from neuronode_router.usage.sums import NANO, Sums
@@ -75,7 +75,7 @@ class Forecast:
 
     profile: str
     span: TimeSpan
-    """From the first recorded request on, when records began later than was asked."""
+    """What there is a record of, as `periods.recorded` says."""
     requests: int
     followed: int
     """Requests that a switch would move: those the active profile decided."""
@@ -120,7 +120,7 @@ def forecast(
         later.add(move.cost_after)
     return Forecast(
         profile=candidate.name,
-        span=_recorded_span(rows, span),
+        span=span,
         requests=sum(sums.requests for sums in rows.values()),
         followed=sum(s.requests for (_, key), s in rows.items() if key.reason in FOLLOWING),
         moves=sorted(moves.values(), key=lambda move: (-move.requests, move.task, move.before)),
@@ -207,8 +207,3 @@ def _replayed(key: UsageKey, sums: Sums, after: str, price: Price | None, habits
     usual = habits.answer_tokens(after, key.task)
     other = usd if usual is None else price.cost(sums.prompt_tokens, usual * sums.requests)
     return Amount(usd, min(usd, other), max(usd, other), priced=sums.requests)
-
-
-def _recorded_span(rows: Rows, span: TimeSpan) -> TimeSpan:
-    first = min((start for start, _ in rows), default=span.since)
-    return TimeSpan(min(max(span.since, first), span.until - MINUTE), span.until)

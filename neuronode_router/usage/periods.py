@@ -58,3 +58,12 @@ def aligned(since: float, until: float, *, now: float) -> TimeSpan:
     """Return the span widened to what is told apart at its two ends. Never raises."""
     first, last = resolution(since, now=now), resolution(until, now=now)
     return TimeSpan(int(since) // first * first, -int(-until // last) * last)
+
+
+def recorded(span: TimeSpan, *, oldest: int | None, now: float) -> TimeSpan:
+    """Return the part of `span` of which there can be a record, at least a minute: from `oldest`, the start of the
+    oldest one that is kept, until now. Hours without a request in it count. Never raises.
+    """
+    until = min(span.until, -int(-now // MINUTE) * MINUTE)
+    since = span.since if oldest is None else max(span.since, oldest)
+    return TimeSpan(min(since, until - MINUTE), until)

@@ -14,7 +14,7 @@ from neuronode_router.threads import in_thread
 from neuronode_router.usage.explain import Explanation, explain
 from neuronode_router.usage.finished import OTHER, FinishedRequest
 from neuronode_router.usage.forecast import Forecast, cache_loss, forecast
-from neuronode_router.usage.periods import DAY, MINUTE, TimeSpan, aligned, before, resolution
+from neuronode_router.usage.periods import DAY, MINUTE, TimeSpan, aligned, before, recorded, resolution
 from neuronode_router.usage.prices import Listed, Prices
 from neuronode_router.usage.report import Report, report
 from neuronode_router.usage.series import Series, fitting, series
@@ -134,9 +134,10 @@ class UsageService:
 
     def _forecast(self, candidate: Profile, span: TimeSpan) -> Forecast:
         rows = self.store.collect(span)
+        kept = recorded(span, oldest=self.store.oldest(), now=self.clock())
         prices = Prices(rows, self.listed)
         return forecast(
-            rows, candidate, span=span, prices=prices, notes=self.notes(), profiles=self._by_name()
+            rows, candidate, span=kept, prices=prices, notes=self.notes(), profiles=self._by_name()
         )
 
     def _explain(

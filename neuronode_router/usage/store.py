@@ -155,6 +155,13 @@ class UsageStore:
                     found[at] = sums
         return found
 
+    def oldest(self) -> int | None:
+        """Return the Unix time at which the oldest sums begin, None where there are none."""
+        first = select(func.min(usage.c.start))
+        with self._database.reading() as connection:
+            starts = [connection.execute(first.where(usage.c.period == one)).scalar() for one in PERIODS]
+        return min((start for start in starts if start is not None), default=None)
+
     def arms(self, since: float, *, revision: int) -> dict[UsageKey, Sums]:
         """Return the sums of each key of a rollout's arms from `revision` on, committed at `since` (Unix time)."""
         wanted = select(*_COLUMNS).where(

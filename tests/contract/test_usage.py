@@ -31,7 +31,7 @@ from tests.contract.conftest import MakeStore
 from tests.contract.test_store import tamper
 from tests.support.clock import Clock
 from tests.support.servers import wait_until
-from tests.support.usage import NOW, finished, requests
+from tests.support.usage import NOW, finished, profile, requests
 
 ALWAYS = TimeSpan(0, 2**40)
 ROOT = Path(__file__).parents[2]
@@ -373,6 +373,42 @@ async def test_a_series_has_no_step_that_is_not_told_apart(books: UsageStore, sh
     assert early.step == HOUR
     assert {line.figures.sums.requests for line in early.lines} == {6}
     assert (late.step, len(late.lines)) == (MINUTE, 6)
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "days"),
+    [
+        (NOW - DAY, NOW, 1),
+        (NOW - 7 * DAY, NOW, 7),
+        (NOW - DAY, NOW + 30 * DAY, 1),
+        (NOW - 365 * DAY, NOW, 39),
+    ],
+)
+async def test_costs_of_a_day_divide_by_the_time_that_was_recorded(
+    since: float, until: float, days: int, books: UsageStore
+) -> None:
+    """A job of each night is a day's, half an hour after it too; no day to come is one, nor one before the record."""
+    job = [finished(at=NOW - HOUR / 2 - night * DAY, cost=10.0) for night in range(40)]
+    books.add("w", batch_of(1, job), at=NOW)
+    writer = UsageWriter(buffer=UsageBuffer(), store=books, worker="w", clock=lambda: NOW, days=90)
+    service = UsageService(
+        writer=writer, store=books, clock=lambda: NOW, listed=lambda _: None, notes=dict, profiles=list
+    )
+
+    found = await service.forecast(profile("premium"), since, until)
+
+    assert found.days == pytest.approx(days, abs=1)
+    assert found.days >= days
+    assert found.cost_before.usd / found.days == pytest.approx(10, rel=0.1)
+
+
+def test_the_oldest_sums_are_found_whatever_they_were_added_up_to(books: UsageStore) -> None:
+    """Days are older than minutes; an empty book has none."""
+    nothing = books.oldest()
+    books.add("w", batch_of(1, [finished(at=NOW - 20 * DAY), finished()]), at=NOW)
+    books.add("w", batch_of(2, [finished(at=NOW - 10 * DAY)]), at=NOW)
+
+    assert (nothing, books.oldest()) == (None, int(NOW - 20 * DAY))
 
 
 def test_a_single_request_is_found_by_its_call_id(books: UsageStore) -> None:

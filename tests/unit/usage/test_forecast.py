@@ -16,7 +16,7 @@ from neuronode_router.domain.receipts import CacheLoss
 from neuronode_router.usage.explain import explain
 from neuronode_router.usage.finished import FinishedRequest, RequestOutcome
 from neuronode_router.usage.forecast import ENOUGH, Forecast, forecast
-from neuronode_router.usage.periods import DAY, HOUR, MINUTE, TimeSpan
+from neuronode_router.usage.periods import DAY, HOUR, MINUTE, TimeSpan, recorded
 from neuronode_router.usage.prices import Basis, Price, Prices
 from neuronode_router.usage.store import Rows
 from neuronode_router.usage.sums import NANO
@@ -278,14 +278,33 @@ def test_a_task_that_becomes_automatic_goes_to_the_uncertain_tier() -> None:
     assert target(key, replace(automatic, tiers={}), auto=False) == "chat_premium"
 
 
-def test_the_days_are_those_of_the_record() -> None:
-    """A record that began two hours ago is not spread over the week that was asked for."""
-    result = replay(rows_of(finished(at=NOW - 2 * HOUR), finished()), PREMIUM)
+@pytest.mark.parametrize(
+    ("since", "until", "oldest", "days"),
+    [
+        (-7 * DAY, 0, -2 * HOUR, 2 / 24),
+        (-2 * HOUR, 0, -7 * DAY, 2 / 24),
+        (-DAY, 30 * DAY, -DAY, 1),
+        (-DAY, -HOUR, None, 23 / 24),
+        (DAY, 2 * DAY, -DAY, 1 / 1440),
+        (-DAY, -HOUR, -MINUTE, 1 / 1440),
+    ],
+)
+def test_the_days_are_those_of_the_record(since: int, until: int, oldest: int | None, days: float) -> None:
+    """Neither before the record began nor after now is there a day to divide by; hours without requests are some."""
+    now = int(NOW)
+
+    kept = recorded(
+        TimeSpan(now + since, now + until), oldest=None if oldest is None else now + oldest, now=now
+    )
+
+    assert kept.days == pytest.approx(days)
+
+
+def test_nothing_recorded_costs_nothing() -> None:
+    """And moves nothing."""
     empty = replay({}, PREMIUM)
 
-    assert result.days == pytest.approx(2 / 24, rel=0.02)
     assert (empty.requests, empty.moves, empty.cost_after.priced) == (0, [], 0)
-    assert empty.days > 0
 
 
 def test_one_request_is_priced_under_every_profile() -> None:
