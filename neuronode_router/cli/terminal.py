@@ -14,7 +14,7 @@ from typing import Any, TextIO, TypeAlias
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from neuronode_router.errors import NeuronodeError
@@ -49,11 +49,11 @@ def print_json_line(document: object) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """Return a table without lines, which every console can show."""
+    """Return a table without lines, which every console can show. Where it is narrow, cells take several lines."""
     result = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         title, justify = column.removeprefix(NUMBER), "right" if column.startswith(NUMBER) else "left"
-        result.add_column(title, justify=justify, header_style="bold")  # type: ignore[arg-type]
+        result.add_column(title, justify=justify, header_style="bold", overflow="fold")  # type: ignore[arg-type]
     for row in rows:
         result.add_row(*(Text(clean(cell)) for cell in row))
     return result
@@ -61,7 +61,14 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
 
 def facts(rows: Iterable[tuple[str, object]]) -> Table:
     """Return names and values below each other; a value that is a `Text` keeps its colour."""
-    result = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    result = Table(
+        Column(overflow="fold"),
+        Column(overflow="fold"),
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        show_header=False,
+    )
     for name, value in rows:
         result.add_row(Text(name, style="bold"), value if isinstance(value, Text) else Text(clean(value)))
     return result

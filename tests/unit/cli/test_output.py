@@ -2,28 +2,54 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
+from rich.table import Table
 
 from neuronode_router.cli.main import COMMANDS, cli
-from neuronode_router.cli.terminal import clean
+from neuronode_router.cli.terminal import clean, facts, table
 from neuronode_router.domain.audit import Actor
 from tests.unit.cli.conftest import Remote, Terminal
 
 PROGRAM = [sys.executable, "-c", "from neuronode_router.cli.main import main; main()"]
+LONG = "bedrock/eu.anthropic.claude-opus-4-1-20250805-with-a-suffix-that-goes-on"
 
 
 @given(st.text())
 def test_nothing_from_elsewhere_can_steer_a_terminal(text: str) -> None:
     """Escape sequences, line breaks and marks that turn the direction of writing are gone."""
     assert clean(text).isprintable()
+
+
+@pytest.mark.parametrize("width", [60, 80])
+@pytest.mark.parametrize(
+    "shown",
+    [
+        table(("validation_primary", ">before", "after"), [("extraction", LONG, f"{LONG}:v1")]),
+        table(
+            [f"column_{number}" for number in range(9)], [[f"chosen_group_{number}" for number in range(9)]]
+        ),
+        facts([("the_name_of_a_fact", LONG), (LONG, "vertex_ai")]),
+    ],
+)
+def test_a_narrow_terminal_cuts_no_name(shown: Table, width: int) -> None:
+    """Consent is asked under these: what does not fit into a line goes on in the next one."""
+    wide, narrow = (Console(width=columns, file=io.StringIO()) for columns in (10_000, width))
+    for console in (wide, narrow):
+        console.print(shown)
+
+    characters = [Counter("".join(one.file.getvalue().split())) for one in (wide, narrow)]  # type: ignore[attr-defined]
+    assert characters[0] == characters[1]
 
 
 def test_the_audit_log_of_an_attacker_is_harmless(remote: Remote, neuronode: Terminal) -> None:
