@@ -65,7 +65,7 @@ class GuardBody(Body):
 class EditBody(Body):
     """Mappings of the active profile that are to be others, with the keys of its file. What is not named stays."""
 
-    model_config = ConfigDict(json_schema_extra={"example": {"tasks": {"chat": "chat_premium"}}})
+    model_config = ConfigDict(json_schema_extra={"example": {"tasks": {"chat": "tier_complex"}}})
 
     tasks: Annotated[dict[Name, GroupName], Field(max_length=MAX_TASKS)] = {}
     """The model group of a task, or `auto`."""

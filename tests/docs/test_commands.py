@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from admin_api.agents.routes import PATH as AGENTS
 from admin_api.router import ENDPOINTS
@@ -21,6 +22,9 @@ PAGES = ("README.md", "CHANGELOG.md", "docs/*.md", "deploy/**/*.y*ml", "docker-c
 SOURCES = ("neuronode_router/**/*.py", "admin_api/**/*.py", "admin_api/ui/static/js/*.js")
 IN_BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 IN_LINE = re.compile(r"`+(neuronode [^`\n]+)`+")
+PAGES_IN_FULL = sorted((ROOT / "docs").glob("*.md"))
+SHIPPED = set(re.findall(r"model_name: (\S+)", (ROOT / "litellm_config.yaml").read_text()))
+"""Model groups of the configuration that comes with it."""
 ENDS = {"|", "||", "&&", ";", "#", ">"}
 
 
@@ -67,6 +71,43 @@ def test_a_command_that_is_named_exists_with_its_options(line: str) -> None:
     rest = [word for word in rest if word not in ("--help", "--version", "...")]
 
     command.make_parser(click.Context(command, **command.context_settings)).parse_args([*rest, "A VALUE"])
+
+
+@pytest.mark.parametrize("line", [line for line in FOUND if line.startswith("neuronode rollout start")])
+def test_an_edit_that_is_named_names_groups_that_are_shipped(line: str) -> None:
+    """It works as it is pasted."""
+    edits = re.findall(r"--set \S+?=(\S+)", line)
+
+    assert {group for edit in edits for group in edit.split(",")} <= SHIPPED
+
+
+def test_what_a_wrong_edit_is_told_to_write_can_be_written() -> None:
+    """The message is an example too."""
+    outcome = CliRunner().invoke(cli, ["rollout", "start", "--set", "chat"])
+    told = re.findall(r"\w=(\w+(?:,\w+)*)", outcome.output)
+
+    assert len(told) == 2
+    assert {group for edit in told for group in edit.split(",")} <= SHIPPED
+
+
+@pytest.mark.parametrize("page", PAGES_IN_FULL)
+def test_where_a_command_writes_into_a_home_the_directory_was_made(page: Path) -> None:
+    """A fresh home has none of them."""
+    for block in IN_BLOCK.findall(page.read_text()):
+        for found in re.finditer(r"> (~/\S+)/\S+", block):
+            assert f"mkdir -p {found[1]}\n" in block[: found.start()], found[0]
+
+
+@pytest.mark.parametrize("page", PAGES_IN_FULL)
+def test_a_page_tries_no_profile_that_it_has_just_switched_to(page: Path) -> None:
+    """A rollout of the active profile is refused."""
+    blocks = "".join(IN_BLOCK.findall(page.read_text()))
+    active = None
+    for verb, name in re.findall(
+        r"^neuronode (profile switch|rollout start) ([a-z]\w*)", blocks, re.MULTILINE
+    ):
+        assert verb == "profile switch" or name != active
+        active = name if verb == "profile switch" else active
 
 
 def test_commands_are_found_at_all() -> None:

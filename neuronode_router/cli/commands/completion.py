@@ -18,7 +18,8 @@ VARIABLE = "_NEURONODE_COMPLETE"
 def command(context: click.Context, shell: str) -> None:
     """Print the completion script of a shell.
 
-    For bash: neuronode completion bash > ~/.local/share/bash-completion/completions/neuronode
+    For bash: neuronode completion bash > ~/.local/share/bash-completion/completions/neuronode, in a directory that
+    `mkdir -p` makes where there is none.
     """
     kind = get_completion_class(shell)
     assert kind is not None  # click brings these three

@@ -85,7 +85,9 @@ def _edit(
     for text in texts:
         place, separator, named = text.partition("=")
         if not (place and separator and named):
-            raise click.BadParameter(f"{text!r} is no edit: write chat=chat_premium, or tiers.fast=one,two.")
+            raise click.BadParameter(
+                f"{text!r} is no edit: write chat=tier_complex, or tiers.fast=tier_fast,tier_medium."
+            )
         if place.startswith(TIER_PLACE):
             found.setdefault("tiers", {})[place.removeprefix(TIER_PLACE)] = named.split(",")
         else:
@@ -100,8 +102,8 @@ def _edit(
     "edit",
     multiple=True,
     callback=_edit,
-    help="Instead of PROFILE: what the active one is to say, such as chat=chat_premium or tiers.fast=one,two; "
-    "repeatable.",
+    help="Instead of PROFILE: what the active one is to say, such as chat=tier_complex or "
+    "tiers.fast=tier_fast,tier_medium; repeatable.",
 )
 @click.option("--steps", callback=_shares, help="Percent of the conversations. Default: 1,10,50,100.")
 @click.option("--hold", callback=_seconds, help="How long each step is watched: 30s, 10m, 2h. Default: 10m.")
