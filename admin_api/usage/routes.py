@@ -54,7 +54,7 @@ CallId = Annotated[
 ]
 
 ASSUMPTIONS = (
-    "The same requests come again; only those that the active profile decided would move.",
+    "The same requests come again; only those that the active profile decided can move.",
     "The other group answers with as many tokens as the recorded one; `low` and `high` use its own usual length.",
     "Classified requests keep their tier. What overload did to single requests is not replayed.",
     "What failed, and what LiteLLM's cache answered, does so again.",

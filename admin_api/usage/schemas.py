@@ -286,7 +286,7 @@ class PlanDocument(Document):
     """Length of the record in days; costs per day are divided by it."""
     requests: int
     followed: int
-    """Requests that the active profile decided: only these would move."""
+    """Requests that the active profile decided: only these can move. `moves` says which would."""
     moves: list[MoveDocument]
     cost_before: AmountDocument
     cost_after: AmountDocument

@@ -78,7 +78,7 @@ class Forecast:
     """What there is a record of, as `periods.recorded` says."""
     requests: int
     followed: int
-    """Requests that a switch would move: those the active profile decided."""
+    """Requests that a switch can move: those the active profile decided. `moves` says which go to another group."""
     moves: Sequence[Move]
     cost_before: Amount
     cost_after: Amount

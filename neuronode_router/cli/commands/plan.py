@@ -47,7 +47,7 @@ def _parts(forecast: Document) -> list[Part]:
                 ("profile", forecast["profile"]),
                 (
                     "recorded",
-                    f"{span}, {forecast['requests']} requests, {forecast['followed']} of them would move",
+                    f"{span}, {forecast['requests']} requests, {moved(forecast)} of them would move",
                 ),
                 (
                     "cost per day",
@@ -68,6 +68,11 @@ def _parts(forecast: Document) -> list[Part]:
         "",
         *(clean(f"* {sentence}") for sentence in forecast["basis"]),
     ]
+
+
+def moved(forecast: Document) -> int:
+    """Return how many of the recorded requests would go to another group."""
+    return sum(move["requests"] for move in forecast["moves"] if move["before"] != move["after"])
 
 
 def cache_loss(forecast: Mapping[str, Any]) -> Iterator[str]:

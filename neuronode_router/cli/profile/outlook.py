@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-from neuronode_router.cli.commands.plan import cache_loss, per_day
+from neuronode_router.cli.commands.plan import cache_loss, moved, per_day
 from neuronode_router.cli.http import Connection
 from neuronode_router.cli.terminal import Part, clean, problem
 from neuronode_router.errors import NeuronodeError
@@ -38,7 +38,8 @@ def _cost(connection: Connection, profile: str) -> Iterator[Part]:
         yield "Cost:  unknown, no requests are recorded yet"
         return
     before, after = per_day(forecast["cost_before"]), per_day(forecast["cost_after"])
-    yield f"Cost:  per day {before} -> {after}, from {forecast['followed']} recorded requests that would move"
+    counted = f"{forecast['requests']} recorded requests, {moved(forecast)} of them would move"
+    yield f"Cost:  per day {before} -> {after}, from {counted}"
     yield from cache_loss(forecast)
     for finding in forecast["findings"]:
         yield clean(f"       would not fit: {finding['task']} on {finding['group']}: {finding['detail']}")

@@ -135,6 +135,14 @@ def test_consent_is_asked_with_what_nobody_knows_of_the_cost(counting: Remote, n
     assert re.search(r"\$[\d.,]+ \+ 1 unpriced -> \$[\d.,]+ \+ 9 unpriced,", line), line
 
 
+def test_what_stays_in_its_group_is_not_said_to_move(counting: Remote, neuronode: Terminal) -> None:
+    """The active profile decided all of them, and under it they stay where they are."""
+    planned = neuronode("profile", "plan", "premium").out
+
+    assert f"{len(REQUESTS)} requests, 0 of them would move" in planned
+    assert "; only those that the active profile decided can move" in planned
+
+
 def test_usage_for_programs(counting: Remote, neuronode: Terminal) -> None:
     """The document of the API, and the CSV of the API, unchanged."""
     document = json.loads(neuronode("usage", "--json").out)
