@@ -21,14 +21,15 @@ _DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def to_csv(document: UsageDocument) -> str:
-    """Return the lines of a report with a header; times are Unix seconds. Never raises."""
+    """Return the lines of a report with a header, each with the span of all; times are Unix seconds. Never raises."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(["start", *document.by, *FIGURES, *(f"{name}_before" for name in BEFORE)])
+    writer.writerow(["start", *document.by, *FIGURES, *(f"{name}_before" for name in BEFORE), "from", "to"])
+    span = document.from_, document.to
     for line in document.lines:
         names = [_harmless(line.names[name]) for name in document.by]
         before = _cells(line.before, BEFORE) if line.before else [""] * len(BEFORE)
-        writer.writerow([_cell(line.start), *names, *_cells(line.figures, FIGURES), *before])
+        writer.writerow([_cell(line.start), *names, *_cells(line.figures, FIGURES), *before, *span])
     return text.getvalue()
 
 

@@ -213,7 +213,7 @@ class UsageDocument(Document):
     """Usage by group."""
 
     from_: int = Field(serialization_alias="from")
-    """Widened to what is told apart."""
+    """The nearest that is told apart, so that periods that follow each other share nothing."""
     to: int
     by: list[str]
     step: int | None

@@ -49,8 +49,8 @@ def before(span: TimeSpan, *, now: float) -> TimeSpan:
     its beginning may be hours or days only. Never raises.
     """
     began = span.before.since
+    nearest = _nearest(began, now)
     step = resolution(began, now=now)
-    nearest = (began + step // 2) // step * step
     return TimeSpan(nearest if nearest < span.since else began // step * step, span.since)
 
 
@@ -58,6 +58,21 @@ def aligned(since: float, until: float, *, now: float) -> TimeSpan:
     """Return the span widened to what is told apart at its two ends. Never raises."""
     first, last = resolution(since, now=now), resolution(until, now=now)
     return TimeSpan(int(since) // first * first, -int(-until // last) * last)
+
+
+def meeting(since: float, until: float, *, now: float) -> TimeSpan:
+    """Return the span between what is told apart nearest to its two ends, so that periods that follow each other share
+    nothing; minutes are widened, and so is a span that would be empty. Never raises.
+    """
+    widest = aligned(since, until, now=now)
+    first = widest.since if resolution(since, now=now) == MINUTE else _nearest(since, now)
+    last = widest.until if resolution(until, now=now) == MINUTE else _nearest(until, now)
+    return TimeSpan(first, last) if first < last else widest
+
+
+def _nearest(at: float, now: float) -> int:
+    step = resolution(at, now=now)
+    return (int(at) + step // 2) // step * step
 
 
 def recorded(span: TimeSpan, *, oldest: int | None, now: float) -> TimeSpan:

@@ -14,7 +14,16 @@ from neuronode_router.threads import in_thread
 from neuronode_router.usage.explain import Explanation, explain
 from neuronode_router.usage.finished import OTHER, FinishedRequest
 from neuronode_router.usage.forecast import Forecast, cache_loss, forecast
-from neuronode_router.usage.periods import DAY, MINUTE, TimeSpan, aligned, before, recorded, resolution
+from neuronode_router.usage.periods import (
+    DAY,
+    MINUTE,
+    TimeSpan,
+    aligned,
+    before,
+    meeting,
+    recorded,
+    resolution,
+)
 from neuronode_router.usage.prices import Listed, Prices
 from neuronode_router.usage.report import Report, report
 from neuronode_router.usage.series import Series, fitting, series
@@ -58,7 +67,8 @@ class UsageService:
         A step is at least what is told apart at the beginning: the report says which it is.
         """
         await self.writer.flush()
-        span, now = self._aligned(since, until), self.clock()
+        now = self.clock()
+        span = meeting(since, until, now=now)
         earlier = before(span, now=now)
         chosen = max(step, resolution(span.since, now=now)) if step else None
         return await in_thread(self._report, span, earlier, by, chosen, team)
@@ -81,8 +91,9 @@ class UsageService:
     ) -> Series:
         """Return figures step by step, of the rows whose names are as `only` says, and of `team` where it is given."""
         await self.writer.flush()
-        span = self._aligned(since, until)
-        told_apart = resolution(span.since, now=self.clock())
+        now = self.clock()
+        span = meeting(since, until, now=now)
+        told_apart = resolution(span.since, now=now)
         chosen = max(step, told_apart) if step else fitting(span, told_apart)
         rows = await in_thread(self.store.collect, span, team=team)
         return series(rows, span=span, step=chosen, told_apart=told_apart, only=only or {})

@@ -145,6 +145,17 @@ async def test_what_has_no_price_is_unpriced(world: World, admin: httpx.AsyncCli
     assert row["cost_usd"] == "unpriced"
 
 
+async def test_a_spreadsheet_is_told_the_span(admin: httpx.AsyncClient) -> None:
+    """It may be another one than was asked for, and whoever adds months up must see it."""
+    asked = {"from": str(time.time() - 40_000), "to": str(int(time.time()) + 1000)}
+
+    told = (await admin.get(f"{PREFIX}/usage", params=asked)).raise_for_status().json()
+    text = (await admin.get(f"{PREFIX}/usage", params=asked | {"format": "csv"})).raise_for_status().text
+
+    (row,) = csv.DictReader(io.StringIO(text))
+    assert (int(row["from"]), int(row["to"])) == (told["from"], told["to"])
+
+
 @pytest.mark.parametrize("name", ["=1+1", "+x", "-x", "@SUM(A1)", "\tx", '=HYPERLINK("a","b")', "a,b\r\n=c"])
 async def test_no_cell_of_the_csv_is_a_formula(world: World, admin: httpx.AsyncClient, name: str) -> None:
     """A team may be called anything: a spreadsheet still reads a name, and the rows stay rows."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +18,7 @@ from neuronode_router.usage.periods import (
     TimeSpan,
     aligned,
     before,
+    meeting,
     resolution,
 )
 from neuronode_router.usage.report import GROUPINGS, report
@@ -104,6 +107,24 @@ def test_the_period_before_is_as_long_as_can_be_told(age: float, length: float) 
     assert earlier.since < earlier.until == span.since
     assert earlier.since % step == 0
     assert wrong <= step / 2 or earlier.until - earlier.since <= step
+
+
+@given(st.lists(st.integers(0, 400 * DAY // MINUTE), min_size=3, max_size=6, unique=True))
+def test_periods_that_follow_each_other_share_nothing(ages: list[int]) -> None:
+    """Reports of months add up in every time zone: where one ends the next begins, half of what is told apart away."""
+    asked = [int(NOW) - age * MINUTE for age in sorted(ages, reverse=True)]
+    steps = [resolution(at, now=NOW) for at in asked]
+    spans = [meeting(since, until, now=NOW) for since, until in pairwise(asked)]
+    long = [b - a >= max(x, y) for (a, b), (x, y) in zip(pairwise(asked), pairwise(steps), strict=True)]
+
+    for span, (since, until), (first, last) in zip(spans, pairwise(asked), pairwise(steps), strict=True):
+        assert span.since < span.until
+        assert span.since % first == 0
+        assert span.until % last == 0
+        assert abs(span.since - since) <= first
+        assert abs(span.until - until) <= last
+    for (one, other), both_long in zip(pairwise(spans), map(all, pairwise(long)), strict=True):
+        assert one.until == other.since or not both_long
 
 
 @given(st.floats(0, 400 * DAY), st.floats(1, 40 * DAY))
