@@ -9,9 +9,11 @@ import re
 import secrets
 import ssl
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,8 @@ HURRIED = httpx.Timeout(1)
 SILENCE_SECONDS = 45
 """The event stream sends something every 15 seconds; after three times that the connection counts as lost."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+RIGHT_SECONDS = 5.0
+"""By so much the proxy's clock may differ before it counts: an answer says whole seconds, and was on its way."""
 PROBLEM_TYPE = "application/problem+json"
 
 
@@ -94,6 +98,16 @@ class Connection:
     def __init__(self, client: httpx.Client, *, key_origin: str = "") -> None:
         self._client = client
         self._key_origin = key_origin
+        self._ahead: float | None = None
+
+    def now(self) -> float:
+        """Return Unix time by the proxy's clock, which is what its records go by; it is asked where it has not said.
+
+        Where it does not say what time it is, this machine's clock counts.
+        """
+        if self._ahead is None:
+            self._send("GET", "/profiles/status")
+        return time.time() + (self._ahead or 0.0)
 
     def get(self, path: str, **params: object) -> HttpAnswer:
         """Return what a route shows; parameters that are None are left out."""
@@ -182,9 +196,11 @@ class Connection:
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
-            return self._client.request(method, PREFIX + path, **options)
+            response = self._client.request(method, PREFIX + path, **options)
         except httpx.HTTPError as error:
             raise _unreachable(error) from error
+        self._ahead = _ahead(response)
+        return response
 
     def _refuse(self, response: httpx.Response) -> None:
         try:
@@ -359,6 +375,15 @@ _COMMANDS = (
 _FIELD = re.compile(r"`(?P<name>[a-z_]+)(?:: (?P<value>[a-z]+))?`")
 _PART = re.compile(r"^(?:body|query)(?:\.|$)")
 """Where a value stood in the request: who types options knows of no body."""
+
+
+def _ahead(response: httpx.Response) -> float:
+    """Return by how many seconds the clock of whoever answered is ahead of this machine's; 0.0 where hardly any."""
+    try:
+        ahead = parsedate_to_datetime(response.headers["date"]).timestamp() - time.time()
+    except (KeyError, ValueError, OverflowError):
+        return 0.0
+    return ahead if abs(ahead) > RIGHT_SECONDS else 0.0
 
 
 def _unreachable(error: httpx.HTTPError) -> Unreachable:

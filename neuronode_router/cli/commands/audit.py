@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -17,7 +18,7 @@ import click
 
 from neuronode_router.cli.commands.watch import following
 from neuronode_router.cli.http import Connection
-from neuronode_router.cli.moment import to_moment
+from neuronode_router.cli.moment import Moment, resolved, to_moment
 from neuronode_router.cli.names import profile_names
 from neuronode_router.cli.options import config_option, json_option, online, settings_with, state_dir_option
 from neuronode_router.cli.terminal import answer, clean, moment, print_json_line, show, table
@@ -154,13 +155,15 @@ def _existing_store(paths: Mapping[str, Path | None]) -> Iterator[ControlStore]:
     help="The new file, one JSON object a line.",
 )
 @json_option
-def archive_rows(*, as_json: bool, older_than: float, to: Path, **paths: Path | None) -> None:
+def archive_rows(*, as_json: bool, older_than: Moment, to: Path, **paths: Path | None) -> None:
     """Move old rows of the audit log into a file, which `audit verify --against` reads. The proxy may run."""
     from neuronode_router.control.archive import archive
 
     try:
         with _existing_store(paths) as store:
-            moved = archive(store.database, to, before=older_than)
+            before = resolved(older_than, time.time)
+            assert before is not None
+            moved = archive(store.database, to, before=before)
     except FileExistsError as error:
         raise SettingsError(
             f"{to} exists.", fix="Name a new file: an archive is never overwritten."

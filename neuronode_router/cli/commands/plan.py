@@ -13,7 +13,7 @@ import click
 from neuronode_router.cli.commands.usage import dollars, milliseconds
 from neuronode_router.cli.consent import model_lines
 from neuronode_router.cli.http import Connection, stated
-from neuronode_router.cli.moment import since_option, until_option
+from neuronode_router.cli.moment import Moment, asked_period, since_option, until_option
 from neuronode_router.cli.names import profile_names
 from neuronode_router.cli.options import json_option, online
 from neuronode_router.cli.terminal import Part, answer, clean, facts, moment, table
@@ -27,13 +27,13 @@ Document = Mapping[str, Any]
 @until_option
 @json_option
 @online
-def plan(connection: Connection, name: str, *, as_json: bool, **period: float | None) -> None:
+def plan(connection: Connection, name: str, *, as_json: bool, **period: Moment | None) -> None:
     """Forecast cost and latency under a profile.
 
     The requests of the last 7 days, or of the period that is named, are replayed through it. Nothing is changed and no
     language model is asked.
     """
-    asked = stated({"profile": name, "from": period["since"], "to": period["until"]})
+    asked = stated({"profile": name, **asked_period(period, connection.now)})
     forecast = connection.send("POST", "/plan", asked).document
     answer(forecast, lambda: _parts(forecast), as_json=as_json)
 

@@ -6,7 +6,6 @@ It must not know how a proxy comes to it; the screen shows what `GET /status` an
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -68,7 +67,7 @@ def healthy(status: Status) -> bool:
 
 def traffic(connection: Connection) -> str | None:
     """Return in one line how well it goes and what it costs; None where nobody counts, or this key may not see it."""
-    now = time.time()
+    now = connection.now()
     try:
         return _told(connection.get("/usage", **{"from": now - TRAFFIC_SECONDS, "to": now}).document["total"])
     except NeuronodeError:

@@ -54,7 +54,7 @@ def command(connection: Connection, *, by: str, minutes: int, once: bool, as_jso
 
 def _look(connection: Connection, by: str, minutes: int) -> Document:
     status = connection.get("/profiles/status").document
-    now = time.time()
+    now = connection.now()
     asked = {"by": ROWS[by], "from": now - 60 * minutes, "to": now}
     report = connection.get("/usage", **asked).document
     seconds = max(now - report["from"], 1.0)  # the report begins with a whole minute

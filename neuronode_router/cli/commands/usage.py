@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from neuronode_router.cli.http import Connection
-from neuronode_router.cli.moment import in_order, since_option, until_option
+from neuronode_router.cli.moment import asked_period, since_option, until_option
 from neuronode_router.cli.options import json_option, online
 from neuronode_router.cli.terminal import Part, answer, clean, moment, table
 from neuronode_router.errors import SettingsError
@@ -54,11 +54,10 @@ def command(
 
     The last 24 hours unless --since says otherwise.
     """
-    in_order(period["since"], period["until"])
     if unknown := [name for name in by.split(",") if name not in GROUPINGS]:
         fix = f"Use one of {', '.join(GROUPINGS)}, or several with commas."
         raise SettingsError(f"There is no grouping {unknown[0]!r}.", fix=fix)
-    asked = {"by": by, "from": period["since"], "to": period["until"], "step": STEPS.get(step or "")}
+    asked = {"by": by, "step": STEPS.get(step or ""), **asked_period(period, connection.now)}
     if as_csv:
         click.echo(connection.text("/usage", **asked, format="csv"), nl=False)
         return
@@ -80,8 +79,7 @@ def residency(connection: Connection, *, team: str | None, within: str, as_json:
 
     Exit code 1 where any went, or may have gone, elsewhere, and where nothing is recorded of the team.
     """
-    in_order(period["since"], period["until"])
-    asked = {"team": team, "within": within, "from": period["since"], "to": period["until"]}
+    asked = {"team": team, "within": within, **asked_period(period, connection.now)}
     found = connection.get("/usage/residency", **asked).document
     answer(found, lambda: _whereabouts(found), as_json=as_json)
     if found["elsewhere"] or found["unknown"] or found["unattributed"] or _is_unheard_of(found):

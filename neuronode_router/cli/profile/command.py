@@ -15,7 +15,7 @@ from neuronode_router.cli.commands.plan import plan
 from neuronode_router.cli.commands.proof import matrix, validate
 from neuronode_router.cli.consent import How, PendingChange, carry_out, warmed
 from neuronode_router.cli.http import Connection, stated
-from neuronode_router.cli.moment import to_future
+from neuronode_router.cli.moment import Moment, resolved, to_future
 from neuronode_router.cli.names import profile_names
 from neuronode_router.cli.options import (
     change_options,
@@ -113,7 +113,14 @@ def diff(connection: Connection, before: str, after: str, *, as_json: bool) -> N
 @change_options
 @online
 def switch(
-    connection: Connection, name: str, *, move: bool, until: float | None, hold: bool, force: bool, **how: Any
+    connection: Connection,
+    name: str,
+    *,
+    move: bool,
+    until: Moment | None,
+    hold: bool,
+    force: bool,
+    **how: Any,
 ) -> None:
     """Let another profile answer, in every worker.
 
@@ -121,7 +128,11 @@ def switch(
     """
     warm, patience = warmed(how)
     # An older proxy understands a body without what nobody asked for.
-    asked = {"until": until, "hold": hold or None, "conversations": "move" if move else None}
+    asked = {
+        "until": resolved(until, connection.now),
+        "hold": hold or None,
+        "conversations": "move" if move else None,
+    }
     body = {"profile": name, **warm, **stated({**asked, "force": force or None})}
     change = PendingChange("POST", "/profiles/switch", body, patience=patience)
     sys.exit(carry_out(connection, change, How(**how), outlook=lambda: outlook(connection, name)))

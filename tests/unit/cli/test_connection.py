@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from email.utils import formatdate
 from functools import partial
 from inspect import signature
 from pathlib import Path
@@ -401,6 +403,25 @@ def test_events_are_read_with_signs_of_life_in_between() -> None:
 
     assert found == [None, {"revision": 7}, None, {"revision": 8}]
     assert seen == ["6"]
+
+
+@pytest.mark.parametrize(
+    ("said", "ahead"), [(3600, 3600), (-3600, -3600), (0, 0), ("some day", 0), (None, 0)]
+)
+def test_the_time_is_the_proxys(said: int | str | None, ahead: int) -> None:
+    """It is asked for once; who does not say it is taken to have this machine's, and so is who is a second off."""
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        date = formatdate(time.time() + said, usegmt=True) if isinstance(said, int) else said
+        return httpx.Response(403, headers={} if date is None else {"Date": date})
+
+    connection = talking_to(answer)
+
+    assert connection.now() - time.time() == pytest.approx(ahead, abs=600)
+    assert (connection.now() > time.time() - 1) is (ahead >= 0)
+    assert len(asked) == 1
 
 
 def test_settings_are_refused_before_anything_is_sent() -> None:

@@ -9,10 +9,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from admin_api.host import AdminHost
+from neuronode_router.cli import http
 from neuronode_router.cli.commands.plan import cache_loss
 from neuronode_router.cli.commands.usage import groupings
 from neuronode_router.domain.profiles import Profile
@@ -179,6 +181,24 @@ def test_a_period_may_be_named_by_its_length(
 
     [(asked, _)] = books.asked
     assert asked == pytest.approx(now - seconds, abs=30)
+
+
+@pytest.mark.parametrize("wrong", [-7200, 7200])
+def test_a_wrong_clock_of_the_operators_changes_no_period(
+    wrong: int, remote: Remote, neuronode: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is named by its distance from now counts by the proxy's clock, and so does the last quarter of an hour."""
+    monkeypatch.setattr(http, "time", SimpleNamespace(time=lambda: time.time() + wrong))
+
+    report = json.loads(neuronode("usage", "--since", "1h", "--json").out)
+    planned = json.loads(neuronode("profile", "plan", "balanced", "--since", "1h", "--json").out)
+    status = neuronode("status").out
+    rates = json.loads(neuronode("top", "--json").out)
+    switched = neuronode("profile", "switch", "balanced", "--until", "30m", "--yes", "--json")
+
+    assert report["total"]["requests"] == planned["requests"] == rates["total"]["requests"] == 1
+    assert "1 request in 15 minutes" in status
+    assert switched.code == 0, switched.err
 
 
 @pytest.mark.parametrize("text", ["yesterday", "5", "-1h", "99999999d", "2026-13-01", ""])
