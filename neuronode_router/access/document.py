@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from neuronode_router.access.keys import AccessKey
 from neuronode_router.access.rules import Role
-from neuronode_router.domain.names import NAME_PATTERN, Tier
+from neuronode_router.domain.names import LABEL_PATTERN, NAME_PATTERN, Tier
 from neuronode_router.domain.rules import PersonalDataRule
 from neuronode_router.errors import Problem
 from neuronode_router.safe_yaml import Source, YamlCaps, read_yaml
@@ -22,7 +22,7 @@ from neuronode_router.wrong_value import fix_of
 
 CAPS = YamlCaps(bytes=256 * 1024, depth=5, nodes=10_000)
 
-Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")]
+Label = Annotated[str, Field(pattern=f"^{LABEL_PATTERN.pattern}$")]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 Place = Annotated[str, Field(pattern=f"^{NAME_PATTERN.pattern}$")]
 

@@ -13,6 +13,9 @@ from neuronode_router.errors import SettingsError
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 """Names of profiles and tasks (use with `fullmatch`): no dots, slashes, upper case or control characters."""
 
+LABEL_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}", re.ASCII)
+"""What a key of the access file, or its team, is called (use with `fullmatch`)."""
+
 _HEADER = re.compile(r"[!-~\xa1-\xff](?:[ -~\xa0-\xff]*[!-~\xa1-\xff])?")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")

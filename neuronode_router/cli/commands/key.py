@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ import click
 from neuronode_router.cli.names import askable_names, profile_names
 from neuronode_router.cli.options import PATH, json_option, settings_with
 from neuronode_router.cli.terminal import note, print_json
-from neuronode_router.domain.names import NAME_PATTERN
+from neuronode_router.domain.names import LABEL_PATTERN, NAME_PATTERN
 from neuronode_router.domain.rules import PersonalDataRule
 from neuronode_router.errors import SettingsError
 
@@ -29,10 +30,26 @@ def _places(context: click.Context, parameter: click.Parameter, names: tuple[str
     return names
 
 
+def _label(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+    if text is not None and LABEL_PATTERN.fullmatch(text) is None:
+        raise click.BadParameter(
+            f"{text!r} cannot be written: take up to 64 of A-Z, a-z, 0-9, _ . @ -, and begin with a letter or a digit."
+        )
+    return text
+
+
+def _to_come(context: click.Context, parameter: click.Parameter, moment: datetime | None) -> datetime | None:
+    if moment is not None and moment.timestamp() <= time.time():
+        raise click.BadParameter(f"{moment} is over: the key would never be taken.")
+    return moment
+
+
 @command.command("create")
-@click.option("--name", required=True, help="What the key is called in logs and in the audit log.")
+@click.option(
+    "--name", required=True, callback=_label, help="What the key is called in logs and in the audit log."
+)
 @click.option("--role", default="member", show_default=True, type=click.Choice(["member", "viewer", "admin"]))
-@click.option("--team", help="The team the key belongs to.")
+@click.option("--team", callback=_label, help="The team the key belongs to.")
 @click.option(
     "--task",
     "tasks",
@@ -60,7 +77,7 @@ def _places(context: click.Context, parameter: click.Parameter, names: tuple[str
     type=click.Choice(["allow", "local", "refuse"]),
     help="What becomes of its requests that hold personal data.",
 )
-@click.option("--expires", type=click.DateTime(), help="When it ends, in local time.")
+@click.option("--expires", type=click.DateTime(), callback=_to_come, help="When it ends, in local time.")
 @click.option("--file", "file", type=PATH, help="The access file. Default: NEURONODE_ACCESS_FILE.")
 @json_option
 def create(*, name: str, role: str, file: Path | None, as_json: bool, **grants: Any) -> None:

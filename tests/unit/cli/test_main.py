@@ -106,6 +106,36 @@ def test_a_key_says_where_its_data_stays(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert entry.principal.confines
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "why"),
+    [
+        ("--team", "", "begin with a letter"),
+        ("--name", "J\u00fcrgen Gro\u00df", "begin with a letter"),
+        ("--name", "", "begin with a letter"),
+        ("--expires", "2020-01-01", "is over"),
+    ],
+)
+def test_a_key_that_nobody_could_mean_is_not_made(
+    option: str,
+    value: str,
+    why: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """An empty variable of a script would make a key without a team; it is the option that is wrong, not the file."""
+    path = tmp_path / "access.yaml"
+    name = [] if option == "--name" else ["--name", "ci"]
+
+    assert run(monkeypatch, "key", "create", "--file", path, *name, option, value) == 2
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert option in said.err
+    assert why in said.err
+    assert not path.exists()
+
+
 def test_a_key_of_a_taken_name_is_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
