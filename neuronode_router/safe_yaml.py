@@ -6,6 +6,7 @@ anchors, aliases, merge keys, tags and doubled keys are problems, so no small fi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn, cast
@@ -24,6 +25,7 @@ MAX_NAME_SHOWN = 80
 MAX_PROBLEMS = 50
 """How many problems one file is told at once, by each of reading and checking."""
 
+_DECIMAL = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?", re.ASCII)
 _BOOLEANS = {"true": True, "false": False}
 _SWITCHES = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false"})
 _SYNTAX_FIX = "Check indentation, colons and quotes here and in the line above."
@@ -36,6 +38,8 @@ class YamlCaps:
     bytes: int
     depth: int
     nodes: int
+    numbers: frozenset[str] = frozenset()
+    """Keys of the file itself that mean a number: an unquoted decimal one is as good there as its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,9 +241,12 @@ class _Walker:
             return None
         if self._typed:
             return self._typed_scalar(event.value, path)
-        if is_trap(event.value):
+        if is_trap(event.value) and not self._is_number(event.value, path):
             self._trap(event.value, path)
         return event.value
+
+    def _is_number(self, text: str, path: Path) -> bool:
+        return len(path) == 1 and path[0] in self._caps.numbers and _DECIMAL.fullmatch(text) is not None
 
     def _typed_scalar(self, text: str, path: Path) -> object:
         tag = Resolver().resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]  # untyped there

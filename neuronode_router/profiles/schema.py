@@ -30,7 +30,7 @@ from neuronode_router.profiles.problems import Code, suggestion
 from neuronode_router.safe_yaml import MAX_PROBLEMS, Path, Source, YamlCaps, shown
 from neuronode_router.yaml11 import scalar
 
-CAPS = YamlCaps(bytes=256 * 1024, depth=6, nodes=2000)
+CAPS = YamlCaps(bytes=256 * 1024, depth=6, nodes=2000, numbers=frozenset({"too_cheap", "too_dear"}))
 """What a profile file may have."""
 
 SCHEMA_FILE = FilePath(__file__).with_name("profile.schema.json")
@@ -60,7 +60,7 @@ def _listed(given: object) -> object:
 
 
 def _number(given: object) -> object:
-    """A profile's file holds texts and switches only: a number is written as a quoted text there."""
+    """A profile's file is read as texts and switches: the API alone has numbers."""
     if not isinstance(given, str):
         return given
     try:

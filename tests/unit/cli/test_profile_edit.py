@@ -55,6 +55,22 @@ def test_what_the_editor_leaves_is_put_in_force(
     assert list(tmp_path.glob("premium.*.yaml")) == []
 
 
+def test_what_is_shown_for_programs_can_be_put_back(
+    remote: Remote, neuronode: Terminal, tmp_path: Path
+) -> None:
+    """The numbers of the API's document are the file's too."""
+    file = tmp_path / "shown.json"
+    shown = json.loads(neuronode("profile", "show", "premium", "--json").out)
+    for too_cheap in (shown["too_cheap"], 2.25):
+        file.write_text(json.dumps(shown | {"too_cheap": too_cheap}))
+        assert neuronode("profile", "edit", "premium", "--file", file, "-y").code == 0
+
+    state = remote.do(remote.world.manager.current())
+    assert state is not None
+    assert state.profiles.profiles["premium"].too_cheap == 2.25
+    assert (remote.world.worker.revision, remote.world.reported.get("problems")) == (2, None)
+
+
 def test_a_text_that_was_not_edited_changes_nothing(
     remote: Remote, neuronode: Terminal, editor: Path
 ) -> None:

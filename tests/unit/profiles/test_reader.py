@@ -93,3 +93,27 @@ def test_byte_order_mark_is_no_character() -> None:
     marked = read_yaml(b"\xef\xbb\xbf" + GOOD, "x.yaml", caps=CAPS)
 
     assert marked.document == read_yaml(GOOD, "x.yaml", caps=CAPS).document
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("too_cheap: 1.5", True),
+        ("too_dear: 2", True),
+        ("too_dear: 0.25", True),
+        ("too_cheap: 1e1", False),
+        ("too_cheap: 012", False),
+        ("too_cheap: 1:30", False),
+        ("too_cheap: 0x1", False),
+        ("too_cheap: 1_5", False),
+        ("too_cheap: .5", False),
+        ("too_cheap: no", False),
+        ("description: 1.5", False),
+        ("tasks: {too_cheap: 1.5}", False),
+    ],
+)
+def test_a_number_needs_no_quotes_where_one_is_meant(text: str, read: bool) -> None:
+    """In its plain form only, which every reader of YAML takes for the same number."""
+    problems = read_yaml(text.encode(), "a.yaml", caps=CAPS).problems
+
+    assert [problem.code for problem in problems] == ([] if read else ["yaml_trap"])
