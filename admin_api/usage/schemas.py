@@ -41,6 +41,15 @@ def _groupings(text: str) -> str:
     return text
 
 
+def _places(text: str) -> str:
+    names = [name.strip() for name in text.split(",")]
+    if wrong := [name for name in names if NAME_PATTERN.fullmatch(name) is None]:
+        raise WrongValue(
+            f"{len(wrong)} of these are no places", "Write local, eu, de or a provider, with commas."
+        )
+    return ",".join(names)
+
+
 def step_of(steps: Sequence[int]) -> AfterValidator:
     """Return what refuses seconds that are none of `steps`."""
 
@@ -117,9 +126,9 @@ class ResidencyQuery(AskedPeriod):
         str,
         Field(
             max_length=256,
-            pattern=f"^{NAME_PATTERN.pattern}(,{NAME_PATTERN.pattern})*$",
             description="Places, separated by commas; local is always within.",
         ),
+        AfterValidator(_places),
     ] = "local"
 
 

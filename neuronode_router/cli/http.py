@@ -350,7 +350,7 @@ def in_options(text: str) -> str:
     options = {parameter.name for parameter in context.command.params} if context else set()
 
     def option(found: re.Match[str]) -> str:
-        name, value = found["name"], found["value"]
+        name, value = OPTIONS.get(found["name"], found["name"]), found["value"]
         if name not in options:
             return found[0]
         return f"`--{name.replace('_', '-')}{f' {value}' if value else ''}`"
@@ -372,6 +372,8 @@ _COMMANDS = (
     ("GET /admin/audit", "`neuronode audit tail`"),
 )
 """Longer ones first. No command reloads the profiles: who types edits them, and they are read at once."""
+OPTIONS = {"from": "since", "to": "until"}
+"""Fields whose option is called otherwise."""
 _FIELD = re.compile(r"`(?P<name>[a-z_]+)(?:: (?P<value>[a-z]+))?`")
 _PART = re.compile(r"^(?:body|query)(?:\.|$)")
 """Where a value stood in the request: who types options knows of no body."""

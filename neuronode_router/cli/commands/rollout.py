@@ -82,6 +82,8 @@ def _edit(
     context: click.Context, parameter: click.Parameter, texts: Sequence[str]
 ) -> dict[str, dict[str, object]] | None:
     found: dict[str, dict[str, object]] = {}
+    kind: str
+    value: object
     for text in texts:
         place, separator, named = text.partition("=")
         if not (place and separator and named):
@@ -89,9 +91,12 @@ def _edit(
                 f"{text!r} is no edit: write chat=tier_complex, or tiers.fast=tier_fast,tier_medium."
             )
         if place.startswith(TIER_PLACE):
-            found.setdefault("tiers", {})[place.removeprefix(TIER_PLACE)] = named.split(",")
+            kind, name, value = "tiers", place.removeprefix(TIER_PLACE), named.split(",")
         else:
-            found.setdefault("tasks", {})[place] = named
+            kind, name, value = "tasks", place, named
+        if name in found.setdefault(kind, {}):
+            raise click.BadParameter(f"{place} is set twice: name it once.")
+        found[kind][name] = value
     return found or None
 
 

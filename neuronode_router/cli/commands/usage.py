@@ -54,6 +54,8 @@ def command(
 
     The last 24 hours unless --since says otherwise.
     """
+    if as_csv and as_json:
+        raise click.UsageError("Name one of --csv and --json.")
     if unknown := [name for name in by.split(",") if name not in GROUPINGS]:
         fix = f"Use one of {', '.join(GROUPINGS)}, or several with commas."
         raise SettingsError(f"There is no grouping {unknown[0]!r}.", fix=fix)

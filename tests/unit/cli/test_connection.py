@@ -249,6 +249,7 @@ def test_an_advice_names_commands_and_not_routes(fix: str) -> None:
     [
         ("Repeat with `warm: background`.", "Repeat with `--warm background`."),
         ("Or with `force`; `pull` fetches it.", "Or with `--force`; `pull` fetches it."),
+        ("An earlier time, or the end with `to`.", "An earlier time, or the end with `--until`."),
         ("Send `Content-Type: application/json`.", "Send `Content-Type: application/json`."),
     ],
 )
@@ -257,6 +258,7 @@ def test_an_advice_names_the_options_of_the_command(advice: str, said: str) -> N
 
     @click.command()
     @click.option("--warm")
+    @click.option("--until")
     @click.option("--force", is_flag=True)
     def command(**_: object) -> None:
         click.echo(in_options(advice))

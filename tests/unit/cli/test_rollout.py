@@ -51,6 +51,15 @@ def test_every_option_is_part_of_the_plan(remote: Remote, neuronode: Terminal) -
     assert plan.guards == (Guard(Metric.ERROR_RATE, at_most=0.1, times=2),)
 
 
+@pytest.mark.parametrize("place", ["chat", "tiers.fast"])
+def test_a_place_that_is_set_twice_is_wrong_usage(place: str, remote: Remote, neuronode: Terminal) -> None:
+    """The first of them would be dropped in silence."""
+    outcome = neuronode("rollout", "start", "--set", f"{place}=one", "--set", f"{place}=two", "-y")
+
+    assert outcome.code == 2
+    assert f"{place} is set twice" in outcome.err
+
+
 def test_an_edit_of_the_active_profile_is_tried(remote: Remote, neuronode: Terminal) -> None:
     """Tasks and ladders, as many as are named; the status says what is tried."""
     changes = ("--set", "chat=chat_balanced", "--set", "tiers.fast=chat_balanced,tier_fast")

@@ -319,6 +319,33 @@ def test_an_audit_says_whether_anything_left(
     assert "de+local" in said.out
 
 
+@pytest.mark.parametrize(
+    ("within", "code", "said"),
+    [
+        ("local, eu", 0, "left local or eu"),
+        ("eu,", 1, "Write local, eu, de or a provider, with commas."),
+        ("Munich", 1, "Write local, eu, de or a provider, with commas."),
+    ],
+)
+def test_places_are_read_with_spaces_and_a_wrong_one_gets_no_pattern(
+    within: str, code: int, said: str, books: Counted, counting: Remote, neuronode: Terminal
+) -> None:
+    """A regular expression helps nobody who types."""
+    outcome = neuronode("usage", "residency", "--within", within)
+
+    assert outcome.code == code, outcome.err
+    assert said in outcome.out + outcome.err
+    assert "a-z" not in outcome.err
+
+
+def test_csv_and_json_at_once_is_wrong_usage(counting: Remote, neuronode: Terminal) -> None:
+    """One of them would be dropped in silence."""
+    outcome = neuronode("usage", "--csv", "--json")
+
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "--csv" in outcome.err
+
+
 def test_an_audit_of_a_team_without_requests_is_none(
     books: Counted, counting: Remote, neuronode: Terminal
 ) -> None:
