@@ -59,9 +59,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=60)
+    rounds = parser.parse_args().rounds
     logging.getLogger("neuronode_router").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as directory, running_redis(Path(directory)) as server:
-        found = asyncio.run(measure(server.url, parser.parse_args().rounds))
+        found = asyncio.run(measure(server.url, rounds))
     middle, tail = found[len(found) // 2], found[int(len(found) * 0.95)]
     print(f"worker B knows after   p50 {middle:.2f} s   p95 {tail:.2f} s   worst {found[-1]:.2f} s")
 

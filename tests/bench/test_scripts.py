@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import re
 import shlex
 import sys
@@ -44,7 +45,8 @@ class Understood(Exception):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_benchmark_starts_and_reads_its_options(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it imports is there, its options are those that it is named with, and nothing is measured before."""
+    """What it imports is there, its options are those that it is named with, and nothing is done before."""
+    levels = [logging.getLogger(name).level for name in ("", "neuronode_router")]
     parse = argparse.ArgumentParser.parse_args
 
     def only_parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
@@ -58,6 +60,7 @@ def test_a_benchmark_starts_and_reads_its_options(command: str, monkeypatch: pyt
 
     with pytest.raises(Understood):
         importlib.import_module(script).main()
+    assert [logging.getLogger(name).level for name in ("", "neuronode_router")] == levels
 
 
 def test_commands_are_found_at_all() -> None:
