@@ -76,9 +76,9 @@ def run(*arguments: str, cwd: Path, **environ: str) -> subprocess.CompletedProce
 
 def test_a_windows_console_is_survived(remote: Remote, tmp_path: Path) -> None:
     """Code page 1252 has no Greek: a question mark stands for it, and the command goes on."""
-    file = remote.world.profiles / "premium.yaml"
+    shipped, file = remote.world.profiles / "premium.yaml", tmp_path / "premium.yaml"
     file.write_text(
-        file.read_text().replace("The test profile premium.", '"λόγος für alle …"'), encoding="utf-8"
+        shipped.read_text().replace("The test profile premium.", '"λόγος für alle …"'), encoding="utf-8"
     )
 
     outcome = run(
