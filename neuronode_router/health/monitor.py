@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from neuronode_router.background import Failures
+from neuronode_router.background import Failures, cancel
 from neuronode_router.errors import Problem
 from neuronode_router.health.ollama import Defaults, read_places
 from neuronode_router.health.ollama_probe import OllamaProbes
@@ -213,10 +213,8 @@ class HealthMonitor:
     async def stop(self) -> None:
         """Look no more. What was published last stays."""
         self._failures.forget(JUDGING)
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        await cancel(self._task)
+        self._task = None
         if self._sources.probes is not None:
             await self._sources.probes.stop()
 

@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from neuronode_router.litellm_plugin.hooks.usage_reading import dollars_of, read_usage, usage_of_answer
+from neuronode_router.litellm_plugin.hooks.usage_reading import (
+    dollars_of,
+    field_of,
+    read_usage,
+    usage_of_answer,
+)
 from neuronode_router.shadows.mirror import FullAnswer
 from neuronode_router.shadows.pairs import AnswerFacts
 from neuronode_router.tasks.agreement import Said, refuses
@@ -78,22 +83,24 @@ def full_answer(call: EndedCall, *, form: Mapping[str, Any] | None, limited: boo
 
 def said_of(response: object) -> Said | None:
     """Return what an answer of any of LiteLLM's formats says, None for what is none. Never raises for those."""
-    choices, output, content = (_of(response, name) for name in ("choices", "output", "content"))
+    choices, output, content = (field_of(response, name) for name in ("choices", "output", "content"))
     if isinstance(choices, list) and choices:
         return _of_choice(choices[0])
     if isinstance(output, list):
-        return _of_items(output, _of(response, "status"))
+        return _of_items(output, field_of(response, "status"))
     if isinstance(content, list):
-        return _of_blocks(content, _of(response, "stop_reason"))
+        return _of_blocks(content, field_of(response, "stop_reason"))
     return None
 
 
 def turns_of(response: object) -> list[Mapping[str, Any]]:
     """Return an answer of any of LiteLLM's formats as the turns, or items, that clients send again. Never raises."""
-    choices, output = _listed(_of(response, "choices")), _listed(_of(response, "output"))
+    choices, output = _listed(field_of(response, "choices")), _listed(field_of(response, "output"))
     if output:
         return [found for item in output if (found := _plain(item))]
-    message = _plain(_of(choices[0], "message")) if choices else {"content": _of(response, "content")}
+    message = (
+        _plain(field_of(choices[0], "message")) if choices else {"content": field_of(response, "content")}
+    )
     return [{**message, "role": "assistant"}]
 
 
@@ -104,34 +111,34 @@ def _plain(value: object) -> Mapping[str, Any]:
 
 
 def _of_choice(choice: object) -> Said | None:
-    message, reason = _of(choice, "message"), _of(choice, "finish_reason")
+    message, reason = field_of(choice, "message"), field_of(choice, "finish_reason")
     if message is None:
         return None
-    functions = [_of(call, "function") for call in _listed(_of(message, "tool_calls"))]
+    functions = [field_of(call, "function") for call in _listed(field_of(message, "tool_calls"))]
     return Said(
-        _text(_of(message, "content")) or _text(_of(message, "refusal")),
-        tuple((_text(_of(one, "name")), _text(_of(one, "arguments"))) for one in functions),
-        refused=reason in _REFUSALS or bool(_of(message, "refusal")),
+        _text(field_of(message, "content")) or _text(field_of(message, "refusal")),
+        tuple((_text(field_of(one, "name")), _text(field_of(one, "arguments"))) for one in functions),
+        refused=reason in _REFUSALS or bool(field_of(message, "refusal")),
         ended=reason not in _CUTS,
     )
 
 
 def _of_items(items: list[Any], status: object) -> Said:
-    calls = [item for item in items if _of(item, "type") == "function_call"]
+    calls = [item for item in items if field_of(item, "type") == "function_call"]
     parts = list(_parts(items))
     return Said(
-        "".join(_text(_of(part, "text")) or _text(_of(part, "refusal")) for part in parts),
-        tuple((_text(_of(call, "name")), _text(_of(call, "arguments"))) for call in calls),
-        refused=any(_of(part, "type") == "refusal" for part in parts),
+        "".join(_text(field_of(part, "text")) or _text(field_of(part, "refusal")) for part in parts),
+        tuple((_text(field_of(call, "name")), _text(field_of(call, "arguments"))) for call in calls),
+        refused=any(field_of(part, "type") == "refusal" for part in parts),
         ended=status not in _CUTS,
     )
 
 
 def _of_blocks(blocks: list[Any], reason: object) -> Said:
-    calls = [block for block in blocks if _of(block, "type") == "tool_use"]
+    calls = [block for block in blocks if field_of(block, "type") == "tool_use"]
     return Said(
-        "".join(_text(_of(block, "text")) for block in blocks if _of(block, "type") == "text"),
-        tuple((_text(_of(call, "name")), _written(_of(call, "input"))) for call in calls),
+        "".join(_text(field_of(block, "text")) for block in blocks if field_of(block, "type") == "text"),
+        tuple((_text(field_of(call, "name")), _written(field_of(call, "input"))) for call in calls),
         refused=reason in _REFUSALS,
         ended=reason not in _CUTS,
     )
@@ -139,12 +146,8 @@ def _of_blocks(blocks: list[Any], reason: object) -> Said:
 
 def _parts(items: list[Any]) -> Iterator[object]:
     for item in items:
-        if _of(item, "type") == "message":
-            yield from _listed(_of(item, "content"))
-
-
-def _of(holder: object, name: str) -> object:
-    return holder.get(name) if isinstance(holder, dict | Mapping) else getattr(holder, name, None)
+        if field_of(item, "type") == "message":
+            yield from _listed(field_of(item, "content"))
 
 
 def _listed(value: object) -> list[Any]:

@@ -5,13 +5,14 @@ It knows LiteLLM's and the transports' exception classes, and nothing of when or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import httpx
 import litellm
 from fastapi import HTTPException
 
+from neuronode_router.litellm_plugin.hooks.usage_reading import field_of
 from neuronode_router.stats.evidence import Ending, timeout_ending
 
 NEVER_SENT = 400
@@ -60,23 +61,19 @@ def outcome(
 
 def tokens_of(answer: object) -> int:
     """Return the tokens of an answer in any of LiteLLM's formats, 0 where it does not say."""
-    usage = _get(answer, "usage")
-    return _first_count(_get(usage, name) for name in ("completion_tokens", "output_tokens"))
+    usage = field_of(answer, "usage")
+    return _first_count(field_of(usage, name) for name in ("completion_tokens", "output_tokens"))
 
 
 def thought_of(answer: object) -> int:
     """Return how many of these were thought before the text, 0 where it does not say."""
-    usage = _get(answer, "usage")
-    details = (_get(usage, name) for name in ("completion_tokens_details", "output_tokens_details"))
-    return _first_count(_get(each, "reasoning_tokens") for each in details)
+    usage = field_of(answer, "usage")
+    details = (field_of(usage, name) for name in ("completion_tokens_details", "output_tokens_details"))
+    return _first_count(field_of(each, "reasoning_tokens") for each in details)
 
 
 def _first_count(found: Iterable[object]) -> int:
     return next((count for count in found if isinstance(count, int)), 0)
-
-
-def _get(holder: object, name: str) -> object:
-    return holder.get(name) if isinstance(holder, dict | Mapping) else getattr(holder, name, None)
 
 
 def _met_transport(error: object) -> bool:

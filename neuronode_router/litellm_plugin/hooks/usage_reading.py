@@ -120,12 +120,12 @@ def read_usage(payload: Mapping[str, Any] | None, request: Mapping[str, Any]) ->
 
 def usage_of_answer(answer: object) -> Usage:
     """Return what an answer itself says, where LiteLLM logs nothing of it. Never raises."""
-    hidden, tokens = _of(answer, "_hidden_params"), _of(answer, "usage")
+    hidden, tokens = field_of(answer, "_hidden_params"), field_of(answer, "usage")
     return Usage(
-        deployment=str(_of(hidden, "model_id") or ""),
-        prompt_tokens=tokens_of(_of(tokens, "prompt_tokens")),
-        completion_tokens=tokens_of(_of(tokens, "completion_tokens")),
-        cost=dollars_of(_of(hidden, "response_cost")) or None,
+        deployment=str(field_of(hidden, "model_id") or ""),
+        prompt_tokens=tokens_of(field_of(tokens, "prompt_tokens")),
+        completion_tokens=tokens_of(field_of(tokens, "completion_tokens")),
+        cost=dollars_of(field_of(hidden, "response_cost")) or None,
     )
 
 
@@ -182,17 +182,18 @@ def _cost(payload: Mapping[str, Any], request: Mapping[str, Any]) -> tuple[float
 
 def attempted_fallbacks(response: object) -> int | None:
     """Return how many fallbacks LiteLLM says an answer took, None where it does not say. Never raises."""
-    hidden = _of(response, "_hidden_params")
-    count = _of(_of(hidden, "additional_headers"), ATTEMPTED)
+    hidden = field_of(response, "_hidden_params")
+    count = field_of(field_of(hidden, "additional_headers"), ATTEMPTED)
     return count if isinstance(count, int) else None
 
 
 def _fallbacks(request: Mapping[str, Any]) -> int:
-    counts = (_of(request.get(name), "attempted_fallbacks") for name in BUCKETS)
+    counts = (field_of(request.get(name), "attempted_fallbacks") for name in BUCKETS)
     return next((count for count in counts if isinstance(count, int)), 0)
 
 
-def _of(holder: object, name: str) -> object:
+def field_of(holder: object, name: str) -> object:
+    """Return what LiteLLM's answer, or a part of it, has under a name, as a mapping or an object; None for nothing."""
     return holder.get(name) if isinstance(holder, dict | Mapping) else getattr(holder, name, None)
 
 
